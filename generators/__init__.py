@@ -1,0 +1,1 @@
+"""Vendors: each generator translates the checked spec into its own configuration."""

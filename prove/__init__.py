@@ -1,0 +1,1 @@
+"""The real balancer against stand-in nodes: nodes, load, scenarios, scorecard."""

@@ -1,0 +1,1 @@
+"""The spec: farm.yaml as checked, typed, placed data."""
