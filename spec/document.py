@@ -1,0 +1,314 @@
+"""YAML as data with places: where every key and value of a spec stands.
+
+YAML 1.1 gives values that nobody wrote (`12:30` is 750, `0443` is 291, `no` is false, a second equal key wins in
+silence). Here a plain scalar is a string, a decimal number, `true`, `false` or `null`; whatever YAML 1.1 would read
+in another way is a problem with its place, and so is a duplicate key. Reading is bounded in size, depth and number
+of values, so that a hostile file ends in one message.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from ..errors import Place, Problem, SpecError
+
+MAX_BYTES: Final = 8 * 1024 * 1024
+MAX_DEPTH: Final = 32
+MAX_VALUES: Final = 200_000
+
+Data = Any
+"""What YAML holds: None, bool, int, float, str, list, or dict with text keys."""
+
+# `yaml.CSafeLoader` is missing where PyYAML was built without libyaml.
+_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_FLOAT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]+")
+_PLAIN_WORDS: Final[dict[str, bool | None]] = {
+    "": None,
+    "~": None,
+    "null": None,
+    "true": True,
+    "false": False,
+}
+_SURPRISES: Final = (
+    (re.compile(r"(?i:y|n|yes|no|on|off)"), "YAML 1.1 reads it as true or false"),
+    (re.compile(r"True|TRUE|False|FALSE|Null|NULL"), "YAML 1.1 and 1.2 readers differ on it"),
+    (re.compile(r"[-+]?0[0-7_]+"), "YAML 1.1 reads it as an octal number"),
+    (re.compile(r"[-+]?0[0-9_]+"), "it starts with a zero"),
+    (re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+)"), "it reads as a number of another base"),
+    (
+        re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"),
+        "YAML 1.1 reads it as a number to the base 60",
+    ),
+    (re.compile(r"[-+]?[0-9][0-9_]*_[0-9_.]*"), "YAML 1.1 reads it as a number with its underscores dropped"),
+    (
+        re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"),
+        "it reads as a number in another notation",
+    ),
+    (re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"), "it reads as a number that is none"),
+    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?"), "YAML 1.1 reads it as a date"),
+    (re.compile(r"[<=]{1,2}"), "YAML 1.1 gives it a meaning of its own"),
+)
+# Only a text that starts like this, or one of these words, can be a surprise: most scalars skip the table.
+_SUSPECT: Final = re.compile(r"[-+.0-9<=]|(?i:y|n|yes|no|on|off|true|false|null)$")
+
+
+@dataclass(slots=True)
+class Tree:
+    """Where a value stands, and where its parts do; for a mapping also where each key stands.
+
+    Lines and columns count from 0, as the YAML library counts them.
+    """
+
+    line: int
+    column: int
+    text: str | None = None
+    keys: dict[str, tuple[int, int]] = field(default_factory=dict)
+    parts: dict[str | int, "Tree"] = field(default_factory=dict)
+
+
+class _RefusedError(Exception):
+    """The file cannot be read any further; the problem says why."""
+
+    def __init__(self, line: int, column: int, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.line, self.column, self.message, self.hint = line, column, message, hint
+
+
+class _Composer:
+    """Builds data and places out of the YAML library's events in one pass, without recursion on hostile depth."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._loader = _Loader(text)
+        self._anchors: dict[str, tuple[Data, Tree, int]] = {}
+        self._values = 0
+        self.problems: list[Problem] = []
+
+    def compose(self) -> tuple[Data, Tree]:
+        get = self._loader.get_event
+        get()  # stream start
+        if isinstance(event := get(), yaml.StreamEndEvent):
+            raise _RefusedError(
+                0, 0, "the file holds nothing", "`nlbgen init` writes a commented farm.yaml to start from"
+            )
+        data, tree = self._value(get(), depth=0)
+        get()  # document end
+        if not isinstance(event := get(), yaml.StreamEndEvent):
+            raise _RefusedError(
+                event.start_mark.line,
+                event.start_mark.column,
+                "a second YAML document starts here",
+                "one file describes one farm: put the other farm into a file of its own",
+            )
+        return data, tree
+
+    def dispose(self) -> None:
+        self._loader.dispose()
+
+    def _value(self, event: Any, depth: int) -> tuple[Data, Tree]:
+        mark = event.start_mark
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        self._count(1, mark)
+        if depth > MAX_DEPTH:
+            raise _RefusedError(mark.line, mark.column, f"more than {MAX_DEPTH} levels are nested here")
+        before = self._values
+        tree = Tree(mark.line, mark.column)
+        if isinstance(event, yaml.ScalarEvent):
+            data: Data = self._scalar(event, tree)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            data = self._sequence(tree, depth)
+        else:
+            data = self._mapping(tree, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (data, tree, self._values - before + 1)
+        return data, tree
+
+    def _count(self, values: int, mark: Any) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            raise _RefusedError(
+                mark.line,
+                mark.column,
+                f"more than {MAX_VALUES} values",
+                "aliases (`*name`) count with all that they repeat; split the file into one per farm",
+            )
+
+    def _alias(self, event: Any) -> tuple[Data, Tree]:
+        mark = event.start_mark
+        if event.anchor not in self._anchors:
+            raise _RefusedError(
+                mark.line, mark.column, f"*{event.anchor} repeats an anchor that is not defined above it"
+            )
+        data, tree, size = self._anchors[event.anchor]
+        self._count(size, mark)
+        return data, tree
+
+    def _sequence(self, tree: Tree, depth: int) -> list[Data]:
+        get = self._loader.get_event
+        items: list[Data] = []
+        while not isinstance(event := get(), yaml.SequenceEndEvent):
+            data, part = self._value(event, depth + 1)
+            tree.parts[len(items)] = part
+            items.append(data)
+        return items
+
+    def _mapping(self, tree: Tree, depth: int) -> dict[str, Data]:
+        get = self._loader.get_event
+        mapping: dict[str, Data] = {}
+        while not isinstance(event := get(), yaml.MappingEndEvent):
+            mark = event.start_mark
+            if not isinstance(event, yaml.ScalarEvent):
+                raise _RefusedError(mark.line, mark.column, "a key must be a word", "remove the brackets around it")
+            key = event.value
+            data, part = self._value(get(), depth + 1)
+            if key == "<<" and event.implicit[0]:
+                self._problem(mark, "merge keys (`<<`) are not read", "write the keys out")
+                continue
+            if key in mapping:
+                line = tree.keys[key][0] + 1
+                self._problem(mark, f"the key {key!r} is given twice, first on line {line}", "keep one of the two")
+                continue
+            mapping[key] = data
+            tree.keys[key] = (mark.line, mark.column)
+            tree.parts[key] = part
+        return mapping
+
+    def _scalar(self, event: Any, tree: Tree) -> Data:
+        text: str = event.value
+        tree.text = text
+        if not event.implicit[0]:
+            if event.tag is not None and event.tag not in {"!", "tag:yaml.org,2002:str"}:
+                self._problem(event.start_mark, f"the tag {event.tag!r} is not read", "write the value without a tag")
+            return text
+        if text in _PLAIN_WORDS:
+            return _PLAIN_WORDS[text]
+        if not _SUSPECT.match(text):
+            return text
+        if len(text) <= 32 and _INTEGER.fullmatch(text):
+            return int(text)
+        if len(text) <= 32 and _FLOAT.fullmatch(text):
+            return float(text)
+        for pattern, reading in _SURPRISES:
+            if pattern.fullmatch(text):
+                shown = text if len(text) <= 40 else f"{text[:40]}..."
+                way_out = f'write "{shown}" in quotes if it is a text, or the value that is meant'
+                self._problem(event.start_mark, f"{shown} is ambiguous: {reading}", way_out)
+                break
+        return text
+
+    def _problem(self, mark: Any, message: str, hint: str) -> None:
+        self.problems.append(Problem(Place(self._name, mark.line + 1, mark.column + 1), "", message, hint))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The data of one YAML file, its places, and the problems of its notation."""
+
+    name: str
+    data: Data
+    tree: Tree
+    problems: tuple[Problem, ...]
+
+    def place(self, path: tuple[str | int, ...], *, key: bool = False) -> Place:
+        """Where the value (or, with `key`, the key) at `path` stands; for what is not written, its nearest parent."""
+        tree = self.tree
+        at = (tree.line, tree.column)
+        for depth, step in enumerate(path):
+            if step not in tree.parts:
+                break
+            last = depth == len(path) - 1
+            at_key = tree.keys.get(step) if isinstance(step, str) and key and last else None
+            tree = tree.parts[step]
+            at = at_key or (tree.line, tree.column)
+        return Place(self.name, at[0] + 1, at[1] + 1)
+
+    def text(self, path: tuple[str | int, ...]) -> str | None:
+        """The characters of the scalar at `path` as they were written, before YAML gave them a type."""
+        tree = self.tree
+        for step in path:
+            if step not in tree.parts:
+                return None
+            tree = tree.parts[step]
+        return tree.text
+
+
+def refusal(name: str, message: str, hint: str = "", *, line: int = 0, column: int = 0) -> SpecError:
+    """A spec that cannot be read at all, at a place that counts from 0."""
+    return SpecError([Problem(Place(name, line + 1, column + 1), "", message, hint)])
+
+
+def read_text(path: Path) -> str:
+    """The text of a spec file, at most `MAX_BYTES` of UTF-8; raises SpecError for anything else."""
+    name = str(path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise refusal(name, "there is no such file", "name it with -s FILE, or write one with `nlbgen init`") from None
+    except IsADirectoryError:
+        raise refusal(name, "is a folder, not a file", "name the farm.yaml in it") from None
+    except PermissionError:
+        hint = "name the farm.yaml in it" if path.is_dir() else "make it readable for the user who runs nlbgen"
+        raise refusal(name, "may not be read", hint) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise refusal(name, f"cannot be read: {reason}") from None
+    return decode(name, raw)
+
+
+def decode(name: str, raw: bytes) -> str:
+    """The text in the bytes of a spec; raises SpecError with the place of the first byte that is not UTF-8 text."""
+    if len(raw) > MAX_BYTES:
+        raise refusal(name, f"is larger than {MAX_BYTES // 1024 // 1024} MB", "a farm.yaml holds one farm")
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise refusal(name, "is encoded as UTF-16", "save it as UTF-8")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line = before.count(b"\n")
+        column = error.start - (before.rfind(b"\n") + 1)
+        if b"\0" in raw[:1024]:
+            raise refusal(name, "is a binary file, not YAML text", "name the farm.yaml with -s FILE") from None
+        message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
+        raise refusal(name, message, "save the file as UTF-8", line=line, column=column) from None
+    if "\0" in text:
+        raise refusal(name, "is a binary file, not YAML text", "name the farm.yaml with -s FILE")
+    return text
+
+
+def parse(name: str, text: str) -> Document:
+    """The document in `text`; raises SpecError where the text is no YAML or breaks the bounds."""
+    composer = None
+    try:
+        composer = _Composer(name, text)
+        data, tree = composer.compose()
+    except _RefusedError as error:
+        raise refusal(name, error.message, error.hint, line=error.line, column=error.column) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        said = error.problem or error.context or "cannot be read"
+        line, column = (mark.line, mark.column) if mark else (0, 0)
+        raise refusal(name, f"no YAML: {said}", _yaml_hint(text, line), line=line, column=column) from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        line, column = before.count("\n"), error.position - (before.rfind("\n") + 1)
+        message = f"the character U+{ord(text[error.position]):04X} may not stand in YAML"
+        raise refusal(name, message, "remove it", line=line, column=column) from None
+    finally:
+        if composer is not None:
+            composer.dispose()
+    return Document(name, data, tree, tuple(composer.problems))
+
+
+def _yaml_hint(text: str, line: int) -> str:
+    lines = text.splitlines()
+    if line < len(lines) and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]:
+        return "YAML is indented with spaces: replace the tab"
+    return "compare the line and the one above with the spec's reference: indentation, quotes, brackets"

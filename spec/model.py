@@ -1,0 +1,311 @@
+"""The spec as frozen, typed data: one class per mapping of farm.yaml.
+
+The descriptions here are the spec's reference (docs/spec.md) and the JSON Schema of `nlbgen schema`. Defaults that
+depend on other keys are properties, so that a reader never meets a `None` that means something.
+"""
+
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from . import orchestrator as facts
+from . import types as t
+from .schema import Model, WordOr, entry
+
+
+class Secret(Model):
+    """A reference to a secret: `{env: NAME}` or `{file: PATH}`; the secret itself is never in the spec."""
+
+    env: t.EnvName | None = entry("The environment variable that holds the secret.", default=None)
+    file: t.FilePath | None = entry("The file that holds the secret, and nothing else.", default=None)
+
+    @classmethod
+    def refuses(cls, value: Any) -> str | None:
+        """Refuse anything but one reference, without a word of what was written."""
+        if isinstance(value, dict) and (len(value) == 1 or not set(value) <= {"env", "file"}):
+            return None
+        return "a secret is never written into the spec: refer to it by {env: NAME} or {file: PATH}"
+
+
+class Orchestrator(Model):
+    """The Orchestrator that the nodes run."""
+
+    version: t.ProgramVersion | None = entry(
+        "In quotes. Picks the health endpoint, the key family and the config file's name.", default=None
+    )
+    site: t.Text = entry("The name of the IIS site.", default="UiPath Orchestrator")
+    directory: t.WindowsPath = entry(
+        "The folder of the site on the nodes.", default=r"C:\Program Files (x86)\UiPath\Orchestrator"
+    )
+
+    @property
+    def is_core(self) -> bool:
+        """Whether it runs on ASP.NET Core (2020.10 on)."""
+        return facts.is_core(self.version)
+
+
+class Tls(Model):
+    """Where TLS ends and how strict it is."""
+
+    mode: t.TlsMode = entry(
+        "`bridge`: the balancer ends TLS and encrypts again to the nodes. `terminate`: HTTP to the nodes. "
+        "`passthrough`: the nodes end TLS. `none`: HTTP alone.",
+        default="bridge",
+    )
+    profile: t.TlsProfile = entry("Mozilla's server side TLS profile, guideline 6.0.", default="intermediate")
+    certificate: t.PosixPath = entry(
+        "On the balancer: the certificate with its chain, PEM.", default="/etc/ssl/orchestrator/fullchain.pem"
+    )
+    key: t.PosixPath = entry("On the balancer: the private key, PEM.", default="/etc/ssl/orchestrator/privkey.pem")
+    verify_nodes: t.CaPath = entry(
+        "`bridge`: the CA that the nodes' certificates chain to; `false` skips the check, with a warning.",
+        default="/etc/ssl/certs/ca-certificates.crt",
+    )
+    hsts: t.Flag = entry("Send Strict-Transport-Security (two years) where the balancer ends TLS.", default=True)
+
+
+class Vip(Model):
+    """A virtual address that two or more balancers share by VRRP (keepalived)."""
+
+    address: t.InterfaceAddress = entry("The shared address with its prefix length.")
+    interface: t.InterfaceName = entry("The interface on the balancers that carries it.")
+    router_id: t.RouterId = entry("The VRRP router id, the same on all balancers and theirs alone.", default=51)
+    balancers: tuple[t.NodeAddress, ...] = entry("The balancers, the preferred one first.", least=2)
+    secret: Secret = entry("The password that the balancers share.")
+
+
+class Frontend(Model):
+    """What robots and people connect to."""
+
+    host: t.HostName = entry("The name that robots and people use; certificates must carry it.")
+    aliases: tuple[t.HostName, ...] = entry("Further names that the farm answers to.", default=())
+    address: t.ListenAddress = entry("Where the balancer listens; `*` for every address.", default="*")
+    listen_port: t.Port | None = entry("443, or 80 where tls.mode is none.", default=None, name="port")
+    redirect: t.Flag | None = entry(
+        "Port 80 answers with a redirect to https (default with TLS).", default=None, name="redirect_http"
+    )
+    tls: Tls = entry("Where TLS ends and how strict it is.", default=Tls)
+    vip: Vip | None = entry("A shared address for two or more balancers.", default=None)
+
+    @property
+    def port(self) -> int:
+        """Where the balancer listens."""
+        return self.listen_port or (80 if self.tls.mode == "none" else 443)
+
+    @property
+    def redirect_http(self) -> bool:
+        """Whether port 80 redirects to https."""
+        return self.tls.mode != "none" if self.redirect is None else self.redirect
+
+
+class Node(Model):
+    """One Orchestrator node."""
+
+    name: t.NodeName = entry("A short name, unique in the farm.")
+    address: t.NodeAddress = entry("IPv4, IPv6 or a host name.")
+    listen_port: t.Port | None = entry(
+        "443, or 80 where the balancer speaks HTTP to the nodes.", default=None, name="port"
+    )
+    primary: t.Flag = entry("The node whose keys the others get; the first one if none is named.", default=False)
+    weight: t.Weight = entry("Its share of new requests against the other nodes.", default=100)
+    state: t.NodeState = entry(
+        "`up`; `drain`: gets no new sessions; `down`: gets nothing; `backup`: serves when no other can.",
+        default="up",
+    )
+    config: t.FilePath | None = entry("A copy of its config file, as seen from the spec's folder.", default=None)
+
+
+class Health(Model):
+    """How the balancer asks a node whether it should be serving."""
+
+    path: t.HealthPath = entry("`auto` picks the endpoint of the Orchestrator version.", default="auto")
+    expect: t.HttpStatus = entry("The status of a healthy node.", default=200)
+    interval: t.ShortTime = entry("Between two checks of a healthy node.", default=t.Duration.of("2s"))
+    timeout: t.ShortTime = entry("How long one check may take.", default=t.Duration.of("1s"))
+    rise: t.Count = entry("Good checks in a row that bring a node back.", default=2)
+    fall: t.Count = entry("Failed checks in a row that take a node out.", default=2)
+
+
+class Signalr(Model):
+    """The paths of the robots' and browsers' live connections."""
+
+    paths: tuple[t.PathPrefix, ...] = entry(
+        "How these paths begin, in any case of letters.", default=("/signalr",), least=1, most=16
+    )
+    idle_timeout: t.LongTime = entry("How long a WebSocket may be silent; more than 110s.", default=t.Duration.of("1h"))
+
+
+class Timeouts(Model):
+    """How long the balancer waits."""
+
+    connect: t.ShortTime = entry("For a node to accept a connection.", default=t.Duration.of("5s"))
+    request: t.LongTime = entry("For a node to answer, SignalR apart.", default=t.Duration.of("120s"))
+    queue: t.ShortTime = entry("For a free place when all nodes are full.", default=t.Duration.of("30s"))
+    reload: t.LongTime = entry(
+        "For open WebSockets to end by themselves after the balancer was reloaded.",
+        default=t.Duration.of("12h"),
+    )
+
+
+class Limits(Model):
+    """How much the balancer takes on at once."""
+
+    connections: t.Connections = entry("Client connections; each robot holds one.", default=20_000)
+    requests_per_node: t.Connections = entry(
+        "Requests that one node works on at once, SignalR apart; more wait in the queue.", default=1_000
+    )
+    open_files: t.OpenFiles = entry(
+        "The limit of open files (`LimitNOFILE`) that the balancer's service has or may set.", default=65_536
+    )
+
+
+class Balancer(Model):
+    """How requests are spread over the nodes."""
+
+    algorithm: t.Algorithm = entry("Which node gets a new request.", default="least-connections")
+    affinity: t.Affinity = entry(
+        "Whether a client stays on its node: `none`, by `cookie`, by `source` address, or by cookie on the "
+        "SignalR paths alone (`signalr`).",
+        default="none",
+    )
+    health: Health = entry("How a node is asked whether it should be serving.", default=Health)
+    signalr: Signalr = entry("The live connections.", default=Signalr)
+    timeouts: Timeouts = entry("How long the balancer waits.", default=Timeouts)
+    limits: Limits = entry("How much the balancer takes on at once.", default=Limits)
+    max_body: t.BodySize = entry("The largest package that can be uploaded.", default=t.Size.of("300MB"))
+    slow_start: t.OptionalTime = entry(
+        "Over this time a node that came back gets its full share; 0s switches it off.", default=t.Duration(0)
+    )
+
+
+class SqlLogin(Model):
+    """SQL Server authentication."""
+
+    user: t.Text | None = entry("The SQL Server login.", default=None)
+    password: Secret | None = entry("Its password, by reference.", default=None)
+
+
+SqlAuth = Annotated[
+    Literal["windows"] | SqlLogin,
+    WordOr("windows", "is neither windows nor {user: NAME, password: {env: NAME}}"),
+]
+
+
+class Database(Model):
+    """The SQL Server database that all nodes share."""
+
+    server: t.Text = entry(r"The SQL Server and its instance, as in `SQL01\PROD`.")
+    name: t.Text = entry("The database.", default="UiPath")
+    auth: SqlAuth = entry("`windows`, or the user and password of an SQL Server login.", default="windows")
+
+
+class Redis(Model):
+    """The Redis that carries SignalR's messages between the nodes."""
+
+    host: t.NodeAddress | None = entry("Its host name or address.", default=None)
+    port: t.Port | None = entry("Its TCP port, as a rule 6379.", default=None)
+    password: Secret | None = entry("Its password, by reference.", default=None)
+    install_on: t.NodeName | None = entry("The node on which it is installed, if it is on one.", default=None)
+
+
+class Stores(Model):
+    """What the nodes must share to be one farm."""
+
+    database: Database | None = entry("The SQL Server database that all nodes share.", default=None)
+    session: t.SessionStore = entry("Where ASP.NET keeps its sessions.", default="sqlserver")
+    signalr: t.SignalrStore = entry("Where SignalR keeps its messages; Redis is advised.", default="sqlserver")
+    redis: Redis | None = entry("Where Redis is, if SignalR's messages go through it.", default=None)
+
+
+class Keys(Model):
+    """Whose keys the nodes get."""
+
+    source: t.FilePath = entry("`primary`, or the path of a config file with the keys.", default="primary", name="from")
+
+
+class BalancerProgram(Model):
+    """The program and the TLS library that the configuration is for."""
+
+    openssl: t.ProgramVersion = entry(
+        "The OpenSSL it runs with: 3.5 adds post-quantum key exchange.", default=t.Version("3.0")
+    )
+
+
+class Haproxy(BalancerProgram):
+    """The HAProxy that will load the configuration."""
+
+    version: t.ProgramVersion = entry("2.4 or later.", default=t.Version("2.6"))
+
+
+class Nginx(BalancerProgram):
+    """The NGINX (open source) that will load the configuration."""
+
+    version: t.ProgramVersion = entry("1.18 or later.", default=t.Version("1.22"))
+
+
+class Zen(Model):
+    """The Zen Load Balancer, or the descendant of it, that gets the farm."""
+
+    product: t.ZenProduct = entry("Which of the family it is.", default="relianoid")
+    version: t.ProgramVersion = entry("Its version.", default=t.Version("7"))
+    api: t.DeviceUrl | None = entry("The URL of its API.", default=None)
+    key: Secret | None = entry("The API key, by reference.", default=None)
+
+
+class F5(Model):
+    """The F5 BIG-IP that gets the objects."""
+
+    host: t.NodeAddress | None = entry("Its management address.", default=None)
+    partition: t.FarmName = entry("The partition that the objects go into.", default="Common")
+    user: t.Text = entry("The user that pushes.", default="admin")
+    password: Secret | None = entry("The password, by reference.", default=None)
+    api: t.F5Api = entry("iControl REST, an AS3 declaration, or iControl SOAP.", default="rest")
+
+
+class Farm(Model):
+    """One highly available Orchestrator farm."""
+
+    version: t.SchemaVersion = entry("The version of this notation.", default=1)
+    farm: t.FarmName = entry("The farm's name; objects and files are named after it.")
+    orchestrator: Orchestrator = entry("What the nodes run.", default=Orchestrator)
+    frontend: Frontend = entry("What robots and people connect to.")
+    nodes: tuple[Node, ...] = entry("The Orchestrator nodes.", least=1)
+    balancer: Balancer = entry("How requests are spread over the nodes.", default=Balancer)
+    stores: Stores = entry("What the nodes must share to be one farm.", default=Stores)
+    keys: Keys = entry("Whose keys the nodes get.", default=Keys)
+    haproxy: Haproxy = entry("The HAProxy to write for.", default=Haproxy)
+    nginx: Nginx = entry("The NGINX to write for.", default=Nginx)
+    zen: Zen = entry("The Zen Load Balancer to write for.", default=Zen)
+    f5: F5 = entry("The F5 BIG-IP to write for.", default=F5)
+    accept: tuple[t.ProblemId, ...] = entry(
+        "The ids of warnings and of unsupported features that this farm accepts.", default=()
+    )
+
+    @property
+    def primary(self) -> Node:
+        """The node whose keys the others get."""
+        return next((node for node in self.nodes if node.primary), self.nodes[0])
+
+    @property
+    def node_tls(self) -> bool:
+        """Whether the nodes are spoken to over TLS."""
+        return self.frontend.tls.mode in {"bridge", "passthrough"}
+
+    @property
+    def balancer_tls(self) -> bool:
+        """Whether the balancer itself ends the clients' TLS."""
+        return self.frontend.tls.mode in {"bridge", "terminate"}
+
+    def port_of(self, node: Node) -> int:
+        """The port on which a node is reached."""
+        return node.listen_port or (443 if self.node_tls else 80)
+
+    @cached_property
+    def accepted(self) -> frozenset[str]:
+        """The ids that this farm accepts."""
+        return frozenset(self.accept)
+
+    @property
+    def health_path(self) -> str | None:
+        """The path that the health checks ask; None where `auto` knows none for the version."""
+        path = self.balancer.health.path
+        return facts.health_path(self.orchestrator.version) if path == "auto" else path

@@ -1,0 +1,45 @@
+"""What differs between Orchestrator versions, as data.
+
+Sources: UiPath/orchestrator-powershell, the Swagger file of each version (2018.1 to 2020.10); UiPath's documentation
+of the health check endpoints (2020.10, 2021.10 and later); the load balancer templates in UiPath/Infrastructure.
+"""
+
+from typing import Final
+
+from .types import Version
+
+HEALTH_PATHS: Final = (
+    (Version("2021.10"), "/api/health"),
+    (Version("2020.10"), "/api/status"),
+    (Version("2018.3"), "/api/Status/Get"),
+    (Version("2018.1"), "/api/Status"),
+)
+"""From this version on, the path that answers 200 without a login while the node should be serving."""
+
+UNKNOWN_VERSION_HEALTH_PATH: Final = "/api/status"
+"""What UiPath's own load balancer templates ask; it answers from 2018.1 on (IIS does not mind the case)."""
+
+CORE_SINCE: Final = Version("2020.10")
+"""From here on Orchestrator is ASP.NET Core: another config file, no SessionState, SignalR Core."""
+
+LONG_POLL_SECONDS: Final = 110
+"""How long SignalR 2 holds a long poll (`ConnectionTimeout` in SignalR's DefaultConfigurationManager.cs)."""
+
+
+def normalized(version: Version) -> Version:
+    """The version with the century: product files write 19.10.19 for 2019.10.19."""
+    if version.parts and 15 <= version.parts[0] <= 99:
+        return Version(f"20{version.text}")
+    return version
+
+
+def health_path(version: Version | None) -> str | None:
+    """The path of the health endpoint; None where the version is older than every known one."""
+    if version is None:
+        return UNKNOWN_VERSION_HEALTH_PATH
+    return next((path for since, path in HEALTH_PATHS if normalized(version) >= since), None)
+
+
+def is_core(version: Version | None) -> bool:
+    """Whether this version runs on ASP.NET Core; an unknown one is taken for classic, as in the guide."""
+    return version is not None and normalized(version) >= CORE_SINCE

@@ -1,0 +1,326 @@
+"""Mappings as typed, frozen classes: read with all problems at once, described as JSON Schema.
+
+A class lists its keys as annotated attributes; one reading pass turns plain data into instances and reports every
+problem with its path. A library could do the same (pydantic does), but building its models alone takes longer than
+the whole of `nlbgen render`, and its messages would have to be replaced one by one.
+"""
+
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Self,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
+
+Path = tuple[str | int, ...]
+Report = Callable[[Path, str, str], None]
+"""Takes a problem: the path of the value (or of the unknown key), the message, the way out."""
+
+_REQUIRED: Final = object()
+_WRONG: Final = object()
+
+
+class NotTextError(ValueError):
+    """A value that must be a text was written as a number; quotes are missing around it."""
+
+
+class Reads:
+    """Annotation: a value is read by `parse` (which raises ValueError) and described by `schema` (JSON Schema)."""
+
+    __slots__ = ("parse", "schema")
+
+    def __init__(self, parse: Callable[[Any], Any], schema: Mapping[str, Any]) -> None:
+        self.parse = parse
+        self.schema = schema
+
+
+class WordOr:
+    """Annotation: either this very word or the mapping; anything else is refused with `message`."""
+
+    __slots__ = ("message", "word")
+
+    def __init__(self, word: str, message: str) -> None:
+        self.word = word
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key of a mapping: its name in the file, its meaning, its default, and for lists how many are allowed."""
+
+    description: str
+    default: Any
+    name: str
+    least: int
+    most: int
+    kind: Any = None
+    """The annotation, set when the class is made."""
+
+    @property
+    def required(self) -> bool:
+        """Whether the key must be written."""
+        return self.default is _REQUIRED
+
+
+def entry(description: str, *, default: Any = _REQUIRED, name: str = "", least: int = 0, most: int = 100_000) -> Any:
+    """Declare a key; without `default` it is required; `name` is its name in the file where Python needs another."""
+    return Entry(description, default, name, least, most)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(entry, Entry))
+class Model:
+    """A frozen mapping with a closed list of keys.
+
+    `written` holds the names of the attributes that the file gave, so that a default can be told from a wish.
+    """
+
+    entries: ClassVar[dict[str, Entry]]
+    written: frozenset[str]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.entries = dict(getattr(cls, "entries", {}))
+        for attribute, kind in cls.__annotations__.items():
+            declared = cls.__dict__.get(attribute)
+            if isinstance(declared, Entry):
+                cls.entries[attribute] = replace(declared, name=declared.name or attribute, kind=kind)
+                delattr(cls, attribute)
+
+    def __init__(self, **values: Any) -> None:
+        own = self.__dict__
+        for attribute, declared in self.entries.items():
+            if attribute in values:
+                own[attribute] = values.pop(attribute)
+            elif declared.default is _REQUIRED:
+                raise TypeError(f"{type(self).__name__} needs {attribute}")
+            else:
+                own[attribute] = declared.default() if isinstance(declared.default, type) else declared.default
+        own["written"] = values.pop("written", frozenset())
+        if values:
+            raise TypeError(f"{type(self).__name__} has no {', '.join(values)}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} is frozen")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._values().items()))
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self._values().items())
+        return f"{type(self).__name__}({values})"
+
+    def _values(self) -> dict[str, Any]:
+        own = self.__dict__
+        return {attribute: own[attribute] for attribute in self.entries}
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values for some attributes."""
+        return type(self)(**{**self._values(), "written": self.written, **changes})
+
+    @classmethod
+    def refuses(cls, value: Any) -> str | None:
+        """Why this data as a whole cannot be such a mapping; None where its keys decide."""
+        return None if isinstance(value, dict) else f"must be a mapping of {', '.join(list(cls.file_names())[:4])}, ..."
+
+    @classmethod
+    def file_names(cls) -> Iterator[str]:
+        """The names of the keys as a file writes them."""
+        return (declared.name for declared in cls.entries.values())
+
+
+M = TypeVar("M", bound=Model)
+Reader = Callable[[Any, Path, Report], Any]
+_readers: Final[dict[type[Model], Reader]] = {}
+
+
+def read(model: type[M], data: Any, report: Report) -> M | None:
+    """The model that `data` writes; None where a problem was reported."""
+    value = _mapping_reader(model)(data, (), report)
+    return value if isinstance(value, model) else None
+
+
+def _mapping_reader(model: type[Model]) -> Reader:
+    if model not in _readers:
+        _readers[model] = _make_mapping_reader(model)
+    return _readers[model]
+
+
+def _make_mapping_reader(model: type[Model]) -> Reader:
+    fields = {declared.name: (attribute, _reader(declared)) for attribute, declared in model.entries.items()}
+    required = {declared.name: declared.description for declared in model.entries.values() if declared.required}
+
+    def read_mapping(value: Any, path: Path, report: Report) -> Any:
+        if (message := model.refuses(value)) is not None:
+            report(path, message, "")
+            return _WRONG
+        values: dict[str, Any] = {}
+        wrong = False
+        for name, part in value.items():
+            if name not in fields:
+                wrong = True
+                report((*path, name), *_unknown(name, tuple(fields)))
+                continue
+            attribute, read_part = fields[name]
+            result = read_part(part, (*path, name), report)
+            wrong = wrong or result is _WRONG
+            values[attribute] = result
+        for name in required.keys() - value.keys():
+            wrong = True
+            report((*path, name), "is missing", required[name])
+        return _WRONG if wrong else model(**values, written=frozenset(values))
+
+    return read_mapping
+
+
+def _unknown(name: str, known: Sequence[str]) -> tuple[str, str]:
+    near = nearest(name, known)
+    return "is not a key that is known here" + (f" (did you mean {near}?)" if near else ""), (
+        "" if near else f"known here: {', '.join(known)}"
+    )
+
+
+def nearest(word: str, names: Sequence[str]) -> str | None:
+    """The name that is most like a mistyped word, if any is like it at all."""
+    from difflib import get_close_matches
+
+    folded = {name.lower().replace("-", "_"): name for name in names}
+    found = get_close_matches(word.lower().replace("-", "_"), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else None
+
+
+def _optional(annotation: Any) -> tuple[Any, bool]:
+    """The annotation without `| None`, and whether that was there."""
+    if get_origin(annotation) in {Union, types.UnionType}:
+        rest = [part for part in get_args(annotation) if part is not type(None)]
+        if len(rest) == 1:
+            return rest[0], True
+    return annotation, False
+
+
+def _reader(declared: Entry) -> Reader:
+    kind, optional = _optional(declared.kind)
+    if not optional:
+        return _plain_reader(kind, declared)
+    inner = _plain_reader(kind, declared)
+
+    def read_optional(value: Any, path: Path, report: Report) -> Any:
+        return None if value is None else inner(value, path, report)
+
+    return read_optional
+
+
+def _plain_reader(kind: Any, declared: Entry) -> Reader:
+    if isinstance(kind, type) and issubclass(kind, Model):
+        return _mapping_reader(kind)
+    origin = get_origin(kind)
+    if origin is tuple:
+        return _list_reader(_plain_reader(get_args(kind)[0], declared), declared)
+    how = kind.__metadata__[0] if origin is Annotated else None
+    if isinstance(how, Reads):
+        return _value_reader(how.parse)
+    if isinstance(how, WordOr):
+        mapping = next(part for part in get_args(get_args(kind)[0]) if isinstance(part, type))
+        return _word_reader(how, _mapping_reader(mapping))
+    raise TypeError(f"no reader for {kind!r}")
+
+
+def _value_reader(parse: Callable[[Any], Any]) -> Reader:
+    def read_value(value: Any, path: Path, report: Report) -> Any:
+        try:
+            return parse(value)
+        except NotTextError as error:
+            report(path, str(error), "write it in quotes")
+        except ValueError as error:
+            report(path, str(error), "")
+        return _WRONG
+
+    return read_value
+
+
+def _word_reader(how: WordOr, read_mapping: Reader) -> Reader:
+    def read_word(value: Any, path: Path, report: Report) -> Any:
+        if value == how.word:
+            return value
+        if isinstance(value, dict):
+            return read_mapping(value, path, report)
+        report(path, how.message, "")
+        return _WRONG
+
+    return read_word
+
+
+def _list_reader(read_item: Reader, declared: Entry) -> Reader:
+    def read_list(value: Any, path: Path, report: Report) -> Any:
+        if not isinstance(value, list):
+            report(path, "must be a list", "write it as [one, two] or one line each with a hyphen")
+            return _WRONG
+        if not declared.least <= len(value) <= declared.most:
+            bound = f"at least {declared.least}" if len(value) < declared.least else f"at most {declared.most}"
+            report(path, f"has {len(value)} entries, and takes {bound}", "")
+            return _WRONG
+        items = [read_item(item, (*path, index), report) for index, item in enumerate(value)]
+        return _WRONG if any(item is _WRONG for item in items) else tuple(items)
+
+    return read_list
+
+
+def json_schema(model: type[Model], title: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a model, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        **_mapping_schema(model),
+    }
+
+
+def _mapping_schema(model: type[Model]) -> dict[str, Any]:
+    properties = {
+        declared.name: {
+            **_annotation_schema(declared),
+            "description": declared.description,
+            **_default_schema(declared.default),
+        }
+        for declared in model.entries.values()
+    }
+    required = sorted(declared.name for declared in model.entries.values() if declared.required)
+    schema: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {**schema, "required": required} if required else schema
+
+
+def _default_schema(default: Any) -> dict[str, Any]:
+    if default is _REQUIRED or default is None or isinstance(default, type):
+        return {}
+    if isinstance(default, tuple):
+        return {"default": list(default)}
+    return {"default": default if type(default) in {str, int, bool} else str(default)}
+
+
+def _annotation_schema(declared: Entry) -> dict[str, Any]:
+    kind, optional = _optional(declared.kind)
+    schema = _plain_schema(kind, declared)
+    return {"anyOf": [schema, {"type": "null"}]} if optional else schema
+
+
+def _plain_schema(kind: Any, declared: Entry) -> dict[str, Any]:
+    if isinstance(kind, type) and issubclass(kind, Model):
+        return _mapping_schema(kind)
+    if get_origin(kind) is tuple:
+        bounds = {"minItems": declared.least} if declared.least else {}
+        return {"type": "array", "items": _plain_schema(get_args(kind)[0], declared), **bounds}
+    how = kind.__metadata__[0]
+    if isinstance(how, WordOr):
+        mapping = next(part for part in get_args(get_args(kind)[0]) if isinstance(part, type))
+        return {"anyOf": [{"const": how.word}, _mapping_schema(mapping)]}
+    return dict(how.schema)

@@ -1,0 +1,447 @@
+"""The value types of the spec: each knows its notation, its bounds, and how to say what is wrong.
+
+Every text type is a closed list of characters, so nothing in a spec can break out of the text of a configuration;
+what a type lets pass and a vendor still cannot carry is refused by that vendor's quoting
+([`nlbgen.generators.base`][]).
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from functools import total_ordering
+from typing import Annotated, Any, Final
+
+from .schema import NotTextError, Reads, nearest
+
+_UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION: Final = re.compile(r"(0|[1-9][0-9]{0,8})(ms|s|m|h|d)")
+_SIZES: Final = {
+    "B": 1,
+    "KB": 1024,
+    "MB": 1024**2,
+    "GB": 1024**3,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
+_SIZE: Final = re.compile(r"(0|[1-9][0-9]{0,8})(B|KB|MB|GB|KiB|MiB|GiB)")
+
+
+class Duration(int):
+    """A span of time in whole milliseconds; as text it has the largest unit that keeps it whole (`90s`, `2m`)."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, text: str) -> "Duration":
+        """The duration that `text` writes; raises ValueError for anything but a number with ms, s, m, h or d."""
+        match = _DURATION.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{shown(text)} is not a duration: write a number with its unit, as in 500ms, 5s, 2m, 1h")
+        return cls(int(match[1]) * _UNITS_MS[match[2]])
+
+    @property
+    def seconds(self) -> int:
+        """Whole seconds, rounded up, for programs that know no smaller unit."""
+        return -(-int(self) // 1000)
+
+    def __str__(self) -> str:
+        for unit in ("d", "h", "m", "s"):
+            if self and self % _UNITS_MS[unit] == 0:
+                return f"{int(self) // _UNITS_MS[unit]}{unit}"
+        return f"{int(self)}ms"
+
+
+class Size(int):
+    """An amount of bytes; KB, MB and GB are powers of 1024, as HAProxy, NGINX and IIS count them."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, text: str) -> "Size":
+        """The size that `text` writes; raises ValueError for anything but a number with B, KB, MB or GB."""
+        match = _SIZE.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{shown(text)} is not a size: write a number with its unit, as in 512KB, 300MB, 2GB")
+        return cls(int(match[1]) * _SIZES[match[2]])
+
+    def __str__(self) -> str:
+        for unit in ("GB", "MB", "KB"):
+            if self and self % _SIZES[unit] == 0:
+                return f"{int(self) // _SIZES[unit]}{unit}"
+        return f"{int(self)}B"
+
+
+@total_ordering
+class Version:
+    """A version that compares by number: 2019.10 comes after 2019.4, and 2.6 equals 2.6.0."""
+
+    __slots__ = ("parts", "text")
+
+    def __init__(self, text: str) -> None:
+        if not re.fullmatch(r"[0-9]{1,5}(?:\.[0-9]{1,6}){0,3}", text):
+            raise ValueError(f'{shown(text)} is not a version: write numbers with dots between, as in "2.6"')
+        numbers = [int(part) for part in text.split(".")]
+        while numbers and numbers[-1] == 0:
+            numbers.pop()
+        self.text: Final = text
+        self.parts: Final = tuple(numbers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Version) and self.parts == other.parts
+
+    def __lt__(self, other: "Version") -> bool:
+        return self.parts < other.parts
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f'Version("{self.text}")'
+
+
+def shown(value: object) -> str:
+    """A value as an error may show it: on one line, printable, and cut after 60 characters."""
+    text = value if isinstance(value, str) else _notation(value)
+    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    text = text if len(text) <= 60 else f"{text[:60]}..."
+    return f'"{text}"' if isinstance(value, str) else text
+
+
+def _notation(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return str(value)
+
+
+def _text(value: object, what: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise NotTextError(f"{shown(value)} is a number, not {what}")
+    raise ValueError(f"{shown(value)} is not {what}")
+
+
+def _duration(low: str, high: str) -> Reads:
+    least, most = Duration.of(low), Duration.of(high)
+
+    def parse(value: object) -> Duration:
+        if isinstance(value, int) and not isinstance(value, bool):
+            raise ValueError(f"{value} has no unit: write {value}s for seconds or {value}ms for milliseconds")
+        duration = Duration.of(_text(value, "a duration"))
+        if not least <= duration <= most:
+            raise ValueError(f"{value} is out of bounds: {least} to {most}")
+        return duration
+
+    return Reads(parse, {"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["5s"]})
+
+
+def _size(low: str, high: str) -> Reads:
+    least, most = Size.of(low), Size.of(high)
+
+    def parse(value: object) -> Size:
+        if isinstance(value, int) and not isinstance(value, bool):
+            raise ValueError(f"{value} has no unit: write {value}MB for megabytes or {value}B for bytes")
+        size = Size.of(_text(value, "a size"))
+        if not least <= size <= most:
+            raise ValueError(f"{value} is out of bounds: {least} to {most}")
+        return size
+
+    return Reads(parse, {"type": "string", "pattern": f"^{_SIZE.pattern}$", "examples": ["300MB"]})
+
+
+def _integer(what: str, low: int, high: int) -> Reads:
+    def parse(value: object) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+        hint = ": remove the quotes" if isinstance(value, str) and value.isdecimal() and len(value) < 10 else ""
+        raise ValueError(f"{shown(value)} is not {what} ({low} to {high}){hint}")
+
+    return Reads(parse, {"type": "integer", "minimum": low, "maximum": high})
+
+
+def _pattern(what: str, pattern: str, rule: str, *, example: str, longest: int = 255) -> Reads:
+    compiled = re.compile(pattern)
+
+    def parse(value: object) -> str:
+        text = _text(value, what)
+        if len(text) > longest or not compiled.fullmatch(text):
+            raise ValueError(f"{shown(text)} is not {what}: {rule}, as in {example}")
+        return text
+
+    return Reads(parse, {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": longest, "examples": [example]})
+
+
+def _choice(*names: str) -> Reads:
+    listed = " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+    def parse(value: object) -> str:
+        if value in names:
+            return str(value)
+        near = nearest(value, names) if isinstance(value, str) else None
+        raise ValueError(f"{shown(value)} is not {listed}" + (f" (did you mean {near}?)" if near else ""))
+
+    return Reads(parse, {"type": "string", "enum": list(names)})
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"{shown(value)} is not true or false")
+
+
+def _printable(what: str, longest: int = 255) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        text = _text(value, what)
+        for position, char in enumerate(text):
+            if not char.isprintable():
+                code = f"U+{ord(char):04X}"
+                raise ValueError(f"{shown(text)} holds {code} at character {position + 1}, which cannot be printed")
+        if not text or text != text.strip():
+            raise ValueError(f"{shown(text)} is not {what}: it is empty, or begins or ends with a blank")
+        if len(text) > longest:
+            raise ValueError(f"{shown(text)} is not {what}: it is longer than {longest} characters")
+        return text
+
+    return parse
+
+
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+
+
+def _host(value: object) -> str:
+    text = _text(value, "a host name")
+    if _is_ip(text) or re.fullmatch(r"[0-9.]+", text):
+        raise ValueError(
+            f"{shown(text)} is not a host name: it is a number, and certificates and redirects need a name"
+        )
+    if len(text) > 253 or not _HOST.fullmatch(text):
+        rule = "letters, digits and hyphens, with dots between"
+        raise ValueError(f"{shown(text)} is not a host name: {rule}, as in orchestrator.corp.example{_idna(text)}")
+    return text.lower()
+
+
+def _idna(text: str) -> str:
+    if text.isascii() or any(char.isspace() for char in text):
+        return ""
+    try:
+        return f" (for DNS this name is written {text.encode('idna').decode()})"
+    except UnicodeError:
+        return ""
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _ip(text: str) -> str | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        raise ValueError(f"{shown(text)} has a zone (%): write an address that is valid on every balancer")
+    return str(address)
+
+
+def _node_address(value: object) -> str:
+    text = _text(value, "an address")
+    if (address := _ip(text)) is not None:
+        if ipaddress.ip_address(address).is_unspecified or ipaddress.ip_address(address).is_multicast:
+            raise ValueError(f"{shown(text)} is not the address of one machine")
+        return address
+    if re.fullmatch(r"[0-9.:/]+", text) or not _HOST.fullmatch(text) or len(text) > 253:
+        raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address or a host name{_address_hint(text)}")
+    return text.lower()
+
+
+def _listen_address(value: object) -> str:
+    text = _text(value, "an address")
+    if text == "*":
+        return text
+    if (address := _ip(text)) is not None:
+        return address
+    raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address, or * for every address{_address_hint(text)}")
+
+
+def _address_hint(text: str) -> str:
+    if re.fullmatch(r"\[.*\](?::[0-9]+)?", text):
+        return ": leave the brackets out"
+    if re.fullmatch(r"[^:]+:[0-9]{1,5}", text):
+        return ": the port goes into `port`"
+    if "/" in text:
+        return ": the prefix length is not part of it"
+    return ""
+
+
+def _interface_address(value: object) -> str:
+    text = _text(value, "an address with its prefix length")
+    try:
+        if "/" in text:
+            return str(ipaddress.ip_interface(text))
+    except ValueError:
+        pass
+    raise ValueError(f"{shown(text)} is not an address with its prefix length, as in 10.20.0.10/24")
+
+
+def _posix_path(value: object) -> str:
+    text = _printable("a path", 1024)(value)
+    if not text.startswith("/"):
+        raise ValueError(
+            f"{shown(text)} is not an absolute path on the balancer: it starts with /, as in /etc/ssl/x.pem"
+        )
+    return text
+
+
+def _windows_path(value: object) -> str:
+    text = _printable("a Windows path", 248)(value)
+    if not re.match(r"(?:[A-Za-z]:\\|\\\\[^\\]+\\[^\\]+)", text):
+        raise ValueError(
+            f"{shown(text)} is not an absolute Windows path, as in C:\\Program Files\\UiPath\\Orchestrator"
+        )
+    body = text[2:]
+    if found := re.search(r'[<>:"|?*/]', body):
+        raise ValueError(f"{shown(text)} is not a Windows path: {found[0]} may not stand in a file name")
+    return text
+
+
+def _url(value: object) -> str:
+    text = _text(value, "a URL")
+    if not re.fullmatch(r"https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?", text):
+        raise ValueError(f"{shown(text)} is not the https URL of a device, as in https://zen.corp.example:444")
+    return text.rstrip("/")
+
+
+def _version(value: object) -> Version:
+    if isinstance(value, float):
+        raise NotTextError("a version is a text, for as a number 2019.10 is 2019.1")
+    return Version(_text(value, "a version"))
+
+
+def _plain(parse: Callable[[object], Any], **schema: Any) -> Reads:
+    return Reads(parse, {"type": "string", **schema})
+
+
+def _verify(value: object) -> str | bool:
+    if value is False:
+        return False
+    if value is True:
+        raise ValueError("true does not say by which CA: write the path of the CA's certificate, or false to skip")
+    return _posix_path(value)
+
+
+Flag = Annotated[bool, Reads(_flag, {"type": "boolean"})]
+Port = Annotated[int, _integer("a TCP port", 1, 65535)]
+Count = Annotated[int, _integer("a whole number", 1, 100)]
+Weight = Annotated[int, _integer("a weight", 1, 256)]
+HttpStatus = Annotated[int, _integer("an HTTP status", 200, 599)]
+RouterId = Annotated[int, _integer("a VRRP router id", 1, 255)]
+Connections = Annotated[int, _integer("a number of connections", 100, 1_000_000)]
+OpenFiles = Annotated[int, _integer("a number of open files", 1024, 4_000_000)]
+
+ShortTime = Annotated[Duration, _duration("100ms", "1h")]
+"""A time-out or an interval of network work."""
+LongTime = Annotated[Duration, _duration("1s", "24d")]
+"""A time-out of idle connections; HAProxy holds at most 2^31 ms, which is under 25 days."""
+OptionalTime = Annotated[Duration, _duration("0s", "1h")]
+"""A span that `0s` switches off."""
+BodySize = Annotated[Size, _size("1KB", "100GB")]
+
+FarmName = Annotated[
+    str,
+    _pattern(
+        "a name for a farm",
+        r"[A-Za-z][A-Za-z0-9_-]{0,39}",
+        "a letter, then up to 39 letters, digits, hyphens and underscores",
+        example="orchestrator-prod",
+    ),
+]
+NodeName = Annotated[
+    str,
+    _pattern(
+        "a name for a node",
+        r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}",
+        "up to 40 letters, digits, dots, hyphens and underscores",
+        example="orch-1",
+    ),
+]
+HostName = Annotated[str, _plain(_host, format="hostname")]
+NodeAddress = Annotated[str, _plain(_node_address)]
+ListenAddress = Annotated[str, _plain(_listen_address)]
+InterfaceAddress = Annotated[str, _plain(_interface_address)]
+InterfaceName = Annotated[
+    str,
+    _pattern("a network interface", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", "up to 15 characters", example="eth0"),
+]
+PosixPath = Annotated[str, _plain(_posix_path)]
+WindowsPath = Annotated[str, _plain(_windows_path)]
+CaPath = Annotated[str | bool, Reads(_verify, {"anyOf": [{"type": "string"}, {"const": False}]})]
+Text = Annotated[str, _plain(_printable("a text"))]
+FilePath = Annotated[str, _plain(_printable("a path", 1024))]
+DeviceUrl = Annotated[str, _plain(_url)]
+EnvName = Annotated[
+    str,
+    _pattern(
+        "the name of an environment variable",
+        r"[A-Za-z_][A-Za-z0-9_]*",
+        "letters, digits, _",
+        example="NLBGEN_KEY",
+    ),
+]
+HttpPath = Annotated[
+    str,
+    _pattern(
+        "a path of the site",
+        r"/[A-Za-z0-9._~%/?&=+:@,-]*",
+        "it starts with / and holds letters, digits and ._~%/?&=+:@,-",
+        example="/api/status",
+    ),
+]
+PathPrefix = Annotated[
+    str,
+    _pattern(
+        "the beginning of a path of the site",
+        r"/[A-Za-z0-9._~/-]+",
+        "it starts with / and holds letters, digits and ._~/-",
+        example="/signalr",
+    ),
+]
+HealthPath = Annotated[
+    str,
+    _pattern(
+        "`auto` or a path of the site",
+        r"auto|/[A-Za-z0-9._~%/?&=+:@,-]*",
+        "a path starts with / and holds letters, digits and ._~%/?&=+:@,-",
+        example="/api/status",
+    ),
+]
+ProblemId = Annotated[
+    str,
+    _pattern("an id", r"[a-z0-9]+(?:-[a-z0-9]+)*", "lower-case words with hyphens", example="redis-on-node"),
+]
+ProgramVersion = Annotated[Version, _plain(_version, examples=["2.6"])]
+SchemaVersion = Annotated[int, _integer("the version of the notation", 1, 1)]
+
+Algorithm = Annotated[str, _choice("least-connections", "round-robin", "source")]
+Affinity = Annotated[str, _choice("none", "cookie", "source", "signalr")]
+NodeState = Annotated[str, _choice("up", "drain", "down", "backup")]
+TlsMode = Annotated[str, _choice("terminate", "bridge", "passthrough", "none")]
+TlsProfile = Annotated[str, _choice("modern", "intermediate")]
+SessionStore = Annotated[str, _choice("sqlserver", "inproc")]
+SignalrStore = Annotated[str, _choice("redis", "sqlserver", "inproc")]
+ZenProduct = Annotated[str, _choice("zen", "zevenet", "skudonet", "relianoid")]
+F5Api = Annotated[str, _choice("rest", "as3", "soap")]
