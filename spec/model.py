@@ -149,12 +149,12 @@ class Timeouts(Model):
 class Limits(Model):
     """How much the balancer takes on at once."""
 
-    connections: t.Connections = entry("Client connections; each robot holds one.", default=20_000)
+    connections: t.Connections = entry("Client connections; each robot holds one.", default=8_000)
     requests_per_node: t.Connections = entry(
         "Requests that one node works on at once, SignalR apart; more wait in the queue.", default=1_000
     )
     open_files: t.OpenFiles = entry(
-        "The limit of open files (`LimitNOFILE`) that the balancer's service has or may set.", default=65_536
+        "The limit of open files (`LimitNOFILE`) that the balancer's service has or may set.", default=20_000
     )
 
 
@@ -171,6 +171,7 @@ class Balancer(Model):
     signalr: Signalr = entry("The live connections.", default=Signalr)
     timeouts: Timeouts = entry("How long the balancer waits.", default=Timeouts)
     limits: Limits = entry("How much the balancer takes on at once.", default=Limits)
+    metrics_port: t.Port = entry("Where statistics are served, on the balancer's loopback address alone.", default=8404)
     max_body: t.BodySize = entry("The largest package that can be uploaded.", default=t.Size.of("300MB"))
     slow_start: t.OptionalTime = entry(
         "Over this time a node that came back gets its full share; 0s switches it off.", default=t.Duration(0)
@@ -240,6 +241,9 @@ class Nginx(BalancerProgram):
     """The NGINX (open source) that will load the configuration."""
 
     version: t.ProgramVersion = entry("1.18 or later.", default=t.Version("1.22"))
+    user: t.UserName = entry(
+        "The user that NGINX's workers run as: www-data on Debian, nginx elsewhere.", default="www-data"
+    )
 
 
 class Zen(Model):

@@ -387,6 +387,12 @@ InterfaceName = Annotated[
     str,
     _pattern("a network interface", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", "up to 15 characters", example="eth0"),
 ]
+UserName = Annotated[
+    str,
+    _pattern(
+        "a user of the system", r"[a-z_][a-z0-9_-]{0,31}", "lower-case letters, digits, _ and -", example="www-data"
+    ),
+]
 PosixPath = Annotated[str, _plain(_posix_path)]
 WindowsPath = Annotated[str, _plain(_windows_path)]
 CaPath = Annotated[str | bool, Reads(_verify, {"anyOf": [{"type": "string"}, {"const": False}]})]

@@ -1,0 +1,5 @@
+"""`python -m nlbgen`."""
+
+from .cli import main
+
+main()

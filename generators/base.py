@@ -1,0 +1,288 @@
+"""The generator core: what a vendor declares, what the core refuses, how text is made.
+
+The core decides and a vendor translates: a vendor lists its support as data, turns a
+[`Design`][nlbgen.generators.design.Design] into finished views, and the templates lay them out.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path as FilePath
+from pathlib import PurePosixPath
+from typing import Any, ClassVar, Final
+
+from .. import __version__, templating
+from ..errors import Problem, UnsupportedError
+from ..spec.checks import RULES
+from ..spec.load import Spec
+from ..spec.model import Farm
+from ..spec.schema import Path, nearest
+from ..spec.types import Version
+from .design import Design
+from .features import FEATURES, Feature, No, Since, Support
+
+DIGEST_SHOWN: Final = 16
+"""How many hex digits of the spec's digest a header shows."""
+
+
+class UnquotableError(ValueError):
+    """A vendor's configuration language cannot carry this text; the message says which part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the balancer's own files and ports are on its machine.
+
+    Without a `directory` these are the places of the Linux distributions' packages. With one, everything that the
+    balancer writes stays in it and it runs as whoever starts it: so a configuration can be tried out anywhere.
+    """
+
+    directory: str = ""
+    http_port: int = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Limitation:
+    """Something that the vendor cannot do and this farm lives with; `fallback` is what happens instead."""
+
+    title: str
+    reason: str
+    fallback: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file to write: its path below the vendor's folder, the template, and what the template shows."""
+
+    path: PurePosixPath
+    template: str
+    view: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One finished file."""
+
+    path: PurePosixPath
+    content: bytes
+    main: bool
+    """Whether this is what the vendor's program loads; the others say how to install it."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One farm on its way to one vendor's files."""
+
+    spec: Spec
+    design: Design
+    site: Site
+    version: Version
+    limitations: tuple[Limitation, ...]
+    lost: frozenset[str]
+    """The ids of the features that this version of the vendor does not have."""
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def farm(self) -> Farm:
+        """The farm itself."""
+        return self.spec.farm
+
+    def has(self, feature: str) -> bool:
+        """Whether this version of the vendor has the feature."""
+        return feature not in self.lost
+
+
+class Generator(ABC):
+    """One vendor."""
+
+    name: ClassVar[str]
+    """As on the command line, and the name of the folder of its templates and outputs."""
+    title: ClassVar[str]
+    oldest: ClassVar[Version]
+    newest: ClassVar[Version]
+    """The versions that its configurations were tried on, or their manuals read for."""
+    support: ClassVar[Mapping[str, Support]]
+    """For each feature of the catalogue what this vendor says to it."""
+    program: ClassVar[str]
+    """The program that loads the main file."""
+    resolves_at_start: ClassVar[bool] = False
+    """Whether the program refuses a configuration whose host names it cannot look up."""
+
+    @abstractmethod
+    def version(self, farm: Farm) -> Version:
+        """The version that the farm wants the configuration for."""
+
+    @abstractmethod
+    def files(self, job: Job) -> list[File]:
+        """The files of a farm, the one that the program loads first.
+
+        Text of the spec that cannot be quoted is reported in `job.problems`.
+        """
+
+    @abstractmethod
+    def quoted(self, text: str) -> str:
+        """The text as one word of the vendor's language; raises UnquotableError."""
+
+    @abstractmethod
+    def version_command(self) -> list[str]:
+        """The arguments that make the program say its version."""
+
+    @abstractmethod
+    def check_command(self, file: FilePath, version: Version) -> list[str]:
+        """The arguments that make the program of this version check a configuration."""
+
+    def missing_module(self, said: str) -> str | None:  # noqa: ARG002  # most programs have no modules
+        """Which part of the program is not installed, if its complaint is only about that."""
+        return None
+
+    def quote(self, job: Job, path: Path, text: str) -> str:
+        """The text at `path` of the spec as one word; what the vendor cannot carry becomes a problem of the job."""
+        try:
+            return self.quoted(text)
+        except UnquotableError as error:
+            message = f"{self.title} cannot carry it: {error}"
+            job.problems.append(job.spec.problem(path, message, "write it without, or take another vendor"))
+            return ""
+
+    def problem_id(self, feature: str) -> str:
+        """The id under which `accept` knows that this vendor lacks a feature."""
+        return f"{self.name}-{feature}"
+
+    def lacks(self, feature: str, version: Version) -> No | None:
+        """Why this version does not have the feature, or None where it has."""
+        support = self.support[feature]
+        if isinstance(support, Since):
+            return None if version >= support.version else support.before
+        return support if isinstance(support, No) else None
+
+
+def render(generator: Generator, spec: Spec, site: Site | None = None) -> list[Rendered]:
+    """The vendor's files for a farm, in the order of their paths.
+
+    Raises UnsupportedError with every feature that is asked for, not supported, and not accepted with a fallback.
+    """
+    job = prepare(generator, spec, site or Site())
+    files = generator.files(job)
+    if job.problems:
+        raise UnsupportedError(job.problems)
+    header = header_lines(generator, job)
+    rendered = [
+        Rendered(file.path, templating.render(file.template, {**file.view, "header": header}), main=file is files[0])
+        for file in files
+    ]
+    return sorted(rendered, key=lambda file: file.path)
+
+
+def prepare(generator: Generator, spec: Spec, site: Site) -> Job:
+    """The job for one farm and vendor, or UnsupportedError."""
+    version = generator.version(spec.farm)
+    problems = list(_refusals(generator, spec, version))
+    if problems:
+        raise UnsupportedError(problems)
+    lost = {feature: why for feature in FEATURES if (why := generator.lacks(feature.id, version)) is not None}
+    limitations = tuple(
+        Limitation(feature.title, why.reason, why.fallback)
+        for feature, why in lost.items()
+        if why.fallback and (feature.asked(spec.farm) is not None or feature.always)
+    )
+    return Job(spec, Design(spec.farm), site, version, limitations, frozenset(feature.id for feature in lost))
+
+
+def _refusals(generator: Generator, spec: Spec, version: Version) -> Iterator[Problem]:
+    yield from _version_refusals(generator, spec, version)
+    for feature in FEATURES:
+        path = feature.asked(spec.farm)
+        why = generator.lacks(feature.id, version) if path is not None else None
+        problem_id = generator.problem_id(feature.id)
+        if path is None or why is None or (why.fallback and problem_id in spec.farm.accepted):
+            continue
+        message = f"{generator.title} {version} lacks '{feature.title}': {why.reason}"
+        yield spec.problem(path, message, _way_out(generator, feature, why, problem_id), id=problem_id)
+
+
+def _way_out(generator: Generator, feature: Feature, why: No, problem_id: str) -> str:
+    support = generator.support[feature.id]
+    ways = []
+    if why.fallback:
+        ways.append(f"accept it (`accept: [{problem_id}]`), then {why.fallback}")
+    if isinstance(support, Since):
+        ways.append(f"take {generator.title} {support.version} or later")
+    others = [other.title for other in all_generators() if other is not generator and _has(other, feature)]
+    if others:
+        ways.append(f"take {' or '.join(others)}, which can do it")
+    return "; or ".join(ways) or "leave it out of the spec"
+
+
+def _has(generator: Generator, feature: Feature) -> bool:
+    return generator.lacks(feature.id, generator.newest) is None
+
+
+def _version_refusals(generator: Generator, spec: Spec, version: Version) -> Iterator[Problem]:
+    path: Path = (generator.name, "version")
+    problem_id = generator.problem_id("version")
+    known = f"{generator.oldest} to {generator.newest}"
+    if version < generator.oldest:
+        message = f"{generator.title} {version} is too old: configurations are made for {known}"
+        yield spec.problem(path, message, f'upgrade, or write "{generator.oldest}" or later', id=problem_id)
+    elif version.parts[:2] > generator.newest.parts[:2] and problem_id not in spec.farm.accepted:
+        message = f"{generator.title} {version} is not known: configurations are made for {known}"
+        hint = f'write "{generator.newest}", or accept a configuration for that (`accept: [{problem_id}]`)'
+        yield spec.problem(path, message, hint, id=problem_id)
+
+
+def header_lines(generator: Generator, job: Job) -> list[str]:
+    """What every file starts with: what made it, from which farm, and that it is not to be edited."""
+    return [
+        f"{generator.title} {job.version} for the farm {job.farm.farm}",
+        f"Made by nlbgen {__version__} from the spec with digest {job.spec.digest[:DIGEST_SHOWN]}.",
+        f"Do not edit: change the spec and run `nlbgen render {generator.name}` again.",
+    ]
+
+
+def audit(spec: Spec) -> list[Problem]:
+    """What else is wrong with a spec: what the vendors it names cannot do, and accepted ids that do not exist."""
+    problems: list[Problem] = []
+    for name in VENDORS:
+        if name in spec.farm.written:
+            vendor = generator(name)
+            problems += _refusals(vendor, spec, vendor.version(spec.farm))
+    known = known_ids()
+    for index, accepted in enumerate(spec.farm.accept):
+        if accepted not in known:
+            near = nearest(accepted, sorted(known))
+            message = f"there is no problem of the id {accepted}" + (f" (did you mean {near}?)" if near else "")
+            problem = spec.problem(("accept", index), message, "`nlbgen vendors` lists the ids", id="accept-unknown")
+            problems.append(replace(problem, severity="warning"))
+    return sorted(problems, key=lambda problem: (problem.place, problem.id))
+
+
+def known_ids() -> set[str]:
+    """Every id that `accept` may name."""
+    ids = {rule.id for rule in RULES if rule.severity == "warning"}
+    for vendor in all_generators():
+        ids.add(vendor.problem_id("version"))
+        for feature in FEATURES:
+            support = vendor.support[feature.id]
+            before = support.before if isinstance(support, Since) else support
+            if isinstance(before, No) and before.fallback:
+                ids.add(vendor.problem_id(feature.id))
+    return ids
+
+
+VENDORS: Final = ("haproxy", "nginx")
+"""All vendors, in the order of the documentation; each is a module of this package with a `GENERATOR`."""
+
+
+@cache
+def generator(name: str) -> Generator:
+    """The vendor of that name; its module is loaded when it is first asked for."""
+    from importlib import import_module
+
+    found: Generator = import_module(f".{name}", __package__).GENERATOR
+    return found
+
+
+def all_generators() -> list[Generator]:
+    """All vendors."""
+    return [generator(name) for name in VENDORS]

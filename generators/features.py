@@ -1,0 +1,145 @@
+"""What a farm can ask of a load balancer, whichever it is, and how a vendor answers.
+
+The catalogue is the vendors' common vocabulary: every generator states for each feature whether it can, since which
+version, or why not. A feature is *asked for* when the spec says so in words; what a spec merely leaves at its default
+is not a wish, and a vendor that cannot do it only says so in its output.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ..spec.model import Farm
+from ..spec.schema import Path
+from ..spec.types import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """The vendor can; `note` is for the matrix."""
+
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """The vendor cannot, and why; `fallback` is what its output does instead once the farm accepts that."""
+
+    reason: str
+    fallback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The vendor can from a version on; before, it answers as `before` says."""
+
+    version: Version
+    before: No
+    note: str = ""
+
+
+Support = Yes | No | Since
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One thing that a farm can ask for; `asked` gives the key of the spec that asks, or None."""
+
+    id: str
+    title: str
+    asked: Callable[[Farm], Path | None]
+    always: bool = False
+    """Whether every farm would want it, so that an output without it says so."""
+
+
+def _never(_farm: Farm) -> Path | None:
+    return None
+
+
+def _when(path: Path, asks: Callable[[Farm], bool]) -> Callable[[Farm], Path | None]:
+    return lambda farm: path if asks(farm) else None
+
+
+def _state(name: str) -> Callable[[Farm], Path | None]:
+    def asked(farm: Farm) -> Path | None:
+        return next((("nodes", index, "state") for index, node in enumerate(farm.nodes) if node.state == name), None)
+
+    return asked
+
+
+def _weights(farm: Farm) -> Path | None:
+    weights = [node.weight for node in farm.nodes]
+    return next((("nodes", index, "weight") for index, weight in enumerate(weights) if weight != weights[0]), None)
+
+
+def _backup_source(farm: Farm) -> Path | None:
+    hashed = farm.balancer.algorithm == "source" or farm.balancer.affinity == "source"
+    return _state("backup")(farm) if hashed else None
+
+
+_ALGORITHM: Final[Path] = ("balancer", "algorithm")
+_AFFINITY: Final[Path] = ("balancer", "affinity")
+_MODE: Final[Path] = ("frontend", "tls", "mode")
+_HEALTH: Final[Path] = ("balancer", "health")
+_QUEUE: Final[Path] = ("balancer", "timeouts", "queue")
+
+FEATURES: Final = (
+    Feature("tls-terminate", "TLS ends at the balancer", _when(_MODE, lambda f: f.frontend.tls.mode == "terminate")),
+    Feature("tls-bridge", "TLS to the nodes as well", _when(_MODE, lambda f: f.frontend.tls.mode == "bridge")),
+    Feature("tls-passthrough", "TLS ends at the nodes", _when(_MODE, lambda f: f.frontend.tls.mode == "passthrough")),
+    Feature(
+        "verify-nodes",
+        "The nodes' certificates are checked, with SNI",
+        _when(
+            ("frontend", "tls", "verify_nodes"),
+            lambda f: f.frontend.tls.mode == "bridge" and f.frontend.tls.verify_nodes is not False,
+        ),
+    ),
+    Feature(
+        "tls-modern",
+        "Mozilla's modern TLS profile",
+        _when(("frontend", "tls", "profile"), lambda f: f.balancer_tls and f.frontend.tls.profile == "modern"),
+    ),
+    Feature("http2", "HTTP/2 to the clients", _never),
+    Feature(
+        "websocket", "WebSocket for SignalR", _when(("balancer", "signalr"), lambda f: "signalr" in f.balancer.written)
+    ),
+    Feature("signalr-pool", "Time-outs of their own for SignalR's paths", _never),
+    Feature(
+        "active-health",
+        "The health endpoint is asked",
+        _when(_HEALTH, lambda f: "health" in f.balancer.written),
+        always=True,
+    ),
+    Feature("app-pool-stop", "A stopped IIS app pool is seen", _never, always=True),
+    Feature("free-hung-websockets", "WebSockets of a hung node are freed", _never, always=True),
+    Feature("no-replayed-post", "A POST is never sent twice", _never, always=True),
+    Feature(
+        "least-connections",
+        "Least connections",
+        _when(_ALGORITHM, lambda f: f.balancer.algorithm == "least-connections"),
+    ),
+    Feature("round-robin", "Round robin", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "round-robin")),
+    Feature("source-hash", "By the client's address", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "source")),
+    Feature("weights", "Weights", _weights),
+    Feature("affinity-cookie", "Affinity by cookie", _when(_AFFINITY, lambda f: f.balancer.affinity == "cookie")),
+    Feature("affinity-source", "Affinity by address", _when(_AFFINITY, lambda f: f.balancer.affinity == "source")),
+    Feature(
+        "affinity-signalr",
+        "Affinity on SignalR's paths alone",
+        _when(_AFFINITY, lambda f: f.balancer.affinity == "signalr"),
+    ),
+    Feature("drain", "Drain a node", _state("drain")),
+    Feature("down", "Take a node out", _state("down")),
+    Feature("backup", "Backup nodes", _state("backup")),
+    Feature("backup-source", "Backup nodes beside hashing by address", _backup_source),
+    Feature("slow-start", "Slow start", _when(("balancer", "slow_start"), lambda f: f.balancer.slow_start > 0)),
+    Feature("queue", "A queue before full nodes", _when(_QUEUE, lambda f: "queue" in f.balancer.timeouts.written)),
+    Feature(
+        "max-body", "A limit for uploads", _when(("balancer", "max_body"), lambda f: "max_body" in f.balancer.written)
+    ),
+    Feature("state-over-reload", "Node states survive a reload", _never, always=True),
+    Feature("metrics", "Metrics on loopback", _never),
+    Feature("ntlm", "NTLM and Negotiate sign-in through the balancer", _never),
+)
+"""All features, in the order of the matrix."""

@@ -1,0 +1,130 @@
+"""From specs to files: which vendors, where to, and what would change."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import NlbgenError, Problem, UnsupportedError, UsageError
+from ..files import read_bytes, write_atomically
+from ..spec.load import Spec
+from ..spec.schema import nearest
+from .base import VENDORS, Rendered, generator, render
+from .validate import validate
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One vendor's files for one farm."""
+
+    vendor: str
+    files: tuple[Rendered, ...]
+
+    def paths(self, folder: Path) -> Iterator[tuple[Path, Rendered]]:
+        """Each file and where it goes below the output folder."""
+        for file in self.files:
+            yield folder / self.vendor / file.path, file
+
+
+def chosen(names: Sequence[str]) -> tuple[str, ...]:
+    """The vendors that a command line names, in the order of the documentation; raises UsageError."""
+    for name in names:
+        if name not in {*VENDORS, ALL}:
+            near = nearest(name, [*VENDORS, ALL])
+            raise UsageError(
+                f"{name} is not a vendor" + (f" (did you mean {near}?)" if near else ""),
+                f"vendors: {', '.join(VENDORS)}, or {ALL}",
+            )
+    return tuple(vendor for vendor in VENDORS if ALL in names or vendor in names)
+
+
+def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The spec files that the command line names: files as given, folders by their `*.yaml` and `*.yml`."""
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = sorted(child for child in path.iterdir() if child.suffix in {".yaml", ".yml"})
+        if not found:
+            raise UsageError(f"{path} holds no *.yaml", "name a spec, or a folder of specs")
+        files += found
+    return tuple(dict.fromkeys(files))
+
+
+def render_all(spec: Spec, vendors: Sequence[str]) -> list[Output]:
+    """The files of every vendor; raises UnsupportedError with what all of them cannot do, or nothing is made."""
+    outputs: list[Output] = []
+    problems: list[Problem] = []
+    for vendor in vendors:
+        try:
+            outputs.append(Output(vendor, tuple(render(generator(vendor), spec))))
+        except UnsupportedError as error:
+            problems += error.problems
+    if problems:
+        raise UnsupportedError(problems)
+    return outputs
+
+
+def verdicts(spec: Spec, vendors: Sequence[str]) -> dict[str, str]:
+    """What each vendor's real program says; raises ValidationError where one refuses."""
+    return {vendor: validate(generator(vendor), spec).text for vendor in vendors}
+
+
+def write(outputs: Sequence[Output], folder: Path) -> list[Path]:
+    """Write every file, each one whole or not at all; the paths written, in order."""
+    written = []
+    for output in outputs:
+        for path, file in output.paths(folder):
+            write_atomically(path, file.content)
+            written.append(path)
+    return written
+
+
+def differences(outputs: Sequence[Output], folder: Path) -> list[str]:
+    """What writing would change, as the lines of a unified diff."""
+    lines: list[str] = []
+    for output in outputs:
+        for path, file in output.paths(folder):
+            old = read_bytes(path)
+            if old != file.content:
+                lines += _diff(path, old, file.content)
+    return lines
+
+
+def _diff(path: Path, old: bytes | None, new: bytes) -> Iterator[str]:
+    before = [] if old is None else old.decode("utf-8", "replace").splitlines()
+    after = new.decode("utf-8").splitlines()
+    source = "/dev/null" if old is None else path.as_posix()
+    yield from difflib.unified_diff(before, after, source, path.as_posix(), lineterm="")
+
+
+class Collision(NlbgenError):  # noqa: N818  # named for what it is
+    """Two farms would write the same files."""
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Where the files of each of several farms go: below a folder of its own name."""
+
+    folder: Path
+    single: bool
+    _seen: dict[str, str]
+
+    @classmethod
+    def of(cls, folder: Path, *, single: bool) -> "Fleet":
+        """A single farm's vendors stand in the folder itself."""
+        return cls(folder, single, {})
+
+    def place(self, spec: Spec) -> Path:
+        """The folder of this farm; raises Collision when another spec has the same farm name."""
+        if self.single:
+            return self.folder
+        name = spec.farm.farm
+        if name.lower() in self._seen:
+            message = f"{spec.name}: the farm {name} is described by {self._seen[name.lower()]} as well"
+            raise Collision(message, "give each farm a name of its own")
+        self._seen[name.lower()] = spec.name
+        return self.folder / name

@@ -1,0 +1,172 @@
+"""The real program as the judge of what was rendered.
+
+The farm is rendered once more with its certificates, addresses and folders mapped into a scratch folder on this
+machine, because the real ones exist on the balancer alone; nothing else differs. The installed program then checks
+that file.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from ..errors import NlbgenError, ValidationError
+from ..spec.load import Spec
+from ..spec.model import Farm
+from ..spec.types import Version
+from .base import Generator, Site, render
+
+TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the program said: `checked` is false where none is installed, or only one of another version refused."""
+
+    checked: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An installed program."""
+
+    path: str
+    version: Version
+
+
+def validate(generator: Generator, spec: Spec) -> Verdict:
+    """Have the installed program check the farm's configuration.
+
+    Raises ValidationError where a program of the spec's own version refuses it or warns.
+    """
+    program = installed(generator)
+    if program is None:
+        return Verdict(False, f"not checked: {generator.program} is not installed here")
+    with tempfile.TemporaryDirectory(prefix="nlbgen-", ignore_cleanup_errors=True) as folder:
+        said = _run(generator, program, spec, Path(folder))
+    wanted = generator.version(spec.farm)
+    same = program.version.parts[:2] == wanted.parts[:2]
+    if said is None:
+        note = "" if same else f"; the spec says {wanted}"
+        return Verdict(True, f"checked by {generator.title} {program.version}{note}")
+    if (missing := generator.missing_module(said)) is not None:
+        return Verdict(False, f"not checked: {missing}")
+    if same:
+        message = f"{generator.title} {program.version} refuses the configuration of the farm {spec.farm.farm}:\n{said}"
+        raise ValidationError(message, "this is a fault of nlbgen: please report it with the spec")
+    return Verdict(False, f"not checked: {generator.title} {program.version} is installed, the spec says {wanted}")
+
+
+@cache
+def installed(generator: Generator) -> Program | None:
+    """The vendor's program on this machine, if there is one."""
+    path = shutil.which(generator.program, path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
+    if path is None:
+        return None
+    said = _output([path, *generator.version_command()])[1]
+    found = re.search(r"(?:version |nginx/)([0-9]+(?:\.[0-9]+){1,2})", said)
+    if found is None:
+        raise NlbgenError(f"{path} does not say its version", f"check the installation of {generator.title}")
+    return Program(path, Version(found[1]))
+
+
+def _run(generator: Generator, program: Program, spec: Spec, folder: Path) -> str | None:
+    """What the program complains of, or None."""
+    farm = relocated(spec.farm, folder, names=generator.resolves_at_start)
+    site = Site(str(folder), http_port=_free_port())
+    main = next(file for file in render(generator, replace(spec, farm=farm), site) if file.main)
+    path = folder / main.path
+    path.write_bytes(main.content)
+    status, said = _output([program.path, *generator.check_command(path, program.version)])
+    if status == 0 and "warn" not in said.lower():
+        return None
+    return said.replace(str(folder), "...").strip() or f"it ended with status {status}"
+
+
+def _output(command: list[str]) -> tuple[int, str]:
+    try:
+        done = subprocess.run(  # noqa: S603  # the program was found by name, and no argument comes from the spec
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NlbgenError(f"{command[0]} cannot be run: {error}", "or skip the check with --no-validate") from None
+    return done.returncode, done.stdout + done.stderr
+
+
+def relocated(farm: Farm, folder: Path, *, names: bool) -> Farm:
+    """The farm with its certificates in `folder` and its listeners on free ports of the loopback address.
+
+    With `names`, nodes' host names become the loopback address too, so that nothing must be looked up.
+    """
+    tls = farm.frontend.tls
+    if farm.frontend.tls.mode != "none":
+        pem = folder / "site.pem"
+        _write_certificate(pem, farm.frontend.host)
+        verify = tls.verify_nodes if tls.verify_nodes is False else str(pem)
+        tls = tls.replace(certificate=str(pem), key=f"{pem}.key", verify_nodes=verify)
+    frontend = farm.frontend.replace(address="127.0.0.1", listen_port=_free_port(), tls=tls)
+    nodes = farm.nodes
+    if names:
+        nodes = tuple(
+            node if re.search(r":|^[0-9.]+$", node.address) else node.replace(address="127.0.0.1") for node in nodes
+        )
+    return farm.replace(frontend=frontend, nodes=nodes, balancer=farm.balancer.replace(metrics_port=_free_port()))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _write_certificate(path: Path, host: str) -> None:
+    certificate, key = _certificate(host)
+    path.write_bytes(certificate)
+    descriptor = os.open(f"{path}.key", os.O_WRONLY | os.O_CREAT, 0o600)
+    with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
+        file.write(key)
+
+
+@cache
+def _certificate(host: str) -> tuple[bytes, bytes]:
+    """A self-signed certificate and its key, PEM, for this process alone."""
+    import datetime as dt
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nlbgen check")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM), private
