@@ -106,8 +106,6 @@ class Generator(ABC):
     """For each feature of the catalogue what this vendor says to it."""
     program: ClassVar[str]
     """The program that loads the main file."""
-    resolves_at_start: ClassVar[bool] = False
-    """Whether the program refuses a configuration whose host names it cannot look up."""
 
     @abstractmethod
     def version(self, farm: Farm) -> Version:

@@ -25,6 +25,8 @@ REJECT_HANDSHAKE: Final = Version("1.19.4")
 """`ssl_reject_handshake`: no certificate for unknown names."""
 ERROR_LOG_OPTION: Final = Version("1.19.5")
 """`nginx -e`: where errors go before the configuration is read."""
+KEEPALIVE_MIN: Final = Version("1.27.4")
+"""`keepalive_min_timeout`: a reload does not close a connection on which a request may be on its way."""
 STICKY: Final = Version("1.29.6")
 """`sticky cookie` and `drain` in the open source build."""
 RETRY_WINDOW: Final = Duration.of("10s")
@@ -44,7 +46,6 @@ class Nginx(Generator):
     oldest = Version("1.18")
     newest = Version("1.31")
     program = "nginx"
-    resolves_at_start = True
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "active-health": No(
@@ -123,11 +124,12 @@ class Nginx(Generator):
             "worker_connections": balancer.limits.open_files // 2,
             "shutdown": balancer.timeouts.reload,
             "passthrough": design.passthrough,
+            "keepalive_min": job.version >= KEEPALIVE_MIN,
             "names_nodes": any(member.is_name for member in design.members),
             "tls": self._tls(job) if job.farm.balancer_tls else None,
             "node_tls": self._node_tls(job) if design.tls_mode == "bridge" else None,
             "listens": _listens(job, design.frontend.port, options),
-            "default_listens": _listens(job, design.frontend.port, f"{options} default_server", first=True),
+            "default_listens": _listens(job, design.frontend.port, f"{options} default_server"),
             "host_header": "$host" if standard_port else f"$host:{design.frontend.port}",
             "redirect": self._redirect(job),
             "hosts": " ".join(design.hosts),
@@ -169,7 +171,7 @@ class Nginx(Generator):
         if not job.design.frontend.redirect_http:
             return None
         return {
-            "listens": _listens(job, job.site.http_port, " default_server", first=True),
+            "listens": _listens(job, job.site.http_port, " default_server"),
             "to": job.design.public_url,
         }
 
@@ -244,13 +246,9 @@ def _server(job: Job, member: Member, parameters: str) -> dict[str, str]:
     }
 
 
-def _listens(job: Job, port: int, options: str, *, first: bool = False) -> list[str]:
-    """The listen lines of a server; what belongs to the socket is said once, in the first server on it."""
-    lines = []
-    for address in job.design.listens:
-        where = "" if address == "*" else f"{address}:"
-        lines.append(f"listen {where}{port}{options}" + " ipv6only=on" * (first and address == "[::]"))
-    return lines
+def _listens(job: Job, port: int, options: str) -> list[str]:
+    prefixes = ["" if address == "*" else f"{address}:" for address in job.design.listens]
+    return [f"listen {prefix}{port}{options}" for prefix in prefixes]
 
 
 def _time(duration: Duration) -> str:
