@@ -87,7 +87,7 @@ class Nginx(Generator):
     def check_command(self, file: Path, version: Version) -> list[str]:
         """Check the configuration, with every file that it names beside it."""
         own_log = ["-e", str(file.parent / "error.log")] if version >= ERROR_LOG_OPTION else []
-        return ["-t", "-q", "-p", str(file.parent), *own_log, "-c", str(file)]
+        return ["-t", "-q", *own_log, "-c", str(file)]
 
     def missing_module(self, said: str) -> str | None:
         """The stream module is a package of its own on Debian."""

@@ -1,0 +1,88 @@
+"""A guard process that ends our children when we die, however we die.
+
+The parent holds the write end of the guard's standard input and writes `+pid` and `-pid` lines. When the
+parent is gone, SIGKILL included, the pipe ends and the guard kills what is still listed. This works from any
+thread (Linux's PR_SET_PDEATHSIG would fire when the starting *thread* ends), for frozen children, and for
+whole process groups.
+"""
+
+import atexit
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process that leads its own group, and the whole group; a process already gone is fine."""
+    with suppress(ProcessLookupError, PermissionError):
+        if sys.platform == "win32":
+            os.kill(pid, signal.SIGTERM)
+        else:
+            os.killpg(pid, signal.SIGKILL)
+
+
+class Guard:
+    """The parent's end. The guard process starts with the first child that is added."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def add(self, pid: int) -> None:
+        """Put a child under guard."""
+        self._tell(f"+{pid}\n")
+
+    def remove(self, pid: int) -> None:
+        """Release a child that was waited for: its number may soon belong to somebody else."""
+        self._tell(f"-{pid}\n")
+
+    def close(self) -> None:
+        """End the guard, and with it every child still listed."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(OSError):
+            process.stdin.close()  # type: ignore[union-attr]
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+
+    def _tell(self, line: str) -> None:
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._process = _start()
+            with suppress(BrokenPipeError):
+                self._process.stdin.write(line.encode())  # type: ignore[union-attr]
+                self._process.stdin.flush()  # type: ignore[union-attr]
+
+
+def _start() -> subprocess.Popen[bytes]:
+    # A session of its own, so that Ctrl-C in the terminal does not end the guard before its work.
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+GUARD = Guard()
+atexit.register(GUARD.close)
+
+
+def main() -> None:
+    """Run the guard process: keep the list until standard input ends, then kill what is on it."""
+    pids: set[int] = set()
+    for line in sys.stdin:
+        pid = int(line[1:])
+        (pids.add if line[0] == "+" else pids.discard)(pid)
+    for pid in pids:
+        kill_group(pid)
+
+
+if __name__ == "__main__":
+    main()

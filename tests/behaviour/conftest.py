@@ -1,0 +1,142 @@
+"""A farm in the laboratory: the rendered configuration in the real balancer, before stand-in nodes."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nlbgen.generators.base import generator
+from nlbgen.generators.validate import installed
+from nlbgen.prove.clients import Fetched, fetch
+from nlbgen.prove.laboratory import Laboratory
+from nlbgen.prove.waiting import wait_until
+from nlbgen.spec.load import Spec, loads
+
+VENDORS = ("haproxy", "nginx")
+PROGRAMS = Path(__file__).parents[2] / ".programs" / "programs.json"
+
+BASE: dict[str, Any] = {
+    "farm": "orchestrator-test",
+    "orchestrator": {"version": "2019.4"},
+    "frontend": {"host": "orchestrator.corp.example", "address": "10.20.0.10"},
+    "nodes": [
+        {"name": "orch-1", "address": "10.20.0.11"},
+        {"name": "orch-2", "address": "10.20.0.12"},
+    ],
+    "stores": {"signalr": "redis", "redis": {"host": "redis-1.corp.example", "port": 6379}},
+    "accept": [
+        "nginx-active-health",
+        "nginx-affinity-cookie",
+        "nginx-affinity-signalr",
+        "nginx-queue",
+        "nginx-slow-start",
+    ],
+}
+
+
+def merged(base: Any, changes: Any) -> Any:
+    """`base` with `changes` laid over it, mappings key by key."""
+    if isinstance(base, dict) and isinstance(changes, dict):
+        return {**base, **{name: merged(base.get(name), value) for name, value in changes.items()}}
+    return changes
+
+
+def make_spec(changes: dict[str, Any] | None = None) -> Spec:
+    return loads(yaml.safe_dump(merged(BASE, changes or {}), sort_keys=False, allow_unicode=True))
+
+
+def require(name: str) -> None:
+    """Skip where the program is missing; fail where the environment promised it."""
+    if installed(generator(name)) is None:
+        if os.environ.get("NLBGEN_REQUIRE_PROGRAMS"):
+            pytest.fail(f"{name} is not installed, and NLBGEN_REQUIRE_PROGRAMS is set")
+        pytest.skip(f"{name} is not installed")
+
+
+class Farm(Laboratory):
+    """A laboratory with what tests do all day."""
+
+    def get(self, path: str = "/odata/Jobs", **options: Any) -> Fetched:
+        return fetch(f"{self.url}{path}", ca=self.certificates.ca, timeout=15, **options)
+
+    def hits(self, count: int, path: str = "/odata/Jobs", **options: Any) -> list[str]:
+        """Which node answered each of `count` requests."""
+        return [self.get(path, **options).header("X-Node") for _ in range(count)]
+
+    def settled(self) -> "Farm":
+        """Wait until the balancer has asked every node once and sends requests to more than a dead one."""
+        assert wait_until(lambda: self.get().status == 200, 10), self.balancer.output()
+        return self
+
+
+@pytest.fixture
+def farm() -> Iterator[Callable[..., Farm]]:
+    """Start a farm: `farm("haproxy", {"balancer": {"affinity": "cookie"}})`; it ends with the test."""
+    with ExitStack() as stack:
+
+        def start(vendor: str, changes: dict[str, Any] | None = None, **options: Any) -> Farm:
+            if "program" not in options:
+                require(vendor)
+            return stack.enter_context(Farm(make_spec(changes), vendor, **options)).settled()
+
+        yield start
+
+
+@pytest.fixture(params=VENDORS)
+def vendor(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def other_programs() -> list[dict[str, Any]]:
+    """The builds of other versions that `tests/tools/programs.py` fetched."""
+    if not PROGRAMS.exists():
+        return []
+    found = json.loads(PROGRAMS.read_text(encoding="utf-8"))
+    return [{"wrapper": wrapper, **about} for wrapper, about in sorted(found.items())]
+
+
+def tool(name: str) -> str:
+    """A tool of the virtual environment or the system."""
+    import sys
+
+    path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if path is None:
+        if os.environ.get("NLBGEN_REQUIRE_PROGRAMS"):
+            pytest.fail(f"{name} is not installed, and NLBGEN_REQUIRE_PROGRAMS is set")
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+JS = Path(__file__).parents[1] / "js"
+
+
+@pytest.fixture(scope="session")
+def microsoft() -> Callable[..., dict[str, Any]]:
+    """Run one session with Microsoft's own JavaScript clients."""
+    import subprocess
+
+    node, npm = tool("node"), tool("npm")
+    if not (JS / "node_modules" / ".package-lock.json").exists():
+        subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=JS, check=True, timeout=300, capture_output=True)
+
+    def session(ca: Path, **ask: Any) -> dict[str, Any]:
+        done = subprocess.run(
+            [node, "session.js", json.dumps(ask)],
+            cwd=JS,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "NODE_EXTRA_CA_CERTS": str(ca)},
+        )
+        assert done.stdout, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    return session

@@ -1,0 +1,270 @@
+"""Single requests: who gets them, what they carry, what is refused; the modes of TLS."""
+
+import time
+from collections import Counter
+
+import pytest
+
+from nlbgen.prove.clients import fetch
+from nlbgen.prove.waiting import wait_until
+
+
+def plain(lab, path="/", port=None, **options):
+    return fetch(f"http://{lab.host}:{port or lab.http_port}{path}", **options)
+
+
+def test_round_robin_shares_evenly(farm, vendor):
+    lab = farm(vendor, {"balancer": {"algorithm": "round-robin"}})
+    counts = Counter(lab.hits(40))
+    assert set(counts) == {"orch-1", "orch-2"}
+    # NGINX's workers share one state, HAProxy's threads too; 40 requests may be off by the first ones.
+    assert abs(counts["orch-1"] - counts["orch-2"]) <= 4
+
+
+def test_weights_share_unevenly(farm, vendor):
+    nodes = [
+        {"name": "orch-1", "address": "10.20.0.11", "weight": 75},
+        {"name": "orch-2", "address": "10.20.0.12", "weight": 25},
+    ]
+    lab = farm(vendor, {"balancer": {"algorithm": "round-robin"}, "nodes": nodes})
+    counts = Counter(lab.hits(40))
+    assert 26 <= counts["orch-1"] <= 34, counts
+
+
+def test_source_hash_holds_a_client(farm, vendor):
+    lab = farm(vendor, {"balancer": {"algorithm": "source"}})
+    assert len(set(lab.hits(10))) == 1
+
+
+def nodes(*states):
+    return {
+        "nodes": [
+            {"name": f"orch-{number}", "address": f"10.20.0.{10 + number}", "state": state}
+            for number, state in enumerate(states, 1)
+        ]
+    }
+
+
+@pytest.mark.parametrize("state", ["drain", "down"])
+def test_a_node_that_is_out_gets_nothing_new(farm, vendor, state):
+    lab = farm(vendor, nodes("up", state))
+    assert set(lab.hits(20)) == {"orch-1"}
+
+
+def test_backup_serves_when_no_other_can(farm, vendor):
+    lab = farm(vendor, nodes("up", "backup"))
+    assert set(lab.hits(20)) == {"orch-1"}
+    lab.nodes[0].kill()
+    assert wait_until(lambda: lab.hits(3) == ["orch-2"] * 3, 10)
+
+
+@pytest.mark.parametrize("affinity", ["cookie", "signalr"])
+def test_a_cookie_holds_a_client_where_it_should(farm, vendor, affinity):
+    lab = farm(vendor, {"balancer": {"affinity": affinity, "algorithm": "round-robin"}})
+    held, free = ("/signalr/negotiate", "/odata/Jobs")
+    first = lab.get(held)
+    cookie = first.header("set-cookie")
+    assert cookie.startswith("NLBID=")
+    assert first.header("X-Node") not in cookie, "a cookie tells nothing about the network"
+    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+    assert {"path=/", "httponly", "secure", "samesite=lax"} <= attributes
+    sent = {"Cookie": cookie.partition(";")[0]}
+    assert set(lab.hits(12, held, headers=sent)) == {first.header("X-Node")}
+    if affinity == "signalr":
+        assert lab.get(free).header("set-cookie") == ""
+        assert set(lab.hits(12, free, headers=sent)) == {"orch-1", "orch-2"}
+
+
+def test_a_cookie_of_a_dead_node_leads_to_a_living_one(farm, vendor):
+    lab = farm(vendor, {"balancer": {"affinity": "cookie"}})
+    first = lab.get()
+    sent = {"Cookie": first.header("set-cookie").partition(";")[0]}
+    dead = first.header("X-Node")
+    lab.node(dead).kill()
+    answers = [lab.get(headers=sent) for _ in range(5)]
+    assert {answer.status for answer in answers} == {200}
+    assert dead not in {answer.header("X-Node") for answer in answers}
+
+
+def test_a_cookie_holds_a_client_on_a_draining_node(farm, vendor):
+    lab = farm(vendor, {"balancer": {"affinity": "cookie"}})
+    clients = {}
+    while set(clients) != {"orch-1", "orch-2"}:
+        answer = lab.get()
+        clients[answer.header("X-Node")] = {"Cookie": answer.header("set-cookie").partition(";")[0]}
+    farm_now = lab.spec.farm
+    draining = tuple(node.replace(state="drain") if node.name == "orch-2" else node for node in farm_now.nodes)
+    lab.change(farm_now.replace(nodes=draining))
+    assert wait_until(lambda: set(lab.hits(4)) == {"orch-1"}, 10), "new clients go to the other node"
+    assert set(lab.hits(5, headers=clients["orch-2"])) == {"orch-2"}, "known clients stay"
+
+
+@pytest.mark.parametrize("state", ["drain", "down"])
+def test_a_node_taken_out_and_put_back_by_reloads(farm, vendor, state):
+    lab = farm(vendor)
+    whole = lab.spec.farm
+    out = tuple(node.replace(state=state) if node.name == "orch-2" else node for node in whole.nodes)
+    lab.change(whole.replace(nodes=out))
+    assert wait_until(lambda: set(lab.hits(6)) == {"orch-1"}, 10)
+    lab.change(whole)
+    assert wait_until(lambda: set(lab.hits(6)) == {"orch-1", "orch-2"}, 15)
+
+
+def test_what_a_client_says_about_itself_does_not_arrive(farm, vendor):
+    lab = farm(vendor)
+    forged = {
+        "X-Forwarded-For": "6.6.6.6",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Port": "1",
+        "Forwarded": "for=6.6.6.6",
+        "X-Real-IP": "6.6.6.6",
+        "X-Original-URL": "/admin",
+        "X-Rewrite-URL": "/admin",
+        "X-Original-Host": "evil.example",
+        "X-Forwarded-Prefix": "/x",
+        "Proxy": "http://6.6.6.6",
+    }
+    answer = lab.get("/echo-headers", headers=forged)
+    assert answer.node_headers("x-forwarded-for") == ["127.0.0.1"]
+    assert answer.node_headers("x-forwarded-proto") == ["https"]
+    assert answer.node_headers("x-forwarded-host") == [f"{lab.host}:{lab.port}"]
+    assert answer.node_headers("x-forwarded-port") == [str(lab.port)]
+    assert answer.node_headers("host") == [f"{lab.host}:{lab.port}"]
+    assert "6.6.6.6" not in answer.body.decode()
+    assert "evil" not in answer.body.decode()
+    assert "/admin" not in answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQAoAAAAAIAAAAA")],
+        [("Connection", "Upgrade"), ("Upgrade", "websocket, h2c")],
+        [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Upgrade", "h2c")],
+    ],
+    ids=["h2c", "list", "twice"],
+)
+def test_nothing_but_websocket_may_upgrade(farm, vendor, headers):
+    lab = farm(vendor)
+    answer = lab.get("/echo-headers", headers=headers)
+    assert answer.status in {200, 400}
+    if answer.status == 200:
+        assert "h2c" not in " ".join(answer.node_headers("upgrade"))
+        assert answer.node_headers("http2-settings") == []
+    assert all(
+        not any("h2c" in str(value) for value in seen.values())
+        for node in lab.nodes
+        for seen in node.control.upgrades()
+    )
+
+
+def test_only_the_farms_names_are_answered(farm, vendor):
+    lab = farm(vendor, {"frontend": {"aliases": ["orch.corp.example"]}})
+    assert lab.get(headers={"Host": f"orch.corp.example:{lab.port}"}).status == 200
+    assert lab.get(headers={"Host": "evil.example"}).status == 421
+    seen = [seen for node in lab.nodes for seen in node.control.requests("/planted")]
+    assert lab.get("/planted", headers={"Host": "evil.example"}).status == 421
+    assert seen == [seen for node in lab.nodes for seen in node.control.requests("/planted")]
+
+
+def test_port_80_sends_to_https(farm, vendor):
+    lab = farm(vendor)
+    answer = plain(lab, "/odata/Jobs?x=1")
+    assert answer.status == 301
+    assert answer.header("location") == f"https://{lab.host}:{lab.port}/odata/Jobs?x=1"
+    planted = plain(lab, "/x", headers={"Host": "evil.example"})
+    assert "evil" not in planted.header("location")
+
+
+def test_no_redirect_where_none_is_wanted(farm, vendor):
+    lab = farm(vendor, {"frontend": {"redirect_http": False}})
+    with pytest.raises((OSError, ValueError, RuntimeError)):
+        plain(lab)
+
+
+def test_browsers_are_told_to_come_back_by_https(farm, vendor):
+    lab = farm(vendor)
+    for path in ("/odata/Jobs", "/signalr/negotiate", "/x?status=500"):
+        assert lab.get(path).header("strict-transport-security") == "max-age=63072000"
+    silent = farm(vendor, {"frontend": {"tls": {"hsts": False}}})
+    assert silent.get().header("strict-transport-security") == ""
+
+
+def test_uploads_up_to_the_limit(farm, vendor):
+    lab = farm(vendor, {"balancer": {"max_body": "1MB"}})
+    size = 1024 * 1024
+    answer = lab.get("/api/upload", method="POST", body=b"x" * size)
+    assert answer.status == 200
+    assert answer.json()["bytes"] == size
+    assert lab.get("/api/upload", method="POST", body=b"x" * (size + 1)).status == 413
+
+
+def test_a_status_page_for_this_machine(farm, vendor):
+    lab = farm(vendor)
+    if vendor == "haproxy":
+        metrics = fetch(f"http://127.0.0.1:{lab.metrics_port}/metrics").body.decode()
+        assert 'haproxy_server_status{proxy="orchestrator-test_web",server="orch-1"' in metrics
+        assert fetch(f"http://127.0.0.1:{lab.metrics_port}/").status == 200
+    else:
+        status = fetch(f"http://127.0.0.1:{lab.metrics_port}/status", headers={"Host": "localhost"})
+        assert "Active connections" in status.body.decode()
+
+
+@pytest.mark.parametrize("mode", ["bridge", "terminate", "none"])
+def test_tls_modes_that_see_http(farm, vendor, mode):
+    lab = farm(vendor, {"frontend": {"tls": {"mode": mode}}})
+    answer = lab.get("/echo-headers")
+    assert answer.json()["scheme"] == ("https" if mode == "bridge" else "http")
+    assert answer.node_headers("x-forwarded-proto") == ["http" if mode == "none" else "https"]
+    if mode == "bridge":
+        assert answer.json()["sni"] == lab.host
+
+
+def test_passthrough_leaves_tls_to_the_nodes(farm, vendor):
+    lab = farm(vendor, {"frontend": {"tls": {"mode": "passthrough"}}})
+    answer = lab.get("/echo-headers")
+    assert answer.json()["sni"] == lab.host
+    assert answer.node_headers("x-forwarded-for") == []
+    assert set(lab.hits(10)) == {"orch-1", "orch-2"}
+    lab.nodes[0].kill()
+    assert wait_until(lambda: lab.hits(6) == ["orch-2"] * 6, 10)
+
+
+def test_a_node_with_a_foreign_certificate_gets_no_requests(farm, vendor, tmp_path):
+    """Whoever poses as a node without a certificate of the CA sees no password."""
+    from nlbgen.prove.processes import NodeProcess
+    from nlbgen.prove.testca import make_certificates
+
+    lab = farm(vendor)
+    victim = lab.nodes[1]
+    victim.kill()
+    foreign = make_certificates(tmp_path, [lab.host])
+    with NodeProcess(name="impostor", port=victim.port, tls_cert=foreign.certificate, tls_key=foreign.key) as impostor:
+        time.sleep(1)
+        assert set(lab.hits(12)) == {"orch-1"}
+        assert impostor.control.requests("/odata") == []
+
+
+def test_a_stopped_app_pool_is_noticed_without_traffic_on_haproxy(farm):
+    lab = farm("haproxy")
+    lab.nodes[0].set(pool_stopped=True)
+    assert wait_until(lambda: "DOWN" in _status(lab, "orch-1"), 8)
+    lab.nodes[0].reset()
+    assert wait_until(lambda: "UP" in _status(lab, "orch-1"), 8)
+
+
+def _status(lab, name):
+    """What HAProxy thinks of a node."""
+    for line in lab.runtime("show stat").splitlines():
+        columns = line.split(",")
+        if columns[:2] == ["orchestrator-test_web", name]:
+            return columns[17]
+    return ""
+
+
+def test_a_degraded_node_stays_in(farm, vendor):
+    lab = farm(vendor)
+    lab.nodes[0].set(degraded=True)
+    time.sleep(3)
+    assert set(lab.hits(10)) == {"orch-1", "orch-2"}
