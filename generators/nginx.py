@@ -209,7 +209,7 @@ def _mapped(job: Job, pool: Pool) -> dict[str, Any]:
         member for member in members if member.state == "backup"
     ]
     total = sum(member.weight for member in taking)
-    shares = [f"{10_000 * member.weight // total / 100:.2f}%" for member in taking[:-1]] + ["*"]
+    shares = [f"{max(1, 10_000 * member.weight // total) / 100:.2f}%" for member in taking[:-1]] + ["*"]
     return {
         "groups": [
             {

@@ -63,7 +63,9 @@ class Laboratory:
         self.folder.chmod(0o755)
         self.certificates: TestCertificates = make_certificates(self.folder, [*self._names(), "127.0.0.1"])
         # HAProxy before 3.0 looks for the key beside the certificate under this name.
-        write_atomically(Path(f"{self.certificates.certificate}.key"), self.certificates.key.read_bytes(), mode=0o600)
+        write_atomically(
+            Path(f"{self.certificates.certificate}.key"), self.certificates.key.read_bytes(), mode=0o600
+        )
         self.nodes = [self._stack.enter_context(self._node(node.name)) for node in self._live.farm.nodes]
         self._ports = {"frontend": free_port(), "metrics": free_port()}
         self.spec = replace(self._live, farm=self.relocated(self._live.farm))
@@ -191,5 +193,7 @@ def _pid(info: str) -> str:
 def _installed(vendor: Generator) -> str:
     program = installed(vendor)
     if program is None:
-        raise NlbgenError(f"{vendor.program} is not installed here", f"install it: apt-get install {vendor.program}")
+        raise NlbgenError(
+            f"{vendor.program} is not installed here", f"install it: apt-get install {vendor.program}"
+        )
     return program.path

@@ -12,7 +12,7 @@ from .waiting import wait_until
 FIRST_PORT, LAST_PORT = 20000, 32000
 _TRIES = 200
 _random = random.Random()  # noqa: S311 - spreads parallel test runs, no secret
-_given: set[int] = set()
+_signs: dict[int, tuple[int, int]] = {}
 
 
 class NotLoopbackError(ValueError):
@@ -33,9 +33,12 @@ def require_loopback(host: str) -> str:
     return host
 
 
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def _can_bind(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+    with closing(socket.socket(_family(host), socket.SOCK_STREAM)) as probe:
         try:
             probe.bind((host, port))
         except OSError:
@@ -43,8 +46,30 @@ def _can_bind(host: str, port: int) -> bool:
     return True
 
 
+def _reserve(host: str, port: int) -> bool:
+    """Take the UDP port of that number, which nobody needs, as a sign that the TCP port is given away.
+
+    The sign holds between processes (parallel test runs), needs no file, and is gone when its owner dies.
+    """
+    sign = socket.socket(_family(host), socket.SOCK_DGRAM)
+    try:
+        sign.bind((host, port))
+    except OSError:
+        sign.close()
+        return False
+    _signs[port] = (int(sign.family), sign.detach())
+    return True
+
+
+def release_port(port: int) -> None:
+    """Give a port of `free_port` back; others may be given it from now on."""
+    family, handle = _signs.pop(port, (0, -1))
+    if handle != -1:
+        socket.socket(family, socket.SOCK_DGRAM, fileno=handle).close()
+
+
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port that nothing listens on now, never the same twice in this process.
+    """Return a TCP port that nothing listens on now; no other call, in any process, is given it until released.
 
     >>> free_port() != free_port()
     True
@@ -52,9 +77,10 @@ def free_port(host: str = "127.0.0.1") -> int:
     require_loopback(host)
     for _ in range(_TRIES):
         port = _random.randrange(FIRST_PORT, LAST_PORT)
-        if port not in _given and _can_bind(host, port):
-            _given.add(port)
-            return port
+        if _reserve(host, port):
+            if _can_bind(host, port):
+                return port
+            release_port(port)
     raise RuntimeError(f"no free port found on {host} in {_TRIES} tries")
 
 

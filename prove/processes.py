@@ -25,7 +25,7 @@ from .control import ControlClient
 from .guard import GUARD, kill_group
 from .journal import read_post_log
 from .options import NodeOptions, to_argv
-from .ports import free_port, wait_port
+from .ports import free_port, release_port, wait_port
 
 TERMINATE = signal.SIGTERM
 START_SECONDS = 15.0
@@ -121,10 +121,12 @@ class NodeProcess:
         self._folder = tempfile.TemporaryDirectory(prefix="nlbgen-node-")
         folder = Path(self._folder.name)
         options = replace(options or NodeOptions(), **changes)
+        self._ports = [free_port(options.host) for port in (options.port, options.control_port) if not port]
+        given = iter(self._ports)
         self.options = replace(
             options,
-            port=options.port or free_port(options.host),
-            control_port=options.control_port or free_port(options.host),
+            port=options.port or next(given),
+            control_port=options.control_port or next(given),
             post_log=options.post_log or folder / "posts.log",
         )
         argv = [sys.executable, "-m", f"{__package__}.node", *to_argv(self.options)]
@@ -167,6 +169,8 @@ class NodeProcess:
 
     def __exit__(self, *_: object) -> None:
         self.kill()  # nothing of a stand-in is worth an orderly end, and a frozen one would not obey
+        for port in self._ports:
+            release_port(port)
         self._folder.cleanup()
 
     def start(self, seconds: float = START_SECONDS) -> None:

@@ -140,3 +140,15 @@ def microsoft() -> Callable[..., dict[str, Any]]:
         return answer
 
     return session
+
+
+@pytest.fixture(scope="session")
+def backplane() -> Iterator[str]:
+    """A Redis that carries SignalR's messages between the nodes: `address:port`."""
+    from nlbgen.prove.ports import free_port
+    from nlbgen.prove.processes import BalancerProcess
+
+    port = free_port()
+    argv = [tool("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with BalancerProcess(argv, ports=[port]):
+        yield f"127.0.0.1:{port}"

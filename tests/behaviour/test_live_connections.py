@@ -61,8 +61,9 @@ def test_core_signalr_that_skips_the_negotiation_needs_no_affinity(farm, vendor)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_microsofts_classic_client(farm, vendor, microsoft, transport):
-    lab = farm(vendor, {"frontend": {"host": "localhost"}})
+def test_microsofts_classic_client(farm, vendor, microsoft, backplane, transport):
+    """It calls, and gets what another node broadcasts: without affinity the store does that."""
+    lab = farm(vendor, {"frontend": {"host": "localhost"}}, backplane=backplane)
     seen = microsoft(lab.certificates.ca, generation="classic", url=lab.url, transport=transport, hub="echohub")
     assert seen["ok"], seen
     assert seen["transport"] == transport
@@ -120,6 +121,13 @@ def test_pysignalr(farm, vendor):
             await asyncio.gather(task, return_exceptions=True)
 
     assert asyncio.run(scenario()) == "hello"
+
+
+def test_without_a_store_broadcasts_get_lost(farm, microsoft):
+    """Why `signalr: inproc` is an error for two nodes."""
+    lab = farm("haproxy", {"frontend": {"host": "localhost"}, "balancer": {"algorithm": "round-robin"}})
+    ask = {"generation": "classic", "url": lab.url, "transport": "longPolling", "hub": "echohub"}
+    assert any(not microsoft(lab.certificates.ca, **ask)["ok"] for _ in range(2))
 
 
 def test_events_arrive_when_they_happen(farm, vendor):

@@ -1,0 +1,1 @@
+"""The nodes' own configuration: read, compared, planned, changed, and nothing else touched."""

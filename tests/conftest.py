@@ -1,0 +1,276 @@
+"""What all tests share: `--update-golden`, the real programs, and nlbgen's command line as a user runs it.
+
+A test that needs a real program carries its marker (`haproxy`, `nginx`, `redis`) and is skipped where the program is
+missing; with NLBGEN_REQUIRE_PROGRAMS=1 in the environment it fails there. Other versions of HAProxy and NGINX are
+looked for in `.programs/` (`tests/tools/programs.py` makes it); what needs one of those is skipped without it.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from nlbgen import cli as command_line
+from nlbgen.generators import validate
+from nlbgen.generators.base import Generator, Site, generator, render
+from nlbgen.spec.load import Spec, loads
+from nlbgen.spec.types import Version
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+BINARIES = {"haproxy": "haproxy", "nginx": "nginx", "redis": "redis-server"}
+"""The program behind each marker."""
+SUBPROCESS_SECONDS = 60
+COMPLAINT = re.compile(r"\[\s*(?:warning|warn|alert|emerg)\s*\]", re.IGNORECASE)
+"""How HAProxy and NGINX begin what they complain of, also where their exit code is 0."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write what the tests find into the golden files instead of comparing with them",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, binary in BINARIES.items():
+        if item.get_closest_marker(marker) and find_binary(binary) is None:
+            if os.environ.get("NLBGEN_REQUIRE_PROGRAMS") == "1":
+                pytest.fail(f"{binary} is not installed, and NLBGEN_REQUIRE_PROGRAMS=1 asks for it", pytrace=False)
+            pytest.skip(f"{binary} is not installed")
+
+
+@cache
+def find_binary(name: str) -> str | None:
+    """The program's path; Debian keeps daemons outside a user's PATH."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are to be rewritten."""
+    return bool(request.config.getoption("--update-golden"))
+
+
+# The real programs.
+
+
+@dataclass(frozen=True)
+class Program:
+    """A real HAProxy or NGINX of `.programs/`."""
+
+    vendor: str
+    version: Version
+    openssl: Version
+    path: str
+    modules: str
+
+    def __str__(self) -> str:
+        return f"{self.vendor} {self.version} with OpenSSL {self.openssl}"
+
+
+class Programs:
+    """The versions of HAProxy and NGINX that `.programs/` holds."""
+
+    def __init__(self, listing: Path) -> None:
+        entries = json.loads(listing.read_text(encoding="utf-8")).values() if listing.exists() else []
+        self.all = [
+            Program(
+                entry["program"],
+                Version(entry["version"]),
+                Version(re.sub(r"[a-z]+$", "", entry["openssl"])),
+                entry["path"],
+                entry["modules"],
+            )
+            for entry in entries
+            if entry["program"] in {"haproxy", "nginx"} and os.access(entry["path"], os.X_OK)
+        ]
+
+    def judge(self, vendor: str, wanted: Version, openssl: Version) -> Program:
+        """The nearest program from the wanted series on, or the newest one below it; skips the test without one.
+
+        A configuration for OpenSSL 3.5 names a group that older libraries refuse.
+        """
+        fitting = [
+            program
+            for program in sorted(self.all, key=lambda program: program.version)
+            if program.vendor == vendor and (openssl < Version("3.5") or program.openssl >= Version("3.5"))
+        ]
+        later = [program for program in fitting if series(program.version) >= series(wanted)]
+        found = [*later[:1], *fitting[-1:]]
+        if not found or (not later and vendor == "nginx" and fitting[-1].version < Version("1.30")):
+            pytest.skip(f"no {vendor} for {wanted} with OpenSSL {openssl} in .programs: run tests/tools/programs.py")
+        return found[0]
+
+    def complaint(self, program: Program, spec: Spec, folder: Path) -> str | None:
+        """What this program says against a farm's configuration, relocated as `nlbgen render` does it; or None.
+
+        Where this machine has IPv6, what listens on `*` or on an IPv6 address does so here as well.
+        """
+        vendor = generator(program.vendor)
+        farm = validate.relocated(spec.farm, folder)
+        listen = spec.farm.frontend.address
+        if has_ipv6() and (listen == "*" or ":" in listen):
+            farm = farm.replace(frontend=farm.frontend.replace(address="*" if listen == "*" else "::1"))
+        site = Site(str(folder), http_port=validate._free_port())
+        main = next(file for file in render(vendor, replace(spec, farm=farm), site) if file.main)
+        return self.objection(program, main.content, folder / main.path)
+
+    def objection(self, program: Program, content: bytes, path: Path) -> str | None:
+        """What this program says against the text of a configuration, written to `path`; or None."""
+        if program.modules:
+            # The host's modules belong to the host's NGINX.
+            own = f"load_module {program.modules}/ngx_stream_module.so;".encode()
+            content = content.replace(b"include /etc/nginx/modules-enabled/*.conf;", own)
+        path.write_bytes(content)
+        check = generator(program.vendor).check_command(path, program.version)
+        done = subprocess.run(
+            [program.path, *check],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=SUBPROCESS_SECONDS,
+            check=False,
+        )
+        if done.returncode == 0 and not COMPLAINT.search(done.stdout):
+            return None
+        return done.stdout or f"exit code {done.returncode}"
+
+
+@cache
+def has_ipv6() -> bool:
+    """Whether this machine can listen on IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def series(version: Version) -> tuple[int, ...]:
+    return version.parts[:2]
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    """The other versions of HAProxy and NGINX, for tests of version gates."""
+    return Programs(CHECKOUT / ".programs" / "programs.json")
+
+
+@pytest.fixture(params=["haproxy", "nginx"])
+def vendor(request: pytest.FixtureRequest) -> Generator:
+    """Each vendor in turn."""
+    return generator(request.param)
+
+
+# Farms.
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, mapping by mapping."""
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+FARM: Mapping[str, Any] = {
+    "farm": "orchestrator-test",
+    "orchestrator": {"version": "2019.4"},
+    "frontend": {"host": "orchestrator.corp.example"},
+    "nodes": [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "orch-2", "address": "10.20.0.12"}],
+    "stores": {"signalr": "redis", "redis": {"host": "redis.corp.example", "port": 6379}},
+}
+"""A farm without a problem or a warning."""
+
+
+@pytest.fixture
+def farm_data() -> Callable[..., dict[str, Any]]:
+    """Makes the data of a farm without problems, with the changes that are given."""
+    return lambda **changes: merged(FARM, changes)
+
+
+@pytest.fixture
+def make_spec(farm_data: Callable[..., dict[str, Any]]) -> Callable[..., Spec]:
+    """Makes the spec of a farm without problems, with the changes that are given."""
+    return lambda **changes: loads(json.dumps(farm_data(**changes)))
+
+
+# The command line.
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command has left: its exit code and its two outputs."""
+
+    code: int
+    out: str
+    err: str
+
+
+RunCommand = Callable[..., Ran]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunCommand:
+    """Runs `nlbgen ARGS` in this process, through the same `main` that the installed command calls.
+
+    Takes `cwd` (default: the test's own folder), `stdin` and `env`.
+    """
+    # click names the command after the program that runs, which is pytest here.
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None)
+
+    def run(*args: str | Path, cwd: Path = tmp_path, stdin: str = "", env: Mapping[str, str] | None = None) -> Ran:
+        code = 0
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(contextlib.chdir(cwd))
+            context = stack.enter_context(monkeypatch.context())
+            context.setattr(sys, "argv", ["nlbgen", *map(str, args)])
+            out, err, _both = stack.enter_context(CliRunner().isolation(stdin, env={"COLUMNS": "120", **(env or {})}))
+            try:
+                command_line.main()
+            except SystemExit as done:
+                assert done.code is None or isinstance(done.code, int)
+                code = done.code or 0
+            sys.stdout.flush()
+            texts = out.getvalue().decode("utf-8"), err.getvalue().decode("utf-8")
+        return Ran(code, *texts)
+
+    return run
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> RunCommand:
+    """Runs the installed command `nlbgen ARGS` as a process of its own; takes what `cli` takes."""
+    command = shutil.which("nlbgen", path=Path(sys.executable).parent)
+    assert command, "nlbgen is not installed beside this Python: pip install -e ."
+
+    def run(*args: str | Path, cwd: Path = tmp_path, stdin: str = "", env: Mapping[str, str] | None = None) -> Ran:
+        done = subprocess.run(
+            [command, *map(str, args)],
+            input=stdin.encode(),
+            capture_output=True,
+            cwd=cwd,
+            env={**os.environ, "COLUMNS": "120", **(env or {})},
+            timeout=SUBPROCESS_SECONDS,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
+
+    return run

@@ -1,0 +1,272 @@
+"""The load generator: what it counts, against nodes that misbehave in known ways."""
+
+import asyncio
+import json
+import sys
+import time
+
+import pytest
+
+from nlbgen.prove.load import Load, LoadPlan, background_load, main, run_load
+from nlbgen.prove.loops import loop_factory, run
+from nlbgen.prove.node import Node
+from nlbgen.prove.options import NodeOptions
+from nlbgen.prove.ports import free_port
+from nlbgen.prove.processes import NodeProcess
+from nlbgen.prove.result import LoadResult, Record
+from nlbgen.prove.testca import make_certificates
+from nlbgen.prove.wire import Target, WireError, parse
+
+
+@pytest.fixture(scope="module")
+def shared_node():
+    with NodeProcess() as node:
+        yield node
+
+
+@pytest.fixture
+def node(shared_node):
+    shared_node.reset()
+    shared_node.control.clear()
+    return shared_node
+
+
+def test_the_schedule_is_exact_and_repeatable():
+    plan = LoadPlan(url="http://127.0.0.1:1", rate=200, seconds=14)
+    records = plan.schedule()
+    assert len(records) == 2800
+    assert sum(record.method == "POST" for record in records) == 700
+    assert len({record.id for record in records}) == 701, "each POST has an id of its own"
+    assert records == plan.schedule()
+    assert records[-1].scheduled == pytest.approx(2799 / 200)
+    assert records != LoadPlan(url="http://127.0.0.1:1", rate=200, seconds=14, seed=2).schedule()
+
+
+@pytest.mark.parametrize(
+    "bad", [{"rate": 0}, {"seconds": 1e6}, {"clients": 0}, {"post_share": 2}, {"rate": 1e9}]
+)
+def test_plans_are_bounded(bad):
+    with pytest.raises(ValueError):
+        LoadPlan(**{"url": "http://127.0.0.1:1", **bad})
+
+
+def test_a_healthy_node_answers_everything_once(node):
+    result = run_load(LoadPlan(url=node.url, rate=300, seconds=2))
+    assert result.outcomes == {"ok": 600}
+    assert result.nodes == {"orch-1": 600}
+    assert result.failure_window is None
+    assert node.control.summary()["total"] == 600
+    posts = node.posts()
+    assert not result.duplicates(posts)
+    assert not result.lost(posts)
+    assert 0 < result.p50 <= result.p99 < 1
+    assert result.elapsed == pytest.approx(2, abs=0.5)
+
+
+def test_kill_and_restart_are_seen_as_a_window_of_failures(node):
+    result = run_load(
+        LoadPlan(url=node.url, rate=200, seconds=3), events=[(1.0, node.kill), (1.5, node.restart)]
+    )
+    assert set(result.outcomes) <= {"ok", "refused", "reset", "closed"}
+    assert result.failed > 50
+    first, last = result.failure_window
+    assert 0.8 <= first <= 1.2
+    assert last <= result.event_times[1] + 0.1
+    assert result.records[-1].ok
+
+
+def test_a_stopped_pool_counts_as_503(node):
+    result = run_load(
+        LoadPlan(url=node.url, rate=100, seconds=1.5), events=[(0.5, lambda: node.set(pool_stopped=True))]
+    )
+    assert result.outcomes["http 503"] == result.failed
+    assert result.failed == pytest.approx(100, abs=15)
+    assert result.failed_by_method.keys() == {"GET", "POST"}
+
+
+def test_latency_counts_from_the_schedule_and_time_outs_are_honest(node):
+    result = run_load(
+        LoadPlan(url=node.url, rate=100, seconds=2, timeout=0.5),
+        events=[(0.5, node.freeze), (1.5, node.thaw)],
+    )
+    # 50 requests or so sent into the first half of the freeze wait longer than 0.5 s; the rest are answered late.
+    assert result.outcomes["timeout"] == pytest.approx(50, abs=20)
+    assert all(0.49 <= r.latency < 1 for r in result.failures)
+    assert result.percentile(0.9) > 0.3
+    # The node works off what it received while frozen: executed, though the client was told of a failure.
+    time.sleep(0.2)
+    assert result.executed_but_failed(node.posts())
+    assert not result.lost(node.posts())
+
+
+def test_nothing_is_retried_when_a_connection_ends_instead_of_an_answer():
+    seen = []
+
+    async def rude(reader, writer):
+        while data := await reader.read(4096):
+            seen.append(data)
+            if len(seen) == 1:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            else:
+                break
+        writer.close()
+
+    async def scenario() -> LoadResult:
+        server = await asyncio.start_server(rude, "127.0.0.1", free_port())
+        port = server.sockets[0].getsockname()[1]
+        result = await Load(
+            LoadPlan(url=f"http://127.0.0.1:{port}", rate=10, seconds=0.2, clients=1, post_share=0)
+        ).run()
+        server.close()
+        return result
+
+    result = run(scenario())
+    assert result.outcomes == {"ok": 1, "closed": 1}
+    assert len(seen) == 2
+
+
+def test_two_runs_of_one_plan_do_not_look_like_duplicates(node):
+    plan = LoadPlan(url=node.url, rate=100, seconds=0.3)
+    with background_load(plan) as first:
+        second = run_load(plan)
+    posts = node.posts()
+    for result in (first.result(), second):
+        assert result.failed == 0
+        assert not result.duplicates(posts)
+        assert result.duplicates(posts, posts), "the same log twice is a duplicate of each"
+
+
+def test_the_command_line_prints_json(node, capsys):
+    main([node.url, "--rate", "50", "--seconds", "0.2", "--clients", "2"])
+    assert json.loads(capsys.readouterr().out)["outcomes"] == {"ok": 10}
+
+
+def test_plain_asyncio_works_as_well_as_uvloop(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert loop_factory() is None
+
+    async def scenario() -> LoadResult:
+        async with Node(NodeOptions(name="here")) as node:
+            return await Load(LoadPlan(url=f"http://127.0.0.1:{node.port}", rate=100, seconds=0.5)).run()
+
+    result = run(scenario())
+    assert result.outcomes == {"ok": 50}
+    assert result.nodes == {"here": 50}
+
+
+def test_nobody_there_is_refused():
+    assert run_load(LoadPlan(url=f"http://127.0.0.1:{free_port()}", rate=50, seconds=0.2)).outcomes == {
+        "refused": 10
+    }
+
+
+def test_tls_is_checked_against_the_name(tmp_path):
+    made = make_certificates(tmp_path, ["orchestrator.test"])
+    with NodeProcess(tls_cert=made.certificate, tls_key=made.key) as node:
+        short = {"rate": 50, "seconds": 0.4}
+        named = f"https://orchestrator.test:{node.port}"
+        assert run_load(LoadPlan(url=named, ca=made.ca, **short)).outcomes == {"ok": 20}
+        assert run_load(LoadPlan(url=node.url, ca=made.ca, host="orchestrator.test", **short)).failed == 0
+        assert run_load(LoadPlan(url=node.url, verify=False, **short)).failed == 0
+        assert run_load(LoadPlan(url=node.url, ca=made.ca, **short)).outcomes == {"tls": 20}
+        assert run_load(LoadPlan(url=named, **short)).outcomes == {"tls": 20}
+
+
+def test_clients_have_addresses_and_cookies_of_their_own(node):
+    plan = LoadPlan(
+        url=node.url,
+        rate=200,
+        seconds=0.5,
+        clients=7,
+        cookies=True,
+        source_addresses=True,
+        get_path="/?cookie=SERVERID",
+        headers={"X-Test": "1"},
+    )
+    assert run_load(plan).failed == 0
+    requests = node.control.requests("/?cookie")
+    assert any(["Cookie", "SERVERID=1"] in request["headers"] for request in requests)
+    assert all(["X-Test", "1"] in request["headers"] for request in requests)
+    peers = {r["peer"] for r in requests}
+    assert len(peers) == 7
+    assert all(peer.startswith("127.1.0.") for peer in peers)
+
+
+def test_what_an_event_raises_is_raised(node):
+    with pytest.raises(ZeroDivisionError):
+        run_load(LoadPlan(url=node.url, rate=20, seconds=0.2), events=[(0.1, lambda: 1 / 0)])
+    with pytest.raises(ValueError, match="outside of the run"):
+        run_load(LoadPlan(url=node.url, rate=20, seconds=0.2), events=[(1, print)])
+
+
+@pytest.mark.slow
+def test_two_thousand_requests_a_second(node):
+    result = run_load(LoadPlan(url=node.url, rate=2000, seconds=3))
+    assert result.failed == 0
+    assert result.elapsed < 4
+    assert not result.lost(node.posts())
+
+
+def test_figures_of_a_known_run():
+    records = [
+        Record(scheduled=i / 10, method="POST", id=f"r-{i}", client=0, latency=i / 100, outcome="ok")
+        for i in range(100)
+    ]
+    records[20].outcome = "timeout"
+    records[30].outcome = "http 502"
+    result = LoadResult(records, 10, 10)
+    assert result.failed == 2
+    assert result.failure_window == (2.0, 3.0)
+    assert result.window_seconds == 1.0
+    assert result.p50 == 0.5
+    assert result.p99 == 0.99
+    assert result.slow(0.9) == 9
+    assert result.duplicates(["r-1", "r-2"], ["r-2", "foreign", "foreign"]) == ["r-2"]
+    assert result.executed_but_failed(["r-20"]) == ["r-20"]
+    assert len(result.lost(["r-1"])) == 97
+    assert '"failed": 2' in result.to_json(records=True)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "body", "keep"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, b"hi", True),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 200, b"", True),
+        (b"HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx", 503, b"x", False),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n1;x\r\n!\r\n0\r\n\r\n",
+            200,
+            b"hi!",
+            True,
+        ),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, b"x", False),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True),
+    ],
+)
+def test_responses_are_parsed_byte_by_byte(raw, status, body, keep):
+    buffer = bytearray()
+    for number, byte in enumerate(raw):
+        buffer.append(byte)
+        answer = parse(buffer, head_only=False, ended=False)
+        assert answer is None or number == len(raw) - 1
+    assert (answer.status, answer.body, answer.keep) == (status, body, keep)
+
+
+def test_a_body_without_length_ends_with_the_connection():
+    raw = bytearray(b"HTTP/1.1 200 OK\r\n\r\nabc")
+    assert parse(raw, head_only=False, ended=False) is None
+    assert parse(raw, head_only=False, ended=True).body == b"abc"
+    with pytest.raises(ValueError, match="not HTTP"):
+        parse(bytearray(b"SSH-2.0-x\r\n\r\n"), head_only=False, ended=False)
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://10.0.0.1/", "http://", "https://[2001:db8::1]/"])
+def test_targets_outside_of_loopback_are_refused(url):
+    with pytest.raises(ValueError):
+        Target.of(url)
+
+
+def test_names_are_never_resolved():
+    target = Target.of("https://orchestrator.corp.example/", verify=False)
+    assert (target.address, target.port, target.host) == ("127.0.0.1", 443, "orchestrator.corp.example")
+    assert str(WireError("reset")) == "reset"
