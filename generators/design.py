@@ -79,7 +79,9 @@ class Design:
     def _member(self, node: Node) -> Member:
         host, is_name = _host(node.address)
         tag = hashlib.sha256(node.name.encode()).hexdigest()[:8]
-        return Member(node.name, host, self.farm.port_of(node), node.weight, node.state, is_name, tag)
+        # Backups of nothing serve like any other node; NGINX refuses a pool that holds nothing else.
+        state = "up" if all(other.state == "backup" for other in self.farm.nodes) else node.state
+        return Member(node.name, host, self.farm.port_of(node), node.weight, state, is_name, tag)
 
     @property
     def web(self) -> Pool:
@@ -130,9 +132,14 @@ class Design:
 
     @property
     def longest_detection(self) -> Duration:
-        """After this time a node that hangs is out: one interval, and `fall` checks that time out."""
+        """After this time a node that hangs is out: one interval, and `fall` checks that time out.
+
+        A check's connection, TLS included, gets as long as the interval (HAProxy: min of `inter` and `timeout connect`),
+        and its answer the check's time-out; a node that hangs uses up one of the two.
+        """
         health = self.balancer.health
-        return Duration(health.interval + health.fall * health.timeout + (health.fall - 1) * self.fast_check)
+        one_check = max(health.timeout, min(health.interval, self.balancer.timeouts.connect))
+        return Duration(health.interval + health.fall * one_check + (health.fall - 1) * self.fast_check)
 
     @property
     def fast_check(self) -> Duration:

@@ -6,7 +6,6 @@ does not recognise as markup it never offers for editing.
 """
 
 import re
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
@@ -16,6 +15,8 @@ _MARKUP: Final = re.compile(
     re.DOTALL,
 )
 _ATTRIBUTE: Final = re.compile(r"\s+([^\s=]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_FIRST: Final = re.compile(r"\s+(?:key|name)\s*=\s*\"([^\"&\s]*)\"")
+"""The usual start of an `<add>`: most elements are never read any further."""
 _REFERENCE: Final = re.compile(r"&(?:#x([0-9A-Fa-f]+)|#([0-9]+)|(lt|gt|amp|quot|apos));")
 _NAMED: Final = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 _SPACE: Final = re.compile(r"\r\n|[\r\n\t]")
@@ -69,17 +70,26 @@ class Element:
         found = self.attributes.get(name)
         return None if found is None else found.value
 
+    def key(self, name: str) -> str | None:
+        """What the attribute `name`, "key" or "name", says; quick where it is the first one."""
+        begin = self.start + 1 + len(self.name)
+        if "attributes" not in self.__dict__ and self.text.startswith(name, begin + 1):
+            found = _FIRST.match(self.text, begin, self.head_end)
+            if found is not None:
+                return found[1]
+        return self.get(name)
+
     def named(self, name: str) -> list["Element"]:
         """The children of that name."""
         return [child for child in self.children if child.name == name]
 
 
-def scan(text: str, opaque: frozenset[str] | None = None) -> Element:
+def scan(text: str, wanted: frozenset[str] | None = None) -> Element:
     """The root element of a well-formed text.
 
-    With `opaque` not None, children of the root whose names are not in it are found but not looked into.
+    With `wanted`, children of the root with other names are found, but what they hold may be left out.
     """
-    return _Scanner(text, opaque).run()
+    return _Scanner(text, wanted).run()
 
 
 class _Scanner:
@@ -129,13 +139,6 @@ class _Scanner:
             return 0
         element.close, element.end = close, text.index(">", close) + 1
         return element.end
-
-
-def comments(text: str) -> Iterator[tuple[int, int]]:
-    """The spans of all comments of a well-formed text."""
-    for match in _MARKUP.finditer(text):
-        if match[0].startswith("<!--"):
-            yield match.span()
 
 
 def decoded(raw: str) -> str:

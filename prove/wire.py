@@ -8,6 +8,8 @@ import asyncio
 import ipaddress
 import ssl
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -75,6 +77,13 @@ def is_literal(host: str) -> bool:
 
 def client_tls(ca: str | None = None, *, verify: bool = True) -> ssl.SSLContext:
     """Return a client context that trusts `ca` (or the system), or that checks nothing."""
+    return _client_tls(ca, Path(ca).stat().st_mtime_ns if ca else 0, verify)
+
+
+@lru_cache(maxsize=16)
+def _client_tls(ca: str | None, changed: int, verify: bool) -> ssl.SSLContext:
+    """Kept, because reading the system's authorities takes 10 ms and more; `changed` tells a rewritten file."""
+    del changed
     context = ssl.create_default_context(cafile=ca)
     if not verify:
         context.check_hostname = False

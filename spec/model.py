@@ -119,7 +119,7 @@ class Health(Model):
 
     path: t.HealthPath = entry("`auto` picks the endpoint of the Orchestrator version.", default="auto")
     expect: t.HttpStatus = entry("The status of a healthy node.", default=200)
-    interval: t.ShortTime = entry("Between two checks of a healthy node.", default=t.Duration.of("2s"))
+    interval: t.ShortTime = entry("Between two checks of a healthy node.", default=t.Duration.of("1s"))
     timeout: t.ShortTime = entry("How long one check may take.", default=t.Duration.of("1s"))
     rise: t.Count = entry("Good checks in a row that bring a node back.", default=2)
     fall: t.Count = entry("Failed checks in a row that take a node out.", default=2)

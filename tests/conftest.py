@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, settings
 
 from nlbgen import cli as command_line
 from nlbgen.generators import validate
@@ -34,6 +35,13 @@ BINARIES = {"haproxy": "haproxy", "nginx": "nginx", "redis": "redis-server"}
 SUBPROCESS_SECONDS = 60
 COMPLAINT = re.compile(r"\[\s*(?:warning|warn|alert|emerg)\s*\]", re.IGNORECASE)
 """How HAProxy and NGINX begin what they complain of, also where their exit code is 0."""
+
+# The same examples in every run, none kept on disk. HYPOTHESIS_PROFILE=search looks for new ones.
+settings.register_profile(
+    "fixed", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("search", settings.get_profile("fixed"), derandomize=False, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -57,7 +57,8 @@ def rewrite(folder: Path, vendor: str, files: dict[str, bytes]) -> None:
 def test_renders_as_before(case: str, vendor: str, update_golden: bool) -> None:
     header = f"Made by nlbgen {__version__} ".encode()
     files = {
-        name: content.replace(header, b"Made by nlbgen VERSION ") for name, content in made(spec_of(case), vendor).items()
+        name: content.replace(header, b"Made by nlbgen VERSION ")
+        for name, content in made(spec_of(case), vendor).items()
     }
     if update_golden:
         rewrite(GOLDEN / case, vendor, files)
