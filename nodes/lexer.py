@@ -87,7 +87,7 @@ class Element:
 def scan(text: str, wanted: frozenset[str] | None = None) -> Element:
     """The root element of a well-formed text.
 
-    With `wanted`, children of the root with other names are found, but what they hold may be left out.
+    With `wanted`, children of `<configuration>` with other names are found, but what they hold may be left out.
     """
     return _Scanner(text, wanted).run()
 
@@ -126,9 +126,9 @@ class _Scanner:
 
     def _skipped(self, element: Element, root: Element | None) -> int:
         """Behind the element where its inside is of no interest and plain enough to jump over; else 0."""
-        if self._wanted is None or element.parent is None or element.parent is not root:
+        if self._wanted is None or root is None or element.parent is not root:
             return 0
-        if element.name in self._wanted:
+        if element.name in self._wanted or root.name != "configuration":
             return 0
         text, name = self._text, element.name
         close = text.find(f"</{name}", element.head_end)

@@ -49,7 +49,7 @@ class Document:
         self.raw = raw
         self._encoded = encoded
         self.text: Final = encoded.text
-        self.root: Final = lexer.scan(encoded.text, SECTIONS if "<configuration" in encoded.text[:65536] else None)
+        self.root: Final = lexer.scan(encoded.text, SECTIONS)
 
     @property
     def codec(self) -> str:
@@ -174,8 +174,3 @@ def _cause(error: "etree.XMLSyntaxError") -> str:
 def _place(path: Path, text: str, offset: int) -> Place:
     before = _LINE_END.split(text[:offset])
     return Place(str(path), len(before), len(before[-1]) + 1)
-
-
-def attribute_names(element: Element) -> tuple[str, ...]:
-    """The names of an element's attributes, in the order of the file."""
-    return tuple(element.attributes)

@@ -39,11 +39,7 @@ class LoopbackResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """Return the one address."""
         del family
-        return [
-            ResolveResult(
-                hostname=host, host=self._address, port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-        ]
+        return [ResolveResult(hostname=host, host=self._address, port=port, family=socket.AF_INET, proto=0, flags=0)]
 
     async def close(self) -> None:
         """Nothing to close."""

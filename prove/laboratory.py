@@ -20,6 +20,7 @@ from typing import Any, Final, Self
 from ..errors import NlbgenError
 from ..files import write_atomically
 from ..generators.base import Generator, Site, generator, render
+from ..generators.nginx import ERROR_LOG_OPTION
 from ..generators.validate import installed
 from ..spec.load import Spec
 from ..spec.model import Farm
@@ -63,9 +64,7 @@ class Laboratory:
         self.folder.chmod(0o755)
         self.certificates: TestCertificates = make_certificates(self.folder, [*self._names(), "127.0.0.1"])
         # HAProxy before 3.0 looks for the key beside the certificate under this name.
-        write_atomically(
-            Path(f"{self.certificates.certificate}.key"), self.certificates.key.read_bytes(), mode=0o600
-        )
+        write_atomically(Path(f"{self.certificates.certificate}.key"), self.certificates.key.read_bytes(), mode=0o600)
         self.nodes = [self._stack.enter_context(self._node(node.name)) for node in self._live.farm.nodes]
         self._ports = {"frontend": free_port(), "metrics": free_port()}
         self.spec = replace(self._live, farm=self.relocated(self._live.farm))
@@ -146,9 +145,10 @@ class Laboratory:
         return answer.decode()
 
     def _nginx(self) -> BalancerProcess:
-        log = str(self.folder / "error.log")
+        version = self.generator.version(self.spec.farm)
+        early_log = ["-e", str(self.folder / "error.log")] if version >= ERROR_LOG_OPTION else []
         return BalancerProcess(
-            [self._program, "-g", "daemon off;", "-e", log, "-c", str(self.configuration)],
+            [self._program, "-g", "daemon off;", *early_log, "-c", str(self.configuration)],
             ports=[self.port],
             reload=signal.SIGHUP,
             stop=signal.SIGTERM,
@@ -193,7 +193,5 @@ def _pid(info: str) -> str:
 def _installed(vendor: Generator) -> str:
     program = installed(vendor)
     if program is None:
-        raise NlbgenError(
-            f"{vendor.program} is not installed here", f"install it: apt-get install {vendor.program}"
-        )
+        raise NlbgenError(f"{vendor.program} is not installed here", f"install it: apt-get install {vendor.program}")
     return program.path

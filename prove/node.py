@@ -109,9 +109,7 @@ class Node:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request of the main port."""
-        seen = self.journal.arrived(
-            request.method, request.raw_path, request.raw_headers, request.remote or ""
-        )
+        seen = self.journal.arrived(request.method, request.raw_path, request.raw_headers, request.remote or "")
         if self.state.pool_stopped:
             response: web.StreamResponse = stopped_pool_answer()
             response.headers["Server"] = "Microsoft-HTTPAPI/2.0"

@@ -70,9 +70,7 @@ def json_answer(value: object, status: int = 200) -> web.Response:
 
 def stopped_pool_answer() -> web.Response:
     """Return what http.sys answers when the application pool is stopped, and close the connection."""
-    response = web.Response(
-        body=STOPPED_BODY, status=503, headers={"Content-Type": "text/html; charset=us-ascii"}
-    )
+    response = web.Response(body=STOPPED_BODY, status=503, headers={"Content-Type": "text/html; charset=us-ascii"})
     response.force_close()
     return response
 

@@ -311,9 +311,7 @@ class BalancerProcess:
 
 
 @contextmanager
-def start_nodes(
-    count: int, options: NodeOptions | None = None, **changes: Any
-) -> Iterator[list[NodeProcess]]:
+def start_nodes(count: int, options: NodeOptions | None = None, **changes: Any) -> Iterator[list[NodeProcess]]:
     """Run nodes orch-1 ... orch-`count` and stop them all at the end.
 
     >>> with start_nodes(2, tls_cert=cert, tls_key=key) as (one, two): ...     # doctest: +SKIP

@@ -11,9 +11,7 @@ MAX_DEPTH = 4
 RECONNECT_SECONDS = 0.2
 
 # As SignalR's own Redis bus does it: number and publish in one atomic step, so that all nodes see one order.
-PUBLISH = (
-    "local id = redis.call('INCR', KEYS[1]) redis.call('PUBLISH', KEYS[2], id .. ' ' .. ARGV[1]) return id"
-)
+PUBLISH = "local id = redis.call('INCR', KEYS[1]) redis.call('PUBLISH', KEYS[2], id .. ' ' .. ARGV[1]) return id"
 
 Reply = int | bytes | None | list["Reply"]
 

@@ -194,9 +194,7 @@ class SignalR2:
                 pusher.cancel()
         return socket
 
-    async def _push_to_socket(
-        self, socket: web.WebSocketResponse, subscription: Subscription, call: Call
-    ) -> None:
+    async def _push_to_socket(self, socket: web.WebSocketResponse, subscription: Subscription, call: Call) -> None:
         while not socket.closed:
             messages = await subscription.next(self._options.keep_alive or None)
             if subscription.aborted:
@@ -248,16 +246,12 @@ class SignalR2:
         return []
 
 
-def _persistent(
-    subscription: Subscription, messages: list[Message], call: Call, *, init: bool = False
-) -> str:
+def _persistent(subscription: Subscription, messages: list[Message], call: Call, *, init: bool = False) -> str:
     """Return a PersistentResponse: cursor, init mark, the pushes as client hub invocations."""
     answer: dict[str, Any] = {"C": f"d-{subscription.cursor:X}"}
     if init:
         answer["S"] = 1
-    answer["M"] = [
-        {"H": hub, "M": "message", "A": message.arguments} for message in messages for hub in call.hubs
-    ]
+    answer["M"] = [{"H": hub, "M": "message", "A": message.arguments} for message in messages for hub in call.hubs]
     return _dump(answer)
 
 

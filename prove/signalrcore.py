@@ -109,11 +109,7 @@ class SignalRCore:
 
     def _forget_unused(self) -> None:
         limit = monotonic() - UNUSED_SECONDS
-        idle = [
-            token
-            for token, known in self._connections.items()
-            if not known.transport and known.last_used < limit
-        ]
+        idle = [token for token, known in self._connections.items() if not known.transport and known.last_used < limit]
         for token in idle:
             del self._connections[token]
         while len(self._connections) >= MAX_CONNECTIONS:
@@ -171,9 +167,7 @@ class SignalRCore:
         if isinstance(found, web.Response):
             return found
         if found.transport != "LongPolling":
-            return web.Response(
-                status=400, text="Cannot terminate this connection using the DELETE endpoint."
-            )
+            return web.Response(status=400, text="Cannot terminate this connection using the DELETE endpoint.")
         self._remove(found)
         return web.Response(status=202, content_type="text/plain")
 
@@ -202,9 +196,7 @@ class SignalRCore:
         elif ask.get("type") == 1:
             await self._invoke(connection, ask)
         elif ask.get("type") == 4:
-            connection.put(
-                {"type": 3, "invocationId": ask.get("invocationId"), "error": "Nothing streams here"}
-            )
+            connection.put({"type": 3, "invocationId": ask.get("invocationId"), "error": "Nothing streams here"})
         elif ask.get("type") == 7:
             connection.close()
 

@@ -53,6 +53,8 @@ _SURPRISES: Final = (
     (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?"), "YAML 1.1 reads it as a date"),
     (re.compile(r"[<=]{1,2}"), "YAML 1.1 gives it a meaning of its own"),
 )
+_NO_YAML: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""The characters that may not stand in YAML (1.1, section 5.1)."""
 # Only a text that starts like this, or one of these words, can be a surprise: most scalars skip the table.
 _SUSPECT: Final = re.compile(r"[-+.0-9<=]|(?i:y|n|yes|no|on|off|true|false|null)$")
 
@@ -296,10 +298,12 @@ def parse(name: str, text: str) -> Document:
         said = error.problem or error.context or "cannot be read"
         line, column = (mark.line, mark.column) if mark else (0, 0)
         raise refusal(name, f"no YAML: {said}", _yaml_hint(text, line), line=line, column=column) from None
-    except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        line, column = before.count("\n"), error.position - (before.rfind("\n") + 1)
-        message = f"the character U+{ord(text[error.position]):04X} may not stand in YAML"
+    except yaml.reader.ReaderError:
+        # The position in the error counts bytes or characters, as the library was built.
+        found = _NO_YAML.search(text)
+        at = found.start() if found else 0
+        line, column = text.count("\n", 0, at), at - (text.rfind("\n", 0, at) + 1)
+        message = f"the character U+{ord(text[at]):04X} may not stand in YAML"
         raise refusal(name, message, "remove it", line=line, column=column) from None
     finally:
         if composer is not None:

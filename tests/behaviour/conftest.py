@@ -17,6 +17,7 @@ from nlbgen.prove.clients import Fetched, fetch
 from nlbgen.prove.laboratory import Laboratory
 from nlbgen.prove.waiting import wait_until
 from nlbgen.spec.load import Spec, loads
+from nlbgen.spec.types import Version
 
 VENDORS = ("haproxy", "nginx")
 PROGRAMS = Path(__file__).parents[2] / ".programs" / "programs.json"
@@ -68,6 +69,11 @@ class Farm(Laboratory):
     def hits(self, count: int, path: str = "/odata/Jobs", **options: Any) -> list[str]:
         """Which node answered each of `count` requests."""
         return [self.get(path, **options).header("X-Node") for _ in range(count)]
+
+    def log(self) -> str:
+        """What the balancer wrote into its own error log."""
+        path = self.folder / "error.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     def settled(self) -> "Farm":
         """Wait until the balancer has asked every node once and sends requests to more than a dead one."""
@@ -152,3 +158,28 @@ def backplane() -> Iterator[str]:
     argv = [tool("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with BalancerProcess(argv, ports=[port]):
         yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture
+def run_tool() -> Callable[..., Any]:
+    """Run a tool to its end; its output is text."""
+    import subprocess
+
+    def run(name: str, *arguments: str) -> Any:
+        return subprocess.run(
+            [tool(name), *arguments], capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
+        )
+
+    return run
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`build`: each program of another version at hand that configurations are made for."""
+    if "build" not in metafunc.fixturenames:
+        return
+    found = [
+        program
+        for program in other_programs()
+        if program["program"] in VENDORS and Version(program["version"]) >= generator(program["program"]).oldest
+    ]
+    metafunc.parametrize("build", found, ids=[str(program["wrapper"]) for program in found])

@@ -1,0 +1,120 @@
+"""Connection strings: written as their readers parse them, compared, and shown without their secrets.
+
+Sources: `DbConnectionStringBuilder.AppendKeyValuePair` and `DbConnectionOptions` in .NET's reference source;
+`ConfigurationOptions.Parse` of StackExchange.Redis, which splits at commas and knows no quoting.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+Mask = Callable[[str], str]
+"""A secret to what may be shown of it."""
+
+_BARE: Final = re.compile(r"[^\"'=;\s\x00-\x1f\x7f-\x9f]+")
+_PAIR: Final = re.compile(
+    r"\s*;?\s*(?P<key>(?:[^=;\x00-\x1f]|==)+?)\s*=(?!=)\s*"
+    r"(?P<value>\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|[^;\"'][^;]*?|)\s*(?:;|$)"
+)
+_SECRET: Final = re.compile(r"pwd|password|secret|token|key$|^sig", re.IGNORECASE)
+_SYNONYMS: Final = {
+    "data source": "server",
+    "addr": "server",
+    "address": "server",
+    "network address": "server",
+    "initial catalog": "database",
+    "uid": "user id",
+    "user": "user id",
+    "pwd": "password",
+    "trusted_connection": "integrated security",
+}
+_YES: Final = {"yes": "true", "sspi": "true", "no": "false"}
+
+
+class UncarriedError(ValueError):
+    """A connection string cannot carry this text; the message says why, without the text."""
+
+
+def sql_value(text: str) -> str:
+    """A value in a connection string of SqlClient; raises UncarriedError."""
+    if "\0" in text:
+        raise UncarriedError("SqlClient's connection strings cannot hold U+0000")
+    if not text:
+        return '""'
+    if _BARE.fullmatch(text):
+        return text
+    if '"' in text and "'" not in text:
+        return f"'{text}'"
+    return '"' + text.replace('"', '""') + '"'
+
+
+def redis_password(text: str) -> str:
+    """A password in a connection string of StackExchange.Redis; raises UncarriedError."""
+    if "," in text:
+        raise UncarriedError("StackExchange.Redis ends the password at a comma, and knows no way to quote one")
+    if text != text.strip() or not text.isprintable():
+        raise UncarriedError("StackExchange.Redis drops blanks at the ends, and control characters do not survive")
+    return text
+
+
+def redis_host(text: str) -> str:
+    """A host in a connection string of StackExchange.Redis; raises UncarriedError."""
+    if ":" in text:
+        raise UncarriedError("the StackExchange.Redis of these versions takes an IPv6 address for a host with a port")
+    return text
+
+
+def sql_pairs(text: str) -> list[tuple[str, str]]:
+    """The pairs of a connection string, keys as written; raises ValueError (without the text) for anything else."""
+    return [(key, _unquoted(value)) for key, value, _start, _end in _spans(text)]
+
+
+def canonical(text: str) -> tuple[tuple[str, str], ...]:
+    """What a SqlClient connection string says, however it is written; raises ValueError."""
+    pairs: dict[str, str] = {}
+    for key, value in sql_pairs(text):
+        name = _SYNONYMS.get(key.lower(), key.lower())
+        folded = value.lower()
+        pairs[name] = _YES.get(folded, folded) if name in {"integrated security"} else value
+    return tuple(sorted(pairs.items()))
+
+
+def masked_pairs(text: str, mask: Mask) -> str:
+    """A text of `key=value;` pairs with the values of passwords, keys and tokens masked; raises ValueError."""
+    result = []
+    position = 0
+    for key, value, start, end in _spans(text):
+        if _SECRET.search(key.strip()) and value:
+            result += [text[position:start], mask(_unquoted(value))]
+            position = end
+    return "".join([*result, text[position:]])
+
+
+def masked_redis(text: str, mask: Mask) -> str:
+    """A connection string of StackExchange.Redis with its password masked."""
+    parts = []
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        secret = equals and _SECRET.search(key.strip()) and value.strip()
+        parts.append(f"{key}={mask(value.strip())}" if secret else part)
+    return ",".join(parts)
+
+
+def _spans(text: str) -> list[tuple[str, str, int, int]]:
+    found = []
+    position = 0
+    end = len(text.rstrip("; \t\r\n"))
+    while position < end:
+        match = _PAIR.match(text, position)
+        if match is None:
+            raise ValueError("this is not a connection string of key=value pairs")
+        found.append((match["key"].replace("==", "="), match["value"], *match.span("value")))
+        position = match.end()
+    return found
+
+
+def _unquoted(value: str) -> str:
+    if value[:1] in {'"', "'"}:
+        quote = value[0]
+        return value[1:-1].replace(quote * 2, quote)
+    return value

@@ -1,0 +1,224 @@
+"""The keys that all nodes must share: which they are, what may be said about them, and how they are cloned.
+
+Sources: the guide, steps 1 and 2; UiPath's Install-UiPathOrchestrator.ps1 for names and lengths; ASP.NET's
+`MachineKeySection` for the attributes that decide what a machineKey reads and writes.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ..errors import Place
+from ..plan import Shown
+from .config import APP, MACHINE_KEY, SECURE, Config, Entry
+from .fingerprints import Fingerprints
+from .values import Value, Want, key, plain
+
+ENCRYPTION_KEY: Final = "EncryptionKey"
+MACHINE_KEYS: Final = {"decryptionKey": "DecryptionKey", "validationKey": "ValidationKey"}
+"""The secret attributes of machineKey, and the parameters that scripts take them by."""
+MACHINE_ALGORITHMS: Final = ("decryption", "validation", "compatibilityMode")
+"""The open ones. `compatibilityMode` changes how the keys are used, so nodes must agree on it as well."""
+API_KEYS: Final = {
+    "apiKey": "ApiKey",
+    "NuGet.Packages.ApiKey": "NuGetPackagesApiKey",
+    "NuGet.Activities.ApiKey": "NuGetActivitiesApiKey",
+}
+OTHER_KEYS: Final = {"IdentityServer.EncryptionKey": "IdentityServerEncryptionKey"}
+"""From 2021 on."""
+
+_HEX: Final = re.compile(r"[0-9A-Fa-f]+")
+_GUID: Final = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
+
+AUTOGENERATE_HINT: Final = (
+    "write fixed keys on this node first: in IIS Manager open the site, Machine Key, clear both boxes "
+    "`Automatically generate at runtime` and `Generate a unique key for each application`, click Generate Keys, then "
+    "Apply; users sign in once more; then copy the file again"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of one node, without its value."""
+
+    name: str
+    section: str
+    shown: Shown
+    length: int
+    kind: str
+    """What it looks like: algorithm, number of bits, notation."""
+    place: Place
+    note: str = ""
+
+
+def inventory(config: Config, fingerprints: Fingerprints) -> list[Key]:
+    """All keys of a node, in the order of the guide; raises NodeError where a section is encrypted."""
+    for section in (MACHINE_KEY, SECURE, APP):
+        config.require_open(section)
+    return [*_machine_keys(config, fingerprints), *_setting_keys(config, fingerprints)]
+
+
+def _machine_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
+    section = config.section(MACHINE_KEY)
+    if section is None:
+        return
+    for name, algorithm in zip(MACHINE_KEYS, MACHINE_ALGORITHMS, strict=False):
+        value = section.element.get(name)
+        if value is not None:
+            kind = describe_machine_key(value, section.element.get(algorithm) or "default algorithm")
+            place = section.document.place(section.element.attributes[name].start)
+            shown = fingerprints.shown(value, "key")
+            note = "AutoGenerate cannot be cloned" if is_generated(value) else ""
+            yield Key(name, MACHINE_KEY, shown, len(value), kind, place, note)
+
+
+def _setting_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
+    for name in (ENCRYPTION_KEY, *API_KEYS, *OTHER_KEYS):
+        for section, entry in found(config, name):
+            shown = fingerprints.shown(entry.value, "key")
+            note = f"stands {entry.copies} times: ASP.NET takes the last" if entry.copies > 1 else ""
+            place = entry.document.place(entry.element.start)
+            yield Key(entry.key, section, shown, len(entry.value), describe(entry.value), place, note)
+
+
+def found(config: Config, name: str) -> Iterator[tuple[str, Entry]]:
+    """Where a key stands: in secureAppSettings, in appSettings, or in both."""
+    for section in (SECURE, APP):
+        entry = config.entries(section).get(name)
+        if entry is not None:
+            yield section, entry
+
+
+def is_generated(value: str | None) -> bool:
+    """Whether ASP.NET makes the key up by itself, which gives every machine another one."""
+    return value is None or not value.strip() or value.strip().lower().startswith("autogenerate")
+
+
+def describe_machine_key(value: str, algorithm: str) -> str:
+    """What a key of machineKey looks like."""
+    if is_generated(value):
+        return algorithm
+    if _HEX.fullmatch(value):
+        return f"{algorithm}, {len(value) * 4} bits"
+    return f"{algorithm}, not hexadecimal" + (", IsolateApps" if "isolate" in value.lower() else "")
+
+
+def describe(value: str) -> str:
+    """What another key looks like."""
+    if not value:
+        return "empty"
+    if _GUID.fullmatch(value):
+        return "GUID"
+    try:
+        return f"base64, {len(base64.b64decode(value, validate=True)) * 8} bits"
+    except (binascii.Error, ValueError):
+        return "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys to clone, out of one node's file."""
+
+    source: Config
+    machine: tuple[tuple[str, Value | None], ...]
+    encryption: Value
+    encryption_section: str
+    others: tuple[tuple[str, Value], ...]
+    pepper: str
+    """What passwords' fingerprints are keyed with; never shown."""
+
+    def __repr__(self) -> str:
+        return f"Keys(from {self.source.path})"
+
+
+def cloned(config: Config) -> Keys:
+    """The keys of the node that the others are cloned from; raises NodeError where there is nothing to clone."""
+    for section in (MACHINE_KEY, SECURE, APP):
+        config.require_open(section)
+    encryption = list(found(config, ENCRYPTION_KEY))
+    if not encryption or not encryption[0][1].value:
+        raise config.main.error(
+            config.main.root.start,
+            f"no {ENCRYPTION_KEY} stands in <{SECURE}> or <{APP}>",
+            "without it the stored passwords cannot be read: name the file of the node that was installed first",
+        )
+    section, entry = encryption[0]
+    for other_section, other in encryption[1:]:
+        if other.value != entry.value:
+            raise other.document.error(
+                other.element.start,
+                f"{ENCRYPTION_KEY} stands in <{section}> and in <{other_section}>, and they differ",
+                "find out which one the stored passwords were made with, and remove the other",
+            )
+    others = tuple(
+        (name, key(other.value, parameter))
+        for name, parameter in (API_KEYS | OTHER_KEYS).items()
+        if (other := config.app.get(name)) is not None and other.value
+    )
+    machine = tuple(_machine_values(config))
+    return Keys(config, machine, key(entry.value, ENCRYPTION_KEY), section, others, entry.value)
+
+
+def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
+    section = config.section(MACHINE_KEY)
+    if section is None:
+        raise config.main.error(
+            config.main.root.start,
+            "there is no <machineKey>, so ASP.NET makes the keys up by itself, and there is nothing to clone "
+            "[autogenerate-keys]",
+            AUTOGENERATE_HINT,
+        )
+    for name, parameter in MACHINE_KEYS.items():
+        value = section.element.get(name)
+        if is_generated(value) or (value is not None and "isolateapps" in value.lower()):
+            attribute = section.element.attributes.get(name)
+            raise section.document.error(
+                section.element.start if attribute is None else attribute.start + 1,
+                f"{name} is made up by ASP.NET on each machine (AutoGenerate or IsolateApps), and there is nothing to "
+                "clone [autogenerate-keys]",
+                AUTOGENERATE_HINT,
+            )
+        yield name, key(str(value), parameter)
+    for name in MACHINE_ALGORITHMS:
+        algorithm = section.element.get(name)
+        yield name, None if algorithm is None else plain(algorithm)
+
+
+def wants(keys: Keys, target: Config) -> Iterator[Want]:
+    """The settings that give a node these keys."""
+    for name, value in keys.machine:
+        yield Want(MACHINE_KEY, name, value, "key" if name in MACHINE_KEYS else "open")
+    sections = [section for section, _entry in found(target, ENCRYPTION_KEY)] or [keys.encryption_section]
+    for section in sections:
+        yield Want(section, ENCRYPTION_KEY, keys.encryption, "key")
+    for name, other in keys.others:
+        yield Want(APP, name, other, "key")
+
+
+def notes(keys: Keys, target: Config) -> Iterator[str]:
+    """What cloning alone does not settle."""
+    if (target.app.value("EncryptionKeyPerTenant.Enabled") or "").lower() == "true":
+        yield (
+            f"{target.path}: EncryptionKeyPerTenant is on: the tenants' keys are in the key vault, which every node "
+            "must reach as well"
+        )
+    sections = {section for section, _entry in found(target, ENCRYPTION_KEY)}
+    if sections and keys.encryption_section not in sections:
+        yield (
+            f"{target.path}: {ENCRYPTION_KEY} stands in <{sections.pop()}> here and in <{keys.encryption_section}> of "
+            f"{keys.source.path}: check that both nodes run the same version"
+        )
+
+
+def pepper_of(config: Config) -> str:
+    """A secret of the farm that passwords' fingerprints can be keyed with; empty where none can be read."""
+    for _section, entry in found(config, ENCRYPTION_KEY):
+        if entry.value:
+            return entry.value
+    section = config.section(MACHINE_KEY)
+    value = section.element.get("validationKey") if section is not None and not section.protected else None
+    return "" if value is None or is_generated(value) else value
+

@@ -1,0 +1,141 @@
+"""What would change, before anything does: shared by the nodes' configs and the pushes to devices.
+
+A plan can be read first (`text`, `data`), and its digest names it: whoever applies with `--expect DIGEST` applies
+exactly what was reviewed, on exactly the state that was reviewed. A plan never holds a secret, only what may be shown
+of it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Final
+
+from .errors import DifferenceError, UsageError
+
+DIGEST_SHOWN: Final = 16
+"""How many hex digits of the digest people see; `--expect` takes as many or more."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Shown:
+    """What may be shown of a value: the value itself, or of a secret what tells it from others.
+
+    `identity` is a full fingerprint where `text` holds a shortened one, so that the plan's digest is as strong as it
+    should be.
+    """
+
+    text: str
+    secret: bool = False
+    identity: str = ""
+
+    def __str__(self) -> str:
+        if self.secret:
+            return self.text
+        plain = self.text and self.text.isprintable() and self.text == self.text.strip()
+        return self.text if plain else json.dumps(self.text, ensure_ascii=True)
+
+    def data(self) -> dict[str, object]:
+        """For programs."""
+        return {"text": self.text, "secret": True} if self.secret else {"text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that changes: on which node or device, which path, from what to what; None is absent."""
+
+    target: str
+    path: str
+    old: Shown | None
+    new: Shown | None
+    where: str = ""
+    """The place in a file, where there is one."""
+
+    @property
+    def kind(self) -> str:
+        """`add`, `change` or `remove`."""
+        if self.old is None:
+            return "add"
+        return "remove" if self.new is None else "change"
+
+    def __str__(self) -> str:
+        sign = {"add": "+", "change": "~", "remove": "-"}[self.kind]
+        if self.old is None or self.new is None:
+            return f"{sign} {self.path}: {self.new if self.old is None else self.old}"
+        return f"{sign} {self.path}: {self.old} -> {self.new}"
+
+    def data(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "target": self.target,
+            "path": self.path,
+            "kind": self.kind,
+            "old": None if self.old is None else self.old.data(),
+            "new": None if self.new is None else self.new.data(),
+            "where": self.where or None,
+        }
+
+    def _identity(self) -> list[object]:
+        values = [None if value is None else [value.text, value.identity] for value in (self.old, self.new)]
+        return [self.target, self.path, *values]
+
+
+class Plan:
+    """Changes in order of target and path, and the state they were planned on."""
+
+    def __init__(self, changes: Iterable[Change], base: Mapping[str, str], targets: Iterable[str] = ()) -> None:
+        self.changes: Final = tuple(sorted(changes, key=lambda change: (change.target, change.path, change.where)))
+        self.base: Final = dict(sorted(base.items()))
+        """Names of what was looked at (files, devices), each with the digest of its state."""
+        self.targets: Final = tuple(sorted({*targets, *(change.target for change in self.changes)}))
+        """Everything that was looked at, changed or not."""
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over changes and state, in hex."""
+        canonical = json.dumps(
+            {"base": self.base, "changes": [change._identity() for change in self.changes]},  # noqa: SLF001
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+        return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+
+    def expect(self, digest: str) -> None:
+        """Raise DifferenceError where this is not the plan that `digest` names."""
+        wanted = digest.strip().lower()
+        if len(wanted) < DIGEST_SHOWN or not set(wanted) <= set("0123456789abcdef"):
+            raise UsageError(f"{digest} is not a digest", f"a plan shows its digest: {DIGEST_SHOWN} hex digits or more")
+        if not self.digest.startswith(wanted):
+            raise DifferenceError(
+                f"the plan has the digest {self.digest[:DIGEST_SHOWN]} now, not {wanted[:DIGEST_SHOWN]}",
+                "something changed since that plan was read: read the new one, then apply it",
+            )
+
+    def text(self) -> str:
+        """For people: the changes by target, then how many there are and the digest."""
+        lines = []
+        changed = {target: list(group) for target, group in groupby(self.changes, key=lambda change: change.target)}
+        for target in self.targets:
+            lines.append(target if target in changed else f"{target}: nothing to change")
+            lines += [f"  {change}" for change in changed.get(target, ())]
+        count = f"{len(self)} change{'' if len(self) == 1 else 's'}"
+        lines.append(f"{count}, digest {self.digest[:DIGEST_SHOWN]}")
+        return "\n".join(lines) + "\n"
+
+    def data(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "digest": self.digest,
+            "targets": list(self.targets),
+            "changes": [change.data() for change in self.changes],
+            "base": self.base,
+        }
+
+    def json(self) -> str:
+        """The data as JSON."""
+        return json.dumps(self.data(), indent=2, ensure_ascii=False) + "\n"
