@@ -205,6 +205,7 @@ class Redis(Model):
     host: t.NodeAddress | None = entry("Its host name or address.", default=None)
     port: t.Port | None = entry("Its TCP port, as a rule 6379.", default=None)
     password: Secret | None = entry("Its password, by reference.", default=None)
+    tls: t.Flag = entry("Whether the nodes speak TLS to it (`ssl=True` in the connection string).", default=False)
     install_on: t.NodeName | None = entry("The node on which it is installed, if it is on one.", default=None)
 
 
@@ -215,6 +216,17 @@ class Stores(Model):
     session: t.SessionStore = entry("Where ASP.NET keeps its sessions.", default="sqlserver")
     signalr: t.SignalrStore = entry("Where SignalR keeps its messages; Redis is advised.", default="sqlserver")
     redis: Redis | None = entry("Where Redis is, if SignalR's messages go through it.", default=None)
+    signalr_keys: t.SignalrKeys = entry(
+        "Which settings of the nodes name the SignalR store: `server-port` (`LoadBalancer.Redis.Server` and its kin, "
+        "the oldest), `connection-string` (`LoadBalancer.Redis.ConnectionString`), or `auto`: those that the node's "
+        "file has already.",
+        default="auto",
+    )
+    load_balancer_enabled: t.Flag | None = entry(
+        "What `LoadBalancer.Enabled` becomes: by default true before 2020.10, as documented there, and left alone "
+        "later, where nothing is documented.",
+        default=None,
+    )
 
 
 class Keys(Model):

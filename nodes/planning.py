@@ -1,0 +1,324 @@
+"""What would change in each node's files: from settings wanted to operations, bytes, and a plan to read."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import FileError, NlbgenError, NodeError
+from ..plan import Change, Plan, Shown
+from ..spec.load import Spec
+from ..spec.model import Node
+from . import config as configs
+from . import keys, stores
+from .config import MACHINE_KEY, SESSION_STATE, Config
+from .edits import InsertElement, Operation, RemoveAttribute, SetAttribute, text_edits
+from .fingerprints import Fingerprints
+from .lexer import Element
+from .values import Want
+from .webconfig import Document
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """What one node's files become."""
+
+    node: Node
+    config: Config
+    wants: tuple[Want, ...]
+    operations: tuple[Operation, ...]
+    changes: tuple[Change, ...]
+    files: tuple[tuple[Document, bytes], ...]
+    """Each file that changes, with its new bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FarmPlan:
+    """What all nodes' files become, what may be shown of it, and what it cannot settle."""
+
+    nodes: tuple[NodePlan, ...]
+    plan: Plan
+    fingerprints: Fingerprints
+    notes: tuple[str, ...] = ()
+    without_config: tuple[str, ...] = field(default=())
+    """The nodes whose config the spec does not name."""
+
+
+def local(folder: Path, text: str) -> Path:
+    """A path of the spec on this machine; one with backslashes is found where these are no separators, too."""
+    path = folder / text
+    if "\\" in text and not path.exists():
+        other = folder / text.replace("\\", "/")
+        return other if other.exists() else path
+    return path
+
+
+def load_configs(spec: Spec) -> dict[Node, Config]:
+    """The config of every node that names one; raises NodeError with everything that cannot be read."""
+    folder, site = Path(spec.name).parent, spec.farm.orchestrator.site
+    found: dict[Node, Config] = {}
+    seen: dict[Path, str] = {}
+    with Failures() as failures:
+        for node in spec.farm.nodes:
+            if node.config is None:
+                continue
+            with failures.of_one():
+                loaded = configs.load(local(folder, node.config), site)
+                for document in loaded.documents:
+                    other = seen.setdefault(document.path.resolve(), node.name)
+                    if other != node.name:
+                        raise NodeError(f"{document.path}: is named by {other} and by {node.name}", "one file each")
+                found[node] = loaded
+    return found
+
+
+def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
+    """The config that the keys are cloned from; raises NodeError."""
+    source = spec.farm.keys.source
+    if source != "primary":
+        return configs.load(local(Path(spec.name).parent, source), spec.farm.orchestrator.site)
+    primary = spec.farm.primary
+    if primary not in loaded:
+        raise NodeError(
+            f"{spec.name}: the keys come from {primary.name}, and the spec does not say where its config is",
+            f"write `config: PATH` at {primary.name}, or `keys: {{from: PATH}}`",
+        )
+    return loaded[primary]
+
+
+def plan_farm(spec: Spec) -> FarmPlan:
+    """What all nodes need to become one farm; raises NodeError or SpecError, and nothing is planned."""
+    loaded = load_configs(spec)
+    source = keys_source(spec, loaded)
+    return plan_configs(spec, loaded, source)
+
+
+def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config) -> FarmPlan:
+    """What these nodes need to become one farm with the keys of `source`."""
+    cloned, shared = keys.cloned(source), stores.stores_of(spec)
+    fingerprints = Fingerprints(cloned.pepper)
+    plans, notes = [], list[str]()
+    with Failures() as failures:
+        for node, config in loaded.items():
+            with failures.of_one():
+                _check_version(spec, config)
+                wants = (*keys.wants(cloned, config), *stores.wants(spec, shared, config, source))
+                plans.append(plan_node(node, config, wants, fingerprints))
+                notes += (*config.notes, *keys.notes(cloned, config), *stores.notes(config))
+    base = {document.path.as_posix(): document.digest for plan in plans for document in plan.config.documents}
+    names = [_target(plan.node, plan.config) for plan in plans]
+    plan = Plan((change for one in plans for change in one.changes), base, names)
+    without = tuple(node.name for node in spec.farm.nodes if node.config is None)
+    return FarmPlan(tuple(plans), plan, fingerprints, tuple(dict.fromkeys(notes)), without)
+
+
+def _check_version(spec: Spec, config: Config) -> None:
+    version = spec.farm.orchestrator.version
+    if version is None or spec.farm.orchestrator.is_core == (config.kind == "core"):
+        return
+    looks = "of 2020.10 or later" if config.kind == "core" else "of a version before 2020.10"
+    raise config.main.error(
+        config.main.root.start,
+        f"this file is {looks}, and the spec says that the Orchestrator is {version}",
+        "correct `orchestrator: {version: ...}` in the spec, or the node's `config`",
+    )
+
+
+def _target(node: Node, config: Config) -> str:
+    return f"{node.name} ({config.path.as_posix()})"
+
+
+def plan_node(node: Node, config: Config, wants: Sequence[Want], fingerprints: Fingerprints) -> NodePlan:
+    """What one node's files become with these settings."""
+    target = _target(node, config)
+    operations: list[Operation] = []
+    changes: list[Change] = []
+    for section in dict.fromkeys(want.section for want in wants):
+        config.require_open(section)
+        group = [want for want in wants if want.section == section]
+        web = section in {MACHINE_KEY, SESSION_STATE}
+        for want, operation, where, old in (_web if web else _settings)(config, group):
+            operations.append(operation)
+            new = None if want.value is None else want.value.reveal()
+            secrecy = want.secrecy
+            changes.append(
+                Change(
+                    target,
+                    want.path,
+                    None if old is None else fingerprints.shown(old, secrecy),
+                    None if new is None else fingerprints.shown(new, secrecy),
+                    where,
+                )
+            )
+    merged = _merged(operations)
+    return NodePlan(node, config, tuple(wants), merged, tuple(changes), tuple(_files(config, merged)))
+
+
+Step = tuple[Want, Operation, str, str | None]
+
+
+def _settings(config: Config, wants: Iterable[Want]) -> Iterator[Step]:
+    """The operations that make the settings of a section of `<add>` say what is wanted."""
+    for want in wants:
+        if want.value is None:
+            continue
+        entries, value = config.entries(want.section), want.value.reveal()
+        entry = entries.get(want.key)
+        if entry is not None:
+            if entry.value != value or entry.element.get("value") is None:
+                where = str(entry.document.place(entry.element.start))
+                _check_attribute(entry.document, entry.element, "value")
+                yield want, SetAttribute(entry.document, entry.element, "value", value), where, entry.value
+            continue
+        home = entries.home_of(want.key)
+        if home is None:
+            raise config.main.error(
+                config.main.root.start,
+                f"there is no <{want.section}> to put {want.key} into",
+                "check that this is the node's own file and that all nodes run the same version",
+            )
+        where = str(home.document.place(home.element.start))
+        attributes = (("key", want.key), ("value", value))
+        yield want, InsertElement(home.document, home.element, "add", attributes), where, None
+
+
+def _web(config: Config, wants: Sequence[Want]) -> Iterator[Step]:
+    """The operations that make a section with attributes say what is wanted."""
+    section = config.section(wants[0].section)
+    if section is None:
+        yield from _new_section(config, wants)
+        return
+    for want in wants:
+        attribute = section.element.attributes.get(want.key)
+        old = None if attribute is None else attribute.value
+        new = None if want.value is None else want.value.reveal()
+        if old == new:
+            continue
+        _check_attribute(section.document, section.element, want.key)
+        where = str(section.document.place(section.element.start))
+        operation: Operation
+        if new is None:
+            operation = RemoveAttribute(section.document, section.element, want.key)
+        else:
+            operation = SetAttribute(section.document, section.element, want.key, new)
+        yield want, operation, where, old
+
+
+def _new_section(config: Config, wants: Sequence[Want]) -> Iterator[Step]:
+    name = wants[0].section.rpartition("/")[2]
+    web = config.web()
+    if web is None:
+        raise config.main.error(
+            config.main.root.start,
+            f"there is no <system.web> to put <{name}> into",
+            "check that this is the node's own file",
+        )
+    document, parent = web
+    for want in wants:
+        if want.value is not None:
+            attributes = ((want.key, want.value.reveal()),)
+            where = str(document.place(parent.start))
+            yield want, InsertElement(document, parent, name, attributes), where, None
+
+
+def _check_attribute(document: Document, element: Element, name: str) -> None:
+    for written in element.attributes:
+        if written != name and written.lower() == name.lower():
+            raise document.error(
+                element.attributes[written].start + 1,
+                f"the attribute {written} is not known to ASP.NET, which tells upper from lower case here",
+                f"write {name}",
+            )
+
+
+def _merged(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """The operations with the attributes of a new section in one element."""
+    merged: list[Operation] = []
+    sections: dict[str, int] = {}
+    for operation in operations:
+        if not isinstance(operation, InsertElement) or operation.name == "add":
+            merged.append(operation)
+        elif operation.name in sections:
+            index = sections[operation.name]
+            before = merged[index]
+            if isinstance(before, InsertElement):
+                attributes = before.attributes + operation.attributes
+                merged[index] = InsertElement(before.document, before.parent, before.name, attributes)
+        else:
+            sections[operation.name] = len(merged)
+            merged.append(operation)
+    return tuple(merged)
+
+
+def _files(config: Config, operations: Sequence[Operation]) -> Iterator[tuple[Document, bytes]]:
+    """The new bytes of each file that changes, read back by another parser than the one that planned them."""
+    for document in config.documents:
+        own = [operation for operation in operations if operation.document is document]
+        if not own:
+            continue
+        try:
+            edits = text_edits(document, own)
+        except ValueError as error:
+            raise NodeError(f"{document.path}: a value cannot be written: {error}", "choose another value") from None
+        tree, content = document.edited(edits)
+        if not all(_holds(tree, operation) for operation in own):
+            raise RuntimeError(f"{document.path}: the edited text does not say what was planned")
+        yield document, content
+
+
+def _holds(tree: "etree._Element", operation: Operation) -> bool:
+    """Whether lxml reads in the edited text what the operation was to bring about."""
+    if isinstance(operation, InsertElement):
+        parent = _counterpart(tree, operation.parent)
+        wanted = dict(operation.attributes)
+        return any(child.tag == operation.name and dict(child.attrib) == wanted for child in parent)
+    element = _counterpart(tree, operation.element)
+    wanted_value = None if isinstance(operation, RemoveAttribute) else operation.value
+    return element.get(operation.name) == wanted_value
+
+
+def _counterpart(tree: "etree._Element", element: Element) -> "etree._Element":
+    """The element of lxml's tree that stands where ours does: new elements only ever come last."""
+    if element.parent is None:
+        return tree
+    parent = _counterpart(tree, element.parent)
+    index = element.parent.children.index(element)
+    children = [child for child in parent if isinstance(child.tag, str)]
+    return children[index]
+
+
+class Failures:
+    """Goes on after a node that fails, and raises one NodeError with everything that was wrong."""
+
+    def __init__(self) -> None:
+        self._errors: list[NlbgenError] = []
+
+    def of_one(self) -> "Failures":
+        """Around the work on one node."""
+        return self
+
+    def __enter__(self) -> "Failures":
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if isinstance(error, NodeError | FileError):
+            self._errors.append(error)
+            return True
+        return False
+
+    def finish(self) -> None:
+        """Raise what was collected."""
+        if not self._errors:
+            return
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        texts = [error.message + (f"\n    {error.hint}" if error.hint else "") for error in self._errors]
+        raise NodeError("\n".join(texts), f"{len(texts)} problems; nothing was written")
+
+
+def shown(fingerprints: Fingerprints, want: Want) -> Shown | None:
+    """What may be shown of a wanted value."""
+    return None if want.value is None else fingerprints.shown(want.value.reveal(), want.secrecy)

@@ -1,0 +1,225 @@
+"""The stores that nodes must share: sessions, SignalR's messages, the scheduler, the packages.
+
+Sources: the guide, steps 4 to 8, for `server-port` (the six `LoadBalancer.*` settings), the sessionState and Quartz;
+UiPath's support article on Redis (2018.4, 2019.4) and its documentation of 2020.10 to 2024.10 for
+`connection-string`; UiPath's Azure template of 2019.10 for the SignalR scale-out settings.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from ..errors import NodeError, SpecError
+from ..spec.load import Spec
+from ..spec.model import Farm, Redis, SqlLogin
+from ..spec.orchestrator import normalized
+from . import connection
+from .config import APP, SESSION_STATE, Config
+from .values import Part, Value, Want, plain, referred
+
+Family = Literal["server-port", "connection-string"]
+
+SERVER_PORT: Final = (
+    "LoadBalancer.UseSqlServer",
+    "LoadBalancer.UseRedis",
+    "LoadBalancer.DisableBackgroundJobs",
+    "LoadBalancer.Redis.Server",
+    "LoadBalancer.Redis.Port",
+    "LoadBalancer.Redis.Password",
+)
+REDIS_STRING: Final = "LoadBalancer.Redis.ConnectionString"
+SCALE_OUT: Final = "LoadBalancer.SignalR.UseRedisScaleout"
+SCALE_OUT_STRING: Final = "LoadBalancer.SignalR.RedisScaleout.ConnectionString"
+ENABLED: Final = "LoadBalancer.Enabled"
+QUARTZ: Final = "quartz.jobStore.clustered"
+NUGET_COORDINATION: Final = "NuGet.EnableRedisNodeCoordination"
+NUGET_COORDINATED: Final = ((2018, 4), (2019, 4))
+"""The versions whose packages are coordinated through Redis."""
+
+_SIGNS: Final[dict[Family, frozenset[str]]] = {
+    "server-port": frozenset(name.lower() for name in (SERVER_PORT[0], *SERVER_PORT[2:])),
+    "connection-string": frozenset(name.lower() for name in (REDIS_STRING, SCALE_OUT, SCALE_OUT_STRING, ENABLED)),
+}
+"""The settings that only one family has (`LoadBalancer.UseRedis` is in both)."""
+
+STORAGE: Final = (
+    "Storage.Type",
+    "Storage.Location",
+    "NuGet.Packages.Path",
+    "NuGet.Activities.Path",
+    "NuGet.Repository.Type",
+    "packagesPath",
+)
+_LOCAL_PATH: Final = re.compile(r"(?:RootPath=)?\s*(?:[A-Za-z]:[\\/]|~|\.|[^\\/;=]+\Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of a farm as values for the nodes' settings."""
+
+    farm: Farm
+    session: Value | None
+    """The sessions' connection string; None where sessions stay in memory."""
+    redis_host: str
+    redis_port: str
+    redis_password: Part | None
+    redis_string: Value | None
+
+
+def stores_of(spec: Spec) -> Stores:
+    """The stores that a spec describes; raises SpecError where it lacks what the nodes need."""
+    farm, folder = spec.farm, Path(spec.name).parent
+    session = _session_string(spec, folder) if farm.stores.session == "sqlserver" else None
+    redis = farm.stores.redis if farm.stores.signalr == "redis" else None
+    if redis is None or redis.host is None:
+        return Stores(farm, session, "", "", None, None)
+    password = referred(redis.password, folder, "RedisPassword", "redis") if redis.password else None
+    try:
+        host = connection.redis_host(redis.host)
+    except connection.UncarriedError as error:
+        problem = spec.problem(("stores", "redis", "host"), str(error), "write a host name or an IPv4 address")
+        raise SpecError([problem]) from None
+    return Stores(farm, session, host, str(redis.port), password, _redis_string(redis, password))
+
+
+def _session_string(spec: Spec, folder: Path) -> Value | None:
+    database = spec.farm.stores.database
+    if spec.farm.orchestrator.is_core:
+        return None
+    if database is None:
+        problem = spec.problem(
+            ("stores",),
+            "the sessions go to SQL Server, and no database is named",
+            r"write `database: {server: SQL01\PROD, name: UiPath, auth: windows}` under `stores`",
+        )
+        raise SpecError([problem])
+    start = f"Server={connection.sql_value(database.server)};Database={connection.sql_value(database.name)};"
+    login = database.auth
+    if not isinstance(login, SqlLogin):
+        return Value((f"{start}Trusted_Connection=true;",), "pairs")
+    if login.user is None or login.password is None:
+        raise ValueError("a login without user or password passed the checks of the spec")
+    password = referred(login.password, folder, "SqlPassword", "sql")
+    return Value((f"{start}user id={connection.sql_value(login.user)};password=", password, ";"), "pairs")
+
+
+def _redis_string(redis: Redis, password: Part | None) -> Value:
+    """The connection string of StackExchange.Redis; `ssl` as in UiPath's Azure template."""
+    parts: tuple[str | Part, ...] = (f"{redis.host}:{redis.port}",)
+    if password is not None:
+        parts += (",password=", password)
+    return Value((*parts, ",ssl=True,abortConnect=False") if redis.tls else parts, "redis")
+
+
+def families(config: Config) -> list[Family]:
+    """The key families whose own settings a file has."""
+    keys = set(config.app.keys())
+    return [family for family, signs in _SIGNS.items() if keys & signs]
+
+
+def family(spec: Spec, config: Config, primary: Config) -> Family:
+    """The key family to write into a node's file; raises NodeError rather than guess."""
+    asked = spec.farm.stores.signalr_keys
+    if asked != "auto":
+        return "server-port" if asked == "server-port" else "connection-string"
+    for candidate in (config, primary):
+        shown = families(candidate)
+        if len(shown) == 1:
+            return shown[0]
+        if len(shown) > 1:
+            raise _unclear(candidate, "the settings of two families name the SignalR store here")
+    if config.kind == "core":
+        return "connection-string"
+    raise _unclear(config, "nothing here shows which settings this version names the SignalR store by")
+
+
+def _unclear(config: Config, what: str) -> NodeError:
+    place = config.main.root.start if config.app.home is None else config.app.home.element.start
+    return config.main.error(
+        place if config.app.home is None or config.app.home.document is config.main else config.main.root.start,
+        f"{what}: {', '.join(SERVER_PORT[3:])} (`server-port`), or {REDIS_STRING} (`connection-string`)",
+        "look the settings up in the documentation of this version, and write `signalr_keys: server-port` or "
+        "`signalr_keys: connection-string` under `stores`",
+    )
+
+
+def wants(spec: Spec, stores: Stores, config: Config, primary: Config) -> Iterator[Want]:
+    """The settings that connect a node to the farm's stores."""
+    if config.kind == "classic" and stores.session is not None:
+        yield Want(SESSION_STATE, "mode", plain("SQLServer"))
+        yield Want(SESSION_STATE, "sqlConnectionString", stores.session, "pairs")
+        yield Want(SESSION_STATE, "allowCustomSqlDatabase", plain("true"))
+    if family(spec, config, primary) == "server-port":
+        yield from _server_port(spec, stores, config)
+    else:
+        yield from _connection_string(spec, stores, config)
+    yield Want(APP, QUARTZ, plain("true"))
+
+
+def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[Want]:
+    store = spec.farm.stores.signalr
+    if stores.redis_string is not None and spec.farm.stores.redis is not None and spec.farm.stores.redis.tls:
+        raise _cannot(config, "LoadBalancer.Redis.Server and its kin have no way to ask for TLS")
+    values = (
+        plain(str(store == "sqlserver").lower()),
+        plain(str(store == "redis").lower()),
+        plain("false"),
+        plain(stores.redis_host),
+        plain(stores.redis_port),
+        Value((stores.redis_password,), "password") if stores.redis_password else plain(""),
+    )
+    for name, value in zip(SERVER_PORT, values, strict=True):
+        yield Want(APP, name, value, "password" if name.endswith("Password") else "open")
+
+
+def _connection_string(spec: Spec, stores: Stores, config: Config) -> Iterator[Want]:
+    store, chosen = spec.farm.stores.signalr, spec.farm.stores
+    if store == "sqlserver":
+        raise _cannot(config, f"with {REDIS_STRING} no setting is documented that puts SignalR into SQL Server")
+    redis = str(store == "redis").lower()
+    enabled = chosen.load_balancer_enabled
+    if enabled is None and store == "redis" and config.kind == "classic":
+        enabled = True
+    if enabled is not None:
+        yield Want(APP, ENABLED, plain(str(enabled).lower()))
+    yield Want(APP, "LoadBalancer.UseRedis", plain(redis))
+    if stores.redis_string is not None:
+        yield Want(APP, REDIS_STRING, stores.redis_string, "redis")
+    if config.app.get(SCALE_OUT) is not None:
+        yield Want(APP, SCALE_OUT, plain(redis))
+        if stores.redis_string is not None:
+            yield Want(APP, SCALE_OUT_STRING, stores.redis_string, "redis")
+    version = spec.farm.orchestrator.version
+    if store == "redis" and version is not None and normalized(version).parts[:2] in NUGET_COORDINATED:
+        yield Want(APP, NUGET_COORDINATION, plain("true"))
+
+
+def _cannot(config: Config, why: str) -> NodeError:
+    return config.main.error(
+        config.main.root.start, why, "write `signalr: redis` under `stores`, the store that UiPath advises"
+    )
+
+
+def local_storage(config: Config) -> Iterator[str]:
+    """The settings that keep packages on the node's own disk, where no other node sees them."""
+    for name in ("Storage.Location", "NuGet.Packages.Path", "NuGet.Activities.Path", "packagesPath"):
+        value = config.app.value(name)
+        local_type = (config.app.value("Storage.Type") or "FileSystem").lower() == "filesystem"
+        if value and local_type and _LOCAL_PATH.match(value.strip().strip('"')):
+            yield name
+
+
+def notes(config: Config) -> Iterator[str]:
+    """What is doubtful about a node's stores and cannot be set right from here."""
+    for name in local_storage(config):
+        entry = config.app.get(name)
+        if entry is not None:
+            place = entry.document.place(entry.element.start)
+            yield f"{place}: {name} is on the node's own disk: the other nodes cannot serve these packages"
+    if config.kind == "core" and config.app.get(QUARTZ) is None:
+        yield (
+            f"{config.path}: {QUARTZ} is added: whether versions from 2020.10 on read it is not documented; it does "
+            "no harm"
+        )

@@ -1,0 +1,67 @@
+"""What is shipped works without the tree it came from: sdist, the wheel built from it, a fresh environment."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command, **options):
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300, check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The sdist, and the wheel that was built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    return next(folder.glob("*.tar.gz")), next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(built):
+    with zipfile.ZipFile(built[1]) as wheel:
+        names = wheel.namelist()
+    package = {name for name in names if name.startswith("nlbgen/")}
+    assert {name for name in names if ".dist-info/" not in name} == package, "nothing but nlbgen may be top-level"
+    here = {
+        f"nlbgen/{path.relative_to(ROOT)}"
+        for pattern in ("*.py", "spec/*.py", "generators/*.py", "prove/*.py", "templates/*/*.j2", "py.typed")
+        for path in ROOT.glob(pattern)
+    }
+    assert here <= package
+    assert not [name for name in package if "/tests/" in name or "/benchmarks/" in name]
+
+
+def test_the_sdist_builds_without_git(built):
+    with tarfile.open(built[0]) as sdist:
+        names = [name.partition("/")[2] for name in sdist.getnames()]
+    assert {"setup.cfg", "pyproject.toml", "LICENSE", "README.md", "py.typed"} <= set(names)
+    assert not [name for name in names if name.startswith(("tests/", ".programs/", "outputs/"))]
+
+
+def test_the_wheel_renders_the_example_outside_of_the_tree(built, tmp_path):
+    """In an environment of its own, with the pinned versions of requirements/run.txt."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    run(python, "-m", "pip", "install", "-q", "-r", ROOT / "requirements" / "run.txt", built[1])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ask = ("-m", "nlbgen", "render", "haproxy", "nginx", "-s", ROOT / "examples" / "farm.yaml", "--no-validate")
+    run(python, *ask, cwd=elsewhere, env=environment)
+    for expected in sorted((ROOT / "outputs" / "example").rglob("*")):
+        if expected.is_file() and expected.relative_to(ROOT / "outputs" / "example").parts[0] in {"haproxy", "nginx"}:
+            made = elsewhere / "outputs" / expected.relative_to(ROOT / "outputs" / "example")
+            assert made.read_bytes() == expected.read_bytes(), expected
+    assert "nlbgen, version" in run(python, "-m", "nlbgen", "--version", cwd=elsewhere, env=environment)
