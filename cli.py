@@ -75,7 +75,7 @@ def render(
         raise UsageError("--stdout and --diff exclude each other", "leave one of them out")
     names = out.chosen(vendors)
     files = out.spec_files(specs or (Path("farm.yaml"),))
-    fleet = out.Fleet.of(output, single=len(files) == 1 and not any(path.is_dir() for path in specs))
+    fleet = out.Fleet(output, single=len(files) == 1 and not any(path.is_dir() for path in specs))
     failures = _Failures(single=len(files) == 1)
     changed = False
     for file in _progress(files):

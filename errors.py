@@ -5,8 +5,7 @@ anything else that reaches that place is a fault of nlbgen itself (exit code 70)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
 
@@ -40,8 +39,7 @@ class UsageError(NlbgenError):
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(NamedTuple):
     """A position in a text file; line and column count from 1."""
 
     file: str
@@ -52,8 +50,7 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong or doubtful in a spec, where it stands and what to do.
 
     `path` names the key as a user would (`nodes[1].port`; empty for the whole file). `id` is what `accept` names;

@@ -6,11 +6,10 @@ The core decides and a vendor translates: a vendor lists its support as data, tu
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path as FilePath
 from pathlib import PurePosixPath
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from .. import __version__, templating
 from ..errors import Problem, UnsupportedError
@@ -30,8 +29,7 @@ class UnquotableError(ValueError):
     """A vendor's configuration language cannot carry this text; the message says which part of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """Where the balancer's own files and ports are on its machine.
 
     Without a `directory` these are the places of the Linux distributions' packages. With one, everything that the
@@ -42,8 +40,7 @@ class Site:
     http_port: int = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Limitation:
+class Limitation(NamedTuple):
     """Something that the vendor cannot do and this farm lives with; `fallback` is what happens instead."""
 
     title: str
@@ -51,8 +48,7 @@ class Limitation:
     fallback: str
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """One file to write: its path below the vendor's folder, the template, and what the template shows."""
 
     path: PurePosixPath
@@ -60,8 +56,7 @@ class File:
     view: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """One finished file."""
 
     path: PurePosixPath
@@ -70,18 +65,20 @@ class Rendered:
     """Whether this is what the vendor's program loads; the others say how to install it."""
 
 
-@dataclass(slots=True)
 class Job:
     """One farm on its way to one vendor's files."""
 
-    spec: Spec
-    design: Design
-    site: Site
-    version: Version
-    limitations: tuple[Limitation, ...]
-    lost: frozenset[str]
-    """The ids of the features that this version of the vendor does not have."""
-    problems: list[Problem] = field(default_factory=list)
+    def __init__(
+        self, spec: Spec, site: Site, version: Version, limitations: tuple[Limitation, ...], lost: frozenset[str]
+    ) -> None:
+        self.spec: Final = spec
+        self.design: Final = Design(spec.farm)
+        self.site: Final = site
+        self.version: Final = version
+        self.limitations: Final = limitations
+        self.lost: Final = lost
+        """The ids of the features that this version of the vendor does not have."""
+        self.problems: list[Problem] = []
 
     @property
     def farm(self) -> Farm:
@@ -184,7 +181,7 @@ def prepare(generator: Generator, spec: Spec, site: Site) -> Job:
         for feature, why in lost.items()
         if why.fallback and (feature.asked(spec.farm) is not None or feature.always)
     )
-    return Job(spec, Design(spec.farm), site, version, limitations, frozenset(feature.id for feature in lost))
+    return Job(spec, site, version, limitations, frozenset(feature.id for feature in lost))
 
 
 def _refusals(generator: Generator, spec: Spec, version: Version) -> Iterator[Problem]:
@@ -251,7 +248,7 @@ def audit(spec: Spec) -> list[Problem]:
             near = nearest(accepted, sorted(known))
             message = f"there is no problem of the id {accepted}" + (f" (did you mean {near}?)" if near else "")
             problem = spec.problem(("accept", index), message, "`nlbgen vendors` lists the ids", id="accept-unknown")
-            problems.append(replace(problem, severity="warning"))
+            problems.append(problem._replace(severity="warning"))
     return sorted(problems, key=lambda problem: (problem.place, problem.id))
 
 

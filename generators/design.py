@@ -5,9 +5,8 @@ A generator translates this into its own words; it decides nothing that another 
 
 import hashlib
 import ipaddress
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..spec.model import Farm, Node
 from ..spec.orchestrator import LONG_POLL_SECONDS
@@ -26,8 +25,7 @@ ERRORS_TO_SUSPECT: Final = 5
 COOKIE: Final = "NLBID"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One node as a pool sees it."""
 
     name: str
@@ -47,8 +45,7 @@ class Member:
         return f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(NamedTuple):
     """The nodes for one kind of request."""
 
     name: str
@@ -134,7 +131,7 @@ class Design:
     def longest_detection(self) -> Duration:
         """After this time a node that hangs is out: one interval, and `fall` checks that time out.
 
-        A check's connection, TLS included, gets as long as the interval (HAProxy: min of `inter` and `timeout connect`),
+        A check's connection, TLS included, gets as long as the interval (HAProxy: at most `timeout connect`),
         and its answer the check's time-out; a node that hangs uses up one of the two.
         """
         health = self.balancer.health

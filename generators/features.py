@@ -6,31 +6,27 @@ is not a wish, and a vendor that cannot do it only says so in its output.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..spec.model import Farm
 from ..spec.schema import Path
 from ..spec.types import Version
 
 
-@dataclass(frozen=True, slots=True)
-class Yes:
+class Yes(NamedTuple):
     """The vendor can; `note` is for the matrix."""
 
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class No:
+class No(NamedTuple):
     """The vendor cannot, and why; `fallback` is what its output does instead once the farm accepts that."""
 
     reason: str
     fallback: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(NamedTuple):
     """The vendor can from a version on; before, it answers as `before` says."""
 
     version: Version
@@ -41,8 +37,7 @@ class Since:
 Support = Yes | No | Since
 
 
-@dataclass(frozen=True, slots=True)
-class Feature:
+class Feature(NamedTuple):
     """One thing that a farm can ask for; `asked` gives the key of the spec that asks, or None."""
 
     id: str

@@ -1,13 +1,12 @@
 """The vendors side by side: which features each has, from which version on, and the ids to accept the rest by."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .base import Generator, all_generators
 from .features import FEATURES, Feature, No, Since, Support
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """What one vendor says to one feature."""
 
     answer: str

@@ -2,21 +2,19 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import NlbgenError, Problem, UnsupportedError, UsageError
 from ..files import read_bytes, write_atomically
 from ..spec.load import Spec
 from ..spec.schema import nearest
 from .base import VENDORS, Rendered, generator, render
-from .validate import validate
 
 ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """One vendor's files for one farm."""
 
     vendor: str
@@ -70,6 +68,8 @@ def render_all(spec: Spec, vendors: Sequence[str]) -> list[Output]:
 
 def verdicts(spec: Spec, vendors: Sequence[str]) -> dict[str, str]:
     """What each vendor's real program says; raises ValidationError where one refuses."""
+    from .validate import validate
+
     return {vendor: validate(generator(vendor), spec).text for vendor in vendors}
 
 
@@ -105,18 +105,14 @@ class Collision(NlbgenError):  # noqa: N818  # named for what it is
     """Two farms would write the same files."""
 
 
-@dataclass(slots=True)
 class Fleet:
     """Where the files of each of several farms go: below a folder of its own name."""
 
-    folder: Path
-    single: bool
-    _seen: dict[str, str]
-
-    @classmethod
-    def of(cls, folder: Path, *, single: bool) -> "Fleet":
+    def __init__(self, folder: Path, *, single: bool) -> None:
         """A single farm's vendors stand in the folder itself."""
-        return cls(folder, single, {})
+        self.folder = folder
+        self.single = single
+        self._seen: dict[str, str] = {}
 
     def place(self, spec: Spec) -> Path:
         """The folder of this farm; raises Collision when another spec has the same farm name."""

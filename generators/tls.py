@@ -5,8 +5,7 @@ guideline's order; the client's preference decides. The post-quantum group needs
 list that names it.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..spec.types import Version
 
@@ -26,8 +25,7 @@ _CIPHERS_12: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TlsProfile:
+class TlsProfile(NamedTuple):
     """One profile for one OpenSSL: the versions, the TLS 1.2 ciphers (may be empty), the 1.3 suites, the groups."""
 
     versions: tuple[str, ...]

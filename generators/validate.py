@@ -11,9 +11,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import NlbgenError, ValidationError
 from ..spec.load import Spec
@@ -24,16 +24,14 @@ from .base import Generator, Site, render
 TIMEOUT_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the program said: `checked` is false where none is installed, or only one of another version refused."""
 
     checked: bool
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """An installed program."""
 
     path: str
@@ -80,7 +78,7 @@ def _run(generator: Generator, program: Program, spec: Spec, folder: Path) -> st
     """What the program complains of, or None."""
     farm = relocated(spec.farm, folder)
     site = Site(str(folder), http_port=_free_port())
-    main = next(file for file in render(generator, replace(spec, farm=farm), site) if file.main)
+    main = next(file for file in render(generator, spec._replace(farm=farm), site) if file.main)
     path = folder / main.path
     path.write_bytes(main.content)
     status, said = _output([program.path, *generator.check_command(path, program.version)])

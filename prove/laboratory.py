@@ -67,7 +67,7 @@ class Laboratory:
         write_atomically(Path(f"{self.certificates.certificate}.key"), self.certificates.key.read_bytes(), mode=0o600)
         self.nodes = [self._stack.enter_context(self._node(node.name)) for node in self._live.farm.nodes]
         self._ports = {"frontend": free_port(), "metrics": free_port()}
-        self.spec = replace(self._live, farm=self.relocated(self._live.farm))
+        self.spec = self._live._replace(farm=self.relocated(self._live.farm))
         self.configuration = self._write()
         self.balancer = self._stack.enter_context(self._balancer())
         return self
@@ -156,7 +156,7 @@ class Laboratory:
 
     def change(self, farm: Farm) -> None:
         """Put another version of the farm into the configuration and reload it, as tonight's change would."""
-        self.spec = replace(self._live, farm=self.relocated(farm))
+        self.spec = self._live._replace(farm=self.relocated(farm))
         self._write()
         self.balancer.reload()
 

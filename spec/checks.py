@@ -7,8 +7,7 @@ Sources: the guide of the nine steps for scaling an Orchestrator out, and the no
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..errors import Severity
 from . import orchestrator as facts
@@ -19,8 +18,7 @@ FD_RESERVE: Final = 1024
 """Open files that a balancer needs beside its client connections and their twins to the nodes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What a rule found: the path of the key to blame, what is wrong with it, and the way out."""
 
     path: Path
@@ -28,8 +26,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule: its id, whether it stops, what it says in one line, and the check."""
 
     id: str

@@ -7,9 +7,8 @@ of values, so that a hostile file ends in one message.
 """
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -59,18 +58,20 @@ _NO_YAML: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000
 _SUSPECT: Final = re.compile(r"[-+.0-9<=]|(?i:y|n|yes|no|on|off|true|false|null)$")
 
 
-@dataclass(slots=True)
 class Tree:
     """Where a value stands, and where its parts do; for a mapping also where each key stands.
 
     Lines and columns count from 0, as the YAML library counts them.
     """
 
-    line: int
-    column: int
-    text: str | None = None
-    keys: dict[str, tuple[int, int]] = field(default_factory=dict)
-    parts: dict[str | int, "Tree"] = field(default_factory=dict)
+    __slots__ = ("column", "keys", "line", "parts", "text")
+
+    def __init__(self, line: int, column: int) -> None:
+        self.line = line
+        self.column = column
+        self.text: str | None = None
+        self.keys: dict[str, tuple[int, int]] = {}
+        self.parts: dict[str | int, Tree] = {}
 
 
 class _RefusedError(Exception):
@@ -208,8 +209,7 @@ class _Composer:
         self.problems.append(Problem(Place(self._name, mark.line + 1, mark.column + 1), "", message, hint))
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """The data of one YAML file, its places, and the problems of its notation."""
 
     name: str

@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path as FilePath
+from typing import NamedTuple
 
 from ..errors import Place, Problem, SpecError
 from . import document
@@ -14,8 +14,7 @@ from .model import Farm
 from .schema import Path, read
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """A checked farm, the document it came from, and the warnings that it does not accept."""
 
     farm: Farm

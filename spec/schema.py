@@ -7,12 +7,12 @@ the whole of `nlbgen render`, and its messages would have to be replaced one by 
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import (
     Annotated,
     Any,
     ClassVar,
     Final,
+    NamedTuple,
     Self,
     TypeVar,
     Union,
@@ -53,8 +53,7 @@ class WordOr:
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One key of a mapping: its name in the file, its meaning, its default, and for lists how many are allowed."""
 
     description: str
@@ -92,7 +91,7 @@ class Model:
         for attribute, kind in cls.__annotations__.items():
             declared = cls.__dict__.get(attribute)
             if isinstance(declared, Entry):
-                cls.entries[attribute] = replace(declared, name=declared.name or attribute, kind=kind)
+                cls.entries[attribute] = declared._replace(name=declared.name or attribute, kind=kind)
                 delattr(cls, attribute)
 
     def __init__(self, **values: Any) -> None:

@@ -1,7 +1,7 @@
 """A commented farm.yaml to start from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .. import templating
 from ..errors import UsageError
@@ -9,8 +9,7 @@ from .load import Spec, loads
 from .schema import nearest
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(NamedTuple):
     """What `nlbgen init` asks; each text as the user gave it."""
 
     farm: str
