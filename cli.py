@@ -105,11 +105,12 @@ def _render_one(file: Path, vendors: tuple[str, ...], fleet: Any, *, stdout: boo
     if stdout:
         _print_main(outputs)
         return False
-    out.write(outputs, folder := fleet.place(spec))
+    written = set(out.write(outputs, folder := fleet.place(spec)))
     if fleet.single:
         for made in outputs:
             for path, rendered in made.paths(folder):
-                _say(f"wrote {path}" + (f" ({said[made.vendor]})" if rendered.main else ""))
+                done = "wrote" if path in written else "unchanged"
+                _say(f"{done} {path}" + (f" ({said[made.vendor]})" if rendered.main else ""))
     return False
 
 

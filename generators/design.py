@@ -6,6 +6,7 @@ A generator translates this into its own words; it decides nothing that another 
 import hashlib
 import ipaddress
 from functools import cached_property
+from math import gcd
 from typing import Final, NamedTuple
 
 from ..spec.model import Farm, Node
@@ -72,6 +73,11 @@ class Design:
     def members(self) -> tuple[Member, ...]:
         """The nodes in the spec's order."""
         return tuple(self._member(node) for node in self.farm.nodes)
+
+    @cached_property
+    def weight_unit(self) -> int:
+        """The greatest number that divides every weight: smaller weights with the same shares."""
+        return gcd(*(node.weight for node in self.farm.nodes))
 
     def _member(self, node: Node) -> Member:
         host, is_name = _host(node.address)

@@ -7,7 +7,6 @@ a queue) is said in the feature table, not imitated by half.
 
 import re
 from collections.abc import Mapping
-from math import gcd
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
@@ -238,7 +237,7 @@ def _parameters(member: Member, *, sticky: bool) -> str:
 
 def _server(job: Job, member: Member, parameters: str) -> dict[str, str]:
     fails = job.design.balancer.health.fall
-    share = member.weight // gcd(*(other.weight for other in job.design.members))
+    share = member.weight // job.design.weight_unit
     weight = f" weight={share}" if share != 1 else ""
     return {
         "name": member.name,

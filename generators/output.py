@@ -74,12 +74,13 @@ def verdicts(spec: Spec, vendors: Sequence[str]) -> dict[str, str]:
 
 
 def write(outputs: Sequence[Output], folder: Path) -> list[Path]:
-    """Write every file, each one whole or not at all; the paths written, in order."""
+    """Write every file whose content changes, each one whole or not at all; the paths written, in order."""
     written = []
     for output in outputs:
         for path, file in output.paths(folder):
-            write_atomically(path, file.content)
-            written.append(path)
+            if read_bytes(path) != file.content:
+                write_atomically(path, file.content)
+                written.append(path)
     return written
 
 

@@ -1,0 +1,53 @@
+"""Start-up: what a command costs beside the bare imports that it needs."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import EXAMPLE, NLBGEN, interleaved, machine, middle, publish, run
+
+ROUNDS = 30
+HELP_BAR, RENDER_BAR = 1.5, 1.6
+
+
+def main() -> bool:
+    """Measure, publish, and say whether the bars are held."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "outputs"
+        times = interleaved(
+            {
+                "click": lambda: run(sys.executable, "-c", "import click"),
+                "imports": lambda: run(sys.executable, "-c", "import click, jinja2, yaml, pydantic"),
+                "help": lambda: run(NLBGEN, "--help"),
+                "render": lambda: run(NLBGEN, "render", "haproxy", "--no-validate", "-s", EXAMPLE, "-o", output),
+            },
+            ROUNDS,
+        )
+    help_ratio = middle(times["help"]) / middle(times["click"])
+    render_ratio = middle(times["render"]) / middle(times["imports"])
+    publish(
+        "startup",
+        [
+            f"{machine()}, {ROUNDS} rounds in turn. The four imports: `import click, jinja2, yaml, pydantic`.",
+            "",
+            "| Command | Time | Against | Ratio | Bar |",
+            "|---|---|---|---|---|",
+            (
+                f"| `nlbgen --help` | {_shown(times['help'])} | `import click`: {_shown(times['click'])} "
+                f"| {help_ratio:.2f} | {HELP_BAR} |"
+            ),
+            (
+                f"| `nlbgen render haproxy --no-validate` | {_shown(times['render'])} "
+                f"| the four imports: {_shown(times['imports'])} | {render_ratio:.2f} | {RENDER_BAR} |"
+            ),
+        ],
+    )
+    return help_ratio <= HELP_BAR and render_ratio <= RENDER_BAR
+
+
+def _shown(times: list[float]) -> str:
+    return f"{middle(times) * 1000:.0f} ms ({min(times) * 1000:.0f}-{max(times) * 1000:.0f})"
+
+
+if __name__ == "__main__":
+    sys.exit(not main())

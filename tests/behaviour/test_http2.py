@@ -1,0 +1,106 @@
+"""HTTP/2 between client and balancer, spoken by the library h2: requests, and WebSockets over it (RFC 8441)."""
+
+import os
+import socket
+import ssl
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.settings
+
+
+class Http2Client:
+    """One HTTP/2 connection to a farm."""
+
+    def __init__(self, lab):
+        context = ssl.create_default_context(cafile=str(lab.certificates.ca))
+        context.set_alpn_protocols(["h2"])
+        plain = socket.create_connection(("127.0.0.1", lab.port), timeout=10)
+        self.socket = context.wrap_socket(plain, server_hostname=lab.host)
+        assert self.socket.selected_alpn_protocol() == "h2"
+        self.authority = f"{lab.host}:{lab.port}"
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+        self.h2.initiate_connection()
+        self.headers, self.data, self.ended = {}, b"", False
+        self.send()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self):
+        self.socket.sendall(self.h2.data_to_send())
+
+    def receive(self, until):
+        """Read events until `until()` holds."""
+        while not until():
+            received = self.socket.recv(65536)
+            assert received, "the balancer closed the connection"
+            for event in self.h2.receive_data(received):
+                if isinstance(event, h2.events.ResponseReceived):
+                    self.headers = dict(event.headers)
+                elif isinstance(event, h2.events.DataReceived):
+                    self.data += event.data
+                    self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                elif isinstance(event, h2.events.StreamEnded | h2.events.StreamReset):
+                    self.ended = True
+            self.send()
+
+    def request(self, *headers, end=True):
+        stream = self.h2.get_next_available_stream_id()
+        common = [(":scheme", "https"), (":authority", self.authority)]
+        self.h2.send_headers(stream, [headers[0], *common, *headers[1:]], end_stream=end)
+        self.send()
+        return stream
+
+
+def test_requests_over_http2(farm, vendor):
+    lab = farm(vendor)
+    with Http2Client(lab) as client:
+        client.request((":method", "GET"), (":path", "/echo-headers"))
+        client.receive(lambda: client.ended)
+    assert client.headers[":status"] == "200"
+    assert f'"{lab.host}:{lab.port}"' in client.data.decode(), "the node sees the farm's name as Host"
+
+
+def test_a_websocket_over_http2_carries_frames_on_haproxy(farm):
+    lab = farm("haproxy")
+    with Http2Client(lab) as client:
+        client.receive(lambda: client.h2.remote_settings.get(h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL))
+        stream = client.request(
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":path", "/ws"),
+            ("sec-websocket-version", "13"),
+            ("origin", lab.url),
+            end=False,
+        )
+        client.receive(lambda: client.headers or client.ended)
+        assert client.headers[":status"] == "200"
+        mask, text = os.urandom(4), b"hello over h2"
+        masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(text))
+        client.h2.send_data(stream, bytes([0x81, 0x80 | len(text)]) + mask + masked)
+        client.send()
+        client.receive(lambda: text in client.data or client.ended)
+        assert text in client.data
+
+
+def test_nginx_offers_no_websocket_over_http2(farm):
+    """Browsers then open an HTTP/1.1 connection for it, which works; an offer that fails would be worse."""
+    lab = farm("nginx")
+    with Http2Client(lab) as client:
+        client.request((":method", "GET"), (":path", "/"))
+        client.receive(lambda: client.ended)
+        assert not client.h2.remote_settings.get(h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL)
+
+
+def test_a_foreign_name_over_http2_is_refused(farm, vendor):
+    lab = farm(vendor)
+    with Http2Client(lab) as client:
+        client.authority = "evil.example"
+        client.request((":method", "GET"), (":path", "/"))
+        client.receive(lambda: client.ended)
+    assert client.headers[":status"] == "421"
