@@ -19,9 +19,9 @@ HEADER_TIME: Final = Duration.of("10s")
 """What a client may take for its request headers; slower ones are attacks or broken."""
 KEEPALIVE_TO_NODE: Final = Duration.of("60s")
 """How long an idle connection to a node is kept; shorter than IIS's 120 s, or requests meet a closing socket."""
-FAST_CHECK: Final = Duration.of("200ms")
+FAST_CHECK: Final = Duration.of("100ms")
 """Between the checks of a node that has just failed one: this bounds how many requests a dead node gets."""
-ERRORS_TO_SUSPECT: Final = 5
+ERRORS_TO_SUSPECT: Final = 3
 """Failed requests in a row after which a node is checked at once."""
 COOKIE: Final = "NLBID"
 

@@ -61,8 +61,8 @@ class Haproxy(Generator):
         return farm.haproxy.version
 
     def version_command(self) -> list[str]:
-        """Print the version."""
-        return ["-v"]
+        """Print the version, and that of the TLS library."""
+        return ["-vv"]
 
     def check_command(self, file: Path, version: Version) -> list[str]:  # noqa: ARG002  # the same for every version
         """Check the configuration."""

@@ -33,6 +33,9 @@ RETRY_WINDOW: Final = Duration.of("10s")
 OUT_FOR: Final = Duration.of("10s")
 """How long a node gets nothing after its failed requests."""
 
+ZONE_KB, ZONE_KB_PER_NODE = 128, 2
+"""Shared memory of an upstream: 32 kB is the least that NGINX takes, and a server needs under 1 kB."""
+
 _ALGORITHMS: Final = {"least-connections": "least_conn;", "round-robin": "", "source": "hash $remote_addr consistent;"}
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*-]+")
 
@@ -80,8 +83,8 @@ class Nginx(Generator):
         return farm.nginx.version
 
     def version_command(self) -> list[str]:
-        """Print the version."""
-        return ["-v"]
+        """Print the version, and that of the TLS library."""
+        return ["-V"]
 
     def check_command(self, file: Path, version: Version) -> list[str]:
         """Check the configuration, with every file that it names beside it."""
@@ -124,6 +127,7 @@ class Nginx(Generator):
             "shutdown": balancer.timeouts.reload,
             "passthrough": design.passthrough,
             "keepalive_min": job.version >= KEEPALIVE_MIN,
+            "zone": f"{ZONE_KB + ZONE_KB_PER_NODE * len(design.members)}k",
             "names_nodes": any(member.is_name for member in design.members),
             "tls": self._tls(job) if job.farm.balancer_tls else None,
             "node_tls": self._node_tls(job) if design.tls_mode == "bridge" else None,

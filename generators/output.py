@@ -26,16 +26,19 @@ class Output(NamedTuple):
             yield folder / self.vendor / file.path, file
 
 
-def chosen(names: Sequence[str]) -> tuple[str, ...]:
-    """The vendors that a command line names, in the order of the documentation; raises UsageError."""
+def chosen(names: Sequence[str], others: Sequence[str] = ()) -> tuple[str, ...]:
+    """What a command line names: vendors in the order of the documentation, then `others`; raises UsageError."""
+    known = (*VENDORS, *others)
     for name in names:
-        if name not in {*VENDORS, ALL}:
-            near = nearest(name, [*VENDORS, ALL])
+        if name not in {*known, ALL}:
+            near = nearest(name, [*known, ALL])
             raise UsageError(
                 f"{name} is not a vendor" + (f" (did you mean {near}?)" if near else ""),
-                f"vendors: {', '.join(VENDORS)}, or {ALL}",
+                f"vendors: {', '.join(VENDORS)}; {', '.join([*others, ALL])}"
+                if others
+                else f"vendors: {', '.join(VENDORS)}, or {ALL}",
             )
-    return tuple(vendor for vendor in VENDORS if ALL in names or vendor in names)
+    return tuple(name for name in known if ALL in names or name in names)
 
 
 def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..errors import NlbgenError, ValidationError
 from ..spec.load import Spec
-from ..spec.model import Farm
+from ..spec.model import BalancerProgram, Farm
 from ..spec.types import Version
 from .base import Generator, Site, render
 
@@ -36,6 +36,8 @@ class Program(NamedTuple):
 
     path: str
     version: Version
+    openssl: Version | None = None
+    """The library that it runs with, where it says so."""
 
 
 def validate(generator: Generator, spec: Spec) -> Verdict:
@@ -55,10 +57,23 @@ def validate(generator: Generator, spec: Spec) -> Verdict:
         return Verdict(True, f"checked by {generator.title} {program.version}{note}")
     if (missing := generator.missing_module(said)) is not None:
         return Verdict(False, f"not checked: {missing}")
+    if same and (older := _older_openssl(generator, program, spec)) is not None:
+        return Verdict(False, f"not checked: {older}")
     if same:
         message = f"{generator.title} {program.version} refuses the configuration of the farm {spec.farm.farm}:\n{said}"
         raise ValidationError(message, "this is a fault of nlbgen: please report it with the spec")
     return Verdict(False, f"not checked: {generator.title} {program.version} is installed, the spec says {wanted}")
+
+
+def _older_openssl(generator: Generator, program: Program, spec: Spec) -> str | None:
+    """What to say where the program's OpenSSL is older than the spec's: what the newer one knows is refused then."""
+    balancer = getattr(spec.farm, generator.name)
+    if program.openssl is None or not isinstance(balancer, BalancerProgram) or program.openssl >= balancer.openssl:
+        return None
+    return (
+        f"{generator.title} {program.version} is installed with OpenSSL {program.openssl}, "
+        f"the spec says {balancer.openssl}"
+    )
 
 
 @cache
@@ -71,7 +86,9 @@ def installed(generator: Generator) -> Program | None:
     found = re.search(r"(?:version |nginx/)([0-9]+(?:\.[0-9]+){1,2})", said)
     if found is None:
         raise NlbgenError(f"{path} does not say its version", f"check the installation of {generator.title}")
-    return Program(path, Version(found[1]))
+    library = re.search(r"[Rr]unning (?:on|with) (?:OpenSSL version : )?OpenSSL ([0-9.]+)", said)
+    library = library or re.search(r"[Bb]uilt with OpenSSL (?:version : OpenSSL )?([0-9.]+)", said)
+    return Program(path, Version(found[1]), Version(library[1]) if library else None)
 
 
 def _run(generator: Generator, program: Program, spec: Spec, folder: Path) -> str | None:
