@@ -1,0 +1,162 @@
+"""The reference of the spec in Markdown, made from what reads it: keys, notations, defaults, and the rules.
+
+docs/spec.md and docs/rules.md hold what is made here between two markers, and a test compares them.
+"""
+
+import re
+import types as python
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origin
+
+from . import types
+from .checks import RULES
+from .model import Farm, Secret
+from .schema import Entry, Model, Reads, WordOr
+
+_WORDS: Final = {
+    "BodySize": "[size](#sizes)",
+    "CaPath": "absolute path on the balancer, or `false`",
+    "DeviceUrl": "https URL of a device",
+    "EnvName": "name of an environment variable",
+    "FarmName": "letter, then up to 39 letters, digits, `-`, `_`",
+    "FilePath": "path, from the spec's folder",
+    "HealthPath": "`auto`, or a path of the site",
+    "HostName": "host name",
+    "HttpPath": "path of the site",
+    "InterfaceAddress": "address with prefix length",
+    "InterfaceName": "network interface",
+    "ListenAddress": "IPv4 or IPv6 address, or `*` for all of both",
+    "LongTime": "[duration](#durations)",
+    "NodeAddress": "IPv4, IPv6 or host name",
+    "NodeName": "up to 40 letters, digits, `.`, `-`, `_`",
+    "OptionalTime": "[duration](#durations)",
+    "PathPrefix": "beginning of a path",
+    "PartitionName": "letter, then up to 63 letters, digits, `.`, `-`, `_`",
+    "PosixPath": "absolute path on the balancer",
+    "ProblemId": "[id](rules.md)",
+    "ProgramVersion": "[version](#versions)",
+    "SecretFile": "path, from the spec's folder",
+    "ShortTime": "[duration](#durations)",
+    "Text": "printable text",
+    "UserName": "user of the system",
+    "WindowsPath": "absolute Windows path",
+}
+"""What the values of a type look like, for the types whose schema does not say it well enough for people."""
+
+_TOO_LARGE: Final = ("999999999d", "999999999GB")
+_SECRETS: Final = "secrets"
+
+
+class _Section(NamedTuple):
+    """One mapping of the spec: the path of its key, what it is for, and its model."""
+
+    path: str
+    meaning: str
+    model: type[Model]
+    many: bool
+
+
+def keys() -> str:
+    """Every key of the spec: one table for each mapping."""
+    lines: list[str] = []
+    for section in _sections(_Section("", "", Farm, many=False)):
+        lines += _table(section)
+    return "\n".join(lines)
+
+
+def rules() -> str:
+    """The table of the rules."""
+    lines = ["| Id | Kind | Rule |", "|---|---|---|"]
+    lines += [f"| [`{rule.id}`](#{rule.id}) | {rule.severity} | {rule.summary} |" for rule in RULES]
+    return "\n".join(lines) + "\n"
+
+
+def _sections(section: _Section) -> Iterator[_Section]:
+    yield section
+    for declared in section.model.entries.values():
+        inner, many = _mapping(declared.kind)
+        if inner is not None and inner is not Secret:
+            path = f"{section.path}.{declared.name}" if section.path else declared.name
+            yield from _sections(_Section(path, declared.description, inner, many))
+
+
+def _table(section: _Section) -> list[str]:
+    title = f"`{section.path}`" if section.path else "The whole file"
+    each = " A list; each entry:" if section.many else ""
+    meaning = [f"{section.meaning}{each}", ""] if section.meaning else []
+    rows = [_row(section.path, declared) for declared in section.model.entries.values()]
+    return [f"### {title}", "", *meaning, "| Key | Value | Default | Meaning |", "|---|---|---|---|", *rows, ""]
+
+
+def _row(path: str, declared: Entry) -> str:
+    value = _value(declared, f"{path}.{declared.name}" if path else declared.name)
+    meaning = declared.description.replace("|", "\\|")
+    return f"| `{declared.name}` | {value} | {_default(declared)} | {meaning} |"
+
+
+def _default(declared: Entry) -> str:
+    default = declared.default
+    if declared.required:
+        return "**required**"
+    if default is None or isinstance(default, type):
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, tuple):
+        return f"`[{', '.join(default)}]`"
+    return f'`"{default}"`' if isinstance(default, types.Version) else f"`{default}`"
+
+
+def _bare(kind: Any) -> Any:
+    """The annotation without `| None`."""
+    if get_origin(kind) in {Union, python.UnionType}:
+        return next(part for part in get_args(kind) if part is not type(None))
+    return kind
+
+
+def _mapping(kind: Any) -> tuple[type[Model] | None, bool]:
+    """The model behind an annotation, if there is one, and whether a list of it is meant."""
+    kind = _bare(kind)
+    many = get_origin(kind) is tuple
+    kind = get_args(kind)[0] if many else kind
+    if get_origin(kind) is Annotated and isinstance(kind.__metadata__[0], WordOr):
+        kind = next(part for part in get_args(get_args(kind)[0]) if isinstance(part, type))
+    return (kind if isinstance(kind, type) and issubclass(kind, Model) else None), many
+
+
+def _value(declared: Entry, path: str) -> str:
+    kind = _bare(declared.kind)
+    inner, many = _mapping(kind)
+    if inner is not None:
+        anchor = _SECRETS if inner is Secret else path.replace(".", "").lower()
+        mapping = f"[{'secret' if inner is Secret else 'list of mappings' if many else 'mapping'}](#{anchor})"
+        return f"`{kind.__metadata__[0].word}`, or a {mapping}" if get_origin(kind) is Annotated else mapping
+    if get_origin(kind) is tuple:
+        return f"list: {_notation(get_args(kind)[0])}"
+    return _notation(kind)
+
+
+def _notation(kind: Any) -> str:
+    how: Reads = kind.__metadata__[0]
+    schema = how.schema
+    if "enum" in schema:
+        return ", ".join(f"`{word}`" for word in schema["enum"])
+    if schema.get("type") == "boolean":
+        return "`true`, `false`"
+    if schema.get("type") == "integer":
+        low, high = schema["minimum"], schema["maximum"]
+        return f"number, {low} to {high}" if low < high else f"`{low}`"
+    name = next((name for name, value in vars(types).items() if value is kind), "")
+    example = "".join(f", as in `{text}`" for text in schema.get("examples", ())[:1])
+    return _WORDS.get(name, f"text{example}") + _bounds(how)
+
+
+def _bounds(how: Reads) -> str:
+    """The bounds of a duration or a size, as its reader says them."""
+    for text in _TOO_LARGE:
+        try:
+            how.parse(text)
+        except ValueError as error:
+            if found := re.search(r"is out of bounds: (.+)", str(error)):
+                return f", {found[1]}"
+    return ""
