@@ -5,7 +5,7 @@ The core decides and a vendor translates: a vendor lists its support as data, tu
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path as FilePath
 from pathlib import PurePosixPath
@@ -101,8 +101,8 @@ class Generator(ABC):
     """The versions that its configurations were tried on, or their manuals read for."""
     support: ClassVar[Mapping[str, Support]]
     """For each feature of the catalogue what this vendor says to it."""
-    program: ClassVar[str]
-    """The program that loads the main file."""
+    program: ClassVar[str] = ""
+    """The program that loads the main file; empty where none can be installed here, and `check` judges instead."""
 
     @abstractmethod
     def version(self, farm: Farm) -> Version:
@@ -119,13 +119,24 @@ class Generator(ABC):
     def quoted(self, text: str) -> str:
         """The text as one word of the vendor's language; raises UnquotableError."""
 
-    @abstractmethod
     def version_command(self) -> list[str]:
         """The arguments that make the program say its version."""
+        raise NotImplementedError
 
-    @abstractmethod
     def check_command(self, file: FilePath, version: Version) -> list[str]:
         """The arguments that make the program of this version check a configuration."""
+        raise NotImplementedError
+
+    def check(self, spec: Spec, files: Sequence["Rendered"]) -> str:
+        """What nlbgen's own checker says to the rendered files, for a vendor without a `program`.
+
+        Raises ValidationError where it refuses.
+        """
+        raise NotImplementedError
+
+    def refusals(self, spec: Spec, version: Version) -> Iterable[Problem]:  # noqa: ARG002  # most have none
+        """What this vendor cannot do and no feature of the catalogue names."""
+        return ()
 
     def missing_module(self, said: str) -> str | None:  # noqa: ARG002  # most programs have no modules
         """Which part of the program is not installed, if its complaint is only about that."""
@@ -179,13 +190,14 @@ def prepare(generator: Generator, spec: Spec, site: Site) -> Job:
     limitations = tuple(
         Limitation(feature.title, why.reason, why.fallback)
         for feature, why in lost.items()
-        if why.fallback and (feature.asked(spec.farm) is not None or feature.always)
+        if why.fallback and (feature.asked(spec.farm) is not None or feature.wanted(spec.farm))
     )
     return Job(spec, site, version, limitations, frozenset(feature.id for feature in lost))
 
 
 def _refusals(generator: Generator, spec: Spec, version: Version) -> Iterator[Problem]:
     yield from _version_refusals(generator, spec, version)
+    yield from generator.refusals(spec, version)
     for feature in FEATURES:
         path = feature.asked(spec.farm)
         why = generator.lacks(feature.id, version) if path is not None else None
@@ -247,7 +259,12 @@ def audit(spec: Spec) -> list[Problem]:
         if accepted not in known:
             near = nearest(accepted, sorted(known))
             message = f"there is no problem of the id {accepted}" + (f" (did you mean {near}?)" if near else "")
-            problem = spec.problem(("accept", index), message, "`nlbgen vendors` lists the ids", id="accept-unknown")
+            problem = spec.problem(
+                ("accept", index),
+                message,
+                "the ids stand in brackets behind warnings and refusals, and in docs/rules.md",
+                id="accept-unknown",
+            )
             problems.append(problem._replace(severity="warning"))
     return sorted(problems, key=lambda problem: (problem.place, problem.id))
 

@@ -43,12 +43,20 @@ class Feature(NamedTuple):
     id: str
     title: str
     asked: Callable[[Farm], Path | None]
-    always: bool = False
-    """Whether every farm would want it, so that an output without it says so."""
+    wanted: Callable[[Farm], bool] = lambda _farm: False
+    """Whether a farm would want it without saying so, so that an output without it says so."""
 
 
 def _never(_farm: Farm) -> Path | None:
     return None
+
+
+def _every(_farm: Farm) -> bool:
+    return True
+
+
+def _sees_http(farm: Farm) -> bool:
+    return farm.frontend.tls.mode != "passthrough"
 
 
 def _when(path: Path, asks: Callable[[Farm], bool]) -> Callable[[Farm], Path | None]:
@@ -75,6 +83,7 @@ def _backup_source(farm: Farm) -> Path | None:
 _ALGORITHM: Final[Path] = ("balancer", "algorithm")
 _AFFINITY: Final[Path] = ("balancer", "affinity")
 _MODE: Final[Path] = ("frontend", "tls", "mode")
+_VIP: Final[Path] = ("frontend", "vip")
 _HEALTH: Final[Path] = ("balancer", "health")
 _QUEUE: Final[Path] = ("balancer", "timeouts", "queue")
 
@@ -103,12 +112,17 @@ FEATURES: Final = (
     Feature(
         "active-health",
         "The health endpoint is asked",
-        _when(_HEALTH, lambda f: "health" in f.balancer.written),
-        always=True,
+        _when(_HEALTH, lambda f: "health" in f.balancer.written and _sees_http(f)),
+        wanted=_sees_http,
     ),
-    Feature("app-pool-stop", "A stopped IIS app pool is seen", _never, always=True),
-    Feature("free-hung-websockets", "WebSockets of a hung node are freed", _never, always=True),
-    Feature("no-replayed-post", "A POST is never sent twice", _never, always=True),
+    Feature(
+        "passthrough-health",
+        "The health endpoint is asked under passthrough",
+        _when(_MODE, lambda f: not _sees_http(f)),
+    ),
+    Feature("app-pool-stop", "A stopped IIS app pool is seen", _never, wanted=_sees_http),
+    Feature("free-hung-websockets", "WebSockets of a hung node are freed", _never, wanted=_every),
+    Feature("no-replayed-post", "A POST is never sent twice", _never, wanted=_sees_http),
     Feature(
         "least-connections",
         "Least connections",
@@ -133,7 +147,8 @@ FEATURES: Final = (
     Feature(
         "max-body", "A limit for uploads", _when(("balancer", "max_body"), lambda f: "max_body" in f.balancer.written)
     ),
-    Feature("state-over-reload", "Node states survive a reload", _never, always=True),
+    Feature("state-over-reload", "Node states survive a reload", _never, wanted=_every),
+    Feature("vip", "An address shared by several balancers", _when(_VIP, lambda f: f.frontend.vip is not None)),
     Feature("metrics", "Metrics on loopback", _never),
     Feature("ntlm", "NTLM and Negotiate sign-in through the balancer", _never),
 )

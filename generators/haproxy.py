@@ -13,7 +13,7 @@ from ..spec.model import Farm
 from ..spec.types import Duration, Version
 from .base import File, Generator, Job, UnquotableError
 from .design import COOKIE, ERRORS_TO_SUSPECT, HEADER_TIME, LONG_POLL, Member, Pool
-from .features import FEATURES, Support, Yes
+from .features import FEATURES, No, Support, Yes
 from .tls import HSTS_SECONDS, profile
 
 CERTIFICATE_STORE: Final = Version("3.0")
@@ -53,6 +53,10 @@ class Haproxy(Generator):
         "drain": Yes("weight 0: clients that a cookie holds stay"),
         "max-body": Yes("by Content-Length; chunked uploads meet the limit of IIS"),
         "state-over-reload": Yes("with the systemd drop-in that comes with the configuration"),
+        "vip": No(
+            "keepalived's configuration is not made",
+            "the balancer is configured as if it stood alone: set keepalived up beside it",
+        ),
         "ntlm": Yes("connections that sign in stay with their client"),
     }
 
@@ -98,7 +102,7 @@ class Haproxy(Generator):
             "close_spread": job.version >= CLOSE_SPREAD,
             "tls": self._tls(job) if job.farm.balancer_tls else None,
             "passthrough": design.passthrough,
-            "verify": tls.verify_nodes is not False,
+            "verify": tls.verify_nodes is not False or design.passthrough,
             "timeouts": _timeouts(job),
             "health": self._health(job),
             "resolve": any(member.is_name for member in design.members),
@@ -212,7 +216,10 @@ class Haproxy(Generator):
         design = job.design
         words = ["check-ssl"] if design.passthrough else ["ssl", "sni", f"str({design.frontend.host})"]
         words += ["check-sni", design.frontend.host]
-        verify = design.frontend.tls.verify_nodes
+        tls = design.frontend.tls
+        # Under passthrough only health checks would check certificates, and no secret is in them: a default would
+        # take every node out whose CA is the company's own.
+        verify = tls.verify_nodes if not design.passthrough or "verify_nodes" in tls.written else False
         if not isinstance(verify, str):
             return [*words, "verify", "none"]
         ca = self.quote(job, ("frontend", "tls", "verify_nodes"), verify)

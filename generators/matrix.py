@@ -69,7 +69,7 @@ def _markdown_cell(found: Cell, notes: list[str]) -> str:
     if not found.note:
         return found.answer
     accept = f" (accept as `{found.accept}`)" if found.accept else ""
-    notes.append(f"{len(notes) + 1}. {found.note[0].upper()}{found.note[1:]}{accept}.")
+    notes.append(f"{len(notes) + 1}. {found.note}{accept}.")
     return f"{found.answer} ({len(notes)})"
 
 

@@ -30,6 +30,8 @@ STICKY: Final = Version("1.29.6")
 """`sticky cookie` and `drain` in the open source build."""
 RETRY_WINDOW: Final = Duration.of("10s")
 """For so long after its arrival a request may still go to another node: a refused connection may, a long poll not."""
+NEIGHBOUR_WEIGHT: Final = 10_000
+"""How much likelier the clients of a node that is out go to its neighbour than to any other node."""
 OUT_FOR: Final = Duration.of("10s")
 """How long a node gets nothing after its failed requests."""
 
@@ -54,11 +56,16 @@ class Nginx(Generator):
             "the open source build asks no health endpoint, it only learns from failing requests",
             "a node is left out for 10s after failed requests, 502, 503 and 504 among them",
         ),
+        "passthrough-health": No(
+            "the open source build asks no health endpoint, and under passthrough it sees no answers either",
+            "only a node that accepts no connections is left out: requests fail as long as an app pool is stopped",
+        ),
         "app-pool-stop": Yes("by its 503 answers: a GET is asked again elsewhere, and the node is left out for 10s"),
         "free-hung-websockets": No(
             "it cannot end the open connections of one node",
             "WebSockets of a node that hangs end by SignalR's own time-outs",
         ),
+        "no-replayed-post": Yes("PUT and DELETE may be, which HTTP calls idempotent"),
         "affinity-cookie": Since(
             STICKY,
             No("`sticky cookie` came into the open source build with 1.29.6", "a map leads each cookie to its node"),
@@ -74,6 +81,10 @@ class Nginx(Generator):
         ),
         "queue": No("queues before nodes are not in the open source build", "requests wait in IIS's own queue"),
         "state-over-reload": No("its knowledge of failed nodes starts anew", "the first requests find out again"),
+        "vip": No(
+            "keepalived's configuration is not made",
+            "the balancer is configured as if it stood alone: set keepalived up beside it",
+        ),
         "metrics": Yes("stub_status"),
         "ntlm": No("connections to the nodes are shared between clients, and these sign-ins belong to a connection"),
     }
@@ -218,7 +229,7 @@ def _mapped(job: Job, pool: Pool) -> dict[str, Any]:
             {
                 "name": f"{pool.name}_{member.tag}",
                 "tag": member.tag,
-                "servers": [_server(job, other, _grouped(other, member)) for other in members if other.state != "down"],
+                "servers": [_grouped(job, other, member) for other in _ring(members, member)],
             }
             for member in members
             if member.state in {"up", "drain"}
@@ -227,10 +238,20 @@ def _mapped(job: Job, pool: Pool) -> dict[str, Any]:
     }
 
 
-def _grouped(other: Member, owner: Member) -> str:
+def _ring(members: tuple[Member, ...], owner: Member) -> list[Member]:
+    """The owner first, then the others in turn: so the clients of a node that is out find its neighbour."""
+    start = members.index(owner)
+    return [member for member in (*members[start:], *members[:start]) if member.state != "down"]
+
+
+def _grouped(job: Job, other: Member, owner: Member) -> dict[str, str]:
+    """A server of the owner's upstream: itself, or one that takes over; nearly all go to the first of those."""
     if other is owner:
-        return ""
-    return " down" if other.state == "drain" else " backup"
+        return _server(job, other, "", weight=1)
+    if other.state == "drain":
+        return _server(job, other, " down", weight=1)
+    neighbour = next(member for member in _ring(job.design.members, owner)[1:] if member.state != "drain")
+    return _server(job, other, " backup", weight=NEIGHBOUR_WEIGHT if other is neighbour else 1)
 
 
 def _parameters(member: Member, *, sticky: bool) -> str:
@@ -239,13 +260,13 @@ def _parameters(member: Member, *, sticky: bool) -> str:
     return {"down": " down", "backup": " backup"}.get(member.state, "")
 
 
-def _server(job: Job, member: Member, parameters: str) -> dict[str, str]:
+def _server(job: Job, member: Member, parameters: str, *, weight: int = 0) -> dict[str, str]:
     fails = job.design.balancer.health.fall
-    share = member.weight // job.design.weight_unit
-    weight = f" weight={share}" if share != 1 else ""
+    share = weight or member.weight // job.design.weight_unit
+    shown = f" weight={share}" if share != 1 else ""
     return {
         "name": member.name,
-        "line": f"server {member.endpoint}{weight} max_fails={fails} fail_timeout={_time(OUT_FOR)}{parameters};",
+        "line": f"server {member.endpoint}{shown} max_fails={fails} fail_timeout={_time(OUT_FOR)}{parameters};",
     }
 
 

@@ -7,7 +7,7 @@ Sources: the guide of the nine steps for scaling an Orchestrator out, and the no
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..errors import Severity
 from . import orchestrator as facts
@@ -248,6 +248,41 @@ def _passthrough_affinity(farm: Farm) -> Iterator[Finding]:
         )
 
 
+_SEEN_BY_HTTP_ALONE: Final[tuple[Path, ...]] = (
+    ("balancer", "max_body"),
+    ("balancer", "signalr", "paths"),
+    ("balancer", "limits", "requests_per_node"),
+    ("frontend", "aliases"),
+    ("frontend", "tls", "hsts"),
+    ("frontend", "tls", "profile"),
+)
+
+
+def _passthrough_http(farm: Farm) -> Iterator[Finding]:
+    if farm.frontend.tls.mode != "passthrough":
+        return
+    for path in _SEEN_BY_HTTP_ALONE:
+        mapping: Any = farm
+        for step in path[:-1]:
+            mapping = getattr(mapping, str(step))
+        if path[-1] in mapping.written:
+            yield Finding(
+                path,
+                "has no effect: with passthrough the balancer sees no HTTP",
+                "leave it out, or write `mode: bridge` under frontend.tls",
+            )
+
+
+def _node_ca(farm: Farm) -> Iterator[Finding]:
+    tls = farm.frontend.tls
+    if tls.mode == "bridge" and "verify_nodes" not in tls.written:
+        yield Finding(
+            ("frontend", "tls", "verify_nodes"),
+            f"is not given: a node whose certificate no CA in {tls.verify_nodes} has signed gets no requests",
+            "write the path of the CA that the nodes' certificates chain to",
+        )
+
+
 def _redirect(farm: Farm) -> Iterator[Finding]:
     frontend = farm.frontend
     if not frontend.redirect_http:
@@ -318,6 +353,13 @@ RULES: Final = (
     Rule("no-node-up", "error", "at least one node takes requests", _no_node_up),
     Rule("node-is-balancer", "error", "no node stands at the balancer's own address", _node_is_balancer),
     Rule("passthrough-affinity", "error", "a cookie needs a balancer that sees HTTP", _passthrough_affinity),
+    Rule(
+        "passthrough-http",
+        "warning",
+        "what needs a balancer that sees HTTP has no effect under passthrough",
+        _passthrough_http,
+    ),
+    Rule("node-ca", "warning", "the CA of the nodes' certificates is the company's own as a rule", _node_ca),
     Rule("redirect-port", "error", "the redirect to https needs https and port 80", _redirect),
     Rule("unverified-nodes", "warning", "without a CA anybody can pose as a node", _unverified_nodes),
     Rule("open-files", "error", "the connections must fit the limit of open files", _open_files),

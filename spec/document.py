@@ -17,6 +17,10 @@ from ..errors import Place, Problem, SpecError
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 200_000
+MAX_TEXT: Final = 16 * 1024
+MAX_PROBLEMS: Final = 1000
+
+TOO_MANY: Final = f"these are {MAX_PROBLEMS} problems: there may be more below"
 
 Data = Any
 """What YAML holds: None, bool, int, float, str, list, or dict with text keys."""
@@ -43,17 +47,20 @@ _SURPRISES: Final = (
         re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"),
         "YAML 1.1 reads it as a number to the base 60",
     ),
-    (re.compile(r"[-+]?[0-9][0-9_]*_[0-9_.]*"), "YAML 1.1 reads it as a number with its underscores dropped"),
+    (re.compile(r"(?=[^_]*_)[-+]?[0-9][0-9_.]*"), "YAML 1.1 reads it as a number with its underscores dropped"),
     (
-        re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"),
+        re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"),
         "it reads as a number in another notation",
     ),
     (re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"), "it reads as a number that is none"),
     (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?"), "YAML 1.1 reads it as a date"),
     (re.compile(r"[<=]{1,2}"), "YAML 1.1 gives it a meaning of its own"),
 )
+_LONGEST_SURPRISE: Final = 256
 _NO_YAML: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """The characters that may not stand in YAML (1.1, section 5.1)."""
+_SECRET_KEYS: Final = frozenset({"password", "secret", "key"})
+"""What stands at these keys may be a secret that somebody wrote into the spec by mistake."""
 # Only a text that starts like this, or one of these words, can be a surprise: most scalars skip the table.
 _SUSPECT: Final = re.compile(r"[-+.0-9<=]|(?i:y|n|yes|no|on|off|true|false|null)$")
 
@@ -90,6 +97,8 @@ class _Composer:
         self._loader = _Loader(text)
         self._anchors: dict[str, tuple[Data, Tree, int]] = {}
         self._values = 0
+        self._hidden = 0
+        """In how many values of `_SECRET_KEYS` the reading is: nothing of these may be shown."""
         self.problems: list[Problem] = []
 
     def compose(self) -> tuple[Data, Tree]:
@@ -145,9 +154,8 @@ class _Composer:
     def _alias(self, event: Any) -> tuple[Data, Tree]:
         mark = event.start_mark
         if event.anchor not in self._anchors:
-            raise _RefusedError(
-                mark.line, mark.column, f"*{event.anchor} repeats an anchor that is not defined above it"
-            )
+            alias = "the alias" if self._hidden else f"*{_cut(event.anchor)}"
+            raise _RefusedError(mark.line, mark.column, f"{alias} repeats an anchor that is not defined above it")
         data, tree, size = self._anchors[event.anchor]
         self._count(size, mark)
         return data, tree
@@ -169,13 +177,16 @@ class _Composer:
             if not isinstance(event, yaml.ScalarEvent):
                 raise _RefusedError(mark.line, mark.column, "a key must be a word", "remove the brackets around it")
             key = event.value
+            self._hidden += key in _SECRET_KEYS
             data, part = self._value(get(), depth + 1)
+            self._hidden -= key in _SECRET_KEYS
             if key == "<<" and event.implicit[0]:
                 self._problem(mark, "merge keys (`<<`) are not read", "write the keys out")
                 continue
             if key in mapping:
                 line = tree.keys[key][0] + 1
-                self._problem(mark, f"the key {key!r} is given twice, first on line {line}", "keep one of the two")
+                named = "a key" if self._hidden else f"the key {_cut(key)!r}"
+                self._problem(mark, f"{named} is given twice, first on line {line}", "keep one of the two")
                 continue
             mapping[key] = data
             tree.keys[key] = (mark.line, mark.column)
@@ -184,29 +195,35 @@ class _Composer:
 
     def _scalar(self, event: Any, tree: Tree) -> Data:
         text: str = event.value
+        if len(text) > MAX_TEXT:
+            mark = event.start_mark
+            raise _RefusedError(mark.line, mark.column, f"a value of {len(text)} characters: none is as long as that")
         tree.text = text
         if not event.implicit[0]:
             if event.tag is not None and event.tag not in {"!", "tag:yaml.org,2002:str"}:
-                self._problem(event.start_mark, f"the tag {event.tag!r} is not read", "write the value without a tag")
+                tag = "a tag" if self._hidden else f"the tag {_cut(event.tag)!r}"
+                self._problem(event.start_mark, f"{tag} is not read", "write the value without a tag")
             return text
         if text in _PLAIN_WORDS:
             return _PLAIN_WORDS[text]
-        if not _SUSPECT.match(text):
+        if len(text) > _LONGEST_SURPRISE or not _SUSPECT.match(text):
             return text
-        if len(text) <= 32 and _INTEGER.fullmatch(text):
-            return int(text)
-        if len(text) <= 32 and _FLOAT.fullmatch(text):
-            return float(text)
+        if (number := _number(text)) is not None:
+            return number
         for pattern, reading in _SURPRISES:
             if pattern.fullmatch(text):
-                shown = text if len(text) <= 40 else f"{text[:40]}..."
-                way_out = f'write "{shown}" in quotes if it is a text, or the value that is meant'
+                shown = "the value" if self._hidden else _cut(text)
+                way_out = "write what is meant, in quotes if it is a text"
+                if not self._hidden:
+                    way_out = f'write "{shown}" in quotes if it is a text, or the value that is meant'
                 self._problem(event.start_mark, f"{shown} is ambiguous: {reading}", way_out)
                 break
         return text
 
     def _problem(self, mark: Any, message: str, hint: str) -> None:
         self.problems.append(Problem(Place(self._name, mark.line + 1, mark.column + 1), "", message, hint))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _RefusedError(mark.line, mark.column, TOO_MANY)
 
 
 class Document(NamedTuple):
@@ -238,6 +255,18 @@ class Document(NamedTuple):
                 return None
             tree = tree.parts[step]
         return tree.text
+
+
+def _number(text: str) -> int | float | None:
+    if len(text) > 32:
+        return None
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else None
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def refusal(name: str, message: str, hint: str = "", *, line: int = 0, column: int = 0) -> SpecError:
@@ -292,7 +321,8 @@ def parse(name: str, text: str) -> Document:
         composer = _Composer(name, text)
         data, tree = composer.compose()
     except _RefusedError as error:
-        raise refusal(name, error.message, error.hint, line=error.line, column=error.column) from None
+        last = refusal(name, error.message, error.hint, line=error.line, column=error.column)
+        raise SpecError([*(composer.problems if composer else ()), *last.problems]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = error.problem or error.context or "cannot be read"
@@ -315,4 +345,6 @@ def _yaml_hint(text: str, line: int) -> str:
     lines = text.splitlines()
     if line < len(lines) and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]:
         return "YAML is indented with spaces: replace the tab"
+    if line < len(lines) and '"' in lines[line] and "\\" in lines[line]:
+        return "between double quotes \\ has a meaning of its own: write the text in single quotes, or without quotes"
     return "compare the line and the one above with the spec's reference: indentation, quotes, brackets"

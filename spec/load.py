@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from .checks import RULES
 from .document import Document
 from .model import Farm
 from .schema import Path, read
+from .types import shown
 
 
 class Spec(NamedTuple):
@@ -46,31 +48,47 @@ def loads(text: str, name: str = "farm.yaml") -> Spec:
 def check(source: Document) -> Spec:
     """The checked spec in a document; raises SpecError with every problem found."""
     problems = list(source.problems)
-    farm = _typed(source, problems)
-    if farm is None:
-        raise SpecError(problems)
-    findings = tuple(_findings(source, farm))
-    problems += [problem for problem in findings if problem.severity == "error"]
-    if problems:
-        raise SpecError([*problems, *(problem for problem in findings if problem.severity == "warning")])
+    wrong: list[Path] = []
+    farm = _typed(source, problems, wrong)
+    findings = () if farm is None else tuple(_findings(source, farm, wrong))
+    if farm is None or problems or any(problem.severity == "error" for problem in findings):
+        raise SpecError([*problems, *findings])
     return Spec(farm, source, findings, _digest(source))
 
 
-def _typed(source: Document, problems: list[Problem]) -> Farm | None:
-    """The farm, or None with the problems added; a place whose notation is wrong already is not blamed twice."""
+def _typed(source: Document, problems: list[Problem], wrong: list[Path]) -> Farm | None:
+    """The farm as far as it can be read; problems and the paths of what is wrong are added to the lists.
+
+    A place whose notation is wrong already is not blamed twice.
+    """
     blamed = {problem.place for problem in problems}
 
     def report(path: Path, message: str, hint: str) -> None:
+        wrong.append(path)
         place = source.place(path, key="is not a key" in message)
         if place not in blamed:
             problems.append(Problem(place, dotted(path), _as_written(source, path, message), hint))
+        if len(problems) >= document.MAX_PROBLEMS:
+            raise _EnoughError(Problem(place, "", document.TOO_MANY))
 
     if not isinstance(source.data, dict):
         what = "a list" if isinstance(source.data, list) else "a single value"
         hint = "`nlbgen init` writes a commented farm.yaml to start from"
         problems.append(Problem(Place(source.name, 1, 1), "", f"holds {what}, and a spec is a mapping", hint))
         return None
-    return read(Farm, source.data, report)
+    try:
+        return read(Farm, source.data, report)
+    except _EnoughError as enough:
+        problems.append(enough.problem)
+        return None
+
+
+class _EnoughError(Exception):
+    """So much is wrong that reading on would help nobody."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
 
 
 def _as_written(source: Document, path: Path, message: str) -> str:
@@ -80,22 +98,35 @@ def _as_written(source: Document, path: Path, message: str) -> str:
     return message
 
 
-def _findings(source: Document, farm: Farm) -> Iterator[Problem]:
+def _findings(source: Document, farm: Farm, wrong: Sequence[Path]) -> Iterator[Problem]:
+    """What the rules find, but for what may only follow from a wrong value that was left at its default."""
     found = []
     for rule in RULES:
         if rule.severity == "warning" and rule.id in farm.accepted:
             continue
-        for finding in rule.check(farm):
+        for finding in islice(rule.check(farm), document.MAX_PROBLEMS):
+            if any(_related(finding.path, path) for path in wrong):
+                continue
             place = source.place(finding.path)
             found.append(Problem(place, dotted(finding.path), finding.message, finding.hint, rule.id, rule.severity))
     return iter(sorted(found, key=lambda problem: (problem.place, problem.id)))
+
+
+def _related(one: Path, other: Path) -> bool:
+    """Whether one path is part of the other, or both are keys of the same mapping below the root."""
+    shorter, longer = sorted((one, other), key=len)
+    return longer[: len(shorter)] == shorter or (len(shorter) > 1 and longer[: len(shorter) - 1] == shorter[:-1])
 
 
 def dotted(path: Sequence[str | int]) -> str:
     """A path as users write it: `nodes[1].port`."""
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        if isinstance(step, int):
+            text += f"[{step}]"
+            continue
+        plain = 0 < len(step) <= 60 and step.isprintable()
+        text += ("." if text else "") + (step if plain else shown(step))
     return text
 
 

@@ -9,20 +9,22 @@ from typing import Annotated, Any, Literal
 
 from . import orchestrator as facts
 from . import types as t
-from .schema import Model, WordOr, entry
+from .schema import Model, WordOr, entry, nearest
 
 
 class Secret(Model):
     """A reference to a secret: `{env: NAME}` or `{file: PATH}`; the secret itself is never in the spec."""
 
     env: t.EnvName | None = entry("The environment variable that holds the secret.", default=None)
-    file: t.FilePath | None = entry("The file that holds the secret, and nothing else.", default=None)
+    file: t.SecretFile | None = entry("The file that holds the secret, and nothing else.", default=None)
 
     @classmethod
     def refuses(cls, value: Any) -> str | None:
-        """Refuse anything but one reference, without a word of what was written."""
-        if isinstance(value, dict) and (len(value) == 1 or not set(value) <= {"env", "file"}):
-            return None
+        """Refuse anything but one reference (or a slip of its key), without a word of what was written."""
+        if isinstance(value, dict) and len(value) == 1:
+            ((key, target),) = value.items()
+            if target is not None and (key in {"env", "file"} or nearest(key, ("env", "file"))):
+                return None
         return "a secret is never written into the spec: refer to it by {env: NAME} or {file: PATH}"
 
 
@@ -57,7 +59,8 @@ class Tls(Model):
     )
     key: t.PosixPath = entry("On the balancer: the private key, PEM.", default="/etc/ssl/orchestrator/privkey.pem")
     verify_nodes: t.CaPath = entry(
-        "`bridge`: the CA that the nodes' certificates chain to; `false` skips the check, with a warning.",
+        "The CA that the nodes' certificates chain to; `false` skips the check, with a warning. Under `passthrough` it "
+        "is for the health checks alone, which check no certificate unless it is given.",
         default="/etc/ssl/certs/ca-certificates.crt",
     )
     hsts: t.Flag = entry("Send Strict-Transport-Security (two years) where the balancer ends TLS.", default=True)
@@ -270,11 +273,30 @@ class Zen(Model):
 class F5(Model):
     """The F5 BIG-IP that gets the objects."""
 
+    version: t.ProgramVersion = entry("Its TMOS: 11.6 or later.", default=t.Version("16.1"))
     host: t.NodeAddress | None = entry("Its management address.", default=None)
-    partition: t.FarmName = entry("The partition that the objects go into.", default="Common")
+    port: t.Port = entry("The port of its management interface.", default=443)
+    ca: t.FilePath | None = entry(
+        "The CA, PEM, that the management interface's certificate chains to, as seen from the spec's folder; "
+        "by default those that Python's requests trusts.",
+        default=None,
+    )
+    partition: t.PartitionName = entry("The partition that the objects go into.", default="Common")
     user: t.Text = entry("The user that pushes.", default="admin")
     password: Secret | None = entry("The password, by reference.", default=None)
     api: t.F5Api = entry("iControl REST, an AS3 declaration, or iControl SOAP.", default="rest")
+    provider: t.Text = entry("The login provider of the user: `tmos` for users of the device itself.", default="tmos")
+    timeout: t.ShortTime = entry("For the device to answer one request.", default=t.Duration.of("60s"))
+    certificate: t.BigipPath | None = entry(
+        "A certificate object that is on the device already; without it `push` uploads `frontend.tls.certificate`.",
+        default=None,
+    )
+    key: t.BigipPath | None = entry("The key object that belongs to `certificate`.", default=None)
+    cipher_group: t.BigipPath | None = entry(
+        "A cipher group of the device for the clients' TLS; it switches TLS 1.3 on (TMOS 14.0 or later). "
+        "By default Mozilla's TLS 1.2 suites, and `/Common/f5-default` with `tls.profile: modern`.",
+        default=None,
+    )
 
 
 class Farm(Model):

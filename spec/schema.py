@@ -145,7 +145,11 @@ _readers: Final[dict[type[Model], Reader]] = {}
 
 
 def read(model: type[M], data: Any, report: Report) -> M | None:
-    """The model that `data` writes; None where a problem was reported."""
+    """The model that `data` writes.
+
+    After a reported problem it is what can be told apart from that: a wrong value is left at its default, a wrong
+    entry of a list is left out. None where a key without a default is wrong or missing.
+    """
     value = _mapping_reader(model)(data, (), report)
     return value if isinstance(value, model) else None
 
@@ -165,20 +169,19 @@ def _make_mapping_reader(model: type[Model]) -> Reader:
             report(path, message, "")
             return _WRONG
         values: dict[str, Any] = {}
-        wrong = False
         for name, part in value.items():
             if name not in fields:
-                wrong = True
                 report((*path, name), *_unknown(name, tuple(fields)))
                 continue
             attribute, read_part = fields[name]
             result = read_part(part, (*path, name), report)
-            wrong = wrong or result is _WRONG
-            values[attribute] = result
+            if result is not _WRONG:
+                values[attribute] = result
         for name in required.keys() - value.keys():
-            wrong = True
             report((*path, name), "is missing", required[name])
-        return _WRONG if wrong else model(**values, written=frozenset(values))
+        if any(fields[name][0] not in values for name in required):
+            return _WRONG
+        return model(**values, written=frozenset(values))
 
     return read_mapping
 
@@ -267,10 +270,11 @@ def _list_reader(read_item: Reader, declared: Entry) -> Reader:
             return _WRONG
         if not declared.least <= len(value) <= declared.most:
             bound = f"at least {declared.least}" if len(value) < declared.least else f"at most {declared.most}"
-            report(path, f"has {len(value)} entries, and takes {bound}", "")
+            counted = "1 entry" if len(value) == 1 else f"{len(value)} entries"
+            report(path, f"has {counted}, and takes {bound}", "")
             return _WRONG
         items = [read_item(item, (*path, index), report) for index, item in enumerate(value)]
-        return _WRONG if any(item is _WRONG for item in items) else tuple(items)
+        return tuple(item for item in items if item is not _WRONG)
 
     return read_list
 

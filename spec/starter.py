@@ -23,6 +23,14 @@ class Answers(NamedTuple):
     certificate: str = "/etc/ssl/orchestrator/fullchain.pem"
     key: str = "/etc/ssl/orchestrator/privkey.pem"
     ca: str = "/etc/ssl/certs/ca-certificates.crt"
+    config: str = ""
+    """The existing node's config file, as seen from the spec's folder."""
+    server: str = ""
+    database: str = ""
+    user: str = ""
+    """The SQL Server login; none with Windows authentication."""
+    redis_port: int = 6379
+    redis_password: bool = False
 
 
 def nodes(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -36,32 +44,37 @@ def nodes(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def starter(answers: Answers) -> tuple[bytes, Spec]:
-    """The text of a farm.yaml and the spec it makes; raises SpecError where an answer is no value of its key."""
+def starter(answers: Answers, name: str = "farm.yaml") -> tuple[bytes, Spec]:
+    """The text of the spec file `name` and what it makes; raises SpecError where an answer is no value of its key."""
     if answers.tls not in (modes := ("bridge", "terminate", "passthrough", "none")):
         near = nearest(answers.tls, modes)
         raise UsageError(f"{answers.tls} is not a TLS mode" + (f" (did you mean {near}?)" if near else ""))
     view = {
         "farm": _scalar(answers.farm),
         "host": _scalar(answers.host),
-        "orchestrator": answers.orchestrator,
+        "orchestrator": _quoted(answers.orchestrator) if answers.orchestrator else "",
         "tls": answers.tls,
         "certificate": _scalar(answers.certificate),
         "key": _scalar(answers.key),
         "ca": _scalar(answers.ca),
         "nodes": [{"name": _scalar(name), "address": _scalar(address)} for name, address in answers.nodes],
         "affinity": "signalr" if _is_core(answers.orchestrator) and answers.tls != "passthrough" else "none",
-        "store": answers.store,
+        "redis_store": answers.store == "redis",
+        "store": _scalar(answers.store),
         "redis": _scalar(answers.redis or "redis-1.corp.example"),
+        "redis_port": answers.redis_port,
+        "redis_password": answers.redis_password,
+        "config": _scalar(answers.config) if answers.config else "",
+        "server": _scalar(answers.server) if answers.server else "",
+        "database": _scalar(answers.database or "UiPath"),
+        "user": _scalar(answers.user) if answers.user else "",
     }
     content = templating.render("spec/farm.yaml.j2", view)
-    return content, loads(content.decode("utf-8"))
+    return content, loads(content.decode("utf-8"), name)
 
 
 def _scalar(text: str) -> str:
     """A text as a YAML scalar: bare where YAML reads nothing else into it, else in double quotes."""
-    import json
-
     from .document import parse
 
     bare = text.replace("-", "").replace(".", "").isalnum() and text.isascii() and text[0] != "-"
@@ -69,7 +82,14 @@ def _scalar(text: str) -> str:
         document = parse("", f"key: {text}")
         if document.data == {"key": text} and not document.problems:
             return text
-    return json.dumps(text, ensure_ascii=True)
+    return _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """A text in double quotes, with escapes for what may not stand between them as it is."""
+    escapes = {'"': '\\"', "\\": "\\\\"}
+    parts = (escapes.get(char, char if char.isprintable() else f"\\U{ord(char):08X}") for char in text)
+    return f'"{"".join(parts)}"'
 
 
 def _is_core(version: str) -> bool:

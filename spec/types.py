@@ -46,8 +46,10 @@ class Duration(int):
         return -(-int(self) // 1000)
 
     def __str__(self) -> str:
+        if not self:
+            return "0s"
         for unit in ("d", "h", "m", "s"):
-            if self and self % _UNITS_MS[unit] == 0:
+            if self % _UNITS_MS[unit] == 0:
                 return f"{int(self) // _UNITS_MS[unit]}{unit}"
         return f"{int(self)}ms"
 
@@ -131,10 +133,19 @@ def _text(value: object, what: str) -> str:
     raise ValueError(f"{shown(value)} is not {what}")
 
 
+def _words(value: object, what: str) -> str:
+    """As `_text`, for what would be wrong in quotes too if it was a number."""
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"{shown(value)} is not {what}")
+
+
 def _duration(low: str, high: str) -> Reads:
     least, most = Duration.of(low), Duration.of(high)
 
     def parse(value: object) -> Duration:
+        if isinstance(value, float):
+            raise ValueError(f"{shown(value)} has no unit: write a whole number with it, as in 5s or 500ms")
         if isinstance(value, int) and not isinstance(value, bool):
             raise ValueError(f"{value} has no unit: write {value}s for seconds or {value}ms for milliseconds")
         duration = Duration.of(_text(value, "a duration"))
@@ -149,6 +160,8 @@ def _size(low: str, high: str) -> Reads:
     least, most = Size.of(low), Size.of(high)
 
     def parse(value: object) -> Size:
+        if isinstance(value, float):
+            raise ValueError(f"{shown(value)} has no unit: write a whole number with it, as in 300MB or 512KB")
         if isinstance(value, int) and not isinstance(value, bool):
             raise ValueError(f"{value} has no unit: write {value}MB for megabytes or {value}B for bytes")
         size = Size.of(_text(value, "a size"))
@@ -164,7 +177,8 @@ def _integer(what: str, low: int, high: int) -> Reads:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
         hint = ": remove the quotes" if isinstance(value, str) and value.isdecimal() and len(value) < 10 else ""
-        raise ValueError(f"{shown(value)} is not {what} ({low} to {high}){hint}")
+        bounds = f"{low} to {high}" if low < high else str(low)
+        raise ValueError(f"{shown(value)} is not {what} ({bounds}){hint}")
 
     return Reads(parse, {"type": "integer", "minimum": low, "maximum": high})
 
@@ -179,6 +193,18 @@ def _pattern(what: str, pattern: str, rule: str, *, example: str, longest: int =
         return text
 
     return Reads(parse, {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": longest, "examples": [example]})
+
+
+def _unshown(how: Reads, message: str) -> Reads:
+    """The type of what stands where a secret could have been written by mistake: errors do not show the value."""
+
+    def parse(value: object) -> str:
+        try:
+            return str(how.parse(value))
+        except ValueError:
+            raise ValueError(message) from None
+
+    return Reads(parse, how.schema)
 
 
 def _choice(*names: str) -> Reads:
@@ -220,7 +246,7 @@ _HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def _host(value: object) -> str:
-    text = _text(value, "a host name")
+    text = _words(value, "a host name")
     if _is_ip(text) or re.fullmatch(r"[0-9.]+", text):
         raise ValueError(
             f"{shown(text)} is not a host name: it is a number, and certificates and redirects need a name"
@@ -232,7 +258,7 @@ def _host(value: object) -> str:
 
 
 def _idna(text: str) -> str:
-    if text.isascii() or any(char.isspace() for char in text):
+    if len(text) > 253 or text.isascii() or any(char.isspace() for char in text):
         return ""
     try:
         return f" (for DNS this name is written {text.encode('idna').decode()})"
@@ -259,18 +285,19 @@ def _ip(text: str) -> str | None:
 
 
 def _node_address(value: object) -> str:
-    text = _text(value, "an address")
+    text = _words(value, "an address")
     if (address := _ip(text)) is not None:
         if ipaddress.ip_address(address).is_unspecified or ipaddress.ip_address(address).is_multicast:
             raise ValueError(f"{shown(text)} is not the address of one machine")
         return address
     if re.fullmatch(r"[0-9.:/]+", text) or not _HOST.fullmatch(text) or len(text) > 253:
-        raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address or a host name{_address_hint(text)}")
+        hint = _address_hint(text) or _idna(text)
+        raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address or a host name{hint}")
     return text.lower()
 
 
 def _listen_address(value: object) -> str:
-    text = _text(value, "an address")
+    text = _words(value, "an address")
     if text == "*":
         return text
     if (address := _ip(text)) is not None:
@@ -283,8 +310,10 @@ def _address_hint(text: str) -> str:
         return ": leave the brackets out"
     if re.fullmatch(r"[^:]+:[0-9]{1,5}", text):
         return ": the port goes into `port`"
-    if "/" in text:
+    if re.fullmatch(r"[^/]+/[0-9]+", text):
         return ": the prefix length is not part of it"
+    if "/" in text:
+        return ": it is a name or an address alone, no URL"
     return ""
 
 
@@ -370,6 +399,24 @@ FarmName = Annotated[
         example="orchestrator-prod",
     ),
 ]
+PartitionName = Annotated[
+    str,
+    _pattern(
+        "a partition",
+        r"[A-Za-z][A-Za-z0-9_.-]{0,63}",
+        "a letter, then up to 63 letters, digits, dots, hyphens and underscores",
+        example="Common",
+    ),
+]
+BigipPath = Annotated[
+    str,
+    _pattern(
+        "the path of an object on a BIG-IP",
+        r"(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}){2,4}",
+        "its partition and its name, each after a slash",
+        example="/Common/site.crt",
+    ),
+]
 NodeName = Annotated[
     str,
     _pattern(
@@ -401,12 +448,13 @@ FilePath = Annotated[str, _plain(_printable("a path", 1024))]
 DeviceUrl = Annotated[str, _plain(_url)]
 EnvName = Annotated[
     str,
-    _pattern(
-        "the name of an environment variable",
-        r"[A-Za-z_][A-Za-z0-9_]*",
-        "letters, digits, _",
-        example="NLBGEN_KEY",
+    _unshown(
+        _pattern("", r"[A-Za-z_][A-Za-z0-9_]*", "", example="NLBGEN_KEY"),
+        "is not the name of an environment variable: letters, digits and _, as in NLBGEN_KEY",
     ),
+]
+SecretFile = Annotated[
+    str, _unshown(_plain(_printable("", 1024)), "is not the path of a file, as in /etc/nlbgen/f5.secret")
 ]
 HttpPath = Annotated[
     str,

@@ -35,6 +35,7 @@ BASE: dict[str, Any] = {
         "nginx-active-health",
         "nginx-affinity-cookie",
         "nginx-affinity-signalr",
+        "nginx-passthrough-health",
         "nginx-queue",
         "nginx-slow-start",
     ],

@@ -86,6 +86,23 @@ def test_a_cookie_of_a_dead_node_leads_to_a_living_one(farm, vendor):
     assert dead not in {answer.header("X-Node") for answer in answers}
 
 
+def test_the_clients_of_a_dead_node_stay_together_on_its_neighbour(farm, vendor):
+    """SignalR Core would lose its connection ids if they went from node to node."""
+    lab = farm(vendor, {"balancer": {"affinity": "cookie"}, **nodes("up", "up", "up")})
+    first = lab.get()
+    dead = first.header("X-Node")
+    lab.node(dead).kill()
+    cookie = first.header("set-cookie")
+    seen = []
+    for _ in range(15):
+        answer = lab.get(headers={"Cookie": cookie.partition(";")[0]})
+        cookie = answer.header("set-cookie") or cookie
+        seen.append(answer.header("X-Node"))
+    # The first answers may come by a repeated request, before the node counts as dead.
+    assert len(set(seen[5:])) == 1, seen
+    assert dead not in seen
+
+
 def test_a_cookie_holds_a_client_on_a_draining_node(farm, vendor):
     lab = farm(vendor, {"balancer": {"affinity": "cookie"}})
     clients = {}
@@ -229,6 +246,15 @@ def test_passthrough_leaves_tls_to_the_nodes(farm, vendor):
     assert set(lab.hits(10)) == {"orch-1", "orch-2"}
     lab.nodes[0].kill()
     assert wait_until(lambda: lab.hits(6) == ["orch-2"] * 6, 10)
+
+
+def test_passthrough_sees_a_stopped_app_pool_on_haproxy_alone(farm):
+    """What `nginx-passthrough-health` says: there, requests fail as long as the app pool is stopped."""
+    for vendor, seen in (("haproxy", {200}), ("nginx", {200, 503})):
+        lab = farm(vendor, {"frontend": {"tls": {"mode": "passthrough"}}, "balancer": {"algorithm": "round-robin"}})
+        lab.nodes[0].set(pool_stopped=True)
+        time.sleep(4)
+        assert {lab.get().status for _ in range(12)} == seen
 
 
 def test_a_node_with_a_foreign_certificate_gets_no_requests(farm, vendor, tmp_path):
