@@ -45,8 +45,16 @@ def _create(path: Path, mode: int) -> tuple[int, Path]:
     return os.open(temporary, flags, mode), temporary
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder stands there; false also where that cannot be found out."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _way_out(path: Path) -> str:
-    if path.is_dir():
+    if is_folder(path):
         return "a folder stands there: remove it, or choose another place with -o"
     return "check the folder's rights and its free space, or choose another place with -o"
 

@@ -50,8 +50,8 @@ class Change:
     path: str
     old: Shown | None
     new: Shown | None
-    where: str = ""
-    """The place in a file, where there is one."""
+    where: object = ""
+    """The place in a file, where there is one; it is only made into text when somebody asks."""
 
     @property
     def kind(self) -> str:
@@ -74,7 +74,7 @@ class Change:
             "kind": self.kind,
             "old": None if self.old is None else self.old.data(),
             "new": None if self.new is None else self.new.data(),
-            "where": self.where or None,
+            "where": str(self.where) or None,
         }
 
     def _identity(self) -> list[object]:
@@ -86,7 +86,7 @@ class Plan:
     """Changes in order of target and path, and the state they were planned on."""
 
     def __init__(self, changes: Iterable[Change], base: Mapping[str, str], targets: Iterable[str] = ()) -> None:
-        self.changes: Final = tuple(sorted(changes, key=lambda change: (change.target, change.path, change.where)))
+        self.changes: Final = tuple(sorted(changes, key=lambda change: (change.target, change.path)))
         self.base: Final = dict(sorted(base.items()))
         """Names of what was looked at (files, devices), each with the digest of its state."""
         self.targets: Final = tuple(sorted({*targets, *(change.target for change in self.changes)}))
@@ -99,7 +99,7 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 over changes and state, in hex."""
         canonical = json.dumps(
-            {"base": self.base, "changes": [change._identity() for change in self.changes]},  # noqa: SLF001
+            {"base": self.base, "changes": [change._identity() for change in self.changes]},  # noqa: SLF001  # its twin
             sort_keys=True,
             separators=(",", ":"),
         )

@@ -5,7 +5,7 @@ The core decides and a vendor translates: a vendor lists its support as data, tu
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path as FilePath
 from pathlib import PurePosixPath
@@ -127,7 +127,7 @@ class Generator(ABC):
         """The arguments that make the program of this version check a configuration."""
         raise NotImplementedError
 
-    def check(self, spec: Spec, files: Sequence["Rendered"]) -> str:
+    def check(self, spec: Spec, files: list[Rendered]) -> str:
         """What nlbgen's own checker says to the rendered files, for a vendor without a `program`.
 
         Raises ValidationError where it refuses.

@@ -19,7 +19,7 @@ from .tls import HSTS_SECONDS, profile
 CERTIFICATE_STORE: Final = Version("3.0")
 """`crt-store` names certificate and key apart; before, the key is in the certificate's file or beside it as `.key`."""
 CLOSE_SPREAD: Final = Version("2.6")
-"""`close-spread-time`: idle connections of the old process end spread over time, not all at once."""
+"""`close-spread-time`: the old process need not close idle connections at once when it is reloaded."""
 
 _ALGORITHMS: Final = {"least-connections": "leastconn", "round-robin": "roundrobin", "source": "source"}
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=~*-]+")

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import NlbgenError, Problem, UnsupportedError, UsageError
-from ..files import read_bytes, write_atomically
+from ..errors import FileError, NlbgenError, Problem, UnsupportedError, UsageError
+from ..files import is_folder, read_bytes, write_atomically
 from ..spec.load import Spec
 from ..spec.schema import nearest
 from .base import VENDORS, Rendered, generator, render
@@ -45,10 +45,13 @@ def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The spec files that the command line names: files as given, folders by their `*.yaml` and `*.yml`."""
     files: list[Path] = []
     for path in paths:
-        if not path.is_dir():
+        if not is_folder(path):
             files.append(path)
             continue
-        found = sorted(child for child in path.iterdir() if child.suffix in {".yaml", ".yml"})
+        try:
+            found = sorted(child for child in path.iterdir() if child.suffix in {".yaml", ".yml"})
+        except OSError as error:
+            raise FileError(f"{path}: cannot be read: {error.strerror}", "check the folder's rights") from None
         if not found:
             raise UsageError(f"{path} holds no *.yaml", "name a spec, or a folder of specs")
         files += found

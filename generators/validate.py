@@ -45,6 +45,8 @@ def validate(generator: Generator, spec: Spec) -> Verdict:
 
     Raises ValidationError where a program of the spec's own version refuses it or warns.
     """
+    if not generator.program:
+        return Verdict(True, generator.check(spec, render(generator, spec)))
     program = installed(generator)
     if program is None:
         return Verdict(False, f"not checked: {generator.program} is not installed here")

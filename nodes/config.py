@@ -8,13 +8,13 @@ the file itself or in the one that `configSource` names; what `appSettings file=
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from ..errors import NodeError
 from . import webconfig
 from .lexer import Element
+from .settings import Entries, Section
 from .webconfig import Document
 
 Kind = Literal["classic", "core"]
@@ -31,73 +31,6 @@ DEFAULT_SITE: Final = "UiPath Orchestrator"
 
 _APP_WIDE: Final = frozenset({MACHINE_KEY, SESSION_STATE})
 """Sections that ASP.NET takes for a whole application only (`allowDefinition=MachineToApplication`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One section: the element that holds its content, and the file that this stands in."""
-
-    name: str
-    document: Document
-    element: Element
-    protected: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One `<add>` that counts: of equal keys the last one."""
-
-    key: str
-    element: Element
-    document: Document
-    value_name: str
-    copies: int = 1
-    """How many `<add>` of this key stand in the file."""
-
-    @property
-    def value(self) -> str:
-        """What it says; nothing where it has no value."""
-        return self.element.get(self.value_name) or ""
-
-
-@dataclass(slots=True)
-class Entries:
-    """The settings of one section by their folded keys, and where a new one goes."""
-
-    home: Section | None
-    key_name: str
-    value_name: str
-    found: dict[str, Element] = field(default_factory=dict)
-    repeated: dict[str, int] = field(default_factory=dict)
-    dropped_later: set[str] = field(default_factory=set)
-    overlay: Section | None = None
-    """The section of the file that `file=` names."""
-
-    def get(self, key: str) -> Entry | None:
-        """The setting of this key, in any case of letters."""
-        folded = key.lower()
-        element = self.found.get(folded)
-        if element is None or self.home is None:
-            return None
-        over = self.overlay is not None and element.text is self.overlay.document.text
-        document = self.overlay.document if over and self.overlay is not None else self.home.document
-        written = element.get(self.key_name) or ""
-        return Entry(written, element, document, self.value_name, self.repeated.get(folded, 1))
-
-    def keys(self) -> list[str]:
-        """The folded keys of all settings."""
-        return list(self.found)
-
-    def value(self, key: str) -> str | None:
-        """What the setting says, or None where there is none."""
-        entry = self.get(key)
-        return None if entry is None else entry.value
-
-    def home_of(self, key: str) -> Section | None:
-        """The section that a new setting of this key counts in."""
-        if self.overlay is not None and {"*", key.lower()} & self.dropped_later:
-            return self.overlay
-        return self.home
 
 
 class Config:
@@ -218,7 +151,7 @@ class Config:
         document = self._other(element, "configSource", source)
         if document is None:
             raise self.main.error(
-                element.attributes["configSource"].start,
+                element.attributes["configSource"].name_start,
                 f"configSource names {source}, and there is no such file",
                 f"copy it from the node to the side of {self.path.name}",
             )
@@ -237,7 +170,7 @@ class Config:
         parts = [part for part in re.split(r"[\\/]", source) if part not in {"", "."}]
         if not parts or ".." in parts or ":" in source or source[0] in "\\/":
             raise self.main.error(
-                element.attributes[attribute].start,
+                element.attributes[attribute].name_start,
                 f"{attribute} leads out of the folder of {self.path.name}",
                 "files of the folder itself and below are read, no others",
             )
@@ -263,7 +196,7 @@ class Config:
         return entries
 
     def _overlay(self, entries: Entries, section: Section, source: str) -> None:
-        """Add the settings of the file that `<appSettings file=...>` names; ASP.NET does without it if it is missing."""
+        """Add the settings of the file that `<appSettings file=...>` names; ASP.NET does without a missing one."""
         document = self._other(section.element, "file", source)
         if document is None:
             self.notes.append(
@@ -281,6 +214,10 @@ class Config:
         """Add what a section says, in its order; the keys that it drops (`*` for all)."""
         found, document, dropped = entries.found, section.document, set[str]()
         key_name = entries.key_name
+        leaves = section.element.leaves if section is entries.home else None
+        if leaves is not None:
+            entries.take(leaves)
+            return dropped
         for child in section.element.children:
             name = child.name
             if name != "add" and name != "remove":
@@ -290,7 +227,7 @@ class Config:
                 else:
                     self._check_case(document, child)
                 continue
-            key = child.key(key_name)
+            key = child.quick(key_name)
             folded = (self._without_key(document, child, key_name) if key is None else key).lower()
             if name == "remove":
                 found.pop(folded, None)
@@ -343,7 +280,9 @@ class Config:
 
 
 def _is_protected(element: Element) -> bool:
-    return element.get("configProtectionProvider") is not None or bool(element.named("EncryptedData"))
+    return element.get("configProtectionProvider") is not None or (
+        element.leaves is None and bool(element.named("EncryptedData"))
+    )
 
 
 def _child(folder: Path, name: str) -> Path:
@@ -354,12 +293,28 @@ def _child(folder: Path, name: str) -> Path:
     return next((child for child in sorted(folder.iterdir()) if child.name.lower() == name.lower()), exact)
 
 
+def local(folder: Path, text: str) -> Path:
+    """A path of the spec on this machine; one with backslashes is found where these are no separators, too."""
+    path = folder / text
+    if "\\" in text and not path.exists():
+        other = folder / text.replace("\\", "/")
+        return other if other.exists() else path
+    return path
+
+
 def load(path: Path, site: str = DEFAULT_SITE) -> Config:
     """The configuration of a node, from its config file or from the folder that holds it; raises NodeError.
 
     From 2020.10 on, the web.config is IIS's own and the settings are in the dll.config beside it: whichever of the
     two is named, the one with the settings is read.
     """
+    try:
+        return _load(path, site)
+    except OSError as error:  # a folder that may not be looked into
+        raise NodeError(f"{path}: cannot be read: {error.strerror}", "check the rights on the folder") from None
+
+
+def _load(path: Path, site: str) -> Config:
     if path.is_dir():
         return _in_folder(path, site)
     config = Config(webconfig.read(path), site)

@@ -75,7 +75,7 @@ def canonical(text: str) -> tuple[tuple[str, str], ...]:
     for key, value in sql_pairs(text):
         name = _SYNONYMS.get(key.lower(), key.lower())
         folded = value.lower()
-        pairs[name] = _YES.get(folded, folded) if name in {"integrated security"} else value
+        pairs[name] = _YES.get(folded, folded) if name == "integrated security" else value
     return tuple(sorted(pairs.items()))
 
 
@@ -84,7 +84,7 @@ def masked_pairs(text: str, mask: Mask) -> str:
     result = []
     position = 0
     for key, value, start, end in _spans(text):
-        if _SECRET.search(key.strip()) and value:
+        if _SECRET.search(key.strip()) and _unquoted(value):
             result += [text[position:start], mask(_unquoted(value))]
             position = end
     return "".join([*result, text[position:]])

@@ -6,12 +6,10 @@ a line diff shows nothing but it; only where the neighbours share a line with th
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
 
 from .lexer import Attribute, Element, encoded
 from .webconfig import Document, Edit
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +19,7 @@ class SetAttribute:
     document: Document
     element: Element
     name: str
-    value: str
+    value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class InsertElement:
     document: Document
     parent: Element
     name: str
-    attributes: tuple[tuple[str, str], ...]
+    attributes: tuple[tuple[str, str], ...] = field(repr=False)
 
 
 Operation = SetAttribute | RemoveAttribute | InsertElement
@@ -97,7 +95,7 @@ def _elements(document: Document, parent: Element, new: Sequence[InsertElement])
     close_line = _line_start(text, parent.close)
     if text[close_line : parent.close].strip(" \t"):
         return [_beside(document, parent, new)]
-    sibling = parent.children[-1] if parent.children else None
+    sibling = parent.last
     inner = _indent(text, sibling.start) if sibling else _indent(text, parent.start) + _unit(parent, text)
     body = "".join(f"{inner}{_written(document, one)}{_line_end(text, parent.close)}" for one in new)
     return [Edit(close_line, close_line, body)]
@@ -107,7 +105,7 @@ def _beside(document: Document, parent: Element, new: Sequence[InsertElement]) -
     """The end tag shares its line: the new elements join it there, or get lines where the parent was empty."""
     text = document.text
     written = [_written(document, one) for one in new]
-    if parent.children or text[parent.head_end : parent.close].strip():
+    if parent.size or text[parent.head_end : parent.close].strip():
         return Edit(parent.close, parent.close, "".join(written))
     line, outer = _line_end(text, parent.start), _indent(text, parent.start)
     body = "".join(f"{line}{outer}{_unit(parent, text)}{one}" for one in written)

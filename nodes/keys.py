@@ -13,8 +13,9 @@ from typing import Final
 
 from ..errors import Place
 from ..plan import Shown
-from .config import APP, MACHINE_KEY, SECURE, Config, Entry
+from .config import APP, MACHINE_KEY, SECURE, Config
 from .fingerprints import Fingerprints
+from .settings import Entry
 from .values import Value, Want, key, plain
 
 ENCRYPTION_KEY: Final = "EncryptionKey"
@@ -24,8 +25,8 @@ MACHINE_ALGORITHMS: Final = ("decryption", "validation", "compatibilityMode")
 """The open ones. `compatibilityMode` changes how the keys are used, so nodes must agree on it as well."""
 API_KEYS: Final = {
     "apiKey": "ApiKey",
-    "NuGet.Packages.ApiKey": "NuGetPackagesApiKey",
-    "NuGet.Activities.ApiKey": "NuGetActivitiesApiKey",
+    "NuGet.Packages.ApiKey": "PackagesApiKey",
+    "NuGet.Activities.ApiKey": "ActivitiesApiKey",
 }
 OTHER_KEYS: Final = {"IdentityServer.EncryptionKey": "IdentityServerEncryptionKey"}
 """From 2021 on."""
@@ -69,7 +70,7 @@ def _machine_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
         value = section.element.get(name)
         if value is not None:
             kind = describe_machine_key(value, section.element.get(algorithm) or "default algorithm")
-            place = section.document.place(section.element.attributes[name].start)
+            place = section.document.place(section.element.attributes[name].name_start)
             shown = fingerprints.shown(value, "key")
             note = "AutoGenerate cannot be cloned" if is_generated(value) else ""
             yield Key(name, MACHINE_KEY, shown, len(value), kind, place, note)
@@ -154,9 +155,9 @@ def cloned(config: Config) -> Keys:
                 "find out which one the stored passwords were made with, and remove the other",
             )
     others = tuple(
-        (name, key(other.value, parameter))
+        (name, key(value, parameter))
         for name, parameter in (API_KEYS | OTHER_KEYS).items()
-        if (other := config.app.get(name)) is not None and other.value
+        if (value := config.app.value(name))
     )
     machine = tuple(_machine_values(config))
     return Keys(config, machine, key(entry.value, ENCRYPTION_KEY), section, others, entry.value)
@@ -176,7 +177,7 @@ def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
         if is_generated(value) or (value is not None and "isolateapps" in value.lower()):
             attribute = section.element.attributes.get(name)
             raise section.document.error(
-                section.element.start if attribute is None else attribute.start + 1,
+                section.element.start if attribute is None else attribute.name_start,
                 f"{name} is made up by ASP.NET on each machine (AutoGenerate or IsolateApps), and there is nothing to "
                 "clone [autogenerate-keys]",
                 AUTOGENERATE_HINT,
@@ -221,4 +222,3 @@ def pepper_of(config: Config) -> str:
     section = config.section(MACHINE_KEY)
     value = section.element.get("validationKey") if section is not None and not section.protected else None
     return "" if value is None or is_generated(value) else value
-

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FileError, NlbgenError, NodeError
-from ..plan import Change, Plan, Shown
+from ..plan import Change, Plan
 from ..spec.load import Spec
 from ..spec.model import Node
 from . import config as configs
@@ -16,7 +17,7 @@ from .edits import InsertElement, Operation, RemoveAttribute, SetAttribute, text
 from .fingerprints import Fingerprints
 from .lexer import Element
 from .values import Want
-from .webconfig import Document
+from .webconfig import Document, Spot
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -31,7 +32,7 @@ class NodePlan:
     wants: tuple[Want, ...]
     operations: tuple[Operation, ...]
     changes: tuple[Change, ...]
-    files: tuple[tuple[Document, bytes], ...]
+    files: tuple[tuple[Document, bytes], ...] = field(repr=False)
     """Each file that changes, with its new bytes."""
 
 
@@ -47,31 +48,34 @@ class FarmPlan:
     """The nodes whose config the spec does not name."""
 
 
-def local(folder: Path, text: str) -> Path:
-    """A path of the spec on this machine; one with backslashes is found where these are no separators, too."""
-    path = folder / text
-    if "\\" in text and not path.exists():
-        other = folder / text.replace("\\", "/")
-        return other if other.exists() else path
-    return path
-
-
 def load_configs(spec: Spec) -> dict[Node, Config]:
     """The config of every node that names one; raises NodeError with everything that cannot be read."""
     folder, site = Path(spec.name).parent, spec.farm.orchestrator.site
     found: dict[Node, Config] = {}
     seen: dict[Path, str] = {}
-    with Failures() as failures:
-        for node in spec.farm.nodes:
-            if node.config is None:
-                continue
-            with failures.of_one():
-                loaded = configs.load(local(folder, node.config), site)
-                for document in loaded.documents:
-                    other = seen.setdefault(document.path.resolve(), node.name)
-                    if other != node.name:
-                        raise NodeError(f"{document.path}: is named by {other} and by {node.name}", "one file each")
-                found[node] = loaded
+    failures = Failures()
+    for node in spec.farm.nodes:
+        if node.config is None:
+            continue
+        with failures:
+            loaded = configs.load(configs.local(folder, node.config), site)
+            for document in loaded.documents:
+                other = seen.setdefault(document.path.resolve(), node.name)
+                if other != node.name:
+                    raise NodeError(f"{document.path}: is named by {other} and by {node.name}", "one file each")
+            found[node] = loaded
+    failures.finish()
+    return found
+
+
+def load_files(paths: Sequence[Path]) -> dict[str, Config]:
+    """The configs of these files, by their paths; raises NodeError with everything that cannot be read."""
+    found: dict[str, Config] = {}
+    failures = Failures()
+    for path in dict.fromkeys(paths):
+        with failures:
+            found[str(path)] = configs.load(path)
+    failures.finish()
     return found
 
 
@@ -79,7 +83,7 @@ def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
     """The config that the keys are cloned from; raises NodeError."""
     source = spec.farm.keys.source
     if source != "primary":
-        return configs.load(local(Path(spec.name).parent, source), spec.farm.orchestrator.site)
+        return configs.load(configs.local(Path(spec.name).parent, source), spec.farm.orchestrator.site)
     primary = spec.farm.primary
     if primary not in loaded:
         raise NodeError(
@@ -98,16 +102,17 @@ def plan_farm(spec: Spec) -> FarmPlan:
 
 def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config) -> FarmPlan:
     """What these nodes need to become one farm with the keys of `source`."""
-    cloned, shared = keys.cloned(source), stores.stores_of(spec)
+    cloned, shared = keys.cloned(source), stores.stores_of(spec, classic=source.kind == "classic")
     fingerprints = Fingerprints(cloned.pepper)
     plans, notes = [], list[str]()
-    with Failures() as failures:
-        for node, config in loaded.items():
-            with failures.of_one():
-                _check_version(spec, config)
-                wants = (*keys.wants(cloned, config), *stores.wants(spec, shared, config, source))
-                plans.append(plan_node(node, config, wants, fingerprints))
-                notes += (*config.notes, *keys.notes(cloned, config), *stores.notes(config))
+    failures = Failures()
+    for node, config in loaded.items():
+        with failures:
+            _check_version(spec, config)
+            wants = (*keys.wants(cloned, config), *stores.wants(spec, shared, config, source))
+            plans.append(plan_node(node, config, wants, fingerprints))
+            notes += (*config.notes, *keys.notes(cloned, config), *stores.notes(config))
+    failures.finish()
     base = {document.path.as_posix(): document.digest for plan in plans for document in plan.config.documents}
     names = [_target(plan.node, plan.config) for plan in plans]
     plan = Plan((change for one in plans for change in one.changes), base, names)
@@ -157,7 +162,7 @@ def plan_node(node: Node, config: Config, wants: Sequence[Want], fingerprints: F
     return NodePlan(node, config, tuple(wants), merged, tuple(changes), tuple(_files(config, merged)))
 
 
-Step = tuple[Want, Operation, str, str | None]
+Step = tuple[Want, Operation, Spot, str | None]
 
 
 def _settings(config: Config, wants: Iterable[Want]) -> Iterator[Step]:
@@ -169,7 +174,7 @@ def _settings(config: Config, wants: Iterable[Want]) -> Iterator[Step]:
         entry = entries.get(want.key)
         if entry is not None:
             if entry.value != value or entry.element.get("value") is None:
-                where = str(entry.document.place(entry.element.start))
+                where = Spot(entry.document, entry.element.start)
                 _check_attribute(entry.document, entry.element, "value")
                 yield want, SetAttribute(entry.document, entry.element, "value", value), where, entry.value
             continue
@@ -180,7 +185,7 @@ def _settings(config: Config, wants: Iterable[Want]) -> Iterator[Step]:
                 f"there is no <{want.section}> to put {want.key} into",
                 "check that this is the node's own file and that all nodes run the same version",
             )
-        where = str(home.document.place(home.element.start))
+        where = Spot(home.document, home.element.start)
         attributes = (("key", want.key), ("value", value))
         yield want, InsertElement(home.document, home.element, "add", attributes), where, None
 
@@ -198,7 +203,7 @@ def _web(config: Config, wants: Sequence[Want]) -> Iterator[Step]:
         if old == new:
             continue
         _check_attribute(section.document, section.element, want.key)
-        where = str(section.document.place(section.element.start))
+        where = Spot(section.document, section.element.start)
         operation: Operation
         if new is None:
             operation = RemoveAttribute(section.document, section.element, want.key)
@@ -220,7 +225,7 @@ def _new_section(config: Config, wants: Sequence[Want]) -> Iterator[Step]:
     for want in wants:
         if want.value is not None:
             attributes = ((want.key, want.value.reveal()),)
-            where = str(document.place(parent.start))
+            where = Spot(document, parent.start)
             yield want, InsertElement(document, parent, name, attributes), where, None
 
 
@@ -228,7 +233,7 @@ def _check_attribute(document: Document, element: Element, name: str) -> None:
     for written in element.attributes:
         if written != name and written.lower() == name.lower():
             raise document.error(
-                element.attributes[written].start + 1,
+                element.attributes[written].name_start,
                 f"the attribute {written} is not known to ASP.NET, which tells upper from lower case here",
                 f"write {name}",
             )
@@ -274,20 +279,17 @@ def _holds(tree: "etree._Element", operation: Operation) -> bool:
     if isinstance(operation, InsertElement):
         parent = _counterpart(tree, operation.parent)
         wanted = dict(operation.attributes)
-        return any(child.tag == operation.name and dict(child.attrib) == wanted for child in parent)
-    element = _counterpart(tree, operation.element)
-    wanted_value = None if isinstance(operation, RemoveAttribute) else operation.value
-    return element.get(operation.name) == wanted_value
+        new = islice(parent.iterchildren(reversed=True), len(parent) - operation.parent.size)
+        return any(
+            str(one.tag).rpartition("}")[2] == operation.name and dict(one.attrib.items()) == wanted for one in new
+        )
+    value = None if isinstance(operation, RemoveAttribute) else operation.value
+    return _counterpart(tree, operation.element).get(operation.name) == value
 
 
 def _counterpart(tree: "etree._Element", element: Element) -> "etree._Element":
     """The element of lxml's tree that stands where ours does: new elements only ever come last."""
-    if element.parent is None:
-        return tree
-    parent = _counterpart(tree, element.parent)
-    index = element.parent.children.index(element)
-    children = [child for child in parent if isinstance(child.tag, str)]
-    return children[index]
+    return tree if element.parent is None else _counterpart(tree, element.parent)[element.index]
 
 
 class Failures:
@@ -296,12 +298,8 @@ class Failures:
     def __init__(self) -> None:
         self._errors: list[NlbgenError] = []
 
-    def of_one(self) -> "Failures":
+    def __enter__(self) -> None:
         """Around the work on one node."""
-        return self
-
-    def __enter__(self) -> "Failures":
-        return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if isinstance(error, NodeError | FileError):
@@ -317,8 +315,3 @@ class Failures:
             raise self._errors[0]
         texts = [error.message + (f"\n    {error.hint}" if error.hint else "") for error in self._errors]
         raise NodeError("\n".join(texts), f"{len(texts)} problems; nothing was written")
-
-
-def shown(fingerprints: Fingerprints, want: Want) -> Shown | None:
-    """What may be shown of a wanted value."""
-    return None if want.value is None else fingerprints.shown(want.value.reveal(), want.secrecy)

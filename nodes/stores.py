@@ -68,10 +68,13 @@ class Stores:
     redis_string: Value | None
 
 
-def stores_of(spec: Spec) -> Stores:
-    """The stores that a spec describes; raises SpecError where it lacks what the nodes need."""
+def stores_of(spec: Spec, *, classic: bool = True) -> Stores:
+    """The stores that a spec describes; raises SpecError where it lacks what the nodes need.
+
+    Only `classic` nodes have sessions to store.
+    """
     farm, folder = spec.farm, Path(spec.name).parent
-    session = _session_string(spec, folder) if farm.stores.session == "sqlserver" else None
+    session = _session_string(spec, folder) if classic and farm.stores.session == "sqlserver" else None
     redis = farm.stores.redis if farm.stores.signalr == "redis" else None
     if redis is None or redis.host is None:
         return Stores(farm, session, "", "", None, None)
@@ -86,8 +89,6 @@ def stores_of(spec: Spec) -> Stores:
 
 def _session_string(spec: Spec, folder: Path) -> Value | None:
     database = spec.farm.stores.database
-    if spec.farm.orchestrator.is_core:
-        return None
     if database is None:
         problem = spec.problem(
             ("stores",),
@@ -115,7 +116,7 @@ def _redis_string(redis: Redis, password: Part | None) -> Value:
 
 def families(config: Config) -> list[Family]:
     """The key families whose own settings a file has."""
-    keys = set(config.app.keys())
+    keys = set(config.app.names())
     return [family for family, signs in _SIGNS.items() if keys & signs]
 
 
@@ -161,7 +162,8 @@ def wants(spec: Spec, stores: Stores, config: Config, primary: Config) -> Iterat
 def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[Want]:
     store = spec.farm.stores.signalr
     if stores.redis_string is not None and spec.farm.stores.redis is not None and spec.farm.stores.redis.tls:
-        raise _cannot(config, "LoadBalancer.Redis.Server and its kin have no way to ask for TLS")
+        hint = "write `tls: false` under `stores.redis`, or correct `signalr_keys`"
+        raise _cannot(config, "LoadBalancer.Redis.Server and its kin have no way to ask for TLS", hint)
     values = (
         plain(str(store == "sqlserver").lower()),
         plain(str(store == "redis").lower()),
@@ -177,7 +179,8 @@ def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[Want]:
 def _connection_string(spec: Spec, stores: Stores, config: Config) -> Iterator[Want]:
     store, chosen = spec.farm.stores.signalr, spec.farm.stores
     if store == "sqlserver":
-        raise _cannot(config, f"with {REDIS_STRING} no setting is documented that puts SignalR into SQL Server")
+        hint = "write `signalr: redis` under `stores`, the store that UiPath advises"
+        raise _cannot(config, f"with {REDIS_STRING} no setting is documented that puts SignalR into SQL Server", hint)
     redis = str(store == "redis").lower()
     enabled = chosen.load_balancer_enabled
     if enabled is None and store == "redis" and config.kind == "classic":
@@ -196,10 +199,8 @@ def _connection_string(spec: Spec, stores: Stores, config: Config) -> Iterator[W
         yield Want(APP, NUGET_COORDINATION, plain("true"))
 
 
-def _cannot(config: Config, why: str) -> NodeError:
-    return config.main.error(
-        config.main.root.start, why, "write `signalr: redis` under `stores`, the store that UiPath advises"
-    )
+def _cannot(config: Config, why: str, hint: str) -> NodeError:
+    return config.main.error(config.main.root.start, why, hint)
 
 
 def local_storage(config: Config) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The values that nodes shall have: known in the open, or put together from secrets only where they are needed."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +23,21 @@ _QUOTE: Final[dict[Quoting, Callable[[str], str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A secret inside a value: the parameter that scripts take it by, how it is quoted, and the secret if it is known."""
+    """A secret inside a value: the scripts' parameter for it, how it is quoted, and the secret if it is known."""
 
     parameter: str
     quoting: Quoting
     secret: SecretValue | None
     missing: NlbgenError | None = None
     """Why it is not known."""
+    env: str = ""
+    """The environment variable that the spec names for it."""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that scripts take it from."""
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.parameter).upper()
+        return self.env or f"NLBGEN_{words}"
 
     def reveal(self) -> str:
         """The secret as the value holds it; raises NodeError for what it cannot carry, and where it is not known."""
@@ -51,11 +60,6 @@ class Value:
         """The value itself; raises NlbgenError where a secret of it is not known or cannot be carried."""
         return "".join(part if isinstance(part, str) else part.reveal() for part in self.parts)
 
-    @property
-    def missing(self) -> list[NlbgenError]:
-        """Why it cannot be revealed, if so."""
-        return [part.missing for part in self.parts if isinstance(part, Part) and part.missing is not None]
-
 
 def plain(text: str) -> Value:
     """A value in the open."""
@@ -69,10 +73,11 @@ def key(text: str, parameter: str) -> Value:
 
 def referred(secret: Secret, folder: Path, parameter: str, quoting: Quoting) -> Part:
     """The secret behind a reference of the spec; one that leads to nothing is only missed when it is needed."""
+    env = secret.env or ""
     try:
-        return Part(parameter, quoting, resolve(secret, folder))
+        return Part(parameter, quoting, resolve(secret, folder), env=env)
     except NlbgenError as error:
-        return Part(parameter, quoting, None, error)
+        return Part(parameter, quoting, None, error, env)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ this package finds the places; edits are made in the text itself.
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 from ..errors import NodeError, Place
 from . import lexer
 from .encoding import Encoded, EncodingError, decode
-from .lexer import Element
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -23,13 +22,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 8 * 1024 * 1024
 """IIS itself reads at most 250 KB (MaxWebConfigFileSizeInKB) unless its registry says otherwise."""
 
-SECTIONS: Final = frozenset(
-    {"appSettings", "configSections", "connectionStrings", "location", "secureAppSettings", "system.web"}
-)
-"""What nlbgen looks into; everything else in the file is only passed by."""
-
 _DOCTYPE: Final = re.compile(r"(?>\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
-_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,7 +31,18 @@ class Edit:
 
     start: int
     end: int
-    text: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A character of a document, whose line is only counted when it is asked for."""
+
+    document: "Document" = field(repr=False)
+    offset: int
+
+    def __str__(self) -> str:
+        return str(self.document.place(self.offset))
 
 
 class Document:
@@ -49,7 +53,7 @@ class Document:
         self.raw = raw
         self._encoded = encoded
         self.text: Final = encoded.text
-        self.root: Final = lexer.scan(encoded.text, SECTIONS)
+        self.root: Final = lexer.scan(encoded.text)
 
     @property
     def codec(self) -> str:
@@ -61,26 +65,16 @@ class Document:
         """SHA-256 of the bytes, in hex."""
         return hashlib.sha256(self.raw).hexdigest()
 
-    @cached_property
-    def _line_ends(self) -> list[int]:
-        return [match.end() for match in _LINE_END.finditer(self.text)]
-
     def place(self, offset: int) -> Place:
         """Where a character stands."""
-        from bisect import bisect_right
-
-        line = bisect_right(self._line_ends, offset)
-        start = self._line_ends[line - 1] if line else 0
-        return Place(str(self.path), line + 1, offset - start + 1)
+        return _place(self.path, self.text, offset)
 
     def error(self, offset: int, message: str, hint: str = "") -> NodeError:
         """What is wrong at a place of this file."""
         return NodeError(f"{self.place(offset)}: {message}", hint or None)
 
-    def edited(self, edits: Sequence[Edit]) -> bytes:
-        """The bytes of the file with these changes, the rest as it was; the result is well-formed again."""
-        if not edits:
-            return self.raw
+    def edited(self, edits: Sequence[Edit]) -> "tuple[etree._Element, bytes]":
+        """The file with these changes, the rest as it was: as lxml reads it, and its bytes."""
         pieces: list[str] = []
         position = 0
         for edit in sorted(edits):
@@ -89,8 +83,7 @@ class Document:
             pieces += (self.text[position : edit.start], edit.text)
             position = edit.end
         text = "".join([*pieces, self.text[position:]])
-        _parsed(self.path, text)
-        return self._encoded.bytes_of(text)
+        return _parsed(self.path, text), self._encoded.bytes_of(text)
 
 
 def read(path: Path) -> Document:
@@ -140,7 +133,14 @@ def _parsed(path: Path, text: str) -> "etree._Element":
     from lxml import etree
 
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False, encoding="utf-8"
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+        encoding="utf-8",
     )
     try:
         return etree.fromstring(text.encode("utf-8"), parser)
@@ -168,9 +168,11 @@ def _cause(error: "etree.XMLSyntaxError") -> str:
         Types.ERR_INVALID_CHAR: "a character stands here that XML cannot hold",
         Types.ERR_RESERVED_XML_NAME: "something stands before the XML declaration",
     }
-    return causes.get(error.code or 0, "this is not well-formed XML")
+    return causes.get(getattr(error, "code", None) or 0, "this is not well-formed XML")
 
 
 def _place(path: Path, text: str, offset: int) -> Place:
-    before = _LINE_END.split(text[:offset])
-    return Place(str(path), len(before), len(before[-1]) + 1)
+    """Lines end as XML says: with CR LF, LF, or CR alone."""
+    line = text.count("\n", 0, offset) + text.count("\r", 0, offset) - text.count("\r\n", 0, offset)
+    start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+    return Place(str(path), line + 1, offset - start + 1)

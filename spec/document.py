@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from ..errors import Place, Problem, SpecError
+from ..files import is_folder
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_DEPTH: Final = 32
@@ -285,7 +286,7 @@ def read_text(path: Path) -> str:
     except IsADirectoryError:
         raise refusal(name, "is a folder, not a file", "name the farm.yaml in it") from None
     except PermissionError:
-        hint = "name the farm.yaml in it" if path.is_dir() else "make it readable for the user who runs nlbgen"
+        hint = "name the farm.yaml in it" if is_folder(path) else "make it readable for the user who runs nlbgen"
         raise refusal(name, "may not be read", hint) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

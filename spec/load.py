@@ -99,13 +99,17 @@ def _as_written(source: Document, path: Path, message: str) -> str:
 
 
 def _findings(source: Document, farm: Farm, wrong: Sequence[Path]) -> Iterator[Problem]:
-    """What the rules find, but for what may only follow from a wrong value that was left at its default."""
+    """What the rules find, but for what may only follow from a wrong value that was left at its default.
+
+    Where a wrong node was left out, the others have moved up, and what a rule says of a node would stand elsewhere.
+    """
+    moved = {"nodes"} if len(farm.nodes) != len(source.data["nodes"]) else set()
     found = []
     for rule in RULES:
         if rule.severity == "warning" and rule.id in farm.accepted:
             continue
         for finding in islice(rule.check(farm), document.MAX_PROBLEMS):
-            if any(_related(finding.path, path) for path in wrong):
+            if finding.path[0] in moved or any(_related(finding.path, path) for path in wrong):
                 continue
             place = source.place(finding.path)
             found.append(Problem(place, dotted(finding.path), finding.message, finding.hint, rule.id, rule.severity))

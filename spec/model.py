@@ -268,6 +268,16 @@ class Zen(Model):
     version: t.ProgramVersion = entry("Its version.", default=t.Version("7"))
     api: t.DeviceUrl | None = entry("The URL of its API.", default=None)
     key: Secret | None = entry("The API key, by reference.", default=None)
+    ca: t.FilePath | None = entry(
+        "The CA that the certificate of the API chains to, or that certificate itself, PEM, as seen from the "
+        "spec's folder; by default those that Python's requests trusts.",
+        default=None,
+    )
+    certificate: t.FilePath | None = entry(
+        "Key, certificate and chain in one PEM, as seen from the spec's folder: `push` uploads it. Without it "
+        "the appliance has the farm's certificate already, as FARM.pem.",
+        default=None,
+    )
 
 
 class F5(Model):

@@ -27,6 +27,7 @@ Report = Callable[[Path, str, str], None]
 
 _REQUIRED: Final = object()
 _WRONG: Final = object()
+_MANY: Final = 100_000
 
 
 class NotTextError(ValueError):
@@ -70,7 +71,7 @@ class Entry(NamedTuple):
         return self.default is _REQUIRED
 
 
-def entry(description: str, *, default: Any = _REQUIRED, name: str = "", least: int = 0, most: int = 100_000) -> Any:
+def entry(description: str, *, default: Any = _REQUIRED, name: str = "", least: int = 0, most: int = _MANY) -> Any:
     """Declare a key; without `default` it is required; `name` is its name in the file where Python needs another."""
     return Entry(description, default, name, least, most)
 
@@ -321,6 +322,7 @@ def _plain_schema(kind: Any, declared: Entry) -> dict[str, Any]:
         return _mapping_schema(kind)
     if get_origin(kind) is tuple:
         bounds = {"minItems": declared.least} if declared.least else {}
+        bounds |= {"maxItems": declared.most} if declared.most < _MANY else {}
         return {"type": "array", "items": _plain_schema(get_args(kind)[0], declared), **bounds}
     how = kind.__metadata__[0]
     if isinstance(how, WordOr):

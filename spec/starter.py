@@ -58,7 +58,7 @@ def starter(answers: Answers, name: str = "farm.yaml") -> tuple[bytes, Spec]:
         "key": _scalar(answers.key),
         "ca": _scalar(answers.ca),
         "nodes": [{"name": _scalar(name), "address": _scalar(address)} for name, address in answers.nodes],
-        "affinity": "signalr" if _is_core(answers.orchestrator) and answers.tls != "passthrough" else "none",
+        "affinity": _affinity(answers),
         "redis_store": answers.store == "redis",
         "store": _scalar(answers.store),
         "redis": _scalar(answers.redis or "redis-1.corp.example"),
@@ -90,6 +90,12 @@ def _quoted(text: str) -> str:
     escapes = {'"': '\\"', "\\": "\\\\"}
     parts = (escapes.get(char, char if char.isprintable() else f"\\U{ord(char):08X}") for char in text)
     return f'"{"".join(parts)}"'
+
+
+def _affinity(answers: Answers) -> str:
+    if not _is_core(answers.orchestrator):
+        return "none"
+    return "source" if answers.tls == "passthrough" else "signalr"
 
 
 def _is_core(version: str) -> bool:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from nlbgen.errors import SpecError, UnsupportedError
 from nlbgen.generators import validate
-from nlbgen.generators.base import Generator, Site, all_generators, audit, known_ids, render
+from nlbgen.generators.base import Generator, Site, all_generators, audit, generator, known_ids, render
 from nlbgen.spec import document
 from nlbgen.spec.load import Spec, check, loads
 
@@ -170,10 +170,11 @@ def test_every_farm_is_accepted_by_the_real_programs_or_refused(spec: Spec) -> N
             event(f"{vendor.name} refused")
             assert all(problem.id or "cannot carry" in problem.message for problem in error.problems)
             continue
-        program = validate.installed(vendor)
-        assert program
-        if program.version.parts[:2] == vendor.version(spec.farm).parts[:2]:
-            assert verdict.checked or "module" in verdict.text, verdict
+        program = validate.installed(vendor) if vendor.program else None
+        if program is None:
+            assert verdict.checked
+        elif program.version.parts[:2] == vendor.version(spec.farm).parts[:2]:
+            assert verdict.checked or "module is not installed" in verdict.text, verdict
 
 
 @examples(150)
@@ -403,6 +404,7 @@ def nginx_directives(text: str) -> Iterator[list[str]]:
     assert not words
 
 
+TOKENIZED = [generator("haproxy"), generator("nginx")]
 DIRECTIVES: dict[str, Callable[[str], Iterator[list[str]]]] = {"haproxy": haproxy_lines, "nginx": nginx_directives}
 
 
@@ -499,7 +501,7 @@ def test_no_text_breaks_out_of_its_word(field: tuple[str | int, ...], text: str)
         return
     named = bool(re.search("[A-Za-z-]", spec.farm.nodes[0].address)) and ":" not in spec.farm.nodes[0].address
     plain = loads(as_yaml(PLAIN).replace("10.0.0.2", "plain-node") if named else as_yaml(PLAIN))
-    for vendor in all_generators():
+    for vendor in TOKENIZED:
         try:
             made = directives(vendor, spec)
         except UnsupportedError as error:
@@ -519,7 +521,7 @@ def test_no_text_breaks_out_of_its_word(field: tuple[str | int, ...], text: str)
 def test_files_of_any_name_are_found_by_the_real_programs(name: str) -> None:
     """The certificate, key and CA really have the odd name here; `nlbgen render` checks with plain ones."""
     with tempfile.TemporaryDirectory() as folder:
-        odd = Path(folder) / f"odd{name[:50].replace(chr(47), chr(45))}.pem"
+        odd = Path(folder) / f"odd{name[:50].replace('/', '-')}.pem"
         data = json.loads(json.dumps(PLAIN))
         port, other = validate._free_port(), validate._free_port()
         validate._write_certificate(odd, "plain.example")
@@ -528,7 +530,7 @@ def test_files_of_any_name_are_found_by_the_real_programs(name: str) -> None:
         data["balancer"]["metrics_port"] = other
         data["nginx"] = {}
         spec = loads(as_yaml(data))
-        for vendor in all_generators():
+        for vendor in TOKENIZED:
             try:
                 complaint = real_complaint(vendor, spec, Path(folder))
             except UnsupportedError:

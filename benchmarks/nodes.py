@@ -1,0 +1,124 @@
+"""The nodes' files: planning and editing one against lxml's parse and serialise; auditing many in one process.
+
+A plan and an edit do more than lxml's way there and back: both nodes' settings are compared, the spans found, the new
+text checked by lxml again. The bar says that this may cost three times lxml's way at most.
+"""
+
+import sys
+from pathlib import Path
+
+from lxml import etree
+from measure import interleaved, machine, middle, publish, seconds
+
+from nlbgen.nodes import keys, planning, stores, webconfig
+from nlbgen.nodes.audit import audit
+from nlbgen.nodes.config import Config
+from nlbgen.nodes.fingerprints import Fingerprints
+from nlbgen.spec.load import loads
+
+SPEC = """
+farm: orchestrator-prod
+orchestrator: {version: "2019.4"}
+frontend: {host: orchestrator.corp.example}
+nodes: [{name: orch-1, address: 10.0.0.1}, {name: orch-2, address: 10.0.0.2}]
+stores:
+  database: {server: SQL01}
+  signalr: redis
+  redis: {host: redis-1, port: 6379}
+"""
+ROUNDS = 200
+BAR = 3.0
+SIZES = (125, 250, 500, 1_000)
+AUDIT_ROUNDS = 3
+LINEAR = 1.5
+"""The cost of a node among the most may be so many times that among the fewest."""
+
+
+def config(number: int, settings: int, bindings: int) -> bytes:
+    """A node's file like a real one: settings, and the assembly bindings that make up the bulk of it."""
+    adds = "".join(
+        f'    <add key="Some.Setting.Number{index}" value="value of the setting {index} &gt; x" />\r\n'
+        for index in range(settings)
+    )
+    redirects = "".join(
+        f'      <dependentAssembly>\r\n        <assemblyIdentity name="System.Library{index}" culture="neutral" />\r\n'
+        f'        <bindingRedirect oldVersion="0.0.0.0-4.0.{index}.0" newVersion="4.0.{index}.0" />\r\n'
+        "      </dependentAssembly>\r\n"
+        for index in range(bindings)
+    )
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\r\n<configuration>\r\n  <appSettings>\r\n'
+        f'{adds}    <add key="LoadBalancer.Redis.ConnectionString" value="localhost" />\r\n  </appSettings>\r\n'
+        f'  <secureAppSettings>\r\n    <add key="EncryptionKey" value="{number:044}" />\r\n  </secureAppSettings>\r\n'
+        f'  <system.web>\r\n    <machineKey decryption="AES" decryptionKey="{number:064X}" validation="SHA1" '
+        f'validationKey="{number:0128X}" />\r\n  </system.web>\r\n'
+        f"  <runtime>\r\n    <assemblyBinding>\r\n{redirects}    </assemblyBinding>\r\n  </runtime>\r\n"
+        "</configuration>\r\n"
+    ).encode()
+
+
+def through_lxml(raw: bytes) -> bytes:
+    """What a plain script would do: parse, serialise."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    return etree.tostring(etree.fromstring(raw, parser), encoding="utf-8", xml_declaration=True)
+
+
+def main() -> bool:
+    """Measure, publish, and say whether the bars are held."""
+    spec = loads(SPEC)
+    source = Config(webconfig.parse(Path("orch-1/web.config"), config(1, 20, 5)))
+    cloned, shared, fingerprints = keys.cloned(source), stores.stores_of(spec), Fingerprints("pepper")
+    raw = {"mixed": config(2, 450, 240), "settings alone": config(2, 1_100, 0)}
+
+    def plan(content: bytes) -> bytes:
+        target = Config(webconfig.parse(Path("orch-2/web.config"), content))
+        wants = (*keys.wants(cloned, target), *stores.wants(spec, shared, target, source))
+        return planning.plan_node(spec.farm.nodes[1], target, wants, fingerprints).files[0][1]
+
+    rows, held = [], True
+    for name, content in raw.items():
+        cases = {"lxml": lambda c=content: through_lxml(c), "nlbgen": lambda c=content: plan(c)}
+        times = {case: middle(found) for case, found in interleaved(cases, ROUNDS).items()}
+        ratio = times["nlbgen"] / times["lxml"]
+        held = held and ratio < BAR
+        rows.append(
+            f"| {name}, {len(content) / 1000:.0f} kB | {times['lxml'] * 1000:.2f} ms | "
+            f"{times['nlbgen'] * 1000:.2f} ms | {ratio:.2f} |"
+        )
+    many, linear = _audits()
+    lines = [
+        f"{machine()}.",
+        "",
+        "| File | lxml: parse, serialise | nlbgen: plan, edit, check | Ratio |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        "| Nodes audited | Time | A node |",
+        "|---|---|---|",
+        *many,
+    ]
+    publish("nodes", lines)
+    return held and linear
+
+
+def _audits() -> tuple[list[str], bool]:
+    """Rows for audits of more and more nodes with 100 kB each, and whether a node costs the same in all."""
+    contents = [config(number % 7, 450, 240) for number in range(max(SIZES))]
+
+    def run(count: int) -> None:
+        configs = {
+            f"orch-{number}": Config(webconfig.parse(Path(f"orch-{number}/web.config"), contents[number]))
+            for number in range(count)
+        }
+        audit(configs).text()
+
+    rows, each = [], []
+    for count in SIZES:
+        took = middle([seconds(lambda count=count: run(count)) for _ in range(AUDIT_ROUNDS)])
+        each.append(took / count)
+        rows.append(f"| {count} | {took:.2f} s | {each[-1] * 1000:.2f} ms |")
+    return rows, each[-1] <= LINEAR * each[0]
+
+
+if __name__ == "__main__":
+    sys.exit(not main())

@@ -1,0 +1,371 @@
+"""Do the nodes agree? Every setting that they must share, side by side, and what no farm can live with."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from ..plan import Shown
+from . import connection, keys, stores
+from .config import APP, CONNECTIONS, MACHINE_KEY, SECURE, SESSION_STATE, Config
+from .fingerprints import Fingerprints, Secrecy
+from .settings import Section
+
+ENCRYPTED: Final = "(encrypted)"
+ABSENT: Final = "-"
+_COLUMNS: Final = 4
+"""From more nodes on, a row lists its values with their nodes instead of one column for each node."""
+_NAMES: Final = 6
+_WIDEST: Final = 48
+
+
+class Reading(NamedTuple):
+    """What one node says to one setting; `identity` is what is compared (of a secret a hash), None equals nothing."""
+
+    shown: str
+    identity: object
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting over all nodes."""
+
+    title: str
+    readings: Mapping[str, Reading]
+
+    @property
+    def same(self) -> bool:
+        """Whether all nodes say the same; what cannot be read is not the same as anything."""
+        identities = [reading.identity for reading in self.readings.values()]
+        return None not in identities and all(one == identities[0] for one in identities)
+
+    def groups(self) -> list[tuple[str, list[str]]]:
+        """Each value with its nodes, the most common first."""
+        found: dict[object, tuple[str, list[str]]] = {}
+        for node, reading in self.readings.items():
+            key = (reading.identity, node if reading.identity is None else "")
+            found.setdefault(key, (reading.shown, []))[1].append(node)
+        return sorted(found.values(), key=lambda group: -len(group[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """What keeps a node from being part of a farm, though all may agree on it."""
+
+    node: str
+    id: str
+    message: str
+    hint: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was found over all nodes."""
+
+    nodes: tuple[str, ...]
+    rows: tuple[Row, ...]
+    unfit: tuple[Unfit, ...]
+
+    @property
+    def drift(self) -> bool:
+        """Whether something must be done."""
+        return bool(self.unfit) or any(not row.same for row in self.rows)
+
+    def text(self) -> str:
+        """For people: a table, what differs marked, then what no farm can live with."""
+        lines = self._table() if len(self.nodes) <= _COLUMNS else self._lists()
+        for one in self.unfit:
+            lines += [f"{one.node}: {one.message} [{one.id}]", f"    {one.hint}", f"    at {one.place}"]
+        differing = sum(not row.same for row in self.rows)
+        agree = f"{differing} of {len(self.rows)} settings differ" if differing else f"{len(self.rows)} settings agree"
+        count = f"{len(self.nodes)} node{'' if len(self.nodes) == 1 else 's'}"
+        problems = f", {len(self.unfit)} problem{'' if len(self.unfit) == 1 else 's'}" if self.unfit else ""
+        return "\n".join([*lines, f"{count}: {agree}{problems}"]) + "\n"
+
+    def _table(self) -> list[str]:
+        head = ["setting", *self.nodes, ""]
+        body = [
+            [row.title, *(_cut(row.readings[node].shown) for node in self.nodes), "" if row.same else "DIFFERS"]
+            for row in self.rows
+        ]
+        widths = [max(len(line[column]) for line in (head, *body)) for column in range(len(head))]
+        return [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in (head, *body)
+        ]
+
+    def _lists(self) -> list[str]:
+        lines = []
+        for row in self.rows:
+            if row.same:
+                continue
+            lines.append(f"{row.title}: DIFFERS")
+            for shown, nodes in row.groups():
+                more = f" and {len(nodes) - _NAMES} more" if len(nodes) > _NAMES else ""
+                lines.append(f"  {_cut(shown)}: {', '.join(nodes[:_NAMES])}{more}")
+        return lines
+
+    def data(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "nodes": list(self.nodes),
+            "drift": self.drift,
+            "settings": [
+                {
+                    "setting": row.title,
+                    "same": row.same,
+                    "nodes": {
+                        node: {"value": reading.shown, "place": reading.place or None}
+                        for node, reading in row.readings.items()
+                    },
+                }
+                for row in self.rows
+            ],
+            "problems": [
+                {"node": one.node, "id": one.id, "message": one.message, "hint": one.hint, "place": one.place}
+                for one in self.unfit
+            ],
+        }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 3]}..."
+
+
+def audit(configs: Mapping[str, Config]) -> Audit:
+    """Compare the nodes' configs, given by the names that the result calls them by."""
+    pepper = next(filter(None, map(keys.pepper_of, configs.values())), "")
+    fingerprints = Fingerprints(pepper)
+    titles: dict[str, None] = {}
+    read: dict[str, dict[str, Reading]] = {}
+    for name, config in configs.items():
+        read[name] = dict(_readings(config, fingerprints))
+        titles.update(dict.fromkeys(read[name]))
+    absent = Reading(ABSENT, ABSENT)
+    rows = [Row(title, {name: read[name].get(title, absent) for name in configs}) for title in titles]
+    shown = [
+        row
+        for row in rows
+        if any(reading is not absent and reading.shown != ABSENT for reading in row.readings.values())
+    ]
+    unfit = [one for name, config in configs.items() for one in _unfit(name, config, several=len(configs) > 1)]
+    return Audit(tuple(configs), tuple(shown), tuple(unfit))
+
+
+def _readings(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, Reading]]:
+    """Every setting that nodes must share; one that is absent everywhere is left out later."""
+    yield "version (by its settings)", _open(era(config))
+    yield "SignalR settings", _open(" and ".join(stores.families(config)) or ABSENT)
+    yield from _attributes(config, MACHINE_KEY, _MACHINE, fingerprints)
+    yield f"{keys.ENCRYPTION_KEY}", _encryption_key(config, fingerprints)
+    yield from _attributes(config, SESSION_STATE, _SESSION, fingerprints)
+    for name, secrecy in _SETTINGS.items():
+        yield name, _setting(config, name, secrecy, fingerprints)
+    yield from _connections(config, fingerprints)
+
+
+_MACHINE: Final[dict[str, Secrecy]] = {
+    "decryptionKey": "key",
+    "validationKey": "key",
+    "decryption": "open",
+    "validation": "open",
+    "compatibilityMode": "open",
+}
+_SESSION: Final[dict[str, Secrecy]] = {
+    "mode": "open",
+    "sqlConnectionString": "pairs",
+    "allowCustomSqlDatabase": "open",
+    "customProvider": "open",
+    "cookieName": "open",
+}
+_SETTINGS: Final[dict[str, Secrecy]] = {
+    **dict.fromkeys((*keys.API_KEYS, *keys.OTHER_KEYS), "key"),
+    "IdentityServer.Integration.ClientSecret": "key",
+    "Auth.Ropc.ClientSecret": "key",
+    "ExternalAuth.System.OpenIdConnect.ClientSecret": "key",
+    "EncryptionKeyPerTenant.Enabled": "open",
+    stores.ENABLED: "open",
+    **dict.fromkeys(stores.SERVER_PORT[:-1], "open"),
+    stores.SERVER_PORT[-1]: "password",
+    stores.REDIS_STRING: "redis",
+    stores.SCALE_OUT: "open",
+    stores.SCALE_OUT_STRING: "redis",
+    stores.NUGET_COORDINATION: "open",
+    stores.QUARTZ: "open",
+    **dict.fromkeys(stores.STORAGE, "pairs"),
+}
+
+
+def _open(text: str) -> Reading:
+    return Reading(text, text)
+
+
+def _reading(value: str, secrecy: Secrecy, fingerprints: Fingerprints, place: str) -> Reading:
+    identity = _identity(value, secrecy)
+    if secrecy != "open":
+        identity = hashlib.sha256(repr(identity).encode("utf-8")).hexdigest()
+    return Reading(str(_safe(value, secrecy, fingerprints)), identity, place)
+
+
+def _safe(value: str, secrecy: Secrecy, fingerprints: Fingerprints) -> Shown:
+    """What may be shown; a path of a share is no list of pairs and is shown as it is."""
+    if secrecy == "pairs" and "=" not in value:
+        return Shown(value)
+    return fingerprints.shown(value, secrecy)
+
+
+def _identity(value: str, secrecy: Secrecy) -> object:
+    if secrecy == "pairs":
+        try:
+            return connection.canonical(value)
+        except ValueError:
+            return value
+    return value.lower() if value.lower() in {"true", "false"} else value
+
+
+def _attributes(
+    config: Config, name: str, attributes: Mapping[str, Secrecy], fingerprints: Fingerprints
+) -> Iterator[tuple[str, Reading]]:
+    section = config.section(name)
+    short = name.rpartition("/")[2]
+    for attribute, secrecy in attributes.items():
+        title = f"{short} {attribute}"
+        if section is None:
+            yield title, _open(ABSENT)
+        elif section.protected:
+            yield title, _encrypted(section)
+        elif (value := section.element.get(attribute)) is None:
+            yield title, _open(ABSENT)
+        else:
+            place = str(section.document.place(section.element.attributes[attribute].name_start))
+            reading = _reading(value, secrecy, fingerprints, place)
+            generated = secrecy == "key" and keys.is_generated(value)
+            yield title, Reading(reading.shown, None, place) if generated else reading
+
+
+def _encrypted(section: Section) -> Reading:
+    return Reading(ENCRYPTED, None, str(section.document.place(section.element.start)))
+
+
+def _encryption_key(config: Config, fingerprints: Fingerprints) -> Reading:
+    for _section, entry in keys.found(config, keys.ENCRYPTION_KEY):
+        return _reading(entry.value, "key", fingerprints, str(entry.document.place(entry.element.start)))
+    for name in (SECURE, APP):
+        section = config.section(name)
+        if section is not None and section.protected:
+            return _encrypted(section)
+    return _open(ABSENT)
+
+
+def _setting(config: Config, name: str, secrecy: Secrecy, fingerprints: Fingerprints) -> Reading:
+    if config.app.home is not None and config.app.home.protected:
+        return _encrypted(config.app.home)
+    entry = config.app.get(name)
+    if entry is None:
+        return _open(ABSENT)
+    return _reading(entry.value, secrecy, fingerprints, str(entry.document.place(entry.element.start)))
+
+
+def _connections(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, Reading]]:
+    home = config.connections.home
+    if home is not None and home.protected:
+        yield CONNECTIONS, _encrypted(home)
+        return
+    for key in config.connections.names():
+        entry = config.connections.get(key)
+        if entry is not None:
+            place = str(entry.document.place(entry.element.start))
+            yield f"connection {entry.key}", _reading(entry.value, "pairs", fingerprints, place)
+
+
+def era(config: Config) -> str:
+    """Which versions the settings of a file speak for."""
+    if config.kind == "core":
+        return "2020.10 or later"
+    if config.app.get("Storage.Type") is not None:
+        return "2019.4 to 2020.4"
+    shown = stores.families(config)
+    if shown == ["server-port"]:
+        return "before 2018.4"
+    return "2018.4 to 2019.3" if shown == ["connection-string"] else "before 2020.10"
+
+
+def _unfit(name: str, config: Config, *, several: bool) -> Iterator[Unfit]:
+    for section in (MACHINE_KEY, SECURE, APP, CONNECTIONS):
+        found = config.section(section)
+        if found is not None and found.protected:
+            error = config.encrypted(found)
+            message, _id, _rest = error.message.partition(" [")
+            place, _space, what = message.partition(": ")
+            yield Unfit(name, "encrypted-section", what, error.hint or "", place)
+    if several:
+        for check in _CHECKS:
+            yield from check(name, config)
+
+
+def _generated(name: str, config: Config) -> Iterator[Unfit]:
+    section = config.section(MACHINE_KEY)
+    if section is not None and section.protected:
+        return
+    values = [section.element.get(key) if section else None for key in keys.MACHINE_KEYS]
+    if any(keys.is_generated(value) for value in values):
+        place = config.main.place(config.main.root.start if section is None else section.element.start)
+        message = "the machineKey is made up by ASP.NET on each machine, so no other node can read what this one writes"
+        yield Unfit(name, "autogenerate-keys", message, keys.AUTOGENERATE_HINT, str(place))
+
+
+def _in_memory(name: str, config: Config) -> Iterator[Unfit]:
+    if config.kind == "core":
+        return
+    section = config.section(SESSION_STATE)
+    mode = None if section is None else section.element.get("mode")
+    if section is not None and section.protected:
+        return
+    if mode is None or mode.lower() in {"inproc", "off"}:
+        place = config.main.place(config.main.root.start if section is None else section.element.start)
+        message = f"sessions stay in this node's memory (sessionState mode {mode or 'not given'})"
+        yield Unfit(name, "session-inproc", message, "`nlbgen nodes plan` shows what is missing", str(place))
+
+
+def _signalr(name: str, config: Config) -> Iterator[Unfit]:
+    if config.app.home is None or config.app.home.protected:
+        return
+    uses = [config.app.value(key) for key in ("LoadBalancer.UseRedis", "LoadBalancer.UseSqlServer", stores.SCALE_OUT)]
+    if not any((use or "").lower() == "true" for use in uses):
+        place = str(config.app.home.document.place(config.app.home.element.start))
+        message = "SignalR's messages stay in this node's memory: robots on the other nodes are not reached"
+        yield Unfit(name, "signalr-inproc", message, "`nlbgen nodes plan` shows what is missing", place)
+
+
+def _quartz(name: str, config: Config) -> Iterator[Unfit]:
+    if config.app.home is None or config.app.home.protected:
+        return
+    entry = config.app.get(stores.QUARTZ)
+    if entry is None and config.kind == "core":
+        return  # whether these versions read it is not documented
+    if entry is None or entry.value.lower() != "true":
+        element = config.app.home.element if entry is None else entry.element
+        document = config.app.home.document if entry is None else entry.document
+        message = f"{stores.QUARTZ} is not true: each node fires every scheduled job"
+        hint = "`nlbgen nodes apply` sets it"
+        yield Unfit(name, "quartz", message, hint, str(document.place(element.start)))
+
+
+def _storage(name: str, config: Config) -> Iterator[Unfit]:
+    for key in stores.local_storage(config):
+        entry = config.app.get(key)
+        if entry is not None:
+            message = f"{key} is on the node's own disk: the other nodes cannot serve these packages"
+            hint = r"move the packages to a share, and write its path (\\server\share) on every node"
+            yield Unfit(name, "package-storage", message, hint, str(entry.document.place(entry.element.start)))
+
+
+_CHECKS: Final[Sequence[Callable[[str, Config], Iterator[Unfit]]]] = (
+    _generated,
+    _in_memory,
+    _signalr,
+    _quartz,
+    _storage,
+)

@@ -1,0 +1,62 @@
+"""The rules of the spec that only the nodes' files can answer, as problems with their places.
+
+`autogenerate-keys` and `encrypted-section` stop; what the stores and the scheduler need (`quartz`) is always set by a
+plan, so it is no rule of the spec.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from ..errors import NodeError, Place, Problem
+from ..spec.load import Spec
+from . import config as configs
+from . import keys
+from .config import APP, MACHINE_KEY, SECURE, Config
+
+_PLACED: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<rest>.*)", re.DOTALL)
+_ID: Final = re.compile(r"(?P<rest>.*) \[(?P<id>[a-z-]+)\]", re.DOTALL)
+
+
+def problems(spec: Spec) -> list[Problem]:
+    """What is wrong with the nodes' files, as far as they are there."""
+    found = []
+    folder, source = Path(spec.name).parent, spec.farm.keys.source
+    for index, node in enumerate(spec.farm.nodes):
+        if node.config is None or not (path := configs.local(folder, node.config)).exists():
+            continue
+        keys_here = source == "primary" and node is spec.farm.primary
+        error = _checked(path, spec.farm.orchestrator.site, cloned=keys_here)
+        if error is not None:
+            found.append(_problem(error, spec, ("nodes", index, "config")))
+    if source != "primary" and (path := configs.local(folder, source)).exists():
+        error = _checked(path, spec.farm.orchestrator.site, cloned=True)
+        if error is not None:
+            found.append(_problem(error, spec, ("keys", "from")))
+    return found
+
+
+def _checked(path: Path, site: str, *, cloned: bool) -> NodeError | None:
+    try:
+        config = configs.load(path, site)
+        _require(config, cloned=cloned)
+    except NodeError as error:
+        return error
+    return None
+
+
+def _require(config: Config, *, cloned: bool) -> None:
+    for section in (MACHINE_KEY, SECURE, APP):
+        config.require_open(section)
+    if cloned:
+        keys.cloned(config)
+
+
+def _problem(error: NodeError, spec: Spec, path: tuple[str | int, ...]) -> Problem:
+    place, text, rule = spec.document.place(path), error.message, "node-config"
+    if (placed := _PLACED.fullmatch(text)) is not None:
+        place = Place(placed["file"], int(placed["line"]), int(placed["column"]))
+        text = placed["rest"]
+    if (named := _ID.fullmatch(text)) is not None:
+        text, rule = named["rest"], named["id"]
+    return Problem(place, "", text, error.hint or "", rule)

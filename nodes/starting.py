@@ -1,0 +1,82 @@
+"""What a node's config file says about the farm to come, for `nlbgen init --from`."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from . import config as configs
+from . import connection, stores
+from .config import Config
+
+
+class Facts(NamedTuple):
+    """What could be read; nothing where it could not, and never a secret."""
+
+    orchestrator: str = ""
+    """A version that such a file belongs to; the file itself does not name it."""
+    server: str = ""
+    database: str = ""
+    user: str = ""
+    """The SQL Server login; none with Windows authentication."""
+    store: str = ""
+    redis: str = ""
+    redis_port: int = 6379
+    redis_password: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def facts(path: Path) -> Facts:
+    """What the config file at `path` says; raises NodeError."""
+    config = configs.load(path)
+    pairs = _database(config)
+    redis, port, secret = _redis(config)
+    return Facts(
+        orchestrator=_version(config),
+        server=pairs.get("server", ""),
+        database=pairs.get("database", ""),
+        user="" if pairs.get("integrated security") == "true" else pairs.get("user id", ""),
+        store=_store(config),
+        redis=redis,
+        redis_port=port,
+        redis_password=secret,
+        notes=(*config.notes, *stores.notes(config)),
+    )
+
+
+def _version(config: Config) -> str:
+    if config.kind == "core":
+        return "2020.10"
+    if config.app.get("Storage.Type") is not None:
+        return "2019.4"
+    shown = stores.families(config)
+    if len(shown) != 1:
+        return ""
+    return "2017.1" if shown[0] == "server-port" else "2018.4"
+
+
+def _database(config: Config) -> dict[str, str]:
+    try:
+        return dict(connection.canonical(config.connections.value("Default") or ""))
+    except ValueError:
+        return {}
+
+
+def _store(config: Config) -> str:
+    for key, store in (("LoadBalancer.UseRedis", "redis"), ("LoadBalancer.UseSqlServer", "sqlserver")):
+        if (config.app.value(key) or "").lower() == "true":
+            return store
+    return ""
+
+
+def _redis(config: Config) -> tuple[str, int, bool]:
+    """Host, port, and whether there is a password; nothing for the defaults that point at the node itself."""
+    text = config.app.value(stores.REDIS_STRING)
+    if text is not None:
+        endpoint, *options = text.split(",")
+        host, _colon, port = endpoint.strip().partition(":")
+        secret = any(option.strip().lower().startswith("password=") for option in options)
+    else:
+        host, port = config.app.value(stores.SERVER_PORT[3]) or "", config.app.value(stores.SERVER_PORT[4]) or ""
+        secret = bool(config.app.value(stores.SERVER_PORT[5]))
+    if host.lower() in {"", "localhost", "127.0.0.1"}:
+        return "", 6379, False
+    return host, int(port) if port.isdecimal() and 0 < int(port) < 65536 else 6379, secret

@@ -1,0 +1,17 @@
+-- Tables that the nodes share, of the farm orchestrator-prod
+-- Made by nlbgen VERSION from the spec with digest 9e660319b1b16a92.
+-- Do not edit: change the spec and run `nlbgen render nodes` again.
+-- Run it against SQL01\PROD (sqlcmd -S ... -i verify.sql): every row must say `present`.
+USE [UiPath];
+
+SELECT wanted.name AS [table],
+       CASE WHEN OBJECT_ID(wanted.name) IS NULL THEN 'MISSING' ELSE 'present' END AS [state],
+       wanted.made_by AS [made by]
+FROM (VALUES
+    (N'[dbo].[ASPStateTempApplications]', N'sessionstate.ps1'),
+    (N'[dbo].[ASPStateTempSessions]', N'sessionstate.ps1')
+) AS wanted (name, made_by);
+
+-- Sessions by application: all nodes must share one application, or the IIS site ids differ between them.
+IF OBJECT_ID(N'[dbo].[ASPStateTempApplications]') IS NOT NULL
+    EXEC (N'SELECT AppName AS [application; one row for the farm] FROM [dbo].[ASPStateTempApplications]');

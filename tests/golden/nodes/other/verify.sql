@@ -1,0 +1,23 @@
+-- Tables that the nodes share, of the farm farm--x
+-- Made by nlbgen VERSION from the spec with digest 7f7bd0b50835556b.
+-- Do not edit: change the spec and run `nlbgen render nodes` again.
+-- Run it against SQL'01\PROD (sqlcmd -S ... -i verify.sql): every row must say `present`.
+USE [Ui]]Pa'th];
+
+SELECT wanted.name AS [table],
+       CASE WHEN OBJECT_ID(wanted.name) IS NULL THEN 'MISSING' ELSE 'present' END AS [state],
+       wanted.made_by AS [made by]
+FROM (VALUES
+    (N'[dbo].[ASPStateTempApplications]', N'sessionstate.ps1'),
+    (N'[dbo].[ASPStateTempSessions]', N'sessionstate.ps1'),
+    (N'[SignalR].[Messages_0]', N'the first start of the Orchestrator'),
+    (N'[SignalR].[Messages_0_Id]', N'the first start of the Orchestrator'),
+    (N'[SignalR].[Schema]', N'the first start of the Orchestrator')
+) AS wanted (name, made_by);
+
+-- Sessions by application: all nodes must share one application, or the IIS site ids differ between them.
+IF OBJECT_ID(N'[dbo].[ASPStateTempApplications]') IS NOT NULL
+    EXEC (N'SELECT AppName AS [application; one row for the farm] FROM [dbo].[ASPStateTempApplications]');
+
+-- The database user of the nodes must be able to make the SignalR tables at the first start.
+SELECT HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'CREATE TABLE') AS [may create tables];

@@ -1,0 +1,255 @@
+"""The rules of the house that no linter knows: who imports whom, who prints, what templates say, what is shipped."""
+
+import ast
+import configparser
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from jinja2 import nodes as jinja
+
+from nlbgen import templating
+from nlbgen.generators.base import VENDORS
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATES = sorted((ROOT / "templates").rglob("*.j2"))
+LAYERS = (
+    {"__init__", "errors"},
+    {"plan", "files", "templating", "reports", "spec"},
+    {"generators", "nodes"},
+    {"prove", "export", "bundle", "push"},
+    {"cli"},
+    {"__main__"},
+)
+"""What stands below may not import what stands above, and nothing imports its neighbours but for SIDEWAYS."""
+SIDEWAYS = {("spec", "templating"), ("spec", "files")}
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
+PACKAGES = SETUP["options"]["packages"].split()
+
+
+def sources() -> list[Path]:
+    """Every module of the package, whether it is shipped or not."""
+    folders = [
+        ROOT,
+        *(path.parent for path in ROOT.glob("*/__init__.py")),
+        *(p.parent for p in ROOT.glob("*/*/__init__.py")),
+    ]
+    skipped = {"tests", "build", "dist", "benchmarks", "docs"}
+    return sorted(
+        path
+        for folder in folders
+        if not any(part.startswith(".") or part in skipped for part in folder.relative_to(ROOT).parts)
+        for path in folder.glob("*.py")
+    )
+
+
+SOURCES = sources()
+
+
+def name_of(path: Path) -> tuple[str, ...]:
+    """A module's name below `nlbgen`."""
+    return path.relative_to(ROOT).with_suffix("").parts
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imported(path: Path, tree: ast.AST) -> Iterator[tuple[tuple[str, ...], int]]:
+    """The modules of nlbgen that a module imports, and the lines."""
+    package = ("nlbgen", *name_of(path)[:-1])
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            full = (*base, *(node.module.split(".") if node.module else ()))
+            if full[:1] == ("nlbgen",):
+                for alias in node.names:
+                    yield (*full[1:], alias.name), node.lineno
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if (full := tuple(alias.name.split(".")))[0] == "nlbgen":
+                    yield full[1:], node.lineno
+
+
+def top(module: tuple[str, ...]) -> str:
+    """The name that decides the layer; `from . import __version__` asks the package itself."""
+    return module[0] if module and module[0] in LAYER else "__init__"
+
+
+def test_every_module_has_its_layer() -> None:
+    assert {name_of(path)[0] for path in SOURCES} <= LAYER.keys()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(name_of(path)))
+def test_imports_run_one_way(path: Path) -> None:
+    own = name_of(path)[0]
+    for module, line in imported(path, parsed(path)):
+        other = top(module)
+        allowed = other == own or LAYER[other] < LAYER[own] or (own, other) in SIDEWAYS
+        assert allowed, f"{path.name}:{line}: {own} imports {'.'.join(module)}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(name_of(path)))
+def test_imports_inside_the_package_are_relative(path: Path) -> None:
+    for node in ast.walk(parsed(path)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+        assert not any(name.partition(".")[0] == "nlbgen" for name in names), f"{path.name}:{node.lineno}"
+
+
+def dotted(node: ast.expr) -> str:
+    """`sys.stdout.write` as a text; empty for anything but names and attributes."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (base := dotted(node.value)):
+        return f"{base}.{node.attr}"
+    return ""
+
+
+PRINTS = re.compile(
+    r"print|input|exit|quit|sys\.exit|os\._exit|SystemExit|click\.(echo|secho|prompt|confirm)|sys\.std(out|err)\b.*"
+)
+
+
+def is_a_process(path: Path) -> bool:
+    """Whether a module is started as a process of its own: what it prints is read by the one that started it."""
+    tests = (node.test for node in parsed(path).body if isinstance(node, ast.If))
+    return any(ast.unparse(test) == "__name__ == '__main__'" for test in tests)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(name_of(path)))
+def test_only_the_command_line_prints_or_exits(path: Path) -> None:
+    if name_of(path) == ("cli",) or is_a_process(path):
+        return
+    for node in ast.walk(parsed(path)):
+        called = node.func if isinstance(node, ast.Call) else node.exc if isinstance(node, ast.Raise) else None
+        if called is not None:
+            name = dotted(called.func if isinstance(called, ast.Call) else called)
+            assert not PRINTS.fullmatch(name), f"{path.name}:{node.lineno}: {name}"
+
+
+AMBIENT = re.compile(
+    r"datetime\..*|dt\..*|time\..*|random\..*|secrets\..*|uuid\..*|platform\..*|getpass\..*|locale\..*"
+    r"|os\.(environ|getenv|getcwd|getpid|getlogin|uname|cpu_count|urandom)\b.*|socket\..*|Path\.(cwd|home)|id|hash"
+)
+
+
+def outside_of_hash(tree: ast.AST) -> Iterator[ast.AST]:
+    """Everything but the bodies of `__hash__`, whose value is used in this process alone."""
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        if not (isinstance(child, ast.FunctionDef) and child.name == "__hash__"):
+            yield from outside_of_hash(child)
+
+
+MADE_FROM_THE_SPEC_ALONE = [
+    path
+    for path in SOURCES
+    if name_of(path)[0] in {"generators", "spec", "templating"}
+    and name_of(path) not in {("generators", "validate"), ("spec", "references")}
+]
+
+
+@pytest.mark.parametrize("path", MADE_FROM_THE_SPEC_ALONE, ids=lambda path: "/".join(name_of(path)))
+def test_what_is_made_depends_on_nothing_but_the_spec(path: Path) -> None:
+    """No clock, no chance, no host name, no environment: the same farm makes the same bytes everywhere."""
+    for node in outside_of_hash(parsed(path)):
+        called = (
+            dotted(node.func) if isinstance(node, ast.Call) else dotted(node) if isinstance(node, ast.Attribute) else ""
+        )
+        assert not AMBIENT.fullmatch(called), f"{path.name}:{node.lineno}: {called}"
+        if isinstance(node, ast.For | ast.comprehension) and isinstance(node.iter, ast.Set):
+            pytest.fail(f"{path.name}: a set is looped over, in an order of its own")
+
+
+EXEMPTIONS = {"type: ignore": 4, "noqa": 40, "pragma: no cover": 0}
+"""How often a check is switched off for a line, in all modules; more need a reason for every reader of this file."""
+
+
+def test_checks_are_switched_off_rarely_and_by_name() -> None:
+    found = dict.fromkeys(EXEMPTIONS, 0)
+    for path in SOURCES:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            for kind in found:
+                if f"# {kind}" in line:
+                    found[kind] += 1
+            if "# noqa" in line:
+                assert re.search(r"# noqa: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)*\b", line), f"{path.name}:{number}"
+    assert all(found[kind] <= most for kind, most in EXEMPTIONS.items()), found
+
+
+# Templates
+
+LAYOUT = (
+    *(jinja.Template, jinja.Output, jinja.TemplateData, jinja.For, jinja.If),
+    *(jinja.Name, jinja.Getattr, jinja.Getitem, jinja.Const, jinja.CondExpr),
+    *(jinja.And, jinja.Or, jinja.Not, jinja.Compare, jinja.Operand, jinja.Tuple),
+    *(jinja.Concat, jinja.Mul),  # texts side by side, and indentation
+)
+FILTERS = {"join", "length"}
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.relative_to(ROOT / "templates").as_posix())
+def test_templates_lay_out_and_decide_nothing(path: Path) -> None:
+    """Loops and ifs over finished values; no assignments, macros, calls, other templates; FILTERS alone."""
+    tree = templating.environment().parse(path.read_text(encoding="utf-8"))
+    for node in tree.find_all(jinja.Node):
+        laid_out = isinstance(node, LAYOUT) or (isinstance(node, jinja.Filter) and node.name in FILTERS)
+        assert laid_out, f"{path.name}:{node.lineno}: {type(node).__name__}"
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.relative_to(ROOT / "templates").as_posix())
+def test_templates_are_tidy(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("\n")
+    assert "\r" not in text
+    assert not re.search(r" $", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_vendor_is_one_module_and_one_folder(vendor: str) -> None:
+    assert (ROOT / "generators" / f"{vendor}.py").exists()
+    assert list((ROOT / "templates" / vendor).glob("*.j2"))
+
+
+def test_every_folder_of_templates_is_somebodys() -> None:
+    folders = {path.name for path in (ROOT / "templates").iterdir() if path.is_dir()}
+    vendors = {path.stem for path in (ROOT / "generators").glob("*.py")}
+    assert folders - vendors <= {"spec", "nodes", "export", "report"}
+
+
+def test_every_template_is_used() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    for path in TEMPLATES:
+        name = path.relative_to(ROOT / "templates").as_posix()
+        assert f'"{name}"' in code or f'"{path.name}"' in code or f'"{path.name.removesuffix(".j2")}"' in code, name
+
+
+# What is shipped
+
+
+def test_every_package_is_listed() -> None:
+    packages = {
+        ".".join(("nlbgen", *path.parent.relative_to(ROOT).parts)) for path in SOURCES if path.name == "__init__.py"
+    }
+    assert sorted(packages) == sorted(PACKAGES)
+    assert len(PACKAGES) == len(set(PACKAGES))
+
+
+def test_every_template_and_marker_is_package_data() -> None:
+    patterns = SETUP["options.package_data"]["nlbgen"].split()
+    shipped = {path for pattern in patterns for path in ROOT.glob(pattern)}
+    assert set(TEMPLATES) <= shipped
+    assert ROOT / "py.typed" in shipped
+
+
+def test_no_module_hides_one_of_the_standard_library() -> None:
+    """The root of the checkout is on the path of whoever runs Python in it."""
+    assert {name_of(path)[0] for path in SOURCES} & set(sys.stdlib_module_names) == set()

@@ -1,0 +1,208 @@
+"""Files that are no spec at all: one clear message, exit code 3, soon, and with little memory."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nlbgen.spec.document import MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS, MAX_TEXT, MAX_VALUES
+
+LIMIT_SECONDS = 10
+"""Each takes well under a second; this is for machines that do much else."""
+LIMIT_MEGABYTES = 160
+"""A good spec takes about 25; a file of the largest size, with the most values in it, about 110."""
+
+MAIN = """
+import sys
+from nlbgen.cli import main
+try:
+    main()
+finally:
+    try:
+        with open("/proc/self/status") as status:
+            peak = [line.split()[1] for line in status if line.startswith("VmHWM")]
+    except OSError:
+        peak = []
+    print(*peak, file=sys.stderr)
+"""
+
+GOOD = """farm: test
+orchestrator: {version: "2019.4", site: Büro}
+frontend: {host: orchestrator.corp.example, tls: {verify_nodes: /etc/ssl/ca.pem}}
+nodes:
+  - {name: orch-1, address: 10.20.0.11}
+  - {name: orch-2, address: 10.20.0.12}
+stores: {signalr: redis, redis: {host: redis.corp.example, port: 6379}}
+"""
+
+
+def run(file: str, folder: Path) -> tuple[int, str, int]:
+    """The exit code, what was said (but for the count of problems), and the most memory in kilobytes."""
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, "check", "-s", file],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+    *said, peak = done.stderr.splitlines()
+    assert len(said) == 1, done.stderr[-2000:]
+    return done.returncode, done.stdout, int(peak or 0)
+
+
+def one_message(file: str, folder: Path) -> str:
+    """The one message about a bad file, without the file's name."""
+    code, said, kilobytes = run(file, folder)
+    assert code == 3
+    message, *hint = said.splitlines()
+    assert len(hint) <= 1
+    assert all(line.startswith("    ") for line in hint)
+    assert kilobytes < LIMIT_MEGABYTES * 1024
+    return message.removeprefix(f"{file}:")
+
+
+def bomb() -> str:
+    """Ten levels of aliases, each nine times the one before: 3 billion values."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, 10)]
+    return "\n".join(lines)
+
+
+ONE_MESSAGE: dict[str, tuple[Callable[[], str | bytes], str]] = {
+    "empty": (lambda: "", "1:1: the file holds nothing"),
+    "blanks": (lambda: " \n\t\n"[:1] + "\n\n", "1:1: the file holds nothing"),
+    "only comments": (lambda: "# nothing\n# yet\n", "1:1: the file holds nothing"),
+    "only a BOM": (lambda: b"\xef\xbb\xbf", "1:1: the file holds nothing"),
+    "a list": (lambda: "- farm\n- host\n", "1:1: holds a list, and a spec is a mapping"),
+    "a scalar": (lambda: "farm\n", "1:1: holds a single value, and a spec is a mapping"),
+    "null": (lambda: "~\n", "1:1: holds a single value, and a spec is a mapping"),
+    "two documents": (lambda: GOOD + "---\n" + GOOD, "8:1: a second YAML document starts here"),
+    "JSON cut short": (lambda: '{"farm": "test", ', "2:1: no YAML: did not find expected node content"),
+    "a binary": (
+        lambda: b"\x7fELF\x02\x01\x01\x00\x00" + bytes(range(256)) * 100,
+        "1:1: is a binary file, not YAML text",
+    ),
+    "a picture": (lambda: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "1:1: is a binary file, not YAML text"),
+    "NUL": (lambda: GOOD.replace("Büro", "a\0b"), "1:1: is a binary file, not YAML text"),
+    "a control character": (
+        lambda: GOOD.replace("Büro", "Bü\x1bro"),
+        "2:43: the character U+001B may not stand in YAML",
+    ),
+    "a deleted character": (lambda: GOOD.replace("Büro", "ü\x7f"), "2:42: the character U+007F may not stand in YAML"),
+    "UTF-16": (lambda: GOOD.encode("utf-16"), "1:1: is encoded as UTF-16"),
+    "UTF-16 big-endian": (lambda: b"\xfe\xff" + GOOD.encode("utf-16-be"), "1:1: is encoded as UTF-16"),
+    "UTF-16 without a mark": (lambda: GOOD.encode("utf-16-le"), "1:1: is a binary file, not YAML text"),
+    "Latin-1": (lambda: GOOD.encode("latin-1"), "2:42: byte 0xfc is not UTF-8"),
+    "cut UTF-8": (lambda: GOOD.encode()[: GOOD.encode().index("ü".encode()) + 1], "2:42: byte 0xc3 is not UTF-8"),
+    "surrogates": (lambda: b"farm: \xed\xa0\x80\n", "1:7: byte 0xed is not UTF-8"),
+    "a bomb": (bomb, f"6:15: more than {MAX_VALUES} values"),
+    "many values": (lambda: "- x\n" * (MAX_BYTES // 4), f"{MAX_VALUES}:3: more than {MAX_VALUES} values"),
+    "deep brackets": (lambda: "[" * MAX_BYTES, f"1:{MAX_DEPTH + 2}: more than {MAX_DEPTH} levels are nested here"),
+    "deep braces": (lambda: "{a: " * 1000, f"1:{4 * MAX_DEPTH + 5}: more than {MAX_DEPTH} levels are nested here"),
+    "deep lists": (lambda: "- " * 100_000, f"1:{2 * MAX_DEPTH + 3}: more than {MAX_DEPTH} levels are nested here"),
+    "deep indentation": (
+        lambda: "".join(f"{' ' * level}a:\n" for level in range(1000)),
+        f"{MAX_DEPTH + 2}:{MAX_DEPTH + 2}: more than {MAX_DEPTH} levels are nested here",
+    ),
+    "keys of keys": (lambda: "? " * 100_000, "1:3: a key must be a word"),
+    "a long value": (lambda: "farm: " + "a" * (MAX_BYTES - 10), f"1:7: a value of {MAX_BYTES - 10} characters"),
+    "a long number": (lambda: "farm: " + "1" * (MAX_TEXT + 1), f"1:7: a value of {MAX_TEXT + 1} characters"),
+    "a long text of lines": (lambda: "farm: |\n" + " a\n" * 100_000, "1:7: a value of 200000 characters"),
+    "a long key": (lambda: '"' + "a" * 100_000 + '": 1', "1:1: a value of 100000 characters"),
+    "an endless anchor": (lambda: "a: *" + "x" * (MAX_BYTES - 10), f"1:4: *{'x' * 40}... repeats an anchor"),
+}
+
+
+@pytest.mark.parametrize("kind", ONE_MESSAGE)
+def test_a_bad_file_ends_in_one_message(kind: str, tmp_path: Path) -> None:
+    make, message = ONE_MESSAGE[kind]
+    content = make()
+    (tmp_path / "farm.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
+    said = one_message("farm.yaml", tmp_path)
+    assert said.startswith(message)
+    assert len(said) < 200
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    assert one_message("other.yaml", tmp_path) == "1:1: there is no such file"
+    assert one_message("no/such/folder.yaml", tmp_path) == "1:1: there is no such file"
+
+
+def test_a_file_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "farm.yaml").write_text(GOOD, encoding="utf-8")
+    assert one_message("farm.yaml/farm.yaml", tmp_path).startswith("1:1: cannot be read: ")
+
+
+def test_a_folder_is_no_spec_where_one_file_is_meant(cli, tmp_path: Path) -> None:
+    (tmp_path / "farm.yaml").mkdir()
+    assert (ran := cli("check")).code == 2
+    assert "holds no *.yaml" in ran.err
+
+
+def test_100_megabytes_are_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "farm.yaml").open("wb") as file:
+        file.truncate(100 * 1024 * 1024)
+    assert one_message("farm.yaml", tmp_path) == "1:1: is larger than 8 MB"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero here")
+def test_an_endless_file_is_not_read(tmp_path: Path) -> None:
+    assert one_message("/dev/zero", tmp_path) == "1:1: is larger than 8 MB"
+
+
+def test_the_largest_file_is_read(tmp_path: Path) -> None:
+    filler = "#" * (MAX_BYTES - len(GOOD.encode()))
+    (tmp_path / "farm.yaml").write_bytes(GOOD.encode() + filler.encode())
+    code, said, kilobytes = run("farm.yaml", tmp_path)
+    assert (code, said) == (0, "")
+    assert kilobytes < LIMIT_MEGABYTES * 1024
+
+
+MANY_PROBLEMS = {
+    "unknown keys": lambda: "".join(f"key{number}: 1\n" for number in range(90_000)),
+    "keys given twice": lambda: "a: 1\n" * 100_000,
+    "ambiguous values": lambda: "- 012\n" * 190_000,
+    "wrong nodes": lambda: (
+        "farm: x\nfrontend: {host: a.example}\nnodes:\n" + "  - {name: x, address: x_y, port: 0}\n" * 28_000
+    ),
+    "nodes of one name": lambda: (
+        "farm: x\nfrontend: {host: a.example}\nnodes:\n" + "  - {name: x, address: 10.0.0.1}\n" * 28_000
+    ),
+    "names of other scripts": lambda: "nodes:\n" + ("  - {address: " + "ü" * 8000 + "}\n") * 490,
+    "nearly numbers": lambda: "a:\n" + ("  - " + "1_" * 120 + "x\n") * 30_000,
+}
+
+
+@pytest.mark.parametrize("kind", MANY_PROBLEMS)
+def test_very_many_problems_are_not_all_told(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "farm.yaml").write_text(MANY_PROBLEMS[kind](), encoding="utf-8")
+    code, said, kilobytes = run("farm.yaml", tmp_path)
+    assert code == 3
+    assert 1 <= said.count("farm.yaml:") <= 5 * MAX_PROBLEMS
+    assert kilobytes < LIMIT_MEGABYTES * 1024
+
+
+ACCEPTED = {
+    "a BOM": b"\xef\xbb\xbf" + GOOD.encode(),
+    "CRLF": GOOD.replace("\n", "\r\n").encode(),
+    "CR": GOOD.replace("\n", "\r").encode(),
+    "no line end at the end": GOOD.rstrip().encode(),
+    "a document start and end": f"%YAML 1.1\n---\n{GOOD}...\n".encode(),
+    "trailing blanks and comments": GOOD.replace("\n", "   # ü\n").encode(),
+}
+
+
+@pytest.mark.parametrize("kind", ACCEPTED)
+def test_what_editors_do_is_accepted(kind: str, cli, tmp_path: Path) -> None:
+    (tmp_path / "farm.yaml").write_bytes(ACCEPTED[kind])
+    ran = cli("check")
+    assert (ran.code, ran.out, ran.err) == (0, "", "farm.yaml: no problems\n")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_places_are_the_same_with_every_line_end(end: str, cli, tmp_path: Path) -> None:
+    (tmp_path / "farm.yaml").write_bytes(GOOD.replace("10.20.0.12", "10.20.0.300").replace("\n", end).encode())
+    assert cli("check").out.startswith("farm.yaml:6:29: nodes[1].address: ")

@@ -1,0 +1,191 @@
+"""How `nlbgen render` has the installed program judge what it made; programs that misbehave are scripts here."""
+
+import difflib
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nlbgen.errors import NlbgenError
+from nlbgen.generators import validate
+from nlbgen.generators.base import Site, generator, render
+
+posix = pytest.mark.skipif(os.name != "posix", reason="the programs here are shell scripts")
+VERSION_2_6 = 'echo "HAProxy version 2.6.5"; echo "Running on OpenSSL version : OpenSSL 3.0.2 15 Mar 2022"'
+
+
+@pytest.fixture
+def rendered_by(tmp_path: Path, shell, farm_data) -> Callable[..., tuple[int, str]]:
+    """Renders a farm where the installed haproxy is a script; the exit code, and what was said."""
+    import json
+
+    def run(version: str, check: str, **changes: object) -> tuple[int, str]:
+        program = tmp_path / "bin" / "haproxy"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\ncase $1 in -v*) {version};; *) {check};; esac\n", encoding="utf-8")
+        program.chmod(0o755)
+        (tmp_path / "farm.yaml").write_text(json.dumps(farm_data(**changes)), encoding="utf-8")
+        (tmp_path / "scratch").mkdir()
+        env = {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(tmp_path / "scratch")}
+        ran = shell("render", "haproxy", env=env)
+        assert ran.out == ""
+        assert list((tmp_path / "scratch").iterdir()) == []
+        assert str(tmp_path / "scratch") not in ran.err
+        assert (tmp_path / "outputs").exists() == (ran.code == 0)
+        return ran.code, ran.err
+
+    return run
+
+
+@posix
+def test_a_program_that_accepts(rendered_by) -> None:
+    code, said = rendered_by(VERSION_2_6, "exit 0")
+    assert code == 0
+    assert "haproxy.cfg (checked by HAProxy 2.6.5)\n" in said
+
+
+@posix
+def test_a_program_of_another_version_that_accepts(rendered_by) -> None:
+    code, said = rendered_by("echo HAProxy version 3.1.1-2ubuntu1", "exit 0")
+    assert code == 0
+    assert "haproxy.cfg (checked by HAProxy 3.1.1; the spec says 2.6)\n" in said
+
+
+@posix
+@pytest.mark.parametrize(
+    "check",
+    [
+        'echo "[ALERT] (1) : config : $3:7: nonsense" >&2; exit 1',
+        'echo "[WARNING]  (1) : config : $3:7: nonsense" >&2; exit 0',
+        'echo "[ALERT] 326/101010 (1) : config : $3:7: nonsense"; exit 0',
+    ],
+)
+def test_a_program_that_refuses_or_warns(check: str, rendered_by) -> None:
+    code, said = rendered_by(VERSION_2_6, check)
+    assert code == 1
+    assert said.startswith("nlbgen: HAProxy 2.6.5 refuses the configuration of the farm orchestrator-test:\n")
+    assert ".../haproxy.cfg:7: nonsense\n" in said
+    assert said.endswith("this is a fault of nlbgen: please report it with the spec\n")
+
+
+@posix
+def test_a_program_that_refuses_without_a_word(rendered_by) -> None:
+    code, said = rendered_by(VERSION_2_6, "exit 3")
+    assert code == 1
+    assert "it ended with status 3" in said
+
+
+@posix
+def test_a_program_that_only_notes_something(rendered_by) -> None:
+    assert rendered_by(VERSION_2_6, 'echo "[NOTICE] (1) : haproxy version is 2.6.5, warned about nothing"')[0] == 0
+
+
+@posix
+def test_a_program_of_another_version_that_refuses(rendered_by) -> None:
+    code, said = rendered_by("echo HAProxy version 2.2.9", "exit 1")
+    assert code == 0
+    assert "(not checked: HAProxy 2.2.9 is installed, the spec says 2.6)" in said
+
+
+@posix
+def test_a_program_with_an_older_tls_library_that_refuses(rendered_by) -> None:
+    code, said = rendered_by(VERSION_2_6, "exit 1", haproxy={"openssl": "3.5"})
+    assert code == 0
+    assert "(not checked: HAProxy 2.6.5 is installed with OpenSSL 3.0.2, the spec says 3.5)" in said
+
+
+@posix
+def test_a_program_that_says_no_version(rendered_by) -> None:
+    code, said = rendered_by("echo hello", "exit 0")
+    assert code == 1
+    assert "bin/haproxy does not say its version" in said
+
+
+@posix
+def test_a_program_that_cannot_be_run(tmp_path, shell, rendered_by) -> None:
+    rendered_by(VERSION_2_6, "exit 0")
+    (tmp_path / "bin" / "haproxy").write_bytes(b"\x7fELF of another machine")
+    env = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    ran = shell("render", "haproxy", env=env)
+    assert ran.code == 1
+    assert "haproxy cannot be run: " in ran.err
+    assert "--no-validate" in ran.err
+    assert shell("render", "haproxy", "--no-validate", env=env).code == 0
+
+
+@posix
+def test_a_program_that_hangs(monkeypatch) -> None:
+    monkeypatch.setattr(validate, "TIMEOUT_SECONDS", 0.1)
+    with pytest.raises(NlbgenError, match=r"sleep cannot be run: .* timed out"):
+        validate._output(["sleep", "60"])
+
+
+@pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
+@pytest.mark.parametrize("mode", ["bridge", "terminate", "passthrough", "none"])
+def test_nothing_but_places_differs_from_what_is_written(vendor, mode, make_spec, tmp_path) -> None:
+    spec = make_spec(
+        frontend={"address": "10.20.0.10", "tls": {"mode": mode}},
+        nodes=[{"name": "a", "address": "10.20.0.11"}, {"name": "b", "address": "orch-2.corp.example"}],
+        accept=["nginx-passthrough-health"],
+    )
+    moved = spec._replace(farm=validate.relocated(spec.farm, tmp_path))
+    site = Site(str(tmp_path), http_port=12345)
+    real, checked = (
+        next(file.content.decode() for file in render(generator(vendor), *which) if file.main)
+        for which in ((spec,), (moved, site))
+    )
+    assert "10.20.0.10" not in checked
+    assert "/etc/ssl" not in checked
+    assert "orch-2.corp.example" not in checked
+    changed = [
+        line[1:].strip()
+        for line in difflib.unified_diff(real.splitlines(), checked.splitlines(), lineterm="", n=0)
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    places = re.compile(
+        r"#|$|user|group|chroot|log|stats socket|server-state-file|bind|listen|load crt|server |redirect|return 301"
+        r"|default-server (?:check-)?ssl|ssl_certificate|proxy_ssl_trusted|proxy_set_header"
+        r"|http-request (?:set-header|redirect)|proxy_redirect|error_log|access_log|pid|\w+_temp_path|.*:\d+;?$"
+    )
+    assert [line for line in changed if not places.match(line)] == []
+
+
+def test_the_key_in_the_scratch_folder_is_for_its_owner_alone(make_spec, tmp_path) -> None:
+    validate.relocated(make_spec().farm, tmp_path)
+    assert stat.S_IMODE((tmp_path / "site.pem.key").stat().st_mode) == 0o600 or os.name != "posix"
+
+
+@pytest.mark.haproxy
+@pytest.mark.nginx
+@pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
+def test_the_installed_program_says_what_it_is(vendor) -> None:
+    program = validate.installed(generator(vendor))
+    assert program
+    assert program.version.parts > (1, 1)
+    assert program.openssl
+    assert program.openssl.parts >= (1, 1)
+
+
+@pytest.mark.haproxy
+@pytest.mark.nginx
+@pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
+def test_extremes_are_accepted(vendor, make_spec) -> None:
+    """What no golden file shows because it would be too long."""
+    nodes = [{"name": f"n{number}", "address": f"10.0.0.{number + 1}", "weight": 256} for number in range(41)]
+    farms = [
+        {"nodes": [{**nodes[0], "weight": 1}, *nodes[1:]], "balancer": {"affinity": "cookie"}},
+        {"nodes": [{"name": f"n{n}", "address": f"10.0.{n // 250}.{n % 250 + 1}"} for n in range(1000)]},
+        {"frontend": {"aliases": [f"tenant-{number}.corp.example" for number in range(2000)]}},
+        {"frontend": {"tls": {"certificate": "/" + "a" * 1023}}},
+        {"balancer": {"signalr": {"paths": ["/" + "a" * 250 + f"{number:x}" for number in range(16)]}}},
+    ]
+    for changes in farms:
+        spec = make_spec(**changes, accept=["nginx-affinity-cookie"])
+        verdict = validate.validate(generator(vendor), spec)
+        program = validate.installed(generator(vendor))
+        assert verdict.checked or (
+            program and program.version.parts[:2] != generator(vendor).version(spec.farm).parts[:2]
+        )
