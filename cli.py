@@ -402,7 +402,7 @@ _CONFIGS = click.argument("configs", nargs=-1, type=click.Path(path_type=Path), 
 def nodes_group() -> None:
     """Look at the nodes' own config files, and change them.
 
-    Secrets are shown as fingerprints alone: 12 hex digits of SHA-256.
+    Secrets are shown as fingerprints alone: 12 hex digits of SHA-256 for keys, of an HMAC for passwords.
     """
 
 
@@ -444,8 +444,8 @@ def nodes_apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
     if expect is not None:
         planned.plan.expect(expect)
     _say(planned.plan.text().rstrip())
-    if planned.plan.changes and expect is None and not yes and sys.stdin.isatty():
-        click.confirm("Change these files?", abort=True, err=True)
+    if planned.plan.changes:
+        _confirmed(yes or expect is not None, "Change these files?", "review with `nlbgen nodes plan`")
     written = apply(planned, datetime.now().astimezone())
     if style == "json":
         files = [{"file": str(one.path), "backup": str(one.backup)} for one in written]
@@ -509,6 +509,10 @@ def _print(result: object) -> None:
     click.echo(text, nl=False)
 
 
+_DEVICE_QUESTION = "Change the device?"
+_DEVICE_REVIEW = "review with --dry-run"
+
+
 @cli.group()
 def push() -> None:
     """Bring a device to what the spec says: plan, confirm, apply, read back."""
@@ -525,7 +529,8 @@ def push() -> None:
 @click.option("--force", is_flag=True, help="Take out more than half of the nodes at once.")
 def push_zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, **wishes: bool) -> None:
     """Make the farm on a Zevenet, Skudonet or Relianoid by its API; on failure everything is taken back."""
-    from .push.zen import Wishes, connect
+    from .push.zen import connect
+    from .push.zen_plan import Wishes
     from .spec.load import load
 
     spec = load(file)
@@ -540,7 +545,7 @@ def push_zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | Non
         if go and style == "text" and not yes and expect is None:
             click.echo(planned.plan.text(), err=True, nl=False)
         if go:
-            _confirmed(yes or expect is not None)
+            _confirmed(yes or expect is not None, _DEVICE_QUESTION, _DEVICE_REVIEW)
             target.apply(planned, Wishes(**wishes), _say)
     _print({**planned.plan.data(), "applied": go} if style == "json" else planned.plan.text())
     if dry_run and planned.plan.changes:
@@ -573,7 +578,7 @@ def push_zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | Non
     help="Where a push saves what it is about to change.",
 )
 def push_f5(file: Path, style: str, yes: bool, **wishes: Any) -> None:
-    """Bring the farm onto a BIG-IP: by iControl REST in one transaction, by AS3, or by iControl SOAP (f5.api)."""
+    """Bring the farm onto a BIG-IP: by iControl REST in one transaction, or by AS3 (f5.api)."""
     from .push.f5 import push as push_to
     from .push.f5_session import Options
     from .spec.load import load
@@ -581,7 +586,8 @@ def push_f5(file: Path, style: str, yes: bool, **wishes: Any) -> None:
     spec = load(file)
     _warn(spec)
     options = Options(**wishes)
-    report = push_to(spec, options, _Talk(ask=not (yes or options.expect), shown=style == "text" and not options.dry_run))
+    talk = _Talk(ask=not (yes or options.expect), shown=style == "text" and not options.dry_run)
+    report = push_to(spec, options, talk)
     if style == "json":
         _print(report.data())
     else:
@@ -607,17 +613,17 @@ class _Talk:
 
     def agree(self, question: str) -> bool:
         _say(question)
-        _confirmed(not self._ask)
+        _confirmed(not self._ask, _DEVICE_QUESTION, _DEVICE_REVIEW)
         return True
 
 
-def _confirmed(agreed: bool) -> None:
+def _confirmed(agreed: bool, question: str, review: str) -> None:
     """Go on only where someone agrees."""
     if agreed:
         return
     if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked here", "review with --dry-run, then push with --expect DIGEST or --yes")
-    click.confirm("Change the device?", abort=True, err=True)
+        raise UsageError("nobody can be asked here", f"{review}, then run it with --expect DIGEST or --yes")
+    click.confirm(question, abort=True, err=True)
 
 
 @cli.command()

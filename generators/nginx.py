@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
 from ..spec.model import Farm
-from ..spec.types import Duration, Version
+from ..spec.types import Duration, Size, Version
 from .base import File, Generator, Job, UnquotableError
 from .design import COOKIE, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
 from .features import FEATURES, No, Since, Support, Yes
@@ -152,7 +152,7 @@ class Nginx(Generator):
             "scheme": design.scheme,
             "port": design.frontend.port,
             "hsts": HSTS_SECONDS if design.frontend.tls.hsts and job.farm.balancer_tls else None,
-            "max_body": f"{int(balancer.max_body) // 1024}k",
+            "max_body": _size(balancer.max_body),
             "max_body_shown": balancer.max_body,
             "signalr_paths": "|".join(re.escape(path).replace("\\-", "-") for path in balancer.signalr.paths),
             "timeouts": _timeouts(job),
@@ -273,6 +273,11 @@ def _server(job: Job, member: Member, parameters: str, *, weight: int = 0) -> di
 def _listens(job: Job, port: int, options: str) -> list[str]:
     prefixes = ["" if address == "*" else f"{address}:" for address in job.design.listens]
     return [f"listen {prefix}{port}{options}" for prefix in prefixes]
+
+
+def _size(size: Size) -> str:
+    """A size in NGINX's words, to the byte."""
+    return f"{int(size) // 1024}k" if size % 1024 == 0 else str(int(size))
 
 
 def _time(duration: Duration) -> str:

@@ -107,6 +107,13 @@ class Programs:
             if entry["program"] in {"haproxy", "nginx"} and os.access(entry["path"], os.X_OK)
         ]
 
+    def named(self, name: str) -> Program:
+        """The program of a series, as in `haproxy-3.0`; skips the test without it."""
+        for program in self.all:
+            if name == f"{program.vendor}-{'.'.join(map(str, series(program.version)))}":
+                return program
+        pytest.skip(f"no {name} in .programs: run tests/tools/programs.py")
+
     def judge(self, vendor: str, wanted: Version, openssl: Version) -> Program:
         """The nearest program from the wanted series on, or the newest one below it; skips the test without one.
 

@@ -279,6 +279,16 @@ def test_a_hanging_node_is_out_by_the_time_that_is_told(interval: str, timeout: 
     assert told <= health.interval + fall * (slowest + Design(spec.farm).fast_check)
 
 
+@pytest.mark.parametrize(
+    "size, nginx", [("1KB", "1k"), ("300MB", "307200k"), ("1025B", "1025"), ("100GB", "104857600k")]
+)
+def test_sizes_are_written_to_the_byte(size: str, nginx: str, make_spec) -> None:
+    spec = make_spec(balancer={"max_body": size})
+    texts = [b"".join(file.content for file in render(generator(name), spec)).decode() for name in ("nginx", "haproxy")]
+    assert f"client_max_body_size {nginx};" in texts[0]
+    assert f"req.body_size gt {int(spec.farm.balancer.max_body)} }}" in texts[1]
+
+
 # The command line's words
 
 

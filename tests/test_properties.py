@@ -19,6 +19,7 @@ from nlbgen.generators import validate
 from nlbgen.generators.base import Generator, Site, all_generators, audit, generator, known_ids, render
 from nlbgen.spec import document
 from nlbgen.spec.load import Spec, check, loads
+from nlbgen.spec.model import Farm
 
 EXAMPLE = (Path(__file__).parents[1] / "examples" / "farm.yaml").read_text(encoding="utf-8")
 EVERY_ID = sorted(known_ids())
@@ -175,6 +176,40 @@ def test_every_farm_is_accepted_by_the_real_programs_or_refused(spec: Spec) -> N
             assert verdict.checked
         elif program.version.parts[:2] == vendor.version(spec.farm).parts[:2]:
             assert verdict.checked or "module is not installed" in verdict.text, verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "series",
+    [
+        "haproxy-2.6",
+        "haproxy-3.0",
+        "haproxy-3.2",
+        "haproxy-3.4",
+        "nginx-1.18",
+        "nginx-1.22",
+        "nginx-1.26",
+        "nginx-1.30",
+    ],
+)
+@examples(25)
+@given(spec=farms())
+def test_every_farm_is_accepted_by_the_version_it_is_for(series: str, spec: Spec, programs) -> None:
+    program = programs.named(series)
+    wanted = farm_for(spec.farm, program)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            complaint = programs.complaint(program, spec._replace(farm=wanted), Path(folder))
+        except UnsupportedError:
+            event("refused")
+            return
+    assert complaint is None, f"{program}: {complaint}"
+
+
+def farm_for(farm: Farm, program: Any) -> Farm:
+    """The farm as it would be written for this program and its TLS library."""
+    balancer = getattr(farm, program.vendor).replace(version=program.version, openssl=program.openssl)
+    return farm.replace(**{program.vendor: balancer})
 
 
 @examples(150)

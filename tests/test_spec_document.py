@@ -1,7 +1,6 @@
 """YAML as data with places, without YAML 1.1's surprises."""
 
 import json
-import os
 
 import pytest
 import yaml
@@ -257,15 +256,6 @@ def test_both_of_pyyamls_parsers_do(loader: str, monkeypatch: pytest.MonkeyPatch
         assert found[0] == place[0] or "expected" in problem.message, (text, problem)
         if "may not stand" in problem.message or "nested" in problem.message:
             assert found == place
-
-
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
-def test_a_file_that_may_not_be_read(tmp_path) -> None:
-    path = tmp_path / "farm.yaml"
-    path.write_text(TEXT, encoding="utf-8")
-    path.chmod(0)
-    with pytest.raises(SpecError, match="may not be read"):
-        read_text(path)
 
 
 def test_a_folder_is_no_file(tmp_path) -> None:

@@ -1,0 +1,165 @@
+"""The smaller files beside a farm: what each line of them must be.
+
+Source: the appliances' own code that reads them (Zen 3.10, Relianoid 7.9).
+"""
+
+import configparser
+import json
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+
+_FARM: Final = r"[a-zA-Z0-9-]+"
+_L4_HEAD: Final = re.compile(rf"{_FARM};tcp;([0-9.]+);([0-9]+);nat;weight;(?:none|ip);[0-9]+;(?:up|down)")
+_L4_SERVER: Final = re.compile(r";server;([0-9.]+);([0-9]+);(0x[0-9a-f]+);[1-9][0-9]*;[1-9];(?:up|maintenance|fgDOWN)")
+_STATUS: Final = re.compile(r"-b 0 [0-9]+ [0-9]+ (?:fgDOWN|maintenance)|-B 0 [0-9]+ [0-9]+ active")
+_GUARDIAN: Final = re.compile(rf"({_FARM}):::([1-9][0-9]*):::(.+):::(?:true|false):::(?:true|false)\n")
+_PLUGIN: Final = re.compile(r"check_[a-z]+")
+_SHELL: Final = re.compile(r"[;&|<>$`\\\"'(){}\[\]*?~#!]")
+_PORT: Final = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+_SWITCH: Final = "true|false"
+_PARAMETERS: Final = {
+    name: re.compile(pattern)
+    for name, pattern in {
+        "action": "restart|maintenance|up",
+        "algorithm": "weight|roundrobin|leastconn|hash_srcip",
+        "command": ".+",
+        "contimeout": "[0-9]+",
+        "cut_conns": _SWITCH,
+        "description": r"nlbgen [a-zA-Z0-9-]+",
+        "farmname": _FARM,
+        "fgenabled": _SWITCH,
+        "fglog": _SWITCH,
+        "fgscript": ".+",
+        "fgtimecheck": "[1-9][0-9]*",
+        "httpverb": "optionsHTTP",
+        "id": _FARM,
+        "interval": "[1-9][0-9]*",
+        "ip": r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
+        "log": _SWITCH,
+        "mode": "drain|cut",
+        "name": r"[\w-]+",
+        "nattype": "nat",
+        "persistence": "|srcip|IP",
+        "port": _PORT,
+        "priority": "[12]",
+        "profile": "http|l4xnat",
+        "protocol": "tcp",
+        "redirect": "https://.+",
+        "redirecttype": "append",
+        "reqtimeout": "[0-9]+",
+        "restimeout": "[0-9]+",
+        "resurrectime": "[0-9]+",
+        "rewritelocation": "enabled",
+        "routingpolicy": "ROUND_ROBIN|LEAST_CONNECTIONS",
+        "timeout": "[1-9][0-9]*",
+        "ttl": "[1-9][0-9]*",
+        "vip": r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
+        "vport": _PORT,
+        "weight": "[1-9][0-9]*",
+    }.items()
+}
+"""What the calls of an L4xNAT farm and its redirect may carry."""
+_KEYS: Final = frozenset(
+    {"backend_alias", "command", "cut_conns", "description", "farms", "interval", "log", "template", "timeout"}
+)
+
+
+def check_l4xnat(text: str) -> Iterator[str]:
+    """An L4xNAT farm of Zen 3 and Zevenet 4: one line for the farm, then one for each node, with marks of their own."""
+    head, *servers = text.removesuffix("\n").split("\n")
+    found = _L4_HEAD.fullmatch(head)
+    if found is None:
+        yield f"the first line is not one of an L4xNAT farm: {head}"
+    else:
+        yield from _endpoint(found[1], found[2])
+    matches = [_L4_SERVER.fullmatch(line) for line in servers]
+    for line, match in zip(servers, matches, strict=True):
+        if match is None:
+            yield f"not a line of a backend: {line}"
+        else:
+            yield from _endpoint(match[1], match[2])
+    marks = [match[3] for match in matches if match]
+    if len(set(marks)) < len(marks):
+        yield "two backends have the same mark"
+    if not servers:
+        yield "the farm has no backend"
+
+
+def _endpoint(address: str, port: str) -> Iterator[str]:
+    try:
+        ip_address(address)
+    except ValueError:
+        yield f"{address} is not an IP address"
+    if not 1 <= int(port) <= 65535:
+        yield f"{port} is not a TCP port"
+
+
+def check_calls(text: str) -> Iterator[str]:
+    """The calls that make a farm: known parameters alone, values within their bounds, a restart at each farm's end."""
+    made, restarted = set(), set()
+    for call in json.loads(text):
+        for name, value in call["body"].items():
+            if name not in _PARAMETERS:
+                yield f"{call['method']} {call['path']}: {name} is not a parameter"
+            elif not _PARAMETERS[name].fullmatch(str(value)):
+                yield f"{call['method']} {call['path']}: {name} cannot be {value}"
+        for name in {"command", "fgscript"} & call["body"].keys():
+            yield from command(call["body"][name])
+        if call["path"] == "/farms":
+            made.add(call["body"].get("farmname"))
+        elif call["path"].endswith("/actions"):
+            restarted.add(call["path"].split("/")[2])
+    if made != restarted or not made:
+        yield "each farm that is made must be restarted"
+
+
+def check_status(text: str) -> Iterator[str]:
+    """A status file: what was taken out of service, by the number of its service and its own."""
+    for line in text.splitlines():
+        if not _STATUS.fullmatch(line):
+            yield f"not a line of a status file: {line}"
+
+
+def check_guardian(text: str) -> Iterator[str]:
+    """The FarmGuardian file of Zen 3: one line of five fields."""
+    found = _GUARDIAN.fullmatch(text)
+    if found is None:
+        yield "not the one line of a FarmGuardian file"
+    else:
+        yield from command(found[3])
+
+
+def check_section(text: str) -> Iterator[str]:
+    """A section for farmguardian.conf, with every key, and time for all checks within one interval."""
+    reader = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=("#",))
+    try:
+        reader.read_string(text)
+    except configparser.Error as error:
+        yield f"not an INI file: {error}"
+        return
+    for name in reader.sections():
+        section = reader[name]
+        if not re.fullmatch(r"[\w-]+", name):
+            yield f"the name of a section holds letters, digits, _ and - alone: {name}"
+        if set(section) != _KEYS:
+            yield f"the keys of {name} are not {', '.join(sorted(_KEYS))}"
+            continue
+        yield from command(section["command"])
+        if int(section["interval"]) <= int(section["timeout"]):
+            yield "interval must be greater than timeout"
+        if "\nfarms= " not in text:
+            yield "the list of farms begins with a blank"
+
+
+def command(text: str) -> Iterator[str]:
+    """A FarmGuardian command: a plugin, nothing for the shell, HOST and PORT once each."""
+    words = text.split(" ")
+    if not _PLUGIN.fullmatch(words[0]):
+        yield f"{words[0]} is not a plugin"
+    if _SHELL.search(text) or ":::" in text:
+        yield "the command holds what the shell or the file would take for its own"
+    for word in ("HOST", "PORT"):
+        if text.count(word) != 1 or word not in words:
+            yield f"{word} must stand in the command exactly once"

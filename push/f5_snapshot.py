@@ -1,0 +1,139 @@
+"""What the touched objects were before a push, in a file that only its owner reads; and back again.
+
+The file holds properties that farms own, in tmsh's words: no secret and no key is among them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ..errors import FileError
+from ..files import read_bytes, write_atomically
+from ..generators.f5_objects import KINDS, NAMED, Object, Value
+from .f5_plan import Key, State, Work
+
+FORMAT: Final = 1
+MODE: Final = 0o600
+
+
+class Snapshot(NamedTuple):
+    """Objects of one device: what each was, or None where it was not there."""
+
+    device: str
+    farm: str
+    partition: str
+    objects: Mapping[Key, Mapping[str, Value] | None]
+
+
+def save(folder: Path, snapshot: Snapshot, digest: str) -> Path:
+    """Write the snapshot; the same push on the same state writes the same file. `pending` until the push is over."""
+    path = folder / f"{snapshot.farm}-{digest[:12]}.json"
+    _write(path, snapshot, pending=True)
+    return path
+
+
+def settle(path: Path) -> None:
+    """Note that the push which made this snapshot is over, saved configuration included."""
+    found, _ = _load(path)
+    _write(path, found, pending=False)
+
+
+def pending(folder: Path, device: str, farm: str) -> list[Path]:
+    """The snapshots of pushes that changed this farm on this device and did not come to their end."""
+    if not folder.is_dir():
+        return []
+    left = []
+    for path in sorted(folder.glob(f"{farm}-*.json")):
+        found, is_pending = _load(path)
+        if is_pending and (found.device, found.farm) == (device, farm):
+            left.append(path)
+    return left
+
+
+def load(path: Path) -> Snapshot:
+    """The snapshot in a file; raises FileError where it is none."""
+    return _load(path)[0]
+
+
+def _write(path: Path, snapshot: Snapshot, *, pending: bool) -> None:
+    objects = [
+        {"kind": kind, "path": name, "properties": values} for (kind, name), values in sorted(snapshot.objects.items())
+    ]
+    data = {
+        "nlbgen": "f5-snapshot",
+        "format": FORMAT,
+        "device": snapshot.device,
+        "farm": snapshot.farm,
+        "partition": snapshot.partition,
+        "pending": pending,
+        "objects": objects,
+    }
+    text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    write_atomically(path, text.encode(), mode=MODE, durable=True)
+
+
+def _load(path: Path) -> tuple[Snapshot, bool]:
+    content = read_bytes(path)
+    if content is None:
+        raise FileError(f"{path}: there is no such snapshot", "each push says where it wrote its own")
+    try:
+        data = json.loads(content)
+        if data["nlbgen"] != "f5-snapshot" or data["format"] != FORMAT:
+            raise ValueError
+        objects = {
+            (one["kind"], one["path"]): None if one["properties"] is None else _values(one["properties"])
+            for one in data["objects"]
+            if one["kind"] in KINDS
+        }
+        return Snapshot(data["device"], data["farm"], data["partition"], objects), bool(data["pending"])
+    except (ValueError, KeyError, TypeError):
+        raise FileError(f"{path}: is not a snapshot of a push", "each push says where it wrote its own") from None
+
+
+def _values(data: Mapping[str, Any]) -> dict[str, Value]:
+    return {key: _value(value) for key, value in data.items()}
+
+
+def _value(data: Any) -> Value:
+    if isinstance(data, list):
+        return tuple(data)
+    return _values(data) if isinstance(data, dict) else data
+
+
+def of(work: Work, state: State, device: str, farm: str, partition: str) -> Snapshot:
+    """The objects that a push will touch, as they are now."""
+    return Snapshot(device, farm, partition, {key: state.found.get(key) for key in work.keys})
+
+
+def wanted(snapshot: Snapshot, state: State) -> tuple[tuple[Object, ...], frozenset[Key]]:
+    """The objects to bring back, and those that were not there."""
+    back = [
+        Object(kind, path, _sendable(values, there=(kind, path) in state.found))
+        for (kind, path), values in snapshot.objects.items()
+        if values is not None
+    ]
+    absent = frozenset(key for key, values in snapshot.objects.items() if values is None)
+    return tuple(sorted(back, key=lambda one: (KINDS.index(one.kind), one.path))), absent
+
+
+def _sendable(values: Mapping[str, Value], *, there: bool) -> dict[str, Value]:
+    """Without what was absent: a body cannot say so for an object, or a member, that is made anew."""
+    sent: dict[str, Value] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            sent[key] = _entries(value) if key in NAMED else _sendable(value, there=False)
+        elif there or value != "none":
+            sent[key] = value
+    return {key: value for key, value in sent.items() if value != {} or key in NAMED}
+
+
+def _entries(value: Mapping[str, Value]) -> dict[str, Value]:
+    return {
+        name: _sendable(inner, there=False) if isinstance(inner, Mapping) else inner for name, inner in value.items()
+    }
+
+
+def kinds(snapshot: Snapshot) -> Iterable[str]:
+    """The kinds of objects in it."""
+    return {kind for kind, _ in snapshot.objects}

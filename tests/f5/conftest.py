@@ -1,0 +1,138 @@
+"""A simulated BIG-IP on loopback for each test, and pushes to it."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from nlbgen.plan import Plan
+from nlbgen.push.f5 import Options, Report, push
+from nlbgen.spec.load import Spec, loads
+
+HERE = Path(__file__).parent
+
+
+def loaded(name: str) -> ModuleType:
+    """A module of this folder, which is no package."""
+    if f"f5_{name}" not in sys.modules:
+        found = importlib.util.spec_from_file_location(f"f5_{name}", HERE / f"{name}.py")
+        assert found and found.loader
+        module = importlib.util.module_from_spec(found)
+        sys.modules[f"f5_{name}"] = module
+        found.loader.exec_module(module)
+    return sys.modules[f"f5_{name}"]
+
+
+@pytest.fixture(scope="session")
+def bigip() -> ModuleType:
+    """The simulator."""
+    return loaded("bigip")
+
+
+@pytest.fixture(scope="session")
+def as3_module(bigip: ModuleType) -> ModuleType:
+    """AS3 for the simulator."""
+    return loaded("as3")
+
+
+@pytest.fixture(scope="session")
+def site(bigip: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two certificates of the farm (a leaf with its CA as chain), their keys, and the nodes' CA."""
+    folder = tmp_path_factory.mktemp("site")
+    ca = bigip.pair("corporate CA", ca=True)
+    for name in ("site", "renewed"):
+        certificate, key = bigip.pair("orchestrator.corp.example", ca, names=("orchestrator.corp.example",))
+        (folder / f"{name}.pem").write_bytes(bigip.pem(certificate) + bigip.pem(ca[0]))
+        (folder / f"{name}.key").write_bytes(bigip.key_pem(key))
+    (folder / "ca.pem").write_bytes(bigip.pem(ca[0]))
+    return folder
+
+
+@pytest.fixture
+def running(bigip: ModuleType, tmp_path: Path) -> Iterator[Any]:
+    """A device that listens."""
+    with bigip.Running(bigip.BigIp(), tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def device(running: Any) -> Any:
+    """Its state."""
+    return running.device
+
+
+class Talk:
+    """Remembers what was said, and agrees unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.plans: list[Plan] = []
+        self.agrees: Callable[[], bool] = lambda: True
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def show(self, plan: Plan) -> None:
+        self.plans.append(plan)
+
+    def agree(self, question: str) -> bool:
+        self.said.append(question)
+        return self.agrees()
+
+
+@pytest.fixture
+def talk() -> Talk:
+    return Talk()
+
+
+@pytest.fixture
+def make(
+    running: Any, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, farm_data: Any
+) -> Callable[..., Spec]:
+    """Makes the spec of a farm for the device, with the changes that are given."""
+    monkeypatch.setenv("NLBGEN_F5_TEST", running.device.password)
+
+    def made(**changes: Any) -> Spec:
+        base = farm_data(
+            frontend={
+                "address": "10.20.0.10",
+                "tls": {
+                    "certificate": str(site / "site.pem"),
+                    "key": str(site / "site.key"),
+                    "verify_nodes": str(site / "ca.pem"),
+                },
+            },
+            f5={
+                "host": "127.0.0.1",
+                "port": running.port,
+                "ca": str(running.ca),
+                "password": {"env": "NLBGEN_F5_TEST"},
+                "timeout": "5s",
+            },
+        )
+        return loads(json.dumps(merged(base, changes)), str(tmp_path / "farm.yaml"))
+
+    return made
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+@pytest.fixture
+def pushed(tmp_path: Path, talk: Talk) -> Callable[..., Report]:
+    """Pushes a spec, without waiting between attempts."""
+
+    def run(spec: Spec, pauses: tuple[float, ...] = (0.0, 0.0), **options: Any) -> Report:
+        return push(spec, Options(snapshots=tmp_path / "snapshots", **options), talk, pauses)
+
+    return run

@@ -1,0 +1,70 @@
+"""`nlbgen push f5` as a user runs it."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def farm(make, tmp_path):
+    """Writes the spec of a farm as a file."""
+
+    def made(**changes) -> None:
+        spec = make(**changes)
+        (tmp_path / "farm.yaml").write_text(json.dumps(spec.document.data))
+
+    return made
+
+
+def test_dry_run_expect_and_the_end(cli, farm, device, tmp_path) -> None:
+    farm()
+    seen = cli("push", "f5", "--dry-run")
+    assert seen.code == 1 and "+ ltm pool /Common/orchestrator-test_web: new" in seen.out
+    data = json.loads(cli("push", "f5", "--dry-run", "--format", "json").out)
+    assert data["outcome"] == "planned"
+    done = cli("push", "f5", "--expect", data["plan"]["digest"][:16])
+    assert done.code == 0, done.err
+    assert "ltm virtual" in done.out and "created" in done.out
+    assert "the configuration is saved" in done.err
+    again = cli("push", "f5", "--yes")
+    assert again.code == 0 and "nothing to change" in again.out
+    assert device.password not in done.out + done.err + seen.err
+
+
+def test_nobody_to_ask(cli, farm, device) -> None:
+    farm()
+    ran = cli("push", "f5")
+    assert ran.code == 2 and "nobody can be asked" in ran.err
+    assert device.writes() == []
+
+
+def test_json_is_all_there_is_on_standard_output(cli, farm) -> None:
+    farm()
+    ran = cli("push", "f5", "--yes", "--format", "json")
+    data = json.loads(ran.out)
+    assert ran.code == 0 and data["outcome"] == "applied" and data["counts"]["ltm virtual"]["created"] == 2
+    assert data["snapshot"].endswith(".json")
+
+
+def test_exit_codes_of_failures(cli, farm, device, running, monkeypatch) -> None:
+    monkeypatch.setattr("nlbgen.push.icontrol.time.sleep", lambda _seconds: None)
+    farm(f5={"port": 1})
+    ran = cli("push", "f5", "--dry-run")
+    assert ran.code == 6 and "cannot be reached" in ran.err and "Traceback" not in ran.err
+    farm(f5={"version": "16.1"}, balancer={"timeouts": {"queue": "30s"}})
+    assert cli("push", "f5", "--dry-run").code == 4
+    farm(f5={"password": None})
+    assert cli("push", "f5", "--dry-run").code == 3
+
+
+def test_validate_and_restore(cli, farm, device) -> None:
+    farm()
+    assert cli("push", "f5", "--yes").code == 0
+    before = device.own()
+    farm(balancer={"slow_start": "9s"})
+    valid = cli("push", "f5", "--validate")
+    assert valid.code == 1 and "the device accepts 1 command;" in valid.err
+    report = json.loads(cli("push", "f5", "--yes", "--format", "json").out)
+    assert device.own() != before
+    assert cli("push", "f5", "--yes", "--restore", report["snapshot"]).code == 0
+    assert device.own() == before

@@ -1,0 +1,395 @@
+"""`nlbgen push f5` by REST against the simulator: plans, transactions, marks, drift, certificates, restore."""
+
+import json
+import re
+import stat
+
+import pytest
+
+from nlbgen.errors import DeviceError, DifferenceError, FileError, UnsupportedError, UsageError
+from nlbgen.generators.f5_objects import objects
+from nlbgen.push.icontrol import PAUSES
+from nlbgen.spec.types import Version
+
+
+def test_everything_is_new_then_nothing_is_left(make, pushed, device, talk, tmp_path) -> None:
+    report = pushed(make())
+    assert report.outcome == "applied"
+    assert report.counts["ltm node"] == {"created": 2, "changed": 0, "removed": 0, "unchanged": 0}
+    made = {key for key in device.own() if key[0].startswith("ltm")}
+    assert made == {(one.kind, one.path) for one in objects(make().farm, Version("16.1"))}
+    assert device.saved == device.objects
+    assert not device.tokens
+    assert not device.transactions
+    device.log.clear()
+    again = pushed(make())
+    assert again.outcome == "unchanged"
+    assert device.writes() == []
+    assert len(again.plan) == 0
+
+
+FARMS = {
+    "plain": {},
+    "terminate": {"frontend": {"tls": {"mode": "terminate"}}, "accept": ["tls-terminate-redirect"]},
+    "passthrough": {"frontend": {"tls": {"mode": "passthrough"}}},
+    "http": {"frontend": {"tls": {"mode": "none"}}},
+    "unverified": {"frontend": {"tls": {"verify_nodes": False}}},
+    "modern": {"frontend": {"tls": {"profile": "modern"}}},
+    "cookie": {"balancer": {"affinity": "cookie"}},
+    "source": {"balancer": {"algorithm": "source"}},
+    "signalr": {"balancer": {"affinity": "signalr", "signalr": {"paths": ["/signalr", "/x"]}}},
+    "signalr-pool": {"balancer": {"signalr": {"idle_timeout": "2h"}}},
+    "states": {
+        "nodes": [
+            {"name": "a", "address": "10.0.0.1", "weight": 200},
+            {"name": "b", "address": "2001:db8::2", "state": "drain"},
+            {"name": "c", "address": "10.0.0.3", "state": "down"},
+            {"name": "d", "address": "node-d.corp.example", "state": "backup"},
+        ]
+    },
+    "ipv6": {"frontend": {"address": "2001:db8::10", "port": 8443}},
+    "wildcard": {"frontend": {"address": "*"}},
+    "partition": {"f5": {"partition": "UiPath"}},
+}
+
+
+@pytest.mark.parametrize("version", ["11.6.0", "12.1.2", "13.0.0", "13.1.1", "16.1.2", "17.1.0"])
+@pytest.mark.parametrize("farm", FARMS)
+def test_the_second_push_sends_no_write(bigip, make, pushed, running, farm, version) -> None:
+    running.device.__init__(version=version)
+    spec = make(**FARMS[farm])
+    if farm == "modern" and Version(version) < Version("14.0"):
+        with pytest.raises(UnsupportedError):
+            pushed(spec)
+        assert not running.device.writes() and not running.device.tokens
+        return
+    assert pushed(spec).outcome == "applied"
+    running.device.log.clear()
+    assert pushed(spec).outcome == "unchanged"
+    assert running.device.writes() == []
+
+
+def test_policies_that_are_not_expanded_are_read_rule_by_rule(make, pushed, device) -> None:
+    device.deep_policies = False
+    spec = make(**FARMS["signalr"])
+    pushed(spec)
+    assert pushed(spec).outcome == "unchanged"
+
+
+def pairs() -> list[tuple[str, str]]:
+    return [(old, new) for old in FARMS for new in FARMS if old != new and "partition" not in {old, new}]
+
+
+@pytest.mark.parametrize("old, new", pairs()[::3])
+def test_from_any_farm_to_any_other(make, pushed, device, old, new) -> None:
+    pushed(make(**FARMS[old]))
+    spec = make(**FARMS[new])
+    assert pushed(spec, force=True, prune=True).outcome in {"applied", "unchanged"}
+    wanted = {(one.kind, one.path) for one in objects(spec.farm, Version("16.1"))}
+    assert set(device.own()) == wanted
+    assert pushed(spec, prune=True).outcome == "unchanged"
+
+
+def test_a_dry_run_only_reads(make, pushed, device, talk) -> None:
+    report = pushed(make(), dry_run=True)
+    assert report.outcome == "planned"
+    assert device.writes() == []
+    assert not device.tokens
+    text = talk.plans[0].text()
+    assert "+ ltm virtual /Common/orchestrator-test_main: new" in text
+
+
+def test_the_reviewed_plan_and_no_other(make, pushed, device) -> None:
+    digest = pushed(make(), dry_run=True).plan.digest
+    with pytest.raises(DifferenceError, match=r"the plan has the digest"):
+        pushed(make(balancer={"affinity": "cookie"}), expect=digest)
+    assert device.writes() == []
+    assert pushed(make(), expect=digest[:16]).outcome == "applied"
+
+
+def test_a_plan_names_the_state_it_was_made_on(make, pushed, device) -> None:
+    pushed(make())
+    spec = make(balancer={"slow_start": "60s"})
+    digest = pushed(spec, dry_run=True).plan.digest
+    device.objects["ltm pool", "/Common/orchestrator-test_web"]["allowNat"] = "no"  # not ours: no other plan
+    assert pushed(spec, dry_run=True).plan.digest == digest
+    device.objects["ltm pool", "/Common/orchestrator-test_web"]["minActiveMembers"] = 1
+    assert pushed(spec, dry_run=True).plan.digest != digest
+
+
+def test_nothing_is_done_without_consent(make, pushed, device, talk) -> None:
+    talk.agrees = lambda: False
+    assert pushed(make()).outcome == "declined"
+    assert device.writes() == []
+
+
+@pytest.mark.parametrize(
+    "kind, path, change, shown",
+    [
+        ("ltm pool", "web", {"slowRampTime": 99}, "ltm pool /Common/orchestrator-test_web: slow-ramp-time: 99 -> 0"),
+        ("ltm monitor https", "health_https", {"recv": "^HTTP"}, "recv: ^HTTP -> ^HTTP/1.[01] 200"),
+        ("ltm virtual", "main", {"rules": []}, "rules: none -> /Common/orchestrator-test_request_rule"),
+        (
+            "ltm virtual",
+            "main",
+            {"persist": [{"name": "/Common/cookie", "tmDefault": "yes"}]},
+            "persist /Common/cookie",
+        ),
+        ("ltm profile client-ssl", "clients", {"tmOptions": ["no-sslv3"]}, "options: no-sslv3 -> "),
+        (
+            "ltm rule",
+            "request_rule",
+            {"apiAnonymous": "# nlbgen:orchestrator-test\nwhen HTTP_REQUEST { }"},
+            "definition",
+        ),
+        ("ltm profile tcp", "tcp", {"idleTimeout": "300"}, "idle-timeout: 300 -> 3600"),
+    ],
+)
+def test_drift_is_found_named_and_put_right(make, pushed, device, talk, kind, path, change, shown) -> None:
+    pushed(make())
+    before = device.own()
+    device.objects[kind, f"/Common/orchestrator-test_{path}"].update(change)
+    assert pushed(make(), dry_run=True).outcome == "planned"
+    assert shown in talk.plans[-1].text()
+    assert pushed(make()).outcome == "applied"
+    assert device.own() == before
+
+
+def test_drift_of_members(make, pushed, device, talk) -> None:
+    pushed(make())
+    before = device.own()
+    members = device.objects["ltm pool", "/Common/orchestrator-test_web"]["members"]
+    members[0]["session"] = "user-disabled"
+    members.append({"name": "/Common/orch-2:8443", "address": "10.20.0.12"})
+    pushed(make())
+    text = talk.plans[-1].text()
+    assert "members /Common/orch-1:443 session: user-disabled -> user-enabled" in text
+    assert "- ltm pool /Common/orchestrator-test_web: members /Common/orch-2:8443" in text
+    assert device.own() == before
+
+
+def test_members_that_stay_are_not_touched(make, pushed, device) -> None:
+    pushed(make())
+    device.log.clear()
+    nodes = [{"name": f"orch-{n}", "address": f"10.20.0.1{n}", "state": "drain" if n == 2 else "up"} for n in (1, 2, 3)]
+    pushed(make(nodes=nodes))
+    sent = [(method, path) for method, path, transaction, _ in device.log if transaction]
+    assert sent == [
+        ("POST", "/mgmt/tm/ltm/node"),
+        ("PATCH", "/mgmt/tm/ltm/pool/~Common~orchestrator-test_web/members/~Common~orch-2:443"),
+        ("POST", "/mgmt/tm/ltm/pool/~Common~orchestrator-test_web/members"),
+    ]
+
+
+def test_a_node_that_moves_is_made_again(make, pushed, device) -> None:
+    pushed(make(**FARMS["signalr"]))
+    nodes = [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "orch-2", "address": "10.20.0.99"}]
+    spec = make(**{**FARMS["signalr"], "nodes": nodes})
+    assert pushed(spec).outcome == "applied"
+    assert device.objects["ltm node", "/Common/orch-2"]["address"] == "10.20.0.99"
+    assert pushed(spec).outcome == "unchanged"
+
+
+def test_a_node_that_is_renamed_takes_its_address_along(make, pushed, device) -> None:
+    pushed(make())
+    nodes = [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "other", "address": "10.20.0.12"}]
+    assert pushed(make(nodes=nodes)).outcome == "applied"
+    assert ("ltm node", "/Common/orch-2") not in device.objects
+    assert pushed(make(nodes=nodes)).outcome == "unchanged"
+
+
+# Marks.
+
+
+def test_objects_of_others_are_not_taken_over(make, pushed, device) -> None:
+    device.add("ltm pool", "/Common/orchestrator-test_web", description="by hand")
+    with pytest.raises(
+        DeviceError, match=r"ltm pool /Common/orchestrator-test_web is there and was not made"
+    ) as caught:
+        pushed(make())
+    assert "--adopt" in str(caught.value.hint)
+    assert device.writes() == []
+    assert pushed(make(), adopt=True).outcome == "applied"
+    assert pushed(make()).outcome == "unchanged"
+
+
+def test_two_farms_do_not_share_by_accident(make, pushed) -> None:
+    pushed(make())
+    with pytest.raises(DeviceError, match=r"belongs to the farm orchestrator-test"):
+        pushed(make(farm="other", frontend={"address": "10.20.0.20"}))
+
+
+def test_an_address_has_one_node_on_a_device(make, pushed, device) -> None:
+    device.add("auth partition", "Other")
+    device.add("ltm node", "/Other/web1", address="10.20.0.12")
+    with pytest.raises(DeviceError, match=r"the address 10.20.0.12 belongs to the node /Other/web1"):
+        pushed(make())
+
+
+def test_leftovers_stay_until_prune(make, pushed, device, talk) -> None:
+    nodes = [{"name": f"orch-{n}", "address": f"10.20.0.1{n}"} for n in (1, 2, 3)]
+    pushed(make(nodes=nodes))
+    pushed(make())
+    assert ("ltm node", "/Common/orch-3") in device.objects
+    assert any("ltm node /Common/orch-3 is not in the farm any more" in text for text in talk.said)
+    device.add("ltm node", "/Common/elsewhere", address="10.9.9.9")
+    assert pushed(make(), prune=True).outcome == "applied"
+    assert ("ltm node", "/Common/orch-3") not in device.objects
+    assert ("ltm node", "/Common/elsewhere") in device.objects
+
+
+def test_more_than_half_of_a_pool_needs_force(make, pushed, device) -> None:
+    nodes = [{"name": f"orch-{n}", "address": f"10.20.0.1{n}"} for n in (1, 2, 3)]
+    pushed(make(nodes=nodes))
+    device.log.clear()
+    drained = [{**node, "state": "drain" if node["name"] != "orch-1" else "up"} for node in nodes]
+    with pytest.raises(DeviceError, match=r"more than half of a pool.*2 of 3 members"):
+        pushed(make(nodes=drained))
+    assert device.writes() == []
+    assert pushed(make(nodes=drained), force=True).outcome == "applied"
+
+
+# Units, groups, validation.
+
+
+def test_a_standby_unit_is_not_written_to(make, pushed, device) -> None:
+    device.failover = "standby"
+    with pytest.raises(DeviceError, match=r"this unit is standby"):
+        pushed(make())
+    assert device.writes() == []
+    assert pushed(make(), dry_run=True).outcome == "planned"
+
+
+def test_sync_on_request(make, pushed, device) -> None:
+    pushed(make())
+    assert device.synced == []
+    pushed(make(balancer={"slow_start": "9s"}), sync="pair")
+    assert device.synced == ["pair"]
+    with pytest.raises(DeviceError, match=r"Device group \(none\) not found"):
+        pushed(make(balancer={"slow_start": "8s"}), sync="none")
+
+
+def test_validate_changes_nothing(make, pushed, device) -> None:
+    pushed(make())
+    before = device.own()
+    assert pushed(make(balancer={"slow_start": "9s"}), validate=True).outcome == "valid"
+    assert device.own() == before
+    assert not device.transactions
+    with pytest.raises(DeviceError, match=r"cannot check the plan, because the certificate"):
+        device.__init__()
+        pushed(make(), validate=True)
+
+
+def test_validate_needs_12(make, pushed, device) -> None:
+    device.__init__(version="11.6.0")
+    with pytest.raises(DeviceError, match=r"TMOS 11.6.0 cannot check"):
+        pushed(make(), validate=True)
+
+
+# Refused transactions.
+
+
+def test_a_refused_transaction_names_the_object(make, pushed, device) -> None:
+    device.add("ltm virtual", "/Common/taken", destination="/Common/10.20.0.10:443", ipProtocol="tcp")
+    before, files = device.own(), device.files()
+    with pytest.raises(DeviceError) as caught:
+        pushed(make())
+    assert "refused ltm virtual /Common/orchestrator-test_main: to be made: 01070333:3" in str(caught.value)
+    assert "nothing was changed" in str(caught.value)
+    assert (device.own(), device.files()) == (before, files)
+    assert not device.tokens and not device.transactions
+
+
+def test_an_unsupported_wish_is_refused_before_anything(make, pushed, device) -> None:
+    with pytest.raises(UnsupportedError, match=r"f5-queue"):
+        pushed(make(balancer={"timeouts": {"queue": "30s"}}))
+    assert device.writes() == []
+
+
+# Certificates.
+
+
+def test_certificates_have_names_of_their_content_and_old_ones_go(make, pushed, device, site) -> None:
+    pushed(make())
+    first = device.files()
+    assert len(first) == 3  # the chain is the nodes' CA here
+    assert all(re.fullmatch(r"/Common/orchestrator-test_[0-9a-f]{16}\.(crt|key)", path) for path in first)
+    assert not [name for name in device.uploads if name.endswith(".key")], "the uploaded copy of the key was removed"
+    tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
+    assert pushed(make(frontend={"tls": tls})).outcome == "applied"
+    assert len(device.files() & first) == 1
+    assert len(device.files()) == 3
+    device.log.clear()
+    assert pushed(make(frontend={"tls": tls})).outcome == "unchanged"
+    assert device.writes() == []
+
+
+def test_certificates_that_the_device_has(make, pushed, device, bigip) -> None:
+    certificate, key = bigip.pair("x")
+    device.uploads |= {"x.crt": bigip.pem(certificate), "x.key": bigip.key_pem(key)}
+    for kind, name in (("cert", "x.crt"), ("key", "x.key")):
+        device.add(f"sys file ssl-{kind}", f"/Common/{name}", sourcePath=f"file:/var/config/rest/downloads/{name}")
+    f5 = {"certificate": "/Common/x.crt", "key": "/Common/x.key"}
+    assert pushed(make(f5=f5, frontend={"tls": {"verify_nodes": False}})).outcome == "applied"
+    assert device.files() == {"/Common/x.crt", "/Common/x.key"}
+
+
+@pytest.mark.parametrize(
+    "tls, message",
+    [
+        ({"certificate": "/nowhere/x.pem"}, "is not on this machine"),
+        ({"key": "SITE/renewed.key"}, "is not the key of"),
+        ({"key": "SITE/site.pem"}, "holds no private key"),
+        ({"certificate": "SITE/site.key"}, "holds no certificate"),
+    ],
+)
+def test_certificates_that_cannot_be(make, pushed, device, site, tls, message) -> None:
+    tls = {name: path.replace("SITE", str(site)) for name, path in tls.items()}
+    with pytest.raises(FileError, match=message):
+        pushed(make(frontend={"tls": tls}))
+    assert device.writes() == [] and not device.tokens
+
+
+# Snapshots.
+
+
+def test_a_snapshot_brings_back_what_was(make, pushed, device, tmp_path) -> None:
+    pushed(make(balancer={"affinity": "cookie"}))
+    before = device.own()
+    nodes = [{"name": "orch-1", "address": "10.20.0.11", "state": "drain"}, {"name": "orch-9", "address": "10.20.0.19"}]
+    spec = make(nodes=nodes, balancer={"affinity": "signalr", "slow_start": "7s"})
+    report = pushed(spec, force=True, prune=True)
+    assert device.own() != before
+    assert report.snapshot is not None and stat.S_IMODE(report.snapshot.stat().st_mode) == 0o600
+    assert "BEGIN" not in report.snapshot.read_text() and device.password not in report.snapshot.read_text()
+    assert pushed(spec, restore=report.snapshot, force=True).outcome == "applied"
+    now = device.own()
+    assert set(now) == set(before)
+    assert pushed(make(balancer={"affinity": "cookie"})).outcome == "unchanged"
+    assert pushed(spec, restore=report.snapshot).outcome == "unchanged"
+
+
+def test_a_restored_profile_keeps_its_certificate(make, pushed, device, site) -> None:
+    pushed(make())
+    tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key"), "profile": "modern"}
+    report = pushed(make(frontend={"tls": tls}))
+    assert pushed(make(), restore=report.snapshot).outcome == "applied"
+    assert pushed(make(), restore=report.snapshot).outcome == "unchanged"
+    assert (
+        "no-tlsv1.2" not in device.effective("ltm profile client-ssl", "/Common/orchestrator-test_clients")["tmOptions"]
+    )
+
+
+def test_a_snapshot_of_another_device_is_refused(make, pushed, tmp_path) -> None:
+    report = pushed(make())
+    data = json.loads(report.snapshot.read_text())
+    report.snapshot.write_text(json.dumps({**data, "device": "elsewhere"}))
+    with pytest.raises(UsageError, match=r"is a snapshot of the farm orchestrator-test on elsewhere"):
+        pushed(make(), restore=report.snapshot)
+    report.snapshot.write_text("{}")
+    with pytest.raises(FileError, match=r"is not a snapshot"):
+        pushed(make(), restore=report.snapshot)
+
+
+def test_attempts_stay_within_a_minute() -> None:
+    assert sum(PAUSES) < 60

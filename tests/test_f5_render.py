@@ -1,0 +1,295 @@
+"""What a farm is on a BIG-IP: the objects, bigip.conf (read back), as3.json (valid), and what is refused.
+
+The golden files are in `golden_f5/CASE/`; `pytest --update-golden` writes them from each case's `farm.yaml`.
+"""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import event, given, settings
+
+from nlbgen import __version__
+from nlbgen.errors import UnsupportedError, ValidationError
+from nlbgen.generators import f5_as3, f5_scf, validate
+from nlbgen.generators.base import Rendered, generator, render
+from nlbgen.generators.f5 import dangling
+from nlbgen.generators.f5_objects import GATES, KINDS, Object, objects
+from nlbgen.spec.load import Spec, loads
+from nlbgen.spec.types import Version
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden_f5"
+CASES = sorted(folder.parent.name for folder in GOLDEN.glob("*/farm.yaml"))
+OTHER_FARMS = sorted((HERE / "golden").glob("*/farm.yaml"))
+SCHEMA = Path("/work/shared/recorded/as3-schema.json")
+F5 = generator("f5")
+
+
+@cache
+def schema() -> Any:
+    """The validator of AS3's own schema, where that is at hand; for a declaration alone its errors are clearer."""
+    import jsonschema
+
+    whole = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    del whole["oneOf"]
+    return jsonschema.Draft7Validator({**whole, "allOf": [{"$ref": "#/definitions/ADC"}]})
+
+
+def assert_right(spec: Spec) -> dict[str, bytes]:
+    """Renders, and holds what must hold for every farm; the files by name."""
+    files = render(F5, spec)
+    content = {file.path.name: file.content for file in files}
+    version = F5.version(spec.farm)
+    assert f5_scf.parse(content["bigip.conf"].decode()) == objects(spec.farm, version)
+    assert dangling(objects(spec.farm, version)) == []
+    assert F5.check(spec, files) == "read back by nlbgen; no program outside of a device can check it"
+    if SCHEMA.exists():
+        errors = [error.message[:300] for error in schema().iter_errors(json.loads(content["as3.json"]))]
+        assert errors == []
+    return content
+
+
+def one(spec: Spec, kind: str, name: str = "") -> Object:
+    found = [o for o in objects(spec.farm, F5.version(spec.farm)) if o.kind == kind and o.name.endswith(name)]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def kinds(spec: Spec) -> set[str]:
+    return {o.kind for o in objects(spec.farm, F5.version(spec.farm))}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_renders_as_before(case, update_golden) -> None:
+    spec = loads((GOLDEN / case / "farm.yaml").read_text(encoding="utf-8"))
+    header = f"Made by nlbgen {__version__} ".encode()
+    files = {name: content.replace(header, b"Made by nlbgen VERSION ") for name, content in assert_right(spec).items()}
+    if update_golden:
+        for old in [path for path in (GOLDEN / case).iterdir() if path.name != "farm.yaml"]:
+            old.unlink()
+        for name, content in files.items():
+            (GOLDEN / case / name).write_bytes(content)
+    stored = {path.name: path.read_bytes() for path in (GOLDEN / case).iterdir() if path.name != "farm.yaml"}
+    assert stored == files
+
+
+def test_there_are_golden_cases() -> None:
+    assert len(CASES) >= 4
+
+
+@pytest.mark.parametrize("path", OTHER_FARMS, ids=lambda path: path.parent.name)
+def test_farms_of_the_other_vendors(path) -> None:
+    spec = loads(path.read_text(encoding="utf-8"))
+    spec = spec._replace(farm=spec.farm.replace(accept=(*spec.farm.accept, "f5-queue")))
+    try:
+        assert_right(spec)
+    except UnsupportedError as refused:
+        assert all(problem.id.startswith("f5-") or "f5" in problem.path for problem in refused.problems), refused
+
+
+@cache
+def farms() -> Any:
+    """The farms that test_properties.py makes."""
+    made = importlib.util.spec_from_file_location("properties_of_all", HERE / "test_properties.py")
+    assert made and made.loader
+    module = importlib.util.module_from_spec(made)
+    sys.modules["properties_of_all"] = module
+    made.loader.exec_module(module)
+    return module.farms()
+
+
+@settings(max_examples=60)
+@given(farms())
+def test_every_farm_is_read_back_and_valid_or_refused(spec: Spec) -> None:
+    spec = spec._replace(farm=spec.farm.replace(accept=(*spec.farm.accept, "f5-queue")))
+    try:
+        assert_right(spec)
+    except UnsupportedError as refused:
+        event("refused")
+        assert all(problem.id or "cannot carry" in problem.message for problem in refused.problems)
+
+
+# Decisions.
+
+
+def test_members_tell_states_and_weights(make_spec) -> None:
+    nodes = [
+        {"name": "a", "address": "10.0.0.1", "weight": 100},
+        {"name": "b", "address": "10.0.0.2", "weight": 50, "state": "drain"},
+        {"name": "c", "address": "10.0.0.3", "weight": 100, "state": "down"},
+        {"name": "d", "address": "2001:db8::4", "state": "backup"},
+    ]
+    pool = one(make_spec(nodes=nodes), "ltm pool").properties
+    members: Any = pool["members"]
+    assert list(members) == ["/Common/a:443", "/Common/b:443", "/Common/c:443", "/Common/d:443"]
+    shown = [(m["ratio"], m["priority-group"], m["session"], m["state"]) for m in members.values()]
+    assert shown == [
+        (2, 10, "user-enabled", "user-up"),
+        (1, 10, "user-disabled", "user-up"),
+        (2, 10, "user-disabled", "user-down"),
+        (2, 0, "user-enabled", "user-up"),
+    ]
+    assert pool["min-active-members"] == 1
+    assert pool["load-balancing-mode"] == "ratio-least-connections-member"
+
+
+def test_two_nodes_on_one_address_share_the_node(make_spec) -> None:
+    nodes = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.1", "port": 8443}]
+    spec = make_spec(nodes=nodes)
+    assert one(spec, "ltm node").path == "/Common/a"
+    members: Any = one(spec, "ltm pool").properties["members"]
+    assert list(members) == ["/Common/a:443", "/Common/a:8443"]
+
+
+def test_ipv6_ports_follow_a_dot_and_as3_names_nodes_by_address(make_spec) -> None:
+    spec = make_spec(
+        frontend={"address": "2001:db8::10"}, nodes=[{"name": "a", "address": "2001:db8::11"}], accept=["one-node"]
+    )
+    assert one(spec, "ltm virtual", "_main").properties["destination"] == "/Common/2001:db8::10.443"
+    declared = objects(spec.farm, Version("16.1"), f5_as3.names(spec.farm))
+    pool: Any = next(o for o in declared if o.kind == "ltm pool").properties["members"]
+    assert list(pool) == ["/orchestrator_test/2001:db8::11.443"]
+    assert_right(spec)
+
+
+def test_signalr_affinity_is_a_policy_with_a_pool_of_its_own(make_spec) -> None:
+    spec = make_spec(balancer={"affinity": "signalr", "signalr": {"paths": ["/signalr", "/notifications"]}})
+    rules: Any = one(spec, "ltm policy").properties["rules"]
+    assert rules["signalr"]["conditions"]["0"]["values"] == ("/signalr", "/notifications")
+    assert rules["signalr"]["actions"]["1"]["cookie-insert"] is True
+    assert one(spec, "ltm virtual", "_main").properties["persist"] == {}
+    assert_right(spec)
+
+
+@pytest.mark.parametrize(
+    "balancer, kind",
+    [
+        ({"affinity": "cookie"}, "ltm persistence cookie"),
+        ({"affinity": "source"}, "ltm persistence source-addr"),
+        ({"algorithm": "source"}, "ltm persistence source-addr"),
+    ],
+)
+def test_persistence(make_spec, balancer, kind) -> None:
+    spec = make_spec(balancer=balancer)
+    persist: Any = one(spec, "ltm virtual", "_main").properties["persist"]
+    assert list(persist) == [one(spec, kind).path]
+    assert_right(spec)
+
+
+@pytest.mark.parametrize("version", ["11.6", "12.1", "13.0", "13.1", "14.0", "16.1", "17.5"])
+def test_versions_gate_what_they_do_not_have(make_spec, version) -> None:
+    spec = make_spec(f5={"version": version}, balancer={"affinity": "signalr"})
+    assert_right(spec)
+    now = Version(version)
+    assert ("ltm profile websocket" in kinds(spec)) == (now >= GATES["websocket-profile"])
+    assert ("ssl-profile" in one(spec, "ltm monitor https").properties) == (now >= GATES["monitor-ssl-profile"])
+    assert ("status" in one(spec, "ltm policy").properties) == (now >= GATES["legacy-policy"])
+    options: Any = one(spec, "ltm profile client-ssl").properties["options"]
+    assert ("no-tlsv1.3" in options) == (now >= GATES["tls-1.3"])
+
+
+def test_nothing_is_named_before_it_is_made(make_spec) -> None:
+    made = objects(make_spec(balancer={"affinity": "signalr"}).farm, Version("16.1"))
+    assert [KINDS.index(o.kind) for o in made] == sorted(KINDS.index(o.kind) for o in made)
+    for number, o in enumerate(made):
+        assert not [text for text in dangling(made[: number + 1]) if o.path in text.split(":")[0]], o.path
+
+
+def test_names_are_unique_over_all_kinds_for_as3(make_spec) -> None:
+    made = objects(make_spec(balancer={"affinity": "signalr"}, frontend={"port": 8443}).farm, Version("16.1"))
+    names = [o.name for o in made]
+    assert len(set(names)) == len(names)
+
+
+def test_passthrough_sees_no_http(make_spec) -> None:
+    spec = make_spec(frontend={"tls": {"mode": "passthrough"}})
+    assert not {"ltm profile http", "ltm profile client-ssl", "ltm rule", "ltm profile websocket"} & kinds(spec)
+    assert_right(spec)
+
+
+def test_another_port_gets_a_redirect_of_its_own(make_spec) -> None:
+    spec = make_spec(frontend={"port": 8443})
+    assert 'HTTP::redirect "https://orchestrator.corp.example:8443[HTTP::uri]"' in str(
+        one(spec, "ltm rule", "_redirect_rule").properties["definition"]
+    )
+    assert_right(spec)
+
+
+def test_modern_takes_a_cipher_group(make_spec) -> None:
+    spec = make_spec(frontend={"tls": {"profile": "modern"}})
+    profile = one(spec, "ltm profile client-ssl").properties
+    assert profile["cipher-group"] == "/Common/f5-default"
+    assert "no-tlsv1.2" in profile["options"] and "no-tlsv1.3" not in profile["options"]  # type: ignore[operator]
+    assert_right(spec)
+    with pytest.raises(UnsupportedError, match="f5-tls-modern"):
+        render(F5, make_spec(frontend={"tls": {"profile": "modern"}}, f5={"version": "13.1"}))
+
+
+@pytest.mark.parametrize(
+    "f5, message",
+    [
+        ({"version": "13.1", "cipher_group": "/Common/x"}, "takes no cipher group"),
+        ({"certificate": "/Common/x.crt"}, "belong together"),
+        ({"version": "11.5"}, "is too old"),
+    ],
+)
+def test_settings_that_cannot_be(make_spec, f5, message) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        render(F5, make_spec(f5=f5))
+
+
+def test_a_queue_is_refused_until_it_is_accepted(make_spec) -> None:
+    with pytest.raises(UnsupportedError, match="f5-queue"):
+        render(F5, make_spec(balancer={"timeouts": {"queue": "30s"}}))
+    files = render(F5, make_spec(balancer={"timeouts": {"queue": "30s"}}, accept=["f5-queue"]))
+    assert b"# Not here: A queue before full nodes" in next(file.content for file in files if file.main)
+
+
+# The checker.
+
+
+def test_validate_needs_no_program(make_spec) -> None:
+    verdict = validate.validate(F5, make_spec())
+    assert verdict.checked and verdict.text.startswith("read back")
+
+
+@pytest.mark.parametrize(
+    "old, new, complaint",
+    [
+        ("    interval 1\n", "    interval 1\n    interval 1\n", "stands there twice"),
+        ("interval 1", "interval one", "may not stand here"),
+        ("peer-cert-mode", "peer-cert-mod", "may not stand here"),
+        ("ltm node /Common/orch-2 {", "ltm nod /Common/orch-2 {", "is no object"),
+        ("ltm node /Common/orch-2 {", "ltm node /Common/orch-3 {", "is not there"),
+        ("ltm node /Common/orch-2 {", "ltm node /Common/orch-1 {", "stands there twice"),
+        ("/Common/_sys_https_redirect", "/Common/elsewhere", "is not there"),
+        ("members {", "members", "opens a block"),
+        ('recv "', "recv ", "cannot be read|may not stand"),
+        ("HTTP::header remove $name\n    }", "HTTP::header remove $name", "inside of a block|cannot be read|object"),
+        ("    monitor /Common/", "    monitor /Elsewhere/", "is not there"),
+    ],
+)
+def test_the_checker_finds_faults(make_spec, old, new, complaint) -> None:
+    spec = make_spec()
+    files = render(F5, spec)
+    changed: list[Rendered] = []
+    for file in files:
+        text = file.content.decode()
+        assert not file.main or old in text
+        changed.append(file._replace(content=text.replace(old, new, 1).encode()) if file.main else file)
+    with pytest.raises(ValidationError, match=complaint):
+        F5.check(spec, changed)
+
+
+def test_rendering_needs_no_device_library(shell, tmp_path) -> None:
+    """The start of the command must not pay for requests or bigsuds."""
+    code = (
+        "import sys, nlbgen.generators.f5, nlbgen.cli; sys.exit('requests' in sys.modules or 'bigsuds' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0

@@ -1,0 +1,719 @@
+"""`nlbgen push zen` against a simulated device: every call, every failure of a call, and the way back."""
+
+import datetime as dt
+import importlib.util
+import ipaddress
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from nlbgen.errors import DeviceError, DifferenceError, NlbgenError, SpecError, UnsupportedError
+from nlbgen.push import zapi as transport
+from nlbgen.push.zen import Planned, Wishes, connect
+from nlbgen.spec.load import Spec, loads
+
+HERE = Path(__file__).parent
+RECORDED = Path(os.environ.get("NLBGEN_RECORDED", HERE.parents[1] / "shared" / "recorded"))
+SESSIONS = {
+    "zapi-relianoid-7.9": "RELIANOID",
+    "zapi-relianoid-7.9-l4": "RELIANOID",
+    "zapi-zevenet-5.13": "ZEVENET",
+}
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("zapi_simulator", HERE / "zen" / "zapi_simulator.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["zapi_simulator"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+simulator = _load()
+PRODUCTS = {
+    "relianoid": (simulator.RELIANOID, "7.9"),
+    "skudonet": (simulator.SKUDONET, "7.0"),
+    "zevenet-ng": (simulator.ZEVENET, "5.13"),
+    "zevenet-old": (simulator.OLD_ZEVENET, "5.9"),
+}
+
+
+# The simulator itself.
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_the_simulator_answers_as_recorded(session: str) -> None:
+    path = RECORDED / f"{session}.json"
+    if not path.exists():
+        pytest.skip("the recorded sessions are not at hand")
+    device = simulator.Device(getattr(simulator, SESSIONS[session]))
+    device.nftlb = session.endswith("l4")
+    for call, status, answer in simulator.replay(device, json.loads(path.read_text(encoding="utf-8"))):
+        if call["status"].startswith("401"):
+            continue  # the key is looked at before
+        expected = call["response"]
+        assert status == int(call["status"].split()[0]), call
+        if call["path"] == "/system/version":
+            assert answer["params"]["appliance_version"] == expected["params"]["appliance_version"]
+            continue
+        assert without_order(answer) == without_order(expected), call
+
+
+def without_order(answer: dict[str, Any]) -> dict[str, Any]:
+    """Parameters are listed in any order."""
+    if "not correct for this call" in answer.get("message", ""):
+        return {**answer, "message": sorted(re.findall(r"'(\w+)'", answer["message"]))}
+    return answer
+
+
+# The device in tests.
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a CA, and a certificate of it for the loopback address."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    folder = tmp_path_factory.mktemp("authority")
+    now = dt.datetime.now(dt.UTC)
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "zen tests")])
+
+    def certificate(name: x509.Name, public: Any, extension: x509.ExtensionType, critical: bool) -> bytes:
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(root_name).public_key(public)
+        builder = builder.serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=2))
+        builder = builder.add_extension(extension, critical=critical)
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        builder = builder.add_extension(identifier, critical=False)
+        if isinstance(extension, x509.BasicConstraints):
+            usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+            builder = builder.add_extension(usage, critical=True)
+        return builder.sign(root_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    (folder / "ca.pem").write_bytes(certificate(root_name, root_key.public_key(), x509.BasicConstraints(True, 0), True))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    own = certificate(name, key.public_key(), alternative, False)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "device.pem").write_bytes(own)
+    (folder / "device.key").write_bytes(private)
+    (folder / "site.pem").write_bytes(private + own)
+    return folder
+
+
+@pytest.fixture
+def serve(authority: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Start a device of a product."""
+    monkeypatch.setenv("NLBGEN_TEST_ZEN_KEY", simulator.KEY)
+    servers = []
+
+    def start(product: str) -> Any:
+        server = simulator.Server(
+            PRODUCTS[product][0], simulator.context(str(authority / "device.pem"), str(authority / "device.key"))
+        )
+        servers.append(server)
+        server.__enter__()
+        server.product = product
+        server.folder = authority
+        return server
+
+    yield start
+    for server in servers:
+        server.__exit__()
+
+
+SPEC = """
+version: 1
+farm: {farm}
+orchestrator: {{version: "2019.4"}}
+frontend: {{host: orchestrator.corp.example, address: 10.20.0.10, tls: {{mode: {mode}}}{frontend}}}
+nodes:
+{nodes}
+balancer: {{algorithm: {algorithm}, affinity: {affinity}}}
+stores: {{signalr: redis, redis: {{host: redis-1.corp.example, port: 6379}}}}
+zen:
+  product: {product}
+  version: "{version}"
+  api: {url}
+  key: {{env: NLBGEN_TEST_ZEN_KEY}}
+  ca: ca.pem
+  {certificate}
+accept: [zen-verify-nodes, zen-tls-bridge, zen-least-connections, zen-source-hash, one-node]
+"""
+
+
+def spec_for(server: Any, *nodes: str, **values: str) -> Spec:
+    listed = nodes or ("", "", "")
+    version = PRODUCTS[server.product][1]
+    defaults = {
+        "farm": "orch",
+        "mode": "bridge",
+        "frontend": "",
+        "algorithm": "round-robin",
+        "affinity": "none",
+        "certificate": "certificate: site.pem",
+        "product": PRODUCTS[server.product][0].name,
+        "version": version,
+        "url": server.url,
+        "nodes": "\n".join(
+            f"  - {{name: orch-{at}, address: 10.20.1.{at}{more}}}" for at, more in enumerate(listed, start=1)
+        ),
+    }
+    return loads(SPEC.format(**{**defaults, **values}), str(server.folder / "farm.yaml"))
+
+
+def quiet(_text: str) -> None:
+    pass
+
+
+def push(spec: Spec, wishes: Wishes | None = None) -> Planned:
+    allowed = wishes or Wishes()
+    with connect(spec) as target:
+        planned = target.plan(allowed)
+        if planned.plan.changes:
+            target.apply(planned, allowed, quiet)
+        return planned
+
+
+def plan(spec: Spec, wishes: Wishes | None = None) -> Planned:
+    with connect(spec) as target:
+        return target.plan(wishes or Wishes())
+
+
+def snapshot(device: Any) -> str:
+    """Everything that the device was told, and which nodes are in maintenance."""
+    farms = {
+        name: {
+            **farm.configuration(),
+            "guardian": farm.guardian,
+            "old": farm.old_guardian,
+            "states": [one["status"] for one in backends_of(farm)],
+        }
+        for name, farm in device.farms.items()
+    }
+    return json.dumps([farms, device.guardians, sorted(device.certificates)], sort_keys=True, default=str)
+
+
+def running(device: Any) -> dict[str, Any]:
+    return {name: farm.running for name, farm in device.farms.items()}
+
+
+def backends_of(farm: Any) -> list[dict[str, Any]]:
+    return farm.backends + [one for service in farm.services.values() for one in service["backends"]]
+
+
+# What a push does.
+
+EVERY = [
+    (product, mode, state, affinity, algorithm)
+    for product in PRODUCTS
+    for mode in ("bridge", "terminate", "passthrough", "none")
+    for state in ("up", "drain", "down", "backup")
+    for affinity, algorithm in (("none", "round-robin"), ("source", "least-connections"), ("none", "source"))
+    if not (product == "zevenet-old" and (mode == "terminate" or state == "backup"))
+    if not (product == "skudonet" and state == "backup" and mode != "passthrough")
+]
+
+
+@pytest.mark.parametrize("product, mode, state, affinity, algorithm", EVERY)
+def test_a_push_to_an_empty_device_and_a_second_one(serve, product, mode, state, affinity, algorithm) -> None:
+    server = serve(product)
+    spec = spec_for(server, "", ", weight: 50", f", state: {state}", mode=mode, affinity=affinity, algorithm=algorithm)
+    planned = push(spec)
+    assert planned.plan.changes
+    device = server.device
+    assert set(device.farms) == ({"orch"} if mode == "none" else {"orch", "orch-http"})
+    restarts = [body for method, path, body in device.requests if path.endswith("/actions")]
+    assert restarts == [{"action": "restart"}] * len(device.farms)
+    for farm in device.farms.values():
+        assert farm.running == farm.configuration()
+        assert not farm.pending
+    states = {one["ip"]: one["status"] for one in backends_of(device.farms["orch"])}
+    expected = "maintenance" if state in {"drain", "down"} else "up"
+    assert states == {"10.20.1.1": "up", "10.20.1.2": "up", "10.20.1.3": expected}
+    device.requests.clear()
+    assert not push(spec).plan.changes
+    assert device.writes() == []
+
+
+def test_nothing_else_on_the_device_is_touched(serve) -> None:
+    server = serve("relianoid")
+    other = spec_for(server, farm="other", frontend=", port: 8443, redirect_http: false")
+    push(other)
+    before = json.loads(snapshot(server.device))[0]["other"]
+    push(spec_for(server))
+    assert json.loads(snapshot(server.device))[0]["other"] == before
+
+
+def test_the_certificate_has_a_name_of_its_content(serve, authority) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    (name,) = server.device.farms["orch"].certificates
+    assert re.fullmatch(r"orch-[0-9a-f]{12}\.pem", name)
+    assert server.device.certificates[name] == (authority / "site.pem").read_bytes()
+
+
+def test_without_a_pem_the_device_has_the_certificate(serve) -> None:
+    server = serve("relianoid")
+    with pytest.raises(DeviceError, match=r"orch\.pem does not exist"):
+        push(spec_for(server, certificate=""))
+    assert not server.device.farms
+    server.device.certificates["orch.pem"] = b"there"
+    push(spec_for(server, certificate=""))
+    assert server.device.farms["orch"].certificates == ["orch.pem"]
+
+
+def test_drift_is_found_named_and_mended(serve) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server)
+    push(spec)
+    farm = server.device.farms["orch"]
+    farm.params["restimeout"] = 45
+    farm.services["orchestrator"]["backends"][1]["weight"] = 9
+    farm.services["orchestrator"]["farmguardian"] = None
+    farm.headers.clear()
+    server.device.guardians["orch-fg"]["interval"] = 99
+    paths = {change.path for change in plan(spec, Wishes(adopt=True)).plan.changes}
+    node = "farms/orch/nodes/10.20.1.2:443"
+    assert paths == {
+        "farms/orch/restimeout",
+        f"{node}/weight",
+        "farms/orch/addheader",
+        "farms/orch/guardian",
+        "guardians/orch-fg/interval",
+    }
+    with pytest.raises(DeviceError, match="mark"):  # the check is not linked: the farm could be anybody's
+        push(spec)
+    push(spec, Wishes(adopt=True))
+    assert not plan(spec).plan.changes
+
+
+def test_nodes_come_and_go(serve) -> None:
+    for product in ("relianoid", "zevenet-ng"):
+        server = serve(product)
+        push(spec_for(server))
+        fewer = spec_for(server, "", "")
+        planned = push(fewer)
+        assert [change.path for change in planned.plan.changes] == ["guardians/orch-fg/interval"]
+        assert len(backends_of(server.device.farms["orch"])) == 3
+        assert any("--prune" in note for note in planned.notes)
+        push(fewer, Wishes(prune=True))
+        push(spec_for(server, "", "", "", ""))
+        addresses = [one["ip"] for one in backends_of(server.device.farms["orch"])]
+        assert addresses == [f"10.20.1.{at}" for at in (1, 2, 3, 4)]
+        assert server.device.farms["orch"].running == server.device.farms["orch"].configuration()
+
+
+def test_a_node_becomes_a_backup_and_comes_back(serve) -> None:
+    for product in ("relianoid", "zevenet-ng"):
+        server = serve(product)
+        push(spec_for(server))
+        push(spec_for(server, "", "", ", state: backup"))
+        assert [one["priority"] for one in backends_of(server.device.farms["orch"])] == [None, None, 2]
+        push(spec_for(server))
+        assert [one["priority"] for one in backends_of(server.device.farms["orch"])] == [None, None, None]
+
+
+def test_maintenance_alone_needs_no_restart(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    server.device.requests.clear()
+    push(spec_for(server, "", "", ", state: down"))
+    assert server.device.writes() == [("PUT", "/farms/orch/services/orchestrator/backends/2/maintenance")]
+    assert server.device.requests[-2][2] is None
+    bodies = [body for method, _path, body in server.device.requests if method == "PUT"]
+    assert bodies == [{"action": "maintenance", "mode": "cut"}]
+    server.device.requests.clear()
+    push(spec_for(server))
+    assert [body for method, _path, body in server.device.requests if method == "PUT"] == [{"action": "up"}]
+
+
+def test_a_double_backend_is_told_and_pruned(serve) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server)
+    push(spec)
+    backends = server.device.farms["orch"].services["orchestrator"]["backends"]
+    backends.append({**backends[0], "id": 3})
+    assert any("twice" in note for note in plan(spec).notes)
+    push(spec, Wishes(prune=True))
+    assert len(backends_of(server.device.farms["orch"])) == 3
+
+
+def test_an_unwanted_redirect_is_pruned(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    spec = spec_for(server, frontend=", redirect_http: false")
+    assert any("orch-http" in note for note in plan(spec).notes)
+    push(spec, Wishes(prune=True))
+    assert set(server.device.farms) == {"orch"}
+
+
+# Guards.
+
+
+def test_a_farm_without_the_mark_is_left_alone(serve) -> None:
+    server = serve("relianoid")
+    device = server.device
+    device.answer("POST", "/farms", {"farmname": "orch", "profile": "http", "vip": "10.20.0.10", "vport": 443})
+    before = snapshot(device)
+    with pytest.raises(DeviceError, match="mark") as caught:
+        push(spec_for(server))
+    assert "--adopt" in str(caught.value.hint)
+    assert snapshot(device) == before
+    push(spec_for(server), Wishes(adopt=True))
+    assert not plan(spec_for(server)).plan.changes
+
+
+def test_another_farm_at_the_address(serve) -> None:
+    server = serve("relianoid")
+    device = server.device
+    device.answer("POST", "/farms", {"farmname": "theirs", "profile": "http", "vip": "10.20.0.10", "vport": 443})
+    with pytest.raises(DeviceError, match="theirs has the address"):
+        push(spec_for(server), Wishes(adopt=True))
+
+
+def test_a_farm_of_another_kind(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server, mode="passthrough"))
+    with pytest.raises(DeviceError, match="is not an HTTP farm"):
+        push(spec_for(server), Wishes(adopt=True))
+
+
+def test_half_of_the_nodes_stay(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    less = spec_for(server, "", ", state: down", ", state: drain")
+    with pytest.raises(DeviceError, match="2 of 3 nodes"):
+        push(less)
+    push(less, Wishes(force=True))
+    with pytest.raises(DeviceError, match="would go at once"):
+        push(spec_for(server, farm="orch", nodes="  - {name: x, address: 10.20.1.9}"), Wishes(prune=True))
+
+
+def test_the_wrong_product(serve) -> None:
+    server = serve("zevenet-ng")
+    with pytest.raises(DeviceError, match="has no API of relianoid 7"):
+        push(spec_for(server, product="relianoid", version="7"))
+    with pytest.raises(DeviceError, match="says that it is ZCE 5") as caught:
+        push(spec_for(server, product="skudonet", version="7"))
+    assert caught.value.exit_code == 6
+
+
+def test_what_changed_after_the_plan(serve) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server)
+    with connect(spec) as target:
+        planned = target.plan(Wishes())
+        server.device.answer("POST", "/monitoring/fg", {"name": "orch-fg"})
+        before = snapshot(server.device)
+        with pytest.raises(NlbgenError) as caught:
+            target.apply(planned, Wishes(), quiet)
+        assert isinstance(caught.value, DifferenceError | DeviceError)
+    assert snapshot(server.device) == before
+
+
+def test_pending_changes_of_others_are_restarted_as_a_change(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    server.device.farms["orch"].pending = True
+    planned = push(spec_for(server))
+    assert [str(change) for change in planned.plan.changes] == ["~ farms/orch/status: needed restart -> restarted"]
+    assert not server.device.farms["orch"].pending
+
+
+@pytest.mark.parametrize(
+    "values, error, says",
+    [
+        ({"affinity": "cookie"}, UnsupportedError, "refuses affinity by cookie"),
+        ({"product": "zen", "version": "3.10.1"}, UnsupportedError, "has no API"),
+        ({"product": "zevenet", "version": "5.12"}, UnsupportedError, "not to be used"),
+        ({"certificate": "certificate: none.pem"}, SpecError, "none.pem does not exist"),
+        ({"certificate": "certificate: ca.pem"}, SpecError, "private key"),
+    ],
+)
+def test_what_is_refused_before_a_call(serve, values, error, says) -> None:
+    server = serve("relianoid")
+    with pytest.raises(error, match=says):
+        push(spec_for(server, **values))
+    assert not server.device.requests
+
+
+def test_api_and_key_are_needed(serve) -> None:
+    server = serve("relianoid")
+    text = re.sub(r"(?m)^  (?:api|key|ca|certificate): .*$", "", SPEC)
+    values = {"farm": "f", "mode": "none", "frontend": "", "algorithm": "round-robin", "affinity": "none"}
+    values |= {"product": "relianoid", "version": "7", "nodes": "  - {name: a, address: 10.20.1.1}"}
+    with pytest.raises(SpecError) as caught:
+        push(loads(text.format(**values, url="", certificate="")))
+    assert [problem.path for problem in caught.value.problems] == ["zen.api", "zen.key"]
+    assert not server.device.requests
+
+
+# The transport.
+
+
+def test_the_key_is_refused_and_never_shown(serve, monkeypatch, caplog) -> None:
+    server = serve("relianoid")
+    for wrong, says in (("wrong-key", "401"), ("with blank", "no header"), ("schlüssel", "no header")):
+        monkeypatch.setenv("NLBGEN_TEST_ZEN_KEY", wrong)
+        with caplog.at_level(0), pytest.raises(DeviceError, match=says) as caught:
+            push(spec_for(server))
+        shown = f"{caught.value} {caught.value.hint} {caught.value!r} {caplog.text}"
+        assert wrong not in shown
+    monkeypatch.setenv("NLBGEN_TEST_ZEN_KEY", simulator.KEY)
+    server.device.error = lambda description, message: {"error": "true", "message": f"{message} {simulator.KEY}"}
+    server.device.refuse_restart.add("orch")
+    with pytest.raises(DeviceError) as caught:
+        push(spec_for(server))
+    assert simulator.KEY not in str(caught.value)
+    assert "***" in str(caught.value)
+
+
+def test_an_unknown_certificate_is_refused(serve, authority) -> None:
+    server = serve("relianoid")
+    (authority / "other.pem").write_bytes((authority / "site.pem").read_bytes())
+    text = spec_for(server).document.data
+    text["zen"]["ca"] = "farm-ca.pem"
+    (authority / "farm-ca.pem").write_text("nothing")
+    with pytest.raises(DeviceError):
+        push(loads(json.dumps(text), str(authority / "farm.yaml")))
+    del text["zen"]["ca"]
+    with pytest.raises(DeviceError, match="is not trusted") as caught:
+        push(loads(json.dumps(text), str(authority / "farm.yaml")))
+    assert "zen.ca" in str(caught.value.hint)
+    assert not server.device.requests
+
+
+def test_the_environment_leads_nowhere_else(serve, monkeypatch, tmp_path) -> None:
+    server = serve("relianoid")
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    push(spec_for(server))
+    assert server.device.farms
+
+
+def test_nobody_listens(serve) -> None:
+    server = serve("relianoid")
+    with pytest.raises(DeviceError, match=r"refused, or broke"):
+        push(spec_for(server, url="https://127.0.0.1:9"))
+
+
+# Every call failed in turn.
+
+
+def prepared(serve: Any, product: str, mode: str, kind: str) -> tuple[Any, Spec, Wishes]:
+    """A device, the spec to push to it, and what is allowed; `kind` says whether the farm exists."""
+    server = serve(product)
+    allowed = Wishes(prune=True, adopt=product == "zevenet-old")
+    if kind == "new":
+        return server, spec_for(server, "", "", ", state: drain", mode=mode), allowed
+    push(spec_for(server, "", "", "", mode=mode, affinity="source"))
+    backup = ", state: backup" if product in {"relianoid", "zevenet-ng"} else ""
+    nodes = ("", ", weight: 50", backup, "", ", state: down")
+    return server, spec_for(server, *nodes, mode=mode, frontend=", port: 8443", algorithm="source"), allowed
+
+
+def calls_of(serve: Any, product: str, mode: str, kind: str) -> tuple[int, int]:
+    """The numbers of requests of a plan, and of the whole push."""
+    server, spec, allowed = prepared(serve, product, mode, kind)
+    server.count = 0
+    with connect(spec) as target:
+        planned = target.plan(allowed)
+        planning = server.count
+        target.apply(planned, allowed, quiet)
+    return planning, server.count
+
+
+SCENES = [
+    ("relianoid", "bridge", "new"),
+    ("relianoid", "bridge", "old"),
+    ("relianoid", "passthrough", "new"),
+    ("relianoid", "passthrough", "old"),
+    ("zevenet-ng", "terminate", "old"),
+    ("zevenet-old", "bridge", "new"),
+    ("zevenet-old", "bridge", "old"),
+    ("skudonet", "none", "old"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["before", "after", "500", "html", "404"])
+@pytest.mark.parametrize("product, mode, kind", SCENES)
+def test_every_call_fails_in_turn(serve, product, mode, kind, fault) -> None:
+    _planning, total = calls_of(serve, product, mode, kind)
+    for number in range(total):
+        server, spec, allowed = prepared(serve, product, mode, kind)
+        device = server.device
+        before, old_running = snapshot(device), running(device)
+        server.count = 0
+        server.faults = [simulator.Fault(number, fault)]
+        failed = None
+        try:
+            push(spec, allowed)
+        except NlbgenError as error:
+            failed = error
+        server.faults = []
+        after = snapshot(device)
+        told = "" if failed is None else str(failed)
+        done = not plan(spec, allowed).plan.changes
+        where = (number, server.device.requests[-3:], told)
+        assert after == before or done or "not done:" in told or "still differs" in told, where
+        assert "still the device differs" not in told, where
+        if after == before and failed is not None:
+            for name, engine in old_running.items():
+                assert device.farms[name].running == engine, where
+        if failed is not None and after != before and not done:
+            assert "the new farm stands" in told, where
+        assert all(farm.running is not None for farm in device.farms.values()), where
+        if failed is None:
+            assert all(farm.running == farm.configuration() for farm in device.farms.values()), where
+        push(spec, allowed)
+        assert not plan(spec, allowed).plan.changes
+        endpoints = [(one["ip"], one["port"]) for one in backends_of(device.farms["orch"])]
+        assert len(set(endpoints)) == len(endpoints), where
+        server.__exit__()
+
+
+def test_a_refused_restart_brings_the_old_farm_back(serve) -> None:
+    server, spec, allowed = prepared(serve, "relianoid", "bridge", "old")
+    before, engine = snapshot(server.device), running(server.device)
+    refusals = iter([True])
+    device = server.device
+    answer = device.answer
+
+    def once(method: str, path: str, body: Any) -> Any:
+        device.refuse_restart = {"orch"} if path == "/farms/orch/actions" and next(refusals, False) else set()
+        return answer(method, path, body)
+
+    device.answer = once
+    with pytest.raises(DeviceError, match="everything was taken back"):
+        push(spec, allowed)
+    assert snapshot(device) == before
+    assert running(device) == engine
+
+
+def test_what_cannot_be_taken_back_is_named(serve) -> None:
+    server, spec, allowed = prepared(serve, "relianoid", "bridge", "new")
+    server.count = 0
+    planning, total = calls_of(serve, "relianoid", "bridge", "new")
+    number = planning + 10
+    server.faults = [simulator.Fault(at, "before") for at in range(number, total + 50)]
+    with pytest.raises(DeviceError) as caught:
+        push(spec, allowed)
+    assert "not taken back: " in str(caught.value)
+    assert "create the farm orch" in str(caught.value)
+
+
+def test_no_answer_in_time(serve, monkeypatch) -> None:
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.3)
+    server, spec, allowed = prepared(serve, "relianoid", "bridge", "new")
+    before = snapshot(server.device)
+    server.count = 0
+    server.faults = [simulator.Fault(12, "slow")]
+    with pytest.raises(DeviceError, match="no answer within"):
+        push(spec, allowed)
+    assert snapshot(server.device) == before
+
+
+def test_an_interruption_takes_everything_back(serve) -> None:
+    server, spec, allowed = prepared(serve, "relianoid", "bridge", "old")
+    before = snapshot(server.device)
+
+    def stop(text: str) -> None:
+        if text.startswith("restart"):
+            raise KeyboardInterrupt
+
+    with connect(spec) as target:
+        planned = target.plan(allowed)
+        with pytest.raises(KeyboardInterrupt):
+            target.apply(planned, allowed, stop)
+    assert snapshot(server.device) == before
+
+
+# The command.
+
+
+@pytest.fixture
+def command(serve, monkeypatch) -> Any:
+    """`nlbgen push zen` with a spec file, in this process: (exit code, standard output, standard error)."""
+    from nlbgen import cli
+
+    server = serve("relianoid")
+    file = server.folder / "pushed.yaml"
+    file.write_text(json.dumps(spec_for(server).document.data), encoding="utf-8")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        import contextlib
+        import io
+
+        out, err = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["nlbgen", "push", "zen", "-s", str(file), *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO())
+        code = 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                cli.main()
+            except SystemExit as done:
+                code = int(done.code or 0)
+        return code, out.getvalue(), err.getvalue()
+
+    run.server = server  # type: ignore[attr-defined]
+    return run
+
+
+def test_dry_run_then_expect_then_nothing_to_do(command) -> None:
+    device = command.server.device
+    code, shown, said = command("--dry-run")
+    assert code == 1
+    assert "+ farms/orch: an HTTP farm at 10.20.0.10:443" in shown
+    assert "WSTimeOut" in said
+    assert device.writes() == []
+    digest = re.search(r"digest ([0-9a-f]{16})", shown)
+    assert digest
+    code, shown, said = command("--expect", digest[1], "--format", "json")
+    assert code == 0, said
+    assert json.loads(shown)["applied"] is True
+    assert "restart the farm orch" in said
+    code, shown, _said = command("--dry-run")
+    assert (code, "nothing to change" in shown) == (0, True)
+    code, _shown, said = command("--expect", digest[1])
+    assert code == 1
+    assert "the plan has the digest" in said
+    assert simulator.KEY not in shown + said
+
+
+def test_without_a_terminal_somebody_must_have_agreed(command) -> None:
+    code, _shown, said = command()
+    assert code == 2
+    assert "--dry-run" in said
+    assert command.server.device.writes() == []
+    code, _shown, _said = command("--yes")
+    assert code == 0
+
+
+def test_a_device_that_refuses_ends_in_6(command) -> None:
+    command.server.device.refuse_restart.add("orch")
+    code, _shown, said = command("--yes")
+    assert code == 6
+    assert "could not be restarted" in said
+    assert "everything was taken back" in said
+    assert not command.server.device.farms
