@@ -42,9 +42,7 @@ def test_the_schedule_is_exact_and_repeatable():
     assert records != LoadPlan(url="http://127.0.0.1:1", rate=200, seconds=14, seed=2).schedule()
 
 
-@pytest.mark.parametrize(
-    "bad", [{"rate": 0}, {"seconds": 1e6}, {"clients": 0}, {"post_share": 2}, {"rate": 1e9}]
-)
+@pytest.mark.parametrize("bad", [{"rate": 0}, {"seconds": 1e6}, {"clients": 0}, {"post_share": 2}, {"rate": 1e9}])
 def test_plans_are_bounded(bad):
     with pytest.raises(ValueError):
         LoadPlan(**{"url": "http://127.0.0.1:1", **bad})
@@ -64,9 +62,7 @@ def test_a_healthy_node_answers_everything_once(node):
 
 
 def test_kill_and_restart_are_seen_as_a_window_of_failures(node):
-    result = run_load(
-        LoadPlan(url=node.url, rate=200, seconds=3), events=[(1.0, node.kill), (1.5, node.restart)]
-    )
+    result = run_load(LoadPlan(url=node.url, rate=200, seconds=3), events=[(1.0, node.kill), (1.5, node.restart)])
     assert set(result.outcomes) <= {"ok", "refused", "reset", "closed"}
     assert result.failed > 50
     first, last = result.failure_window
@@ -155,9 +151,7 @@ def test_plain_asyncio_works_as_well_as_uvloop(monkeypatch):
 
 
 def test_nobody_there_is_refused():
-    assert run_load(LoadPlan(url=f"http://127.0.0.1:{free_port()}", rate=50, seconds=0.2)).outcomes == {
-        "refused": 10
-    }
+    assert run_load(LoadPlan(url=f"http://127.0.0.1:{free_port()}", rate=50, seconds=0.2)).outcomes == {"refused": 10}
 
 
 def test_tls_is_checked_against_the_name(tmp_path):

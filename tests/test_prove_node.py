@@ -36,9 +36,7 @@ def node(shared_node):
     return shared_node
 
 
-@pytest.mark.parametrize(
-    "host", ["0.0.0.0", "10.0.0.1", "localhost", "example.com", "::", "", "127.0.0.1.evil"]
-)
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "localhost", "example.com", "::", "", "127.0.0.1.evil"])
 def test_only_loopback_is_served_or_addressed(host):
     with pytest.raises(NotLoopbackError):
         require_loopback(host)
@@ -50,9 +48,7 @@ def test_ports_are_given_once_across_processes():
     mine = {free_port() for _ in range(300)}
     assert len(mine) == 300
     program = "from nlbgen.prove.ports import free_port\nfor _ in range(300): print(free_port())"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
     assert not mine & {int(line) for line in done.stdout.split()}
     for port in mine:
         release_port(port)
@@ -162,9 +158,7 @@ def test_statuses_redirects_cookies_and_delays(node):
     assert fetch(node.url + "/broken?status=500").status == 500
     redirect = fetch(node.url + "/redirect?to=/login")
     assert (redirect.status, redirect.header("location")) == (302, "/login")
-    assert (
-        fetch(node.url + "/?cookie=ASP.NET_SessionId").header("set-cookie").startswith("ASP.NET_SessionId=1")
-    )
+    assert fetch(node.url + "/?cookie=ASP.NET_SessionId").header("set-cookie").startswith("ASP.NET_SessionId=1")
     assert fetch(node.url + "/?delay=200").seconds >= 0.2
     node.set(delay=0.2)
     assert fetch(node.url + "/").seconds >= 0.2
@@ -182,9 +176,7 @@ def test_tls_tells_the_name_that_was_asked_for(certificates: TestCertificates):
     with NodeProcess(tls_cert=certificates.certificate, tls_key=certificates.key) as one:
         seen = fetch(f"https://orchestrator.test:{one.port}/", ca=certificates.ca).json()
         assert (seen["sni"], seen["scheme"]) == ("orchestrator.test", "https")
-        with SocketHolder(
-            SocketPlan(url=f"https://orchestrator.test:{one.port}/ws", ca=certificates.ca)
-        ) as held:
+        with SocketHolder(SocketPlan(url=f"https://orchestrator.test:{one.port}/ws", ca=certificates.ca)) as held:
             assert held.alive == 1
 
 
@@ -263,9 +255,7 @@ def test_children_die_with_a_killed_parent():
         "sys.stdout.write(str(node.port)); sys.stdout.flush()\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == -signal.SIGKILL
     assert wait_until(lambda: not accepts(int(done.stdout)))
 

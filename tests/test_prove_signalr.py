@@ -96,9 +96,7 @@ def test_microsofts_classic_client_works(node, microsoft_clients, transport):
     [("WebSockets", False), ("WebSockets", True), ("ServerSentEvents", False), ("LongPolling", False)],
 )
 def test_microsofts_core_client_works(node, microsoft_clients, transport, skip, path):
-    seen = microsoft_clients(
-        generation="core", url=node.url, path=path, transport=transport, skipNegotiation=skip
-    )
+    seen = microsoft_clients(generation="core", url=node.url, path=path, transport=transport, skipNegotiation=skip)
     assert seen["ok"], seen
     assert (seen["echo"], seen["push"], seen["where"]["node"]) == ("hello ☃", "to all", "orch-1")
     assert "NoSuchMethod" in seen["unknown"]
@@ -172,9 +170,7 @@ def test_keep_alives_can_be_turned_off():
     with NodeProcess(keep_alive=0.0, core_ping=0.0) as quiet:
         assert fetch(quiet.url + "/signalr/negotiate").json()["KeepAliveTimeout"] is None
         for generation, transport in EVERYTHING[:2] + EVERYTHING[3:5]:
-            report = run_session(
-                SessionPlan(url=quiet.url, generation=generation, transport=transport, hold=0.5)
-            )
+            report = run_session(SessionPlan(url=quiet.url, generation=generation, transport=transport, hold=0.5))
             assert report.ok
             assert report.keep_alives == 0
 
@@ -351,9 +347,7 @@ def test_redis_replies(raw, reply):
     assert run(read()) == reply
 
 
-@pytest.mark.parametrize(
-    "raw", [b"-ERR no\r\n", b"$99999999\r\n", b"?\r\n", b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"]
-)
+@pytest.mark.parametrize("raw", [b"-ERR no\r\n", b"$99999999\r\n", b"?\r\n", b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"])
 def test_redis_errors(raw):
     async def read():
         reader = asyncio.StreamReader()
