@@ -77,12 +77,12 @@ def as_text() -> str:
     """The matrix for a terminal: columns first, reasons below."""
     vendors = all_generators()
     width = max(len(feature.title) for feature in FEATURES) + 2
-    lines = [" " * width + "".join(f"{vendor.title:<20}" for vendor in vendors).rstrip()]
-    lines.append(" " * width + "".join(f"{f'{vendor.oldest} to {vendor.newest}':<20}" for vendor in vendors).rstrip())
+    lines = [" " * width + "".join(f"{vendor.title:<16}" for vendor in vendors).rstrip()]
+    lines.append(" " * width + "".join(f"{f'{vendor.oldest} to {vendor.newest}':<16}" for vendor in vendors).rstrip())
     notes = []
     for feature in FEATURES:
         cells = [cell(vendor, feature) for vendor in vendors]
-        lines.append((f"{feature.title:<{width}}" + "".join(f"{found.answer:<20}" for found in cells)).rstrip())
+        lines.append((f"{feature.title:<{width}}" + "".join(f"{found.answer:<16}" for found in cells)).rstrip())
         for vendor, found in zip(vendors, cells, strict=True):
             if found.note:
                 accept = f"\n    accept: [{found.accept}]" if found.accept else ""
