@@ -578,7 +578,7 @@ def push_zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | Non
     help="Where a push saves what it is about to change.",
 )
 def push_f5(file: Path, style: str, yes: bool, **wishes: Any) -> None:
-    """Bring the farm onto a BIG-IP: by iControl REST in one transaction, or by AS3 (f5.api)."""
+    """Bring the farm onto a BIG-IP: by iControl REST in one transaction, by AS3, or by iControl SOAP (f5.api)."""
     from .push.f5 import push as push_to
     from .push.f5_session import Options
     from .spec.load import load

@@ -104,6 +104,9 @@ class Generator(ABC):
     program: ClassVar[str] = ""
     """The program that loads the main file; empty where none can be installed here, and `check` judges instead."""
 
+    own_ids: ClassVar[frozenset[str]] = frozenset()
+    """Further ids that `accept` may name, of what no feature of the catalogue stands for."""
+
     @abstractmethod
     def version(self, farm: Farm) -> Version:
         """The version that the farm wants the configuration for."""
@@ -273,7 +276,7 @@ def known_ids() -> set[str]:
     """Every id that `accept` may name."""
     ids = {rule.id for rule in RULES if rule.severity == "warning"}
     for vendor in all_generators():
-        ids.add(vendor.problem_id("version"))
+        ids |= {vendor.problem_id("version"), *vendor.own_ids}
         for feature in FEATURES:
             support = vendor.support[feature.id]
             before = support.before if isinstance(support, Since) else support

@@ -31,6 +31,7 @@ class F5(Generator):
     oldest = Version("11.6")
     newest = Version("17.5")
     program = ""
+    own_ids = frozenset({"f5-soap-monitor-sni", "f5-soap-websocket"})
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "verify-nodes": Yes("by a server-ssl profile with SNI; before 13.1 the health checks go without SNI"),
@@ -53,6 +54,10 @@ class F5(Generator):
         ),
         "max-body": Yes("by Content-Length, in an iRule; chunked uploads meet the limit of IIS"),
         "state-over-reload": Yes("a push changes what differs and nothing else"),
+        "vip": No(
+            "a device group has floating addresses of its own",
+            "frontend.address is the virtual servers' address, and the device group moves it",
+        ),
         "metrics": No("the device has statistics of its own"),
         "ntlm": Yes("no OneConnect profile: a connection stays with its client"),
     }
@@ -143,6 +148,8 @@ def _notes(job: Job) -> Iterator[str]:
         yield "The idle time-out is one day, the longest there is."
     if job.farm.balancer_tls and job.farm.frontend.tls.profile == "intermediate" and job.farm.f5.cipher_group is None:
         yield "TLS 1.2 to the clients; f5.cipher_group of the spec adds TLS 1.3 from TMOS 14.0 on."
+    if job.design.passthrough and "max_body" in job.farm.balancer.written:
+        yield "The limit for uploads is IIS's own: with passthrough nothing of a request can be seen here."
     if job.design.tls_mode == "bridge" and job.design.frontend.tls.verify_nodes is False:
         yield "The nodes' certificates are not checked (peer-cert-mode ignore)."
 

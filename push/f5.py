@@ -33,9 +33,9 @@ def push(spec: Spec, options: Options, talk: Talk, pauses: tuple[float, ...] = P
     """
     api = spec.farm.f5.api
     if api == "soap":
-        raise UsageError(
-            "f5.api: soap cannot be pushed by this version", "write `api: rest` (TMOS 11.6 on) or `api: as3`"
-        )
+        from . import f5_soap
+
+        return f5_soap.push(spec, options, talk)
     with Device(login(spec), talk.say, pauses) as device:
         if api == "as3":
             from . import f5_as3

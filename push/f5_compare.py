@@ -129,7 +129,7 @@ def _name(entry: Mapping[str, Any]) -> str:
     if not name.startswith("/") and partition:
         sub = f"{entry['subPath']}/" if entry.get("subPath") else ""
         name = f"/{partition}/{sub}{name}"
-    return _endpoint(name) if name.startswith("/") else name
+    return endpoint(name) if name.startswith("/") else name
 
 
 def _number(raw: Any) -> Value:
@@ -174,7 +174,7 @@ def _address(text: str) -> str:
         return plain
 
 
-def _endpoint(text: str) -> str:
+def endpoint(text: str) -> str:
     """A folder, an address or name, and a port, which follows an IPv6 address after a dot."""
     folder, _, last = text.rpartition("/")
     separator = "." if last.count(":") > 1 or re.fullmatch(r"any6\.[a-z0-9]+", last) else ":"
@@ -190,7 +190,7 @@ def _mask(text: str) -> str:
 
 _NORMAL: Final = {
     "address": _address,
-    "destination": _endpoint,
+    "destination": endpoint,
     "mask": _mask,
     "monitor": _monitor,
     "session": _session,

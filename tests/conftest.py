@@ -288,7 +288,9 @@ def shell(tmp_path: Path) -> RunCommand:
 
 # In CI nothing may be missing.
 
-MAY_BE_SKIPPED = re.compile(r"\.\./shared|recorded \w+ are not at hand|not Windows|POSIX|for Windows|got empty parameter set", re.IGNORECASE)
+MAY_BE_SKIPPED = re.compile(
+    r"\.\./shared|recorded \w+ are not at hand|not Windows|POSIX|for Windows|got empty parameter set", re.IGNORECASE
+)
 """Why a test may be skipped even where NLBGEN_REQUIRE_PROGRAMS is set."""
 
 

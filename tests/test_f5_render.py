@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 GOLDEN = HERE / "golden_f5"
 CASES = sorted(folder.parent.name for folder in GOLDEN.glob("*/farm.yaml"))
 OTHER_FARMS = sorted((HERE / "golden").glob("*/farm.yaml"))
-SCHEMA = Path("/work/shared/recorded/as3-schema.json")
+SCHEMA = Path(__file__).resolve().parents[2] / "shared" / "recorded" / "as3-schema.json"
 F5 = generator("f5")
 
 

@@ -389,6 +389,8 @@ class BigIp:
     hook: Callable[[str, str], None] | None = None
     """Called before each request is processed, without the lock."""
     deep_policies: bool = True
+    portal: Callable[..., tuple[int, Any]] | None = None
+    """What answers to SOAP."""
     generation: int = 100
     tokens_made: int = 0
     extensions: list[Callable[["BigIp", str, str, Any, Json], tuple[int, Any] | None]] = field(default_factory=list)
@@ -455,6 +457,9 @@ class BigIp:
         path = urlsplit(target).path.rstrip("/")
         if path == "/mgmt/shared/authn/login":
             return self._login(json.loads(body))
+        if path == "/iControl/iControlPortal.cgi" and self.portal:
+            answered: tuple[int, Any] = self.portal(self, method, target, headers, body)
+            return answered
         denied = self._denied(headers)
         if denied:
             return denied

@@ -41,6 +41,12 @@ def as3_module(bigip: ModuleType) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def soap_module(bigip: ModuleType) -> ModuleType:
+    """SOAP for the simulator."""
+    return loaded("soap")
+
+
+@pytest.fixture(scope="session")
 def site(bigip: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two certificates of the farm (a leaf with its CA as chain), their keys, and the nodes' CA."""
     folder = tmp_path_factory.mktemp("site")
