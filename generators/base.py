@@ -275,7 +275,7 @@ def audit(spec: Spec) -> list[Problem]:
 def known_ids() -> set[str]:
     """Every id that `accept` may name."""
     ids = {rule.id for rule in RULES if rule.severity == "warning"}
-    for vendor in all_generators():
+    for vendor in map(generator, (*VENDORS, *DEVICES)):
         ids |= {vendor.problem_id("version"), *vendor.own_ids}
         for feature in FEATURES:
             support = vendor.support[feature.id]
@@ -287,6 +287,9 @@ def known_ids() -> set[str]:
 
 VENDORS: Final = ("haproxy", "nginx")
 """All vendors, in the order of the documentation; each is a module of this package with a `GENERATOR`."""
+
+DEVICES: Final = ("zen", "f5")
+"""Vendors whose devices `nlbgen push` serves, and whose files `nlbgen render` does not write in this version."""
 
 
 @cache

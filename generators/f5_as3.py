@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ..spec.model import Farm
 from ..spec.types import Version
-from .f5_objects import GATES, Names, Object, ca_name, mark
+from .f5_objects import GATES, Names, Object, ca_name, mapping, mark
 
 OLDEST: Final = Version("3.45")
 """From here on a service takes its WebSocket profile itself."""
@@ -31,8 +31,7 @@ class _Context:
 
     def first(self, one: Object, kind: str) -> str | None:
         """The path of the profile of that kind that a virtual server has."""
-        profiles = one.properties["profiles"]
-        assert isinstance(profiles, Mapping)  # noqa: S101  # the view made it
+        profiles = mapping(one.properties["profiles"])
         return next((path for path in profiles if path in self.all and self.all[path].kind == kind), None)
 
 
@@ -90,8 +89,7 @@ def _certificates(one: Object) -> dict[str, Any]:
     chain = one.properties.get("cert-key-chain")
     if not isinstance(chain, Mapping):
         return {}
-    site = chain["site"]
-    assert isinstance(site, Mapping)  # noqa: S101  # the view made it
+    site = mapping(chain["site"])
     made: dict[str, Any] = {"class": "Certificate", "certificate": {"bigip": site["cert"]}}
     made["privateKey"] = {"bigip": site["key"]}
     if "chain" in site:
@@ -117,8 +115,7 @@ def _monitor(one: Object, context: _Context) -> dict[str, Any]:
 
 def _pool(one: Object, context: _Context) -> dict[str, Any]:
     own = one.properties
-    members = own["members"]
-    assert isinstance(members, Mapping)  # noqa: S101  # the view made it
+    members = mapping(own["members"])
     return {
         "class": "Pool",
         "loadBalancingMode": own["load-balancing-mode"],
@@ -147,8 +144,7 @@ def _member(path: str, member: Any, context: _Context) -> dict[str, Any]:
     }
     if "address" in member:
         return {**made, "serverAddresses": [member["address"]], "shareNodes": False}
-    looked_up = context.all[node].properties["fqdn"]
-    assert isinstance(looked_up, Mapping)  # noqa: S101  # the view made it
+    looked_up = mapping(context.all[node].properties["fqdn"])
     return {
         **made,
         "addressDiscovery": "fqdn",

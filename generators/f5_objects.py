@@ -7,7 +7,7 @@ in which AS3 and f5-bigip-rest-go create objects: nothing names what comes later
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..spec.model import Farm
 from ..spec.types import Version
@@ -58,6 +58,13 @@ MOST_RATIO: Final = 100
 CIPHERS_12: Final = tuple(name for name in profile("intermediate", Version("3.0")).ciphers if "CHACHA20" not in name)
 """Mozilla's TLS 1.2 suites that every TMOS from 11.6 on knows."""
 MODERN_GROUP: Final = "/Common/f5-default"
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """A value that the view made as a mapping; anything else is a fault of nlbgen."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{value!r} is no mapping")
+    return value
 
 
 class Object(NamedTuple):

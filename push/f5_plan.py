@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import DeviceError
 from ..generators.f5 import member_node
-from ..generators.f5_objects import KINDS, Object, Value
+from ..generators.f5_objects import KINDS, Object, Value, mapping
 from ..plan import Change, Plan, Shown
 from .f5_compare import Difference, body, differences, member_body, properties, seen
 from .icontrol import Device, path_of, segment
@@ -320,12 +320,11 @@ def _changed(one: Object, differs: Sequence[Difference]) -> Iterator[Step]:
 
 def _members_in(one: Object, there: set[str], going: set[str], update: Update | None) -> Iterator[Step]:
     """Members that come, come back with a new node, or change; those that stay keep their connections."""
-    members = one.properties["members"]
-    assert isinstance(members, Mapping)  # noqa: S101  # a pool of a farm
+    members = mapping(one.properties["members"])
     pool = path_of(one.kind, one.path)
     touched = {each.path.split(" ")[1] for each in update.differs if each.key == "members"} if update else set()
-    for name, member in sorted(members.items()):
-        assert isinstance(member, Mapping)  # noqa: S101  # likewise
+    for name, listed in sorted(members.items()):
+        member = mapping(listed)
         about = f"{one.kind} {one.path}: {name}"
         if name not in there or member_node(name) in going:
             yield Step("POST", f"{pool}/members", member_body(name, member), about)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ..generators.f5 import member_node
-from ..generators.f5_objects import Object, Value
+from ..generators.f5_objects import Object, Value, mapping
 from .f5_compare import endpoint
 from .f5_plan import Key, State, Work
 from .soap import Portal
@@ -243,8 +243,7 @@ def _monitor(portal: Portal, one: Object, _state: State, new: bool, _going: set[
 
 def _pool(portal: Portal, one: Object, state: State, new: bool, going: set[str]) -> None:
     own = one.properties
-    members = own["members"]
-    assert isinstance(members, Mapping)  # noqa: S101  # a pool of a farm
+    members = mapping(own["members"])
     mode = _MODES[str(own["load-balancing-mode"])]
     there = set() if new else _names(state.found[one.kind, one.path].get("members"))
     there = {name for name in there if member_node(name) not in going}

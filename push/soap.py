@@ -113,13 +113,13 @@ def _client(login: Login, session: int | None) -> Any:
         raise NlbgenError(message, f"{INSTALL} (plain `pip install bigsuds` fails)") from None
     from urllib.request import HTTPSHandler, ProxyHandler
 
-    from suds.client import Client  # type: ignore[import-untyped]
-    from suds.transport.http import HttpTransport  # type: ignore[import-untyped]
-    from suds.xsd.doctor import Import, ImportDoctor  # type: ignore[import-untyped]
+    from suds.client import Client
+    from suds.transport.http import HttpTransport
+    from suds.xsd.doctor import Import, ImportDoctor
 
     context = ssl.create_default_context(cafile=login.ca)
 
-    class Transport(HttpTransport):  # type: ignore[misc]  # suds has no types
+    class Transport(HttpTransport):
         """Signs every request, the first one too: otherwise each call would be two."""
 
         def u2handlers(self) -> list[Any]:
@@ -129,7 +129,7 @@ def _client(login: Login, session: int | None) -> Any:
             request.headers.update(_headers(login, session))
             return super().open(request)
 
-    class Session(bigsuds.BIGIP):  # type: ignore[misc]  # bigsuds has no types
+    class Session(bigsuds.BIGIP):
         """Makes its clients here, where check, time-out, port and session cannot get lost."""
 
         def _create_client(self, wsdl_name: str) -> Any:
