@@ -127,7 +127,8 @@ def test_without_a_store_broadcasts_get_lost(farm, microsoft):
     """Why `signalr: inproc` is an error for two nodes."""
     lab = farm("haproxy", {"frontend": {"host": "localhost"}, "balancer": {"algorithm": "round-robin"}})
     ask = {"generation": "classic", "url": lab.url, "transport": "longPolling", "hub": "echohub"}
-    assert any(not microsoft(lab.certificates.ca, **ask)["ok"] for _ in range(2))
+    # A session whose requests all happen to meet one node works; of several, one does not.
+    assert any(not microsoft(lab.certificates.ca, **ask)["ok"] for _ in range(8))
 
 
 def test_events_arrive_when_they_happen(farm, vendor):
