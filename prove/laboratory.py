@@ -32,6 +32,8 @@ from .waiting import wait_until
 
 RUNTIME_SECONDS: Final = 5.0
 """How long HAProxy's runtime socket may take to answer."""
+RELOAD_ATTEMPTS: Final = 3
+"""A signal that meets the master while it starts a worker may be spent on that."""
 
 
 class Laboratory:
@@ -126,9 +128,12 @@ class Laboratory:
     def _reload_haproxy(self, balancer: BalancerProcess) -> None:
         """As the systemd drop-in does: save the nodes' states, then have the master start a new worker."""
         write_atomically(self.folder / "server-state", self.runtime("show servers state").encode())
-        before = self.runtime("show info")
-        balancer.signal(signal.SIGUSR2)
-        wait_until(lambda: _pid(self.runtime("show info")) not in {"", _pid(before)}, 10.0)
+        before = _pid(self.runtime("show info"))
+        for _attempt in range(RELOAD_ATTEMPTS):
+            balancer.signal(signal.SIGUSR2)
+            if wait_until(lambda: _pid(self.runtime("show info")) not in {"", before}, RUNTIME_SECONDS):
+                return
+        raise NlbgenError(f"HAProxy did not reload: {balancer.output()}", "look into its output above")
 
     def runtime(self, command: str) -> str:
         """What HAProxy's runtime socket answers; empty while a new worker takes it over."""
