@@ -24,6 +24,20 @@ FAST_CHECK: Final = Duration.of("100ms")
 ERRORS_TO_SUSPECT: Final = 3
 """Failed requests in a row after which a node is checked at once."""
 COOKIE: Final = "NLBID"
+FORGEABLE_HEADERS: Final = (
+    "Forwarded",
+    "Proxy",
+    "X-Forwarded-For",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Scheme",
+    "X-Original-For",
+    "X-Original-Host",
+    "X-Original-Proto",
+    "X-Original-URL",
+    "X-Real-IP",
+    "X-Rewrite-URL",
+)
+"""Request headers that ASP.NET or IIS modules believe and a client must not set."""
 
 
 class Member(NamedTuple):

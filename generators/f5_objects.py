@@ -11,8 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..spec.model import Farm
 from ..spec.types import Version
-from .design import COOKIE, Design, Member, Pool
-from .haproxy import FORGEABLE_HEADERS
+from .design import COOKIE, FORGEABLE_HEADERS, Design, Member, Pool
 from .tls import HSTS_SECONDS, profile
 
 Value: TypeAlias = "str | int | bool | tuple[str, ...] | Mapping[str, Value]"

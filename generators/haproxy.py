@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from ..spec.model import Farm
 from ..spec.types import Duration, Version
 from .base import File, Generator, Job, UnquotableError
-from .design import COOKIE, ERRORS_TO_SUSPECT, HEADER_TIME, LONG_POLL, Member, Pool
+from .design import COOKIE, ERRORS_TO_SUSPECT, FORGEABLE_HEADERS, HEADER_TIME, LONG_POLL, Member, Pool
 from .features import FEATURES, No, Support, Yes
 from .tls import HSTS_SECONDS, profile
 
@@ -23,21 +23,6 @@ CLOSE_SPREAD: Final = Version("2.6")
 
 _ALGORITHMS: Final = {"least-connections": "leastconn", "round-robin": "roundrobin", "source": "source"}
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=~*-]+")
-
-FORGEABLE_HEADERS: Final = (
-    "Forwarded",
-    "Proxy",
-    "X-Forwarded-For",
-    "X-Forwarded-Prefix",
-    "X-Forwarded-Scheme",
-    "X-Original-For",
-    "X-Original-Host",
-    "X-Original-Proto",
-    "X-Original-URL",
-    "X-Real-IP",
-    "X-Rewrite-URL",
-)
-"""Request headers that ASP.NET or IIS modules believe and a client must not set."""
 
 
 class Haproxy(Generator):

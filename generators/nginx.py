@@ -13,9 +13,8 @@ from typing import Any, ClassVar, Final
 from ..spec.model import Farm
 from ..spec.types import Duration, Size, Version
 from .base import File, Generator, Job, UnquotableError
-from .design import COOKIE, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
+from .design import COOKIE, FORGEABLE_HEADERS, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
 from .features import FEATURES, No, Since, Support, Yes
-from .haproxy import FORGEABLE_HEADERS
 from .tls import HSTS_SECONDS, profile
 
 HTTP2_DIRECTIVE: Final = Version("1.25.1")
