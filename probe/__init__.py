@@ -1,0 +1,1 @@
+"""The living farm, read and compared with the spec."""
