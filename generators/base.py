@@ -17,7 +17,7 @@ from ..spec.checks import RULES
 from ..spec.load import Spec
 from ..spec.model import Farm
 from ..spec.schema import Path, nearest
-from ..spec.types import Version
+from ..spec.types import Version, one_of
 from .design import Design
 from .features import FEATURES, Feature, No, Since, Support
 
@@ -220,7 +220,7 @@ def _way_out(generator: Generator, feature: Feature, why: No, problem_id: str) -
         ways.append(f"take {generator.title} {support.version} or later")
     others = [other.title for other in all_generators() if other is not generator and _has(other, feature)]
     if others:
-        ways.append(f"take {' or '.join(others)}, which can do it")
+        ways.append(f"take {one_of(others)}, which can do it")
     return "; or ".join(ways) or "leave it out of the spec"
 
 
@@ -275,7 +275,7 @@ def audit(spec: Spec) -> list[Problem]:
 def known_ids() -> set[str]:
     """Every id that `accept` may name."""
     ids = {rule.id for rule in RULES if rule.severity == "warning"}
-    for vendor in map(generator, (*VENDORS, *DEVICES)):
+    for vendor in all_generators():
         ids |= {vendor.problem_id("version"), *vendor.own_ids}
         for feature in FEATURES:
             support = vendor.support[feature.id]
@@ -285,11 +285,8 @@ def known_ids() -> set[str]:
     return ids
 
 
-VENDORS: Final = ("haproxy", "nginx")
+VENDORS: Final = ("haproxy", "nginx", "zen", "f5")
 """All vendors, in the order of the documentation; each is a module of this package with a `GENERATOR`."""
-
-DEVICES: Final = ("zen", "f5")
-"""Vendors whose devices `nlbgen push` serves, and whose files `nlbgen render` does not write in this version."""
 
 
 @cache

@@ -21,7 +21,7 @@ def cell(vendor: Generator, feature: Feature) -> Cell:
     support: Support = vendor.support[feature.id]
     if isinstance(support, Since):
         accept = vendor.problem_id(feature.id) if support.before.fallback else ""
-        before = f"before: {support.before.fallback}" if support.before.fallback else ""
+        before = f"before: {support.before.fallback or support.before.reason}"
         return Cell(f"since {support.version}", support.note or before, accept)
     if isinstance(support, No):
         if support.fallback:
@@ -55,36 +55,51 @@ def as_data() -> dict[str, object]:
 
 def as_markdown() -> str:
     """The matrix as a Markdown table, with the reasons as notes below it."""
+    notes: list[str] = []
+    return f"{_table(notes)}\n" + "".join(f"{number}. {note}.\n" for number, note in enumerate(notes, 1))
+
+
+def summary() -> str:
+    """The matrix as a Markdown table of bare answers."""
+    return _table(None)
+
+
+def _table(notes: list[str] | None) -> str:
+    """The table; what is to be said to an answer is added to the notes, and its number to the answer."""
     vendors = all_generators()
     head = [f"{vendor.title} {vendor.oldest} to {vendor.newest}" for vendor in vendors]
     lines = [f"| Feature | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
-    notes: list[str] = []
     for feature in FEATURES:
-        row = [_markdown_cell(cell(vendor, feature), notes) for vendor in vendors]
+        found = [cell(vendor, feature) for vendor in vendors]
+        row = [one.answer if notes is None else _numbered(one, notes) for one in found]
         lines.append(f"| {feature.title} | {' | '.join(row)} |")
-    return "\n".join([*lines, "", *notes]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _markdown_cell(found: Cell, notes: list[str]) -> str:
+def _numbered(found: Cell, notes: list[str]) -> str:
     if not found.note:
         return found.answer
-    accept = f" (accept as `{found.accept}`)" if found.accept else ""
-    notes.append(f"{len(notes) + 1}. {found.note}{accept}.")
+    notes.append(found.note + (f" (accept as `{found.accept}`)" if found.accept else ""))
     return f"{found.answer} ({len(notes)})"
 
 
 def as_text() -> str:
     """The matrix for a terminal: columns first, reasons below."""
     vendors = all_generators()
-    width = max(len(feature.title) for feature in FEATURES) + 2
-    lines = [" " * width + "".join(f"{vendor.title:<16}" for vendor in vendors).rstrip()]
-    lines.append(" " * width + "".join(f"{f'{vendor.oldest} to {vendor.newest}':<16}" for vendor in vendors).rstrip())
+    rows = [["", *(vendor.title for vendor in vendors)]]
+    rows.append(["", *(f"{vendor.oldest} to {vendor.newest}" for vendor in vendors)])
     notes = []
     for feature in FEATURES:
         cells = [cell(vendor, feature) for vendor in vendors]
-        lines.append((f"{feature.title:<{width}}" + "".join(f"{found.answer:<16}" for found in cells)).rstrip())
+        rows.append([feature.title, *(found.answer for found in cells)])
         for vendor, found in zip(vendors, cells, strict=True):
             if found.note:
                 accept = f"\n    accept: [{found.accept}]" if found.accept else ""
                 notes.append(f"{vendor.title}, {feature.title}: {found.note}{accept}")
-    return "\n".join([*lines, "", *notes]) + "\n"
+    return "\n".join([*_columns(rows), "", *notes]) + "\n"
+
+
+def _columns(rows: list[list[str]]) -> list[str]:
+    """Each row as a line, every column as wide as its longest text and two blanks."""
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    return ["".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]

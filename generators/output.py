@@ -1,7 +1,7 @@
 """From specs to files: which vendors, where to, and what would change."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,18 +58,33 @@ def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(files))
 
 
-def render_all(spec: Spec, vendors: Sequence[str]) -> list[Output]:
-    """The files of every vendor; raises UnsupportedError with what all of them cannot do, or nothing is made."""
+class Refusal(NamedTuple):
+    """A vendor that cannot do what the farm asks, and that nobody has asked for by name."""
+
+    vendor: str
+    problems: tuple[Problem, ...]
+
+
+def render_all(spec: Spec, vendors: Sequence[str], named: Collection[str]) -> tuple[list[Output], list[Refusal]]:
+    """The files of every vendor, and the vendors left out.
+
+    Left out is a vendor that is neither `named` nor mentioned in the spec. Raises UnsupportedError with what all
+    others cannot do; then nothing is made.
+    """
     outputs: list[Output] = []
+    refusals: list[Refusal] = []
     problems: list[Problem] = []
     for vendor in vendors:
         try:
             outputs.append(Output(vendor, tuple(render(generator(vendor), spec))))
         except UnsupportedError as error:
-            problems += error.problems
+            if vendor in named or vendor in spec.farm.written:
+                problems += error.problems
+            else:
+                refusals.append(Refusal(vendor, tuple(error.problems)))
     if problems:
         raise UnsupportedError(problems)
-    return outputs
+    return outputs, refusals
 
 
 def verdicts(spec: Spec, vendors: Sequence[str]) -> dict[str, str]:

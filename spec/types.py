@@ -7,7 +7,7 @@ what a type lets pass and a vendor still cannot carry is refused by that vendor'
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import total_ordering
 from typing import Annotated, Any, Final
 
@@ -207,8 +207,13 @@ def _unshown(how: Reads, message: str) -> Reads:
     return Reads(parse, how.schema)
 
 
+def one_of(names: Sequence[str]) -> str:
+    """The names as a choice between them: `a, b or c`."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def _choice(*names: str) -> Reads:
-    listed = " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    listed = one_of(names)
 
     def parse(value: object) -> str:
         if value in names:

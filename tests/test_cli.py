@@ -801,6 +801,26 @@ def test_the_same_farm_makes_the_same_bytes(farm, tmp_path) -> None:
     assert tree(other.parent / "outputs") == made[0]
 
 
+def test_all_leaves_out_a_vendor_that_nobody_named(cli, farm, tmp_path) -> None:
+    farm()
+    ran = cli("render", "all", "--no-validate")
+    assert ran.code == 0
+    assert "zen: left out: the spec does not name it, and it cannot do what the farm asks" in ran.err
+    assert "`nlbgen render zen`" in ran.err
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"haproxy", "nginx", "f5"}
+
+
+@pytest.mark.parametrize(
+    "args, changes", [(["zen", "haproxy"], {}), (["all", "zen"], {}), (["all"], {"zen": {"product": "relianoid"}})]
+)
+def test_a_vendor_that_is_named_is_not_left_out(args: list[str], changes: dict, cli, farm, tmp_path) -> None:
+    farm(**changes)
+    ran = cli("render", *args, "--no-validate")
+    assert ran.code == 4
+    assert "[zen-least-connections]" in ran.err
+    assert not (tmp_path / "outputs").exists()
+
+
 # Pipes and faults
 
 

@@ -1,0 +1,67 @@
+"""`nlbgen check`: what is wrong or doubtful in specs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import NodeError, Problem, SpecError, UnsupportedError
+from . import talk
+
+if TYPE_CHECKING:
+    from ..reports import Result
+    from ..spec.load import Spec
+
+
+@click.command()
+@talk.SPEC
+@click.option(
+    "--format", "style", type=click.Choice(["text", "json", "github"]), default="text", help="How problems are shown."
+)
+@click.option("--strict", is_flag=True, help="Warnings are errors.")
+def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
+    """Say everything that is wrong or doubtful in a spec, each with its place and the way out."""
+    from .. import reports
+    from ..generators.output import spec_files
+
+    files = spec_files(specs or talk.DEFAULT_SPECS)
+    results = [_check_one(file, strict=strict) for file in files]
+    if style == "text":
+        for problem in (problem for result in results for problem in result.problems):
+            click.echo(talk.described(problem, sys.stdout), color=talk.coloured(sys.stdout))
+        talk.say(reports.summary(results))
+    else:
+        talk.show(reports.STYLES[style](results))
+    worst = max(result.exit_code for result in results)
+    if worst:
+        raise talk.Exit(worst)
+
+
+def _check_one(file: Path, *, strict: bool) -> "Result":
+    from ..generators.base import audit
+    from ..reports import Result
+    from ..spec.load import load
+
+    try:
+        spec = load(file)
+    except SpecError as error:
+        return Result(str(file), "", error.problems, SpecError.exit_code)
+    unsupported = audit(spec)
+    unprepared = _node_problems(spec)
+    problems = (*spec.warnings, *unsupported, *unprepared)
+    code = NodeError.exit_code if unprepared else 0
+    if any(problem.severity == "error" for problem in unsupported):
+        code = UnsupportedError.exit_code
+    if strict and any(problem.severity == "warning" for problem in problems):
+        code = SpecError.exit_code
+    return Result(str(file), spec.digest, tuple(sorted(problems, key=lambda p: (p.place, p.id))), code)
+
+
+def _node_problems(spec: "Spec") -> list[Problem]:
+    """What is wrong with the nodes' configs, where the spec names any."""
+    if all(node.config is None for node in spec.farm.nodes) and spec.farm.keys.source == "primary":
+        return []
+    from ..nodes.rules import problems
+
+    return problems(spec)

@@ -1,0 +1,18 @@
+"""`nlbgen completion`: what a shell needs to complete nlbgen's commands, options and vendors."""
+
+import click
+
+from ..errors import UsageError
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def command(context: click.Context, shell: str) -> None:
+    """Print the completion script for SHELL."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise UsageError(f"no completion for {shell}")
+    click.echo(kind(context.find_root().command, {}, "nlbgen", "_NLBGEN_COMPLETE").source())

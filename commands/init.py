@@ -1,0 +1,115 @@
+"""`nlbgen init`: the first farm.yaml."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+from . import talk
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("farm.yaml"),
+    show_default=True,
+    metavar="FILE",
+    help="The file to write.",
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="CONFIG",
+    help="The existing node's web.config or UiPath.Orchestrator.dll.config, to prefill from.",
+)
+@click.option("--farm", help="The farm's name.")
+@click.option("--host", help="The name that robots and people use.")
+@click.option("--node", "nodes", multiple=True, metavar="NAME=ADDRESS", help="A node; the first one exists already.")
+@click.option("--orchestrator", metavar="VERSION", help='The Orchestrator version, as in "2019.4".')
+@click.option("--tls", help="bridge, terminate, passthrough or none.")
+@click.option("--store", type=click.Choice(["redis", "sqlserver"]), help="Where SignalR keeps its messages.")
+@click.option("--redis", metavar="HOST", help="Where Redis is.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+def command(output: Path, force: bool, source: Path | None, **given: Any) -> None:
+    """Write a commented farm.yaml; on a terminal it asks for what no option says."""
+    from ..files import read_bytes, write_atomically
+    from ..spec.starter import starter
+
+    if not force and read_bytes(output) is not None:
+        raise UsageError(f"{output} exists", "choose another name with -o, or replace it with --force")
+    content, spec = starter(_answers(given, _read_facts(source, output)), str(output))
+    write_atomically(output, content)
+    talk.say(f"wrote {output}")
+    talk.warn(spec)
+    talk.say("next: `nlbgen check`, then `nlbgen render haproxy`")
+
+
+def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
+    """What a node's config file says: answers by their names."""
+    if source is None:
+        return {}
+    import os
+
+    from ..nodes.starting import facts
+
+    found = facts(source)
+    for note in found.notes:
+        talk.say(note)
+    read = {name: value for name, value in found._asdict().items() if name != "notes" and value}
+    return {**read, "config": Path(os.path.relpath(source, output.parent)).as_posix()}
+
+
+def _answers(given: dict[str, Any], read: dict[str, Any]) -> Any:
+    """The answers from options, from a config file, and on a terminal from questions."""
+    from ..spec.starter import Answers, nodes
+
+    ask = sys.stdin.isatty() and sys.stderr.isatty()
+
+    def answer(name: str, question: str, default: str | None = None) -> str:
+        if given[name] is not None:
+            return str(given[name])
+        default = str(read[name]) if name in read else default
+        if ask:
+            return str(click.prompt(question, default=default, err=True))
+        if default is None:
+            raise UsageError(f"--{name} is missing", "without a terminal nothing can be asked: give the option")
+        return default
+
+    host = answer("host", "Name that robots and people use, as in orchestrator.corp.example")
+    store = answer("store", "SignalR's messages go through (redis, sqlserver)", "redis")
+    return Answers(
+        farm=answer("farm", "Name of the farm", host.partition(".")[0]),
+        host=host,
+        nodes=nodes(given["nodes"] or _ask_nodes(ask=ask)),
+        orchestrator=answer("orchestrator", 'Orchestrator version, as in 2019.4 ("" if unknown)', ""),
+        tls=answer("tls", "TLS (bridge, terminate, passthrough, none)", "bridge"),
+        store=store,
+        redis=answer("redis", "Redis host", "redis-1.corp.example") if store == "redis" else "",
+        **{name: value for name, value in read.items() if name not in _ASKED},
+    )
+
+
+_ASKED = frozenset({"orchestrator", "store", "redis"})
+"""What a config file only suggests: options and answers count for more."""
+
+
+def _ask_nodes(*, ask: bool) -> list[str]:
+    if not ask:
+        raise UsageError("--node is missing", "give each node as --node NAME=ADDRESS, the existing one first")
+    found: list[str] = []
+    while True:
+        number = len(found) + 1
+        address = click.prompt(
+            f"Address of node {number}" + (" (empty: no more)" if number > 2 else ""),
+            default="" if number > 2 else None,
+            show_default=False,
+            err=True,
+        )
+        if not address:
+            return found
+        found.append(f"orch-{number}={address}")

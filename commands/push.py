@@ -1,0 +1,119 @@
+"""`nlbgen push`: from the spec to a device."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import DifferenceError
+from . import talk
+
+_QUESTION = "Change the device?"
+_REVIEW = "review with --dry-run"
+_REFUSED = "the device was not changed"
+
+
+@click.group()
+def command() -> None:
+    """Bring a device to what the spec says: plan, confirm, apply, read back."""
+
+
+@command.command("zen")
+@talk.ONE_SPEC
+@talk.STYLE
+@click.option("--dry-run", is_flag=True, help="Only show the plan; exit 1 where something would change.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--expect", metavar="DIGEST", help="Change only what the plan with this digest says.")
+@click.option("--adopt", is_flag=True, help="Take over a farm that does not carry nlbgen's mark.")
+@click.option("--prune", is_flag=True, help="Remove nodes and the redirect that the spec does not have any more.")
+@click.option("--force", is_flag=True, help="Take out more than half of the nodes at once.")
+def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, **wishes: bool) -> None:
+    """Make the farm on a Zevenet, Skudonet or Relianoid by its API; on failure everything is taken back."""
+    from ..push.zen import connect
+    from ..push.zen_plan import Wishes
+    from ..spec.load import load
+
+    talk.on_refusal(_REFUSED)
+    spec = load(file)
+    talk.warn(spec)
+    with connect(spec) as target:
+        planned = target.plan(Wishes(**wishes))
+        for note in planned.notes:
+            talk.say(note)
+        go = bool(planned.plan.changes) and not dry_run
+        if expect is not None:
+            planned.plan.expect(expect)
+        if go and style == "text" and not yes and expect is None:
+            talk.propose(planned.plan.text(), question=True)
+        if go:
+            talk.confirmed(yes or expect is not None, _QUESTION, _REVIEW)
+            target.apply(planned, Wishes(**wishes), talk.say)
+    talk.show({**planned.plan.data(), "applied": go} if style == "json" else planned.plan.text())
+    if dry_run and planned.plan.changes:
+        raise talk.Exit(DifferenceError.exit_code)
+
+
+@command.command("f5")
+@talk.ONE_SPEC
+@talk.STYLE
+@click.option("--dry-run", is_flag=True, help="Only show the plan; exit 1 where something would change.")
+@click.option("--validate", is_flag=True, help="Have the device check the plan, and change nothing; exit as --dry-run.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--expect", metavar="DIGEST", default="", help="Change only what the plan with this digest says.")
+@click.option("--adopt", is_flag=True, help="Take over objects that do not carry the farm's mark.")
+@click.option("--prune", is_flag=True, help="Remove marked objects that the farm does not have any more.")
+@click.option("--force", is_flag=True, help="Take out more than half of a pool's members at once.")
+@click.option("--sync", metavar="GROUP", default="", help="Synchronise this device group afterwards.")
+@click.option(
+    "--restore",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="SNAPSHOT",
+    help="Bring back what a push has saved before it changed something.",
+)
+@click.option(
+    "--snapshots",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("outputs/snapshots"),
+    show_default=True,
+    metavar="DIR",
+    help="Where a push saves what it is about to change.",
+)
+def _f5(file: Path, style: str, yes: bool, **wishes: Any) -> None:
+    """Bring the farm onto a BIG-IP: by iControl REST in one transaction, by AS3, or by iControl SOAP (f5.api)."""
+    from ..push.f5 import push as push_to
+    from ..push.f5_session import Options
+    from ..spec.load import load
+
+    talk.on_refusal(_REFUSED)
+    spec = load(file)
+    talk.warn(spec)
+    options = Options(**wishes)
+    user = _User(ask=not (yes or options.expect), shown=style == "text" and not options.dry_run)
+    report = push_to(spec, options, user)
+    if style == "json":
+        talk.show(report.data())
+    else:
+        applied = report.outcome == "applied"
+        talk.show(report.table() if applied else report.plan.text())
+    if report.outcome in {"planned", "valid"}:
+        raise talk.Exit(DifferenceError.exit_code)
+
+
+class _User:
+    """Whom a push to a BIG-IP speaks with: everything but the result goes to standard error."""
+
+    def __init__(self, *, ask: bool, shown: bool) -> None:
+        self._ask = ask
+        self._shown = shown
+
+    def say(self, text: str) -> None:
+        talk.say(text)
+
+    def show(self, plan: Any) -> None:
+        if self._shown and plan.changes:
+            talk.propose(plan.text(), question=self._ask)
+
+    def agree(self, question: str) -> bool:
+        talk.say(question)
+        talk.confirmed(not self._ask, _QUESTION, _REVIEW)
+        return True

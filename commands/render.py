@@ -1,0 +1,210 @@
+"""`nlbgen render`: configurations of vendors, and what prepares the nodes."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from ..errors import DifferenceError, NlbgenError, UsageError
+from . import talk
+
+if TYPE_CHECKING:
+    from ..spec.load import Spec
+
+NODES = "nodes"
+PROGRESS_FROM = 20
+"""From so many farms on, a bar shows how far the work is."""
+
+
+def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What a shell may complete VENDOR to; nothing twice."""
+    from ..generators.base import VENDORS
+    from ..generators.output import ALL
+
+    given = context.params.get("vendors") or ()
+    return [name for name in (*VENDORS, NODES, ALL) if name.startswith(incomplete) and name not in given]
+
+
+@click.command()
+@click.argument("vendors", nargs=-1, required=True, metavar="VENDOR...", shell_complete=_vendors)
+@talk.SPEC
+@talk.OUTPUT
+@click.option("--stdout", is_flag=True, help="Print the configuration instead of writing files.")
+@click.option("--no-validate", is_flag=True, help="Do not ask the installed program to check the result.")
+@click.option("--diff", is_flag=True, help="Show what would change, write nothing, exit 1 on a difference.")
+@click.option("--with-secrets", is_flag=True, help="nodes: write the secrets into the scripts.")
+def command(
+    vendors: tuple[str, ...],
+    specs: tuple[Path, ...],
+    output: Path,
+    stdout: bool,
+    no_validate: bool,
+    diff: bool,
+    with_secrets: bool,
+) -> None:
+    """Write the configuration for VENDOR (haproxy, nginx, zen, f5, or all), or what prepares the nodes (nodes).
+
+    The files of each vendor go to DIR/VENDOR/, those of a fleet to DIR/FARM/VENDOR/.
+    """
+    from ..generators import output as out
+
+    if stdout and diff:
+        raise UsageError("--stdout and --diff exclude each other", "leave one of them out")
+    names = out.chosen(vendors, (NODES,))
+    files = out.spec_files(specs or talk.DEFAULT_SPECS)
+    fleet = out.Fleet(output, single=len(files) == 1 and (not specs or files[0] in specs))
+    failures = _Failures(single=len(files) == 1)
+    changed = False
+    asked = _Asked(names, frozenset(vendors), with_secrets=with_secrets, validate=not no_validate)
+    for file in _progress(files):
+        with failures:
+            changed |= _render_one(file, asked, fleet, stdout=stdout, diff=diff)
+    if len(files) > 1 and not (stdout or diff):
+        talk.say(f"{len(files) - failures.count} of {len(files)} farms written below {output}")
+    failures.finish()
+    if changed:
+        raise DifferenceError("the files differ from what the spec makes", "run the command without --diff")
+
+
+class _Asked(NamedTuple):
+    """What the command line asks for: each thing by name, or along with all."""
+
+    names: tuple[str, ...]
+    named: frozenset[str]
+    with_secrets: bool
+    validate: bool
+
+    @property
+    def vendors(self) -> tuple[str, ...]:
+        """The names without the nodes."""
+        return tuple(name for name in self.names if name != NODES)
+
+    def outputs(self, spec: "Spec") -> Any:
+        """The vendors' files; says which vendors are left out."""
+        from ..generators.output import render_all
+
+        outputs, refusals = render_all(spec, self.vendors, self.named)
+        for refusal in refusals:
+            count = talk.count(refusal.problems)
+            talk.say(
+                f"{refusal.vendor}: left out: the spec does not name it, and it cannot do what the farm asks "
+                f"({count}; see `nlbgen render {refusal.vendor}`)"
+            )
+        return outputs
+
+    def prepared(self, spec: "Spec") -> Any:
+        """The nodes' files; None without the wish for them, or where `all` meets a farm whose configs are not here."""
+        if NODES not in self.names:
+            return None
+        from ..nodes import steps
+
+        absent = "" if NODES in self.named else steps.absent(spec)
+        if absent:
+            talk.say(f"nodes: nothing was prepared: {absent}")
+            return None
+        prepared = steps.render(spec, with_secrets=self.with_secrets)
+        for note in prepared.notes:
+            talk.say(f"nodes: {note}")
+        return prepared
+
+    def verdicts(self, spec: "Spec", outputs: Iterable[Any]) -> dict[str, str]:
+        """What is said to each vendor's files."""
+        from ..generators import output as out
+
+        vendors = [made.vendor for made in outputs]
+        return out.verdicts(spec, vendors) if self.validate else dict.fromkeys(vendors, "not checked: --no-validate")
+
+
+def _render_one(file: Path, asked: _Asked, fleet: Any, *, stdout: bool, diff: bool) -> bool:
+    """Render one farm; whether something differs, which only `--diff` finds."""
+    from ..generators import output as out
+    from ..spec.load import load
+
+    spec = load(file)
+    talk.warn(spec)
+    outputs = asked.outputs(spec)
+    prepared = asked.prepared(spec)
+    if diff:
+        lines = out.differences(outputs, folder := fleet.place(spec)) + _node_differences(prepared, folder)
+        for line in lines:
+            click.echo(line)
+        return bool(lines)
+    said = asked.verdicts(spec, outputs)
+    if stdout:
+        _print_main(outputs)
+        _print_runbook(prepared)
+        return False
+    written = set(out.write(outputs, folder := fleet.place(spec)))
+    if fleet.single:
+        for made in outputs:
+            for path, rendered in made.paths(folder):
+                done = "wrote" if path in written else "unchanged"
+                talk.say(f"{done} {path}" + (f" ({said[made.vendor]})" if rendered.main else ""))
+    _write_nodes(prepared, folder, say=fleet.single)
+    return False
+
+
+def _node_differences(prepared: Any, folder: Path) -> list[str]:
+    from ..nodes import steps
+
+    return [] if prepared is None else steps.differences(prepared, folder / NODES)
+
+
+def _print_runbook(prepared: Any) -> None:
+    """The one file for people among the nodes' files."""
+    for file in () if prepared is None else prepared.files:
+        if file.path.name == "RUNBOOK.md":
+            sys.stdout.buffer.write(file.content)
+
+
+def _write_nodes(prepared: Any, folder: Path, *, say: bool) -> None:
+    if prepared is None:
+        return
+    from ..nodes import steps
+
+    secret = {folder / NODES / file.path for file in prepared.files if file.secret}
+    for path, new in steps.write(prepared, folder / NODES):
+        if say:
+            talk.say(f"{'wrote' if new else 'unchanged'} {path}" + (" (holds secrets)" if path in secret else ""))
+
+
+def _print_main(outputs: Iterable[Any]) -> None:
+    """The configurations themselves; how to install them is for files."""
+    for made in outputs:
+        for rendered in made.files:
+            if rendered.main:
+                sys.stdout.buffer.write(rendered.content)
+
+
+class _Failures:
+    """Lets a fleet go on after a farm that fails, and remembers the worst exit code; a single farm just fails."""
+
+    def __init__(self, *, single: bool) -> None:
+        self._single = single
+        self._worst = 0
+        self.count = 0
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if self._single or not isinstance(error, NlbgenError):
+            return False
+        talk.tell(error, "this farm was skipped")
+        self.count += 1
+        self._worst = max(self._worst, error.exit_code)
+        return True
+
+    def finish(self) -> None:
+        if self._worst:
+            raise talk.Exit(self._worst)
+
+
+def _progress(files: tuple[Path, ...]) -> Iterator[Path]:
+    if len(files) < PROGRESS_FROM or not sys.stderr.isatty():
+        yield from files
+        return
+    with click.progressbar(files, label="farms", file=sys.stderr) as bar:
+        yield from bar

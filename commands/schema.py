@@ -1,0 +1,14 @@
+"""`nlbgen schema`: the notation of the spec, for editors."""
+
+import click
+
+from . import talk
+
+
+@click.command()
+def command() -> None:
+    """Print the JSON Schema of the spec, for editors."""
+    from ..spec.model import Farm
+    from ..spec.schema import json_schema
+
+    talk.show(json_schema(Farm, "nlbgen farm.yaml"))

@@ -1,0 +1,201 @@
+"""How all commands speak: data to standard output, talk to standard error, questions to whoever sits at a terminal.
+
+Also what several commands share: their options, and the way to leave with an exit code.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from .. import activity
+from ..errors import NlbgenError, Problem, ProblemsError, UsageError
+
+if TYPE_CHECKING:
+    from ..spec.load import Spec
+
+# Options
+
+SPEC = click.option(
+    "-s",
+    "--spec",
+    "specs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The spec [default: farm.yaml]. Several, or a folder of them, make a fleet.",
+)
+DEFAULT_SPECS = (Path("farm.yaml"),)
+"""What SPEC stands for where it is not given."""
+
+ONE_SPEC = click.option(
+    "-s",
+    "--spec",
+    "file",
+    type=click.Path(path_type=Path),
+    default=Path("farm.yaml"),
+    show_default=True,
+    metavar="FILE",
+    help="The spec.",
+)
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("outputs"),
+    show_default=True,
+    metavar="DIR",
+    help="Where files go.",
+)
+STYLE = click.option(
+    "--format", "style", type=click.Choice(["text", "json"]), default="text", help="How the result is shown."
+)
+
+# How much is said
+
+
+class _Manner:
+    """How this run speaks. `outcome` is what a refused spec means for the command that runs."""
+
+    quiet = False
+    outcome = ""
+
+
+_manner = _Manner()
+
+
+def begin(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Decide how a run speaks: `quiet` says only errors, `verbose` also each file read or written and program run."""
+    _manner.quiet = quiet
+    _manner.outcome = "nothing was written"
+    activity.listen(_detail if verbose else None)
+
+
+def on_refusal(outcome: str) -> None:
+    """What to say when the spec is refused, in a command to which "nothing was written" does not fit."""
+    _manner.outcome = outcome
+
+
+# Colours
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether colours are wanted on this stream: on terminals, unless the environment says otherwise.
+
+    NO_COLOR forbids them (https://no-color.org). FORCE_COLOR (https://force-color.org) and CLICOLOR_FORCE
+    (https://bixense.com/clicolors) ask for them in pipes and files too. A terminal that is `dumb` knows none.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if any(os.environ.get(name, "0") not in {"", "0"} for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def _paint(text: str, stream: TextIO, *, colour: str | None = None, dim: bool = False) -> str:
+    return click.style(text, fg=colour, dim=dim or None) if text and coloured(stream) else text
+
+
+def described(problem: Problem, stream: TextIO) -> str:
+    """A problem as text for this stream: errors red, warnings yellow, the way out dim."""
+    head, line_end, hint = str(problem).partition("\n")
+    colour = "red" if problem.severity == "error" else "yellow"
+    return _paint(head, stream, colour=colour) + line_end + _paint(hint, stream, dim=True)
+
+
+# Talk
+
+
+def _talk(text: str) -> None:
+    click.echo(text, err=True, color=coloured(sys.stderr))
+
+
+def say(text: str) -> None:
+    """Tell the user how things go; `--quiet` leaves it out."""
+    if not _manner.quiet:
+        _talk(text)
+
+
+def _detail(text: str) -> None:
+    _talk(_paint(text, sys.stderr, dim=True))
+
+
+def warn(spec: "Spec") -> None:
+    """Tell what is doubtful in a spec."""
+    for problem in spec.warnings:
+        say(described(problem, sys.stderr))
+
+
+def tell(error: NlbgenError, outcome: str | None = None) -> None:
+    """Tell what went wrong; `outcome` is what that means, where it is not the end of the command."""
+    if isinstance(error, ProblemsError):
+        for problem in error.problems:
+            _talk(described(problem, sys.stderr))
+        closing = f"nlbgen: {count(error.problems)}; {outcome or _manner.outcome}"
+        _talk(_paint(closing, sys.stderr, colour="red"))
+        return
+    _talk(_paint(f"nlbgen: {error.message}", sys.stderr, colour="red"))
+    if error.hint:
+        _talk(_paint(f"    {error.hint}", sys.stderr, dim=True))
+
+
+def count(problems: Iterable[Problem]) -> str:
+    """How many errors and warnings these are, as in `2 errors and 1 warning`."""
+    kinds = [problem.severity for problem in problems]
+    parts = [
+        f"{number} {kind}{'s' if number > 1 else ''}" for kind in ("error", "warning") if (number := kinds.count(kind))
+    ]
+    return " and ".join(parts)
+
+
+def misused(error: click.ClickException) -> None:
+    """Tell what click does not understand of a command line."""
+    error.show(said := io.StringIO())
+    for line in said.getvalue().splitlines():
+        _talk(_paint(line, sys.stderr, colour="red" if line.startswith("Error: ") else None))
+
+
+def fail(text: str) -> None:
+    """Tell why this is the end, where no NlbgenError does; `--quiet` does not hide it."""
+    _talk(_paint(text, sys.stderr, colour="red"))
+
+
+# Questions
+
+
+def propose(plan: str, *, question: bool) -> None:
+    """Show what is about to be done. Whoever is asked about it next sees it even with `--quiet`."""
+    if not _manner.quiet or (question and sys.stdin.isatty()):
+        click.echo(plan.rstrip("\n"), err=True)
+
+
+def confirmed(agreed: bool, question: str, review: str) -> None:
+    """Go on only where someone agrees; raises UsageError where nobody can be asked."""
+    if agreed:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here", f"{review}, then run it with --expect DIGEST or --yes")
+    click.confirm(question, abort=True, err=True)
+
+
+# Data
+
+
+def show(result: object) -> None:
+    """Print what a command makes: a text as it is, anything else as JSON."""
+    import json
+
+    text = result if isinstance(result, str) else json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+    click.echo(text, nl=False)
+
+
+class Exit(Exception):  # noqa: N818  # no error: everything was said already
+    """Leave with a status and without a word."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
