@@ -323,6 +323,19 @@ def _open_files(farm: Farm) -> Iterator[Finding]:
         )
 
 
+def _metrics_port(farm: Farm) -> Iterator[Finding]:
+    frontend, port = farm.frontend, farm.balancer.metrics_port
+    taken = {frontend.port: "where clients connect"}
+    if frontend.redirect_http:
+        taken.setdefault(80, "where the redirect to https answers")
+    if port in taken and (frontend.address == "*" or _loopback(frontend.address)):
+        yield Finding(
+            ("balancer", "metrics_port"),
+            f"port {port} of the loopback address is {taken[port]}",
+            f"write another port, as in {8404 if 8404 not in taken else 8405}: statistics are for the balancer alone",
+        )
+
+
 RULES: Final = (
     Rule("session-inproc", "error", "two or more nodes need the SessionState in SQL Server", _session_inproc),
     Rule("signalr-inproc", "error", "two or more nodes need SignalR in Redis or SQL Server", _signalr_inproc),
@@ -363,5 +376,6 @@ RULES: Final = (
     Rule("redirect-port", "error", "the redirect to https needs https and port 80", _redirect),
     Rule("unverified-nodes", "warning", "without a CA anybody can pose as a node", _unverified_nodes),
     Rule("open-files", "error", "the connections must fit the limit of open files", _open_files),
+    Rule("metrics-port", "error", "statistics have a port of their own", _metrics_port),
 )
 """All rules, in the order of the documentation."""

@@ -53,7 +53,7 @@ def check(source: Document) -> Spec:
     findings = () if farm is None else tuple(_findings(source, farm, wrong))
     if farm is None or problems or any(problem.severity == "error" for problem in findings):
         raise SpecError([*problems, *findings])
-    return Spec(farm, source, findings, _digest(source))
+    return Spec(farm, source, findings, digest(source))
 
 
 def _typed(source: Document, problems: list[Problem], wrong: list[Path]) -> Farm | None:
@@ -109,17 +109,17 @@ def _findings(source: Document, farm: Farm, wrong: Sequence[Path]) -> Iterator[P
         if rule.severity == "warning" and rule.id in farm.accepted:
             continue
         for finding in islice(rule.check(farm), document.MAX_PROBLEMS):
-            if finding.path[0] in moved or any(_related(finding.path, path) for path in wrong):
+            if finding.path[0] in moved or any(_may_follow(finding.path, path) for path in wrong):
                 continue
             place = source.place(finding.path)
             found.append(Problem(place, dotted(finding.path), finding.message, finding.hint, rule.id, rule.severity))
     return iter(sorted(found, key=lambda problem: (problem.place, problem.id)))
 
 
-def _related(one: Path, other: Path) -> bool:
-    """Whether one path is part of the other, or both are keys of the same mapping below the root."""
-    shorter, longer = sorted((one, other), key=len)
-    return longer[: len(shorter)] == shorter or (len(shorter) > 1 and longer[: len(shorter) - 1] == shorter[:-1])
+def _may_follow(finding: Path, wrong: Path) -> bool:
+    """Whether one path is part of the other, or the wrong value stands in the same mapping, at whatever depth."""
+    shorter, longer = sorted((finding, wrong), key=len)
+    return longer[: len(shorter)] == shorter or (len(finding) > 1 and wrong[: len(finding) - 1] == finding[:-1])
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -134,6 +134,7 @@ def dotted(path: Sequence[str | int]) -> str:
     return text
 
 
-def _digest(source: Document) -> str:
+def digest(source: Document) -> str:
+    """SHA-256 of what a document says, in hex: comments, order and layout do not count."""
     canonical = json.dumps(source.data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
