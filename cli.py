@@ -19,10 +19,13 @@ FAULT = 70
 INTERRUPTED = 130
 
 COMMANDS = {
+    "bundle": "bundle",
     "check": "check",
     "completion": "completion",
     "init": "init",
     "nodes": "nodes",
+    "probe": "probe",
+    "prove": "prove",
     "push": "push",
     "render": "render",
     "schema": "schema",
@@ -52,7 +55,7 @@ class Commands(UserDict[str, click.Command]):
 @click.group(commands=Commands(), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nlbgen")
 @click.option("-q", "--quiet", is_flag=True, help="Say only errors.")
-@click.option("-v", "--verbose", is_flag=True, help="Say also which files are read and written, which programs run.")
+@click.option("-v", "--verbose", is_flag=True, help="Say also each file, program and device that is used.")
 def cli(quiet: bool, verbose: bool) -> None:
     """One farm.yaml makes a highly available UiPath Orchestrator farm.
 

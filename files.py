@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from . import activity
 from .errors import FileError
 
 
@@ -21,6 +22,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644, durable: 
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
+        activity.note(f"file written: {path}")
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -62,8 +64,10 @@ def _way_out(path: Path) -> str:
 def read_bytes(path: Path) -> bytes | None:
     """The file's content, or None where there is none; raises FileError where it may not be read."""
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}", _way_out(path)) from None
+    activity.note(f"file read: {path}")
+    return content

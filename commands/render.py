@@ -203,7 +203,7 @@ class _Failures:
 
 
 def _progress(files: tuple[Path, ...]) -> Iterator[Path]:
-    if len(files) < PROGRESS_FROM or not sys.stderr.isatty():
+    if len(files) < PROGRESS_FROM or talk.is_quiet() or not sys.stderr.isatty():
         yield from files
         return
     with click.progressbar(files, label="farms", file=sys.stderr) as bar:

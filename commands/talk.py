@@ -69,10 +69,15 @@ _manner = _Manner()
 
 
 def begin(*, quiet: bool = False, verbose: bool = False) -> None:
-    """Decide how a run speaks: `quiet` says only errors, `verbose` also each file read or written and program run."""
+    """Decide how a run speaks: `quiet` says only errors, `verbose` also each file, program and device used."""
     _manner.quiet = quiet
     _manner.outcome = "nothing was written"
     activity.listen(_detail if verbose else None)
+
+
+def is_quiet() -> bool:
+    """Whether only errors are to be said, so that no bar shows how far the work is either."""
+    return _manner.quiet
 
 
 def on_refusal(outcome: str) -> None:
@@ -94,6 +99,11 @@ def coloured(stream: TextIO) -> bool:
     if any(os.environ.get(name, "0") not in {"", "0"} for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
         return True
     return os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def animated() -> bool:
+    """Whether a picture that changes may be drawn on standard error."""
+    return not _manner.quiet and os.environ.get("TERM") != "dumb" and sys.stderr.isatty()
 
 
 def _paint(text: str, stream: TextIO, *, colour: str | None = None, dim: bool = False) -> str:
@@ -156,7 +166,7 @@ def misused(error: click.ClickException) -> None:
     """Tell what click does not understand of a command line."""
     error.show(said := io.StringIO())
     for line in said.getvalue().splitlines():
-        _talk(_paint(line, sys.stderr, colour="red" if line.startswith("Error: ") else None))
+        _talk(_paint(line, sys.stderr, colour="red") if line.startswith("Error: ") else line)
 
 
 def fail(text: str) -> None:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import activity
 from ..errors import NlbgenError, ValidationError
 from ..spec.load import Spec
 from ..spec.model import BalancerProgram, Farm
@@ -108,6 +109,7 @@ def _run(generator: Generator, program: Program, spec: Spec, folder: Path) -> st
 
 
 def _output(command: list[str]) -> tuple[int, str]:
+    activity.note(f"program run: {' '.join(command)}")
     try:
         done = subprocess.run(  # noqa: S603  # the program was found by name, and no argument comes from the spec
             command,

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from .. import activity
 from ..errors import NodeError
 from .planning import FarmPlan
 from .webconfig import Document
@@ -165,6 +166,7 @@ def _commit(staged: Sequence[_Staged]) -> None:
             # Marked before, not after: an interrupt between the two would leave a new file behind.
             one.done = True
             _replace(one.new, one.target)
+            activity.note(f"file written: {one.target}")
         for folder in dict.fromkeys(one.target.parent for one in staged):
             _sync_folder(folder)
 

@@ -314,4 +314,4 @@ class Failures:
         if len(self._errors) == 1:
             raise self._errors[0]
         texts = [error.message + (f"\n    {error.hint}" if error.hint else "") for error in self._errors]
-        raise NodeError("\n".join(texts), f"{len(texts)} problems; nothing was written")
+        raise NodeError("\n".join(texts), f"{len(texts)} problems: put each of them right, then run the command again")

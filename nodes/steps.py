@@ -44,21 +44,23 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def render(spec: Spec, *, with_secrets: bool = False) -> Prepared:
+def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True) -> Prepared:
     """All files for a farm's nodes, in the order of their paths; raises NodeError or SpecError.
 
     Where a secret that the prepared configs need is not at hand, these are left out and the notes say so; the rest
-    does not need it.
+    does not need it. Without `with_configs` they are left out in any case, and no secret is looked for.
     """
     loaded = planning.load_configs(spec)
     source = planning.keys_source(spec, loaded)
     notes: list[str] = []
     files: list[File] = []
+    farm_plan = _without_secrets(loaded)
     try:
-        farm_plan = planning.plan_configs(spec, loaded, source)
-        notes += farm_plan.notes
-        for plan in farm_plan.nodes:
-            files += _configs(spec, plan)
+        if with_configs:
+            farm_plan = planning.plan_configs(spec, loaded, source)
+            notes += farm_plan.notes
+            for plan in farm_plan.nodes:
+                files += _configs(spec, plan)
     except MissingSecretError as error:
         if with_secrets:
             raise

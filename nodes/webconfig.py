@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .. import activity
 from ..errors import NodeError, Place
 from . import lexer
 from .encoding import Encoded, EncodingError, decode
@@ -99,6 +100,7 @@ def read(path: Path) -> Document:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise NodeError(f"{path}: cannot be read: {error.strerror}", _reading_hint(path)) from None
+    activity.note(f"file read: {path}")
     return parse(path, raw)
 
 

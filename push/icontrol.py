@@ -13,6 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from urllib.parse import quote
 
+from .. import activity
 from ..errors import DeviceError
 from ..spec.references import SecretValue
 
@@ -320,6 +321,7 @@ class Device:
         if self._token:
             headers["X-F5-Auth-Token"] = self._token
         self.requests_sent += 1
+        activity.note(f"device asked: {self.login.name}: {method}: {what}")
         try:
             response = self._session.request(
                 method,

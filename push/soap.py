@@ -8,13 +8,18 @@ needs it: its import alone replaces a class of suds for the whole process.
 """
 
 import ssl
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Self
 
+from .. import activity
 from ..errors import DeviceError, NlbgenError
 from .icontrol import Login, RefusedError, one_line
 
 INSTALL: Final = 'pip install "suds>=1.2,<2" six && pip install --no-deps bigsuds==1.0.6'
 _PORTAL: Final = "/iControl/iControlPortal.cgi"
+_QUERIES: Final = ("get_", "query_", "set_active_folder", "set_recursive_query_state")
+"""What may be asked twice: queries, and what tells a session of its own where to look."""
 
 
 class SoapError(RefusedError):
@@ -30,15 +35,22 @@ class SoapError(RefusedError):
 class Portal:
     """A session of iControl SOAP: entering it gets a session of its own, leaving it ends what is open."""
 
-    def __init__(self, login: Login) -> None:
+    def __init__(self, login: Login, pauses: Sequence[float] = ()) -> None:
         self.login: Final = login
-        self.calls = 0
+        self.requests_sent = 0
+        self._pauses: Final = tuple(pauses)
         self._open = False
-        self._bigip = _client(login, None)
+        self._folder = ""
+        self._bigip = _client(login, None, self._count)
+
+    def _count(self) -> None:
+        self.requests_sent += 1
 
     def __enter__(self) -> Self:
         number = self.call("System.Session", "get_session_identifier")
-        self._bigip = _client(self.login, int(number))
+        self._bigip = _client(self.login, int(number), self._count)
+        # Otherwise a query would find what is in one folder alone.
+        self.call("System.Session", "set_recursive_query_state", "STATE_ENABLED")
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -46,14 +58,32 @@ class Portal:
             self.roll_back()
 
     def call(self, interface: str, method: str, *args: Any) -> Any:
-        """One call; raises SoapError, or DeviceError where the device cannot be reached."""
+        """One call; a query is asked again while its answer is lost, anything else is not.
+
+        Raises SoapError, or DeviceError where the device cannot be reached.
+        """
+        what = f"{interface}.{method}"
+        namespace, _, name = interface.partition(".")
+        # The first call to an interface gets its description, which harms nobody however often it is asked for.
+        client = self._patient(lambda: getattr(getattr(self._bigip, namespace), name), what, again=True)
+        activity.note(f"device asked: {self.login.name}: {what}")
+        return self._patient(lambda: getattr(client, method)(*args), what, again=method.startswith(_QUERIES))
+
+    def _patient(self, ask: Callable[[], Any], what: str, *, again: bool) -> Any:
+        pauses = list(self._pauses) if again else []
+        while True:
+            try:
+                return self._once(ask, what)
+            except SoapError as error:
+                if not pauses or not error.lost:
+                    raise
+                time.sleep(pauses.pop(0))
+
+    def _once(self, ask: Callable[[], Any], what: str) -> Any:
         import bigsuds
 
-        what = f"{interface}.{method}"
-        self.calls += 1
         try:
-            namespace, _, name = interface.partition(".")
-            return getattr(getattr(getattr(self._bigip, namespace), name), method)(*args)
+            return ask()
         except bigsuds.ServerError as error:
             raise SoapError(self.login.name, what, _fault(error), lost=False) from None
         except bigsuds.MethodNotFound:
@@ -77,12 +107,24 @@ class Portal:
             return DeviceError(f"{device}: {what}: the device's certificate is not trusted", hint)
         return SoapError(device, what, text, lost=True)
 
+    # Folders: queries look into the active one and those below, and names without a folder are of that one.
+
+    def look_everywhere(self) -> None:
+        """Have queries find the objects of all partitions."""
+        self.enter("/")
+
+    def enter(self, folder: str) -> None:
+        """Make this the folder of names without one; nothing can be made in the root."""
+        if self._folder != folder:
+            self.call("System.Session", "set_active_folder", folder)
+            self._folder = folder
+
     # Transactions.
 
     def start(self) -> None:
         """Begin a transaction of this session; queries run at once and do not see what is queued."""
+        self._open = True  # even where the answer is lost
         self.call("System.Session", "start_transaction")
-        self._open = True
 
     def submit(self) -> None:
         """Apply all that was queued, or nothing."""
@@ -104,7 +146,7 @@ def _fault(error: Any) -> str:
     return one_line(lines[0].partition(":")[2] if lines else text)
 
 
-def _client(login: Login, session: int | None) -> Any:
+def _client(login: Login, session: int | None, count: Callable[[], None]) -> Any:
     """A client whose certificates are checked, with one request for each call, and without anybody's proxy."""
     try:
         import bigsuds
@@ -127,7 +169,12 @@ def _client(login: Login, session: int | None) -> Any:
 
         def open(self, request: Any) -> Any:
             request.headers.update(_headers(login, session))
+            count()
             return super().open(request)
+
+        def send(self, request: Any) -> Any:
+            count()
+            return super().send(request)
 
     class Session(bigsuds.BIGIP):
         """Makes its clients here, where check, time-out, port and session cannot get lost."""

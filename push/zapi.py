@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .. import activity
 from ..errors import DeviceError
 from ..spec.references import SecretValue
 
@@ -25,11 +26,13 @@ _KEY: Final = re.compile(r"[!-~]{1,512}")
 class RefusedError(DeviceError):
     """The device answered, and its answer is no success."""
 
-    def __init__(self, message: str, hint: str | None, status: int, said: str) -> None:
+    def __init__(self, message: str, hint: str | None, status: int, said: str, *, certain: bool) -> None:
         super().__init__(message, hint)
         self.status = status
         self.said = said
         """The device's own words."""
+        self.certain = certain
+        """Whether the device says that it did nothing; after a fault of its own, or another page, nobody knows."""
 
 
 class UnreachableError(DeviceError):
@@ -80,6 +83,7 @@ class Zapi:
     def _send(self, method: str, path: str, **content: Any) -> "Response":
         from requests import exceptions
 
+        activity.note(f"device asked: {self.name}: {method} {path}")
         try:
             return self._session.request(
                 method,
@@ -116,8 +120,9 @@ class Zapi:
         said = self._shown(str(found.get("message", ""))) if found is not None else ""
         what = f"{self.name}: {method} {path}: {status}" + (f": {said}" if said else "")
         if found is None:
-            raise RefusedError(f"{what}: the answer is no JSON", "check zen.api: it may be another page", status, said)
-        raise RefusedError(what, _HINTS.get(status), status, said)
+            hint = "check zen.api: it may be another page"
+            raise RefusedError(f"{what}: the answer is no JSON", hint, status, said, certain=False)
+        raise RefusedError(what, _HINTS.get(status), status, said, certain=status < 500)
 
     def _shown(self, text: str) -> str:
         """The device's words, printable, not too many, and without the key."""

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
+from .. import activity
 from ..errors import Place, Problem, SpecError
 from ..files import is_folder
 
@@ -277,6 +278,11 @@ def refusal(name: str, message: str, hint: str = "", *, line: int = 0, column: i
 
 def read_text(path: Path) -> str:
     """The text of a spec file, at most `MAX_BYTES` of UTF-8; raises SpecError for anything else."""
+    return decode(str(path), read_raw(path))
+
+
+def read_raw(path: Path) -> bytes:
+    """The bytes of a spec file, for `decode`: not many more than it takes; raises SpecError."""
     name = str(path)
     try:
         with path.open("rb") as file:
@@ -291,7 +297,8 @@ def read_text(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise refusal(name, f"cannot be read: {reason}") from None
-    return decode(name, raw)
+    activity.note(f"file read: {path}")
+    return raw
 
 
 def decode(name: str, raw: bytes) -> str:

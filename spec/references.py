@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from .. import activity
 from ..errors import FileError, NlbgenError
 from .model import Secret
 
@@ -62,6 +63,7 @@ def _from_file(path: Path) -> SecretValue:
         raise FileError(
             f"{path}: the secret cannot be read: {error.strerror}", "check the path and its rights"
         ) from None
+    activity.note(f"file read: {path}")
     if len(raw) > _LONGEST:
         raise MissingSecretError(
             f"{path}: holds more than {_LONGEST} bytes", "the file holds the secret and nothing else"

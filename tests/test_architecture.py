@@ -17,7 +17,7 @@ from nlbgen.generators.base import VENDORS
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.j2"))
 LAYERS = (
-    {"__init__", "errors"},
+    {"__init__", "errors", "activity"},
     {"plan", "files", "templating", "reports", "spec"},
     {"generators", "nodes"},
     {"prove", "export", "push"},

@@ -1,0 +1,135 @@
+"""`nlbgen bundle`: one archive with everything that a change needs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import DifferenceError
+from . import talk
+
+if TYPE_CHECKING:
+    from ..bundle.exporting import Exported
+
+_BUNDLE = click.argument("bundle", type=click.Path(path_type=Path), metavar="FILE")
+_IDENTITY = click.option(
+    "-i",
+    "--identity",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Your private key, of age or SSH, for files that are encrypted.",
+)
+_EXPECT = click.option("--expect", metavar="DIGEST", help="Accept only the bundle with this SHA-256.")
+
+
+@click.group()
+def command() -> None:
+    """Put everything that a change needs into one archive; check, compare and unpack such archives."""
+
+
+@command.command("export")
+@talk.ONE_SPEC
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The archive: .tar.gz, .tgz or .zip  [default: outputs/FARM.tar.gz]",
+)
+@click.option("--no-validate", is_flag=True, help="Do not ask installed programs: the same bytes on every machine.")
+@click.option("--with-secrets", is_flag=True, help="Add the files that hold secrets, encrypted.")
+@click.option(
+    "--recipient",
+    "recipients",
+    multiple=True,
+    metavar="KEY",
+    help="A public key, of age or SSH, to encrypt for instead of the spec's.",
+)
+@click.option("--plaintext", is_flag=True, help="Do not encrypt: the archive is for its owner alone.")
+def _export(file: Path, output: Path | None, no_validate: bool, **wishes: Any) -> None:
+    """Make the farm's bundle: spec, configurations, nodes' files, runbook, manifest with checksums."""
+    from ..bundle import archive, exporting
+
+    chosen = archive.format_of(output) if output is not None else archive.FORMATS[".tar.gz"]
+    spec, raw = exporting.read(file)
+    talk.warn(spec)
+    exported = exporting.export(spec, raw, chosen, exporting.Wishes(validate=not no_validate, **wishes))
+    path = output or exporting.default_path(spec)
+    exporting.write(exported, path)
+    _tell(exported, path)
+    click.echo(f"{exported.digest}  {path}")
+
+
+def _tell(exported: "Exported", path: Path) -> None:
+    for note in exported.notes:
+        talk.say(note)
+    whole = exported.manifest
+    if whole.secrets == "plain":
+        talk.say(f"warning: {path} holds secrets in the clear: keep it to yourself, and delete it after the change")
+    secrets = {
+        "none": "no secrets",
+        "encrypted": f"secrets encrypted for {len(whole.recipients)}",
+        "plain": "secrets in the clear",
+    }
+    talk.say(f"wrote {path} ({len(whole.files)} files and their manifest, {secrets[whole.secrets]})")
+
+
+@command.command("verify")
+@_BUNDLE
+@talk.STYLE
+@_EXPECT
+def _verify(bundle: Path, style: str, expect: str | None) -> None:
+    """Check structure, names and checksums of the bundle FILE; nothing is unpacked."""
+    from ..bundle.checking import opened
+
+    checked = opened(bundle)
+    if expect is not None:
+        checked.expect(expect)
+    talk.show(checked.data() if style == "json" else checked.text())
+
+
+@command.command("diff")
+@click.argument("old", type=click.Path(path_type=Path), metavar="A")
+@click.argument("new", type=click.Path(path_type=Path), metavar="B")
+@talk.STYLE
+@_IDENTITY
+def _diff(old: Path, new: Path, style: str, identity: Path | None) -> None:
+    """Show what changed from the bundle A to the bundle B, never a secret; exit 1 on a difference."""
+    from ..bundle.checking import opened
+    from ..bundle.comparing import compare
+
+    opener = None if identity is None else _opener(identity)
+    found = compare(opened(old), opened(new), opener)
+    talk.show(found.data() if style == "json" else found.text())
+    if found:
+        raise talk.Exit(DifferenceError.exit_code)
+
+
+@command.command("extract")
+@_BUNDLE
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@_IDENTITY
+@_EXPECT
+@click.option("--force", is_flag=True, help="Put a folder that is not empty aside, as DIR.old.")
+def _extract(bundle: Path, folder: Path, identity: Path | None, expect: str | None, force: bool) -> None:
+    """Check the bundle FILE, then write its files below DIR: all of them or none."""
+    from ..bundle.checking import opened
+    from ..bundle.unpacking import extract
+
+    checked = opened(bundle)
+    if expect is not None:
+        checked.expect(expect)
+    written = extract(checked, folder, None if identity is None else _opener(identity), force=force)
+    if written.kept is not None:
+        talk.say(f"what stood at {folder} is {written.kept} now")
+    for path in sorted(written.files):
+        what = " (holds secrets)" if path in written.secret else " (encrypted)" if path in written.sealed else ""
+        talk.say(f"wrote {folder / path}{what}")
+    if written.sealed:
+        talk.say("encrypted files are left as they are: --identity FILE opens them, and so does `age --decrypt`")
+
+
+def _opener(path: Path) -> Any:
+    from ..bundle.sealing import Opener
+
+    return Opener(path)
