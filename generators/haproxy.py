@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Final
 
 from ..spec.model import Farm
 from ..spec.types import Duration, Version
+from . import keepalived
 from .base import File, Generator, Job, UnquotableError
 from .design import COOKIE, ERRORS_TO_SUSPECT, FORGEABLE_HEADERS, HEADER_TIME, LONG_POLL, Member, Pool
-from .features import FEATURES, No, Support, Yes
+from .features import FEATURES, Support, Yes
 from .tls import HSTS_SECONDS, profile
 
 CERTIFICATE_STORE: Final = Version("3.0")
@@ -38,10 +39,7 @@ class Haproxy(Generator):
         "drain": Yes("weight 0: clients that a cookie holds stay"),
         "max-body": Yes("by Content-Length; chunked uploads meet the limit of IIS"),
         "state-over-reload": Yes("with the systemd drop-in that comes with the configuration"),
-        "vip": No(
-            "keepalived's configuration is not made",
-            "the balancer is configured as if it stood alone: set keepalived up beside it",
-        ),
+        "vip": Yes("by keepalived"),
         "ntlm": Yes("connections that sign in stay with their client"),
     }
 
@@ -72,6 +70,7 @@ class Haproxy(Generator):
             File(PurePosixPath("haproxy.cfg"), "haproxy/haproxy.cfg.j2", view),
             File(PurePosixPath("haproxy.service.d/nlbgen.conf"), "haproxy/nlbgen.conf.j2", view),
             File(PurePosixPath("INSTALL.md"), "haproxy/INSTALL.md.j2", view),
+            *keepalived.files(job, f"http://127.0.0.1:{job.design.balancer.metrics_port}/alive"),
         ]
 
     def _view(self, job: Job) -> dict[str, Any]:
@@ -103,6 +102,7 @@ class Haproxy(Generator):
             "signalr_paths": design.balancer.signalr.paths,
             "pools": self._pools(job),
             "metrics_port": balancer.metrics_port,
+            "shared": design.frontend.vip is not None,
             "detection": f"{design.longest_detection / 1000:g}s",
             "cookie": COOKIE,
             "spec": job.spec.name,

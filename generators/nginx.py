@@ -6,12 +6,15 @@ a queue) is said in the feature table, not imitated by half.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
+from ..errors import Problem
+from ..spec.load import Spec
 from ..spec.model import Farm
 from ..spec.types import Duration, Size, Version
+from . import keepalived
 from .base import File, Generator, Job, UnquotableError
 from .design import COOKIE, FORGEABLE_HEADERS, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
 from .features import FEATURES, No, Since, Support, Yes
@@ -31,6 +34,8 @@ RETRY_WINDOW: Final = Duration.of("10s")
 """For so long after its arrival a request may still go to another node: a refused connection may, a long poll not."""
 NEIGHBOUR_WEIGHT: Final = 10_000
 """How much likelier the clients of a node that is out go to its neighbour than to any other node."""
+MOST_MAPPED: Final = 100
+"""Nodes that a cookie may lead to before STICKY: each has an upstream of its own that names all the others."""
 OUT_FOR: Final = Duration.of("10s")
 """How long a node gets nothing after its failed requests."""
 
@@ -80,10 +85,7 @@ class Nginx(Generator):
         ),
         "queue": No("queues before nodes are not in the open source build", "requests wait in IIS's own queue"),
         "state-over-reload": No("its knowledge of failed nodes starts anew", "the first requests find out again"),
-        "vip": No(
-            "keepalived's configuration is not made",
-            "the balancer is configured as if it stood alone: set keepalived up beside it",
-        ),
+        "vip": Yes("by keepalived"),
         "metrics": Yes("stub_status"),
         "ntlm": No("connections to the nodes are shared between clients, and these sign-ins belong to a connection"),
     }
@@ -91,6 +93,19 @@ class Nginx(Generator):
     def version(self, farm: Farm) -> Version:
         """The version in the spec's `nginx` section."""
         return farm.nginx.version
+
+    def refusals(self, spec: Spec, version: Version) -> Iterable[Problem]:
+        """Too many nodes for affinity without `sticky cookie`."""
+        count = len(spec.farm.nodes)
+        cookies = spec.farm.balancer.affinity in {"cookie", "signalr"}
+        if cookies and version < STICKY and count > MOST_MAPPED:
+            yield spec.problem(
+                ("balancer", "affinity"),
+                f"{self.title} {version} leads a cookie to its node by one group of servers for each node, which names "
+                f"all the others: {count} nodes would make {count * count} servers; {MOST_MAPPED} nodes are the most",
+                f"take {self.title} {STICKY} or later, write `affinity: source`, or take HAProxy",
+                id="nginx-affinity-nodes",
+            )
 
     def version_command(self) -> list[str]:
         """Print the version, and that of the TLS library."""
@@ -121,6 +136,7 @@ class Nginx(Generator):
         return [
             File(PurePosixPath("nginx.conf"), "nginx/nginx.conf.j2", view),
             File(PurePosixPath("INSTALL.md"), "nginx/INSTALL.md.j2", view),
+            *keepalived.files(job, f"http://127.0.0.1:{job.design.balancer.metrics_port}/status"),
         ]
 
     def _view(self, job: Job) -> dict[str, Any]:
@@ -158,6 +174,7 @@ class Nginx(Generator):
             "node_scheme": "https" if job.farm.node_tls else "http",
             "pools": self._pools(job),
             "metrics_port": balancer.metrics_port,
+            "shared": design.frontend.vip is not None,
             "spec": job.spec.name,
         }
 

@@ -323,6 +323,45 @@ def _open_files(farm: Farm) -> Iterator[Finding]:
         )
 
 
+def _everywhere(version: int) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address("0.0.0.0" if version == 4 else "::")  # noqa: S104  # compared, not listened on
+
+
+def _vip_address(farm: Farm) -> Iterator[Finding]:
+    vip, listen = farm.frontend.vip, farm.frontend.address
+    if vip is None:
+        return
+    shared = ipaddress.ip_interface(vip.address).ip
+    if listen != "*" and ipaddress.ip_address(listen) not in {shared, _everywhere(shared.version)}:
+        yield Finding(
+            ("frontend", "address"),
+            f"the balancer listens on {listen} alone, and clients come to the shared address {shared}",
+            f"write `address: {shared}`, or leave it out to listen on every address",
+        )
+    for index, node in enumerate(farm.nodes):
+        if node.address == str(shared):
+            message = f"{node.address} is the address that the balancers share"
+            yield Finding(("nodes", index, "address"), message, "write the node's own address")
+
+
+def _vip_balancers(farm: Farm) -> Iterator[Finding]:
+    vip = farm.frontend.vip
+    if vip is None:
+        return
+    shared = str(ipaddress.ip_interface(vip.address).ip)
+    nodes = {node.address: node.name for node in farm.nodes}
+    for index, balancer in enumerate(vip.balancers):
+        path: Path = ("frontend", "vip", "balancers", index)
+        if balancer in vip.balancers[:index]:
+            yield Finding(path, f"{balancer} is listed twice", "name each balancer once")
+        if balancer == shared:
+            yield Finding(
+                path, f"{balancer} is the address that they share", "write the balancer's own address or name"
+            )
+        if balancer in nodes:
+            yield Finding(path, f"{balancer} is the node {nodes[balancer]}", "a balancer is a machine of its own")
+
+
 def _metrics_port(farm: Farm) -> Iterator[Finding]:
     frontend, port = farm.frontend, farm.balancer.metrics_port
     taken = {frontend.port: "where clients connect"}
@@ -376,6 +415,8 @@ RULES: Final = (
     Rule("redirect-port", "error", "the redirect to https needs https and port 80", _redirect),
     Rule("unverified-nodes", "warning", "without a CA anybody can pose as a node", _unverified_nodes),
     Rule("open-files", "error", "the connections must fit the limit of open files", _open_files),
+    Rule("vip-address", "error", "clients come to the shared address, so the balancer listens on it", _vip_address),
+    Rule("vip-balancers", "error", "each balancer is a machine of its own, with its own address", _vip_balancers),
     Rule("metrics-port", "error", "statistics have a port of their own", _metrics_port),
 )
 """All rules, in the order of the documentation."""

@@ -73,7 +73,11 @@ class Vip(Model):
     interface: t.InterfaceName = entry("The interface on the balancers that carries it.")
     router_id: t.RouterId = entry("The VRRP router id, the same on all balancers and theirs alone.", default=51)
     balancers: tuple[t.NodeAddress, ...] = entry("The balancers, the preferred one first.", least=2)
-    secret: Secret = entry("The password that the balancers share.")
+    secret: Secret = entry("The password that the balancers share; VRRP counts 8 characters.")
+    preempt: t.Flag = entry(
+        "The preferred balancer takes the address back when it returns, which ends every open connection again.",
+        default=False,
+    )
 
 
 class Frontend(Model):
@@ -309,6 +313,15 @@ class F5(Model):
     )
 
 
+class Bundle(Model):
+    """What `nlbgen bundle export` needs to know."""
+
+    recipients: tuple[t.AgeRecipient, ...] = entry(
+        "Who can read the files with secrets in a bundle: `--with-secrets` encrypts them for these public keys.",
+        default=(),
+    )
+
+
 class Farm(Model):
     """One highly available Orchestrator farm."""
 
@@ -324,6 +337,7 @@ class Farm(Model):
     nginx: Nginx = entry("The NGINX to write for.", default=Nginx)
     zen: Zen = entry("The Zen Load Balancer to write for.", default=Zen)
     f5: F5 = entry("The F5 BIG-IP to write for.", default=F5)
+    bundle: Bundle = entry("The archive of `nlbgen bundle export`.", default=Bundle)
     accept: tuple[t.ProblemId, ...] = entry(
         "The ids of warnings and of unsupported features that this farm accepts.", default=()
     )

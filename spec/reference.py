@@ -14,6 +14,7 @@ from .model import Farm, Secret
 from .schema import Entry, Model, Reads, WordOr
 
 _WORDS: Final = {
+    "AgeRecipient": "public key of age (`age1...`) or SSH (`ssh-ed25519`, `ssh-rsa`)",
     "BodySize": "[size](#sizes)",
     "CaPath": "absolute path on the balancer, or `false`",
     "DeviceUrl": "https URL of a device",

@@ -370,6 +370,14 @@ def _plain(parse: Callable[[object], Any], **schema: Any) -> Reads:
     return Reads(parse, {"type": "string", **schema})
 
 
+def _recipient(value: object) -> str:
+    from .recipients import EXPECTED, recipient
+
+    if not isinstance(value, str):
+        raise ValueError(f"{shown(value)} is not {EXPECTED}")
+    return recipient(value)
+
+
 def _verify(value: object) -> str | bool:
     if value is False:
         return False
@@ -491,6 +499,9 @@ HealthPath = Annotated[
 ProblemId = Annotated[
     str,
     _pattern("an id", r"[a-z0-9]+(?:-[a-z0-9]+)*", "lower-case words with hyphens", example="redis-on-node"),
+]
+AgeRecipient = Annotated[
+    str, _plain(_recipient, examples=["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"])
 ]
 ProgramVersion = Annotated[Version, _plain(_version, examples=["2.6"])]
 SchemaVersion = Annotated[int, _integer("the version of the notation", 1, 1)]

@@ -74,7 +74,7 @@ ASKING = {
     "weights": {"nodes": [{"name": "a", "address": "10.0.0.1", "weight": 1}, {"name": "b", "address": "10.0.0.2"}]},
     "vip": {
         "frontend": {
-            "vip": {"address": "10.0.0.9/24", "interface": "eth0", "balancers": ["a", "b"], "secret": {"env": "X"}}
+            "vip": {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["a", "b"], "secret": {"env": "X"}}
         }
     },
     **{
@@ -326,6 +326,21 @@ def test_work_grows_with_the_farm_and_no_faster(vendor: str, make_spec) -> None:
         spec = make_spec(nodes=nodes)
         sizes.append(sum(len(file.content) for file in render(generator(vendor), spec)))
     assert sizes[1] < 12 * sizes[0]
+
+
+@pytest.mark.parametrize("affinity", ["cookie", "signalr"])
+def test_nginx_without_sticky_cookies_takes_100_nodes(affinity: str, make_spec) -> None:
+    """Each node's group names all the others: a thousand nodes would make a million servers."""
+
+    def made(count: int, version: str) -> list[str]:
+        nodes = [{"name": f"n{n}", "address": f"10.0.{n // 250}.{n % 250 + 1}"} for n in range(count)]
+        nginx = {"version": version}
+        spec = make_spec(nodes=nodes, nginx=nginx, balancer={"affinity": affinity}, accept=FOR_ALL["accept"])
+        return [problem.id for problem in audit(spec)]
+
+    assert made(100, "1.22") == []
+    assert made(101, "1.22") == ["nginx-affinity-nodes"]
+    assert made(1000, "1.29.6") == []
 
 
 def test_specs_that_say_the_same_render_the_same(farm_data) -> None:

@@ -34,7 +34,25 @@ def found(farm_data):
     return ids
 
 
+VIP = {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["lb-1", "lb-2"], "secret": {"env": "V"}}
 BROKEN = [
+    ({"frontend": {"vip": VIP, "address": "10.20.0.9"}}, [("vip-address", "frontend.address")]),
+    ({"frontend": {"vip": VIP, "address": "::"}}, [("vip-address", "frontend.address")]),
+    (
+        {"frontend": {"vip": VIP}, "nodes": [{**NODES[0], "address": "10.20.0.10"}, NODES[1]]},
+        [("vip-address", "nodes[0].address")],
+    ),
+    ({"frontend": {"vip": {**VIP, "balancers": ["a", "a"]}}}, [("vip-balancers", "frontend.vip.balancers[1]")]),
+    (
+        {"frontend": {"vip": {**VIP, "balancers": ["10.20.0.10", "a"]}}},
+        [("vip-balancers", "frontend.vip.balancers[0]")],
+    ),
+    (
+        {"frontend": {"vip": {**VIP, "balancers": ["a", "10.20.0.11"]}}},
+        [("vip-balancers", "frontend.vip.balancers[1]")],
+    ),
+    ({"frontend": {"port": 8404}}, [("metrics-port", "balancer.metrics_port")]),
+    ({"balancer": {"metrics_port": 80}}, [("metrics-port", "balancer.metrics_port")]),
     ({"stores": {"session": "inproc"}}, [("session-inproc", "stores.session")]),
     ({"stores": {"signalr": "inproc"}}, [("signalr-inproc", "stores.signalr")]),
     (
@@ -112,6 +130,11 @@ KEPT = [
     {"frontend": {"tls": {"mode": "passthrough"}}, "balancer": {"affinity": "source"}},
     {"frontend": {"port": 80, "redirect_http": False}},
     {"frontend": {"tls": {"mode": "none"}}},
+    {"frontend": {"vip": VIP}},
+    {"frontend": {"vip": VIP, "address": "10.20.0.10"}},
+    {"frontend": {"vip": VIP, "address": "0.0.0.0"}},
+    {"frontend": {"port": 8404, "address": "10.20.0.10"}},
+    {"frontend": {"redirect_http": False}, "balancer": {"metrics_port": 80}},
     {"frontend": {"tls": {"mode": "terminate"}}, "accept": ["tls-terminate-redirect"]},
 ]
 

@@ -44,7 +44,8 @@ def read(farm_data, make_spec):
     def at(key: str, value: object) -> object:
         vip = {"address": "10.20.0.9/24", "interface": "eth0", "balancers": ["lb-1", "lb-2"], "secret": {"env": "X"}}
         balancer = {"signalr": {"paths": ["/signalr"]}, "health": {"path": "/"}}
-        data = farm_data(frontend={"vip": vip}, balancer=balancer, accept=["one-node"])
+        shared = {"vip": vip} if key in {"vip", "interface"} else {}
+        data = farm_data(frontend=shared, balancer=balancer, accept=["one-node"])
         steps = [int(step) if step.isdigit() else step for step in KEYS[key].split(".")]
         inner = data
         for step in steps[:-1]:

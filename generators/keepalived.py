@@ -1,0 +1,82 @@
+"""keepalived: two or more balancers share the farm's address by VRRP, and the living one holds it.
+
+What is rendered for HAProxy and for NGINX alike where the spec has `frontend.vip`: one keepalived.conf for each
+balancer, beside the balancer's own configuration. Sources: keepalived.conf(5) of 2.2.7, RFC 5798, and trials with
+2.2.7 on hosts made of network namespaces (tests/behaviour/test_keepalived.py).
+"""
+
+import ipaddress
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from ..spec.model import Vip
+from .base import File, Job
+
+FIRST_PRIORITY: Final = 250
+PRIORITY_STEP: Final = 10
+"""High priorities make a short wait: a balancer takes over after 3 adverts and (256 - priority) / 256 s."""
+ADVERT_SECONDS: Final = 1
+"""VRRP 2, the version that has passwords, counts in whole seconds."""
+CHECK_FALL: Final = 2
+"""Failed checks in a row, one each second, after which a balancer gives the address up."""
+FOLDER: Final = "/etc/keepalived"
+SECRET: Final = "nlbgen-secret.conf"  # noqa: S105  # a file's name
+
+
+def files(job: Job, alive: str) -> list[File]:
+    """What makes the balancers share an address; nothing without `frontend.vip`.
+
+    `alive` is a URL on a balancer's loopback address that answers 200 as long as this farm's configuration runs there.
+    """
+    vip = job.farm.frontend.vip
+    if vip is None:
+        return []
+    views = [_view(job, vip, number, alive) for number in range(len(vip.balancers))]
+    folder = PurePosixPath("keepalived")
+    return [
+        *(File(folder / view["folder"] / "keepalived.conf", "keepalived/keepalived.conf.j2", view) for view in views),
+        File(folder / "90-nlbgen-vip.conf", "keepalived/sysctl.conf.j2", views[0]),
+        File(folder / "INSTALL.md", "keepalived/INSTALL.md.j2", {**views[0], "views": views}),
+    ]
+
+
+def folder_of(balancer: str) -> str:
+    """The name of a balancer's folder: an IPv6 address without its colons, which Windows does not allow."""
+    return balancer.replace(":", "-")
+
+
+def _view(job: Job, vip: Vip, number: int, alive: str) -> dict[str, Any]:
+    shared = ipaddress.ip_interface(vip.address)
+    own = vip.balancers[number]
+    unicast = all(_family(balancer) == shared.version for balancer in vip.balancers)
+    return {
+        "farm": job.farm.farm,
+        "balancer": own,
+        "folder": folder_of(own),
+        "alive": alive,
+        "fall": CHECK_FALL,
+        "version": 2 if shared.version == 4 else 3,
+        "family": f"ipv{shared.version}",
+        "preempt": vip.preempt,
+        "interface": vip.interface,
+        "router_id": vip.router_id,
+        "priority": max(1, FIRST_PRIORITY - PRIORITY_STEP * number),
+        "advert": ADVERT_SECONDS,
+        "source": own if unicast else None,
+        "peers": [other for other in vip.balancers if other != own] if unicast else [],
+        "password": shared.version == 4,
+        "secret_file": f"{job.site.directory or FOLDER}/{SECRET}",
+        "secret_env": vip.secret.env,
+        "secret_source": vip.secret.file,
+        "address": str(shared),
+        "shared": str(shared.ip),
+        "listens_on_it": job.design.frontend.address != "*",
+    }
+
+
+def _family(balancer: str) -> int | None:
+    """4 or 6; None for a name."""
+    try:
+        return ipaddress.ip_address(balancer).version
+    except ValueError:
+        return None

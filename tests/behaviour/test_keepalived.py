@@ -1,0 +1,374 @@
+"""Two balancers share an address: real keepalived, HAProxy and NGINX on hosts made of network namespaces.
+
+lan: clients and nodes, 10.20.0.100, .11, .12  ---- bridge ---- lb-1: 10.20.0.8
+                                                          \\---- lb-2: 10.20.0.9
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from nlbgen.generators.base import Site, generator, render
+from nlbgen.prove.waiting import wait_until
+from nlbgen.spec.load import Spec, loads
+
+SHARED = "10.20.0.10"
+ADDRESSES = {"lb-1": "10.20.0.8", "lb-2": "10.20.0.9"}
+MOVES_WITHIN = 4.0
+"""Seconds until the other balancer answers at the shared address: what the documentation promises."""
+PATIENCE = 20.0
+
+NODE = """
+import http.server
+class Node(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer(("0.0.0.0", 80), Node).serve_forever()
+"""
+
+CLIENT = """
+import socket, sys, time
+def answered():
+    try:
+        with socket.create_connection(("10.20.0.10", 80), timeout=0.2) as client:
+            client.sendall(b"GET /odata HTTP/1.0\\r\\nHost: orchestrator.corp.example\\r\\n\\r\\n")
+            return client.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+while True:
+    print(f"{time.monotonic():.3f} {int(answered())}", flush=True)
+    time.sleep(0.05)
+"""
+
+
+def spec_of(changes: dict[str, Any]) -> Spec:
+    import yaml
+
+    vip = {
+        "address": f"{SHARED}/24",
+        "interface": "eth0",
+        "balancers": list(ADDRESSES.values()),
+        "secret": {"env": "NLBGEN_VRRP"},
+        **changes.pop("vip", {}),
+    }
+    farm = {
+        "farm": "shared",
+        "orchestrator": {"version": "2019.4"},
+        "frontend": {"host": "orchestrator.corp.example", "tls": {"mode": "none"}, "vip": vip, **changes},
+        "nodes": [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "orch-2", "address": "10.20.0.12"}],
+        "stores": {"signalr": "redis", "redis": {"host": "redis-1.corp.example", "port": 6379}},
+    }
+    return loads(yaml.safe_dump(farm))
+
+
+def ip(*args: str, check: bool = True) -> str:
+    done = subprocess.run(["ip", *args], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or not check, f"ip {' '.join(args)}: {done.stderr}"
+    return done.stdout
+
+
+class Host:
+    """A network namespace with a loopback address; whatever runs in it ends with it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.namespace = f"nlbgen-{os.getpid()}-{name}"
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        ip("netns", "add", self.namespace)
+        self.ip("link", "set", "lo", "up")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pid in ip("netns", "pids", self.namespace, check=False).split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        for process in self._started:
+            process.wait(10)
+        ip("netns", "del", self.namespace, check=False)
+
+    def ip(self, *args: str) -> str:
+        return ip("-n", self.namespace, *args)
+
+    def start(self, *command: str, output: Path | None = None) -> subprocess.Popen[bytes]:
+        with (output or Path(os.devnull)).open("ab") as log:
+            process = subprocess.Popen(
+                ["ip", "netns", "exec", self.namespace, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._started.append(process)
+        return process
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["ip", "netns", "exec", self.namespace, *command], capture_output=True, text=True, check=False, timeout=30
+        )
+
+    def holds(self, address: str) -> bool:
+        return f" {address}/" in self.ip("-brief", "address", "show", "dev", "eth0")
+
+
+class Balancer(Host):
+    """A host with the rendered configuration of one vendor and keepalived's."""
+
+    def __init__(self, name: str, vendor: str, spec: Spec, folder: Path) -> None:
+        super().__init__(name)
+        self.vendor = vendor
+        self.folder = folder / name
+        self.spec = spec
+        self._balancer: subprocess.Popen[bytes] | None = None
+        self._keepalived: subprocess.Popen[bytes] | None = None
+
+    def prepare(self) -> None:
+        self.folder.mkdir()
+        self.folder.chmod(0o755)
+        files = render(generator(self.vendor), self.spec, Site(str(self.folder)))
+        for file in files:
+            path = self.folder / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.content)
+        secret = self.folder / "nlbgen-secret.conf"
+        secret.touch(mode=0o600)
+        secret.write_text("auth_pass s3cretpw\n", encoding="ascii")
+        settings = (self.folder / "keepalived" / "90-nlbgen-vip.conf").read_text(encoding="utf-8")
+        for line in settings.splitlines():
+            if line and not line.startswith("#"):
+                self.run("sysctl", "-w", line.replace(" ", ""))
+
+    @property
+    def keepalived_conf(self) -> Path:
+        return self.folder / "keepalived" / ADDRESSES[self.name] / "keepalived.conf"
+
+    def start_balancer(self) -> None:
+        commands = {
+            "haproxy": ["haproxy", "-W", "-f", str(self.folder / "haproxy.cfg")],
+            "nginx": ["nginx", "-g", "daemon off;", "-c", str(self.folder / "nginx.conf")],
+        }
+        self._balancer = self.start(*commands[self.vendor], output=self.folder / "balancer.log")
+
+    def kill_balancer(self) -> None:
+        """Without a word, workers too."""
+        assert self._balancer
+        os.killpg(self._balancer.pid, signal.SIGKILL)
+        self._balancer.wait()
+        for pid in ip("netns", "pids", self.namespace).split():
+            name = Path(f"/proc/{pid}/comm")
+            if name.exists() and name.read_text(encoding="ascii").strip() == self.vendor:
+                os.kill(int(pid), signal.SIGKILL)
+
+    def freeze_balancer(self, number: int = signal.SIGSTOP) -> None:
+        for pid in ip("netns", "pids", self.namespace).split():
+            if Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() == self.vendor:
+                os.kill(int(pid), number)
+
+    def start_keepalived(self) -> None:
+        run = self.folder / "run"
+        run.mkdir(exist_ok=True)
+        pids = ["-p", str(run / "main.pid"), "-r", str(run / "vrrp.pid"), "-c", str(run / "checkers.pid")]
+        options = ["-n", "-l", "-D", "-P", "-f", str(self.keepalived_conf), *pids]
+        self._keepalived = self.start("keepalived", *options, output=self.folder / "keepalived.log")
+
+    def ready(self) -> None:
+        """Wait until its check of the balancer has passed: only then may it take the address."""
+        passed = lambda: "STATE" in self.log().rpartition("FAULT")[2]  # noqa: E731
+        assert wait_until(passed, PATIENCE), self.log()
+
+    def stop_keepalived(self) -> None:
+        assert self._keepalived
+        self._keepalived.send_signal(signal.SIGTERM)
+        self._keepalived.wait(10)
+
+    def log(self) -> str:
+        logs = (self.folder / name for name in ("balancer.log", "keepalived.log"))
+        found = [log.read_text(encoding="utf-8", errors="replace") for log in logs if log.exists()]
+        return "".join(text[-3000:] for text in found)
+
+
+class Pair:
+    """Both balancers, and the network that sees them."""
+
+    def __init__(self, lan: Host, balancers: list[Balancer], answers: Path) -> None:
+        self.lan = lan
+        self.balancers = balancers
+        self._answers = answers
+
+    def holder(self) -> str:
+        """Who has the shared address; empty for none. Two at once is what must never be."""
+        holders = [balancer.name for balancer in self.balancers if balancer.holds(SHARED)]
+        assert len(holders) < 2, f"both hold {SHARED}\n{self.logs()}"
+        return "".join(holders)
+
+    def settled(self, name: str) -> None:
+        """Wait until a balancer has the address and clients are answered."""
+        assert wait_until(lambda: self.holder() == name, PATIENCE), self.logs()
+        assert wait_until(lambda: self._last()[1], PATIENCE), self.logs()
+
+    def logs(self) -> str:
+        return "".join(f"{balancer.name}:\n{balancer.log()}" for balancer in self.balancers)
+
+    def _lines(self) -> list[tuple[float, bool]]:
+        whole = self._answers.read_text(encoding="ascii").rpartition("\n")[0]
+        return [(float(when), said == "1") for when, said in (line.split() for line in whole.splitlines())]
+
+    def _last(self) -> tuple[float, bool]:
+        lines = self._lines()
+        return lines[-1] if lines else (0.0, False)
+
+    def silence(self, event: Callable[[], object], holder: str) -> float:
+        """The longest time without an answer after an event, up to the new holder's steady answers."""
+        begin = time.monotonic()
+        event()
+        assert wait_until(lambda: self.holder() == holder, PATIENCE), self.logs()
+        settled = time.monotonic()
+        watched = settled + 2
+        while time.monotonic() < watched:
+            self.holder()
+            time.sleep(0.05)
+        good = [when for when, answered in self._lines() if answered]
+        before = max((when for when in good if when <= begin), default=begin)
+        after = [before, *(when for when in good if when > begin)]
+        assert after[-1] > settled, "nobody answers"
+        return max(later - sooner for sooner, later in pairwise(after))
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Callable[..., Pair]]:
+    """Start two balancers that share an address: `pair("haproxy")`; lb-1, the preferred one, has it first."""
+    for program in ("keepalived", "ip", "curl", "sysctl"):
+        if shutil.which(program, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin:/sbin") is None:
+            missing(f"{program} is not installed")
+    if os.geteuid() != 0:
+        missing("network namespaces need root")
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)  # the balancers give up root, and keepalived's check never has it
+    with ExitStack() as stack:
+        yield lambda vendor, **changes: start_pair(stack, tmp_path, vendor, spec_of(changes))
+
+
+def missing(what: str) -> None:
+    if os.environ.get("NLBGEN_REQUIRE_PROGRAMS"):
+        pytest.fail(f"{what}, and NLBGEN_REQUIRE_PROGRAMS is set")
+    pytest.skip(what)
+
+
+def start_pair(stack: ExitStack, folder: Path, vendor: str, spec: Spec) -> Pair:
+    lan = stack.enter_context(Host("lan"))
+    lan.ip("link", "add", "eth0", "type", "bridge")
+    lan.ip("link", "set", "eth0", "up")
+    for address in ("10.20.0.100", "10.20.0.11", "10.20.0.12"):
+        lan.ip("address", "add", f"{address}/24", "dev", "eth0")
+    balancers = []
+    for name, address in ADDRESSES.items():
+        balancer = stack.enter_context(Balancer(name, vendor, spec, folder))
+        lan.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", balancer.namespace)
+        lan.ip("link", "set", name, "master", "eth0", "up")
+        balancer.ip("link", "set", "eth0", "up")
+        balancer.ip("address", "add", f"{address}/24", "dev", "eth0")
+        balancer.prepare()
+        balancers.append(balancer)
+    answers = folder / "answers.txt"
+    answers.touch()
+    lan.start(sys.executable, "-c", NODE)
+    lan.start(sys.executable, "-c", CLIENT, output=answers)
+    found = Pair(lan, balancers, answers)
+    for balancer in balancers:
+        balancer.start_balancer()
+        balancer.start_keepalived()
+        balancer.ready()
+        found.settled("lb-1")
+    return found
+
+
+@pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
+@pytest.mark.parametrize("listen", [SHARED, "*"])
+def test_the_address_leaves_a_balancer_that_dies(vendor: str, listen: str, pair) -> None:
+    farm = pair(vendor, address=listen)
+    first, second = farm.balancers
+    assert farm.silence(first.kill_balancer, "lb-2") <= MOVES_WITHIN
+    first.start_balancer()
+    first.ready()
+    time.sleep(4)
+    assert farm.holder() == "lb-2", "who has the address keeps it"
+    assert farm.silence(second.kill_balancer, "lb-1") <= MOVES_WITHIN
+
+
+def test_the_address_leaves_a_balancer_that_hangs(pair) -> None:
+    farm = pair("haproxy", address=SHARED)
+    assert farm.silence(farm.balancers[0].freeze_balancer, "lb-2") <= MOVES_WITHIN
+
+
+def test_the_address_leaves_a_host_that_is_cut_off_and_does_not_come_back_with_it(pair) -> None:
+    farm = pair("haproxy", address=SHARED)
+    first = farm.balancers[0]
+    cut = lambda: farm.lan.ip("link", "set", "lb-1", "down")  # noqa: E731
+    assert farm.silence(cut, "lb-2") <= MOVES_WITHIN
+    farm.lan.ip("link", "set", "lb-1", "up")
+    first.ready()
+    farm.settled("lb-2")
+
+
+def test_a_stop_for_maintenance_hardly_shows(pair) -> None:
+    """keepalived says good-bye: nobody waits for its silence."""
+    farm = pair("haproxy", address=SHARED)
+    assert farm.silence(farm.balancers[0].stop_keepalived, "lb-2") <= 3
+
+
+def test_the_preferred_balancer_takes_the_address_back_where_the_spec_says_so(pair) -> None:
+    farm = pair("haproxy", address=SHARED, vip={"preempt": True})
+    first = farm.balancers[0]
+    assert farm.silence(first.kill_balancer, "lb-2") <= MOVES_WITHIN
+    assert farm.silence(first.start_balancer, "lb-1") <= MOVES_WITHIN
+
+
+def test_another_configuration_in_the_balancer_is_no_balancer_of_this_farm(pair) -> None:
+    farm = pair("nginx", address=SHARED)
+    first = farm.balancers[0]
+
+    def misconfigure() -> None:
+        first.kill_balancer()
+        config = first.folder / "nginx.conf"
+        other = 'daemon off; pid other.pid; events {} http { server { listen 80; return 200 "Welcome"; } }'
+        config.write_text(other.replace("daemon off; ", ""), encoding="ascii")
+        first.start_balancer()
+
+    assert farm.silence(misconfigure, "lb-2") <= MOVES_WITHIN
+
+
+@pytest.mark.parametrize("vip", [{}, {"balancers": ["lb-1", "lb-2"]}, {"preempt": True}], ids=str)
+def test_keepalived_takes_the_file(vip: dict[str, Any], pair, tmp_path) -> None:
+    """It ends its test of a good file with a signal (2.2.7), so what counts is that it finds nothing to say."""
+    farm = pair("haproxy")
+    host = farm.balancers[0]
+    spec = spec_of({"vip": vip})
+    files = [
+        file
+        for file in render(generator("haproxy"), spec, Site(str(host.folder)))
+        if "keepalived.conf" in str(file.path)
+    ]
+    assert len(files) == 2
+    for file in files:
+        path = tmp_path / "candidate.conf"
+        path.write_bytes(file.content)
+        assert host.run("keepalived", "-t", "-f", str(path)).stderr == ""
+        path.write_bytes(file.content.replace(b"priority", b"prioritee"))
+        assert "Unknown keyword" in host.run("keepalived", "-t", "-f", str(path)).stderr
