@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 
-.PHONY: demo test lint types static behaviour programs bench example golden clean help
+.PHONY: demo test lint types static behaviour programs bench docs example golden clean help
 
 help:
 	@echo "make demo   render the example farm for all vendors, checked, into outputs/"
 	@echo "make test   run every check and test; installs what they need"
 	@echo "make bench  measure start-up and throughput into docs/performance.md"
+	@echo "make docs   build the documentation's pages into site/"
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version if sys.version_info < (3, 11) else 0)'
@@ -20,7 +21,7 @@ $(VENV)/run.stamp: requirements/run.txt setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install -r requirements/run.txt
 	@touch $@
 
-$(VENV)/test.stamp: requirements/test.txt requirements/run.txt | $(BIN)/python
+$(VENV)/test.stamp: requirements/test.txt requirements/run.txt requirements/docs.txt | $(BIN)/python
 	$(PIP) install -r requirements/test.txt
 	$(PIP) install --no-deps bigsuds==1.0.6  # it asks for suds-jurko, which no longer builds; suds has its place
 	@touch $@ $(VENV)/run.stamp
@@ -59,10 +60,14 @@ behaviour: $(VENV)/test.stamp editable
 bench: $(VENV)/test.stamp editable
 	$(BIN)/python benchmarks/run.py
 
+# The documentation as pages, into site/.
+docs: $(VENV)/test.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 # What is committed of generated things: read the difference before committing it.
 golden: $(VENV)/test.stamp editable
 	$(BIN)/nlbgen render all -s examples/farm.yaml -o outputs/example
 	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour --update-golden
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info outputs/haproxy outputs/nginx outputs/nodes .programs
+	rm -rf $(VENV) build dist site *.egg-info outputs/haproxy outputs/nginx outputs/nodes .programs

@@ -1,0 +1,111 @@
+"""What mkdocs is told beyond mkdocs.yml: pages and files of the repository that stand outside of docs/.
+
+The pages are written to be read in the repository, where a link may lead to the README, to a test or to an example.
+On the site README, CONTRIBUTING and CHANGELOG are pages as well, and whatever else is linked to is a page that shows
+it. So every link leads somewhere, and a wrong one stops the build.
+"""
+
+import posixpath
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files, InclusionLevel
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {"README.md": "tour.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+"""Pages outside of docs/, and what they are on the site, where a README would take the place of the index."""
+PLACES = {there: here for here, there in PAGES.items()}
+SHOWN = "source"
+"""The folder of the site for files that are no pages themselves."""
+MOST_SHOWN = 12
+"""Of a folder with more files than this only the name is shown."""
+LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
+FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.DOTALL | re.MULTILINE)
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+LANGUAGES = {".yaml": "yaml", ".py": "python", ".conf": "nginx", ".json": "json", ".cfg": "ini", ".sh": "bash"}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages outside of docs/, and one for each file or folder that some page links to."""
+    for here, there in PAGES.items():
+        files.append(File.generated(config, there, content=(ROOT / here).read_text(encoding="utf-8")))
+    linked = set()
+    for file in list(files):
+        if file.is_documentation_page():
+            for _, target, _ in LINK.findall(FENCE.sub("", file.content_string)):
+                linked |= _outside(_place(file.src_uri), target)
+    for path in sorted(linked):
+        shown = File.generated(config, _shown(path), content=_showing(path))
+        shown.inclusion = InclusionLevel.NOT_IN_NAV
+        files.append(shown)
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001  # mkdocs' call
+    """Lead links to where the linked file stands on the site; comments stay in the repository."""
+    here = page.file.src_uri
+    if here.startswith(f"{SHOWN}/"):
+        return markdown
+    kept: list[str] = []
+
+    def keep(found: re.Match[str]) -> str:
+        kept.append(found[0])
+        return f"\0{len(kept) - 1}\0"
+
+    def lead(found: re.Match[str]) -> str:
+        target = _target(_place(here), found[2])
+        if target is None:
+            return found[0]
+        there = _on_site(target)
+        return f"{found[1]}{posixpath.relpath(there, posixpath.dirname(here) or '.')}{found[3]}"
+
+    text = LINK.sub(lead, FENCE.sub(keep, COMMENT.sub("", markdown)))
+    return re.sub(r"\0(\d+)\0", lambda found: kept[int(found[1])], text)
+
+
+def _place(src_uri: str) -> str:
+    """Where a page of the site stands in the repository."""
+    return PLACES.get(src_uri, f"docs/{src_uri}")
+
+
+def _target(page: str, link: str) -> str | None:
+    """What a link of a page leads to in the repository; None for another site."""
+    if re.match(r"[a-z]+:", link):
+        return None
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), link))
+
+
+def _on_site(target: str) -> str:
+    if target.startswith("docs/"):
+        return target.removeprefix("docs/")
+    return PAGES.get(target) or _shown(target)
+
+
+def _outside(page: str, link: str) -> set[str]:
+    """The files and folders to show for a link; a folder's files with it."""
+    target = _target(page, link)
+    if target is None or target.startswith("docs/") or target in PAGES or not (ROOT / target).exists():
+        return set()
+    return {target, *(f"{target}/{path.name}" for path in _listed(ROOT / target))}
+
+
+def _listed(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return files if len(files) <= MOST_SHOWN else []
+
+
+def _shown(target: str) -> str:
+    return f"{SHOWN}/{target}.md" if not (ROOT / target).is_dir() else f"{SHOWN}/{target}/index.md"
+
+
+def _showing(target: str) -> str:
+    path = ROOT / target
+    head = f"---\nsearch: {{exclude: true}}\n---\n\n# {target}\n\n"
+    if path.is_dir():
+        return head + "".join(f"- [{file.name}]({file.name}.md)\n" for file in _listed(path))
+    language = LANGUAGES.get(path.suffix, "text")
+    return f"{head}````` {language}\n{path.read_text(encoding='utf-8')}`````\n"

@@ -1,0 +1,70 @@
+"""The documentation as pages: mkdocs builds them without a warning, and every link and asset is there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from lxml import html
+
+ROOT = Path(__file__).resolve().parents[1]
+LOADED = "//link[@rel='stylesheet' or @rel='icon']/@href | //script/@src | //img/@src"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, html.HtmlElement]:
+    return {path: html.parse(str(path)).getroot() for path in site.rglob("*.html")}
+
+
+def test_every_page_of_the_docs_is_a_page(site: Path) -> None:
+    wanted = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")}
+    assert {site / path for path in wanted} | {site / "tour.html"} <= set(site.rglob("*.html"))
+
+
+def test_nothing_is_loaded_from_outside(pages) -> None:
+    assert [(path.name, url) for path, page in pages.items() for url in page.xpath(LOADED) if "//" in url] == []
+
+
+def test_links_and_assets_lead_somewhere(site: Path, pages) -> None:
+    anchors = {path: set(page.xpath("//@id | //@name")) for path, page in pages.items()}
+    seen = 0
+    for path, page in pages.items():
+        if path.name == "404.html":
+            continue  # its links begin at the root of wherever the site is put
+        for url in [*page.xpath("//a/@href"), *page.xpath(LOADED)]:
+            if re.match(r"[a-z]+:", url):
+                continue
+            name, _, anchor = unquote(url).partition("#")
+            target = (path.parent / name).resolve() if name else path
+            target = target / "index.html" if target.is_dir() else target
+            assert target.is_relative_to(site), url
+            assert target.exists(), f"{path.name}: {url}"
+            assert not anchor or target not in anchors or anchor in anchors[target], f"{path.name}: {url}"
+            seen += 1
+    assert seen > 1000
+
+
+def test_what_only_the_tests_read_is_not_shown(site: Path) -> None:
+    text = (site / "tour.html").read_text(encoding="utf-8")
+    assert "nlbgen check" in text
+    assert "<!-- console" not in text
+    assert "nlbgen.cli.__file__" not in text
