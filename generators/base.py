@@ -158,6 +158,19 @@ class Generator(ABC):
         """The id under which `accept` knows that this vendor lacks a feature."""
         return f"{self.name}-{feature}"
 
+    def called(self, version: Version) -> str:
+        """The vendor's product of this version, as messages and headers name it."""
+        return f"{self.title} {version}"
+
+    def known(self, version: Version) -> tuple[Version, Version]:  # noqa: ARG002  # most are one product
+        """The oldest and the newest known version of the product that this is a version of."""
+        return self.oldest, self.newest
+
+    def upgrade(self, feature: str, version: Version) -> str | None:  # noqa: ARG002  # most count one way
+        """What has a feature that this version lacks, in words; None where nothing newer of the vendor's has it."""
+        support = self.support[feature]
+        return f"{self.title} {support.version} or later" if isinstance(support, Since) else None
+
     def lacks(self, feature: str, version: Version) -> No | None:
         """Why this version does not have the feature, or None where it has."""
         support = self.support[feature]
@@ -207,17 +220,16 @@ def _refusals(generator: Generator, spec: Spec, version: Version) -> Iterator[Pr
         problem_id = generator.problem_id(feature.id)
         if path is None or why is None or (why.fallback and problem_id in spec.farm.accepted):
             continue
-        message = f"{generator.title} {version} lacks '{feature.title}': {why.reason}"
-        yield spec.problem(path, message, _way_out(generator, feature, why, problem_id), id=problem_id)
+        message = f"{generator.called(version)} lacks '{feature.title}': {why.reason}"
+        yield spec.problem(path, message, _way_out(generator, feature, version, why), id=problem_id)
 
 
-def _way_out(generator: Generator, feature: Feature, why: No, problem_id: str) -> str:
-    support = generator.support[feature.id]
+def _way_out(generator: Generator, feature: Feature, version: Version, why: No) -> str:
     ways = []
     if why.fallback:
-        ways.append(f"accept it (`accept: [{problem_id}]`), then {why.fallback}")
-    if isinstance(support, Since):
-        ways.append(f"take {generator.title} {support.version} or later")
+        ways.append(f"accept it (`accept: [{generator.problem_id(feature.id)}]`), then {why.fallback}")
+    if newer := generator.upgrade(feature.id, version):
+        ways.append(f"take {newer}")
     others = [other.title for other in all_generators() if other is not generator and _has(other, feature)]
     if others:
         ways.append(f"take {one_of(others)}, which can do it")
@@ -231,20 +243,21 @@ def _has(generator: Generator, feature: Feature) -> bool:
 def _version_refusals(generator: Generator, spec: Spec, version: Version) -> Iterator[Problem]:
     path: Path = (generator.name, "version")
     problem_id = generator.problem_id("version")
-    known = f"{generator.oldest} to {generator.newest}"
-    if version < generator.oldest:
-        message = f"{generator.title} {version} is too old: configurations are made for {known}"
-        yield spec.problem(path, message, f'upgrade, or write "{generator.oldest}" or later', id=problem_id)
-    elif version.parts[:2] > generator.newest.parts[:2] and problem_id not in spec.farm.accepted:
-        message = f"{generator.title} {version} is not known: configurations are made for {known}"
-        hint = f'write "{generator.newest}", or accept a configuration for that (`accept: [{problem_id}]`)'
+    oldest, newest = generator.known(version)
+    known = f"{oldest} to {newest}"
+    if version < oldest:
+        message = f"{generator.called(version)} is too old: configurations are made for {known}"
+        yield spec.problem(path, message, f'upgrade, or write "{oldest}" or later', id=problem_id)
+    elif version.parts[:2] > newest.parts[:2] and problem_id not in spec.farm.accepted:
+        message = f"{generator.called(version)} is not known: configurations are made for {known}"
+        hint = f'write "{newest}", or accept a configuration for that (`accept: [{problem_id}]`)'
         yield spec.problem(path, message, hint, id=problem_id)
 
 
 def header_lines(generator: Generator, job: Job) -> list[str]:
     """What every file starts with: what made it, from which farm, and that it is not to be edited."""
     return [
-        f"{generator.title} {job.version} for the farm {job.farm.farm}",
+        f"{generator.called(job.version)} for the farm {job.farm.farm}",
         f"Made by nlbgen {__version__} from the spec with digest {job.spec.digest[:DIGEST_SHOWN]}.",
         f"Do not edit: change the spec and run `nlbgen render {generator.name}` again.",
     ]

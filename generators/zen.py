@@ -6,7 +6,6 @@ edits these files, and recorded sessions of their API. No engine can be installe
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import count
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Final
 
@@ -15,15 +14,16 @@ from ..spec.load import Spec
 from ..spec.model import Farm
 from ..spec.types import Version
 from .base import File, Generator, Job, Rendered
-from .features import No, Since, Support
+from .features import No, Support
 from .zen_calls import plan
 from .zen_dialect import ERROR_STATUSES, Dialect
-from .zen_objects import FIRST_MARK, HEADER, HttpFarm, L4Farm, Objects, objects
-from .zen_products import Edition, Generation, edition
+from .zen_install import GUARDIAN_FILE, MARKS_FILE, install
+from .zen_objects import HEADER, HttpFarm, L4Farm, Objects, objects
+from .zen_products import GENERATIONS, NEWEST, Edition, Generation, edition
 from .zen_refusals import refusals
 from .zen_rules import check
-from .zen_side import check_calls, check_guardian, check_l4xnat, check_section, check_status
-from .zen_support import POUND, SUPPORT, table
+from .zen_side import check_calls, check_guardian, check_l4xnat, check_marks, check_section, check_status
+from .zen_support import POUND, SUPPORT, table, upgrade
 
 ERROR_PAGES: Final = {
     414: "Request URI is too long.",
@@ -32,7 +32,6 @@ ERROR_PAGES: Final = {
     503: "The service is not available. Please try again later.",
 }
 """The pages that the appliance itself would write; its API shows them as the farm's own settings."""
-GUARDIAN_FILE: Final = "farmguardian.conf"
 VERBS: Final[Mapping[Dialect, int]] = {"zen3": 4, "pound": 5, "zproxy-ng": 5}
 """The set of methods with PATCH, which pound 2.6 does not have."""
 SAMPLE_PEM: Final = b"-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n"
@@ -52,11 +51,30 @@ class Zen(Generator):
         """The product and version in the spec's `zen` section."""
         return edition(farm)
 
+    def called(self, version: Version) -> str:
+        """The product by its own name, as in `Relianoid 7`."""
+        return str(version) if isinstance(version, Edition) else super().called(version)
+
+    def known(self, version: Version) -> tuple[Version, Version]:
+        """The versions of the product: the numbers of two products say nothing about each other."""
+        if not isinstance(version, Edition):
+            return super().known(version)
+        if version.generation is None:
+            return version, version  # `refusals` says which there are
+        return GENERATIONS[version.product][0].oldest, NEWEST[version.product]
+
+    def upgrade(self, feature: str, version: Version) -> str | None:
+        """The products that have it, each with its own version."""
+        return upgrade(feature, version) if isinstance(version, Edition) else super().upgrade(feature, version)
+
     def lacks(self, feature: str, version: Version) -> No | None:
         """Why this product does not have the feature in the kind of farm that it gets."""
-        answer = (table(version) if isinstance(version, Edition) else POUND)[feature]
-        if isinstance(answer, Since):
-            return super().lacks(feature, version)
+        if not isinstance(version, Edition):
+            answer = POUND[feature]
+        elif version.generation is None or version.generation.refusal:
+            return None  # there is nothing that could lack it: `refusals` says so
+        else:
+            answer = table(version)[feature]
         return answer if isinstance(answer, No) else None
 
     def refusals(self, spec: Spec, version: Version) -> Iterable[Problem]:
@@ -77,7 +95,8 @@ class Zen(Generator):
         else:
             files = [file for farm in made.farms for file in _farm_files(farm, generation)]
             files += _guardian_files(made.main, generation)
-        return [*files, File(PurePosixPath("INSTALL.md"), "zen/INSTALL.md.j2", _install(job, found, made, files))]
+        view = install(job.farm, found, made, job.limitations, [str(file.path) for file in files])
+        return [*files, File(PurePosixPath("INSTALL.md"), "zen/INSTALL.md.j2", view)]
 
     def check(self, spec: Spec, files: list[Rendered]) -> str:
         """What the dialect checker says; raises ValidationError where it refuses."""
@@ -85,7 +104,7 @@ class Zen(Generator):
         generation = _known(found)
         complaints = list(complaints_of(files, generation, objects(spec.farm, found)))
         if complaints:
-            message = f"the files for {generation.title} {found.number} are wrong:\n" + "\n".join(complaints)
+            message = f"the files for {found} are wrong:\n" + "\n".join(complaints)
             raise ValidationError(message, "this is a fault of nlbgen: please report it with the spec")
         what = "its calls" if found.way == "l4-api" else f"the dialect {generation.dialect}"
         return f"checked by nlbgen's own reading of {what}; the engine itself cannot be installed here"
@@ -95,7 +114,7 @@ def complaints_of(files: Sequence[Rendered], generation: Generation, made: Objec
     """What is wrong with a set of files, each line with the file's name."""
     contents = {str(file.path): file.content for file in files}
     present = {f"{generation.config}/{name}": content for name, content in contents.items()}
-    present |= {f"{generation.certificates}/{made.main.name}.pem": SAMPLE_PEM, _dh(generation): b"DH"}
+    present |= {f"{generation.certificates}/{made.main.name}.pem": SAMPLE_PEM, generation.dh_parameters: b"DH"}
     for name, content in sorted(contents.items()):
         text = content.decode("utf-8")
         if name.endswith(f"_{generation.suffix}.cfg"):
@@ -108,6 +127,7 @@ def complaints_of(files: Sequence[Rendered], generation: Generation, made: Objec
 _SIDE_CHECKS: Final = {
     "_calls.json": check_calls,
     "_l4xnat.cfg": check_l4xnat,
+    MARKS_FILE: check_marks,
     "_status.cfg": check_status,
     "_guardian.conf": check_guardian,
     GUARDIAN_FILE: check_section,
@@ -121,13 +141,13 @@ def _known(found: Edition) -> Generation:
     return generation
 
 
-def _dh(generation: Generation) -> str:
-    return f"{generation.root}/app/pound/etc/dh2048.pem"
-
-
 def _farm_files(farm: HttpFarm | L4Farm, generation: Generation) -> list[File]:
     if isinstance(farm, L4Farm):
-        return [File(PurePosixPath(f"{farm.name}_l4xnat.cfg"), "zen/l4xnat.cfg.j2", _l4_view(farm))]
+        registered = [f"{mark} // FARM_{farm.name}_" for mark in farm.marks]
+        return [
+            File(PurePosixPath(f"{farm.name}_l4xnat.cfg"), "zen/lines.j2", {"lines": _l4_lines(farm)}),
+            File(PurePosixPath(MARKS_FILE), "zen/lines.j2", {"lines": registered}),
+        ]
     name = farm.name
     main = File(PurePosixPath(f"{name}_{generation.suffix}.cfg"), "zen/farm.cfg.j2", _http_view(farm, generation))
     states = [f"-b 0 0 {number} maintenance" for number, one in enumerate(farm.backends) if one.state != "up"]
@@ -159,16 +179,17 @@ def _calls(made: Objects, generation: Generation) -> File:
     return File(PurePosixPath(f"{made.main.name}_calls.json"), "zen/lines.j2", {"lines": lines})
 
 
-def _l4_view(farm: L4Farm) -> dict[str, Any]:
+def _l4_lines(farm: L4Farm) -> list[str]:
     held = "ip" if farm.affinity.kind == "source" else "none"
     ttl = farm.affinity.ttl if held == "ip" else 120
-    head = f"{farm.name};tcp;{farm.vip};{farm.port};nat;{farm.algorithm};{held};{ttl};up"
-    marks = count(FIRST_MARK)
     states = {"up": "up", "drain": "maintenance", "down": "maintenance"}
-    backends = [
-        f";server;{one.ip};{one.port};{next(marks):#x};{one.weight};1;{states[one.state]}" for one in farm.backends
+    return [
+        f"{farm.name};tcp;{farm.vip};{farm.port};nat;{farm.algorithm};{held};{ttl};up",
+        *(
+            f";server;{one.ip};{one.port};{mark};{one.weight};1;{states[one.state]}"
+            for one, mark in zip(farm.backends, farm.marks, strict=True)
+        ),
     ]
-    return {"lines": [head, *backends]}
 
 
 def _http_view(farm: HttpFarm, generation: Generation) -> dict[str, Any]:
@@ -178,7 +199,7 @@ def _http_view(farm: HttpFarm, generation: Generation) -> dict[str, Any]:
         "dialect": generation.dialect,
         "config": generation.config,
         "certificate": f"{generation.certificates}/{farm.certificate or f'{farm.name}.pem'}",
-        "dh": _dh(generation),
+        "dh": generation.dh_parameters,
         "socket": f"/tmp/{farm.name}_{generation.suffix}.socket",  # noqa: S108  # where the appliance looks for it
         "statuses": ERROR_STATUSES,
         "verbs": VERBS[generation.dialect],
@@ -186,6 +207,9 @@ def _http_view(farm: HttpFarm, generation: Generation) -> dict[str, Any]:
         "forwarded": HEADER if farm.tls else None,
         "secure": "True" if farm.node_tls else "False",
         "session_type": _session_type(farm, ng=ng),
+        "session_off": ('#ID "ZENSESSIONID"', '#Path "/"', '#Domain "domainname.com"')
+        if ng
+        else ('#ID "sessionname"',),
         "backend_cookie": farm.affinity.kind == "cookie" and not ng,
         "backends": [_backend_view(farm, number, ng=ng) for number in range(len(farm.backends))],
     }
@@ -206,32 +230,6 @@ def _backend_view(farm: HttpFarm, number: int, *, ng: bool) -> dict[str, Any]:
     elif not one.backup:
         lines.append(f"Priority {one.weight}")
     return {"block": "Emergency" if one.backup and not ng else "BackEnd", "lines": lines}
-
-
-def _install(job: Job, found: Edition, made: Objects, files: list[File]) -> dict[str, Any]:
-    generation = _known(found)
-    names = [str(file.path) for file in files]
-    main = made.main
-    return {
-        "title": f"{generation.title} {found.number}",
-        "generation": generation,
-        "way": found.way,
-        "farms": [farm.name for farm in made.farms],
-        "farm": main.name,
-        "vip": main.vip,
-        "farm_files": [name for name in names if name != GUARDIAN_FILE],
-        "l7_files": [name for name in names if name.endswith(f"_{generation.suffix}.cfg")],
-        "certificate": f"{generation.certificates}/{main.certificate}"
-        if isinstance(main, HttpFarm) and main.tls
-        else None,
-        "source": {"certificate": job.farm.frontend.tls.certificate, "key": job.farm.frontend.tls.key},
-        "guardian": main.guardian,
-        "guardian_file": GUARDIAN_FILE if GUARDIAN_FILE in names else None,
-        "api": f"{job.farm.zen.api or f'https://{main.vip}:444'}{generation.api}" if generation.api else None,
-        "notes": made.notes,
-        "limitations": job.limitations,
-        "marks": ", ".join(f"{FIRST_MARK + number:#x}" for number in range(len(main.backends))),
-    }
 
 
 GENERATOR: Final = Zen()

@@ -53,13 +53,14 @@ def service_settings(farm: HttpFarm) -> dict[str, Any]:
     return settings
 
 
-def l4_settings(farm: L4Farm) -> dict[str, Any]:
+def l4_settings(farm: L4Farm, generation: Generation) -> dict[str, Any]:
     """What PUT /farms/F sets of an L4xNAT farm."""
     held = farm.affinity.kind == "source"
+    by_address = "ip" if generation.api_version == "v3.1" else "srcip"  # the older API refuses the newer name
     settings: dict[str, Any] = {
         "algorithm": farm.algorithm,
         "nattype": "nat",
-        "persistence": "srcip" if held else "",
+        "persistence": by_address if held else "",
         "protocol": "tcp",
     }
     return {**settings, "ttl": farm.affinity.ttl} if held else settings
@@ -120,7 +121,9 @@ def plan(objects: Objects, generation: Generation) -> list[Call]:
     calls: list[Call] = []
     for farm in objects.farms:
         calls.append(create(farm))
-        calls += _http(farm) if isinstance(farm, HttpFarm) else [_set(f"/farms/{farm.name}", l4_settings(farm))]
+        calls += (
+            _http(farm) if isinstance(farm, HttpFarm) else [_set(f"/farms/{farm.name}", l4_settings(farm, generation))]
+        )
         at = place(farm)
         calls += [Call("POST", f"{at}/backends", backend_settings(farm, one)) for one in farm.backends]
         calls += _guard(farm, generation)

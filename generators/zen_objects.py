@@ -4,6 +4,7 @@ Everything is decided here; the templates and the calls of the API only write it
 """
 
 from ipaddress import ip_interface
+from math import gcd
 from typing import Final, Literal, NamedTuple
 
 from ..spec.model import Farm
@@ -14,9 +15,12 @@ from .tls import profile
 from .zen_products import Edition
 
 SERVICE: Final = "orchestrator"
+OTHER_SERVICE: Final = "portal"
+"""For a farm of the name of SERVICE: a farm made by the API keeps a commented service of the farm's own name, and the
+appliance's code mistakes one for the other."""
 REDIRECT_SERVICE: Final = "redirect"
 HEAVIEST: Final = 9
-"""Weights in an HTTP farm are 1 to 9."""
+"""Weights are 1 to 9: in the files of HTTP farms, and in the API for every farm."""
 CLIENT_SECONDS: Final = 30
 """How long pound waits for a client's next request; the vendor's own value."""
 LIVE_SECONDS: Final = 3600
@@ -106,6 +110,11 @@ class L4Farm(NamedTuple):
     backends: tuple[Backend, ...]
     guardian: Guardian
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The packet mark of each backend in an L4xNAT file, in the notation of the appliance's register of marks."""
+        return tuple(f"{FIRST_MARK + number:#x}" for number in range(len(self.backends)))
+
 
 class Objects(NamedTuple):
     """All farms of one spec: the site's own, and the redirect's where there is one."""
@@ -143,7 +152,8 @@ def vip(farm: Farm) -> str:
 
 def shares(weights: list[int]) -> tuple[list[int], bool]:
     """The weights as shares of 1 to 9, and whether they are exact."""
-    smallest = _reduced(weights)
+    unit = gcd(*weights)
+    smallest = [weight // unit for weight in weights]
     heaviest = max(smallest)
     if heaviest <= HEAVIEST:
         return smallest, True
@@ -152,17 +162,9 @@ def shares(weights: list[int]) -> tuple[list[int], bool]:
     return scaled, exact
 
 
-def _reduced(weights: list[int]) -> list[int]:
-    from math import gcd
-
-    unit = gcd(*weights)
-    return [weight // unit for weight in weights]
-
-
-def _backends(design: Design, *, layer4: bool) -> tuple[Backend, ...]:
+def _backends(design: Design) -> tuple[Backend, ...]:
     """The nodes; backups last, so that the others' numbers in the status file are their places in the spec."""
-    weights = [member.weight for member in design.members]
-    parts = _reduced(weights) if layer4 else shares(weights)[0]
+    parts = shares([member.weight for member in design.members])[0]
     ordered = sorted(zip(design.members, parts, strict=True), key=lambda pair: pair[0].state == "backup")
     return tuple(
         Backend(member.name, member.host, member.port, part, member.state == "backup", _state(member))
@@ -231,14 +233,14 @@ def _http_farm(design: Design, edition: Edition) -> HttpFarm:
         certificate=f"{farm_name(farm)}.pem" if tls else "",
         ciphers=":".join(profile("intermediate", _ANY_OPENSSL).ciphers) if tls else "",
         times=_times(design, edition),
-        service=SERVICE,
+        service=OTHER_SERVICE if farm_name(farm).lower() == SERVICE else SERVICE,
         host=hosts[0] if len(hosts) == 1 else f"({'|'.join(hosts)})",
         node_tls=farm.node_tls,
         hsts=HSTS if design.frontend.tls.hsts and tls and not policy else 0,
         affinity=_affinity(design, layer4=False),
         policy=policy,
         redirect="",
-        backends=_backends(design, layer4=False),
+        backends=_backends(design),
         guardian=_guardian(design, edition),
     )
 
@@ -278,7 +280,7 @@ def _l4_farm(design: Design, edition: Edition) -> L4Farm:
         port=design.frontend.port,
         algorithm=algorithm,
         affinity=affinity,
-        backends=_backends(design, layer4=True),
+        backends=_backends(design),
         guardian=_guardian(design, edition),
     )
 
@@ -286,8 +288,11 @@ def _l4_farm(design: Design, edition: Edition) -> L4Farm:
 def _notes(design: Design, edition: Edition, main: HttpFarm | L4Farm) -> list[str]:
     guardian = main.guardian or _guardian(design, edition)
     found = edition.generation
-    slowest = guardian.interval + guardian.timeout
+    # It sleeps for the interval between two rounds, and in a round each node before may use up its time-out.
+    slowest = guardian.interval + guardian.timeout * len(main.backends)
     notes = [f"A node that hangs is out after {slowest} seconds at the latest: FarmGuardian asks one after another."]
+    if not shares([node.weight for node in design.farm.nodes])[1]:
+        notes.append("The weights of the spec are rounded to shares of 1 to 9.")
     if isinstance(main, L4Farm):
         if design.tls_mode == "bridge":
             notes.append(
@@ -296,8 +301,6 @@ def _notes(design: Design, edition: Edition, main: HttpFarm | L4Farm) -> list[st
             )
         notes.append("An L4xNAT farm sees a dead node by FarmGuardian alone: never detach it.")
         return notes
-    if not shares([node.weight for node in design.farm.nodes])[1]:
-        notes.append("The weights of the spec are rounded to shares of 1 to 9.")
     if found is not None and found.dialect == "zproxy-ng":
         notes.append("zproxy sends no SNI to the nodes: IIS's binding must not require it.")
         if main.affinity.kind == "cookie":

@@ -3,6 +3,7 @@
 Source: trials on each product's own engine and appliance code; `docs/vendors/zen.md` has the table.
 """
 
+from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
 from ..spec.model import Farm
@@ -28,6 +29,8 @@ class Generation(NamedTuple):
     """The path of its API at the device's URL; empty where it has none."""
     header: str = "ZAPI_KEY"
     """The request header that carries the API key."""
+    engine: str = ""
+    """The program that reads its farm files; with `-c -f FILE` it checks one. Empty where its place is not known."""
     refusal: str = ""
     """Why nothing is made for it; empty where something is."""
 
@@ -42,6 +45,11 @@ class Generation(NamedTuple):
         return self.config if self.dialect == "zen3" else f"{self.config}/certificates"
 
     @property
+    def dh_parameters(self) -> str:
+        """The file of Diffie-Hellman parameters that comes with the engine."""
+        return f"{self.root}/app/{'zproxy' if self.dialect == 'zproxy-ng' else 'pound'}/etc/dh2048.pem"
+
+    @property
     def suffix(self) -> str:
         """How a farm file's name ends, before `.cfg`."""
         return "pound" if self.dialect == "zen3" else "proxy"
@@ -54,14 +62,12 @@ class Generation(NamedTuple):
 
 NEVER: Final = Version("99999")
 _ZEVENET: Final = "/usr/local/zevenet"
+_ZEN: Final = "/usr/local/zenloadbalancer"
+_OLD_ENGINE: Final = f"{_ZEN}/app/pound/sbin/pound"
 GENERATIONS: Final = {
-    "zen": (
-        Generation("Zen", Version("3"), Version("4"), "zen3", "/usr/local/zenloadbalancer", websockets=False, api=""),
-    ),
+    "zen": (Generation("Zen", Version("3"), Version("4"), "zen3", _ZEN, websockets=False, api="", engine=_OLD_ENGINE),),
     "zevenet": (
-        Generation(
-            "Zevenet", Version("4"), Version("5"), "zen3", "/usr/local/zenloadbalancer", websockets=False, api=""
-        ),
+        Generation("Zevenet", Version("4"), Version("5"), "zen3", _ZEN, websockets=False, api="", engine=_OLD_ENGINE),
         Generation(
             "Zevenet", Version("5"), Version("5.10"), "zen3", _ZEVENET, websockets=False, api="/zapi/v3.1/zapi.cgi"
         ),
@@ -91,6 +97,7 @@ GENERATIONS: Final = {
             "/usr/local/skudonet",
             websockets=True,
             api="/zapi/v4.0/zapi.cgi",
+            engine="/usr/local/skudonet/app/pound/sbin/pound",
         ),
     ),
     "relianoid": (
@@ -103,20 +110,29 @@ GENERATIONS: Final = {
             websockets=True,
             api="/api/v4.0/api.cgi",
             header="API_KEY",
+            engine="/usr/local/relianoid/app/pound/sbin/pound",
         ),
     ),
 }
 """Each product's generations, the oldest first."""
+NEWEST: Final = {
+    "zen": Version("3.10"),
+    "zevenet": Version("5.13"),
+    "skudonet": Version("7.9"),
+    "relianoid": Version("7.9"),
+}
+"""The newest known version of each product; a newer one of the same generation can be accepted."""
 
 
 class Edition(Version):
     """A version of one product, and how it balances this farm; it compares as its version does."""
 
-    __slots__ = ("generation", "number", "product", "way")
+    __slots__ = ("generation", "number", "passthrough", "product", "way")
 
     def __init__(self, product: str, version: Version, *, passthrough: bool) -> None:
         super().__init__(version.text)
         self.product: Final = product
+        self.passthrough: Final = passthrough
         self.number: Final = version
         self.generation: Final = generation(product, version)
         self.way: Final[Way] = _way(self.generation, passthrough=passthrough)
@@ -127,7 +143,15 @@ class Edition(Version):
         return self.way != "http"
 
     def __str__(self) -> str:
-        return f"({self.generation.title if self.generation else self.product} {self.number})"
+        return f"{self.generation.title if self.generation else self.product.capitalize()} {self.number}"
+
+    def successors(self) -> Iterator["Edition"]:
+        """The first version of every generation that is as new as this one or newer, for the same kind of farm."""
+        mine = self.generation
+        for product, generations in GENERATIONS.items():
+            for other in generations:
+                if mine is not None and other != mine and other.oldest >= mine.oldest and not other.refusal:
+                    yield Edition(product, other.oldest, passthrough=self.passthrough)
 
 
 def generation(product: str, version: Version) -> Generation | None:

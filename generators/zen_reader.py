@@ -45,6 +45,13 @@ class Entry(NamedTuple):
         return self.values.strip('"')
 
 
+class Comment(NamedTuple):
+    """One comment, without indentation: the appliance edits the file by some of them."""
+
+    line: int
+    text: str
+
+
 @dataclass
 class Block:
     """A block and what stands in it, in order."""
@@ -53,8 +60,9 @@ class Block:
     opened: Entry
     entries: list[Entry] = field(default_factory=list)
     blocks: list["Block"] = field(default_factory=list)
-    comments: list[str] = field(default_factory=list)
-    """Its comments without indentation: the appliance edits the file by some of them."""
+    comments: list[Comment] = field(default_factory=list)
+    closed: Entry | None = None
+    """Its `End`."""
 
     def all(self, name: str) -> list[Entry]:
         """Every directive of that name."""
@@ -101,7 +109,7 @@ class Reader:
         if not stripped:
             return
         if stripped.startswith("#"):
-            block.comments.append(stripped)
+            block.comments.append(Comment(number, stripped))
             return
         match = _LINE.fullmatch(line)
         if match is None:
@@ -111,6 +119,7 @@ class Reader:
         depth = len(indent) if set(indent) <= {"\t"} else -1
         entry = Entry(number, match["name"], match["values"] or "", depth)
         if entry.name == "End" and not entry.values and block is not self.root:
+            block.closed = entry
             self._end(block, number)
         else:
             self._directive(block, entry)

@@ -8,7 +8,6 @@ from typing import Final
 from ..errors import Problem
 from ..spec.load import Spec
 from ..spec.schema import Path
-from ..spec.types import Version
 from .zen_objects import vip
 from .zen_products import GENERATIONS, NEVER, Edition, Generation
 
@@ -33,23 +32,29 @@ def refusals(spec: Spec, edition: Edition) -> Iterator[Problem]:
 def _product(spec: Spec, edition: Edition) -> Problem | None:
     path: Path = ("zen", "version")
     found = edition.generation
-    product = edition.product
     if found is None:
-        known = "; ".join(_range(generation.oldest, generation.below) for generation in _made(product))
-        message = f"there is no {product} {edition.number} that configurations are made for"
-        return spec.problem(path, message, f"write a version of {product}: {known}", id=VERSION_ID)
+        return spec.problem(path, f"no configurations are made for {edition}", _names(edition), id=VERSION_ID)
     if found.refusal:
-        message = f"{found.title} {edition.number} is not to be used: {found.refusal}"
+        message = f"{edition} is not to be used: {found.refusal}"
         return spec.problem(path, message, 'upgrade to Zevenet "5.13", or to Relianoid or Skudonet "7"', id=VERSION_ID)
     return None
 
 
-def _made(product: str) -> Iterator[Generation]:
-    return (generation for generation in GENERATIONS[product] if not generation.refusal)
+def _names(edition: Edition) -> str:
+    """Under which name and number a version that does not exist may have been meant, and those that do."""
+    hints = []
+    for product, generations in GENERATIONS.items():
+        if product != edition.product and any(one.oldest <= edition.number < one.below for one in generations):
+            hints.append(f"`product: {product}`")
+    known = "; ".join(_range(one) for one in GENERATIONS[edition.product] if not one.refusal)
+    versions = f"a version of {edition.product}: {known}"
+    return f"write {' or '.join(hints)}, whose number this is, or {versions}" if hints else f"write {versions}"
 
 
-def _range(oldest: Version, below: Version) -> str:
-    return f"{oldest} or later" if below == NEVER else f"{oldest} up to, not with, {below}"
+def _range(generation: Generation) -> str:
+    if generation.below == NEVER:
+        return f"{generation.oldest} or later"
+    return f"{generation.oldest} and later, before {generation.below}"
 
 
 def _addresses(spec: Spec) -> Iterator[Problem]:
@@ -86,7 +91,7 @@ def _backups(spec: Spec, edition: Edition) -> Iterator[Problem]:
     if len(backups) == len(spec.farm.nodes):
         return  # they serve like any other node
     for index in backups[1:]:
-        message = "a farm of Relianoid has one backup node (Emergency), and this is one more"
+        message = f"a farm of {edition} has one backup node (Emergency), and this is one more"
         yield spec.problem(("nodes", index, "state"), message, "make it `up` or `down`")
 
 

@@ -6,17 +6,22 @@ on the appliances' own editing code.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
+from ..spec.orchestrator import LONG_POLL_SECONDS
 from .zen_dialect import COOKIE_WRITERS, ERROR_STATUSES, NG, POUND, PROXIES, SESSIONS_WITH_ID, ZEN3, Dialect, grammar
-from .zen_reader import Block, Complaint, Reader, is_address, is_ipv4
+from .zen_markers import markers
+from .zen_objects import HEADER
+from .zen_reader import Block, Complaint, Entry, Reader, is_address, is_ipv4
 
 SERVICE_NAME: Final = re.compile(r"[a-zA-Z0-9-]+")
 LONGEST_PORT: Final = 65535
-QUIET_CLIENT: Final = 110
-"""Seconds: zproxy cuts what is silent for `Client`, and SignalR holds a long poll this long."""
-HTTPS_MARKER: Final = re.compile(r"##(True|False)##HTTPS-backend##")
+LONGEST_SECONDS: Final = 315_360_000
+"""Ten years: more is a slip, and near what the engines' numbers can hold."""
+_SECONDS: Final = ("Timeout", "ConnTO", "Alive", "Client", "WSTimeOut", "TimeOut", "TTL", "StrictTransportSecurity")
+_OLD_PROTOCOLS: Final = ("SSLv3", "TLSv1", "TLSv1_1")
+_PLAIN_TEXT: Final = re.compile(r"Host: \S+")
 
 Found = Iterator[Complaint]
 Rule = Callable[[Reader], Found]
@@ -71,14 +76,60 @@ def _services(reader: Reader) -> Iterator[Block]:
         yield from listener.inner("Service")
 
 
+def _complete(reader: Reader) -> Found:
+    """What a farm for Orchestrator has, and an engine starts without: a lost line is not noticed otherwise."""
+    zen3, ng = reader.dialect in ZEN3, reader.dialect in NG
+    wanted = ["LogLevel"]
+    wanted += [] if zen3 else ["ThreadModel"]
+    wanted += ["WSTimeOut", "Ignore100Continue"] if reader.dialect in POUND else []
+    yield from _missing(reader.root, wanted)
+    for listener in _listeners(reader):
+        yield from _missing(listener, ["xHTTP", "RewriteLocation"])
+        if (verbs := listener.value("xHTTP")) is not None and verbs != ("4" if zen3 else "5"):
+            yield _complaint(listener.opened.line, f"xHTTP {verbs} leaves out methods that Orchestrator uses")
+        if listener.opened.name == "ListenHTTPS":
+            yield from _secure(listener, zen3=zen3)
+    for service in _services(reader):
+        for one in service.inner("BackEnd", "Emergency"):
+            yield from _missing(one, ["TimeOut", *(["Weight"] if ng else [])])
+            if one.opened.name == "BackEnd":
+                yield from _missing(one, ["Priority"])
+        for entry in service.all("HeadRequire"):
+            if not _PLAIN_TEXT.fullmatch(entry.text):
+                yield _complaint(entry.line, "HeadRequire asks for another header than Host")
+
+
+def _missing(block: Block, names: Iterable[str]) -> Found:
+    for name in names:
+        if block.first(name) is None:
+            yield _complaint(block.opened.line or 1, f"{name} is missing")
+
+
+def _secure(listener: Block, *, zen3: bool) -> Found:
+    """A listener with TLS: ciphers of the server's choice, no old protocols, and the nodes told of it."""
+    yield from _missing(listener, ["Ciphers", "SSLHonorCipherOrder"])
+    if listener.value("SSLHonorCipherOrder") == "0":
+        yield _complaint(listener.opened.line, "SSLHonorCipherOrder 0 leaves the choice to the client")
+    off = {entry.values for entry in listener.all("Disable")}
+    for protocol in () if zen3 else _OLD_PROTOCOLS:
+        if protocol not in off:
+            yield _complaint(listener.opened.line, f"{protocol} is not disabled")
+    if zen3 and listener.first("DisableSSLv3") is None:
+        yield _complaint(listener.opened.line, "SSLv3 is not disabled")
+    if HEADER not in {entry.text for entry in listener.all("AddHeader")}:
+        yield _complaint(listener.opened.line, f"the nodes are not told of TLS: {HEADER}")
+
+
 def _repeated(reader: Reader) -> Found:
     known = grammar(reader.dialect)
     for _depth, block in _walk(reader.root):
         seen: set[str] = set()
         for entry in block.entries:
-            if entry.name in seen and not known[block.context, entry.name].repeats:
-                yield _complaint(entry.line, f"{entry.name} stands twice")
-            seen.add(entry.name)
+            directive = known[block.context, entry.name]
+            what = f"{entry.name} {entry.values}" if directive.repeats else entry.name
+            if what in seen and (directive.opens is None or not directive.repeats):
+                yield _complaint(entry.line, f"{what} stands twice")
+            seen.add(what)
 
 
 def _indented(reader: Reader) -> Found:
@@ -86,6 +137,8 @@ def _indented(reader: Reader) -> Found:
         for entry in block.entries:
             if entry.depth != depth:
                 yield _complaint(entry.line, f"{entry.name} must be indented by {depth} tabs")
+        if block.closed is not None and block.closed.depth != depth - 1:
+            yield _complaint(block.closed.line, f"End must be indented by {depth - 1} tabs")
 
 
 def _one_listener(reader: Reader) -> Found:
@@ -112,12 +165,32 @@ def _globals(reader: Reader) -> Found:
 
 
 def _times(reader: Reader) -> Found:
-    alive, connect, client = (reader.root.first(name) for name in ("Alive", "ConnTO", "Client"))
+    alive, connect = reader.root.first("Alive"), reader.root.first("ConnTO")
     if alive and connect and reader.dialect not in NG and int(alive.text) <= int(connect.text):
         yield _complaint(alive.line, "Alive must be greater than ConnTO: the API refuses anything else")
-    if client and reader.dialect in NG and int(client.text) <= QUIET_CLIENT:
-        message = f"zproxy ends connections whose client is silent for Client seconds: more than {QUIET_CLIENT}"
-        yield _complaint(client.line, message)
+    for _depth, block in _walk(reader.root):
+        for name in _SECONDS:
+            for entry in block.all(name):
+                if not 1 <= int(entry.text) <= LONGEST_SECONDS:
+                    yield _complaint(entry.line, f"{name} must be 1 to {LONGEST_SECONDS} seconds")
+    yield from _polled(reader)
+
+
+def _polled(reader: Reader) -> Found:
+    """What ends a long poll must be longer than one."""
+    limits: list[tuple[Entry | None, str]] = [
+        (reader.root.first("Timeout"), "an answer may take Timeout seconds"),
+        (reader.root.first("WSTimeOut"), "a WebSocket may be silent for WSTimeOut seconds"),
+    ]
+    if reader.dialect in NG:
+        limits.append(
+            (reader.root.first("Client"), "zproxy ends connections whose client is silent for Client seconds")
+        )
+    for service in _services(reader):
+        limits += [(one.first("TimeOut"), "an answer may take TimeOut seconds") for one in service.blocks]
+    for limit, why in limits:
+        if limit is not None and int(limit.text) <= LONG_POLL_SECONDS:
+            yield _complaint(limit.line, f"{why}, and a long poll takes {LONG_POLL_SECONDS}")
 
 
 def _ports(reader: Reader) -> Found:
@@ -198,6 +271,8 @@ def _sessions(reader: Reader) -> Found:
     for service in _services(reader):
         for session in service.inner("Session"):
             kind = session.value("Type") or ""
+            if kind in COOKIE_WRITERS:
+                yield from _missing(session, ["Path", "Domain"])
             identity = session.first("ID")
             if identity is not None and kind not in {*SESSIONS_WITH_ID, "PARM"}:
                 yield _complaint(identity.line, f"a Session of Type {kind} has no ID")
@@ -205,54 +280,6 @@ def _sessions(reader: Reader) -> Found:
             if first is not None and first.opened.line < session.opened.line:
                 writes = " (the proxy sends an empty cookie)" if kind in COOKIE_WRITERS else ""
                 yield _complaint(session.opened.line, f"Session must stand before the backends{writes}")
-
-
-def _markers(reader: Reader) -> Found:
-    """The comments that the appliance's own code finds its way by."""
-    if "#HTTP(S) LISTENERS" not in reader.root.comments:
-        yield _complaint(1, "the marker #HTTP(S) LISTENERS is missing")
-    for listener in _listeners(reader):
-        for marker in ("#ZWACL-INI", "#ZWACL-END"):
-            if marker not in listener.comments:
-                yield _complaint(listener.opened.line, f"the marker {marker} is missing in the listener")
-        yield from _placeholders(listener, _listener_placeholders(reader.dialect, listener))
-    for service in _services(reader):
-        yield from _placeholders(service, _service_placeholders(reader.dialect))
-        yield from _service_markers(service)
-
-
-def _listener_placeholders(dialect: Dialect, listener: Block) -> tuple[str, ...]:
-    if listener.opened.name == "ListenHTTPS":
-        return ()
-    return ("Cert", "Ciphers", "DisableSSLv3" if dialect in ZEN3 else "Disable SSLv3", "SSLHonorCipherOrder")
-
-
-def _service_placeholders(dialect: Dialect) -> tuple[str, ...]:
-    cookie = ("BackendCookie",) if dialect in POUND else ()
-    security = () if dialect in ZEN3 else ("StrictTransportSecurity",)
-    return ("DynScale", *cookie, "HeadRequire", "Url", "Redirect", *security, "Session")
-
-
-def _placeholders(block: Block, names: tuple[str, ...]) -> Found:
-    for name in names:
-        active = any(entry.name in {name, f"{name}Append"} for entry in block.entries)
-        if not active and not any(
-            comment == f"#{name}" or comment.startswith(f"#{name} ") for comment in block.comments
-        ):
-            yield _complaint(block.opened.line, f"{name} is missing, as a directive or as a comment to edit by")
-
-
-def _service_markers(service: Block) -> Found:
-    line = service.opened.line
-    for marker in ("#BackEnd", "#End"):
-        if marker not in service.comments:
-            yield _complaint(line, f"the marker {marker} is missing in the service")
-    flags = [match[1] for comment in service.comments if (match := HTTPS_MARKER.fullmatch(comment))]
-    secure = {backend.first("HTTPS") is not None for backend in service.inner("BackEnd", "Emergency")}
-    if len(flags) != 1:
-        yield _complaint(line, "the marker ##True##HTTPS-backend## or ##False##HTTPS-backend## must stand once")
-    elif secure - {flags[0] == "True"}:
-        yield _complaint(line, f"the marker says {flags[0]} for HTTPS, and a backend says otherwise")
 
 
 _RULES: Final[tuple[Rule, ...]] = (
@@ -268,5 +295,6 @@ _RULES: Final[tuple[Rule, ...]] = (
     _backends,
     _priorities,
     _sessions,
-    _markers,
+    _complete,
+    markers,
 )

@@ -12,7 +12,8 @@ from typing import Final
 
 _FARM: Final = r"[a-zA-Z0-9-]+"
 _L4_HEAD: Final = re.compile(rf"{_FARM};tcp;([0-9.]+);([0-9]+);nat;weight;(?:none|ip);[0-9]+;(?:up|down)")
-_L4_SERVER: Final = re.compile(r";server;([0-9.]+);([0-9]+);(0x[0-9a-f]+);[1-9][0-9]*;[1-9];(?:up|maintenance|fgDOWN)")
+_L4_SERVER: Final = re.compile(r";server;([0-9.]+);([0-9]+);(0x[0-9a-f]+);[1-9];[1-9];(?:up|maintenance|fgDOWN)")
+_MARK: Final = re.compile(rf"(0x[0-9a-f]+) // FARM_{_FARM}_")
 _STATUS: Final = re.compile(r"-b 0 [0-9]+ [0-9]+ (?:fgDOWN|maintenance)|-B 0 [0-9]+ [0-9]+ active")
 _GUARDIAN: Final = re.compile(rf"({_FARM}):::([1-9][0-9]*):::(.+):::(?:true|false):::(?:true|false)\n")
 _PLUGIN: Final = re.compile(r"check_[a-z]+")
@@ -41,7 +42,7 @@ _PARAMETERS: Final = {
         "mode": "drain|cut",
         "name": r"[\w-]+",
         "nattype": "nat",
-        "persistence": "|srcip|IP",
+        "persistence": "|ip|srcip|IP",
         "port": _PORT,
         "priority": "[12]",
         "profile": "http|l4xnat",
@@ -57,7 +58,7 @@ _PARAMETERS: Final = {
         "ttl": "[1-9][0-9]*",
         "vip": r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
         "vport": _PORT,
-        "weight": "[1-9][0-9]*",
+        "weight": "[1-9]",
     }.items()
 }
 """What the calls of an L4xNAT farm and its redirect may carry."""
@@ -94,6 +95,16 @@ def _endpoint(address: str, port: str) -> Iterator[str]:
         yield f"{address} is not an IP address"
     if not 1 <= int(port) <= 65535:
         yield f"{port} is not a TCP port"
+
+
+def check_marks(text: str) -> Iterator[str]:
+    """Lines for the register of the marks: each mark once, with the farm that has it."""
+    found = [_MARK.fullmatch(line) for line in text.splitlines()]
+    if not all(found):
+        yield "not a line of the register of marks"
+    marks = [match[1] for match in found if match]
+    if not marks or len(set(marks)) < len(marks):
+        yield "each backend needs a mark of its own"
 
 
 def check_calls(text: str) -> Iterator[str]:

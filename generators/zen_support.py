@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from ..spec.types import Version
+from ..spec.types import Version, one_of
 from .features import FEATURES, No, Since, Support, Yes
 from .zen_products import Edition
 
@@ -70,7 +70,7 @@ _PROXY: Final[dict[str, Support]] = {
 _LAYER4: Final[dict[str, Support]] = {
     "tls-passthrough": Yes("an L4xNAT farm with FarmGuardian, without which it never sees a dead node"),
     "round-robin": Yes("by weight"),
-    "state-over-reload": No("its farm starts with every node up", "FarmGuardian finds out again"),
+    "state-over-reload": Yes("in the farm's own file"),
 }
 _OLD_HTTP: Final = "an HTTP farm of this product answers 101 to a WebSocket and then passes no frame, and refuses PATCH"
 _BY_ADDRESS: Final = "clients stay on their node by their address"
@@ -115,15 +115,34 @@ def table(edition: Edition) -> Mapping[str, Support]:
     return SKUDONET if edition.product == "skudonet" else POUND
 
 
+def upgrade(feature: str, edition: Edition) -> str | None:
+    """The products that have what this edition lacks, each with its own version; None where none as new has it."""
+    found = [str(other) for other in edition.successors() if not isinstance(table(other)[feature], No)]
+    return one_of(found) if found else None
+
+
+class _Release(Version):
+    """A version in the matrix, with the product whose number it is: the products count each by themselves."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, product: str, version: str) -> None:
+        super().__init__(version)
+        self._name: Final = f"{product} {version}"
+
+    def __str__(self) -> str:
+        return self._name
+
+
 def _matrix(feature: str) -> Support:
     """The default product's answer, and since when where an older one's differs."""
     now = POUND[feature]
     if isinstance(now, No):
         return now
-    for version, older in ((Version("7"), PROXY), (Version("5.13"), OLD)):
+    for release, older in ((_Release("Relianoid", "7"), PROXY), (_Release("Zevenet", "5.13"), OLD)):
         before = older[feature]
         if isinstance(before, No):
-            return Since(version, before, now.note if isinstance(now, Yes) else "")
+            return Since(release, before, now.note if isinstance(now, Yes) else "")
     return now
 
 

@@ -19,7 +19,7 @@ from ..generators.zen_products import Edition, Generation, edition
 from ..plan import Plan
 from ..spec.load import Spec
 from ..spec.references import resolve
-from .zapi import Zapi
+from .zapi import RefusedError, Zapi
 from .zen_plan import Certificate, Planner, Wishes, Work
 from .zen_state import PENDING, State, check_product, read
 from .zen_steps import Restart, Step
@@ -73,7 +73,11 @@ class Target:
         if not isinstance(main, HttpFarm):
             return
         if self.generation.dialect == "pound":
-            yield "the API cannot set WSTimeOut: a WebSocket may be silent for 600 seconds, not longer"
+            line = f"WSTimeOut {main.times.websocket}"
+            yield (
+                "the API cannot set WSTimeOut: a WebSocket may be silent for 600 seconds; for more, add the line "
+                f"`{line}` to {self.generation.config}/{main.name}_proxy.cfg: pushes keep it"
+            )
         if main.hsts:
             yield "the API of the Community editions cannot set Strict-Transport-Security"
 
@@ -94,11 +98,20 @@ class Target:
                 progress(step.what)
                 step.run(self.zapi)
             except BaseException as error:
-                self._take_back(planned, done, step, error)
+                # What the device certainly refused was not done; of a restart that was refused the farm may be down.
+                refused = isinstance(error, RefusedError) and error.certain and not isinstance(step, Restart)
+                if refused and self._overtaken(wishes):
+                    progress("somebody else has finished the same farm meanwhile: it serves as the spec says")
+                    return
+                outcome = self._take_back(planned, done, None if refused else step)
+                if isinstance(error, NlbgenError):
+                    said = f"{error.message}\n    at: {step.what}\n    {outcome}"
+                    raise DeviceError(said, error.hint or "push again") from None
+                progress(outcome)
                 raise
             done.append(step)
         self._finish(work, progress)
-        self._read_back(wishes)
+        self._read_back(planned, wishes)
 
     def _finish(self, work: Work, progress: Progress) -> None:
         """The steps after the new farm serves: what fails here is told, and the farm stays."""
@@ -111,54 +124,62 @@ class Target:
                 message = f"{error.message}\n    the new farm stands and serves; not done: {left}"
                 raise DeviceError(message, "push again: what is left is planned again") from None
 
-    def _read_back(self, wishes: Wishes) -> None:
-        again = self.plan(wishes._replace(force=True)).plan
-        if again.changes:
-            lines = "\n".join(f"    {change}" for change in again.changes)
+    def _overtaken(self, wishes: Wishes) -> bool:
+        """Whether the device has everything already: another push was faster, and its farm must not be taken back."""
+        try:
+            return not self.plan(wishes._replace(force=True, adopt=True)).plan.changes
+        except DeviceError:
+            return False
+
+    def _read_back(self, planned: Planned, wishes: Wishes) -> None:
+        try:
+            again = self.plan(wishes._replace(force=True))
+        except DeviceError as error:
+            message = f"{error.message}\n    every call was made and the farm serves, but it could not be read back"
+            raise DeviceError(message, "look whether it is as it should be: `nlbgen push zen --dry-run`") from None
+        if again.plan.changes:
+            lines = "\n".join(f"    {change}" for change in again.plan.changes)
             raise DeviceError(
                 f"{self.zapi.name}: the device took every call and still differs from the spec:\n{lines}",
                 "look at these in the device's own pages; the farm serves",
             )
+        if doubled := again.state.doubled() - planned.state.doubled():
+            raise DeviceError(
+                f"{self.zapi.name}: twice in their farms since this push: {', '.join(sorted(doubled))}",
+                "somebody else changed the farm at the same time: push once more, with --prune",
+            )
 
-    def _take_back(self, planned: Planned, done: list[Step], failed: Step, error: BaseException) -> None:
-        """Undo in reverse, look at the device, and raise DeviceError with what was found there."""
-        left = self._undo([*done, failed])
-        said = error.message if isinstance(error, NlbgenError) else type(error).__name__
-        hint = error.hint if isinstance(error, NlbgenError) else None
-        outcome = self._outcome(planned, left)
-        if isinstance(error, Exception):
-            raise DeviceError(f"{said}\n    at: {failed.what}\n    {outcome}", hint or "push again") from None
-
-    def _undo(self, steps: list[Step]) -> list[str]:
-        """Take steps back, the last one first; the names of those that could not be."""
-        left = []
-        for step in reversed(steps):
-            try:
-                step.undo(self.zapi)
-            except DeviceError:
-                left.append(step.what)
-        for step in steps:
-            # The farm that ran before may have stopped at this push's restart: it starts again with its old files.
-            if isinstance(step, Restart) and step.existed:
-                try:
-                    step.run(self.zapi)
-                except DeviceError:
-                    left.append(f"the farm {step.farm} could not be restarted with its old settings")
-        return left
-
-    def _outcome(self, planned: Planned, left: list[str]) -> str:
-        """What the device has after everything was taken back, as it says itself."""
+    def _take_back(self, planned: Planned, done: list[Step], doubtful: Step | None) -> str:
+        """Undo in reverse, look at the device, and say what was found there; of `doubtful` the answer was lost."""
+        left = self._undo(done if doubtful is None else [*done, doubtful], doubtful)
         if left:
             return f"not taken back: {'; '.join(left)}"
         try:
             state = self.state()
         except DeviceError:
             return "everything was taken back, but the device cannot be read any more"
-        if state.digest != planned.state.digest:
-            return "everything was taken back, and still the device differs from what it was: look at --dry-run"
+        if differences := state.differences(planned.state):
+            return "\n        ".join(["everything was taken back, and still these are not as before:", *differences])
         waiting = [name for name, farm in state.farms.items() if farm.status == PENDING]
         asks = f"; it asks for a restart of {', '.join(waiting)}, which would change nothing" if waiting else ""
         return f"everything was taken back: the device has what it had before{asks}"
+
+    def _undo(self, steps: list[Step], doubtful: Step | None) -> list[str]:
+        """Take steps back, the last one first; the names of those that could not be."""
+        left = []
+        for step in reversed(steps):
+            try:
+                step.undo(self.zapi)
+            except DeviceError:
+                left.append(f"{step.what} (if it was done at all)" if step is doubtful else step.what)
+        for step in steps:
+            # The farm that ran before may have stopped at this push's restart: it starts again with its old files.
+            if isinstance(step, Restart):
+                try:
+                    step.bring_back(self.zapi)
+                except DeviceError:
+                    left.append(f"the farm {step.farm} could not be brought back with its old settings")
+        return left
 
 
 @contextmanager
@@ -191,7 +212,7 @@ def _edition(spec: Spec) -> Edition:
     prepare(vendor, spec, Site())
     found = edition(spec.farm)
     if found.generation is not None and not found.generation.api:
-        message = f"{found.generation.title} {found.number} has no API"
+        message = f"{found} has no API"
         hint = "run `nlbgen render zen` and follow its INSTALL.md"
         raise UnsupportedError([spec.problem(("zen", "product"), message, hint)])
     if not found.layer4 and spec.farm.balancer.affinity in {"cookie", "signalr"}:
@@ -219,14 +240,14 @@ def _present(spec: Spec, name: str, path: Path) -> bytes:
 
 
 def _certificate(spec: Spec, folder: Path) -> Certificate:
-    """The certificate under a name made of its content: a new one never replaces the one in use."""
+    """The certificate under a name made of its whole chain: a new one never replaces the one in use."""
     name = objects(spec.farm, edition(spec.farm)).main.name
     if spec.farm.zen.certificate is None or not spec.farm.balancer_tls:
         return Certificate(f"{name}.pem", None)
     pem = _present(spec, "certificate", folder / spec.farm.zen.certificate)
-    first = _CERTIFICATE.search(pem)
-    if first is None or b"PRIVATE KEY-----" not in pem or b"ENCRYPTED" in pem:
+    chain = _CERTIFICATE.findall(pem)
+    if not chain or b"PRIVATE KEY-----" not in pem or b"ENCRYPTED" in pem:
         message = "the PEM must hold a private key without a passphrase, the certificate, and its chain"
         hint = "put them one after another into one file that you alone can read"
         raise SpecError([spec.problem(("zen", "certificate"), message, hint)])
-    return Certificate(f"{name}-{hashlib.sha256(first[0]).hexdigest()[:_DIGITS]}.pem", pem)
+    return Certificate(f"{name}-{hashlib.sha256(b''.join(chain)).hexdigest()[:_DIGITS]}.pem", pem)

@@ -25,7 +25,7 @@ from ..generators.zen_calls import (
 from ..generators.zen_objects import HEADER, Backend, Guardian, HttpFarm, L4Farm, Objects
 from ..generators.zen_products import Generation
 from ..plan import Change, Plan, Shown
-from .zen_state import PENDING, Device, Node, State, kind, text
+from .zen_state import PENDING, Device, Node, State, kind, partners, same, text, typed
 from .zen_steps import AddNode, ChangeNode, CreateFarm, Maintain, RemoveNode, Restart, Send, Step, Upload
 
 
@@ -132,7 +132,9 @@ class Planner:
         changed = self._differences(label, found, wanted)
         if changed:
             self._own(f"the check {guardian.name}", self.state.marked(self.objects.main.name))
-            self._put(f"change the check {guardian.name}", at, changed, found)
+            # A device refuses another command for a check that runs, unless it is told that this is meant.
+            forced = {"force": "true"} if "command" in changed else {}
+            self._put(f"change the check {guardian.name}", at, {**changed, **forced}, {**found, **forced}, wanted)
 
     # Farms.
 
@@ -152,7 +154,7 @@ class Planner:
         if isinstance(farm, HttpFarm):
             self._http(farm, found)
         else:
-            self._settings(farm.name, found, l4_settings(farm))
+            self._settings(farm.name, found, l4_settings(farm, self.generation))
         written = self._nodes(farm, found, new=new)
         written |= self._link(farm, found)
         written |= len(self.work.changes) > before
@@ -209,6 +211,8 @@ class Planner:
         if name in found.certificates:
             return
         old = found.certificates[0] if found.certificates else None
+        if self.certificate.pem is None:
+            self.work.notes.append(f"the device must have {name} already; to upload one, name it as zen.certificate")
         self.work.change(f"farms/{farm.name}/certificate", old, name)
         at = f"/farms/{farm.name}/certificates"
         back = (Call("POST", at, {"file": old}),) if old else ()
@@ -225,9 +229,10 @@ class Planner:
             back = (Call("DELETE", f"{at}/{farm.service}", {}),) if found.settings else ()
             what = f"create the service {farm.service}"
             self.work.steps.append(Send(what, Call("POST", at, {"id": farm.service}), back))
-        changed = self._differences(label, service or {}, service_settings(farm))
+        wanted = service_settings(farm)
+        changed = self._differences(label, service or {}, wanted)
         if changed:
-            self._put(f"set the service {farm.service}", f"{at}/{farm.service}", changed, service or {})
+            self._put(f"set the service {farm.service}", f"{at}/{farm.service}", changed, service or {}, wanted)
         for other in found.services.keys() - {farm.service}:
             self.work.notes.append(f"the farm {farm.name} has a service besides, which nlbgen leaves alone: {other}")
 
@@ -237,22 +242,28 @@ class Planner:
             old = dict.fromkeys(wanted, default)
         changed = self._differences(f"farms/{name}", old, wanted)
         if changed:
-            self._put(f"set {', '.join(sorted(changed))} of the farm {name}", f"/farms/{name}", changed, found.settings)
+            what = f"set {', '.join(sorted(changed))} of the farm {name}"
+            self._put(what, f"/farms/{name}", changed, found.settings, wanted)
 
     def _differences(self, label: str, found: Mapping[str, str], wanted: Mapping[str, Any]) -> dict[str, Any]:
         """The settings that are not as wanted; each becomes a line of the plan."""
         changed = {}
         for name, value in wanted.items():
             old = found.get(name, "")
-            if _same(name, old, text(value)):
+            if same(name, old, text(value)):
                 continue
             changed[name] = value
             self.work.change(f"{label}/{name}", old or None, text(value) or "(none)")
         return changed
 
-    def _put(self, what: str, at: str, changed: Mapping[str, Any], found: Mapping[str, str]) -> None:
+    def _put(
+        self, what: str, at: str, changed: Mapping[str, Any], found: Mapping[str, str], wanted: Mapping[str, Any]
+    ) -> None:
+        changed = {**changed, **partners(changed, wanted)}
         old = {name: found[name] for name in changed if name in found}
-        back = (Call("PUT", at, _typed(old, changed)),) if old else ()
+        if old.get("ciphers", "customsecurity") != "customsecurity":
+            old.pop("cipherc", None)  # the other choices have ciphers of their own
+        back = (Call("PUT", at, typed(old, changed)),) if old else ()
         self.work.steps.append(Send(what, Call("PUT", at, dict(changed)), back))
 
     # Nodes.
@@ -282,7 +293,7 @@ class Planner:
         if isinstance(farm, HttpFarm) and (node.settings.get("priority") == "2") != one.backup:
             # A backup is another kind of block in the farm's file: it is written anew.
             self.work.change(f"{label}/priority", node.settings.get("priority") or "1", "2" if one.backup else "1")
-            old = _body(node)
+            old = node.body()
             where = (farm.name, service, node.endpoint)
             self.work.steps.append(RemoveNode(f"remove {node.endpoint} from {farm.name}", *where, old))
             self.work.steps.append(AddNode(f"add {node.endpoint} to {farm.name}", *where, wanted))
@@ -292,7 +303,7 @@ class Planner:
             compared.pop("weight")  # a backup of Relianoid has none
         changed = self._differences(label, node.settings, compared)
         if changed:
-            old = _typed({name: node.settings[name] for name in changed if name in node.settings}, changed)
+            old = typed({name: node.settings[name] for name in changed if name in node.settings}, changed)
             self.work.steps.append(
                 ChangeNode(f"change {node.endpoint} of {farm.name}", farm.name, service, node.endpoint, changed, old)
             )
@@ -315,7 +326,7 @@ class Planner:
                         farm.name,
                         service,
                         endpoint,
-                        _body(node),
+                        node.body(),
                         len(nodes) - number,
                     )
                 )
@@ -373,7 +384,9 @@ class Planner:
         if not changed:
             return False
         old = {**({"service": service} if service else {}), **found.old_guardian}
-        undo = Call("PUT", f"/farms/{farm.name}/fg", _typed(old, wanted))
+        if not old.get("fgscript"):  # there was none, and the API takes no empty command: it is switched off
+            old.pop("fgscript", None)
+        undo = Call("PUT", f"/farms/{farm.name}/fg", typed(old, wanted))
         back = (undo,) if found.old_guardian else ()
         self.work.steps.append(
             Send(f"set the check of {farm.name}", Call("PUT", f"/farms/{farm.name}/fg", wanted), back)
@@ -387,7 +400,8 @@ class Planner:
         # A farm of nftlb takes its settings at once; a restart would only cut its connections.
         needed = new or pending or (written and isinstance(farm, HttpFarm))
         if needed:
-            self.work.restarts.append(Restart(f"restart the farm {farm.name}", farm.name, existed=not new))
+            ran = found.status != "down"
+            self.work.restarts.append(Restart(f"restart the farm {farm.name}", farm.name, existed=not new, ran=ran))
 
     def _unwanted_redirect(self) -> None:
         name = f"{self.objects.main.name}-http"
@@ -398,30 +412,3 @@ class Planner:
             return
         self.work.change(f"farms/{name}", "a farm", None)
         self.work.last.append(Send(f"remove the farm {name}", Call("DELETE", f"/farms/{name}", {})))
-
-
-def _same(name: str, old: str, wanted: str) -> bool:
-    if old == wanted:
-        return True
-    if name == "persistence":  # two names of one thing, in L4xNAT farms
-        return {old, wanted} == {"ip", "srcip"}
-    if name == "priority":
-        return {old, wanted} == {"", "1"}
-    return False
-
-
-def _typed(old: Mapping[str, str], like: Mapping[str, Any]) -> dict[str, Any]:
-    """The old values as numbers where the new ones are."""
-    return {
-        name: int(value) if isinstance(like.get(name), int) and value.isdecimal() else value
-        for name, value in old.items()
-    }
-
-
-def _body(node: Node) -> dict[str, Any]:
-    """What would add this backend again."""
-    body: dict[str, Any] = {"ip": node.ip, "port": int(node.port)}
-    for name, value in node.settings.items():
-        if value.isdecimal() and not (name == "priority" and value == "1"):
-            body[name] = int(value)
-    return body

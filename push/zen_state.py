@@ -6,6 +6,7 @@ Source: recorded sessions with Relianoid 7.9 and Zevenet 5.13.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -15,8 +16,9 @@ from ..generators.zen_objects import MARK, HttpFarm, L4Farm, Objects
 from ..generators.zen_products import Edition, Generation
 from .zapi import Zapi
 
-_VOLATILE: Final = frozenset({"status", "sessions", "backends", "services", "farmguardian"})
 _OLD_GUARDIAN: Final = ("fgenabled", "fglog", "fgscript", "fgtimecheck")
+_VOLATILE: Final = frozenset({"status", "sessions", "backends", "services", "farmguardian", *_OLD_GUARDIAN})
+"""What is read apart from the settings, or changes by itself."""
 MAINTENANCE: Final = "maintenance"
 PENDING: Final = "needed restart"
 
@@ -40,6 +42,13 @@ class Node(NamedTuple):
     def endpoint(self) -> str:
         """Address and port."""
         return f"{self.ip}:{self.port}"
+
+    def body(self) -> dict[str, Any]:
+        """What would add this backend again."""
+        settings = {name: int(value) for name, value in self.settings.items() if value.isdecimal()}
+        if settings.get("priority") == 1:
+            del settings["priority"]  # what every backend has; some products refuse to be told
+        return {"ip": self.ip, "port": int(self.port), **settings}
 
 
 class Device(NamedTuple):
@@ -87,9 +96,48 @@ class State:
         canonical = json.dumps(seen, sort_keys=True, default=_plain)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    def differences(self, before: "State") -> list[str]:
+        """What is not as it was, each in words; where a node stands in the list, and a farm's health, do not count."""
+        old, new = _facts(before), _facts(self)
+        changed = sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+        # Of a farm that came or went this alone is said.
+        whole = tuple(f"{path}/" for path in changed if path not in old or path not in new)
+        return [
+            f"{path}: {old.get(path, '(none)')} -> {new.get(path, '(none)')}"
+            for path in changed
+            if not path.startswith(whole)
+        ]
+
+    def doubled(self) -> set[str]:
+        """The farms and endpoints of backends that are in their farm more than once."""
+        counted = Counter(f"{name}: {node.endpoint}" for name, farm in self.farms.items() for node in farm.nodes)
+        return {where for where, count in counted.items() if count > 1}
+
     def marked(self, name: str) -> bool:
         """Whether the FarmGuardian check of the spec carries nlbgen's mark: the only one that the API keeps."""
         return self.guardian is not None and self.guardian.get("description", "") == f"{MARK} {name}"
+
+
+def _facts(state: State) -> dict[str, str]:
+    """A state as paths and values."""
+    found = {f"addresses/{vip}:{port}": name for (vip, port), name in state.taken.items()}
+    if state.guardian is not None:
+        found |= {"guardian": "a check", **{f"guardian/{key}": value for key, value in state.guardian.items()}}
+    for name, farm in state.farms.items():
+        at = f"farms/{name}"
+        found[at] = "an L4xNAT farm" if farm.layer4 else "an HTTP farm"
+        found |= {f"{at}/{key}": value for key, value in farm.settings.items()}
+        found |= {f"{at}/guardian/{key}": value for key, value in farm.old_guardian.items()}
+        found |= {f"{at}/{key}": ", ".join(getattr(farm, key)) for key in ("certificates", "headers")}
+        found[f"{at}/guardian"] = farm.guardian
+        for service, settings in farm.services.items():
+            found |= {f"{at}/services/{service}/{key}": value for key, value in settings.items()}
+        for node in farm.nodes:
+            words = ", ".join(f"{key} {value}" for key, value in node.settings.items())
+            kept = f"{words}, {MAINTENANCE if node.maintenance else 'up'}"
+            where = f"{at}/nodes/{node.endpoint}"
+            found[where] = f"{found[where]} and {kept}" if where in found else kept
+    return {path: value for path, value in found.items() if value}
 
 
 def _plain(value: object) -> object:
@@ -101,7 +149,7 @@ def check_product(zapi: Zapi, edition: Edition) -> None:
     found = zapi.find("/system/version")
     if found is None:
         raise DeviceError(
-            f"{zapi.name}: the device has no API of {edition.product} {edition.number}",
+            f"{zapi.name}: the device has no API of {edition}",
             "check zen.product and zen.version: they pick the API's path; and zen.api, as in https://zen:444",
         )
     said = text(_mapping(found.get("params")).get("appliance_version"))
@@ -110,7 +158,7 @@ def check_product(zapi: Zapi, edition: Edition) -> None:
     wrong = expected and letter[:1] in {"Z", "R"} and letter[:1] != expected
     if wrong or (major.isdecimal() and int(major) != edition.parts[0]):
         raise DeviceError(
-            f"{zapi.name}: the device says that it is {said}, and the spec says {edition.product} {edition.number}",
+            f"{zapi.name}: the device says that it is {said}, and the spec says {edition}",
             "write the device's product and version into the zen section",
         )
 
@@ -148,9 +196,17 @@ def _device(name: str, found: Mapping[str, Any], service: str) -> Device:
         headers=tuple(text(one.get("header")) for one in _items(params.get("addheader"))),
         services={name: _texts(one) for name, one in services.items()},
         guardian=text(holder.get("farmguardian")),
-        old_guardian={key: text(holder[key]) for key in _OLD_GUARDIAN if key in holder},
+        old_guardian=_old_guardian(holder),
         nodes=tuple(_node(one) for one in _items(nodes)),
     )
+
+
+def _old_guardian(holder: Mapping[str, Any]) -> dict[str, str]:
+    """The check in the words of v3.1; the command of one that is switched off says nothing."""
+    found = {key: text(holder[key]) for key in _OLD_GUARDIAN if key in holder}
+    if found and found.get("fgenabled") != "true":
+        found["fgscript"] = ""
+    return found
 
 
 def _node(one: Mapping[str, Any]) -> Node:
@@ -178,6 +234,41 @@ def _items(value: object) -> list[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
+def same(name: str, old: str, wanted: str) -> bool:
+    """Whether two values of a setting mean the same to the device."""
+    if old == wanted:
+        return True
+    if name == "persistence":  # two names of one thing each, in L4xNAT farms
+        return {old, wanted} in ({"ip", "srcip"}, {"none", ""})
+    if name == "priority":
+        return {old, wanted} == {"", "1"}
+    return False
+
+
 def kind(farm: HttpFarm | L4Farm) -> str:
     """The farm's kind in words."""
     return "an L4xNAT farm" if isinstance(farm, L4Farm) else "an HTTP farm"
+
+
+_TOGETHER: Final = (
+    {"cipherc", "ciphers"},
+    {"contimeout", "resurrectime"},
+    {"interval", "timeout"},
+    {"persistence", "ttl"},
+    {"redirect", "redirecttype"},
+)
+"""Settings that the API judges by each other, or resets with each other: none is sent alone."""
+
+
+def partners(changed: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What has to be sent along with changed settings."""
+    groups = [group for group in _TOGETHER if group & changed.keys()]
+    return {name: value for name, value in wanted.items() if any(name in group for group in groups)}
+
+
+def typed(old: Mapping[str, str], like: Mapping[str, Any]) -> dict[str, Any]:
+    """The old values as numbers where the new ones are."""
+    return {
+        name: int(value) if isinstance(like.get(name), int) and value.isdecimal() else value
+        for name, value in old.items()
+    }

@@ -56,11 +56,22 @@ class CreateFarm(Send):
     """A new farm; the way back removes all of it."""
 
     farm: str = ""
+    _made: bool = False
+
+    def run(self, zapi: Zapi) -> None:
+        """Make it."""
+        super().run(zapi)
+        self._made = True
 
     def undo(self, zapi: Zapi) -> None:
-        """Remove the farm if it is there."""
-        if zapi.find(f"/farms/{self.farm}") is not None:
-            zapi.call("DELETE", f"/farms/{self.farm}")
+        """Remove the farm if it is there; one that this push cannot have made alone is left, with a DeviceError."""
+        found = zapi.find(f"/farms/{self.farm}")
+        if found is None:
+            return
+        if not self._made and (found.get("services") or found.get("backends")):
+            message = f"{zapi.name}: the farm {self.farm} holds what this push did not put there"
+            raise DeviceError(message, "look at it in the device's own pages")
+        zapi.call("DELETE", f"/farms/{self.farm}")
 
 
 @dataclass
@@ -77,7 +88,7 @@ class Upload(Step):
             self._made = True
             zapi.upload(self.name, self.pem)
         except RefusedError as error:
-            self._made = False
+            self._made = not error.certain
             if "exist" not in error.said:
                 raise
 
@@ -142,8 +153,9 @@ class AddNode(NodeStep):
     before: int = 0
 
     def run(self, zapi: Zapi) -> None:
-        """Add it."""
-        zapi.call("POST", self.place, self.body)
+        """Add it, unless somebody did since the plan was made: some devices take the same backend twice."""
+        if len(self.ids(zapi)) <= self.before:
+            zapi.call("POST", self.place, self.body)
 
     def undo(self, zapi: Zapi) -> None:
         """Remove the last one, if there are more than before."""
@@ -198,21 +210,34 @@ class Maintain(NodeStep):
 
 @dataclass
 class Restart(Step):
-    """The farm takes what was written; `existed` says whether it ran before this push."""
+    """The farm takes what was written; `existed` and `ran` say what it was before this push."""
 
     farm: str
     existed: bool
+    ran: bool = True
 
     def run(self, zapi: Zapi) -> None:
         """Restart it, never start it; once more where the answer was lost, for a restart can be made twice."""
-        call = ("PUT", f"/farms/{self.farm}/actions", {"action": "restart"})
-        try:
-            answer = zapi.call(*call)
-        except UnreachableError:
-            answer = zapi.call(*call)
+        answer = self._act(zapi, "restart")
         status = text((answer.get("params") or {}).get("status"))
         if status and status not in _SERVES:
             raise DeviceError(
                 f"{zapi.name}: the farm {self.farm} is {status} after its restart",
                 "look at the farm in the device's own pages: its address must be up and its certificate readable",
             )
+
+    def bring_back(self, zapi: Zapi) -> None:
+        """With its old settings in place again: restart a farm that ran before, and stop one that did not."""
+        if not self.existed:
+            return
+        if self.ran:
+            self.run(zapi)
+        else:
+            self._act(zapi, "stop")
+
+    def _act(self, zapi: Zapi, action: str) -> dict[str, Any]:
+        call = ("PUT", f"/farms/{self.farm}/actions", {"action": action})
+        try:
+            return zapi.call(*call)
+        except UnreachableError:
+            return zapi.call(*call)

@@ -4,14 +4,18 @@
 """
 
 import json
+import os
+import re
+import runpy
 import shutil
+import stat
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from nlbgen import __version__
 from nlbgen.errors import SpecError, UnsupportedError, ValidationError
@@ -19,8 +23,15 @@ from nlbgen.generators.base import generator, render
 from nlbgen.generators.features import FEATURES, No, Since
 from nlbgen.generators.validate import validate
 from nlbgen.generators.zen_objects import objects, shares
-from nlbgen.generators.zen_products import GENERATIONS, edition
-from nlbgen.generators.zen_side import check_calls, check_guardian, check_l4xnat, check_section, check_status
+from nlbgen.generators.zen_products import GENERATIONS, Edition, edition
+from nlbgen.generators.zen_side import (
+    check_calls,
+    check_guardian,
+    check_l4xnat,
+    check_marks,
+    check_section,
+    check_status,
+)
 from nlbgen.generators.zen_support import LAYER4, OLD, POUND, PROXY, SKUDONET, SUPPORT
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.types import Version
@@ -114,58 +125,7 @@ def test_weights_become_shares(weights: list[int], parts: list[int], exact: bool
     assert shares(weights) == (parts, exact)
 
 
-NODE = st.fixed_dictionaries(
-    {"weight": st.integers(1, 256), "state": st.sampled_from(["up", "drain", "down", "backup"])},
-    optional={"port": st.integers(1, 65535)},
-)
-PRODUCTS = st.sampled_from(
-    [
-        ("zen", "3.10.1"),
-        ("zen", "3"),
-        ("zevenet", "4.0"),
-        ("zevenet", "5.0"),
-        ("zevenet", "5.9.1"),
-        ("zevenet", "5.13"),
-        ("skudonet", "7"),
-        ("relianoid", "7"),
-        ("relianoid", "7.9"),
-    ]
-)
-EVERY_ID = [ZEN.problem_id(feature.id) for feature in FEATURES]
-
-
-@st.composite
-def farms(draw: st.DrawFn) -> dict[str, Any]:
-    nodes = draw(st.lists(NODE, min_size=1, max_size=5))
-    product, version = draw(PRODUCTS)
-    mode = draw(st.sampled_from(["bridge", "terminate", "passthrough", "none"]))
-    seconds = st.integers(1, 300).map(lambda number: f"{number}s")
-    return {
-        "version": 1,
-        "farm": draw(st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,39}", fullmatch=True)),
-        "orchestrator": {"version": "2019.4"},
-        "frontend": {
-            "host": draw(st.sampled_from(["orchestrator.corp.example", "HOST.port.example", "a"])),
-            "address": draw(st.sampled_from(["10.20.0.10", "192.0.2.1"])),
-            "port": draw(st.integers(81, 65535)),
-            "tls": {"mode": mode, "profile": draw(st.sampled_from(["modern", "intermediate"]))},
-        },
-        "nodes": [{"name": f"n{i}", "address": f"10.20.1.{i + 1}", **node} for i, node in enumerate(nodes)],
-        "balancer": {
-            "algorithm": draw(st.sampled_from(["round-robin", "least-connections", "source"])),
-            "affinity": draw(st.sampled_from(["none", "cookie", "source", "signalr"])),
-            "health": {
-                "path": draw(st.sampled_from(["/api/status", "/", "/x?y=1", "/PORT", "/a;b"])),
-                "interval": draw(seconds),
-                "timeout": draw(seconds),
-            },
-            "timeouts": {"connect": draw(seconds), "request": draw(seconds)},
-            "signalr": {"idle_timeout": draw(st.sampled_from(["111s", "1h", "2d"]))},
-        },
-        "stores": {"session": "sqlserver", "signalr": "sqlserver"},
-        "zen": {"product": product, "version": version},
-        "accept": EVERY_ID,
-    }
+farms = runpy.run_path(str(Path(__file__).parent / "zen" / "specs.py"))["farms"]
 
 
 @given(farms())
@@ -182,12 +142,125 @@ def test_any_accepted_spec_passes_the_checker(farm: dict[str, Any]) -> None:
     assert files == render(ZEN, spec)
     named = objects(spec.farm, edition(spec.farm))
     assert all(
-        f"{name}".startswith(named.main.name) or name in {"INSTALL.md", "farmguardian.conf"}
+        f"{name}".startswith(named.main.name) or name in {"INSTALL.md", "farmguardian.conf", "fwmarks.conf"}
         for name in (file.path.name for file in files)
     )
 
 
+BY_FILES = [
+    case for case in CASES if (GOLDEN / case / "zen" / "INSTALL.md").exists() and list(GOLDEN.glob(f"{case}/zen/*.cfg"))
+]
+OF_THE_APPLIANCE = ("curl ", "-X ", "/etc/init.d", "grep ", "ZPROXY", "#")
+"""What only the appliance itself can run; the lines of `curl` go on with `-X`."""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the commands are for a POSIX shell")
+@pytest.mark.parametrize("case", BY_FILES)
+def test_the_commands_of_the_installation_do_what_they_say(case: str, tmp_path: Path) -> None:
+    """Run in a folder that stands for the appliance's root: files in place, keys private, and the way back whole."""
+    spec = spec_of(case)
+    generation = edition(spec.farm).generation
+    assert generation is not None
+    root, folder = tmp_path / "appliance", tmp_path / "files"
+    config = root / generation.config.removeprefix("/")
+    for one in (config / "certificates", root / "root", folder, root / "etc/ssl/orchestrator"):
+        one.mkdir(parents=True)
+    for name in ("privkey.pem", "fullchain.pem"):
+        (root / "etc/ssl/orchestrator" / name).write_text(f"{name}\n")
+    (config / "farmguardian.conf").write_text("[theirs]\n")
+    (config / "fwmarks.conf").write_text("0x3ff // FARM_theirs_\n")
+    before = {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    for file in render(ZEN, spec):
+        (folder / file.path).write_bytes(file.content)
+    install = (folder / "INSTALL.md").read_text(encoding="utf-8")
+    steps, _, back = install.partition("The way back:")
+
+    def run(text: str, indent: str) -> None:
+        lines = [line.removeprefix(indent) for line in text.splitlines() if line.startswith(indent)]
+        lines = [line for line in lines if not line.lstrip().startswith(OF_THE_APPLIANCE)]
+        lines = [line for line in lines if "/app/" not in line]
+        script = re.sub(r"(?<![\w.])/(?=usr/|root/|etc/)", f"{root.as_posix()}/", "\n".join(lines))
+        script = script.replace("-C /", f"-C {root.as_posix()}")
+        subprocess.run(["sh", "-eu", "-c", script], cwd=folder, check=True)
+
+    run(steps, " " * 7)
+    for path in folder.iterdir():
+        placed = config / path.name
+        if path.name in {"farmguardian.conf", "fwmarks.conf"}:
+            assert placed.read_bytes() == before[placed.relative_to(root)] + path.read_bytes()
+        elif path.name != "INSTALL.md":
+            assert placed.read_bytes() == path.read_bytes()
+    pem = config / "certificates" / "orchestrator.pem"
+    assert pem.exists() == ("umask 077" in steps)
+    if pem.exists():
+        assert stat.S_IMODE(pem.stat().st_mode) == 0o600
+        assert pem.read_text() == "privkey.pem\nfullchain.pem\n"
+        pem.unlink()
+    run(back, " " * 4)
+    (root / "root" / "before-nlbgen.tar.gz").unlink()
+    assert {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_every_set_is_complete() -> None:
+    for case in BY_FILES:
+        found = {path.name for path in (GOLDEN / case / "zen").iterdir()}
+        for farm in (path.name.rpartition("_")[0] for path in (GOLDEN / case / "zen").glob("*_p[or]*.cfg")):
+            sides = ["status.cfg", "sessions.cfg", *(f"Err{status}.html" for status in (414, 500, 501, 503))]
+            assert {f"{farm}_{side}" for side in sides} <= found
+        assert "farmguardian.conf" in found or any(name.endswith("_guardian.conf") for name in found)
+        redirected = "redirect_http: false" not in (GOLDEN / case / "farm.yaml").read_text()
+        plain = "mode: none" in (GOLDEN / case / "farm.yaml").read_text()
+        assert any("-http_p" in name for name in found) == (redirected and not plain)
+
+
+def test_every_directive_is_explained_on_the_vendors_page() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "vendors" / "zen.md").read_text(encoding="utf-8")
+    found = {
+        line.split()[0]
+        for path in GOLDEN.glob("*/zen/*_p[or]*.cfg")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    }
+    assert len(found) > 35
+    assert sorted(name for name in found - {"End"} if not re.search(rf"`{re.escape(name)}(?![\w-])", page)) == []
+
+
+@pytest.mark.parametrize(
+    "product, version, feature, says",
+    [
+        ("zen", "3", "tls-terminate", "Zevenet 5.13, Skudonet 7 or Relianoid 7"),
+        ("zevenet", "5.9", "tls-bridge", "Zevenet 5.13, Skudonet 7 or Relianoid 7"),
+        ("zen", "3", "least-connections", "Zevenet 5.13"),
+        ("skudonet", "7", "backup", "Relianoid 7"),
+        ("skudonet", "7", "least-connections", None),
+        ("relianoid", "7", "least-connections", None),
+        ("zevenet", "5.13", "ntlm", "Skudonet 7 or Relianoid 7"),
+    ],
+)
+def test_the_way_out_names_products_with_their_own_versions(
+    product: str, version: str, feature: str, says: str | None
+) -> None:
+    found = Edition(product, Version(version), passthrough=False)
+    assert ZEN.upgrade(feature, found) == says
+    assert ZEN.lacks(feature, found) is not None
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.endswith("refused")])
+def test_refusals_name_the_product_of_the_spec(case: str) -> None:
+    text = (GOLDEN / case / "refused.txt").read_text(encoding="utf-8")
+    assert "Zen Load Balancer" not in text
+    found = edition(spec_of(case).farm)
+    assert str(found) in text or "Zen family" in text
+
+
+def test_headers_name_the_product_of_the_spec() -> None:
+    for file in render(ZEN, spec_of("relianoid-bridge")):
+        assert b"Zen Load Balancer" not in file.content
+        assert b"Made by" not in file.content or b"Relianoid 7.9 for the farm" in file.content
+
+
 GOOD_L4 = "f;tcp;10.0.0.1;443;nat;weight;none;120;up\n;server;10.0.0.2;443;0x200;1;1;up\n"
+GOOD_MARKS = "0x200 // FARM_f_\n0x201 // FARM_f_\n"
 GOOD_FG = "f:::7:::check_http -I HOST -p PORT -u /x -e 200 -t 1:::true:::true\n"
 
 
@@ -200,6 +273,9 @@ GOOD_FG = "f:::7:::check_http -I HOST -p PORT -u /x -e 200 -t 1:::true:::true\n"
         (check_l4xnat, GOOD_L4, ";server;10.0.0.2;443;0x200;1;1;up\n", ""),
         (check_l4xnat, GOOD_L4, ";up\n;server", ";up\n;server;10.0.0.3;443;0x200;1;1;up\n;server"),
         (check_l4xnat, GOOD_L4, "0x200;1;1;up", "0x200;1;1;upp"),
+        (check_l4xnat, GOOD_L4, "0x200;1;1;up", "0x200;10;1;up"),
+        (check_marks, GOOD_MARKS, "0x201", "0x200"),
+        (check_marks, GOOD_MARKS, " // ", " "),
         (check_guardian, GOOD_FG, "HOST", "host"),
         (check_guardian, GOOD_FG, "/x", "/x;reboot"),
         (check_guardian, GOOD_FG, "/x", "PORT"),

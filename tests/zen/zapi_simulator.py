@@ -1,7 +1,9 @@
 """A device of the Zen family on the loopback address, over TLS: stateful, strict, and answering as recorded.
 
 Status codes, texts and shapes are those of the recorded sessions with Relianoid 7.9 and Zevenet 5.13; unknown
-parameters are refused in the recorded words. `Fault`s make any request fail in the way that is asked for.
+parameters are refused in the recorded words. What no session shows (deletions, the list of farms, refusals, all of
+v3.1) answers as the appliances' published code does: Relianoid 7 for v4.0, Zevenet 5 for v3.1. `Fault`s make any
+request fail in the way that is asked for.
 """
 
 import copy
@@ -11,12 +13,12 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 KEY = "k3y-of-the-simulator"
-VIPS = {"192.0.2.10", "10.20.0.10", "10.20.0.11"}
+VIPS = {"192.0.2.1", "192.0.2.10", "10.20.0.10", "10.20.0.11"}
 ERRORS = {
     "error414": "Request URI is too long.",
     "error500": "An internal server error occurred. Please try again later.",
@@ -38,6 +40,7 @@ FARM_PARAMETERS = {
     "vport", "newfarmname", *ERRORS,
 }  # fmt: skip
 L4_PARAMETERS = {"protocol", "nattype", "algorithm", "persistence", "ttl", "vip", "vport", "newfarmname"}
+OLD_L4_ALGORITHMS = {"leastconn", "weight", "prio"}
 L4_ALGORITHMS = {"weight", "roundrobin", "leastconn", "hash_srcip", "hash_srcip_srcport", "prio"}
 
 
@@ -148,7 +151,20 @@ class Fault:
 
     number: int
     kind: str
-    """`before` and `after`: the connection breaks before or after the work; `slow`; `html`; or a status."""
+    """`before` and `after`: the connection breaks before or after the work; `slow`: the answer to it is late; `page
+    after`: it is a page; a status, or one of PAGES: nothing was done."""
+    on: bool = False
+    """Whether everything after it goes wrong as well."""
+
+
+PAGES = {
+    "html": b"<html>busy</html>",
+    "garbage": bytes(range(256)),
+    "list": b"[]",
+    "empty": b"",
+    "error": b'{"description": "Fault", "error": "true", "message": "fault"}',
+}
+"""Answers of status 200 that are no success."""
 
 
 class Device:
@@ -171,11 +187,14 @@ class Device:
         self.requests.append((method, path, body))
         for how, pattern, handler in ROUTES:
             match = re.fullmatch(pattern, path)
-            if how == method and match:
+            if how == method and match and not (self.product.old and handler in NEWER):
                 try:
-                    return handler(self, body, *match.groups())
+                    status, answer = handler(self, body, *match.groups())
                 except Refused as refused:
                     return refused.status, self.error(refused.description, refused.message)
+                if self.product.old:
+                    answer.pop("message", None)
+                return status, answer
         return 404, self.error("Request not found", f"Request not found: {path}")
 
     def error(self, description: str, message: str) -> dict[str, Any]:
@@ -188,7 +207,8 @@ class Device:
 
     def farm(self, name: str, description: str = "Farm") -> Farm:
         if name not in self.farms:
-            raise Refused(description, f"The farm '{name}' does not exist", 404)
+            message = "Farm not found." if description.startswith("Show") else f"The farm '{name}' does not exist."
+            raise Refused(description, message, 404)
         return self.farms[name]
 
     def service(self, farm: Farm, name: str, description: str) -> dict[str, Any]:
@@ -209,7 +229,7 @@ class Device:
         if farm.running is None:
             return "down"
         backends = [one for service in farm.services.values() for one in service["backends"]] + farm.backends
-        if farm.pending and self.product.pending and farm.started:
+        if farm.pending and self.product.pending:
             return "needed restart"
         if any(one["status"] == "maintenance" for one in backends):
             return "maintenance"
@@ -220,14 +240,9 @@ class Device:
 
     def shown(self, farm: Farm, *, after: str | None = None) -> dict[str, Any]:
         if farm.profile == "l4xnat":
-            return {
-                **farm.params,
-                "farmguardian": farm.guardian,
-                "listener": "l4xnat",
-                "sessions": [],
-                "status": self.status(farm),
-                **farm.old_guardian,
-            }
+            newer = {} if self.product.old else {"farmguardian": farm.guardian, "sessions": []}
+            old = old_shown(farm) if self.product.old else {}
+            return {**farm.params, **newer, **old, "listener": "l4xnat", "status": self.status(farm)}
         ng = {"replacerequestheader": [], "replaceresponseheader": []} if self.product.ng else {}
         tls = {"certlist": [{"file": name, "id": at + 1} for at, name in enumerate(farm.certificates)]}
         return {
@@ -329,7 +344,7 @@ def create_farm(device: Device, body: Any) -> tuple[int, dict[str, Any]]:
 
 
 def get_farm(device: Device, _body: Any, name: str) -> tuple[int, dict[str, Any]]:
-    farm = device.farm(name, f"List farm {name}")
+    farm = device.farm(name, f"Show farm {name}")
     answer: dict[str, Any] = {"description": f"List farm {name}", "params": device.shown(farm)}
     if farm.profile == "l4xnat":
         answer["backends"] = farm.backends
@@ -396,8 +411,8 @@ def change_l4(device: Device, farm: Farm, body: Any) -> tuple[int, dict[str, Any
     rules = {
         "protocol": one_of("tcp", "udp", "all"),
         "nattype": one_of("nat", "dnat"),
-        "algorithm": lambda value: value in L4_ALGORITHMS,
-        "persistence": one_of("", "ip", "srcip"),
+        "algorithm": lambda value: value in (OLD_L4_ALGORITHMS if device.product.old else L4_ALGORITHMS),
+        "persistence": one_of("", "ip") if device.product.old else one_of("", "ip", "srcip"),
         "ttl": number(1, 2_000_000),
         "vport": number(1, 65535),
         "vip": lambda value: value in VIPS,
@@ -411,9 +426,11 @@ def change_l4(device: Device, farm: Farm, body: Any) -> tuple[int, dict[str, Any
 
 
 def delete_farm(device: Device, _body: Any, name: str) -> tuple[int, dict[str, Any]]:
-    device.farm(name, f"Delete farm {name}")
+    what = f"Delete farm {name}"
+    if name not in device.farms:
+        raise Refused(what, f"The farm {name} doesn't exist, try another name.", 404)
     del device.farms[name]
-    return 200, {"description": f"Delete farm {name}", "success": "true", "message": f"Farm {name} has been deleted."}
+    return 200, {"description": what, "success": "true", "message": f"The Farm {name} has been deleted."}
 
 
 def action(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
@@ -453,7 +470,7 @@ def summary(device: Device, _body: Any, name: str) -> tuple[int, dict[str, Any]]
 
 def upload(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
     if name in device.certificates:
-        raise Refused("Upload PEM certificate", f"The certificate {name} already exists.")
+        raise Refused("Upload PEM certificate", "Certificate file name already exists")
     device.certificates[name] = body
     return 200, {"description": "Upload PEM certificate", "message": "Certificate uploaded", "success": "true"}
 
@@ -463,9 +480,9 @@ def delete_certificate(device: Device, _body: Any, name: str) -> tuple[int, dict
     if name not in device.certificates:
         raise Refused(what, f"The certificate {name} does not exist", 404)
     if any(name in farm.certificates for farm in device.farms.values()):
-        raise Refused(what, f"The certificate {name} is being used")
+        raise Refused(what, "File can't be deleted because it's in use by a farm.")
     del device.certificates[name]
-    return 200, {"description": what, "success": "true", "message": f"The certificate {name} has been deleted."}
+    return 200, {"description": what, "success": "true", "message": f"The Certificate {name} has been deleted."}
 
 
 def add_certificate(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
@@ -473,9 +490,11 @@ def add_certificate(device: Device, body: Any, name: str) -> tuple[int, dict[str
     farm = device.farm(name, what)
     only(device, what, body, {"file"}, {"file"})
     if body["file"] not in device.certificates:
-        raise Refused(what, f"The certificate {body['file']} does not exist", 404)
+        raise Refused(what, "The certificate does not exist.", 404)
     if farm.params.get("listener") != "https":
-        raise Refused(what, "The farm is not HTTPS")
+        raise Refused(what, "This feature is only available for 'https' farms")
+    if farm.certificates == [body["file"]]:
+        raise Refused(what, "The certificate already exists in the farm.")
     farm.certificates = [body["file"]]
     text = f"The certificate {body['file']} has been added to the farm {name}, you need restart the farm to apply"
     return 200, device.changed(farm, {"description": what, "message": text, "success": "true"})
@@ -485,6 +504,8 @@ def add_header(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any
     what = "Add addheader directive."
     farm = device.farm(name, what)
     only(device, what, body, {"header"}, {"header"})
+    if body["header"] in farm.headers:
+        raise Refused(what, "The header is already added.")
     farm.headers.append(body["header"])
     message = "Added a new item to the addheader list"
     return 200, device.changed(farm, {"description": what, "message": message, "success": "true"})
@@ -493,7 +514,7 @@ def add_header(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any
 def delete_header(device: Device, _body: Any, name: str, at: str) -> tuple[int, dict[str, Any]]:
     farm = device.farm(name)
     if int(at) >= len(farm.headers):
-        raise Refused("Delete addheader directive", "The header does not exist", 404)
+        raise Refused("Delete addheader directive.", "The index has not been found.")
     del farm.headers[int(at)]
     return 200, device.changed(farm, {"description": "Delete addheader directive.", "success": "true"})
 
@@ -528,7 +549,8 @@ def service_shown(device: Device, farm: Farm, name: str, *, read: bool = False) 
             for at, one in enumerate(service["backends"])
         ]
     if device.product.old:
-        service |= farm.old_guardian
+        del service["farmguardian"]
+        service |= old_shown(farm)
     return service
 
 
@@ -565,6 +587,9 @@ def add_backend(device: Device, body: Any, name: str, service: str) -> tuple[int
     what = "New service backend"
     farm = device.farm(name, what)
     found = device.service(farm, service, what)
+    if found["redirect"]:
+        message = "It is not possible to create a backend when the service has a redirect configured."
+        raise Refused(what, message)
     extra = {"priority"} if device.product.priorities else set()
     extra |= {"connection_limit"} if device.product.ng else set()
     only(device, what, body, {"ip", "port", "weight", "timeout", *extra}, {"ip", "port"})
@@ -636,8 +661,8 @@ def delete_backend(device: Device, _body: Any, name: str, service: str, at: str)
 def maintain(device: Device, farm: Farm, one: dict[str, Any], body: Any, what: str) -> tuple[int, dict[str, Any]]:
     only(device, what, body, {"action", "mode"}, {"action"})
     check(what, body, {"action": one_of("up", "maintenance"), "mode": one_of("drain", "cut")})
-    if farm.running is None and not device.product.ng:
-        raise Refused(what, "The farm must be running.")
+    if farm.profile == "http" and device.product.pending and farm.pending:
+        raise Refused(what, "The farm needs to be restarted before to apply this action.")
     one["status"] = "up" if body["action"] == "up" else "maintenance"
     quote = "" if device.product.ng else "'"
     message = f"The action {body['action']} has been performed in farm {quote}{farm.name}{quote}."
@@ -661,7 +686,7 @@ def add_l4_backend(device: Device, body: Any, name: str) -> tuple[int, dict[str,
     what = "New farm backend"
     farm = device.farm(name, what)
     only(device, what, body, {"ip", "port", "weight", "priority", "max_conns"}, {"ip"})
-    check(what, body, {"port": number(1, 65535), "weight": number(1, 65535), "priority": number(1, 9)})
+    check(what, body, {"port": number(1, 65535), "weight": number(1, 9), "priority": number(1, 9)})
     if any((one["ip"], one["port"]) == (body["ip"], int(body["port"])) for one in farm.backends):
         raise Refused(what, "There is a backend with the same IP and port in the farm.")
     one = {
@@ -682,6 +707,7 @@ def change_l4_backend(device: Device, body: Any, name: str, at: str) -> tuple[in
     what = "Modify backend"
     farm = device.farm(name, what)
     only(device, what, body, {"ip", "port", "weight", "priority", "max_conns"})
+    check(what, body, {"port": number(1, 65535), "weight": number(1, 9), "priority": number(1, 9)})
     one = backend(farm.backends, at, what)
     one |= body
     return 200, device.changed(farm, {"description": what, "message": "Backend modified.", "params": dict(body)})
@@ -730,7 +756,14 @@ def get_guardian(device: Device, _body: Any, name: str) -> tuple[int, dict[str, 
 def change_guardian(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
     what = f"Modify farm guardian '{name}'"
     found = guardian(device, name, what)
-    only(device, what, body, {"description", "command", "interval", "timeout", "cut_conns", "log", "backend_alias"})
+    known = {"description", "command", "interval", "timeout", "cut_conns", "log", "backend_alias", "force"}
+    only(device, what, body, known)
+    running = [farm.name for farm in device.farms.values() if farm.running is not None and name in checks_of(farm)]
+    if running and {"command", "backend_alias"} & body.keys() and "force" not in body:
+        listed = ", ".join(running)
+        message = f"Farm guardian '{name}' is running in: '{listed}'. To apply, send parameter 'force'"
+        raise Refused(what, message)
+    body.pop("force", None)
     rules = {"interval": number(1, 1_000_000), "timeout": number(1, 1_000_000), "cut_conns": one_of("true", "false")}
     check(what, body, rules)
     found |= body
@@ -743,15 +776,15 @@ def change_guardian(device: Device, body: Any, name: str) -> tuple[int, dict[str
 def delete_guardian(device: Device, _body: Any, name: str) -> tuple[int, dict[str, Any]]:
     what = f"Delete the farm guardian '{name}'"
     guardian(device, name, what)
-    if name in linked(device):
-        raise Refused(what, f"It is not possible to delete the farm guardian '{name}' because it is linked.")
+    if farms := ", ".join(farm.name for farm in device.farms.values() if name in checks_of(farm)):
+        message = f"It is not possible delete farm guardian '{name}' because it is running in: '{farms}'"
+        raise Refused(what, message)
     del device.guardians[name]
     return 200, {"description": what, "success": "true", "message": f"{name} has been deleted successfully."}
 
 
-def linked(device: Device) -> set[str]:
-    found = {farm.guardian for farm in device.farms.values()}
-    return found | {str(one["farmguardian"]) for farm in device.farms.values() for one in farm.services.values()}
+def checks_of(farm: Farm) -> set[str]:
+    return {farm.guardian, *(str(one["farmguardian"]) for one in farm.services.values())}
 
 
 def attach(device: Device, body: Any, name: str, service: str) -> tuple[int, dict[str, Any]]:
@@ -761,7 +794,7 @@ def attach(device: Device, body: Any, name: str, service: str) -> tuple[int, dic
     only(device, what, body, {"name"}, {"name"})
     guardian(device, body["name"], what)
     if found["farmguardian"]:
-        raise Refused(what, "There is already a farm guardian linked")
+        raise Refused(what, f"The farm '{name}' has already linked a farm guardian")
     found["farmguardian"] = body["name"]
     place = f"the service '{service}' in the farm '{name}'"
     if device.product.ng:
@@ -777,7 +810,7 @@ def attach_l4(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]
     only(device, what, body, {"name"}, {"name"})
     guardian(device, body["name"], what)
     if farm.guardian:
-        raise Refused(what, "There is already a farm guardian linked")
+        raise Refused(what, f"The farm '{name}' has already linked a farm guardian")
     farm.guardian = body["name"]
     text = f"the farm guardian '{body['name']}' to the farm '{name}'"
     done = f"Success, The farm guardian '{body['name']}' was added to the farm '{name}'"
@@ -801,14 +834,30 @@ def detach_l4(device: Device, _body: Any, name: str, one: str) -> tuple[int, dic
     return 200, device.changed(farm, {"description": "Remove the farm guardian", "success": "true"})
 
 
+OLD_GUARDIAN = {"fgenabled": "false", "fglog": "false", "fgscript": "", "fgtimecheck": 5}
+
+
+def old_shown(farm: Farm) -> dict[str, Any]:
+    """The check of a farm in v3.1; where there is none, as the API fills it in."""
+    return {**OLD_GUARDIAN, **farm.old_guardian}
+
+
 def old_guardian(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
     what = "Modify farm guardian"
-    farm = device.farm(name, what)
-    only(device, what, body, {"service", "fgenabled", "fgtimecheck", "fgscript", "fglog"})
     if not device.product.old:
-        raise Refused(what, "Not found", 404)
+        raise Refused("Request not found", f"Request not found: /farms/{name}/fg", 404)
+    farm = device.farm(name, what)
+    only(device, what, body, {"service", *OLD_GUARDIAN})
+    if farm.profile == "l4xnat" and "service" in body:
+        raise Refused(what, "L4xNAT profile farms do not have services.")
+    if farm.profile == "http" and body.get("service") not in farm.services:
+        raise Refused(what, "Invalid service name, please insert a valid value.", 404)
+    if body.get("fgscript") == "":
+        raise Refused(what, "Invalid fgscript, can't be blank.")
+    bit = one_of("true", "false")
+    check(what, body, {"fgtimecheck": number(1, 1_000_000), "fgenabled": bit, "fglog": bit})
     farm.old_guardian |= {key: value for key, value in body.items() if key != "service"}
-    return 200, {"description": what, "params": dict(body)}
+    return 200, {"description": what, "params": old_shown(farm)}
 
 
 _F = r"/farms/([^/]+)"
@@ -850,15 +899,32 @@ ROUTES: tuple[tuple[str, str, Callable[..., tuple[int, dict[str, Any]]]], ...] =
 )
 
 
+NEWER = {
+    create_guardian,
+    get_guardian,
+    change_guardian,
+    delete_guardian,
+    attach,
+    detach,
+    attach_l4,
+    detach_l4,
+    add_header,
+}
+NEWER |= {delete_header}
+"""What v3.1 does not have."""
+
+
 class Server:
     """The device behind HTTPS on the loopback address."""
 
     def __init__(self, product: Product, context: ssl.SSLContext) -> None:
         self.device = Device(product)
         self.faults: list[Fault] = []
+        self.patience = 5.0
+        """Seconds: how late a `slow` answer is."""
         self.count = 0
         self.url = ""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._context = context
 
     def __enter__(self) -> "Server":  # noqa: PYI034
@@ -899,9 +965,9 @@ class Server:
         self._thread.join()
 
     def fault(self) -> str:
-        with self._lock:
+        with self.lock:
             number, self.count = self.count, self.count + 1
-        return next((fault.kind for fault in self.faults if fault.number == number), "")
+        return next((one.kind for one in self.faults if number == one.number or (one.on and number > one.number)), "")
 
     def serve(self, request: http.server.BaseHTTPRequestHandler, done: threading.Event) -> None:
         raw = request.rfile.read(int(request.headers.get("Content-Length") or 0))
@@ -910,14 +976,15 @@ class Server:
             return self.cut(request)
         if kind.isdecimal():
             return self.reply(request, int(kind), json.dumps(self.device.error("Fault", f"fault {kind}")).encode())
-        if kind == "html":
-            return self.reply(request, 200, b"<html>busy</html>")
+        if kind in PAGES:
+            return self.reply(request, 200, PAGES[kind])
         status, answer = self.work(request, raw)
         if kind == "after":
             return self.cut(request)
         if kind == "slow":
-            done.wait(5)
-        return self.reply(request, status, json.dumps(answer).encode())
+            done.wait(self.patience)
+        content = b"<html>busy</html>" if kind == "page after" else json.dumps(answer).encode()
+        return self.reply(request, status, content)
 
     def cut(self, request: http.server.BaseHTTPRequestHandler) -> None:
         request.close_connection = True
@@ -946,7 +1013,7 @@ class Server:
             if kind not in ({"application/x-pem-file", "text/plain"} if pem else {"application/json"}):
                 return 415, self.device.error("Content-Type", "Content-Type not supported: " + kind)
             body = raw if pem else json.loads(raw)
-        with self._lock:
+        with self.lock:
             return self.device.answer(request.command, path, body)
 
 
@@ -954,11 +1021,3 @@ def context(certificate: str, key: str) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.load_cert_chain(certificate, key)
     return made
-
-
-def replay(device: Device, session: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], int, dict[str, Any]]]:
-    """Each recorded call with what the simulator answers to it."""
-    for call in session:
-        body = call["request"]
-        status, answer = device.answer(call["method"], call["path"], body)
-        yield call, status, json.loads(json.dumps(answer))
