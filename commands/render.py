@@ -1,21 +1,19 @@
 """`nlbgen render`: configurations of vendors, and what prepares the nodes."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ..errors import DifferenceError, NlbgenError, UsageError
-from . import talk
+from ..errors import DifferenceError, UsageError
+from . import fleets, talk
 
 if TYPE_CHECKING:
     from ..spec.load import Spec
 
 NODES = "nodes"
-PROGRESS_FROM = 20
-"""From so many farms on, a bar shows how far the work is."""
 
 
 def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -55,10 +53,10 @@ def command(
     names = out.chosen(vendors, (NODES,))
     files = out.spec_files(specs or talk.DEFAULT_SPECS)
     fleet = out.Fleet(output, single=len(files) == 1 and (not specs or files[0] in specs))
-    failures = _Failures(single=len(files) == 1)
+    failures = fleets.Failures(single=len(files) == 1)
     changed = False
     asked = _Asked(names, frozenset(vendors), with_secrets=with_secrets, validate=not no_validate)
-    for file in _progress(files):
+    for file in fleets.progress(files):
         with failures:
             changed |= _render_one(file, asked, fleet, stdout=stdout, diff=diff)
     if len(files) > 1 and not (stdout or diff):
@@ -142,6 +140,8 @@ def _render_one(file: Path, asked: _Asked, fleet: Any, *, stdout: bool, diff: bo
             for path, rendered in made.paths(folder):
                 done = "wrote" if path in written else "unchanged"
                 talk.say(f"{done} {path}" + (f" ({said[made.vendor]})" if rendered.main else ""))
+        for path in out.leftovers(outputs, folder):
+            talk.say(f"not of this farm {path} (an earlier run made it: remove it, or it is taken for a part)")
     _write_nodes(prepared, folder, say=fleet.single)
     return False
 
@@ -176,35 +176,3 @@ def _print_main(outputs: Iterable[Any]) -> None:
         for rendered in made.files:
             if rendered.main:
                 sys.stdout.buffer.write(rendered.content)
-
-
-class _Failures:
-    """Lets a fleet go on after a farm that fails, and remembers the worst exit code; a single farm just fails."""
-
-    def __init__(self, *, single: bool) -> None:
-        self._single = single
-        self._worst = 0
-        self.count = 0
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        if self._single or not isinstance(error, NlbgenError):
-            return False
-        talk.tell(error, "this farm was skipped")
-        self.count += 1
-        self._worst = max(self._worst, error.exit_code)
-        return True
-
-    def finish(self) -> None:
-        if self._worst:
-            raise talk.Exit(self._worst)
-
-
-def _progress(files: tuple[Path, ...]) -> Iterator[Path]:
-    if len(files) < PROGRESS_FROM or talk.is_quiet() or not sys.stderr.isatty():
-        yield from files
-        return
-    with click.progressbar(files, label="farms", file=sys.stderr) as bar:
-        yield from bar

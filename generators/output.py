@@ -105,6 +105,16 @@ def write(outputs: Sequence[Output], folder: Path) -> list[Path]:
     return written
 
 
+def leftovers(outputs: Sequence[Output], folder: Path) -> list[Path]:
+    """The files in the vendors' folders that are not of this farm: an earlier run with another spec made them."""
+    found: list[Path] = []
+    for output in outputs:
+        made = {path for path, _file in output.paths(folder)}
+        present = (path for path in (folder / output.vendor).rglob("*") if path.is_file())
+        found += sorted(path for path in present if path not in made)
+    return found
+
+
 def differences(outputs: Sequence[Output], folder: Path) -> list[str]:
     """What writing would change, as the lines of a unified diff."""
     lines: list[str] = []

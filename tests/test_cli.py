@@ -808,6 +808,17 @@ def test_the_same_farm_makes_the_same_bytes(farm, tmp_path) -> None:
     assert tree(other.parent / "outputs") == made[0]
 
 
+def test_files_of_an_earlier_run_are_told(cli, farm, tmp_path) -> None:
+    vip = {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["a", "b"], "secret": {"env": "V"}}
+    farm(frontend={"vip": vip})
+    assert "not of this farm" not in cli("render", "haproxy", "--no-validate").err
+    farm()
+    said = cli("render", "haproxy", "--no-validate").err.replace("\\", "/")
+    for name in ("a/keepalived.conf", "b/keepalived.conf", "90-nlbgen-vip.conf", "INSTALL.md"):
+        assert f"not of this farm outputs/haproxy/keepalived/{name} (an earlier run made it" in said
+    assert (tmp_path / "outputs" / "haproxy" / "keepalived" / "INSTALL.md").exists()
+
+
 def test_all_leaves_out_a_vendor_that_nobody_named(cli, farm, tmp_path) -> None:
     farm()
     ran = cli("render", "all", "--no-validate")
