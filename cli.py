@@ -22,13 +22,16 @@ COMMANDS = {
     "bundle": "bundle",
     "check": "check",
     "completion": "completion",
+    "export": "export",
     "init": "init",
     "nodes": "nodes",
     "probe": "probe",
     "prove": "prove",
     "push": "push",
     "render": "render",
+    "report": "report",
     "schema": "schema",
+    "topology": "topology",
     "vendors": "vendors",
 }
 """The module in `commands/` of each command; what it calls `command` is what runs."""

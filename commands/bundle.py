@@ -36,6 +36,7 @@ def command() -> None:
     metavar="FILE",
     help="The archive: .tar.gz, .tgz or .zip  [default: outputs/FARM.tar.gz]",
 )
+@click.option("--vendor", default="", metavar="NAME", help="The balancer for the rollout by Ansible, of several.")
 @click.option("--no-validate", is_flag=True, help="Do not ask installed programs: the same bytes on every machine.")
 @click.option("--with-secrets", is_flag=True, help="Add the files that hold secrets, encrypted.")
 @click.option(

@@ -1,0 +1,83 @@
+"""Archives by the ending of their name, and the check that they are byte for byte what nlbgen writes."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ..errors import FileError, UsageError
+from . import names, tarball, zipball
+from .members import MAX_ARCHIVE, MAX_FILE, MAX_FILES, MODES, REPACKED, BundleError, Member, named
+
+
+class Format(NamedTuple):
+    """One kind of archive."""
+
+    encode: Callable[[Iterable[Member]], bytes]
+    decode: Callable[[bytes], list[Member]]
+
+
+FORMATS: Final = {
+    ".tar.gz": Format(tarball.encode, tarball.decode),
+    ".tgz": Format(tarball.encode, tarball.decode),
+    ".zip": Format(zipball.encode, zipball.decode),
+}
+
+
+def format_of(path: Path) -> Format:
+    """The format that the file's name asks for; raises UsageError."""
+    for ending, found in FORMATS.items():
+        if path.name.lower().endswith(ending):
+            return found
+    raise UsageError(f"{path} does not say which archive it is", f"let its name end with {', '.join(FORMATS)}")
+
+
+def packed(members: Iterable[Member], chosen: Format) -> bytes:
+    """The archive of these files, in the order of their names: the same files give the same bytes everywhere.
+
+    Raises BundleError for what could not be read back on every system.
+    """
+    ordered = sorted(members, key=lambda member: member.path.encode("utf-8"))
+    _refuse(ordered, "rename what it is made from: a node, or a file that a node's config names")
+    return chosen.encode(ordered)
+
+
+def read(path: Path) -> bytes:
+    """The archive's bytes, at most `MAX_ARCHIVE` of them; raises FileError or BundleError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_ARCHIVE + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise FileError(f"{path}: cannot be read: {reason}", "check the name and the rights of the bundle") from None
+    if len(data) > MAX_ARCHIVE:
+        raise BundleError(f"the archive is larger than {MAX_ARCHIVE} bytes", "nlbgen writes none that large")
+    return data
+
+
+def unpacked(data: bytes, chosen: Format) -> list[Member]:
+    """The files of an archive; raises BundleError for every archive that `packed` does not write.
+
+    What the reader of the format understands is written once more and compared, so that no bit is left unchecked.
+    """
+    members = chosen.decode(data)
+    _refuse(members, REPACKED)
+    paths = [member.path.encode("utf-8") for member in members]
+    if paths != sorted(paths):
+        raise BundleError("the files are not in the order of their names", REPACKED)
+    if chosen.encode(members) != data:
+        raise BundleError("the archive holds something beside its files", REPACKED)
+    return members
+
+
+def _refuse(members: Sequence[Member], way_out: str) -> None:
+    for member in members:
+        if objection := names.objection(member.path):
+            raise BundleError(f"{named(member.path)} cannot be a file's name: {objection}", way_out)
+        if member.mode not in MODES:
+            raise BundleError(f"{named(member.path)} has the mode {member.mode:04o}, which no file here has", way_out)
+        if len(member.content) > MAX_FILE:
+            raise BundleError(f"{named(member.path)} is larger than {MAX_FILE} bytes", "split the farm")
+    if collision := next(names.collisions(member.path for member in members), None):
+        raise BundleError(collision, way_out)
+    if len(members) > MAX_FILES or sum(len(member.content) for member in members) > MAX_ARCHIVE * 3 // 4:
+        raise BundleError("these are more or larger files than one bundle holds", "split the farm")

@@ -1,0 +1,226 @@
+"""What changed from one bundle to the next: versions, the spec key by key, files line by line; never a secret."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from ..plan import DIGEST_SHOWN
+from ..spec import document
+from ..spec.load import dotted
+from ..spec.schema import Path
+from . import sealing
+from .checking import Bundle
+from .manifest import SPEC, Entry
+from .members import legible, named
+from .sealing import Opener
+
+_CONTEXT: Final = 3
+_ABSENT: Final = object()
+_LONGEST_VALUE: Final = 200
+_DRAWN: Final = (".html", ".svg")
+"""What shows to people what the other files say: its lines would only say it again, in tags."""
+_MOST_LINES: Final = 20_000
+"""Comparing takes more than linear time: of files this long it takes seconds, of those that a bundle may hold, days."""
+
+
+class Fact(NamedTuple):
+    """Something that is said of both bundles, and differs."""
+
+    what: str
+    old: str
+    new: str
+
+
+class FileChange(NamedTuple):
+    """A file that only one bundle holds, or both hold with other contents."""
+
+    path: str
+    kind: str
+    """`added`, `removed` or `changed`."""
+    lines: tuple[str, ...]
+    """A unified diff, or one line in brackets that says why there is none; empty where nothing but marks changed."""
+
+
+class Comparison(NamedTuple):
+    """Everything that differs."""
+
+    facts: tuple[Fact, ...]
+    spec: tuple[Fact, ...]
+    files: tuple[FileChange, ...]
+    marked: tuple[str, ...]
+    """The files in which nothing changed but the spec's digest and nlbgen's version that they name."""
+
+    def __bool__(self) -> bool:
+        return bool(self.facts or self.spec or self.files or self.marked)
+
+    def text(self) -> str:
+        """For people."""
+        lines = [f"{fact.what}: {fact.old} -> {fact.new}" for fact in self.facts]
+        lines += [f"spec {fact.what}: {fact.old} -> {fact.new}" for fact in self.spec]
+        for change in self.files:
+            lines += [f"{change.kind} {named(change.path)}", *change.lines]
+        if self.marked:
+            lines.append(f"changed only in the spec's digest or nlbgen's version: {', '.join(map(named, self.marked))}")
+        return "".join(f"{line}\n" for line in lines)
+
+    def data(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "versions": [fact._asdict() for fact in self.facts],
+            "spec": [fact._asdict() for fact in self.spec],
+            "files": [{"path": c.path, "kind": c.kind, "lines": list(c.lines)} for c in self.files],
+            "marked": list(self.marked),
+        }
+
+
+def compare(old: Bundle, new: Bundle, opener: Opener | None = None) -> Comparison:
+    """What changed from `old` to `new`.
+
+    Encrypted files are never the same bytes twice: with `opener` their contents are compared, without it they count
+    as changed. Raises NlbgenError where `opener` cannot open one.
+    """
+    changes = list(_files(old, new, opener))
+    return Comparison(
+        tuple(_facts(old, new)),
+        tuple(_spec(old, new)),
+        tuple(change for change in changes if change.lines),
+        tuple(change.path for change in changes if not change.lines),
+    )
+
+
+def _facts(old: Bundle, new: Bundle) -> Iterator[Fact]:
+    before, after = _said(old), _said(new)
+    for what in dict.fromkeys([*before, *after]):
+        one, other = before.get(what, "-"), after.get(what, "-")
+        if one != other:
+            yield Fact(what, one, other)
+
+
+def _said(bundle: Bundle) -> dict[str, str]:
+    """What the manifest says beside the contents of files."""
+    whole = bundle.manifest
+    said = {
+        "nlbgen": whole.nlbgen,
+        "farm": whole.farm,
+        "secrets": whole.secrets,
+        "recipients": ", ".join(whole.recipients) or "-",
+    }
+    for left in whole.left_out:
+        reasons = "; ".join(reason.id or reason.message for reason in left.reasons)
+        said[f"{left.part}: {left.what}"] = legible(f"left out ({reasons})")
+    for entry in whole.files:
+        said[f"{named(entry.path)} validated"] = legible(entry.validation.said) if entry.validation else "-"
+    return said
+
+
+# The spec
+
+
+def _spec(old: Bundle, new: Bundle) -> Iterator[Fact]:
+    """The keys whose values differ. A spec holds references to secrets and never a secret itself."""
+    before, after = (dict(_values(_document(bundle))) for bundle in (old, new))
+    for path in sorted(before.keys() | after.keys(), key=lambda path: [str(step).zfill(6) for step in path]):
+        one, other = before.get(path, _ABSENT), after.get(path, _ABSENT)
+        if one != other or type(one) is not type(other):
+            yield Fact(dotted(path), _notation(one), _notation(other))
+
+
+def _document(bundle: Bundle) -> Any:
+    return document.parse(SPEC, document.decode(SPEC, bundle.contents[SPEC])).data
+
+
+def _values(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    if isinstance(data, dict) and data:
+        for key, value in data.items():
+            yield from _values(value, (*path, key))
+    elif isinstance(data, list) and data:
+        for index, value in enumerate(data):
+            yield from _values(value, (*path, index))
+    else:
+        yield path, data
+
+
+def _notation(value: object) -> str:
+    if value is _ABSENT:
+        return "-"
+    text = json.dumps(value, ensure_ascii=False)
+    return legible(text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}...")
+
+
+# The files
+
+
+def _files(old: Bundle, new: Bundle, opener: Opener | None) -> Iterator[FileChange]:
+    before, after = _by_plain_name(old), _by_plain_name(new)
+    for path in sorted(before.keys() | after.keys()):
+        one, other = before.get(path), after.get(path)
+        if one is None or other is None:
+            bundle, entry = (new, other) if one is None else (old, one)
+            if entry is not None:
+                yield FileChange(path, "added" if one is None else "removed", (_size(bundle, entry),))
+        elif change := _change(path, (old, one), (new, other), opener):
+            yield change
+
+
+def _by_plain_name(bundle: Bundle) -> Mapping[str, Entry]:
+    """The entries by the names that files have when they are not encrypted."""
+    encrypted = bundle.manifest.secrets == "encrypted"
+    return {
+        entry.path.removesuffix(sealing.ENDING) if encrypted and entry.secret else entry.path: entry
+        for entry in bundle.manifest.files
+    }
+
+
+def _size(bundle: Bundle, entry: Entry) -> str:
+    return "(holds secrets)" if entry.secret else f"({len(bundle.contents[entry.path])} bytes)"
+
+
+def _change(
+    path: str, old: tuple[Bundle, Entry], new: tuple[Bundle, Entry], opener: Opener | None
+) -> FileChange | None:
+    secret = old[1].secret or new[1].secret
+    before, after = (_content(bundle, entry, opener) for bundle, entry in (old, new))
+    if before == after:
+        return None
+    if secret:
+        return FileChange(path, "changed", (_about_secrets(old, new, opener),))
+    before, after = _unmarked(old[0], before), _unmarked(new[0], after)
+    if path.endswith(_DRAWN) and before != after:
+        return FileChange(path, "changed", ("(drawn from the same farm: not compared line by line)",))
+    return FileChange(path, "changed", tuple(_diff(path, before, after)))
+
+
+def _unmarked(bundle: Bundle, content: bytes) -> bytes:
+    """The content without what every output names: one changed key would show as a change of every file."""
+    whole = bundle.manifest
+    for mark in (whole.spec.digest, whole.spec.digest[:DIGEST_SHOWN]):
+        content = content.replace(mark.encode(), b"(the spec's digest)")
+    return content.replace(f"nlbgen {whole.nlbgen} ".encode(), b"nlbgen (its version) ")
+
+
+def _about_secrets(old: tuple[Bundle, Entry], new: tuple[Bundle, Entry], opener: Opener | None) -> str:
+    sealed = any(bundle.manifest.secrets == "encrypted" and entry.secret for bundle, entry in (old, new))
+    if sealed and opener is None:
+        return "(encrypted: changed, or only encrypted anew; --identity tells which)"
+    return "(holds secrets: not shown)"
+
+
+def _content(bundle: Bundle, entry: Entry, opener: Opener | None) -> bytes:
+    content = bundle.contents[entry.path]
+    if opener is not None and entry.secret and bundle.manifest.secrets == "encrypted":
+        return opener.open(content, f"{bundle.name}: {entry.path}")
+    return content
+
+
+def _diff(path: str, before: bytes, after: bytes) -> Iterator[str]:
+    try:
+        old, new = (content.decode("utf-8").split("\n") for content in (before, after))
+    except UnicodeDecodeError:
+        yield f"(no text: {len(before)} bytes, now {len(after)})"
+        return
+    if max(len(old), len(new)) > _MOST_LINES:
+        yield f"(too long to compare line by line: {len(old)} lines, now {len(new)})"
+        return
+    for line in difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", n=_CONTEXT, lineterm=""):
+        yield legible(line)

@@ -1,0 +1,84 @@
+"""The names that files of a bundle may have: the same file on Linux, Windows and macOS, always below the folder.
+
+A name that one system reads in another way than the next (`..`, `C:`, `NUL`, a backslash, `A` beside `a`, an accent
+as one character or as two) is how an archive writes where nobody meant it to, or loses a file.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+LONGEST: Final = 240
+"""Bytes of a whole name in UTF-8: Windows takes 260 characters by default, with the folder that it stands in."""
+_TAR_NAME: Final = 100
+_TAR_PREFIX: Final = 155
+"""Bytes of the two fields that POSIX tar (ustar) has for a name; the slash between them is not written."""
+
+_FORBIDDEN: Final = frozenset('<>:"|?*\\')
+"""What Windows does not let into a name; the colon is that of `C:` and of alternate data streams."""
+_RESERVED: Final = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}) | frozenset(
+    f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"
+)
+"""Devices of Windows, whatever stands after the first dot (Microsoft, "Naming Files, Paths, and Namespaces")."""
+
+
+def objection(path: str) -> str:
+    """Why no file of a bundle may have this name; empty where one may."""
+    if not path:
+        return "it is empty"
+    if bad := next((char for char in path if not char.isprintable()), None):
+        return f"it holds U+{ord(bad):04X}, which cannot be printed"
+    if len(path.encode("utf-8")) > LONGEST:
+        return f"it is longer than {LONGEST} bytes"
+    if path.startswith("/"):
+        return "it is an absolute path"
+    if unicodedata.normalize("NFC", path) != path:
+        return "its accents are not in the composed form (NFC), so that two names could look the same"
+    if bad_part := next(filter(None, map(_part_objection, path.split("/"))), ""):
+        return bad_part
+    return "" if tar_fields(path.encode("utf-8")) else "no slash in it stands where tar could divide a name that long"
+
+
+def tar_fields(path: bytes) -> tuple[bytes, bytes] | None:
+    """The two fields that tar keeps this name in, prefix and name; None where it does not fit into them."""
+    if len(path) <= _TAR_NAME:
+        return b"", path
+    slash = path.find(b"/", len(path) - _TAR_NAME - 1)
+    return (path[:slash], path[slash + 1 :]) if 0 < slash <= _TAR_PREFIX else None
+
+
+def _part_objection(part: str) -> str:
+    if part in {"", ".", ".."}:
+        return "it leads out of its folder" if part == ".." else "it has a part that is empty or a dot"
+    if found := _FORBIDDEN.intersection(part):
+        return f"it holds {min(found)}, which Windows reads in its own way"
+    if part.endswith((".", " ")) or part.startswith(" "):
+        return "a part of it ends with a dot or has a blank at an end, which Windows drops"
+    if part.split(".", maxsplit=1)[0].rstrip(" ").lower() in _RESERVED:
+        return f"{part} is the name of a device on Windows"
+    return ""
+
+
+def collisions(paths: Iterable[str]) -> Iterator[str]:
+    """What cannot stand side by side on every system in these names, one text for each."""
+    seen: dict[str, tuple[str, bool]] = {}
+    for path in paths:
+        parts = path.split("/")
+        for count in range(1, len(parts) + 1):
+            name, is_file = "/".join(parts[:count]), count == len(parts)
+            key = _folded(name)
+            if key not in seen:
+                seen[key] = (name, is_file)
+                continue
+            other, other_is_file = seen[key]
+            if other != name:
+                yield f"{other} and {name} are the same name where case or form of letters does not count"
+            elif is_file and other_is_file:
+                yield f"{name} is there twice"
+            elif is_file or other_is_file:
+                yield f"{name} is a file and a folder"
+
+
+def _folded(name: str) -> str:
+    """The name as a system sees it that knows no case (Unicode, D145)."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())

@@ -1,0 +1,180 @@
+"""The parts of a bundle: each turns a checked spec into files. A new part is one line in `parts`."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from .. import __version__
+from ..errors import Problem, ProblemsError, UnsupportedError, UsageError
+from ..generators.base import VENDORS, Generator, generator, render
+from ..spec import document
+from ..spec.load import Spec, check
+from .manifest import SPEC, LeftOut, Reason, Validation, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a bundle is to be made from, and how."""
+
+    spec: Spec
+    raw: bytes = field(repr=False)
+    """The bytes of the spec's file."""
+    validate: bool = True
+    with_secrets: bool = False
+    vendor: str = ""
+    """The balancer that the farm is rolled out behind, where the spec names several."""
+    verdicts: dict[str, Validation] = field(default_factory=dict)
+    """What was said to each vendor's configuration, as the parts ask for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a part, before it is decided how secrets travel. The content is not shown: it may be one."""
+
+    path: PurePosixPath
+    content: bytes = field(repr=False)
+    secret: bool = False
+    validation: Validation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a part gives: files, what of it is not there and why, and what to tell the user."""
+
+    files: tuple[File, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    """What of the spec is in the way where a vendor refuses it, with places."""
+    notes: tuple[str, ...] = ()
+
+
+class Part(NamedTuple):
+    """One part by its name."""
+
+    name: str
+    make: Callable[[Request], Made]
+
+
+def parts() -> tuple[Part, ...]:
+    """All parts, in the order in which they are made."""
+    return (
+        Part("spec", _spec),
+        *(Part(name, _vendor(name)) for name in VENDORS),
+        Part("nodes", _nodes),
+        Part("topology", _topology),
+        Part("report", _report),
+        Part("ansible", _ansible),
+    )
+
+
+def own_check(said: str) -> Validation:
+    """The verdict where nlbgen itself is the judge: the same on every machine."""
+    return Validation(checked=True, program="nlbgen", version=__version__, said=said)
+
+
+def plain(files: Iterable[tuple[PurePosixPath, bytes]]) -> Made:
+    """What a part gives that makes files without secrets, checked by nobody."""
+    return Made(tuple(File(path, content) for path, content in files))
+
+
+def _spec(request: Request) -> Made:
+    return Made((File(PurePosixPath(SPEC), request.raw, validation=own_check("checked by nlbgen check")),))
+
+
+def _vendor(name: str) -> Callable[[Request], Made]:
+    def make(request: Request) -> Made:
+        vendor = generator(name)
+        try:
+            rendered = render(vendor, request.spec)
+        except UnsupportedError as error:
+            reasons = tuple(map(reason, error.problems))
+            notes = (f"{name}: left out, {vendor.title} cannot do what the spec asks:", *map(str, error.problems))
+            left_out = LeftOut(part=name, what="all files", reasons=reasons)
+            return Made(left_out=(left_out,), problems=error.problems, notes=notes)
+        verdict = _validation(vendor, request.spec) if request.validate else None
+        if verdict is not None:
+            request.verdicts[name] = verdict
+        return Made(
+            tuple(File(name / file.path, file.content, validation=verdict if file.main else None) for file in rendered)
+        )
+
+    return make
+
+
+def _validation(vendor: Generator, spec: Spec) -> Validation:
+    """What the vendor's program says; raises ValidationError where one of the spec's version refuses."""
+    from ..generators.validate import installed, validate
+
+    verdict = validate(vendor, spec)
+    if not vendor.program:
+        return own_check(verdict.text)
+    program = installed(vendor)
+    version = None if program is None else str(program.version)
+    return Validation(checked=verdict.checked, program=vendor.title, version=version, said=verdict.text)
+
+
+def _nodes(request: Request) -> Made:
+    from ..nodes import steps
+
+    if absent := steps.absent(request.spec):
+        why = Reason(
+            id="",
+            key="nodes",
+            message="the config files that the spec names were not at hand, or none is named",
+            hint="keep a copy of each node's config where `config` of the node says",
+        )
+        nothing = LeftOut(part="nodes", what="all files", reasons=(why,))
+        return Made(left_out=(nothing,), notes=(f"nodes: left out, {absent}",))
+    # Without the wish for secrets none is looked for: whether they are at hand may not change a byte.
+    prepared = steps.render(request.spec, with_secrets=request.with_secrets, with_configs=request.with_secrets)
+    files = tuple(File("nodes" / file.path, file.content, file.secret) for file in prepared.files)
+    left_out = () if request.with_secrets else tuple(_without_secrets(request.spec))
+    return Made(files, left_out, notes=tuple(f"nodes: {note}" for note in prepared.notes))
+
+
+def _topology(request: Request) -> Made:
+    from ..export import topology
+
+    return plain(topology.files(request.spec))
+
+
+def _report(request: Request) -> Made:
+    """The page, read as if the spec stood in the current folder under its name here: no trace of this machine."""
+    from ..export import report
+
+    def said(vendor: str) -> str:
+        return request.verdicts[vendor].said
+
+    with contextlib.chdir(Path(request.spec.name).parent):
+        spec = check(document.parse(SPEC, document.decode(SPEC, request.raw)))
+        page = report.render(spec, verdict=said if request.validate else None, planned=request.with_secrets)
+    return plain([(PurePosixPath(report.FILE), page)])
+
+
+def _ansible(request: Request) -> Made:
+    from ..export import ansible
+
+    try:
+        made = ansible.files(request.spec, vendor=request.vendor)
+    except (ProblemsError, UsageError) as error:
+        if request.vendor:
+            raise
+        reasons = _reasons(error, request.spec)
+        notes = (f"ansible: left out, --vendor may help: {error.message}",)
+        return Made(left_out=(LeftOut(part="ansible", what="all files", reasons=reasons),), notes=notes)
+    return plain([("ansible" / file.path, file.content) for file in made])
+
+
+def _reasons(error: ProblemsError | UsageError, spec: Spec) -> tuple[Reason, ...]:
+    """Why a part is not there, without the spec's name on this machine."""
+    if isinstance(error, ProblemsError):
+        return tuple(map(reason, error.problems))
+    return (Reason(id="", key=None, message=error.message.removeprefix(f"{spec.name}: "), hint=error.hint),)
+
+
+def _without_secrets(spec: Spec) -> Iterator[LeftOut]:
+    if any(node.config is not None for node in spec.farm.nodes):
+        why = Reason(id="", key=None, message="they hold secrets", hint="add them with --with-secrets")
+        yield LeftOut(part="nodes", what="the prepared configs and their transforms", reasons=(why,))

@@ -1,0 +1,122 @@
+"""Files with secrets, encrypted for their readers in the age format (https://age-encryption.org/v1) by pyrage.
+
+Encryption draws random numbers, so two bundles with secrets are never the same bytes. Nothing of a secret or of an
+identity reaches an error's text.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import FileError, NlbgenError, UsageError
+from ..spec.recipients import recipient
+
+ENDING: Final = ".age"
+"""What the name of an encrypted file ends with."""
+HEAD: Final = b"age-encryption.org/v1\n"
+"""What every encrypted file begins with."""
+_LONGEST_IDENTITY: Final = 64 * 1024
+
+
+def recipients(texts: Sequence[str]) -> tuple[str, ...]:
+    """The public keys in their one form, sorted and each once; raises UsageError for what is none."""
+    found = set()
+    for text in texts:
+        try:
+            found.add(recipient(text))
+        except ValueError as error:
+            raise UsageError(
+                f"--recipient: {error}", "`age-keygen -y KEYFILE` shows the public key of an age key"
+            ) from None
+    return tuple(sorted(found))
+
+
+class Sealer:
+    """Encrypts for a list of public keys."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        """Raises UsageError where the library is missing or does not take one of the keys."""
+        self._age = _library()
+        self._keys = [self._key(text) for text in keys]
+
+    def _key(self, text: str) -> Any:
+        kind = self._age.ssh if text.startswith("ssh-") else self._age.x25519
+        try:
+            return kind.Recipient.from_str(text)
+        except self._age.RecipientError as error:
+            raise UsageError(f"{text} cannot be encrypted for: {error}", "name another public key") from None
+
+    def seal(self, content: bytes) -> bytes:
+        """The content, for the keys' owners alone."""
+        try:
+            return bytes(self._age.encrypt(content, self._keys))
+        except self._age.EncryptError as error:
+            raise NlbgenError(f"the files with secrets cannot be encrypted: {error}", "name other recipients") from None
+
+
+class Opener:
+    """Decrypts with the identities of one file: age's own format, or an SSH private key without a passphrase."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises FileError or UsageError."""
+        self._path = path
+        self._age = _library()
+        self._identities = self._read()
+
+    def _read(self) -> list[Any]:
+        try:
+            with self._path.open("rb") as file:
+                raw = file.read(_LONGEST_IDENTITY + 1)
+        except OSError as error:
+            reason = error.strerror
+            raise FileError(f"{self._path}: cannot be read: {reason}", "name the file of your private key") from None
+        if len(raw) > _LONGEST_IDENTITY:
+            raise UsageError(f"{self._path} is too large for a private key", "name the file of your private key")
+        if raw.lstrip().startswith(b"-----BEGIN"):
+            return [self._ssh(raw)]
+        lines = [line.strip() for line in raw.decode("utf-8", "replace").splitlines()]
+        found = [self._line(line) for line in lines if line and not line.startswith("#")]
+        if not found:
+            raise UsageError(f"{self._path} holds no private key", "`age-keygen -o FILE` makes one")
+        return found
+
+    def _ssh(self, raw: bytes) -> Any:
+        try:
+            return self._age.ssh.Identity.from_buffer(raw)
+        except self._age.IdentityError:
+            raise UsageError(
+                f"{self._path} is no SSH private key of the kind ed25519 or RSA, or it has a passphrase",
+                "decrypt a copy of it first (`ssh-keygen -p -f COPY`), or use an age key",
+            ) from None
+
+    def _line(self, line: str) -> Any:
+        try:
+            return self._age.x25519.Identity.from_str(line)
+        except self._age.IdentityError:
+            raise UsageError(
+                f"{self._path} holds a line that is no private key of age",
+                "each line is empty, a comment that begins with #, or begins with AGE-SECRET-KEY-1",
+            ) from None
+
+    def open(self, content: bytes, name: str) -> bytes:
+        """The content of an encrypted file; raises NlbgenError where these identities are not its readers'."""
+        try:
+            return bytes(self._age.decrypt(content, self._identities))
+        except self._age.DecryptError:
+            raise NlbgenError(
+                f"{name} cannot be decrypted with {self._path}",
+                "the manifest lists the recipients: use the private key of one of them",
+            ) from None
+
+
+def _library() -> Any:
+    try:
+        import pyrage
+        import pyrage.ssh
+        import pyrage.x25519
+    except ImportError:
+        raise UsageError(
+            "files with secrets are encrypted by pyrage, which is not installed here",
+            'install it with `pip install "nlbgen[secrets]"`',
+        ) from None
+    return pyrage

@@ -1,0 +1,544 @@
+"""The archives: one form only, readable by everybody's programs, and every bit of it checked."""
+
+import gzip
+import io
+import shutil
+import stat
+import struct
+import subprocess
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nlbgen.bundle import archive, members, names, tarball, zipball
+from nlbgen.bundle.members import BundleError, Member
+from nlbgen.errors import FileError, UsageError
+
+SMALL = (
+    Member("a.txt", b"one\n"),
+    Member("b/empty", b""),
+    Member("b/secret.age", bytes(range(256)), 0o600),
+    Member("b/ü.txt", "ünï\n".encode()),
+)
+FORMATS: dict[str, Any] = {"tar.gz": tarball, "zip": zipball}
+BOTH = pytest.mark.parametrize("ending", FORMATS)
+
+
+def encoded(ending: str, files: tuple[Member, ...] = SMALL) -> bytes:
+    return archive.packed(files, archive.FORMATS[f".{ending}"])
+
+
+def decoded(ending: str, data: bytes) -> list[Member]:
+    return archive.unpacked(data, archive.FORMATS[f".{ending}"])
+
+
+def refused(ending: str, data: bytes) -> str:
+    with pytest.raises(BundleError) as error:
+        decoded(ending, data)
+    assert error.value.hint
+    return error.value.message
+
+
+# What other programs make of it.
+
+
+@BOTH
+def test_what_is_written_is_read_back(ending: str) -> None:
+    assert decoded(ending, encoded(ending)) == list(SMALL)
+
+
+def test_python_reads_the_tar() -> None:
+    with tarfile.open(fileobj=io.BytesIO(encoded("tar.gz"))) as tar:
+        for info, member in zip(tar.getmembers(), SMALL, strict=True):
+            assert (info.name, info.size, info.mode) == (member.path, len(member.content), member.mode)
+            assert (info.uid, info.gid, info.uname, info.gname, info.mtime) == (0, 0, "", "", 315532800)
+            assert info.isreg()
+            file = tar.extractfile(info)
+            assert file is not None
+            assert file.read() == member.content
+
+
+def test_python_writes_the_same_tar() -> None:
+    """Another writer of the same standard agrees on every byte but those of devices, which plain files leave open."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for member in SMALL:
+            info = tarfile.TarInfo(member.path)
+            info.size, info.mode, info.mtime = len(member.content), member.mode, 315532800
+            tar.addfile(info, io.BytesIO(member.content))
+    own = gzip.decompress(encoded("tar.gz"))
+    theirs = plain.getvalue()[: len(own)]
+    place = 0
+    for member in SMALL:
+        for start, end in ((0, 148), (156, 329), (345, 512)):
+            assert own[place + start : place + end] == theirs[place + start : place + end]
+        place += 512 + -(-len(member.content) // 512) * 512
+    assert own[place:] == theirs[place:] == bytes(1024)
+
+
+def test_python_reads_the_zip() -> None:
+    with zipfile.ZipFile(io.BytesIO(encoded("zip"))) as whole:
+        assert whole.testzip() is None
+        for info, member in zip(whole.infolist(), SMALL, strict=True):
+            assert (info.filename, whole.read(info)) == (member.path, member.content)
+            assert info.external_attr >> 16 == stat.S_IFREG | member.mode
+            assert (info.create_system, info.compress_type, info.date_time) == (3, 0, (1980, 1, 1, 0, 0, 0))
+            assert (info.extra, info.comment) == (b"", b"")
+
+
+PROGRAMS = {
+    "tar": ("tar.gz", ["tar", "-xzf", "FILE"]),
+    "bsdtar": ("tar.gz", ["bsdtar", "-xf", "FILE"]),
+    "unzip": ("zip", ["unzip", "-q", "FILE"]),
+    "bsdtar-zip": ("zip", ["bsdtar", "-xf", "FILE"]),
+    "7z": ("zip", ["7z", "x", "FILE"]),
+}
+
+
+INSTALLED = [name for name, (_ending, command) in PROGRAMS.items() if shutil.which(command[0])]
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_the_usual_programs_unpack_it(name: str, tmp_path: Path) -> None:
+    ending, command = PROGRAMS[name]
+    (tmp_path / "FILE").write_bytes(encoded(ending))
+    out = tmp_path / "out"
+    out.mkdir()
+    words = [word.replace("FILE", "../FILE") for word in command]
+    done = subprocess.run(words, cwd=out, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()} == {
+        member.path: member.content for member in SMALL
+    }
+
+
+# Damage.
+
+
+@BOTH
+def test_every_flipped_bit_is_found(ending: str) -> None:
+    data = encoded(ending, (Member("a", b"1"), Member("b/c", b"23", 0o600)))
+    for place in range(len(data)):
+        for bit in range(8):
+            flipped = bytearray(data)
+            flipped[place] ^= 1 << bit
+            with pytest.raises(BundleError):
+                decoded(ending, bytes(flipped))
+
+
+@BOTH
+def test_every_truncation_is_found(ending: str) -> None:
+    data = encoded(ending)
+    for length in range(len(data)):
+        with pytest.raises(BundleError):
+            decoded(ending, data[:length])
+
+
+@BOTH
+@pytest.mark.parametrize("tail", [b"\0", b"x", bytes(512), bytes(10240)], ids=["nul", "x", "block", "record"])
+def test_whatever_follows_is_found(ending: str, tail: bytes) -> None:
+    refused(ending, encoded(ending) + tail)
+
+
+@BOTH
+def test_a_second_archive_behind_the_first_is_found(ending: str) -> None:
+    said = refused(ending, encoded(ending) * 2)
+    assert "follows" in said or "does not stand where" in said
+
+
+def test_damage_is_told_by_its_kind() -> None:
+    """Past the checksums of gzip; every one of these has a check of its own, and another behind it."""
+    plain = gzip.decompress(encoded("tar.gz"))
+    padding = bytearray(plain)
+    padding[600] = 1
+    assert "no part of it" in refused("tar.gz", tarball._stored(bytes(padding)))
+    assert "tar archive ends at byte" in refused("tar.gz", tarball._stored(plain + bytes(512)))
+    assert "checksum" in refused("tar.gz", tarball._stored(b"A" + plain[1:]))
+    assert "breaks off" in refused("tar.gz", tarball._stored(plain[:700]))
+    short = tarball._GZIP_HEADER + b"".join(
+        struct.pack("<BHH", last, len(part), len(part) ^ 0xFFFF) + part
+        for last, part in ((0, plain[:9]), (1, plain[9:]))
+    )
+    assert gzip.decompress(short + struct.pack("<II", zlib.crc32(plain), len(plain))) == plain
+    assert "shorter" in refused("tar.gz", short + struct.pack("<II", zlib.crc32(plain), len(plain)))
+    assert "something follows" in refused("tar.gz", encoded("tar.gz") + b"\0")
+    data = encoded("zip", (Member("a", b"content"),))
+    assert "damaged" in refused("zip", data.replace(b"content", b"c0ntent"))
+
+
+@BOTH
+def test_what_a_reader_misses_is_found_all_the_same(ending: str) -> None:
+    """Whatever was understood is written once more and compared."""
+    own = archive.FORMATS[f".{ending}"]
+    blind = archive.Format(own.encode, lambda data: list(SMALL))
+    assert archive.unpacked(encoded(ending), blind) == list(SMALL)
+    with pytest.raises(BundleError, match="something beside its files"):
+        archive.unpacked(encoded(ending) + b"x", blind)
+
+
+@BOTH
+@settings(max_examples=200)
+@given(st.data())
+def test_no_other_bytes_are_an_archive(ending: str, data: st.DataObject) -> None:
+    """Whatever is cut out, doubled, swapped or written over: an archive is refused or holds exactly its own files."""
+    whole = encoded(ending)
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, len(whole)))
+    put = data.draw(
+        st.one_of(st.binary(max_size=40), st.sampled_from([whole[:start], whole[end:], whole[start:end] * 2]))
+    )
+    changed = whole[:start] + put + whole[end:]
+    if changed == whole:
+        assert decoded(ending, changed) == list(SMALL)
+    else:
+        refused(ending, changed)
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=600), st.sampled_from(["tar.gz", "zip"]), st.booleans())
+def test_noise_is_refused_with_a_message(noise: bytes, ending: str, headed: bool) -> None:
+    head = {"tar.gz": tarball._GZIP_HEADER, "zip": b"PK\5\6"}[ending]
+    try:
+        decoded(ending, head + noise if headed else noise)
+    except BundleError as error:
+        assert error.message.isprintable()
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=1500))
+def test_noise_in_the_tar_is_refused_with_a_message(noise: bytes) -> None:
+    """Past the checksums of gzip."""
+    try:
+        decoded("tar.gz", tarball._stored(noise))
+    except BundleError as error:
+        assert error.message.isprintable()
+
+
+# Round trips.
+
+CHARS = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))
+PATHS = st.lists(st.text(CHARS, min_size=1, max_size=12), min_size=1, max_size=4).map("/".join)
+FILES = st.dictionaries(
+    PATHS.filter(lambda path: not names.objection(path)),
+    st.tuples(st.binary(max_size=2000), st.sampled_from(members.MODES)),
+    max_size=6,
+).filter(lambda files: not list(names.collisions(files)))
+
+
+@BOTH
+@given(FILES, st.randoms(use_true_random=False))
+def test_any_files_come_back_and_their_order_does_not_matter(ending: str, files: dict[str, Any], shuffler: Any) -> None:
+    listed = [Member(path, content, mode) for path, (content, mode) in files.items()]
+    data = encoded(ending, tuple(listed))
+    assert decoded(ending, data) == sorted(listed, key=lambda member: member.path.encode())
+    shuffler.shuffle(listed)
+    assert encoded(ending, tuple(listed)) == data
+
+
+@given(st.binary(max_size=300_000))
+@settings(max_examples=20)
+def test_the_gzip_file_is_one_for_others_too(content: bytes) -> None:
+    assert gzip.decompress(tarball._stored(content)) == content
+    assert tarball._unstored(tarball._stored(content)) == content
+
+
+@pytest.mark.parametrize("size", [0, 1, 65534, 65535, 65536, 131070, 131071])
+def test_stored_blocks_at_their_bounds(size: int) -> None:
+    content = bytes(index % 251 for index in range(size))
+    assert gzip.decompress(tarball._stored(content)) == content
+    assert tarball._unstored(tarball._stored(content)) == content
+
+
+# Hostile archives, made by hand.
+
+
+def tar_of(*infos: tuple[tarfile.TarInfo, bytes], kind: int = tarfile.USTAR_FORMAT) -> bytes:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=kind) as tar:
+        for info, content in infos:
+            info.size = len(content)
+            info.mtime = 315532800
+            tar.addfile(info, io.BytesIO(content))
+    whole = plain.getvalue().rstrip(b"\0")
+    whole += bytes(-len(whole) % 512)
+    return tarball._stored(whole + bytes(1024))
+
+
+def info(name: str, **changes: object) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    for key, value in changes.items():
+        setattr(made, key, value)
+    return made
+
+
+KINDS = {
+    "symbolic link": {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"},
+    "hard link": {"type": tarfile.LNKTYPE, "linkname": "a"},
+    "device": {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3},
+    "pipe": {"type": tarfile.FIFOTYPE},
+    "folder": {"type": tarfile.DIRTYPE},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tar_holds_plain_files_alone(kind: str) -> None:
+    assert kind in refused("tar.gz", tar_of((info("a", **KINDS[kind]), b"")))
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["gnu", "pax"])
+def test_extended_headers_are_refused(kind: int) -> None:
+    refused("tar.gz", tar_of((info("a" * 120), b"x"), kind=kind))
+
+
+def test_a_name_from_an_extended_header_is_refused() -> None:
+    hidden = info("a", pax_headers={"path": "../../etc/passwd"})
+    assert "extended header" in refused("tar.gz", tar_of((hidden, b"x"), kind=tarfile.PAX_FORMAT))
+
+
+FIELDS = {
+    "mode 0755": (100, b"0000755\0", "mode"),
+    "setuid": (100, b"0004644\0", "mode"),
+    "mode 0666": (100, b"0000666\0", "mode"),
+    "uid": (108, b"0001750\0", "owner"),
+    "gid": (116, b"0000005\0", "owner"),
+    "time": (136, b"14000000000\0", "time"),
+    "magic": (257, b"ustar  \0", "mark"),
+    "user": (265, b"root", "owner"),
+    "group": (297, b"root", "owner"),
+    "device": (329, b"0000001\0", "mark"),
+    "link": (157, b"/etc/passwd", "mark"),
+    "end": (500, b"x", "mark"),
+    "number": (100, b"0000 44\0", "number"),
+    "no number": (124, b"\x80" + bytes(11), "number"),
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_of_a_tar_header_is_as_nlbgen_writes_it(name: str) -> None:
+    place, value, said = FIELDS[name]
+    plain = bytearray(gzip.decompress(encoded("tar.gz", (Member("a", b"x"),))))
+    plain[place : place + len(value)] = value
+    plain[148:156] = b" " * 8
+    plain[148:156] = b"%06o\0 " % sum(plain[:512])
+    assert said in refused("tar.gz", tarball._stored(bytes(plain)))
+
+
+BAD_NAMES = {
+    "../a": "leads out",
+    "a/../../b": "leads out",
+    "/etc/passwd": "absolute",
+    "a//b": "empty",
+    "./a": "dot",
+    "a/.": "dot",
+    "C:/a": "Windows",
+    "C:a": "Windows",
+    "a\\b": "Windows",
+    "..\\a": "Windows",
+    "a:stream": "Windows",
+    "a?": "Windows",
+    "NUL": "device",
+    "b/con.txt": "device",
+    "COM1.x": "device",
+    "lpt9": "device",
+    "COM¹": "device",
+    "CONIN$": "device",
+    "Aux .txt": "device",
+    "a.": "drops",
+    "a /b": "drops",
+    "e\u0301": "NFC",
+    "a\x00b": "U+0000",
+    "a\nb": "U+000A",
+    "a\x1b[2J": "U+001B",
+    "a\u202etxt": "U+202E",
+    "a\u200bb": "U+200B",
+    "a" * 241: "longer",
+    f"{'a' * 60}/{'b' * 120}": "tar",
+    "": "empty",
+}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
+def test_bad_names_are_refused_wherever_they_come_from(name: str) -> None:
+    assert BAD_NAMES[name] in names.objection(name)
+    for ending in FORMATS:
+        with pytest.raises(BundleError, match="cannot be a file's name"):
+            encoded(ending, (Member(name, b"x"),))
+    made = zipball.encode([Member(name, b"x")])
+    assert "cannot be a file's name" in refused("zip", made)
+    if len(name.encode()) <= 100 and "\0" not in name and name:
+        assert "cannot be a file's name" in refused("tar.gz", tarball.encode([Member(name, b"x")]))
+
+
+GOOD_NAMES = [
+    "a",
+    "a.b",
+    ".hidden",
+    "nodes/orch-1/web.config",
+    "ü/é.txt",
+    "conx",
+    "com10",
+    "nul0",
+    f"{'a' * 99}/{'b' * 100}",
+]
+
+
+@pytest.mark.parametrize("name", GOOD_NAMES)
+def test_good_names_pass(name: str) -> None:
+    assert names.objection(name) == ""
+    for ending in FORMATS:
+        assert [member.path for member in decoded(ending, encoded(ending, (Member(name, b"x"),)))] == [name]
+
+
+COLLISIONS = [
+    ("a", "a"),
+    ("a", "A"),
+    ("ß", "ss"),
+    ("b/x", "B/y"),
+    ("a", "a/b"),
+    ("\u00e9", "\u00c9"),
+    ("\ufb01", "fi"),
+    ("\u212b", "\u00e5"),
+]
+
+
+@pytest.mark.parametrize("pair", COLLISIONS, ids=ascii)
+def test_names_that_fall_together_somewhere_are_refused(pair: tuple[str, str]) -> None:
+    assert len(list(names.collisions(pair))) == 1
+    if any(names.objection(name) for name in pair):
+        return
+    for ending, module in FORMATS.items():
+        with pytest.raises(BundleError):
+            encoded(ending, tuple(Member(name, b"x") for name in pair))
+        ordered = sorted(pair, key=str.encode)
+        refused(ending, module.encode([Member(name, b"x") for name in ordered]))
+
+
+def test_the_order_is_part_of_the_form() -> None:
+    for ending, module in FORMATS.items():
+        assert "order" in refused(ending, module.encode([Member("b", b""), Member("a", b"")]))
+
+
+def zip_of(change: Callable[[zipfile.ZipInfo], None], comment: bytes = b"") -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as whole:
+        made = zipfile.ZipInfo("a", (1980, 1, 1, 0, 0, 0))
+        made.create_system = 3
+        made.external_attr = (stat.S_IFREG | 0o644) << 16
+        change(made)
+        whole.writestr(made, b"x" * 100)
+        whole.comment = comment
+    return out.getvalue()
+
+
+ZIPS: dict[str, Callable[[zipfile.ZipInfo], None]] = {
+    "link": lambda made: setattr(made, "external_attr", (stat.S_IFLNK | 0o644) << 16),
+    "device": lambda made: setattr(made, "external_attr", (stat.S_IFCHR | 0o644) << 16),
+    "folder": lambda made: setattr(made, "external_attr", (stat.S_IFDIR | 0o644) << 16),
+    "no mode": lambda made: setattr(made, "external_attr", 0),
+    "setuid": lambda made: setattr(made, "external_attr", (stat.S_IFREG | 0o4644) << 16),
+    "compressed": lambda made: setattr(made, "compress_type", zipfile.ZIP_DEFLATED),
+    "time": lambda made: setattr(made, "date_time", (2026, 1, 1, 0, 0, 0)),
+    "extra field": lambda made: setattr(made, "extra", struct.pack("<HH4s", 0x7075, 4, b"abcd")),
+    "comment": lambda made: setattr(made, "comment", b"hello"),
+    "made on DOS": lambda made: setattr(made, "create_system", 0),
+}
+
+
+@pytest.mark.parametrize("name", ZIPS)
+def test_zip_has_one_form(name: str) -> None:
+    refused("zip", zip_of(ZIPS[name]))
+
+
+def test_a_zip_with_a_comment_is_refused() -> None:
+    assert "comment" in refused("zip", zip_of(lambda made: None, b"hello"))
+
+
+def test_what_a_zip_hides_between_its_files_is_found() -> None:
+    first, second = (zipball.encode([Member(name, b"x")]) for name in "ab")
+    hidden = b"PK\3\4 not listed"
+    body = first[: first.index(b"PK\1\2")]
+    listed = first[first.index(b"PK\1\2") : first.index(b"PK\5\6")]
+    end = zipball._END.pack(b"PK\5\6", 0, 0, 1, 1, len(listed), len(body) + len(hidden), 0)
+    assert "no file of it" in refused("zip", body + hidden + listed + end)
+    assert second != first
+
+
+def test_a_local_header_that_disagrees_with_the_list_is_found() -> None:
+    data = zipball.encode([Member("good.txt", b"x")])
+    assert "listed otherwise" in refused("zip", data.replace(b"good.txt", b"evil.txt", 1))
+
+
+# Bombs.
+
+
+@pytest.mark.parametrize("level", [1, 6, 9])
+def test_compressed_archives_are_not_even_inflated(level: int) -> None:
+    bomb = tarball._GZIP_HEADER + zlib.compress(bytes(50_000_000), level, -15) + bytes(8)
+    assert "compressed" in refused("tar.gz", bomb)
+
+
+def test_sizes_that_are_only_claimed_are_refused() -> None:
+    plain = bytearray(gzip.decompress(encoded("tar.gz")))
+    plain[124:136] = b"77777777777\0"
+    plain[148:156] = b" " * 8
+    plain[148:156] = b"%06o\0 " % sum(plain[:512])
+    assert "says to hold" in refused("tar.gz", tarball._stored(bytes(plain)))
+    claimed = zipball._listed(zipball._Entry("a", 0o644, 0, 0xFFFFFFF0, 0))
+    end = zipball._END.pack(b"PK\5\6", 0, 0, 1, 1, len(claimed), 4, 0)
+    assert "says to hold" in refused("zip", b"PK\3\4" + claimed + end)
+
+
+def test_more_than_the_bounds_is_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = encoded("zip")
+    monkeypatch.setattr(archive, "MAX_FILE", 10)
+    with pytest.raises(BundleError, match="larger than 10 bytes"):
+        encoded("zip", (Member("a", bytes(11)),))
+    monkeypatch.setattr(archive, "MAX_FILES", 3)
+    monkeypatch.setattr(zipball, "MAX_FILES", 3)
+    monkeypatch.setattr(tarball, "MAX_FILES", 3)
+    many = tuple(Member(name, b"") for name in "abcd")
+    for ending, module in FORMATS.items():
+        with pytest.raises(BundleError, match="more or larger files"):
+            encoded(ending, many)
+        assert "more than 3 files" in refused(ending, module.encode(many))
+    monkeypatch.setattr(archive, "MAX_ARCHIVE", len(data) - 1)
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(BundleError, match="larger than"):
+        archive.read(tmp_path / "a.zip")
+
+
+# Names of archives.
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "A.ZIP", "a.b.zip"])
+def test_the_ending_says_the_format(name: str) -> None:
+    assert archive.format_of(Path(name)) in archive.FORMATS.values()
+
+
+@pytest.mark.parametrize("name", ["a", "a.tar", "a.gz", "a.7z", "zip", "a.zip.asc"])
+def test_other_endings_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="which archive"):
+        archive.format_of(Path(name))
+
+
+def test_a_renamed_archive_is_found() -> None:
+    assert "not a zip file" in refused("zip", encoded("tar.gz"))
+    assert "not a gzip file" in refused("tar.gz", encoded("zip"))
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="cannot be read"):
+        archive.read(tmp_path / "no.zip")
+    with pytest.raises(FileError):
+        archive.read(tmp_path)
+
+
+def test_contents_are_not_shown() -> None:
+    assert "hunter2" not in repr(Member("a", b"hunter2"))
