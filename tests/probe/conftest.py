@@ -1,0 +1,202 @@
+"""A farm of stand-in machines in this process, each fault of which can be switched on by itself."""
+
+import asyncio
+import json
+import ssl
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from nlbgen.generators.tls import HSTS_SECONDS
+from nlbgen.probe.farm import Options, probe
+from nlbgen.probe.findings import Finding, Report
+from nlbgen.prove import testca
+from nlbgen.prove.background import LoopThread
+from nlbgen.prove.node import Node
+from nlbgen.prove.options import NodeOptions
+from nlbgen.prove.testca import TestCertificates, make_certificates
+from nlbgen.spec.load import Spec, loads
+from nlbgen.spec.types import Duration
+
+HOST = "orchestrator.corp.example"
+ALIAS = "old.corp.example"
+
+
+class Machine(Node):
+    """A stand-in node, or a stand-in balancer, with the faults that no node has by itself."""
+
+    def __init__(self, options: NodeOptions) -> None:
+        super().__init__(options)
+        self.headers: dict[str, str] = {}
+        """What is added to every answer."""
+        self.hangs = False
+        self.refused: dict[str, int] = {}
+        """The status for requests whose path holds this; `upgrade` for all that ask for a WebSocket."""
+        self.body = b""
+        self.seen: list[web.BaseRequest] = []
+        self.tls_versions: tuple[ssl.TLSVersion, ssl.TLSVersion] | None = None
+
+    def _tls(self) -> ssl.SSLContext | None:
+        context = super()._tls()
+        if context is not None and self.tls_versions is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # the versions are old: that is the fault
+                context.minimum_version, context.maximum_version = self.tls_versions
+            context.set_ciphers("ALL:@SECLEVEL=0")
+        return context
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.seen.append(request)
+        if self.hangs:
+            await asyncio.sleep(600)
+        wish = "upgrade" if "upgrade" in request.headers else request.path
+        for part, status in self.refused.items():
+            if part in wish:
+                return web.Response(status=status, body=self.body, headers=self.headers)
+        response = await super().handle(request)
+        if not response.prepared:
+            response.headers.update(self.headers)
+        return response
+
+
+class Plain(Machine):
+    """The balancer's port 80."""
+
+    location = ""
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.seen.append(request)
+        if not self.location:
+            return web.Response(text="some other site")
+        return web.Response(status=301, headers={"Location": self.location + request.raw_path})
+
+
+class StandIn:
+    """A farm without a fault, until a test switches one on."""
+
+    host, alias = HOST, ALIAS
+
+    def __init__(self, loop: LoopThread, folder: Path, core: bool) -> None:
+        self._loop = loop
+        self.folder = folder
+        self.core = core
+        self.certificates = self.made("good", [HOST, ALIAS])
+        self.nodes = [self._machine("orch-1"), self._machine("orch-2")]
+        self.balancer = self._machine("balancer")
+        self.balancer.headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
+        self.plain = Plain(NodeOptions(name="plain"))
+        self.changes: dict[str, Any] = {}
+        self.options = Options(ca=self.certificates.ca, timeout=Duration.of("40s"), expires_within=Duration.of("3d"))
+
+    def made(self, name: str, names: list[str]) -> TestCertificates:
+        """An authority of its own, and a certificate for these names."""
+        return make_certificates(self.folder / name, names)
+
+    def _machine(self, name: str) -> Machine:
+        kind = "core" if self.core else "classic"
+        made = self.certificates
+        return Machine(NodeOptions(name=name, kind=kind, tls_cert=made.certificate, tls_key=made.key))
+
+    @property
+    def machines(self) -> list[Machine]:
+        return [*self.nodes, self.balancer, self.plain]
+
+    def start(self) -> None:
+        for machine in self.machines:
+            self._loop.call(machine.start())
+        self.plain.location = self.plain.location or f"https://{HOST}"
+
+    def stop(self) -> None:
+        for machine in self.machines:
+            self._loop.call(machine.stop())
+
+    def show(self, machine: Machine, certificates: TestCertificates) -> None:
+        """Have a machine show this certificate; before `start`."""
+        object.__setattr__(machine.options, "tls_cert", certificates.certificate)
+        object.__setattr__(machine.options, "tls_key", certificates.key)
+
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = {
+            "farm": "orchestrator-test",
+            "orchestrator": {"version": "2022.10" if self.core else "2019.4"},
+            "frontend": {
+                "host": HOST,
+                "aliases": [ALIAS],
+                "address": "127.0.0.1",
+                "tls": {"verify_nodes": str(self.certificates.ca)},
+            },
+            "nodes": [{"name": node.options.name, "address": "127.0.0.1", "port": node.port} for node in self.nodes],
+            # On a busy machine an answer may take longer than the second that is the default.
+            "balancer": {"health": {"timeout": "30s"}, **({"affinity": "signalr"} if self.core else {})},
+            "stores": {"signalr": "sqlserver"},
+        }
+        return merged(data, self.changes)
+
+    def spec(self) -> Spec:
+        return loads(json.dumps(self.data()), str(self.folder / "farm.yaml"))
+
+    def run(self, **options: Any) -> Report:
+        whole = self.options._replace(balancer=("127.0.0.1", self.balancer.port), http_port=self.plain.port)
+        hubs = ("/signalr/core",) if self.core else ()
+        return probe(self.spec(), whole._replace(hubs=hubs)._replace(**options))
+
+    def differences(self, **options: Any) -> list[tuple[str, str]]:
+        """The ids and devices of what differs from the spec."""
+        return [(finding.id, finding.device) for finding in self.of_level("finding", **options)]
+
+    def of_level(self, level: str, **options: Any) -> list[Finding]:
+        return [finding for finding in self.run(**options).findings if finding.level == level]
+
+    def only(self, id: str, device: str, **options: Any) -> Finding:  # noqa: A002
+        """The one difference from the spec, which is this one."""
+        report = self.run(**options)
+        found = [finding for finding in report.findings if finding.level == "finding"]
+        assert [(finding.id, finding.device) for finding in found] == [(id, device)], report.text()
+        return found[0]
+
+    def note(self, id: str, device: str, **options: Any) -> Finding:  # noqa: A002
+        """The note of this id; nothing differs from the spec."""
+        report = self.run(**options)
+        assert report.ok, report.text()
+        found = [finding for finding in report.findings if (finding.id, finding.device) == (id, device)]
+        assert len(found) == 1, report.text()
+        return found[0]
+
+
+def merged(base: Any, changes: Any) -> Any:
+    if isinstance(base, dict) and isinstance(changes, dict):
+        return {**base, **{name: merged(base.get(name), value) for name, value in changes.items()}}
+    return changes
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Iterator[Callable[..., StandIn]]:
+    """Makes a stand-in farm; it ends with the test."""
+    with ExitStack() as stack:
+        loop = stack.enter_context(LoopThread())
+
+        def make(*, core: bool = False) -> StandIn:
+            farm = StandIn(loop, tmp_path, core)
+            stack.callback(farm.stop)
+            return farm
+
+        yield make
+
+
+@pytest.fixture
+def farm(stand_in: Callable[..., StandIn]) -> StandIn:
+    """A classic stand-in farm that runs."""
+    made = stand_in()
+    made.start()
+    return made
+
+
+@pytest.fixture
+def days(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets how long certificates that are made from here on are valid."""
+    return lambda number: monkeypatch.setattr(testca, "DAYS", number)

@@ -1,0 +1,383 @@
+"""Redis (a real one) and SQL Server (its port, and the protocol of its Browser) as the nodes' stores."""
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from nlbgen.probe import sqlserver
+from nlbgen.probe.farm import Options, probe
+from nlbgen.probe.findings import Report
+from nlbgen.probe.sqlserver import DataSource, port_in
+from nlbgen.prove.ports import free_port
+from nlbgen.spec.load import loads
+from nlbgen.spec.types import Duration
+
+PASSWORD = 'pä ss"wörd'
+
+
+def redis_binary() -> str:
+    path = shutil.which("redis-server", path=os.environ.get("PATH", "") + os.pathsep + "/usr/bin:/usr/sbin")
+    assert path
+    return path
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Starts a Redis with these lines in its configuration; gives its port."""
+    with ExitStack() as stack:
+
+        def start(*lines: str, tls: bool = False) -> int:
+            port = free_port()
+            plain = [f"port {port}"] if not tls else ["port 0", f"tls-port {port}", "tls-auth-clients no"]
+            config = tmp_path / f"redis-{port}.conf"
+            config.write_text("\n".join(["bind 127.0.0.1", "save ''", f"dir {tmp_path}", *plain, *lines, ""]), "utf-8")
+            process = subprocess.Popen([redis_binary(), str(config)], stdout=subprocess.DEVNULL)
+            stack.callback(process.wait, 10)
+            stack.callback(process.terminate)
+            for _ in range(200):
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                except OSError:
+                    time.sleep(0.05)
+                else:
+                    return port
+            raise AssertionError("redis-server does not listen")
+
+        yield start
+
+
+def required(password: str) -> str:
+    quoted = password.replace("\\", "\\\\").replace('"', '\\"')
+    return f'requirepass "{quoted}"'
+
+
+def ask(tmp_path: Path, stores: str, **options: Any) -> Report:
+    """Probe the stores of a farm whose node is down, so that nothing else is said."""
+    text = f"""
+farm: orchestrator-test
+orchestrator: {{version: "2019.4"}}
+frontend: {{host: orchestrator.corp.example, tls: {{verify_nodes: false}}}}
+nodes: [{{name: orch-1, address: orch-1.invalid}}, {{name: orch-2, address: orch-2.invalid}}]
+stores: {stores}
+"""
+    spec = loads(text, str(tmp_path / "farm.yaml"))
+    nodes = tuple(node.replace(state="down") for node in spec.farm.nodes)
+    spec = spec._replace(farm=spec.farm.replace(nodes=nodes))
+    return probe(spec, Options(through="nodes", timeout=Duration.of("40s"))._replace(**options))
+
+
+def ask_redis(tmp_path: Path, port: int, *, password: bool = True, more: str = "", **options: Any) -> Report:
+    secret = ", password: {env: NLBGEN_TEST_REDIS}" if password else ""
+    return ask(tmp_path, f"{{signalr: redis, redis: {{host: 127.0.0.1, port: {port}{secret}{more}}}}}", **options)
+
+
+@pytest.fixture(autouse=True)
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NLBGEN_TEST_REDIS", PASSWORD)
+
+
+def said(report: Report) -> list[tuple[str, str]]:
+    return [(finding.id, finding.level) for finding in report.findings]
+
+
+def shows_no_secret(report: Report) -> bool:
+    return PASSWORD not in report.text() + repr(report.data())
+
+
+@pytest.mark.redis
+def test_redis_as_it_should_be(redis, tmp_path):
+    report = ask_redis(tmp_path, redis(required(PASSWORD)))
+    assert said(report) == []
+    device = report.devices[-1]
+    assert (device.reached, device.facts["redis"], device.facts["role"]) == (True, "Redis answers", "master")
+    assert shows_no_secret(report)
+
+
+@pytest.mark.redis
+def test_redis_without_a_password_as_it_should_be(redis, tmp_path):
+    assert said(ask_redis(tmp_path, redis(), password=False)) == []
+
+
+@pytest.mark.redis
+def test_redis_with_another_password(redis, tmp_path):
+    report = ask_redis(tmp_path, redis(required("another")))
+    assert said(report) == [("redis-password", "finding")]
+    assert report.findings[0].found == "WRONGPASS"
+    assert shows_no_secret(report)
+
+
+@pytest.mark.redis
+def test_redis_wants_a_password_that_the_spec_does_not_have(redis, tmp_path):
+    assert said(ask_redis(tmp_path, redis(required(PASSWORD)), password=False)) == [("redis-password", "finding")]
+
+
+@pytest.mark.redis
+def test_redis_asks_for_no_password_though_there_is_one(redis, tmp_path):
+    assert said(ask_redis(tmp_path, redis())) == [("redis-open", "finding")]
+
+
+@pytest.mark.redis
+def test_redis_repeats_no_secret_in_an_error(redis, tmp_path):
+    """Where AUTH has another name, Redis's error repeats its arguments."""
+    report = ask_redis(tmp_path, redis(required(PASSWORD), 'rename-command AUTH "OTHER"'))
+    assert said(report) == [("redis-password", "finding")]
+    assert report.findings[0].found == "ERR"
+    assert shows_no_secret(report)
+
+
+@pytest.mark.redis
+def test_a_replica_instead_of_the_master(redis, tmp_path):
+    master = redis(required(PASSWORD))
+    replica = redis(
+        required(PASSWORD), f"replicaof 127.0.0.1 {master}", f'masterauth "{PASSWORD}"'.replace('s"w', 's\\"w')
+    )
+    report = ask_redis(tmp_path, replica)
+    assert said(report) == [("redis-replica", "finding")]
+    assert said(ask_redis(tmp_path, master)) == []
+
+
+@pytest.mark.redis
+def test_redis_over_tls(redis, tmp_path):
+    from nlbgen.prove.testca import make_certificates
+
+    made = make_certificates(tmp_path / "tls", ["127.0.0.1"])
+    other = make_certificates(tmp_path / "other", ["127.0.0.1"])
+    files = f"tls-cert-file {made.certificate}", f"tls-key-file {made.key}", f"tls-ca-cert-file {made.ca}"
+    port = redis(required(PASSWORD), *files, tls=True)
+    soon = Duration.of("3d")
+    report = ask_redis(tmp_path, port, more=", tls: true", ca=made.ca, expires_within=soon)
+    assert said(report) == []
+    assert report.devices[-1].facts["redis"] == "Redis answers"
+    report = ask_redis(tmp_path, port, more=", tls: true", ca=other.ca, expires_within=soon)
+    assert said(report) == [("certificate-chain", "finding")]
+    assert "redis" not in report.devices[-1].facts  # the password was not sent to a stranger
+    assert said(ask_redis(tmp_path, port, expires_within=soon)) == [("redis-answer", "finding")]
+
+
+@pytest.mark.redis
+def test_tls_is_expected_of_a_plain_redis(redis, tmp_path):
+    report = ask_redis(tmp_path, redis(required(PASSWORD)), more=", tls: true", timeout=Duration.of("4s"))
+    assert said(report) == [("tls-handshake", "finding")]
+
+
+def test_redis_is_down(tmp_path):
+    report = ask_redis(tmp_path, free_port())
+    assert said(report) == [("unreachable", "finding")]
+    assert "refused" in report.findings[0].found
+
+
+def test_a_secret_that_is_not_here(tmp_path, monkeypatch):
+    monkeypatch.delenv("NLBGEN_TEST_REDIS")
+    with answering(b"") as port:
+        report = ask_redis(tmp_path, port)
+    assert said(report) == [("redis-unchecked", "unchecked")]
+    assert report.devices[-1].reached
+    assert "NLBGEN_TEST_REDIS is not set" in report.findings[0].found
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """Something that is no Redis: it answers every connection with these bytes, and then says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        over = threading.Event()
+        held = []
+
+        def serve() -> None:
+            while not over.is_set():
+                connection, _address = server.accept()
+                held.append(connection)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield port
+        finally:
+            over.set()
+            socket.create_connection(("127.0.0.1", port), 5).close()
+            thread.join(5)
+            for connection in held:
+                connection.close()
+
+
+@pytest.mark.parametrize(
+    "answer, found",
+    [
+        (b"", "no answer within 2 s"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an error"),
+        (b":1\r\n", "not Redis's answer"),
+        (b"$abc\r\n", "not Redis's protocol"),
+        (b"-LOADING Redis is loading the dataset in memory\r\n", "LOADING"),
+        (b"-\x1b[31m evil\r\n", "an error"),
+    ],
+    ids=["silent", "http", "number", "garbage", "loading", "escape"],
+)
+def test_what_answers_is_not_redis(tmp_path, answer, found):
+    with answering(answer) as port:
+        report = ask_redis(tmp_path, port, timeout=Duration.of("4s"))
+    assert said(report) == [("redis-answer", "finding")]
+    assert found in report.findings[0].found
+    assert "\x1b" not in report.text()
+
+
+# SQL Server
+
+
+def ask_sql(tmp_path: Path, server: str) -> Report:
+    return ask(tmp_path, f"{{signalr: sqlserver, database: {{server: '{server}'}}}}")
+
+
+@pytest.mark.parametrize("server", [".", "(local)", r".\SQLEXPRESS", "lpc:SQL01", r"np:\\SQL01\pipe\sql\query"])
+def test_a_port_that_cannot_be_known(tmp_path, server):
+    assert said(ask_sql(tmp_path, server)) == [("sql-port-unknown", "unchecked")]
+
+
+@pytest.mark.parametrize(
+    "text, host, instance, port",
+    [
+        ("SQL01", "SQL01", "", 1433),
+        ("SQL01,1500", "SQL01", "", 1500),
+        (r"SQL01\PROD", "SQL01", "PROD", None),
+        (r"SQL01\PROD, 1500", "SQL01", "PROD", 1500),
+        (r"SQL01\MSSQLSERVER", "SQL01", "MSSQLSERVER", 1433),
+        ("tcp:sql.corp.example,1433", "sql.corp.example", "", 1433),
+        ("[2001:db8::5],1433", "2001:db8::5", "", 1433),
+        ("2001:db8::5", "2001:db8::5", "", 1433),
+    ],
+)
+def test_how_a_data_source_is_read(text, host, instance, port):
+    assert DataSource.of(text)[:3] == (host, instance, port)
+
+
+SVR_RESP = (
+    b"ServerName;SQL01;InstanceName;PROD;IsClustered;No;Version;15.0.2000.5;tcp;50123;np;\\\\SQL01\\pipe\\x\\query;;"
+)
+
+
+def response(data: bytes) -> bytes:
+    return b"\x05" + len(data).to_bytes(2, "little") + data
+
+
+@pytest.mark.parametrize(
+    "answer, port",
+    [
+        (response(SVR_RESP), 50123),
+        (response(SVR_RESP.replace(b"tcp;50123;", b"")), None),
+        (response(SVR_RESP.replace(b"50123", b"99999")), None),
+        (response(SVR_RESP.replace(b"50123", b"x")), None),
+        (response(SVR_RESP)[:20], None),
+        (b"", None),
+        (b"\x06xx", None),
+    ],
+)
+def test_the_answer_of_the_browser(answer, port):
+    assert port_in(answer) == port
+
+
+class Browser:
+    """The SQL Server Browser's side of [MC-SQLR], for one instance."""
+
+    def __init__(self, instance: bytes, port: int) -> None:
+        self._answer = response(SVR_RESP.replace(b"PROD", instance).replace(b"50123", str(port).encode()))
+        self._question = b"\x04" + instance + b"\0"
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join(5)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            data, address = self._socket.recvfrom(1024)
+            if not data:
+                return
+            if data == self._question:  # an instance that it does not have is met with silence
+                self._socket.sendto(self._answer, address)
+
+
+@pytest.fixture
+def ask_instance(monkeypatch):
+    """Ask for SQL Server on this machine by an address, which no spec may name, with the Browser at a port."""
+    import asyncio
+
+    from nlbgen.probe.device import Device, Where
+    from nlbgen.probe.reach import Limits
+
+    monkeypatch.setattr(sqlserver, "_HERE", frozenset())
+
+    def ask_it(text: str, browser_port: int) -> Device:
+        source = DataSource.of(text)
+        device = Device("sql", Where(source.host, source.port or browser_port, source.host, tls=False), Limits(1, 1))
+        asyncio.run(sqlserver.check(device, source, browser_port))
+        return device
+
+    return ask_it
+
+
+def test_the_browser_tells_the_port_of_a_named_instance(ask_instance):
+    with socket.create_server(("127.0.0.1", 0)) as server, Browser(b"PROD", port := server.getsockname()[1]) as browser:
+        device = ask_instance(r"127.0.0.1\PROD", browser.port)
+    assert device.findings == []
+    assert device.facts["sql"] == f"TCP {port} accepts"
+
+
+def test_the_browser_tells_a_port_that_is_closed(ask_instance):
+    with Browser(b"PROD", port := free_port()) as browser:
+        device = ask_instance(r"127.0.0.1\PROD", browser.port)
+    assert [(finding.id, finding.object) for finding in device.findings] == [
+        ("unreachable", rf"127.0.0.1\PROD, TCP {port}")
+    ]
+
+
+def test_the_browser_does_not_know_the_instance(ask_instance):
+    with Browser(b"OTHER", 1433) as browser:
+        device = ask_instance(r"127.0.0.1\PROD", browser.port)
+    assert [finding.id for finding in device.findings] == ["sql-port-unknown"]
+    assert device.facts == {"sql": "not asked"}
+
+
+def test_there_is_no_browser(ask_instance):
+    device = ask_instance(r"127.0.0.1\PROD", free_port())
+    assert [finding.id for finding in device.findings] == ["sql-port-unknown"]
+
+
+def test_a_given_port_needs_no_browser(ask_instance):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        device = ask_instance(f"127.0.0.1,{server.getsockname()[1]}", free_port())
+    assert device.findings == []
+
+
+def test_sql_server_of_a_farm(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlserver, "_HERE", frozenset())
+    port = free_port()
+    report = ask_sql(tmp_path, f"127.0.0.1,{port}")
+    assert said(report) == [("unreachable", "finding")]
+    assert (report.findings[0].device, report.findings[0].object) == ("sql", f"127.0.0.1, TCP {port}")
+    with socket.create_server(("127.0.0.1", port)):
+        report = ask_sql(tmp_path, f"127.0.0.1,{port}")
+    assert said(report) == []
+    assert report.devices[-1].facts["sql"] == f"TCP {port} accepts"
+
+
+def test_a_given_port_that_is_closed(ask_instance):
+    device = ask_instance(f"127.0.0.1,{free_port()}", free_port())
+    assert [finding.id for finding in device.findings] == ["unreachable"]
