@@ -1,8 +1,8 @@
 """What all tests share: `--update-golden`, the real programs, and nlbgen's command line as a user runs it.
 
-A test that needs a real program carries its marker (`haproxy`, `nginx`, `redis`) and is skipped where the program is
-missing; with NLBGEN_REQUIRE_PROGRAMS=1 in the environment it fails there. Other versions of HAProxy and NGINX are
-looked for in `.programs/` (`tests/tools/programs.py` makes it); what needs one of those is skipped without it.
+A test that needs a real program carries its marker (`haproxy`, `nginx`, `redis`, `chromium`) and is skipped where the
+program is missing; with NLBGEN_REQUIRE_PROGRAMS=1 in the environment it fails there. Other versions of HAProxy and
+NGINX are looked for in `.programs/` (`tests/tools/programs.py` makes it); what needs one of them is skipped without.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.types import Version
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-BINARIES = {"haproxy": "haproxy", "nginx": "nginx", "redis": "redis-server"}
+BINARIES = {"haproxy": "haproxy", "nginx": "nginx", "redis": "redis-server", "chromium": "chromedriver"}
 """The program behind each marker."""
 SUBPROCESS_SECONDS = 60
 COMPLAINT = re.compile(r"\[\s*(?:warning|warn|alert|emerg)\s*\]", re.IGNORECASE)

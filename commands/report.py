@@ -1,0 +1,59 @@
+"""`nlbgen report`: one HTML page with everything about a farm."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import fleets, talk
+
+if TYPE_CHECKING:
+    from ..spec.load import Spec
+
+
+@click.command()
+@talk.SPEC
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The file to write [default: outputs/report.html]; for a fleet a folder [default: outputs].",
+)
+@click.option("--validate", is_flag=True, help="Have the installed programs check the configurations, and say so.")
+def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> None:
+    """Write one HTML page: topology, findings, configurations, node plan, runbook, checksums.
+
+    It loads nothing from anywhere, and holds no secret. The pages of a fleet go to FILE/FARM/report.html.
+    """
+    from ..export import report
+    from ..files import is_folder, write_atomically
+    from ..generators import output as out
+    from ..spec.load import load
+
+    files = out.spec_files(specs or talk.DEFAULT_SPECS)
+    single = len(files) == 1 and (not specs or files[0] in specs)
+    fleet = out.Fleet(output or Path("outputs"), single=single)
+    failures = fleets.Failures(single=len(files) == 1)
+    for file in fleets.progress(files):
+        with failures:
+            spec = load(file)
+            page = report.render(spec, verdict=_Verdict(spec) if validate else None)
+            place = fleet.place(spec)
+            named = single and output is not None and not is_folder(place)
+            path = place if named else place / report.FILE
+            write_atomically(path, page)
+            talk.say(f"wrote {path}")
+    failures.finish()
+
+
+class _Verdict:
+    """Asks the installed program about one farm, one vendor at a time."""
+
+    def __init__(self, spec: "Spec") -> None:
+        self._spec = spec
+
+    def __call__(self, vendor: str) -> str:
+        from ..generators.output import verdicts
+
+        return verdicts(self._spec, [vendor])[vendor]

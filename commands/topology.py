@@ -1,0 +1,57 @@
+"""`nlbgen topology`: the farm as a picture."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from ..errors import UsageError
+from . import fleets, talk
+
+
+@click.command()
+@talk.SPEC
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["svg", "mermaid", "ascii"]),
+    default="svg",
+    show_default=True,
+    help="A picture for browsers, a flowchart for Markdown pages, plain text.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where the picture goes instead of standard output; for a fleet a folder.",
+)
+def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
+    """Draw the farm: clients, balancer, nodes and stores, how each hop is encrypted, and what is single.
+
+    The pictures of a fleet go to FILE/FARM/.
+    """
+    from ..export.topology import FORMATS, draw, format_named
+    from ..files import is_folder, write_atomically
+    from ..generators import output as out
+    from ..spec.load import load
+
+    chosen = format_named(style)
+    files = out.spec_files(specs or talk.DEFAULT_SPECS)
+    single = len(files) == 1 and (not specs or files[0] in specs)
+    if output is None and not single:
+        raise UsageError("several farms make several pictures", "name a folder for them: -o DIR")
+    fleet = out.Fleet(output or Path(), single=single)
+    failures = fleets.Failures(single=len(files) == 1)
+    for file in fleets.progress(files):
+        with failures:
+            spec = load(file)
+            picture = draw(spec, chosen)
+            if output is None:
+                sys.stdout.buffer.write(picture)
+                continue
+            place = fleet.place(spec)
+            path = place if single and not is_folder(place) else place / FORMATS[chosen]
+            write_atomically(path, picture)
+            talk.say(f"wrote {path}")
+    failures.finish()

@@ -1,0 +1,233 @@
+"""The report in a real browser: it loads nothing, says nothing on the console, is usable by everybody, and prints."""
+
+import http.server
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from nlbgen.export import report
+from nlbgen.generators.base import VENDORS
+from nlbgen.spec.load import load
+
+pytestmark = [pytest.mark.chromium, pytest.mark.slow]
+
+HERE = Path(__file__).parent
+EXAMPLE = HERE.parents[1] / "examples" / "farm.yaml"
+FARMS = [*sorted(HERE.glob("farms/*.yaml")), EXAMPLE]
+WIDTHS = {"wide": 1280, "narrow": 360}
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reports")
+
+
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", "a-secret-of-the-test")
+
+
+@pytest.fixture
+def page(folder: Path) -> Path:
+    return written(EXAMPLE, folder)
+
+
+def written(farm: Path, folder: Path) -> Path:
+    path = folder / f"{farm.stem}.html"
+    if not path.exists():
+        path.write_bytes(report.render(load(farm)))
+    return path
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing(browser, page, dark):
+    browser.open(page, dark=dark)
+    assert browser.violations() == []
+    for tab in browser.find_all('[role="tab"]')[1:]:
+        tab.click()
+        assert browser.violations() == [], tab.text
+
+
+@pytest.mark.parametrize("farm", ["states", "long"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_on_a_narrow_screen_either(browser, folder, farm, dark):
+    browser.open(written(HERE / "farms" / f"{farm}.yaml", folder), width=WIDTHS["narrow"], dark=dark)
+    assert browser.violations() == []
+
+
+@pytest.mark.parametrize("farm", FARMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_the_page_is_quiet_asks_for_nothing_and_fits(browser, folder, farm, width):
+    path = written(farm, folder)
+    browser.open(path, width=width)
+    assert browser.asked_for() == [path.as_uri()]
+    assert browser.complaints() == []
+    assert browser.run("return document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """A web server with the reports, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *words: object) -> None:
+            asked.append(self.path)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{found.server_port}", asked
+        found.shutdown()
+
+
+def test_from_a_web_server_nothing_else_is_fetched_either(browser, page, server):
+    url, asked = server
+    browser.open(page)
+    browser.driver.get(f"{url}/{page.name}")
+    assert browser.run("return document.title") == "orchestrator-prod: farm report"
+    assert asked == [f"/{page.name}"]
+    assert browser.complaints() == []
+
+
+def test_the_security_policy_stops_what_it_does_not_name(browser, page, tmp_path):
+    """The test of the test above: with an element more, the same policy complains."""
+    text = page.read_text(encoding="utf-8")
+    foreign = (
+        '<img src="https://nlbgen.invalid/x.png" alt=""><script>window.ran = true</script><style>p{color:red}</style>'
+    )
+    path = tmp_path / "foreign.html"
+    path.write_text(text.replace("<main", f"{foreign}<main"), encoding="utf-8")
+    browser.open(path)
+    assert len([line for line in browser.complaints() if "Content Security Policy" in line]) == 3
+    assert browser.run("return window.ran") is None
+
+
+def open_panels(browser) -> list[str]:
+    return browser.run("return [...document.querySelectorAll('.panel')].filter((p) => p.offsetHeight).map((p) => p.id)")
+
+
+def test_tabs_by_keyboard(browser, page):
+    browser.open(page)
+    tabs = [f"tab-{vendor}" for vendor in VENDORS]
+    panels = [f"panel-{vendor}" for vendor in VENDORS]
+    assert [tab.get_attribute("id") for tab in browser.find_all('[role="tab"]')] == tabs
+    browser.run("document.getElementById(arguments[0]).focus()", tabs[0])
+    walk = [
+        (Keys.ARROW_RIGHT, 1),
+        (Keys.ARROW_RIGHT, 2),
+        (Keys.ARROW_LEFT, 1),
+        (Keys.END, len(tabs) - 1),
+        (Keys.ARROW_RIGHT, 0),
+        (Keys.ARROW_LEFT, len(tabs) - 1),
+        (Keys.HOME, 0),
+    ]
+    for key, there in walk:
+        browser.press(key)
+        assert browser.focused() == tabs[there]
+        assert open_panels(browser) == [panels[there]]
+        chosen = browser.find_all('[role="tab"][aria-selected="true"]')
+        assert [tab.get_attribute("id") for tab in chosen] == [tabs[there]]
+        assert (
+            browser.run("return document.getElementById(arguments[0]).getAttribute('role')", panels[there])
+            == "tabpanel"
+        )
+    browser.press(Keys.TAB)
+    assert browser.focused() == panels[0], "one tab stop for all tabs, then the panel"
+    assert browser.find_all('[role="tab"][tabindex="0"]')[0].get_attribute("id") == tabs[0]
+
+
+def test_a_link_into_a_closed_panel_opens_it(browser, page):
+    browser.open(page)
+    browser.find('#checksums a[href="#file-nginx-nginx.conf"]').click()
+    assert open_panels(browser) == ["panel-nginx"]
+    top = browser.run("return document.getElementById('file-nginx-nginx.conf').getBoundingClientRect().top")
+    assert 0 <= top < 100
+
+
+def test_the_reason_of_a_line_by_pointer_and_by_keyboard(browser, page):
+    browser.open(page)
+    browser.run("document.querySelector('.code').focus()")
+    strip = browser.find("#panel-haproxy .reason")
+    for _line in range(17):
+        browser.press(Keys.ARROW_DOWN)
+    assert "hard-stop-after 12h" in browser.find(".line.current").text
+    assert strip.text.startswith("A reload leaves open WebSockets to the old process")
+    browser.press(Keys.ARROW_UP)
+    browser.press(Keys.ARROW_UP)
+    assert strip.text.startswith("Each client connection takes two open files")
+    line = next(line for line in browser.find_all("#panel-haproxy .line") if "timeout tunnel" in line.text)
+    browser.run("arguments[0].scrollIntoView({block: 'center'})", line)
+    ActionChains(browser.driver).move_to_element(line.find_element(By.CSS_SELECTOR, ".word")).perform()
+    assert strip.text.startswith("An upgraded connection may be silent this long")
+    assert strip.get_attribute("aria-live") == "polite"
+
+
+def test_without_javascript_everything_is_there(browser, page):
+    browser.open(page, script=False)
+    text = page.read_text(encoding="utf-8")
+    try:
+        assert all(panel.is_displayed() for panel in browser.find_all(".panel"))
+        assert not browser.find(".tabs").is_displayed()
+        assert not any(strip.is_displayed() for strip in browser.find_all(".reason"))
+        lines = browser.find_all("#panel-haproxy .line[title]")
+        assert len(lines) > 50
+        assert text.count('class="panel"') == len(VENDORS)
+    finally:
+        browser.open(page)
+
+
+@pytest.fixture
+def pdf_text(tmp_path):
+    program = shutil.which("pdftotext")
+    if program is None:
+        pytest.skip("pdftotext is not installed")
+
+    def text(pdf: bytes) -> list[str]:
+        path = tmp_path / "report.pdf"
+        path.write_bytes(pdf)
+        done = subprocess.run([program, "-layout", path, "-"], capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout.split("\f")[:-1]
+
+    return text
+
+
+def test_on_paper_everything_is_there_and_sections_begin_on_pages_of_their_own(browser, page, pdf_text):
+    browser.open(page)
+    pages = pdf_text(browser.printed())
+    flat = re.sub(r"\s+", " ", " ".join(pages))
+    for words in ("close-spread-time infinite", "worker_shutdown_timeout 12h", "ListenHTTPS", "ltm virtual", "SHA-256"):
+        assert words in flat, "a panel is not printed"
+    assert "Why a line is there" not in flat, "what only a pointer needs is printed"
+    firsts = [page.strip().splitlines()[0].strip() for page in pages if page.strip()]
+    for title in ("Configurations", "Nodes", "Runbook", "What each vendor can do", "Checksums"):
+        assert title in firsts
+    assert all(text.rstrip().endswith(f" {number} / {len(pages)}") for number, text in enumerate(pages, 1))
+
+
+def test_on_paper_it_is_light_even_if_the_screen_is_dark(browser, page):
+    browser.open(page, dark=True)
+    colours = """
+      const style = (selector) => getComputedStyle(document.querySelector(selector));
+      return [style("body").backgroundColor, style(".sheet").fill];"""
+    assert browser.run(colours) == ["rgb(13, 17, 23)", "rgb(13, 17, 23)"]
+    browser.driver.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"media": "print", "features": [{"name": "prefers-color-scheme", "value": "dark"}]},
+    )
+    assert browser.run(colours) == ["rgb(255, 255, 255)", "rgb(255, 255, 255)"]
+
+
+def test_hostile_texts_stay_texts(browser, folder):
+    browser.open(written(HERE / "farms" / "hostile.yaml", folder))
+    assert browser.run("return document.scripts.length") == 1
+    assert browser.complaints() == []
+    assert "<script>alert(1)</script>" in browser.run("return document.querySelector('#topology svg').textContent")
