@@ -2,14 +2,16 @@
 
 import sys
 
+import f5
 import farm
 import fleet
+import load
 import startup
 
 import nodes
 
 if __name__ == "__main__":
-    held = {module.__name__: module.main() for module in (startup, fleet, farm, nodes)}
+    held = {module.__name__: module.main() for module in (startup, fleet, farm, nodes, load, f5)}
     missed = [name for name, ok in held.items() if not ok]
     if missed:
         print(f"missed: {', '.join(missed)}", file=sys.stderr)

@@ -31,7 +31,7 @@ class F5(Generator):
     oldest = Version("11.6")
     newest = Version("17.5")
     program = ""
-    own_ids = frozenset({"f5-soap-monitor-sni", "f5-soap-websocket"})
+    own_ids = frozenset({"f5-soap-carp", "f5-soap-monitor-sni", "f5-soap-policy", "f5-soap-websocket"})
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "verify-nodes": Yes("by a server-ssl profile with SNI; before 13.1 the health checks go without SNI"),
@@ -176,7 +176,7 @@ def dangling(found: tuple[Object, ...]) -> list[str]:
     return problems
 
 
-_DEVICE_OWN: Final = frozenset({"_sys_https_redirect", "first-match", "http", "tcp"})
+_DEVICE_OWN: Final = frozenset({"first-match", "http", "tcp"})
 
 
 def references(properties: Mapping[str, Value]) -> Iterator[tuple[str, str]]:

@@ -6,13 +6,14 @@ in which AS3 and f5-bigip-rest-go create objects: nothing names what comes later
 """
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..spec.model import Farm
 from ..spec.types import Version
-from .design import COOKIE, FORGEABLE_HEADERS, Design, Member, Pool
-from .tls import HSTS_SECONDS, profile
+from .design import COOKIE, Design, Member, Pool
+from .f5_rules import redirect_rule, request_rule, signalr_rule
+from .tls import profile
 
 Value: TypeAlias = "str | int | bool | tuple[str, ...] | Mapping[str, Value]"
 """A property in tmsh's words: a word, a number, a flag (True is the bare word), several words, or a block."""
@@ -117,17 +118,21 @@ def mark(farm: Farm) -> str:
     return f"nlbgen:{farm.farm}"
 
 
-def objects(farm: Farm, version: Version, names: Names | None = None) -> tuple[Object, ...]:
-    """All objects of a farm on this TMOS, in the order of creation."""
-    return tuple(_View(farm, version, names or Names.of(farm)).objects())
+def objects(farm: Farm, version: Version, names: Names | None = None, *, policies: bool = True) -> tuple[Object, ...]:
+    """All objects of a farm on this TMOS, in the order of creation.
+
+    Without `policies` an iRule chooses SignalR's pool: for ways onto a device that know no traffic policies.
+    """
+    return tuple(_View(farm, version, names or Names.of(farm), policies=policies).objects())
 
 
 class _View:
-    def __init__(self, farm: Farm, version: Version, names: Names) -> None:
+    def __init__(self, farm: Farm, version: Version, names: Names, *, policies: bool) -> None:
         self.farm = farm
         self.design = Design(farm)
         self.version = version
         self.names = names
+        self.policies = policies
         self.mark = mark(farm)
 
     def has(self, gate: str) -> bool:
@@ -310,39 +315,34 @@ class _View:
         hashed = self.design.web.algorithm == "source" and self.design.web.affinity == "none"
         return "source" if hashed else self.design.web.affinity
 
+    @property
+    def _signalr_is_sticky(self) -> bool:
+        """Whether a cookie holds clients on SignalR's paths alone."""
+        return self.design.signalr.affinity == "cookie" and self._persist != "cookie"
+
     def _rules(self) -> Iterator[Object]:
         if not self.design.passthrough:
-            yield Object("ltm rule", self.path("request_rule"), {"definition": "\n".join(self._request_rule())})
-        if self._redirects and self.design.frontend.port != 443:
-            lines = [f"# {self.mark}", "when HTTP_REQUEST {"]
-            lines += [f'    HTTP::redirect "{self.design.public_url}[HTTP::uri]"', "}"]
-            yield Object("ltm rule", self.path("redirect_rule"), {"definition": "\n".join(lines)})
+            yield self._rule("request_rule", request_rule(self.farm, self.design))
+        if self._redirects:
+            yield self._rule("redirect_rule", redirect_rule(self.design))
+        if self.own_signalr_pool and not self.policies:
+            pools = self.path("signalr"), self.path("web")
+            lines = signalr_rule(self.farm.balancer.signalr.paths, *pools, sticky=self._signalr_is_sticky)
+            yield self._rule("signalr_rule", lines)
 
-    def _request_rule(self) -> Iterator[str]:
-        limit = int(self.farm.balancer.max_body)
-        yield f"# {self.mark}"
-        yield "when HTTP_REQUEST {"
-        yield f"    foreach name {{{' '.join((*FORGEABLE_HEADERS, 'X-Forwarded-Proto'))}}} {{"
-        yield "        HTTP::header remove $name"
-        yield "    }"
-        yield f'    if {{ [HTTP::header exists "Content-Length"] && [HTTP::header "Content-Length"] > {limit} }} {{'
-        yield '        HTTP::respond 413 content "Too large" "Connection" "close"'
-        yield "    }"
-        yield "}"
-        if self.design.frontend.tls.hsts and self.farm.balancer_tls:
-            yield "when HTTP_RESPONSE {"
-            yield f'    HTTP::header replace "Strict-Transport-Security" "max-age={HSTS_SECONDS}"'
-            yield "}"
+    def _rule(self, name: str, lines: Iterable[str]) -> Object:
+        # A rule has no description: the mark is its first line.
+        return Object("ltm rule", self.path(name), {"definition": "\n".join((f"# {self.mark}", *lines))})
 
     def _policies(self) -> Iterator[Object]:
-        if not self.own_signalr_pool:
+        if not (self.own_signalr_pool and self.policies):
             return
         condition: dict[str, Value] = {"http-uri": True, "path": True, "request": True, "starts-with": True}
         condition |= {"case-insensitive": True, "values": tuple(self.farm.balancer.signalr.paths)}
         actions: dict[str, Value] = {
             "0": {"forward": True, "pool": self.path("signalr"), "request": True, "select": True}
         }
-        sticky = self.design.signalr.affinity == "cookie" and self._persist != "cookie"
+        sticky = self._signalr_is_sticky
         if sticky:
             actions["1"] = {"cookie-insert": True, "expiry": "0", "name": COOKIE, "persist": True, "request": True}
         properties: dict[str, Value] = {
@@ -366,8 +366,7 @@ class _View:
         for suffix, address in self._listens():
             yield self._virtual(f"main{suffix}", address, self.design.frontend.port, **self._main())
             if self._redirects:
-                own = self.design.frontend.port != 443
-                rule = self.path("redirect_rule") if own else "/Common/_sys_https_redirect"
+                rule = self.path("redirect_rule")
                 profiles = {"/Common/http": _context("all"), "/Common/tcp": _context("all")}
                 yield self._virtual(f"redirect{suffix}", address, 80, profiles=profiles, rules=(rule,))
 
@@ -389,11 +388,17 @@ class _View:
         persist: dict[str, Value] = {} if self._persist == "none" else {self.path(self._persist): {"default": "yes"}}
         return {
             "persist": persist,
-            "policies": {self.path("signalr_paths"): {}} if self.own_signalr_pool else {},
+            "policies": {self.path("signalr_paths"): {}} if self.own_signalr_pool and self.policies else {},
             "pool": self.path("web"),
             "profiles": profiles,
-            "rules": () if self.design.passthrough else (self.path("request_rule"),),
+            "rules": tuple(self._main_rules()),
         }
+
+    def _main_rules(self) -> Iterator[str]:
+        if not self.design.passthrough:
+            yield self.path("request_rule")
+        if self.own_signalr_pool and not self.policies:
+            yield self.path("signalr_rule")
 
     def _virtual(self, name: str, address: str, port: int, **properties: Value) -> Object:
         ip = ipaddress.ip_address(address)

@@ -9,19 +9,21 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import DeviceError, DifferenceError, UsageError
+from ..errors import DeviceError, UsageError
 from ..files import read_bytes, write_atomically
-from ..generators.f5_as3 import APPLICATION, OLDEST, declaration, names, tenant
+from ..generators.f5_as3 import OLDEST, declaration, names, tenant
 from ..generators.f5_objects import KINDS, Object, Value, mark, objects
 from ..spec.load import Spec
 from ..spec.types import Version
 from . import f5_certificates, f5_files, f5_plan
 from .f5_certificates import CertificateFile
 from .f5_plan import State, Work
-from .f5_session import Options, Report, Talk, counts, on_version, ready, together, unit
+from .f5_rest import bring_file, remove_file, synchronise
+from .f5_session import Options, Report, Talk, counts, on_version, overtaken, ready, review, unit
 from .icontrol import Answer, Device, LostError, RefusedError, UnreachableError, one_line
 
 _SERVICE: Final = "/mgmt/shared/appsvcs"
@@ -37,14 +39,9 @@ _UNOWNED: Final[Mapping[str, frozenset[str]]] = {
 """What AS3 decides by itself: parents of profiles, and what it derives."""
 
 
-def push(spec: Spec, options: Options, talk: Talk, device: Device, pauses: tuple[float, ...]) -> Report:
-    """Bring the farm into a tenant of its own; see [`push`][nlbgen.push.f5.push]."""
-    if options.validate:
-        raise UsageError("--validate needs f5.api: rest", "AS3's own dry run does not ask the device")
-    return _As3(spec, options, talk, device, pauses).run()
+class As3:
+    """A push of one tenant; like [`Push`][nlbgen.push.f5_push.Push], with AS3's own record and its tasks."""
 
-
-class _As3:
     def __init__(self, spec: Spec, options: Options, talk: Talk, device: Device, pauses: tuple[float, ...]) -> None:
         self.options, self.talk, self.device, self.pauses = options, talk, device, pauses
         self.name = device.login.name
@@ -110,17 +107,14 @@ class _As3:
         return f5_plan.work(self.name, self.wanted, state, mark(self.farm), adopt=True, prune=True, absent=gone)
 
     def run(self) -> Report:
+        """Plan, and do what the options ask for."""
         if self.options.restore is not None:
             return self._restore(self.options.restore)
         record = self._record()
         state = self._state(record)
         todo = self._work(state)
-        self.talk.show(todo.plan)
-        refusals = (*self._refusals(record), *todo.refusals)
-        if refusals:
-            raise together(refusals)
-        if self.options.expect:
-            todo.plan.expect(self.options.expect)
+        todo = todo._replace(refusals=(*self._refusals(record), *todo.refusals))
+        review(self.name, todo, self.options, self.talk)
         if not len(todo.plan) or self.options.dry_run:
             return self._report("planned" if len(todo.plan) else "unchanged", todo)
         return self._apply(todo, state, record)
@@ -130,26 +124,39 @@ class _As3:
         if not self.talk.agree(f"Declare the tenant {self.tenant} on {self.name}?"):
             return self._report("declined", todo)
         path = self._save(record, todo.plan.digest)
-        if record is not None and self._work(self._state(record)).plan.digest != todo.plan.digest:
-            raise DifferenceError(
-                f"{self.name}: somebody else changed the device after the plan was made",
-                "nothing was changed by this push: read the new plan, then apply it",
-            )
+        if record is None:
+            # AS3 locks a tenant that it has: a new one is only looked for once more.
+            overtook = self._record() is not None
+        else:
+            overtook = self._work(self._state(record)).plan.digest != todo.plan.digest
+        if overtook:
+            raise overtaken(self.name)
         made: list[CertificateFile] = []
         shared = f5_files.named(state)
         try:
-            f5_files.bring(self.device, self.files, shared, made, self.talk.say)
+            f5_files.bring(self.name, self.files, shared, made, self.talk.say, partial(bring_file, self.device))
             body = self.declared
             if record and "optimisticLockKey" in record:
                 body = {**body, self.tenant: {**body[self.tenant], "optimisticLockKey": record["optimisticLockKey"]}}
             lost = self._declare(body)
-        except RefusedError:
-            f5_files.take_back(self.device, made)
+        except BaseException as error:
+            f5_files.take_back(made, partial(remove_file, self.device))
+            if isinstance(error, RefusedError) and "lock" in error.text.lower() and record is not None:
+                # The record's hash is no longer that of the record which was read.
+                raise overtaken(self.name) from None
             raise
         self._verify(path, lost)
-        f5_files.remove_old(self.device, self.farm, shared, self.files)
-        self._sync()
+        self._finish(shared)
         return self._report("applied", todo, path)
+
+    def _finish(self, shared: set[str]) -> None:
+        try:
+            f5_files.remove_old(self.farm, shared, self.files, partial(remove_file, self.device))
+            self._sync()
+        except DeviceError as error:
+            raise DeviceError(
+                f"{error.message}; the declaration was applied and read back", "push again: it completes"
+            ) from None
 
     def _save(self, record: dict[str, Any] | None, digest: str) -> Path:
         path = self.options.snapshots / f"{self.farm.farm}-as3-{digest[:12]}.json"
@@ -161,18 +168,22 @@ class _As3:
 
     def _verify(self, path: Path, lost: DeviceError | None) -> None:
         """Read again until nothing is left to do; AS3 may still be at work where its answer was lost."""
+        told = "whether the declaration was applied is not known" if lost else "the declaration was applied"
         work: Work | None = None
         for pause in (*(self.pauses if lost else ()), None):
-            record = self._record()
-            work = self._work(self._state(record))
+            try:
+                record = self._record()
+                work = self._work(self._state(record))
+            except DeviceError as error:
+                raise DeviceError(
+                    f"{error.message}; {told}, and reading it back failed", "push again: it finds out, and completes"
+                ) from None
             if record is not None and not len(work.plan):
                 return
             if pause is not None:
                 time.sleep(pause)
         if lost is not None:
-            raise LostError(
-                f"{lost.message}; whether the declaration was applied is not known", "push again: it finds out"
-            )
+            raise LostError(f"{lost.message}; {told}", "push again: it finds out")
         assert work is not None  # noqa: S101  # the loop runs at least once
         raise DeviceError(
             f"{self.name}: the declaration was applied, and the device is not as planned:\n{work.plan.text()}",
@@ -186,15 +197,26 @@ class _As3:
         self.talk.say(f"{self.name}: AS3 is at work on the tenant {self.tenant}")
         try:
             answer = self.device.send("POST", f"{_SERVICE}/declare?async=true", body, "the declaration")
-            for _ in range(POLLS):
-                if not self._under_way(answer):
-                    break
-                time.sleep(min(self.pauses, default=0.0))
-                answer = self.device.look(self._task(answer), "AS3's task")
+            if self._under_way(answer):
+                answer = self._awaited(self._task(answer))
         except (LostError, UnreachableError) as error:
             return error
         self._check(answer)
         return None
+
+    def _awaited(self, task: str) -> Answer:
+        """The end of a task; raises LostError where AS3 does not tell it: the declaration may be applied or not."""
+        for _ in range(POLLS):
+            time.sleep(min(self.pauses, default=0.0))
+            try:
+                answer = self.device.look(task, "AS3's task")
+            except RefusedError as error:  # of a new login
+                raise LostError(error.message, error.hint) from None
+            if answer.status != 200:
+                raise LostError(f"{self.name}: AS3's task: {answer.message} (HTTP {answer.status})")
+            if not self._under_way(answer):
+                return answer
+        raise LostError(f"{self.name}: AS3 is still at work")
 
     def _under_way(self, answer: Answer) -> bool:
         results = _results(answer)
@@ -217,8 +239,8 @@ class _As3:
 
     def _sync(self) -> None:
         if self.options.sync:
-            command = {"command": "run", "utilCmdArgs": f"config-sync to-group {self.options.sync}"}
-            self.device.send("POST", "/mgmt/tm/cm", command, f"synchronising {self.options.sync}", again=True)
+            synchronise(self.device, self.options.sync)
+            self.talk.say(f"{self.name}: the group {self.options.sync} is synchronised")
 
     def _report(self, outcome: str, todo: Work, path: Path | None = None) -> Report:
         return Report(self.name, outcome, todo.plan, counts(todo), path, self.device.requests_sent)
@@ -269,6 +291,3 @@ def _flattened(kind: str, values: Mapping[str, Value]) -> Mapping[str, Value]:
     if kind != "ltm profile client-ssl" or not isinstance(chain, Mapping):
         return values
     return {**values, "cert-key-chain": {f"set{number}": each for number, each in enumerate(chain.values())}}
-
-
-__all__ = ["APPLICATION", "push"]

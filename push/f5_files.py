@@ -1,7 +1,10 @@
-"""Certificate files on the device: brought before a transaction, removed when nothing names them any more."""
+"""Certificate files on the device: brought before a transaction, removed when nothing names them any more.
+
+How a file is made or removed is the API's affair; when, is said here.
+"""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from ..errors import DeviceError
@@ -9,21 +12,10 @@ from ..generators.f5 import references
 from ..spec.model import Farm
 from .f5_certificates import CertificateFile, is_own
 from .f5_plan import State
-from .icontrol import Device, RefusedError, path_of
+from .icontrol import RefusedError
 
-DOWNLOADS: Final = "/var/config/rest/downloads"
 _PROFILES: Final = frozenset({"ltm profile client-ssl", "ltm profile server-ssl"})
 _PROPERTIES: Final = frozenset({"cert", "key", "chain", "ca-file"})
-
-
-@contextlib.contextmanager
-def already_there() -> Iterator[None]:
-    """What is asked for twice is there once."""
-    try:
-        yield
-    except RefusedError as error:
-        if error.status != 409:
-            raise
 
 
 def named(state: State) -> set[str]:
@@ -37,63 +29,37 @@ def named(state: State) -> set[str]:
     }
 
 
-def absent(device: Device, files: Iterable[CertificateFile]) -> list[CertificateFile]:
-    """The files that are not on the device."""
-    return [
-        file for file in files if device.look(path_of(file.kind, file.path), f"{file.kind} {file.path}").status == 404
-    ]
-
-
 def bring(
-    device: Device,
+    device: str,
     files: Iterable[CertificateFile],
     there: set[str],
     made: list[CertificateFile],
     say: Callable[[str], None],
+    make: Callable[[CertificateFile], bool],
 ) -> None:
-    """Upload what is not there and make it a file object; what was made is added to `made` as it comes."""
-    wanted = [file for file in files if file.path not in there]
-    for file in wanted:
-        say(f"{device.login.name}: {file.kind} {file.path}")
-        _upload(device, file, made)
-    for file in wanted:
-        if not file.kind.endswith("key"):
+    """Make the files that are not there; what may have been made is in `made`, even where this fails midway."""
+    for file in files:
+        if file.path in there:
             continue
-        # The upload's copy of a key must not stay in a folder that every administrator reads.
-        command = {"command": "run", "utilCmdArgs": f"{DOWNLOADS}/{file.name}"}
-        with contextlib.suppress(RefusedError):
-            device.send("POST", "/mgmt/tm/util/unix-rm", command, f"the uploaded copy of {file.name}", again=True)
+        say(f"{device}: {file.kind} {file.path}")
+        made.append(file)
+        if not make(file):
+            # The name says what is in it: the one that is there holds the same.
+            made.remove(file)
 
 
-def _upload(device: Device, file: CertificateFile, made: list[CertificateFile]) -> None:
-    device.upload(file.name, file.content)
-    made.append(file)
-    folder, _, name = file.path.rpartition("/")
-    body = {"name": name, "partition": folder[1:], "sourcePath": f"file:{DOWNLOADS}/{name}"}
-    try:
-        device.send("POST", path_of(file.kind), body, f"{file.kind} {file.path}", again=True)
-    except RefusedError as error:
-        # The name says what is in it: one that is there holds the same.
-        if error.status != 409:
-            raise
-        made.remove(file)
-
-
-def take_back(device: Device, made: Iterable[CertificateFile]) -> None:
+def take_back(made: Iterable[CertificateFile], remove: Callable[[str], None]) -> None:
     """Remove the files of a push that failed; that the device may be gone is no further error."""
     for file in made:
         with contextlib.suppress(DeviceError):
-            device.send("DELETE", path_of(file.kind, file.path), None, f"{file.kind} {file.path}", once=True)
+            remove(file.path)
 
 
-def remove_old(device: Device, farm: Farm, before: set[str], files: Iterable[CertificateFile]) -> None:
+def remove_old(farm: Farm, before: set[str], files: Iterable[CertificateFile], remove: Callable[[str], None]) -> None:
     """Remove the files of earlier pushes that the profiles named until now."""
     kept = {file.path for file in files}
-    if not kept:
-        return
-    for path in sorted(before - kept):
+    for path in sorted(before - kept) if kept else ():
         if is_own(farm, path):
-            kind = "sys file ssl-key" if path.endswith(".key") else "sys file ssl-cert"
             with contextlib.suppress(RefusedError):
                 # One that something else names stays: the device does not let it go.
-                device.send("DELETE", path_of(kind, path), None, f"{kind} {path}", again=True)
+                remove(path)

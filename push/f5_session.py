@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from ..errors import DeviceError, SpecError, UnsupportedError
+from ..errors import DeviceError, DifferenceError, SpecError, UnsupportedError
 from ..generators.base import Site, generator, prepare
 from ..generators.f5_objects import KINDS
 from ..plan import Plan
@@ -15,6 +15,13 @@ from ..spec.types import Version
 from . import f5_plan
 from .f5_plan import State, Work
 from .icontrol import Device, Login
+
+Outcome = Literal["committed", "unknown"]
+"""Of a transaction: applied, or its answer was lost."""
+
+
+class TransactionError(DeviceError):
+    """The device refused a transaction as a whole: nothing of it was applied."""
 
 
 class Options(NamedTuple):
@@ -98,7 +105,26 @@ class Unit(NamedTuple):
     state: str
 
 
-def ready(name: str, one: "Unit", todo: Work, state: State, *, force: bool) -> None:
+def review(name: str, todo: Work, options: Options, talk: Talk) -> None:
+    """Show the plan; raise DeviceError for what it must not do, DifferenceError where it is not the expected one."""
+    for kind, path in todo.leftovers:
+        talk.say(f"{name}: {kind} {path} is not in the farm any more; --prune removes it")
+    talk.show(todo.plan)
+    if todo.refusals:
+        raise together(todo.refusals)
+    if options.expect:
+        todo.plan.expect(options.expect)
+
+
+def overtaken(name: str) -> DifferenceError:
+    """What a push says that finds another state than the one that was reviewed."""
+    return DifferenceError(
+        f"{name}: somebody else changed the device after the plan was made",
+        "nothing was changed by this push: read the new plan, then apply it",
+    )
+
+
+def ready(name: str, one: Unit, todo: Work, state: State, *, force: bool) -> None:
     """Raise DeviceError where the unit or the plan must not be pushed to."""
     if one.state != "active":
         raise DeviceError(

@@ -23,6 +23,8 @@ class Snapshot(NamedTuple):
     device: str
     farm: str
     partition: str
+    api: str
+    """The API that read them: another one may know them by other properties."""
     objects: Mapping[Key, Mapping[str, Value] | None]
 
 
@@ -66,6 +68,7 @@ def _write(path: Path, snapshot: Snapshot, *, pending: bool) -> None:
         "device": snapshot.device,
         "farm": snapshot.farm,
         "partition": snapshot.partition,
+        "api": snapshot.api,
         "pending": pending,
         "objects": objects,
     }
@@ -86,7 +89,7 @@ def _load(path: Path) -> tuple[Snapshot, bool]:
             for one in data["objects"]
             if one["kind"] in KINDS
         }
-        return Snapshot(data["device"], data["farm"], data["partition"], objects), bool(data["pending"])
+        return Snapshot(data["device"], data["farm"], data["partition"], data["api"], objects), bool(data["pending"])
     except (ValueError, KeyError, TypeError):
         raise FileError(f"{path}: is not a snapshot of a push", "each push says where it wrote its own") from None
 
@@ -101,9 +104,9 @@ def _value(data: Any) -> Value:
     return _values(data) if isinstance(data, dict) else data
 
 
-def of(work: Work, state: State, device: str, farm: str, partition: str) -> Snapshot:
+def of(work: Work, state: State, device: str, farm: str, partition: str, api: str) -> Snapshot:
     """The objects that a push will touch, as they are now."""
-    return Snapshot(device, farm, partition, {key: state.found.get(key) for key in work.keys})
+    return Snapshot(device, farm, partition, api, {key: state.found.get(key) for key in work.keys})
 
 
 def wanted(snapshot: Snapshot, state: State) -> tuple[tuple[Object, ...], frozenset[Key]]:

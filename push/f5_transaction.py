@@ -9,36 +9,30 @@ import contextlib
 import re
 import time
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 from ..errors import DeviceError
 from .f5_plan import Step
+from .f5_session import Outcome, TransactionError
 from .icontrol import Device, LostError, RefusedError, UnreachableError
 
 _PATH: Final = "/mgmt/tm/transaction"
-Outcome = Literal["committed", "valid", "unknown"]
 
 
-class TransactionError(DeviceError):
-    """The device refused the transaction as a whole: nothing of it was applied."""
-
-
-def run(device: Device, steps: Sequence[Step], pauses: Sequence[float], *, validate: bool = False) -> Outcome:
+def run(device: Device, steps: Sequence[Step], pauses: Sequence[float]) -> Outcome:
     """Apply all steps, or none: `unknown` where the answer to the commit was lost.
 
-    With `validate` the device checks them and applies nothing (TMOS 12.0 or later). Raises DeviceError where nothing
-    was applied.
+    Raises DeviceError where nothing was applied.
     """
     number = _start(device)
     committing = False
     try:
-        for step in steps:
-            device.send(step.method, step.path, step.body, step.about, transaction=number)
-        committing = not validate
-        return _commit(device, number, validate=validate)
+        _queue(device, number, steps)
+        committing = True
+        _commit(device, number)
     except RefusedError as error:
         _abandon(device, number)
-        raise _explained(device, error, steps) from None
+        raise refused(device.login.name, error, steps) from None
     except (LostError, UnreachableError):
         if committing:
             _settle(device, number, pauses)
@@ -48,6 +42,23 @@ def run(device: Device, steps: Sequence[Step], pauses: Sequence[float], *, valid
     except BaseException:
         _abandon(device, number)
         raise
+    return "committed"
+
+
+def check(device: Device, steps: Sequence[Step]) -> None:
+    """Have the device check the steps and apply nothing (TMOS 12.0 or later).
+
+    Raises TransactionError for what it refuses.
+    """
+    number = _start(device)
+    try:
+        _queue(device, number, steps)
+        body = {"state": "VALIDATING", "validateOnly": True}
+        device.send("PATCH", f"{_PATH}/{number}", body, "the check", once=True)
+    except RefusedError as error:
+        raise refused(device.login.name, error, steps) from None
+    finally:
+        _abandon(device, number)
 
 
 def _start(device: Device) -> str:
@@ -58,16 +69,16 @@ def _start(device: Device) -> str:
     return str(number)
 
 
-def _commit(device: Device, number: str, *, validate: bool) -> Outcome:
-    body = {"state": "VALIDATING", **({"validateOnly": True} if validate else {})}
-    answer = device.send("PATCH", f"{_PATH}/{number}", body, "the commit", once=True)
-    if validate:
-        _abandon(device, number)
-        return "valid"
+def _queue(device: Device, number: str, steps: Sequence[Step]) -> None:
+    for step in steps:
+        device.send(step.method, step.path, step.body, step.about, transaction=number)
+
+
+def _commit(device: Device, number: str) -> None:
+    answer = device.send("PATCH", f"{_PATH}/{number}", {"state": "VALIDATING"}, "the commit", once=True)
     state = answer.data.get("state") if isinstance(answer.data, dict) else None
     if state != "COMPLETED":
         raise LostError(f"{device.login.name}: the commit was answered with the state {state}")
-    return "committed"
 
 
 def _abandon(device: Device, number: str) -> None:
@@ -90,13 +101,13 @@ def _settle(device: Device, number: str, pauses: Sequence[float]) -> None:
         time.sleep(pause)
 
 
-def _explained(device: Device, error: RefusedError, steps: Sequence[Step]) -> TransactionError:
+def refused(device: str, error: RefusedError, steps: Sequence[Step]) -> TransactionError:
     """The refusal with the object at fault, as far as the device's text tells it."""
     said = error.text.removeprefix("transaction failed:").strip()
     fault = _at_fault(said, steps)
     where = f"{fault.about}: {_verb(fault)}" if fault else f"one of {len(steps)} commands"
     return TransactionError(
-        f"{device.login.name}: the device refused {where}: {said} (HTTP {error.status}); nothing was changed",
+        f"{device}: the device refused {where}: {said} (HTTP {error.status}); nothing was changed",
         error.hint or "put that right on the device or in the spec, then push again",
     )
 
@@ -106,17 +117,25 @@ def _verb(step: Step) -> str:
 
 
 def _at_fault(said: str, steps: Sequence[Step]) -> Step | None:
-    """The step whose object the text names first; an address stands for the node that has it."""
-    named: list[tuple[int, int, Step]] = []
+    """The step that the text speaks of: that with most of its names in it, then the one named first."""
+    named: list[tuple[int, int, int, Step]] = []
     for step in steps:
-        for name in _names(step):
-            found = re.search(rf"(?<![\w.:-]){re.escape(name)}(?![\w.:-]*\w)", said)
-            if found:
-                named.append((found.start(), -len(name), step))
-    return min(named, key=lambda each: each[:2])[2] if named else None
+        found = [match for name in _names(step) if (match := re.search(_whole(name), said))]
+        if found:
+            first = min(found, key=lambda match: match.start())
+            named.append((-len(found), first.start(), -len(first[0]), step))
+    return min(named, key=lambda each: each[:3])[3] if named else None
+
+
+def _whole(name: str) -> str:
+    """A name, and not the beginning or end of another one; between a member's node and its port a text has a blank."""
+    member = re.fullmatch(r"(.*)[:.](\d+)", name)
+    own = rf"{re.escape(member[1])}[:. ]{member[2]}" if member else re.escape(name)
+    return rf"(?<![\w.:-]){own}(?![\w.:-]*\w)"
 
 
 def _names(step: Step) -> list[str]:
+    """An object's path, a member's name, and the address that stands for the node which has it."""
     about = step.about.partition(": ")
     path = about[0].rpartition(" ")[2]
     address = (step.body or {}).get("address") if "ltm node" in step.about else None

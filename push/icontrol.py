@@ -147,7 +147,7 @@ class Device:
     # The session and its token.
 
     def __enter__(self) -> Self:
-        self._session = _session(self.login)
+        self._session = session(self.login)
         try:
             self._log_in("")
         except BaseException:
@@ -333,42 +333,42 @@ class Device:
             )
             return _read(response)
         except requests.RequestException as error:
-            raise self._translated(error, what) from None
-
-    def _translated(self, error: "requests.RequestException", what: str) -> DeviceError:
-        import requests
-
-        device = self.login.name
-        if isinstance(error, requests.exceptions.SSLError):
-            return DeviceError(
-                f"{device}: {what}: the device's certificate is not trusted: {_cause(error)}",
-                "name the CA that it chains to in f5.ca, and the host as the certificate does",
-            )
-        if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
-            return UnreachableError(
-                f"{device}: {what}: cannot be reached: {_cause(error)}", "check f5.host, f5.port and the network"
-            )
-        if isinstance(error, requests.exceptions.Timeout):
-            seconds = f"{self.login.read_seconds:g}s"
-            return LostError(
-                f"{device}: {what}: no answer within {seconds}", "try again, or give it a longer f5.timeout"
-            )
-        return LostError(f"{device}: {what}: the connection broke: {_cause(error)}", "try again")
+            raise translated(error, self.login, what) from None
 
 
-def _session(login: Login) -> "requests.Session":
-    """A session without anything from the environment: no proxy, no netrc, no cookie."""
+def translated(error: "requests.RequestException", login: Login, what: str) -> DeviceError:
+    """What became of a request that got no answer, in words: unreachable, lost, or not to be trusted."""
+    import requests
+
+    device = login.name
+    if isinstance(error, requests.exceptions.SSLError):
+        return DeviceError(
+            f"{device}: {what}: the device's certificate is not trusted: {_cause(error)}",
+            "name the CA that it chains to in f5.ca, and the host as the certificate does",
+        )
+    if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
+        return UnreachableError(
+            f"{device}: {what}: cannot be reached: {_cause(error)}", "check f5.host, f5.port and the network"
+        )
+    if isinstance(error, requests.exceptions.Timeout):
+        seconds = f"{login.read_seconds:g}s"
+        return LostError(f"{device}: {what}: no answer within {seconds}", "try again, or give it a longer f5.timeout")
+    return LostError(f"{device}: {what}: the connection broke: {_cause(error)}", "try again")
+
+
+def session(login: Login) -> "requests.Session":
+    """Kept connections, without anything from the environment: no proxy, no netrc, no cookie."""
     from http.cookiejar import DefaultCookiePolicy
 
     import requests
     from requests.adapters import HTTPAdapter
 
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = login.ca or True
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=WORKERS, max_retries=0))
-    return session
+    made = requests.Session()
+    made.trust_env = False
+    made.verify = login.ca or True
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    made.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=WORKERS, max_retries=0))
+    return made
 
 
 def _read(response: "requests.Response") -> Answer:

@@ -7,14 +7,23 @@ with a transport of our own, and every exception is translated where the call is
 needs it: its import alone replaces a class of suds for the whole process.
 """
 
-import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from typing import Any, Final, Self
 
 from .. import activity
 from ..errors import DeviceError, NlbgenError
-from .icontrol import Login, RefusedError, one_line
+from .icontrol import (
+    CONNECT_SECONDS,
+    Login,
+    LostError,
+    RefusedError,
+    UnreachableError,
+    one_line,
+    session,
+    translated,
+)
 
 INSTALL: Final = 'pip install "suds>=1.2,<2" six && pip install --no-deps bigsuds==1.0.6'
 _PORTAL: Final = "/iControl/iControlPortal.cgi"
@@ -23,13 +32,7 @@ _QUERIES: Final = ("get_", "query_", "set_active_folder", "set_recursive_query_s
 
 
 class SoapError(RefusedError):
-    """The device answered with a fault, or its answer was lost; `lost` tells which."""
-
-    def __init__(self, device: str, what: str, text: str, *, lost: bool) -> None:
-        super().__init__(device, what, 500, text)
-        self.message = f"{device}: {what}: {text}"
-        self.args = (self.message,)
-        self.lost = lost
+    """The device answered with a fault."""
 
 
 class Portal:
@@ -41,26 +44,32 @@ class Portal:
         self._pauses: Final = tuple(pauses)
         self._open = False
         self._folder = ""
-        self._bigip = _client(login, None, self._count)
-
-    def _count(self) -> None:
-        self.requests_sent += 1
+        self._http = session(login)
+        self._bigip: Any = None
 
     def __enter__(self) -> Self:
-        number = self.call("System.Session", "get_session_identifier")
-        self._bigip = _client(self.login, int(number), self._count)
-        # Otherwise a query would find what is in one folder alone.
-        self.call("System.Session", "set_recursive_query_state", "STATE_ENABLED")
+        try:
+            self._bigip = _client(self, None)
+            number = self.call("System.Session", "get_session_identifier")
+            self._bigip = _client(self, int(number))
+            # Otherwise a query would find what is in one folder alone.
+            self.call("System.Session", "set_recursive_query_state", "STATE_ENABLED")
+        except BaseException:
+            self._http.close()
+            raise
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if self._open:
-            self.roll_back()
+        try:
+            if self._open:
+                self.roll_back()
+        finally:
+            self._http.close()
 
     def call(self, interface: str, method: str, *args: Any) -> Any:
-        """One call; a query is asked again while its answer is lost, anything else is not.
+        """One call; a query is asked again while no answer comes, anything else is not.
 
-        Raises SoapError, or DeviceError where the device cannot be reached.
+        Raises SoapError, UnreachableError or LostError, or DeviceError where no further attempt would help.
         """
         what = f"{interface}.{method}"
         namespace, _, name = interface.partition(".")
@@ -74,38 +83,47 @@ class Portal:
         while True:
             try:
                 return self._once(ask, what)
-            except SoapError as error:
-                if not pauses or not error.lost:
+            except (UnreachableError, LostError):
+                if not pauses:
                     raise
                 time.sleep(pauses.pop(0))
 
     def _once(self, ask: Callable[[], Any], what: str) -> Any:
         import bigsuds
+        import requests
 
+        device = self.login.name
         try:
             return ask()
+        except DeviceError:
+            raise
+        except requests.RequestException as error:
+            raise translated(error, self.login, what) from None
         except bigsuds.ServerError as error:
-            raise SoapError(self.login.name, what, _fault(error), lost=False) from None
+            raise SoapError(device, what, 500, _fault(error)) from None
         except bigsuds.MethodNotFound:
-            raise SoapError(self.login.name, what, "this TMOS does not have it", lost=False) from None
-        except Exception as error:  # bigsuds lets every exception of suds, urllib and ssl through
-            raise self._translated(error, what) from None
+            raise SoapError(device, what, 500, "this TMOS does not have it") from None
+        except Exception as error:  # bigsuds lets every exception of suds and of the parsers below through
+            said = one_line(str(error)) or type(error).__name__
+            raise LostError(f"{device}: {what}: no answer that can be read: {said}", "try again") from None
 
-    def _translated(self, error: Exception, what: str) -> DeviceError:
-        reason = getattr(error, "reason", None) or (error.args[0] if error.args else error)
-        status = reason[0] if isinstance(reason, tuple) and reason else getattr(error, "httpcode", None)
-        text = (
-            one_line(str(reason[1] if isinstance(reason, tuple) and len(reason) > 1 else reason))
-            or type(error).__name__
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
+        """One request of a call, signed; its status and content. Raises DeviceError for what is no answer of SOAP's."""
+        self.requests_sent += 1
+        timeout = (CONNECT_SECONDS, self.login.read_seconds)
+        response = self._http.request(
+            method, url, headers=dict(headers), data=body, timeout=timeout, allow_redirects=False
         )
-        device = self.login.name
-        if status in {401, 403} or "Authorization Required" in text:
+        device, status = self.login.name, response.status_code
+        if status in {401, 403}:
             hint = f"check the user {self.login.user} and the password that f5.password refers to"
-            return DeviceError(f"{device}: {what}: the login was refused", hint)
-        if "CERTIFICATE_VERIFY_FAILED" in text:
-            hint = "name the CA that it chains to in f5.ca, and the host as the certificate does"
-            return DeviceError(f"{device}: {what}: the device's certificate is not trusted", hint)
-        return SoapError(device, what, text, lost=True)
+            raise DeviceError(f"{device}: the login was refused (HTTP {status})", hint)
+        if status in {404, 502, 503}:
+            raise UnreachableError(
+                f"{device}: the device is not able to answer (HTTP {status})",
+                "it restarts, or works on something else: try again in some minutes",
+            )
+        return status, response.content
 
     # Folders: queries look into the active one and those below, and names without a folder are of that one.
 
@@ -146,35 +164,34 @@ def _fault(error: Any) -> str:
     return one_line(lines[0].partition(":")[2] if lines else text)
 
 
-def _client(login: Login, session: int | None, count: Callable[[], None]) -> Any:
-    """A client whose certificates are checked, with one request for each call, and without anybody's proxy."""
+def _client(portal: Portal, number: int | None) -> Any:
+    """A client whose certificates are checked, with one request for each call, in the session of this number."""
     try:
         import bigsuds
     except ImportError:
         message = "f5.api is soap, and bigsuds is not installed"
         raise NlbgenError(message, f"{INSTALL} (plain `pip install bigsuds` fails)") from None
-    from urllib.request import HTTPSHandler, ProxyHandler
-
     from suds.client import Client
-    from suds.transport.http import HttpTransport
+    from suds.transport import Reply, Transport, TransportError
     from suds.xsd.doctor import Import, ImportDoctor
 
-    context = ssl.create_default_context(cafile=login.ca)
+    login = portal.login
+    headers = _headers(portal.login, number)
 
-    class Transport(HttpTransport):
-        """Signs every request, the first one too: otherwise each call would be two."""
-
-        def u2handlers(self) -> list[Any]:
-            return [ProxyHandler({}), HTTPSHandler(context=context)]
+    class OwnTransport(Transport):
+        """Signs every request, the first one too (otherwise each call would be two), over kept connections."""
 
         def open(self, request: Any) -> Any:
-            request.headers.update(_headers(login, session))
-            count()
-            return super().open(request)
+            return BytesIO(self._answered("GET", request, None))
 
         def send(self, request: Any) -> Any:
-            count()
-            return super().send(request)
+            return Reply(200, {}, self._answered("POST", request, request.message))
+
+        def _answered(self, method: str, request: Any, body: bytes | None) -> bytes:
+            status, content = portal.send(method, request.url, {**request.headers, **headers}, body)
+            if status != 200:
+                raise TransportError(f"HTTP {status}", status, BytesIO(content))
+            return content
 
     class Session(bigsuds.BIGIP):
         """Makes its clients here, where check, time-out, port and session cannot get lost."""
@@ -187,18 +204,18 @@ def _client(login: Login, session: int | None, count: Callable[[], None]) -> Any
                 f"{url}?WSDL={wsdl_name}",
                 doctor=ImportDoctor(imported),
                 cache=None,
-                transport=Transport(timeout=login.read_seconds),
+                transport=OwnTransport(),
             )
-            client.set_options(location=url, headers=_headers(login, session))
+            client.set_options(location=url)
             client.factory.separator("_")
             return self._create_client_wrapper(client, wsdl_name)
 
     return Session(login.host, login.user, "", port=login.port, verify=True, timeout=login.read_seconds)
 
 
-def _headers(login: Login, session: int | None) -> dict[str, str]:
+def _headers(login: Login, number: int | None) -> dict[str, str]:
     from base64 import b64encode
 
     signed = b64encode(f"{login.user}:{login.password.reveal()}".encode()).decode()
-    own = {} if session is None else {"X-iControl-Session": str(session)}
+    own = {} if number is None else {"X-iControl-Session": str(number)}
     return {"Authorization": f"Basic {signed}", **own}

@@ -209,16 +209,57 @@ def test_names_are_unique_over_all_kinds_for_as3(make_spec) -> None:
 
 def test_passthrough_sees_no_http(make_spec) -> None:
     spec = make_spec(frontend={"tls": {"mode": "passthrough"}})
-    assert not {"ltm profile http", "ltm profile client-ssl", "ltm rule", "ltm profile websocket"} & kinds(spec)
+    assert not {"ltm profile http", "ltm profile client-ssl", "ltm profile websocket"} & kinds(spec)
+    assert one(spec, "ltm rule").name == "orchestrator-test_redirect_rule"
+    assert one(spec, "ltm virtual", "_main").properties["rules"] == ()
     assert_right(spec)
 
 
-def test_another_port_gets_a_redirect_of_its_own(make_spec) -> None:
-    spec = make_spec(frontend={"port": 8443})
-    assert 'HTTP::redirect "https://orchestrator.corp.example:8443[HTTP::uri]"' in str(
+@pytest.mark.parametrize("port, shown", [(443, ""), (8443, ":8443")])
+def test_the_redirect_goes_to_the_farms_own_name(make_spec, port, shown) -> None:
+    spec = make_spec(frontend={"port": port})
+    assert f'HTTP::respond 301 Location "https://orchestrator.corp.example{shown}[HTTP::uri]"' in str(
         one(spec, "ltm rule", "_redirect_rule").properties["definition"]
     )
     assert_right(spec)
+
+
+def test_other_names_than_the_farms_are_refused(make_spec) -> None:
+    spec = make_spec(frontend={"aliases": ["old.corp.example"]})
+    lines = str(one(spec, "ltm rule", "_request_rule").properties["definition"]).split("\n")
+    at = lines.index('    switch -- [string tolower [getfield [HTTP::host] ":" 1]] {')
+    assert lines[at + 1 : at + 3] == ['        "orchestrator.corp.example" -', '        "old.corp.example" { }']
+    assert lines[at + 4].strip().startswith("HTTP::respond 421")
+    assert_right(spec)
+
+
+def test_what_clients_may_not_say_is_removed_before_it_is_said_anew(make_spec) -> None:
+    spec = make_spec()
+    rule = str(one(spec, "ltm rule", "_request_rule").properties["definition"])
+    removed = next(line for line in rule.split("\n") if "foreach" in line)
+    assert {"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"} <= set(
+        removed.replace("{", " ").replace("}", " ").split()
+    )
+    profile = one(spec, "ltm profile http").properties
+    assert (profile["insert-xforwarded-for"], profile["header-insert"]) == ("enabled", "X-Forwarded-Proto: https")
+
+
+def test_both_sides_have_the_idle_time_of_signalr(make_spec) -> None:
+    spec = make_spec(balancer={"signalr": {"idle_timeout": "2h"}})
+    assert one(spec, "ltm profile tcp").properties["idle-timeout"] == "7200"
+    profiles: Any = one(spec, "ltm virtual", "_main").properties["profiles"]
+    assert profiles[one(spec, "ltm profile tcp").path] == {"context": "all"}
+
+
+def test_nothing_of_as3s_insecure_defaults_is_left(make_spec) -> None:
+    application = json.loads(assert_right(make_spec())["as3.json"])["orchestrator_test"]["nlbgen"]
+    clients, nodes = application["orchestrator-test_clients"], application["orchestrator-test_nodes"]
+    for made in (clients, nodes):
+        assert not (made["ssl3Enabled"] or made["tls1_0Enabled"] or made["tls1_1Enabled"])
+    assert nodes["validateCertificate"] is True
+    services = [part for part in application.values() if isinstance(part, dict) and "virtualPort" in part]
+    assert all(service["persistenceMethods"] == [] for service in services)
+    assert all(service["snat"] == "auto" for service in services)
 
 
 def test_modern_takes_a_cipher_group(make_spec) -> None:
@@ -268,7 +309,7 @@ def test_validate_needs_no_program(make_spec) -> None:
         ("ltm node /Common/orch-2 {", "ltm nod /Common/orch-2 {", "is no object"),
         ("ltm node /Common/orch-2 {", "ltm node /Common/orch-3 {", "is not there"),
         ("ltm node /Common/orch-2 {", "ltm node /Common/orch-1 {", "stands there twice"),
-        ("/Common/_sys_https_redirect", "/Common/elsewhere", "is not there"),
+        ("    rules { /Common/orchestrator-test_redirect_rule }", "    rules { /Common/elsewhere }", "is not there"),
         ("members {", "members", "opens a block"),
         ('recv "', "recv ", "cannot be read|may not stand"),
         ("HTTP::header remove $name\n    }", "HTTP::header remove $name", "inside of a block|cannot be read|object"),

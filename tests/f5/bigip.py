@@ -315,7 +315,8 @@ class Fault:
     """What goes wrong with the n-th request (counted from 1), or with those that `matches` names.
 
     `reset` and `hang` may happen before or after the request is processed (`after`); so may `garbage`, which answers
-    with bytes that are no JSON. A `status` is answered instead of processing, as recorded.
+    with bytes that are no JSON. `gone` closes the connection, and refuses others until somebody listens again. A status
+    is answered instead of processing, as recorded.
     """
 
     action: str
@@ -386,14 +387,18 @@ class BigIp:
     latency: float = 0.0
     spans: list[tuple[float, float]] = field(default_factory=list)
     """When each request was worked on, from its arrival to its answer."""
-    hook: Callable[[str, str], None] | None = None
-    """Called before each request is processed, without the lock."""
+    hook: Callable[[str, str, bytes], None] | None = None
+    """Called with method, path and body before each request is processed, without the lock."""
     deep_policies: bool = True
     portal: Callable[..., tuple[int, Any]] | None = None
     """What answers to SOAP."""
     generation: int = 100
     tokens_made: int = 0
     extensions: list[Callable[["BigIp", str, str, Any, Json], tuple[int, Any] | None]] = field(default_factory=list)
+
+    stop_listening: Callable[[], None] = lambda: None
+    resume: Callable[[], None] = lambda: None
+    """Set by whoever listens."""
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
@@ -650,7 +655,14 @@ class BigIp:
         if kind == "ltm policy" and len(rest) == 3:
             rule = next(item for item in shown["rulesReference"]["items"] if item["name"] == rest[1])
             return 200, {"kind": "tm:ltm:policy:rules:collectionstate", "items": self._parts(rule, rest[2])}
-        return 200, shown[f"{rest[0]}Reference"]
+        found = shown[f"{rest[0]}Reference"]
+        if len(rest) == 1:
+            return 200, found
+        path = rest[1].replace("~", "/")
+        for item in found.get("items", []):
+            if item["fullPath"] == path:
+                return 200, item
+        raise Refusal(404, f"Object not found - {path}", 1)
 
     def _parts(self, rule: Json, part: str) -> list[Json]:
         found = self._find_rule(rule)
@@ -945,7 +957,7 @@ class BigIp:
             if any(member["name"] == made["name"] for member in members):
                 raise Refusal(
                     409,
-                    f"01020066:3: The requested Pool Member ({pool} {made['name']}) already exists in partition {pool.split('/')[1]}.",  # noqa: E501  # as recorded
+                    f"01020066:3: The requested Pool Member ({pool} {spaced(made['name'])}) already exists in partition {pool.split('/')[1]}.",  # noqa: E501  # as recorded
                 )
             self._member_node(objects, made)
             members.append(made)
@@ -953,7 +965,7 @@ class BigIp:
         name = rest[1].replace("~", "/")
         found = next((member for member in members if member["name"] == name), None)
         if found is None:
-            raise Refusal(404, f"01020036:3: The requested Pool Member ({pool} {name}) was not found.")
+            raise Refusal(404, f"01020036:3: The requested Pool Member ({pool} {spaced(name)}) was not found.")
         if method == "DELETE":
             members.remove(found)
         elif method == "PATCH" and data:
@@ -989,6 +1001,12 @@ def full_path(kind: str, data: Json) -> str:
 
 def node_of(member: str) -> str:
     return member.rpartition("." if member.count(":") > 1 else ":")[0]
+
+
+def spaced(member: str) -> str:
+    """A member as messages name it."""
+    node = node_of(member)
+    return f"{node} {member[len(node) + 1 :]}"
 
 
 def not_found(kind: str, path: str) -> str:
@@ -1068,8 +1086,13 @@ def named(objects: dict[Key, Json], kind: str, own: Json) -> Iterator[Key]:
 def chain_names(objects: dict[Key, Json], own: Json) -> Iterator[Key]:
     for entry in own.get("certKeyChain", []):
         for key, value in entry.items():
-            if key != "name" and value not in (None, "none"):
-                yield find(objects, ("sys file ssl-key" if key == "key" else "sys file ssl-cert",), value)
+            if key == "name" or value in (None, "none"):
+                continue
+            kind = "sys file ssl-key" if key == "key" else "sys file ssl-cert"
+            if (kind, value) not in objects:
+                called = "key" if key == "key" else "certificate"
+                raise Refusal(400, f"01070277:3: The requested {called} ({value}) was not found.")
+            yield kind, value
 
 
 def policy_names(objects: dict[Key, Json], own: Json) -> Iterator[Key]:
@@ -1217,7 +1240,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         transaction = self.headers.get("X-F5-REST-Coordination-Id") or ""
         if device.hook:
-            device.hook(method, target)
+            device.hook(method, target, body)
         with device.lock:
             device.log.append((method, target, transaction, 0))
             index = len(device.log) - 1
@@ -1245,6 +1268,11 @@ class Handler(BaseHTTPRequestHandler):
             return False
         if fault.action == "hang":
             time.sleep(1.0)
+            self.close_connection = True
+            return False
+        if fault.action == "gone":
+            # Whoever asks again is refused, until somebody starts the listener again.
+            self.device.stop_listening()
             self.close_connection = True
             return False
         if fault.action == "garbage":
@@ -1279,21 +1307,41 @@ class Running:
     def __init__(self, device: BigIp, folder: Path) -> None:
         self.device = device
         certificate, self.ca = certificates(folder)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        handler = type("BoundHandler", (Handler,), {"device": device})
-        self.server = _Server(("127.0.0.1", 0), handler)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
-        self.port = self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate)
+        self.port = 0
+        self.server: _Server | None = None
+
+    def listen(self) -> None:
+        """Listen, on the port of before where there was one; what is listening already stays."""
+        if self.server is not None:
+            return
+        handler = type("BoundHandler", (Handler,), {"device": self.device})
+        server = self.server = _Server(("127.0.0.1", self.port), handler)
+        server.socket = self.context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        self.port = server.server_address[1]
+        self.device.stop_listening, self.device.resume = self.stop, self.listen
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True).start()
+
+    def stop(self) -> None:
+        """Refuse connections from here on; those that stand stay."""
+        if self.server is not None:
+            server, self.server = self.server, None
+            server.shutdown()
+            server.server_close()
+
+    def reset(self, **own: Any) -> None:
+        """A device as new on the same port."""
+        self.device.__init__(**own)  # type: ignore[misc]  # the listener holds on to this one
+        self.device.stop_listening, self.device.resume = self.stop, self.listen
+        self.listen()
 
     def __enter__(self) -> Self:
-        self.thread.start()
+        self.listen()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        self.stop()
 
 
 def pair(subject: str, issuer: Any = None, *, ca: bool = False, names: tuple[str, ...] = ()) -> tuple[Any, Any]:

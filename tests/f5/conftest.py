@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -43,7 +44,31 @@ def as3_module(bigip: ModuleType) -> ModuleType:
 @pytest.fixture(scope="session")
 def soap_module(bigip: ModuleType) -> ModuleType:
     """SOAP for the simulator."""
+    loaded("wsdl")
     return loaded("soap")
+
+
+@pytest.fixture
+def kept_descriptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SOAP's descriptions are asked for by every push, and understood once: that takes most of the time."""
+    from suds.reader import DefinitionsReader
+    from suds.transport import Request
+
+    whole = DefinitionsReader.open
+
+    def opened(reader: Any, url: str) -> Any:
+        content = reader.options.transport.open(Request(url)).read()
+        key = content, threading.get_ident()
+        if key not in _DESCRIPTIONS:
+            _DESCRIPTIONS[key] = whole(reader, url)
+        found = _DESCRIPTIONS[key]
+        found.options = reader.options
+        return found
+
+    monkeypatch.setattr(DefinitionsReader, "open", opened)
+
+
+_DESCRIPTIONS: dict[tuple[bytes, int], Any] = {}
 
 
 @pytest.fixture(scope="session")

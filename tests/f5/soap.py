@@ -1,39 +1,22 @@
-"""iControl SOAP on the simulated BIG-IP: the recorded WSDLs, sessions, and transactions that answer at the end."""
+"""iControl SOAP on the simulated BIG-IP: sessions with folders, and transactions that answer at the end.
+
+It serves small descriptions of its own (wsdl.py), or the recorded ones. What it changes goes through the REST model
+underneath, which is as strict as a device.
+"""
 
 import copy
-import re
+import sys
 import xml.etree.ElementTree as ET
 from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "recorded" / "wsdl"
 Json = dict[str, Any]
 
-OWN = """<?xml version="1.0"?>
-<definitions name="{name}" targetNamespace="urn:iControl" xmlns:tns="urn:iControl" xmlns="http://schemas.xmlsoap.org/wsdl/"
- xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:xsd="http://www.w3.org/2001/XMLSchema">
- <types><xsd:schema targetNamespace="urn:iControl"></xsd:schema></types>
- <message name="{name}.{method}Request">{parts}</message>
- <message name="{name}.{method}Response">{result}</message>
- <portType name="{name}PortType"><operation name="{method}">
-  <input message="tns:{name}.{method}Request"/><output message="tns:{name}.{method}Response"/></operation></portType>
- <binding name="{name}Binding" type="tns:{name}PortType"><soap:binding style="rpc" transport="http://schemas.xmlsoap.org/soap/http"/>
-  <operation name="{method}"><soap:operation soapAction="urn:iControl:{path}"/>
-   <input><soap:body use="encoded" namespace="urn:iControl:{path}" encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"/></input>
-   <output><soap:body use="encoded" namespace="urn:iControl:{path}" encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"/></output>
-  </operation></binding>
- <service name="{name}"><port name="{name}Port" binding="tns:{name}Binding"><soap:address location="https://url_to_service"/></port></service>
-</definitions>"""
-SMALL = {
-    "System.Failover": ("get_failover_state", "", '<part name="return" type="xsd:string"/>'),
-    "System.ConfigSync": (
-        "save_configuration",
-        '<part name="filename" type="xsd:string"/><part name="save_flag" type="xsd:string"/>',
-        "",
-    ),
-}
 MODES = {
     "LB_METHOD_ROUND_ROBIN": "round-robin",
     "LB_METHOD_RATIO_MEMBER": "ratio-member",
@@ -47,15 +30,70 @@ CONTEXTS = {
 }
 STRINGS = {"STYPE_SEND": "send", "STYPE_RECEIVE": "recv"}
 NUMBERS = {"ITYPE_INTERVAL": "interval", "ITYPE_TIMEOUT": "timeout", "ITYPE_TIME_UNTIL_UP": "timeUntilUp"}
-KINDS = {"NodeAddressV2": "ltm node", "Pool": "ltm pool", "VirtualServer": "ltm virtual"}
+KINDS = {
+    "NodeAddressV2": ("ltm node",),
+    "Pool": ("ltm pool",),
+    "VirtualServer": ("ltm virtual",),
+    "Rule": ("ltm rule",),
+    "Monitor": ("ltm monitor http", "ltm monitor https"),
+    "ProfileHttp": ("ltm profile http",),
+    "ProfileTCP": ("ltm profile tcp",),
+    "ProfileClientSSL": ("ltm profile client-ssl",),
+    "ProfileServerSSL": ("ltm profile server-ssl",),
+    "ProfilePersistence": ("ltm persistence cookie", "ltm persistence source-addr"),
+}
+TEMPLATES = {"ltm monitor http": "TTYPE_HTTP", "ltm monitor https": "TTYPE_HTTPS"}
+PERSISTENCE = {
+    "ltm persistence cookie": "PERSISTENCE_MODE_COOKIE",
+    "ltm persistence source-addr": "PERSISTENCE_MODE_SOURCE_ADDRESS_AFFINITY",
+}
+OPTIONS = {
+    "dont-insert-empty-fragments": "SSL_OPTION_DONT_INSERT_EMPTY_FRAGMENTS",
+    "no-sslv3": "SSL_OPTION_NO_SSL_V3",
+    "no-tlsv1": "SSL_OPTION_NO_TLS_V1",
+    "no-tlsv1.1": "SSL_OPTION_NO_TLSv1_1",
+    "no-tlsv1.2": "SSL_OPTION_NO_TLSv1_2",
+    "no-tlsv1.3": "SSL_OPTION_NO_TLSv1_3",
+}
 
 
-def wsdl(name: str) -> str | None:
-    if name in SMALL:
-        method, parts, result = SMALL[name]
-        return OWN.format(name=name, method=method, parts=parts, result=result, path=name.replace(".", "/"))
-    path = RECORDED / f"{name}.wsdl"
-    return path.read_text(encoding="utf-8") if path.exists() else None
+class Setting(NamedTuple):
+    """A property of a profile: its name in REST, and its value in SOAP (of the sequence `value` or `values`)."""
+
+    rest: str
+    shown: Callable[[Any], Any] = lambda value: "" if value in (None, "none") else value
+    taken: Callable[[Any], Any] = lambda value: value or "none"
+    key: str = "value"
+
+
+def prefixed(start: str) -> dict[str, Callable[[Any], Any]]:
+    """How a word of REST is one of SOAP, which has a beginning and is in capitals."""
+    return {
+        "shown": lambda value: f"{start}{value.upper()}",
+        "taken": lambda value: value.removeprefix(start).lower(),
+    }
+
+
+SETTINGS = {
+    "authenticate_name": Setting("authenticateName"),
+    "ca_file_v2": Setting("caFile"),
+    "cipher_list": Setting("ciphers", lambda value: value.split(":"), ":".join, "values"),
+    "cookie_name": Setting("cookieName"),
+    "cookie_persistence_method": Setting("method", **prefixed("COOKIE_PERSISTENCE_METHOD_")),
+    "header_insert": Setting("headerInsert"),
+    "idle_timeout": Setting("idleTimeout", int, str),
+    "insert_xforwarded_for_header_mode": Setting("insertXforwardedFor", **prefixed("PROFILE_MODE_")),
+    "peer_certification_mode": Setting("peerCertMode", **prefixed("SERVERSSL_CERTIFICATE_MODE_")),
+    "server_name": Setting("serverName"),
+    "ssl_option": Setting(
+        "tmOptions",
+        lambda value: [OPTIONS[one] for one in value],
+        lambda value: [own for own, name in OPTIONS.items() if name in value],
+        "values",
+    ),
+}
+SETTINGS["peer_certificate_mode"] = SETTINGS["peer_certification_mode"]
+FILES = {"certificate_file_v2": "cert", "chain_file_v2": "chain", "key_file_v2": "key"}
 
 
 def value_of(element: ET.Element) -> Any:
@@ -85,38 +123,58 @@ class Fault(Exception):  # noqa: N818  # an answer, not a fault of ours
     pass
 
 
+@dataclass
+class Session:
+    """Where a session looks, and what it has queued (None outside of a transaction)."""
+
+    folder: str = "/Common"
+    recursive: bool = False
+    queue: list[tuple[str, str, Json]] | None = None
+
+    def sees(self, path: str) -> bool:
+        above = path.rpartition("/")[0] or "/"
+        return above == self.folder or (self.recursive and f"{above}/".startswith(f"{self.folder.rstrip('/')}/"))
+
+
+@dataclass
 class Portal:
     """Give it to the device's `portal`."""
 
-    def __init__(self) -> None:
-        self.sessions: dict[str, list[tuple[str, str, Json]] | None] = {}
-        self.calls: list[tuple[str, str]] = []
-        self.submitted = 0
-        self.cut_submission = ""
-        """`before` or `after`: answer the next submission with nothing that can be read."""
+    recorded: bool = False
+    """Whether the recorded descriptions are served, where there are any."""
+    sessions: dict[str, Session] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    submitted: int = 0
+    numbered: int = 0
+    """How many sessions have a number of their own."""
+
+    def description(self, name: str) -> str | None:
+        path = RECORDED / f"{name}.wsdl"
+        if self.recorded and path.exists():
+            return path.read_text(encoding="utf-8")
+        small: str | None = sys.modules["f5_wsdl"].description(name)
+        return small
+
+    def writes(self) -> list[tuple[str, str]]:
+        """The calls that change something on the device."""
+        looking = ("get_", "query_", "set_active_folder", "set_recursive_query_state")
+        return [call for call in self.calls if not call[1].startswith(looking)]
 
     def __call__(self, device: Any, method: str, target: str, headers: Any, body: bytes) -> tuple[int, Any]:
         wanted = "Basic " + b64encode(f"{device.user}:{device.password}".encode()).decode()
         if headers.get("Authorization") != wanted:
             return 401, "<html>401 Authorization Required</html>"
         if method == "GET":
-            found = wsdl(target.partition("WSDL=")[2])
+            found = self.description(target.partition("WSDL=")[2])
             return (200, found) if found else (500, "<html>no such WSDL</html>")
         call = next(iter(ET.fromstring(body).find("{http://schemas.xmlsoap.org/soap/envelope/}Body")))  # type: ignore[arg-type]
         namespace, _, name = call.tag[1:].partition("}")
         interface = namespace.removeprefix("urn:iControl:").replace("/", ".")
         arguments = {child.tag: value_of(child) for child in call}
         self.calls.append((interface, name))
-        session = headers.get("X-iControl-Session") or f"user:{device.user}"
-        cut = self.cut_submission if name == "submit_transaction" else ""
-        if cut:
-            self.cut_submission = ""
-        if cut == "before":
-            return 503, "<html>...Configuration Utility restarting...</html>"
+        session = self.sessions.setdefault(headers.get("X-iControl-Session") or f"user:{device.user}", Session())
         try:
             result = self.run(device, session, interface, name, arguments)
-            if cut:
-                return 200, "\x00not xml"
         except Fault as fault:
             return 500, self.envelope(
                 f"<E:Fault><faultcode>E:Server</faultcode><faultstring>Exception caught in {interface}::{name}()\n"
@@ -133,46 +191,91 @@ class Portal:
             f"<E:Body>{body}</E:Body></E:Envelope>"
         )
 
-    def run(self, device: Any, session: str, interface: str, name: str, arguments: Json) -> Any:
+    def run(self, device: Any, session: Session, interface: str, name: str, arguments: Json) -> Any:
         if interface == "System.Session":
-            return self.session(device, session, name)
-        if interface == "System.SystemInfo":
-            return f"BIG-IP_v{device.version}"
-        if interface == "System.Failover":
-            return f"FAILOVER_STATE_{device.failover.upper()}"
-        if interface == "System.ConfigSync":
-            device.saved = copy.deepcopy(device.objects)
-            return None
-        if name.startswith("get_"):
-            return Reader(device).run(interface, name, arguments)
-        queue = self.sessions.get(session)
-        if queue is not None:
-            queue.append((interface, name, arguments))
-            return None
-        raise Fault(f"{interface}.{name} outside of a transaction is not expected here")
-
-    def session(self, device: Any, session: str, name: str) -> Any:
-        if name == "get_session_identifier":
-            return 4711 + len(self.sessions)
-        if name == "start_transaction":
-            if self.sessions.get(session) is not None:
-                raise Fault("A transaction is open already")
-            self.sessions[session] = []
-            return 1
-        queue = self.sessions.get(session)
-        if queue is None:
-            raise Fault("No transaction is open")
-        self.sessions[session] = None
-        if name == "submit_transaction":
-            self.submit(device, queue)
+            return self.session(device, session, name, arguments)
+        if interface in {"System.SystemInfo", "System.Failover", "System.ConfigSync"}:
+            return self.system(device, name, arguments)
+        if interface.startswith("Management."):
+            return self.manage(device, session, name, arguments)
+        if name.startswith(("get_", "query_")):
+            return Reader(device, session).run(interface, name, arguments)
+        if session.queue is None:
+            raise Fault(f"{interface}.{name} outside of a transaction is not expected here")
+        session.queue.append((interface, name, arguments))
         return None
 
-    def submit(self, device: Any, queue: list[tuple[str, str, Json]]) -> None:
-        module = __import__("sys").modules["f5_bigip"]
+    def session(self, device: Any, session: Session, name: str, arguments: Json) -> Any:
+        match name:
+            case "get_session_identifier":
+                self.numbered += 1
+                return 4711 + self.numbered
+            case "set_active_folder":
+                folder = str(arguments["folder"])
+                if folder != "/" and ("auth partition", folder[1:]) not in device.objects:
+                    raise Fault(f"01020036:3: The requested folder ({folder}) was not found.")
+                session.folder = folder
+            case "set_recursive_query_state":
+                session.recursive = arguments["state"] == "STATE_ENABLED"
+            case "start_transaction":
+                if session.queue is not None:
+                    raise Fault("A transaction is open already")
+                session.queue = []
+                return 1
+            case _:
+                if session.queue is None:
+                    raise Fault("No transaction is open")
+                queue, session.queue = session.queue, None
+                if name == "submit_transaction":
+                    self.submit(device, session, queue)
+        return None
+
+    def system(self, device: Any, name: str, arguments: Json) -> Any:
+        match name:
+            case "get_version":
+                return f"BIG-IP_v{device.version}"
+            case "get_failover_state":
+                return f"FAILOVER_STATE_{device.failover.upper()}"
+            case "save_configuration":
+                device.saved = copy.deepcopy(device.objects)
+            case "synchronize_to_group":
+                self.rest(device, "POST", "/mgmt/tm/cm", {"utilCmdArgs": f"config-sync to-group {arguments['group']}"})
+        return None
+
+    def manage(self, device: Any, session: Session, name: str, arguments: Json) -> Any:
+        """Partitions and certificate files: at once, in a transaction or not."""
+        if name == "get_partition_list":
+            paths = sorted(path for kind, path in device.objects if kind == "auth partition")
+            return [{"partition_name": path, "description": ""} for path in paths]
+        if name == "create_partition":
+            for one in listed(arguments["partitions"]):
+                body = {"name": one["partition_name"], "description": one["description"]}
+                self.rest(device, "POST", "/mgmt/tm/auth/partition", body)
+            return None
+        kind = "key" if name.startswith("key") else "cert"
+        names = listed(arguments["key_ids" if kind == "key" else "cert_ids"])
+        for number, one in enumerate(names):
+            path = f"{session.folder}/{one}.{'key' if kind == 'key' else 'crt'}"
+            if name.endswith("delete"):
+                self.rest(device, "DELETE", f"/mgmt/tm/sys/file/ssl-{kind}/{path.replace('/', '~')}", None)
+            else:
+                last = path.rpartition("/")[2]
+                content = listed(arguments["pem_data"])[number]
+                device.objects[f"sys file ssl-{kind}", path] = {"name": last, "content": content}
+        return None
+
+    def rest(self, device: Any, method: str, path: str, body: Any) -> None:
+        try:
+            device._write(method, path, body)
+        except sys.modules["f5_bigip"].Refusal as refusal:
+            raise Fault(refusal.message) from None
+
+    def submit(self, device: Any, session: Session, queue: list[tuple[str, str, Json]]) -> None:
+        module = sys.modules["f5_bigip"]
         trial = copy.deepcopy(device.objects)
         try:
             for interface, name, arguments in queue:
-                Writer(device, trial).run(interface, name, arguments)
+                Writer(device, session, trial).run(interface, name, arguments)
             module.check(trial, device)
         except module.Refusal as refusal:
             raise Fault(refusal.message) from None
@@ -181,47 +284,59 @@ class Portal:
 
 
 class Reader:
-    def __init__(self, device: Any) -> None:
-        self.device = device
+    """Queries: they run at once, and see nothing of what is queued."""
+
+    def __init__(self, device: Any, session: Session) -> None:
+        self.device, self.session = device, session
 
     def run(self, interface: str, name: str, arguments: Json) -> Any:
         short = interface.rpartition(".")[2]
-        if short == "Monitor":
-            return self.monitor(name, arguments)
-        kind = KINDS[short]
-        if name == "get_list":
-            return [path for found, path in sorted(self.device.objects) if found == kind]
+        if name in {"get_list", "get_template_list"}:
+            return self.names(KINDS[short], templates=name == "get_template_list")
         names = listed(next(iter(arguments.values())))
-        for path in names:
-            if (kind, path) not in self.device.objects:
-                raise Fault(f"01020036:3: The requested object ({path}) was not found.")
-        found = [self.device.effective(kind, path) for path in names]
+        keys = [self.key(KINDS[short], path) for path in names]
+        found = [self.device.effective(*key) for key in keys]
+        match name:
+            case "query_rule":
+                return [
+                    {"rule_name": path, "rule_definition": one["apiAnonymous"]}
+                    for path, one in zip(names, found, strict=True)
+                ]
+            case "get_persistence_mode":
+                return [{"value": PERSISTENCE[kind], "default_flag": 0} for kind, _ in keys]
+            case "get_template_string_property" | "get_template_integer_property":
+                wanted = listed(arguments["property_types"])
+                return [self.monitor(one, each) for one, each in zip(found, wanted, strict=True)]
         if name.startswith("get_member_") and name != "get_member_v2":
             return [self.member(name, one, arguments["members"][number]) for number, one in enumerate(found)]
-        return [getattr(self, f"{short.lower()}_{name[4:]}", self.plain)(one, name) for one in found]
+        return [getattr(self, f"{short.lower()}_{name[4:]}", self.plain)(one, name[4:]) for one in found]
+
+    def names(self, kinds: tuple[str, ...], *, templates: bool) -> Any:
+        found = [key for key in sorted(self.device.objects) if key[0] in kinds and self.session.sees(key[1])]
+        if templates:
+            return [{"template_name": path, "template_type": TEMPLATES[kind]} for kind, path in found]
+        return [path for _, path in found]
+
+    def key(self, kinds: tuple[str, ...], path: str) -> tuple[str, str]:
+        for kind in kinds:
+            if (kind, path) in self.device.objects:
+                return kind, path
+        raise Fault(f"01020036:3: The requested object ({path}) was not found.")
 
     def plain(self, one: Json, name: str) -> Any:
-        return {"get_description": one.get("description") or "", "get_address": one.get("address")}[name]
+        if name in SETTINGS:
+            setting = SETTINGS[name]
+            return {setting.key: setting.shown(one.get(setting.rest)), "default_flag": 0}
+        if name in FILES:
+            entry = next(iter(one.get("certKeyChain", [])), {})
+            value = entry.get(FILES[name], "none")
+            return {"value": "" if value == "none" else value, "default_flag": 0}
+        rest = {"description": "description", "address": "address", "default_profile": "defaultsFrom"}[name]
+        return one.get(rest) or ""
 
-    def monitor(self, name: str, arguments: Json) -> Any:
-        kinds = {"ltm monitor http": "TTYPE_HTTP", "ltm monitor https": "TTYPE_HTTPS"}
-        if name == "get_template_list":
-            return [
-                {"template_name": path, "template_type": kinds[kind]}
-                for kind, path in sorted(self.device.objects)
-                if kind in kinds
-            ]
-        made = []
-        for number, path in enumerate(listed(arguments["template_names"])):
-            kind = next(kind for kind in kinds if (kind, path) in self.device.objects)
-            one = self.device.effective(kind, path)
-            if name == "get_description":
-                made.append(one.get("description") or "")
-                continue
-            wanted = arguments["property_types"][number]
-            value = one.get({**STRINGS, **NUMBERS}[wanted])
-            made.append({"type": wanted, "value": "" if value is None else value})
-        return made
+    def monitor(self, one: Json, wanted: str) -> Json:
+        value = one.get({**STRINGS, **NUMBERS}[wanted])
+        return {"type": wanted, "value": "" if value is None else value}
 
     def members(self, one: Json) -> list[Json]:
         return sorted(one.get("members", []), key=lambda member: str(member["name"]))
@@ -298,8 +413,8 @@ def joined(each: Json) -> str:
 class Writer:
     """Queued calls on a trial copy, by the REST model underneath."""
 
-    def __init__(self, device: Any, objects: Any) -> None:
-        self.device, self.objects = device, objects
+    def __init__(self, device: Any, session: Session, objects: Any) -> None:
+        self.device, self.session, self.objects = device, session, objects
 
     def rest(self, method: str, kind: str, path: str, body: Any = None) -> None:
         url = f"/mgmt/tm/{kind.replace(' ', '/')}"
@@ -310,17 +425,61 @@ class Writer:
         self.device.apply(self.objects, method, url, body)
 
     def run(self, interface: str, name: str, arguments: Json) -> None:
-        values = list(arguments.values())
-        getattr(self, f"{interface.rpartition('.')[2].lower()}_{name}")(*values)
+        short, values = interface.rpartition(".")[2], list(arguments.values())
+        if own := getattr(self, f"{short.lower()}_{name}", None):
+            own(*values)
+            return
+        kinds, path = KINDS[short], values[0][0]
+        kind = next((one for one in kinds if (one, path) in self.objects), kinds[0])
+        if name == "create":
+            self.rest("POST", kind, path, {})
+        elif name.startswith("delete_"):
+            self.rest("DELETE", kind, path)
+        else:
+            self.rest("PATCH", kind, path, self.setting(kind, name.removeprefix("set_"), values[1][0]))
+
+    def setting(self, kind: str, name: str, value: Any) -> Json:
+        if name == "description":
+            return {"description": value}
+        if name == "default_profile":
+            return {"defaultsFrom": value}
+        setting = SETTINGS[name]
+        given = value[setting.key]
+        if value["default_flag"] == "true":
+            return {setting.rest: sys.modules["f5_bigip"].KINDS[kind].properties[setting.rest][1]}
+        return {setting.rest: setting.taken(given)}
+
+    # Profiles, persistence, rules.
+
+    def profileclientssl_create_v2(self, names: Any, keys: Any, certs: Any) -> None:
+        self.rest("POST", "ltm profile client-ssl", names[0], {})
+        self.profileclientssl_set_key_certificate_file(names, keys, certs)
+
+    def profileclientssl_set_key_certificate_file(self, names: Any, keys: Any, certs: Any) -> None:
+        self.chain(names[0], key=keys[0]["value"], cert=certs[0]["value"])
+
+    def profileclientssl_set_chain_file_v2(self, names: Any, chains: Any) -> None:
+        self.chain(names[0], chain=chains[0]["value"] or "none")
+
+    def chain(self, path: str, **files: str) -> None:
+        (entry,) = self.objects["ltm profile client-ssl", path].get("certKeyChain") or [{"name": "set0"}]
+        self.rest("PATCH", "ltm profile client-ssl", path, {"certKeyChain": [{**entry, **files}]})
+
+    def profilepersistence_create(self, names: Any, modes: Any) -> None:
+        kind = next(kind for kind, mode in PERSISTENCE.items() if mode == modes[0])
+        self.rest("POST", kind, names[0], {})
+
+    def rule_create(self, rules: Any) -> None:
+        self.rest("POST", "ltm rule", rules[0]["rule_name"], {"apiAnonymous": rules[0]["rule_definition"]})
+
+    def rule_modify_rule(self, rules: Any) -> None:
+        self.rest("PATCH", "ltm rule", rules[0]["rule_name"], {"apiAnonymous": rules[0]["rule_definition"]})
 
     # Nodes.
 
     def nodeaddressv2_create(self, names: Any, addresses: Any, _limits: Any) -> None:
         for name, address in zip(names, addresses, strict=True):
             self.rest("POST", "ltm node", name, {"address": address})
-
-    def nodeaddressv2_set_description(self, names: Any, texts: Any) -> None:
-        self.rest("PATCH", "ltm node", names[0], {"description": texts[0]})
 
     def nodeaddressv2_delete_node_address(self, names: Any) -> None:
         for name in names:
@@ -343,20 +502,12 @@ class Writer:
     def monitor_set_template_integer_property(self, names: Any, values: Any) -> None:
         self.rest("PATCH", self.monitor_kind(names[0]), names[0], {NUMBERS[values[0]["type"]]: int(values[0]["value"])})
 
-    def monitor_set_description(self, names: Any, texts: Any) -> None:
-        self.rest("PATCH", self.monitor_kind(names[0]), names[0], {"description": texts[0]})
-
-    def monitor_delete_template(self, names: Any) -> None:
-        self.rest("DELETE", self.monitor_kind(names[0]), names[0])
-
     # Pools.
 
     def pool_create_v2(self, names: Any, modes: Any, members: Any) -> None:
-        body = {"loadBalancingMode": MODES[modes[0]], "members": [{"name": joined(one)} for one in listed(members[0])]}
+        named = [{"name": joined(one)} for one in listed(members[0])]
+        body = {"loadBalancingMode": MODES[modes[0]], "members": named, "slowRampTime": 10}
         self.rest("POST", "ltm pool", names[0], body)
-
-    def pool_delete_pool(self, names: Any) -> None:
-        self.rest("DELETE", "ltm pool", names[0])
 
     def pool_add_member_v2(self, names: Any, members: Any) -> None:
         for one in members[0]:
@@ -387,9 +538,6 @@ class Writer:
     def pool_set_action_on_service_down(self, names: Any, values: Any) -> None:
         self.pool_patch(names, serviceDownAction=values[0].removeprefix("SERVICE_DOWN_ACTION_").lower())
 
-    def pool_set_description(self, names: Any, texts: Any) -> None:
-        self.pool_patch(names, description=texts[0])
-
     def member_patch(self, names: Any, members: Any, key: str, values: Any) -> None:
         for one, value in zip(members[0], values, strict=True):
             path = f"/mgmt/tm/ltm/pool/{names[0].replace('/', '~')}/members/{joined(one).replace('/', '~')}"
@@ -414,18 +562,22 @@ class Writer:
     def virtualserver_create(self, definitions: Any, masks: Any, resources: Any, profiles: Any) -> None:
         (one,), (mask,), (resource,) = definitions, masks, resources
         made = [{"name": each["profile_name"], "context": CONTEXTS[each["profile_context"]]} for each in profiles[0]]
-        body = {"destination": joined(one), "ipProtocol": "tcp", "mask": mask, "profiles": made}
-        if resource["default_pool_name"]:
-            body["pool"] = resource["default_pool_name"]
+        destination = joined(one)
+        if "/" not in destination:
+            destination = f"{self.session.folder}/{destination}"
+        # A device takes sources of the destination's family.
+        source = "::/0" if destination.count(":") > 1 else "0.0.0.0/0"
+        body = {"destination": destination, "source": source, "ipProtocol": "tcp", "mask": mask, "profiles": made}
+        body["pool"] = resource["default_pool_name"] or "none"
         there = ("ltm virtual", one["name"]) in self.objects
-        assert re.fullmatch("PROTOCOL_TCP", one["protocol"])
+        assert one["protocol"] == "PROTOCOL_TCP"
         self.rest("PATCH" if there else "POST", "ltm virtual", one["name"], body)
+
+    def virtualserver_set_default_pool_name(self, names: Any, pools: Any) -> None:
+        self.rest("PATCH", "ltm virtual", names[0], {"pool": pools[0] or "none"})
 
     def virtualserver_set_snat_automap(self, names: Any) -> None:
         self.rest("PATCH", "ltm virtual", names[0], {"sourceAddressTranslation": {"type": "automap"}})
-
-    def virtualserver_set_description(self, names: Any, texts: Any) -> None:
-        self.rest("PATCH", "ltm virtual", names[0], {"description": texts[0]})
 
     def virtualserver_add_rule(self, names: Any, rules: Any) -> None:
         self.rest("PATCH", "ltm virtual", names[0], {"rules": [each["rule_name"] for each in rules[0]]})

@@ -28,12 +28,33 @@ def farms() -> Any:
     return module.farms()
 
 
+def rest(running, _as3, _soap) -> None:
+    running.reset()
+
+
+def as3(running, as3_module, _soap) -> None:
+    running.reset(extensions=[as3_module.As3().answer])
+
+
+def soap(running, _as3, soap_module) -> None:
+    pytest.importorskip("bigsuds")
+    running.reset(version="11.6.0", portal=soap_module.Portal())
+
+
+def changed(device) -> list[Any]:
+    """What a push asked the device to change, in whatever API."""
+    return device.portal.writes() if device.portal else device.writes()
+
+
 @pytest.mark.slow
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@pytest.mark.parametrize("restart", [rest, as3, soap])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(farms())
-def test_any_farm_is_pushed_or_refused(make, running, site, tmp_path, talk, spec) -> None:
+def test_any_farm_is_pushed_or_refused(
+    make, running, talk, tmp_path, as3_module, soap_module, kept_descriptions, restart, spec
+) -> None:
     device = running.device
-    device.__init__()
+    restart(running, as3_module, soap_module)
     base = make().document.data
     data = json.loads(json.dumps(spec.document.data))
     tls = data["frontend"].setdefault("tls", {})
@@ -41,20 +62,23 @@ def test_any_farm_is_pushed_or_refused(make, running, site, tmp_path, talk, spec
         tls[key] = base["frontend"]["tls"][key]
     if tls.get("verify_nodes") is not False:
         tls["verify_nodes"] = base["frontend"]["tls"]["verify_nodes"]
-    data |= {"f5": base["f5"], "accept": [*data.get("accept", []), "f5-queue"]}
+    accepted = ["f5-queue", *(["f5-soap-policy", "f5-soap-carp"] if restart is soap else [])]
+    data |= {"f5": {**base["f5"], "api": restart.__name__}, "accept": [*data.get("accept", []), *accepted]}
     options = Options(snapshots=tmp_path / "snapshots")
     try:
         farm = loads(json.dumps(data), str(tmp_path / "farm.yaml"))
         report = push(farm, options, talk, (0.0,))
     except (UnsupportedError, SpecError):
         event("refused")
-        assert device.writes() == []
+        assert changed(device) == [] and device.own() == {}
         return
     assert report.outcome == "applied"
     device.log.clear()
+    if device.portal:
+        device.portal.calls.clear()
     try:
         assert push(farm, options, talk, (0.0,)).outcome == "unchanged"
     except NlbgenError as error:
         raise AssertionError(str(error)) from error
-    assert device.writes() == []
+    assert changed(device) == []
     assert not device.tokens

@@ -1,0 +1,71 @@
+"""The stand-in nodes and the load generator alone: they must not be what limits a measurement of a balancer."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import machine, middle, publish
+
+from nlbgen.prove.load import LoadPlan, run_load
+from nlbgen.prove.loops import run
+from nlbgen.prove.pressure import Pressure, press
+from nlbgen.prove.processes import start_nodes
+from nlbgen.prove.testca import make_certificates
+
+RATE = 2000
+"""Requests a second that a measurement may ask for."""
+SECONDS = 5.0
+REPEATS = 3
+P99_BAR_MS = 100.0
+HEADROOM_BAR = 1.5
+"""Pressed as hard as they can, nodes and clients must reach so many times RATE."""
+
+
+def main() -> bool:
+    """Measure, publish, and say whether the bars are held."""
+    rows, held = [], True
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_certificates(Path(folder), ["127.0.0.1"])
+        for words, tls in (("HTTP", {}), ("HTTPS", {"tls_cert": made.certificate, "tls_key": made.key})):
+            with start_nodes(2, **tls) as nodes:
+                row, good = _measured(words, [node.url for node in nodes], made.ca)
+            rows.append(row)
+            held &= good
+    about = (
+        f"{machine()}, {REPEATS} runs. Two stand-in nodes and one load generator, no balancer: {RATE} requests/s "
+        f"for {SECONDS:g} s to one of the nodes, then as many as get through from 16 connections to both."
+    )
+    publish(
+        "load",
+        [
+            about,
+            "",
+            "| | Failed | Median | 99 of 100 within | Latest start of a request | Most requests/s | Bars |",
+            "|---|---|---|---|---|---|---|",
+            *rows,
+        ],
+    )
+    return held
+
+
+def _measured(words: str, urls: list[str], ca: Path) -> tuple[str, bool]:
+    results = [run_load(LoadPlan(url=urls[0], ca=ca, rate=RATE, seconds=SECONDS, warm_up=True)) for _ in range(REPEATS)]
+    rates = [run(press(Pressure(urls=urls, ca=ca))) for _ in range(REPEATS)]
+    failed = sum(result.failed for result in results)
+    p99 = [result.p99 * 1000 for result in results]
+    row = (
+        f"| {words} | {failed} of {sum(result.total for result in results)} "
+        f"| {_shown([result.p50 * 1000 for result in results])} | {_shown(p99)} "
+        f"| {_shown([result.worst_lag * 1000 for result in results])} "
+        f"| {middle(rates):.0f} ({min(rates):.0f}-{max(rates):.0f}) "
+        f"| 0, {P99_BAR_MS:.0f} ms, {HEADROOM_BAR * RATE:.0f} |"
+    )
+    return row, not failed and middle(p99) <= P99_BAR_MS and middle(rates) >= HEADROOM_BAR * RATE
+
+
+def _shown(times: list[float]) -> str:
+    return f"{middle(times):.1f} ms ({min(times):.1f}-{max(times):.1f})"
+
+
+if __name__ == "__main__":
+    sys.exit(not main())

@@ -1,0 +1,63 @@
+"""The texts of a farm's iRules: Tcl, one line each, without the mark that stands above them."""
+
+from collections.abc import Iterator, Sequence
+
+from ..spec.model import Farm
+from .design import COOKIE, FORGEABLE_HEADERS, Design
+from .tls import HSTS_SECONDS
+
+
+def request_rule(farm: Farm, design: Design) -> Iterator[str]:
+    """Answers the farm's own names alone, removes headers that clients may not set, refuses bodies that are too large,
+    and adds HSTS to answers."""
+    yield "when HTTP_REQUEST {"
+    yield '    switch -- [string tolower [getfield [HTTP::host] ":" 1]] {'
+    yield from (f'        "{host.lower()}" -' for host in design.hosts[:-1])
+    yield f'        "{design.hosts[-1].lower()}" {{ }}'
+    yield "        default {"
+    yield '            HTTP::respond 421 content "This is not the farm of that name." "Content-Type" "text/plain"'
+    yield "            return"
+    yield "        }"
+    yield "    }"
+    yield f"    foreach name {{{' '.join((*FORGEABLE_HEADERS, 'X-Forwarded-Proto'))}}} {{"
+    yield "        HTTP::header remove $name"
+    yield "    }"
+    limit = int(farm.balancer.max_body)
+    yield f'    if {{ [HTTP::header exists "Content-Length"] && [HTTP::header "Content-Length"] > {limit} }} {{'
+    yield '        HTTP::respond 413 content "Too large" "Connection" "close"'
+    yield "    }"
+    yield "}"
+    if design.frontend.tls.hsts and farm.balancer_tls:
+        yield "when HTTP_RESPONSE {"
+        yield f'    HTTP::header replace "Strict-Transport-Security" "max-age={HSTS_SECONDS}"'
+        yield "}"
+
+
+def redirect_rule(design: Design) -> Iterator[str]:
+    """Sends plain HTTP to the farm's own name, where F5's rule would send to whatever name the client came with."""
+    yield "when HTTP_REQUEST {"
+    yield f'    HTTP::respond 301 Location "{design.public_url}[HTTP::uri]"'
+    yield "}"
+
+
+def signalr_rule(paths: Sequence[str], signalr: str, web: str, *, sticky: bool) -> Iterator[str]:
+    """What the traffic policy says, for ways onto a device that know none; `sticky` by a cookie on these paths alone.
+
+    `pool` and `persist` hold for the rest of a connection, so that every request says both.
+    """
+    patterns = [f'"{path.lower()}*"' for path in paths]
+    yield "when HTTP_REQUEST {"
+    yield "    switch -glob [string tolower [HTTP::path]] {"
+    yield from (f"        {pattern} -" for pattern in patterns[:-1])
+    yield f"        {patterns[-1]} {{"
+    yield f"            pool {signalr}"
+    if sticky:
+        yield f"            persist cookie insert {COOKIE}"
+    yield "        }"
+    yield "        default {"
+    yield f"            pool {web}"
+    if sticky:
+        yield "            persist none"
+    yield "        }"
+    yield "    }"
+    yield "}"

@@ -1,0 +1,138 @@
+"""A push by iControl REST: one transaction, device-side validation, files by upload."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from ..errors import DeviceError
+from ..spec.load import Spec
+from ..spec.types import Version
+from . import f5_plan, f5_transaction
+from .f5_certificates import CertificateFile
+from .f5_plan import State, Work
+from .f5_push import Push
+from .f5_session import Options, Outcome, Talk, unit
+from .icontrol import Device, RefusedError, path_of
+
+VALIDATE_ONLY: Final = Version("12.0")
+"""The first TMOS whose transactions know `validateOnly`."""
+DOWNLOADS: Final = "/var/config/rest/downloads"
+
+
+class Rest(Push):
+    """The way of every TMOS from 11.6 on."""
+
+    api = "rest"
+
+    def __init__(self, spec: Spec, options: Options, talk: Talk, device: Device, pauses: tuple[float, ...]) -> None:
+        self.device, self.pauses = device, pauses
+        super().__init__(spec, options, talk, device.login.name, unit(device))
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return self.device.requests_sent
+
+    def partition_is_there(self) -> bool:
+        """Whether the device has the farm's partition."""
+        answer = self.device.look(f"/mgmt/tm/auth/partition/{self.partition}", "the partition")
+        if answer.status not in {200, 404}:
+            raise RefusedError(self.name, "the partition", answer.status, answer.message)
+        return answer.status == 200
+
+    def read(self, partition: str, kinds: Iterable[str]) -> State:
+        """The device's objects of these kinds in a partition, and all of its nodes."""
+        return f5_plan.read(self.device, partition, kinds)
+
+    def make_partition(self) -> None:
+        """Make the farm's partition; that it is there by now is no error."""
+        body = {"name": self.partition, "description": self.mark}
+        with already_there():
+            self.device.send("POST", path_of("auth partition"), body, f"partition {self.partition}", again=True)
+
+    def bring_file(self, file: CertificateFile) -> bool:
+        """Make a certificate file of the device; false where it was there already."""
+        return bring_file(self.device, file)
+
+    def remove_file(self, path: str) -> None:
+        """Remove a certificate file; raises RefusedError where something else names it."""
+        remove_file(self.device, path)
+
+    def transact(self, todo: Work, state: State) -> Outcome:
+        """Apply all of the plan, or nothing; raises DeviceError where nothing was applied."""
+        commands = f5_plan.steps(todo, state)
+        self.talk.say(f"{self.name}: one transaction of {_commands(len(commands))}")
+        return f5_transaction.run(self.device, commands, self.pauses)
+
+    def validate(self, todo: Work, state: State, *, missing: bool) -> None:
+        """The device's own check of the whole transaction; certificates that are not there yet cannot be part of it."""
+        if self.unit.version < VALIDATE_ONLY:
+            raise DeviceError(f"{self.name}: TMOS {self.unit.version} cannot check a transaction", "12.0 is the first")
+        if absent := f"the partition {self.partition}" if missing else self._absent_file():
+            raise DeviceError(
+                f"{self.name}: the device cannot check the plan, because {absent} is not there yet",
+                "a push makes it first; its transaction is then checked as a whole before anything is applied",
+            )
+        commands = f5_plan.steps(todo, state)
+        f5_transaction.check(self.device, commands)
+        self.talk.say(f"{self.name}: the device accepts {_commands(len(commands))}; nothing was changed")
+
+    def _absent_file(self) -> str:
+        for file in self.files:
+            if self.device.look(path_of(file.kind, file.path), f"{file.kind} {file.path}").status == 404:
+                return f"the certificate {file.path}"
+        return ""
+
+    def save(self) -> None:
+        """Save the device's configuration for its next start."""
+        self.device.send("POST", "/mgmt/tm/sys/config", {"command": "save"}, "saving the configuration", again=True)
+
+    def synchronise(self, group: str) -> None:
+        """Bring the configuration to the other units of the group."""
+        synchronise(self.device, group)
+
+
+def synchronise(device: Device, group: str) -> None:
+    """Have the device bring its configuration to the other units of the group."""
+    command = {"command": "run", "utilCmdArgs": f"config-sync to-group {group}"}
+    device.send("POST", "/mgmt/tm/cm", command, f"synchronising {group}", again=True)
+
+
+def bring_file(device: Device, file: CertificateFile) -> bool:
+    """Upload a file and make it a file object; false where that was there already."""
+    device.upload(file.name, file.content)
+    folder, _, name = file.path.rpartition("/")
+    body = {"name": name, "partition": folder[1:], "sourcePath": f"file:{DOWNLOADS}/{name}"}
+    new = True
+    try:
+        device.send("POST", path_of(file.kind), body, f"{file.kind} {file.path}", again=True)
+    except RefusedError as error:
+        if error.status != 409:
+            raise
+        new = False
+    if file.kind.endswith("key"):
+        # The upload's copy of a key must not stay in a folder that every administrator reads.
+        command = {"command": "run", "utilCmdArgs": f"{DOWNLOADS}/{file.name}"}
+        with contextlib.suppress(RefusedError):
+            device.send("POST", "/mgmt/tm/util/unix-rm", command, f"the uploaded copy of {file.name}", again=True)
+    return new
+
+
+def remove_file(device: Device, path: str) -> None:
+    """Remove a certificate file; raises RefusedError where something else names it."""
+    kind = "sys file ssl-key" if path.endswith(".key") else "sys file ssl-cert"
+    device.send("DELETE", path_of(kind, path), None, f"{kind} {path}", again=True)
+
+
+@contextlib.contextmanager
+def already_there() -> Iterator[None]:
+    """What is asked for twice is there once."""
+    try:
+        yield
+    except RefusedError as error:
+        if error.status != 409:
+            raise
+
+
+def _commands(number: int) -> str:
+    return f"{number} command{'' if number == 1 else 's'}"

@@ -1,0 +1,85 @@
+"""The exported playbooks against the simulated device: `nlbgen push` on the control host, by the real ansible-playbook."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nlbgen.export import ansible
+
+MEMBER = "/Common/orchestrator-test_web/members/~Common~orch-2:443"
+
+
+@pytest.fixture
+def tree(make, tmp_path) -> Path:
+    """The exported tree of a farm behind the device; a playbook takes the second node out, and lets it in again."""
+    for made in ansible.files(make(), homes=["../.."]):
+        path = tmp_path / "outputs" / "ansible" / made.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(made.content)
+    folder = tmp_path / "outputs" / "ansible"
+    for name in ("out", "back"):
+        role = {"name": "drain", "tasks_from": f"f5_{name}.yml"}
+        task = {"ansible.builtin.include_role": role}
+        play = {"hosts": "orchestrator-test.node.orch-2", "gather_facts": False, "tasks": [task]}
+        (folder / f"{name}.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    return folder
+
+
+def play(tree: Path, playbook: str, *options: str) -> tuple[int, str, dict[str, int]]:
+    """The exit code, the output, and how many tasks were ok, changed, failed ..."""
+    program = shutil.which("ansible-playbook", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if program is None:
+        if os.environ.get("NLBGEN_REQUIRE_PROGRAMS") == "1":
+            pytest.fail("ansible-playbook is not installed, and NLBGEN_REQUIRE_PROGRAMS=1 asks for it")
+        pytest.skip("ansible-playbook is not installed")
+    environment = {
+        "PATH": f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}",
+        "ANSIBLE_HOME": str(tree.parent / "home"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    done = subprocess.run(
+        [program, "-e", "drain_seconds=0", playbook, *options],
+        cwd=tree,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    recap = done.stdout.partition("PLAY RECAP")[2]
+    return done.returncode, done.stdout, {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", recap)}
+
+
+def member(device: Any, name: str) -> dict[str, Any]:
+    """A member of the farm's pools as the device has it."""
+    found = [own for (kind, path), own in device.own().items() if kind == "ltm/pool/members" and name in path]
+    return found[0] if found else json.loads("{}")
+
+
+def test_a_farm_is_pushed_and_a_node_goes_out_and_back(tree, device) -> None:
+    code, said, counts = play(tree, "balancers.yml", "--check")
+    assert (code, counts["changed"], device.writes()) == (0, 1, []), said
+    code, said, counts = play(tree, "balancers.yml")
+    assert code == 0 and counts["changed"] == 2 and device.writes(), said
+    assert device.password not in said
+    assert not list((tree / "work").rglob("f5")), "the secret is removed"
+    device.log.clear() if hasattr(device, "log") else None
+    code, said, counts = play(tree, "balancers.yml")
+    assert (code, counts["changed"]) == (0, 0), said
+
+    states = []
+    for playbook in ("out.yml", "back.yml"):
+        code, said, counts = play(tree, playbook)
+        assert code == 0 and counts["changed"], said
+        states.append(member(device, "orch-2"))
+    assert states == [], states
