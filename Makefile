@@ -39,7 +39,7 @@ demo: $(VENV)/run.stamp editable
 programs:
 	@tests/tools/debian-packages haproxy=haproxy nginx=nginx,libnginx-mod-stream redis-server=redis-server \
 	    node=nodejs npm=npm strace=strace keepalived=keepalived ip=iproute2 sysctl=procps curl=curl zsh=zsh fish=fish \
-	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils
+	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils groff=groff-base
 	$(PYTHON) tests/tools/programs.py
 
 test: $(VENV)/test.stamp editable programs lint types static behaviour

@@ -1,6 +1,8 @@
 """What is shipped works without the tree it came from: sdist, the wheel built from it, a fresh environment."""
 
+import configparser
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -33,10 +35,16 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
     with zipfile.ZipFile(built[1]) as wheel:
         names = wheel.namelist()
     package = {name for name in names if name.startswith("nlbgen/")}
-    assert {name for name in names if ".dist-info/" not in name} == package, "nothing but nlbgen may be top-level"
+    pages = {name for name in names if re.search(r"\.data/data/share/man/man1/nlbgen[a-z0-9-]*\.1$", name)}
+    assert len(pages) == len(list((ROOT / "man").glob("*.1")))
+    others = {name for name in names if ".dist-info/" not in name} - pages
+    assert others == package, "nothing but nlbgen may be top-level"
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    folders = [name.partition(".")[2].replace(".", "/") for name in setup["options"]["packages"].split()]
     here = {
         f"nlbgen/{path.relative_to(ROOT)}"
-        for pattern in ("*.py", "spec/*.py", "generators/*.py", "prove/*.py", "templates/*/*.j2", "py.typed")
+        for pattern in (*(f"{folder or '.'}/*.py" for folder in folders), "templates/*/*.j2", "py.typed")
         for path in ROOT.glob(pattern)
     }
     assert here <= package
