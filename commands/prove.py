@@ -15,6 +15,7 @@ from ..errors import DifferenceError, NlbgenError, UsageError
 from . import talk
 
 if TYPE_CHECKING:
+    from ..prove.limits import Limits
     from ..prove.run import Watch, Wishes
     from ..prove.scenarios.base import Scenario
     from ..prove.scorecard import Scorecard
@@ -27,7 +28,7 @@ REVIVE_SECONDS = 15.0
 """With `--keep`, a node that was killed starts again after this time."""
 
 
-@click.command()
+@click.command(short_help="Play failures to the configuration, and score it.")
 @click.argument("vendor")
 @talk.ONE_SPEC
 @click.option(
@@ -49,6 +50,7 @@ REVIVE_SECONDS = 15.0
 )
 @click.option("--diff", is_flag=True, help="Show what differs from what goes live, and play nothing.")
 @click.option("--keep", is_flag=True, help="Leave everything up afterwards, until Ctrl-C.")
+@click.option("--real-time", is_flag=True, help="Wait as long as it really takes where time-outs would be divided.")
 @click.option(
     "--requests",
     "log",
@@ -64,6 +66,7 @@ def command(
     style: str,
     diff: bool,
     keep: bool,
+    real_time: bool,
     log: Path | None,
 ) -> None:
     """Run the configuration by the real VENDOR (haproxy or nginx) on this machine, and score it.
@@ -79,34 +82,39 @@ def command(
     talk.on_refusal("nothing was played")
     if diff and keep:
         raise UsageError("--diff and --keep exclude each other", "leave one of them out")
-    (vendor,) = vendors_of((vendor,), ())
+    if len(names_of := vendors_of((vendor,), ())) > 1:
+        raise UsageError("one vendor is proved at a time", "name haproxy or nginx")
+    vendor = names_of[0]
     own = bars.read(bar_file) if bar_file else {}
     spec = load(file)
     talk.warn(spec)
     limits = {**bars.defaults(vendor), **own}
-    if not generator(vendor).program:
-        _on_paper(spec, vendor, limits, style)
-        return
     _require_library()
+    if not generator(vendor).program:
+        from ..prove.paper import prove_on_paper
+
+        _finish(prove_on_paper(spec, vendor, limits), style)
+        return
     if diff:
         _show_difference(spec, vendor)
         return
-    _play(spec, vendor, _Asked(names, limits, log, keep=keep), style)
+    _require_posix()
+    wishes = _wishes(names, limits)
+    wishes.requests, wishes.real_time = log, real_time
+    if keep:
+        wishes.keep = _Keeper(style)
+    _play(spec, vendor, wishes, style)
 
 
 def _require_library() -> None:
     """What the laboratory is built on is an extra of the package, for balancers and nodes do without it."""
-    if sys.platform == "win32":
-        raise NlbgenError("the laboratory needs a POSIX system", "run it on Linux or macOS, or in WSL")
     if find_spec("aiohttp") is None:
         raise NlbgenError("the laboratory needs the library aiohttp", "pip install 'nlbgen[prove]'")
 
 
-def _on_paper(spec: "Spec", vendor: str, limits: dict[str, float | None], style: str) -> None:
-    _require_library()
-    from ..prove.paper import prove_on_paper
-
-    _finish(prove_on_paper(spec, vendor, limits), style)
+def _require_posix() -> None:
+    if sys.platform == "win32":
+        raise NlbgenError("the laboratory needs a POSIX system", "run it on Linux or macOS, or in WSL")
 
 
 def _show_difference(spec: "Spec", vendor: str) -> None:
@@ -121,38 +129,21 @@ def _show_difference(spec: "Spec", vendor: str) -> None:
         lab.close()
 
 
-class _Asked:
-    """What the options say about the play."""
+def _wishes(names: tuple[str, ...], limits: "Limits") -> "Wishes":
+    from ..prove.run import Wishes
+    from ..prove.scenarios.registry import chosen
 
-    def __init__(
-        self, names: tuple[str, ...], limits: dict[str, float | None], log: Path | None, *, keep: bool
-    ) -> None:
-        self.names = names
-        self.limits = limits
-        self.log = log
-        self.keep = keep
-
-    def scenarios(self) -> "list[Scenario]":
-        from ..prove.scenarios.registry import chosen
-
-        return [] if self.names == (NONE,) else chosen(self.names)
-
-    def wishes(self, style: str) -> "Wishes":
-        from ..prove.run import Wishes
-
-        keep = _Keeper(style) if self.keep else None
-        return Wishes(self.scenarios(), self.limits, requests=self.log, keep=keep)
+    return Wishes([] if names == (NONE,) else chosen(names), limits)
 
 
-def _play(spec: "Spec", vendor: str, asked: _Asked, style: str) -> None:
+def _play(spec: "Spec", vendor: str, wishes: "Wishes", style: str) -> None:
     from ..prove.run import prove
 
-    wishes = asked.wishes(style)
-    if asked.log is not None:
-        _empty(asked.log)
+    if wishes.requests is not None:
+        _empty(wishes.requests)
     with _ends_on_sigterm(), _watched(len(wishes.scenarios)) as watch:
         card = prove(spec, vendor, wishes, watch)
-    _finish(card, style, shown=asked.keep)
+    _finish(card, style, shown=wishes.keep is not None)
 
 
 def _empty(log: Path) -> None:
@@ -195,8 +186,14 @@ def _watched(total: int) -> "Iterator[Watch]":
     from ..prove.watch import View
 
     view = View(total)
-    with Live(view, console=Console(stderr=True), refresh_per_second=4, transient=True):
-        yield view.watch
+    with Live(view, console=Console(stderr=True), refresh_per_second=4, transient=True, redirect_stdout=False) as live:
+
+        def show(stage: "Stage", scenario: "Scenario | None") -> None:
+            view.watch(stage, scenario)
+            if scenario is None:
+                live.stop()
+
+        yield show
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -25,13 +26,15 @@ from ..generators.validate import installed
 from ..spec.load import Spec
 from ..spec.model import Farm
 from .options import NodeOptions
-from .ports import free_port
+from .ports import free_port, release_port
 from .processes import BalancerProcess, NodeProcess
 from .testca import TestCertificates, make_certificates
 from .waiting import wait_until
 
 RUNTIME_SECONDS: Final = 5.0
 """How long HAProxy's runtime socket may take to answer."""
+STARTS_AT_ONCE: Final = 4
+"""Nodes that start at the same time: most of it is Python's own start."""
 RELOAD_ATTEMPTS: Final = 3
 """A signal that meets the master while it starts a worker may be spent on that."""
 
@@ -42,47 +45,64 @@ class Laboratory:
     def __init__(self, spec: Spec, vendor: str, *, program: str | None = None, **node_options: Any) -> None:
         """`program` runs another build than the installed one; the options go to every stand-in node."""
         self.generator: Final[Generator] = generator(vendor)
-        self._program = program or _installed(self.generator)
+        self.program = program or _installed(self.generator)
         self._node_options = node_options
-        self._live = spec
+        self.written: Final = spec
+        """The spec as the user wrote it."""
         self._stack = ExitStack()
         self.folder = Path()
         self.nodes: list[NodeProcess] = []
-        self.http_port = free_port()
+        self.http_port = 0
 
     def __enter__(self) -> Self:
         try:
+            self.prepare()
             return self._start()
         except BaseException:
-            self._stack.close()
+            self.close()
             raise
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop what was started and remove the scratch folder."""
         self._stack.close()
 
-    def _start(self) -> Self:
+    def prepare(self) -> None:
+        """Choose ports, make certificates, write the configuration; nothing runs yet. End it with `close`."""
         # The workers of a balancer that is started as root run as another user and must get in.
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="nlb-")))
         self.folder.chmod(0o755)
         self.certificates: TestCertificates = make_certificates(self.folder, [*self._names(), "127.0.0.1"])
         # HAProxy before 3.0 looks for the key beside the certificate under this name.
         write_atomically(Path(f"{self.certificates.certificate}.key"), self.certificates.key.read_bytes(), mode=0o600)
-        self.nodes = [self._stack.enter_context(self._node(node.name)) for node in self._live.farm.nodes]
-        self._ports = {"frontend": free_port(), "metrics": free_port()}
-        self.spec = self._live._replace(farm=self.relocated(self._live.farm))
+        for node in self.live.nodes:
+            self.nodes.append(process := self._node(node.name))
+            self._stack.push(process)
+        self._ports = {"frontend": self._port(), "metrics": self._port()}
+        self.http_port = self._port()
+        self.spec = self.written._replace(farm=self.relocated(self.live))
         self.configuration = self._write()
+
+    def _port(self) -> int:
+        port = free_port()
+        self._stack.callback(release_port, port)
+        return port
+
+    def _start(self) -> Self:
+        with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
+            list(pool.map(NodeProcess.start, self.nodes))
         self.balancer = self._stack.enter_context(self._balancer())
         return self
 
     def _names(self) -> tuple[str, ...]:
-        frontend = self._live.farm.frontend
+        frontend = self.live.frontend
         return (frontend.host, *frontend.aliases)
 
     def _node(self, name: str) -> NodeProcess:
-        options = NodeOptions(
-            name=name, kind="core" if self._live.farm.orchestrator.is_core else "any", **self._node_options
-        )
-        if self._live.farm.node_tls:
+        options = NodeOptions(name=name, kind="core" if self.live.orchestrator.is_core else "any", **self._node_options)
+        if self.live.node_tls:
             options = replace(options, tls_cert=self.certificates.certificate, tls_key=self.certificates.key)
         return NodeProcess(options)
 
@@ -118,7 +138,7 @@ class Laboratory:
         state = self.folder / "server-state"
         state.write_text("1\n", encoding="ascii")
         return BalancerProcess(
-            [self._program, "-W", "-db", "-f", str(self.configuration)],
+            [self.program, "-W", "-db", "-f", str(self.configuration)],
             ports=[self.port],
             reload=self._reload_haproxy,
             stop=signal.SIGTERM,
@@ -153,7 +173,7 @@ class Laboratory:
         version = self.generator.version(self.spec.farm)
         early_log = ["-e", str(self.folder / "error.log")] if version >= ERROR_LOG_OPTION else []
         return BalancerProcess(
-            [self._program, "-g", "daemon off;", *early_log, "-c", str(self.configuration)],
+            [self.program, "-g", "daemon off;", *early_log, "-c", str(self.configuration)],
             ports=[self.port],
             reload=signal.SIGHUP,
             stop=signal.SIGTERM,
@@ -161,9 +181,14 @@ class Laboratory:
 
     def change(self, farm: Farm) -> None:
         """Put another version of the farm into the configuration and reload it, as tonight's change would."""
-        self.spec = self._live._replace(farm=self.relocated(farm))
+        self.spec = self.written._replace(farm=self.relocated(farm))
         self._write()
         self.balancer.reload()
+
+    @property
+    def live(self) -> Farm:
+        """The farm as it would go live."""
+        return self.written.farm
 
     @property
     def host(self) -> str:

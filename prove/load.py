@@ -13,7 +13,8 @@ import random
 import secrets
 import ssl
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ MAX_CONNECTIONS = 12_000
 WARM_UP_AT_ONCE = 20
 MAX_IDLE_PER_CLIENT = 6
 """As many connections as a browser keeps to one host."""
+HANDSHAKES_AT_ONCE = 1
+"""For one client; further requests wait for it or for a connection that becomes free. Without this a short stall makes
+hundreds of TLS handshakes, which are the next stall."""
 
 Event = tuple[float, Callable[[], object]]
 
@@ -93,12 +97,15 @@ class LoadPlan:
 
 
 class Client:
-    """One logical client: idle connections, cookies, source address."""
+    """One logical client: connections, cookies, source address."""
 
-    __slots__ = ("cookies", "idle", "local")
+    __slots__ = ("connecting", "cookies", "idle", "local", "waiting")
 
     def __init__(self, number: int, plan: LoadPlan) -> None:
         self.idle: list[Connection] = []
+        self.connecting = 0
+        self.waiting: deque[asyncio.Future[Connection | None]] = deque()
+        """Requests that wait for a connection; None tells one of them that it may open its own."""
         self.cookies: dict[str, str] = {}
         self.local: tuple[str, int] | None = None
         if plan.source_addresses:
@@ -108,16 +115,57 @@ class Client:
         """Return the most recently used connection that is still open."""
         while self.idle:
             connection = self.idle.pop()
-            if connection.open:
+            if connection.open and not connection.stale:
                 return connection
+            connection.abort()
         return None
 
     def give_back(self, connection: Connection) -> None:
-        """Keep a connection for the next request."""
-        if connection.open and len(self.idle) < MAX_IDLE_PER_CLIENT:
+        """Keep a connection for the next request, which may be waiting."""
+        if not connection.open or self._handed(connection):
+            return
+        if len(self.idle) < MAX_IDLE_PER_CLIENT:
             self.idle.append(connection)
         else:
             connection.abort()
+
+    def _handed(self, connection: Connection | None) -> bool:
+        """Give the first request that still waits a connection, or its turn to open one."""
+        while self.waiting:
+            waiter = self.waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return True
+        return False
+
+    async def connection(self, connect: Callable[[], Awaitable[Connection]]) -> Connection:
+        """Return an idle connection, a new one, or the first that becomes free."""
+        found = self.take()
+        while found is None and self.connecting >= HANDSHAKES_AT_ONCE:
+            waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+            self.waiting.append(waiter)
+            try:
+                handed = await waiter
+            except asyncio.CancelledError:
+                # Its time is up. What it was given meanwhile is for the next one.
+                if waiter.done() and not waiter.cancelled():
+                    given = waiter.result()
+                    if given is None:
+                        self._handed(None)
+                    else:
+                        self.give_back(given)
+                raise
+            found = handed if handed is not None and handed.open else None
+            if handed is None:
+                break
+        if found is not None:
+            return found
+        self.connecting += 1
+        try:
+            return await connect()
+        finally:
+            self.connecting -= 1
+            self._handed(None)
 
     def remember(self, answer: Answer) -> None:
         """Keep the cookies of an answer."""
@@ -145,6 +193,11 @@ class Load:
         if not plan.keep_alive:
             self._tail += "Connection: close\r\n"
         self._start = 0.0
+        self.done = 0
+        """Requests that are over, for whoever watches."""
+        self.failed = 0
+        self.answers: Counter[str] = Counter()
+        """Answers by node."""
 
     async def run(self, events: Sequence[Event] = ()) -> LoadResult:
         """Send everything, wait for the last answer or time-out, and return the result.
@@ -237,10 +290,12 @@ class Load:
         except OSError:
             record.outcome = "connect"
         record.latency = perf_counter() - self._start - record.scheduled
+        self.done += 1
+        self.failed += not record.ok
 
     async def _exchange(self, record: Record) -> None:
         client = self._clients[record.client]
-        connection = client.take() or await self._connect(client)
+        connection = await client.connection(lambda: self._connect(client))
         try:
             answer = await connection.send(self._request(record, client))
         except BaseException:
@@ -250,6 +305,7 @@ class Load:
         record.status = answer.status
         record.outcome = OK if 200 <= answer.status < 400 else f"http {answer.status}"
         record.node = answer.header(b"x-node")
+        self.answers[record.node] += 1
         if self.plan.cookies:
             client.remember(answer)
 

@@ -134,9 +134,9 @@ class Node:
             return await self._classic.handle(request, verb)
         if self._core.owns(path) or self._classic.verb_of(path):
             return web.Response(status=404, text="Not Found")  # SignalR of the other generation
-        if path == "/ws":
+        if path.endswith("/ws"):  # also below the paths that a farm balances as live connections
             return await self._echo.handle(request)
-        if path == "/sse":
+        if path.endswith("/sse"):
             return await self._events.handle(request)
         return await self._pages.general(request, path, self._sni_of(request))
 

@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from ..errors import NlbgenError
 from .control import ControlClient
 from .guard import GUARD, kill_group
 from .journal import read_post_log
@@ -33,7 +34,7 @@ STOP_SECONDS = 5.0
 MAX_NODES = 64
 
 
-class ProcessError(RuntimeError):
+class ProcessError(NlbgenError):
     """A child did not start, or ended when it should not have; the message holds the end of its output."""
 
 
@@ -132,6 +133,8 @@ class NodeProcess:
         argv = [sys.executable, "-m", f"{__package__}.node", *to_argv(self.options)]
         self._child = Child(argv, folder / "output.txt")
         self.control = ControlClient(self.options.control_port, self.options.host)
+        self.condition = "not started"
+        """What was done to it last, for whoever watches: `up`, `killed`, `hangs`, or its switches."""
 
     @property
     def name(self) -> str:
@@ -180,6 +183,7 @@ class NodeProcess:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self._ready(self._child.output(1 << 20)[seen:]):
+                self.condition = "up"
                 return
             if not self._child.running:
                 break
@@ -197,10 +201,12 @@ class NodeProcess:
     def stop(self) -> None:
         """End the node in an orderly way (SIGTERM); a frozen one is killed after the wait."""
         self._child.stop(seconds=2.0)
+        self.condition = "stopped"
 
     def kill(self) -> None:
         """SIGKILL: a crashed virtual machine whose network still answers with resets."""
         self._child.kill()
+        self.condition = "killed"
 
     def restart(self) -> None:
         """Start again on the same ports, after `kill` or `stop`."""
@@ -210,10 +216,12 @@ class NodeProcess:
     def freeze(self) -> None:
         """SIGSTOP: the kernel still accepts connections, nobody answers."""
         self._child.signal(signal.SIGSTOP)
+        self.condition = "hangs"
 
     def thaw(self) -> None:
         """SIGCONT: the node wakes up and works off what it received while frozen."""
         self._child.signal(signal.SIGCONT)
+        self.condition = "up"
 
     def posts(self) -> list[str]:
         """Return the ids of all POSTs this node executed since its first start, kills survived."""
@@ -223,10 +231,12 @@ class NodeProcess:
     def set(self, **switches: bool | float) -> None:
         """Set switches: `set(pool_stopped=True)`, `set(drain=True)`, `set(delay=0.3)` (see NodeState)."""
         self.control.set(**switches)
+        self.condition = ", ".join(name.replace("_", " ") for name, value in switches.items() if value) or "up"
 
     def reset(self) -> None:
         """Switch everything off."""
         self.control.reset()
+        self.condition = "up"
 
     def output(self) -> str:
         """Return the end of what the process wrote."""

@@ -55,6 +55,11 @@ class LoadResult:
         return len(self.records)
 
     @property
+    def posts(self) -> int:
+        """How many of them are POSTs."""
+        return sum(1 for record in self.records if record.method == "POST")
+
+    @property
     def failures(self) -> list[Record]:
         """The records of failed requests."""
         return [record for record in self.records if not record.ok]

@@ -232,14 +232,15 @@ def make_client(plan: SessionPlan, http: aiohttp.ClientSession) -> HubClient:
     return SignalrCoreClient(plan, http)
 
 
-def _http(plan: SessionPlan) -> aiohttp.ClientSession:
+def open_http(plan: SessionPlan) -> aiohttp.ClientSession:
+    """Return the HTTP side of one session; the caller closes it."""
     # The whole-request limit must not cut a poll or stream that is meant to stay open.
     return open_session(plan.ca, verify=plan.verify, cookies=plan.cookies, timeout=24 * 3600.0)
 
 
 async def session(plan: SessionPlan) -> SessionReport:
     """Run one session from negotiation to end and report; never raises for what the farm did."""
-    async with _http(plan) as http:
+    async with open_http(plan) as http:
         client = make_client(plan, http)
         try:
             with suppress(SessionError):
@@ -309,7 +310,7 @@ class HeldSession:
             self._thread.__exit__()
 
     async def _open(self) -> None:
-        self._http = _http(self.plan)
+        self._http = open_http(self.plan)
         self._client = make_client(self.plan, self._http)
         await self._client.open()
 

@@ -42,7 +42,7 @@ class Streams:
 
 
 class EchoSocket:
-    """`/ws`: sends back each message as `node|message`; `?silent=1` reads and never answers."""
+    """`.../ws`: sends back each message as `node|message`; `?silent=1` reads and never answers."""
 
     def __init__(self, options: NodeOptions, streams: Streams) -> None:
         self._options = options
@@ -71,7 +71,7 @@ class EchoSocket:
 
 
 class EventStream:
-    """`/sse?every=100&count=20`: server-sent events, one each `every` milliseconds, to prove that nothing buffers."""
+    """`.../sse?every=100&count=20`: server-sent events, one each `every` milliseconds: proof that nothing buffers."""
 
     def __init__(self, options: NodeOptions, streams: Streams) -> None:
         self._options = options

@@ -1,4 +1,7 @@
-"""Throw-away certificates for tests and scenarios: one authority, one leaf, P-256, valid for a few days."""
+"""Throw-away certificates for tests and scenarios: an authority, one below it, a leaf; P-256, valid for a few days.
+
+The leaf hangs on the authority by the one between, as those of companies do: who serves the leaf alone is not trusted.
+"""
 
 import datetime as dt
 import ipaddress
@@ -16,7 +19,11 @@ DAYS = 7
 
 @dataclass(frozen=True)
 class TestCertificates:
-    """Paths of PEM files. `bundle` is leaf + key in one file, as HAProxy's `crt` takes it."""
+    """Paths of PEM files.
+
+    `certificate` is the leaf and the authority between; `bundle` is that and the key in one file, as HAProxy's `crt`
+    takes it. `ca` is what clients trust.
+    """
 
     __test__ = False
 
@@ -31,35 +38,50 @@ def make_certificates(folder: Path, names: Sequence[str]) -> TestCertificates:
 
     >>> made = make_certificates(tmp, ["orchestrator.test", "127.0.0.1"])     # doctest: +SKIP
     """
-    ca_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name, leaf_name = _name("nlbgen test authority"), _name(names[0])
-    ca = (
-        _builder(ca_name, ca_name, ca_key)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
+    ca_key, between_key, leaf_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    ca_name, between_name = _name("nlbgen test authority"), _name("nlbgen test authority between")
+    ca = _authority(_builder(ca_name, ca_name, ca_key), ca_key, below=1).sign(ca_key, hashes.SHA256())
+    between = _authority(_builder(between_name, ca_name, between_key), between_key, below=0)
     leaf = (
-        _builder(leaf_name, ca_name, leaf_key)
+        _builder(_name(names[0]), between_name, leaf_key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
+        .add_extension(_issued_by(between_key), critical=False)
+        .sign(between_key, hashes.SHA256())
     )
-    leaf_pem = leaf.public_bytes(serialization.Encoding.PEM)
+    between_signed = between.add_extension(_issued_by(ca_key), critical=False).sign(ca_key, hashes.SHA256())
+    chain_pem = _pem(leaf) + _pem(between_signed)
     key_pem = leaf_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     folder.mkdir(parents=True, exist_ok=True)
     return TestCertificates(
-        ca=_write(folder / "ca.pem", ca.public_bytes(serialization.Encoding.PEM)),
-        certificate=_write(folder / "leaf.pem", leaf_pem),
+        ca=_write(folder / "ca.pem", _pem(ca)),
+        certificate=_write(folder / "leaf.pem", chain_pem),
         key=_write(folder / "leaf.key", key_pem),
-        bundle=_write(folder / "bundle.pem", leaf_pem + key_pem),
+        bundle=_write(folder / "bundle.pem", chain_pem + key_pem),
     )
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _authority(
+    builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, *, below: int
+) -> x509.CertificateBuilder:
+    """What makes a certificate one of an authority, with so many authorities `below` it."""
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=True, path_length=below), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _issued_by(key: ec.EllipticCurvePrivateKey) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
 
 
 def _name(text: str) -> x509.Name:

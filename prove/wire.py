@@ -6,7 +6,9 @@ closed. A load generator that counts failures must not, so it speaks HTTP itself
 
 import asyncio
 import ipaddress
+import select
 import ssl
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -186,6 +188,18 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
         return self._waiter
 
+    @property
+    def stale(self) -> bool:
+        """Whether something arrived on this idle connection that the loop has not read yet: as a rule its end.
+
+        A client whose loop is late would otherwise send into a connection that was closed in time, and blame the
+        server.
+        """
+        if self._transport is None:
+            return True
+        own = self._transport.get_extra_info("socket")
+        return own is None or own.fileno() < 0 or _readable(own.fileno())
+
     def _abort_soon(self) -> None:
         # Not from inside data_received: uvloop's TLS layer still holds the transport there, and complains.
         self.open = False
@@ -196,6 +210,15 @@ class Connection(asyncio.Protocol):
         self.open = False
         if self._transport is not None:
             self._transport.abort()
+
+
+def _readable(descriptor: int) -> bool:
+    """Whether there is something to read, without reading it."""
+    if sys.platform == "win32":
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def parse(buffer: bytearray, *, head_only: bool, ended: bool) -> Answer | None:

@@ -10,6 +10,7 @@ import copy
 import json
 import os
 import re
+import select
 import shutil
 import socket
 import subprocess
@@ -282,6 +283,75 @@ def shell(tmp_path: Path) -> RunCommand:
             check=False,
         )
         return Ran(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
+
+    return run
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a command has left on a terminal: its exit code, what it has sent, and the lines that an emulator shows."""
+
+    code: int
+    sent: str
+    lines: tuple[str, ...]
+    cells: Any
+
+    @property
+    def text(self) -> str:
+        """What it has sent, without colours."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.sent)
+
+    def colours(self, word: str) -> set[str]:
+        """The colours in which the emulator shows a word, wherever it stands."""
+        pattern = re.compile(rf"(?<!\S){re.escape(word)}(?!\S)")
+        return {
+            self.cells[y][found.start()].fg for y, line in enumerate(self.lines) for found in pattern.finditer(line)
+        }
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Callable[..., Screen]:
+    """Runs `nlbgen ARGS` on a terminal of so many columns; `answer` is typed as soon as it is asked for."""
+
+    def run(*args: str | Path, columns: int = 80, answer: str = "", env: Mapping[str, str] | None = None) -> Screen:
+        import fcntl
+        import pty
+        import struct
+        import termios
+
+        import pyte
+
+        unset = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"}
+        around = {name: value for name, value in os.environ.items() if name not in unset}
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        with subprocess.Popen(
+            [sys.executable, "-m", "nlbgen", *map(str, args)],
+            cwd=tmp_path,
+            stdin=slave if answer else subprocess.DEVNULL,
+            stdout=slave,
+            stderr=slave,
+            env={**around, "TERM": "xterm", "PYTHONIOENCODING": "utf-8", **(env or {})},
+        ) as process:
+            os.close(slave)
+            sent = b""
+            while select.select([master], [], [], SUBPROCESS_SECONDS)[0]:
+                try:
+                    part = os.read(master, 65536)
+                except OSError:  # Linux says so when the other side has closed
+                    part = b""
+                if not part:
+                    break
+                sent += part
+                if answer and sent.endswith(b"]: "):
+                    os.write(master, f"{answer}\n".encode())
+                    answer = ""
+            code = process.wait(SUBPROCESS_SECONDS)
+        os.close(master)
+        screen = pyte.Screen(columns, sent.count(b"\n") * 3 + 10)
+        pyte.ByteStream(screen).feed(sent)
+        lines = tuple(line.rstrip() for line in screen.display)
+        return Screen(code, sent.decode("utf-8").replace("\r\n", "\n"), lines, screen.buffer)
 
     return run
 

@@ -28,6 +28,7 @@ from nlbgen.cli import cli as command_line
 from nlbgen.generators import matrix
 from nlbgen.generators.base import all_generators, known_ids
 from nlbgen.generators.features import FEATURES
+from nlbgen.prove import reference as proofs
 from nlbgen.spec import reference
 from nlbgen.spec.checks import RULES
 
@@ -159,9 +160,16 @@ GENERATED: dict[str, Callable[[], str]] = {
     "matrix": matrix.summary,
     "vendors": matrix.as_markdown,
     "features": features,
+    "scenarios": proofs.as_markdown,
 }
 MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
-WANTED = {("docs/spec.md", "spec"), ("docs/rules.md", "rules"), ("docs/rules.md", "features"), ("README.md", "matrix")}
+WANTED = {
+    ("README.md", "matrix"),
+    ("docs/commands/prove.md", "scenarios"),
+    ("docs/rules.md", "features"),
+    ("docs/rules.md", "rules"),
+    ("docs/spec.md", "spec"),
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)

@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import socket
+import ssl
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nlbgen.prove.load import Load, LoadPlan, background_load, main, run_load
+from nlbgen.prove.load import HANDSHAKES_AT_ONCE, Client, Load, LoadPlan, background_load, main, run_load
 from nlbgen.prove.loops import loop_factory, run
 from nlbgen.prove.node import Node
 from nlbgen.prove.options import NodeOptions
@@ -93,6 +97,76 @@ def test_latency_counts_from_the_schedule_and_time_outs_are_honest(node):
     time.sleep(0.2)
     assert result.executed_but_failed(node.posts())
     assert not result.lost(node.posts())
+
+
+def test_a_stall_does_not_make_a_flood_of_handshakes():
+    """The server accepts and is silent: each client tries one handshake at a time, and no request is lost count of."""
+    open_now, most = set(), 0
+
+    async def accept(reader, writer):
+        nonlocal most
+        open_now.add(writer)
+        most = max(most, len(open_now))
+        while await reader.read(1024):
+            pass
+        open_now.discard(writer)
+        writer.close()
+
+    async def scenario():
+        server = await asyncio.start_server(accept, "127.0.0.1", free_port())
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            plan = LoadPlan(url=f"https://127.0.0.1:{port}", verify=False, rate=100, seconds=1, clients=3, timeout=1.0)
+            return await Load(plan).run()
+
+    result = run(scenario())
+    assert result.outcomes == {"timeout": 100}
+    assert most == 3 * HANDSHAKES_AT_ONCE
+
+
+def test_a_request_that_waits_gets_the_first_connection_that_is_free(node):
+    """One client, a hundred requests in a tenth of a second, each of 100 ms: none waits for more than a handshake."""
+    node.set(delay=0.1)
+    result = run_load(LoadPlan(url=node.url, rate=1000, seconds=0.1, clients=1, timeout=10.0))
+    assert result.outcomes == {"ok": 100}
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_a_late_loop_does_not_blame_the_server(tmp_path, tls):
+    """The server closes an idle connection while the client's loop is busy: the client takes another one."""
+    made = make_certificates(tmp_path, ["127.0.0.1"])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(made.certificate, made.key)
+    over, closed = threading.Event(), threading.Event()
+
+    def serve(listener):
+        raw, _ = listener.accept()
+        with context.wrap_socket(raw, server_side=True) if tls else raw as client:
+            client.recv(4096)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            over.wait(10)
+        closed.set()
+
+    async def scenario(port):
+        plan = LoadPlan(url=f"http{'s' * tls}://127.0.0.1:{port}", ca=made.ca)
+        load, client = Load(plan), Client(0, plan)
+        connection = await load._connect(client)
+        await connection.send(b"GET / HTTP/1.1\r\n\r\n")
+        await asyncio.sleep(0.1)  # tickets of TLS 1.3 arrive
+        client.give_back(connection)
+        kept = client.take()
+        assert kept is connection
+        client.give_back(connection)
+        over.set()
+        closed.wait(10)  # blocks the loop
+        assert connection.open, "the loop has not seen the end"
+        assert client.take() is None
+        await asyncio.sleep(0)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(serve, listener)
+        run(scenario(listener.getsockname()[1]))
+        serving.result(10)
 
 
 def test_nothing_is_retried_when_a_connection_ends_instead_of_an_answer():

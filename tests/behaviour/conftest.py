@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,20 @@ from nlbgen.generators.base import generator
 from nlbgen.generators.validate import installed
 from nlbgen.prove.clients import Fetched, fetch
 from nlbgen.prove.laboratory import Laboratory
+from nlbgen.prove.limits import defaults
+from nlbgen.prove.loops import run
+from nlbgen.prove.pace import edited
+from nlbgen.prove.scenarios.base import Figure
+from nlbgen.prove.scenarios.registry import scenarios
+from nlbgen.prove.scorecard import Scored, score
+from nlbgen.prove.stage import Stage
 from nlbgen.prove.waiting import wait_until
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.types import Version
 
 VENDORS = ("haproxy", "nginx")
 PROGRAMS = Path(__file__).parents[2] / ".programs" / "programs.json"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "farm.yaml"
 
 BASE: dict[str, Any] = {
     "farm": "orchestrator-test",
@@ -51,6 +59,14 @@ def merged(base: Any, changes: Any) -> Any:
 
 def make_spec(changes: dict[str, Any] | None = None) -> Spec:
     return loads(yaml.safe_dump(merged(BASE, changes or {}), sort_keys=False, allow_unicode=True))
+
+
+def example(changes: dict[str, Any] | None = None) -> Spec:
+    """The example farm, its nodes' files apart."""
+    farm = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    farm["nodes"] = [{key: value for key, value in node.items() if key != "config"} for node in farm["nodes"]]
+    accept = {"accept": [*farm["accept"], "nginx-affinity-signalr"]}
+    return loads(yaml.safe_dump(merged(merged(farm, accept), changes or {}), sort_keys=False))
 
 
 def require(name: str) -> None:
@@ -91,6 +107,67 @@ def farm() -> Iterator[Callable[..., Farm]]:
             if "program" not in options:
                 require(vendor)
             return stack.enter_context(Farm(make_spec(changes), vendor, **options)).settled()
+
+        yield start
+
+
+class Theatre:
+    """A laboratory in which scenarios are played, with the configuration as it is or with a fault in it."""
+
+    def __init__(self, lab: Laboratory) -> None:
+        self.lab = lab
+        self.stage = Stage(lab)
+
+    def play(
+        self, name: str, fault: Callable[[str], str] | None = None, until: str = "", *, settled: bool = True
+    ) -> dict[str, Scored]:
+        """Play one scenario, no longer than `until` that figure is there.
+
+        `fault` gets the balancer's configuration and returns the faulty one. Without `settled` nobody waits until the
+        faulty one serves, because it does not.
+        """
+        figures = run(self._play(name, fault, until, settled))
+        return {each.name: each for each in score(name, figures, defaults(self.stage.vendor))}
+
+    async def _play(self, name: str, fault: Callable[[str], str] | None, until: str, settled: bool) -> list[Figure]:
+        figures: list[Figure] = []
+        await self.stage.bring_back()
+        async with AsyncExitStack() as stack:
+            if fault is not None:
+                await stack.enter_async_context(edited(self.stage, _changing(fault), settle=settled))
+            async with aclosing(scenarios()[name].play(self.stage)) as play:
+                async for figure in play:
+                    figures.append(figure)
+                    if figure.name == until:
+                        break
+            if settled:
+                await self.stage.bring_back()
+        return figures
+
+
+def _changing(fault: Callable[[str], str]) -> Callable[[str], str]:
+    """A fault that is none would let a test pass that proves nothing."""
+
+    def edit(text: str) -> str:
+        changed = fault(text)
+        assert changed != text, "the fault is not in the configuration"
+        return changed
+
+    return edit
+
+
+@pytest.fixture(scope="module")
+def theatre() -> Iterator[Callable[..., Theatre]]:
+    """Start a laboratory once for a module: `theatre("nginx", {"balancer": {"affinity": "signalr"}})`."""
+    open_ones: dict[str, Theatre] = {}
+    with ExitStack() as stack:
+
+        def start(vendor: str, changes: dict[str, Any] | None = None) -> Theatre:
+            require(vendor)
+            key = json.dumps([vendor, changes])
+            if key not in open_ones:
+                open_ones[key] = Theatre(stack.enter_context(Laboratory(example(changes), vendor)))
+            return open_ones[key]
 
         yield start
 

@@ -1,0 +1,88 @@
+"""SignalR clients that come back: what robots and browsers do when their node goes away.
+
+A robot holds one connection and does nothing on it, as most robots do most of the time. When the connection ends it
+opens a new one, again and again, and notes how long it was away.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Final
+
+from .sessions import HubClient, SessionError, SessionPlan, make_client, open_http
+
+RETRY_SECONDS: Final = 0.25
+WATCH_SECONDS: Final = 0.02
+MAX_ROBOTS: Final = 200
+
+
+@dataclass
+class Robot:
+    """One client and what became of it. Times are those of `perf_counter`."""
+
+    plan: SessionPlan
+    connected: bool = False
+    ends: list[float] = field(default_factory=list)
+    """When a connection that stood had ended."""
+    returns: list[float] = field(default_factory=list)
+    """When the next one stood, one for each end that was made good."""
+    refusals: list[str] = field(default_factory=list)
+    """Why attempts to connect failed."""
+
+    @property
+    def away(self) -> float:
+        """The longest time without a connection, seconds, of those that ended."""
+        return max((back - end for end, back in zip(self.ends, self.returns, strict=False)), default=0.0)
+
+    async def live(self) -> None:
+        """Hold a connection until cancelled."""
+        while True:
+            async with open_http(self.plan) as http:
+                client = make_client(self.plan, http)
+                try:
+                    await self._hold(client)
+                except SessionError as fault:
+                    self.refusals.append(str(fault))
+                finally:
+                    self.connected = False
+                    await client.close()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _hold(self, client: HubClient) -> None:
+        await client.open()
+        await client.invoke("Echo", "here")
+        if self.ends:
+            self.returns.append(perf_counter())
+        self.connected = True
+        while client.report.closed is None:
+            await asyncio.sleep(WATCH_SECONDS)
+        self.ends.append(perf_counter())
+
+
+@asynccontextmanager
+async def robots(plans: Sequence[SessionPlan], seconds: float = 6.0) -> AsyncIterator[list[Robot]]:
+    """Run one robot for each plan, all connected if they can be within `seconds`; at the end they go."""
+    if len(plans) > MAX_ROBOTS:
+        raise ValueError(f"{len(plans)}: at most {MAX_ROBOTS} robots")
+    team = [Robot(plan) for plan in plans]
+    tasks = [asyncio.create_task(robot.live()) for robot in team]
+    try:
+        await until_connected(team, seconds)
+        yield team
+    finally:
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until_connected(team: Sequence[Robot], seconds: float) -> bool:
+    """Wait until every robot has a connection; False if that took longer than `seconds`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not all(robot.connected for robot in team):
+                await asyncio.sleep(WATCH_SECONDS)
+            return True
+    return False

@@ -1,0 +1,201 @@
+"""What scenarios decide without traffic: which farms they ask, and what they make of the records of a load."""
+
+import asyncio
+
+import pytest
+
+from nlbgen.generators.zen_calls import plan
+from nlbgen.generators.zen_objects import objects
+from nlbgen.generators.zen_products import edition
+from nlbgen.prove.paper import zen_early
+from nlbgen.prove.result import LoadResult, Record
+from nlbgen.prove.scenarios.base import HASHED, ONE_NODE, PASSED_THROUGH
+from nlbgen.prove.scenarios.failover import _share, failed
+from nlbgen.prove.scenarios.registry import scenarios
+from nlbgen.prove.scenarios.steady import _shares
+from nlbgen.prove.stage import Diary, Stage, in_thread
+
+ONE = [{"name": "one", "address": "10.0.0.1"}]
+WITH_BACKUP = [*ONE, {"name": "two", "address": "10.0.0.2", "state": "backup"}]
+DRAINED = [*ONE, {"name": "two", "address": "10.0.0.2", "state": "drain"}]
+OUTAGES = ("kill", "pool-stopped", "hang", "drain", "reload-outage")
+
+
+class Lab:
+    """As much of a laboratory as figures look at."""
+
+    def __init__(self, farm) -> None:
+        self.live = farm
+        self.nodes = []
+
+
+@pytest.mark.parametrize("name", OUTAGES)
+def test_an_outage_needs_somebody_who_takes_over(make_spec, name: str) -> None:
+    scenario = scenarios()[name]
+    assert scenario.unasked(make_spec().farm, "haproxy") == ""
+    assert scenario.unasked(make_spec(nodes=WITH_BACKUP).farm, "haproxy") == ""
+    assert scenario.unasked(make_spec(nodes=ONE, accept=["one-node"]).farm, "haproxy") == ONE_NODE
+    assert scenario.unasked(make_spec(nodes=DRAINED).farm, "haproxy") == ONE_NODE
+
+
+def test_slow_start_is_asked_where_the_spec_and_the_program_have_it(make_spec) -> None:
+    scenario = scenarios()["slow-start"]
+    slow = {"slow_start": "30s"}
+    assert scenario.unasked(make_spec(balancer=slow).farm, "haproxy") == ""
+    assert "no balancer.slow_start" in scenario.unasked(make_spec().farm, "haproxy")
+    assert "open source build" in scenario.unasked(make_spec(balancer=slow, accept=["nginx-slow-start"]).farm, "nginx")
+    assert scenario.unasked(make_spec(balancer={**slow, "algorithm": "source"}).farm, "haproxy") == HASHED
+    assert scenario.unasked(make_spec(balancer=slow, nodes=WITH_BACKUP).farm, "haproxy") == ONE_NODE
+
+
+@pytest.mark.parametrize("name", ["steady", "broken-url", "all-down", "reload", "reload-websockets"])
+def test_every_farm_is_asked_the_rest(make_spec, name: str) -> None:
+    assert scenarios()[name].unasked(make_spec(nodes=ONE, accept=["one-node"]).farm, "nginx") == ""
+
+
+def records(**counts: int) -> LoadResult:
+    """A load that these nodes answered, ten requests a second."""
+    names = [name for name, count in counts.items() for _ in range(count)]
+    made = [Record(number / 10, "GET", "", 0, outcome="ok", node=name) for number, name in enumerate(names)]
+    return LoadResult(made, 10.0, len(names) / 10)
+
+
+def test_the_share_of_a_node_is_held_against_its_weight(make_spec) -> None:
+    nodes = [
+        {"name": "one", "address": "10.0.0.1", "weight": 50},
+        {"name": "two", "address": "10.0.0.2", "weight": 150},
+    ]
+    farm = make_spec(nodes=nodes).farm
+    assert _shares(farm, records(one=25, two=75)) == (0.0, "one 25.0 % of 25.0 %, two 75.0 % of 75.0 %")
+    assert _shares(farm, records(one=50, two=50))[0] == 25.0
+    assert _shares(farm, records(two=100))[0] == 25.0
+    assert _shares(farm, records())[0] == 100.0
+
+
+def test_a_node_that_should_get_nothing_counts_against_the_spread(make_spec) -> None:
+    farm = make_spec(nodes=DRAINED).farm
+    assert _shares(farm, records(one=90, two=10))[0] == 10.0
+
+
+def test_the_share_in_a_window() -> None:
+    result = records(one=50, two=50)
+    assert _share(result, "two", 0.0, 5.0) == (0.0, 50)
+    assert _share(result, "two", 5.0, 10.0) == (1.0, 50)
+    assert _share(result, "two", 20.0, 30.0) == (0.0, 0)
+
+
+def bad(at: float, method: str, outcome: str) -> Record:
+    return Record(at, method, "", 0, outcome=outcome)
+
+
+def test_failures_are_counted_with_their_window_and_kinds(make_spec) -> None:
+    asked = [
+        bad(1.0, "GET", "ok"),
+        bad(2.0, "POST", "http 503"),
+        bad(2.5, "POST", "closed"),
+        bad(9.0, "GET", "timeout"),
+    ]
+    stage = Stage(Lab(make_spec().farm))
+    posts = failed("failed_posts", asked, stage, method="POST")
+    assert (posts.value, posts.of, posts.window, posts.note, posts.held) == (2, 2, 0.5, "closed, http 503", True)
+    whole = failed("failed", asked, stage)
+    assert (whole.value, whole.of, whole.window) == (3, 4, 7.0)
+    none = failed("failed_gets", asked[:1], stage, method="GET")
+    assert (none.value, none.window, none.note) == (0, None, "")
+
+
+def test_what_a_balancer_cannot_see_is_shown_and_not_held(make_spec) -> None:
+    farm = make_spec(frontend={"tls": {"mode": "passthrough"}}).farm
+    one = failed("failed", [bad(1.0, "GET", "reset")], Stage(Lab(farm)))
+    assert (one.held, one.note) == (False, PASSED_THROUGH)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cookies", "addresses", "keep_alive"),
+    [
+        ({}, False, False, True),
+        ({"balancer": {"affinity": "cookie"}}, True, False, True),
+        ({"balancer": {"affinity": "source"}}, False, True, True),
+        ({"balancer": {"algorithm": "source"}}, False, True, True),
+        ({"frontend": {"tls": {"mode": "passthrough"}}}, False, False, False),
+    ],
+)
+def test_the_load_fits_the_farm(
+    make_spec, monkeypatch, changes, cookies: bool, addresses: bool, keep_alive: bool
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    lab = Lab(make_spec(**changes).farm)
+    lab.url, lab.certificates = "http://127.0.0.1:1", type("Made", (), {"ca": None})
+    plan_ = Stage(lab).plan()
+    assert (plan_.cookies, plan_.source_addresses, plan_.keep_alive) == (cookies, addresses, keep_alive)
+    assert (plan_.rate, plan_.seconds, plan_.clients) == (200, 14, 50)
+
+
+def test_the_diary_tells_listeners_at_once() -> None:
+    heard: list[str] = []
+    diary = Diary(listeners=[lambda _, what: heard.append(what)])
+    diary.write("one")
+    diary.write("two")
+    assert heard == ["one", "two"] == [what for _, what in diary.entries]
+    assert diary.entries[0][0] <= diary.entries[1][0]
+
+
+class Slow:
+    """A context that takes its time, and notes what happened to it."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def __enter__(self):
+        import time
+
+        time.sleep(0.2)
+        self.seen.append("entered")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seen.append("left")
+
+
+@pytest.mark.parametrize("when", [0.05, 0.4])
+def test_a_cancelled_context_is_left_in_any_case(when: float) -> None:
+    slow = Slow()
+
+    async def hold() -> None:
+        async with in_thread(slow):
+            await asyncio.sleep(10)
+
+    async def scenario() -> None:
+        task = asyncio.create_task(hold())
+        await asyncio.sleep(when)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scenario())
+    assert slow.seen == ["entered", "left"]
+
+
+def test_a_context_that_cannot_be_entered_is_not_left() -> None:
+    class Broken(Slow):
+        def __enter__(self):
+            raise RuntimeError("no")
+
+    broken = Broken()
+
+    async def scenario() -> None:
+        async with in_thread(broken):
+            pass
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(scenario())
+    assert broken.seen == []
+
+
+def test_calls_in_the_wrong_order_are_found(make_spec) -> None:
+    farm = make_spec(balancer={"algorithm": "round-robin"}, accept=["zen-verify-nodes", "zen-max-body"]).farm
+    found = edition(farm)
+    calls = plan(objects(farm, found), found.generation)
+    assert list(zen_early(calls)) == []
+    assert len(list(zen_early(calls[::-1]))) > len(calls) / 2
+    assert list(zen_early(calls[1:]))
