@@ -38,7 +38,7 @@ demo: $(VENV)/run.stamp editable
 
 programs:
 	@tests/tools/debian-packages haproxy=haproxy nginx=nginx,libnginx-mod-stream redis-server=redis-server \
-	    node=nodejs npm=npm strace=strace keepalived=keepalived ip=iproute2 sysctl=procps curl=curl zsh=zsh fish=fish \
+	    node=nodejs npm=npm strace=strace keepalived=keepalived ip=iproute2 sysctl=procps curl=curl socat=socat zsh=zsh fish=fish \
 	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils groff=groff-base
 	$(PYTHON) tests/tools/programs.py
 
@@ -54,9 +54,10 @@ types: $(VENV)/test.stamp editable
 static: $(VENV)/test.stamp editable
 	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour
 
-# Measured under load: nothing else runs beside it.
+# What is measured under load runs alone; what mostly waits runs together.
 behaviour: $(VENV)/test.stamp editable
-	$(BIN)/python -m pytest -q tests/behaviour
+	$(BIN)/python -m pytest -q tests/behaviour -m "not patient"
+	$(BIN)/python -m pytest -q -n $$((2 * $(WORKERS))) tests/behaviour -m patient
 
 bench: $(VENV)/test.stamp editable
 	$(BIN)/python benchmarks/run.py

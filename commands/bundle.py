@@ -1,5 +1,6 @@
 """`nlbgen bundle`: one archive with everything that a change needs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,10 @@ from ..errors import DifferenceError
 from . import talk
 
 if TYPE_CHECKING:
+    from ..bundle.checking import Bundle
+    from ..bundle.comparing import Comparison
     from ..bundle.exporting import Exported
+    from .tables import Block
 
 _BUNDLE = click.argument("bundle", type=click.Path(path_type=Path), metavar="FILE")
 _IDENTITY = click.option(
@@ -22,12 +26,12 @@ _IDENTITY = click.option(
 _EXPECT = click.option("--expect", metavar="DIGEST", help="Accept only the bundle with this SHA-256.")
 
 
-@click.group()
+@click.group(short_help="Put all that a change needs into one archive.")
 def command() -> None:
     """Put everything that a change needs into one archive; check, compare and unpack such archives."""
 
 
-@command.command("export")
+@command.command("export", short_help="Make the farm's bundle.")
 @talk.ONE_SPEC
 @click.option(
     "-o",
@@ -75,7 +79,7 @@ def _tell(exported: "Exported", path: Path) -> None:
     talk.say(f"wrote {path} ({len(whole.files)} files and their manifest, {secrets[whole.secrets]})")
 
 
-@command.command("verify")
+@command.command("verify", short_help="Check a bundle; nothing is unpacked.")
 @_BUNDLE
 @talk.STYLE
 @_EXPECT
@@ -86,10 +90,28 @@ def _verify(bundle: Path, style: str, expect: str | None) -> None:
     checked = opened(bundle)
     if expect is not None:
         checked.expect(expect)
-    talk.show(checked.data() if style == "json" else checked.text())
+    talk.show(checked.data() if style == "json" else checked.text(), lambda: _whole(checked))
 
 
-@command.command("diff")
+def _whole(checked: "Bundle") -> "Iterator[Block]":
+    """What the bundle is, in the four lines of its text; then a table of what is not in it, with all reasons."""
+    from .tables import Cell, Line, Style, Table
+
+    secrets: Style = "red" if checked.manifest.secrets == "plain" else ""
+    styles: tuple[Style, ...] = ("green", "", secrets, "cyan")
+    for text, style in zip(checked.text().splitlines(), styles, strict=False):
+        yield Line(text, style)
+    rows = [
+        [Cell(left.part, "yellow"), Cell(left.what), Cell(reason.message)]
+        for left in checked.manifest.left_out
+        for reason in left.reasons
+    ]
+    if rows:
+        yield Line("")
+        yield Table([Cell("not in it"), Cell("what of it"), Cell("why")], rows)
+
+
+@command.command("diff", short_help="Show what changed from one bundle to another.")
 @click.argument("old", type=click.Path(path_type=Path), metavar="A")
 @click.argument("new", type=click.Path(path_type=Path), metavar="B")
 @talk.STYLE
@@ -101,12 +123,31 @@ def _diff(old: Path, new: Path, style: str, identity: Path | None) -> None:
 
     opener = None if identity is None else _opener(identity)
     found = compare(opened(old), opened(new), opener)
-    talk.show(found.data() if style == "json" else found.text())
+    talk.show(found.data() if style == "json" else found.text(), lambda: _changes(found))
     if found:
         raise talk.Exit(DifferenceError.exit_code)
 
 
-@command.command("extract")
+def _changes(found: "Comparison") -> "Iterator[Block]":
+    """The lines of the text: what came green, what went red, what changed yellow."""
+    from ..bundle.members import named
+    from .tables import Line, Style
+
+    kinds: dict[str, Style] = {"added": "green", "removed": "red", "changed": "yellow"}
+    signs: dict[str, Style] = {"+": "green", "-": "red", "@": "cyan"}
+    for fact in found.facts:
+        yield Line(f"{fact.what}: {fact.old} -> {fact.new}", "yellow")
+    for fact in found.spec:
+        yield Line(f"spec {fact.what}: {fact.old} -> {fact.new}", "yellow")
+    for change in found.files:
+        yield Line(f"{change.kind} {named(change.path)}", kinds[change.kind])
+        for line in change.lines:
+            yield Line(line, signs.get(line[:1], ""), None)
+    for line in found._replace(facts=(), spec=(), files=()).text().splitlines():
+        yield Line(line)
+
+
+@command.command("extract", short_help="Check a bundle, then write its files.")
 @_BUNDLE
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @_IDENTITY

@@ -1,6 +1,6 @@
 """`nlbgen check`: what is wrong or doubtful in specs."""
 
-import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,10 @@ from . import talk
 if TYPE_CHECKING:
     from ..reports import Result
     from ..spec.load import Spec
+    from .tables import Block
 
 
-@click.command()
+@click.command(short_help="Say everything that is wrong or doubtful in a spec.")
 @talk.SPEC
 @click.option(
     "--format", "style", type=click.Choice(["text", "json", "github"]), default="text", help="How problems are shown."
@@ -28,14 +29,24 @@ def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
     files = spec_files(specs or talk.DEFAULT_SPECS)
     results = [_check_one(file, strict=strict) for file in files]
     if style == "text":
-        for problem in (problem for result in results for problem in result.problems):
-            click.echo(talk.described(problem, sys.stdout), color=talk.coloured(sys.stdout))
+        talk.show(reports.text(results), lambda: _view(results))
         talk.say(reports.summary(results))
     else:
         talk.show(reports.STYLES[style](results))
     worst = max(result.exit_code for result in results)
     if worst:
         raise talk.Exit(worst)
+
+
+def _view(results: "Sequence[Result]") -> "Iterator[Block]":
+    """The problems, errors red, warnings yellow, ways out dim."""
+    from .tables import Line
+
+    for problem in (problem for result in results for problem in result.problems):
+        head, *hints = str(problem).split("\n")
+        yield Line(head, "red" if problem.severity == "error" else "yellow")
+        for hint in hints:
+            yield Line(hint, "dim", 0)
 
 
 def _check_one(file: Path, *, strict: bool) -> "Result":

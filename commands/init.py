@@ -10,7 +10,7 @@ from ..errors import UsageError
 from . import talk
 
 
-@click.command()
+@click.command(short_help="Write a commented farm.yaml to start from.")
 @click.option(
     "-o",
     "--output",

@@ -1,17 +1,26 @@
 """`nlbgen nodes`: the nodes' own config files."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import DifferenceError, NodeError
 from . import talk
 
+if TYPE_CHECKING:
+    from ..nodes.audit import Audit, Row
+    from ..nodes.keys import Key
+    from ..nodes.tables import Inventory
+    from .tables import Block, Cell, Style
+
+_SIDE_BY_SIDE = 4
+"""How many nodes an audit shows side by side; of more it lists values with their nodes."""
 _CONFIGS = click.argument("configs", nargs=-1, type=click.Path(path_type=Path), metavar="[CONFIG]...")
 
 
-@click.group()
+@click.group(short_help="Look at the nodes' own config files, and change them.")
 def command() -> None:
     """Look at the nodes' own config files, and change them.
 
@@ -19,7 +28,7 @@ def command() -> None:
     """
 
 
-@command.command("keys")
+@command.command("keys", short_help="List keys by fingerprint, never by value.")
 @talk.ONE_SPEC
 @talk.STYLE
 @_CONFIGS
@@ -31,20 +40,53 @@ def _keys(file: Path, style: str, configs: tuple[Path, ...]) -> None:
 
     talk.on_refusal("nothing was listed")
     found = {name: inventory(config, Fingerprints()) for name, config in _node_configs(file, configs).items()}
-    talk.show(tables.data(found) if style == "json" else tables.text(found))
+    talk.show(tables.data(found) if style == "json" else tables.text(found), lambda: _side_by_side(found))
 
 
-@command.command("plan")
+def _side_by_side(found: "Inventory") -> "Iterator[Block]":
+    """A row for each key, a column for each node; what all nodes share is green, what they do not share yellow."""
+    from .tables import Cell, Style, Table
+
+    files = {node: keys[0].place.file if keys else "" for node, keys in found.items()}
+    told: dict[tuple[str, str], dict[str, Key]] = {}
+    for node, keys in found.items():
+        for key in keys:
+            told.setdefault((key.name, key.section), {})[node] = key
+    rows = []
+    for (name, section), by_node in told.items():
+        # What is no fingerprint, as AutoGenerate, is not shared even where it reads the same.
+        shown = {key.shown.text if key.shown.secret else None for key in by_node.values()}
+        shared = len(shown) == 1 and None not in shown and len(by_node) == len(found)
+        colour: Style = "" if len(found) == 1 else "green" if shared else "yellow"
+        fields = (_field(by_node.get(node), file, colour) for node, file in files.items())
+        rows.append([Cell(name, "bold", section), *fields])
+    yield Table([Cell("key"), *(Cell(node, note=file) for node, file in files.items())], rows)
+
+
+def _field(key: "Key | None", file: str, colour: "Style") -> "Cell":
+    from .tables import Cell
+
+    if key is None:
+        return Cell("-", colour)
+    place = f"{key.place.line}:{key.place.column}" if key.place.file == file else str(key.place)
+    note = f"{key.kind}, length {key.length}, at {place}" + (f" ({key.note})" if key.note else "")
+    return Cell(str(key.shown), colour, note)
+
+
+@command.command("plan", short_help="Show what would change in each node's config.")
 @talk.ONE_SPEC
 @talk.STYLE
 def _plan(file: Path, style: str) -> None:
     """Show what would change in each node's config; nothing is written."""
     talk.on_refusal("nothing was planned")
     planned = _planned(file)
-    talk.show(planned.plan.data() if style == "json" else planned.plan.text())
+    if style == "json":
+        talk.show(planned.plan.data())
+    else:
+        talk.show_plan(planned.plan)
 
 
-@command.command("apply")
+@command.command("apply", short_help="Change the nodes' configs in place.")
 @talk.ONE_SPEC
 @talk.STYLE
 @click.option("--expect", metavar="DIGEST", help="Change only what the plan with this digest says.")
@@ -59,7 +101,7 @@ def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
     if expect is not None:
         planned.plan.expect(expect)
     agreed = yes or expect is not None
-    talk.propose(planned.plan.text(), question=bool(planned.plan.changes) and not agreed)
+    talk.propose(planned.plan, question=bool(planned.plan.changes) and not agreed)
     if planned.plan.changes:
         talk.confirmed(agreed, "Change these files?", "review with `nlbgen nodes plan`")
     written = apply(planned, datetime.now().astimezone())
@@ -71,7 +113,7 @@ def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
         click.echo(f"changed {one.path}; the old file is {one.backup}")
 
 
-@command.command("audit")
+@command.command("audit", short_help="Compare what the nodes must share.")
 @talk.ONE_SPEC
 @talk.STYLE
 @_CONFIGS
@@ -84,9 +126,40 @@ def _audit(file: Path, style: str, configs: tuple[Path, ...]) -> None:
     result = audit(loaded)
     for note in dict.fromkeys(note for config in loaded.values() for note in config.notes):
         talk.say(note)
-    talk.show(result.data() if style == "json" else result.text())
+    talk.show(result.data() if style == "json" else result.text(), lambda: _compared(result))
     if result.drift:
         raise talk.Exit(DifferenceError.exit_code)
+
+
+def _compared(result: "Audit") -> "Iterator[Block]":
+    """The settings side by side, of many nodes only those that differ; what no farm can live with; the count."""
+    from .tables import Cell, Line, Style, Table
+
+    if len(result.nodes) <= _SIDE_BY_SIDE:
+        head = [Cell("setting"), *map(Cell, result.nodes), Cell("")]
+        rows = [_setting(row, result.nodes) for row in result.rows]
+    else:
+        head = [Cell("setting"), Cell("value"), Cell("nodes"), Cell("")]
+        rows = [
+            [Cell(row.title, "bold"), Cell(value), Cell(", ".join(nodes)), Cell("DIFFERS", "red")]
+            for row in result.rows
+            if not row.same
+            for value, nodes in row.groups()
+        ]
+    if rows:
+        yield Table(head, rows)
+    for one in result.unfit:
+        yield Line(f"{one.node}: {one.message} [{one.id}]", "red")
+        yield from (Line(f"    {one.hint}", "dim", 0), Line(f"    at {one.place}", "dim", 0))
+    closing: Style = "red" if result.drift else "green"
+    yield Line(result.text().splitlines()[-1], closing)
+
+
+def _setting(row: "Row", nodes: tuple[str, ...]) -> "list[Cell]":
+    from .tables import Cell
+
+    values = (Cell(row.readings[node].shown, "" if row.same else "yellow") for node in nodes)
+    return [Cell(row.title), *values, Cell("" if row.same else "DIFFERS", "red")]
 
 
 def _planned(file: Path) -> Any:

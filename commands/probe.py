@@ -1,5 +1,6 @@
 """`nlbgen probe`: the living farm against its spec."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,12 @@ from . import talk
 if TYPE_CHECKING:
     from ..probe.findings import Report
     from ..spec.types import Duration
+    from .tables import Block
 
 _CA = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
-@click.command()
+@click.command(short_help="Ask the living farm what differs from the spec.")
 @talk.ONE_SPEC
 @click.option(
     "--through",
@@ -62,9 +64,33 @@ def command(file: Path, style: str, **wishes: Any) -> None:
     spec = load(file)
     talk.warn(spec)
     report = probe(spec, options)
-    talk.show(report.data() if style == "json" else report.text())
+    talk.show(report.data() if style == "json" else report.text(), lambda: _view(report))
     talk.say(report.summary())
     _leave(report)
+
+
+def _view(report: "Report") -> "Iterator[Block]":
+    """A table of the devices, then what there is to say."""
+    from ..probe.findings import KINDS
+    from .tables import Cell, Line, Style, Table
+
+    rows = []
+    for device in report.devices:
+        facts = ", ".join(device.facts.values())
+        reached = Cell("reached", "green") if device.reached else Cell("not reached", "red")
+        told = Cell(facts, reached.style) if facts else reached
+        rows.append([Cell(device.device, "bold"), Cell(device.address), Cell(device.state or "-"), told])
+    if rows:
+        yield Table([Cell("device"), Cell("address"), Cell("in the spec"), Cell("found")], rows)
+    levels: dict[str, Style] = {"finding": "red", "unchecked": "yellow", "note": "cyan"}
+    for level, colour in levels.items():
+        for one in (finding for finding in report.findings if finding.level == level):
+            yield Line(f"{level}: {one.device}: {KINDS[one.id].means} [{one.id}]", colour)
+            said = {"object": one.object, "expected": one.expected, "found": one.found, "to do": one.advice}
+            for title, text in said.items():
+                if text or title != "expected":
+                    yield Line(f"    {title:<8}  {text}", "dim" if title == "to do" else "", len("expected  "))
+            yield Line("")
 
 
 def _leave(report: "Report") -> None:

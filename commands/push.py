@@ -1,24 +1,29 @@
 """`nlbgen push`: from the spec to a device."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import DifferenceError
 from . import talk
 
+if TYPE_CHECKING:
+    from ..push.f5_session import Report
+    from .tables import Block
+
 _QUESTION = "Change the device?"
 _REVIEW = "review with --dry-run"
 _REFUSED = "the device was not changed"
 
 
-@click.group()
+@click.group(short_help="Bring a device to what the spec says.")
 def command() -> None:
     """Bring a device to what the spec says: plan, confirm, apply, read back."""
 
 
-@command.command("zen")
+@command.command("zen", short_help="Push to the Zen family by its API.")
 @talk.ONE_SPEC
 @talk.STYLE
 @click.option("--dry-run", is_flag=True, help="Only show the plan; exit 1 where something would change.")
@@ -44,16 +49,19 @@ def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, *
         if expect is not None:
             planned.plan.expect(expect)
         if go and style == "text" and not yes and expect is None:
-            talk.propose(planned.plan.text(), question=True)
+            talk.propose(planned.plan, question=True)
         if go:
             talk.confirmed(yes or expect is not None, _QUESTION, _REVIEW)
             target.apply(planned, Wishes(**wishes), talk.say)
-    talk.show({**planned.plan.data(), "applied": go} if style == "json" else planned.plan.text())
+    if style == "json":
+        talk.show({**planned.plan.data(), "applied": go})
+    else:
+        talk.show_plan(planned.plan)
     if dry_run and planned.plan.changes:
         raise talk.Exit(DifferenceError.exit_code)
 
 
-@command.command("f5")
+@command.command("f5", short_help="Push to a BIG-IP by iControl or AS3.")
 @talk.ONE_SPEC
 @talk.STYLE
 @click.option("--dry-run", is_flag=True, help="Only show the plan; exit 1 where something would change.")
@@ -92,11 +100,24 @@ def _f5(file: Path, style: str, yes: bool, **wishes: Any) -> None:
     report = push_to(spec, options, user)
     if style == "json":
         talk.show(report.data())
+    elif report.outcome == "applied":
+        talk.show(report.table(), lambda: _counts(report))
     else:
-        applied = report.outcome == "applied"
-        talk.show(report.table() if applied else report.plan.text())
+        talk.show_plan(report.plan)
     if report.outcome in {"planned", "valid"}:
         raise talk.Exit(DifferenceError.exit_code)
+
+
+def _counts(report: "Report") -> "Iterator[Block]":
+    """What a push has done, by kind of object; what it has not done is dim."""
+    from .tables import Cell, Style, Table
+
+    colours: dict[str, Style] = {"created": "green", "changed": "yellow", "removed": "red", "unchanged": ""}
+    rows = [
+        [Cell(kind), *(Cell(str(counts[name]), colour if counts[name] else "dim") for name, colour in colours.items())]
+        for kind, counts in report.counts.items()
+    ]
+    yield Table([Cell(""), *map(Cell, colours)], rows, figures=True)
 
 
 class _User:
@@ -111,7 +132,7 @@ class _User:
 
     def show(self, plan: Any) -> None:
         if self._shown and plan.changes:
-            talk.propose(plan.text(), question=self._ask)
+            talk.propose(plan, question=self._ask)
 
     def agree(self, question: str) -> bool:
         talk.say(question)

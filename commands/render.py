@@ -25,7 +25,7 @@ def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: st
     return [name for name in (*VENDORS, NODES, ALL) if name.startswith(incomplete) and name not in given]
 
 
-@click.command()
+@click.command(short_help="Write configurations, and what prepares the nodes.")
 @click.argument("vendors", nargs=-1, required=True, metavar="VENDOR...", shell_complete=_vendors)
 @talk.SPEC
 @talk.OUTPUT

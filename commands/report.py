@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..spec.load import Spec
 
 
-@click.command()
+@click.command(short_help="Write one HTML page about the farm.")
 @talk.SPEC
 @click.option(
     "-o",

@@ -5,7 +5,7 @@ import click
 from . import talk
 
 
-@click.command()
+@click.command(short_help="Print the JSON Schema of the spec.")
 def command() -> None:
     """Print the JSON Schema of the spec, for editors."""
     from ..spec.model import Farm

@@ -6,7 +6,7 @@ Also what several commands share: their options, and the way to leave with an ex
 import io
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -16,7 +16,9 @@ from .. import activity
 from ..errors import NlbgenError, Problem, ProblemsError, UsageError
 
 if TYPE_CHECKING:
+    from ..plan import Plan
     from ..spec.load import Spec
+    from .tables import Block
 
 # Options
 
@@ -101,9 +103,14 @@ def coloured(stream: TextIO) -> bool:
     return os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
+def drawable(stream: TextIO) -> bool:
+    """Whether this stream leads to a terminal that tables can be drawn on; pipes, files and `dumb` ones get text."""
+    return os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
 def animated() -> bool:
     """Whether a picture that changes may be drawn on standard error."""
-    return not _manner.quiet and os.environ.get("TERM") != "dumb" and sys.stderr.isatty()
+    return not _manner.quiet and drawable(sys.stderr)
 
 
 def _paint(text: str, stream: TextIO, *, colour: str | None = None, dim: bool = False) -> str:
@@ -177,10 +184,10 @@ def fail(text: str) -> None:
 # Questions
 
 
-def propose(plan: str, *, question: bool) -> None:
+def propose(plan: "Plan", *, question: bool) -> None:
     """Show what is about to be done. Whoever is asked about it next sees it even with `--quiet`."""
     if not _manner.quiet or (question and sys.stdin.isatty()):
-        click.echo(plan.rstrip("\n"), err=True)
+        _put(plan.text(), _changes(plan), sys.stderr)
 
 
 def confirmed(agreed: bool, question: str, review: str) -> None:
@@ -195,12 +202,43 @@ def confirmed(agreed: bool, question: str, review: str) -> None:
 # Data
 
 
-def show(result: object) -> None:
-    """Print what a command makes: a text as it is, anything else as JSON."""
+View = Callable[[], "Iterable[Block]"]
+"""What a terminal shows instead of a text; it is only made where there is a terminal, or where colours are forced."""
+
+
+def show(result: object, view: View | None = None) -> None:
+    """Print what a command makes: a text as it is, or on a terminal its `view`; anything else as JSON."""
     import json
 
-    text = result if isinstance(result, str) else json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-    click.echo(text, nl=False)
+    if isinstance(result, str):
+        _put(result, view, sys.stdout)
+    else:
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+
+
+def show_plan(plan: "Plan") -> None:
+    """Print a plan."""
+    _put(plan.text(), _changes(plan), sys.stdout)
+
+
+def _changes(plan: "Plan") -> View:
+    def view() -> "Iterable[Block]":
+        from . import tables
+
+        return tables.changes(plan)
+
+    return view
+
+
+def _put(text: str, view: View | None, stream: TextIO) -> None:
+    """Write a text; on a terminal what it shows instead, in a pipe with forced colours the text in colours."""
+    if view is None or not (drawable(stream) or coloured(stream)):
+        click.echo(text, file=stream, nl=False)
+        return
+    from . import tables
+
+    shown = tables.drawn(view(), stream) if drawable(stream) else tables.painted(text, view())
+    click.echo(shown, file=stream, nl=False, color=True)
 
 
 class Exit(Exception):  # noqa: N818  # no error: everything was said already

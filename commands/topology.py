@@ -9,7 +9,7 @@ from ..errors import UsageError
 from . import fleets, talk
 
 
-@click.command()
+@click.command(short_help="Draw the farm.")
 @talk.SPEC
 @click.option(
     "--format",

@@ -1,11 +1,19 @@
 """`nlbgen vendors`: which vendor can do what."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
 
 from . import talk
 
+if TYPE_CHECKING:
+    from .tables import Block, Style
 
-@click.command()
+_COLOURS: "dict[str, Style]" = {"yes": "green", "since": "cyan", "fallback": "yellow", "no": "red"}
+
+
+@click.command(short_help="Show which vendor has which feature.")
 @click.option(
     "--format", "style", type=click.Choice(["text", "json", "markdown"]), default="text", help="How it is shown."
 )
@@ -15,5 +23,31 @@ def command(style: str) -> None:
 
     if style == "json":
         talk.show(matrix.as_data())
+    elif style == "markdown":
+        talk.show(matrix.as_markdown())
     else:
-        talk.show(matrix.as_markdown() if style == "markdown" else matrix.as_text())
+        talk.show(matrix.as_text(), _view)
+
+
+def _view() -> "Iterator[Block]":
+    """The matrix, then the notes."""
+    from ..generators import matrix
+    from ..generators.base import all_generators
+    from ..generators.features import FEATURES
+    from .tables import Cell, Line, Table
+
+    vendors = all_generators()
+    answers = {feature: [matrix.cell(vendor, feature) for vendor in vendors] for feature in FEATURES}
+    yield Table(
+        [Cell("feature"), *(Cell(vendor.title, note=f"{vendor.oldest} to {vendor.newest}") for vendor in vendors)],
+        [
+            [Cell(feature.title), *(Cell(one.answer, _COLOURS[one.answer.split()[0]]) for one in found)]
+            for feature, found in answers.items()
+        ],
+    )
+    for feature, found in answers.items():
+        for vendor, one in zip(vendors, found, strict=True):
+            if one.note:
+                yield Line(f"{vendor.title}, {feature.title}: {one.note}")
+            if one.note and one.accept:
+                yield Line(f"    accept: [{one.accept}]", "dim")

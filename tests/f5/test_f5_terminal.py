@@ -1,0 +1,32 @@
+"""`nlbgen push f5` on a terminal."""
+
+import json
+import os
+
+import pytest
+
+if os.name != "posix":
+    pytest.skip("POSIX terminals", allow_module_level=True)
+
+
+def test_the_plan_and_what_was_done(make, device, tmp_path, terminal) -> None:
+    (tmp_path / "farm.yaml").write_text(json.dumps(make().document.data))
+    for columns in (60, 140):
+        planned = terminal("push", "f5", "--dry-run", columns=columns)
+        assert planned.code == 1
+        assert planned.colours("+") == {"green"}
+    done = terminal("push", "f5", "--yes", columns=60)
+    assert done.code == 0, done.text
+    assert done.colours("+") == {"green"}, "the plan is shown before it is applied"
+    head = next(number for number, line in enumerate(done.lines) if line.endswith("unchanged"))
+    assert done.lines[head].split() == ["created", "changed", "removed", "unchanged"]
+    assert set(done.lines[head + 1]) == {"─"}
+    servers = next(number for number, line in enumerate(done.lines) if line.startswith("ltm virtual "))
+    assert done.lines[servers].split() == ["ltm", "virtual", "2", "0", "0", "0"]
+    figure = done.lines[servers].index("2")
+    assert figure == done.lines[head].index("created") + len("create")
+    assert done.cells[servers][figure].fg == "green"
+    again = terminal("push", "f5", "--yes")
+    assert again.code == 0
+    assert "nothing to change" in again.text
+    assert device.password not in planned.sent + done.sent + again.sent
