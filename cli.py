@@ -3,6 +3,7 @@
 Each command is a module of `commands/`, imported when it is asked for: a command pays for nothing but itself.
 """
 
+import errno
 import io
 import sys
 from collections import UserDict
@@ -55,14 +56,19 @@ class Commands(UserDict[str, click.Command]):
         return len(COMMANDS)
 
 
-@click.group(commands=Commands(), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    commands=Commands(),
+    short_help="Scale a UiPath Orchestrator out to a farm.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="nlbgen")
 @click.option("-q", "--quiet", is_flag=True, help="Say only errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say also each file, program and device that is used.")
 def cli(quiet: bool, verbose: bool) -> None:
     """One farm.yaml makes a highly available UiPath Orchestrator farm.
 
-    It renders load balancer configurations and checks them with the real program.
+    It renders load balancer configurations checked by the real program, prepares the nodes, pushes to devices,
+    proves the farm through failures, and probes the living one.
 
     \b
     Exit codes: 0 done, 1 a difference or anything else, 2 usage, 3 the spec is wrong,
@@ -74,31 +80,49 @@ def cli(quiet: bool, verbose: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line and exit: the one place where errors become exit codes."""
+    """Run the command line and exit."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names and specs hold what a terminal may not know
     talk.begin()
     try:
         cli.main(standalone_mode=False)
-    except talk.Exit as done:
-        sys.exit(done.status)
-    except NlbgenError as error:
-        talk.tell(error)
-        sys.exit(error.exit_code)
-    except click.exceptions.Abort:
-        talk.fail("interrupted")
-        sys.exit(INTERRUPTED)
-    except click.ClickException as error:
-        talk.misused(error)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output went away, as `head` does: nothing is left to say, not even at exit.
-        sys.stdout = None
-        sys.exit(1)
-    except Exception:  # whatever else arrives here is our fault, and is reported as such
-        import traceback
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except Exception as error:
+        sys.exit(_status(error))
 
-        talk.fail(traceback.format_exc())
-        talk.fail("nlbgen: this is a fault of nlbgen: please report it with the command and the text above")
-        sys.exit(FAULT)
+
+def _status(error: Exception) -> int:
+    """Say what an error means; its exit code. The one place where errors become exit codes."""
+    match error:
+        case talk.Exit():
+            return error.status
+        case NlbgenError():
+            talk.tell(error)
+            return error.exit_code
+        case click.exceptions.Abort():
+            talk.fail("interrupted")
+            return INTERRUPTED
+        case click.ClickException():
+            talk.misused(error)
+            return error.exit_code
+        case BrokenPipeError():
+            # The reader of our output went away, as `head` does: nothing is left to say, not even at exit.
+            sys.stdout = None
+            return 1
+        case OSError(errno=errno.ENOSPC | errno.EIO | errno.EFBIG | errno.EBADF):
+            # Of standard output, and not to be tried again at exit: where files are written, the writer tells it.
+            sys.stdout = None
+            talk.fail(f"nlbgen: standard output cannot be written: {error.strerror}")
+            return 1
+    return _fault(error)
+
+
+def _fault(error: Exception) -> int:
+    """Whatever else arrives is our fault, and is reported as such."""
+    import traceback
+
+    talk.fail("".join(traceback.format_exception(error)))
+    talk.fail("nlbgen: this is a fault of nlbgen: please report it with the command and the text above")
+    return FAULT

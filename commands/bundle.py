@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from ..bundle.exporting import Exported
     from .tables import Block
 
-_BUNDLE = click.argument("bundle", type=click.Path(path_type=Path), metavar="FILE")
+_BUNDLE = click.argument("bundle", type=talk.Place(), metavar="FILE")
 _IDENTITY = click.option(
     "-i",
     "--identity",
-    type=click.Path(path_type=Path),
+    type=talk.Place(),
     metavar="FILE",
     help="Your private key, of age or SSH, for files that are encrypted.",
 )
@@ -36,7 +36,7 @@ def command() -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=talk.Place(dir_okay=False),
     metavar="FILE",
     help="The archive: .tar.gz, .tgz or .zip  [default: outputs/FARM.tar.gz]",
 )
@@ -112,8 +112,8 @@ def _whole(checked: "Bundle") -> "Iterator[Block]":
 
 
 @command.command("diff", short_help="Show what changed from one bundle to another.")
-@click.argument("old", type=click.Path(path_type=Path), metavar="A")
-@click.argument("new", type=click.Path(path_type=Path), metavar="B")
+@click.argument("old", type=talk.Place(), metavar="A")
+@click.argument("new", type=talk.Place(), metavar="B")
 @talk.STYLE
 @_IDENTITY
 def _diff(old: Path, new: Path, style: str, identity: Path | None) -> None:
@@ -149,7 +149,7 @@ def _changes(found: "Comparison") -> "Iterator[Block]":
 
 @command.command("extract", short_help="Check a bundle, then write its files.")
 @_BUNDLE
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("folder", type=talk.Place(), metavar="DIR")
 @_IDENTITY
 @_EXPECT
 @click.option("--force", is_flag=True, help="Put a folder that is not empty aside, as DIR.old.")

@@ -10,6 +10,7 @@ from ..errors import NodeError, Problem, SpecError, UnsupportedError
 from . import talk
 
 if TYPE_CHECKING:
+    from ..generators.output import Fleet
     from ..reports import Result
     from ..spec.load import Spec
     from .tables import Block
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
     """Say everything that is wrong or doubtful in a spec, each with its place and the way out."""
     from .. import reports
-    from ..generators.output import spec_files
+    from ..generators.output import Fleet, spec_files
 
     files = spec_files(specs or talk.DEFAULT_SPECS)
-    results = [_check_one(file, strict=strict) for file in files]
+    fleet = Fleet(Path(), single=len(files) == 1)
+    results = [_check_one(file, fleet, strict=strict) for file in files]
     if style == "text":
         talk.show(reports.text(results), lambda: _view(results))
         talk.say(reports.summary(results))
@@ -49,13 +51,14 @@ def _view(results: "Sequence[Result]") -> "Iterator[Block]":
             yield Line(hint, "dim", 0)
 
 
-def _check_one(file: Path, *, strict: bool) -> "Result":
+def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":
     from ..generators.base import audit
     from ..reports import Result
     from ..spec.load import load
 
     try:
         spec = load(file)
+        fleet.place(spec)
     except SpecError as error:
         return Result(str(file), "", error.problems, SpecError.exit_code)
     unsupported = audit(spec)

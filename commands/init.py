@@ -14,7 +14,7 @@ from . import talk
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=talk.Place(dir_okay=False),
     default=Path("farm.yaml"),
     show_default=True,
     metavar="FILE",
@@ -23,7 +23,7 @@ from . import talk
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path),
+    type=talk.Place(),
     metavar="CONFIG",
     help="The existing node's web.config or UiPath.Orchestrator.dll.config, to prefill from.",
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _SIDE_BY_SIDE = 4
 """How many nodes an audit shows side by side; of more it lists values with their nodes."""
-_CONFIGS = click.argument("configs", nargs=-1, type=click.Path(path_type=Path), metavar="[CONFIG]...")
+_CONFIGS = click.argument("configs", nargs=-1, type=talk.Place(), metavar="[CONFIG]...")
 
 
 @click.group(short_help="Look at the nodes' own config files, and change them.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..spec.types import Duration
     from .tables import Block
 
-_CA = click.Path(path_type=Path, dir_okay=False, exists=True)
+_CA = talk.Place(dir_okay=False, exists=True)
 
 
 @click.command(short_help="Ask the living farm what differs from the spec.")

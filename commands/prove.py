@@ -38,9 +38,7 @@ REVIVE_SECONDS = 15.0
     metavar="NAME",
     help="Play this one alone (several times: these) [default: all]; `none` plays nothing.",
 )
-@click.option(
-    "--bar", "bar_file", type=click.Path(path_type=Path), metavar="FILE", help="YAML with limits of your own."
-)
+@click.option("--bar", "bar_file", type=talk.Place(), metavar="FILE", help="YAML with limits of your own.")
 @click.option(
     "--format",
     "style",
@@ -54,7 +52,7 @@ REVIVE_SECONDS = 15.0
 @click.option(
     "--requests",
     "log",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=talk.Place(dir_okay=False),
     metavar="FILE",
     help="Write every request of the load into FILE, one line of JSON each.",
 )

@@ -74,13 +74,13 @@ def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, *
 @click.option("--sync", metavar="GROUP", default="", help="Synchronise this device group afterwards.")
 @click.option(
     "--restore",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=talk.Place(dir_okay=False),
     metavar="SNAPSHOT",
     help="Bring back what a push has saved before it changed something.",
 )
 @click.option(
     "--snapshots",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=talk.Place(file_okay=False),
     default=Path("outputs/snapshots"),
     show_default=True,
     metavar="DIR",

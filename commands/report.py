@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=talk.Place(),
     metavar="FILE",
     help="The file to write [default: outputs/report.html]; for a fleet a folder [default: outputs].",
 )

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -22,12 +22,35 @@ if TYPE_CHECKING:
 
 # Options
 
+
+class Place(click.Path):
+    """The path of a file or folder, as `pathlib.Path`. An empty one is refused: a script's variable was not set."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        # Whether a file can be read is told by what reads it, with the way out.
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, readable=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; refuses an empty one, and `-`, because standard input and output are not files here."""
+        if str(value) == "":
+            self.fail("the path is empty: a variable may not be set", param, ctx)
+        if str(value) == "-":
+            self.fail("- stands for no file here: name one, or ./- for a file of that name", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def _only_one(_context: click.Context, _parameter: click.Parameter, given: tuple[Path, ...]) -> Path:
+    if len(given) > 1:
+        raise UsageError("this command takes one spec", "run it once for each")
+    return given[0] if given else DEFAULT_SPECS[0]
+
+
 SPEC = click.option(
     "-s",
     "--spec",
     "specs",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=Place(),
     metavar="FILE",
     help="The spec [default: farm.yaml]. Several, or a folder of them, make a fleet.",
 )
@@ -38,16 +61,16 @@ ONE_SPEC = click.option(
     "-s",
     "--spec",
     "file",
-    type=click.Path(path_type=Path),
-    default=Path("farm.yaml"),
-    show_default=True,
+    multiple=True,
+    callback=_only_one,
+    type=Place(),
     metavar="FILE",
-    help="The spec.",
+    help="The spec [default: farm.yaml].",
 )
 OUTPUT = click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Place(file_okay=False),
     default=Path("outputs"),
     show_default=True,
     metavar="DIR",

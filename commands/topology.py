@@ -22,7 +22,7 @@ from . import fleets, talk
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=talk.Place(),
     metavar="FILE",
     help="Where the picture goes instead of standard output; for a fleet a folder.",
 )

@@ -103,6 +103,7 @@ class Haproxy(Generator):
             "pools": self._pools(job),
             "metrics_port": balancer.metrics_port,
             "shared": design.frontend.vip is not None,
+            "nonlocal": keepalived.needs_nonlocal(job.farm),
             "detection": f"{design.longest_detection / 1000:g}s",
             "cookie": COOKIE,
             "spec": job.spec.name,

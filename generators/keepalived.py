@@ -6,10 +6,11 @@ balancer, beside the balancer's own configuration. Sources: keepalived.conf(5) o
 """
 
 import ipaddress
+import shlex
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from ..spec.model import Vip
+from ..spec.model import Farm, Secret, Vip
 from .base import File, Job
 
 FIRST_PRIORITY: Final = 250
@@ -40,6 +41,12 @@ def files(job: Job, alive: str) -> list[File]:
     ]
 
 
+def needs_nonlocal(farm: Farm) -> bool:
+    """Whether a balancer listens on the shared address alone: it must then start also while another one has it."""
+    vip, listen = farm.frontend.vip, farm.frontend.address
+    return vip is not None and listen == str(ipaddress.ip_interface(vip.address).ip)
+
+
 def folder_of(balancer: str) -> str:
     """The name of a balancer's folder: an IPv6 address without its colons, which Windows does not allow."""
     return balancer.replace(":", "-")
@@ -66,12 +73,19 @@ def _view(job: Job, vip: Vip, number: int, alive: str) -> dict[str, Any]:
         "peers": [other for other in vip.balancers if other != own] if unicast else [],
         "password": shared.version == 4,
         "secret_file": f"{job.site.directory or FOLDER}/{SECRET}",
-        "secret_env": vip.secret.env,
-        "secret_source": vip.secret.file,
+        "secret_word": _secret_word(vip.secret),
         "address": str(shared),
         "shared": str(shared.ip),
-        "listens_on_it": job.design.frontend.address != "*",
+        "listens_on_it": needs_nonlocal(job.farm),
+        "firewall": "iptables" if shared.version == 4 else "ip6tables",
     }
+
+
+def _secret_word(secret: Secret) -> str:
+    """The secret as a word of a POSIX shell, which ends where there is none instead of writing an empty password."""
+    if secret.env is not None:
+        return f'"${{{secret.env}:?is not set}}"'
+    return f'"$(cat {shlex.quote(str(secret.file))})"'
 
 
 def _family(balancer: str) -> int | None:

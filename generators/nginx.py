@@ -175,6 +175,7 @@ class Nginx(Generator):
             "pools": self._pools(job),
             "metrics_port": balancer.metrics_port,
             "shared": design.frontend.vip is not None,
+            "nonlocal": keepalived.needs_nonlocal(job.farm),
             "spec": job.spec.name,
         }
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import FileError, NlbgenError, Problem, UnsupportedError, UsageError
+from ..errors import FileError, Problem, SpecError, UnsupportedError, UsageError
 from ..files import is_folder, read_bytes, write_atomically
 from ..spec.load import Spec
 from ..spec.schema import nearest
@@ -133,10 +133,6 @@ def _diff(path: Path, old: bytes | None, new: bytes) -> Iterator[str]:
     yield from difflib.unified_diff(before, after, source, path.as_posix(), lineterm="")
 
 
-class Collision(NlbgenError):  # noqa: N818  # named for what it is
-    """Two farms would write the same files."""
-
-
 class Fleet:
     """Where the files of each of several farms go: below a folder of its own name."""
 
@@ -147,12 +143,12 @@ class Fleet:
         self._seen: dict[str, str] = {}
 
     def place(self, spec: Spec) -> Path:
-        """The folder of this farm; raises Collision when another spec has the same farm name."""
+        """The folder of this farm; raises SpecError when another spec has the same farm name."""
         if self.single:
             return self.folder
         name = spec.farm.farm
         if name.lower() in self._seen:
-            message = f"{spec.name}: the farm {name} is described by {self._seen[name.lower()]} as well"
-            raise Collision(message, "give each farm a name of its own")
+            message = f"{name} is described by {self._seen[name.lower()]} as well, and both would write the same files"
+            raise SpecError([spec.problem(("farm",), message, "give each farm a name of its own", id="farm-names")])
         self._seen[name.lower()] = spec.name
         return self.folder / name

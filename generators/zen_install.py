@@ -36,7 +36,7 @@ def install(
     generation = edition.generation
     if generation is None:
         raise ValueError(f"{edition} was not refused")
-    url = f"{farm.zen.api or f'https://{made.main.vip}:444'}{generation.api}" if generation.api else ""
+    url = f"{farm.zen.api or 'https://APPLIANCE:444'}{generation.api}" if generation.api else ""
     by_api = edition.way == "l4-api"
     parts = _by_api(generation, url, names) if by_api else _by_files(farm, made, generation, url, names)
     lacks = [f"It lacks '{one.title}': {one.reason}; {one.fallback}." for one in limitations]

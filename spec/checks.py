@@ -5,6 +5,7 @@ Sources: the guide of the nine steps for scaling an Orchestrator out, and the no
 """
 
 import ipaddress
+import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
@@ -108,8 +109,27 @@ def _install_on(farm: Farm) -> Iterator[Finding]:
         )
 
 
+def _signalr_sql_store(farm: Farm) -> Iterator[Finding]:
+    stores = farm.stores
+    if _no_sql_store(farm) and (_several(farm) or "signalr" in stores.written):
+        named = stores.signalr_keys == "connection-string"
+        settings = "`signalr_keys: connection-string`" if named else f"Orchestrator {farm.orchestrator.version}"
+        yield Finding(
+            ("stores", "signalr"),
+            f"no setting is documented that puts SignalR into SQL Server with {settings}",
+            "write `signalr: redis`; from 2020.10 on UiPath supports its High Availability Add-on there (port 10000)",
+        )
+
+
+def _no_sql_store(farm: Farm) -> bool:
+    """Whether the nodes' files have no setting for SignalR in SQL Server: only the oldest settings know one."""
+    stores = farm.stores
+    newer = stores.signalr_keys == "connection-string" or (stores.signalr_keys == "auto" and farm.orchestrator.is_core)
+    return newer and stores.signalr == "sqlserver"
+
+
 def _signalr_sql_lag(farm: Farm) -> Iterator[Finding]:
-    if _several(farm) and farm.stores.signalr == "sqlserver":
+    if _several(farm) and farm.stores.signalr == "sqlserver" and not _no_sql_store(farm):
         yield Finding(
             ("stores", "signalr"),
             "with SignalR in SQL Server, changes of permissions, settings and organizational units reach "
@@ -183,6 +203,21 @@ def _node_names(farm: Farm) -> Iterator[Finding]:
                 "give each node a name of its own",
             )
         first.setdefault(name, index)
+
+
+def _node_configs(farm: Farm) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for index, node in enumerate(farm.nodes):
+        if node.config is None:
+            continue
+        path = posixpath.normpath(node.config.replace("\\", "/"))
+        if path in first:
+            yield Finding(
+                ("nodes", index, "config"),
+                f"{node.config} is the config of {first[path]} as well",
+                "name a copy of this node's own file",
+            )
+        first.setdefault(path, node.name)
 
 
 def _node_endpoints(farm: Farm) -> Iterator[Finding]:
@@ -338,6 +373,10 @@ def _vip_address(farm: Farm) -> Iterator[Finding]:
             f"the balancer listens on {listen} alone, and clients come to the shared address {shared}",
             f"write `address: {shared}`, or leave it out to listen on every address",
         )
+    network = ipaddress.ip_interface(vip.address).network
+    if network.num_addresses > 2 and shared in {network.network_address, network.broadcast_address}:
+        message = f"{shared} is no machine's address but stands for the network {network}"
+        yield Finding(("frontend", "vip", "address"), message, "write an address in that network")
     for index, node in enumerate(farm.nodes):
         if node.address == str(shared):
             message = f"{node.address} is the address that the balancers share"
@@ -382,6 +421,7 @@ RULES: Final = (
     Rule("redis-endpoint", "error", "the Redis store needs host and port", _redis_endpoint),
     Rule("redis-on-node", "warning", "Redis on a node is a single point of failure", _redis_on_node),
     Rule("redis-install-on", "error", "`install_on` names one of the nodes", _install_on),
+    Rule("signalr-sql-store", "error", "from 2020.10 on SignalR has no store in SQL Server", _signalr_sql_store),
     Rule("signalr-sql-lag", "warning", "with the SQL store, changes reach users after about an hour", _signalr_sql_lag),
     Rule("one-node", "warning", "a farm of one node is not highly available", _one_node),
     Rule(
@@ -400,6 +440,7 @@ RULES: Final = (
     Rule("version-unknown", "warning", "without the Orchestrator version the health path is a guess", _version_unknown),
     Rule("health-path", "error", "a version without a known health endpoint needs a path", _health_path),
     Rule("node-names", "error", "each node has a name of its own", _node_names),
+    Rule("node-configs", "error", "each node has a config file of its own", _node_configs),
     Rule("node-endpoints", "error", "each node has an address and port of its own", _node_endpoints),
     Rule("one-primary", "error", "one node at the most is the primary", _primaries),
     Rule("no-node-up", "error", "at least one node takes requests", _no_node_up),

@@ -127,8 +127,8 @@ def test_check_of_the_example(cli) -> None:
 
 
 def test_check_counts_problems_of_several_specs(cli, farm) -> None:
-    farm("good.yaml")
-    farm("warned.yaml", stores={"signalr": "sqlserver"})
+    farm("good.yaml", farm="good")
+    farm("warned.yaml", farm="warned", stores={"signalr": "sqlserver"})
     farm("bad.yaml", nodes=[])
     ran = cli("check", "-s", "good.yaml", "-s", "warned.yaml", "-s", "bad.yaml")
     assert (ran.code, ran.err) == (3, "3 specs: 1 error, 1 warning\n")
@@ -591,8 +591,8 @@ def test_farms_of_one_name_do_not_overwrite_each_other(cli, farm, tmp_path) -> N
     farm("a.yaml", farm="same", frontend={"host": "first.example"})
     farm("b.yaml", farm="SAME", frontend={"host": "second.example"})
     ran = cli("render", "haproxy", "--no-validate", "-s", "a.yaml", "-s", "b.yaml")
-    assert ran.code == 1
-    assert "b.yaml: the farm SAME is described by a.yaml as well" in ran.err
+    assert ran.code == 3
+    assert "b.yaml:2:11: farm: SAME is described by a.yaml as well" in ran.err
     assert b"first.example" in (tmp_path / "outputs/same/haproxy/haproxy.cfg").read_bytes()
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["same"]
 
@@ -877,3 +877,50 @@ def test_a_fault_of_our_own_is_told_as_such(cli, farm, monkeypatch, tmp_path) ->
     assert "Traceback (most recent call last)" in ran.err
     assert ran.err.endswith("this is a fault of nlbgen: please report it with the command and the text above\n")
     assert not (tmp_path / "outputs").exists()
+
+
+@posix
+@pytest.mark.parametrize(
+    "args", [["schema"], ["vendors"], ["render", "haproxy", "--stdout", "--no-validate"]], ids=" ".join
+)
+def test_a_full_disk_behind_standard_output_is_told(args: list[str], farm, tmp_path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("POSIX systems other than Linux have no /dev/full")
+    farm()
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*NLBGEN, *args], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "nlbgen: standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["render", "haproxy", "-s", ""], ["render", "haproxy", "-o", ""], ["check", "-s", ""], ["report", "-o", "-"]],
+    ids=" ".join,
+)
+def test_a_path_that_is_none_is_refused(args: list[str], cli, farm, tmp_path) -> None:
+    farm()
+    before = tree(tmp_path)
+    ran = cli(*args)
+    assert ran.code == 2
+    assert "the path is empty" in ran.err or "stands for no file" in ran.err
+    assert tree(tmp_path) == before
+
+
+def test_a_command_for_one_spec_refuses_two(cli, farm, tmp_path) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        farm(name)
+    ran = cli("bundle", "export", "-s", "a.yaml", "-s", "b.yaml")
+    assert (ran.code, "takes one spec" in ran.err) == (2, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.yaml", "b.yaml"]
+
+
+def test_two_farms_of_one_name_are_found_by_check(cli, farm) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        farm(name)
+    ran = cli("check", "-s", "a.yaml", "-s", "b.yaml")
+    assert ran.code == 3
+    assert "b.yaml:2:11: farm: orchestrator-test is described by a.yaml as well" in ran.out
+    assert "[farm-names]" in ran.out

@@ -42,6 +42,8 @@ BROKEN = [
         {"frontend": {"vip": VIP}, "nodes": [{**NODES[0], "address": "10.20.0.10"}, NODES[1]]},
         [("vip-address", "nodes[0].address")],
     ),
+    ({"frontend": {"vip": {**VIP, "address": "10.1.0.0/24"}}}, [("vip-address", "frontend.vip.address")]),
+    ({"frontend": {"vip": {**VIP, "address": "10.1.0.255/24"}}}, [("vip-address", "frontend.vip.address")]),
     ({"frontend": {"vip": {**VIP, "balancers": ["a", "a"]}}}, [("vip-balancers", "frontend.vip.balancers[1]")]),
     (
         {"frontend": {"vip": {**VIP, "balancers": ["10.20.0.10", "a"]}}},
@@ -70,6 +72,18 @@ BROKEN = [
     ({"stores": {"redis": {"host": "ORCH-1"}}}, [("redis-on-node", "stores.redis.host")]),
     ({"stores": {"redis": {"install_on": "other"}}}, [("redis-install-on", "stores.redis.install_on")]),
     ({"stores": {"signalr": "sqlserver"}}, [("signalr-sql-lag", "stores.signalr")]),
+    (
+        {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "signalr"}, "stores": {"signalr": "sqlserver"}},
+        [("signalr-sql-store", "stores.signalr")],
+    ),
+    (
+        {"stores": {"signalr": "sqlserver", "signalr_keys": "connection-string"}},
+        [("signalr-sql-store", "stores.signalr")],
+    ),
+    (
+        {"orchestrator": {"version": "2020.10"}, "nodes": NODES[:1], "stores": {"signalr": "sqlserver"}},
+        [("one-node", "nodes"), ("signalr-sql-store", "stores.signalr")],
+    ),
     ({"nodes": NODES[:1]}, [("one-node", "nodes")]),
     ({"frontend": {"tls": {"mode": "terminate"}}}, [("tls-terminate-redirect", "frontend.tls.mode")]),
     ({"balancer": {"signalr": {"idle_timeout": "110s"}}}, [("short-idle", "balancer.signalr.idle_timeout")]),
@@ -78,6 +92,10 @@ BROKEN = [
     ({"orchestrator": {"version": None}}, [("version-unknown", "orchestrator.version")]),
     ({"orchestrator": {"version": "2017.9"}}, [("health-path", "balancer.health.path")]),
     ({"nodes": [NODES[0], {**NODES[1], "name": "A"}]}, [("node-names", "nodes[1].name")]),
+    (
+        {"nodes": [{**NODES[0], "config": "in/web.config"}, {**NODES[1], "config": r".\in\web.config"}]},
+        [("node-configs", "nodes[1].config")],
+    ),
     ({"nodes": [NODES[0], {**NODES[1], "address": "10.0.0.1"}]}, [("node-endpoints", "nodes[1].address")]),
     ({"nodes": [NODES[0], {**NODES[1], "address": "10.0.0.1", "port": 443}]}, [("node-endpoints", "nodes[1].address")]),
     ({"nodes": [{**node, "primary": True} for node in NODES]}, [("one-primary", "nodes[1].primary")]),
@@ -131,6 +149,7 @@ KEPT = [
     {"frontend": {"port": 80, "redirect_http": False}},
     {"frontend": {"tls": {"mode": "none"}}},
     {"frontend": {"vip": VIP}},
+    {"frontend": {"vip": {**VIP, "address": "10.1.0.0/31"}}},
     {"frontend": {"vip": VIP, "address": "10.20.0.10"}},
     {"frontend": {"vip": VIP, "address": "0.0.0.0"}},
     {"frontend": {"port": 8404, "address": "10.20.0.10"}},
