@@ -45,7 +45,7 @@ def main() -> bool:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tls = _certificates(bigip, folder)
-        with bigip.Running(bigip.BigIp(latency=LATENCY), folder) as running:
+        with bigip.Running(bigip.BigIp(latency=LATENCY), *bigip.certificates(folder)) as running:
             os.environ[_PASSWORD] = running.device.password
             few = _measured(running, folder, tls, 2)
             many = _measured(running, folder, tls, MANY)

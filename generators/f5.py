@@ -17,7 +17,9 @@ from ..spec.model import Farm
 from ..spec.types import Version
 from . import f5_as3, f5_scf
 from .base import File, Generator, Job, Rendered
-from .f5_objects import GATES, KINDS, LONGEST_IDLE, Object, Value, objects
+from .f5_objects import objects
+from .f5_profiles import LONGEST_IDLE
+from .f5_vocabulary import GATES, KINDS, Object, Value
 from .features import FEATURES, No, Since, Support, Yes
 
 _BUILT_IN: Final = "/Common/"
@@ -138,6 +140,24 @@ def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
         missing = "key" if f5.key is None else "certificate"
         message = "certificate and key belong together: one of them is missing"
         yield spec.problem(("f5", missing), message, "name both objects, or none", id="f5-certificate-key")
+    if f5.partition != "Common" and f5.partition in f5_as3.RESERVED | _TMSH_WORDS:
+        message = f"{f5.partition} is a word of AS3's or of tmsh's, and can be no partition"
+        yield spec.problem(("f5", "partition"), message, "take another name, as in UiPath", id="f5-partition-name")
+    yield from _named_by_a_word(spec)
+
+
+_TMSH_WORDS: Final = frozenset({"all", "any", "default", "none"})
+"""What tmsh and REST take for something else than a name: `none` removes a value."""
+
+
+def _named_by_a_word(spec: Spec) -> Iterator[Problem]:
+    """Host names of one label that a device would not take for a name."""
+    hosts: list[tuple[tuple[str | int, ...], str]] = [(("frontend", "host"), spec.farm.frontend.host)]
+    hosts += [(("nodes", number, "address"), node.address) for number, node in enumerate(spec.farm.nodes)]
+    for path, host in hosts:
+        if host in _TMSH_WORDS:
+            message = f"{host} is a word of the device's own: it would not be taken for a name"
+            yield spec.problem(path, message, "write the whole name, with its domain", id="f5-host-name")
 
 
 def _notes(job: Job) -> Iterator[str]:

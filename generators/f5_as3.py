@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from ..spec.model import Farm
 from ..spec.types import Version
-from .f5_objects import GATES, Names, Object, ca_name, mapping, mark
+from .f5_view import Names, ca_name, mark
+from .f5_vocabulary import GATES, Object, mapping
 
 OLDEST: Final = Version("3.45")
 """From here on a service takes its WebSocket profile itself."""
@@ -35,10 +36,21 @@ class _Context:
         return next((path for path in profiles if path in self.all and self.all[path].kind == kind), None)
 
 
+RESERVED: Final = frozenset(
+    {
+        *("class", "$schema", "updateMode", "schemaVersion", "id", "label", "remark", "constants", "controls"),
+        *("scratch", "target", "Common"),
+    }
+)
+"""What stands beside the tenants in a declaration, and can be none of them."""
+
+
 def tenant(farm: Farm) -> str:
     """The partition of AS3's own: it removes whatever it does not know there, so it is never one that exists."""
-    partition = farm.f5.partition
-    return farm.farm.replace("-", "_") if partition == "Common" else partition
+    if farm.f5.partition != "Common":
+        return farm.f5.partition
+    name = farm.farm.replace("-", "_")
+    return f"{name}_farm" if name in RESERVED else name
 
 
 def names(farm: Farm) -> Names:
@@ -191,8 +203,8 @@ def _client_ssl(one: Object, context: _Context) -> dict[str, Any]:
 
 
 def _http(one: Object, _context: _Context) -> dict[str, Any]:
-    name, _, value = str(one.properties["header-insert"]).partition(": ")
-    return {"class": "HTTP_Profile", "insertHeader": {"name": name, "value": value}, "xForwardedFor": True}
+    # AS3 would insert the header by default, beside the one that the rule sets.
+    return {"class": "HTTP_Profile", "xForwardedFor": one.properties["insert-xforwarded-for"] == "enabled"}
 
 
 def _tcp(one: Object, _context: _Context) -> dict[str, Any]:
@@ -279,6 +291,7 @@ _PROFILES: Final = {
     "serverTLS": "ltm profile client-ssl",
     "clientTLS": "ltm profile server-ssl",
 }
+_BUILT_IN: Final = {"/Common/tcp": "profileTCP", "/Common/http": "profileHTTP"}
 
 
 def _attachments(one: Object, context: _Context) -> Iterator[tuple[str, Any]]:
@@ -286,6 +299,10 @@ def _attachments(one: Object, context: _Context) -> Iterator[tuple[str, Any]]:
         if path := context.first(one, kind):
             found = context.pointer(path)
             yield key, found["use"] if key in {"serverTLS", "clientTLS"} else found
+    # Without a name AS3 would take profiles of its own choice.
+    for path in _keys(one.properties["profiles"]):
+        if path in _BUILT_IN:
+            yield _BUILT_IN[path], {"bigip": path}
     if "pool" in one.properties:
         yield "pool", context.pointer(one.properties["pool"])["use"]
     if policies := _keys(one.properties.get("policies")):

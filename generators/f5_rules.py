@@ -8,8 +8,12 @@ from .tls import HSTS_SECONDS
 
 
 def request_rule(farm: Farm, design: Design) -> Iterator[str]:
-    """Answers the farm's own names alone, removes headers that clients may not set, refuses bodies that are too large,
-    and adds HSTS to answers."""
+    """Answers the farm's own names alone, sets the headers that clients may not set, refuses bodies that are too large,
+    and adds HSTS to answers.
+
+    X-Forwarded-For is set here and not by the http profile: nothing that F5 publishes says whether the profile inserts
+    its header before this event, which would remove it, or after. An address has no route domain (`%2`) there.
+    """
     yield "when HTTP_REQUEST {"
     yield '    switch -- [string tolower [getfield [HTTP::host] ":" 1]] {'
     yield from (f'        "{host.lower()}" -' for host in design.hosts[:-1])
@@ -22,6 +26,8 @@ def request_rule(farm: Farm, design: Design) -> Iterator[str]:
     yield f"    foreach name {{{' '.join((*FORGEABLE_HEADERS, 'X-Forwarded-Proto'))}}} {{"
     yield "        HTTP::header remove $name"
     yield "    }"
+    yield '    HTTP::header insert "X-Forwarded-For" [getfield [IP::client_addr] "%" 1]'
+    yield f'    HTTP::header insert "X-Forwarded-Proto" "{design.scheme}"'
     limit = int(farm.balancer.max_body)
     yield f'    if {{ [HTTP::header exists "Content-Length"] && [HTTP::header "Content-Length"] > {limit} }} {{'
     yield '        HTTP::respond 413 content "Too large" "Connection" "close"'

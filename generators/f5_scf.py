@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from .f5_objects import KINDS, NAMED, Object, Value
+from .f5_vocabulary import KINDS, NAMED, Object, Value
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:%^\[\]-]*[A-Za-z0-9_./:%-]")
 _TOKEN: Final = re.compile(r'[ \t]*(?:"((?:[^"\\\n]|\\.)*)"|([{}])|([^\s{}"]+))')

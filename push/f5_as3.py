@@ -16,7 +16,9 @@ from typing import Any, Final
 from ..errors import DeviceError, UsageError
 from ..files import read_bytes, write_atomically
 from ..generators.f5_as3 import OLDEST, declaration, names, tenant
-from ..generators.f5_objects import KINDS, Object, Value, mark, objects
+from ..generators.f5_objects import objects
+from ..generators.f5_view import mark
+from ..generators.f5_vocabulary import KINDS, Object, Value
 from ..spec.load import Spec
 from ..spec.types import Version
 from . import f5_certificates, f5_files, f5_plan
@@ -96,7 +98,7 @@ class As3:
             )
 
     def _state(self, record: dict[str, Any] | None) -> State:
-        state = f5_plan.read(self.device, "Common" if record is None else self.tenant, () if record is None else KINDS)
+        state = f5_plan.read(self.device, self.tenant, () if record is None else KINDS)
         prefix = f"/{self.tenant}/"
         found = {key: _flattened(key[0], values) for key, values in state.found.items() if key[1].startswith(prefix)}
         return State(found, state.addresses)
@@ -135,10 +137,7 @@ class As3:
         shared = f5_files.named(state)
         try:
             f5_files.bring(self.name, self.files, shared, made, self.talk.say, partial(bring_file, self.device))
-            body = self.declared
-            if record and "optimisticLockKey" in record:
-                body = {**body, self.tenant: {**body[self.tenant], "optimisticLockKey": record["optimisticLockKey"]}}
-            lost = self._declare(body)
+            lost = self._declare(self._body(record))
         except BaseException as error:
             f5_files.take_back(made, partial(remove_file, self.device))
             if isinstance(error, RefusedError) and "lock" in error.text.lower() and record is not None:
@@ -148,6 +147,12 @@ class As3:
         self._verify(path, lost)
         self._finish(shared)
         return self._report("applied", todo, path)
+
+    def _body(self, record: dict[str, Any] | None) -> dict[str, Any]:
+        """The declaration, with what the tenant has and no spec says: the lock, and its default route domain."""
+        known = record or {}
+        kept = {key: known[key] for key in ("defaultRouteDomain", "optimisticLockKey") if key in known}
+        return {**self.declared, self.tenant: {**self.declared[self.tenant], **kept}}
 
     def _finish(self, shared: set[str]) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from ..errors import FileError
 from ..files import read_bytes
-from ..generators.f5_objects import Names
+from ..generators.f5_view import Names
 from ..spec.model import Farm
 
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)

@@ -7,13 +7,14 @@ options are a list or a text in braces, what is absent may be `none`, ports may 
 written in many ways.
 """
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from ..generators.f5_objects import NAMED, Object, Value
 from ..generators.f5_scf import SHAPES, Shape
+from ..generators.f5_vocabulary import NAMED, Object, Value
 
 _NESTED: Final = {"name": "tmName", "default": "tmDefault"}
 _TOP: Final = {"options": "tmOptions", "definition": "apiAnonymous"}
@@ -129,7 +130,8 @@ def _name(entry: Mapping[str, Any]) -> str:
     if not name.startswith("/") and partition:
         sub = f"{entry['subPath']}/" if entry.get("subPath") else ""
         name = f"/{partition}/{sub}{name}"
-    return endpoint(name) if name.startswith("/") else name
+    # Only the port: a name is a name, also one like `any` or 10.0.0.1%2.
+    return "".join(_parted(name)) if name.startswith("/") else name
 
 
 def _number(raw: Any) -> Value:
@@ -166,22 +168,27 @@ def _status(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    """An address as Python writes it; without the default route domain."""
-    plain = {"any": "0.0.0.0", "any6": "::"}.get(text, text).removesuffix("%0")  # noqa: S104  # an address to compare
-    try:
-        return str(ipaddress.ip_address(plain))
-    except ValueError:
-        return plain
+    """An address as Python writes it; with its route domain, if it names one."""
+    plain, percent, domain = text.partition("%")
+    plain = {"any": "0.0.0.0", "any6": "::"}.get(plain, plain)  # noqa: S104  # an address to compare
+    with contextlib.suppress(ValueError):
+        plain = str(ipaddress.ip_address(plain))
+    return f"{plain}{percent}{domain}"
 
 
 def endpoint(text: str) -> str:
-    """A folder, an address or name, and a port, which follows an IPv6 address after a dot."""
-    folder, _, last = text.rpartition("/")
-    separator = "." if last.count(":") > 1 or re.fullmatch(r"any6\.[a-z0-9]+", last) else ":"
-    host, found, port = last.rpartition(separator)
-    if not found:
-        return f"{folder}/{_address(last)}"
-    return f"{folder}/{_address(host)}{separator}{_PORTS.get(port, port)}"
+    """A folder, an address, and a port, which follows an IPv6 address after a dot."""
+    host, separator, port = _parted(text)
+    folder, _, last = host.rpartition("/")
+    return f"{folder}/{_address(last)}{separator}{port}"
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    """What stands before the port, the character between, and the port as a number."""
+    last = text.rpartition("/")[2]
+    separator = "." if last.count(":") > 1 or re.fullmatch(r"any6(%\d+)?\.[a-z0-9]+", last) else ":"
+    host, found, port = text.rpartition(separator)
+    return (host, separator, _PORTS.get(port, port)) if found else (text, "", "")
 
 
 def _mask(text: str) -> str:

@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import DeviceError
 from ..generators.f5 import member_node
-from ..generators.f5_objects import KINDS, Object, Value, mapping
+from ..generators.f5_vocabulary import KINDS, Object, Value, mapping
 from ..plan import Change, Plan, Shown
 from .f5_compare import Difference, body, differences, member_body, properties, seen
+from .f5_domains import settled
 from .icontrol import Device, path_of, segment
 
 _EXPANDED: Final = frozenset({"ltm pool", "ltm policy", "ltm virtual"})
@@ -78,15 +79,19 @@ def read(device: Device, partition: str, kinds: Iterable[str]) -> State:
     wanted = {*kinds, "ltm node"}
     asked = {str(kind): (path_of(kind), _query(kind, partition)) for kind in KINDS if kind in wanted}
     found: dict[Key, Mapping[str, Value]] = {}
-    addresses: dict[str, str] = {}
     for kind, collection in device.get_all(asked).items():
         for item in _items(collection):
             path = str(item.get("fullPath") or item.get("name"))
-            values = seen(kind, _deepened(device, kind, item))
-            found[kind, path] = values
-            if kind == "ltm node":
-                addresses[str(values["address"])] = path
-    return State(found, addresses)
+            found[kind, path] = seen(kind, _deepened(device, kind, item))
+    nodes = {path: str(values["address"]) for (kind, path), values in found.items() if kind == "ltm node"}
+    return State(*settled(found, nodes, partition, lambda _: _route_domains(device)))
+
+
+def _route_domains(device: Device) -> dict[str, int]:
+    """The default route domain of each partition; 0 for those that the user may not see."""
+    answer = device.look(path_of("auth partition"), "the partitions")
+    items = _items(answer.data) if answer.status == 200 else []
+    return {str(item["name"]): int(item.get("defaultRouteDomain", 0)) for item in items}
 
 
 def _query(kind: str, partition: str) -> str:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..errors import DeviceError, UsageError
-from ..generators.f5_objects import KINDS, Names, Object, mark, objects
+from ..generators.f5_objects import objects
+from ..generators.f5_view import Names, mark
+from ..generators.f5_vocabulary import KINDS, Object
 from ..plan import Plan
 from ..spec.load import Spec
 from . import f5_certificates, f5_files, f5_plan, f5_snapshot
@@ -138,7 +140,7 @@ class Push(ABC):
         missing = self.partition != "Common" and not self.partition_is_there()
         if missing:
             self.talk.say(f"{self.name}: the partition {self.partition} will be made")
-            state = State({}, self.read("Common", ()).addresses)
+            state = State({}, self.read(self.partition, ()).addresses)
         else:
             state = self._state()
         todo = self._work(state)

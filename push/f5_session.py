@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from ..errors import DeviceError, DifferenceError, SpecError, UnsupportedError
 from ..generators.base import Site, generator, prepare
-from ..generators.f5_objects import KINDS
+from ..generators.f5_vocabulary import KINDS
 from ..plan import Plan
 from ..spec.load import Spec
 from ..spec.references import resolve

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import FileError
 from ..files import read_bytes, write_atomically
-from ..generators.f5_objects import KINDS, NAMED, Object, Value
+from ..generators.f5_vocabulary import KINDS, NAMED, Object, Value
 from .f5_plan import Key, State, Work
 
 FORMAT: Final = 1

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from ..errors import Problem, UnsupportedError
-from ..generators.f5_objects import Names, Object, Value, mapping, objects
+from ..generators.f5_objects import objects
+from ..generators.f5_view import Names
+from ..generators.f5_vocabulary import Object, Value, mapping
 from ..spec.load import Spec
 from ..spec.types import Version
 from . import f5_plan, f5_transaction

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ..generators.f5_objects import KINDS, Value
+from ..generators.f5_vocabulary import KINDS, Value
 from .f5_compare import endpoint
+from .f5_domains import settled
 from .f5_plan import Key, State
 from .f5_soap_words import (
     CLIENT_SSL,
@@ -34,16 +35,22 @@ def read(portal: Portal, partition: str, kinds: Iterable[str]) -> State:
     portal.look_everywhere()
     wanted = {*kinds, "ltm node"}
     found: dict[Key, Mapping[str, Value]] = {}
-    addresses: dict[str, str] = {}
+    nodes: dict[str, str] = {}
     for kind in KINDS:
         if kind not in wanted or kind not in INTERFACES:
             continue
         for name, values in _objects(portal, kind, "" if kind == "ltm node" else f"/{partition}/"):
             if kind == "ltm node":
-                addresses[str(values["address"])] = name
+                nodes[name] = str(values["address"])
             if name.startswith(f"/{partition}/"):
                 found[kind, name] = values
-    return State(found, addresses)
+    return State(*settled(found, nodes, partition, lambda names: _route_domains(portal, list(names))))
+
+
+def _route_domains(portal: Portal, partitions: list[str]) -> dict[str, int]:
+    """The default route domain of each of these partitions."""
+    said = portal.call("Management.Partition", "get_default_route_domain", partitions)
+    return dict(zip(partitions, map(int, said), strict=True))
 
 
 def _objects(portal: Portal, kind: str, folder: str) -> Iterator[tuple[str, dict[str, Value]]]:

@@ -9,7 +9,7 @@ and the hash of source persistence is not to be set.
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from ..generators.f5_objects import Value
+from ..generators.f5_vocabulary import Value
 
 NODE, MONITOR, POOL, VIRTUAL = "LocalLB.NodeAddressV2", "LocalLB.Monitor", "LocalLB.Pool", "LocalLB.VirtualServer"
 CLIENT_SSL, SERVER_SSL = "LocalLB.ProfileClientSSL", "LocalLB.ProfileServerSSL"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..generators.f5 import member_node
-from ..generators.f5_objects import KINDS, Object, Value, mapping
+from ..generators.f5_vocabulary import KINDS, Object, Value, mapping
 from .f5_plan import State, Work
 from .f5_soap_words import (
     CLIENT_SSL,

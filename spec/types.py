@@ -317,6 +317,8 @@ def _address_hint(text: str) -> str:
         return ": the port goes into `port`"
     if re.fullmatch(r"[^/]+/[0-9]+", text):
         return ": the prefix length is not part of it"
+    if re.fullmatch(r"[0-9.]+%[0-9]+", text):
+        return ": a route domain is not part of it, the default one of f5.partition is taken"
     if "/" in text:
         return ": it is a name or an address alone, no URL"
     return ""

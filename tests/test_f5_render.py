@@ -5,6 +5,7 @@ The golden files are in `golden_f5/CASE/`; `pytest --update-golden` writes them 
 
 import importlib.util
 import json
+import shlex
 import subprocess
 import sys
 from functools import cache
@@ -12,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
 
 from nlbgen import __version__
-from nlbgen.errors import UnsupportedError, ValidationError
+from nlbgen.errors import SpecError, UnsupportedError, ValidationError
 from nlbgen.generators import f5_as3, f5_scf, validate
 from nlbgen.generators.base import Rendered, generator, render
 from nlbgen.generators.f5 import dangling
-from nlbgen.generators.f5_objects import GATES, KINDS, Object, objects
+from nlbgen.generators.f5_objects import objects
+from nlbgen.generators.f5_vocabulary import GATES, KINDS, Object
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.types import Version
 
@@ -113,6 +116,82 @@ def test_every_farm_is_read_back_and_valid_or_refused(spec: Spec) -> None:
     except UnsupportedError as refused:
         event("refused")
         assert all(problem.id or "cannot carry" in problem.message for problem in refused.problems)
+
+
+# Texts.
+
+_NASTY = "\"'\\\\ ?#;{}[]$`%&|<>^~.:,=+@*()!/-_aZ09\\n\\r\\t\\0äß漢\\u2028\\U0001f600"
+_PLAIN = "abZ019._~%/?&=+:@,-"
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,42}", fullmatch=True)
+TEXTS = st.one_of(
+    NAMES, st.text(_PLAIN, max_size=30), st.text(_NASTY, max_size=30), st.sampled_from(["none", "any", "all"])
+)
+KEYS = {
+    "farm": TEXTS,
+    "frontend.host": TEXTS,
+    "frontend.aliases": TEXTS.map(lambda text: [text]),
+    "frontend.address": TEXTS,
+    "frontend.tls.certificate": TEXTS.map("/".__add__),
+    "frontend.tls.key": TEXTS.map("/".__add__),
+    "frontend.tls.verify_nodes": TEXTS.map("/".__add__),
+    "balancer.health.path": TEXTS.map("/".__add__),
+    "balancer.signalr.paths": TEXTS.map(lambda text: [f"/{text}"]),
+    "f5.partition": TEXTS,
+    "f5.cipher_group": TEXTS.map("/Common/".__add__),
+    "nodes": TEXTS.map(lambda text: [{"name": text, "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]),
+}
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("key", KEYS)
+@given(data=st.data())
+def test_any_text_reads_back_the_same_or_is_refused_with_its_place(make_spec, key, data) -> None:
+    value = data.draw(KEYS[key])
+    *outer, last = key.split(".")
+    changes: Any = {last: value}
+    for part in reversed(outer):
+        changes = {part: changes}
+    try:
+        spec = make_spec(**changes)
+        files = assert_right(spec)
+    except (SpecError, UnsupportedError) as refused:
+        event("refused")
+        assert all(problem.path.startswith(key) or problem.id == "node-is-balancer" for problem in refused.problems)
+        return
+    event("accepted")
+    farm = spec.farm
+    send = one(spec, "ltm monitor https").properties["send"]
+    asked = f"GET {farm.health_path} HTTP/1.1|Host: {farm.frontend.host}|Connection: Close||".replace("|", "\\r\\n")
+    declared: Any = next(part for part in json.loads(files["as3.json"]).values() if isinstance(part, dict))["nlbgen"]
+    assert send == asked == declared[f"{farm.farm}_health_https"]["send"]
+    lines = files["bigip.conf"].decode().splitlines()
+    assert f'    send "{asked}"' in lines  # as a device stores it: backslash and r are two characters
+    copied = [shlex.split(line)[2] for line in files["INSTALL.md"].decode().splitlines() if line.startswith("   cp -p")]
+    assert copied == [farm.frontend.tls.key]
+
+
+@pytest.mark.parametrize(
+    "name, tenant", [("id", "id_farm"), ("class", "class_farm"), ("Common", "Common_farm"), ("a-b", "a_b")]
+)
+def test_a_tenant_is_no_word_of_as3s(make_spec, name, tenant) -> None:
+    assert json.loads(assert_right(make_spec(farm=name))["as3.json"])[tenant]["class"] == "Tenant"
+
+
+@pytest.mark.parametrize(
+    "changes, place",
+    [
+        ({"f5": {"partition": "id"}}, "f5.partition: id is a word"),
+        ({"f5": {"partition": "all"}}, "f5.partition: all is a word"),
+        ({"frontend": {"host": "none"}}, "frontend.host: none is a word"),
+        (
+            {"nodes": [{"name": "a", "address": "any"}, {"name": "b", "address": "b"}]},
+            r"nodes\[0\].address: any is a word",
+        ),
+    ],
+)
+def test_words_of_the_device_are_no_names(make_spec, changes, place) -> None:
+    with pytest.raises(UnsupportedError, match=place):
+        render(F5, make_spec(**changes))
 
 
 # Decisions.
@@ -240,8 +319,15 @@ def test_what_clients_may_not_say_is_removed_before_it_is_said_anew(make_spec) -
     assert {"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"} <= set(
         removed.replace("{", " ").replace("}", " ").split()
     )
+    said = [line.strip() for line in rule.split("\n")]
+    told = said.index('HTTP::header insert "X-Forwarded-For" [getfield [IP::client_addr] "%" 1]')
+    assert said.index("HTTP::header remove $name") < told
+    assert said[told + 1] == 'HTTP::header insert "X-Forwarded-Proto" "https"'
+    # The profile, which may act before the rule or after it, adds no second value; in AS3 it would by default.
     profile = one(spec, "ltm profile http").properties
-    assert (profile["insert-xforwarded-for"], profile["header-insert"]) == ("enabled", "X-Forwarded-Proto: https")
+    assert (profile["insert-xforwarded-for"], profile["header-insert"]) == ("disabled", "none")
+    application = json.loads(assert_right(spec)["as3.json"])["orchestrator_test"]["nlbgen"]
+    assert application["orchestrator-test_http"]["xForwardedFor"] is False
 
 
 def test_both_sides_have_the_idle_time_of_signalr(make_spec) -> None:

@@ -248,13 +248,13 @@ class Translator:
         self.post("ltm profile client-ssl", name, part, certKeyChain=[entry], tmOptions=options, **ciphers)
 
     def make_http_profile(self, name: str, part: Json) -> None:
-        header = f"{part['insertHeader']['name']}: {part['insertHeader']['value']}"
+        header = part.get("insertHeader")
         self.post(
             "ltm profile http",
             name,
             part,
-            headerInsert=header,
-            insertXforwardedFor="enabled" if part["xForwardedFor"] else "disabled",
+            headerInsert=f"{header['name']}: {header['value']}" if header else "none",
+            insertXforwardedFor="enabled" if part.get("xForwardedFor", True) else "disabled",
         )
 
     def make_tcp_profile(self, name: str, part: Json) -> None:
@@ -305,7 +305,7 @@ class Translator:
             if key in part
         ]
         if "profileTCP" not in part:
-            profiles.append({"name": "/Common/tcp", "context": "all"})
+            profiles.append({"name": "/Common/f5-tcp-progressive", "context": "all"})
         if "profileHTTP" not in part and part["class"] != "Service_TCP":
             profiles.append({"name": "/Common/http", "context": "all"})
         for key, side in (("serverTLS", "clientside"), ("clientTLS", "serverside")):

@@ -334,6 +334,7 @@ class Fault:
         return True
 
 
+CUTS = {"gone", "hang", "reset"}
 STATUSES: dict[str, tuple[int, Any]] = {
     "busy": (503, icrd(503, "There is an active asynchronous task executing.", 32964609)),
     "restarting": (503, "<html>...Configuration Utility restarting...</html>"),
@@ -390,6 +391,8 @@ class BigIp:
     hook: Callable[[str, str, bytes], None] | None = None
     """Called with method, path and body before each request is processed, without the lock."""
     deep_policies: bool = True
+    spells_domains: bool = False
+    """Whether addresses are shown with their partition's default route domain; that of `source` always is."""
     portal: Callable[..., tuple[int, Any]] | None = None
     """What answers to SOAP."""
     generation: int = 100
@@ -457,6 +460,27 @@ class BigIp:
                 return self._answer(method, target, headers, body)
             except Refusal as no:
                 return no.status, icrd(no.status, no.message, no.code)
+
+    def exchange(self, method: str, target: str, headers: Any, body: bytes) -> tuple[str, int, Any]:
+        """One request with its fault, if it has one: what cuts the connection (or nothing), the status, the answer."""
+        if self.hook:
+            self.hook(method, target, body)
+        transaction = headers.get("X-F5-REST-Coordination-Id") or ""
+        with self.lock:
+            self.log.append((method, target, transaction, 0))
+            index = len(self.log) - 1
+            fault = next((one for one in self.faults if one.hits(index + 1, method, target)), None)
+        action = fault.action if fault else ""
+        status, data = 200, "\x00{not json" if action == "garbage" else None
+        if fault is None or fault.after:
+            answered = self.answer(method, target, headers, body)
+            status, data = (status, data) if action == "garbage" else answered
+        if action in STATUSES:
+            status, data = STATUSES[action]
+        cut = action if action in CUTS else ""
+        if not cut:
+            self.log[index] = (method, target, transaction, status)
+        return cut, status, data
 
     def _answer(self, method: str, target: str, headers: Any, body: bytes) -> tuple[int, Any]:
         path = urlsplit(target).path.rstrip("/")
@@ -712,6 +736,8 @@ class BigIp:
     def shown(self, kind: str, path: str, *, expand: bool = False) -> Json:
         """An object as a GET answers it."""
         full = {name: value for name, value in self.effective(kind, path).items() if value is not None}
+        if domain := domain_of(self.objects, path):
+            full = self._spelled(full, domain)
         folder = path.rpartition("/")[0]
         link = f"https://localhost/mgmt/tm/{kind.replace(' ', '/')}/{path.replace('/', '~')}"
         shown: Json = {
@@ -729,6 +755,23 @@ class BigIp:
             if name not in {"name", "partition", "subPath", "sourcePath"}:
                 self._show(shown, kind, name, value, link, expand=expand)
         return shown
+
+    def _spelled(self, full: Json, domain: int) -> Json:
+        """Addresses as a device shows them in a partition whose default route domain is not 0."""
+        made = dict(full)
+        if "source" in made:
+            made["source"] = made["source"].replace("/", f"%{domain}/")
+        if not self.spells_domains:
+            return made
+        if "address" in made and "%" not in made["address"]:
+            made["address"] += f"%{domain}"
+        if "destination" in made:
+            last = made["destination"].rpartition("/")[2]
+            host, separator, port = made["destination"].rpartition("." if last.count(":") > 1 else ":")
+            made["destination"] = f"{host}%{domain}{separator}{port}"
+        if made.get("members"):
+            made["members"] = [self._spelled(one, domain) for one in made["members"]]
+        return made
 
     def _show(self, shown: Json, kind: str, name: str, value: Any, link: str, *, expand: bool) -> None:
         if name in {"members", "profiles", "policies"} or (kind == "ltm policy" and name == "rules"):
@@ -1131,14 +1174,29 @@ def check_one(objects: dict[Key, Json], kind: str, path: str, device: BigIp) -> 
         raise Refusal(400, f"01070734:3: Configuration error: {path}: the timeout must be greater than the interval")
 
 
+def domain_of(objects: dict[Key, Json], path: str) -> int:
+    """The default route domain of an object's partition."""
+    return (
+        int(objects.get(("auth partition", path.split("/")[1]), {}).get("defaultRouteDomain", 0)) if "/" in path else 0
+    )
+
+
+def placed(objects: dict[Key, Json], path: str, address: str) -> tuple[str, int]:
+    """An address and its route domain."""
+    plain, _, domain = address.partition("%")
+    return plain, int(domain) if domain else domain_of(objects, path)
+
+
 def check_node(objects: dict[Key, Json], path: str, own: Json) -> None:
     if "address" not in own and "tmName" not in own.get("fqdn", {}):
         raise Refusal(400, f"01070734:3: Configuration error: {path}: a node needs an address", 26214401)
+    if "address" not in own:
+        return
+    wanted = placed(objects, path, own["address"])
+    ipaddress.ip_address(wanted[0])
     for (kind, other), there in objects.items():
-        if kind == "ltm node" and other != path and "address" in own and there.get("address") == own["address"]:
+        if kind == "ltm node" and other != path and placed(objects, other, there.get("address", "")) == wanted:
             raise Refusal(400, f"0107176c:3: Invalid Node, the IP address {own['address']} already exists.")
-    if "address" in own:
-        ipaddress.ip_address(own["address"])
 
 
 def check_pair(objects: dict[Key, Json], path: str, entry: Json) -> None:
@@ -1236,49 +1294,27 @@ class Handler(BaseHTTPRequestHandler):
     def handle_one(self) -> None:
         device = self.device
         began = time.perf_counter()
-        method, target = self.command, self.path
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        transaction = self.headers.get("X-F5-REST-Coordination-Id") or ""
-        if device.hook:
-            device.hook(method, target, body)
-        with device.lock:
-            device.log.append((method, target, transaction, 0))
-            index = len(device.log) - 1
-            fault = next((one for one in device.faults if one.hits(index + 1, method, target)), None)
-        if fault and not fault.after:
-            if not self.fail(fault):
-                return
-            status, data = STATUSES[fault.action]
-        else:
-            status, data = device.answer(method, target, self.headers, body)
-            if fault and not self.fail(fault):
-                return
-        device.log[index] = (method, target, transaction, status)
+        cut, status, data = device.exchange(self.command, self.path, self.headers, body)
+        if cut:
+            self.cut_off(cut)
+            return
         if device.latency:
             time.sleep(device.latency)
         device.spans.append((began, time.perf_counter()))
         self.reply(status, data)
 
-    def fail(self, fault: Fault) -> bool:
-        """Do what the fault says; whether an answer is still to be sent."""
-        if fault.action == "reset":
-            self.close_connection = True
+    def cut_off(self, action: str) -> None:
+        """No answer."""
+        self.close_connection = True
+        if action == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             self.connection.close()
-            return False
-        if fault.action == "hang":
+        elif action == "hang":
             time.sleep(1.0)
-            self.close_connection = True
-            return False
-        if fault.action == "gone":
+        else:
             # Whoever asks again is refused, until somebody starts the listener again.
             self.device.stop_listening()
-            self.close_connection = True
-            return False
-        if fault.action == "garbage":
-            self.reply(200, "\x00{not json")
-            return False
-        return True
 
     def reply(self, status: int, data: Any) -> None:
         raw = b"" if data is None else data.encode() if isinstance(data, str) else json.dumps(data).encode()
@@ -1302,11 +1338,10 @@ class _Server(ThreadingHTTPServer):
 
 
 class Running:
-    """A device that listens on loopback; its CA is in a file."""
+    """A device that listens on loopback with this certificate; its CA is in a file."""
 
-    def __init__(self, device: BigIp, folder: Path) -> None:
-        self.device = device
-        certificate, self.ca = certificates(folder)
+    def __init__(self, device: BigIp, certificate: Path, ca: Path) -> None:
+        self.device, self.ca = device, ca
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate)
         self.port = 0

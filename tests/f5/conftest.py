@@ -36,6 +36,12 @@ def bigip() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def wire_module(bigip: ModuleType) -> ModuleType:
+    """The way to the simulator without a network."""
+    return loaded("wire")
+
+
+@pytest.fixture(scope="session")
 def as3_module(bigip: ModuleType) -> ModuleType:
     """AS3 for the simulator."""
     return loaded("as3")
@@ -60,15 +66,18 @@ def kept_descriptions(monkeypatch: pytest.MonkeyPatch) -> None:
         content = reader.options.transport.open(Request(url)).read()
         key = content, threading.get_ident()
         if key not in _DESCRIPTIONS:
-            _DESCRIPTIONS[key] = whole(reader, url)
-        found = _DESCRIPTIONS[key]
+            made = whole(reader, url)
+            _DESCRIPTIONS[key] = made, dict(made.root.nsprefixes)
+        found, prefixes = _DESCRIPTIONS[key]
         found.options = reader.options
+        # Every client adds prefixes of its own, and after a thousand there are none left.
+        found.root.nsprefixes = dict(prefixes)
         return found
 
     monkeypatch.setattr(DefinitionsReader, "open", opened)
 
 
-_DESCRIPTIONS: dict[tuple[bytes, int], Any] = {}
+_DESCRIPTIONS: dict[tuple[bytes, int], tuple[Any, dict[str, str]]] = {}
 
 
 @pytest.fixture(scope="session")
@@ -84,11 +93,32 @@ def site(bigip: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def device_certificates(bigip: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The certificate with its key of a device that listens, and its CA."""
+    found: tuple[Path, Path] = bigip.certificates(tmp_path_factory.mktemp("device"))
+    return found
+
+
 @pytest.fixture
-def running(bigip: ModuleType, tmp_path: Path) -> Iterator[Any]:
-    """A device that listens."""
-    with bigip.Running(bigip.BigIp(), tmp_path) as one:
+def listening(bigip: ModuleType, device_certificates: tuple[Path, Path]) -> Iterator[Any]:
+    """A device that listens on loopback with TLS."""
+    with bigip.Running(bigip.BigIp(), *device_certificates) as one:
         yield one
+
+
+@pytest.fixture
+def near(wire_module: ModuleType, device_certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A device that is reached without a network."""
+    found = wire_module.near(monkeypatch)
+    found.ca = device_certificates[1]
+    return found
+
+
+@pytest.fixture
+def running(request: pytest.FixtureRequest) -> Any:
+    """The device of a test: one that listens, unless the test asks for one that is `near`."""
+    return request.getfixturevalue("near" if "near" in request.fixturenames else "listening")
 
 
 @pytest.fixture

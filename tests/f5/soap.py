@@ -247,6 +247,9 @@ class Portal:
         if name == "get_partition_list":
             paths = sorted(path for kind, path in device.objects if kind == "auth partition")
             return [{"partition_name": path, "description": ""} for path in paths]
+        if name == "get_default_route_domain":
+            named = listed(arguments["partitions"])
+            return [device.objects["auth partition", one].get("defaultRouteDomain", 0) for one in named]
         if name == "create_partition":
             for one in listed(arguments["partitions"]):
                 body = {"name": one["partition_name"], "description": one["description"]}

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 
 from nlbgen.errors import NlbgenError, SpecError, UnsupportedError
+from nlbgen.generators import f5_as3
+from nlbgen.generators.f5_objects import objects
 from nlbgen.push.f5 import push
 from nlbgen.push.f5_session import Options
 from nlbgen.spec.load import loads
@@ -46,15 +48,58 @@ def changed(device) -> list[Any]:
     return device.portal.writes() if device.portal else device.writes()
 
 
+def texts(device) -> dict[tuple[str, str], Any]:
+    """What the device has of the texts of a spec: checks, rules, and paths of policies, by kind and name."""
+    found: dict[tuple[str, str], Any] = {}
+    for (kind, path), own in device.own().items():
+        rules = own.get("rules", []) if kind == "ltm policy" else []
+        values = [condition["values"] for rule in rules for condition in rule["conditions"]]
+        told = {"send": own.get("send"), "rule": own.get("apiAnonymous"), "paths": values}
+        if any(told.values()):
+            found[kind, path.rpartition("/")[2]] = told
+    return found
+
+
+def wanted(farm) -> dict[tuple[str, str], Any]:
+    """The same of the farm's objects; `policies` or, by SOAP, a rule instead."""
+    f5 = farm.farm.f5
+    found: dict[tuple[str, str], Any] = {}
+    for one in objects(farm.farm, f5.version, policies=f5.api != "soap"):
+        own = one.properties
+        values = [list(farm.farm.balancer.signalr.paths)] if one.kind == "ltm policy" else []
+        folder = f"/{f5_as3.tenant(farm.farm)}/{f5_as3.APPLICATION}/" if f5.api == "as3" else f"/{f5.partition}/"
+        rule = str(own["definition"]).replace(f"/{f5.partition}/", folder) if "definition" in own else None
+        told = {"send": own.get("send"), "rule": rule, "paths": values}
+        if any(told.values()):
+            found[one.kind, one.name] = told
+    return found
+
+
+EXAMPLES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("restart", [rest, as3, soap])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("restart", [rest, as3])
+@settings(EXAMPLES, max_examples=25)
 @given(farms())
-def test_any_farm_is_pushed_or_refused(
-    make, running, talk, tmp_path, as3_module, soap_module, kept_descriptions, restart, spec
-) -> None:
-    device = running.device
+def test_any_farm_is_pushed_or_refused(make, running, talk, tmp_path, as3_module, soap_module, restart, spec) -> None:
     restart(running, as3_module, soap_module)
+    pushed_or_refused(make, running.device, talk, tmp_path, restart.__name__, spec)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("near")
+@settings(EXAMPLES, max_examples=8)
+@given(farms())
+def test_any_farm_is_pushed_by_soap_or_refused(
+    make, running, talk, tmp_path, as3_module, soap_module, kept_descriptions, spec
+) -> None:
+    soap(running, as3_module, soap_module)
+    pushed_or_refused(make, running.device, talk, tmp_path, "soap", spec)
+
+
+def pushed_or_refused(make, device, talk, tmp_path, api: str, spec) -> None:
     base = make().document.data
     data = json.loads(json.dumps(spec.document.data))
     tls = data["frontend"].setdefault("tls", {})
@@ -62,8 +107,8 @@ def test_any_farm_is_pushed_or_refused(
         tls[key] = base["frontend"]["tls"][key]
     if tls.get("verify_nodes") is not False:
         tls["verify_nodes"] = base["frontend"]["tls"]["verify_nodes"]
-    accepted = ["f5-queue", *(["f5-soap-policy", "f5-soap-carp"] if restart is soap else [])]
-    data |= {"f5": {**base["f5"], "api": restart.__name__}, "accept": [*data.get("accept", []), *accepted]}
+    accepted = ["f5-queue", *(["f5-soap-policy", "f5-soap-carp"] if api == "soap" else [])]
+    data |= {"f5": {**base["f5"], "api": api}, "accept": [*data.get("accept", []), *accepted]}
     options = Options(snapshots=tmp_path / "snapshots")
     try:
         farm = loads(json.dumps(data), str(tmp_path / "farm.yaml"))
@@ -73,6 +118,7 @@ def test_any_farm_is_pushed_or_refused(
         assert changed(device) == [] and device.own() == {}
         return
     assert report.outcome == "applied"
+    assert texts(device) == wanted(farm)
     device.log.clear()
     if device.portal:
         device.portal.calls.clear()

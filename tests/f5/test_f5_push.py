@@ -53,6 +53,7 @@ FARMS = {
 }
 
 
+@pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("version", ["11.6.0", "12.1.2", "13.0.0", "13.1.1", "16.1.2", "17.1.0"])
 @pytest.mark.parametrize("farm", FARMS)
 def test_the_second_push_sends_no_write(bigip, make, pushed, running, farm, version) -> None:
@@ -80,6 +81,7 @@ def pairs() -> list[tuple[str, str]]:
     return [(old, new) for old in FARMS for new in FARMS if old != new and "partition" not in {old, new}]
 
 
+@pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("old, new", pairs()[::3])
 def test_from_any_farm_to_any_other(make, pushed, device, old, new) -> None:
     pushed(make(**FARMS[old]))

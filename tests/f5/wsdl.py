@@ -140,6 +140,7 @@ SIGNATURES = {
     """,
     "Management.Partition": """
         create_partition(partitions: Management.Partition.AuthZPartitionSequence)
+        get_default_route_domain(partitions: Common.StringSequence) -> Common.ULongSequence
         get_partition_list() -> Management.Partition.AuthZPartitionSequence
     """,
     "System.ConfigSync": """

@@ -1,0 +1,93 @@
+"""`nlbgen export`: the change for other engines."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import talk
+
+if TYPE_CHECKING:
+    from ..spec.load import Spec
+
+FOLDER = "ansible"
+SHOWN = ("README.md", "inventory.yml", "balancers.yml", "nodes.yml", "site.yml")
+"""What of the tree is worth a line: where to begin."""
+
+
+@click.group(short_help="Write a rollout for another engine.")
+def command() -> None:
+    """Hand the change over to the engine that operations run already."""
+
+
+@command.command("ansible", short_help="Write inventory, playbooks and roles.")
+@talk.SPEC
+@talk.OUTPUT
+@click.option(
+    "--vendor",
+    type=click.Choice(["haproxy", "nginx", "zen", "f5"]),
+    help="The farm's balancer; by default the one that the spec names.",
+)
+@click.option(
+    "--balancer",
+    "balancers",
+    multiple=True,
+    metavar="HOST",
+    help="Where the balancer is, if the spec does not say so. Several: one --balancer for each.",
+)
+def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancers: tuple[str, ...]) -> None:
+    """Write inventory, playbooks and roles that roll the farm out, to DIR/ansible/; several specs make one."""
+    from ..export import ansible
+    from ..files import read_bytes, write_atomically
+    from ..generators.output import spec_files
+    from ..spec.load import load
+
+    loaded = [load(file) for file in spec_files(specs or talk.DEFAULT_SPECS)]
+    for spec in loaded:
+        talk.warn(spec)
+    folder = output / FOLDER
+    homes = [_from(folder, Path(spec.name).parent) for spec in loaded]
+    made = ansible.files(loaded, vendor=vendor or "", balancers=balancers, homes=homes)
+    for line in _verdicts(loaded, vendor or ""):
+        talk.say(line)
+    changed = 0
+    for file in made:
+        path = folder / file.path
+        new = read_bytes(path) != file.content
+        changed += new
+        if new:
+            write_atomically(path, file.content, mode=file.mode)
+        if str(file.path) in SHOWN:
+            talk.say(f"{'wrote' if new else 'unchanged'} {path}")
+    talk.say(f"{changed} of {len(made)} files written below {folder}; begin with {folder / 'README.md'}")
+    for left in _left_over(folder, {folder / file.path for file in made}):
+        talk.say(
+            f"{left}: is of an earlier export, and nothing names it now; remove it if you do not keep it on purpose"
+        )
+
+
+def _verdicts(specs: Sequence["Spec"], vendor: str) -> list[str]:
+    """What each farm's real program says to its configuration; raises ValidationError where one refuses."""
+    from ..export import ansible
+    from ..generators import output as out
+
+    lines = []
+    for spec in specs:
+        chosen = ansible.vendor_of(spec, vendor)
+        lines.append(f"{spec.farm.farm}: {chosen}: {out.verdicts(spec, [chosen])[chosen]}")
+    return lines
+
+
+def _from(folder: Path, home: Path) -> str:
+    """The way from the tree to a spec's folder, with slashes; the whole path where there is no other way."""
+    try:
+        return Path(os.path.relpath(home.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # another drive
+        return home.resolve().as_posix()
+
+
+def _left_over(folder: Path, made: set[Path]) -> list[Path]:
+    """What an earlier export has left among the farms' files: a node that is gone, another vendor."""
+    return sorted(path for path in (folder / "files").rglob("*") if path.is_file() and path not in made)

@@ -1,0 +1,99 @@
+"""The simulated BIG-IP without a network: an adapter of requests that hands each request to the device.
+
+For tests that fail every call of a push in every way. What a broken connection looks like is as recorded from the real
+one; test_f5_faults.py holds the two against each other.
+"""
+
+import json
+import sys
+from http.client import RemoteDisconnected
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.exceptions import ConnectionError as Broken
+from requests.exceptions import ReadTimeout
+from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPSConnectionPool
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
+
+
+class Near:
+    """A device that is reached without a network; like `Running` in everything that tests use."""
+
+    port = 443
+
+    def __init__(self, device: Any) -> None:
+        self.device = device
+        self.listening = True
+        self.reset()
+
+    def reset(self, **own: Any) -> None:
+        """A device as new."""
+        self.device.__init__(**own)
+        self.device.stop_listening, self.device.resume = self.stop, self.listen
+        self.listen()
+
+    def listen(self) -> None:
+        self.listening = True
+
+    def stop(self) -> None:
+        self.listening = False
+
+
+class Wire(BaseAdapter):
+    """Every request goes to the device in the same thread."""
+
+    def __init__(self, near: Near) -> None:
+        super().__init__()
+        self.near = near
+        self.pool = HTTPSConnectionPool("127.0.0.1", near.port)
+
+    def send(self, request: requests.PreparedRequest, *_args: Any, **_options: Any) -> requests.Response:
+        url = str(request.path_url)
+        if not self.near.listening:
+            refused = NewConnectionError(HTTPSConnection("127.0.0.1"), "[Errno 111] Connection refused")
+            raise Broken(MaxRetryError(self.pool, url, refused), request=request)
+        body = request.body or b""
+        given = body.encode() if isinstance(body, str) else bytes(body)
+        cut, status, data = self.near.device.exchange(request.method, url, request.headers, given)
+        if cut == "hang":
+            raise ReadTimeout(ReadTimeoutError(self.pool, url, "Read timed out."), request=request)
+        if cut:
+            if cut == "gone":
+                self.near.stop()
+            gone = RemoteDisconnected("Remote end closed connection without response")
+            raise Broken(ProtocolError("Connection aborted.", gone), request=request)
+        return answered(request, status, data)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def answered(request: requests.PreparedRequest, status: int, data: Any) -> requests.Response:
+    """An answer as requests gives it."""
+    made = requests.Response()
+    raw = b"" if data is None else data.encode() if isinstance(data, str) else json.dumps(data).encode()
+    made._content = raw
+    made.status_code = status
+    made.headers = CaseInsensitiveDict({"Content-Type": "application/json; charset=UTF-8"})
+    made.request = request
+    return made
+
+
+def near(monkeypatch: Any) -> Near:
+    """A device, and every session of a push led to it."""
+    from nlbgen.push import icontrol, soap
+
+    found = Near(sys.modules["f5_bigip"].BigIp())
+    real = icontrol.session
+
+    def led(login: Any) -> requests.Session:
+        made = real(login)
+        made.mount("https://", Wire(found))
+        return made
+
+    monkeypatch.setattr(icontrol, "session", led)
+    monkeypatch.setattr(soap, "session", led)
+    return found

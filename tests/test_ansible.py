@@ -1,0 +1,411 @@
+"""The export for Ansible: what is in the tree, and what Ansible's own tools say to it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+import yaml
+
+from nlbgen.errors import SpecError, UsageError
+from nlbgen.export import ansible, ansible_specs
+from nlbgen.export.ansible_roles import ROLES
+from nlbgen.spec.load import Spec, load, loads
+from nlbgen.spec.references import resolve
+
+VIP = {
+    "address": "10.20.0.10/24",
+    "interface": "eth0",
+    "balancers": ["10.20.0.8", "10.20.0.9"],
+    "secret": {"env": "NLBGEN_VRRP"},
+}
+SECTIONS: dict[str, dict[str, Any]] = {
+    "haproxy": {"haproxy": {"version": "2.6"}},
+    "nginx": {"nginx": {"version": "1.22"}, "accept": ["nginx-active-health", "nginx-queue"]},
+    "f5": {"f5": {"host": "bigip.corp.example", "password": {"env": "NLBGEN_F5"}}, "accept": ["f5-queue"]},
+    "zen": {
+        "zen": {"api": "https://zen.corp.example:444", "key": {"file": "zen.key"}, "ca": "ca/zen.pem"},
+        "balancer": {"algorithm": "round-robin"},
+        "accept": ["zen-max-body", "zen-queue", "zen-verify-nodes"],
+    },
+}
+
+
+@pytest.fixture
+def farm(make_spec: Callable[..., Spec]) -> Callable[..., Spec]:
+    """The spec of a farm behind one vendor: `farm("nginx", ...)`."""
+    return lambda vendor, **changes: make_spec(
+        **{"frontend": {"host": "orchestrator.corp.example", "address": "10.20.0.10"}, **SECTIONS[vendor], **changes}
+    )
+
+
+def tree(*specs: Spec, **wishes: Any) -> dict[str, bytes]:
+    return {str(file.path): file.content for file in ansible.files(specs, **wishes)}
+
+
+def inventory(files: dict[str, bytes]) -> dict[str, Any]:
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    return yaml.load(files["inventory.yml"], Loader)["all"]["children"]  # type: ignore[no-any-return]
+
+
+def written(files: dict[str, bytes], folder: Path) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+# What is in the tree
+
+
+@pytest.mark.parametrize("vendor", SECTIONS)
+def test_the_same_farm_makes_the_same_bytes_and_no_file_holds_a_secret(vendor: str, farm, monkeypatch) -> None:
+    spec = farm(vendor)
+    first = tree(spec)
+    for name in ("NLBGEN_VRRP", "NLBGEN_F5"):
+        monkeypatch.setenv(name, "a-s3cret")
+    assert tree(spec) == first
+    assert not any(b"a-s3cret" in content for content in first.values())
+    assert list(first) == sorted(first, key=PurePosixPath)
+    assert {file.mode for file in ansible.files(spec)} == {0o644}
+
+
+@pytest.mark.parametrize("vendor", SECTIONS)
+def test_every_file_of_the_tree_is_used(vendor: str, farm) -> None:
+    """What a playbook or a role names is there, and nothing else is."""
+    files = tree(farm(vendor, frontend={"vip": VIP}) if vendor in ansible.HOSTED else farm(vendor))
+    farms = {name for name in files if name.startswith("files/")}
+    told = inventory(files)
+    text = json.dumps(told)
+    named = {
+        name.removeprefix("{{ playbook_dir }}/") for name in re.findall(r'"(\{\{ playbook_dir \}\}/files/[^"]*)"', text)
+    }
+    assert all(any(file == name or file.startswith((f"{name}/", f"{name}.")) for file in farms) for name in named)
+    assert all(any(file == name or file.startswith((f"{name}/", f"{name}.")) for name in named) for file in farms)
+    assert {name for name in files if name.startswith("roles/")} == set(ROLES)
+
+
+def test_balancers_are_configured_with_what_render_makes(farm) -> None:
+    from nlbgen.generators.base import generator, render
+
+    spec = farm("haproxy", frontend={"vip": VIP})
+    files = tree(spec)
+    for rendered in render(generator("haproxy"), spec):
+        if rendered.path.name != "INSTALL.md":
+            assert files[f"files/orchestrator-test/haproxy/{rendered.path}"] == rendered.content
+
+
+def test_the_node_with_the_keys_comes_first(farm) -> None:
+    nodes = [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "orch-2", "address": "10.20.0.12", "primary": True}]
+    groups = inventory(tree(farm("haproxy", nodes=nodes)))["farm_orchestrator_test"]["children"]
+    hosts = groups["nodes_of_orchestrator_test"]["hosts"]
+    assert list(hosts) == ["orchestrator-test.node.orch-2", "orchestrator-test.node.orch-1"]
+    assert [host["node_keys_from"] for host in hosts.values()] == ["", "orchestrator-test.node.orch-2"]
+
+
+@pytest.mark.parametrize(
+    "states, drained",
+    [
+        (("up", "up"), (True, True)),
+        (("up", "down"), (False, False)),
+        (("up", "backup"), (True, True)),
+        (("up",), (False,)),
+    ],
+)
+def test_a_node_is_taken_out_where_another_one_serves(states, drained, farm) -> None:
+    nodes = [{"name": f"orch-{n}", "address": f"10.20.0.2{n}", "state": state} for n, state in enumerate(states)]
+    spec = farm("nginx", nodes=nodes, accept=[*SECTIONS["nginx"]["accept"], "one-node"])
+    files = tree(spec)
+    hosts = inventory(files)["farm_orchestrator_test"]["children"]["nodes_of_orchestrator_test"]["hosts"]
+    assert tuple(host["node_drained_by"] == "nginx" for host in hosts.values()) == drained
+    for node, leaves in zip(nodes, drained, strict=True):
+        assert (f"files/orchestrator-test/variants/{node['name']}/down/nginx.conf" in files) == leaves
+
+
+def test_nginx_sends_nothing_to_a_node_that_is_taken_out(farm) -> None:
+    files = tree(farm("nginx"))
+    text = files["files/orchestrator-test/variants/orch-2/down/nginx.conf"].decode()
+    lines = [line for line in text.splitlines() if "# orch-2" in line]
+    assert lines and all(" down;" in line for line in lines)
+    assert not any(" down;" in line for line in text.splitlines() if "# orch-1" in line)
+
+
+# The variants of the spec
+
+
+@pytest.mark.parametrize("vendor", ["f5", "zen"])
+def test_variants_say_what_the_spec_says(vendor: str, farm, tmp_path) -> None:
+    """But for one node's state, and for the places of secrets and files, which lead to the same files."""
+    spec = farm(vendor)
+    home = tmp_path / "specs"
+    root = written(tree(spec, homes=["../../specs"]), tmp_path / "outputs" / "ansible")
+    (home / "ca").mkdir(parents=True)
+    (home / "ca" / "zen.pem").write_text("CA", encoding="ascii")
+    folder = root / "files" / "orchestrator-test" / "device"
+    plain = load(folder / "farm.yaml").farm
+    assert (plain.nodes, plain.balancer, plain.stores) == (spec.farm.nodes, spec.farm.balancer, spec.farm.stores)
+    for state in ansible_specs.OUT:
+        changed = load(folder / f"orch-2.{state}.yaml").farm
+        assert [node.state for node in changed.nodes] == ["up", state]
+        assert changed.replace(nodes=plain.nodes) == plain
+    secret = ansible_specs.secrets_of(plain)[vendor]
+    work = root / "work" / "orchestrator-test" / "device" / "secrets"
+    work.mkdir(parents=True)
+    (work / vendor).write_text("s3cret", encoding="ascii")
+    assert resolve(secret, folder).reveal() == "s3cret"
+    if vendor == "zen":
+        assert (folder / str(plain.zen.ca)).read_text(encoding="ascii") == "CA"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/ca.pem", r"C:\keys\web.config", r"\\share\keys\web.config", "inputs/web.config", r"inputs\web.config"],
+)
+def test_paths_lead_where_they_led(path: str) -> None:
+    absolute = path.startswith(("/", "C:", "\\\\"))
+    assert ansible_specs.rebased(path, "../../x") == (path if absolute else f"../../x/{path}")
+
+
+def test_what_yaml_shares_does_not_change_in_two_places(farm_data, tmp_path) -> None:
+    data = farm_data(haproxy={"version": "2.6"}, frontend={"address": "10.20.0.10"})
+    data["stores"]["database"] = {"server": "SQL01", "auth": {"user": "u", "password": {"env": "ONE"}}}
+    data["stores"]["redis"]["password"] = {"env": "ONE"}
+    root = written(tree(loads(json.dumps(data))), tmp_path)
+    found = load(root / "files" / "orchestrator-test" / "nodes" / "orch-1.yaml").farm
+    assert [secret.file for secret in ansible_specs.secrets_of(found).values()] == [
+        f"../../../work/orchestrator-test/node/secrets/{name}" for name in ("sql", "redis")
+    ]
+
+
+# Where it refuses
+
+
+def test_the_vendor_is_the_one_that_the_spec_names(farm, make_spec) -> None:
+    assert ansible.vendor_of(farm("nginx")) == "nginx"
+    with pytest.raises(UsageError, match="names haproxy and nginx, and a farm is rolled out behind one"):
+        ansible.vendor_of(farm("nginx", haproxy={}))
+    with pytest.raises(UsageError, match="names no balancer"):
+        ansible.vendor_of(make_spec())
+    assert ansible.vendor_of(make_spec(), "haproxy") == "haproxy"
+    with pytest.raises(SpecError, match=r"farm.yaml:\d+:\d+: f5: does not say where the device is \(host\)"):
+        ansible.vendor_of(make_spec(f5={"partition": "Common"}))
+
+
+def test_the_balancers_must_be_somewhere(farm, make_spec) -> None:
+    anywhere = make_spec(haproxy={"version": "2.6"})
+    with pytest.raises(UsageError, match="listens on every address"):
+        ansible.files(anywhere)
+    assert ansible.balancer_hosts(anywhere, "haproxy", ["lb-1.corp.example", "lb-1.corp.example"]) == (
+        "lb-1.corp.example",
+    )
+    assert ansible.balancer_hosts(farm("haproxy"), "haproxy", []) == ("10.20.0.10",)
+    shared = farm("haproxy", frontend={"vip": VIP})
+    assert ansible.balancer_hosts(shared, "haproxy", []) == ("10.20.0.8", "10.20.0.9")
+    for spec, vendor, asked, said in (
+        (shared, "haproxy", "lb-1", "names the balancers itself"),
+        (farm("f5"), "f5", "lb-1", "is a device"),
+        (anywhere, "haproxy", "{{ lookup('pipe', 'id') }}", "is not an IPv4 or IPv6 address or a host name"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            ansible.balancer_hosts(spec, vendor, [asked])
+
+
+def test_farms_of_one_name_are_refused(farm) -> None:
+    with pytest.raises(UsageError, match="would have one name in Ansible"):
+        ansible.files([farm("haproxy"), farm("haproxy", farm="orchestrator_test")])
+
+
+# The command
+
+
+def test_the_command_writes_once_and_says_what_is_left_over(cli, farm_data, tmp_path) -> None:
+    data = farm_data(haproxy={"version": "2.6"}, frontend={"address": "10.20.0.10"})
+    file = tmp_path / "farm.yaml"
+    file.write_text(yaml.safe_dump(data), encoding="utf-8")
+    ran = cli("export", "ansible")
+    assert ran.code == 0 and ran.out == "" and "files written below outputs/ansible" in ran.err, ran.err
+    ran = cli("export", "ansible")
+    assert ran.code == 0 and "0 of " in ran.err and "unchanged outputs/ansible/inventory.yml" in ran.err
+    data["nodes"][1]["name"] = "orch-9"
+    file.write_text(yaml.safe_dump(data), encoding="utf-8")
+    ran = cli("export", "ansible")
+    assert "files/orchestrator-test/nodes/orch-2.yaml: is of an earlier export" in ran.err
+    assert cli("export", "ansible", "--vendor", "f5").code == 3
+    assert cli("export", "ansible", "--balancer", "a", "-s", "farm.yaml", "-s", "other.yaml").code == 3
+
+
+# What Ansible says
+
+
+def tool(name: str) -> str:
+    """A program of ansible, beside this Python."""
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if found is None:
+        if os.environ.get("NLBGEN_REQUIRE_PROGRAMS") == "1":
+            pytest.fail(f"{name} is not installed, and NLBGEN_REQUIRE_PROGRAMS=1 asks for it")
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def run(name: str, *args: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    program = tool(name)
+    settings = {
+        "PATH": f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}",
+        "NO_COLOR": "1",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    return subprocess.run(
+        [program, *args],
+        cwd=cwd,
+        env={**os.environ, **settings, "ANSIBLE_HOME": str(cwd.parent / "home"), **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+HOSTILE = 'It\'s "a" {{ 7 * 191 }} {% raw %} : # site'
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree of a fleet with every vendor, and with texts that mean something to YAML and to Ansible."""
+    base: dict[str, Any] = {
+        "orchestrator": {"version": "2019.4", "site": HOSTILE, "directory": r"C:\{{ 1300 + 37 }}\n"},
+        "frontend": {
+            "host": "orchestrator.corp.example",
+            "address": "10.20.0.10",
+            "tls": {"certificate": "/etc/ssl/{{ 7 * 191 }}/it's.pem", "verify_nodes": "/etc/ssl/ca.pem"},
+        },
+        "nodes": [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "orch-2", "address": "2001:db8::12"}],
+        "stores": {
+            "database": {"server": "SQL01", "auth": {"user": "u", "password": {"file": "sql.secret"}}},
+            "signalr": "redis",
+            "redis": {"host": "redis-1", "port": 6379, "password": {"env": "NLBGEN_REDIS"}},
+        },
+    }
+    specs = []
+    for vendor, section in SECTIONS.items():
+        data = {**base, "farm": f"{vendor}-farm", **section}
+        if vendor in ansible.HOSTED:
+            data["frontend"] = {**base["frontend"], "vip": VIP}
+        specs.append(loads(json.dumps(data), f"{vendor}.yaml"))
+    return written(tree(*specs), tmp_path_factory.mktemp("fleet") / "ansible")
+
+
+def test_ansible_lint_finds_nothing(fleet: Path) -> None:
+    ran = run("ansible-lint", "--offline", "--profile", "production", "--strict", "-q", cwd=fleet)
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stdout + ran.stderr
+
+
+def test_ansible_reads_every_playbook(fleet: Path) -> None:
+    ran = run("ansible-playbook", "--syntax-check", "site.yml", "balancers.yml", "nodes.yml", cwd=fleet)
+    assert ran.returncode == 0, ran.stderr
+    assert "WARNING" not in ran.stderr, ran.stderr
+
+
+def test_ansible_reads_the_inventory_and_runs_nothing_of_it(fleet: Path) -> None:
+    (fleet.parent / "sql.secret").write_text("of the file\n", encoding="ascii")
+    show = fleet / "show.yml"
+    names = (
+        "node_site",
+        "node_directory",
+        "haproxy_key_link",
+        "nlbgen_secret_sql",
+        "nlbgen_secret_redis",
+        "node_health_url",
+    )
+    tasks = [{"ansible.builtin.debug": {"msg": {name: f"{{{{ {name} | default('') }}}}" for name in names}}}]
+    show.write_text(yaml.safe_dump([{"hosts": "nodes", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
+    ran = run(
+        *("ansible-playbook", "show.yml", "--limit", "haproxy-farm.node.orch-2"),
+        cwd=fleet,
+        NLBGEN_REDIS="of the environment",
+        ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default",
+        ANSIBLE_CALLBACK_RESULT_FORMAT="json",
+    )
+    show.unlink()
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    said = json.loads(re.search(r"=> (\{.*\n\})", ran.stdout, re.DOTALL)[1])["msg"]  # type: ignore[index]
+    assert (said["node_site"], said["node_directory"]) == (HOSTILE, r"C:\{{ 1300 + 37 }}\n")
+    assert said["nlbgen_secret_sql"] == "of the file"
+    assert said["nlbgen_secret_redis"] == "of the environment"
+    assert "1337" not in ran.stdout
+
+
+def test_without_a_windows_host_it_stops_at_the_first_question(fleet: Path) -> None:
+    """What is done on the control host is done there, whatever the node's connection; nothing is left there."""
+    (fleet.parent / "sql.secret").write_text("of the file\n", encoding="ascii")
+    node = "nginx-farm.node.orch-1"
+    ran = run("ansible-playbook", "nodes.yml", "--limit", node, cwd=fleet, NLBGEN_REDIS="of the environment")
+    before, _task, after = ran.stdout.partition("TASK [node : Fetch the node's settings]")
+    assert ran.returncode and f"ok: [{node} -> localhost]" in before and node in after, ran.stdout + ran.stderr
+    assert not (fleet / "work" / "nginx-farm" / "node").exists()
+    assert "of the environment" not in ran.stdout and "of the file" not in ran.stdout
+
+
+def test_windows_modules_take_what_they_are_given(fleet: Path) -> None:
+    """There is no Windows here: at least every option that the roles give is one that the module documents."""
+    used: dict[str, set[str]] = {}
+    for path in (fleet / "roles").rglob("tasks/*.yml"):
+        for name, options in windows_tasks(yaml.safe_load(path.read_text(encoding="utf-8"))):
+            used.setdefault(name, set()).update(options)
+    assert set(used) == {f"ansible.windows.win_{name}" for name in ("copy", "powershell", "stat", "uri")}
+    ran = run("ansible-doc", "--json", *sorted(used), cwd=fleet)
+    documented = json.loads(ran.stdout)
+    for name, options in used.items():
+        known = documented[name]["doc"]["options"]
+        aliases = {alias for option in known.values() for alias in option.get("aliases", ())}
+        assert options <= {*known, *aliases}, name
+
+
+def windows_tasks(tasks: Any) -> list[tuple[str, set[str]]]:
+    """Each use of a module of ansible.windows, with the options that it gets."""
+    found = []
+    for task in tasks:
+        for key, value in task.items():
+            if key.startswith("ansible.windows."):
+                found.append((key, set(value)))
+            elif key in {"block", "rescue", "always"}:
+                found += windows_tasks(value)
+    return found
+
+
+def test_powershell_of_the_roles_is_powershell(fleet: Path) -> None:
+    import tree_sitter
+    import tree_sitter_powershell
+
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
+    scripts = []
+    for path in (fleet / "roles" / "node" / "tasks").glob("*.yml"):
+        scripts += re.findall(r"script: \|\n((?: {10,}.*\n)+)", path.read_text(encoding="utf-8"))
+    assert len(scripts) == 5
+    for script in scripts:
+        assert not parser.parse(script.encode()).root_node.has_error, script
+
+
+def test_collections_are_pinned_to_what_was_tried(fleet: Path) -> None:
+    from importlib.util import find_spec
+
+    from packaging.specifiers import SpecifierSet
+
+    if find_spec("ansible_collections") is None:
+        tool("ansible-playbook-with-collections")
+    import ansible_collections
+
+    (wanted,) = yaml.safe_load((fleet / "requirements.yml").read_text(encoding="utf-8"))["collections"]
+    place = Path(next(iter(ansible_collections.__path__)), *wanted["name"].split("."), "MANIFEST.json")
+    version = json.loads(place.read_text(encoding="utf-8"))["collection_info"]["version"]
+    assert version in SpecifierSet(wanted["version"])
