@@ -1,10 +1,14 @@
 """The texts of a farm's iRules: Tcl, one line each, without the mark that stands above them."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from ..spec.model import Farm
 from .design import COOKIE, FORGEABLE_HEADERS, Design
 from .tls import HSTS_SECONDS
+
+_SET_HERE: Final = ("X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
+"""What the nodes hear of the request as the client made it; beside X-Forwarded-For, which is among the forgeable."""
 
 
 def request_rule(farm: Farm, design: Design) -> Iterator[str]:
@@ -23,11 +27,17 @@ def request_rule(farm: Farm, design: Design) -> Iterator[str]:
     yield "            return"
     yield "        }"
     yield "    }"
-    yield f"    foreach name {{{' '.join((*FORGEABLE_HEADERS, 'X-Forwarded-Proto'))}}} {{"
+    yield f"    foreach name {{{' '.join((*FORGEABLE_HEADERS, *_SET_HERE, 'HTTP2-Settings'))}}} {{"
     yield "        HTTP::header remove $name"
     yield "    }"
     yield '    HTTP::header insert "X-Forwarded-For" [getfield [IP::client_addr] "%" 1]'
     yield f'    HTTP::header insert "X-Forwarded-Proto" "{design.scheme}"'
+    yield '    HTTP::header insert "X-Forwarded-Host" [HTTP::host]'
+    yield f'    HTTP::header insert "X-Forwarded-Port" "{design.frontend.port}"'
+    # A connection may become a WebSocket and nothing else; several values make a list that is not this word.
+    yield '    if { [string tolower [HTTP::header values "Upgrade"]] ne "websocket" } {'
+    yield '        HTTP::header remove "Upgrade"'
+    yield "    }"
     limit = int(farm.balancer.max_body)
     yield f'    if {{ [HTTP::header exists "Content-Length"] && [HTTP::header "Content-Length"] > {limit} }} {{'
     yield '        HTTP::respond 413 content "Too large" "Connection" "close"'
