@@ -1,0 +1,199 @@
+"""The contenders: the same farm behind nlbgen's configurations and behind those that others would have written.
+
+A peer's configuration is a text in `peers/` with `@name@` where an address, a port or a path goes; everything else
+(program, nodes, ports, certificates, scratch folder) it shares with what nlbgen renders.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nlbgen.files import write_atomically
+from nlbgen.prove.laboratory import Laboratory
+from nlbgen.prove.ports import free_port, release_port
+from nlbgen.prove.processes import BalancerProcess
+from nlbgen.spec.load import Spec, loads
+
+TEMPLATES = Path(__file__).parent / "peers"
+FARM: Mapping[str, Any] = {
+    "farm": "orchestrator-prod",
+    "orchestrator": {"version": "2019.4"},
+    "nodes": [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "orch-2", "address": "10.20.0.12"}],
+    "stores": {"signalr": "redis", "redis": {"host": "redis-1.corp.example", "port": 6379}},
+    "accept": ["nginx-active-health", "nginx-queue", "nginx-slow-start"],
+}
+"""Two nodes, nothing tuned: all else is nlbgen's own default."""
+HOST = "orchestrator.corp.example"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One configuration."""
+
+    key: str
+    vendor: str
+    title: str
+    template: str = ""
+    """Its file in `peers/`; none for what nlbgen renders."""
+    speed_only: bool = False
+    """Another contender in one respect that only its throughput shows."""
+    without: str = ""
+    """The lines that are left out of what nlbgen renders, to see what they cost."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether nlbgen renders it as it is."""
+        return not self.template and not self.without
+
+
+def _without(what: str, lines: str) -> Contender:
+    title = f"HAProxy, nlbgen without {what}"
+    return Contender(title, "haproxy", title, speed_only=True, without=rf"^ +(?:{lines}).*\n")
+
+
+CONTENDERS = (
+    Contender("haproxy", "haproxy", "HAProxy, nlbgen"),
+    Contender("haproxy-manual", "haproxy", "HAProxy, its manual", "haproxy-manual.cfg"),
+    Contender(
+        "haproxy-manual-log", "haproxy", "HAProxy, its manual and a log", "haproxy-manual-log.cfg", speed_only=True
+    ),
+    Contender("haproxy-easyhaproxy", "haproxy", "HAProxy, EasyHAProxy", "haproxy-easyhaproxy.cfg"),
+    _without("the log", r"log global|option httplog"),
+    _without("second tries", r"retry-on|http-request disable-l7-retry"),
+    _without("X-Forwarded-*", r"option forwardfor|http-request set-header X-Forwarded-"),
+    Contender("nginx", "nginx", "NGINX, nlbgen"),
+    Contender("nginx-manual", "nginx", "NGINX, nginx.org", "nginx-manual.conf"),
+    Contender("nginx-nginxconfig", "nginx", "NGINX, nginxconfig.io", "nginx-nginxconfig.conf"),
+)
+MANUALS = {"haproxy": "haproxy-manual", "nginx": "nginx-manual"}
+"""What each vendor's documentation shows: nlbgen's throughput is held against it."""
+
+
+def farm(*, tls: bool) -> Spec:
+    """The farm, with TLS to clients or without."""
+    frontend = {
+        "host": HOST,
+        "address": "10.20.0.10",
+        "redirect_http": tls,
+        "tls": {"mode": "terminate" if tls else "none"},
+    }
+    return loads(yaml.safe_dump({**FARM, "frontend": frontend}))
+
+
+class PeerLaboratory(Laboratory):
+    """A laboratory in which a contender's configuration runs; with `quick_nodes` before those, by one thread."""
+
+    def __init__(self, contender: Contender, *, tls: bool, quick_nodes: Sequence["QuickNode"] = ()) -> None:
+        super().__init__(farm(tls=tls), contender.vendor)
+        self.contender = contender
+        self.tls = tls
+        self._quick = {node.name: node for node in quick_nodes}
+
+    @property
+    def url(self) -> str:
+        """The peers listen on both ports at once; what nlbgen renders listens as the farm says."""
+        if self.tls or not self.contender.template:
+            return super().url
+        return f"http://{self.host}:{self.http_port}"
+
+    def _node(self, name: str) -> Any:
+        return self._quick[name] if self._quick else super()._node(name)
+
+    def _start(self) -> "PeerLaboratory":
+        if not self._quick:
+            return super()._start()
+        self.balancer = self._stack.enter_context(self._balancer())
+        return self
+
+    def _write(self) -> Path:
+        path = super()._write()
+        text = path.read_text(encoding="utf-8")
+        if self.contender.template:
+            text = filled(self.contender.template, self.values())
+        if self.contender.without:
+            text, left_out = re.subn(self.contender.without, "", text, flags=re.MULTILINE)
+            assert left_out, f"{self.contender.title}: there are no such lines"
+        if self._quick:
+            text = single(text)
+        write_atomically(path, text.encode())
+        return path
+
+    def values(self) -> dict[str, str]:
+        """What the placeholders stand for."""
+        made = self.certificates
+        places = {"folder": self.folder, "bundle": made.bundle, "certificate": made.certificate, "key": made.key}
+        ports = {"port": self.port, "http_port": self.http_port, "metrics_port": self.metrics_port}
+        nodes = {f"node_{number}": f"127.0.0.1:{node.port}" for number, node in enumerate(self.nodes, 1)}
+        return {"host": HOST, **nodes, **{name: str(value) for name, value in {**places, **ports}.items()}}
+
+
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """A peer's configuration with its placeholders filled; KeyError for one that nobody knows."""
+    text = (TEMPLATES / template).read_text(encoding="utf-8")
+    return re.sub(r"@([a-z0-9_]+)@", lambda found: values[found[1]], text)
+
+
+def single(text: str) -> str:
+    """A configuration with one thread or worker: then the balancer is the limit, not the client and nodes beside it."""
+    return re.sub(r"^global\n", "global\n    nbthread 1\n", text, flags=re.MULTILINE).replace(
+        "worker_processes auto;", "worker_processes 1;"
+    )
+
+
+class QuickNode:
+    """A port of the one program that answers for all nodes where the stand-in nodes would be the limit."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.port = free_port()
+
+    def __exit__(self, *_: object) -> None:
+        """A laboratory ends its nodes; these outlive it."""
+
+
+_QUICK = """\
+worker_processes 1;
+pid {folder}/nodes.pid;
+error_log {folder}/nodes.log crit;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    default_type application/json;
+{servers}
+}}
+"""
+_QUICK_SERVER = """\
+    server {{
+        listen 127.0.0.1:{port};
+        keepalive_requests 1000000000;
+        location / {{ add_header X-Node {name}; return 200 '{{"node":"{name}"}}'; }}
+    }}"""
+
+
+@contextmanager
+def quick_nodes(folder: Path) -> Iterator[list[QuickNode]]:
+    """Nodes that answer every request at once, out of one NGINX worker without a log."""
+    nodes = [QuickNode(node["name"]) for node in FARM["nodes"]]
+    servers = "\n".join(_QUICK_SERVER.format(port=node.port, name=node.name) for node in nodes)
+    configuration = folder / "nodes.conf"
+    configuration.write_text(_QUICK.format(folder=folder, servers=servers), encoding="utf-8")
+    command = ["nginx", "-g", "daemon off;", "-e", str(folder / "nodes.log"), "-c", str(configuration)]
+    try:
+        with BalancerProcess(command, ports=[node.port for node in nodes]):
+            yield nodes
+    finally:
+        for node in nodes:
+            release_port(node.port)
+
+
+@contextmanager
+def laboratories(*, tls: bool, nodes: Sequence[QuickNode] = ()) -> Iterator[dict[str, PeerLaboratory]]:
+    """Contenders at once, each with its own nodes unless some are given: then it is about speed."""
+    chosen = [one for one in CONTENDERS if nodes or not one.speed_only]
+    with ExitStack() as stack:
+        yield {one.key: stack.enter_context(PeerLaboratory(one, tls=tls, quick_nodes=nodes)) for one in chosen}

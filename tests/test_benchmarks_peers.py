@@ -1,0 +1,73 @@
+"""The configurations that nlbgen is measured against: the real programs accept them, and each names its source."""
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+PEERS = sorted((BENCHMARKS / "peers").iterdir())
+MARKS = {".cfg": pytest.mark.haproxy, ".conf": pytest.mark.nginx}
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    """The benchmarks' modules can be imported."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    known = set(sys.modules)
+    yield
+    for name in set(sys.modules) - known:
+        if name.startswith(("peers", "measure")):
+            del sys.modules[name]
+
+
+def test_every_peer_is_measured(benchmarks):
+    from peers_lab import CONTENDERS
+
+    assert sorted(one.template for one in CONTENDERS if one.template) == [path.name for path in PEERS]
+    assert {one.vendor for one in CONTENDERS if one.ours} == {"haproxy", "nginx"}
+
+
+@pytest.mark.parametrize("path", PEERS, ids=lambda path: path.name)
+def test_every_peer_says_where_it_is_from(path):
+    head = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+    assert all(line.startswith("# ") for line in head)
+    assert any(re.match(r"# Source: https://\S+", line) for line in head)
+    assert any(line.startswith("# Left out: ") for line in head)
+    assert any("Here instead of there: " in line for line in head)
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, marks=MARKS[path.suffix]) for path in PEERS], ids=lambda p: p.name)
+def test_the_real_program_accepts_it(path, benchmarks):
+    from peers_lab import CONTENDERS, PeerLaboratory
+
+    [contender] = [one for one in CONTENDERS if one.template == path.name]
+    lab = PeerLaboratory(contender, tls=True)
+    try:
+        lab.prepare()
+        text = lab.configuration.read_text(encoding="utf-8")
+        assert "Source: https://" in text, "what nlbgen renders is in its place"
+        assert all(f"127.0.0.1:{node.port}" in text for node in lab.nodes)
+        check = {"haproxy": ["-c", "-f"], "nginx": ["-t", "-e", str(lab.folder / "error.log"), "-c"]}[contender.vendor]
+        done = subprocess.run(
+            [lab.program, *check, str(lab.configuration)], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+    finally:
+        lab.close()
+
+
+def test_the_charts_are_sound_and_the_same_every_time(benchmarks):
+    from peers_charts import Bar, Group, chart
+
+    groups = [Group("a & b", [Bar("none", 0, "0"), Bar("<ours>", 600, "600 (599-601)", ours=True)])]
+    drawn = chart("Failed requests", "Shorter is better.", groups)
+    assert drawn == chart("Failed requests", "Shorter is better.", groups)
+    root = ET.fromstring(drawn)
+    bars = [float(one.get("width")) for one in root.iter("{http://www.w3.org/2000/svg}rect")][1:]
+    assert bars[0] < 2 < 100 < bars[1] < float(root.get("width"))
+    assert "prefers-color-scheme: dark" in drawn
+    assert "600 (599-601)" in drawn
