@@ -38,7 +38,7 @@ demo: $(VENV)/run.stamp editable
 
 programs:
 	@tests/tools/debian-packages haproxy=haproxy nginx=nginx,libnginx-mod-stream redis-server=redis-server \
-	    node=nodejs npm=npm strace=strace keepalived=keepalived ip=iproute2 sysctl=procps curl=curl socat=socat zsh=zsh fish=fish \
+	    node=nodejs npm=npm strace=strace wrk=wrk keepalived=keepalived ip=iproute2 sysctl=procps curl=curl socat=socat zsh=zsh fish=fish \
 	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils groff=groff-base
 	$(PYTHON) tests/tools/programs.py
 

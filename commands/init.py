@@ -31,7 +31,7 @@ from . import talk
 @click.option("--host", help="The name that robots and people use.")
 @click.option("--node", "nodes", multiple=True, metavar="NAME=ADDRESS", help="A node; the first one exists already.")
 @click.option("--orchestrator", metavar="VERSION", help='The Orchestrator version, as in "2019.4".')
-@click.option("--tls", help="bridge, terminate, passthrough or none.")
+@click.option("--tls", type=click.Choice(["bridge", "terminate", "passthrough", "none"]), help="Where TLS ends.")
 @click.option("--store", type=click.Choice(["redis", "sqlserver"]), help="Where SignalR keeps its messages.")
 @click.option("--redis", metavar="HOST", help="Where Redis is.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
@@ -66,30 +66,38 @@ def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
 
 def _answers(given: dict[str, Any], read: dict[str, Any]) -> Any:
     """The answers from options, from a config file, and on a terminal from questions."""
-    from ..spec.starter import Answers, nodes
+    from ..spec.starter import STORES, TLS_MODES, Answers, is_core_version, nodes
 
     ask = sys.stdin.isatty() and sys.stderr.isatty()
 
-    def answer(name: str, question: str, default: str | None = None) -> str:
+    def answer(name: str, question: str, default: str | None = None, choices: tuple[str, ...] = ()) -> str:
         if given[name] is not None:
             return str(given[name])
         default = str(read[name]) if name in read else default
         if ask:
-            return str(click.prompt(question, default=default, err=True))
+            kind = click.Choice(choices) if choices else None
+            return str(click.prompt(question, default=default, type=kind, err=True))
         if default is None:
             raise UsageError(f"--{name} is missing", "without a terminal nothing can be asked: give the option")
         return default
 
     host = answer("host", "Name that robots and people use, as in orchestrator.corp.example")
-    store = answer("store", "SignalR's messages go through (redis, sqlserver)", "redis")
+    farm = answer("farm", "Name of the farm", host.partition(".")[0])
+    found = nodes(given["nodes"] or _ask_nodes(ask=ask))
+    version = answer("orchestrator", 'Orchestrator version, as in 2019.4 ("" if unknown)', "")
+    tls = answer("tls", "TLS", "bridge", TLS_MODES)
+    core = is_core_version(version)
+    only = core and given["store"] is None  # SignalR in SQL Server ended with the classic versions
+    store = "redis" if only else answer("store", "SignalR's messages go through", "redis", STORES)
+    where = "Host of the High Availability Add-on" if core else "Redis host"
     return Answers(
-        farm=answer("farm", "Name of the farm", host.partition(".")[0]),
+        farm=farm,
         host=host,
-        nodes=nodes(given["nodes"] or _ask_nodes(ask=ask)),
-        orchestrator=answer("orchestrator", 'Orchestrator version, as in 2019.4 ("" if unknown)', ""),
-        tls=answer("tls", "TLS (bridge, terminate, passthrough, none)", "bridge"),
+        nodes=found,
+        orchestrator=version,
+        tls=tls,
         store=store,
-        redis=answer("redis", "Redis host", "redis-1.corp.example") if store == "redis" else "",
+        redis=answer("redis", where, "redis-1.corp.example") if store == "redis" else "",
         **{name: value for name, value in read.items() if name not in _ASKED},
     )
 

@@ -1,5 +1,6 @@
 """`nlbgen nodes`: the nodes' own config files."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ def _keys(file: Path, style: str, configs: tuple[Path, ...]) -> None:
     from ..nodes.keys import inventory
 
     talk.on_refusal("nothing was listed")
-    found = {name: inventory(config, Fingerprints()) for name, config in _node_configs(file, configs).items()}
+    found = {name: inventory(config, Fingerprints()) for name, config in _loaded(file, configs)[1].items()}
     talk.show(tables.data(found) if style == "json" else tables.text(found), lambda: _side_by_side(found))
 
 
@@ -105,6 +106,12 @@ def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
     if planned.plan.changes:
         talk.confirmed(agreed, "Change these files?", "review with `nlbgen nodes plan`")
     written = apply(planned, datetime.now().astimezone())
+    for one in written:
+        if one.open_to_others:
+            talk.say(
+                f"{one.path}: everybody here may read it and its backup (mode {one.mode:04o}), and both hold keys and "
+                f"passwords\n    chmod o-rwx {shlex.quote(str(one.path))} {shlex.quote(str(one.backup))}"
+            )
     if style == "json":
         files = [{"file": str(one.path), "backup": str(one.backup)} for one in written]
         talk.show({"digest": planned.plan.digest, "written": files})
@@ -122,8 +129,8 @@ def _audit(file: Path, style: str, configs: tuple[Path, ...]) -> None:
     from ..nodes.audit import audit
 
     talk.on_refusal("nothing was compared")
-    loaded = _node_configs(file, configs)
-    result = audit(loaded)
+    spec, loaded = _loaded(file, configs)
+    result = audit(loaded, spec)
     for note in dict.fromkeys(note for config in loaded.values() for note in config.notes):
         talk.say(note)
     talk.show(result.data() if style == "json" else result.text(), lambda: _compared(result))
@@ -176,16 +183,16 @@ def _planned(file: Path) -> Any:
     return planned
 
 
-def _node_configs(file: Path, configs: tuple[Path, ...]) -> dict[str, Any]:
-    """The configs given, or those of the spec's nodes, by the names to call them by."""
+def _loaded(file: Path, configs: tuple[Path, ...]) -> tuple[Any, dict[str, Any]]:
+    """The configs given, or the spec and those of its nodes, by the names to call them by."""
     from ..nodes import planning
 
     if configs:
-        return planning.load_files(configs)
+        return None, planning.load_files(configs)
     from ..spec.load import load
 
     spec = load(file)
     loaded = {node.name: config for node, config in planning.load_configs(spec).items()}
     if not loaded:
         raise NodeError(f"{file}: no node names its config", "write `config: PATH` at the nodes, or name files")
-    return loaded
+    return spec, loaded

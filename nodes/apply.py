@@ -30,6 +30,13 @@ class Written:
 
     path: Path
     backup: Path
+    mode: int = 0
+    """The permission bits that both have kept; 0 where the system has access rules instead."""
+
+    @property
+    def open_to_others(self) -> bool:
+        """Whether everybody on this machine may read the keys and passwords in it."""
+        return bool(self.mode & stat.S_IROTH)
 
 
 @dataclass(slots=True)
@@ -40,6 +47,7 @@ class _Staged:
     target: Path
     new: Path
     backup: Path
+    mode: int = 0
     done: bool = False
 
 
@@ -61,7 +69,7 @@ def apply(farm_plan: FarmPlan, now: datetime) -> list[Written]:
     finally:
         for one in staged:
             _discard(one.new)
-    return [Written(one.document.path, _as_named(one)) for one in staged]
+    return [Written(one.document.path, _as_named(one), one.mode) for one in staged]
 
 
 def _as_named(one: _Staged) -> Path:
@@ -77,7 +85,8 @@ def _stage(document: Document, content: bytes, now: datetime, staged: list[_Stag
     if not stat.S_ISREG(state.st_mode):
         raise NodeError(f"{target}: is not a file", "name the node's config file")
     new = target.with_name(f".{target.name}.nlbgen-{os.getpid()}.tmp")
-    one = _Staged(document, target, new, target)
+    mode = 0 if sys.platform == "win32" else stat.S_IMODE(state.st_mode)
+    one = _Staged(document, target, new, target, mode)
     staged.append(one)
     _create(new, content, target, state)
     one.backup = _back_up(document.raw, target, state, now)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ..plan import Shown
+from ..spec.load import Spec
 from . import connection, keys, stores
 from .config import APP, CONNECTIONS, MACHINE_KEY, SECURE, SESSION_STATE, Config
 from .fingerprints import Fingerprints, Secrecy
@@ -134,8 +135,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 3]}..."
 
 
-def audit(configs: Mapping[str, Config]) -> Audit:
-    """Compare the nodes' configs, given by the names that the result calls them by."""
+def audit(configs: Mapping[str, Config], spec: Spec | None = None) -> Audit:
+    """Compare the nodes' configs, given by the names to call them by; with a spec also their database with its own."""
     pepper = next(filter(None, map(keys.pepper_of, configs.values())), "")
     fingerprints = Fingerprints(pepper)
     titles: dict[str, None] = {}
@@ -151,6 +152,8 @@ def audit(configs: Mapping[str, Config]) -> Audit:
         if any(reading is not absent and reading.shown != ABSENT for reading in row.readings.values())
     ]
     unfit = [one for name, config in configs.items() for one in _unfit(name, config, several=len(configs) > 1)]
+    if spec is not None:
+        unfit += [one for name, config in configs.items() for one in _elsewhere(name, config, spec)]
     return Audit(tuple(configs), tuple(shown), tuple(unfit))
 
 
@@ -351,6 +354,13 @@ def _quartz(name: str, config: Config) -> Iterator[Unfit]:
         message = f"{stores.QUARTZ} is not true: each node fires every scheduled job"
         hint = "`nlbgen nodes apply` sets it"
         yield Unfit(name, "quartz", message, hint, str(document.place(element.start)))
+
+
+def _elsewhere(name: str, config: Config, spec: Spec) -> Iterator[Unfit]:
+    found = stores.other_database(spec, config)
+    if found is not None:
+        hint = "correct `stores.database` in the spec, or the node's connection string"
+        yield Unfit(name, "database-differs", found[1], hint, str(found[0]))
 
 
 def _storage(name: str, config: Config) -> Iterator[Unfit]:

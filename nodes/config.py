@@ -302,6 +302,14 @@ def local(folder: Path, text: str) -> Path:
     return path
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; what may not be looked at is, for whoever reads it to say why not."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
 def load(path: Path, site: str = DEFAULT_SITE) -> Config:
     """The configuration of a node, from its config file or from the folder that holds it; raises NodeError.
 

@@ -79,6 +79,24 @@ def canonical(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(pairs.items()))
 
 
+def same_server(one: str, other: str) -> bool:
+    """Whether two texts name one SQL Server: in any case, with the default port or without, with a domain or without.
+
+    What only DNS knows, as that an alias leads to a server, is not asked.
+    """
+    (host, rest), (other_host, other_rest) = _server(one), _server(other)
+    short, long = sorted((host, other_host), key=len)
+    return rest == other_rest and (short == long or long.partition(".")[0] == short)
+
+
+def _server(text: str) -> tuple[str, str]:
+    """Host, and instance or port."""
+    text = text.strip().lower().removeprefix("tcp:")
+    end = min((text.index(mark) for mark in "\\," if mark in text), default=len(text))
+    rest = text[end:].replace(" ", "")
+    return text[:end].strip(), "" if rest == ",1433" else rest
+
+
 def masked_pairs(text: str, mask: Mask) -> str:
     """A text of `key=value;` pairs with the values of passwords, keys and tokens masked; raises ValueError."""
     result = []

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from ..errors import FileError, NlbgenError, NodeError
 from ..plan import Change, Plan
-from ..spec.load import Spec
+from ..spec.load import Spec, dotted
 from ..spec.model import Node
+from ..spec.schema import Path as SpecPath
 from . import config as configs
-from . import keys, stores
+from . import keys, rules, stores
 from .config import MACHINE_KEY, SESSION_STATE, Config
 from .edits import InsertElement, Operation, RemoveAttribute, SetAttribute, text_edits
 from .fingerprints import Fingerprints
 from .lexer import Element
-from .values import Want
+from .values import Want, require
 from .webconfig import Document, Spot
 
 if TYPE_CHECKING:
@@ -53,16 +54,20 @@ def load_configs(spec: Spec) -> dict[Node, Config]:
     folder, site = Path(spec.name).parent, spec.farm.orchestrator.site
     found: dict[Node, Config] = {}
     seen: dict[Path, str] = {}
+    absences = rules.absences(spec)
     failures = Failures()
-    for node in spec.farm.nodes:
+    for index, node in enumerate(spec.farm.nodes):
         if node.config is None:
             continue
+        path: SpecPath = ("nodes", index, "config")
         with failures:
+            _require_there(spec, path, absences)
             loaded = configs.load(configs.local(folder, node.config), site)
             for document in loaded.documents:
                 other = seen.setdefault(document.path.resolve(), node.name)
-                if other != node.name:
-                    raise NodeError(f"{document.path}: is named by {other} and by {node.name}", "one file each")
+                if other != node.name:  # through a link, or a folder and the file in it: the spec's rule sees paths
+                    where = f"{spec.document.place(path)}: {dotted(path)}: {document.path}"
+                    raise NodeError(f"{where} is the config of {other} as well", "name a copy of this node's own file")
             found[node] = loaded
     failures.finish()
     return found
@@ -79,10 +84,18 @@ def load_files(paths: Sequence[Path]) -> dict[str, Config]:
     return found
 
 
+def _require_there(spec: Spec, path: SpecPath, absences: Mapping[SpecPath, str]) -> None:
+    """Raise NodeError, with the place in the spec, where the file that this key names is not here."""
+    if path in absences:
+        hint = "copy the node's config file there, or correct the path"
+        raise NodeError(f"{spec.document.place(path)}: {absences[path]}", hint)
+
+
 def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
     """The config that the keys are cloned from; raises NodeError."""
     source = spec.farm.keys.source
     if source != "primary":
+        _require_there(spec, ("keys", "from"), rules.absences(spec))
         return configs.load(configs.local(Path(spec.name).parent, source), spec.farm.orchestrator.site)
     primary = spec.farm.primary
     if primary not in loaded:
@@ -105,19 +118,27 @@ def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config) -> F
     cloned, shared = keys.cloned(source), stores.stores_of(spec, classic=source.kind == "classic")
     fingerprints = Fingerprints(cloned.pepper)
     plans, notes = [], list[str]()
+    if loaded:
+        require(shared.secrets)
     failures = Failures()
     for node, config in loaded.items():
         with failures:
             _check_version(spec, config)
             wants = (*keys.wants(cloned, config), *stores.wants(spec, shared, config, source))
             plans.append(plan_node(node, config, wants, fingerprints))
-            notes += (*config.notes, *keys.notes(cloned, config), *stores.notes(config))
+            notes += (*config.notes, *keys.notes(cloned, config), *stores.notes(config), *_elsewhere(spec, config))
     failures.finish()
     base = {document.path.as_posix(): document.digest for plan in plans for document in plan.config.documents}
     names = [_target(plan.node, plan.config) for plan in plans]
     plan = Plan((change for one in plans for change in one.changes), base, names)
     without = tuple(node.name for node in spec.farm.nodes if node.config is None)
     return FarmPlan(tuple(plans), plan, fingerprints, tuple(dict.fromkeys(notes)), without)
+
+
+def _elsewhere(spec: Spec, config: Config) -> Iterator[str]:
+    found = stores.other_database(spec, config)
+    if found is not None:
+        yield f"{found[0]}: {found[1]} [database-differs]"
 
 
 def _check_version(spec: Spec, config: Config) -> None:

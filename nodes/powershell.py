@@ -29,7 +29,7 @@ def secret_literal(part: Part) -> str:
     try:
         return literal(part.secret.reveal())
     except ValueError as error:
-        raise NodeError(f"the secret {part.parameter} cannot be written: {error}", "choose another one") from None
+        raise NodeError(f"{part.named or part.parameter}: cannot be written: {error}", "choose another one") from None
 
 
 def expression(value: Value) -> str:

@@ -5,17 +5,46 @@ plan, so it is no rule of the spec.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from ..errors import NodeError, Place, Problem
-from ..spec.load import Spec
+from ..spec.load import Spec, dotted
+from ..spec.schema import Path as SpecPath
 from . import config as configs
 from . import keys
 from .config import APP, MACHINE_KEY, SECURE, Config
 
 _PLACED: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<rest>.*)", re.DOTALL)
 _ID: Final = re.compile(r"(?P<rest>.*) \[(?P<id>[a-z-]+)\]", re.DOTALL)
+
+
+def named(spec: Spec) -> Iterator[tuple[SpecPath, Path]]:
+    """Every config file that a spec names: the key that names it, and where it is on this machine."""
+    folder, source = Path(spec.name).parent, spec.farm.keys.source
+    for index, node in enumerate(spec.farm.nodes):
+        if node.config is not None:
+            yield ("nodes", index, "config"), configs.local(folder, node.config)
+    if source != "primary":
+        yield ("keys", "from"), configs.local(folder, source)
+
+
+def absences(spec: Spec) -> dict[SpecPath, str]:
+    """The keys of a spec that name a file which is not here: what to say of each, without its place.
+
+    That is no mistake where a spec is only checked: the nodes' files hold keys, and do not go everywhere.
+    """
+    return {path: f"{dotted(path)}: {file} is not there" for path, file in named(spec) if not configs.is_there(file)}
+
+
+def unseen(spec: Spec) -> list[str]:
+    """What to note of config files that are not here; of several, one line where not one is."""
+    found = absences(spec)
+    if len(found) > 1 and len(found) == len(list(named(spec))):
+        place = spec.document.place(next(iter(found)))
+        return [f"{place}: note: not one of the {len(found)} config files named is here, so none was looked into"]
+    return [f"{spec.document.place(path)}: note: {what}, so it was not looked into" for path, what in found.items()]
 
 
 def problems(spec: Spec) -> list[Problem]:

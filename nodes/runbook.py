@@ -1,84 +1,99 @@
 """The numbered steps of the change, with the farm's real names: what to do, how to check it, and the way back.
 
-Source: the guide's nine steps, in the order in which nothing is ever without a way back.
+Source: the guide's nine steps, in the order in which nothing is ever without a way back. From 2020.10 on other steps
+lead there (`runbook_core.py`).
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from ..spec.model import Database, Farm, Node, SqlLogin
-from . import stores
+from ..spec.model import Farm, Node
+from . import runbook_classic as classic
+from . import runbook_core, stores
 from .config import CLASSIC_FILE, CORE_FILE
 from .planning import FarmPlan
 from .powershell import literal
+from .runbook_blocks import Step, asked, code, step
 
-PREPARE_TITLE: Final = "Prepare the nodes, one at a time"
-
-
-def code(text: str) -> str:
-    """A text as a Markdown code span, whatever it holds."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|")
+PREPARE: Final = "Prepare"
+"""How the titles of the steps begin in which a node's site is stopped."""
+_SECRETS: Final = {"sql": "of the SQL Server login", "redis": "of Redis"}
 
 
-def view(farm_plan: FarmPlan, farm: Farm, secrets: list[dict[str, str]]) -> dict[str, Any]:
-    """What the runbook shows."""
-    core = any(node.config.kind == "core" for node in farm_plan.nodes) or farm.orchestrator.is_core
-    steps = list(_steps(farm, core=core))
-    scheme = "http" if farm.frontend.tls.mode == "none" else "https"
-    folder = farm.orchestrator.directory
+def view(farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bool, encrypt: str) -> dict[str, Any]:
+    """What the runbook shows.
+
+    `variables` are the environment variables of the secrets `sql` and `redis`, as far as the farm has them; `encrypt`
+    is the command that encrypts a section again.
+    """
+    steps = list(_steps(farm, variables, core=core))
     local = {name for node in farm_plan.nodes for name in stores.local_storage(node.config)}
-    name = CORE_FILE if core else CLASSIC_FILE
     return {
         "farm": farm.farm,
+        "core": core,
         "nodes": [
             {
                 "name": node.name,
                 "address": node.address,
                 "primary": node is farm.primary,
-                "config": code(f"{folder}\\{name}"),
+                "config": code(f"{farm.orchestrator.directory}\\{_config_name(core=core)}"),
             }
             for node in farm.nodes
         ],
         "primary": farm.primary.name,
-        "url": f"{scheme}://{farm.frontend.host}",
+        "url": _url(farm),
         "listen": f"{farm.frontend.address}, port {farm.frontend.port}",
         "version": str(farm.orchestrator.version or ""),
-        "prepare_step": 1 + [step["title"] for step in steps].index(PREPARE_TITLE),
+        "prepare_step": next(index for index, one in enumerate(steps, 1) if one["title"].startswith(PREPARE)),
         "local": sorted(local),
-        "secrets": secrets,
+        "secrets": [{"what": _SECRETS[what], "variable": code(name)} for what, name in variables.items()],
+        "encrypt": code(encrypt),
         "steps": steps,
     }
 
 
-def _step(title: str, do: list[str], check: str, back: str, *code_blocks: tuple[str, list[str]]) -> dict[str, Any]:
-    blocks = [{"language": language, "lines": lines} for language, lines in code_blocks]
-    return {"title": title, "do": do, "code": blocks, "check": check, "back": back}
+def _url(farm: Farm) -> str:
+    return f"{'http' if farm.frontend.tls.mode == 'none' else 'https'}://{farm.frontend.host}"
 
 
-def _steps(farm: Farm, *, core: bool) -> Iterator[Mapping[str, Any]]:
-    yield _backup(farm)
+def _steps(farm: Farm, variables: dict[str, str], *, core: bool) -> Iterator[Step]:
+    yield _backup(farm, core=core)
     yield _keys(farm)
-    if not core and farm.stores.session == "sqlserver":
-        yield _sessions(farm)
-    if farm.stores.signalr == "redis":
-        yield _redis(farm)
-    yield _install(farm)
-    if not core:
-        yield _site_ids(farm)
-    yield _prepare(farm)
+    yield from _core_steps(farm, variables) if core else _classic_steps(farm, variables)
     yield _audit(farm)
     yield _balancer(farm)
     yield _switch(farm)
 
 
-def _backup(farm: Farm) -> Mapping[str, Any]:
+def _classic_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
+    """Every node is made the same at the end: they are stopped one by one, new ones do not run before."""
+    if farm.stores.session == "sqlserver":
+        yield classic.sessions(farm, variables)
+    if farm.stores.signalr == "redis":
+        yield classic.redis(farm, variables)
+    yield classic.install(farm)
+    yield classic.site_ids(farm)
+    nodes = [farm.primary, *(node for node in farm.nodes if node is not farm.primary)]
+    yield _prepare(farm, f"{PREPARE} the nodes, one at a time", nodes, variables, core=False)
+
+
+def _core_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
+    """The first node is made ready first, for the others are installed with its parameters."""
+    if farm.stores.signalr == "redis":
+        yield runbook_core.add_on(farm)
+    yield runbook_core.public_url(farm, _url(farm))
+    yield _prepare(farm, f"{PREPARE} {farm.primary.name}", [farm.primary], variables, core=True)
+    yield runbook_core.install(farm)
+    others = [node for node in farm.nodes if node is not farm.primary]
+    if others:
+        yield _prepare(farm, f"{PREPARE} the other nodes, one at a time", others, variables, core=True)
+
+
+def _backup(farm: Farm, *, core: bool) -> Step:
     database = farm.stores.database
     what = f"the database {code(database.name)} on {code(database.server)}" if database else "the Orchestrator database"
-    return _step(
+    what += ", and Identity Server's where it is another" if core else ""
+    return step(
         "Keep what is there",
         [f"Back up {what}, and copy the folder {code(farm.orchestrator.directory)} of {farm.primary.name} aside."],
         "both copies can be read where they are.",
@@ -86,8 +101,8 @@ def _backup(farm: Farm) -> Mapping[str, Any]:
     )
 
 
-def _keys(farm: Farm) -> Mapping[str, Any]:
-    return _step(
+def _keys(farm: Farm) -> Step:
+    return step(
         "Keep the keys",
         [
             (
@@ -101,113 +116,46 @@ def _keys(farm: Farm) -> Mapping[str, Any]:
     )
 
 
-def _sessions(farm: Farm) -> Mapping[str, Any]:
-    database = farm.stores.database or Database(server="SQL Server")
-    login = database.auth
-    who = (
-        "as the service account that SQL Server lets in"
-        if not isinstance(login, SqlLogin)
-        else f"with the password of the login {code(str(login.user))} in the environment"
-    )
-    return _step(
-        "Create the session tables",
-        [f"Once for the farm, on one node, {who}; they go into {code(database.name)} on {code(database.server)}."],
-        "`verify.sql` says `present` for `[dbo].[ASPStateTempApplications]` and `[dbo].[ASPStateTempSessions]`.",
-        "tables that nothing uses do no harm; `aspnet_regsql` removes them with `-ssremove` in place of `-ssadd`.",
-        ("powershell", [r".\sessionstate.ps1 -WhatIf", r".\sessionstate.ps1"]),
-    )
-
-
-def _redis(farm: Farm) -> Mapping[str, Any]:
-    redis = farm.stores.redis
-    if redis is None or redis.host is None:
-        raise ValueError("a spec without Redis passed the checks")
-    where = f"on the node {redis.install_on}" if redis.install_on else f"on {code(redis.host)}"
-    lines = [f"{where[0].upper()}{where[1:]}; it listens on port {redis.port}."]
-    lines.append(
-        "One Redis is a single point of failure: without it the nodes do not pass messages on"
-        + (f", and it is gone whenever {redis.install_on} is." if redis.install_on else ".")
-    )
-    return _step(
-        "Install Redis",
-        lines,
-        "every node reaches it.",
-        "`msiexec /x Redis-x64-3.0.504.msi /q`; nothing uses it before the nodes are prepared.",
-        ("powershell", [r".\redis.ps1 -WhatIf", r".\redis.ps1"]),
-        ("powershell", [f"Test-NetConnection {redis.host} -Port {redis.port}   # on every node"]),
-    )
-
-
-def _install(farm: Farm) -> Mapping[str, Any]:
-    others = ", ".join(node.name for node in farm.nodes if node is not farm.primary) or "(no other node)"
-    version = f" {farm.orchestrator.version}" if farm.orchestrator.version else ""
-    return _step(
-        "Install the Orchestrator on the other nodes",
-        [
-            (
-                f"On {others}: the same version{version}, into {code(farm.orchestrator.directory)}, with the site "
-                f"named {code(farm.orchestrator.site)} and the same database. It makes up keys of its own, which are "
-                "replaced below. Nobody uses these nodes yet."
-            )
-        ],
-        "the site starts on each of them.",
-        "uninstall it there; the first node knows nothing of it.",
-    )
-
-
-def _site_ids(farm: Farm) -> Mapping[str, Any]:
-    site = farm.orchestrator.site.replace("'", "''")
-    return _step(
-        "Give the sites the same id",
-        [
-            (
-                "ASP.NET files sessions under the IIS id of the site. Where ids differ, sessions are lost although "
-                "everything else agrees. Change it in IIS Manager: the site, Advanced Settings, ID."
-            )
-        ],
-        "the number is the same on every node.",
-        "set the old number again.",
-        ("powershell", ["Import-Module WebAdministration", f"(Get-Website | Where-Object Name -eq '{site}').id"]),
-    )
-
-
-def _prepare(farm: Farm) -> Mapping[str, Any]:
-    ordered = [farm.primary, *(node for node in farm.nodes if node is not farm.primary)]
-    lines = [
-        (
-            "Each line in an elevated PowerShell on its node, first with `-WhatIf`. Where a secret is asked for, set "
-            "its environment variable there first (`$env:NAME = Read-Host`)."
+def _prepare(farm: Farm, title: str, nodes: Sequence[Node], variables: dict[str, str], *, core: bool) -> Step:
+    lines = ["Each line in an elevated PowerShell on its node, first with `-WhatIf`."]
+    if variables:
+        lines.append(
+            "In the same window each secret is asked for first; nothing of it is shown. Close the window afterwards."
         )
-    ]
-    commands = [_prepare_line(node, farm) for node in ordered]
+    if core and farm.primary not in nodes:
+        lines.append("What is right already, as it should be after an installation with parameters, is left alone.")
     status = f"{farm.health_path or '/'} answers {farm.balancer.health.expect}"
-    return _step(
-        PREPARE_TITLE,
+    back = f"put the dated copy `{_config_name(core=core)}.<date>.bak` back in its place, and start the app pool again"
+    if not core:
+        first = farm.primary.name
+        back = f"on {first} {back}; stop site and app pool of a new node: with its own keys it must not run"
+    return step(
+        title,
         lines,
         f"the script says that {status} on that node; only then go on to the next one.",
-        f"put the dated copy `{_config_name(farm)}.<date>.bak` beside the file back in its place, and start its "
-        "app pool again.",
-        ("powershell", commands),
+        f"{back}.",
+        ("powershell", asked(variables.values())),
+        ("powershell", [_prepare_line(node, farm, core=core) for node in nodes]),
     )
 
 
-def _prepare_line(node: Node, farm: Farm) -> str:
+def _prepare_line(node: Node, farm: Farm, *, core: bool) -> str:
     first = farm.primary
     if node is first and farm.keys.source == "primary":
         return rf".\{node.name}\prepare-node.ps1   # on {node.name}"
-    share = f"{farm.orchestrator.directory}\\{_config_name(farm)}"
+    share = f"{farm.orchestrator.directory}\\{_config_name(core=core)}"
     if share[1] == ":":
         share = f"\\\\{first.address}\\{share[0]}${share[2:]}"
     return rf".\{node.name}\prepare-node.ps1 -KeysFrom {literal(share)}   # on {node.name}"
 
 
-def _config_name(farm: Farm) -> str:
-    return CORE_FILE if farm.orchestrator.is_core else CLASSIC_FILE
+def _config_name(*, core: bool) -> str:
+    return CORE_FILE if core else CLASSIC_FILE
 
 
-def _audit(farm: Farm) -> Mapping[str, Any]:
+def _audit(farm: Farm) -> Step:
     named = ", ".join(code(node.config) for node in farm.nodes if node.config)
-    return _step(
+    return step(
         "See that the nodes agree",
         [f"Copy each node's config file to where the spec names it ({named or 'name one at each node'}), then:"],
         "it says that all settings agree, and exits with 0.",
@@ -216,7 +164,7 @@ def _audit(farm: Farm) -> Mapping[str, Any]:
     )
 
 
-def _balancer(farm: Farm) -> Mapping[str, Any]:
+def _balancer(farm: Farm) -> Step:
     mode = farm.frontend.tls.mode
     lines = [
         (
@@ -229,7 +177,7 @@ def _balancer(farm: Farm) -> Mapping[str, Any]:
             "TLS ends at the balancer: on every node disable the IIS rewrite rule `Redirect HTTP to HTTPS` and bind "
             "the site to http, or requests go round in circles."
         )
-    return _step(
+    return step(
         "Bring the balancer up",
         lines,
         f"the balancer answers for {code(farm.frontend.host)} while the name still leads to {farm.primary.name}.",
@@ -247,11 +195,11 @@ def _curl(farm: Farm) -> list[str]:
     return [f"curl --resolve {front.host}:{front.port}:{shown} {scheme}://{front.host}:{front.port}{path}"]
 
 
-def _switch(farm: Farm) -> Mapping[str, Any]:
+def _switch(farm: Farm) -> Step:
     host = farm.frontend.host
     where = "the balancer's address" if farm.frontend.address == "*" else farm.frontend.address
     tables = " `verify.sql` says `present` for the three SignalR tables." if farm.stores.signalr == "sqlserver" else ""
-    return _step(
+    return step(
         "Send everybody through the balancer",
         [f"Let the name {code(host)} lead to {where} in DNS."],
         "people stay signed in over several pages, robots show as connected, a scheduled job runs once, and all of "

@@ -19,7 +19,8 @@ class Facts(NamedTuple):
     """The SQL Server login; none with Windows authentication."""
     store: str = ""
     redis: str = ""
-    redis_port: int = 6379
+    redis_port: int = 0
+    """0 where the file names none."""
     redis_password: bool = False
     notes: tuple[str, ...] = ()
 
@@ -78,5 +79,5 @@ def _redis(config: Config) -> tuple[str, int, bool]:
         host, port = config.app.value(stores.SERVER_PORT[3]) or "", config.app.value(stores.SERVER_PORT[4]) or ""
         secret = bool(config.app.value(stores.SERVER_PORT[5]))
     if host.lower() in {"", "localhost", "127.0.0.1"}:
-        return "", 6379, False
-    return host, int(port) if port.isdecimal() and 0 < int(port) < 65536 else 6379, secret
+        return "", 0, False
+    return host, int(port) if port.isdecimal() and 0 < int(port) < 65536 else 0, secret

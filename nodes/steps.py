@@ -17,7 +17,7 @@ from . import keys, planning, powershell, runbook, stores, xdt
 from .config import CLASSIC_FILE, CORE_FILE, MACHINE_KEY, SESSION_STATE, Config
 from .fingerprints import Fingerprints
 from .planning import FarmPlan, NodePlan
-from .values import Part, Want, referred
+from .values import Part, Want
 
 DIGEST_SHOWN: Final = 16
 
@@ -66,8 +66,9 @@ def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True)
             raise
         notes.append(f"no prepared config and no transform was made: {error.message}; {error.hint}")
         farm_plan = _without_secrets(loaded)
+    shared = stores.stores_of(spec, classic=source.kind == "classic")
     for node in spec.farm.nodes:
-        files.append(_prepare_node(spec, node, loaded.get(node, source), source, with_secrets=with_secrets))
+        files.append(_prepare_node(spec, node, loaded.get(node, source), source, shared, with_secrets=with_secrets))
     files += _farm_files(spec, farm_plan, source, with_secrets=with_secrets)
     notes += [f"{node.name}: no config is named, so only its script was made" for node in _unnamed(spec.farm)]
     return Prepared(tuple(sorted(files, key=lambda file: file.path)), tuple(notes))
@@ -158,12 +159,14 @@ def _transform_name(name: str) -> str:
     return f"{stem}.nlb.config"
 
 
-def _prepare_node(spec: Spec, node: Node, config: Config, source: Config, *, with_secrets: bool) -> File:
+def _prepare_node(
+    spec: Spec, node: Node, config: Config, source: Config, shared: stores.Stores, *, with_secrets: bool
+) -> File:
     farm = spec.farm
     own_keys = node is farm.primary and farm.keys.source == "primary"
     wanted = (
         *(() if own_keys else keys.wants(keys.cloned(source), config)),
-        *stores.wants(spec, stores.stores_of(spec, classic=source.kind == "classic"), config, source),
+        *stores.wants(spec, shared, config, source),
     )
     core = config.kind == "core"
     scheme = "https" if farm.node_tls else "http"
@@ -173,6 +176,7 @@ def _prepare_node(spec: Spec, node: Node, config: Config, source: Config, *, wit
     view = {
         "header": header(spec, f"Preparation of the node {node.name}"),
         "node": node.name,
+        "primary": node is farm.primary,
         "farm": farm.farm,
         "with_secrets": with_secrets,
         "config_path": powershell.literal(f"{farm.orchestrator.directory}\\{name}"),
@@ -229,7 +233,7 @@ def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets
     farm = spec.farm
     if source.kind == "classic" and farm.stores.session == "sqlserver":
         yield _session_script(spec, with_secrets=with_secrets)
-    if farm.stores.signalr == "redis":
+    if source.kind == "classic" and farm.stores.signalr == "redis":
         yield _redis_script(spec, with_secrets=with_secrets)
     tables = list(_tables(farm, source))
     if tables and farm.stores.database is not None:
@@ -242,18 +246,12 @@ def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets
             "messages": any("SignalR" in table["name"] for table in tables),
         }
         yield File(PurePosixPath("verify.sql"), templating.render("nodes/verify.sql.j2", view))
-    secrets = [{"what": what, "variable": runbook.code(part.variable)} for what, part in _references(spec)]
-    view = {"header": header(spec, "Runbook"), **runbook.view(farm_plan, farm, secrets)}
+    secrets = {"sql": stores.sql_password(spec), "redis": stores.redis_password(spec)}
+    variables = {what: part.variable for what, part in secrets.items() if part is not None}
+    encrypt = source.decrypt("SECTION").replace(" -pd ", " -pe ", 1)
+    shown = runbook.view(farm_plan, farm, variables, core=source.kind == "core", encrypt=encrypt)
+    view = {"header": header(spec, "Runbook"), **shown}
     yield File(PurePosixPath("RUNBOOK.md"), templating.render("nodes/RUNBOOK.md.j2", view))
-
-
-def _references(spec: Spec) -> Iterator[tuple[str, Part]]:
-    """The secrets of the spec that the nodes need."""
-    folder, database, redis = Path(spec.name).parent, spec.farm.stores.database, spec.farm.stores.redis
-    if database is not None and isinstance(database.auth, SqlLogin) and database.auth.password is not None:
-        yield "of the SQL Server login", referred(database.auth.password, folder, "SqlPassword", "sql")
-    if spec.farm.stores.signalr == "redis" and redis is not None and redis.password is not None:
-        yield "of Redis", referred(redis.password, folder, "RedisPassword", "redis")
 
 
 def _session_script(spec: Spec, *, with_secrets: bool) -> File:
@@ -261,7 +259,7 @@ def _session_script(spec: Spec, *, with_secrets: bool) -> File:
     if database is None:
         raise ValueError("a spec without a database passed the planning")
     login = database.auth if isinstance(database.auth, SqlLogin) else None
-    part = next((part for what, part in _references(spec) if "SQL" in what), None)
+    part = stores.sql_password(spec)
     view = {
         "header": header(spec, "Session tables"),
         "server": powershell.literal(database.server),
@@ -279,7 +277,7 @@ def _redis_script(spec: Spec, *, with_secrets: bool) -> File:
     redis = spec.farm.stores.redis
     if redis is None:
         raise ValueError("a spec without Redis passed the checks")
-    part = next((part for what, part in _references(spec) if "Redis" in what), None)
+    part = stores.redis_password(spec)
     on_node = f" It is gone whenever the node {redis.install_on} is." if redis.install_on else ""
     view = {
         "header": header(spec, "Redis"),

@@ -8,10 +8,9 @@ UiPath's support article on Redis (2018.4, 2019.4) and its documentation of 2020
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
-from ..errors import NodeError, SpecError
+from ..errors import NodeError, Place, SpecError
 from ..spec.load import Spec
 from ..spec.model import Farm, Redis, SqlLogin
 from ..spec.orchestrator import normalized
@@ -67,18 +66,24 @@ class Stores:
     redis_password: Part | None
     redis_string: Value | None
 
+    @property
+    def secrets(self) -> tuple[Part, ...]:
+        """The secrets of the spec that the nodes' settings need."""
+        values = [self.session.parts if self.session is not None else (), (self.redis_password,)]
+        return tuple(part for parts in values for part in parts if isinstance(part, Part))
+
 
 def stores_of(spec: Spec, *, classic: bool = True) -> Stores:
     """The stores that a spec describes; raises SpecError where it lacks what the nodes need.
 
     Only `classic` nodes have sessions to store.
     """
-    farm, folder = spec.farm, Path(spec.name).parent
-    session = _session_string(spec, folder) if classic and farm.stores.session == "sqlserver" else None
+    farm = spec.farm
+    session = _session_string(spec) if classic and farm.stores.session == "sqlserver" else None
     redis = farm.stores.redis if farm.stores.signalr == "redis" else None
     if redis is None or redis.host is None:
         return Stores(farm, session, "", "", None, None)
-    password = referred(redis.password, folder, "RedisPassword", "redis") if redis.password else None
+    password = redis_password(spec)
     try:
         host = connection.redis_host(redis.host)
     except connection.UncarriedError as error:
@@ -87,7 +92,24 @@ def stores_of(spec: Spec, *, classic: bool = True) -> Stores:
     return Stores(farm, session, host, str(redis.port), password, _redis_string(redis, password))
 
 
-def _session_string(spec: Spec, folder: Path) -> Value | None:
+def redis_password(spec: Spec) -> Part | None:
+    """The password of Redis; None where SignalR's messages do not go through Redis, or it has none."""
+    redis = spec.farm.stores.redis
+    if spec.farm.stores.signalr != "redis" or redis is None or redis.password is None:
+        return None
+    return referred(spec, ("stores", "redis", "password"), redis.password, "RedisPassword", "redis")
+
+
+def sql_password(spec: Spec) -> Part | None:
+    """The password of the SQL Server login; None with Windows authentication."""
+    database = spec.farm.stores.database
+    login = database.auth if database is not None else None
+    if not isinstance(login, SqlLogin) or login.password is None:
+        return None
+    return referred(spec, ("stores", "database", "auth", "password"), login.password, "SqlPassword", "sql")
+
+
+def _session_string(spec: Spec) -> Value | None:
     database = spec.farm.stores.database
     if database is None:
         problem = spec.problem(
@@ -100,9 +122,9 @@ def _session_string(spec: Spec, folder: Path) -> Value | None:
     login = database.auth
     if not isinstance(login, SqlLogin):
         return Value((f"{start}Trusted_Connection=true;",), "pairs")
-    if login.user is None or login.password is None:
+    password = sql_password(spec)
+    if login.user is None or password is None:
         raise ValueError("a login without user or password passed the checks of the spec")
-    password = referred(login.password, folder, "SqlPassword", "sql")
     return Value((f"{start}user id={connection.sql_value(login.user)};password=", password, ";"), "pairs")
 
 
@@ -201,6 +223,32 @@ def _connection_string(spec: Spec, stores: Stores, config: Config) -> Iterator[W
 
 def _cannot(config: Config, why: str, hint: str) -> NodeError:
     return config.main.error(config.main.root.start, why, hint)
+
+
+def other_database(spec: Spec, config: Config) -> tuple[Place, str] | None:
+    """Where a node's own connection string leads to another database than the spec: its place, and what is wrong.
+
+    The guide, step 3: the session tables are in the main database.
+    """
+    database, entry = spec.farm.stores.database, config.connections.get("Default")
+    if database is None or entry is None:
+        return None
+    try:
+        pairs = dict(connection.canonical(entry.value))
+    except ValueError:
+        return None
+    server, name = pairs.get("server", ""), pairs.get("database", "")
+    same_server = not server or connection.same_server(server, database.server)
+    if same_server and (not name or name.lower() == database.name.lower()):
+        return None
+    key = ("stores", "database", "name" if same_server else "server")
+    sessions = config.kind == "classic" and spec.farm.stores.session == "sqlserver"
+    message = (
+        f"connectionStrings/Default leads to the database {name or '(default)'} on {server or '(local)'}, and the spec "
+        f"({spec.document.place(key)}) names {database.name} on {database.server}"
+        + (": the sessions would go there, and their tables belong into the main database" if sessions else "")
+    )
+    return entry.document.place(entry.element.start), message
 
 
 def local_storage(config: Config) -> Iterator[str]:

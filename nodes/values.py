@@ -1,14 +1,16 @@
 """The values that nodes shall have: known in the open, or put together from secrets only where they are needed."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from ..errors import NlbgenError, NodeError
+from ..errors import NlbgenError
+from ..spec.load import Spec, dotted
 from ..spec.model import Secret
-from ..spec.references import SecretValue, resolve
+from ..spec.references import MissingSecretError, SecretError, SecretValue, resolve
+from ..spec.schema import Path as SpecPath
 from . import connection
 from .fingerprints import Secrecy
 
@@ -28,10 +30,12 @@ class Part:
     parameter: str
     quoting: Quoting
     secret: SecretValue | None
-    missing: NlbgenError | None = None
+    missing: MissingSecretError | None = None
     """Why it is not known."""
     env: str = ""
     """The environment variable that the spec names for it."""
+    named: str = ""
+    """How users know it: its place in the spec, its key, and where it comes from."""
 
     @property
     def variable(self) -> str:
@@ -40,13 +44,14 @@ class Part:
         return self.env or f"NLBGEN_{words}"
 
     def reveal(self) -> str:
-        """The secret as the value holds it; raises NodeError for what it cannot carry, and where it is not known."""
+        """The secret as the value holds it; raises SecretError for what it cannot carry, and where it is not known."""
         if self.secret is None:
-            raise self.missing or NodeError(f"{self.parameter} is not known")
+            raise self.missing or MissingSecretError(f"{self.parameter} is not known")
         try:
             return _QUOTE[self.quoting](self.secret.reveal())
         except connection.UncarriedError as error:
-            raise NodeError(f"the secret {self.parameter} cannot be used: {error}", "choose another password") from None
+            what = self.named or self.parameter
+            raise SecretError(f"{what}: cannot be used: {error}", "choose another password") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class Value:
     secrecy: Secrecy = "open"
 
     def reveal(self) -> str:
-        """The value itself; raises NlbgenError where a secret of it is not known or cannot be carried."""
+        """The value itself; raises SecretError where a secret of it is not known or cannot be carried."""
         return "".join(part if isinstance(part, str) else part.reveal() for part in self.parts)
 
 
@@ -71,13 +76,37 @@ def key(text: str, parameter: str) -> Value:
     return Value((Part(parameter, "plain", SecretValue(text)),), "key")
 
 
-def referred(secret: Secret, folder: Path, parameter: str, quoting: Quoting) -> Part:
-    """The secret behind a reference of the spec; one that leads to nothing is only missed when it is needed."""
-    env = secret.env or ""
+def referred(spec: Spec, path: SpecPath, secret: Secret, parameter: str, quoting: Quoting) -> Part:
+    """The secret behind the reference at `path` of a spec; one that leads to nothing is only missed when needed."""
+    env, place = secret.env or "", f"{spec.document.place(path)}: {dotted(path)}"
+    named = f"{place} ({secret.env or secret.file})"
     try:
-        return Part(parameter, quoting, resolve(secret, folder), env=env)
+        return Part(parameter, quoting, resolve(secret, Path(spec.name).parent), env=env, named=named)
     except NlbgenError as error:
-        return Part(parameter, quoting, None, error, env)
+        missing = MissingSecretError(f"{place}: {error.message}", error.hint)
+        return Part(parameter, quoting, None, missing, env, named)
+
+
+def require(parts: Iterable[Part | None]) -> None:
+    """Raise one SecretError with everything that is wrong with these secrets; nothing where all can be used.
+
+    Where some are only missed, and none is known to be unusable, it is a MissingSecretError.
+    """
+    errors: list[SecretError] = []
+    for part in parts:
+        try:
+            if part is not None:
+                part.reveal()
+        except SecretError as error:
+            errors.append(error)
+    if not errors:
+        return
+    if len(errors) == 1:
+        raise errors[0]
+    unusable = any(not isinstance(error, MissingSecretError) for error in errors)
+    texts = [error.message + (f"\n    {error.hint}" if error.hint else "") for error in errors]
+    kind = SecretError if unusable else MissingSecretError
+    raise kind("\n".join(texts), f"{len(texts)} secrets: put each of them right, then run the command again")
 
 
 @dataclass(frozen=True, slots=True)

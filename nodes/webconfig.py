@@ -107,7 +107,7 @@ def read(path: Path) -> Document:
 def _reading_hint(path: Path) -> str:
     if path.exists():
         return "check the rights on it"
-    return "copy the node's config file there, or correct `config` in the spec"
+    return "copy the node's config file there, or correct the path"
 
 
 def parse(path: Path, raw: bytes) -> Document:

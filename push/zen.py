@@ -110,18 +110,19 @@ class Target:
                 progress(outcome)
                 raise
             done.append(step)
-        self._finish(work, progress)
+        self._finish(planned, progress)
         self._read_back(planned, wishes)
 
-    def _finish(self, work: Work, progress: Progress) -> None:
+    def _finish(self, planned: Planned, progress: Progress) -> None:
         """The steps after the new farm serves: what fails here is told, and the farm stays."""
+        work = planned.work
         for number, step in enumerate(work.last):
             progress(step.what)
             try:
                 step.run(self.zapi)
             except DeviceError as error:
                 left = "; ".join(other.what for other in work.last[number:])
-                message = f"{error.message}\n    the new farm stands and serves; not done: {left}"
+                message = f"{error.message}\n    the new farm stands and serves; not done: {left}{self._twice(planned)}"
                 raise DeviceError(message, "push again: what is left is planned again") from None
 
     def _overtaken(self, wishes: Wishes) -> bool:
@@ -160,9 +161,21 @@ class Target:
             return "everything was taken back, but the device cannot be read any more"
         if differences := state.differences(planned.state):
             return "\n        ".join(["everything was taken back, and still these are not as before:", *differences])
+        if twice := self._twice(planned):
+            return f"everything was taken back{twice}"
         waiting = [name for name, farm in state.farms.items() if farm.status == PENDING]
         asks = f"; it asks for a restart of {', '.join(waiting)}, which would change nothing" if waiting else ""
         return f"everything was taken back: the device has what it had before{asks}"
+
+    def _twice(self, planned: Planned) -> str:
+        """What two pushes at once have doubled, as the end of a message: the API has no lock."""
+        try:
+            doubled = self.state().doubled() - planned.state.doubled()
+        except DeviceError:
+            return ""
+        if not doubled:
+            return ""
+        return f"; twice in their farms now: {', '.join(sorted(doubled))}: push once more, with --prune"
 
     def _undo(self, steps: list[Step], doubtful: Step | None) -> list[str]:
         """Take steps back, the last one first; the names of those that could not be."""

@@ -30,7 +30,11 @@ class SecretValue:
     __str__ = __repr__
 
 
-class MissingSecretError(NlbgenError):
+class SecretError(NlbgenError):
+    """A secret that is needed cannot be used."""
+
+
+class MissingSecretError(SecretError):
     """A reference leads to nothing."""
 
 

@@ -1,12 +1,29 @@
 """A commented farm.yaml to start from."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .. import templating
-from ..errors import UsageError
+from ..errors import SpecError, UsageError
 from .load import Spec, loads
-from .schema import nearest
+
+TLS_MODES: Final = ("bridge", "terminate", "passthrough", "none")
+STORES: Final = ("redis", "sqlserver")
+REDIS_PORT: Final = 6379
+HAA_PORT: Final = 10000
+"""Of the High Availability Add-on (UiPath's documentation of the Windows installer)."""
+
+_OPTIONS: Final = (
+    ("farm", "--farm"),
+    ("orchestrator", "--orchestrator"),
+    ("frontend.host", "--host"),
+    ("frontend.tls", "--tls"),
+    ("nodes", "--node"),
+    ("stores.redis", "--redis"),
+    ("stores.signalr", "--store"),
+    ("stores.database", "--from"),
+)
+"""How a key's path begins, and the option that it is written from."""
 
 
 class Answers(NamedTuple):
@@ -29,7 +46,8 @@ class Answers(NamedTuple):
     database: str = ""
     user: str = ""
     """The SQL Server login; none with Windows authentication."""
-    redis_port: int = 6379
+    redis_port: int = 0
+    """0 for the port that is usual: 10000 of the High Availability Add-on from 2020.10 on, before it 6379."""
     redis_password: bool = False
 
 
@@ -45,11 +63,14 @@ def nodes(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def starter(answers: Answers, name: str = "farm.yaml") -> tuple[bytes, Spec]:
-    """The text of the spec file `name` and what it makes; raises SpecError where an answer is no value of its key."""
-    if answers.tls not in (modes := ("bridge", "terminate", "passthrough", "none")):
-        near = nearest(answers.tls, modes)
-        raise UsageError(f"{answers.tls} is not a TLS mode" + (f" (did you mean {near}?)" if near else ""))
+    """The text of the spec file `name` and what it makes.
+
+    Raises UsageError, with the option of `nlbgen init` to blame, where an answer is no value of its key or makes no
+    farm: the text has places, but nobody can look at a file that is not written.
+    """
+    core = is_core_version(answers.orchestrator)
     view = {
+        "core": core,
         "farm": _scalar(answers.farm),
         "host": _scalar(answers.host),
         "orchestrator": _quoted(answers.orchestrator) if answers.orchestrator else "",
@@ -62,7 +83,7 @@ def starter(answers: Answers, name: str = "farm.yaml") -> tuple[bytes, Spec]:
         "redis_store": answers.store == "redis",
         "store": _scalar(answers.store),
         "redis": _scalar(answers.redis or "redis-1.corp.example"),
-        "redis_port": answers.redis_port,
+        "redis_port": answers.redis_port or (HAA_PORT if core else REDIS_PORT),
         "redis_password": answers.redis_password,
         "config": _scalar(answers.config) if answers.config else "",
         "server": _scalar(answers.server) if answers.server else "",
@@ -70,7 +91,23 @@ def starter(answers: Answers, name: str = "farm.yaml") -> tuple[bytes, Spec]:
         "user": _scalar(answers.user) if answers.user else "",
     }
     content = templating.render("spec/farm.yaml.j2", view)
-    return content, loads(content.decode("utf-8"), name)
+    try:
+        return content, loads(content.decode("utf-8"), name)
+    except SpecError as error:
+        raise _blamed(error, answers) from None
+
+
+def _blamed(error: SpecError, answers: Answers) -> UsageError:
+    """The problems of a spec as those of the options that it was made from."""
+    errors = [problem for problem in error.problems if problem.severity == "error"]
+    if answers.farm == answers.host.partition(".")[0] and any(one.path == "frontend.host" for one in errors):
+        errors = [problem for problem in errors if problem.path != "farm"]  # the name came from the host
+    lines = []
+    for problem in errors:
+        what = next((option for start, option in _OPTIONS if problem.path.startswith(start)), problem.path)
+        lines.append(f"{what}: {problem.message}" + (f"\n    {problem.hint}" if problem.hint else ""))
+    options = "option" if len(lines) == 1 else "options"
+    return UsageError("\n".join(lines), f"nothing was written: correct the {options}")
 
 
 def _scalar(text: str) -> str:
@@ -93,12 +130,13 @@ def _quoted(text: str) -> str:
 
 
 def _affinity(answers: Answers) -> str:
-    if not _is_core(answers.orchestrator):
+    if not is_core_version(answers.orchestrator):
         return "none"
     return "source" if answers.tls == "passthrough" else "signalr"
 
 
-def _is_core(version: str) -> bool:
+def is_core_version(version: str) -> bool:
+    """Whether an answer is a version from 2020.10 on."""
     from .orchestrator import is_core
     from .types import Version
 

@@ -245,14 +245,39 @@ def test_init_writes_what_the_options_say(cli, tmp_path) -> None:
 @pytest.mark.parametrize("store", ["redis", "sqlserver"])
 def test_what_init_writes_is_right(mode: str, version: str, store: str, cli, tmp_path) -> None:
     args = ["init", "--host", "o.example", "--node", "a=10.0.0.1", "--node", "b=b.example", "--tls", mode]
-    assert cli(*args, "--orchestrator", version, "--store", store).code == 0
+    ran = cli(*args, "--orchestrator", version, "--store", store)
+    core = version in {"2020.10", "2023.4", "22.10"}
+    if core and store == "sqlserver":
+        assert ran.code == 2
+        assert "--store: no setting is documented" in ran.err
+        assert not (tmp_path / "farm.yaml").exists()
+        return
+    assert ran.code == 0
     spec = load(tmp_path / "farm.yaml")
+    assert cli("check").code == 0
+    assert "session" not in spec.farm.stores.written if core else spec.farm.stores.session == "sqlserver"
+    assert (spec.farm.stores.redis and spec.farm.stores.redis.port) == (
+        None if store == "sqlserver" else 10000 if core else 6379
+    )
     assert {warning.id for warning in spec.warnings} <= {
         *({"version-unknown"} if not version else set()),
         *({"signalr-sql-lag"} if store == "sqlserver" else set()),
         *({"tls-terminate-redirect"} if mode == "terminate" else set()),
     }
     assert cli("render", "haproxy", "--no-validate").code == 0
+
+
+def test_init_blames_the_option_and_no_file_that_is_not_there(cli, tmp_path) -> None:
+    ran = cli("init", "--host", "bad_host!", "--node", "a=10.0.0.1", "--node", "a=10.0.0.1")
+    assert ran.code == 2
+    assert "--host: " in ran.err
+    assert "--farm" not in ran.err  # its name only came from the host
+    assert "farm.yaml:" not in ran.err
+    ran = cli("init", "--host", "o.example", "--node", "a=10.0.0.1", "--from", "nope.config")
+    assert ran.code == 5
+    assert "nope.config: cannot be read" in ran.err
+    assert "in the spec" not in ran.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_init_replaces_nothing_unless_forced(cli, tmp_path) -> None:
@@ -335,13 +360,12 @@ def test_init_asks_on_a_terminal(tmp_path) -> None:
     with Terminal(tmp_path, "init", "--tls", "none") as terminal:
         terminal.answer("Name that robots and people use", "")  # there is no default: it asks again
         terminal.answer("Name that robots and people use", "orchestrator.corp.example")
-        terminal.answer("SignalR's messages", "")
         terminal.answer("Name of the farm [orchestrator]", "prod")
         terminal.answer("Address of node 1", "10.0.0.1")
         terminal.answer("Address of node 2", "10.0.0.2")
         terminal.answer("Address of node 3 (empty: no more)", "")
         terminal.answer("Orchestrator version", "2020.10")
-        terminal.answer("Redis host", "redis.corp.example")
+        terminal.answer("Host of the High Availability Add-on", "redis.corp.example")
         assert terminal.end() == 0
         assert "wrote farm.yaml" in terminal.shown
     farm = load(tmp_path / "farm.yaml").farm

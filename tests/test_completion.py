@@ -57,7 +57,8 @@ def asked(shell) -> Callable[[str, str], set[str]]:
     "line, expected",
     [
         ("nlbgen ", set(COMMANDS)),
-        ("nlbgen re", {"render"}),
+        ("nlbgen re", {"render", "report"}),
+        ("nlbgen init --tls ", {"bridge", "terminate", "passthrough", "none"}),
         ("nlbgen --q", {"--quiet"}),
         ("nlbgen -q ch", {"check"}),
         ("nlbgen render --no", {"--no-validate"}),

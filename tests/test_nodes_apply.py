@@ -142,6 +142,17 @@ def test_what_a_killed_run_left_is_swept_away(farm):
 
 # Every step fails once.
 
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_who_else_may_read_the_keys_is_said(cli, farm, mode):
+    for path in paths(farm):
+        path.chmod(mode)
+    ran = cli("nodes", "apply", "--yes", cwd=farm)
+    assert ran.code == 0
+    assert ran.err.count("everybody here may read it and its backup (mode 0644)") == (2 if mode == 0o644 else 0)
+    assert ran.err.count("chmod o-rwx") == (2 if mode == 0o644 else 0)
+
+
 STEPS = ("open", "fsync", "replace", "link", "fchmod")
 
 

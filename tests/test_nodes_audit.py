@@ -251,6 +251,20 @@ def test_a_spec_without_configs_says_so(cli, farm, farm_data):
         assert "config" in ran.err
 
 
+@pytest.mark.parametrize(("server", "differ"), [(r"SQL9\PROD", 2), (r"sql01.corp.example\prod", 0)])
+def test_another_database_than_the_spec_names_is_a_problem(cli, farm, server, differ):
+    text = (farm / "farm.yaml").read_text(encoding="utf-8")
+    assert r"server: SQL01\PROD" in text
+    (farm / "farm.yaml").write_text(text.replace(r"server: SQL01\PROD", f"server: {server}"), encoding="utf-8")
+    ran = cli("nodes", "audit", "--format", "json", cwd=farm)
+    found = [one for one in json.loads(ran.out)["problems"] if one["id"] == "database-differs"]
+    assert len(found) == differ
+    for one in found:
+        assert re.search(r"farm\.yaml:\d+:\d+\) names UiPath on SQL9", one["message"])
+        assert re.fullmatch(r"inputs/orch-\d/web\.config:11:5", one["place"])
+    assert "database-differs" not in cli("nodes", "audit", "inputs/orch-1/web.config", cwd=farm).out
+
+
 # init --from
 
 

@@ -4,6 +4,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from nlbgen.errors import DifferenceError, NlbgenError, NodeError, SpecError, Us
 from nlbgen.nodes.planning import FarmPlan, plan_farm
 from nlbgen.plan import Change, Plan, Shown
 from nlbgen.spec.load import Spec, load
+from nlbgen.spec.references import MissingSecretError, SecretError
 
 DECRYPTION, VALIDATION = "AB" * 32, "CD" * 64
 OTHER_DECRYPTION, OTHER_VALIDATION = "01" * 32, "23" * 64
@@ -27,6 +29,7 @@ SERVER_PORT = (
     '<add key="LoadBalancer.UseRedis" value="false" />'
     '<add key="LoadBalancer.Redis.Server" value="" />'
 )
+DEFAULT = r'<connectionStrings><add name="Default" connectionString="Data Source=SQL01\PROD;Initial Catalog=UiPath"/></connectionStrings>'
 REDIS_STRING = '<add key="LoadBalancer.Redis.ConnectionString" value="localhost:6379,password=old-secret" />'
 
 
@@ -377,9 +380,30 @@ def test_sql_server_has_no_setting_in_the_later_family(farm):
 def test_redis_passwords_that_the_string_cannot_carry_are_refused_unshown(farm, monkeypatch, password):
     monkeypatch.setenv("NLBGEN_TEST_REDIS", password)
     redis = {"host": "redis-1", "port": 6379, "password": {"env": "NLBGEN_TEST_REDIS"}}
-    with pytest.raises(NodeError, match="RedisPassword cannot be used") as error:
+    with pytest.raises(SecretError) as error:
         plan_farm(farm(stores={"redis": redis}))
-    assert "xq1z" not in str(error.value)
+    said = str(error.value)
+    assert re.search(r"farm\.yaml:\d+:\d+: stores\.redis\.password \(NLBGEN_TEST_REDIS\): cannot be used", said)
+    assert said.count("stores.redis.password") == 1
+    assert "xq1z" not in said
+
+
+@pytest.mark.parametrize("secret", [{"env": "NLBGEN_TEST_NOT_SET"}, {"file": "nowhere/redis.txt"}])
+def test_a_secret_that_is_not_there_is_missed_once_and_by_its_place(cli, farm, secret):
+    spec = farm(stores={"redis": {"host": "redis-1", "port": 6379, "password": secret}})
+    ran = cli("nodes", "plan", "-s", spec.name)
+    assert ran.code == 1
+    assert re.match(r".*farm\.yaml:\d+:\d+: stores\.redis\.password: ", ran.err)
+    assert ran.err.count(next(iter(secret.values()))) == (2 if "env" in secret else 1)  # the hint names the variable
+
+
+def test_all_secrets_that_are_missing_are_said_at_once(farm):
+    login = {"user": "u", "password": {"env": "NLBGEN_TEST_NOT_SET"}}
+    redis = {"host": "redis-1", "port": 6379, "password": {"file": "nowhere.txt"}}
+    with pytest.raises(MissingSecretError) as error:
+        plan_farm(farm(stores={"redis": redis, "database": {"server": "SQL01\\PROD", "auth": login}}))
+    assert "stores.redis.password" in str(error.value)
+    assert "stores.database.auth.password" in str(error.value)
 
 
 def test_an_ipv6_redis_is_refused(farm):
@@ -414,10 +438,59 @@ def test_a_file_of_another_version_than_the_spec_says_is_refused(farm):
 def test_one_file_for_two_nodes_is_refused(farm):
     nodes = [
         {"name": "orch-1", "address": "10.20.0.11", "config": "orch-1/web.config"},
-        {"name": "orch-2", "address": "10.20.0.12", "config": "orch-2/../orch-1/web.config"},
+        {"name": "orch-2", "address": "10.20.0.12", "config": "orch-1"},
     ]
-    with pytest.raises(NodeError, match=r"named by orch-1 and by orch-2"):
+    with pytest.raises(NodeError, match=r"farm\.yaml:\d+:\d+: nodes\[1\]\.config: .* is the config of orch-1 as well"):
         plan_farm(farm(nodes=nodes))
+
+
+@pytest.mark.parametrize("change", [{"nodes": "typo"}, {"keys": {"from": "typo/web.config"}}])
+def test_a_file_that_is_not_there_is_refused_with_its_place_and_only_noted_by_check(cli, farm, change):
+    if "nodes" in change:
+        names = {"orch-1": "orch-1/web.config", "orch-2": "orch-2/typo.config"}
+        change = {
+            "nodes": [
+                {"name": name, "address": f"10.20.0.{number}", "config": path}
+                for number, (name, path) in enumerate(names.items(), 11)
+            ]
+        }
+    spec = farm(**change)
+    placed = r"farm\.yaml:\d+:\d+: {}(nodes\[1\]\.config|keys\.from): \S*typo\S* is not there"
+    with pytest.raises(NodeError, match=placed.format("")):
+        plan_farm(spec)
+    ran = cli("check", "-s", spec.name)
+    assert ran.code == 0
+    assert re.search(placed.format("note: "), ran.err)
+
+
+# The database.
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["SQL01\\PROD", "sql01\\prod", "tcp:SQL01\\PROD", "SQL01.corp.example\\PROD"],
+)
+def test_the_same_database_needs_no_word(farm, server):
+    files = config(extra=DEFAULT), config(first=False, extra=DEFAULT)
+    spec = farm(*files, stores={"database": {"server": server, "name": "uipath"}})
+    assert not [note for note in plan_farm(spec).notes if "database-differs" in note]
+
+
+@pytest.mark.parametrize(
+    ("database", "key"),
+    [
+        ({"server": "SQL9\\PROD"}, "server"),
+        ({"server": "SQL01\\TEST"}, "server"),
+        ({"server": "SQL01"}, "server"),
+        ({"server": "SQL01\\PROD", "name": "Other"}, "name"),
+    ],
+)
+def test_another_database_than_the_nodes_own_is_said(farm, database, key):
+    spec = farm(config(extra=DEFAULT), config(first=False), stores={"database": database})
+    (line,) = [note for note in plan_farm(spec).notes if "[database-differs]" in note]
+    assert re.match(r"\S*web\.config:\d+:\d+: connectionStrings/Default leads to the database UiPath on SQL01", line)
+    assert str(spec.document.place(("stores", "database", key))) in line
+    assert "sessions" in line
 
 
 def test_windows_separators_in_the_spec_are_understood(farm):

@@ -85,6 +85,20 @@ def other_farm(farm):
 
 
 @pytest.fixture
+def core_farm(farm):
+    """The example's settings in the file of 2020.10 and later."""
+    for path in list((farm / "inputs").rglob("web.config")):
+        text = re.sub(rb"(?s)<system.webServer>.*?</system.webServer>", b"", path.read_bytes())
+        path.with_name("UiPath.Orchestrator.dll.config").write_bytes(text)
+        path.unlink()
+    text = (farm / "farm.yaml").read_text(encoding="utf-8").replace("web.config,", "UiPath.Orchestrator.dll.config,")
+    text = text.replace("/web.config", "/UiPath.Orchestrator.dll.config").replace('"2019.4"', '"2023.4"')
+    text = text.replace("affinity: none", "affinity: signalr").replace("port: 6379", "port: 10000")
+    (farm / "farm.yaml").write_text(text, encoding="utf-8")
+    return farm
+
+
+@pytest.fixture
 def secrets(monkeypatch):
     monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", REDIS)
     monkeypatch.setenv("NLBGEN_TEST_SQL", SQL)
@@ -94,9 +108,9 @@ def rendered(farm: Path, **options) -> dict[str, bytes]:
     return {str(file.path): file.content for file in steps.render(load(farm / "farm.yaml"), **options).files}
 
 
-@pytest.mark.parametrize("case", ["example", "other"])
+@pytest.mark.parametrize("case", ["example", "other", "core"])
 def test_renders_as_before(case, request, secrets, update_golden):
-    files = rendered(request.getfixturevalue("farm" if case == "example" else "other_farm"))
+    files = rendered(request.getfixturevalue("farm" if case == "example" else f"{case}_farm"))
     header = f"Made by nlbgen {__version__} ".encode()
     found = {name: content.replace(header, b"Made by nlbgen VERSION ") for name, content in files.items()}
     folder = GOLDEN / case
@@ -119,13 +133,22 @@ def test_the_prepared_config_is_what_the_plan_makes(farm, secrets):
 
 
 @pytest.mark.parametrize("with_secrets", [False, True])
-@pytest.mark.parametrize("case", ["farm", "other_farm"])
+@pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
 def test_every_script_parses(case, with_secrets, request, secrets):
     files = rendered(request.getfixturevalue(case), with_secrets=with_secrets)
     scripts = {name: content for name, content in files.items() if name.endswith(".ps1")}
-    assert len(scripts) >= 3
+    assert len(scripts) >= (2 if case == "core_farm" else 3)
     for content in scripts.values():
         assert list(nodes_of(content))
+
+
+@pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
+def test_every_block_of_the_runbook_parses(case, request, secrets):
+    text = rendered(request.getfixturevalue(case))["RUNBOOK.md"].decode()
+    blocks = re.findall(r"^```powershell\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 4
+    for block in blocks:
+        assert list(nodes_of(block.encode()))
 
 
 def test_no_name_breaks_out_of_its_string(other_farm, secrets):
@@ -286,6 +309,51 @@ def test_every_step_has_a_check_and_a_way_back(farm, secrets):
     assert text.count("**It worked if**") == text.count("**Way back:**") == len(numbered)
     for name in ("orch-1", "orch-2", "orchestrator.corp.example", "SQL01\\PROD", "redis-1.corp.example", "10.20.0.10"):
         assert name in text
+
+
+def section(text: str, title: str) -> str:
+    """One step of a runbook."""
+    return re.search(rf"^## \d+\. {title}.*?(?=^## )", text, re.MULTILINE | re.DOTALL)[0]
+
+
+@pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
+def test_secrets_are_asked_for_without_showing_them(case, request, secrets):
+    text = rendered(request.getfixturevalue(case))["RUNBOOK.md"].decode()
+    reads = re.findall(r"Read-Host.*", text)
+    assert reads
+    assert all("-AsSecureString" in read for read in reads)
+
+
+def test_a_new_classic_node_does_not_run_before_it_is_prepared(farm, secrets):
+    files = rendered(farm)
+    text = files["RUNBOOK.md"].decode()
+    install = section(text, "Install the Orchestrator on the other nodes")
+    for command in ("Stop-Website", "Stop-WebAppPool", "serverAutoStart -Value $false", "autoStart -Value $false"):
+        assert command in install
+    assert text.index("Stop-WebAppPool") < text.index(r".\orch-2\prepare-node.ps1")
+    script = files["orch-2/prepare-node.ps1"].decode()
+    saved, started = script.index("$prepared = $true"), script.rindex("Start-Node $SiteName")
+    assert saved < script.index("serverAutoStart -Value $true") < started
+    assert saved < script.index("autoStart -Value $true") < started
+    # The one other start is the first node's, whose old file is the farm's.
+    assert script.count("Start-Node $SiteName") == 1
+    assert files["orch-1/prepare-node.ps1"].decode().count("Start-Node $SiteName") == 2
+    assert "if ($prepared -or $WhatIfPreference) {" in script
+
+
+def test_from_2020_10_on_the_steps_are_others(core_farm, secrets):
+    files = rendered(core_farm)
+    assert not {"redis.ps1", "sessionstate.ps1", "verify.sql"} & set(files)
+    text = files["RUNBOOK.md"].decode()
+    for classic in ("redis.ps1", "Redis-x64", "aspnet_regiis", "aspnet_regsql", "sessionstate", "web.config"):
+        assert classic not in text
+    install = section(text, "Install the Orchestrator on the other nodes as secondary nodes")
+    assert "SECONDARY_NODE=1 PARAMETERS_FILE=install.json" in install
+    assert "EncryptionKey2021" in install
+    assert "10000" in section(text, "Install the High Availability Add-on")
+    assert "IdentityServer.Integration.Authority" in section(text, "Give the first node the farm's URL")
+    assert "UiPath.Orchestrator.Cli.exe protected-configuration -pe" in text
+    assert text.index(r".\orch-1\prepare-node.ps1") < text.index("SECONDARY_NODE") < text.index(r".\orch-2\prepare")
 
 
 def test_a_linked_config_is_prepared_under_its_own_name(farm, secrets):

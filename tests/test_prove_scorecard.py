@@ -10,6 +10,7 @@ import junitparser
 import pytest
 
 from nlbgen.errors import SpecError, UsageError
+from nlbgen.generators import validate
 from nlbgen.prove import formats, limits
 from nlbgen.prove.bars import BARS, Bar, at_least, at_most, measured
 from nlbgen.prove.mapping import Mapped
@@ -386,9 +387,12 @@ def test_a_farm_of_too_many_nodes_is_said(cli, farm_file) -> None:
 
 def test_a_missing_program_is_said_with_the_way_to_install_it(cli, farm_file, monkeypatch) -> None:
     farm_file()
-    monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    ran = cli("prove", "haproxy")
+    validate.installed.cache_clear()
+    try:
+        ran = cli("prove", "haproxy")
+    finally:
+        validate.installed.cache_clear()
     assert ran.code == 1
     assert "haproxy is not installed here" in ran.err
     assert "apt-get install haproxy" in ran.err

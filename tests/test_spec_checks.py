@@ -73,7 +73,11 @@ BROKEN = [
     ({"stores": {"redis": {"install_on": "other"}}}, [("redis-install-on", "stores.redis.install_on")]),
     ({"stores": {"signalr": "sqlserver"}}, [("signalr-sql-lag", "stores.signalr")]),
     (
-        {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "signalr"}, "stores": {"signalr": "sqlserver"}},
+        {
+            "orchestrator": {"version": "2020.10"},
+            "balancer": {"affinity": "signalr"},
+            "stores": {"signalr": "sqlserver"},
+        },
         [("signalr-sql-store", "stores.signalr")],
     ),
     (

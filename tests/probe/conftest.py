@@ -133,7 +133,8 @@ class StandIn:
             "nodes": [{"name": node.options.name, "address": "127.0.0.1", "port": node.port} for node in self.nodes],
             # On a busy machine an answer may take longer than the second that is the default.
             "balancer": {"health": {"timeout": "30s"}, **({"affinity": "signalr"} if self.core else {})},
-            "stores": {"signalr": "sqlserver"},
+            # No Redis to be asked; its own tests have a real one.
+            "stores": {"signalr": "sqlserver", "signalr_keys": "server-port"},
         }
         return merged(data, self.changes)
 

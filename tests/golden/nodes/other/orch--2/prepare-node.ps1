@@ -8,8 +8,9 @@ Prepares this machine as the node orch--2 of the farm farm--x: keys, stores, app
 
 .DESCRIPTION
 Run it on the node, in an elevated PowerShell 5.1. It stops the site, keeps a dated copy of the config file, edits the
-values in place, starts the site, and waits until it answers. A second run changes nothing. -WhatIf only says what would
-be done. Values that are right already are left alone, and so is everything else in the file.
+values in place, and only then starts the site (also one that was kept from starting) and waits until it answers. A
+second run changes nothing. -WhatIf only says what would be done. Values that are right already are left alone, and so
+is everything else in the file.
 
 Secrets come from parameters or from environment variables, or, for keys, out of the config file of the first node
 (-KeysFrom \\first-node\c$\...\web.config).
@@ -230,6 +231,17 @@ function Get-BackupName {
     return $name
 }
 
+function Test-NodeStarted {
+    param([string] $SiteName, [string] $Pool)
+    return (Get-WebAppPoolState -Name $Pool).Value -eq 'Started' -and (Get-WebsiteState -Name $SiteName).Value -eq 'Started'
+}
+
+function Start-Node {
+    param([string] $SiteName, [string] $Pool)
+    if ((Get-WebAppPoolState -Name $Pool).Value -ne 'Started') { Start-WebAppPool -Name $Pool }
+    if ((Get-WebsiteState -Name $SiteName).Value -ne 'Started') { Start-Website -Name $SiteName }
+}
+
 function Wait-Status {
     param([string] $Url, [string] $HostName)
     # The certificate carries the farm's name and not localhost; this one question trusts whatever answers there.
@@ -298,18 +310,22 @@ Set-Setting $document 'appSettings' 'LoadBalancer.Redis.Password' '' $false
 Set-Setting $document 'appSettings' 'quartz.jobStore.clustered' 'true' $false
 Write-Host "$Changes to change."
 
-if ($Changes -gt 0 -and $PSCmdlet.ShouldProcess($ConfigPath, "change $Changes settings, with site $SiteName stopped")) {
+# Only a node whose file says what the farm needs may run: a new one was stopped after its installation, and stays so.
+$prepared = $Changes -eq 0
+$running = $site.state -eq 'Started'
+if (-not $prepared -and $PSCmdlet.ShouldProcess($ConfigPath, "change $Changes settings, with site $SiteName stopped")) {
     $backup = Get-BackupName $ConfigPath
-    Stop-Website -Name $SiteName
+    if ($running) { Stop-Website -Name $SiteName }
     try {
         if ((Get-WebAppPoolState -Name $pool).Value -eq 'Started') { Stop-WebAppPool -Name $pool }
         for ($wait = 0; $wait -lt 60 -and (Get-WebAppPoolState -Name $pool).Value -ne 'Stopped'; $wait++) { Start-Sleep -Seconds 1 }
         Save-Config $document $ConfigPath $backup
+        $prepared = $true
         Write-Host "The old file is $backup"
     }
     finally {
-        if ((Get-WebAppPoolState -Name $pool).Value -ne 'Started') { Start-WebAppPool -Name $pool }
-        Start-Website -Name $SiteName
+        # The old file is in place still, with keys that are not the farm's: the node stays stopped.
+        if (-not $prepared) { Write-Warning "$ConfigPath was not changed. $SiteName stays stopped: it must not run with its own keys." }
     }
 }
 
@@ -327,10 +343,22 @@ if ($null -ne $AppPoolCredential -and $PSCmdlet.ShouldProcess($pool, "run as $($
         userName = $AppPoolCredential.UserName
         password = $AppPoolCredential.GetNetworkCredential().Password
     }
-    Restart-WebAppPool -Name $pool
+    if ((Get-WebAppPoolState -Name $pool).Value -eq 'Started') { Restart-WebAppPool -Name $pool }
 }
 
-if (-not $SkipStatusCheck -and -not $WhatIfPreference) {
+if ($prepared -or $WhatIfPreference) {
+    # What the runbook switched off on a new node, so that it did not run with its own keys.
+    if (-not $site.serverAutoStart -and $PSCmdlet.ShouldProcess($SiteName, 'let the site start with Windows')) {
+        Set-ItemProperty "IIS:\Sites\$SiteName" -Name serverAutoStart -Value $true
+    }
+    if (-not (Get-Item $poolPath).autoStart -and $PSCmdlet.ShouldProcess($pool, 'let the app pool start with Windows')) {
+        Set-ItemProperty $poolPath -Name autoStart -Value $true
+    }
+    if (-not (Test-NodeStarted $SiteName $pool) -and $PSCmdlet.ShouldProcess($SiteName, 'start')) { Start-Node $SiteName $pool }
+}
+else { Write-Warning "Nothing was changed, so $SiteName is left as it is: a new node must not run with keys of its own." }
+
+if ($prepared -and -not $SkipStatusCheck -and -not $WhatIfPreference) {
     Wait-Status 'https://localhost:443/api/status' 'orchestrator.corp.example'
     Write-Host 'orch--2 answers: it is ready.'
 }
