@@ -54,10 +54,10 @@ types: $(VENV)/test.stamp editable
 static: $(VENV)/test.stamp editable
 	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour
 
-# What is measured under load runs alone; what mostly waits runs together.
+# What counts failures under load runs alone; the rest mostly waits, and runs together.
 behaviour: $(VENV)/test.stamp editable
-	$(BIN)/python -m pytest -q tests/behaviour -m "not patient"
-	$(BIN)/python -m pytest -q -n $$((2 * $(WORKERS))) tests/behaviour -m patient
+	$(BIN)/python -m pytest -q tests/behaviour -m alone
+	$(BIN)/python -m pytest -q -n $$((2 * $(WORKERS))) tests/behaviour -m "not alone"
 
 bench: $(VENV)/test.stamp editable
 	$(BIN)/python benchmarks/run.py

@@ -28,7 +28,6 @@ from nlbgen.nodes import planning
 from nlbgen.prove.waiting import wait_until
 from nlbgen.spec.load import load
 
-pytestmark = pytest.mark.patient
 
 CHECKOUT = Path(__file__).parents[2]
 SHARED = "10.20.0.10"

@@ -7,7 +7,7 @@ import pytest
 
 from nlbgen.prove.load import LoadPlan, run_load
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 DRAIN = [("drain", 4.0), ("kill", 9.0)]
 

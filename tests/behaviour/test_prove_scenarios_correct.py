@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.patient]
+pytestmark = pytest.mark.slow
 
 STICKY = {"balancer": {"affinity": "signalr", "max_body": "1MB"}}
 """A cookie on the live connections, and a limit that is quick to play."""

@@ -73,12 +73,15 @@ def test_a_restart_instead_of_a_reload_misses_its_bar(theatre, vendor, monkeypat
     assert seen["failed"].verdict == "missed", seen
 
 
-@pytest.mark.parametrize("name", ["steady", "kill", "pool-stopped", "hang", "drain", "reload", "reload-outage"])
+# The other failures are held to bars that are as strict in test_failover.py, which reads the same log of requests.
+@pytest.mark.alone
+@pytest.mark.parametrize("name", ["steady", "kill", "reload-outage"])
 def test_the_example_farm_holds_the_bars(theatre, vendor, name):
     missed = [each for each in theatre(vendor).play(name).values() if each.verdict == "missed"]
     assert missed == []
 
 
+@pytest.mark.alone
 def test_a_slow_start_of_haproxy_holds_the_bars(theatre):
     missed = [each for each in theatre("haproxy").play("slow-start").values() if each.verdict == "missed"]
     assert missed == []

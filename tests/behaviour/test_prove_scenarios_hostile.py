@@ -7,7 +7,7 @@ import pytest
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.prove.smuggling import probes
 
-pytestmark = [pytest.mark.slow, pytest.mark.patient]
+pytestmark = pytest.mark.slow
 
 NAMES = ("forged-headers", "h2c", "smuggling", "oversized-headers", "slowloris")
 

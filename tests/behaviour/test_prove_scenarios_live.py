@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.patient]
+pytestmark = pytest.mark.slow
 
 CORE = {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "signalr"}}
 NAMES = ("idle-websocket", "long-poll", "event-stream", "signalr-2")

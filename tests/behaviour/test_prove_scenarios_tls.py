@@ -5,7 +5,7 @@ import pytest
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.spec.model import Farm
 
-pytestmark = [pytest.mark.slow, pytest.mark.patient]
+pytestmark = pytest.mark.slow
 
 NAMES = {"frontend": {"aliases": ["orch.corp.example"]}}
 
