@@ -28,7 +28,6 @@ from nlbgen.nodes import planning
 from nlbgen.prove.waiting import wait_until
 from nlbgen.spec.load import load
 
-
 CHECKOUT = Path(__file__).parents[2]
 SHARED = "10.20.0.10"
 BALANCERS = {"lb-1": "10.20.0.8", "lb-2": "10.20.0.9"}

@@ -22,7 +22,6 @@ from nlbgen.generators.base import Site, generator, render
 from nlbgen.prove.waiting import wait_until
 from nlbgen.spec.load import Spec, loads
 
-
 SHARED = "10.20.0.10"
 ADDRESSES = {"lb-1": "10.20.0.8", "lb-2": "10.20.0.9"}
 MOVES_WITHIN = 4.0

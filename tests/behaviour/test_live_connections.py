@@ -11,7 +11,6 @@ import pytest
 from nlbgen.prove.clients import SocketHolder, SocketPlan, read_events
 from nlbgen.prove.sessions import SessionPlan, run_session
 
-
 TRANSPORTS = ("webSockets", "serverSentEvents", "longPolling")
 LIVE_PATHS = {"balancer": {"signalr": {"paths": ["/signalr", "/ws", "/sse"]}}}
 

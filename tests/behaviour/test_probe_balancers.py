@@ -16,7 +16,6 @@ from nlbgen.prove.processes import BalancerProcess
 from nlbgen.prove.waiting import wait_until
 from nlbgen.spec.types import Duration
 
-
 STORES = {"stores": {"signalr": "sqlserver"}}
 ALIAS = "old.corp.example"
 
