@@ -131,6 +131,7 @@ def test_without_a_store_broadcasts_get_lost(farm, microsoft):
     assert any(not microsoft(lab.certificates.ca, **ask)["ok"] for _ in range(8))
 
 
+@pytest.mark.alone
 def test_events_arrive_when_they_happen(farm, vendor):
     lab = farm(vendor, LIVE_PATHS)
     stream = read_events(f"{lab.url}/sse?every=200&count=8", count=8, seconds=10, ca=lab.certificates.ca)

@@ -16,7 +16,7 @@ from nlbgen.prove.processes import BalancerProcess
 from nlbgen.prove.waiting import wait_until
 from nlbgen.spec.types import Duration
 
-STORES = {"stores": {"signalr": "sqlserver"}}
+STORES = {"stores": {"signalr": "sqlserver", "signalr_keys": "server-port"}}
 ALIAS = "old.corp.example"
 
 

@@ -49,7 +49,14 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("program", "name", "figure", "fault"), FAULTS, ids=["-".join(each[:3]) for each in FAULTS])
+# Whether a reload forgets an outage before the next check finds it again is a matter of milliseconds.
+NAMED = [
+    pytest.param(*each, id="-".join(each[:3]), marks=[pytest.mark.alone] if each[1] == "reload-outage" else [])
+    for each in FAULTS
+]
+
+
+@pytest.mark.parametrize(("program", "name", "figure", "fault"), NAMED)
 def test_a_fault_misses_its_bar(theatre, program, name, figure, fault):
     seen = theatre(program).play(name, fault, until=figure)
     assert seen[figure].verdict == "missed", seen
