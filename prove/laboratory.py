@@ -136,13 +136,14 @@ class Laboratory:
 
     def _haproxy(self) -> BalancerProcess:
         state = self.folder / "server-state"
-        state.write_text("1\n", encoding="ascii")
         return BalancerProcess(
             [self.program, "-W", "-db", "-f", str(self.configuration)],
             ports=[self.port],
             reload=self._reload_haproxy,
             stop=signal.SIGTERM,
             env={**os.environ, "NLBGEN_SERVER_STATE": "kept"},
+            # A start knows no states, as in the systemd drop-in; only a reload hands them over.
+            prepare=lambda: write_atomically(state, b"1\n"),
         )
 
     def _reload_haproxy(self, balancer: BalancerProcess) -> None:

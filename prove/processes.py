@@ -254,12 +254,15 @@ class BalancerProcess:
         reload: int | Callable[["BalancerProcess"], object] | None = None,
         stop: int = signal.SIGTERM,
         env: Mapping[str, str] | None = None,
+        prepare: Callable[[], object] | None = None,
     ) -> None:
+        """`prepare` is called before each start, as systemd's ExecStartPre."""
         self._folder = tempfile.TemporaryDirectory(prefix="nlbgen-balancer-")
         self._child = Child(argv, Path(self._folder.name) / "output.txt", env)
         self._ports = tuple(ports)
         self._reload = reload
         self._stop = stop
+        self._prepare = prepare
 
     @property
     def pid(self) -> int:
@@ -285,6 +288,8 @@ class BalancerProcess:
 
     def start(self, seconds: float = START_SECONDS) -> None:
         """Start the program and wait until each of its ports accepts."""
+        if self._prepare is not None:
+            self._prepare()
         self._child.start()
         deadline = time.monotonic() + seconds
         for port in self._ports:

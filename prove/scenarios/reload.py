@@ -51,13 +51,14 @@ class ReloadOutage(Scenario):
         """Freeze a node, wait until that is known, then load and reload.
 
         A node that answers wrongly is found out by the first check of the new process; one that does not answer only
-        by the time-out of that check, and until then it counts as up.
+        by the time-out of that check, and until then it counts as up. Each request has a connection of its own: those
+        that are open stay with the old process, which knows.
         """
         victim = stage.serving[0]
         stage.say(f"{victim.name} hangs")
         await stage.call(victim.freeze)
         await stage.load(seconds=KNOWN_SECONDS)
-        result = await stage.load(_reloads(stage, 2.0, 4.0, 6.0), seconds=9.0)
+        result = await stage.load(_reloads(stage, 2.0, 4.0, 6.0), seconds=9.0, keep_alive=False)
         yield failed("failed_gets", result.records, stage, method="GET")
         yield failed("failed_posts", result.records, stage, method="POST")
         for one in load_figures(stage, result):
