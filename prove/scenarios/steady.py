@@ -4,6 +4,7 @@ from statistics import median
 from typing import Final
 
 from ...spec.model import Farm
+from ..pace import restarted
 from ..pressure import Pressure, press
 from ..result import LoadResult
 from .base import HASHED, ONE_NODE, Figures, Scenario, Stage, figure, is_hashed, serving
@@ -24,6 +25,7 @@ class Steady(Scenario):
 
     async def play(self, stage: Stage) -> Figures:
         """Spread, then latency and throughput against the nodes without a balancer."""
+        await restarted(stage)  # a node that an earlier scenario took out may still be in its slow start
         stage.say(f"200 requests/s for 8 s, each held for {HELD_MS} ms by its node")
         result = await stage.load(
             seconds=8.0, get_path=f"/odata/Jobs?delay={HELD_MS}", post_delay_ms=HELD_MS, cookies=False
