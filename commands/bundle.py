@@ -70,7 +70,7 @@ def _tell(exported: "Exported", path: Path) -> None:
         talk.say(note)
     whole = exported.manifest
     if whole.secrets == "plain":
-        talk.say(f"warning: {path} holds secrets in the clear: keep it to yourself, and delete it after the change")
+        talk.insist(f"warning: {path} holds secrets in the clear: keep it to yourself, and delete it after the change")
     secrets = {
         "none": "no secrets",
         "encrypted": f"secrets encrypted for {len(whole.recipients)}",

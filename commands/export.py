@@ -40,7 +40,7 @@ def command() -> None:
 def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancers: tuple[str, ...]) -> None:
     """Write inventory, playbooks and roles that roll the farm out, to DIR/ansible/; several specs make one."""
     from ..export import ansible
-    from ..files import read_bytes, write_atomically
+    from ..files import others, read_bytes, write_atomically
     from ..generators.output import spec_files
     from ..spec.load import load
 
@@ -62,7 +62,7 @@ def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancer
         if str(file.path) in SHOWN:
             talk.say(f"{'wrote' if new else 'unchanged'} {path}")
     talk.say(f"{changed} of {len(made)} files written below {folder}; begin with {folder / 'README.md'}")
-    for left in _left_over(folder, {folder / file.path for file in made}):
+    for left in others(folder / "files", {folder / file.path for file in made}):
         talk.say(
             f"{left}: is of an earlier export, and nothing names it now; remove it if you do not keep it on purpose"
         )
@@ -86,8 +86,3 @@ def _from(folder: Path, home: Path) -> str:
         return Path(os.path.relpath(home.resolve(), folder.resolve())).as_posix()
     except ValueError:  # another drive
         return home.resolve().as_posix()
-
-
-def _left_over(folder: Path, made: set[Path]) -> list[Path]:
-    """What an earlier export has left among the farms' files: a node that is gone, another vendor."""
-    return sorted(path for path in (folder / "files").rglob("*") if path.is_file() and path not in made)

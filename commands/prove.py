@@ -221,7 +221,7 @@ class _Keeper:
 
         talk.show(formats.STYLES[self._style](card))
         for line in _directions(stage):
-            talk.say(line)
+            talk.insist(line)  # without them nobody finds what was kept up
         try:
             self._wait(stage)
         except KeyboardInterrupt:

@@ -160,6 +160,11 @@ def say(text: str) -> None:
         _talk(text)
 
 
+def insist(text: str) -> None:
+    """Tell the user what may not be missed, with `--quiet` too."""
+    _talk(text)
+
+
 def _detail(text: str) -> None:
     _talk(_paint(text, sys.stderr, dim=True))
 

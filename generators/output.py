@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import FileError, Problem, SpecError, UnsupportedError, UsageError
-from ..files import is_folder, read_bytes, write_atomically
+from ..files import is_folder, others, read_bytes, write_atomically
 from ..spec.load import Spec
 from ..spec.schema import nearest
 from .base import VENDORS, Rendered, generator, render
@@ -109,9 +109,7 @@ def leftovers(outputs: Sequence[Output], folder: Path) -> list[Path]:
     """The files in the vendors' folders that are not of this farm: an earlier run with another spec made them."""
     found: list[Path] = []
     for output in outputs:
-        made = {path for path, _file in output.paths(folder)}
-        present = (path for path in (folder / output.vendor).rglob("*") if path.is_file())
-        found += sorted(path for path in present if path not in made)
+        found += others(folder / output.vendor, {path for path, _file in output.paths(folder)})
     return found
 
 

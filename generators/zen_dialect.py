@@ -138,7 +138,6 @@ SESSIONS_WITH_ID: Final = frozenset({"URL", "COOKIE", "HEADER", "BACKENDCOOKIE",
 """The session types that name what holds the session."""
 COOKIE_WRITERS: Final = frozenset({"BACKENDCOOKIE", "COOKIEINSERT"})
 ERROR_STATUSES: Final = (414, 500, 501, 503)
-BLOCK_ENDS: Final[Context] = "file"
 
 
 @cache

@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -323,18 +323,3 @@ class BalancerProcess:
     def output(self) -> str:
         """Return the end of what the program wrote."""
         return self._child.output()
-
-
-@contextmanager
-def start_nodes(count: int, options: NodeOptions | None = None, **changes: Any) -> Iterator[list[NodeProcess]]:
-    """Run nodes orch-1 ... orch-`count` and stop them all at the end.
-
-    >>> with start_nodes(2, tls_cert=cert, tls_key=key) as (one, two): ...     # doctest: +SKIP
-    """
-    if not 1 <= count <= MAX_NODES:
-        raise ValueError(f"{count}: 1 to {MAX_NODES} nodes")
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(NodeProcess(options, **{**changes, "name": f"orch-{number}"}))
-            for number in range(1, count + 1)
-        ]

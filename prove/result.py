@@ -46,9 +46,6 @@ class LoadResult:
     event_times: list[float] = field(default_factory=list)
     """When each event's action had ended, seconds since the start."""
 
-    loop_errors: int = 0
-    """What the event loop itself complained of; not requests."""
-
     @property
     def total(self) -> int:
         """How many requests were scheduled (all of them were sent or counted as failed)."""

@@ -3,10 +3,6 @@
     report = run_session(SessionPlan(url=url, generation="classic", transport="longPolling"))
     assert report.ok, report.error
 
-    with HeldSession(SessionPlan(url=url, generation="core", transport="webSockets")) as session:
-        node.control.push("hello")
-        assert session.wait_push(5) == "hello"
-
 aiohttp repeats an idempotent request once when a kept-alive connection turns out to be closed, as browsers do.
 """
 
@@ -17,11 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 
-from .background import LoopThread
 from .clients import open_session
 from .loops import run
 
@@ -262,73 +257,3 @@ async def session(plan: SessionPlan) -> SessionReport:
 def run_session(plan: SessionPlan) -> SessionReport:
     """Run one session on a loop of its own (blocking)."""
     return run(session(plan))
-
-
-def run_sessions(plan: SessionPlan, count: int) -> list[SessionReport]:
-    """Run `count` sessions at once (blocking): what share of them works without affinity?"""
-
-    async def together() -> list[SessionReport]:
-        return await asyncio.gather(*(session(plan) for _ in range(count)))
-
-    return run(together())
-
-
-class HeldSession:
-    """A session that stays open while blocking code does something else."""
-
-    def __init__(self, plan: SessionPlan) -> None:
-        self.plan = plan
-        self._thread = LoopThread()
-        self._http: aiohttp.ClientSession | None = None
-        self._client: HubClient | None = None
-
-    @property
-    def client(self) -> HubClient:
-        """The client inside."""
-        if self._client is None:
-            raise SessionError("the session is not open")
-        return self._client
-
-    @property
-    def report(self) -> SessionReport:
-        """The report so far."""
-        return self.client.report
-
-    def __enter__(self) -> Self:
-        self._thread.__enter__()
-        try:
-            self._thread.call(self._open(), self.plan.timeout * 4)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._thread.call(self._close(), self.plan.timeout * 2 + 5)
-        finally:
-            self._thread.__exit__()
-
-    async def _open(self) -> None:
-        self._http = open_http(self.plan)
-        self._client = make_client(self.plan, self._http)
-        await self._client.open()
-
-    async def _close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
-        if self._http is not None:
-            await self._http.close()
-
-    def invoke(self, method: str, *arguments: Any) -> Any:
-        """Call a hub method: `invoke("Echo", 1) == 1`, `invoke("Where")["node"]`, `invoke("Broadcast", "x")`."""
-        return self._thread.call(self.client.invoke(method, *arguments), self.plan.timeout * 2 + 1)
-
-    def wait_push(self, seconds: float = 5.0) -> Any:
-        """Return the next push; TimeoutError if none came within `seconds`."""
-
-        async def wait() -> Any:
-            async with asyncio.timeout(seconds):
-                return await self.client.pushed.get()
-
-        return self._thread.call(wait(), seconds + 5)

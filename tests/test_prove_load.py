@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nlbgen.prove.load import HANDSHAKES_AT_ONCE, Client, Load, LoadPlan, background_load, main, run_load
+from nlbgen.prove.load import HANDSHAKES_AT_ONCE, Client, Load, LoadPlan, main, run_load
 from nlbgen.prove.loops import loop_factory, run
 from nlbgen.prove.node import Node
 from nlbgen.prove.options import NodeOptions
@@ -197,7 +197,8 @@ def test_nothing_is_retried_when_a_connection_ends_instead_of_an_answer():
 
 def test_two_runs_of_one_plan_do_not_look_like_duplicates(node):
     plan = LoadPlan(url=node.url, rate=100, seconds=0.3)
-    with background_load(plan) as first:
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(run_load, plan)
         second = run_load(plan)
     posts = node.posts()
     for result in (first.result(), second):

@@ -13,7 +13,7 @@ from nlbgen.prove.clients import SocketHolder, SocketPlan, fetch, read_events
 from nlbgen.prove.control import ControlError
 from nlbgen.prove.options import NodeOptions, parse_argv, to_argv
 from nlbgen.prove.ports import NotLoopbackError, accepts, free_port, release_port, require_loopback
-from nlbgen.prove.processes import BalancerProcess, NodeProcess, ProcessError, start_nodes
+from nlbgen.prove.processes import BalancerProcess, NodeProcess, ProcessError
 from nlbgen.prove.testca import TestCertificates, make_certificates
 from nlbgen.prove.waiting import wait_until
 
@@ -229,13 +229,6 @@ def test_a_frozen_node_accepts_and_stays_silent_until_thawed():
         one.thaw()
         assert fetch(one.url).status == 200
         one.freeze()  # a frozen child must not hold up the end
-
-
-def test_start_nodes_names_them_and_stops_them():
-    with start_nodes(3) as nodes:
-        assert [fetch(node.url).json()["node"] for node in nodes] == ["orch-1", "orch-2", "orch-3"]
-        ports = [node.port for node in nodes]
-    assert not any(accepts(port) for port in ports)
 
 
 def test_a_node_that_cannot_start_says_why():

@@ -8,31 +8,114 @@ import logging
 import shutil
 import subprocess
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from nlbgen.prove.background import LoopThread
 from nlbgen.prove.clients import fetch
 from nlbgen.prove.loops import run
 from nlbgen.prove.options import NodeOptions
 from nlbgen.prove.ports import free_port
-from nlbgen.prove.processes import BalancerProcess, NodeProcess, start_nodes
+from nlbgen.prove.processes import BalancerProcess, NodeProcess
 from nlbgen.prove.resp import RespError, encode, read_reply
 from nlbgen.prove.sessions import (
     GENERATIONS,
     TRANSPORTS,
-    HeldSession,
     SessionError,
     SessionPlan,
+    make_client,
+    open_http,
     run_session,
-    run_sessions,
+    session,
 )
 from nlbgen.prove.signalr2 import Tokens, protocol_version
 from nlbgen.prove.waiting import wait_until
 
 JS = Path(__file__).parent / "js"
 EVERYTHING = [(generation, transport) for generation in GENERATIONS for transport in TRANSPORTS]
+
+
+@contextmanager
+def start_nodes(count, options=None, **changes):
+    """Nodes orch-1, orch-2 and so on, stopped at the end."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(NodeProcess(options, **{**changes, "name": f"orch-{number + 1}"}))
+            for number in range(count)
+        ]
+
+
+def run_sessions(plan, count):
+    """Run `count` sessions at once (blocking): what share of them works without affinity?"""
+
+    async def together():
+        return await asyncio.gather(*(session(plan) for _ in range(count)))
+
+    return run(together())
+
+
+class HeldSession:
+    """A session that stays open while blocking code does something else."""
+
+    def __init__(self, plan):
+        self.plan = plan
+        self._thread = LoopThread()
+        self._http = None
+        self._client = None
+
+    @property
+    def client(self):
+        """The client inside."""
+        if self._client is None:
+            raise SessionError("the session is not open")
+        return self._client
+
+    @property
+    def report(self):
+        """The report so far."""
+        return self.client.report
+
+    def __enter__(self):
+        self._thread.__enter__()
+        try:
+            self._thread.call(self._open(), self.plan.timeout * 4)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self._thread.call(self._close(), self.plan.timeout * 2 + 5)
+        finally:
+            self._thread.__exit__()
+
+    async def _open(self):
+        self._http = open_http(self.plan)
+        self._client = make_client(self.plan, self._http)
+        await self._client.open()
+
+    async def _close(self):
+        if self._client is not None:
+            await self._client.close()
+        if self._http is not None:
+            await self._http.close()
+
+    def invoke(self, method, *arguments):
+        """Call a hub method: `invoke("Echo", 1) == 1`, `invoke("Where")["node"]`, `invoke("Broadcast", "x")`."""
+        return self._thread.call(self.client.invoke(method, *arguments), self.plan.timeout * 2 + 1)
+
+    def wait_push(self, seconds=5.0):
+        """Return the next push; TimeoutError if none came within `seconds`."""
+
+        async def wait():
+            async with asyncio.timeout(seconds):
+                return await self.client.pushed.get()
+
+        return self._thread.call(wait(), seconds + 5)
 
 
 @pytest.fixture(scope="session")

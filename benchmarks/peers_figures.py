@@ -1,0 +1,64 @@
+"""How much is measured of the contenders, and what came out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from measure import middle
+from peers_lab import CONTENDERS, Contender
+from peers_measure import Outcome, Speed, Waited
+
+DIRECT = "direct"
+SHOWN = [one for one in CONTENDERS if not one.speed_only]
+TITLES = {one.key: one.title for one in CONTENDERS} | {DIRECT: "no balancer"}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    repeats: int = 3
+    watched: float = 130.0
+    """Seconds for which silent WebSockets are watched."""
+    held: float = 110.0
+    """Seconds for which nodes hold a poll: as long as SignalR 2 does."""
+    rounds: int = 5
+    press_seconds: int = 2
+    shake_seconds: float = 1.0
+    latency_seconds: float = 3.0
+
+
+FULL = Size()
+QUICK = Size(repeats=1, watched=14.0, held=11.0, rounds=3, press_seconds=1, latency_seconds=1.5)
+
+
+@dataclass
+class Figures:
+    """Everything that was measured, by contender."""
+
+    outcomes: dict[str, dict[str, list[Outcome]]] = field(default_factory=dict)
+    """Happening, contender, repetitions."""
+    waited: dict[str, Waited] = field(default_factory=dict)
+    passed: dict[str, dict[str, str]] = field(default_factory=dict)
+    shakes: dict[str, list[Speed]] = field(default_factory=dict)
+    presses: dict[str, list[Speed]] = field(default_factory=dict)
+    p50: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds, at 200 requests a second."""
+    p99: dict[str, list[float]] = field(default_factory=dict)
+
+    def lag(self) -> float:
+        """How late a request began at most, in seconds."""
+        rounds = (outcomes for happening in self.outcomes.values() for outcomes in happening.values())
+        return max(outcome.lag for outcomes in rounds for outcome in outcomes)
+
+    def total(self, happening: str) -> int:
+        """How many requests each contender got while that happened."""
+        return next(iter(self.outcomes[happening].values()))[0].total
+
+    def busy(self, one: Contender) -> float:
+        """The share of one processor that a balancer used while as much as possible was asked of it."""
+        return middle([speed.busy for speed in self.presses[one.key]])
+
+
+def ratio(speeds: Mapping[str, Sequence[Speed]], one: str, other: str) -> float:
+    """How many times the rate of the other."""
+    return middle([speed.rate for speed in speeds[one]]) / middle([speed.rate for speed in speeds[other]])

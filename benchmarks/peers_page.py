@@ -1,0 +1,230 @@
+"""The figures as the tables and pictures of docs/performance.md."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from measure import machine, middle
+from peers_bars import BUSY, HANDSHAKES_BAR, MOST_LAG, THROUGHPUT_BARS, missed
+from peers_charts import Bar, Group, chart
+from peers_figures import DIRECT, SHOWN, Figures, Size, ratio
+from peers_lab import CONTENDERS, HOST, MANUALS, Contender
+from peers_measure import FORGED, HAPPENINGS, Waited
+
+from nlbgen.generators.validate import installed
+
+ABOUT = """\
+{machine}. {programs}.
+TLS to clients, two stand-in nodes each, {repeats} repetitions. The configurations are in
+[benchmarks/peers](../benchmarks/peers), each with its source; nlbgen's is that of a farm of two nodes with no setting
+changed.
+
+Failed requests of {total}, 200 a second, three quarters GET; in brackets the range; `slow` are those that took over a
+second besides. A vendor's three ran at the same time, each with its own nodes and clients. Had the clients been the
+limit, requests would have begun late: none began more than {lag:.0f} ms after its time (allowed: {late:.0f} ms).
+
+![Failed requests by event and configuration: the figures of the table below](performance-failures.svg)
+"""
+WAITING = """
+Silent WebSockets, watched for {watched:g} s; long polls that the node answers after {held:g} s; and what a client that
+lies can make the node believe.
+
+![When silent WebSockets are closed: the figures of the table below](performance-waiting.svg)
+"""
+SPEED = """
+As many requests as get through from 16 connections (wrk), without TLS, in {rounds} rounds, before nodes that answer at
+once (one NGINX worker). Each balancer has one thread or worker, so that it is the limit: `busy` is the share of one
+processor that it used (wanted: {busy:.0%}), and wrk and the nodes alone reach {direct:.0f} requests/s. The added
+latency is at 200 requests a second.
+
+![Requests a second by configuration: the figures of the table below](performance-throughput.svg)
+"""
+SHAKES = """
+New TLS connections by four clients, none resumed; TLS 1.2, because NGINX before 1.23.4 offers no more unless it is told
+to. The clients need the processors as well: here, too, the balancer's own time is what tells most.
+"""
+LOGS = """
+HAProxy's manual writes no log, and nginxconfig.io switches NGINX's off; all others write a line for each request. The
+rows `without` say what each of nlbgen's costs: the log, the buffer that lets a GET be asked again elsewhere, the
+headers that tell the node who asks."""
+
+
+def lines(figures: Figures, size: Size) -> list[str]:
+    """The published text."""
+    values = {
+        "machine": machine(),
+        "programs": _programs(),
+        "total": figures.total("kill"),
+        "lag": figures.lag() * 1000,
+        "late": MOST_LAG * 1000,
+        "busy": BUSY,
+        "direct": middle([item.rate for item in figures.presses[DIRECT]]),
+        **asdict(size),
+    }
+    return [
+        *ABOUT.format(**values).splitlines(),
+        "",
+        *_failures(figures),
+        *WAITING.format(**values).splitlines(),
+        "",
+        *_waiting(figures, size),
+        *SPEED.format(**values).splitlines(),
+        "",
+        *_speeds(figures),
+        *LOGS.splitlines(),
+        *SHAKES.splitlines(),
+        "",
+        *_handshakes(figures),
+        *_missed(missed(figures)),
+    ]
+
+
+def _missed(faults: Sequence[str]) -> list[str]:
+    return ["", "Missed in this run:", "", *(f"- {fault}" for fault in faults)] if faults else []
+
+
+def _failures(figures: Figures) -> list[str]:
+    titles = [one.title for one in HAPPENINGS if one.key != "posts"]
+    posts = f"POSTs executed twice, of {figures.total('posts')} when {HAPPENINGS[-1].title}"
+    rows = _head(*titles, posts)
+    for one in SHOWN:
+        cells = []
+        for happening in HAPPENINGS[:-1]:
+            outcomes = figures.outcomes[happening.key][one.key]
+            slow = int(middle([item.slow for item in outcomes]))
+            cells.append(_counts([item.failed for item in outcomes]) + (f", {slow} slow" if slow else ""))
+        doubled = max(item.doubled for rounds in figures.outcomes.values() for item in rounds[one.key])
+        rows.append(f"| {_named(one)} | {' | '.join(cells)} | {doubled} |")
+    return rows
+
+
+def _waiting(figures: Figures, size: Size) -> list[str]:
+    titles = ("WebSocket closed after", "Long poll", "Asked of the nodes", "`Upgrade: h2c` arrives")
+    rows = _head(*titles, "Forged address arrives", "Host at the node")
+    for one in SHOWN:
+        waited, passed = figures.waited[one.key], figures.passed[one.key]
+        rows.append(
+            f"| {_named(one)} | {_closed(waited, size)} | {_polled(waited)} | {waited.arrived} times for "
+            f"{len(waited.polls)} | {'yes' if passed['Upgrade'] else 'no'} "
+            f"| {'yes' if FORGED in passed['X-Forwarded-For'] else 'no'} "
+            f"| {'the name asked for' if passed['Host'].startswith(HOST) else passed['Host']} |"
+        )
+    return rows
+
+
+def _closed(waited: Waited, size: Size) -> str:
+    lives = [life for life in waited.sockets if life is not None]
+    if not lives:
+        return f"open after {size.watched:g} s"
+    return f"{middle(lives):.1f} s ({min(lives):.1f}-{max(lives):.1f})"
+
+
+def _polled(waited: Waited) -> str:
+    statuses = sorted({status for status, _ in waited.polls})
+    after = middle([seconds for _, seconds in waited.polls])
+    return ", ".join("no answer" if status == 0 else str(status) for status in statuses) + f" after {after:.1f} s"
+
+
+def _speeds(figures: Figures) -> list[str]:
+    rows = _head("Requests/s", "Times the manual's", "Bar", "Processor time", "Busy", "Added p50", "Added p99")
+    for one in CONTENDERS:
+        speeds = figures.presses[one.key]
+        cells = [
+            _spread([item.rate for item in speeds]),
+            f"{ratio(figures.presses, one.key, MANUALS[one.vendor]):.2f}",
+            f"{THROUGHPUT_BARS[one.vendor][1]:g}" if one.ours else "",
+            f"{_spread([item.cost for item in speeds], 1)} µs",
+            f"{figures.busy(one):.0%}",
+            "" if one.speed_only else _added(figures.p50, one.key),
+            "" if one.speed_only else _added(figures.p99, one.key),
+        ]
+        rows.append(f"| {_named(one)} | {' | '.join(cells)} |")
+    return rows
+
+
+def _handshakes(figures: Figures) -> list[str]:
+    rows = _head("Handshakes/s", "Times the manual's", "Bar", "Processor time")
+    for one in SHOWN:
+        speeds = figures.shakes[one.key]
+        cells = [
+            _spread([item.rate for item in speeds]),
+            f"{ratio(figures.shakes, one.key, MANUALS[one.vendor]):.2f}",
+            f"{HANDSHAKES_BAR:g}, or ranges overlap" if one.ours else "",
+            f"{_spread([item.cost for item in speeds])} µs",
+        ]
+        rows.append(f"| {_named(one)} | {' | '.join(cells)} |")
+    return rows
+
+
+def _head(*titles: str) -> list[str]:
+    return [f"| | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
+
+
+def _named(one: Contender) -> str:
+    return f"**{one.title}**" if one.ours else one.title
+
+
+def _counts(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{middle(values):.0f}" + (f" ({low}-{high})" if low != high else "")
+
+
+def _spread(values: Sequence[float], digits: int = 0) -> str:
+    return f"{middle(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+
+
+def _added(times: Mapping[str, Sequence[float]], key: str) -> str:
+    """Against the same repetition without a balancer, milliseconds."""
+    return _spread([(one - other) * 1000 for one, other in zip(times[key], times[DIRECT], strict=True)], 2) + " ms"
+
+
+def _programs() -> str:
+    from nlbgen.generators.base import generator
+
+    found = [installed(generator(name)) for name in ("haproxy", "nginx")]
+    return ", ".join(f"{name} {one.version}" for name, one in zip(("HAProxy", "NGINX"), found, strict=True) if one)
+
+
+def charts(figures: Figures, size: Size) -> dict[str, str]:
+    """The pictures of the page, by file name."""
+    failures = [
+        Group(
+            happening.title,
+            [
+                Bar(one.title, middle(failed), _counts(failed), one.ours)
+                for one in SHOWN
+                for failed in [[item.failed for item in figures.outcomes[happening.key][one.key]]]
+            ],
+        )
+        for happening in HAPPENINGS[:-1]
+    ]
+    lives = {one.key: [life for life in figures.waited[one.key].sockets if life is not None] for one in SHOWN}
+    waiting = [
+        Bar(one.title, middle(lives[one.key] or [size.watched]), _closed(figures.waited[one.key], size), one.ours)
+        for one in SHOWN
+    ]
+    rates = {one.key: [item.rate for item in figures.presses[one.key]] for one in CONTENDERS}
+    throughput = [
+        Group(
+            {"haproxy": "HAProxy", "nginx": "NGINX"}[vendor],
+            [
+                Bar(one.title, middle(rates[one.key]), _spread(rates[one.key]), one.ours)
+                for one in CONTENDERS
+                if one.vendor == vendor and not one.without
+            ],
+        )
+        for vendor in MANUALS
+    ]
+    total = figures.total("kill")
+    return {
+        "performance-failures.svg": chart(
+            f"Failed requests of {total}", "Bars for each event and configuration; shorter is better.", failures
+        ),
+        "performance-waiting.svg": chart(
+            f"A silent WebSocket is closed after so many seconds ({size.watched:g} s watched)",
+            "One bar for each configuration; longer is better.",
+            [Group("", waiting)],
+        ),
+        "performance-throughput.svg": chart(
+            "Requests a second", "Bars for each configuration, by vendor; longer is better.", throughput
+        ),
+    }
