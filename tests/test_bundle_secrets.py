@@ -236,6 +236,7 @@ def test_in_the_clear_it_warns_and_is_for_its_owner(farm: Path, cli: Any, secret
     assert found["nodes/redis.ps1"][1] == 0o600
     assert manifest_of(farm / "b.tgz")["secrets"] == "plain"
     assert "SECRETS IN THE CLEAR" in cli("bundle", "verify", "b.tgz", cwd=farm).out
+    assert "in the clear" in cli("--quiet", *OPTIONS, "--plaintext", "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).err
     assert cli("bundle", "extract", "b.tgz", "out", cwd=farm).code == 0
     if os.name == "posix":
         assert stat.S_IMODE((farm / "out" / "nodes" / "redis.ps1").stat().st_mode) == 0o600
