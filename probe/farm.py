@@ -147,11 +147,12 @@ class _Probe:
         if device.state == "down":
             await self._ask_down(device)
             return
-        wishes = self._node_tls(device)
-        if not await device.arrive(wishes):
+        if not await device.arrive(self._node_tls()):
             return
         if self._design.passthrough:
             await self._ask_passthrough(device)
+        elif device.where.tls:
+            self._ca_is_here(device)
         reply = await web.health(device, self._design)
         if reply is None:
             return
@@ -162,14 +163,25 @@ class _Probe:
 
     async def _ask_passthrough(self, device: Device) -> None:
         """Under passthrough the balancer's health checks rely on a CA if the spec names one in words."""
-        tls = self._farm.frontend.tls
-        ca = self._options.nodes_ca or (Path(tls.verify_nodes) if isinstance(tls.verify_nodes, str) else None)
-        if ca is None or "verify_nodes" not in tls.written:
-            return
-        if ca != self._options.nodes_ca and not ca.exists():
-            device.say("chain-unchecked", "certificate", f"a chain to {ca}", f"{ca} is not on this machine")
-        else:
+        ca = self._nodes_ca()
+        if ca is not None and "verify_nodes" in self._farm.frontend.tls.written and self._ca_is_here(device):
             await device.chains_to(ca, "the health checks")
+
+    def _nodes_ca(self) -> Path | None:
+        """The authority that the nodes' certificates are held to: the one that the user gives, or the spec's."""
+        verify = self._farm.frontend.tls.verify_nodes
+        return self._options.nodes_ca or (Path(verify) if isinstance(verify, str) else None)
+
+    def _is_here(self, ca: Path) -> bool:
+        return ca == self._options.nodes_ca or ca.exists()
+
+    def _ca_is_here(self, device: Device) -> bool:
+        """Whether a node's chain can be judged on this machine; a node that answers has it said where not."""
+        ca = self._nodes_ca()
+        if ca is None or self._is_here(ca):
+            return True
+        device.say("chain-unchecked", "certificate", f"a chain to {ca}", f"{ca} is not on this machine")
+        return False
 
     async def _ask_down(self, device: Device) -> None:
         """Ask a node that should serve nothing whether it could; nobody minds if not."""
@@ -189,19 +201,14 @@ class _Probe:
             return False
         return reply.status == self._farm.balancer.health.expect
 
-    def _node_tls(self, device: Device) -> TlsWishes | None:
-        options = self._options
+    def _node_tls(self) -> TlsWishes | None:
         if not self._farm.node_tls:
             return None
         if self._design.passthrough:
             return self._client_tls()
-        verify = self._farm.frontend.tls.verify_nodes
-        ca = options.nodes_ca or (Path(verify) if isinstance(verify, str) else None)
+        ca = self._nodes_ca()
         names = () if ca is None else (self._farm.frontend.host,)
-        checked = ca is not None and (ca == options.nodes_ca or ca.exists())
-        if names and not checked:
-            device.say("chain-unchecked", "certificate", f"a chain to {ca}", f"{ca} is not on this machine")
-        return self._server_tls(names, ca, checked=checked)
+        return self._server_tls(names, ca, checked=ca is not None and self._is_here(ca))
 
     def _server_tls(self, names: Sequence[str], ca: Path | None, *, checked: bool = True) -> TlsWishes:
         """What the farm's own machines rely on when they connect to each other."""

@@ -254,6 +254,8 @@ def test_an_authority_that_is_not_on_this_machine(farm):
     assert report.ok
     assert [finding.device for finding in report.findings if finding.id == "chain-unchecked"] == ["orch-1", "orch-2"]
     assert not any(f.id == "chain-unchecked" for f in farm.run(nodes_ca=farm.certificates.ca).findings)
+    farm.changes["nodes"] = [{**farm.data()["nodes"][0], "port": free_port()}, farm.data()["nodes"][1]]
+    assert [f.device for f in farm.run().findings if f.id == "chain-unchecked"] == ["orch-2"]
 
 
 def test_a_certificate_with_nothing_but_a_common_name(stand_in, monkeypatch):
