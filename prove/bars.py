@@ -119,6 +119,7 @@ BARS: Final[Mapping[str, Mapping[str, Bar]]] = {
     # Before 1.27.4 (keepalive_min_timeout) NGINX closes idle connections at a reload, and a request may be on its way.
     "reload": {
         "failed": at_most(0, "requests that failed", nginx=3),
+        "failed_new": at_most(0, "requests that failed, each on a connection of its own"),
         **_LOAD,
     },
     "reload-outage": {

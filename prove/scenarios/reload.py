@@ -27,11 +27,18 @@ class Reload(Scenario):
     seconds = 60.0
 
     async def play(self, stage: Stage) -> Figures:
-        """Reload while 2800 requests run."""
+        """Reload while 2800 requests run, then while each request has a connection of its own.
+
+        Open connections stay with the old process; a new one is for whoever listens in that moment.
+        """
+        stage.say("connections are kept open")
         result = await stage.load(_reloads(stage, 4.0, 7.0, 10.0))
         yield failed("failed", result.records, stage)
         for one in load_figures(stage, result):
             yield one
+        stage.say("each request has a connection of its own")
+        result = await stage.load(_reloads(stage, 2.0, 4.0, 6.0), seconds=8.0, keep_alive=False)
+        yield failed("failed_new", result.records, stage)
 
 
 class ReloadOutage(Scenario):
