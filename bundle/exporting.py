@@ -35,6 +35,8 @@ class Wishes(NamedTuple):
     validate: bool = True
     vendor: str = ""
     """The balancer for the rollout by Ansible, where the spec names several."""
+    balancers: tuple[str, ...] = ()
+    """Where the balancers are, for the rollout; where the spec does not say so."""
 
 
 class Exported(NamedTuple):
@@ -66,16 +68,16 @@ def default_path(spec: Spec) -> Path:
 def export(spec: Spec, raw: bytes, chosen: archive.Format, wishes: Wishes) -> Exported:
     """The bundle of a farm.
 
-    Raises UnsupportedError where no vendor at all can do what the spec asks, ValidationError where a real program
-    refuses, UsageError where secrets are wanted and nobody is named who may read them.
+    Raises UnsupportedError where a vendor that the spec names cannot do what it asks, or none can, ValidationError
+    where a real program refuses, UsageError where secrets are wanted and nobody is named who may read them.
     """
     readers = _readers(spec, wishes)
     sealer = Sealer(readers) if readers else None
-    request = Request(spec, raw, wishes.validate, wishes.with_secrets, wishes.vendor)
+    request = Request(spec, raw, wishes.validate, wishes.with_secrets, wishes.vendor, wishes.balancers)
     made: dict[str, Made] = {}
     for part in parts():
         if made.keys() >= {*VENDORS}:
-            _refuse_empty(made)
+            _refuse(made, spec)
         made[part.name] = part.make(request)
     members: list[Member] = []
     entries: list[Entry] = []
@@ -118,10 +120,14 @@ def _readers(spec: Spec, wishes: Wishes) -> tuple[str, ...]:
     return readers
 
 
-def _refuse_empty(made: dict[str, Made]) -> None:
-    """A bundle for no balancer at all would be none."""
+def _refuse(made: dict[str, Made], spec: Spec) -> None:
+    """A bundle without a balancer that the spec names would not be the farm's; one for none at all would be none."""
+    named = [name for name in VENDORS if name in spec.farm.written]
+    problems = [problem for name in named for problem in made[name].problems]
     if not any(made[name].files for name in VENDORS):
-        raise UnsupportedError([problem for part in made.values() for problem in part.problems])
+        problems = [problem for part in made.values() for problem in part.problems]
+    if problems:
+        raise UnsupportedError(problems)
 
 
 def _member(file: File, sealer: Sealer | None) -> Member:

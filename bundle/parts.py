@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ class Request:
     with_secrets: bool = False
     vendor: str = ""
     """The balancer that the farm is rolled out behind, where the spec names several."""
+    balancers: tuple[str, ...] = ()
+    """Where the balancers are, for the rollout; where the spec does not say so."""
     verdicts: dict[str, Validation] = field(default_factory=dict)
     """What was said to each vendor's configuration, as the parts ask for it."""
 
@@ -157,14 +159,30 @@ def _ansible(request: Request) -> Made:
     from ..export import ansible
 
     try:
-        made = ansible.files(request.spec, vendor=request.vendor)
+        vendor = ansible.vendor_of(request.spec, request.vendor)
+        made = ansible.files(request.spec, vendor=vendor, balancers=request.balancers)
     except (ProblemsError, UsageError) as error:
-        if request.vendor:
+        if request.vendor or request.balancers:
             raise
-        reasons = _reasons(error, request.spec)
-        notes = (f"ansible: left out, --vendor may help: {error.message}",)
-        return Made(left_out=(LeftOut(part="ansible", what="all files", reasons=reasons),), notes=notes)
-    return plain([("ansible" / file.path, file.content) for file in made])
+        left_out = LeftOut(part="ansible", what="all files", reasons=_reasons(error, request.spec))
+        said = map(str, error.problems) if isinstance(error, ProblemsError) else (error.message, f"    {error.hint}")
+        return Made(left_out=(left_out,), notes=("ansible: left out:", *said))
+    whole = plain([("ansible" / file.path, file.content) for file in made])
+    return replace(whole, left_out=tuple(_beside(request.spec, vendor)))
+
+
+def _beside(spec: Spec, vendor: str) -> Iterator[LeftOut]:
+    """What the rollout reads from the spec's folder, and what no bundle holds: keys, certificates, secrets."""
+    from ..export.ansible_specs import files_of
+
+    for key, path in files_of(spec.farm, vendor):
+        why = Reason(
+            id="",
+            key=key,
+            message="the rollout reads it on the control host",
+            hint=f"lay it beside the unpacked {SPEC} before the rollout, under that name",
+        )
+        yield LeftOut(part="ansible", what=path, reasons=(why,))
 
 
 def _reasons(error: ProblemsError | UsageError, spec: Spec) -> tuple[Reason, ...]:

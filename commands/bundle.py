@@ -40,7 +40,18 @@ def command() -> None:
     metavar="FILE",
     help="The archive: .tar.gz, .tgz or .zip  [default: outputs/FARM.tar.gz]",
 )
-@click.option("--vendor", default="", metavar="NAME", help="The balancer for the rollout by Ansible, of several.")
+@click.option(
+    "--vendor",
+    type=click.Choice(["haproxy", "nginx", "zen", "f5"]),
+    help="The balancer for the rollout by Ansible, of several.",
+)
+@click.option(
+    "--balancer",
+    "balancers",
+    multiple=True,
+    metavar="HOST",
+    help="Where the balancer is, for the rollout, if the spec does not say so. Several: one --balancer for each.",
+)
 @click.option("--no-validate", is_flag=True, help="Do not ask installed programs: the same bytes on every machine.")
 @click.option("--with-secrets", is_flag=True, help="Add the files that hold secrets, encrypted.")
 @click.option(
@@ -51,14 +62,16 @@ def command() -> None:
     help="A public key, of age or SSH, to encrypt for instead of the spec's.",
 )
 @click.option("--plaintext", is_flag=True, help="Do not encrypt: the archive is for its owner alone.")
-def _export(file: Path, output: Path | None, no_validate: bool, **wishes: Any) -> None:
+def _export(file: Path, output: Path | None, vendor: str | None, no_validate: bool, **wishes: Any) -> None:
     """Make the farm's bundle: spec, configurations, nodes' files, runbook, manifest with checksums."""
     from ..bundle import archive, exporting
 
     chosen = archive.format_of(output) if output is not None else archive.FORMATS[".tar.gz"]
     spec, raw = exporting.read(file)
     talk.warn(spec)
-    exported = exporting.export(spec, raw, chosen, exporting.Wishes(validate=not no_validate, **wishes))
+    exported = exporting.export(
+        spec, raw, chosen, exporting.Wishes(validate=not no_validate, vendor=vendor or "", **wishes)
+    )
     path = output or exporting.default_path(spec)
     exporting.write(exported, path)
     _tell(exported, path)

@@ -47,6 +47,20 @@ def secrets_of(farm: Farm) -> dict[str, Secret]:
     return {name: secret for name, secret in found.items() if secret is not None}
 
 
+def files_of(farm: Farm, vendor: str) -> Iterator[tuple[str, str]]:
+    """Every file of the spec's folder that the rollout behind `vendor` reads besides the nodes': its key, its path."""
+    devices = (".".join(path) for path in _PATHS if path[0] == vendor)
+    paths = {key: getattr(getattr(farm, vendor), key.partition(".")[2]) for key in devices}
+    if farm.keys.source != "primary":
+        paths["keys.from"] = farm.keys.source
+    for name, secret in secrets_of(farm).items():
+        if secret.file is not None and (name not in {"f5", "zen"} or name == vendor):
+            paths[".".join(SECRETS[name])] = str(secret.file)
+    for key, path in sorted(paths.items()):
+        if path is not None and not _is_absolute(path):
+            yield key, path
+
+
 def with_state(farm: Farm, node: Node, state: str) -> Farm:
     """The farm with one node in another state."""
     return farm.replace(nodes=tuple(one.replace(state=state) if one is node else one for one in farm.nodes))
@@ -59,9 +73,11 @@ def can_leave(farm: Farm, node: Node) -> bool:
 
 def rebased(text: str, home: str) -> str:
     """A path as seen from the spec's folder, as seen from where `home` leads to that folder."""
-    if PurePosixPath(text).is_absolute() or PureWindowsPath(text).anchor:
-        return text
-    return f"{home}/{text}"
+    return text if _is_absolute(text) else f"{home}/{text}"
+
+
+def _is_absolute(text: str) -> bool:
+    return PurePosixPath(text).is_absolute() or bool(PureWindowsPath(text).anchor)
 
 
 def variants(rollout: "Rollout", folder: PurePosixPath) -> Iterator[tuple[PurePosixPath, bytes]]:

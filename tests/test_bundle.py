@@ -230,9 +230,22 @@ def test_a_program_that_is_not_installed_is_said(farm: Path, cli: Any, monkeypat
     assert cli("bundle", "verify", "b.zip", cwd=farm).code == 0
 
 
+def without_nginx(farm: Path) -> None:
+    """The farm asks for what NGINX cannot do, and does not name NGINX."""
+    changed_farm(farm, "  - nginx-queue\n", "")
+    changed_farm(farm, 'nginx: {version: "1.22"}\n', "")
+
+
+def test_a_vendor_that_the_spec_names_is_not_left_out(farm: Path, cli: Any) -> None:
+    changed_farm(farm, "  - nginx-queue\n", "")
+    ran = cli("--quiet", "bundle", "export", FAST, "-o", "b.zip", cwd=farm)
+    assert ran.code == 4
+    assert "[nginx-queue]" in ran.err
+    assert not (farm / "b.zip").exists()
+
+
 def test_a_vendor_that_refuses_is_listed_with_its_reasons(farm: Path, cli: Any) -> None:
-    text = (farm / "farm.yaml").read_text(encoding="utf-8")
-    (farm / "farm.yaml").write_text(text.replace("  - nginx-queue\n", ""), encoding="utf-8")
+    without_nginx(farm)
     ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
     assert ran.code == 0
     assert "nginx: left out" in ran.err
@@ -264,7 +277,8 @@ def test_the_rollout_is_for_one_balancer(farm: Path, cli: Any) -> None:
     """Of a spec that names several it must be said which."""
     ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
     assert ran.code == 0
-    assert "ansible: left out, --vendor may help" in ran.err
+    assert "ansible: left out:\nfarm.yaml: names haproxy, nginx, zen and f5" in ran.err
+    assert "    say which: --vendor haproxy" in ran.err
     left = {left["part"]: left for left in json.loads(contents(farm / "b.zip")[MANIFEST])["left_out"]}
     assert "farm.yaml" not in left["ansible"]["reasons"][0]["message"]
     assert "names haproxy, nginx, zen and f5" in left["ansible"]["reasons"][0]["message"]
@@ -273,9 +287,28 @@ def test_the_rollout_is_for_one_balancer(farm: Path, cli: Any) -> None:
     assert "ansible/inventory.yml" in found
     assert not any(left["part"] == "ansible" for left in json.loads(found[MANIFEST])["left_out"])
     assert cli("bundle", "verify", "c.zip", cwd=farm).code == 0
+    assert "10.0.0.9" not in found["ansible/inventory.yml"].decode()
+    lb = ("--vendor", "haproxy", "--balancer", "10.0.0.9")
+    assert cli("bundle", "export", FAST, "-o", "e.zip", *lb, cwd=farm).code == 0
+    assert "10.0.0.9" in contents(farm / "e.zip")["ansible/inventory.yml"].decode()
     unknown = cli("bundle", "export", FAST, "-o", "d.zip", "--vendor", "happroxy", cwd=farm)
     assert unknown.code == 2
     assert not (farm / "d.zip").exists()
+
+
+def test_what_the_rollout_reads_besides_is_named(farm: Path, cli: Any) -> None:
+    """Keys, certificates and secrets are in no bundle: who unpacks it is told to bring them."""
+    changed_farm(farm, "password: {env: NLBGEN_F5_PASSWORD}", "password: {file: f5.secret}, ca: certs/f5-ca.pem")
+    changed_farm(farm, "keys: {from: primary}", "keys: {from: /etc/keys.config}")
+    assert cli("bundle", "export", FAST, "-o", "b.zip", "--vendor", "f5", cwd=farm).code == 0
+    left = [one for one in json.loads(contents(farm / "b.zip")[MANIFEST])["left_out"] if one["part"] == "ansible"]
+    assert {one["what"]: one["reasons"][0]["key"] for one in left} == {
+        "certs/f5-ca.pem": "f5.ca",
+        "f5.secret": "f5.password",
+    }
+    assert "certs/f5-ca.pem" in cli("bundle", "verify", "b.zip", cwd=farm).out
+    assert cli("bundle", "export", FAST, "-o", "c.zip", "--vendor", "haproxy", cwd=farm).code == 0
+    assert "f5-ca" not in contents(farm / "c.zip")[MANIFEST].decode()
 
 
 @pytest.mark.haproxy
@@ -376,8 +409,7 @@ def test_the_circumstances_do_not_matter(
 
 def test_missing_configs_and_refusals_say_nothing_of_this_machine(farm: Path, cli: Any, tmp_path: Path) -> None:
     shutil.rmtree(farm / "inputs")
-    text = (farm / "farm.yaml").read_text(encoding="utf-8")
-    (farm / "farm.yaml").write_text(text.replace("  - nginx-queue\n", ""), encoding="utf-8")
+    without_nginx(farm)
     assert cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm).code == 0
     assert cli("bundle", "export", FAST, "-o", "c.zip", "-s", "farm/farm.yaml", cwd=tmp_path).code == 0
     assert (farm / "b.zip").read_bytes() == (tmp_path / "c.zip").read_bytes()
@@ -807,7 +839,7 @@ def test_diff_shows_the_spec_and_the_files(bundle: Path, cli: Any, farm: Path) -
 
 
 def test_diff_shows_what_came_and_what_went(bundle: Path, cli: Any, farm: Path) -> None:
-    changed_farm(farm, "  - nginx-queue\n", "")
+    without_nginx(farm)
     shutil.rmtree(farm / "inputs")
     assert cli("bundle", "export", FAST, "-o", "c.zip", cwd=farm).code == 0
     forth = cli("bundle", "diff", "b.tar.gz", "c.zip", cwd=farm).out
