@@ -195,6 +195,25 @@ def _pattern(what: str, pattern: str, rule: str, *, example: str, longest: int =
     return Reads(parse, {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": longest, "examples": [example]})
 
 
+_DEVICE: Final = r"(?:[Cc][Oo][Nn]|[Pp][Rr][Nn]|[Aa][Uu][Xx]|[Nn][Uu][Ll]|(?:[Cc][Oo][Mm]|[Ll][Pp][Tt])[0-9])(?:\..*)?"
+"""Devices of Windows, whatever stands after the first dot (Microsoft, "Naming Files, Paths, and Namespaces")."""
+
+
+def _file_name(how: Reads) -> Reads:
+    """The type of what files and folders are named after: on Windows, too."""
+    device = re.compile(_DEVICE)
+
+    def parse(value: object) -> str:
+        text = str(how.parse(value))
+        if device.fullmatch(text):
+            raise ValueError(f"{shown(text)} is a device on Windows, and files are named after this: take another name")
+        if text.endswith("."):
+            raise ValueError(f"{shown(text)} ends with a dot, which Windows drops from the names of files: leave it out")
+        return text
+
+    return Reads(parse, {**how.schema, "not": {"pattern": rf"^{_DEVICE}$|\.$"}})
+
+
 def _unshown(how: Reads, message: str) -> Reads:
     """The type of what stands where a secret could have been written by mistake: errors do not show the value."""
 
@@ -407,11 +426,13 @@ BodySize = Annotated[Size, _size("1KB", "100GB")]
 
 FarmName = Annotated[
     str,
-    _pattern(
-        "a name for a farm",
-        r"[A-Za-z][A-Za-z0-9_-]{0,39}",
-        "a letter, then up to 39 letters, digits, hyphens and underscores",
-        example="orchestrator-prod",
+    _file_name(
+        _pattern(
+            "a name for a farm",
+            r"[A-Za-z][A-Za-z0-9_-]{0,39}",
+            "a letter, then up to 39 letters, digits, hyphens and underscores",
+            example="orchestrator-prod",
+        )
     ),
 ]
 PartitionName = Annotated[
@@ -434,11 +455,13 @@ BigipPath = Annotated[
 ]
 NodeName = Annotated[
     str,
-    _pattern(
-        "a name for a node",
-        r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}",
-        "up to 40 letters, digits, dots, hyphens and underscores",
-        example="orch-1",
+    _file_name(
+        _pattern(
+            "a name for a node",
+            r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}",
+            "up to 40 letters, digits, dots, hyphens and underscores",
+            example="orch-1",
+        )
     ),
 ]
 HostName = Annotated[str, _plain(_host, format="hostname")]
