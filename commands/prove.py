@@ -91,6 +91,9 @@ def command(
     if not generator(vendor).program:
         from ..prove.paper import prove_on_paper
 
+        _refuse_play(
+            vendor, {"--scenario": names, "--diff": diff, "--keep": keep, "--real-time": real_time, "--requests": log}
+        )
         _finish(prove_on_paper(spec, vendor, limits), style)
         return
     if diff:
@@ -102,6 +105,17 @@ def command(
     if keep:
         wishes.keep = _Keeper(style)
     _play(spec, vendor, wishes, style)
+
+
+def _refuse_play(vendor: str, options: dict[str, object]) -> None:
+    """Without a program nothing is played: an option that is about playing would be passed over in silence."""
+    from ..generators.base import generator
+
+    if given := [name for name, value in options.items() if value]:
+        raise UsageError(
+            f"{', '.join(given)}: nothing is played for {generator(vendor).title}, a device that does not run here",
+            f"leave {given[0] if len(given) == 1 else 'them'} out, or prove haproxy or nginx",
+        )
 
 
 def _require_library() -> None:

@@ -277,8 +277,13 @@ def _parameters(member: Member, *, sticky: bool) -> str:
     return {"down": " down", "backup": " backup"}.get(member.state, "")
 
 
+def _takes_over(members: tuple[Member, ...]) -> bool:
+    return sum(member.state in {"up", "backup"} for member in members) > 1
+
+
 def _server(job: Job, member: Member, parameters: str, *, weight: int = 0) -> dict[str, str]:
-    fails = job.design.balancer.health.fall
+    # Where nobody could take over, a node that is out for a while is a farm that is out.
+    fails = job.design.balancer.health.fall if _takes_over(job.design.members) else 0
     share = weight or member.weight // job.design.weight_unit
     shown = f" weight={share}" if share != 1 else ""
     return {

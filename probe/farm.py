@@ -266,12 +266,13 @@ class _Probe:
                 web.affinity_cookie(device, self._design, reply, live=True)
 
     async def _redirect(self, device: Device) -> None:
-        if self._farm.frontend.redirect_http and device.where.tls:
+        if device.where.tls:
             host = self._farm.frontend.host
             where = Where(device.where.host, self._options.http_port, host, tls=False, header=host)
             plain = Device(device.name, where, self._limits)
             plain.findings = device.findings
-            await web.redirect(plain, self._design)
+            check = web.redirect if self._farm.frontend.redirect_http else web.no_redirect
+            await check(plain, self._design)
 
     async def _names(self, device: Device) -> None:
         """Whether the farm's names lead to the machine that is asked; by a name given for it, nothing can be said."""

@@ -71,7 +71,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "a node that is down in the spec is healthy", "change its state in the spec if it should serve", "note"
     ),
     "redirect": Kind(
-        "port 80 does not lead to the farm's https address",
+        "port 80 does not lead to the farm's https address, or does so against the spec",
         "load the rendered configuration; another site may hold port 80",
     ),
     "hsts": Kind("Strict-Transport-Security is not as in the spec", "load the rendered configuration"),

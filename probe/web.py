@@ -109,6 +109,17 @@ async def redirect(device: Device, design: Design) -> None:
         device.say("redirect", what, expected, f"{reply.status} to {shown(location)}")
 
 
+async def no_redirect(device: Device, design: Design) -> None:
+    """See that port 80 does not send clients to the farm, where the spec says that it should not."""
+    try:
+        reply = await device.ask(_QUESTION)
+    except AnswerError:
+        return  # nobody there, or something else that is none of the farm's
+    location = reply.header("location")
+    if reply.status in REDIRECTS and location.startswith(f"https://{design.frontend.host}"):
+        device.say("redirect", "GET / by http", "no redirect", f"{reply.status} to {shown(location)}")
+
+
 def hsts(device: Device, design: Design, reply: Reply) -> None:
     """Compare the answer's Strict-Transport-Security with the spec."""
     header = reply.header("strict-transport-security")

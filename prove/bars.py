@@ -97,6 +97,7 @@ BARS: Final[Mapping[str, Mapping[str, Bar]]] = {
     },
     "drain": {
         "failed": at_most(0, "requests that failed", nginx=1),
+        "still_asked": at_most(0, "requests that the drained node still got"),
         **_LOAD,
     },
     "slow-start": {

@@ -101,7 +101,7 @@ class Laboratory:
         return (frontend.host, *frontend.aliases)
 
     def _node(self, name: str) -> NodeProcess:
-        options = NodeOptions(name=name, kind="core" if self.live.orchestrator.is_core else "any", **self._node_options)
+        options = NodeOptions(**{**farm_options(self.live), "name": name, **self._node_options})
         if self.live.node_tls:
             options = replace(options, tls_cert=self.certificates.certificate, tls_key=self.certificates.key)
         return NodeProcess(options)
@@ -215,6 +215,24 @@ class Laboratory:
     def node(self, name: str) -> NodeProcess:
         """The stand-in node of that name."""
         return next(node for node in self.nodes if node.name == name)
+
+
+def farm_options(farm: Farm) -> dict[str, Any]:
+    """What every stand-in node of a farm must know of it: its age, its health endpoint, where SignalR lives."""
+    options: dict[str, Any] = {
+        "kind": "core" if farm.orchestrator.is_core else "any",
+        "health_path": farm.health_path or "",
+        "health_status": farm.balancer.health.expect,
+    }
+    if (base := live_path(farm)) != NodeOptions.signalr_path:
+        options |= {"signalr_path": base, "hub_paths": (f"{base}/core",)}
+    return options
+
+
+def live_path(farm: Farm, *names: str) -> str:
+    """The first path that the farm balances as live connections (SignalR's own where it is `/`), and what is below."""
+    base = farm.balancer.signalr.paths[0].rstrip("/") or NodeOptions.signalr_path
+    return "/".join([base, *names])
 
 
 def _pid(info: str) -> str:

@@ -18,11 +18,11 @@ class Mapped(NamedTuple):
 def mapping(lab: Laboratory) -> list[Mapped]:
     """Everything that a prepared laboratory maps: addresses, ports, certificates, the balancer's own files."""
     live, here = lab.live, lab.spec.farm
-    rows = [Mapped("clients connect to", f"{live.frontend.address}:{live.frontend.port}", f"127.0.0.1:{lab.port}")]
+    rows = [Mapped("clients connect to", _place(live.frontend.address, live.frontend.port), f"127.0.0.1:{lab.port}")]
     if live.frontend.redirect_http:
-        rows.append(Mapped("redirect to https", f"{live.frontend.address}:80", f"127.0.0.1:{lab.http_port}"))
+        rows.append(Mapped("redirect to https", _place(live.frontend.address, 80), f"127.0.0.1:{lab.http_port}"))
     rows += [
-        Mapped(f"node {one.name}", f"{one.address}:{live.port_of(one)}", f"{other.address}:{here.port_of(other)}")
+        Mapped(f"node {one.name}", _place(one.address, live.port_of(one)), _place(other.address, here.port_of(other)))
         for one, other in zip(live.nodes, here.nodes, strict=True)
     ]
     before, after = live.frontend.tls, here.frontend.tls
@@ -35,6 +35,11 @@ def mapping(lab: Laboratory) -> list[Mapped]:
     rows.append(Mapped("statistics", statistics, f"127.0.0.1:{lab.metrics_port}"))
     rows.append(Mapped("the balancer's own files, user and log", "where its package has them", str(lab.folder)))
     return rows
+
+
+def _place(address: str, port: int) -> str:
+    """Address and port, IPv6 in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def difference(lab: Laboratory) -> str:

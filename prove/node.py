@@ -124,7 +124,7 @@ class Node:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path.lower()
         if self._pages.is_health(path):
-            return await self._pages.health()
+            return await self._pages.health(path)
         if self.state.delay:
             await asyncio.sleep(self.state.delay)
         if self.options.core and self._core.owns(path):

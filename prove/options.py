@@ -30,6 +30,10 @@ class NodeOptions:
     """Nodes with the same value accept each other's SignalR 2 connection tokens."""
     backplane: str | None = None
     """`address:port` of a Redis that carries SignalR messages between the nodes."""
+    health_path: str = ""
+    """Another health endpoint besides UiPath's own: what the farm's balancer asks."""
+    health_status: int = 200
+    """What `health_path` answers while the node is well."""
     signalr_path: str = "/signalr"
     hub_paths: tuple[str, ...] = ("/signalr/core", "/hub")
     poll_seconds: float = 110.0
@@ -105,11 +109,9 @@ def parse_argv(argv: Sequence[str]) -> NodeOptions:
 def _reader(name: str) -> type[int] | type[float] | type[str] | type[Path] | type["_Names"]:
     if name in {"tls_cert", "tls_key", "post_log"}:
         return Path
-    if name in {"port", "control_port"}:
-        return int
     default = getattr(NodeOptions, name)
-    if isinstance(default, float):
-        return float
+    if isinstance(default, int | float):
+        return type(default)
     return _Names if isinstance(default, tuple) else str
 
 

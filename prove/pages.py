@@ -83,17 +83,20 @@ class Pages:
         self._state = state
         self._journal = journal
         self._health = CORE_HEALTH if options.core else CLASSIC_HEALTH
+        self._asked = options.health_path.partition("?")[0].lower()
 
     def is_health(self, path: str) -> bool:
         """Tell whether the lower-cased path is a health endpoint of this kind of node."""
-        return path in self._health
+        return path in self._health or path == self._asked
 
-    async def health(self) -> web.Response:
-        """Answer a health check."""
+    async def health(self, path: str) -> web.Response:
+        """Answer a health check that asks this lower-cased path."""
         if self._state.health_delay:
             await asyncio.sleep(self._state.health_delay)
         if self._state.drain:
             return web.Response(status=503, text="Unhealthy")
+        if path == self._asked and self._options.health_status != 200:
+            return web.Response(status=self._options.health_status)
         return web.Response(text="Degraded" if self._state.degraded else "Healthy")
 
     async def general(self, request: web.BaseRequest, path: str, sni: str | None) -> web.Response:

@@ -118,7 +118,7 @@ class Stage:
 
         Where TLS is passed through, connections are spread and not requests: there each request has its own.
         """
-        balancer = self.farm.balancer
+        balancer = self.lab.spec.farm.balancer  # as it runs now: a scenario may have given it another affinity
         hashed = "source" in {balancer.algorithm, balancer.affinity} and sys.platform == "linux"
         usual = {
             "url": self.lab.url,

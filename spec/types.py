@@ -208,7 +208,7 @@ def _file_name(how: Reads) -> Reads:
         if device.fullmatch(text):
             raise ValueError(f"{shown(text)} is a device on Windows, and files are named after this: take another name")
         if text.endswith("."):
-            raise ValueError(f"{shown(text)} ends with a dot, which Windows drops from the names of files: leave it out")
+            raise ValueError(f"{shown(text)} ends with a dot, which Windows drops from file names: leave it out")
         return text
 
     return Reads(parse, {**how.schema, "not": {"pattern": rf"^{_DEVICE}$|\.$"}})

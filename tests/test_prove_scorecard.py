@@ -355,6 +355,14 @@ def test_devices_are_proved_on_paper(cli, vendor: str) -> None:
     assert any("no scenario was played" in item for item in data["not_proved"])
 
 
+@pytest.mark.parametrize("option", [("--scenario", "kill"), ("--diff",), ("--keep",), ("--requests", "all.jsonl")])
+def test_what_is_about_playing_is_refused_for_a_device(cli, option: tuple[str, ...]) -> None:
+    ran = cli("prove", "f5", "-s", EXAMPLE, *option)
+    assert ran.code == 2
+    assert f"{option[0]}: nothing is played for F5 BIG-IP" in ran.err
+    assert "prove haproxy or nginx" in ran.err
+
+
 def test_a_vendor_that_refuses_the_farm_exits_with_4(cli, farm_file) -> None:
     farm_file(balancer={"affinity": "cookie", "algorithm": "source", "slow_start": "30s"})
     assert cli("prove", "nginx").code == 4

@@ -12,10 +12,11 @@ from ...generators.tls import HSTS_SECONDS
 from ...spec.model import Farm
 from ...spec.types import Size
 from ..clients import Fetched, fetch
+from ..laboratory import live_path
 from ..pace import paced, rearranged, restarted
 from ..raw import Heard, converse, head, target
 from .base import Figures, Scenario, Stage, figure
-from .live import NO_HTTP, live_path
+from .live import NO_HTTP
 
 WORK_MS: Final = 300
 """How long a node works on a POST before it answers."""

@@ -75,14 +75,20 @@ class Outage(Scenario):
 
     async def play(self, stage: Stage) -> Figures:
         """Play it and count what failed."""
-        result = await stage.load(self.happenings(stage.serving[0]))
+        victim = stage.serving[0]
+        result = await stage.load(self.happenings(victim))
         if self.whole:
             yield failed("failed", result.records, stage)
         else:
             yield failed("failed_gets", result.records, stage, method="GET")
             yield failed("failed_posts", result.records, stage, method="POST")
-        for one in load_figures(stage, result):
+        for one in (*load_figures(stage, result), *self.besides(stage, victim, result)):
             yield one
+
+    def besides(self, stage: Stage, victim: NodeProcess, result: LoadResult) -> Iterator[Figure]:
+        """What only this outage is asked for."""
+        del stage, victim, result
+        yield from ()
 
 
 class Kill(Outage):
@@ -143,10 +149,25 @@ class Drain(Outage):
         """The health endpoint says 503; five seconds later the node is gone."""
         return [
             (EVENT, f"{victim.name}: its health endpoint says 503", lambda: victim.set(drain=True)),
-            (EVENT + 5, f"{victim.name} is stopped", victim.kill),
+            (EVENT + DRAINED, f"{victim.name} is stopped", victim.kill),
         ]
 
+    def besides(self, stage: Stage, victim: NodeProcess, result: LoadResult) -> Iterator[Figure]:
+        """Count what the drained node still got once its checks must have failed; later failures would be hidden."""
+        health = stage.farm.balancer.health
+        known = EVENT + (health.interval * health.fall + health.timeout) / 1000 + NOTICE
+        window = [record for record in result.records if known < record.scheduled < EVENT + DRAINED]
+        reason = "NGINX asks no health endpoint" if stage.vendor == "nginx" else ""
+        if not window:
+            reason = reason or f"a check every {health.interval} does not see it within {DRAINED:g} s"
+        got = sum(record.node == victim.name for record in window)
+        yield figure("still_asked", got, of=len(window), note=reason, held=not reason)
 
+
+DRAINED: Final = 5.0
+"""So long a drained node runs on, seconds."""
+NOTICE: Final = 0.3
+"""What a check and the requests already on their way may take besides."""
 SLOW_START: Final = Duration.of("10s")
 """Longer slow starts are played as this one: the shape is the same, and nobody waits half a minute for it."""
 LONGEST: Final = Duration.of("45s")

@@ -11,13 +11,14 @@ from ...generators.design import FORGEABLE_HEADERS, HEADER_TIME
 from ...spec.model import Farm
 from ..clients import Fetched
 from ..ears import Ear, ears, heard
+from ..laboratory import live_path
 from ..pace import paced
 from ..raw import Heard, Lost, converse, dial, hang_up, head, target
 from ..readings import Reading, read
 from ..smuggling import FORBIDDEN_FORM, Probe, probes
 from ..wire import Target
 from .base import Figures, Scenario, Stage, figure
-from .live import NO_HTTP, live_path
+from .live import NO_HTTP
 
 FORGED: Final = "6.6.6.6"
 ANSWER_SECONDS: Final = 3.0

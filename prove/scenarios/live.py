@@ -8,6 +8,7 @@ from uuid import uuid4
 from ...spec.model import Farm
 from ...spec.orchestrator import LONG_POLL_SECONDS
 from ..clients import StreamReport, read_events
+from ..laboratory import live_path
 from ..pace import paced, rearranged, restarted
 from ..processes import NodeProcess
 from ..robots import Robot, robots, until_connected
@@ -41,11 +42,6 @@ EVERY_WAY: Final = tuple((transport, False) for transport in TRANSPORTS)
 
 NO_HTTP: Final = "the balancer passes TLS through and sees no HTTP"
 """Why a farm is not asked about requests."""
-
-
-def live_path(farm: Farm, name: str) -> str:
-    """A path of that name below those that the farm balances as live connections."""
-    return f"{farm.balancer.signalr.paths[0].rstrip('/')}/{name}"
 
 
 class IdleWebSocket(Scenario):
@@ -150,10 +146,12 @@ class SignalR(Scenario):
     def plans(self, stage: Stage, ways: tuple[Way, ...], each: int) -> list[SessionPlan]:
         """`each` sessions for every way."""
         url, ca = stage.lab.url, stage.lab.certificates.ca
+        path = live_path(stage.farm, *(["core"] if self.generation == "core" else []))
         return [
             SessionPlan(
                 url=url,
                 ca=ca,
+                path=path,
                 generation=self.generation,
                 transport=transport,
                 skip_negotiation=skip,

@@ -40,6 +40,7 @@ FAULTS = [
     ("haproxy", "hang", "failed", lambda text: in_turn(text).replace("timeout check 1s", "timeout check 30s")),
     ("nginx", "hang", "failed", in_turn),
     ("haproxy", "drain", "failed", lambda text: in_turn(no_health_check(text))),
+    ("haproxy", "drain", "still_asked", lambda text: without(text, "option httpchk", "http-check")),
     ("haproxy", "broken-url", "failed", lambda text: text.replace("on-error fastinter", "on-error mark-down")),
     ("nginx", "broken-url", "changed", lambda text: text.replace("http_502 http_503", "http_500 http_502 http_503")),
     ("haproxy", "all-down", "back", lambda text: text.replace("rise 2 ", "rise 23 ").replace("fastinter 100ms", "")),

@@ -25,6 +25,28 @@ def test_a_farm_of_signalr_core_holds_the_bars(theatre, vendor):
     assert seen["negotiated_without_affinity"].figure.value > 0, "the stand-in nodes share what they should not"
 
 
+UNUSUAL = {
+    "passthrough": {"frontend": {"tls": {"mode": "passthrough"}}, "balancer": {"max_body": None}},
+    "paths": {"balancer": {"signalr": {"paths": ["/hubs"]}}},
+    "core-paths": {**CORE, "balancer": {"affinity": "signalr", "signalr": {"paths": ["/notifications"]}}},
+    "health": {"balancer": {"health": {"path": "/my/health", "expect": 204}}},
+    "one-serves": {
+        "nodes": [
+            {"name": "orch-1", "address": "10.20.0.11"},
+            {"name": "orch-2", "address": "10.20.0.12", "state": "down"},
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("changes", UNUSUAL.values(), ids=UNUSUAL)
+def test_an_unusual_farm_holds_the_bars_of_signalr(theatre, vendor, changes):
+    name = "signalr-core" if "orchestrator" in changes else "signalr-2"
+    accept = {"accept": ["nginx-passthrough-health", "nginx-active-health", "nginx-affinity-signalr"]}
+    seen = theatre(vendor, {**changes, **accept}).play(name)
+    assert [each for each in seen.values() if each.verdict == "missed"] == []
+
+
 FAULTS = [
     ("haproxy", "idle-websocket", "cut", lambda text: lines_without(text, "timeout tunnel")),
     ("nginx", "idle-websocket", "cut", lambda text: lines_without(text, "_timeout 1h;")),

@@ -412,6 +412,9 @@ def test_port_80_closed(farm):
 def test_a_redirect_that_the_spec_does_not_want(farm):
     farm.changes = {"frontend": {"redirect_http": False}}
     assert farm.run(http_port=free_port()).ok
+    assert "301 to" in farm.only("redirect", "balancer").found
+    farm.plain.location = "https://another.example/"
+    assert farm.run().ok
 
 
 @pytest.mark.parametrize("value", ["", "max-age=300", "includeSubDomains", "max-age=abc"])
