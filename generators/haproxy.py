@@ -70,7 +70,7 @@ class Haproxy(Generator):
             File(PurePosixPath("haproxy.cfg"), "haproxy/haproxy.cfg.j2", view),
             File(PurePosixPath("haproxy.service.d/nlbgen.conf"), "haproxy/nlbgen.conf.j2", view),
             File(PurePosixPath("INSTALL.md"), "haproxy/INSTALL.md.j2", view),
-            *keepalived.files(job, f"http://127.0.0.1:{job.design.balancer.metrics_port}/alive"),
+            *keepalived.files(job),
         ]
 
     def _view(self, job: Job) -> dict[str, Any]:
@@ -103,6 +103,7 @@ class Haproxy(Generator):
             "pools": self._pools(job),
             "metrics_port": balancer.metrics_port,
             "shared": design.frontend.vip is not None,
+            "alive": keepalived.alive_path(job.farm),
             "nonlocal": keepalived.needs_nonlocal(job.farm),
             "detection": f"{design.longest_detection / 1000:g}s",
             "cookie": COOKIE,

@@ -24,14 +24,21 @@ FOLDER: Final = "/etc/keepalived"
 SECRET: Final = "nlbgen-secret.conf"  # noqa: S105  # a file's name
 
 
-def files(job: Job, alive: str) -> list[File]:
-    """What makes the balancers share an address; nothing without `frontend.vip`.
+def alive_path(farm: Farm) -> str:
+    """What a balancer answers with 200, on its metrics port, as long as this farm's configuration runs there.
 
-    `alive` is a URL on a balancer's loopback address that answers 200 as long as this farm's configuration runs there.
+    The farm's name is in it: another farm's configuration would keep the address, and serve something else. Empty
+    without `frontend.vip`.
     """
+    return f"/alive/{farm.farm}" if farm.frontend.vip is not None else ""
+
+
+def files(job: Job) -> list[File]:
+    """What makes the balancers share an address; nothing without `frontend.vip`."""
     vip = job.farm.frontend.vip
     if vip is None:
         return []
+    alive = f"http://127.0.0.1:{job.design.balancer.metrics_port}{alive_path(job.farm)}"
     views = [_view(job, vip, number, alive) for number in range(len(vip.balancers))]
     folder = PurePosixPath("keepalived")
     return [

@@ -136,7 +136,7 @@ class Nginx(Generator):
         return [
             File(PurePosixPath("nginx.conf"), "nginx/nginx.conf.j2", view),
             File(PurePosixPath("INSTALL.md"), "nginx/INSTALL.md.j2", view),
-            *keepalived.files(job, f"http://127.0.0.1:{job.design.balancer.metrics_port}/status"),
+            *keepalived.files(job),
         ]
 
     def _view(self, job: Job) -> dict[str, Any]:
@@ -175,6 +175,7 @@ class Nginx(Generator):
             "pools": self._pools(job),
             "metrics_port": balancer.metrics_port,
             "shared": design.frontend.vip is not None,
+            "alive": keepalived.alive_path(job.farm),
             "nonlocal": keepalived.needs_nonlocal(job.farm),
             "spec": job.spec.name,
         }

@@ -340,15 +340,22 @@ def test_the_preferred_balancer_takes_the_address_back_where_the_spec_says_so(pa
     assert farm.silence(first.start_balancer, "lb-1") <= MOVES_WITHIN
 
 
-def test_another_configuration_in_the_balancer_is_no_balancer_of_this_farm(pair) -> None:
+OTHERS = {
+    "none of ours": 'server { listen 80; return 200 "Welcome"; }',
+    "another farm's": """server { listen 127.0.0.1:8404;
+        location = /status { stub_status; } location = /alive/another { return 200; } location / { return 404; } }""",
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_another_configuration_in_the_balancer_is_no_balancer_of_this_farm(pair, other: str) -> None:
     farm = pair("nginx", address=SHARED)
     first = farm.balancers[0]
 
     def misconfigure() -> None:
         first.kill_balancer()
         config = first.folder / "nginx.conf"
-        other = 'daemon off; pid other.pid; events {} http { server { listen 80; return 200 "Welcome"; } }'
-        config.write_text(other.replace("daemon off; ", ""), encoding="ascii")
+        config.write_text(f"pid other.pid; events {{}} http {{ {other} }}", encoding="ascii")
         first.start_balancer()
 
     assert farm.silence(misconfigure, "lb-2") <= MOVES_WITHIN
