@@ -1,16 +1,18 @@
-"""A guard process that ends our children when we die, however we die.
+"""A guard process that ends our children and removes our scratch folders when we die, however we die.
 
-The parent holds the write end of the guard's standard input and writes `+pid` and `-pid` lines. When the
-parent is gone, SIGKILL included, the pipe ends and the guard kills what is still listed. This works from any
-thread (Linux's PR_SET_PDEATHSIG would fire when the starting *thread* ends), for frozen children, and for
-whole process groups.
+The parent holds the write end of the guard's standard input and writes `+pid` and `-pid` lines, and the same with a
+folder's path. When the parent is gone, SIGKILL included, the pipe ends, and the guard kills and removes what is still
+listed: the folders hold the keys of test certificates, and nobody would look for them. This works from any thread
+(Linux's PR_SET_PDEATHSIG would fire when the starting *thread* ends), and for frozen children and whole groups.
 """
 
 import atexit
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import suppress
 
@@ -31,13 +33,13 @@ class Guard:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def add(self, pid: int) -> None:
-        """Put a child under guard."""
-        self._tell(f"+{pid}\n")
+    def add(self, what: int | str) -> None:
+        """Put a child (by its number) or a folder (by its whole path) under guard."""
+        self._tell(f"+{what}\n")
 
-    def remove(self, pid: int) -> None:
-        """Release a child that was waited for: its number may soon belong to somebody else."""
-        self._tell(f"-{pid}\n")
+    def remove(self, what: int | str) -> None:
+        """Release a child that was waited for: its number may soon belong to somebody else; or a folder."""
+        self._tell(f"-{what}\n")
 
     def close(self) -> None:
         """End the guard, and with it every child still listed."""
@@ -74,14 +76,28 @@ GUARD = Guard()
 atexit.register(GUARD.close)
 
 
+class ScratchFolder(tempfile.TemporaryDirectory[str]):
+    """A temporary folder that is removed also where nobody is left to do it."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(prefix=prefix)
+        GUARD.add(self.name)
+
+    def cleanup(self) -> None:
+        """Remove it now."""
+        super().cleanup()
+        GUARD.remove(self.name)
+
+
 def main() -> None:
-    """Run the guard process: keep the list until standard input ends, then kill what is on it."""
-    pids: set[int] = set()
+    """Run the guard process: keep the list until standard input ends, then kill and remove what is on it."""
+    listed: set[str] = set()
     for line in sys.stdin:
-        pid = int(line[1:])
-        (pids.add if line[0] == "+" else pids.discard)(pid)
-    for pid in pids:
-        kill_group(pid)
+        (listed.add if line[0] == "+" else listed.discard)(line[1:].rstrip("\n"))
+    for pid in filter(str.isdecimal, listed):
+        kill_group(int(pid))
+    for folder in sorted(what for what in listed if not what.isdecimal()):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ with the laboratory.
 import os
 import signal
 import socket
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -25,6 +24,7 @@ from ..generators.nginx import ERROR_LOG_OPTION
 from ..generators.validate import installed
 from ..spec.load import Spec
 from ..spec.model import Farm
+from .guard import ScratchFolder
 from .options import NodeOptions
 from .ports import free_port, release_port
 from .processes import BalancerProcess, NodeProcess
@@ -72,7 +72,7 @@ class Laboratory:
     def prepare(self) -> None:
         """Choose ports, make certificates, write the configuration; nothing runs yet. End it with `close`."""
         # The workers of a balancer that is started as root run as another user and must get in.
-        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="nlb-")))
+        self.folder = Path(self._stack.enter_context(ScratchFolder("nlb-")))
         self.folder.chmod(0o755)
         self.certificates: TestCertificates = make_certificates(self.folder, [*self._names(), "127.0.0.1"])
         # HAProxy before 3.0 looks for the key beside the certificate under this name.

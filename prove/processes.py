@@ -13,7 +13,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,7 +22,7 @@ from typing import Any, Self
 
 from ..errors import NlbgenError
 from .control import ControlClient
-from .guard import GUARD, kill_group
+from .guard import GUARD, ScratchFolder, kill_group
 from .journal import read_post_log
 from .options import NodeOptions, to_argv
 from .ports import free_port, release_port, wait_port
@@ -119,7 +118,7 @@ class NodeProcess:
     """
 
     def __init__(self, options: NodeOptions | None = None, **changes: Any) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="nlbgen-node-")
+        self._folder = ScratchFolder("nlbgen-node-")
         folder = Path(self._folder.name)
         options = replace(options or NodeOptions(), **changes)
         self._ports = [free_port(options.host) for port in (options.port, options.control_port) if not port]
@@ -257,7 +256,7 @@ class BalancerProcess:
         prepare: Callable[[], object] | None = None,
     ) -> None:
         """`prepare` is called before each start, as systemd's ExecStartPre."""
-        self._folder = tempfile.TemporaryDirectory(prefix="nlbgen-balancer-")
+        self._folder = ScratchFolder("nlbgen-balancer-")
         self._child = Child(argv, Path(self._folder.name) / "output.txt", env)
         self._ports = tuple(ports)
         self._reload = reload

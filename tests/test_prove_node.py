@@ -245,12 +245,14 @@ def test_children_die_with_a_killed_parent():
         "import os, signal, sys\n"
         "from nlbgen.prove.processes import NodeProcess\n"
         "node = NodeProcess(); node.start(); node.freeze()\n"
-        "sys.stdout.write(str(node.port)); sys.stdout.flush()\n"
+        "sys.stdout.write(f'{node.port} {node.options.post_log.parent}'); sys.stdout.flush()\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert wait_until(lambda: not accepts(int(done.stdout)))
+    port, folder = done.stdout.split(maxsplit=1)
+    assert wait_until(lambda: not accepts(int(port)))
+    assert wait_until(lambda: not Path(folder).exists()), "its folder was left behind"
 
 
 LISTENER = """
