@@ -55,6 +55,7 @@ class As3:
         self.objects = objects(self.farm, self.unit.version, found)
         self.declared = declaration(self.farm, self.objects, self.unit.version)
         self.wanted = tuple(_owned(one) for one in self.objects)
+        self._declaring = False
 
     def _check_version(self) -> None:
         try:
@@ -139,6 +140,12 @@ class As3:
             f5_files.bring(self.name, self.files, shared, made, self.talk.say, partial(bring_file, self.device))
             lost = self._declare(self._body(record))
         except BaseException as error:
+            if self._declaring and not isinstance(error, DeviceError):
+                # AS3 works on by itself, and needs the files.
+                self.talk.say(
+                    f"{self.name}: whether the declaration was applied is not known: push again, it finds out"
+                )
+                raise
             f5_files.take_back(made, partial(remove_file, self.device))
             if isinstance(error, RefusedError) and "lock" in error.text.lower() and record is not None:
                 # The record's hash is no longer that of the record which was read.
@@ -200,6 +207,7 @@ class As3:
     def _declare(self, body: Mapping[str, Any]) -> DeviceError | None:
         """Declare and wait; what was lost on the way is returned, a refusal is raised."""
         self.talk.say(f"{self.name}: AS3 is at work on the tenant {self.tenant}")
+        self._declaring = True
         try:
             answer = self.device.send("POST", f"{_SERVICE}/declare?async=true", body, "the declaration")
             if self._under_way(answer):

@@ -7,11 +7,11 @@ that nothing names harms nobody.
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from ..errors import DeviceError, UsageError
+from ..errors import DeviceError, NlbgenError, UsageError
 from ..generators.f5_objects import objects
 from ..generators.f5_view import Names, mark
 from ..generators.f5_vocabulary import KINDS, Object
@@ -51,6 +51,7 @@ class Push(ABC):
         self.files: tuple[CertificateFile, ...] = ()
         self.snapshot: f5_snapshot.Snapshot | None = None
         self.wanted: tuple[Object, ...] = ()
+        self._committing = False
         if options.restore is not None:
             self.snapshot = self._restored(options.restore)
         else:
@@ -99,6 +100,10 @@ class Push(ABC):
     @abstractmethod
     def synchronise(self, group: str) -> None:
         """Bring the configuration to the other units of the group."""
+
+    def commit_begins(self) -> None:
+        """Told by `transact`: what interrupts the push from here on leaves open whether the plan was applied."""
+        self._committing = True
 
     def validate(self, todo: Work, state: State, *, missing: bool) -> None:
         """Have the device check the plan, and change nothing; raises DeviceError where it does not accept it."""
@@ -179,20 +184,41 @@ class Push(ABC):
         taken = f5_snapshot.of(todo, state, self.name, self.farm.farm, self.partition, self.api)
         path = f5_snapshot.save(self.options.snapshots, taken, todo.plan.digest)
         self.talk.say(f"{self.name}: what will change was saved to {path}")
+        with self._telling_of_an_interruption():
+            outcome = self._transacted(todo, state, path, missing=missing)
+            self._verify(todo, path, outcome)
+            self._finish(state, path)
+        return self._report("applied", todo, path)
+
+    def _transacted(self, todo: Work, state: State, path: Path, *, missing: bool) -> Outcome:
+        """Bring the files and apply the plan; what ends this before the commit takes the files back."""
         made: list[CertificateFile] = []
         try:
             if missing:
                 self.make_partition()
             f5_files.bring(self.name, self.files, f5_files.named(state), made, self.talk.say, self.bring_file)
-            outcome = self.transact(todo, state)
+            return self.transact(todo, state)
         except BaseException as error:
-            self._take_back(made, path)
+            if not self._committing or isinstance(error, DeviceError):
+                self._take_back(made, path)
             if isinstance(error, TransactionError):
                 raise self._explained(error, todo) from None
             raise
-        self._verify(todo, path, outcome)
-        self._finish(state, path)
-        return self._report("applied", todo, path)
+
+    @contextlib.contextmanager
+    def _telling_of_an_interruption(self) -> Iterator[None]:
+        """Once a commit was sent, files and snapshot stay: the next push finds out what became of it, and saves."""
+        try:
+            yield
+        except NlbgenError:
+            raise
+        except BaseException:
+            if self._committing:
+                self.talk.say(
+                    f"{self.name}: the commit was sent, and whether it was applied and saved is not known: "
+                    "push again, it finds out and completes"
+                )
+            raise
 
     def _take_back(self, made: list[CertificateFile], path: Path) -> None:
         f5_files.take_back(made, self.remove_file)

@@ -62,7 +62,7 @@ class Rest(Push):
         """Apply all of the plan, or nothing; raises DeviceError where nothing was applied."""
         commands = f5_plan.steps(todo, state)
         self.talk.say(f"{self.name}: one transaction of {_commands(len(commands))}")
-        return f5_transaction.run(self.device, commands, self.pauses)
+        return f5_transaction.run(self.device, commands, self.pauses, self.commit_begins)
 
     def validate(self, todo: Work, state: State, *, missing: bool) -> None:
         """The device's own check of the whole transaction; certificates that are not there yet cannot be part of it."""

@@ -125,6 +125,7 @@ class Soap(Push):
             self.portal.start()
             apply(self.portal, todo, state)
             submitting = True
+            self.commit_begins()
             self.portal.submit()
         except (LostError, UnreachableError):
             # A submission that never arrived must not come later.

@@ -8,7 +8,7 @@ COMPLETED count as success), f5-common-python (the id is sent as text).
 import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..errors import DeviceError
@@ -19,16 +19,18 @@ from .icontrol import Device, LostError, RefusedError, UnreachableError
 _PATH: Final = "/mgmt/tm/transaction"
 
 
-def run(device: Device, steps: Sequence[Step], pauses: Sequence[float]) -> Outcome:
+def run(device: Device, steps: Sequence[Step], pauses: Sequence[float], committing_now: Callable[[], None]) -> Outcome:
     """Apply all steps, or none: `unknown` where the answer to the commit was lost.
 
-    Raises DeviceError where nothing was applied.
+    Raises DeviceError where nothing was applied. What else ends it after `committing_now` was called, as Ctrl-C does,
+    leaves open whether everything was applied, or nothing.
     """
     number = _start(device)
     committing = False
     try:
         _queue(device, number, steps)
         committing = True
+        committing_now()
         _commit(device, number)
     except RefusedError as error:
         _abandon(device, number)
@@ -39,8 +41,10 @@ def run(device: Device, steps: Sequence[Step], pauses: Sequence[float]) -> Outco
             return "unknown"
         _abandon(device, number)
         raise
-    except BaseException:
-        _abandon(device, number)
+    except BaseException as error:
+        # An interrupted commit is not taken back: the device may be at work on it, or through with it.
+        if not committing or isinstance(error, DeviceError):
+            _abandon(device, number)
         raise
     return "committed"
 

@@ -379,3 +379,58 @@ def test_a_spec_without_device_or_password_says_so(make, pushed, monkeypatch) ->
     monkeypatch.delenv("NLBGEN_F5_TEST")
     with pytest.raises(NlbgenError, match=r"NLBGEN_F5_TEST is not set"):
         pushed(make())
+
+
+# Interrupted.
+
+
+COMMITS = {
+    "rest": lambda method, path, _: commit(method, path),
+    "as3": lambda method, path, _: method == "POST" and "/declare" in path,
+    "soap": lambda _, __, body: b"submit_transaction" in body,
+}
+"""The call of each API that changes the device."""
+
+
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize("name, api", [(name, name) for name in COMMITS], indirect=["api"])
+def test_an_interrupted_commit_is_found_out_by_the_next_push(api, name, pushed, talk, monkeypatch, applied) -> None:
+    """Ctrl-C while the device answers to it: the snapshot stays, and so do the files that may be in use."""
+    planned = counted(api, pushed)
+    api.restart()
+    device, real = api.device, type(api.device).exchange
+
+    def exchange(one: Any, method: str, target: str, headers: Any, body: bytes) -> Any:
+        if not COMMITS[name](method, target, body):
+            return real(one, method, target, headers, body)
+        monkeypatch.setattr(type(device), "exchange", real)
+        if applied:
+            real(one, method, target, headers, body)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(device), "exchange", exchange)
+    with pytest.raises(KeyboardInterrupt):
+        pushed(api.make())
+    assert device.own() == (planned if applied else {})
+    assert any("whether" in text and "is not known" in text for text in talk.said)
+    assert not device.tokens
+    assert pushed(api.make()).outcome == ("unchanged" if applied else "applied")
+    assert device.own() == planned
+    assert device.saved == device.objects
+
+
+@pytest.mark.usefixtures("near")
+def test_an_interruption_before_the_commit_takes_everything_back(rest, pushed, tmp_path) -> None:
+    device = rest.device
+
+    def interrupted(method: str, path: str, _body: bytes) -> None:
+        if path == "/mgmt/tm/transaction":
+            device.hook = None
+            raise KeyboardInterrupt
+
+    device.hook = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        pushed(rest.make())
+    assert device.own() == {} and device.files() == set() and not device.tokens
+    assert not list((tmp_path / "snapshots").glob("*"))
