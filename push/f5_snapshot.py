@@ -4,6 +4,7 @@ The file holds properties that farms own, in tmsh's words: no secret and no key 
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,8 @@ from .f5_plan import Key, State, Work
 
 FORMAT: Final = 1
 MODE: Final = 0o600
+_DIGITS: Final = 12
+"""How much of a plan's digest stands in a snapshot's name."""
 
 
 class Snapshot(NamedTuple):
@@ -30,7 +33,7 @@ class Snapshot(NamedTuple):
 
 def save(folder: Path, snapshot: Snapshot, digest: str) -> Path:
     """Write the snapshot; the same push on the same state writes the same file. `pending` until the push is over."""
-    path = folder / f"{snapshot.farm}-{digest[:12]}.json"
+    path = folder / f"{snapshot.farm}-{digest[:_DIGITS]}.json"
     _write(path, snapshot, pending=True)
     return path
 
@@ -45,12 +48,17 @@ def pending(folder: Path, device: str, farm: str) -> list[Path]:
     """The snapshots of pushes that changed this farm on this device and did not come to their end."""
     if not folder.is_dir():
         return []
-    left = []
-    for path in sorted(folder.glob(f"{farm}-*.json")):
+    named = re.compile(rf"{re.escape(farm)}-[0-9a-f]{{{_DIGITS}}}\.json")
+    return [path for path in sorted(folder.iterdir()) if named.fullmatch(path.name) and _is_pending(path, device, farm)]
+
+
+def _is_pending(path: Path, device: str, farm: str) -> bool:
+    """Whether this is a snapshot to settle; a file that is none, or none any more, must not stop a push."""
+    try:
         found, is_pending = _load(path)
-        if is_pending and (found.device, found.farm) == (device, farm):
-            left.append(path)
-    return left
+    except FileError:
+        return False
+    return is_pending and (found.device, found.farm) == (device, farm)
 
 
 def load(path: Path) -> Snapshot:
@@ -90,7 +98,7 @@ def _load(path: Path) -> tuple[Snapshot, bool]:
             if one["kind"] in KINDS
         }
         return Snapshot(data["device"], data["farm"], data["partition"], data["api"], objects), bool(data["pending"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise FileError(f"{path}: is not a snapshot of a push", "each push says where it wrote its own") from None
 
 

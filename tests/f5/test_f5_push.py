@@ -395,3 +395,37 @@ def test_a_snapshot_of_another_device_is_refused(make, pushed, tmp_path) -> None
 
 def test_attempts_stay_within_a_minute() -> None:
     assert sum(PAUSES) < 60
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("orchestrator-test-as3-0123456789ab.json", '{"nlbgen": "f5-as3-snapshot", "device": "x"}'),
+        ("orchestrator-test-0123456789ab.json", "{"),
+        ("orchestrator-test-0123456789ab.json", '{"nlbgen": "f5-as3-snapshot"}'),
+        ("orchestrator-test-2-0123456789ab.json", "no snapshot"),
+        ("orchestrator-test-0123456789ab.json", None),
+    ],
+)
+def test_other_files_among_the_snapshots_harm_no_push(make, pushed, tmp_path, name, content) -> None:
+    pushed(make())
+    path = tmp_path / "snapshots" / name
+    path.mkdir() if content is None else path.write_text(content)
+    assert pushed(make()).outcome == "unchanged"
+    assert pushed(make(balancer={"slow_start": "9s"})).outcome == "applied"
+
+
+def test_a_farm_whose_name_begins_alike_keeps_its_own_pending_snapshot(make, pushed, device, bigip, talk) -> None:
+    other = make(farm="orchestrator-test-b", frontend={"address": "10.20.0.20"}, nodes=OTHER_NODES)
+    device.faults = [bigip.Fault("forbidden", matches=lambda _, path: path == "/mgmt/tm/sys/config")]
+    with pytest.raises(DeviceError, match=r"is not saved"):
+        pushed(other)
+    pushed(make())
+    talk.said.clear()
+    assert pushed(make()).outcome == "unchanged"
+    assert not any("cut off" in text for text in talk.said)
+    assert pushed(other).outcome == "unchanged"
+    assert any("cut off" in text for text in talk.said)
+
+
+OTHER_NODES = [{"name": f"other-{number}", "address": f"10.20.1.1{number}"} for number in (1, 2)]
