@@ -1,12 +1,10 @@
 """`nlbgen prove`: tonight's configuration, run before tonight."""
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -153,7 +151,7 @@ def _play(spec: "Spec", vendor: str, wishes: "Wishes", style: str) -> None:
 
     if wishes.requests is not None:
         _empty(wishes.requests)
-    with _ends_on_sigterm(), _watched(len(wishes.scenarios)) as watch:
+    with talk.ends_on_sigterm(), _watched(len(wishes.scenarios)) as watch:
         card = prove(spec, vendor, wishes, watch)
     _finish(card, style, shown=wishes.keep is not None)
 
@@ -206,22 +204,6 @@ def _watched(total: int) -> "Iterator[Watch]":
                 live.stop()
 
         yield show
-
-
-@contextmanager
-def _ends_on_sigterm() -> Iterator[None]:
-    """Have SIGTERM do what Ctrl-C does: everything that was started ends in order."""
-
-    def end(_: int, frame: FrameType | None) -> None:
-        interrupted = signal.getsignal(signal.SIGINT)
-        if callable(interrupted):
-            interrupted(signal.SIGINT, frame)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Keeper:

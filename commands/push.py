@@ -32,6 +32,7 @@ def command() -> None:
 @click.option("--adopt", is_flag=True, help="Take over a farm that does not carry nlbgen's mark.")
 @click.option("--prune", is_flag=True, help="Remove nodes and the redirect that the spec does not have any more.")
 @click.option("--force", is_flag=True, help="Take out more than half of the nodes at once.")
+@talk.ends_on_sigterm()
 def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, **wishes: bool) -> None:
     """Make the farm on a Zevenet, Skudonet or Relianoid by its API; on failure everything is taken back."""
     from ..push.zen import connect
@@ -45,13 +46,13 @@ def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, *
         planned = target.plan(Wishes(**wishes))
         for note in planned.notes:
             talk.say(note)
-        go = bool(planned.plan.changes) and not dry_run
+        go, agreed = bool(planned.plan.changes) and not dry_run, yes or expect is not None
+        if go and style == "text":
+            talk.propose(planned.plan, question=not agreed)
         if expect is not None:
             planned.plan.expect(expect)
-        if go and style == "text" and not yes and expect is None:
-            talk.propose(planned.plan, question=True)
         if go:
-            talk.confirmed(yes or expect is not None, _QUESTION, _REVIEW)
+            talk.confirmed(agreed, _QUESTION, _REVIEW)
             target.apply(planned, Wishes(**wishes), talk.say)
     if style == "json":
         talk.show({**planned.plan.data(), "applied": go})
@@ -86,6 +87,7 @@ def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, *
     metavar="DIR",
     help="Where a push saves what it is about to change.",
 )
+@talk.ends_on_sigterm()
 def _f5(file: Path, style: str, yes: bool, **wishes: Any) -> None:
     """Bring the farm onto a BIG-IP: by iControl REST in one transaction, by AS3, or by iControl SOAP (f5.api)."""
     from ..push.f5 import push as push_to

@@ -5,9 +5,12 @@ Also what several commands share: their options, and the way to leave with an ex
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -267,6 +270,27 @@ def _put(text: str, view: View | None, stream: TextIO) -> None:
 
     shown = tables.drawn(view(), stream) if drawable(stream) else tables.painted(text, view())
     click.echo(shown, file=stream, nl=False, color=True)
+
+
+# The end
+
+
+@contextmanager
+def ends_on_sigterm() -> Iterator[None]:
+    """Have SIGTERM do what Ctrl-C does: what was begun ends in order, or is taken back."""
+
+    def end(_: int, frame: FrameType | None) -> None:
+        interrupted = signal.getsignal(signal.SIGINT)
+        if not callable(interrupted):
+            # A shell has its background jobs ignore Ctrl-C; this signal is meant all the same.
+            raise KeyboardInterrupt
+        interrupted(signal.SIGINT, frame)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Exit(Exception):  # noqa: N818  # no error: everything was said already

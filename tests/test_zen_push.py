@@ -9,7 +9,10 @@ import json
 import os
 import re
 import runpy
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -1072,6 +1075,41 @@ def test_without_a_terminal_somebody_must_have_agreed(command) -> None:
     assert command.server.device.writes() == []
     code, _shown, _said = command("--yes")
     assert code == 0
+
+
+@pytest.mark.parametrize("agreed", ["--yes", "--expect"])
+def test_the_plan_is_shown_before_it_is_applied(command, agreed) -> None:
+    _code, shown, _said = command("--dry-run")
+    digest = re.search(r"digest ([0-9a-f]{16})", shown)
+    assert digest
+    code, _shown, said = command(agreed, *([digest[1]] if agreed == "--expect" else []))
+    assert code == 0
+    assert "+ farms/orch: an HTTP farm" in said
+    assert said.index("+ farms/orch: an HTTP farm") < said.index("restart the farm orch")
+
+
+def test_sigterm_takes_everything_back(command) -> None:
+    """A pipeline that is cancelled sends it."""
+    device = command.server.device
+    answer, unexpected = device.answer, []
+
+    def ended(method: str, path: str, body: Any) -> Any:
+        if path == "/farms/orch/actions":
+            device.answer = answer
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+            time.sleep(0.2)
+        return answer(method, path, body)
+
+    device.answer = ended
+    before = signal.signal(signal.SIGTERM, lambda *_: unexpected.append("not handled"))
+    try:
+        code, _shown, said = command("--yes")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert unexpected == []
+    assert code == 130, said
+    assert "everything was taken back" in said
+    assert not device.farms
 
 
 def test_a_device_that_refuses_ends_in_6(command) -> None:

@@ -1,6 +1,9 @@
 """`nlbgen push f5` as a user runs it."""
 
 import json
+import signal
+import threading
+import time
 
 import pytest
 
@@ -68,3 +71,28 @@ def test_validate_and_restore(cli, farm, device) -> None:
     assert device.own() != before
     assert cli("push", "f5", "--yes", "--restore", report["snapshot"]).code == 0
     assert device.own() == before
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["in front", "in the background"])
+def test_sigterm_takes_everything_back_and_logs_out(cli, farm, device, ignored) -> None:
+    """A pipeline that is cancelled sends it; a shell has its background jobs ignore Ctrl-C."""
+    farm()
+    unexpected = []
+
+    def ended(_method: str, path: str, _body: bytes) -> None:
+        if path == "/mgmt/tm/transaction":
+            device.hook = None
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+            time.sleep(0.2)
+
+    device.hook = ended
+    terminated = signal.signal(signal.SIGTERM, lambda *_: unexpected.append("not handled"))
+    interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    try:
+        ran = cli("push", "f5", "--yes")
+    finally:
+        signal.signal(signal.SIGTERM, terminated)
+        signal.signal(signal.SIGINT, interrupted)
+    assert unexpected == []
+    assert ran.code == 130 and "interrupted" in ran.err
+    assert not device.tokens and device.own() == {} and device.files() == set()
