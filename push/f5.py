@@ -26,6 +26,8 @@ def push(spec: Spec, options: Options, talk: Talk, pauses: tuple[float, ...] = P
     api = spec.farm.f5.api
     if options.validate and api in _NO_VALIDATION:
         raise UsageError("--validate needs f5.api: rest", _NO_VALIDATION[api])
+    if options.restore is not None and options.prune:
+        raise UsageError("--prune does not go with --restore", "restore first, then push with --prune")
     if api == "soap":
         from .f5_soap import Soap
         from .soap import Portal

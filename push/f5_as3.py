@@ -9,7 +9,6 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +23,7 @@ from ..spec.types import Version
 from . import f5_certificates, f5_files, f5_plan
 from .f5_certificates import CertificateFile
 from .f5_plan import State, Work
-from .f5_rest import bring_file, remove_file, synchronise
+from .f5_rest import RestFiles, synchronise
 from .f5_session import Options, Report, Talk, counts, on_version, overtaken, ready, review, unit
 from .icontrol import Answer, Device, LostError, RefusedError, UnreachableError, one_line
 
@@ -47,6 +46,7 @@ class As3:
     def __init__(self, spec: Spec, options: Options, talk: Talk, device: Device, pauses: tuple[float, ...]) -> None:
         self.options, self.talk, self.device, self.pauses = options, talk, device, pauses
         self.name = device.login.name
+        self.store = RestFiles(device, talk.say)
         self.unit = unit(device)
         self.farm = on_version(spec, self.unit.version, talk.say).farm
         self.tenant = tenant(self.farm)
@@ -137,7 +137,7 @@ class As3:
         made: list[CertificateFile] = []
         shared = f5_files.named(state)
         try:
-            f5_files.bring(self.name, self.files, shared, made, self.talk.say, partial(bring_file, self.device))
+            f5_files.bring(self.name, self.files, shared, made, self.talk.say, self.store)
             lost = self._declare(self._body(record))
         except BaseException as error:
             if self._declaring and not isinstance(error, DeviceError):
@@ -146,7 +146,7 @@ class As3:
                     f"{self.name}: whether the declaration was applied is not known: push again, it finds out"
                 )
                 raise
-            f5_files.take_back(made, partial(remove_file, self.device))
+            f5_files.take_back(made, self.store)
             if isinstance(error, RefusedError) and "lock" in error.text.lower() and record is not None:
                 # The record's hash is no longer that of the record which was read.
                 raise overtaken(self.name) from None
@@ -163,7 +163,8 @@ class As3:
 
     def _finish(self, shared: set[str]) -> None:
         try:
-            f5_files.remove_old(self.farm, shared, self.files, partial(remove_file, self.device))
+            kept = {file.path for file in self.files}
+            f5_files.remove_unnamed(self.farm, shared, kept, self.store, self.talk.say)
             self._sync()
         except DeviceError as error:
             raise DeviceError(

@@ -80,7 +80,7 @@ def read(device: Device, partition: str, kinds: Iterable[str]) -> State:
     asked = {str(kind): (path_of(kind), _query(kind, partition)) for kind in KINDS if kind in wanted}
     found: dict[Key, Mapping[str, Value]] = {}
     for kind, collection in device.get_all(asked).items():
-        for item in _items(collection):
+        for item in items(collection):
             path = str(item.get("fullPath") or item.get("name"))
             found[kind, path] = seen(kind, _deepened(device, kind, item))
     nodes = {path: str(values["address"]) for (kind, path), values in found.items() if kind == "ltm node"}
@@ -90,8 +90,8 @@ def read(device: Device, partition: str, kinds: Iterable[str]) -> State:
 def _route_domains(device: Device) -> dict[str, int]:
     """The default route domain of each partition; 0 for those that the user may not see."""
     answer = device.look(path_of("auth partition"), "the partitions")
-    items = _items(answer.data) if answer.status == 200 else []
-    return {str(item["name"]): int(item.get("defaultRouteDomain", 0)) for item in items}
+    found = items(answer.data) if answer.status == 200 else []
+    return {str(item["name"]): int(item.get("defaultRouteDomain", 0)) for item in found}
 
 
 def _query(kind: str, partition: str) -> str:
@@ -99,7 +99,7 @@ def _query(kind: str, partition: str) -> str:
     return "&".join([*query, *["expandSubcollections=true"] * (kind in _EXPANDED)])
 
 
-def _items(collection: Any) -> list[dict[str, Any]]:
+def items(collection: Any) -> list[dict[str, Any]]:
     """The items of a collection; an empty one has no such key at all."""
     items = collection.get("items", []) if isinstance(collection, dict) else []
     return [item for item in items if isinstance(item, dict)]
@@ -109,7 +109,7 @@ def _deepened(device: Device, kind: str, item: dict[str, Any]) -> dict[str, Any]
     """A policy with the actions and conditions of its rules, which some versions do not expand."""
     if kind != "ltm policy":
         return item
-    for rule in _items(item.get("rulesReference")):
+    for rule in items(item.get("rulesReference")):
         for part in ("actions", "conditions"):
             reference = rule.get(f"{part}Reference")
             if isinstance(reference, dict) and reference.get("isSubcollection") and "items" not in reference:

@@ -7,15 +7,14 @@ that nothing names harms nobody.
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
 from ..errors import DeviceError, NlbgenError, UsageError
 from ..generators.f5_objects import objects
 from ..generators.f5_view import Names, mark
-from ..generators.f5_vocabulary import KINDS, Object
-from ..plan import Plan
+from ..generators.f5_vocabulary import GATES, KINDS, Object
 from ..spec.load import Spec
 from . import f5_certificates, f5_files, f5_plan, f5_snapshot
 from .f5_certificates import CertificateFile
@@ -41,6 +40,7 @@ class Push(ABC):
     [`Soap`][nlbgen.push.f5_soap.Soap]."""
 
     api: ClassVar[str]
+    store: f5_files.Store
 
     def __init__(self, spec: Spec, options: Options, talk: Talk, name: str, unit: Unit) -> None:
         self.options, self.talk, self.name, self.unit = options, talk, name, unit
@@ -51,7 +51,10 @@ class Push(ABC):
         self.files: tuple[CertificateFile, ...] = ()
         self.snapshot: f5_snapshot.Snapshot | None = None
         self.wanted: tuple[Object, ...] = ()
+        self._kinds: set[str] | None = None
         self._committing = False
+        self._partition_is_new = False
+        self._told: set[str] = set()
         if options.restore is not None:
             self.snapshot = self._restored(options.restore)
         else:
@@ -80,14 +83,6 @@ class Push(ABC):
     @abstractmethod
     def make_partition(self) -> None:
         """Make the farm's partition; that it is there by now is no error."""
-
-    @abstractmethod
-    def bring_file(self, file: CertificateFile) -> bool:
-        """Make a certificate file of the device; false where it was there already."""
-
-    @abstractmethod
-    def remove_file(self, path: str) -> None:
-        """Remove a certificate file; raises RefusedError where something else names it."""
 
     @abstractmethod
     def transact(self, todo: Work, state: State) -> Outcome:
@@ -120,38 +115,62 @@ class Push(ABC):
             raise UsageError(f"{path}: was made with f5.api: {snapshot.api}", "restore it with that in the spec")
         return snapshot
 
-    def _kinds(self) -> Iterable[str]:
-        if self.options.prune:
-            return KINDS
-        if self.snapshot is not None:
-            return f5_snapshot.kinds(self.snapshot)
-        return {one.kind for one in self.wanted}
-
     def _state(self) -> State:
-        return self.read(self.partition, self._kinds())
+        """The objects of the farm's kinds, and where the farm is there already those of all others.
+
+        What is left over may be of a kind that the farm has no more. Read again, it is the same kinds.
+        """
+        if self._kinds is not None:
+            return self.read(self.partition, self._kinds)
+        wanted, known = {one.kind for one in self.wanted}, self._known_kinds()
+        if self.options.prune or self.snapshot is not None:
+            self._kinds = known
+            return self.read(self.partition, known)
+        state = self.read(self.partition, wanted)
+        if not any(f5_plan.marked(kind, values, self.mark) for (kind, _), values in state.found.items()):
+            self._kinds = wanted
+            return state
+        self._kinds = known
+        more = self.read(self.partition, known - wanted)
+        return State({**state.found, **more.found}, more.addresses)
+
+    def _known_kinds(self) -> set[str]:
+        newest = self.unit.version >= GATES["websocket-profile"]
+        return {kind for kind in KINDS if newest or kind != "ltm profile websocket"}
 
     def _work(self, state: State) -> Work:
-        absent: frozenset[f5_plan.Key] = frozenset()
-        if self.snapshot is not None:
-            self.wanted, absent = f5_snapshot.wanted(self.snapshot, state)
-        adopt = self.options.adopt
-        todo = f5_plan.work(
-            self.name, self.wanted, state, self.mark, adopt=adopt, prune=self.options.prune, absent=absent
-        )
-        return _without_lost_certificates(todo, self.talk.say) if self.snapshot is not None else todo
+        options = self.options
+        if self.snapshot is None:
+            return f5_plan.work(self.name, self.wanted, state, self.mark, adopt=options.adopt, prune=options.prune)
+        back, absent = f5_snapshot.wanted(self.snapshot, state)
+        found = f5_files.certified(back, state, self.store)
+        self.wanted = found.objects
+        self._tell_of_certificates(found.kept)
+        todo = f5_plan.work(self.name, self.wanted, state, self.mark, adopt=options.adopt, prune=False, absent=absent)
+        # A snapshot holds what a push has touched, and says nothing about the rest of the farm.
+        refusals = (*todo.refusals, *f5_files.lost(self.name, found))
+        return todo._replace(refusals=refusals, leftovers=())
+
+    def _tell_of_certificates(self, kept: Iterable[Object]) -> None:
+        for one in kept:
+            line = f"{self.name}: {one.kind} {one.path} keeps its certificate: that of then was removed"
+            if line not in self._told:
+                self._told.add(line)
+                self.talk.say(line)
 
     def run(self) -> Report:
         """Plan, and do what the options ask for."""
         missing = self.partition != "Common" and not self.partition_is_there()
         if missing:
             self.talk.say(f"{self.name}: the partition {self.partition} will be made")
+            self._kinds = self._known_kinds() if self.snapshot else {one.kind for one in self.wanted}
             state = State({}, self.read(self.partition, ()).addresses)
         else:
             state = self._state()
         todo = self._work(state)
         review(self.name, todo, self.options, self.talk)
         if not len(todo.plan):
-            return self._nothing_to_do(todo)
+            return self._nothing_to_do(todo, state)
         if self.options.dry_run:
             return self._report("planned", todo)
         ready(self.name, self.unit, todo, state, force=self.options.force)
@@ -160,15 +179,16 @@ class Push(ABC):
             return self._report("valid", todo)
         return self._apply(todo, state, missing=missing)
 
-    def _nothing_to_do(self, todo: Work) -> Report:
+    def _nothing_to_do(self, todo: Work, state: State) -> Report:
         """Also the end of a push that was cut off after its commit: its configuration may not be saved yet."""
         if not self.options.dry_run and not self.options.validate:
             left = f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm)
             if left:
                 self.talk.say(f"{self.name}: an earlier push was cut off after it had applied everything")
+            removed = (left or self.options.prune) and self._remove_files(set(), state, listed=True)
+            if left or removed:
                 self._save()
-                for path in left:
-                    f5_snapshot.settle(path)
+            self._settle(left)
             self._sync()
         return self._report("unchanged", todo)
 
@@ -186,8 +206,8 @@ class Push(ABC):
         self.talk.say(f"{self.name}: what will change was saved to {path}")
         with self._telling_of_an_interruption():
             outcome = self._transacted(todo, state, path, missing=missing)
-            self._verify(todo, path, outcome)
-            self._finish(state, path)
+            after = self._verify(todo, path, outcome)
+            self._finish(state, after)
         return self._report("applied", todo, path)
 
     def _transacted(self, todo: Work, state: State, path: Path, *, missing: bool) -> Outcome:
@@ -196,13 +216,16 @@ class Push(ABC):
         try:
             if missing:
                 self.make_partition()
-            f5_files.bring(self.name, self.files, f5_files.named(state), made, self.talk.say, self.bring_file)
+                self._partition_is_new = True
+            f5_files.bring(self.name, self.files, f5_files.named(state), made, self.talk.say, self.store)
             return self.transact(todo, state)
         except BaseException as error:
-            if not self._committing or isinstance(error, DeviceError):
-                self._take_back(made, path)
-            if isinstance(error, TransactionError):
-                raise self._explained(error, todo) from None
+            if self._committing and not isinstance(error, DeviceError):
+                raise
+            self._take_back(made, path)
+            if isinstance(error, DeviceError):
+                said = self._explained(error, todo) if isinstance(error, TransactionError) else error
+                raise self._with_partition(said) from None
             raise
 
     @contextlib.contextmanager
@@ -221,9 +244,15 @@ class Push(ABC):
             raise
 
     def _take_back(self, made: list[CertificateFile], path: Path) -> None:
-        f5_files.take_back(made, self.remove_file)
+        f5_files.take_back(made, self.store)
         with contextlib.suppress(OSError):
             path.unlink()
+
+    def _with_partition(self, error: DeviceError) -> DeviceError:
+        """The error of a push that changed nothing, but for the partition that it made: no transaction takes one."""
+        if not self._partition_is_new:
+            return error
+        return DeviceError(f"{error.message}; the new partition {self.partition} stays, and is empty", error.hint)
 
     def _explained(self, error: TransactionError, todo: Work) -> DeviceError:
         """The refusal, or that somebody else was faster."""
@@ -236,69 +265,69 @@ class Push(ABC):
                 )
         return error
 
-    def _verify(self, todo: Work, path: Path, outcome: Outcome) -> None:
+    def _verify(self, todo: Work, path: Path, outcome: Outcome) -> State:
         """Read again: the second plan must be empty."""
         try:
-            again = self._work(self._state())
+            state = self._state()
+            again = self._work(state)
         except DeviceError as error:
             told = "the transaction was applied" if outcome == "committed" else "whether it was applied is not known"
             raise DeviceError(
                 f"{error.message}; {told}, and reading it back failed", "push again: it finds out, and completes"
             ) from None
         if not len(again.plan):
-            return
+            return state
         if outcome == "unknown" and again.plan.digest == todo.plan.digest:
             with contextlib.suppress(OSError):
                 path.unlink()
-            raise LostError(
-                f"{self.name}: the answer to the commit was lost; the device was read again, and nothing was changed",
-                "push again",
-            )
+            lost = "the answer to the commit was lost; the device was read again, and nothing was changed"
+            raise self._with_partition(LostError(f"{self.name}: {lost}", "push again"))
         raise DeviceError(
             f"{self.name}: the transaction was applied, and the device is not as planned:\n{again.plan.text()}",
             f"somebody else may have changed it as well; `nlbgen push f5 --restore {path}` goes back",
         )
 
-    def _finish(self, state: State, path: Path) -> None:
+    def _finish(self, before: State, after: State) -> None:
         try:
-            if self.snapshot is None:
-                f5_files.remove_old(self.farm, f5_files.named(state), self.files, self.remove_file)
+            self._remove_files(f5_files.named(before), after, listed=self.options.prune)
             self._save()
-            self._sync()
         except DeviceError as error:
             raise DeviceError(
                 f"{error.message}; the transaction was applied and read back, and is not saved for a restart yet",
                 "push again: it completes",
             ) from None
-        f5_snapshot.settle(path)
+        self._settle(f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm))
+        self._sync()
+
+    def _remove_files(self, candidates: set[str], after: State, *, listed: bool) -> bool:
+        """Remove this farm's files that nothing names any more, of all those that are `listed` if that is asked for."""
+        if self.snapshot is not None:
+            return False
+        if listed:
+            candidates = candidates | {*self.store.listed(f"/{self.partition}")}
+        kept = {file.path for file in self.files} | f5_files.named(after)
+        return f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.talk.say)
 
     def _save(self) -> None:
         self.save()
         self.talk.say(f"{self.name}: the configuration is saved")
 
+    def _settle(self, pending: Iterable[Path]) -> None:
+        for path in pending:
+            f5_snapshot.settle(path)
+
     def _sync(self) -> None:
-        if self.options.sync:
-            self.synchronise(self.options.sync)
-            self.talk.say(f"{self.name}: the group {self.options.sync} is synchronised")
+        group = self.options.sync
+        if not group:
+            return
+        try:
+            self.synchronise(group)
+        except DeviceError as error:
+            raise DeviceError(
+                f"{error.message}; everything was applied and saved, and the group {group} is not synchronised",
+                "push again with the same --sync, or that of another group",
+            ) from None
+        self.talk.say(f"{self.name}: the group {group} is synchronised")
 
     def _report(self, outcome: str, todo: Work, path: Path | None = None) -> Report:
         return Report(self.name, outcome, todo.plan, counts(todo), path, self.requests)
-
-
-def _without_lost_certificates(todo: Work, say: Callable[[str], None]) -> Work:
-    """A restored profile keeps the certificate of today: the file of then was removed when it was replaced."""
-    updates = []
-    for update in todo.updates:
-        kept = tuple(each for each in update.differs if each.key not in {"cert-key-chain", "ca-file"})
-        if kept != update.differs:
-            say(f"{update.wanted.kind} {update.wanted.path} keeps its certificate")
-        if kept:
-            updates.append(update._replace(differs=kept))
-    if len(updates) == len(todo.updates) and all(a is b for a, b in zip(updates, todo.updates, strict=True)):
-        return todo
-    changes = [
-        change
-        for change in todo.plan.changes
-        if ": cert-key-chain" not in change.path and not change.path.endswith(": ca-file")
-    ]
-    return todo._replace(updates=tuple(updates), plan=Plan(changes, todo.plan.base, todo.plan.targets))

@@ -1,7 +1,7 @@
 """A push by iControl REST: one transaction, device-side validation, files by upload."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ..errors import DeviceError
@@ -17,6 +17,7 @@ from .icontrol import Device, RefusedError, path_of
 VALIDATE_ONLY: Final = Version("12.0")
 """The first TMOS whose transactions know `validateOnly`."""
 DOWNLOADS: Final = "/var/config/rest/downloads"
+FILE_KINDS: Final = ("sys file ssl-cert", "sys file ssl-key")
 
 
 class Rest(Push):
@@ -26,6 +27,7 @@ class Rest(Push):
 
     def __init__(self, spec: Spec, options: Options, talk: Talk, device: Device, pauses: tuple[float, ...]) -> None:
         self.device, self.pauses = device, pauses
+        self.store = RestFiles(device, talk.say)
         super().__init__(spec, options, talk, device.login.name, unit(device))
 
     @property
@@ -50,14 +52,6 @@ class Rest(Push):
         with already_there():
             self.device.send("POST", path_of("auth partition"), body, f"partition {self.partition}", again=True)
 
-    def bring_file(self, file: CertificateFile) -> bool:
-        """Make a certificate file of the device; false where it was there already."""
-        return bring_file(self.device, file)
-
-    def remove_file(self, path: str) -> None:
-        """Remove a certificate file; raises RefusedError where something else names it."""
-        remove_file(self.device, path)
-
     def transact(self, todo: Work, state: State) -> Outcome:
         """Apply all of the plan, or nothing; raises DeviceError where nothing was applied."""
         commands = f5_plan.steps(todo, state)
@@ -79,7 +73,7 @@ class Rest(Push):
 
     def _absent_file(self) -> str:
         for file in self.files:
-            if self.device.look(path_of(file.kind, file.path), f"{file.kind} {file.path}").status == 404:
+            if not self.store.has(file.kind, file.path):
                 return f"the certificate {file.path}"
         return ""
 
@@ -98,30 +92,76 @@ def synchronise(device: Device, group: str) -> None:
     device.send("POST", "/mgmt/tm/cm", command, f"synchronising {group}", again=True)
 
 
-def bring_file(device: Device, file: CertificateFile) -> bool:
-    """Upload a file and make it a file object; false where that was there already."""
-    device.upload(file.name, file.content)
-    folder, _, name = file.path.rpartition("/")
-    body = {"name": name, "partition": folder[1:], "sourcePath": f"file:{DOWNLOADS}/{name}"}
-    new = True
-    try:
-        device.send("POST", path_of(file.kind), body, f"{file.kind} {file.path}", again=True)
-    except RefusedError as error:
-        if error.status != 409:
-            raise
-        new = False
-    if file.kind.endswith("key"):
-        # The upload's copy of a key must not stay in a folder that every administrator reads.
+class RestFiles:
+    """Certificate files by upload."""
+
+    def __init__(self, device: Device, say: Callable[[str], None]) -> None:
+        self.device, self.say = device, say
+
+    def has(self, kind: str, path: str) -> bool:
+        """Whether the file is there."""
+        answer = self.device.look(path_of(kind, path), f"{kind} {path}")
+        if answer.status not in {200, 404}:
+            raise RefusedError(self.device.login.name, f"{kind} {path}", answer.status, answer.message)
+        return answer.status == 200
+
+    def listed(self, folder: str) -> Iterable[str]:
+        """The paths of all files in a folder."""
+        query = f"$filter=partition+eq+{folder[1:]}"
+        found = self.device.get_all({kind: (path_of(kind), query) for kind in FILE_KINDS})
+        return [str(item["fullPath"]) for collection in found.values() for item in f5_plan.items(collection)]
+
+    def bring(self, file: CertificateFile) -> bool:
+        """Upload a file and make it a file object; false where that was there already."""
+        gone = False
+        try:
+            self.device.upload(file.name, file.content)
+            new = self._made(file)
+        finally:
+            gone = self._upload_is_gone(file)
+        if not gone:
+            self.say(self._left(file))
+        return new
+
+    def _made(self, file: CertificateFile) -> bool:
+        folder, _, name = file.path.rpartition("/")
+        body = {"name": name, "partition": folder[1:], "sourcePath": f"file:{DOWNLOADS}/{name}"}
+        try:
+            self.device.send("POST", path_of(file.kind), body, f"{file.kind} {file.path}", again=True)
+        except RefusedError as error:
+            if error.status != 409:
+                raise
+            return False
+        return True
+
+    def remove(self, path: str) -> None:
+        """Remove a file; raises RefusedError where something else names it."""
+        kind = FILE_KINDS[path.endswith(".key")]
+        self.device.send("DELETE", path_of(kind, path), None, f"{kind} {path}", again=True)
+
+    def discard(self, file: CertificateFile) -> None:
+        """Remove what may have been made of a file, and its upload."""
+        try:
+            self.remove(file.path)
+        finally:
+            if not self._upload_is_gone(file):
+                self.say(self._left(file))
+
+    def _upload_is_gone(self, file: CertificateFile) -> bool:
+        """Remove the upload's copy of a key: it must not stay in a folder that every administrator reads."""
+        if not file.kind.endswith("key"):
+            return True
         command = {"command": "run", "utilCmdArgs": f"{DOWNLOADS}/{file.name}"}
-        with contextlib.suppress(RefusedError):
-            device.send("POST", "/mgmt/tm/util/unix-rm", command, f"the uploaded copy of {file.name}", again=True)
-    return new
+        try:
+            self.device.send("POST", "/mgmt/tm/util/unix-rm", command, f"the upload of {file.name}", again=True)
+        except DeviceError:
+            return False
+        return True
 
-
-def remove_file(device: Device, path: str) -> None:
-    """Remove a certificate file; raises RefusedError where something else names it."""
-    kind = "sys file ssl-key" if path.endswith(".key") else "sys file ssl-cert"
-    device.send("DELETE", path_of(kind, path), None, f"{kind} {path}", again=True)
+    def _left(self, file: CertificateFile) -> str:
+        return (
+            f"{self.device.login.name}: {DOWNLOADS}/{file.name} could not be removed: it holds the key, remove it there"
+        )
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ The file holds properties that farms own, in tmsh's words: no secret and no key 
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -143,8 +143,3 @@ def _entries(value: Mapping[str, Value]) -> dict[str, Value]:
     return {
         name: _sendable(inner, there=False) if isinstance(inner, Mapping) else inner for name, inner in value.items()
     }
-
-
-def kinds(snapshot: Snapshot) -> Iterable[str]:
-    """The kinds of objects in it."""
-    return {kind for kind, _ in snapshot.objects}

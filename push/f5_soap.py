@@ -60,6 +60,7 @@ class Soap(Push):
 
     def __init__(self, spec: Spec, options: Options, talk: Talk, portal: Portal) -> None:
         self.portal = portal
+        self.store = SoapFiles(portal)
         said = str(portal.call("System.SystemInfo", "get_version"))
         version = Version(".".join(said.rpartition("v")[2].split(".")[:4]))
         state = str(portal.call("System.Failover", "get_failover_state"))
@@ -104,19 +105,6 @@ class Soap(Push):
             if not self.partition_is_there():
                 raise
 
-    def bring_file(self, file: CertificateFile) -> bool:
-        """Import a certificate or a key; a second time replaces it by the same."""
-        self.portal.enter(f"/{self.partition}")
-        kind = "key" if file.kind.endswith("key") else "certificate"
-        self.portal.call(_FILES, f"{kind}_import_from_pem", _MODE, [_id(file.path)], [file.content.decode()], True)
-        return True
-
-    def remove_file(self, path: str) -> None:
-        """Remove a certificate file; raises RefusedError where something else names it."""
-        self.portal.enter(path.rpartition("/")[0])
-        kind = "key" if path.endswith(".key") else "certificate"
-        self.portal.call(_FILES, f"{kind}_delete", _MODE, [_id(path)])
-
     def transact(self, todo: Work, state: State) -> Outcome:
         """Apply all of the plan, or nothing; raises DeviceError where nothing was applied."""
         submitting = False
@@ -144,6 +132,40 @@ class Soap(Push):
     def synchronise(self, group: str) -> None:
         """Bring the configuration to the other units of the group."""
         self.portal.call("System.ConfigSync", "synchronize_to_group", group)
+
+
+class SoapFiles:
+    """Certificate files by import. Which ones there are is not asked: only those that a profile names are known."""
+
+    def __init__(self, portal: Portal) -> None:
+        self.portal = portal
+
+    def has(self, kind: str, path: str) -> bool:
+        """Nothing is known of a file that no profile names: it counts as gone."""
+        del kind, path
+        return False
+
+    def listed(self, folder: str) -> Iterable[str]:
+        """None: see the class."""
+        del folder
+        return ()
+
+    def bring(self, file: CertificateFile) -> bool:
+        """Import a certificate or a key; a second time replaces it by the same."""
+        self.portal.enter(file.path.rpartition("/")[0])
+        kind = "key" if file.kind.endswith("key") else "certificate"
+        self.portal.call(_FILES, f"{kind}_import_from_pem", _MODE, [_id(file.path)], [file.content.decode()], True)
+        return True
+
+    def remove(self, path: str) -> None:
+        """Remove a file; raises RefusedError where something else names it."""
+        self.portal.enter(path.rpartition("/")[0])
+        kind = "key" if path.endswith(".key") else "certificate"
+        self.portal.call(_FILES, f"{kind}_delete", _MODE, [_id(path)])
+
+    def discard(self, file: CertificateFile) -> None:
+        """Remove what may have been made of a file."""
+        self.remove(file.path)
 
 
 def _id(path: str) -> str:

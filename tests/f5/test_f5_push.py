@@ -429,3 +429,185 @@ def test_a_farm_whose_name_begins_alike_keeps_its_own_pending_snapshot(make, pus
 
 
 OTHER_NODES = [{"name": f"other-{number}", "address": f"10.20.1.1{number}"} for number in (1, 2)]
+
+
+def server_ssl(device) -> dict:
+    found = device.effective("ltm profile server-ssl", "/Common/orchestrator-test_nodes")
+    return {name: found[name] for name in ("peerCertMode", "caFile", "authenticateName")}
+
+
+PASSTHROUGH = {"frontend": {"tls": {"mode": "passthrough"}}}
+UNVERIFIED = {"frontend": {"tls": {"verify_nodes": False}}}
+
+
+def test_what_checks_the_nodes_is_restored_whole(make, pushed, device) -> None:
+    pushed(make())
+    before = server_ssl(device)
+    assert before["peerCertMode"] == "require" and before["caFile"] != "none"
+    report = pushed(make(**PASSTHROUGH), force=True)
+    pushed(make(**PASSTHROUGH), restore=report.snapshot)
+    assert server_ssl(device) == before
+    virtual = device.objects["ltm virtual", "/Common/orchestrator-test_main"]
+    assert any(profile["name"].endswith("_nodes") for profile in virtual["profiles"])
+
+
+def test_checking_the_nodes_is_never_restored_without_its_ca(make, pushed, device, site) -> None:
+    # A CA that is not in the site's own chain as well, and goes when nothing names it any more.
+    verified = make(frontend={"tls": {"verify_nodes": str(site / "renewed.pem")}})
+    pushed(verified)
+    report = pushed(make(**UNVERIFIED))
+    now = device.own()
+    with pytest.raises(
+        DeviceError, match=r"_nodes had /Common/orchestrator-test_[0-9a-f]{16}\.crt then, which"
+    ) as caught:
+        pushed(make(**UNVERIFIED), restore=report.snapshot)
+    assert "push it, it brings them" in str(caught.value.hint)
+    assert device.own() == now
+    assert pushed(verified).outcome == "applied"
+
+
+def test_nodes_are_not_checked_any_more_where_they_were_not(make, pushed, device) -> None:
+    pushed(make(**UNVERIFIED))
+    before = server_ssl(device)
+    report = pushed(make())
+    pushed(make(), restore=report.snapshot)
+    assert server_ssl(device) == before
+
+
+def test_a_profile_whose_key_is_gone_is_not_restored(make, pushed, device) -> None:
+    pushed(make())
+    report = pushed(make(**PASSTHROUGH), force=True, prune=True)
+    assert device.files() == set()
+    with pytest.raises(
+        DeviceError, match=r"orchestrator-test_clients had /Common/orchestrator-test_[0-9a-f]{16}\.(crt|key)"
+    ):
+        pushed(make(**PASSTHROUGH), restore=report.snapshot, dry_run=True)
+
+
+def test_a_restore_says_nothing_of_the_rest_of_the_farm(make, pushed, device, talk) -> None:
+    pushed(make())
+    report = pushed(make(balancer={"slow_start": "9s"}))
+    talk.said.clear()
+    assert pushed(make(), restore=report.snapshot).outcome == "applied"
+    assert not any("not in the farm any more" in text for text in talk.said)
+    with pytest.raises(UsageError, match=r"--prune does not go with --restore"):
+        pushed(make(), restore=report.snapshot, prune=True)
+
+
+# Files that stay behind.
+
+
+@pytest.mark.parametrize("action, after", [("busy", False), ("reset", True), ("reset", False), ("forbidden", False)])
+def test_no_copy_of_a_key_stays_where_a_later_step_fails(bigip, make, pushed, device, action, after) -> None:
+    device.faults = [
+        bigip.Fault(
+            action, matches=lambda method, path: method == "POST" and path.endswith("ssl-key"), times=9, after=after
+        )
+    ]
+    with pytest.raises(DeviceError):
+        pushed(make())
+    assert not [name for name in device.uploads if name.endswith(".key")]
+
+
+def test_no_copy_of_a_key_stays_where_it_could_not_be_removed_at_once(bigip, make, pushed, device) -> None:
+    device.faults = [
+        bigip.Fault("busy", matches=lambda _, path: path.endswith("unix-rm"), times=3),
+        bigip.Fault("forbidden", matches=lambda _, path: path == "/mgmt/tm/transaction"),
+    ]
+    with pytest.raises(DeviceError):
+        pushed(make())
+    assert not [name for name in device.uploads if name.endswith(".key")]
+
+
+def test_a_copy_of_a_key_that_must_be_removed_by_hand_is_told(bigip, make, pushed, device, talk) -> None:
+    device.faults = [bigip.Fault("forbidden", matches=lambda _, path: path.endswith("unix-rm"), times=99)]
+    assert pushed(make()).outcome == "applied"
+    (key,) = [name for name in device.uploads if name.endswith(".key")]
+    assert any(f"/var/config/rest/downloads/{key} could not be removed" in text for text in talk.said)
+
+
+@pytest.mark.parametrize("fails", ["/mgmt/tm/transaction", "/mgmt/tm/sys/file/ssl-cert"])
+def test_a_new_partition_that_stays_behind_is_told(bigip, make, pushed, device, fails) -> None:
+    spec = make(f5={"partition": "UiPath"})
+    device.faults = [bigip.Fault("forbidden", matches=lambda method, path: method == "POST" and path == fails)]
+    with pytest.raises(DeviceError, match=r"the new partition UiPath stays, and is empty"):
+        pushed(spec)
+    assert pushed(spec).outcome == "applied"
+
+
+def test_a_certificate_that_could_not_be_removed_goes_with_the_next_push(bigip, make, pushed, device, site) -> None:
+    pushed(make())
+    tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
+    device.faults = [bigip.Fault("busy", matches=lambda method, path: method == "DELETE" and "ssl-" in path, times=9)]
+    with pytest.raises(DeviceError, match=r"is not saved for a restart yet"):
+        pushed(make(frontend={"tls": tls}))
+    assert len(device.files()) == 5
+    device.faults = []
+    assert pushed(make(frontend={"tls": tls})).outcome == "unchanged"
+    assert len(device.files()) == 3 and device.saved == device.objects
+    device.log.clear()
+    assert pushed(make(frontend={"tls": tls})).outcome == "unchanged"
+    assert device.writes() == []
+
+
+def test_prune_removes_the_key_that_the_farm_has_no_more(make, pushed, device) -> None:
+    pushed(make())
+    pushed(make(**PASSTHROUGH), force=True)
+    assert len(device.files()) == 3, "the profiles that are left over name them"
+    device.uploads["x.crt"] = b"another's"
+    device.add("sys file ssl-cert", "/Common/another.crt", sourcePath="file:/var/config/rest/downloads/x.crt")
+    assert pushed(make(**PASSTHROUGH), prune=True).outcome == "applied"
+    assert device.files() == {"/Common/another.crt"}
+    assert device.saved == device.objects
+
+
+def test_prune_finds_files_of_pushes_that_nothing_is_known_of(make, pushed, device, bigip, tmp_path, site) -> None:
+    """The snapshots of a pipeline go with its machine."""
+    pushed(make())
+    tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
+    device.faults = [bigip.Fault("busy", matches=lambda method, path: method == "DELETE" and "ssl-" in path, times=9)]
+    with pytest.raises(DeviceError):
+        pushed(make(frontend={"tls": tls}))
+    device.faults = []
+    for path in (tmp_path / "snapshots").iterdir():
+        path.unlink()
+    assert pushed(make(frontend={"tls": tls}), prune=True).outcome == "unchanged"
+    assert len(device.files()) == 3 and device.saved == device.objects
+
+
+def test_a_failed_sync_does_not_say_that_nothing_is_saved(make, pushed, device, talk) -> None:
+    with pytest.raises(DeviceError, match=r"applied and saved, and the group none is not synchronised") as caught:
+        pushed(make(), sync="none")
+    assert "not saved" not in str(caught.value) and device.saved == device.objects
+    talk.said.clear()
+    device.log.clear()
+    assert pushed(make(), sync="pair").outcome == "unchanged"
+    assert device.synced == ["pair"]
+    assert device.writes() == [("POST", "/mgmt/tm/cm")]
+    assert not any("cut off" in text for text in talk.said)
+
+
+# Kinds that the farm has no more.
+
+
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("version", ["11.6.0", "16.1.2"])
+def test_what_is_left_over_of_another_kind_is_told_and_pruned(make, pushed, device, talk, version) -> None:
+    device.__init__(version=version)
+    pushed(make(balancer={"affinity": "cookie"}))
+    pushed(make())
+    gone = "ltm persistence cookie", "/Common/orchestrator-test_cookie"
+    assert gone in device.own()
+    talk.said.clear()
+    assert pushed(make()).outcome == "unchanged"
+    assert any(f"{' '.join(gone)} is not in the farm any more" in text for text in talk.said)
+    pushed(make(), prune=True)
+    assert gone not in device.own()
+
+
+def test_a_push_of_nothing_takes_few_round_trips(make, pushed, device) -> None:
+    pushed(make())
+    device.latency = 0.02
+    device.spans.clear()
+    pushed(make())
+    assert device.rounds() <= 12
