@@ -5,26 +5,25 @@ record does not know what was changed by hand. AS3 removes from its tenant whate
 partition that AS3 did not make is never taken. Sources: AS3's documentation and `update.js`, `declarationHandler.js`.
 """
 
-import json
+import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import DeviceError, UsageError
-from ..files import read_bytes, write_atomically
+from ..errors import DeviceError
 from ..generators.f5_as3 import OLDEST, declaration, names, tenant
 from ..generators.f5_objects import objects
 from ..generators.f5_view import mark
 from ..generators.f5_vocabulary import KINDS, Object, Value
 from ..spec.load import Spec
 from ..spec.types import Version
-from . import f5_certificates, f5_files, f5_plan
+from . import f5_as3_record, f5_certificates, f5_files, f5_plan, f5_snapshot
 from .f5_certificates import CertificateFile
 from .f5_plan import State, Work
-from .f5_rest import RestFiles, synchronise
-from .f5_session import Options, Report, Talk, counts, on_version, overtaken, ready, review, unit
+from .f5_rest import RestFiles, save, synchronise
+from .f5_session import Options, Report, Talk, counts, on_version, overtaken, ready, review, told_apart, unit
 from .icontrol import Answer, Device, LostError, RefusedError, UnreachableError, one_line
 
 _SERVICE: Final = "/mgmt/shared/appsvcs"
@@ -51,11 +50,19 @@ class As3:
         self.farm = on_version(spec, self.unit.version, talk.say).farm
         self.tenant = tenant(self.farm)
         self._check_version()
-        found, self.files = f5_certificates.gather(self.farm, names(self.farm), "/Common")
-        self.objects = objects(self.farm, self.unit.version, found)
-        self.declared = declaration(self.farm, self.objects, self.unit.version)
-        self.wanted = tuple(_owned(one) for one in self.objects)
+        found = names(self.farm)
+        self.files: tuple[CertificateFile, ...] = ()
+        self.snapshot: f5_snapshot.Snapshot | None = None
+        if options.restore is None:
+            found, self.files = f5_certificates.gather(self.farm, found, "/Common")
+        else:
+            self.snapshot = f5_snapshot.load(options.restore, self.name, self.farm.farm, self.tenant, "as3")
+        made = objects(self.farm, self.unit.version, found)
+        self.declared = declaration(self.farm, made, self.unit.version)
+        self.body: Mapping[str, Any] = self.declared[self.tenant]
+        self.wanted = tuple(_owned(one) for one in made)
         self._declaring = False
+        self._told: set[str] = set()
 
     def _check_version(self) -> None:
         try:
@@ -105,28 +112,52 @@ class As3:
         return State(found, state.addresses)
 
     def _work(self, state: State) -> Work:
+        lost: tuple[DeviceError, ...] = ()
+        if self.snapshot is not None:
+            lost = self._bring_back(self.snapshot, state)
         wanted = {(one.kind, one.path) for one in self.wanted}
         gone = frozenset(key for key in state.found if key not in wanted)
-        return f5_plan.work(self.name, self.wanted, state, mark(self.farm), adopt=True, prune=True, absent=gone)
+        todo = f5_plan.work(self.name, self.wanted, state, mark(self.farm), adopt=True, prune=True, absent=gone)
+        return todo._replace(refusals=(*todo.refusals, *lost))
+
+    def _bring_back(self, snapshot: f5_snapshot.Snapshot, state: State) -> tuple[DeviceError, ...]:
+        """Want what was then, with certificates that are there; why that cannot be."""
+        then = tuple(_owned(one) for one in f5_snapshot.wanted(snapshot, state)[0])
+        found = f5_files.certified(then, state, self.store)
+        f5_files.tell(self.name, found, self.talk.say, self._told)
+        self.wanted = found.objects
+        # Without a record there was no tenant, and an empty one is none.
+        record = snapshot.record or {"class": "Tenant"}
+        self.body = f5_as3_record.renewed(record, then, found.kept)
+        return tuple(f5_files.lost(self.name, found))
 
     def run(self) -> Report:
         """Plan, and do what the options ask for."""
-        if self.options.restore is not None:
-            return self._restore(self.options.restore)
         record = self._record()
         state = self._state(record)
         todo = self._work(state)
         todo = todo._replace(refusals=(*self._refusals(record), *todo.refusals))
         review(self.name, todo, self.options, self.talk)
-        if not len(todo.plan) or self.options.dry_run:
-            return self._report("planned" if len(todo.plan) else "unchanged", todo)
+        if not len(todo.plan):
+            return self._nothing_to_do(todo, state)
+        if self.options.dry_run:
+            return self._report("planned", todo)
         return self._apply(todo, state, record)
+
+    def _nothing_to_do(self, todo: Work, state: State) -> Report:
+        """Also the end of a push that was cut off after its declaration was applied."""
+        if not self.options.dry_run:
+            left = f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm, as3=True)
+            if left or self.options.prune:
+                self._remove_files(set(), state, listed=True)
+            self._settle(left)
+            self._sync()
+        return self._report("unchanged", todo)
 
     def _apply(self, todo: Work, state: State, record: dict[str, Any] | None) -> Report:
         ready(self.name, self.unit, todo, state, force=self.options.force)
         if not self.talk.agree(f"Declare the tenant {self.tenant} on {self.name}?"):
             return self._report("declined", todo)
-        path = self._save(record, todo.plan.digest)
         if record is None:
             # AS3 locks a tenant that it has: a new one is only looked for once more.
             overtook = self._record() is not None
@@ -134,11 +165,18 @@ class As3:
             overtook = self._work(self._state(record)).plan.digest != todo.plan.digest
         if overtook:
             raise overtaken(self.name)
+        path = self._save(state, record, todo.plan.digest)
+        lost = self._carried_out(state, record, path)
+        after = self._verify(path, lost)
+        self._finish(state, after)
+        return self._report("applied", todo, path)
+
+    def _carried_out(self, state: State, record: dict[str, Any] | None, path: Path) -> DeviceError | None:
+        """Bring the files and declare; what was lost on the way is returned, what was refused is taken back."""
         made: list[CertificateFile] = []
-        shared = f5_files.named(state)
         try:
-            f5_files.bring(self.name, self.files, shared, made, self.talk.say, self.store)
-            lost = self._declare(self._body(record))
+            f5_files.bring(self.name, self.files, f5_files.named(state), made, self.talk.say, self.store)
+            return self._declare(self._body(record))
         except BaseException as error:
             if self._declaring and not isinstance(error, DeviceError):
                 # AS3 works on by itself, and needs the files.
@@ -147,52 +185,65 @@ class As3:
                 )
                 raise
             f5_files.take_back(made, self.store)
+            with contextlib.suppress(OSError):
+                path.unlink()
             if isinstance(error, RefusedError) and "lock" in error.text.lower() and record is not None:
                 # The record's hash is no longer that of the record which was read.
                 raise overtaken(self.name) from None
             raise
-        self._verify(path, lost)
-        self._finish(shared)
-        return self._report("applied", todo, path)
 
     def _body(self, record: dict[str, Any] | None) -> dict[str, Any]:
         """The declaration, with what the tenant has and no spec says: the lock, and its default route domain."""
         known = record or {}
         kept = {key: known[key] for key in ("defaultRouteDomain", "optimisticLockKey") if key in known}
-        return {**self.declared, self.tenant: {**self.declared[self.tenant], **kept}}
+        return {**self.declared, self.tenant: {**self.body, **kept}}
 
-    def _finish(self, shared: set[str]) -> None:
+    def _finish(self, before: State, after: State) -> None:
         try:
-            kept = {file.path for file in self.files}
-            f5_files.remove_unnamed(self.farm, shared, kept, self.store, self.talk.say)
-            self._sync()
+            self._remove_files(f5_files.named(before), after, listed=self.options.prune)
         except DeviceError as error:
             raise DeviceError(
                 f"{error.message}; the declaration was applied and read back", "push again: it completes"
             ) from None
+        self._settle(f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm, as3=True))
+        self._sync()
 
-    def _save(self, record: dict[str, Any] | None, digest: str) -> Path:
-        path = self.options.snapshots / f"{self.farm.farm}-as3-{digest[:12]}.json"
+    def _remove_files(self, candidates: set[str], after: State, *, listed: bool) -> None:
+        """Remove this farm's files that nothing names any more, and save that: AS3 has saved before."""
+        if self.snapshot is not None:
+            return
+        if listed:
+            candidates = candidates | {*self.store.listed("/Common")}
+        kept = {file.path for file in self.files} | f5_files.named(after)
+        if f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.talk.say):
+            save(self.device)
+
+    def _settle(self, pending: Iterable[Path]) -> None:
+        for path in pending:
+            f5_snapshot.settle(path)
+
+    def _save(self, state: State, record: dict[str, Any] | None, digest: str) -> Path:
         kept = None if record is None else {key: value for key, value in record.items() if key != "optimisticLockKey"}
-        data = {"nlbgen": "f5-as3-snapshot", "device": self.name, "tenant": self.tenant, "declaration": kept}
-        write_atomically(path, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode(), mode=0o600, durable=True)
+        taken = f5_snapshot.Snapshot(self.name, self.farm.farm, self.tenant, "as3", state.found, kept)
+        path = f5_snapshot.save(self.options.snapshots, taken, digest)
         self.talk.say(f"{self.name}: what will change was saved to {path}")
         return path
 
-    def _verify(self, path: Path, lost: DeviceError | None) -> None:
+    def _verify(self, path: Path, lost: DeviceError | None) -> State:
         """Read again until nothing is left to do; AS3 may still be at work where its answer was lost."""
         told = "whether the declaration was applied is not known" if lost else "the declaration was applied"
         work: Work | None = None
         for pause in (*(self.pauses if lost else ()), None):
             try:
                 record = self._record()
-                work = self._work(self._state(record))
+                state = self._state(record)
+                work = self._work(state)
             except DeviceError as error:
                 raise DeviceError(
                     f"{error.message}; {told}, and reading it back failed", "push again: it finds out, and completes"
                 ) from None
-            if record is not None and not len(work.plan):
-                return
+            if (record is not None) == bool(self.wanted) and not len(work.plan):
+                return state
             if pause is not None:
                 time.sleep(pause)
         if lost is not None:
@@ -200,7 +251,7 @@ class As3:
         assert work is not None  # noqa: S101  # the loop runs at least once
         raise DeviceError(
             f"{self.name}: the declaration was applied, and the device is not as planned:\n{work.plan.text()}",
-            f"`nlbgen push f5 --restore {path}` goes back",
+            f"what was changed by hand is in no record of AS3; `nlbgen push f5 --restore {path}` goes back",
         )
 
     # AS3's own answers.
@@ -253,38 +304,12 @@ class As3:
 
     def _sync(self) -> None:
         if self.options.sync:
-            synchronise(self.device, self.options.sync)
+            with told_apart(self.options.sync):
+                synchronise(self.device, self.options.sync)
             self.talk.say(f"{self.name}: the group {self.options.sync} is synchronised")
 
     def _report(self, outcome: str, todo: Work, path: Path | None = None) -> Report:
         return Report(self.name, outcome, todo.plan, counts(todo), path, self.device.requests_sent)
-
-    # Going back.
-
-    def _restore(self, path: Path) -> Report:
-        data = _loaded(path)
-        if (data.get("device"), data.get("tenant")) != (self.name, self.tenant):
-            raise UsageError(f"{path}: is a snapshot of {data.get('tenant')} on {data.get('device')}")
-        before = data["declaration"] or {"class": "Tenant"}
-        todo = self._work(self._state(self._record()))
-        if self.options.dry_run or not self.talk.agree(f"Declare the tenant {self.tenant} of {path} on {self.name}?"):
-            return self._report("planned" if self.options.dry_run else "declined", todo)
-        ready(self.name, self.unit, todo._replace(updates=()), State({}, {}), force=True)
-        body = {**{key: value for key, value in self.declared.items() if key != self.tenant}, self.tenant: before}
-        if (lost := self._declare(body)) is not None:
-            raise LostError(f"{lost.message}; whether the declaration was applied is not known", "restore again")
-        return self._report("applied", self._work(self._state(self._record())), path)
-
-
-def _loaded(path: Path) -> dict[str, Any]:
-    content = read_bytes(path)
-    try:
-        data = json.loads(content or b"")
-    except ValueError:
-        data = None
-    if not isinstance(data, dict) or data.get("nlbgen") != "f5-as3-snapshot":
-        raise UsageError(f"{path}: is not a snapshot of a push by AS3", "each push says where it wrote its own")
-    return data
 
 
 def _results(answer: Answer) -> list[dict[str, Any]]:

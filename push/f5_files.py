@@ -136,6 +136,15 @@ def lost(device: str, found: Certified) -> Iterator[DeviceError]:
         )
 
 
+def tell(device: str, found: Certified, say: Callable[[str], None], told: set[str]) -> None:
+    """Say which profiles keep their certificate; what was told stays in `told`, and is not said again."""
+    for one in found.kept:
+        line = f"{device}: {one.kind} {one.path} keeps its certificate: that of then was removed"
+        if line not in told:
+            told.add(line)
+            say(line)
+
+
 def _missing(values: Mapping[str, Value], there: set[str], store: Store) -> str:
     """The first file that these properties name and the device has not."""
     return next((path for kind, path in _files_of(values) if path not in there and not store.has(kind, path)), "")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from ..errors import DeviceError, NlbgenError, UsageError
+from ..errors import DeviceError, NlbgenError
 from ..generators.f5_objects import objects
 from ..generators.f5_view import Names, mark
 from ..generators.f5_vocabulary import GATES, KINDS, Object
@@ -31,6 +31,7 @@ from .f5_session import (
     overtaken,
     ready,
     review,
+    told_apart,
 )
 from .icontrol import LostError
 
@@ -56,7 +57,7 @@ class Push(ABC):
         self._partition_is_new = False
         self._told: set[str] = set()
         if options.restore is not None:
-            self.snapshot = self._restored(options.restore)
+            self.snapshot = f5_snapshot.load(options.restore, name, self.farm.farm, self.partition, self.api)
         else:
             names, self.files = f5_certificates.gather(self.farm, Names.of(self.farm), f"/{self.partition}")
             self.wanted = self.objects(names)
@@ -106,15 +107,6 @@ class Push(ABC):
 
     # Reading and planning.
 
-    def _restored(self, path: Path) -> f5_snapshot.Snapshot:
-        snapshot = f5_snapshot.load(path)
-        if (snapshot.device, snapshot.farm, snapshot.partition) != (self.name, self.farm.farm, self.partition):
-            place = f"the farm {snapshot.farm} on {snapshot.device}, partition {snapshot.partition}"
-            raise UsageError(f"{path}: is a snapshot of {place}", "restore it with the spec of that farm")
-        if snapshot.api != self.api:
-            raise UsageError(f"{path}: was made with f5.api: {snapshot.api}", "restore it with that in the spec")
-        return snapshot
-
     def _state(self) -> State:
         """The objects of the farm's kinds, and where the farm is there already those of all others.
 
@@ -145,18 +137,11 @@ class Push(ABC):
         back, absent = f5_snapshot.wanted(self.snapshot, state)
         found = f5_files.certified(back, state, self.store)
         self.wanted = found.objects
-        self._tell_of_certificates(found.kept)
+        f5_files.tell(self.name, found, self.talk.say, self._told)
         todo = f5_plan.work(self.name, self.wanted, state, self.mark, adopt=options.adopt, prune=False, absent=absent)
         # A snapshot holds what a push has touched, and says nothing about the rest of the farm.
         refusals = (*todo.refusals, *f5_files.lost(self.name, found))
         return todo._replace(refusals=refusals, leftovers=())
-
-    def _tell_of_certificates(self, kept: Iterable[Object]) -> None:
-        for one in kept:
-            line = f"{self.name}: {one.kind} {one.path} keeps its certificate: that of then was removed"
-            if line not in self._told:
-                self._told.add(line)
-                self.talk.say(line)
 
     def run(self) -> Report:
         """Plan, and do what the options ask for."""
@@ -182,7 +167,7 @@ class Push(ABC):
     def _nothing_to_do(self, todo: Work, state: State) -> Report:
         """Also the end of a push that was cut off after its commit: its configuration may not be saved yet."""
         if not self.options.dry_run and not self.options.validate:
-            left = f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm)
+            left = f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm, as3=False)
             if left:
                 self.talk.say(f"{self.name}: an earlier push was cut off after it had applied everything")
             removed = (left or self.options.prune) and self._remove_files(set(), state, listed=True)
@@ -296,7 +281,7 @@ class Push(ABC):
                 f"{error.message}; the transaction was applied and read back, and is not saved for a restart yet",
                 "push again: it completes",
             ) from None
-        self._settle(f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm))
+        self._settle(f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm, as3=False))
         self._sync()
 
     def _remove_files(self, candidates: set[str], after: State, *, listed: bool) -> bool:
@@ -317,17 +302,10 @@ class Push(ABC):
             f5_snapshot.settle(path)
 
     def _sync(self) -> None:
-        group = self.options.sync
-        if not group:
-            return
-        try:
-            self.synchronise(group)
-        except DeviceError as error:
-            raise DeviceError(
-                f"{error.message}; everything was applied and saved, and the group {group} is not synchronised",
-                "push again with the same --sync, or that of another group",
-            ) from None
-        self.talk.say(f"{self.name}: the group {group} is synchronised")
+        if self.options.sync:
+            with told_apart(self.options.sync):
+                self.synchronise(self.options.sync)
+            self.talk.say(f"{self.name}: the group {self.options.sync} is synchronised")
 
     def _report(self, outcome: str, todo: Work, path: Path | None = None) -> Report:
         return Report(self.name, outcome, todo.plan, counts(todo), path, self.requests)

@@ -79,11 +79,16 @@ class Rest(Push):
 
     def save(self) -> None:
         """Save the device's configuration for its next start."""
-        self.device.send("POST", "/mgmt/tm/sys/config", {"command": "save"}, "saving the configuration", again=True)
+        save(self.device)
 
     def synchronise(self, group: str) -> None:
         """Bring the configuration to the other units of the group."""
         synchronise(self.device, group)
+
+
+def save(device: Device) -> None:
+    """Have the device save its configuration for its next start."""
+    device.send("POST", "/mgmt/tm/sys/config", {"command": "save"}, "saving the configuration", again=True)
 
 
 def synchronise(device: Device, group: str) -> None:

@@ -1,7 +1,8 @@
 """What every way of pushing to a BIG-IP shares: what was asked for, who is asked back, the device, the report."""
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -114,6 +115,18 @@ def review(name: str, todo: Work, options: Options, talk: Talk) -> None:
         raise together(todo.refusals)
     if options.expect:
         todo.plan.expect(options.expect)
+
+
+@contextlib.contextmanager
+def told_apart(group: str) -> Iterator[None]:
+    """What fails here is the last step alone: everything else stands."""
+    try:
+        yield
+    except DeviceError as error:
+        raise DeviceError(
+            f"{error.message}; everything was applied and saved, and the group {group} is not synchronised",
+            "push again with the same --sync, or that of another group",
+        ) from None
 
 
 def overtaken(name: str) -> DifferenceError:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ..errors import FileError
+from ..errors import FileError, UsageError
 from ..files import read_bytes, write_atomically
 from ..generators.f5_vocabulary import KINDS, NAMED, Object, Value
 from .f5_plan import Key, State, Work
@@ -29,6 +29,8 @@ class Snapshot(NamedTuple):
     api: str
     """The API that read them: another one may know them by other properties."""
     objects: Mapping[Key, Mapping[str, Value] | None]
+    record: Mapping[str, Any] | None = None
+    """What AS3 had on record of the tenant; only a declaration changes what is there."""
 
 
 def save(folder: Path, snapshot: Snapshot, digest: str) -> Path:
@@ -44,26 +46,33 @@ def settle(path: Path) -> None:
     _write(path, found, pending=False)
 
 
-def pending(folder: Path, device: str, farm: str) -> list[Path]:
-    """The snapshots of pushes that changed this farm on this device and did not come to their end."""
+def pending(folder: Path, device: str, farm: str, *, as3: bool) -> list[Path]:
+    """The snapshots of pushes that changed this farm on this device, by AS3 or not, and did not come to their end."""
     if not folder.is_dir():
         return []
     named = re.compile(rf"{re.escape(farm)}-[0-9a-f]{{{_DIGITS}}}\.json")
-    return [path for path in sorted(folder.iterdir()) if named.fullmatch(path.name) and _is_pending(path, device, farm)]
+    mine = [path for path in sorted(folder.iterdir()) if named.fullmatch(path.name)]
+    return [path for path in mine if _is_pending(path, device, farm, as3=as3)]
 
 
-def _is_pending(path: Path, device: str, farm: str) -> bool:
+def _is_pending(path: Path, device: str, farm: str, *, as3: bool) -> bool:
     """Whether this is a snapshot to settle; a file that is none, or none any more, must not stop a push."""
     try:
         found, is_pending = _load(path)
     except FileError:
         return False
-    return is_pending and (found.device, found.farm) == (device, farm)
+    return is_pending and (found.device, found.farm, found.api == "as3") == (device, farm, as3)
 
 
-def load(path: Path) -> Snapshot:
-    """The snapshot in a file; raises FileError where it is none."""
-    return _load(path)[0]
+def load(path: Path, device: str, farm: str, partition: str, api: str) -> Snapshot:
+    """The snapshot to restore; raises FileError where the file is none, UsageError where it is another farm's."""
+    found = _load(path)[0]
+    if (found.device, found.farm, found.partition) != (device, farm, partition):
+        place = f"the farm {found.farm} on {found.device}, partition {found.partition}"
+        raise UsageError(f"{path}: is a snapshot of {place}", "restore it with the spec of that farm")
+    if found.api != api:
+        raise UsageError(f"{path}: was made with f5.api: {found.api}", "restore it with that in the spec")
+    return found
 
 
 def _write(path: Path, snapshot: Snapshot, *, pending: bool) -> None:
@@ -79,6 +88,7 @@ def _write(path: Path, snapshot: Snapshot, *, pending: bool) -> None:
         "api": snapshot.api,
         "pending": pending,
         "objects": objects,
+        **({} if snapshot.record is None else {"record": snapshot.record}),
     }
     text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomically(path, text.encode(), mode=MODE, durable=True)
@@ -97,7 +107,8 @@ def _load(path: Path) -> tuple[Snapshot, bool]:
             for one in data["objects"]
             if one["kind"] in KINDS
         }
-        return Snapshot(data["device"], data["farm"], data["partition"], data["api"], objects), bool(data["pending"])
+        place = data["device"], data["farm"], data["partition"], data["api"]
+        return Snapshot(*place, objects, data.get("record")), bool(data["pending"])
     except (ValueError, KeyError, TypeError, AttributeError):
         raise FileError(f"{path}: is not a snapshot of a push", "each push says where it wrote its own") from None
 

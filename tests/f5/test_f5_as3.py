@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from nlbgen.errors import DeviceError, DifferenceError, UsageError
+from nlbgen.errors import DeviceError, DifferenceError, FileError, UsageError
 
 
 @pytest.fixture(name="as3")
@@ -155,7 +155,7 @@ def test_restore_declares_what_was(spec, pushed, device, as3) -> None:
             accept=["one-node"],
         )
     )
-    with pytest.raises(UsageError, match=r"is a snapshot of second"):
+    with pytest.raises(UsageError, match=r"is a snapshot of the farm second"):
         pushed(spec(), restore=first.snapshot)
 
 
@@ -170,5 +170,123 @@ def test_others_and_validate(spec, pushed, device, as3, tmp_path) -> None:
     with pytest.raises(DeviceError, match=r"this unit is standby"):
         pushed(spec())
     (tmp_path / "x.json").write_text(json.dumps({}))
-    with pytest.raises(UsageError, match=r"is not a snapshot"):
+    with pytest.raises(FileError, match=r"is not a snapshot"):
         pushed(spec(), restore=tmp_path / "x.json")
+
+
+# Going back.
+
+
+WEB = "ltm pool", "/orchestrator_test/nlbgen/orchestrator-test_web"
+
+
+def test_a_restore_is_planned_from_the_record(spec, pushed, device, as3, talk) -> None:
+    """Against what was then, whatever the spec says today."""
+    pushed(spec())
+    before = device.own()
+    changed = spec(balancer={"slow_start": "77s"})
+    report = pushed(changed)
+    device.log.clear()
+    planned = pushed(changed, restore=report.snapshot, dry_run=True)
+    assert planned.outcome == "planned" and device.writes() == []
+    assert "orchestrator-test_web: slow-ramp-time: 77 -> 0" in talk.plans[-1].text() and len(planned.plan) == 1
+    with pytest.raises(DifferenceError):
+        pushed(changed, restore=report.snapshot, expect="0123456789abcdef")
+    assert device.writes() == []
+    back = pushed(changed, restore=report.snapshot, expect=planned.plan.digest)
+    assert back.outcome == "applied" and back.counts["ltm pool"]["changed"] == 1
+    assert talk.plans[-1].digest == planned.plan.digest
+    assert device.own() == before
+    device.log.clear()
+    assert pushed(changed, restore=report.snapshot).outcome == "unchanged"
+    assert device.writes() == []
+    assert pushed(changed, restore=back.snapshot).outcome == "applied", "a restore saves what it changes as well"
+    assert pushed(changed).outcome == "unchanged"
+
+
+def test_a_restore_needs_what_a_push_needs(spec, pushed, device, as3) -> None:
+    nodes = [{"name": f"orch-{n}", "address": f"10.20.0.1{n}"} for n in (1, 2, 3)]
+    drained = [{**node, "state": "drain" if node["name"] != "orch-1" else "up"} for node in nodes]
+    pushed(spec(nodes=drained))
+    report = pushed(spec(nodes=nodes))
+    device.log.clear()
+    with pytest.raises(DeviceError, match=r"more than half of a pool.*2 of 3 members"):
+        pushed(spec(nodes=nodes), restore=report.snapshot)
+    as3.declared["orchestrator_test"]["label"] = "another's"
+    with pytest.raises(DeviceError, match=r"was not declared by this farm"):
+        pushed(spec(nodes=nodes), restore=report.snapshot, force=True)
+    assert device.writes() == []
+    assert pushed(spec(nodes=nodes), restore=report.snapshot, force=True, adopt=True).outcome == "applied"
+
+
+def test_a_restore_is_read_back(spec, pushed, device, as3) -> None:
+    pushed(spec())
+    report = pushed(spec(balancer={"slow_start": "77s"}))
+    as3.meddle = lambda one: one.objects[WEB].update(slowRampTime=5)
+    with pytest.raises(DeviceError, match=r"(?s)not as planned:.*slow-ramp-time: 5 -> 0"):
+        pushed(spec(), restore=report.snapshot)
+
+
+def test_where_nothing_was_a_restore_leaves_nothing(spec, pushed, device, as3) -> None:
+    report = pushed(spec())
+    assert pushed(spec(), restore=report.snapshot, force=True).outcome == "applied"
+    assert device.own() == {} and as3.declared == {}
+    assert pushed(spec(), restore=report.snapshot).outcome == "unchanged"
+    assert pushed(spec()).outcome == "applied"
+
+
+@pytest.fixture
+def renewed(site):
+    return {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
+
+
+def test_a_restore_after_a_renewal_keeps_the_certificate_of_today(spec, pushed, device, as3, renewed, talk) -> None:
+    pushed(spec())
+    changed = spec(frontend={"tls": renewed}, balancer={"slow_start": "77s"})
+    report = pushed(changed)
+    files = device.files()
+    assert pushed(changed, restore=report.snapshot).outcome == "applied"
+    assert device.effective(*WEB)["slowRampTime"] == 0
+    assert device.files() == files
+    assert any("orchestrator-test_clients keeps its certificate" in text for text in talk.said)
+    assert pushed(changed, restore=report.snapshot).outcome == "unchanged"
+    assert pushed(spec(frontend={"tls": renewed})).outcome == "unchanged"
+
+
+def test_a_restore_whose_ca_is_gone_is_refused(spec, pushed, device, as3, site) -> None:
+    # A CA that is not in the site's own chain as well.
+    pushed(spec(frontend={"tls": {"verify_nodes": str(site / "renewed.pem")}}))
+    unverified = spec(frontend={"tls": {"verify_nodes": False}})
+    report = pushed(unverified)
+    device.log.clear()
+    with pytest.raises(DeviceError, match=r"which is not on the device any more") as caught:
+        pushed(unverified, restore=report.snapshot)
+    assert "it brings them" in str(caught.value.hint) and device.writes() == []
+
+
+# What is left to do.
+
+
+def test_a_certificate_that_could_not_be_removed_goes_with_the_next_push(
+    bigip, spec, pushed, device, as3, renewed
+) -> None:
+    pushed(spec())
+    changed = spec(frontend={"tls": renewed})
+    device.faults = [bigip.Fault("busy", matches=lambda method, path: method == "DELETE" and "ssl-" in path, times=9)]
+    with pytest.raises(DeviceError, match=r"was applied and read back"):
+        pushed(changed)
+    device.faults = []
+    assert len(device.files()) == 5
+    assert pushed(changed).outcome == "unchanged"
+    assert len(device.files()) == 3 and device.saved == device.objects
+    device.log.clear()
+    assert pushed(changed).outcome == "unchanged"
+    assert device.writes() == []
+
+
+def test_a_sync_that_failed_is_done_by_the_next_push(spec, pushed, device, as3) -> None:
+    with pytest.raises(DeviceError, match=r"the group none is not synchronised"):
+        pushed(spec(), sync="none")
+    assert pushed(spec(), sync="pair", dry_run=True).outcome == "unchanged" and device.synced == []
+    assert pushed(spec(), sync="pair").outcome == "unchanged"
+    assert device.synced == ["pair"]
