@@ -117,7 +117,9 @@ class As3:
             lost = self._bring_back(self.snapshot, state)
         wanted = {(one.kind, one.path) for one in self.wanted}
         gone = frozenset(key for key in state.found if key not in wanted)
-        todo = f5_plan.work(self.name, self.wanted, state, mark(self.farm), adopt=True, prune=True, absent=gone)
+        todo = f5_plan.work(
+            self.name, self.wanted, state, mark(self.farm), adopt=True, prune=True, absent=gone, tenant=True
+        )
         return todo._replace(refusals=(*todo.refusals, *lost))
 
     def _bring_back(self, snapshot: f5_snapshot.Snapshot, state: State) -> tuple[DeviceError, ...]:

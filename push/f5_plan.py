@@ -137,8 +137,12 @@ def work(
     adopt: bool,
     prune: bool,
     absent: frozenset[Key] = frozenset(),
+    tenant: bool = False,
 ) -> Work:
-    """What turns the state into what is wanted; `absent` is what must not be there (a restored snapshot says so)."""
+    """What turns the state into what is wanted; `absent` is what must not be there (a restored snapshot says so).
+
+    A `tenant` is a partition of AS3, which can share no node with another one.
+    """
     creates = tuple(one for one in wanted if (one.kind, one.path) not in state.found)
     updates = tuple(_updates(wanted, state))
     differing = {(update.wanted.kind, update.wanted.path) for update in updates}
@@ -148,7 +152,8 @@ def work(
     in_the_way = {key for key in leftovers if key in blocking}
     gone = {key for key in absent if key in state.found}
     removes = tuple(key for key in _backwards(state) if key in gone | in_the_way or (prune and key in leftovers))
-    refusals = (*_foreign(device, wanted, state, mark, adopt=adopt), *_addresses(device, wanted, state, removes))
+    addresses = _addresses(device, wanted, state, removes, tenant=tenant)
+    refusals = (*_foreign(device, wanted, state, mark, adopt=adopt), *addresses)
     changes = [*_created(device, creates), *_updated(device, updates), *_removed(device, removes)]
     looked_at = {(one.kind, one.path) for one in wanted} | set(leftovers)
     plan = Plan(changes, {device: state.digest(looked_at)}, (device,))
@@ -193,15 +198,29 @@ def _foreign(device: str, wanted: Sequence[Object], state: State, mark: str, *, 
         )
 
 
-def _addresses(device: str, wanted: Sequence[Object], state: State, removes: Sequence[Key]) -> Iterator[DeviceError]:
+def _addresses(
+    device: str, wanted: Sequence[Object], state: State, removes: Sequence[Key], *, tenant: bool
+) -> Iterator[DeviceError]:
     for one in wanted:
         address = str(one.properties.get("address"))
         holder = state.addresses.get(address) if one.kind == "ltm node" else None
         if holder and holder != one.path and ("ltm node", holder) not in removes:
             yield DeviceError(
                 f"{device}: ltm node {one.path}: the address {address} belongs to the node {holder}",
-                "a device has one node for an address: use the name of that node in the spec, or remove it",
+                f"a device has one node for an address: {_way_to_share(one.path, holder, tenant=tenant)}",
             )
+
+
+def _way_to_share(wanted: str, holder: str, *, tenant: bool) -> str:
+    """How a farm gets at an address that another node has. A farm's nodes lie in its own partition."""
+    _, partition, *folders, name = holder.split("/")
+    if folders:
+        return "remove that node, which lies in a folder that no spec can name"
+    steps = ["take f5.api: rest"] * tenant
+    if tenant or partition != wanted.split("/")[1]:
+        steps.append(f"write f5.partition: {partition}, where that node is")
+    steps.append(f"call the node {name} in the spec, and take it over with --adopt if it is not this farm's")
+    return f"remove that node if nothing needs it; or {', '.join(steps)}"
 
 
 def thinned(state: State, updates: Iterable[Update]) -> Iterator[str]:

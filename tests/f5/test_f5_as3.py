@@ -110,8 +110,9 @@ def test_a_refusal_names_what_the_device_says(spec, pushed, device, as3) -> None
 
 def test_an_address_of_another_node_is_found_before(spec, pushed, device, as3) -> None:
     device.add("ltm node", "/Common/web", address="10.20.0.12")
-    with pytest.raises(DeviceError, match=r"the address 10.20.0.12 belongs to the node /Common/web"):
+    with pytest.raises(DeviceError, match=r"the address 10.20.0.12 belongs to the node /Common/web") as caught:
         pushed(spec())
+    assert "or take f5.api: rest, write f5.partition: Common, where" in str(caught.value.hint)
     assert device.writes() == []
 
 

@@ -228,6 +228,43 @@ def test_an_address_has_one_node_on_a_device(make, pushed, device) -> None:
         pushed(make())
 
 
+@pytest.mark.parametrize("partition", ["Common", "Other"])
+def test_the_way_to_an_address_of_another_partition_works(make, pushed, device, partition) -> None:
+    device.add("auth partition", "UiPath")
+    device.add("auth partition", "Other")
+    device.add("ltm node", f"/{partition}/web1", address="10.20.0.12")
+    with pytest.raises(DeviceError, match=rf"belongs to the node /{partition}/web1") as caught:
+        pushed(make(f5={"partition": "UiPath"}))
+    hint = str(caught.value.hint)
+    assert hint.endswith(
+        f"or write f5.partition: {partition}, where that node is, call the node web1 in the spec, "
+        "and take it over with --adopt if it is not this farm's"
+    )
+    nodes = [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "web1", "address": "10.20.0.12"}]
+    shared = make(f5={"partition": partition}, nodes=nodes)
+    assert pushed(shared, adopt=True).outcome == "applied"
+    assert pushed(shared).outcome == "unchanged"
+
+
+def test_the_other_way_is_to_remove_that_node(make, pushed, device) -> None:
+    device.add("auth partition", "UiPath")
+    device.add("ltm node", "/Common/web1", address="10.20.0.12")
+    with pytest.raises(DeviceError) as caught:
+        pushed(make(f5={"partition": "UiPath"}))
+    assert "remove that node if nothing needs it; or" in str(caught.value.hint)
+    del device.objects["ltm node", "/Common/web1"]
+    assert pushed(make(f5={"partition": "UiPath"})).outcome == "applied"
+
+
+def test_the_way_to_an_address_in_the_same_partition_works(make, pushed, device) -> None:
+    device.add("ltm node", "/Common/web1", address="10.20.0.12")
+    with pytest.raises(DeviceError) as caught:
+        pushed(make())
+    assert "f5.partition" not in str(caught.value.hint) and "call the node web1" in str(caught.value.hint)
+    nodes = [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "web1", "address": "10.20.0.12"}]
+    assert pushed(make(nodes=nodes), adopt=True).outcome == "applied"
+
+
 def test_leftovers_stay_until_prune(make, pushed, device, talk) -> None:
     nodes = [{"name": f"orch-{n}", "address": f"10.20.0.1{n}"} for n in (1, 2, 3)]
     pushed(make(nodes=nodes))
