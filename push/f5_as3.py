@@ -202,7 +202,9 @@ class As3:
 
     def _finish(self, before: State, after: State) -> None:
         try:
-            self._remove_files(f5_files.named(before), after, listed=self.options.prune)
+            # A farm that has no certificates any more leaves them until --prune, so that a restore finds them.
+            replaced = f5_files.named(before) if self.files else set[str]()
+            self._remove_files(replaced, after, listed=self.options.prune)
         except DeviceError as error:
             raise DeviceError(
                 f"{error.message}; the declaration was applied and read back", "push again: it completes"

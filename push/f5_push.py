@@ -169,7 +169,7 @@ class Push(ABC):
         if not self.options.dry_run and not self.options.validate:
             left = f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm, as3=False)
             if left:
-                self.talk.say(f"{self.name}: an earlier push was cut off after it had applied everything")
+                self.talk.say(f"{self.name}: an earlier push was cut off: it is completed now")
             removed = (left or self.options.prune) and self._remove_files(set(), state, listed=True)
             if left or removed:
                 self._save()

@@ -265,6 +265,18 @@ def test_a_restore_whose_ca_is_gone_is_refused(spec, pushed, device, as3, site) 
     assert "it brings them" in str(caught.value.hint) and device.writes() == []
 
 
+def test_the_key_of_a_farm_that_has_none_any_more_stays_until_prune(spec, pushed, device, as3) -> None:
+    pushed(spec())
+    before, files = device.own(), device.files()
+    passthrough = spec(frontend={"tls": {"mode": "passthrough"}})
+    report = pushed(passthrough, force=True)
+    assert device.files() == files
+    assert pushed(passthrough, restore=report.snapshot, force=True).outcome == "applied"
+    assert device.own() == before
+    pushed(passthrough, force=True, prune=True)
+    assert device.files() == set() and device.saved == device.objects
+
+
 # What is left to do.
 
 
