@@ -327,3 +327,33 @@ def test_without_bigsuds_the_install_line_is_told(spec, pushed, monkeypatch) -> 
     with pytest.raises(NlbgenError, match="bigsuds is not installed") as caught:
         pushed(spec())
     assert "pip install --no-deps bigsuds==1.0.6" in str(caught.value.hint)
+
+
+# Back, and what is left.
+
+
+@pytest.mark.usefixtures("near")
+def test_what_is_left_over_of_another_kind_is_told(spec, pushed, device, talk) -> None:
+    pushed(spec(balancer={"affinity": "cookie"}))
+    pushed(spec())
+    talk.said.clear()
+    assert pushed(spec()).outcome == "unchanged"
+    assert any("persistence cookie /Common/orchestrator-test_cookie is not in the farm" in text for text in talk.said)
+
+
+@pytest.mark.usefixtures("near")
+def test_checking_the_nodes_is_never_restored_without_its_ca(spec, pushed, device, site) -> None:
+    pushed(spec(frontend={"tls": {"verify_nodes": str(site / "renewed.pem")}}))
+    unverified = spec(frontend={"tls": {"verify_nodes": False}})
+    report = pushed(unverified)
+    now = device.own()
+    with pytest.raises(DeviceError, match=r"which is not on the device any more"):
+        pushed(unverified, restore=report.snapshot)
+    assert device.own() == now
+
+
+@pytest.mark.usefixtures("near")
+def test_prune_removes_the_key_that_the_farm_has_no_more(spec, pushed, device) -> None:
+    pushed(spec())
+    assert pushed(spec(frontend={"tls": {"mode": "none"}}), force=True, prune=True).outcome == "applied"
+    assert device.files() == set()
