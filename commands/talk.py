@@ -277,7 +277,7 @@ def _put(text: str, view: View | None, stream: TextIO) -> None:
 
 @contextmanager
 def ends_on_sigterm() -> Iterator[None]:
-    """Have SIGTERM do what Ctrl-C does: what was begun ends in order, or is taken back."""
+    """Have SIGTERM, and SIGHUP of a terminal that closes, do what Ctrl-C does: what was begun ends in order."""
 
     def end(_: int, frame: FrameType | None) -> None:
         interrupted = signal.getsignal(signal.SIGINT)
@@ -286,11 +286,15 @@ def ends_on_sigterm() -> Iterator[None]:
             raise KeyboardInterrupt
         interrupted(signal.SIGINT, frame)
 
-    before = signal.signal(signal.SIGTERM, end)
+    numbers = [signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup is meant to go on
+        numbers.append(signal.SIGHUP)
+    before = [signal.signal(number, end) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 class Exit(Exception):  # noqa: N818  # no error: everything was said already

@@ -3,8 +3,11 @@
 import asyncio
 import json
 import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -111,8 +114,28 @@ def _started(spec: Spec, vendor: str) -> Iterator[Laboratory]:
         lab.__enter__()
     except ProcessError as error:
         raise NlbgenError(error.message.rstrip(), _why_not(lab.generator, spec)) from None
-    with closing(lab):
+    try:
         yield lab
+    finally:
+        with _undisturbed():
+            lab.close()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let nobody who presses Ctrl-C twice, or again and again, end the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupted = isinstance(sys.exception(), KeyboardInterrupt)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        if not interrupted:  # the program is about to leave, and its status shall say why
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
 
 
 def _why_not(vendor: Generator, spec: Spec) -> str:
