@@ -109,6 +109,7 @@ def render(spec: Spec, *, verdict: Verdict | None = None, planned: bool = True) 
         "marks": [(mark.number, topology.DOUBTS[mark.doubt], sentence(mark.text)) for mark in drawn.marks],
         "picture": topology_svg.draw_for_page(drawn),
         "findings": findings,
+        "accepted": [(vendor.title, limitation) for vendor in vendors for limitation in vendor.limitations],
         "vendors": vendors,
         "nodes": report_nodes.rows(spec),
         "plan": report_nodes.plan(spec) if planned else report_nodes.NOT_PLANNED,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -132,6 +133,17 @@ def test_it_holds_the_digest_and_the_plan_and_the_runbook(page):
     assert "plan digest <code>" in page
     assert '<label><input type="checkbox"> <span>A window is agreed' in page
     assert "<h4>1. Keep what is there</h4>" in page
+
+
+def test_what_is_accepted_is_told_beside_the_findings(page):
+    """Whoever signs the change off must not read that all is as asked."""
+    findings = page.partition('<section id="findings"')[2].partition("</section>")[0]
+    assert "Nothing that the spec does not accept" in findings
+    spec = load(EXAMPLE)
+    jobs = [base.prepare(base.generator(name), spec, base.Site()) for name in base.VENDORS]
+    limits = [limit for job in jobs for limit in job.limitations]
+    assert limits
+    assert all(f"{limit.title}: {limit.fallback}" in unescape(findings) for limit in limits)
 
 
 def test_no_secret_is_in_it(page):
