@@ -20,7 +20,7 @@ from .base import File, Generator, Job, Rendered
 from .f5_objects import objects
 from .f5_profiles import LONGEST_IDLE
 from .f5_vocabulary import GATES, KINDS, Object, Value
-from .features import FEATURES, No, Since, Support, Yes
+from .features import FEATURES, No, Since, Support, Yes, verifies_nodes
 
 _BUILT_IN: Final = "/Common/"
 
@@ -36,7 +36,10 @@ class F5(Generator):
     own_ids = frozenset({"f5-soap-carp", "f5-soap-monitor-sni", "f5-soap-policy", "f5-soap-websocket"})
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
-        "verify-nodes": Yes("by a server-ssl profile with SNI; before 13.1 the health checks go without SNI"),
+        "verify-nodes": Yes(
+            "by a server-ssl profile with SNI, with passthrough that of the health checks (13.1); before 13.1 they go "
+            "without SNI"
+        ),
         "tls-modern": Since(
             GATES["tls-1.3"],
             No("TLS 1.3 came with 14.0"),
@@ -117,7 +120,7 @@ class F5(Generator):
     def _install(self, job: Job, made: tuple[Object, ...]) -> dict[str, Any]:
         tls = job.design.frontend.tls
         uploads = job.farm.balancer_tls and job.farm.f5.certificate is None
-        checked = job.farm.frontend.tls.mode == "bridge" and isinstance(tls.verify_nodes, str)
+        checked = verifies_nodes(job.farm) and isinstance(tls.verify_nodes, str)
         return {
             "partition": "" if job.farm.f5.partition == "Common" else job.farm.f5.partition,
             "folder": f"/{job.farm.f5.partition}",
@@ -143,6 +146,11 @@ def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
     if f5.partition != "Common" and f5.partition in f5_as3.RESERVED | _TMSH_WORDS:
         message = f"{f5.partition} is a word of AS3's or of tmsh's, and can be no partition"
         yield spec.problem(("f5", "partition"), message, "take another name, as in UiPath", id="f5-partition-name")
+    checks = version >= GATES["monitor-ssl-profile"]
+    if spec.farm.frontend.tls.mode == "passthrough" and verifies_nodes(spec.farm) and not checks:
+        message = f"the health checks of TMOS {version} have no profile that could check a certificate"
+        hint = f"leave it out, then they check none; or take TMOS {GATES['monitor-ssl-profile']} or later"
+        yield spec.problem(("frontend", "tls", "verify_nodes"), message, hint, id="f5-verify-nodes")
     yield from _named_by_a_word(spec)
 
 
@@ -170,8 +178,10 @@ def _notes(job: Job) -> Iterator[str]:
         yield "TLS 1.2 to the clients; f5.cipher_group of the spec adds TLS 1.3 from TMOS 14.0 on."
     if job.design.passthrough and "max_body" in job.farm.balancer.written:
         yield "The limit for uploads is IIS's own: with passthrough nothing of a request can be seen here."
-    if job.design.tls_mode == "bridge" and job.design.frontend.tls.verify_nodes is False:
+    if job.design.tls_mode == "bridge" and not verifies_nodes(job.farm):
         yield "The nodes' certificates are not checked (peer-cert-mode ignore)."
+    if job.design.passthrough and not verifies_nodes(job.farm):
+        yield "The health checks take any certificate of the nodes; frontend.tls.verify_nodes would name its CA."
 
 
 # References.

@@ -6,6 +6,7 @@ from ..spec.model import Farm
 from ..spec.types import Version
 from .design import Design, Member
 from .f5_vocabulary import GATES, Object, Value
+from .features import verifies_nodes
 
 
 class Names(NamedTuple):
@@ -37,8 +38,7 @@ class Names(NamedTuple):
 
 def ca_name(farm: Farm, name: str) -> str:
     """The name where the nodes' certificates are checked, else `none`."""
-    tls = farm.frontend.tls
-    return name if tls.mode == "bridge" and tls.verify_nodes is not False else "none"
+    return name if verifies_nodes(farm) else "none"
 
 
 def mark(farm: Farm) -> str:

@@ -47,6 +47,17 @@ class Feature(NamedTuple):
     """Whether a farm would want it without saying so, so that an output without it says so."""
 
 
+def verifies_nodes(farm: Farm) -> bool:
+    """Whether the nodes' certificates are to be checked, by somebody.
+
+    With bridge by default. With passthrough by the health checks alone, and only by a CA that is given: a default would
+    take every node out whose CA is the company's own.
+    """
+    tls = farm.frontend.tls
+    asked = tls.mode == "bridge" or (tls.mode == "passthrough" and "verify_nodes" in tls.written)
+    return asked and tls.verify_nodes is not False
+
+
 def _never(_farm: Farm) -> Path | None:
     return None
 
@@ -94,10 +105,7 @@ FEATURES: Final = (
     Feature(
         "verify-nodes",
         "The nodes' certificates are checked, with SNI",
-        _when(
-            ("frontend", "tls", "verify_nodes"),
-            lambda f: f.frontend.tls.mode == "bridge" and f.frontend.tls.verify_nodes is not False,
-        ),
+        _when(("frontend", "tls", "verify_nodes"), verifies_nodes),
     ),
     Feature(
         "tls-modern",

@@ -68,6 +68,7 @@ _PROXY: Final[dict[str, Support]] = {
     "ntlm": No("connections to the nodes are shared between clients, and pinning them is refused by zproxy 0.9.5"),
 }
 _LAYER4: Final[dict[str, Support]] = {
+    "verify-nodes": No("FarmGuardian's check_http checks no certificate", "the health checks take any certificate"),
     "tls-passthrough": Yes("an L4xNAT farm with FarmGuardian, without which it never sees a dead node"),
     "round-robin": Yes("by weight"),
     "state-over-reload": Yes("in the farm's own file"),
@@ -80,7 +81,10 @@ _OLD: Final[dict[str, Support]] = {
         "an L4xNAT farm passes TLS through to the nodes, whose certificates must carry the farm's name",
     ),
     "tls-terminate": No(f"{_OLD_HTTP}; and an L4xNAT farm cannot end TLS"),
-    "verify-nodes": No("an L4xNAT farm passes TLS through", "the clients check the nodes' certificates"),
+    "verify-nodes": No(
+        "an L4xNAT farm passes TLS through, and FarmGuardian's check_http checks no certificate",
+        "the clients check the nodes' certificates, and the health checks take any",
+    ),
     "tls-modern": No("an L4xNAT farm passes TLS through", "the nodes' TLS settings hold"),
     "websocket": Yes("by an L4xNAT farm; its HTTP farms break them"),
     "least-connections": No("its L4xNAT farms were proven with weights alone", "connections are spread by weight"),

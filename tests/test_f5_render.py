@@ -420,3 +420,33 @@ def test_rendering_needs_no_device_library(shell, tmp_path) -> None:
         "import sys, nlbgen.generators.f5, nlbgen.cli; sys.exit('requests' in sys.modules or 'bigsuds' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0
+
+
+def test_under_passthrough_the_monitor_checks_the_nodes_with_the_ca_that_is_given(make_spec) -> None:
+    spec = make_spec(frontend={"tls": {"mode": "passthrough"}})
+    profile = one(spec, "ltm profile server-ssl")
+    assert one(spec, "ltm monitor https").properties["ssl-profile"] == profile.path
+    ca = "/Common/orchestrator-test_ca.crt"
+    checks = ("peer-cert-mode", "ca-file", "authenticate-name")
+    assert [profile.properties[key] for key in checks] == ["require", ca, "orchestrator.corp.example"]
+    files = assert_right(spec)
+    assert "   cp /etc/ssl/orchestrator/ca.pem /var/tmp/ca.pem" in files["INSTALL.md"].decode().splitlines()
+    declared = json.loads(files["as3.json"])["orchestrator_test"]["nlbgen"]
+    assert declared["orchestrator-test_nodes"]["trustCA"] == {"use": "nodes_ca"}
+    assert "any certificate" not in files["bigip.conf"].decode()
+
+
+@pytest.mark.parametrize("tls", [{"mode": "passthrough", "verify_nodes": False}, {"mode": "passthrough"}])
+def test_under_passthrough_no_node_is_checked_unasked_and_the_file_says_so(tls) -> None:
+    farm = (GOLDEN / "passthrough" / "farm.yaml").read_text(encoding="utf-8")
+    spec = loads(farm.replace("{mode: passthrough}", json.dumps(tls)))
+    assert one(spec, "ltm profile server-ssl").properties["peer-cert-mode"] == "ignore"
+    assert b"\n# The health checks take any certificate of the nodes" in assert_right(spec)["bigip.conf"]
+
+
+def test_a_monitor_without_a_profile_cannot_check_nodes(make_spec) -> None:
+    asked = {"frontend": {"tls": {"mode": "passthrough"}}, "f5": {"version": "13.0"}}
+    with pytest.raises(UnsupportedError, match=r"verify_nodes.*no profile.*\[f5-verify-nodes\]"):
+        render(F5, make_spec(**asked))
+    asked["frontend"]["tls"]["verify_nodes"] = False
+    assert_right(make_spec(**asked))

@@ -321,3 +321,16 @@ def test_the_matrix_knows_older_products() -> None:
     bridge = SUPPORT["tls-bridge"]
     assert isinstance(bridge, Since)
     assert bridge.version == Version("5.13")
+
+
+@pytest.mark.parametrize("product, version", [("relianoid", "7.9"), ("zevenet", "5.9"), ("zen", "3.10")])
+def test_checks_that_check_no_certificate_are_told_where_a_ca_is_given(product: str, version: str) -> None:
+    text = (GOLDEN / "relianoid-passthrough" / "farm.yaml").read_text(encoding="utf-8")
+    text = text.replace("algorithm: source, affinity: none", "algorithm: round-robin").replace("backup", "drain")
+    text = re.sub(r"zen: \{[^}]*\}", f'zen: {{product: {product}, version: "{version}"}}', text)
+    given = text.replace("mode: passthrough", "mode: passthrough, verify_nodes: /etc/ssl/ca.pem")
+    with pytest.raises(UnsupportedError, match=r"check_http checks no certificate \[zen-verify-nodes\]"):
+        render(ZEN, loads(given.replace("accept: [zen-verify-nodes]", "accept: []")))
+    install = next(file.content for file in render(ZEN, loads(given)) if file.path.name == "INSTALL.md")
+    assert b"check_http checks no certificate; " in install
+    assert b"the health checks take any" in install
