@@ -217,8 +217,10 @@ def _websocket(one: Object, _context: _Context) -> dict[str, Any]:
 
 
 def _cookie(one: Object, _context: _Context) -> dict[str, Any]:
-    made = {"class": "Persist", "persistenceMethod": "cookie", "cookieMethod": one.properties["method"]}
-    return {**made, "cookieName": one.properties["cookie-name"]}
+    own = one.properties
+    made: dict[str, Any] = {"class": "Persist", "persistenceMethod": "cookie", "cookieMethod": own["method"]}
+    secure = {"secure": own["secure"] == "enabled"} if "secure" in own else {}
+    return {**made, "cookieName": own["cookie-name"], **secure}
 
 
 def _source(one: Object, _context: _Context) -> dict[str, Any]:

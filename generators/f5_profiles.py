@@ -78,12 +78,16 @@ def _client_ssl(view: View) -> Object:
 def persistence(view: View) -> Iterator[Object]:
     """What holds clients on their nodes everywhere; SignalR's cookie comes from the policy or rule of its paths."""
     if view.persistence == "cookie":
+        # The parent's cookie is Secure: over plain HTTP no client would send it back.
+        plain = not view.farm.balancer_tls and view.has("cookie-secure")
+        secure: dict[str, Value] = {"secure": "disabled"} if plain else {}
         yield view.object(
             "ltm persistence cookie",
             "cookie",
             cookie_name=COOKIE,
             defaults_from="/Common/cookie",
             method="insert",
+            **secure,
         )
     elif view.persistence == "source":
         # CARP picks the node by a hash of the address, without a table that a failover would lose.

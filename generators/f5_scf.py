@@ -79,7 +79,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "ltm profile http": Shape(words=_set("description defaults-from header-insert insert-xforwarded-for")),
     "ltm profile tcp": Shape(words=_set("description defaults-from idle-timeout")),
     "ltm profile websocket": Shape(words=_set("description defaults-from masking")),
-    "ltm persistence cookie": Shape(words=_set("description cookie-name defaults-from method")),
+    "ltm persistence cookie": Shape(words=_set("description cookie-name defaults-from method secure")),
     "ltm persistence source-addr": Shape(words=_set("description defaults-from hash-algorithm")),
     "ltm policy": Shape(
         words=_set("description status strategy"),

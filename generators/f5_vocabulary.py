@@ -39,6 +39,7 @@ NAMED: Final = frozenset(
 GATES: Final[Mapping[str, Version]] = {
     "websocket-profile": Version("12.1"),
     "legacy-policy": Version("12.1"),
+    "cookie-secure": Version("13.0"),
     "tcp-progressive": Version("13.0"),
     "monitor-ssl-profile": Version("13.1"),
     "tls-1.3": Version("14.0"),

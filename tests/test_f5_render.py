@@ -450,3 +450,14 @@ def test_a_monitor_without_a_profile_cannot_check_nodes(make_spec) -> None:
         render(F5, make_spec(**asked))
     asked["frontend"]["tls"]["verify_nodes"] = False
     assert_right(make_spec(**asked))
+
+
+@pytest.mark.parametrize(
+    "mode, version, secure",
+    [("none", "16.1", "disabled"), ("none", "12.1", None), ("bridge", "16.1", None), ("terminate", "16.1", None)],
+)
+def test_a_cookie_without_tls_is_not_secure(make_spec, mode, version, secure) -> None:
+    spec = make_spec(frontend={"tls": {"mode": mode}}, balancer={"affinity": "cookie"}, f5={"version": version})
+    assert one(spec, "ltm persistence cookie").properties.get("secure") == secure
+    declared = json.loads(assert_right(spec)["as3.json"])["orchestrator_test"]["nlbgen"]
+    assert declared["orchestrator-test_cookie"].get("secure") == (None if secure is None else False)

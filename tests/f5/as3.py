@@ -22,7 +22,7 @@ CLASSES = {
     "HTTP_Profile": {"insertHeader", "xForwardedFor"},
     "TCP_Profile": {"idleTimeout"},
     "WebSocket_Profile": {"masking", "compressMode"},
-    "Persist": {"persistenceMethod", "cookieMethod", "cookieName", "hashAlgorithm"},
+    "Persist": {"persistenceMethod", "cookieMethod", "cookieName", "secure", "hashAlgorithm"},
     "iRule": {"iRule", "expand"},
     "Endpoint_Policy": {"strategy", "rules"},
     "Service_HTTPS": SERVICE,
@@ -265,7 +265,11 @@ class Translator:
 
     def make_persist(self, name: str, part: Json) -> None:
         if part["persistenceMethod"] == "cookie":
-            self.post("ltm persistence cookie", name, part, cookieName=part["cookieName"], method=part["cookieMethod"])
+            secure = "enabled" if part.get("secure", True) else "disabled"
+            self.post(
+                "ltm persistence cookie", name, part,
+                cookieName=part["cookieName"], method=part["cookieMethod"], secure=secure,
+            )  # fmt: skip
         else:
             self.post("ltm persistence source-addr", name, part, hashAlgorithm=part["hashAlgorithm"])
 

@@ -30,6 +30,7 @@ FARMS = {
     "http": {"frontend": {"tls": {"mode": "none"}}},
     "modern": {"frontend": {"tls": {"profile": "modern"}}},
     "cookie": {"balancer": {"affinity": "cookie"}},
+    "cookie-plain": {"frontend": {"tls": {"mode": "none"}}, "balancer": {"affinity": "cookie"}},
     "source": {"balancer": {"algorithm": "source"}},
     "signalr": {"balancer": {"affinity": "signalr", "signalr": {"paths": ["/signalr", "/x"]}}},
     "states": {

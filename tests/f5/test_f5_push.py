@@ -31,11 +31,13 @@ def test_everything_is_new_then_nothing_is_left(make, pushed, device, talk, tmp_
 FARMS = {
     "plain": {},
     "terminate": {"frontend": {"tls": {"mode": "terminate"}}, "accept": ["tls-terminate-redirect"]},
-    "passthrough": {"frontend": {"tls": {"mode": "passthrough"}}},
+    "passthrough": {"frontend": {"tls": {"mode": "passthrough", "verify_nodes": False}}},
+    "passthrough-checked": {"frontend": {"tls": {"mode": "passthrough"}}},
     "http": {"frontend": {"tls": {"mode": "none"}}},
     "unverified": {"frontend": {"tls": {"verify_nodes": False}}},
     "modern": {"frontend": {"tls": {"profile": "modern"}}},
     "cookie": {"balancer": {"affinity": "cookie"}},
+    "cookie-plain": {"frontend": {"tls": {"mode": "none"}}, "balancer": {"affinity": "cookie"}},
     "source": {"balancer": {"algorithm": "source"}},
     "signalr": {"balancer": {"affinity": "signalr", "signalr": {"paths": ["/signalr", "/x"]}}},
     "signalr-pool": {"balancer": {"signalr": {"idle_timeout": "2h"}}},
@@ -51,6 +53,8 @@ FARMS = {
     "wildcard": {"frontend": {"address": "*"}},
     "partition": {"f5": {"partition": "UiPath"}},
 }
+SINCE = {"modern": Version("14.0"), "passthrough-checked": Version("13.1")}
+"""Which farms an older device is refused."""
 
 
 @pytest.mark.usefixtures("near")
@@ -59,7 +63,7 @@ FARMS = {
 def test_the_second_push_sends_no_write(bigip, make, pushed, running, farm, version) -> None:
     running.device.__init__(version=version)
     spec = make(**FARMS[farm])
-    if farm == "modern" and Version(version) < Version("14.0"):
+    if Version(version) < SINCE.get(farm, Version("11.6")):
         with pytest.raises(UnsupportedError):
             pushed(spec)
         assert not running.device.writes() and not running.device.tokens

@@ -34,7 +34,7 @@ def spec(make):
 FARMS = {
     "plain": {},
     "terminate": {"frontend": {"tls": {"mode": "terminate"}}, "accept": ["tls-terminate-redirect"]},
-    "passthrough": {"frontend": {"tls": {"mode": "passthrough"}}},
+    "passthrough": {"frontend": {"tls": {"mode": "passthrough", "verify_nodes": False}}},
     "http": {"frontend": {"tls": {"mode": "none"}}},
     "unverified": {"frontend": {"tls": {"verify_nodes": False}}},
     "cookie": {"balancer": {"affinity": "cookie"}},
