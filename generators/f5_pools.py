@@ -94,7 +94,8 @@ def health(view: View) -> Iterator[Object]:
         "recv": f"^HTTP/1.[01] {checks.expect}",
         "send": send,
         "time_until_up": min((checks.rise - 1) * interval, LONGEST_UP),
-        "timeout": min(checks.fall * interval + 1, LONGEST_TIMEOUT),
+        # It runs from the last good answer: the last of `fall` checks, too, has the whole time that one may take.
+        "timeout": min(checks.fall * interval + checks.timeout.seconds, LONGEST_TIMEOUT),
     }
     if view.farm.node_tls and view.has("monitor-ssl-profile"):
         properties["ssl_profile"] = view.path("nodes")

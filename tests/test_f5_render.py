@@ -461,3 +461,20 @@ def test_a_cookie_without_tls_is_not_secure(make_spec, mode, version, secure) ->
     assert one(spec, "ltm persistence cookie").properties.get("secure") == secure
     declared = json.loads(assert_right(spec)["as3.json"])["orchestrator_test"]["nlbgen"]
     assert declared["orchestrator-test_cookie"].get("secure") == (None if secure is None else False)
+
+
+@pytest.mark.parametrize(
+    "health, interval, timeout",
+    [
+        ({}, 1, 3),
+        ({"interval": "100ms", "timeout": "5s", "fall": 1}, 1, 6),
+        ({"interval": "5s", "timeout": "2s", "fall": 3}, 5, 17),
+        ({"interval": "5s", "timeout": "500ms", "fall": 1}, 5, 6),
+        ({"interval": "299s", "timeout": "5s", "fall": 100}, 299, 900),
+    ],
+)
+def test_a_node_that_answers_in_the_time_of_a_check_stays_in(make_spec, health, interval, timeout) -> None:
+    spec = make_spec(balancer={"health": health})
+    monitor = one(spec, "ltm monitor https").properties
+    assert (monitor["interval"], monitor["timeout"]) == (interval, timeout)
+    assert_right(spec)
