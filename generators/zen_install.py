@@ -115,13 +115,16 @@ def _pem(farm: Farm, main: HttpFarm, generation: Generation) -> Part:
 
 def _marks(made: Objects, folder: str) -> Iterator[Part]:
     marks = made.main.marks if not isinstance(made.main, HttpFarm) else ()
+    # No farm's name holds an underscore: this is this farm's alone, and not that of one whose name begins so.
+    own, register = f"FARM_{made.main.name}_", f"{folder}/{MARKS_FILE}"
     yield Part(
         "No other farm may have the marks of the nodes. This must print nothing; where it prints a line, put free "
         f"marks (0x200 to 0x3ff) into `{made.main.name}_l4xnat.cfg` and `{MARKS_FILE}`:",
-        (f"grep -E '^({'|'.join(marks)}) ' {folder}/{MARKS_FILE}",),
+        (f"grep -E '^({'|'.join(marks)}) ' {register} | grep -v ' {own}'",),
     )
     yield Part(
-        "Register them, or the appliance gives them away again:", (f"cat {MARKS_FILE} >> {folder}/{MARKS_FILE}",)
+        "Register them, or the appliance gives them away again; what the farm had before goes:",
+        (f"sed -i '/ {own}/d' {register}", f"cat {MARKS_FILE} >> {register}"),
     )
 
 

@@ -184,6 +184,11 @@ def test_the_commands_of_the_installation_do_what_they_say(case: str, tmp_path: 
         subprocess.run(["sh", "-eu", "-c", script], cwd=folder, check=True)
 
     run(steps, " " * 7)
+    kept = root / "root" / "before-nlbgen.tar.gz"
+    if (folder / "fwmarks.conf").exists():  # a farm that is installed once more has its marks once
+        first = kept.read_bytes()
+        run(steps, " " * 7)
+        kept.write_bytes(first)
     for path in folder.iterdir():
         placed = config / path.name
         if path.name in {"farmguardian.conf", "fwmarks.conf"}:
@@ -197,8 +202,24 @@ def test_the_commands_of_the_installation_do_what_they_say(case: str, tmp_path: 
         assert pem.read_text() == "privkey.pem\nfullchain.pem\n"
         pem.unlink()
     run(back, " " * 4)
-    (root / "root" / "before-nlbgen.tar.gz").unlink()
+    kept.unlink()
     assert {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the commands are for a POSIX shell")
+def test_the_marks_of_other_farms_are_told_and_not_the_farms_own(tmp_path: Path) -> None:
+    files = {file.path.name: file.content.decode() for file in render(ZEN, spec_of("zen-3-bridge"))}
+    register = tmp_path / "fwmarks.conf"
+    line = next(line for line in files["INSTALL.md"].splitlines() if line.lstrip().startswith("grep "))
+    command = re.sub(r"/usr/\S+", register.as_posix(), line)
+    told = {
+        "0x200 // FARM_orchestrator_\n": "",
+        files["fwmarks.conf"] + "0x2001 // FARM_b_\n": "",
+        "0x200 // FARM_orchestrator-2_\n": "0x200 // FARM_orchestrator-2_\n",
+    }
+    for content, said in told.items():
+        register.write_text(content)
+        assert subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, check=False).stdout == said
 
 
 def test_every_set_is_complete() -> None:
