@@ -106,7 +106,7 @@ class Target:
                 outcome = self._take_back(planned, done, None if refused else step)
                 if isinstance(error, NlbgenError):
                     said = f"{error.message}\n    at: {step.what}\n    {outcome}"
-                    raise DeviceError(said, error.hint or "push again") from None
+                    raise DeviceError(said, _way_out(step, error)) from None
                 progress(outcome)
                 raise
             done.append(step)
@@ -193,6 +193,16 @@ class Target:
                 except DeviceError:
                     left.append(f"the farm {step.farm} could not be brought back with its old settings")
         return left
+
+
+def _way_out(step: Step, error: NlbgenError) -> str:
+    """What helps after a failed step: what the step knows, else the call's own hint, else what the device says."""
+    if not isinstance(error, RefusedError):
+        return error.hint or "push again"
+    again = "push again"
+    if error.certain:  # the same call would be refused for ever
+        again = "mend in the spec, or in the device's own pages, what it says; then push again"
+    return step.way_out(error) or error.hint or again
 
 
 @contextmanager

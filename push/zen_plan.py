@@ -26,7 +26,18 @@ from ..generators.zen_objects import HEADER, Backend, Guardian, HttpFarm, L4Farm
 from ..generators.zen_products import Generation
 from ..plan import Change, Plan, Shown
 from .zen_state import PENDING, Device, Node, State, kind, partners, same, text, typed
-from .zen_steps import AddNode, ChangeNode, CreateFarm, Maintain, RemoveNode, Restart, Send, Step, Upload
+from .zen_steps import (
+    AddNode,
+    ChangeNode,
+    CreateFarm,
+    GiveCertificate,
+    Maintain,
+    RemoveNode,
+    Restart,
+    Send,
+    Step,
+    Upload,
+)
 
 
 class Certificate(NamedTuple):
@@ -216,7 +227,8 @@ class Planner:
         self.work.change(f"farms/{farm.name}/certificate", old, name)
         at = f"/farms/{farm.name}/certificates"
         back = (Call("POST", at, {"file": old}),) if old else ()
-        self.work.steps.append(Send(f"give {name} to the farm {farm.name}", Call("POST", at, {"file": name}), back))
+        what = f"give {name} to the farm {farm.name}"
+        self.work.steps.append(GiveCertificate(what, Call("POST", at, {"file": name}), back))
         if old:
             self.work.notes.append(f"the certificate {old} stays on the device")
 

@@ -29,6 +29,10 @@ class Step:
     def undo(self, zapi: Zapi) -> None:
         """Take it back, if it was done."""
 
+    def way_out(self, error: RefusedError) -> str | None:  # noqa: ARG002  # most steps have none of their own
+        """What helps where the device refused this step; None where nothing is known beyond its own words."""
+        return None
+
 
 @dataclass
 class Send(Step):
@@ -72,6 +76,31 @@ class CreateFarm(Send):
             message = f"{zapi.name}: the farm {self.farm} holds what this push did not put there"
             raise DeviceError(message, "look at it in the device's own pages")
         zapi.call("DELETE", f"/farms/{self.farm}")
+
+    def way_out(self, error: RefusedError) -> str | None:
+        """The address: a farm is refused where the device has no such one, or something else listens there."""
+        if error.status != 400:
+            return None
+        address, port = self.call.body["vip"], self.call.body["vport"]
+        return (
+            f"add the address {address}, up, in the network section of the device's own pages, or write one that it "
+            f"has as frontend.address; nothing else there may have the port {port}; then push again"
+        )
+
+
+@dataclass
+class GiveCertificate(Send):
+    """A certificate of the device for a farm."""
+
+    def way_out(self, error: RefusedError) -> str | None:
+        """The certificate itself, which the device does not have."""
+        if error.status != 404:
+            return None
+        name = self.call.body["file"]
+        return (
+            "write the path of a PEM (key, certificate, chain) as zen.certificate, which the push uploads then; or "
+            f"upload it as {name} in the device's own pages; then push again"
+        )
 
 
 @dataclass

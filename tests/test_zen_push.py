@@ -362,6 +362,8 @@ def test_without_a_pem_the_device_has_the_certificate(serve) -> None:
     with pytest.raises(DeviceError, match="certificate does not exist") as caught:
         push(spec_for(server, certificate=""))
     assert "at: give orch.pem to the farm orch" in str(caught.value)
+    assert "as zen.certificate" in str(caught.value.hint)
+    assert "upload it as orch.pem" in str(caught.value.hint)
     assert any("zen.certificate" in note for note in plan(spec_for(server, certificate="")).notes)
     assert not server.device.farms
     server.device.certificates["orch.pem"] = b"there"
@@ -519,6 +521,27 @@ def test_another_farm_at_the_address(serve) -> None:
     device.answer("POST", "/farms", {"farmname": "theirs", "profile": "http", "vip": "10.20.0.10", "vport": 443})
     with pytest.raises(DeviceError, match="theirs has the address"):
         push(spec_for(server), Wishes(adopt=True))
+
+
+def test_an_address_that_the_device_does_not_have(serve, monkeypatch) -> None:
+    server = serve("relianoid")
+    monkeypatch.setattr(simulator, "VIPS", {"192.0.2.7"})
+    with pytest.raises(DeviceError, match=r"400: The virtual IP 10\.20\.0\.10 must exist") as caught:
+        push(spec_for(server))
+    assert "add the address 10.20.0.10, up, in the network section" in str(caught.value.hint)
+    assert not server.device.farms
+
+
+def test_a_refusal_without_a_way_out_of_its_own_is_mended_by_what_the_device_says(serve) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server)
+    planning, methods = calls_of(server, spec, Wishes())
+    first = next(number for number, method in enumerate(methods) if method != "GET" and number >= planning)
+    for fault, says in (("400", "mend in the spec, or in the device's own pages"), ("403", "check the rights"), ("500", "")):
+        server.count, server.faults = 0, [simulator.Fault(first, fault)]
+        with pytest.raises(DeviceError) as caught:
+            push(spec)
+        assert str(caught.value.hint).startswith(says or "push again")
 
 
 def test_a_farm_of_another_kind(serve) -> None:
