@@ -142,7 +142,9 @@ class Planner:
             return
         changed = self._differences(label, found, wanted)
         if changed:
-            self._own(f"the check {guardian.name}", self.state.marked(self.objects.main.name))
+            # A check that holds nothing yet was made by a push that was cut off before it could mark it.
+            blank = not found.get("command") and not found.get("description")
+            self._own(f"the check {guardian.name}", blank or self.state.marked(self.objects.main.name))
             # A device refuses another command for a check that runs, unless it is told that this is meant.
             forced = {"force": "true"} if "command" in changed else {}
             self._put(f"change the check {guardian.name}", at, {**changed, **forced}, {**found, **forced}, wanted)
@@ -172,7 +174,15 @@ class Planner:
         self._restart(farm, found, written=written, new=new)
         self._states(farm, found)
         if not new and len(self.work.changes) > before:
-            self._own(f"the farm {farm.name}", self._is_ours(farm, found))
+            ours = self._is_ours(farm, found)
+            if not ours and self.state.marked(farm.name) and not self.wishes.adopt and _is_half_built(farm, found):
+                # Nobody can tell it from one that another push is making right now, which must not be taken from it.
+                raise DeviceError(
+                    f"{self.work.target}: the farm {farm.name} is there and does not carry nlbgen's mark; it holds "
+                    "nothing but what the spec wants, as after a push that was cut off",
+                    "if no other push is running, complete it with --adopt",
+                )
+            self._own(f"the farm {farm.name}", ours)
 
     def _create(self, farm: HttpFarm | L4Farm) -> Device:
         other = self.state.taken.get((farm.vip, str(farm.port)))
@@ -424,3 +434,16 @@ class Planner:
             return
         self.work.change(f"farms/{name}", "a farm", None)
         self.work.last.append(Send(f"remove the farm {name}", Call("DELETE", f"/farms/{name}", {})))
+
+
+def _is_half_built(farm: HttpFarm | L4Farm, found: Device) -> bool:
+    """Whether a farm may be what a push left that was cut off before it could attach the check."""
+    settings = {"vip": farm.vip, "vport": str(farm.port)}
+    wanted = {f"{one.ip}:{one.port}" for one in farm.backends}
+    service = {farm.service} if isinstance(farm, HttpFarm) else set()
+    return (
+        not found.guardian
+        and all(found.settings.get(name) == value for name, value in settings.items())
+        and found.services.keys() <= service
+        and {node.endpoint for node in found.nodes} <= wanted
+    )

@@ -206,6 +206,11 @@ def running(device: Any) -> dict[str, Any]:
     return {name: farm.running for name, farm in device.farms.items()}
 
 
+def guardians_of(farm: Any) -> list[str]:
+    linked = [farm.guardian, *(service["farmguardian"] for service in farm.services.values())]
+    return [name for name in linked if name]
+
+
 def backends_of(farm: Any) -> list[dict[str, Any]]:
     return farm.backends + [one for service in farm.services.values() for one in service["backends"]]
 
@@ -537,7 +542,11 @@ def test_a_refusal_without_a_way_out_of_its_own_is_mended_by_what_the_device_say
     spec = spec_for(server)
     planning, methods = calls_of(server, spec, Wishes())
     first = next(number for number, method in enumerate(methods) if method != "GET" and number >= planning)
-    for fault, says in (("400", "mend in the spec, or in the device's own pages"), ("403", "check the rights"), ("500", "")):
+    for fault, says in (
+        ("400", "mend in the spec, or in the device's own pages"),
+        ("403", "check the rights"),
+        ("500", ""),
+    ):
         server.count, server.faults = 0, [simulator.Fault(first, fault)]
         with pytest.raises(DeviceError) as caught:
             push(spec)
@@ -1019,6 +1028,48 @@ def test_no_answer_in_time(serve, monkeypatch) -> None:
     with pytest.raises(DeviceError, match="no answer within"):
         push(spec, allowed)
     assert snapshot(server.device) == before
+
+
+@pytest.mark.parametrize(
+    "product, mode", [("relianoid", "bridge"), ("relianoid", "passthrough"), ("zevenet-ng", "terminate")]
+)
+def test_what_a_push_left_that_was_cut_off_is_completed_by_the_next(serve, product, mode) -> None:
+    server = serve(product)
+    spec = spec_for(server, mode=mode)
+    _planning, methods = calls_of(server, spec, Wishes())
+    origin = server.device
+    for number in [number for number, method in enumerate(methods) if method != "GET"]:
+        server.device, server.count = copy.deepcopy(origin), 0
+        server.faults = [simulator.Fault(number, "before", on=True)]
+        assert attempt(spec, Wishes())
+        server.faults = []
+        farm = server.device.farms.get("orch")
+        if farm is not None and not guardians_of(farm):
+            with pytest.raises(DeviceError, match="a push that was cut off") as caught:
+                push(spec)
+            assert caught.value.hint == "if no other push is running, complete it with --adopt"
+        push(spec, Wishes(adopt=farm is not None))
+        assert not plan(spec).plan.changes, methods[number]
+
+
+@pytest.mark.parametrize(
+    "method, path, body",
+    [
+        ("POST", "/farms/orch/services", {"id": "theirs"}),
+        ("POST", "/farms/orch/services/orchestrator/backends", {"ip": "10.20.1.77", "port": 443, "weight": 1}),
+    ],
+)
+def test_a_farm_without_the_check_that_holds_something_else_is_not_taken_for_nlbgens(serve, method, path, body) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server)
+    push(spec)
+    device = server.device
+    assert device.answer("DELETE", "/farms/orch/services/orchestrator/fg/orch-fg", None)[0] == 200
+    assert plan(spec, Wishes(adopt=True)).plan.changes
+    assert device.answer(method, path, body)[0] in {200, 201}
+    with pytest.raises(DeviceError, match="does not carry nlbgen's mark") as caught:
+        plan(spec)
+    assert "cut off" not in caught.value.message
 
 
 def test_an_interruption_takes_everything_back(serve) -> None:
