@@ -138,6 +138,17 @@ def objects(farm: Farm, edition: Edition) -> Objects:
     return Objects(main, redirect, tuple(_notes(design, edition, main)))
 
 
+def silence_limit(times: Times) -> str | None:
+    """What a reader should know where zproxy ends a WebSocket sooner than the spec says; None where it does not."""
+    if times.websocket <= times.answer:
+        return None
+    return (
+        f"zproxy ends a WebSocket that is silent for {times.answer} seconds (a node's TimeOut, which is for answers as "
+        f"well), and not after the {times.websocket} seconds of balancer.signalr.idle_timeout: SignalR's keep-alives, "
+        "every 10 or 15 seconds, must stay on."
+    )
+
+
 def farm_name(farm: Farm) -> str:
     """The farm's name as the family can have it: an underscore would end the name in the names of its files."""
     return farm.farm.replace("_", "-")
@@ -303,6 +314,8 @@ def _notes(design: Design, edition: Edition, main: HttpFarm | L4Farm) -> list[st
         return notes
     if found is not None and found.dialect == "zproxy-ng":
         notes.append("zproxy sends no SNI to the nodes: IIS's binding must not require it.")
+        if (limit := silence_limit(main.times)) is not None:
+            notes.append(limit)
         if main.affinity.kind == "cookie":
             notes.append("zproxy writes the cookie's Max-Age a thousand times too large.")
         if design.frontend.tls.hsts and main.tls:

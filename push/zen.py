@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from ..errors import DeviceError, DifferenceError, NlbgenError, SpecError, UnsupportedError
 from ..files import read_bytes
 from ..generators.base import Site, generator, prepare
-from ..generators.zen_objects import HttpFarm, Objects, objects
+from ..generators.zen_objects import HttpFarm, Objects, objects, silence_limit
 from ..generators.zen_products import Edition, Generation, edition
 from ..plan import Plan
 from ..spec.load import Spec
@@ -78,6 +78,8 @@ class Target:
                 "the API cannot set WSTimeOut: a WebSocket may be silent for 600 seconds; for more, add the line "
                 f"`{line}` to {self.generation.config}/{main.name}_proxy.cfg: pushes keep it"
             )
+        if self.generation.dialect == "zproxy-ng" and (limit := silence_limit(main.times)) is not None:
+            yield limit
         if main.hsts:
             yield "the API of the Community editions cannot set Strict-Transport-Security"
 

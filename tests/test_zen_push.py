@@ -376,6 +376,12 @@ def test_without_a_pem_the_device_has_the_certificate(serve) -> None:
     assert server.device.farms["orch"].certificates == ["orch.pem"]
 
 
+@pytest.mark.parametrize("product, told", [("zevenet-ng", True), ("relianoid", False)])
+def test_a_websocket_that_is_ended_sooner_than_asked_is_told(serve, product, told) -> None:
+    server = serve(product)
+    assert any("silent for 130 seconds" in note for note in plan(spec_for(server)).notes) is told
+
+
 def test_drift_is_found_named_and_mended(serve) -> None:
     server = serve("relianoid")
     spec = spec_for(server)

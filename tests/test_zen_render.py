@@ -280,6 +280,18 @@ def test_headers_name_the_product_of_the_spec() -> None:
         assert b"Made by" not in file.content or b"Relianoid 7.9 for the farm" in file.content
 
 
+@pytest.mark.parametrize("idle, answer, said", [("1h", "120s", True), ("130s", "120s", False), ("10m", "11m", False)])
+def test_zproxys_limit_of_silent_websockets_is_told_where_it_is_below_the_spec(
+    idle: str, answer: str, said: bool
+) -> None:
+    text = (GOLDEN / "zevenet-513-plain" / "farm.yaml").read_text(encoding="utf-8")
+    asked = f"signalr: {{idle_timeout: {idle}}}, timeouts: {{request: {answer}}}"
+    text = re.sub(r"(?m)^balancer: \{", f"balancer: {{{asked}, ", text)
+    assert asked in text
+    install = next(file for file in render(ZEN, loads(text)) if file.path.name == "INSTALL.md")
+    assert (b"silent for 130 seconds" in install.content) is said
+
+
 GOOD_L4 = "f;tcp;10.0.0.1;443;nat;weight;none;120;up\n;server;10.0.0.2;443;0x200;1;1;up\n"
 GOOD_MARKS = "0x200 // FARM_f_\n0x201 // FARM_f_\n"
 GOOD_FG = "f:::7:::check_http -I HOST -p PORT -u /x -e 200 -t 1:::true:::true\n"
