@@ -180,6 +180,11 @@ def _notes(job: Job) -> Iterator[str]:
         yield "The limit for uploads is IIS's own: with passthrough nothing of a request can be seen here."
     if job.design.tls_mode == "bridge" and not verifies_nodes(job.farm):
         yield "The nodes' certificates are not checked (peer-cert-mode ignore)."
+    if job.design.tls_mode == "none" and job.farm.balancer.affinity == "signalr":
+        yield (
+            "Without TLS look at the cookie on SignalR's paths: a policy cannot say that it is not Secure, and a "
+            "Secure one does not come back over plain HTTP. `affinity: cookie` has one that is not, from TMOS 13.0 on."
+        )
     if job.design.passthrough and not verifies_nodes(job.farm):
         yield "The health checks take any certificate of the nodes; frontend.tls.verify_nodes would name its CA."
 

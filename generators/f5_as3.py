@@ -236,23 +236,29 @@ def _rule(one: Object, _context: _Context) -> dict[str, Any]:
 def _policy(one: Object, context: _Context) -> dict[str, Any]:
     rules: Any = one.properties["rules"]
     made = {"class": "Endpoint_Policy", "strategy": "first-match"}
-    return {**made, "rules": [_policy_rule(name, rule, context) for name, rule in sorted(rules.items())]}
+    ordered = sorted(rules.items(), key=lambda entry: entry[1]["ordinal"])
+    return {**made, "rules": [_policy_rule(name, rule, context) for name, rule in ordered]}
 
 
 def _policy_rule(name: str, rule: Any, context: _Context) -> dict[str, Any]:
-    condition = rule["conditions"]["0"]
-    path = {"caseSensitive": False, "operand": "starts-with", "values": list(condition["values"])}
     return {
         "name": name,
-        "conditions": [{"type": "httpUri", "event": "request", "path": path}],
+        "conditions": [_policy_condition(condition) for _, condition in sorted(rule["conditions"].items())],
         "actions": [_policy_action(action, context) for _, action in sorted(rule["actions"].items())],
     }
+
+
+def _policy_condition(condition: Any) -> dict[str, Any]:
+    path = {"caseSensitive": False, "operand": "starts-with", "values": list(condition["values"])}
+    return {"type": "httpUri", "event": "request", "path": path}
 
 
 def _policy_action(action: Any, context: _Context) -> dict[str, Any]:
     if "forward" in action:
         select = {"pool": context.pointer(action["pool"])}
         return {"type": "forward", "event": "request", "select": select}
+    if "disable" in action:
+        return {"type": "persist", "event": "request", "disable": {}}
     cookie = {"expiry": action["expiry"], "name": action["name"]}
     return {"type": "persist", "event": "request", "cookieInsert": cookie}
 

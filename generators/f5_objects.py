@@ -38,7 +38,8 @@ def _rules(view: View) -> Iterator[Object]:
         yield _rule(view, "redirect_rule", redirect_rule(view.design))
     if view.own_signalr_pool and not view.policies:
         both = view.path("signalr"), view.path("web")
-        lines = signalr_rule(view.farm.balancer.signalr.paths, *both, sticky=view.signalr_is_sticky)
+        sticky, held = view.signalr_is_sticky, view.persistence == "source"
+        lines = signalr_rule(view.farm.balancer.signalr.paths, *both, sticky=sticky, held=held)
         yield _rule(view, "signalr_rule", lines)
 
 
@@ -50,22 +51,38 @@ def _rule(view: View, name: str, lines: Iterable[str]) -> Object:
 def _policies(view: View) -> Iterator[Object]:
     if not (view.own_signalr_pool and view.policies):
         return
-    condition: dict[str, Value] = {"http-uri": True, "path": True, "request": True, "starts-with": True}
-    condition |= {"case-insensitive": True, "values": tuple(view.farm.balancer.signalr.paths)}
-    actions: dict[str, Value] = {"0": {"forward": True, "pool": view.path("signalr"), "request": True, "select": True}}
-    sticky = view.signalr_is_sticky
-    if sticky:
-        actions["1"] = {"cookie-insert": True, "expiry": "0", "name": COOKIE, "persist": True, "request": True}
     properties: dict[str, Value] = {
-        "controls": ("forwarding", "persistence") if sticky else ("forwarding",),
+        "controls": ("forwarding", "persistence") if view.signalr_is_sticky else ("forwarding",),
         "requires": ("http",),
-        "rules": {"signalr": {"actions": actions, "conditions": {"0": condition}}},
+        "rules": {"signalr": _signalr_rule(view), "web": _web_rule(view)},
         "strategy": "/Common/first-match",
     }
     if view.has("legacy-policy"):
         # Without `legacy` a policy must be drafted and published, which does not fit into one transaction.
         properties["status"] = "legacy"
     yield view.object("ltm policy", "signalr_paths", **properties)
+
+
+def _signalr_rule(view: View) -> dict[str, Value]:
+    condition: dict[str, Value] = {"http-uri": True, "path": True, "request": True, "starts-with": True}
+    condition |= {"case-insensitive": True, "values": tuple(view.farm.balancer.signalr.paths)}
+    actions: dict[str, Value] = {"0": _forward(view.path("signalr"))}
+    if view.signalr_is_sticky:
+        actions["1"] = {"cookie-insert": True, "expiry": "0", "name": COOKIE, "persist": True, "request": True}
+    return {"actions": actions, "conditions": {"0": condition}, "ordinal": 0}
+
+
+def _web_rule(view: View) -> dict[str, Value]:
+    """All other paths: without this rule a connection that has carried SignalR could stay with SignalR's pool."""
+    actions: dict[str, Value] = {"0": _forward(view.path("web"))}
+    # A policy has no words for the virtual server's own persistence: where there is one, it is left alone.
+    if view.signalr_is_sticky and view.persistence == "none":
+        actions["1"] = {"disable": True, "persist": True, "request": True}
+    return {"actions": actions, "conditions": {}, "ordinal": 1}
+
+
+def _forward(pool: str) -> dict[str, Value]:
+    return {"forward": True, "pool": pool, "request": True, "select": True}
 
 
 # Virtual servers.

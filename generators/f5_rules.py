@@ -56,10 +56,11 @@ def redirect_rule(design: Design) -> Iterator[str]:
     yield "}"
 
 
-def signalr_rule(paths: Sequence[str], signalr: str, web: str, *, sticky: bool) -> Iterator[str]:
+def signalr_rule(paths: Sequence[str], signalr: str, web: str, *, sticky: bool, held: bool) -> Iterator[str]:
     """What the traffic policy says, for ways onto a device that know none; `sticky` by a cookie on these paths alone.
 
-    `pool` and `persist` hold for the rest of a connection, so that every request says both.
+    `pool` and `persist` hold for the rest of a connection, so that every request says both; with `held` the address
+    holds clients on all other paths.
     """
     patterns = [f'"{path.lower()}*"' for path in paths]
     yield "when HTTP_REQUEST {"
@@ -73,7 +74,7 @@ def signalr_rule(paths: Sequence[str], signalr: str, web: str, *, sticky: bool) 
     yield "        default {"
     yield f"            pool {web}"
     if sticky:
-        yield "            persist none"
+        yield f"            persist {'source_addr' if held else 'none'}"
     yield "        }"
     yield "    }"
     yield "}"

@@ -41,15 +41,21 @@ class Shape(NamedTuple):
     lists: frozenset[str] = frozenset()
     flags: frozenset[str] = frozenset()
     blocks: Mapping[str, "Shape"] = {}
+    omitted: frozenset[str] = frozenset()
+    """Blocks that do not stand there where they are empty."""
 
 
 def _set(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
+_OMITTED: Final = _set("conditions")
+"""A rule that is for everything has none."""
 _FQDN: Final = Shape(words=_set("autopopulate name"))
 _CONDITION: Final = Shape(lists=_set("values"), flags=_set("http-uri path request starts-with case-insensitive"))
-_ACTION: Final = Shape(words=_set("pool name expiry"), flags=_set("forward select request persist cookie-insert"))
+_ACTION: Final = Shape(
+    words=_set("pool name expiry"), flags=_set("forward select request persist cookie-insert disable")
+)
 
 SHAPES: Final[Mapping[str, Shape]] = {
     "ltm profile server-ssl": Shape(
@@ -84,7 +90,13 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "ltm policy": Shape(
         words=_set("description status strategy"),
         lists=_set("controls requires"),
-        blocks={"rules": Shape(blocks={"actions": _ACTION, "conditions": _CONDITION})},
+        blocks={
+            "rules": Shape(
+                numbers=_set("ordinal"),
+                blocks={"actions": _ACTION, "conditions": _CONDITION},
+                omitted=_OMITTED,
+            )
+        },
     ),
     "ltm virtual": Shape(
         words=_set("description destination ip-protocol mask pool source"),
@@ -128,6 +140,8 @@ def _lines(properties: Mapping[str, Value], depth: int) -> Iterator[Line]:
                 yield Line(depth, f"{key} {quoted(str(value))}")
             case tuple() if value:
                 yield Line(depth, f"{key} {{ {' '.join(map(quoted, value))} }}")
+            case Mapping() if not value and key in _OMITTED:
+                pass
             case Mapping() if value:
                 yield from _opened(key, _children(key, value, depth + 1), depth)
             case _:
@@ -228,7 +242,7 @@ class _Reader:
             if words[0] in found:
                 raise self.fail(f"{words[0]} stands there twice")
             found[words[0]] = self.value(shape, words)
-        return found
+        return {**{key: {} for key in shape.omitted}, **found}
 
     def value(self, shape: Shape, words: list[str]) -> Value:
         key, rest = words[0], words[1:]

@@ -247,6 +247,42 @@ def test_signalr_affinity_is_a_policy_with_a_pool_of_its_own(make_spec) -> None:
 
 
 @pytest.mark.parametrize(
+    "balancer, persist",
+    [
+        ({"affinity": "signalr"}, {"disable": True, "persist": True, "request": True}),
+        ({"affinity": "signalr", "algorithm": "source"}, None),
+        ({"affinity": "cookie", "signalr": {"idle_timeout": "2h"}}, None),
+    ],
+)
+def test_a_connection_that_carried_signalr_goes_back_for_other_paths(make_spec, balancer, persist) -> None:
+    spec = make_spec(balancer=balancer)
+    rules: Any = one(spec, "ltm policy").properties["rules"]
+    assert [(name, rule["ordinal"], bool(rule["conditions"])) for name, rule in rules.items()] == [
+        ("signalr", 0, True),
+        ("web", 1, False),
+    ]
+    assert rules["web"]["actions"]["0"]["pool"] == one(spec, "ltm pool", "_web").path
+    assert rules["web"]["actions"].get("1") == persist
+    files = assert_right(spec)
+    web = files["bigip.conf"].decode().partition("        web {\n")[2].partition("    strategy")[0]
+    assert "conditions" not in web
+    policy = json.loads(files["as3.json"])["orchestrator_test"]["nlbgen"]["orchestrator-test_signalr_paths"]
+    assert [rule["name"] for rule in policy["rules"]] == ["signalr", "web"]
+    assert policy["rules"][1]["actions"][1:] == ([] if persist is None else [DISABLED])
+
+
+DISABLED = {"type": "persist", "event": "request", "disable": {}}
+
+
+@pytest.mark.parametrize("algorithm, held", [("round-robin", "none"), ("source", "source_addr")])
+def test_the_rule_in_place_of_the_policy_says_what_holds_clients_elsewhere(make_spec, algorithm, held) -> None:
+    spec = make_spec(balancer={"affinity": "signalr", "algorithm": algorithm})
+    made = objects(spec.farm, Version("16.1"), policies=False)
+    rule = next(str(o.properties["definition"]) for o in made if o.name.endswith("_signalr_rule"))
+    assert f"default {{\n            pool /Common/orchestrator-test_web\n            persist {held}\n" in rule
+
+
+@pytest.mark.parametrize(
     "balancer, kind",
     [
         ({"affinity": "cookie"}, "ltm persistence cookie"),
@@ -461,6 +497,12 @@ def test_a_cookie_without_tls_is_not_secure(make_spec, mode, version, secure) ->
     assert one(spec, "ltm persistence cookie").properties.get("secure") == secure
     declared = json.loads(assert_right(spec)["as3.json"])["orchestrator_test"]["nlbgen"]
     assert declared["orchestrator-test_cookie"].get("secure") == (None if secure is None else False)
+
+
+@pytest.mark.parametrize("mode, told", [("none", True), ("bridge", False)])
+def test_what_a_policy_cannot_say_of_its_cookie_is_told_without_tls(make_spec, mode, told) -> None:
+    spec = make_spec(frontend={"tls": {"mode": mode}}, balancer={"affinity": "signalr"})
+    assert (b"\n# Without TLS look at the cookie on SignalR's paths" in assert_right(spec)["bigip.conf"]) is told
 
 
 @pytest.mark.parametrize(

@@ -280,6 +280,7 @@ class Translator:
         rules = [
             {
                 "name": rule["name"],
+                "ordinal": at,
                 "conditions": [
                     {
                         "name": str(number), "httpUri": True, "path": True, "request": True, "startsWith": True,
@@ -289,7 +290,7 @@ class Translator:
                 ],
                 "actions": [self.action(number, action) for number, action in enumerate(rule["actions"])],
             }
-            for rule in part["rules"]
+            for at, rule in enumerate(part["rules"])
         ]  # fmt: skip
         self.post("ltm policy", name, part, rules=rules, strategy=f"/Common/{part['strategy']}", legacy=True)
 
@@ -297,6 +298,8 @@ class Translator:
         made: Json = {"name": str(number), "request": True}
         if part["type"] == "forward":
             return {**made, "forward": True, "select": True, "pool": self.path(part["select"]["pool"])}
+        if "disable" in part:
+            return {**made, "persist": True, "disable": True}
         cookie = part["cookieInsert"]
         return {**made, "persist": True, "cookieInsert": True, "tmName": cookie["name"], "expiry": cookie["expiry"]}
 

@@ -298,7 +298,18 @@ ENUMS = {
     "ipProtocol": {"tcp", "udp", "any"},
 }
 OPTIONS = {"dont-insert-empty-fragments", "no-sslv3", "no-tlsv1", "no-tlsv1.1", "no-tlsv1.2", "no-tlsv1.3"}
-FLAGS = {"httpUri", "path", "request", "startsWith", "caseInsensitive", "forward", "select", "persist", "cookieInsert"}
+FLAGS = {
+    "httpUri",
+    "path",
+    "request",
+    "startsWith",
+    "caseInsensitive",
+    "forward",
+    "select",
+    "persist",
+    "cookieInsert",
+    "disable",
+}
 BUILT_IN: list[tuple[str, str, Json]] = [
     *((kind, spec.base, {}) for kind, spec in KINDS.items() if spec.base),
     ("ltm profile tcp", "/Common/f5-tcp-progressive", {"defaultsFrom": "/Common/tcp"}),
@@ -835,7 +846,7 @@ class BigIp:
             "kind": "tm:ltm:policy:rules:rulesstate",
             "name": entry["name"],
             "fullPath": entry["name"],
-            "ordinal": 0,
+            "ordinal": entry.get("ordinal", 0),
         }
         for part in ("actions", "conditions"):
             shown[f"{part}Reference"] = {"link": "https://localhost/x", "isSubcollection": True}
@@ -1212,7 +1223,7 @@ def check_pair(objects: dict[Key, Json], path: str, entry: Json) -> None:
 
 def check_policy(path: str, own: Json) -> None:
     for rule in own.get("rules", []):
-        if set(rule) - {"name", "actions", "conditions"}:
+        if set(rule) - {"name", "actions", "conditions", "ordinal"}:
             raise Refusal(400, f"unknown property of the rule {rule['name']}", 26214401)
         for part in (*rule.get("actions", []), *rule.get("conditions", [])):
             unknown = {key for key, value in part.items() if value is True} - FLAGS

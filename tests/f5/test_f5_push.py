@@ -1,5 +1,6 @@
 """`nlbgen push f5` by REST against the simulator: plans, transactions, marks, drift, certificates, restore."""
 
+import copy
 import json
 import re
 import stat
@@ -72,6 +73,20 @@ def test_the_second_push_sends_no_write(bigip, make, pushed, running, farm, vers
     running.device.log.clear()
     assert pushed(spec).outcome == "unchanged"
     assert running.device.writes() == []
+
+
+@pytest.mark.parametrize("version", ["11.6.0", "16.1.2"])
+def test_a_policy_without_the_rule_for_all_other_paths_is_completed(make, pushed, running, version) -> None:
+    running.device.__init__(version=version)
+    spec = make(**FARMS["signalr"])
+    pushed(spec)
+    policy = running.device.objects["ltm policy", "/Common/orchestrator-test_signalr_paths"]
+    whole = copy.deepcopy(policy["rules"])
+    for drift in (whole[:1], [whole[0], {**whole[1], "conditions": whole[0]["conditions"]}]):
+        policy["rules"] = copy.deepcopy(drift)
+        assert pushed(spec).outcome == "applied"
+        policy = running.device.objects["ltm policy", "/Common/orchestrator-test_signalr_paths"]
+        assert policy["rules"] == whole
 
 
 def test_policies_that_are_not_expanded_are_read_rule_by_rule(make, pushed, device) -> None:
