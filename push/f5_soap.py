@@ -49,6 +49,9 @@ _LIMITS: Final = {
         "the hash of persistence by address", "accept it, and the device keeps a table of addresses", True
     ),
     "f5-soap-cipher-group": _Limit("cipher groups, which TLS 1.3 needs", "", False),
+    "f5-soap-cookie": _Limit(
+        "a way to say that a cookie is not Secure, as one without TLS must be", "let TLS end at the balancer", False
+    ),
     "f5-soap-fqdn": _Limit("nodes by name", "write the nodes' addresses", False),
 }
 
@@ -181,6 +184,7 @@ def _lacking(spec: Spec, made: tuple[Object, ...]) -> Iterator[Problem]:
         "f5-soap-policy": "ltm policy" in kinds,
         "f5-soap-carp": "ltm persistence source-addr" in kinds,
         "f5-soap-cipher-group": any("cipher-group" in one.properties for one in made),
+        "f5-soap-cookie": any("secure" in one.properties for one in made),
         "f5-soap-fqdn": any("fqdn" in one.properties for one in made if one.kind == "ltm node"),
     }
     for problem_id, limit in _LIMITS.items():

@@ -230,6 +230,11 @@ def test_a_refused_transaction_names_the_object(spec, pushed, device) -> None:
         ("16.1.2", {"frontend": {"tls": {"profile": "modern"}}}, "f5-soap-cipher-group"),
         ("11.6.0", {"balancer": {"affinity": "signalr"}}, "f5-soap-policy"),
         ("11.6.0", {"balancer": {"affinity": "source"}}, "f5-soap-carp"),
+        (
+            "16.1.2",
+            {"frontend": {"tls": {"mode": "none"}, "redirect_http": False}, "balancer": {"affinity": "cookie"}},
+            "f5-soap-cookie",
+        ),
         ("11.6.0", {"nodes": [{"name": "a", "address": "a.corp.example"}], "accept": ["one-node"]}, "f5-soap-fqdn"),
     ],
 )
