@@ -12,7 +12,7 @@ from ..spec.types import Version
 from .design import COOKIE
 from .f5_pools import health, nodes, pools
 from .f5_profiles import persistence, profiles
-from .f5_rules import redirect_rule, request_rule, signalr_rule
+from .f5_rules import REDIRECT_PORT, redirect_rule, request_rule, signalr_rule
 from .f5_view import Names, View
 from .f5_vocabulary import KINDS, Object, Value
 
@@ -33,8 +33,8 @@ def objects(farm: Farm, version: Version, names: Names | None = None, *, policie
 
 def _rules(view: View) -> Iterator[Object]:
     if not view.design.passthrough:
-        yield _rule(view, "request_rule", request_rule(view.farm, view.design))
-    if _redirects(view):
+        yield _rule(view, "request_rule", request_rule(view.farm, view.design, redirects=_redirects(view)))
+    elif _redirects(view):
         yield _rule(view, "redirect_rule", redirect_rule(view.design))
     if view.own_signalr_pool and not view.policies:
         both = view.path("signalr"), view.path("web")
@@ -89,16 +89,16 @@ def _forward(pool: str) -> dict[str, Value]:
 
 
 def _redirects(view: View) -> bool:
-    return view.design.frontend.redirect_http and view.design.frontend.port != 80
+    return view.design.frontend.redirect_http and view.design.frontend.port != REDIRECT_PORT
 
 
 def _virtuals(view: View) -> Iterator[Object]:
     for suffix, address in _listens(view):
         yield _virtual(view, f"main{suffix}", address, view.design.frontend.port, **_main(view))
         if _redirects(view):
-            rule = view.path("redirect_rule")
+            rule = view.path("redirect_rule" if view.design.passthrough else "request_rule")
             shared = {"/Common/http": _context("all"), "/Common/tcp": _context("all")}
-            yield _virtual(view, f"redirect{suffix}", address, 80, profiles=shared, rules=(rule,))
+            yield _virtual(view, f"redirect{suffix}", address, REDIRECT_PORT, profiles=shared, rules=(rule,))
 
 
 def _listens(view: View) -> Iterator[tuple[str, str]]:

@@ -7,18 +7,25 @@ from ..spec.model import Farm
 from .design import COOKIE, FORGEABLE_HEADERS, Design
 from .tls import HSTS_SECONDS
 
+REDIRECT_PORT: Final = 80
+"""Where clients come without TLS."""
 _SET_HERE: Final = ("X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
 """What the nodes hear of the request as the client made it; beside X-Forwarded-For, which is among the forgeable."""
 
 
-def request_rule(farm: Farm, design: Design) -> Iterator[str]:
+def request_rule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[str]:
     """Answers the farm's own names alone, sets the headers that clients may not set, refuses bodies that are too large,
-    and adds HSTS to answers.
+    and adds HSTS to answers; with `redirects` it serves port 80 too, and sends from there to the farm's own name.
 
     X-Forwarded-For is set here and not by the http profile: nothing that F5 publishes says whether the profile inserts
     its header before this event, which would remove it, or after. An address has no route domain (`%2`) there.
     """
     yield "when HTTP_REQUEST {"
+    if redirects:
+        yield f"    if {{ [TCP::local_port] == {REDIRECT_PORT} }} {{"
+        yield f"        {_redirect(design)}"
+        yield "        return"
+        yield "    }"
     yield '    switch -- [string tolower [getfield [HTTP::host] ":" 1]] {'
     yield from (f'        "{host.lower()}" -' for host in design.hosts[:-1])
     yield f'        "{design.hosts[-1].lower()}" {{ }}'
@@ -50,10 +57,15 @@ def request_rule(farm: Farm, design: Design) -> Iterator[str]:
 
 
 def redirect_rule(design: Design) -> Iterator[str]:
-    """Sends plain HTTP to the farm's own name, where F5's rule would send to whatever name the client came with."""
+    """Sends plain HTTP to the farm's own name, and does nothing else: for farms whose requests nobody reads."""
     yield "when HTTP_REQUEST {"
-    yield f'    HTTP::respond 301 Location "{design.public_url}[HTTP::uri]"'
+    yield f"    {_redirect(design)}"
     yield "}"
+
+
+def _redirect(design: Design) -> str:
+    """To the farm's own name, where F5's rule would send to whatever name the client came with."""
+    return f'HTTP::respond 301 Location "{design.public_url}[HTTP::uri]"'
 
 
 def signalr_rule(paths: Sequence[str], signalr: str, web: str, *, sticky: bool, held: bool) -> Iterator[str]:

@@ -202,9 +202,8 @@ class As3:
 
     def _finish(self, before: State, after: State) -> None:
         try:
-            # A farm that has no certificates any more leaves them until --prune, so that a restore finds them.
-            replaced = f5_files.named(before) if self.files else set[str]()
-            self._remove_files(replaced, after, listed=self.options.prune)
+            # What a profile named that went with the declaration stays until --prune, so that a restore finds it.
+            self._remove_files(f5_files.replaced(before, after), after, listed=self.options.prune)
         except DeviceError as error:
             raise DeviceError(
                 f"{error.message}; the declaration was applied and read back", "push again: it completes"

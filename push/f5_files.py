@@ -45,6 +45,11 @@ def named(state: State) -> set[str]:
     return {path for (kind, _), values in state.found.items() if kind in _PROFILES for _, path in _files_of(values)}
 
 
+def replaced(before: State, after: State) -> set[str]:
+    """The files that were named by profiles which are there still: those of a profile that went are not replaced."""
+    return named(before._replace(found={key: values for key, values in before.found.items() if key in after.found}))
+
+
 def _files_of(values: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
     """The kind and path of each file that properties name."""
     for key, path in references(values):

@@ -334,8 +334,9 @@ def test_passthrough_sees_no_http(make_spec) -> None:
 def test_the_redirect_goes_to_the_farms_own_name(make_spec, port, shown) -> None:
     spec = make_spec(frontend={"port": port})
     assert f'HTTP::respond 301 Location "https://orchestrator.corp.example{shown}[HTTP::uri]"' in str(
-        one(spec, "ltm rule", "_redirect_rule").properties["definition"]
+        one(spec, "ltm rule", "_request_rule").properties["definition"]
     )
+    assert one(spec, "ltm virtual", "_redirect").properties["rules"] == ("/Common/orchestrator-test_request_rule",)
     assert_right(spec)
 
 
@@ -431,7 +432,7 @@ def test_validate_needs_no_program(make_spec) -> None:
         ("ltm node /Common/orch-2 {", "ltm nod /Common/orch-2 {", "is no object"),
         ("ltm node /Common/orch-2 {", "ltm node /Common/orch-3 {", "is not there"),
         ("ltm node /Common/orch-2 {", "ltm node /Common/orch-1 {", "stands there twice"),
-        ("    rules { /Common/orchestrator-test_redirect_rule }", "    rules { /Common/elsewhere }", "is not there"),
+        ("    rules { /Common/orchestrator-test_request_rule }", "    rules { /Common/elsewhere }", "is not there"),
         ("members {", "members", "opens a block"),
         ('recv "', "recv ", "cannot be read|may not stand"),
         ("HTTP::header remove $name\n    }", "HTTP::header remove $name", "inside of a block|cannot be read|object"),

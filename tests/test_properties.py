@@ -75,7 +75,8 @@ URL_PATHS = st.text("abcXYZ019._~%/?&=+:@,-", max_size=40).map("/".__add__)
 PREFIXES = st.text("abcXYZ019._~/-", min_size=1, max_size=40).map("/".__add__)
 SHORT_TIMES = st.sampled_from(["100ms", "101ms", "1500ms", "1s", "90s", "2m", "61m", "1h"]).filter(lambda t: t != "61m")
 LONG_TIMES = st.sampled_from(["1s", "1001ms", "90s", "5m", "2h", "24d"])
-NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", fullmatch=True)
+NO_DEVICE = r"(?!(?i:con|prn|aux|nul|(?:com|lpt)[0-9])(?:\.|$))"
+NAMES = st.from_regex(rf"{NO_DEVICE}[A-Za-z0-9](?:[A-Za-z0-9_.-]{{0,38}}[A-Za-z0-9_-])?", fullmatch=True)
 STATES = st.sampled_from(["up", "up", "up", "drain", "down", "backup"])
 
 
@@ -137,7 +138,7 @@ def farms(draw: st.DrawFn) -> Spec:
     data = draw(
         keys(
             {
-                "farm": st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,39}", fullmatch=True),
+                "farm": st.from_regex(NO_DEVICE + r"[A-Za-z][A-Za-z0-9_-]{0,39}", fullmatch=True),
                 "frontend": FRONTENDS,
                 "nodes": NODES,
                 "accept": st.sampled_from([EVERY_ID, EVERY_ID, EVERY_ID, []]),

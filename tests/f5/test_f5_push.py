@@ -496,6 +496,11 @@ PASSTHROUGH = {"frontend": {"tls": {"mode": "passthrough"}}}
 UNVERIFIED = {"frontend": {"tls": {"verify_nodes": False}}}
 
 
+def authority(device) -> set[str]:
+    """The nodes' CA, by which the monitor checks with passthrough, too."""
+    return {server_ssl(device)["caFile"]}
+
+
 def test_what_checks_the_nodes_is_restored_whole(make, pushed, device) -> None:
     pushed(make())
     before = server_ssl(device)
@@ -533,7 +538,7 @@ def test_nodes_are_not_checked_any_more_where_they_were_not(make, pushed, device
 def test_a_profile_whose_key_is_gone_is_not_restored(make, pushed, device) -> None:
     pushed(make())
     report = pushed(make(**PASSTHROUGH), force=True, prune=True)
-    assert device.files() == set()
+    assert device.files() == authority(device)
     with pytest.raises(
         DeviceError, match=r"orchestrator-test_clients had /Common/orchestrator-test_[0-9a-f]{16}\.(crt|key)"
     ):
@@ -613,7 +618,7 @@ def test_prune_removes_the_key_that_the_farm_has_no_more(make, pushed, device) -
     device.uploads["x.crt"] = b"another's"
     device.add("sys file ssl-cert", "/Common/another.crt", sourcePath="file:/var/config/rest/downloads/x.crt")
     assert pushed(make(**PASSTHROUGH), prune=True).outcome == "applied"
-    assert device.files() == {"/Common/another.crt"}
+    assert device.files() == {"/Common/another.crt"} | authority(device)
     assert device.saved == device.objects
 
 
