@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple, get_args
 
 from .. import __version__, templating
-from ..errors import SpecError, UsageError
+from ..errors import Problem, SpecError, UsageError
 from ..generators.base import DIGEST_SHOWN, VENDORS, Rendered, generator, render
 from ..spec.load import Spec
 from ..spec.schema import Path as SpecPath
@@ -21,6 +21,7 @@ from .ansible_roles import ROLES
 
 HOSTED: Final = ("haproxy", "nginx")
 """Vendors that run on hosts of their own; the others are devices, and the control host pushes to them."""
+_CONFIGURATIONS: Final = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}
 _DEVICES: Final[dict[str, tuple[SpecPath, str, str]]] = {
     "f5": (("f5",), "host", "write the device's management address, as in `f5: {host: bigip.corp.example}`"),
     "zen": (("zen",), "api", 'write the URL of its API, as in `zen: {api: "https://zen.corp.example:444"}`'),
@@ -60,7 +61,8 @@ def files(
     `vendor` settles for every farm which balancer it has, `balancers` where they are (for a single farm without
     `frontend.vip`), `homes` is for each spec its folder as seen from the tree's root (default: one folder up, as in a
     bundle). Raises UsageError where vendor or balancers cannot be told, SpecError where the spec does not say where a
-    device is, UnsupportedError where the vendor cannot do what the farm asks.
+    device is or where farms would overwrite each other on a host, UnsupportedError where the vendor cannot do what the
+    farm asks.
     """
     farms = (specs,) if isinstance(specs, Spec) else tuple(specs)
     _distinct(farms)
@@ -70,6 +72,7 @@ def files(
         for spec, home in zip(farms, places, strict=True)
         for chosen in [vendor_of(spec, vendor)]
     ]
+    _own_hosts(rollouts)
     made = [*_roles(), *_shared(rollouts)]
     for rollout in rollouts:
         made += _farm_files(rollout)
@@ -139,6 +142,43 @@ def _distinct(farms: Sequence[Spec]) -> None:
                 "name in Ansible, which knows neither hyphens nor, on some systems, upper case",
                 "give each farm a name of its own",
             )
+
+
+def _own_hosts(rollouts: Sequence[Rollout]) -> None:
+    """Refuse farms that would overwrite each other's configuration on a balancer; raises SpecError."""
+    seen: dict[tuple[str, str], Rollout] = {}
+    problems: dict[tuple[str, str], Problem] = {}
+    for rollout in rollouts:
+        for host in rollout.balancers:
+            for file in _whole_files(rollout):
+                first = seen.setdefault((host, file), rollout)
+                if first is not rollout:
+                    pair = rollout.spec.farm.farm, first.spec.farm.farm
+                    problems.setdefault(pair, _overwritten(rollout, first, host, file))
+    if problems:
+        raise SpecError([*problems.values()])
+
+
+def _whole_files(rollout: Rollout) -> Iterator[str]:
+    """The files of a balancer that belong to one farm as a whole."""
+    if rollout.vendor in HOSTED:
+        yield _CONFIGURATIONS[rollout.vendor]
+    if rollout.spec.farm.frontend.vip is not None:
+        yield "keepalived.conf"
+
+
+def _overwritten(rollout: Rollout, first: Rollout, host: str, file: str) -> Problem:
+    place = first.spec.document.place(_balancers_path(first))
+    return rollout.spec.problem(
+        _balancers_path(rollout),
+        f"{host} is a balancer of the farm {first.spec.farm.farm} as well ({place}); each writes the whole {file}",
+        "give each farm balancers of its own, or leave one of the specs out",
+    )
+
+
+def _balancers_path(rollout: Rollout) -> SpecPath:
+    """Where the spec says where its balancers are."""
+    return ("frontend", "address") if rollout.spec.farm.frontend.vip is None else ("frontend", "vip", "balancers")
 
 
 def _made_by() -> str:

@@ -225,6 +225,28 @@ def test_farms_of_one_name_are_refused(farm) -> None:
         ansible.files([farm("haproxy"), farm("haproxy", farm="orchestrator_test")])
 
 
+@pytest.mark.parametrize("vip", [None, VIP])
+@pytest.mark.parametrize("vendor", ansible.HOSTED)
+def test_farms_that_would_overwrite_each_other_are_refused(vendor: str, vip: Any, farm) -> None:
+    first, second = (farm(vendor, farm=f"farm-{n}", **({"frontend": {"vip": vip}} if vip else {})) for n in (1, 2))
+    key, host = ("frontend.vip.balancers", "10.20.0.8") if vip else ("frontend.address", "10.20.0.10")
+    with pytest.raises(SpecError) as caught:
+        ansible.files([first, second])
+    said = str(caught.value.problems[0])
+    assert re.match(
+        rf"farm.yaml:\d+:\d+: {key}: {host} is a balancer of the farm farm-1 as well \(farm.yaml:\d+:\d+\)", said
+    )
+    assert "give each farm balancers of its own" in said
+    moved = farm(vendor, farm="farm-2", frontend={"address": "10.20.0.20"})
+    assert ansible.files([first, moved])
+
+
+def test_farms_behind_different_vendors_may_share_a_host_without_a_shared_address(farm) -> None:
+    assert ansible.files([farm("haproxy", farm="one"), farm("nginx", farm="two")])
+    with pytest.raises(SpecError, match=r"writes the whole keepalived\.conf"):
+        ansible.files([farm(vendor, farm=vendor, frontend={"vip": VIP}) for vendor in ansible.HOSTED])
+
+
 # The command
 
 
@@ -301,6 +323,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data = {**base, "farm": f"{vendor}-farm", **section}
         if vendor in ansible.HOSTED:
             data["frontend"] = {**base["frontend"], "vip": VIP}
+        if vendor == "nginx":
+            data["frontend"]["vip"] = {**VIP, "balancers": ["10.20.0.18", "10.20.0.19"]}
         specs.append(loads(json.dumps(data), f"{vendor}.yaml"))
     return written(tree(*specs), tmp_path_factory.mktemp("fleet") / "ansible")
 
