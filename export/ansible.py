@@ -161,8 +161,7 @@ def _own_hosts(rollouts: Sequence[Rollout]) -> None:
 
 def _whole_files(rollout: Rollout) -> Iterator[str]:
     """The files of a balancer that belong to one farm as a whole."""
-    if rollout.vendor in HOSTED:
-        yield _CONFIGURATIONS[rollout.vendor]
+    yield _CONFIGURATIONS[rollout.vendor]
     if rollout.spec.farm.frontend.vip is not None:
         yield "keepalived.conf"
 

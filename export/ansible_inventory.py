@@ -256,6 +256,7 @@ def _one_node(rollout: "Rollout", node: Node) -> Iterator[Variable]:
     scheme = "https" if farm.node_tls else "http"
     leaves = ansible_specs.can_leave(farm, node)
     folder = f"{_FILES}/{farm.farm}"
+    others = (_node_host(farm, other) for other in ansible_specs.others_that_serve(farm, node))
     clones = farm.keys.source == "primary" and node is not farm.primary
     yield Variable("ansible_host", quoted(node.address))
     yield Variable("node_name", quoted(node.name))
@@ -265,6 +266,9 @@ def _one_node(rollout: "Rollout", node: Node) -> Iterator[Variable]:
     yield Variable("node_drained_by", quoted(rollout.vendor if leaves else ""))
     yield Variable("drain_node", quoted(node.name))
     yield Variable("drain_state", node.state)
+    yield Variable("drain_others", entries=tuple(map(quoted, others)))
+    if rollout.vendor != "haproxy":
+        yield Variable("drain_health_url", unsafe(f"{scheme}://{member.endpoint}{farm.health_path or '/'}"))
     if rollout.vendor == "nginx":
         yield Variable("drain_endpoint", quoted(member.endpoint))
         yield Variable("drain_variants", quoted(f"{folder}/variants/{node.name}"))
@@ -294,5 +298,7 @@ def _node_variables(rollout: "Rollout") -> Iterator[Variable]:
     if rollout.vendor in {"haproxy", "nginx"}:
         hosts = (f"{farm.farm}.balancer.{number}" for number in range(1, len(rollout.balancers) + 1))
         yield Variable("drain_balancers", entries=tuple(quoted(host) for host in hosts))
+        yield Variable("drain_asked_from", quoted("{{ drain_balancers }}"))
     else:
+        yield Variable("drain_asked_from", entries=("localhost",))
         yield Variable("drain_normal", quoted(f"{_FILES}/{farm.farm}/device/farm.yaml"))

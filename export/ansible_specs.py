@@ -68,7 +68,12 @@ def with_state(farm: Farm, node: Node, state: str) -> Farm:
 
 def can_leave(farm: Farm, node: Node) -> bool:
     """Whether a node can be taken out of the balancer: it is in, and another one serves meanwhile."""
-    return node.state != "down" and any(other.state in {"up", "backup"} for other in farm.nodes if other is not node)
+    return node.state != "down" and bool(others_that_serve(farm, node))
+
+
+def others_that_serve(farm: Farm, node: Node) -> tuple[Node, ...]:
+    """The nodes that serve while this one is out, as far as the spec can tell."""
+    return tuple(other for other in farm.nodes if other is not node and other.state in {"up", "backup"})
 
 
 def rebased(text: str, home: str) -> str:

@@ -425,8 +425,11 @@ def test_powershell_of_the_roles_is_powershell(fleet: Path) -> None:
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
     scripts = []
     for path in (fleet / "roles" / "node" / "tasks").glob("*.yml"):
-        scripts += re.findall(r"script: \|\n((?: {10,}.*\n)+)", path.read_text(encoding="utf-8"))
-    assert len(scripts) == 5
+        scripts += [
+            script
+            for script, _indent in re.findall(r"script: \|\n(( +).*\n(?:\2.*\n)*)", path.read_text(encoding="utf-8"))
+        ]
+    assert len(scripts) == 6
     for script in scripts:
         assert not parser.parse(script.encode()).root_node.has_error, script
 

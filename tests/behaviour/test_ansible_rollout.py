@@ -51,6 +51,8 @@ class Node(http.server.BaseHTTPRequestHandler):
         self.send_response(503 if stopped else 200)
         self.send_header("Content-Length", "2")
         self.end_headers()
+        if self.path == "/held":
+            time.sleep(60)
         self.wfile.write(b"ok")
     def log_message(self, *_):
         pass
@@ -134,9 +136,14 @@ elif "Start-Website" in script:
         (node / "stopped").unlink()
 elif "Set-ItemProperty" in script:
     (node / "ready").touch()
+    if "serverAutoStart -Value $true" in script and " autoStart -Value $true" in script:
+        (node / "new").unlink(missing_ok=True)
+elif "pool =" in script:
+    changed, started = False, not (node / "stopped").exists()
+    ready = (node / "ready").exists() and not ("autoStart" in script and (node / "new").exists())
+    result = {"id": 2, "pool": node.name, "ready": ready, "started": started}
 else:
-    changed, site = False, 2
-    result = {"id": site, "pool": node.name, "ready": (node / "ready").exists()} if "pool =" in script else site
+    changed, result = False, (node / "new").exists() if "serverAutoStart" in script else 2
 with (FOLDER / "events").open("a") as events:
     what = next((word for word in ("Stop-Website", "Start-Website", "Set-ItemProperty") if word in script), "looked")
     events.write(f"{node.name} {what}\\n")
@@ -309,6 +316,7 @@ class Lan:
             assert secret not in said, "a secret was shown"
         assert "[WARNING]" not in said and "[DEPRECATION" not in said, said
         assert not (self.tree / "work").exists() or not list((self.tree / "work").rglob("*.config")), "copies are left"
+        assert done.returncode or "[ERROR]" not in said, said
         recap = re.findall(r"^(\S+) +: (ok=.*)$", said.partition("PLAY RECAP")[2], re.MULTILINE)
         hosts = {name: {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", counts)} for name, counts in recap}
         return Ran(done.returncode, said, hosts)
@@ -617,6 +625,56 @@ def test_nodes_change_one_after_the_other_and_no_client_notices(lan, monkeypatch
     assert ran.code == 0 and states(balancer) == "orch-1,UP\norch-2,UP\n", ran.said
     assert events(farm)[done:] == [f"orch-2 {what}" for what in STOPPED_AND_CHANGED if what != "copied"]
     assert client.noticed_nothing(), client.said()
+
+
+def test_a_first_rollout_prepares_the_node_that_serves_and_then_the_new_one(lan) -> None:
+    farm = lan("haproxy", farm_of(frontend=PLAIN), "lb-1")
+    new = farm.folder / "nodes" / "orch-2"
+    for mark in ("new", "stopped"):
+        (new / mark).touch()
+    farm.good("site.yml")
+    assert events(farm) == [f"{name} {what}" for name in NODES for what in STOPPED_AND_CHANGED]
+    assert not (new / "new").exists(), "it starts with Windows again"
+    assert states(farm.balancers["lb-1"]) == "orch-1,UP\norch-2,UP\n"
+    assert asked_while_stopped(farm, "orch-2") == []
+
+    # A person has switched that off since, and the settings are as they should be.
+    (new / "new").touch()
+    done = len(events(farm))
+    farm.good("nodes.yml", "--limit", "orch.node.orch-2")
+    assert events(farm)[done:] == ["orch-2 Stop-Website", "orch-2 Set-ItemProperty", "orch-2 Start-Website"]
+    assert not (new / "new").exists()
+
+
+@pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
+def test_the_last_node_that_serves_is_not_taken_out(vendor: str, lan) -> None:
+    farm = lan(vendor, farm_of(frontend=PLAIN), "lb-1")
+    farm.good("balancers.yml")
+    stopped = farm.folder / "nodes" / "orch-2" / "stopped"
+    stopped.touch()
+    if vendor == "haproxy":
+        assert wait_until(lambda: "orch-2,DOWN" in states(farm.balancers["lb-1"]), PATIENCE)
+    ran = farm.play("nodes.yml", "--limit", "orch.node.orch-1")
+    assert ran.code and ran.says("orch-1 is the last node that serves: orch.node.orch-2: not well"), ran.said
+    assert ran.says("-e node_alone=true") and events(farm) == []
+
+    ran = farm.good("nodes.yml", "--limit", "orch.node.orch-1", "-e", "node_alone=true")
+    assert events(farm) == [f"orch-1 {what}" for what in STOPPED_AND_CHANGED]
+    farm.good("nodes.yml")
+    assert not stopped.exists(), "a node that stands still is started"
+
+
+def test_a_connection_that_stays_does_not_look_like_a_failure(lan) -> None:
+    """`good` sees that no error is printed."""
+    farm = lan("haproxy", farm_of(frontend=PLAIN), "lb-1")
+    farm.good("balancers.yml")
+    for _ in NODES:
+        farm.lan.start("curl", "-s", "-H", "Host: orchestrator.corp.example", f"http://{BALANCERS['lb-1']}/held")
+    assert wait_until(
+        lambda: all("/held" in (farm.folder / "nodes" / f"{name}.log").read_text() for name in NODES), PATIENCE
+    )
+    farm.good("nodes.yml", "--limit", "orch.node.orch-2")
+    assert events(farm) == [f"orch-2 {what}" for what in STOPPED_AND_CHANGED]
 
 
 def states(balancer: Host) -> str:
