@@ -276,6 +276,14 @@ def _one_node(rollout: "Rollout", node: Node) -> Iterator[Variable]:
         yield Variable("drain_variants", quoted(f"{folder}/device/{node.name}"))
 
 
+def _nginx_files(farm: Farm) -> Iterator[str]:
+    """Every configuration of the export that a balancer of this farm may have."""
+    yield f"{_FILES}/{farm.farm}/nginx/nginx.conf"
+    for node in farm.nodes:
+        for state in ansible_specs.OUT if ansible_specs.can_leave(farm, node) else ():
+            yield f"{_FILES}/{farm.farm}/variants/{node.name}/{state}/nginx.conf"
+
+
 def _node_variables(rollout: "Rollout") -> Iterator[Variable]:
     farm = rollout.spec.farm
     classic = not farm.orchestrator.is_core
@@ -295,6 +303,7 @@ def _node_variables(rollout: "Rollout") -> Iterator[Variable]:
         yield Variable("drain_backend", quoted(Design(farm).web.name))
     if rollout.vendor == "nginx":
         yield Variable("drain_normal", quoted(f"{_FILES}/{farm.farm}/nginx"))
+        yield Variable("drain_known", entries=tuple(map(quoted, _nginx_files(farm))))
     if rollout.vendor in {"haproxy", "nginx"}:
         hosts = (f"{farm.farm}.balancer.{number}" for number in range(1, len(rollout.balancers) + 1))
         yield Variable("drain_balancers", entries=tuple(quoted(host) for host in hosts))

@@ -41,6 +41,8 @@ ROLES: Final = {
     "roles/drain/tasks/nginx_out.yml": "ansible/drain-nginx_out.yml.j2",
     "roles/drain/tasks/nginx_back.yml": "ansible/drain-nginx_back.yml.j2",
     "roles/drain/tasks/nginx_switch.yml": "ansible/drain-nginx_switch.yml.j2",
+    "roles/drain/tasks/nginx_balancer.yml": "ansible/drain-nginx_balancer.yml.j2",
+    "roles/drain/tasks/nginx_reload.yml": "ansible/drain-nginx_reload.yml.j2",
     "roles/drain/tasks/f5_out.yml": "ansible/drain-f5_out.yml.j2",
     "roles/drain/tasks/f5_back.yml": "ansible/drain-f5_back.yml.j2",
     "roles/drain/tasks/zen_out.yml": "ansible/drain-zen_out.yml.j2",

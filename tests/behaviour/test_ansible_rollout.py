@@ -283,8 +283,16 @@ class Lan:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(made.content)
 
-    def play(self, playbook: str, *options: str, **environment: str) -> Ran:
-        """Run a playbook on the control host."""
+    def cut_off(self, playbook: str, *options: str, until: Callable[[], bool]) -> None:
+        """Run a playbook, and kill it as soon as something has happened."""
+        command, environment = self._command(playbook, *options)
+        output = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(command, cwd=self.tree, env=environment, start_new_session=True, **output) as process:
+            happened = wait_until(until, 60)
+            os.killpg(process.pid, signal.SIGKILL)
+        assert happened
+
+    def _command(self, playbook: str, *options: str, **environment: str) -> tuple[list[str], dict[str, str]]:
         scripts = Path(sys.executable).parent
         own = {
             "PATH": f"{scripts}{os.pathsep}{SBIN}",
@@ -300,10 +308,15 @@ class Lan:
             **environment,
         }
         inventories = ("-i", "inventory.yml", "-i", str(self.folder / "here.yml"))
+        return [*self.lan.inside, "ansible-playbook", *inventories, playbook, *options], {**os.environ, **own}
+
+    def play(self, playbook: str, *options: str, **environment: str) -> Ran:
+        """Run a playbook on the control host."""
+        command, settings = self._command(playbook, *options, **environment)
         done = subprocess.run(
-            [*self.lan.inside, "ansible-playbook", *inventories, playbook, *options],
+            command,
             cwd=self.tree,
-            env={**os.environ, **own},
+            env=settings,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -662,6 +675,76 @@ def test_the_last_node_that_serves_is_not_taken_out(vendor: str, lan) -> None:
     assert events(farm) == [f"orch-1 {what}" for what in STOPPED_AND_CHANGED]
     farm.good("nodes.yml")
     assert not stopped.exists(), "a node that stands still is started"
+
+
+def without_reload(name: str) -> tuple[str, str]:
+    """Options for a playbook that is cut off before it has loaded anything."""
+    wait = {action: ["sleep", "5"] for action in ("start", "reload", "restart")}
+    return "-e", json.dumps({f"{name}_service_commands": wait})
+
+
+@pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
+def test_a_run_that_was_cut_off_before_the_reload_is_made_good(vendor: str, lan) -> None:
+    farm = lan(vendor, farm_of(frontend=PLAIN), "lb-1")
+    balancer, host = farm.balancers["lb-1"], "orch.balancer.1"
+    config, log = f"/etc/{vendor}/{vendor}.{'cfg' if vendor == 'haproxy' else 'conf'}", f"/run/{vendor}-service.log"
+    if vendor == "haproxy":
+        drop_in = "/etc/systemd/system/haproxy.service.d/nlbgen.conf"
+        farm.cut_off(
+            "balancers.yml", *without_reload(vendor), until=lambda: "NLBGEN_SERVER_STATE" in balancer.read(drop_in)
+        )
+        assert farm.good("balancers.yml").changed(host) > 0
+        assert balancer.read(log) == "restart\n", "the drop-in needs it, although it was there already"
+    else:
+        farm.good("balancers.yml")
+    loaded, serving = balancer.read(log), balancer.read(config)
+
+    farm.farm["balancer"]["max_body"] = "200MB"
+    farm.export()
+    farm.cut_off("balancers.yml", *without_reload(vendor), until=lambda: balancer.read(config) != serving)
+    assert balancer.read(log) == loaded
+    farm.good("balancers.yml", "--check")
+    assert balancer.read(log) == loaded
+    assert farm.good("balancers.yml").changed(host) > 0
+    assert balancer.read(log) == f"{loaded}reload\n"
+    ran = farm.good("balancers.yml")
+    assert ran.changed(host) == 0 and balancer.read(log) == f"{loaded}reload\n", ran.said
+
+
+def test_nodes_are_switched_in_nginx_by_this_export_alone(lan) -> None:
+    farm = lan("nginx", farm_of(frontend=PLAIN), "lb-1")
+    balancer, config, log = farm.balancers["lb-1"], "/etc/nginx/nginx.conf", "/run/nginx-service.log"
+    farm.good("balancers.yml")
+    serving, loaded = balancer.read(config), balancer.read(log)
+    farm.farm["balancer"]["max_body"] = "200MB"
+    farm.export()
+    ran = farm.play("nodes.yml", "--limit", "orch.node.orch-2")
+    assert ran.code and ran.says("orch.balancer.1: /etc/nginx/nginx.conf is not of this export"), ran.said
+    assert ran.says("run balancers.yml first") and events(farm) == []
+    assert (balancer.read(config), balancer.read(log)) == (serving, loaded)
+
+    # NGINX goes on with what it has: it is told, and the configuration of before is put back.
+    farm.good("balancers.yml")
+    serving = balancer.read(config)
+    ran = farm.play("nodes.yml", "--limit", "orch.node.orch-2", *deaf("drain_nginx"))
+    assert ran.code and ran.says("See that new workers serve") and events(farm) == [], ran.said
+    assert balancer.read(config) == serving
+
+    loaded = balancer.read(log)
+    farm.good("nodes.yml", "--limit", "orch.node.orch-2")
+    assert balancer.read(log) == loaded + "reload\n" * 2, "out, and in again"
+
+    # What a run leaves that is cut off between letting the node in again and loading that.
+    balancer.run(f"touch {config}.pending-nlbgen")
+    loaded = balancer.read(log)
+    for _ in range(2):
+        farm.good("nodes.yml", "--limit", "orch.node.orch-2")
+        assert balancer.read(log) == f"{loaded}reload\n", "it is loaded once"
+
+
+def deaf(prefix: str) -> tuple[str, str]:
+    """Options for a service that does not do what it is told."""
+    return "-e", json.dumps({f"{prefix}_service_commands": {"reload": ["true"]}, f"{prefix}_wait_seconds": 2})
 
 
 def test_a_connection_that_stays_does_not_look_like_a_failure(lan) -> None:

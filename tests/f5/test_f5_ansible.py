@@ -1,10 +1,14 @@
 """The exported playbooks against the simulated device: the real ansible-playbook runs `nlbgen push`."""
 
+import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ def tree(make, tmp_path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(made.content)
     folder = tmp_path / "outputs" / "ansible"
-    for name in ("out", "back"):
+    for name in ("others", "out", "back"):
         role = {"name": "drain", "tasks_from": f"f5_{name}.yml"}
         task = {"ansible.builtin.include_role": role}
         play = {"hosts": "orchestrator-test.node.orch-2", "gather_facts": False, "tasks": [task]}
@@ -80,3 +84,32 @@ def test_a_farm_is_pushed_and_a_node_goes_out_and_back(tree, device) -> None:
     assert code == 0 and states(device) == {"user-disabled user-down"}, said
     code, said, _counts = play(tree, "back.yml")
     assert code == 0 and states(device) == serving, said
+
+
+@contextmanager
+def node(status: int) -> Iterator[str]:
+    """A node that answers with this status: the URL of its health endpoint."""
+
+    class Node(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.headers["Host"] == "orchestrator.corp.example" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Node) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/api/Status/Get"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("own, other, last", [(200, 200, False), (200, 503, True), (503, 503, False)])
+def test_the_control_host_sees_whether_a_node_is_the_last_one(own: int, other: int, last: bool, tree) -> None:
+    (tree / "host_vars").mkdir()
+    with node(own) as first, node(other) as second:
+        for name, url in (("orch-2", first), ("orch-1", second)):
+            text = yaml.safe_dump({"drain_health_url": url})
+            (tree / "host_vars" / f"orchestrator-test.node.{name}.yml").write_text(text, encoding="utf-8")
+        code, said, _counts = play(tree, "others.yml", "-v")
+    assert code == 0 and f"drain_last: {str(last).lower()}" in said, said
