@@ -32,6 +32,9 @@ class _Quiet:
     def say(self, text: str) -> None:
         pass
 
+    def insist(self, text: str) -> None:
+        pass
+
     def show(self, plan: Plan) -> None:
         pass
 

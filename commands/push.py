@@ -132,6 +132,9 @@ class _User:
     def say(self, text: str) -> None:
         talk.say(text)
 
+    def insist(self, text: str) -> None:
+        talk.insist(text)
+
     def show(self, plan: Any) -> None:
         if self._shown and plan.changes:
             talk.propose(plan, question=self._ask)

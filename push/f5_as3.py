@@ -45,7 +45,7 @@ class As3:
     def __init__(self, spec: Spec, options: Options, talk: Talk, device: Device, pauses: tuple[float, ...]) -> None:
         self.options, self.talk, self.device, self.pauses = options, talk, device, pauses
         self.name = device.login.name
-        self.store = RestFiles(device, talk.say)
+        self.store = RestFiles(device, talk.insist)
         self.unit = unit(device)
         self.farm = on_version(spec, self.unit.version, talk.say).farm
         self.tenant = tenant(self.farm)
@@ -182,7 +182,7 @@ class As3:
         except BaseException as error:
             if self._declaring and not isinstance(error, DeviceError):
                 # AS3 works on by itself, and needs the files.
-                self.talk.say(
+                self.talk.insist(
                     f"{self.name}: whether the declaration was applied is not known: push again, it finds out"
                 )
                 raise

@@ -222,7 +222,7 @@ class Push(ABC):
             raise
         except BaseException:
             if self._committing:
-                self.talk.say(
+                self.talk.insist(
                     f"{self.name}: the commit was sent, and whether it was applied and saved is not known: "
                     "push again, it finds out and completes"
                 )

@@ -27,7 +27,7 @@ class Rest(Push):
 
     def __init__(self, spec: Spec, options: Options, talk: Talk, device: Device, pauses: tuple[float, ...]) -> None:
         self.device, self.pauses = device, pauses
-        self.store = RestFiles(device, talk.say)
+        self.store = RestFiles(device, talk.insist)
         super().__init__(spec, options, talk, device.login.name, unit(device))
 
     @property
@@ -100,8 +100,8 @@ def synchronise(device: Device, group: str) -> None:
 class RestFiles:
     """Certificate files by upload."""
 
-    def __init__(self, device: Device, say: Callable[[str], None]) -> None:
-        self.device, self.say = device, say
+    def __init__(self, device: Device, insist: Callable[[str], None]) -> None:
+        self.device, self.insist = device, insist
 
     def has(self, kind: str, path: str) -> bool:
         """Whether the file is there."""
@@ -125,7 +125,7 @@ class RestFiles:
         finally:
             gone = self._upload_is_gone(file)
         if not gone:
-            self.say(self._left(file))
+            self.insist(self._left(file))
         return new
 
     def _made(self, file: CertificateFile) -> bool:
@@ -150,7 +150,7 @@ class RestFiles:
             self.remove(file.path)
         finally:
             if not self._upload_is_gone(file):
-                self.say(self._left(file))
+                self.insist(self._left(file))
 
     def _upload_is_gone(self, file: CertificateFile) -> bool:
         """Remove the upload's copy of a key: it must not stay in a folder that every administrator reads."""

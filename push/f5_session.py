@@ -45,6 +45,9 @@ class Talk(Protocol):
     def say(self, text: str) -> None:
         """One line about what is under way."""
 
+    def insist(self, text: str) -> None:
+        """One line that may not be missed, however quiet the run is."""
+
     def show(self, plan: Plan) -> None:
         """The plan, before anything is done."""
 

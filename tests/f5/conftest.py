@@ -132,11 +132,15 @@ class Talk:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.insisted: list[str] = []
         self.plans: list[Plan] = []
         self.agrees: Callable[[], bool] = lambda: True
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def insist(self, text: str) -> None:
+        self.insisted.append(text)
 
     def show(self, plan: Plan) -> None:
         self.plans.append(plan)

@@ -413,7 +413,7 @@ def test_an_interrupted_commit_is_found_out_by_the_next_push(api, name, pushed, 
     with pytest.raises(KeyboardInterrupt):
         pushed(api.make())
     assert device.own() == (planned if applied else {})
-    assert any("whether" in text and "is not known" in text for text in talk.said)
+    assert any("whether" in text and "is not known" in text for text in talk.insisted)
     assert not device.tokens
     assert pushed(api.make()).outcome == ("unchanged" if applied else "applied")
     assert device.own() == planned

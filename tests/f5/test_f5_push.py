@@ -584,7 +584,7 @@ def test_a_copy_of_a_key_that_must_be_removed_by_hand_is_told(bigip, make, pushe
     device.faults = [bigip.Fault("forbidden", matches=lambda _, path: path.endswith("unix-rm"), times=99)]
     assert pushed(make()).outcome == "applied"
     (key,) = [name for name in device.uploads if name.endswith(".key")]
-    assert any(f"/var/config/rest/downloads/{key} could not be removed" in text for text in talk.said)
+    assert any(f"/var/config/rest/downloads/{key} could not be removed" in text for text in talk.insisted)
 
 
 @pytest.mark.parametrize("fails", ["/mgmt/tm/transaction", "/mgmt/tm/sys/file/ssl-cert"])
