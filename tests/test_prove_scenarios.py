@@ -124,7 +124,9 @@ def test_the_load_fits_the_farm(
     make_spec, monkeypatch, changes, cookies: bool, addresses: bool, keep_alive: bool
 ) -> None:
     monkeypatch.setattr("sys.platform", "linux")
-    lab = Lab(make_spec(**changes).farm)
+    spec = make_spec(**changes)
+    lab = Lab(spec.farm)
+    lab.spec = spec
     lab.url, lab.certificates = "http://127.0.0.1:1", type("Made", (), {"ca": None})
     plan_ = Stage(lab).plan()
     assert (plan_.cookies, plan_.source_addresses, plan_.keep_alive) == (cookies, addresses, keep_alive)
