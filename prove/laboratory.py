@@ -225,7 +225,9 @@ def farm_options(farm: Farm) -> dict[str, Any]:
         "health_status": farm.balancer.health.expect,
     }
     if (base := live_path(farm)) != NodeOptions.signalr_path:
-        options |= {"signalr_path": base, "hub_paths": (f"{base}/core",)}
+        # A path of the spec may be a hub itself; on a classic farm it is SignalR 2 that answers there.
+        own = (base,) if farm.orchestrator.is_core else ()
+        options |= {"signalr_path": base, "hub_paths": (*own, f"{base}/core")}
     return options
 
 

@@ -65,7 +65,7 @@ def example(changes: dict[str, Any] | None = None) -> Spec:
     """The example farm, its nodes' files apart."""
     farm = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     farm["nodes"] = [{key: value for key, value in node.items() if key != "config"} for node in farm["nodes"]]
-    accept = {"accept": [*farm["accept"], "nginx-affinity-signalr"]}
+    accept = {"accept": [*farm["accept"], "nginx-affinity-signalr", "nginx-passthrough-health"]}
     return loads(yaml.safe_dump(merged(merged(farm, accept), changes or {}), sort_keys=False))
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from nlbgen.cli import main
 from nlbgen.errors import NlbgenError
-from nlbgen.prove import limits
+from nlbgen.prove import laboratory, limits
 from nlbgen.prove.clients import fetch
 from nlbgen.prove.run import Wishes, prove
 from nlbgen.prove.scenarios.base import Scenario, figure
@@ -134,14 +135,19 @@ def test_a_bar_that_is_missed_exits_with_1(run, scratch, tmp_path) -> None:
     scratch.assert_empty()
 
 
-def test_a_farm_whose_nodes_never_serve_exits_with_1(run, scratch, tmp_path) -> None:
-    """The health endpoint answers 200 and the spec expects 204: no request would arrive tonight."""
-    text = EXAMPLE.read_text(encoding="utf-8")
-    (tmp_path / "farm.yaml").write_text(text.replace("expect: 200", "expect: 204"), encoding="utf-8")
-    code, out, err = ended(run("prove", "haproxy", "--scenario", "broken-url"))
-    assert code == 1
-    assert out == ""
-    assert "orch-1, orch-2: no request arrives there within 30 s" in err
+def test_a_farm_whose_nodes_never_serve_exits_with_1(scratch, monkeypatch, tmp_path, capsys) -> None:
+    """The stand-in nodes answer 200 where the spec expects 204: nothing can be played, and that is no pass."""
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch.folder))
+    monkeypatch.setattr(laboratory, "farm_options", lambda farm: {"kind": "any"})
+    spec = tmp_path / "farm.yaml"
+    spec.write_text(EXAMPLE.read_text(encoding="utf-8").replace("expect: 200", "expect: 204"), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["nlbgen", "prove", "haproxy", "-s", str(spec), "--scenario", "broken-url"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "orch-1, orch-2: no request arrives there within 30 s" in said.err
     scratch.assert_empty()
 
 
