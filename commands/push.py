@@ -36,7 +36,7 @@ def command() -> None:
 def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, **wishes: bool) -> None:
     """Make the farm on a Zevenet, Skudonet or Relianoid by its API; on failure everything is taken back."""
     from ..push.zen import connect
-    from ..push.zen_plan import Wishes
+    from ..push.zen_work import Wishes
     from ..spec.load import load
 
     talk.on_refusal(_REFUSED)

@@ -18,7 +18,7 @@ from ..generators.f5_objects import objects
 from ..generators.f5_view import mark
 from ..generators.f5_vocabulary import KINDS, Object, Value
 from ..spec.load import Spec
-from ..spec.types import Version
+from ..spec.units import Version
 from . import f5_as3_record, f5_certificates, f5_files, f5_plan, f5_snapshot
 from .f5_certificates import CertificateFile
 from .f5_plan import State, Work

@@ -6,7 +6,7 @@ from typing import Final
 
 from ..errors import DeviceError
 from ..spec.load import Spec
-from ..spec.types import Version
+from ..spec.units import Version
 from . import f5_plan, f5_transaction
 from .f5_certificates import CertificateFile
 from .f5_plan import State, Work

@@ -12,7 +12,7 @@ from ..generators.f5_vocabulary import KINDS
 from ..plan import Plan
 from ..spec.load import Spec
 from ..spec.references import resolve
-from ..spec.types import Version
+from ..spec.units import Version
 from . import f5_plan
 from .f5_plan import State, Work
 from .icontrol import Device, Login

@@ -13,7 +13,7 @@ from ..generators.f5_objects import objects
 from ..generators.f5_view import Names
 from ..generators.f5_vocabulary import Object, Value, mapping
 from ..spec.load import Spec
-from ..spec.types import Version
+from ..spec.units import Version
 from . import f5_plan, f5_transaction
 from .f5_certificates import CertificateFile
 from .f5_plan import State, Work

@@ -20,9 +20,10 @@ from ..plan import Plan
 from ..spec.load import Spec
 from ..spec.references import resolve
 from .zapi import RefusedError, Zapi
-from .zen_plan import Certificate, Planner, Wishes, Work
+from .zen_plan import Planner
 from .zen_state import PENDING, State, check_product, read
 from .zen_steps import Restart, Step
+from .zen_work import Certificate, Wishes, Work
 
 Progress = Callable[[str], None]
 _CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)

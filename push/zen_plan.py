@@ -4,81 +4,32 @@ The order keeps a serving farm serving: certificate and check first, then settin
 a restart when everything is written. What cannot be undone (a farm that is not wanted any more) comes last.
 """
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ..errors import DeviceError
 from ..generators.zen_calls import (
     Call,
-    backend_settings,
     create,
     guardian_settings,
     http_settings,
     l4_settings,
-    maintenance,
     old_guardian_settings,
     place,
     service_settings,
 )
-from ..generators.zen_objects import HEADER, Backend, Guardian, HttpFarm, L4Farm, Objects
+from ..generators.zen_objects import HEADER, Guardian, HttpFarm, L4Farm, Objects
 from ..generators.zen_products import Generation
-from ..plan import Change, Plan, Shown
-from .zen_state import PENDING, Device, Node, State, kind, partners, same, text, typed
+from .zen_plan_nodes import NodePlanner
+from .zen_state import PENDING, Device, State, kind, typed
 from .zen_steps import (
-    AddNode,
-    ChangeNode,
     CreateFarm,
     GiveCertificate,
-    Maintain,
-    RemoveNode,
     Restart,
     Send,
-    Step,
     Upload,
 )
-
-
-class Certificate(NamedTuple):
-    """The certificate that the farm should have: its name on the device, and its PEM where it is to be uploaded."""
-
-    name: str
-    pem: bytes | None
-
-    def __repr__(self) -> str:
-        return f"Certificate({self.name})"
-
-
-class Wishes(NamedTuple):
-    """What the command line allows."""
-
-    adopt: bool = False
-    prune: bool = False
-    force: bool = False
-
-
-@dataclass
-class Work:
-    """A plan in the making: what changes, in which steps, and what a reader should know besides."""
-
-    target: str
-    changes: list[Change] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    restarts: list[Step] = field(default_factory=list)
-    last: list[Step] = field(default_factory=list)
-    """What comes after the new farm serves: it is not undone."""
-    notes: list[str] = field(default_factory=list)
-
-    def change(self, path: str, old: str | None, new: str | None) -> None:
-        """One more line of the plan."""
-        self.changes.append(
-            Change(self.target, path, None if old is None else Shown(old), None if new is None else Shown(new))
-        )
-
-    def plan(self, state: State) -> Plan:
-        """The plan, and the state that it was made on."""
-        return Plan(self.changes, {self.target: state.digest}, [self.target])
+from .zen_work import Certificate, Wishes, Work
 
 
 class Planner:
@@ -140,14 +91,14 @@ class Planner:
             )
             self.work.steps.append(Send(f"set the check {guardian.name}", Call("PUT", at, wanted)))
             return
-        changed = self._differences(label, found, wanted)
+        changed = self.work.differences(label, found, wanted)
         if changed:
             # A check that holds nothing yet was made by a push that was cut off before it could mark it.
             blank = not found.get("command") and not found.get("description")
             self._own(f"the check {guardian.name}", blank or self.state.marked(self.objects.main.name))
             # A device refuses another command for a check that runs, unless it is told that this is meant.
             forced = {"force": "true"} if "command" in changed else {}
-            self._put(f"change the check {guardian.name}", at, {**changed, **forced}, {**found, **forced}, wanted)
+            self.work.put(f"change the check {guardian.name}", at, {**changed, **forced}, {**found, **forced}, wanted)
 
     # Farms.
 
@@ -168,11 +119,12 @@ class Planner:
             self._http(farm, found)
         else:
             self._settings(farm.name, found, l4_settings(farm, self.generation))
-        written = self._nodes(farm, found, new=new)
+        nodes = NodePlanner(self.work, self.wishes, farm)
+        written = nodes.run(found, new=new)
         written |= self._link(farm, found)
         written |= len(self.work.changes) > before
         self._restart(farm, found, written=written, new=new)
-        self._states(farm, found)
+        nodes.states(found)
         if not new and len(self.work.changes) > before:
             ours = self._is_ours(farm, found)
             if not ours and self.state.marked(farm.name) and not self.wishes.adopt and _is_half_built(farm, found):
@@ -252,9 +204,9 @@ class Planner:
             what = f"create the service {farm.service}"
             self.work.steps.append(Send(what, Call("POST", at, {"id": farm.service}), back))
         wanted = service_settings(farm)
-        changed = self._differences(label, service or {}, wanted)
+        changed = self.work.differences(label, service or {}, wanted)
         if changed:
-            self._put(f"set the service {farm.service}", f"{at}/{farm.service}", changed, service or {}, wanted)
+            self.work.put(f"set the service {farm.service}", f"{at}/{farm.service}", changed, service or {}, wanted)
         for other in found.services.keys() - {farm.service}:
             self.work.notes.append(f"the farm {farm.name} has a service besides, which nlbgen leaves alone: {other}")
 
@@ -262,120 +214,10 @@ class Planner:
         old = dict(found.settings)
         if not old and default:
             old = dict.fromkeys(wanted, default)
-        changed = self._differences(f"farms/{name}", old, wanted)
+        changed = self.work.differences(f"farms/{name}", old, wanted)
         if changed:
             what = f"set {', '.join(sorted(changed))} of the farm {name}"
-            self._put(what, f"/farms/{name}", changed, found.settings, wanted)
-
-    def _differences(self, label: str, found: Mapping[str, str], wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that are not as wanted; each becomes a line of the plan."""
-        changed = {}
-        for name, value in wanted.items():
-            old = found.get(name, "")
-            if same(name, old, text(value)):
-                continue
-            changed[name] = value
-            self.work.change(f"{label}/{name}", old or None, text(value) or "(none)")
-        return changed
-
-    def _put(
-        self, what: str, at: str, changed: Mapping[str, Any], found: Mapping[str, str], wanted: Mapping[str, Any]
-    ) -> None:
-        changed = {**changed, **partners(changed, wanted)}
-        old = {name: found[name] for name in changed if name in found}
-        if old.get("ciphers", "customsecurity") != "customsecurity":
-            old.pop("cipherc", None)  # the other choices have ciphers of their own
-        back = (Call("PUT", at, typed(old, changed)),) if old else ()
-        self.work.steps.append(Send(what, Call("PUT", at, dict(changed)), back))
-
-    # Nodes.
-
-    def _nodes(self, farm: HttpFarm | L4Farm, found: Device, *, new: bool) -> bool:
-        service = farm.service if isinstance(farm, HttpFarm) else ""
-        have: dict[str, list[Node]] = {}
-        for node in found.nodes:
-            have.setdefault(node.endpoint, []).append(node)
-        wanted = {f"{one.ip}:{one.port}": one for one in farm.backends}
-        before = len(self.work.steps)
-        for endpoint, one in wanted.items():
-            if endpoint in have:
-                self._node(farm, service, one, have[endpoint][0])
-            else:
-                self.work.change(f"farms/{farm.name}/nodes/{endpoint}", None, f"{one.name}, weight {one.weight}")
-                body = backend_settings(farm, one)
-                self.work.steps.append(AddNode(f"add {endpoint} to {farm.name}", farm.name, service, endpoint, body))
-        removed = self._extra(farm, service, have, Counter(wanted.keys()))
-        if not new:
-            self._keep_half(farm, found, removed)
-        return len(self.work.steps) > before
-
-    def _node(self, farm: HttpFarm | L4Farm, service: str, one: Backend, node: Node) -> None:
-        wanted = backend_settings(farm, one)
-        label = f"farms/{farm.name}/nodes/{node.endpoint}"
-        if isinstance(farm, HttpFarm) and (node.settings.get("priority") == "2") != one.backup:
-            # A backup is another kind of block in the farm's file: it is written anew.
-            self.work.change(f"{label}/priority", node.settings.get("priority") or "1", "2" if one.backup else "1")
-            old = node.body()
-            where = (farm.name, service, node.endpoint)
-            self.work.steps.append(RemoveNode(f"remove {node.endpoint} from {farm.name}", *where, old))
-            self.work.steps.append(AddNode(f"add {node.endpoint} to {farm.name}", *where, wanted))
-            return
-        compared = {name: value for name, value in wanted.items() if name in {"weight", "timeout", "priority"}}
-        if one.backup:
-            compared.pop("weight")  # a backup of Relianoid has none
-        changed = self._differences(label, node.settings, compared)
-        if changed:
-            old = typed({name: node.settings[name] for name in changed if name in node.settings}, changed)
-            self.work.steps.append(
-                ChangeNode(f"change {node.endpoint} of {farm.name}", farm.name, service, node.endpoint, changed, old)
-            )
-
-    def _extra(
-        self, farm: HttpFarm | L4Farm, service: str, have: Mapping[str, list[Node]], wanted: Mapping[str, int]
-    ) -> list[Node]:
-        removed = []
-        for endpoint, nodes in have.items():
-            for number, node in enumerate(nodes[wanted.get(endpoint, 0) :]):
-                what = "twice in the device" if endpoint in wanted else "not in the spec"
-                if not self.wishes.prune:
-                    self.work.notes.append(f"{endpoint} of the farm {farm.name} is {what}: --prune removes it")
-                    continue
-                removed.append(node)
-                self.work.change(f"farms/{farm.name}/nodes/{endpoint}", f"id {node.id}", None)
-                self.work.steps.append(
-                    RemoveNode(
-                        f"remove {endpoint} from {farm.name}",
-                        farm.name,
-                        service,
-                        endpoint,
-                        node.body(),
-                        len(nodes) - number,
-                    )
-                )
-        return removed
-
-    def _keep_half(self, farm: HttpFarm | L4Farm, found: Device, removed: list[Node]) -> None:
-        """More than half of the nodes that serve may not go in one push."""
-        serving = [node for node in found.nodes if not node.maintenance]
-        out = {f"{one.ip}:{one.port}" for one in farm.backends if one.state != "up"}
-        gone = [node for node in serving if node in removed or node.endpoint in out]
-        if 2 * len(gone) > len(serving) and not self.wishes.force:
-            raise DeviceError(
-                f"{self.work.target}: {len(gone)} of {len(serving)} nodes that serve in {farm.name} would go at once",
-                "push in two goes, or with --force",
-            )
-
-    def _states(self, farm: HttpFarm | L4Farm, found: Device) -> None:
-        have = {node.endpoint: node.maintenance for node in found.nodes}
-        service = farm.service if isinstance(farm, HttpFarm) else ""
-        for one in farm.backends:
-            endpoint = f"{one.ip}:{one.port}"
-            out = have.get(endpoint, False)
-            if out == (one.state != "up"):
-                continue
-            self.work.change(f"farms/{farm.name}/nodes/{endpoint}/state", "maintenance" if out else "up", one.state)
-            what = f"{one.state}: {endpoint} of {farm.name}"
-            self.work.last.append(Maintain(what, farm.name, service, endpoint, maintenance(one)))
+            self.work.put(what, f"/farms/{name}", changed, found.settings, wanted)
 
     # The rest.
 
@@ -402,7 +244,7 @@ class Planner:
         service = farm.service if isinstance(farm, HttpFarm) else ""
         wanted = old_guardian_settings(guardian, service)
         compared = {name: value for name, value in wanted.items() if name != "service"}
-        changed = self._differences(f"farms/{farm.name}/guardian", found.old_guardian, compared)
+        changed = self.work.differences(f"farms/{farm.name}/guardian", found.old_guardian, compared)
         if not changed:
             return False
         old = {**({"service": service} if service else {}), **found.old_guardian}
