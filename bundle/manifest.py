@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from ..errors import Problem
 from ..spec.load import dotted
 from ..spec.schema import Model, Path, Reads, entry, json_schema, read
-from ..spec.types import shown
+from ..spec.wording import shown
 from .members import MODES, REPACKED, BundleError, Member
 
 MANIFEST: Final = "manifest.json"

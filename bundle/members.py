@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..errors import NlbgenError
-from ..spec.types import shown
+from ..spec.wording import shown
 
 PLAIN_MODE: Final = 0o644
 SECRET_MODE: Final = 0o600

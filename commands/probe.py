@@ -11,7 +11,7 @@ from . import talk
 
 if TYPE_CHECKING:
     from ..probe.findings import Report
-    from ..spec.types import Duration
+    from ..spec.units import Duration
     from .tables import Block
 
 _CA = talk.Place(dir_okay=False, exists=True)
@@ -104,7 +104,7 @@ def _leave(report: "Report") -> None:
 
 
 def _duration(option: str, text: str, least: str) -> "Duration":
-    from ..spec.types import Duration
+    from ..spec.units import Duration
 
     try:
         duration = Duration.of(text)

@@ -15,7 +15,8 @@ from ..generators.base import DIGEST_SHOWN, VENDORS, Rendered, generator, render
 from ..spec.load import Spec
 from ..spec.schema import Path as SpecPath
 from ..spec.schema import Reads
-from ..spec.types import NodeAddress, one_of
+from ..spec.types import NodeAddress
+from ..spec.wording import one_of
 from . import ansible_inventory, ansible_specs
 from .ansible_roles import ROLES
 

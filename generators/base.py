@@ -17,7 +17,8 @@ from ..spec.checks import RULES
 from ..spec.load import Spec
 from ..spec.model import Farm
 from ..spec.schema import Path, nearest
-from ..spec.types import Version, one_of
+from ..spec.units import Version
+from ..spec.wording import one_of
 from .design import Design
 from .features import FEATURES, Feature, No, Since, Support
 

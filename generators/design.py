@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from ..spec.model import Farm, Node
 from ..spec.orchestrator import LONG_POLL_SECONDS
-from ..spec.types import Duration
+from ..spec.units import Duration
 
 LONG_POLL: Final = Duration((LONG_POLL_SECONDS + 20) * 1000)
 """What an answer on a SignalR path may take: the long poll, and time for it to arrive."""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 from ..errors import Problem, ValidationError
 from ..spec.load import Spec
 from ..spec.model import Farm
-from ..spec.types import Version
+from ..spec.units import Version
 from . import f5_as3, f5_scf
 from .base import File, Generator, Job, Rendered
 from .f5_objects import objects

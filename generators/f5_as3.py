@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from ..spec.model import Farm
-from ..spec.types import Version
+from ..spec.units import Version
 from .f5_view import Names, ca_name, mark
 from .f5_vocabulary import GATES, Object, mapping
 

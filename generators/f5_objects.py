@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..spec.model import Farm
-from ..spec.types import Version
+from ..spec.units import Version
 from .design import COOKIE
 from .f5_pools import health, nodes, pools
 from .f5_profiles import persistence, profiles

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from ..spec.types import Version
+from ..spec.units import Version
 from .design import COOKIE
 from .f5_view import View
 from .f5_vocabulary import Object, Value

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from ..spec.model import Farm
-from ..spec.types import Version
+from ..spec.units import Version
 from .design import Design, Member
 from .f5_vocabulary import GATES, Object, Value
 from .features import verifies_nodes

@@ -8,7 +8,7 @@ names what comes later.
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from ..spec.types import Version
+from ..spec.units import Version
 
 Value: TypeAlias = "str | int | bool | tuple[str, ...] | Mapping[str, Value]"
 """A property in tmsh's words: a word, a number, a flag (True is the bare word), several words, or a block."""

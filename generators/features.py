@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from ..spec.model import Farm
 from ..spec.schema import Path
-from ..spec.types import Version
+from ..spec.units import Version
 
 
 class Yes(NamedTuple):

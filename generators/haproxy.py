@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
 from ..spec.model import Farm
-from ..spec.types import Duration, Version
+from ..spec.units import Duration, Version
 from . import keepalived
 from .base import File, Generator, Job, UnquotableError
 from .design import COOKIE, ERRORS_TO_SUSPECT, FORGEABLE_HEADERS, HEADER_TIME, LONG_POLL, Member, Pool

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from ..errors import Problem
 from ..spec.load import Spec
 from ..spec.model import Farm
-from ..spec.types import Duration, Size, Version
+from ..spec.units import Duration, Size, Version
 from . import keepalived
 from .base import File, Generator, Job, UnquotableError
 from .design import COOKIE, FORGEABLE_HEADERS, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool

@@ -7,7 +7,7 @@ list that names it.
 
 from typing import Final, NamedTuple
 
-from ..spec.types import Version
+from ..spec.units import Version
 
 HSTS_SECONDS: Final = 63_072_000
 POST_QUANTUM_GROUP: Final = "X25519MLKEM768"

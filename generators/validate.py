@@ -19,7 +19,7 @@ from .. import activity
 from ..errors import NlbgenError, ValidationError
 from ..spec.load import Spec
 from ..spec.model import BalancerProgram, Farm
-from ..spec.types import Version
+from ..spec.units import Version
 from .base import Generator, Site, render
 
 TIMEOUT_SECONDS = 60

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from ..errors import Problem, ValidationError
 from ..spec.load import Spec
 from ..spec.model import Farm
-from ..spec.types import Version
+from ..spec.units import Version
 from .base import File, Generator, Job, Rendered
 from .features import No, Support
 from .zen_calls import plan

@@ -8,7 +8,7 @@ from math import gcd
 from typing import Final, Literal, NamedTuple
 
 from ..spec.model import Farm
-from ..spec.types import Duration, Version
+from ..spec.units import Duration, Version
 from .design import COOKIE, LONG_POLL, Design, Member
 from .tls import HSTS_SECONDS as HSTS
 from .tls import profile

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
 from ..spec.model import Farm
-from ..spec.types import Version
+from ..spec.units import Version
 from .zen_dialect import Dialect
 
 Way = Literal["http", "l4-file", "l4-api"]

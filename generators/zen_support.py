@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from ..spec.types import Version, one_of
+from ..spec.units import Version
+from ..spec.wording import one_of
 from .features import FEATURES, No, Since, Support, Yes
 from .zen_products import Edition
 

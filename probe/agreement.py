@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ..spec.types import shown
+from ..spec.wording import shown
 from . import signalr
 from .device import Device
 from .http1 import Reply

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from .. import activity
-from ..spec.types import Duration
+from ..spec.units import Duration
 from . import certificates, hello
 from .findings import KINDS, Finding, Level, Seen
 from .http1 import AnswerError, Reply, exchange, head

@@ -15,7 +15,7 @@ from ..prove.loops import settle
 from ..spec.load import Spec
 from ..spec.model import Node, Redis
 from ..spec.references import resolve
-from ..spec.types import Duration
+from ..spec.units import Duration
 from . import agreement, redis, signalr, sqlserver, web
 from .device import Device, TlsWishes, Where
 from .findings import Report

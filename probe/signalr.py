@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from ..generators.design import COOKIE
-from ..spec.types import shown
+from ..spec.wording import shown
 from . import websocket
 from .device import Device
 from .http1 import AnswerError, Reply

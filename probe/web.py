@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from ..generators.design import COOKIE, Design
 from ..generators.tls import HSTS_SECONDS
-from ..spec.types import shown
+from ..spec.wording import shown
 from .device import Device
 from .http1 import AnswerError, Reply
 

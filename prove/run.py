@@ -20,7 +20,7 @@ from ..errors import NlbgenError
 from ..generators.base import Generator, generator, render
 from ..generators.validate import Program, installed
 from ..spec.load import Spec
-from ..spec.types import Version
+from ..spec.units import Version
 from .control import ControlError
 from .laboratory import Laboratory
 from .limits import Limits

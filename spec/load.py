@@ -13,7 +13,7 @@ from .checks import RULES
 from .document import Document
 from .model import Farm
 from .schema import Path, read
-from .types import shown
+from .wording import shown
 
 
 class Spec(NamedTuple):

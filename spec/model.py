@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from . import orchestrator as facts
 from . import types as t
 from .schema import Model, WordOr, entry, nearest
+from .units import Duration, Size, Version
 
 
 class Secret(Model):
@@ -126,8 +127,8 @@ class Health(Model):
 
     path: t.HealthPath = entry("`auto` picks the endpoint of the Orchestrator version.", default="auto")
     expect: t.HttpStatus = entry("The status of a healthy node.", default=200)
-    interval: t.ShortTime = entry("Between two checks of a healthy node.", default=t.Duration.of("1s"))
-    timeout: t.ShortTime = entry("How long one check may take.", default=t.Duration.of("1s"))
+    interval: t.ShortTime = entry("Between two checks of a healthy node.", default=Duration.of("1s"))
+    timeout: t.ShortTime = entry("How long one check may take.", default=Duration.of("1s"))
     rise: t.Count = entry("Good checks in a row that bring a node back.", default=2)
     fall: t.Count = entry("Failed checks in a row that take a node out.", default=2)
 
@@ -138,18 +139,18 @@ class Signalr(Model):
     paths: tuple[t.PathPrefix, ...] = entry(
         "How these paths begin, in any case of letters.", default=("/signalr",), least=1, most=16
     )
-    idle_timeout: t.LongTime = entry("How long a WebSocket may be silent; more than 110s.", default=t.Duration.of("1h"))
+    idle_timeout: t.LongTime = entry("How long a WebSocket may be silent; more than 110s.", default=Duration.of("1h"))
 
 
 class Timeouts(Model):
     """How long the balancer waits."""
 
-    connect: t.ShortTime = entry("For a node to accept a connection.", default=t.Duration.of("5s"))
-    request: t.LongTime = entry("For a node to answer, SignalR apart.", default=t.Duration.of("120s"))
-    queue: t.ShortTime = entry("For a free place when all nodes are full.", default=t.Duration.of("30s"))
+    connect: t.ShortTime = entry("For a node to accept a connection.", default=Duration.of("5s"))
+    request: t.LongTime = entry("For a node to answer, SignalR apart.", default=Duration.of("120s"))
+    queue: t.ShortTime = entry("For a free place when all nodes are full.", default=Duration.of("30s"))
     reload: t.LongTime = entry(
         "For open WebSockets to end by themselves after the balancer was reloaded.",
-        default=t.Duration.of("12h"),
+        default=Duration.of("12h"),
     )
 
 
@@ -179,9 +180,9 @@ class Balancer(Model):
     timeouts: Timeouts = entry("How long the balancer waits.", default=Timeouts)
     limits: Limits = entry("How much the balancer takes on at once.", default=Limits)
     metrics_port: t.Port = entry("Where statistics are served, on the balancer's loopback address alone.", default=8404)
-    max_body: t.BodySize = entry("The largest package that can be uploaded.", default=t.Size.of("300MB"))
+    max_body: t.BodySize = entry("The largest package that can be uploaded.", default=Size.of("300MB"))
     slow_start: t.OptionalTime = entry(
-        "Over this time a node that came back gets its full share; 0s switches it off.", default=t.Duration(0)
+        "Over this time a node that came back gets its full share; 0s switches it off.", default=Duration(0)
     )
 
 
@@ -246,20 +247,20 @@ class BalancerProgram(Model):
     """The program and the TLS library that the configuration is for."""
 
     openssl: t.ProgramVersion = entry(
-        "The OpenSSL it runs with: 3.5 adds post-quantum key exchange.", default=t.Version("3.0")
+        "The OpenSSL it runs with: 3.5 adds post-quantum key exchange.", default=Version("3.0")
     )
 
 
 class Haproxy(BalancerProgram):
     """The HAProxy that will load the configuration."""
 
-    version: t.ProgramVersion = entry("2.4 or later.", default=t.Version("2.6"))
+    version: t.ProgramVersion = entry("2.4 or later.", default=Version("2.6"))
 
 
 class Nginx(BalancerProgram):
     """The NGINX (open source) that will load the configuration."""
 
-    version: t.ProgramVersion = entry("1.18 or later.", default=t.Version("1.22"))
+    version: t.ProgramVersion = entry("1.18 or later.", default=Version("1.22"))
     user: t.UserName = entry(
         "The user that NGINX's workers run as: www-data on Debian, nginx elsewhere.", default="www-data"
     )
@@ -269,7 +270,7 @@ class Zen(Model):
     """The Zen Load Balancer, or the descendant of it, that gets the farm."""
 
     product: t.ZenProduct = entry("Which of the family it is.", default="relianoid")
-    version: t.ProgramVersion = entry("Its version.", default=t.Version("7"))
+    version: t.ProgramVersion = entry("Its version.", default=Version("7"))
     api: t.DeviceUrl | None = entry("The URL of its API.", default=None)
     key: Secret | None = entry("The API key, by reference.", default=None)
     ca: t.FilePath | None = entry(
@@ -287,7 +288,7 @@ class Zen(Model):
 class F5(Model):
     """The F5 BIG-IP that gets the objects."""
 
-    version: t.ProgramVersion = entry("Its TMOS: 11.6 or later.", default=t.Version("16.1"))
+    version: t.ProgramVersion = entry("Its TMOS: 11.6 or later.", default=Version("16.1"))
     host: t.NodeAddress | None = entry("Its management address.", default=None)
     port: t.Port = entry("The port of its management interface.", default=443)
     ca: t.FilePath | None = entry(
@@ -300,7 +301,7 @@ class F5(Model):
     password: Secret | None = entry("The password, by reference.", default=None)
     api: t.F5Api = entry("iControl REST, an AS3 declaration, or iControl SOAP.", default="rest")
     provider: t.Text = entry("The login provider of the user: `tmos` for users of the device itself.", default="tmos")
-    timeout: t.ShortTime = entry("For the device to answer one request.", default=t.Duration.of("60s"))
+    timeout: t.ShortTime = entry("For the device to answer one request.", default=Duration.of("60s"))
     certificate: t.BigipPath | None = entry(
         "A certificate object that is on the device already; without it `push` uploads `frontend.tls.certificate`.",
         default=None,

@@ -6,7 +6,7 @@ of the health check endpoints (2020.10, 2021.10 and later); the load balancer te
 
 from typing import Final
 
-from .types import Version
+from .units import Version
 
 HEALTH_PATHS: Final = (
     (Version("2021.10"), "/api/health"),

@@ -12,6 +12,7 @@ from . import types
 from .checks import RULES
 from .model import Farm, Secret
 from .schema import Entry, Model, Reads, WordOr
+from .units import Version
 
 _WORDS: Final = {
     "AgeRecipient": "public key of age (`age1...`) or SSH (`ssh-ed25519`, `ssh-rsa`)",
@@ -105,7 +106,7 @@ def _default(declared: Entry) -> str:
         return f"`{str(default).lower()}`"
     if isinstance(default, tuple):
         return f"`[{', '.join(default)}]`"
-    return f'`"{default}"`' if isinstance(default, types.Version) else f"`{default}`"
+    return f'`"{default}"`' if isinstance(default, Version) else f"`{default}`"
 
 
 def _bare(kind: Any) -> Any:

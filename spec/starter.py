@@ -138,7 +138,7 @@ def _affinity(answers: Answers) -> str:
 def is_core_version(version: str) -> bool:
     """Whether an answer is a version from 2020.10 on."""
     from .orchestrator import is_core
-    from .types import Version
+    from .units import Version
 
     try:
         return is_core(Version(version)) if version else False

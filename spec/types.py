@@ -5,139 +5,14 @@ what a type lets pass and a vendor still cannot carry is refused by that vendor'
 ([`nlbgen.generators.base`][]).
 """
 
-import ipaddress
 import re
-from collections.abc import Callable, Sequence
-from functools import total_ordering
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
+from . import addresses
 from .schema import NotTextError, Reads, nearest
-
-_UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION: Final = re.compile(r"(0|[1-9][0-9]{0,8})(ms|s|m|h|d)")
-_SIZES: Final = {
-    "B": 1,
-    "KB": 1024,
-    "MB": 1024**2,
-    "GB": 1024**3,
-    "KiB": 1024,
-    "MiB": 1024**2,
-    "GiB": 1024**3,
-}
-_SIZE: Final = re.compile(r"(0|[1-9][0-9]{0,8})(B|KB|MB|GB|KiB|MiB|GiB)")
-
-
-class Duration(int):
-    """A span of time in whole milliseconds; as text it has the largest unit that keeps it whole (`90s`, `2m`)."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, text: str) -> "Duration":
-        """The duration that `text` writes; raises ValueError for anything but a number with ms, s, m, h or d."""
-        match = _DURATION.fullmatch(text)
-        if match is None:
-            raise ValueError(f"{shown(text)} is not a duration: write a number with its unit, as in 500ms, 5s, 2m, 1h")
-        return cls(int(match[1]) * _UNITS_MS[match[2]])
-
-    @property
-    def seconds(self) -> int:
-        """Whole seconds, rounded up, for programs that know no smaller unit."""
-        return -(-int(self) // 1000)
-
-    def __str__(self) -> str:
-        if not self:
-            return "0s"
-        for unit in ("d", "h", "m", "s"):
-            if self % _UNITS_MS[unit] == 0:
-                return f"{int(self) // _UNITS_MS[unit]}{unit}"
-        return f"{int(self)}ms"
-
-
-class Size(int):
-    """An amount of bytes; KB, MB and GB are powers of 1024, as HAProxy, NGINX and IIS count them."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, text: str) -> "Size":
-        """The size that `text` writes; raises ValueError for anything but a number with B, KB, MB or GB."""
-        match = _SIZE.fullmatch(text)
-        if match is None:
-            raise ValueError(f"{shown(text)} is not a size: write a number with its unit, as in 512KB, 300MB, 2GB")
-        return cls(int(match[1]) * _SIZES[match[2]])
-
-    def __str__(self) -> str:
-        for unit in ("GB", "MB", "KB"):
-            if self and self % _SIZES[unit] == 0:
-                return f"{int(self) // _SIZES[unit]}{unit}"
-        return f"{int(self)}B"
-
-
-@total_ordering
-class Version:
-    """A version that compares by number: 2019.10 comes after 2019.4, and 2.6 equals 2.6.0."""
-
-    __slots__ = ("parts", "text")
-
-    def __init__(self, text: str) -> None:
-        if not re.fullmatch(r"[0-9]{1,5}(?:\.[0-9]{1,6}){0,3}", text):
-            raise ValueError(f'{shown(text)} is not a version: write numbers with dots between, as in "2.6"')
-        numbers = [int(part) for part in text.split(".")]
-        while numbers and numbers[-1] == 0:
-            numbers.pop()
-        self.text: Final = text
-        self.parts: Final = tuple(numbers)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Version) and self.parts == other.parts
-
-    def __lt__(self, other: "Version") -> bool:
-        return self.parts < other.parts
-
-    def __hash__(self) -> int:
-        return hash(self.parts)
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f'Version("{self.text}")'
-
-
-def shown(value: object) -> str:
-    """A value as an error may show it: on one line, printable, and cut after 60 characters."""
-    text = value if isinstance(value, str) else _notation(value)
-    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    text = text if len(text) <= 60 else f"{text[:60]}..."
-    return f'"{text}"' if isinstance(value, str) else text
-
-
-def _notation(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    return str(value)
-
-
-def _text(value: object, what: str) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise NotTextError(f"{shown(value)} is a number, not {what}")
-    raise ValueError(f"{shown(value)} is not {what}")
-
-
-def _words(value: object, what: str) -> str:
-    """As `_text`, for what would be wrong in quotes too if it was a number."""
-    if isinstance(value, str):
-        return value
-    raise ValueError(f"{shown(value)} is not {what}")
+from .units import DURATION, SIZE, Duration, Size, Version
+from .wording import one_of, shown, text_of
 
 
 def _duration(low: str, high: str) -> Reads:
@@ -148,12 +23,12 @@ def _duration(low: str, high: str) -> Reads:
             raise ValueError(f"{shown(value)} has no unit: write a whole number with it, as in 5s or 500ms")
         if isinstance(value, int) and not isinstance(value, bool):
             raise ValueError(f"{value} has no unit: write {value}s for seconds or {value}ms for milliseconds")
-        duration = Duration.of(_text(value, "a duration"))
+        duration = Duration.of(text_of(value, "a duration"))
         if not least <= duration <= most:
             raise ValueError(f"{value} is out of bounds: {least} to {most}")
         return duration
 
-    return Reads(parse, {"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["5s"]})
+    return Reads(parse, {"type": "string", "pattern": f"^{DURATION.pattern}$", "examples": ["5s"]})
 
 
 def _size(low: str, high: str) -> Reads:
@@ -164,12 +39,12 @@ def _size(low: str, high: str) -> Reads:
             raise ValueError(f"{shown(value)} has no unit: write a whole number with it, as in 300MB or 512KB")
         if isinstance(value, int) and not isinstance(value, bool):
             raise ValueError(f"{value} has no unit: write {value}MB for megabytes or {value}B for bytes")
-        size = Size.of(_text(value, "a size"))
+        size = Size.of(text_of(value, "a size"))
         if not least <= size <= most:
             raise ValueError(f"{value} is out of bounds: {least} to {most}")
         return size
 
-    return Reads(parse, {"type": "string", "pattern": f"^{_SIZE.pattern}$", "examples": ["300MB"]})
+    return Reads(parse, {"type": "string", "pattern": f"^{SIZE.pattern}$", "examples": ["300MB"]})
 
 
 def _integer(what: str, low: int, high: int) -> Reads:
@@ -187,7 +62,7 @@ def _pattern(what: str, pattern: str, rule: str, *, example: str, longest: int =
     compiled = re.compile(pattern)
 
     def parse(value: object) -> str:
-        text = _text(value, what)
+        text = text_of(value, what)
         if len(text) > longest or not compiled.fullmatch(text):
             raise ValueError(f"{shown(text)} is not {what}: {rule}, as in {example}")
         return text
@@ -226,11 +101,6 @@ def _unshown(how: Reads, message: str) -> Reads:
     return Reads(parse, how.schema)
 
 
-def one_of(names: Sequence[str]) -> str:
-    """The names as a choice between them: `a, b or c`."""
-    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
 def _choice(*names: str) -> Reads:
     listed = one_of(names)
 
@@ -251,7 +121,7 @@ def _flag(value: object) -> bool:
 
 def _printable(what: str, longest: int = 255) -> Callable[[object], str]:
     def parse(value: object) -> str:
-        text = _text(value, what)
+        text = text_of(value, what)
         for position, char in enumerate(text):
             if not char.isprintable():
                 code = f"U+{ord(char):04X}"
@@ -263,94 +133,6 @@ def _printable(what: str, longest: int = 255) -> Callable[[object], str]:
         return text
 
     return parse
-
-
-_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-
-
-def _host(value: object) -> str:
-    text = _words(value, "a host name")
-    if _is_ip(text) or re.fullmatch(r"[0-9.]+", text):
-        raise ValueError(
-            f"{shown(text)} is not a host name: it is a number, and certificates and redirects need a name"
-        )
-    if len(text) > 253 or not _HOST.fullmatch(text):
-        rule = "letters, digits and hyphens, with dots between"
-        raise ValueError(f"{shown(text)} is not a host name: {rule}, as in orchestrator.corp.example{_idna(text)}")
-    return text.lower()
-
-
-def _idna(text: str) -> str:
-    if len(text) > 253 or text.isascii() or any(char.isspace() for char in text):
-        return ""
-    try:
-        return f" (for DNS this name is written {text.encode('idna').decode()})"
-    except UnicodeError:
-        return ""
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _ip(text: str) -> str | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
-        raise ValueError(f"{shown(text)} has a zone (%): write an address that is valid on every balancer")
-    return str(address)
-
-
-def _node_address(value: object) -> str:
-    text = _words(value, "an address")
-    if (address := _ip(text)) is not None:
-        if ipaddress.ip_address(address).is_unspecified or ipaddress.ip_address(address).is_multicast:
-            raise ValueError(f"{shown(text)} is not the address of one machine")
-        return address
-    if re.fullmatch(r"[0-9.:/]+", text) or not _HOST.fullmatch(text) or len(text) > 253:
-        hint = _address_hint(text) or _idna(text)
-        raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address or a host name{hint}")
-    return text.lower()
-
-
-def _listen_address(value: object) -> str:
-    text = _words(value, "an address")
-    if text == "*":
-        return text
-    if (address := _ip(text)) is not None:
-        return address
-    raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address, or * for every address{_address_hint(text)}")
-
-
-def _address_hint(text: str) -> str:
-    if re.fullmatch(r"\[.*\](?::[0-9]+)?", text):
-        return ": leave the brackets out"
-    if re.fullmatch(r"[^:]+:[0-9]{1,5}", text):
-        return ": the port goes into `port`"
-    if re.fullmatch(r"[^/]+/[0-9]+", text):
-        return ": the prefix length is not part of it"
-    if re.fullmatch(r"[0-9.]+%[0-9]+", text):
-        return ": a route domain is not part of it, the default one of f5.partition is taken"
-    if "/" in text:
-        return ": it is a name or an address alone, no URL"
-    return ""
-
-
-def _interface_address(value: object) -> str:
-    text = _text(value, "an address with its prefix length")
-    try:
-        if "/" in text:
-            return str(ipaddress.ip_interface(text))
-    except ValueError:
-        pass
-    raise ValueError(f"{shown(text)} is not an address with its prefix length, as in 10.20.0.10/24")
 
 
 def _posix_path(value: object) -> str:
@@ -375,7 +157,7 @@ def _windows_path(value: object) -> str:
 
 
 def _url(value: object) -> str:
-    text = _text(value, "a URL")
+    text = text_of(value, "a URL")
     if not re.fullmatch(r"https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?", text):
         raise ValueError(f"{shown(text)} is not the https URL of a device, as in https://zen.corp.example:444")
     return text.rstrip("/")
@@ -384,7 +166,7 @@ def _url(value: object) -> str:
 def _version(value: object) -> Version:
     if isinstance(value, float):
         raise NotTextError("a version is a text, for as a number 2019.10 is 2019.1")
-    return Version(_text(value, "a version"))
+    return Version(text_of(value, "a version"))
 
 
 def _plain(parse: Callable[[object], Any], **schema: Any) -> Reads:
@@ -464,10 +246,10 @@ NodeName = Annotated[
         )
     ),
 ]
-HostName = Annotated[str, _plain(_host, format="hostname")]
-NodeAddress = Annotated[str, _plain(_node_address)]
-ListenAddress = Annotated[str, _plain(_listen_address)]
-InterfaceAddress = Annotated[str, _plain(_interface_address)]
+HostName = Annotated[str, _plain(addresses.host_name, format="hostname")]
+NodeAddress = Annotated[str, _plain(addresses.node_address)]
+ListenAddress = Annotated[str, _plain(addresses.listen_address)]
+InterfaceAddress = Annotated[str, _plain(addresses.interface_address)]
 InterfaceName = Annotated[
     str,
     _pattern("a network interface", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", "up to 15 characters", example="eth0"),

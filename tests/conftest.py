@@ -29,7 +29,7 @@ from nlbgen import cli as command_line
 from nlbgen.generators import validate
 from nlbgen.generators.base import Site, generator, render
 from nlbgen.spec.load import Spec, loads
-from nlbgen.spec.types import Version
+from nlbgen.spec.units import Version
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BINARIES = {"haproxy": "haproxy", "nginx": "nginx", "redis": "redis-server", "chromium": "chromedriver"}

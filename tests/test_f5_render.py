@@ -24,7 +24,7 @@ from nlbgen.generators.f5 import dangling
 from nlbgen.generators.f5_objects import objects
 from nlbgen.generators.f5_vocabulary import GATES, KINDS, Object
 from nlbgen.spec.load import Spec, loads
-from nlbgen.spec.types import Version
+from nlbgen.spec.units import Version
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden_f5"

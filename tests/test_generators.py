@@ -12,7 +12,7 @@ from nlbgen.generators.features import FEATURES, No, Since
 from nlbgen.generators.output import chosen, spec_files
 from nlbgen.generators.tls import profile
 from nlbgen.spec.load import loads
-from nlbgen.spec.types import Version
+from nlbgen.spec.units import Version
 
 IDS = [feature.id for feature in FEATURES]
 VENDOR = pytest.mark.parametrize("vendor", all_generators(), ids=lambda vendor: vendor.name)

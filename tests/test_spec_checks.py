@@ -10,7 +10,7 @@ from nlbgen.generators.base import known_ids
 from nlbgen.spec.checks import RULES
 from nlbgen.spec.load import loads
 from nlbgen.spec.orchestrator import HEALTH_PATHS, health_path, is_core, normalized
-from nlbgen.spec.types import Version
+from nlbgen.spec.units import Version
 
 GOLDEN_ERRORS = Path(__file__).parent / "golden_errors"
 NODES = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]

@@ -14,7 +14,8 @@ from nlbgen.spec.document import parse
 from nlbgen.spec.load import check, dotted, load, loads
 from nlbgen.spec.model import BalancerProgram, Farm, Node, Secret, SqlLogin
 from nlbgen.spec.schema import Model, Reads, WordOr, entry, json_schema, nearest, read
-from nlbgen.spec.types import Duration, Port, Text, Version
+from nlbgen.spec.types import Port, Text
+from nlbgen.spec.units import Duration, Version
 
 HERE = Path(__file__).parent
 FARMS = [*HERE.glob("golden/*/farm.yaml"), *HERE.parent.glob("examples/*.yaml")]

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlbgen.errors import SpecError
-from nlbgen.spec.types import Duration, Size, Version, shown
+from nlbgen.spec.units import Duration, Size, Version
+from nlbgen.spec.wording import shown
 
 KEYS = {
     "farm": "farm",

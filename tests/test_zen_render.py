@@ -34,7 +34,7 @@ from nlbgen.generators.zen_side import (
 )
 from nlbgen.generators.zen_support import LAYER4, OLD, POUND, PROXY, SKUDONET, SUPPORT
 from nlbgen.spec.load import Spec, loads
-from nlbgen.spec.types import Version
+from nlbgen.spec.units import Version
 
 GOLDEN = Path(__file__).parent / "zen" / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/farm.yaml"))

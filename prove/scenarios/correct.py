@@ -10,7 +10,7 @@ from uuid import uuid4
 from ...generators.design import COOKIE
 from ...generators.tls import HSTS_SECONDS
 from ...spec.model import Farm
-from ...spec.types import Size
+from ...spec.units import Size
 from ..clients import Fetched, fetch
 from ..laboratory import live_path
 from ..pace import paced, rearranged, restarted

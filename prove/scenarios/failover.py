@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Final
 
 from ...spec.model import Farm
-from ...spec.types import Duration
+from ...spec.units import Duration
 from ..processes import NodeProcess
 from ..result import LoadResult, Record
 from ..stage import Happening

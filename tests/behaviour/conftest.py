@@ -24,7 +24,7 @@ from nlbgen.prove.scorecard import Scored, score
 from nlbgen.prove.stage import Stage
 from nlbgen.prove.waiting import wait_until
 from nlbgen.spec.load import Spec, loads
-from nlbgen.spec.types import Version
+from nlbgen.spec.units import Version
 
 VENDORS = ("haproxy", "nginx")
 PROGRAMS = Path(__file__).parents[2] / ".programs" / "programs.json"

@@ -14,7 +14,7 @@ from nlbgen.probe.findings import Report
 from nlbgen.prove.options import NodeOptions, to_argv
 from nlbgen.prove.processes import BalancerProcess
 from nlbgen.prove.waiting import wait_until
-from nlbgen.spec.types import Duration
+from nlbgen.spec.units import Duration
 
 STORES = {"stores": {"signalr": "sqlserver", "signalr_keys": "server-port"}}
 ALIAS = "old.corp.example"

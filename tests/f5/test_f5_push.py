@@ -10,7 +10,7 @@ import pytest
 from nlbgen.errors import DeviceError, DifferenceError, FileError, UnsupportedError, UsageError
 from nlbgen.generators.f5_objects import objects
 from nlbgen.push.icontrol import PAUSES
-from nlbgen.spec.types import Version
+from nlbgen.spec.units import Version
 
 
 def test_everything_is_new_then_nothing_is_left(make, pushed, device, talk, tmp_path) -> None:

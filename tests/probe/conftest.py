@@ -21,7 +21,7 @@ from nlbgen.prove.node import Node
 from nlbgen.prove.options import NodeOptions
 from nlbgen.prove.testca import TestCertificates, make_certificates
 from nlbgen.spec.load import Spec, loads
-from nlbgen.spec.types import Duration
+from nlbgen.spec.units import Duration
 
 HOST = "orchestrator.corp.example"
 ALIAS = "old.corp.example"

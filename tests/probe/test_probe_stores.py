@@ -19,7 +19,7 @@ from nlbgen.probe.findings import Report
 from nlbgen.probe.sqlserver import DataSource, port_in
 from nlbgen.prove.ports import free_port
 from nlbgen.spec.load import loads
-from nlbgen.spec.types import Duration
+from nlbgen.spec.units import Duration
 
 PASSWORD = 'pä ss"wörd'
 

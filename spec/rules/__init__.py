@@ -1,0 +1,1 @@
+"""The rules that a spec is held to, by the part of the spec they look at."""

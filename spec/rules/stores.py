@@ -1,0 +1,117 @@
+"""What the nodes must share: sessions, SignalR's messages, the database."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ..model import Farm
+from .base import Finding, Rule, several
+
+
+def _session_inproc(farm: Farm) -> Iterator[Finding]:
+    if several(farm) and farm.stores.session == "inproc" and not farm.orchestrator.is_core:
+        yield Finding(
+            ("stores", "session"),
+            f"{len(farm.nodes)} nodes cannot share sessions that each keeps in its own memory",
+            "write `session: sqlserver`, and create the tables with aspnet_regsql (the guide's step 3)",
+        )
+
+
+def _signalr_inproc(farm: Farm) -> Iterator[Finding]:
+    if several(farm) and farm.stores.signalr == "inproc":
+        yield Finding(
+            ("stores", "signalr"),
+            f"{len(farm.nodes)} nodes cannot reach robots whose connections another node keeps in its own memory",
+            "write `signalr: redis` (advised) or `signalr: sqlserver`",
+        )
+
+
+def _sql_login(farm: Farm) -> Iterator[Finding]:
+    database = farm.stores.database
+    if database is None or isinstance(database.auth, str):
+        return
+    for key in ("user", "password"):
+        if getattr(database.auth, key) is None:
+            yield Finding(
+                ("stores", "database", "auth", key),
+                f"SQL Server authentication needs the {key}",
+                "write `auth: {user: NAME, password: {env: NAME}}`, or `auth: windows`",
+            )
+
+
+def _redis_endpoint(farm: Farm) -> Iterator[Finding]:
+    if farm.stores.signalr != "redis":
+        return
+    redis = farm.stores.redis
+    for key in ("host", "port"):
+        if redis is None or getattr(redis, key) is None:
+            yield Finding(
+                ("stores", "redis", key),
+                f"the Redis store needs its {key}",
+                "write `redis: {host: redis-1.corp.example, port: 6379}` under `stores`",
+            )
+
+
+def _redis_on_node(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    if farm.stores.signalr != "redis" or redis is None:
+        return
+    for node in farm.nodes:
+        if redis.install_on == node.name or redis.host in {node.address, node.name.lower()}:
+            key = "install_on" if redis.install_on == node.name else "host"
+            yield Finding(
+                ("stores", "redis", key),
+                f"Redis on the node {node.name} is a single point of failure: without that node no robot is reached",
+                "install Redis on a machine of its own, or make it highly available",
+            )
+
+
+def _install_on(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    names = [node.name for node in farm.nodes]
+    if redis is not None and redis.install_on is not None and redis.install_on not in names:
+        yield Finding(
+            ("stores", "redis", "install_on"),
+            f"{redis.install_on} is not one of the nodes ({', '.join(names)})",
+            "name a node, or leave it out where Redis has a machine of its own",
+        )
+
+
+def _signalr_sql_store(farm: Farm) -> Iterator[Finding]:
+    stores = farm.stores
+    if _no_sql_store(farm) and (several(farm) or "signalr" in stores.written):
+        named = stores.signalr_keys == "connection-string"
+        settings = "`signalr_keys: connection-string`" if named else f"Orchestrator {farm.orchestrator.version}"
+        yield Finding(
+            ("stores", "signalr"),
+            f"no setting is documented that puts SignalR into SQL Server with {settings}",
+            "write `signalr: redis`; from 2020.10 on UiPath supports its High Availability Add-on there (port 10000)",
+        )
+
+
+def _no_sql_store(farm: Farm) -> bool:
+    """Whether the nodes' files have no setting for SignalR in SQL Server: only the oldest settings know one."""
+    stores = farm.stores
+    newer = stores.signalr_keys == "connection-string" or (stores.signalr_keys == "auto" and farm.orchestrator.is_core)
+    return newer and stores.signalr == "sqlserver"
+
+
+def _signalr_sql_lag(farm: Farm) -> Iterator[Finding]:
+    if several(farm) and farm.stores.signalr == "sqlserver" and not _no_sql_store(farm):
+        yield Finding(
+            ("stores", "signalr"),
+            "with SignalR in SQL Server, changes of permissions, settings and organizational units reach "
+            "logged-in users after about an hour",
+            "write `signalr: redis`; with Redis they arrive at once",
+        )
+
+
+RULES: Final = (
+    Rule("session-inproc", "error", "two or more nodes need the SessionState in SQL Server", _session_inproc),
+    Rule("signalr-inproc", "error", "two or more nodes need SignalR in Redis or SQL Server", _signalr_inproc),
+    Rule("sql-login", "error", "SQL Server authentication needs user and password", _sql_login),
+    Rule("redis-endpoint", "error", "the Redis store needs host and port", _redis_endpoint),
+    Rule("redis-on-node", "warning", "Redis on a node is a single point of failure", _redis_on_node),
+    Rule("redis-install-on", "error", "`install_on` names one of the nodes", _install_on),
+    Rule("signalr-sql-store", "error", "from 2020.10 on SignalR has no store in SQL Server", _signalr_sql_store),
+    Rule("signalr-sql-lag", "warning", "with the SQL store, changes reach users after about an hour", _signalr_sql_lag),
+)
