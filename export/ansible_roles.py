@@ -22,6 +22,7 @@ ROLES: Final = {
     "roles/device/defaults/main.yml": "ansible/device-defaults.yml.j2",
     "roles/device/meta/argument_specs.yml": "ansible/device-arguments.yml.j2",
     "roles/device/tasks/main.yml": "ansible/device-tasks.yml.j2",
+    "roles/device/tasks/known.yml": "ansible/device-known.yml.j2",
     "roles/secrets/defaults/main.yml": "ansible/secrets-defaults.yml.j2",
     "roles/secrets/meta/argument_specs.yml": "ansible/secrets-arguments.yml.j2",
     "roles/secrets/tasks/main.yml": "ansible/secrets-tasks.yml.j2",
