@@ -64,7 +64,7 @@ bench: $(VENV)/test.stamp editable
 
 # The documentation as pages, into site/.
 docs: $(VENV)/test.stamp
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet -f docs/site/mkdocs.yml
 
 # What is committed of generated things: read the difference before committing it.
 golden: $(VENV)/test.stamp editable

@@ -14,7 +14,7 @@ import click
 
 from . import __version__
 from .commands import talk
-from .errors import NlbgenError, UsageError
+from .core.errors import NlbgenError, UsageError
 
 FAULT = 70
 INTERRUPTED = 130

@@ -14,9 +14,9 @@ from typing import Any
 
 from measure import ROOT, machine, middle, publish, seconds
 
-from nlbgen.plan import Plan
-from nlbgen.push.f5 import push
-from nlbgen.push.f5_session import Options
+from nlbgen.core.plan import Plan
+from nlbgen.push.f5.connect import push
+from nlbgen.push.f5.session import Options
 from nlbgen.spec.load import Spec, loads
 
 LATENCY = 0.020

@@ -17,7 +17,7 @@ import jinja2
 import yaml
 from measure import EXAMPLE, NLBGEN, machine, middle, publish
 
-from nlbgen import templating
+from nlbgen.core import templating
 from nlbgen.generators import base
 from nlbgen.spec.load import load
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from measure import machine, middle, publish
 
-from nlbgen.prove.load import LoadPlan, run_load
-from nlbgen.prove.loops import run
-from nlbgen.prove.pressure import Pressure, press
-from nlbgen.prove.processes import start_nodes
-from nlbgen.prove.testca import make_certificates
+from nlbgen.net.loops import run
+from nlbgen.prove.clients.load import LoadPlan, run_load
+from nlbgen.prove.clients.pressure import Pressure, press
+from nlbgen.prove.lab.certificates import make_certificates
+from nlbgen.prove.lab.processes import start_nodes
 
 RATE = 2000
 """Requests a second that a measurement may ask for."""

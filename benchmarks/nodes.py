@@ -10,9 +10,9 @@ from pathlib import Path
 from lxml import etree
 from measure import interleaved, machine, middle, publish, seconds
 
-from nlbgen.nodes import keys, planning, stores, webconfig
+from nlbgen.nodes import keys, planning, stores
 from nlbgen.nodes.audit import audit
-from nlbgen.nodes.config import Config
+from nlbgen.nodes.config.effective import Config, webconfig
 from nlbgen.nodes.fingerprints import Fingerprints
 from nlbgen.spec.load import loads
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from nlbgen.files import write_atomically
-from nlbgen.prove.laboratory import Laboratory
-from nlbgen.prove.ports import free_port, release_port
-from nlbgen.prove.processes import BalancerProcess
+from nlbgen.core.files import write_atomically
+from nlbgen.net.loopback import free_port, release_port
+from nlbgen.prove.lab.lab import Laboratory
+from nlbgen.prove.lab.processes import BalancerProcess
 from nlbgen.spec.load import Spec, loads
 
 TEMPLATES = Path(__file__).parent / "peers"

@@ -17,12 +17,12 @@ from uuid import uuid4
 
 from peers_lab import PeerLaboratory
 
-from nlbgen.prove.clients import SocketHolder, SocketPlan, fetch
-from nlbgen.prove.load import Event, Load, LoadPlan
-from nlbgen.prove.loops import raise_file_limit, run
-from nlbgen.prove.processes import NodeProcess
-from nlbgen.prove.result import LoadResult
-from nlbgen.prove.stage import Stage
+from nlbgen.net.loops import raise_file_limit, run
+from nlbgen.prove.clients.load import Event, Load, LoadPlan
+from nlbgen.prove.clients.load_result import LoadResult
+from nlbgen.prove.clients.simple import SocketHolder, SocketPlan, fetch
+from nlbgen.prove.lab.bench import Stage
+from nlbgen.prove.lab.processes import NodeProcess
 
 Labs = Mapping[str, PeerLaboratory]
 FORGED = "6.6.6.6"

@@ -1,1 +1,4 @@
-"""The bundle: one archive with everything that a change needs, made the same each time, checked without unpacking."""
+"""The bundle: one archive with everything that a change needs, the same bytes each time, checked without unpacking.
+
+Imports the root, core, spec, generators, nodes.prepare, export.ansible, export.report, export.topology.
+"""

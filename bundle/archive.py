@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..errors import FileError, UsageError
+from ..core.errors import FileError, UsageError
 from . import names, tarball, zipball
 from .members import MAX_ARCHIVE, MAX_FILE, MAX_FILES, MODES, REPACKED, BundleError, Member, named
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import DifferenceError, SpecError, UsageError
-from ..plan import DIGEST_SHOWN
+from ..core.errors import DifferenceError, SpecError, UsageError
+from ..core.plan import DIGEST_SHOWN
 from ..spec import document
 from ..spec.load import digest
 from . import archive, manifest, names, sealing

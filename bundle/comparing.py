@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from ..plan import DIGEST_SHOWN
+from ..core.plan import DIGEST_SHOWN
 from ..spec import document
 from ..spec.load import dotted
 from ..spec.schema import Path

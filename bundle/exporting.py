@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from .. import __version__
-from ..errors import UnsupportedError, UsageError
-from ..files import write_atomically
+from ..core.errors import UnsupportedError, UsageError
+from ..core.files import write_atomically
 from ..generators.base import VENDORS
 from ..spec import document
 from ..spec.load import Spec, check

@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
-from ..errors import Problem
+from ..core.errors import Problem
+from ..core.wording import shown
 from ..spec.load import dotted
 from ..spec.schema import Model, Path, Reads, entry, json_schema, read
-from ..spec.wording import shown
 from .members import MODES, REPACKED, BundleError, Member
 
 MANIFEST: Final = "manifest.json"

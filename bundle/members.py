@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..errors import NlbgenError
-from ..spec.wording import shown
+from ..core.errors import NlbgenError
+from ..core.wording import shown
 
 PLAIN_MODE: Final = 0o644
 SECRET_MODE: Final = 0o600

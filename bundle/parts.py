@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from .. import __version__
-from ..errors import Problem, ProblemsError, UnsupportedError, UsageError
+from ..core.errors import Problem, ProblemsError, UnsupportedError, UsageError
 from ..generators.base import VENDORS, Generator, generator, render
 from ..spec import document
 from ..spec.load import Spec, check
@@ -118,7 +118,7 @@ def _validation(vendor: Generator, spec: Spec) -> Validation:
 
 
 def _nodes(request: Request) -> Made:
-    from ..nodes import steps
+    from ..nodes.prepare import steps
 
     if absent := steps.absent(request.spec):
         why = Reason(
@@ -137,14 +137,14 @@ def _nodes(request: Request) -> Made:
 
 
 def _topology(request: Request) -> Made:
-    from ..export import topology
+    from ..export.topology import picture as topology
 
     return plain(topology.files(request.spec))
 
 
 def _report(request: Request) -> Made:
     """The page, read as if the spec stood in the current folder under its name here: no trace of this machine."""
-    from ..export import report
+    from ..export.report import page as report
 
     def said(vendor: str) -> str:
         return request.verdicts[vendor].said
@@ -156,7 +156,7 @@ def _report(request: Request) -> Made:
 
 
 def _ansible(request: Request) -> Made:
-    from ..export import ansible
+    from ..export.ansible import rollout as ansible
 
     try:
         vendor = ansible.vendor_of(request.spec, request.vendor)
@@ -173,7 +173,7 @@ def _ansible(request: Request) -> Made:
 
 def _beside(spec: Spec, vendor: str) -> Iterator[LeftOut]:
     """What the rollout reads from the spec's folder, and what no bundle holds: keys, certificates, secrets."""
-    from ..export.ansible_specs import files_of
+    from ..export.ansible.specs import files_of
 
     for key, path in files_of(spec.farm, vendor):
         why = Reason(

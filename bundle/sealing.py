@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import FileError, NlbgenError, UsageError
+from ..core.errors import FileError, NlbgenError, UsageError
 from ..spec.recipients import recipient
 
 ENDING: Final = ".age"

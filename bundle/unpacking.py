@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import FileError, UsageError
-from ..files import write_atomically
+from ..core.errors import FileError, UsageError
+from ..core.files import write_atomically
 from . import manifest, sealing
 from .checking import Bundle
 from .manifest import MANIFEST

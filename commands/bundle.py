@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DifferenceError
+from ..core.errors import DifferenceError
 from . import talk
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import NodeError, Problem, SpecError, UnsupportedError
+from ..core.errors import NodeError, Problem, SpecError, UnsupportedError
 from . import talk
 
 if TYPE_CHECKING:
     from ..generators.output import Fleet
-    from ..reports import Result
     from ..spec.load import Spec
+    from ..spec.reports import Result
     from .tables import Block
 
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
     """Say everything that is wrong or doubtful in a spec, each with its place and the way out."""
-    from .. import reports
     from ..generators.output import Fleet, spec_files
+    from ..spec import reports
 
     files = spec_files(specs or talk.DEFAULT_SPECS)
     fleet = Fleet(Path(), single=len(files) == 1)
@@ -53,8 +53,8 @@ def _view(results: "Sequence[Result]") -> "Iterator[Block]":
 
 def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":
     from ..generators.base import audit
-    from ..reports import Result
     from ..spec.load import load
+    from ..spec.reports import Result
 
     try:
         spec = load(file)

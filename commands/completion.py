@@ -2,7 +2,7 @@
 
 import click
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 
 
 @click.command(short_help="Print the completion script for a shell.")

@@ -39,8 +39,8 @@ def command() -> None:
 )
 def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancers: tuple[str, ...]) -> None:
     """Write inventory, playbooks and roles that roll the farm out, to DIR/ansible/; several specs make one."""
-    from ..export import ansible
-    from ..files import others, read_bytes, write_atomically
+    from ..core.files import others, read_bytes, write_atomically
+    from ..export.ansible import rollout as ansible
     from ..generators.output import spec_files
     from ..spec.load import load
 
@@ -70,7 +70,7 @@ def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancer
 
 def _verdicts(specs: Sequence["Spec"], vendor: str) -> list[str]:
     """What each farm's real program says to its configuration; raises ValidationError where one refuses."""
-    from ..export import ansible
+    from ..export.ansible import rollout as ansible
     from ..generators import output as out
 
     lines = []

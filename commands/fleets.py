@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import NlbgenError
+from ..core.errors import NlbgenError
 from . import talk
 
 PROGRESS_FROM = 20

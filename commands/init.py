@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from . import talk
 
 
@@ -37,7 +37,7 @@ from . import talk
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def command(output: Path, force: bool, source: Path | None, **given: Any) -> None:
     """Write a commented farm.yaml; on a terminal it asks for what no option says."""
-    from ..files import read_bytes, write_atomically
+    from ..core.files import read_bytes, write_atomically
     from ..spec.starter import starter
 
     if not force and read_bytes(output) is not None:

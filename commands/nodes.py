@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DifferenceError, NodeError
+from ..core.errors import DifferenceError, NodeError
 from . import talk
 
 if TYPE_CHECKING:
     from ..nodes.audit import Audit, Row
     from ..nodes.keys import Key
-    from ..nodes.tables import Inventory
+    from ..nodes.prepare.tables import Inventory
     from .tables import Block, Cell, Style
 
 _SIDE_BY_SIDE = 4
@@ -35,9 +35,9 @@ def command() -> None:
 @_CONFIGS
 def _keys(file: Path, style: str, configs: tuple[Path, ...]) -> None:
     """List the keys of the spec's nodes, or of these CONFIG files: what, where, which; never a value."""
-    from ..nodes import tables
     from ..nodes.fingerprints import Fingerprints
     from ..nodes.keys import inventory
+    from ..nodes.prepare import tables
 
     talk.on_refusal("nothing was listed")
     found = {name: inventory(config, Fingerprints()) for name, config in _loaded(file, configs)[1].items()}

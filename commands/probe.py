@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DeviceError, DifferenceError, UsageError
+from ..core.errors import DeviceError, DifferenceError, UsageError
 from . import talk
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import DifferenceError, NlbgenError, UsageError
+from ..core.errors import DifferenceError, NlbgenError, UsageError
 from . import talk
 
 if TYPE_CHECKING:
-    from ..prove.limits import Limits
+    from ..prove.lab.bench import Stage
     from ..prove.run import Watch, Wishes
     from ..prove.scenarios.base import Scenario
-    from ..prove.scorecard import Scorecard
-    from ..prove.stage import Stage
+    from ..prove.score.limits import Limits
+    from ..prove.score.scorecard import Scorecard
     from ..spec.load import Spec
 
 NONE = "none"
@@ -72,7 +72,7 @@ def command(
     """
     from ..generators.base import generator
     from ..generators.output import chosen as vendors_of
-    from ..prove import limits as bars
+    from ..prove.score import limits as bars
     from ..spec.load import load
 
     talk.on_refusal("nothing was played")
@@ -87,7 +87,7 @@ def command(
     limits = {**bars.defaults(vendor), **own}
     _require_library()
     if not generator(vendor).program:
-        from ..prove.paper import prove_on_paper
+        from ..prove.static_checks import prove_on_paper
 
         _refuse_play(
             vendor, {"--scenario": names, "--diff": diff, "--keep": keep, "--real-time": real_time, "--requests": log}
@@ -128,7 +128,7 @@ def _require_posix() -> None:
 
 
 def _show_difference(spec: "Spec", vendor: str) -> None:
-    from ..prove.mapping import difference
+    from ..prove.lab.mapping import difference
     from ..prove.run import laboratory
 
     lab = laboratory(spec, vendor)
@@ -157,14 +157,14 @@ def _play(spec: "Spec", vendor: str, wishes: "Wishes", style: str) -> None:
 
 
 def _empty(log: Path) -> None:
-    from ..files import write_atomically
+    from ..core.files import write_atomically
 
     write_atomically(log, b"")
 
 
 def _finish(card: "Scorecard", style: str, *, shown: bool = False) -> None:
     """Print the scorecard, unless it was, and leave with 1 where a bar was missed."""
-    from ..prove import formats
+    from ..prove.score import formats
 
     if not shown:
         talk.show(formats.STYLES[style](card))
@@ -213,7 +213,7 @@ class _Keeper:
         self._style = style
 
     def __call__(self, stage: "Stage", card: "Scorecard") -> None:
-        from ..prove import formats
+        from ..prove.score import formats
 
         talk.show(formats.STYLES[self._style](card))
         for line in _directions(stage):

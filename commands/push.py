@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DifferenceError
+from ..core.errors import DifferenceError
 from . import talk
 
 if TYPE_CHECKING:
-    from ..push.f5_session import Report
+    from ..push.f5.session import Report
     from .tables import Block
 
 _QUESTION = "Change the device?"
@@ -35,8 +35,8 @@ def command() -> None:
 @talk.ends_on_sigterm()
 def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, **wishes: bool) -> None:
     """Make the farm on a Zevenet, Skudonet or Relianoid by its API; on failure everything is taken back."""
-    from ..push.zen import connect
-    from ..push.zen_work import Wishes
+    from ..push.zen.push import connect
+    from ..push.zen.work import Wishes
     from ..spec.load import load
 
     talk.on_refusal(_REFUSED)
@@ -90,8 +90,8 @@ def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, *
 @talk.ends_on_sigterm()
 def _f5(file: Path, style: str, yes: bool, **wishes: Any) -> None:
     """Bring the farm onto a BIG-IP: by iControl REST in one transaction, by AS3, or by iControl SOAP (f5.api)."""
-    from ..push.f5 import push as push_to
-    from ..push.f5_session import Options
+    from ..push.f5.connect import push as push_to
+    from ..push.f5.session import Options
     from ..spec.load import load
 
     talk.on_refusal(_REFUSED)

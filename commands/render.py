@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ..errors import DifferenceError, UsageError
+from ..core.errors import DifferenceError, UsageError
 from . import fleets, talk
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class _Asked(NamedTuple):
         """The nodes' files; None without the wish for them, or where `all` meets a farm whose configs are not here."""
         if NODES not in self.names:
             return None
-        from ..nodes import steps
+        from ..nodes.prepare import steps
 
         absent = "" if NODES in self.named else steps.absent(spec)
         if absent:
@@ -147,7 +147,7 @@ def _render_one(file: Path, asked: _Asked, fleet: Any, *, stdout: bool, diff: bo
 
 
 def _node_differences(prepared: Any, folder: Path) -> list[str]:
-    from ..nodes import steps
+    from ..nodes.prepare import steps
 
     return [] if prepared is None else steps.differences(prepared, folder / NODES)
 
@@ -162,7 +162,7 @@ def _print_runbook(prepared: Any) -> None:
 def _write_nodes(prepared: Any, folder: Path, *, say: bool) -> None:
     if prepared is None:
         return
-    from ..nodes import steps
+    from ..nodes.prepare import steps
 
     secret = {folder / NODES / file.path for file in prepared.files if file.secret}
     for path, new in steps.write(prepared, folder / NODES):

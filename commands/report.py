@@ -26,8 +26,8 @@ def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> Non
 
     It loads nothing from anywhere, and holds no secret. The pages of a fleet go to FILE/FARM/report.html.
     """
-    from ..export import report
-    from ..files import is_folder, write_atomically
+    from ..core.files import is_folder, write_atomically
+    from ..export.report import page as report
     from ..generators import output as out
     from ..spec.load import load
 

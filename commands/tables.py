@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from ..plan import Plan
+    from ..core.plan import Plan
 
 Style = Literal["", "bold", "dim", "green", "yellow", "red", "cyan"]
 

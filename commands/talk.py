@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from .. import activity
-from ..errors import NlbgenError, Problem, ProblemsError, UsageError
+from ..core import activity
+from ..core.errors import NlbgenError, Problem, ProblemsError, UsageError
 
 if TYPE_CHECKING:
-    from ..plan import Plan
+    from ..core.plan import Plan
     from ..spec.load import Spec
     from .tables import Block
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from . import fleets, talk
 
 
@@ -31,8 +31,8 @@ def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
 
     The pictures of a fleet go to FILE/FARM/.
     """
-    from ..export.topology import FORMATS, draw, format_named
-    from ..files import is_folder, write_atomically
+    from ..core.files import is_folder, write_atomically
+    from ..export.topology.picture import FORMATS, draw, format_named
     from ..generators import output as out
     from ..spec.load import load
 

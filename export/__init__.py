@@ -1,1 +1,4 @@
-"""What leaves for other tools and other people: the Ansible rollout, the picture of the farm, the report."""
+"""What leaves for other tools and other people.
+
+Imports core.
+"""

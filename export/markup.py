@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
-from .. import templating
+from ..core import templating
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -11,14 +11,15 @@ from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Final, NamedTuple
 
-from .. import __version__, templating
-from ..errors import Problem, UnsupportedError
+from .. import __version__
+from ..core import templating
+from ..core.errors import Problem, UnsupportedError
+from ..core.wording import one_of
 from ..spec.checks import RULES
 from ..spec.load import Spec
 from ..spec.model import Farm
 from ..spec.schema import Path, nearest
 from ..spec.units import Version
-from ..spec.wording import one_of
 from .design import Design
 from .features import FEATURES, Feature, No, Since, Support
 
@@ -308,7 +309,7 @@ def generator(name: str) -> Generator:
     """The vendor of that name; its module is loaded when it is first asked for."""
     from importlib import import_module
 
-    found: Generator = import_module(f".{name}", __package__).GENERATOR
+    found: Generator = import_module(f".{name}.generator", __package__).GENERATOR
     return found
 
 

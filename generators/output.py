@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import FileError, Problem, SpecError, UnsupportedError, UsageError
-from ..files import is_folder, others, read_bytes, write_atomically
+from ..core.errors import FileError, Problem, SpecError, UnsupportedError, UsageError
+from ..core.files import is_folder, others, read_bytes, write_atomically
 from ..spec.load import Spec
 from ..spec.schema import nearest
 from .base import VENDORS, Rendered, generator, render

@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from .. import activity
-from ..errors import NlbgenError, ValidationError
+from ..core import activity
+from ..core.errors import NlbgenError, ValidationError
 from ..spec.load import Spec
 from ..spec.model import BalancerProgram, Farm
 from ..spec.units import Version

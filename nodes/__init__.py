@@ -1,1 +1,4 @@
-"""The nodes' own configuration: read, compared, planned, changed, and nothing else touched."""
+"""The nodes' own configuration: compared, planned, changed, and nothing else touched.
+
+Imports core, spec, nodes.config.
+"""

@@ -15,10 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from .. import activity
-from ..errors import NodeError
+from ..core import activity
+from ..core.errors import NodeError
+from .config.webconfig import Document
 from .planning import FarmPlan
-from .webconfig import Document
 
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _BACKUPS_A_SECOND: Final = 1000

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from ..plan import Shown
+from ..core.plan import Shown
 from ..spec.load import Spec
 from . import connection, keys, stores
-from .config import APP, CONNECTIONS, MACHINE_KEY, SECURE, SESSION_STATE, Config
+from .config.effective import APP, CONNECTIONS, MACHINE_KEY, SECURE, SESSION_STATE, Config
+from .config.settings import Section
 from .fingerprints import Fingerprints, Secrecy
-from .settings import Section
 
 ENCRYPTED: Final = "(encrypted)"
 ABSENT: Final = "-"

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from typing import Final, Literal
 
-from ..plan import Shown
+from ..core.plan import Shown
 from . import connection
 
 DIGITS: Final = 12

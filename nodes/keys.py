@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ..errors import Place
-from ..plan import Shown
-from .config import APP, MACHINE_KEY, SECURE, Config
+from ..core.errors import Place
+from ..core.plan import Shown
+from .config.effective import APP, MACHINE_KEY, SECURE, Config
+from .config.settings import Entry
 from .fingerprints import Fingerprints
-from .settings import Entry
 from .values import Value, Want, key, plain
 
 ENCRYPTION_KEY: Final = "EncryptionKey"

@@ -6,19 +6,19 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import FileError, NlbgenError, NodeError
-from ..plan import Change, Plan
+from ..core.errors import FileError, NlbgenError, NodeError
+from ..core.plan import Change, Plan
 from ..spec.load import Spec, dotted
 from ..spec.model import Node
 from ..spec.schema import Path as SpecPath
-from . import config as configs
 from . import keys, rules, stores
-from .config import MACHINE_KEY, SESSION_STATE, Config
-from .edits import InsertElement, Operation, RemoveAttribute, SetAttribute, text_edits
+from .config import effective as configs
+from .config.edits import InsertElement, Operation, RemoveAttribute, SetAttribute, text_edits
+from .config.effective import MACHINE_KEY, SESSION_STATE, Config
+from .config.lexer import Element
+from .config.webconfig import Document, Spot
 from .fingerprints import Fingerprints
-from .lexer import Element
 from .values import Want, require
-from .webconfig import Document, Spot
 
 if TYPE_CHECKING:
     from lxml import etree

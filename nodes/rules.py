@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ..errors import NodeError, Place, Problem
+from ..core.errors import NodeError, Place, Problem
 from ..spec.load import Spec, dotted
 from ..spec.schema import Path as SpecPath
-from . import config as configs
 from . import keys
-from .config import APP, MACHINE_KEY, SECURE, Config
+from .config import effective as configs
+from .config.effective import APP, MACHINE_KEY, SECURE, Config
 
 _PLACED: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<rest>.*)", re.DOTALL)
 _ID: Final = re.compile(r"(?P<rest>.*) \[(?P<id>[a-z-]+)\]", re.DOTALL)

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from . import config as configs
 from . import connection, stores
-from .config import Config
+from .config import effective as configs
+from .config.effective import Config
 
 
 class Facts(NamedTuple):

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..errors import NodeError, Place, SpecError
+from ..core.errors import NodeError, Place, SpecError
 from ..spec.load import Spec
 from ..spec.model import Farm, Redis, SqlLogin
 from ..spec.orchestrator import normalized
 from . import connection
-from .config import APP, SESSION_STATE, Config
+from .config.effective import APP, SESSION_STATE, Config
 from .values import Part, Value, Want, plain, referred
 
 Family = Literal["server-port", "connection-string"]

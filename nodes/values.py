@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from ..errors import NlbgenError
+from ..core.errors import NlbgenError
 from ..spec.load import Spec, dotted
 from ..spec.model import Secret
 from ..spec.references import MissingSecretError, SecretError, SecretValue, resolve

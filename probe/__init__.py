@@ -1,1 +1,4 @@
-"""The living farm, read and compared with the spec."""
+"""The running farm, read and compared with the spec.
+
+Imports core, net, spec, generators.
+"""

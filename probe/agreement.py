@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ..spec.wording import shown
+from ..core.wording import shown
+from ..net.http1 import Reply
 from . import signalr
 from .device import Device
-from .http1 import Reply
 from .web import HERE, Clock
 
 CLOCK_SECONDS: Final = 1.0

@@ -5,8 +5,8 @@ import ssl
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..errors import FileError
-from .reach import Limits, ReachError, connected
+from ..core.errors import FileError
+from ..net.reach import Limits, ReachError, connected
 
 OF_ITS_DAYS: Final = frozenset({9, 10})
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED, of the leaf or of a CA."""

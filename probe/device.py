@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .. import activity
+from ..core import activity
+from ..net.http1 import AnswerError, Reply, exchange, head
+from ..net.reach import Limits, Peer, ReachError, connected
 from ..spec.units import Duration
 from . import certificates, hello
 from .findings import KINDS, Finding, Level, Seen
-from .http1 import AnswerError, Reply, exchange, head
-from .reach import Limits, Peer, ReachError, connected
 
 _SHOWN_NAMES: Final = 5
 

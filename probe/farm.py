@@ -9,9 +9,11 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from ..errors import NlbgenError
+from ..core.errors import NlbgenError
 from ..generators.design import Design
-from ..prove.loops import settle
+from ..net.http1 import AnswerError
+from ..net.loops import settle
+from ..net.reach import Limits, ReachError, addresses
 from ..spec.load import Spec
 from ..spec.model import Node, Redis
 from ..spec.references import resolve
@@ -19,8 +21,6 @@ from ..spec.units import Duration
 from . import agreement, redis, signalr, sqlserver, web
 from .device import Device, TlsWishes, Where
 from .findings import Report
-from .http1 import AnswerError
-from .reach import Limits, ReachError, addresses
 
 Through = Literal["balancer", "nodes", "both"]
 HTTP_PORT: Final = 80

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from typing import Final
 
-from .reach import Limits, connected
+from ..net.reach import Limits, connected
 
 TLS_1_1: Final = 0x0302
 """A hello of this version is answered by TLS 1.1 or 1.0, or refused."""

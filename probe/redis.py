@@ -3,10 +3,10 @@
 import asyncio
 from typing import Final
 
-from ..prove.resp import RespError, encode, read_reply
+from ..net.reach import Peer, ReachError
+from ..net.resp import RespError, encode, read_reply
 from ..spec.references import SecretValue
 from .device import Device
-from .reach import Peer, ReachError
 
 _MASTER: Final = "master"
 

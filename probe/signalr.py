@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
+from ..core.wording import shown
 from ..generators.design import COOKIE
-from ..spec.wording import shown
-from . import websocket
+from ..net import websocket
+from ..net.http1 import AnswerError, Reply
+from ..net.reach import Peer, ReachError
 from .device import Device
-from .http1 import AnswerError, Reply
-from .reach import Peer, ReachError
 
 _END: Final = "\x1e"
 _HANDSHAKE: Final = '{"protocol":"json","version":1}' + _END

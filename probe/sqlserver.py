@@ -9,8 +9,8 @@ import re
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from ..net.reach import Limits, ReachError, addresses, dial
 from .device import Device
-from .reach import Limits, ReachError, addresses, dial
 
 BROWSER_PORT: Final = 1434
 DEFAULT_PORT: Final = 1433

@@ -4,11 +4,11 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
+from ..core.wording import shown
 from ..generators.design import COOKIE, Design
 from ..generators.tls import HSTS_SECONDS
-from ..spec.wording import shown
+from ..net.http1 import AnswerError, Reply
 from .device import Device
-from .http1 import AnswerError, Reply
 
 REDIRECTS: Final = frozenset({301, 302, 307, 308})
 _QUESTION: Final = "/?nlbgen-probe"

@@ -16,22 +16,22 @@ from typing import Any, Final
 import aiohttp
 
 from .. import __version__
-from ..errors import NlbgenError
+from ..core.errors import NlbgenError
 from ..generators.base import Generator, generator, render
 from ..generators.validate import Program, installed
+from ..net.loops import run
 from ..spec.load import Spec
 from ..spec.units import Version
-from .control import ControlError
-from .laboratory import Laboratory
-from .limits import Limits
-from .loops import run
-from .mapping import mapping
-from .processes import MAX_NODES, ProcessError
-from .result import LoadResult
+from .clients.load_result import LoadResult
+from .clients.sessions import SessionError
+from .lab.bench import Stage
+from .lab.lab import Laboratory
+from .lab.mapping import mapping
+from .lab.processes import MAX_NODES, ProcessError
+from .nodes.control import ControlError
 from .scenarios.base import Figure, Scenario
-from .scorecard import Played, Scorecard, score
-from .sessions import SessionError
-from .stage import Stage
+from .score.limits import Limits
+from .score.scorecard import Played, Scorecard, score
 
 LAG_SECONDS: Final = 0.25
 """A generator that is later than this measures itself."""

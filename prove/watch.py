@@ -4,9 +4,9 @@ from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from .load import Load
+from .clients.load import Load
+from .lab.bench import Stage
 from .scenarios.base import Scenario
-from .stage import Stage
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

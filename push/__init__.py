@@ -1,1 +1,4 @@
-"""Onto devices: what the farm should be against what is there, a plan, one transaction, and a look at the result."""
+"""Push to devices: the wanted objects against what the device has, a plan, one transaction, read back.
+
+Imports nothing.
+"""

@@ -1,1 +1,4 @@
-"""The spec: farm.yaml as checked, typed, placed data."""
+"""The spec: farm.yaml as checked, typed data with locations.
+
+Imports core, spec.rules.
+"""

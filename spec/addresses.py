@@ -4,7 +4,7 @@ import ipaddress
 import re
 from typing import Final
 
-from .wording import shown, text_of, words_of
+from ..core.wording import shown, text_of, words_of
 
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")

@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from .. import activity
-from ..errors import Place, Problem, SpecError
-from ..files import is_folder
+from ..core import activity
+from ..core.errors import Place, Problem, SpecError
+from ..core.files import is_folder
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_DEPTH: Final = 32

@@ -7,13 +7,13 @@ from itertools import islice
 from pathlib import Path as FilePath
 from typing import NamedTuple
 
-from ..errors import Place, Problem, SpecError
+from ..core.errors import Place, Problem, SpecError
+from ..core.wording import shown
 from . import document
 from .checks import RULES
 from .document import Document
 from .model import Farm
 from .schema import Path, read
-from .wording import shown
 
 
 class Spec(NamedTuple):

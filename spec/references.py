@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from .. import activity
-from ..errors import FileError, NlbgenError
+from ..core import activity
+from ..core.errors import FileError, NlbgenError
 from .model import Secret
 
 _LONGEST: Final = 4096

@@ -21,6 +21,8 @@ from typing import (
     get_origin,
 )
 
+from ..core.wording import NotTextError
+
 Path = tuple[str | int, ...]
 Report = Callable[[Path, str, str], None]
 """Takes a problem: the path of the value (or of the unknown key), the message, the way out."""
@@ -28,10 +30,6 @@ Report = Callable[[Path, str, str], None]
 _REQUIRED: Final = object()
 _WRONG: Final = object()
 _MANY: Final = 100_000
-
-
-class NotTextError(ValueError):
-    """A value that must be a text was written as a number; quotes are missing around it."""
 
 
 class Reads:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from .. import templating
-from ..errors import SpecError, UsageError
+from ..core import templating
+from ..core.errors import SpecError, UsageError
 from .load import Spec, loads
 
 TLS_MODES: Final = ("bridge", "terminate", "passthrough", "none")

@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
+from ..core.wording import NotTextError, one_of, shown, text_of
 from . import addresses
-from .schema import NotTextError, Reads, nearest
+from .schema import Reads, nearest
 from .units import DURATION, SIZE, Duration, Size, Version
-from .wording import one_of, shown, text_of
 
 
 def _duration(low: str, high: str) -> Reads:

@@ -4,7 +4,7 @@ import re
 from functools import total_ordering
 from typing import Final
 
-from .wording import shown
+from ..core.wording import shown
 
 _UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DURATION: Final = re.compile(r"(0|[1-9][0-9]{0,8})(ms|s|m|h|d)")

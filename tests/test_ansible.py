@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from nlbgen.errors import SpecError, UsageError
-from nlbgen.export import ansible, ansible_specs
-from nlbgen.export.ansible_roles import ROLES
+from nlbgen.core.errors import SpecError, UsageError
+from nlbgen.export.ansible import rollout as ansible
+from nlbgen.export.ansible import specs as ansible_specs
+from nlbgen.export.ansible.roles import ROLES
 from nlbgen.spec.load import Spec, load, loads
 from nlbgen.spec.references import resolve
 

@@ -23,7 +23,7 @@ from nlbgen.bundle.checking import Bundle, opened
 from nlbgen.bundle.exporting import Wishes
 from nlbgen.bundle.manifest import MANIFEST, Manifest
 from nlbgen.bundle.members import BundleError, Member
-from nlbgen.errors import FileError, UnsupportedError, UsageError
+from nlbgen.core.errors import FileError, UnsupportedError, UsageError
 from nlbgen.generators.base import VENDORS
 from nlbgen.spec import document
 from nlbgen.spec.load import Spec, digest, load, loads

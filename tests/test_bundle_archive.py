@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from nlbgen.bundle import archive, members, names, tarball, zipball
 from nlbgen.bundle.members import BundleError, Member
-from nlbgen.errors import FileError, UsageError
+from nlbgen.core.errors import FileError, UsageError
 
 SMALL = (
     Member("a.txt", b"one\n"),

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from nlbgen.bundle import sealing
 from nlbgen.bundle.manifest import MANIFEST
 from nlbgen.bundle.sealing import Opener, Sealer
-from nlbgen.errors import NlbgenError, SpecError, UsageError
+from nlbgen.core.errors import NlbgenError, SpecError, UsageError
 from nlbgen.spec.load import loads
 from nlbgen.spec.recipients import recipient
 

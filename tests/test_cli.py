@@ -19,8 +19,9 @@ from typing import Self
 import click
 import pytest
 
-from nlbgen import __version__, templating
+from nlbgen import __version__
 from nlbgen.cli import cli as root
+from nlbgen.core import templating
 from nlbgen.generators.base import VENDORS, known_ids
 from nlbgen.generators.features import FEATURES
 from nlbgen.spec.load import load
@@ -683,7 +684,7 @@ def test_names_that_are_too_long(args: list[str], cli, farm) -> None:
 
 WITHOUT_RIGHTS = """
 import os, sys, traceback
-import nlbgen.cli, nlbgen.generators.output, nlbgen.reports
+import nlbgen.cli, nlbgen.generators.output, nlbgen.spec.reports
 from nlbgen.generators.base import generator, render
 from nlbgen.spec.load import loads
 b"a".decode("utf-8-sig")

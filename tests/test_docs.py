@@ -28,7 +28,7 @@ from nlbgen.cli import cli as command_line
 from nlbgen.generators import matrix
 from nlbgen.generators.base import all_generators, known_ids
 from nlbgen.generators.features import FEATURES
-from nlbgen.prove import reference as proofs
+from nlbgen.prove.score import reference as proofs
 from nlbgen.spec import reference
 from nlbgen.spec.checks import RULES
 

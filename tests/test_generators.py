@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nlbgen import __version__
-from nlbgen.errors import UnsupportedError
+from nlbgen.core.errors import UnsupportedError
 from nlbgen.generators.base import Site, UnquotableError, all_generators, audit, generator, known_ids, prepare, render
 from nlbgen.generators.design import Design
 from nlbgen.generators.features import FEATURES, No, Since

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nlbgen import __version__
-from nlbgen.errors import UnsupportedError
+from nlbgen.core.errors import UnsupportedError
 from nlbgen.generators import validate
 from nlbgen.generators.base import VENDORS, generator, render
 from nlbgen.spec.load import Spec, load, loads

@@ -1,4 +1,4 @@
-"""The manual pages in man/: made by click-man from the commands, current, and without a complaint of groff."""
+"""The manual pages in docs/man/: made by click-man from the commands, current, and without a complaint of groff."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from nlbgen import __version__
 from nlbgen.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
-MAN = ROOT / "man"
+MAN = ROOT / "docs" / "man"
 
 
 def test_manual_pages_are_current(tmp_path: Path, update_golden: bool) -> None:

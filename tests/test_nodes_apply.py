@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.errors import NodeError
+from nlbgen.core.errors import NodeError
 from nlbgen.nodes import apply as applying
 from nlbgen.nodes.apply import apply
 from nlbgen.nodes.planning import plan_farm

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.nodes import webconfig
 from nlbgen.nodes.audit import audit, era
-from nlbgen.nodes.config import Config
+from nlbgen.nodes.config.effective import Config, webconfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FIT = """<configuration>

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from nlbgen.errors import DifferenceError, NlbgenError, NodeError, SpecError, UsageError
+from nlbgen.core.errors import DifferenceError, NlbgenError, NodeError, SpecError, UsageError
+from nlbgen.core.plan import Change, Plan, Shown
 from nlbgen.nodes.planning import FarmPlan, plan_farm
-from nlbgen.plan import Change, Plan, Shown
 from nlbgen.spec.load import Spec, load
 from nlbgen.spec.references import MissingSecretError, SecretError
 

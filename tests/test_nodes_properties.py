@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from nlbgen import templating
-from nlbgen.nodes import connection, planning, webconfig, xdt
-from nlbgen.nodes.config import APP, MACHINE_KEY, SECURE, SESSION_STATE, Config
-from nlbgen.nodes.encoding import decode
+from nlbgen.core import templating
+from nlbgen.nodes import connection, planning
+from nlbgen.nodes.config.effective import APP, MACHINE_KEY, SECURE, SESSION_STATE, Config, webconfig
+from nlbgen.nodes.config.encoding import decode
+from nlbgen.nodes.config.lexer import decoded, encoded
 from nlbgen.nodes.fingerprints import Fingerprints
-from nlbgen.nodes.lexer import decoded, encoded
+from nlbgen.nodes.prepare import xdt
 from nlbgen.nodes.values import Want, plain
 from nlbgen.spec.model import Node
 
@@ -234,7 +235,7 @@ def test_bytes_outside_the_intended_values_stay(raw: bytes, wants: list[Want]) -
 
 
 def _edits(plan: planning.NodePlan) -> list[webconfig.Edit]:
-    from nlbgen.nodes.edits import text_edits
+    from nlbgen.nodes.config.edits import text_edits
 
     return text_edits(plan.config.main, plan.operations)
 
@@ -380,7 +381,7 @@ def test_reading_any_connection_string_ends(text: str) -> None:
 @settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_reader_fail_otherwise(raw: bytes) -> None:
-    from nlbgen.errors import NodeError
+    from nlbgen.core.errors import NodeError
 
     for content in (raw, b"<configuration>" + raw + b"</configuration>"):
         try:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.nodes import webconfig
-from nlbgen.nodes.config import Config
+from nlbgen.nodes.config.effective import Config, webconfig
 from nlbgen.nodes.planning import plan_farm
 from nlbgen.spec.load import load
 

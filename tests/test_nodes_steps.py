@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from nlbgen import __version__
-from nlbgen.nodes import powershell, runbook, steps
 from nlbgen.nodes.planning import plan_farm
+from nlbgen.nodes.prepare import powershell, runbook, steps
 from nlbgen.spec.load import load
 
 HERE = Path(__file__).parent

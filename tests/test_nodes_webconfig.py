@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.errors import NodeError
-from nlbgen.nodes import config as configs
-from nlbgen.nodes import webconfig
-from nlbgen.nodes.config import Config
-from nlbgen.nodes.lexer import decoded, encoded
+from nlbgen.core.errors import NodeError
+from nlbgen.nodes.config import effective as configs
+from nlbgen.nodes.config.effective import Config, webconfig
+from nlbgen.nodes.config.lexer import decoded, encoded
 
 PLAIN = '<?xml version="1.0"?>\r\n<configuration>\r\n  <appSettings>\r\n    <add key="a" value="é"/>\r\n  </appSettings>\r\n</configuration>\r\n'
 

@@ -36,7 +36,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
         names = wheel.namelist()
     package = {name for name in names if name.startswith("nlbgen/")}
     pages = {name for name in names if re.search(r"\.data/data/share/man/man1/nlbgen[a-z0-9-]*\.1$", name)}
-    assert len(pages) == len(list((ROOT / "man").glob("*.1")))
+    assert len(pages) == len(list((ROOT / "docs" / "man").glob("*.1")))
     others = {name for name in names if ".dist-info/" not in name} - pages
     assert others == package, "nothing but nlbgen may be top-level"
     setup = configparser.ConfigParser()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from nlbgen.errors import SpecError, UnsupportedError
+from nlbgen.core.errors import SpecError, UnsupportedError
 from nlbgen.generators import validate
 from nlbgen.generators.base import Generator, Site, all_generators, audit, generator, known_ids, render
 from nlbgen.spec import document

@@ -11,15 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nlbgen.prove.load import HANDSHAKES_AT_ONCE, Client, Load, LoadPlan, main, run_load
-from nlbgen.prove.loops import loop_factory, run
-from nlbgen.prove.node import Node
-from nlbgen.prove.options import NodeOptions
-from nlbgen.prove.ports import free_port
-from nlbgen.prove.processes import NodeProcess
-from nlbgen.prove.result import LoadResult, Record
-from nlbgen.prove.testca import make_certificates
-from nlbgen.prove.wire import Target, WireError, parse
+from nlbgen.net.loopback import free_port
+from nlbgen.net.loops import loop_factory, run
+from nlbgen.net.wire import Target, WireError, parse
+from nlbgen.prove.clients.load import HANDSHAKES_AT_ONCE, Client, Load, LoadPlan, main, run_load
+from nlbgen.prove.clients.load_result import LoadResult, Record
+from nlbgen.prove.lab.certificates import make_certificates
+from nlbgen.prove.lab.processes import NodeProcess
+from nlbgen.prove.nodes.node import Node
+from nlbgen.prove.nodes.options import NodeOptions
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from nlbgen.generators.base import render
-from nlbgen.prove.laboratory import Laboratory
-from nlbgen.prove.mapping import difference, mapping
+from nlbgen.prove.lab.lab import Laboratory
+from nlbgen.prove.lab.mapping import difference, mapping
 
 FARMS = {
     "bridge": {},

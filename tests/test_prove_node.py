@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.prove.clients import SocketHolder, SocketPlan, fetch, read_events
-from nlbgen.prove.control import ControlError
-from nlbgen.prove.options import NodeOptions, parse_argv, to_argv
-from nlbgen.prove.ports import NotLoopbackError, accepts, free_port, release_port, require_loopback
-from nlbgen.prove.processes import BalancerProcess, NodeProcess, ProcessError
-from nlbgen.prove.testca import TestCertificates, make_certificates
-from nlbgen.prove.waiting import wait_until
+from nlbgen.net.loopback import NotLoopbackError, accepts, free_port, release_port, require_loopback
+from nlbgen.net.waiting import wait_until
+from nlbgen.prove.clients.simple import SocketHolder, SocketPlan, fetch, read_events
+from nlbgen.prove.lab.certificates import TestCertificates, make_certificates
+from nlbgen.prove.lab.processes import BalancerProcess, NodeProcess, ProcessError
+from nlbgen.prove.nodes.control import ControlError
+from nlbgen.prove.nodes.options import NodeOptions, parse_argv, to_argv
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_only_loopback_is_served_or_addressed(host):
 def test_ports_are_given_once_across_processes():
     mine = {free_port() for _ in range(300)}
     assert len(mine) == 300
-    program = "from nlbgen.prove.ports import free_port\nfor _ in range(300): print(free_port())"
+    program = "from nlbgen.net.loopback import free_port\nfor _ in range(300): print(free_port())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
     assert not mine & {int(line) for line in done.stdout.split()}
     for port in mine:
@@ -56,7 +56,7 @@ def test_ports_are_given_once_across_processes():
 
 def test_the_command_line_refuses_other_addresses():
     done = subprocess.run(
-        [sys.executable, "-m", "nlbgen.prove.node", "--host", "0.0.0.0"],
+        [sys.executable, "-m", "nlbgen.prove.nodes.node", "--host", "0.0.0.0"],
         capture_output=True,
         text=True,
         timeout=20,
@@ -243,7 +243,7 @@ def test_a_node_that_cannot_start_says_why():
 def test_children_die_with_a_killed_parent():
     program = (
         "import os, signal, sys\n"
-        "from nlbgen.prove.processes import NodeProcess\n"
+        "from nlbgen.prove.lab.processes import NodeProcess\n"
         "node = NodeProcess(); node.start(); node.freeze()\n"
         "sys.stdout.write(f'{node.port} {node.options.post_log.parent}'); sys.stdout.flush()\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

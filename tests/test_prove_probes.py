@@ -3,12 +3,12 @@
 import pytest
 
 from nlbgen.generators.base import Site, generator, render
-from nlbgen.prove.clients import StreamReport
-from nlbgen.prove.pace import FLOOR_SECONDS, divided
-from nlbgen.prove.raw import Heard
-from nlbgen.prove.readings import read
+from nlbgen.prove.clients.simple import StreamReport
+from nlbgen.prove.clients.smuggling import FORBIDDEN_FORM, probes
+from nlbgen.prove.lab.raw import Heard
+from nlbgen.prove.lab.request_parser import read
+from nlbgen.prove.lab.time_scale import FLOOR_SECONDS, divided
 from nlbgen.prove.scenarios.live import event_lags
-from nlbgen.prove.smuggling import FORBIDDEN_FORM, probes
 from nlbgen.spec.load import loads
 
 HOST = "orchestrator.corp.example"

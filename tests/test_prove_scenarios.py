@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
-from nlbgen.generators.zen_calls import plan
-from nlbgen.generators.zen_objects import objects
-from nlbgen.generators.zen_products import edition
-from nlbgen.prove.paper import zen_early
-from nlbgen.prove.result import LoadResult, Record
+from nlbgen.generators.zen.calls import plan
+from nlbgen.generators.zen.objects import objects
+from nlbgen.generators.zen.products import edition
+from nlbgen.prove.clients.load_result import LoadResult, Record
+from nlbgen.prove.lab.bench import Diary, Stage, in_thread
 from nlbgen.prove.scenarios.base import HASHED, ONE_NODE, PASSED_THROUGH
 from nlbgen.prove.scenarios.failover import _share, failed
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.prove.scenarios.steady import _shares
-from nlbgen.prove.stage import Diary, Stage, in_thread
+from nlbgen.prove.static_checks import zen_early
 
 ONE = [{"name": "one", "address": "10.0.0.1"}]
 WITH_BACKUP = [*ONE, {"name": "two", "address": "10.0.0.2", "state": "backup"}]

@@ -9,15 +9,15 @@ from pathlib import Path
 import junitparser
 import pytest
 
-from nlbgen.errors import SpecError, UsageError
+from nlbgen.core.errors import SpecError, UsageError
 from nlbgen.generators import validate
-from nlbgen.prove import formats, limits
-from nlbgen.prove.bars import BARS, Bar, at_least, at_most, measured
-from nlbgen.prove.mapping import Mapped
-from nlbgen.prove.paper import Paper
+from nlbgen.prove.lab.mapping import Mapped
 from nlbgen.prove.scenarios.base import Scenario, figure
 from nlbgen.prove.scenarios.registry import chosen, scenarios
-from nlbgen.prove.scorecard import Played, Scorecard, Scored, score
+from nlbgen.prove.score import formats, limits
+from nlbgen.prove.score.scorecard import Played, Scorecard, Scored, score
+from nlbgen.prove.score.thresholds import BARS, Bar, at_least, at_most, measured
+from nlbgen.prove.static_checks import Paper
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "farm.yaml"
 NASTY = 'a "quoted" <b>note</b> & ]]> \x07 \u2028 é'

@@ -14,14 +14,12 @@ from urllib.parse import quote
 
 import pytest
 
-from nlbgen.prove.background import LoopThread
-from nlbgen.prove.clients import fetch
-from nlbgen.prove.loops import run
-from nlbgen.prove.options import NodeOptions
-from nlbgen.prove.ports import free_port
-from nlbgen.prove.processes import BalancerProcess, NodeProcess
-from nlbgen.prove.resp import RespError, encode, read_reply
-from nlbgen.prove.sessions import (
+from nlbgen.net.background import LoopThread
+from nlbgen.net.loopback import free_port
+from nlbgen.net.loops import run
+from nlbgen.net.resp import RespError, encode, read_reply
+from nlbgen.net.waiting import wait_until
+from nlbgen.prove.clients.sessions import (
     GENERATIONS,
     TRANSPORTS,
     SessionError,
@@ -31,8 +29,10 @@ from nlbgen.prove.sessions import (
     run_session,
     session,
 )
-from nlbgen.prove.signalr2 import Tokens, protocol_version
-from nlbgen.prove.waiting import wait_until
+from nlbgen.prove.clients.simple import fetch
+from nlbgen.prove.lab.processes import BalancerProcess, NodeProcess
+from nlbgen.prove.nodes.options import NodeOptions
+from nlbgen.prove.nodes.signalr2 import Tokens, protocol_version
 
 JS = Path(__file__).parent / "js"
 EVERYTHING = [(generation, transport) for generation in GENERATIONS for transport in TRANSPORTS]

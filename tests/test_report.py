@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlbgen.errors import ValidationError
-from nlbgen.export import report, report_code, report_markdown, report_reasons
+from nlbgen.core.errors import ValidationError
 from nlbgen.export.markup import digest_source
+from nlbgen.export.report import code as report_code
+from nlbgen.export.report import markdown as report_markdown
+from nlbgen.export.report import page as report
+from nlbgen.export.report import reasons as report_reasons
 from nlbgen.generators import base
 from nlbgen.spec.load import load, loads
 

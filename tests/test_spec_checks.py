@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.errors import SpecError
+from nlbgen.core.errors import SpecError
 from nlbgen.generators.base import known_ids
 from nlbgen.spec.checks import RULES
 from nlbgen.spec.load import loads

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlbgen.errors import Place, SpecError
+from nlbgen.core.errors import Place, SpecError
 from nlbgen.spec import document
 from nlbgen.spec.document import parse, read_text
 from nlbgen.spec.load import loads

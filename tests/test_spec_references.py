@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.errors import FileError, NlbgenError, SpecError
+from nlbgen.core.errors import FileError, NlbgenError, SpecError
 from nlbgen.spec.load import loads
 from nlbgen.spec.model import Secret
 from nlbgen.spec.references import MissingSecretError, SecretValue, resolve

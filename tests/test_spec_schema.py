@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import pytest
 from jsonschema import Draft202012Validator
 
-from nlbgen.errors import SpecError
+from nlbgen.core.errors import SpecError
 from nlbgen.spec.document import parse
 from nlbgen.spec.load import check, dotted, load, loads
 from nlbgen.spec.model import BalancerProgram, Farm, Node, Secret, SqlLogin

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlbgen.errors import SpecError
+from nlbgen.core.errors import SpecError
+from nlbgen.core.wording import shown
 from nlbgen.spec.units import Duration, Size, Version
-from nlbgen.spec.wording import shown
 
 KEYS = {
     "farm": "farm",

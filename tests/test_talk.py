@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen import activity
 from nlbgen.cli import COMMANDS
+from nlbgen.core import activity
 from nlbgen.generators.base import known_ids
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX terminals")
@@ -231,7 +231,7 @@ def test_help_needs_click_and_the_commands_alone() -> None:
     modules = imported("--help")
     assert own(modules) == {*SHARED, *COMMANDS.values()}
     ours = {name for name in modules if name.partition(".")[0] == "nlbgen" and ".commands." not in name}
-    assert ours == {"nlbgen", "nlbgen.cli", "nlbgen.commands", "nlbgen.errors", "nlbgen.activity"}
+    assert ours == {"nlbgen", "nlbgen.cli", "nlbgen.commands", "nlbgen.core", "nlbgen.core.errors", "nlbgen.core.activity"}
     assert not modules & {"yaml", "jinja2", "lxml", "requests", "cryptography", "aiohttp", "logging", "json"}
 
 

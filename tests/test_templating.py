@@ -5,9 +5,10 @@ import os
 import jinja2
 import pytest
 
-from nlbgen import files, reports, templating
-from nlbgen.errors import FileError, Place, Problem, SpecError
-from nlbgen.templating import RenderFault
+from nlbgen.core import files, templating
+from nlbgen.core.errors import FileError, Place, Problem, SpecError
+from nlbgen.core.templating import RenderFault
+from nlbgen.spec import reports
 
 
 @pytest.fixture

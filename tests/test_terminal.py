@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nlbgen.commands import tables
 from nlbgen.commands.tables import Cell, Line, Table
-from nlbgen.plan import Change, Plan, Shown
+from nlbgen.core.plan import Change, Plan, Shown
 
 if os.name != "posix":
     pytest.skip("POSIX terminals", allow_module_level=True)

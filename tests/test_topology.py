@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlbgen.export import topology, topology_ascii, topology_mermaid, topology_svg, topology_text
+from nlbgen.export.topology import ascii as topology_ascii
+from nlbgen.export.topology import mermaid as topology_mermaid
+from nlbgen.export.topology import picture as topology
+from nlbgen.export.topology import svg as topology_svg
+from nlbgen.export.topology import text as topology_text
 from nlbgen.spec.load import Spec, load, loads
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.errors import NlbgenError
+from nlbgen.core.errors import NlbgenError
 from nlbgen.generators import validate
 from nlbgen.generators.base import Site, generator, render
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlbgen.generators.zen_reader import Block, Reader
-from nlbgen.generators.zen_rules import accepted_by_engine, check
+from nlbgen.generators.zen.check.reader import Block, Reader
+from nlbgen.generators.zen.check.rules import accepted_by_engine, check
 
 HERE = Path(__file__).parent
 DIALECTS = {"zen3": "zen3", "pound": "pound", "zproxy": "zproxy", "zproxy-ng": "zproxy-ng"}

@@ -23,9 +23,9 @@ import requests
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from nlbgen.errors import DeviceError, DifferenceError, NlbgenError, SpecError, UnsupportedError
-from nlbgen.push import zapi as transport
-from nlbgen.push.zen import Planned, Wishes, connect
+from nlbgen.core.errors import DeviceError, DifferenceError, NlbgenError, SpecError, UnsupportedError
+from nlbgen.push.zen import zapi as transport
+from nlbgen.push.zen.push import Planned, Wishes, connect
 from nlbgen.spec.load import Spec, loads
 
 HERE = Path(__file__).parent

@@ -18,13 +18,11 @@ import pytest
 from hypothesis import given
 
 from nlbgen import __version__
-from nlbgen.errors import SpecError, UnsupportedError, ValidationError
+from nlbgen.core.errors import SpecError, UnsupportedError, ValidationError
 from nlbgen.generators.base import generator, render
 from nlbgen.generators.features import FEATURES, No, Since
 from nlbgen.generators.validate import validate
-from nlbgen.generators.zen_objects import objects, shares
-from nlbgen.generators.zen_products import GENERATIONS, Edition, edition
-from nlbgen.generators.zen_side import (
+from nlbgen.generators.zen.check.side import (
     check_calls,
     check_guardian,
     check_l4xnat,
@@ -32,7 +30,9 @@ from nlbgen.generators.zen_side import (
     check_section,
     check_status,
 )
-from nlbgen.generators.zen_support import LAYER4, OLD, POUND, PROXY, SKUDONET, SUPPORT
+from nlbgen.generators.zen.objects import objects, shares
+from nlbgen.generators.zen.products import GENERATIONS, Edition, edition
+from nlbgen.generators.zen.support import LAYER4, OLD, POUND, PROXY, SKUDONET, SUPPORT
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.units import Version
 

@@ -1,1 +1,4 @@
-"""The scenarios: what happens to a farm in its life, played on this machine. base.py says what a scenario is."""
+"""The scenarios: what happens to a farm in its life. base.py says what a scenario is.
+
+Imports core, net, spec, generators, prove.clients, prove.lab.
+"""

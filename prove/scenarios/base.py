@@ -22,7 +22,7 @@ from collections.abc import AsyncGenerator
 from typing import ClassVar, Final, NamedTuple
 
 from ...spec.model import Farm, Node
-from ..stage import Stage
+from ..lab.bench import Stage
 
 __all__ = [
     "HASHED",

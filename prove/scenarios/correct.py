@@ -11,10 +11,10 @@ from ...generators.design import COOKIE
 from ...generators.tls import HSTS_SECONDS
 from ...spec.model import Farm
 from ...spec.units import Size
-from ..clients import Fetched, fetch
-from ..laboratory import live_path
-from ..pace import paced, rearranged, restarted
-from ..raw import Heard, converse, head, target
+from ..clients.simple import Fetched, fetch
+from ..lab.lab import live_path
+from ..lab.raw import Heard, converse, head, target
+from ..lab.time_scale import paced, rearranged, restarted
 from .base import Figures, Scenario, Stage, figure
 from .live import NO_HTTP
 

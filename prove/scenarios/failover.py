@@ -11,9 +11,9 @@ from typing import Final
 
 from ...spec.model import Farm
 from ...spec.units import Duration
-from ..processes import NodeProcess
-from ..result import LoadResult, Record
-from ..stage import Happening
+from ..clients.load_result import LoadResult, Record
+from ..lab.bench import Happening
+from ..lab.processes import NodeProcess
 from .base import (
     HASHED,
     ONE_NODE,

@@ -8,15 +8,15 @@ from typing import Final
 from uuid import uuid4
 
 from ...generators.design import FORGEABLE_HEADERS, HEADER_TIME
+from ...net.wire import Target
 from ...spec.model import Farm
-from ..clients import Fetched
-from ..ears import Ear, ears, heard
-from ..laboratory import live_path
-from ..pace import paced
-from ..raw import Heard, Lost, converse, dial, hang_up, head, target
-from ..readings import Reading, read
-from ..smuggling import FORBIDDEN_FORM, Probe, probes
-from ..wire import Target
+from ..clients.simple import Fetched
+from ..clients.smuggling import FORBIDDEN_FORM, Probe, probes
+from ..lab.lab import live_path
+from ..lab.raw import Heard, Lost, converse, dial, hang_up, head, target
+from ..lab.recording import Ear, ears, heard
+from ..lab.request_parser import Reading, read
+from ..lab.time_scale import paced
 from .base import Figures, Scenario, Stage, figure
 from .live import NO_HTTP
 

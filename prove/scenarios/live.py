@@ -7,12 +7,12 @@ from uuid import uuid4
 
 from ...spec.model import Farm
 from ...spec.orchestrator import LONG_POLL_SECONDS
-from ..clients import StreamReport, read_events
-from ..laboratory import live_path
-from ..pace import paced, rearranged, restarted
-from ..processes import NodeProcess
-from ..robots import Robot, robots, until_connected
-from ..sessions import TRANSPORTS, SessionPlan, session
+from ..clients.robots import Robot, robots, until_connected
+from ..clients.sessions import TRANSPORTS, SessionPlan, session
+from ..clients.simple import StreamReport, read_events
+from ..lab.lab import live_path
+from ..lab.processes import NodeProcess
+from ..lab.time_scale import paced, rearranged, restarted
 from .base import Figure, Figures, Scenario, Stage, figure
 
 IDLE_SECONDS: Final = 4.0

@@ -5,7 +5,7 @@ from functools import cache
 from importlib import import_module
 from typing import Final
 
-from ...errors import UsageError
+from ...core.errors import UsageError
 from ...spec.schema import nearest
 from .base import Scenario
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from ...spec.model import Farm
-from ..stage import Happening
+from ..lab.bench import Happening
 from .base import ONE_NODE, Figures, Scenario, Stage, figure, takes_over
 from .failover import failed, load_figures
 

@@ -4,9 +4,9 @@ from statistics import median
 from typing import Final
 
 from ...spec.model import Farm
-from ..pace import restarted
-from ..pressure import Pressure, press
-from ..result import LoadResult
+from ..clients.load_result import LoadResult
+from ..clients.pressure import Pressure, press
+from ..lab.time_scale import restarted
 from .base import HASHED, ONE_NODE, Figures, Scenario, Stage, figure, is_hashed, serving
 
 HELD_MS: Final = 100

@@ -8,12 +8,12 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Final
 
-from ...errors import NlbgenError
+from ...core.errors import NlbgenError
 from ...generators.design import Design
+from ...net.wire import Target
 from ...spec.model import Farm
-from ..guard import GUARD, kill_group
-from ..raw import converse, dial, hang_up, head, target
-from ..wire import Target
+from ..lab.guard import GUARD, kill_group
+from ..lab.raw import converse, dial, hang_up, head, target
 from .base import Figures, Scenario, Stage, figure
 
 SCAN_SECONDS: Final = 60.0

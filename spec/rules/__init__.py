@@ -1,1 +1,4 @@
-"""The rules that a spec is held to, by the part of the spec they look at."""
+"""The rules that a spec is held to, by the part of the spec they look at.
+
+Imports core, spec.
+"""

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ...errors import Severity
+from ...core.errors import Severity
 from ..model import Farm
 from ..schema import Path
 

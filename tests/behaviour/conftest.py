@@ -13,16 +13,16 @@ import yaml
 
 from nlbgen.generators.base import generator
 from nlbgen.generators.validate import installed
-from nlbgen.prove.clients import Fetched, fetch
-from nlbgen.prove.laboratory import Laboratory
-from nlbgen.prove.limits import defaults
-from nlbgen.prove.loops import run
-from nlbgen.prove.pace import edited
+from nlbgen.net.loops import run
+from nlbgen.net.waiting import wait_until
+from nlbgen.prove.clients.simple import Fetched, fetch
+from nlbgen.prove.lab.bench import Stage
+from nlbgen.prove.lab.lab import Laboratory
+from nlbgen.prove.lab.time_scale import edited
 from nlbgen.prove.scenarios.base import Figure
 from nlbgen.prove.scenarios.registry import scenarios
-from nlbgen.prove.scorecard import Scored, score
-from nlbgen.prove.stage import Stage
-from nlbgen.prove.waiting import wait_until
+from nlbgen.prove.score.limits import defaults
+from nlbgen.prove.score.scorecard import Scored, score
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.units import Version
 
@@ -229,8 +229,8 @@ def microsoft() -> Callable[..., dict[str, Any]]:
 @pytest.fixture(scope="session")
 def backplane() -> Iterator[str]:
     """A Redis that carries SignalR's messages between the nodes: `address:port`."""
-    from nlbgen.prove.ports import free_port
-    from nlbgen.prove.processes import BalancerProcess
+    from nlbgen.net.loopback import free_port
+    from nlbgen.prove.lab.processes import BalancerProcess
 
     port = free_port()
     argv = [tool("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]

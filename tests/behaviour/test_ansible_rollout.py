@@ -23,9 +23,9 @@ from typing import Any, NamedTuple, Self
 import pytest
 import yaml
 
-from nlbgen.export import ansible
+from nlbgen.export.ansible import rollout as ansible
+from nlbgen.net.waiting import wait_until
 from nlbgen.nodes import planning
-from nlbgen.prove.waiting import wait_until
 from nlbgen.spec.load import load
 
 CHECKOUT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ The bars are the project's goals; what is left of failures are requests that mus
 
 import pytest
 
-from nlbgen.prove.load import LoadPlan, run_load
+from nlbgen.prove.clients.load import LoadPlan, run_load
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -80,7 +80,7 @@ def test_one_broken_url_never_takes_a_node_out(farm, vendor):
 
 
 def test_all_nodes_down_and_back(farm, vendor):
-    from nlbgen.prove.waiting import wait_until
+    from nlbgen.net.waiting import wait_until
 
     lab = farm(vendor)
     for node in lab.nodes:

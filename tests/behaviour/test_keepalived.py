@@ -19,7 +19,7 @@ from typing import Any, Self
 import pytest
 
 from nlbgen.generators.base import Site, generator, render
-from nlbgen.prove.waiting import wait_until
+from nlbgen.net.waiting import wait_until
 from nlbgen.spec.load import Spec, loads
 
 SHARED = "10.20.0.10"

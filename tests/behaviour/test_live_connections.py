@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from nlbgen.prove.clients import SocketHolder, SocketPlan, read_events
-from nlbgen.prove.sessions import SessionPlan, run_session
+from nlbgen.prove.clients.sessions import SessionPlan, run_session
+from nlbgen.prove.clients.simple import SocketHolder, SocketPlan, read_events
 
 TRANSPORTS = ("webSockets", "serverSentEvents", "longPolling")
 LIVE_PATHS = {"balancer": {"signalr": {"paths": ["/signalr", "/ws", "/sse"]}}}
@@ -188,7 +188,7 @@ def test_silence_is_no_reason_to_cut(farm):
 
 def _long_poll(lab):
     """One classic long poll that nothing ends: SignalR holds it for 110 s."""
-    from nlbgen.prove.clients import fetch
+    from nlbgen.prove.clients.simple import fetch
 
     token = quote(lab.get("/signalr/negotiate").json()["ConnectionToken"], safe="")
     rest = f"transport=longPolling&connectionToken={token}"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from nlbgen.net.waiting import wait_until
 from nlbgen.probe.farm import Options, probe
 from nlbgen.probe.findings import Report
-from nlbgen.prove.options import NodeOptions, to_argv
-from nlbgen.prove.processes import BalancerProcess
-from nlbgen.prove.waiting import wait_until
+from nlbgen.prove.lab.processes import BalancerProcess
+from nlbgen.prove.nodes.options import NodeOptions, to_argv
 from nlbgen.spec.units import Duration
 
 STORES = {"stores": {"signalr": "sqlserver", "signalr_keys": "server-port"}}
@@ -176,7 +176,7 @@ def _is_out(lab: Any) -> bool:
 
 NO_WEBSOCKETS = """
 from aiohttp import web
-from nlbgen.prove import node
+from nlbgen.prove.nodes import node
 
 class NoWebSockets(node.Node):
     async def handle(self, request):
@@ -188,7 +188,7 @@ node.Node = NoWebSockets
 node.main()
 """
 """A node without the IIS feature WebSocket Protocol behind a SignalR that offers it."""
-ANY_NODE = "from nlbgen.prove import node; node.main()"
+ANY_NODE = "from nlbgen.prove.nodes import node; node.main()"
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 from nlbgen.cli import main
-from nlbgen.errors import NlbgenError
-from nlbgen.prove import laboratory, limits
-from nlbgen.prove.clients import fetch
+from nlbgen.core.errors import NlbgenError
+from nlbgen.net.waiting import wait_until
+from nlbgen.prove.clients.simple import fetch
+from nlbgen.prove.lab import lab as laboratory
 from nlbgen.prove.run import Wishes, prove
 from nlbgen.prove.scenarios.base import Scenario, figure
-from nlbgen.prove.waiting import wait_until
+from nlbgen.prove.score import limits
 from nlbgen.spec.load import load
 
 pytestmark = [pytest.mark.slow, pytest.mark.haproxy, pytest.mark.nginx]

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from nlbgen.prove.clients.smuggling import probes
 from nlbgen.prove.scenarios.registry import scenarios
-from nlbgen.prove.smuggling import probes
 
 pytestmark = pytest.mark.slow
 
@@ -105,8 +105,8 @@ def test_a_huge_head_without_an_answer_is_noticed(theatre, monkeypatch):
     stage = theatre("haproxy").stage
 
     def gone(stage):
-        from nlbgen.prove.ports import free_port, release_port
-        from nlbgen.prove.raw import target
+        from nlbgen.net.loopback import free_port, release_port
+        from nlbgen.prove.lab.raw import target
 
         release_port(port := free_port())
         return target(stage).__class__.of(f"http://127.0.0.1:{port}")

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from nlbgen.prove.clients import fetch
-from nlbgen.prove.waiting import wait_until
+from nlbgen.net.waiting import wait_until
+from nlbgen.prove.clients.simple import fetch
 
 
 def plain(lab, path="/", port=None, **options):
@@ -259,8 +259,8 @@ def test_passthrough_sees_a_stopped_app_pool_on_haproxy_alone(farm):
 
 def test_a_node_with_a_foreign_certificate_gets_no_requests(farm, vendor, tmp_path):
     """Whoever poses as a node without a certificate of the CA sees no password."""
-    from nlbgen.prove.processes import NodeProcess
-    from nlbgen.prove.testca import make_certificates
+    from nlbgen.prove.lab.certificates import make_certificates
+    from nlbgen.prove.lab.processes import NodeProcess
 
     lab = farm(vendor)
     victim = lab.nodes[1]

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from nlbgen.prove.clients import SocketHolder, SocketPlan
-from nlbgen.prove.sessions import SessionPlan, run_session
-from nlbgen.prove.waiting import wait_until
+from nlbgen.net.waiting import wait_until
+from nlbgen.prove.clients.sessions import SessionPlan, run_session
+from nlbgen.prove.clients.simple import SocketHolder, SocketPlan
 
 
 @pytest.fixture

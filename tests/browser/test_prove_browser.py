@@ -2,12 +2,12 @@
 
 import pytest
 
-from nlbgen.prove import formats, limits
-from nlbgen.prove.bars import BARS
-from nlbgen.prove.mapping import Mapped
+from nlbgen.prove.lab.mapping import Mapped
 from nlbgen.prove.scenarios.base import figure
 from nlbgen.prove.scenarios.registry import scenarios
-from nlbgen.prove.scorecard import Played, Scorecard, score
+from nlbgen.prove.score import formats, limits
+from nlbgen.prove.score.scorecard import Played, Scorecard, score
+from nlbgen.prove.score.thresholds import BARS
 
 pytestmark = [pytest.mark.chromium, pytest.mark.slow]
 

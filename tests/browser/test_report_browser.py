@@ -14,7 +14,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from nlbgen.export import report
+from nlbgen.export.report import page as report
 from nlbgen.generators.base import VENDORS
 from nlbgen.spec.load import load
 

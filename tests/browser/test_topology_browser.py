@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.export import topology
+from nlbgen.export.topology import picture as topology
 from nlbgen.spec.load import Spec, load
 
 pytestmark = [pytest.mark.chromium, pytest.mark.slow]

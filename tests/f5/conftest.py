@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from nlbgen.plan import Plan
-from nlbgen.push.f5 import Options, Report, push
+from nlbgen.core.plan import Plan
+from nlbgen.push.f5.connect import Options, Report, push
 from nlbgen.spec.load import Spec, loads
 
 HERE = Path(__file__).parent

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nlbgen.export import ansible
+from nlbgen.export.ansible import rollout as ansible
 
 
 @pytest.fixture

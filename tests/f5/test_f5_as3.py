@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from nlbgen.errors import DeviceError, DifferenceError, FileError, UsageError
+from nlbgen.core.errors import DeviceError, DifferenceError, FileError, UsageError
 
 
 @pytest.fixture(name="as3")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nlbgen.errors import DeviceError, SpecError
+from nlbgen.core.errors import DeviceError, SpecError
 
 HERE = {"f5": {"partition": "Inside"}}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nlbgen.errors import DeviceError, NlbgenError, SpecError
+from nlbgen.core.errors import DeviceError, NlbgenError, SpecError
 
 # The listener goes while connections stand: what is left of them is found by the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

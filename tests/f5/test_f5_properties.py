@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 
-from nlbgen.errors import NlbgenError, SpecError, UnsupportedError
-from nlbgen.generators import f5_as3
-from nlbgen.generators.f5_objects import objects
-from nlbgen.push.f5 import push
-from nlbgen.push.f5_session import Options
+from nlbgen.core.errors import NlbgenError, SpecError, UnsupportedError
+from nlbgen.generators.f5 import as3 as f5_as3
+from nlbgen.generators.f5.objects import objects
+from nlbgen.push.f5.connect import push
+from nlbgen.push.f5.session import Options
 from nlbgen.spec.load import loads
 
 

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from nlbgen.errors import DeviceError, NlbgenError, UnsupportedError, UsageError
+from nlbgen.core.errors import DeviceError, NlbgenError, UnsupportedError, UsageError
 
 pytest.importorskip("bigsuds")
 # urllib leaves the socket of a handshake that fails to the garbage collector.

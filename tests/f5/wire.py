@@ -84,7 +84,8 @@ def answered(request: requests.PreparedRequest, status: int, data: Any) -> reque
 
 def near(monkeypatch: Any) -> Near:
     """A device, and every session of a push led to it."""
-    from nlbgen.push import icontrol, soap
+    from nlbgen.push.f5.rest import icontrol
+    from nlbgen.push.f5.soap import portal as soap
 
     found = Near(sys.modules["f5_bigip"].BigIp())
     real = icontrol.session

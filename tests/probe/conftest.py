@@ -13,13 +13,13 @@ import pytest
 from aiohttp import web
 
 from nlbgen.generators.tls import HSTS_SECONDS
+from nlbgen.net.background import LoopThread
 from nlbgen.probe.farm import Options, probe
 from nlbgen.probe.findings import Finding, Report
-from nlbgen.prove import testca
-from nlbgen.prove.background import LoopThread
-from nlbgen.prove.node import Node
-from nlbgen.prove.options import NodeOptions
-from nlbgen.prove.testca import TestCertificates, make_certificates
+from nlbgen.prove.lab import certificates as testca
+from nlbgen.prove.lab.certificates import TestCertificates, make_certificates
+from nlbgen.prove.nodes.node import Node
+from nlbgen.prove.nodes.options import NodeOptions
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.units import Duration
 

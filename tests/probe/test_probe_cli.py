@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nlbgen.net.loopback import free_port
 from nlbgen.probe.findings import KINDS
-from nlbgen.prove.ports import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands" / "probe.md"
 

@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 import pytest
 
-from nlbgen.prove.ports import free_port
+from nlbgen.net.loopback import free_port
 
 TWO_YEARS = "max-age=63072000"
 
@@ -95,7 +95,7 @@ def test_the_run_ends_in_its_time(farm):
 
 
 def test_what_is_not_done_in_time_is_said(farm, monkeypatch):
-    from nlbgen.probe import reach
+    from nlbgen.net import reach
 
     farm.nodes[0].hangs = True
     patient = reach.Limits(connect=60, answer=60)
@@ -260,7 +260,7 @@ def test_an_authority_that_is_not_on_this_machine(farm):
 
 def test_a_certificate_with_nothing_but_a_common_name(stand_in, monkeypatch):
     """A balancer takes it from a node; a browser does not take it from the balancer."""
-    from nlbgen.prove import testca
+    from nlbgen.prove.lab import certificates as testca
 
     farm = stand_in()
     add = testca.x509.CertificateBuilder.add_extension

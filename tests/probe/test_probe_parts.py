@@ -8,12 +8,12 @@ from email.utils import formatdate
 
 import pytest
 
+from nlbgen.net.http1 import Reply
+from nlbgen.net.wire import Answer
 from nlbgen.probe import hello
 from nlbgen.probe.certificates import Certificate
 from nlbgen.probe.findings import KINDS, Finding, Report, Seen
-from nlbgen.probe.http1 import Reply
 from nlbgen.probe.web import Clock
-from nlbgen.prove.wire import Answer
 
 
 @pytest.fixture

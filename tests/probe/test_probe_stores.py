@@ -13,11 +13,11 @@ from typing import Any, Self
 
 import pytest
 
+from nlbgen.net.loopback import free_port
 from nlbgen.probe import sqlserver
 from nlbgen.probe.farm import Options, probe
 from nlbgen.probe.findings import Report
 from nlbgen.probe.sqlserver import DataSource, port_in
-from nlbgen.prove.ports import free_port
 from nlbgen.spec.load import loads
 from nlbgen.spec.units import Duration
 
@@ -147,7 +147,7 @@ def test_a_replica_instead_of_the_master(redis, tmp_path):
 
 @pytest.mark.redis
 def test_redis_over_tls(redis, tmp_path):
-    from nlbgen.prove.testca import make_certificates
+    from nlbgen.prove.lab.certificates import make_certificates
 
     made = make_certificates(tmp_path / "tls", ["127.0.0.1"])
     other = make_certificates(tmp_path / "other", ["127.0.0.1"])
@@ -319,8 +319,8 @@ def ask_instance(monkeypatch):
     """Ask for SQL Server on this machine by an address, which no spec may name, with the Browser at a port."""
     import asyncio
 
+    from nlbgen.net.reach import Limits
     from nlbgen.probe.device import Device, Where
-    from nlbgen.probe.reach import Limits
 
     monkeypatch.setattr(sqlserver, "_HERE", frozenset())
 

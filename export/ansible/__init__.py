@@ -1,0 +1,4 @@
+"""The rollout by Ansible.
+
+Imports the root, core, spec, generators, generators.haproxy.
+"""

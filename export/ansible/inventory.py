@@ -1,0 +1,313 @@
+"""The inventory: which hosts there are, in which groups, and what the roles must know about each.
+
+Text of the spec that may hold anything is written as `!unsafe`: Ansible would otherwise run what stands between
+double braces in it.
+"""
+
+import ipaddress
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ...generators.design import Design
+from ...generators.keepalived import folder_of
+from ...spec.model import Farm, Node, Secret
+from . import specs as ansible_specs
+
+if TYPE_CHECKING:
+    from .rollout import Rollout
+
+WINRM_PORT: Final = 5986
+_FILES: Final = "{{ playbook_dir }}/files"
+_WORK: Final = "{{ playbook_dir }}/" + ansible_specs.WORK
+
+
+class Variable(NamedTuple):
+    """One variable: its value as YAML, or each entry of a list of values."""
+
+    name: str
+    value: str = ""
+    entries: tuple[str, ...] | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The variable as lines of YAML."""
+        if self.entries is None:
+            return (f"{self.name}: {self.value}",)
+        if not self.entries:
+            return (f"{self.name}: []",)
+        return (f"{self.name}:", *(f"  - {entry}" for entry in self.entries))
+
+
+class Host(NamedTuple):
+    """One host and its variables."""
+
+    name: str
+    variables: tuple[Variable, ...]
+
+
+class Group(NamedTuple):
+    """The hosts of one farm that have the same part in it."""
+
+    name: str
+    hosts: tuple[Host, ...]
+    variables: tuple[Variable, ...]
+
+    @property
+    def listed(self) -> str:
+        """Its hosts for people."""
+        return ", ".join(host.name for host in self.hosts)
+
+
+class FarmGroup(NamedTuple):
+    """One farm: its group and those in it."""
+
+    farm: str
+    name: str
+    vendor: str
+    groups: tuple[Group, ...]
+    variables: tuple[Variable, ...]
+    shared: str
+    """The address that its balancers share; empty where there is none."""
+    secrets: tuple[dict[str, str], ...]
+    device: str
+    """The name of the host that stands for its device; empty for balancers on hosts."""
+
+
+def group(farm: str) -> str:
+    """A farm's name as part of a group's: Ansible takes letters, digits and underscores."""
+    return farm.replace("-", "_").lower()
+
+
+def view(rollouts: Sequence["Rollout"]) -> dict[str, Any]:
+    """What the inventory, the playbooks and the README show."""
+    farms = [_farm(rollout) for rollout in rollouts]
+    vendors = {farm.vendor for farm in farms}
+    return {
+        "farms": farms,
+        "hosted": [(vendor, _first_groups(farms, vendor)) for vendor in ("haproxy", "nginx") if vendor in vendors],
+        "devices": [farm.groups[0].name for farm in farms if farm.device],
+        "shared": [farm.groups[0].name for farm in farms if farm.shared],
+        "pattern": ":".join(sorted(vendors & {"haproxy", "nginx"})),
+        "titles": {"haproxy": "HAProxy", "nginx": "NGINX"},
+        "winrm_port": WINRM_PORT,
+    }
+
+
+def _first_groups(farms: Sequence[FarmGroup], vendor: str) -> list[str]:
+    """The groups of balancers of this vendor."""
+    return [farm.groups[0].name for farm in farms if farm.vendor == vendor]
+
+
+def quoted(text: str) -> str:
+    """A text of our own as a YAML scalar in double quotes, which Ansible may find an expression in."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def unsafe(text: str) -> str:
+    """A text of the spec as a YAML scalar in which Ansible looks for nothing."""
+    return f"!unsafe {quoted(text)}"
+
+
+def _farm(rollout: "Rollout") -> FarmGroup:
+    farm, name = rollout.spec.farm, group(rollout.spec.farm.farm)
+    hosted = rollout.vendor in {"haproxy", "nginx"}
+    groups = [Group(f"balancers_of_{name}", tuple(_balancers(rollout)), tuple(_balancer_variables(rollout)))]
+    if not hosted:
+        groups = [
+            Group(f"device_of_{name}", (Host(f"{farm.farm}.device", ()),), (Variable("ansible_connection", "local"),))
+        ]
+    groups.append(Group(f"nodes_of_{name}", tuple(_nodes(rollout)), tuple(_node_variables(rollout))))
+    needed = {name: secret for name, secret in ansible_specs.secrets_of(farm).items() if _is_needed(rollout, name)}
+    vip = farm.frontend.vip
+    return FarmGroup(
+        farm=farm.farm,
+        name=f"farm_{name}",
+        vendor=rollout.vendor,
+        groups=tuple(groups),
+        variables=tuple(_farm_variables(rollout, needed)),
+        shared=vip.address.partition("/")[0] if vip is not None and hosted else "",
+        secrets=tuple({"name": name, "source": _source(secret)} for name, secret in needed.items()),
+        device="" if hosted else f"{farm.farm}.device",
+    )
+
+
+def _is_needed(rollout: "Rollout", name: str) -> bool:
+    """Whether the playbooks use a secret of the spec."""
+    if name == "vrrp":
+        return rollout.vendor in {"haproxy", "nginx"} and _has_password(rollout.spec.farm)
+    return name in {rollout.vendor, "sql"} or (name == "redis" and rollout.spec.farm.stores.signalr == "redis")
+
+
+def _has_password(farm: Farm) -> bool:
+    """Whether VRRP has a password for the shared address: it has none for IPv6."""
+    vip = farm.frontend.vip
+    return vip is not None and ipaddress.ip_interface(vip.address).version == 4
+
+
+def _source(secret: Secret) -> str:
+    return f"the environment variable {secret.env}" if secret.env else "the file that the spec names"
+
+
+def _farm_variables(rollout: "Rollout", needed: dict[str, Secret]) -> Iterator[Variable]:
+    farm = rollout.spec.farm
+    yield Variable("nlbgen_farm", quoted(farm.farm))
+    for name, secret in needed.items():
+        yield Variable(f"nlbgen_secret_{name}", _lookup(rollout, name, secret))
+        if secret.file is not None:
+            path = ansible_specs.rebased(secret.file, rollout.home)
+            yield Variable(f"nlbgen_secret_{name}_file", unsafe(path))
+    if rollout.vendor in {"f5", "zen"}:
+        yield Variable("device_vendor", rollout.vendor)
+        yield Variable("device_spec", quoted(f"{_FILES}/{farm.farm}/device/farm.yaml"))
+        yield Variable("device_work", quoted(f"{_WORK}/{farm.farm}/device"))
+        yield Variable("device_secrets", entries=tuple(_needed_entries(needed, (rollout.vendor,))))
+
+
+def _lookup(rollout: "Rollout", name: str, secret: Secret) -> str:
+    """How Ansible finds a secret, unless a vault says otherwise."""
+    if secret.env is not None:
+        return quoted("{{ lookup('ansible.builtin.env', '" + secret.env + "') }}")
+    file = f"nlbgen_secret_{name}_file"
+    place = file if _is_absolute(rollout, secret) else f"playbook_dir ~ '/' ~ {file}"
+    return quoted("{{ lookup('ansible.builtin.file', " + place + ", rstrip=false).splitlines() | first }}")
+
+
+def _is_absolute(rollout: "Rollout", secret: Secret) -> bool:
+    return PurePosixPath(ansible_specs.rebased(str(secret.file), rollout.home)).is_absolute()
+
+
+def _needed_entries(needed: dict[str, Secret], names: Sequence[str]) -> Iterator[str]:
+    """The secrets of these names, as mappings on one line."""
+    for name in names:
+        if name in needed:
+            yield f"{{name: {name}, from: {quoted(_source(needed[name]))}}}"
+
+
+def _balancers(rollout: "Rollout") -> Iterator[Host]:
+    vip = rollout.spec.farm.frontend.vip
+    for number, address in enumerate(rollout.balancers, 1):
+        variables = [Variable("ansible_host", quoted(address))]
+        if vip is not None:
+            variables.append(Variable("keepalived_folder", quoted(folder_of(address))))
+        yield Host(f"{rollout.spec.farm.farm}.balancer.{number}", tuple(variables))
+
+
+def _balancer_variables(rollout: "Rollout") -> Iterator[Variable]:
+    farm, vendor = rollout.spec.farm, rollout.vendor
+    tls, port = farm.frontend.tls, farm.balancer.metrics_port
+    yield Variable(f"{vendor}_source", quoted(f"{_FILES}/{farm.farm}/{vendor}"))
+    files = [tls.certificate, tls.key] if farm.balancer_tls else []
+    if farm.node_tls and isinstance(tls.verify_nodes, str) and _reads_ca(rollout):
+        files.append(tls.verify_nodes)
+    yield Variable(f"{vendor}_certificates", entries=tuple(unsafe(path) for path in dict.fromkeys(files)))
+    yield Variable(f"{vendor}_key", unsafe(tls.key) if farm.balancer_tls else '""')
+    if vendor == "haproxy":
+        yield Variable("haproxy_farm", quoted(farm.farm))
+        yield Variable("haproxy_metrics_url", quoted(f"http://127.0.0.1:{port}/metrics"))
+        yield Variable("haproxy_key_link", unsafe(f"{tls.certificate}.key") if _key_beside(farm) else '""')
+    else:
+        yield Variable("nginx_status_url", quoted(f"http://127.0.0.1:{port}/status"))
+        if Design(farm).passthrough:
+            yield Variable("nginx_packages", entries=("nginx", "libnginx-mod-stream"))
+    vip = farm.frontend.vip
+    if vip is not None:
+        has_password = _has_password(farm)
+        yield Variable("keepalived_source", quoted(f"{_FILES}/{farm.farm}/{vendor}/keepalived"))
+        yield Variable("keepalived_balancers", quoted(f"balancers_of_{group(farm.farm)}"))
+        yield Variable("keepalived_address", quoted(str(ipaddress.ip_interface(vip.address).ip)))
+        yield Variable("keepalived_interface", quoted(vip.interface))
+        yield Variable("keepalived_has_password", "true" if has_password else "false")
+        if has_password:
+            yield Variable("keepalived_password", quoted("{{ nlbgen_secret_vrrp }}"))
+
+
+def _reads_ca(rollout: "Rollout") -> bool:
+    """Whether the balancer's configuration names the CA of the nodes."""
+    farm = rollout.spec.farm
+    if not Design(farm).passthrough:
+        return True
+    return rollout.vendor == "haproxy" and "verify_nodes" in farm.frontend.tls.written
+
+
+def _key_beside(farm: Farm) -> bool:
+    """Whether HAProxy looks for the key beside the certificate, as it does before 3.0."""
+    from ...generators.haproxy.generator import CERTIFICATE_STORE
+
+    tls = farm.frontend.tls
+    return farm.balancer_tls and tls.key != tls.certificate and farm.haproxy.version < CERTIFICATE_STORE
+
+
+def _nodes(rollout: "Rollout") -> Iterator[Host]:
+    """The nodes, the one whose keys the others get first."""
+    farm = rollout.spec.farm
+    for node in (farm.primary, *(node for node in farm.nodes if node is not farm.primary)):
+        yield Host(_node_host(farm, node), tuple(_one_node(rollout, node)))
+
+
+def _node_host(farm: Farm, node: Node) -> str:
+    return f"{farm.farm}.node.{node.name}"
+
+
+def _one_node(rollout: "Rollout", node: Node) -> Iterator[Variable]:
+    farm = rollout.spec.farm
+    member = next(member for member in Design(farm).members if member.name == node.name)
+    scheme = "https" if farm.node_tls else "http"
+    leaves = ansible_specs.can_leave(farm, node)
+    folder = f"{_FILES}/{farm.farm}"
+    others = (_node_host(farm, other) for other in ansible_specs.others_that_serve(farm, node))
+    clones = farm.keys.source == "primary" and node is not farm.primary
+    yield Variable("ansible_host", quoted(node.address))
+    yield Variable("node_name", quoted(node.name))
+    yield Variable("node_spec", quoted(f"{folder}/nodes/{node.name}.yaml"))
+    yield Variable("node_keys_from", quoted(_node_host(farm, farm.primary) if clones else ""))
+    yield Variable("node_health_url", unsafe(f"{scheme}://localhost:{farm.port_of(node)}{farm.health_path or '/'}"))
+    yield Variable("node_drained_by", quoted(rollout.vendor if leaves else ""))
+    yield Variable("drain_node", quoted(node.name))
+    yield Variable("drain_state", node.state)
+    yield Variable("drain_others", entries=tuple(map(quoted, others)))
+    if rollout.vendor != "haproxy":
+        yield Variable("drain_health_url", unsafe(f"{scheme}://{member.endpoint}{farm.health_path or '/'}"))
+    if rollout.vendor == "nginx":
+        yield Variable("drain_endpoint", quoted(member.endpoint))
+        yield Variable("drain_variants", quoted(f"{folder}/variants/{node.name}"))
+    elif rollout.vendor in {"f5", "zen"}:
+        yield Variable("drain_variants", quoted(f"{folder}/device/{node.name}"))
+
+
+def _nginx_files(farm: Farm) -> Iterator[str]:
+    """Every configuration of the export that a balancer of this farm may have."""
+    yield f"{_FILES}/{farm.farm}/nginx/nginx.conf"
+    for node in farm.nodes:
+        for state in ansible_specs.OUT if ansible_specs.can_leave(farm, node) else ():
+            yield f"{_FILES}/{farm.farm}/variants/{node.name}/{state}/nginx.conf"
+
+
+def _node_variables(rollout: "Rollout") -> Iterator[Variable]:
+    farm = rollout.spec.farm
+    classic = not farm.orchestrator.is_core
+    secrets = {name: secret for name, secret in ansible_specs.secrets_of(farm).items() if _is_needed(rollout, name)}
+    yield Variable("node_directory", unsafe(farm.orchestrator.directory))
+    yield Variable("node_config_files", entries=(ansible_specs.config_name(farm),))
+    yield Variable("node_site", unsafe(farm.orchestrator.site))
+    yield Variable(
+        "node_same_site_id",
+        "true" if classic and farm.stores.session == "sqlserver" and len(farm.nodes) > 1 else "false",
+    )
+    yield Variable("node_health_host", quoted(farm.frontend.host))
+    yield Variable("node_health_status", str(farm.balancer.health.expect))
+    yield Variable("node_work", quoted(f"{_WORK}/{farm.farm}/node"))
+    yield Variable("node_secrets", entries=tuple(_needed_entries(secrets, ("sql", "redis"))))
+    if rollout.vendor == "haproxy":
+        yield Variable("drain_backend", quoted(Design(farm).web.name))
+    if rollout.vendor == "nginx":
+        yield Variable("drain_normal", quoted(f"{_FILES}/{farm.farm}/nginx"))
+        yield Variable("drain_known", entries=tuple(map(quoted, _nginx_files(farm))))
+    if rollout.vendor in {"haproxy", "nginx"}:
+        hosts = (f"{farm.farm}.balancer.{number}" for number in range(1, len(rollout.balancers) + 1))
+        yield Variable("drain_balancers", entries=tuple(quoted(host) for host in hosts))
+        yield Variable("drain_asked_from", quoted("{{ drain_balancers }}"))
+    else:
+        yield Variable("drain_asked_from", entries=("localhost",))
+        yield Variable("drain_normal", quoted(f"{_FILES}/{farm.farm}/device/farm.yaml"))

@@ -1,0 +1,241 @@
+"""The rollout by Ansible: one tree of files with an inventory, playbooks, roles and the rendered configurations.
+
+The roles do what the INSTALL.md of each vendor and the nodes' RUNBOOK.md tell a person to do, in the same order. What
+depends on the farm is in the inventory and below `files/FARM/`; roles are the same for every farm. No secret is in any
+file: the inventory looks them up in the environment, a vault may say otherwise.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Final, NamedTuple, get_args
+
+from ... import __version__
+from ...core import templating
+from ...core.errors import Problem, SpecError, UsageError
+from ...core.wording import one_of
+from ...generators.base import DIGEST_SHOWN, VENDORS, Rendered, generator, render
+from ...spec.load import Spec
+from ...spec.schema import Path as SpecPath
+from ...spec.schema import Reads
+from ...spec.types import NodeAddress
+from . import inventory as ansible_inventory
+from . import specs as ansible_specs
+from .roles import ROLES
+
+HOSTED: Final = ("haproxy", "nginx")
+"""Vendors that run on hosts of their own; the others are devices, and the control host pushes to them."""
+_CONFIGURATIONS: Final = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}
+_DEVICES: Final[dict[str, tuple[SpecPath, str, str]]] = {
+    "f5": (("f5",), "host", "write the device's management address, as in `f5: {host: bigip.corp.example}`"),
+    "zen": (("zen",), "api", 'write the URL of its API, as in `zen: {api: "https://zen.corp.example:444"}`'),
+}
+FILE_MODE: Final = 0o644
+_ADDRESS: Final = next(how for how in get_args(NodeAddress) if isinstance(how, Reads))
+
+
+class File(NamedTuple):
+    """One file of the tree: its path below the tree's root, its bytes and its permission bits."""
+
+    path: PurePosixPath
+    content: bytes
+    mode: int = FILE_MODE
+
+
+class Rollout(NamedTuple):
+    """One farm on its way to its hosts."""
+
+    spec: Spec
+    vendor: str
+    balancers: tuple[str, ...]
+    """The balancers' addresses or names; empty where the vendor is a device."""
+    home: str
+    """The spec's folder as seen from the tree's root, with slashes."""
+
+
+def files(
+    specs: Spec | Sequence[Spec],
+    *,
+    vendor: str = "",
+    balancers: Sequence[str] = (),
+    homes: Sequence[str] = (),
+) -> list[File]:
+    """The tree for one farm or several, in the order of the paths; the same specs give the same bytes.
+
+    `vendor` settles for every farm which balancer it has, `balancers` where they are (for a single farm without
+    `frontend.vip`), `homes` is for each spec its folder as seen from the tree's root (default: one folder up, as in a
+    bundle). Raises UsageError where vendor or balancers cannot be told, SpecError where the spec does not say where a
+    device is or where farms would overwrite each other on a host, UnsupportedError where the vendor cannot do what the
+    farm asks.
+    """
+    farms = (specs,) if isinstance(specs, Spec) else tuple(specs)
+    _distinct(farms)
+    places = tuple(homes) or ("..",) * len(farms)
+    rollouts = [
+        Rollout(spec, chosen, balancer_hosts(spec, chosen, balancers, single=len(farms) == 1), home)
+        for spec, home in zip(farms, places, strict=True)
+        for chosen in [vendor_of(spec, vendor)]
+    ]
+    _own_hosts(rollouts)
+    made = [*_roles(), *_shared(rollouts)]
+    for rollout in rollouts:
+        made += _farm_files(rollout)
+    return sorted(made, key=lambda file: file.path)
+
+
+def vendor_of(spec: Spec, asked: str = "") -> str:
+    """The balancer that this farm has: the one asked for, or the only one that the spec names; raises UsageError."""
+    if asked and asked not in VENDORS:
+        raise UsageError(f"{asked} is not a vendor", f"vendors: {', '.join(VENDORS)}")
+    named = [name for name in VENDORS if name in spec.farm.written]
+    chosen = asked or (named[0] if len(named) == 1 else "")
+    if not chosen:
+        said = f"names {one_of(named).replace(' or ', ' and ')}" if named else "names no balancer"
+        raise UsageError(
+            f"{spec.name}: {said}, and a farm is rolled out behind one",
+            f"say which: --vendor {one_of(named or VENDORS)}"
+            + ("" if named else ', or write its section into the spec, as in `haproxy: {version: "2.6"}`'),
+        )
+    if chosen in _DEVICES:
+        path, key, hint = _DEVICES[chosen]
+        if getattr(getattr(spec.farm, chosen), key) is None:
+            raise SpecError([spec.problem(path, f"does not say where the device is ({key})", hint)])
+    return chosen
+
+
+def balancer_hosts(spec: Spec, vendor: str, asked: Sequence[str], *, single: bool = True) -> tuple[str, ...]:
+    """Where the balancers are: as asked for, as `frontend.vip` says, or where it listens; raises UsageError."""
+    vip, listen = spec.farm.frontend.vip, spec.farm.frontend.address
+    if vendor not in HOSTED:
+        if asked:
+            raise UsageError(f"--balancer: {vendor} is a device, and the spec says where it is", "leave --balancer out")
+        return ()
+    if asked and not single:
+        raise UsageError("--balancer is for one farm", "write `frontend.vip` or `frontend.address` into each spec")
+    if asked and vip is not None:
+        raise UsageError(
+            f"--balancer: {spec.name} names the balancers itself (frontend.vip.balancers)", "leave --balancer out"
+        )
+    if asked:
+        return tuple(dict.fromkeys(_address(name) for name in asked))
+    if vip is not None:
+        return vip.balancers
+    if listen == "*":
+        raise UsageError(
+            f"{spec.name}: listens on every address (frontend.address), so it does not say where the balancer is",
+            "name its host: --balancer HOST",
+        )
+    return (listen,)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(_ADDRESS.parse(text))
+    except ValueError as error:
+        raise UsageError(f"--balancer: {error}", "name it by its host name or address") from None
+
+
+def _distinct(farms: Sequence[Spec]) -> None:
+    """Refuse farms whose groups of hosts or whose folders would be the same."""
+    seen: dict[str, Spec] = {}
+    for spec in farms:
+        first = seen.setdefault(ansible_inventory.group(spec.farm.farm), spec)
+        if first is not spec:
+            raise UsageError(
+                f"{spec.name}: the farm {spec.farm.farm} and the farm {first.farm.farm} of {first.name} would have one "
+                "name in Ansible, which knows neither hyphens nor, on some systems, upper case",
+                "give each farm a name of its own",
+            )
+
+
+def _own_hosts(rollouts: Sequence[Rollout]) -> None:
+    """Refuse farms that would overwrite each other's configuration on a balancer; raises SpecError."""
+    seen: dict[tuple[str, str], Rollout] = {}
+    problems: dict[tuple[str, str], Problem] = {}
+    for rollout in rollouts:
+        for host in rollout.balancers:
+            for file in _whole_files(rollout):
+                first = seen.setdefault((host, file), rollout)
+                if first is not rollout:
+                    pair = rollout.spec.farm.farm, first.spec.farm.farm
+                    problems.setdefault(pair, _overwritten(rollout, first, host, file))
+    if problems:
+        raise SpecError([*problems.values()])
+
+
+def _whole_files(rollout: Rollout) -> Iterator[str]:
+    """The files of a balancer that belong to one farm as a whole."""
+    yield _CONFIGURATIONS[rollout.vendor]
+    if rollout.spec.farm.frontend.vip is not None:
+        yield "keepalived.conf"
+
+
+def _overwritten(rollout: Rollout, first: Rollout, host: str, file: str) -> Problem:
+    place = first.spec.document.place(_balancers_path(first))
+    return rollout.spec.problem(
+        _balancers_path(rollout),
+        f"{host} is a balancer of the farm {first.spec.farm.farm} as well ({place}); each writes the whole {file}",
+        "give each farm balancers of its own, or leave one of the specs out",
+    )
+
+
+def _balancers_path(rollout: Rollout) -> SpecPath:
+    """Where the spec says where its balancers are."""
+    return ("frontend", "address") if rollout.spec.farm.frontend.vip is None else ("frontend", "vip", "balancers")
+
+
+def _made_by() -> str:
+    return f"Made by nlbgen {__version__}: do not edit, change the spec and run `nlbgen export ansible` again."
+
+
+def _roles() -> Iterator[File]:
+    for path, template in ROLES.items():
+        yield File(PurePosixPath(path), templating.render(template, {"header": _made_by()}))
+
+
+def _shared(rollouts: Sequence[Rollout]) -> Iterator[File]:
+    """What there is once: inventory, playbooks, settings, how to run it."""
+    digests = [f"{rollout.spec.farm.farm}: the spec's digest is {_digest(rollout.spec)}." for rollout in rollouts]
+    view = {"header": [_made_by(), *digests], **ansible_inventory.view(rollouts)}
+    for path, template in (
+        (".ansible-lint", "ansible/lint.yml.j2"),
+        ("README.md", "ansible/README.md.j2"),
+        ("ansible.cfg", "ansible/ansible.cfg.j2"),
+        ("inventory.yml", "ansible/inventory.yml.j2"),
+        ("nodes.yml", "ansible/nodes.yml.j2"),
+        ("requirements.yml", "ansible/requirements.yml.j2"),
+        ("site.yml", "ansible/site.yml.j2"),
+        ("balancers.yml", "ansible/balancers.yml.j2"),
+    ):
+        yield File(PurePosixPath(path), templating.render(template, view))
+
+
+def _digest(spec: Spec) -> str:
+    return spec.digest[:DIGEST_SHOWN]
+
+
+def _farm_files(rollout: Rollout) -> Iterator[File]:
+    """What goes to this farm's hosts, and the variants of its spec that the control host works with."""
+    folder = PurePosixPath("files") / rollout.spec.farm.farm
+    if rollout.vendor in HOSTED:
+        for file in _rendered(rollout, rollout.spec):
+            if file.path.name != "INSTALL.md":
+                yield File(folder / rollout.vendor / file.path, file.content)
+    for path, content in ansible_specs.variants(rollout, folder):
+        yield File(path, content)
+    if rollout.vendor == "nginx":
+        yield from _nginx_variants(rollout, folder)
+
+
+def _nginx_variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[File]:
+    """For each node the configuration that sends it no new clients, and the one that sends it nothing."""
+    for node in rollout.spec.farm.nodes:
+        if not ansible_specs.can_leave(rollout.spec.farm, node):
+            continue
+        for state in ansible_specs.OUT:
+            changed = rollout.spec._replace(farm=ansible_specs.with_state(rollout.spec.farm, node, state))
+            main = next(file for file in _rendered(rollout, changed) if file.main)
+            yield File(folder / "variants" / node.name / state / main.path, main.content)
+
+
+def _rendered(rollout: Rollout, spec: Spec) -> list[Rendered]:
+    return render(generator(rollout.vendor), spec)

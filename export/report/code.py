@@ -1,0 +1,97 @@
+"""Configurations as highlighted lines, each with its reason."""
+
+import html
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from markupsafe import Markup
+
+from ..markup import made
+from . import reasons as why
+
+if TYPE_CHECKING:
+    from pygments.lexer import Lexer
+
+_CLASSES: Final = (
+    ("Token.Comment.Preproc", "preproc"),
+    ("Token.Comment", "comment"),
+    ("Token.Keyword.Constant", "number"),
+    ("Token.Keyword.Namespace", "section"),
+    ("Token.Name.Namespace", "section"),
+    ("Token.Keyword", "word"),
+    ("Token.Name.Tag", "word"),
+    ("Token.Name.Attribute", "word"),
+    ("Token.Name.Variable", "variable"),
+    ("Token.Literal.String", "string"),
+    ("Token.Literal.Number", "number"),
+)
+"""The classes of the style sheet for Pygments' kinds of tokens; the first that fits counts."""
+
+_LEXERS: Final = (
+    (r"haproxy\.cfg", "haproxy", why.commented),
+    (r"keepalived/.*\.conf", "haproxy", why.commented),
+    (r"nginx\.conf", "nginx", why.commented),
+    (r".*\.service\.d/.*\.conf", "systemd", why.commented),
+    (r"bigip\.conf", "scf", why.by_object),
+    (r".*_(?:proxy|pound)\.cfg", "pound", why.by_directive),
+    (r".*\.json", "json", why.none),
+)
+"""By a file's path: its language, and where the reasons of its lines come from."""
+
+
+class CodeLine(NamedTuple):
+    """One line of a configuration, highlighted."""
+
+    code: Markup
+    reason: str
+
+
+def highlighted(path: str, text: str) -> list[CodeLine]:
+    """The lines of a file with their reasons; a file of an unknown kind is plain text without any."""
+    language, reasons = "", why.none
+    for pattern, name, source in _LEXERS:
+        if re.fullmatch(pattern, path):
+            language, reasons = name, source
+            break
+    lines = text.removesuffix("\n").split("\n") if text else []
+    codes = _codes(text, language) if language else [made(html.escape(line)) for line in lines]
+    return [CodeLine(code, reason) for code, reason in zip(codes, reasons(lines), strict=True)]
+
+
+def _codes(text: str, language: str) -> list[Markup]:
+    """The text's lines as markup."""
+    lines: list[list[str]] = [[]]
+    for kind, value in _lexer(language).get_tokens(text):
+        css = _class(kind)
+        for number, part in enumerate(value.split("\n")):
+            if number:
+                lines.append([])
+            if part:
+                escaped = html.escape(part)
+                lines[-1].append(f'<span class="{css}">{escaped}</span>' if css else escaped)
+    if not lines[-1]:  # what follows the last line end
+        lines.pop()
+    return [made("".join(parts)) for parts in lines]
+
+
+def _lexer(language: str) -> "Lexer":
+    from pygments.lexers import get_lexer_by_name
+
+    from .lexers import HaproxyLexer, PoundLexer, ScfLexer
+
+    # The text is to stay as it is: no line is stripped, added or expanded.
+    options: dict[str, Any] = {"stripnl": False, "ensurenl": False}
+    own = {"haproxy": HaproxyLexer, "pound": PoundLexer, "scf": ScfLexer}
+    return own[language](**options) if language in own else get_lexer_by_name(language, **options)
+
+
+def _class(kind: object) -> str:
+    name = str(kind)
+    return next((css for prefix, css in _CLASSES if name == prefix or name.startswith(f"{prefix}.")), "")
+
+
+def words_of(lines: list[CodeLine]) -> Iterator[str]:
+    """The lines as text again, for whoever wants to compare them."""
+    for line in lines:
+        yield html.unescape(re.sub(r"<[^>]*>", "", line.code))

@@ -1,0 +1,122 @@
+"""What the report says of the nodes: the plan for their own files (fingerprints, never values), and the runbook."""
+
+from pathlib import PurePath
+from typing import NamedTuple
+
+from ...core.errors import NlbgenError, Problem
+from ...core.plan import DIGEST_SHOWN, Change
+from ...generators.design import Design
+from ...nodes import planning, rules
+from ...nodes.prepare import steps
+from ...spec.load import Spec
+
+RUNBOOK = "RUNBOOK.md"
+
+
+class NodeRow(NamedTuple):
+    """One node of the farm."""
+
+    name: str
+    endpoint: str
+    state: str
+    weight: int
+    role: str
+    config: str
+
+
+class ChangeRow(NamedTuple):
+    """One change of a node's file, as it may be shown."""
+
+    target: str
+    path: str
+    kind: str
+    old: str
+    new: str
+    where: str
+
+
+class Planned(NamedTuple):
+    """The plan for the nodes' files; `absent` says why there is none."""
+
+    digest: str
+    targets: tuple[str, ...]
+    changes: tuple[ChangeRow, ...]
+    notes: tuple[str, ...]
+    absent: str = ""
+
+    @property
+    def short(self) -> str:
+        """As much of the digest as `--expect` takes."""
+        return self.digest[:DIGEST_SHOWN]
+
+
+class Prepared(NamedTuple):
+    """The nodes' files; `absent` says why there are none."""
+
+    runbook: str
+    files: tuple[steps.File, ...]
+    notes: tuple[str, ...]
+    absent: str = ""
+
+
+NOT_PLANNED = Planned(
+    "", (), (), (), "it needs the farm's secrets; `nlbgen nodes plan` shows it where they are at hand"
+)
+
+
+def rows(spec: Spec) -> list[NodeRow]:
+    """The nodes in the spec's order."""
+    farm = spec.farm
+    return [
+        NodeRow(
+            node.name,
+            member.endpoint,
+            node.state,
+            node.weight,
+            "primary" if node is farm.primary else "",
+            node.config or "",
+        )
+        for node, member in zip(farm.nodes, Design(farm).members, strict=True)
+    ]
+
+
+def plan(spec: Spec) -> Planned:
+    """What would change in the nodes' files, as far as they and their secrets are at hand."""
+    if absent := steps.absent(spec):
+        return Planned("", (), (), (), absent)
+    try:
+        planned = planning.plan_farm(spec)
+    except NlbgenError as error:
+        return Planned("", (), (), (), _why(error))
+    without = [f"{name}: the spec names no config, so it is left out" for name in planned.without_config]
+    found = planned.plan
+    return Planned(found.digest, found.targets, tuple(map(_row, found.changes)), (*planned.notes, *without))
+
+
+def _row(change: Change) -> ChangeRow:
+    old = "" if change.old is None else str(change.old)
+    new = "" if change.new is None else str(change.new)
+    return ChangeRow(change.target, change.path, change.kind, old, new, PurePath(str(change.where)).name)
+
+
+def prepare(spec: Spec, *, planned: bool = True) -> Prepared:
+    """What `nlbgen render nodes` makes, as far as the nodes' files are at hand; what needs secrets if it is planned."""
+    if absent := steps.absent(spec):
+        return Prepared("", (), (), absent)
+    try:
+        made = steps.render(spec, with_configs=planned)
+    except NlbgenError as error:
+        return Prepared("", (), (), _why(error))
+    runbook = next((file.content.decode("utf-8") for file in made.files if file.path.name == RUNBOOK), "")
+    return Prepared(runbook, made.files, made.notes)
+
+
+def problems(spec: Spec) -> list[Problem]:
+    """What is wrong with the nodes' files that are at hand."""
+    if all(node.config is None for node in spec.farm.nodes) and spec.farm.keys.source == "primary":
+        return []
+    return rules.problems(spec)
+
+
+def _why(error: NlbgenError) -> str:
+    return f"{error.message}; {error.hint}" if error.hint else error.message

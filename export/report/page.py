@@ -1,0 +1,259 @@
+"""One HTML file that holds everything about a farm for the people of a change window.
+
+It loads nothing: styles and the one small script stand in it, and its content security policy names them by their
+hashes, so that even a text of the spec that slipped through could not fetch or run anything. Without JavaScript
+everything is there and all panels are open; on paper too. It depends on the spec, the nodes' files and their secrets
+at hand, and on nothing else: no clock, no name of this machine.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from markupsafe import Markup
+
+from ... import __version__
+from ...core.errors import Problem, UnsupportedError
+from ...generators import base, matrix
+from ...generators.base import Limitation, Rendered
+from ...generators.features import FEATURES
+from ...spec.load import Spec
+from ..markup import digest_source, made, sentence
+from ..markup import render as markup
+from ..topology import picture as topology
+from ..topology import svg as topology_svg
+from . import nodes as report_nodes
+from .code import CodeLine, highlighted
+from .markdown import rendered
+
+FILE: Final = "report.html"
+Verdict = Callable[[str], str]
+"""What a vendor's real program says to the farm's configuration, by the vendor's name."""
+
+
+class ShownFile(NamedTuple):
+    """One file of a vendor: highlighted lines, or a text for people."""
+
+    anchor: str
+    path: str
+    size: int
+    digest: str
+    lines: tuple[CodeLine, ...]
+    prose: Markup
+    explained: bool
+    """Whether any line has a reason."""
+
+
+class Vendor(NamedTuple):
+    """One vendor's panel; what refuses the farm has problems and no files."""
+
+    name: str
+    title: str
+    called: str
+    verdict: str
+    files: tuple[ShownFile, ...]
+    limitations: tuple[Limitation, ...]
+    problems: tuple[Problem, ...]
+    findings: "tuple[Finding, ...]"
+    named: bool
+    """Whether the spec speaks of it: only then its refusal is a fault of the farm."""
+
+
+class Finding(NamedTuple):
+    """Something to look at before the change."""
+
+    level: str
+    """`error`, `warning` or `note`."""
+    word: str
+    id: str
+    place: str
+    path: str
+    message: Markup
+    hint: Markup
+
+
+class Sum(NamedTuple):
+    """One file of `nlbgen render all` with its checksum."""
+
+    path: str
+    size: int
+    digest: str
+    """Empty for what holds secrets, like its size: they could be used to guess them."""
+    anchor: str
+
+
+def render(spec: Spec, *, verdict: Verdict | None = None, planned: bool = True) -> bytes:
+    """The report of a farm.
+
+    Without `planned` no secret is looked for, and the page has no plan for the nodes' files: then it depends on the
+    spec and the nodes' files alone.
+
+    `verdict` is asked for each vendor whose files could be made, as
+    [`verdicts`][nlbgen.generators.output.verdicts] does it: without it the page says nothing of the real programs.
+    What it raises is passed on. Vendors that refuse the farm, and nodes whose files are not at hand, are told in the
+    page and raise nothing.
+    """
+    vendors = [_vendor(name, spec, verdict) for name in base.VENDORS]
+    prepared = report_nodes.prepare(spec, planned=planned)
+    drawn = topology.picture(spec.farm)
+    findings = _findings(spec, vendors)
+    view = {
+        "farm": spec.farm,
+        "url": drawn.url,
+        "spec": Path(spec.name).name,
+        "digest": spec.digest,
+        "short": spec.digest[: base.DIGEST_SHOWN],
+        "version": __version__,
+        "counts": _counts(findings),
+        "ready": [vendor.called for vendor in vendors if vendor.files],
+        "serving": _serving(spec),
+        "marks": [(mark.number, topology.DOUBTS[mark.doubt], sentence(mark.text)) for mark in drawn.marks],
+        "picture": topology_svg.draw_for_page(drawn),
+        "findings": findings,
+        "accepted": [(vendor.title, limitation) for vendor in vendors for limitation in vendor.limitations],
+        "vendors": vendors,
+        "nodes": report_nodes.rows(spec),
+        "plan": report_nodes.plan(spec) if planned else report_nodes.NOT_PLANNED,
+        "prepared": prepared,
+        "runbook": rendered(prepared.runbook, level=3),
+        "matrix": _matrix(),
+        "sums": [*_vendor_sums(vendors), *_node_sums(prepared)],
+        **_sources(),
+    }
+    return markup("report/report.html.j2", view).encode("utf-8")
+
+
+def _sources() -> dict[str, object]:
+    """The styles and the script, and the policy that allows these alone."""
+    styles = [topology_svg.style_sheet(), markup("report/report.css.j2", {})]
+    script = markup("report/report.js.j2", {})
+    style_hashes = " ".join(map(digest_source, styles))
+    policy = (
+        f"default-src 'none'; style-src {style_hashes}; script-src {digest_source(script)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return {"styles": styles, "script": script, "policy": made(policy)}
+
+
+# Vendors
+
+
+def _vendor(name: str, spec: Spec, verdict: Verdict | None) -> Vendor:
+    generator = base.generator(name)
+    version = generator.version(spec.farm)
+    named = name in spec.farm.written
+    called = generator.called(version)
+    try:
+        job = base.prepare(generator, spec, base.Site())
+        files = base.render(generator, spec)
+    except UnsupportedError as error:
+        found = tuple(_of_vendor(problem, named=named) for problem in error.problems)
+        return Vendor(name, generator.title, called, "", (), (), tuple(error.problems), found, named)
+    said = verdict(name) if verdict else ""
+    main_first = sorted(files, key=lambda file: (not file.main, file.path))
+    shown = tuple(_shown(name, file) for file in main_first)
+    return Vendor(name, generator.title, called, said, shown, job.limitations, (), (), named)
+
+
+def _shown(vendor: str, file: Rendered) -> ShownFile:
+    path, text = str(file.path), file.content.decode("utf-8")
+    prose = file.path.suffix == ".md"
+    lines = () if prose else tuple(highlighted(path, text))
+    return ShownFile(
+        anchor=f"file-{vendor}-{path.replace('/', '-')}",
+        path=path,
+        size=len(file.content),
+        digest=hashlib.sha256(file.content).hexdigest(),
+        lines=lines,
+        prose=rendered(text, level=5) if prose else Markup(),
+        explained=any(line.reason for line in lines),
+    )
+
+
+# Findings
+
+
+def _findings(spec: Spec, vendors: Iterable[Vendor]) -> list[Finding]:
+    """Errors first, then warnings, then what only concerns vendors that the spec does not speak of."""
+    problems = [*spec.warnings, *base.audit(spec), *report_nodes.problems(spec)]
+    problems += [problem for vendor in vendors if vendor.named for problem in vendor.problems]
+    found = [_finding(problem) for problem in dict.fromkeys(problems)]
+    found += [finding for vendor in vendors if not vendor.named for finding in vendor.findings]
+    order = ("error", "warning", "note")
+    return sorted(found, key=lambda finding: order.index(finding.level))
+
+
+def _finding(problem: Problem) -> Finding:
+    return Finding(
+        problem.severity,
+        "stops" if problem.severity == "error" else "warning",
+        problem.id,
+        str(problem.place),
+        problem.path,
+        sentence(problem.message),
+        sentence(problem.hint),
+    )
+
+
+def _of_vendor(problem: Problem, *, named: bool) -> Finding:
+    """A vendor's refusal; of one that the spec does not speak of it is only worth a note."""
+    found = _finding(problem)
+    return found if named else found._replace(level="note", word="not offered")
+
+
+def _counts(findings: Iterable[Finding]) -> str:
+    levels = [finding.level for finding in findings]
+    parts = [
+        f"{count} {word}{'s' if count > 1 else ''}"
+        for level, word in (("error", "error"), ("warning", "warning"), ("note", "note"))
+        if (count := levels.count(level))
+    ]
+    return ", ".join(parts) or "nothing"
+
+
+def _serving(spec: Spec) -> str:
+    states = [node.state for node in spec.farm.nodes]
+    return ", ".join(f"{states.count(state)} {state}" for state in topology.STATES if state in states)
+
+
+# Matrix
+
+
+def _matrix() -> dict[str, Any]:
+    generators = base.all_generators()
+    notes: list[str] = []
+    rows = []
+    for feature in FEATURES:
+        cells = []
+        for generator in generators:
+            found = matrix.cell(generator, feature)
+            number = ""
+            if found.note:
+                accept = f" Accept it as {found.accept}." if found.accept else ""
+                notes.append(f"{generator.title}, {feature.title}: {found.note}.{accept}")
+                number = str(len(notes))
+            cells.append({"answer": found.answer, "kind": found.answer.split()[0], "note": number})
+        rows.append({"title": feature.title, "cells": cells})
+    heads = [{"title": one.title, "versions": f"{one.oldest} to {one.newest}"} for one in generators]
+    return {"heads": heads, "rows": rows, "notes": notes}
+
+
+# Checksums
+
+
+def _vendor_sums(vendors: Iterable[Vendor]) -> list[Sum]:
+    return [
+        Sum(f"{vendor.name}/{file.path}", file.size, file.digest, file.anchor)
+        for vendor in vendors
+        for file in sorted(vendor.files, key=lambda file: file.path)
+    ]
+
+
+def _node_sums(prepared: report_nodes.Prepared) -> list[Sum]:
+    return [
+        Sum(f"nodes/{file.path}", 0, "", "")
+        if file.secret
+        else Sum(f"nodes/{file.path}", len(file.content), hashlib.sha256(file.content).hexdigest(), "")
+        for file in prepared.files
+    ]

@@ -1,0 +1,374 @@
+"""A farm as a picture, before anybody draws it: boxes, hops between them, and marks on what is a single point.
+
+`picture` decides what is shown and in which words; [`topology_svg`][nlbgen.export.topology.svg],
+[`topology_mermaid`][nlbgen.export.topology.mermaid] and [`topology_ascii`][nlbgen.export.topology.ascii] only draw it.
+"""
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import PurePosixPath
+from typing import Final, Literal, NamedTuple
+
+from ...generators.design import Design, Member
+from ...spec.checks import RULES
+from ...spec.load import Spec
+from ...spec.model import Farm, Redis
+
+Security = Literal["encrypted", "re-encrypted", "passthrough", "plain", "untold"]
+Kind = Literal["client", "balancer", "node", "store"]
+Doubt = Literal["single", "unknown"]
+Format = Literal["svg", "mermaid", "ascii"]
+
+SECURITY: Final[dict[Security, str]] = {
+    "encrypted": "encrypted",
+    "re-encrypted": "encrypted again",
+    "passthrough": "passed through",
+    "plain": "not encrypted",
+    "untold": "not in the spec",
+}
+"""How a hop is protected, in the words that stand at it."""
+SECURITY_MEANING: Final[dict[Security, str]] = {
+    "encrypted": "TLS",
+    "re-encrypted": "TLS of its own, after the balancer has ended the clients'",
+    "passthrough": "the clients' TLS, ended by the nodes",
+    "plain": "readable on the way",
+    "untold": "the nodes' connection strings say whether it is encrypted",
+}
+STATES: Final[dict[str, str]] = {
+    "up": "takes requests",
+    "drain": "keeps its sessions, gets no new ones",
+    "down": "gets nothing",
+    "backup": "serves when no other node can",
+}
+DOUBTS: Final[dict[Doubt, str]] = {
+    "single": "Single point of failure",
+    "unknown": "Yours to know",
+}
+MOST_NODES: Final = 12
+"""So many nodes get a box of their own; of more, those of the same state share one."""
+MOST_BALANCERS: Final = 4
+SQL_PORT: Final = 1433
+"""The TCP port of SQL Server's default instance, says Microsoft."""
+
+
+class Mark(NamedTuple):
+    """A doubt about one box: that the farm stands and falls with it, or that the spec cannot tell."""
+
+    number: int
+    doubt: Doubt
+    text: str
+
+
+class Box(NamedTuple):
+    """One thing in the picture; `state` is a node's, `mark` what must be said of it."""
+
+    id: str
+    kind: Kind
+    title: str
+    lines: tuple[str, ...] = ()
+    state: str = ""
+    mark: Mark | None = None
+
+    def marked(self, mark: Mark | None) -> "Box":
+        """The same box with this mark."""
+        return self._replace(mark=mark)
+
+
+class Hop(NamedTuple):
+    """One step of a request, and how it is protected on it."""
+
+    protocol: str
+    """With the port, where it is one for all: `HTTPS :443`."""
+    security: Security
+    note: str = ""
+
+    @property
+    def words(self) -> str:
+        """The hop in one line."""
+        return ", ".join(filter(None, (self.protocol, SECURITY[self.security], self.note)))
+
+
+class Store(NamedTuple):
+    """A store, and the hop from the nodes to it."""
+
+    box: Box
+    hop: Hop
+
+
+class Picture(NamedTuple):
+    """A farm, ready to be drawn."""
+
+    farm: str
+    url: str
+    clients: tuple[Box, ...]
+    client_hop: Hop
+    frontend: Box
+    """The address that clients reach."""
+    balancers: tuple[Box, ...]
+    """The machines that share that address; empty where the spec speaks of one."""
+    node_hop: Hop
+    nodes: tuple[Box, ...]
+    node_count: int
+    """How many nodes there are; where there are many, fewer boxes stand for them."""
+    stores: tuple[Store, ...]
+    marks: tuple[Mark, ...]
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """All hops, from the clients on."""
+        return (self.client_hop, self.node_hop, *(store.hop for store in self.stores))
+
+    @property
+    def summary(self) -> str:
+        """The picture in sentences, for those who cannot see it."""
+        nodes = "; ".join(f"{box.title} {box.state} ({', '.join(box.lines)})" for box in self.nodes)
+        sentences = [
+            f"Robots and browsers reach {self.url} by {self.client_hop.words}.",
+            f"{self.frontend.title}: {', '.join(self.frontend.lines)}.",
+            *(f"{box.title}: {', '.join(box.lines)}." for box in self.balancers),
+            f"It speaks to {_counted(self.node_count, 'node')} by {self.node_hop.words}: {nodes}.",
+            *(f"{box.title}: {', '.join(box.lines)}, reached by {hop.words}." for box, hop in self.stores),
+            *(f"{DOUBTS[mark.doubt]}: {mark.text}" for mark in self.marks),
+        ]
+        return " ".join(sentences)
+
+
+def picture(farm: Farm) -> Picture:
+    """What there is to see of a farm."""
+    design = Design(farm)
+    found = {box_id: Mark(number, doubt, text) for number, (box_id, doubt, text) in enumerate(_doubts(design), 1)}
+
+    def marked(box: Box) -> Box:
+        return box.marked(found.get(box.id))
+
+    front = farm.frontend
+    scheme, usual = ("http", 80) if front.tls.mode == "none" else ("https", 443)
+    return Picture(
+        farm=farm.farm,
+        url=f"{scheme}://{front.host}" + ("" if front.port == usual else f":{front.port}"),
+        clients=(Box("robots", "client", "Robots"), Box("browsers", "client", "Browsers")),
+        client_hop=_client_hop(farm),
+        frontend=marked(_frontend(design)),
+        balancers=tuple(_balancers(farm)),
+        node_hop=_node_hop(design),
+        nodes=tuple(map(marked, _nodes(design))),
+        node_count=len(farm.nodes),
+        stores=tuple(Store(marked(store.box), store.hop) for store in _stores(farm)),
+        marks=tuple(found.values()),
+    )
+
+
+# The balancer
+
+
+def _client_hop(farm: Farm) -> Hop:
+    port = farm.frontend.port
+    if farm.frontend.tls.mode == "none":
+        return Hop(f"HTTP :{port}", "plain")
+    if farm.frontend.tls.mode == "passthrough":
+        return Hop(f"TLS :{port}", "passthrough")
+    return Hop(f"HTTPS :{port}", "encrypted")
+
+
+def _frontend(design: Design) -> Box:
+    front, balancer, vip = design.frontend, design.balancer, design.frontend.vip
+    lines = [front.host]
+    if len(design.hosts) > 1:
+        lines.append(f"and {_counted(len(design.hosts) - 1, 'alias', 'aliases')}")
+    lines += [f"listens on {listen}:{front.port}" for listen in design.listens]
+    if vip is not None:
+        lines.append(f"shared address {vip.address}")
+    if front.redirect_http:
+        lines.append("port 80 redirects to https")
+    lines.append(balancer.algorithm + (f", affinity: {balancer.affinity}" if balancer.affinity != "none" else ""))
+    if not design.passthrough:
+        lines.append(f"asks {design.health_path} for {balancer.health.expect}")
+    return Box("frontend", "balancer", "Load balancer" if vip is None else "Virtual address", tuple(lines))
+
+
+def _balancers(farm: Farm) -> Iterator[Box]:
+    """The machines of a VRRP pair or group, the preferred one first."""
+    vip = farm.frontend.vip
+    if vip is None:
+        return
+    shown = vip.balancers if len(vip.balancers) <= MOST_BALANCERS else vip.balancers[: MOST_BALANCERS - 1]
+    for number, name in enumerate(shown):
+        role = "preferred" if number == 0 else "stands by"
+        yield Box(f"balancer-{number + 1}", "balancer", name, (role, f"{vip.interface}, VRRP router {vip.router_id}"))
+    if rest := vip.balancers[len(shown) :]:
+        names = f"{rest[0]} to {rest[-1]}"
+        yield Box("balancers-rest", "balancer", f"{len(rest)} more", (names, "stand by"))
+
+
+def _node_hop(design: Design) -> Hop:
+    ports = sorted({member.port for member in design.members})
+    port = f" :{ports[0]}" if len(ports) == 1 else ""
+    if design.passthrough:
+        return Hop(f"TLS{port}", "passthrough")
+    if not design.farm.node_tls:
+        return Hop(f"HTTP{port}", "plain")
+    checked = "not checked" if design.frontend.tls.verify_nodes is False else "checked"
+    return Hop(f"HTTPS{port}", "re-encrypted", f"certificates {checked}")
+
+
+# The nodes
+
+
+def _nodes(design: Design) -> Iterator[Box]:
+    farm, members = design.farm, design.members
+    if len(members) <= MOST_NODES:
+        yield from (_node(farm, member) for member in members)
+        return
+    primary = next(member for member in members if member.name == farm.primary.name)
+    yield _node(farm, primary)
+    for state in STATES:
+        group = [member for member in members if member.state == state and member is not primary]
+        if len(group) == 1:
+            yield _node(farm, group[0])
+        elif group:
+            yield _group(group, state)
+
+
+def _node(farm: Farm, member: Member) -> Box:
+    rank = f"weight {member.weight}" + (", primary" if member.name == farm.primary.name else "")
+    lines = [member.endpoint, rank]
+    if farm.stores.session == "inproc" and not farm.orchestrator.is_core:
+        lines.append("sessions in its memory")
+    if farm.stores.signalr == "inproc":
+        lines.append("SignalR in its memory")
+    return Box(f"node-{member.name}", "node", member.name, tuple(lines), member.state)
+
+
+def _group(group: list[Member], state: str) -> Box:
+    """Nodes of one state, by the first and the last of the spec's order."""
+    first, last = group[0], group[-1]
+    lines = (
+        f"{first.name} to {last.name}",
+        f"from {first.endpoint}",
+        f"to {last.endpoint}",
+        _span("weight", {member.weight for member in group}),
+    )
+    return Box(f"nodes-{state}", "node", f"{len(group)} nodes", lines, state)
+
+
+def _span(what: str, values: set[int]) -> str:
+    lowest, highest = min(values), max(values)
+    return f"{what} {lowest}" if lowest == highest else f"{what}s {lowest} to {highest}"
+
+
+# The stores
+
+
+def _stores(farm: Farm) -> Iterator[Store]:
+    stores = farm.stores
+    if stores.database is None:
+        holds = _in_sql_server(farm, "the Orchestrator database")
+        yield Store(Box("sql", "store", "SQL Server", ("not named in the spec", *holds)), Hop("SQL", "untold"))
+    else:
+        server, database = stores.database.server, stores.database.name
+        holds = _in_sql_server(farm, f"database {database}")
+        yield Store(Box("sql", "store", "SQL Server", (server, *holds)), _sql_hop(server))
+    if stores.signalr == "redis" and stores.redis is not None:
+        yield _redis(stores.redis)
+
+
+def _in_sql_server(farm: Farm, database: str) -> Iterator[str]:
+    yield database
+    if farm.stores.session == "sqlserver" and not farm.orchestrator.is_core:
+        yield "session state (ASPState)"
+    if farm.stores.signalr == "sqlserver":
+        yield "SignalR's messages"
+
+
+def _sql_hop(server: str) -> Hop:
+    r"""`SERVER,PORT` names a port, `SERVER\INSTANCE` has one that SQL Server Browser tells."""
+    name, _comma, port = server.rpartition(",")
+    if name and port.strip().isdigit():
+        return Hop(f"SQL :{port.strip()}", "untold")
+    if "\\" in server:
+        return Hop("SQL", "untold", "on the instance's port")
+    return Hop(f"SQL :{SQL_PORT}", "untold")
+
+
+def _redis(redis: Redis) -> Store:
+    host = f"[{redis.host}]" if redis.host and ":" in redis.host else redis.host
+    lines = [f"{host}:{redis.port}", "SignalR's messages"]
+    if redis.install_on is not None:
+        lines.append(f"on the node {redis.install_on}")
+    return Store(
+        Box("redis", "store", "Redis", tuple(lines)),
+        Hop(f"Redis :{redis.port}", "encrypted" if redis.tls else "plain"),
+    )
+
+
+# What is single
+
+
+def _doubts(design: Design) -> Iterator[tuple[str, Doubt, str]]:
+    """The ids of boxes that the farm stands or falls with, and what to say of each."""
+    farm = design.farm
+    if farm.frontend.vip is None:
+        yield (
+            "frontend",
+            "single",
+            (
+                "one load balancer: nobody reaches the farm while it is out. Write `frontend.vip` with two or more, "
+                "unless it is an appliance that is a pair by itself."
+            ),
+        )
+    yield from _one_node(design)
+    stores = farm.stores
+    if stores.database is None:
+        yield "sql", "unknown", "the spec names no SQL Server, and every node needs one: write `stores.database`."
+    else:
+        yield "sql", "unknown", "one server is named; it may be a failover cluster or an availability group."
+    if stores.signalr == "redis" and stores.redis is not None:
+        yield "redis", "single", _redis_doubt(farm)
+
+
+def _one_node(design: Design) -> Iterator[tuple[str, Doubt, str]]:
+    serving = [member for member in design.members if member.state in {"up", "backup"}]
+    if len(serving) != 1:
+        return
+    (only,) = serving
+    text = f"one node: nobody is served while {only.name} is out. Add a second one."
+    if len(design.members) > 1:
+        text = f"one node takes requests: nobody is served while {only.name} is out. Bring another one up."
+    yield f"node-{only.name}", "single", text
+
+
+def _redis_doubt(farm: Farm) -> str:
+    rule = next(rule for rule in RULES if rule.id == "redis-on-node")
+    for finding in rule.check(farm):
+        return f"{finding.message}. {finding.hint[0].upper()}{finding.hint[1:]}."
+    return (
+        "one Redis is named: while it is out the nodes pass no messages on, and robots and people miss what another "
+        "node has to tell them. Make it highly available under that name."
+    )
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
+
+
+# Files
+
+FORMATS: Final[dict[Format, str]] = {"svg": "topology.svg", "mermaid": "topology.mmd", "ascii": "topology.txt"}
+"""Each format with the name of its file."""
+
+
+def format_named(name: str) -> Format:
+    """The format of that name; raises KeyError where there is none."""
+    return {str(style): style for style in FORMATS}[name]
+
+
+def draw(spec: Spec, style: Format) -> bytes:
+    """The farm's topology in one format."""
+    drawn: Callable[[Picture], str] = import_module(f".{style}", __package__).draw
+    return drawn(picture(spec.farm)).encode("utf-8")
+
+
+def files(spec: Spec) -> list[tuple[PurePosixPath, bytes]]:
+    """The farm's topology in every format, in the order of the paths."""
+    made = [(PurePosixPath(name), draw(spec, style)) for style, name in FORMATS.items()]
+    return sorted(made)

@@ -1,0 +1,242 @@
+"""F5 BIG-IP LTM, TMOS 11.6 and later: a mergeable configuration file and an AS3 declaration.
+
+Both are written from the same objects ([`nlbgen.generators.f5.objects`][]), which `nlbgen push f5` brings onto a
+device. No program that reads them can be installed here; what was rendered is read back by a strict reader of our own
+instead, and every reference in it is followed.
+"""
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any, ClassVar, Final
+
+from ...core.errors import Problem, ValidationError
+from ...spec.load import Spec
+from ...spec.model import Farm
+from ...spec.units import Version
+from ..base import File, Generator, Job, Rendered
+from ..features import FEATURES, No, Since, Support, Yes, verifies_nodes
+from . import as3 as f5_as3
+from . import scf as f5_scf
+from .objects import objects
+from .profiles import LONGEST_IDLE
+from .vocabulary import GATES, KINDS, Object, Value
+
+_BUILT_IN: Final = "/Common/"
+
+
+class F5(Generator):
+    """F5 BIG-IP."""
+
+    name = "f5"
+    title = "F5 BIG-IP"
+    oldest = Version("11.6")
+    newest = Version("17.5")
+    program = ""
+    own_ids = frozenset({"f5-soap-carp", "f5-soap-monitor-sni", "f5-soap-policy", "f5-soap-websocket"})
+    support: ClassVar[Mapping[str, Support]] = {
+        **{feature.id: Yes() for feature in FEATURES},
+        "verify-nodes": Yes(
+            "by a server-ssl profile with SNI, with passthrough that of the health checks (13.1); before 13.1 they go "
+            "without SNI"
+        ),
+        "tls-modern": Since(
+            GATES["tls-1.3"],
+            No("TLS 1.3 came with 14.0"),
+            "with a cipher group of the device",
+        ),
+        "http2": No("an HTTP/2 profile lets no WebSocket pass without further profiles"),
+        "websocket": Yes("by a profile of its own from 12.1 on; before, the http profile lets it pass"),
+        "signalr-pool": Yes("a pool of its own; the idle time-out is that of the virtual server"),
+        "app-pool-stop": Yes("by the monitor alone"),
+        "free-hung-websockets": Yes("service-down-action reset"),
+        "source-hash": Yes("by address persistence with CARP"),
+        "drain": Yes("user-disabled: clients that persistence holds stay"),
+        "slow-start": Yes("in whole seconds, 15 minutes at the most"),
+        "queue": No(
+            "a limit of a member counts connections, idle ones too, and not requests",
+            "requests wait in IIS's own queue",
+        ),
+        "max-body": Yes("by Content-Length, in an iRule; chunked uploads meet the limit of IIS"),
+        "state-over-reload": Yes("a push changes what differs and nothing else"),
+        "vip": No(
+            "a device group has floating addresses of its own",
+            "frontend.address is the virtual servers' address, and the device group moves it",
+        ),
+        "metrics": No("the device has statistics of its own"),
+        "ntlm": Yes("no OneConnect profile: a connection stays with its client"),
+    }
+
+    def version(self, farm: Farm) -> Version:
+        """The version in the spec's `f5` section."""
+        return farm.f5.version
+
+    def refusals(self, spec: Spec, version: Version) -> Iterable[Problem]:
+        """Settings of the `f5` section that do not fit together, or not this TMOS."""
+        return _setting_refusals(spec, version)
+
+    def quoted(self, text: str) -> str:
+        """A path as one word of the commands in INSTALL.md; nothing else of a spec's free texts gets here."""
+        return shlex.quote(text)
+
+    def files(self, job: Job) -> list[File]:
+        """The configuration to merge, the AS3 declaration, and how to install either."""
+        made = objects(job.farm, job.version)
+        declared = objects(job.farm, job.version, f5_as3.names(job.farm))
+        declaration = f5_as3.declaration(job.farm, declared, job.version)
+        return [
+            File(
+                PurePosixPath("bigip.conf"),
+                "f5/bigip.conf.j2",
+                {"limitations": job.limitations, "notes": list(_notes(job)), "objects": f5_scf.blocks(made)},
+            ),
+            File(PurePosixPath("as3.json"), "f5/as3.json.j2", {"lines": json.dumps(declaration, indent=2).split("\n")}),
+            File(PurePosixPath("INSTALL.md"), "f5/INSTALL.md.j2", self._install(job, made)),
+        ]
+
+    def check(self, spec: Spec, files: Sequence[Rendered]) -> str:
+        """What was checked; raises ValidationError with what the strict reader says against the files."""
+        problems = self.complaints(files)
+        if problems:
+            message = f"the configuration of the farm {spec.farm.farm} for {self.title} is wrong:\n" + "\n".join(
+                problems
+            )
+            raise ValidationError(message, "this is a fault of nlbgen: please report it with the spec")
+        return "read back by nlbgen; no program outside of a device can check it"
+
+    def complaints(self, files: Sequence[Rendered]) -> list[str]:
+        """What the strict reader says: what it cannot read, and what is named and not there."""
+        content = next(file.content for file in files if file.main)
+        try:
+            found = f5_scf.parse(content.decode("utf-8"))
+        except f5_scf.ScfError as error:
+            return [f"bigip.conf: {error}"]
+        declared = json.loads(next(file.content for file in files if file.path.name == "as3.json"))
+        problems = [f"bigip.conf: {problem}" for problem in dangling(found)]
+        if declared.get("class") != "ADC":
+            problems.append("as3.json: is no declaration")
+        return problems
+
+    def _install(self, job: Job, made: tuple[Object, ...]) -> dict[str, Any]:
+        tls = job.design.frontend.tls
+        uploads = job.farm.balancer_tls and job.farm.f5.certificate is None
+        checked = verifies_nodes(job.farm) and isinstance(tls.verify_nodes, str)
+        return {
+            "partition": "" if job.farm.f5.partition == "Common" else job.farm.f5.partition,
+            "folder": f"/{job.farm.f5.partition}",
+            "farm": job.farm.farm,
+            "certificate": self.quote(job, ("frontend", "tls", "certificate"), tls.certificate) if uploads else "",
+            "key": self.quote(job, ("frontend", "tls", "key"), tls.key) if uploads else "",
+            "ca": self.quote(job, ("frontend", "tls", "verify_nodes"), str(tls.verify_nodes)) if checked else "",
+            "tenant": f5_as3.tenant(job.farm),
+            "as3": f5_as3.OLDEST,
+            "removal": [f"{one.kind} {one.path}" for one in reversed(made)],
+        }
+
+
+def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
+    f5 = spec.farm.f5
+    if f5.cipher_group is not None and version < GATES["tls-1.3"]:
+        message = f"TMOS {version} takes no cipher group for TLS 1.3, {GATES['tls-1.3']} is the first that does"
+        yield spec.problem(("f5", "cipher_group"), message, "leave it out", id="f5-cipher-group")
+    if (f5.certificate is None) != (f5.key is None):
+        missing = "key" if f5.key is None else "certificate"
+        message = "certificate and key belong together: one of them is missing"
+        yield spec.problem(("f5", missing), message, "name both objects, or none", id="f5-certificate-key")
+    if f5.partition != "Common" and f5.partition in f5_as3.RESERVED | _TMSH_WORDS:
+        message = f"{f5.partition} is a word of AS3's or of tmsh's, and can be no partition"
+        yield spec.problem(("f5", "partition"), message, "take another name, as in UiPath", id="f5-partition-name")
+    checks = version >= GATES["monitor-ssl-profile"]
+    if spec.farm.frontend.tls.mode == "passthrough" and verifies_nodes(spec.farm) and not checks:
+        message = f"the health checks of TMOS {version} have no profile that could check a certificate"
+        hint = f"leave it out, then they check none; or take TMOS {GATES['monitor-ssl-profile']} or later"
+        yield spec.problem(("frontend", "tls", "verify_nodes"), message, hint, id="f5-verify-nodes")
+    yield from _named_by_a_word(spec)
+
+
+_TMSH_WORDS: Final = frozenset({"all", "any", "default", "none"})
+"""What tmsh and REST take for something else than a name: `none` removes a value."""
+
+
+def _named_by_a_word(spec: Spec) -> Iterator[Problem]:
+    """Host names of one label that a device would not take for a name."""
+    hosts: list[tuple[tuple[str | int, ...], str]] = [(("frontend", "host"), spec.farm.frontend.host)]
+    hosts += [(("nodes", number, "address"), node.address) for number, node in enumerate(spec.farm.nodes)]
+    for path, host in hosts:
+        if host in _TMSH_WORDS:
+            message = f"{host} is a word of the device's own: it would not be taken for a name"
+            yield spec.problem(path, message, "write the whole name, with its domain", id="f5-host-name")
+
+
+def _notes(job: Job) -> Iterator[str]:
+    """What a reader of the file should know and a limitation does not say."""
+    if job.farm.frontend.address == "*":
+        yield "frontend.address is `*`: the virtual servers take every address that is routed to this device."
+    if job.farm.balancer.signalr.idle_timeout.seconds > LONGEST_IDLE:
+        yield "The idle time-out is one day, the longest there is."
+    if job.farm.balancer_tls and job.farm.frontend.tls.profile == "intermediate" and job.farm.f5.cipher_group is None:
+        yield "TLS 1.2 to the clients; f5.cipher_group of the spec adds TLS 1.3 from TMOS 14.0 on."
+    if job.design.passthrough and "max_body" in job.farm.balancer.written:
+        yield "The limit for uploads is IIS's own: with passthrough nothing of a request can be seen here."
+    if job.design.tls_mode == "bridge" and not verifies_nodes(job.farm):
+        yield "The nodes' certificates are not checked (peer-cert-mode ignore)."
+    if job.design.tls_mode == "none" and job.farm.balancer.affinity == "signalr":
+        yield (
+            "Without TLS look at the cookie on SignalR's paths: a policy cannot say that it is not Secure, and a "
+            "Secure one does not come back over plain HTTP. `affinity: cookie` has one that is not, from TMOS 13.0 on."
+        )
+    if job.design.passthrough and not verifies_nodes(job.farm):
+        yield "The health checks take any certificate of the nodes; frontend.tls.verify_nodes would name its CA."
+
+
+# References.
+
+_REFERENCES: Final = frozenset({"ssl-profile", "monitor", "pool", "strategy", "cert", "key", "chain", "ca-file"})
+_LISTING: Final = frozenset({"profiles", "policies", "persist", "rules"})
+_FILES: Final = frozenset({"cert", "key", "chain", "ca-file"})
+
+
+def dangling(found: tuple[Object, ...]) -> list[str]:
+    """What the objects name that is neither among them nor one of the device's own."""
+    paths = {one.path for one in found}
+    problems: list[str] = []
+    for one in found:
+        for key, path in references(one.properties):
+            if path in paths or key in _FILES or path == "none":
+                continue
+            if not path.startswith(_BUILT_IN) or path.removeprefix(_BUILT_IN) not in _DEVICE_OWN:
+                problems.append(f"{one.kind} {one.path}: {key} {path} is not there")
+        if one.kind not in KINDS:
+            problems.append(f"{one.kind} is no kind of object")
+    return problems
+
+
+_DEVICE_OWN: Final = frozenset({"first-match", "http", "tcp"})
+
+
+def references(properties: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
+    """Each property that names another object, and the path."""
+    for key, value in properties.items():
+        if key in _LISTING and isinstance(value, Mapping | tuple):
+            yield from ((key, path) for path in value if path.startswith("/"))
+            yield from (found for inner in _inner(value) for found in references(inner))
+        elif key == "members" and isinstance(value, Mapping):
+            yield from ((key, member_node(path)) for path in value)
+        elif isinstance(value, Mapping):
+            yield from references(value)
+        elif key in _REFERENCES and isinstance(value, str):
+            yield key, value
+
+
+def _inner(value: "Mapping[str, Value] | tuple[str, ...]") -> Iterator[Mapping[str, Value]]:
+    if isinstance(value, Mapping):
+        yield from (inner for inner in value.values() if isinstance(inner, Mapping))
+
+
+def member_node(path: str) -> str:
+    """The node that a member's name stands for."""
+    return path.rpartition("." if path.count(":") > 1 else ":")[0]
+
+
+GENERATOR: Final = F5()

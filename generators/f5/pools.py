@@ -1,0 +1,102 @@
+"""Nodes, pools with their members, and the monitor that asks the nodes."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from ..design import Member, Pool
+from .view import View
+from .vocabulary import Object, Value
+
+LONGEST_INTERVAL, LONGEST_TIMEOUT, LONGEST_UP, LONGEST_RAMP = 299, 900, 1800, 900
+"""Bounds of monitors and pools in AS3's schema; an interval must stay below its time-out."""
+MOST_RATIO: Final = 100
+
+
+def nodes(view: View) -> Iterator[Object]:
+    """One node for each address of the farm: a device has no second one for it."""
+    for member in {other.host: other for other in reversed(view.design.members)}.values():
+        yield Object(
+            "ltm node", view.node_path(member), {"description": view.mark, **_address(member, autopopulate=True)}
+        )
+
+
+def pools(view: View) -> Iterator[Object]:
+    """The pool of all requests, and SignalR's own where the spec asks for it."""
+    for pool, name in _named(view):
+        yield view.object(
+            "ltm pool",
+            name,
+            load_balancing_mode=_mode(view, pool),
+            members={_member_name(view, member): _member(view, member) for member in view.design.members},
+            min_active_members=1 if any(member.state == "backup" for member in view.design.members) else 0,
+            monitor=view.path(f"health_{view.monitor}"),
+            service_down_action="reset",
+            slow_ramp_time=min(view.farm.balancer.slow_start.seconds, LONGEST_RAMP),
+        )
+
+
+def _named(view: View) -> Iterator[tuple[Pool, str]]:
+    yield view.design.web, "web"
+    if view.own_signalr_pool:
+        yield view.design.signalr, "signalr"
+
+
+def _mode(view: View, pool: Pool) -> str:
+    ratio = len({member.weight for member in view.design.members}) > 1
+    if pool.algorithm == "round-robin":
+        return "ratio-member" if ratio else "round-robin"
+    return "ratio-least-connections-member" if ratio else "least-connections-member"
+
+
+def _member_name(view: View, member: Member) -> str:
+    path = view.node_path(member)
+    # After an address with colons the port follows a dot.
+    return f"{path}{'.' if ':' in path else ':'}{member.port}"
+
+
+def _member(view: View, member: Member) -> Mapping[str, Value]:
+    stopped = member.state in {"drain", "down"}
+    backups = any(other.state == "backup" for other in view.design.members)
+    return {
+        **_address(member, autopopulate=False),
+        "priority-group": 10 if backups and member.state != "backup" else 0,
+        "ratio": _ratio(view, member),
+        "session": "user-disabled" if stopped else "user-enabled",
+        "state": "user-down" if member.state == "down" else "user-up",
+    }
+
+
+def _ratio(view: View, member: Member) -> int:
+    shares = [other.weight // view.design.weight_unit for other in view.design.members]
+    share = member.weight // view.design.weight_unit
+    return share if max(shares) <= MOST_RATIO else max(1, share * MOST_RATIO // max(shares))
+
+
+def _address(member: Member, *, autopopulate: bool) -> dict[str, Value]:
+    """An address, or a name that the device looks up (to one address, so that names and members match)."""
+    if not member.is_name:
+        return {"address": member.host.strip("[]")}
+    looked_up: dict[str, Value] = {"autopopulate": "disabled"}
+    if autopopulate:
+        looked_up["name"] = member.host
+    return {"fqdn": looked_up}
+
+
+def health(view: View) -> Iterator[Object]:
+    """The monitor of both pools: the health endpoint over HTTP/1.1, by the farm's own name."""
+    checks, design = view.farm.balancer.health, view.design
+    interval = min(checks.interval.seconds, LONGEST_INTERVAL)
+    send = rf"GET {design.health_path} HTTP/1.1\r\nHost: {design.frontend.host}\r\nConnection: Close\r\n\r\n"
+    properties: dict[str, Value] = {
+        "defaults_from": f"/Common/{view.monitor}",
+        "interval": interval,
+        # Without a backslash: each notation has its own idea of one.
+        "recv": f"^HTTP/1.[01] {checks.expect}",
+        "send": send,
+        "time_until_up": min((checks.rise - 1) * interval, LONGEST_UP),
+        # It runs from the last good answer: the last of `fall` checks, too, has the whole time that one may take.
+        "timeout": min(checks.fall * interval + checks.timeout.seconds, LONGEST_TIMEOUT),
+    }
+    if view.farm.node_tls and view.has("monitor-ssl-profile"):
+        properties["ssl_profile"] = view.path("nodes")
+    yield view.object(f"ltm monitor {view.monitor}", f"health_{view.monitor}", **properties)

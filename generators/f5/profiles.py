@@ -1,0 +1,96 @@
+"""Profiles of virtual servers, and persistence."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ...spec.units import Version
+from ..design import COOKIE
+from ..tls import profile
+from .view import View
+from .vocabulary import Object, Value
+
+LONGEST_IDLE: Final = 86_400
+"""AS3 takes no longer idle time-out; SignalR's pings come every few seconds anyway."""
+CIPHERS_12: Final = tuple(name for name in profile("intermediate", Version("3.0")).ciphers if "CHACHA20" not in name)
+"""Mozilla's TLS 1.2 suites that every TMOS from 11.6 on knows."""
+MODERN_GROUP: Final = "/Common/f5-default"
+
+
+def profiles(view: View) -> Iterator[Object]:
+    """TLS to the nodes and to the clients, HTTP, WebSockets, TCP: those that the farm's TLS mode needs."""
+    if view.farm.node_tls and (not view.design.passthrough or view.has("monitor-ssl-profile")):
+        yield _server_ssl(view)
+    if view.farm.balancer_tls:
+        yield _client_ssl(view)
+    if not view.design.passthrough:
+        # The rule of all requests sets X-Forwarded-For and -Proto: a second value from here would be believed first.
+        yield view.object(
+            "ltm profile http",
+            "http",
+            defaults_from="/Common/http",
+            header_insert="none",
+            insert_xforwarded_for="disabled",
+        )
+        if view.has("websocket-profile"):
+            yield view.object(
+                "ltm profile websocket", "websocket", defaults_from="/Common/websocket", masking="preserve"
+            )
+    parent = "f5-tcp-progressive" if view.has("tcp-progressive") else "tcp"
+    idle = min(view.farm.balancer.signalr.idle_timeout.seconds, LONGEST_IDLE)
+    yield view.object("ltm profile tcp", "tcp", defaults_from=f"/Common/{parent}", idle_timeout=str(idle))
+
+
+def _server_ssl(view: View) -> Object:
+    verify, host = view.names.ca != "none", view.design.frontend.host
+    return view.object(
+        "ltm profile server-ssl",
+        "nodes",
+        authenticate_name=host if verify else "none",
+        ca_file=view.names.ca,
+        defaults_from="/Common/serverssl",
+        peer_cert_mode="require" if verify else "ignore",
+        server_name=host,
+    )
+
+
+def _client_ssl(view: View) -> Object:
+    tls, names = view.design.frontend.tls, view.names
+    modern = tls.profile == "modern"
+    group = view.farm.f5.cipher_group or (MODERN_GROUP if modern else None)
+    options = ["dont-insert-empty-fragments", "no-sslv3", "no-tlsv1", "no-tlsv1.1"]
+    options += ["no-tlsv1.2"] * modern
+    # TLS 1.3 takes a cipher group; with a cipher string it stays off.
+    options += ["no-tlsv1.3"] * (group is None and view.has("tls-1.3"))
+    ciphers: dict[str, Value] = {"ciphers": ":".join(CIPHERS_12)}
+    if group is not None:
+        ciphers = {"cipher_group": group, "ciphers": "none"}
+    chain: dict[str, Value] = {} if names.chain == "none" else {"chain": names.chain}
+    return view.object(
+        "ltm profile client-ssl",
+        "clients",
+        cert_key_chain={"site": {"cert": names.certificate, **chain, "key": names.key}},
+        **ciphers,
+        defaults_from="/Common/clientssl",
+        options=tuple(options),
+    )
+
+
+def persistence(view: View) -> Iterator[Object]:
+    """What holds clients on their nodes everywhere; SignalR's cookie comes from the policy or rule of its paths."""
+    if view.persistence == "cookie":
+        # The parent's cookie is Secure: over plain HTTP no client would send it back.
+        plain = not view.farm.balancer_tls and view.has("cookie-secure")
+        secure: dict[str, Value] = {"secure": "disabled"} if plain else {}
+        yield view.object(
+            "ltm persistence cookie",
+            "cookie",
+            cookie_name=COOKIE,
+            defaults_from="/Common/cookie",
+            method="insert",
+            **secure,
+        )
+    elif view.persistence == "source":
+        # CARP picks the node by a hash of the address, without a table that a failover would lose.
+        yield view.object(
+            "ltm persistence source-addr", "source", defaults_from="/Common/source_addr", hash_algorithm="carp"
+        )

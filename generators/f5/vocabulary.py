@@ -1,0 +1,67 @@
+"""The words that a farm's objects on a BIG-IP are told in: kinds, properties, and what each TMOS version knows.
+
+Sources: F5's tmsh reference; recorded answers of devices. The order of
+[`KINDS`][nlbgen.generators.f5.vocabulary.KINDS] is the one in which AS3 and f5-bigip-rest-go create objects: nothing
+names what comes later.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from ...spec.units import Version
+
+Value: TypeAlias = "str | int | bool | tuple[str, ...] | Mapping[str, Value]"
+"""A property in tmsh's words: a word, a number, a flag (True is the bare word), several words, or a block."""
+
+KINDS: Final = (
+    "ltm profile server-ssl",
+    "ltm monitor http",
+    "ltm monitor https",
+    "ltm node",
+    "ltm pool",
+    "ltm profile client-ssl",
+    "ltm profile http",
+    "ltm profile tcp",
+    "ltm profile websocket",
+    "ltm persistence cookie",
+    "ltm persistence source-addr",
+    "ltm rule",
+    "ltm policy",
+    "ltm virtual",
+)
+"""Every kind of object that a farm can have, in the order of creation."""
+
+NAMED: Final = frozenset(
+    {"members", "profiles", "persist", "policies", "cert-key-chain", "rules", "actions", "conditions"}
+)
+"""Blocks whose entries have names of their own; other blocks hold properties."""
+
+GATES: Final[Mapping[str, Version]] = {
+    "websocket-profile": Version("12.1"),
+    "legacy-policy": Version("12.1"),
+    "cookie-secure": Version("13.0"),
+    "tcp-progressive": Version("13.0"),
+    "monitor-ssl-profile": Version("13.1"),
+    "tls-1.3": Version("14.0"),
+}
+"""What a TMOS version brought. Before 12.1 the http profile lets WebSockets pass by itself (since 11.4)."""
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """A value that the view made as a mapping; anything else is a fault of nlbgen."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{value!r} is no mapping")
+    return value
+
+
+class Object(NamedTuple):
+    """One object of the device: its kind in tmsh's words, its full path, and the properties that the farm owns."""
+
+    kind: str
+    path: str
+    properties: Mapping[str, Value]
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]

@@ -1,0 +1,4 @@
+"""HAProxy.
+
+Imports spec, generators.
+"""

@@ -1,0 +1,243 @@
+"""HAProxy 2.4 and later.
+
+Sources: HAProxy's configuration manual of each version (configuration.txt), and trials on 2.2, 2.6, 3.0, 3.2 and 3.4:
+the version gates below name the first version that takes a directive.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Final
+
+from ...spec.model import Farm
+from ...spec.units import Duration, Version
+from .. import keepalived
+from ..base import File, Generator, Job, UnquotableError
+from ..design import COOKIE, ERRORS_TO_SUSPECT, FORGEABLE_HEADERS, HEADER_TIME, LONG_POLL, Member, Pool
+from ..features import FEATURES, Support, Yes
+from ..tls import HSTS_SECONDS, profile
+
+CERTIFICATE_STORE: Final = Version("3.0")
+"""`crt-store` names certificate and key apart; before, the key is in the certificate's file or beside it as `.key`."""
+CLOSE_SPREAD: Final = Version("2.6")
+"""`close-spread-time`: the old process need not close idle connections at once when it is reloaded."""
+
+_ALGORITHMS: Final = {"least-connections": "leastconn", "round-robin": "roundrobin", "source": "source"}
+_BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=~*-]+")
+
+
+class Haproxy(Generator):
+    """HAProxy."""
+
+    name = "haproxy"
+    title = "HAProxy"
+    oldest = Version("2.4")
+    newest = Version("3.4")
+    program = "haproxy"
+    support: ClassVar[Mapping[str, Support]] = {
+        **{feature.id: Yes() for feature in FEATURES},
+        "drain": Yes("weight 0: clients that a cookie holds stay"),
+        "max-body": Yes("by Content-Length; chunked uploads meet the limit of IIS"),
+        "state-over-reload": Yes("with the systemd drop-in that comes with the configuration"),
+        "vip": Yes("by keepalived"),
+        "ntlm": Yes("connections that sign in stay with their client"),
+    }
+
+    def version(self, farm: Farm) -> Version:
+        """The version in the spec's `haproxy` section."""
+        return farm.haproxy.version
+
+    def version_command(self) -> list[str]:
+        """Print the version, and that of the TLS library."""
+        return ["-vv"]
+
+    def check_command(self, file: Path, version: Version) -> list[str]:  # noqa: ARG002  # the same for every version
+        """Check the configuration."""
+        return ["-c", "-f", str(file)]
+
+    def quoted(self, text: str) -> str:
+        """Bare where that is safe, else in strong quotes, which keep everything but themselves."""
+        if not text:
+            raise UnquotableError("an empty text ends the line for HAProxy")
+        if _BARE.fullmatch(text):
+            return text
+        return "'" + text.replace("'", "'\\''") + "'"
+
+    def files(self, job: Job) -> list[File]:
+        """The configuration, the drop-in for its systemd service, and how to install both."""
+        view = self._view(job)
+        return [
+            File(PurePosixPath("haproxy.cfg"), "haproxy/haproxy.cfg.j2", view),
+            File(PurePosixPath("haproxy.service.d/nlbgen.conf"), "haproxy/nlbgen.conf.j2", view),
+            File(PurePosixPath("INSTALL.md"), "haproxy/INSTALL.md.j2", view),
+            *keepalived.files(job),
+        ]
+
+    def _view(self, job: Job) -> dict[str, Any]:
+        design, balancer = job.design, job.design.balancer
+        tls = design.frontend.tls
+        return {
+            "farm": job.farm.farm,
+            "limitations": job.limitations,
+            "site": _site(job),
+            "maxconn": balancer.limits.connections,
+            "open_files": balancer.limits.open_files,
+            "hard_stop": balancer.timeouts.reload,
+            "close_spread": job.version >= CLOSE_SPREAD,
+            "tls": self._tls(job) if job.farm.balancer_tls else None,
+            "passthrough": design.passthrough,
+            "verify": tls.verify_nodes is not False or design.passthrough,
+            "timeouts": _timeouts(job),
+            "health": self._health(job),
+            "resolve": any(member.is_name for member in design.members),
+            "binds": self._binds(job),
+            "redirect": self._redirect(job),
+            "hosts": design.hosts,
+            "forgeable": FORGEABLE_HEADERS,
+            "scheme": design.scheme,
+            "port": design.frontend.port,
+            "hsts": HSTS_SECONDS if tls.hsts and job.farm.balancer_tls else None,
+            "max_body": int(balancer.max_body),
+            "max_body_shown": balancer.max_body,
+            "signalr_paths": design.balancer.signalr.paths,
+            "pools": self._pools(job),
+            "metrics_port": balancer.metrics_port,
+            "shared": design.frontend.vip is not None,
+            "alive": keepalived.alive_path(job.farm),
+            "nonlocal": keepalived.needs_nonlocal(job.farm),
+            "detection": f"{design.longest_detection / 1000:g}s",
+            "cookie": COOKIE,
+            "spec": job.spec.name,
+        }
+
+    def _tls(self, job: Job) -> dict[str, Any]:
+        tls = job.design.frontend.tls
+        chosen = profile(tls.profile, job.farm.haproxy.openssl)
+        certificate = self.quote(job, ("frontend", "tls", "certificate"), tls.certificate)
+        key = self.quote(job, ("frontend", "tls", "key"), tls.key)
+        store = job.version >= CERTIFICATE_STORE and tls.key != tls.certificate
+        return {
+            "profile": tls.profile,
+            "oldest": chosen.versions[0],
+            "ciphers": ":".join(chosen.ciphers),
+            "suites": ":".join(chosen.suites),
+            "groups": ":".join(chosen.groups),
+            "certificate": certificate,
+            "key": key,
+            "store": store,
+            "key_beside": not store and tls.key != tls.certificate,
+        }
+
+    def _binds(self, job: Job) -> list[str]:
+        design = job.design
+        options = ""
+        if job.farm.balancer_tls:
+            tls = self._tls(job)
+            certificate = "@/site" if tls["store"] else tls["certificate"]
+            options = f" ssl crt {certificate} alpn h2,http/1.1"
+        return [_bind(address, design.frontend.port) + options for address in design.listens]
+
+    def _redirect(self, job: Job) -> dict[str, Any] | None:
+        design = job.design
+        if not design.frontend.redirect_http:
+            return None
+        binds = [_bind(address, job.site.http_port) for address in design.listens]
+        return {"binds": binds, "to": design.public_url}
+
+    def _health(self, job: Job) -> dict[str, Any]:
+        design, health = job.design, job.design.balancer.health
+        return {
+            "path": self.quote(job, ("balancer", "health", "path"), design.health_path),
+            "host": design.frontend.host,
+            "expect": health.expect,
+            "timeout": health.timeout,
+            "server": (
+                f"inter {health.interval} fastinter {design.fast_check} downinter {health.interval} "
+                f"rise {health.rise} fall {health.fall}"
+            ),
+            "errors": ERRORS_TO_SUSPECT,
+        }
+
+    def _pools(self, job: Job) -> list[dict[str, Any]]:
+        design = job.design
+        if design.passthrough:
+            return [self._pool(job, design.web, checked_by=None)]
+        return [
+            self._pool(job, design.web, checked_by=None),
+            self._pool(job, design.signalr, checked_by=design.web),
+        ]
+
+    def _pool(self, job: Job, pool: Pool, checked_by: Pool | None) -> dict[str, Any]:
+        design = job.design
+        algorithm = "source" if pool.affinity == "source" else pool.algorithm
+        return {
+            "name": pool.name,
+            "balance": _ALGORITHMS[algorithm],
+            "cookie": pool.affinity == "cookie",
+            "secure": job.farm.balancer_tls,
+            "checked_here": checked_by is None,
+            "backups": any(member.state == "backup" for member in design.members),
+            "node_tls": " ".join(self._node_tls(job)),
+            "servers": [self._server(job, pool, member, checked_by) for member in design.members],
+        }
+
+    def _server(self, job: Job, pool: Pool, member: Member, checked_by: Pool | None) -> str:
+        words = ["server", member.name, member.endpoint]
+        words += ["weight", "0" if member.state == "drain" else str(member.weight)]
+        if checked_by is None:
+            words.append("check")
+            if not job.design.passthrough:
+                words += ["maxconn", str(job.design.balancer.limits.requests_per_node)]
+        else:
+            words += ["track", f"{checked_by.name}/{member.name}"]
+        if pool.affinity == "cookie":
+            words += ["cookie", member.tag]
+        if member.is_name:
+            words += ["resolvers", "system", "init-addr", "last,libc,none"]
+        words += {"down": ["disabled"], "backup": ["backup"]}.get(member.state, [])
+        return " ".join(words)
+
+    def _node_tls(self, job: Job) -> list[str]:
+        if not job.farm.node_tls:
+            return []
+        design = job.design
+        words = ["check-ssl"] if design.passthrough else ["ssl", "sni", f"str({design.frontend.host})"]
+        words += ["check-sni", design.frontend.host]
+        tls = design.frontend.tls
+        # Under passthrough only health checks would check certificates, and no secret is in them: a default would
+        # take every node out whose CA is the company's own.
+        verify = tls.verify_nodes if not design.passthrough or "verify_nodes" in tls.written else False
+        if not isinstance(verify, str):
+            return [*words, "verify", "none"]
+        ca = self.quote(job, ("frontend", "tls", "verify_nodes"), verify)
+        return [*words, "verify", "required", "ca-file", ca, "verifyhost", design.frontend.host]
+
+
+def _bind(address: str, port: int) -> str:
+    return f"bind {address}:{port}" + (" v6only" if address == "[::]" else "")
+
+
+def _timeouts(job: Job) -> dict[str, Duration]:
+    timeouts, design = job.design.balancer.timeouts, job.design
+    return {
+        "header": HEADER_TIME,
+        "connect": timeouts.connect,
+        "client": design.balancer.signalr.idle_timeout if design.passthrough else design.client_idle,
+        "request": timeouts.request,
+        "long_poll": LONG_POLL,
+        "queue": timeouts.queue,
+        "tunnel": design.balancer.signalr.idle_timeout,
+        "slow_start": design.balancer.slow_start,
+    }
+
+
+def _site(job: Job) -> dict[str, Any]:
+    folder = job.site.directory
+    return {
+        "packaged": not folder,
+        "socket": f"{folder}/admin.sock" if folder else "/run/haproxy/admin.sock",
+        "state": f"{folder}/server-state" if folder else "/var/lib/haproxy/server-state",
+    }
+
+
+GENERATOR: Final = Haproxy()

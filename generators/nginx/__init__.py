@@ -1,0 +1,4 @@
+"""NGINX, open source.
+
+Imports core, spec, generators.
+"""

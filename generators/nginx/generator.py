@@ -1,0 +1,335 @@
+"""NGINX, open source, 1.18 and later.
+
+Sources: nginx.org's documentation and CHANGES, and trials on 1.18, 1.22, 1.26 and 1.30: the version gates below name
+the first version that takes a directive. What the open source build does not have (active health checks, slow start,
+a queue) is said in the feature table, not imitated by half.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Final
+
+from ...core.errors import Problem
+from ...spec.load import Spec
+from ...spec.model import Farm
+from ...spec.units import Duration, Size, Version
+from .. import keepalived
+from ..base import File, Generator, Job, UnquotableError
+from ..design import COOKIE, FORGEABLE_HEADERS, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
+from ..features import FEATURES, No, Since, Support, Yes
+from ..tls import HSTS_SECONDS, profile
+
+HTTP2_DIRECTIVE: Final = Version("1.25.1")
+"""`http2 on`; before, it is a word of `listen`."""
+REJECT_HANDSHAKE: Final = Version("1.19.4")
+"""`ssl_reject_handshake`: no certificate for unknown names."""
+ERROR_LOG_OPTION: Final = Version("1.19.5")
+"""`nginx -e`: where errors go before the configuration is read."""
+KEEPALIVE_MIN: Final = Version("1.27.4")
+"""`keepalive_min_timeout`: a reload does not close a connection on which a request may be on its way."""
+STICKY: Final = Version("1.29.6")
+"""`sticky cookie` and `drain` in the open source build."""
+RETRY_WINDOW: Final = Duration.of("10s")
+"""For so long after its arrival a request may still go to another node: a refused connection may, a long poll not."""
+NEIGHBOUR_WEIGHT: Final = 10_000
+"""How much likelier the clients of a node that is out go to its neighbour than to any other node."""
+MOST_MAPPED: Final = 100
+"""Nodes that a cookie may lead to before STICKY: each has an upstream of its own that names all the others."""
+OUT_FOR: Final = Duration.of("10s")
+"""How long a node gets nothing after its failed requests."""
+
+ZONE_KB, ZONE_KB_PER_NODE = 128, 2
+"""Shared memory of an upstream: 32 kB is the least that NGINX takes, and a server needs under 1 kB."""
+
+_ALGORITHMS: Final = {"least-connections": "least_conn;", "round-robin": "", "source": "hash $remote_addr consistent;"}
+_BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*-]+")
+
+
+class Nginx(Generator):
+    """NGINX, open source."""
+
+    name = "nginx"
+    title = "NGINX"
+    oldest = Version("1.18")
+    newest = Version("1.31")
+    program = "nginx"
+    support: ClassVar[Mapping[str, Support]] = {
+        **{feature.id: Yes() for feature in FEATURES},
+        "active-health": No(
+            "the open source build asks no health endpoint, it only learns from failing requests",
+            "a node is left out for 10s after failed requests, 502, 503 and 504 among them",
+        ),
+        "passthrough-health": No(
+            "the open source build asks no health endpoint, and under passthrough it sees no answers either",
+            "only a node that accepts no connections is left out: requests fail as long as an app pool is stopped",
+        ),
+        "app-pool-stop": Yes("by its 503 answers: a GET is asked again elsewhere, and the node is left out for 10s"),
+        "free-hung-websockets": No(
+            "it cannot end the open connections of one node",
+            "WebSockets of a node that hangs end by SignalR's own time-outs",
+        ),
+        "no-replayed-post": Yes("PUT and DELETE may be, which HTTP calls idempotent"),
+        "affinity-cookie": Since(
+            STICKY,
+            No("`sticky cookie` came into the open source build with 1.29.6", "a map leads each cookie to its node"),
+        ),
+        "affinity-signalr": Since(
+            STICKY,
+            No("`sticky cookie` came into the open source build with 1.29.6", "a map leads each cookie to its node"),
+        ),
+        "drain": Yes("without a cookie its clients move on; open connections finish"),
+        "backup-source": No("backup nodes and hashing by address exclude each other"),
+        "slow-start": No(
+            "slow_start is not in the open source build", "a node that came back gets its full share at once"
+        ),
+        "queue": No("queues before nodes are not in the open source build", "requests wait in IIS's own queue"),
+        "state-over-reload": No("its knowledge of failed nodes starts anew", "the first requests find out again"),
+        "vip": Yes("by keepalived"),
+        "metrics": Yes("stub_status"),
+        "ntlm": No("connections to the nodes are shared between clients, and these sign-ins belong to a connection"),
+    }
+
+    def version(self, farm: Farm) -> Version:
+        """The version in the spec's `nginx` section."""
+        return farm.nginx.version
+
+    def refusals(self, spec: Spec, version: Version) -> Iterable[Problem]:
+        """Too many nodes for affinity without `sticky cookie`."""
+        count = len(spec.farm.nodes)
+        cookies = spec.farm.balancer.affinity in {"cookie", "signalr"}
+        if cookies and version < STICKY and count > MOST_MAPPED:
+            yield spec.problem(
+                ("balancer", "affinity"),
+                f"{self.title} {version} leads a cookie to its node by one group of servers for each node, which names "
+                f"all the others: {count} nodes would make {count * count} servers; {MOST_MAPPED} nodes are the most",
+                f"take {self.title} {STICKY} or later, write `affinity: source`, or take HAProxy",
+                id="nginx-affinity-nodes",
+            )
+
+    def version_command(self) -> list[str]:
+        """Print the version, and that of the TLS library."""
+        return ["-V"]
+
+    def check_command(self, file: Path, version: Version) -> list[str]:
+        """Check the configuration, with every file that it names beside it."""
+        own_log = ["-e", str(file.parent / "error.log")] if version >= ERROR_LOG_OPTION else []
+        return ["-t", "-q", *own_log, "-c", str(file)]
+
+    def missing_module(self, said: str) -> str | None:
+        """The stream module is a package of its own on Debian."""
+        if 'unknown directive "stream"' in said:
+            return "NGINX's stream module is not installed here (Debian: libnginx-mod-stream)"
+        return None
+
+    def quoted(self, text: str) -> str:
+        """Bare where that is safe, else in double quotes; a dollar sign would name a variable."""
+        if "$" in text:
+            raise UnquotableError("$ begins a variable, and nothing takes that meaning from it")
+        if text and _BARE.fullmatch(text):
+            return text
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    def files(self, job: Job) -> list[File]:
+        """The whole nginx.conf, and how to install it."""
+        view = self._view(job)
+        return [
+            File(PurePosixPath("nginx.conf"), "nginx/nginx.conf.j2", view),
+            File(PurePosixPath("INSTALL.md"), "nginx/INSTALL.md.j2", view),
+            *keepalived.files(job),
+        ]
+
+    def _view(self, job: Job) -> dict[str, Any]:
+        design, balancer = job.design, job.design.balancer
+        http2 = job.farm.balancer_tls and job.version < HTTP2_DIRECTIVE
+        options = " ssl" * job.farm.balancer_tls + " http2" * http2
+        standard_port = design.frontend.port == (443 if job.farm.balancer_tls else 80)
+        return {
+            "farm": job.farm.farm,
+            "limitations": job.limitations,
+            "site": _site(job),
+            "open_files": balancer.limits.open_files,
+            "worker_connections": balancer.limits.open_files // 2,
+            "shutdown": balancer.timeouts.reload,
+            "passthrough": design.passthrough,
+            "keepalive_min": job.version >= KEEPALIVE_MIN,
+            "zone": f"{ZONE_KB + ZONE_KB_PER_NODE * len(design.members)}k",
+            "names_nodes": any(member.is_name for member in design.members),
+            "tls": self._tls(job) if job.farm.balancer_tls else None,
+            "node_tls": self._node_tls(job) if design.tls_mode == "bridge" else None,
+            "listens": _listens(job, design.frontend.port, options),
+            "default_listens": _listens(job, design.frontend.port, f"{options} default_server"),
+            "host_header": "$host" if standard_port else f"$host:{design.frontend.port}",
+            "redirect": self._redirect(job),
+            "hosts": " ".join(design.hosts),
+            "host": design.frontend.host,
+            "forgeable": [name for name in FORGEABLE_HEADERS if name != "X-Forwarded-For"],
+            "scheme": design.scheme,
+            "port": design.frontend.port,
+            "hsts": HSTS_SECONDS if design.frontend.tls.hsts and job.farm.balancer_tls else None,
+            "max_body": _size(balancer.max_body),
+            "max_body_shown": balancer.max_body,
+            "signalr_paths": "|".join(re.escape(path).replace("\\-", "-") for path in balancer.signalr.paths),
+            "timeouts": _timeouts(job),
+            "node_scheme": "https" if job.farm.node_tls else "http",
+            "pools": self._pools(job),
+            "metrics_port": balancer.metrics_port,
+            "shared": design.frontend.vip is not None,
+            "alive": keepalived.alive_path(job.farm),
+            "nonlocal": keepalived.needs_nonlocal(job.farm),
+            "spec": job.spec.name,
+        }
+
+    def _tls(self, job: Job) -> dict[str, Any]:
+        tls = job.design.frontend.tls
+        chosen = profile(tls.profile, job.farm.nginx.openssl)
+        return {
+            "profile": tls.profile,
+            "versions": " ".join(chosen.versions),
+            "ciphers": ":".join(chosen.ciphers),
+            "groups": ":".join(chosen.groups),
+            "certificate": self.quote(job, ("frontend", "tls", "certificate"), tls.certificate),
+            "key": self.quote(job, ("frontend", "tls", "key"), tls.key),
+            "http2_directive": job.version >= HTTP2_DIRECTIVE,
+            "reject": job.version >= REJECT_HANDSHAKE,
+        }
+
+    def _node_tls(self, job: Job) -> dict[str, Any]:
+        verify = job.design.frontend.tls.verify_nodes
+        ca = self.quote(job, ("frontend", "tls", "verify_nodes"), verify) if isinstance(verify, str) else None
+        return {"ca": ca}
+
+    def _redirect(self, job: Job) -> dict[str, Any] | None:
+        if not job.design.frontend.redirect_http:
+            return None
+        return {
+            "listens": _listens(job, job.site.http_port, " default_server"),
+            "to": job.design.public_url,
+        }
+
+    def _pools(self, job: Job) -> list[dict[str, Any]]:
+        design = job.design
+        pools = [design.web] if design.passthrough else [design.web, design.signalr]
+        return [self._pool(job, pool) for pool in pools]
+
+    def _pool(self, job: Job, pool: Pool) -> dict[str, Any]:
+        design = job.design
+        algorithm = "source" if pool.affinity == "source" else pool.algorithm
+        native = pool.affinity == "cookie" and job.has("affinity-cookie")
+        mapped = pool.affinity == "cookie" and not native
+        return {
+            "name": pool.name,
+            "variable": f"nlb_{'web' if pool == design.web else 'live'}",
+            "method": _ALGORITHMS[algorithm],
+            "sticky": native,
+            "secure": job.farm.balancer_tls,
+            "servers": [_server(job, member, _parameters(member, sticky=native)) for member in design.members],
+            "mapped": _mapped(job, pool) if mapped else None,
+            "to": f"${_variable(pool, design.web)}_pool" if mapped else pool.name,
+            "cookie": COOKIE,
+        }
+
+
+def _variable(pool: Pool, web: Pool) -> str:
+    return "nlb_web" if pool == web else "nlb_live"
+
+
+def _mapped(job: Job, pool: Pool) -> dict[str, Any]:
+    """One upstream for each node, the others as its backup; and the share of each among clients without a cookie."""
+    members = job.design.members
+    taking = [member for member in members if member.state == "up"] or [
+        member for member in members if member.state == "backup"
+    ]
+    total = sum(member.weight for member in taking)
+    shares = [f"{max(1, 10_000 * member.weight // total) / 100:.2f}%" for member in taking[:-1]] + ["*"]
+    return {
+        "groups": [
+            {
+                "name": f"{pool.name}_{member.tag}",
+                "tag": member.tag,
+                "servers": [_grouped(job, other, member) for other in _ring(members, member)],
+            }
+            for member in members
+            if member.state in {"up", "drain"}
+        ],
+        "shares": [{"share": share, "tag": member.tag} for share, member in zip(shares, taking, strict=True)],
+    }
+
+
+def _ring(members: tuple[Member, ...], owner: Member) -> list[Member]:
+    """The owner first, then the others in turn: so the clients of a node that is out find its neighbour."""
+    start = members.index(owner)
+    return [member for member in (*members[start:], *members[:start]) if member.state != "down"]
+
+
+def _grouped(job: Job, other: Member, owner: Member) -> dict[str, str]:
+    """A server of the owner's upstream: itself, or one that takes over; nearly all go to the first of those."""
+    if other is owner:
+        return _server(job, other, "", weight=1)
+    if other.state == "drain":
+        return _server(job, other, " down", weight=1)
+    neighbour = next(member for member in _ring(job.design.members, owner)[1:] if member.state != "drain")
+    return _server(job, other, " backup", weight=NEIGHBOUR_WEIGHT if other is neighbour else 1)
+
+
+def _parameters(member: Member, *, sticky: bool) -> str:
+    if member.state == "drain":
+        return " drain" if sticky else " down"
+    return {"down": " down", "backup": " backup"}.get(member.state, "")
+
+
+def _takes_over(members: tuple[Member, ...]) -> bool:
+    return sum(member.state in {"up", "backup"} for member in members) > 1
+
+
+def _server(job: Job, member: Member, parameters: str, *, weight: int = 0) -> dict[str, str]:
+    # Where nobody could take over, a node that is out for a while is a farm that is out.
+    fails = job.design.balancer.health.fall if _takes_over(job.design.members) else 0
+    share = weight or member.weight // job.design.weight_unit
+    shown = f" weight={share}" if share != 1 else ""
+    return {
+        "name": member.name,
+        "line": f"server {member.endpoint}{shown} max_fails={fails} fail_timeout={_time(OUT_FOR)}{parameters};",
+    }
+
+
+def _listens(job: Job, port: int, options: str) -> list[str]:
+    prefixes = ["" if address == "*" else f"{address}:" for address in job.design.listens]
+    return [f"listen {prefix}{port}{options}" for prefix in prefixes]
+
+
+def _size(size: Size) -> str:
+    """A size in NGINX's words, to the byte."""
+    return f"{int(size) // 1024}k" if size % 1024 == 0 else str(int(size))
+
+
+def _time(duration: Duration) -> str:
+    """A duration in NGINX's words, which are the spec's."""
+    return str(duration)
+
+
+def _timeouts(job: Job) -> dict[str, str]:
+    timeouts, design = job.design.balancer.timeouts, job.design
+    return {
+        "header": _time(HEADER_TIME),
+        "connect": _time(timeouts.connect),
+        "request": _time(timeouts.request),
+        "idle": _time(design.balancer.signalr.idle_timeout),
+        "keepalive": _time(KEEPALIVE_TO_NODE),
+        "retry": _time(RETRY_WINDOW),
+    }
+
+
+def _site(job: Job) -> dict[str, Any]:
+    folder = job.site.directory
+    return {
+        "packaged": not folder,
+        "user": job.farm.nginx.user,
+        "pid": f"{folder}/nginx.pid" if folder else "/run/nginx.pid",
+        "error_log": f"{folder}/error.log" if folder else "/var/log/nginx/error.log",
+        "access_log": f"{folder}/access.log" if folder else "/var/log/nginx/access.log",
+        "temp": folder,
+    }
+
+
+GENERATOR: Final = Nginx()

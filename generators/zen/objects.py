@@ -1,0 +1,323 @@
+"""The objects of a farm as an appliance of the Zen family has them: shared by its files and by the push.
+
+Everything is decided here; the templates and the calls of the API only write it down.
+"""
+
+from ipaddress import ip_interface
+from math import gcd
+from typing import Final, Literal, NamedTuple
+
+from ...spec.model import Farm
+from ...spec.units import Duration, Version
+from ..design import COOKIE, LONG_POLL, Design, Member
+from ..tls import HSTS_SECONDS as HSTS
+from ..tls import profile
+from .products import Edition
+
+SERVICE: Final = "orchestrator"
+OTHER_SERVICE: Final = "portal"
+"""For a farm of the name of SERVICE: a farm made by the API keeps a commented service of the farm's own name, and the
+appliance's code mistakes one for the other."""
+REDIRECT_SERVICE: Final = "redirect"
+HEAVIEST: Final = 9
+"""Weights are 1 to 9: in the files of HTTP farms, and in the API for every farm."""
+CLIENT_SECONDS: Final = 30
+"""How long pound waits for a client's next request; the vendor's own value."""
+LIVE_SECONDS: Final = 3600
+"""zproxy ends a WebSocket whose client says nothing for `Client` seconds: never less than this."""
+HEADER: Final = "X-Forwarded-Proto: https"
+FIRST_MARK: Final = 0x200
+MARK: Final = "nlbgen"
+"""How the description of a FarmGuardian check begins that nlbgen made: the only mark that the API keeps."""
+
+State = Literal["up", "drain", "down"]
+_ANY_OPENSSL: Final = Version("3.0")
+"""The ciphers of TLS 1.2 are the same for every one; the appliance has its own."""
+
+
+class Backend(NamedTuple):
+    """One node in a farm."""
+
+    name: str
+    ip: str
+    port: int
+    weight: int
+    backup: bool
+    state: State
+
+
+class Guardian(NamedTuple):
+    """The FarmGuardian check of a farm: without it only a refused connection tells that a node is dead."""
+
+    name: str
+    command: str
+    interval: int
+    timeout: int
+    description: str
+
+
+class Times(NamedTuple):
+    """The time-outs of an HTTP farm, in seconds."""
+
+    answer: int
+    connect: int
+    alive: int
+    client: int
+    websocket: int
+
+
+class Affinity(NamedTuple):
+    """How clients are held on a node: by a cookie, or by their address for `ttl` seconds."""
+
+    kind: Literal["none", "source", "cookie"]
+    ttl: int
+    cookie: str
+    domain: str
+
+
+class HttpFarm(NamedTuple):
+    """A farm that sees HTTP: the site itself, or the redirect to it (then `redirect` is set)."""
+
+    name: str
+    vip: str
+    port: int
+    tls: bool
+    certificate: str
+    """The name of its PEM on the appliance; empty without TLS."""
+    ciphers: str
+    times: Times
+    service: str
+    host: str
+    """The pattern of the Host header; empty for any."""
+    node_tls: bool
+    hsts: int
+    affinity: Affinity
+    policy: str
+    """zproxy's way to choose a node; empty in the other engines."""
+    redirect: str
+    backends: tuple[Backend, ...]
+    guardian: Guardian | None
+
+
+class L4Farm(NamedTuple):
+    """A farm that passes connections on."""
+
+    name: str
+    vip: str
+    port: int
+    algorithm: str
+    affinity: Affinity
+    backends: tuple[Backend, ...]
+    guardian: Guardian
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The packet mark of each backend in an L4xNAT file, in the notation of the appliance's register of marks."""
+        return tuple(f"{FIRST_MARK + number:#x}" for number in range(len(self.backends)))
+
+
+class Objects(NamedTuple):
+    """All farms of one spec: the site's own, and the redirect's where there is one."""
+
+    main: HttpFarm | L4Farm
+    redirect: HttpFarm | None
+    notes: tuple[str, ...]
+    """What a reader should know of how the spec was translated."""
+
+    @property
+    def farms(self) -> tuple[HttpFarm | L4Farm, ...]:
+        """The farms in the order in which they are made."""
+        return (self.main,) if self.redirect is None else (self.main, self.redirect)
+
+
+def objects(farm: Farm, edition: Edition) -> Objects:
+    """What the appliance should have for this farm."""
+    design = Design(farm)
+    main = _l4_farm(design, edition) if edition.layer4 else _http_farm(design, edition)
+    redirect = _redirect_farm(design, edition) if farm.frontend.redirect_http else None
+    return Objects(main, redirect, tuple(_notes(design, edition, main)))
+
+
+def silence_limit(times: Times) -> str | None:
+    """What a reader should know where zproxy ends a WebSocket sooner than the spec says; None where it does not."""
+    if times.websocket <= times.answer:
+        return None
+    return (
+        f"zproxy ends a WebSocket that is silent for {times.answer} seconds (a node's TimeOut, which is for answers as "
+        f"well), and not after the {times.websocket} seconds of balancer.signalr.idle_timeout: SignalR's keep-alives, "
+        "every 10 or 15 seconds, must stay on."
+    )
+
+
+def farm_name(farm: Farm) -> str:
+    """The farm's name as the family can have it: an underscore would end the name in the names of its files."""
+    return farm.farm.replace("_", "-")
+
+
+def vip(farm: Farm) -> str:
+    """The address that the farm listens on; `*` where the spec names none."""
+    if farm.frontend.address == "*" and farm.frontend.vip is not None:
+        return str(ip_interface(farm.frontend.vip.address).ip)
+    return farm.frontend.address
+
+
+def shares(weights: list[int]) -> tuple[list[int], bool]:
+    """The weights as shares of 1 to 9, and whether they are exact."""
+    unit = gcd(*weights)
+    smallest = [weight // unit for weight in weights]
+    heaviest = max(smallest)
+    if heaviest <= HEAVIEST:
+        return smallest, True
+    scaled = [max(1, round(HEAVIEST * weight / heaviest)) for weight in smallest]
+    exact = all(share * heaviest == weight * max(scaled) for share, weight in zip(scaled, smallest, strict=True))
+    return scaled, exact
+
+
+def _backends(design: Design) -> tuple[Backend, ...]:
+    """The nodes; backups last, so that the others' numbers in the status file are their places in the spec."""
+    parts = shares([member.weight for member in design.members])[0]
+    ordered = sorted(zip(design.members, parts, strict=True), key=lambda pair: pair[0].state == "backup")
+    return tuple(
+        Backend(member.name, member.host, member.port, part, member.state == "backup", _state(member))
+        for member, part in ordered
+    )
+
+
+def _state(member: Member) -> State:
+    if member.state == "drain":
+        return "drain"
+    return "down" if member.state == "down" else "up"
+
+
+def _guardian(design: Design, edition: Edition) -> Guardian:
+    """The check by Nagios' check_http; HOST and PORT stand in it once each, for the appliance to fill in."""
+    health = design.balancer.health
+    answer = health.timeout.seconds
+    words = ["check_http", "-I", "HOST", "-p", "PORT", "-H", design.frontend.host]
+    if design.farm.node_tls:
+        # The check_http that comes with Zen 3 is older than --sni.
+        words += ["-S"] if edition.way == "l4-file" else ["-S", "--sni"]
+    words += ["-u", design.health_path, "-e", str(health.expect), "-t", str(answer)]
+    timeout = answer + 1
+    # All nodes are asked one after another within one interval.
+    interval = max(health.interval.seconds, timeout * len(design.members) + 1)
+    name = farm_name(design.farm)
+    return Guardian(f"{name}-fg", " ".join(words), interval, timeout, f"{MARK} {name}")
+
+
+def _times(design: Design, edition: Edition) -> Times:
+    timeouts = design.balancer.timeouts
+    connect = timeouts.connect.seconds
+    idle = design.balancer.signalr.idle_timeout.seconds
+    ng = edition.generation is not None and edition.generation.dialect == "zproxy-ng"
+    return Times(
+        answer=Duration(max(timeouts.request, LONG_POLL)).seconds,
+        connect=connect,
+        alive=connect + 1,
+        client=max(idle, LIVE_SECONDS) if ng else CLIENT_SECONDS,
+        websocket=idle,
+    )
+
+
+def _affinity(design: Design, *, layer4: bool) -> Affinity:
+    balancer = design.balancer
+    kind: Literal["none", "source", "cookie"] = "none"
+    if balancer.affinity in {"cookie", "signalr"} and not layer4:
+        kind = "cookie"
+    elif balancer.affinity != "none" or balancer.algorithm == "source":
+        kind = "source"
+    return Affinity(kind, balancer.signalr.idle_timeout.seconds, COOKIE, design.frontend.host)
+
+
+def _http_farm(design: Design, edition: Edition) -> HttpFarm:
+    farm, found = design.farm, edition.generation
+    policy = ""
+    if found is not None and found.dialect == "zproxy-ng":
+        policy = "LEAST_CONNECTIONS" if design.balancer.algorithm == "least-connections" else "ROUND_ROBIN"
+    tls = farm.balancer_tls
+    hosts = design.hosts
+    return HttpFarm(
+        name=farm_name(farm),
+        vip=vip(farm),
+        port=design.frontend.port,
+        tls=tls,
+        certificate=f"{farm_name(farm)}.pem" if tls else "",
+        ciphers=":".join(profile("intermediate", _ANY_OPENSSL).ciphers) if tls else "",
+        times=_times(design, edition),
+        service=OTHER_SERVICE if farm_name(farm).lower() == SERVICE else SERVICE,
+        host=hosts[0] if len(hosts) == 1 else f"({'|'.join(hosts)})",
+        node_tls=farm.node_tls,
+        hsts=HSTS if design.frontend.tls.hsts and tls and not policy else 0,
+        affinity=_affinity(design, layer4=False),
+        policy=policy,
+        redirect="",
+        backends=_backends(design),
+        guardian=_guardian(design, edition),
+    )
+
+
+def _redirect_farm(design: Design, edition: Edition) -> HttpFarm:
+    found = edition.generation
+    return HttpFarm(
+        name=f"{farm_name(design.farm)}-http",
+        vip=vip(design.farm),
+        port=80,
+        tls=False,
+        certificate="",
+        ciphers="",
+        times=_times(design, edition),
+        service=REDIRECT_SERVICE,
+        host="",
+        node_tls=False,
+        hsts=0,
+        affinity=Affinity("none", 0, "", ""),
+        policy="ROUND_ROBIN" if found is not None and found.dialect == "zproxy-ng" else "",
+        redirect=design.public_url,
+        backends=(),
+        guardian=None,
+    )
+
+
+def _l4_farm(design: Design, edition: Edition) -> L4Farm:
+    affinity = _affinity(design, layer4=True)
+    algorithm = "weight"
+    if edition.way == "l4-api" and edition.generation is not None and edition.generation.websockets:
+        algorithm = {"least-connections": "leastconn", "source": "hash_srcip"}.get(design.balancer.algorithm, "weight")
+        if design.balancer.affinity == "none":
+            affinity = affinity._replace(kind="none")  # the hash holds clients by itself
+    return L4Farm(
+        name=farm_name(design.farm),
+        vip=vip(design.farm),
+        port=design.frontend.port,
+        algorithm=algorithm,
+        affinity=affinity,
+        backends=_backends(design),
+        guardian=_guardian(design, edition),
+    )
+
+
+def _notes(design: Design, edition: Edition, main: HttpFarm | L4Farm) -> list[str]:
+    guardian = main.guardian or _guardian(design, edition)
+    found = edition.generation
+    # It sleeps for the interval between two rounds, and in a round each node before may use up its time-out.
+    slowest = guardian.interval + guardian.timeout * len(main.backends)
+    notes = [f"A node that hangs is out after {slowest} seconds at the latest: FarmGuardian asks one after another."]
+    if not shares([node.weight for node in design.farm.nodes])[1]:
+        notes.append("The weights of the spec are rounded to shares of 1 to 9.")
+    if isinstance(main, L4Farm):
+        if design.tls_mode == "bridge":
+            notes.append(
+                "This is an L4xNAT farm, because an HTTP farm of this product breaks WebSockets (101, then no frame) "
+                "and refuses PATCH: the nodes end TLS, and their certificates carry the farm's name."
+            )
+        notes.append("An L4xNAT farm sees a dead node by FarmGuardian alone: never detach it.")
+        return notes
+    if found is not None and found.dialect == "zproxy-ng":
+        notes.append("zproxy sends no SNI to the nodes: IIS's binding must not require it.")
+        if (limit := silence_limit(main.times)) is not None:
+            notes.append(limit)
+        if main.affinity.kind == "cookie":
+            notes.append("zproxy writes the cookie's Max-Age a thousand times too large.")
+        if design.frontend.tls.hsts and main.tls:
+            notes.append("Strict-Transport-Security is not sent: it was never proven on this engine.")
+    return notes

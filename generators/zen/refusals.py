@@ -1,0 +1,101 @@
+"""What a spec asks that the Zen family cannot do and no feature of the catalogue names."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Address, ip_address
+from typing import Final
+
+from ...core.errors import Problem
+from ...spec.load import Spec
+from ...spec.schema import Path
+from .objects import vip
+from .products import GENERATIONS, NEVER, Edition, Generation
+
+VERSION_ID: Final = "zen-version"
+_SAFE_PATH: Final = re.compile(r"/[A-Za-z0-9._/=+@,:-]*")
+"""What a path may hold in a FarmGuardian command, which runs through a shell."""
+_FILLED_IN: Final = re.compile(r"HOST|PORT|:::")
+"""What the appliance replaces in a command, and what separates its fields in older files."""
+
+
+def refusals(spec: Spec, edition: Edition) -> Iterator[Problem]:
+    """Every problem, each at its place in the spec."""
+    if (problem := _product(spec, edition)) is not None:
+        yield problem
+        return
+    yield from _addresses(spec)
+    yield from _health(spec)
+    yield from _backups(spec, edition)
+    yield from _cookie(spec, edition)
+
+
+def _product(spec: Spec, edition: Edition) -> Problem | None:
+    path: Path = ("zen", "version")
+    found = edition.generation
+    if found is None:
+        return spec.problem(path, f"no configurations are made for {edition}", _names(edition), id=VERSION_ID)
+    if found.refusal:
+        message = f"{edition} is not to be used: {found.refusal}"
+        return spec.problem(path, message, 'upgrade to Zevenet "5.13", or to Relianoid or Skudonet "7"', id=VERSION_ID)
+    return None
+
+
+def _names(edition: Edition) -> str:
+    """Under which name and number a version that does not exist may have been meant, and those that do."""
+    hints = []
+    for product, generations in GENERATIONS.items():
+        if product != edition.product and any(one.oldest <= edition.number < one.below for one in generations):
+            hints.append(f"`product: {product}`")
+    known = "; ".join(_range(one) for one in GENERATIONS[edition.product] if not one.refusal)
+    versions = f"a version of {edition.product}: {known}"
+    return f"write {' or '.join(hints)}, whose number this is, or {versions}" if hints else f"write {versions}"
+
+
+def _range(generation: Generation) -> str:
+    if generation.below == NEVER:
+        return f"{generation.oldest} or later"
+    return f"{generation.oldest} and later, before {generation.below}"
+
+
+def _addresses(spec: Spec) -> Iterator[Problem]:
+    listen = vip(spec.farm)
+    if not _is_ipv4(listen):
+        what = "no address is given" if listen == "*" else f"{listen} is not IPv4"
+        message = f"a farm of the Zen family listens on one IPv4 address of the appliance, and {what}"
+        yield spec.problem(("frontend", "address"), message, "write the appliance's address, as in 10.20.0.10")
+    for index, node in enumerate(spec.farm.nodes):
+        if not _is_ipv4(node.address):
+            message = f"the Zen family reaches nodes by IPv4 addresses alone, and {node.address} is none"
+            yield spec.problem(("nodes", index, "address"), message, "write the node's IPv4 address")
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        return isinstance(ip_address(text), IPv4Address)
+    except ValueError:
+        return False
+
+
+def _health(spec: Spec) -> Iterator[Problem]:
+    path = spec.farm.health_path or "/"
+    if not _SAFE_PATH.fullmatch(path) or _FILLED_IN.search(path):
+        message = f"FarmGuardian runs its check through a shell and fills in HOST and PORT: {path} cannot be asked"
+        hint = "take a path of letters, digits and ._/=+@,:- without HOST, PORT and :::"
+        yield spec.problem(("balancer", "health", "path"), message, hint)
+
+
+def _backups(spec: Spec, edition: Edition) -> Iterator[Problem]:
+    if edition.layer4 or edition.product != "relianoid":
+        return
+    backups = [index for index, node in enumerate(spec.farm.nodes) if node.state == "backup"]
+    if len(backups) == len(spec.farm.nodes):
+        return  # they serve like any other node
+    for index in backups[1:]:
+        message = f"a farm of {edition} has one backup node (Emergency), and this is one more"
+        yield spec.problem(("nodes", index, "state"), message, "make it `up` or `down`")
+
+
+def _cookie(spec: Spec, edition: Edition) -> Iterator[Problem]:
+    if not edition.layer4 and spec.farm.balancer.affinity in {"cookie", "signalr"} and spec.farm.frontend.aliases:
+        message = "the cookie of the Zen family is for one name, and the farm has aliases"
+        yield spec.problem(("frontend", "aliases"), message, "leave the aliases out, or write `affinity: source`")

@@ -1,0 +1,349 @@
+"""A node's settings as ASP.NET reads them, over all files that take part.
+
+Sources: System.Configuration in .NET's reference source (`BaseConfigurationRecord`, `AppSettingsSection`,
+`ConfigurationElementCollection`): names of elements and attributes count letter by letter, keys of settings do not;
+of equal keys the last one wins; `<clear/>` and `<remove>` drop what stands before them; a section stands once, in
+the file itself or in the one that `configSource` names; what `appSettings file=` names comes after it.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+from ...core.errors import NodeError
+from . import webconfig
+from .lexer import Element
+from .settings import Entries, Section
+from .webconfig import Document
+
+Kind = Literal["classic", "core"]
+
+APP: Final = "appSettings"
+SECURE: Final = "secureAppSettings"
+CONNECTIONS: Final = "connectionStrings"
+MACHINE_KEY: Final = "system.web/machineKey"
+SESSION_STATE: Final = "system.web/sessionState"
+
+CORE_FILE: Final = "UiPath.Orchestrator.dll.config"
+CLASSIC_FILE: Final = "web.config"
+DEFAULT_SITE: Final = "UiPath Orchestrator"
+
+_APP_WIDE: Final = frozenset({MACHINE_KEY, SESSION_STATE})
+"""Sections that ASP.NET takes for a whole application only (`allowDefinition=MachineToApplication`)."""
+
+
+class Config:
+    """The configuration of one node."""
+
+    def __init__(self, main: Document, site: str = DEFAULT_SITE) -> None:
+        self.main: Final = main
+        self.documents: Final = [main]
+        self.notes: Final[list[str]] = []
+        self.site: Final = site
+        if main.root.name != "configuration":
+            hint = f"name the node's {CLASSIC_FILE} or {CORE_FILE}"
+            raise main.error(main.root.start, f"<{main.root.name}> is no <configuration>", hint)
+        self._holders = tuple(self._own_holders())
+        self._sections = {name: self._find(name) for name in (MACHINE_KEY, SESSION_STATE, APP, SECURE, CONNECTIONS)}
+        self.app = self._entries(APP)
+        self.secure = self._entries(SECURE)
+        self.connections = self._entries(CONNECTIONS, "name", "connectionString")
+        self.kind: Final[Kind] = self._kind()
+
+    @property
+    def path(self) -> Path:
+        """The main file."""
+        return self.main.path
+
+    def section(self, name: str) -> Section | None:
+        """The section of that name, or None where the file has none."""
+        return self._sections[name]
+
+    def entries(self, section: str) -> Entries:
+        """The settings of a section."""
+        return {APP: self.app, SECURE: self.secure, CONNECTIONS: self.connections}[section]
+
+    def web(self) -> tuple[Document, Element] | None:
+        """The `<system.web>` that takes new sections."""
+        groups = [group for holder in self._holders for group in holder.named("system.web")]
+        return (self.main, groups[0]) if groups else None
+
+    def require_open(self, name: str) -> None:
+        """Raise NodeError where the section is encrypted."""
+        section = self._sections[name]
+        if section is not None and section.protected:
+            raise self.encrypted(section)
+
+    def encrypted(self, section: Section) -> NodeError:
+        """That a section is encrypted, and the command that decrypts it on its node."""
+        return section.document.error(
+            section.element.start,
+            f"<{section.name}> is encrypted with the machine's own key, and cannot be read or cloned "
+            "[encrypted-section]",
+            f"decrypt it on that node, in an elevated prompt, and copy the file again: {self.decrypt(section.name)}",
+        )
+
+    def decrypt(self, section: str) -> str:
+        """The command that decrypts a section.
+
+        Sources: Microsoft's aspnet_regiis; UiPath's "Encrypting UiPath.Orchestrator.dll.config Sections", whose tool
+        takes the same arguments.
+        """
+        tool = "aspnet_regiis" if self.kind == "classic" else "UiPath.Orchestrator.Cli.exe protected-configuration"
+        return f'{tool} -pd "{section}" -site "{self.site}" -app "/"'
+
+    def _own_holders(self) -> Iterator[Element]:
+        """The elements whose children are this application's own sections."""
+        yield self.main.root
+        for location in self.main.root.named("location"):
+            if location.get("path") in {None, "", "."}:
+                yield location
+            else:
+                self._refuse_elsewhere(location)
+
+    def _refuse_elsewhere(self, location: Element) -> None:
+        for group in location.named("system.web"):
+            for child in group.children:
+                if f"system.web/{child.name}" in _APP_WIDE:
+                    raise self.main.error(
+                        child.start,
+                        f"<{child.name}> counts for the whole application, and ASP.NET refuses it for a path of it",
+                        f'take it out of <location path="{location.get("path")}">',
+                    )
+
+    def _find(self, name: str) -> Section | None:
+        found: list[Element] = []
+        for holder in self._holders:
+            parents = [holder]
+            for part in name.split("/"):
+                parents = [child for parent in parents for child in self._named(parent, part)]
+            found += parents
+        if len(found) > 1:
+            where = self.main.place(found[0].start)
+            raise self.main.error(
+                found[1].start,
+                f"<{found[1].name}> stands here again: ASP.NET takes a section once (the other is at {where})",
+                "remove the one that does not belong",
+            )
+        return self._followed(name, found[0]) if found else None
+
+    def _named(self, parent: Element, name: str) -> Iterator[Element]:
+        folded = name.lower()
+        for child in parent.children:
+            if child.name == name:
+                yield child
+            elif child.name.lower() == folded:
+                raise self.main.error(
+                    child.start,
+                    f"<{child.name}> is not known to ASP.NET, which tells upper from lower case here",
+                    f"write <{name}>",
+                )
+
+    def _followed(self, name: str, element: Element) -> Section:
+        source = element.get("configSource")
+        if source is None:
+            return Section(name, self.main, element, _is_protected(element))
+        if element.children:
+            raise self.main.error(
+                element.start, f"<{element.name}> has a configSource and content of its own", "keep one of the two"
+            )
+        document = self._other(element, "configSource", source)
+        if document is None:
+            raise self.main.error(
+                element.attributes["configSource"].name_start,
+                f"configSource names {source}, and there is no such file",
+                f"copy it from the node to the side of {self.path.name}",
+            )
+        return self._outside(name, element, document)
+
+    def _outside(self, name: str, element: Element, document: Document) -> Section:
+        if document.root.name != element.name:
+            raise document.error(
+                document.root.start, f"<{document.root.name}> stands where {self.path.name} promises <{element.name}>"
+            )
+        self.documents.append(document)
+        return Section(name, document, document.root, _is_protected(element) or _is_protected(document.root))
+
+    def _other(self, element: Element, attribute: str, source: str) -> Document | None:
+        """The file beside the main one that an attribute names; None where there is none."""
+        parts = [part for part in re.split(r"[\\/]", source) if part not in {"", "."}]
+        if not parts or ".." in parts or ":" in source or source[0] in "\\/":
+            raise self.main.error(
+                element.attributes[attribute].name_start,
+                f"{attribute} leads out of the folder of {self.path.name}",
+                "files of the folder itself and below are read, no others",
+            )
+        path = self.path.parent
+        for part in parts:
+            path = _child(path, part)
+        folder = self.path.parent.resolve()
+        if not path.exists():
+            return None
+        if folder not in path.resolve().parents:
+            raise NodeError(f"{path}: leads out of {folder}", "copy the file itself, not a link to it")
+        return webconfig.read(path)
+
+    def _entries(self, name: str, key: str = "key", value: str = "value") -> Entries:
+        section = self._sections[name]
+        entries = Entries(section, key, value)
+        if section is None or section.protected:
+            return entries
+        self._collect(entries, section)
+        source = section.element.get("file") if name == APP else None
+        if source:
+            self._overlay(entries, section, source)
+        return entries
+
+    def _overlay(self, entries: Entries, section: Section, source: str) -> None:
+        """Add the settings of the file that `<appSettings file=...>` names; ASP.NET does without a missing one."""
+        document = self._other(section.element, "file", source)
+        if document is None:
+            self.notes.append(
+                f"{section.document.place(section.element.start)}: <{section.name}> names the file {source}, which is "
+                "not here: taken for missing on the node too; if the node has it, copy it here"
+            )
+            return
+        overlay = self._outside(APP, section.element, document)
+        if overlay.protected:
+            raise self.encrypted(overlay)
+        entries.overlay = overlay
+        entries.dropped_later = self._collect(entries, overlay)
+
+    def _collect(self, entries: Entries, section: Section) -> set[str]:
+        """Add what a section says, in its order; the keys that it drops (`*` for all)."""
+        found, document, dropped = entries.found, section.document, set[str]()
+        key_name = entries.key_name
+        leaves = section.element.leaves if section is entries.home else None
+        if leaves is not None:
+            entries.take(leaves)
+            return dropped
+        for child in section.element.children:
+            name = child.name
+            if name != "add" and name != "remove":
+                if name == "clear":
+                    found.clear()
+                    dropped.add("*")
+                else:
+                    self._check_case(document, child)
+                continue
+            key = child.quick(key_name)
+            folded = (self._without_key(document, child, key_name) if key is None else key).lower()
+            if name == "remove":
+                found.pop(folded, None)
+                dropped.add(folded)
+                continue
+            if folded in found:
+                entries.repeated[folded] = entries.repeated.get(folded, 1) + 1
+            found[folded] = child
+        return dropped
+
+    def _check_case(self, document: Document, child: Element) -> None:
+        if child.name.lower() in {"add", "remove", "clear"}:
+            raise document.error(
+                child.start, f"<{child.name}> is not known to ASP.NET, which tells upper from lower case here"
+            )
+
+    def _without_key(self, document: Document, child: Element, name: str) -> str:
+        for written in child.attributes:
+            if written.lower() == name:
+                raise document.error(
+                    child.start,
+                    f"the attribute {written} is not known to ASP.NET, which tells upper from lower case here",
+                    f"write {name}",
+                )
+        return ""
+
+    def _kind(self) -> Kind:
+        """By content: `system.web` is declared as ignored, or the file has nothing for IIS and the new one's name."""
+        for declared in self.main.root.named("configSections"):
+            for child in declared.children:
+                if child.get("name") == "system.web" and "IgnoreSection" in (child.get("type") or ""):
+                    return "core"
+        if self.main.root.named("system.webServer"):
+            return "classic"
+        return "core" if self.path.name.lower().endswith("dll.config") else "classic"
+
+    @property
+    def is_orchestrator(self) -> bool:
+        """Whether the file has anything that an Orchestrator keeps in it."""
+        known = [self.app.get(key) for key in ("EncryptionKey", "apiKey", "LoadBalancer.UseRedis", "Storage.Type")]
+        return any(
+            (
+                self._sections[MACHINE_KEY],
+                self._sections[SECURE],
+                *known,
+                self.app.home is not None and self.app.home.protected,
+                any(key.startswith(("nuget.", "loadbalancer.", "quartz.")) for key in self.app.found),
+            )
+        )
+
+
+def _is_protected(element: Element) -> bool:
+    return element.get("configProtectionProvider") is not None or (
+        element.leaves is None and bool(element.named("EncryptedData"))
+    )
+
+
+def _child(folder: Path, name: str) -> Path:
+    """A file of the folder as Windows would find it, in any case of letters."""
+    exact = folder / name
+    if exact.exists() or not folder.is_dir():
+        return exact
+    return next((child for child in sorted(folder.iterdir()) if child.name.lower() == name.lower()), exact)
+
+
+def local(folder: Path, text: str) -> Path:
+    """A path of the spec on this machine; one with backslashes is found where these are no separators, too."""
+    path = folder / text
+    if "\\" in text and not path.exists():
+        other = folder / text.replace("\\", "/")
+        return other if other.exists() else path
+    return path
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; what may not be looked at is, for whoever reads it to say why not."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
+def load(path: Path, site: str = DEFAULT_SITE) -> Config:
+    """The configuration of a node, from its config file or from the folder that holds it; raises NodeError.
+
+    From 2020.10 on, the web.config is IIS's own and the settings are in the dll.config beside it: whichever of the
+    two is named, the one with the settings is read.
+    """
+    try:
+        return _load(path, site)
+    except OSError as error:  # a folder that may not be looked into
+        raise NodeError(f"{path}: cannot be read: {error.strerror}", "check the rights on the folder") from None
+
+
+def _load(path: Path, site: str) -> Config:
+    if path.is_dir():
+        return _in_folder(path, site)
+    config = Config(webconfig.read(path), site)
+    if config.is_orchestrator:
+        return config
+    beside = _child(path.parent, CORE_FILE)
+    if beside != path and beside.exists():
+        other = Config(webconfig.read(beside), site)
+        if other.is_orchestrator:
+            other.notes.append(f"{path}: is IIS's own web.config; the settings were read from {beside.name} beside it")
+            return other
+    raise config.main.error(
+        config.main.root.start,
+        "no machineKey, no EncryptionKey, none of an Orchestrator's settings stands in this file",
+        f"from 2020.10 on the settings are in {CORE_FILE}: name that one",
+    )
+
+
+def _in_folder(folder: Path, site: str) -> Config:
+    for name in (CORE_FILE, CLASSIC_FILE):
+        path = _child(folder, name)
+        if path.exists():
+            return load(path, site)
+    raise NodeError(f"{folder}: holds neither {CORE_FILE} nor {CLASSIC_FILE}", "name the node's config file")

@@ -1,0 +1,180 @@
+"""One config file: read with every door shut, changed in the intended places, written back the same otherwise.
+
+lxml decides whether the text is well-formed XML (entities, network and DTDs off, huge trees refused); the lexer of
+this package finds the places; edits are made in the text itself.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ...core import activity
+from ...core.errors import NodeError, Place
+from . import lexer
+from .encoding import Encoded, EncodingError, decode
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+MAX_BYTES: Final = 8 * 1024 * 1024
+"""IIS itself reads at most 250 KB (MaxWebConfigFileSizeInKB) unless its registry says otherwise."""
+
+_DOCTYPE: Final = re.compile(r"(?>\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Edit:
+    """Characters `start` to `end` of a text become `text`."""
+
+    start: int
+    end: int
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A character of a document, whose line is only counted when it is asked for."""
+
+    document: "Document" = field(repr=False)
+    offset: int
+
+    def __str__(self) -> str:
+        return str(self.document.place(self.offset))
+
+
+class Document:
+    """One file of a node's configuration."""
+
+    def __init__(self, path: Path, raw: bytes, encoded: Encoded) -> None:
+        self.path = path
+        self.raw = raw
+        self._encoded = encoded
+        self.text: Final = encoded.text
+        self.root: Final = lexer.scan(encoded.text)
+
+    @property
+    def codec(self) -> str:
+        """The encoding, by Python's name."""
+        return self._encoded.codec
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the bytes, in hex."""
+        return hashlib.sha256(self.raw).hexdigest()
+
+    def place(self, offset: int) -> Place:
+        """Where a character stands."""
+        return _place(self.path, self.text, offset)
+
+    def error(self, offset: int, message: str, hint: str = "") -> NodeError:
+        """What is wrong at a place of this file."""
+        return NodeError(f"{self.place(offset)}: {message}", hint or None)
+
+    def edited(self, edits: Sequence[Edit]) -> "tuple[etree._Element, bytes]":
+        """The file with these changes, the rest as it was: as lxml reads it, and its bytes."""
+        pieces: list[str] = []
+        position = 0
+        for edit in sorted(edits):
+            if edit.start < position:
+                raise ValueError(f"{self.path}: two edits overlap at character {edit.start}")
+            pieces += (self.text[position : edit.start], edit.text)
+            position = edit.end
+        text = "".join([*pieces, self.text[position:]])
+        return _parsed(self.path, text), self._encoded.bytes_of(text)
+
+
+def read(path: Path) -> Document:
+    """The file at `path`; raises NodeError with the reason and the way out."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise NodeError(
+                f"{path}: is {size} bytes, and a config file of an Orchestrator is at most {MAX_BYTES}",
+                "name the node's web.config or UiPath.Orchestrator.dll.config",
+            )
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise NodeError(f"{path}: cannot be read: {error.strerror}", _reading_hint(path)) from None
+    activity.note(f"file read: {path}")
+    return parse(path, raw)
+
+
+def _reading_hint(path: Path) -> str:
+    if path.exists():
+        return "check the rights on it"
+    return "copy the node's config file there, or correct the path"
+
+
+def parse(path: Path, raw: bytes) -> Document:
+    """The document that these bytes make; raises NodeError."""
+    if len(raw) > MAX_BYTES:
+        raise NodeError(f"{path}: is larger than {MAX_BYTES} bytes", "name the node's own config file")
+    if not raw.strip():
+        raise NodeError(f"{path}: is empty", "copy the node's config file again")
+    try:
+        encoded = decode(raw)
+    except EncodingError as error:
+        raise NodeError(f"{path}:1:1: {error}", "save it as UTF-8, as it came with the product") from None
+    if match := _DOCTYPE.match(encoded.text):
+        place = _place(path, encoded.text, match.end() - len("<!DOCTYPE"))
+        raise NodeError(
+            f"{place}: a DOCTYPE has no place in a config file: .NET refuses it, and it can pull other files in",
+            "remove it",
+        )
+    _parsed(path, encoded.text)
+    return Document(path, raw, encoded)
+
+
+def _parsed(path: Path, text: str) -> "etree._Element":
+    """The text as lxml reads it; raises NodeError where it is not well-formed, without a word of its content."""
+    from lxml import etree
+
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+        encoding="utf-8",
+    )
+    try:
+        return etree.fromstring(text.encode("utf-8"), parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        place = Place(str(path), max(line, 1), max(column, 1))
+        raise NodeError(f"{place}: {_cause(error)}", "correct the file: IIS cannot read it either") from None
+
+
+def _cause(error: "etree.XMLSyntaxError") -> str:
+    """The cause in our words: libxml2's own quote names and entities, which can be parts of a secret."""
+    from lxml.etree import ErrorTypes as Types
+
+    causes = {
+        Types.ERR_TAG_NAME_MISMATCH: "an end tag does not match its start tag",
+        Types.ERR_TAG_NOT_FINISHED: "an element is not closed",
+        Types.ERR_DOCUMENT_EMPTY: "this is no XML",
+        Types.ERR_DOCUMENT_END: "there is more than one root element",
+        Types.ERR_LT_IN_ATTRIBUTE: "a value holds `<`, which is written &lt;",
+        Types.ERR_NAME_REQUIRED: "a name is missing, or a value holds `&`, which is written &amp;",
+        Types.ERR_ENTITYREF_SEMICOL_MISSING: "a value holds `&`, which is written &amp;",
+        Types.ERR_UNDECLARED_ENTITY: "a value holds `&`, which is written &amp;",
+        Types.WAR_UNDECLARED_ENTITY: "a value holds `&`, which is written &amp;",
+        Types.ERR_ATTRIBUTE_REDEFINED: "an attribute stands twice in one element",
+        Types.ERR_INVALID_CHAR: "a character stands here that XML cannot hold",
+        Types.ERR_RESERVED_XML_NAME: "something stands before the XML declaration",
+    }
+    return causes.get(getattr(error, "code", None) or 0, "this is not well-formed XML")
+
+
+def _place(path: Path, text: str, offset: int) -> Place:
+    """Lines end as XML says: with CR LF, LF, or CR alone."""
+    line = text.count("\n", 0, offset) + text.count("\r", 0, offset) - text.count("\r\n", 0, offset)
+    start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+    return Place(str(path), line + 1, offset - start + 1)

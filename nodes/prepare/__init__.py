@@ -1,0 +1,4 @@
+"""What `nlbgen render nodes` writes: prepared configurations, transforms, scripts, the runbook.
+
+Imports the root, core, spec, nodes, nodes.config.
+"""

@@ -1,0 +1,47 @@
+"""PowerShell 5.1: texts as literals that nothing can break out of, values as expressions.
+
+Source: the lexical structure of the PowerShell language specification: in single quotes nothing is expanded, and a
+quote is doubled; the typographic quotes count as quotes, too.
+"""
+
+import codecs
+import re
+from typing import Final
+
+from ...core.errors import NodeError
+from ..values import Part, Value
+
+_QUOTES: Final = re.compile("['\u2018\u2019\u201a\u201b]")
+_FUNCTIONS: Final = {"plain": "{}", "sql": "(ConvertTo-SqlValue {})", "redis": "(ConvertTo-RedisPassword {})"}
+
+
+def literal(text: str) -> str:
+    """A text in single quotes; raises ValueError for one with line ends or other control characters."""
+    if any(ord(char) < 32 or ord(char) == 127 for char in text):
+        raise ValueError("a text for PowerShell holds a control character")
+    return "'" + _QUOTES.sub(lambda match: match[0] * 2, text) + "'"
+
+
+def secret_literal(part: Part) -> str:
+    """A secret in single quotes, as it is before a connection string quotes it; raises NlbgenError."""
+    if part.secret is None:
+        raise part.missing or NodeError(f"{part.parameter} is not known")
+    try:
+        return literal(part.secret.reveal())
+    except ValueError as error:
+        raise NodeError(f"{part.named or part.parameter}: cannot be written: {error}", "choose another one") from None
+
+
+def expression(value: Value) -> str:
+    """A value as an expression; secrets come from the script's own parameters."""
+    parts = [literal(part) if isinstance(part, str) else _secret(part) for part in value.parts]
+    return parts[0] if len(parts) == 1 else f"({' + '.join(parts)})"
+
+
+def _secret(part: Part) -> str:
+    return _FUNCTIONS[part.quoting].format(f"(Get-Secret {literal(part.parameter)})")
+
+
+def script(text: bytes) -> bytes:
+    """A script as Windows PowerShell reads it: without a byte order mark it takes everything for ANSI."""
+    return text if text.isascii() else codecs.BOM_UTF8 + text

@@ -1,0 +1,323 @@
+"""The files that `nlbgen render nodes` writes: prepared configs, transforms, scripts, the runbook."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from ... import __version__
+from ...core import templating
+from ...core.files import read_bytes, write_atomically
+from ...core.plan import Plan
+from ...spec.load import Spec
+from ...spec.model import Farm, Node, SqlLogin
+from ...spec.references import MissingSecretError
+from .. import keys, planning, stores
+from ..config import effective as configs
+from ..config.effective import CLASSIC_FILE, CORE_FILE, MACHINE_KEY, SESSION_STATE, Config
+from ..fingerprints import Fingerprints
+from ..planning import FarmPlan, NodePlan
+from ..values import Part, Want
+from . import powershell, runbook, xdt
+
+DIGEST_SHOWN: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file to write below the output folder; what holds secrets is for its owner alone."""
+
+    path: PurePosixPath
+    content: bytes = field(repr=False)
+    secret: bool = False
+
+    @property
+    def mode(self) -> int:
+        """The permission bits."""
+        return 0o600 if self.secret else 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was made, and what could not be made for want of a secret."""
+
+    files: tuple[File, ...]
+    notes: tuple[str, ...]
+
+
+def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True) -> Prepared:
+    """All files for a farm's nodes, in the order of their paths; raises NodeError or SpecError.
+
+    Where a secret that the prepared configs need is not at hand, these are left out and the notes say so; the rest
+    does not need it. Without `with_configs` they are left out in any case, and no secret is looked for.
+    """
+    loaded = planning.load_configs(spec)
+    source = planning.keys_source(spec, loaded)
+    notes: list[str] = []
+    files: list[File] = []
+    farm_plan = _without_secrets(loaded)
+    try:
+        if with_configs:
+            farm_plan = planning.plan_configs(spec, loaded, source)
+            notes += farm_plan.notes
+            for plan in farm_plan.nodes:
+                files += _configs(spec, plan)
+    except MissingSecretError as error:
+        if with_secrets:
+            raise
+        notes.append(f"no prepared config and no transform was made: {error.message}; {error.hint}")
+        farm_plan = _without_secrets(loaded)
+    shared = stores.stores_of(spec, classic=source.kind == "classic")
+    for node in spec.farm.nodes:
+        files.append(_prepare_node(spec, node, loaded.get(node, source), source, shared, with_secrets=with_secrets))
+    files += _farm_files(spec, farm_plan, source, with_secrets=with_secrets)
+    notes += [f"{node.name}: no config is named, so only its script was made" for node in _unnamed(spec.farm)]
+    return Prepared(tuple(sorted(files, key=lambda file: file.path)), tuple(notes))
+
+
+def absent(spec: Spec) -> str:
+    """Why nothing can be prepared for want of files; empty where it can."""
+    folder, source = Path(spec.name).parent, spec.farm.keys.source
+    if source == "primary" and spec.farm.primary.config is None:
+        return f"the config of {spec.farm.primary.name} is not named"
+    named = [source if source != "primary" else None, *(node.config for node in spec.farm.nodes)]
+    for text in named:
+        if text is not None and not (path := configs.local(folder, text)).exists():
+            return f"{path} is not there"
+    return ""
+
+
+def write(prepared: Prepared, folder: Path) -> list[tuple[Path, bool]]:
+    """Write every file below `folder`, each whole or not at all; each path, and whether it was not so before."""
+    written = []
+    for file in prepared.files:
+        path = folder / file.path
+        new = read_bytes(path) != file.content
+        if new or file.secret:  # a secret file is written again for its rights
+            write_atomically(path, file.content, mode=file.mode)
+        written.append((path, new))
+    return written
+
+
+def differences(prepared: Prepared, folder: Path) -> list[str]:
+    """What writing would change, as the lines of a unified diff; of files with secrets only that they differ."""
+    lines: list[str] = []
+    for file in prepared.files:
+        path = folder / file.path
+        old = read_bytes(path)
+        if old == file.content:
+            continue
+        source = "/dev/null" if old is None else path.as_posix()
+        if file.secret:
+            lines += [f"--- {source}", f"+++ {path.as_posix()}", "(holds secrets: not shown)"]
+            continue
+        before = [] if old is None else old.decode("utf-8", "replace").splitlines()
+        after = file.content.decode("utf-8").splitlines()
+        lines += difflib.unified_diff(before, after, source, path.as_posix(), lineterm="")
+    return lines
+
+
+def _unnamed(farm: Farm) -> Iterator[Node]:
+    return (node for node in farm.nodes if node.config is None)
+
+
+def _without_secrets(loaded: dict[Node, Config]) -> FarmPlan:
+    """The farm with nothing planned, for the files that only look at what is there."""
+    plans = tuple(NodePlan(node, config, (), (), (), ()) for node, config in loaded.items())
+    return FarmPlan(plans, Plan((), {}), Fingerprints())
+
+
+def header(spec: Spec, what: str) -> list[str]:
+    """What every file starts with."""
+    return [
+        f"{what} of the farm {spec.farm.farm}",
+        f"Made by nlbgen {__version__} from the spec with digest {spec.digest[:DIGEST_SHOWN]}.",
+        "Do not edit: change the spec and run `nlbgen render nodes` again.",
+    ]
+
+
+def _configs(spec: Spec, plan: NodePlan) -> Iterator[File]:
+    """The prepared files of one node, and for each file that changes its transform."""
+    changed = dict(plan.files)
+    folder = plan.config.path.parent
+    for document in plan.config.documents:
+        relative = PurePosixPath(document.path.relative_to(folder).as_posix())
+        place = PurePosixPath(plan.node.name) / relative
+        yield File(place, changed.get(document, document.raw), secret=True)
+        own = [operation for operation in plan.operations if operation.document is document]
+        # XML comments end at two hyphens, and names may hold two.
+        lines = [line.replace("--", "- -") for line in header(spec, f"Transform for {plan.node.name}")]
+        view = {"header": lines, "tags": xdt.tags(own, document.root)}
+        content = templating.render("nodes/transform.config.j2", view)
+        yield File(place.with_name(_transform_name(relative.name)), content, secret=True)
+
+
+def _transform_name(name: str) -> str:
+    """`Web.nlb.config`, and accordingly for other files."""
+    if name.lower() == CLASSIC_FILE:
+        return "Web.nlb.config"
+    stem = name[: -len(".config")] if name.lower().endswith(".config") else name
+    return f"{stem}.nlb.config"
+
+
+def _prepare_node(
+    spec: Spec, node: Node, config: Config, source: Config, shared: stores.Stores, *, with_secrets: bool
+) -> File:
+    farm = spec.farm
+    own_keys = node is farm.primary and farm.keys.source == "primary"
+    wanted = (
+        *(() if own_keys else keys.wants(keys.cloned(source), config)),
+        *stores.wants(spec, shared, config, source),
+    )
+    core = config.kind == "core"
+    scheme = "https" if farm.node_tls else "http"
+    port = farm.port_of(node)
+    path = farm.health_path or "/"
+    name = CORE_FILE if core else CLASSIC_FILE
+    view = {
+        "header": header(spec, f"Preparation of the node {node.name}"),
+        "node": node.name,
+        "primary": node is farm.primary,
+        "farm": farm.farm,
+        "with_secrets": with_secrets,
+        "config_path": powershell.literal(f"{farm.orchestrator.directory}\\{name}"),
+        "site": powershell.literal(farm.orchestrator.site),
+        "secrets": [_secret(want, part, with_secrets=with_secrets) for want, part in _parts(wanted)],
+        "decrypt": config.decrypt("").partition(" -pd")[0],
+        "wants": [_statement(want) for want in wanted],
+        "status_url": powershell.literal(f"{scheme}://localhost:{port}{path}"),
+        "host": powershell.literal(farm.frontend.host),
+        "expect": farm.balancer.health.expect,
+        "done": powershell.literal(f"{node.name} answers: it is ready."),
+    }
+    content = templating.render("nodes/prepare-node.ps1.j2", view)
+    return File(PurePosixPath(node.name) / "prepare-node.ps1", powershell.script(content), secret=with_secrets)
+
+
+def _parts(wanted: Iterable[Want]) -> list[tuple[Want, Part]]:
+    """Every secret once, with the setting that it is for."""
+    found: dict[str, tuple[Want, Part]] = {}
+    for want in wanted:
+        for part in want.value.parts if want.value is not None else ():
+            if isinstance(part, Part):
+                found.setdefault(part.parameter, (want, part))
+    return list(found.values())
+
+
+def _secret(want: Want, part: Part, *, with_secrets: bool) -> dict[str, str]:
+    default = f"$env:{part.variable}"
+    if with_secrets:
+        default = powershell.secret_literal(part)
+    cloned = want.secrecy == "key"
+    return {
+        "parameter": part.parameter,
+        "name": powershell.literal(part.parameter),
+        "default": default,
+        "variable": powershell.literal(part.variable),
+        "section": powershell.literal(want.section if cloned else ""),
+        "key": powershell.literal(want.key if cloned else ""),
+    }
+
+
+def _statement(want: Want) -> str:
+    """The line of the script that sees to one setting."""
+    attribute = want.section in {MACHINE_KEY, SESSION_STATE}
+    section, key = powershell.literal(want.section), powershell.literal(want.key)
+    if want.value is None:
+        return f"Remove-SectionAttribute $document {section} {key}"
+    command = "Set-SectionAttribute" if attribute else "Set-Setting"
+    secret = "$true" if any(isinstance(part, Part) for part in want.value.parts) else "$false"
+    return f"{command} $document {section} {key} {powershell.expression(want.value)} {secret}"
+
+
+def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets: bool) -> Iterator[File]:
+    farm = spec.farm
+    if source.kind == "classic" and farm.stores.session == "sqlserver":
+        yield _session_script(spec, with_secrets=with_secrets)
+    if source.kind == "classic" and farm.stores.signalr == "redis":
+        yield _redis_script(spec, with_secrets=with_secrets)
+    tables = list(_tables(farm, source))
+    if tables and farm.stores.database is not None:
+        view = {
+            "header": header(spec, "Tables that the nodes share,"),
+            "server": farm.stores.database.server,
+            "database": _bracketed(farm.stores.database.name),
+            "tables": tables,
+            "sessions": any("ASPState" in table["name"] for table in tables),
+            "messages": any("SignalR" in table["name"] for table in tables),
+        }
+        yield File(PurePosixPath("verify.sql"), templating.render("nodes/verify.sql.j2", view))
+    secrets = {"sql": stores.sql_password(spec), "redis": stores.redis_password(spec)}
+    variables = {what: part.variable for what, part in secrets.items() if part is not None}
+    encrypt = source.decrypt("SECTION").replace(" -pd ", " -pe ", 1)
+    shown = runbook.view(farm_plan, farm, variables, core=source.kind == "core", encrypt=encrypt)
+    view = {"header": header(spec, "Runbook"), **shown}
+    yield File(PurePosixPath("RUNBOOK.md"), templating.render("nodes/RUNBOOK.md.j2", view))
+
+
+def _session_script(spec: Spec, *, with_secrets: bool) -> File:
+    database = spec.farm.stores.database
+    if database is None:
+        raise ValueError("a spec without a database passed the planning")
+    login = database.auth if isinstance(database.auth, SqlLogin) else None
+    part = stores.sql_password(spec)
+    view = {
+        "header": header(spec, "Session tables"),
+        "server": powershell.literal(database.server),
+        "database": powershell.literal(database.name),
+        "windows": login is None,
+        "user": powershell.literal((login.user or "") if login else ""),
+        "password": _default(part, with_secrets=with_secrets),
+        "missing": powershell.literal(_missing(part)),
+    }
+    content = templating.render("nodes/sessionstate.ps1.j2", view)
+    return File(PurePosixPath("sessionstate.ps1"), powershell.script(content), secret=with_secrets and part is not None)
+
+
+def _redis_script(spec: Spec, *, with_secrets: bool) -> File:
+    redis = spec.farm.stores.redis
+    if redis is None:
+        raise ValueError("a spec without Redis passed the checks")
+    part = stores.redis_password(spec)
+    on_node = f" It is gone whenever the node {redis.install_on} is." if redis.install_on else ""
+    view = {
+        "header": header(spec, "Redis"),
+        "farm": spec.farm.farm,
+        "machine": redis.install_on or redis.host,
+        "port": redis.port,
+        "password": _default(part, with_secrets=with_secrets) if part else "",
+        "missing": powershell.literal(_missing(part)),
+        "warning": powershell.literal(
+            f"One Redis is a single point of failure: without it no node passes messages on.{on_node}"
+        ),
+    }
+    content = templating.render("nodes/redis.ps1.j2", view)
+    return File(PurePosixPath("redis.ps1"), powershell.script(content), secret=with_secrets and part is not None)
+
+
+def _default(part: Part | None, *, with_secrets: bool) -> str:
+    if part is None:
+        return "''"
+    if with_secrets:
+        return powershell.secret_literal(part)
+    return f"$env:{part.variable}"
+
+
+def _missing(part: Part | None) -> str:
+    return f"The password is missing: set $env:{part.variable}, or give it as a parameter." if part else ""
+
+
+def _tables(farm: Farm, source: Config) -> Iterator[dict[str, str]]:
+    """The tables of the guide's appendix."""
+    if source.kind == "classic" and farm.stores.session == "sqlserver":
+        for name in ("ASPStateTempApplications", "ASPStateTempSessions"):
+            yield {"name": f"N'[dbo].[{name}]'", "made_by": "N'sessionstate.ps1'"}
+    if farm.stores.signalr == "sqlserver":
+        for name in ("Messages_0", "Messages_0_Id", "Schema"):
+            yield {"name": f"N'[SignalR].[{name}]'", "made_by": "N'the first start of the Orchestrator'"}
+
+
+def _bracketed(name: str) -> str:
+    """A name as T-SQL's delimited identifier."""
+    return "[" + name.replace("]", "]]") + "]"

@@ -1,0 +1,41 @@
+"""The inventory of keys as a table and as data."""
+
+from collections.abc import Mapping, Sequence
+
+from ..keys import Key
+
+Inventory = Mapping[str, Sequence[Key]]
+
+
+def text(inventory: Inventory) -> str:
+    """One line for each key of each node."""
+    head = ("node", "key", "where", "fingerprint", "length", "what", "place")
+    rows = [
+        (node, key.name, key.section, str(key.shown), str(key.length), key.kind, _with_note(key))
+        for node, keys in inventory.items()
+        for key in keys
+    ]
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _with_note(key: Key) -> str:
+    return f"{key.place} ({key.note})" if key.note else str(key.place)
+
+
+def data(inventory: Inventory) -> dict[str, object]:
+    """For programs."""
+    return {node: [_as_data(key) for key in keys] for node, keys in inventory.items()}
+
+
+def _as_data(key: Key) -> dict[str, object]:
+    return {
+        "key": key.name,
+        "section": key.section,
+        "fingerprint": key.shown.text,
+        "length": key.length,
+        "kind": key.kind,
+        "place": str(key.place),
+        "note": key.note or None,
+    }

@@ -1,0 +1,100 @@
+"""The planned changes as an XDT transform, for those who deploy configs by transforms.
+
+Source: Microsoft's "Web.config Transformation Syntax": locators find the element, transforms say what happens to it.
+Where a name or a key is not unique, the locator is an XPath with positions.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from ..config.edits import InsertElement, Operation, RemoveAttribute, SetAttribute
+from ..config.lexer import Element, encoded
+
+NAMESPACE: Final = "http://schemas.microsoft.com/XML-Document-Transform"
+
+
+class _Node:
+    """One element of the transform."""
+
+    def __init__(self, name: str, attributes: Sequence[tuple[str, str]] = ()) -> None:
+        self.name = name
+        self.attributes = list(attributes)
+        self.children: list[_Node] = []
+
+    def tags(self, depth: int = 0) -> Iterator[dict[str, Any]]:
+        """The tags of this element and all below it, each with how deep it stands."""
+        text = self.name + "".join(f' {name}="{encoded(value, chr(34))}"' for name, value in self.attributes)
+        yield {"depth": depth, "text": text if self.children else f"{text} /"}
+        for child in self.children:
+            yield from child.tags(depth + 1)
+        if self.children:
+            yield {"depth": depth, "text": f"/{self.name}"}
+
+
+def tags(operations: Sequence[Operation], root: Element) -> list[dict[str, Any]]:
+    """The tags of the transform that carries out the operations on one file."""
+    top = _Node(root.name)
+    if (namespace := root.get("xmlns")) is not None:
+        top.attributes.append(("xmlns", namespace))
+    top.attributes.append(("xmlns:xdt", NAMESPACE))
+    frames: dict[Element, _Node] = {root: top}
+    for operation in operations:
+        if isinstance(operation, InsertElement):
+            _frame(operation.parent, frames).children.append(
+                _Node(operation.name, [*operation.attributes, ("xdt:Transform", "Insert")])
+            )
+    for element in dict.fromkeys(one.element for one in operations if not isinstance(one, InsertElement)):
+        _changed(element, operations, frames)
+    return list(top.tags())
+
+
+def _changed(element: Element, operations: Sequence[Operation], frames: dict[Element, _Node]) -> None:
+    sets = [one for one in operations if isinstance(one, SetAttribute) and one.element == element]
+    removes = [one for one in operations if isinstance(one, RemoveAttribute) and one.element == element]
+    if element.parent is None:
+        return
+    parent = _frame(element.parent, frames)
+    if removes:
+        names = ",".join(one.name for one in removes)
+        parent.children.append(
+            _Node(element.name, [*_locator(element), ("xdt:Transform", f"RemoveAttributes({names})")])
+        )
+    if sets:
+        names = ",".join(one.name for one in sets)
+        values = [(one.name, one.value) for one in sets]
+        locator = _locator(element)
+        transform = ("xdt:Transform", f"SetAttributes({names})")
+        parent.children.append(_Node(element.name, [*locator, *values, transform]))
+
+
+def _frame(element: Element, frames: dict[Element, _Node]) -> _Node:
+    """The element of the transform that stands for an unchanged one; made, with its parents, when first asked for."""
+    if element not in frames:
+        parent = _frame(element.parent, frames) if element.parent is not None else None
+        frames[element] = _Node(element.name, _locator(element))
+        if parent is not None:
+            parent.children.append(frames[element])
+    return frames[element]
+
+
+def _locator(element: Element) -> list[tuple[str, str]]:
+    """The attributes that find the element: none where its name is enough."""
+    siblings = element.parent.named(element.name) if element.parent is not None else [element]
+    if len(siblings) == 1 and element.name != "add":
+        return []
+    key = element.get("key")
+    if key is not None and sum(one.get("key") == key for one in siblings) == 1 and not {"'", '"'} & set(key):
+        return [("key", key), ("xdt:Locator", "Match(key)")]
+    return [("xdt:Locator", f"XPath({xpath(element)})")]
+
+
+def xpath(element: Element) -> str:
+    """Where an element stands, by names and positions, whatever its namespace."""
+    steps: list[str] = []
+    current: Element | None = element
+    while current is not None:
+        twins = current.parent.named(current.name) if current.parent is not None else [current]
+        position = f"[{twins.index(current) + 1}]" if len(twins) > 1 else ""
+        steps.append(f"*[local-name()='{current.name}']{position}")
+        current = current.parent
+    return "/" + "/".join(reversed(steps))

@@ -1,0 +1,4 @@
+"""Clients: requests, load, SignalR sessions, robots.
+
+Imports net.
+"""

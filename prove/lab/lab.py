@@ -1,0 +1,248 @@
+"""The user's own farm on this machine: the real balancer with the rendered configuration, before stand-in nodes.
+
+Only addresses, ports, certificates and folders differ from what would go live; everything is on loopback and ends
+with the laboratory.
+
+    with Laboratory(spec, "haproxy") as lab:
+        lab.nodes[0].kill()
+        fetch(f"{lab.url}/odata/Jobs", host=lab.host, ca=lab.certificates.ca)
+"""
+
+import os
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+from ...core.errors import NlbgenError
+from ...core.files import write_atomically
+from ...generators.base import Generator, Site, generator, render
+from ...generators.nginx.generator import ERROR_LOG_OPTION
+from ...generators.validate import installed
+from ...net.loopback import free_port, release_port
+from ...net.waiting import wait_until
+from ...spec.load import Spec
+from ...spec.model import Farm
+from ..nodes.options import NodeOptions
+from .certificates import TestCertificates, make_certificates
+from .guard import ScratchFolder
+from .processes import BalancerProcess, NodeProcess
+
+RUNTIME_SECONDS: Final = 5.0
+"""How long HAProxy's runtime socket may take to answer."""
+STARTS_AT_ONCE: Final = 4
+"""Nodes that start at the same time: most of it is Python's own start."""
+RELOAD_ATTEMPTS: Final = 3
+"""A signal that meets the master while it starts a worker may be spent on that."""
+
+
+class Laboratory:
+    """One farm: a stand-in node for each of its nodes, and the balancer before them."""
+
+    def __init__(self, spec: Spec, vendor: str, *, program: str | None = None, **node_options: Any) -> None:
+        """`program` runs another build than the installed one; the options go to every stand-in node."""
+        self.generator: Final[Generator] = generator(vendor)
+        self.program = program or _installed(self.generator)
+        self._node_options = node_options
+        self.written: Final = spec
+        """The spec as the user wrote it."""
+        self._stack = ExitStack()
+        self.folder = Path()
+        self.nodes: list[NodeProcess] = []
+        self.http_port = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self.prepare()
+            return self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop what was started and remove the scratch folder."""
+        self._stack.close()
+
+    def prepare(self) -> None:
+        """Choose ports, make certificates, write the configuration; nothing runs yet. End it with `close`."""
+        # The workers of a balancer that is started as root run as another user and must get in.
+        self.folder = Path(self._stack.enter_context(ScratchFolder("nlb-")))
+        self.folder.chmod(0o755)
+        self.certificates: TestCertificates = make_certificates(self.folder, [*self._names(), "127.0.0.1"])
+        # HAProxy before 3.0 looks for the key beside the certificate under this name.
+        write_atomically(Path(f"{self.certificates.certificate}.key"), self.certificates.key.read_bytes(), mode=0o600)
+        for node in self.live.nodes:
+            self.nodes.append(process := self._node(node.name))
+            self._stack.push(process)
+        self._ports = {"frontend": self._port(), "metrics": self._port()}
+        self.http_port = self._port()
+        self.spec = self.written._replace(farm=self.relocated(self.live))
+        self.configuration = self._write()
+
+    def _port(self) -> int:
+        port = free_port()
+        self._stack.callback(release_port, port)
+        return port
+
+    def _start(self) -> Self:
+        with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
+            list(pool.map(NodeProcess.start, self.nodes))
+        self.balancer = self._stack.enter_context(self._balancer())
+        return self
+
+    def _names(self) -> tuple[str, ...]:
+        frontend = self.live.frontend
+        return (frontend.host, *frontend.aliases)
+
+    def _node(self, name: str) -> NodeProcess:
+        options = NodeOptions(**{**farm_options(self.live), "name": name, **self._node_options})
+        if self.live.node_tls:
+            options = replace(options, tls_cert=self.certificates.certificate, tls_key=self.certificates.key)
+        return NodeProcess(options)
+
+    def relocated(self, farm: Farm) -> Farm:
+        """The farm as it runs here."""
+        tls = farm.frontend.tls
+        tls = tls.replace(
+            certificate=str(self.certificates.certificate),
+            key=f"{self.certificates.certificate}.key",
+            verify_nodes=tls.verify_nodes if tls.verify_nodes is False else str(self.certificates.ca),
+        )
+        nodes = tuple(
+            node.replace(address="127.0.0.1", listen_port=process.port)
+            for node, process in zip(farm.nodes, self.nodes, strict=True)
+        )
+        frontend = farm.frontend.replace(address="127.0.0.1", listen_port=self._ports["frontend"], tls=tls)
+        balancer = farm.balancer.replace(metrics_port=self._ports["metrics"])
+        return farm.replace(frontend=frontend, nodes=nodes, balancer=balancer)
+
+    def _write(self) -> Path:
+        site = Site(str(self.folder), http_port=self.http_port)
+        for file in render(self.generator, self.spec, site):
+            if file.main:
+                write_atomically(path := self.folder / file.path, file.content)
+                return path
+        raise NlbgenError(f"{self.generator.title} has no main file")
+
+    def _balancer(self) -> BalancerProcess:
+        run = {"haproxy": self._haproxy, "nginx": self._nginx}
+        return run[self.generator.name]()
+
+    def _haproxy(self) -> BalancerProcess:
+        state = self.folder / "server-state"
+        return BalancerProcess(
+            [self.program, "-W", "-db", "-f", str(self.configuration)],
+            ports=[self.port],
+            reload=self._reload_haproxy,
+            stop=signal.SIGTERM,
+            env={**os.environ, "NLBGEN_SERVER_STATE": "kept"},
+            # A start knows no states, as in the systemd drop-in; only a reload hands them over.
+            prepare=lambda: write_atomically(state, b"1\n"),
+        )
+
+    def _reload_haproxy(self, balancer: BalancerProcess) -> None:
+        """As the systemd drop-in does: save the nodes' states, then have the master start a new worker."""
+        write_atomically(self.folder / "server-state", self.runtime("show servers state").encode())
+        before = _pid(self.runtime("show info"))
+        for _attempt in range(RELOAD_ATTEMPTS):
+            balancer.signal(signal.SIGUSR2)
+            if wait_until(lambda: _pid(self.runtime("show info")) not in {"", before}, RUNTIME_SECONDS):
+                return
+        raise NlbgenError(f"HAProxy did not reload: {balancer.output()}", "look into its output above")
+
+    def runtime(self, command: str) -> str:
+        """What HAProxy's runtime socket answers; empty while a new worker takes it over."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(RUNTIME_SECONDS)
+            try:
+                client.connect(str(self.folder / "admin.sock"))
+                client.sendall(command.encode() + b"\n")
+                answer = b""
+                while part := client.recv(65536):
+                    answer += part
+            except (ConnectionError, FileNotFoundError, TimeoutError):
+                return ""
+        return answer.decode()
+
+    def _nginx(self) -> BalancerProcess:
+        version = self.generator.version(self.spec.farm)
+        early_log = ["-e", str(self.folder / "error.log")] if version >= ERROR_LOG_OPTION else []
+        return BalancerProcess(
+            [self.program, "-g", "daemon off;", *early_log, "-c", str(self.configuration)],
+            ports=[self.port],
+            reload=signal.SIGHUP,
+            stop=signal.SIGTERM,
+        )
+
+    def change(self, farm: Farm) -> None:
+        """Put another version of the farm into the configuration and reload it, as tonight's change would."""
+        self.spec = self.written._replace(farm=self.relocated(farm))
+        self._write()
+        self.balancer.reload()
+
+    @property
+    def live(self) -> Farm:
+        """The farm as it would go live."""
+        return self.written.farm
+
+    @property
+    def host(self) -> str:
+        """The farm's name."""
+        return self.spec.farm.frontend.host
+
+    @property
+    def port(self) -> int:
+        """Where the balancer listens."""
+        return self._ports["frontend"]
+
+    @property
+    def metrics_port(self) -> int:
+        """Where the balancer serves statistics."""
+        return self._ports["metrics"]
+
+    @property
+    def url(self) -> str:
+        """The farm as clients address it; every client here connects to loopback, whatever the name."""
+        scheme = "http" if self.spec.farm.frontend.tls.mode == "none" else "https"
+        return f"{scheme}://{self.host}:{self.port}"
+
+    def node(self, name: str) -> NodeProcess:
+        """The stand-in node of that name."""
+        return next(node for node in self.nodes if node.name == name)
+
+
+def farm_options(farm: Farm) -> dict[str, Any]:
+    """What every stand-in node of a farm must know of it: its age, its health endpoint, where SignalR lives."""
+    options: dict[str, Any] = {
+        "kind": "core" if farm.orchestrator.is_core else "any",
+        "health_path": farm.health_path or "",
+        "health_status": farm.balancer.health.expect,
+    }
+    if (base := live_path(farm)) != NodeOptions.signalr_path:
+        # A path of the spec may be a hub itself; on a classic farm it is SignalR 2 that answers there.
+        own = (base,) if farm.orchestrator.is_core else ()
+        options |= {"signalr_path": base, "hub_paths": (*own, f"{base}/core")}
+    return options
+
+
+def live_path(farm: Farm, *names: str) -> str:
+    """The first path that the farm balances as live connections (SignalR's own where it is `/`), and what is below."""
+    base = farm.balancer.signalr.paths[0].rstrip("/") or NodeOptions.signalr_path
+    return "/".join([base, *names])
+
+
+def _pid(info: str) -> str:
+    return next((line.partition(": ")[2] for line in info.splitlines() if line.startswith("Pid: ")), "")
+
+
+def _installed(vendor: Generator) -> str:
+    program = installed(vendor)
+    if program is None:
+        raise NlbgenError(f"{vendor.program} is not installed here", f"install it: apt-get install {vendor.program}")
+    return program.path

@@ -1,0 +1,4 @@
+"""Simulated Orchestrator nodes.
+
+Imports net.
+"""

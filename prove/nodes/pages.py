@@ -1,0 +1,148 @@
+"""The plain HTTP answers of a stand-in node: health, echo, side effects, uploads, redirects."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from .event_log import Journal, decoded
+from .options import NodeOptions
+
+MAX_DELAY = 600.0
+
+# UiPath's health endpoints by age: 2018.1 /api/Status, 2018.3 to 2020.10 /api/Status/Get, 2021.10 and later
+# /api/health. /api/Status/Get still answers on 2024.10; /api/health on 2020.4 is a 404.
+CLASSIC_HEALTH = frozenset({"/api/status", "/api/status/get"})
+CORE_HEALTH = CLASSIC_HEALTH | {"/api/health", "/api/health/startup"}
+
+# What http.sys itself answers while the application pool is stopped.
+STOPPED_BODY = (
+    b'<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN""http://www.w3.org/TR/html4/strict.dtd">\r\n'
+    b"<HTML><HEAD><TITLE>Service Unavailable</TITLE>\r\n"
+    b'<META HTTP-EQUIV="Content-Type" Content="text/html; charset=us-ascii"></HEAD>\r\n'
+    b"<BODY><h2>Service Unavailable</h2>\r\n"
+    b"<hr><p>HTTP Error 503. The service is unavailable.</p>\r\n"
+    b"</BODY></HTML>\r\n"
+)
+
+
+@dataclass
+class NodeState:
+    """What the control port can switch while the node runs."""
+
+    pool_stopped: bool = False
+    """Every request is answered 503 at once, as http.sys does for a stopped app pool; open streams end."""
+    drain: bool = False
+    """Health endpoints answer 503, everything else is served."""
+    degraded: bool = False
+    """Health endpoints answer 200 with the body `Degraded`: a load balancer must not take the node out."""
+    delay: float = 0.0
+    """Seconds added to each request but health checks."""
+    health_delay: float = 0.0
+    """Seconds added to each health check."""
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Set the named switches; KeyError for a name that does not exist, ValueError for a bad value."""
+        for name, value in values.items():
+            if name not in self.__dataclass_fields__:
+                raise KeyError(name)
+            if isinstance(getattr(self, name), bool) != isinstance(value, bool):
+                raise ValueError(f"{name}: {value!r}")
+            setattr(self, name, value if isinstance(value, bool) else bounded_delay(value))
+
+    def reset(self) -> None:
+        """Switch everything off."""
+        vars(self).update(vars(NodeState()))
+
+
+def bounded_delay(value: Any) -> float:
+    """Return seconds as a float between 0 and MAX_DELAY."""
+    return min(max(float(value), 0.0), MAX_DELAY)
+
+
+def json_answer(value: object, status: int = 200) -> web.Response:
+    """Return a JSON response."""
+    return web.Response(body=json.dumps(value).encode(), status=status, content_type="application/json")
+
+
+def stopped_pool_answer() -> web.Response:
+    """Return what http.sys answers when the application pool is stopped, and close the connection."""
+    response = web.Response(body=STOPPED_BODY, status=503, headers={"Content-Type": "text/html; charset=us-ascii"})
+    response.force_close()
+    return response
+
+
+class Pages:
+    """Health and general requests of one node."""
+
+    def __init__(self, options: NodeOptions, state: NodeState, journal: Journal) -> None:
+        self._options = options
+        self._state = state
+        self._journal = journal
+        self._health = CORE_HEALTH if options.core else CLASSIC_HEALTH
+        self._asked = options.health_path.partition("?")[0].lower()
+
+    def is_health(self, path: str) -> bool:
+        """Tell whether the lower-cased path is a health endpoint of this kind of node."""
+        return path in self._health or path == self._asked
+
+    async def health(self, path: str) -> web.Response:
+        """Answer a health check that asks this lower-cased path."""
+        if self._state.health_delay:
+            await asyncio.sleep(self._state.health_delay)
+        if self._state.drain:
+            return web.Response(status=503, text="Unhealthy")
+        if path == self._asked and self._options.health_status != 200:
+            return web.Response(status=self._options.health_status)
+        return web.Response(text="Degraded" if self._state.degraded else "Healthy")
+
+    async def general(self, request: web.BaseRequest, path: str, sni: str | None) -> web.Response:
+        """Answer any other request: count what came in, do the side effect, then say what was seen."""
+        if path in CORE_HEALTH:
+            return web.Response(status=404, text="Not Found")
+        query = request.rel_url.query
+        size = await _drain_body(request) if request.body_exists else 0
+        post_id = query.get("id") or request.headers.get("X-Prove-Id")
+        if request.method == "POST" and post_id:
+            self._journal.executed(post_id)
+        if "delay" in query:
+            await asyncio.sleep(bounded_delay(float(query["delay"]) / 1000))
+        if path == "/redirect":
+            return web.Response(status=302, headers={"Location": query.get("to", "/")})
+        if request.method == "POST" and post_id:
+            return json_answer({"node": self._options.name, "id": post_id, "bytes": size})
+        return self._mirror(request, sni, size)
+
+    def _mirror(self, request: web.BaseRequest, sni: str | None, size: int) -> web.Response:
+        query = request.rel_url.query
+        response = json_answer(
+            {
+                "node": self._options.name,
+                "method": request.method,
+                "path": request.raw_path,
+                "scheme": request.scheme,
+                "sni": sni,
+                "peer": request.remote,
+                "version": f"{request.version.major}.{request.version.minor}",
+                "bytes": size,
+                "headers": decoded(request.raw_headers),
+            },
+            status=_status(query.get("status")),
+        )
+        if "cookie" in query:
+            response.headers.add("Set-Cookie", f"{query['cookie']}=1; path=/; HttpOnly")
+        return response
+
+
+def _status(text: str | None) -> int:
+    return int(text) if text and text.isdigit() and 200 <= int(text) <= 599 else 200
+
+
+async def _drain_body(request: web.BaseRequest) -> int:
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+    return size

@@ -1,0 +1,4 @@
+"""The scorecard: thresholds, results, output formats.
+
+Imports core, spec, prove.lab, prove.scenarios.
+"""

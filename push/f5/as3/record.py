@@ -1,0 +1,51 @@
+"""AS3's record of a tenant, as a snapshot keeps it: declared again, with certificates that the device has.
+
+A record names certificate files of the device, and one that was renewed since is gone.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from ....generators.f5.vocabulary import Object, mapping
+
+_POINTERS: Final = {"Certificate": "certificate", "CA_Bundle": "bundle"}
+"""The classes that name files, and the property that tells one from another."""
+
+
+def renewed(record: Mapping[str, Any], then: Iterable[Object], kept: Iterable[Object]) -> dict[str, Any]:
+    """The record with the certificates that the `kept` profiles have today, instead of those that they had `then`."""
+    before = {(one.kind, one.path): one for one in then}
+    made: dict[str, dict[str, Any]] = {}
+    for one in kept:
+        made |= _replaced(before[one.kind, one.path], one)
+    return dict(_with(record, made))
+
+
+def _replaced(then: Object, now: Object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each file of then that is another one now, with what the declaration says instead."""
+    old, new = then.properties.get("ca-file", "none"), now.properties.get("ca-file", "none")
+    if old != new:
+        yield str(old), {"class": "CA_Bundle", "bundle": {"bigip": new}}
+    chains = then.properties.get("cert-key-chain", {}), now.properties.get("cert-key-chain", {})
+    if chains[0] != chains[1]:
+        for was, each in zip(*(mapping(chain).values() for chain in chains), strict=False):
+            yield str(was["cert"]), _certificate(each)
+
+
+def _certificate(entry: Mapping[str, Any]) -> dict[str, Any]:
+    made = {"class": "Certificate", "certificate": {"bigip": entry["cert"]}, "privateKey": {"bigip": entry["key"]}}
+    if entry.get("chain", "none") != "none":
+        made["chainCA"] = {"bigip": entry["chain"]}
+    return made
+
+
+def _with(part: Any, made: Mapping[str, dict[str, Any]]) -> Any:
+    if not isinstance(part, Mapping):
+        return part
+    pointer = part.get(_POINTERS.get(str(part.get("class")), ""))
+    named = pointer.get("bigip") if isinstance(pointer, Mapping) else None
+    return (
+        made[named]
+        if isinstance(named, str) and named in made
+        else {key: _with(value, made) for key, value in part.items()}
+    )

@@ -1,0 +1,254 @@
+"""What a device says about an object, in the same words as what the farm wants of it.
+
+A GET adds some twenty defaults to every object and writes many things in its own way; only what the farm owns is
+compared, after both sides are brought to one notation. Sources: AS3's `map_mcp.js`, f5-cccl, f5_modules, and recorded
+answers: session and state of members show the monitor's view, a monitor's name has a blank behind it up to 13.x,
+options are a list or a text in braces, what is absent may be `none`, ports may be names, an IPv6 address can be
+written in many ways.
+"""
+
+import contextlib
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from ...generators.f5.scf import SHAPES, Shape
+from ...generators.f5.vocabulary import NAMED, Object, Value
+
+_NESTED: Final = {"name": "tmName", "default": "tmDefault"}
+_TOP: Final = {"options": "tmOptions", "definition": "apiAnonymous"}
+_PORTS: Final = {"http": "80", "https": "443", "any": "0"}
+_ORDERED: Final = frozenset({"rules"})
+
+
+class Difference(NamedTuple):
+    """One property that is not as it should be; None is absent. `key` is the property to send."""
+
+    key: str
+    path: str
+    old: str | None
+    new: str | None
+
+
+def camel(key: str, *, nested: bool = False) -> str:
+    """A property's name as REST writes it."""
+    if nested and key in _NESTED:
+        return _NESTED[key]
+    if not nested and key in _TOP:
+        return _TOP[key]
+    head, *rest = key.split("-")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+# To the device.
+
+
+def body(one: Object) -> dict[str, Any]:
+    """The body that creates an object."""
+    folder, _, name = one.path.rpartition("/")
+    place: dict[str, Any] = {"name": name, "partition": folder.split("/")[1]}
+    if folder.count("/") > 1:
+        place["subPath"] = folder.split("/", 2)[2]
+    return {**place, **properties(one, list(one.properties))}
+
+
+def properties(one: Object, keys: list[str]) -> dict[str, Any]:
+    """Some of the properties of an object as a body names them; a list is always sent whole."""
+    sent = {camel(key): _sent(key, one.properties[key]) for key in keys}
+    if sent.get("status") == "legacy":
+        # The device answers the flag with this status.
+        sent = {key: value for key, value in sent.items() if key != "status"} | {"legacy": True}
+    return sent
+
+
+def member_body(name: str, member: Mapping[str, Value]) -> dict[str, Any]:
+    """The body that adds a member to a pool."""
+    return {"name": name, **{camel(key, nested=True): _sent(key, value) for key, value in member.items()}}
+
+
+def _sent(key: str, value: Value) -> Any:
+    if isinstance(value, Mapping):
+        if key not in NAMED:
+            return {camel(inner, nested=True): _sent(inner, part) for inner, part in value.items()}
+        return [member_body(name, inner) for name, inner in sorted(value.items()) if isinstance(inner, Mapping)]
+    return list(value) if isinstance(value, tuple) else value
+
+
+# From the device.
+
+
+def seen(kind: str, item: Mapping[str, Any]) -> dict[str, Value]:
+    """A device's answer about an object in tmsh's words, with the properties that farms may own."""
+    if kind == "ltm rule":
+        return {"definition": _rule(item)}
+    return dict(_seen(SHAPES[kind], item, nested=False))
+
+
+def _rule(item: Mapping[str, Any]) -> str:
+    lines = str(item.get("apiAnonymous", "")).replace("\r\n", "\n").strip("\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _seen(shape: Shape, item: Mapping[str, Any], *, nested: bool) -> Iterator[tuple[str, Value]]:
+    for key in sorted(shape.words):
+        yield key, _word(key, item.get(camel(key, nested=nested)))
+    for key in sorted(shape.numbers):
+        if (raw := item.get(camel(key, nested=nested))) is not None:
+            yield key, _number(raw)
+    for key in sorted(shape.lists):
+        yield key, _words(item.get(camel(key, nested=nested)))
+    for key in sorted(shape.flags):
+        if item.get(camel(key, nested=nested)) is True:
+            yield key, True
+    for key, inner in sorted(shape.blocks.items()):
+        yield key, _block(key, inner, item)
+
+
+def _block(key: str, shape: Shape, item: Mapping[str, Any]) -> Value:
+    name = camel(key)
+    raw = item.get(name)
+    if raw is None:
+        raw = item.get(f"{name}Reference", {}).get("items", [])
+    if key not in NAMED:
+        return dict(_seen(shape, raw if isinstance(raw, Mapping) else {}, nested=True))
+    entries = [entry if isinstance(entry, Mapping) else {"name": entry} for entry in _listed(raw)]
+    return {
+        _name(entry): dict(_seen(shape, entry, nested=True)) for entry in entries if entry.get("ephemeral") != "true"
+    }
+
+
+def _listed(raw: Any) -> list[Any]:
+    if isinstance(raw, list):
+        return raw
+    return [] if not raw or raw == "none" else [raw]
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    name = str(entry.get("fullPath") or entry["name"])
+    partition = entry.get("partition")
+    if not name.startswith("/") and partition:
+        sub = f"{entry['subPath']}/" if entry.get("subPath") else ""
+        name = f"/{partition}/{sub}{name}"
+    # Only the port: a name is a name, also one like `any` or 10.0.0.1%2.
+    return "".join(_parted(name)) if name.startswith("/") else name
+
+
+def _number(raw: Any) -> Value:
+    text = str(raw).strip()
+    return int(text) if text.isdecimal() else text
+
+
+def _words(raw: Any) -> tuple[str, ...]:
+    if isinstance(raw, str):
+        raw = raw.strip().strip("{}").split()
+    words = [str(word) for word in raw or () if str(word) != "none"]
+    return tuple(words)
+
+
+def _word(key: str, raw: Any) -> str:
+    text = "none" if raw is None else str(raw).strip() or "none"
+    return _NORMAL[key](text) if key in _NORMAL else text
+
+
+def _session(text: str) -> str:
+    return "user-disabled" if text == "user-disabled" else "user-enabled"
+
+
+def _state(text: str) -> str:
+    return "user-down" if text == "user-down" else "user-up"
+
+
+def _monitor(text: str) -> str:
+    return " and ".join(sorted(part.strip() for part in text.split(" and ")))
+
+
+def _status(text: str) -> str:
+    return "legacy" if text == "published" else text
+
+
+def _address(text: str) -> str:
+    """An address as Python writes it; with its route domain, if it names one."""
+    plain, percent, domain = text.partition("%")
+    plain = {"any": "0.0.0.0", "any6": "::"}.get(plain, plain)  # noqa: S104  # an address to compare
+    with contextlib.suppress(ValueError):
+        plain = str(ipaddress.ip_address(plain))
+    return f"{plain}{percent}{domain}"
+
+
+def endpoint(text: str) -> str:
+    """A folder, an address, and a port, which follows an IPv6 address after a dot."""
+    host, separator, port = _parted(text)
+    folder, _, last = host.rpartition("/")
+    return f"{folder}/{_address(last)}{separator}{port}"
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    """What stands before the port, the character between, and the port as a number."""
+    last = text.rpartition("/")[2]
+    separator = "." if last.count(":") > 1 or re.fullmatch(r"any6(%\d+)?\.[a-z0-9]+", last) else ":"
+    host, found, port = text.rpartition(separator)
+    return (host, separator, _PORTS.get(port, port)) if found else (text, "", "")
+
+
+def _mask(text: str) -> str:
+    return {"0.0.0.0": "any", "::": "any6"}.get(text, text)  # noqa: S104  # a mask to compare
+
+
+_NORMAL: Final = {
+    "address": _address,
+    "destination": endpoint,
+    "mask": _mask,
+    "monitor": _monitor,
+    "session": _session,
+    "state": _state,
+    "status": _status,
+}
+
+
+# Both.
+
+
+def differences(wanted: Object, found: Mapping[str, Value]) -> list[Difference]:
+    """What must change for `found` to be what is wanted, property by property."""
+    return [
+        Difference(key, path, old, new)
+        for key, value in sorted(wanted.properties.items())
+        for path, old, new in _differ(key, key, value, found.get(key))
+    ]
+
+
+def _differ(
+    key: str, path: str, new: "Value | None", old: "Value | None"
+) -> Iterator[tuple[str, str | None, str | None]]:
+    if isinstance(new, Mapping):
+        have = old if isinstance(old, Mapping) else {}
+        for name in sorted(new):
+            if key in NAMED and name not in have:
+                yield f"{path} {name}", None, text(new[name])
+            else:
+                yield from _differ(name, f"{path} {name}", new[name], have.get(name))
+        for name in sorted(have.keys() - new.keys()) if key in NAMED or key in {"actions", "conditions"} else ():
+            yield f"{path} {name}", text(have[name]), None
+        return
+    if _comparable(key, new) != _comparable(key, old):
+        yield path, None if old is None else text(old), text(new)
+
+
+def _comparable(key: str, value: "Value | None") -> object:
+    if isinstance(value, tuple):
+        return value if key in _ORDERED else tuple(sorted(value))
+    if value is None:
+        return None
+    return _word(key, value) if isinstance(value, str) and key != "definition" else str(value)
+
+
+def text(value: "Value | None") -> str:
+    """A value as a plan shows it."""
+    if isinstance(value, Mapping):
+        return (
+            " ".join(f"{key} {text(part)}" if part is not True else key for key, part in sorted(value.items())) or "{ }"
+        )
+    if isinstance(value, tuple):
+        return " ".join(value) or "none"
+    return str(value)

@@ -1,0 +1,4 @@
+"""F5 BIG-IP by iControl REST.
+
+Imports core, spec, push.f5.
+"""

@@ -1,0 +1,184 @@
+"""A push by iControl REST: one transaction, device-side validation, files by upload."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from ....core.errors import DeviceError
+from ....spec.load import Spec
+from ....spec.units import Version
+from .. import plan as f5_plan
+from ..certificates import CertificateFile
+from ..plan import State, Work
+from ..push import Push
+from ..session import Options, Outcome, Talk, unit
+from . import transaction as f5_transaction
+from .icontrol import Device, RefusedError, path_of
+
+VALIDATE_ONLY: Final = Version("12.0")
+"""The first TMOS whose transactions know `validateOnly`."""
+DOWNLOADS: Final = "/var/config/rest/downloads"
+FILE_KINDS: Final = ("sys file ssl-cert", "sys file ssl-key")
+
+
+class Rest(Push):
+    """The way of every TMOS from 11.6 on."""
+
+    api = "rest"
+
+    def __init__(self, spec: Spec, options: Options, talk: Talk, device: Device, pauses: tuple[float, ...]) -> None:
+        self.device, self.pauses = device, pauses
+        self.store = RestFiles(device, talk.insist)
+        super().__init__(spec, options, talk, device.login.name, unit(device))
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return self.device.requests_sent
+
+    def partition_is_there(self) -> bool:
+        """Whether the device has the farm's partition."""
+        answer = self.device.look(f"/mgmt/tm/auth/partition/{self.partition}", "the partition")
+        if answer.status not in {200, 404}:
+            raise RefusedError(self.name, "the partition", answer.status, answer.message)
+        return answer.status == 200
+
+    def read(self, partition: str, kinds: Iterable[str]) -> State:
+        """The device's objects of these kinds in a partition, and all of its nodes."""
+        return f5_plan.read(self.device, partition, kinds)
+
+    def make_partition(self) -> None:
+        """Make the farm's partition; that it is there by now is no error."""
+        body = {"name": self.partition, "description": self.mark}
+        with already_there():
+            self.device.send("POST", path_of("auth partition"), body, f"partition {self.partition}", again=True)
+
+    def transact(self, todo: Work, state: State) -> Outcome:
+        """Apply all of the plan, or nothing; raises DeviceError where nothing was applied."""
+        commands = f5_plan.steps(todo, state)
+        self.talk.say(f"{self.name}: one transaction of {_commands(len(commands))}")
+        return f5_transaction.run(self.device, commands, self.pauses, self.commit_begins)
+
+    def validate(self, todo: Work, state: State, *, missing: bool) -> None:
+        """The device's own check of the whole transaction; certificates that are not there yet cannot be part of it."""
+        if self.unit.version < VALIDATE_ONLY:
+            raise DeviceError(f"{self.name}: TMOS {self.unit.version} cannot check a transaction", "12.0 is the first")
+        if absent := f"the partition {self.partition}" if missing else self._absent_file():
+            raise DeviceError(
+                f"{self.name}: the device cannot check the plan, because {absent} is not there yet",
+                "a push makes it first; its transaction is then checked as a whole before anything is applied",
+            )
+        commands = f5_plan.steps(todo, state)
+        f5_transaction.check(self.device, commands)
+        self.talk.say(f"{self.name}: the device accepts {_commands(len(commands))}; nothing was changed")
+
+    def _absent_file(self) -> str:
+        for file in self.files:
+            if not self.store.has(file.kind, file.path):
+                return f"the certificate {file.path}"
+        return ""
+
+    def save(self) -> None:
+        """Save the device's configuration for its next start."""
+        save(self.device)
+
+    def synchronise(self, group: str) -> None:
+        """Bring the configuration to the other units of the group."""
+        synchronise(self.device, group)
+
+
+def save(device: Device) -> None:
+    """Have the device save its configuration for its next start."""
+    device.send("POST", "/mgmt/tm/sys/config", {"command": "save"}, "saving the configuration", again=True)
+
+
+def synchronise(device: Device, group: str) -> None:
+    """Have the device bring its configuration to the other units of the group."""
+    command = {"command": "run", "utilCmdArgs": f"config-sync to-group {group}"}
+    device.send("POST", "/mgmt/tm/cm", command, f"synchronising {group}", again=True)
+
+
+class RestFiles:
+    """Certificate files by upload."""
+
+    def __init__(self, device: Device, insist: Callable[[str], None]) -> None:
+        self.device, self.insist = device, insist
+
+    def has(self, kind: str, path: str) -> bool:
+        """Whether the file is there."""
+        answer = self.device.look(path_of(kind, path), f"{kind} {path}")
+        if answer.status not in {200, 404}:
+            raise RefusedError(self.device.login.name, f"{kind} {path}", answer.status, answer.message)
+        return answer.status == 200
+
+    def listed(self, folder: str) -> Iterable[str]:
+        """The paths of all files in a folder."""
+        query = f"$filter=partition+eq+{folder[1:]}"
+        found = self.device.get_all({kind: (path_of(kind), query) for kind in FILE_KINDS})
+        return [str(item["fullPath"]) for collection in found.values() for item in f5_plan.items(collection)]
+
+    def bring(self, file: CertificateFile) -> bool:
+        """Upload a file and make it a file object; false where that was there already."""
+        gone = False
+        try:
+            self.device.upload(file.name, file.content)
+            new = self._made(file)
+        finally:
+            gone = self._upload_is_gone(file)
+        if not gone:
+            self.insist(self._left(file))
+        return new
+
+    def _made(self, file: CertificateFile) -> bool:
+        folder, _, name = file.path.rpartition("/")
+        body = {"name": name, "partition": folder[1:], "sourcePath": f"file:{DOWNLOADS}/{name}"}
+        try:
+            self.device.send("POST", path_of(file.kind), body, f"{file.kind} {file.path}", again=True)
+        except RefusedError as error:
+            if error.status != 409:
+                raise
+            return False
+        return True
+
+    def remove(self, path: str) -> None:
+        """Remove a file; raises RefusedError where something else names it."""
+        kind = FILE_KINDS[path.endswith(".key")]
+        self.device.send("DELETE", path_of(kind, path), None, f"{kind} {path}", again=True)
+
+    def discard(self, file: CertificateFile) -> None:
+        """Remove what may have been made of a file, and its upload."""
+        try:
+            self.remove(file.path)
+        finally:
+            if not self._upload_is_gone(file):
+                self.insist(self._left(file))
+
+    def _upload_is_gone(self, file: CertificateFile) -> bool:
+        """Remove the upload's copy of a key: it must not stay in a folder that every administrator reads."""
+        if not file.kind.endswith("key"):
+            return True
+        command = {"command": "run", "utilCmdArgs": f"{DOWNLOADS}/{file.name}"}
+        try:
+            self.device.send("POST", "/mgmt/tm/util/unix-rm", command, f"the upload of {file.name}", again=True)
+        except DeviceError:
+            return False
+        return True
+
+    def _left(self, file: CertificateFile) -> str:
+        return (
+            f"{self.device.login.name}: {DOWNLOADS}/{file.name} could not be removed: it holds the key, remove it there"
+        )
+
+
+@contextlib.contextmanager
+def already_there() -> Iterator[None]:
+    """What is asked for twice is there once."""
+    try:
+        yield
+    except RefusedError as error:
+        if error.status != 409:
+            raise
+
+
+def _commands(number: int) -> str:
+    return f"{number} command{'' if number == 1 else 's'}"

@@ -1,0 +1,156 @@
+"""What the touched objects were before a push, in a file that only its owner reads; and back again.
+
+The file holds properties that farms own, in tmsh's words: no secret and no key is among them.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ...core.errors import FileError, UsageError
+from ...core.files import read_bytes, write_atomically
+from ...generators.f5.vocabulary import KINDS, NAMED, Object, Value
+from .plan import Key, State, Work
+
+FORMAT: Final = 1
+MODE: Final = 0o600
+_DIGITS: Final = 12
+"""How much of a plan's digest stands in a snapshot's name."""
+
+
+class Snapshot(NamedTuple):
+    """Objects of one device: what each was, or None where it was not there."""
+
+    device: str
+    farm: str
+    partition: str
+    api: str
+    """The API that read them: another one may know them by other properties."""
+    objects: Mapping[Key, Mapping[str, Value] | None]
+    record: Mapping[str, Any] | None = None
+    """What AS3 had on record of the tenant; only a declaration changes what is there."""
+
+
+def save(folder: Path, snapshot: Snapshot, digest: str) -> Path:
+    """Write the snapshot; the same push on the same state writes the same file. `pending` until the push is over."""
+    path = folder / f"{snapshot.farm}-{digest[:_DIGITS]}.json"
+    _write(path, snapshot, pending=True)
+    return path
+
+
+def settle(path: Path) -> None:
+    """Note that the push which made this snapshot is over, saved configuration included."""
+    found, _ = _load(path)
+    _write(path, found, pending=False)
+
+
+def pending(folder: Path, device: str, farm: str, *, as3: bool) -> list[Path]:
+    """The snapshots of pushes that changed this farm on this device, by AS3 or not, and did not come to their end."""
+    if not folder.is_dir():
+        return []
+    named = re.compile(rf"{re.escape(farm)}-[0-9a-f]{{{_DIGITS}}}\.json")
+    mine = [path for path in sorted(folder.iterdir()) if named.fullmatch(path.name)]
+    return [path for path in mine if _is_pending(path, device, farm, as3=as3)]
+
+
+def _is_pending(path: Path, device: str, farm: str, *, as3: bool) -> bool:
+    """Whether this is a snapshot to settle; a file that is none, or none any more, must not stop a push."""
+    try:
+        found, is_pending = _load(path)
+    except FileError:
+        return False
+    return is_pending and (found.device, found.farm, found.api == "as3") == (device, farm, as3)
+
+
+def load(path: Path, device: str, farm: str, partition: str, api: str) -> Snapshot:
+    """The snapshot to restore; raises FileError where the file is none, UsageError where it is another farm's."""
+    found = _load(path)[0]
+    if (found.device, found.farm, found.partition) != (device, farm, partition):
+        place = f"the farm {found.farm} on {found.device}, partition {found.partition}"
+        raise UsageError(f"{path}: is a snapshot of {place}", "restore it with the spec of that farm")
+    if found.api != api:
+        raise UsageError(f"{path}: was made with f5.api: {found.api}", "restore it with that in the spec")
+    return found
+
+
+def _write(path: Path, snapshot: Snapshot, *, pending: bool) -> None:
+    objects = [
+        {"kind": kind, "path": name, "properties": values} for (kind, name), values in sorted(snapshot.objects.items())
+    ]
+    data = {
+        "nlbgen": "f5-snapshot",
+        "format": FORMAT,
+        "device": snapshot.device,
+        "farm": snapshot.farm,
+        "partition": snapshot.partition,
+        "api": snapshot.api,
+        "pending": pending,
+        "objects": objects,
+        **({} if snapshot.record is None else {"record": snapshot.record}),
+    }
+    text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    write_atomically(path, text.encode(), mode=MODE, durable=True)
+
+
+def _load(path: Path) -> tuple[Snapshot, bool]:
+    content = read_bytes(path)
+    if content is None:
+        raise FileError(f"{path}: there is no such snapshot", "each push says where it wrote its own")
+    try:
+        data = json.loads(content)
+        if data["nlbgen"] != "f5-snapshot" or data["format"] != FORMAT:
+            raise ValueError
+        objects = {
+            (one["kind"], one["path"]): None if one["properties"] is None else _values(one["properties"])
+            for one in data["objects"]
+            if one["kind"] in KINDS
+        }
+        place = data["device"], data["farm"], data["partition"], data["api"]
+        return Snapshot(*place, objects, data.get("record")), bool(data["pending"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise FileError(f"{path}: is not a snapshot of a push", "each push says where it wrote its own") from None
+
+
+def _values(data: Mapping[str, Any]) -> dict[str, Value]:
+    return {key: _value(value) for key, value in data.items()}
+
+
+def _value(data: Any) -> Value:
+    if isinstance(data, list):
+        return tuple(data)
+    return _values(data) if isinstance(data, dict) else data
+
+
+def of(work: Work, state: State, device: str, farm: str, partition: str, api: str) -> Snapshot:
+    """The objects that a push will touch, as they are now."""
+    return Snapshot(device, farm, partition, api, {key: state.found.get(key) for key in work.keys})
+
+
+def wanted(snapshot: Snapshot, state: State) -> tuple[tuple[Object, ...], frozenset[Key]]:
+    """The objects to bring back, and those that were not there."""
+    back = [
+        Object(kind, path, _sendable(values, there=(kind, path) in state.found))
+        for (kind, path), values in snapshot.objects.items()
+        if values is not None
+    ]
+    absent = frozenset(key for key, values in snapshot.objects.items() if values is None)
+    return tuple(sorted(back, key=lambda one: (KINDS.index(one.kind), one.path))), absent
+
+
+def _sendable(values: Mapping[str, Value], *, there: bool) -> dict[str, Value]:
+    """Without what was absent: a body cannot say so for an object, or a member, that is made anew."""
+    sent: dict[str, Value] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            sent[key] = _entries(value) if key in NAMED else _sendable(value, there=False)
+        elif there or value != "none":
+            sent[key] = value
+    return {key: value for key, value in sent.items() if value != {} or key in NAMED}
+
+
+def _entries(value: Mapping[str, Value]) -> dict[str, Value]:
+    return {
+        name: _sendable(inner, there=False) if isinstance(inner, Mapping) else inner for name, inner in value.items()
+    }

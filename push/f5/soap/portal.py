@@ -1,0 +1,221 @@
+"""iControl SOAP through bigsuds, with its traps closed.
+
+bigsuds 1.0.6 checks no certificate by default and forgets the check, the time-out and the port in `with_session_id`;
+it sends every call twice (a 401 first); it takes proxies from the environment; it raises whatever the library below
+raises; and a session that it does not name is shared by every client of that user. Here a session of our own is made
+with a transport of our own, and every exception is translated where the call is made. bigsuds is imported when a push
+needs it: its import alone replaces a class of suds for the whole process.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
+from typing import Any, Final, Self
+
+from ....core import activity
+from ....core.errors import DeviceError, NlbgenError
+from ..rest.icontrol import (
+    CONNECT_SECONDS,
+    Login,
+    LostError,
+    RefusedError,
+    UnreachableError,
+    one_line,
+    session,
+    translated,
+)
+
+INSTALL: Final = 'pip install "suds>=1.2,<2" six && pip install --no-deps bigsuds==1.0.6'
+_PORTAL: Final = "/iControl/iControlPortal.cgi"
+_QUERIES: Final = ("get_", "query_", "set_active_folder", "set_recursive_query_state")
+"""What may be asked twice: queries, and what tells a session of its own where to look."""
+
+
+class SoapError(RefusedError):
+    """The device answered with a fault."""
+
+
+class Portal:
+    """A session of iControl SOAP: entering it gets a session of its own, leaving it ends what is open."""
+
+    def __init__(self, login: Login, pauses: Sequence[float] = ()) -> None:
+        self.login: Final = login
+        self.requests_sent = 0
+        self._pauses: Final = tuple(pauses)
+        self._open = False
+        self._folder = ""
+        self._http = session(login)
+        self._bigip: Any = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._bigip = _client(self, None)
+            number = self.call("System.Session", "get_session_identifier")
+            self._bigip = _client(self, int(number))
+            # Otherwise a query would find what is in one folder alone.
+            self.call("System.Session", "set_recursive_query_state", "STATE_ENABLED")
+        except BaseException:
+            self._http.close()
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        try:
+            if self._open:
+                self.roll_back()
+        finally:
+            self._http.close()
+
+    def call(self, interface: str, method: str, *args: Any) -> Any:
+        """One call; a query is asked again while no answer comes, anything else is not.
+
+        Raises SoapError, UnreachableError or LostError, or DeviceError where no further attempt would help.
+        """
+        what = f"{interface}.{method}"
+        namespace, _, name = interface.partition(".")
+        # The first call to an interface gets its description, which harms nobody however often it is asked for.
+        client = self._patient(lambda: getattr(getattr(self._bigip, namespace), name), what, again=True)
+        activity.note(f"device asked: {self.login.name}: {what}")
+        return self._patient(lambda: getattr(client, method)(*args), what, again=method.startswith(_QUERIES))
+
+    def _patient(self, ask: Callable[[], Any], what: str, *, again: bool) -> Any:
+        pauses = list(self._pauses) if again else []
+        while True:
+            try:
+                return self._once(ask, what)
+            except (UnreachableError, LostError):
+                if not pauses:
+                    raise
+                time.sleep(pauses.pop(0))
+
+    def _once(self, ask: Callable[[], Any], what: str) -> Any:
+        import bigsuds
+        import requests
+
+        device = self.login.name
+        try:
+            return ask()
+        except DeviceError:
+            raise
+        except requests.RequestException as error:
+            raise translated(error, self.login, what) from None
+        except bigsuds.ServerError as error:
+            raise SoapError(device, what, 500, _fault(error)) from None
+        except bigsuds.MethodNotFound:
+            raise SoapError(device, what, 500, "this TMOS does not have it") from None
+        except Exception as error:  # bigsuds lets every exception of suds and of the parsers below through
+            said = one_line(str(error)) or type(error).__name__
+            raise LostError(f"{device}: {what}: no answer that can be read: {said}", "try again") from None
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
+        """One request of a call, signed; its status and content. Raises DeviceError for what is no answer of SOAP's."""
+        self.requests_sent += 1
+        timeout = (CONNECT_SECONDS, self.login.read_seconds)
+        response = self._http.request(
+            method, url, headers=dict(headers), data=body, timeout=timeout, allow_redirects=False
+        )
+        device, status = self.login.name, response.status_code
+        if status in {401, 403}:
+            hint = f"check the user {self.login.user} and the password that f5.password refers to"
+            raise DeviceError(f"{device}: the login was refused (HTTP {status})", hint)
+        if status in {404, 502, 503}:
+            raise UnreachableError(
+                f"{device}: the device is not able to answer (HTTP {status})",
+                "it restarts, or works on something else: try again in some minutes",
+            )
+        return status, response.content
+
+    # Folders: queries look into the active one and those below, and names without a folder are of that one.
+
+    def look_everywhere(self) -> None:
+        """Have queries find the objects of all partitions."""
+        self.enter("/")
+
+    def enter(self, folder: str) -> None:
+        """Make this the folder of names without one; nothing can be made in the root."""
+        if self._folder != folder:
+            self.call("System.Session", "set_active_folder", folder)
+            self._folder = folder
+
+    # Transactions.
+
+    def start(self) -> None:
+        """Begin a transaction of this session; queries run at once and do not see what is queued."""
+        self._open = True  # even where the answer is lost
+        self.call("System.Session", "start_transaction")
+
+    def submit(self) -> None:
+        """Apply all that was queued, or nothing."""
+        self.call("System.Session", "submit_transaction")
+        self._open = False
+
+    def roll_back(self) -> None:
+        """Forget what was queued; an error says nothing new, whatever led here is told already."""
+        self._open = False
+        try:
+            self.call("System.Session", "rollback_transaction")
+        except DeviceError:
+            return
+
+
+def _fault(error: Any) -> str:
+    text = str((getattr(error, "fault", None) and getattr(error.fault, "faultstring", "")) or error)
+    lines = [line.strip() for line in text.splitlines() if "error_string" in line]
+    return one_line(lines[0].partition(":")[2] if lines else text)
+
+
+def _client(portal: Portal, number: int | None) -> Any:
+    """A client whose certificates are checked, with one request for each call, in the session of this number."""
+    try:
+        import bigsuds
+    except ImportError:
+        message = "f5.api is soap, and bigsuds is not installed"
+        raise NlbgenError(message, f"{INSTALL} (plain `pip install bigsuds` fails)") from None
+    from suds.client import Client
+    from suds.transport import Reply, Transport, TransportError
+    from suds.xsd.doctor import Import, ImportDoctor
+
+    login = portal.login
+    headers = _headers(portal.login, number)
+
+    class OwnTransport(Transport):
+        """Signs every request, the first one too (otherwise each call would be two), over kept connections."""
+
+        def open(self, request: Any) -> Any:
+            return BytesIO(self._answered("GET", request, None))
+
+        def send(self, request: Any) -> Any:
+            return Reply(200, {}, self._answered("POST", request, request.message))
+
+        def _answered(self, method: str, request: Any, body: bytes | None) -> bytes:
+            status, content = portal.send(method, request.url, {**request.headers, **headers}, body)
+            if status != 200:
+                raise TransportError(f"HTTP {status}", status, BytesIO(content))
+            return content
+
+    class Session(bigsuds.BIGIP):
+        """Makes its clients here, where check, time-out, port and session cannot get lost."""
+
+        def _create_client(self, wsdl_name: str) -> Any:
+            imported = Import("http://schemas.xmlsoap.org/soap/encoding/")
+            imported.filter.add("urn:iControl")
+            url = f"{login.base}{_PORTAL}"
+            client = Client(
+                f"{url}?WSDL={wsdl_name}",
+                doctor=ImportDoctor(imported),
+                cache=None,
+                transport=OwnTransport(),
+            )
+            client.set_options(location=url)
+            client.factory.separator("_")
+            return self._create_client_wrapper(client, wsdl_name)
+
+    return Session(login.host, login.user, "", port=login.port, verify=True, timeout=login.read_seconds)
+
+
+def _headers(login: Login, number: int | None) -> dict[str, str]:
+    from base64 import b64encode
+
+    signed = b64encode(f"{login.user}:{login.password.reveal()}".encode()).decode()
+    own = {} if number is None else {"X-iControl-Session": str(number)}
+    return {"Authorization": f"Basic {signed}", **own}

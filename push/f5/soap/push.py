@@ -1,0 +1,213 @@
+"""A push by iControl SOAP, for devices that have nothing else.
+
+SOAP stopped getting features after 13.x: it has no websocket profile, no SNI for monitors, no hash for persistence by
+address, no cipher groups, and drafts of traffic policies that fit into no transaction. What can go without is accepted
+by its id; SignalR's paths are then chosen by an iRule.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from ....core.errors import Problem, UnsupportedError
+from ....generators.f5.objects import objects
+from ....generators.f5.view import Names
+from ....generators.f5.vocabulary import Object, Value, mapping
+from ....spec.load import Spec
+from ....spec.units import Version
+from .. import plan as f5_plan
+from ..certificates import CertificateFile
+from ..plan import State, Work
+from ..push import Push
+from ..rest import transaction as f5_transaction
+from ..rest.icontrol import LostError, UnreachableError
+from ..session import Options, Outcome, Talk, Unit
+from .portal import Portal, SoapError
+from .read import read
+from .vocabulary import OWNED
+from .write import apply
+
+_ACTIVE: Final = "FAILOVER_STATE_ACTIVE"
+_PARTITION, _FILES = "Management.Partition", "Management.KeyCertificate"
+_MODE: Final = "MANAGEMENT_MODE_DEFAULT"
+
+
+class _Limit(NamedTuple):
+    lack: str
+    way_out: str
+    accepted: bool
+    """Whether the farm can go without it."""
+
+
+_LIMITS: Final = {
+    "f5-soap-websocket": _Limit(
+        "a websocket profile", "accept it, and the http profile lets WebSockets pass as it can", True
+    ),
+    "f5-soap-monitor-sni": _Limit("SNI in health checks", "accept it, if the nodes' bindings do without SNI", True),
+    "f5-soap-policy": _Limit(
+        "traffic policies, which SignalR's own pool needs", "accept it, and an iRule chooses the pool", True
+    ),
+    "f5-soap-carp": _Limit(
+        "the hash of persistence by address", "accept it, and the device keeps a table of addresses", True
+    ),
+    "f5-soap-cipher-group": _Limit("cipher groups, which TLS 1.3 needs", "", False),
+    "f5-soap-cookie": _Limit(
+        "a way to say that a cookie is not Secure, as one without TLS must be", "let TLS end at the balancer", False
+    ),
+    "f5-soap-fqdn": _Limit("nodes by name", "write the nodes' addresses", False),
+}
+
+
+class Soap(Push):
+    """The way of devices whose REST is switched off."""
+
+    api = "soap"
+
+    def __init__(self, spec: Spec, options: Options, talk: Talk, portal: Portal) -> None:
+        self.portal = portal
+        self.store = SoapFiles(portal)
+        said = str(portal.call("System.SystemInfo", "get_version"))
+        version = Version(".".join(said.rpartition("v")[2].split(".")[:4]))
+        state = str(portal.call("System.Failover", "get_failover_state"))
+        unit = Unit(version, "active" if state == _ACTIVE else "standby")
+        super().__init__(spec, options, talk, portal.login.name, unit)
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return self.portal.requests_sent
+
+    def objects(self, names: Names) -> tuple[Object, ...]:
+        """The farm, as far as SOAP can say it; raises UnsupportedError for what it cannot."""
+        made = objects(self.farm, self.unit.version, names)
+        refused = list(_lacking(self.spec, made))
+        if refused:
+            raise UnsupportedError(refused)
+        made = objects(self.farm, self.unit.version, names, policies=False)
+        used = {path for one in made if one.kind == "ltm virtual" for path in mapping(one.properties["profiles"])}
+        return tuple(
+            _owned(one)
+            for one in made
+            if one.kind in OWNED and (one.kind != "ltm profile server-ssl" or one.path in used)
+        )
+
+    def partition_is_there(self) -> bool:
+        """Whether the device has the farm's partition."""
+        listed = self.portal.call(_PARTITION, "get_partition_list")
+        return self.partition in {str(one["partition_name"]).rpartition("/")[2] for one in listed}
+
+    def read(self, partition: str, kinds: Iterable[str]) -> State:
+        """The device's objects of these kinds in a partition, and all of its nodes."""
+        return read(self.portal, partition, kinds)
+
+    def make_partition(self) -> None:
+        """Make the farm's partition; that it is there by now is no error."""
+        try:
+            self.portal.call(
+                _PARTITION, "create_partition", [{"partition_name": self.partition, "description": self.mark}]
+            )
+        except SoapError:
+            if not self.partition_is_there():
+                raise
+
+    def transact(self, todo: Work, state: State) -> Outcome:
+        """Apply all of the plan, or nothing; raises DeviceError where nothing was applied."""
+        submitting = False
+        try:
+            self.portal.enter(f"/{self.partition}")
+            self.portal.start()
+            apply(self.portal, todo, state)
+            submitting = True
+            self.commit_begins()
+            self.portal.submit()
+        except (LostError, UnreachableError):
+            # A submission that never arrived must not come later.
+            self.portal.roll_back()
+            if submitting:
+                return "unknown"
+            raise
+        except SoapError as error:
+            raise f5_transaction.refused(self.name, error, f5_plan.steps(todo, state)) from None
+        return "committed"
+
+    def save(self) -> None:
+        """Save the device's configuration for its next start."""
+        self.portal.call("System.ConfigSync", "save_configuration", "", "SAVE_HIGH_LEVEL_CONFIG")
+
+    def synchronise(self, group: str) -> None:
+        """Bring the configuration to the other units of the group."""
+        self.portal.call("System.ConfigSync", "synchronize_to_group", group)
+
+
+class SoapFiles:
+    """Certificate files by import. Which ones there are is not asked: only those that a profile names are known."""
+
+    def __init__(self, portal: Portal) -> None:
+        self.portal = portal
+
+    def has(self, kind: str, path: str) -> bool:
+        """Nothing is known of a file that no profile names: it counts as gone."""
+        del kind, path
+        return False
+
+    def listed(self, folder: str) -> Iterable[str]:
+        """None: see the class."""
+        del folder
+        return ()
+
+    def bring(self, file: CertificateFile) -> bool:
+        """Import a certificate or a key; a second time replaces it by the same."""
+        self.portal.enter(file.path.rpartition("/")[0])
+        kind = "key" if file.kind.endswith("key") else "certificate"
+        self.portal.call(_FILES, f"{kind}_import_from_pem", _MODE, [_id(file.path)], [file.content.decode()], True)
+        return True
+
+    def remove(self, path: str) -> None:
+        """Remove a file; raises RefusedError where something else names it."""
+        self.portal.enter(path.rpartition("/")[0])
+        kind = "key" if path.endswith(".key") else "certificate"
+        self.portal.call(_FILES, f"{kind}_delete", _MODE, [_id(path)])
+
+    def discard(self, file: CertificateFile) -> None:
+        """Remove what may have been made of a file."""
+        self.remove(file.path)
+
+
+def _id(path: str) -> str:
+    """What SOAP calls a certificate file: it adds the ending by itself."""
+    return path.rpartition("/")[2].rpartition(".")[0]
+
+
+def _lacking(spec: Spec, made: tuple[Object, ...]) -> Iterator[Problem]:
+    kinds = {one.kind for one in made}
+    needed = {
+        "f5-soap-websocket": "ltm profile websocket" in kinds,
+        "f5-soap-monitor-sni": any("ssl-profile" in one.properties for one in made),
+        "f5-soap-policy": "ltm policy" in kinds,
+        "f5-soap-carp": "ltm persistence source-addr" in kinds,
+        "f5-soap-cipher-group": any("cipher-group" in one.properties for one in made),
+        "f5-soap-cookie": any("secure" in one.properties for one in made),
+        "f5-soap-fqdn": any("fqdn" in one.properties for one in made if one.kind == "ltm node"),
+    }
+    for problem_id, limit in _LIMITS.items():
+        if not needed[problem_id] or (limit.accepted and problem_id in spec.farm.accepted):
+            continue
+        accept = f" (`accept: [{problem_id}]`)" if limit.accepted else ""
+        hint = "; or ".join(filter(None, (limit.way_out + accept, "take f5.api: rest")))
+        yield spec.problem(("f5", "api"), f"iControl SOAP lacks {limit.lack}", hint, id=problem_id)
+
+
+def _owned(one: Object) -> Object:
+    """An object with what SOAP can say of it."""
+    properties: dict[str, Value] = {key: value for key, value in one.properties.items() if key in OWNED[one.kind]}
+    if "profiles" in properties:
+        profiles = mapping(properties["profiles"])
+        properties["profiles"] = {path: side for path, side in profiles.items() if not path.endswith("_websocket")}
+    if isinstance(members := properties.get("members"), Mapping):
+        # The address of a member is that of its node.
+        properties["members"] = {
+            name: {key: value for key, value in mapping(each).items() if key != "address"}
+            for name, each in members.items()
+        }
+    if isinstance(chain := properties.get("cert-key-chain"), Mapping):
+        properties["cert-key-chain"] = {name: {"chain": "none", **mapping(each)} for name, each in chain.items()}
+    return Object(one.kind, one.path, properties)

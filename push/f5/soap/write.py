@@ -1,0 +1,238 @@
+"""The calls of a transaction by iControl SOAP: what goes first, then what comes or changes, then what is left over."""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ....generators.f5.generator import member_node
+from ....generators.f5.vocabulary import KINDS, Object, Value, mapping
+from ..plan import State, Work
+from .portal import Portal
+from .vocabulary import (
+    CLIENT_SSL,
+    CONTEXTS,
+    INTERFACES,
+    MONITOR,
+    NODE,
+    NUMBERS,
+    PERSISTENCE,
+    PERSISTENCE_MODES,
+    POOL,
+    RULE,
+    STRINGS,
+    TEMPLATES,
+    VIRTUAL,
+    flagged,
+)
+
+_STATES: Final = {True: "STATE_ENABLED", False: "STATE_DISABLED"}
+
+
+def apply(portal: Portal, todo: Work, state: State) -> None:
+    """Queue every call of the plan."""
+    _Writer(portal, todo, state).run()
+
+
+class _Writer:
+    def __init__(self, portal: Portal, todo: Work, state: State) -> None:
+        self.portal, self.todo, self.state = portal, todo, state
+        self.updates = {(one.wanted.kind, one.wanted.path): one for one in todo.updates}
+        self.rebuilt = {update.wanted.path for update in todo.updates if update.rebuild}
+        self.going = self.rebuilt | {path for kind, path in todo.removes if kind == "ltm node"}
+
+    def run(self) -> None:
+        for kind, path in self.todo.removes:
+            if kind == "ltm virtual":
+                self._remove(kind, path)
+        self._members_out()
+        for path in sorted(self.going):
+            self._remove("ltm node", path)
+        wanted = (*self.todo.creates, *(update.wanted for update in self.todo.updates), *self.todo.unchanged)
+        for one in sorted(wanted, key=lambda each: (KINDS.index(each.kind), each.path)):
+            self._bring(one)
+        for kind, path in self.todo.removes:
+            if kind not in {"ltm virtual", "ltm node"}:
+                self._remove(kind, path)
+
+    def _remove(self, kind: str, path: str) -> None:
+        interface = INTERFACES[kind]
+        self.portal.call(interface.name, interface.removal, [path])
+
+    def _members_out(self) -> None:
+        """Take out the members that go, or whose node goes (they come back with the new one)."""
+        doomed = {path for kind, path in self.todo.removes if kind == "ltm pool"}
+        for (kind, path), values in sorted(self.state.found.items()):
+            if kind != "ltm pool":
+                continue
+            update = self.updates.get((kind, path))
+            wanted = None if update is None or path in doomed else _names(update.wanted.properties.get("members"))
+            there = _names(values.get("members"))
+            gone = {name for name in there if member_node(name) in self.going}
+            gone |= set() if wanted is None else there - wanted
+            if gone:
+                self.portal.call(POOL, "remove_member_v2", [path], [[_endpoint(name) for name in sorted(gone)]])
+
+    def _bring(self, one: Object) -> None:
+        update = self.updates.get((one.kind, one.path))
+        if one in self.todo.creates or one.path in self.rebuilt:
+            self._create(one)
+            changed = set(one.properties)
+        elif update is not None:
+            changed = {each.key for each in update.differs}
+        elif one.kind == "ltm pool" and self.going:
+            changed = set()
+        else:
+            return
+        interface = INTERFACES[one.kind]
+        for key in sorted(changed & interface.properties.keys()):
+            each = interface.properties[key]
+            self.portal.call(interface.name, each.setter, [one.path], [each.sent(one.properties[key])])
+        self._bring_more(one, changed)
+
+    # What takes calls of its own.
+
+    def _create(self, one: Object) -> None:
+        own = one.properties
+        call = self.portal.call
+        match one.kind:
+            case "ltm node":
+                call(NODE, "create", [one.path], [own["address"]], [0])
+            case "ltm monitor http" | "ltm monitor https":
+                self._create_monitor(one)
+            case "ltm pool":
+                mode = INTERFACES[one.kind].properties["load-balancing-mode"].sent(own["load-balancing-mode"])
+                members = [_endpoint(name) for name in sorted(_names(own["members"]))]
+                call(POOL, "create_v2", [one.path], [mode], [members])
+            case "ltm profile client-ssl":
+                site = _site(one)
+                call(CLIENT_SSL, "create_v2", [one.path], [flagged(site["key"])], [flagged(site["cert"])])
+            case "ltm persistence cookie" | "ltm persistence source-addr":
+                call(PERSISTENCE, "create", [one.path], [PERSISTENCE_MODES[one.kind]])
+            case "ltm rule":
+                call(RULE, "create", [{"rule_name": one.path, "rule_definition": own["definition"]}])
+            case "ltm virtual":
+                self._virtual(one)
+            case _:
+                call(INTERFACES[one.kind].name, "create", [one.path])
+
+    def _bring_more(self, one: Object, changed: set[str]) -> None:
+        is_new = one in self.todo.creates or one.path in self.rebuilt
+        if one.kind in TEMPLATES:
+            self._monitor(one, changed)
+        elif one.kind == "ltm pool":
+            self._pool(one, changed, is_new=is_new)
+        elif one.kind == "ltm profile client-ssl" and "cert-key-chain" in changed:
+            site = _site(one)
+            if not is_new:
+                files = [flagged(site["key"])], [flagged(site["cert"])]
+                self.portal.call(CLIENT_SSL, "set_key_certificate_file", [one.path], *files)
+            self.portal.call(CLIENT_SSL, "set_chain_file_v2", [one.path], [flagged(site.get("chain", "none"))])
+        elif one.kind == "ltm rule" and not is_new:
+            text = {"rule_name": one.path, "rule_definition": one.properties["definition"]}
+            self.portal.call(RULE, "modify_rule", [text])
+        elif one.kind == "ltm virtual":
+            self._attach(one, changed, is_new=is_new)
+
+    def _create_monitor(self, one: Object) -> None:
+        any_port = {"address_type": "ATYPE_STAR_ADDRESS_STAR_PORT", "ipport": {"address": "0.0.0.0", "port": 0}}  # noqa: S104  # every member
+        common = {
+            "parent_template": f"/Common/{one.kind.rpartition(' ')[2]}",
+            "interval": one.properties["interval"],
+            "timeout": one.properties["timeout"],
+            "dest_ipport": any_port,
+            "is_read_only": False,
+            "is_directly_usable": True,
+        }
+        template = {"template_name": one.path, "template_type": TEMPLATES[one.kind]}
+        self.portal.call(MONITOR, "create_template", [template], [common])
+
+    def _monitor(self, one: Object, changed: set[str]) -> None:
+        # The interval must stay below the time-out, whichever of them comes first.
+        before = self.state.found.get((one.kind, one.path), {}).get("timeout", one.properties["timeout"])
+        grows = int(str(one.properties["timeout"])) > int(str(before))
+        for method, words in (("string", STRINGS), ("integer", NUMBERS)):
+            for key in sorted(changed & words.keys(), reverse=grows):
+                value = {"type": words[key], "value": one.properties[key]}
+                self.portal.call(MONITOR, f"set_template_{method}_property", [one.path], [value])
+
+    def _pool(self, one: Object, changed: set[str], *, is_new: bool) -> None:
+        members = mapping(one.properties["members"])
+        there = _names(self.state.found.get((one.kind, one.path), {}).get("members"))
+        missing = [name for name in sorted(members) if name not in there or member_node(name) in self.going]
+        if missing and not is_new:
+            self.portal.call(POOL, "add_member_v2", [one.path], [[_endpoint(name) for name in missing]])
+        if "monitor" in changed:
+            rule = {"type": "MONITOR_RULE_TYPE_SINGLE", "quorum": 0, "monitor_templates": [one.properties["monitor"]]}
+            self.portal.call(POOL, "set_monitor_association", [{"pool_name": one.path, "monitor_rule": rule}])
+        if "members" in changed or missing:
+            self._member_settings(one.path, members)
+
+    def _member_settings(self, pool: str, members: Mapping[str, Value]) -> None:
+        settings = [(name, mapping(each)) for name, each in sorted(members.items())]
+        if not settings:
+            return
+        names = [[_endpoint(name) for name, _ in settings]]
+        columns: dict[str, list[Any]] = {
+            "set_member_priority": [each["priority-group"] for _, each in settings],
+            "set_member_ratio": [each["ratio"] for _, each in settings],
+            "set_member_session_enabled_state": [_STATES[each["session"] == "user-enabled"] for _, each in settings],
+            "set_member_monitor_state": [_STATES[each["state"] == "user-up"] for _, each in settings],
+        }
+        for method, column in columns.items():
+            self.portal.call(POOL, method, [pool], names, [column])
+
+    def _virtual(self, one: Object) -> None:
+        """Create a virtual server, or give one that is there another address, pool, or other profiles."""
+        own = one.properties
+        destination = _endpoint(str(own["destination"]).rpartition("/")[2])
+        definition = {"name": one.path, **destination, "protocol": "PROTOCOL_TCP"}
+        pool = own.get("pool", "none")
+        resource = {"type": "RESOURCE_TYPE_POOL", "default_pool_name": "" if pool == "none" else pool}
+        profiles = [
+            {"profile_context": CONTEXTS[str(mapping(side)["context"])], "profile_name": path}
+            for path, side in sorted(mapping(own["profiles"]).items())
+        ]
+        mask = _wildmask(destination["address"])
+        self.portal.call(VIRTUAL, "create", [definition], [mask], [resource], [profiles])
+
+    def _attach(self, one: Object, changed: set[str], *, is_new: bool) -> None:
+        """What hangs on a virtual server; rules and persistence that go may need the profiles of before."""
+        if not is_new:
+            if "rules" in changed:
+                self.portal.call(VIRTUAL, "remove_all_rules", [one.path])
+            if "persist" in changed:
+                self.portal.call(VIRTUAL, "remove_all_persistence_profiles", [one.path])
+            if changed & {"destination", "profiles"}:
+                self._virtual(one)
+        if "source-address-translation" in changed:
+            self.portal.call(VIRTUAL, "set_snat_automap", [one.path])
+        rules, persist = one.properties.get("rules", ()), mapping(one.properties.get("persist", {}))
+        assert isinstance(rules, tuple)  # noqa: S101  # the view made it
+        if "rules" in changed and rules:
+            numbered = [{"rule_name": rule, "priority": number} for number, rule in enumerate(rules)]
+            self.portal.call(VIRTUAL, "add_rule", [one.path], [numbered])
+        if "persist" in changed and persist:
+            named = [{"profile_name": path, "default_profile": True} for path in sorted(persist)]
+            self.portal.call(VIRTUAL, "add_persistence_profile", [one.path], [named])
+
+
+def _names(members: "Value | None") -> set[str]:
+    return set(members) if isinstance(members, Mapping) else set()
+
+
+def _endpoint(name: str) -> dict[str, Any]:
+    node = member_node(name)
+    return {"address": node, "port": int(name[len(node) + 1 :])}
+
+
+def _site(one: Object) -> Mapping[str, Any]:
+    """The one certificate of a client-ssl profile, with its key and chain."""
+    return mapping(next(iter(mapping(one.properties["cert-key-chain"]).values())))
+
+
+def _wildmask(text: str) -> str:
+    """The mask of one address, or that of all of them."""
+    address = ipaddress.ip_address(text)
+    if address.is_unspecified:
+        return str(address)
+    return str(ipaddress.ip_network(f"{address}/{address.max_prefixlen}").netmask)

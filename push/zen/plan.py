@@ -1,0 +1,285 @@
+"""From what a device has to the changes and the steps towards what the spec wants.
+
+The order keeps a serving farm serving: certificate and check first, then settings, new nodes before old ones go, and
+a restart when everything is written. What cannot be undone (a farm that is not wanted any more) comes last.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ...core.errors import DeviceError
+from ...generators.zen.calls import (
+    Call,
+    create,
+    guardian_settings,
+    http_settings,
+    l4_settings,
+    old_guardian_settings,
+    place,
+    service_settings,
+)
+from ...generators.zen.objects import HEADER, Guardian, HttpFarm, L4Farm, Objects
+from ...generators.zen.products import Generation
+from .plan_nodes import NodePlanner
+from .state import PENDING, Device, State, kind, typed
+from .steps import CreateFarm, GiveCertificate, Restart, Send, Upload
+from .work import Certificate, Wishes, Work
+
+
+class Planner:
+    """Compares one state with the objects of one spec."""
+
+    def __init__(
+        self,
+        target: str,
+        objects: Objects,
+        state: State,
+        generation: Generation,
+        certificate: Certificate,
+        wishes: Wishes,
+    ) -> None:
+        self.work: Final = Work(target)
+        self.objects: Final = objects
+        self.state: Final = state
+        self.generation: Final = generation
+        self.certificate: Final = certificate
+        self.wishes: Final = wishes
+        self._old_api: Final = generation.api_version == "v3.1"
+
+    def run(self) -> Work:
+        """Everything planned; raises DeviceError where a guard holds it back."""
+        self._upload()
+        guardian = self.objects.main.guardian
+        if guardian is not None and not self._old_api:
+            self._guardian(guardian)
+        for farm in self.objects.farms:
+            self._farm(farm)
+        self._unwanted_redirect()
+        return self.work
+
+    def _upload(self) -> None:
+        """Before everything else, so that it is the last to be taken back: a certificate in use cannot be removed."""
+        farm, (name, pem) = self.objects.main, self.certificate
+        found = self.state.farms.get(farm.name)
+        if pem is None or not isinstance(farm, HttpFarm) or not farm.tls:
+            return
+        if found is None or name not in found.certificates:
+            self.work.steps.append(Upload(f"upload {name}", name, pem))
+
+    # The check of the nodes.
+
+    def _guardian(self, guardian: Guardian) -> None:
+        found = self.state.guardian
+        wanted = guardian_settings(guardian)
+        at = f"/monitoring/fg/{guardian.name}"
+        label = f"guardians/{guardian.name}"
+        if found is None:
+            self.work.change(label, None, guardian.command)
+            back = Call("DELETE", at, {})
+            self.work.steps.append(
+                Send(
+                    f"create the check {guardian.name}",
+                    Call("POST", "/monitoring/fg", {"name": guardian.name}),
+                    (back,),
+                )
+            )
+            self.work.steps.append(Send(f"set the check {guardian.name}", Call("PUT", at, wanted)))
+            return
+        changed = self.work.differences(label, found, wanted)
+        if changed:
+            # A check that holds nothing yet was made by a push that was cut off before it could mark it.
+            blank = not found.get("command") and not found.get("description")
+            self._own(f"the check {guardian.name}", blank or self.state.marked(self.objects.main.name))
+            # A device refuses another command for a check that runs, unless it is told that this is meant.
+            forced = {"force": "true"} if "command" in changed else {}
+            self.work.put(f"change the check {guardian.name}", at, {**changed, **forced}, {**found, **forced}, wanted)
+
+    # Farms.
+
+    def _farm(self, farm: HttpFarm | L4Farm) -> None:
+        found = self.state.farms.get(farm.name)
+        before = len(self.work.changes)
+        new = found is None
+        if found is None:
+            found = self._create(farm)
+        elif found.layer4 != isinstance(farm, L4Farm):
+            raise DeviceError(
+                f"{self.work.target}: the farm {farm.name} is there and is not {kind(farm)}",
+                "remove it, or rename it, in the device's own pages; its kind cannot be changed",
+            )
+        else:
+            self._address(farm, found)
+        if isinstance(farm, HttpFarm):
+            self._http(farm, found)
+        else:
+            self._settings(farm.name, found, l4_settings(farm, self.generation))
+        nodes = NodePlanner(self.work, self.wishes, farm)
+        written = nodes.run(found, new=new)
+        written |= self._link(farm, found)
+        written |= len(self.work.changes) > before
+        self._restart(farm, found, written=written, new=new)
+        nodes.states(found)
+        if not new and len(self.work.changes) > before:
+            ours = self._is_ours(farm, found)
+            if not ours and self.state.marked(farm.name) and not self.wishes.adopt and _is_half_built(farm, found):
+                # Nobody can tell it from one that another push is making right now, which must not be taken from it.
+                raise DeviceError(
+                    f"{self.work.target}: the farm {farm.name} is there and does not carry nlbgen's mark; it holds "
+                    "nothing but what the spec wants, as after a push that was cut off",
+                    "if no other push is running, complete it with --adopt",
+                )
+            self._own(f"the farm {farm.name}", ours)
+
+    def _create(self, farm: HttpFarm | L4Farm) -> Device:
+        other = self.state.taken.get((farm.vip, str(farm.port)))
+        if other is not None:
+            raise DeviceError(
+                f"{self.work.target}: the farm {other} has the address {farm.vip}:{farm.port} already",
+                f"remove it, or give it the name {farm.name} and push with --adopt",
+            )
+        self.work.change(f"farms/{farm.name}", None, f"{kind(farm)} at {farm.vip}:{farm.port}")
+        self.work.steps.append(CreateFarm(f"create the farm {farm.name}", create(farm), (), farm.name))
+        return Device(farm.name, isinstance(farm, L4Farm), "", {}, (), (), {}, "", {}, ())
+
+    def _address(self, farm: HttpFarm | L4Farm, found: Device) -> None:
+        self._settings(farm.name, found, {"vip": farm.vip, "vport": farm.port})
+
+    def _is_ours(self, farm: HttpFarm | L4Farm, found: Device) -> bool:
+        main = self.objects.main
+        if isinstance(farm, HttpFarm) and farm.redirect:
+            service = found.services.get(farm.service, {})
+            if service.get("redirect") == farm.redirect:
+                return True
+        guardian = main.guardian
+        linked = self.state.farms.get(main.name)
+        return bool(guardian and linked and linked.guardian == guardian.name and self.state.marked(main.name))
+
+    def _own(self, what: str, ours: bool) -> None:
+        if not ours and not self.wishes.adopt:
+            raise DeviceError(
+                f"{self.work.target}: {what} is there and does not carry nlbgen's mark",
+                "compare it with `--dry-run --adopt`, then push with --adopt to take it over; or rename the farm",
+            )
+
+    def _http(self, farm: HttpFarm, found: Device) -> None:
+        self._settings(farm.name, found, {"listener": "https" if farm.tls else "http"}, default="http")
+        if farm.tls:
+            self._certificate(farm, found)
+        self._settings(farm.name, found, http_settings(farm))
+        at = f"/farms/{farm.name}"
+        if farm.tls and HEADER not in found.headers:
+            self.work.change(f"farms/{farm.name}/addheader", None, HEADER)
+            back = (Call("DELETE", f"{at}/addheader/{len(found.headers)}", {}),) if found.settings else ()
+            self.work.steps.append(Send(f"add {HEADER}", Call("POST", f"{at}/addheader", {"header": HEADER}), back))
+        self._service(farm, found)
+
+    def _certificate(self, farm: HttpFarm, found: Device) -> None:
+        name = self.certificate.name
+        if name in found.certificates:
+            return
+        old = found.certificates[0] if found.certificates else None
+        if self.certificate.pem is None:
+            self.work.notes.append(f"the device must have {name} already; to upload one, name it as zen.certificate")
+        self.work.change(f"farms/{farm.name}/certificate", old, name)
+        at = f"/farms/{farm.name}/certificates"
+        back = (Call("POST", at, {"file": old}),) if old else ()
+        what = f"give {name} to the farm {farm.name}"
+        self.work.steps.append(GiveCertificate(what, Call("POST", at, {"file": name}), back))
+        if old:
+            self.work.notes.append(f"the certificate {old} stays on the device")
+
+    def _service(self, farm: HttpFarm, found: Device) -> None:
+        at = f"/farms/{farm.name}/services"
+        label = f"farms/{farm.name}/services/{farm.service}"
+        service = found.services.get(farm.service)
+        if service is None:
+            self.work.change(label, None, "a service")
+            back = (Call("DELETE", f"{at}/{farm.service}", {}),) if found.settings else ()
+            what = f"create the service {farm.service}"
+            self.work.steps.append(Send(what, Call("POST", at, {"id": farm.service}), back))
+        wanted = service_settings(farm)
+        changed = self.work.differences(label, service or {}, wanted)
+        if changed:
+            self.work.put(f"set the service {farm.service}", f"{at}/{farm.service}", changed, service or {}, wanted)
+        for other in found.services.keys() - {farm.service}:
+            self.work.notes.append(f"the farm {farm.name} has a service besides, which nlbgen leaves alone: {other}")
+
+    def _settings(self, name: str, found: Device, wanted: Mapping[str, Any], default: str = "") -> None:
+        old = dict(found.settings)
+        if not old and default:
+            old = dict.fromkeys(wanted, default)
+        changed = self.work.differences(f"farms/{name}", old, wanted)
+        if changed:
+            what = f"set {', '.join(sorted(changed))} of the farm {name}"
+            self.work.put(what, f"/farms/{name}", changed, found.settings, wanted)
+
+    # The rest.
+
+    def _link(self, farm: HttpFarm | L4Farm, found: Device) -> bool:
+        guardian = farm.guardian
+        if guardian is None:
+            return False
+        if self._old_api:
+            return self._old_guardian(farm, found, guardian)
+        if found.guardian == guardian.name:
+            return False
+        at = f"{place(farm)}/fg"
+        self.work.change(f"farms/{farm.name}/guardian", found.guardian or None, guardian.name)
+        if found.guardian:
+            again = Call("POST", at, {"name": found.guardian})
+            what = f"detach the check {found.guardian} from {farm.name}"
+            self.work.steps.append(Send(what, Call("DELETE", f"{at}/{found.guardian}", {}), (again,)))
+        what = f"attach the check {guardian.name} to {farm.name}"
+        back = (Call("DELETE", f"{at}/{guardian.name}", {}),) if found.settings else ()
+        self.work.steps.append(Send(what, Call("POST", at, {"name": guardian.name}), back))
+        return True
+
+    def _old_guardian(self, farm: HttpFarm | L4Farm, found: Device, guardian: Guardian) -> bool:
+        service = farm.service if isinstance(farm, HttpFarm) else ""
+        wanted = old_guardian_settings(guardian, service)
+        compared = {name: value for name, value in wanted.items() if name != "service"}
+        changed = self.work.differences(f"farms/{farm.name}/guardian", found.old_guardian, compared)
+        if not changed:
+            return False
+        old = {**({"service": service} if service else {}), **found.old_guardian}
+        if not old.get("fgscript"):  # there was none, and the API takes no empty command: it is switched off
+            old.pop("fgscript", None)
+        undo = Call("PUT", f"/farms/{farm.name}/fg", typed(old, wanted))
+        back = (undo,) if found.old_guardian else ()
+        self.work.steps.append(
+            Send(f"set the check of {farm.name}", Call("PUT", f"/farms/{farm.name}/fg", wanted), back)
+        )
+        return True
+
+    def _restart(self, farm: HttpFarm | L4Farm, found: Device, *, written: bool, new: bool) -> None:
+        pending = found.status in {PENDING, "down"}
+        if pending and not written:
+            self.work.change(f"farms/{farm.name}/status", found.status, "restarted")
+        # A farm of nftlb takes its settings at once; a restart would only cut its connections.
+        needed = new or pending or (written and isinstance(farm, HttpFarm))
+        if needed:
+            ran = found.status != "down"
+            self.work.restarts.append(Restart(f"restart the farm {farm.name}", farm.name, existed=not new, ran=ran))
+
+    def _unwanted_redirect(self) -> None:
+        name = f"{self.objects.main.name}-http"
+        if self.objects.redirect is not None or name not in self.state.farms:
+            return
+        if not self.wishes.prune or not self.state.marked(self.objects.main.name):
+            self.work.notes.append(f"the farm {name} is not in the spec: --prune removes it, if it is nlbgen's")
+            return
+        self.work.change(f"farms/{name}", "a farm", None)
+        self.work.last.append(Send(f"remove the farm {name}", Call("DELETE", f"/farms/{name}", {})))
+
+
+def _is_half_built(farm: HttpFarm | L4Farm, found: Device) -> bool:
+    """Whether a farm may be what a push left that was cut off before it could attach the check."""
+    settings = {"vip": farm.vip, "vport": str(farm.port)}
+    wanted = {f"{one.ip}:{one.port}" for one in farm.backends}
+    service = {farm.service} if isinstance(farm, HttpFarm) else set()
+    return (
+        not found.guardian
+        and all(found.settings.get(name) == value for name, value in settings.items())
+        and found.services.keys() <= service
+        and {node.endpoint for node in found.nodes} <= wanted
+    )

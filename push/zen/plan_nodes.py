@@ -1,0 +1,119 @@
+"""The nodes of one farm on a Zen device: which are added, changed, removed, drained."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from ...core.errors import DeviceError
+from ...generators.zen.calls import backend_settings, maintenance
+from ...generators.zen.objects import Backend, HttpFarm, L4Farm
+from .state import Device, Node, typed
+from .steps import AddNode, ChangeNode, Maintain, RemoveNode
+from .work import Wishes, Work
+
+
+class NodePlanner:
+    """Compares the nodes that a device has in one farm with those of the spec."""
+
+    def __init__(self, work: Work, wishes: Wishes, farm: HttpFarm | L4Farm) -> None:
+        self.work: Final = work
+        self.wishes: Final = wishes
+        self.farm: Final = farm
+        self.service: Final = farm.service if isinstance(farm, HttpFarm) else ""
+
+    def run(self, found: Device, *, new: bool) -> bool:
+        """Whether anything is to be written; raises DeviceError where most of the serving nodes would go."""
+        have: dict[str, list[Node]] = {}
+        for node in found.nodes:
+            have.setdefault(node.endpoint, []).append(node)
+        wanted = {f"{one.ip}:{one.port}": one for one in self.farm.backends}
+        before = len(self.work.steps)
+        for endpoint, one in wanted.items():
+            if endpoint in have:
+                self._node(one, have[endpoint][0])
+            else:
+                self.work.change(f"farms/{self.farm.name}/nodes/{endpoint}", None, f"{one.name}, weight {one.weight}")
+                body = backend_settings(self.farm, one)
+                self.work.steps.append(
+                    AddNode(f"add {endpoint} to {self.farm.name}", self.farm.name, self.service, endpoint, body)
+                )
+        removed = self._extra(have, Counter(wanted.keys()))
+        if not new:
+            self._keep_half(found, removed)
+        return len(self.work.steps) > before
+
+    def _node(self, one: Backend, node: Node) -> None:
+        wanted = backend_settings(self.farm, one)
+        label = f"farms/{self.farm.name}/nodes/{node.endpoint}"
+        if isinstance(self.farm, HttpFarm) and (node.settings.get("priority") == "2") != one.backup:
+            # A backup is another kind of block in the farm's file: it is written anew.
+            self.work.change(f"{label}/priority", node.settings.get("priority") or "1", "2" if one.backup else "1")
+            old = node.body()
+            where = (self.farm.name, self.service, node.endpoint)
+            self.work.steps.append(RemoveNode(f"remove {node.endpoint} from {self.farm.name}", *where, old))
+            self.work.steps.append(AddNode(f"add {node.endpoint} to {self.farm.name}", *where, wanted))
+            return
+        compared = {name: value for name, value in wanted.items() if name in {"weight", "timeout", "priority"}}
+        if one.backup:
+            compared.pop("weight")  # a backup of Relianoid has none
+        changed = self.work.differences(label, node.settings, compared)
+        if changed:
+            old = typed({name: node.settings[name] for name in changed if name in node.settings}, changed)
+            self.work.steps.append(
+                ChangeNode(
+                    f"change {node.endpoint} of {self.farm.name}",
+                    self.farm.name,
+                    self.service,
+                    node.endpoint,
+                    changed,
+                    old,
+                )
+            )
+
+    def _extra(self, have: Mapping[str, list[Node]], wanted: Mapping[str, int]) -> list[Node]:
+        removed = []
+        for endpoint, nodes in have.items():
+            for number, node in enumerate(nodes[wanted.get(endpoint, 0) :]):
+                what = "twice in the device" if endpoint in wanted else "not in the spec"
+                if not self.wishes.prune:
+                    self.work.notes.append(f"{endpoint} of the farm {self.farm.name} is {what}: --prune removes it")
+                    continue
+                removed.append(node)
+                self.work.change(f"farms/{self.farm.name}/nodes/{endpoint}", f"id {node.id}", None)
+                self.work.steps.append(
+                    RemoveNode(
+                        f"remove {endpoint} from {self.farm.name}",
+                        self.farm.name,
+                        self.service,
+                        endpoint,
+                        node.body(),
+                        len(nodes) - number,
+                    )
+                )
+        return removed
+
+    def _keep_half(self, found: Device, removed: list[Node]) -> None:
+        """More than half of the nodes that serve may not go in one push."""
+        serving = [node for node in found.nodes if not node.maintenance]
+        out = {f"{one.ip}:{one.port}" for one in self.farm.backends if one.state != "up"}
+        gone = [node for node in serving if node in removed or node.endpoint in out]
+        if 2 * len(gone) > len(serving) and not self.wishes.force:
+            raise DeviceError(
+                f"{self.work.target}: {len(gone)} of {len(serving)} nodes that serve in {self.farm.name} would go "
+                "at once",
+                "push in two goes, or with --force",
+            )
+
+    def states(self, found: Device) -> None:
+        """Which nodes are drained or cut, or serve again."""
+        have = {node.endpoint: node.maintenance for node in found.nodes}
+        for one in self.farm.backends:
+            endpoint = f"{one.ip}:{one.port}"
+            out = have.get(endpoint, False)
+            if out == (one.state != "up"):
+                continue
+            self.work.change(
+                f"farms/{self.farm.name}/nodes/{endpoint}/state", "maintenance" if out else "up", one.state
+            )
+            what = f"{one.state}: {endpoint} of {self.farm.name}"
+            self.work.last.append(Maintain(what, self.farm.name, self.service, endpoint, maintenance(one)))

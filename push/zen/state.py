@@ -1,0 +1,274 @@
+"""What a device of the Zen family has, as far as one spec is concerned, in a form that compares.
+
+The API writes numbers as numbers or as texts and nothing as null or as an empty text: here everything is a text.
+Source: recorded sessions with Relianoid 7.9 and Zevenet 5.13.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from ...core.errors import DeviceError
+from ...generators.zen.objects import MARK, HttpFarm, L4Farm, Objects
+from ...generators.zen.products import Edition, Generation
+from .zapi import Zapi
+
+_OLD_GUARDIAN: Final = ("fgenabled", "fglog", "fgscript", "fgtimecheck")
+_VOLATILE: Final = frozenset({"status", "sessions", "backends", "services", "farmguardian", *_OLD_GUARDIAN})
+"""What is read apart from the settings, or changes by itself."""
+MAINTENANCE: Final = "maintenance"
+PENDING: Final = "needed restart"
+
+
+def text(value: object) -> str:
+    """A value of the API as a text; null is an empty one."""
+    return "" if value is None else str(value)
+
+
+class Node(NamedTuple):
+    """One backend as the device has it."""
+
+    id: int
+    ip: str
+    port: str
+    settings: Mapping[str, str]
+    """Weight, priority and time-out."""
+    maintenance: bool
+
+    @property
+    def endpoint(self) -> str:
+        """Address and port."""
+        return f"{self.ip}:{self.port}"
+
+    def body(self) -> dict[str, Any]:
+        """What would add this backend again."""
+        settings = {name: int(value) for name, value in self.settings.items() if value.isdecimal()}
+        if settings.get("priority") == 1:
+            del settings["priority"]  # what every backend has; some products refuse to be told
+        return {"ip": self.ip, "port": int(self.port), **settings}
+
+
+class Device(NamedTuple):
+    """One farm as the device has it."""
+
+    name: str
+    layer4: bool
+    status: str
+    settings: Mapping[str, str]
+    certificates: tuple[str, ...]
+    headers: tuple[str, ...]
+    services: Mapping[str, Mapping[str, str]]
+    """The settings of its services by their names; an L4xNAT farm has none."""
+    guardian: str
+    """The FarmGuardian check of our service, or of the L4xNAT farm."""
+    old_guardian: Mapping[str, str]
+    """The check in the words of the API v3.1; empty in a newer one."""
+    nodes: tuple[Node, ...]
+
+
+class State:
+    """What was read of a device, and a digest of it."""
+
+    def __init__(
+        self, farms: Mapping[str, Device], guardian: Mapping[str, str] | None, taken: Mapping[tuple[str, str], str]
+    ) -> None:
+        self.farms: Final = farms
+        """Those of the spec's farms that exist, by their names."""
+        self.guardian: Final = guardian
+        """The spec's FarmGuardian check; None where there is none."""
+        self.taken: Final = taken
+        """The names of all farms of the device by their address and port."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything that a plan depends on, in hex.
+
+        What a farm says of its own health is not in it: that changes by itself.
+        """
+        seen = {
+            "farms": {name: farm._replace(status="")._asdict() for name, farm in sorted(self.farms.items())},
+            "guardian": None if self.guardian is None else dict(self.guardian),
+            "taken": sorted([*where, name] for where, name in self.taken.items()),
+        }
+        canonical = json.dumps(seen, sort_keys=True, default=_plain)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def differences(self, before: "State") -> list[str]:
+        """What is not as it was, each in words; where a node stands in the list, and a farm's health, do not count."""
+        old, new = _facts(before), _facts(self)
+        changed = sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+        # Of a farm that came or went this alone is said.
+        whole = tuple(f"{path}/" for path in changed if path not in old or path not in new)
+        return [
+            f"{path}: {old.get(path, '(none)')} -> {new.get(path, '(none)')}"
+            for path in changed
+            if not path.startswith(whole)
+        ]
+
+    def doubled(self) -> set[str]:
+        """The farms and endpoints of backends that are in their farm more than once."""
+        counted = Counter(f"{name}: {node.endpoint}" for name, farm in self.farms.items() for node in farm.nodes)
+        return {where for where, count in counted.items() if count > 1}
+
+    def marked(self, name: str) -> bool:
+        """Whether the FarmGuardian check of the spec carries nlbgen's mark: the only one that the API keeps."""
+        return self.guardian is not None and self.guardian.get("description", "") == f"{MARK} {name}"
+
+
+def _facts(state: State) -> dict[str, str]:
+    """A state as paths and values."""
+    found = {f"addresses/{vip}:{port}": name for (vip, port), name in state.taken.items()}
+    if state.guardian is not None:
+        found |= {"guardian": "a check", **{f"guardian/{key}": value for key, value in state.guardian.items()}}
+    for name, farm in state.farms.items():
+        at = f"farms/{name}"
+        found[at] = "an L4xNAT farm" if farm.layer4 else "an HTTP farm"
+        found |= {f"{at}/{key}": value for key, value in farm.settings.items()}
+        found |= {f"{at}/guardian/{key}": value for key, value in farm.old_guardian.items()}
+        found |= {f"{at}/{key}": ", ".join(getattr(farm, key)) for key in ("certificates", "headers")}
+        found[f"{at}/guardian"] = farm.guardian
+        for service, settings in farm.services.items():
+            found |= {f"{at}/services/{service}/{key}": value for key, value in settings.items()}
+        for node in farm.nodes:
+            words = ", ".join(f"{key} {value}" for key, value in node.settings.items())
+            kept = f"{words}, {MAINTENANCE if node.maintenance else 'up'}"
+            where = f"{at}/nodes/{node.endpoint}"
+            found[where] = f"{found[where]} and {kept}" if where in found else kept
+    return {path: value for path, value in found.items() if value}
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def check_product(zapi: Zapi, edition: Edition) -> None:
+    """Raise DeviceError where the device says that it is another product than the spec says."""
+    found = zapi.find("/system/version")
+    if found is None:
+        raise DeviceError(
+            f"{zapi.name}: the device has no API of {edition}",
+            "check zen.product and zen.version: they pick the API's path; and zen.api, as in https://zen:444",
+        )
+    said = text(_mapping(found.get("params")).get("appliance_version"))
+    letter, _, major = said.partition(" ")
+    expected = {"zevenet": "Z", "relianoid": "R"}.get(edition.product, "")
+    wrong = expected and letter[:1] in {"Z", "R"} and letter[:1] != expected
+    if wrong or (major.isdecimal() and int(major) != edition.parts[0]):
+        raise DeviceError(
+            f"{zapi.name}: the device says that it is {said}, and the spec says {edition}",
+            "write the device's product and version into the zen section",
+        )
+
+
+def read(zapi: Zapi, objects: Objects, generation: Generation, names: Iterable[str]) -> State:
+    """What the device has of these farms, and of the check that belongs to them."""
+    listing = _items(zapi.call("GET", "/farms").get("params"))
+    taken = {(text(one.get("vip")), text(one.get("vport"))): text(one.get("farmname")) for one in listing}
+    existing = {text(one.get("farmname")) for one in listing}
+    farms = {}
+    for name in names:
+        if name in existing:
+            found = zapi.call("GET", f"/farms/{name}")
+            service = next((one.service for one in objects.farms if isinstance(one, HttpFarm) and one.name == name), "")
+            farms[name] = _device(name, found, service)
+    guardian = None
+    if generation.api_version != "v3.1" and objects.main.guardian is not None:
+        answer = zapi.find(f"/monitoring/fg/{objects.main.guardian.name}")
+        guardian = None if answer is None else _texts(_mapping(answer.get("params")))
+    return State(farms, guardian, taken)
+
+
+def _device(name: str, found: Mapping[str, Any], service: str) -> Device:
+    params = _mapping(found.get("params"))
+    layer4 = params.get("listener") == "l4xnat" or "nattype" in params
+    services = {text(one.get("id")): one for one in _items(found.get("services"))}
+    holder: Mapping[str, Any] = params if layer4 else services.get(service, {})
+    nodes = found.get("backends", params.get("backends")) if layer4 else holder.get("backends")
+    return Device(
+        name=name,
+        layer4=layer4,
+        status=text(params.get("status")),
+        settings=_texts(params),
+        certificates=tuple(text(one.get("file")) for one in _items(params.get("certlist"))),
+        headers=tuple(text(one.get("header")) for one in _items(params.get("addheader"))),
+        services={name: _texts(one) for name, one in services.items()},
+        guardian=text(holder.get("farmguardian")),
+        old_guardian=_old_guardian(holder),
+        nodes=tuple(_node(one) for one in _items(nodes)),
+    )
+
+
+def _old_guardian(holder: Mapping[str, Any]) -> dict[str, str]:
+    """The check in the words of v3.1; the command of one that is switched off says nothing."""
+    found = {key: text(holder[key]) for key in _OLD_GUARDIAN if key in holder}
+    if found and found.get("fgenabled") != "true":
+        found["fgscript"] = ""
+    return found
+
+
+def _node(one: Mapping[str, Any]) -> Node:
+    settings = {key: text(one.get(key)) for key in ("weight", "priority", "timeout") if key in one}
+    return Node(
+        int(text(one.get("id")) or 0),
+        text(one.get("ip")),
+        text(one.get("port")),
+        settings,
+        text(one.get("status")) == MAINTENANCE,
+    )
+
+
+def _texts(params: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        key: text(value) for key, value in params.items() if key not in _VOLATILE and not isinstance(value, list | dict)
+    }
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _items(value: object) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def same(name: str, old: str, wanted: str) -> bool:
+    """Whether two values of a setting mean the same to the device."""
+    if old == wanted:
+        return True
+    if name == "persistence":  # two names of one thing each, in L4xNAT farms
+        return {old, wanted} in ({"ip", "srcip"}, {"none", ""})
+    if name == "priority":
+        return {old, wanted} == {"", "1"}
+    return False
+
+
+def kind(farm: HttpFarm | L4Farm) -> str:
+    """The farm's kind in words."""
+    return "an L4xNAT farm" if isinstance(farm, L4Farm) else "an HTTP farm"
+
+
+_TOGETHER: Final = (
+    {"cipherc", "ciphers"},
+    {"contimeout", "resurrectime"},
+    {"interval", "timeout"},
+    {"persistence", "ttl"},
+    {"redirect", "redirecttype"},
+)
+"""Settings that the API judges by each other, or resets with each other: none is sent alone."""
+
+
+def partners(changed: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What has to be sent along with changed settings."""
+    groups = [group for group in _TOGETHER if group & changed.keys()]
+    return {name: value for name, value in wanted.items() if any(name in group for group in groups)}
+
+
+def typed(old: Mapping[str, str], like: Mapping[str, Any]) -> dict[str, Any]:
+    """The old values as numbers where the new ones are."""
+    return {
+        name: int(value) if isinstance(like.get(name), int) and value.isdecimal() else value
+        for name, value in old.items()
+    }

@@ -1,0 +1,73 @@
+"""A plan for a Zen device in the making."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ...core.plan import Change, Plan, Shown
+from ...generators.zen.calls import Call
+from .state import State, partners, same, text, typed
+from .steps import Send, Step
+
+
+class Certificate(NamedTuple):
+    """The certificate that the farm should have: its name on the device, and its PEM where it is to be uploaded."""
+
+    name: str
+    pem: bytes | None
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.name})"
+
+
+class Wishes(NamedTuple):
+    """What the command line allows."""
+
+    adopt: bool = False
+    prune: bool = False
+    force: bool = False
+
+
+@dataclass
+class Work:
+    """A plan in the making: what changes, in which steps, and what a reader should know besides."""
+
+    target: str
+    changes: list[Change] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    restarts: list[Step] = field(default_factory=list)
+    last: list[Step] = field(default_factory=list)
+    """What comes after the new farm serves: it is not undone."""
+    notes: list[str] = field(default_factory=list)
+
+    def change(self, path: str, old: str | None, new: str | None) -> None:
+        """One more line of the plan."""
+        self.changes.append(
+            Change(self.target, path, None if old is None else Shown(old), None if new is None else Shown(new))
+        )
+
+    def differences(self, label: str, found: Mapping[str, str], wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that are not as wanted; each becomes a line of the plan."""
+        changed = {}
+        for name, value in wanted.items():
+            old = found.get(name, "")
+            if same(name, old, text(value)):
+                continue
+            changed[name] = value
+            self.change(f"{label}/{name}", old or None, text(value) or "(none)")
+        return changed
+
+    def put(
+        self, what: str, at: str, changed: Mapping[str, Any], found: Mapping[str, str], wanted: Mapping[str, Any]
+    ) -> None:
+        """One step that writes the changes, and knows what stood there before."""
+        changed = {**changed, **partners(changed, wanted)}
+        old = {name: found[name] for name in changed if name in found}
+        if old.get("ciphers", "customsecurity") != "customsecurity":
+            old.pop("cipherc", None)  # the other choices have ciphers of their own
+        back = (Call("PUT", at, typed(old, changed)),) if old else ()
+        self.steps.append(Send(what, Call("PUT", at, dict(changed)), back))
+
+    def plan(self, state: State) -> Plan:
+        """The plan, and the state that it was made on."""
+        return Plan(self.changes, {self.target: state.digest}, [self.target])

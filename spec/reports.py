@@ -1,0 +1,85 @@
+"""The problems of specs as text, as JSON, and as annotations of a GitHub workflow."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..core.errors import Problem
+
+
+class Result(NamedTuple):
+    """What `nlbgen check` found in one spec; the digest is empty where the spec cannot be read."""
+
+    spec: str
+    digest: str
+    problems: tuple[Problem, ...]
+    exit_code: int
+
+
+def text(results: Sequence[Result]) -> str:
+    """One problem after another, for people."""
+    return "".join(f"{problem}\n" for result in results for problem in result.problems)
+
+
+def as_json(results: Sequence[Result]) -> str:
+    """A list of specs, each with its problems, for programs."""
+    data = [
+        {
+            "spec": result.spec,
+            "digest": result.digest or None,
+            "ok": result.exit_code == 0,
+            "problems": [_as_data(problem) for problem in result.problems],
+        }
+        for result in results
+    ]
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _as_data(problem: Problem) -> dict[str, object]:
+    return {
+        "severity": problem.severity,
+        "id": problem.id or None,
+        "file": problem.place.file,
+        "line": problem.place.line,
+        "column": problem.place.column,
+        "path": problem.path,
+        "message": problem.message,
+        "hint": problem.hint or None,
+    }
+
+
+def github(results: Sequence[Result]) -> str:
+    """Workflow commands, which GitHub shows at the line of the file."""
+    return "".join(f"{_annotation(problem)}\n" for result in results for problem in result.problems)
+
+
+def _annotation(problem: Problem) -> str:
+    place = problem.place
+    properties = {"file": place.file, "line": str(place.line), "col": str(place.column), "title": problem.id or "spec"}
+    listed = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
+    message = ": ".join(filter(None, (problem.path, problem.message)))
+    whole = "\n".join(filter(None, (message, problem.hint)))
+    return f"::{problem.severity} {listed}::{_escaped(whole, '')}"
+
+
+def _escaped(value: str, special: str) -> str:
+    """A value as workflow commands want it: percent-encoded where it would end the command or the property."""
+    for char in "%\r\n" + special:
+        value = value.replace(char, f"%{ord(char):02X}")
+    return value
+
+
+def summary(results: Sequence[Result]) -> str:
+    """One line that says how it went."""
+    problems = [problem for result in results for problem in result.problems]
+    errors = sum(problem.severity == "error" for problem in problems)
+    warnings = len(problems) - errors
+    files = results[0].spec if len(results) == 1 else f"{len(results)} specs"
+    if not problems:
+        return f"{files}: no problems"
+    parts = [f"{errors} error{'s' if errors != 1 else ''}"] * bool(errors)
+    parts += [f"{warnings} warning{'s' if warnings != 1 else ''}"] * bool(warnings)
+    return f"{files}: {', '.join(parts)}"
+
+
+STYLES: dict[str, Callable[[Sequence[Result]], str]] = {"text": text, "json": as_json, "github": github}
