@@ -13,7 +13,7 @@ from importlib import import_module
 import click
 
 from . import __version__
-from .commands import talk
+from .commands import console
 from .core.errors import NlbgenError, UsageError
 
 FAULT = 70
@@ -76,7 +76,7 @@ def cli(quiet: bool, verbose: bool) -> None:
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other", "leave one of them out")
-    talk.begin(quiet=quiet, verbose=verbose)
+    console.begin(quiet=quiet, verbose=verbose)
 
 
 def main() -> None:
@@ -84,7 +84,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names and specs hold what a terminal may not know
-    talk.begin()
+    console.begin()
     try:
         cli.main(standalone_mode=False)
         if sys.stdout is not None:
@@ -96,16 +96,16 @@ def main() -> None:
 def _status(error: Exception) -> int:
     """Say what an error means; its exit code. The one place where errors become exit codes."""
     match error:
-        case talk.Exit():
+        case console.Exit():
             return error.status
         case NlbgenError():
-            talk.tell(error)
+            console.tell(error)
             return error.exit_code
         case click.exceptions.Abort():
-            talk.fail("interrupted")
+            console.fail("interrupted")
             return INTERRUPTED
         case click.ClickException():
-            talk.misused(error)
+            console.misused(error)
             return error.exit_code
         case BrokenPipeError():
             # The reader of our output went away, as `head` does: nothing is left to say, not even at exit.
@@ -114,7 +114,7 @@ def _status(error: Exception) -> int:
         case OSError(errno=errno.ENOSPC | errno.EIO | errno.EFBIG | errno.EBADF):
             # Of standard output, and not to be tried again at exit: where files are written, the writer tells it.
             sys.stdout = None
-            talk.fail(f"nlbgen: standard output cannot be written: {error.strerror}")
+            console.fail(f"nlbgen: standard output cannot be written: {error.strerror}")
             return 1
     return _fault(error)
 
@@ -123,6 +123,6 @@ def _fault(error: Exception) -> int:
     """Whatever else arrives is our fault, and is reported as such."""
     import traceback
 
-    talk.fail("".join(traceback.format_exception(error)))
-    talk.fail("nlbgen: this is a fault of nlbgen: please report it with the command and the text above")
+    console.fail("".join(traceback.format_exception(error)))
+    console.fail("nlbgen: this is a fault of nlbgen: please report it with the command and the text above")
     return FAULT

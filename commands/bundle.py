@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import DifferenceError
-from . import talk
+from . import console
 
 if TYPE_CHECKING:
     from ..bundle.checking import Bundle
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from ..bundle.exporting import Exported
     from .tables import Block
 
-_BUNDLE = click.argument("bundle", type=talk.Place(), metavar="FILE")
+_BUNDLE = click.argument("bundle", type=console.FilePath(), metavar="FILE")
 _IDENTITY = click.option(
     "-i",
     "--identity",
-    type=talk.Place(),
+    type=console.FilePath(),
     metavar="FILE",
     help="Your private key, of age or SSH, for files that are encrypted.",
 )
@@ -32,11 +32,11 @@ def command() -> None:
 
 
 @command.command("export", short_help="Make the farm's bundle.")
-@talk.ONE_SPEC
+@console.ONE_SPEC
 @click.option(
     "-o",
     "--output",
-    type=talk.Place(dir_okay=False),
+    type=console.FilePath(dir_okay=False),
     metavar="FILE",
     help="The archive: .tar.gz, .tgz or .zip  [default: outputs/FARM.tar.gz]",
 )
@@ -68,7 +68,7 @@ def _export(file: Path, output: Path | None, vendor: str | None, no_validate: bo
 
     chosen = archive.format_of(output) if output is not None else archive.FORMATS[".tar.gz"]
     spec, raw = exporting.read(file)
-    talk.warn(spec)
+    console.warn(spec)
     exported = exporting.export(
         spec, raw, chosen, exporting.Wishes(validate=not no_validate, vendor=vendor or "", **wishes)
     )
@@ -80,21 +80,23 @@ def _export(file: Path, output: Path | None, vendor: str | None, no_validate: bo
 
 def _tell(exported: "Exported", path: Path) -> None:
     for note in exported.notes:
-        talk.say(note)
+        console.say(note)
     whole = exported.manifest
     if whole.secrets == "plain":
-        talk.insist(f"warning: {path} holds secrets in the clear: keep it to yourself, and delete it after the change")
+        console.insist(
+            f"warning: {path} holds secrets in the clear: keep it to yourself, and delete it after the change"
+        )
     secrets = {
         "none": "no secrets",
         "encrypted": f"secrets encrypted for {len(whole.recipients)}",
         "plain": "secrets in the clear",
     }
-    talk.say(f"wrote {path} ({len(whole.files)} files and their manifest, {secrets[whole.secrets]})")
+    console.say(f"wrote {path} ({len(whole.files)} files and their manifest, {secrets[whole.secrets]})")
 
 
 @command.command("verify", short_help="Check a bundle; nothing is unpacked.")
 @_BUNDLE
-@talk.STYLE
+@console.STYLE
 @_EXPECT
 def _verify(bundle: Path, style: str, expect: str | None) -> None:
     """Check structure, names and checksums of the bundle FILE; nothing is unpacked."""
@@ -103,7 +105,7 @@ def _verify(bundle: Path, style: str, expect: str | None) -> None:
     checked = opened(bundle)
     if expect is not None:
         checked.expect(expect)
-    talk.show(checked.data() if style == "json" else checked.text(), lambda: _whole(checked))
+    console.show(checked.data() if style == "json" else checked.text(), lambda: _whole(checked))
 
 
 def _whole(checked: "Bundle") -> "Iterator[Block]":
@@ -125,9 +127,9 @@ def _whole(checked: "Bundle") -> "Iterator[Block]":
 
 
 @command.command("diff", short_help="Show what changed from one bundle to another.")
-@click.argument("old", type=talk.Place(), metavar="A")
-@click.argument("new", type=talk.Place(), metavar="B")
-@talk.STYLE
+@click.argument("old", type=console.FilePath(), metavar="A")
+@click.argument("new", type=console.FilePath(), metavar="B")
+@console.STYLE
 @_IDENTITY
 def _diff(old: Path, new: Path, style: str, identity: Path | None) -> None:
     """Show what changed from the bundle A to the bundle B, never a secret; exit 1 on a difference."""
@@ -136,9 +138,9 @@ def _diff(old: Path, new: Path, style: str, identity: Path | None) -> None:
 
     opener = None if identity is None else _opener(identity)
     found = compare(opened(old), opened(new), opener)
-    talk.show(found.data() if style == "json" else found.text(), lambda: _changes(found))
+    console.show(found.data() if style == "json" else found.text(), lambda: _changes(found))
     if found:
-        raise talk.Exit(DifferenceError.exit_code)
+        raise console.Exit(DifferenceError.exit_code)
 
 
 def _changes(found: "Comparison") -> "Iterator[Block]":
@@ -162,7 +164,7 @@ def _changes(found: "Comparison") -> "Iterator[Block]":
 
 @command.command("extract", short_help="Check a bundle, then write its files.")
 @_BUNDLE
-@click.argument("folder", type=talk.Place(), metavar="DIR")
+@click.argument("folder", type=console.FilePath(), metavar="DIR")
 @_IDENTITY
 @_EXPECT
 @click.option("--force", is_flag=True, help="Put a folder that is not empty aside, as DIR.old.")
@@ -176,12 +178,12 @@ def _extract(bundle: Path, folder: Path, identity: Path | None, expect: str | No
         checked.expect(expect)
     written = extract(checked, folder, None if identity is None else _opener(identity), force=force)
     if written.kept is not None:
-        talk.say(f"what stood at {folder} is {written.kept} now")
+        console.say(f"what stood at {folder} is {written.kept} now")
     for path in sorted(written.files):
         what = " (holds secrets)" if path in written.secret else " (encrypted)" if path in written.sealed else ""
-        talk.say(f"wrote {folder / path}{what}")
+        console.say(f"wrote {folder / path}{what}")
     if written.sealed:
-        talk.say("encrypted files are left as they are: --identity FILE opens them, and so does `age --decrypt`")
+        console.say("encrypted files are left as they are: --identity FILE opens them, and so does `age --decrypt`")
 
 
 def _opener(path: Path) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..core.errors import NodeError, Problem, SpecError, UnsupportedError
-from . import talk
+from . import console
 
 if TYPE_CHECKING:
     from ..generators.output import Fleet
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Say everything that is wrong or doubtful in a spec.")
-@talk.SPEC
+@console.SPEC
 @click.option(
     "--format", "style", type=click.Choice(["text", "json", "github"]), default="text", help="How problems are shown."
 )
@@ -27,17 +27,17 @@ def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
     from ..generators.output import Fleet, spec_files
     from ..spec import reports
 
-    files = spec_files(specs or talk.DEFAULT_SPECS)
+    files = spec_files(specs or console.DEFAULT_SPECS)
     fleet = Fleet(Path(), single=len(files) == 1)
     results = [_check_one(file, fleet, strict=strict) for file in files]
     if style == "text":
-        talk.show(reports.text(results), lambda: _view(results))
-        talk.say(reports.summary(results))
+        console.show(reports.text(results), lambda: _view(results))
+        console.say(reports.summary(results))
     else:
-        talk.show(reports.STYLES[style](results))
+        console.show(reports.STYLES[style](results))
     worst = max(result.exit_code for result in results)
     if worst:
-        raise talk.Exit(worst)
+        raise console.Exit(worst)
 
 
 def _view(results: "Sequence[Result]") -> "Iterator[Block]":
@@ -58,7 +58,7 @@ def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":
 
     try:
         spec = load(file)
-        fleet.place(spec)
+        fleet.folder(spec)
     except SpecError as error:
         return Result(str(file), "", error.problems, SpecError.exit_code)
     unsupported = audit(spec)
@@ -69,7 +69,7 @@ def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":
         code = UnsupportedError.exit_code
     if strict and any(problem.severity == "warning" for problem in problems):
         code = SpecError.exit_code
-    return Result(str(file), spec.digest, tuple(sorted(problems, key=lambda p: (p.place, p.id))), code)
+    return Result(str(file), spec.digest, tuple(sorted(problems, key=lambda p: (p.location, p.id))), code)
 
 
 def _node_problems(spec: "Spec") -> list[Problem]:
@@ -79,5 +79,5 @@ def _node_problems(spec: "Spec") -> list[Problem]:
     from ..nodes.rules import problems, unseen
 
     for note in unseen(spec):
-        talk.say(note)
+        console.say(note)
     return problems(spec)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import talk
+from . import console
 
 if TYPE_CHECKING:
     from ..spec.load import Spec
@@ -23,8 +23,8 @@ def command() -> None:
 
 
 @command.command("ansible", short_help="Write inventory, playbooks and roles.")
-@talk.SPEC
-@talk.OUTPUT
+@console.SPEC
+@console.OUTPUT
 @click.option(
     "--vendor",
     type=click.Choice(["haproxy", "nginx", "zen", "f5"]),
@@ -44,14 +44,14 @@ def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancer
     from ..generators.output import spec_files
     from ..spec.load import load
 
-    loaded = [load(file) for file in spec_files(specs or talk.DEFAULT_SPECS)]
+    loaded = [load(file) for file in spec_files(specs or console.DEFAULT_SPECS)]
     for spec in loaded:
-        talk.warn(spec)
+        console.warn(spec)
     folder = output / FOLDER
     homes = [_from(folder, Path(spec.name).parent) for spec in loaded]
     made = ansible.files(loaded, vendor=vendor or "", balancers=balancers, homes=homes)
     for line in _verdicts(loaded, vendor or ""):
-        talk.say(line)
+        console.say(line)
     changed = 0
     for file in made:
         path = folder / file.path
@@ -60,10 +60,10 @@ def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancer
         if new:
             write_atomically(path, file.content, mode=file.mode)
         if str(file.path) in SHOWN:
-            talk.say(f"{'wrote' if new else 'unchanged'} {path}")
-    talk.say(f"{changed} of {len(made)} files written below {folder}; begin with {folder / 'README.md'}")
+            console.say(f"{'wrote' if new else 'unchanged'} {path}")
+    console.say(f"{changed} of {len(made)} files written below {folder}; begin with {folder / 'README.md'}")
     for left in others(folder / "files", {folder / file.path for file in made}):
-        talk.say(
+        console.say(
             f"{left}: is of an earlier export, and nothing names it now; remove it if you do not keep it on purpose"
         )
 

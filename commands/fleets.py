@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..core.errors import NlbgenError
-from . import talk
+from . import console
 
 PROGRESS_FROM = 20
 """From so many farms on, a bar shows how far the work is."""
@@ -27,7 +27,7 @@ class Failures:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if self._single or not isinstance(error, NlbgenError):
             return False
-        talk.tell(error, "this farm was skipped")
+        console.tell(error, "this farm was skipped")
         self.count += 1
         self._worst = max(self._worst, error.exit_code)
         return True
@@ -35,12 +35,12 @@ class Failures:
     def finish(self) -> None:
         """Leave with the worst exit code, if any farm failed."""
         if self._worst:
-            raise talk.Exit(self._worst)
+            raise console.Exit(self._worst)
 
 
 def progress(files: tuple[Path, ...]) -> Iterator[Path]:
     """The files, and on a terminal a bar that shows how far the work is, where there are many."""
-    if len(files) < PROGRESS_FROM or talk.is_quiet() or not sys.stderr.isatty():
+    if len(files) < PROGRESS_FROM or console.is_quiet() or not sys.stderr.isatty():
         yield from files
         return
     with click.progressbar(files, label="farms", file=sys.stderr) as bar:

@@ -7,14 +7,14 @@ from typing import Any
 import click
 
 from ..core.errors import UsageError
-from . import talk
+from . import console
 
 
 @click.command(short_help="Write a commented farm.yaml to start from.")
 @click.option(
     "-o",
     "--output",
-    type=talk.Place(dir_okay=False),
+    type=console.FilePath(dir_okay=False),
     default=Path("farm.yaml"),
     show_default=True,
     metavar="FILE",
@@ -23,7 +23,7 @@ from . import talk
 @click.option(
     "--from",
     "source",
-    type=talk.Place(),
+    type=console.FilePath(),
     metavar="CONFIG",
     help="The existing node's web.config or UiPath.Orchestrator.dll.config, to prefill from.",
 )
@@ -44,9 +44,9 @@ def command(output: Path, force: bool, source: Path | None, **given: Any) -> Non
         raise UsageError(f"{output} exists", "choose another name with -o, or replace it with --force")
     content, spec = starter(_answers(given, _read_facts(source, output)), str(output))
     write_atomically(output, content)
-    talk.say(f"wrote {output}")
-    talk.warn(spec)
-    talk.say("next: `nlbgen check`, then `nlbgen render haproxy`")
+    console.say(f"wrote {output}")
+    console.warn(spec)
+    console.say("next: `nlbgen check`, then `nlbgen render haproxy`")
 
 
 def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
 
     found = facts(source)
     for note in found.notes:
-        talk.say(note)
+        console.say(note)
     read = {name: value for name, value in found._asdict().items() if name != "notes" and value}
     return {**read, "config": Path(os.path.relpath(source, output.parent)).as_posix()}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import DifferenceError, NodeError
-from . import talk
+from . import console
 
 if TYPE_CHECKING:
     from ..nodes.audit import Audit, Row
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SIDE_BY_SIDE = 4
 """How many nodes an audit shows side by side; of more it lists values with their nodes."""
-_CONFIGS = click.argument("configs", nargs=-1, type=talk.Place(), metavar="[CONFIG]...")
+_CONFIGS = click.argument("configs", nargs=-1, type=console.FilePath(), metavar="[CONFIG]...")
 
 
 @click.group(short_help="Look at the nodes' own config files, and change them.")
@@ -30,8 +30,8 @@ def command() -> None:
 
 
 @command.command("keys", short_help="List keys by fingerprint, never by value.")
-@talk.ONE_SPEC
-@talk.STYLE
+@console.ONE_SPEC
+@console.STYLE
 @_CONFIGS
 def _keys(file: Path, style: str, configs: tuple[Path, ...]) -> None:
     """List the keys of the spec's nodes, or of these CONFIG files: what, where, which; never a value."""
@@ -39,16 +39,16 @@ def _keys(file: Path, style: str, configs: tuple[Path, ...]) -> None:
     from ..nodes.keys import inventory
     from ..nodes.prepare import tables
 
-    talk.on_refusal("nothing was listed")
+    console.on_refusal("nothing was listed")
     found = {name: inventory(config, Fingerprints()) for name, config in _loaded(file, configs)[1].items()}
-    talk.show(tables.data(found) if style == "json" else tables.text(found), lambda: _side_by_side(found))
+    console.show(tables.data(found) if style == "json" else tables.text(found), lambda: _side_by_side(found))
 
 
 def _side_by_side(found: "Inventory") -> "Iterator[Block]":
     """A row for each key, a column for each node; what all nodes share is green, what they do not share yellow."""
     from .tables import Cell, Style, Table
 
-    files = {node: keys[0].place.file if keys else "" for node, keys in found.items()}
+    files = {node: keys[0].location.file if keys else "" for node, keys in found.items()}
     told: dict[tuple[str, str], dict[str, Key]] = {}
     for node, keys in found.items():
         for key in keys:
@@ -69,27 +69,27 @@ def _field(key: "Key | None", file: str, colour: "Style") -> "Cell":
 
     if key is None:
         return Cell("-", colour)
-    place = f"{key.place.line}:{key.place.column}" if key.place.file == file else str(key.place)
+    place = f"{key.location.line}:{key.location.column}" if key.location.file == file else str(key.location)
     note = f"{key.kind}, length {key.length}, at {place}" + (f" ({key.note})" if key.note else "")
     return Cell(str(key.shown), colour, note)
 
 
 @command.command("plan", short_help="Show what would change in each node's config.")
-@talk.ONE_SPEC
-@talk.STYLE
+@console.ONE_SPEC
+@console.STYLE
 def _plan(file: Path, style: str) -> None:
     """Show what would change in each node's config; nothing is written."""
-    talk.on_refusal("nothing was planned")
+    console.on_refusal("nothing was planned")
     planned = _planned(file)
     if style == "json":
-        talk.show(planned.plan.data())
+        console.show(planned.plan.data())
     else:
-        talk.show_plan(planned.plan)
+        console.show_plan(planned.plan)
 
 
 @command.command("apply", short_help="Change the nodes' configs in place.")
-@talk.ONE_SPEC
-@talk.STYLE
+@console.ONE_SPEC
+@console.STYLE
 @click.option("--expect", metavar="DIGEST", help="Change only what the plan with this digest says.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
@@ -102,40 +102,40 @@ def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
     if expect is not None:
         planned.plan.expect(expect)
     agreed = yes or expect is not None
-    talk.propose(planned.plan, question=bool(planned.plan.changes) and not agreed)
+    console.propose(planned.plan, question=bool(planned.plan.changes) and not agreed)
     if planned.plan.changes:
-        talk.confirmed(agreed, "Change these files?", "review with `nlbgen nodes plan`")
+        console.confirmed(agreed, "Change these files?", "review with `nlbgen nodes plan`")
     written = apply(planned, datetime.now().astimezone())
     for one in written:
         if one.open_to_others:
-            talk.say(
+            console.say(
                 f"{one.path}: everybody here may read it and its backup (mode {one.mode:04o}), and both hold keys and "
                 f"passwords\n    chmod o-rwx {shlex.quote(str(one.path))} {shlex.quote(str(one.backup))}"
             )
     if style == "json":
         files = [{"file": str(one.path), "backup": str(one.backup)} for one in written]
-        talk.show({"digest": planned.plan.digest, "written": files})
+        console.show({"digest": planned.plan.digest, "written": files})
         return
     for one in written:
         click.echo(f"changed {one.path}; the old file is {one.backup}")
 
 
 @command.command("audit", short_help="Compare what the nodes must share.")
-@talk.ONE_SPEC
-@talk.STYLE
+@console.ONE_SPEC
+@console.STYLE
 @_CONFIGS
 def _audit(file: Path, style: str, configs: tuple[Path, ...]) -> None:
     """Compare what the spec's nodes, or these CONFIG files, must share; exit 1 where they differ."""
     from ..nodes.audit import audit
 
-    talk.on_refusal("nothing was compared")
+    console.on_refusal("nothing was compared")
     spec, loaded = _loaded(file, configs)
     result = audit(loaded, spec)
     for note in dict.fromkeys(note for config in loaded.values() for note in config.notes):
-        talk.say(note)
-    talk.show(result.data() if style == "json" else result.text(), lambda: _compared(result))
+        console.say(note)
+    console.show(result.data() if style == "json" else result.text(), lambda: _compared(result))
     if result.drift:
-        raise talk.Exit(DifferenceError.exit_code)
+        raise console.Exit(DifferenceError.exit_code)
 
 
 def _compared(result: "Audit") -> "Iterator[Block]":
@@ -157,7 +157,7 @@ def _compared(result: "Audit") -> "Iterator[Block]":
         yield Table(head, rows)
     for one in result.unfit:
         yield Line(f"{one.node}: {one.message} [{one.id}]", "red")
-        yield from (Line(f"    {one.hint}", "dim", 0), Line(f"    at {one.place}", "dim", 0))
+        yield from (Line(f"    {one.hint}", "dim", 0), Line(f"    at {one.location}", "dim", 0))
     closing: Style = "red" if result.drift else "green"
     yield Line(result.text().splitlines()[-1], closing)
 
@@ -174,12 +174,12 @@ def _planned(file: Path) -> Any:
     from ..spec.load import load
 
     spec = load(file)
-    talk.warn(spec)
+    console.warn(spec)
     planned = plan_farm(spec)
     for note in planned.notes:
-        talk.say(note)
+        console.say(note)
     for name in planned.without_config:
-        talk.say(f"{name}: the spec names no config, so it is left out; its own prepare-node.ps1 prepares it")
+        console.say(f"{name}: the spec names no config, so it is left out; its own prepare-node.ps1 prepares it")
     return planned
 
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import DeviceError, DifferenceError, UsageError
-from . import talk
+from . import console
 
 if TYPE_CHECKING:
     from ..probe.findings import Report
     from ..spec.units import Duration
     from .tables import Block
 
-_CA = talk.Place(dir_okay=False, exists=True)
+_CA = console.FilePath(dir_okay=False, exists=True)
 
 
 @click.command(short_help="Ask the living farm what differs from the spec.")
-@talk.ONE_SPEC
+@console.ONE_SPEC
 @click.option(
     "--through",
     type=click.Choice(["balancer", "nodes", "both"]),
@@ -26,7 +26,7 @@ _CA = talk.Place(dir_okay=False, exists=True)
     show_default=True,
     help="Whom to ask; with nodes or both also Redis and SQL Server.",
 )
-@talk.STYLE
+@console.STYLE
 @click.option("--timeout", default="60s", show_default=True, metavar="DURATION", help="The run ends after this.")
 @click.option("--ca-file", type=_CA, metavar="FILE", help="The CA of the balancer's certificate (and of Redis's).")
 @click.option("--nodes-ca", type=_CA, metavar="FILE", help="The CA of the nodes, where verify_nodes is not here.")
@@ -49,7 +49,7 @@ def command(file: Path, style: str, **wishes: Any) -> None:
     from ..probe.farm import Options, probe
     from ..spec.load import load
 
-    talk.on_refusal("nothing was asked")
+    console.on_refusal("nothing was asked")
     options = Options(
         through=wishes["through"],
         ca=wishes["ca_file"],
@@ -62,10 +62,10 @@ def command(file: Path, style: str, **wishes: Any) -> None:
         ignored=_ids(wishes["ignored"]),
     )
     spec = load(file)
-    talk.warn(spec)
+    console.warn(spec)
     report = probe(spec, options)
-    talk.show(report.data() if style == "json" else report.text(), lambda: _view(report))
-    talk.say(report.summary())
+    console.show(report.data() if style == "json" else report.text(), lambda: _view(report))
+    console.say(report.summary())
     _leave(report)
 
 
@@ -100,7 +100,7 @@ def _leave(report: "Report") -> None:
             "run the probe on a machine of the farm's network, as the balancer",
         )
     if not report.ok:
-        raise talk.Exit(DifferenceError.exit_code)
+        raise console.Exit(DifferenceError.exit_code)
 
 
 def _duration(option: str, text: str, least: str) -> "Duration":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..core.errors import DifferenceError, NlbgenError, UsageError
-from . import talk
+from . import console
 
 if TYPE_CHECKING:
     from ..prove.lab.bench import Stage
@@ -28,7 +28,7 @@ REVIVE_SECONDS = 15.0
 
 @click.command(short_help="Play failures to the configuration, and score it.")
 @click.argument("vendor")
-@talk.ONE_SPEC
+@console.ONE_SPEC
 @click.option(
     "--scenario",
     "names",
@@ -36,7 +36,7 @@ REVIVE_SECONDS = 15.0
     metavar="NAME",
     help="Play this one alone (several times: these) [default: all]; `none` plays nothing.",
 )
-@click.option("--bar", "bar_file", type=talk.Place(), metavar="FILE", help="YAML with limits of your own.")
+@click.option("--bar", "bar_file", type=console.FilePath(), metavar="FILE", help="YAML with limits of your own.")
 @click.option(
     "--format",
     "style",
@@ -50,7 +50,7 @@ REVIVE_SECONDS = 15.0
 @click.option(
     "--requests",
     "log",
-    type=talk.Place(dir_okay=False),
+    type=console.FilePath(dir_okay=False),
     metavar="FILE",
     help="Write every request of the load into FILE, one line of JSON each.",
 )
@@ -75,7 +75,7 @@ def command(
     from ..prove.score import limits as bars
     from ..spec.load import load
 
-    talk.on_refusal("nothing was played")
+    console.on_refusal("nothing was played")
     if diff and keep:
         raise UsageError("--diff and --keep exclude each other", "leave one of them out")
     if len(names_of := vendors_of((vendor,), ())) > 1:
@@ -83,7 +83,7 @@ def command(
     vendor = names_of[0]
     own = bars.read(bar_file) if bar_file else {}
     spec = load(file)
-    talk.warn(spec)
+    console.warn(spec)
     limits = {**bars.defaults(vendor), **own}
     _require_library()
     if not generator(vendor).program:
@@ -134,7 +134,7 @@ def _show_difference(spec: "Spec", vendor: str) -> None:
     lab = laboratory(spec, vendor)
     try:
         lab.prepare()
-        talk.show(difference(lab))
+        console.show(difference(lab))
     finally:
         lab.close()
 
@@ -151,7 +151,7 @@ def _play(spec: "Spec", vendor: str, wishes: "Wishes", style: str) -> None:
 
     if wishes.requests is not None:
         _empty(wishes.requests)
-    with talk.ends_on_sigterm(), _watched(len(wishes.scenarios)) as watch:
+    with console.ends_on_sigterm(), _watched(len(wishes.scenarios)) as watch:
         card = prove(spec, vendor, wishes, watch)
     _finish(card, style, shown=wishes.keep is not None)
 
@@ -167,9 +167,9 @@ def _finish(card: "Scorecard", style: str, *, shown: bool = False) -> None:
     from ..prove.score import formats
 
     if not shown:
-        talk.show(formats.STYLES[style](card))
+        console.show(formats.STYLES[style](card))
     if style != "text":
-        talk.say(formats.summary(card))
+        console.say(formats.summary(card))
     if not card.passed:
         raise DifferenceError(
             f"missed: {', '.join(card.missed())}",
@@ -180,13 +180,13 @@ def _finish(card: "Scorecard", style: str, *, shown: bool = False) -> None:
 @contextmanager
 def _watched(total: int) -> "Iterator[Watch]":
     """The live view on a terminal, a line for each event elsewhere."""
-    if not (talk.animated() and find_spec("rich")):
+    if not (console.animated() and find_spec("rich")):
         heard: set[int] = set()
 
         def listen(stage: "Stage", _: "Scenario | None") -> None:
             if id(stage) not in heard:
                 heard.add(id(stage))
-                stage.diary.listeners.append(lambda at, what: talk.say(f"{at:7.1f} s  {what}"))
+                stage.diary.listeners.append(lambda at, what: console.say(f"{at:7.1f} s  {what}"))
 
         yield listen
         return
@@ -215,13 +215,13 @@ class _Keeper:
     def __call__(self, stage: "Stage", card: "Scorecard") -> None:
         from ..prove.score import formats
 
-        talk.show(formats.STYLES[self._style](card))
+        console.show(formats.STYLES[self._style](card))
         for line in _directions(stage):
-            talk.insist(line)  # without them nobody finds what was kept up
+            console.insist(line)  # without them nobody finds what was kept up
         try:
             self._wait(stage)
         except KeyboardInterrupt:
-            talk.say("the laboratory ends")
+            console.say("the laboratory ends")
 
     @staticmethod
     def _wait(stage: "Stage") -> None:
@@ -234,7 +234,7 @@ class _Keeper:
                     died.pop(node.name, None)
                 elif monotonic() - died.setdefault(node.name, monotonic()) > REVIVE_SECONDS:
                     node.restart()
-                    talk.say(f"{node.name} starts again, process {node.pid}")
+                    console.say(f"{node.name} starts again, process {node.pid}")
             sleep(0.5)
         raise NlbgenError("the balancer ended", stage.lab.balancer.output())
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import DifferenceError
-from . import talk
+from . import console
 
 if TYPE_CHECKING:
     from ..push.f5.session import Report
@@ -24,47 +24,47 @@ def command() -> None:
 
 
 @command.command("zen", short_help="Push to the Zen family by its API.")
-@talk.ONE_SPEC
-@talk.STYLE
+@console.ONE_SPEC
+@console.STYLE
 @click.option("--dry-run", is_flag=True, help="Only show the plan; exit 1 where something would change.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--expect", metavar="DIGEST", help="Change only what the plan with this digest says.")
 @click.option("--adopt", is_flag=True, help="Take over a farm that does not carry nlbgen's mark.")
 @click.option("--prune", is_flag=True, help="Remove nodes and the redirect that the spec does not have any more.")
 @click.option("--force", is_flag=True, help="Take out more than half of the nodes at once.")
-@talk.ends_on_sigterm()
+@console.ends_on_sigterm()
 def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, **wishes: bool) -> None:
     """Make the farm on a Zevenet, Skudonet or Relianoid by its API; on failure everything is taken back."""
     from ..push.zen.push import connect
     from ..push.zen.work import Wishes
     from ..spec.load import load
 
-    talk.on_refusal(_REFUSED)
+    console.on_refusal(_REFUSED)
     spec = load(file)
-    talk.warn(spec)
+    console.warn(spec)
     with connect(spec) as target:
         planned = target.plan(Wishes(**wishes))
         for note in planned.notes:
-            talk.say(note)
+            console.say(note)
         go, agreed = bool(planned.plan.changes) and not dry_run, yes or expect is not None
         if go and style == "text":
-            talk.propose(planned.plan, question=not agreed)
+            console.propose(planned.plan, question=not agreed)
         if expect is not None:
             planned.plan.expect(expect)
         if go:
-            talk.confirmed(agreed, _QUESTION, _REVIEW)
-            target.apply(planned, Wishes(**wishes), talk.say)
+            console.confirmed(agreed, _QUESTION, _REVIEW)
+            target.apply(planned, Wishes(**wishes), console.say)
     if style == "json":
-        talk.show({**planned.plan.data(), "applied": go})
+        console.show({**planned.plan.data(), "applied": go})
     else:
-        talk.show_plan(planned.plan)
+        console.show_plan(planned.plan)
     if dry_run and planned.plan.changes:
-        raise talk.Exit(DifferenceError.exit_code)
+        raise console.Exit(DifferenceError.exit_code)
 
 
 @command.command("f5", short_help="Push to a BIG-IP by iControl or AS3.")
-@talk.ONE_SPEC
-@talk.STYLE
+@console.ONE_SPEC
+@console.STYLE
 @click.option("--dry-run", is_flag=True, help="Only show the plan; exit 1 where something would change.")
 @click.option("--validate", is_flag=True, help="Have the device check the plan, and change nothing; exit as --dry-run.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -75,39 +75,39 @@ def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, *
 @click.option("--sync", metavar="GROUP", default="", help="Synchronise this device group afterwards.")
 @click.option(
     "--restore",
-    type=talk.Place(dir_okay=False),
+    type=console.FilePath(dir_okay=False),
     metavar="SNAPSHOT",
     help="Bring back what a push has saved before it changed something.",
 )
 @click.option(
     "--snapshots",
-    type=talk.Place(file_okay=False),
+    type=console.FilePath(file_okay=False),
     default=Path("outputs/snapshots"),
     show_default=True,
     metavar="DIR",
     help="Where a push saves what it is about to change.",
 )
-@talk.ends_on_sigterm()
+@console.ends_on_sigterm()
 def _f5(file: Path, style: str, yes: bool, **wishes: Any) -> None:
     """Bring the farm onto a BIG-IP: by iControl REST in one transaction, by AS3, or by iControl SOAP (f5.api)."""
     from ..push.f5.connect import push as push_to
     from ..push.f5.session import Options
     from ..spec.load import load
 
-    talk.on_refusal(_REFUSED)
+    console.on_refusal(_REFUSED)
     spec = load(file)
-    talk.warn(spec)
+    console.warn(spec)
     options = Options(**wishes)
     user = _User(ask=not (yes or options.expect), shown=style == "text" and not options.dry_run)
     report = push_to(spec, options, user)
     if style == "json":
-        talk.show(report.data())
+        console.show(report.data())
     elif report.outcome == "applied":
-        talk.show(report.table(), lambda: _counts(report))
+        console.show(report.table(), lambda: _counts(report))
     else:
-        talk.show_plan(report.plan)
+        console.show_plan(report.plan)
     if report.outcome in {"planned", "valid"}:
-        raise talk.Exit(DifferenceError.exit_code)
+        raise console.Exit(DifferenceError.exit_code)
 
 
 def _counts(report: "Report") -> "Iterator[Block]":
@@ -130,16 +130,16 @@ class _User:
         self._shown = shown
 
     def say(self, text: str) -> None:
-        talk.say(text)
+        console.say(text)
 
     def insist(self, text: str) -> None:
-        talk.insist(text)
+        console.insist(text)
 
     def show(self, plan: Any) -> None:
         if self._shown and plan.changes:
-            talk.propose(plan, question=self._ask)
+            console.propose(plan, question=self._ask)
 
     def agree(self, question: str) -> bool:
-        talk.say(question)
-        talk.confirmed(not self._ask, _QUESTION, _REVIEW)
+        console.say(question)
+        console.confirmed(not self._ask, _QUESTION, _REVIEW)
         return True

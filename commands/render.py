@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ..core.errors import DifferenceError, UsageError
-from . import fleets, talk
+from . import console, fleets
 
 if TYPE_CHECKING:
     from ..spec.load import Spec
@@ -27,8 +27,8 @@ def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: st
 
 @click.command(short_help="Write configurations, and what prepares the nodes.")
 @click.argument("vendors", nargs=-1, required=True, metavar="VENDOR...", shell_complete=_vendors)
-@talk.SPEC
-@talk.OUTPUT
+@console.SPEC
+@console.OUTPUT
 @click.option("--stdout", is_flag=True, help="Print the configuration instead of writing files.")
 @click.option("--no-validate", is_flag=True, help="Do not ask the installed program to check the result.")
 @click.option("--diff", is_flag=True, help="Show what would change, write nothing, exit 1 on a difference.")
@@ -51,7 +51,7 @@ def command(
     if stdout and diff:
         raise UsageError("--stdout and --diff exclude each other", "leave one of them out")
     names = out.chosen(vendors, (NODES,))
-    files = out.spec_files(specs or talk.DEFAULT_SPECS)
+    files = out.spec_files(specs or console.DEFAULT_SPECS)
     fleet = out.Fleet(output, single=len(files) == 1 and (not specs or files[0] in specs))
     failures = fleets.Failures(single=len(files) == 1)
     changed = False
@@ -60,7 +60,7 @@ def command(
         with failures:
             changed |= _render_one(file, asked, fleet, stdout=stdout, diff=diff)
     if len(files) > 1 and not (stdout or diff):
-        talk.say(f"{len(files) - failures.count} of {len(files)} farms written below {output}")
+        console.say(f"{len(files) - failures.count} of {len(files)} farms written below {output}")
     failures.finish()
     if changed:
         raise DifferenceError("the files differ from what the spec makes", "run the command without --diff")
@@ -85,8 +85,8 @@ class _Asked(NamedTuple):
 
         outputs, refusals = render_all(spec, self.vendors, self.named)
         for refusal in refusals:
-            count = talk.count(refusal.problems)
-            talk.say(
+            count = console.count(refusal.problems)
+            console.say(
                 f"{refusal.vendor}: left out: the spec does not name it, and it cannot do what the farm asks "
                 f"({count}; see `nlbgen render {refusal.vendor}`)"
             )
@@ -100,11 +100,11 @@ class _Asked(NamedTuple):
 
         absent = "" if NODES in self.named else steps.absent(spec)
         if absent:
-            talk.say(f"nodes: nothing was prepared: {absent}")
+            console.say(f"nodes: nothing was prepared: {absent}")
             return None
         prepared = steps.render(spec, with_secrets=self.with_secrets)
         for note in prepared.notes:
-            talk.say(f"nodes: {note}")
+            console.say(f"nodes: {note}")
         return prepared
 
     def verdicts(self, spec: "Spec", outputs: Iterable[Any]) -> dict[str, str]:
@@ -121,11 +121,11 @@ def _render_one(file: Path, asked: _Asked, fleet: Any, *, stdout: bool, diff: bo
     from ..spec.load import load
 
     spec = load(file)
-    talk.warn(spec)
+    console.warn(spec)
     outputs = asked.outputs(spec)
     prepared = asked.prepared(spec)
     if diff:
-        lines = out.differences(outputs, folder := fleet.place(spec)) + _node_differences(prepared, folder)
+        lines = out.differences(outputs, folder := fleet.folder(spec)) + _node_differences(prepared, folder)
         for line in lines:
             click.echo(line)
         return bool(lines)
@@ -134,14 +134,14 @@ def _render_one(file: Path, asked: _Asked, fleet: Any, *, stdout: bool, diff: bo
         _print_main(outputs)
         _print_runbook(prepared)
         return False
-    written = set(out.write(outputs, folder := fleet.place(spec)))
+    written = set(out.write(outputs, folder := fleet.folder(spec)))
     if fleet.single:
         for made in outputs:
             for path, rendered in made.paths(folder):
                 done = "wrote" if path in written else "unchanged"
-                talk.say(f"{done} {path}" + (f" ({said[made.vendor]})" if rendered.main else ""))
+                console.say(f"{done} {path}" + (f" ({said[made.vendor]})" if rendered.main else ""))
         for path in out.leftovers(outputs, folder):
-            talk.say(f"not of this farm {path} (an earlier run made it: remove it, or it is taken for a part)")
+            console.say(f"not of this farm {path} (an earlier run made it: remove it, or it is taken for a part)")
     _write_nodes(prepared, folder, say=fleet.single)
     return False
 
@@ -167,7 +167,7 @@ def _write_nodes(prepared: Any, folder: Path, *, say: bool) -> None:
     secret = {folder / NODES / file.path for file in prepared.files if file.secret}
     for path, new in steps.write(prepared, folder / NODES):
         if say:
-            talk.say(f"{'wrote' if new else 'unchanged'} {path}" + (" (holds secrets)" if path in secret else ""))
+            console.say(f"{'wrote' if new else 'unchanged'} {path}" + (" (holds secrets)" if path in secret else ""))
 
 
 def _print_main(outputs: Iterable[Any]) -> None:

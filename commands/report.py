@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import fleets, talk
+from . import console, fleets
 
 if TYPE_CHECKING:
     from ..spec.load import Spec
 
 
 @click.command(short_help="Write one HTML page about the farm.")
-@talk.SPEC
+@console.SPEC
 @click.option(
     "-o",
     "--output",
-    type=talk.Place(),
+    type=console.FilePath(),
     metavar="FILE",
     help="The file to write [default: outputs/report.html]; for a fleet a folder [default: outputs].",
 )
@@ -31,7 +31,7 @@ def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> Non
     from ..generators import output as out
     from ..spec.load import load
 
-    files = out.spec_files(specs or talk.DEFAULT_SPECS)
+    files = out.spec_files(specs or console.DEFAULT_SPECS)
     single = len(files) == 1 and (not specs or files[0] in specs)
     fleet = out.Fleet(output or Path("outputs"), single=single)
     failures = fleets.Failures(single=len(files) == 1)
@@ -39,11 +39,11 @@ def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> Non
         with failures:
             spec = load(file)
             page = report.render(spec, verdict=_Verdict(spec) if validate else None)
-            place = fleet.place(spec)
+            place = fleet.folder(spec)
             named = single and output is not None and not is_folder(place)
             path = place if named else place / report.FILE
             write_atomically(path, page)
-            talk.say(f"wrote {path}")
+            console.say(f"wrote {path}")
     failures.finish()
 
 

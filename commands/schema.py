@@ -2,7 +2,7 @@
 
 import click
 
-from . import talk
+from . import console
 
 
 @click.command(short_help="Print the JSON Schema of the spec.")
@@ -11,4 +11,4 @@ def command() -> None:
     from ..spec.model import Farm
     from ..spec.schema import json_schema
 
-    talk.show(json_schema(Farm, "nlbgen farm.yaml"))
+    console.show(json_schema(Farm, "nlbgen farm.yaml"))

@@ -2,7 +2,7 @@
 
 A command says what it shows as blocks, and [`drawn`][nlbgen.commands.tables.drawn] has `rich` lay them out. What a spec
 or a device says is text here and never markup, and nothing of it reaches the terminal as a control character. Pipes and
-files do not get this: they get the plain text of the layer below, see [`show`][nlbgen.commands.talk.show].
+files do not get this: they get the plain text of the layer below, see [`show`][nlbgen.commands.console.show].
 """
 
 import io
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TextIO
 
 import click
 
-from . import talk
+from . import console
 
 if TYPE_CHECKING:
     from rich.box import Box
@@ -96,19 +96,19 @@ def drawn(blocks: Iterable[Block], stream: TextIO) -> str:
     """The blocks as the terminal behind this stream shows them, with its colours if any are wanted."""
     from rich.console import Console
 
-    console = Console(
+    terminal = Console(
         file=(page := io.StringIO()),
         width=_width(stream),
         force_terminal=True,
-        color_system="standard" if talk.coloured(stream) else None,
+        color_system="standard" if console.coloured(stream) else None,
         legacy_windows=False,
         highlight=False,
     )
     for block in blocks:
         if isinstance(block, Line):
-            _draw_line(console, block)
+            _draw_line(terminal, block)
         else:
-            _draw_table(console, block, _box(stream))
+            _draw_table(terminal, block, _box(stream))
     return page.getvalue()
 
 
@@ -146,31 +146,31 @@ def _longest_word(text: str) -> int:
     return max(map(cell_len, text.split()), default=0)
 
 
-def _draw_line(console: "Console", line: Line) -> None:
+def _draw_line(terminal: "Console", line: Line) -> None:
     from rich.text import Text
 
     text = _legible(line.text if line.hang is not None else line.text.expandtabs())
     body = text.lstrip(" ")
     begin = len(text) - len(body)
     further = begin + (line.hang or 0)
-    room = console.width - further
+    room = terminal.width - further
     if line.hang is None or _longest_word(body) > room:
         # A digest that the terminal turns by itself can still be copied in one piece.
-        console.print(Text(text, line.style), soft_wrap=True)
+        terminal.print(Text(text, line.style), soft_wrap=True)
         return
-    for number, part in enumerate(Text(body, line.style).wrap(console, room) or [Text()]):
+    for number, part in enumerate(Text(body, line.style).wrap(terminal, room) or [Text()]):
         part.rstrip()
-        console.print(Text(" " * (further if number else begin)) + part, soft_wrap=True)
+        terminal.print(Text(" " * (further if number else begin)) + part, soft_wrap=True)
 
 
-def _draw_table(console: "Console", table: Table, box: "Box") -> None:
+def _draw_table(terminal: "Console", table: Table, box: "Box") -> None:
     from rich.table import Table as Drawn
     from rich.text import Text
 
-    widths = _widths(table, console.width)
+    widths = _widths(table, terminal.width)
     if not widths:
         for line in _records(table):
-            _draw_line(console, line)
+            _draw_line(terminal, line)
         return
     noted = any(cell.note for row in table.rows for cell in row)
     picture = Drawn(box=box, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0), leading=int(noted))
@@ -180,8 +180,8 @@ def _draw_table(console: "Console", table: Table, box: "Box") -> None:
         picture.add_column(_field(cell, width), width=width, justify="right" if to_the_right else "left")
     for row in table.rows:
         picture.add_row(*map(_field, row, widths))
-    console.print(picture)
-    console.print(Text())
+    terminal.print(picture)
+    terminal.print(Text())
 
 
 def _field(cell: Cell, width: int) -> "Text":

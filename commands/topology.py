@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from ..core.errors import UsageError
-from . import fleets, talk
+from . import console, fleets
 
 
 @click.command(short_help="Draw the farm.")
-@talk.SPEC
+@console.SPEC
 @click.option(
     "--format",
     "style",
@@ -22,7 +22,7 @@ from . import fleets, talk
 @click.option(
     "-o",
     "--output",
-    type=talk.Place(),
+    type=console.FilePath(),
     metavar="FILE",
     help="Where the picture goes instead of standard output; for a fleet a folder.",
 )
@@ -37,7 +37,7 @@ def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
     from ..spec.load import load
 
     chosen = format_named(style)
-    files = out.spec_files(specs or talk.DEFAULT_SPECS)
+    files = out.spec_files(specs or console.DEFAULT_SPECS)
     single = len(files) == 1 and (not specs or files[0] in specs)
     if output is None and not single:
         raise UsageError("several farms make several pictures", "name a folder for them: -o DIR")
@@ -50,8 +50,8 @@ def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
             if output is None:
                 sys.stdout.buffer.write(picture)
                 continue
-            place = fleet.place(spec)
+            place = fleet.folder(spec)
             path = place if single and not is_folder(place) else place / FORMATS[chosen]
             write_atomically(path, picture)
-            talk.say(f"wrote {path}")
+            console.say(f"wrote {path}")
     failures.finish()

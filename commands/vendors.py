@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import talk
+from . import console
 
 if TYPE_CHECKING:
     from .tables import Block, Style
@@ -22,11 +22,11 @@ def command(style: str) -> None:
     from ..generators import matrix
 
     if style == "json":
-        talk.show(matrix.as_data())
+        console.show(matrix.as_data())
     elif style == "markdown":
-        talk.show(matrix.as_markdown())
+        console.show(matrix.as_markdown())
     else:
-        talk.show(matrix.as_text(), _view)
+        console.show(matrix.as_text(), _view)
 
 
 def _view() -> "Iterator[Block]":

@@ -39,7 +39,7 @@ class UsageError(NlbgenError):
     exit_code = 2
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A position in a text file; line and column count from 1."""
 
     file: str
@@ -57,7 +57,7 @@ class Problem(NamedTuple):
     it is empty for plain type errors, which cannot be accepted.
     """
 
-    place: Place
+    location: Location
     path: str
     message: str
     hint: str = ""
@@ -67,7 +67,7 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         what = f"{self.path}: {self.message}" if self.path else self.message
         kind = "warning: " if self.severity == "warning" else ""
-        text = f"{self.place}: {kind}{what}"
+        text = f"{self.location}: {kind}{what}"
         if self.id:
             text += f" [{self.id}]"
         return f"{text}\n    {self.hint}" if self.hint else text
@@ -77,7 +77,7 @@ class ProblemsError(NlbgenError):
     """One or more problems of a spec, all of them at once, in the order of their places."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=lambda problem: (problem.place, problem.path, problem.id)))
+        self.problems = tuple(sorted(problems, key=lambda problem: (problem.location, problem.path, problem.id)))
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -284,7 +284,7 @@ def audit(spec: Spec) -> list[Problem]:
                 id="accept-unknown",
             )
             problems.append(problem._replace(severity="warning"))
-    return sorted(problems, key=lambda problem: (problem.place, problem.id))
+    return sorted(problems, key=lambda problem: (problem.location, problem.id))
 
 
 def known_ids() -> set[str]:

@@ -136,17 +136,17 @@ class Fleet:
 
     def __init__(self, folder: Path, *, single: bool) -> None:
         """A single farm's vendors stand in the folder itself."""
-        self.folder = folder
+        self.output = folder
         self.single = single
         self._seen: dict[str, str] = {}
 
-    def place(self, spec: Spec) -> Path:
+    def folder(self, spec: Spec) -> Path:
         """The folder of this farm; raises SpecError when another spec has the same farm name."""
         if self.single:
-            return self.folder
+            return self.output
         name = spec.farm.farm
         if name.lower() in self._seen:
             message = f"{name} is described by {self._seen[name.lower()]} as well, and both would write the same files"
             raise SpecError([spec.problem(("farm",), message, "give each farm a name of its own", id="farm-names")])
         self._seen[name.lower()] = spec.name
-        return self.folder / name
+        return self.output / name

@@ -25,7 +25,7 @@ class Reading(NamedTuple):
 
     shown: str
     identity: object
-    place: str = ""
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Unfit:
     id: str
     message: str
     hint: str
-    place: str
+    location: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Audit:
         """For people: a table, what differs marked, then what no farm can live with."""
         lines = self._table() if len(self.nodes) <= _COLUMNS else self._lists()
         for one in self.unfit:
-            lines += [f"{one.node}: {one.message} [{one.id}]", f"    {one.hint}", f"    at {one.place}"]
+            lines += [f"{one.node}: {one.message} [{one.id}]", f"    {one.hint}", f"    at {one.location}"]
         differing = sum(not row.same for row in self.rows)
         agree = f"{differing} of {len(self.rows)} settings differ" if differing else f"{len(self.rows)} settings agree"
         count = f"{len(self.nodes)} node{'' if len(self.nodes) == 1 else 's'}"
@@ -118,14 +118,14 @@ class Audit:
                     "setting": row.title,
                     "same": row.same,
                     "nodes": {
-                        node: {"value": reading.shown, "place": reading.place or None}
+                        node: {"value": reading.shown, "place": reading.location or None}
                         for node, reading in row.readings.items()
                     },
                 }
                 for row in self.rows
             ],
             "problems": [
-                {"node": one.node, "id": one.id, "message": one.message, "hint": one.hint, "place": one.place}
+                {"node": one.node, "id": one.id, "message": one.message, "hint": one.hint, "place": one.location}
                 for one in self.unfit
             ],
         }
@@ -242,19 +242,19 @@ def _attributes(
         elif (value := section.element.get(attribute)) is None:
             yield title, _open(ABSENT)
         else:
-            place = str(section.document.place(section.element.attributes[attribute].name_start))
+            place = str(section.document.location(section.element.attributes[attribute].name_start))
             reading = _reading(value, secrecy, fingerprints, place)
             generated = secrecy == "key" and keys.is_generated(value)
             yield title, Reading(reading.shown, None, place) if generated else reading
 
 
 def _encrypted(section: Section) -> Reading:
-    return Reading(ENCRYPTED, None, str(section.document.place(section.element.start)))
+    return Reading(ENCRYPTED, None, str(section.document.location(section.element.start)))
 
 
 def _encryption_key(config: Config, fingerprints: Fingerprints) -> Reading:
     for _section, entry in keys.found(config, keys.ENCRYPTION_KEY):
-        return _reading(entry.value, "key", fingerprints, str(entry.document.place(entry.element.start)))
+        return _reading(entry.value, "key", fingerprints, str(entry.document.location(entry.element.start)))
     for name in (SECURE, APP):
         section = config.section(name)
         if section is not None and section.protected:
@@ -268,7 +268,7 @@ def _setting(config: Config, name: str, secrecy: Secrecy, fingerprints: Fingerpr
     entry = config.app.get(name)
     if entry is None:
         return _open(ABSENT)
-    return _reading(entry.value, secrecy, fingerprints, str(entry.document.place(entry.element.start)))
+    return _reading(entry.value, secrecy, fingerprints, str(entry.document.location(entry.element.start)))
 
 
 def _connections(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, Reading]]:
@@ -279,7 +279,7 @@ def _connections(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[s
     for key in config.connections.names():
         entry = config.connections.get(key)
         if entry is not None:
-            place = str(entry.document.place(entry.element.start))
+            place = str(entry.document.location(entry.element.start))
             yield f"connection {entry.key}", _reading(entry.value, "pairs", fingerprints, place)
 
 
@@ -314,7 +314,7 @@ def _generated(name: str, config: Config) -> Iterator[Unfit]:
         return
     values = [section.element.get(key) if section else None for key in keys.MACHINE_KEYS]
     if any(keys.is_generated(value) for value in values):
-        place = config.main.place(config.main.root.start if section is None else section.element.start)
+        place = config.main.location(config.main.root.start if section is None else section.element.start)
         message = "the machineKey is made up by ASP.NET on each machine, so no other node can read what this one writes"
         yield Unfit(name, "autogenerate-keys", message, keys.AUTOGENERATE_HINT, str(place))
 
@@ -327,7 +327,7 @@ def _in_memory(name: str, config: Config) -> Iterator[Unfit]:
     if section is not None and section.protected:
         return
     if mode is None or mode.lower() in {"inproc", "off"}:
-        place = config.main.place(config.main.root.start if section is None else section.element.start)
+        place = config.main.location(config.main.root.start if section is None else section.element.start)
         message = f"sessions stay in this node's memory (sessionState mode {mode or 'not given'})"
         yield Unfit(name, "session-inproc", message, "`nlbgen nodes plan` shows what is missing", str(place))
 
@@ -337,7 +337,7 @@ def _signalr(name: str, config: Config) -> Iterator[Unfit]:
         return
     uses = [config.app.value(key) for key in ("LoadBalancer.UseRedis", "LoadBalancer.UseSqlServer", stores.SCALE_OUT)]
     if not any((use or "").lower() == "true" for use in uses):
-        place = str(config.app.home.document.place(config.app.home.element.start))
+        place = str(config.app.home.document.location(config.app.home.element.start))
         message = "SignalR's messages stay in this node's memory: robots on the other nodes are not reached"
         yield Unfit(name, "signalr-inproc", message, "`nlbgen nodes plan` shows what is missing", place)
 
@@ -353,7 +353,7 @@ def _quartz(name: str, config: Config) -> Iterator[Unfit]:
         document = config.app.home.document if entry is None else entry.document
         message = f"{stores.QUARTZ} is not true: each node fires every scheduled job"
         hint = "`nlbgen nodes apply` sets it"
-        yield Unfit(name, "quartz", message, hint, str(document.place(element.start)))
+        yield Unfit(name, "quartz", message, hint, str(document.location(element.start)))
 
 
 def _elsewhere(name: str, config: Config, spec: Spec) -> Iterator[Unfit]:
@@ -369,7 +369,7 @@ def _storage(name: str, config: Config) -> Iterator[Unfit]:
         if entry is not None:
             message = f"{key} is on the node's own disk: the other nodes cannot serve these packages"
             hint = r"move the packages to a share, and write its path (\\server\share) on every node"
-            yield Unfit(name, "package-storage", message, hint, str(entry.document.place(entry.element.start)))
+            yield Unfit(name, "package-storage", message, hint, str(entry.document.location(entry.element.start)))
 
 
 _CHECKS: Final[Sequence[Callable[[str, Config], Iterator[Unfit]]]] = (

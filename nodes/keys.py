@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ..core.errors import Place
+from ..core.errors import Location
 from ..core.plan import Shown
 from .config.effective import APP, MACHINE_KEY, SECURE, Config
 from .config.settings import Entry
@@ -51,7 +51,7 @@ class Key:
     length: int
     kind: str
     """What it looks like: algorithm, number of bits, notation."""
-    place: Place
+    location: Location
     note: str = ""
 
 
@@ -70,7 +70,7 @@ def _machine_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
         value = section.element.get(name)
         if value is not None:
             kind = describe_machine_key(value, section.element.get(algorithm) or "default algorithm")
-            place = section.document.place(section.element.attributes[name].name_start)
+            place = section.document.location(section.element.attributes[name].name_start)
             shown = fingerprints.shown(value, "key")
             note = "AutoGenerate cannot be cloned" if is_generated(value) else ""
             yield Key(name, MACHINE_KEY, shown, len(value), kind, place, note)
@@ -81,7 +81,7 @@ def _setting_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
         for section, entry in found(config, name):
             shown = fingerprints.shown(entry.value, "key")
             note = f"stands {entry.copies} times: ASP.NET takes the last" if entry.copies > 1 else ""
-            place = entry.document.place(entry.element.start)
+            place = entry.document.location(entry.element.start)
             yield Key(entry.key, section, shown, len(entry.value), describe(entry.value), place, note)
 
 

@@ -66,7 +66,7 @@ def load_configs(spec: Spec) -> dict[Node, Config]:
             for document in loaded.documents:
                 other = seen.setdefault(document.path.resolve(), node.name)
                 if other != node.name:  # through a link, or a folder and the file in it: the spec's rule sees paths
-                    where = f"{spec.document.place(path)}: {dotted(path)}: {document.path}"
+                    where = f"{spec.document.location(path)}: {dotted(path)}: {document.path}"
                     raise NodeError(f"{where} is the config of {other} as well", "name a copy of this node's own file")
             found[node] = loaded
     failures.finish()
@@ -88,7 +88,7 @@ def _require_there(spec: Spec, path: SpecPath, absences: Mapping[SpecPath, str])
     """Raise NodeError, with the place in the spec, where the file that this key names is not here."""
     if path in absences:
         hint = "copy the node's config file there, or correct the path"
-        raise NodeError(f"{spec.document.place(path)}: {absences[path]}", hint)
+        raise NodeError(f"{spec.document.location(path)}: {absences[path]}", hint)
 
 
 def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ..core.errors import NodeError, Place, Problem
+from ..core.errors import Location, NodeError, Problem
 from ..spec.load import Spec, dotted
 from ..spec.schema import Path as SpecPath
 from . import keys
@@ -42,9 +42,9 @@ def unseen(spec: Spec) -> list[str]:
     """What to note of config files that are not here; of several, one line where not one is."""
     found = absences(spec)
     if len(found) > 1 and len(found) == len(list(named(spec))):
-        place = spec.document.place(next(iter(found)))
+        place = spec.document.location(next(iter(found)))
         return [f"{place}: note: not one of the {len(found)} config files named is here, so none was looked into"]
-    return [f"{spec.document.place(path)}: note: {what}, so it was not looked into" for path, what in found.items()]
+    return [f"{spec.document.location(path)}: note: {what}, so it was not looked into" for path, what in found.items()]
 
 
 def problems(spec: Spec) -> list[Problem]:
@@ -82,9 +82,9 @@ def _require(config: Config, *, cloned: bool) -> None:
 
 
 def _problem(error: NodeError, spec: Spec, path: tuple[str | int, ...]) -> Problem:
-    place, text, rule = spec.document.place(path), error.message, "node-config"
+    place, text, rule = spec.document.location(path), error.message, "node-config"
     if (placed := _PLACED.fullmatch(text)) is not None:
-        place = Place(placed["file"], int(placed["line"]), int(placed["column"]))
+        place = Location(placed["file"], int(placed["line"]), int(placed["column"]))
         text = placed["rest"]
     if (named := _ID.fullmatch(text)) is not None:
         text, rule = named["rest"], named["id"]

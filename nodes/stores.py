@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..core.errors import NodeError, Place, SpecError
+from ..core.errors import Location, NodeError, SpecError
 from ..spec.load import Spec
 from ..spec.model import Farm, Redis, SqlLogin
 from ..spec.orchestrator import normalized
@@ -225,7 +225,7 @@ def _cannot(config: Config, why: str, hint: str) -> NodeError:
     return config.main.error(config.main.root.start, why, hint)
 
 
-def other_database(spec: Spec, config: Config) -> tuple[Place, str] | None:
+def other_database(spec: Spec, config: Config) -> tuple[Location, str] | None:
     """Where a node's own connection string leads to another database than the spec: its place, and what is wrong.
 
     The guide, step 3: the session tables are in the main database.
@@ -245,10 +245,10 @@ def other_database(spec: Spec, config: Config) -> tuple[Place, str] | None:
     sessions = config.kind == "classic" and spec.farm.stores.session == "sqlserver"
     message = (
         f"connectionStrings/Default leads to the database {name or '(default)'} on {server or '(local)'}, and the spec "
-        f"({spec.document.place(key)}) names {database.name} on {database.server}"
+        f"({spec.document.location(key)}) names {database.name} on {database.server}"
         + (": the sessions would go there, and their tables belong into the main database" if sessions else "")
     )
-    return entry.document.place(entry.element.start), message
+    return entry.document.location(entry.element.start), message
 
 
 def local_storage(config: Config) -> Iterator[str]:
@@ -265,7 +265,7 @@ def notes(config: Config) -> Iterator[str]:
     for name in local_storage(config):
         entry = config.app.get(name)
         if entry is not None:
-            place = entry.document.place(entry.element.start)
+            place = entry.document.location(entry.element.start)
             yield f"{place}: {name} is on the node's own disk: the other nodes cannot serve these packages"
     if config.kind == "core" and config.app.get(QUARTZ) is None:
         yield (

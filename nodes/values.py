@@ -78,7 +78,7 @@ def key(text: str, parameter: str) -> Value:
 
 def referred(spec: Spec, path: SpecPath, secret: Secret, parameter: str, quoting: Quoting) -> Part:
     """The secret behind the reference at `path` of a spec; one that leads to nothing is only missed when needed."""
-    env, place = secret.env or "", f"{spec.document.place(path)}: {dotted(path)}"
+    env, place = secret.env or "", f"{spec.document.location(path)}: {dotted(path)}"
     named = f"{place} ({secret.env or secret.file})"
     try:
         return Part(parameter, quoting, resolve(secret, Path(spec.name).parent), env=env, named=named)

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from ..core import activity
-from ..core.errors import Place, Problem, SpecError
+from ..core.errors import Location, Problem, SpecError
 from ..core.files import is_folder
 
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -223,7 +223,7 @@ class _Composer:
         return text
 
     def _problem(self, mark: Any, message: str, hint: str) -> None:
-        self.problems.append(Problem(Place(self._name, mark.line + 1, mark.column + 1), "", message, hint))
+        self.problems.append(Problem(Location(self._name, mark.line + 1, mark.column + 1), "", message, hint))
         if len(self.problems) >= MAX_PROBLEMS:
             raise _RefusedError(mark.line, mark.column, TOO_MANY)
 
@@ -236,7 +236,7 @@ class Document(NamedTuple):
     tree: Tree
     problems: tuple[Problem, ...]
 
-    def place(self, path: tuple[str | int, ...], *, key: bool = False) -> Place:
+    def location(self, path: tuple[str | int, ...], *, key: bool = False) -> Location:
         """Where the value (or, with `key`, the key) at `path` stands; for what is not written, its nearest parent."""
         tree = self.tree
         at = (tree.line, tree.column)
@@ -247,7 +247,7 @@ class Document(NamedTuple):
             at_key = tree.keys.get(step) if isinstance(step, str) and key and last else None
             tree = tree.parts[step]
             at = at_key or (tree.line, tree.column)
-        return Place(self.name, at[0] + 1, at[1] + 1)
+        return Location(self.name, at[0] + 1, at[1] + 1)
 
     def text(self, path: tuple[str | int, ...]) -> str | None:
         """The characters of the scalar at `path` as they were written, before YAML gave them a type."""
@@ -273,7 +273,7 @@ def _cut(text: str) -> str:
 
 def refusal(name: str, message: str, hint: str = "", *, line: int = 0, column: int = 0) -> SpecError:
     """A spec that cannot be read at all, at a place that counts from 0."""
-    return SpecError([Problem(Place(name, line + 1, column + 1), "", message, hint)])
+    return SpecError([Problem(Location(name, line + 1, column + 1), "", message, hint)])
 
 
 def read_text(path: Path) -> str:

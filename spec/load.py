@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path as FilePath
 from typing import NamedTuple
 
-from ..core.errors import Place, Problem, SpecError
+from ..core.errors import Location, Problem, SpecError
 from ..core.wording import shown
 from . import document
 from .checks import RULES
@@ -32,7 +32,7 @@ class Spec(NamedTuple):
 
     def problem(self, path: Path, message: str, hint: str = "", *, id: str = "") -> Problem:  # noqa: A002
         """A problem at `path` of this spec."""
-        return Problem(self.document.place(path), dotted(path), message, hint, id)
+        return Problem(self.document.location(path), dotted(path), message, hint, id)
 
 
 def load(path: FilePath) -> Spec:
@@ -61,11 +61,11 @@ def _typed(source: Document, problems: list[Problem], wrong: list[Path]) -> Farm
 
     A place whose notation is wrong already is not blamed twice.
     """
-    blamed = {problem.place for problem in problems}
+    blamed = {problem.location for problem in problems}
 
     def report(path: Path, message: str, hint: str) -> None:
         wrong.append(path)
-        place = source.place(path, key="is not a key" in message)
+        place = source.location(path, key="is not a key" in message)
         if place not in blamed:
             problems.append(Problem(place, dotted(path), _as_written(source, path, message), hint))
         if len(problems) >= document.MAX_PROBLEMS:
@@ -74,7 +74,7 @@ def _typed(source: Document, problems: list[Problem], wrong: list[Path]) -> Farm
     if not isinstance(source.data, dict):
         what = "a list" if isinstance(source.data, list) else "a single value"
         hint = "`nlbgen init` writes a commented farm.yaml to start from"
-        problems.append(Problem(Place(source.name, 1, 1), "", f"holds {what}, and a spec is a mapping", hint))
+        problems.append(Problem(Location(source.name, 1, 1), "", f"holds {what}, and a spec is a mapping", hint))
         return None
     try:
         return read(Farm, source.data, report)
@@ -111,9 +111,9 @@ def _findings(source: Document, farm: Farm, wrong: Sequence[Path]) -> Iterator[P
         for finding in islice(rule.check(farm), document.MAX_PROBLEMS):
             if finding.path[0] in moved or any(_may_follow(finding.path, path) for path in wrong):
                 continue
-            place = source.place(finding.path)
+            place = source.location(finding.path)
             found.append(Problem(place, dotted(finding.path), finding.message, finding.hint, rule.id, rule.severity))
-    return iter(sorted(found, key=lambda problem: (problem.place, problem.id)))
+    return iter(sorted(found, key=lambda problem: (problem.location, problem.id)))
 
 
 def _may_follow(finding: Path, wrong: Path) -> bool:

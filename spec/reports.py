@@ -39,9 +39,9 @@ def _as_data(problem: Problem) -> dict[str, object]:
     return {
         "severity": problem.severity,
         "id": problem.id or None,
-        "file": problem.place.file,
-        "line": problem.place.line,
-        "column": problem.place.column,
+        "file": problem.location.file,
+        "line": problem.location.line,
+        "column": problem.location.column,
         "path": problem.path,
         "message": problem.message,
         "hint": problem.hint or None,
@@ -54,7 +54,7 @@ def github(results: Sequence[Result]) -> str:
 
 
 def _annotation(problem: Problem) -> str:
-    place = problem.place
+    place = problem.location
     properties = {"file": place.file, "line": str(place.line), "col": str(place.column), "title": problem.id or "spec"}
     listed = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
     message = ": ".join(filter(None, (problem.path, problem.message)))

@@ -170,7 +170,7 @@ def _whole_files(rollout: Rollout) -> Iterator[str]:
 
 
 def _overwritten(rollout: Rollout, first: Rollout, host: str, file: str) -> Problem:
-    place = first.spec.document.place(_balancers_path(first))
+    place = first.spec.document.location(_balancers_path(first))
     return rollout.spec.problem(
         _balancers_path(rollout),
         f"{host} is a balancer of the farm {first.spec.farm.farm} as well ({place}); each writes the whole {file}",

@@ -67,7 +67,7 @@ class Finding(NamedTuple):
     """`error`, `warning` or `note`."""
     word: str
     id: str
-    place: str
+    location: str
     path: str
     message: Markup
     hint: Markup
@@ -189,7 +189,7 @@ def _finding(problem: Problem) -> Finding:
         problem.severity,
         "stops" if problem.severity == "error" else "warning",
         problem.id,
-        str(problem.place),
+        str(problem.location),
         problem.path,
         sentence(problem.message),
         sentence(problem.hint),

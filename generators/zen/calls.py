@@ -111,7 +111,7 @@ def create(farm: HttpFarm | L4Farm) -> Call:
     return Call("POST", "/farms", {"farmname": farm.name, "profile": profile, "vip": farm.vip, "vport": farm.port})
 
 
-def place(farm: HttpFarm | L4Farm) -> str:
+def location(farm: HttpFarm | L4Farm) -> str:
     """Where a farm's backends and its check hang."""
     return f"/farms/{farm.name}" + (f"/services/{farm.service}" if isinstance(farm, HttpFarm) else "")
 
@@ -124,7 +124,7 @@ def plan(objects: Objects, generation: Generation) -> list[Call]:
         calls += (
             _http(farm) if isinstance(farm, HttpFarm) else [_set(f"/farms/{farm.name}", l4_settings(farm, generation))]
         )
-        at = place(farm)
+        at = location(farm)
         calls += [Call("POST", f"{at}/backends", backend_settings(farm, one)) for one in farm.backends]
         calls += _guard(farm, generation)
         calls.append(Call("PUT", f"/farms/{farm.name}/actions", {"action": "restart"}))
@@ -166,5 +166,5 @@ def _guard(farm: HttpFarm | L4Farm, generation: Generation) -> list[Call]:
     return [
         Call("POST", "/monitoring/fg", {"name": guardian.name}),
         Call("PUT", f"/monitoring/fg/{guardian.name}", guardian_settings(guardian)),
-        Call("POST", f"{place(farm)}/fg", {"name": guardian.name}),
+        Call("POST", f"{location(farm)}/fg", {"name": guardian.name}),
     ]

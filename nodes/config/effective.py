@@ -120,7 +120,7 @@ class Config:
                 parents = [child for parent in parents for child in self._named(parent, part)]
             found += parents
         if len(found) > 1:
-            where = self.main.place(found[0].start)
+            where = self.main.location(found[0].start)
             raise self.main.error(
                 found[1].start,
                 f"<{found[1].name}> stands here again: ASP.NET takes a section once (the other is at {where})",
@@ -200,8 +200,8 @@ class Config:
         document = self._other(section.element, "file", source)
         if document is None:
             self.notes.append(
-                f"{section.document.place(section.element.start)}: <{section.name}> names the file {source}, which is "
-                "not here: taken for missing on the node too; if the node has it, copy it here"
+                f"{section.document.location(section.element.start)}: <{section.name}> names the file {source}, which "
+                "is not here: taken for missing on the node too; if the node has it, copy it here"
             )
             return
         overlay = self._outside(APP, section.element, document)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...core import activity
-from ...core.errors import NodeError, Place
+from ...core.errors import Location, NodeError
 from . import lexer
 from .encoding import Encoded, EncodingError, decode
 
@@ -43,7 +43,7 @@ class Spot:
     offset: int
 
     def __str__(self) -> str:
-        return str(self.document.place(self.offset))
+        return str(self.document.location(self.offset))
 
 
 class Document:
@@ -66,13 +66,13 @@ class Document:
         """SHA-256 of the bytes, in hex."""
         return hashlib.sha256(self.raw).hexdigest()
 
-    def place(self, offset: int) -> Place:
+    def location(self, offset: int) -> Location:
         """Where a character stands."""
         return _place(self.path, self.text, offset)
 
     def error(self, offset: int, message: str, hint: str = "") -> NodeError:
         """What is wrong at a place of this file."""
-        return NodeError(f"{self.place(offset)}: {message}", hint or None)
+        return NodeError(f"{self.location(offset)}: {message}", hint or None)
 
     def edited(self, edits: Sequence[Edit]) -> "tuple[etree._Element, bytes]":
         """The file with these changes, the rest as it was: as lxml reads it, and its bytes."""
@@ -148,7 +148,7 @@ def _parsed(path: Path, text: str) -> "etree._Element":
         return etree.fromstring(text.encode("utf-8"), parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
-        place = Place(str(path), max(line, 1), max(column, 1))
+        place = Location(str(path), max(line, 1), max(column, 1))
         raise NodeError(f"{place}: {_cause(error)}", "correct the file: IIS cannot read it either") from None
 
 
@@ -173,8 +173,8 @@ def _cause(error: "etree.XMLSyntaxError") -> str:
     return causes.get(getattr(error, "code", None) or 0, "this is not well-formed XML")
 
 
-def _place(path: Path, text: str, offset: int) -> Place:
+def _place(path: Path, text: str, offset: int) -> Location:
     """Lines end as XML says: with CR LF, LF, or CR alone."""
     line = text.count("\n", 0, offset) + text.count("\r", 0, offset) - text.count("\r\n", 0, offset)
     start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
-    return Place(str(path), line + 1, offset - start + 1)
+    return Location(str(path), line + 1, offset - start + 1)

@@ -21,7 +21,7 @@ def text(inventory: Inventory) -> str:
 
 
 def _with_note(key: Key) -> str:
-    return f"{key.place} ({key.note})" if key.note else str(key.place)
+    return f"{key.location} ({key.note})" if key.note else str(key.location)
 
 
 def data(inventory: Inventory) -> dict[str, object]:
@@ -36,6 +36,6 @@ def _as_data(key: Key) -> dict[str, object]:
         "fingerprint": key.shown.text,
         "length": key.length,
         "kind": key.kind,
-        "place": str(key.place),
+        "place": str(key.location),
         "note": key.note or None,
     }

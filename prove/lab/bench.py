@@ -165,7 +165,7 @@ class Stage:
 
     @asynccontextmanager
     async def sockets(self, count: int, *, path: str = "/ws", **plan: Any) -> AsyncIterator[SocketHolder]:
-        """Hold WebSockets through the balancer; `echo_every=0.5` makes them talk."""
+        """Hold WebSockets through the balancer; `echo_every=0.5` makes them console."""
         asked = SocketPlan(**{"url": f"{self.lab.url}{path}", "count": count, "ca": self.lab.certificates.ca, **plan})
         async with in_thread(SocketHolder(asked)) as holder:
             self.sockets_held.append(holder)

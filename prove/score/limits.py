@@ -31,7 +31,7 @@ def read(path: Path) -> dict[str, float | None]:
         problems += _problems(parsed)
     else:
         problems.append(
-            Problem(parsed.place(()), "", "a bar file holds names and limits", "as in `kill.failed_gets: 0`")
+            Problem(parsed.location(()), "", "a bar file holds names and limits", "as in `kill.failed_gets: 0`")
         )
     if problems:
         raise SpecError(problems)
@@ -45,8 +45,8 @@ def _problems(parsed: document.Document) -> Iterator[Problem]:
             near = nearest(key, list(known))
             meant = f" (did you mean {near}?)" if near else ""
             hint = "a name is scenario.figure; `nlbgen prove VENDOR --format json` shows all of them"
-            yield Problem(parsed.place((key,), key=True), key, f"is not a figure{meant}", hint)
+            yield Problem(parsed.location((key,), key=True), key, f"is not a figure{meant}", hint)
         elif value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
-            yield Problem(parsed.place((key,)), key, "is not a limit", "write a number from 0 on, or null for none")
+            yield Problem(parsed.location((key,)), key, "is not a limit", "write a number from 0 on, or null for none")
         elif value is not None and known[key].sense == "measured":
-            yield Problem(parsed.place((key,), key=True), key, "is only measured", "leave it out")
+            yield Problem(parsed.location((key,), key=True), key, "is only measured", "leave it out")

@@ -47,10 +47,10 @@ def camel(key: str, *, nested: bool = False) -> str:
 def body(one: Object) -> dict[str, Any]:
     """The body that creates an object."""
     folder, _, name = one.path.rpartition("/")
-    place: dict[str, Any] = {"name": name, "partition": folder.split("/")[1]}
+    location: dict[str, Any] = {"name": name, "partition": folder.split("/")[1]}
     if folder.count("/") > 1:
-        place["subPath"] = folder.split("/", 2)[2]
-    return {**place, **properties(one, list(one.properties))}
+        location["subPath"] = folder.split("/", 2)[2]
+    return {**location, **properties(one, list(one.properties))}
 
 
 def properties(one: Object, keys: list[str]) -> dict[str, Any]:

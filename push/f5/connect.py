@@ -8,7 +8,7 @@ from typing import Final
 from ...core.errors import UsageError
 from ...spec.load import Spec
 from .rest.icontrol import PAUSES, Device
-from .session import Options, Report, Talk, login
+from .session import Console, Options, Report, login
 
 _NO_VALIDATION: Final = {
     "as3": "AS3's own dry run does not ask the device",
@@ -17,7 +17,7 @@ _NO_VALIDATION: Final = {
 """Why an API has nothing for `--validate`."""
 
 
-def push(spec: Spec, options: Options, talk: Talk, pauses: tuple[float, ...] = PAUSES) -> Report:
+def push(spec: Spec, options: Options, console: Console, pauses: tuple[float, ...] = PAUSES) -> Report:
     """Bring the farm onto its device by the API that the spec names; see [`Options`][nlbgen.push.f5.session.Options].
 
     Raises DeviceError where the device refuses or cannot be reached, DifferenceError where the plan is not the
@@ -33,15 +33,15 @@ def push(spec: Spec, options: Options, talk: Talk, pauses: tuple[float, ...] = P
         from .soap.push import Soap
 
         with Portal(login(spec), pauses) as portal:
-            return Soap(spec, options, talk, portal).run()
-    with Device(login(spec), talk.say, pauses) as device:
+            return Soap(spec, options, console, portal).run()
+    with Device(login(spec), console.say, pauses) as device:
         if api == "as3":
             from .as3.push import As3
 
-            return As3(spec, options, talk, device, pauses).run()
+            return As3(spec, options, console, device, pauses).run()
         from .rest.push import Rest
 
-        return Rest(spec, options, talk, device, pauses).run()
+        return Rest(spec, options, console, device, pauses).run()
 
 
-__all__ = ["Options", "Report", "Talk", "push"]
+__all__ = ["Console", "Options", "Report", "push"]

@@ -24,10 +24,10 @@ from .certificates import CertificateFile
 from .plan import State, Work
 from .rest.icontrol import LostError
 from .session import (
+    Console,
     Options,
     Outcome,
     Report,
-    Talk,
     TransactionError,
     Unit,
     counts,
@@ -46,9 +46,9 @@ class Push(ABC):
     api: ClassVar[str]
     store: f5_files.Store
 
-    def __init__(self, spec: Spec, options: Options, talk: Talk, name: str, unit: Unit) -> None:
-        self.options, self.talk, self.name, self.unit = options, talk, name, unit
-        self.spec = on_version(spec, unit.version, talk.say)
+    def __init__(self, spec: Spec, options: Options, console: Console, name: str, unit: Unit) -> None:
+        self.options, self.console, self.name, self.unit = options, console, name, unit
+        self.spec = on_version(spec, unit.version, console.say)
         self.farm = self.spec.farm
         self.mark = mark(self.farm)
         self.partition = self.farm.f5.partition
@@ -140,7 +140,7 @@ class Push(ABC):
         back, absent = f5_snapshot.wanted(self.snapshot, state)
         found = f5_files.certified(back, state, self.store)
         self.wanted = found.objects
-        f5_files.tell(self.name, found, self.talk.say, self._told)
+        f5_files.tell(self.name, found, self.console.say, self._told)
         todo = f5_plan.work(self.name, self.wanted, state, self.mark, adopt=options.adopt, prune=False, absent=absent)
         # A snapshot holds what a push has touched, and says nothing about the rest of the farm.
         refusals = (*todo.refusals, *f5_files.lost(self.name, found))
@@ -150,13 +150,13 @@ class Push(ABC):
         """Plan, and do what the options ask for."""
         missing = self.partition != "Common" and not self.partition_is_there()
         if missing:
-            self.talk.say(f"{self.name}: the partition {self.partition} will be made")
+            self.console.say(f"{self.name}: the partition {self.partition} will be made")
             self._kinds = self._known_kinds() if self.snapshot else {one.kind for one in self.wanted}
             state = State({}, self.read(self.partition, ()).addresses)
         else:
             state = self._state()
         todo = self._work(state)
-        review(self.name, todo, self.options, self.talk)
+        review(self.name, todo, self.options, self.console)
         if not len(todo.plan):
             return self._nothing_to_do(todo, state)
         if self.options.dry_run:
@@ -172,7 +172,7 @@ class Push(ABC):
         if not self.options.dry_run and not self.options.validate:
             left = f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm, as3=False)
             if left:
-                self.talk.say(f"{self.name}: an earlier push was cut off: it is completed now")
+                self.console.say(f"{self.name}: an earlier push was cut off: it is completed now")
             removed = (left or self.options.prune) and self._remove_files(set(), state, listed=True)
             if left or removed:
                 self._save()
@@ -184,14 +184,14 @@ class Push(ABC):
 
     def _apply(self, todo: Work, state: State, *, missing: bool) -> Report:
         number = len(todo.plan)
-        if not self.talk.agree(f"Apply {number} change{'' if number == 1 else 's'} to {self.name}?"):
+        if not self.console.agree(f"Apply {number} change{'' if number == 1 else 's'} to {self.name}?"):
             return self._report("declined", todo)
         if (todo.updates or todo.removes) and self._work(self._state()).plan.digest != todo.plan.digest:
             # Whoever was asked may have taken long: what was reviewed must still be what is there.
             raise overtaken(self.name)
         taken = f5_snapshot.of(todo, state, self.name, self.farm.farm, self.partition, self.api)
         path = f5_snapshot.save(self.options.snapshots, taken, todo.plan.digest)
-        self.talk.say(f"{self.name}: what will change was saved to {path}")
+        self.console.say(f"{self.name}: what will change was saved to {path}")
         with self._telling_of_an_interruption():
             outcome = self._transacted(todo, state, path, missing=missing)
             after = self._verify(todo, path, outcome)
@@ -205,7 +205,7 @@ class Push(ABC):
             if missing:
                 self.make_partition()
                 self._partition_is_new = True
-            f5_files.bring(self.name, self.files, f5_files.named(state), made, self.talk.say, self.store)
+            f5_files.bring(self.name, self.files, f5_files.named(state), made, self.console.say, self.store)
             return self.transact(todo, state)
         except BaseException as error:
             if self._committing and not isinstance(error, DeviceError):
@@ -225,7 +225,7 @@ class Push(ABC):
             raise
         except BaseException:
             if self._committing:
-                self.talk.insist(
+                self.console.insist(
                     f"{self.name}: the commit was sent, and whether it was applied and saved is not known: "
                     "push again, it finds out and completes"
                 )
@@ -294,11 +294,11 @@ class Push(ABC):
         if listed:
             candidates = candidates | {*self.store.listed(f"/{self.partition}")}
         kept = {file.path for file in self.files} | f5_files.named(after)
-        return f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.talk.say)
+        return f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.console.say)
 
     def _save(self) -> None:
         self.save()
-        self.talk.say(f"{self.name}: the configuration is saved")
+        self.console.say(f"{self.name}: the configuration is saved")
 
     def _settle(self, pending: Iterable[Path]) -> None:
         for path in pending:
@@ -308,7 +308,7 @@ class Push(ABC):
         if self.options.sync:
             with told_apart(self.options.sync):
                 self.synchronise(self.options.sync)
-            self.talk.say(f"{self.name}: the group {self.options.sync} is synchronised")
+            self.console.say(f"{self.name}: the group {self.options.sync} is synchronised")
 
     def _report(self, outcome: str, todo: Work, path: Path | None = None) -> Report:
         return Report(self.name, outcome, todo.plan, counts(todo), path, self.requests)

@@ -39,7 +39,7 @@ class Options(NamedTuple):
     snapshots: Path = Path("outputs/snapshots")
 
 
-class Talk(Protocol):
+class Console(Protocol):
     """How a push speaks with whoever started it."""
 
     def say(self, text: str) -> None:
@@ -109,11 +109,11 @@ class Unit(NamedTuple):
     state: str
 
 
-def review(name: str, todo: Work, options: Options, talk: Talk) -> None:
+def review(name: str, todo: Work, options: Options, console: Console) -> None:
     """Show the plan; raise DeviceError for what it must not do, DifferenceError where it is not the expected one."""
     for kind, path in todo.leftovers:
-        talk.say(f"{name}: {kind} {path} is not in the farm any more; --prune removes it")
-    talk.show(todo.plan)
+        console.say(f"{name}: {kind} {path} is not in the farm any more; --prune removes it")
+    console.show(todo.plan)
     if todo.refusals:
         raise together(todo.refusals)
     if options.expect:

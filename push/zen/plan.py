@@ -14,8 +14,8 @@ from ...generators.zen.calls import (
     guardian_settings,
     http_settings,
     l4_settings,
+    location,
     old_guardian_settings,
-    place,
     service_settings,
 )
 from ...generators.zen.objects import HEADER, Guardian, HttpFarm, L4Farm, Objects
@@ -223,7 +223,7 @@ class Planner:
             return self._old_guardian(farm, found, guardian)
         if found.guardian == guardian.name:
             return False
-        at = f"{place(farm)}/fg"
+        at = f"{location(farm)}/fg"
         self.work.change(f"farms/{farm.name}/guardian", found.guardian or None, guardian.name)
         if found.guardian:
             again = Call("POST", at, {"name": found.guardian})

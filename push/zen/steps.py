@@ -151,7 +151,7 @@ class NodeStep(Step):
     endpoint: str
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where the farm's backends hang."""
         return f"/farms/{self.farm}" + (f"/services/{self.service}" if self.service else "") + "/backends"
 
@@ -184,13 +184,13 @@ class AddNode(NodeStep):
     def run(self, zapi: Zapi) -> None:
         """Add it, unless somebody did since the plan was made: some devices take the same backend twice."""
         if len(self.ids(zapi)) <= self.before:
-            zapi.call("POST", self.place, self.body)
+            zapi.call("POST", self.location, self.body)
 
     def undo(self, zapi: Zapi) -> None:
         """Remove the last one, if there are more than before."""
         ids = self.ids(zapi)
         if len(ids) > self.before:
-            zapi.call("DELETE", f"{self.place}/{max(ids)}")
+            zapi.call("DELETE", f"{self.location}/{max(ids)}")
 
 
 @dataclass
@@ -202,12 +202,12 @@ class RemoveNode(NodeStep):
 
     def run(self, zapi: Zapi) -> None:
         """Remove the last one with the endpoint."""
-        zapi.call("DELETE", f"{self.place}/{self.last(zapi)}")
+        zapi.call("DELETE", f"{self.location}/{self.last(zapi)}")
 
     def undo(self, zapi: Zapi) -> None:
         """Add it again, if it is missing."""
         if len(self.ids(zapi)) < self.before:
-            zapi.call("POST", self.place, self.body)
+            zapi.call("POST", self.location, self.body)
 
 
 @dataclass
@@ -219,11 +219,11 @@ class ChangeNode(NodeStep):
 
     def run(self, zapi: Zapi) -> None:
         """Set them."""
-        zapi.call("PUT", f"{self.place}/{self.only(zapi)}", self.body)
+        zapi.call("PUT", f"{self.location}/{self.only(zapi)}", self.body)
 
     def undo(self, zapi: Zapi) -> None:
         """Set what was."""
-        zapi.call("PUT", f"{self.place}/{self.only(zapi)}", self.old)
+        zapi.call("PUT", f"{self.location}/{self.only(zapi)}", self.old)
 
 
 @dataclass
@@ -234,7 +234,7 @@ class Maintain(NodeStep):
 
     def run(self, zapi: Zapi) -> None:
         """Set the state."""
-        zapi.call("PUT", f"{self.place}/{self.only(zapi)}/maintenance", self.body)
+        zapi.call("PUT", f"{self.location}/{self.only(zapi)}/maintenance", self.body)
 
 
 @dataclass

@@ -127,7 +127,7 @@ def device(running: Any) -> Any:
     return running.device
 
 
-class Talk:
+class Console:
     """Remembers what was said, and agrees unless told otherwise."""
 
     def __init__(self) -> None:
@@ -151,8 +151,8 @@ class Talk:
 
 
 @pytest.fixture
-def talk() -> Talk:
-    return Talk()
+def console() -> Console:
+    return Console()
 
 
 @pytest.fixture
@@ -194,10 +194,10 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def pushed(tmp_path: Path, talk: Talk) -> Callable[..., Report]:
+def pushed(tmp_path: Path, console: Console) -> Callable[..., Report]:
     """Pushes a spec, without waiting between attempts."""
 
     def run(spec: Spec, pauses: tuple[float, ...] = (0.0, 0.0), **options: Any) -> Report:
-        return push(spec, Options(snapshots=tmp_path / "snapshots", **options), talk, pauses)
+        return push(spec, Options(snapshots=tmp_path / "snapshots", **options), console, pauses)
 
     return run

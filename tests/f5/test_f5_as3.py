@@ -56,13 +56,13 @@ def test_the_second_push_declares_nothing(spec, pushed, device, as3, farm) -> No
     assert device.writes() == []
 
 
-def test_drift_by_hand_is_found_although_as3_does_not_know(spec, pushed, device, as3, talk) -> None:
+def test_drift_by_hand_is_found_although_as3_does_not_know(spec, pushed, device, as3, console) -> None:
     pushed(spec())
     before = device.own()
     device.objects["ltm pool", "/orchestrator_test/nlbgen/orchestrator-test_web"]["slowRampTime"] = 99
     device.add("ltm pool", "/orchestrator_test/nlbgen/by-hand")
     assert pushed(spec(), dry_run=True).outcome == "planned"
-    text = talk.plans[-1].text()
+    text = console.plans[-1].text()
     assert "orchestrator-test_web: slow-ramp-time: 99 -> 0" in text
     assert "- ltm pool /orchestrator_test/nlbgen/by-hand" in text
     assert pushed(spec()).outcome == "applied"
@@ -182,7 +182,7 @@ def test_others_and_validate(spec, pushed, device, as3, tmp_path) -> None:
 WEB = "ltm pool", "/orchestrator_test/nlbgen/orchestrator-test_web"
 
 
-def test_a_restore_is_planned_from_the_record(spec, pushed, device, as3, talk) -> None:
+def test_a_restore_is_planned_from_the_record(spec, pushed, device, as3, console) -> None:
     """Against what was then, whatever the spec says today."""
     pushed(spec())
     before = device.own()
@@ -191,13 +191,13 @@ def test_a_restore_is_planned_from_the_record(spec, pushed, device, as3, talk) -
     device.log.clear()
     planned = pushed(changed, restore=report.snapshot, dry_run=True)
     assert planned.outcome == "planned" and device.writes() == []
-    assert "orchestrator-test_web: slow-ramp-time: 77 -> 0" in talk.plans[-1].text() and len(planned.plan) == 1
+    assert "orchestrator-test_web: slow-ramp-time: 77 -> 0" in console.plans[-1].text() and len(planned.plan) == 1
     with pytest.raises(DifferenceError):
         pushed(changed, restore=report.snapshot, expect="0123456789abcdef")
     assert device.writes() == []
     back = pushed(changed, restore=report.snapshot, expect=planned.plan.digest)
     assert back.outcome == "applied" and back.counts["ltm pool"]["changed"] == 1
-    assert talk.plans[-1].digest == planned.plan.digest
+    assert console.plans[-1].digest == planned.plan.digest
     assert device.own() == before
     device.log.clear()
     assert pushed(changed, restore=report.snapshot).outcome == "unchanged"
@@ -242,7 +242,7 @@ def renewed(site):
     return {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
 
 
-def test_a_restore_after_a_renewal_keeps_the_certificate_of_today(spec, pushed, device, as3, renewed, talk) -> None:
+def test_a_restore_after_a_renewal_keeps_the_certificate_of_today(spec, pushed, device, as3, renewed, console) -> None:
     pushed(spec())
     changed = spec(frontend={"tls": renewed}, balancer={"slow_start": "77s"})
     report = pushed(changed)
@@ -250,7 +250,7 @@ def test_a_restore_after_a_renewal_keeps_the_certificate_of_today(spec, pushed, 
     assert pushed(changed, restore=report.snapshot).outcome == "applied"
     assert device.effective(*WEB)["slowRampTime"] == 0
     assert device.files() == files
-    assert any("orchestrator-test_clients keeps its certificate" in text for text in talk.said)
+    assert any("orchestrator-test_clients keeps its certificate" in text for text in console.said)
     assert pushed(changed, restore=report.snapshot).outcome == "unchanged"
     assert pushed(spec(frontend={"tls": renewed})).outcome == "unchanged"
 

@@ -241,7 +241,7 @@ def test_a_commit_that_did_not_happen_is_told(bigip, make, pushed, device, actio
     assert pushed(make()).outcome == "applied"
 
 
-def test_a_push_that_could_not_save_completes_later(bigip, make, pushed, device, talk) -> None:
+def test_a_push_that_could_not_save_completes_later(bigip, make, pushed, device, console) -> None:
     device.faults = [bigip.Fault("forbidden", matches=lambda _, path: path == "/mgmt/tm/sys/config")]
     with pytest.raises(DeviceError, match=r"was applied and read back, and is not saved"):
         pushed(make())
@@ -250,7 +250,7 @@ def test_a_push_that_could_not_save_completes_later(bigip, make, pushed, device,
     assert pushed(make()).outcome == "unchanged"
     assert device.saved == device.objects
     assert device.writes() == [("POST", "/mgmt/tm/sys/config")]
-    assert "cut off" in talk.said[-2]
+    assert "cut off" in console.said[-2]
     device.log.clear()
     pushed(make())
     assert device.writes() == []
@@ -314,14 +314,14 @@ def test_two_pushes_at_once_one_wins_and_the_other_says_so(api, name, pushed) ->
     assert pushed(specs[1]).outcome in {"applied", "unchanged"}
 
 
-def test_a_change_while_the_question_stands_stops_the_push(make, pushed, device, talk) -> None:
+def test_a_change_while_the_question_stands_stops_the_push(make, pushed, device, console) -> None:
     pushed(make())
 
     def meanwhile() -> bool:
         device.objects["ltm pool", "/Common/orchestrator-test_web"]["minActiveMembers"] = 1
         return True
 
-    talk.agrees = meanwhile
+    console.agrees = meanwhile
     with pytest.raises(NlbgenError, match=r"somebody else changed the device after the plan"):
         pushed(make(balancer={"slow_start": "9s"}))
     assert device.effective("ltm pool", "/Common/orchestrator-test_web")["slowRampTime"] == 0
@@ -395,7 +395,7 @@ COMMITS = {
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("applied", [True, False])
 @pytest.mark.parametrize("name, api", [(name, name) for name in COMMITS], indirect=["api"])
-def test_an_interrupted_commit_is_found_out_by_the_next_push(api, name, pushed, talk, monkeypatch, applied) -> None:
+def test_an_interrupted_commit_is_found_out_by_the_next_push(api, name, pushed, console, monkeypatch, applied) -> None:
     """Ctrl-C while the device answers to it: the snapshot stays, and so do the files that may be in use."""
     planned = counted(api, pushed)
     api.restart()
@@ -413,7 +413,7 @@ def test_an_interrupted_commit_is_found_out_by_the_next_push(api, name, pushed, 
     with pytest.raises(KeyboardInterrupt):
         pushed(api.make())
     assert device.own() == (planned if applied else {})
-    assert any("whether" in text and "is not known" in text for text in talk.insisted)
+    assert any("whether" in text and "is not known" in text for text in console.insisted)
     assert not device.tokens
     assert pushed(api.make()).outcome == ("unchanged" if applied else "applied")
     assert device.own() == planned

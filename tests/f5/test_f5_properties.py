@@ -21,7 +21,7 @@ from nlbgen.spec.load import loads
 @cache
 def farms() -> Any:
     """The farms that test_properties.py makes."""
-    path = Path(__file__).parents[1] / "test_properties.py"
+    path = Path(__file__).parents[1] / "generators/test_properties.py"
     made = importlib.util.spec_from_file_location("properties_of_all", path)
     assert made and made.loader
     module = importlib.util.module_from_spec(made)
@@ -83,9 +83,11 @@ EXAMPLES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, 
 @pytest.mark.parametrize("restart", [rest, as3])
 @settings(EXAMPLES, max_examples=25)
 @given(farms())
-def test_any_farm_is_pushed_or_refused(make, running, talk, tmp_path, as3_module, soap_module, restart, spec) -> None:
+def test_any_farm_is_pushed_or_refused(
+    make, running, console, tmp_path, as3_module, soap_module, restart, spec
+) -> None:
     restart(running, as3_module, soap_module)
-    pushed_or_refused(make, running.device, talk, tmp_path, restart.__name__, spec)
+    pushed_or_refused(make, running.device, console, tmp_path, restart.__name__, spec)
 
 
 @pytest.mark.slow
@@ -93,13 +95,13 @@ def test_any_farm_is_pushed_or_refused(make, running, talk, tmp_path, as3_module
 @settings(EXAMPLES, max_examples=8)
 @given(farms())
 def test_any_farm_is_pushed_by_soap_or_refused(
-    make, running, talk, tmp_path, as3_module, soap_module, kept_descriptions, spec
+    make, running, console, tmp_path, as3_module, soap_module, kept_descriptions, spec
 ) -> None:
     soap(running, as3_module, soap_module)
-    pushed_or_refused(make, running.device, talk, tmp_path, "soap", spec)
+    pushed_or_refused(make, running.device, console, tmp_path, "soap", spec)
 
 
-def pushed_or_refused(make, device, talk, tmp_path, api: str, spec) -> None:
+def pushed_or_refused(make, device, console, tmp_path, api: str, spec) -> None:
     base = make().document.data
     data = json.loads(json.dumps(spec.document.data))
     tls = data["frontend"].setdefault("tls", {})
@@ -112,7 +114,7 @@ def pushed_or_refused(make, device, talk, tmp_path, api: str, spec) -> None:
     options = Options(snapshots=tmp_path / "snapshots")
     try:
         farm = loads(json.dumps(data), str(tmp_path / "farm.yaml"))
-        report = push(farm, options, talk, (0.0,))
+        report = push(farm, options, console, (0.0,))
     except (UnsupportedError, SpecError):
         event("refused")
         assert changed(device) == [] and device.own() == {}
@@ -123,7 +125,7 @@ def pushed_or_refused(make, device, talk, tmp_path, api: str, spec) -> None:
     if device.portal:
         device.portal.calls.clear()
     try:
-        assert push(farm, options, talk, (0.0,)).outcome == "unchanged"
+        assert push(farm, options, console, (0.0,)).outcome == "unchanged"
     except NlbgenError as error:
         raise AssertionError(str(error)) from error
     assert changed(device) == []

@@ -13,7 +13,7 @@ from nlbgen.push.f5.rest.icontrol import PAUSES
 from nlbgen.spec.units import Version
 
 
-def test_everything_is_new_then_nothing_is_left(make, pushed, device, talk, tmp_path) -> None:
+def test_everything_is_new_then_nothing_is_left(make, pushed, device, console, tmp_path) -> None:
     report = pushed(make())
     assert report.outcome == "applied"
     assert report.counts["ltm node"] == {"created": 2, "changed": 0, "removed": 0, "unchanged": 0}
@@ -111,12 +111,12 @@ def test_from_any_farm_to_any_other(make, pushed, device, old, new) -> None:
     assert pushed(spec, prune=True).outcome == "unchanged"
 
 
-def test_a_dry_run_only_reads(make, pushed, device, talk) -> None:
+def test_a_dry_run_only_reads(make, pushed, device, console) -> None:
     report = pushed(make(), dry_run=True)
     assert report.outcome == "planned"
     assert device.writes() == []
     assert not device.tokens
-    text = talk.plans[0].text()
+    text = console.plans[0].text()
     assert "+ ltm virtual /Common/orchestrator-test_main: new" in text
 
 
@@ -138,8 +138,8 @@ def test_a_plan_names_the_state_it_was_made_on(make, pushed, device) -> None:
     assert pushed(spec, dry_run=True).plan.digest != digest
 
 
-def test_nothing_is_done_without_consent(make, pushed, device, talk) -> None:
-    talk.agrees = lambda: False
+def test_nothing_is_done_without_consent(make, pushed, device, console) -> None:
+    console.agrees = lambda: False
     assert pushed(make()).outcome == "declined"
     assert device.writes() == []
 
@@ -166,24 +166,24 @@ def test_nothing_is_done_without_consent(make, pushed, device, talk) -> None:
         ("ltm profile tcp", "tcp", {"idleTimeout": "300"}, "idle-timeout: 300 -> 3600"),
     ],
 )
-def test_drift_is_found_named_and_put_right(make, pushed, device, talk, kind, path, change, shown) -> None:
+def test_drift_is_found_named_and_put_right(make, pushed, device, console, kind, path, change, shown) -> None:
     pushed(make())
     before = device.own()
     device.objects[kind, f"/Common/orchestrator-test_{path}"].update(change)
     assert pushed(make(), dry_run=True).outcome == "planned"
-    assert shown in talk.plans[-1].text()
+    assert shown in console.plans[-1].text()
     assert pushed(make()).outcome == "applied"
     assert device.own() == before
 
 
-def test_drift_of_members(make, pushed, device, talk) -> None:
+def test_drift_of_members(make, pushed, device, console) -> None:
     pushed(make())
     before = device.own()
     members = device.objects["ltm pool", "/Common/orchestrator-test_web"]["members"]
     members[0]["session"] = "user-disabled"
     members.append({"name": "/Common/orch-2:8443", "address": "10.20.0.12"})
     pushed(make())
-    text = talk.plans[-1].text()
+    text = console.plans[-1].text()
     assert "members /Common/orch-1:443 session: user-disabled -> user-enabled" in text
     assert "- ltm pool /Common/orchestrator-test_web: members /Common/orch-2:8443" in text
     assert device.own() == before
@@ -284,12 +284,12 @@ def test_the_way_to_an_address_in_the_same_partition_works(make, pushed, device)
     assert pushed(make(nodes=nodes), adopt=True).outcome == "applied"
 
 
-def test_leftovers_stay_until_prune(make, pushed, device, talk) -> None:
+def test_leftovers_stay_until_prune(make, pushed, device, console) -> None:
     nodes = [{"name": f"orch-{n}", "address": f"10.20.0.1{n}"} for n in (1, 2, 3)]
     pushed(make(nodes=nodes))
     pushed(make())
     assert ("ltm node", "/Common/orch-3") in device.objects
-    assert any("ltm node /Common/orch-3 is not in the farm any more" in text for text in talk.said)
+    assert any("ltm node /Common/orch-3 is not in the farm any more" in text for text in console.said)
     device.add("ltm node", "/Common/elsewhere", address="10.9.9.9")
     assert pushed(make(), prune=True).outcome == "applied"
     assert ("ltm node", "/Common/orch-3") not in device.objects
@@ -471,17 +471,17 @@ def test_other_files_among_the_snapshots_harm_no_push(make, pushed, tmp_path, na
     assert pushed(make(balancer={"slow_start": "9s"})).outcome == "applied"
 
 
-def test_a_farm_whose_name_begins_alike_keeps_its_own_pending_snapshot(make, pushed, device, bigip, talk) -> None:
+def test_a_farm_whose_name_begins_alike_keeps_its_own_pending_snapshot(make, pushed, device, bigip, console) -> None:
     other = make(farm="orchestrator-test-b", frontend={"address": "10.20.0.20"}, nodes=OTHER_NODES)
     device.faults = [bigip.Fault("forbidden", matches=lambda _, path: path == "/mgmt/tm/sys/config")]
     with pytest.raises(DeviceError, match=r"is not saved"):
         pushed(other)
     pushed(make())
-    talk.said.clear()
+    console.said.clear()
     assert pushed(make()).outcome == "unchanged"
-    assert not any("cut off" in text for text in talk.said)
+    assert not any("cut off" in text for text in console.said)
     assert pushed(other).outcome == "unchanged"
-    assert any("cut off" in text for text in talk.said)
+    assert any("cut off" in text for text in console.said)
 
 
 OTHER_NODES = [{"name": f"other-{number}", "address": f"10.20.1.1{number}"} for number in (1, 2)]
@@ -545,12 +545,12 @@ def test_a_profile_whose_key_is_gone_is_not_restored(make, pushed, device) -> No
         pushed(make(**PASSTHROUGH), restore=report.snapshot, dry_run=True)
 
 
-def test_a_restore_says_nothing_of_the_rest_of_the_farm(make, pushed, device, talk) -> None:
+def test_a_restore_says_nothing_of_the_rest_of_the_farm(make, pushed, device, console) -> None:
     pushed(make())
     report = pushed(make(balancer={"slow_start": "9s"}))
-    talk.said.clear()
+    console.said.clear()
     assert pushed(make(), restore=report.snapshot).outcome == "applied"
-    assert not any("not in the farm any more" in text for text in talk.said)
+    assert not any("not in the farm any more" in text for text in console.said)
     with pytest.raises(UsageError, match=r"--prune does not go with --restore"):
         pushed(make(), restore=report.snapshot, prune=True)
 
@@ -580,11 +580,11 @@ def test_no_copy_of_a_key_stays_where_it_could_not_be_removed_at_once(bigip, mak
     assert not [name for name in device.uploads if name.endswith(".key")]
 
 
-def test_a_copy_of_a_key_that_must_be_removed_by_hand_is_told(bigip, make, pushed, device, talk) -> None:
+def test_a_copy_of_a_key_that_must_be_removed_by_hand_is_told(bigip, make, pushed, device, console) -> None:
     device.faults = [bigip.Fault("forbidden", matches=lambda _, path: path.endswith("unix-rm"), times=99)]
     assert pushed(make()).outcome == "applied"
     (key,) = [name for name in device.uploads if name.endswith(".key")]
-    assert any(f"/var/config/rest/downloads/{key} could not be removed" in text for text in talk.insisted)
+    assert any(f"/var/config/rest/downloads/{key} could not be removed" in text for text in console.insisted)
 
 
 @pytest.mark.parametrize("fails", ["/mgmt/tm/transaction", "/mgmt/tm/sys/file/ssl-cert"])
@@ -636,16 +636,16 @@ def test_prune_finds_files_of_pushes_that_nothing_is_known_of(make, pushed, devi
     assert len(device.files()) == 3 and device.saved == device.objects
 
 
-def test_a_failed_sync_does_not_say_that_nothing_is_saved(make, pushed, device, talk) -> None:
+def test_a_failed_sync_does_not_say_that_nothing_is_saved(make, pushed, device, console) -> None:
     with pytest.raises(DeviceError, match=r"applied and saved, and the group none is not synchronised") as caught:
         pushed(make(), sync="none")
     assert "not saved" not in str(caught.value) and device.saved == device.objects
-    talk.said.clear()
+    console.said.clear()
     device.log.clear()
     assert pushed(make(), sync="pair").outcome == "unchanged"
     assert device.synced == ["pair"]
     assert device.writes() == [("POST", "/mgmt/tm/cm")]
-    assert not any("cut off" in text for text in talk.said)
+    assert not any("cut off" in text for text in console.said)
 
 
 # Kinds that the farm has no more.
@@ -653,15 +653,15 @@ def test_a_failed_sync_does_not_say_that_nothing_is_saved(make, pushed, device, 
 
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("version", ["11.6.0", "16.1.2"])
-def test_what_is_left_over_of_another_kind_is_told_and_pruned(make, pushed, device, talk, version) -> None:
+def test_what_is_left_over_of_another_kind_is_told_and_pruned(make, pushed, device, console, version) -> None:
     device.__init__(version=version)
     pushed(make(balancer={"affinity": "cookie"}))
     pushed(make())
     gone = "ltm persistence cookie", "/Common/orchestrator-test_cookie"
     assert gone in device.own()
-    talk.said.clear()
+    console.said.clear()
     assert pushed(make()).outcome == "unchanged"
-    assert any(f"{' '.join(gone)} is not in the farm any more" in text for text in talk.said)
+    assert any(f"{' '.join(gone)} is not in the farm any more" in text for text in console.said)
     pushed(make(), prune=True)
     assert gone not in device.own()
 

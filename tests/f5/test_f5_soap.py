@@ -129,13 +129,13 @@ DRIFT = [
 
 
 @pytest.mark.usefixtures("near")
-def test_drift_is_found_named_and_put_right(spec, pushed, device, talk) -> None:
+def test_drift_is_found_named_and_put_right(spec, pushed, device, console) -> None:
     pushed(spec())
     before = device.own()
     for kind, name, change, _ in DRIFT:
         device.objects[kind, f"/Common/orchestrator-test_{name}"].update(change)
     assert pushed(spec(), dry_run=True).outcome == "planned"
-    plan = talk.plans[-1]
+    plan = console.plans[-1]
     assert [shown for *_, shown in DRIFT if shown not in plan.text()] == []
     assert len(plan) == len(DRIFT)
     assert pushed(spec()).outcome == "applied"
@@ -338,12 +338,14 @@ def test_without_bigsuds_the_install_line_is_told(spec, pushed, monkeypatch) -> 
 
 
 @pytest.mark.usefixtures("near")
-def test_what_is_left_over_of_another_kind_is_told(spec, pushed, device, talk) -> None:
+def test_what_is_left_over_of_another_kind_is_told(spec, pushed, device, console) -> None:
     pushed(spec(balancer={"affinity": "cookie"}))
     pushed(spec())
-    talk.said.clear()
+    console.said.clear()
     assert pushed(spec()).outcome == "unchanged"
-    assert any("persistence cookie /Common/orchestrator-test_cookie is not in the farm" in text for text in talk.said)
+    assert any(
+        "persistence cookie /Common/orchestrator-test_cookie is not in the farm" in text for text in console.said
+    )
 
 
 @pytest.mark.usefixtures("near")

@@ -27,7 +27,7 @@ from ..certificates import CertificateFile
 from ..plan import State, Work
 from ..rest.icontrol import Answer, Device, LostError, RefusedError, UnreachableError, one_line
 from ..rest.push import RestFiles, save, synchronise
-from ..session import Options, Report, Talk, counts, on_version, overtaken, ready, review, told_apart, unit
+from ..session import Console, Options, Report, counts, on_version, overtaken, ready, review, told_apart, unit
 from . import record as f5_as3_record
 
 _SERVICE: Final = "/mgmt/shared/appsvcs"
@@ -46,12 +46,14 @@ _UNOWNED: Final[Mapping[str, frozenset[str]]] = {
 class As3:
     """A push of one tenant; like [`Push`][nlbgen.push.f5.push.Push], with AS3's own record and its tasks."""
 
-    def __init__(self, spec: Spec, options: Options, talk: Talk, device: Device, pauses: tuple[float, ...]) -> None:
-        self.options, self.talk, self.device, self.pauses = options, talk, device, pauses
+    def __init__(
+        self, spec: Spec, options: Options, console: Console, device: Device, pauses: tuple[float, ...]
+    ) -> None:
+        self.options, self.console, self.device, self.pauses = options, console, device, pauses
         self.name = device.login.name
-        self.store = RestFiles(device, talk.insist)
+        self.store = RestFiles(device, console.insist)
         self.unit = unit(device)
-        self.farm = on_version(spec, self.unit.version, talk.say).farm
+        self.farm = on_version(spec, self.unit.version, console.say).farm
         self.tenant = tenant(self.farm)
         self._check_version()
         found = names(self.farm)
@@ -130,7 +132,7 @@ class As3:
         """Want what was then, with certificates that are there; why that cannot be."""
         then = tuple(_owned(one) for one in f5_snapshot.wanted(snapshot, state)[0])
         found = f5_files.certified(then, state, self.store)
-        f5_files.tell(self.name, found, self.talk.say, self._told)
+        f5_files.tell(self.name, found, self.console.say, self._told)
         self.wanted = found.objects
         # Without a record there was no tenant, and an empty one is none.
         record = snapshot.record or {"class": "Tenant"}
@@ -143,7 +145,7 @@ class As3:
         state = self._state(record)
         todo = self._work(state)
         todo = todo._replace(refusals=(*self._refusals(record), *todo.refusals))
-        review(self.name, todo, self.options, self.talk)
+        review(self.name, todo, self.options, self.console)
         if not len(todo.plan):
             return self._nothing_to_do(todo, state)
         if self.options.dry_run:
@@ -162,7 +164,7 @@ class As3:
 
     def _apply(self, todo: Work, state: State, record: dict[str, Any] | None) -> Report:
         ready(self.name, self.unit, todo, state, force=self.options.force)
-        if not self.talk.agree(f"Declare the tenant {self.tenant} on {self.name}?"):
+        if not self.console.agree(f"Declare the tenant {self.tenant} on {self.name}?"):
             return self._report("declined", todo)
         if record is None:
             # AS3 locks a tenant that it has: a new one is only looked for once more.
@@ -181,12 +183,12 @@ class As3:
         """Bring the files and declare; what was lost on the way is returned, what was refused is taken back."""
         made: list[CertificateFile] = []
         try:
-            f5_files.bring(self.name, self.files, f5_files.named(state), made, self.talk.say, self.store)
+            f5_files.bring(self.name, self.files, f5_files.named(state), made, self.console.say, self.store)
             return self._declare(self._body(record))
         except BaseException as error:
             if self._declaring and not isinstance(error, DeviceError):
                 # AS3 works on by itself, and needs the files.
-                self.talk.insist(
+                self.console.insist(
                     f"{self.name}: whether the declaration was applied is not known: push again, it finds out"
                 )
                 raise
@@ -222,7 +224,7 @@ class As3:
         if listed:
             candidates = candidates | {*self.store.listed("/Common")}
         kept = {file.path for file in self.files} | f5_files.named(after)
-        if f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.talk.say):
+        if f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.console.say):
             save(self.device)
 
     def _settle(self, pending: Iterable[Path]) -> None:
@@ -233,7 +235,7 @@ class As3:
         kept = None if record is None else {key: value for key, value in record.items() if key != "optimisticLockKey"}
         taken = f5_snapshot.Snapshot(self.name, self.farm.farm, self.tenant, "as3", state.found, kept)
         path = f5_snapshot.save(self.options.snapshots, taken, digest)
-        self.talk.say(f"{self.name}: what will change was saved to {path}")
+        self.console.say(f"{self.name}: what will change was saved to {path}")
         return path
 
     def _verify(self, path: Path, lost: DeviceError | None) -> State:
@@ -265,7 +267,7 @@ class As3:
 
     def _declare(self, body: Mapping[str, Any]) -> DeviceError | None:
         """Declare and wait; what was lost on the way is returned, a refusal is raised."""
-        self.talk.say(f"{self.name}: AS3 is at work on the tenant {self.tenant}")
+        self.console.say(f"{self.name}: AS3 is at work on the tenant {self.tenant}")
         self._declaring = True
         try:
             answer = self.device.send("POST", f"{_SERVICE}/declare?async=true", body, "the declaration")
@@ -313,7 +315,7 @@ class As3:
         if self.options.sync:
             with told_apart(self.options.sync):
                 synchronise(self.device, self.options.sync)
-            self.talk.say(f"{self.name}: the group {self.options.sync} is synchronised")
+            self.console.say(f"{self.name}: the group {self.options.sync} is synchronised")
 
     def _report(self, outcome: str, todo: Work, path: Path | None = None) -> Report:
         return Report(self.name, outcome, todo.plan, counts(todo), path, self.device.requests_sent)

@@ -11,7 +11,7 @@ from .. import plan as f5_plan
 from ..certificates import CertificateFile
 from ..plan import State, Work
 from ..push import Push
-from ..session import Options, Outcome, Talk, unit
+from ..session import Console, Options, Outcome, unit
 from . import transaction as f5_transaction
 from .icontrol import Device, RefusedError, path_of
 
@@ -26,10 +26,12 @@ class Rest(Push):
 
     api = "rest"
 
-    def __init__(self, spec: Spec, options: Options, talk: Talk, device: Device, pauses: tuple[float, ...]) -> None:
+    def __init__(
+        self, spec: Spec, options: Options, console: Console, device: Device, pauses: tuple[float, ...]
+    ) -> None:
         self.device, self.pauses = device, pauses
-        self.store = RestFiles(device, talk.insist)
-        super().__init__(spec, options, talk, device.login.name, unit(device))
+        self.store = RestFiles(device, console.insist)
+        super().__init__(spec, options, console, device.login.name, unit(device))
 
     @property
     def requests(self) -> int:
@@ -56,7 +58,7 @@ class Rest(Push):
     def transact(self, todo: Work, state: State) -> Outcome:
         """Apply all of the plan, or nothing; raises DeviceError where nothing was applied."""
         commands = f5_plan.steps(todo, state)
-        self.talk.say(f"{self.name}: one transaction of {_commands(len(commands))}")
+        self.console.say(f"{self.name}: one transaction of {_commands(len(commands))}")
         return f5_transaction.run(self.device, commands, self.pauses, self.commit_begins)
 
     def validate(self, todo: Work, state: State, *, missing: bool) -> None:
@@ -70,7 +72,7 @@ class Rest(Push):
             )
         commands = f5_plan.steps(todo, state)
         f5_transaction.check(self.device, commands)
-        self.talk.say(f"{self.name}: the device accepts {_commands(len(commands))}; nothing was changed")
+        self.console.say(f"{self.name}: the device accepts {_commands(len(commands))}; nothing was changed")
 
     def _absent_file(self) -> str:
         for file in self.files:

@@ -20,7 +20,7 @@ from ..plan import State, Work
 from ..push import Push
 from ..rest import transaction as f5_transaction
 from ..rest.icontrol import LostError, UnreachableError
-from ..session import Options, Outcome, Talk, Unit
+from ..session import Console, Options, Outcome, Unit
 from .portal import Portal, SoapError
 from .read import read
 from .vocabulary import OWNED
@@ -62,14 +62,14 @@ class Soap(Push):
 
     api = "soap"
 
-    def __init__(self, spec: Spec, options: Options, talk: Talk, portal: Portal) -> None:
+    def __init__(self, spec: Spec, options: Options, console: Console, portal: Portal) -> None:
         self.portal = portal
         self.store = SoapFiles(portal)
         said = str(portal.call("System.SystemInfo", "get_version"))
         version = Version(".".join(said.rpartition("v")[2].split(".")[:4]))
         state = str(portal.call("System.Failover", "get_failover_state"))
         unit = Unit(version, "active" if state == _ACTIVE else "standby")
-        super().__init__(spec, options, talk, portal.login.name, unit)
+        super().__init__(spec, options, console, portal.login.name, unit)
 
     @property
     def requests(self) -> int:

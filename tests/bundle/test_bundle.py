@@ -1,0 +1,940 @@
+"""`nlbgen bundle` as users run it: what is in a bundle, that it is the same everywhere, and that damage is found."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from nlbgen import __version__
+from nlbgen.bundle import archive, checking, exporting, manifest, parts, unpacking
+from nlbgen.bundle.checking import Bundle, opened
+from nlbgen.bundle.exporting import Wishes
+from nlbgen.bundle.manifest import MANIFEST, Manifest
+from nlbgen.bundle.members import BundleError, Member
+from nlbgen.core.errors import FileError, UnsupportedError, UsageError
+from nlbgen.generators.base import VENDORS
+from nlbgen.spec import document
+from nlbgen.spec.load import Spec, digest, load, loads
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+EXAMPLES = CHECKOUT / "examples"
+GOLDEN = CHECKOUT / "tests" / "golden_bundle" / "example.json"
+SCHEMA = CHECKOUT / "docs" / "bundle-manifest.schema.json"
+ENDINGS = ("tar.gz", "zip")
+BOTH = pytest.mark.parametrize("ending", ENDINGS)
+FAST = "--no-validate"
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Path:
+    """A folder with the example farm."""
+    shutil.copytree(EXAMPLES, tmp_path / "farm")
+    return tmp_path / "farm"
+
+
+@pytest.fixture
+def bundle(farm: Path, cli: Any) -> Path:
+    """The example farm's bundle."""
+    ran = cli("bundle", "export", FAST, "-o", "b.tar.gz", cwd=farm)
+    assert ran.code == 0, ran.err
+    return farm / "b.tar.gz"
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """The files of an archive, read by Python's own readers."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as whole:
+            return {name: whole.read(name) for name in whole.namelist()}
+    with tarfile.open(path) as tar:
+        return {info.name: file.read() for info in tar if (file := tar.extractfile(info)) is not None}
+
+
+def repacked(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+    """The same archive with other files, in nlbgen's own form: only the manifest can tell."""
+    files = contents(path)
+    change(files)
+    chosen = archive.format_of(path)
+    path.write_bytes(archive.packed([Member(name, content) for name, content in files.items()], chosen))
+    return path
+
+
+def rewritten(path: Path, change: Callable[[Any], None]) -> Path:
+    """The same archive with another manifest."""
+
+    def rewrite(files: dict[str, bytes]) -> None:
+        data = json.loads(files[MANIFEST])
+        change(data)
+        files[MANIFEST] = (json.dumps(data, indent=2, ensure_ascii=True) + "\n").encode()
+
+    return repacked(path, rewrite)
+
+
+# What is in it.
+
+
+@BOTH
+def test_a_bundle_holds_what_render_writes(farm: Path, cli: Any, ending: str) -> None:
+    assert cli("render", "all", FAST, cwd=farm).code == 0
+    assert cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm).code == 0
+    found = contents(farm / f"b.{ending}")
+    own = {path: found[path] for path in (MANIFEST, "farm.yaml")}
+    assert own["farm.yaml"] == (farm / "farm.yaml").read_bytes()
+    rendered = {
+        path.relative_to(farm / "outputs").as_posix(): path.read_bytes()
+        for path in (farm / "outputs").rglob("*")
+        if path.is_file()
+    }
+    assert rendered.items() <= found.items()
+    rest = {path for path in found if path not in rendered and path not in own}
+    others = {entry["path"] for entry in json.loads(own[MANIFEST])["files"] if entry["part"] not in {*VENDORS, "nodes"}}
+    assert rest == others - {"farm.yaml"}
+    assert {"topology.svg", "report.html"} <= rest
+    assert "nodes/RUNBOOK.md" in found
+
+
+def test_the_manifest_says_what_the_archive_holds(bundle: Path) -> None:
+    found = contents(bundle)
+    data = json.loads(found.pop(MANIFEST))
+    assert data["nlbgen"] == __version__
+    assert data["spec"] == {"path": "farm.yaml", "digest": load(EXAMPLES / "farm.yaml").digest}
+    assert (data["farm"], data["secrets"], data["validated"], data["recipients"]) == (
+        *("orchestrator-prod", "none", False),
+        [],
+    )
+    assert [entry["path"] for entry in data["files"]] == sorted(found)
+    for entry in data["files"]:
+        content = found[entry["path"]]
+        assert entry["size"] == len(content)
+        assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+        assert entry["mode"] == "0644"
+        assert (entry["validation"] is not None) == (entry["path"] == "farm.yaml")
+
+
+def test_sizes_are_bytes_and_not_characters(farm: Path, cli: Any) -> None:
+    text = (farm / "farm.yaml").read_text(encoding="utf-8")
+    (farm / "farm.yaml").write_text(text + "# für Zürich: größer als gezählt\n", encoding="utf-8")
+    assert cli("bundle", "export", FAST, "-o", "b.tgz", cwd=farm).code == 0
+    assert contents(farm / "b.tgz")["farm.yaml"] == (farm / "farm.yaml").read_bytes()
+    assert cli("bundle", "verify", "b.tgz", cwd=farm).code == 0
+
+
+def test_the_manifest_keeps_to_its_schema(bundle: Path) -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(contents(bundle)[MANIFEST]), schema)
+
+
+def test_the_schema_is_what_the_code_reads(update_golden: bool) -> None:
+    fresh = json.dumps(manifest.schema(), indent=2) + "\n"
+    if update_golden:
+        SCHEMA.write_text(fresh, encoding="utf-8")
+    assert SCHEMA.read_text(encoding="utf-8") == fresh, "pytest tests/bundle/test_bundle.py --update-golden"
+
+
+CHANGES: list[Callable[[Any], object]] = [
+    lambda data: data.pop("schema"),
+    lambda data: data.update(schema=2),
+    lambda data: data.update(schema=True),
+    lambda data: data.update(extra=1),
+    lambda data: data.update(files=[]),
+    lambda data: data.update(files={}),
+    lambda data: data.update(secrets="some"),
+    lambda data: data.update(validated="yes"),
+    lambda data: data.update(recipients=[1]),
+    lambda data: data.update(farm="a\nb"),
+    lambda data: data["files"][0].update(size=-1),
+    lambda data: data["files"][0].update(size="12"),
+    lambda data: data["files"][0].update(sha256="AB" * 32),
+    lambda data: data["files"][0].update(mode="0777"),
+    lambda data: data["files"][0].update(validation={"checked": True}),
+    lambda data: data["files"][0].pop("validation"),
+    lambda data: data["left_out"][0].update(reasons=[]),
+    lambda data: data["spec"].update(digest=None),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_schema_and_reader_refuse_the_same(bundle: Path, change: Callable[[Any], object]) -> None:
+    data = json.loads(contents(bundle)[MANIFEST])
+    change(data)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    with pytest.raises(BundleError, match="is not one of this version"):
+        manifest.understood((json.dumps(data, indent=2) + "\n").encode())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"a": NaN}', b"9" * 5000],
+    ids=["empty", "cut", "list", "null", "binary", "deep", "nan", "long"],
+)
+def test_a_manifest_that_is_none_is_refused(content: bytes) -> None:
+    with pytest.raises(BundleError, match=MANIFEST):
+        manifest.understood(content)
+
+
+def test_a_manifest_has_one_form(bundle: Path) -> None:
+    content = contents(bundle)[MANIFEST]
+    data = json.loads(content)
+    assert manifest.written(manifest.understood(content)) == content
+    for other in (content + b"\n", content[:-1], json.dumps(data).encode(), json.dumps(data, sort_keys=True).encode()):
+        with pytest.raises(BundleError, match="not written as"):
+            manifest.understood(other)
+    twice = content.replace(b'  "schema": 1,\n', b'  "schema": 1,\n  "schema": 1,\n')
+    with pytest.raises(BundleError, match="not written as"):
+        manifest.understood(twice)
+
+
+@pytest.mark.haproxy
+@pytest.mark.nginx
+def test_verdicts_name_program_and_version(farm: Path, cli: Any) -> None:
+    assert cli("bundle", "export", "-o", "b.zip", cwd=farm).code == 0
+    data = json.loads(contents(farm / "b.zip")[MANIFEST])
+    assert data["validated"] is True
+    verdicts = {entry["path"]: entry["validation"] for entry in data["files"] if entry["validation"] is not None}
+    for path, program, command in (
+        ("haproxy/haproxy.cfg", "HAProxy", ["haproxy", "-v"]),
+        ("nginx/nginx.conf", "NGINX", ["nginx", "-v"]),
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": "/usr/sbin:/usr/bin"})
+        assert verdicts[path]["program"] == program
+        assert verdicts[path]["version"] in done.stdout + done.stderr
+        assert verdicts[path]["version"] in verdicts[path]["said"]
+    assert verdicts["f5/bigip.conf"]["program"] == "nlbgen"
+    assert verdicts["farm.yaml"]["version"] == __version__
+
+
+def test_a_program_that_is_not_installed_is_said(farm: Path, cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nlbgen.generators.validate.installed", lambda generator: None)
+    assert cli("bundle", "export", "-o", "b.zip", cwd=farm).code == 0
+    entries = json.loads(contents(farm / "b.zip")[MANIFEST])["files"]
+    verdict = next(entry["validation"] for entry in entries if entry["path"] == "haproxy/haproxy.cfg")
+    assert verdict == {
+        "checked": False,
+        "program": "HAProxy",
+        "version": None,
+        "said": "not checked: haproxy is not installed here",
+    }
+    assert cli("bundle", "verify", "b.zip", cwd=farm).code == 0
+
+
+def without_nginx(farm: Path) -> None:
+    """The farm asks for what NGINX cannot do, and does not name NGINX."""
+    changed_farm(farm, "  - nginx-queue\n", "")
+    changed_farm(farm, 'nginx: {version: "1.22"}\n', "")
+
+
+def test_a_vendor_that_the_spec_names_is_not_left_out(farm: Path, cli: Any) -> None:
+    changed_farm(farm, "  - nginx-queue\n", "")
+    ran = cli("--quiet", "bundle", "export", FAST, "-o", "b.zip", cwd=farm)
+    assert ran.code == 4
+    assert "[nginx-queue]" in ran.err
+    assert not (farm / "b.zip").exists()
+
+
+def test_a_vendor_that_refuses_is_listed_with_its_reasons(farm: Path, cli: Any) -> None:
+    without_nginx(farm)
+    ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
+    assert ran.code == 0
+    assert "nginx: left out" in ran.err
+    assert "nginx-queue" in ran.err
+    found = contents(farm / "b.zip")
+    left = next(left for left in json.loads(found[MANIFEST])["left_out"] if left["part"] == "nginx")
+    assert [reason["id"] for reason in left["reasons"]] == ["nginx-queue"]
+    assert left["reasons"][0]["key"] == "balancer.timeouts.queue"
+    assert "accept: [nginx-queue]" in left["reasons"][0]["hint"]
+    assert not any(path.startswith("nginx/") for path in found)
+    assert any(path.startswith("haproxy/") for path in found)
+    said = cli("bundle", "verify", "b.zip", cwd=farm)
+    assert "not in it: nginx" in said.out
+
+
+def test_without_any_vendor_there_is_no_bundle(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, raw = exporting.read(farm / "farm.yaml")
+
+    def refuses(_vendor: object, spec: Spec) -> None:
+        raise UnsupportedError([spec.problem(("nodes",), "no")])
+
+    monkeypatch.setattr(parts, "render", refuses)
+    with pytest.raises(UnsupportedError) as error:
+        exporting.export(spec, raw, archive.FORMATS[".zip"], Wishes(validate=False))
+    assert len(error.value.problems) == len(VENDORS)
+
+
+def test_the_rollout_is_for_one_balancer(farm: Path, cli: Any) -> None:
+    """Of a spec that names several it must be said which."""
+    ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
+    assert ran.code == 0
+    assert "ansible: left out:\nfarm.yaml: names haproxy, nginx, zen and f5" in ran.err
+    assert "    say which: --vendor haproxy" in ran.err
+    left = {left["part"]: left for left in json.loads(contents(farm / "b.zip")[MANIFEST])["left_out"]}
+    assert "farm.yaml" not in left["ansible"]["reasons"][0]["message"]
+    assert "names haproxy, nginx, zen and f5" in left["ansible"]["reasons"][0]["message"]
+    assert cli("bundle", "export", FAST, "-o", "c.zip", "--vendor", "haproxy", cwd=farm).code == 0
+    found = contents(farm / "c.zip")
+    assert "ansible/inventory.yml" in found
+    assert not any(left["part"] == "ansible" for left in json.loads(found[MANIFEST])["left_out"])
+    assert cli("bundle", "verify", "c.zip", cwd=farm).code == 0
+    assert "10.0.0.9" not in found["ansible/inventory.yml"].decode()
+    lb = ("--vendor", "haproxy", "--balancer", "10.0.0.9")
+    assert cli("bundle", "export", FAST, "-o", "e.zip", *lb, cwd=farm).code == 0
+    assert "10.0.0.9" in contents(farm / "e.zip")["ansible/inventory.yml"].decode()
+    unknown = cli("bundle", "export", FAST, "-o", "d.zip", "--vendor", "happroxy", cwd=farm)
+    assert unknown.code == 2
+    assert not (farm / "d.zip").exists()
+
+
+def test_what_the_rollout_reads_besides_is_named(farm: Path, cli: Any) -> None:
+    """Keys, certificates and secrets are in no bundle: who unpacks it is told to bring them."""
+    changed_farm(farm, "password: {env: NLBGEN_F5_PASSWORD}", "password: {file: f5.secret}, ca: certs/f5-ca.pem")
+    changed_farm(farm, "keys: {from: primary}", "keys: {from: /etc/keys.config}")
+    assert cli("bundle", "export", FAST, "-o", "b.zip", "--vendor", "f5", cwd=farm).code == 0
+    left = [one for one in json.loads(contents(farm / "b.zip")[MANIFEST])["left_out"] if one["part"] == "ansible"]
+    assert {one["what"]: one["reasons"][0]["key"] for one in left} == {
+        "certs/f5-ca.pem": "f5.ca",
+        "f5.secret": "f5.password",
+    }
+    assert "certs/f5-ca.pem" in cli("bundle", "verify", "b.zip", cwd=farm).out
+    assert cli("bundle", "export", FAST, "-o", "c.zip", "--vendor", "haproxy", cwd=farm).code == 0
+    assert "f5-ca" not in contents(farm / "c.zip")[MANIFEST].decode()
+
+
+@pytest.mark.haproxy
+def test_the_report_repeats_the_verdicts(farm: Path, cli: Any) -> None:
+    assert cli("bundle", "export", "-o", "b.zip", cwd=farm).code == 0
+    found = contents(farm / "b.zip")
+    said = entry(json.loads(found[MANIFEST]), "haproxy/haproxy.cfg")["validation"]["said"]
+    assert said in found["report.html"].decode("utf-8")
+
+
+def test_nodes_without_configs_are_listed_as_left_out(farm: Path, cli: Any) -> None:
+    shutil.rmtree(farm / "inputs")
+    ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
+    assert ran.code == 0
+    assert "nodes: left out" in ran.err
+    data = json.loads(contents(farm / "b.zip")[MANIFEST])
+    assert "nodes" in {left["part"] for left in data["left_out"]}
+    assert "inputs" not in json.dumps(data["left_out"])
+
+
+def test_the_default_name_and_what_is_printed(farm: Path, cli: Any) -> None:
+    ran = cli("bundle", "export", FAST, cwd=farm)
+    path = farm / "outputs" / "orchestrator-prod.tar.gz"
+    relative = Path("outputs", "orchestrator-prod.tar.gz")
+    assert ran.out == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {relative}\n"
+    assert "no secrets" in ran.err
+
+
+def test_errors_have_their_codes_and_leave_nothing(farm: Path, cli: Any) -> None:
+    before = set(farm.rglob("*"))
+    for code, *args in (
+        (2, "-o", "b.rar"),
+        (2, "-o", "."),
+        (2, "--plaintext"),
+        (2, "--recipient", "age1x"),
+        (2, "--with-secrets"),
+        (2, "--with-secrets", "--recipient", "age1x"),
+        (3, "-s", "missing.yaml"),
+        (3, "-s", "inputs/orch-1/web.config"),
+    ):
+        ran = cli("bundle", "export", FAST, *map(str, args), cwd=farm)
+        assert (ran.code, ran.out) == (code, ""), args
+        assert ran.err
+    assert set(farm.rglob("*")) == before
+
+
+def test_an_output_that_cannot_be_written_is_said(farm: Path, cli: Any) -> None:
+    (farm / "file").write_text("")
+    ran = cli("bundle", "export", FAST, "-o", "file/b.zip", cwd=farm)
+    assert ran.code == 1
+    assert "cannot be written" in ran.err
+
+
+# Same input, same bytes.
+
+
+def test_the_example_has_the_pinned_bytes(farm: Path, cli: Any, update_golden: bool) -> None:
+    """On every system: the digests in the golden file were not made here."""
+    digests = {}
+    for ending in ENDINGS:
+        ran = cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm)
+        digests[ending] = ran.out.split()[0]
+    if update_golden:
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
+    assert json.loads(GOLDEN.read_text(encoding="utf-8")) == digests, (
+        "pytest tests/bundle/test_bundle.py --update-golden"
+    )
+
+
+@BOTH
+@pytest.mark.skipif(os.name == "nt", reason="umask and TZ are those of POSIX")
+@pytest.mark.parametrize("rollout", [(), ("--vendor", "haproxy")], ids=["plain", "rollout"])
+def test_the_circumstances_do_not_matter(
+    farm: Path, shell: Any, ending: str, tmp_path: Path, rollout: tuple[str, ...]
+) -> None:
+    """Another folder, name, time zone, locale, umask, hash seed, environment; with warnings, which name places."""
+    changed_farm(farm, "install_on: null", "install_on: orch-1")
+    here = shell("bundle", "export", FAST, *rollout, "-o", f"b.{ending}", cwd=farm)
+    assert here.code == 0, here.err
+    other = tmp_path / "another place" / "ö"
+    shutil.copytree(farm, other)
+    (other / "farm.yaml").rename(other / "prod.yml")
+    os.utime(other / "prod.yml", (0, 0))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "PYTHONHASHSEED": "7", "NLBGEN_REDIS_PASSWORD": "hunter2"}
+    old = os.umask(0o077)
+    try:
+        there = shell(
+            *("bundle", "export", FAST, *rollout, "-s", other / "prod.yml", "-o", f"b.{ending}"),
+            cwd=elsewhere,
+            env=environment,
+        )
+    finally:
+        os.umask(old)
+    assert there.code == 0, there.err
+    assert (elsewhere / f"b.{ending}").read_bytes() == (farm / f"b.{ending}").read_bytes()
+
+
+def test_missing_configs_and_refusals_say_nothing_of_this_machine(farm: Path, cli: Any, tmp_path: Path) -> None:
+    shutil.rmtree(farm / "inputs")
+    without_nginx(farm)
+    assert cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm).code == 0
+    assert cli("bundle", "export", FAST, "-o", "c.zip", "-s", "farm/farm.yaml", cwd=tmp_path).code == 0
+    assert (farm / "b.zip").read_bytes() == (tmp_path / "c.zip").read_bytes()
+
+
+@pytest.mark.parametrize("state", ["absent", "unreadable"])
+def test_without_the_wish_for_secrets_none_is_looked_for(farm: Path, cli: Any, state: str) -> None:
+    """The runbook and the scripts are those that are made where the secrets are at hand."""
+    text = (farm / "farm.yaml").read_text(encoding="utf-8")
+    (farm / "farm.yaml").write_text(
+        text.replace("{env: NLBGEN_REDIS_PASSWORD}", "{file: redis.secret}"), encoding="utf-8"
+    )
+    (farm / "redis.secret").write_text("hunter2")
+    assert cli("render", "nodes", cwd=farm).code == 0
+    rendered = {
+        path.relative_to(farm / "outputs").as_posix(): path.read_bytes()
+        for path in (farm / "outputs" / "nodes").rglob("*.*")
+        if path.suffix != ".config"
+    }
+    (farm / "redis.secret").unlink()
+    if state == "unreadable":
+        (farm / "redis.secret").mkdir()
+    ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
+    assert ran.code == 0, ran.err
+    found = contents(farm / "b.zip")
+    assert {path: content for path, content in found.items() if path.startswith("nodes/")} == rendered
+
+
+def test_both_formats_hold_the_same(farm: Path, cli: Any) -> None:
+    for name in ("b.tar.gz", "b.tgz", "b.zip"):
+        assert cli("bundle", "export", FAST, "-o", name, cwd=farm).code == 0
+    assert (farm / "b.tar.gz").read_bytes() == (farm / "b.tgz").read_bytes()
+    assert contents(farm / "b.tar.gz") == contents(farm / "b.zip")
+    ran = cli("bundle", "diff", "b.tar.gz", "b.zip", cwd=farm)
+    assert (ran.code, ran.out) == (0, "")
+
+
+# verify
+
+
+@BOTH
+def test_a_whole_bundle_is_said_to_be_one(farm: Path, cli: Any, ending: str) -> None:
+    made = cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm)
+    digest = made.out.split()[0]
+    ran = cli("bundle", "verify", f"b.{ending}", cwd=farm)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"b.{ending}: whole\n")
+    assert digest in ran.out
+    data = json.loads(cli("bundle", "verify", f"b.{ending}", "--format", "json", cwd=farm).out)
+    assert data["sha256"] == digest
+    assert data["manifest"] == json.loads(contents(farm / f"b.{ending}")[MANIFEST])
+    for expected, code in ((digest, 0), (digest[:16].upper(), 0), ("0" * 64, 1), (digest[:15], 2), ("x" * 20, 2)):
+        assert cli("bundle", "verify", f"b.{ending}", "--expect", expected, cwd=farm).code == code
+
+
+def swap(files: dict[str, bytes]) -> None:
+    one, other = "haproxy/haproxy.cfg", "nginx/nginx.conf"
+    files[one], files[other] = files[other], files[one]
+
+
+TAMPERING: dict[str, tuple[Callable[[dict[str, bytes]], object], str]] = {
+    "extra": (lambda files: files.update({"zz": b"x"}), "zz is extra"),
+    "missing": (lambda files: files.pop("haproxy/haproxy.cfg"), "haproxy/haproxy.cfg is missing"),
+    "renamed": (lambda files: files.update({"haproxy/x.cfg": files.pop("haproxy/haproxy.cfg")}), "is extra"),
+    "swapped": (swap, "haproxy/haproxy.cfg has"),
+    "grown": (lambda files: files.update({"farm.yaml": files["farm.yaml"] + b"\n"}), "bytes, not"),
+    "changed": (lambda files: files.update({"farm.yaml": b"F" + files["farm.yaml"][1:]}), "another content"),
+    "no manifest": (lambda files: files.pop(MANIFEST), f"there is no {MANIFEST}"),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("name", TAMPERING)
+def test_other_content_is_found(farm: Path, cli: Any, ending: str, name: str) -> None:
+    """In an archive whose own checksums all fit."""
+    assert cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm).code == 0
+    change, said = TAMPERING[name]
+    repacked(farm / f"b.{ending}", lambda files: change(files) and None)
+    before = set(farm.rglob("*"))
+    ran = cli("bundle", "verify", f"b.{ending}", cwd=farm)
+    assert (ran.code, ran.out) == (1, "")
+    assert said in ran.err
+    assert f"b.{ending}" in ran.err
+    assert cli("bundle", "extract", f"b.{ending}", "out", cwd=farm).code == 1
+    assert cli("bundle", "diff", f"b.{ending}", f"b.{ending}", cwd=farm).code == 1
+    assert set(farm.rglob("*")) == before
+
+
+@BOTH
+def test_another_mode_is_found(farm: Path, cli: Any, ending: str) -> None:
+    path = farm / f"b.{ending}"
+    assert cli("bundle", "export", FAST, "-o", path, cwd=farm).code == 0
+    private = [
+        Member(name, content, 0o600 if name == "farm.yaml" else 0o644) for name, content in contents(path).items()
+    ]
+    path.write_bytes(archive.packed(private, archive.format_of(path)))
+    ran = cli("bundle", "verify", path)
+    assert ran.code == 1
+    assert "farm.yaml has the mode 0600, not 0644" in ran.err
+
+
+def entry(data: Any, path: str) -> Any:
+    return next(entry for entry in data["files"] if entry["path"] == path)
+
+
+LIES: dict[str, tuple[Callable[[Any], object], str]] = {
+    "digest": (lambda data: data["spec"].update(digest="0" * 64), "digest that the manifest names"),
+    "spec": (lambda data: data["spec"].update(path="nodes/RUNBOOK.md"), "is not its spec"),
+    "farm": (lambda data: data.update(farm="another"), "describes another farm"),
+    "secret": (lambda data: data["files"][0].update(secret=True), "of its secrets"),
+    "encrypted": (lambda data: data.update(secrets="encrypted", recipients=["age1x"]), "of its secrets"),
+    "readers": (lambda data: data.update(recipients=["age1x"]), "names readers"),
+    "mode": (lambda data: data["files"][0].update(mode="0600"), "mode"),
+    "order": (lambda data: data["files"].reverse(), "order"),
+    "twice": (lambda data: data["files"].insert(0, data["files"][0]), "order"),
+    "plain": (
+        lambda data: (
+            data.update(secrets="encrypted", recipients=["age1x"]),
+            data["files"][0].update(secret=True, mode="0600"),
+        ),
+        "should be encrypted",
+    ),
+    "name": (lambda data: data["files"][0].update(path="../x"), "missing"),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_manifest_that_cannot_be_true_is_found(bundle: Path, cli: Any, name: str) -> None:
+    change, said = LIES[name]
+    rewritten(bundle, lambda data: change(data) and None)
+    ran = cli("bundle", "verify", bundle)
+    assert ran.code == 1
+    assert said in ran.err
+
+
+def test_a_spec_that_is_no_mapping_is_found(bundle: Path, cli: Any) -> None:
+    """With a digest and checksums that fit."""
+    spec = b"- a\n"
+
+    def replace(files: dict[str, bytes]) -> None:
+        data = json.loads(files[MANIFEST])
+        files["farm.yaml"] = spec
+        made = {"size": len(spec), "sha256": hashlib.sha256(spec).hexdigest()}
+        entry(data, "farm.yaml").update(made)
+        data["spec"]["digest"] = digest(document.parse("farm.yaml", spec.decode()))
+        files[MANIFEST] = (json.dumps(data, indent=2) + "\n").encode()
+
+    repacked(bundle, replace)
+    ran = cli("bundle", "verify", bundle)
+    assert ran.code == 1
+    assert "describes another farm" in ran.err
+
+
+def test_a_manifest_cannot_speak_to_the_terminal(bundle: Path, cli: Any) -> None:
+    rewritten(bundle, lambda data: data["left_out"][0]["reasons"][0].update(message="a\u202eb\nc"))
+    ran = cli("bundle", "verify", bundle)
+    assert ran.code == 0
+    assert "a\\u202eb\\nc" in ran.out
+    rewritten(bundle, lambda data: data.update(nlbgen="\x9b2J"))
+    assert cli("bundle", "verify", bundle).code == 1
+
+
+def test_names_that_meet_when_decrypted_are_found(bundle: Path, cli: Any) -> None:
+    def add(files: dict[str, bytes]) -> None:
+        data = json.loads(files[MANIFEST])
+        content = b"age-encryption.org/v1\n"
+        for name in ("farm.yaml.age", "manifest.json.age"):
+            files[name] = content
+            made = dict(data["files"][0], path=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+            data["files"].append({**made, "mode": "0600", "secret": True})
+        data["files"].sort(key=lambda entry: entry["path"])
+        data.update(secrets="encrypted", recipients=["age1x"])
+        files[MANIFEST] = (json.dumps(data, indent=2) + "\n").encode()
+
+    repacked(bundle, add)
+    ran = cli("bundle", "verify", bundle)
+    assert ran.code == 1
+    assert "farm.yaml is there twice" in ran.err
+    assert "manifest.json is there twice" in ran.err
+
+
+@pytest.fixture(scope="module")
+def small() -> dict[str, bytes]:
+    """A bundle of two files, in both formats."""
+    spec = b"farm: f\nfrontend: {host: f.example, tls: {mode: none}}\nnodes: [{name: a, address: 10.0.0.1}]\n"
+    members = [Member("farm.yaml", spec), Member("x", b"x")]
+    whole = Manifest(
+        schema=1,
+        nlbgen="1",
+        farm="f",
+        validated=False,
+        secrets="none",
+        recipients=(),
+        spec=manifest.Source(path="farm.yaml", digest=loads(spec.decode()).digest),
+        files=tuple(manifest.entry_of(member, "p", None, secret=False) for member in members),
+        left_out=(),
+    )
+    members.append(Member(MANIFEST, manifest.written(whole)))
+    return {ending: archive.packed(members, archive.FORMATS[f".{ending}"]) for ending in ENDINGS}
+
+
+def verified(data: bytes, ending: str) -> Bundle:
+    return checking.checked("b", data, archive.unpacked(data, archive.FORMATS[f".{ending}"]))
+
+
+@BOTH
+def test_every_flipped_byte_of_a_small_bundle_is_found(small: dict[str, bytes], ending: str) -> None:
+    data = small[ending]
+    assert verified(data, ending).manifest.farm == "f"
+    for place in range(len(data)):
+        for mask in (1, 0x20, 0xFF):
+            flipped = bytearray(data)
+            flipped[place] ^= mask
+            with pytest.raises(BundleError):
+                verified(bytes(flipped), ending)
+
+
+@BOTH
+def test_a_manifest_that_was_changed_and_packed_again_is_found(small: dict[str, bytes], ending: str) -> None:
+    """Every byte of the manifest, with all checksums of the archive made to fit."""
+    chosen = archive.FORMATS[f".{ending}"]
+    members = archive.unpacked(small[ending], chosen)
+    own = next(member for member in members if member.path == MANIFEST)
+    others = [member for member in members if member is not own]
+    free = [
+        *(
+            own.content.index(b'"nlbgen": "') + 11,
+            own.content.index(b'"part": "') + 9,
+            own.content.rindex(b'"part": "') + 9,
+        )
+    ]
+    for place in range(len(own.content)):
+        flipped = bytearray(own.content)
+        flipped[place] ^= 1
+        data = archive.packed([*others, Member(MANIFEST, bytes(flipped))], chosen)
+        if place in free:
+            assert verified(data, ending), "the version of nlbgen and names of parts are free texts"
+            continue
+        with pytest.raises(BundleError):
+            verified(data, ending)
+
+
+@pytest.mark.slow
+@BOTH
+def test_damage_of_the_example_is_found(farm: Path, cli: Any, ending: str) -> None:
+    assert cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm).code == 0
+    data = (farm / f"b.{ending}").read_bytes()
+    for place in range(0, len(data), len(data) // 500):
+        flipped = bytearray(data)
+        flipped[place] ^= 0x04
+        with pytest.raises(BundleError):
+            verified(bytes(flipped), ending)
+        with pytest.raises(BundleError):
+            verified(data[:place], ending)
+
+
+@pytest.mark.parametrize("name", ["b.zip", "b.tar.gz"])
+def test_files_that_are_no_bundles(cli: Any, tmp_path: Path, name: str) -> None:
+    for content in (b"", b"hello", bytes(1024), b"PK\5\6" + bytes(18), b"\x1f\x8b\x08" + bytes(30)):
+        (tmp_path / name).write_bytes(content)
+        ran = cli("bundle", "verify", name)
+        assert ran.code == 1, content
+        assert ran.err.startswith(f"nlbgen: {name}: ")
+    (tmp_path / name).unlink()
+    assert cli("bundle", "verify", name).code == 1
+    (tmp_path / name).mkdir()
+    assert cli("bundle", "verify", name).code == 1
+    assert cli("bundle", "verify", "b.tar").code == 2
+
+
+def test_an_archive_of_files_that_is_no_bundle(cli: Any, tmp_path: Path) -> None:
+    chosen = archive.FORMATS[".zip"]
+    (tmp_path / "b.zip").write_bytes(archive.packed([Member("a", b"x")], chosen))
+    assert f"there is no {MANIFEST}" in cli("bundle", "verify", "b.zip").err
+    (tmp_path / "b.zip").write_bytes(archive.packed([], chosen))
+    assert f"there is no {MANIFEST}" in cli("bundle", "verify", "b.zip").err
+
+
+def test_one_that_python_packed_again_is_refused(bundle: Path, cli: Any) -> None:
+    files = contents(bundle)
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    bundle.write_bytes(out.getvalue())
+    ran = cli("bundle", "verify", bundle)
+    assert ran.code == 1
+    assert "export it again" in ran.err
+
+
+# extract
+
+
+def test_extract_writes_what_was_verified(bundle: Path, cli: Any, farm: Path) -> None:
+    ran = cli("bundle", "extract", bundle, "new/out", cwd=farm)
+    assert (ran.code, ran.out) == (0, "")
+    out = farm / "new" / "out"
+    assert {
+        path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()
+    } == contents(bundle)
+    assert not any(path.is_symlink() for path in out.rglob("*"))
+    assert [path.name for path in (farm / "new").iterdir()] == ["out"]
+    if os.name == "posix":
+        assert all(not path.stat().st_mode & 0o133 for path in out.rglob("*") if path.is_file())
+
+
+def test_extract_into_an_empty_folder(bundle: Path, cli: Any, farm: Path) -> None:
+    (farm / "out").mkdir()
+    assert cli("bundle", "extract", bundle, "out", cwd=farm).code == 0
+    assert (farm / "out" / MANIFEST).is_file()
+    assert not (farm / "out.old").exists()
+
+
+def test_extract_never_mixes_with_what_is_there(bundle: Path, cli: Any, farm: Path) -> None:
+    for round_, kept in ((1, "out.old"), (2, "out.old2"), (3, "out.old3")):
+        (farm / "out").mkdir(exist_ok=True)
+        (farm / "out" / "mine").write_text(str(round_))
+        refused = cli("bundle", "extract", bundle, "out", cwd=farm)
+        assert refused.code == 2
+        assert "not empty" in refused.err
+        assert (farm / "out" / "mine").exists()
+        ran = cli("bundle", "extract", bundle, "out", "--force", cwd=farm)
+        assert ran.code == 0
+        assert kept in ran.err
+        assert (farm / kept / "mine").read_text() == str(round_)
+        assert not (farm / "out" / "mine").exists()
+        assert (farm / "out" / MANIFEST).exists()
+
+
+def test_places_that_extract_refuses(bundle: Path, cli: Any, farm: Path) -> None:
+    (farm / "file").write_text("")
+    (farm / "real").mkdir()
+    places = ["file", ".", ".."]
+    if os.name == "posix":
+        (farm / "link").symlink_to("real")
+        places.append("link")
+    for place in places:
+        ran = cli("bundle", "extract", bundle, place, "--force", cwd=farm)
+        assert ran.code == 2, place
+    assert list((farm / "real").iterdir()) == []
+    assert (farm / "file").read_text() == ""
+    assert cli("bundle", "extract", bundle, "file/out", cwd=farm).code == 1
+
+
+def test_a_failure_half_way_leaves_nothing(bundle: Path, farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = opened(bundle)
+    real = unpacking.write_atomically
+    written: list[Path] = []
+
+    def fails(path: Path, content: bytes, **options: Any) -> None:
+        if len(written) == 5:
+            raise FileError(f"{path}: cannot be written: No space left on device")
+        written.append(path)
+        real(path, content, **options)
+
+    monkeypatch.setattr(unpacking, "write_atomically", fails)
+    (farm / "out").mkdir()
+    (farm / "out" / "mine").write_text("1")
+    before = {path: path.is_file() and path.read_bytes() for path in farm.rglob("*")}
+    with pytest.raises(FileError, match="No space"):
+        unpacking.extract(whole, farm / "out", force=True)
+    assert {path: path.is_file() and path.read_bytes() for path in farm.rglob("*")} == before
+
+
+def test_a_failure_of_the_last_step_brings_the_old_folder_back(
+    bundle: Path, farm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = opened(bundle)
+    (farm / "out").mkdir()
+    (farm / "out" / "mine").write_text("1")
+    before = {path: path.is_file() and path.read_bytes() for path in farm.rglob("*")}
+    real = Path.rename
+
+    def fails(self: Path, target: Path) -> Path:
+        if self.name.endswith(".tmp"):
+            raise PermissionError(13, "Permission denied")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(FileError, match="cannot be put in place"):
+        unpacking.extract(whole, farm / "out", force=True)
+    assert {path: path.is_file() and path.read_bytes() for path in farm.rglob("*")} == before
+
+
+def test_extract_can_insist_on_a_digest(bundle: Path, cli: Any, farm: Path) -> None:
+    assert cli("bundle", "extract", bundle, "out", "--expect", "0" * 64, cwd=farm).code == 1
+    assert not (farm / "out").exists()
+    digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
+    assert cli("bundle", "extract", bundle, "out", "--expect", digest, cwd=farm).code == 0
+
+
+def test_an_extracted_spec_makes_the_same_bundle(bundle: Path, cli: Any, farm: Path) -> None:
+    assert cli("bundle", "extract", bundle, "out", cwd=farm).code == 0
+    shutil.copytree(farm / "inputs", farm / "out" / "inputs")
+    assert cli("bundle", "export", FAST, "-s", "out/farm.yaml", "-o", "again.tar.gz", cwd=farm).code == 0
+    assert (farm / "again.tar.gz").read_bytes() == bundle.read_bytes()
+
+
+# diff
+
+
+def changed_farm(farm: Path, old: str, new: str) -> None:
+    text = (farm / "farm.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (farm / "farm.yaml").write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_diff_shows_the_spec_and_the_files(bundle: Path, cli: Any, farm: Path) -> None:
+    changed_farm(farm, "request: 120s", "request: 90s")
+    assert cli("bundle", "export", FAST, "-o", "c.zip", cwd=farm).code == 0
+    ran = cli("bundle", "diff", "b.tar.gz", "c.zip", cwd=farm)
+    assert (ran.code, ran.err) == (1, "")
+    assert 'spec balancer.timeouts.request: "120s" -> "90s"\n' in ran.out
+    assert "changed haproxy/haproxy.cfg\n--- a/haproxy/haproxy.cfg\n+++ b/haproxy/haproxy.cfg\n" in ran.out
+    assert "\n-    timeout server 2m\n+    timeout server 90s\n" in ran.out
+    assert "changed report.html\n(drawn from the same farm: not compared line by line)\n" in ran.out
+    last = ran.out.splitlines()[-1]
+    assert last.startswith("changed only in the spec's digest")
+    assert "haproxy/INSTALL.md" in last
+    assert "changed haproxy/INSTALL.md" not in ran.out
+    data = json.loads(cli("bundle", "diff", "b.tar.gz", "c.zip", "--format", "json", cwd=farm).out)
+    assert data["spec"] == [{"what": "balancer.timeouts.request", "old": '"120s"', "new": '"90s"'}]
+    assert {"haproxy/haproxy.cfg", "nginx/nginx.conf", "farm.yaml"} <= {change["path"] for change in data["files"]}
+    assert "haproxy/INSTALL.md" in data["marked"]
+
+
+def test_diff_shows_what_came_and_what_went(bundle: Path, cli: Any, farm: Path) -> None:
+    without_nginx(farm)
+    shutil.rmtree(farm / "inputs")
+    assert cli("bundle", "export", FAST, "-o", "c.zip", cwd=farm).code == 0
+    forth = cli("bundle", "diff", "b.tar.gz", "c.zip", cwd=farm).out
+    assert "removed nginx/nginx.conf\n" in forth
+    assert "removed nodes/RUNBOOK.md\n" in forth
+    assert "nginx: all files: - -> left out (nginx-queue)\n" in forth
+    back = cli("bundle", "diff", "c.zip", "b.tar.gz", cwd=farm).out
+    assert "added nginx/nginx.conf\n" in back
+    assert "spec accept[" in back
+
+
+def test_diff_shows_versions_and_verdicts(bundle: Path, cli: Any, farm: Path) -> None:
+    shutil.copy(bundle, farm / "c.tar.gz")
+
+    def change(data: Any) -> None:
+        data["nlbgen"] = "9.9"
+        said = {"checked": True, "program": "HAProxy", "version": "9", "said": "checked by HAProxy 9"}
+        entry(data, "haproxy/haproxy.cfg")["validation"] = said
+
+    rewritten(farm / "c.tar.gz", change)
+    ran = cli("bundle", "diff", "b.tar.gz", "c.tar.gz", cwd=farm)
+    assert ran.code == 1
+    assert ran.out == f"nlbgen: {__version__} -> 9.9\nhaproxy/haproxy.cfg validated: - -> checked by HAProxy 9\n"
+
+
+def test_diff_sees_what_lines_do_not_show(bundle: Path, cli: Any, farm: Path) -> None:
+    """Line ends, a last line without one, and what would move a terminal's cursor."""
+    raw = (farm / "farm.yaml").read_bytes()
+    for changed, shown in (
+        (raw.replace(b"\n", b"\r\n"), "\\r"),
+        (raw.removesuffix(b"\n"), "-"),
+        (raw + "# \u202e\n".encode(), "\\u202e"),
+    ):
+        (farm / "farm.yaml").write_bytes(changed)
+        assert cli("bundle", "export", FAST, "-o", "c.zip", cwd=farm).code == 0
+        ran = cli("bundle", "diff", "b.tar.gz", "c.zip", cwd=farm)
+        assert ran.code == 1
+        assert "changed farm.yaml" in ran.out
+        assert shown in ran.out
+        assert "\u202e" not in ran.out
+        assert "\r" not in ran.out
+
+
+def test_diff_does_not_try_what_would_not_end(bundle: Path, cli: Any, farm: Path) -> None:
+    raw = (farm / "farm.yaml").read_bytes()
+    (farm / "farm.yaml").write_bytes(raw + b"#\n" * 20_001)
+    assert cli("bundle", "export", FAST, "-o", "c.zip", cwd=farm).code == 0
+    assert "too long to compare" in cli("bundle", "diff", "b.tar.gz", "c.zip", cwd=farm).out
+    (farm / "farm.yaml").write_bytes(raw + b"#\n" * 10_000)
+    assert cli("bundle", "export", FAST, "-o", "c.zip", cwd=farm).code == 0
+    assert "+#\n" in cli("bundle", "diff", "b.tar.gz", "c.zip", cwd=farm).out
+
+
+def test_diff_needs_two_whole_bundles(bundle: Path, cli: Any, farm: Path) -> None:
+    (farm / "c.zip").write_bytes(b"PK\5\6")
+    ran = cli("bundle", "diff", "b.tar.gz", "c.zip", cwd=farm)
+    assert (ran.code, ran.out) == (1, "")
+    assert "c.zip" in ran.err
+
+
+# The house.
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from nlbgen.cli import cli; cli.main(['bundle', '--help'], standalone_mode=False);"
+        "print(sorted({'pyrage', 'lxml', 'yaml', 'cryptography', 'nlbgen.bundle.checking'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_modes_reach_the_archive(bundle: Path) -> None:
+    with tarfile.open(bundle) as tar:
+        assert {stat.S_IMODE(info.mode) for info in tar} == {0o644}
+
+
+def test_a_wrong_digest_is_a_usage_error(bundle: Path) -> None:
+    with pytest.raises(UsageError):
+        opened(bundle).expect("")
+
+
+FARMS = sorted((CHECKOUT / "tests" / "golden").glob("*/farm.yaml"))
+REFUSED = [path for path in FARMS if list(path.parent.glob("*.refused.txt"))]
+
+
+@pytest.mark.parametrize("spec", sorted({*FARMS[::5], *REFUSED}), ids=lambda path: path.parent.name)
+def test_every_golden_farm_makes_a_bundle_that_is_whole(spec: Path, cli: Any, tmp_path: Path) -> None:
+    for ending in ENDINGS:
+        made = cli("bundle", "export", FAST, "-s", spec, "-o", tmp_path / f"b.{ending}")
+        assert made.code == 0, made.err
+        assert cli("bundle", "verify", f"b.{ending}", "--expect", made.out.split()[0]).code == 0
+    assert cli("bundle", "diff", "b.zip", "b.tar.gz").out == ""
+    refused = {name for name in ("haproxy", "nginx") if (spec.parent / f"{name}.refused.txt").exists()}
+    left_out = {left["part"] for left in json.loads(contents(tmp_path / "b.zip")[MANIFEST])["left_out"]}
+    assert refused == left_out & {"haproxy", "nginx"}

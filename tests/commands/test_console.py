@@ -1,0 +1,253 @@
+"""How nlbgen speaks: quietly, verbosely, in colours; and what a command costs before it does anything."""
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nlbgen.cli import COMMANDS
+from nlbgen.core import activity
+from nlbgen.generators.base import known_ids
+
+posix = pytest.mark.skipif(os.name != "posix", reason="POSIX terminals")
+ESCAPE = "\x1b["
+NO_WISH = {"NO_COLOR": "", "FORCE_COLOR": "", "CLICOLOR_FORCE": "", "TERM": "xterm"}
+LIMIT_SECONDS = 60
+
+
+@pytest.fixture
+def farm(tmp_path: Path, farm_data) -> Callable[..., None]:
+    """Writes farm.yaml; without changes it has one warning."""
+
+    def write(**changes: object) -> None:
+        data = farm_data(**({"stores": {"signalr": "sqlserver"}} | changes))
+        (tmp_path / "farm.yaml").write_text(json.dumps(data), encoding="utf-8")
+
+    return write
+
+
+# --quiet and --verbose
+
+
+def test_quiet_says_only_errors(cli, farm, tmp_path) -> None:
+    farm()
+    args = ("render", "haproxy", "--no-validate")
+    assert "warning: " in cli(*args).err
+    for option in ("-q", "--quiet"):
+        ran = cli(option, *args)
+        assert (ran.code, ran.out, ran.err) == (0, "", "")
+    assert (tmp_path / "outputs/haproxy/haproxy.cfg").exists()
+    farm(nodes=[])
+    assert cli("-q", *args) == cli(*args)
+    assert cli("-q", *args).code == 3
+
+
+def test_quiet_leaves_data_alone(cli, farm) -> None:
+    farm()
+    loud, quiet = cli("check"), cli("-q", "check")
+    assert (quiet.code, quiet.out, quiet.err) == (loud.code, loud.out, "")
+    assert loud.err == "farm.yaml: 1 warning\n"
+
+
+def test_quiet_ends_with_its_run(cli, farm) -> None:
+    farm()
+    assert cli("-q", "check").err == ""
+    assert cli("check").err
+    assert "No such" in cli("-q", "chekc").err
+
+
+def test_verbose_says_what_is_read_and_written(cli, farm, tmp_path) -> None:
+    farm()
+    args = ("render", "haproxy", "--no-validate")
+    first = cli("-v", *args).err
+    assert re.findall(r"^file (.*)", first, re.MULTILINE) == [
+        "read: farm.yaml",
+        *(f"written: outputs/{path}" for path in ("haproxy/INSTALL.md", "haproxy/haproxy.cfg")),
+        "written: outputs/haproxy/haproxy.service.d/nlbgen.conf",
+    ]
+    again = cli("--verbose", *args).err
+    assert "file read: outputs/haproxy/haproxy.cfg\n" in again
+    assert "file written" not in again
+    plain = cli(*args)
+    assert [line for line in again.splitlines() if not line.startswith("file ")] == plain.err.splitlines()
+    assert cli("-v", "render", "haproxy", "--stdout", "--no-validate").out.startswith("# HAProxy")
+
+
+@pytest.mark.haproxy
+def test_verbose_says_which_programs_run(cli, farm) -> None:
+    farm()
+    said = cli("-v", "render", "haproxy", env={"PATH": f"{os.environ['PATH']}:/usr/sbin"}).err
+    assert re.search(r"^program run: \S*haproxy -c -f \S+", said, re.MULTILINE) or "the spec says" in said
+
+
+def test_verbose_names_a_secrets_file_and_keeps_the_secret(cli, farm, tmp_path) -> None:
+    (tmp_path / "password").write_text("hunter2", encoding="utf-8")
+    farm(
+        zen={"api": "https://127.0.0.1:1", "key": {"file": str(tmp_path / "password")}},
+        frontend={"address": "10.0.0.1"},
+        accept=sorted(known_ids()),
+    )
+    ran = cli("-v", "push", "zen", "--dry-run")
+    assert f"file read: {tmp_path / 'password'}\n" in ran.err
+    assert "device asked: " in ran.err
+    assert ran.code == 6
+    assert "hunter2" not in ran.out + ran.err
+
+
+def test_quiet_and_verbose_exclude_each_other(cli) -> None:
+    ran = cli("-q", "-v", "check")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("nlbgen: --quiet and --verbose exclude each other\n")
+
+
+def test_nobody_listens_unless_asked() -> None:
+    heard: list[str] = []
+    activity.listen(heard.append)
+    activity.note("one")
+    activity.listen(None)
+    activity.note("two")
+    assert heard == ["one"]
+
+
+# What a refused spec means
+
+
+@pytest.mark.parametrize(
+    "args, meaning",
+    [
+        (["render", "haproxy"], "nothing was written"),
+        (["nodes", "keys"], "nothing was listed"),
+        (["nodes", "plan"], "nothing was planned"),
+        (["nodes", "apply"], "nothing was written"),
+        (["nodes", "audit"], "nothing was compared"),
+        (["push", "zen"], "the device was not changed"),
+        (["push", "f5"], "the device was not changed"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else "",
+)
+def test_the_last_words_fit_the_command(args: list[str], meaning: str, cli, farm) -> None:
+    farm(nodes=[])
+    ran = cli(*args)
+    assert ran.code == 3
+    assert re.fullmatch(rf"nlbgen: \d errors?(?: and \d warnings?)?; {meaning}", ran.err.splitlines()[-1])
+
+
+# Colours
+
+
+def on_a_terminal(folder: Path, *args: str, env: dict[str, str] | None = None) -> str:
+    """What a command shows on a terminal."""
+    import pty
+
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "nlbgen", *args],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, **NO_WISH, "COLUMNS": "200", **(env or {})},
+    ) as process:
+        os.close(slave)
+        shown = b""
+        while select.select([master], [], [], LIMIT_SECONDS)[0]:
+            try:
+                part = os.read(master, 4096)
+            except OSError:  # Linux says so when the other side has closed
+                part = b""
+            if not part:
+                break
+            shown += part
+        process.wait(LIMIT_SECONDS)
+    os.close(master)
+    return shown.decode().replace("\r\n", "\n")
+
+
+@posix
+def test_terminals_show_colours(tmp_path, farm) -> None:
+    farm()
+    said = on_a_terminal(tmp_path, "render", "haproxy", "--no-validate")
+    assert re.search(r"^\x1b\[33mfarm\.yaml:\d+:\d+: warning: .*\x1b\[0m$", said, re.MULTILINE)
+    assert re.search(r"^\x1b\[2m    .*\x1b\[0m$", said, re.MULTILINE)
+    assert "\nwrote outputs/haproxy/haproxy.cfg" in said
+    farm(nodes=[])
+    for command in (["render", "haproxy"], ["check"]):
+        said = on_a_terminal(tmp_path, *command)
+        assert re.search(r"^\x1b\[31mfarm\.yaml:\d+:\d+: nodes: .*\x1b\[0m$", said, re.MULTILINE)
+    assert "\n\x1b[31mError: No such command" in on_a_terminal(tmp_path, "chekc")
+    assert ESCAPE not in on_a_terminal(tmp_path, "schema")
+
+
+@posix
+@pytest.mark.parametrize(
+    "env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}], ids=" ".join
+)
+def test_terminals_show_no_colours_where_none_are_wanted(env: dict[str, str], tmp_path, farm) -> None:
+    farm(nodes=[])
+    said = on_a_terminal(tmp_path, "check", env=env)
+    assert "nodes: " in said
+    assert ESCAPE not in said
+
+
+@pytest.mark.parametrize("wish", [{"FORCE_COLOR": "1"}, {"CLICOLOR_FORCE": "1"}], ids=" ".join)
+def test_pipes_are_plain_unless_colours_are_forced(wish: dict[str, str], shell, farm) -> None:
+    farm(nodes=[])
+    plain = shell("check", env=NO_WISH)
+    assert ESCAPE not in plain.out + plain.err
+    forced = shell("check", env={**NO_WISH, **wish})
+    assert forced.out.startswith(f"{ESCAPE}31mfarm.yaml:")
+    assert re.sub(r"\x1b\[\d+m", "", forced.out) == plain.out
+    assert shell("check", env={**NO_WISH, **dict.fromkeys(wish, "0")}) == plain
+    assert json.loads(shell("check", "--format", "json", env={**NO_WISH, **wish}).out)
+
+
+# What a command costs
+
+
+def imported(*args: str) -> set[str]:
+    script = (
+        "import sys\nfrom nlbgen.cli import main\n"
+        "try:\n    main()\nfinally:\n    print('MODULES', *sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *args], capture_output=True, text=True, check=False)
+    return set(done.stderr.rpartition("MODULES ")[2].split())
+
+
+SHARED = {"console", "fleets"}
+"""Modules of `commands/` that are no commands."""
+
+
+def own(modules: set[str]) -> set[str]:
+    return {name.removeprefix("nlbgen.commands.") for name in modules if name.startswith("nlbgen.commands.")}
+
+
+def test_help_needs_click_and_the_commands_alone() -> None:
+    modules = imported("--help")
+    assert own(modules) == {*SHARED, *COMMANDS.values()}
+    ours = {name for name in modules if name.partition(".")[0] == "nlbgen" and ".commands." not in name}
+    assert ours == {
+        "nlbgen",
+        "nlbgen.cli",
+        "nlbgen.commands",
+        "nlbgen.core",
+        "nlbgen.core.errors",
+        "nlbgen.core.activity",
+    }
+    assert not modules & {"yaml", "jinja2", "lxml", "requests", "cryptography", "aiohttp", "logging", "json"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_imports_its_own_module_alone(name: str) -> None:
+    assert own(imported(name, "--help")) - SHARED == {COMMANDS[name]}
+
+
+def test_a_mistyped_command_is_suggested(cli) -> None:
+    ran = cli("rendr")
+    assert ran.code == 2
+    assert "Error: No such command 'rendr'." in ran.err

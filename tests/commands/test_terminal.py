@@ -1,0 +1,375 @@
+"""What terminals show: the same facts as in a pipe, as tables in colours, however narrow the terminal is."""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlbgen.commands import tables
+from nlbgen.commands.tables import Cell, Line, Table
+from nlbgen.core.plan import Change, Plan, Shown
+
+if os.name != "posix":
+    pytest.skip("POSIX terminals", allow_module_level=True)
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PLAIN = {"NO_COLOR": "", "FORCE_COLOR": "", "CLICOLOR_FORCE": ""}
+SECRET = {"NLBGEN_REDIS_PASSWORD": "hunter2"}
+COLUMNS = (60, 80, 140)
+IDENTITY = re.compile(r"sha256:[0-9a-f]{12}|\[[a-z0-9]+(?:-[a-z0-9]+)+\]|\b[0-9a-f]{16,64}\b")
+"""What people compare or copy: fingerprints, ids, digests."""
+TABLES = {
+    "vendors": ["vendors"],
+    "keys": ["nodes", "keys"],
+    "audit": ["nodes", "audit"],
+    "verify": ["bundle", "verify", "a.zip"],
+}
+LINES = {
+    "plan": ["nodes", "plan"],
+    "diff": ["bundle", "diff", "a.zip", "b.zip"],
+    "check": ["check", "-s", "wrong.yaml"],
+}
+ALL = TABLES | LINES
+
+
+def named(commands: dict[str, list[str]]) -> list:
+    return [pytest.param(command, id=name) for name, command in commands.items()]
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example farm, two bundles of it that differ, and a spec that is wrong."""
+    folder = tmp_path_factory.mktemp("example")
+    shutil.copytree(EXAMPLES / "inputs", folder / "inputs")
+    spec = (EXAMPLES / "farm.yaml").read_text("utf-8")
+    for name, text in (("a", spec), ("b", re.sub(r"slow_start: \S+", "slow_start: 91s", spec))):
+        (folder / "farm.yaml").write_text(text, "utf-8")
+        command = [sys.executable, "-m", "nlbgen", "bundle", "export", "--no-validate", "-o", f"{name}.zip"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    (folder / "farm.yaml").write_text(spec, "utf-8")
+    wrong = {"farm": "[red]a\x1b[31m", "orchestrator": {"version": "2019.4"}, "nodes": [{"name": "n" * 90}]}
+    (folder / "wrong.yaml").write_text(json.dumps(wrong), "utf-8")
+    return folder
+
+
+@pytest.fixture
+def farm(example: Path, tmp_path: Path) -> Path:
+    """The test's own folder, with all that is in the example's."""
+    shutil.copytree(example, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def uncoloured(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+# The same facts everywhere
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("command", named(ALL))
+def test_nothing_is_cut_and_everything_fits(command: list[str], columns: int, farm, shell, terminal) -> None:
+    plain = shell("-q", *command, env=PLAIN | SECRET)
+    shown = terminal("-q", *command, columns=columns, env=SECRET)
+    assert shown.code == plain.code
+    assert "\x1b[" in shown.sent
+    assert set(IDENTITY.findall(plain.out)) <= set(IDENTITY.findall(shown.text))
+    assert "…" not in shown.text
+    if command in LINES.values():
+        assert "".join(shown.text.split()) == "".join(plain.out.split())
+    if command == ["vendors"]:
+        assert set(plain.out.split()) <= set(shown.text.split())
+    for line in shown.text.splitlines():
+        of_a_file = line[:1] in {"+", "-", " ", "@"} and command in LINES.values()
+        assert len(line) <= columns or of_a_file or max(map(len, line.split())) > columns - 6, line
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("command", named(ALL))
+def test_no_color_gives_the_same_picture_without_colours(command: list[str], columns: int, farm, terminal) -> None:
+    coloured = terminal("-q", *command, columns=columns, env=SECRET)
+    bare = terminal("-q", *command, columns=columns, env=SECRET | {"NO_COLOR": "1"})
+    assert "\x1b" not in bare.sent
+    assert bare.sent == coloured.text
+    assert bare.lines == coloured.lines
+
+
+@pytest.mark.parametrize("command", named(ALL))
+def test_a_dumb_terminal_gets_what_a_pipe_gets(command: list[str], farm, shell, terminal) -> None:
+    plain = shell("-q", *command, env=PLAIN | SECRET)
+    assert plain.err == ""
+    assert terminal("-q", *command, env=SECRET | {"TERM": "dumb"}).sent == plain.out
+
+
+@pytest.mark.parametrize("command", named(LINES))
+def test_forced_colours_paint_the_lines_of_a_pipe(command: list[str], farm, shell) -> None:
+    plain = shell("-q", *command, env=PLAIN | SECRET)
+    forced = shell("-q", *command, env=PLAIN | SECRET | {"FORCE_COLOR": "1"})
+    assert "\x1b[" in forced.out
+    assert uncoloured(forced.out) == plain.out
+
+
+@pytest.mark.parametrize("command", named(TABLES))
+def test_forced_colours_leave_the_tables_of_a_pipe_alone(command: list[str], farm, shell) -> None:
+    assert shell("-q", *command, env=PLAIN | {"FORCE_COLOR": "1"}) == shell("-q", *command, env=PLAIN)
+
+
+@pytest.mark.parametrize("command", named(ALL))
+def test_pipes_pay_for_no_tables(command: list[str], farm) -> None:
+    script = (
+        "import sys\nfrom nlbgen.cli import main\n"
+        "try:\n    main()\nfinally:\n    print('MODULES', *sys.modules, file=sys.stderr)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *command],
+        cwd=farm,
+        env={**os.environ, **PLAIN, **SECRET},
+        capture_output=True,
+        check=False,
+    )
+    modules = set(ran.stderr.decode().rpartition("MODULES ")[2].split())
+    assert "nlbgen.commands.console" in modules
+    assert not modules & {"rich", "nlbgen.commands.tables"}
+
+
+def test_data_for_programs_is_never_drawn(farm, shell, terminal) -> None:
+    for command in (["vendors", "--format", "json"], ["vendors", "--format", "markdown"], ["schema"]):
+        assert terminal(*command).sent == shell(*command, env=PLAIN).out
+
+
+# What is shown where
+
+
+def test_the_matrix_is_coloured_by_answer(terminal) -> None:
+    shown = terminal("vendors", columns=140)
+    assert "─" * 50 in shown.text
+    for line in (line for line in shown.lines if line.startswith("Slow start ")):
+        assert line.split()[2:] == ["yes", "fallback", "fallback", "yes"]
+    assert shown.colours("fallback") == {"brown"}  # which is how terminals called yellow
+    assert shown.colours("since") - {"default"} == {"cyan"}
+    matrix = "\n".join(shown.lines).partition("\n\n")[0].splitlines()
+    for word, colour in (("yes", "green"), ("no", "red")):
+        places = [(y, found.start()) for y, line in enumerate(matrix) for found in re.finditer(rf"\b{word}\b", line)]
+        assert places
+        assert {shown.cells[y][x].fg for y, x in places} == {colour}
+
+
+def test_the_matrix_folds_into_sixty_columns(terminal) -> None:
+    shown = terminal("vendors", columns=60)
+    head = next(number for number, line in enumerate(shown.lines) if line.startswith("feature"))
+    assert shown.lines[head + 1] == "─" * 60
+    assert shown.lines[head + 2].split() == ["TLS", "ends", "at", "yes", "yes", "since", "yes"]
+    assert shown.lines[head + 3].split() == ["the", "balancer", "Zevenet"]
+
+
+def test_keys_have_a_column_for_each_node(farm, terminal) -> None:
+    shown = terminal("nodes", "keys")
+    head = next(line for line in shown.lines if "orch-1" in line)
+    assert head.split() == ["orch-1", "orch-2"]
+    row = next(number for number, line in enumerate(shown.lines) if line.startswith("EncryptionKey"))
+    assert [line.split() for line in shown.lines[row : row + 2]] == [
+        ["EncryptionKey", "sha256:a09d1473b94a", "sha256:6f117bc464d9"],
+        ["secureAppSettings", "base64,", "256", "bits,", "length", "base64,", "256", "bits,", "length"],
+    ]
+    assert shown.colours("sha256:a09d1473b94a") == {"brown"}
+    same = farm / "inputs/orch-1/web.config"
+    shutil.copyfile(same, farm / "copy.config")
+    assert terminal("nodes", "keys", same, "copy.config").colours("sha256:a09d1473b94a") == {"green"}
+    assert terminal("nodes", "keys", same).colours("sha256:a09d1473b94a") == {"default"}
+
+
+def test_generated_keys_are_never_the_same(farm, terminal) -> None:
+    config = farm / "inputs/orch-1/web.config"
+    text = re.sub(r'(decryptionKey|validationKey)="[0-9A-Fa-f]+"', r'\1="AutoGenerate"', config.read_text("utf-8"))
+    for name in ("one.config", "two.config"):
+        (farm / name).write_text(text, "utf-8")
+    shown = terminal("nodes", "keys", "one.config", "two.config", columns=140)
+    assert shown.colours("AutoGenerate") - {"default"} == {"brown"}
+    assert "cannot be cloned" in shown.text
+
+
+def test_a_terminal_too_narrow_for_a_table_gets_records(farm, terminal) -> None:
+    shown = terminal("nodes", "audit", columns=60)
+    row = shown.lines.index("EncryptionKey  DIFFERS")
+    assert shown.lines[row + 1 : row + 3] == ("  orch-1: sha256:a09d1473b94a", "  orch-2: sha256:6f117bc464d9")
+    assert shown.colours("EncryptionKey") == {"red"}
+    assert "  orch-1: sha256:a09d1473b94a" in terminal("nodes", "keys", columns=60).lines
+
+
+def test_what_differs_is_red(farm, terminal) -> None:
+    shown = terminal("nodes", "audit", columns=140)
+    assert shown.code == 1
+    assert shown.colours("DIFFERS") == {"red"}
+    assert {line.split()[0] for line in shown.lines if line.endswith("DIFFERS")} >= {"EncryptionKey", "machineKey"}
+    assert shown.colours("[session-inproc]") == {"red"}
+    assert "Max Pool" in shown.text, "a pipe cuts this value, a terminal folds it"
+
+
+def test_many_nodes_are_listed_by_value(farm, terminal) -> None:
+    names = []
+    for number, node in enumerate((1, 1, 1, 1, 2)):
+        names.append(f"n{number}.config")
+        shutil.copyfile(farm / f"inputs/orch-{node}/web.config", farm / names[-1])
+    shown = terminal("nodes", "audit", *names, columns=140)
+    rows = [line for line in shown.lines if line.startswith("EncryptionKey")]
+    assert [line.split()[1] for line in rows] == ["sha256:a09d1473b94a", "sha256:6f117bc464d9"]
+    assert rows[0].split()[2:] == ["n0.config,", "n1.config,", "n2.config,", "n3.config", "DIFFERS"]
+
+
+def test_a_plan_is_coloured_by_what_it_does(farm, terminal) -> None:
+    shown = terminal("nodes", "plan", env=SECRET, columns=140)
+    assert shown.colours("+") == {"green"}
+    assert shown.colours("~") == {"brown"}
+    assert "hunter2" not in shown.sent
+    change = Change("device", "pool \x1b[7m[bold]web", Shown("old"), None)
+    plan = Plan([change, Change("device", "rule", None, Shown("new"))], {}, ["other"])
+    assert [line.style for line in tables.changes(plan)] == ["bold", "red", "green", "green", "bold"]
+    assert "".join(f"{line.text}\n" for line in tables.changes(plan)) == plan.text()
+
+
+def test_whoever_is_asked_sees_the_plan_in_colours(farm, terminal) -> None:
+    for options in ([], ["-q"]):
+        shown = terminal(*options, "nodes", "apply", answer="n", env=SECRET)
+        assert shown.code == 130
+        assert "Change these files? [y/N]: n" in shown.text
+        assert shown.colours("+") == {"green"}
+    done = terminal("nodes", "apply", answer="y", env=SECRET)
+    assert done.code == 0
+    assert "changed inputs/orch-2/web.config" in done.text
+    nothing = terminal("nodes", "plan", env=SECRET)
+    assert nothing.colours("orch-1") == {"green"}
+    assert "0 changes, digest" in nothing.text
+
+
+def test_bundles(farm, shell, terminal) -> None:
+    whole = terminal("bundle", "verify", "a.zip")
+    assert whole.lines[0] == "a.zip: whole"
+    assert whole.colours("a.zip:") == {"green"}
+    assert "not in it" in whole.text
+    diff = terminal("bundle", "diff", "a.zip", "b.zip")
+    assert {diff.cells[y][0].fg for y, line in enumerate(diff.lines) if line == "changed f5/as3.json"} == {"brown"}
+    assert 'spec balancer.slow_start: "30s" -> "91s"' in diff.lines
+    removed, added = (next(line for line in diff.lines if re.match(rf"\{sign} .*slowRamp", line)) for sign in "-+")
+    assert {diff.cells[diff.lines.index(removed)][0].fg, diff.cells[diff.lines.index(added)][0].fg} == {"red", "green"}
+    # Lines of files can be copied as they are.
+    plain = shell("bundle", "diff", "a.zip", "b.zip", env=PLAIN).out.splitlines()
+    assert {line for line in plain if line[:1] in {"+", "-", " "}} <= set(diff.text.splitlines())
+    same = terminal("bundle", "diff", "a.zip", "a.zip")
+    assert (same.code, same.sent) == (0, "")
+
+
+def test_problems_hang_below_their_places(farm, terminal) -> None:
+    wrong = {"farm": "[red]a\x1b[31m", "orchestrator": {"version": "2019.4"}, "nodes": []}
+    (farm / "wrong.yaml").write_text(json.dumps(wrong), "utf-8")
+    shown = terminal("-q", "check", "-s", "wrong.yaml", columns=60)
+    assert shown.code == 3
+    starts = {line[:2] for line in shown.lines if line}
+    assert starts == {"wr", "  "}
+    assert shown.lines[0].startswith("wrong.yaml:1:1: frontend: is missing")
+    assert {shown.cells[y][x].fg for x, y in ((0, 0), (30, 0))} == {"red"}
+
+
+# Foreign text
+
+
+def test_text_of_nodes_is_no_markup(farm, terminal) -> None:
+    config = farm / "inputs/orch-1/web.config"
+    text = config.read_text("utf-8")
+    foreign = "[bold red]RootPath[/] :boom: \u202eevil&#x9b;31m"
+    text = re.sub(r'(key="Storage.Location" value=)"[^"]*"', lambda found: f'{found[1]}"{foreign}"', text)
+    (farm / "foreign.config").write_text(text, "utf-8")
+    for columns in COLUMNS:
+        shown = terminal("nodes", "audit", config, "foreign.config", columns=columns)
+        assert "[bold" in shown.text
+        assert ":boom:" in shown.text
+        assert not set("\u202e\x9b") & set(shown.text)
+        assert re.search(r"\\u202e", re.sub(r"\s+", "", shown.text))
+
+
+class Tty(io.StringIO):
+    """A terminal without a descriptor."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def tty(monkeypatch: pytest.MonkeyPatch) -> Tty:
+    for name in ("COLUMNS", *PLAIN):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    return Tty()
+
+
+@pytest.mark.parametrize("columns", ["20", "60", "200"])
+def test_nothing_foreign_moves_the_cursor(columns: str, tty: Tty, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    foreign = "".join(map(chr, [*range(32), *range(127, 160), 0x2028, 0x202E, 0x2066, 0xDC80]))
+    blocks = [Line(foreign), Line(f"a{foreign}", hang=None), Table([Cell(foreign)], [[Cell(foreign, note=foreign)]])]
+    shown = tables.drawn([*blocks, Table([Cell("a"), Cell("b" * 99)], [[Cell(foreign), Cell(foreign)]])], tty)
+    assert all(char.isprintable() or char == "\n" for char in shown)
+    assert r"\x1b" in shown.replace("\n", "").replace(" ", "")
+
+
+def test_a_terminal_says_how_wide_it_is(tty: Tty, monkeypatch, farm, terminal) -> None:
+    wide = [Line("word " * 60)]
+    assert max(map(len, tables.drawn(wide, tty).splitlines())) in range(70, 81)
+    for told, most in (("0", 80), ("-5", 80), ("many", 80), ("50", 50), ("3", 20)):
+        monkeypatch.setenv("COLUMNS", told)
+        assert max(map(len, tables.drawn(wide, tty).splitlines())) in range(most - 8, most + 1)
+    shown = terminal("-q", "vendors", columns=140, env={"COLUMNS": "60"})
+    assert "─" * 60 in shown.lines
+    assert shown.lines == terminal("-q", "vendors", columns=140, env={"COLUMNS": "60"}).lines
+
+
+def test_a_terminal_without_unicode_gets_dashes(terminal) -> None:
+    shown = terminal("vendors", env={"PYTHONIOENCODING": "ascii"})
+    assert "-" * 80 in shown.lines
+    assert "u2500" not in shown.text
+
+
+# The layout
+
+WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=0x9FFF), max_size=50)
+
+
+@given(st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=1, max_size=5), st.integers(20, 100))
+def test_columns_fit_and_hold_their_words(rows, room: int) -> None:
+    from rich.cells import cell_len
+
+    table = Table([Cell("")] * 3, [[Cell(text) for text in row] for row in rows])
+    widths = tables._widths(table, room)
+    if not widths:
+        return
+    assert sum(widths) + 4 <= room
+    for row in rows:
+        for text, width in zip(row, widths, strict=True):
+            legible = tables._legible(text)
+            parts = list(tables._folded(legible, max(width, 2)))
+            assert all(cell_len(part) <= max(width, 2) for part in parts)
+            assert "".join("".join(parts).split()) == "".join(legible.split())
+            short = {word for word in legible.split() if cell_len(word) <= tables.WHOLE}
+            assert short <= {word for part in parts for word in part.split()}
+
+
+@given(st.text(max_size=60), st.integers(2, 40))
+def test_folding_ends_and_loses_nothing(text: str, width: int) -> None:
+    legible = tables._legible(text)
+    parts = list(tables._folded(legible, width))
+    assert "".join("".join(parts).split()) == "".join(legible.split())
+
+
+def test_words_are_broken_behind_marks() -> None:
+    folded = tables._folded("quartz.jobStore.clustered is \\\\files.corp.example\\store", 16)
+    assert list(folded) == ["quartz.jobStore.", "clustered is", "\\\\files.corp.", "example\\store"]

@@ -1,0 +1,390 @@
+"""The report without a browser: what it holds, what it never holds, and the small readers behind it."""
+
+import hashlib
+import json
+import re
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlbgen.core.errors import ValidationError
+from nlbgen.export.markup import digest_source
+from nlbgen.export.report import code as report_code
+from nlbgen.export.report import markdown as report_markdown
+from nlbgen.export.report import page as report
+from nlbgen.export.report import reasons as report_reasons
+from nlbgen.generators import base
+from nlbgen.spec.load import load, loads
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "farm.yaml"
+SECRET = "the-Redis-password-of-this-test"
+CONFIGURATIONS = sorted(
+    path
+    for folder in ("outputs/example", "tests/golden", "tests/golden_f5", "tests/zen/golden")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in {".cfg", ".conf", ".json"} and "nodes" not in path.parts
+)
+
+
+class Reader(HTMLParser):
+    """The elements of a page, and whether they are closed as they were opened."""
+
+    VOID = ("meta", "link", "input", "br", "hr", "img")
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.raw: list[tuple[str, str]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> without a beginning"
+        assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in {"style", "script"}:
+            self.raw.append((self.open[-1], data))
+
+
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch):
+    monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", SECRET)
+
+
+@pytest.fixture(scope="module")
+def page():
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("NLBGEN_REDIS_PASSWORD", SECRET)
+        return report.render(load(EXAMPLE)).decode()
+
+
+def of(**changes) -> str:
+    data = {
+        "farm": "orchestrator-test",
+        "orchestrator": {"version": "2019.4"},
+        "frontend": {"host": "orchestrator.corp.example", "tls": {"verify_nodes": "/etc/ssl/orchestrator/ca.pem"}},
+        "nodes": [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "orch-2", "address": "10.20.0.12"}],
+        "stores": {"signalr": "redis", "redis": {"host": "redis.corp.example", "port": 6379}},
+    }
+    return report.render(loads(json.dumps({**data, **changes}))).decode()
+
+
+# What it holds
+
+
+def test_every_element_is_closed_and_every_id_is_one(page):
+    reader = Reader(page)
+    assert reader.open == []
+    ids = [attributes["id"] for _tag, attributes in reader.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _tag, attributes in reader.elements:
+        for name in ("aria-labelledby", "aria-controls", "data-tab"):
+            assert set((attributes.get(name) or "").split()) <= set(ids)
+        link = attributes.get("href") or "#"
+        assert link == "data:," or link == "#" or link[1:] in ids, link
+
+
+def test_it_needs_nothing_from_outside(page):
+    reader = Reader(page)
+    for tag, attributes in reader.elements:
+        assert tag not in {"img", "iframe", "object", "embed", "base", "form", "audio", "video", "source"}
+        assert not {"src", "srcset", "action", "style", "onclick", "onload"} & attributes.keys()
+        assert tag != "link" or attributes["href"] == "data:,"
+    assert not re.search(r"@import|url\(", "".join(text for _tag, text in reader.raw))
+
+
+def test_its_policy_names_every_style_and_script_and_nothing_else(page):
+    reader = Reader(page)
+    policy = next(a["content"] for t, a in reader.elements if a.get("http-equiv") == "Content-Security-Policy")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    for kind in ("style", "script"):
+        assert rules[f"{kind}-src"].split() == [digest_source(text) for tag, text in reader.raw if tag == kind]
+
+
+def test_it_is_the_same_again(page):
+    assert report.render(load(EXAMPLE)).decode() == page
+
+
+@pytest.mark.parametrize("vendor", base.VENDORS)
+def test_every_file_of_every_vendor_is_there_word_by_word_with_its_checksum(page, vendor):
+    for file in base.render(base.generator(vendor), load(EXAMPLE)):
+        assert f'id="file-{vendor}-{str(file.path).replace("/", "-")}"' in page
+        sums = page.partition('id="checksums"')[2]
+        assert f">{vendor}/{file.path}</a></th>" in sums
+        assert hashlib.sha256(file.content).hexdigest() in sums
+
+
+def test_it_holds_the_digest_and_the_plan_and_the_runbook(page):
+    assert page.count(load(EXAMPLE).digest) >= 2
+    assert "appSettings/LoadBalancer.UseRedis" in page
+    assert "plan digest <code>" in page
+    assert '<label><input type="checkbox"> <span>A window is agreed' in page
+    assert "<h4>1. Keep what is there</h4>" in page
+
+
+def test_what_is_accepted_is_told_beside_the_findings(page):
+    """Whoever signs the change off must not read that all is as asked."""
+    findings = page.partition('<section id="findings"')[2].partition("</section>")[0]
+    assert "Nothing that the spec does not accept" in findings
+    spec = load(EXAMPLE)
+    jobs = [base.prepare(base.generator(name), spec, base.Site()) for name in base.VENDORS]
+    limits = [limit for job in jobs for limit in job.limitations]
+    assert limits
+    assert all(f"{limit.title}: {limit.fallback}" in unescape(findings) for limit in limits)
+
+
+def test_no_secret_is_in_it(page):
+    values = {SECRET}
+    for node in ("orch-1", "orch-2"):
+        text = (EXAMPLE.parent / "inputs" / node / "web.config").read_text(encoding="utf-8")
+        values |= set(re.findall(r'(?:EncryptionKey|ApiKey)" value="([^"]{8,})"', text))
+        values |= set(re.findall(r'(?:validation|decryption)Key="([^"]{8,})"', text))
+    assert len(values) > 6
+    for value in values:
+        assert value not in page
+    secret = re.findall(r"<tr><th scope=\"row\">(nodes/[^<]+)</th><td></td><td>holds secrets</td></tr>", page)
+    assert "nodes/orch-1/web.config" in secret
+    for path in secret:
+        assert page.count(path) == 1
+
+
+def test_a_secret_that_is_not_at_hand_is_said_and_the_rest_is_there(monkeypatch):
+    monkeypatch.delenv("NLBGEN_REDIS_PASSWORD")
+    page = report.render(load(EXAMPLE)).decode()
+    assert "There is no plan: " in page
+    assert "NLBGEN_REDIS_PASSWORD" in page
+    assert "<h4>1. Keep what is there</h4>" in page
+
+
+def test_unplanned_it_does_not_depend_on_secrets(monkeypatch):
+    page = report.render(load(EXAMPLE), planned=False)
+    monkeypatch.delenv("NLBGEN_REDIS_PASSWORD")
+    assert report.render(load(EXAMPLE), planned=False) == page
+    assert b"There is no plan: it needs the farm" in page
+    assert b"<h4>1. Keep what is there</h4>" in page
+
+
+def test_without_node_files_it_says_why_there_is_no_plan():
+    page = of()
+    assert "There is no plan: the config of orch-1 is not named" in page
+    assert "There is no runbook: the config of orch-1 is not named" in page
+
+
+# Findings
+
+
+def test_warnings_and_refusals_are_told_with_what_to_do():
+    page = of(
+        balancer={"slow_start": "30s", "timeouts": {"queue": "10s"}},
+        nginx={"version": "1.22"},
+        stores={"signalr": "sqlserver"},
+    )
+    findings = page.partition('id="findings"')[2].partition("</section>")[0]
+    assert '<li class="warning">' in findings
+    assert "What to do:</span> write <code>signalr: redis</code>" in findings
+    assert "<code>nginx-slow-start</code>" in findings
+    assert findings.index('class="error"') < findings.index('class="warning"')
+    panel = page.partition('id="panel-nginx"')[2].partition('id="panel-')[0]
+    assert "No configuration: this farm asks for what it cannot do." in panel
+    assert "nginx.conf" not in panel.partition("</ul>")[0]
+
+
+def test_a_vendor_that_the_spec_does_not_name_is_a_note():
+    page = of(balancer={"slow_start": "30s"}, accept=[])
+    findings = page.partition('id="findings"')[2].partition("</section>")[0]
+    assert 'class="error"' not in findings
+    assert "not offered" in findings
+    assert "and the spec does not name it" in page
+
+
+def test_what_is_accepted_stands_at_the_vendor(page):
+    panel = page.partition('id="panel-nginx"')[2].partition('id="panel-zen"')[0]
+    assert "What it does instead" in panel
+    assert "a node that came back gets its full share at once" in panel
+
+
+def test_what_the_programs_say_stands_there_if_it_is_asked_for():
+    asked = []
+    page = report.render(load(EXAMPLE), verdict=lambda vendor: asked.append(vendor) or f"{vendor}: <fine>").decode()
+    assert asked == list(base.VENDORS)
+    assert '<p class="verdict">nginx: &lt;fine&gt;</p>' in page
+
+    def refuse(vendor: str) -> str:
+        raise ValidationError(f"{vendor} refuses")
+
+    with pytest.raises(ValidationError):
+        report.render(load(EXAMPLE), verdict=refuse)
+
+
+# Code and its reasons
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_highlighting_changes_no_character(path):
+    text = path.read_text(encoding="utf-8")
+    place = path.relative_to(ROOT).as_posix()
+    name = f"haproxy.service.d/{path.name}" if "service.d" in place else path.name
+    lines = report_code.highlighted(name, text)
+    assert "".join(f"{line}\n" for line in report_code.words_of(lines)) == text
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=200))
+@pytest.mark.parametrize("name", ["haproxy.cfg", "farm_proxy.cfg", "bigip.conf"])
+def test_no_text_is_lost_by_our_own_lexers(name, text):
+    shown = list(report_code.words_of(report_code.highlighted(name, text)))
+    assert len(shown) == (len(text.removesuffix("\n").split("\n")) if text else 0)
+
+
+def reasons(name: str, vendor: str) -> dict[str, str]:
+    text = (ROOT / "outputs" / "example" / vendor / name).read_text(encoding="utf-8")
+    lines = report_code.highlighted(name, text)
+    return dict(
+        zip((word.strip() for word in report_code.words_of(lines)), (line.reason for line in lines), strict=True)
+    )
+
+
+def test_a_lines_reason_is_the_comment_that_it_stands_under():
+    found = reasons("haproxy.cfg", "haproxy")
+    assert found["timeout tunnel 1h"].startswith("An upgraded connection may be silent this long")
+    assert found["timeout server-fin 30s"].startswith("A peer that vanished without a word")
+    assert (
+        found["http-request del-header X-Real-IP"] == "What the nodes believe about the client comes from here alone."
+    )
+    assert found["server-state-file /var/lib/haproxy/server-state"].endswith("sends requests to the dead.")
+    assert found["defaults"] == "", "a comment does not reach over a blank line"
+    assert found["global"] == "", "the header is no reason"
+    nginx = reasons("nginx.conf", "nginx")
+    assert nginx["keepalive_requests 1000;"].startswith("Idle connections end here before IIS ends them")
+    assert nginx["ssl_session_tickets off;"].startswith("TLS to clients")
+
+
+def test_f5_and_zen_have_reasons_of_their_own():
+    found = reasons("bigip.conf", "f5")
+    assert found["idle-timeout 3600"].startswith("Idle robots stay connected")
+    assert found["HTTP::header remove $name"].startswith("Removes headers")
+    zen = reasons("orchestrator-prod_proxy.cfg", "zen")
+    assert zen["WSTimeOut	3600"] == "How long a WebSocket may be silent."
+
+
+@pytest.mark.parametrize("vendor", ["f5", "zen"])
+def test_every_kind_of_object_that_is_written_is_explained(vendor):
+    """What docs/vendors/ explains at length has its short reason; what only opens a block needs none."""
+    if vendor == "f5":
+        kinds = {
+            line
+            for path in CONFIGURATIONS
+            if path.name == "bigip.conf"
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if line.startswith("ltm ")
+        }
+        assert all(any(kind.startswith(known) for known in report_reasons.F5_OBJECTS) for kind in kinds)
+        return
+    words = {
+        line.split()[0]
+        for path in CONFIGURATIONS
+        if path.name.endswith(("_proxy.cfg", "_pound.cfg"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.strip().startswith("#")
+    }
+    assert set(report_reasons.POUND_DIRECTIVES) - {"Weight", "Emergency"} <= words | {"Redirect", "RedirectAppend"}
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("# why\na\nb\n", ["", "why", "why"]),
+        ("# why\n# and how\na\n", ["", "", "why and how"]),
+        ("# one\na\n# two\nb\n", ["", "one", "", "two"]),
+        ("# outer\n{\n    a\n    # inner\n    b\n}\nc\n", ["", "outer", "outer", "", "inner", "outer", "outer"]),
+        ("# outer\n{\n    # inner\n    a\n\n    b\n}\n", ["", "outer", "", "inner", "", "outer", "outer"]),
+        ("# why\n\na\n", ["", "", ""]),
+        ("# made by\n# Do not edit: x\n# why\na\n", ["", "", "", "why"]),
+        ("# made by\n# Do not edit: x\na\n", ["", "", ""]),
+        ("a\n#no reason\nb\n", ["", "", ""]),
+    ],
+)
+def test_how_far_a_comment_reaches(text, wanted):
+    assert report_reasons.commented(text.splitlines()) == wanted
+
+
+# Markdown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "a <img src=x onerror=alert(1)> b",
+        "![x](https://nlbgen.invalid/x.png)",
+        "[x](https://nlbgen.invalid/)",
+        "[x](javascript:alert(1))",
+        "<https://nlbgen.invalid/>",
+        "[x]: https://nlbgen.invalid\n\n[x]",
+        "<!-- a -->\n<b>x</b>",
+    ],
+)
+def test_markdown_makes_no_foreign_element(text):
+    elements = {tag for tag, _attributes in Reader(report_markdown.rendered(text, level=3)).elements}
+    assert elements <= {"p"}
+
+
+def test_markdown_has_headings_boxes_tables_and_code():
+    text = "<!--\nmade by\n-->\n# A\n\n## B\n\n- [ ] do `this`\n- not\n\n| a |\n|---|\n| b |\n\n```sh\nx <y>\n```\n"
+    made = report_markdown.rendered(text, level=3)
+    assert "made by" not in made
+    assert "<h3>A</h3>" in made
+    assert "<h4>B</h4>" in made
+    assert '<label><input type="checkbox"> <span>do <code>this</code></span></label>' in made
+    assert "<td>b</td>" in made
+    assert "x &lt;y&gt;" in made
+
+
+# The command
+
+
+def test_the_command_writes_the_page(cli, tmp_path):
+    (tmp_path / "farm.yaml").write_bytes(EXAMPLE.read_bytes())
+    ran = cli("report")
+    assert (ran.code, ran.out, ran.err.split()) == (0, "", ["wrote", str(Path("outputs/report.html"))])
+    assert (tmp_path / "outputs" / "report.html").read_bytes().startswith(b"<!DOCTYPE html>")
+    assert cli("report", "-o", "page.html").code == 0
+    assert (tmp_path / "page.html").read_bytes() == (tmp_path / "outputs" / "report.html").read_bytes()
+    assert cli("report", "-o", "outputs").err.split() == ["wrote", str(Path("outputs/report.html"))]
+
+
+@pytest.mark.haproxy
+@pytest.mark.nginx
+def test_the_command_asks_the_installed_programs(cli, tmp_path):
+    (tmp_path / "farm.yaml").write_bytes(EXAMPLE.read_bytes())
+    assert cli("report", "--validate", "-o", "page.html").code == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert re.search(r'class="verdict">(?:not )?checked(?: by|:) .*HAProxy', page)
+
+
+def test_a_fleet_has_a_page_for_each_farm_and_goes_on_after_a_wrong_one(cli, tmp_path):
+    (tmp_path / "farms").mkdir()
+    for name in ("one", "two"):
+        text = EXAMPLE.read_text(encoding="utf-8").replace("orchestrator-prod", f"farm-{name}")
+        (tmp_path / "farms" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "farms" / "bad.yaml").write_text("farm: 7\n", encoding="utf-8")
+    ran = cli("report", "-s", "farms", "-o", "out")
+    assert ran.code == 3
+    assert sorted(path.as_posix() for path in (tmp_path / "out").rglob("*.html")) == [
+        (tmp_path / "out" / f"farm-{name}" / "report.html").as_posix() for name in ("one", "two")
+    ]

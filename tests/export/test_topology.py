@@ -1,0 +1,324 @@
+"""The picture of a farm: what is shown, what is marked, and that no drawing loses or breaks it."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlbgen.export.topology import ascii as topology_ascii
+from nlbgen.export.topology import mermaid as topology_mermaid
+from nlbgen.export.topology import picture as topology
+from nlbgen.export.topology import svg as topology_svg
+from nlbgen.export.topology import text as topology_text
+from nlbgen.spec.load import Spec, load, loads
+
+ROOT = Path(__file__).parents[2]
+FARMS = [*sorted(ROOT.glob("tests/browser/farms/*.yaml")), ROOT / "examples" / "farm.yaml"]
+EXAMPLE = FARMS[-1]
+SHOWN = ROOT / "docs" / "topology.svg"
+SVG = "{http://www.w3.org/2000/svg}"
+VIP = {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["lb-1", "lb-2"], "secret": {"env": "X"}}
+
+
+@pytest.fixture(params=FARMS, ids=lambda path: path.stem)
+def spec(request: pytest.FixtureRequest) -> Spec:
+    return load(request.param)
+
+
+def farm(name: str) -> topology.Picture:
+    return topology.picture(load(next(path for path in FARMS if path.stem == name)).farm)
+
+
+def boxes(picture: topology.Picture) -> list[topology.Box]:
+    return [*picture.clients, picture.frontend, *picture.balancers, *picture.nodes, *(s.box for s in picture.stores)]
+
+
+def marks(picture: topology.Picture) -> dict[str, str]:
+    """The marked boxes, and how they are doubted."""
+    return {box.id: box.mark.doubt for box in boxes(picture) if box.mark}
+
+
+# What is shown
+
+
+def test_the_example_is_shown_with_its_ports_hops_and_stores():
+    picture = farm("farm")
+    assert picture.url == "https://orchestrator.corp.example"
+    assert picture.frontend.lines == (
+        "orchestrator.corp.example",
+        "listens on 10.20.0.10:443",
+        "port 80 redirects to https",
+        "least-connections",
+        "asks /api/Status/Get for 200",
+    )
+    assert [(node.title, node.state, *node.lines) for node in picture.nodes] == [
+        ("orch-1", "up", "10.20.0.11:443", "weight 100, primary"),
+        ("orch-2", "up", "10.20.0.12:443", "weight 100"),
+    ]
+    assert [hop.words for hop in picture.hops] == [
+        "HTTPS :443, encrypted",
+        "HTTPS :443, encrypted again, certificates checked",
+        "SQL, not in the spec, on the instance's port",
+        "Redis :6379, not encrypted",
+    ]
+
+
+@pytest.mark.parametrize(
+    "mode, client, node",
+    [
+        ("bridge", ("HTTPS :443", "encrypted"), ("HTTPS :443", "re-encrypted")),
+        ("terminate", ("HTTPS :443", "encrypted"), ("HTTP :80", "plain")),
+        ("passthrough", ("TLS :443", "passthrough"), ("TLS :443", "passthrough")),
+        ("none", ("HTTP :80", "plain"), ("HTTP :80", "plain")),
+    ],
+)
+def test_each_tls_mode_has_its_hops(make_spec, mode, client, node):
+    picture = topology.picture(make_spec(frontend={"tls": {"mode": mode}}).farm)
+    assert (picture.client_hop.protocol, picture.client_hop.security) == client
+    assert (picture.node_hop.protocol, picture.node_hop.security) == node
+    assert picture.url.startswith("http://" if mode == "none" else "https://")
+
+
+def test_unchecked_certificates_and_other_ports_are_told(make_spec):
+    spec = make_spec(frontend={"port": 8443, "tls": {"verify_nodes": False}})
+    picture = topology.picture(spec.farm)
+    assert picture.url == "https://orchestrator.corp.example:8443"
+    assert picture.node_hop.note == "certificates not checked"
+
+
+def test_nodes_of_different_ports_have_them_in_their_boxes_alone(farm_data):
+    data = farm_data()
+    data["nodes"][0]["port"] = 8443
+    picture = topology.picture(loads(json.dumps(data)).farm)
+    assert picture.node_hop.protocol == "HTTPS"
+    assert [node.lines[0] for node in picture.nodes] == ["10.20.0.11:8443", "10.20.0.12:443"]
+
+
+@pytest.mark.parametrize(
+    "server, protocol",
+    [("SQL01", "SQL :1433"), ("SQL01,1533", "SQL :1533"), (r"SQL01\PROD", "SQL"), (r"S\P, 99", "SQL :99")],
+)
+def test_the_port_of_sql_server(make_spec, server, protocol):
+    picture = topology.picture(make_spec(stores={"database": {"server": server}}).farm)
+    assert picture.stores[0].hop.protocol == protocol
+    assert picture.stores[0].hop.security == "untold"
+
+
+def test_sessions_and_messages_stand_where_they_are():
+    assert farm("states").stores[0].box.lines == (
+        "SQL01",
+        "database UiPath",
+        "session state (ASPState)",
+        "SignalR's messages",
+    )
+    assert farm("one").nodes[0].lines[2:] == ("sessions in its memory", "SignalR in its memory")
+    assert len(farm("one").stores) == 1
+
+
+def test_a_core_farm_has_no_session_state(make_spec):
+    spec = make_spec(orchestrator={"version": "2023.4"}, balancer={"affinity": "signalr"})
+    assert "session state (ASPState)" not in topology.picture(spec.farm).stores[0].box.lines
+
+
+def test_many_nodes_share_boxes_by_state():
+    picture = farm("two-hundred")
+    assert picture.node_count == 200
+    assert [(node.title, node.state) for node in picture.nodes] == [
+        ("orch-1", "up"),
+        ("194 nodes", "up"),
+        ("4 nodes", "drain"),
+        ("orch-77", "down"),
+    ]
+    assert picture.nodes[1].lines == (
+        "orch-2 to orch-199",
+        "from 10.20.0.3:443",
+        "to 10.20.0.200:443",
+        "weights 50 to 100",
+    )
+    assert len(farm("twelve").nodes) == 12
+
+
+def test_many_balancers_are_counted():
+    assert [box.title for box in farm("many-balancers").balancers][3] == "6 more"
+
+
+# What is marked
+
+
+def test_the_example_is_marked():
+    assert marks(farm("farm")) == {"frontend": "single", "sql": "unknown", "redis": "single"}
+
+
+def test_a_pair_of_balancers_is_no_single_point(make_spec):
+    spec = make_spec(frontend={"vip": VIP})
+    assert marks(topology.picture(spec.farm)) == {"sql": "unknown", "redis": "single"}
+
+
+@pytest.mark.parametrize(
+    "states, marked",
+    [
+        (("up", "down"), ["node-orch-1"]),
+        (("drain", "up"), ["node-orch-2"]),
+        (("up", "backup"), []),
+        (("down", "backup"), ["node-orch-2"]),
+        (("backup", "backup"), []),
+        (("up", "up"), []),
+    ],
+)
+def test_the_one_node_that_serves_is_marked(farm_data, states, marked):
+    data = farm_data()
+    for node, state in zip(data["nodes"], states, strict=True):
+        node["state"] = state
+    found = marks(topology.picture(loads(json.dumps(data)).farm))
+    assert [name for name in found if name.startswith("node-")] == marked
+
+
+def test_redis_on_a_node_is_marked_in_the_rules_words_even_if_accepted(make_spec):
+    spec = make_spec(stores={"redis": {"install_on": "orch-1"}}, accept=["redis-on-node"])
+    assert not spec.warnings
+    mark = next(mark for mark in topology.picture(spec.farm).marks if "Redis" in mark.text)
+    assert mark.text.startswith("Redis on the node orch-1 is a single point of failure")
+
+
+def test_marks_are_numbered_once_and_stand_at_a_box(spec):
+    picture = topology.picture(spec.farm)
+    found = [box.mark for box in boxes(picture) if box.mark]
+    assert [mark.number for mark in picture.marks] == list(range(1, len(picture.marks) + 1))
+    assert sorted(found) == list(picture.marks)
+
+
+# The drawings
+
+
+def test_the_svg_is_well_formed_accessible_and_alone(spec):
+    text = topology.draw(spec, "svg").decode()
+    root = ET.fromstring(text)
+    assert root.get("role") == "img"
+    ids = {element.get("id"): element for element in root.iter() if element.get("id")}
+    title, summary = (ids[name] for name in (root.get("aria-labelledby") or "").split())
+    assert title.text == f"Topology of the farm {spec.farm.farm}"
+    assert summary.tag == f"{SVG}desc"
+    assert spec.farm.frontend.host in summary.text
+    assert "prefers-color-scheme: dark" in text
+    assert {element.tag for element in root.iter()} == {
+        f"{SVG}{name}" for name in ("svg", "title", "desc", "style", "rect", "text", "g", "path", "circle")
+    }
+    assert not re.search(r"\b(?:href|src|url\()", text.partition("<rect")[2])
+
+
+def test_the_svg_shows_every_box_in_full_or_by_its_title(spec):
+    root = ET.fromstring(topology.draw(spec, "svg"))
+    whole = {element.text for element in root.iter(f"{SVG}title")}
+    for box in boxes(topology.picture(spec.farm)):
+        title = f"{box.title} ({box.state})" if box.state else box.title
+        assert "\n".join((title, *box.lines)) in whole
+
+
+def test_the_ascii_is_ascii_and_narrow_and_says_everything(spec):
+    text = topology.draw(spec, "ascii").decode("ascii")
+    assert max(map(len, text.splitlines())) <= topology_ascii.WIDTH
+    assert not re.search(r"[^\x20-\x7e\n]", text)
+    assert not re.search(r" $", text, re.MULTILINE)
+    words = re.sub(r"\[\d\] \||[\s|]+", "", text)
+    for box in boxes(topology.picture(spec.farm))[2:]:
+        for line in (box.title, box.state, *box.lines):
+            assert re.sub(r"[\s|]+", "", topology_ascii.plain(line)) in words
+
+
+def test_every_drawing_is_the_same_again(spec):
+    made = topology.files(spec)
+    assert made == topology.files(spec)
+    assert [path for path, _content in made] == [PurePosixPath(f"topology.{kind}") for kind in ("mmd", "svg", "txt")]
+    assert all(content.endswith(b"\n") and b"\r" not in content for _path, content in made)
+
+
+def test_the_flowchart_joins_what_gets_requests():
+    lines = topology_mermaid.draw(farm("states")).splitlines()
+    arrows = [re.sub(r'\|".*"\|', "", line).split() for line in lines if "-->" in line or "-.->" in line]
+    assert ["frontend", "-->", "node1"] in arrows
+    assert ["frontend", "-.->", "node2"] in arrows
+    assert ["frontend", "-.->", "node4"] in arrows
+    assert not [arrow for arrow in arrows if arrow[-1] == "node3"], "a node that is down gets nothing"
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=60))
+def test_no_text_breaks_a_label(text):
+    label = topology_mermaid.label(text)
+    assert not set(label) & set('"<>[]{}|`\\\n\r') - set("<>" if "<wbr>" in label else "")
+    plain = label.replace("<wbr>", "")
+    assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), plain) == topology_mermaid.legible(text)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=80), st.integers(40, 400), st.integers(1, 4))
+def test_wrapped_text_fits_and_loses_nothing_before_the_last_line(text, room, most):
+    lines = topology_text.wrapped(text, room, 12, most=most)
+    assert len(lines) <= most
+    assert all(topology_text.width(line, 12) <= room for line in lines)
+    shown = "".join("".join(lines).split())
+    wanted = "".join(text.split())
+    assert wanted.startswith(shown.removesuffix(topology_text.ELLIPSIS)) or shown == wanted
+
+
+def test_what_misleads_a_reader_is_shown_as_such():
+    """A right-to-left override or a control character in a text of the spec is no text."""
+    assert topology_mermaid.legible("a\u202eb\x1b[0m\ufeff\ud800") == "a\ufffdb\ufffd[0m\ufffd\ufffd"
+
+
+def test_the_picture_in_a_page_has_no_style_and_no_notes_of_its_own():
+    drawn = ET.fromstring(topology_svg.draw_for_page(farm("farm")))
+    assert not list(drawn.iter(f"{SVG}style"))
+    assert not [text for text in drawn.iter(f"{SVG}text") if text.get("class") in {"note", "farm", "url"}]
+
+
+def test_the_picture_in_the_documentation_is_the_examples(update_golden):
+    drawn = topology.draw(load(EXAMPLE), "svg")
+    if update_golden:
+        SHOWN.write_bytes(drawn)
+    assert SHOWN.read_bytes() == drawn, "pytest tests/export/test_topology.py --update-golden"
+
+
+# The command
+
+
+def example(folder: Path) -> None:
+    (folder / "farm.yaml").write_bytes(EXAMPLE.read_bytes())
+
+
+def test_it_prints_the_picture(cli, tmp_path):
+    example(tmp_path)
+    for style in topology.FORMATS:
+        ran = cli("topology", "--format", style)
+        assert (ran.code, ran.err) == (0, "")
+        assert ran.out.encode() == topology.draw(load(EXAMPLE), style)
+    assert cli("topology").out.startswith("<svg ")
+
+
+def test_it_writes_the_picture(cli, tmp_path):
+    example(tmp_path)
+    assert cli("topology", "-o", "pictures/farm.svg").err.split() == ["wrote", str(Path("pictures/farm.svg"))]
+    assert (tmp_path / "pictures" / "farm.svg").read_bytes() == topology.draw(load(EXAMPLE), "svg")
+    assert cli("topology", "-o", "pictures", "--format", "ascii").code == 0
+    assert (tmp_path / "pictures" / "topology.txt").exists()
+
+
+def test_a_fleet_needs_a_folder(cli, tmp_path):
+    for name in ("one", "two"):
+        text = EXAMPLE.read_text(encoding="utf-8").replace("orchestrator-prod", f"farm-{name}")
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    refused = cli("topology", "-s", "one.yaml", "-s", "two.yaml")
+    assert (refused.code, refused.out) == (2, "")
+    assert "-o DIR" in refused.err
+    assert cli("topology", "-s", "one.yaml", "-s", "two.yaml", "-o", "out").code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["farm-one", "farm-two"]
+    assert (tmp_path / "out" / "farm-one" / "topology.svg").exists()
+
+
+def test_a_wrong_spec_is_no_picture(cli, tmp_path):
+    (tmp_path / "farm.yaml").write_text("farm: x\n", encoding="utf-8")
+    ran = cli("topology", "-o", "farm.svg")
+    assert ran.code == 3
+    assert not (tmp_path / "farm.svg").exists()

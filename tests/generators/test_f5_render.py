@@ -1,0 +1,526 @@
+"""What a farm is on a BIG-IP: the objects, bigip.conf (read back), as3.json (valid), and what is refused.
+
+The golden files are in `golden_f5/CASE/`; `pytest --update-golden` writes them from each case's `farm.yaml`.
+"""
+
+import importlib.util
+import json
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from nlbgen import __version__
+from nlbgen.core.errors import SpecError, UnsupportedError, ValidationError
+from nlbgen.generators import validate
+from nlbgen.generators.base import Rendered, generator, render
+from nlbgen.generators.f5 import as3 as f5_as3
+from nlbgen.generators.f5 import scf as f5_scf
+from nlbgen.generators.f5.generator import dangling
+from nlbgen.generators.f5.objects import objects
+from nlbgen.generators.f5.vocabulary import GATES, KINDS, Object
+from nlbgen.spec.load import Spec, loads
+from nlbgen.spec.units import Version
+
+HERE = Path(__file__).parents[1]
+GOLDEN = HERE / "golden_f5"
+CASES = sorted(folder.parent.name for folder in GOLDEN.glob("*/farm.yaml"))
+OTHER_FARMS = sorted((HERE / "golden").glob("*/farm.yaml"))
+SCHEMA = Path(__file__).resolve().parents[3] / "shared" / "recorded" / "as3-schema.json"
+F5 = generator("f5")
+
+
+@cache
+def schema() -> Any:
+    """The validator of AS3's own schema, where that is at hand; for a declaration alone its errors are clearer."""
+    import jsonschema
+
+    whole = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    del whole["oneOf"]
+    return jsonschema.Draft7Validator({**whole, "allOf": [{"$ref": "#/definitions/ADC"}]})
+
+
+def assert_right(spec: Spec) -> dict[str, bytes]:
+    """Renders, and holds what must hold for every farm; the files by name."""
+    files = render(F5, spec)
+    content = {file.path.name: file.content for file in files}
+    version = F5.version(spec.farm)
+    assert f5_scf.parse(content["bigip.conf"].decode()) == objects(spec.farm, version)
+    assert dangling(objects(spec.farm, version)) == []
+    assert F5.check(spec, files) == "read back by nlbgen; no program outside of a device can check it"
+    if SCHEMA.exists():
+        errors = [error.message[:300] for error in schema().iter_errors(json.loads(content["as3.json"]))]
+        assert errors == []
+    return content
+
+
+def one(spec: Spec, kind: str, name: str = "") -> Object:
+    found = [o for o in objects(spec.farm, F5.version(spec.farm)) if o.kind == kind and o.name.endswith(name)]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def kinds(spec: Spec) -> set[str]:
+    return {o.kind for o in objects(spec.farm, F5.version(spec.farm))}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_renders_as_before(case, update_golden) -> None:
+    spec = loads((GOLDEN / case / "farm.yaml").read_text(encoding="utf-8"))
+    header = f"Made by nlbgen {__version__} ".encode()
+    files = {name: content.replace(header, b"Made by nlbgen VERSION ") for name, content in assert_right(spec).items()}
+    if update_golden:
+        for old in [path for path in (GOLDEN / case).iterdir() if path.name != "farm.yaml"]:
+            old.unlink()
+        for name, content in files.items():
+            (GOLDEN / case / name).write_bytes(content)
+    stored = {path.name: path.read_bytes() for path in (GOLDEN / case).iterdir() if path.name != "farm.yaml"}
+    assert stored == files
+
+
+def test_there_are_golden_cases() -> None:
+    assert len(CASES) >= 4
+
+
+@pytest.mark.parametrize("path", OTHER_FARMS, ids=lambda path: path.parent.name)
+def test_farms_of_the_other_vendors(path) -> None:
+    spec = loads(path.read_text(encoding="utf-8"))
+    spec = spec._replace(farm=spec.farm.replace(accept=(*spec.farm.accept, "f5-queue")))
+    try:
+        assert_right(spec)
+    except UnsupportedError as refused:
+        assert all(problem.id.startswith("f5-") or "f5" in problem.path for problem in refused.problems), refused
+
+
+@cache
+def farms() -> Any:
+    """The farms that test_properties.py makes."""
+    made = importlib.util.spec_from_file_location("properties_of_all", HERE / "generators/test_properties.py")
+    assert made and made.loader
+    module = importlib.util.module_from_spec(made)
+    sys.modules["properties_of_all"] = module
+    made.loader.exec_module(module)
+    return module.farms()
+
+
+@settings(max_examples=60)
+@given(farms())
+def test_every_farm_is_read_back_and_valid_or_refused(spec: Spec) -> None:
+    spec = spec._replace(farm=spec.farm.replace(accept=(*spec.farm.accept, "f5-queue")))
+    try:
+        assert_right(spec)
+    except UnsupportedError as refused:
+        event("refused")
+        assert all(problem.id or "cannot carry" in problem.message for problem in refused.problems)
+
+
+# Texts.
+
+_NASTY = "\"'\\\\ ?#;{}[]$`%&|<>^~.:,=+@*()!/-_aZ09\\n\\r\\t\\0äß漢\\u2028\\U0001f600"
+_PLAIN = "abZ019._~%/?&=+:@,-"
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,42}", fullmatch=True)
+TEXTS = st.one_of(
+    NAMES, st.text(_PLAIN, max_size=30), st.text(_NASTY, max_size=30), st.sampled_from(["none", "any", "all"])
+)
+KEYS = {
+    "farm": TEXTS,
+    "frontend.host": TEXTS,
+    "frontend.aliases": TEXTS.map(lambda text: [text]),
+    "frontend.address": TEXTS,
+    "frontend.tls.certificate": TEXTS.map("/".__add__),
+    "frontend.tls.key": TEXTS.map("/".__add__),
+    "frontend.tls.verify_nodes": TEXTS.map("/".__add__),
+    "balancer.health.path": TEXTS.map("/".__add__),
+    "balancer.signalr.paths": TEXTS.map(lambda text: [f"/{text}"]),
+    "f5.partition": TEXTS,
+    "f5.cipher_group": TEXTS.map("/Common/".__add__),
+    "nodes": TEXTS.map(lambda text: [{"name": text, "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]),
+}
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("key", KEYS)
+@given(data=st.data())
+def test_any_text_reads_back_the_same_or_is_refused_with_its_place(make_spec, key, data) -> None:
+    value = data.draw(KEYS[key])
+    *outer, last = key.split(".")
+    changes: Any = {last: value}
+    for part in reversed(outer):
+        changes = {part: changes}
+    try:
+        spec = make_spec(**changes)
+        files = assert_right(spec)
+    except (SpecError, UnsupportedError) as refused:
+        event("refused")
+        assert all(problem.path.startswith(key) or problem.id == "node-is-balancer" for problem in refused.problems)
+        return
+    event("accepted")
+    farm = spec.farm
+    send = one(spec, "ltm monitor https").properties["send"]
+    asked = f"GET {farm.health_path} HTTP/1.1|Host: {farm.frontend.host}|Connection: Close||".replace("|", "\\r\\n")
+    declared: Any = next(part for part in json.loads(files["as3.json"]).values() if isinstance(part, dict))["nlbgen"]
+    assert send == asked == declared[f"{farm.farm}_health_https"]["send"]
+    lines = files["bigip.conf"].decode().splitlines()
+    assert f'    send "{asked}"' in lines  # as a device stores it: backslash and r are two characters
+    copied = [shlex.split(line)[2] for line in files["INSTALL.md"].decode().splitlines() if line.startswith("   cp -p")]
+    assert copied == [farm.frontend.tls.key]
+
+
+@pytest.mark.parametrize(
+    "name, tenant", [("id", "id_farm"), ("class", "class_farm"), ("Common", "Common_farm"), ("a-b", "a_b")]
+)
+def test_a_tenant_is_no_word_of_as3s(make_spec, name, tenant) -> None:
+    assert json.loads(assert_right(make_spec(farm=name))["as3.json"])[tenant]["class"] == "Tenant"
+
+
+@pytest.mark.parametrize(
+    "changes, place",
+    [
+        ({"f5": {"partition": "id"}}, "f5.partition: id is a word"),
+        ({"f5": {"partition": "all"}}, "f5.partition: all is a word"),
+        ({"frontend": {"host": "none"}}, "frontend.host: none is a word"),
+        (
+            {"nodes": [{"name": "a", "address": "any"}, {"name": "b", "address": "b"}]},
+            r"nodes\[0\].address: any is a word",
+        ),
+    ],
+)
+def test_words_of_the_device_are_no_names(make_spec, changes, place) -> None:
+    with pytest.raises(UnsupportedError, match=place):
+        render(F5, make_spec(**changes))
+
+
+# Decisions.
+
+
+def test_members_tell_states_and_weights(make_spec) -> None:
+    nodes = [
+        {"name": "a", "address": "10.0.0.1", "weight": 100},
+        {"name": "b", "address": "10.0.0.2", "weight": 50, "state": "drain"},
+        {"name": "c", "address": "10.0.0.3", "weight": 100, "state": "down"},
+        {"name": "d", "address": "2001:db8::4", "state": "backup"},
+    ]
+    pool = one(make_spec(nodes=nodes), "ltm pool").properties
+    members: Any = pool["members"]
+    assert list(members) == ["/Common/a:443", "/Common/b:443", "/Common/c:443", "/Common/d:443"]
+    shown = [(m["ratio"], m["priority-group"], m["session"], m["state"]) for m in members.values()]
+    assert shown == [
+        (2, 10, "user-enabled", "user-up"),
+        (1, 10, "user-disabled", "user-up"),
+        (2, 10, "user-disabled", "user-down"),
+        (2, 0, "user-enabled", "user-up"),
+    ]
+    assert pool["min-active-members"] == 1
+    assert pool["load-balancing-mode"] == "ratio-least-connections-member"
+
+
+def test_two_nodes_on_one_address_share_the_node(make_spec) -> None:
+    nodes = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.1", "port": 8443}]
+    spec = make_spec(nodes=nodes)
+    assert one(spec, "ltm node").path == "/Common/a"
+    members: Any = one(spec, "ltm pool").properties["members"]
+    assert list(members) == ["/Common/a:443", "/Common/a:8443"]
+
+
+def test_ipv6_ports_follow_a_dot_and_as3_names_nodes_by_address(make_spec) -> None:
+    spec = make_spec(
+        frontend={"address": "2001:db8::10"}, nodes=[{"name": "a", "address": "2001:db8::11"}], accept=["one-node"]
+    )
+    assert one(spec, "ltm virtual", "_main").properties["destination"] == "/Common/2001:db8::10.443"
+    declared = objects(spec.farm, Version("16.1"), f5_as3.names(spec.farm))
+    pool: Any = next(o for o in declared if o.kind == "ltm pool").properties["members"]
+    assert list(pool) == ["/orchestrator_test/2001:db8::11.443"]
+    assert_right(spec)
+
+
+def test_signalr_affinity_is_a_policy_with_a_pool_of_its_own(make_spec) -> None:
+    spec = make_spec(balancer={"affinity": "signalr", "signalr": {"paths": ["/signalr", "/notifications"]}})
+    rules: Any = one(spec, "ltm policy").properties["rules"]
+    assert rules["signalr"]["conditions"]["0"]["values"] == ("/signalr", "/notifications")
+    assert rules["signalr"]["actions"]["1"]["cookie-insert"] is True
+    assert one(spec, "ltm virtual", "_main").properties["persist"] == {}
+    assert_right(spec)
+
+
+@pytest.mark.parametrize(
+    "balancer, persist",
+    [
+        ({"affinity": "signalr"}, {"disable": True, "persist": True, "request": True}),
+        ({"affinity": "signalr", "algorithm": "source"}, None),
+        ({"affinity": "cookie", "signalr": {"idle_timeout": "2h"}}, None),
+    ],
+)
+def test_a_connection_that_carried_signalr_goes_back_for_other_paths(make_spec, balancer, persist) -> None:
+    spec = make_spec(balancer=balancer)
+    rules: Any = one(spec, "ltm policy").properties["rules"]
+    assert [(name, rule["ordinal"], bool(rule["conditions"])) for name, rule in rules.items()] == [
+        ("signalr", 0, True),
+        ("web", 1, False),
+    ]
+    assert rules["web"]["actions"]["0"]["pool"] == one(spec, "ltm pool", "_web").path
+    assert rules["web"]["actions"].get("1") == persist
+    files = assert_right(spec)
+    web = files["bigip.conf"].decode().partition("        web {\n")[2].partition("    strategy")[0]
+    assert "conditions" not in web
+    policy = json.loads(files["as3.json"])["orchestrator_test"]["nlbgen"]["orchestrator-test_signalr_paths"]
+    assert [rule["name"] for rule in policy["rules"]] == ["signalr", "web"]
+    assert policy["rules"][1]["actions"][1:] == ([] if persist is None else [DISABLED])
+
+
+DISABLED = {"type": "persist", "event": "request", "disable": {}}
+
+
+@pytest.mark.parametrize("algorithm, held", [("round-robin", "none"), ("source", "source_addr")])
+def test_the_rule_in_place_of_the_policy_says_what_holds_clients_elsewhere(make_spec, algorithm, held) -> None:
+    spec = make_spec(balancer={"affinity": "signalr", "algorithm": algorithm})
+    made = objects(spec.farm, Version("16.1"), policies=False)
+    rule = next(str(o.properties["definition"]) for o in made if o.name.endswith("_signalr_rule"))
+    assert f"default {{\n            pool /Common/orchestrator-test_web\n            persist {held}\n" in rule
+
+
+@pytest.mark.parametrize(
+    "balancer, kind",
+    [
+        ({"affinity": "cookie"}, "ltm persistence cookie"),
+        ({"affinity": "source"}, "ltm persistence source-addr"),
+        ({"algorithm": "source"}, "ltm persistence source-addr"),
+    ],
+)
+def test_persistence(make_spec, balancer, kind) -> None:
+    spec = make_spec(balancer=balancer)
+    persist: Any = one(spec, "ltm virtual", "_main").properties["persist"]
+    assert list(persist) == [one(spec, kind).path]
+    assert_right(spec)
+
+
+@pytest.mark.parametrize("version", ["11.6", "12.1", "13.0", "13.1", "14.0", "16.1", "17.5"])
+def test_versions_gate_what_they_do_not_have(make_spec, version) -> None:
+    spec = make_spec(f5={"version": version}, balancer={"affinity": "signalr"})
+    assert_right(spec)
+    now = Version(version)
+    assert ("ltm profile websocket" in kinds(spec)) == (now >= GATES["websocket-profile"])
+    assert ("ssl-profile" in one(spec, "ltm monitor https").properties) == (now >= GATES["monitor-ssl-profile"])
+    assert ("status" in one(spec, "ltm policy").properties) == (now >= GATES["legacy-policy"])
+    options: Any = one(spec, "ltm profile client-ssl").properties["options"]
+    assert ("no-tlsv1.3" in options) == (now >= GATES["tls-1.3"])
+
+
+def test_nothing_is_named_before_it_is_made(make_spec) -> None:
+    made = objects(make_spec(balancer={"affinity": "signalr"}).farm, Version("16.1"))
+    assert [KINDS.index(o.kind) for o in made] == sorted(KINDS.index(o.kind) for o in made)
+    for number, o in enumerate(made):
+        assert not [text for text in dangling(made[: number + 1]) if o.path in text.split(":")[0]], o.path
+
+
+def test_names_are_unique_over_all_kinds_for_as3(make_spec) -> None:
+    made = objects(make_spec(balancer={"affinity": "signalr"}, frontend={"port": 8443}).farm, Version("16.1"))
+    names = [o.name for o in made]
+    assert len(set(names)) == len(names)
+
+
+def test_passthrough_sees_no_http(make_spec) -> None:
+    spec = make_spec(frontend={"tls": {"mode": "passthrough"}})
+    assert not {"ltm profile http", "ltm profile client-ssl", "ltm profile websocket"} & kinds(spec)
+    assert one(spec, "ltm rule").name == "orchestrator-test_redirect_rule"
+    assert one(spec, "ltm virtual", "_main").properties["rules"] == ()
+    assert_right(spec)
+
+
+@pytest.mark.parametrize("port, shown", [(443, ""), (8443, ":8443")])
+def test_the_redirect_goes_to_the_farms_own_name(make_spec, port, shown) -> None:
+    spec = make_spec(frontend={"port": port})
+    assert f'HTTP::respond 301 Location "https://orchestrator.corp.example{shown}[HTTP::uri]"' in str(
+        one(spec, "ltm rule", "_request_rule").properties["definition"]
+    )
+    assert one(spec, "ltm virtual", "_redirect").properties["rules"] == ("/Common/orchestrator-test_request_rule",)
+    assert_right(spec)
+
+
+def test_other_names_than_the_farms_are_refused(make_spec) -> None:
+    spec = make_spec(frontend={"aliases": ["old.corp.example"]})
+    lines = str(one(spec, "ltm rule", "_request_rule").properties["definition"]).split("\n")
+    at = lines.index('    switch -- [string tolower [getfield [HTTP::host] ":" 1]] {')
+    assert lines[at + 1 : at + 3] == ['        "orchestrator.corp.example" -', '        "old.corp.example" { }']
+    assert lines[at + 4].strip().startswith("HTTP::respond 421")
+    assert_right(spec)
+
+
+def test_what_clients_may_not_say_is_removed_before_it_is_said_anew(make_spec) -> None:
+    spec = make_spec()
+    rule = str(one(spec, "ltm rule", "_request_rule").properties["definition"])
+    removed = next(line for line in rule.split("\n") if "foreach" in line)
+    assert {"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"} <= set(
+        removed.replace("{", " ").replace("}", " ").split()
+    )
+    said = [line.strip() for line in rule.split("\n")]
+    told = said.index('HTTP::header insert "X-Forwarded-For" [getfield [IP::client_addr] "%" 1]')
+    assert said.index("HTTP::header remove $name") < told
+    assert said[told + 1] == 'HTTP::header insert "X-Forwarded-Proto" "https"'
+    # The profile, which may act before the rule or after it, adds no second value; in AS3 it would by default.
+    profile = one(spec, "ltm profile http").properties
+    assert (profile["insert-xforwarded-for"], profile["header-insert"]) == ("disabled", "none")
+    application = json.loads(assert_right(spec)["as3.json"])["orchestrator_test"]["nlbgen"]
+    assert application["orchestrator-test_http"]["xForwardedFor"] is False
+
+
+def test_both_sides_have_the_idle_time_of_signalr(make_spec) -> None:
+    spec = make_spec(balancer={"signalr": {"idle_timeout": "2h"}})
+    assert one(spec, "ltm profile tcp").properties["idle-timeout"] == "7200"
+    profiles: Any = one(spec, "ltm virtual", "_main").properties["profiles"]
+    assert profiles[one(spec, "ltm profile tcp").path] == {"context": "all"}
+
+
+def test_nothing_of_as3s_insecure_defaults_is_left(make_spec) -> None:
+    application = json.loads(assert_right(make_spec())["as3.json"])["orchestrator_test"]["nlbgen"]
+    clients, nodes = application["orchestrator-test_clients"], application["orchestrator-test_nodes"]
+    for made in (clients, nodes):
+        assert not (made["ssl3Enabled"] or made["tls1_0Enabled"] or made["tls1_1Enabled"])
+    assert nodes["validateCertificate"] is True
+    services = [part for part in application.values() if isinstance(part, dict) and "virtualPort" in part]
+    assert all(service["persistenceMethods"] == [] for service in services)
+    assert all(service["snat"] == "auto" for service in services)
+
+
+def test_modern_takes_a_cipher_group(make_spec) -> None:
+    spec = make_spec(frontend={"tls": {"profile": "modern"}})
+    profile = one(spec, "ltm profile client-ssl").properties
+    assert profile["cipher-group"] == "/Common/f5-default"
+    assert "no-tlsv1.2" in profile["options"] and "no-tlsv1.3" not in profile["options"]  # type: ignore[operator]
+    assert_right(spec)
+    with pytest.raises(UnsupportedError, match="f5-tls-modern"):
+        render(F5, make_spec(frontend={"tls": {"profile": "modern"}}, f5={"version": "13.1"}))
+
+
+@pytest.mark.parametrize(
+    "f5, message",
+    [
+        ({"version": "13.1", "cipher_group": "/Common/x"}, "takes no cipher group"),
+        ({"certificate": "/Common/x.crt"}, "belong together"),
+        ({"version": "11.5"}, "is too old"),
+    ],
+)
+def test_settings_that_cannot_be(make_spec, f5, message) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        render(F5, make_spec(f5=f5))
+
+
+def test_a_queue_is_refused_until_it_is_accepted(make_spec) -> None:
+    with pytest.raises(UnsupportedError, match="f5-queue"):
+        render(F5, make_spec(balancer={"timeouts": {"queue": "30s"}}))
+    files = render(F5, make_spec(balancer={"timeouts": {"queue": "30s"}}, accept=["f5-queue"]))
+    assert b"# Not here: A queue before full nodes" in next(file.content for file in files if file.main)
+
+
+# The checker.
+
+
+def test_validate_needs_no_program(make_spec) -> None:
+    verdict = validate.validate(F5, make_spec())
+    assert verdict.checked and verdict.text.startswith("read back")
+
+
+@pytest.mark.parametrize(
+    "old, new, complaint",
+    [
+        ("    interval 1\n", "    interval 1\n    interval 1\n", "stands there twice"),
+        ("interval 1", "interval one", "may not stand here"),
+        ("peer-cert-mode", "peer-cert-mod", "may not stand here"),
+        ("ltm node /Common/orch-2 {", "ltm nod /Common/orch-2 {", "is no object"),
+        ("ltm node /Common/orch-2 {", "ltm node /Common/orch-3 {", "is not there"),
+        ("ltm node /Common/orch-2 {", "ltm node /Common/orch-1 {", "stands there twice"),
+        ("    rules { /Common/orchestrator-test_request_rule }", "    rules { /Common/elsewhere }", "is not there"),
+        ("members {", "members", "opens a block"),
+        ('recv "', "recv ", "cannot be read|may not stand"),
+        ("HTTP::header remove $name\n    }", "HTTP::header remove $name", "inside of a block|cannot be read|object"),
+        ("    monitor /Common/", "    monitor /Elsewhere/", "is not there"),
+    ],
+)
+def test_the_checker_finds_faults(make_spec, old, new, complaint) -> None:
+    spec = make_spec()
+    files = render(F5, spec)
+    changed: list[Rendered] = []
+    for file in files:
+        text = file.content.decode()
+        assert not file.main or old in text
+        changed.append(file._replace(content=text.replace(old, new, 1).encode()) if file.main else file)
+    with pytest.raises(ValidationError, match=complaint):
+        F5.check(spec, changed)
+
+
+def test_rendering_needs_no_device_library(shell, tmp_path) -> None:
+    """The start of the command must not pay for requests or bigsuds."""
+    code = (
+        "import sys, nlbgen.generators.f5.generator, nlbgen.cli; "
+        "sys.exit('requests' in sys.modules or 'bigsuds' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0
+
+
+def test_under_passthrough_the_monitor_checks_the_nodes_with_the_ca_that_is_given(make_spec) -> None:
+    spec = make_spec(frontend={"tls": {"mode": "passthrough"}})
+    profile = one(spec, "ltm profile server-ssl")
+    assert one(spec, "ltm monitor https").properties["ssl-profile"] == profile.path
+    ca = "/Common/orchestrator-test_ca.crt"
+    checks = ("peer-cert-mode", "ca-file", "authenticate-name")
+    assert [profile.properties[key] for key in checks] == ["require", ca, "orchestrator.corp.example"]
+    files = assert_right(spec)
+    assert "   cp /etc/ssl/orchestrator/ca.pem /var/tmp/ca.pem" in files["INSTALL.md"].decode().splitlines()
+    declared = json.loads(files["as3.json"])["orchestrator_test"]["nlbgen"]
+    assert declared["orchestrator-test_nodes"]["trustCA"] == {"use": "nodes_ca"}
+    assert "any certificate" not in files["bigip.conf"].decode()
+
+
+@pytest.mark.parametrize("tls", [{"mode": "passthrough", "verify_nodes": False}, {"mode": "passthrough"}])
+def test_under_passthrough_no_node_is_checked_unasked_and_the_file_says_so(tls) -> None:
+    farm = (GOLDEN / "passthrough" / "farm.yaml").read_text(encoding="utf-8")
+    spec = loads(farm.replace("{mode: passthrough}", json.dumps(tls)))
+    assert one(spec, "ltm profile server-ssl").properties["peer-cert-mode"] == "ignore"
+    assert b"\n# The health checks take any certificate of the nodes" in assert_right(spec)["bigip.conf"]
+
+
+def test_a_monitor_without_a_profile_cannot_check_nodes(make_spec) -> None:
+    asked = {"frontend": {"tls": {"mode": "passthrough"}}, "f5": {"version": "13.0"}}
+    with pytest.raises(UnsupportedError, match=r"verify_nodes.*no profile.*\[f5-verify-nodes\]"):
+        render(F5, make_spec(**asked))
+    asked["frontend"]["tls"]["verify_nodes"] = False
+    assert_right(make_spec(**asked))
+
+
+@pytest.mark.parametrize(
+    "mode, version, secure",
+    [("none", "16.1", "disabled"), ("none", "12.1", None), ("bridge", "16.1", None), ("terminate", "16.1", None)],
+)
+def test_a_cookie_without_tls_is_not_secure(make_spec, mode, version, secure) -> None:
+    spec = make_spec(frontend={"tls": {"mode": mode}}, balancer={"affinity": "cookie"}, f5={"version": version})
+    assert one(spec, "ltm persistence cookie").properties.get("secure") == secure
+    declared = json.loads(assert_right(spec)["as3.json"])["orchestrator_test"]["nlbgen"]
+    assert declared["orchestrator-test_cookie"].get("secure") == (None if secure is None else False)
+
+
+@pytest.mark.parametrize("mode, told", [("none", True), ("bridge", False)])
+def test_what_a_policy_cannot_say_of_its_cookie_is_told_without_tls(make_spec, mode, told) -> None:
+    spec = make_spec(frontend={"tls": {"mode": mode}}, balancer={"affinity": "signalr"})
+    assert (b"\n# Without TLS look at the cookie on SignalR's paths" in assert_right(spec)["bigip.conf"]) is told
+
+
+@pytest.mark.parametrize(
+    "health, interval, timeout",
+    [
+        ({}, 1, 3),
+        ({"interval": "100ms", "timeout": "5s", "fall": 1}, 1, 6),
+        ({"interval": "5s", "timeout": "2s", "fall": 3}, 5, 17),
+        ({"interval": "5s", "timeout": "500ms", "fall": 1}, 5, 6),
+        ({"interval": "299s", "timeout": "5s", "fall": 100}, 299, 900),
+    ],
+)
+def test_a_node_that_answers_in_the_time_of_a_check_stays_in(make_spec, health, interval, timeout) -> None:
+    spec = make_spec(balancer={"health": health})
+    monitor = one(spec, "ltm monitor https").properties
+    assert (monitor["interval"], monitor["timeout"]) == (interval, timeout)
+    assert_right(spec)

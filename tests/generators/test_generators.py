@@ -1,0 +1,350 @@
+"""The generator core: the catalogue of features, quoting, TLS profiles, the design that vendors share."""
+
+import json
+
+import pytest
+
+from nlbgen import __version__
+from nlbgen.core.errors import UnsupportedError
+from nlbgen.generators.base import Site, UnquotableError, all_generators, audit, generator, known_ids, prepare, render
+from nlbgen.generators.design import Design
+from nlbgen.generators.features import FEATURES, No, Since
+from nlbgen.generators.output import chosen, spec_files
+from nlbgen.generators.tls import profile
+from nlbgen.spec.load import loads
+from nlbgen.spec.units import Version
+
+IDS = [feature.id for feature in FEATURES]
+VENDOR = pytest.mark.parametrize("vendor", all_generators(), ids=lambda vendor: vendor.name)
+FOR_ALL = {"frontend": {"address": "10.20.0.10"}, "accept": sorted(known_ids())}
+"""What a farm says so that every vendor makes something of it."""
+
+
+# The catalogue
+
+
+def test_features_have_names_of_their_own() -> None:
+    assert len(set(IDS)) == len(IDS)
+    assert len({feature.title for feature in FEATURES}) == len(FEATURES)
+
+
+@VENDOR
+def test_every_vendor_answers_every_feature(vendor) -> None:
+    assert list(vendor.support) == sorted(vendor.support, key=list(vendor.support).index)
+    assert vendor.support.keys() == set(IDS)
+    for answer in vendor.support.values():
+        why = answer.before if isinstance(answer, Since) else answer
+        if isinstance(why, No):
+            assert why.reason
+            assert not why.reason.endswith(".")
+            assert not why.fallback.endswith(".")
+        if isinstance(answer, Since):
+            assert vendor.oldest < answer.version <= vendor.newest
+
+
+@pytest.mark.parametrize("name", sorted({vendor.name for vendor in all_generators()} - {"zen"}))
+def test_what_is_lacked_depends_on_the_version(name) -> None:
+    """And in the Zen family on the product as well: tests/generators/test_zen_render.py."""
+    vendor = generator(name)
+    for feature, answer in vendor.support.items():
+        if isinstance(answer, Since):
+            assert vendor.lacks(feature, answer.version) is None
+            assert vendor.lacks(feature, vendor.oldest) is answer.before
+        elif isinstance(answer, No):
+            assert vendor.lacks(feature, vendor.newest) is answer
+        else:
+            assert vendor.lacks(feature, vendor.oldest) is None
+
+
+ASKING = {
+    "tls-terminate": {"frontend": {"tls": {"mode": "terminate"}}},
+    "tls-passthrough": {"frontend": {"tls": {"mode": "passthrough"}}},
+    "passthrough-health": {"frontend": {"tls": {"mode": "passthrough"}}},
+    "tls-modern": {"frontend": {"tls": {"profile": "modern"}}},
+    "websocket": {"balancer": {"signalr": {}}},
+    "active-health": {"balancer": {"health": {}}},
+    "round-robin": {"balancer": {"algorithm": "round-robin"}},
+    "source-hash": {"balancer": {"algorithm": "source"}},
+    "affinity-cookie": {"balancer": {"affinity": "cookie"}},
+    "affinity-source": {"balancer": {"affinity": "source"}},
+    "affinity-signalr": {"balancer": {"affinity": "signalr"}},
+    "slow-start": {"balancer": {"slow_start": "1ms"}},
+    "queue": {"balancer": {"timeouts": {"queue": "30s"}}},
+    "max-body": {"balancer": {"max_body": "300MB"}},
+    "weights": {"nodes": [{"name": "a", "address": "10.0.0.1", "weight": 1}, {"name": "b", "address": "10.0.0.2"}]},
+    "vip": {
+        "frontend": {
+            "vip": {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["a", "b"], "secret": {"env": "X"}}
+        }
+    },
+    **{
+        state: {"nodes": [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2", "state": state}]}
+        for state in ("drain", "down", "backup")
+    },
+}
+ASKING["backup-source"] = {**ASKING["backup"], **ASKING["source-hash"]}
+ALWAYS_ASKED = {"tls-bridge", "verify-nodes", "least-connections"}
+"""What a farm asks for as long as it says nothing else."""
+
+
+def asked(spec) -> set[str]:
+    return {feature.id for feature in FEATURES if feature.asked(spec.farm) is not None}
+
+
+def test_a_plain_farm_asks_for_little(make_spec) -> None:
+    assert asked(make_spec()) == ALWAYS_ASKED
+
+
+@pytest.mark.parametrize("feature", ASKING)
+def test_asking_for_a_feature(feature: str, make_spec) -> None:
+    spec = make_spec(**ASKING[feature])
+    assert feature in asked(spec)
+    (found,) = (entry for entry in FEATURES if entry.id == feature)
+    path = found.asked(spec.farm)
+    assert path is not None
+    assert spec.document.location(path).line == 1
+
+
+def test_every_feature_can_be_asked_for_or_never() -> None:
+    never = {feature.id for feature in FEATURES if feature.asked.__name__ == "_never"}
+    assert {*ASKING, *ALWAYS_ASKED, *never} == set(IDS)
+
+
+@VENDOR
+def test_a_refusal_names_the_id_that_accepts_it(vendor, make_spec) -> None:
+    for feature in IDS:
+        version = vendor.version(make_spec().farm)
+        why = vendor.lacks(feature, version)
+        if feature not in ASKING or why is None:
+            continue
+        with pytest.raises(UnsupportedError) as refused:
+            render(vendor, make_spec(**ASKING[feature]))
+        ids = {problem.id for problem in refused.value.problems}
+        assert vendor.problem_id(feature) in ids
+        (problem,) = (problem for problem in refused.value.problems if problem.id == vendor.problem_id(feature))
+        assert (f"accept: [{problem.id}]" in problem.hint) == bool(why.fallback)
+        frontend = FOR_ALL["frontend"] | ASKING[feature].get("frontend", {})
+        accepted = make_spec(**{**FOR_ALL, **ASKING[feature], "frontend": frontend})
+        if why.fallback:
+            job = prepare(vendor, accepted, Site())
+            assert not job.has(feature)
+            (limitation,) = (found for found in job.limitations if found.reason == why.reason)
+            assert limitation.fallback == why.fallback
+        else:
+            assert problem.id not in known_ids()
+            with pytest.raises(UnsupportedError):
+                prepare(vendor, accepted, Site())
+
+
+@VENDOR
+def test_what_is_accepted_is_told_in_the_output(vendor, make_spec) -> None:
+    spec = make_spec(**FOR_ALL)
+    job = prepare(vendor, spec, Site())
+    text = b"".join(file.content for file in render(vendor, spec)).decode()
+    for limitation in job.limitations:
+        assert limitation.reason in " ".join(text.replace("\n#", "").split())
+
+
+@VENDOR
+def test_every_file_says_where_it_comes_from(vendor, make_spec) -> None:
+    """But for the small ones that an appliance keeps beside a farm, and JSON, where no comment can stand."""
+    spec = make_spec(**FOR_ALL)
+    files = render(vendor, spec)
+    assert any(file.main for file in files)
+    for file in files:
+        if not vendor.program and not file.main and file.path.suffix != ".md":
+            continue
+        text = file.content.decode()
+        assert text.endswith("\n")
+        assert f"nlbgen {__version__}" in text
+        assert spec.digest[:16] in text
+        assert "do not edit" in text.lower()
+
+
+@VENDOR
+def test_files_come_in_the_order_of_their_paths(vendor, make_spec) -> None:
+    paths = [str(file.path) for file in render(vendor, make_spec(**FOR_ALL))]
+    assert paths == sorted(paths)
+    assert len(set(paths)) == len(paths)
+    assert not any(path.startswith("/") or ".." in path for path in paths)
+
+
+def test_audit_looks_at_the_vendors_that_the_spec_names(make_spec) -> None:
+    asking = {"balancer": {"slow_start": "1s"}}
+    assert audit(make_spec(**asking)) == []
+    assert [problem.id for problem in audit(make_spec(**asking, nginx={}))] == ["nginx-slow-start"]
+    assert audit(make_spec(**asking, nginx={}, accept=["nginx-slow-start"])) == []
+
+
+def test_versions_that_are_too_old_or_too_new(make_spec) -> None:
+    for name, old, new in [("haproxy", "2.3.9", "3.5"), ("nginx", "1.17.9", "1.32")]:
+        vendor = generator(name)
+        for version in (old, new):
+            (problem,) = audit(make_spec(**{name: {"version": version}}))
+            assert (problem.id, problem.path) == (f"{name}-version", f"{name}.version")
+        accepted = make_spec(**{name: {"version": new}}, accept=[f"{name}-version"])
+        assert audit(accepted) == []
+        assert render(vendor, accepted)
+        with pytest.raises(UnsupportedError, match="too old"):
+            render(vendor, make_spec(**{name: {"version": old}}, accept=[f"{name}-version"]))
+        for version in (str(vendor.oldest), str(vendor.newest), f"{vendor.newest}.99"):
+            assert audit(make_spec(**{name: {"version": version}})) == []
+
+
+# Quoting
+
+
+@pytest.mark.parametrize(
+    "vendor, text, quoted",
+    [
+        ("haproxy", "/etc/ssl/a.pem", "/etc/ssl/a.pem"),
+        ("haproxy", "a b", "'a b'"),
+        ("haproxy", "it's", "'it'\\''s'"),
+        ("haproxy", '"$HOME" #\\', "'\"$HOME\" #\\'"),
+        ("haproxy", "/a?b&c", "'/a?b&c'"),
+        ("haproxy", "ü", "'ü'"),
+        ("nginx", "/etc/ssl/a.pem", "/etc/ssl/a.pem"),
+        ("nginx", "a b;{}#'", '"a b;{}#\'"'),
+        ("nginx", 'a"b\\', '"a\\"b\\\\"'),
+        ("nginx", "ü", '"ü"'),
+        ("nginx", "", '""'),
+    ],
+)
+def test_quoting(vendor: str, text: str, quoted: str) -> None:
+    assert generator(vendor).quoted(text) == quoted
+
+
+@pytest.mark.parametrize("vendor, text", [("nginx", "/a$b"), ("nginx", "$"), ("haproxy", "")])
+def test_what_cannot_be_quoted(vendor: str, text: str) -> None:
+    with pytest.raises(UnquotableError):
+        generator(vendor).quoted(text)
+
+
+# TLS
+
+
+@pytest.mark.parametrize(
+    "openssl, post_quantum", [("1.1.1", False), ("3.0", False), ("3.4.9", False), ("3.5", True), ("4", True)]
+)
+def test_post_quantum_groups_by_library(openssl: str, post_quantum: bool) -> None:
+    for name in ("modern", "intermediate"):
+        groups = profile(name, Version(openssl)).groups
+        assert ("X25519MLKEM768" in groups) is post_quantum
+        assert groups[-3:] == ("X25519", "prime256v1", "secp384r1")
+
+
+def test_profiles_are_mozillas() -> None:
+    """Guideline 6.0: modern is TLS 1.3 alone; intermediate adds TLS 1.2 with forward secrecy and AEAD alone."""
+    modern, intermediate = (profile(name, Version("3.0")) for name in ("modern", "intermediate"))
+    assert (modern.versions, modern.ciphers) == (("TLSv1.3",), ())
+    assert intermediate.versions == ("TLSv1.2", "TLSv1.3")
+    assert modern.suites == intermediate.suites
+    assert len(modern.suites) == 3
+    assert len(intermediate.ciphers) == 6
+    assert all(cipher.startswith("ECDHE-") for cipher in intermediate.ciphers)
+    assert all("GCM" in cipher or "CHACHA20" in cipher for cipher in intermediate.ciphers)
+
+
+# The design
+
+
+def test_a_node_is_stood_for_by_a_tag_that_tells_nothing(make_spec) -> None:
+    members = Design(make_spec().farm).members
+    assert len({member.tag for member in members}) == 2
+    for member in members:
+        assert len(member.tag) == 8
+        assert member.name not in member.tag
+        assert member.host not in member.tag
+    renamed = make_spec(nodes=[{"name": "orch-1", "address": "10.9.9.9"}, {"name": "x", "address": "10.9.9.8"}])
+    assert Design(renamed.farm).members[0].tag == members[0].tag
+
+
+@pytest.mark.parametrize(
+    "address, endpoint, is_name",
+    [("10.0.0.1", "10.0.0.1:443", False), ("2001:db8::1", "[2001:db8::1]:443", False), ("orch-1", "orch-1:443", True)],
+)
+def test_endpoints(address: str, endpoint: str, is_name: bool, make_spec) -> None:
+    spec = make_spec(nodes=[{"name": "a", "address": address}, {"name": "b", "address": "10.9.9.9"}])
+    member = Design(spec.farm).members[0]
+    assert (member.endpoint, member.is_name) == (endpoint, is_name)
+
+
+def test_backups_of_nothing_serve(make_spec) -> None:
+    nodes = [{"name": name, "address": name, "state": "backup"} for name in ("a", "b")]
+    assert [member.state for member in Design(make_spec(nodes=nodes).farm).members] == ["up", "up"]
+    nodes[0]["state"] = "down"
+    assert [member.state for member in Design(make_spec(nodes=nodes).farm).members] == ["down", "backup"]
+
+
+@pytest.mark.parametrize("interval", ["200ms", "5s", "1m"])
+@pytest.mark.parametrize("timeout", ["200ms", "3s"])
+@pytest.mark.parametrize("fall", [1, 5])
+def test_a_hanging_node_is_out_by_the_time_that_is_told(interval: str, timeout: str, fall: int, make_spec) -> None:
+    """At the least an interval and the time-outs of all checks, and never more than if each took the longest."""
+    spec = make_spec(balancer={"health": {"interval": interval, "timeout": timeout, "fall": fall}})
+    health = spec.farm.balancer.health
+    told = Design(spec.farm).longest_detection
+    assert health.interval + fall * health.timeout <= told
+    slowest = max(health.timeout, spec.farm.balancer.timeouts.connect)
+    assert told <= health.interval + fall * (slowest + Design(spec.farm).fast_check)
+
+
+@pytest.mark.parametrize(
+    "size, nginx", [("1KB", "1k"), ("300MB", "307200k"), ("1025B", "1025"), ("100GB", "104857600k")]
+)
+def test_sizes_are_written_to_the_byte(size: str, nginx: str, make_spec) -> None:
+    spec = make_spec(balancer={"max_body": size})
+    texts = [b"".join(file.content for file in render(generator(name), spec)).decode() for name in ("nginx", "haproxy")]
+    assert f"client_max_body_size {nginx};" in texts[0]
+    assert f"req.body_size gt {int(spec.farm.balancer.max_body)} }}" in texts[1]
+
+
+# The command line's words
+
+
+def test_vendors_are_chosen_by_name_in_the_order_of_the_documentation() -> None:
+    assert chosen(["nginx", "haproxy", "nginx"]) == ("haproxy", "nginx")
+    assert set(chosen(["all"])) == {vendor.name for vendor in all_generators()}
+
+
+def test_spec_files_are_taken_once_and_in_order(tmp_path) -> None:
+    for name in ("b.yaml", "a.yml", "c.txt", ".hidden.yaml"):
+        (tmp_path / name).write_text("", encoding="utf-8")
+    found = [path.name for path in spec_files([tmp_path / "b.yaml", tmp_path, tmp_path / "absent.yaml"])]
+    assert found[0] == "b.yaml"
+    assert found[-1] == "absent.yaml"
+    assert sorted(found) == sorted(set(found))
+    assert "c.txt" not in found
+
+
+@pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
+def test_work_grows_with_the_farm_and_no_faster(vendor: str, make_spec) -> None:
+    """Ten times the nodes make about ten times the text, not a hundred times."""
+    sizes = []
+    for count in (100, 1000):
+        nodes = [{"name": f"n{n}", "address": f"10.0.{n // 250}.{n % 250 + 1}"} for n in range(count)]
+        spec = make_spec(nodes=nodes)
+        sizes.append(sum(len(file.content) for file in render(generator(vendor), spec)))
+    assert sizes[1] < 12 * sizes[0]
+
+
+@pytest.mark.parametrize("affinity", ["cookie", "signalr"])
+def test_nginx_without_sticky_cookies_takes_100_nodes(affinity: str, make_spec) -> None:
+    """Each node's group names all the others: a thousand nodes would make a million servers."""
+
+    def made(count: int, version: str) -> list[str]:
+        nodes = [{"name": f"n{n}", "address": f"10.0.{n // 250}.{n % 250 + 1}"} for n in range(count)]
+        nginx = {"version": version}
+        spec = make_spec(nodes=nodes, nginx=nginx, balancer={"affinity": affinity}, accept=FOR_ALL["accept"])
+        return [problem.id for problem in audit(spec)]
+
+    assert made(100, "1.22") == []
+    assert made(101, "1.22") == ["nginx-affinity-nodes"]
+    assert made(1000, "1.29.6") == []
+
+
+def test_specs_that_say_the_same_render_the_same(farm_data) -> None:
+    data = farm_data(**FOR_ALL)
+    backwards = {key: data[key] for key in reversed(data)}
+    for vendor in all_generators():
+        assert render(vendor, loads(json.dumps(data))) == render(vendor, loads(json.dumps(backwards, indent=3)))

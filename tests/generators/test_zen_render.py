@@ -1,0 +1,369 @@
+"""What each farm of `zen/golden/` renders to, and that whatever is accepted passes the dialect checker.
+
+`pytest --update-golden` writes the files of a case; a farm that is refused has a `refused.txt` instead.
+"""
+
+import json
+import os
+import re
+import runpy
+import shutil
+import stat
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from nlbgen import __version__
+from nlbgen.core.errors import SpecError, UnsupportedError, ValidationError
+from nlbgen.generators.base import generator, render
+from nlbgen.generators.features import FEATURES, No, Since
+from nlbgen.generators.validate import validate
+from nlbgen.generators.zen.check.side import (
+    check_calls,
+    check_guardian,
+    check_l4xnat,
+    check_marks,
+    check_section,
+    check_status,
+)
+from nlbgen.generators.zen.objects import objects, shares
+from nlbgen.generators.zen.products import GENERATIONS, Edition, edition
+from nlbgen.generators.zen.support import LAYER4, OLD, POUND, PROXY, SKUDONET, SUPPORT
+from nlbgen.spec.load import Spec, loads
+from nlbgen.spec.units import Version
+
+GOLDEN = Path(__file__).parents[1] / "zen" / "golden"
+CASES = sorted(path.parent.name for path in GOLDEN.glob("*/farm.yaml"))
+ZEN = generator("zen")
+
+
+def spec_of(case: str) -> Spec:
+    return loads((GOLDEN / case / "farm.yaml").read_text(encoding="utf-8"))
+
+
+def made(spec: Spec) -> dict[str, bytes]:
+    try:
+        files = render(ZEN, spec)
+    except UnsupportedError as refused:
+        return {"refused.txt": f"{refused}\n".encode()}
+    header = f"Made by nlbgen {__version__} ".encode()
+    return {f"zen/{file.path}": file.content.replace(header, b"Made by nlbgen VERSION ") for file in files}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_renders_as_before(case: str, update_golden: bool) -> None:
+    files = made(spec_of(case))
+    folder = GOLDEN / case
+    if update_golden:
+        shutil.rmtree(folder / "zen", ignore_errors=True)
+        (folder / "refused.txt").unlink(missing_ok=True)
+        for name, content in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
+    stored = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "farm.yaml"
+    }
+    assert files == stored
+    assert ("refused.txt" in files) == case.endswith("refused")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.endswith("refused")])
+def test_the_checker_accepts(case: str) -> None:
+    verdict = validate(ZEN, spec_of(case))
+    assert verdict.checked
+    assert "checked by nlbgen" in verdict.text
+
+
+def test_the_checker_is_what_render_validates_with() -> None:
+    spec = spec_of("relianoid-bridge")
+    files = [
+        file._replace(content=file.content.replace(b"Port 443", b"Port 70000").replace(b"#ZWACL-END", b""))
+        for file in render(ZEN, spec)
+    ]
+    with pytest.raises(ValidationError, match="70000 is not a TCP port") as caught:
+        ZEN.check(spec, files)
+    assert "#ZWACL-END" in caught.value.message
+
+
+def test_every_table_answers_for_every_feature() -> None:
+    ids = {feature.id for feature in FEATURES}
+    for table in (POUND, SKUDONET, PROXY, LAYER4, OLD, SUPPORT):
+        assert table.keys() == ids
+    for table in (POUND, SKUDONET, PROXY, LAYER4, OLD):
+        for feature, answer in table.items():
+            assert not isinstance(answer, Since)
+            if isinstance(answer, No) and answer.fallback:  # `accept` can only name what the matrix knows
+                known = SUPPORT[feature]
+                before = known.before if isinstance(known, Since) else known
+                assert isinstance(before, No) and before.fallback, feature
+
+
+def test_generations_follow_one_another() -> None:
+    for generations in GENERATIONS.values():
+        for older, newer in pairwise(generations):
+            assert older.below == newer.oldest
+
+
+def test_versions_newer_than_known_need_acceptance() -> None:
+    text = (GOLDEN / "relianoid-bridge" / "farm.yaml").read_text(encoding="utf-8").replace('"7.9"', '"8.1"')
+    with pytest.raises(UnsupportedError, match="is not known"):
+        render(ZEN, loads(text))
+    assert render(ZEN, loads(text.replace("accept: [", "accept: [zen-version, ")))
+
+
+@pytest.mark.parametrize(
+    "weights, parts, exact",
+    [([100, 100], [1, 1], True), ([100, 50, 25], [4, 2, 1], True), ([256, 1], [9, 1], False), ([10, 20], [1, 2], True)],
+)
+def test_weights_become_shares(weights: list[int], parts: list[int], exact: bool) -> None:
+    assert shares(weights) == (parts, exact)
+
+
+farms = runpy.run_path(str(Path(__file__).parents[1] / "zen" / "specs.py"))["farms"]
+
+
+@given(farms())
+def test_any_accepted_spec_passes_the_checker(farm: dict[str, Any]) -> None:
+    try:
+        spec = loads(json.dumps(farm))
+    except SpecError:
+        return
+    try:
+        files = render(ZEN, spec)
+    except UnsupportedError:
+        return
+    assert ZEN.check(spec, files)
+    assert files == render(ZEN, spec)
+    named = objects(spec.farm, edition(spec.farm))
+    assert all(
+        f"{name}".startswith(named.main.name) or name in {"INSTALL.md", "farmguardian.conf", "fwmarks.conf"}
+        for name in (file.path.name for file in files)
+    )
+
+
+BY_FILES = [
+    case for case in CASES if (GOLDEN / case / "zen" / "INSTALL.md").exists() and list(GOLDEN.glob(f"{case}/zen/*.cfg"))
+]
+OF_THE_APPLIANCE = ("curl ", "-X ", "/etc/init.d", "grep ", "ZPROXY", "#")
+"""What only the appliance itself can run; the lines of `curl` go on with `-X`."""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the commands are for a POSIX shell")
+@pytest.mark.parametrize("case", BY_FILES)
+def test_the_commands_of_the_installation_do_what_they_say(case: str, tmp_path: Path) -> None:
+    """Run in a folder that stands for the appliance's root: files in place, keys private, and the way back whole."""
+    spec = spec_of(case)
+    generation = edition(spec.farm).generation
+    assert generation is not None
+    root, folder = tmp_path / "appliance", tmp_path / "files"
+    config = root / generation.config.removeprefix("/")
+    for one in (config / "certificates", root / "root", folder, root / "etc/ssl/orchestrator"):
+        one.mkdir(parents=True)
+    for name in ("privkey.pem", "fullchain.pem"):
+        (root / "etc/ssl/orchestrator" / name).write_text(f"{name}\n")
+    (config / "farmguardian.conf").write_text("[theirs]\n")
+    (config / "fwmarks.conf").write_text("0x3ff // FARM_theirs_\n")
+    before = {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    for file in render(ZEN, spec):
+        (folder / file.path).write_bytes(file.content)
+    install = (folder / "INSTALL.md").read_text(encoding="utf-8")
+    steps, _, back = install.partition("The way back:")
+
+    def run(text: str, indent: str) -> None:
+        lines = [line.removeprefix(indent) for line in text.splitlines() if line.startswith(indent)]
+        lines = [line for line in lines if not line.lstrip().startswith(OF_THE_APPLIANCE)]
+        lines = [line for line in lines if "/app/" not in line]
+        script = re.sub(r"(?<![\w.])/(?=usr/|root/|etc/)", f"{root.as_posix()}/", "\n".join(lines))
+        script = script.replace("-C /", f"-C {root.as_posix()}")
+        subprocess.run(["sh", "-eu", "-c", script], cwd=folder, check=True)
+
+    run(steps, " " * 7)
+    kept = root / "root" / "before-nlbgen.tar.gz"
+    if (folder / "fwmarks.conf").exists():  # a farm that is installed once more has its marks once
+        first = kept.read_bytes()
+        run(steps, " " * 7)
+        kept.write_bytes(first)
+    for path in folder.iterdir():
+        placed = config / path.name
+        if path.name in {"farmguardian.conf", "fwmarks.conf"}:
+            assert placed.read_bytes() == before[placed.relative_to(root)] + path.read_bytes()
+        elif path.name != "INSTALL.md":
+            assert placed.read_bytes() == path.read_bytes()
+    pem = config / "certificates" / "orchestrator.pem"
+    assert pem.exists() == ("umask 077" in steps)
+    if pem.exists():
+        assert stat.S_IMODE(pem.stat().st_mode) == 0o600
+        assert pem.read_text() == "privkey.pem\nfullchain.pem\n"
+        pem.unlink()
+    run(back, " " * 4)
+    kept.unlink()
+    assert {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the commands are for a POSIX shell")
+def test_the_marks_of_other_farms_are_told_and_not_the_farms_own(tmp_path: Path) -> None:
+    files = {file.path.name: file.content.decode() for file in render(ZEN, spec_of("zen-3-bridge"))}
+    register = tmp_path / "fwmarks.conf"
+    line = next(line for line in files["INSTALL.md"].splitlines() if line.lstrip().startswith("grep "))
+    command = re.sub(r"/usr/\S+", register.as_posix(), line)
+    told = {
+        "0x200 // FARM_orchestrator_\n": "",
+        files["fwmarks.conf"] + "0x2001 // FARM_b_\n": "",
+        "0x200 // FARM_orchestrator-2_\n": "0x200 // FARM_orchestrator-2_\n",
+    }
+    for content, said in told.items():
+        register.write_text(content)
+        assert subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, check=False).stdout == said
+
+
+def test_every_set_is_complete() -> None:
+    for case in BY_FILES:
+        found = {path.name for path in (GOLDEN / case / "zen").iterdir()}
+        for farm in (path.name.rpartition("_")[0] for path in (GOLDEN / case / "zen").glob("*_p[or]*.cfg")):
+            sides = ["status.cfg", "sessions.cfg", *(f"Err{status}.html" for status in (414, 500, 501, 503))]
+            assert {f"{farm}_{side}" for side in sides} <= found
+        assert "farmguardian.conf" in found or any(name.endswith("_guardian.conf") for name in found)
+        redirected = "redirect_http: false" not in (GOLDEN / case / "farm.yaml").read_text()
+        plain = "mode: none" in (GOLDEN / case / "farm.yaml").read_text()
+        assert any("-http_p" in name for name in found) == (redirected and not plain)
+
+
+def test_every_directive_is_explained_on_the_vendors_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "vendors" / "zen.md").read_text(encoding="utf-8")
+    found = {
+        line.split()[0]
+        for path in GOLDEN.glob("*/zen/*_p[or]*.cfg")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    }
+    assert len(found) > 35
+    assert sorted(name for name in found - {"End"} if not re.search(rf"`{re.escape(name)}(?![\w-])", page)) == []
+
+
+@pytest.mark.parametrize(
+    "product, version, feature, says",
+    [
+        ("zen", "3", "tls-terminate", "Zevenet 5.13, Skudonet 7 or Relianoid 7"),
+        ("zevenet", "5.9", "tls-bridge", "Zevenet 5.13, Skudonet 7 or Relianoid 7"),
+        ("zen", "3", "least-connections", "Zevenet 5.13"),
+        ("skudonet", "7", "backup", "Relianoid 7"),
+        ("skudonet", "7", "least-connections", None),
+        ("relianoid", "7", "least-connections", None),
+        ("zevenet", "5.13", "ntlm", "Skudonet 7 or Relianoid 7"),
+    ],
+)
+def test_the_way_out_names_products_with_their_own_versions(
+    product: str, version: str, feature: str, says: str | None
+) -> None:
+    found = Edition(product, Version(version), passthrough=False)
+    assert ZEN.upgrade(feature, found) == says
+    assert ZEN.lacks(feature, found) is not None
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.endswith("refused")])
+def test_refusals_name_the_product_of_the_spec(case: str) -> None:
+    text = (GOLDEN / case / "refused.txt").read_text(encoding="utf-8")
+    assert "Zen Load Balancer" not in text
+    found = edition(spec_of(case).farm)
+    assert str(found) in text or "Zen family" in text
+
+
+def test_headers_name_the_product_of_the_spec() -> None:
+    for file in render(ZEN, spec_of("relianoid-bridge")):
+        assert b"Zen Load Balancer" not in file.content
+        assert b"Made by" not in file.content or b"Relianoid 7.9 for the farm" in file.content
+
+
+@pytest.mark.parametrize("idle, answer, said", [("1h", "120s", True), ("130s", "120s", False), ("10m", "11m", False)])
+def test_zproxys_limit_of_silent_websockets_is_told_where_it_is_below_the_spec(
+    idle: str, answer: str, said: bool
+) -> None:
+    text = (GOLDEN / "zevenet-513-plain" / "farm.yaml").read_text(encoding="utf-8")
+    asked = f"signalr: {{idle_timeout: {idle}}}, timeouts: {{request: {answer}}}"
+    text = re.sub(r"(?m)^balancer: \{", f"balancer: {{{asked}, ", text)
+    assert asked in text
+    install = next(file for file in render(ZEN, loads(text)) if file.path.name == "INSTALL.md")
+    assert (b"silent for 130 seconds" in install.content) is said
+
+
+GOOD_L4 = "f;tcp;10.0.0.1;443;nat;weight;none;120;up\n;server;10.0.0.2;443;0x200;1;1;up\n"
+GOOD_MARKS = "0x200 // FARM_f_\n0x201 // FARM_f_\n"
+GOOD_FG = "f:::7:::check_http -I HOST -p PORT -u /x -e 200 -t 1:::true:::true\n"
+
+
+@pytest.mark.parametrize(
+    "checker, good, old, new",
+    [
+        (check_l4xnat, GOOD_L4, ";443;nat", ";70000;nat"),
+        (check_l4xnat, GOOD_L4, "10.0.0.2", "10.0.0.256"),
+        (check_l4xnat, GOOD_L4, ";tcp;", ";sctp;"),
+        (check_l4xnat, GOOD_L4, ";server;10.0.0.2;443;0x200;1;1;up\n", ""),
+        (check_l4xnat, GOOD_L4, ";up\n;server", ";up\n;server;10.0.0.3;443;0x200;1;1;up\n;server"),
+        (check_l4xnat, GOOD_L4, "0x200;1;1;up", "0x200;1;1;upp"),
+        (check_l4xnat, GOOD_L4, "0x200;1;1;up", "0x200;10;1;up"),
+        (check_marks, GOOD_MARKS, "0x201", "0x200"),
+        (check_marks, GOOD_MARKS, " // ", " "),
+        (check_guardian, GOOD_FG, "HOST", "host"),
+        (check_guardian, GOOD_FG, "/x", "/x;reboot"),
+        (check_guardian, GOOD_FG, "/x", "PORT"),
+        (check_guardian, GOOD_FG, "check_http", "rm"),
+        (check_guardian, GOOD_FG, ":::true:::true", ":::true"),
+        (check_status, "-b 0 0 1 maintenance\n", "-b", "-x"),
+    ],
+)
+def test_side_files_are_checked(checker: Any, good: str, old: str, new: str) -> None:
+    assert list(checker(good)) == []
+    assert list(checker(good.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("farms= ", "farms="),
+        ("interval=11", "interval=1"),
+        ("log=true\n", ""),
+        ("[orchestrator-fg]", "[a b]"),
+        ("=", ""),
+    ],
+)
+def test_guardian_sections_are_checked(old: str, new: str) -> None:
+    good = made(spec_of("skudonet-source-drain"))["zen/farmguardian.conf"].decode()
+    good = good.replace("interval=7", "interval=11")
+    assert list(check_section(good)) == []
+    assert list(check_section(good.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [('"port": 443', '"port": 70000'), ('"restart"', '"start"'), ('"ip"', '"address"'), ("check_http", "sh")],
+)
+def test_calls_are_checked(old: str, new: str) -> None:
+    good = made(spec_of("relianoid-passthrough"))["zen/orchestrator_calls.json"].decode()
+    assert list(check_calls(good)) == []
+    assert list(check_calls(good.replace(old, new)))
+
+
+def test_the_matrix_knows_older_products() -> None:
+    assert SUPPORT["websocket"] == POUND["websocket"]
+    bridge = SUPPORT["tls-bridge"]
+    assert isinstance(bridge, Since)
+    assert bridge.version == Version("5.13")
+
+
+@pytest.mark.parametrize("product, version", [("relianoid", "7.9"), ("zevenet", "5.9"), ("zen", "3.10")])
+def test_checks_that_check_no_certificate_are_told_where_a_ca_is_given(product: str, version: str) -> None:
+    text = (GOLDEN / "relianoid-passthrough" / "farm.yaml").read_text(encoding="utf-8")
+    text = text.replace("algorithm: source, affinity: none", "algorithm: round-robin").replace("backup", "drain")
+    text = re.sub(r"zen: \{[^}]*\}", f'zen: {{product: {product}, version: "{version}"}}', text)
+    given = text.replace("mode: passthrough", "mode: passthrough, verify_nodes: /etc/ssl/ca.pem")
+    with pytest.raises(UnsupportedError, match=r"check_http checks no certificate \[zen-verify-nodes\]"):
+        render(ZEN, loads(given.replace("accept: [zen-verify-nodes]", "accept: []")))
+    install = next(file.content for file in render(ZEN, loads(given)) if file.path.name == "INSTALL.md")
+    assert b"check_http checks no certificate; " in install
+    assert b"the health checks take any" in install

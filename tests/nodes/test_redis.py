@@ -1,0 +1,86 @@
+"""A real Redis answers to the settings that are written into the nodes' files."""
+
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from nlbgen.nodes.config.effective import Config, webconfig
+from nlbgen.nodes.planning import plan_farm
+from nlbgen.spec.load import load
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """Starts a Redis with a password; gives its port."""
+    running = []
+
+    def start(password: str) -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        quoted = '"' + password.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        lines = ["bind 127.0.0.1", f"port {port}", "save ''", f"dir {tmp_path}", f"requirepass {quoted}"]
+        (tmp_path / "redis.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        binary = shutil.which("redis-server", path="/usr/bin:/usr/sbin:/usr/local/bin")
+        assert binary
+        running.append(subprocess.Popen([binary, str(tmp_path / "redis.conf")], stdout=subprocess.DEVNULL))
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return port
+        raise AssertionError("redis-server does not listen")
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(10)
+
+
+def ask(host: str, port: int, *commands: tuple[str, ...]) -> list[bytes]:
+    """What Redis answers, a line for each command."""
+    answers = []
+    with socket.create_connection((host, port), 5) as connection, connection.makefile("rb") as lines:
+        for command in commands:
+            parts = [part.encode() for part in command]
+            request = b"".join([b"*%d\r\n" % len(parts), *(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)])
+            connection.sendall(request)
+            answers.append(lines.readline().strip())
+    return answers
+
+
+def options(text: str) -> tuple[str, int, str]:
+    """Host, port and password of a StackExchange.Redis string, as its ConfigurationOptions.Parse takes it apart."""
+    endpoint, *rest = (part.strip() for part in text.split(","))
+    host, _colon, port = endpoint.rpartition(":")
+    given = {}
+    for option in rest:
+        key, _equals, value = option.partition("=")
+        given[key.strip().lower()] = value.strip()
+    return host, int(port), given.get("password", "")
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("password", ["simple", "p=ss;w'ord\"&<>", "pässwörd€", "back\\slash", "in ner"])
+def test_redis_answers_through_the_rendered_connection_string(redis, password, tmp_path, monkeypatch):
+    monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", password)
+    port = redis(password)
+    shutil.copytree(EXAMPLES / "inputs", tmp_path / "inputs")
+    text = (EXAMPLES / "farm.yaml").read_text(encoding="utf-8")
+    text = text.replace("host: redis-1.corp.example, port: 6379", f"host: 127.0.0.1, port: {port}")
+    (tmp_path / "farm.yaml").write_text(text, encoding="utf-8")
+    for node in plan_farm(load(tmp_path / "farm.yaml")).nodes:
+        document, content = node.files[0]
+        written = Config(webconfig.parse(document.path, content)).app.value("LoadBalancer.Redis.ConnectionString")
+        assert written is not None
+        host, port_written, given = options(written)
+        assert ask(host, port_written, ("PING",))[0].startswith(b"-NOAUTH")
+        assert ask(host, port_written, ("AUTH", given), ("PING",)) == [b"+OK", b"+PONG"]

@@ -1,0 +1,363 @@
+"""What `nlbgen render nodes` writes: as before, parsed as PowerShell, with nothing breaking out and no secret in it."""
+
+# ruff: noqa: RUF001  # typographic quotes are what the tests are about
+
+import json
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nlbgen import __version__
+from nlbgen.nodes.planning import plan_farm
+from nlbgen.nodes.prepare import powershell, runbook, steps
+from nlbgen.spec.load import load
+
+HERE = Path(__file__).parents[1]
+EXAMPLES = HERE.parent / "examples"
+GOLDEN = HERE / "golden" / "nodes"
+NASTY = "O'Brien’s “Site” $(calc) `n; #> @{} %x% & | \\"
+REDIS, SQL = "red'is$(calc)`\"’x", "sql'’$x\"; y"
+
+tree_sitter = pytest.importorskip("tree_sitter")
+language = pytest.importorskip("tree_sitter_powershell")
+
+
+def nodes_of(script: bytes) -> Iterator:
+    """All nodes of a script's syntax tree; fails where it does not parse."""
+    parser = tree_sitter.Parser(tree_sitter.Language(language.language()))
+    tree = parser.parse(script.removeprefix(b"\xef\xbb\xbf"))
+    todo = [tree.root_node]
+    while todo:
+        node = todo.pop()
+        assert node.type != "ERROR", (node.start_point, node.text)
+        assert not node.is_missing, (node.start_point, node.parent.text)
+        yield node
+        todo += node.children
+
+
+def literals(script: bytes) -> set[str]:
+    """What the strings in single quotes say."""
+    found = set()
+    for node in nodes_of(script):
+        if node.type == "verbatim_string_characters":
+            text = node.text.decode()[1:-1]
+            found.add(re.sub("(['‘’‚‛])['‘’‚‛]", r"\1", text))
+    return found
+
+
+@pytest.fixture
+def farm(tmp_path):
+    shutil.copytree(EXAMPLES / "inputs", tmp_path / "inputs")
+    shutil.copy(EXAMPLES / "farm.yaml", tmp_path / "farm.yaml")
+    return tmp_path
+
+
+@pytest.fixture
+def other_farm(farm):
+    """SQL Server for everything, an SQL login, and names that would like to break out."""
+    for path in (farm / "inputs").rglob("web.config"):
+        text = path.read_bytes().replace(b"LoadBalancer.Redis.ConnectionString", b"LoadBalancer.Redis.Server")
+        path.write_bytes(text.replace(b"LoadBalancer.Enabled", b"LoadBalancer.UseSqlServer"))
+    data = {
+        "frontend": {"host": "orchestrator.corp.example"},
+        "orchestrator": {"version": "2017.1", "site": NASTY, "directory": "D:\\O'Brien’s (x86)\\$x`\\Orchestrator"},
+        "nodes": [
+            {"name": "orch-1", "address": "10.20.0.11", "config": "inputs/orch-1/web.config"},
+            {"name": "orch--2", "address": "10.20.0.12", "config": "inputs/orch-2/web.config"},
+        ],
+        "stores": {
+            "database": {
+                "server": "SQL'01\\PROD",
+                "name": "Ui]Pa'th",
+                "auth": {"user": "o'brien", "password": {"env": "NLBGEN_TEST_SQL"}},
+            },
+            "signalr": "sqlserver",
+        },
+        "balancer": {"health": {"path": "/api/status"}},
+        "farm": "farm--x",
+    }
+    (farm / "farm.yaml").write_text(json.dumps(data), encoding="utf-8")
+    return farm
+
+
+@pytest.fixture
+def core_farm(farm):
+    """The example's settings in the file of 2020.10 and later."""
+    for path in list((farm / "inputs").rglob("web.config")):
+        text = re.sub(rb"(?s)<system.webServer>.*?</system.webServer>", b"", path.read_bytes())
+        path.with_name("UiPath.Orchestrator.dll.config").write_bytes(text)
+        path.unlink()
+    text = (farm / "farm.yaml").read_text(encoding="utf-8").replace("web.config,", "UiPath.Orchestrator.dll.config,")
+    text = text.replace("/web.config", "/UiPath.Orchestrator.dll.config").replace('"2019.4"', '"2023.4"')
+    text = text.replace("affinity: none", "affinity: signalr").replace("port: 6379", "port: 10000")
+    (farm / "farm.yaml").write_text(text, encoding="utf-8")
+    return farm
+
+
+@pytest.fixture
+def secrets(monkeypatch):
+    monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", REDIS)
+    monkeypatch.setenv("NLBGEN_TEST_SQL", SQL)
+
+
+def rendered(farm: Path, **options) -> dict[str, bytes]:
+    return {str(file.path): file.content for file in steps.render(load(farm / "farm.yaml"), **options).files}
+
+
+@pytest.mark.parametrize("case", ["example", "other", "core"])
+def test_renders_as_before(case, request, secrets, update_golden):
+    files = rendered(request.getfixturevalue("farm" if case == "example" else f"{case}_farm"))
+    header = f"Made by nlbgen {__version__} ".encode()
+    found = {name: content.replace(header, b"Made by nlbgen VERSION ") for name, content in files.items()}
+    folder = GOLDEN / case
+    if update_golden:
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, content in found.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+    stored = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert stored == found
+
+
+def test_the_prepared_config_is_what_the_plan_makes(farm, secrets):
+    files = rendered(farm)
+    for node in plan_farm(load(farm / "farm.yaml")).nodes:
+        assert files[f"{node.node.name}/web.config"] == node.files[0][1]
+
+
+# PowerShell.
+
+
+@pytest.mark.parametrize("with_secrets", [False, True])
+@pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
+def test_every_script_parses(case, with_secrets, request, secrets):
+    files = rendered(request.getfixturevalue(case), with_secrets=with_secrets)
+    scripts = {name: content for name, content in files.items() if name.endswith(".ps1")}
+    assert len(scripts) >= (2 if case == "core_farm" else 3)
+    for content in scripts.values():
+        assert list(nodes_of(content))
+
+
+@pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
+def test_every_block_of_the_runbook_parses(case, request, secrets):
+    text = rendered(request.getfixturevalue(case))["RUNBOOK.md"].decode()
+    blocks = re.findall(r"^```powershell\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 4
+    for block in blocks:
+        assert list(nodes_of(block.encode()))
+
+
+def test_no_name_breaks_out_of_its_string(other_farm, secrets):
+    files = rendered(other_farm)
+    prepare = literals(files["orch--2/prepare-node.ps1"])
+    assert {NASTY, "D:\\O'Brien’s (x86)\\$x`\\Orchestrator\\web.config"} <= prepare
+    assert {"SQL'01\\PROD", "Ui]Pa'th", "o'brien"} <= literals(files["sessionstate.ps1"])
+    assert "USE [Ui]]Pa'th];" in files["verify.sql"].decode()
+
+
+def test_secrets_survive_in_strings_when_they_are_asked_for(farm, secrets):
+    files = rendered(farm, with_secrets=True)
+    assert REDIS in literals(files["orch-2/prepare-node.ps1"])
+    assert REDIS in literals(files["redis.ps1"])
+
+
+def test_what_is_not_ascii_has_the_mark_that_powershell_needs(other_farm, secrets):
+    for name, content in rendered(other_farm).items():
+        if name.endswith(".ps1"):
+            assert content.isascii() or content.startswith(b"\xef\xbb\xbf")
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "\0", "\x1b"])
+def test_control_characters_are_no_literal(text):
+    with pytest.raises(ValueError, match="control character"):
+        powershell.literal(text)
+
+
+def test_the_script_sets_what_the_plan_sets(farm, secrets):
+    script = rendered(farm)["orch-2/prepare-node.ps1"].decode()
+    for change in plan_farm(load(farm / "farm.yaml")).plan.changes:
+        section, key = re.fullmatch(r"(.*)[/@]([^/@]+)", change.path).groups()
+        assert re.search(rf"^Set-\w+ \$document '{re.escape(section)}' '{re.escape(key)}' ", script, re.MULTILINE)
+
+
+def test_the_commands_of_the_guide_are_in_the_scripts(farm, other_farm, secrets):
+    files = rendered(other_farm)
+    text = files["sessionstate.ps1"].decode("utf-8-sig")
+    assert "& $tool -S $Server -d $Database -ssadd -sstype c @login" in text
+    assert "@('-U', $User, '-P', $Password)" in text
+    for table in ("[SignalR].[Messages_0]", "[SignalR].[Messages_0_Id]", "[SignalR].[Schema]"):
+        assert f"N'{table}'" in files["verify.sql"].decode()
+    shutil.copy(EXAMPLES / "farm.yaml", farm / "farm.yaml")
+    shutil.copytree(EXAMPLES / "inputs", farm / "inputs", dirs_exist_ok=True)
+    files = rendered(farm)
+    redis = files["redis.ps1"].decode()
+    assert "'/q', '/norestart', '/i'" in redis
+    assert "ADD_FIREWALL_RULE=1" in redis
+    assert "single point of failure" in redis
+    assert "@('-E')" in files["sessionstate.ps1"].decode()
+
+
+# Secrets.
+
+
+def values_of(farm: Path) -> list[str]:
+    text = "".join(path.read_text(encoding="utf-8-sig") for path in (farm / "inputs").rglob("web.config"))
+    found = re.findall(r'(?:EncryptionKey|ApiKey)" value="([^"]+)"|(?:decryption|validation)Key="([^"]+)"', text)
+    return [value for pair in found for value in pair if value]
+
+
+@pytest.mark.parametrize("case", ["farm", "other_farm"])
+def test_secrets_are_in_the_prepared_configs_alone(case, request, secrets):
+    folder = request.getfixturevalue(case)
+    values = [*values_of(folder), REDIS, SQL]
+    assert len(values) == 12
+    for file in steps.render(load(folder / "farm.yaml")).files:
+        text = file.content.decode("utf-8-sig")
+        holds = any(value in text for value in values)
+        assert not holds or file.secret, file.path
+        assert file.secret == file.path.name.endswith(".config")
+
+
+def test_with_secrets_the_scripts_are_secret_too(farm, secrets):
+    for file in steps.render(load(farm / "farm.yaml"), with_secrets=True).files:
+        if file.path.name in {"prepare-node.ps1", "redis.ps1"}:
+            assert file.secret
+
+
+def test_without_a_secret_the_rest_is_made_and_the_variable_named(cli, farm, monkeypatch):
+    monkeypatch.delenv("NLBGEN_REDIS_PASSWORD", raising=False)
+    ran = cli("render", "nodes", cwd=farm)
+    assert ran.code == 0
+    assert "NLBGEN_REDIS_PASSWORD is not set" in ran.err
+    names = {path.name for path in (farm / "outputs" / "nodes").rglob("*") if path.is_file()}
+    assert names == {"prepare-node.ps1", "redis.ps1", "sessionstate.ps1", "verify.sql", "RUNBOOK.md"}
+    assert cli("render", "nodes", "--with-secrets", cwd=farm).code == 1
+
+
+# The command.
+
+
+def test_files_with_secrets_are_for_their_owner_alone(cli, farm, secrets):
+    assert cli("render", "nodes", cwd=farm).code == 0
+    for path in (farm / "outputs").rglob("*"):
+        if path.is_file():
+            assert stat.S_IMODE(path.stat().st_mode) == (0o600 if path.suffix == ".config" else 0o644)
+    loose = farm / "outputs" / "nodes" / "orch-1" / "web.config"
+    loose.chmod(0o644)
+    ran = cli("render", "nodes", cwd=farm)
+    assert "wrote" not in ran.err
+    assert stat.S_IMODE(loose.stat().st_mode) == 0o600
+
+
+def test_a_diff_shows_no_secret(cli, farm, secrets):
+    ran = cli("render", "nodes", "--diff", cwd=farm)
+    assert ran.code == 1
+    assert "(holds secrets: not shown)" in ran.out
+    assert "+# orchestrator-prod" in ran.out
+    for value in [*values_of(farm), REDIS]:
+        assert value not in ran.out + ran.err
+    cli("render", "nodes", cwd=farm)
+    assert cli("render", "nodes", "--diff", cwd=farm).code == 0
+
+
+def test_stdout_is_the_runbook(cli, farm, secrets):
+    ran = cli("render", "nodes", "--stdout", cwd=farm)
+    assert "# orchestrator-prod: from one Orchestrator to 2 nodes" in ran.out
+    assert not (farm / "outputs").exists()
+
+
+def test_all_takes_the_nodes_along(cli, farm, secrets):
+    assert cli("render", "all", "--no-validate", cwd=farm).code == 0
+    assert {path.name for path in (farm / "outputs").iterdir()} >= {"haproxy", "nginx", "nodes"}
+
+
+def test_all_does_without_configs_that_are_not_here(cli, farm):
+    shutil.rmtree(farm / "inputs")
+    ran = cli("render", "all", "--no-validate", cwd=farm)
+    assert ran.code == 0
+    assert "nothing was prepared" in ran.err
+    assert cli("render", "nodes", cwd=farm).code == 5
+
+
+def test_a_node_without_config_gets_its_script(cli, farm, secrets):
+    text = (farm / "farm.yaml").read_text(encoding="utf-8").replace(", config: inputs/orch-2/web.config", "")
+    (farm / "farm.yaml").write_text(text, encoding="utf-8")
+    ran = cli("render", "nodes", cwd=farm)
+    assert ran.code == 0
+    assert [path.name for path in (farm / "outputs" / "nodes" / "orch-2").iterdir()] == ["prepare-node.ps1"]
+
+
+# The runbook.
+
+
+@pytest.mark.parametrize("text", ["a", "a`b", "``", "`a", "x|y", NASTY])
+def test_code_spans_hold_whatever_they_are_given(text):
+    span = runbook.code(text)
+    fence = re.match("`+", span)[0]
+    assert span.endswith(fence)
+    assert fence not in span[len(fence) : -len(fence)]
+
+
+def test_every_step_has_a_check_and_a_way_back(farm, secrets):
+    text = rendered(farm)["RUNBOOK.md"].decode()
+    numbered = re.findall(r"^## \d+\. ", text, re.MULTILINE)
+    assert len(numbered) >= 8
+    assert text.count("**It worked if**") == text.count("**Way back:**") == len(numbered)
+    for name in ("orch-1", "orch-2", "orchestrator.corp.example", "SQL01\\PROD", "redis-1.corp.example", "10.20.0.10"):
+        assert name in text
+
+
+def section(text: str, title: str) -> str:
+    """One step of a runbook."""
+    return re.search(rf"^## \d+\. {title}.*?(?=^## )", text, re.MULTILINE | re.DOTALL)[0]
+
+
+@pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
+def test_secrets_are_asked_for_without_showing_them(case, request, secrets):
+    text = rendered(request.getfixturevalue(case))["RUNBOOK.md"].decode()
+    reads = re.findall(r"Read-Host.*", text)
+    assert reads
+    assert all("-AsSecureString" in read for read in reads)
+
+
+def test_a_new_classic_node_does_not_run_before_it_is_prepared(farm, secrets):
+    files = rendered(farm)
+    text = files["RUNBOOK.md"].decode()
+    install = section(text, "Install the Orchestrator on the other nodes")
+    for command in ("Stop-Website", "Stop-WebAppPool", "serverAutoStart -Value $false", "autoStart -Value $false"):
+        assert command in install
+    assert text.index("Stop-WebAppPool") < text.index(r".\orch-2\prepare-node.ps1")
+    script = files["orch-2/prepare-node.ps1"].decode()
+    saved, started = script.index("$prepared = $true"), script.rindex("Start-Node $SiteName")
+    assert saved < script.index("serverAutoStart -Value $true") < started
+    assert saved < script.index("autoStart -Value $true") < started
+    # The one other start is the first node's, whose old file is the farm's.
+    assert script.count("Start-Node $SiteName") == 1
+    assert files["orch-1/prepare-node.ps1"].decode().count("Start-Node $SiteName") == 2
+    assert "if ($prepared -or $WhatIfPreference) {" in script
+
+
+def test_from_2020_10_on_the_steps_are_others(core_farm, secrets):
+    files = rendered(core_farm)
+    assert not {"redis.ps1", "sessionstate.ps1", "verify.sql"} & set(files)
+    text = files["RUNBOOK.md"].decode()
+    for classic in ("redis.ps1", "Redis-x64", "aspnet_regiis", "aspnet_regsql", "sessionstate", "web.config"):
+        assert classic not in text
+    install = section(text, "Install the Orchestrator on the other nodes as secondary nodes")
+    assert "SECONDARY_NODE=1 PARAMETERS_FILE=install.json" in install
+    assert "EncryptionKey2021" in install
+    assert "10000" in section(text, "Install the High Availability Add-on")
+    assert "IdentityServer.Integration.Authority" in section(text, "Give the first node the farm's URL")
+    assert "UiPath.Orchestrator.Cli.exe protected-configuration -pe" in text
+    assert text.index(r".\orch-1\prepare-node.ps1") < text.index("SECONDARY_NODE") < text.index(r".\orch-2\prepare")
+
+
+def test_a_linked_config_is_prepared_under_its_own_name(farm, secrets):
+    path = farm / "inputs" / "orch-2" / "web.config"
+    path.rename(farm / "real.xml")
+    path.symlink_to(farm / "real.xml")
+    assert "orch-2/web.config" in rendered(farm)

@@ -1,0 +1,416 @@
+"""`nlbgen prove` on paper: bars, limits of the user's own, verdicts, and the four formats of a scorecard."""
+
+import html.parser
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import junitparser
+import pytest
+
+from nlbgen.core.errors import SpecError, UsageError
+from nlbgen.generators import validate
+from nlbgen.prove.lab.mapping import Mapped
+from nlbgen.prove.scenarios.base import Scenario, figure
+from nlbgen.prove.scenarios.registry import chosen, scenarios
+from nlbgen.prove.score import formats, limits
+from nlbgen.prove.score.scorecard import Played, Scorecard, Scored, score
+from nlbgen.prove.score.thresholds import BARS, Bar, at_least, at_most, measured
+from nlbgen.prove.static_checks import Paper
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "farm.yaml"
+NASTY = 'a "quoted" <b>note</b> & ]]> \x07 \u2028 é'
+
+
+class Made(Scenario):
+    """A scenario that is never played."""
+
+    name = "kill"
+    title = "a <title> & more"
+    why = "because"
+    seconds = 1.0
+
+    def play(self, stage):
+        raise NotImplementedError
+
+
+def card(*played: Played) -> Scorecard:
+    return Scorecard(
+        farm="farm-1",
+        spec="farm.yaml",
+        digest="0" * 64,
+        vendor="haproxy",
+        program="HAProxy 2.6.12",
+        nodes=2,
+        nlbgen="0.1.0",
+        mapped=[Mapped("node orch-1", "10.0.0.1:443", "127.0.0.1:20001")],
+        played=list(played),
+        notes=[NASTY],
+        unproved=["the network"],
+    )
+
+
+def killed(**values: float | None) -> Played:
+    """The scenario `kill` with these figures; None leaves one out."""
+    wanted = {"failed_gets": 0, "failed_posts": 1, "doubled_posts": 0, "lost_posts": 0, "slow": 0, **values}
+    figures = [
+        figure(name, value, of=2800, window=0.38, note=NASTY) for name, value in wanted.items() if value is not None
+    ]
+    played = Played(Made(), "passed", figures=score("kill", figures, limits.defaults("haproxy")), seconds=14.2)
+    played.diary = [(4.0, f"orch-1 is killed {NASTY}")]
+    if played.missed:
+        played.state = "missed"
+    return played
+
+
+FULL = card(
+    killed(),
+    killed(failed_gets=7, slow=None),
+    Played(Made(), "broken", f"it did not end {NASTY}", score("kill", [], limits.defaults("haproxy")), 60.0),
+    Played(Made(), "not played", NASTY),
+)
+
+
+# The table of bars
+
+
+def test_every_scenario_has_its_bars_and_every_bar_its_scenario() -> None:
+    assert set(BARS) == {*scenarios(), Paper.name}
+    assert all(BARS.values())
+
+
+@pytest.mark.parametrize("name", BARS)
+def test_names_and_titles_are_as_users_type_and_read_them(name: str) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
+    for figure_name, bar in BARS[name].items():
+        assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", figure_name)
+        assert bar.title
+        assert (bar.limit is None) or bar.sense != "measured"
+
+
+@pytest.mark.parametrize("name", scenarios())
+def test_a_scenario_says_what_why_and_how_long(name: str) -> None:
+    scenario = scenarios()[name]
+    assert scenario.name == name
+    assert scenario.title
+    assert scenario.why
+    assert 0 < scenario.seconds <= 600, "bounded in time"
+
+
+def test_scenarios_are_chosen_by_name_in_the_order_of_the_registry() -> None:
+    assert [one.name for one in chosen(("kill", "steady"))] == ["steady", "kill"]
+    assert chosen(()) == list(scenarios().values())
+    with pytest.raises(UsageError, match=r"hnag is not a scenario.*did you mean hang"):
+        chosen(("hnag",))
+
+
+def test_limits_by_vendor() -> None:
+    bar = at_most(0, "requests that failed", nginx=1)
+    assert (bar.limit_of("haproxy"), bar.limit_of("nginx")) == (0, 1)
+    assert limits.defaults("nginx")["drain.failed"] == 1
+    assert limits.defaults("haproxy")["drain.failed"] == 0
+
+
+# Verdicts
+
+
+@pytest.mark.parametrize(
+    ("bar", "limit", "value", "verdict"),
+    [
+        (at_most(3, "x"), 3, 3, "held"),
+        (at_most(3, "x"), 3, 4, "missed"),
+        (at_most(3, "x"), 3, None, "missed"),
+        (at_least(20, "x"), 20, 20, "held"),
+        (at_least(20, "x"), 20, 19.9, "missed"),
+        (measured("x"), None, 10**9, "shown"),
+        (at_most(3, "x"), None, 4, "shown"),
+        (measured("x"), None, None, "shown"),
+    ],
+)
+def test_a_bar_is_held_or_missed(bar: Bar, limit: float | None, value: float | None, verdict: str) -> None:
+    assert Scored("x", bar, limit, None if value is None else figure("x", value)).verdict == verdict
+
+
+def test_a_figure_that_this_farm_is_not_held_to_is_shown() -> None:
+    assert Scored("x", at_most(0, "x"), 0, figure("x", 9, held=False, note="why")).verdict == "shown"
+
+
+def test_a_figure_that_did_not_come_out_is_a_missed_bar() -> None:
+    assert killed(slow=None).state == "missed"
+    assert [one.name for one in killed(slow=None).missed] == ["slow"]
+
+
+def test_a_figure_without_a_bar_is_a_fault_of_the_scenario() -> None:
+    with pytest.raises(AssertionError, match="not in BARS"):
+        score("kill", [figure("unheard_of", 1)], limits.defaults("haproxy"))
+
+
+def test_what_the_scorecard_says_as_a_whole() -> None:
+    assert card(killed()).passed
+    assert card(killed(), Played(Made(), "not played", "one node")).passed
+    assert not card(killed(failed_gets=1)).passed
+    assert not card(Played(Made(), "broken", "x")).passed
+    assert list(FULL.missed()) == ["kill.failed_gets", "kill.slow", "kill"]
+
+
+# Limits of the user's own
+
+
+def read(tmp_path, text: str):
+    path = tmp_path / "bars.yaml"
+    path.write_text(text, encoding="utf-8")
+    return limits.read(path)
+
+
+def test_a_bar_file_changes_limits(tmp_path) -> None:
+    assert read(tmp_path, "kill.failed_posts: 0\nsteady.added_p50: 2.5\nhang.slow: null\n") == {
+        "kill.failed_posts": 0,
+        "steady.added_p50": 2.5,
+        "hang.slow": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "kil.failed_gets: 0\n",
+            r"bars\.yaml:1:1: kil\.failed_gets: is not a figure \(did you mean kill\.failed_gets\?\)",
+        ),
+        ("# first\nkill.failed_gets: -1\n", r"bars\.yaml:2:19: kill\.failed_gets: is not a limit"),
+        ("kill.failed_gets: many\n", "is not a limit"),
+        ("kill.failed_gets: true\n", "is not a limit"),
+        ("kill: {failed_gets: 0}\n", "is not a figure"),
+        ("kill.failed_gets: 0\nkill.failed_gets: 1\n", "given twice"),
+        ("- kill.failed_gets\n", "a bar file holds names and limits"),
+        ("paper.files: 1\nidle-websocket.shortest: 3\n", r"2:1: idle-websocket\.shortest: is only measured"),
+        ("", "holds nothing"),
+    ],
+)
+def test_what_is_wrong_in_a_bar_file_is_said_with_its_place(tmp_path, text: str, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        read(tmp_path, text)
+
+
+def test_every_problem_of_a_bar_file_is_said_at_once(tmp_path) -> None:
+    with pytest.raises(SpecError) as raised:
+        read(tmp_path, "a.b: 1\nc.d: 2\nkill.slow: x\n")
+    assert len(raised.value.problems) == 3
+
+
+def test_a_bar_file_that_is_not_there(tmp_path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.yaml: there is no such bar file"):
+        limits.read(tmp_path / "nowhere.yaml")
+
+
+# Formats
+
+
+def test_text_names_every_figure_and_marks_what_was_missed() -> None:
+    said = formats.text(FULL)
+    assert "  ! 7 of 2800 in 0.38 s      at most 0          GETs that failed\n" in said
+    assert "  ! did not come out" in said
+    assert "kill: not played: a " in said
+    assert said.endswith("not passed: 1 passed, 1 missed, 1 broken, 1 not played\n")
+    assert "Not proved here:\n  - the network\n" in said
+
+
+@pytest.mark.parametrize(("value", "text"), [(3, "3"), (3.0, "3"), (0.38, "0.38"), (1234.5, "1234.5"), (0.0004, "0")])
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert formats.number(value) == text
+
+
+def test_json_has_the_documented_shape() -> None:
+    data = json.loads(formats.as_json(FULL))
+    assert list(data) == [
+        *("format", "nlbgen", "farm", "spec", "digest", "vendor", "program", "nodes", "passed", "missed"),
+        *("mapping", "notes", "not_proved", "scenarios"),
+    ]
+    assert data["format"] == 1
+    assert data["mapping"] == [{"what": "node orch-1", "live": "10.0.0.1:443", "here": "127.0.0.1:20001"}]
+    first = data["scenarios"][0]
+    assert list(first) == ["name", "title", "why", "state", "reason", "seconds", "figures", "events"]
+    assert first["figures"][1] == {
+        "name": "failed_posts",
+        "title": "POSTs that failed",
+        "unit": None,
+        "value": 1,
+        "of": 2800,
+        "window_seconds": 0.38,
+        "note": NASTY,
+        "sense": "at most",
+        "limit": 3,
+        "verdict": "held",
+    }
+    assert [one["state"] for one in data["scenarios"]] == ["passed", "missed", "broken", "not played"]
+
+
+def test_junit_is_what_ci_systems_read(tmp_path) -> None:
+    path = tmp_path / "prove.xml"
+    path.write_text(formats.junit(FULL), encoding="utf-8")
+    read_back = junitparser.JUnitXml.fromfile(str(path))
+    suites = list(read_back)
+    assert [(suite.tests, suite.failures, suite.errors, suite.skipped) for suite in suites] == [
+        (6, 0, 0, 0),
+        (6, 2, 0, 0),
+        (6, 0, 1, 0),
+        (1, 0, 0, 1),
+    ]
+    assert (read_back.tests, read_back.failures, read_back.errors) == (19, 2, 1)
+    failed = [case for case in suites[1] if not case.is_passed]
+    assert [case.name for case in failed] == ["failed_gets", "slow"]
+    assert failed[0].result[0].message == "GETs that failed: 7 of 2800 in 0.38 s, at most 0"
+
+
+# What Jenkins' junit-10.xsd (xunit-plugin) asks for and allows.
+REQUIRED = {
+    "testsuites": set(),
+    "testsuite": {"name", "tests", "failures", "errors"},
+    "testcase": {"name"},
+    "failure": set(),
+    "error": set(),
+    "skipped": set(),
+    "system-out": set(),
+}
+ALLOWED = {
+    "testsuites": {"name", "time", "tests", "failures", "errors"},
+    "testsuite": {"name", "tests", "failures", "errors", "time", "skipped", "timestamp", "hostname", "id", "package"},
+    "testcase": {"name", "time", "classname", "group"},
+    "failure": {"type", "message"},
+    "error": {"type", "message"},
+    "skipped": {"type", "message"},
+    "system-out": set(),
+}
+CHILDREN = {
+    "testsuites": {"testsuite"},
+    "testsuite": {"testcase", "properties", "system-out", "system-err", "testsuite"},
+    "testcase": {"skipped", "error", "failure", "system-out", "system-err"},
+}
+
+
+def test_junit_holds_nothing_that_the_schema_of_jenkins_refuses() -> None:
+    root = ET.fromstring(formats.junit(FULL))
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        assert REQUIRED[element.tag] <= element.attrib.keys() <= ALLOWED[element.tag], element.tag
+        assert {child.tag for child in element} <= CHILDREN.get(element.tag, set())
+        assert re.fullmatch(r"[0-9]{1,3}\.[0-9]*|[0-9]{0,3}", element.get("time", "0"))
+
+
+class Page(html.parser.HTMLParser):
+    """Tags that are open, and everything that would be fetched."""
+
+    VOID = frozenset({"meta", "br", "link", "img"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.add(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.fetched += [value for name, value in attrs if name in {"src", "href"} and not value.startswith("#")]
+
+    def handle_endtag(self, tag) -> None:
+        assert self.open.pop() == tag
+
+
+def test_html_is_one_page_that_fetches_nothing_and_escapes_everything() -> None:
+    text = formats.html(FULL)
+    page = Page()
+    page.feed(text)
+    page.close()
+    assert page.open == []
+    assert page.fetched == []
+    assert not page.tags & {"script", "link", "img", "iframe", "b"}
+    assert "&lt;b&gt;note&lt;/b&gt;" in text
+    assert "url(" not in text
+    assert formats.summary(FULL) in text
+
+
+@pytest.mark.parametrize("style", formats.STYLES)
+def test_every_format_bears_an_empty_card(style: str) -> None:
+    assert formats.STYLES[style](card())
+
+
+@pytest.mark.parametrize("style", formats.STYLES)
+def test_the_same_card_makes_the_same_text(style: str) -> None:
+    assert formats.STYLES[style](FULL) == formats.STYLES[style](FULL)
+
+
+# The command without a program
+
+
+@pytest.mark.parametrize("vendor", ["f5", "zen"])
+def test_devices_are_proved_on_paper(cli, vendor: str) -> None:
+    ran = cli("prove", vendor, "-s", EXAMPLE, "--format", "json")
+    assert ran.code == 0, ran.err
+    data = json.loads(ran.out)
+    assert data["passed"]
+    assert [one["name"] for one in data["scenarios"]] == ["paper"]
+    assert any("no scenario was played" in item for item in data["not_proved"])
+
+
+@pytest.mark.parametrize("option", [("--scenario", "kill"), ("--diff",), ("--keep",), ("--requests", "all.jsonl")])
+def test_what_is_about_playing_is_refused_for_a_device(cli, option: tuple[str, ...]) -> None:
+    ran = cli("prove", "f5", "-s", EXAMPLE, *option)
+    assert ran.code == 2
+    assert f"{option[0]}: nothing is played for F5 BIG-IP" in ran.err
+    assert "prove haproxy or nginx" in ran.err
+
+
+def test_a_vendor_that_refuses_the_farm_exits_with_4(cli, farm_file) -> None:
+    farm_file(balancer={"affinity": "cookie", "algorithm": "source", "slow_start": "30s"})
+    assert cli("prove", "nginx").code == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("prove", "hapoxy"), 2, "hapoxy is not a vendor (did you mean haproxy?)"),
+        (("prove", "all"), 2, "one vendor"),
+        (("prove", "haproxy", "--scenario", "kil"), 2, "did you mean kill"),
+        (("prove", "haproxy", "--bar", "none.yaml"), 2, "there is no such bar file"),
+        (("prove", "haproxy", "--diff", "--keep"), 2, "exclude each other"),
+        (("prove", "haproxy", "-s", "gone.yaml"), 3, "there is no such file"),
+        (("prove",), 2, "Missing argument"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said(cli, farm_file, arguments: tuple[str, ...], code: int, said: str) -> None:
+    farm_file()
+    ran = cli(*arguments)
+    assert (ran.code, said in ran.err) == (code, True), ran.err
+
+
+def test_a_farm_of_too_many_nodes_is_said(cli, farm_file) -> None:
+    farm_file(nodes=[{"name": f"n{number}", "address": f"10.0.0.{number}"} for number in range(1, 66)])
+    ran = cli("prove", "haproxy", "--diff")
+    assert ran.code == 1
+    assert "the farm has 65 nodes" in ran.err
+
+
+def test_a_missing_program_is_said_with_the_way_to_install_it(cli, farm_file, monkeypatch) -> None:
+    farm_file()
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    validate.installed.cache_clear()
+    try:
+        ran = cli("prove", "haproxy")
+    finally:
+        validate.installed.cache_clear()
+    assert ran.code == 1
+    assert "haproxy is not installed here" in ran.err
+    assert "apt-get install haproxy" in ran.err
+
+
+@pytest.fixture
+def farm_file(tmp_path, farm_data):
+    """Writes farm.yaml into the test's folder."""
+
+    def write(**changes: object) -> None:
+        (tmp_path / "farm.yaml").write_text(json.dumps(farm_data(**changes)), encoding="utf-8")
+
+    return write

@@ -1,0 +1,442 @@
+"""SignalR on the stand-in nodes: driven by Microsoft's own clients, by pysignalr, and by ours."""
+
+import asyncio
+import base64
+import gc
+import json
+import logging
+import shutil
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from nlbgen.net.background import LoopThread
+from nlbgen.net.loopback import free_port
+from nlbgen.net.loops import run
+from nlbgen.net.resp import RespError, encode, read_reply
+from nlbgen.net.waiting import wait_until
+from nlbgen.prove.clients.sessions import (
+    GENERATIONS,
+    TRANSPORTS,
+    SessionError,
+    SessionPlan,
+    make_client,
+    open_http,
+    run_session,
+    session,
+)
+from nlbgen.prove.clients.simple import fetch
+from nlbgen.prove.lab.processes import BalancerProcess, NodeProcess
+from nlbgen.prove.nodes.options import NodeOptions
+from nlbgen.prove.nodes.signalr2 import Tokens, protocol_version
+
+JS = Path(__file__).parents[1] / "js"
+EVERYTHING = [(generation, transport) for generation in GENERATIONS for transport in TRANSPORTS]
+
+
+@contextmanager
+def start_nodes(count, options=None, **changes):
+    """Nodes orch-1, orch-2 and so on, stopped at the end."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(NodeProcess(options, **{**changes, "name": f"orch-{number + 1}"}))
+            for number in range(count)
+        ]
+
+
+def run_sessions(plan, count):
+    """Run `count` sessions at once (blocking): what share of them works without affinity?"""
+
+    async def together():
+        return await asyncio.gather(*(session(plan) for _ in range(count)))
+
+    return run(together())
+
+
+class HeldSession:
+    """A session that stays open while blocking code does something else."""
+
+    def __init__(self, plan):
+        self.plan = plan
+        self._thread = LoopThread()
+        self._http = None
+        self._client = None
+
+    @property
+    def client(self):
+        """The client inside."""
+        if self._client is None:
+            raise SessionError("the session is not open")
+        return self._client
+
+    @property
+    def report(self):
+        """The report so far."""
+        return self.client.report
+
+    def __enter__(self):
+        self._thread.__enter__()
+        try:
+            self._thread.call(self._open(), self.plan.timeout * 4)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self._thread.call(self._close(), self.plan.timeout * 2 + 5)
+        finally:
+            self._thread.__exit__()
+
+    async def _open(self):
+        self._http = open_http(self.plan)
+        self._client = make_client(self.plan, self._http)
+        await self._client.open()
+
+    async def _close(self):
+        if self._client is not None:
+            await self._client.close()
+        if self._http is not None:
+            await self._http.close()
+
+    def invoke(self, method, *arguments):
+        """Call a hub method: `invoke("Echo", 1) == 1`, `invoke("Where")["node"]`, `invoke("Broadcast", "x")`."""
+        return self._thread.call(self.client.invoke(method, *arguments), self.plan.timeout * 2 + 1)
+
+    def wait_push(self, seconds=5.0):
+        """Return the next push; TimeoutError if none came within `seconds`."""
+
+        async def wait():
+            async with asyncio.timeout(seconds):
+                return await self.client.pushed.get()
+
+        return self._thread.call(wait(), seconds + 5)
+
+
+@pytest.fixture(scope="session")
+def microsoft_clients():
+    """Install the pinned npm packages once; return a function that runs one session with them."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("node and npm are not installed: Microsoft's JavaScript clients cannot run")
+    if not (JS / "node_modules" / ".package-lock.json").exists():
+        done = subprocess.run(
+            [npm, "ci", "--no-audit", "--no-fund"],
+            cwd=JS,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if done.returncode:
+            pytest.skip(f"npm ci failed: {done.stderr[-300:]}")
+
+    def session(**ask):
+        done = subprocess.run(
+            [node, "session.js", json.dumps(ask)],
+            cwd=JS,
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+        )
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    return session
+
+
+@pytest.fixture(scope="module")
+def shared_node():
+    with NodeProcess(keep_alive=0.5, core_ping=0.5, poll_seconds=2.0, core_poll_seconds=2.0) as node:
+        yield node
+
+
+@pytest.fixture
+def node(shared_node):
+    shared_node.reset()
+    shared_node.control.clear()
+    return shared_node
+
+
+@pytest.mark.parametrize("transport", ["webSockets", "serverSentEvents", "longPolling"])
+def test_microsofts_classic_client_works(node, microsoft_clients, transport):
+    seen = microsoft_clients(generation="classic", url=node.url, transport=transport, hub="echohub")
+    assert seen["ok"], seen
+    assert (seen["transport"], seen["echo"], seen["push"]) == (transport, "hello ☃", "to all")
+    assert seen["where"]["node"] == "orch-1"
+    assert "could not be resolved" in seen["unknown"]
+
+
+@pytest.mark.parametrize("path", ["/signalr/core", "/hub"])
+@pytest.mark.parametrize(
+    ("transport", "skip"),
+    [("WebSockets", False), ("WebSockets", True), ("ServerSentEvents", False), ("LongPolling", False)],
+)
+def test_microsofts_core_client_works(node, microsoft_clients, transport, skip, path):
+    seen = microsoft_clients(generation="core", url=node.url, path=path, transport=transport, skipNegotiation=skip)
+    assert seen["ok"], seen
+    assert (seen["echo"], seen["push"], seen["where"]["node"]) == ("hello ☃", "to all", "orch-1")
+    assert "NoSuchMethod" in seen["unknown"]
+
+
+# pysignalr negotiates and opens its WebSocket through its own libraries, whose warnings are not ours.
+@pytest.mark.filterwarnings("ignore")
+def test_pysignalr_works(node):
+    from pysignalr.client import SignalRClient
+
+    logging.getLogger("pysignalr").setLevel(logging.CRITICAL)
+
+    async def scenario():
+        client = SignalRClient(node.url + "/hub")
+        opened, pushed, answered = asyncio.Event(), asyncio.Queue(), asyncio.Queue()
+
+        async def on_open():
+            opened.set()
+
+        client.on_open(on_open)
+        client.on("message", pushed.put)
+        task = asyncio.create_task(client.run())
+        try:
+            await asyncio.wait_for(opened.wait(), 10)
+            await client.send("Echo", ["hello"], on_invocation=answered.put)
+            await client.send("Broadcast", ["to all"])
+            answer = await asyncio.wait_for(answered.get(), 5)
+            return answer.result, await asyncio.wait_for(pushed.get(), 5)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    result, push = asyncio.run(scenario())
+    gc.collect()  # the transports it leaves open are reported here, where warnings are ignored
+    assert result == "hello"
+    assert push == ["to all"]
+
+
+@pytest.mark.parametrize(("generation", "transport"), EVERYTHING)
+def test_our_own_client_works_and_sees_keep_alives(node, generation, transport):
+    # The spaces of a classic poll are seen when it ends, after the node's poll_seconds.
+    hold = 2.3 if transport == "longPolling" else 1.3
+    report = run_session(
+        SessionPlan(url=node.url, generation=generation, transport=transport, hold=hold, cookies=False)
+    )
+    assert report.ok, report
+    assert report.echoes == 3
+    assert report.closed is None
+    assert set(report.nodes) == {"orch-1"}
+    # ASP.NET Core's long polling has no pings: the poll itself is the sign of life.
+    if (generation, transport) != ("core", "longPolling"):
+        assert report.keep_alives >= 1
+    assert wait_until(lambda: node.control.summary()["open"] == {})
+
+
+@pytest.mark.parametrize(("generation", "transport"), EVERYTHING)
+def test_pushes_arrive_and_streams_are_counted(node, generation, transport):
+    kind = {"webSockets": "websocket", "serverSentEvents": "sse", "longPolling": "poll"}[transport]
+    with HeldSession(SessionPlan(url=node.url, generation=generation, transport=transport)) as session:
+        assert session.invoke("Where")["node"] == "orch-1"
+        assert wait_until(lambda: node.control.open(kind) == 1)
+        node.control.push("first")
+        assert session.wait_push() == "first"
+        session.invoke("Broadcast", "second")
+        assert session.wait_push() == "second"
+        with pytest.raises(SessionError, match=r"(?i)nosuch"):
+            session.invoke("NoSuch")
+
+
+def test_keep_alives_can_be_turned_off():
+    with NodeProcess(keep_alive=0.0, core_ping=0.0) as quiet:
+        assert fetch(quiet.url + "/signalr/negotiate").json()["KeepAliveTimeout"] is None
+        for generation, transport in EVERYTHING[:2] + EVERYTHING[3:5]:
+            report = run_session(SessionPlan(url=quiet.url, generation=generation, transport=transport, hold=0.5))
+            assert report.ok
+            assert report.keep_alives == 0
+
+
+def test_a_classic_poll_is_held_for_its_time(node):
+    token = quote(fetch(node.url + "/signalr/negotiate").json()["ConnectionToken"], safe="")
+    rest = f"transport=longPolling&connectionToken={token}"
+    first = fetch(f"{node.url}/signalr/connect?{rest}", method="POST")
+    assert first.json() == {"C": "d-0", "S": 1, "M": []} or first.json()["S"] == 1
+    held = fetch(f"{node.url}/signalr/poll?{rest}&messageId={first.json()['C']}")
+    assert 1.9 < held.seconds < 3
+    assert held.json()["M"] == []
+    assert held.body.startswith(b"   "), "a space for each keep-alive"
+
+
+@pytest.mark.parametrize(("generation", "transport"), EVERYTHING)
+def test_sessions_end_when_the_app_pool_stops(node, generation, transport):
+    with HeldSession(SessionPlan(url=node.url, generation=generation, transport=transport)) as session:
+        session.invoke("Echo", 1)
+        node.set(pool_stopped=True)
+        assert wait_until(lambda: session.report.closed is not None)
+        with pytest.raises(SessionError):
+            session.invoke("Echo", 2)
+    assert not session.report.ok
+
+
+def test_the_negotiation_has_every_field_of_signalr_2(node):
+    answer = fetch(node.url + "/SignalR/negotiate?clientProtocol=2.1").json()
+    assert answer.pop("ConnectionToken")
+    assert len(answer.pop("ConnectionId")) == 36
+    assert answer == {
+        "Url": "/SignalR",
+        "KeepAliveTimeout": 1.0,
+        "DisconnectTimeout": 30.0,
+        "ConnectionTimeout": 2.0,
+        "TryWebSockets": True,
+        "ProtocolVersion": "2.0",
+        "TransportConnectTimeout": 5.0,
+        "LongPollDelay": 0.0,
+    }
+    assert fetch(node.url + "/signalr/ping").json() == {"Response": "pong"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken"),
+    [("1.5", "1.5"), ("2.1", "2.0"), ("1.0", "1.2"), (None, "1.2"), ("x", "1.2"), ("9", "2.0")],
+)
+def test_protocol_versions_are_clamped(asked, spoken):
+    assert protocol_version(asked) == spoken
+
+
+def test_tokens_hold_under_the_same_machine_key_alone():
+    token = Tokens("key").protect("abc")
+    assert Tokens("key").unprotect(token) == "abc"
+    assert Tokens("other").unprotect(token) is None
+    forged = base64.b64encode(base64.b64decode(token).replace(b"abc", b"abd")).decode()
+    assert Tokens("key").unprotect(forged) is None
+    for broken in ("", "x", "äö", "====", "AAAA"):
+        assert Tokens("key").unprotect(broken) is None
+
+
+def test_any_node_with_the_machine_key_serves_a_classic_connection():
+    with start_nodes(2) as (one, two), NodeProcess(machine_key="AutoGenerate,IsolateApps") as stranger:
+        token = quote(fetch(one.url + "/signalr/negotiate").json()["ConnectionToken"], safe="")
+        ask = f"/signalr/start?transport=longPolling&connectionToken={token}"
+        assert fetch(two.url + ask).json() == {"Response": "started"}
+        refused = fetch(stranger.url + ask)
+        assert (refused.status, refused.body) == (400, b"The ConnectionId is in the incorrect format.")
+        assert fetch(two.url + "/signalr/start?transport=longPolling").status == 400
+        assert fetch(two.url + "/signalr/start?connectionToken=x").status == 400
+
+
+def test_a_core_connection_belongs_to_the_node_that_negotiated_it():
+    with start_nodes(2) as (one, two):
+        answer = fetch(one.url + "/hub/negotiate?negotiateVersion=1", method="POST").json()
+        assert [entry["transport"] for entry in answer["availableTransports"]] == [
+            "WebSockets",
+            "ServerSentEvents",
+            "LongPolling",
+        ]
+        ask = f"/hub?id={answer['connectionToken']}"
+        for method in ("GET", "POST", "DELETE"):
+            elsewhere = fetch(two.url + ask, method=method)
+            assert (elsewhere.status, elsewhere.body) == (404, b"No Connection with that ID")
+        assert fetch(one.url + ask).status == 200
+        assert fetch(one.url + "/hub").status == 400
+        old = fetch(one.url + "/hub/negotiate", method="POST").json()
+        assert old["negotiateVersion"] == 0
+        assert "connectionToken" not in old
+        plan = SessionPlan(url=two.url, generation="core", transport="webSockets", skip_negotiation=True)
+        assert run_session(plan).ok
+
+
+def test_kinds_speak_their_own_signalr_alone():
+    with NodeProcess(kind="classic") as classic, NodeProcess(kind="core") as core:
+        assert run_session(SessionPlan(url=classic.url, generation="classic")).ok
+        assert run_session(SessionPlan(url=core.url, generation="core")).ok
+        assert not run_session(SessionPlan(url=classic.url, generation="core")).ok
+        assert not run_session(SessionPlan(url=core.url, generation="classic")).ok
+
+
+def test_reports_say_which_step_failed(node):
+    node.set(pool_stopped=True)
+    report = run_session(SessionPlan(url=node.url))
+    assert (report.ok, report.step) == (False, "negotiate")
+    assert "http 503" in report.error
+    node.reset()
+    assert all(report.ok for report in run_sessions(SessionPlan(url=node.url, transport="longPolling"), 20))
+    nobody = run_session(SessionPlan(url=f"http://127.0.0.1:{free_port()}", generation="core"))
+    assert nobody.step == "negotiate"
+
+
+@pytest.mark.parametrize(
+    "bad", [{"generation": "x"}, {"transport": "x"}, {"skip_negotiation": True, "transport": "longPolling"}]
+)
+def test_plans_that_make_no_sense_are_refused(bad):
+    with pytest.raises(ValueError):
+        SessionPlan(url="http://127.0.0.1", **{"generation": "core", **bad})
+
+
+@pytest.fixture
+def redis(tmp_path):
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    port = free_port()
+    argv = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with BalancerProcess([*argv, "--dir", str(tmp_path)], [port]):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(("generation", "transport"), EVERYTHING)
+def test_pushes_cross_the_nodes_over_the_backplane(redis, generation, transport):
+    with (
+        start_nodes(2, NodeOptions(backplane=redis)) as (one, two),
+        HeldSession(SessionPlan(url=one.url, generation=generation, transport=transport)) as session,
+    ):
+        two.control.push("from the other node")
+        assert session.wait_push() == "from the other node"
+
+
+@pytest.mark.redis
+def test_a_classic_client_that_moves_to_another_node_misses_nothing(redis):
+    with start_nodes(2, NodeOptions(backplane=redis, poll_seconds=2.0)) as (one, two):
+        data = quote('[{"name":"echohub"}]')
+        token = quote(fetch(one.url + "/signalr/negotiate").json()["ConnectionToken"], safe="")
+        rest = f"transport=longPolling&connectionToken={token}&connectionData={data}"
+        cursor = fetch(f"{one.url}/signalr/connect?{rest}").json()["C"]
+        one.control.push("while between two nodes")
+        time.sleep(0.2)
+        one.kill()
+        moved = fetch(f"{two.url}/signalr/reconnect?{rest}&messageId={cursor}").json()
+        assert moved["M"] == [{"H": "echohub", "M": "message", "A": ["while between two nodes"]}]
+
+
+@pytest.mark.parametrize(
+    ("raw", "reply"),
+    [
+        (b"+OK\r\n", b"OK"),
+        (b":42\r\n", 42),
+        (b"$-1\r\n", None),
+        (b"$3\r\nabc\r\n", b"abc"),
+        (b"*2\r\n$1\r\na\r\n*1\r\n:1\r\n", [b"a", [1]]),
+    ],
+)
+def test_redis_replies(raw, reply):
+    async def read():
+        reader = asyncio.StreamReader()
+        reader.feed_data(raw)
+        reader.feed_eof()
+        return await read_reply(reader)
+
+    assert run(read()) == reply
+
+
+@pytest.mark.parametrize("raw", [b"-ERR no\r\n", b"$99999999\r\n", b"?\r\n", b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"])
+def test_redis_errors(raw):
+    async def read():
+        reader = asyncio.StreamReader()
+        reader.feed_data(raw)
+        return await asyncio.wait_for(read_reply(reader), 1)
+
+    with pytest.raises(RespError):
+        run(read())
+    assert encode("GET", b"\xff") == b"*2\r\n$3\r\nGET\r\n$1\r\n\xff\r\n"

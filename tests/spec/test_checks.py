@@ -1,0 +1,262 @@
+"""The rules of the spec, one by one, and what differs between Orchestrator versions."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nlbgen.core.errors import SpecError
+from nlbgen.generators.base import known_ids
+from nlbgen.spec.checks import RULES
+from nlbgen.spec.load import loads
+from nlbgen.spec.orchestrator import HEALTH_PATHS, health_path, is_core, normalized
+from nlbgen.spec.units import Version
+
+GOLDEN_ERRORS = Path(__file__).parents[1] / "golden_errors"
+NODES = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]
+REDIS = {"host": "redis.corp.example", "port": 6379}
+
+
+@pytest.fixture
+def found(farm_data):
+    """The ids that a farm breaks, with the paths of the keys to blame; errors and warnings alike."""
+
+    def ids(**changes: object) -> list[tuple[str, str]]:
+        try:
+            problems = loads(json.dumps(farm_data(**changes))).warnings
+        except SpecError as error:
+            problems = error.problems
+        severities = {rule.id: rule.severity for rule in RULES}
+        assert all(problem.severity == severities[problem.id] for problem in problems), problems
+        assert all(problem.hint for problem in problems)
+        return [(problem.id, problem.path) for problem in problems]
+
+    return ids
+
+
+VIP = {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["lb-1", "lb-2"], "secret": {"env": "V"}}
+BROKEN = [
+    ({"frontend": {"vip": VIP, "address": "10.20.0.9"}}, [("vip-address", "frontend.address")]),
+    ({"frontend": {"vip": VIP, "address": "::"}}, [("vip-address", "frontend.address")]),
+    (
+        {"frontend": {"vip": VIP}, "nodes": [{**NODES[0], "address": "10.20.0.10"}, NODES[1]]},
+        [("vip-address", "nodes[0].address")],
+    ),
+    ({"frontend": {"vip": {**VIP, "address": "10.1.0.0/24"}}}, [("vip-address", "frontend.vip.address")]),
+    ({"frontend": {"vip": {**VIP, "address": "10.1.0.255/24"}}}, [("vip-address", "frontend.vip.address")]),
+    ({"frontend": {"vip": {**VIP, "balancers": ["a", "a"]}}}, [("vip-balancers", "frontend.vip.balancers[1]")]),
+    (
+        {"frontend": {"vip": {**VIP, "balancers": ["10.20.0.10", "a"]}}},
+        [("vip-balancers", "frontend.vip.balancers[0]")],
+    ),
+    (
+        {"frontend": {"vip": {**VIP, "balancers": ["a", "10.20.0.11"]}}},
+        [("vip-balancers", "frontend.vip.balancers[1]")],
+    ),
+    ({"frontend": {"port": 8404}}, [("metrics-port", "balancer.metrics_port")]),
+    ({"balancer": {"metrics_port": 80}}, [("metrics-port", "balancer.metrics_port")]),
+    ({"stores": {"session": "inproc"}}, [("session-inproc", "stores.session")]),
+    ({"stores": {"signalr": "inproc"}}, [("signalr-inproc", "stores.signalr")]),
+    (
+        {"stores": {"database": {"server": "S", "auth": {}}}},
+        [("sql-login", "stores.database.auth.password"), ("sql-login", "stores.database.auth.user")],
+    ),
+    (
+        {"stores": {"database": {"server": "S", "auth": {"password": {"env": "X"}}}}},
+        [("sql-login", "stores.database.auth.user")],
+    ),
+    ({"stores": {"redis": None}}, [("redis-endpoint", "stores.redis.host"), ("redis-endpoint", "stores.redis.port")]),
+    ({"stores": {"redis": {"host": None}}}, [("redis-endpoint", "stores.redis.host")]),
+    ({"stores": {"redis": {"install_on": "orch-2"}}}, [("redis-on-node", "stores.redis.install_on")]),
+    ({"stores": {"redis": {"host": "10.20.0.11"}}}, [("redis-on-node", "stores.redis.host")]),
+    ({"stores": {"redis": {"host": "ORCH-1"}}}, [("redis-on-node", "stores.redis.host")]),
+    ({"stores": {"redis": {"install_on": "other"}}}, [("redis-install-on", "stores.redis.install_on")]),
+    ({"stores": {"signalr": "sqlserver"}}, [("signalr-sql-lag", "stores.signalr")]),
+    (
+        {
+            "orchestrator": {"version": "2020.10"},
+            "balancer": {"affinity": "signalr"},
+            "stores": {"signalr": "sqlserver"},
+        },
+        [("signalr-sql-store", "stores.signalr")],
+    ),
+    (
+        {"stores": {"signalr": "sqlserver", "signalr_keys": "connection-string"}},
+        [("signalr-sql-store", "stores.signalr")],
+    ),
+    (
+        {"orchestrator": {"version": "2020.10"}, "nodes": NODES[:1], "stores": {"signalr": "sqlserver"}},
+        [("one-node", "nodes"), ("signalr-sql-store", "stores.signalr")],
+    ),
+    ({"nodes": NODES[:1]}, [("one-node", "nodes")]),
+    ({"frontend": {"tls": {"mode": "terminate"}}}, [("tls-terminate-redirect", "frontend.tls.mode")]),
+    ({"balancer": {"signalr": {"idle_timeout": "110s"}}}, [("short-idle", "balancer.signalr.idle_timeout")]),
+    ({"orchestrator": {"version": "2020.10"}}, [("core-affinity", "balancer.affinity")]),
+    ({"orchestrator": {"version": "21.4"}}, [("core-affinity", "balancer.affinity")]),
+    ({"orchestrator": {"version": None}}, [("version-unknown", "orchestrator.version")]),
+    ({"orchestrator": {"version": "2017.9"}}, [("health-path", "balancer.health.path")]),
+    ({"nodes": [NODES[0], {**NODES[1], "name": "A"}]}, [("node-names", "nodes[1].name")]),
+    (
+        {"nodes": [{**NODES[0], "config": "in/web.config"}, {**NODES[1], "config": r".\in\web.config"}]},
+        [("node-configs", "nodes[1].config")],
+    ),
+    ({"nodes": [NODES[0], {**NODES[1], "address": "10.0.0.1"}]}, [("node-endpoints", "nodes[1].address")]),
+    ({"nodes": [NODES[0], {**NODES[1], "address": "10.0.0.1", "port": 443}]}, [("node-endpoints", "nodes[1].address")]),
+    ({"nodes": [{**node, "primary": True} for node in NODES]}, [("one-primary", "nodes[1].primary")]),
+    ({"nodes": [{**node, "state": "down"} for node in NODES]}, [("no-node-up", "nodes")]),
+    ({"nodes": [{**node, "state": "drain"} for node in NODES]}, [("no-node-up", "nodes")]),
+    ({"frontend": {"address": "10.20.0.12"}}, [("node-is-balancer", "nodes[1].address")]),
+    ({"nodes": [NODES[0], {**NODES[1], "address": "::1"}]}, [("node-is-balancer", "nodes[1].address")]),
+    ({"nodes": [NODES[0], {**NODES[1], "address": "Localhost"}]}, [("node-is-balancer", "nodes[1].address")]),
+    *(
+        (
+            {"frontend": {"tls": {"mode": "passthrough"}}, "balancer": {"affinity": affinity}},
+            [("passthrough-affinity", "balancer.affinity")],
+        )
+        for affinity in ("cookie", "signalr")
+    ),
+    *(
+        (
+            {"frontend": {"tls": {"mode": "passthrough"}, **frontend}, "balancer": balancer},
+            [("passthrough-http", path)],
+        )
+        for frontend, balancer, path in [
+            ({"aliases": ["a.b"]}, {}, "frontend.aliases"),
+            ({}, {"max_body": "1MB"}, "balancer.max_body"),
+            ({}, {"signalr": {"paths": ["/a"]}}, "balancer.signalr.paths"),
+            ({}, {"limits": {"requests_per_node": 100}}, "balancer.limits.requests_per_node"),
+        ]
+    ),
+    ({"frontend": {"tls": {"mode": "none"}, "redirect_http": True}}, [("redirect-port", "frontend.redirect_http")]),
+    ({"frontend": {"port": 80}}, [("redirect-port", "frontend.port")]),
+    ({"frontend": {"tls": {"verify_nodes": False}}}, [("unverified-nodes", "frontend.tls.verify_nodes")]),
+    ({"balancer": {"limits": {"connections": 9489}}}, [("open-files", "balancer.limits.open_files")]),
+]
+KEPT = [
+    {},
+    {"nodes": NODES[:1], "stores": {"session": "inproc", "signalr": "inproc"}, "accept": ["one-node"]},
+    {"orchestrator": {"version": "2020.10"}, "stores": {"session": "inproc"}, "balancer": {"affinity": "signalr"}},
+    {"orchestrator": {"version": "2020.10"}, "nodes": NODES[:1], "accept": ["one-node"]},
+    {"orchestrator": {"version": "2020.4"}},
+    {"orchestrator": {"version": "2017.9"}, "balancer": {"health": {"path": "/alive"}}},
+    {"stores": {"database": {"server": "S", "auth": "windows"}}},
+    {"stores": {"database": {"server": "S", "auth": {"user": "u", "password": {"env": "X"}}}}},
+    {"stores": {"signalr": "sqlserver", "redis": None}, "accept": ["signalr-sql-lag"]},
+    {"balancer": {"signalr": {"idle_timeout": "110001ms"}}},
+    {"balancer": {"limits": {"connections": 9488}}},
+    {"nodes": [NODES[0], {**NODES[1], "address": "10.0.0.1", "port": 8443}]},
+    {"nodes": [NODES[0], {**NODES[1], "state": "down"}]},
+    {"nodes": [{**NODES[0], "state": "backup"}, {**NODES[1], "state": "down"}]},
+    {"frontend": {"address": "10.20.0.12", "port": 444}},
+    {"frontend": {"address": "127.0.0.1"}, "nodes": [{**NODES[0], "address": "127.0.0.1", "port": 444}, NODES[1]]},
+    {"frontend": {"tls": {"mode": "passthrough"}}, "balancer": {"affinity": "source"}},
+    {"frontend": {"port": 80, "redirect_http": False}},
+    {"frontend": {"tls": {"mode": "none"}}},
+    {"frontend": {"vip": VIP}},
+    {"frontend": {"vip": {**VIP, "address": "10.1.0.0/31"}}},
+    {"frontend": {"vip": VIP, "address": "10.20.0.10"}},
+    {"frontend": {"vip": VIP, "address": "0.0.0.0"}},
+    {"frontend": {"port": 8404, "address": "10.20.0.10"}},
+    {"frontend": {"redirect_http": False}, "balancer": {"metrics_port": 80}},
+    {"frontend": {"tls": {"mode": "terminate"}}, "accept": ["tls-terminate-redirect"]},
+]
+
+
+@pytest.mark.parametrize("changes, expected", BROKEN)
+def test_a_broken_rule_is_found(changes: dict[str, object], expected: list[tuple[str, str]], found) -> None:
+    assert found(**changes) == expected
+
+
+@pytest.mark.parametrize("changes", KEPT)
+def test_a_farm_that_keeps_the_rules(changes: dict[str, object], found) -> None:
+    assert found(**changes) == []
+
+
+def test_without_a_ca_the_default_is_doubted(farm_data) -> None:
+    data = farm_data()
+    del data["frontend"]["tls"]
+    (warning,) = loads(json.dumps(data)).warnings
+    assert (warning.id, warning.path) == ("node-ca", "frontend.tls.verify_nodes")
+
+
+def test_every_rule_is_tried_and_shown() -> None:
+    """A new rule needs a line in BROKEN and a folder in golden_errors."""
+    tried = {problem_id for _, expected in BROKEN for problem_id, _ in expected} | {"node-ca"}
+    assert tried == {rule.id for rule in RULES}
+    shown = "".join(path.read_text(encoding="utf-8") for path in GOLDEN_ERRORS.glob("rule-*/expected.txt"))
+    assert [rule.id for rule in RULES if f"[{rule.id}]" not in shown] == []
+
+
+def test_ids_are_unique_and_warnings_can_be_accepted() -> None:
+    ids = [rule.id for rule in RULES]
+    assert len(set(ids)) == len(ids)
+    warnings = {rule.id for rule in RULES if rule.severity == "warning"}
+    errors = {rule.id for rule in RULES if rule.severity == "error"}
+    assert warnings <= known_ids()
+    assert not errors & known_ids()
+
+
+@pytest.mark.parametrize("changes, expected", BROKEN)
+def test_warnings_can_be_accepted_and_errors_cannot(changes, expected, found) -> None:
+    ids = sorted({problem_id for problem_id, _ in expected})
+    severities = {rule.id: rule.severity for rule in RULES}
+    left = [(problem_id, path) for problem_id, path in expected if severities[problem_id] == "error"]
+    assert found(**changes, accept=ids) == left
+
+
+@pytest.mark.parametrize(
+    "version, path",
+    [
+        ("2017.1", None),
+        ("2018.1", "/api/Status"),
+        ("18.2.4", "/api/Status"),
+        ("2018.3", "/api/Status/Get"),
+        ("2018.4", "/api/Status/Get"),
+        ("19.10.19", "/api/Status/Get"),
+        ("2019.4", "/api/Status/Get"),
+        ("2020.4", "/api/Status/Get"),
+        ("2020.10", "/api/status"),
+        ("2021.4", "/api/status"),
+        ("2021.10", "/api/health"),
+        ("2023.4", "/api/health"),
+        ("25.10", "/api/health"),
+    ],
+)
+def test_health_paths(version: str, path: str | None) -> None:
+    assert health_path(Version(version)) == path
+
+
+def test_versions_of_the_health_paths_are_in_order() -> None:
+    versions = [version for version, _ in HEALTH_PATHS]
+    assert versions == sorted(versions, key=lambda version: version, reverse=True)
+    assert health_path(None) == "/api/status"
+
+
+@pytest.mark.parametrize(
+    "version, core",
+    [("2018.4", False), ("2020.4", False), ("20.4.1", False), ("2020.10", True), ("20.10", True), ("2023.4", True)],
+)
+def test_what_runs_on_core(version: str, core: bool) -> None:
+    assert is_core(Version(version)) is core
+    assert is_core(None) is False
+
+
+@pytest.mark.parametrize(
+    "text, whole", [("19.10", "2019.10"), ("2019.10", "2019.10"), ("14.1", "14.1"), ("99", "2099"), ("100", "100")]
+)
+def test_the_century_of_a_version(text: str, whole: str) -> None:
+    assert normalized(Version(text)) == Version(whole)
+
+
+def test_a_wrong_node_lets_no_rule_blame_another(found, farm_data) -> None:
+    data = farm_data(nodes=[{"name": "a b", "address": "10.0.0.9"}, *NODES, NODES[0]])
+    with pytest.raises(SpecError) as error:
+        loads(json.dumps(data))
+    assert [problem.path for problem in error.value.problems] == ["nodes[0].name"]
+
+
+def test_rules_are_kept_beside_wrong_values(farm_data) -> None:
+    data = farm_data(balancer={"max_body": 1}, stores={"session": "inproc"})
+    with pytest.raises(SpecError) as error:
+        loads(json.dumps(data))
+    assert {problem.path for problem in error.value.problems} == {"balancer.max_body", "stores.session"}

@@ -1,0 +1,1201 @@
+"""`nlbgen push zen` against a simulated device: every call, every failure of a call, and the way back."""
+
+import concurrent.futures
+import copy
+import datetime as dt
+import importlib.util
+import ipaddress
+import json
+import os
+import re
+import runpy
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from nlbgen.core.errors import DeviceError, DifferenceError, NlbgenError, SpecError, UnsupportedError
+from nlbgen.push.zen import zapi as transport
+from nlbgen.push.zen.push import Planned, Wishes, connect
+from nlbgen.spec.load import Spec, loads
+
+HERE = Path(__file__).parents[1]
+RECORDED = Path(os.environ.get("NLBGEN_RECORDED", HERE.parents[1] / "shared" / "recorded"))
+SESSIONS = {
+    "zapi-relianoid-7.9": "relianoid",
+    "zapi-relianoid-7.9-l4": "relianoid",
+    "zapi-zevenet-5.13": "zevenet-ng",
+}
+"""The recorded sessions, and the product that each is of."""
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("zapi_simulator", HERE / "zen" / "zapi_simulator.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["zapi_simulator"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+simulator = _load()
+PRODUCTS = {
+    "relianoid": (simulator.RELIANOID, "7.9"),
+    "skudonet": (simulator.SKUDONET, "7.0"),
+    "zevenet-ng": (simulator.ZEVENET, "5.13"),
+    "zevenet-old": (simulator.OLD_ZEVENET, "5.9"),
+}
+
+
+# The simulator itself.
+
+
+def without_order(answer: dict[str, Any]) -> dict[str, Any]:
+    """Parameters are listed in any order."""
+    if "not correct for this call" in answer.get("message", ""):
+        return {**answer, "message": sorted(re.findall(r"'(\w+)'", answer["message"]))}
+    return answer
+
+
+# The device in tests.
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a CA, and a certificate of it for the loopback address."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    folder = tmp_path_factory.mktemp("authority")
+    now = dt.datetime.now(dt.UTC)
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "zen tests")])
+
+    def certificate(name: x509.Name, public: Any, extension: x509.ExtensionType, critical: bool) -> bytes:
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(root_name).public_key(public)
+        builder = builder.serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=2))
+        builder = builder.add_extension(extension, critical=critical)
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        builder = builder.add_extension(identifier, critical=False)
+        if isinstance(extension, x509.BasicConstraints):
+            usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+            builder = builder.add_extension(usage, critical=True)
+        return builder.sign(root_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    (folder / "ca.pem").write_bytes(certificate(root_name, root_key.public_key(), x509.BasicConstraints(True, 0), True))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    own = certificate(name, key.public_key(), alternative, False)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "device.pem").write_bytes(own)
+    (folder / "device.key").write_bytes(private)
+    (folder / "site.pem").write_bytes(private + own)
+    return folder
+
+
+@pytest.fixture
+def serve(authority: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Start a device of a product."""
+    monkeypatch.setenv("NLBGEN_TEST_ZEN_KEY", simulator.KEY)
+    servers = []
+
+    def start(product: str) -> Any:
+        server = simulator.Server(
+            PRODUCTS[product][0], simulator.context(str(authority / "device.pem"), str(authority / "device.key"))
+        )
+        servers.append(server)
+        server.__enter__()
+        server.product = product
+        server.folder = authority
+        return server
+
+    yield start
+    for server in servers:
+        server.__exit__()
+
+
+SPEC = """
+version: 1
+farm: {farm}
+orchestrator: {{version: "2019.4"}}
+frontend: {{host: orchestrator.corp.example, address: 10.20.0.10, tls: {{mode: {mode}}}{frontend}}}
+nodes:
+{nodes}
+balancer: {{algorithm: {algorithm}, affinity: {affinity}}}
+stores: {{signalr: redis, redis: {{host: redis-1.corp.example, port: 6379}}}}
+zen:
+  product: {product}
+  version: "{version}"
+  api: {url}
+  key: {{env: NLBGEN_TEST_ZEN_KEY}}
+  ca: ca.pem
+  {certificate}
+accept: [zen-verify-nodes, zen-tls-bridge, zen-least-connections, zen-source-hash, one-node]
+"""
+
+
+def spec_for(server: Any, *nodes: str, **values: str) -> Spec:
+    listed = nodes or ("", "", "")
+    version = PRODUCTS[server.product][1]
+    defaults = {
+        "farm": "orch",
+        "mode": "bridge",
+        "frontend": "",
+        "algorithm": "round-robin",
+        "affinity": "none",
+        "certificate": "certificate: site.pem",
+        "product": PRODUCTS[server.product][0].name,
+        "version": version,
+        "url": server.url,
+        "nodes": "\n".join(
+            f"  - {{name: orch-{at}, address: 10.20.1.{at}{more}}}" for at, more in enumerate(listed, start=1)
+        ),
+    }
+    return loads(SPEC.format(**{**defaults, **values}), str(server.folder / "farm.yaml"))
+
+
+def quiet(_text: str) -> None:
+    pass
+
+
+def push(spec: Spec, wishes: Wishes | None = None) -> Planned:
+    allowed = wishes or Wishes()
+    with connect(spec) as target:
+        planned = target.plan(allowed)
+        if planned.plan.changes:
+            target.apply(planned, allowed, quiet)
+        return planned
+
+
+def plan(spec: Spec, wishes: Wishes | None = None) -> Planned:
+    with connect(spec) as target:
+        return target.plan(wishes or Wishes())
+
+
+def snapshot(device: Any) -> str:
+    """Everything that the device was told, and which nodes are in maintenance."""
+    farms = {
+        name: {
+            **farm.configuration(),
+            "guardian": farm.guardian,
+            "old": farm.old_guardian,
+            "states": [one["status"] for one in backends_of(farm)],
+        }
+        for name, farm in device.farms.items()
+    }
+    return json.dumps([farms, device.guardians, sorted(device.certificates)], sort_keys=True, default=str)
+
+
+def running(device: Any) -> dict[str, Any]:
+    return {name: farm.running for name, farm in device.farms.items()}
+
+
+def guardians_of(farm: Any) -> list[str]:
+    linked = [farm.guardian, *(service["farmguardian"] for service in farm.services.values())]
+    return [name for name in linked if name]
+
+
+def backends_of(farm: Any) -> list[dict[str, Any]]:
+    return farm.backends + [one for service in farm.services.values() for one in service["backends"]]
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_the_simulator_answers_as_recorded(serve, authority, session: str) -> None:
+    """The same method, path and body bring the same status and answer, over HTTPS, in the order of the session."""
+    path = RECORDED / f"{session}.json"
+    if not path.exists():
+        pytest.skip("the recorded sessions are not at hand")
+    server = serve(SESSIONS[session])
+    server.device.nftlb = session.endswith("l4")  # in the other sessions no L4xNAT farm could be made
+    product = server.device.product
+    client = requests.Session()
+    client.trust_env = False
+    for call in json.loads(path.read_text(encoding="utf-8")):
+        expected = call["response"]
+        pem = re.fullmatch(r"<(\S+), \d+ bytes>", str(call["request"]))
+        headers = {} if call["status"].startswith("401") else {product.headers[0]: simulator.KEY}
+        content = {"data": b"pem", "headers": {**headers, "Content-Type": pem[1]}} if pem else {"json": call["request"]}
+        url = f"{server.url}{product.paths[0]}{call['path']}"
+        said = client.request(
+            call["method"], url, **{"headers": headers, **content}, verify=str(authority / "ca.pem"), timeout=10
+        )
+        answer = said.json()
+        assert f"{said.status_code} {said.reason}" == call["status"], call
+        if call["path"] == "/system/version":  # all but this is about the machine
+            assert answer["params"]["appliance_version"] == expected["params"]["appliance_version"]
+            continue
+        assert without_order(answer) == without_order(expected), call
+
+
+# What a push does.
+
+EVERY = [
+    (product, mode, state, affinity, algorithm)
+    for product in PRODUCTS
+    for mode in ("bridge", "terminate", "passthrough", "none")
+    for state in ("up", "drain", "down", "backup")
+    for affinity, algorithm in (("none", "round-robin"), ("source", "least-connections"), ("none", "source"))
+    if not (product == "zevenet-old" and (mode == "terminate" or state == "backup"))
+    if not (product == "skudonet" and state == "backup" and mode != "passthrough")
+]
+
+
+@pytest.mark.parametrize("product, mode, state, affinity, algorithm", EVERY)
+def test_a_push_to_an_empty_device_and_a_second_one(serve, product, mode, state, affinity, algorithm) -> None:
+    server = serve(product)
+    spec = spec_for(server, "", ", weight: 50", f", state: {state}", mode=mode, affinity=affinity, algorithm=algorithm)
+    planned = push(spec)
+    assert planned.plan.changes
+    device = server.device
+    assert set(device.farms) == ({"orch"} if mode == "none" else {"orch", "orch-http"})
+    restarts = [body for method, path, body in device.requests if path.endswith("/actions")]
+    assert restarts == [{"action": "restart"}] * len(device.farms)
+    for farm in device.farms.values():
+        assert farm.running == farm.configuration()
+        assert not farm.pending
+    states = {one["ip"]: one["status"] for one in backends_of(device.farms["orch"])}
+    expected = "maintenance" if state in {"drain", "down"} else "up"
+    assert states == {"10.20.1.1": "up", "10.20.1.2": "up", "10.20.1.3": expected}
+    device.requests.clear()
+    assert not push(spec).plan.changes
+    assert device.writes() == []
+
+
+PUSHED = {
+    ("relianoid", "7.9"): "relianoid",
+    ("skudonet", "7"): "skudonet",
+    ("zevenet", "5.13"): "zevenet-ng",
+    ("zevenet", "5.9"): "zevenet-old",
+    ("zevenet", "5.0"): "zevenet-old",
+}
+farms = runpy.run_path(str(HERE / "zen" / "specs.py"))["farms"]
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=100)
+@given(two=st.sampled_from([*PUSHED]).flatmap(lambda one: st.tuples(*[farms(st.just(one), pushed=True)] * 2)))
+def test_any_accepted_farm_is_pushed_once(authority, two) -> None:
+    """To an empty device, and then another one of the same name over it; each time a second push has nothing to do."""
+    product = PRODUCTS[PUSHED[two[0]["zen"]["product"], two[0]["zen"]["version"]]][0]
+    (authority / "key").write_text(simulator.KEY)
+    context = simulator.context(str(authority / "device.pem"), str(authority / "device.key"))
+    with simulator.Server(product, context) as server:
+        for farm in two:
+            farm["farm"] = two[0]["farm"]
+            farm["zen"] |= {"api": server.url, "key": {"file": "key"}, "ca": "ca.pem", "certificate": "site.pem"}
+            try:
+                spec = loads(json.dumps(farm), str(authority / "farm.yaml"))
+                push(spec, Wishes(adopt=True, prune=True, force=True))
+            except (SpecError, UnsupportedError):
+                continue
+            except DeviceError as error:
+                assert "its kind cannot be changed" in str(error.hint)
+                continue
+            made = server.device.farms
+            assert all(one.running == one.configuration() for one in made.values())
+            states = {one["ip"]: one["status"] for one in backends_of(made[spec.farm.farm.replace("_", "-")])}
+            backups_alone = all(node.state == "backup" for node in spec.farm.nodes)
+            assert states == {
+                node.address: "maintenance" if node.state in {"drain", "down"} and not backups_alone else "up"
+                for node in spec.farm.nodes
+            }
+            server.device.requests.clear()
+            assert not push(spec).plan.changes
+            event(f"{product.name} {product.version}, pushed")
+            assert server.device.writes() == []
+
+
+def test_nothing_else_on_the_device_is_touched(serve) -> None:
+    server = serve("relianoid")
+    other = spec_for(server, farm="other", frontend=", port: 8443, redirect_http: false")
+    push(other)
+    before = json.loads(snapshot(server.device))[0]["other"]
+    push(spec_for(server))
+    assert json.loads(snapshot(server.device))[0]["other"] == before
+
+
+def test_a_service_never_has_the_name_of_its_farm(serve) -> None:
+    """The appliance keeps a commented service of the farm's name in the file, and would edit that one."""
+    for name in ("orch", "orchestrator", "Orchestrator"):
+        server = serve("relianoid")
+        push(spec_for(server, farm=name, frontend=", redirect_http: false"))
+        (service,) = server.device.farms[name].services
+        assert service.lower() != name.lower()
+
+
+def test_the_certificate_has_a_name_of_its_content(serve, authority) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    (name,) = server.device.farms["orch"].certificates
+    assert re.fullmatch(r"orch-[0-9a-f]{12}\.pem", name)
+    assert server.device.certificates[name] == (authority / "site.pem").read_bytes()
+
+
+def test_another_chain_is_another_certificate(serve, authority) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    (old,) = server.device.farms["orch"].certificates
+    (authority / "chain.pem").write_bytes((authority / "site.pem").read_bytes() + (authority / "ca.pem").read_bytes())
+    spec = spec_for(server, certificate="certificate: chain.pem")
+    planned = push(spec)
+    assert [change.path for change in planned.plan.changes] == ["farms/orch/certificate"]
+    (new,) = server.device.farms["orch"].certificates
+    assert new != old
+    assert {old, new} <= server.device.certificates.keys()
+    assert any(old in note and "stays" in note for note in planned.notes)
+    assert not plan(spec).plan.changes
+
+
+def test_without_a_pem_the_device_has_the_certificate(serve) -> None:
+    server = serve("relianoid")
+    with pytest.raises(DeviceError, match="certificate does not exist") as caught:
+        push(spec_for(server, certificate=""))
+    assert "at: give orch.pem to the farm orch" in str(caught.value)
+    assert "as zen.certificate" in str(caught.value.hint)
+    assert "upload it as orch.pem" in str(caught.value.hint)
+    assert any("zen.certificate" in note for note in plan(spec_for(server, certificate="")).notes)
+    assert not server.device.farms
+    server.device.certificates["orch.pem"] = b"there"
+    push(spec_for(server, certificate=""))
+    assert server.device.farms["orch"].certificates == ["orch.pem"]
+
+
+@pytest.mark.parametrize("product, told", [("zevenet-ng", True), ("relianoid", False)])
+def test_a_websocket_that_is_ended_sooner_than_asked_is_told(serve, product, told) -> None:
+    server = serve(product)
+    assert any("silent for 130 seconds" in note for note in plan(spec_for(server)).notes) is told
+
+
+def test_drift_is_found_named_and_mended(serve) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server)
+    push(spec)
+    farm = server.device.farms["orch"]
+    farm.params["restimeout"] = 45
+    farm.services["orchestrator"]["backends"][1]["weight"] = 9
+    farm.services["orchestrator"]["farmguardian"] = None
+    farm.headers.clear()
+    server.device.guardians["orch-fg"]["interval"] = 99
+    paths = {change.path for change in plan(spec, Wishes(adopt=True)).plan.changes}
+    node = "farms/orch/nodes/10.20.1.2:443"
+    assert paths == {
+        "farms/orch/restimeout",
+        f"{node}/weight",
+        "farms/orch/addheader",
+        "farms/orch/guardian",
+        "guardians/orch-fg/interval",
+    }
+    with pytest.raises(DeviceError, match="mark"):  # the check is not linked: the farm could be anybody's
+        push(spec)
+    push(spec, Wishes(adopt=True))
+    assert not plan(spec).plan.changes
+
+
+@pytest.mark.parametrize("mode", ["bridge", "passthrough"])
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_every_setting_that_drifts_is_named_and_mended(serve, product, mode) -> None:
+    """Whatever a push sets and somebody else changes: the plan has that line and no other, and the push mends it."""
+    server = serve(product)
+    spec = spec_for(server, mode=mode, affinity="source")
+    push(spec)
+    origin = server.device
+    farm = origin.farms["orch"]
+    places = [("params", key) for key in farm.params if key not in {"vip", "listener"}]
+    places += [("old_guardian", key) for key in farm.old_guardian]
+    places += [("guardian", key) for key in ("command", "cut_conns", "interval", "log", "timeout") if origin.guardians]
+    service = next(iter(farm.services), "")
+    places += [("service", key) for key in ("httpsb", "persistence", "ttl", "vhost") if service]
+    places += [("backend", key) for key in ("weight", "timeout") if key in backends_of(farm)[0]]
+    found = set()
+    for place, key in places:
+        device = server.device = copy.deepcopy(origin)
+        now = device.farms["orch"]
+        holders = {
+            "params": now.params,
+            "old_guardian": now.old_guardian,
+            "guardian": device.guardians.get("orch-fg"),
+            "service": now.services.get(service),
+            "backend": backends_of(now)[1],
+        }
+        value = holders[place][key]
+        flipped = {"true": "false", "false": "true", "IP": "", "srcip": "", "ip": ""}.get(str(value))
+        number = int(value) + 1 if str(value).isdecimal() else "drifted"
+        holders[place][key] = number if flipped is None else flipped
+        changes = [change.path for change in plan(spec, Wishes(adopt=True)).plan.changes]
+        if place == "params" and not changes:
+            continue  # the farm's own, which nlbgen leaves alone
+        named = [change for change in changes if not (key == "fgenabled" and change.endswith("fgscript"))]
+        assert len(named) == 1, (place, key, changes)
+        assert named[0].endswith(key), (place, key, changes)
+        found.add((place, key))
+        push(spec, Wishes(adopt=True))
+        assert not plan(spec).plan.changes
+        assert str(holders[place][key]) == str(value)
+    assert len(found) >= (8 if mode == "passthrough" or product == "zevenet-old" else 15), found
+
+
+def test_nodes_come_and_go(serve) -> None:
+    for product in ("relianoid", "zevenet-ng"):
+        server = serve(product)
+        push(spec_for(server))
+        fewer = spec_for(server, "", "")
+        planned = push(fewer)
+        assert [change.path for change in planned.plan.changes] == ["guardians/orch-fg/interval"]
+        assert len(backends_of(server.device.farms["orch"])) == 3
+        assert any("--prune" in note for note in planned.notes)
+        push(fewer, Wishes(prune=True))
+        push(spec_for(server, "", "", "", ""))
+        addresses = [one["ip"] for one in backends_of(server.device.farms["orch"])]
+        assert addresses == [f"10.20.1.{at}" for at in (1, 2, 3, 4)]
+        assert server.device.farms["orch"].running == server.device.farms["orch"].configuration()
+
+
+def test_a_node_becomes_a_backup_and_comes_back(serve) -> None:
+    for product in ("relianoid", "zevenet-ng"):
+        server = serve(product)
+        push(spec_for(server))
+        push(spec_for(server, "", "", ", state: backup"))
+        assert [one["priority"] for one in backends_of(server.device.farms["orch"])] == [None, None, 2]
+        push(spec_for(server))
+        assert [one["priority"] for one in backends_of(server.device.farms["orch"])] == [None, None, None]
+
+
+def test_maintenance_alone_needs_no_restart(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    server.device.requests.clear()
+    push(spec_for(server, "", "", ", state: down"))
+    assert server.device.writes() == [("PUT", "/farms/orch/services/orchestrator/backends/2/maintenance")]
+    assert server.device.requests[-2][2] is None
+    bodies = [body for method, _path, body in server.device.requests if method == "PUT"]
+    assert bodies == [{"action": "maintenance", "mode": "cut"}]
+    server.device.requests.clear()
+    push(spec_for(server))
+    assert [body for method, _path, body in server.device.requests if method == "PUT"] == [{"action": "up"}]
+
+
+def test_a_double_backend_is_told_and_pruned(serve) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server)
+    push(spec)
+    backends = server.device.farms["orch"].services["orchestrator"]["backends"]
+    backends.append({**backends[0], "id": 3})
+    assert any("twice" in note for note in plan(spec).notes)
+    push(spec, Wishes(prune=True))
+    assert len(backends_of(server.device.farms["orch"])) == 3
+
+
+def test_an_unwanted_redirect_is_pruned(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    spec = spec_for(server, frontend=", redirect_http: false")
+    assert any("orch-http" in note for note in plan(spec).notes)
+    push(spec, Wishes(prune=True))
+    assert set(server.device.farms) == {"orch"}
+
+
+# Guards.
+
+
+def test_a_farm_without_the_mark_is_left_alone(serve) -> None:
+    server = serve("relianoid")
+    device = server.device
+    device.answer("POST", "/farms", {"farmname": "orch", "profile": "http", "vip": "10.20.0.10", "vport": 443})
+    before = snapshot(device)
+    with pytest.raises(DeviceError, match="mark") as caught:
+        push(spec_for(server))
+    assert "--adopt" in str(caught.value.hint)
+    assert snapshot(device) == before
+    push(spec_for(server), Wishes(adopt=True))
+    assert not plan(spec_for(server)).plan.changes
+
+
+def test_another_farm_at_the_address(serve) -> None:
+    server = serve("relianoid")
+    device = server.device
+    device.answer("POST", "/farms", {"farmname": "theirs", "profile": "http", "vip": "10.20.0.10", "vport": 443})
+    with pytest.raises(DeviceError, match="theirs has the address"):
+        push(spec_for(server), Wishes(adopt=True))
+
+
+def test_an_address_that_the_device_does_not_have(serve, monkeypatch) -> None:
+    server = serve("relianoid")
+    monkeypatch.setattr(simulator, "VIPS", {"192.0.2.7"})
+    with pytest.raises(DeviceError, match=r"400: The virtual IP 10\.20\.0\.10 must exist") as caught:
+        push(spec_for(server))
+    assert "add the address 10.20.0.10, up, in the network section" in str(caught.value.hint)
+    assert not server.device.farms
+
+
+def test_a_refusal_without_a_way_out_of_its_own_is_mended_by_what_the_device_says(serve) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server)
+    planning, methods = calls_of(server, spec, Wishes())
+    first = next(number for number, method in enumerate(methods) if method != "GET" and number >= planning)
+    for fault, says in (
+        ("400", "mend in the spec, or in the device's own pages"),
+        ("403", "check the rights"),
+        ("500", ""),
+    ):
+        server.count, server.faults = 0, [simulator.Fault(first, fault)]
+        with pytest.raises(DeviceError) as caught:
+            push(spec)
+        assert str(caught.value.hint).startswith(says or "push again")
+
+
+def test_a_farm_of_another_kind(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server, mode="passthrough"))
+    with pytest.raises(DeviceError, match="is not an HTTP farm"):
+        push(spec_for(server), Wishes(adopt=True))
+
+
+def test_half_of_the_nodes_stay(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    less = spec_for(server, "", ", state: down", ", state: drain")
+    with pytest.raises(DeviceError, match="2 of 3 nodes"):
+        push(less)
+    push(less, Wishes(force=True))
+    with pytest.raises(DeviceError, match="would go at once"):
+        push(spec_for(server, farm="orch", nodes="  - {name: x, address: 10.20.1.9}"), Wishes(prune=True))
+
+
+def test_the_wrong_product(serve) -> None:
+    server = serve("zevenet-ng")
+    with pytest.raises(DeviceError, match="has no API of Relianoid 7"):
+        push(spec_for(server, product="relianoid", version="7"))
+    with pytest.raises(DeviceError, match="says that it is ZCE 5, and the spec says Skudonet 7") as caught:
+        push(spec_for(server, product="skudonet", version="7"))
+    assert caught.value.exit_code == 6
+
+
+def test_what_changed_after_the_plan(serve) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server)
+    with connect(spec) as target:
+        planned = target.plan(Wishes())
+        server.device.answer("POST", "/monitoring/fg", {"name": "orch-fg"})
+        before = snapshot(server.device)
+        with pytest.raises(NlbgenError) as caught:
+            target.apply(planned, Wishes(), quiet)
+        assert isinstance(caught.value, DifferenceError | DeviceError)
+    assert snapshot(server.device) == before
+
+
+def test_pending_changes_of_others_are_restarted_as_a_change(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    server.device.farms["orch"].pending = True
+    planned = push(spec_for(server))
+    assert [str(change) for change in planned.plan.changes] == ["~ farms/orch/status: needed restart -> restarted"]
+    assert not server.device.farms["orch"].pending
+
+
+@pytest.mark.parametrize(
+    "values, error, says",
+    [
+        ({"affinity": "cookie"}, UnsupportedError, "refuses affinity by cookie"),
+        ({"product": "zen", "version": "3.10.1"}, UnsupportedError, "has no API"),
+        ({"product": "zevenet", "version": "5.12"}, UnsupportedError, "not to be used"),
+        ({"certificate": "certificate: none.pem"}, SpecError, "none.pem does not exist"),
+        ({"certificate": "certificate: ca.pem"}, SpecError, "private key"),
+    ],
+)
+def test_what_is_refused_before_a_call(serve, values, error, says) -> None:
+    server = serve("relianoid")
+    with pytest.raises(error, match=says):
+        push(spec_for(server, **values))
+    assert not server.device.requests
+
+
+def test_api_and_key_are_needed(serve) -> None:
+    server = serve("relianoid")
+    text = re.sub(r"(?m)^  (?:api|key|ca|certificate): .*$", "", SPEC)
+    values = {"farm": "f", "mode": "none", "frontend": "", "algorithm": "round-robin", "affinity": "none"}
+    values |= {"product": "relianoid", "version": "7", "nodes": "  - {name: a, address: 10.20.1.1}"}
+    with pytest.raises(SpecError) as caught:
+        push(loads(text.format(**values, url="", certificate="")))
+    assert [problem.path for problem in caught.value.problems] == ["zen.api", "zen.key"]
+    assert not server.device.requests
+
+
+# The transport.
+
+
+def test_the_key_is_refused_and_never_shown(serve, monkeypatch, caplog) -> None:
+    server = serve("relianoid")
+    for wrong, says in (("wrong-key", "401"), ("with blank", "no header"), ("schlüssel", "no header")):
+        monkeypatch.setenv("NLBGEN_TEST_ZEN_KEY", wrong)
+        with caplog.at_level(0), pytest.raises(DeviceError, match=says) as caught:
+            push(spec_for(server))
+        shown = f"{caught.value} {caught.value.hint} {caught.value!r} {caplog.text}"
+        assert wrong not in shown
+    monkeypatch.setenv("NLBGEN_TEST_ZEN_KEY", simulator.KEY)
+    server.device.error = lambda description, message: {"error": "true", "message": f"{message} {simulator.KEY}"}
+    server.device.refuse_restart.add("orch")
+    with pytest.raises(DeviceError) as caught:
+        push(spec_for(server))
+    assert simulator.KEY not in str(caught.value)
+    assert "***" in str(caught.value)
+
+
+def test_an_unknown_certificate_is_refused(serve, authority) -> None:
+    server = serve("relianoid")
+    (authority / "other.pem").write_bytes((authority / "site.pem").read_bytes())
+    text = spec_for(server).document.data
+    text["zen"]["ca"] = "farm-ca.pem"
+    (authority / "farm-ca.pem").write_text("nothing")
+    with pytest.raises(DeviceError):
+        push(loads(json.dumps(text), str(authority / "farm.yaml")))
+    del text["zen"]["ca"]
+    with pytest.raises(DeviceError, match="is not trusted") as caught:
+        push(loads(json.dumps(text), str(authority / "farm.yaml")))
+    assert "zen.ca" in str(caught.value.hint)
+    assert not server.device.requests
+
+
+def test_the_environment_leads_nowhere_else(serve, monkeypatch, tmp_path) -> None:
+    server = serve("relianoid")
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    push(spec_for(server))
+    assert server.device.farms
+
+
+def test_nobody_listens(serve) -> None:
+    server = serve("relianoid")
+    with pytest.raises(DeviceError, match=r"refused, or broke"):
+        push(spec_for(server, url="https://127.0.0.1:9"))
+
+
+# Every call failed in turn.
+
+
+def prepared(serve: Any, product: str, mode: str, kind: str) -> tuple[Any, Spec, Wishes]:
+    """A device, the spec to push to it, and what is allowed; `kind` says whether the farm exists."""
+    server = serve(product)
+    allowed = Wishes(prune=True, adopt=product == "zevenet-old")
+    if kind == "new":
+        return server, spec_for(server, "", "", ", state: drain", mode=mode), allowed
+    push(spec_for(server, "", "", "", mode=mode, affinity="source"))
+    backup = ", state: backup" if product in {"relianoid", "zevenet-ng"} else ""
+    nodes = ("", ", weight: 50", backup, "", ", state: down")
+    return server, spec_for(server, *nodes, mode=mode, frontend=", port: 8443", algorithm="source"), allowed
+
+
+def calls_of(server: Any, spec: Spec, allowed: Wishes) -> tuple[int, list[str]]:
+    """How many requests a plan takes, and the methods of all requests of a push, on a copy of the device."""
+    origin, server.device = server.device, copy.deepcopy(server.device)
+    server.device.requests.clear()
+    with connect(spec) as target:
+        planned = target.plan(allowed)
+        planning = len(server.device.requests)
+        target.apply(planned, allowed, quiet)
+    methods = [method for method, _path, _body in server.device.requests]
+    server.device = origin
+    return planning, methods
+
+
+SCENES = [
+    ("relianoid", "bridge", "new"),
+    ("relianoid", "bridge", "old"),
+    ("relianoid", "passthrough", "new"),
+    ("relianoid", "passthrough", "old"),
+    ("zevenet-ng", "terminate", "old"),
+    ("zevenet-old", "bridge", "new"),
+    ("zevenet-old", "bridge", "old"),
+    ("skudonet", "none", "old"),
+]
+FAULTS = ["before", "after", "400", "404", "500", "html", "page after"]
+"""One of each class that the push tells apart; in one scene also MORE_FAULTS."""
+MORE_FAULTS = ["401", "403", "409", "415", "429", "502", "503", "504", "garbage", "list", "empty", "error"]
+READ_FAULTS = {"before", "404", "500", "html", "garbage", "list"}
+"""A read does nothing on the device: what happens after it makes no difference."""
+
+
+def attempt(spec: Spec, allowed: Wishes) -> str:
+    """Push; what the error says, or nothing."""
+    try:
+        push(spec, allowed)
+    except NlbgenError as error:
+        return str(error)
+    return ""
+
+
+def judge(server: Any, spec: Spec, allowed: Wishes, origin: Any, told: str) -> None:
+    """After a push in which one call failed: the old farm stands, or the new one does, and which is said."""
+    device = server.device
+    where = (server.faults, device.requests[-3:], told)
+    server.faults = []
+    before, after = snapshot(origin), snapshot(device)
+    assert all(farm.running is not None for farm in device.farms.values()), where
+    if not told:
+        assert all(farm.running == farm.configuration() for farm in device.farms.values()), where
+    elif after == before:
+        assert "not as before" not in told, where
+        assert running(device) == running(origin), where
+    else:
+        assert "the new farm stands" in told or "still differs" in told or not plan(spec, allowed).plan.changes, where
+    if after != before:  # otherwise this is the device on which a push was proven to work
+        push(spec, allowed)
+        assert not plan(spec, allowed).plan.changes, where
+        endpoints = [(one["ip"], one["port"]) for one in backends_of(device.farms["orch"])]
+        assert len(set(endpoints)) == len(endpoints), where
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("product, mode, kind", SCENES)
+def test_every_call_fails_in_turn(serve, product, mode, kind) -> None:
+    server, spec, allowed = prepared(serve, product, mode, kind)
+    origin = server.device
+    _planning, methods = calls_of(server, spec, allowed)
+    faults = FAULTS + (MORE_FAULTS if (product, mode, kind) == SCENES[1] else [])
+    for number, method in enumerate(methods):
+        for fault in [fault for fault in faults if method != "GET" or fault in READ_FAULTS]:
+            server.device = copy.deepcopy(origin)
+            server.count = 0
+            server.faults = [simulator.Fault(number, fault)]
+            judge(server, spec, allowed, origin, attempt(spec, allowed))
+
+
+def left_over(origin: Any, device: Any) -> set[str]:
+    """What a device has more than before, in the words of the push."""
+    found = set()
+    for name, farm in device.farms.items():
+        had = origin.farms.get(name)
+        if had is None:
+            found.add(f"create the farm {name}")
+        old = [] if had is None else [(one["ip"], one["port"]) for one in backends_of(had)]
+        new = [(one["ip"], one["port"]) for one in backends_of(farm)]
+        found |= {f"add {ip}:{port} to {name}" for ip, port in new if (ip, port) not in old}
+    return found
+
+
+@pytest.mark.slow
+def test_every_answer_to_a_write_is_late(serve, monkeypatch) -> None:
+    server, spec, allowed = prepared(serve, "relianoid", "bridge", "old")
+    origin = server.device
+    _planning, methods = calls_of(server, spec, allowed)
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.7)
+    server.patience = 1.4
+    for number in [number for number, method in enumerate(methods) if method != "GET"]:
+        server.device = copy.deepcopy(origin)
+        server.count = 0
+        server.faults = [simulator.Fault(number, "slow")]
+        judge(server, spec, allowed, origin, attempt(spec, allowed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("product, mode, kind", SCENES)
+def test_the_device_is_gone_from_a_call_on(serve, product, mode, kind) -> None:
+    """Nothing can be taken back then: the message names every step that stands, and the next push completes them."""
+    server, spec, allowed = prepared(serve, product, mode, kind)
+    origin = server.device
+    _planning, methods = calls_of(server, spec, allowed)
+    for number in range(len(methods)):
+        server.device = copy.deepcopy(origin)
+        server.count = 0
+        server.faults = [simulator.Fault(number, "before", on=True)]
+        told = attempt(spec, allowed)
+        server.faults = []
+        assert told
+        stands = left_over(origin, server.device)
+        if "the new farm stands" not in told and "every call was made" not in told:
+            named = told.partition("not taken back: ")[2].split("; ")
+            assert {what for what in stands if what in named} == stands, (number, told)
+        push(spec, allowed._replace(adopt=True))
+        assert not plan(spec, allowed._replace(adopt=True)).plan.changes
+        endpoints = [(one["ip"], one["port"]) for one in backends_of(server.device.farms["orch"])]
+        assert len(set(endpoints)) == len(endpoints)
+
+
+def test_a_farm_that_somebody_else_makes_meanwhile_is_not_removed(serve) -> None:
+    server = serve("relianoid")
+    device, spec = server.device, spec_for(server)
+    answer = device.answer
+
+    def meanwhile(method: str, path: str, body: Any) -> Any:
+        if (method, path) == ("POST", "/farms"):
+            answer("POST", "/farms", {"farmname": "orch", "profile": "http", "vip": "10.20.0.10", "vport": 443})
+        return answer(method, path, body)
+
+    device.answer = meanwhile
+    with pytest.raises(DeviceError, match="already exists") as caught:
+        push(spec)
+    assert set(device.farms) == {"orch"}
+    assert not device.guardians
+    assert "not as before:" in str(caught.value)
+    assert "farms/orch: (none) -> an HTTP farm" in str(caught.value)
+
+
+def test_two_pushes_at_once(serve) -> None:
+    """Whichever way their calls meet: no backend is there twice, and one more push has whatever is missing made."""
+    for product, kind in (("relianoid", "new"), ("relianoid", "old"), ("zevenet-ng", "new"), ("zevenet-old", "new")):
+        server, spec, allowed = prepared(serve, product, "bridge", kind)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            told = [result.result() for result in [pool.submit(attempt, spec, allowed) for _ in range(2)]]
+        farm = server.device.farms.get("orch")
+        endpoints = [] if farm is None else [(one["ip"], one["port"]) for one in backends_of(farm)]
+        assert len(set(endpoints)) == len(endpoints) or re.search("twice|still differs", "".join(told)), told
+        mended = allowed._replace(adopt=True, prune=True)
+        push(spec, mended)
+        assert not plan(spec, mended).plan.changes
+
+
+def test_two_pushes_in_every_order(serve) -> None:
+    """A second push runs between any two calls of a first one, as a whole."""
+    server, spec, allowed = prepared(serve, "relianoid", "bridge", "new")
+    origin = server.device
+    _planning, methods = calls_of(server, spec, allowed)
+    for number in range(len(methods)):
+        device = server.device = copy.deepcopy(origin)
+        device.requests.clear()
+        inner: list[str] = []
+        answer = device.answer
+
+        def meanwhile(method: str, path: str, body: Any) -> Any:
+            if len(device.requests) == number and not inner:  # noqa: B023  # called within this turn of the loop
+                inner.append("")  # noqa: B023
+                device.answer = answer  # noqa: B023
+                server.lock.release()
+                inner[0] = attempt(spec, allowed)  # noqa: B023
+                server.lock.acquire()
+            return answer(method, path, body)  # noqa: B023
+
+        device.answer = meanwhile
+        outer = attempt(spec, allowed)
+        mended = allowed._replace(adopt=True, prune=True)
+        endpoints = [(one["ip"], one["port"]) for one in backends_of(device.farms["orch"])]
+        assert len(set(endpoints)) == len(endpoints), (number, outer, inner)
+        assert not outer or not inner[0], (number, outer, inner)
+        assert all(farm.running == farm.configuration() for farm in device.farms.values()), (number, outer, inner)
+        push(spec, mended)
+        assert not plan(spec, mended).plan.changes
+
+
+def test_a_backend_that_became_double_is_told(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    device, spec = server.device, spec_for(server, "", "", "", "")
+    answer = device.answer
+
+    def meanwhile(method: str, path: str, body: Any) -> Any:
+        if method == "POST" and path.endswith("/backends"):
+            answer(method, path, dict(body))
+        return answer(method, path, body)
+
+    device.answer = meanwhile
+    with pytest.raises(DeviceError, match=r"twice in their farms since this push: orch: 10\.20\.1\.4:443") as caught:
+        push(spec)
+    assert "--prune" in str(caught.value.hint)
+    device.answer = answer
+    push(spec, Wishes(prune=True))
+    assert len(backends_of(device.farms["orch"])) == 4
+
+
+def test_a_removed_node_that_was_in_maintenance(serve) -> None:
+    """It comes back, but the API cannot put it into maintenance before a restart: that is said."""
+    server = serve("relianoid")
+    push(spec_for(server, "", ", state: down", "", ""))
+    device = server.device
+    device.refuse_restart = set()
+    server.count = 0
+    less = spec_for(server, nodes="\n".join(f"  - {{name: n{at}, address: 10.20.1.{at}}}" for at in (1, 3, 4)))
+    planning, methods = calls_of(server, less, Wishes(prune=True))
+    at = next(number for number, method in enumerate(methods) if method == "DELETE")
+    server.count = 0
+    server.faults = [simulator.Fault(at + 1, "500")]
+    with pytest.raises(DeviceError) as caught:
+        push(less, Wishes(prune=True))
+    assert re.search(r"not as before:\n +farms/orch/nodes/10\.20\.1\.2:443: .*maintenance -> .*up", str(caught.value))
+    assert planning
+
+
+def test_a_farm_that_was_stopped_is_stopped_again(serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    server.device.answer("PUT", "/farms/orch/actions", {"action": "stop"})
+    before = snapshot(server.device)
+    spec = spec_for(server, frontend=", redirect_http: false", affinity="source")
+    _planning, methods = calls_of(server, spec, Wishes())
+    restart = max(number for number, method in enumerate(methods) if method == "PUT")
+    server.count = 0
+    server.faults = [simulator.Fault(restart, "500")]
+    with pytest.raises(DeviceError, match="everything was taken back"):
+        push(spec)
+    assert server.device.farms["orch"].running is None
+    assert snapshot(server.device) == before
+    push(spec)
+    assert server.device.farms["orch"].running
+
+
+def test_another_command_for_a_check_that_runs(serve) -> None:
+    for product in PRODUCTS:
+        server = serve(product)
+        allowed = Wishes(adopt=product == "zevenet-old")
+        push(spec_for(server))
+        other = spec_for(server, algorithm="round-robin, health: {path: /other}")
+        planned = push(other, allowed)
+        assert any("/other" in str(change) for change in planned.plan.changes)
+        assert not plan(other, allowed).plan.changes
+
+
+def test_weights_beyond_nine_become_shares(serve) -> None:
+    for product in PRODUCTS:
+        for mode in ("bridge", "passthrough"):
+            server = serve(product)
+            push(spec_for(server, ", weight: 200", ", weight: 100", ", weight: 1", mode=mode))
+            assert [one["weight"] for one in backends_of(server.device.farms["orch"])] == [9, 4, 1]
+
+
+def test_v3_1_has_its_own_words(serve) -> None:
+    server = serve("zevenet-old")
+    push(spec_for(server, affinity="source"))
+    farm = server.device.farms["orch"]
+    assert farm.params["persistence"] == "ip"
+    assert farm.old_guardian["fgenabled"] == "true"
+    assert {path for _method, path, _body in server.device.requests if path.startswith("/monitoring")} == set()
+    push(spec_for(server), Wishes(adopt=True))
+    assert farm.params["persistence"] == ""
+    farm.params["persistence"] = "none"  # as an older 5.x says it
+    assert not plan(spec_for(server)).plan.changes
+
+
+def test_a_check_that_v3_1_did_not_have_is_switched_off_again(serve) -> None:
+    server = serve("zevenet-old")
+    push(spec_for(server))
+    farm = server.device.farms["orch"]
+    farm.old_guardian.clear()
+    spec = spec_for(server, affinity="source")
+    _planning, methods = calls_of(server, spec, Wishes(adopt=True))
+    at = max(number for number, method in enumerate(methods) if method == "PUT")
+    server.count = 0
+    server.faults = [simulator.Fault(at, "after")]
+    with pytest.raises(DeviceError, match="everything was taken back: the device has what it had before"):
+        push(spec, Wishes(adopt=True))
+    assert farm.old_guardian["fgenabled"] == "false"
+
+
+def test_a_refused_restart_brings_the_old_farm_back(serve) -> None:
+    server, spec, allowed = prepared(serve, "relianoid", "bridge", "old")
+    before, engine = snapshot(server.device), running(server.device)
+    refusals = iter([True])
+    device = server.device
+    answer = device.answer
+
+    def once(method: str, path: str, body: Any) -> Any:
+        device.refuse_restart = {"orch"} if path == "/farms/orch/actions" and next(refusals, False) else set()
+        return answer(method, path, body)
+
+    device.answer = once
+    with pytest.raises(DeviceError, match="everything was taken back"):
+        push(spec, allowed)
+    assert snapshot(device) == before
+    assert running(device) == engine
+
+
+def test_what_cannot_be_taken_back_is_named(serve) -> None:
+    server, spec, allowed = prepared(serve, "relianoid", "bridge", "new")
+    planning, _total = calls_of(server, spec, allowed)
+    server.count = 0
+    server.faults = [simulator.Fault(2 * planning + 10, "before", on=True)]
+    with pytest.raises(DeviceError) as caught:
+        push(spec, allowed)
+    assert "not taken back: " in str(caught.value)
+    assert "create the farm orch" in str(caught.value)
+
+
+def test_no_answer_in_time(serve, monkeypatch) -> None:
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 1)
+    server, spec, allowed = prepared(serve, "relianoid", "bridge", "new")
+    before = snapshot(server.device)
+    server.count = 0
+    server.faults = [simulator.Fault(12, "slow")]
+    with pytest.raises(DeviceError, match="no answer within"):
+        push(spec, allowed)
+    assert snapshot(server.device) == before
+
+
+@pytest.mark.parametrize(
+    "product, mode", [("relianoid", "bridge"), ("relianoid", "passthrough"), ("zevenet-ng", "terminate")]
+)
+def test_what_a_push_left_that_was_cut_off_is_completed_by_the_next(serve, product, mode) -> None:
+    server = serve(product)
+    spec = spec_for(server, mode=mode)
+    _planning, methods = calls_of(server, spec, Wishes())
+    origin = server.device
+    for number in [number for number, method in enumerate(methods) if method != "GET"]:
+        server.device, server.count = copy.deepcopy(origin), 0
+        server.faults = [simulator.Fault(number, "before", on=True)]
+        assert attempt(spec, Wishes())
+        server.faults = []
+        farm = server.device.farms.get("orch")
+        if farm is not None and not guardians_of(farm):
+            with pytest.raises(DeviceError, match="a push that was cut off") as caught:
+                push(spec)
+            assert caught.value.hint == "if no other push is running, complete it with --adopt"
+        push(spec, Wishes(adopt=farm is not None))
+        assert not plan(spec).plan.changes, methods[number]
+
+
+@pytest.mark.parametrize(
+    "method, path, body",
+    [
+        ("POST", "/farms/orch/services", {"id": "theirs"}),
+        ("POST", "/farms/orch/services/orchestrator/backends", {"ip": "10.20.1.77", "port": 443, "weight": 1}),
+    ],
+)
+def test_a_farm_without_the_check_that_holds_something_else_is_not_taken_for_nlbgens(serve, method, path, body) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server)
+    push(spec)
+    device = server.device
+    assert device.answer("DELETE", "/farms/orch/services/orchestrator/fg/orch-fg", None)[0] == 200
+    assert plan(spec, Wishes(adopt=True)).plan.changes
+    assert device.answer(method, path, body)[0] in {200, 201}
+    with pytest.raises(DeviceError, match="does not carry nlbgen's mark") as caught:
+        plan(spec)
+    assert "cut off" not in caught.value.message
+
+
+def test_an_interruption_takes_everything_back(serve) -> None:
+    server, spec, allowed = prepared(serve, "relianoid", "bridge", "old")
+    before = snapshot(server.device)
+    said = []
+
+    def stop(text: str) -> None:
+        said.append(text)
+        if text.startswith("restart"):
+            raise KeyboardInterrupt
+
+    with connect(spec) as target:
+        planned = target.plan(allowed)
+        with pytest.raises(KeyboardInterrupt):
+            target.apply(planned, allowed, stop)
+    assert snapshot(server.device) == before
+    assert said[-1].startswith("everything was taken back")
+
+
+# The command.
+
+
+@pytest.fixture
+def command(serve, monkeypatch) -> Any:
+    """`nlbgen push zen` with a spec file, in this process: (exit code, standard output, standard error)."""
+    from nlbgen import cli
+
+    server = serve("relianoid")
+    file = server.folder / "pushed.yaml"
+    file.write_text(json.dumps(spec_for(server).document.data), encoding="utf-8")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        import contextlib
+        import io
+
+        out, err = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["nlbgen", "push", "zen", "-s", str(file), *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO())
+        code = 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                cli.main()
+            except SystemExit as done:
+                code = int(done.code or 0)
+        return code, out.getvalue(), err.getvalue()
+
+    run.server = server  # type: ignore[attr-defined]
+    return run
+
+
+def test_dry_run_then_expect_then_nothing_to_do(command) -> None:
+    device = command.server.device
+    code, shown, said = command("--dry-run")
+    assert code == 1
+    assert "+ farms/orch: an HTTP farm at 10.20.0.10:443" in shown
+    assert "WSTimeOut" in said
+    assert device.writes() == []
+    digest = re.search(r"digest ([0-9a-f]{16})", shown)
+    assert digest
+    code, shown, said = command("--expect", digest[1], "--format", "json")
+    assert code == 0, said
+    assert json.loads(shown)["applied"] is True
+    assert "restart the farm orch" in said
+    code, shown, _said = command("--dry-run")
+    assert (code, "nothing to change" in shown) == (0, True)
+    code, _shown, said = command("--expect", digest[1])
+    assert code == 1
+    assert "the plan has the digest" in said
+    assert simulator.KEY not in shown + said
+
+
+def test_without_a_terminal_somebody_must_have_agreed(command) -> None:
+    code, _shown, said = command()
+    assert code == 2
+    assert "--dry-run" in said
+    assert command.server.device.writes() == []
+    code, _shown, _said = command("--yes")
+    assert code == 0
+
+
+@pytest.mark.parametrize("agreed", ["--yes", "--expect"])
+def test_the_plan_is_shown_before_it_is_applied(command, agreed) -> None:
+    _code, shown, _said = command("--dry-run")
+    digest = re.search(r"digest ([0-9a-f]{16})", shown)
+    assert digest
+    code, _shown, said = command(agreed, *([digest[1]] if agreed == "--expect" else []))
+    assert code == 0
+    assert "+ farms/orch: an HTTP farm" in said
+    assert said.index("+ farms/orch: an HTTP farm") < said.index("restart the farm orch")
+
+
+def test_sigterm_takes_everything_back(command) -> None:
+    """A pipeline that is cancelled sends it."""
+    device = command.server.device
+    answer, unexpected = device.answer, []
+
+    def ended(method: str, path: str, body: Any) -> Any:
+        if path == "/farms/orch/actions":
+            device.answer = answer
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+            time.sleep(0.2)
+        return answer(method, path, body)
+
+    device.answer = ended
+    before = signal.signal(signal.SIGTERM, lambda *_: unexpected.append("not handled"))
+    try:
+        code, _shown, said = command("--yes")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert unexpected == []
+    assert code == 130, said
+    assert "everything was taken back" in said
+    assert not device.farms
+
+
+def test_a_device_that_refuses_ends_in_6(command) -> None:
+    command.server.device.refuse_restart.add("orch")
+    code, _shown, said = command("--yes")
+    assert code == 6
+    assert "could not be restarted" in said
+    assert "everything was taken back" in said
+    assert not command.server.device.farms
