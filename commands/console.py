@@ -17,6 +17,7 @@ import click
 
 from ..core import activity
 from ..core.errors import NlbgenError, Problem, ProblemsError, UsageError
+from ..core.wording import plural
 
 if TYPE_CHECKING:
     from ..core.plan import Plan
@@ -194,9 +195,7 @@ def tell(error: NlbgenError, outcome: str | None = None) -> None:
 def count(problems: Iterable[Problem]) -> str:
     """How many errors and warnings these are, as in `2 errors and 1 warning`."""
     kinds = [problem.severity for problem in problems]
-    parts = [
-        f"{number} {kind}{'s' if number > 1 else ''}" for kind in ("error", "warning") if (number := kinds.count(kind))
-    ]
+    parts = [plural(number, kind) for kind in ("error", "warning") if (number := kinds.count(kind))]
     return " and ".join(parts)
 
 

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Final
 
 from .errors import DifferenceError, UsageError
+from .wording import plural
 
 DIGEST_SHOWN: Final = 16
 """How many hex digits of the digest people see; `--expect` takes as many or more."""
@@ -123,8 +124,7 @@ class Plan:
         for target in self.targets:
             lines.append(target if target in changed else f"{target}: nothing to change")
             lines += [f"  {change}" for change in changed.get(target, ())]
-        count = f"{len(self)} change{'' if len(self) == 1 else 's'}"
-        lines.append(f"{count}, digest {self.digest[:DIGEST_SHOWN]}")
+        lines.append(f"{plural(len(self), 'change')}, digest {self.digest[:DIGEST_SHOWN]}")
         return "\n".join(lines) + "\n"
 
     def data(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""How a value of a spec is shown in an error, and the first question to each: is it a text at all?"""
+"""How messages write values, numbers and lists, and the check that a value of a spec is a string."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ class NotTextError(ValueError):
 
 def shown(value: object) -> str:
     """A value as an error may show it: on one line, printable, and cut after 60 characters."""
-    text = value if isinstance(value, str) else _notation(value)
+    text = value if isinstance(value, str) else _syntax(value)
     text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    text = text if len(text) <= 60 else f"{text[:60]}..."
+    text = shortened(text, 60)
     return f'"{text}"' if isinstance(value, str) else text
 
 
-def _notation(value: object) -> str:
+def _syntax(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -25,6 +25,22 @@ def _notation(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     return str(value)
+
+
+def shortened(text: str, length: int) -> str:
+    """The text itself up to `length` characters; a longer one is cut there, and `...` follows."""
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """The count with its noun: `1 node`, `2 nodes`, `0 entries`; `many` is the plural where it is irregular."""
+    return f"{count} {noun if count == 1 else many or _plural_of(noun)}"
+
+
+def _plural_of(noun: str) -> str:
+    if noun.endswith("y") and noun[-2:-1] not in {*"aeiou"}:
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "z", "ch", "sh")) else f"{noun}s"
 
 
 def one_of(names: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import yaml
 from ..core import activity
 from ..core.errors import Location, Problem, SpecError
 from ..core.files import is_folder
+from ..core.wording import shortened
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_DEPTH: Final = 32
@@ -59,6 +60,8 @@ _SURPRISES: Final = (
     (re.compile(r"[<=]{1,2}"), "YAML 1.1 gives it a meaning of its own"),
 )
 _LONGEST_SURPRISE: Final = 256
+_SHOWN: Final = 40
+"""How many characters of a text a message shows."""
 _NO_YAML: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """The characters that may not stand in YAML (1.1, section 5.1)."""
 _SECRET_KEYS: Final = frozenset({"password", "secret", "key"})
@@ -156,7 +159,7 @@ class _Composer:
     def _alias(self, event: Any) -> tuple[Data, Tree]:
         mark = event.start_mark
         if event.anchor not in self._anchors:
-            alias = "the alias" if self._hidden else f"*{_cut(event.anchor)}"
+            alias = "the alias" if self._hidden else f"*{shortened(event.anchor, _SHOWN)}"
             raise _RefusedError(mark.line, mark.column, f"{alias} repeats an anchor that is not defined above it")
         data, tree, size = self._anchors[event.anchor]
         self._count(size, mark)
@@ -187,7 +190,7 @@ class _Composer:
                 continue
             if key in mapping:
                 line = tree.keys[key][0] + 1
-                named = "a key" if self._hidden else f"the key {_cut(key)!r}"
+                named = "a key" if self._hidden else f"the key {shortened(key, _SHOWN)!r}"
                 self._problem(mark, f"{named} is given twice, first on line {line}", "keep one of the two")
                 continue
             mapping[key] = data
@@ -203,7 +206,7 @@ class _Composer:
         tree.text = text
         if not event.implicit[0]:
             if event.tag is not None and event.tag not in {"!", "tag:yaml.org,2002:str"}:
-                tag = "a tag" if self._hidden else f"the tag {_cut(event.tag)!r}"
+                tag = "a tag" if self._hidden else f"the tag {shortened(event.tag, _SHOWN)!r}"
                 self._problem(event.start_mark, f"{tag} is not read", "write the value without a tag")
             return text
         if text in _PLAIN_WORDS:
@@ -214,7 +217,7 @@ class _Composer:
             return number
         for pattern, reading in _SURPRISES:
             if pattern.fullmatch(text):
-                shown = "the value" if self._hidden else _cut(text)
+                shown = "the value" if self._hidden else shortened(text, _SHOWN)
                 way_out = "write what is meant, in quotes if it is a text"
                 if not self._hidden:
                     way_out = f'write "{shown}" in quotes if it is a text, or the value that is meant'
@@ -265,10 +268,6 @@ def _number(text: str) -> int | float | None:
     if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else None
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def refusal(name: str, message: str, hint: str = "", *, line: int = 0, column: int = 0) -> SpecError:

@@ -9,6 +9,8 @@ import base64
 import re
 from typing import Final
 
+from ..core.wording import shortened
+
 _BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATORS: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _AGE_KEY: Final = re.compile(rf"age1[{_BECH32}]{{58}}")
@@ -37,8 +39,7 @@ def recipient(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    text = text if text.isprintable() else ascii(text)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    return shortened(text if text.isprintable() else ascii(text), 60)
 
 
 def _checksum_fits(text: str) -> bool:

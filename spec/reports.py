@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..core.errors import Problem
+from ..core.wording import plural
 
 
 class Result(NamedTuple):
@@ -74,11 +75,11 @@ def summary(results: Sequence[Result]) -> str:
     problems = [problem for result in results for problem in result.problems]
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
-    files = results[0].spec if len(results) == 1 else f"{len(results)} specs"
+    files = results[0].spec if len(results) == 1 else plural(len(results), "spec")
     if not problems:
         return f"{files}: no problems"
-    parts = [f"{errors} error{'s' if errors != 1 else ''}"] * bool(errors)
-    parts += [f"{warnings} warning{'s' if warnings != 1 else ''}"] * bool(warnings)
+    parts = [plural(errors, "error")] * bool(errors)
+    parts += [plural(warnings, "warning")] * bool(warnings)
     return f"{files}: {', '.join(parts)}"
 
 

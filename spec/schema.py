@@ -21,7 +21,7 @@ from typing import (
     get_origin,
 )
 
-from ..core.wording import NotTextError
+from ..core.wording import NotTextError, plural
 
 Path = tuple[str | int, ...]
 Report = Callable[[Path, str, str], None]
@@ -269,8 +269,7 @@ def _list_reader(read_item: Reader, declared: Entry) -> Reader:
             return _WRONG
         if not declared.least <= len(value) <= declared.most:
             bound = f"at least {declared.least}" if len(value) < declared.least else f"at most {declared.most}"
-            counted = "1 entry" if len(value) == 1 else f"{len(value)} entries"
-            report(path, f"has {counted}, and takes {bound}", "")
+            report(path, f"has {plural(len(value), 'entry')}, and takes {bound}", "")
             return _WRONG
         items = [read_item(item, (*path, index), report) for index, item in enumerate(value)]
         return tuple(item for item in items if item is not _WRONG)
