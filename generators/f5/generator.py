@@ -21,6 +21,7 @@ from . import as3 as f5_as3
 from . import scf as f5_scf
 from .objects import objects
 from .profiles import LONGEST_IDLE
+from .soap_limits import ACCEPTABLE_IDS
 from .vocabulary import GATES, KINDS, Object, Value
 
 _BUILT_IN: Final = "/Common/"
@@ -34,7 +35,7 @@ class F5(Generator):
     oldest = Version("11.6")
     newest = Version("17.5")
     program = ""
-    own_ids = frozenset({"f5-soap-carp", "f5-soap-monitor-sni", "f5-soap-policy", "f5-soap-websocket"})
+    own_ids = ACCEPTABLE_IDS
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "verify-nodes": Yes(

@@ -6,10 +6,11 @@ by its id; SignalR's paths are then chosen by an iRule.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from ....core.errors import Problem, UnsupportedError
 from ....generators.f5.objects import objects
+from ....generators.f5.soap_limits import SOAP_LIMITS
 from ....generators.f5.view import Names
 from ....generators.f5.vocabulary import Object, Value, mapping
 from ....spec.load import Spec
@@ -29,32 +30,6 @@ from .write import apply
 _ACTIVE: Final = "FAILOVER_STATE_ACTIVE"
 _PARTITION, _FILES = "Management.Partition", "Management.KeyCertificate"
 _MODE: Final = "MANAGEMENT_MODE_DEFAULT"
-
-
-class _Limit(NamedTuple):
-    lack: str
-    way_out: str
-    accepted: bool
-    """Whether the farm can go without it."""
-
-
-_LIMITS: Final = {
-    "f5-soap-websocket": _Limit(
-        "a websocket profile", "accept it, and the http profile lets WebSockets pass as it can", True
-    ),
-    "f5-soap-monitor-sni": _Limit("SNI in health checks", "accept it, if the nodes' bindings do without SNI", True),
-    "f5-soap-policy": _Limit(
-        "traffic policies, which SignalR's own pool needs", "accept it, and an iRule chooses the pool", True
-    ),
-    "f5-soap-carp": _Limit(
-        "the hash of persistence by address", "accept it, and the device keeps a table of addresses", True
-    ),
-    "f5-soap-cipher-group": _Limit("cipher groups, which TLS 1.3 needs", "", False),
-    "f5-soap-cookie": _Limit(
-        "a way to say that a cookie is not Secure, as one without TLS must be", "let TLS end at the balancer", False
-    ),
-    "f5-soap-fqdn": _Limit("nodes by name", "write the nodes' addresses", False),
-}
 
 
 class Soap(Push):
@@ -178,22 +153,13 @@ def _id(path: str) -> str:
 
 
 def _lacking(spec: Spec, made: tuple[Object, ...]) -> Iterator[Problem]:
-    kinds = {one.kind for one in made}
-    needed = {
-        "f5-soap-websocket": "ltm profile websocket" in kinds,
-        "f5-soap-monitor-sni": any("ssl-profile" in one.properties for one in made),
-        "f5-soap-policy": "ltm policy" in kinds,
-        "f5-soap-carp": "ltm persistence source-addr" in kinds,
-        "f5-soap-cipher-group": any("cipher-group" in one.properties for one in made),
-        "f5-soap-cookie": any("secure" in one.properties for one in made),
-        "f5-soap-fqdn": any("fqdn" in one.properties for one in made if one.kind == "ltm node"),
-    }
-    for problem_id, limit in _LIMITS.items():
-        if not needed[problem_id] or (limit.accepted and problem_id in spec.farm.accepted):
+    for problem_id, limit in SOAP_LIMITS.items():
+        accepted = limit.acceptable and problem_id in spec.farm.accepted
+        if accepted or not any(limit.concerns(one) for one in made):
             continue
-        accept = f" (`accept: [{problem_id}]`)" if limit.accepted else ""
-        hint = "; or ".join(filter(None, (limit.way_out + accept, "take f5.api: rest")))
-        yield spec.problem(("f5", "api"), f"iControl SOAP lacks {limit.lack}", hint, id=problem_id)
+        accept = f" (`accept: [{problem_id}]`)" if limit.acceptable else ""
+        hint = "; or ".join(filter(None, (limit.fix + accept, "take f5.api: rest")))
+        yield spec.problem(("f5", "api"), f"iControl SOAP lacks {limit.lacks}", hint, id=problem_id)
 
 
 def _owned(one: Object) -> Object:
