@@ -67,13 +67,13 @@ def main() -> bool:
     """Measure, publish, and say whether the bars are held."""
     spec = loads(SPEC)
     source = Config(webconfig.parse(Path("orch-1/web.config"), config(1, 20, 5)))
-    cloned, shared, fingerprints = keys.cloned(source), stores.stores_of(spec), Fingerprints("pepper")
+    cloned, shared, fingerprints = keys.keys_to_clone(source), stores.stores_of(spec), Fingerprints("pepper")
     raw = {"mixed": config(2, 450, 240), "settings alone": config(2, 1_100, 0)}
 
     def plan(content: bytes) -> bytes:
         target = Config(webconfig.parse(Path("orch-2/web.config"), content))
-        wants = (*keys.wants(cloned, target), *stores.wants(spec, shared, target, source))
-        return planning.plan_node(spec.farm.nodes[1], target, wants, fingerprints).files[0][1]
+        desired = (*keys.desired_settings(cloned, target), *stores.desired_settings(spec, shared, target, source))
+        return planning.plan_node(spec.farm.nodes[1], target, desired, fingerprints).files[0][1]
 
     rows, held = [], True
     for name, content in raw.items():

@@ -76,7 +76,7 @@ def _node_problems(spec: "Spec") -> list[Problem]:
     """What is wrong with the nodes' configs, where the spec names any."""
     if all(node.config is None for node in spec.farm.nodes) and spec.farm.keys.source == "primary":
         return []
-    from ..nodes.rules import problems, unseen
+    from ..nodes.spec_checks import problems, unseen
 
     for note in unseen(spec):
         console.say(note)

@@ -55,7 +55,7 @@ def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
         return {}
     import os
 
-    from ..nodes.starting import facts
+    from ..nodes.discovery import facts
 
     found = facts(source)
     for note in found.notes:

@@ -12,8 +12,8 @@ from . import console
 
 if TYPE_CHECKING:
     from ..nodes.audit import Audit, Row
+    from ..nodes.key_list import Inventory
     from ..nodes.keys import Key
-    from ..nodes.prepare.tables import Inventory
     from .tables import Block, Cell, Style
 
 _SIDE_BY_SIDE = 4
@@ -35,13 +35,13 @@ def command() -> None:
 @_CONFIGS
 def _keys(file: Path, style: str, configs: tuple[Path, ...]) -> None:
     """List the keys of the spec's nodes, or of these CONFIG files: what, where, which; never a value."""
+    from ..nodes import key_list
     from ..nodes.fingerprints import Fingerprints
     from ..nodes.keys import inventory
-    from ..nodes.prepare import tables
 
     console.on_refusal("nothing was listed")
     found = {name: inventory(config, Fingerprints()) for name, config in _loaded(file, configs)[1].items()}
-    console.show(tables.data(found) if style == "json" else tables.text(found), lambda: _side_by_side(found))
+    console.show(key_list.data(found) if style == "json" else key_list.text(found), lambda: _side_by_side(found))
 
 
 def _side_by_side(found: "Inventory") -> "Iterator[Block]":

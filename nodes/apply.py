@@ -25,7 +25,7 @@ _BACKUPS_A_SECOND: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenFile:
     """One file that was changed, and where its old bytes are kept."""
 
     path: Path
@@ -51,7 +51,7 @@ class _Staged:
     done: bool = False
 
 
-def apply(farm_plan: FarmPlan, now: datetime) -> list[Written]:
+def apply(farm_plan: FarmPlan, now: datetime) -> list[WrittenFile]:
     """Carry the plan out; `now` dates the backups. Raises NodeError, and then every file is as it was."""
     files = [(document, content) for node in farm_plan.nodes for document, content in node.files]
     looked_at = [document for node in farm_plan.nodes for document in node.config.documents]
@@ -69,7 +69,7 @@ def apply(farm_plan: FarmPlan, now: datetime) -> list[Written]:
     finally:
         for one in staged:
             _discard(one.new)
-    return [Written(one.document.path, _as_named(one), one.mode) for one in staged]
+    return [WrittenFile(one.document.path, _as_named(one), one.mode) for one in staged]
 
 
 def _as_named(one: _Staged) -> Path:

@@ -9,7 +9,7 @@ from ..core.plan import Shown
 from ..spec.load import Spec
 from . import connection, keys, stores
 from .config.effective import APP, CONNECTIONS, MACHINE_KEY, SECURE, SESSION_STATE, Config
-from .config.settings import Section
+from .config.settings import ConfigSection
 from .fingerprints import Fingerprints, Secrecy
 
 ENCRYPTED: Final = "(encrypted)"
@@ -20,7 +20,7 @@ _NAMES: Final = 6
 _WIDEST: Final = 48
 
 
-class Reading(NamedTuple):
+class ObservedValue(NamedTuple):
     """What one node says to one setting; `identity` is what is compared (of a secret a hash), None equals nothing."""
 
     shown: str
@@ -33,7 +33,7 @@ class Row:
     """One setting over all nodes."""
 
     title: str
-    readings: Mapping[str, Reading]
+    readings: Mapping[str, ObservedValue]
 
     @property
     def same(self) -> bool:
@@ -51,7 +51,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
+class NodeProblem:
     """What keeps a node from being part of a farm, though all may agree on it."""
 
     node: str
@@ -67,7 +67,7 @@ class Audit:
 
     nodes: tuple[str, ...]
     rows: tuple[Row, ...]
-    unfit: tuple[Unfit, ...]
+    unfit: tuple[NodeProblem, ...]
 
     @property
     def drift(self) -> bool:
@@ -140,11 +140,11 @@ def audit(configs: Mapping[str, Config], spec: Spec | None = None) -> Audit:
     pepper = next(filter(None, map(keys.pepper_of, configs.values())), "")
     fingerprints = Fingerprints(pepper)
     titles: dict[str, None] = {}
-    read: dict[str, dict[str, Reading]] = {}
+    read: dict[str, dict[str, ObservedValue]] = {}
     for name, config in configs.items():
         read[name] = dict(_readings(config, fingerprints))
         titles.update(dict.fromkeys(read[name]))
-    absent = Reading(ABSENT, ABSENT)
+    absent = ObservedValue(ABSENT, ABSENT)
     rows = [Row(title, {name: read[name].get(title, absent) for name in configs}) for title in titles]
     shown = [
         row
@@ -157,9 +157,9 @@ def audit(configs: Mapping[str, Config], spec: Spec | None = None) -> Audit:
     return Audit(tuple(configs), tuple(shown), tuple(unfit))
 
 
-def _readings(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, Reading]]:
+def _readings(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, ObservedValue]]:
     """Every setting that nodes must share; one that is absent everywhere is left out later."""
-    yield "version (by its settings)", _open(era(config))
+    yield "version (by its settings)", _open(version_range(config))
     yield "SignalR settings", _open(" and ".join(stores.families(config)) or ABSENT)
     yield from _attributes(config, MACHINE_KEY, _MACHINE, fingerprints)
     yield f"{keys.ENCRYPTION_KEY}", _encryption_key(config, fingerprints)
@@ -201,15 +201,15 @@ _SETTINGS: Final[dict[str, Secrecy]] = {
 }
 
 
-def _open(text: str) -> Reading:
-    return Reading(text, text)
+def _open(text: str) -> ObservedValue:
+    return ObservedValue(text, text)
 
 
-def _reading(value: str, secrecy: Secrecy, fingerprints: Fingerprints, place: str) -> Reading:
+def _reading(value: str, secrecy: Secrecy, fingerprints: Fingerprints, place: str) -> ObservedValue:
     identity = _identity(value, secrecy)
     if secrecy != "open":
         identity = hashlib.sha256(repr(identity).encode("utf-8")).hexdigest()
-    return Reading(str(_safe(value, secrecy, fingerprints)), identity, place)
+    return ObservedValue(str(_safe(value, secrecy, fingerprints)), identity, place)
 
 
 def _safe(value: str, secrecy: Secrecy, fingerprints: Fingerprints) -> Shown:
@@ -230,7 +230,7 @@ def _identity(value: str, secrecy: Secrecy) -> object:
 
 def _attributes(
     config: Config, name: str, attributes: Mapping[str, Secrecy], fingerprints: Fingerprints
-) -> Iterator[tuple[str, Reading]]:
+) -> Iterator[tuple[str, ObservedValue]]:
     section = config.section(name)
     short = name.rpartition("/")[2]
     for attribute, secrecy in attributes.items():
@@ -245,15 +245,15 @@ def _attributes(
             place = str(section.document.location(section.element.attributes[attribute].name_start))
             reading = _reading(value, secrecy, fingerprints, place)
             generated = secrecy == "key" and keys.is_generated(value)
-            yield title, Reading(reading.shown, None, place) if generated else reading
+            yield title, ObservedValue(reading.shown, None, place) if generated else reading
 
 
-def _encrypted(section: Section) -> Reading:
-    return Reading(ENCRYPTED, None, str(section.document.location(section.element.start)))
+def _encrypted(section: ConfigSection) -> ObservedValue:
+    return ObservedValue(ENCRYPTED, None, str(section.document.location(section.element.start)))
 
 
-def _encryption_key(config: Config, fingerprints: Fingerprints) -> Reading:
-    for _section, entry in keys.found(config, keys.ENCRYPTION_KEY):
+def _encryption_key(config: Config, fingerprints: Fingerprints) -> ObservedValue:
+    for _section, entry in keys.occurrences(config, keys.ENCRYPTION_KEY):
         return _reading(entry.value, "key", fingerprints, str(entry.document.location(entry.element.start)))
     for name in (SECURE, APP):
         section = config.section(name)
@@ -262,7 +262,7 @@ def _encryption_key(config: Config, fingerprints: Fingerprints) -> Reading:
     return _open(ABSENT)
 
 
-def _setting(config: Config, name: str, secrecy: Secrecy, fingerprints: Fingerprints) -> Reading:
+def _setting(config: Config, name: str, secrecy: Secrecy, fingerprints: Fingerprints) -> ObservedValue:
     if config.app.home is not None and config.app.home.protected:
         return _encrypted(config.app.home)
     entry = config.app.get(name)
@@ -271,7 +271,7 @@ def _setting(config: Config, name: str, secrecy: Secrecy, fingerprints: Fingerpr
     return _reading(entry.value, secrecy, fingerprints, str(entry.document.location(entry.element.start)))
 
 
-def _connections(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, Reading]]:
+def _connections(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, ObservedValue]]:
     home = config.connections.home
     if home is not None and home.protected:
         yield CONNECTIONS, _encrypted(home)
@@ -283,7 +283,7 @@ def _connections(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[s
             yield f"connection {entry.key}", _reading(entry.value, "pairs", fingerprints, place)
 
 
-def era(config: Config) -> str:
+def version_range(config: Config) -> str:
     """Which versions the settings of a file speak for."""
     if config.kind == "core":
         return "2020.10 or later"
@@ -295,31 +295,29 @@ def era(config: Config) -> str:
     return "2018.4 to 2019.3" if shown == ["connection-string"] else "before 2020.10"
 
 
-def _unfit(name: str, config: Config, *, several: bool) -> Iterator[Unfit]:
+def _unfit(name: str, config: Config, *, several: bool) -> Iterator[NodeProblem]:
     for section in (MACHINE_KEY, SECURE, APP, CONNECTIONS):
         found = config.section(section)
         if found is not None and found.protected:
             error = config.encrypted(found)
-            message, _id, _rest = error.message.partition(" [")
-            place, _space, what = message.partition(": ")
-            yield Unfit(name, "encrypted-section", what, error.hint or "", place)
+            yield NodeProblem(name, error.rule, error.description, error.hint or "", str(error.location))
     if several:
         for check in _CHECKS:
             yield from check(name, config)
 
 
-def _generated(name: str, config: Config) -> Iterator[Unfit]:
+def _generated(name: str, config: Config) -> Iterator[NodeProblem]:
     section = config.section(MACHINE_KEY)
     if section is not None and section.protected:
         return
     values = [section.element.get(key) if section else None for key in keys.MACHINE_KEYS]
     if any(keys.is_generated(value) for value in values):
         place = config.main.location(config.main.root.start if section is None else section.element.start)
-        message = "the machineKey is made up by ASP.NET on each machine, so no other node can read what this one writes"
-        yield Unfit(name, "autogenerate-keys", message, keys.AUTOGENERATE_HINT, str(place))
+        message = "ASP.NET generates the machineKey on each machine: no other node can read what this one writes"
+        yield NodeProblem(name, keys.AUTOGENERATE_ID, message, keys.AUTOGENERATE_HINT, str(place))
 
 
-def _in_memory(name: str, config: Config) -> Iterator[Unfit]:
+def _in_memory(name: str, config: Config) -> Iterator[NodeProblem]:
     if config.kind == "core":
         return
     section = config.section(SESSION_STATE)
@@ -329,20 +327,20 @@ def _in_memory(name: str, config: Config) -> Iterator[Unfit]:
     if mode is None or mode.lower() in {"inproc", "off"}:
         place = config.main.location(config.main.root.start if section is None else section.element.start)
         message = f"sessions stay in this node's memory (sessionState mode {mode or 'not given'})"
-        yield Unfit(name, "session-inproc", message, "`nlbgen nodes plan` shows what is missing", str(place))
+        yield NodeProblem(name, "session-inproc", message, "`nlbgen nodes plan` shows what is missing", str(place))
 
 
-def _signalr(name: str, config: Config) -> Iterator[Unfit]:
+def _signalr(name: str, config: Config) -> Iterator[NodeProblem]:
     if config.app.home is None or config.app.home.protected:
         return
     uses = [config.app.value(key) for key in ("LoadBalancer.UseRedis", "LoadBalancer.UseSqlServer", stores.SCALE_OUT)]
     if not any((use or "").lower() == "true" for use in uses):
         place = str(config.app.home.document.location(config.app.home.element.start))
         message = "SignalR's messages stay in this node's memory: robots on the other nodes are not reached"
-        yield Unfit(name, "signalr-inproc", message, "`nlbgen nodes plan` shows what is missing", place)
+        yield NodeProblem(name, "signalr-inproc", message, "`nlbgen nodes plan` shows what is missing", place)
 
 
-def _quartz(name: str, config: Config) -> Iterator[Unfit]:
+def _quartz(name: str, config: Config) -> Iterator[NodeProblem]:
     if config.app.home is None or config.app.home.protected:
         return
     entry = config.app.get(stores.QUARTZ)
@@ -353,26 +351,26 @@ def _quartz(name: str, config: Config) -> Iterator[Unfit]:
         document = config.app.home.document if entry is None else entry.document
         message = f"{stores.QUARTZ} is not true: each node fires every scheduled job"
         hint = "`nlbgen nodes apply` sets it"
-        yield Unfit(name, "quartz", message, hint, str(document.location(element.start)))
+        yield NodeProblem(name, "quartz", message, hint, str(document.location(element.start)))
 
 
-def _elsewhere(name: str, config: Config, spec: Spec) -> Iterator[Unfit]:
+def _elsewhere(name: str, config: Config, spec: Spec) -> Iterator[NodeProblem]:
     found = stores.other_database(spec, config)
     if found is not None:
         hint = "correct `stores.database` in the spec, or the node's connection string"
-        yield Unfit(name, "database-differs", found[1], hint, str(found[0]))
+        yield NodeProblem(name, "database-differs", found[1], hint, str(found[0]))
 
 
-def _storage(name: str, config: Config) -> Iterator[Unfit]:
+def _storage(name: str, config: Config) -> Iterator[NodeProblem]:
     for key in stores.local_storage(config):
         entry = config.app.get(key)
         if entry is not None:
             message = f"{key} is on the node's own disk: the other nodes cannot serve these packages"
             hint = r"move the packages to a share, and write its path (\\server\share) on every node"
-            yield Unfit(name, "package-storage", message, hint, str(entry.document.location(entry.element.start)))
+            yield NodeProblem(name, "package-storage", message, hint, str(entry.document.location(entry.element.start)))
 
 
-_CHECKS: Final[Sequence[Callable[[str, Config], Iterator[Unfit]]]] = (
+_CHECKS: Final[Sequence[Callable[[str, Config], Iterator[NodeProblem]]]] = (
     _generated,
     _in_memory,
     _signalr,

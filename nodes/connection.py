@@ -31,14 +31,14 @@ _SYNONYMS: Final = {
 _YES: Final = {"yes": "true", "sspi": "true", "no": "false"}
 
 
-class UncarriedError(ValueError):
+class UnsupportedValueError(ValueError):
     """A connection string cannot carry this text; the message says why, without the text."""
 
 
 def sql_value(text: str) -> str:
-    """A value in a connection string of SqlClient; raises UncarriedError."""
+    """A value in a connection string of SqlClient; raises UnsupportedValueError."""
     if "\0" in text:
-        raise UncarriedError("SqlClient's connection strings cannot hold U+0000")
+        raise UnsupportedValueError("SqlClient's connection strings cannot hold U+0000")
     if not text:
         return '""'
     if _BARE.fullmatch(text):
@@ -49,18 +49,18 @@ def sql_value(text: str) -> str:
 
 
 def redis_password(text: str) -> str:
-    """A password in a connection string of StackExchange.Redis; raises UncarriedError."""
+    """A password in a connection string of StackExchange.Redis; raises UnsupportedValueError."""
     if "," in text:
-        raise UncarriedError("StackExchange.Redis ends the password at a comma, and knows no way to quote one")
+        raise UnsupportedValueError("StackExchange.Redis ends the password at a comma, and a comma cannot be quoted")
     if text != text.strip() or not text.isprintable():
-        raise UncarriedError("StackExchange.Redis drops blanks at the ends, and control characters do not survive")
+        raise UnsupportedValueError("StackExchange.Redis drops spaces at the ends, and control characters are lost")
     return text
 
 
 def redis_host(text: str) -> str:
-    """A host in a connection string of StackExchange.Redis; raises UncarriedError."""
+    """A host in a connection string of StackExchange.Redis; raises UnsupportedValueError."""
     if ":" in text:
-        raise UncarriedError("the StackExchange.Redis of these versions takes an IPv6 address for a host with a port")
+        raise UnsupportedValueError("StackExchange.Redis of these versions reads an IPv6 address as host and port")
     return text
 
 

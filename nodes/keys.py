@@ -14,9 +14,9 @@ from typing import Final
 from ..core.errors import Location
 from ..core.plan import Shown
 from .config.effective import APP, MACHINE_KEY, SECURE, Config
-from .config.settings import Entry
+from .config.settings import Setting
 from .fingerprints import Fingerprints
-from .values import Value, Want, key, plain
+from .values import DesiredSetting, Value, key, plain
 
 ENCRYPTION_KEY: Final = "EncryptionKey"
 MACHINE_KEYS: Final = {"decryptionKey": "DecryptionKey", "validationKey": "ValidationKey"}
@@ -34,6 +34,7 @@ OTHER_KEYS: Final = {"IdentityServer.EncryptionKey": "IdentityServerEncryptionKe
 _HEX: Final = re.compile(r"[0-9A-Fa-f]+")
 _GUID: Final = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
 
+AUTOGENERATE_ID: Final = "autogenerate-keys"
 AUTOGENERATE_HINT: Final = (
     "write fixed keys on this node first: in IIS Manager open the site, Machine Key, clear both boxes "
     "`Automatically generate at runtime` and `Generate a unique key for each application`, click Generate Keys, then "
@@ -78,14 +79,14 @@ def _machine_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
 
 def _setting_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
     for name in (ENCRYPTION_KEY, *API_KEYS, *OTHER_KEYS):
-        for section, entry in found(config, name):
+        for section, entry in occurrences(config, name):
             shown = fingerprints.shown(entry.value, "key")
             note = f"stands {entry.copies} times: ASP.NET takes the last" if entry.copies > 1 else ""
             place = entry.document.location(entry.element.start)
             yield Key(entry.key, section, shown, len(entry.value), describe(entry.value), place, note)
 
 
-def found(config: Config, name: str) -> Iterator[tuple[str, Entry]]:
+def occurrences(config: Config, name: str) -> Iterator[tuple[str, Setting]]:
     """Where a key stands: in secureAppSettings, in appSettings, or in both."""
     for section in (SECURE, APP):
         entry = config.entries(section).get(name)
@@ -135,11 +136,11 @@ class Keys:
         return f"Keys(from {self.source.path})"
 
 
-def cloned(config: Config) -> Keys:
+def keys_to_clone(config: Config) -> Keys:
     """The keys of the node that the others are cloned from; raises NodeError where there is nothing to clone."""
     for section in (MACHINE_KEY, SECURE, APP):
         config.require_open(section)
-    encryption = list(found(config, ENCRYPTION_KEY))
+    encryption = list(occurrences(config, ENCRYPTION_KEY))
     if not encryption or not encryption[0][1].value:
         raise config.main.error(
             config.main.root.start,
@@ -168,9 +169,9 @@ def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
     if section is None:
         raise config.main.error(
             config.main.root.start,
-            "there is no <machineKey>, so ASP.NET makes the keys up by itself, and there is nothing to clone "
-            "[autogenerate-keys]",
+            "there is no <machineKey>: ASP.NET generates the keys on each machine, and there is nothing to clone",
             AUTOGENERATE_HINT,
+            AUTOGENERATE_ID,
         )
     for name, parameter in MACHINE_KEYS.items():
         value = section.element.get(name)
@@ -178,9 +179,9 @@ def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
             attribute = section.element.attributes.get(name)
             raise section.document.error(
                 section.element.start if attribute is None else attribute.name_start,
-                f"{name} is made up by ASP.NET on each machine (AutoGenerate or IsolateApps), and there is nothing to "
-                "clone [autogenerate-keys]",
+                f"ASP.NET generates {name} on each machine (AutoGenerate or IsolateApps): there is nothing to clone",
                 AUTOGENERATE_HINT,
+                AUTOGENERATE_ID,
             )
         yield name, key(str(value), parameter)
     for name in MACHINE_ALGORITHMS:
@@ -188,15 +189,15 @@ def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
         yield name, None if algorithm is None else plain(algorithm)
 
 
-def wants(keys: Keys, target: Config) -> Iterator[Want]:
+def desired_settings(keys: Keys, target: Config) -> Iterator[DesiredSetting]:
     """The settings that give a node these keys."""
     for name, value in keys.machine:
-        yield Want(MACHINE_KEY, name, value, "key" if name in MACHINE_KEYS else "open")
-    sections = [section for section, _entry in found(target, ENCRYPTION_KEY)] or [keys.encryption_section]
+        yield DesiredSetting(MACHINE_KEY, name, value, "key" if name in MACHINE_KEYS else "open")
+    sections = [section for section, _entry in occurrences(target, ENCRYPTION_KEY)] or [keys.encryption_section]
     for section in sections:
-        yield Want(section, ENCRYPTION_KEY, keys.encryption, "key")
+        yield DesiredSetting(section, ENCRYPTION_KEY, keys.encryption, "key")
     for name, other in keys.others:
-        yield Want(APP, name, other, "key")
+        yield DesiredSetting(APP, name, other, "key")
 
 
 def notes(keys: Keys, target: Config) -> Iterator[str]:
@@ -206,7 +207,7 @@ def notes(keys: Keys, target: Config) -> Iterator[str]:
             f"{target.path}: EncryptionKeyPerTenant is on: the tenants' keys are in the key vault, which every node "
             "must reach as well"
         )
-    sections = {section for section, _entry in found(target, ENCRYPTION_KEY)}
+    sections = {section for section, _entry in occurrences(target, ENCRYPTION_KEY)}
     if sections and keys.encryption_section not in sections:
         yield (
             f"{target.path}: {ENCRYPTION_KEY} stands in <{sections.pop()}> here and in <{keys.encryption_section}> of "
@@ -216,7 +217,7 @@ def notes(keys: Keys, target: Config) -> Iterator[str]:
 
 def pepper_of(config: Config) -> str:
     """A secret of the farm that passwords' fingerprints can be keyed with; empty where none can be read."""
-    for _section, entry in found(config, ENCRYPTION_KEY):
+    for _section, entry in occurrences(config, ENCRYPTION_KEY):
         if entry.value:
             return entry.value
     section = config.section(MACHINE_KEY)

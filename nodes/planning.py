@@ -11,14 +11,14 @@ from ..core.plan import Change, Plan
 from ..spec.load import Spec, dotted
 from ..spec.model import Node
 from ..spec.schema import Path as SpecPath
-from . import keys, rules, stores
+from . import keys, spec_checks, stores
 from .config import effective as configs
 from .config.edits import InsertElement, Operation, RemoveAttribute, SetAttribute, text_edits
 from .config.effective import MACHINE_KEY, SESSION_STATE, Config
 from .config.lexer import Element
-from .config.webconfig import Document, Spot
+from .config.webconfig import Document, TextPosition
 from .fingerprints import Fingerprints
-from .values import Want, require
+from .values import DesiredSetting, require
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -30,7 +30,7 @@ class NodePlan:
 
     node: Node
     config: Config
-    wants: tuple[Want, ...]
+    desired: tuple[DesiredSetting, ...]
     operations: tuple[Operation, ...]
     changes: tuple[Change, ...]
     files: tuple[tuple[Document, bytes], ...] = field(repr=False)
@@ -54,7 +54,7 @@ def load_configs(spec: Spec) -> dict[Node, Config]:
     folder, site = Path(spec.name).parent, spec.farm.orchestrator.site
     found: dict[Node, Config] = {}
     seen: dict[Path, str] = {}
-    absences = rules.absences(spec)
+    absences = spec_checks.absences(spec)
     failures = Failures()
     for index, node in enumerate(spec.farm.nodes):
         if node.config is None:
@@ -95,7 +95,7 @@ def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
     """The config that the keys are cloned from; raises NodeError."""
     source = spec.farm.keys.source
     if source != "primary":
-        _require_there(spec, ("keys", "from"), rules.absences(spec))
+        _require_there(spec, ("keys", "from"), spec_checks.absences(spec))
         return configs.load(configs.local(Path(spec.name).parent, source), spec.farm.orchestrator.site)
     primary = spec.farm.primary
     if primary not in loaded:
@@ -115,7 +115,7 @@ def plan_farm(spec: Spec) -> FarmPlan:
 
 def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config) -> FarmPlan:
     """What these nodes need to become one farm with the keys of `source`."""
-    cloned, shared = keys.cloned(source), stores.stores_of(spec, classic=source.kind == "classic")
+    cloned, shared = keys.keys_to_clone(source), stores.stores_of(spec, classic=source.kind == "classic")
     fingerprints = Fingerprints(cloned.pepper)
     plans, notes = [], list[str]()
     if loaded:
@@ -124,8 +124,8 @@ def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config) -> F
     for node, config in loaded.items():
         with failures:
             _check_version(spec, config)
-            wants = (*keys.wants(cloned, config), *stores.wants(spec, shared, config, source))
-            plans.append(plan_node(node, config, wants, fingerprints))
+            desired = (*keys.desired_settings(cloned, config), *stores.desired_settings(spec, shared, config, source))
+            plans.append(plan_node(node, config, desired, fingerprints))
             notes += (*config.notes, *keys.notes(cloned, config), *stores.notes(config), *_elsewhere(spec, config))
     failures.finish()
     base = {document.path.as_posix(): document.digest for plan in plans for document in plan.config.documents}
@@ -157,84 +157,84 @@ def _target(node: Node, config: Config) -> str:
     return f"{node.name} ({config.path.as_posix()})"
 
 
-def plan_node(node: Node, config: Config, wants: Sequence[Want], fingerprints: Fingerprints) -> NodePlan:
+def plan_node(node: Node, config: Config, desired: Sequence[DesiredSetting], fingerprints: Fingerprints) -> NodePlan:
     """What one node's files become with these settings."""
     target = _target(node, config)
     operations: list[Operation] = []
     changes: list[Change] = []
-    for section in dict.fromkeys(want.section for want in wants):
+    for section in dict.fromkeys(setting.section for setting in desired):
         config.require_open(section)
-        group = [want for want in wants if want.section == section]
+        group = [setting for setting in desired if setting.section == section]
         web = section in {MACHINE_KEY, SESSION_STATE}
-        for want, operation, where, old in (_web if web else _settings)(config, group):
+        for setting, operation, where, old in (_web if web else _settings)(config, group):
             operations.append(operation)
-            new = None if want.value is None else want.value.reveal()
-            secrecy = want.secrecy
+            new = None if setting.value is None else setting.value.reveal()
+            secrecy = setting.secrecy
             changes.append(
                 Change(
                     target,
-                    want.path,
+                    setting.path,
                     None if old is None else fingerprints.shown(old, secrecy),
                     None if new is None else fingerprints.shown(new, secrecy),
                     where,
                 )
             )
     merged = _merged(operations)
-    return NodePlan(node, config, tuple(wants), merged, tuple(changes), tuple(_files(config, merged)))
+    return NodePlan(node, config, tuple(desired), merged, tuple(changes), tuple(_files(config, merged)))
 
 
-Step = tuple[Want, Operation, Spot, str | None]
+Step = tuple[DesiredSetting, Operation, TextPosition, str | None]
 
 
-def _settings(config: Config, wants: Iterable[Want]) -> Iterator[Step]:
+def _settings(config: Config, desired: Iterable[DesiredSetting]) -> Iterator[Step]:
     """The operations that make the settings of a section of `<add>` say what is wanted."""
-    for want in wants:
-        if want.value is None:
+    for setting in desired:
+        if setting.value is None:
             continue
-        entries, value = config.entries(want.section), want.value.reveal()
-        entry = entries.get(want.key)
+        entries, value = config.entries(setting.section), setting.value.reveal()
+        entry = entries.get(setting.key)
         if entry is not None:
             if entry.value != value or entry.element.get("value") is None:
-                where = Spot(entry.document, entry.element.start)
+                where = TextPosition(entry.document, entry.element.start)
                 _check_attribute(entry.document, entry.element, "value")
-                yield want, SetAttribute(entry.document, entry.element, "value", value), where, entry.value
+                yield setting, SetAttribute(entry.document, entry.element, "value", value), where, entry.value
             continue
-        home = entries.home_of(want.key)
+        home = entries.home_of(setting.key)
         if home is None:
             raise config.main.error(
                 config.main.root.start,
-                f"there is no <{want.section}> to put {want.key} into",
+                f"there is no <{setting.section}> to put {setting.key} into",
                 "check that this is the node's own file and that all nodes run the same version",
             )
-        where = Spot(home.document, home.element.start)
-        attributes = (("key", want.key), ("value", value))
-        yield want, InsertElement(home.document, home.element, "add", attributes), where, None
+        where = TextPosition(home.document, home.element.start)
+        attributes = (("key", setting.key), ("value", value))
+        yield setting, InsertElement(home.document, home.element, "add", attributes), where, None
 
 
-def _web(config: Config, wants: Sequence[Want]) -> Iterator[Step]:
+def _web(config: Config, desired: Sequence[DesiredSetting]) -> Iterator[Step]:
     """The operations that make a section with attributes say what is wanted."""
-    section = config.section(wants[0].section)
+    section = config.section(desired[0].section)
     if section is None:
-        yield from _new_section(config, wants)
+        yield from _new_section(config, desired)
         return
-    for want in wants:
-        attribute = section.element.attributes.get(want.key)
+    for setting in desired:
+        attribute = section.element.attributes.get(setting.key)
         old = None if attribute is None else attribute.value
-        new = None if want.value is None else want.value.reveal()
+        new = None if setting.value is None else setting.value.reveal()
         if old == new:
             continue
-        _check_attribute(section.document, section.element, want.key)
-        where = Spot(section.document, section.element.start)
+        _check_attribute(section.document, section.element, setting.key)
+        where = TextPosition(section.document, section.element.start)
         operation: Operation
         if new is None:
-            operation = RemoveAttribute(section.document, section.element, want.key)
+            operation = RemoveAttribute(section.document, section.element, setting.key)
         else:
-            operation = SetAttribute(section.document, section.element, want.key, new)
-        yield want, operation, where, old
+            operation = SetAttribute(section.document, section.element, setting.key, new)
+        yield setting, operation, where, old
 
 
-def _new_section(config: Config, wants: Sequence[Want]) -> Iterator[Step]:
-    name = wants[0].section.rpartition("/")[2]
+def _new_section(config: Config, desired: Sequence[DesiredSetting]) -> Iterator[Step]:
+    name = desired[0].section.rpartition("/")[2]
     web = config.web()
     if web is None:
         raise config.main.error(
@@ -243,11 +243,11 @@ def _new_section(config: Config, wants: Sequence[Want]) -> Iterator[Step]:
             "check that this is the node's own file",
         )
     document, parent = web
-    for want in wants:
-        if want.value is not None:
-            attributes = ((want.key, want.value.reveal()),)
-            where = Spot(document, parent.start)
-            yield want, InsertElement(document, parent, name, attributes), where, None
+    for setting in desired:
+        if setting.value is not None:
+            attributes = ((setting.key, setting.value.reveal()),)
+            where = TextPosition(document, parent.start)
+            yield setting, InsertElement(document, parent, name, attributes), where, None
 
 
 def _check_attribute(document: Document, element: Element, name: str) -> None:

@@ -16,7 +16,7 @@ from ..spec.model import Farm, Redis, SqlLogin
 from ..spec.orchestrator import normalized
 from . import connection
 from .config.effective import APP, SESSION_STATE, Config
-from .values import Part, Value, Want, plain, referred
+from .values import DesiredSetting, SecretPart, Value, plain, referred
 
 Family = Literal["server-port", "connection-string"]
 
@@ -63,14 +63,14 @@ class Stores:
     """The sessions' connection string; None where sessions stay in memory."""
     redis_host: str
     redis_port: str
-    redis_password: Part | None
+    redis_password: SecretPart | None
     redis_string: Value | None
 
     @property
-    def secrets(self) -> tuple[Part, ...]:
+    def secrets(self) -> tuple[SecretPart, ...]:
         """The secrets of the spec that the nodes' settings need."""
         values = [self.session.parts if self.session is not None else (), (self.redis_password,)]
-        return tuple(part for parts in values for part in parts if isinstance(part, Part))
+        return tuple(part for parts in values for part in parts if isinstance(part, SecretPart))
 
 
 def stores_of(spec: Spec, *, classic: bool = True) -> Stores:
@@ -86,13 +86,13 @@ def stores_of(spec: Spec, *, classic: bool = True) -> Stores:
     password = redis_password(spec)
     try:
         host = connection.redis_host(redis.host)
-    except connection.UncarriedError as error:
+    except connection.UnsupportedValueError as error:
         problem = spec.problem(("stores", "redis", "host"), str(error), "write a host name or an IPv4 address")
         raise SpecError([problem]) from None
     return Stores(farm, session, host, str(redis.port), password, _redis_string(redis, password))
 
 
-def redis_password(spec: Spec) -> Part | None:
+def redis_password(spec: Spec) -> SecretPart | None:
     """The password of Redis; None where SignalR's messages do not go through Redis, or it has none."""
     redis = spec.farm.stores.redis
     if spec.farm.stores.signalr != "redis" or redis is None or redis.password is None:
@@ -100,7 +100,7 @@ def redis_password(spec: Spec) -> Part | None:
     return referred(spec, ("stores", "redis", "password"), redis.password, "RedisPassword", "redis")
 
 
-def sql_password(spec: Spec) -> Part | None:
+def sql_password(spec: Spec) -> SecretPart | None:
     """The password of the SQL Server login; None with Windows authentication."""
     database = spec.farm.stores.database
     login = database.auth if database is not None else None
@@ -128,9 +128,9 @@ def _session_string(spec: Spec) -> Value | None:
     return Value((f"{start}user id={connection.sql_value(login.user)};password=", password, ";"), "pairs")
 
 
-def _redis_string(redis: Redis, password: Part | None) -> Value:
+def _redis_string(redis: Redis, password: SecretPart | None) -> Value:
     """The connection string of StackExchange.Redis; `ssl` as in UiPath's Azure template."""
-    parts: tuple[str | Part, ...] = (f"{redis.host}:{redis.port}",)
+    parts: tuple[str | SecretPart, ...] = (f"{redis.host}:{redis.port}",)
     if password is not None:
         parts += (",password=", password)
     return Value((*parts, ",ssl=True,abortConnect=False") if redis.tls else parts, "redis")
@@ -168,20 +168,20 @@ def _unclear(config: Config, what: str) -> NodeError:
     )
 
 
-def wants(spec: Spec, stores: Stores, config: Config, primary: Config) -> Iterator[Want]:
+def desired_settings(spec: Spec, stores: Stores, config: Config, primary: Config) -> Iterator[DesiredSetting]:
     """The settings that connect a node to the farm's stores."""
     if config.kind == "classic" and stores.session is not None:
-        yield Want(SESSION_STATE, "mode", plain("SQLServer"))
-        yield Want(SESSION_STATE, "sqlConnectionString", stores.session, "pairs")
-        yield Want(SESSION_STATE, "allowCustomSqlDatabase", plain("true"))
+        yield DesiredSetting(SESSION_STATE, "mode", plain("SQLServer"))
+        yield DesiredSetting(SESSION_STATE, "sqlConnectionString", stores.session, "pairs")
+        yield DesiredSetting(SESSION_STATE, "allowCustomSqlDatabase", plain("true"))
     if family(spec, config, primary) == "server-port":
         yield from _server_port(spec, stores, config)
     else:
         yield from _connection_string(spec, stores, config)
-    yield Want(APP, QUARTZ, plain("true"))
+    yield DesiredSetting(APP, QUARTZ, plain("true"))
 
 
-def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[Want]:
+def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[DesiredSetting]:
     store = spec.farm.stores.signalr
     if stores.redis_string is not None and spec.farm.stores.redis is not None and spec.farm.stores.redis.tls:
         hint = "write `tls: false` under `stores.redis`, or correct `signalr_keys`"
@@ -195,10 +195,10 @@ def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[Want]:
         Value((stores.redis_password,), "password") if stores.redis_password else plain(""),
     )
     for name, value in zip(SERVER_PORT, values, strict=True):
-        yield Want(APP, name, value, "password" if name.endswith("Password") else "open")
+        yield DesiredSetting(APP, name, value, "password" if name.endswith("Password") else "open")
 
 
-def _connection_string(spec: Spec, stores: Stores, config: Config) -> Iterator[Want]:
+def _connection_string(spec: Spec, stores: Stores, config: Config) -> Iterator[DesiredSetting]:
     store, chosen = spec.farm.stores.signalr, spec.farm.stores
     if store == "sqlserver":
         hint = "write `signalr: redis` under `stores`, the store that UiPath advises"
@@ -208,17 +208,17 @@ def _connection_string(spec: Spec, stores: Stores, config: Config) -> Iterator[W
     if enabled is None and store == "redis" and config.kind == "classic":
         enabled = True
     if enabled is not None:
-        yield Want(APP, ENABLED, plain(str(enabled).lower()))
-    yield Want(APP, "LoadBalancer.UseRedis", plain(redis))
+        yield DesiredSetting(APP, ENABLED, plain(str(enabled).lower()))
+    yield DesiredSetting(APP, "LoadBalancer.UseRedis", plain(redis))
     if stores.redis_string is not None:
-        yield Want(APP, REDIS_STRING, stores.redis_string, "redis")
+        yield DesiredSetting(APP, REDIS_STRING, stores.redis_string, "redis")
     if config.app.get(SCALE_OUT) is not None:
-        yield Want(APP, SCALE_OUT, plain(redis))
+        yield DesiredSetting(APP, SCALE_OUT, plain(redis))
         if stores.redis_string is not None:
-            yield Want(APP, SCALE_OUT_STRING, stores.redis_string, "redis")
+            yield DesiredSetting(APP, SCALE_OUT_STRING, stores.redis_string, "redis")
     version = spec.farm.orchestrator.version
     if store == "redis" and version is not None and normalized(version).parts[:2] in NUGET_COORDINATED:
-        yield Want(APP, NUGET_COORDINATION, plain("true"))
+        yield DesiredSetting(APP, NUGET_COORDINATION, plain("true"))
 
 
 def _cannot(config: Config, why: str, hint: str) -> NodeError:

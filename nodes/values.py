@@ -24,7 +24,7 @@ _QUOTE: Final[dict[Quoting, Callable[[str], str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SecretPart:
     """A secret inside a value: the scripts' parameter for it, how it is quoted, and the secret if it is known."""
 
     parameter: str
@@ -49,7 +49,7 @@ class Part:
             raise self.missing or MissingSecretError(f"{self.parameter} is not known")
         try:
             return _QUOTE[self.quoting](self.secret.reveal())
-        except connection.UncarriedError as error:
+        except connection.UnsupportedValueError as error:
             what = self.named or self.parameter
             raise SecretError(f"{what}: cannot be used: {error}", "choose another password") from None
 
@@ -58,7 +58,7 @@ class Part:
 class Value:
     """A value, and how much of it is secret."""
 
-    parts: tuple[str | Part, ...]
+    parts: tuple[str | SecretPart, ...]
     secrecy: Secrecy = "open"
 
     def reveal(self) -> str:
@@ -73,21 +73,21 @@ def plain(text: str) -> Value:
 
 def key(text: str, parameter: str) -> Value:
     """A key out of a config file."""
-    return Value((Part(parameter, "plain", SecretValue(text)),), "key")
+    return Value((SecretPart(parameter, "plain", SecretValue(text)),), "key")
 
 
-def referred(spec: Spec, path: SpecPath, secret: Secret, parameter: str, quoting: Quoting) -> Part:
+def referred(spec: Spec, path: SpecPath, secret: Secret, parameter: str, quoting: Quoting) -> SecretPart:
     """The secret behind the reference at `path` of a spec; one that leads to nothing is only missed when needed."""
     env, place = secret.env or "", f"{spec.document.location(path)}: {dotted(path)}"
     named = f"{place} ({secret.env or secret.file})"
     try:
-        return Part(parameter, quoting, resolve(secret, Path(spec.name).parent), env=env, named=named)
+        return SecretPart(parameter, quoting, resolve(secret, Path(spec.name).parent), env=env, named=named)
     except NlbgenError as error:
         missing = MissingSecretError(f"{place}: {error.message}", error.hint)
-        return Part(parameter, quoting, None, missing, env, named)
+        return SecretPart(parameter, quoting, None, missing, env, named)
 
 
-def require(parts: Iterable[Part | None]) -> None:
+def require(parts: Iterable[SecretPart | None]) -> None:
     """Raise one SecretError with everything that is wrong with these secrets; nothing where all can be used.
 
     Where some are only missed, and none is known to be unusable, it is a MissingSecretError.
@@ -110,7 +110,7 @@ def require(parts: Iterable[Part | None]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class DesiredSetting:
     """One setting that a node shall have: the key of an `<add>`, or an attribute of a section; None shall be absent."""
 
     section: str

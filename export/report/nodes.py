@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ...core.errors import NlbgenError, Problem
 from ...core.plan import DIGEST_SHOWN, Change
 from ...generators.design import Design
-from ...nodes import planning, rules
+from ...nodes import planning, spec_checks
 from ...nodes.prepare import steps
 from ...spec.load import Spec
 
@@ -115,7 +115,7 @@ def problems(spec: Spec) -> list[Problem]:
     """What is wrong with the nodes' files that are at hand."""
     if all(node.config is None for node in spec.farm.nodes) and spec.farm.keys.source == "primary":
         return []
-    return rules.problems(spec)
+    return spec_checks.problems(spec)
 
 
 def _why(error: NlbgenError) -> str:

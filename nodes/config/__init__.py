@@ -1,4 +1,4 @@
-"""One node's configuration files: read, edited, and written back with every other byte as it was.
+"""The config files of one node: read, edited, and written back with every other byte unchanged.
 
 Imports core.
 """

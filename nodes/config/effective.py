@@ -14,8 +14,8 @@ from typing import Final, Literal
 from ...core.errors import NodeError
 from . import webconfig
 from .lexer import Element
-from .settings import Entries, Section
-from .webconfig import Document
+from .settings import ConfigSection, Settings
+from .webconfig import ConfigError, Document
 
 Kind = Literal["classic", "core"]
 
@@ -28,6 +28,10 @@ SESSION_STATE: Final = "system.web/sessionState"
 CORE_FILE: Final = "UiPath.Orchestrator.dll.config"
 CLASSIC_FILE: Final = "web.config"
 DEFAULT_SITE: Final = "UiPath Orchestrator"
+
+DECRYPT: Final = "-pd"
+ENCRYPT: Final = "-pe"
+"""The options of the tool that encrypts and decrypts sections."""
 
 _APP_WIDE: Final = frozenset({MACHINE_KEY, SESSION_STATE})
 """Sections that ASP.NET takes for a whole application only (`allowDefinition=MachineToApplication`)."""
@@ -56,11 +60,11 @@ class Config:
         """The main file."""
         return self.main.path
 
-    def section(self, name: str) -> Section | None:
+    def section(self, name: str) -> ConfigSection | None:
         """The section of that name, or None where the file has none."""
         return self._sections[name]
 
-    def entries(self, section: str) -> Entries:
+    def entries(self, section: str) -> Settings:
         """The settings of a section."""
         return {APP: self.app, SECURE: self.secure, CONNECTIONS: self.connections}[section]
 
@@ -75,23 +79,28 @@ class Config:
         if section is not None and section.protected:
             raise self.encrypted(section)
 
-    def encrypted(self, section: Section) -> NodeError:
-        """That a section is encrypted, and the command that decrypts it on its node."""
+    def encrypted(self, section: ConfigSection) -> ConfigError:
+        """The error for an encrypted section, with the command that decrypts it on its node."""
+        command = self.protection_command(DECRYPT, section.name)
         return section.document.error(
             section.element.start,
-            f"<{section.name}> is encrypted with the machine's own key, and cannot be read or cloned "
-            "[encrypted-section]",
-            f"decrypt it on that node, in an elevated prompt, and copy the file again: {self.decrypt(section.name)}",
+            f"<{section.name}> is encrypted with the machine's own key, and cannot be read or cloned",
+            f"decrypt it on that node, in an elevated prompt, and copy the file again: {command}",
+            "encrypted-section",
         )
 
-    def decrypt(self, section: str) -> str:
-        """The command that decrypts a section.
+    @property
+    def protection_tool(self) -> str:
+        """The command line tool that encrypts and decrypts sections.
 
         Sources: Microsoft's aspnet_regiis; UiPath's "Encrypting UiPath.Orchestrator.dll.config Sections", whose tool
         takes the same arguments.
         """
-        tool = "aspnet_regiis" if self.kind == "classic" else "UiPath.Orchestrator.Cli.exe protected-configuration"
-        return f'{tool} -pd "{section}" -site "{self.site}" -app "/"'
+        return "aspnet_regiis" if self.kind == "classic" else "UiPath.Orchestrator.Cli.exe protected-configuration"
+
+    def protection_command(self, option: Literal["-pd", "-pe"], section: str) -> str:
+        """The command that decrypts (`-pd`) or encrypts (`-pe`) a section."""
+        return f'{self.protection_tool} {option} "{section}" -site "{self.site}" -app "/"'
 
     def _own_holders(self) -> Iterator[Element]:
         """The elements whose children are this application's own sections."""
@@ -112,7 +121,7 @@ class Config:
                         f'take it out of <location path="{location.get("path")}">',
                     )
 
-    def _find(self, name: str) -> Section | None:
+    def _find(self, name: str) -> ConfigSection | None:
         found: list[Element] = []
         for holder in self._holders:
             parents = [holder]
@@ -140,10 +149,10 @@ class Config:
                     f"write <{name}>",
                 )
 
-    def _followed(self, name: str, element: Element) -> Section:
+    def _followed(self, name: str, element: Element) -> ConfigSection:
         source = element.get("configSource")
         if source is None:
-            return Section(name, self.main, element, _is_protected(element))
+            return ConfigSection(name, self.main, element, _is_protected(element))
         if element.children:
             raise self.main.error(
                 element.start, f"<{element.name}> has a configSource and content of its own", "keep one of the two"
@@ -157,13 +166,13 @@ class Config:
             )
         return self._outside(name, element, document)
 
-    def _outside(self, name: str, element: Element, document: Document) -> Section:
+    def _outside(self, name: str, element: Element, document: Document) -> ConfigSection:
         if document.root.name != element.name:
             raise document.error(
                 document.root.start, f"<{document.root.name}> stands where {self.path.name} promises <{element.name}>"
             )
         self.documents.append(document)
-        return Section(name, document, document.root, _is_protected(element) or _is_protected(document.root))
+        return ConfigSection(name, document, document.root, _is_protected(element) or _is_protected(document.root))
 
     def _other(self, element: Element, attribute: str, source: str) -> Document | None:
         """The file beside the main one that an attribute names; None where there is none."""
@@ -184,9 +193,9 @@ class Config:
             raise NodeError(f"{path}: leads out of {folder}", "copy the file itself, not a link to it")
         return webconfig.read(path)
 
-    def _entries(self, name: str, key: str = "key", value: str = "value") -> Entries:
+    def _entries(self, name: str, key: str = "key", value: str = "value") -> Settings:
         section = self._sections[name]
-        entries = Entries(section, key, value)
+        entries = Settings(section, key, value)
         if section is None or section.protected:
             return entries
         self._collect(entries, section)
@@ -195,7 +204,7 @@ class Config:
             self._overlay(entries, section, source)
         return entries
 
-    def _overlay(self, entries: Entries, section: Section, source: str) -> None:
+    def _overlay(self, entries: Settings, section: ConfigSection, source: str) -> None:
         """Add the settings of the file that `<appSettings file=...>` names; ASP.NET does without a missing one."""
         document = self._other(section.element, "file", source)
         if document is None:
@@ -210,7 +219,7 @@ class Config:
         entries.overlay = overlay
         entries.dropped_later = self._collect(entries, overlay)
 
-    def _collect(self, entries: Entries, section: Section) -> set[str]:
+    def _collect(self, entries: Settings, section: ConfigSection) -> set[str]:
         """Add what a section says, in its order; the keys that it drops (`*` for all)."""
         found, document, dropped = entries.found, section.document, set[str]()
         key_name = entries.key_name

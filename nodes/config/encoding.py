@@ -30,7 +30,7 @@ class EncodingError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedText:
     """A text and how its file writes it."""
 
     text: str
@@ -43,7 +43,7 @@ class Encoded:
         return self.mark + text.encode(self.codec)
 
 
-def decode(raw: bytes) -> Encoded:
+def decode(raw: bytes) -> EncodedText:
     """The text of a file; raises EncodingError, also where the way back would give other bytes."""
     mark, codec = _marked(raw)
     if not codec:
@@ -54,7 +54,7 @@ def decode(raw: bytes) -> Encoded:
     except UnicodeDecodeError as error:
         raise EncodingError(f"byte {len(mark) + error.start + 1} is not {codec} text") from None
     _check_declaration(text, codec, marked=bool(mark))
-    result = Encoded(text, codec, mark)
+    result = EncodedText(text, codec, mark)
     if result.bytes_of(text) != raw:
         raise EncodingError(f"the bytes are not the usual way to write their text in {codec}")
     return result

@@ -8,7 +8,7 @@ from .webconfig import Document
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ConfigSection:
     """One section: the element that holds its content, and the file that this stands in."""
 
     name: str
@@ -18,7 +18,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Setting:
     """One `<add>` that counts: of equal keys the last one."""
 
     key: str
@@ -35,20 +35,20 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Entries:
+class Settings:
     """The settings of one section by their folded keys, and where a new one goes."""
 
-    home: Section | None
+    home: ConfigSection | None
     key_name: str
     value_name: str
     found: dict[str, Element | int] = field(default_factory=dict)
     """The elements, or only the indexes of those that nobody asked for yet."""
     repeated: dict[str, int] = field(default_factory=dict)
     dropped_later: set[str] = field(default_factory=set)
-    overlay: Section | None = None
+    overlay: ConfigSection | None = None
     """The section of the file that `file=` names."""
 
-    def get(self, key: str) -> Entry | None:
+    def get(self, key: str) -> Setting | None:
         """The setting of this key, in any case of letters."""
         folded = key.lower()
         element = self.found.get(folded)
@@ -59,7 +59,7 @@ class Entries:
         over = self.overlay is not None and element.markup is self.overlay.element.markup
         document = self.overlay.document if over and self.overlay is not None else self.home.document
         written = element.get(self.key_name) or ""
-        return Entry(written, element, document, self.value_name, self.repeated.get(folded, 1))
+        return Setting(written, element, document, self.value_name, self.repeated.get(folded, 1))
 
     def take(self, keys: list[str]) -> None:
         """Take settings that are all plain, in their order."""
@@ -77,7 +77,7 @@ class Entries:
         entry = self.get(key)
         return None if entry is None else entry.value
 
-    def home_of(self, key: str) -> Section | None:
+    def home_of(self, key: str) -> ConfigSection | None:
         """The section that a new setting of this key counts in."""
         if self.overlay is not None and {"*", key.lower()} & self.dropped_later:
             return self.overlay

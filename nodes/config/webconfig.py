@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from ...core import activity
 from ...core.errors import Location, NodeError
 from . import lexer
-from .encoding import Encoded, EncodingError, decode
+from .encoding import EncodedText, EncodingError, decode
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -24,6 +24,17 @@ MAX_BYTES: Final = 8 * 1024 * 1024
 """IIS itself reads at most 250 KB (MaxWebConfigFileSizeInKB) unless its registry says otherwise."""
 
 _DOCTYPE: Final = re.compile(r"(?>\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
+
+
+class ConfigError(NodeError):
+    """A problem at a position of a config file; its message is the location, the description and the rule's id."""
+
+    def __init__(self, location: Location, description: str, hint: str = "", rule: str = "") -> None:
+        super().__init__(f"{location}: {description}" + (f" [{rule}]" if rule else ""), hint or None)
+        self.location = location
+        self.description = description
+        self.rule = rule
+        """The id of the rule, as `check` and `audit` show it; empty for an unreadable file."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +47,7 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class TextPosition:
     """A character of a document, whose line is only counted when it is asked for."""
 
     document: "Document" = field(repr=False)
@@ -49,7 +60,7 @@ class Spot:
 class Document:
     """One file of a node's configuration."""
 
-    def __init__(self, path: Path, raw: bytes, encoded: Encoded) -> None:
+    def __init__(self, path: Path, raw: bytes, encoded: EncodedText) -> None:
         self.path = path
         self.raw = raw
         self._encoded = encoded
@@ -70,9 +81,9 @@ class Document:
         """Where a character stands."""
         return _place(self.path, self.text, offset)
 
-    def error(self, offset: int, message: str, hint: str = "") -> NodeError:
-        """What is wrong at a place of this file."""
-        return NodeError(f"{self.location(offset)}: {message}", hint or None)
+    def error(self, offset: int, description: str, hint: str = "", rule: str = "") -> ConfigError:
+        """The error at the character `offset` of this file."""
+        return ConfigError(self.location(offset), description, hint, rule)
 
     def edited(self, edits: Sequence[Edit]) -> "tuple[etree._Element, bytes]":
         """The file with these changes, the rest as it was: as lxml reads it, and its bytes."""
@@ -119,13 +130,11 @@ def parse(path: Path, raw: bytes) -> Document:
     try:
         encoded = decode(raw)
     except EncodingError as error:
-        raise NodeError(f"{path}:1:1: {error}", "save it as UTF-8, as it came with the product") from None
+        hint = "save it as UTF-8, as it came with the product"
+        raise ConfigError(Location(str(path), 1, 1), str(error), hint) from None
     if match := _DOCTYPE.match(encoded.text):
         place = _place(path, encoded.text, match.end() - len("<!DOCTYPE"))
-        raise NodeError(
-            f"{place}: a DOCTYPE has no place in a config file: .NET refuses it, and it can pull other files in",
-            "remove it",
-        )
+        raise ConfigError(place, "a DOCTYPE is not allowed in a config file: .NET refuses it", "remove it")
     _parsed(path, encoded.text)
     return Document(path, raw, encoded)
 
@@ -149,7 +158,7 @@ def _parsed(path: Path, text: str) -> "etree._Element":
     except etree.XMLSyntaxError as error:
         line, column = error.position
         place = Location(str(path), max(line, 1), max(column, 1))
-        raise NodeError(f"{place}: {_cause(error)}", "correct the file: IIS cannot read it either") from None
+        raise ConfigError(place, _cause(error), "correct the file: IIS cannot read it either") from None
 
 
 def _cause(error: "etree.XMLSyntaxError") -> str:

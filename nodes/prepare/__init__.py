@@ -1,4 +1,4 @@
-"""What `nlbgen render nodes` writes: prepared configurations, transforms, scripts, the runbook.
+"""The files of `nlbgen render nodes`: prepared configs, transforms, scripts, and the runbook.
 
-Imports the root, core, spec, nodes, nodes.config.
+Imports the root, core, spec, nodes, nodes.config, nodes.runbook.
 """

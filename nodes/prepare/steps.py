@@ -13,13 +13,14 @@ from ...core.plan import Plan
 from ...spec.load import Spec
 from ...spec.model import Farm, Node, SqlLogin
 from ...spec.references import MissingSecretError
-from .. import keys, planning, stores
+from .. import keys, planning, powershell, stores
 from ..config import effective as configs
-from ..config.effective import CLASSIC_FILE, CORE_FILE, MACHINE_KEY, SESSION_STATE, Config
+from ..config.effective import CLASSIC_FILE, CORE_FILE, ENCRYPT, MACHINE_KEY, SESSION_STATE, Config
 from ..fingerprints import Fingerprints
 from ..planning import FarmPlan, NodePlan
-from ..values import Part, Want
-from . import powershell, runbook, xdt
+from ..runbook import view as runbook
+from ..values import DesiredSetting, SecretPart
+from . import xdt
 
 DIGEST_SHOWN: Final = 16
 
@@ -40,7 +41,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What was made, and what could not be made for want of a secret."""
+    """What was made, and what could not be made for lack of a secret."""
 
     files: tuple[File, ...]
     notes: tuple[str, ...]
@@ -77,7 +78,7 @@ def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True)
 
 
 def absent(spec: Spec) -> str:
-    """Why nothing can be prepared for want of files; empty where it can."""
+    """Why nothing can be prepared for lack of files; empty where it can."""
     folder, source = Path(spec.name).parent, spec.farm.keys.source
     if source == "primary" and spec.farm.primary.config is None:
         return f"the config of {spec.farm.primary.name} is not named"
@@ -166,9 +167,9 @@ def _prepare_node(
 ) -> File:
     farm = spec.farm
     own_keys = node is farm.primary and farm.keys.source == "primary"
-    wanted = (
-        *(() if own_keys else keys.wants(keys.cloned(source), config)),
-        *stores.wants(spec, shared, config, source),
+    desired = (
+        *(() if own_keys else keys.desired_settings(keys.keys_to_clone(source), config)),
+        *stores.desired_settings(spec, shared, config, source),
     )
     core = config.kind == "core"
     scheme = "https" if farm.node_tls else "http"
@@ -183,9 +184,9 @@ def _prepare_node(
         "with_secrets": with_secrets,
         "config_path": powershell.literal(f"{farm.orchestrator.directory}\\{name}"),
         "site": powershell.literal(farm.orchestrator.site),
-        "secrets": [_secret(want, part, with_secrets=with_secrets) for want, part in _parts(wanted)],
-        "decrypt": config.decrypt("").partition(" -pd")[0],
-        "wants": [_statement(want) for want in wanted],
+        "secrets": [_secret(setting, part, with_secrets=with_secrets) for setting, part in _parts(desired)],
+        "protection_tool": config.protection_tool,
+        "statements": [_statement(setting) for setting in desired],
         "status_url": powershell.literal(f"{scheme}://localhost:{port}{path}"),
         "host": powershell.literal(farm.frontend.host),
         "expect": farm.balancer.health.expect,
@@ -195,40 +196,40 @@ def _prepare_node(
     return File(PurePosixPath(node.name) / "prepare-node.ps1", powershell.script(content), secret=with_secrets)
 
 
-def _parts(wanted: Iterable[Want]) -> list[tuple[Want, Part]]:
+def _parts(desired: Iterable[DesiredSetting]) -> list[tuple[DesiredSetting, SecretPart]]:
     """Every secret once, with the setting that it is for."""
-    found: dict[str, tuple[Want, Part]] = {}
-    for want in wanted:
-        for part in want.value.parts if want.value is not None else ():
-            if isinstance(part, Part):
-                found.setdefault(part.parameter, (want, part))
+    found: dict[str, tuple[DesiredSetting, SecretPart]] = {}
+    for setting in desired:
+        for part in setting.value.parts if setting.value is not None else ():
+            if isinstance(part, SecretPart):
+                found.setdefault(part.parameter, (setting, part))
     return list(found.values())
 
 
-def _secret(want: Want, part: Part, *, with_secrets: bool) -> dict[str, str]:
+def _secret(setting: DesiredSetting, part: SecretPart, *, with_secrets: bool) -> dict[str, str]:
     default = f"$env:{part.variable}"
     if with_secrets:
         default = powershell.secret_literal(part)
-    cloned = want.secrecy == "key"
+    cloned = setting.secrecy == "key"
     return {
         "parameter": part.parameter,
         "name": powershell.literal(part.parameter),
         "default": default,
         "variable": powershell.literal(part.variable),
-        "section": powershell.literal(want.section if cloned else ""),
-        "key": powershell.literal(want.key if cloned else ""),
+        "section": powershell.literal(setting.section if cloned else ""),
+        "key": powershell.literal(setting.key if cloned else ""),
     }
 
 
-def _statement(want: Want) -> str:
+def _statement(setting: DesiredSetting) -> str:
     """The line of the script that sees to one setting."""
-    attribute = want.section in {MACHINE_KEY, SESSION_STATE}
-    section, key = powershell.literal(want.section), powershell.literal(want.key)
-    if want.value is None:
+    attribute = setting.section in {MACHINE_KEY, SESSION_STATE}
+    section, key = powershell.literal(setting.section), powershell.literal(setting.key)
+    if setting.value is None:
         return f"Remove-SectionAttribute $document {section} {key}"
     command = "Set-SectionAttribute" if attribute else "Set-Setting"
-    secret = "$true" if any(isinstance(part, Part) for part in want.value.parts) else "$false"
-    return f"{command} $document {section} {key} {powershell.expression(want.value)} {secret}"
+    secret = "$true" if any(isinstance(part, SecretPart) for part in setting.value.parts) else "$false"
+    return f"{command} $document {section} {key} {powershell.expression(setting.value)} {secret}"
 
 
 def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets: bool) -> Iterator[File]:
@@ -250,7 +251,7 @@ def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets
         yield File(PurePosixPath("verify.sql"), templating.render("nodes/verify.sql.j2", view))
     secrets = {"sql": stores.sql_password(spec), "redis": stores.redis_password(spec)}
     variables = {what: part.variable for what, part in secrets.items() if part is not None}
-    encrypt = source.decrypt("SECTION").replace(" -pd ", " -pe ", 1)
+    encrypt = source.protection_command(ENCRYPT, "SECTION")
     shown = runbook.view(farm_plan, farm, variables, core=source.kind == "core", encrypt=encrypt)
     view = {"header": header(spec, "Runbook"), **shown}
     yield File(PurePosixPath("RUNBOOK.md"), templating.render("nodes/RUNBOOK.md.j2", view))
@@ -296,7 +297,7 @@ def _redis_script(spec: Spec, *, with_secrets: bool) -> File:
     return File(PurePosixPath("redis.ps1"), powershell.script(content), secret=with_secrets and part is not None)
 
 
-def _default(part: Part | None, *, with_secrets: bool) -> str:
+def _default(part: SecretPart | None, *, with_secrets: bool) -> str:
     if part is None:
         return "''"
     if with_secrets:
@@ -304,7 +305,7 @@ def _default(part: Part | None, *, with_secrets: bool) -> str:
     return f"$env:{part.variable}"
 
 
-def _missing(part: Part | None) -> str:
+def _missing(part: SecretPart | None) -> str:
     return f"The password is missing: set $env:{part.variable}, or give it as a parameter." if part else ""
 
 

@@ -13,13 +13,13 @@ from ..config.lexer import Element, encoded
 NAMESPACE: Final = "http://schemas.microsoft.com/XML-Document-Transform"
 
 
-class _Node:
+class _TransformElement:
     """One element of the transform."""
 
     def __init__(self, name: str, attributes: Sequence[tuple[str, str]] = ()) -> None:
         self.name = name
         self.attributes = list(attributes)
-        self.children: list[_Node] = []
+        self.children: list[_TransformElement] = []
 
     def tags(self, depth: int = 0) -> Iterator[dict[str, Any]]:
         """The tags of this element and all below it, each with how deep it stands."""
@@ -33,22 +33,22 @@ class _Node:
 
 def tags(operations: Sequence[Operation], root: Element) -> list[dict[str, Any]]:
     """The tags of the transform that carries out the operations on one file."""
-    top = _Node(root.name)
+    top = _TransformElement(root.name)
     if (namespace := root.get("xmlns")) is not None:
         top.attributes.append(("xmlns", namespace))
     top.attributes.append(("xmlns:xdt", NAMESPACE))
-    frames: dict[Element, _Node] = {root: top}
+    frames: dict[Element, _TransformElement] = {root: top}
     for operation in operations:
         if isinstance(operation, InsertElement):
             _frame(operation.parent, frames).children.append(
-                _Node(operation.name, [*operation.attributes, ("xdt:Transform", "Insert")])
+                _TransformElement(operation.name, [*operation.attributes, ("xdt:Transform", "Insert")])
             )
     for element in dict.fromkeys(one.element for one in operations if not isinstance(one, InsertElement)):
         _changed(element, operations, frames)
     return list(top.tags())
 
 
-def _changed(element: Element, operations: Sequence[Operation], frames: dict[Element, _Node]) -> None:
+def _changed(element: Element, operations: Sequence[Operation], frames: dict[Element, _TransformElement]) -> None:
     sets = [one for one in operations if isinstance(one, SetAttribute) and one.element == element]
     removes = [one for one in operations if isinstance(one, RemoveAttribute) and one.element == element]
     if element.parent is None:
@@ -57,21 +57,21 @@ def _changed(element: Element, operations: Sequence[Operation], frames: dict[Ele
     if removes:
         names = ",".join(one.name for one in removes)
         parent.children.append(
-            _Node(element.name, [*_locator(element), ("xdt:Transform", f"RemoveAttributes({names})")])
+            _TransformElement(element.name, [*_locator(element), ("xdt:Transform", f"RemoveAttributes({names})")])
         )
     if sets:
         names = ",".join(one.name for one in sets)
         values = [(one.name, one.value) for one in sets]
         locator = _locator(element)
         transform = ("xdt:Transform", f"SetAttributes({names})")
-        parent.children.append(_Node(element.name, [*locator, *values, transform]))
+        parent.children.append(_TransformElement(element.name, [*locator, *values, transform]))
 
 
-def _frame(element: Element, frames: dict[Element, _Node]) -> _Node:
+def _frame(element: Element, frames: dict[Element, _TransformElement]) -> _TransformElement:
     """The element of the transform that stands for an unchanged one; made, with its parents, when first asked for."""
     if element not in frames:
         parent = _frame(element.parent, frames) if element.parent is not None else None
-        frames[element] = _Node(element.name, _locator(element))
+        frames[element] = _TransformElement(element.name, _locator(element))
         if parent is not None:
             parent.children.append(frames[element])
     return frames[element]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.nodes.audit import audit, era
+from nlbgen.nodes.audit import audit, version_range
 from nlbgen.nodes.config.effective import Config, webconfig
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -155,7 +155,7 @@ def test_of_many_nodes_the_odd_one_is_named():
     ],
 )
 def test_the_settings_speak_for_their_versions(text, name, said):
-    assert era(config(text, name)) == said
+    assert version_range(config(text, name)) == said
 
 
 # The commands.

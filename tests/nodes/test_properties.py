@@ -18,7 +18,7 @@ from nlbgen.nodes.config.encoding import decode
 from nlbgen.nodes.config.lexer import decoded, encoded
 from nlbgen.nodes.fingerprints import Fingerprints
 from nlbgen.nodes.prepare import xdt
-from nlbgen.nodes.values import Want, plain
+from nlbgen.nodes.values import DesiredSetting, plain
 from nlbgen.spec.model import Node
 
 NODE = Node(name="orch-1", address="10.0.0.1")
@@ -67,17 +67,17 @@ class Reference:
         self._path.pop()
         self.events.append(("end", name))
 
-    def expected(self, wants: list[Want]) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
+    def expected(self, desired: list[DesiredSetting]) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
         settings_ = {name: dict(values) for name, values in self.settings.items()}
         sections = {name: dict(values) for name, values in self.sections.items()}
-        for want in wants:
-            if want.section in settings_:
-                assert want.value is not None
-                settings_[want.section][want.key.lower()] = want.value.reveal()
-            elif want.value is None:
-                sections.setdefault(want.section, {}).pop(want.key, None)
+        for setting in desired:
+            if setting.section in settings_:
+                assert setting.value is not None
+                settings_[setting.section][setting.key.lower()] = setting.value.reveal()
+            elif setting.value is None:
+                sections.setdefault(setting.section, {}).pop(setting.key, None)
             else:
-                sections.setdefault(want.section, {})[want.key] = want.value.reveal()
+                sections.setdefault(setting.section, {})[setting.key] = setting.value.reveal()
         return settings_, sections
 
 
@@ -167,20 +167,22 @@ def config_bytes(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def wanted(draw: st.DrawFn) -> list[Want]:
-    wants = [
-        Want(draw(st.sampled_from([APP, SECURE])), key, plain(draw(TEXT)))
+def wanted(draw: st.DrawFn) -> list[DesiredSetting]:
+    desired = [
+        DesiredSetting(draw(st.sampled_from([APP, SECURE])), key, plain(draw(TEXT)))
         for key in draw(st.lists(st.sampled_from(KEYS), unique=True))
     ]
     machine_names = draw(st.lists(st.sampled_from(["decryptionKey", "validationKey", "decryption"]), unique=True))
-    wants += [Want(MACHINE_KEY, name, draw(st.one_of(st.none(), TEXT.map(plain)))) for name in machine_names]
+    desired += [
+        DesiredSetting(MACHINE_KEY, name, draw(st.one_of(st.none(), TEXT.map(plain)))) for name in machine_names
+    ]
     session_names = draw(st.lists(st.sampled_from(["mode", "sqlConnectionString"]), unique=True))
-    return wants + [Want(SESSION_STATE, name, plain(draw(TEXT))) for name in session_names]
+    return desired + [DesiredSetting(SESSION_STATE, name, plain(draw(TEXT))) for name in session_names]
 
 
-def planned(raw: bytes, wants: list[Want]) -> planning.NodePlan:
+def planned(raw: bytes, desired: list[DesiredSetting]) -> planning.NodePlan:
     config = Config(webconfig.parse(Path("web.config"), raw))
-    return planning.plan_node(NODE, config, wants, Fingerprints("pepper"))
+    return planning.plan_node(NODE, config, desired, Fingerprints("pepper"))
 
 
 def result(raw: bytes, plan: planning.NodePlan) -> bytes:
@@ -200,20 +202,20 @@ def expected_sections(sections: dict[str, dict[str, str]]) -> dict[str, dict[str
 
 @settings(max_examples=150)
 @given(config_bytes(), wanted())
-def test_aspnet_reads_what_was_planned_and_nothing_else_changed(raw: bytes, wants: list[Want]) -> None:
+def test_aspnet_reads_what_was_planned_and_nothing_else_changed(raw: bytes, desired: list[DesiredSetting]) -> None:
     before = Reference(raw)
-    plan = planned(raw, wants)
+    plan = planned(raw, desired)
     after = Reference(result(raw, plan))
-    expected, sections = before.expected(wants)
+    expected, sections = before.expected(desired)
     assert after.settings == expected
     assert canonical_sections(after) == expected_sections(sections)
-    assert planned(result(raw, plan), wants).changes == ()
+    assert planned(result(raw, plan), desired).changes == ()
 
 
 @settings(max_examples=150)
 @given(config_bytes(), wanted())
-def test_bytes_outside_the_intended_values_stay(raw: bytes, wants: list[Want]) -> None:
-    plan = planned(raw, wants)
+def test_bytes_outside_the_intended_values_stay(raw: bytes, desired: list[DesiredSetting]) -> None:
+    plan = planned(raw, desired)
     new = result(raw, plan)
     old_text, new_text = decode(raw), decode(new)
     assert (old_text.mark, old_text.codec) == (new_text.mark, new_text.codec)
@@ -250,8 +252,8 @@ def _check_small(text: str, edit: webconfig.Edit) -> None:
 
 @settings(max_examples=100)
 @given(config_bytes(), wanted())
-def test_a_line_diff_shows_changed_lines_alone(raw: bytes, wants: list[Want]) -> None:
-    plan = planned(raw, wants)
+def test_a_line_diff_shows_changed_lines_alone(raw: bytes, desired: list[DesiredSetting]) -> None:
+    plan = planned(raw, desired)
     old, new = decode(raw).text, decode(result(raw, plan)).text
     kept = [line for number, line in enumerate(LINE.split(old)) if number not in _touched(old, plan)]
     lines = iter(LINE.split(new))
@@ -274,8 +276,8 @@ def _touched(text: str, plan: planning.NodePlan) -> set[int]:
 
 @settings(max_examples=100)
 @given(config_bytes(), wanted())
-def test_the_transform_makes_the_same_of_it(raw: bytes, wants: list[Want]) -> None:
-    plan = planned(raw, wants)
+def test_the_transform_makes_the_same_of_it(raw: bytes, desired: list[DesiredSetting]) -> None:
+    plan = planned(raw, desired)
     lines = templating.render(
         "nodes/transform.config.j2",
         {"header": ["test"], "tags": xdt.tags(plan.operations, plan.config.main.root)},

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from nlbgen import __version__
+from nlbgen.nodes import powershell
 from nlbgen.nodes.planning import plan_farm
-from nlbgen.nodes.prepare import powershell, runbook, steps
+from nlbgen.nodes.prepare import steps
+from nlbgen.nodes.runbook.blocks import code
 from nlbgen.spec.load import load
 
 HERE = Path(__file__).parents[1]
@@ -296,7 +298,7 @@ def test_a_node_without_config_gets_its_script(cli, farm, secrets):
 
 @pytest.mark.parametrize("text", ["a", "a`b", "``", "`a", "x|y", NASTY])
 def test_code_spans_hold_whatever_they_are_given(text):
-    span = runbook.code(text)
+    span = code(text)
     fence = re.match("`+", span)[0]
     assert span.endswith(fence)
     assert fence not in span[len(fence) : -len(fence)]

@@ -1,4 +1,4 @@
-"""Reading a node's files: encodings, doors shut, ASP.NET's way with settings; one test for each trap."""
+"""ObservedValue a node's files: encodings, doors shut, ASP.NET's way with settings; one test for each trap."""
 
 # ruff: noqa: E501  # the samples are lines of config files
 

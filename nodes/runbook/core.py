@@ -6,8 +6,8 @@ the Orchestrator / Identity Server URL", "Identity Server AppSettings.json".
 """
 
 from ...spec.model import Farm
-from .powershell import literal
-from .runbook_blocks import Step, code, step
+from ..powershell import literal
+from .blocks import Step, code, step
 
 _PARAMETERS = "install.json"
 

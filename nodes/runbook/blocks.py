@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .powershell import literal
+from ..powershell import literal
 
 Step = Mapping[str, Any]
 """One step as the template shows it: title, what to do, commands, how to see that it worked, the way back."""

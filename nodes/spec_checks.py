@@ -4,20 +4,20 @@
 plan, so it is no rule of the spec.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ..core.errors import Location, NodeError, Problem
+from ..core.errors import NodeError, Problem
 from ..spec.load import Spec, dotted
 from ..spec.schema import Path as SpecPath
 from . import keys
 from .config import effective as configs
 from .config.effective import APP, MACHINE_KEY, SECURE, Config
+from .config.webconfig import ConfigError
 
-_PLACED: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<rest>.*)", re.DOTALL)
-_ID: Final = re.compile(r"(?P<rest>.*) \[(?P<id>[a-z-]+)\]", re.DOTALL)
+NODE_CONFIG: Final = "node-config"
+"""The id of problems that have none of their own."""
 
 
 def named(spec: Spec) -> Iterator[tuple[SpecPath, Path]]:
@@ -78,14 +78,10 @@ def _require(config: Config, *, cloned: bool) -> None:
     for section in (MACHINE_KEY, SECURE, APP):
         config.require_open(section)
     if cloned:
-        keys.cloned(config)
+        keys.keys_to_clone(config)
 
 
 def _problem(error: NodeError, spec: Spec, path: tuple[str | int, ...]) -> Problem:
-    place, text, rule = spec.document.location(path), error.message, "node-config"
-    if (placed := _PLACED.fullmatch(text)) is not None:
-        place = Location(placed["file"], int(placed["line"]), int(placed["column"]))
-        text = placed["rest"]
-    if (named := _ID.fullmatch(text)) is not None:
-        text, rule = named["rest"], named["id"]
-    return Problem(place, "", text, error.hint or "", rule)
+    if isinstance(error, ConfigError):
+        return Problem(error.location, "", error.description, error.hint or "", error.rule or NODE_CONFIG)
+    return Problem(spec.document.location(path), "", error.message, error.hint or "", NODE_CONFIG)

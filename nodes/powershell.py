@@ -8,8 +8,8 @@ import codecs
 import re
 from typing import Final
 
-from ...core.errors import NodeError
-from ..values import Part, Value
+from ..core.errors import NodeError
+from .values import SecretPart, Value
 
 _QUOTES: Final = re.compile("['\u2018\u2019\u201a\u201b]")
 _FUNCTIONS: Final = {"plain": "{}", "sql": "(ConvertTo-SqlValue {})", "redis": "(ConvertTo-RedisPassword {})"}
@@ -22,7 +22,7 @@ def literal(text: str) -> str:
     return "'" + _QUOTES.sub(lambda match: match[0] * 2, text) + "'"
 
 
-def secret_literal(part: Part) -> str:
+def secret_literal(part: SecretPart) -> str:
     """A secret in single quotes, as it is before a connection string quotes it; raises NlbgenError."""
     if part.secret is None:
         raise part.missing or NodeError(f"{part.parameter} is not known")
@@ -38,7 +38,7 @@ def expression(value: Value) -> str:
     return parts[0] if len(parts) == 1 else f"({' + '.join(parts)})"
 
 
-def _secret(part: Part) -> str:
+def _secret(part: SecretPart) -> str:
     return _FUNCTIONS[part.quoting].format(f"(Get-Secret {literal(part.parameter)})")
 
 

@@ -1,7 +1,7 @@
 """The numbered steps of the change, with the farm's real names: what to do, how to check it, and the way back.
 
 Source: the guide's nine steps, in the order in which nothing is ever without a way back. From 2020.10 on other steps
-lead there (`runbook_core.py`).
+lead there (`core_steps.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,10 +11,10 @@ from ...spec.model import Farm, Node
 from .. import stores
 from ..config.effective import CLASSIC_FILE, CORE_FILE
 from ..planning import FarmPlan
-from . import runbook_classic as classic
-from . import runbook_core
-from .powershell import literal
-from .runbook_blocks import Step, asked, code, step
+from ..powershell import literal
+from . import classic
+from . import core as core_steps
+from .blocks import Step, asked, code, step
 
 PREPARE: Final = "Prepare"
 """How the titles of the steps begin in which a node's site is stopped."""
@@ -81,10 +81,10 @@ def _classic_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
 def _core_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
     """The first node is made ready first, for the others are installed with its parameters."""
     if farm.stores.signalr == "redis":
-        yield runbook_core.add_on(farm)
-    yield runbook_core.public_url(farm, _url(farm))
+        yield core_steps.add_on(farm)
+    yield core_steps.public_url(farm, _url(farm))
     yield _prepare(farm, f"{PREPARE} {farm.primary.name}", [farm.primary], variables, core=True)
-    yield runbook_core.install(farm)
+    yield core_steps.install(farm)
     others = [node for node in farm.nodes if node is not farm.primary]
     if others:
         yield _prepare(farm, f"{PREPARE} the other nodes, one at a time", others, variables, core=True)

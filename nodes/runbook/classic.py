@@ -4,8 +4,8 @@ Source: the guide's nine steps.
 """
 
 from ...spec.model import Database, Farm, SqlLogin
-from .powershell import literal
-from .runbook_blocks import Step, asked, code, step
+from ..powershell import literal
+from .blocks import Step, asked, code, step
 
 
 def sessions(farm: Farm, variables: dict[str, str]) -> Step:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..keys import Key
+from .keys import Key
 
 Inventory = Mapping[str, Sequence[Key]]
 
