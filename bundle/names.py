@@ -36,15 +36,14 @@ def objection(path: str) -> str:
         return "its accents are not in the composed form (NFC), so that two names could look the same"
     if bad_part := next(filter(None, map(_part_objection, path.split("/"))), ""):
         return bad_part
-    return "" if tar_fields(path.encode("utf-8")) else "no slash in it stands where tar could divide a name that long"
+    return "" if _fits_tar(path.encode("utf-8")) else "no slash in it stands where tar could divide a name that long"
 
 
-def tar_fields(path: bytes) -> tuple[bytes, bytes] | None:
-    """The two fields that tar keeps this name in, prefix and name; None where it does not fit into them."""
+def _fits_tar(path: bytes) -> bool:
+    """Whether a slash divides the name into the two fields that tar has for it."""
     if len(path) <= _TAR_NAME:
-        return b"", path
-    slash = path.find(b"/", len(path) - _TAR_NAME - 1)
-    return (path[:slash], path[slash + 1 :]) if 0 < slash <= _TAR_PREFIX else None
+        return True
+    return 0 < path.find(b"/", len(path) - _TAR_NAME - 1) <= _TAR_PREFIX
 
 
 def _part_objection(part: str) -> str:

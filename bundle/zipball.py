@@ -1,136 +1,116 @@
 """`.zip`, written and read in one form only: stored, without extra fields, without comments.
 
-Nothing is compressed, for the reason that `tarball` gives. Sources: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and 4.4.
+Nothing is compressed, for the reason that `tarball` gives. The standard library writes and reads the archive; this
+module sets what it leaves open and refuses what it tolerates. Source: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and
+4.4.
 """
 
+import io
 import stat
 import struct
-import zlib
+import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from . import names
 from .members import MAX_FILES, MODES, REPACKED, BundleError, Member, bounded, named
 
-_LOCAL: Final = struct.Struct("<4s5H3I2H")
-_CENTRAL: Final = struct.Struct("<4s6H3I5H2I")
-_END: Final = struct.Struct("<4s4H2IH")
 _LOCAL_MARK: Final = b"PK\3\4"
-_CENTRAL_MARK: Final = b"PK\1\2"
 _END_MARK: Final = b"PK\5\6"
-_VERSION: Final = 20
-_MADE_BY: Final = 3 << 8 | _VERSION
-"""Unix, wherever it is made: only then the upper half of the attributes is the mode."""
-_UTF8: Final = 1 << 11
-_STORED: Final = 0
-_MIDNIGHT: Final = 0
-_FIRST_DAY: Final = 1 << 5 | 1
-"""1980-01-01, the first day that zip can write."""
-
-
-class _Entry(NamedTuple):
-    """What the central directory says of a file that is as nlbgen writes it, and where its local header stands."""
-
-    path: str
-    mode: int
-    crc: int
-    size: int
-    offset: int
+_ZIP64_MARK: Final = b"PK\6\7"
+_ZIP64_LOCATOR: Final = 20
+_END: Final = struct.Struct("<4s4H2IH")
+_LOCAL_SIZE: Final = 30
+_LISTED_SIZE: Final = 46
+"""Bytes of a local header and of an entry of the central directory, without the name."""
+_UNIX: Final = 3
+"""The system that made the archive, on every machine: only then the upper half of the attributes is the mode."""
+_UTF8: Final = struct.pack("<H", 1 << 11)
+"""The flags of every file: its name is UTF-8."""
+_FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)
+"""The first day that zip can write."""
+_UNREADABLE: Final = (zipfile.BadZipFile, zipfile.LargeZipFile, struct.error, EOFError, ValueError, RuntimeError)
+"""What `zipfile` raises for a damaged archive: the last two stand for UnicodeDecodeError and NotImplementedError too."""
 
 
 def encode(members: Iterable[Member]) -> bytes:
-    """The archive of these files, in this order; the names have passed `names.objection`."""
-    parts: list[bytes] = []
-    central: list[bytes] = []
-    offset = 0
-    for member in members:
-        entry = _Entry(member.path, member.mode, zlib.crc32(member.content), len(member.content), offset)
-        parts += [_local(entry), member.content]
-        central.append(_listed(entry))
-        offset += len(parts[-2]) + len(parts[-1])
-    directory = b"".join(central)
-    end = _END.pack(_END_MARK, 0, 0, len(central), len(central), len(directory), offset, 0)
-    return b"".join([*parts, directory, end])
+    """Return the archive of these files, in this order; the names have passed `names.objection`."""
+    out = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(out, "w") as whole:
+        warnings.simplefilter("ignore", UserWarning)  # two files of one name: `archive` refuses them
+        for member in members:
+            whole.writestr(_info(member), member.content)
+    return _flagged(out.getbuffer(), whole)
 
 
 def decode(data: bytes) -> list[Member]:
-    """The files of an archive; raises BundleError for anything that `encode` does not write."""
+    """Return the files of an archive; raises BundleError for a damaged one and for one with anything but plain files.
+
+    What else `encode` does not write, `archive.unpacked` finds: it compares the bytes.
+    """
     if not data.startswith((_LOCAL_MARK, _END_MARK)):
         raise BundleError("this is not a zip file", "name the file that `nlbgen bundle export` wrote")
-    count, start = _end(data)
-    entries = list(_entries(data, start, count))
-    return list(_members(data, entries, start))
+    start = _start_of_list(data)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as whole:
+            infos = whole.infolist()
+            _refuse(infos, start)
+            return list(_members(whole, infos))
+    except _UNREADABLE as error:
+        raise BundleError(f"the zip file is damaged: {_text(error)}", REPACKED) from None
 
 
-def _local(entry: _Entry) -> bytes:
-    name = entry.path.encode("utf-8")
-    return (
-        _LOCAL.pack(
-            *(_LOCAL_MARK, _VERSION, _UTF8, _STORED, _MIDNIGHT, _FIRST_DAY),
-            *(entry.crc, entry.size, entry.size, len(name), 0),
-        )
-        + name
-    )
+def _info(member: Member) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(date_time=_FIRST_DAY)
+    info.filename = member.path  # the constructor would change some names
+    info.create_system = _UNIX
+    info.external_attr = (stat.S_IFREG | member.mode) << 16
+    return info
 
 
-def _listed(entry: _Entry) -> bytes:
-    name = entry.path.encode("utf-8")
-    return (
-        _CENTRAL.pack(
-            *(_CENTRAL_MARK, _MADE_BY, _VERSION, _UTF8, _STORED, _MIDNIGHT, _FIRST_DAY),
-            *(entry.crc, entry.size, entry.size, len(name), 0, 0, 0, 0),
-            *((stat.S_IFREG | entry.mode) << 16, entry.offset),
-        )
-        + name
-    )
+def _flagged(data: memoryview, whole: zipfile.ZipFile) -> bytes:
+    """Return the archive with the flag for UTF-8 on every name: `zipfile` sets it only where a name is not ASCII."""
+    place = whole.start_dir
+    for info in whole.infolist():
+        data[info.header_offset + 6 : info.header_offset + 8] = _UTF8
+        data[place + 8 : place + 10] = _UTF8
+        place += _LISTED_SIZE + len(info.filename.encode("utf-8"))
+    return bytes(data)
 
 
-def _end(data: bytes) -> tuple[int, int]:
-    """How many files the archive lists, and where the list begins."""
+def _start_of_list(data: bytes) -> int:
+    """Return where the central directory begins; raises BundleError before `zipfile` reads one that is too long."""
     place = len(data) - _END.size
     if place < 0 or data[place : place + 4] != _END_MARK:
-        raise BundleError("the zip file breaks off, has a comment, or something follows it", REPACKED)
+        raise BundleError("the zip file is truncated, has a comment, or something follows it", REPACKED)
     _mark, disk, first_disk, here, count, size, start, comment = _END.unpack_from(data, place)
-    if disk or first_disk or here != count or comment:
-        raise BundleError("the end of the zip file speaks of further parts or of a comment", REPACKED)
+    zip64 = data[: max(place - _ZIP64_LOCATOR, 0) + 4].endswith(_ZIP64_MARK)
+    if disk or first_disk or here != count or comment or zip64:
+        raise BundleError("the end of the zip file names further parts or a comment", REPACKED)
     if start + size != place:
         raise BundleError("the list of the zip file does not stand where its end says", REPACKED)
-    if count > MAX_FILES:
+    if count > MAX_FILES or size > MAX_FILES * (_LISTED_SIZE + names.LONGEST):
         raise BundleError(f"the archive holds more than {MAX_FILES} files", REPACKED)
-    return count, start
+    return int(start)
 
 
-def _entries(data: bytes, start: int, count: int) -> Iterator[_Entry]:
-    place = start
-    for _number in range(count):
-        entry = _entry(data, place)
-        place += _CENTRAL.size + len(entry.path.encode("utf-8"))
-        yield entry
-    if place != len(data) - _END.size:
-        raise BundleError("the list of the zip file holds more than its files", REPACKED)
-
-
-def _entry(data: bytes, place: int) -> _Entry:
-    if len(data) - place < _CENTRAL.size or data[place : place + 4] != _CENTRAL_MARK:
-        raise BundleError(f"the list of the zip file is damaged at byte {place}", REPACKED)
-    fields = _CENTRAL.unpack_from(data, place)
-    crc, _packed, size, length = fields[7:11]
-    attributes, offset = fields[15:]
-    raw = data[place + _CENTRAL.size : place + _CENTRAL.size + length]
-    try:
-        path = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BundleError(f"the name in the list of the zip file at byte {place} is not UTF-8", REPACKED) from None
-    _refuse_kind(path, attributes >> 16)
-    if objection := names.objection(path):
-        raise BundleError(f"{named(path)} cannot be a file's name: {objection}", REPACKED)
-    if fields[4] != _STORED:
-        raise BundleError(f"{named(path)} is compressed or encrypted, and bundles are stored", REPACKED)
-    bounded(path, size)
-    entry = _Entry(path, attributes >> 16 & 0o7777, crc, size, offset)
-    if _listed(entry) != data[place : place + _CENTRAL.size + length]:
-        raise BundleError(f"{named(path)} has a time or another mark that nlbgen does not write", REPACKED)
-    return entry
+def _refuse(infos: Sequence[zipfile.ZipInfo], end: int) -> None:
+    """Raise BundleError for anything but plain, stored files that follow each other without a gap up to `end`."""
+    place = 0
+    for info in infos:
+        path = info.orig_filename
+        _refuse_kind(path, info.external_attr >> 16)
+        if objection := names.objection(path):
+            raise BundleError(f"{named(path)} cannot be a file's name: {objection}", REPACKED)
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+            raise BundleError(f"{named(path)} is compressed or encrypted, and bundles are stored", REPACKED)
+        bounded(path, info.file_size)
+        if info.header_offset != place:
+            break
+        place += _LOCAL_SIZE + len(path.encode("utf-8")) + info.file_size
+    if place != end:
+        raise BundleError(f"something stands in the zip file at byte {place} that is no file of it", REPACKED)
 
 
 def _refuse_kind(path: str, mode: int) -> None:
@@ -138,24 +118,23 @@ def _refuse_kind(path: str, mode: int) -> None:
     if kind == stat.S_IFLNK:
         raise BundleError(f"{named(path)} is a symbolic link, and a bundle holds files", REPACKED)
     if kind != stat.S_IFREG:
-        raise BundleError(f"{named(path)} is no plain file, and a bundle holds files", REPACKED)
+        raise BundleError(f"{named(path)} is not a plain file, and a bundle holds files", REPACKED)
     if stat.S_IMODE(mode) not in MODES:
         raise BundleError(f"{named(path)} has the mode {stat.S_IMODE(mode):04o}, which no file here has", REPACKED)
 
 
-def _members(data: bytes, entries: Sequence[_Entry], end: int) -> Iterator[Member]:
-    """The files, one behind the other without a gap: what no entry names would be hidden from every reader."""
-    place = 0
-    for entry in entries:
-        local = _local(entry)
-        if entry.offset != place or data[place : place + len(local)] != local:
-            message = f"{named(entry.path)} is listed otherwise than it stands in the zip file"
-            raise BundleError(message, REPACKED)
-        start = place + len(local)
-        place = start + entry.size
-        content = data[start:place]
-        if place > end or zlib.crc32(content) != entry.crc:
-            raise BundleError(f"{named(entry.path)} is damaged: its content does not have its checksum", REPACKED)
-        yield Member(entry.path, content, entry.mode)
-    if place != end:
-        raise BundleError(f"something stands in the zip file at byte {place} that is no file of it", REPACKED)
+def _members(whole: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo]) -> Iterator[Member]:
+    """The files; `zipfile` compares each name with that of the local header, and each content with its checksum."""
+    for info in infos:
+        path = info.orig_filename
+        try:
+            content = whole.read(info)
+        except _UNREADABLE as error:
+            message = f"{named(path)} is damaged, or listed otherwise than it stands in the zip file: {_text(error)}"
+            raise BundleError(message, REPACKED) from None
+        yield Member(path, content, stat.S_IMODE(info.external_attr >> 16))
+
+
+def _text(error: Exception) -> str:
+    """The error's message, printable whatever the archive holds."""
+    return ascii(str(error))[1:-1]

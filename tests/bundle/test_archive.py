@@ -161,7 +161,7 @@ def test_damage_is_told_by_its_kind() -> None:
     assert "no part of it" in refused("tar.gz", tarball._stored(bytes(padding)))
     assert "tar archive ends at byte" in refused("tar.gz", tarball._stored(plain + bytes(512)))
     assert "checksum" in refused("tar.gz", tarball._stored(b"A" + plain[1:]))
-    assert "breaks off" in refused("tar.gz", tarball._stored(plain[:700]))
+    assert "truncated" in refused("tar.gz", tarball._stored(plain[:700]))
     short = tarball._GZIP_HEADER + b"".join(
         struct.pack("<BHH", last, len(part), len(part) ^ 0xFFFF) + part
         for last, part in ((0, plain[:9]), (1, plain[9:]))
@@ -490,9 +490,28 @@ def test_sizes_that_are_only_claimed_are_refused() -> None:
     plain[148:156] = b" " * 8
     plain[148:156] = b"%06o\0 " % sum(plain[:512])
     assert "says to hold" in refused("tar.gz", tarball._stored(bytes(plain)))
-    claimed = zipball._listed(zipball._Entry("a", 0o644, 0, 0xFFFFFFF0, 0))
-    end = zipball._END.pack(b"PK\5\6", 0, 0, 1, 1, len(claimed), 4, 0)
-    assert "says to hold" in refused("zip", b"PK\3\4" + claimed + end)
+    zipped = bytearray(zipball.encode([Member("a", b"x")]))
+    listed = zipped.index(b"PK\1\2")
+    zipped[listed + 20 : listed + 28] = struct.pack("<2I", 0xFFFFFFF0, 0xFFFFFFF0)
+    assert "says to hold" in refused("zip", bytes(zipped))
+
+
+def test_zip_list_that_is_too_long_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = zipball.encode([Member("a", b"x"), Member("b", b"x")])
+    end = len(data) - zipball._END.size
+    lying = data[:end] + data[end:].replace(struct.pack("<2H", 2, 2), struct.pack("<2H", 1, 1), 1)
+    assert lying != data
+    monkeypatch.setattr(zipball, "MAX_FILES", 1)
+    monkeypatch.setattr(names, "LONGEST", 0)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    assert "more than 1 files" in refused("zip", lying)
+
+
+def test_zip64_is_refused() -> None:
+    data = encoded("zip")
+    end = len(data) - zipball._END.size
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, 0, 1)
+    assert "further parts" in refused("zip", data[:end] + locator + data[end:])
 
 
 def test_more_than_the_bounds_is_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
