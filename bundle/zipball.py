@@ -31,7 +31,7 @@ _UTF8: Final = struct.pack("<H", 1 << 11)
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)
 """The first day that zip can write."""
 _UNREADABLE: Final = (zipfile.BadZipFile, zipfile.LargeZipFile, struct.error, EOFError, ValueError, RuntimeError)
-"""What `zipfile` raises for a damaged archive: the last two stand for UnicodeDecodeError and NotImplementedError too."""
+"""What `zipfile` raises for a damaged archive; the last two include UnicodeDecodeError and NotImplementedError."""
 
 
 def encode(members: Iterable[Member]) -> bytes:

@@ -8,15 +8,13 @@ import ipaddress
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ...generators.design import Design
 from ...generators.keepalived import folder_of
 from ...spec.model import Farm, Node, Secret
 from . import specs as ansible_specs
-
-if TYPE_CHECKING:
-    from .rollout import Rollout
+from .model import HOSTED, Rollout
 
 WINRM_PORT: Final = 5986
 _FILES: Final = "{{ playbook_dir }}/files"
@@ -80,16 +78,16 @@ def group(farm: str) -> str:
     return farm.replace("-", "_").lower()
 
 
-def view(rollouts: Sequence["Rollout"]) -> dict[str, Any]:
+def view(rollouts: Sequence[Rollout]) -> dict[str, Any]:
     """What the inventory, the playbooks and the README show."""
     farms = [_farm(rollout) for rollout in rollouts]
     vendors = {farm.vendor for farm in farms}
     return {
         "farms": farms,
-        "hosted": [(vendor, _first_groups(farms, vendor)) for vendor in ("haproxy", "nginx") if vendor in vendors],
+        "hosted": [(vendor, _first_groups(farms, vendor)) for vendor in HOSTED if vendor in vendors],
         "devices": [farm.groups[0].name for farm in farms if farm.device],
         "shared": [farm.groups[0].name for farm in farms if farm.shared],
-        "pattern": ":".join(sorted(vendors & {"haproxy", "nginx"})),
+        "pattern": ":".join(vendor for vendor in HOSTED if vendor in vendors),
         "titles": {"haproxy": "HAProxy", "nginx": "NGINX"},
         "winrm_port": WINRM_PORT,
     }
@@ -110,11 +108,10 @@ def unsafe(text: str) -> str:
     return f"!unsafe {quoted(text)}"
 
 
-def _farm(rollout: "Rollout") -> FarmGroup:
+def _farm(rollout: Rollout) -> FarmGroup:
     farm, name = rollout.spec.farm, group(rollout.spec.farm.farm)
-    hosted = rollout.vendor in {"haproxy", "nginx"}
     groups = [Group(f"balancers_of_{name}", tuple(_balancers(rollout)), tuple(_balancer_variables(rollout)))]
-    if not hosted:
+    if not rollout.hosted:
         groups = [
             Group(f"device_of_{name}", (Host(f"{farm.farm}.device", ()),), (Variable("ansible_connection", "local"),))
         ]
@@ -127,16 +124,16 @@ def _farm(rollout: "Rollout") -> FarmGroup:
         vendor=rollout.vendor,
         groups=tuple(groups),
         variables=tuple(_farm_variables(rollout, needed)),
-        shared=vip.address.partition("/")[0] if vip is not None and hosted else "",
+        shared=vip.address.partition("/")[0] if vip is not None and rollout.hosted else "",
         secrets=tuple({"name": name, "source": _source(secret)} for name, secret in needed.items()),
-        device="" if hosted else f"{farm.farm}.device",
+        device="" if rollout.hosted else f"{farm.farm}.device",
     )
 
 
-def _is_needed(rollout: "Rollout", name: str) -> bool:
+def _is_needed(rollout: Rollout, name: str) -> bool:
     """Whether the playbooks use a secret of the spec."""
     if name == "vrrp":
-        return rollout.vendor in {"haproxy", "nginx"} and _has_password(rollout.spec.farm)
+        return rollout.hosted and _has_password(rollout.spec.farm)
     return name in {rollout.vendor, "sql"} or (name == "redis" and rollout.spec.farm.stores.signalr == "redis")
 
 
@@ -150,7 +147,7 @@ def _source(secret: Secret) -> str:
     return f"the environment variable {secret.env}" if secret.env else "the file that the spec names"
 
 
-def _farm_variables(rollout: "Rollout", needed: dict[str, Secret]) -> Iterator[Variable]:
+def _farm_variables(rollout: Rollout, needed: dict[str, Secret]) -> Iterator[Variable]:
     farm = rollout.spec.farm
     yield Variable("nlbgen_farm", quoted(farm.farm))
     for name, secret in needed.items():
@@ -158,14 +155,14 @@ def _farm_variables(rollout: "Rollout", needed: dict[str, Secret]) -> Iterator[V
         if secret.file is not None:
             path = ansible_specs.rebased(secret.file, rollout.home)
             yield Variable(f"nlbgen_secret_{name}_file", unsafe(path))
-    if rollout.vendor in {"f5", "zen"}:
+    if not rollout.hosted:
         yield Variable("device_vendor", rollout.vendor)
         yield Variable("device_spec", quoted(f"{_FILES}/{farm.farm}/device/farm.yaml"))
         yield Variable("device_work", quoted(f"{_WORK}/{farm.farm}/device"))
         yield Variable("device_secrets", entries=tuple(_needed_entries(needed, (rollout.vendor,))))
 
 
-def _lookup(rollout: "Rollout", name: str, secret: Secret) -> str:
+def _lookup(rollout: Rollout, name: str, secret: Secret) -> str:
     """How Ansible finds a secret, unless a vault says otherwise."""
     if secret.env is not None:
         return quoted("{{ lookup('ansible.builtin.env', '" + secret.env + "') }}")
@@ -174,7 +171,7 @@ def _lookup(rollout: "Rollout", name: str, secret: Secret) -> str:
     return quoted("{{ lookup('ansible.builtin.file', " + place + ", rstrip=false).splitlines() | first }}")
 
 
-def _is_absolute(rollout: "Rollout", secret: Secret) -> bool:
+def _is_absolute(rollout: Rollout, secret: Secret) -> bool:
     return PurePosixPath(ansible_specs.rebased(str(secret.file), rollout.home)).is_absolute()
 
 
@@ -185,7 +182,7 @@ def _needed_entries(needed: dict[str, Secret], names: Sequence[str]) -> Iterator
             yield f"{{name: {name}, from: {quoted(_source(needed[name]))}}}"
 
 
-def _balancers(rollout: "Rollout") -> Iterator[Host]:
+def _balancers(rollout: Rollout) -> Iterator[Host]:
     vip = rollout.spec.farm.frontend.vip
     for number, address in enumerate(rollout.balancers, 1):
         variables = [Variable("ansible_host", quoted(address))]
@@ -194,7 +191,7 @@ def _balancers(rollout: "Rollout") -> Iterator[Host]:
         yield Host(f"{rollout.spec.farm.farm}.balancer.{number}", tuple(variables))
 
 
-def _balancer_variables(rollout: "Rollout") -> Iterator[Variable]:
+def _balancer_variables(rollout: Rollout) -> Iterator[Variable]:
     farm, vendor = rollout.spec.farm, rollout.vendor
     tls, port = farm.frontend.tls, farm.balancer.metrics_port
     yield Variable(f"{vendor}_source", quoted(f"{_FILES}/{farm.farm}/{vendor}"))
@@ -223,7 +220,7 @@ def _balancer_variables(rollout: "Rollout") -> Iterator[Variable]:
             yield Variable("keepalived_password", quoted("{{ nlbgen_secret_vrrp }}"))
 
 
-def _reads_ca(rollout: "Rollout") -> bool:
+def _reads_ca(rollout: Rollout) -> bool:
     """Whether the balancer's configuration names the CA of the nodes."""
     farm = rollout.spec.farm
     if not Design(farm).passthrough:
@@ -239,7 +236,7 @@ def _key_beside(farm: Farm) -> bool:
     return farm.balancer_tls and tls.key != tls.certificate and farm.haproxy.version < CERTIFICATE_STORE
 
 
-def _nodes(rollout: "Rollout") -> Iterator[Host]:
+def _nodes(rollout: Rollout) -> Iterator[Host]:
     """The nodes, the one whose keys the others get first."""
     farm = rollout.spec.farm
     for node in (farm.primary, *(node for node in farm.nodes if node is not farm.primary)):
@@ -250,7 +247,7 @@ def _node_host(farm: Farm, node: Node) -> str:
     return f"{farm.farm}.node.{node.name}"
 
 
-def _one_node(rollout: "Rollout", node: Node) -> Iterator[Variable]:
+def _one_node(rollout: Rollout, node: Node) -> Iterator[Variable]:
     farm = rollout.spec.farm
     member = next(member for member in Design(farm).members if member.name == node.name)
     scheme = "https" if farm.node_tls else "http"
@@ -272,7 +269,7 @@ def _one_node(rollout: "Rollout", node: Node) -> Iterator[Variable]:
     if rollout.vendor == "nginx":
         yield Variable("drain_endpoint", quoted(member.endpoint))
         yield Variable("drain_variants", quoted(f"{folder}/variants/{node.name}"))
-    elif rollout.vendor in {"f5", "zen"}:
+    elif not rollout.hosted:
         yield Variable("drain_variants", quoted(f"{folder}/device/{node.name}"))
 
 
@@ -284,7 +281,7 @@ def _nginx_files(farm: Farm) -> Iterator[str]:
             yield f"{_FILES}/{farm.farm}/variants/{node.name}/{state}/nginx.conf"
 
 
-def _node_variables(rollout: "Rollout") -> Iterator[Variable]:
+def _node_variables(rollout: Rollout) -> Iterator[Variable]:
     farm = rollout.spec.farm
     classic = not farm.orchestrator.is_core
     secrets = {name: secret for name, secret in ansible_specs.secrets_of(farm).items() if _is_needed(rollout, name)}
@@ -304,7 +301,7 @@ def _node_variables(rollout: "Rollout") -> Iterator[Variable]:
     if rollout.vendor == "nginx":
         yield Variable("drain_normal", quoted(f"{_FILES}/{farm.farm}/nginx"))
         yield Variable("drain_known", entries=tuple(map(quoted, _nginx_files(farm))))
-    if rollout.vendor in {"haproxy", "nginx"}:
+    if rollout.hosted:
         hosts = (f"{farm.farm}.balancer.{number}" for number in range(1, len(rollout.balancers) + 1))
         yield Variable("drain_balancers", entries=tuple(quoted(host) for host in hosts))
         yield Variable("drain_asked_from", quoted("{{ drain_balancers }}"))

@@ -20,15 +20,9 @@ from ...spec.schema import Reads
 from ...spec.types import NodeAddress
 from . import inventory as ansible_inventory
 from . import specs as ansible_specs
+from .model import CONFIGURATIONS, DEVICES, HOSTED, Rollout
 from .roles import ROLES
 
-HOSTED: Final = ("haproxy", "nginx")
-"""Vendors that run on hosts of their own; the others are devices, and the control host pushes to them."""
-_CONFIGURATIONS: Final = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}
-_DEVICES: Final[dict[str, tuple[SpecPath, str, str]]] = {
-    "f5": (("f5",), "host", "write the device's management address, as in `f5: {host: bigip.corp.example}`"),
-    "zen": (("zen",), "api", 'write the URL of its API, as in `zen: {api: "https://zen.corp.example:444"}`'),
-}
 FILE_MODE: Final = 0o644
 _ADDRESS: Final = next(how for how in get_args(NodeAddress) if isinstance(how, Reads))
 
@@ -39,17 +33,6 @@ class File(NamedTuple):
     path: PurePosixPath
     content: bytes
     mode: int = FILE_MODE
-
-
-class Rollout(NamedTuple):
-    """One farm on its way to its hosts."""
-
-    spec: Spec
-    vendor: str
-    balancers: tuple[str, ...]
-    """The balancers' addresses or names; empty where the vendor is a device."""
-    home: str
-    """The spec's folder as seen from the tree's root, with slashes."""
 
 
 def files(
@@ -95,8 +78,8 @@ def vendor_of(spec: Spec, asked: str = "") -> str:
             f"say which: --vendor {one_of(named or VENDORS)}"
             + ("" if named else ', or write its section into the spec, as in `haproxy: {version: "2.6"}`'),
         )
-    if chosen in _DEVICES:
-        path, key, hint = _DEVICES[chosen]
+    if chosen in DEVICES:
+        path, key, hint = DEVICES[chosen]
         if getattr(getattr(spec.farm, chosen), key) is None:
             raise SpecError([spec.problem(path, f"does not say where the device is ({key})", hint)])
     return chosen
@@ -164,7 +147,7 @@ def _own_hosts(rollouts: Sequence[Rollout]) -> None:
 
 def _whole_files(rollout: Rollout) -> Iterator[str]:
     """The files of a balancer that belong to one farm as a whole."""
-    yield _CONFIGURATIONS[rollout.vendor]
+    yield CONFIGURATIONS[rollout.vendor]
     if rollout.spec.farm.frontend.vip is not None:
         yield "keepalived.conf"
 
@@ -216,7 +199,7 @@ def _digest(spec: Spec) -> str:
 def _farm_files(rollout: Rollout) -> Iterator[File]:
     """What goes to this farm's hosts, and the variants of its spec that the control host works with."""
     folder = PurePosixPath("files") / rollout.spec.farm.farm
-    if rollout.vendor in HOSTED:
+    if rollout.hosted:
         for file in _rendered(rollout, rollout.spec):
             if file.path.name != "INSTALL.md":
                 yield File(folder / rollout.vendor / file.path, file.content)

@@ -9,13 +9,11 @@ import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ... import __version__
 from ...spec.model import Farm, Node, Secret, SqlLogin
-
-if TYPE_CHECKING:
-    from .rollout import Rollout
+from .model import DEVICES, Rollout
 
 OUT: Final = ("drain", "down")
 """The states through which a node leaves: no new clients, then nothing."""
@@ -54,7 +52,7 @@ def files_of(farm: Farm, vendor: str) -> Iterator[tuple[str, str]]:
     if farm.keys.source != "primary":
         paths["keys.from"] = farm.keys.source
     for name, secret in secrets_of(farm).items():
-        if secret.file is not None and (name not in {"f5", "zen"} or name == vendor):
+        if secret.file is not None and (name not in DEVICES or name == vendor):
             paths[".".join(SECRETS[name])] = str(secret.file)
     for key, path in sorted(paths.items()):
         if path is not None and not _is_absolute(path):
@@ -85,14 +83,14 @@ def _is_absolute(text: str) -> bool:
     return PurePosixPath(text).is_absolute() or bool(PureWindowsPath(text).anchor)
 
 
-def variants(rollout: "Rollout", folder: PurePosixPath) -> Iterator[tuple[PurePosixPath, bytes]]:
+def variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Each variant's path below the tree's root, and its bytes."""
     farm = rollout.spec.farm
     for index, node in enumerate(farm.nodes):
         data = _variant(rollout, folder, "node")
         _for_config(data, rollout, index, node)
         yield folder / "nodes" / f"{node.name}.yaml", _written(data, f"The farm for the config of {node.name} alone")
-    if rollout.vendor not in {"f5", "zen"}:
+    if rollout.hosted:
         return
     data = _variant(rollout, folder, "device")
     yield folder / "device" / "farm.yaml", _written(data, "The farm for its device")
@@ -114,12 +112,12 @@ def _up(folder: PurePosixPath) -> str:
     return "/".join([".."] * (len(folder.parts) + 1))
 
 
-def _variant(rollout: "Rollout", folder: PurePosixPath, work: str) -> dict[str, Any]:
+def _variant(rollout: Rollout, folder: PurePosixPath, work: str) -> dict[str, Any]:
     """The spec's data with secrets as files of `work`, and without what names the nodes' files."""
     # Through text and back: what YAML's aliases share must not change in two places.
     data: dict[str, Any] = json.loads(json.dumps(rollout.spec.document.data))
     up = _up(folder)
-    home = rollout.home if PurePosixPath(rollout.home).is_absolute() else f"{up}/{rollout.home}"
+    home = rollout.home_from(up)
     for name in secrets_of(rollout.spec.farm):
         *path, last = SECRETS[name]
         mapping = _at(data, path)
@@ -135,15 +133,14 @@ def _variant(rollout: "Rollout", folder: PurePosixPath, work: str) -> dict[str, 
     return data
 
 
-def _for_config(data: dict[str, Any], rollout: "Rollout", index: int, node: Node) -> None:
+def _for_config(data: dict[str, Any], rollout: Rollout, index: int, node: Node) -> None:
     """Say where the playbook lays this node's file, and the file with the keys."""
     farm, up = rollout.spec.farm, "../../.."
     name, work = config_name(farm), f"{up}/{WORK}/{farm.farm}/node"
     data["nodes"][index]["config"] = f"{work}/{node.name}/{name}"
     source = farm.keys.source
     if source != "primary":
-        home = rollout.home if PurePosixPath(rollout.home).is_absolute() else f"{up}/{rollout.home}"
-        data["keys"] = {"from": rebased(source, home)}
+        data["keys"] = {"from": rebased(source, rollout.home_from(up))}
     elif node is not farm.primary:
         data["keys"] = {"from": f"{work}/keys/{name}"}
 

@@ -16,6 +16,7 @@ import yaml
 from nlbgen.core.errors import SpecError, UsageError
 from nlbgen.export.ansible import rollout as ansible
 from nlbgen.export.ansible import specs as ansible_specs
+from nlbgen.export.ansible.model import HOSTED
 from nlbgen.export.ansible.roles import ROLES
 from nlbgen.spec.load import Spec, load, loads
 from nlbgen.spec.references import resolve
@@ -84,7 +85,7 @@ def test_the_same_farm_makes_the_same_bytes_and_no_file_holds_a_secret(vendor: s
 @pytest.mark.parametrize("vendor", SECTIONS)
 def test_every_file_of_the_tree_is_used(vendor: str, farm) -> None:
     """What a playbook or a role names is there, and nothing else is."""
-    files = tree(farm(vendor, frontend={"vip": VIP}) if vendor in ansible.HOSTED else farm(vendor))
+    files = tree(farm(vendor, frontend={"vip": VIP}) if vendor in HOSTED else farm(vendor))
     farms = {name for name in files if name.startswith("files/")}
     told = inventory(files)
     text = json.dumps(told)
@@ -227,7 +228,7 @@ def test_farms_of_one_name_are_refused(farm) -> None:
 
 
 @pytest.mark.parametrize("vip", [None, VIP])
-@pytest.mark.parametrize("vendor", ansible.HOSTED)
+@pytest.mark.parametrize("vendor", HOSTED)
 def test_farms_that_would_overwrite_each_other_are_refused(vendor: str, vip: Any, farm) -> None:
     first, second = (farm(vendor, farm=f"farm-{n}", **({"frontend": {"vip": vip}} if vip else {})) for n in (1, 2))
     key, host = ("frontend.vip.balancers", "10.20.0.8") if vip else ("frontend.address", "10.20.0.10")
@@ -245,7 +246,7 @@ def test_farms_that_would_overwrite_each_other_are_refused(vendor: str, vip: Any
 def test_farms_behind_different_vendors_may_share_a_host_without_a_shared_address(farm) -> None:
     assert ansible.files([farm("haproxy", farm="one"), farm("nginx", farm="two")])
     with pytest.raises(SpecError, match=r"writes the whole keepalived\.conf"):
-        ansible.files([farm(vendor, farm=vendor, frontend={"vip": VIP}) for vendor in ansible.HOSTED])
+        ansible.files([farm(vendor, farm=vendor, frontend={"vip": VIP}) for vendor in HOSTED])
 
 
 # The command
@@ -322,7 +323,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     specs = []
     for vendor, section in SECTIONS.items():
         data = {**base, "farm": f"{vendor}-farm", **section}
-        if vendor in ansible.HOSTED:
+        if vendor in HOSTED:
             data["frontend"] = {**base["frontend"], "vip": VIP}
         if vendor == "nginx":
             data["frontend"]["vip"] = {**VIP, "balancers": ["10.20.0.18", "10.20.0.19"]}
