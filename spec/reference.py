@@ -4,14 +4,13 @@ docs/spec.md and docs/rules.md hold what is made here between two markers, and a
 """
 
 import re
-import types as python
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin
 
 from . import types
 from .checks import RULES
 from .model import Farm, Secret
-from .schema import Entry, Model, Reads, WordOr
+from .schema import Entry, Model, Reads, WordOr, without_none
 from .units import Version
 
 _WORDS: Final = {
@@ -109,16 +108,9 @@ def _default(declared: Entry) -> str:
     return f'`"{default}"`' if isinstance(default, Version) else f"`{default}`"
 
 
-def _bare(kind: Any) -> Any:
-    """The annotation without `| None`."""
-    if get_origin(kind) in {Union, python.UnionType}:
-        return next(part for part in get_args(kind) if part is not type(None))
-    return kind
-
-
 def _mapping(kind: Any) -> tuple[type[Model] | None, bool]:
     """The model behind an annotation, if there is one, and whether a list of it is meant."""
-    kind = _bare(kind)
+    kind = without_none(kind)[0]
     many = get_origin(kind) is tuple
     kind = get_args(kind)[0] if many else kind
     if get_origin(kind) is Annotated and isinstance(kind.__metadata__[0], WordOr):
@@ -127,7 +119,7 @@ def _mapping(kind: Any) -> tuple[type[Model] | None, bool]:
 
 
 def _value(declared: Entry, path: str) -> str:
-    kind = _bare(declared.kind)
+    kind = without_none(declared.kind)[0]
     inner, many = _mapping(kind)
     if inner is not None:
         anchor = _SECRETS if inner is Secret else path.replace(".", "").lower()

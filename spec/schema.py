@@ -33,13 +33,17 @@ _MANY: Final = 100_000
 
 
 class Reads:
-    """Annotation: a value is read by `parse` (which raises ValueError) and described by `schema` (JSON Schema)."""
+    """Annotation: a value is read by `parse` (which raises ValueError) and described by `schema` (JSON Schema).
 
-    __slots__ = ("parse", "schema")
+    `is_file` marks the path of a file that nlbgen reads, relative to the spec's folder.
+    """
 
-    def __init__(self, parse: Callable[[Any], Any], schema: Mapping[str, Any]) -> None:
+    __slots__ = ("is_file", "parse", "schema")
+
+    def __init__(self, parse: Callable[[Any], object], schema: Mapping[str, object], *, is_file: bool = False) -> None:
         self.parse = parse
         self.schema = schema
+        self.is_file = is_file
 
 
 class WordOr:
@@ -201,8 +205,8 @@ def nearest(word: str, names: Sequence[str]) -> str | None:
     return folded[found[0]] if found else None
 
 
-def _optional(annotation: Any) -> tuple[Any, bool]:
-    """The annotation without `| None`, and whether that was there."""
+def without_none(annotation: Any) -> tuple[Any, bool]:
+    """The annotation without `| None`, and whether it allows None."""
     if get_origin(annotation) in {Union, types.UnionType}:
         rest = [part for part in get_args(annotation) if part is not type(None)]
         if len(rest) == 1:
@@ -211,7 +215,7 @@ def _optional(annotation: Any) -> tuple[Any, bool]:
 
 
 def _reader(declared: Entry) -> Reader:
-    kind, optional = _optional(declared.kind)
+    kind, optional = without_none(declared.kind)
     if not optional:
         return _plain_reader(kind, declared)
     inner = _plain_reader(kind, declared)
@@ -309,7 +313,7 @@ def _default_schema(default: Any) -> dict[str, Any]:
 
 
 def _annotation_schema(declared: Entry) -> dict[str, Any]:
-    kind, optional = _optional(declared.kind)
+    kind, optional = without_none(declared.kind)
     schema = _plain_schema(kind, declared)
     return {"anyOf": [schema, {"type": "null"}]} if optional else schema
 

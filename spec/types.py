@@ -264,7 +264,8 @@ PosixPath = Annotated[str, _plain(_posix_path)]
 WindowsPath = Annotated[str, _plain(_windows_path)]
 CaPath = Annotated[str | bool, Reads(_verify, {"anyOf": [{"type": "string"}, {"const": False}]})]
 Text = Annotated[str, _plain(_printable("a text"))]
-FilePath = Annotated[str, _plain(_printable("a path", 1024))]
+FilePath = Annotated[str, Reads(_printable("a path", 1024), {"type": "string"}, is_file=True)]
+"""A file that nlbgen reads, relative to the spec's folder."""
 DeviceUrl = Annotated[str, _plain(_url)]
 EnvName = Annotated[
     str,
