@@ -6,13 +6,12 @@ The classes here are the notation: they read the file strictly, write it in one 
 
 import json
 import re
-from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from ..core.errors import Problem
 from ..core.wording import shown
 from ..spec.load import dotted
-from ..spec.schema import Model, Path, Reads, entry, json_schema, read
+from ..spec.schema import Invalid, Model, Path, Reads, Report, entry, json_schema, read
 from .members import MODES, REPACKED, BundleError, Member
 
 MANIFEST: Final = "manifest.json"
@@ -149,9 +148,9 @@ def understood(content: bytes) -> Manifest:
     return manifest
 
 
-def _collector(problems: list[str]) -> Callable[[Path, str, str], None]:
-    def report(path: Path, message: str, _hint: str) -> None:
-        problems.append(f"{dotted(path)}: {message}" if path else message)
+def _collector(problems: list[str]) -> Report:
+    def report(path: Path, invalid: Invalid) -> None:
+        problems.append(f"{dotted(path)}: {invalid.message}" if path else invalid.message)
 
     return report
 

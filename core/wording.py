@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 
 class NotTextError(ValueError):
-    """A value that must be a text was written as a number; quotes are missing around it."""
+    """A value that must be a string was written as a number; quotes are missing around it.
+
+    `needs_source` says that the message continues the value as the file writes it: a number has lost its digits.
+    """
+
+    def __init__(self, message: str, *, needs_source: bool = False) -> None:
+        super().__init__(message)
+        self.needs_source = needs_source
 
 
 def shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""From a file to a checked spec: all problems in one run, each with its place."""
+"""From a file to a checked spec: all problems in one run, each with its location."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from . import document
 from .checks import RULES
 from .document import Document
 from .model import Farm
-from .schema import Path, read
+from .schema import Invalid, Path, read
 
 
 class Spec(NamedTuple):
@@ -23,7 +23,7 @@ class Spec(NamedTuple):
     document: Document
     warnings: tuple[Problem, ...]
     digest: str
-    """SHA-256 of what the file says, in hex: comments, order and layout do not count."""
+    """SHA-256 of the file's data, in hex: comments, order and layout do not count."""
 
     @property
     def name(self) -> str:
@@ -57,19 +57,20 @@ def check(source: Document) -> Spec:
 
 
 def _typed(source: Document, problems: list[Problem], wrong: list[Path]) -> Farm | None:
-    """The farm as far as it can be read; problems and the paths of what is wrong are added to the lists.
+    """The farm as far as it can be read; problems and the paths of invalid values are added to the lists.
 
-    A place whose notation is wrong already is not blamed twice.
+    A location with a syntax problem gets no second one.
     """
-    blamed = {problem.location for problem in problems}
+    reported = {problem.location for problem in problems}
 
-    def report(path: Path, message: str, hint: str) -> None:
+    def report(path: Path, invalid: Invalid) -> None:
         wrong.append(path)
-        place = source.location(path, key="is not a key" in message)
-        if place not in blamed:
-            problems.append(Problem(place, dotted(path), _as_written(source, path, message), hint))
+        location = source.location(path, key=invalid.at_key)
+        if location not in reported:
+            written = f"{source.text(path)}: " if invalid.needs_source else ""
+            problems.append(Problem(location, dotted(path), f"{written}{invalid.message}", invalid.hint))
         if len(problems) >= document.MAX_PROBLEMS:
-            raise _EnoughError(Problem(place, "", document.TOO_MANY))
+            raise _TooManyError(Problem(location, "", document.TOO_MANY))
 
     if not isinstance(source.data, dict):
         what = "a list" if isinstance(source.data, list) else "a single value"
@@ -78,30 +79,23 @@ def _typed(source: Document, problems: list[Problem], wrong: list[Path]) -> Farm
         return None
     try:
         return read(Farm, source.data, report)
-    except _EnoughError as enough:
-        problems.append(enough.problem)
+    except _TooManyError as error:
+        problems.append(error.problem)
         return None
 
 
-class _EnoughError(Exception):
-    """So much is wrong that reading on would help nobody."""
+class _TooManyError(Exception):
+    """The spec has so many problems that reading stops."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
 
 
-def _as_written(source: Document, path: Path, message: str) -> str:
-    """The message with what the file really says, where YAML turned a version into a number."""
-    if message.startswith("a version is a text"):
-        return f"{source.text(path)}: {message}"
-    return message
-
-
 def _findings(source: Document, farm: Farm, wrong: Sequence[Path]) -> Iterator[Problem]:
-    """What the rules find, but for what may only follow from a wrong value that was left at its default.
+    """What the rules find, except findings that may only follow from an invalid value that has its default.
 
-    Where a wrong node was left out, the others have moved up, and what a rule says of a node would stand elsewhere.
+    Where an invalid node is left out, the indices of the others have changed, so findings about nodes are left out.
     """
     moved = {"nodes"} if len(farm.nodes) != len(source.data["nodes"]) else set()
     found = []
@@ -111,13 +105,13 @@ def _findings(source: Document, farm: Farm, wrong: Sequence[Path]) -> Iterator[P
         for finding in islice(rule.check(farm), document.MAX_PROBLEMS):
             if finding.path[0] in moved or any(_may_follow(finding.path, path) for path in wrong):
                 continue
-            place = source.location(finding.path)
-            found.append(Problem(place, dotted(finding.path), finding.message, finding.hint, rule.id, rule.severity))
+            location = source.location(finding.path)
+            found.append(Problem(location, dotted(finding.path), finding.message, finding.hint, rule.id, rule.severity))
     return iter(sorted(found, key=lambda problem: (problem.location, problem.id)))
 
 
 def _may_follow(finding: Path, wrong: Path) -> bool:
-    """Whether one path is part of the other, or the wrong value stands in the same mapping, at whatever depth."""
+    """Whether one path is part of the other, or the invalid value is in the same mapping, at any depth."""
     shorter, longer = sorted((finding, wrong), key=len)
     return longer[: len(shorter)] == shorter or (len(finding) > 1 and wrong[: len(finding) - 1] == finding[:-1])
 
@@ -135,6 +129,6 @@ def dotted(path: Sequence[str | int]) -> str:
 
 
 def digest(source: Document) -> str:
-    """SHA-256 of what a document says, in hex: comments, order and layout do not count."""
+    """SHA-256 of a document's data, in hex: comments, order and layout do not count."""
     canonical = json.dumps(source.data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()

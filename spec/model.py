@@ -5,7 +5,7 @@ depend on other keys are properties, so that a reader never meets a `None` that 
 """
 
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from . import orchestrator as facts
 from . import types as t
@@ -20,7 +20,7 @@ class Secret(Model):
     file: t.SecretFile | None = entry("The file that holds the secret, and nothing else.", default=None)
 
     @classmethod
-    def refuses(cls, value: Any) -> str | None:
+    def refuses(cls, value: object) -> str | None:
         """Refuse anything but one reference (or a slip of its key), without a word of what was written."""
         if isinstance(value, dict) and len(value) == 1:
             ((key, target),) = value.items()

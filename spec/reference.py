@@ -3,14 +3,13 @@
 docs/spec.md and docs/rules.md hold what is made here between two markers, and a test compares them.
 """
 
-import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin
+from typing import Final, NamedTuple, get_args, get_origin
 
 from . import types
 from .checks import RULES
 from .model import Farm, Secret
-from .schema import Entry, Model, Reads, WordOr, without_none
+from .schema import Entry, Model, WordOr, mapping_of, marker_of, reads_of, without_none
 from .units import Version
 
 _WORDS: Final = {
@@ -44,7 +43,6 @@ _WORDS: Final = {
 }
 """What the values of a type look like, for the types whose schema does not say it well enough for people."""
 
-_TOO_LARGE: Final = ("999999999d", "999999999GB")
 _SECRETS: Final = "secrets"
 
 
@@ -108,49 +106,34 @@ def _default(declared: Entry) -> str:
     return f'`"{default}"`' if isinstance(default, Version) else f"`{default}`"
 
 
-def _mapping(kind: Any) -> tuple[type[Model] | None, bool]:
-    """The model behind an annotation, if there is one, and whether a list of it is meant."""
-    kind = without_none(kind)[0]
+def _mapping(annotation: object) -> tuple[type[Model] | None, bool]:
+    """The model behind an annotation, if there is one, and whether it is a list of such mappings."""
+    kind, _ = without_none(annotation)
     many = get_origin(kind) is tuple
-    kind = get_args(kind)[0] if many else kind
-    if get_origin(kind) is Annotated and isinstance(kind.__metadata__[0], WordOr):
-        kind = next(part for part in get_args(get_args(kind)[0]) if isinstance(part, type))
-    return (kind if isinstance(kind, type) and issubclass(kind, Model) else None), many
+    return mapping_of(get_args(kind)[0] if many else kind), many
 
 
 def _value(declared: Entry, path: str) -> str:
-    kind = without_none(declared.kind)[0]
-    inner, many = _mapping(kind)
+    kind, _ = without_none(declared.kind)
+    marker, (inner, many) = marker_of(kind), _mapping(kind)
     if inner is not None:
         anchor = _SECRETS if inner is Secret else path.replace(".", "").lower()
         mapping = f"[{'secret' if inner is Secret else 'list of mappings' if many else 'mapping'}](#{anchor})"
-        return f"`{kind.__metadata__[0].word}`, or a {mapping}" if get_origin(kind) is Annotated else mapping
+        return f"`{marker.word}`, or a {mapping}" if isinstance(marker, WordOr) else mapping
     if get_origin(kind) is tuple:
-        return f"list: {_notation(get_args(kind)[0])}"
-    return _notation(kind)
+        return f"list: {_syntax(get_args(kind)[0])}"
+    return _syntax(kind)
 
 
-def _notation(kind: Any) -> str:
-    how: Reads = kind.__metadata__[0]
-    schema = how.schema
-    if "enum" in schema:
-        return ", ".join(f"`{word}`" for word in schema["enum"])
-    if schema.get("type") == "boolean":
-        return "`true`, `false`"
-    if schema.get("type") == "integer":
-        low, high = schema["minimum"], schema["maximum"]
-        return f"number, {low} to {high}" if low < high else f"`{low}`"
+def _syntax(kind: object) -> str:
+    how = reads_of(kind)
+    if words := how.schema.get("enum"):
+        return ", ".join(f"`{word}`" for word in words)
+    match how.schema:
+        case {"type": "boolean"}:
+            return "`true`, `false`"
+        case {"type": "integer", "minimum": low, "maximum": high}:
+            return f"`{low}`" if low == high else f"number, {how.bounds}"
     name = next((name for name, value in vars(types).items() if value is kind), "")
-    example = "".join(f", as in `{text}`" for text in schema.get("examples", ())[:1])
-    return _WORDS.get(name, f"text{example}") + _bounds(how)
-
-
-def _bounds(how: Reads) -> str:
-    """The bounds of a duration or a size, as its reader says them."""
-    for text in _TOO_LARGE:
-        try:
-            how.parse(text)
-        except ValueError as error:
-            if found := re.search(r"is out of bounds: (.+)", str(error)):
-                return f", {found[1]}"
-    return ""
+    example = "".join(f", as in `{text}`" for text in how.schema.get("examples", ())[:1])
+    return _WORDS.get(name, f"text{example}") + (how.bounds and f", {how.bounds}")

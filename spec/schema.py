@@ -1,14 +1,14 @@
 """Mappings as typed, frozen classes: read with all problems at once, described as JSON Schema.
 
-A class lists its keys as annotated attributes; one reading pass turns plain data into instances and reports every
-problem with its path. A library could do the same (pydantic does), but building its models alone takes longer than
-the whole of `nlbgen render`, and its messages would have to be replaced one by one.
+A class declares its keys as annotated attributes. One pass turns plain data into instances and reports every problem
+with its path. pydantic could do the same, but building its models takes longer than the whole of `nlbgen render`, and
+nlbgen would have to replace each of its messages.
 """
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import (
-    Annotated,
+    TYPE_CHECKING,
     Any,
     ClassVar,
     Final,
@@ -23,9 +23,26 @@ from typing import (
 
 from ..core.wording import NotTextError, plural
 
+if TYPE_CHECKING:
+    from .document import Data
+
 Path = tuple[str | int, ...]
-Report = Callable[[Path, str, str], None]
-"""Takes a problem: the path of the value (or of the unknown key), the message, the way out."""
+"""The path of a key, from the root of the file: names of keys and indices of lists."""
+
+
+class Invalid(NamedTuple):
+    """What is wrong with a value or a key, and what to do."""
+
+    message: str
+    hint: str = ""
+    at_key: bool = False
+    """Whether the key itself is wrong, and not its value."""
+    needs_source: bool = False
+    """Whether the message continues the value as the file writes it, which only the document knows."""
+
+
+Report = Callable[[Path, Invalid], None]
+"""Takes a problem with the path of the value, or of the unknown or missing key."""
 
 _REQUIRED: Final = object()
 _WRONG: Final = object()
@@ -35,14 +52,23 @@ _MANY: Final = 100_000
 class Reads:
     """Annotation: a value is read by `parse` (which raises ValueError) and described by `schema` (JSON Schema).
 
-    `is_file` marks the path of a file that nlbgen reads, relative to the spec's folder.
+    `bounds` is the range of a number with a unit, as in `1s to 1h`. `is_file` marks the path of a file that nlbgen
+    reads, relative to the spec's folder.
     """
 
-    __slots__ = ("is_file", "parse", "schema")
+    __slots__ = ("bounds", "is_file", "parse", "schema")
 
-    def __init__(self, parse: Callable[[Any], object], schema: Mapping[str, object], *, is_file: bool = False) -> None:
+    def __init__(
+        self,
+        parse: Callable[[object], object],
+        schema: Mapping[str, Any],
+        *,
+        bounds: str = "",
+        is_file: bool = False,
+    ) -> None:
         self.parse = parse
         self.schema = schema
+        self.bounds = bounds
         self.is_file = is_file
 
 
@@ -57,14 +83,14 @@ class WordOr:
 
 
 class Entry(NamedTuple):
-    """One key of a mapping: its name in the file, its meaning, its default, and for lists how many are allowed."""
+    """One key of a mapping: its meaning, its default, its name in the file, and the allowed length of a list."""
 
     description: str
-    default: Any
+    default: object
     name: str
     least: int
     most: int
-    kind: Any = None
+    kind: object = None
     """The annotation, set when the class is made."""
 
     @property
@@ -73,7 +99,7 @@ class Entry(NamedTuple):
         return self.default is _REQUIRED
 
 
-def entry(description: str, *, default: Any = _REQUIRED, name: str = "", least: int = 0, most: int = _MANY) -> Any:
+def entry(description: str, *, default: object = _REQUIRED, name: str = "", least: int = 0, most: int = _MANY) -> Any:  # noqa: ANN401  # stands for a value of the annotated type, as dataclasses.field does
     """Declare a key; without `default` it is required; `name` is its name in the file where Python needs another."""
     return Entry(description, default, name, least, most)
 
@@ -82,7 +108,7 @@ def entry(description: str, *, default: Any = _REQUIRED, name: str = "", least: 
 class Model:
     """A frozen mapping with a closed list of keys.
 
-    `written` holds the names of the attributes that the file gave, so that a default can be told from a wish.
+    `written` holds the names of the attributes that the file gave, which tells a written value from a default.
     """
 
     entries: ClassVar[dict[str, Entry]]
@@ -97,7 +123,7 @@ class Model:
                 cls.entries[attribute] = declared._replace(name=declared.name or attribute, kind=kind)
                 delattr(cls, attribute)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, **values: object) -> None:
         own = self.__dict__
         for attribute, declared in self.entries.items():
             if attribute in values:
@@ -123,17 +149,17 @@ class Model:
         values = ", ".join(f"{name}={value!r}" for name, value in self._values().items())
         return f"{type(self).__name__}({values})"
 
-    def _values(self) -> dict[str, Any]:
+    def _values(self) -> dict[str, object]:
         own = self.__dict__
         return {attribute: own[attribute] for attribute in self.entries}
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, **changes: object) -> Self:
         """A copy with other values for some attributes."""
         return type(self)(**{**self._values(), "written": self.written, **changes})
 
     @classmethod
-    def refuses(cls, value: Any) -> str | None:
-        """Why this data as a whole cannot be such a mapping; None where its keys decide."""
+    def refuses(cls, value: object) -> str | None:
+        """The reason why this data as a whole is invalid; None where its keys decide."""
         return None if isinstance(value, dict) else f"must be a mapping of {', '.join(list(cls.file_names())[:4])}, ..."
 
     @classmethod
@@ -143,15 +169,15 @@ class Model:
 
 
 M = TypeVar("M", bound=Model)
-Reader = Callable[[Any, Path, Report], Any]
+Reader = Callable[[Any, Path, Report], object]
 _readers: Final[dict[type[Model], Reader]] = {}
 
 
-def read(model: type[M], data: Any, report: Report) -> M | None:
+def read(model: type[M], data: object, report: Report) -> M | None:
     """The model that `data` writes.
 
-    After a reported problem it is what can be told apart from that: a wrong value is left at its default, a wrong
-    entry of a list is left out. None where a key without a default is wrong or missing.
+    After a reported problem an invalid value has its default, and an invalid entry of a list is left out. None where a
+    required key is invalid or missing.
     """
     value = _mapping_reader(model)(data, (), report)
     return value if isinstance(value, model) else None
@@ -167,21 +193,21 @@ def _make_mapping_reader(model: type[Model]) -> Reader:
     fields = {declared.name: (attribute, _reader(declared)) for attribute, declared in model.entries.items()}
     required = {declared.name: declared.description for declared in model.entries.values() if declared.required}
 
-    def read_mapping(value: Any, path: Path, report: Report) -> Any:
+    def read_mapping(value: "Data", path: Path, report: Report) -> object:
         if (message := model.refuses(value)) is not None:
-            report(path, message, "")
+            report(path, Invalid(message))
             return _WRONG
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         for name, part in value.items():
             if name not in fields:
-                report((*path, name), *_unknown(name, tuple(fields)))
+                report((*path, name), _unknown_key(name, tuple(fields)))
                 continue
             attribute, read_part = fields[name]
             result = read_part(part, (*path, name), report)
             if result is not _WRONG:
                 values[attribute] = result
         for name in required.keys() - value.keys():
-            report((*path, name), "is missing", required[name])
+            report((*path, name), Invalid("is missing", required[name]))
         if any(fields[name][0] not in values for name in required):
             return _WRONG
         return model(**values, written=frozenset(values))
@@ -189,15 +215,15 @@ def _make_mapping_reader(model: type[Model]) -> Reader:
     return read_mapping
 
 
-def _unknown(name: str, known: Sequence[str]) -> tuple[str, str]:
-    near = nearest(name, known)
-    return "is not a key that is known here" + (f" (did you mean {near}?)" if near else ""), (
-        "" if near else f"known here: {', '.join(known)}"
-    )
+def _unknown_key(name: str, known: Sequence[str]) -> Invalid:
+    message = "is not a key that is known here"
+    if near := nearest(name, known):
+        return Invalid(f"{message} (did you mean {near}?)", at_key=True)
+    return Invalid(message, f"known here: {', '.join(known)}", at_key=True)
 
 
 def nearest(word: str, names: Sequence[str]) -> str | None:
-    """The name that is most like a mistyped word, if any is like it at all."""
+    """The name that is most similar to a mistyped word; None where no name is similar."""
     from difflib import get_close_matches
 
     folded = {name.lower().replace("-", "_"): name for name in names}
@@ -205,13 +231,32 @@ def nearest(word: str, names: Sequence[str]) -> str | None:
     return folded[found[0]] if found else None
 
 
-def without_none(annotation: Any) -> tuple[Any, bool]:
+def without_none(annotation: object) -> tuple[object, bool]:
     """The annotation without `| None`, and whether it allows None."""
     if get_origin(annotation) in {Union, types.UnionType}:
-        rest = [part for part in get_args(annotation) if part is not type(None)]
-        if len(rest) == 1:
-            return rest[0], True
+        (kind,) = (part for part in get_args(annotation) if part is not type(None))
+        return kind, True
     return annotation, False
+
+
+def marker_of(annotation: object) -> object:
+    """What an `Annotated` type is read by (`Reads` or `WordOr`); None for any other annotation."""
+    return getattr(annotation, "__metadata__", (None,))[0]
+
+
+def reads_of(annotation: object) -> Reads:
+    """What a value of this type is read by; raises TypeError for a type that has no reader."""
+    marker = marker_of(annotation)
+    if not isinstance(marker, Reads):
+        raise TypeError(f"no reader for {annotation!r}")
+    return marker
+
+
+def mapping_of(annotation: object) -> type[Model] | None:
+    """The model by which an annotation reads mappings, also beside a word (`WordOr`); None where it reads none."""
+    if isinstance(marker_of(annotation), WordOr):
+        annotation = next(part for part in get_args(get_args(annotation)[0]) if isinstance(part, type))
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Model) else None
 
 
 def _reader(declared: Entry) -> Reader:
@@ -220,60 +265,55 @@ def _reader(declared: Entry) -> Reader:
         return _plain_reader(kind, declared)
     inner = _plain_reader(kind, declared)
 
-    def read_optional(value: Any, path: Path, report: Report) -> Any:
+    def read_optional(value: object, path: Path, report: Report) -> object:
         return None if value is None else inner(value, path, report)
 
     return read_optional
 
 
-def _plain_reader(kind: Any, declared: Entry) -> Reader:
-    if isinstance(kind, type) and issubclass(kind, Model):
-        return _mapping_reader(kind)
-    origin = get_origin(kind)
-    if origin is tuple:
+def _plain_reader(kind: object, declared: Entry) -> Reader:
+    if get_origin(kind) is tuple:
         return _list_reader(_plain_reader(get_args(kind)[0], declared), declared)
-    how = kind.__metadata__[0] if origin is Annotated else None
-    if isinstance(how, Reads):
-        return _value_reader(how.parse)
-    if isinstance(how, WordOr):
-        mapping = next(part for part in get_args(get_args(kind)[0]) if isinstance(part, type))
-        return _word_reader(how, _mapping_reader(mapping))
-    raise TypeError(f"no reader for {kind!r}")
+    marker, mapping = marker_of(kind), mapping_of(kind)
+    if mapping is None:
+        return _value_reader(reads_of(kind).parse)
+    reader = _mapping_reader(mapping)
+    return _word_reader(marker, reader) if isinstance(marker, WordOr) else reader
 
 
-def _value_reader(parse: Callable[[Any], Any]) -> Reader:
-    def read_value(value: Any, path: Path, report: Report) -> Any:
+def _value_reader(parse: Callable[[object], object]) -> Reader:
+    def read_value(value: object, path: Path, report: Report) -> object:
         try:
             return parse(value)
         except NotTextError as error:
-            report(path, str(error), "write it in quotes")
+            report(path, Invalid(str(error), "write it in quotes", needs_source=error.needs_source))
         except ValueError as error:
-            report(path, str(error), "")
+            report(path, Invalid(str(error)))
         return _WRONG
 
     return read_value
 
 
 def _word_reader(how: WordOr, read_mapping: Reader) -> Reader:
-    def read_word(value: Any, path: Path, report: Report) -> Any:
+    def read_word(value: object, path: Path, report: Report) -> object:
         if value == how.word:
             return value
         if isinstance(value, dict):
             return read_mapping(value, path, report)
-        report(path, how.message, "")
+        report(path, Invalid(how.message))
         return _WRONG
 
     return read_word
 
 
 def _list_reader(read_item: Reader, declared: Entry) -> Reader:
-    def read_list(value: Any, path: Path, report: Report) -> Any:
+    def read_list(value: object, path: Path, report: Report) -> object:
         if not isinstance(value, list):
-            report(path, "must be a list", "write it as [one, two] or one line each with a hyphen")
+            report(path, Invalid("must be a list", "write it as [one, two] or one line each with a hyphen"))
             return _WRONG
         if not declared.least <= len(value) <= declared.most:
             bound = f"at least {declared.least}" if len(value) < declared.least else f"at most {declared.most}"
-            report(path, f"has {plural(len(value), 'entry')}, and takes {bound}", "")
+            report(path, Invalid(f"has {plural(len(value), 'entry')}, and takes {bound}"))
             return _WRONG
         items = [read_item(item, (*path, index), report) for index, item in enumerate(value)]
         return tuple(item for item in items if item is not _WRONG)
@@ -304,7 +344,7 @@ def _mapping_schema(model: type[Model]) -> dict[str, Any]:
     return {**schema, "required": required} if required else schema
 
 
-def _default_schema(default: Any) -> dict[str, Any]:
+def _default_schema(default: object) -> dict[str, Any]:
     if default is _REQUIRED or default is None or isinstance(default, type):
         return {}
     if isinstance(default, tuple):
@@ -318,15 +358,13 @@ def _annotation_schema(declared: Entry) -> dict[str, Any]:
     return {"anyOf": [schema, {"type": "null"}]} if optional else schema
 
 
-def _plain_schema(kind: Any, declared: Entry) -> dict[str, Any]:
-    if isinstance(kind, type) and issubclass(kind, Model):
-        return _mapping_schema(kind)
+def _plain_schema(kind: object, declared: Entry) -> dict[str, Any]:
     if get_origin(kind) is tuple:
         bounds = {"minItems": declared.least} if declared.least else {}
         bounds |= {"maxItems": declared.most} if declared.most < _MANY else {}
         return {"type": "array", "items": _plain_schema(get_args(kind)[0], declared), **bounds}
-    how = kind.__metadata__[0]
-    if isinstance(how, WordOr):
-        mapping = next(part for part in get_args(get_args(kind)[0]) if isinstance(part, type))
-        return {"anyOf": [{"const": how.word}, _mapping_schema(mapping)]}
-    return dict(how.schema)
+    marker, mapping = marker_of(kind), mapping_of(kind)
+    if mapping is None:
+        return dict(reads_of(kind).schema)
+    schema = _mapping_schema(mapping)
+    return {"anyOf": [{"const": marker.word}, schema]} if isinstance(marker, WordOr) else schema

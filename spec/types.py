@@ -7,7 +7,7 @@ what a type lets pass and a vendor still cannot carry is refused by that vendor'
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from ..core.wording import NotTextError, one_of, shown, text_of
 from . import addresses
@@ -17,6 +17,7 @@ from .units import DURATION, SIZE, Duration, Size, Version
 
 def _duration(low: str, high: str) -> Reads:
     least, most = Duration.of(low), Duration.of(high)
+    bounds = f"{least} to {most}"
 
     def parse(value: object) -> Duration:
         if isinstance(value, float):
@@ -25,14 +26,16 @@ def _duration(low: str, high: str) -> Reads:
             raise ValueError(f"{value} has no unit: write {value}s for seconds or {value}ms for milliseconds")
         duration = Duration.of(text_of(value, "a duration"))
         if not least <= duration <= most:
-            raise ValueError(f"{value} is out of bounds: {least} to {most}")
+            raise ValueError(f"{value} is out of bounds: {bounds}")
         return duration
 
-    return Reads(parse, {"type": "string", "pattern": f"^{DURATION.pattern}$", "examples": ["5s"]})
+    schema = {"type": "string", "pattern": f"^{DURATION.pattern}$", "examples": ["5s"]}
+    return Reads(parse, schema, bounds=bounds)
 
 
 def _size(low: str, high: str) -> Reads:
     least, most = Size.of(low), Size.of(high)
+    bounds = f"{least} to {most}"
 
     def parse(value: object) -> Size:
         if isinstance(value, float):
@@ -41,21 +44,23 @@ def _size(low: str, high: str) -> Reads:
             raise ValueError(f"{value} has no unit: write {value}MB for megabytes or {value}B for bytes")
         size = Size.of(text_of(value, "a size"))
         if not least <= size <= most:
-            raise ValueError(f"{value} is out of bounds: {least} to {most}")
+            raise ValueError(f"{value} is out of bounds: {bounds}")
         return size
 
-    return Reads(parse, {"type": "string", "pattern": f"^{SIZE.pattern}$", "examples": ["300MB"]})
+    schema = {"type": "string", "pattern": f"^{SIZE.pattern}$", "examples": ["300MB"]}
+    return Reads(parse, schema, bounds=bounds)
 
 
 def _integer(what: str, low: int, high: int) -> Reads:
+    bounds = f"{low} to {high}" if low < high else str(low)
+
     def parse(value: object) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
         hint = ": remove the quotes" if isinstance(value, str) and value.isdecimal() and len(value) < 10 else ""
-        bounds = f"{low} to {high}" if low < high else str(low)
         raise ValueError(f"{shown(value)} is not {what} ({bounds}){hint}")
 
-    return Reads(parse, {"type": "integer", "minimum": low, "maximum": high})
+    return Reads(parse, {"type": "integer", "minimum": low, "maximum": high}, bounds=bounds)
 
 
 def _pattern(what: str, pattern: str, rule: str, *, example: str, longest: int = 255) -> Reads:
@@ -165,11 +170,11 @@ def _url(value: object) -> str:
 
 def _version(value: object) -> Version:
     if isinstance(value, float):
-        raise NotTextError("a version is a text, for as a number 2019.10 is 2019.1")
+        raise NotTextError("a version is a text, for as a number 2019.10 is 2019.1", needs_source=True)
     return Version(text_of(value, "a version"))
 
 
-def _plain(parse: Callable[[object], Any], **schema: Any) -> Reads:
+def _plain(parse: Callable[[object], object], **schema: object) -> Reads:
     return Reads(parse, {"type": "string", **schema})
 
 

@@ -4,10 +4,10 @@ The paths come from the model's declarations, so a new key is found without a li
 """
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple, get_args, get_origin
+from typing import NamedTuple, get_args
 
 from .model import Secret
-from .schema import Model, Path, Reads, without_none
+from .schema import Model, Path, Reads, marker_of, without_none
 
 
 class Value(NamedTuple):
@@ -59,7 +59,6 @@ def files(model: Model) -> Iterator[tuple[Path, str]]:
     A value that equals the default of its key is a word and not a file (`keys.from: primary`).
     """
     for value in values(model):
-        kind, _ = without_none(value.kind)
-        how = kind.__metadata__[0] if get_origin(kind) is Annotated else None
+        how = marker_of(without_none(value.kind)[0])
         if isinstance(how, Reads) and how.is_file and isinstance(value.value, str) and value.value != value.default:
             yield value.path, value.value

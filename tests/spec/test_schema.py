@@ -51,7 +51,7 @@ class Whole(Model):
 
 def problems(data: Any) -> tuple[Whole | None, list[tuple[str, str]]]:
     found: list[tuple[str, str]] = []
-    return read(Whole, data, lambda path, message, _hint: found.append((dotted(path), message))), found
+    return read(Whole, data, lambda path, invalid: found.append((dotted(path), invalid.message))), found
 
 
 def test_reads_what_is_right() -> None:
