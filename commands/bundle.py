@@ -1,6 +1,5 @@
 """`nlbgen bundle`: one archive with everything that a change needs."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,8 @@ from ..core.errors import DifferenceError
 from . import console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..bundle.checking import Bundle
     from ..bundle.comparing import Comparison
     from ..bundle.exporting import Exported

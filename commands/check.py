@@ -1,6 +1,5 @@
 """`nlbgen check`: what is wrong or doubtful in specs."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ from ..core.errors import NodeError, Problem, SpecError, UnsupportedError
 from . import console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from ..generators.output import Fleet
     from ..spec.load import Spec
     from ..spec.reports import Result

@@ -1,7 +1,6 @@
 """`nlbgen nodes`: the nodes' own config files."""
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from ..core.errors import DifferenceError, NodeError
 from . import console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..nodes.audit import Audit, Row
     from ..nodes.key_list import Inventory
     from ..nodes.keys import Key

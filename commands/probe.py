@@ -1,6 +1,5 @@
 """`nlbgen probe`: the living farm against its spec."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,8 @@ from ..core.errors import DeviceError, DifferenceError, UsageError
 from . import console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..probe.findings import Report
     from ..spec.units import Duration
     from .tables import Block

@@ -1,6 +1,5 @@
 """`nlbgen push`: from the spec to a device."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,8 @@ from ..core.errors import DifferenceError
 from . import console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..push.f5.session import Report
     from .tables import Block
 

@@ -1,6 +1,5 @@
 """`nlbgen vendors`: which vendor can do what."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -8,6 +7,8 @@ import click
 from . import console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .tables import Block, Style
 
 _COLOURS: "dict[str, Style]" = {"yes": "green", "since": "cyan", "fallback": "yellow", "no": "red"}

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterator
 from ipaddress import IPv4Address, ip_address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ...core.errors import Problem
 from ...spec.load import Spec
-from ...spec.schema import Path
 from .objects import vip
 from .products import GENERATIONS, NEVER, Edition, Generation
+
+if TYPE_CHECKING:
+    from ...spec.schema import Path
 
 VERSION_ID: Final = "zen-version"
 _SAFE_PATH: Final = re.compile(r"/[A-Za-z0-9._/=+@,:-]*")

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ....core.errors import DeviceError
 from ....generators.f5.as3 import OLDEST, declaration, names, tenant
@@ -23,12 +23,14 @@ from .. import certificates as f5_certificates
 from .. import files as f5_files
 from .. import plan as f5_plan
 from .. import snapshot as f5_snapshot
-from ..certificates import CertificateFile
 from ..plan import State, Work
 from ..rest.icontrol import Answer, Device, LostError, RefusedError, UnreachableError, one_line
 from ..rest.push import RestFiles, save, synchronise
 from ..session import Console, Options, Report, counts, on_version, overtaken, ready, review, told_apart, unit
 from . import record as f5_as3_record
+
+if TYPE_CHECKING:
+    from ..certificates import CertificateFile
 
 _SERVICE: Final = "/mgmt/shared/appsvcs"
 POLLS: Final = 60
