@@ -99,7 +99,13 @@ class Entry(NamedTuple):
         return self.default is _REQUIRED
 
 
-def entry(description: str, *, default: object = _REQUIRED, name: str = "", least: int = 0, most: int = _MANY) -> Any:  # noqa: ANN401  # stands for a value of the annotated type, as dataclasses.field does
+Declared = Any
+"""What a type checker takes a declaration for: a value of the annotated type, as with `dataclasses.field`."""
+
+
+def entry(
+    description: str, *, default: object = _REQUIRED, name: str = "", least: int = 0, most: int = _MANY
+) -> Declared:
     """Declare a key; without `default` it is required; `name` is its name in the file where Python needs another."""
     return Entry(description, default, name, least, most)
 
