@@ -21,7 +21,6 @@ UNDONE_PACKAGE_CYCLES = {
     ("push.f5", "push.f5.rest"),
     ("push.f5", "push.f5.as3"),
     ("push.f5", "push.f5.soap"),
-    ("generators.zen", "generators.zen.check"),
     ("spec", "spec.rules"),
 }
 UNDONE_MODULE_CYCLES = {"commands", "prove.clients"}

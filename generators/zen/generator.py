@@ -1,26 +1,25 @@
 """The Zen Load Balancer and its descendants: Zevenet, Skudonet, Relianoid.
 
 Sources: trials on the products' own engines (pound 2.6, their fork of it, zproxy 0.9.5), on the appliances' code that
-edits these files, and recorded sessions of their API. No engine can be installed here: `zen_rules` judges instead.
+edits these files, and recorded sessions of their API. No engine can be installed here: `check.files` checks instead.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Final
 
-from ...core.errors import Problem, ValidationError
+from ...core.errors import Problem
 from ...spec.load import Spec
 from ...spec.model import Farm
 from ...spec.units import Version
 from ..base import File, Generator, Job, Rendered
 from ..features import No, Support
 from .calls import plan
-from .check.dialect import ERROR_STATUSES, Dialect
-from .check.rules import check
-from .check.side import check_calls, check_guardian, check_l4xnat, check_marks, check_section, check_status
-from .install import GUARDIAN_FILE, MARKS_FILE, install
-from .objects import HEADER, HttpFarm, L4Farm, Objects, objects
+from .check.files import Appliance, check
+from .check.formats import ERROR_STATUSES, GUARDIAN_FILE, MARKS_FILE, Dialect
+from .install import install
+from .objects import HEADER, HttpFarm, L4Farm, Objects, farm_name, objects
 from .products import GENERATIONS, NEWEST, Edition, Generation, edition
 from .refusals import refusals
 from .support import POUND, SUPPORT, table, upgrade
@@ -35,7 +34,7 @@ ERROR_PAGES: Final = {
 VERBS: Final[Mapping[Dialect, int]] = {"zen3": 4, "pound": 5, "zproxy-ng": 5}
 """The set of methods with PATCH, which pound 2.6 does not have."""
 SAMPLE_PEM: Final = b"-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n"
-"""What stands for the certificate when a farm file is checked: it is on the appliance alone."""
+"""Replaces the certificate when a farm file is checked, because only the appliance has it."""
 
 
 class Zen(Generator):
@@ -99,39 +98,17 @@ class Zen(Generator):
         return [*files, File(PurePosixPath("INSTALL.md"), "zen/INSTALL.md.j2", view)]
 
     def check(self, spec: Spec, files: list[Rendered]) -> str:
-        """What the dialect checker says; raises ValidationError where it refuses."""
+        """Check the files by nlbgen's own strict reader; raises ValidationError where it refuses."""
         found = edition(spec.farm)
         generation = _known(found)
-        complaints = list(complaints_of(files, generation, objects(spec.farm, found)))
-        if complaints:
-            message = f"the files for {found} are wrong:\n" + "\n".join(complaints)
-            raise ValidationError(message, "this is a fault of nlbgen: please report it with the spec")
+        name = farm_name(spec.farm)
+        on_appliance = {f"{generation.certificates}/{name}.pem": SAMPLE_PEM, generation.dh_parameters: b"DH"}
+        appliance = Appliance(
+            str(found), generation.dialect, generation.config, f"_{generation.suffix}.cfg", on_appliance
+        )
+        check({str(file.path): file.content for file in files}, appliance)
         what = "its calls" if found.way == "l4-api" else f"the dialect {generation.dialect}"
         return f"checked by nlbgen's own reading of {what}; the engine itself cannot be installed here"
-
-
-def complaints_of(files: Sequence[Rendered], generation: Generation, made: Objects) -> Iterable[str]:
-    """What is wrong with a set of files, each line with the file's name."""
-    contents = {str(file.path): file.content for file in files}
-    present = {f"{generation.config}/{name}": content for name, content in contents.items()}
-    present |= {f"{generation.certificates}/{made.main.name}.pem": SAMPLE_PEM, generation.dh_parameters: b"DH"}
-    for name, content in sorted(contents.items()):
-        text = content.decode("utf-8")
-        if name.endswith(f"_{generation.suffix}.cfg"):
-            yield from (f"{name}: {complaint}" for complaint in check(text, generation.dialect, present))
-        for ending, checker in _SIDE_CHECKS.items():
-            if name.endswith(ending):
-                yield from (f"{name}: {message}" for message in checker(text))
-
-
-_SIDE_CHECKS: Final = {
-    "_calls.json": check_calls,
-    "_l4xnat.cfg": check_l4xnat,
-    MARKS_FILE: check_marks,
-    "_status.cfg": check_status,
-    "_guardian.conf": check_guardian,
-    GUARDIAN_FILE: check_section,
-}
 
 
 def _known(found: Edition) -> Generation:
@@ -203,7 +180,6 @@ def _http_view(farm: HttpFarm, generation: Generation) -> dict[str, Any]:
         "socket": f"/tmp/{farm.name}_{generation.suffix}.socket",  # noqa: S108  # where the appliance looks for it
         "statuses": ERROR_STATUSES,
         "verbs": VERBS[generation.dialect],
-        "header": HEADER,
         "forwarded": HEADER if farm.tls else None,
         "secure": "True" if farm.node_tls else "False",
         "session_type": _session_type(farm, ng=ng),

@@ -1,6 +1,6 @@
-"""The objects of a farm as an appliance of the Zen family has them: shared by its files and by the push.
+"""The objects of a farm on an appliance of the Zen family, from which the files and the calls of the API are made.
 
-Everything is decided here; the templates and the calls of the API only write it down.
+All decisions are made here; the templates and the calls only write them down.
 """
 
 from ipaddress import ip_interface
@@ -12,27 +12,29 @@ from ...spec.units import Duration, Version
 from ..design import COOKIE, LONG_POLL, Design, Member
 from ..tls import HSTS_SECONDS as HSTS
 from ..tls import profile
+from .check.formats import TLS_HEADER
 from .products import Edition
 
 SERVICE: Final = "orchestrator"
 OTHER_SERVICE: Final = "portal"
-"""For a farm of the name of SERVICE: a farm made by the API keeps a commented service of the farm's own name, and the
-appliance's code mistakes one for the other."""
+"""The service of a farm that is itself called SERVICE: a farm made by the API keeps a commented service of the farm's
+name, and the appliance's code confuses the two."""
 REDIRECT_SERVICE: Final = "redirect"
 HEAVIEST: Final = 9
 """Weights are 1 to 9: in the files of HTTP farms, and in the API for every farm."""
 CLIENT_SECONDS: Final = 30
-"""How long pound waits for a client's next request; the vendor's own value."""
+"""How long pound waits for a client's next request; the vendor's default."""
 LIVE_SECONDS: Final = 3600
-"""zproxy ends a WebSocket whose client says nothing for `Client` seconds: never less than this."""
-HEADER: Final = "X-Forwarded-Proto: https"
+"""The least `Client` timeout in zproxy, which closes a WebSocket whose client is silent for so long."""
+HEADER: Final = TLS_HEADER
+"""The header that every farm with TLS adds to requests."""
 FIRST_MARK: Final = 0x200
 MARK: Final = "nlbgen"
-"""How the description of a FarmGuardian check begins that nlbgen made: the only mark that the API keeps."""
+"""The first word in the description of nlbgen's FarmGuardian checks: the only mark of ownership that the API keeps."""
 
 State = Literal["up", "drain", "down"]
 _ANY_OPENSSL: Final = Version("3.0")
-"""The ciphers of TLS 1.2 are the same for every one; the appliance has its own."""
+"""The appliance has its own OpenSSL; the TLS 1.2 ciphers are the same for every version."""
 
 
 class Backend(NamedTuple):
@@ -47,7 +49,7 @@ class Backend(NamedTuple):
 
 
 class Guardian(NamedTuple):
-    """The FarmGuardian check of a farm: without it only a refused connection tells that a node is dead."""
+    """The FarmGuardian check of a farm: without it only a refused connection shows that a node failed."""
 
     name: str
     command: str
@@ -57,7 +59,7 @@ class Guardian(NamedTuple):
 
 
 class Times(NamedTuple):
-    """The time-outs of an HTTP farm, in seconds."""
+    """The timeouts of an HTTP farm, in seconds."""
 
     answer: int
     connect: int
@@ -67,7 +69,7 @@ class Times(NamedTuple):
 
 
 class Affinity(NamedTuple):
-    """How clients are held on a node: by a cookie, or by their address for `ttl` seconds."""
+    """How clients stay on a node: by a cookie, or by their address for `ttl` seconds."""
 
     kind: Literal["none", "source", "cookie"]
     ttl: int
@@ -76,7 +78,7 @@ class Affinity(NamedTuple):
 
 
 class HttpFarm(NamedTuple):
-    """A farm that sees HTTP: the site itself, or the redirect to it (then `redirect` is set)."""
+    """A farm that handles HTTP: the site itself, or the redirect to it (then `redirect` is set)."""
 
     name: str
     vip: str
@@ -93,14 +95,14 @@ class HttpFarm(NamedTuple):
     hsts: int
     affinity: Affinity
     policy: str
-    """zproxy's way to choose a node; empty in the other engines."""
+    """zproxy's balancing algorithm; empty in the other engines."""
     redirect: str
     backends: tuple[Backend, ...]
     guardian: Guardian | None
 
 
 class L4Farm(NamedTuple):
-    """A farm that passes connections on."""
+    """A farm that forwards connections."""
 
     name: str
     vip: str
@@ -112,17 +114,17 @@ class L4Farm(NamedTuple):
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """The packet mark of each backend in an L4xNAT file, in the notation of the appliance's register of marks."""
+        """The packet mark of each backend in an L4xNAT file, as the appliance's register of marks writes it."""
         return tuple(f"{FIRST_MARK + number:#x}" for number in range(len(self.backends)))
 
 
 class Objects(NamedTuple):
-    """All farms of one spec: the site's own, and the redirect's where there is one."""
+    """All farms of one spec: that of the site, and that of the redirect where there is one."""
 
     main: HttpFarm | L4Farm
     redirect: HttpFarm | None
     notes: tuple[str, ...]
-    """What a reader should know of how the spec was translated."""
+    """Notes for INSTALL.md on how the spec was translated."""
 
     @property
     def farms(self) -> tuple[HttpFarm | L4Farm, ...]:
@@ -131,7 +133,7 @@ class Objects(NamedTuple):
 
 
 def objects(farm: Farm, edition: Edition) -> Objects:
-    """What the appliance should have for this farm."""
+    """The objects that the appliance should have for a farm."""
     design = Design(farm)
     main = _l4_farm(design, edition) if edition.layer4 else _http_farm(design, edition)
     redirect = _redirect_farm(design, edition) if farm.frontend.redirect_http else None
@@ -139,23 +141,23 @@ def objects(farm: Farm, edition: Edition) -> Objects:
 
 
 def silence_limit(times: Times) -> str | None:
-    """What a reader should know where zproxy ends a WebSocket sooner than the spec says; None where it does not."""
+    """A note where zproxy closes silent WebSockets sooner than the spec asks; None where it does not."""
     if times.websocket <= times.answer:
         return None
     return (
-        f"zproxy ends a WebSocket that is silent for {times.answer} seconds (a node's TimeOut, which is for answers as "
-        f"well), and not after the {times.websocket} seconds of balancer.signalr.idle_timeout: SignalR's keep-alives, "
-        "every 10 or 15 seconds, must stay on."
+        f"zproxy closes a WebSocket that is silent for {times.answer} seconds (a node's TimeOut, which also limits "
+        f"answers), and not after the {times.websocket} seconds of balancer.signalr.idle_timeout. Keep SignalR's "
+        "keep-alives on, which come every 10 or 15 seconds."
     )
 
 
 def farm_name(farm: Farm) -> str:
-    """The farm's name as the family can have it: an underscore would end the name in the names of its files."""
+    """The farm's name with hyphens for underscores: an underscore would end the name in the names of its files."""
     return farm.farm.replace("_", "-")
 
 
 def vip(farm: Farm) -> str:
-    """The address that the farm listens on; `*` where the spec names none."""
+    """The address that the farm listens on; `*` where the spec has none."""
     if farm.frontend.address == "*" and farm.frontend.vip is not None:
         return str(ip_interface(farm.frontend.vip.address).ip)
     return farm.frontend.address
@@ -174,7 +176,7 @@ def shares(weights: list[int]) -> tuple[list[int], bool]:
 
 
 def _backends(design: Design) -> tuple[Backend, ...]:
-    """The nodes; backups last, so that the others' numbers in the status file are their places in the spec."""
+    """The nodes, backups last, so that the others have the same numbers in the status file as in the spec."""
     parts = shares([member.weight for member in design.members])[0]
     ordered = sorted(zip(design.members, parts, strict=True), key=lambda pair: pair[0].state == "backup")
     return tuple(
@@ -190,16 +192,16 @@ def _state(member: Member) -> State:
 
 
 def _guardian(design: Design, edition: Edition) -> Guardian:
-    """The check by Nagios' check_http; HOST and PORT stand in it once each, for the appliance to fill in."""
+    """The check by Nagios' check_http; the appliance replaces HOST and PORT, each of which occurs once."""
     health = design.balancer.health
     answer = health.timeout.seconds
     words = ["check_http", "-I", "HOST", "-p", "PORT", "-H", design.frontend.host]
     if design.farm.node_tls:
-        # The check_http that comes with Zen 3 is older than --sni.
+        # The check_http of Zen 3 does not support --sni.
         words += ["-S"] if edition.way == "l4-file" else ["-S", "--sni"]
     words += ["-u", design.health_path, "-e", str(health.expect), "-t", str(answer)]
     timeout = answer + 1
-    # All nodes are asked one after another within one interval.
+    # All nodes are checked one after another within one interval.
     interval = max(health.interval.seconds, timeout * len(design.members) + 1)
     name = farm_name(design.farm)
     return Guardian(f"{name}-fg", " ".join(words), interval, timeout, f"{MARK} {name}")
@@ -284,7 +286,7 @@ def _l4_farm(design: Design, edition: Edition) -> L4Farm:
     if edition.way == "l4-api" and edition.generation is not None and edition.generation.websockets:
         algorithm = {"least-connections": "leastconn", "source": "hash_srcip"}.get(design.balancer.algorithm, "weight")
         if design.balancer.affinity == "none":
-            affinity = affinity._replace(kind="none")  # the hash holds clients by itself
+            affinity = affinity._replace(kind="none")  # the hash itself keeps clients on a node
     return L4Farm(
         name=farm_name(design.farm),
         vip=vip(design.farm),
@@ -299,25 +301,27 @@ def _l4_farm(design: Design, edition: Edition) -> L4Farm:
 def _notes(design: Design, edition: Edition, main: HttpFarm | L4Farm) -> list[str]:
     guardian = main.guardian or _guardian(design, edition)
     found = edition.generation
-    # It sleeps for the interval between two rounds, and in a round each node before may use up its time-out.
+    # FarmGuardian sleeps for the interval between two rounds, and in a round each node before may use up its timeout.
     slowest = guardian.interval + guardian.timeout * len(main.backends)
-    notes = [f"A node that hangs is out after {slowest} seconds at the latest: FarmGuardian asks one after another."]
+    notes = [
+        f"FarmGuardian marks a node that hangs down after at most {slowest} seconds: it checks one node after another."
+    ]
     if not shares([node.weight for node in design.farm.nodes])[1]:
-        notes.append("The weights of the spec are rounded to shares of 1 to 9.")
+        notes.append("The weights of the spec are rounded to numbers from 1 to 9.")
     if isinstance(main, L4Farm):
         if design.tls_mode == "bridge":
             notes.append(
                 "This is an L4xNAT farm, because an HTTP farm of this product breaks WebSockets (101, then no frame) "
-                "and refuses PATCH: the nodes end TLS, and their certificates carry the farm's name."
+                "and refuses PATCH: the nodes terminate TLS, and their certificates must carry the farm's name."
             )
-        notes.append("An L4xNAT farm sees a dead node by FarmGuardian alone: never detach it.")
+        notes.append("An L4xNAT farm detects a failed node by FarmGuardian only: never detach the check.")
         return notes
     if found is not None and found.dialect == "zproxy-ng":
         notes.append("zproxy sends no SNI to the nodes: IIS's binding must not require it.")
         if (limit := silence_limit(main.times)) is not None:
             notes.append(limit)
         if main.affinity.kind == "cookie":
-            notes.append("zproxy writes the cookie's Max-Age a thousand times too large.")
+            notes.append("zproxy sets the cookie's Max-Age 1000 times too large.")
         if design.frontend.tls.hsts and main.tls:
-            notes.append("Strict-Transport-Security is not sent: it was never proven on this engine.")
+            notes.append("Strict-Transport-Security is not sent: it is not tested on this engine.")
     return notes

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from ...spec.model import Farm
 from ...spec.units import Version
-from .check.dialect import Dialect
+from .check.formats import Dialect
 
 Way = Literal["http", "l4-file", "l4-api"]
 """An HTTP farm as a file, an L4xNAT farm as a file, or an L4xNAT farm by calls of the API."""

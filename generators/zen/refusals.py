@@ -1,4 +1,4 @@
-"""What a spec asks that the Zen family cannot do and no feature of the catalogue names."""
+"""Refusals of specs that no appliance of the family can serve and no feature of the catalogue covers."""
 
 import re
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 VERSION_ID: Final = "zen-version"
 _SAFE_PATH: Final = re.compile(r"/[A-Za-z0-9._/=+@,:-]*")
-"""What a path may hold in a FarmGuardian command, which runs through a shell."""
+"""The paths that a FarmGuardian command can hold: it runs through a shell."""
 _FILLED_IN: Final = re.compile(r"HOST|PORT|:::")
-"""What the appliance replaces in a command, and what separates its fields in older files."""
+"""What the appliance replaces in a command, and the separator of fields in older files."""
 
 
 def refusals(spec: Spec, edition: Edition) -> Iterator[Problem]:
-    """Every problem, each at its place in the spec."""
+    """Every problem, each with its location in the spec."""
     if (problem := _product(spec, edition)) is not None:
         yield problem
         return
@@ -35,22 +35,22 @@ def _product(spec: Spec, edition: Edition) -> Problem | None:
     path: Path = ("zen", "version")
     found = edition.generation
     if found is None:
-        return spec.problem(path, f"no configurations are made for {edition}", _names(edition), id=VERSION_ID)
+        return spec.problem(path, f"nlbgen makes no configurations for {edition}", _names(edition), id=VERSION_ID)
     if found.refusal:
-        message = f"{edition} is not to be used: {found.refusal}"
+        message = f"{edition} is not usable: {found.refusal}"
         return spec.problem(path, message, 'upgrade to Zevenet "5.13", or to Relianoid or Skudonet "7"', id=VERSION_ID)
     return None
 
 
 def _names(edition: Edition) -> str:
-    """Under which name and number a version that does not exist may have been meant, and those that do."""
+    """The products and versions that a version which does not exist may stand for, as a hint."""
     hints = []
     for product, generations in GENERATIONS.items():
         if product != edition.product and any(one.oldest <= edition.number < one.below for one in generations):
             hints.append(f"`product: {product}`")
     known = "; ".join(_range(one) for one in GENERATIONS[edition.product] if not one.refusal)
     versions = f"a version of {edition.product}: {known}"
-    return f"write {' or '.join(hints)}, whose number this is, or {versions}" if hints else f"write {versions}"
+    return f"write {' or '.join(hints)}, which has such a version, or {versions}" if hints else f"write {versions}"
 
 
 def _range(generation: Generation) -> str:
@@ -67,7 +67,7 @@ def _addresses(spec: Spec) -> Iterator[Problem]:
         yield spec.problem(("frontend", "address"), message, "write the appliance's address, as in 10.20.0.10")
     for index, node in enumerate(spec.farm.nodes):
         if not _is_ipv4(node.address):
-            message = f"the Zen family reaches nodes by IPv4 addresses alone, and {node.address} is none"
+            message = f"the Zen family reaches nodes by IPv4 address only, and {node.address} is not one"
             yield spec.problem(("nodes", index, "address"), message, "write the node's IPv4 address")
 
 
@@ -81,8 +81,8 @@ def _is_ipv4(text: str) -> bool:
 def _health(spec: Spec) -> Iterator[Problem]:
     path = spec.farm.health_path or "/"
     if not _SAFE_PATH.fullmatch(path) or _FILLED_IN.search(path):
-        message = f"FarmGuardian runs its check through a shell and fills in HOST and PORT: {path} cannot be asked"
-        hint = "take a path of letters, digits and ._/=+@,:- without HOST, PORT and :::"
+        message = f"FarmGuardian runs its check through a shell and fills in HOST and PORT: it cannot check {path}"
+        hint = "use a path of letters, digits and ._/=+@,:- without HOST, PORT and :::"
         yield spec.problem(("balancer", "health", "path"), message, hint)
 
 
@@ -91,13 +91,13 @@ def _backups(spec: Spec, edition: Edition) -> Iterator[Problem]:
         return
     backups = [index for index, node in enumerate(spec.farm.nodes) if node.state == "backup"]
     if len(backups) == len(spec.farm.nodes):
-        return  # they serve like any other node
+        return  # then they serve like other nodes
     for index in backups[1:]:
-        message = f"a farm of {edition} has one backup node (Emergency), and this is one more"
+        message = f"a farm of {edition} has at most one backup node (Emergency), and this is another"
         yield spec.problem(("nodes", index, "state"), message, "make it `up` or `down`")
 
 
 def _cookie(spec: Spec, edition: Edition) -> Iterator[Problem]:
     if not edition.layer4 and spec.farm.balancer.affinity in {"cookie", "signalr"} and spec.farm.frontend.aliases:
-        message = "the cookie of the Zen family is for one name, and the farm has aliases"
-        yield spec.problem(("frontend", "aliases"), message, "leave the aliases out, or write `affinity: source`")
+        message = "the affinity cookie of the Zen family is for one name, and the farm has aliases"
+        yield spec.problem(("frontend", "aliases"), message, "remove the aliases, or write `affinity: source`")

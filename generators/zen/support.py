@@ -1,4 +1,4 @@
-"""What the Zen family says to each feature: one table for each way of balancing, and the matrix made of them."""
+"""The features of the Zen family: one table for each kind of farm and engine, and the support matrix."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -13,13 +13,13 @@ _PLAIN: Final = (
     *("free-hung-websockets", "no-replayed-post", "least-connections", "round-robin", "source-hash"),
     *("affinity-cookie", "affinity-source", "affinity-signalr", "backup", "backup-source", "state-over-reload", "ntlm"),
 )
-"""What a table says yes to unless it says otherwise; a new feature of the catalogue is not among them."""
+"""The features that each table supports unless it overrides them; a new feature of the catalogue is not listed."""
 _EVERY: Final[dict[str, Support]] = dict.fromkeys(_PLAIN, Yes())
 _ONE_SERVICE: Final = No("a farm has one service for all paths", "every answer may take as long as a long poll")
 _QUEUE: Final = No("no engine of the family has a queue before full nodes", "requests wait in IIS's own queue")
-_SLOW_START: Final = No("no engine of the family has a slow start", "a node that came back gets its full share at once")
-_BODY: Final = No("no limit for uploads was ever proven on its engines", "the limit of IIS alone holds")
-_METRICS: Final = No("the appliance shows its figures in its own pages and API")
+_SLOW_START: Final = No("no engine of the family has a slow start", "a recovered node gets its full share at once")
+_BODY: Final = No("a limit for uploads is not tested on its engines", "only the limit of IIS applies")
+_METRICS: Final = No("the appliance shows its metrics in its own pages and API")
 _COMMON: Final[dict[str, Support]] = {
     "signalr-pool": _ONE_SERVICE,
     "slow-start": _SLOW_START,
@@ -27,12 +27,12 @@ _COMMON: Final[dict[str, Support]] = {
     "max-body": _BODY,
     "metrics": _METRICS,
     "vip": No(
-        "the appliances share an address by a cluster of their own, which is not made here",
-        "the farm listens on the shared address: set the cluster up beside it",
+        "the appliances share an address by their own cluster, which nlbgen does not configure",
+        "the farm listens on the shared address: configure the cluster by hand",
     ),
     "passthrough-health": Yes("by FarmGuardian"),
-    "active-health": Yes("FarmGuardian; one failed check takes a node out, `rise` and `fall` do not exist"),
-    "app-pool-stop": Yes("by FarmGuardian's question"),
+    "active-health": Yes("FarmGuardian; one failed check marks a node down, `rise` and `fall` do not exist"),
+    "app-pool-stop": Yes("by FarmGuardian's check"),
     "weights": Yes("as shares of 1 to 9 in HTTP farms"),
     "drain": Yes("maintenance, mode drain"),
     "down": Yes("maintenance, mode cut"),
@@ -41,36 +41,36 @@ _HTTP: Final[dict[str, Support]] = {
     "tls-passthrough": Yes("an L4xNAT farm, by the API"),
     "verify-nodes": No(
         "no engine of the family checks the nodes' certificates",
-        "whoever answers at a node's address is taken for the node",
+        "any host that answers at a node's address is accepted as the node",
     ),
     "tls-modern": No(
-        "TLS 1.3 alone cannot be asked for", "TLS 1.2 stays allowed, with the intermediate profile's ciphers"
+        "TLS 1.3 only cannot be configured", "TLS 1.2 stays allowed, with the intermediate profile's ciphers"
     ),
-    "http2": No("its engines speak HTTP/1.1 alone"),
+    "http2": No("its engines support HTTP/1.1 only"),
     "source-hash": No("its engines do not hash addresses", "each client's address is remembered instead"),
     "affinity-signalr": No("affinity belongs to the whole service", "clients stay on their node on every path"),
 }
 _POUND: Final[dict[str, Support]] = {
-    "websocket": Yes("WSTimeOut is set by the file alone, the API leaves it at 600s"),
-    "tls-bridge": Yes("the client's SNI goes on to the nodes"),
-    "least-connections": No("pound spreads by weight and chance", "requests are spread by weight alone"),
-    "round-robin": Yes("by weight and chance"),
+    "websocket": Yes("only the file sets WSTimeOut, the API leaves it at 600s"),
+    "tls-bridge": Yes("the client's SNI is passed to the nodes"),
+    "least-connections": No("pound balances by weighted random only", "requests are distributed by weight"),
+    "round-robin": Yes("by weighted random"),
     "affinity-cookie": Yes("by the file; the API of the Community editions refuses it"),
     "backup": Yes("Relianoid: one node; Skudonet has none"),
     "backup-source": Yes("Relianoid: one node; Skudonet has none"),
     "state-over-reload": Yes("in the farm's status file"),
 }
 _PROXY: Final[dict[str, Support]] = {
-    "websocket": Yes("zproxy 0.9.3 or later; one silent for as long as an answer may take is ended"),
+    "websocket": Yes("zproxy 0.9.3 or later; one that is silent for as long as an answer may take is closed"),
     "tls-bridge": Yes("without SNI to the nodes: no `Require SNI` at IIS"),
     "affinity-cookie": Yes("by the file; the API of the Community editions refuses it"),
     "backup": Yes("as the second in the order of failover"),
     "state-over-reload": Yes("in the farm's status file"),
-    "ntlm": No("connections to the nodes are shared between clients, and pinning them is refused by zproxy 0.9.5"),
+    "ntlm": No("clients share connections to the nodes, and zproxy 0.9.5 refuses to pin them"),
 }
 _LAYER4: Final[dict[str, Support]] = {
     "verify-nodes": No("FarmGuardian's check_http checks no certificate", "the health checks take any certificate"),
-    "tls-passthrough": Yes("an L4xNAT farm with FarmGuardian, without which it never sees a dead node"),
+    "tls-passthrough": Yes("an L4xNAT farm with FarmGuardian, without which it never detects a failed node"),
     "round-robin": Yes("by weight"),
     "state-over-reload": Yes("in the farm's own file"),
 }
@@ -81,22 +81,22 @@ _OLD: Final[dict[str, Support]] = {
         _OLD_HTTP,
         "an L4xNAT farm passes TLS through to the nodes, whose certificates must carry the farm's name",
     ),
-    "tls-terminate": No(f"{_OLD_HTTP}; and an L4xNAT farm cannot end TLS"),
+    "tls-terminate": No(f"{_OLD_HTTP}; and an L4xNAT farm cannot terminate TLS"),
     "verify-nodes": No(
         "an L4xNAT farm passes TLS through, and FarmGuardian's check_http checks no certificate",
         "the clients check the nodes' certificates, and the health checks take any",
     ),
-    "tls-modern": No("an L4xNAT farm passes TLS through", "the nodes' TLS settings hold"),
+    "tls-modern": No("an L4xNAT farm passes TLS through", "the nodes' TLS settings apply"),
     "websocket": Yes("by an L4xNAT farm; its HTTP farms break them"),
-    "least-connections": No("its L4xNAT farms were proven with weights alone", "connections are spread by weight"),
-    "source-hash": No("its L4xNAT farms were proven with weights alone", _BY_ADDRESS),
+    "least-connections": No("its L4xNAT farms are tested with weights only", "connections are distributed by weight"),
+    "source-hash": No("its L4xNAT farms are tested with weights only", _BY_ADDRESS),
     "affinity-cookie": No(_OLD_HTTP, _BY_ADDRESS),
     "affinity-signalr": No(_OLD_HTTP, _BY_ADDRESS),
     "backup": No("its L4xNAT farms have no backup nodes beside weights"),
     "backup-source": No("its L4xNAT farms have no backup nodes beside weights"),
     "free-hung-websockets": No(
-        "its FarmGuardian lets connections to a dead node run on",
-        "WebSockets of a node that hangs end by SignalR's own time-outs",
+        "its FarmGuardian leaves connections to a failed node open",
+        "WebSockets of a node that hangs end by SignalR's own timeouts",
     ),
 }
 _NO_BACKUP: Final = No("Skudonet's API and engine have no backup node by priority")
@@ -109,7 +109,7 @@ OLD: Final[Mapping[str, Support]] = {**LAYER4, **_OLD}
 
 
 def table(edition: Edition) -> Mapping[str, Support]:
-    """What this edition says, for the way it balances the farm."""
+    """The features of an edition, for the kind of farm that it gets."""
     found = edition.generation
     if found is not None and not found.websockets:
         return OLD
@@ -121,13 +121,13 @@ def table(edition: Edition) -> Mapping[str, Support]:
 
 
 def upgrade(feature: str, edition: Edition) -> str | None:
-    """The products that have what this edition lacks, each with its own version; None where none as new has it."""
+    """The products that have a feature that this edition lacks, each with its own version; None where none has."""
     found = [str(other) for other in edition.successors() if not isinstance(table(other)[feature], No)]
     return one_of(found) if found else None
 
 
 class _Release(Version):
-    """A version in the matrix, with the product whose number it is: the products count each by themselves."""
+    """A version in the matrix with its product, because each product counts its own versions."""
 
     __slots__ = ("_name",)
 
@@ -140,7 +140,7 @@ class _Release(Version):
 
 
 def _matrix(feature: str) -> Support:
-    """The default product's answer, and since when where an older one's differs."""
+    """The support of the default product, with the first version that has it where an older product lacks it."""
     now = POUND[feature]
     if isinstance(now, No):
         return now
@@ -152,4 +152,4 @@ def _matrix(feature: str) -> Support:
 
 
 SUPPORT: Final[Mapping[str, Support]] = {feature.id: _matrix(feature.id) for feature in FEATURES}
-"""The family's column in the matrix: today's products (Relianoid 7, Skudonet 7), and what older ones lack."""
+"""The family's column in the matrix: the current products (Relianoid 7, Skudonet 7), and what older ones lack."""

@@ -1,21 +1,26 @@
-"""The dialect checker against the engines' recorded verdicts, and what it refuses beyond them."""
+"""The checker of farm files: it agrees with the engines' recorded verdicts, and refuses what no engine refuses."""
 
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nlbgen.generators.zen.check.constraints import check_farm_file
+from nlbgen.generators.zen.check.formats import Dialect
 from nlbgen.generators.zen.check.reader import Block, Reader
-from nlbgen.generators.zen.check.rules import accepted_by_engine, check
 
 HERE = Path(__file__).parents[1]
-DIALECTS = {"zen3": "zen3", "pound": "pound", "zproxy": "zproxy", "zproxy-ng": "zproxy-ng"}
+DIALECTS: Final[tuple[Dialect, ...]] = get_args(Dialect)
+WRITTEN: Final[tuple[Dialect, ...]] = ("zen3", "pound", "zproxy-ng")
+"""The dialects that nlbgen writes."""
+Vector = dict[str, Any]
+"""An example of `vectors.json`, or of the recorded ones."""
 PEM = b"-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n"
 FILES = {
     "/etc/farm/orchhttp_Err503.html": b"The service is not available.",
@@ -25,21 +30,26 @@ FILES = {
 }
 RECORDED = Path(os.environ.get("NLBGEN_RECORDED", HERE.parents[1] / "shared" / "recorded")) / "zen-vectors.json"
 OWN = json.loads((HERE / "zen" / "vectors.json").read_text(encoding="utf-8"))
-SHORT = {name: name for name in DIALECTS}
 
 
-def recorded() -> list[dict[str, object]]:
-    return json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else []
+def accepted_by_engine(text: str, dialect: Dialect, files: Mapping[str, bytes]) -> bool:
+    """Whether the engine itself would start with a farm file."""
+    return not Reader(text, dialect, files).complaints
+
+
+def recorded() -> list[Vector]:
+    found: list[Vector] = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else []
+    return found
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the engines' recorded verdicts are not at hand")
-def test_agrees_with_the_engines_on_every_recorded_configuration() -> None:
+def test_reader_on_every_recorded_configuration_agrees_with_the_engine() -> None:
     wrong = []
     vectors = recorded()
     for vector in vectors:
         for engine, verdict in vector["verdict"].items():
-            said = accepted_by_engine(vector["config"], engine.partition(" ")[0], FILES)
-            if said != verdict["accepted"]:
+            accepted = accepted_by_engine(vector["config"], engine.partition(" ")[0], FILES)
+            if accepted != verdict["accepted"]:
                 wrong.append((vector["name"], engine, verdict))
     assert not wrong
     assert len(vectors) >= 66
@@ -47,137 +57,143 @@ def test_agrees_with_the_engines_on_every_recorded_configuration() -> None:
 
 @pytest.mark.parametrize("vector", OWN["engine"], ids=lambda vector: vector["name"])
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_says_what_the_engine_says(vector: dict[str, object], dialect: str) -> None:
+def test_reader_on_a_changed_file_agrees_with_the_engine(vector: Vector, dialect: Dialect) -> None:
     text = OWN["base"].replace(*vector["replace"])
     assert text != OWN["base"]
     assert accepted_by_engine(text, dialect, FILES) == (dialect in vector["accepted"])
 
 
-def test_the_base_is_accepted_by_every_engine() -> None:
+def test_reader_accepts_the_base_file_in_every_dialect() -> None:
     assert all(accepted_by_engine(OWN["base"], dialect, FILES) for dialect in DIALECTS)
 
 
-def whole(dialect: str) -> str:
+def whole(dialect: Dialect) -> str:
+    """The smallest complete farm file of a dialect."""
     return (HERE / "zen" / f"whole-{dialect}.cfg").read_text(encoding="utf-8")
 
 
 ERRORS = {f"/farm/Err{status}.html": b"no" for status in (414, 500, 501, 503)}
 
 
-@pytest.mark.parametrize("dialect", ["zen3", "pound", "zproxy-ng"])
-def test_a_whole_file_has_nothing_wrong(dialect: str) -> None:
-    assert check(whole(dialect), dialect, ERRORS) == []
+@pytest.mark.parametrize("dialect", WRITTEN)
+def test_checker_on_a_complete_file_has_no_complaint(dialect: Dialect) -> None:
+    assert check_farm_file(whole(dialect), dialect, ERRORS) == []
 
 
 @pytest.mark.parametrize("vector", OWN["beyond"], ids=lambda vector: vector["name"])
-def test_refuses_what_the_engine_lets_through(vector: dict[str, object]) -> None:
-    dialect = vector["dialect"]
+def test_checker_refuses_what_the_engine_accepts(vector: Vector) -> None:
+    dialect: Dialect = vector["dialect"]
     text = whole(dialect).replace(*vector["replace"])
     assert text != whole(dialect)
-    complaints = check(text, dialect, ERRORS)
+    complaints = check_farm_file(text, dialect, ERRORS)
     assert accepted_by_engine(text, dialect, ERRORS)
     assert any(vector["says"] in complaint.message for complaint in complaints), complaints
 
 
-# Mutations of good files: what nlbgen wrote for real farms, and the smallest whole files.
+# Changes of valid files: those that nlbgen rendered, and the smallest complete ones.
 
 GOLDEN = HERE / "zen" / "golden"
-FOLDERS = {"zen3": "zenloadbalancer", "pound": "relianoid", "zproxy-ng": "zevenet"}
 
 
-def good_files() -> Iterator[tuple[str, str, dict[str, bytes]]]:
-    """Each good file with its dialect, and the files that it names."""
-    for dialect in FOLDERS:
-        yield dialect, whole(dialect), ERRORS
+class ValidFile(NamedTuple):
+    """A valid farm file with its dialect, and the files that it names."""
+
+    dialect: Dialect
+    text: str
+    files: dict[str, bytes]
+
+
+def valid_files() -> Iterator[ValidFile]:
+    for dialect in WRITTEN:
+        yield ValidFile(dialect, whole(dialect), ERRORS)
     for path in sorted(GOLDEN.glob("*/zen/*_p*.cfg")):
         text = path.read_text(encoding="utf-8")
         named = re.findall(r'^\t?(?:Err\d+|Cert|DHParams)[ \t]+"([^"]+)"', text, re.MULTILINE)
         dialect = "zen3" if path.name.endswith("_pound.cfg") else "pound" if "\nUser" in text else "zproxy-ng"
-        yield dialect, text, dict.fromkeys(named, PEM)
+        yield ValidFile(dialect, text, dict.fromkeys(named, PEM))
 
 
-GOOD = [*good_files()]
+VALID = [*valid_files()]
 
 
-def meaning(block: Block) -> Any:
-    """What a file says: the order of blocks counts, that of other directives does not, and comments say nothing."""
-    entries = sorted((entry.name, entry.values) for entry in block.entries)
-    return block.opened.name, block.opened.values, entries, [meaning(inner) for inner in block.blocks]
+def meaning(block: Block) -> tuple[object, ...]:
+    """What a file means to the engine: the order of blocks counts, that of other directives and comments does not."""
+    statements = sorted((statement.name, statement.values) for statement in block.statements)
+    return block.opened.name, block.opened.values, statements, [meaning(inner) for inner in block.blocks]
 
 
-def judge(mutated: str, original: str, dialect: str, files: dict[str, bytes]) -> str:
-    """A mutation is refused, or it says the same to the engine; what the appliance edits by is looked at apart."""
-    if check(mutated, dialect, files):
+def verdict_on(mutated: str, original: str, dialect: Dialect, files: dict[str, bytes]) -> str:
+    """`refused`; `harmless` where the changed file means the same to the engine; else `accepted`."""
+    if check_farm_file(mutated, dialect, files):
         return "refused"
     same = meaning(Reader(mutated, dialect, files).root) == meaning(Reader(original, dialect, files).root)
     return "harmless" if same else "accepted"
 
 
-def test_there_are_good_files() -> None:
-    assert {dialect for dialect, _text, _files in GOOD} == set(FOLDERS)
-    assert len(GOOD) > 15
-    for dialect, text, files in GOOD:
-        assert check(text, dialect, files) == [], text
+def test_valid_files_cover_every_written_dialect() -> None:
+    assert {dialect for dialect, _text, _files in VALID} == set(WRITTEN)
+    assert len(VALID) > 15
+    for dialect, text, files in VALID:
+        assert check_farm_file(text, dialect, files) == [], text
 
 
-def test_no_line_can_be_lost() -> None:
-    """But for what an engine has as a default that is no worse: it is named here."""
-    for dialect, text, files in GOOD:
+def test_checker_on_a_deleted_line_refuses_the_file() -> None:
+    """`RoutingPolicy` is the exception: without it zproxy uses round robin."""
+    for dialect, text, files in VALID:
         lines = text.splitlines(keepends=True)
         for number, line in enumerate(lines):
             if line.strip() and not line.startswith("# "):
                 mutated = "".join(lines[:number] + lines[number + 1 :])
                 if line.strip().startswith("RoutingPolicy"):
-                    continue  # round robin is zproxy's own choice
-                assert judge(mutated, text, dialect, files) == "refused", line
+                    continue
+                assert verdict_on(mutated, text, dialect, files) == "refused", line
 
 
-def test_no_line_can_stand_twice() -> None:
-    for dialect, text, files in GOOD:
+def test_checker_on_a_duplicated_line_refuses_the_file() -> None:
+    for dialect, text, files in VALID:
         lines = text.splitlines(keepends=True)
         for number, line in enumerate(lines):
             if line.strip() and not line.startswith("# "):
                 mutated = "".join(lines[: number + 1] + lines[number:])
-                assert judge(mutated, text, dialect, files) == "refused", line
+                assert verdict_on(mutated, text, dialect, files) == "refused", line
 
 
-def test_lines_that_change_places_are_refused_or_say_the_same() -> None:
-    for dialect, text, files in GOOD:
+def test_checker_on_swapped_neighbours_refuses_the_file_or_the_meaning_stays() -> None:
+    for dialect, text, files in VALID:
         lines = text.splitlines(keepends=True)
         for number in range(len(lines) - 1):
             mutated = "".join([*lines[:number], lines[number + 1], lines[number], *lines[number + 2 :]])
-            assert judge(mutated, text, dialect, files) in {"refused", "harmless"}, lines[number]
+            assert verdict_on(mutated, text, dialect, files) in {"refused", "harmless"}, lines[number]
 
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_any_two_lines_change_places(data: st.DataObject) -> None:
-    dialect, text, files = data.draw(st.sampled_from(GOOD))
+def test_checker_on_any_two_swapped_lines_refuses_the_file_or_the_meaning_stays(data: st.DataObject) -> None:
+    dialect, text, files = data.draw(st.sampled_from(VALID))
     lines = text.splitlines(keepends=True)
     one, other = data.draw(st.lists(st.integers(0, len(lines) - 1), min_size=2, max_size=2, unique=True))
     lines[one], lines[other] = lines[other], lines[one]
-    assert judge("".join(lines), text, dialect, files) in {"refused", "harmless"}
+    assert verdict_on("".join(lines), text, dialect, files) in {"refused", "harmless"}
 
 
 NUMBER = re.compile(r"(?<![\w.\"/-])\d+(?![\w.\"-])|(?<=[ .])\d{1,3}(?=\.\d)")
 
 
 @pytest.mark.parametrize("value", ["-1", "99999999999", "1e3", "x", ""])
-def test_no_number_is_out_of_range(value: str) -> None:
-    for dialect, text, files in GOOD:
+def test_checker_on_an_invalid_number_refuses_the_file(value: str) -> None:
+    for dialect, text, files in VALID:
         for match in NUMBER.finditer(text):
             line = text[text.rfind("\n", 0, match.start()) + 1 : text.find("\n", match.start())]
             if line.lstrip().startswith(("#", "AddHeader", "BackendCookie")):
                 continue
             mutated = text[: match.start()] + value + text[match.end() :]
-            assert judge(mutated, text, dialect, files) == "refused", (line, value)
+            assert verdict_on(mutated, text, dialect, files) == "refused", (line, value)
 
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_a_mutated_character_is_refused_or_understood(data: st.DataObject) -> None:
-    """The checker never fails itself, and what it accepts its reader has a meaning for."""
-    dialect, text, files = data.draw(st.sampled_from(GOOD))
+def test_checker_on_any_changed_character_does_not_crash(data: st.DataObject) -> None:
+    dialect, text, files = data.draw(st.sampled_from(VALID))
     at = data.draw(st.integers(0, len(text) - 1))
     mutated = text[:at] + data.draw(st.characters(codec="utf-8")) + text[at + 1 :]
-    assert judge(mutated, text, dialect, files) in {"refused", "harmless", "accepted"}
+    assert verdict_on(mutated, text, dialect, files) in {"refused", "harmless", "accepted"}

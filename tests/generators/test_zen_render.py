@@ -1,4 +1,4 @@
-"""What each farm of `zen/golden/` renders to, and that whatever is accepted passes the dialect checker.
+"""The rendered files of each farm in `zen/golden/`; every accepted farm passes the checker.
 
 `pytest --update-golden` writes the files of a case; a farm that is refused has a `refused.txt` instead.
 """
@@ -10,6 +10,7 @@ import runpy
 import shutil
 import stat
 import subprocess
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from nlbgen.core.errors import SpecError, UnsupportedError, ValidationError
 from nlbgen.generators.base import generator, render
 from nlbgen.generators.features import FEATURES, No, Since
 from nlbgen.generators.validate import validate
-from nlbgen.generators.zen.check.side import (
+from nlbgen.generators.zen.check.small_files import (
     check_calls,
     check_guardian,
     check_l4xnat,
@@ -55,7 +56,7 @@ def made(spec: Spec) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_renders_as_before(case: str, update_golden: bool) -> None:
+def test_render_of_a_golden_farm_equals_its_files(case: str, update_golden: bool) -> None:
     files = made(spec_of(case))
     folder = GOLDEN / case
     if update_golden:
@@ -74,13 +75,13 @@ def test_renders_as_before(case: str, update_golden: bool) -> None:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.endswith("refused")])
-def test_the_checker_accepts(case: str) -> None:
+def test_validate_accepts_each_golden_farm(case: str) -> None:
     verdict = validate(ZEN, spec_of(case))
     assert verdict.checked
     assert "checked by nlbgen" in verdict.text
 
 
-def test_the_checker_is_what_render_validates_with() -> None:
+def test_check_of_changed_files_raises_with_every_complaint() -> None:
     spec = spec_of("relianoid-bridge")
     files = [
         file._replace(content=file.content.replace(b"Port 443", b"Port 70000").replace(b"#ZWACL-END", b""))
@@ -91,7 +92,7 @@ def test_the_checker_is_what_render_validates_with() -> None:
     assert "#ZWACL-END" in caught.value.message
 
 
-def test_every_table_answers_for_every_feature() -> None:
+def test_every_support_table_has_every_feature() -> None:
     ids = {feature.id for feature in FEATURES}
     for table in (POUND, SKUDONET, PROXY, LAYER4, OLD, SUPPORT):
         assert table.keys() == ids
@@ -104,13 +105,13 @@ def test_every_table_answers_for_every_feature() -> None:
                 assert isinstance(before, No) and before.fallback, feature
 
 
-def test_generations_follow_one_another() -> None:
+def test_generations_of_a_product_leave_no_gap() -> None:
     for generations in GENERATIONS.values():
         for older, newer in pairwise(generations):
             assert older.below == newer.oldest
 
 
-def test_versions_newer_than_known_need_acceptance() -> None:
+def test_render_for_an_unknown_newer_version_needs_accept() -> None:
     text = (GOLDEN / "relianoid-bridge" / "farm.yaml").read_text(encoding="utf-8").replace('"7.9"', '"8.1"')
     with pytest.raises(UnsupportedError, match="is not known"):
         render(ZEN, loads(text))
@@ -121,7 +122,7 @@ def test_versions_newer_than_known_need_acceptance() -> None:
     "weights, parts, exact",
     [([100, 100], [1, 1], True), ([100, 50, 25], [4, 2, 1], True), ([256, 1], [9, 1], False), ([10, 20], [1, 2], True)],
 )
-def test_weights_become_shares(weights: list[int], parts: list[int], exact: bool) -> None:
+def test_shares_of_weights_are_1_to_9(weights: list[int], parts: list[int], exact: bool) -> None:
     assert shares(weights) == (parts, exact)
 
 
@@ -129,7 +130,7 @@ farms = runpy.run_path(str(Path(__file__).parents[1] / "zen" / "specs.py"))["far
 
 
 @given(farms())
-def test_any_accepted_spec_passes_the_checker(farm: dict[str, Any]) -> None:
+def test_check_passes_for_any_accepted_spec(farm: dict[str, Any]) -> None:
     try:
         spec = loads(json.dumps(farm))
     except SpecError:
@@ -156,8 +157,8 @@ OF_THE_APPLIANCE = ("curl ", "-X ", "/etc/init.d", "grep ", "ZPROXY", "#")
 
 @pytest.mark.skipif(os.name != "posix", reason="the commands are for a POSIX shell")
 @pytest.mark.parametrize("case", BY_FILES)
-def test_the_commands_of_the_installation_do_what_they_say(case: str, tmp_path: Path) -> None:
-    """Run in a folder that stands for the appliance's root: files in place, keys private, and the way back whole."""
+def test_install_commands_place_the_files_and_roll_back(case: str, tmp_path: Path) -> None:
+    """Run below a folder instead of the root: files are in place, keys private, and the rollback is complete."""
     spec = spec_of(case)
     generation = edition(spec.farm).generation
     assert generation is not None
@@ -173,7 +174,7 @@ def test_the_commands_of_the_installation_do_what_they_say(case: str, tmp_path: 
     for file in render(ZEN, spec):
         (folder / file.path).write_bytes(file.content)
     install = (folder / "INSTALL.md").read_text(encoding="utf-8")
-    steps, _, back = install.partition("The way back:")
+    steps, _, back = install.partition("Rollback:")
 
     def run(text: str, indent: str) -> None:
         lines = [line.removeprefix(indent) for line in text.splitlines() if line.startswith(indent)]
@@ -185,7 +186,7 @@ def test_the_commands_of_the_installation_do_what_they_say(case: str, tmp_path: 
 
     run(steps, " " * 7)
     kept = root / "root" / "before-nlbgen.tar.gz"
-    if (folder / "fwmarks.conf").exists():  # a farm that is installed once more has its marks once
+    if (folder / "fwmarks.conf").exists():  # installed twice, the farm has its marks once
         first = kept.read_bytes()
         run(steps, " " * 7)
         kept.write_bytes(first)
@@ -207,22 +208,22 @@ def test_the_commands_of_the_installation_do_what_they_say(case: str, tmp_path: 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the commands are for a POSIX shell")
-def test_the_marks_of_other_farms_are_told_and_not_the_farms_own(tmp_path: Path) -> None:
+def test_install_command_for_marks_prints_only_other_farms(tmp_path: Path) -> None:
     files = {file.path.name: file.content.decode() for file in render(ZEN, spec_of("zen-3-bridge"))}
     register = tmp_path / "fwmarks.conf"
     line = next(line for line in files["INSTALL.md"].splitlines() if line.lstrip().startswith("grep "))
     command = re.sub(r"/usr/\S+", register.as_posix(), line)
-    told = {
+    printed = {
         "0x200 // FARM_orchestrator_\n": "",
         files["fwmarks.conf"] + "0x2001 // FARM_b_\n": "",
         "0x200 // FARM_orchestrator-2_\n": "0x200 // FARM_orchestrator-2_\n",
     }
-    for content, said in told.items():
+    for content, expected in printed.items():
         register.write_text(content)
-        assert subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, check=False).stdout == said
+        assert subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, check=False).stdout == expected
 
 
-def test_every_set_is_complete() -> None:
+def test_every_farm_file_has_its_companion_files() -> None:
     for case in BY_FILES:
         found = {path.name for path in (GOLDEN / case / "zen").iterdir()}
         for farm in (path.name.rpartition("_")[0] for path in (GOLDEN / case / "zen").glob("*_p[or]*.cfg")):
@@ -234,7 +235,7 @@ def test_every_set_is_complete() -> None:
         assert any("-http_p" in name for name in found) == (redirected and not plain)
 
 
-def test_every_directive_is_explained_on_the_vendors_page() -> None:
+def test_vendor_page_explains_every_directive() -> None:
     page = (Path(__file__).parents[2] / "docs" / "vendors" / "zen.md").read_text(encoding="utf-8")
     found = {
         line.split()[0]
@@ -247,7 +248,7 @@ def test_every_directive_is_explained_on_the_vendors_page() -> None:
 
 
 @pytest.mark.parametrize(
-    "product, version, feature, says",
+    "product, version, feature, expected",
     [
         ("zen", "3", "tls-terminate", "Zevenet 5.13, Skudonet 7 or Relianoid 7"),
         ("zevenet", "5.9", "tls-bridge", "Zevenet 5.13, Skudonet 7 or Relianoid 7"),
@@ -258,38 +259,38 @@ def test_every_directive_is_explained_on_the_vendors_page() -> None:
         ("zevenet", "5.13", "ntlm", "Skudonet 7 or Relianoid 7"),
     ],
 )
-def test_the_way_out_names_products_with_their_own_versions(
-    product: str, version: str, feature: str, says: str | None
+def test_upgrade_names_products_with_their_own_versions(
+    product: str, version: str, feature: str, expected: str | None
 ) -> None:
     found = Edition(product, Version(version), passthrough=False)
-    assert ZEN.upgrade(feature, found) == says
+    assert ZEN.upgrade(feature, found) == expected
     assert ZEN.lacks(feature, found) is not None
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.endswith("refused")])
-def test_refusals_name_the_product_of_the_spec(case: str) -> None:
+def test_refusal_names_the_product_of_the_spec(case: str) -> None:
     text = (GOLDEN / case / "refused.txt").read_text(encoding="utf-8")
     assert "Zen Load Balancer" not in text
     found = edition(spec_of(case).farm)
     assert str(found) in text or "Zen family" in text
 
 
-def test_headers_name_the_product_of_the_spec() -> None:
+def test_header_names_the_product_of_the_spec() -> None:
     for file in render(ZEN, spec_of("relianoid-bridge")):
         assert b"Zen Load Balancer" not in file.content
         assert b"Made by" not in file.content or b"Relianoid 7.9 for the farm" in file.content
 
 
-@pytest.mark.parametrize("idle, answer, said", [("1h", "120s", True), ("130s", "120s", False), ("10m", "11m", False)])
-def test_zproxys_limit_of_silent_websockets_is_told_where_it_is_below_the_spec(
-    idle: str, answer: str, said: bool
+@pytest.mark.parametrize("idle, answer, noted", [("1h", "120s", True), ("130s", "120s", False), ("10m", "11m", False)])
+def test_install_notes_zproxys_limit_of_silent_websockets_if_below_the_spec(
+    idle: str, answer: str, noted: bool
 ) -> None:
     text = (GOLDEN / "zevenet-513-plain" / "farm.yaml").read_text(encoding="utf-8")
     asked = f"signalr: {{idle_timeout: {idle}}}, timeouts: {{request: {answer}}}"
     text = re.sub(r"(?m)^balancer: \{", f"balancer: {{{asked}, ", text)
     assert asked in text
     install = next(file for file in render(ZEN, loads(text)) if file.path.name == "INSTALL.md")
-    assert (b"silent for 130 seconds" in install.content) is said
+    assert (b"silent for 130 seconds" in install.content) is noted
 
 
 GOOD_L4 = "f;tcp;10.0.0.1;443;nat;weight;none;120;up\n;server;10.0.0.2;443;0x200;1;1;up\n"
@@ -317,7 +318,9 @@ GOOD_FG = "f:::7:::check_http -I HOST -p PORT -u /x -e 200 -t 1:::true:::true\n"
         (check_status, "-b 0 0 1 maintenance\n", "-b", "-x"),
     ],
 )
-def test_side_files_are_checked(checker: Any, good: str, old: str, new: str) -> None:
+def test_checker_of_a_small_file_refuses_a_change(
+    checker: Callable[[str], Iterator[str]], good: str, old: str, new: str
+) -> None:
     assert list(checker(good)) == []
     assert list(checker(good.replace(old, new)))
 
@@ -332,7 +335,7 @@ def test_side_files_are_checked(checker: Any, good: str, old: str, new: str) -> 
         ("=", ""),
     ],
 )
-def test_guardian_sections_are_checked(old: str, new: str) -> None:
+def test_check_section_refuses_a_change(old: str, new: str) -> None:
     good = made(spec_of("skudonet-source-drain"))["zen/farmguardian.conf"].decode()
     good = good.replace("interval=7", "interval=11")
     assert list(check_section(good)) == []
@@ -343,13 +346,13 @@ def test_guardian_sections_are_checked(old: str, new: str) -> None:
     "old, new",
     [('"port": 443', '"port": 70000'), ('"restart"', '"start"'), ('"ip"', '"address"'), ("check_http", "sh")],
 )
-def test_calls_are_checked(old: str, new: str) -> None:
+def test_check_calls_refuses_a_change(old: str, new: str) -> None:
     good = made(spec_of("relianoid-passthrough"))["zen/orchestrator_calls.json"].decode()
     assert list(check_calls(good)) == []
     assert list(check_calls(good.replace(old, new)))
 
 
-def test_the_matrix_knows_older_products() -> None:
+def test_support_matrix_lists_what_older_products_lack() -> None:
     assert SUPPORT["websocket"] == POUND["websocket"]
     bridge = SUPPORT["tls-bridge"]
     assert isinstance(bridge, Since)
@@ -357,7 +360,7 @@ def test_the_matrix_knows_older_products() -> None:
 
 
 @pytest.mark.parametrize("product, version", [("relianoid", "7.9"), ("zevenet", "5.9"), ("zen", "3.10")])
-def test_checks_that_check_no_certificate_are_told_where_a_ca_is_given(product: str, version: str) -> None:
+def test_render_with_verify_nodes_for_passthrough_needs_accept(product: str, version: str) -> None:
     text = (GOLDEN / "relianoid-passthrough" / "farm.yaml").read_text(encoding="utf-8")
     text = text.replace("algorithm: source, affinity: none", "algorithm: round-robin").replace("backup", "drain")
     text = re.sub(r"zen: \{[^}]*\}", f'zen: {{product: {product}, version: "{version}"}}', text)

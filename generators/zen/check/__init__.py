@@ -1,4 +1,4 @@
-"""Strict readers of the Zen family's farm files: the judge where no engine can run.
+"""Strict checks of the Zen family's files, because no engine can run here; the product calls `files.check` only.
 
-Imports spec, generators.zen.
+Imports core, spec.
 """

@@ -1,8 +1,6 @@
-"""The farm files of the Zen family as data: which directive each engine takes, where, and with what values.
+"""The directives of farm files as data: which ones each dialect accepts, in which block, and with which values.
 
-There are four dialects: `zen3` (pound 2.6 of Zen 3 and Zevenet 4.0), `pound` (the fork in Skudonet 7 and Relianoid 7),
-`zproxy-ng` (Zevenet 5.13), and `zproxy` (Zevenet 5.10 to 5.12), which is read but never written. Source: the verdicts
-of the engines themselves on small configurations; what an engine was never seen to take is not in here.
+Source: the engines' own verdicts on small configurations. A directive that no engine was seen to accept is not listed.
 """
 
 import re
@@ -10,7 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final, Literal, NamedTuple
 
-Dialect = Literal["zen3", "pound", "zproxy", "zproxy-ng"]
+from .formats import ERROR_STATUSES, Dialect
+
 Context = Literal["file", "listener", "service", "session", "backend"]
 
 ZEN3: Final = frozenset({"zen3"})
@@ -31,7 +30,7 @@ _WORD: Final = r"[^\s\"]+"
 
 
 class Directive(NamedTuple):
-    """One directive in one context: the pattern of its values, and which dialects take it so."""
+    """One directive in one context: the pattern of its values, and the dialects that accept it."""
 
     context: Context
     name: str
@@ -40,12 +39,12 @@ class Directive(NamedTuple):
     opens: Context | None = None
     """The block that it begins."""
     https: bool = False
-    """Whether it belongs into a listener with TLS alone."""
+    """Whether only a listener with TLS may have it."""
     repeats: bool = False
     """Whether it may stand more than once."""
 
     def matches(self, values: str) -> bool:
-        """Whether an engine takes these values."""
+        """Whether an engine accepts these values."""
         return _compiled(self.values).fullmatch(values) is not None
 
 
@@ -70,7 +69,7 @@ def _file() -> Iterator[Directive]:
 
 def _listener() -> Iterator[Directive]:
     yield Directive("listener", "Name", _SOME, NG)
-    yield from (Directive("listener", f"Err{status}", _SOME) for status in (414, 500, 501, 503))
+    yield from (Directive("listener", f"Err{status}", _SOME) for status in ERROR_STATUSES)
     yield Directive("listener", "ErrNoSsl", _SOME, NG)
     yield Directive("listener", "ErrNoSsl", _SOME, OLD_PROXY, https=True)
     yield Directive("listener", "Address", _WORD)
@@ -135,9 +134,8 @@ DIRECTIVES: Final = (*_file(), *_listener(), *_service(), *_session(), *_backend
 """Every directive, by context."""
 
 SESSIONS_WITH_ID: Final = frozenset({"URL", "COOKIE", "HEADER", "BACKENDCOOKIE", "COOKIEINSERT"})
-"""The session types that name what holds the session."""
+"""The session types that need an ID: the name of the cookie, header or parameter."""
 COOKIE_WRITERS: Final = frozenset({"BACKENDCOOKIE", "COOKIEINSERT"})
-ERROR_STATUSES: Final = (414, 500, 501, 503)
 
 
 @cache

@@ -1,7 +1,6 @@
-"""From the text of a farm file to its blocks, with every complaint that its engine would have.
+"""A farm file as blocks, with every complaint that its engine would have.
 
-A complaint says whether the engine itself refuses; what an engine takes and the farm suffers from is found on the
-finished blocks (`zen_rules`).
+What an engine accepts and the farm must not have is found later, on the finished blocks (`constraints`, `markers`).
 """
 
 import re
@@ -10,34 +9,34 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address
 from typing import Final, NamedTuple
 
-from .dialect import NG, POUNDS, SESSIONS_WITH_ID, Context, Dialect, Directive, grammar
+from .dialect import NG, POUNDS, SESSIONS_WITH_ID, Context, grammar
+from .formats import ERROR_STATUSES, Dialect
 
 _LINE: Final = re.compile(r"(?P<indent>[ \t]*)(?P<name>[A-Za-z0-9]+)(?:[ \t]+(?P<values>.*?))?[ \t]*")
 _POSIX_ONLY: Final = re.compile(r"\(\?|\\[A-Za-z]")
-"""What Python's regular expressions know and POSIX ones do not."""
+"""The syntax of Python's regular expressions that POSIX does not have."""
 _AFTER_CERT: Final = frozenset({"Ciphers", "Disable", "DisableSSLv3", "SSLHonorCipherOrder"})
-_ERROR_FILE: Final = re.compile(r"Err(?:414|500|501|503|NoSsl)")
+_ERROR_FILES: Final = frozenset({"ErrNoSsl", *(f"Err{status}" for status in ERROR_STATUSES)})
 
 
 class Complaint(NamedTuple):
-    """What is wrong on a line; `engine` is true where the engine itself refuses to start."""
+    """What is invalid on a line."""
 
     line: int
     message: str
-    engine: bool
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.message}"
 
 
-class Entry(NamedTuple):
-    """One directive as it stands in the file."""
+class Statement(NamedTuple):
+    """One directive as it is written in the file."""
 
     line: int
     name: str
     values: str
     depth: int
-    """How many tabs stand before it; -1 where it is indented by anything else."""
+    """The number of tabs before it; -1 where it is indented by other characters."""
 
     @property
     def text(self) -> str:
@@ -46,7 +45,7 @@ class Entry(NamedTuple):
 
 
 class Comment(NamedTuple):
-    """One comment, without indentation: the appliance edits the file by some of them."""
+    """One comment, without indentation; the appliance edits the file by some of them."""
 
     line: int
     text: str
@@ -54,43 +53,43 @@ class Comment(NamedTuple):
 
 @dataclass
 class Block:
-    """A block and what stands in it, in order."""
+    """A block and its content, in order."""
 
     context: Context
-    opened: Entry
-    entries: list[Entry] = field(default_factory=list)
+    opened: Statement
+    statements: list[Statement] = field(default_factory=list)
     blocks: list["Block"] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
-    closed: Entry | None = None
+    closed: Statement | None = None
     """Its `End`."""
 
-    def all(self, name: str) -> list[Entry]:
+    def all(self, name: str) -> list[Statement]:
         """Every directive of that name."""
-        return [entry for entry in self.entries if entry.name == name]
+        return [statement for statement in self.statements if statement.name == name]
 
-    def first(self, name: str) -> Entry | None:
+    def first(self, name: str) -> Statement | None:
         """The first directive of that name."""
         return next(iter(self.all(name)), None)
 
     def value(self, name: str) -> str | None:
         """The first value of that name, without quotes."""
-        entry = self.first(name)
-        return None if entry is None else entry.text
+        statement = self.first(name)
+        return None if statement is None else statement.text
 
     def inner(self, *names: str) -> list["Block"]:
-        """The blocks in it that begin with one of these directives."""
+        """The inner blocks that begin with one of these directives."""
         return [block for block in self.blocks if block.opened.name in names]
 
 
 class Reader:
-    """Reads one farm file; `root` holds its blocks and `complaints` what the engine refuses."""
+    """One farm file: `root` holds its blocks, `complaints` what its engine refuses."""
 
     def __init__(self, text: str, dialect: Dialect, files: Mapping[str, bytes]) -> None:
-        """`files` holds the content of the files that the engine would open, by their paths."""
+        """Read a file; `files` holds the content of the files that the engine would open, by path."""
         self.dialect: Final = dialect
         self.files: Final = files
         self.complaints: list[Complaint] = []
-        self.root: Final = Block("file", Entry(0, "", "", -1))
+        self.root: Final = Block("file", Statement(0, "", "", -1))
         self._open: list[Block] = [self.root]
         self._grammar: Final = grammar(dialect)
         number = 0
@@ -101,7 +100,7 @@ class Reader:
         self._alive()
 
     def _refuse(self, line: int, message: str) -> None:
-        self.complaints.append(Complaint(line, message, engine=True))
+        self.complaints.append(Complaint(line, message))
 
     def _line(self, number: int, line: str) -> None:
         block = self._open[-1]
@@ -113,74 +112,71 @@ class Reader:
             return
         match = _LINE.fullmatch(line)
         if match is None:
-            self._refuse(number, "no directive begins like that")
+            self._refuse(number, "this is not a directive")
             return
         indent = match["indent"]
         depth = len(indent) if set(indent) <= {"\t"} else -1
-        entry = Entry(number, match["name"], match["values"] or "", depth)
-        if entry.name == "End" and not entry.values and block is not self.root:
-            block.closed = entry
+        statement = Statement(number, match["name"], match["values"] or "", depth)
+        if statement.name == "End" and not statement.values and block is not self.root:
+            block.closed = statement
             self._end(block, number)
         else:
-            self._directive(block, entry)
+            self._directive(block, statement)
 
-    def _directive(self, block: Block, entry: Entry) -> None:
-        known = self._grammar.get((block.context, entry.name))
-        if known is None or not known.matches(entry.values):
-            what = "unknown directive" if known is None else f"{entry.name} does not take these values"
-            self._refuse(entry.line, f"{what} in the context of the {block.context}: {entry.name} {entry.values}")
+    def _directive(self, block: Block, statement: Statement) -> None:
+        known = self._grammar.get((block.context, statement.name))
+        if known is None or not known.matches(statement.values):
+            what = "unknown directive" if known is None else f"{statement.name} does not accept these values"
+            self._refuse(statement.line, f"{what} in the {block.context} block: {statement.name} {statement.values}")
             return
         if known.https and block.opened.name != "ListenHTTPS":
-            self._refuse(entry.line, f"{entry.name} is for an HTTPS listener")
-        block.entries.append(entry)
-        self._check(block, entry)
+            self._refuse(statement.line, f"{statement.name} needs an HTTPS listener")
+        block.statements.append(statement)
+        self._check(block, statement)
         if known.opens is not None:
-            self._enter(block, entry, known)
+            self._enter(block, statement, known.opens)
 
-    def _enter(self, block: Block, entry: Entry, known: Directive) -> None:
-        if known.opens is None:
-            return
-        inner = Block(known.opens, entry)
+    def _enter(self, block: Block, statement: Statement, context: Context) -> None:
+        inner = Block(context, statement)
         block.blocks.append(inner)
         self._open.append(inner)
 
-    def _check(self, block: Block, entry: Entry) -> None:
-        """What an engine looks at as soon as it reads the directive."""
-        if entry.name == "Port":
-            self._port(block, entry)
-        elif entry.name in {"HeadRequire", "Url", "HeadRemove"}:
-            self._pattern(entry)
-        elif _ERROR_FILE.fullmatch(entry.name) or entry.name == "DHParams":
-            if entry.text not in self.files:
-                self._refuse(entry.line, f"{entry.text} does not exist")
-        elif entry.name == "Cert":
-            self._certificate(entry)
-        elif entry.name in _AFTER_CERT and self.dialect not in NG and block.first("Cert") is None:
-            self._refuse(entry.line, f"{entry.name} may only stand after Cert")
+    def _check(self, block: Block, statement: Statement) -> None:
+        """Check what an engine checks as soon as it reads the directive."""
+        if statement.name == "Port":
+            self._port(block, statement)
+        elif statement.name in {"HeadRequire", "Url", "HeadRemove"}:
+            self._pattern(statement)
+        elif statement.name in _ERROR_FILES or statement.name == "DHParams":
+            if statement.text not in self.files:
+                self._refuse(statement.line, f"{statement.text} does not exist")
+        elif statement.name == "Cert":
+            self._certificate(statement)
+        elif statement.name in _AFTER_CERT and self.dialect not in NG and block.first("Cert") is None:
+            self._refuse(statement.line, f"{statement.name} must follow Cert")
 
-    def _port(self, block: Block, entry: Entry) -> None:
+    def _port(self, block: Block, statement: Statement) -> None:
         if self.dialect not in POUNDS:
             return
         address = block.value("Address")
         if address is None or not is_address(address):
-            self._refuse(entry.line, "Port must stand after an Address that is an IP address")
+            self._refuse(statement.line, "Port must follow an Address that is an IP address")
 
-    def _pattern(self, entry: Entry) -> None:
+    def _pattern(self, statement: Statement) -> None:
         try:
-            re.compile(entry.text)
+            re.compile(statement.text)
         except re.error as error:
-            self._refuse(entry.line, f"{entry.name}: the pattern is wrong: {error}")
+            self._refuse(statement.line, f"{statement.name}: the pattern is invalid: {error}")
             return
-        if found := _POSIX_ONLY.search(entry.text):
-            self._refuse(entry.line, f"{entry.name}: {found[0]} is not in POSIX regular expressions")
+        if found := _POSIX_ONLY.search(statement.text):
+            self._refuse(statement.line, f"{statement.name}: POSIX regular expressions do not have {found[0]}")
 
-    def _certificate(self, entry: Entry) -> None:
-        pem = self.files.get(entry.text)
+    def _certificate(self, statement: Statement) -> None:
+        pem = self.files.get(statement.text)
         if pem is None or b"-----BEGIN CERTIFICATE-----" not in pem:
-            self._refuse(entry.line, f"{entry.text} holds no certificate")
-        elif b"PRIVATE KEY-----" not in pem:
-            message = f"{entry.text} holds no private key"
-            self.complaints.append(Complaint(entry.line, message, engine=self.dialect not in NG))
+            self._refuse(statement.line, f"{statement.text} holds no certificate")
+        elif not holds_key(pem) and self.dialect not in NG:
+            self._refuse(statement.line, f"{statement.text} holds no private key")
 
     def _end(self, block: Block, number: int) -> None:
         self._open.pop()
@@ -220,8 +216,13 @@ class Reader:
             self._refuse(max(alive.line, connect.line), "Alive must be greater than ConnTO")
 
 
+def holds_key(pem: bytes) -> bool:
+    """Whether a PEM file holds a private key."""
+    return b"PRIVATE KEY-----" in pem
+
+
 def is_address(text: str) -> bool:
-    """Whether it is an IP address and no name."""
+    """Whether the text is an IP address."""
     try:
         ip_address(text)
     except ValueError:
@@ -230,5 +231,5 @@ def is_address(text: str) -> bool:
 
 
 def is_ipv4(text: str) -> bool:
-    """Whether it is an IPv4 address."""
+    """Whether the text is an IPv4 address."""
     return is_address(text) and isinstance(ip_address(text), IPv4Address)

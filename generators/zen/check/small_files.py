@@ -1,4 +1,4 @@
-"""The smaller files beside a farm: what each line of them must be.
+"""The files beside a farm file: the syntax of each, and what must agree in it.
 
 Source: the appliances' own code that reads them (Zen 3.10, Relianoid 7.9).
 """
@@ -61,18 +61,18 @@ _PARAMETERS: Final = {
         "weight": "[1-9]",
     }.items()
 }
-"""What the calls of an L4xNAT farm and its redirect may carry."""
+"""The parameters of the calls for an L4xNAT farm and its redirect, each with its values."""
 _KEYS: Final = frozenset(
     {"backend_alias", "command", "cut_conns", "description", "farms", "interval", "log", "template", "timeout"}
 )
 
 
 def check_l4xnat(text: str) -> Iterator[str]:
-    """An L4xNAT farm of Zen 3 and Zevenet 4: one line for the farm, then one for each node, with marks of their own."""
+    """Check an L4xNAT farm of Zen 3 and Zevenet 4: one line for the farm, then one for each node with its own mark."""
     head, *servers = text.removesuffix("\n").split("\n")
     found = _L4_HEAD.fullmatch(head)
     if found is None:
-        yield f"the first line is not one of an L4xNAT farm: {head}"
+        yield f"the first line is not that of an L4xNAT farm: {head}"
     else:
         yield from _endpoint(found[1], found[2])
     matches = [_L4_SERVER.fullmatch(line) for line in servers]
@@ -98,7 +98,7 @@ def _endpoint(address: str, port: str) -> Iterator[str]:
 
 
 def check_marks(text: str) -> Iterator[str]:
-    """Lines for the register of the marks: each mark once, with the farm that has it."""
+    """Check lines for the register of marks: each mark once, with the farm that has it."""
     found = [_MARK.fullmatch(line) for line in text.splitlines()]
     if not all(found):
         yield "not a line of the register of marks"
@@ -108,14 +108,14 @@ def check_marks(text: str) -> Iterator[str]:
 
 
 def check_calls(text: str) -> Iterator[str]:
-    """The calls that make a farm: known parameters alone, values within their bounds, a restart at each farm's end."""
+    """Check the calls that make a farm: known parameters, values within their bounds, a restart of each farm."""
     made, restarted = set(), set()
     for call in json.loads(text):
         for name, value in call["body"].items():
             if name not in _PARAMETERS:
                 yield f"{call['method']} {call['path']}: {name} is not a parameter"
             elif not _PARAMETERS[name].fullmatch(str(value)):
-                yield f"{call['method']} {call['path']}: {name} cannot be {value}"
+                yield f"{call['method']} {call['path']}: {name} must not be {value}"
         for name in {"command", "fgscript"} & call["body"].keys():
             yield from command(call["body"][name])
         if call["path"] == "/farms":
@@ -127,14 +127,14 @@ def check_calls(text: str) -> Iterator[str]:
 
 
 def check_status(text: str) -> Iterator[str]:
-    """A status file: what was taken out of service, by the number of its service and its own."""
+    """Check a status file: the backends in maintenance, by the number of the service and of the backend."""
     for line in text.splitlines():
         if not _STATUS.fullmatch(line):
             yield f"not a line of a status file: {line}"
 
 
 def check_guardian(text: str) -> Iterator[str]:
-    """The FarmGuardian file of Zen 3: one line of five fields."""
+    """Check the FarmGuardian file of Zen 3: one line of five fields."""
     found = _GUARDIAN.fullmatch(text)
     if found is None:
         yield "not the one line of a FarmGuardian file"
@@ -143,7 +143,7 @@ def check_guardian(text: str) -> Iterator[str]:
 
 
 def check_section(text: str) -> Iterator[str]:
-    """A section for farmguardian.conf, with every key, and time for all checks within one interval."""
+    """Check a section for farmguardian.conf: every key, and an interval that is longer than the timeout."""
     reader = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=("#",))
     try:
         reader.read_string(text)
@@ -153,7 +153,7 @@ def check_section(text: str) -> Iterator[str]:
     for name in reader.sections():
         section = reader[name]
         if not re.fullmatch(r"[\w-]+", name):
-            yield f"the name of a section holds letters, digits, _ and - alone: {name}"
+            yield f"the name of a section consists of letters, digits, _ and -: {name}"
         if set(section) != _KEYS:
             yield f"the keys of {name} are not {', '.join(sorted(_KEYS))}"
             continue
@@ -161,16 +161,16 @@ def check_section(text: str) -> Iterator[str]:
         if int(section["interval"]) <= int(section["timeout"]):
             yield "interval must be greater than timeout"
         if "\nfarms= " not in text:
-            yield "the list of farms begins with a blank"
+            yield "the list of farms must begin with a blank"
 
 
 def command(text: str) -> Iterator[str]:
-    """A FarmGuardian command: a plugin, nothing for the shell, HOST and PORT once each."""
+    """Check a FarmGuardian command: a plugin, nothing that the shell interprets, HOST and PORT once each."""
     words = text.split(" ")
     if not _PLUGIN.fullmatch(words[0]):
         yield f"{words[0]} is not a plugin"
     if _SHELL.search(text) or ":::" in text:
-        yield "the command holds what the shell or the file would take for its own"
+        yield "the command holds characters that the shell or the file interprets"
     for word in ("HOST", "PORT"):
         if text.count(word) != 1 or word not in words:
-            yield f"{word} must stand in the command exactly once"
+            yield f"the command must hold {word} exactly once"
