@@ -223,10 +223,6 @@ class Config:
         """Add what a section says, in its order; the keys that it drops (`*` for all)."""
         found, document, dropped = entries.found, section.document, set[str]()
         key_name = entries.key_name
-        leaves = section.element.leaves if section is entries.home else None
-        if leaves is not None:
-            entries.take(leaves)
-            return dropped
         for child in section.element.children:
             name = child.name
             if name != "add" and name != "remove":
@@ -236,7 +232,7 @@ class Config:
                 else:
                     self._check_case(document, child)
                 continue
-            key = child.quick(key_name)
+            key = child.get(key_name)
             folded = (self._without_key(document, child, key_name) if key is None else key).lower()
             if name == "remove":
                 found.pop(folded, None)
@@ -289,9 +285,7 @@ class Config:
 
 
 def _is_protected(element: Element) -> bool:
-    return element.get("configProtectionProvider") is not None or (
-        element.leaves is None and bool(element.named("EncryptedData"))
-    )
+    return element.get("configProtectionProvider") is not None or bool(element.named("EncryptedData"))
 
 
 def _child(folder: Path, name: str) -> Path:

@@ -1,6 +1,5 @@
 """Settings as ASP.NET collects them: sections, the `<add>` elements that count in them, and where a new one goes."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from .lexer import Element
@@ -41,8 +40,7 @@ class Settings:
     home: ConfigSection | None
     key_name: str
     value_name: str
-    found: dict[str, Element | int] = field(default_factory=dict)
-    """The elements, or only the indexes of those that nobody asked for yet."""
+    found: dict[str, Element] = field(default_factory=dict)
     repeated: dict[str, int] = field(default_factory=dict)
     dropped_later: set[str] = field(default_factory=set)
     overlay: ConfigSection | None = None
@@ -54,19 +52,10 @@ class Settings:
         element = self.found.get(folded)
         if element is None or self.home is None:
             return None
-        if isinstance(element, int):
-            element = self.home.element.leaf(element)
         over = self.overlay is not None and element.markup is self.overlay.element.markup
         document = self.overlay.document if over and self.overlay is not None else self.home.document
         written = element.get(self.key_name) or ""
         return Setting(written, element, document, self.value_name, self.repeated.get(folded, 1))
-
-    def take(self, keys: list[str]) -> None:
-        """Take settings that are all plain, in their order."""
-        folded = [key.lower() for key in keys]
-        self.found.update(zip(folded, range(len(folded)), strict=True))
-        if len(self.found) < len(folded):
-            self.repeated.update((key, count) for key, count in Counter(folded).items() if count > 1)
 
     def names(self) -> list[str]:
         """The folded keys of all settings."""
