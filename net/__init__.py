@@ -1,4 +1,4 @@
-"""Clients and event loops that `prove` and `probe` share: HTTP/1.1, RESP, WebSocket.
+"""HTTP/1.1, WebSocket, RESP, bounded connections and event loops: what `prove` and `probe` share.
 
 Imports the root.
 """

@@ -1,100 +1,104 @@
-"""One HTTP/1.1 request on one connection, as it stands: nothing is followed, repeated or decoded."""
+"""HTTP/1.1 syntax: request heads, and the parser for responses. No input or output here.
 
-import asyncio
-import time
-from typing import Final, NamedTuple
+Sources: RFC 9112 (message syntax), RFC 9110 (status codes without a body).
+"""
 
-from .. import __version__
-from .reach import Peer, reason
-from .wire import Answer, parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
-USER_AGENT: Final = f"nlbgen-probe/{__version__}"
-_CHUNK: Final = 64 * 1024
-
-
-class AnswerError(Exception):
-    """No usable answer came; the text says what came instead."""
+MAX_HEAD: Final = 64 * 1024
+"""The longest head of a response, in bytes."""
+MAX_RESPONSE: Final = 4 * 1024 * 1024
+"""The longest response, in bytes."""
 
 
-class Reply(NamedTuple):
-    """An answer, and when it came (seconds since the epoch, by this machine's clock)."""
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete response. `head` is the raw status line and headers; `keep`: the connection can be reused."""
 
-    answer: Answer
-    sent: float
-    received: float
+    status: int
+    head: bytes
+    body: bytes
+    keep: bool
 
-    @property
-    def status(self) -> int:
-        """The status code."""
-        return self.answer.status
+    def header(self, name: bytes) -> str:
+        """Return the first header of that (lower-case) name, or an empty string."""
+        return next(iter(self.headers(name)), "")
 
-    def header(self, name: str) -> str:
-        """The first header of that name; empty if there is none."""
-        return self.answer.header(name.lower().encode())
-
-    def cookies(self) -> dict[str, str]:
-        """What Set-Cookie says, by the cookie's name: its value and attributes as they stand."""
-        lines = [line.partition("=") for line in self.answer.headers(b"set-cookie")]
-        return {name.strip(): rest for name, _equals, rest in lines}
+    def headers(self, name: bytes) -> list[str]:
+        """Return every header of that (lower-case) name."""
+        pairs = (line.partition(b":") for line in self.head.split(b"\r\n"))
+        return [value.strip().decode("latin-1") for key, _, value in pairs if key.lower() == name]
 
 
-def head(method: str, path: str, host: str, headers: dict[str, str]) -> bytes:
-    """A request without a body."""
-    lines = {"Host": host, "User-Agent": USER_AGENT, "Accept": "*/*", **headers}
-    text = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    return text.encode("latin-1") + b"\r\n"
+def request_head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
+    r"""Return the head of a request.
+
+    >>> request_head("GET", "/", {"Host": "a"})
+    b'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+    """
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
 
 
-async def exchange(peer: Peer, request: bytes, seconds: float) -> Reply:
-    """Send a request and read its answer to the end. Raises AnswerError."""
-    sent = time.time()
-    try:
-        async with asyncio.timeout(seconds):
-            peer.writer.write(request)
-            answer = await _whole(peer.reader, bytearray())
-    except TimeoutError:
-        raise AnswerError(f"no answer within {seconds:g} s") from None
-    except OSError as error:
-        raise AnswerError(reason(error)) from None
-    return Reply(answer, sent, time.time())
+def parse_response(buffer: bytearray, *, head_only: bool, ended: bool, upgrade: bool = False) -> Response | None:
+    """Return the response in `buffer`, or None while it is incomplete.
+
+    Interim (1xx) responses are skipped and removed from the buffer. `head_only`: the request was HEAD. `ended`: the
+    server closed the connection, which ends a body without a length. `upgrade`: 101 is the final response.
+
+    Raises:
+        ValueError: The data is not an HTTP/1 response, or is too long.
+    """
+    end = buffer.find(b"\r\n\r\n")
+    if end < 0:
+        if len(buffer) > MAX_HEAD:
+            raise ValueError("head too long")
+        return None
+    head = bytes(buffer[:end])
+    if not head.startswith(b"HTTP/1."):
+        raise ValueError("not HTTP/1")
+    status = int(head[9:12])
+    start = end + 4
+    if status == 101 and upgrade:
+        return Response(status, head, b"", keep=True)
+    if 100 <= status < 200:
+        del buffer[:start]
+        return parse_response(buffer, head_only=head_only, ended=ended, upgrade=upgrade)
+    lower = head.lower()
+    keep = b"\r\nconnection: close" not in lower and head.startswith(b"HTTP/1.1")
+    if head_only or status in {204, 304}:
+        return Response(status, head, b"", keep)
+    body, delimited = _body(buffer, start, lower, ended=ended)
+    return None if body is None else Response(status, head, body, keep and delimited)
 
 
-async def upgrade(peer: Peer, request: bytes, seconds: float) -> Reply:
-    """Send a request to upgrade the connection; 101 leaves it open for what comes next. Raises AnswerError."""
-    sent = time.time()
-    try:
-        async with asyncio.timeout(seconds):
-            peer.writer.write(request)
-            first = await peer.reader.readuntil(b"\r\n\r\n")
-            if first.startswith(b"HTTP/1.1 101"):
-                answer = Answer(101, first[:-4], b"", keep=True)
-            else:
-                answer = await _whole(peer.reader, bytearray(first))
-    except TimeoutError:
-        raise AnswerError(f"no answer within {seconds:g} s") from None
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        raise AnswerError("what came is no HTTP answer") from None
-    except OSError as error:
-        raise AnswerError(reason(error)) from None
-    return Reply(answer, sent, time.time())
+def _body(buffer: bytearray, start: int, lower: bytes, *, ended: bool) -> tuple[bytes | None, bool]:
+    """Return the body if it is complete, and whether the head delimits it (and not the end of the connection)."""
+    if len(buffer) > MAX_RESPONSE:
+        raise ValueError("response too long")
+    at = lower.find(b"\r\ncontent-length:")
+    if at >= 0:
+        line_end = lower.find(b"\r\n", at + 2)
+        size = int(lower[at + 17 : line_end if line_end >= 0 else None])
+        return (bytes(buffer[start : start + size]), True) if len(buffer) >= start + size else (None, True)
+    if b"\r\ntransfer-encoding: chunked" in lower:
+        return _chunks(buffer, start), True
+    return (bytes(buffer[start:]), False) if ended else (None, False)
 
 
-async def _whole(reader: asyncio.StreamReader, buffer: bytearray) -> Answer:
-    """The answer that begins in `buffer`, read to its end."""
-    ended = False
+def _chunks(buffer: bytearray, at: int) -> bytes | None:
+    parts: list[bytes] = []
     while True:
-        try:
-            answer = parse(buffer, head_only=False, ended=ended)
-        except ValueError:
-            raise AnswerError("what came is no HTTP answer") from None
-        if answer is not None:
-            return answer
-        if ended:
-            raise AnswerError(
-                "the connection was closed before the answer was complete"
-                if buffer
-                else "the connection was closed without an answer"
-            )
-        part = await reader.read(_CHUNK)
-        ended = not part
-        buffer += part
+        line_end = buffer.find(b"\r\n", at)
+        if line_end < 0:
+            return None
+        size = int(bytes(buffer[at:line_end]).partition(b";")[0], 16)
+        at = line_end + 2
+        if len(buffer) < at + size + 2:
+            return None
+        if size == 0:
+            return b"".join(parts) if buffer.find(b"\r\n", at) >= 0 else None
+        parts.append(bytes(buffer[at : at + size]))
+        at += size + 2

@@ -1,4 +1,4 @@
-"""Loopback addresses and free ports on them: the only network that this package ever touches."""
+"""Loopback addresses and free ports on them: the only network that the lab uses."""
 
 import ipaddress
 import random
@@ -7,22 +7,25 @@ from contextlib import closing
 
 from .waiting import wait_until
 
-# Below the ephemeral range of Linux (32768), Windows and macOS (49152): a port from that range can be taken
-# by an outgoing connection while its owner restarts.
+# Below the ephemeral ranges of Linux (from 32768), Windows and macOS (from 49152): an outgoing connection can take a
+# port of those while its owner restarts.
 FIRST_PORT, LAST_PORT = 20000, 32000
 _TRIES = 200
 _random = random.Random()  # noqa: S311 - spreads parallel test runs, no secret
-_signs: dict[int, tuple[int, int]] = {}
+_locks: dict[int, tuple[int, int]] = {}
 
 
 class NotLoopbackError(ValueError):
-    """An address that is not a loopback address was asked for."""
+    """The address is not a loopback address."""
 
 
 def require_loopback(host: str) -> str:
-    """Return `host` when it is a literal loopback address; raise NotLoopbackError otherwise.
+    """Return `host` if it is a loopback address.
 
-    Names are refused as well, `localhost` too: what a name resolves to is not known here.
+    Names are rejected as well, also `localhost`: this function does not resolve them.
+
+    Raises:
+        NotLoopbackError: `host` is anything else.
     """
     try:
         loopback = ipaddress.ip_address(host).is_loopback
@@ -47,29 +50,29 @@ def _can_bind(host: str, port: int) -> bool:
 
 
 def _reserve(host: str, port: int) -> bool:
-    """Take the UDP port of that number, which nobody needs, as a sign that the TCP port is given away.
+    """Bind the UDP port of the same number, which is otherwise unused, as a lock on the TCP port.
 
-    The sign holds between processes (parallel test runs), needs no file, and is gone when its owner dies.
+    The lock works between processes (parallel test runs), needs no file, and ends with its owner.
     """
-    sign = socket.socket(_family(host), socket.SOCK_DGRAM)
+    lock = socket.socket(_family(host), socket.SOCK_DGRAM)
     try:
-        sign.bind((host, port))
+        lock.bind((host, port))
     except OSError:
-        sign.close()
+        lock.close()
         return False
-    _signs[port] = (int(sign.family), sign.detach())
+    _locks[port] = (int(lock.family), lock.detach())
     return True
 
 
 def release_port(port: int) -> None:
-    """Give a port of `free_port` back; others may be given it from now on."""
-    family, handle = _signs.pop(port, (0, -1))
+    """Release a port of `free_port`; later calls may return it."""
+    family, handle = _locks.pop(port, (0, -1))
     if handle != -1:
         socket.socket(family, socket.SOCK_DGRAM, fileno=handle).close()
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port that nothing listens on now; no other call, in any process, is given it until released.
+    """Return a TCP port without a listener, and reserve it in all processes until it is released.
 
     >>> free_port() != free_port()
     True
@@ -85,7 +88,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def accepts(port: int, host: str = "127.0.0.1", timeout: float = 1.0) -> bool:
-    """Tell whether something accepts TCP connections there."""
+    """Return whether the port accepts TCP connections."""
     try:
         with socket.create_connection((require_loopback(host), port), timeout=timeout):
             return True
@@ -94,5 +97,5 @@ def accepts(port: int, host: str = "127.0.0.1", timeout: float = 1.0) -> bool:
 
 
 def wait_port(port: int, host: str = "127.0.0.1", seconds: float = 10.0) -> bool:
-    """Wait until the port accepts, at most `seconds`; False when it never did."""
+    """Wait up to `seconds` until the port accepts connections; return whether it does."""
     return wait_until(lambda: accepts(port, host), seconds)

@@ -1,18 +1,21 @@
-"""Run an asyncio program on uvloop where it is installed, and on plain asyncio where it is not."""
+"""Event loops: uvloop where it is installed, else asyncio's own; in this thread or in a thread of their own."""
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Self, TypeVar
 
 _T = TypeVar("_T")
 
 FILES_WANTED = 16384
 SETTLE_ROUNDS = 5
+CALL_SECONDS = 60.0
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's loop maker, or None for asyncio's own."""
+    """Return uvloop's loop factory, or None for asyncio's own."""
     try:
         import uvloop
     except ImportError:
@@ -20,13 +23,13 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def run(main: Coroutine[Any, Any, _T]) -> _T:
-    """Run `main` to its end on a fresh loop and return what it returns."""
+def run(main: Coroutine[object, None, _T]) -> _T:
+    """Run `main` on a new loop and return its result."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_settled(main))
 
 
-async def _settled(main: Coroutine[Any, Any, _T]) -> _T:
+async def _settled(main: Coroutine[object, None, _T]) -> _T:
     try:
         return await main
     finally:
@@ -34,16 +37,16 @@ async def _settled(main: Coroutine[Any, Any, _T]) -> _T:
 
 
 async def settle() -> None:
-    """Let connections that were just dropped see their end; a loop that closes before that warns of leaks."""
+    """Let aborted connections finish their callbacks; a loop that closes earlier warns of unclosed transports."""
     for _ in range(SETTLE_ROUNDS):
         await asyncio.sleep(0)
 
 
 def raise_file_limit(wanted: int = FILES_WANTED) -> int:
-    """Raise the soft limit of open files towards `wanted` (POSIX) and return the limit in force.
+    """Raise the soft limit of open files up to `wanted` (POSIX only) and return the limit in force.
 
-    A frozen node holds rate x time-out connections at once (200/s x 5 s = 1000): more than the usual soft
-    limit of 1024 leaves room for.
+    A node that hangs keeps rate x timeout connections open at a time (200/s x 5 s = 1000). With the other open files
+    that exceeds the usual soft limit of 1024.
     """
     if sys.platform == "win32":
         return wanted
@@ -56,3 +59,47 @@ def raise_file_limit(wanted: int = FILES_WANTED) -> int:
     if target > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
     return max(target, soft)
+
+
+class LoopThread:
+    """An event loop in a thread, for blocking code that keeps connections open between its steps.
+
+    `with LoopThread() as loop: loop.call(coroutine)`. At the end all tasks are cancelled and awaited.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nlbgen-prove", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait(CALL_SECONDS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(CALL_SECONDS)
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:  # closing it cancels the remaining tasks
+            runner.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._ready.set()
+        await self._stop.wait()
+        await settle()
+
+    def call(self, coroutine: Coroutine[object, None, _T], seconds: float = CALL_SECONDS) -> _T:
+        """Run a coroutine on the loop and return its result; TimeoutError after `seconds`."""
+        assert self._loop is not None, "the thread does not run"  # noqa: S101 - a bug in the caller
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result(seconds)
+        except FutureTimeoutError:
+            future.cancel()
+            raise

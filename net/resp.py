@@ -1,23 +1,20 @@
-"""The little of Redis that a SignalR backplane needs: EVAL to number and publish, SUBSCRIBE to receive."""
+"""RESP 2, the protocol of Redis: commands and replies.
+
+Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
+"""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
-
-from .loopback import require_loopback
 
 MAX_BULK = 1024 * 1024
+"""The longest bulk string, in bytes, and the longest array."""
 MAX_DEPTH = 4
-RECONNECT_SECONDS = 0.2
-
-# As SignalR's own Redis bus does it: number and publish in one atomic step, so that all nodes see one order.
-PUBLISH = "local id = redis.call('INCR', KEYS[1]) redis.call('PUBLISH', KEYS[2], id .. ' ' .. ARGV[1]) return id"
+"""The deepest nesting of arrays."""
 
 Reply = int | bytes | None | list["Reply"]
 
 
 class RespError(RuntimeError):
-    """Redis answered with an error, or with something that is not RESP."""
+    """Redis replied with an error, or the data is not RESP."""
 
 
 def encode(*words: bytes | str) -> bytes:
@@ -31,7 +28,12 @@ def encode(*words: bytes | str) -> bytes:
 
 
 async def read_reply(reader: asyncio.StreamReader, depth: int = 0) -> Reply:
-    """Read one reply of any type."""
+    """Read one reply of any type.
+
+    Raises:
+        RespError: An error reply, or a reply beyond MAX_BULK or MAX_DEPTH.
+        ValueError: The data is not RESP.
+    """
     line = await reader.readuntil(b"\r\n")
     kind, rest = line[:1], line[1:-2]
     match kind:
@@ -48,71 +50,3 @@ async def read_reply(reader: asyncio.StreamReader, depth: int = 0) -> Reply:
         case b"*" if depth < MAX_DEPTH and int(rest) <= MAX_BULK:
             return [await read_reply(reader, depth + 1) for _ in range(max(int(rest), 0))]
     raise RespError(f"unexpected reply {line[:40]!r}")
-
-
-class Backplane:
-    """Publishes to a Redis channel and hands on what arrives there, reconnecting for as long as it lives."""
-
-    def __init__(self, where: str, receive: Callable[[int, str], None], channel: str = "nlbgen") -> None:
-        host, _, port = where.rpartition(":")
-        self._host, self._port = require_loopback(host), int(port)
-        self._receive = receive
-        self._channel = channel
-        self._task: asyncio.Task[None] | None = None
-        self._writer: asyncio.StreamWriter | None = None
-        self._reader: asyncio.StreamReader | None = None
-        self._lock = asyncio.Lock()
-        self.ready = asyncio.Event()
-
-    async def start(self) -> None:
-        """Subscribe in the background."""
-        self._task = asyncio.create_task(self._listen())
-
-    async def stop(self) -> None:
-        """Leave Redis."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        self._drop()
-
-    async def publish(self, text: str) -> int:
-        """Publish a message and return its number, the same on every node."""
-        async with self._lock:
-            try:
-                if self._writer is None:
-                    self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
-                assert self._reader is not None  # noqa: S101 - set together with the writer, for mypy
-                self._writer.write(encode("EVAL", PUBLISH, "2", f"{self._channel}:id", self._channel, text))
-                await self._writer.drain()
-                reply = await read_reply(self._reader)
-            except (OSError, asyncio.IncompleteReadError, RespError):
-                self._drop()
-                raise
-        return reply if isinstance(reply, int) else 0
-
-    def _drop(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        self._reader = self._writer = None
-
-    async def _listen(self) -> None:
-        while True:
-            with suppress(OSError, asyncio.IncompleteReadError, RespError):
-                await self._subscribe()
-            self.ready.clear()
-            await asyncio.sleep(RECONNECT_SECONDS)
-
-    async def _subscribe(self) -> None:
-        reader, writer = await asyncio.open_connection(self._host, self._port)
-        try:
-            writer.write(encode("SUBSCRIBE", self._channel))
-            await writer.drain()
-            while True:
-                match await read_reply(reader):
-                    case [b"subscribe", *_]:
-                        self.ready.set()
-                    case [b"message", _, bytes(payload)]:
-                        number, _, text = payload.decode().partition(" ")
-                        self._receive(int(number), text)
-        finally:
-            writer.close()

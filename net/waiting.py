@@ -1,4 +1,4 @@
-"""Wait for something to become true, bounded."""
+"""Polling with a timeout."""
 
 import time
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from collections.abc import Callable
 POLL_SECONDS = 0.02
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 5.0) -> bool:
-    """Ask again and again until `holds()` is true, at most `seconds`; return whether it became true.
+def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> bool:
+    """Poll `condition` until it is true, up to `seconds`; return whether it became true.
 
     >>> wait_until(lambda: True)
     True
     """
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_SECONDS)

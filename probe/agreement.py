@@ -1,4 +1,4 @@
-"""What the nodes of one farm must have in common: clocks, versions, keys."""
+"""Checks across the nodes of a farm: clocks, versions, keys."""
 
 import asyncio
 from collections import Counter
@@ -6,82 +6,83 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ..core.wording import shown
-from ..net.http1 import Reply
+from ..net.request import TimedResponse
 from . import signalr
-from .device import Device
-from .web import HERE, Clock
+from .machine import Machine
+from .web import LOCAL, Clock
 
 CLOCK_SECONDS: Final = 1.0
-"""Quartz, job stores: the clocks of a cluster must be within a second of each other."""
-HERE_SECONDS: Final = 5.0
+"""Quartz's clustered job store requires the clocks of all nodes within a second of each other."""
+LOCAL_SECONDS: Final = 5.0
 VERSION_HEADERS: Final = ("Server", "X-Powered-By", "X-AspNet-Version", "X-AspNetMvc-Version", "api-supported-versions")
-"""What IIS, ASP.NET and its versioning of APIs say of themselves; none of it is Orchestrator's own version."""
+"""Version headers of IIS, ASP.NET and its API versioning; none is Orchestrator's own version."""
 
 
-class Met(NamedTuple):
-    """A node that is healthy, and what it told."""
+class HealthyNode(NamedTuple):
+    """A healthy node and its responses."""
 
-    device: Device
-    reply: Reply
+    machine: Machine
+    response: TimedResponse
     clock: Clock | None
-    live: signalr.Outcome
+    connection: signalr.Outcome
 
 
-def clocks(nodes: Sequence[Met]) -> None:
-    """Compare the nodes' clocks with the middle one of them."""
-    told = sorted(
-        ((clock, node.device) for node in nodes if (clock := node.clock) is not None), key=lambda pair: pair[0].middle
+def clocks(nodes: Sequence[HealthyNode]) -> None:
+    """Compare the nodes' clocks with the median clock."""
+    by_time = sorted(
+        ((clock, node.machine) for node in nodes if (clock := node.clock) is not None), key=lambda pair: pair[0].middle
     )
-    if not told:
+    if not by_time:
         return
-    middle, reference = told[(len(told) - 1) // 2]
-    for clock, device in told:
-        apart = clock.apart(middle)
-        if apart > CLOCK_SECONDS:
+    middle, reference = by_time[(len(by_time) - 1) // 2]
+    for clock, machine in by_time:
+        seconds = clock.difference(middle)
+        if seconds > CLOCK_SECONDS:
             side = "ahead of" if clock.middle > middle.middle else "behind"
             expected = f"within {CLOCK_SECONDS:g} s of the other nodes"
-            device.say("clock-nodes", "clock", expected, f"{apart:.0f} s or more {side} {reference.name}")
+            machine.report("clock-nodes", "clock", expected, f"{seconds:.0f} s or more {side} {reference.name}")
 
 
-def clock_here(device: Device, clock: Clock | None) -> None:
-    """Compare a machine's clock with this one's."""
-    if clock is not None and clock.apart(HERE) > HERE_SECONDS:
+def local_clock(machine: Machine, clock: Clock | None) -> None:
+    """Compare a machine's clock with the clock of this computer."""
+    if clock is not None and clock.difference(LOCAL) > LOCAL_SECONDS:
         found = f"{abs(clock.middle):.0f} s {'ahead' if clock.middle > 0 else 'behind'}"
-        device.say("clock-here", "clock", "this machine's time", found)
+        machine.report("clock-here", "clock", "this computer's time", found)
 
 
-def versions(nodes: Sequence[Met]) -> None:
-    """Compare what the nodes' answers say of the software behind them: with the most, or else with the first."""
+def versions(nodes: Sequence[HealthyNode]) -> None:
+    """Compare the version headers of the nodes with the most frequent value (of several: the first node's)."""
     if len(nodes) < 2:
         return
     for header in VERSION_HEADERS:
-        told = [node.reply.header(header) for node in nodes]
-        usual, _count = Counter(told).most_common(1)[0]
-        model = nodes[told.index(usual)].device.name
-        for node, found in zip(nodes, told, strict=True):
+        values = [node.response.header(header) for node in nodes]
+        usual, _count = Counter(values).most_common(1)[0]
+        model = nodes[values.index(usual)].machine.name
+        for node, found in zip(nodes, values, strict=True):
             if found != usual:
-                node.device.say("versions", header, f"{_value(usual)}, as {model} says", _value(found))
-    names = ", ".join(node.device.name for node in nodes)
-    nodes[0].device.say("version-unknown", "Orchestrator's version", f"the same on {names}", "unknown")
+                node.machine.report("versions", header, f"{_value(usual)} as on {model}", _value(found))
+    names = ", ".join(node.machine.name for node in nodes)
+    nodes[0].machine.report("version-unknown", "Orchestrator's version", f"the same on {names}", "unknown")
 
 
 def _value(text: str) -> str:
     return shown(text) if text else "no such header"
 
 
-def hubs(machines: Sequence[tuple[Device, signalr.Outcome]], paths: Sequence[str]) -> None:
-    """A hub that some machines do not know is missing there; one that nobody knows is elsewhere."""
-    somewhere = any(not outcome.missing for _device, outcome in machines)
-    for device, outcome in machines:
-        if outcome.missing and somewhere:
-            device.say("signalr-negotiate", ", ".join(paths), "a hub, as elsewhere in the farm", outcome.missing)
+def hubs(machines: Sequence[tuple[Machine, signalr.Outcome]], paths: Sequence[str]) -> None:
+    """Report a hub that only some machines have; one that no machine has is reported as not checked."""
+    found = any(not outcome.missing for _, outcome in machines)
+    paths_text = ", ".join(paths)
+    for machine, outcome in machines:
+        if outcome.missing and found:
+            machine.report("signalr-negotiate", paths_text, "a hub, as on other machines of the farm", outcome.missing)
         elif outcome.missing:
-            device.say("signalr-hub", ", ".join(paths), "a hub", outcome.missing)
+            machine.report("signalr-hub", paths_text, "a hub", outcome.missing)
 
 
-async def tokens(nodes: Sequence[Met]) -> None:
-    """Have every node read a SignalR 2 token of the first one that made one."""
-    made = [(node.device, node.live.hub) for node in nodes if node.live.hub is not None]
-    if made:
-        owner, hub = made[0]
-        await asyncio.gather(*(signalr.takes_token(device, hub, owner.name) for device, _hub in made[1:]))
+async def tokens(nodes: Sequence[HealthyNode]) -> None:
+    """Send the SignalR 2 connection token of one node to all other nodes."""
+    owners = [(node.machine, node.connection.hub) for node in nodes if node.connection.hub is not None]
+    if owners:
+        owner, hub = owners[0]
+        await asyncio.gather(*(signalr.check_token(machine, hub, owner.name) for machine, _ in owners[1:]))

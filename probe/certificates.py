@@ -1,4 +1,4 @@
-"""What a server's certificate says: whether it chains to a CA, which names it carries, until when it is valid."""
+"""A server's certificate: its chain, its names, its validity."""
 
 import datetime as dt
 import ssl
@@ -6,33 +6,33 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..core.errors import FileError
-from ..net.reach import Limits, ReachError, connected
+from ..net.connect import ConnectError, Limits, connected
 
-OF_ITS_DAYS: Final = frozenset({9, 10})
+VALIDITY_ERRORS: Final = frozenset({9, 10})
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED, of the leaf or of a CA."""
 
 
 class Certificate(NamedTuple):
-    """A leaf certificate, and how OpenSSL judged its chain."""
+    """A leaf certificate, and OpenSSL's verdict on its chain."""
 
     der: bytes
     names: tuple[str, ...]
     """The subject alternative names: DNS names in lower case, and addresses."""
     common_name: str
-    """What certificates without alternative names call themselves; in lower case, empty if there is none."""
+    """The common name, in lower case; empty if there is none."""
     begins: dt.datetime
     ends: dt.datetime
     version: str
-    """The TLS version that was agreed on, as in `TLSv1.3`."""
+    """The negotiated TLS version, as in `TLSv1.3`."""
     verdict: str
-    """Why the chain was refused; empty if it was accepted or not checked."""
+    """Why OpenSSL rejects the chain; empty if it accepts it or was not asked."""
     verdict_code: int
 
     def carries(self, name: str, *, by_common_name: bool = False) -> bool:
-        """Whether it is valid for a name of the farm: by that name, or by a wildcard for its first label alone.
+        """Return whether it is valid for a name: by that name, or by a wildcard for only the first label.
 
-        As OpenSSL sees it, a wildcard has two dots at the least (X509_check_host, valid_star). HAProxy and NGINX also
-        take the common name of a certificate without alternative names from a node; browsers do not from anybody.
+        OpenSSL requires at least two dots in a wildcard (X509_check_host, valid_star). For nodes, HAProxy and NGINX
+        also accept the common name of a certificate without alternative names; browsers never do.
         """
         names = self.names or ((self.common_name,) if by_common_name else ())
         wildcard = "*." + name.partition(".")[2]
@@ -40,10 +40,13 @@ class Certificate(NamedTuple):
 
 
 def trusting(ca: Path | None, *, host_checked: bool = False) -> ssl.SSLContext:
-    """A client's TLS from 1.2 on that trusts `ca`, or else what this machine trusts. Raises FileError.
+    """Return a client context for TLS 1.2 or later that trusts `ca` (default: this computer's CAs).
 
-    Judged as HAProxy and NGINX judge a node: without the stricter rules that Python 3.13 adds to its default, and
-    without its leniency, by which a CA that is no root would do.
+    It verifies as HAProxy and NGINX verify a node: without the strict checks that Python 3.13 added to its default
+    context, and without partial chains (a CA that is not a root is no trust anchor).
+
+    Raises:
+        FileError: The CA file cannot be read, or holds no certificate.
     """
     context = _client()
     context.check_hostname = host_checked
@@ -53,14 +56,14 @@ def trusting(ca: Path | None, *, host_checked: bool = False) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cafile=ca)
     except ssl.SSLError:
-        raise FileError(f"{ca}: holds no certificate", "a CA file holds certificates in PEM form") from None
+        raise FileError(f"{ca}: holds no certificate", "a CA file holds certificates in PEM format") from None
     except OSError as error:
-        raise FileError(f"{ca}: cannot be read: {error.strerror}", "check the path and its rights") from None
+        raise FileError(f"{ca}: cannot be read: {error.strerror}", "check the path and its permissions") from None
     return context
 
 
 def unchecked() -> ssl.SSLContext:
-    """A client's TLS from 1.2 on that takes any certificate."""
+    """Return a client context for TLS 1.2 or later that accepts any certificate."""
     context = _client()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -73,19 +76,19 @@ def _client() -> ssl.SSLContext:
     return context
 
 
-async def look(host: str, port: int, name: str, judge: ssl.SSLContext | None, limits: Limits) -> Certificate:
-    """The certificate that a server shows for `name`, judged by `judge`. Raises ReachError.
+async def fetch(host: str, port: int, name: str, verifier: ssl.SSLContext | None, limits: Limits) -> Certificate:
+    """Return the certificate that a server sends for `name`, with the verdict of `verifier`. Raises ConnectError.
 
-    The first connection takes any certificate, to read it; the second one only asks whether `judge` takes it too.
+    The first connection accepts any certificate, to read it; the second one verifies it.
     """
     async with connected(host, port, limits, tls=unchecked(), name=name) as peer:
         tls = peer.tls
         der = tls.getpeercert(binary_form=True) if tls else None
         version = (tls.version() if tls else None) or ""
     verdict, code = "", 0
-    if judge is not None:
+    if verifier is not None:
         try:
-            async with connected(host, port, limits, tls=judge, name=name):
+            async with connected(host, port, limits, tls=verifier, name=name):
                 pass
         except ssl.SSLCertVerificationError as error:
             verdict, code = error.verify_message, error.verify_code
@@ -98,7 +101,7 @@ def _read(der: bytes, version: str, verdict: str, code: int) -> Certificate:
     try:
         leaf = x509.load_der_x509_certificate(der)
     except ValueError:
-        raise ReachError("tls-handshake", "the server's certificate cannot be read") from None
+        raise ConnectError("tls-handshake", "the server's certificate cannot be read") from None
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         names = (
@@ -107,7 +110,7 @@ def _read(der: bytes, version: str, verdict: str, code: int) -> Certificate:
         )
     except (x509.ExtensionNotFound, ValueError):
         names = ()
-    common = [str(one.value) for one in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
+    common = [str(attribute.value) for attribute in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
     return Certificate(
         der,
         names,

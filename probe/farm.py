@@ -1,4 +1,4 @@
-"""A whole farm at once: which machines there are, how each is asked, and all of them together.
+"""The probe of a farm: checks each machine, then compares the machines.
 
 report = probe(load(Path("farm.yaml")), Options())
 """
@@ -7,51 +7,55 @@ import asyncio
 import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ..core.errors import NlbgenError
 from ..generators.design import Design
-from ..net.http1 import AnswerError
+from ..net.connect import ConnectError, Limits, resolve
 from ..net.loops import settle
-from ..net.reach import Limits, ReachError, addresses
+from ..net.request import ResponseError
 from ..spec.load import Spec
 from ..spec.model import Node, Redis
-from ..spec.references import resolve
+from ..spec.references import resolve as resolve_secret
 from ..spec.units import Duration
 from . import agreement, redis, signalr, sqlserver, web
-from .device import Device, TlsWishes, Where
 from .findings import Report
+from .machine import Endpoint, Machine, TlsPolicy
 
 Through = Literal["balancer", "nodes", "both"]
+Check = Coroutine[object, None, None]
 HTTP_PORT: Final = 80
 
 
 class Options(NamedTuple):
-    """What a user can say about a run."""
+    """The options of a run."""
 
     through: Through = "both"
-    """`nodes` and `both` ask the stores as well, for the nodes stand on them."""
+    """`nodes` and `both` include the stores, because the nodes depend on them."""
     ca: Path | None = None
-    """The CA of the balancer's certificate, and of Redis's; by default what this machine trusts."""
+    """The CA of the balancer's certificate, and of Redis's; default: the CAs that this computer trusts."""
     nodes_ca: Path | None = None
-    """The CA of the nodes' certificates, where the spec's path is not on this machine."""
+    """The CA of the nodes' certificates, if the spec's path does not exist on this computer."""
     balancer: tuple[str, int] | None = None
-    """Where the balancer is, if not at the spec's address and port."""
+    """Address and port of the balancer, if not the spec's."""
     http_port: int = HTTP_PORT
-    """Where the balancer redirects from."""
+    """The port from which the balancer redirects."""
     hubs: tuple[str, ...] = ()
-    """The paths of SignalR hubs, where the spec's prefixes are not hubs themselves."""
+    """The paths of SignalR hubs, if the spec's prefixes are not hubs themselves."""
     expires_within: Duration = Duration.of("30d")
     timeout: Duration = Duration.of("60s")
-    """The whole run ends after this."""
+    """The time limit of the run."""
     ignored: frozenset[str] = frozenset()
-    """Ids of findings that are notes."""
+    """Ids of findings to report as notes."""
 
 
 def probe(spec: Spec, options: Options) -> Report:
-    """Ask the farm and compare it with its spec. Nothing is changed anywhere.
+    """Compare the running farm with its spec. Nothing is changed.
 
-    Raises FileError for a CA file that cannot be used. Whatever the farm does is in the report.
+    All failures of the farm are in the report.
+
+    Raises:
+        FileError: A CA file cannot be used.
     """
     with asyncio.Runner() as runner:
         return runner.run(_Probe(spec, options).run())
@@ -66,60 +70,64 @@ class _Probe:
         self._design = Design(spec.farm)
         self._options = options
         self._limits = Limits.within(options.timeout / 1000)
-        self._devices: list[Device] = []
-        self._healthy: dict[str, agreement.Met] = {}
-        self._live: list[tuple[Device, signalr.Outcome]] = []
+        self._machines: list[Machine] = []
+        self._healthy: dict[str, agreement.HealthyNode] = {}
+        self._live: list[tuple[Machine, signalr.Outcome]] = []
 
     async def run(self) -> Report:
-        """All devices at once, then what needs several."""
+        """Check all machines in parallel, then compare them."""
         ends = time.monotonic() + self._options.timeout / 1000
         try:
             await self._all(ends)
             await self._compare(ends)
         finally:
             await settle()
-        findings = [finding for device in self._devices for finding in device.findings]
-        report = Report(self._farm.farm, self._options.through, [device.seen() for device in self._devices], findings)
+        findings = [finding for machine in self._machines for finding in machine.findings]
+        report = Report(
+            self._farm.farm, self._options.through, [machine.summary() for machine in self._machines], findings
+        )
         return report.ignoring(self._options.ignored)
 
     async def _all(self, ends: float) -> None:
-        tasks = {asyncio.create_task(work): device for device, work in self._work()}
+        tasks = {asyncio.create_task(check): machine for machine, check in self._checks()}
         done, late = await asyncio.wait(tasks, timeout=ends - time.monotonic())
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        faults = [fault for task in done if (fault := task.exception()) is not None]
-        if faults:
-            raise faults[0]
-        for task, device in tasks.items():
+        errors = [error for task in done if (error := task.exception()) is not None]
+        if errors:
+            raise errors[0]
+        for task, machine in tasks.items():
             if task in late:
-                device.say("timed-out", device.where.address, f"done within {self._options.timeout}", "not done")
+                machine.report(
+                    "timed-out", machine.endpoint.address, f"finished within {self._options.timeout}", "not finished"
+                )
 
-    def _work(self) -> Sequence[tuple[Device, Coroutine[Any, Any, None]]]:
-        work: list[tuple[Device, Coroutine[Any, Any, None]]] = []
+    def _checks(self) -> Sequence[tuple[Machine, Check]]:
+        checks: list[tuple[Machine, Check]] = []
 
-        def add(device: Device, task: Coroutine[Any, Any, None]) -> None:
-            self._devices.append(device)
-            work.append((device, task))
+        def add(machine: Machine, check: Check) -> None:
+            self._machines.append(machine)
+            checks.append((machine, check))
 
         if self._options.through != "nodes":
-            add(device := self._balancer_device(), self._ask_balancer(device))
+            add(machine := self._balancer_machine(), self._check_balancer(machine))
         if self._options.through != "balancer":
             for node in self._farm.nodes:
-                add(device := self._node_device(node), self._ask_node(device))
+                add(machine := self._node_machine(node), self._check_node(machine))
             stores = self._farm.stores
             if stores.signalr == "redis" and stores.redis is not None and stores.redis.host:
-                add(device := self._redis_device(stores.redis), self._ask_redis(device, stores.redis))
+                add(machine := self._redis_machine(stores.redis), self._check_redis(machine, stores.redis))
             if stores.database is not None:
                 source = sqlserver.DataSource.of(stores.database.server)
-                where = Where(source.host, source.port or sqlserver.BROWSER_PORT, source.host, tls=False)
-                add(device := Device("sql", where, self._limits), sqlserver.check(device, source))
-        return work
+                endpoint = Endpoint(source.host, source.port or sqlserver.BROWSER_PORT, source.host, tls=False)
+                add(machine := Machine("sql", endpoint, self._limits), sqlserver.check(machine, source))
+        return checks
 
     async def _compare(self, ends: float) -> None:
         nodes = [self._healthy[node.name] for node in self._farm.nodes if node.name in self._healthy]
         for node in nodes:
-            agreement.clock_here(node.device, node.clock)
+            agreement.local_clock(node.machine, node.clock)
         agreement.clocks(nodes)
         agreement.versions(nodes)
         agreement.hubs(self._live, self._hubs(sticky=True).paths)
@@ -137,87 +145,89 @@ class _Probe:
 
     # Nodes
 
-    def _node_device(self, node: Node) -> Device:
+    def _node_machine(self, node: Node) -> Machine:
         farm = self._farm
         host = farm.frontend.host
-        where = Where(node.address, farm.port_of(node), host, farm.node_tls, header=host)
-        return Device(node.name, where, self._limits, node.state)
+        endpoint = Endpoint(node.address, farm.port_of(node), host, farm.node_tls, header=host)
+        return Machine(node.name, endpoint, self._limits, node.state)
 
-    async def _ask_node(self, device: Device) -> None:
-        if device.state == "down":
-            await self._ask_down(device)
+    async def _check_node(self, machine: Machine) -> None:
+        if machine.state == "down":
+            await self._check_down(machine)
             return
-        if not await device.arrive(self._node_tls()):
+        if not await machine.connect(self._node_tls()):
             return
         if self._design.passthrough:
-            await self._ask_passthrough(device)
-        elif device.where.tls:
-            self._ca_is_here(device)
-        reply = await web.health(device, self._design)
-        if reply is None:
+            await self._check_health_ca(machine)
+        elif machine.endpoint.tls:
+            self._ca_available(machine)
+        response = await web.health(machine, self._design)
+        if response is None:
             return
-        clock = web.clock(device, reply)
-        live = await signalr.check(device, self._hubs(sticky=True))
-        self._live.append((device, live))
-        self._healthy[device.name] = agreement.Met(device, reply, clock, live)
+        clock = web.clock(machine, response)
+        live = await signalr.check(machine, self._hubs(sticky=True))
+        self._live.append((machine, live))
+        self._healthy[machine.name] = agreement.HealthyNode(machine, response, clock, live)
 
-    async def _ask_passthrough(self, device: Device) -> None:
-        """Under passthrough the balancer's health checks rely on a CA if the spec names one in words."""
+    async def _check_health_ca(self, machine: Machine) -> None:
+        """With passthrough, the balancer's health checks verify against the CA if the spec sets `verify_nodes`."""
         ca = self._nodes_ca()
-        if ca is not None and "verify_nodes" in self._farm.frontend.tls.written and self._ca_is_here(device):
-            await device.chains_to(ca, "the health checks")
+        if ca is not None and "verify_nodes" in self._farm.frontend.tls.written and self._ca_available(machine):
+            await machine.chains_to(ca, "the health checks")
 
     def _nodes_ca(self) -> Path | None:
-        """The authority that the nodes' certificates are held to: the one that the user gives, or the spec's."""
+        """Return the CA that verifies the nodes' certificates: the user's, else the spec's."""
         verify = self._farm.frontend.tls.verify_nodes
         return self._options.nodes_ca or (Path(verify) if isinstance(verify, str) else None)
 
-    def _is_here(self, ca: Path) -> bool:
+    def _available(self, ca: Path) -> bool:
         return ca == self._options.nodes_ca or ca.exists()
 
-    def _ca_is_here(self, device: Device) -> bool:
-        """Whether a node's chain can be judged on this machine; a node that answers has it said where not."""
+    def _ca_available(self, machine: Machine) -> bool:
+        """Return whether this computer has the CA of the nodes; if not, report it."""
         ca = self._nodes_ca()
-        if ca is None or self._is_here(ca):
+        if ca is None or self._available(ca):
             return True
-        device.say("chain-unchecked", "certificate", f"a chain to {ca}", f"{ca} is not on this machine")
+        machine.report("chain-unchecked", "certificate", f"a chain to {ca}", f"{ca} is not on this computer")
         return False
 
-    async def _ask_down(self, device: Device) -> None:
-        """Ask a node that should serve nothing whether it could; nobody minds if not."""
-        shadow = Device(device.name, device.where, device.limits, device.state)
-        healthy = await shadow.arrive(None) and await self._answers(shadow)
-        device.reached = shadow.reached
-        device.facts["state"] = "healthy" if healthy else "down, as in the spec"
+    async def _check_down(self, machine: Machine) -> None:
+        """Note that a node is healthy although it is down in the spec; a failure is no finding."""
+        trial = Machine(machine.name, machine.endpoint, machine.limits, machine.state)
+        healthy = await trial.connect(None) and await self._is_healthy(trial)
+        machine.reached = trial.reached
+        machine.facts["state"] = "healthy" if healthy else "down, as in the spec"
         if healthy:
-            device.say("node-answers", f"GET {self._design.health_path}", "down", "healthy")
+            machine.report("node-answers", f"GET {self._design.health_path}", "down", "healthy")
 
-    async def _answers(self, device: Device) -> bool:
-        if device.where.tls:
-            device.without_checks()
+    async def _is_healthy(self, machine: Machine) -> bool:
+        if machine.endpoint.tls:
+            machine.without_checks()
         try:
-            reply = await device.ask(self._design.health_path)
-        except AnswerError:
+            response = await machine.request(self._design.health_path)
+        except ResponseError:
             return False
-        return reply.status == self._farm.balancer.health.expect
+        return response.status == self._farm.balancer.health.expect
 
-    def _node_tls(self) -> TlsWishes | None:
+    def _node_tls(self) -> TlsPolicy | None:
         if not self._farm.node_tls:
             return None
         if self._design.passthrough:
             return self._client_tls()
         ca = self._nodes_ca()
         names = () if ca is None else (self._farm.frontend.host,)
-        return self._server_tls(names, ca, checked=ca is not None and self._is_here(ca))
+        return self._server_tls(names, ca, checked=ca is not None and self._available(ca))
 
-    def _server_tls(self, names: Sequence[str], ca: Path | None, *, checked: bool = True) -> TlsWishes:
-        """What the farm's own machines rely on when they connect to each other."""
+    def _server_tls(self, names: Sequence[str], ca: Path | None, *, checked: bool = True) -> TlsPolicy:
+        """Return the policy for connections between machines of the farm."""
         within = self._options.expires_within
-        return TlsWishes(names, ca, checked, modern=False, old_is="note", expires_within=within, by_common_name=True)
+        return TlsPolicy(
+            names, ca, checked, modern=False, old_version_level="note", expires_within=within, by_common_name=True
+        )
 
     # The balancer
 
-    def _balancer_device(self) -> Device:
+    def _balancer_machine(self) -> Machine:
         frontend = self._farm.frontend
         host = frontend.host if frontend.address == "*" else frontend.address
         if frontend.vip is not None:
@@ -226,84 +236,84 @@ class _Probe:
         tls = frontend.tls.mode != "none"
         usual = 443 if tls else 80
         header = frontend.host if frontend.port == usual else f"{frontend.host}:{frontend.port}"
-        return Device("balancer", Where(host, port, frontend.host, tls, header), self._limits)
+        return Machine("balancer", Endpoint(host, port, frontend.host, tls, header), self._limits)
 
-    def _client_tls(self) -> TlsWishes:
-        """What clients rely on, at the machine that ends their TLS."""
-        return TlsWishes(
+    def _client_tls(self) -> TlsPolicy:
+        """Return the policy for clients' connections, at the machine that ends their TLS."""
+        return TlsPolicy(
             self._design.hosts,
             self._options.ca,
             chain_checked=True,
             modern=self._farm.balancer_tls and self._farm.frontend.tls.profile == "modern",
-            old_is="finding",
+            old_version_level="finding",
             expires_within=self._options.expires_within,
         )
 
-    async def _ask_balancer(self, device: Device) -> None:
-        wishes = self._client_tls() if device.where.tls else None
-        _, reached = await asyncio.gather(self._names(device), device.arrive(wishes))
+    async def _check_balancer(self, machine: Machine) -> None:
+        policy = self._client_tls() if machine.endpoint.tls else None
+        _, reached = await asyncio.gather(self._names(machine), machine.connect(policy))
         if not reached:
             return
-        await self._redirect(device)
-        reply = await web.health(device, self._design)
-        if reply is None:
+        await self._redirect(machine)
+        response = await web.health(machine, self._design)
+        if response is None:
             return
-        agreement.clock_here(device, web.clock(device, reply))
+        agreement.local_clock(machine, web.clock(machine, response))
         if self._farm.balancer_tls:
-            web.hsts(device, self._design, reply)
+            web.hsts(machine, self._design, response)
         if not self._design.passthrough:
-            web.affinity_cookie(device, self._design, reply, live=False)
-        await self._ask_live(device)
+            web.affinity_cookie(machine, self._design, response, live=False)
+        await self._check_signalr(machine)
 
-    async def _ask_live(self, device: Device) -> None:
-        """SignalR through the balancer, and the cookie on its paths."""
+    async def _check_signalr(self, machine: Machine) -> None:
+        """Check SignalR through the balancer, and the cookie on its paths."""
         hubs = self._hubs(sticky=self._design.signalr.affinity != "none")
-        self._live.append((device, await signalr.check(device, hubs)))
+        self._live.append((machine, await signalr.check(machine, hubs)))
         affinity = self._farm.balancer.affinity
         if not self._design.passthrough and affinity != "cookie":
-            reply = await signalr.first_answer(device, hubs)
-            if reply is not None and (reply.status < 500 or reply.cookies()):
-                web.affinity_cookie(device, self._design, reply, live=True)
+            response = await signalr.first_response(machine, hubs)
+            if response is not None and (response.status < 500 or response.cookies()):
+                web.affinity_cookie(machine, self._design, response, live=True)
 
-    async def _redirect(self, device: Device) -> None:
-        if device.where.tls:
+    async def _redirect(self, machine: Machine) -> None:
+        if machine.endpoint.tls:
             host = self._farm.frontend.host
-            where = Where(device.where.host, self._options.http_port, host, tls=False, header=host)
-            plain = Device(device.name, where, self._limits)
-            plain.findings = device.findings
+            endpoint = Endpoint(machine.endpoint.host, self._options.http_port, host, tls=False, header=host)
+            plain = Machine(machine.name, endpoint, self._limits)
+            plain.findings = machine.findings
             check = web.redirect if self._farm.frontend.redirect_http else web.no_redirect
             await check(plain, self._design)
 
-    async def _names(self, device: Device) -> None:
-        """Whether the farm's names lead to the machine that is asked; by a name given for it, nothing can be said."""
+    async def _names(self, machine: Machine) -> None:
+        """Check that the farm's names resolve to the balancer's address."""
         try:
-            wanted = set(await addresses(device.where.host, self._limits.connect))
-        except ReachError:
-            return  # said when it is connected to
+            wanted = set(await resolve(machine.endpoint.host, self._limits.connect))
+        except ConnectError:
+            return  # `connect` reports it
         for name in self._design.hosts:
             try:
-                found = await addresses(name, self._limits.connect)
-            except ReachError as error:
-                device.say(error.kind, f"name {name}", "an address", error.found, level="note")
+                found = await resolve(name, self._limits.connect)
+            except ConnectError as error:
+                machine.report(error.kind, f"name {name}", "an address", error.found, level="note")
                 continue
             if not wanted & set(found):
-                device.say("name-elsewhere", f"name {name}", ", ".join(sorted(wanted)), ", ".join(found))
+                machine.report("name-elsewhere", f"name {name}", ", ".join(sorted(wanted)), ", ".join(found))
 
     # Stores
 
-    def _redis_device(self, store: Redis) -> Device:
+    def _redis_machine(self, store: Redis) -> Machine:
         host = store.host or ""
-        return Device("redis", Where(host, store.port or 6379, host, store.tls), self._limits)
+        return Machine("redis", Endpoint(host, store.port or 6379, host, store.tls), self._limits)
 
-    async def _ask_redis(self, device: Device, store: Redis) -> None:
-        wishes = self._server_tls((device.where.name,), self._options.ca)
-        if not await device.arrive(wishes if store.tls else None):
+    async def _check_redis(self, machine: Machine, store: Redis) -> None:
+        policy = self._server_tls((machine.endpoint.name,), self._options.ca)
+        if not await machine.connect(policy if store.tls else None):
             return
         password = None
         if store.password is not None:
             try:
-                password = resolve(store.password, Path(self._spec.name).parent)
+                password = resolve_secret(store.password, Path(self._spec.name).parent)
             except NlbgenError as error:
-                device.say("redis-unchecked", "password", "a secret", error.message)
+                machine.report("redis-unchecked", "password", "a secret", error.message)
                 return
-        await redis.check(device, password)
+        await redis.check(machine, password)

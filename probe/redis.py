@@ -1,59 +1,59 @@
-"""Redis in its own protocol: PING, AUTH with the configured password, and whether it is the master."""
+"""Redis: PING, AUTH with the configured password, and its role."""
 
 import asyncio
 from typing import Final
 
-from ..net.reach import Peer, ReachError
+from ..net.connect import ConnectError, Peer
 from ..net.resp import RespError, encode, read_reply
 from ..spec.references import SecretValue
-from .device import Device
+from .machine import Machine
 
 _MASTER: Final = "master"
 
 
-class _OddError(Exception):
-    """An answer that Redis should not give, or none; the text is safe to show."""
+class _ProtocolError(Exception):
+    """The response is not Redis's; the text is safe to print."""
 
 
-async def check(device: Device, password: SecretValue | None) -> None:
-    """Ask Redis, and report. Where its certificate was refused no password is sent."""
+async def check(machine: Machine, password: SecretValue | None) -> None:
+    """Check Redis. The password is sent only if the certificate was verified."""
     try:
-        async with device.connection() as peer, asyncio.timeout(device.limits.answer):
-            await _converse(device, peer, password)
-    except ReachError as error:
-        device.failed(error)
+        async with machine.connection() as peer, asyncio.timeout(machine.limits.answer):
+            await _check_login(machine, peer, password)
+    except ConnectError as error:
+        machine.failed(error)
     except TimeoutError:
-        device.say("redis-answer", "PING", "PONG", f"no answer within {device.limits.answer:g} s")
-    except _OddError as error:
-        device.say("redis-answer", "PING", "PONG", str(error))
+        machine.report("redis-answer", "PING", "PONG", f"no answer within {machine.limits.answer:g} s")
+    except _ProtocolError as error:
+        machine.report("redis-answer", "PING", "PONG", str(error))
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        device.say("redis-answer", "PING", "PONG", "the connection was closed")
+        machine.report("redis-answer", "PING", "PONG", "the connection was closed")
 
 
-async def _converse(device: Device, peer: Peer, password: SecretValue | None) -> None:
-    refusal = await _refusal(peer, "PING")
+async def _check_login(machine: Machine, peer: Peer, password: SecretValue | None) -> None:
+    refusal = await _error_code(peer, "PING")
     if refusal == "NOAUTH":
         if password is None:
-            device.say("redis-password", "AUTH", "no password, as in the spec", "Redis wants one")
+            machine.report("redis-password", "AUTH", "no password, as in the spec", "Redis requires one")
             return
-        if not device.trusted:
+        if not machine.trusted:
             return
-        refused = await _refusal(peer, "AUTH", password.reveal())
+        refused = await _error_code(peer, "AUTH", password.reveal())
         if refused:
-            device.say("redis-password", "AUTH", "OK", refused)
+            machine.report("redis-password", "AUTH", "OK", refused)
             return
-        refusal = await _refusal(peer, "PING")
+        refusal = await _error_code(peer, "PING")
     elif not refusal and password is not None:
-        device.say("redis-open", "PING without a password", "NOAUTH", "PONG")
+        machine.report("redis-open", "PING without a password", "NOAUTH", "PONG")
     if refusal:
-        device.say("redis-answer", "PING", "PONG", refusal)
+        machine.report("redis-answer", "PING", "PONG", refusal)
         return
-    device.facts["redis"] = "Redis answers"
-    await _role(device, peer)
+    machine.facts["redis"] = "Redis answers"
+    await _role(machine, peer)
 
 
-async def _role(device: Device, peer: Peer) -> None:
-    """Whether it takes writes; a user without the right to ask is not told."""
+async def _role(machine: Machine, peer: Peer) -> None:
+    """Check that it accepts writes; a user without the permission for INFO gets no finding."""
     peer.writer.write(encode("INFO", "replication"))
     try:
         answer = await read_reply(peer.reader)
@@ -62,15 +62,17 @@ async def _role(device: Device, peer: Peer) -> None:
     lines = answer.decode("utf-8", "replace").split() if isinstance(answer, bytes) else []
     role = next((line.removeprefix("role:") for line in lines if line.startswith("role:")), "")
     if role and role != _MASTER:
-        device.say("redis-replica", "INFO replication", "the master", "a replica" if role == "slave" else "no master")
+        machine.report(
+            "redis-replica", "INFO replication", "the master", "a replica" if role == "slave" else "no master"
+        )
     elif role:
-        device.facts["role"] = role
+        machine.facts["role"] = role
 
 
-async def _refusal(peer: Peer, *words: str) -> str:
-    """The code of the error that a command is answered with; empty if it succeeded.
+async def _error_code(peer: Peer, *words: str) -> str:
+    """Send a command and return the code of its error; empty if it succeeded.
 
-    The code alone: where AUTH is unknown, Redis repeats the password in its error.
+    Only the code: a Redis that does not know AUTH repeats the password in its error message.
     """
     peer.writer.write(encode(*words))
     try:
@@ -79,7 +81,7 @@ async def _refusal(peer: Peer, *words: str) -> str:
         code = str(error).partition(" ")[0]
         return code if code.isalpha() and code.isupper() and len(code) <= 20 else "an error"
     except ValueError:
-        raise _OddError("what came is not Redis's protocol") from None
+        raise _ProtocolError("the response is not RESP") from None
     if answer not in {b"OK", b"PONG"}:
-        raise _OddError("what came is not Redis's answer")
+        raise _ProtocolError("the response is not one of Redis's")
     return ""

@@ -1,21 +1,22 @@
-"""SignalR of both generations: the negotiation, and the beginning of a connection by WebSocket.
+"""SignalR 2 and ASP.NET Core SignalR: the negotiation, and the start of a connection over WebSocket.
 
-SignalR 2 is asked for no hub at all (`connectionData=[]`): the hubs' names are not documented, and only a hub can ask
-for a login (SignalR/SignalR, HubDispatcher.cs, AuthorizeRequest). The connection ends before its `start`, and no hub
-method is called. ASP.NET Core negotiates by POST; the POST has no body and makes nothing but a connection id.
+With SignalR 2 the probe requests no hub (`connectionData=[]`): the names of the hubs are not documented, and only a
+hub can require a login (SignalR/SignalR, HubDispatcher.cs, AuthorizeRequest). The probe closes the connection before
+`start` and calls no hub method. ASP.NET Core negotiates by POST; the POST has no body and creates only a connection
+id.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from ..core.wording import shown
 from ..generators.design import COOKIE
-from ..net import websocket
-from ..net.http1 import AnswerError, Reply
-from ..net.reach import Peer, ReachError
-from .device import Device
+from ..net.connect import ConnectError
+from ..net.request import ResponseError, TimedResponse
+from ..net.websocket import WebSocket, open_websocket
+from .machine import Machine
 
 _END: Final = "\x1e"
 _HANDSHAKE: Final = '{"protocol":"json","version":1}' + _END
@@ -25,164 +26,167 @@ _UNKNOWN_ID: Final = b"No Connection with that ID"
 
 
 class Hubs(NamedTuple):
-    """Where SignalR is asked for."""
+    """The paths of SignalR hubs, and how to connect to them."""
 
     paths: Sequence[str]
     named: bool
-    """Whether these are the hubs' own paths; the spec's are only how they begin."""
+    """Whether the user gave the paths of hubs; the spec has only their prefixes."""
     core: bool
     sticky: bool
-    """Whether a client comes back to the node that negotiated; no matter where there is only one."""
+    """Whether a client reaches the node that negotiated again; always true for a single node."""
 
 
-class Met(NamedTuple):
-    """A hub that was found."""
+class Hub(NamedTuple):
+    """A hub that negotiated."""
 
     path: str
     token: str
-    reply: Reply
+    response: TimedResponse
 
 
 class Outcome(NamedTuple):
-    """What a machine says about SignalR."""
+    """The result of the checks on one machine."""
 
-    hub: Met | None
+    hub: Hub | None
     """The first hub that negotiates."""
     missing: str
-    """What came instead of a hub at every path; empty if any path is a hub's."""
+    """The response of the first path if no path is a hub; else empty."""
 
 
-async def check(device: Device, hubs: Hubs) -> Outcome:
-    """Negotiate at each path, and connect where that succeeds; what fails is reported.
+async def check(machine: Machine, hubs: Hubs) -> Outcome:
+    """Negotiate on each path, connect to each hub, and report failures.
 
-    That no path is a hub's is not reported here, unless the user named them: other machines may know better.
+    A path that is no hub is reported here only if the user gave it: another machine may have the hub.
     """
-    first: Met | None = None
+    first: Hub | None = None
     absent: list[str] = []
     for path in hubs.paths:
-        met = await _negotiate(device, hubs, path)
-        if isinstance(met, str):
-            absent.append(met)
-        elif met is not None:
-            first = first or met
-            await _connect(device, hubs, met)
+        found = await _negotiate(machine, hubs, path)
+        if isinstance(found, str):
+            absent.append(found)
+        elif found is not None:
+            first = first or found
+            await _connect(machine, hubs, found)
     return Outcome(first, absent[0] if len(absent) == len(hubs.paths) else "")
 
 
-async def first_answer(device: Device, hubs: Hubs) -> Reply | None:
-    """Any answer on a path of SignalR's, for what the balancer adds to it."""
+async def first_response(machine: Machine, hubs: Hubs) -> TimedResponse | None:
+    """Return the response on the first SignalR path, for the headers that the balancer adds; None without one."""
     try:
-        return await _ask_negotiate(device, hubs, hubs.paths[0])
-    except AnswerError:
+        return await _request_negotiation(machine, hubs, hubs.paths[0])
+    except ResponseError:
         return None
 
 
-async def _ask_negotiate(device: Device, hubs: Hubs, path: str) -> Reply:
+async def _request_negotiation(machine: Machine, hubs: Hubs, path: str) -> TimedResponse:
     if hubs.core:
-        return await device.ask(f"{path}/negotiate?negotiateVersion=1", method="POST")
-    return await device.ask(f"{path}/negotiate?{_query()}")
+        return await machine.request(f"{path}/negotiate?negotiateVersion=1", method="POST")
+    return await machine.request(f"{path}/negotiate?{_query()}")
 
 
-async def _negotiate(device: Device, hubs: Hubs, path: str) -> Met | str | None:
-    """The hub at a path; what came if that is none; None if there is one and it fails, which is reported."""
-    what = f"{'POST' if hubs.core else 'GET'} {path}/negotiate"
+async def _negotiate(machine: Machine, hubs: Hubs, path: str) -> Hub | str | None:
+    """Return the hub at a path; the response as a text if it is no hub; None if the hub fails, which is reported."""
+    checked = f"{'POST' if hubs.core else 'GET'} {path}/negotiate"
     try:
-        reply = await _ask_negotiate(device, hubs, path)
-    except AnswerError as error:
-        device.say("signalr-negotiate", what, "200", str(error))
+        response = await _request_negotiation(machine, hubs, path)
+    except ResponseError as error:
+        machine.report("signalr-negotiate", checked, "200", str(error))
         return None
-    if reply.status in _LOGIN:
-        device.say("signalr-login", what, "200", str(reply.status))
+    if response.status in _LOGIN:
+        machine.report("signalr-login", checked, "200", str(response.status))
         return None
-    answer = _mapping(reply.answer.body) if reply.status == 200 else {}
-    token = answer.get("connectionToken") or answer.get("connectionId") if hubs.core else answer.get("ConnectionToken")
+    negotiation = _mapping(response.body) if response.status == 200 else {}
+    token = (
+        negotiation.get("connectionToken") or negotiation.get("connectionId")
+        if hubs.core
+        else negotiation.get("ConnectionToken")
+    )
     if not isinstance(token, str):
-        found = str(reply.status) if reply.status != 200 else "200, and no SignalR answer"
-        if reply.status in {200, 404} and not hubs.named:
+        found = str(response.status) if response.status != 200 else "200, but not a SignalR response"
+        if response.status in {200, 404} and not hubs.named:
             return found
-        device.say("signalr-negotiate", what, "200 and a connection token", found)
+        machine.report("signalr-negotiate", checked, "200 and a connection token", found)
         return None
-    if not _offers_websockets(answer, core=hubs.core):
-        device.say("websocket", what, "WebSockets are offered", "the server says that it has none")
+    if not _offers_websockets(negotiation, core=hubs.core):
+        machine.report("websocket", checked, "WebSockets are offered", "the server does not offer them")
         return None
-    return Met(path, token, reply)
+    return Hub(path, token, response)
 
 
-def _offers_websockets(answer: Mapping[str, Any], *, core: bool) -> bool:
+def _offers_websockets(negotiation: Mapping[str, object], *, core: bool) -> bool:
     if not core:
-        return answer.get("TryWebSockets") is not False
-    offered = answer.get("availableTransports")
+        return negotiation.get("TryWebSockets") is not False
+    offered = negotiation.get("availableTransports")
     if not isinstance(offered, list):
         return True
-    return any(isinstance(one, dict) and one.get("transport") == "WebSockets" for one in offered)
+    return any(isinstance(transport, dict) and transport.get("transport") == "WebSockets" for transport in offered)
 
 
-async def _connect(device: Device, hubs: Hubs, met: Met) -> None:
-    what = f"WebSocket {met.path}"
+async def _connect(machine: Machine, hubs: Hubs, hub: Hub) -> None:
+    checked = f"WebSocket {hub.path}"
     try:
-        async with device.connection() as peer:
-            reply = await websocket.opened(
-                peer, _connect_path(hubs, met), device.where.header, _cookies(met.reply), device.limits.answer
-            )
-            if reply.status == 101:
-                await _begin(device, hubs, peer, what)
+        async with machine.connection() as peer:
+            path, host = _connect_path(hubs, hub), machine.endpoint.header
+            response, socket = await open_websocket(peer, path, host, _cookies(hub.response), machine.limits.answer)
+            if socket is not None:
+                await _begin(machine, hubs, socket, checked)
             else:
-                _refused(device, reply, what, device.name)
-    except (AnswerError, ReachError) as error:
-        device.say("websocket", what, "101, an open WebSocket", str(error))
+                _refused(machine, response, checked, machine.name)
+    except (ResponseError, ConnectError) as error:
+        machine.report("websocket", checked, "101, an open WebSocket", str(error))
 
 
-def _connect_path(hubs: Hubs, met: Met) -> str:
+def _connect_path(hubs: Hubs, hub: Hub) -> str:
     if not hubs.core:
-        return f"{met.path}/connect?{_query(met.token)}"
-    # Without affinity the negotiated id is another node's as a rule; WebSockets may connect without one.
-    return f"{met.path}?{urlencode({'id': met.token})}" if hubs.sticky else met.path
+        return f"{hub.path}/connect?{_query(hub.token)}"
+    # Without affinity the id usually belongs to another node. WebSockets may connect without an id.
+    return f"{hub.path}?{urlencode({'id': hub.token})}" if hubs.sticky else hub.path
 
 
-async def _begin(device: Device, hubs: Hubs, peer: Peer, what: str) -> None:
+async def _begin(machine: Machine, hubs: Hubs, socket: WebSocket, checked: str) -> None:
     """Wait for SignalR's first message; SignalR 2 may send a keep-alive before it."""
     try:
         if hubs.core:
-            await websocket.send_text(peer, _HANDSHAKE)
-        first = await websocket.read_text(peer, device.limits.answer)
+            await socket.send_text(_HANDSHAKE)
+        first = await socket.receive_text(machine.limits.answer)
         if not hubs.core and first.strip() == "{}":
-            first = await websocket.read_text(peer, device.limits.answer)
-    except (AnswerError, OSError) as error:
-        device.say("signalr-connect", what, "SignalR's first message", str(error))
+            first = await socket.receive_text(machine.limits.answer)
+    except (ResponseError, OSError) as error:
+        machine.report("signalr-connect", checked, "SignalR's first message", str(error))
         return
-    await websocket.close(peer)
+    await socket.close()
     if first.startswith("{}" + _END) if hubs.core else "C" in _mapping(first.encode()):
-        device.facts["signalr"] = "SignalR connects"
+        machine.facts["signalr"] = "SignalR connects"
     else:
-        device.say("signalr-connect", what, "SignalR's first message", shown(first))
+        machine.report("signalr-connect", checked, "SignalR's first message", shown(first))
 
 
-def _refused(device: Device, reply: Reply, what: str, negotiated_by: str) -> None:
-    body = reply.answer.body
-    if reply.status == 400 and _FOREIGN_TOKEN in body:
+def _refused(machine: Machine, response: TimedResponse, checked: str, negotiated_by: str) -> None:
+    body = response.body
+    if response.status == 400 and _FOREIGN_TOKEN in body:
         found = "400, the token cannot be read"
-        device.say("signalr-token", what, f"takes a token of {negotiated_by}", found)
-    elif reply.status == 404 and _UNKNOWN_ID in body:
-        device.say("signalr-affinity", what, "101, an open WebSocket", "404, another node was asked")
-    elif reply.status in _LOGIN:
-        device.say("signalr-login", what, "101, an open WebSocket", str(reply.status))
+        machine.report("signalr-token", checked, f"accepts a token of {negotiated_by}", found)
+    elif response.status == 404 and _UNKNOWN_ID in body:
+        machine.report("signalr-affinity", checked, "101, an open WebSocket", "404, from another node")
+    elif response.status in _LOGIN:
+        machine.report("signalr-login", checked, "101, an open WebSocket", str(response.status))
     else:
-        device.say("websocket", what, "101, an open WebSocket", str(reply.status))
+        machine.report("websocket", checked, "101, an open WebSocket", str(response.status))
 
 
-async def takes_token(device: Device, met: Met, owner: str) -> None:
-    """Connect with a token that another node made: SignalR 2 takes it if both have one machine key."""
-    what = f"WebSocket {met.path}"
-    path = f"{met.path}/connect?{_query(met.token)}"
+async def check_token(machine: Machine, hub: Hub, owner: str) -> None:
+    """Connect with a token of another node: SignalR 2 accepts it if both have the same machineKey."""
+    checked = f"WebSocket {hub.path}"
+    path = f"{hub.path}/connect?{_query(hub.token)}"
     try:
-        async with device.connection() as peer:
-            reply = await websocket.opened(peer, path, device.where.header, {}, device.limits.answer)
-            if reply.status == 101:
-                await websocket.close(peer)
-            elif reply.status == 400 and _FOREIGN_TOKEN in reply.answer.body:
-                _refused(device, reply, what, owner)
-    except (AnswerError, ReachError):
-        return  # its own connection was checked already: what fails just now is not about keys
+        async with machine.connection() as peer:
+            response, socket = await open_websocket(peer, path, machine.endpoint.header, {}, machine.limits.answer)
+            if socket is not None:
+                await socket.close()
+            elif response.status == 400 and _FOREIGN_TOKEN in response.body:
+                _refused(machine, response, checked, owner)
+    except (ResponseError, ConnectError):
+        return  # the node's own connection was checked before; this failure has another cause than the key
 
 
 def _query(token: str = "") -> str:
@@ -190,13 +194,13 @@ def _query(token: str = "") -> str:
     return urlencode({"transport": "webSockets", **query, "connectionToken": token} if token else query)
 
 
-def _cookies(reply: Reply) -> dict[str, str]:
-    """The affinity cookie of an answer, as a client sends it back."""
-    value = reply.cookies().get(COOKIE, "").partition(";")[0].strip()
+def _cookies(response: TimedResponse) -> dict[str, str]:
+    """Return the Cookie header with the affinity cookie of a response."""
+    value = response.cookies().get(COOKIE, "").partition(";")[0].strip()
     return {"Cookie": f"{COOKIE}={value}"} if value and value.isprintable() else {}
 
 
-def _mapping(text: bytes) -> dict[str, Any]:
+def _mapping(text: bytes) -> dict[str, object]:
     try:
         found = json.loads(text)
     except ValueError:

@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+from ...net.client import Connection, Target, WireError
+from ...net.http1 import Response
 from ...net.loops import raise_file_limit, run, settle
-from ...net.wire import Answer, Connection, Target, WireError
 from .load_result import OK, LoadResult, Record
 
 MAX_REQUESTS = 1_000_000
@@ -166,7 +167,7 @@ class Client:
             self.connecting -= 1
             self._handed(None)
 
-    def remember(self, answer: Answer) -> None:
+    def remember(self, answer: Response) -> None:
         """Keep the cookies of an answer."""
         for value in answer.headers(b"set-cookie"):
             name, _, rest = value.partition("=")

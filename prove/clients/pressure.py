@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from ...net.wire import Connection, Target, WireError
+from ...net.client import Connection, Target, WireError
 
 MAX_SECONDS = 60.0
 MAX_CONNECTIONS = 256

@@ -18,10 +18,10 @@ from typing import Any, Self
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from ...net.background import LoopThread
+from ...net.client import Connection, Target, client_tls
+from ...net.http1 import Response
 from ...net.loopback import require_loopback
-from ...net.loops import run, settle
-from ...net.wire import Answer, Connection, Target, client_tls
+from ...net.loops import LoopThread, run, settle
 
 MAX_SOCKETS = 5000
 OPEN_AT_ONCE = 50
@@ -140,7 +140,7 @@ def fetch(
     )
 
 
-async def _exchange(target: Target, data: bytes, head_only: bool, timeout: float) -> Answer:
+async def _exchange(target: Target, data: bytes, head_only: bool, timeout: float) -> Response:
     async with asyncio.timeout(timeout):
         _, connection = await asyncio.get_running_loop().create_connection(
             Connection,

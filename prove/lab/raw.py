@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
-from ...net.wire import Target, parse
+from ...net.client import Target
+from ...net.http1 import parse_response
 from .bench import Stage
 
 READ_SIZE: Final = 65536
@@ -44,7 +45,7 @@ class Heard:
     def body(self) -> bytes:
         """The body of the first complete answer; empty where none came."""
         with suppress(ValueError):
-            if (answer := parse(bytearray(self.data), head_only=False, ended=True)) is not None:
+            if (answer := parse_response(bytearray(self.data), head_only=False, ended=True)) is not None:
                 return answer.body
         return b""
 
@@ -130,7 +131,7 @@ async def _listen(reader: asyncio.StreamReader, heard: bytearray, once: bool, qu
 
 def _complete(heard: bytearray) -> bool:
     try:
-        return parse(bytearray(heard), head_only=False, ended=False) is not None
+        return parse_response(bytearray(heard), head_only=False, ended=False) is not None
     except ValueError:
         return True  # no HTTP: more of it makes no answer
 

@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from ...net.resp import Backplane, RespError
+from ...net.resp import RespError
+from .backplane import Backplane
 
 KEPT = 5000
 """How many messages a reconnecting client can still be given; SignalR keeps 1000 for each signal."""

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import uuid4
 
 from ...generators.design import FORGEABLE_HEADERS, HEADER_TIME
-from ...net.wire import Target
+from ...net.client import Target
 from ...spec.model import Farm
 from ..clients.simple import Fetched
 from ..clients.smuggling import FORBIDDEN_FORM, Probe, probes

@@ -10,7 +10,7 @@ from typing import Final
 
 from ...core.errors import NlbgenError
 from ...generators.design import Design
-from ...net.wire import Target
+from ...net.client import Target
 from ...spec.model import Farm
 from ..lab.guard import GUARD, kill_group
 from ..lab.raw import converse, dial, hang_up, head, target

@@ -1,6 +1,6 @@
-"""`nlbgen probe` before the real balancers: what is rendered is as in the spec, and what is taken out of it is seen.
+"""`nlbgen probe` with the real balancers: the rendered configuration has no finding, a removed directive has one.
 
-The farm is the laboratory's: the rendered configuration in the real program, before stand-in nodes.
+The lab runs the farm: the rendered configuration in the real program, in front of simulated nodes.
 """
 
 import sys
@@ -21,14 +21,14 @@ ALIAS = "old.corp.example"
 
 
 def ask(lab: Any, **options: Any) -> Report:
-    whole = Options(
+    base = Options(
         ca=lab.certificates.ca,
         http_port=lab.http_port,
         expires_within=Duration.of("3d"),
         timeout=Duration.of("40s"),
         hubs=("/signalr/core",) if lab.spec.farm.orchestrator.is_core else (),
     )
-    return probe(lab.spec, whole._replace(**options))
+    return probe(lab.spec, base._replace(**options))
 
 
 def differences(report: Report) -> list[tuple[str, str]]:
@@ -53,12 +53,14 @@ FARMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changes", FARMS.values(), ids=FARMS)
-def test_what_is_rendered_is_as_in_the_spec(farm: Callable[..., Any], vendor: str, changes: dict[str, Any]) -> None:
+def test_probe_of_the_rendered_configuration_has_no_finding(
+    farm: Callable[..., Any], vendor: str, changes: dict[str, Any]
+) -> None:
     report = ask(farm(vendor, {**changes, **STORES}))
     assert report.ok, report.text()
     for device in report.devices:
         assert device.facts["signalr"] == "SignalR connects", report.text()
-    # On a busy machine an answer may take longer than the balancer would wait.
+    # On a busy computer a response may take longer than health.timeout.
     expected = {"name-unknown", "name-elsewhere", "version-unknown", "health-slow"}
     assert {finding.id for finding in report.findings} <= expected, report.text()
 
@@ -85,11 +87,11 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
         "nginx": ("ssl_protocols TLSv1.3;", "ssl_protocols TLSv1.2 TLSv1.3;"),
     },
 }
-"""By finding: what is taken out of the rendered configuration, and what stands there instead."""
+"""By finding: the text that is replaced in the rendered configuration, and its replacement."""
 
 
 @pytest.mark.parametrize("id", EDITS)
-def test_what_is_taken_out_of_the_configuration_is_seen(
+def test_probe_reports_a_removed_directive(
     farm: Callable[..., Any],
     vendor: str,
     id: str,  # noqa: A002
@@ -105,7 +107,7 @@ def test_what_is_taken_out_of_the_configuration_is_seen(
     found: set[tuple[str, str]] = set()
 
     def seen() -> bool:
-        """Old workers may answer for a moment still."""
+        """Old workers may respond for a moment."""
         found.update(differences(ask(lab)))
         return bool(found)
 
@@ -113,10 +115,10 @@ def test_what_is_taken_out_of_the_configuration_is_seen(
     assert found == {(id, "balancer")}
 
 
-def test_the_balancers_take_a_common_name_from_a_node(
+def test_common_name_of_a_node_is_accepted_as_by_the_balancers(
     farm: Callable[..., Any], vendor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So the probe does not blame a node for it; it blames the balancer, because browsers do."""
+    """The probe reports it only for the balancer, because browsers reject it."""
     from cryptography import x509
 
     add = x509.CertificateBuilder.add_extension
@@ -130,8 +132,8 @@ def test_the_balancers_take_a_common_name_from_a_node(
     assert differences(report) == [("certificate-name", "balancer")], report.text()
 
 
-def test_an_authority_that_is_no_root_is_not_enough_for_the_balancers(farm: Callable[..., Any], vendor: str) -> None:
-    """Nor is it for the probe."""
+def test_ca_that_is_no_root_is_rejected_as_by_the_balancers(farm: Callable[..., Any], vendor: str) -> None:
+    """The probe rejects it too."""
     lab = farm(vendor, STORES)
     begin = "-----BEGIN CERTIFICATE-----"
     between = lab.folder / "between.pem"
@@ -155,21 +157,21 @@ def test_an_authority_that_is_no_root_is_not_enough_for_the_balancers(farm: Call
     ],
     ids=["pool stopped", "killed", "frozen"],
 )
-def test_a_node_that_fails_is_named_and_the_balancer_is_not(
+def test_failed_node_is_reported_without_the_balancer(
     farm: Callable[..., Any],
     fault: Callable[[Any], None],
     id: str,  # noqa: A002
 ) -> None:
     lab = farm("haproxy", STORES)
     fault(lab.nodes[1])
-    assert wait_until(lambda: _is_out(lab), 10)
+    assert wait_until(lambda: _is_down(lab), 10)
     assert differences(ask(lab, timeout=Duration.of("8s"))) == [(id, "orch-2")]
     if id == "tls-handshake":
         lab.nodes[1].thaw()
 
 
-def _is_out(lab: Any) -> bool:
-    """Whether HAProxy has taken the second node out (srv_op_state is 0)."""
+def _is_down(lab: Any) -> bool:
+    """Return whether HAProxy has marked the second node down (srv_op_state is 0)."""
     lines = [line.split() for line in lab.runtime("show servers state").splitlines()]
     return any(len(line) > 5 and line[3] == "orch-2" and line[5] == "0" for line in lines)
 
@@ -187,7 +189,7 @@ class NoWebSockets(node.Node):
 node.Node = NoWebSockets
 node.main()
 """
-"""A node without the IIS feature WebSocket Protocol behind a SignalR that offers it."""
+"""A node whose SignalR offers WebSockets, but IIS lacks the feature WebSocket Protocol."""
 ANY_NODE = "from nlbgen.prove.nodes import node; node.main()"
 
 
@@ -200,7 +202,7 @@ ANY_NODE = "from nlbgen.prove.nodes import node; node.main()"
     ],
     ids=["no WebSockets", "another machine key", "another SignalR"],
 )
-def test_one_node_that_is_not_like_the_other(
+def test_node_different_from_the_other_is_reported(
     farm: Callable[..., Any],
     vendor: str,
     program: str,
@@ -215,6 +217,6 @@ def test_one_node_that_is_not_like_the_other(
     arguments = to_argv(NodeOptions(name="orch-2", port=old.port, **made))
     with BalancerProcess([sys.executable, "-c", program, *arguments], ports=[old.port]):
         found = differences(ask(lab))
-    # Through the balancer the fault shows whenever this node's turn comes.
+    # Through the balancer the fault is visible when the request goes to this node.
     assert (id, "orch-2") in found
     assert set(found) <= {(id, "orch-2"), (id, "balancer")}

@@ -1,4 +1,4 @@
-"""A farm of stand-in machines in this process, each fault of which can be switched on by itself."""
+"""A farm of simulated machines in this process; each test enables one fault."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from nlbgen.generators.tls import HSTS_SECONDS
-from nlbgen.net.background import LoopThread
+from nlbgen.net.loops import LoopThread
 from nlbgen.probe.farm import Options, probe
 from nlbgen.probe.findings import Finding, Report
 from nlbgen.prove.lab import certificates as testca
@@ -28,15 +28,15 @@ ALIAS = "old.corp.example"
 
 
 class Machine(Node):
-    """A stand-in node, or a stand-in balancer, with the faults that no node has by itself."""
+    """A simulated node or balancer with the faults that the simulated node does not have."""
 
     def __init__(self, options: NodeOptions) -> None:
         super().__init__(options)
         self.headers: dict[str, str] = {}
-        """What is added to every answer."""
+        """Headers that are added to each response."""
         self.hangs = False
         self.refused: dict[str, int] = {}
-        """The status for requests whose path holds this; `upgrade` for all that ask for a WebSocket."""
+        """The status for requests by a part of their path; `upgrade` is for all WebSocket requests."""
         self.body = b""
         self.seen: list[web.BaseRequest] = []
         self.tls_versions: tuple[ssl.TLSVersion, ssl.TLSVersion] | None = None
@@ -54,9 +54,9 @@ class Machine(Node):
         self.seen.append(request)
         if self.hangs:
             await asyncio.sleep(600)
-        wish = "upgrade" if "upgrade" in request.headers else request.path
+        requested = "upgrade" if "upgrade" in request.headers else request.path
         for part, status in self.refused.items():
-            if part in wish:
+            if part in requested:
                 return web.Response(status=status, body=self.body, headers=self.headers)
         response = await super().handle(request)
         if not response.prepared:
@@ -76,8 +76,8 @@ class Plain(Machine):
         return web.Response(status=301, headers={"Location": self.location + request.raw_path})
 
 
-class StandIn:
-    """A farm without a fault, until a test switches one on."""
+class SimulatedFarm:
+    """A farm without a fault until a test sets one."""
 
     host, alias = HOST, ALIAS
 
@@ -94,7 +94,7 @@ class StandIn:
         self.options = Options(ca=self.certificates.ca, timeout=Duration.of("40s"), expires_within=Duration.of("3d"))
 
     def made(self, name: str, names: list[str]) -> TestCertificates:
-        """An authority of its own, and a certificate for these names."""
+        """Return a CA of its own, and a certificate for these names."""
         return make_certificates(self.folder / name, names)
 
     def _machine(self, name: str) -> Machine:
@@ -116,7 +116,7 @@ class StandIn:
             self._loop.call(machine.stop())
 
     def show(self, machine: Machine, certificates: TestCertificates) -> None:
-        """Have a machine show this certificate; before `start`."""
+        """Set a machine's certificate; call it before `start`."""
         object.__setattr__(machine.options, "tls_cert", certificates.certificate)
         object.__setattr__(machine.options, "tls_key", certificates.key)
 
@@ -131,42 +131,46 @@ class StandIn:
                 "tls": {"verify_nodes": str(self.certificates.ca)},
             },
             "nodes": [{"name": node.options.name, "address": "127.0.0.1", "port": node.port} for node in self.nodes],
-            # On a busy machine an answer may take longer than the second that is the default.
+            # On a busy computer a response may take longer than the default of one second.
             "balancer": {"health": {"timeout": "30s"}, **({"affinity": "signalr"} if self.core else {})},
-            # No Redis to be asked; its own tests have a real one.
+            # No Redis here; its own tests use a real one.
             "stores": {"signalr": "sqlserver", "signalr_keys": "server-port"},
         }
-        return merged(data, self.changes)
+        changed: dict[str, Any] = merged(data, self.changes)
+        return changed
 
     def spec(self) -> Spec:
         return loads(json.dumps(self.data()), str(self.folder / "farm.yaml"))
 
     def run(self, **options: Any) -> Report:
-        whole = self.options._replace(balancer=("127.0.0.1", self.balancer.port), http_port=self.plain.port)
+        base = self.options._replace(balancer=("127.0.0.1", self.balancer.port), http_port=self.plain.port)
         hubs = ("/signalr/core",) if self.core else ()
-        return probe(self.spec(), whole._replace(hubs=hubs)._replace(**options))
+        return probe(self.spec(), base._replace(hubs=hubs)._replace(**options))
 
     def differences(self, **options: Any) -> list[tuple[str, str]]:
-        """The ids and devices of what differs from the spec."""
+        """Return the id and machine of each finding of the level `finding`."""
         return [(finding.id, finding.device) for finding in self.of_level("finding", **options)]
 
     def of_level(self, level: str, **options: Any) -> list[Finding]:
         return [finding for finding in self.run(**options).findings if finding.level == level]
 
     def only(self, id: str, device: str, **options: Any) -> Finding:  # noqa: A002
-        """The one difference from the spec, which is this one."""
+        """Return the only finding of the level `finding`, which must have this id and machine."""
         report = self.run(**options)
         found = [finding for finding in report.findings if finding.level == "finding"]
         assert [(finding.id, finding.device) for finding in found] == [(id, device)], report.text()
         return found[0]
 
     def note(self, id: str, device: str, **options: Any) -> Finding:  # noqa: A002
-        """The note of this id; nothing differs from the spec."""
+        """Return the note with this id; there must be no finding of the level `finding`."""
         report = self.run(**options)
         assert report.ok, report.text()
         found = [finding for finding in report.findings if (finding.id, finding.device) == (id, device)]
         assert len(found) == 1, report.text()
         return found[0]
+
+
+MakeFarm = Callable[..., SimulatedFarm]
 
 
 def merged(base: Any, changes: Any) -> Any:
@@ -176,13 +180,13 @@ def merged(base: Any, changes: Any) -> Any:
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path) -> Iterator[Callable[..., StandIn]]:
-    """Makes a stand-in farm; it ends with the test."""
+def make_farm(tmp_path: Path) -> Iterator[MakeFarm]:
+    """Return a function that makes a simulated farm, which is stopped after the test."""
     with ExitStack() as stack:
         loop = stack.enter_context(LoopThread())
 
-        def make(*, core: bool = False) -> StandIn:
-            farm = StandIn(loop, tmp_path, core)
+        def make(*, core: bool = False) -> SimulatedFarm:
+            farm = SimulatedFarm(loop, tmp_path, core)
             stack.callback(farm.stop)
             return farm
 
@@ -190,14 +194,14 @@ def stand_in(tmp_path: Path) -> Iterator[Callable[..., StandIn]]:
 
 
 @pytest.fixture
-def farm(stand_in: Callable[..., StandIn]) -> StandIn:
-    """A classic stand-in farm that runs."""
-    made = stand_in()
+def farm(make_farm: MakeFarm) -> SimulatedFarm:
+    """A running farm of simulated machines with the classic SignalR."""
+    made = make_farm()
     made.start()
     return made
 
 
 @pytest.fixture
 def days(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Sets how long certificates that are made from here on are valid."""
+    """Return a function that sets the validity, in days, of certificates made from here on."""
     return lambda number: monkeypatch.setattr(testca, "DAYS", number)

@@ -1,22 +1,32 @@
-"""`nlbgen probe` as a user runs it."""
+"""The command line of `nlbgen probe`."""
 
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from nlbgen.net.loopback import free_port
 from nlbgen.probe.findings import KINDS
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import RunCommand
+    from tests.probe.conftest import SimulatedFarm
+
+    Arguments = Callable[..., list[str]]
+
+
 PAGE = Path(__file__).parents[2] / "docs" / "commands" / "probe.md"
 
 
 @pytest.fixture
-def arguments(farm, tmp_path):
-    """The arguments that probe the stand-in farm."""
+def arguments(farm: "SimulatedFarm", tmp_path: Path) -> "Arguments":
+    """Return a function that makes the arguments to probe the simulated farm."""
 
     def make(*more: str) -> list[str]:
         path = tmp_path / "farm.yaml"
@@ -28,7 +38,7 @@ def arguments(farm, tmp_path):
     return make
 
 
-def test_a_farm_as_in_its_spec(cli, arguments):
+def test_probe_farm_as_in_the_spec_exits_0(cli: "RunCommand", arguments: "Arguments") -> None:
     ran = cli(*arguments())
     assert ran.code == 0
     assert re.search(
@@ -37,7 +47,7 @@ def test_a_farm_as_in_its_spec(cli, arguments):
     assert "orchestrator-test: as in the spec: no findings, 2 notes, 1 not checked" in ran.err
 
 
-def test_a_finding_is_a_difference(cli, arguments, farm):
+def test_probe_with_a_finding_exits_1(cli: "RunCommand", arguments: "Arguments", farm: "SimulatedFarm") -> None:
     farm.nodes[1].state.pool_stopped = True
     ran = cli(*arguments())
     assert ran.code == 1
@@ -46,14 +56,16 @@ def test_a_finding_is_a_difference(cli, arguments, farm):
     assert "differs from the spec: 1 finding" in ran.err
 
 
-def test_findings_can_be_ignored(cli, arguments, farm):
+def test_ignore_option_turns_a_finding_into_a_note(
+    cli: "RunCommand", arguments: "Arguments", farm: "SimulatedFarm"
+) -> None:
     farm.nodes[1].state.pool_stopped = True
     ran = cli(*arguments("--ignore", "health"))
     assert ran.code == 0
     assert re.search(r"^note: orch-2: .* \[health\]$", ran.out, re.MULTILINE)
 
 
-def test_the_shape_of_the_json(cli, arguments, farm):
+def test_json_report_has_the_documented_keys(cli: "RunCommand", arguments: "Arguments", farm: "SimulatedFarm") -> None:
     farm.nodes[1].state.pool_stopped = True
     ran = cli(*arguments("--format", "json", "--through", "nodes"))
     assert ran.code == 1
@@ -77,21 +89,21 @@ def test_the_shape_of_the_json(cli, arguments, farm):
     ]
 
 
-def test_nothing_is_reached(cli, farm, tmp_path):
+def test_probe_without_a_reachable_machine_exits_6(cli: "RunCommand", farm: "SimulatedFarm", tmp_path: Path) -> None:
     data = farm.data()
     data["nodes"] = [{**node, "port": free_port()} for node in data["nodes"]]
     (tmp_path / "farm.yaml").write_text(json.dumps(data), "utf-8")
     ran = cli("probe", "--balancer", f"127.0.0.1:{free_port()}", "--timeout", "4s")
     assert ran.code == 6
     assert ran.out.count("[unreachable]") == 3
-    assert "nothing of the farm was reached from here" in ran.err
+    assert "no machine of the farm was reached from here" in ran.err
 
 
-def test_a_wrong_spec_is_not_asked_about(cli, tmp_path):
+def test_probe_invalid_spec_exits_3_without_a_check(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").write_text("farm: x\nnodes: []\n", "utf-8")
     ran = cli("probe")
     assert ran.code == 3
-    assert "nothing was asked" in ran.err
+    assert "nothing was checked" in ran.err
     assert ran.out == ""
 
 
@@ -112,13 +124,13 @@ def test_a_wrong_spec_is_not_asked_about(cli, tmp_path):
         ("--through=all", "--through"),
     ],
 )
-def test_wrong_options(cli, option, said):
+def test_probe_invalid_option_exits_2(cli: "RunCommand", option: str, said: str) -> None:
     ran = cli("probe", option)
     assert ran.code == 2
     assert said in ran.err
 
 
-def test_a_ca_file_without_a_certificate(cli, arguments, tmp_path):
+def test_ca_file_without_a_certificate_exits_1(cli: "RunCommand", arguments: "Arguments", tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing", "utf-8")
     ran = cli(*arguments(f"--nodes-ca={tmp_path / 'ca.pem'}"))
     assert ran.code == 1
@@ -126,17 +138,17 @@ def test_a_ca_file_without_a_certificate(cli, arguments, tmp_path):
     assert ran.out == ""
 
 
-def test_ipv6_addresses_are_written_in_brackets(cli, tmp_path):
+def test_balancer_option_rejects_ipv6_without_brackets(cli: "RunCommand", tmp_path: Path) -> None:
     assert "--balancer:" in cli("probe", "--balancer", "::1:443").err
 
 
-def test_proxies_of_the_environment_are_not_asked(cli, arguments):
+def test_probe_ignores_proxies_of_the_environment(cli: "RunCommand", arguments: "Arguments") -> None:
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "https_proxy"), "http://127.0.0.1:1")
     assert cli(*arguments(), env=proxies).code == 0
 
 
-def test_it_runs_without_aiohttp(arguments):
-    """In an emergency nothing has to be installed first."""
+def test_probe_runs_without_aiohttp(arguments: "Arguments") -> None:
+    """The extra `prove` is not necessary for a probe."""
     blocked = "import sys; sys.modules.update(aiohttp=None, uvloop=None, requests=None)"
     code = f"{blocked}; sys.argv[0] = 'nlbgen'; from nlbgen.cli import main; main()"
     done = subprocess.run(
@@ -145,17 +157,17 @@ def test_it_runs_without_aiohttp(arguments):
     assert done.returncode == 0, done.stderr
 
 
-def test_every_id_is_documented(update_golden):
+def test_every_finding_id_is_documented(update_golden: bool) -> None:
     rows = [f"| `{name}` | {kind.level} | {kind.means} | {kind.advice} |" for name, kind in KINDS.items()]
-    table = "\n".join(["| Id | Level as a rule | Means | To do |", "|---|---|---|---|", *rows])
+    table = "\n".join(["| Id | Usual level | Meaning | To do |", "|---|---|---|---|", *rows])
     before, begin, rest = PAGE.read_text("utf-8").partition("<!-- ids -->\n")
     _old, end, after = rest.partition("<!-- /ids -->")
-    whole = f"{before}{begin}{table}\n{end}{after}"
+    page = f"{before}{begin}{table}\n{end}{after}"
     if update_golden:
-        PAGE.write_text(whole, "utf-8")
-    assert PAGE.read_text("utf-8") == whole
+        PAGE.write_text(page, "utf-8")
+    assert PAGE.read_text("utf-8") == page
 
 
-def test_every_id_has_a_test():
+def test_every_finding_id_has_a_test() -> None:
     text = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     assert [name for name in KINDS if f'"{name}"' not in text] == []

@@ -1,21 +1,25 @@
-"""Each fault of a machine is found where it is, and nothing else; a farm without a fault gives no finding."""
+"""Each fault of a machine gives its finding and no other; a farm without a fault gives none."""
 
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nlbgen.net.connect import Limits
 from nlbgen.net.loopback import free_port
 
-TWO_YEARS = "max-age=63072000"
+if TYPE_CHECKING:
+    from tests.probe.conftest import MakeFarm, SimulatedFarm
 
 
 @pytest.mark.parametrize("core", [False, True], ids=["classic", "core"])
-def test_a_farm_without_a_fault_has_no_finding(stand_in, core):
-    farm = stand_in(core=core)
+def test_farm_without_a_fault_has_no_finding(make_farm: "MakeFarm", core: bool) -> None:
+    farm = make_farm(core=core)
     farm.start()
     farm.changes = {"balancer": {"affinity": "source"}}
     report = farm.run()
@@ -29,7 +33,7 @@ def test_a_farm_without_a_fault_has_no_finding(stand_in, core):
     assert {finding.id for finding in report.findings} == {"name-unknown", "version-unknown"}
 
 
-def test_requests_carry_the_name_of_the_probe_and_only_read(farm):
+def test_requests_are_get_and_have_the_user_agent_of_the_probe(farm: "SimulatedFarm") -> None:
     assert farm.run().ok
     requests = [request for machine in farm.machines for request in machine.seen]
     assert {request.headers["User-Agent"].partition("/")[0] for request in requests} == {"nlbgen-probe"}
@@ -37,8 +41,8 @@ def test_requests_carry_the_name_of_the_probe_and_only_read(farm):
     assert {request.headers["Host"] for node in farm.nodes for request in node.seen} == {farm.host}
 
 
-def test_core_negotiates_by_post_and_posts_nothing_else(stand_in):
-    farm = stand_in(core=True)
+def test_core_negotiates_by_post_without_a_body(make_farm: "MakeFarm") -> None:
+    farm = make_farm(core=True)
     farm.start()
     farm.changes = {"balancer": {"affinity": "source"}}
     assert farm.run().ok
@@ -48,34 +52,34 @@ def test_core_negotiates_by_post_and_posts_nothing_else(stand_in):
 
 
 @pytest.mark.parametrize("through, asked", [("nodes", {"orch-1", "orch-2"}), ("balancer", {"balancer"})])
-def test_only_those_are_asked_who_should_be(farm, through, asked):
+def test_through_limits_the_checked_machines(farm: "SimulatedFarm", through: str, asked: set[str]) -> None:
     report = farm.run(through=through)
     assert report.ok
     assert {device.device for device in report.devices} == asked
     assert {machine.options.name for machine in farm.machines if machine.seen} - {"plain"} == asked
 
 
-# Reach
+# Connections
 
 
-def test_a_node_that_refuses_connections(farm):
+def test_node_refusing_connections_is_unreachable(farm: "SimulatedFarm") -> None:
     nodes = farm.data()["nodes"]
     nodes[1]["port"] = free_port()
     farm.changes = {"nodes": nodes}
     assert "refused" in farm.only("unreachable", "orch-2").found
 
 
-def test_a_node_whose_name_nobody_knows(farm):
+def test_node_with_an_unknown_name_is_reported(farm: "SimulatedFarm") -> None:
     farm.changes = {"nodes": [{**farm.data()["nodes"][0]}, {"name": "orch-2", "address": "orch-2.invalid"}]}
     farm.only("name-unknown", "orch-2")
 
 
-def test_a_node_that_hangs(farm):
+def test_hung_node_fails_the_health_check(farm: "SimulatedFarm") -> None:
     farm.nodes[1].hangs = True
     assert "no answer within 3 s" in farm.only("health", "orch-2", timeout=farm.options.timeout.of("6s")).found
 
 
-def test_a_machine_that_accepts_connections_and_says_nothing(farm):
+def test_machine_without_a_tls_response_is_reported(farm: "SimulatedFarm") -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -86,28 +90,26 @@ def test_a_machine_that_accepts_connections_and_says_nothing(farm):
     assert found == "no handshake within 1.5 s"
 
 
-def test_the_run_ends_in_its_time(farm):
+def test_run_ends_at_its_time_limit(farm: "SimulatedFarm") -> None:
     for machine in farm.machines:
         machine.hangs = True
     begun = time.monotonic()
     assert not farm.run(timeout=farm.options.timeout.of("2s")).ok
-    assert time.monotonic() - begun < 30  # the machines would answer after ten minutes
+    assert time.monotonic() - begun < 30  # the machines would respond after ten minutes
 
 
-def test_what_is_not_done_in_time_is_said(farm, monkeypatch):
-    from nlbgen.net import reach
-
+def test_unfinished_check_is_reported_as_timed_out(farm: "SimulatedFarm", monkeypatch: pytest.MonkeyPatch) -> None:
     farm.nodes[0].hangs = True
-    patient = reach.Limits(connect=60, answer=60)
-    monkeypatch.setattr(reach.Limits, "within", lambda _seconds: patient)
+    patient = Limits(connect=60, answer=60)
+    monkeypatch.setattr(Limits, "within", lambda _seconds: patient)
     farm.only("timed-out", "orch-1", timeout=farm.options.timeout.of("2s"))
 
 
-def test_a_balancer_that_is_away(farm):
+def test_stopped_balancer_is_unreachable(farm: "SimulatedFarm") -> None:
     farm.only("unreachable", "balancer", balancer=("127.0.0.1", free_port()))
 
 
-def test_a_farm_of_which_nothing_is_reached(farm):
+def test_farm_without_a_reachable_machine_is_not_reached(farm: "SimulatedFarm") -> None:
     nodes = [{**node, "port": free_port()} for node in farm.data()["nodes"]]
     farm.changes = {"nodes": nodes}
     report = farm.run(balancer=("127.0.0.1", free_port()))
@@ -115,11 +117,13 @@ def test_a_farm_of_which_nothing_is_reached(farm):
     assert not report.ok
 
 
-def test_the_farms_name_leads_elsewhere(farm, monkeypatch):
-    async def looked_up(host, _seconds):
+def test_farm_name_resolving_to_another_address_is_a_note(
+    farm: "SimulatedFarm", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def resolved(host: str, _seconds: float) -> tuple[str, ...]:
         return ("127.0.0.1",) if host in {"127.0.0.1", farm.alias} else ("203.0.113.7",)
 
-    monkeypatch.setattr("nlbgen.probe.farm.addresses", looked_up)
+    monkeypatch.setattr("nlbgen.probe.farm.resolve", resolved)
     found = farm.note("name-elsewhere", "balancer")
     assert (found.object, found.expected, found.found) == (f"name {farm.host}", "127.0.0.1", "203.0.113.7")
 
@@ -127,38 +131,38 @@ def test_the_farms_name_leads_elsewhere(farm, monkeypatch):
 # TLS
 
 
-def test_a_node_with_another_authority(stand_in):
-    farm = stand_in()
+def test_node_certificate_of_another_ca_is_reported(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     farm.show(farm.nodes[1], farm.made("other", [farm.host]))
     farm.start()
     assert str(farm.certificates.ca) in farm.only("certificate-chain", "orch-2").expected
 
 
-def test_a_node_that_forgets_the_authority_between(stand_in):
-    farm = stand_in()
+def test_node_without_the_intermediate_certificate_is_reported(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     chain = farm.certificates.certificate.read_text(encoding="ascii")
     leaf, end, rest = chain.partition("-----END CERTIFICATE-----\n")
     assert "BEGIN CERTIFICATE" in rest
-    alone = farm.folder / "alone.pem"
-    alone.write_text(leaf + end, encoding="ascii")
-    farm.show(farm.nodes[1], replace(farm.certificates, certificate=alone))
+    leaf_file = farm.folder / "leaf.pem"
+    leaf_file.write_text(leaf + end, encoding="ascii")
+    farm.show(farm.nodes[1], replace(farm.certificates, certificate=leaf_file))
     farm.start()
     assert "intermediate" in farm.only("certificate-chain", "orch-2").advice
 
 
-def test_a_balancer_with_another_authority(stand_in):
-    farm = stand_in()
+def test_balancer_certificate_of_another_ca_is_reported(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     farm.show(farm.balancer, farm.made("other", [farm.host, farm.alias]))
     farm.start()
     assert farm.host in farm.only("certificate-chain", "balancer").object
 
 
-def test_what_this_machine_trusts_is_not_the_tests_authority(farm):
-    assert "this machine trusts" in farm.only("certificate-chain", "balancer", ca=None).expected
+def test_balancer_without_ca_option_is_verified_by_the_trusted_cas(farm: "SimulatedFarm") -> None:
+    assert "this computer trusts" in farm.only("certificate-chain", "balancer", ca=None).expected
 
 
-def test_a_node_with_another_name(stand_in):
-    farm = stand_in()
+def test_node_certificate_with_another_name_is_reported(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     other = farm.made("other", ["orch-2.corp.example"])
     farm.nodes = farm.nodes[1:]
     farm.show(farm.nodes[0], other)
@@ -168,16 +172,16 @@ def test_a_node_with_another_name(stand_in):
     assert farm.host in found.expected
 
 
-def test_a_balancer_that_forgets_the_alias(stand_in):
-    farm = stand_in()
+def test_balancer_certificate_without_the_alias_is_reported(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     other = farm.made("other", [farm.host])
     farm.show(farm.balancer, other)
     farm.start()
     assert farm.alias in farm.only("certificate-name", "balancer", ca=other.ca).object
 
 
-def test_a_wildcard_stands_for_one_label(stand_in):
-    farm = stand_in()
+def test_wildcard_certificate_matches_one_label(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     other = farm.made("other", ["*.corp.example"])
     farm.show(farm.balancer, other)
     farm.start()
@@ -186,18 +190,18 @@ def test_a_wildcard_stands_for_one_label(stand_in):
     farm.only("certificate-name", "balancer", ca=other.ca)
 
 
-def test_a_certificate_that_has_expired(stand_in, days):
-    farm = stand_in()
+def test_expired_certificate_is_reported_once(make_farm: "MakeFarm", days: Callable[[float], None]) -> None:
+    farm = make_farm()
     days(-0.02)
     old = farm.made("old", [farm.host, farm.alias])
     farm.show(farm.balancer, old)
     farm.start()
-    # The authority was made at the same time: it has expired with its certificate, and is not blamed besides.
+    # The CA has the same validity: it has expired too, and is not reported in addition.
     farm.only("certificate-expired", "balancer", ca=old.ca)
 
 
-def test_a_certificate_that_ends_soon(stand_in, days):
-    farm = stand_in()
+def test_certificate_expiring_soon_is_reported(make_farm: "MakeFarm", days: Callable[[float], None]) -> None:
+    farm = make_farm()
     days(2)
     soon = farm.made("soon", [farm.host])
     farm.nodes = farm.nodes[1:]
@@ -207,48 +211,48 @@ def test_a_certificate_that_ends_soon(stand_in, days):
     assert farm.run(nodes_ca=soon.ca, expires_within=farm.options.timeout.of("1d")).ok
 
 
-def test_a_node_that_speaks_old_tls_alone(stand_in):
-    farm = stand_in()
+def test_node_with_only_old_tls_is_reported_with_the_version(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     farm.nodes[1].tls_versions = (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
     farm.start()
-    assert "it speaks TLS 1.1" in farm.only("tls-handshake", "orch-2").found
+    assert "it accepts TLS 1.1" in farm.only("tls-handshake", "orch-2").found
 
 
-def test_a_balancer_that_still_accepts_old_tls(stand_in):
-    farm = stand_in()
+def test_balancer_accepting_old_tls_is_reported(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     farm.balancer.tls_versions = (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_3)
     farm.start()
     assert farm.only("tls-old", "balancer").found == "accepts TLS 1.1"
 
 
-def test_a_node_that_still_accepts_old_tls_is_a_note(stand_in):
-    farm = stand_in()
+def test_node_accepting_old_tls_is_a_note(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     farm.nodes[0].tls_versions = (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_3)
     farm.start()
     farm.note("tls-old", "orch-1")
 
 
-def test_the_modern_profile_excludes_tls_1_2(farm):
+def test_modern_profile_reports_tls_1_2(farm: "SimulatedFarm") -> None:
     farm.changes = {"frontend": {"tls": {"profile": "modern"}}}
     assert farm.only("tls-old", "balancer").found == "accepts TLS 1.2"
 
 
-def test_the_modern_profile_as_it_should_be(stand_in):
-    farm = stand_in()
+def test_modern_profile_with_only_tls_1_3_has_no_finding(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     farm.balancer.tls_versions = (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3)
     farm.start()
     farm.changes = {"frontend": {"tls": {"profile": "modern"}}}
     assert farm.run().ok
 
 
-def test_a_balancer_without_tls_1_3_is_a_note(stand_in):
-    farm = stand_in()
+def test_balancer_without_tls_1_3_is_a_note(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     farm.balancer.tls_versions = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)
     farm.start()
     farm.note("tls-new", "balancer")
 
 
-def test_an_authority_that_is_not_on_this_machine(farm):
+def test_missing_ca_file_leaves_the_chain_unchecked(farm: "SimulatedFarm") -> None:
     farm.changes = {"frontend": {"tls": {"verify_nodes": "/etc/ssl/not-here/ca.pem"}}}
     report = farm.run()
     assert report.ok
@@ -258,19 +262,23 @@ def test_an_authority_that_is_not_on_this_machine(farm):
     assert [f.device for f in farm.run().findings if f.id == "chain-unchecked"] == ["orch-2"]
 
 
-def test_a_certificate_with_nothing_but_a_common_name(stand_in, monkeypatch):
-    """A balancer takes it from a node; a browser does not take it from the balancer."""
-    from nlbgen.prove.lab import certificates as testca
+def test_certificate_with_only_a_common_name_is_reported_for_the_balancer(
+    make_farm: "MakeFarm", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A balancer accepts it from a node; a browser does not accept it from the balancer."""
+    from cryptography import x509
 
-    farm = stand_in()
-    add = testca.x509.CertificateBuilder.add_extension
+    farm = make_farm()
+    add = x509.CertificateBuilder.add_extension
 
-    def add_others(builder, extension, critical):
-        if isinstance(extension, testca.x509.SubjectAlternativeName):
+    def add_others(
+        builder: x509.CertificateBuilder, extension: x509.ExtensionType, critical: bool
+    ) -> x509.CertificateBuilder:
+        if isinstance(extension, x509.SubjectAlternativeName):
             return builder
         return add(builder, extension, critical)
 
-    monkeypatch.setattr(testca.x509.CertificateBuilder, "add_extension", add_others)
+    monkeypatch.setattr(x509.CertificateBuilder, "add_extension", add_others)
     plain = farm.made("plain", [farm.host])
     farm.nodes = farm.nodes[1:]
     farm.show(farm.nodes[0], plain)
@@ -281,8 +289,8 @@ def test_a_certificate_with_nothing_but_a_common_name(stand_in, monkeypatch):
     assert found.found == "no alternative name"
 
 
-def test_certificates_of_nodes_are_left_alone_where_the_spec_says_so(stand_in):
-    farm = stand_in()
+def test_verify_nodes_false_leaves_node_certificates_unchecked(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     for node in farm.nodes:
         farm.show(node, farm.made(node.options.name, ["other.example"]))
     farm.start()
@@ -293,36 +301,36 @@ def test_certificates_of_nodes_are_left_alone_where_the_spec_says_so(stand_in):
 # Health
 
 
-def test_a_stopped_application_pool(farm):
+def test_stopped_application_pool_fails_the_health_check(farm: "SimulatedFarm") -> None:
     farm.nodes[1].state.pool_stopped = True
     assert farm.only("health", "orch-2").found == "503"
 
 
-def test_another_version_than_the_specs(farm):
+def test_health_endpoint_of_another_version_advises_orchestrator_version(farm: "SimulatedFarm") -> None:
     farm.changes = {"orchestrator": {"version": "2023.4"}}
     report = farm.run()
     assert {finding.id for finding in report.findings if finding.level == "finding"} == {"health"}
     assert "orchestrator.version" in next(f.advice for f in report.findings if f.id == "health")
 
 
-def test_the_expected_status_is_the_specs(farm):
+def test_health_status_is_compared_with_the_spec(farm: "SimulatedFarm") -> None:
     farm.changes = {"balancer": {"health": {"expect": 204}}}
     assert farm.differences() == [("health", "balancer"), ("health", "orch-1"), ("health", "orch-2")]
 
 
-def test_a_node_that_answers_too_late_is_a_note(farm):
+def test_slow_health_endpoint_is_a_note(farm: "SimulatedFarm") -> None:
     farm.nodes[0].state.health_delay = 0.3
     farm.changes = {"balancer": {"health": {"timeout": "100ms"}}}
     assert "after 0." in farm.note("health-slow", "orch-1").found
 
 
-def test_a_degraded_node_is_a_note(farm):
+def test_degraded_node_is_a_note(farm: "SimulatedFarm") -> None:
     farm.nodes[0].state.degraded = True
     farm.note("health-degraded", "orch-1")
 
 
-def test_a_loop_of_redirects_under_terminate(stand_in):
-    farm = stand_in()
+def test_terminate_with_redirecting_node_advises_to_disable_the_iis_rule(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     for node in farm.nodes:
         object.__setattr__(node.options, "tls_cert", None)
         node.refused["/api"] = 301
@@ -338,13 +346,13 @@ def test_a_loop_of_redirects_under_terminate(stand_in):
 # The state in the spec
 
 
-def state_of(farm, state):
+def state_of(farm: "SimulatedFarm", state: str) -> dict[str, Any]:
     nodes = farm.data()["nodes"]
     nodes[1]["state"] = state
     return {"nodes": nodes}
 
 
-def test_a_node_that_is_down_as_in_the_spec(farm):
+def test_down_node_that_is_unhealthy_has_no_finding(farm: "SimulatedFarm") -> None:
     farm.nodes[1].state.pool_stopped = True
     farm.changes = state_of(farm, "down")
     report = farm.run()
@@ -356,18 +364,18 @@ def test_a_node_that_is_down_as_in_the_spec(farm):
     assert not report.devices[2].reached
 
 
-def test_a_node_that_is_down_in_the_spec_and_healthy(farm):
+def test_down_node_that_is_healthy_is_a_note(farm: "SimulatedFarm") -> None:
     farm.changes = state_of(farm, "down")
     farm.note("node-answers", "orch-2")
 
 
-def test_differences_of_a_drained_node_are_notes(farm):
+def test_findings_of_a_drained_node_are_notes(farm: "SimulatedFarm") -> None:
     farm.nodes[1].state.pool_stopped = True
     farm.changes = state_of(farm, "drain")
     assert "drains" in farm.note("health", "orch-2").found
 
 
-def test_a_backup_is_held_to_the_spec(farm):
+def test_backup_node_is_checked_like_others(farm: "SimulatedFarm") -> None:
     farm.nodes[1].state.pool_stopped = True
     farm.changes = state_of(farm, "backup")
     farm.only("health", "orch-2")
@@ -377,8 +385,8 @@ def test_a_backup_is_held_to_the_spec(farm):
 
 
 @pytest.mark.parametrize("virtual", [False, True], ids=["address", "virtual address"])
-def test_the_balancer_is_where_the_spec_says(stand_in, virtual):
-    farm = stand_in()
+def test_balancer_is_reached_at_the_address_of_the_spec(make_farm: "MakeFarm", virtual: bool) -> None:
+    farm = make_farm()
     farm.start()
     port = farm.balancer.port
     vip = {"address": "127.0.0.1/8", "interface": "lo", "balancers": ["10.0.0.1", "10.0.0.2"], "secret": {"env": "V"}}
@@ -394,22 +402,22 @@ def test_the_balancer_is_where_the_spec_says(stand_in, virtual):
     assert {request.headers["Host"] for request in farm.balancer.seen} == {f"{farm.host}:{port}"}
 
 
-def test_no_redirect(farm):
+def test_missing_redirect_is_reported(farm: "SimulatedFarm") -> None:
     farm.plain.location = ""
     assert "200" in farm.only("redirect", "balancer").found
 
 
 @pytest.mark.parametrize("to", ["https://elsewhere.example", "http://orchestrator.corp.example", ""])
-def test_a_redirect_to_the_wrong_place(farm, to):
+def test_redirect_to_another_url_is_reported(farm: "SimulatedFarm", to: str) -> None:
     farm.plain.location = to or "https://orchestrator.corp.example/odd"
     assert "301 to" in farm.only("redirect", "balancer").found
 
 
-def test_port_80_closed(farm):
+def test_closed_port_80_is_reported(farm: "SimulatedFarm") -> None:
     assert "refused" in farm.only("redirect", "balancer", http_port=free_port()).found
 
 
-def test_a_redirect_that_the_spec_does_not_want(farm):
+def test_redirect_disabled_in_the_spec_is_reported(farm: "SimulatedFarm") -> None:
     farm.changes = {"frontend": {"redirect_http": False}}
     assert farm.run(http_port=free_port()).ok
     assert "301 to" in farm.only("redirect", "balancer").found
@@ -418,7 +426,7 @@ def test_a_redirect_that_the_spec_does_not_want(farm):
 
 
 @pytest.mark.parametrize("value", ["", "max-age=300", "includeSubDomains", "max-age=abc"])
-def test_hsts_is_missing_or_short(farm, value):
+def test_hsts_missing_or_too_short_is_reported(farm: "SimulatedFarm", value: str) -> None:
     if value:
         farm.balancer.headers["Strict-Transport-Security"] = value
     else:
@@ -426,12 +434,12 @@ def test_hsts_is_missing_or_short(farm, value):
     farm.only("hsts", "balancer")
 
 
-def test_hsts_may_promise_more(farm):
+def test_hsts_with_a_longer_max_age_has_no_finding(farm: "SimulatedFarm") -> None:
     farm.balancer.headers["Strict-Transport-Security"] = 'max-age="94608000"; includeSubDomains'
     assert farm.run().ok
 
 
-def test_hsts_against_the_spec(farm):
+def test_hsts_disabled_in_the_spec_is_reported(farm: "SimulatedFarm") -> None:
     farm.changes = {"frontend": {"tls": {"hsts": False}}}
     farm.only("hsts", "balancer")
 
@@ -439,56 +447,56 @@ def test_hsts_against_the_spec(farm):
 COOKIE = "NLBID=6c9d2f01; path=/; HttpOnly; Secure; SameSite=Lax"
 
 
-def test_the_affinity_cookie_as_it_should_be(farm):
+def test_affinity_cookie_of_the_spec_has_no_finding(farm: "SimulatedFarm") -> None:
     farm.changes = {"balancer": {"affinity": "cookie"}}
     farm.balancer.headers["Set-Cookie"] = COOKIE
     assert farm.run().ok
 
 
 @pytest.mark.parametrize("attribute", ["HttpOnly", "Secure"])
-def test_a_cookie_that_lacks_an_attribute(farm, attribute):
+def test_cookie_without_a_security_attribute_is_reported(farm: "SimulatedFarm", attribute: str) -> None:
     farm.changes = {"balancer": {"affinity": "cookie"}}
     farm.balancer.headers["Set-Cookie"] = COOKIE.replace(f" {attribute};", "")
     assert attribute.lower() in farm.only("cookie-attributes", "balancer").found
 
 
-def test_a_cookie_for_every_site(farm):
+def test_cookie_with_samesite_none_is_reported(farm: "SimulatedFarm") -> None:
     farm.changes = {"balancer": {"affinity": "cookie"}}
     farm.balancer.headers["Set-Cookie"] = COOKIE.replace("Lax", "None")
     assert "samesite" in farm.only("cookie-attributes", "balancer").found
 
 
-def test_a_cookie_without_samesite_is_a_note(farm):
+def test_cookie_without_samesite_is_a_note(farm: "SimulatedFarm") -> None:
     farm.changes = {"balancer": {"affinity": "cookie"}}
     farm.balancer.headers["Set-Cookie"] = COOKIE.replace("; SameSite=Lax", "")
     farm.note("cookie-samesite", "balancer")
 
 
-def test_no_affinity_cookie(farm):
+def test_missing_affinity_cookie_is_reported(farm: "SimulatedFarm") -> None:
     farm.changes = {"balancer": {"affinity": "cookie"}}
     farm.only("affinity-cookie", "balancer")
 
 
-def test_an_affinity_cookie_against_the_spec(farm):
+def test_affinity_cookie_not_in_the_spec_is_reported(farm: "SimulatedFarm") -> None:
     farm.balancer.headers["Set-Cookie"] = COOKIE
     assert farm.differences() == [("affinity-cookie", "balancer")] * 2  # on pages, and on SignalR's paths
 
 
-def test_an_affinity_cookie_on_pages_though_for_signalr_alone(stand_in):
-    farm = stand_in(core=True)
+def test_affinity_cookie_on_pages_is_reported_if_only_for_signalr(make_farm: "MakeFarm") -> None:
+    farm = make_farm(core=True)
     farm.start()
     farm.balancer.headers["Set-Cookie"] = COOKIE
     assert "pages" in farm.only("affinity-cookie", "balancer").object
 
 
-def test_no_affinity_cookie_on_the_paths_of_signalr(stand_in):
-    farm = stand_in(core=True)
+def test_missing_affinity_cookie_on_signalr_paths_is_reported(make_farm: "MakeFarm") -> None:
+    farm = make_farm(core=True)
     farm.start()
     assert "SignalR" in farm.only("affinity-cookie", "balancer").object
 
 
-def test_a_plain_farm(stand_in):
-    farm = stand_in()
+def test_farm_without_tls_has_no_finding(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     for machine in farm.machines:
         object.__setattr__(machine.options, "tls_cert", None)
     farm.start()
@@ -496,8 +504,8 @@ def test_a_plain_farm(stand_in):
     assert farm.run().ok
 
 
-def test_a_passthrough_farm_shows_the_nodes_certificates(stand_in):
-    farm = stand_in()
+def test_passthrough_reports_the_certificates_of_the_nodes(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     farm.show(farm.nodes[1], farm.made("other", [farm.host, farm.alias]))
     farm.start()
     farm.changes = {"frontend": {"tls": {"mode": "passthrough"}}}
@@ -506,8 +514,8 @@ def test_a_passthrough_farm_shows_the_nodes_certificates(stand_in):
     assert [f.object for f in found] == [f"certificate for {farm.host}", "certificate for the health checks"]
 
 
-def test_the_health_checks_of_a_passthrough_farm_rely_on_an_authority_of_their_own(stand_in):
-    farm = stand_in()
+def test_passthrough_verifies_node_certificates_for_the_health_checks(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     other = farm.made("other", [farm.host])
     farm.start()
     farm.changes = {"frontend": {"tls": {"mode": "passthrough", "verify_nodes": str(other.ca)}}}
@@ -524,8 +532,8 @@ def test_the_health_checks_of_a_passthrough_farm_rely_on_an_authority_of_their_o
 
 @pytest.mark.parametrize("core", [False, True], ids=["classic", "core"])
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_negotiation_that_fails(stand_in, core, place):
-    farm = stand_in(core=core)
+def test_failed_negotiation_is_reported(make_farm: "MakeFarm", core: bool, place: int) -> None:
+    farm = make_farm(core=core)
     farm.start()
     farm.changes = {"balancer": {"affinity": "source"}}
     farm.nodes[place].refused["negotiate"] = 500
@@ -533,19 +541,19 @@ def test_a_negotiation_that_fails(stand_in, core, place):
 
 
 @pytest.mark.parametrize("core", [False, True], ids=["classic", "core"])
-def test_a_negotiation_of_something_else(stand_in, core):
-    farm = stand_in(core=core)
+def test_negotiation_without_a_signalr_response_is_reported(make_farm: "MakeFarm", core: bool) -> None:
+    farm = make_farm(core=core)
     farm.start()
     farm.changes = {"balancer": {"affinity": "source"}}
     farm.nodes[1].refused["negotiate"] = 200
     farm.nodes[1].body = b"<html>"
-    assert "no SignalR answer" in farm.only("signalr-negotiate", "orch-2").found
+    assert "not a SignalR response" in farm.only("signalr-negotiate", "orch-2").found
 
 
 @pytest.mark.parametrize("core", [False, True], ids=["classic", "core"])
 @pytest.mark.parametrize("through", ["balancer", "orch-2"])
-def test_websockets_that_are_refused(stand_in, core, through):
-    farm = stand_in(core=core)
+def test_rejected_websocket_is_reported(make_farm: "MakeFarm", core: bool, through: str) -> None:
+    farm = make_farm(core=core)
     farm.start()
     farm.changes = {"balancer": {"affinity": "source"}}
     machine = farm.balancer if through == "balancer" else farm.nodes[1]
@@ -553,23 +561,23 @@ def test_websockets_that_are_refused(stand_in, core, through):
     assert farm.only("websocket", through).found == "400"
 
 
-def test_a_node_without_the_feature_for_websockets(farm):
+def test_classic_node_without_websockets_is_reported(farm: "SimulatedFarm") -> None:
     farm.nodes[1].refused["negotiate"] = 200
     farm.nodes[1].body = b'{"ConnectionToken": "x", "TryWebSockets": false}'
-    assert "has none" in farm.only("websocket", "orch-2").found
+    assert "does not offer them" in farm.only("websocket", "orch-2").found
 
 
-def test_a_core_node_without_the_feature_for_websockets(stand_in):
-    farm = stand_in(core=True)
+def test_core_node_without_websockets_is_reported(make_farm: "MakeFarm") -> None:
+    farm = make_farm(core=True)
     farm.start()
     farm.changes = {"balancer": {"affinity": "source"}}
     farm.nodes[1].refused["negotiate"] = 200
     farm.nodes[1].body = b'{"connectionToken": "x", "availableTransports": [{"transport": "LongPolling"}]}'
-    assert "has none" in farm.only("websocket", "orch-2").found
+    assert "does not offer them" in farm.only("websocket", "orch-2").found
 
 
-def test_another_machine_key(stand_in):
-    farm = stand_in()
+def test_node_with_another_machine_key_is_reported(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     object.__setattr__(farm.nodes[1].options, "machine_key", "another")
     node = farm.nodes[1]
     farm.nodes[1] = type(node)(node.options)
@@ -579,17 +587,17 @@ def test_another_machine_key(stand_in):
     assert "machineKey" in found.advice
 
 
-def test_a_hub_that_one_node_does_not_know(farm):
+def test_hub_missing_on_one_node_is_reported(farm: "SimulatedFarm") -> None:
     farm.nodes[1].refused["negotiate"] = 404
     farm.only("signalr-negotiate", "orch-2")
 
 
-def test_a_hub_that_the_balancer_alone_does_not_lead_to(farm):
+def test_hub_missing_only_through_the_balancer_is_reported(farm: "SimulatedFarm") -> None:
     farm.balancer.refused["negotiate"] = 404
     farm.only("signalr-negotiate", "balancer")
 
 
-def test_a_hub_that_nobody_knows(farm):
+def test_hub_missing_on_all_machines_is_unchecked(farm: "SimulatedFarm") -> None:
     farm.changes = {"balancer": {"signalr": {"paths": ["/hubs"]}}}
     report = farm.run()
     assert report.ok
@@ -599,15 +607,15 @@ def test_a_hub_that_nobody_knows(farm):
     }
 
 
-def test_a_login_is_not_gone_past(farm):
+def test_hub_with_a_login_is_unchecked(farm: "SimulatedFarm") -> None:
     farm.nodes[1].refused["negotiate"] = 401
     report = farm.run()
     assert report.ok
     assert [f.device for f in report.findings if f.id == "signalr-login"] == ["orch-2"]
 
 
-def test_core_without_affinity_connects_without_negotiation(stand_in):
-    farm = stand_in(core=True)
+def test_core_without_affinity_connects_without_an_id(make_farm: "MakeFarm") -> None:
+    farm = make_farm(core=True)
     farm.start()
     farm.changes = {"balancer": {"affinity": "none"}, "accept": ["core-affinity"]}
     assert farm.run(through="balancer").ok
@@ -615,8 +623,8 @@ def test_core_without_affinity_connects_without_negotiation(stand_in):
     assert [request.query_string for request in upgrades] == [""]
 
 
-def test_core_that_comes_back_to_another_node(stand_in):
-    farm = stand_in(core=True)
+def test_core_connection_to_another_node_is_reported(make_farm: "MakeFarm") -> None:
+    farm = make_farm(core=True)
     farm.start()
     farm.changes = {"balancer": {"affinity": "source"}}
     farm.balancer.refused["upgrade"] = 404
@@ -624,17 +632,17 @@ def test_core_that_comes_back_to_another_node(stand_in):
     farm.only("signalr-affinity", "balancer")
 
 
-# What the nodes have in common
+# Checks across the nodes
 
 
-def test_a_clock_that_is_wrong(farm):
+def test_wrong_clock_of_a_node_is_reported(farm: "SimulatedFarm") -> None:
     farm.nodes[1].headers["Date"] = formatdate(time.time() + 90, usegmt=True)
     found = farm.only("clock-nodes", "orch-2")
     assert "ahead of orch-1" in found.found
     assert 60 < int(found.found.partition(" ")[0]) <= 90
 
 
-def test_a_clock_is_wrong_here_or_there(farm):
+def test_clocks_differing_from_the_local_clock_are_notes(farm: "SimulatedFarm") -> None:
     for machine in (*farm.nodes, farm.balancer):
         machine.headers["Date"] = formatdate(time.time() - 600, usegmt=True)
     report = farm.run()
@@ -642,30 +650,30 @@ def test_a_clock_is_wrong_here_or_there(farm):
     assert [f.device for f in report.findings if f.id == "clock-here"] == ["balancer", "orch-1", "orch-2"]
 
 
-def test_a_date_that_is_none(farm):
+def test_invalid_date_header_has_no_finding(farm: "SimulatedFarm") -> None:
     farm.nodes[1].headers["Date"] = "yesterday"
     assert farm.run().ok
 
 
 @pytest.mark.parametrize("header", ["api-supported-versions", "X-AspNet-Version", "Server"])
-def test_versions_that_differ(farm, header):
+def test_different_versions_are_reported(farm: "SimulatedFarm", header: str) -> None:
     farm.nodes[0].headers[header] = "11.0"
     farm.nodes[1].headers[header] = "12.0"
     found = farm.only("versions", "orch-2")
     assert (found.object, found.found) == (header, '"12.0"')
 
 
-def test_a_version_that_one_node_alone_tells(farm):
+def test_version_header_on_only_one_node_is_reported(farm: "SimulatedFarm") -> None:
     farm.nodes[1].headers["api-supported-versions"] = "12.0"
     farm.only("versions", "orch-2")
 
 
-def test_of_three_nodes_the_odd_one_is_named(stand_in):
-    farm = stand_in()
+def test_one_different_node_of_three_is_reported(make_farm: "MakeFarm") -> None:
+    farm = make_farm()
     farm.nodes.append(farm._machine("orch-3"))
     farm.start()
     farm.nodes[0].headers["X-AspNet-Version"] = "4.0.30319"
-    assert farm.only("versions", "orch-1").expected == "no such header, as orch-2 says"
+    assert farm.only("versions", "orch-1").expected == "no such header as on orch-2"
     farm.nodes[0].headers.clear()
     farm.nodes[2].headers["Date"] = formatdate(time.time() - 90, usegmt=True)
     assert "behind" in farm.only("clock-nodes", "orch-3").found
@@ -674,6 +682,6 @@ def test_of_three_nodes_the_odd_one_is_named(stand_in):
 # Ignored findings
 
 
-def test_an_ignored_finding_is_a_note(farm):
+def test_ignored_finding_is_a_note(farm: "SimulatedFarm") -> None:
     farm.nodes[1].state.pool_stopped = True
     assert farm.run(ignored=frozenset({"health"})).ok

@@ -1,24 +1,28 @@
-"""The small parts of a probe: what odd servers may say, clocks, names, reports."""
+"""Parts of the probe: responses of faulty servers, clocks, names, reports."""
 
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from email.utils import formatdate
+from typing import TYPE_CHECKING
 
 import pytest
 
-from nlbgen.net.http1 import Reply
-from nlbgen.net.wire import Answer
+from nlbgen.net.http1 import Response
+from nlbgen.net.request import TimedResponse
 from nlbgen.probe import hello
 from nlbgen.probe.certificates import Certificate
-from nlbgen.probe.findings import KINDS, Finding, Report, Seen
+from nlbgen.probe.findings import KINDS, Finding, MachineSummary, Report
 from nlbgen.probe.web import Clock
+
+if TYPE_CHECKING:
+    from tests.probe.conftest import MakeFarm, SimulatedFarm
 
 
 @pytest.fixture
-def saying() -> Iterator[Callable[[bytes], int]]:
-    """Starts a server that answers every request with these bytes and closes; gives its port."""
+def raw_server() -> Iterator[Callable[[bytes], int]]:
+    """Return a function that starts a server, which sends these bytes on a request, and returns its port."""
     with ExitStack() as stack:
 
         def start(answer: bytes) -> int:
@@ -53,23 +57,25 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n"
 @pytest.mark.parametrize(
     "answer, found",
     [
-        (b"", "closed without an answer"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "no HTTP answer"),
-        (OK + b"\r\nHeal", "before the answer was complete"),
-        (b"HTTP/1.1 abc\r\n\r\n", "no HTTP answer"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "no HTTP answer"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000, "no HTTP answer"),
+        (b"", "closed without a response"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "not an HTTP response"),
+        (OK + b"\r\nHeal", "before the response was complete"),
+        (b"HTTP/1.1 abc\r\n\r\n", "not an HTTP response"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "not an HTTP response"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000, "not an HTTP response"),
         (b"HTTP/1.1 301 Moved\r\nLocation: \x1b[2J\x07evil\r\nContent-Length: 0\r\n\r\n", r'301 to "\x1b[2J\x07evil"'),
     ],
     ids=["nothing", "ssh", "half", "no status", "chunk", "endless head", "escape"],
 )
-def test_what_a_node_may_say(stand_in, saying, answer, found):
-    farm = stand_in()
+def test_health_check_reports_an_invalid_http_response(
+    make_farm: "MakeFarm", raw_server: Callable[[bytes], int], answer: bytes, found: str
+) -> None:
+    farm = make_farm()
     for machine in farm.machines:
         object.__setattr__(machine.options, "tls_cert", None)
     farm.start()
     nodes = farm.data()["nodes"]
-    nodes[1]["port"] = saying(answer)
+    nodes[1]["port"] = raw_server(answer)
     farm.changes = {"nodes": nodes, "frontend": {"tls": {"mode": "terminate"}}}
     assert found in farm.only("health", "orch-2", through="nodes").found
 
@@ -81,14 +87,18 @@ def test_what_a_node_may_say(stand_in, saying, answer, found):
         (b"\x81\x02{}\x81\x02{}", "{}"),
         (b"\x81\x05hello", "hello"),
         (b"\x88\x02\x03\xe8", "closed the WebSocket"),
-        (b"\x81\x7f\x00\x00\x00\x00\x7f\x00\x00\x00", "no SignalR message"),
-        (b"\x81\x7e\x00\x02[]", "[]"),
+        (b"\x81\x7f\x00\x00\x00\x00\x00\x01\x86\xa0" + b"x" * 100_000, "longer than 65536 characters"),
+        (b"\x81\x02[]", "[]"),
+        (b"\x81\x7e\x00\xc8" + b"[" * 200, "[[["),
+        (b"\x81\x7e\x00\x02[]", "violated the WebSocket protocol"),
         (b"", "then broke"),
     ],
-    ids=["keep-alive", "keep-alives", "text", "close", "huge", "list", "end"],
+    ids=["keep-alive", "keep-alives", "text", "close", "huge", "list", "long list", "length not minimal", "end"],
 )
-def test_a_websocket_that_begins_with_something_else(farm, monkeypatch, first, found):
-    """The node upgrades and then sends these bytes instead of SignalR's first message."""
+def test_websocket_without_the_signalr_start_is_reported(
+    farm: "SimulatedFarm", monkeypatch: pytest.MonkeyPatch, first: bytes, found: str
+) -> None:
+    """The node accepts the upgrade and then sends these bytes instead of SignalR's first message."""
     import base64
     import hashlib
 
@@ -108,31 +118,33 @@ def test_a_websocket_that_begins_with_something_else(farm, monkeypatch, first, f
         request.transport.close()
         raise ConnectionResetError
 
-    node._runners[-1].server.request_handler = handle
+    server = node._runners[-1].server
+    assert server is not None
+    server.request_handler = handle
     assert found in farm.only("signalr-connect", "orch-2").found
 
 
-def reply(date: str, sent: float, received: float) -> Reply:
-    return Reply(Answer(200, f"HTTP/1.1 200 OK\r\nDate: {date}".encode(), b"", keep=True), sent, received)
+def response(date: str, sent: float, received: float) -> TimedResponse:
+    return TimedResponse(Response(200, f"HTTP/1.1 200 OK\r\nDate: {date}".encode(), b"", keep=True), sent, received)
 
 
 @pytest.mark.parametrize("ahead", [-3600, -2, 0, 2, 90])
-def test_a_clock_lies_between_its_bounds(ahead):
+def test_clock_bounds_include_the_real_difference(ahead: int) -> None:
     for part in (0.0, 0.3, 0.999):
         sent, answered, received = 1_800_000_000 + part, 1_800_000_000.2 + part, 1_800_000_000.4 + part
-        clock = Clock.of(reply(formatdate(int(answered + ahead), usegmt=True), sent, received))
+        clock = Clock.of(response(formatdate(int(answered + ahead), usegmt=True), sent, received))
         assert clock is not None
         assert clock.least <= ahead <= clock.most
 
 
-def test_clocks_that_may_be_the_same_are_not_apart():
-    assert Clock(-0.5, 1.5).apart(Clock(1.0, 2.0)) == 0
-    assert Clock(-0.5, 1.5).apart(Clock(4.0, 6.0)) == Clock(4.0, 6.0).apart(Clock(-0.5, 1.5)) == 2.5
+def test_clocks_with_overlapping_bounds_do_not_differ() -> None:
+    assert Clock(-0.5, 1.5).difference(Clock(1.0, 2.0)) == 0
+    assert Clock(-0.5, 1.5).difference(Clock(4.0, 6.0)) == Clock(4.0, 6.0).difference(Clock(-0.5, 1.5)) == 2.5
 
 
 @pytest.mark.parametrize("date", ["", "now", "Mon, 99 Foo 2026 00:00:00 GMT"])
-def test_a_date_that_is_none(date):
-    assert Clock.of(reply(date, 0, 1)) is None
+def test_clock_of_an_invalid_date_is_none(date: str) -> None:
+    assert Clock.of(response(date, 0, 1)) is None
 
 
 @pytest.mark.parametrize(
@@ -149,7 +161,7 @@ def test_a_date_that_is_none(date):
         (["127.0.0.1"], "127.0.0.1", True),
     ],
 )
-def test_the_names_of_a_certificate(names, name, carried):
+def test_certificate_carries_only_matching_names(names: list[str], name: str, carried: bool) -> None:
     import datetime as dt
 
     now = dt.datetime.now(dt.UTC)
@@ -159,7 +171,7 @@ def test_the_names_of_a_certificate(names, name, carried):
     assert not by_itself.carries(name)
 
 
-def test_a_client_hello_is_as_long_as_it_says():
+def test_client_hello_lengths_are_consistent() -> None:
     for newest in (hello.TLS_1_1, hello.TLS_1_2):
         record = hello.client_hello("orchestrator.corp.example", newest)
         assert int.from_bytes(record[3:5], "big") == len(record) - 5
@@ -167,11 +179,11 @@ def test_a_client_hello_is_as_long_as_it_says():
         assert int.from_bytes(record[9:11], "big") == newest
 
 
-def test_levels_stand_in_their_order():
+def test_report_text_orders_findings_by_level() -> None:
     findings = [
         Finding(name, KINDS[name].level, "orch-1", "x", "", "y", "z") for name in ("tls-new", "signalr-hub", "health")
     ]
-    report = Report("farm", "both", [Seen("orch-1", "127.0.0.1:1", "up", True, {})], findings)
+    report = Report("farm", "both", [MachineSummary("orch-1", "127.0.0.1:1", "up", True, {})], findings)
     text = report.text()
     assert text.index("finding:") < text.index("unchecked:") < text.index("note:")
     assert "reached" in text

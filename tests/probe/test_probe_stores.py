@@ -1,4 +1,4 @@
-"""Redis (a real one) and SQL Server (its port, and the protocol of its Browser) as the nodes' stores."""
+"""The nodes' stores: a real Redis; the port of SQL Server, and a simulated SQL Server Browser."""
 
 import os
 import shutil
@@ -17,6 +17,7 @@ from nlbgen.net.loopback import free_port
 from nlbgen.probe import sqlserver
 from nlbgen.probe.farm import Options, probe
 from nlbgen.probe.findings import Report
+from nlbgen.probe.machine import Machine
 from nlbgen.probe.sqlserver import DataSource, port_in
 from nlbgen.spec.load import loads
 from nlbgen.spec.units import Duration
@@ -32,7 +33,7 @@ def redis_binary() -> str:
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Callable[..., int]]:
-    """Starts a Redis with these lines in its configuration; gives its port."""
+    """Return a function that starts a Redis with these lines in its configuration and returns its port."""
     with ExitStack() as stack:
 
         def start(*lines: str, tls: bool = False) -> int:
@@ -61,7 +62,7 @@ def required(password: str) -> str:
 
 
 def ask(tmp_path: Path, stores: str, **options: Any) -> Report:
-    """Probe the stores of a farm whose node is down, so that nothing else is said."""
+    """Probe the stores of a farm whose nodes are down, so that there are no other findings."""
     text = f"""
 farm: orchestrator-test
 orchestrator: {{version: "2019.4"}}
@@ -85,7 +86,7 @@ def password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NLBGEN_TEST_REDIS", PASSWORD)
 
 
-def said(report: Report) -> list[tuple[str, str]]:
+def found_in(report: Report) -> list[tuple[str, str]]:
     return [(finding.id, finding.level) for finding in report.findings]
 
 
@@ -94,59 +95,59 @@ def shows_no_secret(report: Report) -> bool:
 
 
 @pytest.mark.redis
-def test_redis_as_it_should_be(redis, tmp_path):
+def test_redis_with_the_configured_password_has_no_finding(redis: Callable[..., int], tmp_path: Path) -> None:
     report = ask_redis(tmp_path, redis(required(PASSWORD)))
-    assert said(report) == []
+    assert found_in(report) == []
     device = report.devices[-1]
     assert (device.reached, device.facts["redis"], device.facts["role"]) == (True, "Redis answers", "master")
     assert shows_no_secret(report)
 
 
 @pytest.mark.redis
-def test_redis_without_a_password_as_it_should_be(redis, tmp_path):
-    assert said(ask_redis(tmp_path, redis(), password=False)) == []
+def test_redis_without_a_password_has_no_finding(redis: Callable[..., int], tmp_path: Path) -> None:
+    assert found_in(ask_redis(tmp_path, redis(), password=False)) == []
 
 
 @pytest.mark.redis
-def test_redis_with_another_password(redis, tmp_path):
+def test_redis_with_another_password_is_reported(redis: Callable[..., int], tmp_path: Path) -> None:
     report = ask_redis(tmp_path, redis(required("another")))
-    assert said(report) == [("redis-password", "finding")]
+    assert found_in(report) == [("redis-password", "finding")]
     assert report.findings[0].found == "WRONGPASS"
     assert shows_no_secret(report)
 
 
 @pytest.mark.redis
-def test_redis_wants_a_password_that_the_spec_does_not_have(redis, tmp_path):
-    assert said(ask_redis(tmp_path, redis(required(PASSWORD)), password=False)) == [("redis-password", "finding")]
+def test_redis_requiring_a_password_not_in_the_spec_is_reported(redis: Callable[..., int], tmp_path: Path) -> None:
+    assert found_in(ask_redis(tmp_path, redis(required(PASSWORD)), password=False)) == [("redis-password", "finding")]
 
 
 @pytest.mark.redis
-def test_redis_asks_for_no_password_though_there_is_one(redis, tmp_path):
-    assert said(ask_redis(tmp_path, redis())) == [("redis-open", "finding")]
+def test_redis_requiring_no_password_is_reported(redis: Callable[..., int], tmp_path: Path) -> None:
+    assert found_in(ask_redis(tmp_path, redis())) == [("redis-open", "finding")]
 
 
 @pytest.mark.redis
-def test_redis_repeats_no_secret_in_an_error(redis, tmp_path):
-    """Where AUTH has another name, Redis's error repeats its arguments."""
+def test_redis_error_does_not_leak_the_password(redis: Callable[..., int], tmp_path: Path) -> None:
+    """If AUTH is renamed, Redis's error repeats its arguments."""
     report = ask_redis(tmp_path, redis(required(PASSWORD), 'rename-command AUTH "OTHER"'))
-    assert said(report) == [("redis-password", "finding")]
+    assert found_in(report) == [("redis-password", "finding")]
     assert report.findings[0].found == "ERR"
     assert shows_no_secret(report)
 
 
 @pytest.mark.redis
-def test_a_replica_instead_of_the_master(redis, tmp_path):
+def test_redis_replica_is_reported(redis: Callable[..., int], tmp_path: Path) -> None:
     master = redis(required(PASSWORD))
     replica = redis(
         required(PASSWORD), f"replicaof 127.0.0.1 {master}", f'masterauth "{PASSWORD}"'.replace('s"w', 's\\"w')
     )
     report = ask_redis(tmp_path, replica)
-    assert said(report) == [("redis-replica", "finding")]
-    assert said(ask_redis(tmp_path, master)) == []
+    assert found_in(report) == [("redis-replica", "finding")]
+    assert found_in(ask_redis(tmp_path, master)) == []
 
 
 @pytest.mark.redis
-def test_redis_over_tls(redis, tmp_path):
+def test_redis_over_tls_gets_the_password_only_after_verification(redis: Callable[..., int], tmp_path: Path) -> None:
     from nlbgen.prove.lab.certificates import make_certificates
 
     made = make_certificates(tmp_path / "tls", ["127.0.0.1"])
@@ -155,38 +156,38 @@ def test_redis_over_tls(redis, tmp_path):
     port = redis(required(PASSWORD), *files, tls=True)
     soon = Duration.of("3d")
     report = ask_redis(tmp_path, port, more=", tls: true", ca=made.ca, expires_within=soon)
-    assert said(report) == []
+    assert found_in(report) == []
     assert report.devices[-1].facts["redis"] == "Redis answers"
     report = ask_redis(tmp_path, port, more=", tls: true", ca=other.ca, expires_within=soon)
-    assert said(report) == [("certificate-chain", "finding")]
-    assert "redis" not in report.devices[-1].facts  # the password was not sent to a stranger
-    assert said(ask_redis(tmp_path, port, expires_within=soon)) == [("redis-answer", "finding")]
+    assert found_in(report) == [("certificate-chain", "finding")]
+    assert "redis" not in report.devices[-1].facts  # the password was not sent over unverified TLS
+    assert found_in(ask_redis(tmp_path, port, expires_within=soon)) == [("redis-answer", "finding")]
 
 
 @pytest.mark.redis
-def test_tls_is_expected_of_a_plain_redis(redis, tmp_path):
+def test_redis_without_the_expected_tls_is_reported(redis: Callable[..., int], tmp_path: Path) -> None:
     report = ask_redis(tmp_path, redis(required(PASSWORD)), more=", tls: true", timeout=Duration.of("4s"))
-    assert said(report) == [("tls-handshake", "finding")]
+    assert found_in(report) == [("tls-handshake", "finding")]
 
 
-def test_redis_is_down(tmp_path):
+def test_stopped_redis_is_unreachable(tmp_path: Path) -> None:
     report = ask_redis(tmp_path, free_port())
-    assert said(report) == [("unreachable", "finding")]
+    assert found_in(report) == [("unreachable", "finding")]
     assert "refused" in report.findings[0].found
 
 
-def test_a_secret_that_is_not_here(tmp_path, monkeypatch):
+def test_redis_without_the_secret_is_unchecked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NLBGEN_TEST_REDIS")
     with answering(b"") as port:
         report = ask_redis(tmp_path, port)
-    assert said(report) == [("redis-unchecked", "unchecked")]
+    assert found_in(report) == [("redis-unchecked", "unchecked")]
     assert report.devices[-1].reached
     assert "NLBGEN_TEST_REDIS is not set" in report.findings[0].found
 
 
 @contextmanager
 def answering(answer: bytes) -> Iterator[int]:
-    """Something that is no Redis: it answers every connection with these bytes, and then says nothing."""
+    """Run a server that sends these bytes on each connection, and nothing more."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         over = threading.Event()
@@ -215,17 +216,17 @@ def answering(answer: bytes) -> Iterator[int]:
     [
         (b"", "no answer within 2 s"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an error"),
-        (b":1\r\n", "not Redis's answer"),
-        (b"$abc\r\n", "not Redis's protocol"),
+        (b":1\r\n", "not one of Redis's"),
+        (b"$abc\r\n", "not RESP"),
         (b"-LOADING Redis is loading the dataset in memory\r\n", "LOADING"),
         (b"-\x1b[31m evil\r\n", "an error"),
     ],
     ids=["silent", "http", "number", "garbage", "loading", "escape"],
 )
-def test_what_answers_is_not_redis(tmp_path, answer, found):
+def test_server_that_is_not_redis_is_reported(tmp_path: Path, answer: bytes, found: str) -> None:
     with answering(answer) as port:
         report = ask_redis(tmp_path, port, timeout=Duration.of("4s"))
-    assert said(report) == [("redis-answer", "finding")]
+    assert found_in(report) == [("redis-answer", "finding")]
     assert found in report.findings[0].found
     assert "\x1b" not in report.text()
 
@@ -238,8 +239,8 @@ def ask_sql(tmp_path: Path, server: str) -> Report:
 
 
 @pytest.mark.parametrize("server", [".", "(local)", r".\SQLEXPRESS", "lpc:SQL01", r"np:\\SQL01\pipe\sql\query"])
-def test_a_port_that_cannot_be_known(tmp_path, server):
-    assert said(ask_sql(tmp_path, server)) == [("sql-port-unknown", "unchecked")]
+def test_sql_server_without_a_known_port_is_unchecked(tmp_path: Path, server: str) -> None:
+    assert found_in(ask_sql(tmp_path, server)) == [("sql-port-unknown", "unchecked")]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,7 @@ def test_a_port_that_cannot_be_known(tmp_path, server):
         ("2001:db8::5", "2001:db8::5", "", 1433),
     ],
 )
-def test_how_a_data_source_is_read(text, host, instance, port):
+def test_data_source_is_parsed(text: str, host: str, instance: str, port: int | None) -> None:
     assert DataSource.of(text)[:3] == (host, instance, port)
 
 
@@ -275,21 +276,25 @@ def response(data: bytes) -> bytes:
         (response(SVR_RESP.replace(b"tcp;50123;", b"")), None),
         (response(SVR_RESP.replace(b"50123", b"99999")), None),
         (response(SVR_RESP.replace(b"50123", b"x")), None),
+        (response(SVR_RESP.replace(b"50123", b"0")), None),
+        (response(SVR_RESP.replace(b"50123", b"1")), 1),
+        (response(SVR_RESP.replace(b"50123", b"65535")), 65535),
+        (response(SVR_RESP.replace(b"50123", b"65536")), None),
         (response(SVR_RESP)[:20], None),
         (b"", None),
         (b"\x06xx", None),
     ],
 )
-def test_the_answer_of_the_browser(answer, port):
+def test_port_in_returns_only_valid_ports(answer: bytes, port: int | None) -> None:
     assert port_in(answer) == port
 
 
 class Browser:
-    """The SQL Server Browser's side of [MC-SQLR], for one instance."""
+    """A SQL Server Browser ([MC-SQLR]) with one instance."""
 
     def __init__(self, instance: bytes, port: int) -> None:
-        self._answer = response(SVR_RESP.replace(b"PROD", instance).replace(b"50123", str(port).encode()))
-        self._question = b"\x04" + instance + b"\0"
+        self._response = response(SVR_RESP.replace(b"PROD", instance).replace(b"50123", str(port).encode()))
+        self._request = b"\x04" + instance + b"\0"
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -310,37 +315,38 @@ class Browser:
             data, address = self._socket.recvfrom(1024)
             if not data:
                 return
-            if data == self._question:  # an instance that it does not have is met with silence
-                self._socket.sendto(self._answer, address)
+            if data == self._request:  # there is no response for another instance
+                self._socket.sendto(self._response, address)
 
 
 @pytest.fixture
-def ask_instance(monkeypatch):
-    """Ask for SQL Server on this machine by an address, which no spec may name, with the Browser at a port."""
+def ask_instance(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], Machine]:
+    """Return a function that checks SQL Server on loopback, which a spec cannot have, with the Browser at a port."""
     import asyncio
 
-    from nlbgen.net.reach import Limits
-    from nlbgen.probe.device import Device, Where
+    from nlbgen.net.connect import Limits
+    from nlbgen.probe.machine import Endpoint
 
-    monkeypatch.setattr(sqlserver, "_HERE", frozenset())
+    monkeypatch.setattr(sqlserver, "_LOCAL", frozenset())
 
-    def ask_it(text: str, browser_port: int) -> Device:
+    def ask_it(text: str, browser_port: int) -> Machine:
         source = DataSource.of(text)
-        device = Device("sql", Where(source.host, source.port or browser_port, source.host, tls=False), Limits(1, 1))
+        endpoint = Endpoint(source.host, source.port or browser_port, source.host, tls=False)
+        device = Machine("sql", endpoint, Limits(1, 1))
         asyncio.run(sqlserver.check(device, source, browser_port))
         return device
 
     return ask_it
 
 
-def test_the_browser_tells_the_port_of_a_named_instance(ask_instance):
+def test_named_instance_uses_the_port_of_the_browser(ask_instance: Callable[[str, int], Machine]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, Browser(b"PROD", port := server.getsockname()[1]) as browser:
         device = ask_instance(r"127.0.0.1\PROD", browser.port)
     assert device.findings == []
     assert device.facts["sql"] == f"TCP {port} accepts"
 
 
-def test_the_browser_tells_a_port_that_is_closed(ask_instance):
+def test_named_instance_with_a_closed_port_is_unreachable(ask_instance: Callable[[str, int], Machine]) -> None:
     with Browser(b"PROD", port := free_port()) as browser:
         device = ask_instance(r"127.0.0.1\PROD", browser.port)
     assert [(finding.id, finding.object) for finding in device.findings] == [
@@ -348,36 +354,36 @@ def test_the_browser_tells_a_port_that_is_closed(ask_instance):
     ]
 
 
-def test_the_browser_does_not_know_the_instance(ask_instance):
+def test_instance_unknown_to_the_browser_is_unchecked(ask_instance: Callable[[str, int], Machine]) -> None:
     with Browser(b"OTHER", 1433) as browser:
         device = ask_instance(r"127.0.0.1\PROD", browser.port)
     assert [finding.id for finding in device.findings] == ["sql-port-unknown"]
-    assert device.facts == {"sql": "not asked"}
+    assert device.facts == {"sql": "not checked"}
 
 
-def test_there_is_no_browser(ask_instance):
+def test_named_instance_without_a_browser_is_unchecked(ask_instance: Callable[[str, int], Machine]) -> None:
     device = ask_instance(r"127.0.0.1\PROD", free_port())
     assert [finding.id for finding in device.findings] == ["sql-port-unknown"]
 
 
-def test_a_given_port_needs_no_browser(ask_instance):
+def test_given_port_needs_no_browser(ask_instance: Callable[[str, int], Machine]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         device = ask_instance(f"127.0.0.1,{server.getsockname()[1]}", free_port())
     assert device.findings == []
 
 
-def test_sql_server_of_a_farm(tmp_path, monkeypatch):
-    monkeypatch.setattr(sqlserver, "_HERE", frozenset())
+def test_sql_server_port_of_a_farm_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlserver, "_LOCAL", frozenset())
     port = free_port()
     report = ask_sql(tmp_path, f"127.0.0.1,{port}")
-    assert said(report) == [("unreachable", "finding")]
+    assert found_in(report) == [("unreachable", "finding")]
     assert (report.findings[0].device, report.findings[0].object) == ("sql", f"127.0.0.1, TCP {port}")
     with socket.create_server(("127.0.0.1", port)):
         report = ask_sql(tmp_path, f"127.0.0.1,{port}")
-    assert said(report) == []
+    assert found_in(report) == []
     assert report.devices[-1].facts["sql"] == f"TCP {port} accepts"
 
 
-def test_a_given_port_that_is_closed(ask_instance):
+def test_closed_given_port_is_unreachable(ask_instance: Callable[[str, int], Machine]) -> None:
     device = ask_instance(f"127.0.0.1,{free_port()}", free_port())
     assert [finding.id for finding in device.findings] == ["unreachable"]

@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from nlbgen.net.client import Target, WireError
+from nlbgen.net.http1 import parse_response
 from nlbgen.net.loopback import free_port
 from nlbgen.net.loops import loop_factory, run
-from nlbgen.net.wire import Target, WireError, parse
 from nlbgen.prove.clients.load import HANDSHAKES_AT_ONCE, Client, Load, LoadPlan, main, run_load
 from nlbgen.prove.clients.load_result import LoadResult, Record
 from nlbgen.prove.lab.certificates import make_certificates
@@ -316,17 +317,17 @@ def test_responses_are_parsed_byte_by_byte(raw, status, body, keep):
     buffer = bytearray()
     for number, byte in enumerate(raw):
         buffer.append(byte)
-        answer = parse(buffer, head_only=False, ended=False)
+        answer = parse_response(buffer, head_only=False, ended=False)
         assert answer is None or number == len(raw) - 1
     assert (answer.status, answer.body, answer.keep) == (status, body, keep)
 
 
 def test_a_body_without_length_ends_with_the_connection():
     raw = bytearray(b"HTTP/1.1 200 OK\r\n\r\nabc")
-    assert parse(raw, head_only=False, ended=False) is None
-    assert parse(raw, head_only=False, ended=True).body == b"abc"
+    assert parse_response(raw, head_only=False, ended=False) is None
+    assert parse_response(raw, head_only=False, ended=True).body == b"abc"
     with pytest.raises(ValueError, match="not HTTP"):
-        parse(bytearray(b"SSH-2.0-x\r\n\r\n"), head_only=False, ended=False)
+        parse_response(bytearray(b"SSH-2.0-x\r\n\r\n"), head_only=False, ended=False)
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://10.0.0.1/", "http://", "https://[2001:db8::1]/"])

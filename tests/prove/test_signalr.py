@@ -14,9 +14,8 @@ from urllib.parse import quote
 
 import pytest
 
-from nlbgen.net.background import LoopThread
 from nlbgen.net.loopback import free_port
-from nlbgen.net.loops import run
+from nlbgen.net.loops import LoopThread, run
 from nlbgen.net.resp import RespError, encode, read_reply
 from nlbgen.net.waiting import wait_until
 from nlbgen.prove.clients.sessions import (
