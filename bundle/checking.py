@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..core.artifacts import PLAIN_MODE, SECRET_MODE
 from ..core.errors import DifferenceError, SpecError, UsageError
 from ..core.plan import DIGEST_SHOWN
 from ..spec import document
 from ..spec.load import digest
 from . import archive, manifest, names, sealing
 from .manifest import MANIFEST, SPEC, Entry, Manifest
-from .members import PLAIN_MODE, REPACKED, SECRET_MODE, BundleError, Member, legible, named
+from .members import REPACKED, BundleError, Member, legible, named
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from .. import __version__
+from ..core.artifacts import PLAIN_MODE, SECRET_MODE, Artifact
 from ..core.errors import UnsupportedError, UsageError
 from ..core.files import write_atomically
 from ..generators.base import VENDORS
@@ -18,8 +19,8 @@ from ..spec.load import Spec, check
 from . import archive, manifest, sealing
 from .checking import checked
 from .manifest import MANIFEST, SPEC, Entry, LeftOut, Manifest, Source
-from .members import PLAIN_MODE, SECRET_MODE, Member
-from .parts import File, Made, Request, parts
+from .members import Member
+from .parts import Made, Request, parts
 from .sealing import Sealer
 
 DEFAULT_FOLDER: Final = Path("outputs")
@@ -82,10 +83,11 @@ def export(spec: Spec, raw: bytes, chosen: archive.Format, wishes: Wishes) -> Ex
     members: list[Member] = []
     entries: list[Entry] = []
     for name, given in made.items():
-        for file in given.files:
-            member = _member(file, sealer)
+        for artifact in given.artifacts:
+            member = _member(artifact, sealer)
             members.append(member)
-            entries.append(manifest.entry_of(member, name, file.validation, secret=file.secret))
+            verdict = given.validation if artifact.main else None
+            entries.append(manifest.entry_of(member, name, verdict, secret=artifact.secret))
     whole = _manifest(
         spec, readers, entries, [left for given in made.values() for left in given.left_out], validated=wishes.validate
     )
@@ -124,19 +126,17 @@ def _refuse(made: dict[str, Made], spec: Spec) -> None:
     """A bundle without a balancer that the spec names would not be the farm's; one for none at all would be none."""
     named = [name for name in VENDORS if name in spec.farm.written]
     problems = [problem for name in named for problem in made[name].problems]
-    if not any(made[name].files for name in VENDORS):
+    if not any(made[name].artifacts for name in VENDORS):
         problems = [problem for part in made.values() for problem in part.problems]
     if problems:
         raise UnsupportedError(problems)
 
 
-def _member(file: File, sealer: Sealer | None) -> Member:
-    path = file.path.as_posix()
-    if not file.secret:
-        return Member(path, file.content)
-    if sealer is None:
-        return Member(path, file.content, SECRET_MODE)
-    return Member(path + sealing.ENDING, sealer.seal(file.content), SECRET_MODE)
+def _member(artifact: Artifact, sealer: Sealer | None) -> Member:
+    path = artifact.path.as_posix()
+    if artifact.secret and sealer is not None:
+        return Member(path + sealing.ENDING, sealer.seal(artifact.content), SECRET_MODE)
+    return Member(path, artifact.content, artifact.mode)
 
 
 def _manifest(

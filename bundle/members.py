@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..core.artifacts import PLAIN_MODE, SECRET_MODE
 from ..core.errors import NlbgenError
 from ..core.wording import shown
 
-PLAIN_MODE: Final = 0o644
-SECRET_MODE: Final = 0o600
 MODES: Final = (PLAIN_MODE, SECRET_MODE)
 """The permission bits that a file of a bundle can have: nothing in it is a program."""
 

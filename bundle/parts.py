@@ -1,12 +1,13 @@
 """The parts of a bundle: each turns a checked spec into files. A new part is one line in `parts`."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from .. import __version__
+from ..core.artifacts import Artifact
 from ..core.errors import Problem, ProblemsError, UnsupportedError, UsageError
 from ..generators.base import VENDORS, Generator, generator, render
 from ..spec import document
@@ -32,20 +33,13 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """One file of a part, before it is decided how secrets travel. The content is not shown: it may be one."""
-
-    path: PurePosixPath
-    content: bytes = field(repr=False)
-    secret: bool = False
-    validation: Validation | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Made:
     """What a part gives: files, what of it is not there and why, and what to tell the user."""
 
-    files: tuple[File, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    """Their paths are those in the bundle."""
+    validation: Validation | None = None
+    """The verdict on the main file."""
     left_out: tuple[LeftOut, ...] = ()
     problems: tuple[Problem, ...] = ()
     """What of the spec is in the way where a vendor refuses it, with places."""
@@ -76,13 +70,8 @@ def own_check(said: str) -> Validation:
     return Validation(checked=True, program="nlbgen", version=__version__, said=said)
 
 
-def plain(files: Iterable[tuple[PurePosixPath, bytes]]) -> Made:
-    """What a part gives that makes files without secrets, checked by nobody."""
-    return Made(tuple(File(path, content) for path, content in files))
-
-
 def _spec(request: Request) -> Made:
-    return Made((File(PurePosixPath(SPEC), request.raw, validation=own_check("checked by nlbgen check")),))
+    return Made((Artifact(PurePosixPath(SPEC), request.raw, main=True),), own_check("checked by nlbgen check"))
 
 
 def _vendor(name: str) -> Callable[[Request], Made]:
@@ -98,9 +87,7 @@ def _vendor(name: str) -> Callable[[Request], Made]:
         verdict = _validation(vendor, request.spec) if request.validate else None
         if verdict is not None:
             request.verdicts[name] = verdict
-        return Made(
-            tuple(File(name / file.path, file.content, validation=verdict if file.main else None) for file in rendered)
-        )
+        return Made(tuple(artifact.below(name) for artifact in rendered), verdict)
 
     return make
 
@@ -131,15 +118,15 @@ def _nodes(request: Request) -> Made:
         return Made(left_out=(nothing,), notes=(f"nodes: left out, {absent}",))
     # Without the wish for secrets none is looked for: whether they are at hand may not change a byte.
     prepared = steps.render(request.spec, with_secrets=request.with_secrets, with_configs=request.with_secrets)
-    files = tuple(File("nodes" / file.path, file.content, file.secret) for file in prepared.files)
+    artifacts = tuple(artifact.below("nodes") for artifact in prepared.files)
     left_out = () if request.with_secrets else tuple(_without_secrets(request.spec))
-    return Made(files, left_out, notes=tuple(f"nodes: {note}" for note in prepared.notes))
+    return Made(artifacts, left_out=left_out, notes=tuple(f"nodes: {note}" for note in prepared.notes))
 
 
 def _topology(request: Request) -> Made:
     from ..export.topology import picture as topology
 
-    return plain(topology.files(request.spec))
+    return Made(tuple(topology.files(request.spec)))
 
 
 def _report(request: Request) -> Made:
@@ -152,7 +139,7 @@ def _report(request: Request) -> Made:
     with contextlib.chdir(Path(request.spec.name).parent):
         spec = check(document.parse(SPEC, document.decode(SPEC, request.raw)))
         page = report.render(spec, verdict=said if request.validate else None, planned=request.with_secrets)
-    return plain([(PurePosixPath(report.FILE), page)])
+    return Made((Artifact(PurePosixPath(report.FILE), page),))
 
 
 def _ansible(request: Request) -> Made:
@@ -167,8 +154,7 @@ def _ansible(request: Request) -> Made:
         left_out = LeftOut(part="ansible", what="all files", reasons=_reasons(error, request.spec))
         said = map(str, error.problems) if isinstance(error, ProblemsError) else (error.message, f"    {error.hint}")
         return Made(left_out=(left_out,), notes=("ansible: left out:", *said))
-    whole = plain([("ansible" / file.path, file.content) for file in made])
-    return replace(whole, left_out=tuple(_beside(request.spec, vendor)))
+    return Made(tuple(artifact.below("ansible") for artifact in made), left_out=tuple(_beside(request.spec, vendor)))
 
 
 def _beside(spec: Spec, vendor: str) -> Iterator[LeftOut]:

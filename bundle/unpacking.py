@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ..core.artifacts import PLAIN_MODE, SECRET_MODE
 from ..core.errors import FileError, UsageError
 from ..core.files import write_atomically
 from . import manifest, sealing
 from .checking import Bundle
 from .manifest import MANIFEST
-from .members import SECRET_MODE
 from .sealing import Opener
 
 
@@ -52,7 +52,7 @@ def extract(bundle: Bundle, folder: Path, opener: Opener | None = None, *, force
         ) from None
     try:
         for output in outputs:
-            write_atomically(scratch / output.path, output.content, mode=SECRET_MODE if output.secret else 0o644)
+            write_atomically(scratch / output.path, output.content, mode=SECRET_MODE if output.secret else PLAIN_MODE)
         kept = _moved_in(scratch, place, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

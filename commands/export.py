@@ -39,7 +39,7 @@ def command() -> None:
 )
 def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancers: tuple[str, ...]) -> None:
     """Write inventory, playbooks and roles that roll the farm out, to DIR/ansible/; several specs make one."""
-    from ..core.files import others, read_bytes, write_atomically
+    from ..core import artifacts
     from ..export.ansible import rollout as ansible
     from ..generators.output import spec_files
     from ..spec.load import load
@@ -52,17 +52,14 @@ def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancer
     made = ansible.files(loaded, vendor=vendor or "", balancers=balancers, homes=homes)
     for line in _verdicts(loaded, vendor or ""):
         console.say(line)
-    changed = 0
-    for file in made:
-        path = folder / file.path
-        new = read_bytes(path) != file.content
-        changed += new
-        if new:
-            write_atomically(path, file.content, mode=file.mode)
-        if str(file.path) in SHOWN:
+    written = artifacts.write(made, folder)
+    shown = {folder / name for name in SHOWN}
+    for path, new in written:
+        if path in shown:
             console.say(f"{'wrote' if new else 'unchanged'} {path}")
+    changed = sum(new for _path, new in written)
     console.say(f"{changed} of {len(made)} files written below {folder}; begin with {folder / 'README.md'}")
-    for left in others(folder / "files", {folder / file.path for file in made}):
+    for left in artifacts.leftovers(made, folder, "files"):
         console.say(
             f"{left}: is of an earlier export, and nothing names it now; remove it if you do not keep it on purpose"
         )

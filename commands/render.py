@@ -1,9 +1,8 @@
 """`nlbgen render`: configurations of vendors, and what prepares the nodes."""
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -11,6 +10,11 @@ from ..core.errors import DifferenceError, UsageError
 from . import console, fleets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..core.artifacts import Artifact
+    from ..generators.output import Fleet, Output
+    from ..nodes.prepare.steps import Prepared
     from ..spec.load import Spec
 
 NODES = "nodes"
@@ -79,7 +83,7 @@ class _Asked(NamedTuple):
         """The names without the nodes."""
         return tuple(name for name in self.names if name != NODES)
 
-    def outputs(self, spec: "Spec") -> Any:
+    def outputs(self, spec: "Spec") -> "list[Output]":
         """The vendors' files; says which vendors are left out."""
         from ..generators.output import render_all
 
@@ -92,7 +96,7 @@ class _Asked(NamedTuple):
             )
         return outputs
 
-    def prepared(self, spec: "Spec") -> Any:
+    def prepared(self, spec: "Spec") -> "Prepared | None":
         """The nodes' files; None without the wish for them, or where `all` meets a farm whose configs are not here."""
         if NODES not in self.names:
             return None
@@ -107,7 +111,7 @@ class _Asked(NamedTuple):
             console.say(f"nodes: {note}")
         return prepared
 
-    def verdicts(self, spec: "Spec", outputs: Iterable[Any]) -> dict[str, str]:
+    def verdicts(self, spec: "Spec", outputs: "Iterable[Output]") -> dict[str, str]:
         """What is said to each vendor's files."""
         from ..generators import output as out
 
@@ -115,9 +119,9 @@ class _Asked(NamedTuple):
         return out.verdicts(spec, vendors) if self.validate else dict.fromkeys(vendors, "not checked: --no-validate")
 
 
-def _render_one(file: Path, asked: _Asked, fleet: Any, *, stdout: bool, diff: bool) -> bool:
+def _render_one(file: Path, asked: _Asked, fleet: "Fleet", *, stdout: bool, diff: bool) -> bool:
     """Render one farm; whether something differs, which only `--diff` finds."""
-    from ..generators import output as out
+    from ..core import artifacts
     from ..spec.load import load
 
     spec = load(file)
@@ -125,7 +129,7 @@ def _render_one(file: Path, asked: _Asked, fleet: Any, *, stdout: bool, diff: bo
     outputs = asked.outputs(spec)
     prepared = asked.prepared(spec)
     if diff:
-        lines = out.differences(outputs, folder := fleet.folder(spec)) + _node_differences(prepared, folder)
+        lines = artifacts.diff([*_artifacts(outputs), *_node_artifacts(prepared)], fleet.folder(spec))
         for line in lines:
             click.echo(line)
         return bool(lines)
@@ -134,45 +138,54 @@ def _render_one(file: Path, asked: _Asked, fleet: Any, *, stdout: bool, diff: bo
         _print_main(outputs)
         _print_runbook(prepared)
         return False
-    written = set(out.write(outputs, folder := fleet.folder(spec)))
-    if fleet.single:
-        for made in outputs:
-            for path, rendered in made.paths(folder):
-                done = "wrote" if path in written else "unchanged"
-                console.say(f"{done} {path}" + (f" ({said[made.vendor]})" if rendered.main else ""))
-        for path in out.leftovers(outputs, folder):
-            console.say(f"not of this farm {path} (an earlier run made it: remove it, or it is taken for a part)")
+    _write(outputs, said, folder := fleet.folder(spec), say=fleet.single)
     _write_nodes(prepared, folder, say=fleet.single)
     return False
 
 
-def _node_differences(prepared: Any, folder: Path) -> list[str]:
-    from ..nodes.prepare import steps
-
-    return [] if prepared is None else steps.differences(prepared, folder / NODES)
+def _artifacts(outputs: "Iterable[Output]") -> "list[Artifact]":
+    return [artifact for made in outputs for artifact in made.artifacts]
 
 
-def _print_runbook(prepared: Any) -> None:
+def _node_artifacts(prepared: "Prepared | None") -> "list[Artifact]":
+    return [] if prepared is None else [artifact.below(NODES) for artifact in prepared.files]
+
+
+def _write(outputs: "Iterable[Output]", verdicts: dict[str, str], folder: Path, *, say: bool) -> None:
+    """Write the vendors' files and list each with its verdict; list the files that an earlier run left."""
+    from ..core import artifacts
+
+    for made in outputs:
+        written = artifacts.write(made.artifacts, folder)
+        for (path, new), artifact in zip(written, made.artifacts, strict=True) if say else ():
+            verdict = f" ({verdicts[made.vendor]})" if artifact.main else ""
+            console.say(f"{'wrote' if new else 'unchanged'} {path}{verdict}")
+    for made in outputs if say else ():
+        for path in artifacts.leftovers(made.artifacts, folder, made.vendor):
+            console.say(f"not of this farm {path} (an earlier run made it: remove it, or it is taken for a part)")
+
+
+def _print_runbook(prepared: "Prepared | None") -> None:
     """The one file for people among the nodes' files."""
     for file in () if prepared is None else prepared.files:
         if file.path.name == "RUNBOOK.md":
             sys.stdout.buffer.write(file.content)
 
 
-def _write_nodes(prepared: Any, folder: Path, *, say: bool) -> None:
+def _write_nodes(prepared: "Prepared | None", folder: Path, *, say: bool) -> None:
     if prepared is None:
         return
-    from ..nodes.prepare import steps
+    from ..core import artifacts
 
-    secret = {folder / NODES / file.path for file in prepared.files if file.secret}
-    for path, new in steps.write(prepared, folder / NODES):
-        if say:
-            console.say(f"{'wrote' if new else 'unchanged'} {path}" + (" (holds secrets)" if path in secret else ""))
+    made = _node_artifacts(prepared)
+    written = artifacts.write(made, folder)
+    for (path, new), artifact in zip(written, made, strict=True) if say else ():
+        console.say(f"{'wrote' if new else 'unchanged'} {path}" + (" (holds secrets)" if artifact.secret else ""))
 
 
-def _print_main(outputs: Iterable[Any]) -> None:
+def _print_main(outputs: "Iterable[Output]") -> None:
     """The configurations themselves; how to install them is for files."""
     for made in outputs:
-        for rendered in made.files:
-            if rendered.main:
-                sys.stdout.buffer.write(rendered.content)
+        for artifact in made.artifacts:
+            if artifact.main:
+                sys.stdout.buffer.write(artifact.content)

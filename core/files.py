@@ -1,7 +1,6 @@
 """Files that are whole or absent: written beside their place and renamed into it."""
 
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 from . import activity
@@ -54,11 +53,6 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
-
-
-def others(folder: Path, made: Collection[Path]) -> list[Path]:
-    """The files below a folder, in order, without those that were just made."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path not in made)
 
 
 def _way_out(path: Path) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Final, NamedTuple
 
-from .. import __version__
 from ..core import templating
+from ..core.artifacts import Artifact, made_by
 from ..core.errors import Problem, UnsupportedError
 from ..core.wording import one_of
 from ..spec.checks import RULES
@@ -22,9 +22,6 @@ from ..spec.schema import Path, nearest
 from ..spec.units import Version
 from .design import Design
 from .features import FEATURES, Feature, No, Since, Support
-
-DIGEST_SHOWN: Final = 16
-"""How many hex digits of the spec's digest a header shows."""
 
 
 class UnquotableError(ValueError):
@@ -50,21 +47,12 @@ class Limitation(NamedTuple):
     fallback: str
 
 
-class File(NamedTuple):
-    """One file to write: its path below the vendor's folder, the template, and what the template shows."""
+class Draft(NamedTuple):
+    """One file before rendering: its path below the vendor's folder, its template, and the template's view."""
 
     path: PurePosixPath
     template: str
     view: Mapping[str, Any]
-
-
-class Rendered(NamedTuple):
-    """One finished file."""
-
-    path: PurePosixPath
-    content: bytes
-    main: bool
-    """Whether this is what the vendor's program loads; the others say how to install it."""
 
 
 class Job:
@@ -114,7 +102,7 @@ class Generator(ABC):
         """The version that the farm wants the configuration for."""
 
     @abstractmethod
-    def files(self, job: Job) -> list[File]:
+    def files(self, job: Job) -> list[Draft]:
         """The files of a farm, the one that the program loads first.
 
         Text of the spec that cannot be quoted is reported in `job.problems`.
@@ -132,7 +120,7 @@ class Generator(ABC):
         """The arguments that make the program of this version check a configuration."""
         raise NotImplementedError
 
-    def check(self, spec: Spec, files: list[Rendered]) -> str:
+    def check(self, spec: Spec, files: list[Artifact]) -> str:
         """What nlbgen's own checker says to the rendered files, for a vendor without a `program`.
 
         Raises ValidationError where it refuses.
@@ -181,7 +169,7 @@ class Generator(ABC):
         return support if isinstance(support, No) else None
 
 
-def render(generator: Generator, spec: Spec, site: Site | None = None) -> list[Rendered]:
+def render(generator: Generator, spec: Spec, site: Site | None = None) -> list[Artifact]:
     """The vendor's files for a farm, in the order of their paths.
 
     Raises UnsupportedError with every feature that is asked for, not supported, and not accepted with a fallback.
@@ -192,7 +180,7 @@ def render(generator: Generator, spec: Spec, site: Site | None = None) -> list[R
         raise UnsupportedError(job.problems)
     header = header_lines(generator, job)
     rendered = [
-        Rendered(file.path, templating.render(file.template, {**file.view, "header": header}), main=file is files[0])
+        Artifact(file.path, templating.render(file.template, {**file.view, "header": header}), main=file is files[0])
         for file in files
     ]
     return sorted(rendered, key=lambda file: file.path)
@@ -260,8 +248,7 @@ def header_lines(generator: Generator, job: Job) -> list[str]:
     """What every file starts with: what made it, from which farm, and that it is not to be edited."""
     return [
         f"{generator.called(job.version)} for the farm {job.farm.farm}",
-        f"Made by nlbgen {__version__} from the spec with digest {job.spec.digest[:DIGEST_SHOWN]}.",
-        f"Do not edit: change the spec and run `nlbgen render {generator.name}` again.",
+        *made_by(f"render {generator.name}", job.spec.digest),
     ]
 
 

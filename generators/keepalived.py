@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from ..spec.model import Farm, Secret, Vip
-from .base import File, Job
+from .base import Draft, Job
 
 FIRST_PRIORITY: Final = 250
 PRIORITY_STEP: Final = 10
@@ -33,7 +33,7 @@ def alive_path(farm: Farm) -> str:
     return f"/alive/{farm.farm}" if farm.frontend.vip is not None else ""
 
 
-def files(job: Job) -> list[File]:
+def files(job: Job) -> list[Draft]:
     """What makes the balancers share an address; nothing without `frontend.vip`."""
     vip = job.farm.frontend.vip
     if vip is None:
@@ -42,9 +42,9 @@ def files(job: Job) -> list[File]:
     views = [_view(job, vip, number, alive) for number in range(len(vip.balancers))]
     folder = PurePosixPath("keepalived")
     return [
-        *(File(folder / view["folder"] / "keepalived.conf", "keepalived/keepalived.conf.j2", view) for view in views),
-        File(folder / "90-nlbgen-vip.conf", "keepalived/sysctl.conf.j2", views[0]),
-        File(folder / "INSTALL.md", "keepalived/INSTALL.md.j2", {**views[0], "views": views}),
+        *(Draft(folder / view["folder"] / "keepalived.conf", "keepalived/keepalived.conf.j2", view) for view in views),
+        Draft(folder / "90-nlbgen-vip.conf", "keepalived/sysctl.conf.j2", views[0]),
+        Draft(folder / "INSTALL.md", "keepalived/INSTALL.md.j2", {**views[0], "views": views}),
     ]
 
 

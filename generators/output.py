@@ -1,15 +1,15 @@
 """From specs to files: which vendors, where to, and what would change."""
 
-import difflib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..core.artifacts import Artifact
 from ..core.errors import FileError, Problem, SpecError, UnsupportedError, UsageError
-from ..core.files import is_folder, others, read_bytes, write_atomically
+from ..core.files import is_folder
 from ..spec.load import Spec
 from ..spec.schema import nearest
-from .base import VENDORS, Rendered, generator, render
+from .base import VENDORS, generator, render
 
 ALL = "all"
 
@@ -18,12 +18,8 @@ class Output(NamedTuple):
     """One vendor's files for one farm."""
 
     vendor: str
-    files: tuple[Rendered, ...]
-
-    def paths(self, folder: Path) -> Iterator[tuple[Path, Rendered]]:
-        """Each file and where it goes below the output folder."""
-        for file in self.files:
-            yield folder / self.vendor / file.path, file
+    artifacts: tuple[Artifact, ...]
+    """Their paths begin with the vendor's folder."""
 
 
 def chosen(names: Sequence[str], others: Sequence[str] = ()) -> tuple[str, ...]:
@@ -76,7 +72,8 @@ def render_all(spec: Spec, vendors: Sequence[str], named: Collection[str]) -> tu
     problems: list[Problem] = []
     for vendor in vendors:
         try:
-            outputs.append(Output(vendor, tuple(render(generator(vendor), spec))))
+            rendered = render(generator(vendor), spec)
+            outputs.append(Output(vendor, tuple(artifact.below(vendor) for artifact in rendered)))
         except UnsupportedError as error:
             if vendor in named or vendor in spec.farm.written:
                 problems += error.problems
@@ -92,43 +89,6 @@ def verdicts(spec: Spec, vendors: Sequence[str]) -> dict[str, str]:
     from .validate import validate
 
     return {vendor: validate(generator(vendor), spec).text for vendor in vendors}
-
-
-def write(outputs: Sequence[Output], folder: Path) -> list[Path]:
-    """Write every file whose content changes, each one whole or not at all; the paths written, in order."""
-    written = []
-    for output in outputs:
-        for path, file in output.paths(folder):
-            if read_bytes(path) != file.content:
-                write_atomically(path, file.content)
-                written.append(path)
-    return written
-
-
-def leftovers(outputs: Sequence[Output], folder: Path) -> list[Path]:
-    """The files in the vendors' folders that are not of this farm: an earlier run with another spec made them."""
-    found: list[Path] = []
-    for output in outputs:
-        found += others(folder / output.vendor, {path for path, _file in output.paths(folder)})
-    return found
-
-
-def differences(outputs: Sequence[Output], folder: Path) -> list[str]:
-    """What writing would change, as the lines of a unified diff."""
-    lines: list[str] = []
-    for output in outputs:
-        for path, file in output.paths(folder):
-            old = read_bytes(path)
-            if old != file.content:
-                lines += _diff(path, old, file.content)
-    return lines
-
-
-def _diff(path: Path, old: bytes | None, new: bytes) -> Iterator[str]:
-    before = [] if old is None else old.decode("utf-8", "replace").splitlines()
-    after = new.decode("utf-8").splitlines()
-    source = "/dev/null" if old is None else path.as_posix()
-    yield from difflib.unified_diff(before, after, source, path.as_posix(), lineterm="")
 
 
 class Fleet:

@@ -7,13 +7,15 @@ file: the inventory looks them up in the environment, a vault may say otherwise.
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Final, NamedTuple, get_args
+from typing import Final, get_args
 
 from ... import __version__
 from ...core import templating
+from ...core.artifacts import Artifact
 from ...core.errors import Problem, SpecError, UsageError
+from ...core.plan import DIGEST_SHOWN
 from ...core.wording import one_of
-from ...generators.base import DIGEST_SHOWN, VENDORS, Rendered, generator, render
+from ...generators.base import VENDORS, generator, render
 from ...spec.load import Spec
 from ...spec.schema import Path as SpecPath
 from ...spec.schema import Reads
@@ -23,16 +25,7 @@ from . import specs as ansible_specs
 from .model import CONFIGURATIONS, DEVICES, HOSTED, Rollout
 from .roles import ROLES
 
-FILE_MODE: Final = 0o644
 _ADDRESS: Final = next(how for how in get_args(NodeAddress) if isinstance(how, Reads))
-
-
-class File(NamedTuple):
-    """One file of the tree: its path below the tree's root, its bytes and its permission bits."""
-
-    path: PurePosixPath
-    content: bytes
-    mode: int = FILE_MODE
 
 
 def files(
@@ -41,7 +34,7 @@ def files(
     vendor: str = "",
     balancers: Sequence[str] = (),
     homes: Sequence[str] = (),
-) -> list[File]:
+) -> list[Artifact]:
     """The tree for one farm or several, in the order of the paths; the same specs give the same bytes.
 
     `vendor` settles for every farm which balancer it has, `balancers` where they are (for a single farm without
@@ -170,12 +163,12 @@ def _made_by() -> str:
     return f"Made by nlbgen {__version__}: do not edit, change the spec and run `nlbgen export ansible` again."
 
 
-def _roles() -> Iterator[File]:
+def _roles() -> Iterator[Artifact]:
     for path, template in ROLES.items():
-        yield File(PurePosixPath(path), templating.render(template, {"header": _made_by()}))
+        yield Artifact(PurePosixPath(path), templating.render(template, {"header": _made_by()}))
 
 
-def _shared(rollouts: Sequence[Rollout]) -> Iterator[File]:
+def _shared(rollouts: Sequence[Rollout]) -> Iterator[Artifact]:
     """What there is once: inventory, playbooks, settings, how to run it."""
     digests = [f"{rollout.spec.farm.farm}: the spec's digest is {_digest(rollout.spec)}." for rollout in rollouts]
     view = {"header": [_made_by(), *digests], **ansible_inventory.view(rollouts)}
@@ -189,27 +182,27 @@ def _shared(rollouts: Sequence[Rollout]) -> Iterator[File]:
         ("site.yml", "ansible/site.yml.j2"),
         ("balancers.yml", "ansible/balancers.yml.j2"),
     ):
-        yield File(PurePosixPath(path), templating.render(template, view))
+        yield Artifact(PurePosixPath(path), templating.render(template, view))
 
 
 def _digest(spec: Spec) -> str:
     return spec.digest[:DIGEST_SHOWN]
 
 
-def _farm_files(rollout: Rollout) -> Iterator[File]:
+def _farm_files(rollout: Rollout) -> Iterator[Artifact]:
     """What goes to this farm's hosts, and the variants of its spec that the control host works with."""
     folder = PurePosixPath("files") / rollout.spec.farm.farm
     if rollout.hosted:
         for file in _rendered(rollout, rollout.spec):
             if file.path.name != "INSTALL.md":
-                yield File(folder / rollout.vendor / file.path, file.content)
+                yield file.below(folder / rollout.vendor)
     for path, content in ansible_specs.variants(rollout, folder):
-        yield File(path, content)
+        yield Artifact(path, content)
     if rollout.vendor == "nginx":
         yield from _nginx_variants(rollout, folder)
 
 
-def _nginx_variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[File]:
+def _nginx_variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[Artifact]:
     """For each node the configuration that sends it no new clients, and the one that sends it nothing."""
     for node in rollout.spec.farm.nodes:
         if not ansible_specs.can_leave(rollout.spec.farm, node):
@@ -217,8 +210,8 @@ def _nginx_variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[File]:
         for state in ansible_specs.OUT:
             changed = rollout.spec._replace(farm=ansible_specs.with_state(rollout.spec.farm, node, state))
             main = next(file for file in _rendered(rollout, changed) if file.main)
-            yield File(folder / "variants" / node.name / state / main.path, main.content)
+            yield main.below(folder / "variants" / node.name / state)
 
 
-def _rendered(rollout: Rollout, spec: Spec) -> list[Rendered]:
+def _rendered(rollout: Rollout, spec: Spec) -> list[Artifact]:
     return render(generator(rollout.vendor), spec)

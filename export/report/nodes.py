@@ -3,6 +3,7 @@
 from pathlib import PurePath
 from typing import NamedTuple
 
+from ...core.artifacts import Artifact
 from ...core.errors import NlbgenError, Problem
 from ...core.plan import DIGEST_SHOWN, Change
 from ...generators.design import Design
@@ -54,7 +55,7 @@ class Prepared(NamedTuple):
     """The nodes' files; `absent` says why there are none."""
 
     runbook: str
-    files: tuple[steps.File, ...]
+    files: tuple[Artifact, ...]
     notes: tuple[str, ...]
     absent: str = ""
 

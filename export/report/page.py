@@ -14,9 +14,11 @@ from typing import Any, Final, NamedTuple
 from markupsafe import Markup
 
 from ... import __version__
+from ...core.artifacts import Artifact
 from ...core.errors import Problem, UnsupportedError
+from ...core.plan import DIGEST_SHOWN
 from ...generators import base, matrix
-from ...generators.base import Limitation, Rendered
+from ...generators.base import Limitation
 from ...generators.features import FEATURES
 from ...spec.load import Spec
 from ..markup import digest_source, made, sentence
@@ -103,7 +105,7 @@ def render(spec: Spec, *, verdict: Verdict | None = None, planned: bool = True) 
         "url": drawn.url,
         "spec": Path(spec.name).name,
         "digest": spec.digest,
-        "short": spec.digest[: base.DIGEST_SHOWN],
+        "short": spec.digest[:DIGEST_SHOWN],
         "version": __version__,
         "counts": _counts(findings),
         "ready": [vendor.called for vendor in vendors if vendor.files],
@@ -156,7 +158,7 @@ def _vendor(name: str, spec: Spec, verdict: Verdict | None) -> Vendor:
     return Vendor(name, generator.title, called, said, shown, job.limitations, (), (), named)
 
 
-def _shown(vendor: str, file: Rendered) -> ShownFile:
+def _shown(vendor: str, file: Artifact) -> ShownFile:
     path, text = str(file.path), file.content.decode("utf-8")
     prose = file.path.suffix == ".md"
     lines = () if prose else tuple(highlighted(path, text))

@@ -1,4 +1,4 @@
 """The farm as a picture: SVG, Mermaid, ASCII.
 
-Imports spec, generators, export.
+Imports core, spec, generators, export.
 """

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import PurePosixPath
 from typing import Final, Literal, NamedTuple
 
+from ...core.artifacts import Artifact
 from ...generators.design import Design, Member
 from ...spec.checks import RULES
 from ...spec.load import Spec
@@ -368,7 +369,7 @@ def draw(spec: Spec, style: Format) -> bytes:
     return drawn(picture(spec.farm)).encode("utf-8")
 
 
-def files(spec: Spec) -> list[tuple[PurePosixPath, bytes]]:
+def files(spec: Spec) -> list[Artifact]:
     """The farm's topology in every format, in the order of the paths."""
-    made = [(PurePosixPath(name), draw(spec, style)) for style, name in FORMATS.items()]
-    return sorted(made)
+    made = [Artifact(PurePosixPath(name), draw(spec, style)) for style, name in FORMATS.items()]
+    return sorted(made, key=lambda artifact: artifact.path)

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Final
 
+from ...core.artifacts import Artifact
 from ...core.errors import Problem, ValidationError
 from ...spec.load import Spec
 from ...spec.model import Farm
 from ...spec.units import Version
-from ..base import File, Generator, Job, Rendered
+from ..base import Draft, Generator, Job
 from ..features import FEATURES, No, Since, Support, Yes, verifies_nodes
 from . import as3 as f5_as3
 from . import scf as f5_scf
@@ -81,22 +82,24 @@ class F5(Generator):
         """A path as one word of the commands in INSTALL.md; nothing else of a spec's free texts gets here."""
         return shlex.quote(text)
 
-    def files(self, job: Job) -> list[File]:
+    def files(self, job: Job) -> list[Draft]:
         """The configuration to merge, the AS3 declaration, and how to install either."""
         made = objects(job.farm, job.version)
         declared = objects(job.farm, job.version, f5_as3.names(job.farm))
         declaration = f5_as3.declaration(job.farm, declared, job.version)
         return [
-            File(
+            Draft(
                 PurePosixPath("bigip.conf"),
                 "f5/bigip.conf.j2",
                 {"limitations": job.limitations, "notes": list(_notes(job)), "objects": f5_scf.blocks(made)},
             ),
-            File(PurePosixPath("as3.json"), "f5/as3.json.j2", {"lines": json.dumps(declaration, indent=2).split("\n")}),
-            File(PurePosixPath("INSTALL.md"), "f5/INSTALL.md.j2", self._install(job, made)),
+            Draft(
+                PurePosixPath("as3.json"), "f5/as3.json.j2", {"lines": json.dumps(declaration, indent=2).split("\n")}
+            ),
+            Draft(PurePosixPath("INSTALL.md"), "f5/INSTALL.md.j2", self._install(job, made)),
         ]
 
-    def check(self, spec: Spec, files: Sequence[Rendered]) -> str:
+    def check(self, spec: Spec, files: Sequence[Artifact]) -> str:
         """What was checked; raises ValidationError with what the strict reader says against the files."""
         problems = self.complaints(files)
         if problems:
@@ -106,7 +109,7 @@ class F5(Generator):
             raise ValidationError(message, "this is a fault of nlbgen: please report it with the spec")
         return "read back by nlbgen; no program outside of a device can check it"
 
-    def complaints(self, files: Sequence[Rendered]) -> list[str]:
+    def complaints(self, files: Sequence[Artifact]) -> list[str]:
         """What the strict reader says: what it cannot read, and what is named and not there."""
         content = next(file.content for file in files if file.main)
         try:

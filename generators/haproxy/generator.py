@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from ...spec.model import Farm
 from ...spec.units import Duration, Version
 from .. import keepalived
-from ..base import File, Generator, Job, UnquotableError
+from ..base import Draft, Generator, Job, UnquotableError
 from ..design import COOKIE, ERRORS_TO_SUSPECT, FORGEABLE_HEADERS, HEADER_TIME, LONG_POLL, Member, Pool
 from ..features import FEATURES, Support, Yes
 from ..tls import HSTS_SECONDS, profile
@@ -63,13 +63,13 @@ class Haproxy(Generator):
             return text
         return "'" + text.replace("'", "'\\''") + "'"
 
-    def files(self, job: Job) -> list[File]:
+    def files(self, job: Job) -> list[Draft]:
         """The configuration, the drop-in for its systemd service, and how to install both."""
         view = self._view(job)
         return [
-            File(PurePosixPath("haproxy.cfg"), "haproxy/haproxy.cfg.j2", view),
-            File(PurePosixPath("haproxy.service.d/nlbgen.conf"), "haproxy/nlbgen.conf.j2", view),
-            File(PurePosixPath("INSTALL.md"), "haproxy/INSTALL.md.j2", view),
+            Draft(PurePosixPath("haproxy.cfg"), "haproxy/haproxy.cfg.j2", view),
+            Draft(PurePosixPath("haproxy.service.d/nlbgen.conf"), "haproxy/nlbgen.conf.j2", view),
+            Draft(PurePosixPath("INSTALL.md"), "haproxy/INSTALL.md.j2", view),
             *keepalived.files(job),
         ]
 

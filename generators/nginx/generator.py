@@ -15,7 +15,7 @@ from ...spec.load import Spec
 from ...spec.model import Farm
 from ...spec.units import Duration, Size, Version
 from .. import keepalived
-from ..base import File, Generator, Job, UnquotableError
+from ..base import Draft, Generator, Job, UnquotableError
 from ..design import COOKIE, FORGEABLE_HEADERS, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
 from ..features import FEATURES, No, Since, Support, Yes
 from ..tls import HSTS_SECONDS, profile
@@ -130,12 +130,12 @@ class Nginx(Generator):
             return text
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
-    def files(self, job: Job) -> list[File]:
+    def files(self, job: Job) -> list[Draft]:
         """The whole nginx.conf, and how to install it."""
         view = self._view(job)
         return [
-            File(PurePosixPath("nginx.conf"), "nginx/nginx.conf.j2", view),
-            File(PurePosixPath("INSTALL.md"), "nginx/INSTALL.md.j2", view),
+            Draft(PurePosixPath("nginx.conf"), "nginx/nginx.conf.j2", view),
+            Draft(PurePosixPath("INSTALL.md"), "nginx/INSTALL.md.j2", view),
             *keepalived.files(job),
         ]
 

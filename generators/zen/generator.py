@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Final
 
+from ...core.artifacts import Artifact
 from ...core.errors import Problem
 from ...spec.load import Spec
 from ...spec.model import Farm
 from ...spec.units import Version
-from ..base import File, Generator, Job, Rendered
+from ..base import Draft, Generator, Job
 from ..features import No, Support
 from .calls import plan
 from .check.files import Appliance, check
@@ -84,7 +85,7 @@ class Zen(Generator):
         """The text itself: what stands in these files was restricted before it came here."""
         return text
 
-    def files(self, job: Job) -> list[File]:
+    def files(self, job: Job) -> list[Draft]:
         """The farm's file first, then the redirect's, what belongs to them, and how to install it all."""
         found = edition(job.farm)
         generation = _known(found)
@@ -95,9 +96,9 @@ class Zen(Generator):
             files = [file for farm in made.farms for file in _farm_files(farm, generation)]
             files += _guardian_files(made.main, generation)
         view = install(job.farm, found, made, job.limitations, [str(file.path) for file in files])
-        return [*files, File(PurePosixPath("INSTALL.md"), "zen/INSTALL.md.j2", view)]
+        return [*files, Draft(PurePosixPath("INSTALL.md"), "zen/INSTALL.md.j2", view)]
 
-    def check(self, spec: Spec, files: list[Rendered]) -> str:
+    def check(self, spec: Spec, files: list[Artifact]) -> str:
         """Check the files by nlbgen's own strict reader; raises ValidationError where it refuses."""
         found = edition(spec.farm)
         generation = _known(found)
@@ -118,42 +119,42 @@ def _known(found: Edition) -> Generation:
     return generation
 
 
-def _farm_files(farm: HttpFarm | L4Farm, generation: Generation) -> list[File]:
+def _farm_files(farm: HttpFarm | L4Farm, generation: Generation) -> list[Draft]:
     if isinstance(farm, L4Farm):
         registered = [f"{mark} // FARM_{farm.name}_" for mark in farm.marks]
         return [
-            File(PurePosixPath(f"{farm.name}_l4xnat.cfg"), "zen/lines.j2", {"lines": _l4_lines(farm)}),
-            File(PurePosixPath(MARKS_FILE), "zen/lines.j2", {"lines": registered}),
+            Draft(PurePosixPath(f"{farm.name}_l4xnat.cfg"), "zen/lines.j2", {"lines": _l4_lines(farm)}),
+            Draft(PurePosixPath(MARKS_FILE), "zen/lines.j2", {"lines": registered}),
         ]
     name = farm.name
-    main = File(PurePosixPath(f"{name}_{generation.suffix}.cfg"), "zen/farm.cfg.j2", _http_view(farm, generation))
+    main = Draft(PurePosixPath(f"{name}_{generation.suffix}.cfg"), "zen/farm.cfg.j2", _http_view(farm, generation))
     states = [f"-b 0 0 {number} maintenance" for number, one in enumerate(farm.backends) if one.state != "up"]
     return [
         main,
-        File(PurePosixPath(f"{name}_status.cfg"), "zen/lines.j2", {"lines": states}),
-        File(PurePosixPath(f"{name}_sessions.cfg"), "zen/lines.j2", {"lines": []}),
+        Draft(PurePosixPath(f"{name}_status.cfg"), "zen/lines.j2", {"lines": states}),
+        Draft(PurePosixPath(f"{name}_sessions.cfg"), "zen/lines.j2", {"lines": []}),
         *(
-            File(PurePosixPath(f"{name}_Err{status}.html"), "zen/lines.j2", {"lines": [ERROR_PAGES[status]]})
+            Draft(PurePosixPath(f"{name}_Err{status}.html"), "zen/lines.j2", {"lines": [ERROR_PAGES[status]]})
             for status in ERROR_STATUSES
         ),
     ]
 
 
-def _guardian_files(farm: HttpFarm | L4Farm, generation: Generation) -> list[File]:
+def _guardian_files(farm: HttpFarm | L4Farm, generation: Generation) -> list[Draft]:
     guardian = farm.guardian
     if guardian is None:
         return []
     view: dict[str, Any] = {"farm": farm.name, "guardian": guardian}
     if generation.dialect == "zen3":
-        return [File(PurePosixPath(f"{farm.name}_guardian.conf"), "zen/guardian.conf.j2", view)]
+        return [Draft(PurePosixPath(f"{farm.name}_guardian.conf"), "zen/guardian.conf.j2", view)]
     view["linked"] = f"{farm.name}_{farm.service}" if isinstance(farm, HttpFarm) else farm.name
-    return [File(PurePosixPath(GUARDIAN_FILE), "zen/farmguardian.conf.j2", view)]
+    return [Draft(PurePosixPath(GUARDIAN_FILE), "zen/farmguardian.conf.j2", view)]
 
 
-def _calls(made: Objects, generation: Generation) -> File:
+def _calls(made: Objects, generation: Generation) -> Draft:
     calls = [call._asdict() for call in plan(made, generation)]
     lines = json.dumps(calls, indent=1).splitlines()
-    return File(PurePosixPath(f"{made.main.name}_calls.json"), "zen/lines.j2", {"lines": lines})
+    return Draft(PurePosixPath(f"{made.main.name}_calls.json"), "zen/lines.j2", {"lines": lines})
 
 
 def _l4_lines(farm: L4Farm) -> list[str]:

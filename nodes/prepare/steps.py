@@ -1,14 +1,11 @@
 """The files that `nlbgen render nodes` writes: prepared configs, transforms, scripts, the runbook."""
 
-import difflib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
 
-from ... import __version__
 from ...core import templating
-from ...core.files import read_bytes, write_atomically
+from ...core.artifacts import Artifact, made_by
 from ...core.plan import Plan
 from ...spec.load import Spec
 from ...spec.model import Farm, Node, SqlLogin
@@ -22,28 +19,12 @@ from ..runbook import view as runbook
 from ..values import DesiredSetting, SecretPart
 from . import xdt
 
-DIGEST_SHOWN: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One file to write below the output folder; what holds secrets is for its owner alone."""
-
-    path: PurePosixPath
-    content: bytes = field(repr=False)
-    secret: bool = False
-
-    @property
-    def mode(self) -> int:
-        """The permission bits."""
-        return 0o600 if self.secret else 0o644
-
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What was made, and what could not be made for lack of a secret."""
 
-    files: tuple[File, ...]
+    files: tuple[Artifact, ...]
     notes: tuple[str, ...]
 
 
@@ -56,7 +37,7 @@ def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True)
     loaded = planning.load_configs(spec)
     source = planning.keys_source(spec, loaded)
     notes: list[str] = []
-    files: list[File] = []
+    files: list[Artifact] = []
     farm_plan = _without_secrets(loaded)
     try:
         if with_configs:
@@ -89,36 +70,6 @@ def absent(spec: Spec) -> str:
     return ""
 
 
-def write(prepared: Prepared, folder: Path) -> list[tuple[Path, bool]]:
-    """Write every file below `folder`, each whole or not at all; each path, and whether it was not so before."""
-    written = []
-    for file in prepared.files:
-        path = folder / file.path
-        new = read_bytes(path) != file.content
-        if new or file.secret:  # a secret file is written again for its rights
-            write_atomically(path, file.content, mode=file.mode)
-        written.append((path, new))
-    return written
-
-
-def differences(prepared: Prepared, folder: Path) -> list[str]:
-    """What writing would change, as the lines of a unified diff; of files with secrets only that they differ."""
-    lines: list[str] = []
-    for file in prepared.files:
-        path = folder / file.path
-        old = read_bytes(path)
-        if old == file.content:
-            continue
-        source = "/dev/null" if old is None else path.as_posix()
-        if file.secret:
-            lines += [f"--- {source}", f"+++ {path.as_posix()}", "(holds secrets: not shown)"]
-            continue
-        before = [] if old is None else old.decode("utf-8", "replace").splitlines()
-        after = file.content.decode("utf-8").splitlines()
-        lines += difflib.unified_diff(before, after, source, path.as_posix(), lineterm="")
-    return lines
-
-
 def _unnamed(farm: Farm) -> Iterator[Node]:
     return (node for node in farm.nodes if node.config is None)
 
@@ -133,25 +84,24 @@ def header(spec: Spec, what: str) -> list[str]:
     """What every file starts with."""
     return [
         f"{what} of the farm {spec.farm.farm}",
-        f"Made by nlbgen {__version__} from the spec with digest {spec.digest[:DIGEST_SHOWN]}.",
-        "Do not edit: change the spec and run `nlbgen render nodes` again.",
+        *made_by("render nodes", spec.digest),
     ]
 
 
-def _configs(spec: Spec, plan: NodePlan) -> Iterator[File]:
+def _configs(spec: Spec, plan: NodePlan) -> Iterator[Artifact]:
     """The prepared files of one node, and for each file that changes its transform."""
     changed = dict(plan.files)
     folder = plan.config.path.parent
     for document in plan.config.documents:
         relative = PurePosixPath(document.path.relative_to(folder).as_posix())
         place = PurePosixPath(plan.node.name) / relative
-        yield File(place, changed.get(document, document.raw), secret=True)
+        yield Artifact(place, changed.get(document, document.raw), secret=True)
         own = [operation for operation in plan.operations if operation.document is document]
         # XML comments end at two hyphens, and names may hold two.
         lines = [line.replace("--", "- -") for line in header(spec, f"Transform for {plan.node.name}")]
         view = {"header": lines, "tags": xdt.tags(own, document.root)}
         content = templating.render("nodes/transform.config.j2", view)
-        yield File(place.with_name(_transform_name(relative.name)), content, secret=True)
+        yield Artifact(place.with_name(_transform_name(relative.name)), content, secret=True)
 
 
 def _transform_name(name: str) -> str:
@@ -164,7 +114,7 @@ def _transform_name(name: str) -> str:
 
 def _prepare_node(
     spec: Spec, node: Node, config: Config, source: Config, shared: stores.Stores, *, with_secrets: bool
-) -> File:
+) -> Artifact:
     farm = spec.farm
     own_keys = node is farm.primary and farm.keys.source == "primary"
     desired = (
@@ -193,7 +143,7 @@ def _prepare_node(
         "done": powershell.literal(f"{node.name} answers: it is ready."),
     }
     content = templating.render("nodes/prepare-node.ps1.j2", view)
-    return File(PurePosixPath(node.name) / "prepare-node.ps1", powershell.script(content), secret=with_secrets)
+    return Artifact(PurePosixPath(node.name) / "prepare-node.ps1", powershell.script(content), secret=with_secrets)
 
 
 def _parts(desired: Iterable[DesiredSetting]) -> list[tuple[DesiredSetting, SecretPart]]:
@@ -232,7 +182,7 @@ def _statement(setting: DesiredSetting) -> str:
     return f"{command} $document {section} {key} {powershell.expression(setting.value)} {secret}"
 
 
-def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets: bool) -> Iterator[File]:
+def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets: bool) -> Iterator[Artifact]:
     farm = spec.farm
     if source.kind == "classic" and farm.stores.session == "sqlserver":
         yield _session_script(spec, with_secrets=with_secrets)
@@ -248,16 +198,16 @@ def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets
             "sessions": any("ASPState" in table["name"] for table in tables),
             "messages": any("SignalR" in table["name"] for table in tables),
         }
-        yield File(PurePosixPath("verify.sql"), templating.render("nodes/verify.sql.j2", view))
+        yield Artifact(PurePosixPath("verify.sql"), templating.render("nodes/verify.sql.j2", view))
     secrets = {"sql": stores.sql_password(spec), "redis": stores.redis_password(spec)}
     variables = {what: part.variable for what, part in secrets.items() if part is not None}
     encrypt = source.protection_command(ENCRYPT, "SECTION")
     shown = runbook.view(farm_plan, farm, variables, core=source.kind == "core", encrypt=encrypt)
     view = {"header": header(spec, "Runbook"), **shown}
-    yield File(PurePosixPath("RUNBOOK.md"), templating.render("nodes/RUNBOOK.md.j2", view))
+    yield Artifact(PurePosixPath("RUNBOOK.md"), templating.render("nodes/RUNBOOK.md.j2", view))
 
 
-def _session_script(spec: Spec, *, with_secrets: bool) -> File:
+def _session_script(spec: Spec, *, with_secrets: bool) -> Artifact:
     database = spec.farm.stores.database
     if database is None:
         raise ValueError("a spec without a database passed the planning")
@@ -273,10 +223,12 @@ def _session_script(spec: Spec, *, with_secrets: bool) -> File:
         "missing": powershell.literal(_missing(part)),
     }
     content = templating.render("nodes/sessionstate.ps1.j2", view)
-    return File(PurePosixPath("sessionstate.ps1"), powershell.script(content), secret=with_secrets and part is not None)
+    return Artifact(
+        PurePosixPath("sessionstate.ps1"), powershell.script(content), secret=with_secrets and part is not None
+    )
 
 
-def _redis_script(spec: Spec, *, with_secrets: bool) -> File:
+def _redis_script(spec: Spec, *, with_secrets: bool) -> Artifact:
     redis = spec.farm.stores.redis
     if redis is None:
         raise ValueError("a spec without Redis passed the checks")
@@ -294,7 +246,7 @@ def _redis_script(spec: Spec, *, with_secrets: bool) -> File:
         ),
     }
     content = templating.render("nodes/redis.ps1.j2", view)
-    return File(PurePosixPath("redis.ps1"), powershell.script(content), secret=with_secrets and part is not None)
+    return Artifact(PurePosixPath("redis.ps1"), powershell.script(content), secret=with_secrets and part is not None)
 
 
 def _default(part: SecretPart | None, *, with_secrets: bool) -> str:

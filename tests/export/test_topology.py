@@ -232,8 +232,8 @@ def test_the_ascii_is_ascii_and_narrow_and_says_everything(spec):
 def test_every_drawing_is_the_same_again(spec):
     made = topology.files(spec)
     assert made == topology.files(spec)
-    assert [path for path, _content in made] == [PurePosixPath(f"topology.{kind}") for kind in ("mmd", "svg", "txt")]
-    assert all(content.endswith(b"\n") and b"\r" not in content for _path, content in made)
+    assert [artifact.path for artifact in made] == [PurePosixPath(f"topology.{kind}") for kind in ("mmd", "svg", "txt")]
+    assert all(one.content.endswith(b"\n") and b"\r" not in one.content for one in made)
 
 
 def test_the_flowchart_joins_what_gets_requests():

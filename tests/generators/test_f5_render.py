@@ -8,9 +8,10 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from nlbgen import __version__
 from nlbgen.core.errors import SpecError, UnsupportedError, ValidationError
 from nlbgen.generators import validate
-from nlbgen.generators.base import Rendered, generator, render
+from nlbgen.generators.base import generator, render
 from nlbgen.generators.f5 import as3 as f5_as3
 from nlbgen.generators.f5 import scf as f5_scf
 from nlbgen.generators.f5.generator import dangling
@@ -27,6 +28,9 @@ from nlbgen.generators.f5.objects import objects
 from nlbgen.generators.f5.vocabulary import GATES, KINDS, Object
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.units import Version
+
+if TYPE_CHECKING:
+    from nlbgen.core.artifacts import Artifact
 
 HERE = Path(__file__).parents[1]
 GOLDEN = HERE / "golden_f5"
@@ -444,11 +448,11 @@ def test_validate_needs_no_program(make_spec) -> None:
 def test_the_checker_finds_faults(make_spec, old, new, complaint) -> None:
     spec = make_spec()
     files = render(F5, spec)
-    changed: list[Rendered] = []
+    changed: list[Artifact] = []
     for file in files:
         text = file.content.decode()
         assert not file.main or old in text
-        changed.append(file._replace(content=text.replace(old, new, 1).encode()) if file.main else file)
+        changed.append(replace(file, content=text.replace(old, new, 1).encode()) if file.main else file)
     with pytest.raises(ValidationError, match=complaint):
         F5.check(spec, changed)
 
