@@ -15,8 +15,8 @@ from typing import Any
 from measure import ROOT, machine, middle, publish, seconds
 
 from nlbgen.core.plan import Plan
-from nlbgen.push.f5.connect import push
-from nlbgen.push.f5.session import Options
+from nlbgen.push.backends.connect import push
+from nlbgen.push.contract import Options
 from nlbgen.spec.load import Spec, loads
 
 LATENCY = 0.020
@@ -69,7 +69,7 @@ def _measured(running: Any, folder: Path, tls: Mapping[str, str], members: int) 
         for case, found in times.items():
             running.device.log.clear()
             running.device.spans.clear()
-            found.append(seconds(lambda: push(spec, Options(snapshots=folder / "snapshots"), _Quiet())))
+            found.append(seconds(lambda: push("f5", spec, Options(snapshots=folder / "snapshots"), _Quiet())))
             counts[case] = len(running.device.log), running.device.rounds()
     return {case: (middle(found), *counts[case]) for case, found in times.items()}
 

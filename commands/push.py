@@ -1,7 +1,7 @@
 """`nlbgen push`: from the spec to a device."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -10,8 +10,10 @@ from . import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Unpack
 
-    from ..push.f5.session import Report
+    from ..core.plan import Plan
+    from ..push.contract import Report
     from .tables import Block
 
 _QUESTION = "Change the device?"
@@ -34,33 +36,14 @@ def command() -> None:
 @click.option("--prune", is_flag=True, help="Remove nodes and the redirect that the spec does not have any more.")
 @click.option("--force", is_flag=True, help="Take out more than half of the nodes at once.")
 @console.ends_on_sigterm()
-def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, **wishes: bool) -> None:
+def _zen(file: Path, style: str, yes: bool, **options: "Unpack[_Given]") -> None:
     """Make the farm on a Zevenet, Skudonet or Relianoid by its API; on failure everything is taken back."""
-    from ..push.zen.push import connect
-    from ..push.zen.work import Wishes
-    from ..spec.load import load
-
-    console.on_refusal(_REFUSED)
-    spec = load(file)
-    console.warn(spec)
-    with connect(spec) as target:
-        planned = target.plan(Wishes(**wishes))
-        for note in planned.notes:
-            console.say(note)
-        go, agreed = bool(planned.plan.changes) and not dry_run, yes or expect is not None
-        if go and style == "text":
-            console.propose(planned.plan, question=not agreed)
-        if expect is not None:
-            planned.plan.expect(expect)
-        if go:
-            console.confirmed(agreed, _QUESTION, _REVIEW)
-            target.apply(planned, Wishes(**wishes), console.say)
+    report = _pushed("zen", file, style, yes, options)
     if style == "json":
-        console.show({**planned.plan.data(), "applied": go})
+        console.show({**report.plan.data(), "applied": report.outcome == "applied"})
     else:
-        console.show_plan(planned.plan)
-    if dry_run and planned.plan.changes:
-        raise console.Exit(DifferenceError.exit_code)
+        console.show_plan(report.plan)
+    _end(report)
 
 
 @command.command("f5", short_help="Push to a BIG-IP by iControl or AS3.")
@@ -69,7 +52,7 @@ def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, *
 @click.option("--dry-run", is_flag=True, help="Only show the plan; exit 1 where something would change.")
 @click.option("--validate", is_flag=True, help="Have the device check the plan, and change nothing; exit as --dry-run.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--expect", metavar="DIGEST", default="", help="Change only what the plan with this digest says.")
+@click.option("--expect", metavar="DIGEST", help="Change only what the plan with this digest says.")
 @click.option("--adopt", is_flag=True, help="Take over objects that do not carry the farm's mark.")
 @click.option("--prune", is_flag=True, help="Remove marked objects that the farm does not have any more.")
 @click.option("--force", is_flag=True, help="Take out more than half of a pool's members at once.")
@@ -89,24 +72,47 @@ def _zen(file: Path, style: str, dry_run: bool, yes: bool, expect: str | None, *
     help="Where a push saves what it is about to change.",
 )
 @console.ends_on_sigterm()
-def _f5(file: Path, style: str, yes: bool, **wishes: Any) -> None:
+def _f5(file: Path, style: str, yes: bool, **options: "Unpack[_Given]") -> None:
     """Bring the farm onto a BIG-IP: by iControl REST in one transaction, by AS3, or by iControl SOAP (f5.api)."""
-    from ..push.f5.connect import push as push_to
-    from ..push.f5.session import Options
-    from ..spec.load import load
-
-    console.on_refusal(_REFUSED)
-    spec = load(file)
-    console.warn(spec)
-    options = Options(**wishes)
-    user = _User(ask=not (yes or options.expect), shown=style == "text" and not options.dry_run)
-    report = push_to(spec, options, user)
+    report = _pushed("f5", file, style, yes, options)
     if style == "json":
         console.show(report.data())
     elif report.outcome == "applied":
         console.show(report.table(), lambda: _counts(report))
     else:
         console.show_plan(report.plan)
+    _end(report)
+
+
+class _Given(TypedDict, total=False):
+    """The options of a push, as [`Options`][nlbgen.push.contract.Options] has them."""
+
+    dry_run: bool
+    validate: bool
+    expect: str | None
+    adopt: bool
+    prune: bool
+    force: bool
+    sync: str
+    restore: Path | None
+    snapshots: Path
+
+
+def _pushed(vendor: str, file: Path, style: str, yes: bool, given: _Given) -> "Report":
+    """Push the spec of the file; the user reads the plan and agrees."""
+    from ..push.backends.connect import push
+    from ..push.contract import Options
+    from ..spec.load import load
+
+    console.on_refusal(_REFUSED)
+    spec = load(file)
+    console.warn(spec)
+    options = Options(**given)
+    user = _User(ask=not yes and options.expect is None, shown=style == "text" and not options.dry_run)
+    return push(vendor, spec, options, user)
+
+
+def _end(report: "Report") -> None:
     if report.outcome in {"planned", "valid"}:
         raise console.Exit(DifferenceError.exit_code)
 
@@ -124,7 +130,7 @@ def _counts(report: "Report") -> "Iterator[Block]":
 
 
 class _User:
-    """Whom a push to a BIG-IP speaks with: everything but the result goes to standard error."""
+    """The user of a push: everything but the result goes to standard error."""
 
     def __init__(self, *, ask: bool, shown: bool) -> None:
         self._ask = ask
@@ -136,7 +142,7 @@ class _User:
     def insist(self, text: str) -> None:
         console.insist(text)
 
-    def show(self, plan: Any) -> None:
+    def show(self, plan: "Plan") -> None:
         if self._shown and plan.changes:
             console.propose(plan, question=self._ask)
 

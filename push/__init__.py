@@ -1,4 +1,4 @@
-"""Push to devices: the wanted objects against what the device has, a plan, one transaction, read back.
+"""Push to a device: the one flow, its errors, and HTTPS. The backends are the packages below.
 
-Imports nothing.
+Imports core.
 """

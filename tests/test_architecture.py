@@ -18,9 +18,6 @@ from nlbgen.generators.base import VENDORS
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.j2"))
 UNDONE_PACKAGE_CYCLES = {
-    ("push.f5", "push.f5.rest"),
-    ("push.f5", "push.f5.as3"),
-    ("push.f5", "push.f5.soap"),
     ("spec", "spec.rules"),
 }
 UNDONE_MODULE_CYCLES = {"commands", "prove.clients"}

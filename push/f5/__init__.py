@@ -1,4 +1,4 @@
-"""F5 BIG-IP: the plan, and what its three APIs share.
+"""F5 BIG-IP: what its three APIs share. Objects, plan, order of commands, certificate files, snapshots.
 
-Imports core, spec, generators, generators.f5, push.f5.rest, push.f5.as3, push.f5.soap.
+Imports core, spec, generators, generators.f5, push.
 """

@@ -11,9 +11,9 @@ from ...core.errors import DeviceError
 from ...generators.f5.generator import references
 from ...generators.f5.vocabulary import Object, Value
 from ...spec.model import Farm
+from ..errors import RefusedError
 from .certificates import CertificateFile, is_own
 from .plan import State
-from .rest.icontrol import RefusedError
 
 _PROFILES: Final = frozenset({"ltm profile client-ssl", "ltm profile server-ssl"})
 _FILES: Final = frozenset({"cert", "key", "chain", "ca-file"})

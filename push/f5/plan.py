@@ -1,25 +1,15 @@
-"""What must happen on the device: its state, the refusals, the changes to show, and the steps that make them.
-
-The order of steps follows the references between objects: members and nodes that stand in the way go first, then
-everything is made or changed in the order of creation, and what is left over goes last, in the opposite order.
-"""
+"""From a device's state to the work of a push: changes, refusals, and the objects to create, change and remove."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 from ...core.errors import DeviceError
 from ...core.plan import Change, Plan, Shown
-from ...generators.f5.generator import member_node
-from ...generators.f5.vocabulary import KINDS, Object, Value, mapping
-from .compare import Difference, body, differences, member_body, properties, seen
-from .domains import settled
-from .rest.icontrol import Device, path_of, segment
+from ...generators.f5.vocabulary import KINDS, Object, Value
+from .compare import Difference, differences
 
-_EXPANDED: Final = frozenset({"ltm pool", "ltm policy", "ltm virtual"})
-_READ_EVERYWHERE: Final = frozenset({"ltm node"})
-"""The address of a node is unique over all partitions of a device."""
 Key = tuple[str, str]
 """An object's kind and path."""
 
@@ -37,15 +27,6 @@ class State(NamedTuple):
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-class Step(NamedTuple):
-    """One command of a transaction, and the object that it is about."""
-
-    method: str
-    path: str
-    body: Mapping[str, Any] | None
-    about: str
-
-
 class Update(NamedTuple):
     """An object that is there and differs."""
 
@@ -56,7 +37,7 @@ class Update(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Everything that a push would do."""
+    """Everything that a push will do."""
 
     plan: Plan
     creates: tuple[Object, ...]
@@ -72,53 +53,6 @@ class Work(NamedTuple):
         """The objects that it touches."""
         made = {(one.kind, one.path) for one in self.creates}
         return made | {(update.wanted.kind, update.wanted.path) for update in self.updates} | set(self.removes)
-
-
-def read(device: Device, partition: str, kinds: Iterable[str]) -> State:
-    """The device's objects of these kinds in the partition, and all of its nodes."""
-    wanted = {*kinds, "ltm node"}
-    asked = {str(kind): (path_of(kind), _query(kind, partition)) for kind in KINDS if kind in wanted}
-    found: dict[Key, Mapping[str, Value]] = {}
-    for kind, collection in device.get_all(asked).items():
-        for item in items(collection):
-            path = str(item.get("fullPath") or item.get("name"))
-            found[kind, path] = seen(kind, _deepened(device, kind, item))
-    nodes = {path: str(values["address"]) for (kind, path), values in found.items() if kind == "ltm node"}
-    return State(*settled(found, nodes, partition, lambda _: _route_domains(device)))
-
-
-def _route_domains(device: Device) -> dict[str, int]:
-    """The default route domain of each partition; 0 for those that the user may not see."""
-    answer = device.look(path_of("auth partition"), "the partitions")
-    found = items(answer.data) if answer.status == 200 else []
-    return {str(item["name"]): int(item.get("defaultRouteDomain", 0)) for item in found}
-
-
-def _query(kind: str, partition: str) -> str:
-    query = [] if kind in _READ_EVERYWHERE else [f"$filter=partition+eq+{partition}"]
-    return "&".join([*query, *["expandSubcollections=true"] * (kind in _EXPANDED)])
-
-
-def items(collection: Any) -> list[dict[str, Any]]:
-    """The items of a collection; an empty one has no such key at all."""
-    items = collection.get("items", []) if isinstance(collection, dict) else []
-    return [item for item in items if isinstance(item, dict)]
-
-
-def _deepened(device: Device, kind: str, item: dict[str, Any]) -> dict[str, Any]:
-    """A policy with the actions and conditions of its rules, which some versions do not expand."""
-    if kind != "ltm policy":
-        return item
-    for rule in items(item.get("rulesReference")):
-        for part in ("actions", "conditions"):
-            reference = rule.get(f"{part}Reference")
-            if isinstance(reference, dict) and reference.get("isSubcollection") and "items" not in reference:
-                path = f"{path_of(kind, item['fullPath'])}/rules/{rule['name']}/{part}"
-                rule[f"{part}Reference"] = device.get(path, f"{kind} {item['fullPath']}")
-    return item
-
-
-# Planning.
 
 
 def marked(kind: str, values: Mapping[str, Value], mark: str) -> bool:
@@ -278,85 +212,13 @@ def _hash(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-# Steps.
-
-
-def steps(todo: Work, state: State) -> list[Step]:
-    """The commands of the transaction, in their order."""
-    rebuilt = {update.wanted.path for update in todo.updates if update.rebuild}
-    going = rebuilt | {path for kind, path in todo.removes if kind == "ltm node"}
-    made: list[Step] = [*_members_out(todo, state, going)]
-    made += [_delete("ltm node", path) for path in sorted(going)]
-    # Nothing names a virtual server, and another one may need its destination.
-    made += [_delete(kind, path) for kind, path in todo.removes if kind == "ltm virtual"]
-    made += _forward(todo, state, going)
-    made += [_delete(kind, path) for kind, path in todo.removes if kind not in {"ltm node", "ltm virtual"}]
-    return made
-
-
-def _members_out(todo: Work, state: State, going: set[str]) -> Iterator[Step]:
-    """Members that go, or whose node goes (and which come back with the new one)."""
-    doomed = {key for key in todo.removes if key[0] == "ltm pool"}
-    for (kind, path), values in sorted(state.found.items()):
-        if kind != "ltm pool" or (not going and (kind, path) not in todo.keys):
-            continue
-        new = _new_members(todo, path)
-        for name in sorted(_names(values.get("members"))):
-            gone = new is not None and name not in new and (kind, path) not in doomed
-            if gone or member_node(name) in going:
-                yield Step("DELETE", f"{path_of(kind, path)}/members/{segment(name)}", None, f"{kind} {path}: {name}")
-
-
-def _new_members(todo: Work, path: str) -> set[str] | None:
-    for update in todo.updates:
-        if update.wanted.kind == "ltm pool" and update.wanted.path == path:
-            return _names(update.wanted.properties.get("members"))
-    return None
-
-
-def _names(members: "Value | None") -> set[str]:
-    return set(members) if isinstance(members, Mapping) else set()
-
-
-def _forward(todo: Work, state: State, going: set[str]) -> Iterator[Step]:
-    updates = {(update.wanted.kind, update.wanted.path): update for update in todo.updates}
-    kept = {(one.kind, one.path): one for one in todo.unchanged}
-    wanted = {
-        **{(one.kind, one.path): one for one in todo.creates},
-        **{key: u.wanted for key, u in updates.items()},
-        **kept,
+def counts(todo: Work) -> dict[str, dict[str, int]]:
+    """Count the objects of each kind that are created, changed, removed, or unchanged."""
+    columns = {
+        "created": [one.kind for one in todo.creates],
+        "changed": [update.wanted.kind for update in todo.updates],
+        "removed": [kind for kind, _ in todo.removes],
+        "unchanged": [one.kind for one in todo.unchanged],
     }
-    for key in sorted(wanted, key=lambda each: (KINDS.index(each[0]), each[1])):
-        one = wanted[key]
-        if key not in state.found or (key in updates and updates[key].rebuild):
-            yield Step("POST", path_of(one.kind), body(one), f"{one.kind} {one.path}")
-            continue
-        yield from _changed(one, updates[key].differs if key in updates else ())
-        if one.kind == "ltm pool":
-            yield from _members_in(one, _names(state.found[key].get("members")), going, updates.get(key))
-
-
-def _changed(one: Object, differs: Sequence[Difference]) -> Iterator[Step]:
-    keys = sorted({each.key for each in differs if one.kind != "ltm pool" or each.key != "members"})
-    if keys:
-        yield Step("PATCH", path_of(one.kind, one.path), properties(one, keys), f"{one.kind} {one.path}")
-
-
-def _members_in(one: Object, there: set[str], going: set[str], update: Update | None) -> Iterator[Step]:
-    """Members that come, come back with a new node, or change; those that stay keep their connections."""
-    members = mapping(one.properties["members"])
-    pool = path_of(one.kind, one.path)
-    touched = {each.path.split(" ")[1] for each in update.differs if each.key == "members"} if update else set()
-    for name, listed in sorted(members.items()):
-        member = mapping(listed)
-        about = f"{one.kind} {one.path}: {name}"
-        if name not in there or member_node(name) in going:
-            yield Step("POST", f"{pool}/members", member_body(name, member), about)
-        elif name in touched:
-            fixed = {key: value for key, value in member.items() if key not in {"address", "fqdn"}}
-            sent = {key: value for key, value in member_body(name, fixed).items() if key != "name"}
-            yield Step("PATCH", f"{pool}/members/{segment(name)}", sent, about)
-
-
-def _delete(kind: str, path: str) -> Step:
-    return Step("DELETE", path_of(kind, path), None, f"{kind} {path}")
+    kinds = [kind for kind in KINDS if any(kind in found for found in columns.values())]
+    return {kind: {column: found.count(kind) for column, found in columns.items()} for kind in kinds}

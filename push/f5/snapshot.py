@@ -41,9 +41,13 @@ def save(folder: Path, snapshot: Snapshot, digest: str) -> Path:
 
 
 def settle(path: Path) -> None:
-    """Note that the push which made this snapshot is over, saved configuration included."""
-    found, _ = _load(path)
-    _write(path, found, pending=False)
+    """Note that the push which made this snapshot is over, saved configuration included.
+
+    A snapshot that is gone belonged to another push, which was refused meanwhile.
+    """
+    content = read_bytes(path)
+    if content is not None:
+        _write(path, _parsed(path, content)[0], pending=False)
 
 
 def pending(folder: Path, device: str, farm: str, *, as3: bool) -> list[Path]:
@@ -97,7 +101,12 @@ def _write(path: Path, snapshot: Snapshot, *, pending: bool) -> None:
 def _load(path: Path) -> tuple[Snapshot, bool]:
     content = read_bytes(path)
     if content is None:
-        raise FileError(f"{path}: there is no such snapshot", "each push says where it wrote its own")
+        raise FileError(f"{path}: there is no such snapshot", "each push prints where it wrote its own")
+    return _parsed(path, content)
+
+
+def _parsed(path: Path, content: bytes) -> tuple[Snapshot, bool]:
+    """The snapshot in a file's content, and whether it is pending."""
     try:
         data = json.loads(content)
         if data["nlbgen"] != "f5-snapshot" or data["format"] != FORMAT:
@@ -110,7 +119,7 @@ def _load(path: Path) -> tuple[Snapshot, bool]:
         place = data["device"], data["farm"], data["partition"], data["api"]
         return Snapshot(*place, objects, data.get("record")), bool(data["pending"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise FileError(f"{path}: is not a snapshot of a push", "each push says where it wrote its own") from None
+        raise FileError(f"{path}: is not a snapshot of a push", "each push prints where it wrote its own") from None
 
 
 def _values(data: Mapping[str, Any]) -> dict[str, Value]:

@@ -1,4 +1,4 @@
 """The Zen family by its API (zapi).
 
-Imports core, spec, generators, generators.zen.
+Imports core, spec, generators, generators.zen, push.
 """

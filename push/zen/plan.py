@@ -20,10 +20,11 @@ from ...generators.zen.calls import (
 )
 from ...generators.zen.objects import HEADER, Guardian, HttpFarm, L4Farm, Objects
 from ...generators.zen.products import Generation
+from ..contract import Options
 from .plan_nodes import NodePlanner
 from .state import PENDING, Device, State, kind, typed
 from .steps import CreateFarm, GiveCertificate, Restart, Send, Upload
-from .work import Certificate, Wishes, Work
+from .work import Certificate, Work
 
 
 class Planner:
@@ -36,14 +37,14 @@ class Planner:
         state: State,
         generation: Generation,
         certificate: Certificate,
-        wishes: Wishes,
+        options: Options,
     ) -> None:
         self.work: Final = Work(target)
         self.objects: Final = objects
         self.state: Final = state
         self.generation: Final = generation
         self.certificate: Final = certificate
-        self.wishes: Final = wishes
+        self.options: Final = options
         self._old_api: Final = generation.api_version == "v3.1"
 
     def run(self) -> Work:
@@ -113,7 +114,7 @@ class Planner:
             self._http(farm, found)
         else:
             self._settings(farm.name, found, l4_settings(farm, self.generation))
-        nodes = NodePlanner(self.work, self.wishes, farm)
+        nodes = NodePlanner(self.work, self.options, farm)
         written = nodes.run(found, new=new)
         written |= self._link(farm, found)
         written |= len(self.work.changes) > before
@@ -121,7 +122,7 @@ class Planner:
         nodes.states(found)
         if not new and len(self.work.changes) > before:
             ours = self._is_ours(farm, found)
-            if not ours and self.state.marked(farm.name) and not self.wishes.adopt and _is_half_built(farm, found):
+            if not ours and self.state.marked(farm.name) and not self.options.adopt and _is_half_built(farm, found):
                 # Nobody can tell it from one that another push is making right now, which must not be taken from it.
                 raise DeviceError(
                     f"{self.work.target}: the farm {farm.name} is there and does not carry nlbgen's mark; it holds "
@@ -155,7 +156,7 @@ class Planner:
         return bool(guardian and linked and linked.guardian == guardian.name and self.state.marked(main.name))
 
     def _own(self, what: str, ours: bool) -> None:
-        if not ours and not self.wishes.adopt:
+        if not ours and not self.options.adopt:
             raise DeviceError(
                 f"{self.work.target}: {what} is there and does not carry nlbgen's mark",
                 "compare it with `--dry-run --adopt`, then push with --adopt to take it over; or rename the farm",
@@ -265,7 +266,7 @@ class Planner:
         name = f"{self.objects.main.name}-http"
         if self.objects.redirect is not None or name not in self.state.farms:
             return
-        if not self.wishes.prune or not self.state.marked(self.objects.main.name):
+        if not self.options.prune or not self.state.marked(self.objects.main.name):
             self.work.notes.append(f"the farm {name} is not in the spec: --prune removes it, if it is nlbgen's")
             return
         self.work.change(f"farms/{name}", "a farm", None)

@@ -7,17 +7,18 @@ from typing import Final
 from ...core.errors import DeviceError
 from ...generators.zen.calls import backend_settings, maintenance
 from ...generators.zen.objects import Backend, HttpFarm, L4Farm
+from ..contract import Options
 from .state import Device, Node, typed
 from .steps import AddNode, ChangeNode, Maintain, RemoveNode
-from .work import Wishes, Work
+from .work import Work
 
 
 class NodePlanner:
     """Compares the nodes that a device has in one farm with those of the spec."""
 
-    def __init__(self, work: Work, wishes: Wishes, farm: HttpFarm | L4Farm) -> None:
+    def __init__(self, work: Work, options: Options, farm: HttpFarm | L4Farm) -> None:
         self.work: Final = work
-        self.wishes: Final = wishes
+        self.options: Final = options
         self.farm: Final = farm
         self.service: Final = farm.service if isinstance(farm, HttpFarm) else ""
 
@@ -75,7 +76,7 @@ class NodePlanner:
         for endpoint, nodes in have.items():
             for number, node in enumerate(nodes[wanted.get(endpoint, 0) :]):
                 what = "twice in the device" if endpoint in wanted else "not in the spec"
-                if not self.wishes.prune:
+                if not self.options.prune:
                     self.work.notes.append(f"{endpoint} of the farm {self.farm.name} is {what}: --prune removes it")
                     continue
                 removed.append(node)
@@ -97,7 +98,7 @@ class NodePlanner:
         serving = [node for node in found.nodes if not node.maintenance]
         out = {f"{one.ip}:{one.port}" for one in self.farm.backends if one.state != "up"}
         gone = [node for node in serving if node in removed or node.endpoint in out]
-        if 2 * len(gone) > len(serving) and not self.wishes.force:
+        if 2 * len(gone) > len(serving) and not self.options.force:
             raise DeviceError(
                 f"{self.work.target}: {len(gone)} of {len(serving)} nodes that serve in {self.farm.name} would go "
                 "at once",

@@ -1,4 +1,4 @@
-"""`nlbgen push zen`: read the device, plan, apply step by step, read back; on failure undo in reverse.
+"""The backend of the Zen family: read the device, plan, apply step by step; on failure undo in reverse.
 
 zapi has no transaction and nothing to lock: the plan is made again right before it is applied, a farm's changes take
 effect with one restart at their end, and whatever fails before the last restart is taken back.
@@ -6,12 +6,12 @@ effect with one restart at their end, and whatever fails before the last restart
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ...core.errors import DeviceError, DifferenceError, NlbgenError, SpecError, UnsupportedError
+from ...core.errors import DeviceError, NlbgenError, SpecError, UnsupportedError
 from ...core.files import read_bytes
 from ...core.plan import Plan
 from ...generators.base import Site, generator, prepare
@@ -19,13 +19,14 @@ from ...generators.zen.objects import HttpFarm, Objects, objects, silence_limit
 from ...generators.zen.products import Edition, Generation, edition
 from ...spec.load import Spec
 from ...spec.references import resolve
+from ..contract import Backend, Console, Counts, Options, OutcomeLost
+from ..errors import RefusedError
 from .plan import Planner
 from .state import PENDING, State, check_product, read
 from .steps import Restart, Step
-from .work import Certificate, Wishes, Work
-from .zapi import RefusedError, Zapi
+from .work import Certificate, Work
+from .zapi import Zapi
 
-Progress = Callable[[str], None]
 _CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _DIGITS: Final = 12
 
@@ -39,34 +40,69 @@ class Planned(NamedTuple):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know besides the changes."""
+        """Facts beside the changes that a reader needs."""
         return tuple(self.work.notes)
 
+    @property
+    def refusals(self) -> tuple[DeviceError, ...]:
+        """None: the planner raises them."""
+        return ()
 
-class Target:
-    """One spec and the device it goes to; `connect` makes one from a spec."""
+
+class Zen(Backend[Planned]):
+    """One farm on a device of the Zen family; `connect` makes one from a spec."""
 
     def __init__(
-        self, zapi: Zapi, found: Edition, generation: Generation, made: Objects, certificate: Certificate
+        self,
+        zapi: Zapi,
+        found: Edition,
+        generation: Generation,
+        made: Objects,
+        certificate: Certificate,
+        options: Options,
+        console: Console,
     ) -> None:
         self.zapi: Final = zapi
+        self.name = zapi.name
         self.edition: Final = found
         self.generation: Final = generation
         self.objects: Final = made
         self.certificate: Final = certificate
+        self.options, self.console = options, console
+        self._applying = False
+        self._done: list[Step] = []
+        self._current: Step | None = None
+        """The step whose outcome is unknown."""
+        self._refused: Step | None = None
+        self._serves = False
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return self.zapi.requests_sent
 
     def state(self) -> State:
-        """What the device has now."""
+        """Read what the device has now."""
         names = [self.objects.main.name, f"{self.objects.main.name}-http"]
         return read(self.zapi, self.objects, self.generation, names)
 
-    def plan(self, wishes: Wishes) -> Planned:
-        """What would change; nothing is written."""
+    def plan(self) -> Planned:
+        """Read the device and plan; nothing is written."""
+        # What is applied already was allowed when it was planned.
+        return self._planned(self.options._replace(force=True) if self._applying else self.options)
+
+    def _planned(self, options: Options) -> Planned:
         state = self.state()
-        planner = Planner(self.zapi.name, self.objects, state, self.generation, self.certificate, wishes)
+        planner = Planner(self.zapi.name, self.objects, state, self.generation, self.certificate, options)
         work = planner.run()
         work.notes += self._limits()
         return Planned(work.plan(state), work, state)
+
+    def counts(self, planned: Planned) -> Counts:
+        """Count the changes by kind; what is unchanged is not listed."""
+        kinds = [change.kind for change in planned.plan.changes]
+        columns = {"created": "add", "changed": "change", "removed": "remove"}
+        return {"changes": {column: kinds.count(kind) for column, kind in columns.items()} | {"unchanged": 0}}
 
     def _limits(self) -> Iterator[str]:
         """What the API cannot set, and the file could."""
@@ -84,78 +120,91 @@ class Target:
         if main.hsts:
             yield "the API of the Community editions cannot set Strict-Transport-Security"
 
-    def apply(self, planned: Planned, wishes: Wishes, progress: Progress) -> None:
-        """Do what was planned, on the state that it was planned on.
-
-        Raises DifferenceError where the device changed since, and DeviceError where a step failed: then everything
-        was taken back, or the message says what was not.
-        """
-        if self.plan(wishes).plan.digest != planned.plan.digest:
-            raise DifferenceError(
-                f"{self.zapi.name}: the device changed since the plan was made", "read the new plan, then push again"
-            )
+    def apply(self, planned: Planned) -> OutcomeLost:
+        """Take the steps of the plan; `take_back` undoes those before a failure."""
+        self._applying = True
         work = planned.work
-        done: list[Step] = []
         for step in (*work.steps, *work.restarts):
+            self._current = step
+            self.console.say(step.what)
             try:
-                progress(step.what)
                 step.run(self.zapi)
-            except BaseException as error:
-                # What the device certainly refused was not done; of a restart that was refused the farm may be down.
-                refused = isinstance(error, RefusedError) and error.certain and not isinstance(step, Restart)
-                if refused and self._overtaken(wishes):
-                    progress("somebody else has finished the same farm meanwhile: it serves as the spec says")
-                    return
-                outcome = self._take_back(planned, done, None if refused else step)
-                if isinstance(error, NlbgenError):
-                    said = f"{error.message}\n    at: {step.what}\n    {outcome}"
-                    raise DeviceError(said, _way_out(step, error)) from None
-                progress(outcome)
-                raise
-            done.append(step)
-        self._finish(planned, progress)
-        self._read_back(planned, wishes)
+            except RefusedError:
+                # The device did nothing; of a restart that was refused the farm may be down.
+                if isinstance(step, Restart):
+                    raise
+                self._current, self._refused = None, step
+                if not self._overtaken():
+                    raise
+                self.console.say("somebody else has finished the same farm meanwhile: it serves as the spec says")
+                return None
+            self._done.append(step)
+        self._current = None
+        self._last_steps(planned)
+        return None
 
-    def _finish(self, planned: Planned, progress: Progress) -> None:
-        """The steps after the new farm serves: what fails here is told, and the farm stays."""
-        work = planned.work
-        for number, step in enumerate(work.last):
-            progress(step.what)
+    def _last_steps(self, planned: Planned) -> None:
+        """Take the steps after the new farm serves: what fails here is reported, and the farm stays."""
+        self._serves = True
+        last = planned.work.last
+        for number, step in enumerate(last):
+            self.console.say(step.what)
             try:
                 step.run(self.zapi)
             except DeviceError as error:
-                left = "; ".join(other.what for other in work.last[number:])
-                message = f"{error.message}\n    the new farm stands and serves; not done: {left}{self._twice(planned)}"
+                left = "; ".join(other.what for other in last[number:])
+                message = (
+                    f"{error.message}\n    the new farm stands and serves; not done: {left}{self._doubled(planned)}"
+                )
                 raise DeviceError(message, "push again: what is left is planned again") from None
 
-    def _overtaken(self, wishes: Wishes) -> bool:
+    def _overtaken(self) -> bool:
         """Whether the device has everything already: another push was faster, and its farm must not be taken back."""
         try:
-            return not self.plan(wishes._replace(force=True, adopt=True)).plan.changes
+            return not self._planned(self.options._replace(force=True, adopt=True)).plan.changes
         except DeviceError:
             return False
 
-    def _read_back(self, planned: Planned, wishes: Wishes) -> None:
-        try:
-            again = self.plan(wishes._replace(force=True))
-        except DeviceError as error:
-            message = f"{error.message}\n    every call was made and the farm serves, but it could not be read back"
-            raise DeviceError(message, "look whether it is as it should be: `nlbgen push zen --dry-run`") from None
-        if again.plan.changes:
-            lines = "\n".join(f"    {change}" for change in again.plan.changes)
-            raise DeviceError(
-                f"{self.zapi.name}: the device took every call and still differs from the spec:\n{lines}",
-                "look at these in the device's own pages; the farm serves",
-            )
+    def take_back(self, planned: Planned, error: BaseException, snapshot: Path | None) -> NlbgenError | None:
+        """Undo the steps, and explain the failure with what the device has now."""
+        del snapshot
+        if self._serves:
+            return None
+        outcome = self._taken_back(planned)
+        if not isinstance(error, NlbgenError):
+            self.console.say(outcome)
+            return None
+        step = self._current or self._refused
+        assert step is not None  # noqa: S101  # a step failed
+        return DeviceError(f"{error.message}\n    at: {step.what}\n    {outcome}", _hint(step, error))
+
+    def read_back_failed(self, error: DeviceError, lost: OutcomeLost) -> DeviceError:
+        """Return the error for a farm that could not be read back."""
+        del lost
+        message = f"{error.message}\n    every call was made and the farm serves, but it could not be read back"
+        return DeviceError(message, "check the farm with `nlbgen push zen --dry-run`")
+
+    def not_as_planned(self, planned: Planned, again: Planned, lost: OutcomeLost, snapshot: Path | None) -> DeviceError:
+        """Return the error for a device that still differs."""
+        del planned, lost, snapshot
+        lines = "\n".join(f"    {change}" for change in again.plan.changes)
+        return DeviceError(
+            f"{self.name}: the device took every call and still differs from the spec:\n{lines}",
+            "look at these in the device's own pages; the farm serves",
+        )
+
+    def finish(self, planned: Planned, again: Planned) -> None:
+        """Raise DeviceError for backends that two pushes at once have added twice."""
         if doubled := again.state.doubled() - planned.state.doubled():
             raise DeviceError(
-                f"{self.zapi.name}: twice in their farms since this push: {', '.join(sorted(doubled))}",
+                f"{self.name}: twice in their farms since this push: {', '.join(sorted(doubled))}",
                 "somebody else changed the farm at the same time: push once more, with --prune",
             )
 
-    def _take_back(self, planned: Planned, done: list[Step], doubtful: Step | None) -> str:
-        """Undo in reverse, look at the device, and say what was found there; of `doubtful` the answer was lost."""
-        left = self._undo(done if doubtful is None else [*done, doubtful], doubtful)
+    def _taken_back(self, planned: Planned) -> str:
+        """Undo in reverse, read the device, and return what was found there."""
+        steps = self._done if self._current is None else [*self._done, self._current]
+        left = self._undo(steps)
         if left:
             return f"not taken back: {'; '.join(left)}"
         try:
@@ -164,14 +213,14 @@ class Target:
             return "everything was taken back, but the device cannot be read any more"
         if differences := state.differences(planned.state):
             return "\n        ".join(["everything was taken back, and still these are not as before:", *differences])
-        if twice := self._twice(planned):
-            return f"everything was taken back{twice}"
+        if doubled := self._doubled(planned):
+            return f"everything was taken back{doubled}"
         waiting = [name for name, farm in state.farms.items() if farm.status == PENDING]
         asks = f"; it asks for a restart of {', '.join(waiting)}, which would change nothing" if waiting else ""
         return f"everything was taken back: the device has what it had before{asks}"
 
-    def _twice(self, planned: Planned) -> str:
-        """What two pushes at once have doubled, as the end of a message: the API has no lock."""
+    def _doubled(self, planned: Planned) -> str:
+        """The backends that two pushes at once have added twice, as the end of a message: the API has no lock."""
         try:
             doubled = self.state().doubled() - planned.state.doubled()
         except DeviceError:
@@ -180,14 +229,14 @@ class Target:
             return ""
         return f"; twice in their farms now: {', '.join(sorted(doubled))}: push once more, with --prune"
 
-    def _undo(self, steps: list[Step], doubtful: Step | None) -> list[str]:
-        """Take steps back, the last one first; the names of those that could not be."""
+    def _undo(self, steps: list[Step]) -> list[str]:
+        """Undo steps, the last one first; return the names of those that could not be undone."""
         left = []
         for step in reversed(steps):
             try:
                 step.undo(self.zapi)
             except DeviceError:
-                left.append(f"{step.what} (if it was done at all)" if step is doubtful else step.what)
+                left.append(f"{step.what} (if it was done at all)" if step is self._current else step.what)
         for step in steps:
             # The farm that ran before may have stopped at this push's restart: it starts again with its old files.
             if isinstance(step, Restart):
@@ -198,21 +247,20 @@ class Target:
         return left
 
 
-def _way_out(step: Step, error: NlbgenError) -> str:
-    """What helps after a failed step: what the step knows, else the call's own hint, else what the device says."""
+def _hint(step: Step, error: NlbgenError) -> str:
+    """What to do after a failed step: what the step knows, else the call's own hint, else what the device says."""
     if not isinstance(error, RefusedError):
         return error.hint or "push again"
-    again = "push again"
-    if error.certain:  # the same call would be refused for ever
-        again = "mend in the spec, or in the device's own pages, what it says; then push again"
-    return step.way_out(error) or error.hint or again
+    # The same call would be refused for ever.
+    general = "correct in the spec, or in the device's own pages, what it says; then push again"
+    return step.hint(error) or error.hint or general
 
 
 @contextmanager
-def connect(spec: Spec) -> Iterator[Target]:
-    """The device that the spec names, logged in to; the connection ends with the block.
+def connect(spec: Spec, options: Options, console: Console) -> Iterator[Zen]:
+    """Connect to the device that the spec names; the connection ends with the block.
 
-    Raises UnsupportedError, SpecError, FileError or DeviceError before anything is asked that would change it.
+    Raises UnsupportedError, SpecError, FileError or DeviceError before any request that would change it.
     """
     found = _edition(spec)
     generation = found.generation
@@ -227,7 +275,7 @@ def connect(spec: Spec) -> Iterator[Target]:
     zapi = Zapi(zen.api, generation.api, generation.header, resolve(zen.key, folder), ca)
     try:
         check_product(zapi, found)
-        yield Target(zapi, found, generation, objects(spec.farm, found), certificate)
+        yield Zen(zapi, found, generation, objects(spec.farm, found), certificate, options, console)
     finally:
         zapi.close()
 

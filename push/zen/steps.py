@@ -1,7 +1,7 @@
-"""The single steps of a push to the Zen family, each with its way back.
+"""The single steps of a push to the Zen family, each with its rollback.
 
-zapi knows no transaction. A step's way back looks at what the device has now, because the answer to the step may have
-been lost: it can be taken whether the step was done or not.
+zapi has no transaction. The rollback of a step looks at what the device has now, because the answer to the step may
+have been lost: it works whether the step was done or not.
 """
 
 from dataclasses import dataclass, field
@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from ...core.errors import DeviceError
 from ...generators.zen.calls import Call
+from ..errors import NotSentError, OutcomeUnknownError, RefusedError
 from .state import text
-from .zapi import RefusedError, UnreachableError, Zapi
+from .zapi import Zapi
 
 _SERVES: Final = frozenset({"up", "critical", "problem", "maintenance"})
 """The states of a farm that runs; `critical` and `problem` are about its nodes."""
@@ -29,8 +30,8 @@ class Step:
     def undo(self, zapi: Zapi) -> None:
         """Take it back, if it was done."""
 
-    def way_out(self, error: RefusedError) -> str | None:  # noqa: ARG002  # most steps have none of their own
-        """What helps where the device refused this step; None where nothing is known beyond its own words."""
+    def hint(self, error: RefusedError) -> str | None:  # noqa: ARG002  # most steps have none of their own
+        """Return what to do where the device refused this step; None where only its own message is known."""
         return None
 
 
@@ -57,7 +58,7 @@ class Send(Step):
 
 @dataclass
 class CreateFarm(Send):
-    """A new farm; the way back removes all of it."""
+    """A new farm; the rollback removes all of it."""
 
     farm: str = ""
     _made: bool = False
@@ -77,7 +78,7 @@ class CreateFarm(Send):
             raise DeviceError(message, "look at it in the device's own pages")
         zapi.call("DELETE", f"/farms/{self.farm}")
 
-    def way_out(self, error: RefusedError) -> str | None:
+    def hint(self, error: RefusedError) -> str | None:
         """The address: a farm is refused where the device has no such one, or something else listens there."""
         if error.status != 400:
             return None
@@ -92,7 +93,7 @@ class CreateFarm(Send):
 class GiveCertificate(Send):
     """A certificate of the device for a farm."""
 
-    def way_out(self, error: RefusedError) -> str | None:
+    def hint(self, error: RefusedError) -> str | None:
         """The certificate itself, which the device does not have."""
         if error.status != 404:
             return None
@@ -117,7 +118,7 @@ class Upload(Step):
             self._made = True
             zapi.upload(self.name, self.pem)
         except RefusedError as error:
-            self._made = not error.certain
+            self._made = False
             if "exist" not in error.said:
                 raise
 
@@ -268,5 +269,7 @@ class Restart(Step):
         call = ("PUT", f"/farms/{self.farm}/actions", {"action": action})
         try:
             return zapi.call(*call)
-        except UnreachableError:
+        except (NotSentError, OutcomeUnknownError) as error:
+            if isinstance(error, OutcomeUnknownError) and error.status:
+                raise  # it answered, and the answer does not get better
             return zapi.call(*call)

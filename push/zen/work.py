@@ -20,14 +20,6 @@ class Certificate(NamedTuple):
         return f"Certificate({self.name})"
 
 
-class Wishes(NamedTuple):
-    """What the command line allows."""
-
-    adopt: bool = False
-    prune: bool = False
-    force: bool = False
-
-
 @dataclass
 class Work:
     """A plan in the making: what changes, in which steps, and what a reader should know besides."""

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from nlbgen.core.plan import Plan
-from nlbgen.push.f5.connect import Options, Report, push
+from nlbgen.push.backends.connect import push
+from nlbgen.push.contract import Options, Report
 from nlbgen.spec.load import Spec, loads
 
 HERE = Path(__file__).parent
@@ -198,6 +199,6 @@ def pushed(tmp_path: Path, console: Console) -> Callable[..., Report]:
     """Pushes a spec, without waiting between attempts."""
 
     def run(spec: Spec, pauses: tuple[float, ...] = (0.0, 0.0), **options: Any) -> Report:
-        return push(spec, Options(snapshots=tmp_path / "snapshots", **options), console, pauses)
+        return push("f5", spec, Options(snapshots=tmp_path / "snapshots", **options), console, pauses)
 
     return run

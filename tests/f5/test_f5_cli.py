@@ -50,7 +50,7 @@ def test_json_is_all_there_is_on_standard_output(cli, farm) -> None:
 
 
 def test_exit_codes_of_failures(cli, farm, device, running, monkeypatch) -> None:
-    monkeypatch.setattr("nlbgen.push.f5.rest.icontrol.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("nlbgen.push.http.time.sleep", lambda _seconds: None)
     farm(f5={"port": 1})
     ran = cli("push", "f5", "--dry-run")
     assert ran.code == 6 and "cannot be reached" in ran.err and "Traceback" not in ran.err

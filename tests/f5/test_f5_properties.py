@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, event, given, settings
 from nlbgen.core.errors import NlbgenError, SpecError, UnsupportedError
 from nlbgen.generators.f5 import as3 as f5_as3
 from nlbgen.generators.f5.objects import objects
-from nlbgen.push.f5.connect import push
-from nlbgen.push.f5.session import Options
+from nlbgen.push.backends.connect import push
+from nlbgen.push.contract import Options
 from nlbgen.spec.load import loads
 
 
@@ -114,7 +114,7 @@ def pushed_or_refused(make, device, console, tmp_path, api: str, spec) -> None:
     options = Options(snapshots=tmp_path / "snapshots")
     try:
         farm = loads(json.dumps(data), str(tmp_path / "farm.yaml"))
-        report = push(farm, options, console, (0.0,))
+        report = push("f5", farm, options, console, (0.0,))
     except (UnsupportedError, SpecError):
         event("refused")
         assert changed(device) == [] and device.own() == {}
@@ -125,7 +125,7 @@ def pushed_or_refused(make, device, console, tmp_path, api: str, spec) -> None:
     if device.portal:
         device.portal.calls.clear()
     try:
-        assert push(farm, options, console, (0.0,)).outcome == "unchanged"
+        assert push("f5", farm, options, console, (0.0,)).outcome == "unchanged"
     except NlbgenError as error:
         raise AssertionError(str(error)) from error
     assert changed(device) == []

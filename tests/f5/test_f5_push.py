@@ -9,7 +9,7 @@ import pytest
 
 from nlbgen.core.errors import DeviceError, DifferenceError, FileError, UnsupportedError, UsageError
 from nlbgen.generators.f5.objects import objects
-from nlbgen.push.f5.rest.icontrol import PAUSES
+from nlbgen.push.http import PAUSES
 from nlbgen.spec.units import Version
 
 

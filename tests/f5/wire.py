@@ -76,6 +76,7 @@ def answered(request: requests.PreparedRequest, status: int, data: Any) -> reque
     made = requests.Response()
     raw = b"" if data is None else data.encode() if isinstance(data, str) else json.dumps(data).encode()
     made._content = raw
+    made._content_consumed = True
     made.status_code = status
     made.headers = CaseInsensitiveDict({"Content-Type": "application/json; charset=UTF-8"})
     made.request = request
@@ -83,18 +84,16 @@ def answered(request: requests.PreparedRequest, status: int, data: Any) -> reque
 
 
 def near(monkeypatch: Any) -> Near:
-    """A device, and every session of a push led to it."""
-    from nlbgen.push.f5.rest import icontrol
-    from nlbgen.push.f5.soap import portal as soap
+    """A device, and every session of a push is directed to it."""
+    from nlbgen.push import http
 
     found = Near(sys.modules["f5_bigip"].BigIp())
-    real = icontrol.session
+    real = http.session
 
-    def led(login: Any) -> requests.Session:
-        made = real(login)
+    def directed(endpoint: http.Endpoint) -> requests.Session:
+        made = real(endpoint)
         made.mount("https://", Wire(found))
         return made
 
-    monkeypatch.setattr(icontrol, "session", led)
-    monkeypatch.setattr(soap, "session", led)
+    monkeypatch.setattr(http, "session", directed)
     return found

@@ -13,7 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,8 +25,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from nlbgen.core.errors import DeviceError, DifferenceError, NlbgenError, SpecError, UnsupportedError
+from nlbgen.core.plan import Plan
 from nlbgen.push.zen import zapi as transport
-from nlbgen.push.zen.push import Planned, Wishes, connect
+from nlbgen.push import contract
+from nlbgen.push.contract import Options
+from nlbgen.push.zen.push import Planned, Zen, connect
 from nlbgen.spec.load import Spec, loads
 
 HERE = Path(__file__).parents[1]
@@ -170,22 +174,46 @@ def spec_for(server: Any, *nodes: str, **values: str) -> Spec:
     return loads(SPEC.format(**{**defaults, **values}), str(server.folder / "farm.yaml"))
 
 
-def quiet(_text: str) -> None:
-    pass
+class Console:
+    """Remembers what was said, and agrees. `on_line` is called with each line."""
+
+    def __init__(self, on_line: Callable[[str], None] = lambda _text: None) -> None:
+        self.said: list[str] = []
+        self.on_line = on_line
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+        self.on_line(text)
+
+    def insist(self, text: str) -> None:
+        self.said.append(text)
+
+    def show(self, plan: Plan) -> None:
+        """Nobody looks at it."""
+
+    def agree(self, question: str) -> bool:
+        return bool(question)
 
 
-def push(spec: Spec, wishes: Wishes | None = None) -> Planned:
-    allowed = wishes or Wishes()
-    with connect(spec) as target:
-        planned = target.plan(allowed)
-        if planned.plan.changes:
-            target.apply(planned, allowed, quiet)
-        return planned
+def connected(
+    spec: Spec, options: Options | None = None, console: Console | None = None
+) -> AbstractContextManager[Zen]:
+    return connect(spec, options or Options(), console or Console())
 
 
-def plan(spec: Spec, wishes: Wishes | None = None) -> Planned:
-    with connect(spec) as target:
-        return target.plan(wishes or Wishes())
+def push(spec: Spec, options: Options | None = None) -> Planned:
+    """Push; what was planned."""
+    with connected(spec, options) as backend:
+        plans = []
+        real = backend.plan
+        backend.plan = lambda: plans.append(real()) or plans[-1]
+        contract.push(backend)
+        return plans[0]
+
+
+def plan(spec: Spec, options: Options | None = None) -> Planned:
+    with connected(spec, options) as backend:
+        return backend.plan()
 
 
 def snapshot(device: Any) -> str:
@@ -301,7 +329,7 @@ def test_any_accepted_farm_is_pushed_once(authority, two) -> None:
             farm["zen"] |= {"api": server.url, "key": {"file": "key"}, "ca": "ca.pem", "certificate": "site.pem"}
             try:
                 spec = loads(json.dumps(farm), str(authority / "farm.yaml"))
-                push(spec, Wishes(adopt=True, prune=True, force=True))
+                push(spec, Options(adopt=True, prune=True, force=True))
             except (SpecError, UnsupportedError):
                 continue
             except DeviceError as error:
@@ -392,7 +420,7 @@ def test_drift_is_found_named_and_mended(serve) -> None:
     farm.services["orchestrator"]["farmguardian"] = None
     farm.headers.clear()
     server.device.guardians["orch-fg"]["interval"] = 99
-    paths = {change.path for change in plan(spec, Wishes(adopt=True)).plan.changes}
+    paths = {change.path for change in plan(spec, Options(adopt=True)).plan.changes}
     node = "farms/orch/nodes/10.20.1.2:443"
     assert paths == {
         "farms/orch/restimeout",
@@ -403,7 +431,7 @@ def test_drift_is_found_named_and_mended(serve) -> None:
     }
     with pytest.raises(DeviceError, match="mark"):  # the check is not linked: the farm could be anybody's
         push(spec)
-    push(spec, Wishes(adopt=True))
+    push(spec, Options(adopt=True))
     assert not plan(spec).plan.changes
 
 
@@ -437,14 +465,14 @@ def test_every_setting_that_drifts_is_named_and_mended(serve, product, mode) -> 
         flipped = {"true": "false", "false": "true", "IP": "", "srcip": "", "ip": ""}.get(str(value))
         number = int(value) + 1 if str(value).isdecimal() else "drifted"
         holders[place][key] = number if flipped is None else flipped
-        changes = [change.path for change in plan(spec, Wishes(adopt=True)).plan.changes]
+        changes = [change.path for change in plan(spec, Options(adopt=True)).plan.changes]
         if place == "params" and not changes:
             continue  # the farm's own, which nlbgen leaves alone
         named = [change for change in changes if not (key == "fgenabled" and change.endswith("fgscript"))]
         assert len(named) == 1, (place, key, changes)
         assert named[0].endswith(key), (place, key, changes)
         found.add((place, key))
-        push(spec, Wishes(adopt=True))
+        push(spec, Options(adopt=True))
         assert not plan(spec).plan.changes
         assert str(holders[place][key]) == str(value)
     assert len(found) >= (8 if mode == "passthrough" or product == "zevenet-old" else 15), found
@@ -459,7 +487,7 @@ def test_nodes_come_and_go(serve) -> None:
         assert [change.path for change in planned.plan.changes] == ["guardians/orch-fg/interval"]
         assert len(backends_of(server.device.farms["orch"])) == 3
         assert any("--prune" in note for note in planned.notes)
-        push(fewer, Wishes(prune=True))
+        push(fewer, Options(prune=True))
         push(spec_for(server, "", "", "", ""))
         addresses = [one["ip"] for one in backends_of(server.device.farms["orch"])]
         assert addresses == [f"10.20.1.{at}" for at in (1, 2, 3, 4)]
@@ -497,7 +525,7 @@ def test_a_double_backend_is_told_and_pruned(serve) -> None:
     backends = server.device.farms["orch"].services["orchestrator"]["backends"]
     backends.append({**backends[0], "id": 3})
     assert any("twice" in note for note in plan(spec).notes)
-    push(spec, Wishes(prune=True))
+    push(spec, Options(prune=True))
     assert len(backends_of(server.device.farms["orch"])) == 3
 
 
@@ -506,7 +534,7 @@ def test_an_unwanted_redirect_is_pruned(serve) -> None:
     push(spec_for(server))
     spec = spec_for(server, frontend=", redirect_http: false")
     assert any("orch-http" in note for note in plan(spec).notes)
-    push(spec, Wishes(prune=True))
+    push(spec, Options(prune=True))
     assert set(server.device.farms) == {"orch"}
 
 
@@ -522,7 +550,7 @@ def test_a_farm_without_the_mark_is_left_alone(serve) -> None:
         push(spec_for(server))
     assert "--adopt" in str(caught.value.hint)
     assert snapshot(device) == before
-    push(spec_for(server), Wishes(adopt=True))
+    push(spec_for(server), Options(adopt=True))
     assert not plan(spec_for(server)).plan.changes
 
 
@@ -531,7 +559,7 @@ def test_another_farm_at_the_address(serve) -> None:
     device = server.device
     device.answer("POST", "/farms", {"farmname": "theirs", "profile": "http", "vip": "10.20.0.10", "vport": 443})
     with pytest.raises(DeviceError, match="theirs has the address"):
-        push(spec_for(server), Wishes(adopt=True))
+        push(spec_for(server), Options(adopt=True))
 
 
 def test_an_address_that_the_device_does_not_have(serve, monkeypatch) -> None:
@@ -546,10 +574,10 @@ def test_an_address_that_the_device_does_not_have(serve, monkeypatch) -> None:
 def test_a_refusal_without_a_way_out_of_its_own_is_mended_by_what_the_device_says(serve) -> None:
     server = serve("relianoid")
     spec = spec_for(server)
-    planning, methods = calls_of(server, spec, Wishes())
+    planning, methods = calls_of(server, spec, Options())
     first = next(number for number, method in enumerate(methods) if method != "GET" and number >= planning)
     for fault, says in (
-        ("400", "mend in the spec, or in the device's own pages"),
+        ("400", "correct in the spec, or in the device's own pages"),
         ("403", "check the rights"),
         ("500", ""),
     ):
@@ -563,7 +591,7 @@ def test_a_farm_of_another_kind(serve) -> None:
     server = serve("relianoid")
     push(spec_for(server, mode="passthrough"))
     with pytest.raises(DeviceError, match="is not an HTTP farm"):
-        push(spec_for(server), Wishes(adopt=True))
+        push(spec_for(server), Options(adopt=True))
 
 
 def test_half_of_the_nodes_stay(serve) -> None:
@@ -572,9 +600,9 @@ def test_half_of_the_nodes_stay(serve) -> None:
     less = spec_for(server, "", ", state: down", ", state: drain")
     with pytest.raises(DeviceError, match="2 of 3 nodes"):
         push(less)
-    push(less, Wishes(force=True))
+    push(less, Options(force=True))
     with pytest.raises(DeviceError, match="would go at once"):
-        push(spec_for(server, farm="orch", nodes="  - {name: x, address: 10.20.1.9}"), Wishes(prune=True))
+        push(spec_for(server, farm="orch", nodes="  - {name: x, address: 10.20.1.9}"), Options(prune=True))
 
 
 def test_the_wrong_product(serve) -> None:
@@ -589,14 +617,20 @@ def test_the_wrong_product(serve) -> None:
 def test_what_changed_after_the_plan(serve) -> None:
     server = serve("relianoid")
     spec = spec_for(server)
-    with connect(spec) as target:
-        planned = target.plan(Wishes())
+    before = ""
+
+    def meanwhile(_question: str) -> bool:
+        nonlocal before
         server.device.answer("POST", "/monitoring/fg", {"name": "orch-fg"})
         before = snapshot(server.device)
-        with pytest.raises(NlbgenError) as caught:
-            target.apply(planned, Wishes(), quiet)
-        assert isinstance(caught.value, DifferenceError | DeviceError)
-    assert snapshot(server.device) == before
+        return True
+
+    console = Console()
+    console.agree = meanwhile
+    with connected(spec, console=console) as backend, pytest.raises(NlbgenError) as caught:
+        contract.push(backend)
+    assert isinstance(caught.value, DifferenceError | DeviceError)
+    assert before and snapshot(server.device) == before
 
 
 def test_pending_changes_of_others_are_restarted_as_a_change(serve) -> None:
@@ -684,17 +718,17 @@ def test_the_environment_leads_nowhere_else(serve, monkeypatch, tmp_path) -> Non
 
 def test_nobody_listens(serve) -> None:
     server = serve("relianoid")
-    with pytest.raises(DeviceError, match=r"refused, or broke"):
+    with pytest.raises(DeviceError, match=r"cannot be reached: Connection refused"):
         push(spec_for(server, url="https://127.0.0.1:9"))
 
 
 # Every call failed in turn.
 
 
-def prepared(serve: Any, product: str, mode: str, kind: str) -> tuple[Any, Spec, Wishes]:
+def prepared(serve: Any, product: str, mode: str, kind: str) -> tuple[Any, Spec, Options]:
     """A device, the spec to push to it, and what is allowed; `kind` says whether the farm exists."""
     server = serve(product)
-    allowed = Wishes(prune=True, adopt=product == "zevenet-old")
+    allowed = Options(prune=True, adopt=product == "zevenet-old")
     if kind == "new":
         return server, spec_for(server, "", "", ", state: drain", mode=mode), allowed
     push(spec_for(server, "", "", "", mode=mode, affinity="source"))
@@ -703,14 +737,21 @@ def prepared(serve: Any, product: str, mode: str, kind: str) -> tuple[Any, Spec,
     return server, spec_for(server, *nodes, mode=mode, frontend=", port: 8443", algorithm="source"), allowed
 
 
-def calls_of(server: Any, spec: Spec, allowed: Wishes) -> tuple[int, list[str]]:
+def calls_of(server: Any, spec: Spec, allowed: Options) -> tuple[int, list[str]]:
     """How many requests a plan takes, and the methods of all requests of a push, on a copy of the device."""
     origin, server.device = server.device, copy.deepcopy(server.device)
     server.device.requests.clear()
-    with connect(spec) as target:
-        planned = target.plan(allowed)
+    console = Console()
+    planning = 0
+
+    def agree(_question: str) -> bool:
+        nonlocal planning
         planning = len(server.device.requests)
-        target.apply(planned, allowed, quiet)
+        return True
+
+    console.agree = agree
+    with connected(spec, allowed, console) as backend:
+        contract.push(backend)
     methods = [method for method, _path, _body in server.device.requests]
     server.device = origin
     return planning, methods
@@ -733,7 +774,7 @@ READ_FAULTS = {"before", "404", "500", "html", "garbage", "list"}
 """A read does nothing on the device: what happens after it makes no difference."""
 
 
-def attempt(spec: Spec, allowed: Wishes) -> str:
+def attempt(spec: Spec, allowed: Options) -> str:
     """Push; what the error says, or nothing."""
     try:
         push(spec, allowed)
@@ -742,7 +783,7 @@ def attempt(spec: Spec, allowed: Wishes) -> str:
     return ""
 
 
-def judge(server: Any, spec: Spec, allowed: Wishes, origin: Any, told: str) -> None:
+def judge(server: Any, spec: Spec, allowed: Options, origin: Any, told: str) -> None:
     """After a push in which one call failed: the old farm stands, or the new one does, and which is said."""
     device = server.device
     where = (server.faults, device.requests[-3:], told)
@@ -909,7 +950,7 @@ def test_a_backend_that_became_double_is_told(serve) -> None:
         push(spec)
     assert "--prune" in str(caught.value.hint)
     device.answer = answer
-    push(spec, Wishes(prune=True))
+    push(spec, Options(prune=True))
     assert len(backends_of(device.farms["orch"])) == 4
 
 
@@ -921,12 +962,12 @@ def test_a_removed_node_that_was_in_maintenance(serve) -> None:
     device.refuse_restart = set()
     server.count = 0
     less = spec_for(server, nodes="\n".join(f"  - {{name: n{at}, address: 10.20.1.{at}}}" for at in (1, 3, 4)))
-    planning, methods = calls_of(server, less, Wishes(prune=True))
+    planning, methods = calls_of(server, less, Options(prune=True))
     at = next(number for number, method in enumerate(methods) if method == "DELETE")
     server.count = 0
     server.faults = [simulator.Fault(at + 1, "500")]
     with pytest.raises(DeviceError) as caught:
-        push(less, Wishes(prune=True))
+        push(less, Options(prune=True))
     assert re.search(r"not as before:\n +farms/orch/nodes/10\.20\.1\.2:443: .*maintenance -> .*up", str(caught.value))
     assert planning
 
@@ -937,7 +978,7 @@ def test_a_farm_that_was_stopped_is_stopped_again(serve) -> None:
     server.device.answer("PUT", "/farms/orch/actions", {"action": "stop"})
     before = snapshot(server.device)
     spec = spec_for(server, frontend=", redirect_http: false", affinity="source")
-    _planning, methods = calls_of(server, spec, Wishes())
+    _planning, methods = calls_of(server, spec, Options())
     restart = max(number for number, method in enumerate(methods) if method == "PUT")
     server.count = 0
     server.faults = [simulator.Fault(restart, "500")]
@@ -952,7 +993,7 @@ def test_a_farm_that_was_stopped_is_stopped_again(serve) -> None:
 def test_another_command_for_a_check_that_runs(serve) -> None:
     for product in PRODUCTS:
         server = serve(product)
-        allowed = Wishes(adopt=product == "zevenet-old")
+        allowed = Options(adopt=product == "zevenet-old")
         push(spec_for(server))
         other = spec_for(server, algorithm="round-robin, health: {path: /other}")
         planned = push(other, allowed)
@@ -975,7 +1016,7 @@ def test_v3_1_has_its_own_words(serve) -> None:
     assert farm.params["persistence"] == "ip"
     assert farm.old_guardian["fgenabled"] == "true"
     assert {path for _method, path, _body in server.device.requests if path.startswith("/monitoring")} == set()
-    push(spec_for(server), Wishes(adopt=True))
+    push(spec_for(server), Options(adopt=True))
     assert farm.params["persistence"] == ""
     farm.params["persistence"] = "none"  # as an older 5.x says it
     assert not plan(spec_for(server)).plan.changes
@@ -987,12 +1028,12 @@ def test_a_check_that_v3_1_did_not_have_is_switched_off_again(serve) -> None:
     farm = server.device.farms["orch"]
     farm.old_guardian.clear()
     spec = spec_for(server, affinity="source")
-    _planning, methods = calls_of(server, spec, Wishes(adopt=True))
+    _planning, methods = calls_of(server, spec, Options(adopt=True))
     at = max(number for number, method in enumerate(methods) if method == "PUT")
     server.count = 0
     server.faults = [simulator.Fault(at, "after")]
     with pytest.raises(DeviceError, match="everything was taken back: the device has what it had before"):
-        push(spec, Wishes(adopt=True))
+        push(spec, Options(adopt=True))
     assert farm.old_guardian["fgenabled"] == "false"
 
 
@@ -1042,19 +1083,19 @@ def test_no_answer_in_time(serve, monkeypatch) -> None:
 def test_what_a_push_left_that_was_cut_off_is_completed_by_the_next(serve, product, mode) -> None:
     server = serve(product)
     spec = spec_for(server, mode=mode)
-    _planning, methods = calls_of(server, spec, Wishes())
+    _planning, methods = calls_of(server, spec, Options())
     origin = server.device
     for number in [number for number, method in enumerate(methods) if method != "GET"]:
         server.device, server.count = copy.deepcopy(origin), 0
         server.faults = [simulator.Fault(number, "before", on=True)]
-        assert attempt(spec, Wishes())
+        assert attempt(spec, Options())
         server.faults = []
         farm = server.device.farms.get("orch")
         if farm is not None and not guardians_of(farm):
             with pytest.raises(DeviceError, match="a push that was cut off") as caught:
                 push(spec)
             assert caught.value.hint == "if no other push is running, complete it with --adopt"
-        push(spec, Wishes(adopt=farm is not None))
+        push(spec, Options(adopt=farm is not None))
         assert not plan(spec).plan.changes, methods[number]
 
 
@@ -1071,7 +1112,7 @@ def test_a_farm_without_the_check_that_holds_something_else_is_not_taken_for_nlb
     push(spec)
     device = server.device
     assert device.answer("DELETE", "/farms/orch/services/orchestrator/fg/orch-fg", None)[0] == 200
-    assert plan(spec, Wishes(adopt=True)).plan.changes
+    assert plan(spec, Options(adopt=True)).plan.changes
     assert device.answer(method, path, body)[0] in {200, 201}
     with pytest.raises(DeviceError, match="does not carry nlbgen's mark") as caught:
         plan(spec)
@@ -1081,19 +1122,16 @@ def test_a_farm_without_the_check_that_holds_something_else_is_not_taken_for_nlb
 def test_an_interruption_takes_everything_back(serve) -> None:
     server, spec, allowed = prepared(serve, "relianoid", "bridge", "old")
     before = snapshot(server.device)
-    said = []
 
     def stop(text: str) -> None:
-        said.append(text)
         if text.startswith("restart"):
             raise KeyboardInterrupt
 
-    with connect(spec) as target:
-        planned = target.plan(allowed)
-        with pytest.raises(KeyboardInterrupt):
-            target.apply(planned, allowed, stop)
+    console = Console(stop)
+    with connected(spec, allowed, console) as backend, pytest.raises(KeyboardInterrupt):
+        contract.push(backend)
     assert snapshot(server.device) == before
-    assert said[-1].startswith("everything was taken back")
+    assert console.said[-1].startswith("everything was taken back")
 
 
 # The command.

@@ -5,32 +5,34 @@ record does not know what was changed by hand. AS3 removes from its tenant whate
 partition that AS3 did not make is never taken. Sources: AS3's documentation and `update.js`, `declarationHandler.js`.
 """
 
-import contextlib
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from ....core.errors import DeviceError
+from ....core.errors import DeviceError, NlbgenError
 from ....generators.f5.as3 import OLDEST, declaration, names, tenant
 from ....generators.f5.objects import objects
-from ....generators.f5.view import mark
 from ....generators.f5.vocabulary import KINDS, Object, Value
 from ....spec.load import Spec
 from ....spec.units import Version
+from ... import contract
+from ...contract import Console, Options, OutcomeLost
+from ...errors import NotSentError, OutcomeUnknownError, RefusedError
+from ...http import one_line
+from .. import backend as f5_backend
 from .. import certificates as f5_certificates
 from .. import files as f5_files
 from .. import plan as f5_plan
 from .. import snapshot as f5_snapshot
+from ..backend import F5Backend
 from ..plan import State, Work
-from ..rest.icontrol import Answer, Device, LostError, RefusedError, UnreachableError, one_line
+from ..rest.icontrol import Answer, Device, refusal
 from ..rest.push import RestFiles, save, synchronise
-from ..session import Console, Options, Report, counts, on_version, overtaken, ready, review, told_apart, unit
+from ..rest.read import read, unit
 from . import record as f5_as3_record
-
-if TYPE_CHECKING:
-    from ..certificates import CertificateFile
 
 _SERVICE: Final = "/mgmt/shared/appsvcs"
 POLLS: Final = 60
@@ -45,37 +47,48 @@ _UNOWNED: Final[Mapping[str, frozenset[str]]] = {
 """What AS3 decides by itself: parents of profiles, and what it derives."""
 
 
-class As3:
-    """A push of one tenant; like [`Push`][nlbgen.push.f5.push.Push], with AS3's own record and its tasks."""
+@dataclass(frozen=True)
+class Planned(f5_backend.Planned):
+    """The work of a declaration, and AS3's record of the tenant (None where it has none)."""
+
+    record: dict[str, Any] | None = None
+
+
+class As3(F5Backend[Planned]):
+    """A backend that declares one tenant, and has AS3's own record and tasks."""
+
+    api = "as3"
+    change = "declaration"
+    lost_when_interrupted = "whether the declaration was applied is not known: push again, it finds out"
+    files_folder = "/Common"
 
     def __init__(
         self, spec: Spec, options: Options, console: Console, device: Device, pauses: tuple[float, ...]
     ) -> None:
-        self.options, self.console, self.device, self.pauses = options, console, device, pauses
-        self.name = device.login.name
+        super().__init__(spec, options, console, device.login.name, unit(device))
+        self.device, self.pauses = device, pauses
         self.store = RestFiles(device, console.insist)
-        self.unit = unit(device)
-        self.farm = on_version(spec, self.unit.version, console.say).farm
         self.tenant = tenant(self.farm)
         self._check_version()
         found = names(self.farm)
-        self.files: tuple[CertificateFile, ...] = ()
-        self.snapshot: f5_snapshot.Snapshot | None = None
         if options.restore is None:
-            found, self.files = f5_certificates.gather(self.farm, found, "/Common")
+            found, self.files = f5_certificates.gather(self.farm, found, self.files_folder)
         else:
             self.snapshot = f5_snapshot.load(options.restore, self.name, self.farm.farm, self.tenant, "as3")
         made = objects(self.farm, self.unit.version, found)
         self.declared = declaration(self.farm, made, self.unit.version)
         self.body: Mapping[str, Any] = self.declared[self.tenant]
         self.wanted = tuple(_owned(one) for one in made)
-        self._declaring = False
-        self._told: set[str] = set()
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return self.device.requests_sent
 
     def _check_version(self) -> None:
         try:
             info = self.device.get(f"{_SERVICE}/info", "AS3's version")
-        except (UnreachableError, RefusedError) as error:
+        except (NotSentError, RefusedError) as error:
             raise DeviceError(
                 f"{error.message}: AS3 is not installed, or not ready", "install it, or take f5.api: rest"
             ) from None
@@ -95,15 +108,15 @@ class As3:
             return None
         found = answer.data.get(self.tenant) if isinstance(answer.data, dict) else None
         if answer.status != 200 or not isinstance(found, dict):
-            raise RefusedError(self.name, "AS3's declaration", answer.status, answer.message)
+            raise refusal(self.name, "AS3's declaration", answer)
         return found
 
     def _refusals(self, record: dict[str, Any] | None) -> Iterator[DeviceError]:
         if record is not None:
-            if record.get("label") != mark(self.farm) and not self.options.adopt:
+            if record.get("label") != self.mark and not self.options.adopt:
                 yield DeviceError(
                     f"{self.name}: the tenant {self.tenant} was not declared by this farm",
-                    "take it over with --adopt (AS3 removes whatever else is in it), or name another f5.partition",
+                    "take it over with --adopt (AS3 removes everything else in it), or name another f5.partition",
                 )
             return
         answer = self.device.look(f"/mgmt/tm/auth/partition/{self.tenant}", "the partition")
@@ -114,7 +127,7 @@ class As3:
             )
 
     def _state(self, record: dict[str, Any] | None) -> State:
-        state = f5_plan.read(self.device, self.tenant, () if record is None else KINDS)
+        state = read(self.device, self.tenant, () if record is None else KINDS)
         prefix = f"/{self.tenant}/"
         found = {key: _flattened(key[0], values) for key, values in state.found.items() if key[1].startswith(prefix)}
         return State(found, state.addresses)
@@ -125,9 +138,7 @@ class As3:
             lost = self._bring_back(self.snapshot, state)
         wanted = {(one.kind, one.path) for one in self.wanted}
         gone = frozenset(key for key in state.found if key not in wanted)
-        todo = f5_plan.work(
-            self.name, self.wanted, state, mark(self.farm), adopt=True, prune=True, absent=gone, tenant=True
-        )
+        todo = f5_plan.work(self.name, self.wanted, state, self.mark, adopt=True, prune=True, absent=gone, tenant=True)
         return todo._replace(refusals=(*todo.refusals, *lost))
 
     def _bring_back(self, snapshot: f5_snapshot.Snapshot, state: State) -> tuple[DeviceError, ...]:
@@ -141,66 +152,85 @@ class As3:
         self.body = f5_as3_record.renewed(record, then, found.kept)
         return tuple(f5_files.lost(self.name, found))
 
-    def run(self) -> Report:
-        """Plan, and do what the options ask for."""
+    # The flow's steps.
+
+    def plan(self) -> Planned:
+        """Read the device and plan."""
         record = self._record()
         state = self._state(record)
-        todo = self._work(state)
-        todo = todo._replace(refusals=(*self._refusals(record), *todo.refusals))
-        review(self.name, todo, self.options, self.console)
-        if not len(todo.plan):
-            return self._nothing_to_do(todo, state)
-        if self.options.dry_run:
-            return self._report("planned", todo)
-        return self._apply(todo, state, record)
+        work = self._work(state)
+        return Planned(self.name, work._replace(refusals=(*self._refusals(record), *work.refusals)), state, record)
 
-    def _nothing_to_do(self, todo: Work, state: State) -> Report:
-        """Also the end of a push that was cut off after its declaration was applied."""
-        if not self.options.dry_run:
-            left = f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm, as3=True)
-            if left or self.options.prune:
-                self._remove_files(set(), state, listed=True)
-            self._settle(left)
-            self._sync()
-        return self._report("unchanged", todo)
+    def is_outdated(self, planned: Planned) -> bool:
+        """Look once more for a tenant that is new; one that AS3 has is read again, and locked by its record's hash."""
+        if planned.record is None:
+            return self._record() is not None
+        return self._work(self._state(planned.record)).plan.digest != planned.plan.digest
 
-    def _apply(self, todo: Work, state: State, record: dict[str, Any] | None) -> Report:
-        ready(self.name, self.unit, todo, state, force=self.options.force)
-        if not self.console.agree(f"Declare the tenant {self.tenant} on {self.name}?"):
-            return self._report("declined", todo)
-        if record is None:
-            # AS3 locks a tenant that it has: a new one is only looked for once more.
-            overtook = self._record() is not None
-        else:
-            overtook = self._work(self._state(record)).plan.digest != todo.plan.digest
-        if overtook:
-            raise overtaken(self.name)
-        path = self._save(state, record, todo.plan.digest)
-        lost = self._carried_out(state, record, path)
-        after = self._verify(path, lost)
-        self._finish(state, after)
-        return self._report("applied", todo, path)
+    def save(self, planned: Planned) -> Path:
+        """Save what the tenant has, and AS3's record of it."""
+        record = planned.record
+        kept = None if record is None else {key: value for key, value in record.items() if key != "optimisticLockKey"}
+        taken = f5_snapshot.Snapshot(self.name, self.farm.farm, self.tenant, "as3", planned.state.found, kept)
+        return f5_snapshot.save(self.options.snapshots, taken, planned.plan.digest)
 
-    def _carried_out(self, state: State, record: dict[str, Any] | None, path: Path) -> DeviceError | None:
-        """Bring the files and declare; what was lost on the way is returned, what was refused is taken back."""
-        made: list[CertificateFile] = []
+    def transact(self, planned: Planned) -> OutcomeLost:
+        """Declare the tenant and wait for the result."""
+        return self._declare(self._body(planned.record))
+
+    def take_back(self, planned: Planned, error: BaseException, snapshot: Path | None) -> NlbgenError | None:
+        """Remove the certificate files; tell a lock from other refusals."""
+        super().take_back(planned, error, snapshot)
+        locked = isinstance(error, RefusedError) and "lock" in error.said.lower()
+        # The hash is no longer that of the record which was read.
+        return contract.overtaken(self.name) if locked and planned.record is not None else None
+
+    def is_applied(self, again: Planned) -> bool:
+        """Whether nothing is left to do, and the tenant is there as AS3 should have it."""
+        return (again.record is not None) == bool(self.wanted) and super().is_applied(again)
+
+    def not_as_planned(self, planned: Planned, again: Planned, lost: OutcomeLost, snapshot: Path | None) -> DeviceError:
+        """Return the error for a declaration whose answer was lost, or a device that is not as planned."""
+        del planned
+        if lost is not None:
+            return OutcomeUnknownError(f"{lost.message}; {self.applied_or_unknown(lost)}", "push again: it finds out")
+        return DeviceError(
+            f"{self.name}: the declaration was applied, and the device is not as planned:\n{again.plan.text()}",
+            f"AS3 has no record of changes by hand; roll back with `nlbgen push f5 --restore {snapshot}`",
+        )
+
+    def finish(self, planned: Planned, again: Planned) -> None:
+        """Remove the files that were replaced; those of a profile that went stay until --prune, for a restore."""
         try:
-            f5_files.bring(self.name, self.files, f5_files.named(state), made, self.console.say, self.store)
-            return self._declare(self._body(record))
-        except BaseException as error:
-            if self._declaring and not isinstance(error, DeviceError):
-                # AS3 works on by itself, and needs the files.
-                self.console.insist(
-                    f"{self.name}: whether the declaration was applied is not known: push again, it finds out"
-                )
-                raise
-            f5_files.take_back(made, self.store)
-            with contextlib.suppress(OSError):
-                path.unlink()
-            if isinstance(error, RefusedError) and "lock" in error.text.lower() and record is not None:
-                # The record's hash is no longer that of the record which was read.
-                raise overtaken(self.name) from None
-            raise
+            replaced = f5_files.replaced(planned.state, again.state)
+            self.remove_files(replaced, again.state, listed=self.options.prune)
+        except DeviceError as error:
+            raise DeviceError(
+                f"{error.message}; the declaration was applied and read back", "push again: it completes"
+            ) from None
+        self.settle(self.pending())
+
+    def complete(self, planned: Planned) -> None:
+        """Remove the files that a push left which was cut off after its declaration was applied."""
+        left = self.pending()
+        if left or self.options.prune:
+            self.remove_files(set(), planned.state, listed=True)
+        self.settle(left)
+
+    def remove_files(self, candidates: set[str], after: State, *, listed: bool) -> bool:
+        """Remove files, and save that: AS3 has saved before."""
+        removed = super().remove_files(candidates, after, listed=listed)
+        if removed:
+            self.save_configuration()
+        return removed
+
+    def save_configuration(self) -> None:
+        """Save the device's configuration for its next start."""
+        save(self.device)
+
+    def synchronise(self, group: str) -> None:
+        """Bring the configuration to the other units of the group."""
+        synchronise(self.device, group)
 
     def _body(self, record: dict[str, Any] | None) -> dict[str, Any]:
         """The declaration, with what the tenant has and no spec says: the lock, and its default route domain."""
@@ -208,91 +238,34 @@ class As3:
         kept = {key: known[key] for key in ("defaultRouteDomain", "optimisticLockKey") if key in known}
         return {**self.declared, self.tenant: {**self.body, **kept}}
 
-    def _finish(self, before: State, after: State) -> None:
-        try:
-            # What a profile named that went with the declaration stays until --prune, so that a restore finds it.
-            self._remove_files(f5_files.replaced(before, after), after, listed=self.options.prune)
-        except DeviceError as error:
-            raise DeviceError(
-                f"{error.message}; the declaration was applied and read back", "push again: it completes"
-            ) from None
-        self._settle(f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm, as3=True))
-        self._sync()
-
-    def _remove_files(self, candidates: set[str], after: State, *, listed: bool) -> None:
-        """Remove this farm's files that nothing names any more, and save that: AS3 has saved before."""
-        if self.snapshot is not None:
-            return
-        if listed:
-            candidates = candidates | {*self.store.listed("/Common")}
-        kept = {file.path for file in self.files} | f5_files.named(after)
-        if f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.console.say):
-            save(self.device)
-
-    def _settle(self, pending: Iterable[Path]) -> None:
-        for path in pending:
-            f5_snapshot.settle(path)
-
-    def _save(self, state: State, record: dict[str, Any] | None, digest: str) -> Path:
-        kept = None if record is None else {key: value for key, value in record.items() if key != "optimisticLockKey"}
-        taken = f5_snapshot.Snapshot(self.name, self.farm.farm, self.tenant, "as3", state.found, kept)
-        path = f5_snapshot.save(self.options.snapshots, taken, digest)
-        self.console.say(f"{self.name}: what will change was saved to {path}")
-        return path
-
-    def _verify(self, path: Path, lost: DeviceError | None) -> State:
-        """Read again until nothing is left to do; AS3 may still be at work where its answer was lost."""
-        told = "whether the declaration was applied is not known" if lost else "the declaration was applied"
-        work: Work | None = None
-        for pause in (*(self.pauses if lost else ()), None):
-            try:
-                record = self._record()
-                state = self._state(record)
-                work = self._work(state)
-            except DeviceError as error:
-                raise DeviceError(
-                    f"{error.message}; {told}, and reading it back failed", "push again: it finds out, and completes"
-                ) from None
-            if (record is not None) == bool(self.wanted) and not len(work.plan):
-                return state
-            if pause is not None:
-                time.sleep(pause)
-        if lost is not None:
-            raise LostError(f"{lost.message}; {told}", "push again: it finds out")
-        assert work is not None  # noqa: S101  # the loop runs at least once
-        raise DeviceError(
-            f"{self.name}: the declaration was applied, and the device is not as planned:\n{work.plan.text()}",
-            f"what was changed by hand is in no record of AS3; `nlbgen push f5 --restore {path}` goes back",
-        )
-
     # AS3's own answers.
 
     def _declare(self, body: Mapping[str, Any]) -> DeviceError | None:
         """Declare and wait; what was lost on the way is returned, a refusal is raised."""
         self.console.say(f"{self.name}: AS3 is at work on the tenant {self.tenant}")
-        self._declaring = True
+        self.commit_begins()
         try:
             answer = self.device.send("POST", f"{_SERVICE}/declare?async=true", body, "the declaration")
             if self._under_way(answer):
                 answer = self._awaited(self._task(answer))
-        except (LostError, UnreachableError) as error:
+        except (OutcomeUnknownError, NotSentError) as error:
             return error
         self._check(answer)
         return None
 
     def _awaited(self, task: str) -> Answer:
-        """The end of a task; raises LostError where AS3 does not tell it: the declaration may be applied or not."""
+        """Wait for the end of a task; raises OutcomeUnknownError where AS3 does not report it."""
         for _ in range(POLLS):
             time.sleep(min(self.pauses, default=0.0))
             try:
                 answer = self.device.look(task, "AS3's task")
             except RefusedError as error:  # of a new login
-                raise LostError(error.message, error.hint) from None
+                raise OutcomeUnknownError(error.message, error.hint) from None
             if answer.status != 200:
-                raise LostError(f"{self.name}: AS3's task: {answer.message} (HTTP {answer.status})")
+                raise OutcomeUnknownError(f"{self.name}: AS3's task: {answer.message} (HTTP {answer.status})")
             if not self._under_way(answer):
                 return answer
-        raise LostError(f"{self.name}: AS3 is still at work")
+        raise OutcomeUnknownError(f"{self.name}: AS3 is still at work")
 
     def _under_way(self, answer: Answer) -> bool:
         results = _results(answer)
@@ -301,7 +274,7 @@ class As3:
     def _task(self, answer: Answer) -> str:
         number = answer.data.get("id") if isinstance(answer.data, dict) else None
         if not isinstance(number, str) or not re.fullmatch(r"[0-9A-Za-z-]+", number):
-            raise LostError(f"{self.name}: AS3 does not say which task it works on")
+            raise OutcomeUnknownError(f"{self.name}: AS3 does not say which task it works on")
         return f"{_SERVICE}/task/{number}"
 
     def _check(self, answer: Answer) -> None:
@@ -311,16 +284,11 @@ class As3:
             return
         said = "; ".join(one_line(f"{one.get('message')}: {one.get('response', '')}") for one in bad) or answer.message
         status = int(bad[0].get("code", 500)) if bad else answer.status
-        raise RefusedError(self.name, f"AS3 refused the tenant {self.tenant}, nothing was changed", status, said)
-
-    def _sync(self) -> None:
-        if self.options.sync:
-            with told_apart(self.options.sync):
-                synchronise(self.device, self.options.sync)
-            self.console.say(f"{self.name}: the group {self.options.sync} is synchronised")
-
-    def _report(self, outcome: str, todo: Work, path: Path | None = None) -> Report:
-        return Report(self.name, outcome, todo.plan, counts(todo), path, self.device.requests_sent)
+        raise RefusedError(
+            f"{self.name}: AS3 refused the tenant {self.tenant}, nothing was changed: {said} (HTTP {status})",
+            status=status,
+            said=said,
+        )
 
 
 def _results(answer: Answer) -> list[dict[str, Any]]:

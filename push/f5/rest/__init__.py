@@ -1,4 +1,4 @@
 """F5 BIG-IP by iControl REST.
 
-Imports core, spec, push.f5.
+Imports core, spec, generators.f5, push, push.f5.
 """

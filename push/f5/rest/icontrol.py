@@ -1,4 +1,4 @@
-"""iControl REST: one session with a BIG-IP, its token, its two families of errors, and what may be asked again.
+"""iControl REST: one session with a BIG-IP, its token, its two families of errors, and which requests are repeated.
 
 Sources: recorded answers of devices from 11.5 to 17.1, and how f5-bigip-rest-go, f5_modules and go-bigip tell errors
 apart. A 404 that speaks of a path that is "not registered" means that the REST daemon restarts, not that an object is
@@ -7,69 +7,20 @@ absent; an answer may be HTML instead of JSON.
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote
 
 from ....core import activity
 from ....core.errors import DeviceError
-from ....spec.references import SecretValue
-
-if TYPE_CHECKING:
-    import requests
-
-WORKERS: Final = 4
-"""How many reads are under way at once."""
-PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each further attempt: a REST daemon that restarts is back within them as a rule."""
-CONNECT_SECONDS: Final = 10.0
-LONGEST_TEXT: Final = 400
+from ...errors import NotSentError, OutcomeUnknownError, RefusedError
+from ...http import CONNECT_SECONDS, CONNECTIONS, PAUSES, Client, one_line, retried
+from ..login import Login
 
 _RESTARTING: Final = ("not registered", "no registered", "Configuration Utility restarting")
 _MCPD_LOST: Final = 32768001
 _TOKEN_ERRORS: Final = ("X-F5-Auth-Token", "no user authentication header")
-
-
-class Login(NamedTuple):
-    """Where the device is and who pushes; the password shows itself to the login request alone."""
-
-    host: str
-    port: int
-    user: str
-    password: SecretValue
-    provider: str
-    ca: str | None
-    read_seconds: float
-
-    @property
-    def name(self) -> str:
-        """The device as messages name it."""
-        return self.host if self.port == 443 else f"{self.host}:{self.port}"
-
-    @property
-    def base(self) -> str:
-        """The URL that paths are added to."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"https://{host}:{self.port}"
-
-
-class RefusedError(DeviceError):
-    """The device answered, and the answer is no; `text` is what it said."""
-
-    def __init__(self, device: str, what: str, status: int, text: str, hint: str | None = None) -> None:
-        super().__init__(f"{device}: {what}: {text} (HTTP {status})", hint)
-        self.status = status
-        self.text = text
-
-
-class UnreachableError(DeviceError):
-    """The request did not get to the device, or the device does not work on requests now: nothing was changed by it."""
-
-
-class LostError(DeviceError):
-    """No answer that can be read came back: the device may have done what was asked, or not."""
 
 
 class Answer(NamedTuple):
@@ -108,10 +59,10 @@ class Answer(NamedTuple):
         return self.status == 401 and any(sign in self.text for sign in _TOKEN_ERRORS)
 
 
-def one_line(text: str) -> str:
-    """A device's text as a message may show it: printable, on one line, not endless."""
-    shown = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return shown if len(shown) <= LONGEST_TEXT else f"{shown[:LONGEST_TEXT]}..."
+def refusal(device: str, what: str, answer: Answer, hint: str | None = None) -> RefusedError:
+    """Return the error for an answer that says no to `what`."""
+    text = answer.message
+    return RefusedError(f"{device}: {what}: {text} (HTTP {answer.status})", hint, status=answer.status, said=text)
 
 
 def path_of(kind: str, full_path: str = "") -> str:
@@ -136,22 +87,24 @@ class Device:
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
         self.login: Final = login
-        self.requests_sent = 0
         self._say = say
         self._pauses: Final = tuple(pauses)
-        self._timeout: Final = (connect_seconds, login.read_seconds)
         self._token = ""
         self._lock = Lock()
-        self._session: requests.Session | None = None
+        self._client: Final = Client(login.endpoint, connect_seconds)
+
+    @property
+    def requests_sent(self) -> int:
+        """How many requests were sent."""
+        return self._client.requests_sent
 
     # The session and its token.
 
     def __enter__(self) -> Self:
-        self._session = session(self.login)
         try:
             self._log_in("")
         except BaseException:
-            self._session.close()
+            self._client.close()
             raise
         return self
 
@@ -159,8 +112,7 @@ class Device:
         try:
             self._log_out()
         finally:
-            if self._session is not None:
-                self._session.close()
+            self._client.close()
 
     def _log_in(self, refused: str) -> None:
         """Get a token, unless another thread has replaced the refused one already."""
@@ -184,8 +136,10 @@ class Device:
         if "maximum active login tokens" in answer.text:
             hint = "100 tokens of this user are in use: delete some, or wait 20 minutes (F5's article K44237337)"
         if answer.status == 200:
-            return LostError(f"{self.login.name}: the answer to the login holds no token", "is this a BIG-IP?")
-        return RefusedError(self.login.name, "the login was refused", answer.status, answer.message, hint)
+            return OutcomeUnknownError(
+                f"{self.login.name}: the answer to the login holds no token", "is this a BIG-IP?"
+            )
+        return refusal(self.login.name, "the login was refused", answer, hint)
 
     def _log_out(self) -> None:
         token, attempts = self._token, 2
@@ -217,7 +171,7 @@ class Device:
         """Several reads at once: a name each, with the path and its query; the first failure ends them all."""
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
             futures = {name: pool.submit(self.get, path, name, query) for name, (path, query) in asked.items()}
             try:
                 return {name: future.result() for name, future in futures.items()}
@@ -238,8 +192,8 @@ class Device:
     ) -> Answer:
         """A write: asked again only where the device did not work on it, or with `again` where twice is as once.
 
-        With `once` it is never asked again, a token that ran out apart. Raises RefusedError, UnreachableError or
-        LostError.
+        With `once` it is never asked again, a token that ran out apart. Raises RefusedError, NotSentError or
+        OutcomeUnknownError.
         """
         headers = {"X-F5-REST-Coordination-Id": transaction} if transaction else {}
         given: dict[str, Any] = {"headers": headers}
@@ -265,7 +219,7 @@ class Device:
         hint = None
         if answer.status in {401, 403}:
             hint = f"the user {self.login.user} may not do this: give it the role of a manager or administrator"
-        return RefusedError(self.login.name, what, answer.status, answer.message, hint)
+        return refusal(self.login.name, what, answer, hint)
 
     def _answer(
         self,
@@ -278,14 +232,8 @@ class Device:
         once: bool = False,
     ) -> Answer:
         """The first answer that decides something, with as many attempts as there are pauses and one more."""
-        pauses = [] if once else list(self._pauses)
-        while True:
-            try:
-                return self._decided(method, path, what, given)
-            except (UnreachableError, LostError) as error:
-                if not pauses or (isinstance(error, LostError) and not again):
-                    raise
-                time.sleep(pauses.pop(0))
+        pauses = () if once else self._pauses
+        return retried(lambda: self._decided(method, path, what, given), pauses, repeatable=again)
 
     def _decided(self, method: str, path: str, what: str, given: Callable[[], dict[str, Any]]) -> Answer:
         """One answer, after a new login where the token is refused: then the device did not work on the request."""
@@ -300,99 +248,34 @@ class Device:
 
     def _trouble(self, answer: Answer, what: str) -> DeviceError | None:
         if answer.restarting:
-            return UnreachableError(
+            return NotSentError(
                 f"{self.login.name}: {what}: the device is not able to answer: {answer.message} (HTTP {answer.status})",
                 "it restarts, or works on something else: try again in some minutes",
             )
         if answer.undecided or (answer.status == 200 and answer.data is None and answer.text):
-            return LostError(
+            return OutcomeUnknownError(
                 f"{self.login.name}: {what}: no answer that can be read (HTTP {answer.status}): {answer.message}",
-                "try again; what was done is found by reading",
+                "try again; the next push reads what was done",
+                status=answer.status,
             )
         return None
 
     def _once(self, method: str, path: str, what: str, given: Mapping[str, Any]) -> Answer:
-        """One request, with every exception of the library translated."""
-        import requests
-
-        assert self._session is not None  # noqa: S101  # the session was entered
-        options = dict(given)
-        headers = dict(options.pop("headers", {}))
+        """One request; raises NotSentError or OutcomeUnknownError where it gets no answer."""
+        headers = dict(given.get("headers", {}))
         if self._token:
             headers["X-F5-Auth-Token"] = self._token
-        self.requests_sent += 1
         activity.note(f"device asked: {self.login.name}: {method}: {what}")
-        try:
-            response = self._session.request(
-                method,
-                f"{self.login.base}{path}",
-                headers=headers,
-                timeout=self._timeout,
-                allow_redirects=False,
-                **options,
-            )
-            return _read(response)
-        except requests.RequestException as error:
-            raise translated(error, self.login, what) from None
-
-
-def translated(error: "requests.RequestException", login: Login, what: str) -> DeviceError:
-    """What became of a request that got no answer, in words: unreachable, lost, or not to be trusted."""
-    import requests
-
-    device = login.name
-    if isinstance(error, requests.exceptions.SSLError):
-        return DeviceError(
-            f"{device}: {what}: the device's certificate is not trusted: {_cause(error)}",
-            "name the CA that it chains to in f5.ca, and the host as the certificate does",
+        reply = self._client.request(
+            method, f"{self.login.base}{path}", what, headers, json=given.get("json"), data=given.get("data")
         )
-    if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
-        return UnreachableError(
-            f"{device}: {what}: cannot be reached: {_cause(error)}", "check f5.host, f5.port and the network"
-        )
-    if isinstance(error, requests.exceptions.Timeout):
-        seconds = f"{login.read_seconds:g}s"
-        return LostError(f"{device}: {what}: no answer within {seconds}", "try again, or give it a longer f5.timeout")
-    return LostError(f"{device}: {what}: the connection broke: {_cause(error)}", "try again")
+        return _answer(reply.status, reply.content)
 
 
-def session(login: Login) -> "requests.Session":
-    """Kept connections, without anything from the environment: no proxy, no netrc, no cookie."""
-    from http.cookiejar import DefaultCookiePolicy
-
-    import requests
-    from requests.adapters import HTTPAdapter
-
-    made = requests.Session()
-    made.trust_env = False
-    made.verify = login.ca or True
-    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    made.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=WORKERS, max_retries=0))
-    return made
-
-
-def _read(response: "requests.Response") -> Answer:
-    text = response.content.decode("utf-8", "replace")
+def _answer(status: int, content: bytes) -> Answer:
+    text = content.decode("utf-8", "replace")
     try:
         data = json.loads(text) if text else None
     except ValueError:
         data = None
-    return Answer(response.status_code, data, text)
-
-
-def _never_connected(error: Exception) -> bool:
-    """Whether the connection was refused or could not be made: then nothing was sent."""
-    from urllib3.exceptions import MaxRetryError, NewConnectionError
-
-    cause = error.args[0] if error.args else None
-    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
-
-
-def _cause(error: Exception) -> str:
-    """The innermost reason, in words; never the request itself."""
-    cause: Any = error.args[0] if error.args else error
-    cause = getattr(cause, "reason", None) or cause
-    inner = cause.args[-1] if isinstance(cause, Exception) and cause.args else cause
-    text = getattr(inner, "strerror", None) or getattr(inner, "verify_message", None) or str(inner)
-    words = str(text).rpartition(": ")[2].rpartition("] ")[2]
-    return one_line(words or type(error).__name__)
+    return Answer(status, data, text)

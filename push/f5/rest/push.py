@@ -7,13 +7,15 @@ from typing import Final
 from ....core.errors import DeviceError
 from ....spec.load import Spec
 from ....spec.units import Version
-from .. import plan as f5_plan
+from ...contract import Console, Options, OutcomeLost
+from ...errors import RefusedError
 from ..certificates import CertificateFile
-from ..plan import State, Work
-from ..push import Push
-from ..session import Console, Options, Outcome, unit
+from ..order import commands
+from ..plan import State
+from ..transactional import Planned, Transactional
 from . import transaction as f5_transaction
-from .icontrol import Device, RefusedError, path_of
+from .icontrol import Device, path_of, refusal
+from .read import items, read, unit
 
 VALIDATE_ONLY: Final = Version("12.0")
 """The first TMOS whose transactions know `validateOnly`."""
@@ -21,15 +23,15 @@ DOWNLOADS: Final = "/var/config/rest/downloads"
 FILE_KINDS: Final = ("sys file ssl-cert", "sys file ssl-key")
 
 
-class Rest(Push):
-    """The way of every TMOS from 11.6 on."""
+class Rest(Transactional):
+    """iControl REST: every TMOS from 11.6 on."""
 
     api = "rest"
 
     def __init__(
         self, spec: Spec, options: Options, console: Console, device: Device, pauses: tuple[float, ...]
     ) -> None:
-        self.device, self.pauses = device, pauses
+        self.device, self._commit_pauses = device, pauses
         self.store = RestFiles(device, console.insist)
         super().__init__(spec, options, console, device.login.name, unit(device))
 
@@ -38,16 +40,16 @@ class Rest(Push):
         """How many requests were sent."""
         return self.device.requests_sent
 
-    def partition_is_there(self) -> bool:
+    def has_partition(self) -> bool:
         """Whether the device has the farm's partition."""
         answer = self.device.look(f"/mgmt/tm/auth/partition/{self.partition}", "the partition")
         if answer.status not in {200, 404}:
-            raise RefusedError(self.name, "the partition", answer.status, answer.message)
+            raise refusal(self.name, "the partition", answer)
         return answer.status == 200
 
     def read(self, partition: str, kinds: Iterable[str]) -> State:
         """The device's objects of these kinds in a partition, and all of its nodes."""
-        return f5_plan.read(self.device, partition, kinds)
+        return read(self.device, partition, kinds)
 
     def make_partition(self) -> None:
         """Make the farm's partition; that it is there by now is no error."""
@@ -55,24 +57,24 @@ class Rest(Push):
         with already_there():
             self.device.send("POST", path_of("auth partition"), body, f"partition {self.partition}", again=True)
 
-    def transact(self, todo: Work, state: State) -> Outcome:
-        """Apply all of the plan, or nothing; raises DeviceError where nothing was applied."""
-        commands = f5_plan.steps(todo, state)
-        self.console.say(f"{self.name}: one transaction of {_commands(len(commands))}")
-        return f5_transaction.run(self.device, commands, self.pauses, self.commit_begins)
+    def transact(self, planned: Planned) -> OutcomeLost:
+        """Apply all of the plan, or nothing."""
+        todo = commands(planned.work, planned.state)
+        self.console.say(f"{self.name}: one transaction of {_commands(len(todo))}")
+        return f5_transaction.run(self.device, todo, self._commit_pauses, self.commit_begins)
 
-    def validate(self, todo: Work, state: State, *, missing: bool) -> None:
-        """The device's own check of the whole transaction; certificates that are not there yet cannot be part of it."""
+    def validate(self, planned: Planned) -> None:
+        """Have the device check the whole transaction; it cannot where the partition or a certificate is missing."""
         if self.unit.version < VALIDATE_ONLY:
             raise DeviceError(f"{self.name}: TMOS {self.unit.version} cannot check a transaction", "12.0 is the first")
-        if absent := f"the partition {self.partition}" if missing else self._absent_file():
+        if absent := f"the partition {self.partition}" if planned.missing else self._absent_file():
             raise DeviceError(
                 f"{self.name}: the device cannot check the plan, because {absent} is not there yet",
                 "a push makes it first; its transaction is then checked as a whole before anything is applied",
             )
-        commands = f5_plan.steps(todo, state)
-        f5_transaction.check(self.device, commands)
-        self.console.say(f"{self.name}: the device accepts {_commands(len(commands))}; nothing was changed")
+        todo = commands(planned.work, planned.state)
+        f5_transaction.check(self.device, todo)
+        self.console.say(f"{self.name}: the device accepts {_commands(len(todo))}; nothing was changed")
 
     def _absent_file(self) -> str:
         for file in self.files:
@@ -80,7 +82,7 @@ class Rest(Push):
                 return f"the certificate {file.path}"
         return ""
 
-    def save(self) -> None:
+    def save_configuration(self) -> None:
         """Save the device's configuration for its next start."""
         save(self.device)
 
@@ -110,14 +112,14 @@ class RestFiles:
         """Whether the file is there."""
         answer = self.device.look(path_of(kind, path), f"{kind} {path}")
         if answer.status not in {200, 404}:
-            raise RefusedError(self.device.login.name, f"{kind} {path}", answer.status, answer.message)
+            raise refusal(self.device.login.name, f"{kind} {path}", answer)
         return answer.status == 200
 
     def listed(self, folder: str) -> Iterable[str]:
         """The paths of all files in a folder."""
         query = f"$filter=partition+eq+{folder[1:]}"
         found = self.device.get_all({kind: (path_of(kind), query) for kind in FILE_KINDS})
-        return [str(item["fullPath"]) for collection in found.values() for item in f5_plan.items(collection)]
+        return [str(item["fullPath"]) for collection in found.values() for item in items(collection)]
 
     def bring(self, file: CertificateFile) -> bool:
         """Upload a file and make it a file object; false where that was there already."""
@@ -174,7 +176,7 @@ class RestFiles:
 
 @contextlib.contextmanager
 def already_there() -> Iterator[None]:
-    """What is asked for twice is there once."""
+    """Ignore the refusal of what an earlier attempt has made."""
     try:
         yield
     except RefusedError as error:

@@ -1,4 +1,4 @@
 """F5 BIG-IP by iControl SOAP.
 
-Imports core, spec, generators.f5, push.f5, push.f5.rest.
+Imports core, spec, generators.f5, push, push.f5.
 """

@@ -7,23 +7,15 @@ with a transport of our own, and every exception is translated where the call is
 needs it: its import alone replaces a class of suds for the whole process.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, Final, Self
 
 from ....core import activity
 from ....core.errors import DeviceError, NlbgenError
-from ..rest.icontrol import (
-    CONNECT_SECONDS,
-    Login,
-    LostError,
-    RefusedError,
-    UnreachableError,
-    one_line,
-    session,
-    translated,
-)
+from ...errors import NotSentError, OutcomeUnknownError, RefusedError
+from ...http import Client, one_line, retried
+from ..login import Login
 
 INSTALL: Final = 'pip install "suds>=1.2,<2" six && pip install --no-deps bigsuds==1.0.6'
 _PORTAL: Final = "/iControl/iControlPortal.cgi"
@@ -31,20 +23,16 @@ _QUERIES: Final = ("get_", "query_", "set_active_folder", "set_recursive_query_s
 """What may be asked twice: queries, and what tells a session of its own where to look."""
 
 
-class SoapError(RefusedError):
-    """The device answered with a fault."""
-
-
 class Portal:
     """A session of iControl SOAP: entering it gets a session of its own, leaving it ends what is open."""
 
     def __init__(self, login: Login, pauses: Sequence[float] = ()) -> None:
         self.login: Final = login
-        self.requests_sent = 0
         self._pauses: Final = tuple(pauses)
         self._open = False
         self._folder = ""
-        self._http = session(login)
+        self._what = ""
+        self._http: Final = Client(login.endpoint)
         self._bigip: Any = None
 
     def __enter__(self) -> Self:
@@ -66,10 +54,15 @@ class Portal:
         finally:
             self._http.close()
 
+    @property
+    def requests_sent(self) -> int:
+        """How many requests were sent."""
+        return self._http.requests_sent
+
     def call(self, interface: str, method: str, *args: Any) -> Any:
         """One call; a query is asked again while no answer comes, anything else is not.
 
-        Raises SoapError, UnreachableError or LostError, or DeviceError where no further attempt would help.
+        Raises RefusedError, NotSentError or OutcomeUnknownError, or DeviceError where no further attempt would help.
         """
         what = f"{interface}.{method}"
         namespace, _, name = interface.partition(".")
@@ -79,51 +72,38 @@ class Portal:
         return self._patient(lambda: getattr(client, method)(*args), what, again=method.startswith(_QUERIES))
 
     def _patient(self, ask: Callable[[], Any], what: str, *, again: bool) -> Any:
-        pauses = list(self._pauses) if again else []
-        while True:
-            try:
-                return self._once(ask, what)
-            except (UnreachableError, LostError):
-                if not pauses:
-                    raise
-                time.sleep(pauses.pop(0))
+        return retried(lambda: self._once(ask, what), self._pauses if again else (), repeatable=again)
 
     def _once(self, ask: Callable[[], Any], what: str) -> Any:
         import bigsuds
-        import requests
 
         device = self.login.name
+        self._what = what
         try:
             return ask()
         except DeviceError:
             raise
-        except requests.RequestException as error:
-            raise translated(error, self.login, what) from None
         except bigsuds.ServerError as error:
-            raise SoapError(device, what, 500, _fault(error)) from None
+            raise _refusal(device, what, _fault(error)) from None
         except bigsuds.MethodNotFound:
-            raise SoapError(device, what, 500, "this TMOS does not have it") from None
+            raise _refusal(device, what, "this TMOS does not have it") from None
         except Exception as error:  # bigsuds lets every exception of suds and of the parsers below through
             said = one_line(str(error)) or type(error).__name__
-            raise LostError(f"{device}: {what}: no answer that can be read: {said}", "try again") from None
+            raise OutcomeUnknownError(f"{device}: {what}: no answer that can be read: {said}", "try again") from None
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
         """One request of a call, signed; its status and content. Raises DeviceError for what is no answer of SOAP's."""
-        self.requests_sent += 1
-        timeout = (CONNECT_SECONDS, self.login.read_seconds)
-        response = self._http.request(
-            method, url, headers=dict(headers), data=body, timeout=timeout, allow_redirects=False
-        )
-        device, status = self.login.name, response.status_code
+        reply = self._http.request(method, url, self._what, headers, data=body)
+        device, status = self.login.name, reply.status
         if status in {401, 403}:
             hint = f"check the user {self.login.user} and the password that f5.password refers to"
             raise DeviceError(f"{device}: the login was refused (HTTP {status})", hint)
         if status in {404, 502, 503}:
-            raise UnreachableError(
+            raise NotSentError(
                 f"{device}: the device is not able to answer (HTTP {status})",
                 "it restarts, or works on something else: try again in some minutes",
             )
-        return status, response.content
+        return status, reply.content
 
     # Folders: queries look into the active one and those below, and names without a folder are of that one.
 
@@ -156,6 +136,10 @@ class Portal:
             self.call("System.Session", "rollback_transaction")
         except DeviceError:
             return
+
+
+def _refusal(device: str, what: str, said: str) -> RefusedError:
+    return RefusedError(f"{device}: {what}: {said} (HTTP 500)", status=500, said=said)
 
 
 def _fault(error: Any) -> str:

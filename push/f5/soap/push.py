@@ -15,25 +15,26 @@ from ....generators.f5.view import Names
 from ....generators.f5.vocabulary import Object, Value, mapping
 from ....spec.load import Spec
 from ....spec.units import Version
-from .. import plan as f5_plan
+from ...contract import Console, Options, OutcomeLost
+from ...errors import NotSentError, OutcomeUnknownError, RefusedError
 from ..certificates import CertificateFile
-from ..plan import State, Work
-from ..push import Push
-from ..rest import transaction as f5_transaction
-from ..rest.icontrol import LostError, UnreachableError
-from ..session import Console, Options, Outcome, Unit
-from .portal import Portal, SoapError
+from ..order import commands
+from ..plan import State
+from ..refusal import refused
+from ..transactional import Planned, Transactional
+from ..unit import Unit
+from .portal import Portal
 from .read import read
 from .vocabulary import OWNED
-from .write import apply
+from .write import queue
 
 _ACTIVE: Final = "FAILOVER_STATE_ACTIVE"
 _PARTITION, _FILES = "Management.Partition", "Management.KeyCertificate"
 _MODE: Final = "MANAGEMENT_MODE_DEFAULT"
 
 
-class Soap(Push):
-    """The way of devices whose REST is switched off."""
+class Soap(Transactional):
+    """iControl SOAP: devices whose REST is switched off."""
 
     api = "soap"
 
@@ -65,7 +66,7 @@ class Soap(Push):
             if one.kind in OWNED and (one.kind != "ltm profile server-ssl" or one.path in used)
         )
 
-    def partition_is_there(self) -> bool:
+    def has_partition(self) -> bool:
         """Whether the device has the farm's partition."""
         listed = self.portal.call(_PARTITION, "get_partition_list")
         return self.partition in {str(one["partition_name"]).rpartition("/")[2] for one in listed}
@@ -80,31 +81,32 @@ class Soap(Push):
             self.portal.call(
                 _PARTITION, "create_partition", [{"partition_name": self.partition, "description": self.mark}]
             )
-        except SoapError:
-            if not self.partition_is_there():
+        except RefusedError:
+            if not self.has_partition():
                 raise
 
-    def transact(self, todo: Work, state: State) -> Outcome:
-        """Apply all of the plan, or nothing; raises DeviceError where nothing was applied."""
+    def transact(self, planned: Planned) -> OutcomeLost:
+        """Apply all of the plan, or nothing."""
         submitting = False
+        todo = commands(planned.work, planned.state)
         try:
             self.portal.enter(f"/{self.partition}")
             self.portal.start()
-            apply(self.portal, todo, state)
+            queue(self.portal, todo, planned.state)
             submitting = True
             self.commit_begins()
             self.portal.submit()
-        except (LostError, UnreachableError):
+        except (OutcomeUnknownError, NotSentError) as error:
             # A submission that never arrived must not come later.
             self.portal.roll_back()
             if submitting:
-                return "unknown"
+                return error
             raise
-        except SoapError as error:
-            raise f5_transaction.refused(self.name, error, f5_plan.steps(todo, state)) from None
-        return "committed"
+        except RefusedError as error:
+            raise refused(self.name, error, todo) from None
+        return None
 
-    def save(self) -> None:
+    def save_configuration(self) -> None:
         """Save the device's configuration for its next start."""
         self.portal.call("System.ConfigSync", "save_configuration", "", "SAVE_HIGH_LEVEL_CONFIG")
 

@@ -1,12 +1,14 @@
-"""The calls of a transaction by iControl SOAP: what goes first, then what comes or changes, then what is left over."""
+"""The calls of a transaction by iControl SOAP, in the order of the push's commands."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from ....generators.f5.generator import member_node
-from ....generators.f5.vocabulary import KINDS, Object, Value, mapping
-from ..plan import State, Work
+from ....generators.f5.vocabulary import Object, Value, mapping
+from ..order import Command
+from ..plan import State
 from .portal import Portal
 from .vocabulary import (
     CLIENT_SSL,
@@ -28,68 +30,48 @@ from .vocabulary import (
 _STATES: Final = {True: "STATE_ENABLED", False: "STATE_DISABLED"}
 
 
-def apply(portal: Portal, todo: Work, state: State) -> None:
-    """Queue every call of the plan."""
-    _Writer(portal, todo, state).run()
+def queue(portal: Portal, commands: Iterable[Command], state: State) -> None:
+    """Queue every command in the open transaction."""
+    writer = _Writer(portal, state)
+    for (removes, kind, path), group in groupby(commands, key=lambda one: (one.verb == "remove", one.kind, one.path)):
+        if removes:
+            writer.remove(kind, path, list(group))
+        else:
+            writer.bring(list(group))
 
 
 class _Writer:
-    def __init__(self, portal: Portal, todo: Work, state: State) -> None:
-        self.portal, self.todo, self.state = portal, todo, state
-        self.updates = {(one.wanted.kind, one.wanted.path): one for one in todo.updates}
-        self.rebuilt = {update.wanted.path for update in todo.updates if update.rebuild}
-        self.going = self.rebuilt | {path for kind, path in todo.removes if kind == "ltm node"}
+    def __init__(self, portal: Portal, state: State) -> None:
+        self.portal, self.state = portal, state
 
-    def run(self) -> None:
-        for kind, path in self.todo.removes:
-            if kind == "ltm virtual":
-                self._remove(kind, path)
-        self._members_out()
-        for path in sorted(self.going):
-            self._remove("ltm node", path)
-        wanted = (*self.todo.creates, *(update.wanted for update in self.todo.updates), *self.todo.unchanged)
-        for one in sorted(wanted, key=lambda each: (KINDS.index(each.kind), each.path)):
-            self._bring(one)
-        for kind, path in self.todo.removes:
-            if kind not in {"ltm virtual", "ltm node"}:
-                self._remove(kind, path)
+    def remove(self, kind: str, path: str, commands: Sequence[Command]) -> None:
+        """Remove an object, or some members of a pool by one call."""
+        members = [_endpoint(one.member) for one in commands if one.member]
+        if members:
+            self.portal.call(POOL, "remove_member_v2", [path], [members])
+        if any(not one.member for one in commands):
+            interface = INTERFACES[kind]
+            self.portal.call(interface.name, interface.removal, [path])
 
-    def _remove(self, kind: str, path: str) -> None:
-        interface = INTERFACES[kind]
-        self.portal.call(interface.name, interface.removal, [path])
-
-    def _members_out(self) -> None:
-        """Take out the members that go, or whose node goes (they come back with the new one)."""
-        doomed = {path for kind, path in self.todo.removes if kind == "ltm pool"}
-        for (kind, path), values in sorted(self.state.found.items()):
-            if kind != "ltm pool":
-                continue
-            update = self.updates.get((kind, path))
-            wanted = None if update is None or path in doomed else _names(update.wanted.properties.get("members"))
-            there = _names(values.get("members"))
-            gone = {name for name in there if member_node(name) in self.going}
-            gone |= set() if wanted is None else there - wanted
-            if gone:
-                self.portal.call(POOL, "remove_member_v2", [path], [[_endpoint(name) for name in sorted(gone)]])
-
-    def _bring(self, one: Object) -> None:
-        update = self.updates.get((one.kind, one.path))
-        if one in self.todo.creates or one.path in self.rebuilt:
+    def bring(self, commands: Sequence[Command]) -> None:
+        """Create or change one object, its members included."""
+        first = commands[0]
+        one = first.wanted
+        assert one is not None  # noqa: S101  # only a removal has none
+        is_new = first.verb == "create" and not first.member
+        changed = set(first.keys)
+        if is_new:
             self._create(one)
-            changed = set(one.properties)
-        elif update is not None:
-            changed = {each.key for each in update.differs}
-        elif one.kind == "ltm pool" and self.going:
-            changed = set()
-        else:
-            return
         interface = INTERFACES[one.kind]
         for key in sorted(changed & interface.properties.keys()):
             each = interface.properties[key]
             self.portal.call(interface.name, each.setter, [one.path], [each.sent(one.properties[key])])
-        self._bring_more(one, changed)
+        if one.kind == "ltm pool":
+            self._pool(one, changed, [each for each in commands if each.member])
+        else:
+            self._attributes(one, changed, is_new=is_new)
 
-    # What takes calls of its own.
+    # Objects and properties that take calls of their own.
 
     def _create(self, one: Object) -> None:
         own = one.properties
@@ -115,12 +97,10 @@ class _Writer:
             case _:
                 call(INTERFACES[one.kind].name, "create", [one.path])
 
-    def _bring_more(self, one: Object, changed: set[str]) -> None:
-        is_new = one in self.todo.creates or one.path in self.rebuilt
+    def _attributes(self, one: Object, changed: set[str], *, is_new: bool) -> None:
+        """Set the properties that take calls of their own."""
         if one.kind in TEMPLATES:
             self._monitor(one, changed)
-        elif one.kind == "ltm pool":
-            self._pool(one, changed, is_new=is_new)
         elif one.kind == "ltm profile client-ssl" and "cert-key-chain" in changed:
             site = _site(one)
             if not is_new:
@@ -147,7 +127,7 @@ class _Writer:
         self.portal.call(MONITOR, "create_template", [template], [common])
 
     def _monitor(self, one: Object, changed: set[str]) -> None:
-        # The interval must stay below the time-out, whichever of them comes first.
+        # The interval must stay below the timeout at every moment: the order depends on which of them grows.
         before = self.state.found.get((one.kind, one.path), {}).get("timeout", one.properties["timeout"])
         grows = int(str(one.properties["timeout"])) > int(str(before))
         for method, words in (("string", STRINGS), ("integer", NUMBERS)):
@@ -155,17 +135,16 @@ class _Writer:
                 value = {"type": words[key], "value": one.properties[key]}
                 self.portal.call(MONITOR, f"set_template_{method}_property", [one.path], [value])
 
-    def _pool(self, one: Object, changed: set[str], *, is_new: bool) -> None:
-        members = mapping(one.properties["members"])
-        there = _names(self.state.found.get((one.kind, one.path), {}).get("members"))
-        missing = [name for name in sorted(members) if name not in there or member_node(name) in self.going]
-        if missing and not is_new:
-            self.portal.call(POOL, "add_member_v2", [one.path], [[_endpoint(name) for name in missing]])
+    def _pool(self, one: Object, changed: set[str], commands: Sequence[Command]) -> None:
+        """Add members, and set the monitor and the members' properties."""
+        added = [_endpoint(command.member) for command in commands if command.verb == "create"]
+        if added:
+            self.portal.call(POOL, "add_member_v2", [one.path], [added])
         if "monitor" in changed:
             rule = {"type": "MONITOR_RULE_TYPE_SINGLE", "quorum": 0, "monitor_templates": [one.properties["monitor"]]}
             self.portal.call(POOL, "set_monitor_association", [{"pool_name": one.path, "monitor_rule": rule}])
-        if "members" in changed or missing:
-            self._member_settings(one.path, members)
+        if commands or "members" in changed:
+            self._member_settings(one.path, mapping(one.properties["members"]))
 
     def _member_settings(self, pool: str, members: Mapping[str, Value]) -> None:
         settings = [(name, mapping(each)) for name, each in sorted(members.items())]

@@ -1,0 +1,171 @@
+"""What the three APIs of a BIG-IP share as backends of a push: the farm for the device, certificate files, snapshots.
+
+Nothing without the farm's mark is touched. Either everything that the plan shows is applied, or nothing. Two kinds of
+objects are outside of that, because no transaction takes them: the partition and certificate files. They are made
+first, under names of their own, and a file that nothing refers to has no effect.
+"""
+
+import contextlib
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from ...core.errors import DeviceError, NlbgenError
+from ...core.plan import Plan
+from ...generators.f5.view import mark
+from ...spec.load import Spec
+from ..contract import Backend, Console, Counts, Options, OutcomeLost
+from . import files as f5_files
+from . import plan as f5_plan
+from . import snapshot as f5_snapshot
+from .certificates import CertificateFile
+from .plan import State, Work
+from .unit import Unit, on_version, ready, told_apart
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The work of a push, and the state that it was planned on."""
+
+    device: str
+    work: Work
+    state: State
+
+    @property
+    def plan(self) -> Plan:
+        """The changes."""
+        return self.work.plan
+
+    @property
+    def notes(self) -> list[str]:
+        """The objects that stay although the farm does not have them any more."""
+        return [
+            f"{self.device}: {kind} {path} is not in the farm any more; --prune removes it"
+            for kind, path in self.work.leftovers
+        ]
+
+    @property
+    def refusals(self) -> tuple[DeviceError, ...]:
+        """Why this plan must not be applied."""
+        return self.work.refusals
+
+
+P = TypeVar("P", bound=Planned)
+
+
+class F5Backend(Backend[P]):
+    """One API of a BIG-IP; see [`Transactional`][nlbgen.push.f5.transactional.Transactional] for REST and SOAP."""
+
+    api: ClassVar[str]
+    change: ClassVar[str]
+    """What messages call the change as a whole: `transaction`, or `declaration`."""
+    lost_when_interrupted: ClassVar[str]
+    files_folder: str
+    store: f5_files.Store
+
+    def __init__(self, spec: Spec, options: Options, console: Console, name: str, unit: Unit) -> None:
+        self.options, self.console, self.name, self.unit = options, console, name, unit
+        self.spec = on_version(spec, unit.version, console.say)
+        self.farm = self.spec.farm
+        self.mark = mark(self.farm)
+        self.partition = self.farm.f5.partition
+        self.files: tuple[CertificateFile, ...] = ()
+        self.snapshot: f5_snapshot.Snapshot | None = None
+        self._made: list[CertificateFile] = []
+        self._sent = False
+        self._told: set[str] = set()
+
+    # What an API adds.
+
+    @abstractmethod
+    def transact(self, planned: P) -> OutcomeLost:
+        """Apply all of the plan, or nothing; see `apply`."""
+
+    @abstractmethod
+    def save_configuration(self) -> None:
+        """Save the device's configuration for its next start."""
+
+    @abstractmethod
+    def synchronise(self, group: str) -> None:
+        """Bring the configuration to the other units of the group."""
+
+    def commit_begins(self) -> None:
+        """Note that the change is sent now: an interruption from here on leaves its outcome unknown."""
+        self._sent = True
+
+    # The flow's steps.
+
+    def counts(self, planned: P) -> Counts:
+        """Count the objects by kind."""
+        return f5_plan.counts(planned.work)
+
+    def check(self, planned: P) -> None:
+        """Raise DeviceError for a standby unit, and for a plan that thins a pool too much."""
+        ready(self.name, self.unit, planned.work, planned.state, force=self.options.force)
+
+    def apply(self, planned: P) -> OutcomeLost:
+        """Make the certificate files that are missing, then apply the plan."""
+        there = f5_files.named(planned.state)
+        f5_files.bring(self.name, self.files, there, self._made, self.console.say, self.store)
+        return self.transact(planned)
+
+    def interrupted(self) -> str:
+        """The line for a push that was interrupted after the change was sent."""
+        return f"{self.name}: {self.lost_when_interrupted}" if self._sent else ""
+
+    def take_back(self, planned: P, error: BaseException, snapshot: Path | None) -> NlbgenError | None:
+        """Remove the certificate files and the snapshot of a push that changed nothing."""
+        del planned, error
+        f5_files.take_back(self._made, self.store)
+        forget(snapshot)
+        return None
+
+    def read_back_failed(self, error: DeviceError, lost: OutcomeLost) -> DeviceError:
+        """Return the error for an apply that could not be read back."""
+        return DeviceError(
+            f"{error.message}; {self.applied_or_unknown(lost)}, and reading it back failed",
+            "push again: it finds out, and completes",
+        )
+
+    def applied_or_unknown(self, lost: OutcomeLost) -> str:
+        """What is known of the change, as a part of a message."""
+        return (
+            f"the {self.change} was applied" if lost is None else f"whether the {self.change} was applied is not known"
+        )
+
+    # Certificate files, snapshots, the group.
+
+    def remove_files(self, candidates: set[str], after: State, *, listed: bool) -> bool:
+        """Remove this farm's files that nothing refers to; return whether one was removed.
+
+        These are files of `candidates`, and where `listed` is set of the whole folder.
+        """
+        if self.snapshot is not None:
+            return False
+        if listed:
+            candidates = candidates | {*self.store.listed(self.files_folder)}
+        kept = {file.path for file in self.files} | f5_files.named(after)
+        return f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.console.say)
+
+    def pending(self) -> list[Path]:
+        """The snapshots of pushes that did not come to their end."""
+        as3 = self.api == "as3"
+        return f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm, as3=as3)
+
+    def settle(self, pending: Iterable[Path]) -> None:
+        """Note that these pushes are over, and synchronise the group where that is requested."""
+        for path in pending:
+            f5_snapshot.settle(path)
+        if self.options.sync:
+            with told_apart(self.options.sync):
+                self.synchronise(self.options.sync)
+            self.console.say(f"{self.name}: the group {self.options.sync} is synchronised")
+
+
+def forget(snapshot: Path | None) -> None:
+    """Remove the snapshot of a push that changed nothing."""
+    if snapshot is not None:
+        with contextlib.suppress(OSError):
+            snapshot.unlink()

@@ -1,0 +1,92 @@
+"""The order of a push's commands, for REST and SOAP alike.
+
+It follows the references between objects: members and nodes that stand in the way go first, then virtual servers that
+are not in the farm any more, then everything is created or changed in the order of creation, and what is left over goes
+last, in the opposite order.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from ...generators.f5.generator import member_node
+from ...generators.f5.vocabulary import KINDS, Object, Value, mapping
+from .plan import Key, State, Update, Work
+
+Verb = Literal["create", "change", "remove"]
+
+
+class Command(NamedTuple):
+    """One command of a transaction: about an object, or about one `member` of a pool."""
+
+    verb: Verb
+    kind: str
+    path: str
+    wanted: Object | None = None
+    """The object as it should be; None where it is removed."""
+    keys: frozenset[str] = frozenset()
+    """The properties that a changed object changes."""
+    member: str = ""
+
+    @property
+    def about(self) -> str:
+        """The object, and the member, as messages name them."""
+        return f"{self.kind} {self.path}{f': {self.member}' if self.member else ''}"
+
+
+def commands(todo: Work, state: State) -> list[Command]:
+    """Return the commands of the plan, in their order."""
+    rebuilt = {update.wanted.path for update in todo.updates if update.rebuild}
+    going = rebuilt | {path for kind, path in todo.removes if kind == "ltm node"}
+    return [
+        *_members_out(todo, state, going),
+        *(Command("remove", "ltm node", path) for path in sorted(going)),
+        # Nothing refers to a virtual server, and another one may need its destination.
+        *(Command("remove", kind, path) for kind, path in todo.removes if kind == "ltm virtual"),
+        *_forward(todo, state, going),
+        *(Command("remove", kind, path) for kind, path in todo.removes if kind not in {"ltm node", "ltm virtual"}),
+    ]
+
+
+def _members_out(todo: Work, state: State, going: set[str]) -> Iterator[Command]:
+    """Members that are removed, or whose node is (and which are added again with the new one)."""
+    doomed = {path for kind, path in todo.removes if kind == "ltm pool"}
+    updates = {update.wanted.path: update.wanted for update in todo.updates if update.wanted.kind == "ltm pool"}
+    for (kind, path), values in sorted(state.found.items()):
+        if kind != "ltm pool":
+            continue
+        there = _names(values.get("members"))
+        gone = {name for name in there if member_node(name) in going}
+        if path in updates and path not in doomed:
+            gone |= there - _names(updates[path].properties.get("members"))
+        yield from (Command("remove", kind, path, member=name) for name in sorted(gone))
+
+
+def _forward(todo: Work, state: State, going: set[str]) -> Iterator[Command]:
+    """Everything that is created or changed, in the order of creation."""
+    updates: dict[Key, Update] = {(update.wanted.kind, update.wanted.path): update for update in todo.updates}
+    wanted = (*todo.creates, *(update.wanted for update in todo.updates), *todo.unchanged)
+    for one in sorted(wanted, key=lambda each: (KINDS.index(each.kind), each.path)):
+        update = updates.get((one.kind, one.path))
+        if (one.kind, one.path) not in state.found or (update and update.rebuild):
+            yield Command("create", one.kind, one.path, one, frozenset(one.properties))
+            continue
+        is_pool = one.kind == "ltm pool"
+        keys = frozenset(each.key for each in update.differs) if update else frozenset()
+        if keys - ({"members"} if is_pool else set()):
+            yield Command("change", one.kind, one.path, one, keys - ({"members"} if is_pool else set()))
+        if is_pool:
+            yield from _members(one, _names(state.found[one.kind, one.path].get("members")), going, update)
+
+
+def _members(one: Object, there: set[str], going: set[str], update: Update | None) -> Iterator[Command]:
+    """Members that are added, added again with a new node, or changed; those that stay keep their connections."""
+    touched = {each.path.split(" ")[1] for each in update.differs if each.key == "members"} if update else set()
+    for name in sorted(mapping(one.properties["members"])):
+        if name not in there or member_node(name) in going:
+            yield Command("create", one.kind, one.path, one, member=name)
+        elif name in touched:
+            yield Command("change", one.kind, one.path, one, member=name)
+
+
+def _names(members: "Value | None") -> set[str]:
+    return set(members) if isinstance(members, Mapping) else set()

@@ -1,0 +1,55 @@
+"""A device's refusal of a transaction, with the object at fault.
+
+A queued command is checked at the commit, and the device's text about a failure does not name the command: the object
+at fault is found in that text.
+"""
+
+import re
+from collections.abc import Sequence
+
+from ...core.errors import DeviceError
+from ...generators.f5.vocabulary import mapping
+from ..errors import RefusedError
+from .order import Command
+
+
+class TransactionError(DeviceError):
+    """The device refused a transaction as a whole: nothing of it was applied."""
+
+
+def refused(device: str, error: RefusedError, commands: Sequence[Command]) -> TransactionError:
+    """Return the refusal with the object at fault, as far as the device's text names it."""
+    said = error.said.removeprefix("transaction failed:").strip()
+    fault = _at_fault(said, commands)
+    verbs = {"create": "to be made", "change": "to be changed", "remove": "to be removed"}
+    where = f"{fault.about}: {verbs[fault.verb]}" if fault else f"one of {len(commands)} commands"
+    return TransactionError(
+        f"{device}: the device refused {where}: {said} (HTTP {error.status}); nothing was changed",
+        error.hint or "put that right on the device or in the spec, then push again",
+    )
+
+
+def _at_fault(said: str, commands: Sequence[Command]) -> Command | None:
+    """The command with most of its names in the text; of several, the one that is named first."""
+    named: list[tuple[int, int, int, Command]] = []
+    for command in commands:
+        found = [match for name in _names(command) if (match := re.search(_whole(name), said))]
+        if found:
+            first = min(found, key=lambda match: match.start())
+            named.append((-len(found), first.start(), -len(first[0]), command))
+    return min(named, key=lambda each: each[:3])[3] if named else None
+
+
+def _whole(name: str) -> str:
+    """A name, and not a part of another one; a text has a blank between a member's node and its port."""
+    member = re.fullmatch(r"(.*)[:.](\d+)", name)
+    own = rf"{re.escape(member[1])}[:. ]{member[2]}" if member else re.escape(name)
+    return rf"(?<![\w.:-]){own}(?![\w.:-]*\w)"
+
+
+def _names(command: Command) -> list[str]:
+    """An object's path, a member's name, and the address that stands for the node which has it."""
+    address = ""
+    if command.kind == "ltm node" and command.verb == "create" and command.wanted is not None:
+        address = str(mapping(command.wanted.properties).get("address", ""))
+    return [name for name in (command.member, command.path, address) if name]

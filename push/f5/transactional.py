@@ -1,0 +1,200 @@
+"""A push in one transaction: what iControl REST and iControl SOAP share."""
+
+import contextlib
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...core.errors import DeviceError, NlbgenError
+from ...generators.f5.objects import objects
+from ...generators.f5.view import Names
+from ...generators.f5.vocabulary import GATES, KINDS, Object
+from ...spec.load import Spec
+from ..contract import Console, Options, OutcomeLost
+from ..errors import OutcomeUnknownError
+from . import backend as f5_backend
+from . import certificates as f5_certificates
+from . import files as f5_files
+from . import plan as f5_plan
+from . import snapshot as f5_snapshot
+from .backend import F5Backend
+from .plan import State, Work
+from .refusal import TransactionError
+from .unit import Unit
+
+
+@dataclass(frozen=True)
+class Planned(f5_backend.Planned):
+    """The work of a push in one transaction."""
+
+    missing: bool = False
+    """Whether the farm's partition is still to be made."""
+
+
+class Transactional(F5Backend[Planned]):
+    """A backend whose device applies all commands, or none."""
+
+    change = "transaction"
+    lost_when_interrupted = (
+        "the commit was sent, and whether it was applied and saved is not known: push again, it finds out and completes"
+    )
+
+    def __init__(self, spec: Spec, options: Options, console: Console, name: str, unit: Unit) -> None:
+        super().__init__(spec, options, console, name, unit)
+        self.files_folder = f"/{self.partition}"
+        self.wanted: tuple[Object, ...] = ()
+        self._kinds: set[str] | None = None
+        self._partition_is_new = False
+        if options.restore is not None:
+            self.snapshot = f5_snapshot.load(options.restore, name, self.farm.farm, self.partition, self.api)
+        else:
+            names, self.files = f5_certificates.gather(self.farm, Names.of(self.farm), self.files_folder)
+            self.wanted = self.objects(names)
+
+    # What an API adds.
+
+    def objects(self, names: Names) -> tuple[Object, ...]:
+        """Return the farm's objects, as this API knows them; raises UnsupportedError for what it cannot do."""
+        return objects(self.farm, self.unit.version, names)
+
+    @abstractmethod
+    def has_partition(self) -> bool:
+        """Whether the device has the farm's partition."""
+
+    @abstractmethod
+    def read(self, partition: str, kinds: Iterable[str]) -> State:
+        """Read the device's objects of these kinds in a partition, and all of its nodes."""
+
+    @abstractmethod
+    def make_partition(self) -> None:
+        """Make the farm's partition; no error where it is there by now."""
+
+    # The flow's steps.
+
+    def plan(self) -> Planned:
+        """Read the device and plan."""
+        if self._kinds is None and self.partition != "Common" and not self.has_partition():
+            self.console.say(f"{self.name}: the partition {self.partition} will be made")
+            self._kinds = self._known_kinds() if self.snapshot else {one.kind for one in self.wanted}
+            state = State({}, self.read(self.partition, ()).addresses)
+            return Planned(self.name, self._work(state), state, missing=True)
+        state = self._state()
+        return Planned(self.name, self._work(state), state)
+
+    def is_outdated(self, planned: Planned) -> bool:
+        """Read again where something is changed or removed; a command that creates what is there is refused anyway."""
+        return bool(planned.work.updates or planned.work.removes) and super().is_outdated(planned)
+
+    def save(self, planned: Planned) -> Path:
+        """Save the objects that the plan touches, as they are now."""
+        work, state = planned.work, planned.state
+        taken = f5_snapshot.of(work, state, self.name, self.farm.farm, self.partition, self.api)
+        return f5_snapshot.save(self.options.snapshots, taken, work.plan.digest)
+
+    def apply(self, planned: Planned) -> OutcomeLost:
+        """Make the partition and the certificate files that are missing, then apply the plan."""
+        if planned.missing:
+            self.make_partition()
+            self._partition_is_new = True
+        return super().apply(planned)
+
+    def take_back(self, planned: Planned, error: BaseException, snapshot: Path | None) -> NlbgenError | None:
+        """Remove the certificate files; name the reason of a refusal, and the partition that stays."""
+        super().take_back(planned, error, snapshot)
+        if not isinstance(error, DeviceError):
+            return None
+        return self._with_partition(self._explained(error, planned) if isinstance(error, TransactionError) else error)
+
+    def not_as_planned(self, planned: Planned, again: Planned, lost: OutcomeLost, snapshot: Path | None) -> DeviceError:
+        """Return the error for a commit that did not arrive, or a device that is not as planned."""
+        if lost is not None and again.plan.digest == planned.plan.digest:
+            f5_backend.forget(snapshot)
+            what = "the answer to the commit was lost; the device was read again, and nothing was changed"
+            return self._with_partition(OutcomeUnknownError(f"{self.name}: {what}", "push again"))
+        return DeviceError(
+            f"{self.name}: the transaction was applied, and the device is not as planned:\n{again.plan.text()}",
+            f"somebody else may have changed it as well; roll back with `nlbgen push f5 --restore {snapshot}`",
+        )
+
+    def finish(self, planned: Planned, again: Planned) -> None:
+        """Remove the files that are not used any more, and save."""
+        try:
+            self.remove_files(f5_files.named(planned.state), again.state, listed=self.options.prune)
+            self._save()
+        except DeviceError as error:
+            raise DeviceError(
+                f"{error.message}; the transaction was applied and read back, and is not saved for a restart yet",
+                "push again: it completes",
+            ) from None
+        self.settle(self.pending())
+
+    def complete(self, planned: Planned) -> None:
+        """Save what a push that was cut off after its commit has not saved."""
+        left = self.pending()
+        if left:
+            self.console.say(f"{self.name}: an earlier push was cut off: it is completed now")
+        removed = (left or self.options.prune) and self.remove_files(set(), planned.state, listed=True)
+        if left or removed:
+            self._save()
+        self.settle(left)
+
+    # Reading and planning.
+
+    def _state(self) -> State:
+        """Read the objects of the farm's kinds, and where the farm is there already those of all others.
+
+        Objects that are left over may be of a kind that the farm has no more. Later reads are of the same kinds.
+        """
+        if self._kinds is not None:
+            return self.read(self.partition, self._kinds)
+        wanted, known = {one.kind for one in self.wanted}, self._known_kinds()
+        if self.options.prune or self.snapshot is not None:
+            self._kinds = known
+            return self.read(self.partition, known)
+        state = self.read(self.partition, wanted)
+        if not any(f5_plan.marked(kind, values, self.mark) for (kind, _), values in state.found.items()):
+            self._kinds = wanted
+            return state
+        self._kinds = known
+        more = self.read(self.partition, known - wanted)
+        return State({**state.found, **more.found}, more.addresses)
+
+    def _known_kinds(self) -> set[str]:
+        newest = self.unit.version >= GATES["websocket-profile"]
+        return {kind for kind in KINDS if newest or kind != "ltm profile websocket"}
+
+    def _work(self, state: State) -> Work:
+        options = self.options
+        if self.snapshot is None:
+            return f5_plan.work(self.name, self.wanted, state, self.mark, adopt=options.adopt, prune=options.prune)
+        back, absent = f5_snapshot.wanted(self.snapshot, state)
+        found = f5_files.certified(back, state, self.store)
+        self.wanted = found.objects
+        f5_files.tell(self.name, found, self.console.say, self._told)
+        todo = f5_plan.work(self.name, self.wanted, state, self.mark, adopt=options.adopt, prune=False, absent=absent)
+        # A snapshot holds what a push has touched, and nothing of the rest of the farm.
+        refusals = (*todo.refusals, *f5_files.lost(self.name, found))
+        return todo._replace(refusals=refusals, leftovers=())
+
+    # Failures.
+
+    def _with_partition(self, error: DeviceError) -> DeviceError:
+        """Add that a new partition stays to the error of a push without effect: no transaction takes one."""
+        if not self._partition_is_new:
+            return error
+        return DeviceError(f"{error.message}; the new partition {self.partition} stays, and is empty", error.hint)
+
+    def _explained(self, error: TransactionError, planned: Planned) -> DeviceError:
+        """The refusal, or that somebody else was faster."""
+        with contextlib.suppress(DeviceError):
+            if self.plan().plan.base != planned.plan.base:
+                return DeviceError(
+                    f"{self.name}: somebody else changed the device while this push was under way: {error.message}",
+                    "nothing was changed by this push: run it again to see what is left to do",
+                )
+        return error
+
+    def _save(self) -> None:
+        self.save_configuration()
+        self.console.say(f"{self.name}: the configuration is saved")

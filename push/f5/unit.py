@@ -1,0 +1,60 @@
+"""The unit of a BIG-IP that a push goes to, and the farm for its version of TMOS."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ...core.errors import DeviceError, UnsupportedError
+from ...generators.base import Site, generator, prepare
+from ...spec.load import Spec
+from ...spec.units import Version
+from .plan import State, Work, thinned
+
+
+class Unit(NamedTuple):
+    """The unit of a device group that answers."""
+
+    version: Version
+    state: str
+
+
+def ready(name: str, one: Unit, todo: Work, state: State, *, force: bool) -> None:
+    """Raise DeviceError where the unit or the plan must not be pushed to."""
+    if one.state != "active":
+        raise DeviceError(
+            f"{name}: this unit is {one.state}, and a push goes to the active one",
+            "name the active unit in f5.host, then synchronise with --sync GROUP",
+        )
+    emptied = list(thinned(state, todo.updates))
+    if emptied and not force:
+        raise DeviceError(
+            f"{name}: more than half of a pool would take no more requests: {', '.join(emptied)}",
+            "do it in smaller steps, or with --force",
+        )
+
+
+def on_version(spec: Spec, version: Version, say: Callable[[str], None]) -> Spec:
+    """The farm for the device's own TMOS; raises UnsupportedError with what that cannot do."""
+    f5 = spec.farm.f5
+    if "version" in f5.written and f5.version.parts[:2] != version.parts[:2]:
+        say(f"the spec says TMOS {f5.version}, the device is {version}: the device decides")
+    farm = spec.farm.replace(f5=f5.replace(version=Version(".".join(map(str, version.parts[:2])))))
+    changed = spec._replace(farm=farm)
+    vendor = generator("f5")
+    problems = list(vendor.refusals(changed, farm.f5.version))
+    if problems:
+        raise UnsupportedError(problems)
+    prepare(vendor, changed, Site())
+    return changed
+
+
+@contextlib.contextmanager
+def told_apart(group: str) -> Iterator[None]:
+    """What fails here is the last step alone: everything else stands."""
+    try:
+        yield
+    except DeviceError as error:
+        raise DeviceError(
+            f"{error.message}; everything was applied and saved, and the group {group} is not synchronised",
+            "push again with the same --sync, or that of another group",
+        ) from None

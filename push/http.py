@@ -1,0 +1,207 @@
+"""HTTPS to the API of a device, as every push uses it: one request, one complete answer, or an error of `push.errors`.
+
+Certificates are always verified. Proxies, `.netrc` files and CA bundles of the environment are not used, redirects are
+not followed, cookies are not kept. An answer has a limit for its size and for the time until it is complete.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from ..core.errors import DeviceError
+from .errors import NotSentError, OutcomeUnknownError, UntrustedError
+
+if TYPE_CHECKING:
+    import requests
+
+CONNECT_SECONDS: Final = 10.0
+CONNECTIONS: Final = 4
+"""The number of parallel connections that a session keeps."""
+LARGEST_ANSWER: Final = 64_000_000
+"""In bytes. The largest lists of a device with ten thousand nodes are about 10 MB."""
+PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each further attempt: a device whose API restarts usually answers again within them."""
+_CHUNK: Final = 65_536
+_LONGEST_TEXT: Final = 400
+
+T = TypeVar("T")
+
+
+class Endpoint(NamedTuple):
+    """The API of one device, and the keys of the spec that messages about it name."""
+
+    name: str
+    """The device, as messages name it."""
+    ca: str | None
+    """The CA file that its certificate chains to; None for the system's CAs."""
+    read_seconds: float
+    """The limit for the wait until an answer begins, and again until it is complete."""
+    ca_key: str
+    address_keys: str
+    timeout_key: str = ""
+    largest: int = LARGEST_ANSWER
+
+
+class Reply(NamedTuple):
+    """A complete answer."""
+
+    status: int
+    content: bytes
+
+
+def session(endpoint: Endpoint) -> "requests.Session":
+    """Return a session that keeps connections and takes nothing from the environment: no proxy, no netrc, no cookie."""
+    from http.cookiejar import DefaultCookiePolicy
+
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    made = requests.Session()
+    made.trust_env = False
+    made.verify = endpoint.ca or True
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    made.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS, max_retries=0))
+    return made
+
+
+class Client:
+    """The kept connections to one device; `requests_sent` counts."""
+
+    def __init__(self, endpoint: Endpoint, connect_seconds: float = CONNECT_SECONDS) -> None:
+        self.endpoint: Final = endpoint
+        self.requests_sent = 0
+        self._connect_seconds: Final = connect_seconds
+        self._session: Final = session(endpoint)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        headers: Mapping[str, str],
+        *,
+        json: object = None,
+        data: bytes | None = None,
+    ) -> Reply:
+        """Send one request and read the complete answer, whatever its status. `what` names it in messages.
+
+        Raises NotSentError or OutcomeUnknownError.
+        """
+        import requests
+
+        self.requests_sent += 1
+        try:
+            with self._session.request(
+                method,
+                url,
+                headers=dict(headers),
+                json=json,
+                data=data,
+                timeout=(self._connect_seconds, self.endpoint.read_seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return Reply(response.status_code, self._content(response, what))
+        except requests.RequestException as error:
+            raise self._translated(error, what) from None
+        except OSError as error:  # a CA file that cannot be read
+            raise UntrustedError(
+                f"{self.endpoint.name}: {what}: the request cannot be made: {one_line(str(error))}",
+                f"check {self.endpoint.ca_key}",
+            ) from None
+
+    def _content(self, response: "requests.Response", what: str) -> bytes:
+        """The body, within the limits of size and time."""
+        parts: list[bytes] = []
+        size, deadline = 0, time.monotonic() + self.endpoint.read_seconds
+        for part in response.iter_content(_CHUNK):
+            parts.append(part)
+            size += len(part)
+            if size > self.endpoint.largest:
+                raise OutcomeUnknownError(
+                    f"{self.endpoint.name}: {what}: the answer has more than {self.endpoint.largest:,} bytes",
+                    f"check {self.endpoint.address_keys}: it may be another page",
+                    status=response.status_code,
+                )
+            if time.monotonic() > deadline:
+                raise self._too_late(what)
+        return b"".join(parts)
+
+    def _too_late(self, what: str) -> OutcomeUnknownError:
+        key = self.endpoint.timeout_key
+        hint = f"try again, or give it a longer {key}" if key else "try again"
+        return OutcomeUnknownError(
+            f"{self.endpoint.name}: {what}: no answer within {self.endpoint.read_seconds:g}s", hint
+        )
+
+    def _translated(self, error: "requests.RequestException", what: str) -> DeviceError:
+        """The error of `push.errors` for a request that got no answer."""
+        import requests
+
+        device = self.endpoint.name
+        if isinstance(error, requests.exceptions.SSLError):
+            return UntrustedError(
+                f"{device}: {what}: the device's certificate is not trusted: {_cause(error)}",
+                f"name a PEM file with the CA that it chains to as {self.endpoint.ca_key}, and the host as the "
+                "certificate does",
+            )
+        if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
+            return NotSentError(
+                f"{device}: {what}: cannot be reached: {_cause(error)}",
+                f"check {self.endpoint.address_keys} and the network",
+            )
+        if isinstance(error, requests.exceptions.Timeout) or _stopped_midway(error):
+            return self._too_late(what)
+        return OutcomeUnknownError(f"{device}: {what}: the connection broke: {_cause(error)}", "try again")
+
+
+def retried(attempt: Callable[[], T], pauses: Sequence[float], *, repeatable: bool) -> T:
+    """Return what `attempt` returns, with one more attempt after each pause.
+
+    A request that was not sent is sent again. One with an unknown outcome is only sent again where it is `repeatable`:
+    where twice is as once.
+    """
+    left = list(pauses)
+    while True:
+        try:
+            return attempt()
+        except (NotSentError, OutcomeUnknownError) as error:
+            final = isinstance(error, UntrustedError) or (isinstance(error, OutcomeUnknownError) and not repeatable)
+            if final or not left:
+                raise
+            time.sleep(left.pop(0))
+
+
+def one_line(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """Return a device's text as a message may show it: printable, on one line, at most `longest` characters."""
+    shown = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return shown if len(shown) <= longest else f"{shown[:longest]}..."
+
+
+def _never_connected(error: Exception) -> bool:
+    """Whether no connection was made, so that nothing was sent."""
+    from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+
+
+def _stopped_midway(error: Exception) -> bool:
+    """Whether an answer began and did not go on: requests reports that as a broken connection."""
+    from urllib3.exceptions import ReadTimeoutError
+
+    return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
+
+
+def _cause(error: Exception) -> str:
+    """The innermost reason, in words; never the request itself."""
+    cause: Any = error.args[0] if error.args else error
+    cause = getattr(cause, "reason", None) or cause
+    inner = cause.args[-1] if isinstance(cause, Exception) and cause.args else cause
+    text = getattr(inner, "strerror", None) or getattr(inner, "verify_message", None) or str(inner)
+    words = str(text).rpartition(": ")[2].rpartition("] ")[2]
+    return one_line(words or type(error).__name__)
