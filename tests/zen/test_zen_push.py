@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 
 from nlbgen.core.errors import DeviceError, DifferenceError, NlbgenError, SpecError, UnsupportedError
 from nlbgen.core.plan import Plan
-from nlbgen.push.zen import zapi as transport
 from nlbgen.push import contract
 from nlbgen.push.contract import Options
+from nlbgen.push.zen import zapi as transport
 from nlbgen.push.zen.push import Planned, Zen, connect
 from nlbgen.spec.load import Spec, loads
 
