@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from ...core.errors import DeviceError, NlbgenError
 from ...core.plan import Plan
@@ -20,9 +20,11 @@ from ..contract import Backend, Console, Counts, Options, OutcomeLost
 from . import files as f5_files
 from . import plan as f5_plan
 from . import snapshot as f5_snapshot
-from .certificates import CertificateFile
 from .plan import State, Work
 from .unit import Unit, on_version, ready, told_apart
+
+if TYPE_CHECKING:
+    from .certificates import CertificateFile
 
 
 @dataclass(frozen=True)
