@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from measure import machine, middle, publish
@@ -10,7 +11,7 @@ from nlbgen.net.loops import run
 from nlbgen.prove.clients.load import LoadPlan, run_load
 from nlbgen.prove.clients.pressure import Pressure, press
 from nlbgen.prove.lab.certificates import make_certificates
-from nlbgen.prove.lab.processes import start_nodes
+from nlbgen.prove.lab.processes import NodeProcess
 
 RATE = 2000
 """Requests a second that a measurement may ask for."""
@@ -27,7 +28,8 @@ def main() -> bool:
     with tempfile.TemporaryDirectory() as folder:
         made = make_certificates(Path(folder), ["127.0.0.1"])
         for words, tls in (("HTTP", {}), ("HTTPS", {"tls_cert": made.certificate, "tls_key": made.key})):
-            with start_nodes(2, **tls) as nodes:
+            with ExitStack() as stack:
+                nodes = [stack.enter_context(NodeProcess(name=f"orch-{number}", **tls)) for number in (1, 2)]
                 row, good = _measured(words, [node.url for node in nodes], made.ca)
             rows.append(row)
             held &= good

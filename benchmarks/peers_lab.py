@@ -15,7 +15,7 @@ import yaml
 
 from nlbgen.core.files import write_atomically
 from nlbgen.net.loopback import free_port, release_port
-from nlbgen.prove.lab.lab import Laboratory
+from nlbgen.prove.lab.lab import Lab
 from nlbgen.prove.lab.processes import BalancerProcess
 from nlbgen.spec.load import Spec, loads
 
@@ -85,7 +85,7 @@ def farm(*, tls: bool) -> Spec:
     return loads(yaml.safe_dump({**FARM, "frontend": frontend}))
 
 
-class PeerLaboratory(Laboratory):
+class PeerLaboratory(Lab):
     """A laboratory in which a contender's configuration runs; with `quick_nodes` before those, by one thread."""
 
     def __init__(self, contender: Contender, *, tls: bool, quick_nodes: Sequence["QuickNode"] = ()) -> None:

@@ -21,7 +21,7 @@ from nlbgen.net.loops import raise_file_limit, run
 from nlbgen.prove.clients.load import Event, Load, LoadPlan
 from nlbgen.prove.clients.load_result import LoadResult
 from nlbgen.prove.clients.simple import SocketHolder, SocketPlan, fetch
-from nlbgen.prove.lab.bench import Stage
+from nlbgen.prove.lab.bench import TestBench
 from nlbgen.prove.lab.processes import NodeProcess
 
 Labs = Mapping[str, PeerLaboratory]
@@ -122,7 +122,7 @@ def _fresh(lab: PeerLaboratory) -> None:
 
 
 async def _settled(labs: Labs) -> None:
-    await asyncio.gather(*(Stage(lab).settled() for lab in labs.values()))
+    await asyncio.gather(*(TestBench(lab).settled() for lab in labs.values()))
 
 
 # Waiting
@@ -188,7 +188,9 @@ def passed_on(lab: PeerLaboratory) -> dict[str, str]:
         "X-Forwarded-Proto": "forged",
     }
     answer = fetch(f"{lab.url}/odata/Jobs", headers=lies, ca=lab.certificates.ca)
-    return {name: ", ".join(answer.node_headers(name)) for name in ("Host", "Upgrade", "X-Forwarded-For")}
+    seen = [(name.lower(), value) for name, value in answer.json()["headers"]]
+    wanted = ("Host", "Upgrade", "X-Forwarded-For")
+    return {name: ", ".join(value for key, value in seen if key == name.lower()) for name in wanted}
 
 
 # Speed

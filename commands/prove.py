@@ -1,4 +1,4 @@
-"""`nlbgen prove`: tonight's configuration, run before tonight."""
+"""`nlbgen prove`: test the configuration in a lab before the change."""
 
 import sys
 from collections.abc import Iterator
@@ -13,20 +13,20 @@ from ..core.errors import DifferenceError, NlbgenError, UsageError
 from . import console
 
 if TYPE_CHECKING:
-    from ..prove.lab.bench import Stage
-    from ..prove.run import Watch, Wishes
+    from ..prove.lab.bench import TestBench
+    from ..prove.run import RunOptions, Watch
     from ..prove.scenarios.base import Scenario
     from ..prove.score.limits import Limits
     from ..prove.score.scorecard import Scorecard
     from ..spec.load import Spec
 
 NONE = "none"
-"""`--scenario none`: the laboratory alone, for `--keep`."""
+"""`--scenario none`: start the lab without scenarios, for `--keep`."""
 REVIVE_SECONDS = 15.0
-"""With `--keep`, a node that was killed starts again after this time."""
+"""With `--keep`, a killed node restarts after this time."""
 
 
-@click.command(short_help="Play failures to the configuration, and score it.")
+@click.command(short_help="Run failure scenarios against the configuration.")
 @click.argument("vendor")
 @console.ONE_SPEC
 @click.option(
@@ -34,19 +34,22 @@ REVIVE_SECONDS = 15.0
     "names",
     multiple=True,
     metavar="NAME",
-    help="Play this one alone (several times: these) [default: all]; `none` plays nothing.",
+    help="Run only this scenario (may be repeated) [default: all]; `none` runs no scenario.",
 )
-@click.option("--bar", "bar_file", type=console.FilePath(), metavar="FILE", help="YAML with limits of your own.")
+@click.option(
+    "--threshold", "threshold_file", type=console.FilePath(), metavar="FILE", help="YAML with your own limits."
+)
+@click.option("--bar", "old_threshold_file", type=console.FilePath(), hidden=True)
 @click.option(
     "--format",
     "style",
     type=click.Choice(["text", "json", "junit", "html"]),
     default="text",
-    help="How the scorecard is shown.",
+    help="Format of the scorecard.",
 )
-@click.option("--diff", is_flag=True, help="Show what differs from what goes live, and play nothing.")
-@click.option("--keep", is_flag=True, help="Leave everything up afterwards, until Ctrl-C.")
-@click.option("--real-time", is_flag=True, help="Wait as long as it really takes where time-outs would be divided.")
+@click.option("--diff", is_flag=True, help="Show the differences to the live configuration, and run no scenario.")
+@click.option("--keep", is_flag=True, help="Keep the lab running afterwards, until Ctrl-C.")
+@click.option("--real-time", is_flag=True, help="Wait for the real timeouts instead of scaled ones.")
 @click.option(
     "--requests",
     "log",
@@ -58,80 +61,82 @@ def command(
     vendor: str,
     file: Path,
     names: tuple[str, ...],
-    bar_file: Path | None,
+    threshold_file: Path | None,
+    old_threshold_file: Path | None,
     style: str,
     diff: bool,
     keep: bool,
     real_time: bool,
     log: Path | None,
 ) -> None:
-    """Run the configuration by the real VENDOR (haproxy or nginx) on this machine, and score it.
+    """Run the configuration in the real VENDOR (haproxy or nginx) on this machine, and score it.
 
-    Stand-in nodes serve behind it, and what happens in life happens to them. Only loopback is used; all that is
-    started ends with the command. For f5 and zen it says what can be proved without the device.
+    Simulated nodes run behind the balancer, and the scenarios make them fail. Everything is bound to loopback and
+    ends with the command. For f5 and zen the command runs the checks that need no device.
     """
     from ..generators.base import generator
     from ..generators.output import chosen as vendors_of
-    from ..prove.score import limits as bars
+    from ..prove.score import limits as thresholds
     from ..spec.load import load
 
-    console.on_refusal("nothing was played")
+    console.on_refusal("no scenario ran")
     if diff and keep:
         raise UsageError("--diff and --keep exclude each other", "leave one of them out")
     if len(names_of := vendors_of((vendor,), ())) > 1:
-        raise UsageError("one vendor is proved at a time", "name haproxy or nginx")
+        raise UsageError("only one vendor runs at a time", "name haproxy or nginx")
     vendor = names_of[0]
-    own = bars.read(bar_file) if bar_file else {}
+    own_file = threshold_file or old_threshold_file
+    own = thresholds.read(own_file) if own_file else {}
     spec = load(file)
     console.warn(spec)
-    limits = {**bars.defaults(vendor), **own}
+    limits = {**thresholds.defaults(vendor), **own}
     _require_library()
     if not generator(vendor).program:
-        from ..prove.static_checks import prove_on_paper
+        from ..prove.static_checks import static_scorecard
 
-        _refuse_play(
+        _refuse_scenario_options(
             vendor, {"--scenario": names, "--diff": diff, "--keep": keep, "--real-time": real_time, "--requests": log}
         )
-        _finish(prove_on_paper(spec, vendor, limits), style)
+        _finish(static_scorecard(spec, vendor, limits), style)
         return
     if diff:
         _show_difference(spec, vendor)
         return
     _require_posix()
-    wishes = _wishes(names, limits)
-    wishes.requests, wishes.real_time = log, real_time
+    options = _options(names, limits)
+    options.requests, options.real_time = log, real_time
     if keep:
-        wishes.keep = _Keeper(style)
-    _play(spec, vendor, wishes, style)
+        options.keep = _Keeper(style)
+    _run(spec, vendor, options, style)
 
 
-def _refuse_play(vendor: str, options: dict[str, object]) -> None:
-    """Without a program nothing is played: an option that is about playing would be passed over in silence."""
+def _refuse_scenario_options(vendor: str, options: dict[str, object]) -> None:
+    """Refuse the options of scenarios for a vendor without a local program."""
     from ..generators.base import generator
 
     if given := [name for name, value in options.items() if value]:
         raise UsageError(
-            f"{', '.join(given)}: nothing is played for {generator(vendor).title}, a device that does not run here",
-            f"leave {given[0] if len(given) == 1 else 'them'} out, or prove haproxy or nginx",
+            f"{', '.join(given)}: no scenario runs for {generator(vendor).title}, a device without a local program",
+            f"leave {given[0] if len(given) == 1 else 'them'} out, or name haproxy or nginx",
         )
 
 
 def _require_library() -> None:
-    """What the laboratory is built on is an extra of the package, for balancers and nodes do without it."""
+    """Refuse to run without the optional packages of the lab."""
     if find_spec("aiohttp") is None:
-        raise NlbgenError("the laboratory needs the library aiohttp", "pip install 'nlbgen[prove]'")
+        raise NlbgenError("the lab needs the library aiohttp", "pip install 'nlbgen[prove]'")
 
 
 def _require_posix() -> None:
     if sys.platform == "win32":
-        raise NlbgenError("the laboratory needs a POSIX system", "run it on Linux or macOS, or in WSL")
+        raise NlbgenError("the lab needs a POSIX system", "run it on Linux or macOS, or in WSL")
 
 
 def _show_difference(spec: "Spec", vendor: str) -> None:
     from ..prove.lab.mapping import difference
-    from ..prove.run import laboratory
+    from ..prove.run import make_lab
 
-    lab = laboratory(spec, vendor)
+    lab = make_lab(spec, vendor)
     try:
         lab.prepare()
         console.show(difference(lab))
@@ -139,21 +144,21 @@ def _show_difference(spec: "Spec", vendor: str) -> None:
         lab.close()
 
 
-def _wishes(names: tuple[str, ...], limits: "Limits") -> "Wishes":
-    from ..prove.run import Wishes
+def _options(names: tuple[str, ...], limits: "Limits") -> "RunOptions":
+    from ..prove.run import RunOptions
     from ..prove.scenarios.registry import chosen
 
-    return Wishes([] if names == (NONE,) else chosen(names), limits)
+    return RunOptions([] if names == (NONE,) else chosen(names), limits)
 
 
-def _play(spec: "Spec", vendor: str, wishes: "Wishes", style: str) -> None:
+def _run(spec: "Spec", vendor: str, options: "RunOptions", style: str) -> None:
     from ..prove.run import prove
 
-    if wishes.requests is not None:
-        _empty(wishes.requests)
-    with console.ends_on_sigterm(), _watched(len(wishes.scenarios)) as watch:
-        card = prove(spec, vendor, wishes, watch)
-    _finish(card, style, shown=wishes.keep is not None)
+    if options.requests is not None:
+        _empty(options.requests)
+    with console.ends_on_sigterm(), _watched(len(options.scenarios)) as watch:
+        card = prove(spec, vendor, options, watch)
+    _finish(card, style, shown=options.keep is not None)
 
 
 def _empty(log: Path) -> None:
@@ -163,7 +168,7 @@ def _empty(log: Path) -> None:
 
 
 def _finish(card: "Scorecard", style: str, *, shown: bool = False) -> None:
-    """Print the scorecard, unless it was, and leave with 1 where a bar was missed."""
+    """Print the scorecard, unless `shown`, and raise DifferenceError if a scenario failed."""
     from ..prove.score import formats
 
     if not shown:
@@ -172,21 +177,21 @@ def _finish(card: "Scorecard", style: str, *, shown: bool = False) -> None:
         console.say(formats.summary(card))
     if not card.passed:
         raise DifferenceError(
-            f"missed: {', '.join(card.missed())}",
-            "play one alone with --scenario NAME; a limit of your own goes into a file for --bar",
+            f"failed: {', '.join(card.failed())}",
+            "run one with --scenario NAME; put your own limits into a file for --threshold",
         )
 
 
 @contextmanager
 def _watched(total: int) -> "Iterator[Watch]":
-    """The live view on a terminal, a line for each event elsewhere."""
+    """Show the live view on a terminal, one line for each event elsewhere."""
     if not (console.animated() and find_spec("rich")):
-        heard: set[int] = set()
+        watched: set[int] = set()
 
-        def listen(stage: "Stage", _: "Scenario | None") -> None:
-            if id(stage) not in heard:
-                heard.add(id(stage))
-                stage.diary.listeners.append(lambda at, what: console.say(f"{at:7.1f} s  {what}"))
+        def listen(bench: "TestBench", _: "Scenario | None") -> None:
+            if id(bench) not in watched:
+                watched.add(id(bench))
+                bench.timeline.listeners.append(lambda at, what: console.say(f"{at:7.1f} s  {what}"))
 
         yield listen
         return
@@ -198,8 +203,8 @@ def _watched(total: int) -> "Iterator[Watch]":
     view = View(total)
     with Live(view, console=Console(stderr=True), refresh_per_second=4, transient=True, redirect_stdout=False) as live:
 
-        def show(stage: "Stage", scenario: "Scenario | None") -> None:
-            view.watch(stage, scenario)
+        def show(bench: "TestBench", scenario: "Scenario | None") -> None:
+            view.watch(bench, scenario)
             if scenario is None:
                 live.stop()
 
@@ -207,56 +212,56 @@ def _watched(total: int) -> "Iterator[Watch]":
 
 
 class _Keeper:
-    """What `--keep` does when all is played: show the scorecard, say how to look and what to break, and wait."""
+    """`--keep`: after the last scenario show the scorecard, print how to use the lab, and wait."""
 
     def __init__(self, style: str) -> None:
         self._style = style
 
-    def __call__(self, stage: "Stage", card: "Scorecard") -> None:
+    def __call__(self, bench: "TestBench", card: "Scorecard") -> None:
         from ..prove.score import formats
 
         console.show(formats.STYLES[self._style](card))
-        for line in _directions(stage):
-            console.insist(line)  # without them nobody finds what was kept up
+        for line in _directions(bench):
+            console.insist(line)  # the user needs these ports also with --quiet
         try:
-            self._wait(stage)
+            self._wait(bench)
         except KeyboardInterrupt:
-            console.say("the laboratory ends")
+            console.say("the lab stops")
 
     @staticmethod
-    def _wait(stage: "Stage") -> None:
+    def _wait(bench: "TestBench") -> None:
         from time import monotonic, sleep
 
         died: dict[str, float] = {}
-        while stage.lab.balancer.running:
-            for node in stage.nodes:
+        while bench.lab.balancer.running:
+            for node in bench.nodes:
                 if node.running:
                     died.pop(node.name, None)
                 elif monotonic() - died.setdefault(node.name, monotonic()) > REVIVE_SECONDS:
                     node.restart()
                     console.say(f"{node.name} starts again, process {node.pid}")
             sleep(0.5)
-        raise NlbgenError("the balancer ended", stage.lab.balancer.output())
+        raise NlbgenError("the balancer stopped", bench.lab.balancer.output())
 
 
-def _directions(stage: "Stage") -> Iterator[str]:
-    """How to look at a laboratory, and how to break its nodes."""
-    lab = stage.lab
+def _directions(bench: "TestBench") -> Iterator[str]:
+    """Yield the commands that reach the lab and that make its nodes fail."""
+    lab = bench.lab
     ca = lab.certificates.ca
     yield ""
-    yield f"the farm answers at {lab.url}; its name must lead to this machine, and the authority is {ca}"
+    yield f"the farm answers at {lab.url}; its name must resolve to this machine, and the CA is {ca}"
     yield f"    curl --resolve {lab.host}:{lab.port}:127.0.0.1 --cacert {ca} {lab.url}/odata/Jobs"
     yield f'    chromium --host-resolver-rules="MAP {lab.host} 127.0.0.1" --ignore-certificate-errors {lab.url}/'
-    yield f"the balancer's statistics: http://127.0.0.1:{lab.metrics_port}{_STATISTICS[stage.vendor]}"
-    for node in stage.nodes:
+    yield f"the balancer's statistics: http://127.0.0.1:{lab.metrics_port}{_STATISTICS[bench.vendor]}"
+    for node in bench.nodes:
         state = f"http://127.0.0.1:{node.options.control_port}"
         yield f"{node.name}, process {node.pid}:"
-        yield f"    kill -KILL {node.pid}     # dies; it starts again after {REVIVE_SECONDS:.0f} s"
-        yield f"    kill -STOP {node.pid}     # hangs; kill -CONT {node.pid} wakes it up"
+        yield f"    kill -KILL {node.pid}     # crash; it starts again after {REVIVE_SECONDS:.0f} s"
+        yield f"    kill -STOP {node.pid}     # hang; kill -CONT {node.pid} resumes it"
         yield f"    curl {state}/state -d '{{\"pool_stopped\": true}}'     # answers 503, as a stopped app pool does"
-        yield f"    curl {state}/state -d '{{\"drain\": true}}'            # its health endpoint says 503"
-        yield f"    curl {state}/reset -d ''                            # all is well again"
-    yield "Ctrl-C ends it"
+        yield f"    curl {state}/state -d '{{\"drain\": true}}'            # its health endpoint answers 503"
+        yield f"    curl {state}/reset -d ''                            # back to normal"
+    yield "Ctrl-C stops the lab"
 
 
 _STATISTICS = {"haproxy": "/", "nginx": "/status"}

@@ -1,4 +1,4 @@
-"""One run: a laboratory, the scenarios one after another, and the scorecard; everything ends with it."""
+"""One run of `nlbgen prove`: a lab, the scenarios one after another, and the scorecard."""
 
 import asyncio
 import json
@@ -22,108 +22,108 @@ from ..generators.validate import Program, installed
 from ..net.loops import run
 from ..spec.load import Spec
 from ..spec.units import Version
+from .clients.hub_client import SessionError
 from .clients.load_result import LoadResult
-from .clients.sessions import SessionError
-from .lab.bench import Stage
-from .lab.lab import Laboratory
+from .lab.bench import TestBench
+from .lab.lab import Lab
 from .lab.mapping import mapping
 from .lab.processes import MAX_NODES, ProcessError
 from .nodes.control import ControlError
-from .scenarios.base import Figure, Scenario
+from .scenarios.base import Metric, Scenario
 from .score.limits import Limits
-from .score.scorecard import Played, Scorecard, score
+from .score.scorecard import ScenarioResult, Scorecard, score
 
 LAG_SECONDS: Final = 0.25
-"""A generator that is later than this measures itself."""
+"""From this delay on, the load generator distorts its own measurement."""
 RESTORE_SECONDS: Final = 60.0
 WARM_UP_SECONDS: Final = 10.0
 
-BREAKS: Final = (NlbgenError, ControlError, SessionError, TimeoutError, OSError, aiohttp.ClientError)
-"""What a scenario may end with when the farm, and not nlbgen, is at fault."""
+BREAKING_ERRORS: Final = (NlbgenError, ControlError, SessionError, TimeoutError, OSError, aiohttp.ClientError)
+"""The errors of a scenario that the farm causes; any other is a bug in nlbgen."""
 
 UNPROVED: Final = (
     "the real nodes: how fast they are, how they share keys and stores (`nlbgen nodes audit`)",
-    "the real certificates and names (`nlbgen probe`): stand-ins are used here",
+    "the real certificates and names (`nlbgen probe`): the lab uses its own",
     "the network between clients, balancer and nodes: firewalls, routes, packet sizes",
     "the balancer's machine: its limits of open files, its kernel, its service (INSTALL.md)",
 )
-VIP: Final = "frontend.vip: that the address moves to another balancer (keepalived is not started here)"
+VIP: Final = "frontend.vip: that the address moves to another balancer (the lab does not run keepalived)"
 
 
 @dataclass
-class Wishes:
-    """What the user asked for."""
+class RunOptions:
+    """The options of one run."""
 
     scenarios: Sequence[Scenario]
     limits: Limits
     requests: Path | None = None
-    """A file that gets every request of the load, one line of JSON each."""
+    """A file for every request of the load, one line of JSON each."""
     real_time: bool = False
-    """Wait as long as it really takes, where scenarios would divide time-outs."""
-    keep: Callable[[Stage, Scorecard], None] | None = None
-    """Called when all is played; returns when the laboratory may end."""
+    """Wait for the real timeouts instead of scaled ones."""
+    keep: Callable[[TestBench, Scorecard], None] | None = None
+    """Called after the last scenario; the lab ends when it returns."""
 
 
-Watch = Callable[[Stage, Scenario | None], None]
-"""Told of each scenario before it begins, and of None at the end."""
+Watch = Callable[[TestBench, Scenario | None], None]
+"""Called before each scenario, and with None at the end."""
 
 
 def program_of(vendor: Generator) -> Program:
-    """The installed program; NlbgenError with the way to install it where there is none."""
+    """Return the installed program; NlbgenError with the command that installs it if there is none."""
     program = installed(vendor)
     if program is None:
         raise NlbgenError(
-            f"{vendor.program} is not installed here, and only the real program proves anything",
+            f"{vendor.program} is not installed, and `nlbgen prove` runs the real program",
             f"install it (Debian, Ubuntu: apt-get install {vendor.program}; Fedora, RHEL: dnf install "
             f"{vendor.program}; macOS: brew install {vendor.program}) or run this on a machine that has it",
         )
     return program
 
 
-def laboratory(spec: Spec, vendor: str) -> Laboratory:
-    """The laboratory of a farm, not started; UnsupportedError where the vendor refuses the farm."""
+def make_lab(spec: Spec, vendor: str) -> Lab:
+    """Return the lab of a farm, not started; UnsupportedError if the vendor refuses the farm."""
     chosen = generator(vendor)
     render(chosen, spec)
     if (count := len(spec.farm.nodes)) > MAX_NODES:
         raise NlbgenError(
-            f"the farm has {count} nodes, and at most {MAX_NODES} stand-ins are started: each is a process",
-            "prove a copy of the spec with fewer nodes of each state and weight",
+            f"the farm has {count} nodes, and the lab starts at most {MAX_NODES}: each is a process",
+            "use a copy of the spec with fewer nodes of each state and weight",
         )
-    return Laboratory(spec, vendor, program=program_of(chosen).path)
+    return Lab(spec, vendor, program=program_of(chosen).path)
 
 
-def prove(spec: Spec, vendor: str, wishes: Wishes, watch: Watch) -> Scorecard:
-    """Play the scenarios and return the scorecard; nothing that was started is left, however this ends."""
+def prove(spec: Spec, vendor: str, options: RunOptions, watch: Watch) -> Scorecard:
+    """Run the scenarios and return the scorecard; stops every process, also on errors."""
     card = _card(spec, generator(vendor))
     with _started(spec, vendor) as lab:
         card.mapped = mapping(lab)
-        stage = Stage(lab)
-        stage.real_time = wishes.real_time
-        run(_play_all(stage, wishes, card, watch))
-        watch(stage, None)
-        if wishes.keep is not None:
-            wishes.keep(stage, card)
+        bench = TestBench(lab)
+        bench.real_time = options.real_time
+        run(_run_all(bench, options, card, watch))
+        watch(bench, None)
+        if options.keep is not None:
+            options.keep(bench, card)
     return card
 
 
 @contextmanager
-def _started(spec: Spec, vendor: str) -> Iterator[Laboratory]:
-    """A running laboratory; NlbgenError with the program's words where it does not start."""
-    lab = laboratory(spec, vendor)
+def _started(spec: Spec, vendor: str) -> Iterator[Lab]:
+    """Start a lab; NlbgenError with the program's output if it does not start."""
+    lab = make_lab(spec, vendor)
     try:
         lab.__enter__()
     except ProcessError as error:
-        raise NlbgenError(error.message.rstrip(), _why_not(lab.generator, spec)) from None
+        raise NlbgenError(error.message.rstrip(), _start_hint(lab.generator, spec)) from None
     try:
         yield lab
     finally:
-        with _undisturbed():
+        with _signals_ignored():
             lab.close()
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let nobody who presses Ctrl-C twice, or again and again, end the end."""
+def _signals_ignored() -> Iterator[None]:
+    """Ignore SIGINT and SIGTERM, so that a second Ctrl-C does not interrupt the cleanup."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -133,21 +133,21 @@ def _undisturbed() -> Iterator[None]:
     try:
         yield
     finally:
-        if not interrupted:  # the program is about to leave, and its status shall say why
+        if not interrupted:  # otherwise the program is about to exit with the status of the signal
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
 
 
-def _why_not(vendor: Generator, spec: Spec) -> str:
+def _start_hint(vendor: Generator, spec: Spec) -> str:
     here, wanted = program_of(vendor).version, vendor.version(spec.farm)
     if _same(here, wanted):
-        return "what the program says stands above; `nlbgen render` has the same file checked"
+        return "the program's output above shows the reason; `nlbgen render` checks the same file"
     other = f'write `version: "{here}"` under {vendor.name}'
     return f"{here} is installed and the spec is for {wanted}: install that, or {other}"
 
 
 def _same(here: Version, wanted: Version) -> bool:
-    """Whether an installed version is the one that a spec names, as 2.6.12 is 2.6."""
+    """Whether an installed version matches the version of a spec, as 2.6.12 matches 2.6."""
     return here.parts[: len(wanted.parts)] == wanted.parts
 
 
@@ -167,81 +167,83 @@ def _card(spec: Spec, vendor: Generator) -> Scorecard:
     if busy > processors:
         card.notes.append(
             f"this machine was busy before the run began (load {busy:.1f} on {processors} processors): "
-            "more requests are in hand at once, and more fail when a node stops"
+            "more requests are in flight at once, and more fail when a node stops"
         )
     wanted = vendor.version(spec.farm)
     if not _same(program.version, wanted):
         card.notes.append(
-            f"{vendor.title} {program.version} runs here, the spec is for {wanted}: nothing is said about what differs"
+            f"{vendor.title} {program.version} runs here, the spec is for {wanted}: the results may differ for {wanted}"
         )
     return card
 
 
-async def _play_all(stage: Stage, wishes: Wishes, card: Scorecard, watch: Watch) -> None:
+async def _run_all(bench: TestBench, options: RunOptions, card: Scorecard, watch: Watch) -> None:
     asyncio.get_running_loop().set_exception_handler(_quiet)
-    await _warm_up(stage)
-    for scenario in wishes.scenarios:
-        reason = scenario.unasked(stage.farm, stage.vendor)
+    await _warm_up(bench)
+    for scenario in options.scenarios:
+        reason = scenario.skip_reason(bench.farm, bench.vendor)
         if reason:
-            card.played.append(Played(scenario, "not played", reason))
+            card.results.append(ScenarioResult(scenario, "skipped", reason))
             continue
-        watch(stage, scenario)
-        begun = len(stage.runs)
-        card.played.append(await _play(stage, scenario, wishes.limits))
-        loads = stage.runs[begun:]
+        watch(bench, scenario)
+        begun = len(bench.runs)
+        card.results.append(await _run(bench, scenario, options.limits))
+        loads = bench.runs[begun:]
         card.notes += _lags(scenario, [result for _, result in loads])
-        if wishes.requests is not None:
-            await stage.call(_write, wishes.requests, scenario, loads)
-        del stage.runs[begun:]
-        if card.played[-1].state == "broken" and not await _restored(stage):
-            rest = wishes.scenarios[wishes.scenarios.index(scenario) + 1 :]
-            card.played += [Played(one, "broken", f"the farm did not come back after {scenario.name}") for one in rest]
+        if options.requests is not None:
+            await bench.call(_write, options.requests, scenario, loads)
+        del bench.runs[begun:]
+        if card.results[-1].state == "broken" and not await _restored(bench):
+            rest = options.scenarios[options.scenarios.index(scenario) + 1 :]
+            card.results += [
+                ScenarioResult(one, "broken", f"the farm did not recover after {scenario.name}") for one in rest
+            ]
             return
 
 
-async def _warm_up(stage: Stage) -> None:
-    """Some load until the balancer has made up its mind about every node: before its first checks all count as up."""
-    await stage.settled()
-    health = stage.farm.balancer.health
-    stage.say("warming up")
-    await stage.load(rate=50.0, seconds=min(health.interval.seconds * health.fall + 1.0, WARM_UP_SECONDS))
-    await stage.settled()
-    stage.runs.clear()
+async def _warm_up(bench: TestBench) -> None:
+    """Run some load until the balancer has checked every node: before its first checks all nodes count as up."""
+    await bench.settled()
+    health = bench.farm.balancer.health
+    bench.log("warming up")
+    await bench.load(rate=50.0, seconds=min(health.interval.seconds * health.fall + 1.0, WARM_UP_SECONDS))
+    await bench.settled()
+    bench.runs.clear()
 
 
 def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    # uvloop's TLS complains of each connection that is dropped in its handshake; the failure itself was counted.
+    # uvloop reports each connection that is dropped in its TLS handshake; the failure itself is counted.
     if "protocol" not in context:
         loop.default_exception_handler(context)
 
 
-async def _play(stage: Stage, scenario: Scenario, limits: Limits) -> Played:
-    """Play one scenario within its time, score it, and bring the nodes back."""
-    figures: list[Figure] = []
-    keep = figures.append  # one by one: those before a scenario breaks count
-    played = Played(scenario, "passed")
-    begun, noted = perf_counter(), len(stage.diary.entries)
-    stage.say(f"{scenario.name}: {scenario.title}")
+async def _run(bench: TestBench, scenario: Scenario, limits: Limits) -> ScenarioResult:
+    """Run one scenario within its timeout, score it, and restore the nodes."""
+    metrics: list[Metric] = []
+    add = metrics.append  # one by one: metrics before an error count
+    result = ScenarioResult(scenario, "passed")
+    begun, noted = perf_counter(), len(bench.timeline.entries)
+    bench.log(f"{scenario.name}: {scenario.title}")
     try:
         async with asyncio.timeout(scenario.seconds):
-            async with aclosing(scenario.play(stage)) as play:
-                async for figure in play:
-                    keep(figure)
-        await asyncio.wait_for(stage.bring_back(), RESTORE_SECONDS)
-    except BREAKS as fault:
-        played.state = "broken"
-        played.reason = _said(fault, scenario)
-        stage.say(f"{scenario.name}: {played.reason}")
-    played.figures = score(scenario.name, figures, limits)
-    if played.state == "passed" and played.missed:
-        played.state = "missed"
-    played.seconds = perf_counter() - begun
-    first = stage.diary.entries[noted][0]
-    played.diary = [(at - first, what) for at, what in stage.diary.entries[noted + 1 :]]
-    return played
+            async with aclosing(scenario.run(bench)) as running:
+                async for metric in running:
+                    add(metric)
+        await asyncio.wait_for(bench.restore(), RESTORE_SECONDS)
+    except BREAKING_ERRORS as fault:
+        result.state = "broken"
+        result.reason = _reason(fault, scenario)
+        bench.log(f"{scenario.name}: {result.reason}")
+    result.metrics = score(scenario.name, metrics, limits)
+    if result.state == "passed" and result.failed_metrics:
+        result.state = "failed"
+    result.seconds = perf_counter() - begun
+    first = bench.timeline.entries[noted][0]
+    result.events = [(at - first, what) for at, what in bench.timeline.entries[noted + 1 :]]
+    return result
 
 
-def _said(fault: BaseException, scenario: Scenario) -> str:
+def _reason(fault: BaseException, scenario: Scenario) -> str:
     if isinstance(fault, NlbgenError):
         return " ".join(": ".join(filter(None, (fault.message, fault.hint))).split())
     if isinstance(fault, TimeoutError):
@@ -249,11 +251,11 @@ def _said(fault: BaseException, scenario: Scenario) -> str:
     return f"{type(fault).__name__}: {fault}"
 
 
-async def _restored(stage: Stage) -> bool:
-    """Whether the farm serves again after a scenario that broke."""
+async def _restored(bench: TestBench) -> bool:
+    """Whether the farm serves again after a broken scenario."""
     try:
-        await asyncio.wait_for(stage.bring_back(), RESTORE_SECONDS)
-    except BREAKS:
+        await asyncio.wait_for(bench.restore(), RESTORE_SECONDS)
+    except BREAKING_ERRORS:
         return False
     return True
 
@@ -262,11 +264,11 @@ def _lags(scenario: Scenario, results: Sequence[LoadResult]) -> list[str]:
     worst = max((result.worst_lag for result in results), default=0.0)
     if worst <= LAG_SECONDS:
         return []
-    return [f"{scenario.name}: this machine was busy, a request went out {worst:.2f} s late; its times are too long"]
+    return [f"{scenario.name}: this machine was busy and sent a request {worst:.2f} s late; its times are too long"]
 
 
 def _write(path: Path, scenario: Scenario, loads: Sequence[tuple[str, LoadResult]]) -> None:
-    """Add every request of these loads to the log."""
+    """Append every request of these loads to the file."""
     with path.open("a", encoding="utf-8") as file:
         for url, result in loads:
             for record in result.records:

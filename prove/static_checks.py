@@ -1,4 +1,4 @@
-"""What can be proved of a device that is not here: its files can be read back, its objects come in a possible order."""
+"""The checks of a device without its program: its files can be read back, its objects come in a valid order."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,45 +11,45 @@ from ..generators.validate import validate
 from ..generators.zen.calls import Call, plan
 from ..spec.load import Spec
 from ..spec.model import Farm
-from .scenarios.base import Figures, Scenario, Stage, figure
+from .scenarios.base import Metrics, Scenario, TestBench, metric
 from .score.limits import Limits
-from .score.scorecard import Played, Scorecard, score
+from .score.scorecard import ScenarioResult, Scorecard, score
 
 UNPROVED: Final = (
-    "traffic: no scenario was played, because {title} runs on its own appliance alone",
-    "that the device takes these objects: `nlbgen push {vendor} --dry-run` shows the plan, and a push reads back",
-    "the farm behind it, once it is live: `nlbgen probe`",
+    "traffic: no scenario ran, because {title} only runs on its own appliance",
+    "that the device accepts these objects: `nlbgen push {vendor} --dry-run` shows the plan, a push reads them back",
+    "the running farm: `nlbgen probe`",
 )
 
 
-class Paper(Scenario):
-    """The files of a device, on paper."""
+class StaticChecks(Scenario):
+    """The checks of a device's files."""
 
     name = "paper"
-    title = "the device's files are made and read back"
-    why = "what cannot even be read back here is refused by the device, in the middle of the change window"
+    title = "the device's files are rendered and read back"
+    why = "the device refuses a file that cannot be read back, in the middle of the change window"
     seconds = 0.0
 
-    def play(self, stage: Stage) -> Figures:
-        """Nothing is played on a stage."""
+    def run(self, bench: TestBench) -> Metrics:
+        """Static checks have no lab."""
         raise NotImplementedError
 
 
-def prove_on_paper(spec: Spec, vendor: str, limits: Limits) -> Scorecard:
-    """The scorecard of a vendor whose program cannot run here; UnsupportedError where it refuses the farm."""
+def static_scorecard(spec: Spec, vendor: str, limits: Limits) -> Scorecard:
+    """Return the scorecard of a vendor without a local program; UnsupportedError if it refuses the farm."""
     chosen = generator(vendor)
     files = render(chosen, spec)
-    complaints, said = _read_back(chosen, spec)
+    errors, summary = _read_back(chosen, spec)
     steps, early = STEPS[vendor](spec.farm)
-    figures = [
-        figure("files", len(files), note=_some([str(file.path) for file in files])),
-        figure("complaints", len(complaints), note="; ".join(complaints) or said),
-        figure("steps", len(steps), note=f"from {steps[0]} to {steps[-1]}" if steps else ""),
-        figure("early", len(early), of=len(steps), note="; ".join(early)),
+    metrics = [
+        metric("files", len(files), note=_some([str(file.path) for file in files])),
+        metric("complaints", len(errors), note="; ".join(errors) or summary),
+        metric("steps", len(steps), note=f"from {steps[0]} to {steps[-1]}" if steps else ""),
+        metric("early", len(early), of=len(steps), note="; ".join(early)),
     ]
-    played = Played(Paper(), "passed", figures=score(Paper.name, figures, limits))
-    if played.missed:
-        played.state = "missed"
+    result = ScenarioResult(StaticChecks(), "passed", metrics=score(StaticChecks.name, metrics, limits))
+    if result.failed_metrics:
+        result.state = "failed"
     return Scorecard(
         farm=spec.farm.farm,
         spec=spec.name,
@@ -58,7 +58,7 @@ def prove_on_paper(spec: Spec, vendor: str, limits: Limits) -> Scorecard:
         program=chosen.called(chosen.version(spec.farm)),
         nodes=len(spec.farm.nodes),
         nlbgen=__version__,
-        played=[played],
+        results=[result],
         unproved=[text.format(title=chosen.title, vendor=vendor) for text in UNPROVED],
     )
 
@@ -72,7 +72,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _read_back(chosen: Generator, spec: Spec) -> tuple[list[str], str]:
-    """The complaints of nlbgen's own reader, and what it read."""
+    """Return the errors of nlbgen's own reader, and a summary of what it read."""
     try:
         return [], validate(chosen, spec).text
     except ValidationError as error:
@@ -80,7 +80,7 @@ def _read_back(chosen: Generator, spec: Spec) -> tuple[list[str], str]:
 
 
 def _f5_steps(farm: Farm) -> tuple[list[str], list[str]]:
-    """The objects in the order in which they are made, and those that name one that is made later."""
+    """Return the objects in the order of their creation, and those that use a later one."""
     from ..generators.f5.generator import references
     from ..generators.f5.objects import objects
 
@@ -96,7 +96,7 @@ def _f5_steps(farm: Farm) -> tuple[list[str], list[str]]:
 
 
 def _zen_steps(farm: Farm) -> tuple[list[str], list[str]]:
-    """The calls to an empty appliance, and those that use a farm, service or check that a later call makes."""
+    """Return the calls to an empty appliance, and those that use a farm, service or check that a later call creates."""
     from ..generators.zen.objects import objects
     from ..generators.zen.products import edition
 
@@ -105,19 +105,19 @@ def _zen_steps(farm: Farm) -> tuple[list[str], list[str]]:
     return [f"{call.method} {call.path}" for call in calls], list(zen_early(calls))
 
 
-_MAKES: Final = {"/farms": "farmname", "services": "id", "/monitoring/fg": "name"}
-"""What a POST there makes, and the key of its name in the body."""
+_CREATES: Final = {"/farms": "farmname", "services": "id", "/monitoring/fg": "name"}
+"""The kinds of objects that a POST creates, and the key of their name in the body."""
 
 
 def zen_early(calls: Sequence[Call]) -> Iterator[str]:
-    """The calls that use what no call before them makes."""
+    """Yield the calls that use an object that no earlier call creates."""
     made: set[str] = set()
     for call in calls:
         used = re.findall(r"/(?:farms|services|monitoring/fg)/[^/]+", call.path)
         yield from (f"{call.method} {call.path}" for one in used if one not in made)
-        for place, key in _MAKES.items():
-            if call.method == "POST" and call.path.endswith(place) and key in call.body:
-                made.add(f"/{place.lstrip('/')}/{call.body[key]}")
+        for path, key in _CREATES.items():
+            if call.method == "POST" and call.path.endswith(path) and key in call.body:
+                made.add(f"/{path.lstrip('/')}/{call.body[key]}")
 
 
 STEPS: Final = {"f5": _f5_steps, "zen": _zen_steps}

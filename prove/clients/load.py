@@ -1,9 +1,9 @@
-"""An open-loop load generator: a fixed rate whatever the answers do, many logical clients, each request logged.
+"""An open-loop load generator: a fixed rate independent of the responses, many logical clients, a log of all requests.
 
     result = run_load(LoadPlan(url="https://127.0.0.1:8443", ca=ca), events=[(4.0, node.kill), (10.0, node.restart)])
     assert result.failed == 0 and not result.duplicates(one.posts(), two.posts())
 
-Nothing is retried. The schedule is fixed before the start and seeded, so two runs send the same requests in the
+It retries no request. The schedule is fixed before the start and seeded, so two runs send the same requests in the
 same order; only the ids of the POSTs differ.
 """
 
@@ -31,40 +31,40 @@ MAX_CLIENTS = 10_000
 MAX_CONNECTIONS = 12_000
 WARM_UP_AT_ONCE = 20
 MAX_IDLE_PER_CLIENT = 6
-"""As many connections as a browser keeps to one host."""
+"""The number of connections that a browser keeps to one host."""
 HANDSHAKES_AT_ONCE = 1
-"""For one client; further requests wait for it or for a connection that becomes free. Without this a short stall makes
-hundreds of TLS handshakes, which are the next stall."""
+"""For one client; further requests wait for it or for a free connection. Without this limit a short stall causes
+hundreds of TLS handshakes, which cause the next stall."""
 
 Event = tuple[float, Callable[[], object]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadPlan:
-    """What to send. The defaults are the measurement that the balancers are judged by: 200/s x 14 s = 2800."""
+    """The requests of a load. The defaults are the reference measurement: 200/s x 14 s = 2800."""
 
     url: str
     rate: float = 200.0
     seconds: float = 14.0
     post_share: float = 0.25
     clients: int = 50
-    """Logical clients: each has its own connections, and its own cookies and source address where asked for."""
+    """Logical clients: each has its own connections and, with these options, its own cookies and source address."""
     timeout: float = 5.0
     """Seconds for one request, connecting included, counted from when it is sent."""
     seed: int = 1
     get_path: str = "/odata/Jobs"
     post_path: str = "/api/jobs"
     post_delay_ms: int = 0
-    """The node executes a POST, then waits this long before it answers: work in hand when the node dies."""
+    """The node executes a POST, then waits this long before it answers: POSTs are in flight when the node fails."""
     headers: Mapping[str, str] = field(default_factory=dict)
     host: str | None = None
     address: str = "127.0.0.1"
     ca: Path | None = None
     verify: bool = True
     cookies: bool = False
-    """Clients send back the cookies that they were given (cookie affinity)."""
+    """Clients send back the cookies that they received (cookie affinity)."""
     source_addresses: bool = False
-    """Client n comes from 127.1.x.y, for balancers that hash the source. Linux only: macOS has 127.0.0.1 alone."""
+    """Client n comes from 127.1.x.y, for balancers that hash the source. Linux only: macOS has only 127.0.0.1."""
     warm_up: bool = False
     """Open one connection for each client before the run, so that its first seconds are not handshakes."""
     keep_alive: bool = True
@@ -105,7 +105,7 @@ class Client:
         self.idle: list[Connection] = []
         self.connecting = 0
         self.waiting: deque[asyncio.Future[Connection | None]] = deque()
-        """Requests that wait for a connection; None tells one of them that it may open its own."""
+        """Requests that wait for a connection; None allows one of them to open its own."""
         self.cookies: dict[str, str] = {}
         self.local: tuple[str, int] | None = None
         if plan.source_addresses:
@@ -121,16 +121,16 @@ class Client:
         return None
 
     def give_back(self, connection: Connection) -> None:
-        """Keep a connection for the next request, which may be waiting."""
-        if not connection.open or self._handed(connection):
+        """Keep a connection for the next request, which may wait already."""
+        if not connection.open or self._give_next(connection):
             return
         if len(self.idle) < MAX_IDLE_PER_CLIENT:
             self.idle.append(connection)
         else:
             connection.abort()
 
-    def _handed(self, connection: Connection | None) -> bool:
-        """Give the first request that still waits a connection, or its turn to open one."""
+    def _give_next(self, connection: Connection | None) -> bool:
+        """Give the first waiting request a connection, or its turn to open one."""
         while self.waiting:
             waiter = self.waiting.popleft()
             if not waiter.done():
@@ -147,11 +147,11 @@ class Client:
             try:
                 handed = await waiter
             except asyncio.CancelledError:
-                # Its time is up. What it was given meanwhile is for the next one.
+                # The request timed out: pass what it received meanwhile to the next one.
                 if waiter.done() and not waiter.cancelled():
                     given = waiter.result()
                     if given is None:
-                        self._handed(None)
+                        self._give_next(None)
                     else:
                         self.give_back(given)
                 raise
@@ -165,10 +165,10 @@ class Client:
             return await connect()
         finally:
             self.connecting -= 1
-            self._handed(None)
+            self._give_next(None)
 
     def remember(self, answer: Response) -> None:
-        """Keep the cookies of an answer."""
+        """Keep the cookies of a response."""
         for value in answer.headers(b"set-cookie"):
             name, _, rest = value.partition("=")
             self.cookies[name] = rest.partition(";")[0]
@@ -194,39 +194,39 @@ class Load:
             self._tail += "Connection: close\r\n"
         self._start = 0.0
         self.done = 0
-        """Requests that are over, for whoever watches."""
+        """The number of ended requests, for the live view."""
         self.failed = 0
         self.answers: Counter[str] = Counter()
-        """Answers by node."""
+        """Responses by node."""
 
     async def run(self, events: Sequence[Event] = ()) -> LoadResult:
-        """Send everything, wait for the last answer or time-out, and return the result.
+        """Send all requests, wait for the last response or timeout, and return the result.
 
-        Each event is (seconds since the start, callable); the callable runs in a thread, and what it raises is
-        raised here at the end.
+        Each event is (seconds since the start, callable); the callable runs in a thread, and its exception is raised
+        here at the end.
         """
         for when, _ in events:
             if not 0 <= when <= self.plan.seconds:
                 raise ValueError(f"an event at {when:g} s is outside of the run")
-        # Fresh for each run: nodes remember the POSTs of earlier runs, which must not look like duplicates.
+        # New ids for each run: nodes remember the POSTs of earlier runs, which must not count as duplicates.
         records = self.plan.schedule(secrets.token_hex(4))
         result = LoadResult(records, self.plan.rate, self.plan.seconds)
         loop = asyncio.get_running_loop()
         reporter = loop.get_exception_handler()
-        # uvloop's TLS logs a traceback for each connection that is dropped in its handshake: thousands of them
-        # when a node is overrun. The failures themselves are in the records.
+        # uvloop logs a traceback for each connection that is dropped in its TLS handshake: thousands of them when a
+        # node is overloaded. The records hold the failures.
         loop.set_exception_handler(lambda *_: None)
         if self.plan.warm_up:
             await self._warm_up()
         self._start = perf_counter()
-        happenings = [asyncio.create_task(self._event(event, result)) for event in events]
+        event_tasks = [asyncio.create_task(self._event(event, result)) for event in events]
         try:
             await self._send_all(records)
             if self._in_flight:
                 await asyncio.wait(self._in_flight, timeout=self.plan.timeout + 5)
-            await asyncio.gather(*happenings)
+            await asyncio.gather(*event_tasks)
         finally:
-            await self._close(happenings)
+            await self._close(event_tasks)
             loop.set_exception_handler(reporter)
         result.elapsed = perf_counter() - self._start
         return result
@@ -259,10 +259,10 @@ class Load:
             self._in_flight.add(task)
             task.add_done_callback(self._in_flight.discard)
 
-    async def _close(self, happenings: Sequence["asyncio.Task[None]"]) -> None:
-        for task in (*self._in_flight, *happenings):
+    async def _close(self, event_tasks: Sequence["asyncio.Task[None]"]) -> None:
+        for task in (*self._in_flight, *event_tasks):
             task.cancel()
-        await asyncio.gather(*self._in_flight, *happenings, return_exceptions=True)
+        await asyncio.gather(*self._in_flight, *event_tasks, return_exceptions=True)
         for client in self._clients:
             for connection in client.idle:
                 connection.abort()
@@ -333,7 +333,7 @@ class Load:
 
 
 def run_load(plan: LoadPlan, events: Sequence[Event] = ()) -> LoadResult:
-    """Run a plan on a loop of its own and return the result; blocks for plan.seconds and the last time-out.
+    """Run a plan on a new event loop and return the result; blocks for plan.seconds and the last timeout.
 
     >>> run_load(LoadPlan(url=node.url, rate=200, seconds=2)).failed     # doctest: +SKIP
     0
@@ -343,7 +343,7 @@ def run_load(plan: LoadPlan, events: Sequence[Event] = ()) -> LoadResult:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run `python -m nlbgen.prove.clients.load URL`: print the figures as one line of JSON."""
+    """Run `python -m nlbgen.prove.clients.load URL`: print the metrics as one line of JSON."""
     parser = argparse.ArgumentParser(prog="nlbgen.prove.clients.load", description="Open-loop load on loopback.")
     parser.add_argument("url")
     parser.add_argument("--rate", type=float, default=LoadPlan.rate)

@@ -1,10 +1,9 @@
-"""What a load run measured: records, and the figures that are made of them."""
+"""The result of a load: one record for each request, and the metrics of all records."""
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 OK = "ok"
 SLOW_SECONDS = 1.0
@@ -14,8 +13,8 @@ SLOW_SECONDS = 1.0
 class Record:
     """One request. Times are seconds since the start of the run.
 
-    `latency` counts from the *scheduled* moment, so that a generator or connection that was held up does not hide
-    what a user would have waited (coordinated omission). `outcome` is `ok` (200 to 399), `http 503`, or the kind of
+    `latency` counts from the *scheduled* moment, so that a delayed generator or connection does not hide the time
+    that a user would have waited (coordinated omission). `outcome` is `ok` (200 to 399), `http 503`, or the kind of
     error: timeout, refused, reset, closed, tls, bad-response, connect.
     """
 
@@ -31,7 +30,7 @@ class Record:
 
     @property
     def ok(self) -> bool:
-        """Whether the client got what it asked for."""
+        """Whether the request succeeded."""
         return self.outcome == OK
 
 
@@ -48,12 +47,12 @@ class LoadResult:
 
     @property
     def total(self) -> int:
-        """How many requests were scheduled (all of them were sent or counted as failed)."""
+        """The number of scheduled requests (each was sent or counts as failed)."""
         return len(self.records)
 
     @property
     def posts(self) -> int:
-        """How many of them are POSTs."""
+        """The number of POSTs."""
         return sum(1 for record in self.records if record.method == "POST")
 
     @property
@@ -63,7 +62,7 @@ class LoadResult:
 
     @property
     def failed(self) -> int:
-        """How many requests failed."""
+        """The number of failed requests."""
         return sum(1 for record in self.records if not record.ok)
 
     @property
@@ -78,7 +77,7 @@ class LoadResult:
 
     @property
     def nodes(self) -> dict[str, int]:
-        """Answers by node, as told by the header X-Node."""
+        """Responses by node, from the header X-Node."""
         return dict(Counter(record.node for record in self.records if record.node))
 
     @property
@@ -94,7 +93,7 @@ class LoadResult:
         return window[1] - window[0] if window else 0.0
 
     def percentile(self, share: float, *, answered: bool = False) -> float:
-        """Return the latency in seconds that `share` (0 to 1) of the requests stayed within, failures included.
+        """Return the latency in seconds within which `share` (0 to 1) of the requests ended, failures included.
 
         With `answered`, only requests that succeeded count.
         """
@@ -108,7 +107,7 @@ class LoadResult:
 
     @property
     def p99(self) -> float:
-        """The latency in seconds that 99 % stayed within."""
+        """The 99th percentile of the latency in seconds."""
         return self.percentile(0.99)
 
     def slow(self, over: float = SLOW_SECONDS) -> int:
@@ -117,7 +116,7 @@ class LoadResult:
 
     @property
     def worst_lag(self) -> float:
-        """How late the generator itself was at worst, seconds: a large value makes the latencies its own."""
+        """The largest delay of the generator itself, seconds; a large value distorts the latencies."""
         return max((record.sent - record.scheduled for record in self.records), default=0.0)
 
     def duplicates(self, *post_logs: Iterable[str]) -> list[str]:
@@ -127,13 +126,8 @@ class LoadResult:
         """
         return [post for post, count in self._executed(post_logs).items() if count > 1]
 
-    def executed_but_failed(self, *post_logs: Iterable[str]) -> list[str]:
-        """Return the ids whose client was told of a failure though a node did the work: honest errors."""
-        executed = self._executed(post_logs)
-        return [record.id for record in self.failures if record.id in executed]
-
     def lost(self, *post_logs: Iterable[str]) -> list[str]:
-        """Return the ids of POSTs that the client believes done and no node executed. Must be empty, always."""
+        """Return the ids of POSTs that were answered with success and that no node executed."""
         executed = self._executed(post_logs)
         return [r.id for r in self.records if r.ok and r.method == "POST" and r.id not in executed]
 
@@ -141,8 +135,8 @@ class LoadResult:
         ours = {record.id for record in self.records if record.id}
         return Counter(post for log in post_logs for post in log if post in ours)
 
-    def summary(self) -> dict[str, Any]:
-        """Return the figures for JSON; times in milliseconds where the name says so."""
+    def summary(self) -> dict[str, object]:
+        """Return the metrics for JSON; times in milliseconds where the name says so."""
         return {
             "requests": self.total,
             "failed": self.failed,

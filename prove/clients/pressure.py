@@ -1,6 +1,6 @@
-"""How many requests a second get through when everybody asks again at once: a closed loop, for comparisons alone.
+"""A closed-loop load generator for the maximum throughput: each client sends its next request at once.
 
-A closed loop slows down with what it measures, so its latencies mean nothing; use load.py for those.
+A closed loop slows down with the server that it measures, so its latencies mean nothing; load.py measures latencies.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ PATH = "/odata/Jobs"
 
 @dataclass(frozen=True, kw_only=True)
 class Pressure:
-    """Where the requests go; the connections are spread evenly over the URLs."""
+    """The URLs of the requests; the connections are distributed evenly over them."""
 
     urls: Sequence[str]
     seconds: float = 2.0
@@ -32,18 +32,18 @@ class Pressure:
 
 
 async def press(pressure: Pressure) -> float:
-    """Return the successful answers per second."""
+    """Return the successful responses per second."""
     targets = [Target.of(url, ca=str(pressure.ca) if pressure.ca else None) for url in pressure.urls]
     start = perf_counter()
     end = start + pressure.seconds
     counts = await asyncio.gather(
-        *(_ask(targets[number % len(targets)], end) for number in range(pressure.connections))
+        *(_client(targets[number % len(targets)], end) for number in range(pressure.connections))
     )
     return sum(counts) / (perf_counter() - start)
 
 
-async def _ask(target: Target, end: float) -> int:
-    """One client: ask, and ask again as soon as the answer is there; count the good answers."""
+async def _client(target: Target, end: float) -> int:
+    """Run one client, which sends its next request after each response; return the number of 200 responses."""
     request = f"GET {PATH} HTTP/1.1\r\nHost: {target.host}\r\nUser-Agent: nlbgen-load\r\n\r\n".encode("latin-1")
     loop = asyncio.get_running_loop()
     good = 0

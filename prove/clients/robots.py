@@ -1,7 +1,7 @@
-"""SignalR clients that come back: what robots and browsers do when their node goes away.
+"""SignalR clients that reconnect, as robots and browsers do when their node fails.
 
-A robot holds one connection and does nothing on it, as most robots do most of the time. When the connection ends it
-opens a new one, again and again, and notes how long it was away.
+A robot holds one idle connection, as most robots do most of the time. When the connection ends, the robot retries
+until it has a new one, and records when it reconnected.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
-from .sessions import HubClient, SessionError, SessionPlan, make_client, open_http
+from .hub_client import HubClient, SessionError, SessionPlan
+from .sessions import make_client, open_http
 
 RETRY_SECONDS: Final = 0.25
 WATCH_SECONDS: Final = 0.02
@@ -20,21 +21,16 @@ MAX_ROBOTS: Final = 200
 
 @dataclass
 class Robot:
-    """One client and what became of it. Times are those of `perf_counter`."""
+    """One client and its connections. Times are those of `perf_counter`."""
 
     plan: SessionPlan
     connected: bool = False
     ends: list[float] = field(default_factory=list)
-    """When a connection that stood had ended."""
+    """When an established connection ended."""
     returns: list[float] = field(default_factory=list)
-    """When the next one stood, one for each end that was made good."""
+    """When the next connection was established, one for each end with a new connection."""
     refusals: list[str] = field(default_factory=list)
     """Why attempts to connect failed."""
-
-    @property
-    def away(self) -> float:
-        """The longest time without a connection, seconds, of those that ended."""
-        return max((back - end for end, back in zip(self.ends, self.returns, strict=False)), default=0.0)
 
     async def live(self) -> None:
         """Hold a connection until cancelled."""
@@ -63,7 +59,7 @@ class Robot:
 
 @asynccontextmanager
 async def robots(plans: Sequence[SessionPlan], seconds: float = 6.0) -> AsyncIterator[list[Robot]]:
-    """Run one robot for each plan, all connected if they can be within `seconds`; at the end they go."""
+    """Run one robot for each plan until the end of the context; waits `seconds` until all are connected."""
     if len(plans) > MAX_ROBOTS:
         raise ValueError(f"{len(plans)}: at most {MAX_ROBOTS} robots")
     team = [Robot(plan) for plan in plans]
@@ -79,7 +75,7 @@ async def robots(plans: Sequence[SessionPlan], seconds: float = 6.0) -> AsyncIte
 
 
 async def until_connected(team: Sequence[Robot], seconds: float) -> bool:
-    """Wait until every robot has a connection; False if that took longer than `seconds`."""
+    """Wait until every robot has a connection; False if that takes longer than `seconds`."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while not all(robot.connected for robot in team):

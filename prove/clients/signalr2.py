@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from .sessions import HubClient, SessionError
+from .hub_client import HubClient, SessionError
 
 CLIENT_PROTOCOL = "2.0"
 
@@ -27,7 +27,7 @@ class Signalr2Client(HubClient):
         return f"{self.plan.endpoint}/{verb}?{urlencode(query)}"
 
     async def open(self) -> None:
-        """Go through the steps until the server said `started`."""
+        """Run the steps until the server answers `started`."""
         await self._step("negotiate", self._negotiate())
         await self._step("connect", self._connect())
         await self._step("connect", self._until_ready())
@@ -59,7 +59,7 @@ class Signalr2Client(HubClient):
     async def _read_events(self) -> None:
         headers = {"Accept": "text/event-stream"}
         async with self.http.get(self._url("connect"), headers=headers) as response:
-            self._met(response)
+            self._note_node(response)
             if response.status != 200:
                 raise SessionError(f"http {response.status} {(await response.text())[:80]}")
             async for line in response.content:

@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from .sessions import HubClient, SessionError
+from .hub_client import HubClient, SessionError
 
 END = "\x1e"
 
@@ -20,7 +20,7 @@ class SignalrCoreClient(HubClient):
     _partial = ""
 
     async def open(self) -> None:
-        """Go through the steps until the handshake was answered."""
+        """Run the steps until the server answers the handshake."""
         if not self.plan.skip_negotiation:
             await self._step("negotiate", self._negotiate())
         await self._step("connect", self._connect())
@@ -41,13 +41,13 @@ class SignalrCoreClient(HubClient):
             case "serverSentEvents":
                 opened = asyncio.Event()
                 self._read(self._read_events(url, opened))
-                await self._either(opened)
+                await self._opened_or_ended(opened)
             case "longPolling":
                 await self._text("GET", url)
                 self._read(self._read_polls(url))
 
-    async def _either(self, opened: asyncio.Event) -> None:
-        """Wait until the stream is open or the reader gave up."""
+    async def _opened_or_ended(self, opened: asyncio.Event) -> None:
+        """Wait until the stream is open or the reader has ended."""
         waiter = asyncio.create_task(opened.wait())
         assert self._reader is not None  # noqa: S101 - started by the only caller, for mypy
         await asyncio.wait({waiter, self._reader}, return_when=asyncio.FIRST_COMPLETED)
@@ -62,7 +62,7 @@ class SignalrCoreClient(HubClient):
 
     async def _read_events(self, url: str, opened: asyncio.Event) -> None:
         async with self.http.get(url, headers={"Accept": "text/event-stream"}) as response:
-            self._met(response)
+            self._note_node(response)
             if response.status != 200:
                 raise SessionError(f"http {response.status} {(await response.text())[:80]}")
             opened.set()
@@ -73,7 +73,7 @@ class SignalrCoreClient(HubClient):
     async def _read_polls(self, url: str) -> None:
         while True:
             async with self.http.get(url) as response:
-                self._met(response)
+                self._note_node(response)
                 text = await response.text()
                 if response.status == 204:
                     return

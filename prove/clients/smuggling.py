@@ -1,8 +1,8 @@
-"""Requests that two servers may read differently: the probes, as bytes.
+"""Probes for request smuggling: requests that two servers may parse differently, as bytes.
 
 After James Kettle, "HTTP Desync Attacks" (2019), Amit Klein, "HTTP Request Smuggling in 2020", and RFC 9112, sections
-2.2, 5, 6 and 7.1. Each probe is a request for `/outer` that carries another one for `/planted`, where the body ends
-for one way of reading and not for the other.
+2.2, 5, 6 and 7.1. Each probe is a request for `/outer` that contains another one for `/planted`: one parser sees
+it as the body, another as a second request.
 """
 
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ class Probe(NamedTuple):
 
     name: str
     mark: bytes
-    """What its paths contain, and no other probe's."""
+    """The text in the paths of this probe only."""
     data: bytes
-    clear: bool
-    """There is but one way to read it: it must arrive, as one request."""
+    valid: bool
+    """Whether the request is unambiguous: it must arrive as one request."""
 
 
 _ZERO_BYTE: Final = "behind a zero byte"
 _OLD_CHUNKS: Final = "chunks in HTTP/1.0"
 FORBIDDEN_FORM: Final = frozenset({f"TE.TE: {_ZERO_BYTE}", _OLD_CHUNKS})
-"""Probes whose form is forbidden, though we know of no server that reads a second request into them.
+"""Probes whose syntax is forbidden, although no known server parses a second request from them.
 
 RFC 9110, section 5.5: a zero byte in a field's value (HAProxy 2.6 passes it on, 3.0 refuses it; haproxy #2914);
 RFC 9112, section 6.1: Transfer-Encoding in HTTP/1.0 (HAProxy passes it on, 3.4 too).
@@ -82,7 +82,7 @@ _HEADS: Final = {
     _OLD_CHUNKS: ("POST {outer} HTTP/1.0\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
     "HTTP/0.9": "GET {outer}\r\n\r\n",
 }
-_CLEAR: Final = {
+_VALID: Final = {
     "a request inside of a body": "Content-Length: {length}\r\n\r\n{inner}",
     "chunks": "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n{size}\r\n{inner}\r\n0\r\n\r\n",
     "chunk extension": "Transfer-Encoding: chunked\r\n\r\n5;name=value\r\nhello\r\n0\r\n\r\n",
@@ -92,7 +92,7 @@ _END_THEN_INNER: Final = "0\r\n\r\n{inner}"
 
 
 def _templates() -> Iterator[tuple[str, str]]:
-    """Names and requests, with {outer}, {host}, {inner}, its {length} and {size}, and {full}: five bytes more."""
+    """Yield names and templates with {outer}, {host}, {inner}, its {length} and {size}, and {full}: five bytes more."""
     yield "CL.TE", f"{_POST}Content-Length: {{full}}\r\nTransfer-Encoding: chunked\r\n\r\n{_END_THEN_INNER}"
     te_cl = "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n{inner}\r\n0\r\n\r\n"
     yield "TE.CL", _POST + te_cl
@@ -106,14 +106,14 @@ def _templates() -> Iterator[tuple[str, str]]:
 
 
 def probes(host: str, mark: str) -> Iterator[Probe]:
-    """Every probe, in an order that never changes."""
+    """Yield every probe, in a fixed order."""
     plain = [(name, template, False) for name, template in _templates()]
-    clear = [(name, _POST + template, True) for name, template in _CLEAR.items()]
-    for number, (name, template, is_clear) in enumerate((*plain, *clear)):
+    valid = [(name, _POST + template, True) for name, template in _VALID.items()]
+    for number, (name, template, is_valid) in enumerate((*plain, *valid)):
         own = f"{mark}-{number}-"
         inner = f"GET /planted-{own} HTTP/1.1\r\nHost: {host}\r\n\r\n"
         length = len(inner)
         text = template.format(
             outer=f"/outer-{own}", host=host, inner=inner, length=length, size=f"{length:x}", full=length + 5
         )
-        yield Probe(name, own.encode(), text.encode("latin-1"), is_clear)
+        yield Probe(name, own.encode(), text.encode("latin-1"), is_valid)

@@ -1,37 +1,38 @@
-"""What a scenario plays on: the real balancer, the stand-in nodes, the load, and the log of what happens.
+"""The test bench of a scenario: the real balancer, the simulated nodes, the load, and the timeline of events.
 
-Everything here is asynchronous; what blocks (a node's control port, a balancer's reload) runs in a thread.
+Everything here is asynchronous; blocking work (a node's control port, a balancer's reload) runs in a thread.
 """
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Final, ParamSpec, TypeVar
 
 from ...core.errors import NlbgenError
+from ...net.wire import Target
 from ...spec.model import Farm
 from ..clients.load import Load, LoadPlan
 from ..clients.load_result import LoadResult
 from ..clients.simple import Fetched, SocketHolder, SocketPlan, fetch
-from .lab import Laboratory
+from .lab import Lab
 from .processes import NodeProcess
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SETTLE_SECONDS: Final = 30.0
+SETTLE_SECONDS = 30.0
 """How long a balancer may take to use all nodes again after a scenario."""
 
-Happening = tuple[float, str, Callable[[], object]]
-"""Seconds since the load began, what happens, and what makes it happen (blocking)."""
+TimedEvent = tuple[float, str, Callable[[], object]]
+"""Seconds since the load began, the text for the timeline, and the blocking call that causes the event."""
 
 
 @asynccontextmanager
 async def in_thread(context: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """Enter and leave a context that blocks in a thread; a cancellation meanwhile leaves nothing behind."""
+    """Enter and leave a blocking context in a thread; a cancellation while entering leaves it as well."""
     entering = asyncio.create_task(asyncio.to_thread(context.__enter__))
     try:
         yield await asyncio.shield(entering)
@@ -42,99 +43,105 @@ async def in_thread(context: AbstractContextManager[T]) -> AsyncIterator[T]:
 
 
 @dataclass
-class Diary:
-    """What happened, when, in words; listeners hear of it at once."""
+class Timeline:
+    """Events in words with their time; listeners are called at once."""
 
     entries: list[tuple[float, str]] = field(default_factory=list)
     listeners: list[Callable[[float, str], None]] = field(default_factory=list)
     _start: float = field(default_factory=perf_counter)
 
-    def write(self, text: str) -> None:
-        """Note what happens now; may be called from any thread."""
+    def add(self, text: str) -> None:
+        """Add an event that happens now; safe from any thread."""
         now = perf_counter() - self._start
         self.entries.append((now, text))
         for listener in self.listeners:
             listener(now, text)
 
 
-class Stage:
-    """One laboratory, and what a scenario can do with it."""
+class TestBench:
+    """One lab, and what a scenario can do with it."""
 
-    def __init__(self, lab: Laboratory, diary: Diary | None = None) -> None:
+    __test__ = False
+
+    def __init__(self, lab: Lab, timeline: Timeline | None = None) -> None:
         self.lab: Final = lab
-        self.diary: Final = diary or Diary()
+        self.timeline: Final = timeline or Timeline()
         self.real_time = False
-        """Whether the user waits as long as it really takes, where a scenario would divide every time-out."""
+        """Whether scenarios wait for the real timeouts instead of scaled ones."""
         self.current: Load | None = None
-        """The load that runs now, for whoever watches."""
+        """The load that runs now, for the live view."""
         self.sockets_held: list[SocketHolder] = []
-        """The WebSockets that are held now, for whoever watches."""
-        self.inner: Stage | None = None
-        """The second laboratory while one is used, for whoever watches."""
+        """The WebSockets that are open now, for the live view."""
+        self.inner: TestBench | None = None
+        """The second lab while a scenario uses one, for the live view."""
         self.runs: list[tuple[str, LoadResult]] = []
-        """Every load so far, with what was asked; each request is in it."""
+        """The URL and the result of every load so far."""
 
     @property
     def farm(self) -> Farm:
-        """The farm as the user wrote it (addresses and ports as they go live)."""
+        """The farm as the user wrote it (live addresses and ports)."""
         return self.lab.live
 
     @property
     def vendor(self) -> str:
-        """haproxy or nginx."""
+        """The vendor's name: haproxy or nginx."""
         return self.lab.generator.name
 
     @property
     def nodes(self) -> list[NodeProcess]:
-        """The stand-in nodes, in the order of the spec."""
+        """The simulated nodes, in the order of the spec."""
         return self.lab.nodes
 
     @property
     def serving(self) -> list[NodeProcess]:
-        """The nodes that get new requests while all is well: those whose state is `up`."""
+        """The nodes that get new requests in normal operation: those whose state is `up`."""
         return [node for node in self.nodes if self._state(node) == "up"]
 
     def _state(self, node: NodeProcess) -> str:
         return next(one.state for one in self.farm.nodes if one.name == node.name)
 
-    def say(self, text: str) -> None:
-        """Tell the user what happens now."""
-        self.diary.write(text)
+    def target(self) -> Target:
+        """Return the balancer's frontend, for raw connections."""
+        return Target.of(self.lab.url, ca=str(self.lab.certificates.ca))
+
+    def log(self, text: str) -> None:
+        """Add an event to the timeline, which the user sees."""
+        self.timeline.add(text)
 
     async def call(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-        """Run something that blocks in a thread."""
+        """Run a blocking call in a thread."""
         return await asyncio.to_thread(work, *arguments, **options)
 
-    async def load(self, happenings: Sequence[Happening] = (), **plan: Any) -> LoadResult:
-        """Run an open-loop load through the balancer while things happen; `plan` changes LoadPlan's defaults.
+    async def load(self, events: Sequence[TimedEvent] = (), **plan: Any) -> LoadResult:
+        """Run an open-loop load through the balancer while events happen; `plan` overrides LoadPlan's defaults.
 
-        The defaults are the measurement that balancers are judged by: 200 requests a second for 14 s from 50
-        clients, three quarters GET, in an order that chance made once.
+        The default load is the reference measurement: 200 requests/s for 14 s from 50 clients, three quarters GET, in
+        a fixed random order.
         """
-        return await self.run(self.plan(**plan), happenings)
+        return await self.run(self.plan(**plan), events)
 
     def plan(self, **changes: Any) -> LoadPlan:
-        """The load that fits this farm: clients with addresses of their own or with cookies, where those decide.
+        """Return the load that fits this farm: clients with own addresses or cookies where those select the node.
 
-        Where TLS is passed through, connections are spread and not requests: there each request has its own.
+        With TLS passthrough the balancer distributes connections, not requests: each request has a new connection.
         """
-        balancer = self.lab.spec.farm.balancer  # as it runs now: a scenario may have given it another affinity
+        balancer = self.lab.spec.farm.balancer  # as it runs now: a scenario may have changed the affinity
         hashed = "source" in {balancer.algorithm, balancer.affinity} and sys.platform == "linux"
-        usual = {
-            "url": self.lab.url,
-            "ca": self.lab.certificates.ca,
-            "warm_up": True,
-            "cookies": balancer.affinity == "cookie",
-            "source_addresses": hashed,
-            "keep_alive": self.farm.frontend.tls.mode != "passthrough",
-        }
-        return LoadPlan(**{**usual, **changes})
+        usual = LoadPlan(
+            url=self.lab.url,
+            ca=self.lab.certificates.ca,
+            warm_up=True,
+            cookies=balancer.affinity == "cookie",
+            source_addresses=hashed,
+            keep_alive=self.farm.frontend.tls.mode != "passthrough",
+        )
+        return replace(usual, **changes)
 
-    async def run(self, plan: LoadPlan, happenings: Sequence[Happening] = ()) -> LoadResult:
-        """Run any plan, as one straight to a node."""
+    async def run(self, plan: LoadPlan, events: Sequence[TimedEvent] = ()) -> LoadResult:
+        """Run any load, for example one directly to a node."""
         self.current = load = Load(plan)
         try:
-            result = await load.run([(when, self._told(text, work)) for when, text, work in happenings])
+            result = await load.run([(when, self._logged(text, work)) for when, text, work in events])
         finally:
             self.current = None
         self.runs.append((plan.url, result))
@@ -146,28 +153,31 @@ class Stage:
             tasks = [group.create_task(self.run(plan)) for plan in (main, other)]
         return tasks[0].result(), tasks[1].result()
 
-    def _told(self, text: str, work: Callable[[], object]) -> Callable[[], object]:
-        def happen() -> object:
-            self.say(text)
+    def _logged(self, text: str, work: Callable[[], object]) -> Callable[[], object]:
+        def log_and_work() -> object:
+            self.log(text)
             return work()
 
-        return happen
+        return log_and_work
 
     def posts(self) -> list[list[str]]:
-        """For each node the ids of the POSTs that it executed: what LoadResult.duplicates() and lost() take."""
+        """Return the ids of the POSTs that each node executed: the input of LoadResult.duplicates() and lost()."""
         return [node.posts() for node in self.nodes]
 
     async def fetch(self, path: str = "/odata/Jobs", **options: Any) -> Fetched:
-        """Send one request through the balancer on a connection of its own; options as of clients.fetch."""
+        """Send one request through the balancer on a new connection; options as in clients.fetch."""
         return await self.call(
             lambda: fetch(f"{self.lab.url}{path}", **{"ca": self.lab.certificates.ca, "timeout": 15.0, **options})
         )
 
     @asynccontextmanager
-    async def sockets(self, count: int, *, path: str = "/ws", **plan: Any) -> AsyncIterator[SocketHolder]:
-        """Hold WebSockets through the balancer; `echo_every=0.5` makes them console."""
-        asked = SocketPlan(**{"url": f"{self.lab.url}{path}", "count": count, "ca": self.lab.certificates.ca, **plan})
-        async with in_thread(SocketHolder(asked)) as holder:
+    async def sockets(
+        self, count: int, *, path: str = "/ws", echo_every: float | None = None
+    ) -> AsyncIterator[SocketHolder]:
+        """Hold WebSockets through the balancer; with `echo_every` each sends a message every so many seconds."""
+        url, ca = f"{self.lab.url}{path}", self.lab.certificates.ca
+        plan = SocketPlan(url=url, count=count, ca=ca, echo_every=echo_every)
+        async with in_thread(SocketHolder(plan)) as holder:
             self.sockets_held.append(holder)
             try:
                 yield holder
@@ -175,56 +185,53 @@ class Stage:
                 self.sockets_held.remove(holder)
 
     @asynccontextmanager
-    async def another(
-        self, change: Callable[[Farm], Farm] | None = None, note: str = "", **node_options: Any
-    ) -> AsyncIterator["Stage"]:
-        """A second laboratory for a farm that differs (`change`), or whose nodes do (`node_options`, NodeOptions).
+    async def another(self, farm: Farm, note: str = "") -> AsyncIterator["TestBench"]:
+        """Start a second lab for a farm that differs.
 
-        `note` says what differs and why, for the log; put it on the figures as well.
+        `note` says what differs and why, for the timeline; the metrics need it as well.
         """
-        farm = change(self.farm) if change else self.farm
-        lab = Laboratory(self.lab.written._replace(farm=farm), self.vendor, program=self.lab.program, **node_options)
+        lab = Lab(self.lab.written._replace(farm=farm), self.vendor, program=self.lab.program)
         if note:
-            self.say(note)
+            self.log(note)
         async with in_thread(lab):
-            stage = Stage(lab, self.diary)
-            stage.real_time = self.real_time
-            await stage.settled()
-            self.inner = stage
+            bench = TestBench(lab, self.timeline)
+            bench.real_time = self.real_time
+            await bench.settled()
+            self.inner = bench
             try:
-                yield stage
+                yield bench
             finally:
                 self.inner = None
-                self.runs += stage.runs
+                self.runs += bench.runs
 
-    async def bring_back(self) -> None:
-        """Wake, restart and reset every node, and wait until the balancer uses those that should serve."""
+    async def restore(self) -> None:
+        """Resume, restart and reset every node, and wait until the balancer uses all serving nodes."""
         for node in self.nodes:
-            await self.call(_bring_back, node)
+            await self.call(_restore, node)
         await self.settled()
 
-    async def settled(self, seconds: float = SETTLE_SECONDS) -> None:
-        """Wait until every serving node answers through the balancer; NlbgenError if one does not within `seconds`."""
+    async def settled(self) -> None:
+        """Wait until every serving node answers through the balancer; NlbgenError after SETTLE_SECONDS."""
         wanted = {node.name for node in self.serving} or {node.name for node in self.nodes}
-        deadline = perf_counter() + seconds
+        deadline = perf_counter() + SETTLE_SECONDS
         missing = wanted
         while missing:
             missing = wanted - await self._seen(4 * len(wanted))
             if missing and perf_counter() > deadline:
                 raise NlbgenError(
-                    f"{', '.join(sorted(missing))}: no request arrives there within {seconds:g} s",
-                    f"what {self.lab.generator.title} says: {self.lab.balancer.output() or 'nothing'}",
+                    f"{', '.join(sorted(missing))}: no request arrives there within {SETTLE_SECONDS:g} s",
+                    f"output of {self.lab.generator.title}: {self.lab.balancer.output() or 'none'}",
                 )
             if missing:
                 await asyncio.sleep(0.2)
 
     async def _seen(self, count: int) -> set[str]:
-        """The nodes that answer a few requests."""
+        """Return the nodes that answer `count` requests."""
         plan = self.plan(rate=200.0, seconds=count / 200.0, clients=count, post_share=0.0, cookies=False, warm_up=False)
         return set((await Load(plan).run()).nodes)
 
 
-def _bring_back(node: NodeProcess) -> None:
+def _restore(node: NodeProcess) -> None:
     if not node.running:
         node.start()
         return

@@ -1,6 +1,6 @@
-"""Throw-away certificates for tests and scenarios: an authority, one below it, a leaf; P-256, valid for a few days.
+"""Short-lived certificates for tests and scenarios: a root CA, an intermediate CA, a leaf; P-256, valid for a few days.
 
-The leaf hangs on the authority by the one between, as those of companies do: who serves the leaf alone is not trusted.
+The intermediate CA signs the leaf, as in most companies: clients do not trust a server that sends only the leaf.
 """
 
 import datetime as dt
@@ -21,8 +21,8 @@ DAYS = 7
 class TestCertificates:
     """Paths of PEM files.
 
-    `certificate` is the leaf and the authority between; `bundle` is that and the key in one file, as HAProxy's `crt`
-    takes it. `ca` is what clients trust.
+    `certificate` is the leaf and the intermediate CA; `bundle` is both and the key in one file, as HAProxy's `crt`
+    needs it. `ca` is the root CA, which clients trust.
     """
 
     __test__ = False
@@ -34,7 +34,7 @@ class TestCertificates:
 
 
 def make_certificates(folder: Path, names: Sequence[str]) -> TestCertificates:
-    """Write an authority and one leaf for `names` (DNS names and addresses) into `folder`.
+    """Write a root CA and one leaf for `names` (DNS names and addresses) into `folder`.
 
     >>> made = make_certificates(tmp, ["orchestrator.test", "127.0.0.1"])     # doctest: +SKIP
     """
@@ -72,7 +72,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
 def _authority(
     builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, *, below: int
 ) -> x509.CertificateBuilder:
-    """What makes a certificate one of an authority, with so many authorities `below` it."""
+    """Add the extensions of a CA with at most `below` intermediate CAs."""
     return (
         builder.add_extension(x509.BasicConstraints(ca=True, path_length=below), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)

@@ -1,9 +1,9 @@
-"""A guard process that ends our children and removes our scratch folders when we die, however we die.
+"""A guard process that ends our children and removes our scratch folders when this process ends for any reason.
 
 The parent holds the write end of the guard's standard input and writes `+pid` and `-pid` lines, and the same with a
-folder's path. When the parent is gone, SIGKILL included, the pipe ends, and the guard kills and removes what is still
-listed: the folders hold the keys of test certificates, and nobody would look for them. This works from any thread
-(Linux's PR_SET_PDEATHSIG would fire when the starting *thread* ends), and for frozen children and whole groups.
+folder's path. When the parent ends, also by SIGKILL, the pipe closes, and the guard kills and removes what is still
+listed: the folders hold the keys of test certificates and must not stay behind. This works from any thread (Linux's
+PR_SET_PDEATHSIG would fire when the starting *thread* ends), for stopped children, and for whole process groups.
 """
 
 import atexit
@@ -18,7 +18,7 @@ from contextlib import suppress
 
 
 def kill_group(pid: int) -> None:
-    """Kill a process that leads its own group, and the whole group; a process already gone is fine."""
+    """Kill a process group by its leader; a process that has ended already is no error."""
     with suppress(ProcessLookupError, PermissionError):
         if sys.platform == "win32":
             os.kill(pid, signal.SIGTERM)
@@ -34,15 +34,15 @@ class Guard:
         self._lock = threading.Lock()
 
     def add(self, what: int | str) -> None:
-        """Put a child (by its number) or a folder (by its whole path) under guard."""
-        self._tell(f"+{what}\n")
+        """Add a child (its process id) or a folder (its absolute path) to the list."""
+        self._send(f"+{what}\n")
 
     def remove(self, what: int | str) -> None:
-        """Release a child that was waited for: its number may soon belong to somebody else; or a folder."""
-        self._tell(f"-{what}\n")
+        """Remove a child that has ended (its id may soon be reused) or a folder from the list."""
+        self._send(f"-{what}\n")
 
     def close(self) -> None:
-        """End the guard, and with it every child still listed."""
+        """End the guard and every child that is still listed."""
         with self._lock:
             process, self._process = self._process, None
         if process is None:
@@ -52,7 +52,7 @@ class Guard:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=5)
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         with self._lock:
             if self._process is None or self._process.poll() is not None:
                 self._process = _start()
@@ -77,14 +77,14 @@ atexit.register(GUARD.close)
 
 
 class ScratchFolder(tempfile.TemporaryDirectory[str]):
-    """A temporary folder that is removed also where nobody is left to do it."""
+    """A temporary folder that the guard removes if this process cannot."""
 
     def __init__(self, prefix: str) -> None:
         super().__init__(prefix=prefix)
         GUARD.add(self.name)
 
     def cleanup(self) -> None:
-        """Remove it now."""
+        """Remove the folder now."""
         super().cleanup()
         GUARD.remove(self.name)
 

@@ -1,9 +1,9 @@
-"""The user's own farm on this machine: the real balancer with the rendered configuration, before stand-in nodes.
+"""The user's farm on this machine: the real balancer with the rendered configuration, and simulated nodes.
 
-Only addresses, ports, certificates and folders differ from what would go live; everything is on loopback and ends
-with the laboratory.
+Only addresses, ports, certificates and folders differ from the live configuration; everything is bound to loopback
+and ends with the lab.
 
-    with Laboratory(spec, "haproxy") as lab:
+    with Lab(spec, "haproxy") as lab:
         lab.nodes[0].kill()
         fetch(f"{lab.url}/odata/Jobs", host=lab.host, ca=lab.certificates.ca)
 """
@@ -36,18 +36,18 @@ RUNTIME_SECONDS: Final = 5.0
 STARTS_AT_ONCE: Final = 4
 """Nodes that start at the same time: most of it is Python's own start."""
 RELOAD_ATTEMPTS: Final = 3
-"""A signal that meets the master while it starts a worker may be spent on that."""
+"""HAProxy's master may lose a signal while it starts a worker."""
 
 
-class Laboratory:
-    """One farm: a stand-in node for each of its nodes, and the balancer before them."""
+class Lab:
+    """One farm: a simulated node for each of its nodes, and the balancer."""
 
     def __init__(self, spec: Spec, vendor: str, *, program: str | None = None, **node_options: Any) -> None:
-        """`program` runs another build than the installed one; the options go to every stand-in node."""
+        """`program` is the path of another build than the installed one; the options go to every simulated node."""
         self.generator: Final[Generator] = generator(vendor)
         self.program = program or _installed(self.generator)
         self._node_options = node_options
-        self.written: Final = spec
+        self.written = spec
         """The spec as the user wrote it."""
         self._stack = ExitStack()
         self.folder = Path()
@@ -70,7 +70,7 @@ class Laboratory:
         self._stack.close()
 
     def prepare(self) -> None:
-        """Choose ports, make certificates, write the configuration; nothing runs yet. End it with `close`."""
+        """Choose ports, make certificates, write the configuration; starts nothing. `close` releases all of it."""
         # The workers of a balancer that is started as root run as another user and must get in.
         self.folder = Path(self._stack.enter_context(ScratchFolder("nlb-")))
         self.folder.chmod(0o755)
@@ -107,7 +107,7 @@ class Laboratory:
         return NodeProcess(options)
 
     def relocated(self, farm: Farm) -> Farm:
-        """The farm as it runs here."""
+        """Return the farm with the lab's addresses, ports and certificates."""
         tls = farm.frontend.tls
         tls = tls.replace(
             certificate=str(self.certificates.certificate),
@@ -142,22 +142,22 @@ class Laboratory:
             reload=self._reload_haproxy,
             stop=signal.SIGTERM,
             env={**os.environ, "NLBGEN_SERVER_STATE": "kept"},
-            # A start knows no states, as in the systemd drop-in; only a reload hands them over.
+            # A start begins without states, as in the systemd drop-in; only a reload keeps them.
             prepare=lambda: write_atomically(state, b"1\n"),
         )
 
     def _reload_haproxy(self, balancer: BalancerProcess) -> None:
-        """As the systemd drop-in does: save the nodes' states, then have the master start a new worker."""
+        """Reload as the systemd drop-in does: save the nodes' states, then signal the master to start a new worker."""
         write_atomically(self.folder / "server-state", self.runtime("show servers state").encode())
         before = _pid(self.runtime("show info"))
         for _attempt in range(RELOAD_ATTEMPTS):
             balancer.signal(signal.SIGUSR2)
             if wait_until(lambda: _pid(self.runtime("show info")) not in {"", before}, RUNTIME_SECONDS):
                 return
-        raise NlbgenError(f"HAProxy did not reload: {balancer.output()}", "look into its output above")
+        raise NlbgenError(f"HAProxy did not reload: {balancer.output()}", "the output above shows the reason")
 
     def runtime(self, command: str) -> str:
-        """What HAProxy's runtime socket answers; empty while a new worker takes it over."""
+        """Return the answer of HAProxy's runtime socket; empty while a new worker takes it over."""
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(RUNTIME_SECONDS)
             try:
@@ -181,14 +181,14 @@ class Laboratory:
         )
 
     def change(self, farm: Farm) -> None:
-        """Put another version of the farm into the configuration and reload it, as tonight's change would."""
+        """Write the configuration of a changed farm and reload the balancer, as in a live change."""
         self.spec = self.written._replace(farm=self.relocated(farm))
         self._write()
         self.balancer.reload()
 
     @property
     def live(self) -> Farm:
-        """The farm as it would go live."""
+        """The farm with its live addresses."""
         return self.written.farm
 
     @property
@@ -198,41 +198,41 @@ class Laboratory:
 
     @property
     def port(self) -> int:
-        """Where the balancer listens."""
+        """The port of the balancer's frontend."""
         return self._ports["frontend"]
 
     @property
     def metrics_port(self) -> int:
-        """Where the balancer serves statistics."""
+        """The port of the balancer's statistics."""
         return self._ports["metrics"]
 
     @property
     def url(self) -> str:
-        """The farm as clients address it; every client here connects to loopback, whatever the name."""
+        """The farm's URL for clients; every client in the lab connects to loopback, not to the resolved name."""
         scheme = "http" if self.spec.farm.frontend.tls.mode == "none" else "https"
         return f"{scheme}://{self.host}:{self.port}"
 
     def node(self, name: str) -> NodeProcess:
-        """The stand-in node of that name."""
+        """Return the simulated node of that name."""
         return next(node for node in self.nodes if node.name == name)
 
 
 def farm_options(farm: Farm) -> dict[str, Any]:
-    """What every stand-in node of a farm must know of it: its age, its health endpoint, where SignalR lives."""
+    """Return the options of a farm's simulated nodes: SignalR generation, health endpoint, SignalR paths."""
     options: dict[str, Any] = {
         "kind": "core" if farm.orchestrator.is_core else "any",
         "health_path": farm.health_path or "",
         "health_status": farm.balancer.health.expect,
     }
     if (base := live_path(farm)) != NodeOptions.signalr_path:
-        # A path of the spec may be a hub itself; on a classic farm it is SignalR 2 that answers there.
+        # A path of the spec may be a hub itself; on a classic farm SignalR 2 answers there.
         own = (base,) if farm.orchestrator.is_core else ()
         options |= {"signalr_path": base, "hub_paths": (*own, f"{base}/core")}
     return options
 
 
 def live_path(farm: Farm, *names: str) -> str:
-    """The first path that the farm balances as live connections (SignalR's own where it is `/`), and what is below."""
+    """Return the first SignalR path of the farm (`/signalr` if it is `/`) with `names` appended."""
     base = farm.balancer.signalr.paths[0].rstrip("/") or NodeOptions.signalr_path
     return "/".join([base, *names])
 

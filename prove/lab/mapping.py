@@ -1,28 +1,30 @@
-"""What differs between the configuration that goes live and the one that runs here: shown, so that it can be judged."""
+"""The differences between the live configuration and the one in the lab, for the user to review."""
 
 import difflib
 from typing import NamedTuple
 
 from ...generators.base import render
-from .lab import Laboratory
+from .lab import Lab
 
 
 class Mapped(NamedTuple):
-    """One thing that is elsewhere here."""
+    """One address, file or port that differs in the lab."""
 
     what: str
     live: str
     here: str
 
 
-def mapping(lab: Laboratory) -> list[Mapped]:
-    """Everything that a prepared laboratory maps: addresses, ports, certificates, the balancer's own files."""
+def mapping(lab: Lab) -> list[Mapped]:
+    """Return everything that a prepared lab maps: addresses, ports, certificates, the balancer's own files."""
     live, here = lab.live, lab.spec.farm
-    rows = [Mapped("clients connect to", _place(live.frontend.address, live.frontend.port), f"127.0.0.1:{lab.port}")]
+    rows = [Mapped("clients connect to", _endpoint(live.frontend.address, live.frontend.port), f"127.0.0.1:{lab.port}")]
     if live.frontend.redirect_http:
-        rows.append(Mapped("redirect to https", _place(live.frontend.address, 80), f"127.0.0.1:{lab.http_port}"))
+        rows.append(Mapped("redirect to https", _endpoint(live.frontend.address, 80), f"127.0.0.1:{lab.http_port}"))
     rows += [
-        Mapped(f"node {one.name}", _place(one.address, live.port_of(one)), _place(other.address, here.port_of(other)))
+        Mapped(
+            f"node {one.name}", _endpoint(one.address, live.port_of(one)), _endpoint(other.address, here.port_of(other))
+        )
         for one, other in zip(live.nodes, here.nodes, strict=True)
     ]
     before, after = live.frontend.tls, here.frontend.tls
@@ -37,13 +39,13 @@ def mapping(lab: Laboratory) -> list[Mapped]:
     return rows
 
 
-def _place(address: str, port: int) -> str:
-    """Address and port, IPv6 in brackets."""
+def _endpoint(address: str, port: int) -> str:
+    """Return address and port, IPv6 in brackets."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def difference(lab: Laboratory) -> str:
-    """A unified diff: the file that goes live against the one that runs here; `lab` is prepared, running or not."""
+def difference(lab: Lab) -> str:
+    """Return a unified diff of the live file and the lab's file; `lab` is prepared, running or not."""
     before = next(file for file in render(lab.generator, lab.written) if file.main)
     name = f"{lab.generator.name}/{before.path}"
     lines = difflib.unified_diff(

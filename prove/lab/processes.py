@@ -1,8 +1,8 @@
-"""Child processes that never outlive us: stand-in nodes and load balancers, as real processes.
+"""Child processes that never outlive this process: simulated nodes and load balancers.
 
 with NodeProcess(NodeOptions(name="orch-1")) as node:
     node.kill(); node.restart()          # SIGKILL, then the same port again
-    node.freeze(); node.thaw()           # SIGSTOP, SIGCONT: a frozen virtual machine
+    node.freeze(); node.thaw()           # SIGSTOP, SIGCONT: a virtual machine that hangs
 
 with BalancerProcess(["haproxy", "-W", "-f", cfg], ports=[8443], reload=signal.SIGUSR2) as balancer:
     balancer.reload()
@@ -34,7 +34,7 @@ MAX_NODES = 64
 
 
 class ProcessError(NlbgenError):
-    """A child did not start, or ended when it should not have; the message holds the end of its output."""
+    """A child did not start or ended unexpectedly; the message holds the end of its output."""
 
 
 class Child:
@@ -55,7 +55,7 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether the process lives (a frozen one does)."""
+        """Whether the process runs (a stopped one counts as running)."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
@@ -79,7 +79,7 @@ class Child:
         os.kill(self.pid, number)
 
     def stop(self, number: int = TERMINATE, seconds: float = STOP_SECONDS) -> None:
-        """End the process: a signal, `seconds` to obey it, then SIGKILL for the whole group. Never raises."""
+        """Send a signal, wait `seconds`, then kill the whole group. Never raises."""
         process = self._process
         if process is None:
             return
@@ -95,11 +95,11 @@ class Child:
         self.forget()
 
     def forget(self) -> None:
-        """Make sure that nothing of the group is left, and release it."""
+        """Kill what is left of the group and release it."""
         process, self._process = self._process, None
         if process is None:
             return
-        # The group can outlive its leader (workers of a balancer whose master died): it is always killed.
+        # The group can outlive its leader (workers of a balancer whose master died): always kill it.
         kill_group(process.pid)
         process.wait(timeout=STOP_SECONDS)
         GUARD.remove(process.pid)
@@ -112,7 +112,7 @@ class Child:
 
 
 class NodeProcess:
-    """A stand-in node as a process of its own.
+    """A simulated node in its own process.
 
     Its ports are chosen outside the ephemeral range, so that a restart finds them free again.
     """
@@ -133,7 +133,7 @@ class NodeProcess:
         self._child = Child(argv, folder / "output.txt")
         self.control = ControlClient(self.options.control_port, self.options.host)
         self.condition = "not started"
-        """What was done to it last, for whoever watches: `up`, `killed`, `hangs`, or its switches."""
+        """The node's condition for the live view: `up`, `killed`, `hangs`, or its switches."""
 
     @property
     def name(self) -> str:
@@ -142,7 +142,7 @@ class NodeProcess:
 
     @property
     def port(self) -> int:
-        """The main port: what a load balancer is pointed at."""
+        """The main port, which the load balancer uses."""
         return self.options.port
 
     @property
@@ -152,7 +152,7 @@ class NodeProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process runs."""
         return self._child.running
 
     @property
@@ -170,7 +170,7 @@ class NodeProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill()  # nothing of a stand-in is worth an orderly end, and a frozen one would not obey
+        self.kill()  # a stopped process would not react to SIGTERM, and there is nothing to save
         for port in self._ports:
             release_port(port)
         self._folder.cleanup()
@@ -198,12 +198,12 @@ class NodeProcess:
         return False
 
     def stop(self) -> None:
-        """End the node in an orderly way (SIGTERM); a frozen one is killed after the wait."""
+        """Send SIGTERM; kill a node that does not end within 2 s."""
         self._child.stop(seconds=2.0)
         self.condition = "stopped"
 
     def kill(self) -> None:
-        """SIGKILL: a crashed virtual machine whose network still answers with resets."""
+        """Send SIGKILL, like a crashed process: the system still answers with resets."""
         self._child.kill()
         self.condition = "killed"
 
@@ -213,17 +213,17 @@ class NodeProcess:
         self.start()
 
     def freeze(self) -> None:
-        """SIGSTOP: the kernel still accepts connections, nobody answers."""
+        """Send SIGSTOP: the kernel still accepts connections, but the node does not answer."""
         self._child.signal(signal.SIGSTOP)
         self.condition = "hangs"
 
     def thaw(self) -> None:
-        """SIGCONT: the node wakes up and works off what it received while frozen."""
+        """Send SIGCONT: the node resumes and processes what it received while stopped."""
         self._child.signal(signal.SIGCONT)
         self.condition = "up"
 
     def posts(self) -> list[str]:
-        """Return the ids of all POSTs this node executed since its first start, kills survived."""
+        """Return the ids of all POSTs this node executed since its first start, also before a kill."""
         assert self.options.post_log is not None  # noqa: S101 - set above, for mypy
         return read_post_log(self.options.post_log)
 
@@ -243,7 +243,7 @@ class NodeProcess:
 
 
 class BalancerProcess:
-    """A load balancer, or any other program that listens: started, waited for, reloaded, stopped."""
+    """A load balancer or any other program that listens on ports."""
 
     def __init__(
         self,
@@ -270,7 +270,7 @@ class BalancerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process runs."""
         return self._child.running
 
     def __enter__(self) -> Self:
@@ -299,9 +299,9 @@ class BalancerProcess:
                     raise ProcessError(f"{self._child.argv[0]} does not listen on port {port}: {output}")
 
     def reload(self) -> None:
-        """Make it read its configuration again, by its signal or callback."""
+        """Reload the configuration, by signal or callback."""
         if self._reload is None:
-            raise ProcessError("no way to reload was given")
+            raise ProcessError("this program has no reload")
         if callable(self._reload):
             self._reload(self)
         else:

@@ -1,8 +1,8 @@
-"""Stand-in nodes that write down every byte: what a balancer makes of a request before a parser makes sense of it.
+"""Servers that record every byte: what a balancer sends to its nodes, before any parser interprets it.
 
-An HTTP server shows what *it* understood. IIS may understand the same bytes otherwise, and that is what request
-smuggling lives on. So here no server reads: the bytes are kept, and readings.py asks whether they can be read in more
-than one way.
+An HTTP server shows how *it* parsed a request. IIS may parse the same bytes differently, and request smuggling relies
+on that difference. These servers parse nothing: they keep the bytes, and request_parser.py decides whether the bytes
+can be parsed in more than one way.
 """
 
 import asyncio
@@ -11,30 +11,30 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from .bench import Stage
+from ..clients.raw import READ_SIZE, Lost
+from .bench import TestBench
 from .processes import NodeProcess
-from .raw import READ_SIZE, Lost
 
 MAX_STREAM: Final = 1 << 20
 MAX_STREAMS: Final = 2000
 LISTEN_SECONDS: Final = 0.3
-"""How long an ear waits for more before it answers."""
+"""How long a server waits for more bytes before it answers."""
 QUIET_SECONDS: Final = 30.0
 BLANK: Final = (b"\r\n\r\n", b"\n\n", b"\n\r\n")
-"""What may end a head, rightly or not."""
+"""The bytes that may end a request head, valid or not."""
 
 
-class Ear:
-    """One node's port, heard."""
+class RecordingServer:
+    """The server on one node's port."""
 
     def __init__(self, name: str, mark: bytes) -> None:
         self.streams: list[bytes] = []
-        """Of every connection on which the mark was heard, all bytes."""
+        """All bytes of each connection that carried the mark."""
         self._name = name
         self._mark = mark
 
-    async def listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection: health checks and the like at once, and whatever bears the mark after a while."""
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection: health checks at once, requests with the mark after LISTEN_SECONDS without bytes."""
         data = bytearray()
         try:
             with suppress(TimeoutError, *Lost):
@@ -72,23 +72,23 @@ class Ear:
 
 
 @asynccontextmanager
-async def ears(stage: Stage, mark: bytes) -> AsyncIterator[list[Ear]]:
-    """Put an ear in the place of every node; the nodes are back afterwards."""
-    listening: list[Ear] = []
+async def recording_servers(bench: TestBench, mark: bytes) -> AsyncIterator[list[RecordingServer]]:
+    """Replace every node by a recording server, and restore the nodes at the end."""
+    recorders: list[RecordingServer] = []
     servers: list[asyncio.Server] = []
     try:
-        for node in stage.nodes:
-            await stage.call(node.kill)
-            ear = Ear(node.name, mark)
-            servers.append(await asyncio.start_server(ear.listen, node.options.host, node.port, ssl=_tls(node)))
-            listening.append(ear)
-        await stage.settled()
-        yield listening
+        for node in bench.nodes:
+            await bench.call(node.kill)
+            recorder = RecordingServer(node.name, mark)
+            servers.append(await asyncio.start_server(recorder.serve, node.options.host, node.port, ssl=_tls(node)))
+            recorders.append(recorder)
+        await bench.settled()
+        yield recorders
     finally:
         for server in servers:
             server.close()
         await asyncio.gather(*(server.wait_closed() for server in servers))
-        await stage.bring_back()
+        await bench.restore()
 
 
 def _tls(node: NodeProcess) -> ssl.SSLContext | None:
@@ -99,6 +99,6 @@ def _tls(node: NodeProcess) -> ssl.SSLContext | None:
     return context
 
 
-def heard(listening: list[Ear], mark: bytes) -> list[bytes]:
-    """The streams that bear a mark, of all ears."""
-    return [stream for ear in listening for stream in ear.streams if mark in stream]
+def recorded(recorders: list[RecordingServer], mark: bytes) -> list[bytes]:
+    """Return the streams of all servers that contain a mark."""
+    return [stream for recorder in recorders for stream in recorder.streams if mark in stream]

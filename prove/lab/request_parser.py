@@ -1,7 +1,7 @@
-"""Whether bytes are one HTTP/1.1 request, and for every server the same one.
+"""A strict parser that decides whether bytes are HTTP/1.1 requests that every server parses in the same way.
 
-Servers differ in how they read what the standard forbids. So this reader is as strict as RFC 9112 lets one be: what it
-does not take word for word is dubious, because some server will take it otherwise than the balancer did.
+Servers differ in how they parse what the standard forbids. So this parser is as strict as RFC 9112 allows: everything
+else is ambiguous, because some server will parse it differently from the balancer.
 """
 
 import re
@@ -15,39 +15,39 @@ _BLANK: Final = b"\r\n\r\n"
 _INCOMPLETE: Final = -1
 
 
-class Reading(NamedTuple):
-    """What a stream of bytes is."""
+class Parsed(NamedTuple):
+    """The result for a stream of bytes."""
 
     requests: int
-    """How many requests follow each other."""
-    doubt: str = ""
-    """Why servers may read it differently; empty where they cannot."""
+    """The number of requests in the stream."""
+    ambiguity: str = ""
+    """Why servers may parse it differently; empty if they cannot."""
 
 
-def read(stream: bytes) -> Reading:
-    """Read a stream of requests; one that is not complete is counted, because the node waits for the rest."""
+def parse_strictly(stream: bytes) -> Parsed:
+    """Parse a stream of requests; an incomplete one counts, because the node waits for the rest."""
     count = 0
     while stream:
         count += 1
         end = stream.find(_BLANK)
         if end < 0:
-            return Reading(count, "a head without an end")
-        doubt, size = _head(stream[:end])
-        if doubt:
-            return Reading(count, doubt)
+            return Parsed(count, "a head without an end")
+        ambiguity, size = _head(stream[:end])
+        if ambiguity:
+            return Parsed(count, ambiguity)
         stream = stream[end + len(_BLANK) :]
         if size is None:
-            doubt, length = _chunks(stream)
-            if doubt:
-                return Reading(count, doubt)
+            ambiguity, length = _chunks(stream)
+            if ambiguity:
+                return Parsed(count, ambiguity)
         else:
             length = size
         stream = b"" if length == _INCOMPLETE else stream[length:]
-    return Reading(count)
+    return Parsed(count)
 
 
 def _head(text: bytes) -> tuple[str, int | None]:
-    """Why a head is dubious, and the size of its body; None for chunks."""
+    """Return why a head is ambiguous, and the size of its body; None for chunks."""
     first, *lines = text.split(b"\r\n")
     if not _REQUEST_LINE.fullmatch(first):
         return f"the request line {first[:60]!r}", 0
@@ -78,15 +78,15 @@ def _framing(fields: dict[bytes, list[bytes]]) -> tuple[str, int | None]:
 
 
 def _chunks(stream: bytes) -> tuple[str, int]:
-    """Why a chunked body is dubious, and its length with all its framing."""
+    """Return why a chunked body is ambiguous, and its length with framing."""
     at = 0
     while at < len(stream):
         line = _CHUNK.match(stream, at)
         if line is None:
             # The start of a line may be all that has come so far.
             rest = stream[at:]
-            whole = b"\n" in rest or len(rest) > 20
-            return (f"the chunk {rest[:40]!r}", 0) if whole else ("", _INCOMPLETE)
+            complete = b"\n" in rest or len(rest) > 20
+            return (f"the chunk {rest[:40]!r}", 0) if complete else ("", _INCOMPLETE)
         size = int(line[1], 16)
         at = line.end() + size
         if size == 0:
@@ -94,7 +94,7 @@ def _chunks(stream: bytes) -> tuple[str, int]:
         if len(stream) < at + 2:
             return "", _INCOMPLETE
         if stream[at : at + 2] != b"\r\n":
-            return f"a chunk that is longer than it says: {stream[at : at + 20]!r}", 0
+            return f"a chunk longer than its size: {stream[at : at + 20]!r}", 0
         at += 2
     return "", _INCOMPLETE
 

@@ -1,12 +1,12 @@
-"""Time-outs of hours in seconds: the running configuration once more, with every time-out divided.
+"""Scaled timeouts: the running configuration with every timeout divided by one number.
 
-Nobody waits an hour to see that an idle WebSocket lives for an hour. So the balancer is restarted for a moment with
-each time-out of its configuration divided by one number, and the clients wait that much less. It is the written text
-that is changed, not the spec: so every time-out is divided, those as well that no key of the spec sets, and a line
-that is missing stays missing. NGINX's own defaults of the manual are written out for that (`proxy_read_timeout` is
-60 s where nothing is said); HAProxy has none but those in the text.
+A test that an idle WebSocket stays open for an hour must not take an hour. So the balancer is restarted with each
+timeout of its configuration divided by one number, and the clients wait that much less. The rendered text is changed,
+not the spec: this scales every timeout, including those that no key of the spec sets, and a missing line stays
+missing. NGINX's documented defaults are written out first (`proxy_read_timeout` is 60 s if it is not set); HAProxy has
+no timeouts but those in the text.
 
-None becomes shorter than FLOOR_SECONDS, because a machine that is busy with tests is not quick either.
+No timeout is scaled below FLOOR_SECONDS, because a busy machine needs that time.
 """
 
 import re
@@ -17,7 +17,7 @@ from typing import Final
 from ...core.errors import NlbgenError
 from ...core.files import write_atomically
 from ...spec.model import Farm
-from .bench import Stage
+from .bench import TestBench
 
 FLOOR_SECONDS: Final = 2.0
 
@@ -36,12 +36,12 @@ _NGINX_DEFAULTS: Final[Mapping[str, float]] = {
     "proxy_read_timeout": 60,
     "proxy_send_timeout": 60,
 }
-"""What holds where nothing is written: nginx.org, ngx_http_core_module and ngx_http_proxy_module."""
+"""NGINX's defaults; source: nginx.org, ngx_http_core_module and ngx_http_proxy_module."""
 _NGINX_HTTP: Final = re.compile(r"(?m)^http \{$")
 
 
-def divided(vendor: str, text: str, divisor: float) -> str:
-    """A configuration with every time-out divided, down to FLOOR_SECONDS; shorter ones are left as they are."""
+def scale_timeouts(vendor: str, text: str, divisor: float) -> str:
+    """Return a configuration with every timeout divided, but not below FLOOR_SECONDS; shorter ones stay."""
     pattern, bare = (_HAPROXY, "ms") if vendor == "haproxy" else (_NGINX, "s")
 
     def shorter(found: re.Match[str]) -> str:
@@ -49,14 +49,14 @@ def divided(vendor: str, text: str, divisor: float) -> str:
         return found["before"] + (found["time"] if seconds <= FLOOR_SECONDS else _written(seconds / divisor))
 
     if vendor == "nginx":
-        silent = {name: time for name, time in _NGINX_DEFAULTS.items() if f"\n    {name} " not in text}
-        written = "".join(f"\n    {name} {seconds:g}s;" for name, seconds in silent.items())
+        unset = {name: time for name, time in _NGINX_DEFAULTS.items() if f"\n    {name} " not in text}
+        written = "".join(f"\n    {name} {seconds:g}s;" for name, seconds in unset.items())
         text = _NGINX_HTTP.sub(lambda found: found[0] + written, text, count=1)
     return pattern.sub(shorter, text)
 
 
 def _seconds(time: str, bare: str) -> float:
-    """`90s`, `1h30m`, or a plain number in the program's own unit."""
+    """Return the seconds of `90s`, `1h30m`, or a plain number in the program's own unit."""
     return sum(int(number) * _UNITS[unit or bare] for number, unit in _PART.findall(time))
 
 
@@ -65,61 +65,61 @@ def _written(seconds: float) -> str:
 
 
 @asynccontextmanager
-async def paced(stage: Stage, divisor: float, why: str) -> AsyncIterator[str]:
-    """Run the balancer with its time-outs divided, and as it was again afterwards; yields a note for the figures."""
+async def scaled_timeouts(bench: TestBench, divisor: float, why: str) -> AsyncIterator[str]:
+    """Run the balancer with scaled timeouts and restore them at the end; yields a note for the metrics."""
     if divisor <= 1:
         yield ""
         return
-    note = f"every time-out divided by {divisor:.4g}, {FLOOR_SECONDS:g} s at least"
-    stage.say(f"{why}: {note}")
-    async with edited(stage, lambda text: divided(stage.vendor, text, divisor)):
+    note = f"every timeout divided by {divisor:.4g}, {FLOOR_SECONDS:g} s at least"
+    bench.log(f"{why}: {note}")
+    async with edited(bench, lambda text: scale_timeouts(bench.vendor, text, divisor)):
         yield note
 
 
 @asynccontextmanager
-async def edited(stage: Stage, edit: Callable[[str], str], *, settle: bool = True) -> AsyncIterator[None]:
-    """Run the balancer with its configuration changed, and as it was again afterwards.
+async def edited(bench: TestBench, edit: Callable[[str], str], *, settle: bool = True) -> AsyncIterator[None]:
+    """Run the balancer with an edited configuration and restore it at the end.
 
-    It is restarted both times: a reload would leave the old processes beside the new ones. `settle` waits until every
-    node serves.
+    Restarts it both times: a reload would keep the old processes beside the new ones. `settle` waits until every node
+    serves.
     """
-    path = stage.lab.configuration
+    path = bench.lab.configuration
     before = path.read_bytes()
     try:
-        await _restart(stage, edit(before.decode()).encode(), settle=settle)
+        await _restart(bench, edit(before.decode()).encode(), settle=settle)
         yield
     finally:
-        await _restart(stage, before)
+        await _restart(bench, before)
 
 
-async def restarted(stage: Stage) -> None:
-    """Start the balancer anew: it forgets what it knows of nodes, and ends every connection."""
-    await _restart(stage, stage.lab.configuration.read_bytes())
+async def restarted(bench: TestBench) -> None:
+    """Restart the balancer: it forgets the states of nodes and closes every connection."""
+    await _restart(bench, bench.lab.configuration.read_bytes())
 
 
-async def _restart(stage: Stage, content: bytes, *, settle: bool = True) -> None:
-    balancer = stage.lab.balancer
-    await stage.call(balancer.stop)
-    await stage.call(write_atomically, stage.lab.configuration, content)
+async def _restart(bench: TestBench, content: bytes, *, settle: bool = True) -> None:
+    balancer = bench.lab.balancer
+    await bench.call(balancer.stop)
+    await bench.call(write_atomically, bench.lab.configuration, content)
     try:
-        await stage.call(balancer.start)
+        await bench.call(balancer.start)
     except RuntimeError as fault:
-        title = stage.lab.generator.title
+        title = bench.lab.generator.title
         raise NlbgenError(
-            f"{title} does not start with its configuration changed: {fault}", "look into its output"
+            f"{title} does not start with the edited configuration: {fault}", "the balancer's output shows the reason"
         ) from fault
     if settle:
-        await stage.settled()
+        await bench.settled()
 
 
 @asynccontextmanager
-async def rearranged(stage: Stage, farm: Farm) -> AsyncIterator[None]:
-    """Run the balancer for a farm that differs in what needs no other nodes, and as it was again afterwards."""
-    lab = stage.lab
+async def changed_farm(bench: TestBench, farm: Farm) -> AsyncIterator[None]:
+    """Run the balancer for a changed farm with the same nodes, and restore it at the end."""
+    lab = bench.lab
     try:
-        await stage.call(lab.change, farm)
-        await restarted(stage)
+        await bench.call(lab.change, farm)
+        await restarted(bench)
         yield
     finally:
-        await stage.call(lab.change, lab.live)
-        await restarted(stage)
+        await bench.call(lab.change, lab.live)
+        await restarted(bench)

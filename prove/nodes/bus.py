@@ -1,4 +1,4 @@
-"""The message bus of a stand-in node: pushes to SignalR clients, on this node or, with a backplane, on all of them."""
+"""The message bus of a simulated node: pushes to SignalR clients, on this node or, with a backplane, on all of them."""
 
 import asyncio
 import json
@@ -10,14 +10,14 @@ from ...net.resp import RespError
 from .backplane import Backplane
 
 KEPT = 5000
-"""How many messages a reconnecting client can still be given; SignalR keeps 1000 for each signal."""
+"""The number of messages kept for reconnecting clients; SignalR keeps 1000 for each signal."""
 
 PUSH, ABORT = "push", "abort"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A push to clients, or the command to end a connection. `to`: a connection id, or None for everybody."""
+    """A push to clients, or the command to end a connection. `to`: a connection id, or None for all clients."""
 
     number: int
     kind: str
@@ -26,7 +26,7 @@ class Message:
 
 
 class Bus:
-    """Numbers messages, keeps the last ones, wakes up who waits."""
+    """Numbers messages, keeps the last ones, and wakes the waiting subscribers."""
 
     def __init__(self, backplane: str | None = None) -> None:
         self._messages: deque[Message] = deque(maxlen=KEPT)
@@ -34,10 +34,10 @@ class Bus:
         self._backplane = Backplane(backplane, self._arrived) if backplane else None
         self.last = 0
         self.lost = 0
-        """Messages that could not be published because Redis was away."""
+        """Messages that were not published because Redis was unreachable."""
 
     async def start(self, seconds: float = 2.0) -> None:
-        """Join the backplane; a Redis that is not there yet does not hold up the start for longer than that."""
+        """Join the backplane; wait at most `seconds` for Redis."""
         if self._backplane is not None:
             await self._backplane.start()
             try:
@@ -77,7 +77,7 @@ class Bus:
         return [message for message in self._messages if message.number > cursor]
 
     async def wait(self, seconds: float | None) -> None:
-        """Wait for the next message, at most so long."""
+        """Wait for the next message, at most `seconds`."""
         news = self._news
         try:
             async with asyncio.timeout(seconds):
@@ -87,7 +87,7 @@ class Bus:
 
 
 class Subscription:
-    """One client's place in the stream of messages."""
+    """One client's position in the stream of messages."""
 
     def __init__(self, bus: Bus, connection_id: str, cursor: int) -> None:
         self._bus = bus
@@ -96,7 +96,7 @@ class Subscription:
         self.aborted = False
 
     def pending(self) -> list[Message]:
-        """Return the pushes that came for this client since the last call; notes an abort."""
+        """Return the pushes for this client since the last call; records an abort."""
         found = []
         for message in self._bus.since(self.cursor):
             self.cursor = message.number
@@ -109,7 +109,7 @@ class Subscription:
         return found
 
     async def next(self, seconds: float | None) -> list[Message]:
-        """Wait for pushes, at most `seconds` (None: for ever); an empty list on time-out or abort."""
+        """Wait for pushes, at most `seconds` (None: for ever); an empty list on timeout or abort."""
         loop = asyncio.get_running_loop()
         deadline = None if seconds is None else loop.time() + seconds
         while True:

@@ -1,4 +1,4 @@
-"""The control port of a stand-in node: switches and memory, out of the load balancer's sight. Both ends."""
+"""The control port of a simulated node, which the load balancer does not use: server and client."""
 
 import http.client
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from .event_log import Journal
+from .event_log import EventLog
 from .pages import NodeState, json_answer
 
 
@@ -18,12 +18,12 @@ class ControlServer:
     def __init__(
         self,
         state: NodeState,
-        journal: Journal,
+        event_log: EventLog,
         changed: Callable[[], None],
         push: Callable[[str], Awaitable[None]],
     ) -> None:
         self._state = state
-        self._journal = journal
+        self._event_log = event_log
         self._changed = changed
         self._push = push
 
@@ -31,21 +31,21 @@ class ControlServer:
         """Answer one control request."""
         if request.method == "POST":
             return await self._post(request)
-        journal = self._journal
+        event_log = self._event_log
         limit = int(request.rel_url.query.get("limit", "1000"))
         prefix = request.rel_url.query.get("prefix", "")
         match request.path:
             case "/state":
                 return json_answer(asdict(self._state))
             case "/summary":
-                return json_answer(journal.summary())
+                return json_answer(event_log.summary())
             case "/posts":
-                return json_answer(journal.posts)
+                return json_answer(event_log.posts)
             case "/requests":
-                found = [seen.as_dict() for seen in journal.requests if seen.target.startswith(prefix)]
+                found = [seen.as_dict() for seen in event_log.requests if seen.target.startswith(prefix)]
                 return json_answer(found[-limit:])
             case "/upgrades":
-                return json_answer([seen.as_dict() for seen in journal.with_upgrade])
+                return json_answer([seen.as_dict() for seen in event_log.with_upgrade])
         return json_answer({"error": "unknown"}, 404)
 
     async def _post(self, request: web.BaseRequest) -> web.Response:
@@ -60,7 +60,7 @@ class ControlServer:
             case "/reset":
                 self._state.reset()
             case "/clear":
-                self._journal.clear()
+                self._event_log.clear()
             case "/push":
                 await self._push(body.decode())
             case _:
@@ -73,7 +73,7 @@ class ControlError(RuntimeError):
 
 
 class ControlClient:
-    """The other end, blocking: what tests and scenarios use. Each call takes `timeout` seconds at most."""
+    """The blocking client for tests and scenarios. Each call takes at most `timeout` seconds."""
 
     def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = 5.0) -> None:
         self._address = (host, port)
@@ -102,7 +102,7 @@ class ControlClient:
         self.call("POST", "/reset")
 
     def clear(self) -> None:
-        """Make the node forget requests and POSTs (not the POST log on disk)."""
+        """Clear the node's requests and POSTs (not the POST log on disk)."""
         self.call("POST", "/clear")
 
     def push(self, message: str) -> None:
@@ -115,7 +115,7 @@ class ControlClient:
         return answer
 
     def open(self, kind: str) -> int:
-        """Return how many streams of a kind are open: websocket, sse, poll."""
+        """Return the number of open streams of a kind: websocket, sse, poll."""
         return int(self.summary()["open"].get(kind, 0))
 
     def requests(self, prefix: str = "", limit: int = 1000) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a stand-in node remembers of its work: requests, executed POSTs, open streams. Bounded."""
+"""The event log of a simulated node: requests, executed POSTs, open streams. Its size is bounded."""
 
 import os
 import time
@@ -16,7 +16,7 @@ RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(slots=True)
 class Seen:
-    """One request as it arrived; `status` stays 0 until it was answered."""
+    """One request as received; `status` is 0 until the node answers."""
 
     time: float
     method: str
@@ -26,7 +26,7 @@ class Seen:
     status: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON, headers in the order of arrival, duplicates kept."""
+        """Return the data for JSON, headers in the order of arrival, duplicates kept."""
         return {
             "time": self.time,
             "method": self.method,
@@ -43,8 +43,8 @@ def decoded(headers: RawHeaders) -> list[list[str]]:
 
 
 @dataclass
-class Journal:
-    """The memory of one node."""
+class EventLog:
+    """The event log of one node."""
 
     post_log: Path | None = None
     requests: deque[Seen] = field(default_factory=lambda: deque(maxlen=MAX_REQUESTS))
@@ -67,7 +67,7 @@ class Journal:
         return seen
 
     def executed(self, post_id: str) -> None:
-        """Record the side effect of a POST, on disk as well, so that a killed node still testifies."""
+        """Record the execution of a POST, also on disk, where it survives a kill."""
         if len(self.posts) < MAX_POSTS:
             self.posts[post_id] += 1
         if self.post_log is None:
@@ -77,7 +77,7 @@ class Journal:
         os.write(self._file, post_id.encode("utf-8", "replace").replace(b"\n", b"?") + b"\n")
 
     def clear(self) -> None:
-        """Forget the requests and POSTs; what is open stays counted."""
+        """Remove the requests and POSTs; the counts of open streams stay."""
         self.requests.clear()
         self.with_upgrade.clear()
         self.posts.clear()

@@ -1,4 +1,4 @@
-"""The hub behind both SignalR generations: what the stand-in's methods do."""
+"""The hub of both SignalR generations: the methods of the simulated node."""
 
 from typing import Any
 

@@ -1,8 +1,7 @@
-"""A stand-in Orchestrator node: `python -m nlbgen.prove.nodes.node --name orch-1 --port 0`.
+"""A simulated node Orchestrator node: `python -m nlbgen.prove.nodes.node --name orch-1 --port 0`.
 
-It answers as an IIS node does where a load balancer can tell the difference: health endpoints, a stopped
-application pool, side effects, uploads, WebSockets, SignalR. It binds to loopback alone and prints one line
-of JSON when ready:
+It behaves as an IIS node in everything that a load balancer can observe: health endpoints, a stopped application
+pool, POSTs, uploads, WebSockets, SignalR. It only binds to loopback and prints one line of JSON when ready:
 `{"name": "orch-1", "pid": 4711, "port": 20001, "control_port": 20002}`.
 """
 
@@ -21,7 +20,7 @@ from aiohttp import web
 from ...net.loops import raise_file_limit, run
 from .bus import PUSH, Bus
 from .control import ControlServer
-from .event_log import Journal
+from .event_log import EventLog
 from .options import NodeOptions, parse_argv
 from .pages import NodeState, Pages, stopped_pool_answer
 from .signalr2 import SignalR2
@@ -34,16 +33,16 @@ BACKLOG = 1024
 
 
 class Node:
-    """One stand-in node in the running loop: `async with Node(NodeOptions()) as node: node.port`."""
+    """One simulated node in the running loop: `async with Node(NodeOptions()) as node: node.port`."""
 
     def __init__(self, options: NodeOptions) -> None:
         self.options = options
         self.state = NodeState()
-        self.journal = Journal(options.post_log)
+        self.event_log = EventLog(options.post_log)
         self.port = options.port
         self.control_port = options.control_port
-        self._streams = Streams(self.journal)
-        self._pages = Pages(options, self.state, self.journal)
+        self._streams = Streams(self.event_log)
+        self._pages = Pages(options, self.state, self.event_log)
         self._echo = EchoSocket(options, self._streams)
         self._events = EventStream(options, self._streams)
         self._bus = Bus(options.backplane)
@@ -62,18 +61,18 @@ class Node:
     async def start(self) -> None:
         """Bind both ports and serve."""
         await self._bus.start()
-        control = ControlServer(self.state, self.journal, self._changed, self._push)
+        control = ControlServer(self.state, self.event_log, self._changed, self._push)
         self.control_port = await self._serve(control.handle, self.options.control_port, None)
         self.port = await self._serve(self.handle, self.options.port, self._tls())
 
     async def stop(self) -> None:
-        """Stop serving and drop what is open."""
+        """Stop serving and close open streams."""
         self._streams.end_all()
         for runner in reversed(self._runners):
             await runner.cleanup()
         self._runners.clear()
         await self._bus.stop()
-        self.journal.close()
+        self.event_log.close()
 
     async def _serve(self, handler: Handler, port: int, tls: ssl.SSLContext | None) -> int:
         server = web.Server(
@@ -109,7 +108,7 @@ class Node:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request of the main port."""
-        seen = self.journal.arrived(request.method, request.raw_path, request.raw_headers, request.remote or "")
+        seen = self.event_log.arrived(request.method, request.raw_path, request.raw_headers, request.remote or "")
         if self.state.pool_stopped:
             response: web.StreamResponse = stopped_pool_answer()
             response.headers["Server"] = "Microsoft-HTTPAPI/2.0"

@@ -1,4 +1,4 @@
-"""What a stand-in node can be told when it starts: one dataclass, and its command line both ways."""
+"""The options of a simulated node: a dataclass, and its conversion to and from a command line."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ KINDS = ("any", "classic", "core")
 
 @dataclass(frozen=True, kw_only=True)
 class NodeOptions:
-    """The options of one stand-in node. Times are in seconds."""
+    """The options of one simulated node. Times are in seconds."""
 
     name: str = "orch-1"
     host: str = "127.0.0.1"
     port: int = 0
-    """0: the system chooses, and the ready line says which."""
+    """0: the system chooses; the ready line shows it."""
     control_port: int = 0
     tls_cert: Path | None = None
-    """PEM, leaf first; with `tls_key` the main port speaks HTTPS."""
+    """PEM, leaf first; with `tls_key` the main port uses HTTPS."""
     tls_key: Path | None = None
     kind: str = "any"
     """`classic` (.NET Framework, up to 2020.4: /api/status, SignalR 2), `core` (2020.10 and later:
@@ -31,9 +31,9 @@ class NodeOptions:
     backplane: str | None = None
     """`address:port` of a Redis that carries SignalR messages between the nodes."""
     health_path: str = ""
-    """Another health endpoint besides UiPath's own: what the farm's balancer asks."""
+    """Another health endpoint besides UiPath's own: what the farm's balancer checks."""
     health_status: int = 200
-    """What `health_path` answers while the node is well."""
+    """The status of `health_path` while the node is healthy."""
     signalr_path: str = "/signalr"
     hub_paths: tuple[str, ...] = ("/signalr/core", "/hub")
     poll_seconds: float = 110.0
@@ -46,11 +46,11 @@ class NodeOptions:
     core_poll_seconds: float = 90.0
     """ASP.NET Core's LongPolling.PollTimeout."""
     ws_ping: float = 0.0
-    """WebSocket ping frames on `/ws`; 0: none, so that an idle connection is really idle."""
+    """WebSocket ping frames on `/ws`; 0: none, so that no byte is sent on an idle connection."""
     idle_timeout: float = 120.0
-    """An idle keep-alive connection is closed after this: IIS's connectionTimeout."""
+    """The timeout of an idle keep-alive connection: IIS's connectionTimeout."""
     post_log: Path | None = None
-    """Each executed POST is appended here before it is answered: the file outlives a SIGKILL."""
+    """Each executed POST is appended to this file before the response: the file survives a SIGKILL."""
 
     def __post_init__(self) -> None:
         require_loopback(self.host)
@@ -61,12 +61,12 @@ class NodeOptions:
 
     @property
     def classic(self) -> bool:
-        """Whether the node speaks as an Orchestrator up to 2020.4."""
+        """Whether the node behaves as an Orchestrator up to 2020.4."""
         return self.kind != "core"
 
     @property
     def core(self) -> bool:
-        """Whether the node speaks as an Orchestrator from 2020.10 on."""
+        """Whether the node behaves as an Orchestrator from 2020.10 on."""
         return self.kind != "classic"
 
 
@@ -92,21 +92,21 @@ def to_argv(options: NodeOptions) -> list[str]:
 
 def parse_argv(argv: Sequence[str]) -> NodeOptions:
     """Parse the arguments of `python -m nlbgen.prove.nodes.node`."""
-    parser = argparse.ArgumentParser(prog="nlbgen.prove.nodes.node", description="A stand-in Orchestrator node.")
+    parser = argparse.ArgumentParser(prog="nlbgen.prove.nodes.node", description="A simulated node Orchestrator node.")
     kinds = parser.add_mutually_exclusive_group()
     for field in fields(NodeOptions):
         if field.name == "kind":
             for kind in KINDS[1:]:
                 kinds.add_argument(_flag(kind), dest="kind", action="store_const", const=kind, default="any")
         else:
-            parser.add_argument(_flag(field.name), default=field.default, type=_reader(field.name))
+            parser.add_argument(_flag(field.name), default=field.default, type=_argument_type(field.name))
     try:
         return NodeOptions(**vars(parser.parse_args(argv)))
     except ValueError as fault:
         parser.error(str(fault))
 
 
-def _reader(name: str) -> type[int] | type[float] | type[str] | type[Path] | type["_Names"]:
+def _argument_type(name: str) -> type[int] | type[float] | type[str] | type[Path] | type["_Names"]:
     if name in {"tls_cert", "tls_key", "post_log"}:
         return Path
     default = getattr(NodeOptions, name)

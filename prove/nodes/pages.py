@@ -1,4 +1,4 @@
-"""The plain HTTP answers of a stand-in node: health, echo, side effects, uploads, redirects."""
+"""The HTTP responses of a simulated node: health, echo, POSTs, uploads, redirects."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from .event_log import Journal, decoded
+from .event_log import EventLog, decoded
 from .options import NodeOptions
 
 MAX_DELAY = 600.0
@@ -18,7 +18,7 @@ MAX_DELAY = 600.0
 CLASSIC_HEALTH = frozenset({"/api/status", "/api/status/get"})
 CORE_HEALTH = CLASSIC_HEALTH | {"/api/health", "/api/health/startup"}
 
-# What http.sys itself answers while the application pool is stopped.
+# The response of http.sys while the application pool is stopped.
 STOPPED_BODY = (
     b'<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN""http://www.w3.org/TR/html4/strict.dtd">\r\n'
     b"<HTML><HEAD><TITLE>Service Unavailable</TITLE>\r\n"
@@ -31,21 +31,21 @@ STOPPED_BODY = (
 
 @dataclass
 class NodeState:
-    """What the control port can switch while the node runs."""
+    """The switches of the control port."""
 
     pool_stopped: bool = False
-    """Every request is answered 503 at once, as http.sys does for a stopped app pool; open streams end."""
+    """Answer every request with 503 at once, as http.sys does for a stopped app pool; end open streams."""
     drain: bool = False
-    """Health endpoints answer 503, everything else is served."""
+    """Answer health checks with 503, serve everything else."""
     degraded: bool = False
-    """Health endpoints answer 200 with the body `Degraded`: a load balancer must not take the node out."""
+    """Answer health checks with 200 and the body `Degraded`: a load balancer must not mark the node down."""
     delay: float = 0.0
-    """Seconds added to each request but health checks."""
+    """Seconds added to each request except health checks."""
     health_delay: float = 0.0
     """Seconds added to each health check."""
 
     def change(self, values: Mapping[str, Any]) -> None:
-        """Set the named switches; KeyError for a name that does not exist, ValueError for a bad value."""
+        """Set the named switches; KeyError for an unknown name, ValueError for an invalid value."""
         for name, value in values.items():
             if name not in self.__dataclass_fields__:
                 raise KeyError(name)
@@ -58,7 +58,7 @@ class NodeState:
         vars(self).update(vars(NodeState()))
 
 
-def bounded_delay(value: Any) -> float:
+def bounded_delay(value: float | str) -> float:
     """Return seconds as a float between 0 and MAX_DELAY."""
     return min(max(float(value), 0.0), MAX_DELAY)
 
@@ -69,7 +69,7 @@ def json_answer(value: object, status: int = 200) -> web.Response:
 
 
 def stopped_pool_answer() -> web.Response:
-    """Return what http.sys answers when the application pool is stopped, and close the connection."""
+    """Return the response of http.sys for a stopped application pool, which closes the connection."""
     response = web.Response(body=STOPPED_BODY, status=503, headers={"Content-Type": "text/html; charset=us-ascii"})
     response.force_close()
     return response
@@ -78,36 +78,36 @@ def stopped_pool_answer() -> web.Response:
 class Pages:
     """Health and general requests of one node."""
 
-    def __init__(self, options: NodeOptions, state: NodeState, journal: Journal) -> None:
+    def __init__(self, options: NodeOptions, state: NodeState, event_log: EventLog) -> None:
         self._options = options
         self._state = state
-        self._journal = journal
+        self._event_log = event_log
         self._health = CORE_HEALTH if options.core else CLASSIC_HEALTH
-        self._asked = options.health_path.partition("?")[0].lower()
+        self._own_health_path = options.health_path.partition("?")[0].lower()
 
     def is_health(self, path: str) -> bool:
-        """Tell whether the lower-cased path is a health endpoint of this kind of node."""
-        return path in self._health or path == self._asked
+        """Return whether the lower-cased path is a health endpoint of this kind of node."""
+        return path in self._health or path == self._own_health_path
 
     async def health(self, path: str) -> web.Response:
-        """Answer a health check that asks this lower-cased path."""
+        """Answer a health check of this lower-cased path."""
         if self._state.health_delay:
             await asyncio.sleep(self._state.health_delay)
         if self._state.drain:
             return web.Response(status=503, text="Unhealthy")
-        if path == self._asked and self._options.health_status != 200:
+        if path == self._own_health_path and self._options.health_status != 200:
             return web.Response(status=self._options.health_status)
         return web.Response(text="Degraded" if self._state.degraded else "Healthy")
 
     async def general(self, request: web.BaseRequest, path: str, sni: str | None) -> web.Response:
-        """Answer any other request: count what came in, do the side effect, then say what was seen."""
+        """Answer any other request: read the body, execute a POST, return what the node received."""
         if path in CORE_HEALTH:
             return web.Response(status=404, text="Not Found")
         query = request.rel_url.query
         size = await _drain_body(request) if request.body_exists else 0
         post_id = query.get("id") or request.headers.get("X-Prove-Id")
         if request.method == "POST" and post_id:
-            self._journal.executed(post_id)
+            self._event_log.executed(post_id)
         if "delay" in query:
             await asyncio.sleep(bounded_delay(float(query["delay"]) / 1000))
         if path == "/redirect":

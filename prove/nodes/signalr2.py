@@ -2,8 +2,8 @@
 
 Sources: SignalR/SignalR PersistentConnection.cs (negotiate, start, ping, tokens, errors), ForeverTransport.cs,
 LongPollingTransport.cs, ServerSentEventsTransport.cs, WebSocketTransport.cs, PersistentResponse.cs, HubResponse.cs,
-ProtocolResolver.cs. A connection belongs to no node: any node that can read the token serves any request of it, and
-messages come over the bus. That is why a classic farm with a backplane and one machine key needs no affinity.
+ProtocolResolver.cs. A connection belongs to no node: any node that can decrypt the token serves its requests, and the
+bus carries the messages. So a classic farm with a backplane and one machine key needs no affinity.
 """
 
 import asyncio
@@ -40,12 +40,12 @@ class Tokens:
         self._key = hashlib.sha256(b"SignalR.ConnectionToken\0" + machine_key.encode()).digest()
 
     def protect(self, connection_id: str) -> str:
-        """Return a token; base64 with `+`, `/` and `=`, which URLs must quote, as the real ones have."""
+        """Return a token: base64 with `+`, `/` and `=`, which URLs must quote, like real tokens."""
         payload = f"{connection_id}:".encode()
         return base64.b64encode(hmac.digest(self._key, payload, "sha256") + payload).decode()
 
     def unprotect(self, token: str) -> str | None:
-        """Return the connection id, or None if the token was made under another key."""
+        """Return the connection id; None for a token of another key."""
         try:
             raw = base64.b64decode(token, validate=True)
         except ValueError:
@@ -57,7 +57,7 @@ class Tokens:
 
 
 def protocol_version(asked: str | None) -> str:
-    """Return the version to speak: what the client asked for, within the server's bounds."""
+    """Return the protocol version: the client's, within the server's limits."""
     try:
         major, _, minor = (asked or "").partition(".")
         version = (int(major), int(minor or 0))
@@ -68,7 +68,7 @@ def protocol_version(asked: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is common to the requests of a connection."""
+    """The common parts of the requests of a connection."""
 
     request: web.BaseRequest
     verb: str
@@ -90,7 +90,7 @@ class SignalR2:
         self._prefix = options.signalr_path.lower().rstrip("/") + "/"
 
     def verb_of(self, path: str) -> str | None:
-        """Return the verb of a lower-cased path, or None if the path is not ours."""
+        """Return the verb of a lower-cased path; None for other paths."""
         verb = path.removeprefix(self._prefix) if path.startswith(self._prefix) else ""
         return verb if verb in VERBS else None
 
@@ -162,7 +162,7 @@ class SignalR2:
         return _fail("Protocol error: Unknown transport.")
 
     async def _invoke(self, call: Call, data: str) -> dict[str, Any] | None:
-        """Run a hub call {H, M, A, I}; the answer {I, R} goes back the way the call came."""
+        """Run a hub call {H, M, A, I} and return the answer {I, R}."""
         try:
             ask = json.loads(data)
             number, method = str(ask["I"]), str(ask["M"])
@@ -222,7 +222,7 @@ class SignalR2:
         return response
 
     async def _poll(self, call: Call) -> web.StreamResponse:
-        """Hold a poll until there is a message or `poll_seconds` are over; a space each `keep_alive` seconds."""
+        """Hold a poll until a message arrives or `poll_seconds` are over; send a space every `keep_alive` seconds."""
         response = _stream(self._options.name, "application/json; charset=UTF-8")
         subscription = self._bus.subscribe(call.connection_id, call.cursor)
         init = call.verb == "connect"

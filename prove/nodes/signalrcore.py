@@ -1,9 +1,9 @@
 """ASP.NET Core SignalR (Orchestrators from 2020.10 on), the server's side: three transports, JSON hub protocol.
 
 Source: dotnet/aspnetcore HttpConnectionDispatcher.cs, LongPollingServerTransport.cs,
-ServerSentEventsServerTransport.cs, HubProtocol.md. A negotiated connection lives on the node that negotiated it: any
-other node answers 404 "No Connection with that ID". Without affinity only a client that skips the negotiation
-(WebSockets alone) can work through a load balancer.
+ServerSentEventsServerTransport.cs, HubProtocol.md. A negotiated connection belongs to the node that negotiated it: any
+other node answers 404 "No Connection with that ID". Without affinity only a client that skips the negotiation (only
+WebSockets can) works through a load balancer.
 """
 
 import asyncio
@@ -27,19 +27,19 @@ MAX_CONNECTIONS = 10_000
 MAX_MESSAGE = 32 * 1024
 """HubOptions.MaximumReceiveMessageSize."""
 UNUSED_SECONDS = 15.0
-"""HttpConnectionManager drops a negotiated connection that no transport uses after its DisconnectTimeout."""
+"""HttpConnectionManager removes an unused negotiated connection after its DisconnectTimeout."""
 
 AVAILABLE = [
     {"transport": "WebSockets", "transferFormats": ["Text", "Binary"]},
     {"transport": "ServerSentEvents", "transferFormats": ["Text"]},
     {"transport": "LongPolling", "transferFormats": ["Text", "Binary"]},
 ]
-NOT_OURS = "No Connection with that ID"
+UNKNOWN_CONNECTION = "No Connection with that ID"
 
 
 @dataclass
 class HubConnection:
-    """One connection: what goes out waits in `outbox`; the transport of the moment drains it."""
+    """One connection: outgoing messages wait in `outbox` until the current transport sends them."""
 
     connection_id: str
     token: str
@@ -64,7 +64,7 @@ class HubConnection:
         self.wake.set()
 
     def take(self) -> str:
-        """Return everything that waits."""
+        """Return and remove all outgoing messages."""
         text = "".join(self.outbox)
         self.outbox.clear()
         self.wake.clear()
@@ -83,7 +83,7 @@ class SignalRCore:
         self._connections: dict[str, HubConnection] = {}
 
     def owns(self, path: str) -> bool:
-        """Tell whether the lower-cased path is a hub's, or its negotiation."""
+        """Return whether the lower-cased path is a hub or its negotiation."""
         return path.removesuffix("/negotiate") in self._paths
 
     async def handle(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
@@ -131,7 +131,7 @@ class SignalRCore:
         token = request.rel_url.query.get("id")
         if not token:
             return web.Response(status=400, text="Connection ID required")
-        return self._connections.get(token) or web.Response(status=404, text=NOT_OURS)
+        return self._connections.get(token) or web.Response(status=404, text=UNKNOWN_CONNECTION)
 
     async def _get(self, request: web.BaseRequest) -> web.StreamResponse:
         if "text/event-stream" in request.headers.get("Accept", ""):
@@ -214,7 +214,7 @@ class SignalRCore:
             connection.put(answer)
 
     async def _pushes(self, connection: HubConnection) -> None:
-        """Move what the bus has for this client into its outbox, for as long as the transport lives."""
+        """Move the messages of the bus for this client into its outbox, until the transport ends."""
         while not connection.closed:
             for message in await connection.subscription.next(None):
                 if connection.greeted:
@@ -223,7 +223,7 @@ class SignalRCore:
                 connection.close()
 
     async def _outgoing(self, connection: HubConnection) -> AsyncIterator[str]:
-        """Yield what is to be sent, with a ping after `core_ping` quiet seconds, until the connection ends."""
+        """Yield outgoing messages, with a ping after `core_ping` idle seconds, until the connection ends."""
         while True:
             text = connection.take()
             if text:
@@ -292,9 +292,9 @@ class SignalRCore:
         del request
         connection.polls += 1
         number = connection.polls
-        connection.wake.set()  # a poll that still waits sees that it was overtaken
+        connection.wake.set()  # ends an earlier poll that still waits
         if number == 1:
-            return web.Response(content_type="text/plain")  # the first poll only says that the way is open
+            return web.Response(content_type="text/plain")  # the first poll only confirms the connection
         with self._streams.open("poll"):
             pushes = asyncio.create_task(self._pushes(connection))
             try:

@@ -1,4 +1,4 @@
-"""The plain WebSocket echo and event stream of a stand-in node, and the register of what is open."""
+"""The WebSocket echo and the event stream of a simulated node, and the register of open streams."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from aiohttp import WSMsgType, web
 
-from .event_log import Journal
+from .event_log import EventLog
 from .options import NodeOptions
 
 MAX_EVENTS = 100_000
@@ -15,28 +15,28 @@ MAX_MESSAGE = 4 * 1024 * 1024
 
 
 class Streams:
-    """Tasks that serve an open WebSocket, SSE answer or poll: ended together when the app pool stops."""
+    """The tasks that serve an open WebSocket, event stream or poll: all end when the app pool stops."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, event_log: EventLog) -> None:
+        self._event_log = event_log
         self._tasks: set[asyncio.Task[object]] = set()
 
     @contextmanager
     def open(self, kind: str) -> Iterator[None]:
-        """Count and register the running task for as long as its stream lives."""
+        """Count and register the running task until its stream ends."""
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
-        self._journal.open[kind] += 1
+        self._event_log.open[kind] += 1
         try:
             yield
         finally:
-            self._journal.open[kind] -= 1
+            self._event_log.open[kind] -= 1
             if task is not None:
                 self._tasks.discard(task)
 
     def end_all(self) -> None:
-        """Cancel every registered task: aiohttp then drops the connection, as IIS does when w3wp ends."""
+        """Cancel every registered task: aiohttp then closes the connection, as IIS does when w3wp ends."""
         for task in tuple(self._tasks):
             task.cancel()
 
@@ -71,7 +71,7 @@ class EchoSocket:
 
 
 class EventStream:
-    """`.../sse?every=100&count=20`: server-sent events, one each `every` milliseconds: proof that nothing buffers."""
+    """`.../sse?every=100&count=20`: server-sent events, one every `every` milliseconds, to detect buffering."""
 
     def __init__(self, options: NodeOptions, streams: Streams) -> None:
         self._options = options

@@ -1,20 +1,20 @@
-"""What a scenario is, and the figures it makes.
+"""The base class of scenarios, and the metrics that they yield.
 
     class Kill(Scenario):
         name = "kill"
         title = "a node dies"
-        why = "a crashed machine must cost nobody more than a retry"
+        why = "clients must not notice that a node crashes"
         seconds = 40
 
-        async def play(self, stage: Stage) -> Figures:
-            victim = stage.serving[0]
-            result = await stage.load(events=[(4.0, f"kill {victim.name}", victim.kill), ...])
-            yield figure("failed_gets", result.failed_by_method.get("GET", 0), of=result.total)
+        async def run(self, bench: TestBench) -> Metrics:
+            victim = bench.serving[0]
+            result = await bench.load([(4.0, f"{victim.name} is killed", victim.kill), ...])
+            yield metric("failed_gets", result.failed_by_method.get("GET", 0), of=result.total)
 
     SCENARIOS = (Kill(),)          # at the end of each module that registry.MODULES names
 
-The figures' titles, units and limits stand in bars.py under the scenario's name: a scenario yields exactly those (a
-figure that is missing is a bar that was missed). It leaves the stage as it likes: the nodes are brought back after it.
+thresholds.py holds the titles, units and limits of the metrics under the scenario's name. A scenario yields exactly
+those metrics; a missing one fails. A scenario need not clean up: the run restores the nodes after it.
 """
 
 from abc import ABC, abstractmethod
@@ -22,92 +22,100 @@ from collections.abc import AsyncGenerator
 from typing import ClassVar, Final, NamedTuple
 
 from ...spec.model import Farm, Node
-from ..lab.bench import Stage
+from ..lab.bench import TestBench
 
 __all__ = [
     "HASHED",
+    "NO_HTTP",
     "ONE_NODE",
     "PASSED_THROUGH",
-    "Figure",
-    "Figures",
+    "Metric",
+    "Metrics",
     "Scenario",
-    "Stage",
-    "figure",
+    "TestBench",
+    "first_of",
     "is_hashed",
+    "metric",
     "serving",
     "takes_over",
 ]
 
 
-class Figure(NamedTuple):
+class Metric(NamedTuple):
     """One measured value: `3 of 2800, within 0.38 s`."""
 
     name: str
-    """As in bars.BARS under the scenario's name."""
+    """The name in thresholds.THRESHOLDS under the scenario's name."""
     value: float
     of: int | None = None
-    """How many were counted in all."""
+    """The number of requests, sessions or connections that were counted."""
     window: float | None = None
-    """Seconds between the first and the last of what was counted."""
+    """Seconds between the first and the last counted failure."""
     note: str = ""
-    """What a reader must know besides: which node, which time-out was scaled."""
-    held: bool = True
-    """False: shown, and held to no bar on this farm; `note` says why."""
+    """What a reader needs to interpret the value: the node, the scaled timeout."""
+    enforced: bool = True
+    """False: the metric is shown, but its limit does not apply to this farm; `note` gives the reason."""
 
 
-Figures = AsyncGenerator[Figure, None]
+Metrics = AsyncGenerator[Metric, None]
 
 
-def figure(
+def metric(
     name: str,
     value: float,
     *,
     of: int | None = None,
     window: float | None = None,
     note: str = "",
-    held: bool = True,
-) -> Figure:
-    """Make a figure; see Figure. An empty last part of a note (`of 110 s; `) leaves nothing behind."""
-    return Figure(name, value, of, window, note.rstrip("; "), held)
+    enforced: bool = True,
+) -> Metric:
+    """Return a Metric; removes an empty last part of the note (`of 110 s; `)."""
+    return Metric(name, value, of, window, note.rstrip("; "), enforced)
 
 
 class Scenario(ABC):
-    """One thing that happens in life, played on a stage and measured."""
+    """One failure or event that the test bench causes and measures."""
 
     name: ClassVar[str]
-    """As on the command line (`--scenario kill`) and in bars.BARS; lower case, words joined by hyphens."""
+    """The name on the command line (`--scenario kill`) and in THRESHOLDS; lower case, words joined by hyphens."""
     title: ClassVar[str]
-    """What happens, in a few words."""
+    """The event in a few words."""
     why: ClassVar[str]
-    """One sentence: what it costs a farm that fails this."""
+    """One sentence: the impact on a farm that fails this scenario."""
     seconds: ClassVar[float]
-    """The bound: a play that takes longer is cancelled, and counts as failed."""
+    """The timeout: a scenario that runs longer is cancelled and counts as broken."""
 
-    def unasked(self, farm: Farm, vendor: str) -> str:
-        """Why this farm, as the user wrote it, is not asked; empty where it is (the default)."""
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Return why this scenario does not apply to a farm as the user wrote it; empty (the default) if it does."""
         del farm, vendor
         return ""
 
     @abstractmethod
-    def play(self, stage: Stage) -> Figures:
-        """Play it once and yield the figures (an async generator); may raise any NlbgenError of the laboratory."""
+    def run(self, bench: TestBench) -> Metrics:
+        """Run once and yield the metrics (an async generator). Raises NlbgenError if the lab fails."""
 
 
 ONE_NODE: Final = "the farm has no second node that could take over"
-PASSED_THROUGH: Final = "the balancer passes TLS through: it sees no request that it could repeat"
-HASHED: Final = "the client's address chooses the node, not the weight"
+PASSED_THROUGH: Final = "the balancer passes TLS through and cannot retry requests"
+HASHED: Final = "the client's address selects the node, not the weight"
+NO_HTTP: Final = "the balancer passes TLS through and sees no HTTP"
 
 
 def takes_over(farm: Farm) -> bool:
-    """Whether another node serves when the first of those that serve is gone."""
+    """Whether another node serves when the first serving node fails."""
     return sum(node.state in {"up", "backup"} for node in farm.nodes) > 1 and bool(serving(farm))
 
 
 def is_hashed(farm: Farm) -> bool:
-    """Whether the client's address chooses the node."""
+    """Whether the client's address selects the node."""
     return "source" in {farm.balancer.algorithm, farm.balancer.affinity}
 
 
 def serving(farm: Farm) -> list[Node]:
-    """The nodes that get new requests while all is well."""
+    """Return the nodes that get new requests in normal operation."""
     return [node for node in farm.nodes if node.state == "up"]
+
+
+def first_of(texts: list[str]) -> str:
+    """Return a note with the first text; empty without any."""
+    return f"the first one: {texts[0]}" if texts else ""

@@ -1,4 +1,4 @@
-"""What must be right to the letter: work that is done once, bodies of the allowed size, what browsers are told."""
+"""Correctness: POSTs that run once, bodies up to the limit, redirects, HSTS and cookies."""
 
 import asyncio
 import json
@@ -11,19 +11,18 @@ from ...generators.design import COOKIE
 from ...generators.tls import HSTS_SECONDS
 from ...spec.model import Farm
 from ...spec.units import Size
+from ..clients.raw import RawAnswer, converse, head
 from ..clients.simple import Fetched, fetch
 from ..lab.lab import live_path
-from ..lab.raw import Heard, converse, head, target
-from ..lab.time_scale import paced, rearranged, restarted
-from .base import Figures, Scenario, Stage, figure
-from .live import NO_HTTP
+from ..lab.time_scale import changed_farm, restarted, scaled_timeouts
+from .base import NO_HTTP, Metrics, Scenario, TestBench, first_of, metric
 
 WORK_MS: Final = 300
-"""How long a node works on a POST before it answers."""
+"""How long a node takes to answer a POST."""
 HANG_REQUEST_SECONDS: Final = 3.0
-"""What `timeouts.request` is divided down to while a node hangs."""
+"""The scaled `timeouts.request` while a node hangs."""
 LARGEST_BODY: Final = 512 * 1024**2
-"""Larger limits are rendered smaller for the play."""
+"""Larger limits are replaced by SMALLER_BODY."""
 SMALLER_BODY: Final = Size(64 * 1024**2)
 PART: Final = b"x" * (256 * 1024)
 UPLOAD_SECONDS: Final = 60.0
@@ -32,95 +31,97 @@ APPLICATION_COOKIES: Final = ("ASP.NET_SessionId", "__RequestVerificationToken")
 
 
 class Posts(Scenario):
-    """Work that a node has begun must not be begun by another one."""
+    """POSTs in flight: the balancer must not send them to a second node."""
 
     name = "posts"
-    title = "POSTs in hand of a node that dies, and of one that hangs"
+    title = "POSTs in flight on a node that crashes, and on one that hangs"
     why = "a job that is started twice runs twice: two invoices, two payments"
     seconds = 90
 
-    async def play(self, stage: Stage) -> Figures:
-        """Every request is a POST that takes a while: kill a node under them, then freeze one and wake it up."""
-        victim = stage.serving[0]
+    async def run(self, bench: TestBench) -> Metrics:
+        """Run a load of slow POSTs: kill a node and restart it, then freeze a node and resume it."""
+        victim = bench.serving[0]
         work = {"post_share": 1.0, "post_delay_ms": WORK_MS, "rate": 100.0}
-        stage.say(f"100 POSTs/s, each takes {WORK_MS} ms")
-        killed = await stage.load(
-            [(1.5, f"kill {victim.name}", victim.kill), (3.0, f"start {victim.name}", victim.restart)],
+        bench.log(f"100 POSTs/s, each takes {WORK_MS} ms")
+        killed = await bench.load(
+            [(1.5, f"{victim.name} is killed", victim.kill), (3.0, f"{victim.name} starts again", victim.restart)],
             seconds=4.0,
             **work,
         )
-        await restarted(stage)  # it forgets that the victim failed
-        request = stage.farm.balancer.timeouts.request / 1000
-        async with paced(stage, request / HANG_REQUEST_SECONDS, "a node that hangs") as note:
-            frozen = await stage.load(
-                [(1.0, f"freeze {victim.name}", victim.freeze), (5.0, f"wake {victim.name}", victim.thaw)],
+        await restarted(bench)  # the balancer forgets the failure of the victim
+        request = bench.farm.balancer.timeouts.request / 1000
+        async with scaled_timeouts(bench, request / HANG_REQUEST_SECONDS, "a node that hangs") as note:
+            frozen = await bench.load(
+                [(1.0, f"{victim.name} hangs", victim.freeze), (5.0, f"{victim.name} resumes", victim.thaw)],
                 seconds=5.5,
                 timeout=10.0,
                 **work,
             )
-            await asyncio.sleep(WORK_MS / 1000)  # what the node got while it was frozen is worked off now
-            posts = await stage.call(stage.posts)
+            await asyncio.sleep(WORK_MS / 1000)  # the node now processes what it received while it hung
+            posts = await bench.call(bench.posts)
         runs = (killed, frozen)
         total = killed.total + frozen.total
-        yield figure("doubled", sum(len(run.duplicates(*posts)) for run in runs), of=total, note=note)
-        yield figure("lost", sum(len(run.lost(*posts)) for run in runs), of=total, note=note)
-        yield figure("in_hand", killed.failed, of=killed.total, note=f"{victim.name} died")
-        yield figure("in_hand_hung", frozen.failed + frozen.slow(), of=frozen.total, note=f"{victim.name} hung; {note}")
+        yield metric("doubled", sum(len(run.duplicates(*posts)) for run in runs), of=total, note=note)
+        yield metric("lost", sum(len(run.lost(*posts)) for run in runs), of=total, note=note)
+        yield metric("in_hand", killed.failed, of=killed.total, note=f"{victim.name} was killed")
+        yield metric("in_hand_hung", frozen.failed + frozen.slow(), of=frozen.total, note=f"{victim.name} hung; {note}")
 
 
 class Body(Scenario):
-    """The largest package, to the byte."""
+    """A body of exactly the allowed size."""
 
     name = "body"
     title = "a body of the allowed size, and one byte more"
-    why = "a limit that is too low refuses packages, and one that is missing fills the balancer's disk"
+    why = "a limit that is too low refuses packages, and a missing one fills the balancer's disk"
     seconds = 150
 
-    def unasked(self, farm: Farm, vendor: str) -> str:
-        """Not with passthrough."""
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip farms with TLS passthrough."""
         del vendor
         return NO_HTTP if farm.frontend.tls.mode == "passthrough" else ""
 
-    async def play(self, stage: Stage) -> Figures:
-        """Upload as much as is allowed; then announce one byte more."""
-        async with _playable_limit(stage) as (limit, note):
+    async def run(self, bench: TestBench) -> Metrics:
+        """Upload a body of the allowed size; then announce one byte more."""
+        async with _limit(bench) as (limit, note):
             mark = uuid4().hex
-            stage.say(f"an upload of {limit}, and one that is a byte larger")
-            whole = await converse(
-                target(stage), _upload(stage, f"/prove-{mark}-whole", limit), UPLOAD_SECONDS, once=True
+            bench.log(f"an upload of {limit}, and one that is one byte larger")
+            allowed = await converse(
+                bench.target(), _upload(bench, f"/prove-{mark}-allowed", limit), UPLOAD_SECONDS, once=True
             )
-            announced = head("POST", f"/prove-{mark}-over", stage.lab.host, [f"Content-Length: {limit + 1:d}"])
-            over = await converse(target(stage), announced + PART, REFUSAL_SECONDS, once=True)
-            arrived = [await stage.call(node.control.requests, f"/prove-{mark}-over") for node in stage.nodes]
-        yield figure("refused", int(whole.status != 200), of=1, note=f"{limit}: {whole.status or 'no answer'}; {note}")
-        yield figure("shortened", int(_bytes(whole) != limit), of=1, note=f"{_bytes(whole)} bytes arrived")
-        yield figure("accepted_over", int(over.status != 413), of=1, note=f"{over.status or 'no answer'}")
-        yield figure("arrived_over", sum(map(len, arrived)), of=1)
-        yield figure("upload", whole.seconds, note=str(limit))
+            announced = head("POST", f"/prove-{mark}-over", bench.lab.host, [f"Content-Length: {limit + 1:d}"])
+            over = await converse(bench.target(), announced + PART, REFUSAL_SECONDS, once=True)
+            arrived = [await bench.call(node.control.requests, f"/prove-{mark}-over") for node in bench.nodes]
+        yield metric(
+            "refused", int(allowed.status != 200), of=1, note=f"{limit}: {allowed.status or 'no response'}; {note}"
+        )
+        yield metric("shortened", int(_bytes(allowed) != limit), of=1, note=f"{_bytes(allowed)} bytes arrived")
+        yield metric("accepted_over", int(over.status != 413), of=1, note=f"{over.status or 'no response'}")
+        yield metric("arrived_over", sum(map(len, arrived)), of=1)
+        yield metric("upload", allowed.seconds, note=str(limit))
 
 
 @asynccontextmanager
-async def _playable_limit(stage: Stage) -> AsyncIterator[tuple[Size, str]]:
-    """The farm's limit where it can be played in a minute, else a smaller one; and a note."""
-    limit = stage.farm.balancer.max_body
+async def _limit(bench: TestBench) -> AsyncIterator[tuple[Size, str]]:
+    """Yield the farm's limit if an upload takes less than a minute, otherwise a smaller one; and a note."""
+    limit = bench.farm.balancer.max_body
     if limit <= LARGEST_BODY:
-        yield limit, "played as it is"
+        yield limit, "the limit of the spec"
         return
-    note = f"played with a limit of {SMALLER_BODY} instead of {limit}"
-    stage.say(note)
-    async with rearranged(stage, stage.farm.replace(balancer=stage.farm.balancer.replace(max_body=SMALLER_BODY))):
+    note = f"with a limit of {SMALLER_BODY} instead of {limit}"
+    bench.log(note)
+    async with changed_farm(bench, bench.farm.replace(balancer=bench.farm.balancer.replace(max_body=SMALLER_BODY))):
         yield SMALLER_BODY, note
 
 
-async def _upload(stage: Stage, path: str, size: int) -> AsyncIterator[bytes]:
-    yield head("POST", path, stage.lab.host, [f"Content-Length: {size:d}"])
+async def _upload(bench: TestBench, path: str, size: int) -> AsyncIterator[bytes]:
+    yield head("POST", path, bench.lab.host, [f"Content-Length: {size:d}"])
     for _ in range(size // len(PART)):
         yield PART
     yield PART[: size % len(PART)]
 
 
-def _bytes(answer: Heard) -> int:
-    """How many bytes of the body the node counted; 0 where it does not say."""
+def _bytes(answer: RawAnswer) -> int:
+    """Return the bytes of the body that the node counted; 0 without a count."""
     try:
         return int(json.loads(answer.body)["bytes"])
     except (ValueError, KeyError, TypeError):
@@ -128,72 +129,72 @@ def _bytes(answer: Heard) -> int:
 
 
 class Browsers(Scenario):
-    """What browsers are told besides the page."""
+    """Redirects, HSTS and cookies."""
 
     name = "browsers"
     title = "redirect to https, HSTS, cookies' attributes"
-    why = "a browser that is told wrongly sends passwords in clear text, or leaves the node that knows it"
+    why = "a wrong answer makes a browser send passwords in clear text, or leave its node"
     seconds = 60
 
-    async def play(self, stage: Stage) -> Figures:
-        """Ask by http, ask for pages, errors and live connections, and read what comes with the answers."""
-        stage.say("a browser comes by http, then by https")
-        redirects = [await _by_http(stage, path, host) for path, host in _comings(stage)]
+    async def run(self, bench: TestBench) -> Metrics:
+        """Request pages by HTTP and HTTPS, errors and SignalR paths, and check the headers of the responses."""
+        bench.log("requests by HTTP, then by HTTPS")
+        redirects = [await _by_http(bench, path, host) for path, host in _http_requests(bench)]
         wrong = [text for text in redirects if text]
-        pages = _pages(stage)
-        answers = [await stage.fetch(path) for path, _ in pages]
-        silent = [answer for answer in answers if answer.header("Strict-Transport-Security") != _hsts(stage.farm)]
+        pages = _pages(bench)
+        answers = [await bench.fetch(path) for path, _ in pages]
+        wrong_hsts = [answer for answer in answers if answer.header("Strict-Transport-Security") != _hsts(bench.farm)]
         pairs = zip(answers, pages, strict=True)
-        weak = [text for answer, (_, live) in pairs for text in _faults(stage.farm, answer, live)]
-        yield figure("bad_redirects", len(wrong), of=len(redirects), note=_first(wrong))
-        yield figure("wrong_hsts", len(silent), of=len(answers), note=f"wanted: {_hsts(stage.farm) or 'none'}")
-        yield figure("weak_cookies", len(weak), of=len(answers), note=_first(weak))
-        yield figure("changed_cookies", await _changed_cookies(stage), of=len(APPLICATION_COOKIES))
-        yield figure("changed_locations", await _changed_locations(stage), of=1)
+        weak = [text for answer, (_, live) in pairs for text in _faults(bench.farm, answer, live)]
+        yield metric("bad_redirects", len(wrong), of=len(redirects), note=first_of(wrong))
+        yield metric("wrong_hsts", len(wrong_hsts), of=len(answers), note=f"expected: {_hsts(bench.farm) or 'none'}")
+        yield metric("weak_cookies", len(weak), of=len(answers), note=first_of(weak))
+        yield metric("changed_cookies", await _changed_cookies(bench), of=len(APPLICATION_COOKIES))
+        yield metric("changed_locations", await _changed_locations(bench), of=1)
 
 
-def _comings(stage: Stage) -> list[tuple[str, str]]:
-    """Paths and names that a client comes with by http, where the farm redirects."""
-    if not stage.farm.frontend.redirect_http:
+def _http_requests(bench: TestBench) -> list[tuple[str, str]]:
+    """Return paths and host names of requests by HTTP, if the farm redirects them."""
+    if not bench.farm.frontend.redirect_http:
         return []
-    host = stage.lab.host
+    host = bench.lab.host
     return [("/", host), ("/odata/Jobs?$top=1", host), ("//evil.example/", host), ("/x", "evil.example")]
 
 
-async def _by_http(stage: Stage, path: str, host: str) -> str:
-    """What is wrong with the answer on the port for http; empty where nothing is."""
-    url = f"http://{stage.lab.host}:{stage.lab.http_port}{path}"
+async def _by_http(bench: TestBench, path: str, host: str) -> str:
+    """Return the error in the response on the HTTP port; empty without one."""
+    url = f"http://{bench.lab.host}:{bench.lab.http_port}{path}"
     try:
-        answer = await stage.call(lambda: fetch(url, headers={"Host": host}))
+        answer = await bench.call(lambda: fetch(url, headers={"Host": host}))
     except (OSError, RuntimeError, ValueError) as fault:
         return f"{path}: {type(fault).__name__}"
-    if answer.status in {400, 421} and host != stage.lab.host:
-        return ""  # no redirect for a name that is not the farm's: that is as good
-    wanted = f"{stage.lab.url}{path}"
+    if answer.status in {400, 421} and host != bench.lab.host:
+        return ""  # a refusal of an unknown name is as good as a redirect
+    wanted = f"{bench.lab.url}{path}"
     if answer.status not in {301, 302, 307, 308} or answer.header("Location") != wanted:
         return f"{path} as {host}: {answer.status} {answer.header('Location')} instead of {wanted}"
     return ""
 
 
-def _pages(stage: Stage) -> list[tuple[str, bool]]:
-    """A page, errors, live connections: cookies and HSTS may come with each. True for live connections."""
+def _pages(bench: TestBench) -> list[tuple[str, bool]]:
+    """Return paths of a page, errors and SignalR (True): each response may carry cookies and HSTS."""
     plain = ("/prove", "/prove?status=500", "/prove?status=404")
-    return [*((path, False) for path in plain), *((live_path(stage.farm, f"prove{n}"), True) for n in range(2))]
+    return [*((path, False) for path in plain), *((live_path(bench.farm, f"prove{n}"), True) for n in range(2))]
 
 
 def _hsts(farm: Farm) -> str:
-    """What browsers must be told: nothing where the nodes end TLS, or nobody does, or the spec says so."""
+    """Return the expected HSTS header; empty if the balancer does not terminate TLS or the spec turns HSTS off."""
     return f"max-age={HSTS_SECONDS}" if farm.frontend.tls.hsts and farm.balancer_tls else ""
 
 
 def _faults(farm: Farm, answer: Fetched, live: bool) -> list[str]:
-    """What is wrong with the affinity cookie of an answer, the missing one or the one too many included."""
+    """Return the errors in the affinity cookie of a response, also a missing or an unexpected cookie."""
     affinity = farm.balancer.affinity
     given = [value for name, value in answer.headers if name.lower() == "set-cookie" and value.startswith(f"{COOKIE}=")]
     if affinity != "cookie" and not (affinity == "signalr" and live):
-        return [f"{value}, and the farm has none there" for value in given]
+        return [f"{value}, and the farm has no affinity there" for value in given]
     if len(given) != 1:
-        return [f"{len(given)} affinity cookies in one answer"]
+        return [f"{len(given)} affinity cookies in one response"]
     value, *rest = given[0].split(";")
     wanted = {"path=/", "httponly", "samesite=lax", *(["secure"] if farm.balancer_tls else [])}
     missing = sorted(wanted - {part.strip().lower() for part in rest})
@@ -201,25 +202,21 @@ def _faults(farm: Farm, answer: Fetched, live: bool) -> list[str]:
     return [f"{given[0]}: without {', '.join(missing)}"] * bool(missing) + [f"{value} names {telling}"] * bool(telling)
 
 
-async def _changed_cookies(stage: Stage) -> int:
-    """How many cookies of the application did not arrive as the node wrote them."""
+async def _changed_cookies(bench: TestBench) -> int:
+    """Return how many cookies of the application the balancer changed."""
     changed = 0
     for name in APPLICATION_COOKIES:
-        answer = await stage.fetch(f"/prove?cookie={name}")
+        answer = await bench.fetch(f"/prove?cookie={name}")
         given = [value for key, value in answer.headers if key.lower() == "set-cookie"]
         changed += f"{name}=1; path=/; HttpOnly" not in given
     return changed
 
 
-async def _changed_locations(stage: Stage) -> int:
-    """Whether a redirect of the application itself was written anew: 1 if it was."""
+async def _changed_locations(bench: TestBench) -> int:
+    """Return 1 if the balancer changed a redirect of the application, otherwise 0."""
     elsewhere = "http://login.example:8080/oauth?back=/"
-    answer = await stage.fetch("/redirect?to=http%3A%2F%2Flogin.example%3A8080%2Foauth%3Fback%3D%2F")
+    answer = await bench.fetch("/redirect?to=http%3A%2F%2Flogin.example%3A8080%2Foauth%3Fback%3D%2F")
     return int(answer.header("Location") != elsewhere)
-
-
-def _first(texts: list[str]) -> str:
-    return f"the first one: {texts[0]}" if texts else ""
 
 
 SCENARIOS: Final = (Posts(), Body(), Browsers())

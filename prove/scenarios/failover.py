@@ -1,6 +1,6 @@
-"""Nodes go and come back: 2800 requests, 200 a second, three quarters GET, while something happens at 4 s.
+"""Failures and recoveries of nodes under load: 2800 requests, 200/s, three quarters GET; the event is at 4 s.
 
-What is left of failures is requests that must not be repeated: a POST that may have been executed is answered by an
+Only requests that must not be retried may fail: the balancer answers a POST that a node may have executed with an
 error, and the client decides.
 """
 
@@ -12,82 +12,82 @@ from typing import Final
 from ...spec.model import Farm
 from ...spec.units import Duration
 from ..clients.load_result import LoadResult, Record
-from ..lab.bench import Happening
+from ..lab.bench import TimedEvent
 from ..lab.processes import NodeProcess
 from .base import (
     HASHED,
     ONE_NODE,
     PASSED_THROUGH,
-    Figure,
-    Figures,
+    Metric,
+    Metrics,
     Scenario,
-    Stage,
-    figure,
+    TestBench,
     is_hashed,
+    metric,
     serving,
     takes_over,
 )
 
-EVENT, END = 4.0, 10.0
-"""When it happens and when it is over, seconds since the load began."""
+EVENT, END, LOAD_SECONDS = 4.0, 10.0, 14.0
+"""Begin and end of the failure and of the load, seconds since the load began."""
 
 
-def load_figures(stage: Stage, result: LoadResult) -> Iterator[Figure]:
-    """What every scenario under load counts: POSTs executed twice, POSTs lost, slow answers."""
-    posts = stage.posts()
-    yield figure("doubled_posts", len(result.duplicates(*posts)), of=result.posts)
-    yield figure("lost_posts", len(result.lost(*posts)), of=result.posts)
-    yield figure("slow", result.slow(), of=result.total)
+def load_metrics(bench: TestBench, result: LoadResult) -> Iterator[Metric]:
+    """Yield the metrics of every scenario under load: duplicated POSTs, lost POSTs, slow responses."""
+    posts = bench.posts()
+    yield metric("doubled_posts", len(result.duplicates(*posts)), of=result.posts)
+    yield metric("lost_posts", len(result.lost(*posts)), of=result.posts)
+    yield metric("slow", result.slow(), of=result.total)
 
 
-def failed(name: str, records: Sequence[Record], stage: Stage, *, method: str = "") -> Figure:
-    """The failed ones among the requests of a method, with their window and what became of them."""
+def failed(name: str, records: Sequence[Record], bench: TestBench, *, method: str = "") -> Metric:
+    """Return the number of failed requests of a method, with their window and outcomes."""
     asked = [record for record in records if not method or record.method == method]
     bad = [record for record in asked if not record.ok]
     times = [record.scheduled for record in bad]
     kinds = sorted({record.outcome for record in bad})
-    through = stage.farm.frontend.tls.mode == "passthrough"
-    return figure(
+    through = bench.farm.frontend.tls.mode == "passthrough"
+    return metric(
         name,
         len(bad),
         of=len(asked),
         window=round(max(times) - min(times), 3) if times else None,
         note=PASSED_THROUGH if through else ", ".join(kinds),
-        held=not through,
+        enforced=not through,
     )
 
 
 class Outage(Scenario):
-    """One node stops serving while the load runs, and comes back."""
+    """One node stops serving under load and recovers."""
 
     seconds = 60.0
-    whole = False
-    """One figure for all failures instead of one for each method."""
+    one_metric = False
+    """Whether one metric counts all failures, instead of one for each method."""
 
-    def unasked(self, farm: Farm, vendor: str) -> str:
-        """A farm without a second node loses all requests, whatever the balancer does."""
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip farms without a node that takes over: they lose all requests with any balancer."""
         del vendor
         return "" if takes_over(farm) else ONE_NODE
 
     @abstractmethod
-    def happenings(self, victim: NodeProcess) -> list[Happening]:
-        """What happens to the node, and when."""
+    def events(self, victim: NodeProcess) -> list[TimedEvent]:
+        """Return the events that hit the node, and their times."""
 
-    async def play(self, stage: Stage) -> Figures:
-        """Play it and count what failed."""
-        victim = stage.serving[0]
-        result = await stage.load(self.happenings(victim))
-        if self.whole:
-            yield failed("failed", result.records, stage)
+    async def run(self, bench: TestBench) -> Metrics:
+        """Run the load with the events and count the failures."""
+        victim = bench.serving[0]
+        result = await bench.load(self.events(victim), seconds=LOAD_SECONDS)
+        if self.one_metric:
+            yield failed("failed", result.records, bench)
         else:
-            yield failed("failed_gets", result.records, stage, method="GET")
-            yield failed("failed_posts", result.records, stage, method="POST")
-        for one in (*load_figures(stage, result), *self.besides(stage, victim, result)):
+            yield failed("failed_gets", result.records, bench, method="GET")
+            yield failed("failed_posts", result.records, bench, method="POST")
+        for one in (*load_metrics(bench, result), *self.more_metrics(bench, victim, result)):
             yield one
 
-    def besides(self, stage: Stage, victim: NodeProcess, result: LoadResult) -> Iterator[Figure]:
-        """What only this outage is asked for."""
-        del stage, victim, result
+    def more_metrics(self, bench: TestBench, victim: NodeProcess, result: LoadResult) -> Iterator[Metric]:
+        """Yield the metrics of this outage only."""
+        del bench, victim, result
         yield from ()
 
 
@@ -95,11 +95,11 @@ class Kill(Outage):
     """A crash."""
 
     name = "kill"
-    title = "a node dies and comes back"
-    why = "a machine that crashes must not be noticed by robots"
+    title = "a node crashes and recovers"
+    why = "robots must not notice that a node crashes"
 
-    def happenings(self, victim: NodeProcess) -> list[Happening]:
-        """SIGKILL, and a start six seconds later."""
+    def events(self, victim: NodeProcess) -> list[TimedEvent]:
+        """Send SIGKILL, and start the node six seconds later."""
         return [
             (EVENT, f"{victim.name} is killed", victim.kill),
             (END, f"{victim.name} starts again", victim.restart),
@@ -107,14 +107,16 @@ class Kill(Outage):
 
 
 class PoolStopped(Outage):
-    """What IIS does when its application pool is stopped or has failed too often."""
+    """IIS stops an application pool that fails too often."""
 
     name = "pool-stopped"
     title = "a node's application pool stops (503)"
-    why = "the connection still works and answers come fast, so a balancer that looks no further sends it more and more"
+    why = (
+        "connections work and responses are fast, so a balancer without HTTP checks sends more and more requests there"
+    )
 
-    def happenings(self, victim: NodeProcess) -> list[Happening]:
-        """503 at once for everything, for six seconds."""
+    def events(self, victim: NodeProcess) -> list[TimedEvent]:
+        """Answer every request with 503 for six seconds."""
         return [
             (EVENT, f"{victim.name}: application pool stopped", lambda: victim.set(pool_stopped=True)),
             (END, f"{victim.name}: application pool started", victim.reset),
@@ -122,120 +124,119 @@ class PoolStopped(Outage):
 
 
 class Hang(Outage):
-    """A frozen virtual machine, or a process in a debugger."""
+    """A virtual machine that hangs."""
 
     name = "hang"
     title = "a node hangs"
-    why = "connections are accepted and nothing is answered: only a health check with a time-out finds out"
-    whole = True
+    why = "the node accepts connections and never answers: only a health check with a timeout detects this"
+    one_metric = True
 
-    def happenings(self, victim: NodeProcess) -> list[Happening]:
-        """SIGSTOP, and SIGCONT six seconds later."""
+    def events(self, victim: NodeProcess) -> list[TimedEvent]:
+        """Send SIGSTOP, and SIGCONT six seconds later."""
         return [
             (EVENT, f"{victim.name} hangs", victim.freeze),
-            (END, f"{victim.name} wakes up", victim.thaw),
+            (END, f"{victim.name} resumes", victim.thaw),
         ]
 
 
 class Drain(Outage):
-    """Planned work."""
+    """Planned maintenance."""
 
     name = "drain"
     title = "a node is drained, then stopped"
-    why = "planned work on a node must cost nothing at all"
-    whole = True
+    why = "planned maintenance of a node must not cost a request"
+    one_metric = True
 
-    def happenings(self, victim: NodeProcess) -> list[Happening]:
-        """The health endpoint says 503; five seconds later the node is gone."""
+    def events(self, victim: NodeProcess) -> list[TimedEvent]:
+        """The health endpoint answers 503; five seconds later the node stops."""
         return [
-            (EVENT, f"{victim.name}: its health endpoint says 503", lambda: victim.set(drain=True)),
+            (EVENT, f"{victim.name}: its health endpoint answers 503", lambda: victim.set(drain=True)),
             (EVENT + DRAINED, f"{victim.name} is stopped", victim.kill),
         ]
 
-    def besides(self, stage: Stage, victim: NodeProcess, result: LoadResult) -> Iterator[Figure]:
-        """Count what the drained node still got once its checks must have failed; later failures would be hidden."""
-        health = stage.farm.balancer.health
+    def more_metrics(self, bench: TestBench, victim: NodeProcess, result: LoadResult) -> Iterator[Metric]:
+        """Count the requests to the drained node after its health checks must have failed."""
+        health = bench.farm.balancer.health
         known = EVENT + (health.interval * health.fall + health.timeout) / 1000 + NOTICE
         window = [record for record in result.records if known < record.scheduled < EVENT + DRAINED]
-        reason = "NGINX asks no health endpoint" if stage.vendor == "nginx" else ""
+        reason = "NGINX has no active health checks" if bench.vendor == "nginx" else ""
         if not window:
-            reason = reason or f"a check every {health.interval} does not see it within {DRAINED:g} s"
+            reason = reason or f"health checks every {health.interval} do not detect this within {DRAINED:g} s"
         got = sum(record.node == victim.name for record in window)
-        yield figure("still_asked", got, of=len(window), note=reason, held=not reason)
+        yield metric("still_asked", got, of=len(window), note=reason, enforced=not reason)
 
 
 DRAINED: Final = 5.0
-"""So long a drained node runs on, seconds."""
+"""How long a drained node keeps running, seconds."""
 NOTICE: Final = 0.3
-"""What a check and the requests already on their way may take besides."""
+"""Extra time for a health check and for requests in flight, seconds."""
 SLOW_START: Final = Duration.of("10s")
-"""Longer slow starts are played as this one: the shape is the same, and nobody waits half a minute for it."""
+"""Longer slow starts are shortened to this time; the ramp is the same."""
 LONGEST: Final = Duration.of("45s")
-"""The same for whoever wants to see the real time."""
+"""The longest slow start with `--real-time`."""
 RESTART: Final = 4.0
 FULL: Final = 4.0
-"""For so many seconds after the slow start the share is measured again."""
+"""How long the share is measured after the slow start, seconds."""
 
 
 class SlowStart(Scenario):
-    """A node comes back with cold caches."""
+    """A node recovers with cold caches."""
 
     name = "slow-start"
-    title = "a node comes back slowly"
-    why = "a node with cold caches that gets its full share at once is slow for everybody, or falls over again"
+    title = "a node recovers with a slow start"
+    why = "a node with cold caches that gets its full share at once is slow for all clients, or fails again"
     seconds = 90.0
 
-    def unasked(self, farm: Farm, vendor: str) -> str:
-        """Only where the spec asks for it and the program has it."""
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip farms without slow start, and vendors that do not support it."""
         if not farm.balancer.slow_start:
             return "the spec has no balancer.slow_start"
         if vendor == "nginx":
-            return "the open source build has no slow start: a node that came back gets its full share at once"
+            return "the open source build has no slow start: a node that recovers gets its full share at once"
         if len(serving(farm)) < 2:
             return ONE_NODE
         return HASHED if is_hashed(farm) else ""
 
-    async def play(self, stage: Stage) -> Figures:
-        """Kill, start again, and look how the share grows."""
-        asked = stage.farm.balancer.slow_start
-        time = min(asked, LONGEST if stage.real_time else SLOW_START)
-        if time == asked:
-            for one in await _slow_start(stage, time.seconds, ""):
+    async def run(self, bench: TestBench) -> Metrics:
+        """Kill a node, restart it, and measure its share over time."""
+        specified = bench.farm.balancer.slow_start
+        time = min(specified, LONGEST if bench.real_time else SLOW_START)
+        if time == specified:
+            for one in await _slow_start(bench, time.seconds, ""):
                 yield one
             return
-        note = f"balancer.slow_start of {asked} rendered as {time}"
-        async with stage.another(
-            lambda farm: farm.replace(balancer=farm.balancer.replace(slow_start=time)), note
-        ) as cut:
-            for one in await _slow_start(cut, time.seconds, note):
+        note = f"balancer.slow_start of {specified} rendered as {time}"
+        farm = bench.farm.replace(balancer=bench.farm.balancer.replace(slow_start=time))
+        async with bench.another(farm, note) as shorter:
+            for one in await _slow_start(shorter, time.seconds, note):
                 yield one
 
 
-async def _slow_start(stage: Stage, time: float, note: str) -> list[Figure]:
-    victim = stage.serving[0]
-    result = await stage.load(
+async def _slow_start(bench: TestBench, time: float, note: str) -> list[Metric]:
+    victim = bench.serving[0]
+    result = await bench.load(
         [(1.0, f"{victim.name} is killed", victim.kill), (RESTART, f"{victim.name} starts again", victim.restart)],
         seconds=RESTART + 3 + time + FULL,
         get_path="/odata/Jobs?delay=100",
         post_delay_ms=100,
         cookies=False,
     )
-    weights = {node.name: node.weight for node in serving(stage.farm)}
+    weights = {node.name: node.weight for node in serving(bench.farm)}
     fair = weights[victim.name] / sum(weights.values())
     back = next((one.scheduled for one in result.records if one.scheduled > RESTART and one.node == victim.name), None)
     if back is None:
-        return [figure("early_share", 0.0), figure("full_share", 0.0, note="it got nothing any more")]
+        return [metric("early_share", 0.0), metric("full_share", 0.0, note="it received no more requests")]
     early, of_early = _share(result, victim.name, back, back + time / 3)
     full, of_full = _share(result, victim.name, back + time, back + time + FULL)
     return [
-        figure("early_share", round(100 * early / fair, 1), of=of_early, note=note),
-        figure("full_share", round(100 * full / fair, 1), of=of_full, note=note),
-        failed("failed", result.records, stage),
+        metric("early_share", round(100 * early / fair, 1), of=of_early, note=note),
+        metric("full_share", round(100 * full / fair, 1), of=of_full, note=note),
+        failed("failed", result.records, bench),
     ]
 
 
 def _share(result: LoadResult, name: str, start: float, end: float) -> tuple[float, int]:
-    """A node's share of the answers in a window, and how many those are."""
+    """Return a node's share of the responses in a window, and the number of responses."""
     nodes = [one.node for one in result.records if start <= one.scheduled < end and one.ok]
     return (nodes.count(name) / len(nodes) if nodes else 0.0), len(nodes)
 
@@ -246,17 +247,17 @@ BROKEN_SECONDS: Final = 2.0
 
 
 class BrokenUrl(Scenario):
-    """One client asks again and again for a page that fails, at an hour when few others ask for anything."""
+    """One client requests a failing page repeatedly while there is little other load."""
 
     name = "broken-url"
-    title = "one broken URL is asked again and again"
-    why = "a balancer that takes nodes out for errors of one page lets a single client switch off the farm"
+    title = "one broken URL is requested repeatedly"
+    why = "if errors of one page mark nodes down, a single client can take the whole farm down"
     seconds = 60.0
 
-    async def play(self, stage: Stage) -> Figures:
-        """One client that hammers among few others, whose answers would hide it; then the usual load."""
-        stage.say(f"one client asks {BROKEN_TIMES} times for a URL that answers 500")
-        once = stage.plan(
+    async def run(self, bench: TestBench) -> Metrics:
+        """Run one client with the broken URL and a few others, then the usual load."""
+        bench.log(f"one client requests a URL that answers 500, {BROKEN_TIMES} times")
+        once = bench.plan(
             get_path=BROKEN,
             rate=BROKEN_TIMES / BROKEN_SECONDS,
             seconds=BROKEN_SECONDS,
@@ -264,49 +265,53 @@ class BrokenUrl(Scenario):
             post_share=0.0,
             warm_up=False,
         )
-        few, broken = await stage.beside(stage.plan(rate=5.0, seconds=BROKEN_SECONDS, clients=5), once)
-        stage.say("everybody else comes")
-        after = await stage.load(rate=100.0, seconds=3.0)
-        yield failed("failed", [*few.records, *after.records], stage)
-        yield figure("changed", sum(one.status != 500 for one in broken.records), of=broken.total)
-        lost = {node.name for node in stage.serving} - {one.node for one in after.records if one.scheduled > 1}
-        hashed = is_hashed(stage.farm)
-        yield figure(
+        few, broken = await bench.beside(bench.plan(rate=5.0, seconds=BROKEN_SECONDS, clients=5), once)
+        bench.log("the usual load follows")
+        after = await bench.load(rate=100.0, seconds=3.0)
+        yield failed("failed", [*few.records, *after.records], bench)
+        yield metric("changed", sum(one.status != 500 for one in broken.records), of=broken.total)
+        lost = {node.name for node in bench.serving} - {one.node for one in after.records if one.scheduled > 1}
+        hashed = is_hashed(bench.farm)
+        yield metric(
             "nodes_lost",
             len(lost),
-            of=len(stage.serving),
+            of=len(bench.serving),
             note=HASHED if hashed else ", ".join(sorted(lost)),
-            held=not hashed,
+            enforced=not hashed,
         )
 
 
 class AllDown(Scenario):
-    """The database is away, the rack is dark."""
+    """All nodes fail, for example with their database."""
 
     name = "all-down"
-    title = "all nodes are down, and come back"
-    why = "clients must be told at once that nobody serves, and be served as soon as somebody can"
+    title = "all nodes are down, and recover"
+    why = "clients need an error at once while no node serves, and service as soon as a node recovers"
     seconds = 120.0
 
-    async def play(self, stage: Stage) -> Figures:
-        """Kill all, look at the answers, start all, look again."""
-        stage.say("all nodes are killed")
-        for node in stage.nodes:
-            await stage.call(node.kill)
-        refused = await stage.load(rate=20.0, seconds=3.0, post_share=0.0, clients=10, timeout=20.0, warm_up=False)
-        yield figure("refusal", round(refused.percentile(1.0), 3), of=refused.total)
-        through = stage.farm.frontend.tls.mode == "passthrough"
+    async def run(self, bench: TestBench) -> Metrics:
+        """Kill all nodes, check the responses, start all nodes, check again."""
+        bench.log("all nodes are killed")
+        for node in bench.nodes:
+            await bench.call(node.kill)
+        refused = await bench.load(rate=20.0, seconds=3.0, post_share=0.0, clients=10, timeout=20.0, warm_up=False)
+        yield metric("refusal", round(refused.percentile(1.0), 3), of=refused.total)
+        through = bench.farm.frontend.tls.mode == "passthrough"
         unclear = [one.outcome for one in refused.records if one.status not in {502, 503, 504}]
-        note = "passed-through connections are just closed" if through else ", ".join(sorted(set(unclear)))
-        yield figure("unclear", len(unclear), of=refused.total, note=note, held=not through)
-        stage.say("all nodes start again")
-        for node in stage.nodes:
-            await stage.call(node.start)
+        note = (
+            "with passthrough the balancer closes connections without a response"
+            if through
+            else ", ".join(sorted(set(unclear)))
+        )
+        yield metric("unclear", len(unclear), of=refused.total, note=note, enforced=not through)
+        bench.log("all nodes start again")
+        for node in bench.nodes:
+            await bench.call(node.start)
         start = perf_counter()
-        await stage.settled()
-        yield figure("back", round(perf_counter() - start, 2), of=len(stage.nodes))
-        after = await stage.load(rate=100.0, seconds=3.0)
-        yield failed("failed_after", after.records, stage)
+        await bench.settled()
+        yield metric("back", round(perf_counter() - start, 2), of=len(bench.nodes))
+        after = await bench.load(rate=100.0, seconds=3.0)
+        yield failed("failed_after", after.records, bench)
 
 
 SCENARIOS = (Kill(), PoolStopped(), Hang(), Drain(), SlowStart(), BrokenUrl(), AllDown())

@@ -1,4 +1,4 @@
-"""Connections that live: idle WebSockets, long polls, event streams, SignalR sessions and their nodes' deaths."""
+"""Long-lived connections: idle WebSockets, long polls, event streams, SignalR sessions and failures of their node."""
 
 import asyncio
 from time import perf_counter
@@ -7,19 +7,20 @@ from uuid import uuid4
 
 from ...spec.model import Farm
 from ...spec.orchestrator import LONG_POLL_SECONDS
+from ..clients.hub_client import TRANSPORTS, SessionPlan
 from ..clients.robots import Robot, robots, until_connected
-from ..clients.sessions import TRANSPORTS, SessionPlan, session
+from ..clients.sessions import session
 from ..clients.simple import StreamReport, read_events
 from ..lab.lab import live_path
 from ..lab.processes import NodeProcess
-from ..lab.time_scale import paced, rearranged, restarted
-from .base import Figure, Figures, Scenario, Stage, figure
+from ..lab.time_scale import changed_farm, restarted, scaled_timeouts
+from .base import Metric, Metrics, Scenario, TestBench, metric
 
 IDLE_SECONDS: Final = 4.0
-"""What `signalr.idle_timeout` is divided down to."""
+"""The scaled `signalr.idle_timeout`."""
 EARLY: Final = 0.9
 LATE: Final = 1.3
-"""A silent WebSocket ends between these shares of its time-out, or too early or too late."""
+"""An idle WebSocket must be closed between these multiples of its timeout."""
 SOCKETS: Final = 3
 POLL_DIVISOR: Final = 20.0
 POLLS: Final = 4
@@ -31,122 +32,118 @@ TRIES: Final = 4
 ROBOTS: Final = 3
 """Robots for each transport."""
 STEP_SECONDS: Final = 5.0
-"""How long a robot waits for an answer."""
+"""The timeout of a robot's request."""
 BACK_SECONDS: Final = 10.0
 END_SECONDS: Final = 5.0
-"""How long the robots of a dead node may take to notice: its system answers with resets."""
-Way = tuple[str, bool]
+"""How long the robots of a killed node may take to notice: its system answers with resets."""
+Variant = tuple[str, bool]
 """A transport, and whether the client skips the negotiation."""
-EVERY_WAY: Final = tuple((transport, False) for transport in TRANSPORTS)
-
-
-NO_HTTP: Final = "the balancer passes TLS through and sees no HTTP"
-"""Why a farm is not asked about requests."""
+ALL_VARIANTS: Final = tuple((transport, False) for transport in TRANSPORTS)
 
 
 class IdleWebSocket(Scenario):
-    """Nothing is sent on a WebSocket for as long as the spec allows, then for longer."""
+    """A WebSocket is idle, first shorter and then longer than its timeout."""
 
     name = "idle-websocket"
-    title = "WebSockets that are silent past every other time-out"
-    why = "a robot without work would lose its connection, and one that vanished would keep its place for ever"
+    title = "WebSockets idle for longer than every other timeout"
+    why = "a robot without work would lose its connection, and a vanished robot would occupy one for ever"
     seconds = 60
 
-    async def play(self, stage: Stage) -> Figures:
-        """Hold silent WebSockets on a SignalR path and on another one until the balancer ends them."""
-        idle = stage.farm.balancer.signalr.idle_timeout / 1000
-        async with paced(stage, idle / IDLE_SECONDS, "silent WebSockets") as note:
+    async def run(self, bench: TestBench) -> Metrics:
+        """Hold idle WebSockets on a SignalR path and on another path until the balancer closes them."""
+        idle = bench.farm.balancer.signalr.idle_timeout / 1000
+        async with scaled_timeouts(bench, idle / IDLE_SECONDS, "idle WebSockets") as note:
             wanted = min(idle, IDLE_SECONDS)
-            paths = ("/ws", live_path(stage.farm, "ws"))
-            async with stage.sockets(SOCKETS, path=paths[0]) as some, stage.sockets(SOCKETS, path=paths[1]) as others:
-                stage.say(f"{2 * SOCKETS} WebSockets are silent for {wanted * LATE:.1f} s")
+            paths = ("/ws", live_path(bench.farm, "ws"))
+            async with bench.sockets(SOCKETS, path=paths[0]) as some, bench.sockets(SOCKETS, path=paths[1]) as others:
+                bench.log(f"{2 * SOCKETS} WebSockets are idle for {wanted * LATE:.1f} s")
                 await asyncio.sleep(wanted * LATE)
                 reports = [*some.reports, *others.reports]
         lives = [report.lived for report in reports if report.lived is not None]
         unopened = sum(report.opened is None for report in reports)
         early = sum(life < wanted * EARLY for life in lives)
-        yield figure("cut", unopened + early, of=len(reports), note=note)
-        yield figure("kept", sum(report.alive for report in reports), of=len(reports), note=note)
-        yield figure("shortest", min(lives, default=wanted * LATE), note=f"of {wanted:g} s; {note}")
+        yield metric("cut", unopened + early, of=len(reports), note=note)
+        yield metric("kept", sum(report.alive for report in reports), of=len(reports), note=note)
+        yield metric("shortest", min(lives, default=wanted * LATE), note=f"of {wanted:g} s; {note}")
 
 
 class LongPoll(Scenario):
-    """SignalR's long poll is held by the node without a byte."""
+    """A node holds SignalR's long poll without sending a byte."""
 
     name = "long-poll"
     title = f"a long poll of {LONG_POLL_SECONDS} s"
-    why = "robots behind a proxy without WebSockets would be told of an error every minute, and polls be asked twice"
+    why = "robots behind a proxy without WebSockets would get an error every minute, and polls would be retried"
     seconds = 180
 
-    async def play(self, stage: Stage) -> Figures:
-        """Hold polls as long as SignalR 2 does, and see that each was answered, and asked of one node once."""
-        divisor = 1.0 if stage.real_time else POLL_DIVISOR
+    async def run(self, bench: TestBench) -> Metrics:
+        """Hold polls as long as SignalR 2 does; count the unanswered and the retried ones."""
+        divisor = 1.0 if bench.real_time else POLL_DIVISOR
         held = LONG_POLL_SECONDS / divisor
         mark = uuid4().hex
-        async with paced(stage, divisor, "long polls") as note:
-            stage.say(f"{POLLS} polls are held for {held:g} s")
-            answers = await asyncio.gather(*(self._poll(stage, mark, number, held) for number in range(POLLS)))
-            prefix = live_path(stage.farm, f"hold-{mark}")
-            arrived = [await stage.call(len, node.control.requests(prefix)) for node in stage.nodes]
-        yield figure("failed", sum(not ok for ok, _ in answers), of=POLLS, note=note)
-        yield figure("repeated", max(0, sum(arrived) - POLLS), of=POLLS, note=note)
-        yield figure("longest", max(seconds for _, seconds in answers), note=f"of {held:g} s; {note}")
+        async with scaled_timeouts(bench, divisor, "long polls") as note:
+            bench.log(f"{POLLS} polls are held for {held:g} s")
+            answers = await asyncio.gather(*(self._poll(bench, mark, number, held) for number in range(POLLS)))
+            prefix = live_path(bench.farm, f"hold-{mark}")
+            arrived = [await bench.call(len, node.control.requests(prefix)) for node in bench.nodes]
+        yield metric("failed", sum(not ok for ok, _ in answers), of=POLLS, note=note)
+        yield metric("repeated", max(0, sum(arrived) - POLLS), of=POLLS, note=note)
+        yield metric("longest", max(seconds for _, seconds in answers), note=f"of {held:g} s; {note}")
 
     @staticmethod
-    async def _poll(stage: Stage, mark: str, number: int, held: float) -> tuple[bool, float]:
-        """Poll once, by GET and POST in turn; whether it was answered 200, and after how long."""
-        path = live_path(stage.farm, f"hold-{mark}-{number}?delay={held * 1000:.0f}")
+    async def _poll(bench: TestBench, mark: str, number: int, held: float) -> tuple[bool, float]:
+        """Poll once, alternately by GET and POST; return whether the status was 200, and the seconds."""
+        path = live_path(bench.farm, f"hold-{mark}-{number}?delay={held * 1000:.0f}")
         began = perf_counter()
         try:
             method = ("GET", "POST")[number % 2]
-            answer = await stage.fetch(path, method=method, headers={"Content-Length": "0"}, timeout=held + 20)
+            answer = await bench.fetch(path, method=method, headers={"Content-Length": "0"}, timeout=held + 20)
         except (OSError, TimeoutError, RuntimeError):
             return False, perf_counter() - began
         return answer.status == 200, perf_counter() - began
 
 
 class EventStreams(Scenario):
-    """Server-sent events, one at a time."""
+    """Server-sent events arrive one at a time."""
 
     name = "event-stream"
-    title = "server-sent events arrive when they happen"
-    why = "a buffer on the way holds back what the node told its robots, until the next page fills it"
+    title = "server-sent events arrive without delay"
+    why = "a buffer would hold back the messages of the node to its robots until it is full"
     seconds = 30
 
-    async def play(self, stage: Stage) -> Figures:
+    async def run(self, bench: TestBench) -> Metrics:
         """Read a stream of small events from a SignalR path."""
         query = f"every={EVENT_EVERY_MS}&count={EVENTS}"
-        url = f"{stage.lab.url}{live_path(stage.farm, 'sse')}?{query}"
-        stage.say(f"a stream of {EVENTS} events, one each {EVENT_EVERY_MS} ms")
-        report = await stage.call(lambda: read_events(url, count=EVENTS, seconds=15.0, ca=stage.lab.certificates.ca))
+        url = f"{bench.lab.url}{live_path(bench.farm, 'sse')}?{query}"
+        bench.log(f"a stream of {EVENTS} events, one each {EVENT_EVERY_MS} ms")
+        report = await bench.call(lambda: read_events(url, count=EVENTS, seconds=15.0, ca=bench.lab.certificates.ca))
         lags = event_lags(report)
-        yield figure("lost", EVENTS - len(lags), of=EVENTS)
-        yield figure("late", sum(lag > EVENT_LATE_SECONDS for lag in lags), of=EVENTS)
-        yield figure("worst_ms", max(lags, default=0.0) * 1000)
+        yield metric("lost", EVENTS - len(lags), of=EVENTS)
+        yield metric("late", sum(lag > EVENT_LATE_SECONDS for lag in lags), of=EVENTS)
+        yield metric("worst_ms", max(lags, default=0.0) * 1000)
 
 
 def event_lags(report: StreamReport) -> list[float]:
-    """How much later than the quickest event each one arrived, seconds: the node writes its clock into each."""
-    ways = [arrived - float(data.rpartition(" ")[2]) for arrived, data in report.arrivals]
-    return [way - min(ways) for way in ways]
+    """Return the delay of each event relative to the fastest, seconds; each event carries the node's clock."""
+    delays = [arrived - float(data.rpartition(" ")[2]) for arrived, data in report.arrivals]
+    return [delay - min(delays) for delay in delays]
 
 
 class SignalR(Scenario):
-    """Sessions over every transport, with and without affinity, and the death of a node."""
+    """Sessions over every transport, with and without affinity, and the failure of a node."""
 
     generation: ClassVar[str]
     """`classic` or `core`, as of SessionPlan."""
     seconds = 120
 
-    def ways(self, affinity: str) -> tuple[Way, ...]:
-        """What works with that affinity."""
+    def variants(self, affinity: str) -> tuple[Variant, ...]:
+        """Return the variants that work with this affinity."""
         del affinity
-        return EVERY_WAY
+        return ALL_VARIANTS
 
-    def plans(self, stage: Stage, ways: tuple[Way, ...], each: int) -> list[SessionPlan]:
-        """`each` sessions for every way."""
-        url, ca = stage.lab.url, stage.lab.certificates.ca
-        path = live_path(stage.farm, *(["core"] if self.generation == "core" else []))
+    def plans(self, bench: TestBench, variants: tuple[Variant, ...], each: int) -> list[SessionPlan]:
+        """Return `each` sessions for every variant."""
+        url, ca = bench.lab.url, bench.lab.certificates.ca
+        path = live_path(bench.farm, *(["core"] if self.generation == "core" else []))
         return [
             SessionPlan(
                 url=url,
@@ -157,69 +154,69 @@ class SignalR(Scenario):
                 skip_negotiation=skip,
                 timeout=STEP_SECONDS,
             )
-            for transport, skip in ways
+            for transport, skip in variants
             for _ in range(each)
         ]
 
-    async def play(self, stage: Stage) -> Figures:
-        """Sessions with the farm's affinity and with the opposite; a node's death under connected robots."""
-        own, other = stage.farm.balancer.affinity, opposite(stage.farm)
-        for each in await self._as_it_is(stage, own):
+    async def run(self, bench: TestBench) -> Metrics:
+        """Run sessions with the farm's affinity and with the opposite; kill a node of connected robots."""
+        own, other = bench.farm.balancer.affinity, opposite(bench.farm)
+        for each in await self._sessions(bench, own):
             yield each
-        # A session that was left may stay open between balancer and node for a while, and would be counted.
-        await restarted(stage)
-        for each in await self._failover(stage, own):
+        # Ended sessions may stay open between balancer and node for a while, and would be counted.
+        await restarted(bench)
+        for each in await self._failover(bench, own):
             yield each
-        await stage.bring_back()
-        async with rearranged(stage, with_affinity(stage.farm, stage.vendor, other)):
-            figures = await self._as_it_is(stage, other)
-        for each in figures:
+        await bench.restore()
+        async with changed_farm(bench, with_affinity(bench.farm, bench.vendor, other)):
+            metrics = await self._sessions(bench, other)
+        for each in metrics:
             yield each
 
-    async def _as_it_is(self, stage: Stage, affinity: str) -> list[Figure]:
-        """Sessions from the negotiation to the goodbye, while nothing happens to the farm."""
+    async def _sessions(self, bench: TestBench, affinity: str) -> list[Metric]:
+        """Count failed sessions, from the negotiation to the end, without any failure of the farm."""
         if affinity != "none":
-            return [await self.counted(stage, "failed_with_affinity", affinity, self.ways(affinity))]
-        works = await self.counted(stage, "failed_without_affinity", affinity, self.ways(affinity))
-        return [works, *await self.doubtful(stage)]
+            return [await self.counted(bench, "failed_with_affinity", affinity, self.variants(affinity))]
+        working = await self.counted(bench, "failed_without_affinity", affinity, self.variants(affinity))
+        return [working, *await self.unsupported(bench)]
 
-    async def doubtful(self, stage: Stage) -> list[Figure]:
-        """What is only measured, because it is known not to work without affinity, which the farm has none of now."""
-        del stage
+    async def unsupported(self, bench: TestBench) -> list[Metric]:
+        """Count the sessions that cannot work without affinity; they are only measured."""
+        del bench
         return []
 
-    async def counted(self, stage: Stage, name: str, affinity: str, ways: tuple[Way, ...]) -> Figure:
-        """How many sessions failed, and of what the first one did."""
-        plans = self.plans(stage, ways, TRIES)
-        stage.say(f"{len(plans)} SignalR sessions, affinity: {affinity}")
+    async def counted(self, bench: TestBench, name: str, affinity: str, variants: tuple[Variant, ...]) -> Metric:
+        """Return how many sessions failed, with the error of the first."""
+        plans = self.plans(bench, variants, TRIES)
+        bench.log(f"{len(plans)} SignalR sessions, affinity: {affinity}")
         reports = await asyncio.gather(*(session(plan) for plan in plans))
         pairs = zip(plans, reports, strict=True)
         bad = [f"{plan.transport}: {report.error}" for plan, report in pairs if not report.ok]
-        shown = ", ".join(f"{transport}{' without negotiation' if skip else ''}" for transport, skip in ways)
+        shown = ", ".join(f"{transport}{' without negotiation' if skip else ''}" for transport, skip in variants)
         first = f"; the first one: {bad[0]}" if bad else ""
-        return figure(name, len(bad), of=len(plans), note=f"affinity {affinity}; {shown}{first}")
+        return metric(name, len(bad), of=len(plans), note=f"affinity {affinity}; {shown}{first}")
 
-    async def _failover(self, stage: Stage, affinity: str) -> list[Figure]:
-        """Kill the node that holds most connections, and wait for its robots on the others."""
-        async with robots(self.plans(stage, self.ways(affinity), ROBOTS)) as team:
+    async def _failover(self, bench: TestBench, affinity: str) -> list[Metric]:
+        """Kill the node with most connections, and wait until its robots reconnect to other nodes."""
+        async with robots(self.plans(bench, self.variants(affinity), ROBOTS)) as team:
             absent = sum(not robot.connected for robot in team)
-            victim, held = await _busiest(stage, len(team) - absent)
-            stage.say(f"kill {victim.name}, which holds {held} of {len(team)} connections")
+            victim, held = await _busiest(bench, len(team) - absent)
+            bench.log(f"kill {victim.name}, which holds {held} of {len(team)} connections")
             died = perf_counter()
-            await stage.call(victim.kill)
-            if len(stage.serving) == 1:
-                await stage.call(victim.restart)
+            await bench.call(victim.kill)
+            if len(bench.serving) == 1:
+                await bench.call(victim.restart)
             await _noticed(team, held)
             await until_connected(team, BACK_SECONDS)
             hit = [robot for robot in team if robot.ends]
             away = [robot.returns[-1] - died for robot in hit if robot.returns]
             lost = sum(not robot.connected for robot in team)
         return [
-            figure("unconnected", absent, of=len(team)),
-            figure("hit", min(len(hit), held), of=len(team), note=f"{victim.name} held {held}"),
-            figure("innocent", max(0, len(hit) - held), of=len(team)),
-            figure("lost", lost, of=len(team)),
-            figure("back_within", max(away, default=0.0)),
+            metric("unconnected", absent, of=len(team)),
+            metric("hit", min(len(hit), held), of=len(team), note=f"{victim.name} held {held}"),
+            metric("innocent", max(0, len(hit) - held), of=len(team)),
+            metric("lost", lost, of=len(team)),
+            metric("back_within", max(away, default=0.0)),
         ]
 
 
@@ -227,12 +224,12 @@ class SignalR2(SignalR):
     """ASP.NET SignalR 2."""
 
     name = "signalr-2"
-    title = "SignalR 2 sessions, and the death of their node"
-    why = "robots show as disconnected and get no jobs while their sessions fail"
+    title = "SignalR 2 sessions, and the failure of their node"
+    why = "robots appear disconnected and get no jobs while their sessions fail"
     generation = "classic"
 
-    def unasked(self, farm: Farm, vendor: str) -> str:
-        """Up to 2020.4."""
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip Orchestrators from 2020.10 on."""
         del vendor
         return f"Orchestrator {farm.orchestrator.version} speaks SignalR Core" if farm.orchestrator.is_core else ""
 
@@ -241,53 +238,53 @@ class SignalRCore(SignalR):
     """ASP.NET Core SignalR."""
 
     name = "signalr-core"
-    title = "SignalR Core sessions, and the death of their node"
-    why = "a connection id is known to one node alone: at any other one the robot gets a 404"
+    title = "SignalR Core sessions, and the failure of their node"
+    why = "only one node knows a connection id: on any other node the robot gets a 404"
     generation = "core"
 
-    def unasked(self, farm: Farm, vendor: str) -> str:
-        """From 2020.10 on."""
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip Orchestrators before 2020.10."""
         del vendor
         version = farm.orchestrator.version
         return "" if farm.orchestrator.is_core else f"Orchestrator {version or 'before 2020.10'} speaks SignalR 2"
 
-    def ways(self, affinity: str) -> tuple[Way, ...]:
-        """Without affinity only clients that never negotiate."""
-        return (("webSockets", True),) if affinity == "none" else EVERY_WAY
+    def variants(self, affinity: str) -> tuple[Variant, ...]:
+        """Return only clients that skip the negotiation if there is no affinity."""
+        return (("webSockets", True),) if affinity == "none" else ALL_VARIANTS
 
-    async def doubtful(self, stage: Stage) -> list[Figure]:
-        """Clients that negotiate without affinity."""
-        return [await self.counted(stage, "negotiated_without_affinity", "none", EVERY_WAY)]
+    async def unsupported(self, bench: TestBench) -> list[Metric]:
+        """Count clients that negotiate without affinity."""
+        return [await self.counted(bench, "negotiated_without_affinity", "none", ALL_VARIANTS)]
 
 
 def opposite(farm: Farm) -> str:
-    """No affinity where the farm has one; where it has none, the one for SignalR, or by address without HTTP."""
+    """Return `none` for a farm with affinity; otherwise `signalr`, or `source` with TLS passthrough."""
     if farm.balancer.affinity != "none":
         return "none"
     return "source" if farm.frontend.tls.mode == "passthrough" else "signalr"
 
 
 def with_affinity(farm: Farm, vendor: str, affinity: str) -> Farm:
-    """The farm with another affinity; what its vendor can only imitate is accepted for the play."""
+    """Return the farm with another affinity, and with its vendor's substitute accepted."""
     accept = (*farm.accept, f"{vendor}-affinity-{affinity}")
     return farm.replace(balancer=farm.balancer.replace(affinity=affinity), accept=accept)
 
 
-async def _busiest(stage: Stage, connections: int) -> tuple[NodeProcess, int]:
-    """The node with the most open connections of clients, and how many.
+async def _busiest(bench: TestBench, connections: int) -> tuple[NodeProcess, int]:
+    """Return the node with the most open client connections, and their number.
 
-    Those of sessions that have just ended may still be closing: they are waited for.
+    Waits for connections of ended sessions to close.
     """
     deadline = perf_counter() + END_SECONDS
     while True:
-        held = [sum((await stage.call(node.control.summary))["open"].values()) for node in stage.serving]
+        held = [sum((await bench.call(node.control.summary))["open"].values()) for node in bench.serving]
         if sum(held) <= connections or perf_counter() > deadline:
-            return max(zip(stage.serving, held, strict=True), key=lambda pair: pair[1])
+            return max(zip(bench.serving, held, strict=True), key=lambda pair: pair[1])
         await asyncio.sleep(0.05)
 
 
 async def _noticed(team: list[Robot], held: int) -> None:
-    """Wait until so many robots have lost their connection, END_SECONDS at most."""
+    """Wait until `held` robots have lost their connection, END_SECONDS at most."""
     deadline = perf_counter() + END_SECONDS
     while sum(bool(robot.ends) for robot in team) < held and perf_counter() < deadline:
         await asyncio.sleep(0.02)

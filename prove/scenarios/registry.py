@@ -1,4 +1,4 @@
-"""All scenarios in the order in which they are played."""
+"""All scenarios, in the order in which they run."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -10,18 +10,21 @@ from ...spec.schema import nearest
 from .base import Scenario
 
 MODULES: Final = ("steady", "failover", "reload", "live", "correct", "hostile", "tls")
-"""Each ends with its `SCENARIOS`."""
+"""The modules; each defines `SCENARIOS`."""
 
 
 @cache
 def scenarios() -> dict[str, Scenario]:
-    """Every scenario by its name."""
+    """Return every scenario by its name."""
     found = (import_module(f"{__package__}.{module}").SCENARIOS for module in MODULES)
     return {scenario.name: scenario for group in found for scenario in group}
 
 
 def chosen(names: Sequence[str]) -> list[Scenario]:
-    """The scenarios of these names in the order of the registry, all without names; UsageError for an unknown one."""
+    """Return the scenarios of these names in the order of the registry; all if there are no names.
+
+    Raises UsageError for an unknown name.
+    """
     known = scenarios()
     for name in names:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Nothing happens: how the load is spread, and what the balancer costs."""
+"""Normal operation: the distribution of the load, and the overhead of the balancer."""
 
 from statistics import median
 from typing import Final
@@ -7,46 +7,46 @@ from ...spec.model import Farm
 from ..clients.load_result import LoadResult
 from ..clients.pressure import Pressure, press
 from ..lab.time_scale import restarted
-from .base import HASHED, ONE_NODE, Figures, Scenario, Stage, figure, is_hashed, serving
+from .base import HASHED, ONE_NODE, Metrics, Scenario, TestBench, is_hashed, metric, serving
 
 HELD_MS: Final = 100
-"""How long the nodes hold a request here: least connections looks at weights only while requests overlap."""
+"""How long the nodes hold each request: least connections uses weights only while requests overlap."""
 REPEATS: Final = 3
-"""The comparisons take turns, so that what else the machine does hits both sides."""
+"""How often the two sides of a comparison alternate, so that other work on the machine affects both."""
 
 
 class Steady(Scenario):
-    """A quiet day."""
+    """Normal operation."""
 
     name = "steady"
-    title = "a quiet day"
-    why = "nodes of different size need different shares, and the balancer itself must not be felt"
+    title = "normal operation"
+    why = "nodes of different size need different shares, and the balancer must not slow requests down"
     seconds = 90.0
 
-    async def play(self, stage: Stage) -> Figures:
-        """Spread, then latency and throughput against the nodes without a balancer."""
-        await restarted(stage)  # a node that an earlier scenario took out may still be in its slow start
-        stage.say(f"200 requests/s for 8 s, each held for {HELD_MS} ms by its node")
-        result = await stage.load(
+    async def run(self, bench: TestBench) -> Metrics:
+        """Measure the distribution, then latency and throughput compared with the nodes without a balancer."""
+        await restarted(bench)  # after an earlier scenario a node may still be in its slow start
+        bench.log(f"200 requests/s for 8 s, each takes {HELD_MS} ms")
+        result = await bench.load(
             seconds=8.0, get_path=f"/odata/Jobs?delay={HELD_MS}", post_delay_ms=HELD_MS, cookies=False
         )
-        posts = stage.posts()
-        yield figure("failed", result.failed, of=result.total)
-        yield figure("doubled_posts", len(result.duplicates(*posts)), of=result.posts)
-        yield figure("lost_posts", len(result.lost(*posts)), of=result.posts)
-        off, shares = _shares(stage.farm, result)
-        reason = HASHED if is_hashed(stage.farm) else ONE_NODE if len(stage.serving) < 2 else ""
-        yield figure("share_off", off, of=result.total, note=reason or shares, held=not reason)
-        stage.say("200 requests/s, through the balancer and straight to a node, in turn")
-        through, direct = await _latencies(stage)
+        posts = bench.posts()
+        yield metric("failed", result.failed, of=result.total)
+        yield metric("doubled_posts", len(result.duplicates(*posts)), of=result.posts)
+        yield metric("lost_posts", len(result.lost(*posts)), of=result.posts)
+        off, shares = _shares(bench.farm, result)
+        reason = HASHED if is_hashed(bench.farm) else ONE_NODE if len(bench.serving) < 2 else ""
+        yield metric("share_off", off, of=result.total, note=reason or shares, enforced=not reason)
+        bench.log("200 requests/s, alternately through the balancer and directly to a node")
+        through, direct = await _latencies(bench)
         added = median(one.p50 for one in through) - median(one.p50 for one in direct)
-        beside = f"{_ms(through)} against {_ms(direct)} straight to a node"
+        beside = f"{_ms(through)} against {_ms(direct)} directly to a node"
         asked = sum(one.total for one in through)
-        yield figure("added_p50", round(max(added * 1000, 0.0), 2), of=asked, note=beside)
-        yield figure("p99", round(median(one.p99 for one in through) * 1000, 2), of=asked)
-        stage.say("as many requests/s as get through, by the balancer and straight to the nodes, in turn")
-        by_balancer, by_nodes = await _throughputs(stage)
-        yield figure(
+        yield metric("added_p50", round(max(added * 1000, 0.0), 2), of=asked, note=beside)
+        yield metric("p99", round(median(one.p99 for one in through) * 1000, 2), of=asked)
+        bench.log("maximum requests/s, alternately through the balancer and directly to the nodes")
+        by_balancer, by_nodes = await _throughputs(bench)
+        yield metric(
             "throughput",
             round(100 * median(by_balancer) / median(by_nodes), 1),
             note=f"{_per_second(by_balancer)} against {_per_second(by_nodes)}; clients and nodes share this machine",
@@ -54,34 +54,34 @@ class Steady(Scenario):
 
 
 def _shares(farm: Farm, result: LoadResult) -> tuple[float, str]:
-    """How far a node's share is from its weight at most, in percentage points; and all shares as text."""
+    """Return the largest deviation of a share from the weight, in percentage points, and all shares as text."""
     weights = {node.name: node.weight for node in serving(farm)}
-    whole, answered = sum(weights.values()), sum(result.nodes.values())
-    if not whole or not answered:
-        return 100.0, "nobody answered"
+    total, answered = sum(weights.values()), sum(result.nodes.values())
+    if not total or not answered:
+        return 100.0, "no node answered"
     names = sorted({*weights, *result.nodes})
     got = {name: 100 * result.nodes.get(name, 0) / answered for name in names}
-    due = {name: 100 * weights.get(name, 0) / whole for name in names}
+    due = {name: 100 * weights.get(name, 0) / total for name in names}
     worst = max(abs(got[name] - due[name]) for name in names)
-    return round(worst, 2), ", ".join(f"{name} {got[name]:.1f} % of {due[name]:.1f} %" for name in names)
+    return round(worst, 2), ", ".join(f"{name} {got[name]:.1f} % (expected {due[name]:.1f} %)" for name in names)
 
 
-async def _latencies(stage: Stage) -> tuple[list[LoadResult], list[LoadResult]]:
-    """The same load through the balancer and straight to the first node that serves."""
+async def _latencies(bench: TestBench) -> tuple[list[LoadResult], list[LoadResult]]:
+    """Run the same load through the balancer and directly to the first serving node."""
     through, direct = [], []
-    node = (stage.serving or stage.nodes)[0]
+    node = (bench.serving or bench.nodes)[0]
     for _ in range(REPEATS):
-        through.append(await stage.load(seconds=2.0))
-        direct.append(await stage.load(seconds=2.0, url=node.url, cookies=False, source_addresses=False))
+        through.append(await bench.load(seconds=2.0))
+        direct.append(await bench.load(seconds=2.0, url=node.url, cookies=False, source_addresses=False))
     return through, direct
 
 
-async def _throughputs(stage: Stage) -> tuple[list[float], list[float]]:
-    ca = stage.lab.certificates.ca
-    urls = [node.url for node in stage.serving or stage.nodes]
+async def _throughputs(bench: TestBench) -> tuple[list[float], list[float]]:
+    ca = bench.lab.certificates.ca
+    urls = [node.url for node in bench.serving or bench.nodes]
     through, direct = [], []
     for _ in range(REPEATS):
-        through.append(await press(Pressure(urls=[stage.lab.url], ca=ca)))
+        through.append(await press(Pressure(urls=[bench.lab.url], ca=ca)))
         direct.append(await press(Pressure(urls=urls, ca=ca)))
     return through, direct
 

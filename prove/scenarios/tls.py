@@ -1,4 +1,4 @@
-"""TLS to the clients: Mozilla's profile by an independent judge, the chain, the names."""
+"""TLS for clients: Mozilla's profile (checked by sslyze), the certificate chain, the names."""
 
 import asyncio
 import re
@@ -12,9 +12,9 @@ from ...core.errors import NlbgenError
 from ...generators.design import Design
 from ...net.client import Target
 from ...spec.model import Farm
+from ..clients.raw import converse, dial, hang_up, head
 from ..lab.guard import GUARD, kill_group
-from ..lab.raw import converse, dial, hang_up, head, target
-from .base import Figures, Scenario, Stage, figure
+from .base import Metrics, Scenario, TestBench, first_of, metric
 
 SCAN_SECONDS: Final = 60.0
 ANSWER_SECONDS: Final = 5.0
@@ -25,45 +25,45 @@ _VERDICT: Final = re.compile(r"(OK - Compliant|FAILED - Not compliant)")
 _DEVIATION: Final = re.compile(r"(?m)^\s+\* (.+)$")
 
 
-class TlsHere(Scenario):
-    """A scenario that asks for a balancer that ends TLS."""
+class TlsOnly(Scenario):
+    """A scenario for balancers that terminate TLS."""
 
-    def unasked(self, farm: Farm, vendor: str) -> str:
-        """Not with passthrough, nor without TLS."""
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip farms whose balancer does not terminate TLS."""
         del vendor
         if farm.frontend.tls.mode == "passthrough":
-            return "the nodes end TLS, and how they do that is IIS's"
+            return "the nodes terminate TLS: IIS decides how"
         return "" if farm.balancer_tls else "the farm has no TLS"
 
 
-class TlsProfile(TlsHere):
-    """sslyze looks at the running balancer."""
+class TlsProfile(TlsOnly):
+    """Check the running balancer with sslyze."""
 
     name = "tls-profile"
     title = "TLS against Mozilla's profile"
-    why = "old versions and weak ciphers are what audits find first"
+    why = "audits find old versions and weak ciphers first"
     seconds = 90
 
-    def unasked(self, farm: Farm, vendor: str) -> str:
-        """Not without sslyze."""
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip if sslyze is missing."""
         missing = "" if find_spec("sslyze") else "sslyze is not installed: install nlbgen[prove]"
-        return super().unasked(farm, vendor) or missing
+        return super().skip_reason(farm, vendor) or missing
 
-    async def play(self, stage: Stage) -> Figures:
-        """Have sslyze compare the balancer with the farm's profile, in a process of its own."""
-        profile = stage.farm.frontend.tls.profile
-        stage.say(f"sslyze asks for every version, cipher and group; profile {profile}")
-        said = await _sslyze(stage, profile)
-        verdict = _VERDICT.search(said)
+    async def run(self, bench: TestBench) -> Metrics:
+        """Compare the balancer with the farm's profile; sslyze runs in its own process."""
+        profile = bench.farm.frontend.tls.profile
+        bench.log(f"sslyze tries every version, cipher and group; profile {profile}")
+        output = await _sslyze(bench, profile)
+        verdict = _VERDICT.search(output)
         if verdict is None:
-            raise NlbgenError(f"sslyze gives no verdict: {said[-500:]}", "run it by hand with --keep")
-        deviations = _DEVIATION.findall(said, verdict.end()) if verdict[1].startswith("FAILED") else []
+            raise NlbgenError(f"sslyze gives no verdict: {output[-500:]}", "run sslyze manually with --keep")
+        deviations = _DEVIATION.findall(output, verdict.end()) if verdict[1].startswith("FAILED") else []
         note = f"Mozilla's {profile}" + "".join(f"; {text}" for text in deviations)
-        yield figure("deviations", len(deviations), note=note)
+        yield metric("deviations", len(deviations), note=note)
 
 
-async def _sslyze(stage: Stage, profile: str) -> str:
-    lab = stage.lab
+async def _sslyze(bench: TestBench, profile: str) -> str:
+    lab = bench.lab
     arguments = [
         f"--mozilla_config={profile}",
         f"--certinfo_ca_file={lab.certificates.ca}",
@@ -80,48 +80,48 @@ async def _sslyze(stage: Stage, profile: str) -> str:
     GUARD.add(process.pid)
     try:
         async with asyncio.timeout(SCAN_SECONDS):
-            said, _ = await process.communicate()
+            output, _ = await process.communicate()
     finally:
         if process.returncode is None:
             kill_group(process.pid)
             await process.wait()
         GUARD.remove(process.pid)
-    return said.decode(errors="replace")
+    return output.decode(errors="replace")
 
 
-class TlsNames(TlsHere):
+class TlsNames(TlsOnly):
     """The certificate's chain and the farm's names."""
 
     name = "tls-names"
     title = "the certificate chain, the farm's names, and wrong names"
-    why = "robots trust no leaf without its chain, and an alias that is forgotten is an outage for those who use it"
+    why = "robots trust no certificate without its chain, and a missing alias is an outage for its users"
     seconds = 60
 
-    async def play(self, stage: Stage) -> Figures:
-        """Come by each of the farm's names trusting the root alone; then by names that are not the farm's."""
-        to = target(stage)
-        names = Design(stage.farm).hosts
-        stage.say(f"come as {', '.join(names)}, then as {WRONG_NAME}")
+    async def run(self, bench: TestBench) -> Metrics:
+        """Connect with each name of the farm, trusting only the root CA; then with unknown names."""
+        to = bench.target()
+        names = Design(bench.farm).hosts
+        bench.log(f"requests for {', '.join(names)}, then for {WRONG_NAME}")
         untrusted = [text for name in names if (text := await _distrust(replace(to, server_name=name)))]
         unserved = [name for name in names if await _status(replace(to, server_name=name), name) != 200]
         answers = {
             f"name {sent or 'none'} in TLS, {host} in HTTP": await _status(_unchecked(to, sent), host)
-            for sent in (stage.lab.host, WRONG_NAME, NO_NAME)
+            for sent in (bench.lab.host, WRONG_NAME, NO_NAME)
             for host in (WRONG_NAME, NO_NAME)
         }
         served = [f"{how}: {status}" for how, status in answers.items() if not 400 <= status < 500 and status]
         arrived = 0
-        for node in stage.nodes:
-            seen = await stage.call(node.control.requests, "/prove-names")
+        for node in bench.nodes:
+            seen = await bench.call(node.control.requests, "/prove-names")
             arrived += sum(_host(one["headers"]).partition(":")[0] not in names for one in seen)
-        yield figure("untrusted", len(untrusted), of=len(names), note=_first(untrusted))
-        yield figure("unserved", len(unserved), of=len(names), note=_first(unserved))
-        yield figure("wrong_served", len(served), of=len(answers), note=_first(served))
-        yield figure("wrong_arrived", arrived, of=len(answers))
+        yield metric("untrusted", len(untrusted), of=len(names), note=first_of(untrusted))
+        yield metric("unserved", len(unserved), of=len(names), note=first_of(unserved))
+        yield metric("wrong_served", len(served), of=len(answers), note=first_of(served))
+        yield metric("wrong_arrived", arrived, of=len(answers))
 
 
 async def _distrust(to: Target) -> str:
-    """Why a client that trusts the root alone does not believe that this is the name; empty where it does."""
+    """Return why a client that trusts only the root CA refuses the certificate; empty if it does not."""
     try:
         _, writer = await dial(to)
     except ssl.SSLCertVerificationError as fault:
@@ -133,13 +133,13 @@ async def _distrust(to: Target) -> str:
 
 
 async def _status(to: Target, host: str) -> int:
-    """The status of an answer; 0 where the handshake was refused or no answer came."""
+    """Return the status of the response; 0 if the handshake or the request got none."""
     request = head("GET", "/prove-names", host, ["Connection: close"])
     return (await converse(to, request, ANSWER_SECONDS, once=True)).status
 
 
 def _unchecked(to: Target, server_name: str) -> Target:
-    """A client that asks for a name and takes whatever certificate comes."""
+    """Return the target for a client that sends a name and accepts any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -148,10 +148,6 @@ def _unchecked(to: Target, server_name: str) -> Target:
 
 def _host(headers: list[list[str]]) -> str:
     return next((value for name, value in headers if name.lower() == "host"), "")
-
-
-def _first(texts: list[str]) -> str:
-    return f"the first one: {texts[0]}" if texts else ""
 
 
 SCENARIOS: Final = (TlsProfile(), TlsNames())

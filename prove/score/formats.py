@@ -2,25 +2,25 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from ...core import templating
-from .scorecard import Played, Scorecard, Scored
+from .scorecard import ScenarioResult, Scorecard, Scored, State
 
-WORDS: Final = {"passed": "passed", "missed": "MISSED", "broken": "BROKEN", "not played": "not played"}
+WORDS: Final[Mapping[State, str]] = {"passed": "passed", "failed": "FAILED", "broken": "BROKEN", "skipped": "skipped"}
 
 
 def text(card: Scorecard) -> str:
-    """For people and terminals."""
+    """Return the scorecard as plain text."""
     return "".join(f"{line}\n" for line in _lines(card))
 
 
 def _lines(card: Scorecard) -> Iterator[str]:
     yield f"{card.farm} on {card.program}, {card.nodes} node{'s' if card.nodes > 1 else ''}"
-    for played in card.played:
+    for result in card.results:
         yield ""
-        yield from _scenario(played)
-    for title, items in (("What to know", card.notes), ("Not proved here", card.unproved)):
+        yield from _scenario(result)
+    for title, items in (("Notes", card.notes), ("Not proved here", card.unproved)):
         if items:
             yield ""
             yield f"{title}:"
@@ -29,72 +29,75 @@ def _lines(card: Scorecard) -> Iterator[str]:
     yield summary(card)
 
 
-def _scenario(played: Played) -> Iterator[str]:
-    scenario = played.scenario
-    if played.state == "not played":
-        yield f"{scenario.name}: not played: {played.reason}"
+def _scenario(result: ScenarioResult) -> Iterator[str]:
+    scenario = result.scenario
+    if result.state == "skipped":
+        yield f"{scenario.name}: skipped: {result.reason}"
         return
-    yield f"{scenario.name}: {WORDS[played.state]} in {played.seconds:.0f} s: {scenario.title}"
-    if played.reason:
-        yield f"  ! {played.reason}"
-    for scored in played.figures:
-        mark = {"held": "  ", "missed": "! ", "shown": "  "}[scored.verdict]
-        yield f"  {mark}{value_text(scored):<24} {bar_text(scored):<18} {scored.bar.title}"
-        note = scored.figure.note if scored.figure else ""
+    yield f"{scenario.name}: {WORDS[result.state]} in {result.seconds:.0f} s: {scenario.title}"
+    if result.reason:
+        yield f"  ! {result.reason}"
+    for scored in result.metrics:
+        mark = "! " if scored.verdict == "failed" else "  "
+        yield f"  {mark}{value_text(scored):<24} {threshold_text(scored):<18} {scored.threshold.title}"
+        note = scored.metric.note if scored.metric else ""
         if note:
             yield f"  {'':<46}({note})"
 
 
 def value_text(scored: Scored) -> str:
-    """`3 of 2800 in 0.38 s`, with the unit."""
-    figure = scored.figure
-    if figure is None:
-        return "did not come out"
-    parts = [number(figure.value) + (f" {scored.bar.unit}" if scored.bar.unit not in {"", "%"} else scored.bar.unit)]
-    if figure.of is not None and not scored.bar.unit:
-        parts.append(f"of {figure.of}")
-    if figure.window is not None:
-        parts.append(f"in {number(figure.window)} s")
+    """Return a value with its unit: `3 of 2800 in 0.38 s`."""
+    metric = scored.metric
+    if metric is None:
+        return "not measured"
+    parts = [
+        number(metric.value)
+        + (f" {scored.threshold.unit}" if scored.threshold.unit not in {"", "%"} else scored.threshold.unit)
+    ]
+    if metric.of is not None and not scored.threshold.unit:
+        parts.append(f"of {metric.of}")
+    if metric.window is not None:
+        parts.append(f"in {number(metric.window)} s")
     return " ".join(parts)
 
 
-def bar_text(scored: Scored) -> str:
-    """`at most 3`, or that nothing is asked."""
+def threshold_text(scored: Scored) -> str:
+    """Return the limit as text: `at most 3`."""
     return (
-        "(no bar)"
+        "(no limit)"
         if scored.limit is None or scored.verdict == "shown"
-        else f"{scored.bar.sense} {number(scored.limit)}"
+        else f"{scored.threshold.sense} {number(scored.limit)}"
     )
 
 
 def number(value: float) -> str:
-    """A number without what it does not need: 3, 0.38."""
+    """Return a number without trailing zeros: 3, 0.38."""
     return f"{value:.3f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}"
 
 
 def summary(card: Scorecard) -> str:
-    """One line that says how it went."""
+    """Return the outcome in one line."""
     counts = card.counts()
     parts = [f"{count} {state}" for state, count in counts.items() if count]
-    return f"{'passed' if card.passed else 'not passed'}: {', '.join(parts) or 'nothing was played'}"
+    return f"{'passed' if card.passed else 'not passed'}: {', '.join(parts) or 'no scenario ran'}"
 
 
 def as_json(card: Scorecard) -> str:
-    """For programs; docs/commands/prove.md describes the shape."""
+    """Return the scorecard as JSON; docs/commands/prove.md describes the shape."""
     return json.dumps(card.data(), indent=2, ensure_ascii=False) + "\n"
 
 
 def junit(card: Scorecard) -> str:
-    """For CI systems: each scenario a suite, each figure a test case. Valid by the schema that Jenkins checks with."""
+    """Return JUnit XML: one suite for each scenario, one test case for each metric; valid by the schema of Jenkins."""
     from lxml import etree
 
-    made = [(played, list(_cases(card, played))) for played in card.played]
+    made = [(result, list(_cases(card, result))) for result in card.results]
     cases = [case for _, own in made for case in own]
     root = etree.Element("testsuites", {"name": _xml(f"nlbgen prove {card.vendor}"), **_totals(cases)})
-    for played, own in made:
+    for result, own in made:
         about = {
-            "name": f"{card.vendor}.{played.scenario.name}",
-            "time": f"{played.seconds:.3f}",
+            "name": f"{card.vendor}.{result.scenario.name}",
+            "time": f"{result.seconds:.3f}",
             "skipped": str(sum(case["kind"] == "skipped" for case in own)),
         }
         suite = etree.SubElement(root, "testsuite", {**about, **_totals(own)})
@@ -112,84 +115,83 @@ def _totals(cases: list[dict[str, str]]) -> dict[str, str]:
     return {"tests": str(len(cases)), "failures": str(kinds.count("failure")), "errors": str(kinds.count("error"))}
 
 
-def _cases(card: Scorecard, played: Played) -> Iterator[dict[str, str]]:
-    name = played.scenario.name
+def _cases(card: Scorecard, result: ScenarioResult) -> Iterator[dict[str, str]]:
+    name = result.scenario.name
     usual = {"classname": f"nlbgen.prove.{card.vendor}.{name}", "time": "0.000", "out": ""}
-    if played.state == "not played":
-        yield {**usual, "name": name, "kind": "skipped", "message": played.reason}
+    if result.state == "skipped":
+        yield {**usual, "name": name, "kind": "skipped", "message": result.reason}
         return
-    events = "\n".join(f"{at:8.2f} s  {what}" for at, what in played.diary)
-    broken = "error" if played.state == "broken" else ""
+    events = "\n".join(f"{at:8.2f} s  {what}" for at, what in result.events)
+    broken = "error" if result.state == "broken" else ""
     yield {
         **usual,
-        "name": f"{name} was played",
+        "name": f"{name} ran",
         "kind": broken,
-        "message": played.reason,
-        "time": f"{played.seconds:.3f}",
+        "message": result.reason,
+        "time": f"{result.seconds:.3f}",
         "out": events,
     }
-    for scored in played.figures:
-        kind = "failure" if scored.verdict == "missed" and not broken else ""
-        said = f"{scored.bar.title}: {value_text(scored)}, {bar_text(scored)}"
-        note = scored.figure.note if scored.figure else ""
-        yield {**usual, "name": scored.name, "kind": kind, "message": said, "out": f"{said}\n{note}".rstrip()}
+    for scored in result.metrics:
+        kind = "failure" if scored.verdict == "failed" and not broken else ""
+        message = f"{scored.threshold.title}: {value_text(scored)}, {threshold_text(scored)}"
+        note = scored.metric.note if scored.metric else ""
+        yield {**usual, "name": scored.name, "kind": kind, "message": message, "out": f"{message}\n{note}".rstrip()}
 
 
 def _xml(text: str) -> str:
-    """Without what XML cannot hold."""
+    """Replace the characters that XML does not allow."""
     return "".join(char if char in "\t\n" or char.isprintable() else "?" for char in text)
 
 
 def html(card: Scorecard) -> str:
-    """One page that needs nothing else."""
+    """Return one HTML page without external resources."""
     return templating.render("prove/scorecard.html.j2", _view(card)).decode("utf-8")
 
 
-def _view(card: Scorecard) -> Mapping[str, Any]:
+def _view(card: Scorecard) -> Mapping[str, object]:
     return {
         "title": _html(f"{card.farm} on {card.program}"),
         "summary": _html(summary(card)),
-        "passed": "passed" if card.passed else "missed",
+        "passed": "passed" if card.passed else "failed",
         "facts": [
             {"name": name, "value": _html(value)}
             for name, value in (
                 ("Spec", f"{card.spec}, digest {card.digest[:16]}"),
                 ("Nodes", str(card.nodes)),
-                ("Made by", f"nlbgen {card.nlbgen}"),
+                ("Generated by", f"nlbgen {card.nlbgen}"),
             )
         ],
-        "scenarios": [_scenario_view(played) for played in card.played],
+        "scenarios": [_scenario_view(result) for result in card.results],
         "notes": [_html(note) for note in card.notes],
         "unproved": [_html(item) for item in card.unproved],
         "mapping": [{key: _html(value) for key, value in row._asdict().items()} for row in card.mapped],
     }
 
 
-def _scenario_view(played: Played) -> Mapping[str, Any]:
+def _scenario_view(result: ScenarioResult) -> Mapping[str, object]:
     return {
-        "name": _html(played.scenario.name),
-        "title": _html(played.scenario.title),
-        "why": _html(played.scenario.why),
-        "word": played.state,
-        "kind": played.state.replace(" ", "-"),
-        "reason": _html(played.reason),
-        "seconds": f"{played.seconds:.0f} s" if played.seconds else "",
-        "figures": [
+        "name": _html(result.scenario.name),
+        "title": _html(result.scenario.title),
+        "why": _html(result.scenario.why),
+        "state": result.state,
+        "reason": _html(result.reason),
+        "seconds": f"{result.seconds:.0f} s" if result.seconds else "",
+        "metrics": [
             {
-                "title": _html(scored.bar.title),
+                "title": _html(scored.threshold.title),
                 "value": _html(value_text(scored)),
-                "bar": _html(bar_text(scored)),
+                "threshold": _html(threshold_text(scored)),
                 "verdict": scored.verdict,
-                "note": _html(scored.figure.note if scored.figure else ""),
+                "note": _html(scored.metric.note if scored.metric else ""),
             }
-            for scored in played.figures
+            for scored in result.metrics
         ],
-        "events": [{"at": f"{at:.2f} s", "what": _html(what)} for at, what in played.diary],
+        "events": [{"at": f"{at:.2f} s", "what": _html(what)} for at, what in result.events],
     }
 
 
 def _html(text: str) -> str:
-    """Text that HTML shows as it is, on one line."""
+    """Escape a text and put it on one line."""
     from html import escape
 
     return escape(_xml(" ".join(text.split())))

@@ -1,4 +1,4 @@
-"""The user's own bars: a YAML file that changes limits of the table in bars.py, and nothing else."""
+"""The user's own limits: a YAML file that overrides limits of the table in thresholds.py."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -6,32 +6,39 @@ from pathlib import Path
 from ...core.errors import Problem, SpecError, UsageError
 from ...spec import document
 from ...spec.schema import nearest
-from .thresholds import BARS
+from .thresholds import THRESHOLDS, Threshold
 
 Limits = Mapping[str, float | None]
-"""`scenario.figure` and the limit; None is none."""
+"""Limits by `scenario.metric`; None: no limit."""
 
 
 def defaults(vendor: str) -> dict[str, float | None]:
-    """The limits of the table for a vendor's program."""
-    return {f"{scenario}.{name}": bar.limit_of(vendor) for scenario, bars in BARS.items() for name, bar in bars.items()}
+    """Return the limits of the table for a vendor's program."""
+    return {name: threshold.limit_of(vendor) for name, threshold in _all().items()}
+
+
+def _all() -> dict[str, Threshold]:
+    """Return every threshold by `scenario.metric`."""
+    return {
+        f"{scenario}.{name}": threshold for scenario, group in THRESHOLDS.items() for name, threshold in group.items()
+    }
 
 
 def read(path: Path) -> dict[str, float | None]:
-    """The limits that a bar file changes.
+    """Return the limits that a file of thresholds overrides.
 
-    Raises UsageError where there is no such file, SpecError with every problem in it: names that no figure has,
-    values that are no number from 0 on, and limits for what has no sense of better or worse.
+    Raises UsageError if there is no such file, SpecError with every problem in it: unknown metrics, values that are
+    not numbers from 0 on, and limits for metrics that have none.
     """
     if not path.is_file():
-        raise UsageError(f"{path}: there is no such bar file", "see docs/commands/prove.md for what one holds")
+        raise UsageError(f"{path}: there is no such file of thresholds", "docs/commands/prove.md describes its format")
     parsed = document.parse(str(path), document.read_text(path))
     problems = [*parsed.problems]
     if isinstance(parsed.data, dict):
         problems += _problems(parsed)
     else:
         problems.append(
-            Problem(parsed.location(()), "", "a bar file holds names and limits", "as in `kill.failed_gets: 0`")
+            Problem(parsed.location(()), "", "the file must hold names and limits", "as in `kill.failed_gets: 0`")
         )
     if problems:
         raise SpecError(problems)
@@ -39,14 +46,18 @@ def read(path: Path) -> dict[str, float | None]:
 
 
 def _problems(parsed: document.Document) -> Iterator[Problem]:
-    known = {f"{scenario}.{name}": bar for scenario, bars in BARS.items() for name, bar in bars.items()}
+    known = {
+        f"{scenario}.{name}": threshold
+        for scenario, thresholds in THRESHOLDS.items()
+        for name, threshold in thresholds.items()
+    }
     for key, value in parsed.data.items():
         if key not in known:
             near = nearest(key, list(known))
             meant = f" (did you mean {near}?)" if near else ""
-            hint = "a name is scenario.figure; `nlbgen prove VENDOR --format json` shows all of them"
-            yield Problem(parsed.location((key,), key=True), key, f"is not a figure{meant}", hint)
+            hint = "a name is scenario.metric; `nlbgen prove VENDOR --format json` lists all of them"
+            yield Problem(parsed.location((key,), key=True), key, f"is not a metric{meant}", hint)
         elif value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
-            yield Problem(parsed.location((key,)), key, "is not a limit", "write a number from 0 on, or null for none")
+            yield Problem(parsed.location((key,)), key, "is not a limit", "write a number from 0 on, or null")
         elif value is not None and known[key].sense == "measured":
-            yield Problem(parsed.location((key,), key=True), key, "is only measured", "leave it out")
+            yield Problem(parsed.location((key,), key=True), key, "is only measured and has no limit", "remove it")

@@ -1,135 +1,147 @@
-"""The scorecard: what was played, what came out, what it is held to, and what was not proved."""
+"""The scorecard: the scenarios that ran, their metrics against the thresholds, and what the run does not prove."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ..lab.mapping import Mapped
-from ..scenarios.base import Figure, Scenario
+from ..scenarios.base import Metric, Scenario
 from .limits import Limits
-from .thresholds import BARS, Bar
+from .thresholds import THRESHOLDS, Threshold
 
 FORMAT: Final = 1
-"""The version of the JSON shape; it grows with changes that a reader would stumble over."""
+"""The version of the JSON shape; it grows with each incompatible change."""
 
-Verdict = Literal["held", "missed", "shown"]
-State = Literal["passed", "missed", "broken", "not played"]
+Verdict = Literal["passed", "failed", "shown"]
+State = Literal["passed", "failed", "broken", "skipped"]
+
+_JSON_VERDICTS: Final[Mapping[Verdict, str]] = {"passed": "held", "failed": "missed", "shown": "shown"}
+_JSON_STATES: Final[Mapping[State, str]] = {
+    "passed": "passed",
+    "failed": "missed",
+    "broken": "broken",
+    "skipped": "not played",
+}
+"""The values that format 1 of the JSON shape has for verdicts and states."""
 
 
 class Scored(NamedTuple):
-    """A figure beside its bar; `figure` is None where the scenario ended without it."""
+    """A metric and its threshold; `metric` is None where the scenario ended before it was measured."""
 
     name: str
-    bar: Bar
+    threshold: Threshold
     limit: float | None
-    figure: Figure | None
+    metric: Metric | None
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the bar is held; a figure that did not come out misses it."""
-        if self.limit is None or (self.figure is not None and not self.figure.held):
+        """The result of the comparison; a metric that was not measured fails."""
+        if self.limit is None or (self.metric is not None and not self.metric.enforced):
             return "shown"
-        if self.figure is None:
-            return "missed"
-        value = self.figure.value
-        return "held" if (value <= self.limit if self.bar.sense == "at most" else value >= self.limit) else "missed"
+        if self.metric is None:
+            return "failed"
+        value = self.metric.value
+        within = value <= self.limit if self.threshold.sense == "at most" else value >= self.limit
+        return "passed" if within else "failed"
 
-    def data(self) -> dict[str, Any]:
-        """It as data for JSON."""
-        figure = self.figure
+    def data(self) -> dict[str, object]:
+        """Return the data for JSON."""
+        metric = self.metric
         return {
             "name": self.name,
-            "title": self.bar.title,
-            "unit": self.bar.unit or None,
-            "value": figure.value if figure else None,
-            "of": figure.of if figure else None,
-            "window_seconds": figure.window if figure else None,
-            "note": (figure.note if figure else "it did not come out") or None,
-            "sense": self.bar.sense,
+            "title": self.threshold.title,
+            "unit": self.threshold.unit or None,
+            "value": metric.value if metric else None,
+            "of": metric.of if metric else None,
+            "window_seconds": metric.window if metric else None,
+            "note": (metric.note if metric else "not measured") or None,
+            "sense": self.threshold.sense,
             "limit": self.limit,
-            "verdict": self.verdict,
+            "verdict": _JSON_VERDICTS[self.verdict],
         }
 
 
-def score(scenario: str, figures: Sequence[Figure], limits: Limits) -> list[Scored]:
-    """Put the figures of one scenario beside the bars, in the order of the table."""
-    found = {figure.name: figure for figure in figures}
-    bars = BARS[scenario]
-    unknown = found.keys() - bars.keys()
-    assert not unknown, f"{scenario}: {unknown} are not in BARS"  # noqa: S101 - a fault of the scenario
-    return [Scored(name, bar, limits[f"{scenario}.{name}"], found.get(name)) for name, bar in bars.items()]
+def score(scenario: str, metrics: Sequence[Metric], limits: Limits) -> list[Scored]:
+    """Compare the metrics of one scenario with its thresholds, in the order of the table."""
+    found = {metric.name: metric for metric in metrics}
+    thresholds = THRESHOLDS[scenario]
+    unknown = found.keys() - thresholds.keys()
+    assert not unknown, f"{scenario}: {unknown} are not in THRESHOLDS"  # noqa: S101 - a bug in the scenario
+    return [
+        Scored(name, threshold, limits[f"{scenario}.{name}"], found.get(name)) for name, threshold in thresholds.items()
+    ]
 
 
 @dataclass
-class Played:
-    """How one scenario went."""
+class ScenarioResult:
+    """The result of one scenario."""
 
     scenario: Scenario
     state: State
     reason: str = ""
-    """Why it was not played, or how it broke."""
-    figures: list[Scored] = field(default_factory=list)
+    """Why the scenario was skipped, or what broke it."""
+    metrics: list[Scored] = field(default_factory=list)
     seconds: float = 0.0
-    diary: list[tuple[float, str]] = field(default_factory=list)
-    """What happened: seconds since the scenario began, and words."""
+    events: list[tuple[float, str]] = field(default_factory=list)
+    """The timeline: seconds since the scenario began, and the event."""
 
     @property
-    def missed(self) -> list[Scored]:
-        """The figures whose bars were missed."""
-        return [figure for figure in self.figures if figure.verdict == "missed"]
+    def failed_metrics(self) -> list[Scored]:
+        """The metrics beyond their thresholds."""
+        return [metric for metric in self.metrics if metric.verdict == "failed"]
 
-    def data(self) -> dict[str, Any]:
-        """It as data for JSON."""
+    def data(self) -> dict[str, object]:
+        """Return the data for JSON."""
         return {
             "name": self.scenario.name,
             "title": self.scenario.title,
             "why": self.scenario.why,
-            "state": self.state,
+            "state": _JSON_STATES[self.state],
             "reason": self.reason or None,
             "seconds": round(self.seconds, 1),
-            "figures": [figure.data() for figure in self.figures],
-            "events": [{"at": round(at, 2), "what": what} for at, what in self.diary],
+            "figures": [metric.data() for metric in self.metrics],
+            "events": [{"at": round(at, 2), "what": what} for at, what in self.events],
         }
 
 
 @dataclass
 class Scorecard:
-    """One run of `nlbgen prove`."""
+    """The results of one `nlbgen prove`."""
 
     farm: str
     spec: str
     digest: str
     vendor: str
     program: str
-    """What ran, with its version: `HAProxy 2.6.12`."""
+    """The program that ran, with its version: `HAProxy 2.6.12`."""
     nodes: int
     nlbgen: str
     mapped: Sequence[Mapped] = ()
-    played: list[Played] = field(default_factory=list)
+    results: list[ScenarioResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What a reader must know to judge the figures."""
+    """What a reader needs to interpret the metrics."""
     unproved: Sequence[str] = ()
-    """What this run says nothing about."""
+    """What this run does not prove."""
 
     @property
     def passed(self) -> bool:
-        """Whether every bar was held."""
-        return not any(one.state in {"missed", "broken"} for one in self.played)
+        """Whether no scenario failed or broke."""
+        return not any(one.state in {"failed", "broken"} for one in self.results)
 
-    def missed(self) -> Iterator[str]:
-        """The bars that were missed, and the scenarios that broke: `kill.failed_gets`."""
-        for one in self.played:
+    def failed(self) -> Iterator[str]:
+        """Yield the failed metrics (`kill.failed_gets`) and the names of broken scenarios."""
+        for one in self.results:
             if one.state == "broken":
                 yield one.scenario.name
-            yield from (f"{one.scenario.name}.{figure.name}" for figure in one.missed if one.state == "missed")
+            yield from (f"{one.scenario.name}.{scored.name}" for scored in one.failed_metrics if one.state == "failed")
 
     def counts(self) -> Mapping[State, int]:
-        """How many scenarios went how."""
-        states: tuple[State, ...] = ("passed", "missed", "broken", "not played")
-        return {state: sum(one.state == state for one in self.played) for state in states}
+        """Return the number of scenarios in each state."""
+        states: tuple[State, ...] = ("passed", "failed", "broken", "skipped")
+        return {state: sum(one.state == state for one in self.results) for state in states}
 
-    def data(self) -> dict[str, Any]:
-        """It as data for JSON: the shape that docs/commands/prove.md promises."""
+    def data(self) -> dict[str, object]:
+        """Return the data for JSON, in the shape that docs/commands/prove.md describes."""
         return {
             "format": FORMAT,
             "nlbgen": self.nlbgen,
@@ -140,9 +152,9 @@ class Scorecard:
             "program": self.program,
             "nodes": self.nodes,
             "passed": self.passed,
-            "missed": list(self.missed()),
+            "missed": list(self.failed()),
             "mapping": [row._asdict() for row in self.mapped],
             "notes": list(self.notes),
             "not_proved": list(self.unproved),
-            "scenarios": [one.data() for one in self.played],
+            "scenarios": [one.data() for one in self.results],
         }

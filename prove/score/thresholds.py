@@ -1,11 +1,11 @@
-"""The bars: what each figure of each scenario is, and the limit that it is held to.
+"""The metrics of every scenario and their limits.
 
-One table for all, because a reader asks "what is promised?" before "how is it measured?". A file of the user's own
-(`--bar FILE`) changes limits and nothing else:
+One table holds all of them, so that a reader finds every promise in one place. A file of the user's own
+(`--threshold FILE`) overrides limits:
 
     kill.failed_gets: 0
     steady.added_ms: 5
-    hang.slow: null        # measured and shown, held to nothing
+    hang.slow: null        # no limit: measured and shown
 """
 
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ from typing import Final, Literal, NamedTuple
 Sense = Literal["at most", "at least", "measured"]
 
 
-class Bar(NamedTuple):
-    """One figure: what it counts, and how far it may go.
+class Threshold(NamedTuple):
+    """One metric: what it counts, and its limit.
 
-    `limit` is None where a figure is only measured. `vendors` holds other limits where a vendor's program cannot do
-    better; each of them has its reason in the vendor's page of the documentation.
+    `limit` is None where a metric is only measured. `vendors` holds other limits for vendors whose program cannot do
+    better; the vendor's page of the documentation gives the reason.
     """
 
     title: str
-    """What the figure says, for people: `GETs that failed`."""
+    """The metric in words: `GETs that failed`."""
     unit: str
     """Empty for plain counts; `s`, `ms`, `%`, `requests/s` ..."""
     sense: Sense
@@ -30,53 +30,53 @@ class Bar(NamedTuple):
     vendors: Mapping[str, float | None] = {}
 
     def limit_of(self, vendor: str) -> float | None:
-        """The limit that holds for a vendor's program."""
+        """Return the limit for a vendor's program."""
         return self.vendors.get(vendor, self.limit)
 
 
-def at_most(limit: float | None, title: str, unit: str = "", **vendors: float | None) -> Bar:
-    """A figure that may reach `limit` and no more; `nginx=2` is another limit for that vendor, None is none."""
-    return Bar(title, unit, "at most", limit, vendors)
+def at_most(limit: float | None, title: str, unit: str = "", **vendors: float | None) -> Threshold:
+    """Return a threshold with an upper limit; `nginx=2` is another limit for that vendor, None is no limit."""
+    return Threshold(title, unit, "at most", limit, vendors)
 
 
-def at_least(limit: float | None, title: str, unit: str = "", **vendors: float | None) -> Bar:
-    """A figure that must reach `limit`."""
-    return Bar(title, unit, "at least", limit, vendors)
+def at_least(limit: float | None, title: str, unit: str = "", **vendors: float | None) -> Threshold:
+    """Return a threshold with a lower limit."""
+    return Threshold(title, unit, "at least", limit, vendors)
 
 
-def measured(title: str, unit: str = "") -> Bar:
-    """A figure that is shown and held to nothing."""
-    return Bar(title, unit, "measured")
+def measured(title: str, unit: str = "") -> Threshold:
+    """Return a threshold without a limit: the metric is only shown."""
+    return Threshold(title, unit, "measured")
 
 
-_LOAD: Final[Mapping[str, Bar]] = {
-    "doubled_posts": at_most(0, "POSTs that were executed twice"),
-    "lost_posts": at_most(0, "POSTs answered as done that no node executed"),
-    "slow": at_most(5, "requests answered, but after more than a second"),
+_LOAD: Final[Mapping[str, Threshold]] = {
+    "doubled_posts": at_most(0, "POSTs that were executed more than once"),
+    "lost_posts": at_most(0, "POSTs that were answered but not executed"),
+    "slow": at_most(5, "requests answered after more than 1 s"),
 }
-"""What every scenario under load counts besides its own."""
+"""The metrics of every scenario under load."""
 
-_SIGNALR: Final[Mapping[str, Bar]] = {
+_SIGNALR: Final[Mapping[str, Threshold]] = {
     "failed_with_affinity": at_most(0, "sessions that failed with affinity"),
     "failed_without_affinity": at_most(0, "sessions that failed without affinity"),
     "unconnected": at_most(0, "robots that could not connect"),
     "hit": at_least(1, "robots whose node died"),
-    "innocent": at_most(0, "robots that lost their connection though their node lived"),
-    "lost": at_most(0, "robots that did not come back"),
-    "back_within": at_most(5, "the last one was back after", "s"),
+    "innocent": at_most(0, "robots that lost their connection to a healthy node"),
+    "lost": at_most(0, "robots that did not reconnect"),
+    "back_within": at_most(5, "the last robot reconnected after", "s"),
 }
-"""What SignalR of both generations is held to."""
+"""The metrics of SignalR sessions, both generations."""
 
-BARS: Final[Mapping[str, Mapping[str, Bar]]] = {
+THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     # steady.py
     "steady": {
         "failed": at_most(0, "requests that failed"),
         "doubled_posts": _LOAD["doubled_posts"],
         "lost_posts": _LOAD["lost_posts"],
-        "share_off": at_most(5, "a node's share, furthest from its weight", "percentage points"),
-        "added_p50": at_most(5, "time that the balancer adds, median", "ms"),
-        "p99": at_most(None, "99 of 100 requests within", "ms"),
-        "throughput": at_least(20, "requests/s through the balancer, of those straight to the nodes", "%"),
+        "share_off": at_most(5, "largest deviation of a node's share from its weight", "percentage points"),
+        "added_p50": at_most(5, "latency added by the balancer, median", "ms"),
+        "p99": at_most(None, "latency, 99th percentile", "ms"),
+        "throughput": at_least(20, "throughput, compared with requests sent directly to the nodes", "%"),
     },
     # failover.py
     "kill": {
@@ -89,136 +89,136 @@ BARS: Final[Mapping[str, Mapping[str, Bar]]] = {
         "failed_posts": at_most(20, "POSTs that failed"),
         **_LOAD,
     },
-    # Until the node is out, the hanging one is chosen as often as the other has requests in hand: 0 to 3 times on a
-    # quiet machine, more on a busy one.
+    # Least connections chooses the hanging node until it is marked down, each time the other node has as many requests
+    # in flight: 0 to 3 times on a quiet machine, more often on a busy one.
     "hang": {
-        "failed": at_most(10, "requests that failed"),
+        "failed": at_most(3, "requests that failed"),
         **_LOAD,
     },
     "drain": {
         "failed": at_most(0, "requests that failed", nginx=1),
-        "still_asked": at_most(0, "requests that the drained node still got"),
+        "still_asked": at_most(0, "requests sent to the drained node"),
         **_LOAD,
     },
     "slow-start": {
-        "early_share": at_most(60, "of its fair share in the first third of the time", "%"),
-        "full_share": at_least(80, "of its fair share when the time is over", "%"),
+        "early_share": at_most(60, "share of the expected load, first third of the slow start", "%"),
+        "full_share": at_least(80, "share of the expected load, after the slow start", "%"),
         "failed": at_most(6, "requests that failed"),
     },
     "broken-url": {
         "failed": at_most(0, "requests for other URLs that failed"),
-        "changed": at_most(0, "answers of the broken URL that are not its own 500"),
-        "nodes_lost": at_most(0, "nodes that got nothing any more"),
+        "changed": at_most(0, "responses of the broken URL that are not its own 500"),
+        "nodes_lost": at_most(0, "nodes that received no more requests"),
     },
     "all-down": {
-        "refusal": at_most(5, "longest wait for the answer that nobody serves", "s"),
-        "unclear": at_most(0, "answers that are neither 502, 503 nor 504"),
-        "back": at_most(20, "until all nodes serve again", "s"),
+        "refusal": at_most(5, "longest wait for an error response while all nodes are down", "s"),
+        "unclear": at_most(0, "responses that are neither 502, 503 nor 504"),
+        "back": at_most(20, "time until all nodes serve again", "s"),
         "failed_after": at_most(0, "requests that failed afterwards"),
     },
     # reload.py
-    # Before 1.27.4 (keepalive_min_timeout) NGINX closes idle connections at a reload, and a request may be on its way.
+    # Before 1.27.4 (keepalive_min_timeout) NGINX closes idle connections at a reload, and a request may be in flight.
     "reload": {
         "failed": at_most(0, "requests that failed", nginx=3),
-        "failed_new": at_most(0, "requests that failed, each on a connection of its own"),
+        "failed_new": at_most(0, "requests that failed, with a new connection for each request"),
         **_LOAD,
     },
     "reload-outage": {
-        # NGINX asks no health endpoint: requests find out again that the node hangs, a few at a time.
+        # NGINX has no active health checks: after each reload some requests fail until it marks the node down again.
         "failed_gets": at_most(0, "GETs that failed", nginx=30),
         "failed_posts": at_most(0, "POSTs that failed", nginx=15),
         **_LOAD,
     },
     "reload-websockets": {
-        "cut": at_most(0, "WebSockets that were cut"),
-        "silent": at_most(0, "WebSockets that carry nothing any more"),
+        "cut": at_most(0, "WebSockets that were closed"),
+        "silent": at_most(0, "WebSockets that no longer carry messages"),
         "worst_echo": at_most(2, "longest wait for an echo", "s"),
     },
     # live.py
     "idle-websocket": {
-        "cut": at_most(0, "silent WebSockets cut before their time"),
-        "kept": at_most(0, "silent WebSockets kept beyond their time"),
-        "shortest": measured("the first silent WebSocket ended after", "s"),
+        "cut": at_most(0, "idle WebSockets closed before their timeout"),
+        "kept": at_most(0, "idle WebSockets still open after their timeout"),
+        "shortest": measured("the first idle WebSocket was closed after", "s"),
     },
     "long-poll": {
         "failed": at_most(0, "long polls that were not answered"),
-        "repeated": at_most(0, "long polls that were asked of a node once more"),
+        "repeated": at_most(0, "long polls that were retried on a node"),
         "longest": measured("the last long poll was answered after", "s"),
     },
     "event-stream": {
-        "lost": at_most(0, "events that never came"),
-        "late": at_most(0, "events that came more than half a second late"),
-        "worst_ms": measured("the latest event", "ms"),
+        "lost": at_most(0, "events that did not arrive"),
+        "late": at_most(0, "events that arrived more than 0.5 s late"),
+        "worst_ms": measured("largest delay of an event", "ms"),
     },
     "signalr-2": {**_SIGNALR},
     "signalr-core": {
         **_SIGNALR,
-        "negotiated_without_affinity": measured("sessions that failed because they negotiate without affinity"),
+        "negotiated_without_affinity": measured("sessions that failed because they negotiated without affinity"),
     },
     # correct.py
     "posts": {
-        "doubled": at_most(0, "POSTs that were executed twice"),
-        "lost": at_most(0, "POSTs answered as done that no node executed"),
-        "in_hand": at_least(1, "POSTs that the dying node had in hand"),
-        "in_hand_hung": at_least(1, "POSTs that the hanging node had in hand"),
+        "doubled": at_most(0, "POSTs that were executed more than once"),
+        "lost": at_most(0, "POSTs that were answered but not executed"),
+        "in_hand": at_least(1, "POSTs in flight on the killed node"),
+        "in_hand_hung": at_least(1, "POSTs in flight on the hanging node"),
     },
     "body": {
         "refused": at_most(0, "bodies of the allowed size that were refused"),
-        "shortened": at_most(0, "bodies that did not arrive whole"),
+        "shortened": at_most(0, "bodies that arrived truncated"),
         "accepted_over": at_most(0, "bodies one byte larger that were not refused with 413"),
         "arrived_over": at_most(0, "bodies one byte larger that reached a node"),
         "upload": measured("the upload took", "s"),
     },
     "browsers": {
-        "bad_redirects": at_most(0, "answers by http that do not lead to https"),
-        "wrong_hsts": at_most(0, "answers whose Strict-Transport-Security is not the spec's"),
-        "weak_cookies": at_most(0, "affinity cookies that are missing, weak or too many"),
-        "changed_cookies": at_most(0, "cookies of the application that changed on the way"),
-        "changed_locations": at_most(0, "redirects of the application that changed on the way"),
+        "bad_redirects": at_most(0, "HTTP responses that do not redirect to HTTPS"),
+        "wrong_hsts": at_most(0, "responses whose Strict-Transport-Security differs from the spec"),
+        "weak_cookies": at_most(0, "affinity cookies that are missing, insecure or unexpected"),
+        "changed_cookies": at_most(0, "cookies of the application that the balancer changed"),
+        "changed_locations": at_most(0, "redirects of the application that the balancer changed"),
     },
     # hostile.py
     "forged-headers": {
         "arrived": at_most(0, "requests whose forged headers reached a node"),
-        "untrue": at_most(0, "headers about the client that are wrong or missing at the node"),
+        "untrue": at_most(0, "forwarded headers that are wrong or missing on the node"),
     },
     "h2c": {
-        "switched": at_most(0, "connections that became another protocol"),
+        "switched": at_most(0, "connections that switched to another protocol"),
         "arrived": at_most(0, "requests for another protocol that reached a node"),
     },
     "smuggling": {
-        "dubious": at_most(0, "requests that a node could read otherwise than the balancer"),
-        "malformed": at_most(0, "requests of a forbidden form that reached a node", haproxy=1),
-        "hidden": at_most(0, "requests at the nodes that the balancer did not see"),
-        "refused_clear": at_most(0, "requests without any doubt that did not arrive as one"),
+        "dubious": at_most(0, "ambiguous requests that reached a node"),
+        "malformed": at_most(0, "malformed requests that reached a node", haproxy=1),
+        "hidden": at_most(0, "requests on the nodes that the balancer did not see"),
+        "refused_clear": at_most(0, "valid requests that did not arrive as one request"),
         "refused": measured("requests that the balancer refused"),
     },
     "oversized-headers": {
-        "unrefused": at_most(0, "huge heads that got no refusal"),
-        "passed_on": at_most(0, "huge heads that reached a node"),
-        "honest_refused": at_most(0, "large heads of honest clients that did not reach a node"),
+        "unrefused": at_most(0, "oversized request heads that were not refused"),
+        "passed_on": at_most(0, "oversized request heads that reached a node"),
+        "honest_refused": at_most(0, "valid large request heads that did not reach a node"),
     },
     "slowloris": {
-        "others_failed": at_most(0, "requests of others that failed"),
-        "others_slow": at_most(5, "requests of others that took more than a second"),
-        "held": at_most(0, "slow clients that were never cut"),
-        "longest": measured("the last slow client was cut after", "s"),
+        "others_failed": at_most(0, "requests of other clients that failed"),
+        "others_slow": at_most(5, "requests of other clients that took more than 1 s"),
+        "held": at_most(0, "slow clients that were never disconnected"),
+        "longest": measured("the last slow client was disconnected after", "s"),
     },
     # tls.py
     "tls-profile": {
         "deviations": at_most(0, "deviations from Mozilla's profile"),
     },
     "tls-names": {
-        "untrusted": at_most(0, "names under which clients do not trust the certificate"),
+        "untrusted": at_most(0, "names for which clients do not trust the certificate"),
         "unserved": at_most(0, "names of the farm that are not served"),
-        "wrong_served": at_most(0, "requests by wrong names that were served"),
-        "wrong_arrived": at_most(0, "requests by wrong names that reached a node"),
+        "wrong_served": at_most(0, "requests for unknown names that were served"),
+        "wrong_arrived": at_most(0, "requests for unknown names that reached a node"),
     },
-    # paper.py
+    # static_checks.py
     "paper": {
-        "files": at_least(1, "files made"),
-        "complaints": at_most(0, "complaints of nlbgen's own reading of these files"),
-        "steps": at_least(1, "objects or calls that bring the farm onto an empty device"),
-        "early": at_most(0, "of these that need what only a later one makes"),
+        "files": at_least(1, "rendered files"),
+        "complaints": at_most(0, "errors found by reading these files back"),
+        "steps": at_least(1, "objects or calls that configure an empty device"),
+        "early": at_most(0, "objects or calls that use what only a later one creates"),
     },
 }
-"""Scenario, figure, bar: in the order in which they are shown."""
+"""Thresholds by scenario and metric, in the order of the output."""

@@ -1,9 +1,16 @@
-"""A farm in the laboratory: the rendered configuration in the real balancer, before stand-in nodes."""
+"""Labs for the behaviour tests: the rendered configuration in the real balancer, with simulated nodes.
+
+Tests share labs. `farm` returns a lab with fresh nodes' states and a restarted balancer; it starts new processes only
+for nodes that no open lab has. `shared_bench` runs scenarios in one lab for each configuration of a module.
+"""
 
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from pathlib import Path
 from typing import Any
@@ -13,13 +20,17 @@ import yaml
 
 from nlbgen.generators.base import generator
 from nlbgen.generators.validate import installed
+from nlbgen.net.loopback import free_port
 from nlbgen.net.loops import run
 from nlbgen.net.waiting import wait_until
+from nlbgen.prove.clients.hub_client import SessionPlan, SessionReport
+from nlbgen.prove.clients.sessions import session
 from nlbgen.prove.clients.simple import Fetched, fetch
-from nlbgen.prove.lab.bench import Stage
-from nlbgen.prove.lab.lab import Laboratory
+from nlbgen.prove.lab.bench import TestBench
+from nlbgen.prove.lab.lab import Lab, farm_options
+from nlbgen.prove.lab.processes import BalancerProcess
 from nlbgen.prove.lab.time_scale import edited
-from nlbgen.prove.scenarios.base import Figure
+from nlbgen.prove.scenarios.base import Metric
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.prove.score.limits import defaults
 from nlbgen.prove.score.scorecard import Scored, score
@@ -29,8 +40,13 @@ from nlbgen.spec.units import Version
 VENDORS = ("haproxy", "nginx")
 PROGRAMS = Path(__file__).parents[2] / ".programs" / "programs.json"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "farm.yaml"
+LABS_OPEN = 5
+"""How many labs `farm` keeps open in one process; the one that was used longest ago is closed first."""
 
-BASE: dict[str, Any] = {
+Changes = Mapping[str, Any]
+"""Keys of a spec that differ, as nested mappings."""
+
+BASE: Changes = {
     "farm": "orchestrator-test",
     "orchestrator": {"version": "2019.4"},
     "frontend": {"host": "orchestrator.corp.example", "address": "10.20.0.10"},
@@ -51,102 +67,183 @@ BASE: dict[str, Any] = {
 
 
 def merged(base: Any, changes: Any) -> Any:
-    """`base` with `changes` laid over it, mappings key by key."""
-    if isinstance(base, dict) and isinstance(changes, dict):
+    """`base` with `changes`, mappings key by key."""
+    if isinstance(base, Mapping) and isinstance(changes, Mapping):
         return {**base, **{name: merged(base.get(name), value) for name, value in changes.items()}}
     return changes
 
 
-def make_spec(changes: dict[str, Any] | None = None) -> Spec:
+def make_spec(changes: Changes | None = None) -> Spec:
     return loads(yaml.safe_dump(merged(BASE, changes or {}), sort_keys=False, allow_unicode=True))
 
 
-def example(changes: dict[str, Any] | None = None) -> Spec:
-    """The example farm, its nodes' files apart."""
+def example(changes: Changes | None = None) -> Spec:
+    """The example farm without the nodes' files."""
     farm = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     farm["nodes"] = [{key: value for key, value in node.items() if key != "config"} for node in farm["nodes"]]
     accept = {"accept": [*farm["accept"], "nginx-affinity-signalr", "nginx-passthrough-health"]}
     return loads(yaml.safe_dump(merged(merged(farm, accept), changes or {}), sort_keys=False))
 
 
+def missing(what: str) -> None:
+    """Skip the test; fail it where NLBGEN_REQUIRE_PROGRAMS is set."""
+    if os.environ.get("NLBGEN_REQUIRE_PROGRAMS"):
+        pytest.fail(f"{what}, and NLBGEN_REQUIRE_PROGRAMS is set")
+    pytest.skip(what)
+
+
 def require(name: str) -> None:
-    """Skip where the program is missing; fail where the environment promised it."""
+    """Skip without the program of a vendor."""
     if installed(generator(name)) is None:
-        if os.environ.get("NLBGEN_REQUIRE_PROGRAMS"):
-            pytest.fail(f"{name} is not installed, and NLBGEN_REQUIRE_PROGRAMS is set")
-        pytest.skip(f"{name} is not installed")
+        missing(f"{name} is not installed")
 
 
-class Farm(Laboratory):
-    """A laboratory with what tests do all day."""
+def received_headers(answer: Fetched, name: str) -> list[str]:
+    """The values of a request header as the node received it; for answers that mirror the request."""
+    return [value for key, value in answer.json()["headers"] if key.lower() == name.lower()]
+
+
+def run_session(plan: SessionPlan) -> SessionReport:
+    """Run one SignalR session (blocking)."""
+    return run(session(plan))
+
+
+class FarmLab(Lab):
+    """A lab with the requests that tests need, which can run another farm on the same nodes."""
 
     def get(self, path: str = "/odata/Jobs", **options: Any) -> Fetched:
         return fetch(f"{self.url}{path}", ca=self.certificates.ca, timeout=15, **options)
 
     def hits(self, count: int, path: str = "/odata/Jobs", **options: Any) -> list[str]:
-        """Which node answered each of `count` requests."""
+        """The node that answered each of `count` requests."""
         return [self.get(path, **options).header("X-Node") for _ in range(count)]
 
     def log(self) -> str:
-        """What the balancer wrote into its own error log."""
+        """The balancer's own error log."""
         path = self.folder / "error.log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
-    def settled(self) -> "Farm":
-        """Wait until the balancer has asked every node once and sends requests to more than a dead one."""
+    def settled(self) -> "FarmLab":
+        """Wait until the balancer has checked every node and answers."""
         assert wait_until(lambda: self.get().status == 200, 10), self.balancer.output()
         return self
 
+    def reuse(self, spec: Spec) -> "FarmLab":
+        """Run another farm with the same nodes: nodes as after a start, and a new balancer process."""
+        self.balancer.stop()
+        for node in self.nodes:
+            if not node.running or node.condition == "hangs":
+                node.restart()
+            node.reset()
+            node.control.clear()
+        (self.folder / "error.log").unlink(missing_ok=True)
+        self.written = spec
+        self.spec = spec._replace(farm=self.relocated(spec.farm))
+        self._write()
+        self.balancer = self._stack.enter_context(self._balancer())
+        return self
+
+
+class LabPool:
+    """Open labs by what their nodes and certificates are made from."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[str, FarmLab] = OrderedDict()
+        self._busy: list[str] = []
+
+    def take(self, vendor: str, spec: Spec, options: Mapping[str, Any]) -> FarmLab:
+        """A lab that runs this farm, not used by this test yet."""
+        farm = spec.farm
+        names = [farm.frontend.host, *farm.frontend.aliases, *(node.name for node in farm.nodes)]
+        made_from = [vendor, names, farm.node_tls, farm_options(farm), dict(options)]
+        key = json.dumps(made_from, default=str, sort_keys=True)
+        while key in self._busy:
+            key += " again"
+        self._busy.append(key)
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key].reuse(spec)
+        while len(self._open) >= LABS_OPEN and (idle := [one for one in self._open if one not in self._busy]):
+            self._open.pop(idle[0]).close()
+        lab = FarmLab(spec, vendor, **options)
+        lab.__enter__()
+        self._open[key] = lab
+        return lab
+
+    def release(self) -> None:
+        """End of a test: its labs may be used by the next one."""
+        self._busy.clear()
+
+    def close(self) -> None:
+        for lab in self._open.values():
+            lab.close()
+
+
+@pytest.fixture(scope="session")
+def lab_pool() -> Iterator[LabPool]:
+    pool = LabPool()
+    yield pool
+    pool.close()
+
+
+StartFarm = Callable[..., FarmLab]
+"""`farm("haproxy", {"balancer": {"affinity": "cookie"}})`; further options go to the nodes (NodeOptions)."""
+
 
 @pytest.fixture
-def farm() -> Iterator[Callable[..., Farm]]:
-    """Start a farm: `farm("haproxy", {"balancer": {"affinity": "cookie"}})`; it ends with the test."""
-    with ExitStack() as stack:
+def farm(lab_pool: LabPool) -> Iterator[StartFarm]:
+    """Start a farm, or reuse the processes of an earlier one."""
 
-        def start(vendor: str, changes: dict[str, Any] | None = None, **options: Any) -> Farm:
-            if "program" not in options:
-                require(vendor)
-            return stack.enter_context(Farm(make_spec(changes), vendor, **options)).settled()
+    def start(vendor: str, changes: Changes | None = None, **options: Any) -> FarmLab:
+        if "program" not in options:
+            require(vendor)
+        return lab_pool.take(vendor, make_spec(changes), options).settled()
 
-        yield start
+    yield start
+    lab_pool.release()
 
 
-class Theatre:
-    """A laboratory in which scenarios are played, with the configuration as it is or with a fault in it."""
+Fault = Callable[[str], str]
+"""Takes the balancer's configuration and returns the faulty one."""
 
-    def __init__(self, lab: Laboratory) -> None:
+
+class ScenarioRunner:
+    """A lab in which scenarios run, with the configuration as it is or with a fault in it."""
+
+    def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.stage = Stage(lab)
+        self.bench = TestBench(lab)
 
-    def play(
-        self, name: str, fault: Callable[[str], str] | None = None, until: str = "", *, settled: bool = True
-    ) -> dict[str, Scored]:
-        """Play one scenario, no longer than `until` that figure is there.
+    def run(self, name: str, fault: Fault | None = None, until: str = "", *, settled: bool = True) -> dict[str, Scored]:
+        """Run one scenario, at most until it yields the metric `until`.
 
-        `fault` gets the balancer's configuration and returns the faulty one. Without `settled` nobody waits until the
-        faulty one serves, because it does not.
+        Without `settled` the test does not wait until the faulty configuration serves, because it does not.
         """
-        figures = run(self._play(name, fault, until, settled))
-        return {each.name: each for each in score(name, figures, defaults(self.stage.vendor))}
+        metrics = run(self._run(name, fault, until, settled))
+        return {each.name: each for each in score(name, metrics, defaults(self.bench.vendor))}
 
-    async def _play(self, name: str, fault: Callable[[str], str] | None, until: str, settled: bool) -> list[Figure]:
-        figures: list[Figure] = []
-        await self.stage.bring_back()
+    def failed(self, name: str) -> list[Scored]:
+        """Run one scenario and return the metrics beyond their thresholds."""
+        return failed_in(self.run(name))
+
+    async def _run(self, name: str, fault: Fault | None, until: str, settled: bool) -> list[Metric]:
+        metrics: list[Metric] = []
+        await self.bench.restore()
         async with AsyncExitStack() as stack:
             if fault is not None:
-                await stack.enter_async_context(edited(self.stage, _changing(fault), settle=settled))
-            async with aclosing(scenarios()[name].play(self.stage)) as play:
-                async for figure in play:
-                    figures.append(figure)
-                    if figure.name == until:
+                await stack.enter_async_context(edited(self.bench, _changing(fault), settle=settled))
+            async with aclosing(scenarios()[name].run(self.bench)) as running:
+                async for metric in running:
+                    metrics.append(metric)
+                    if metric.name == until:
                         break
             if settled:
-                await self.stage.bring_back()
-        return figures
+                await self.bench.restore()
+        return metrics
 
 
-def _changing(fault: Callable[[str], str]) -> Callable[[str], str]:
-    """A fault that is none would let a test pass that proves nothing."""
+def _changing(fault: Fault) -> Fault:
+    """Assert that the fault changes the configuration: without a fault the test would prove nothing."""
 
     def edit(text: str) -> str:
         changed = fault(text)
@@ -156,18 +253,32 @@ def _changing(fault: Callable[[str], str]) -> Callable[[str], str]:
     return edit
 
 
+def failed_in(seen: Mapping[str, Scored]) -> list[Scored]:
+    """The metrics beyond their thresholds."""
+    return [each for each in seen.values() if each.verdict == "failed"]
+
+
+def lines_without(text: str, *words: str) -> str:
+    """The configuration without the lines that contain one of the words."""
+    return "".join(line for line in text.splitlines(keepends=True) if not any(word in line for word in words))
+
+
+StartBench = Callable[..., ScenarioRunner]
+"""`shared_bench("nginx", {"balancer": {"affinity": "signalr"}})`: the example farm with these changes."""
+
+
 @pytest.fixture(scope="module")
-def theatre() -> Iterator[Callable[..., Theatre]]:
-    """Start a laboratory once for a module: `theatre("nginx", {"balancer": {"affinity": "signalr"}})`."""
-    open_ones: dict[str, Theatre] = {}
+def shared_bench() -> Iterator[StartBench]:
+    """Start a lab once for each configuration of a module."""
+    runners: dict[str, ScenarioRunner] = {}
     with ExitStack() as stack:
 
-        def start(vendor: str, changes: dict[str, Any] | None = None) -> Theatre:
+        def start(vendor: str, changes: Changes | None = None) -> ScenarioRunner:
             require(vendor)
             key = json.dumps([vendor, changes])
-            if key not in open_ones:
-                open_ones[key] = Theatre(stack.enter_context(Laboratory(example(changes), vendor)))
-            return open_ones[key]
+            if key not in runners:
+                runners[key] = ScenarioRunner(stack.enter_context(Lab(example(changes), vendor)))
+            return runners[key]
 
         yield start
 
@@ -187,29 +298,24 @@ def other_programs() -> list[dict[str, Any]]:
 
 def tool(name: str) -> str:
     """A tool of the virtual environment or the system."""
-    import sys
-
     path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if path is None:
-        if os.environ.get("NLBGEN_REQUIRE_PROGRAMS"):
-            pytest.fail(f"{name} is not installed, and NLBGEN_REQUIRE_PROGRAMS is set")
-        pytest.skip(f"{name} is not installed")
-    return path
+        missing(f"{name} is not installed")
+    return str(path)
 
 
 JS = Path(__file__).parents[1] / "js"
+RunClient = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def microsoft() -> Callable[..., dict[str, Any]]:
+def microsoft() -> RunClient:
     """Run one session with Microsoft's own JavaScript clients."""
-    import subprocess
-
     node, npm = tool("node"), tool("npm")
     if not (JS / "node_modules" / ".package-lock.json").exists():
         subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=JS, check=True, timeout=300, capture_output=True)
 
-    def session(ca: Path, **ask: Any) -> dict[str, Any]:
+    def run_client(ca: Path, **ask: object) -> dict[str, Any]:
         done = subprocess.run(
             [node, "session.js", json.dumps(ask)],
             cwd=JS,
@@ -223,36 +329,20 @@ def microsoft() -> Callable[..., dict[str, Any]]:
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
-    return session
+    return run_client
 
 
 @pytest.fixture(scope="session")
 def backplane() -> Iterator[str]:
     """A Redis that carries SignalR's messages between the nodes: `address:port`."""
-    from nlbgen.net.loopback import free_port
-    from nlbgen.prove.lab.processes import BalancerProcess
-
     port = free_port()
     argv = [tool("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with BalancerProcess(argv, ports=[port]):
         yield f"127.0.0.1:{port}"
 
 
-@pytest.fixture
-def run_tool() -> Callable[..., Any]:
-    """Run a tool to its end; its output is text."""
-    import subprocess
-
-    def run(name: str, *arguments: str) -> Any:
-        return subprocess.run(
-            [tool(name), *arguments], capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
-        )
-
-    return run
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`build`: each program of another version at hand that configurations are made for."""
+    """`build`: each program of another version that configurations are rendered for."""
     if "build" not in metafunc.fixturenames:
         return
     found = [
@@ -261,3 +351,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if program["program"] in VENDORS and Version(program["version"]) >= generator(program["program"]).oldest
     ]
     metafunc.parametrize("build", found, ids=[str(program["wrapper"]) for program in found])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share labs in one process (`--dist loadgroup`): those of a module, a vendor or a build."""
+    for item in items:
+        if Path(__file__).parent not in item.path.parents or item.get_closest_marker("xdist_group"):
+            continue
+        params: Mapping[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
+        build = params["build"]["wrapper"] if "build" in params else ""
+        vendor = build or params.get("vendor") or params.get("program") or ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {vendor}".strip()))

@@ -3,17 +3,21 @@
 import os
 import socket
 import ssl
+from collections.abc import Callable
+from typing import Self
 
 import h2.config
 import h2.connection
 import h2.events
 import h2.settings
 
+from .conftest import FarmLab, StartFarm
+
 
 class Http2Client:
     """One HTTP/2 connection to a farm."""
 
-    def __init__(self, lab):
+    def __init__(self, lab: FarmLab) -> None:
         context = ssl.create_default_context(cafile=str(lab.certificates.ca))
         context.set_alpn_protocols(["h2"])
         plain = socket.create_connection(("127.0.0.1", lab.port), timeout=10)
@@ -22,26 +26,27 @@ class Http2Client:
         self.authority = f"{lab.host}:{lab.port}"
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         self.h2.initiate_connection()
-        self.headers, self.data, self.ended = {}, b"", False
+        self.headers: dict[str, str] = {}
+        self.data, self.ended = b"", False
         self.send()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.socket.close()
 
-    def send(self):
+    def send(self) -> None:
         self.socket.sendall(self.h2.data_to_send())
 
-    def receive(self, until):
+    def receive(self, until: Callable[[], object]) -> None:
         """Read events until `until()` holds."""
         while not until():
             received = self.socket.recv(65536)
             assert received, "the balancer closed the connection"
             for event in self.h2.receive_data(received):
                 if isinstance(event, h2.events.ResponseReceived):
-                    self.headers = dict(event.headers)
+                    self.headers = {str(name): str(value) for name, value in event.headers}
                 elif isinstance(event, h2.events.DataReceived):
                     self.data += event.data
                     self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
@@ -49,7 +54,7 @@ class Http2Client:
                     self.ended = True
             self.send()
 
-    def request(self, *headers, end=True):
+    def request(self, *headers: tuple[str, str], end: bool = True) -> int:
         stream = self.h2.get_next_available_stream_id()
         common = [(":scheme", "https"), (":authority", self.authority)]
         self.h2.send_headers(stream, [headers[0], *common, *headers[1:]], end_stream=end)
@@ -57,7 +62,7 @@ class Http2Client:
         return stream
 
 
-def test_requests_over_http2(farm, vendor):
+def test_http2_request_reaches_a_node(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor)
     with Http2Client(lab) as client:
         client.request((":method", "GET"), (":path", "/echo-headers"))
@@ -66,7 +71,7 @@ def test_requests_over_http2(farm, vendor):
     assert f'"{lab.host}:{lab.port}"' in client.data.decode(), "the node sees the farm's name as Host"
 
 
-def test_a_websocket_over_http2_carries_frames_on_haproxy(farm):
+def test_http2_websocket_carries_frames_on_haproxy(farm: StartFarm) -> None:
     lab = farm("haproxy")
     with Http2Client(lab) as client:
         client.receive(lambda: client.h2.remote_settings.get(h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL))
@@ -88,8 +93,8 @@ def test_a_websocket_over_http2_carries_frames_on_haproxy(farm):
         assert text in client.data
 
 
-def test_nginx_offers_no_websocket_over_http2(farm):
-    """Browsers then open an HTTP/1.1 connection for it, which works; an offer that fails would be worse."""
+def test_http2_websocket_is_not_offered_by_nginx(farm: StartFarm) -> None:
+    """Browsers then open an HTTP/1.1 connection, which works; a broken offer would fail."""
     lab = farm("nginx")
     with Http2Client(lab) as client:
         client.request((":method", "GET"), (":path", "/"))
@@ -97,7 +102,7 @@ def test_nginx_offers_no_websocket_over_http2(farm):
         assert not client.h2.remote_settings.get(h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL)
 
 
-def test_a_foreign_name_over_http2_is_refused(farm, vendor):
+def test_http2_request_for_an_unknown_name_is_refused(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor)
     with Http2Client(lab) as client:
         client.authority = "evil.example"

@@ -22,6 +22,8 @@ from nlbgen.generators.base import Site, generator, render
 from nlbgen.net.waiting import wait_until
 from nlbgen.spec.load import Spec, loads
 
+from .conftest import missing
+
 SHARED = "10.20.0.10"
 ADDRESSES = {"lb-1": "10.20.0.8", "lb-2": "10.20.0.9"}
 MOVES_WITHIN = 4.0
@@ -84,7 +86,7 @@ def ip(*args: str, check: bool = True) -> str:
 
 
 class Host:
-    """A network namespace with a loopback address; whatever runs in it ends with it."""
+    """A network namespace with a loopback address; its processes end with it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -167,7 +169,7 @@ class Balancer(Host):
         self._balancer = self.start(*commands[self.vendor], output=self.folder / "balancer.log")
 
     def kill_balancer(self) -> None:
-        """Without a word, workers too."""
+        """Kill it with its workers."""
         assert self._balancer
         os.killpg(self._balancer.pid, signal.SIGKILL)
         self._balancer.wait()
@@ -213,7 +215,7 @@ class Pair:
         self._answers = answers
 
     def holder(self) -> str:
-        """Who has the shared address; empty for none. Two at once is what must never be."""
+        """The balancer that has the shared address; empty for none. Fails if both have it."""
         holders = [balancer.name for balancer in self.balancers if balancer.holds(SHARED)]
         assert len(holders) < 2, f"both hold {SHARED}\n{self.logs()}"
         return "".join(holders)
@@ -227,15 +229,15 @@ class Pair:
         return "".join(f"{balancer.name}:\n{balancer.log()}" for balancer in self.balancers)
 
     def _lines(self) -> list[tuple[float, bool]]:
-        whole = self._answers.read_text(encoding="ascii").rpartition("\n")[0]
-        return [(float(when), said == "1") for when, said in (line.split() for line in whole.splitlines())]
+        text = self._answers.read_text(encoding="ascii").rpartition("\n")[0]
+        return [(float(when), answered == "1") for when, answered in (line.split() for line in text.splitlines())]
 
     def _last(self) -> tuple[float, bool]:
         lines = self._lines()
         return lines[-1] if lines else (0.0, False)
 
-    def silence(self, event: Callable[[], object], holder: str) -> float:
-        """The longest time without an answer after an event, up to the new holder's steady answers."""
+    def downtime(self, event: Callable[[], object], holder: str) -> float:
+        """The longest time without a response after an event, until the new holder answers steadily."""
         begin = time.monotonic()
         event()
         assert wait_until(lambda: self.holder() == holder, PATIENCE), self.logs()
@@ -247,8 +249,12 @@ class Pair:
         good = [when for when, answered in self._lines() if answered]
         before = max((when for when in good if when <= begin), default=begin)
         after = [before, *(when for when in good if when > begin)]
-        assert after[-1] > settled, "nobody answers"
+        assert after[-1] > settled, "no balancer answers"
         return max(later - sooner for sooner, later in pairwise(after))
+
+
+StartPair = Callable[..., Pair]
+"""`pair("haproxy", address=...)`; keyword arguments are keys of `frontend`."""
 
 
 @pytest.fixture
@@ -260,15 +266,9 @@ def pair(tmp_path: Path) -> Iterator[Callable[..., Pair]]:
     if os.geteuid() != 0:
         missing("network namespaces need root")
     for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)  # the balancers give up root, and keepalived's check never has it
+        folder.chmod(0o755)  # the balancers drop root, and keepalived's check does not run as root
     with ExitStack() as stack:
         yield lambda vendor, **changes: start_pair(stack, tmp_path, vendor, spec_of(changes))
-
-
-def missing(what: str) -> None:
-    if os.environ.get("NLBGEN_REQUIRE_PROGRAMS"):
-        pytest.fail(f"{what}, and NLBGEN_REQUIRE_PROGRAMS is set")
-    pytest.skip(what)
 
 
 def start_pair(stack: ExitStack, folder: Path, vendor: str, spec: Spec) -> Pair:
@@ -301,54 +301,54 @@ def start_pair(stack: ExitStack, folder: Path, vendor: str, spec: Spec) -> Pair:
 
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
 @pytest.mark.parametrize("listen", [SHARED, "*"])
-def test_the_address_leaves_a_balancer_that_dies(vendor: str, listen: str, pair) -> None:
+def test_address_moves_from_a_killed_balancer(vendor: str, listen: str, pair: StartPair) -> None:
     farm = pair(vendor, address=listen)
     first, second = farm.balancers
-    assert farm.silence(first.kill_balancer, "lb-2") <= MOVES_WITHIN
+    assert farm.downtime(first.kill_balancer, "lb-2") <= MOVES_WITHIN
     first.start_balancer()
     first.ready()
     time.sleep(4)
-    assert farm.holder() == "lb-2", "who has the address keeps it"
-    assert farm.silence(second.kill_balancer, "lb-1") <= MOVES_WITHIN
+    assert farm.holder() == "lb-2", "the balancer that has the address keeps it"
+    assert farm.downtime(second.kill_balancer, "lb-1") <= MOVES_WITHIN
 
 
-def test_the_address_leaves_a_balancer_that_hangs(pair) -> None:
+def test_address_moves_from_a_hanging_balancer(pair: StartPair) -> None:
     farm = pair("haproxy", address=SHARED)
-    assert farm.silence(farm.balancers[0].freeze_balancer, "lb-2") <= MOVES_WITHIN
+    assert farm.downtime(farm.balancers[0].freeze_balancer, "lb-2") <= MOVES_WITHIN
 
 
-def test_the_address_leaves_a_host_that_is_cut_off_and_does_not_come_back_with_it(pair) -> None:
+def test_address_moves_from_an_isolated_host_and_stays_when_it_returns(pair: StartPair) -> None:
     farm = pair("haproxy", address=SHARED)
     first = farm.balancers[0]
     cut = lambda: farm.lan.ip("link", "set", "lb-1", "down")  # noqa: E731
-    assert farm.silence(cut, "lb-2") <= MOVES_WITHIN
+    assert farm.downtime(cut, "lb-2") <= MOVES_WITHIN
     farm.lan.ip("link", "set", "lb-1", "up")
     first.ready()
     farm.settled("lb-2")
 
 
-def test_a_stop_for_maintenance_hardly_shows(pair) -> None:
-    """keepalived says good-bye: nobody waits for its silence."""
+def test_address_moves_fast_when_keepalived_is_stopped(pair: StartPair) -> None:
+    """keepalived announces its end, so the other balancer need not wait for a timeout."""
     farm = pair("haproxy", address=SHARED)
-    assert farm.silence(farm.balancers[0].stop_keepalived, "lb-2") <= 3
+    assert farm.downtime(farm.balancers[0].stop_keepalived, "lb-2") <= 3
 
 
-def test_the_preferred_balancer_takes_the_address_back_where_the_spec_says_so(pair) -> None:
+def test_address_returns_to_the_preferred_balancer_with_preempt(pair: StartPair) -> None:
     farm = pair("haproxy", address=SHARED, vip={"preempt": True})
     first = farm.balancers[0]
-    assert farm.silence(first.kill_balancer, "lb-2") <= MOVES_WITHIN
-    assert farm.silence(first.start_balancer, "lb-1") <= MOVES_WITHIN
+    assert farm.downtime(first.kill_balancer, "lb-2") <= MOVES_WITHIN
+    assert farm.downtime(first.start_balancer, "lb-1") <= MOVES_WITHIN
 
 
 OTHERS = {
-    "none of ours": 'server { listen 80; return 200 "Welcome"; }',
+    "not by nlbgen": 'server { listen 80; return 200 "Welcome"; }',
     "another farm's": """server { listen 127.0.0.1:8404;
         location = /status { stub_status; } location = /alive/another { return 200; } location / { return 404; } }""",
 }
 
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
-def test_another_configuration_in_the_balancer_is_no_balancer_of_this_farm(pair, other: str) -> None:
+def test_address_moves_from_a_balancer_with_another_configuration(pair: StartPair, other: str) -> None:
     farm = pair("nginx", address=SHARED)
     first = farm.balancers[0]
 
@@ -358,14 +358,17 @@ def test_another_configuration_in_the_balancer_is_no_balancer_of_this_farm(pair,
         config.write_text(f"pid other.pid; events {{}} http {{ {other} }}", encoding="ascii")
         first.start_balancer()
 
-    assert farm.silence(misconfigure, "lb-2") <= MOVES_WITHIN
+    assert farm.downtime(misconfigure, "lb-2") <= MOVES_WITHIN
 
 
-@pytest.mark.parametrize("vip", [{}, {"balancers": ["lb-1", "lb-2"]}, {"preempt": True}], ids=str)
-def test_keepalived_takes_the_file(vip: dict[str, Any], pair, tmp_path) -> None:
-    """It ends its test of a good file with a signal (2.2.7), so what counts is that it finds nothing to say."""
-    farm = pair("haproxy")
-    host = farm.balancers[0]
+def test_keepalived_accepts_the_file(pair: StartPair, tmp_path: Path) -> None:
+    """keepalived 2.2.7 ends its test of a valid file with a signal, so only its output counts."""
+    host = pair("haproxy").balancers[0]
+    for vip in ({}, {"balancers": ["lb-1", "lb-2"]}, {"preempt": True}):
+        keepalived_accepts(vip, host, tmp_path / "candidate.conf")
+
+
+def keepalived_accepts(vip: dict[str, Any], host: Balancer, path: Path) -> None:
     spec = spec_of({"vip": vip})
     files = [
         file
@@ -374,7 +377,6 @@ def test_keepalived_takes_the_file(vip: dict[str, Any], pair, tmp_path) -> None:
     ]
     assert len(files) == 2
     for file in files:
-        path = tmp_path / "candidate.conf"
         path.write_bytes(file.content)
         assert host.run("keepalived", "-t", "-f", str(path)).stderr == ""
         path.write_bytes(file.content.replace(b"priority", b"prioritee"))

@@ -1,4 +1,4 @@
-"""`nlbgen prove` as a user runs it: the real balancers, the example farm, and nothing left behind however it ends."""
+"""`nlbgen prove` as a user runs it: real balancers, the example farm, and no process left at the end."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ from nlbgen.cli import main
 from nlbgen.core.errors import NlbgenError
 from nlbgen.net.waiting import wait_until
 from nlbgen.prove.clients.simple import fetch
-from nlbgen.prove.lab import lab as laboratory
-from nlbgen.prove.run import Wishes, prove
-from nlbgen.prove.scenarios.base import Scenario, figure
+from nlbgen.prove.lab import bench
+from nlbgen.prove.lab import lab as lab_module
+from nlbgen.prove.lab.bench import TestBench
+from nlbgen.prove.run import RunOptions, prove
+from nlbgen.prove.scenarios.base import Metrics, Scenario, metric
 from nlbgen.prove.score import limits
+from nlbgen.prove.score.scorecard import Scorecard
 from nlbgen.spec.load import load
 
 pytestmark = [pytest.mark.slow, pytest.mark.haproxy, pytest.mark.nginx]
@@ -32,7 +35,7 @@ SECONDS = 120
 
 
 class Scratch:
-    """A folder that takes the place of /tmp for one command: what is started has a path of it in its arguments."""
+    """A folder that replaces /tmp for one command: its processes have a path in it in their arguments."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,9 +49,13 @@ class Scratch:
         assert list(self.folder.iterdir()) == []
 
 
+StartCommand = Callable[..., "subprocess.Popen[str]"]
+"""`run("prove", "haproxy")` starts `nlbgen prove haproxy`; options go to Popen."""
+
+
 @pytest.fixture
 def scratch() -> Iterator[Scratch]:
-    # Short, because sockets of the balancers lie in it; open, because their workers may run as somebody else.
+    # A short path for the balancers' sockets; readable, because their workers may run as another user.
     folder = Path(tempfile.mkdtemp(prefix="np-", dir="/tmp"))
     folder.chmod(0o755)
     yield Scratch(folder)
@@ -56,13 +63,13 @@ def scratch() -> Iterator[Scratch]:
 
 
 @pytest.fixture
-def run(scratch, tmp_path):
+def run(scratch: Scratch, tmp_path: Path) -> Iterator[StartCommand]:
     """Start `nlbgen ARGS` in the test's folder."""
     shutil.copy(EXAMPLE, tmp_path / "farm.yaml")
-    started = []
+    started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-        command = shutil.which("nlbgen", path=Path(sys.executable).parent)
+        command = shutil.which("nlbgen", path=str(Path(sys.executable).parent))
         assert command
         environment = {**os.environ, "TMPDIR": str(scratch.folder), "TERM": "xterm", "NO_COLOR": "1"}
         process = subprocess.Popen(
@@ -95,7 +102,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 # Scenarios on the example farm
 
 
-def test_the_example_farm_passes(run, scratch, vendor, tmp_path) -> None:
+def test_prove_on_the_example_farm_passes(run: StartCommand, scratch: Scratch, vendor: str, tmp_path: Path) -> None:
     scenarios = ("broken-url", "all-down", "reload-websockets")
     chosen = [word for name in scenarios for word in ("--scenario", name)]
     code, out, err = ended(run("prove", vendor, *chosen, "--format", "json", "--requests", "requests.jsonl"))
@@ -104,10 +111,10 @@ def test_the_example_farm_passes(run, scratch, vendor, tmp_path) -> None:
     assert data["passed"]
     assert data["missed"] == []
     assert [one["name"] for one in data["scenarios"]] == list(scenarios)
-    for played in data["scenarios"]:
-        assert played["state"] == "passed"
-        assert {one["verdict"] for one in played["figures"]} <= {"held", "shown"}
-        assert played["events"]
+    for result in data["scenarios"]:
+        assert result["state"] == "passed"
+        assert {one["verdict"] for one in result["figures"]} <= {"held", "shown"}
+        assert result["events"]
     assert "all nodes are killed" in err
     scratch.assert_empty()
     records = [json.loads(line) for line in (tmp_path / "requests.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -116,39 +123,42 @@ def test_the_example_farm_passes(run, scratch, vendor, tmp_path) -> None:
     assert sum(one["status"] == 500 for one in asked) == 60
 
 
-def test_what_a_vendor_cannot_do_is_not_played(run, scratch) -> None:
+def test_scenario_that_a_vendor_cannot_run_is_skipped(run: StartCommand, scratch: Scratch) -> None:
     code, out, _ = ended(run("-q", "prove", "nginx", "--scenario", "slow-start"))
     assert code == 0
-    assert "slow-start: not played: the open source build has no slow start" in out
+    assert "slow-start: skipped: the open source build has no slow start" in out
     scratch.assert_empty()
 
 
-# What goes wrong
+# Failures
 
 
-def test_a_bar_that_is_missed_exits_with_1(run, scratch, tmp_path) -> None:
-    (tmp_path / "bars.yaml").write_text("all-down.back: 0\n", encoding="utf-8")
-    process = run("prove", "haproxy", "--scenario", "all-down", "--bar", "bars.yaml", "--format", "junit")
+def test_failed_threshold_exits_with_1(run: StartCommand, scratch: Scratch, tmp_path: Path) -> None:
+    (tmp_path / "thresholds.yaml").write_text("all-down.back: 0\n", encoding="utf-8")
+    process = run("prove", "haproxy", "--scenario", "all-down", "--threshold", "thresholds.yaml", "--format", "junit")
     code, out, err = ended(process)
     assert code == 1
-    assert "nlbgen: missed: all-down.back\n" in err
-    assert '<failure message="until all nodes serve again:' in out
+    assert "nlbgen: failed: all-down.back\n" in err
+    assert '<failure message="time until all nodes serve again:' in out
     scratch.assert_empty()
 
 
-def test_a_farm_whose_nodes_never_serve_exits_with_1(scratch, monkeypatch, tmp_path, capsys) -> None:
-    """The stand-in nodes answer 200 where the spec expects 204: nothing can be played, and that is no pass."""
+def test_farm_whose_nodes_never_serve_exits_with_1(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The simulated nodes answer 200 where the spec expects 204: no scenario can run, and prove fails."""
+    monkeypatch.setattr(bench, "SETTLE_SECONDS", 4.0)
     monkeypatch.setattr(tempfile, "tempdir", str(scratch.folder))
-    monkeypatch.setattr(laboratory, "farm_options", lambda farm: {"kind": "any"})
+    monkeypatch.setattr(lab_module, "farm_options", lambda farm: {"kind": "any"})
     spec = tmp_path / "farm.yaml"
     spec.write_text(EXAMPLE.read_text(encoding="utf-8").replace("expect: 200", "expect: 204"), encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["nlbgen", "prove", "haproxy", "-s", str(spec), "--scenario", "broken-url"])
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "orch-1, orch-2: no request arrives there within 30 s" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "orch-1, orch-2: no request arrives there within 4 s" in printed.err
     scratch.assert_empty()
 
 
@@ -163,51 +173,52 @@ class Faulty(Scenario):
     def __init__(self, fault: BaseException | None) -> None:
         self._fault = fault
 
-    async def play(self, stage):
-        yield figure("failed", 0)
-        await stage.load(rate=20.0, seconds=0.5)
+    async def run(self, bench: TestBench) -> Metrics:
+        yield metric("failed", 0)
+        await bench.load(rate=20.0, seconds=0.5)
         if self._fault is None:
-            await stage.load(rate=20.0, seconds=60.0)
-        raise self._fault
+            await bench.load(rate=20.0, seconds=60.0)
+        else:
+            raise self._fault
 
 
-def played(scratch: Scratch, monkeypatch, *scenarios: Scenario):
+def prove_with(scratch: Scratch, monkeypatch: pytest.MonkeyPatch, *scenarios: Scenario) -> Scorecard:
     monkeypatch.setattr(tempfile, "tempdir", str(scratch.folder))
-    wishes = Wishes(scenarios, limits.defaults("haproxy"))
-    return prove(load(EXAMPLE), "haproxy", wishes, lambda *_: None)
+    options = RunOptions(scenarios, limits.defaults("haproxy"))
+    return prove(load(EXAMPLE), "haproxy", options, lambda *_: None)
 
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [(NlbgenError("it broke", "mend it"), "it broke: mend it"), (None, "it did not end within 3 s")],
+    [(NlbgenError("it broke", "repair it"), "it broke: repair it"), (None, "it did not end within 3 s")],
 )
-def test_a_scenario_that_breaks_is_said_and_the_next_is_played(
-    scratch, monkeypatch, fault: Exception | None, reason: str
+def test_broken_scenario_is_reported_and_the_next_one_runs(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch, fault: Exception | None, reason: str
 ) -> None:
-    card = played(scratch, monkeypatch, Faulty(fault), Faulty(NlbgenError("again")))
-    assert [one.state for one in card.played] == ["broken", "broken"]
-    assert [one.reason for one in card.played] == [reason, "again"]
+    card = prove_with(scratch, monkeypatch, Faulty(fault), Faulty(NlbgenError("again")))
+    assert [one.state for one in card.results] == ["broken", "broken"]
+    assert [one.reason for one in card.results] == [reason, "again"]
     assert not card.passed
-    assert card.played[0].figures[0].figure == figure("failed", 0), "what came out before is kept"
+    assert card.results[0].metrics[0].metric == metric("failed", 0), "metrics before the error are kept"
     scratch.assert_empty()
 
 
-def test_a_fault_of_nlbgen_itself_stops_everything_and_is_raised(scratch, monkeypatch) -> None:
+def test_internal_error_stops_the_lab_and_is_raised(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError):
-        played(scratch, monkeypatch, Faulty(ZeroDivisionError()))
+        prove_with(scratch, monkeypatch, Faulty(ZeroDivisionError()))
     scratch.assert_empty()
 
 
-# However it ends
+# Interruptions
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("moment", ["at the start", "in a scenario", "in another laboratory"])
-def test_an_interruption_leaves_nothing(run, scratch, number: int, moment: str) -> None:
+@pytest.mark.parametrize("moment", ["at the start", "in a scenario", "in another lab"])
+def test_interrupted_command_leaves_no_process(run: StartCommand, scratch: Scratch, number: int, moment: str) -> None:
     scenario, sign = {
-        "at the start": ("kill", None),
-        "in a scenario": ("kill", "is killed"),
-        "in another laboratory": ("slow-start", "is killed"),
+        "at the start": ("all-down", None),
+        "in a scenario": ("all-down", "all nodes are killed"),
+        "in another lab": ("slow-start", "is killed"),
     }[moment]
     process = run("prove", "haproxy", "--scenario", scenario)
     if sign is None:
@@ -222,10 +233,10 @@ def test_an_interruption_leaves_nothing(run, scratch, number: int, moment: str) 
     scratch.assert_empty()
 
 
-def test_a_killed_command_leaves_no_process(run, scratch) -> None:
-    """Nobody can clean up after SIGKILL but the guard; the scratch folder is left to the system."""
-    process = run("prove", "nginx", "--scenario", "kill")
-    read_until(process, "is killed")
+def test_killed_command_leaves_no_process(run: StartCommand, scratch: Scratch) -> None:
+    """After SIGKILL only the guard can clean up; the scratch folder is left to the system."""
+    process = run("prove", "nginx", "--scenario", "all-down")
+    read_until(process, "all nodes are killed")
     assert scratch.processes()
     process.kill()
     assert wait_until(lambda: not scratch.processes(), 10), scratch.processes()
@@ -242,35 +253,41 @@ def read_until(process: subprocess.Popen[str], sign: str) -> str:
     raise AssertionError(f"no line with {sign}: {seen}")
 
 
-# What can be looked at
+# --keep, --diff, the live view
 
 
-def test_keep_leaves_the_farm_up_until_it_is_interrupted(run, scratch) -> None:
+def test_keep_runs_the_lab_until_it_is_interrupted(run: StartCommand, scratch: Scratch) -> None:
     process = run("prove", "haproxy", "--scenario", "none", "--keep")
-    said = read_until(process, "Ctrl-C ends it")
-    url, ca = re.search(r"answers at (\S+);.* authority is (\S+)", said).groups()
+    text = read_until(process, "Ctrl-C stops the lab")
+    url, ca = found(r"answers at (\S+);.* CA is (\S+)", text).groups()
     assert fetch(f"{url}/odata/Jobs", ca=Path(ca)).status == 200
-    statistics = re.search(r"statistics: (\S+)", said)[1]
+    statistics = found(r"statistics: (\S+)", text)[1]
     assert b"orch-1" in fetch(statistics).body
-    command = re.search(r"curl (http://127\.0\.0\.1:\d+/state) -d '(.*pool_stopped.*)'", said)
+    command = found(r"curl (http://127\.0\.0\.1:\d+/state) -d '(.*pool_stopped.*)'", text)
     assert fetch(command[1], method="POST", body=command[2].encode()).status == 200
     assert wait_until(lambda: {node(url, ca) for _ in range(4)} == {"orch-2"}, 10)
-    pid = int(re.search(r"orch-2, process (\d+):", said)[1])
+    pid = int(found(r"orch-2, process (\d+):", text)[1])
     os.kill(pid, signal.SIGKILL)
     assert wait_until(lambda: fetch(f"{url}/odata/Jobs", ca=Path(ca)).status == 503, 10)
     assert "orch-2 starts again" in read_until(process, "starts again")
     process.send_signal(signal.SIGINT)
     code, out, err = ended(process)
     assert code == 0, err
-    assert out.endswith("passed: nothing was played\n")
+    assert out.endswith("passed: no scenario ran\n")
     scratch.assert_empty()
+
+
+def found(pattern: str, text: str) -> re.Match[str]:
+    match = re.search(pattern, text)
+    assert match, text
+    return match
 
 
 def node(url: str, ca: str) -> str:
     return fetch(f"{url}/odata/Jobs", ca=Path(ca)).header("X-Node")
 
 
-def test_on_a_terminal_there_is_a_live_view(run, scratch) -> None:
+def test_terminal_shows_a_live_view(run: StartCommand, scratch: Scratch) -> None:
     import pty
 
     controller, terminal = pty.openpty()
@@ -292,7 +309,7 @@ def test_on_a_terminal_there_is_a_live_view(run, scratch) -> None:
     scratch.assert_empty()
 
 
-def test_the_difference_is_shown_and_nothing_runs(run, scratch) -> None:
+def test_diff_shows_the_difference_and_runs_no_scenario(run: StartCommand, scratch: Scratch) -> None:
     code, out, err = ended(run("prove", "haproxy", "--diff"))
     assert code == 0, err
     assert out.startswith("--- live/haproxy/haproxy.cfg\n+++ here/haproxy/haproxy.cfg\n")

@@ -1,44 +1,43 @@
-"""Scenarios of clients that mean harm: they pass on the example farm, and each fault misses its bar."""
+"""Scenarios of hostile clients: they pass on the example farm, and fail with each fault."""
 
 import re
 
 import pytest
 
-from nlbgen.prove.clients.smuggling import probes
+from nlbgen.net.loopback import free_port, release_port
+from nlbgen.net.wire import Target
+from nlbgen.prove.lab.bench import TestBench
 from nlbgen.prove.scenarios.registry import scenarios
+
+from .conftest import Fault, StartBench, lines_without
 
 pytestmark = pytest.mark.slow
 
 NAMES = ("forged-headers", "h2c", "smuggling", "oversized-headers", "slowloris")
 
 
-def lines_without(text, *words):
-    """The configuration without the lines in which one of the words stands."""
-    return "".join(line for line in text.splitlines(keepends=True) if not any(word in line for word in words))
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_farm_holds_the_bars(theatre, vendor, name):
-    assert [each for each in theatre(vendor).play(name).values() if each.verdict == "missed"] == []
+def test_hostile_clients_on_the_example_farm_pass(shared_bench: StartBench, vendor: str, name: str) -> None:
+    assert shared_bench(vendor).failed(name) == []
 
 
-def test_a_farm_that_passes_tls_through_is_not_asked(theatre):
-    farm = theatre("haproxy").lab.live
+def test_hostile_clients_with_tls_passthrough_are_skipped(shared_bench: StartBench) -> None:
+    farm = shared_bench("haproxy").lab.live
     farm = farm.replace(frontend=farm.frontend.replace(tls=farm.frontend.tls.replace(mode="passthrough")))
-    assert all("sees no HTTP" in scenarios()[name].unasked(farm, "haproxy") for name in NAMES)
+    assert all("sees no HTTP" in scenarios()[name].skip_reason(farm, "haproxy") for name in NAMES)
 
 
-def haproxy_that_reads_no_http(text):
-    """TLS is ended and begun again, and what is inside goes through as it is."""
-    bind = re.search(r"bind (127\.0\.0\.1:\d+ ssl crt \S+)", text)[1]
+def haproxy_without_http(text: str) -> str:
+    """TLS to both sides, and TCP mode between: the content passes unchanged."""
+    bind = re.findall(r"bind (127\.0\.0\.1:\d+ ssl crt \S+)", text)[0]
     servers = re.findall(r"server (\S+ 127\.0\.0\.1:\d+) ", text)[:2]
     lines = [f"    server {server} ssl verify none" for server in servers]
     times = "timeout connect 5s\n    timeout client 30s\n    timeout server 30s"
     return f"defaults\n    mode tcp\n    {times}\nlisten all\n    bind {bind}\n" + "\n".join(lines) + "\n"
 
 
-def nginx_that_reads_no_http(text):
-    """The same in NGINX's words."""
+def nginx_without_http(text: str) -> str:
+    """The same for NGINX."""
     port = re.findall(r"listen (127\.0\.0\.1:\d+) ssl", text)[0]
     certificate = "".join(dict.fromkeys(re.findall(r"    ssl_certificate(?:_key)? \S+;\n", text)))
     servers = "".join(f"server {server};" for server in dict.fromkeys(re.findall(r"server (127\.0\.0\.1:\d+) ", text)))
@@ -49,7 +48,7 @@ def nginx_that_reads_no_http(text):
     return f"include /etc/nginx/modules-enabled/*.conf;\n{head}stream {{\n{stream}\n}}\n"
 
 
-FAULTS = [
+FAULTS: list[tuple[str, str, str, Fault]] = [
     ("haproxy", "forged-headers", "arrived", lambda text: lines_without(text, "del-header X-Real-IP")),
     ("nginx", "forged-headers", "arrived", lambda text: lines_without(text, "proxy_set_header X-Real-IP")),
     ("haproxy", "forged-headers", "untrue", lambda text: lines_without(text, "del-header X-Forwarded-For")),
@@ -61,8 +60,8 @@ FAULTS = [
     ),
     ("haproxy", "h2c", "arrived", lambda text: lines_without(text, "del-header Upgrade")),
     ("nginx", "h2c", "arrived", lambda text: text.replace("Upgrade $nlb_upgrade", "Upgrade $http_upgrade")),
-    ("haproxy", "smuggling", "dubious", haproxy_that_reads_no_http),
-    ("nginx", "smuggling", "dubious", nginx_that_reads_no_http),
+    ("haproxy", "smuggling", "dubious", haproxy_without_http),
+    ("nginx", "smuggling", "dubious", nginx_without_http),
     ("nginx", "smuggling", "hidden", lambda text: text.replace('Proxy "";', 'Content-Length "";')),
     ("haproxy", "smuggling", "refused_clear", lambda text: text.replace(" unless farm_host", " if METH_POST")),
     (
@@ -84,39 +83,34 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("program", "name", "figure", "fault"), FAULTS, ids=["-".join(each[:3]) for each in FAULTS])
-def test_a_fault_misses_its_bar(theatre, program, name, figure, fault):
-    seen = theatre(program).play(name, fault, until=figure)
-    assert seen[figure].verdict == "missed", seen
+@pytest.mark.parametrize(("program", "name", "metric", "fault"), FAULTS, ids=["-".join(each[:3]) for each in FAULTS])
+def test_hostile_clients_with_a_fault_fail(
+    shared_bench: StartBench, program: str, name: str, metric: str, fault: Fault
+) -> None:
+    seen = shared_bench(program).run(name, fault, until=metric)
+    assert seen[metric].verdict == "failed", seen
 
 
-def test_the_time_for_headers_counts_before_the_name_is_known(theatre):
-    """In NGINX's own `server` it is too late: until then the time of the default server holds."""
+def test_slowloris_with_the_header_timeout_in_the_farms_server_fails(shared_bench: StartBench) -> None:
+    """NGINX knows the name only after the headers: until then the timeout of the default server applies."""
 
-    def fault(text):
+    def fault(text: str) -> str:
         line = "    client_header_timeout 10s;\n"
         return text.replace(line, "", 1).replace("        large_client", f"    {line}        large_client", 1)
 
-    assert theatre("nginx").play("slowloris", fault)["held"].verdict == "missed"
+    assert shared_bench("nginx").run("slowloris", fault)["held"].verdict == "failed"
 
 
-def test_a_huge_head_without_an_answer_is_noticed(theatre, monkeypatch):
-    """A balancer that dies of it, or only drops the connection: here its front is gone."""
-    stage = theatre("haproxy").stage
+def test_oversized_headers_without_a_response_are_counted(
+    shared_bench: StartBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A balancer that crashes or only closes the connection: here nothing listens on the frontend."""
 
-    def gone(stage):
-        from nlbgen.net.loopback import free_port, release_port
-        from nlbgen.prove.lab.raw import target
-
+    def gone(_: TestBench) -> Target:
         release_port(port := free_port())
-        return target(stage).__class__.of(f"http://127.0.0.1:{port}")
+        return Target.of(f"http://127.0.0.1:{port}")
 
-    assert stage is theatre("haproxy").stage
-    monkeypatch.setattr("nlbgen.prove.scenarios.hostile.target", gone)
-    assert theatre("haproxy").play("oversized-headers")["unrefused"].figure.value == 4
-
-
-def test_every_probe_has_a_mark_of_its_own():
-    every = list(probes("orchestrator.corp.example", "mark"))
-    assert len({probe.mark for probe in every}) == len(every) == len({probe.name for probe in every})
-    assert all(probe.data.count(probe.mark) in {1, 2} for probe in every)
+    monkeypatch.setattr(TestBench, "target", gone)
+    unrefused = shared_bench("haproxy").run("oversized-headers")["unrefused"].metric
+    assert unrefused is not None
+    assert unrefused.value == 4

@@ -1,31 +1,29 @@
-"""Scenarios of live connections: the example farm holds every bar, and each fault misses the bar that it should."""
+"""Scenarios of long-lived connections: they pass on the example farm, and fail with each fault."""
 
 import pytest
 
+from .conftest import Changes, Fault, StartBench, failed_in, lines_without
+
 pytestmark = pytest.mark.slow
 
-CORE = {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "signalr"}}
+CORE: Changes = {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "signalr"}}
 NAMES = ("idle-websocket", "long-poll", "event-stream", "signalr-2")
 
 
-def lines_without(text, *words):
-    """The configuration without the lines in which one of the words stands."""
-    return "".join(line for line in text.splitlines(keepends=True) if not any(word in line for word in words))
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_farm_holds_the_bars(theatre, vendor, name):
-    missed = [each for each in theatre(vendor).play(name).values() if each.verdict == "missed"]
-    assert missed == []
+def test_live_connections_on_the_example_farm_pass(shared_bench: StartBench, vendor: str, name: str) -> None:
+    assert shared_bench(vendor).failed(name) == []
 
 
-def test_a_farm_of_signalr_core_holds_the_bars(theatre, vendor):
-    seen = theatre(vendor, CORE).play("signalr-core")
-    assert [each for each in seen.values() if each.verdict == "missed"] == []
-    assert seen["negotiated_without_affinity"].figure.value > 0, "the stand-in nodes share what they should not"
+def test_signalr_core_with_affinity_passes(shared_bench: StartBench, vendor: str) -> None:
+    seen = shared_bench(vendor, CORE).run("signalr-core")
+    assert failed_in(seen) == []
+    negotiated = seen["negotiated_without_affinity"].metric
+    assert negotiated is not None
+    assert negotiated.value > 0, "the simulated nodes share connection ids"
 
 
-UNUSUAL = {
+UNUSUAL: dict[str, Changes] = {
     "passthrough": {"frontend": {"tls": {"mode": "passthrough"}}},
     "paths": {"balancer": {"signalr": {"paths": ["/hubs"]}}},
     "core-paths": {**CORE, "balancer": {"affinity": "signalr", "signalr": {"paths": ["/notifications"]}}},
@@ -40,13 +38,13 @@ UNUSUAL = {
 
 
 @pytest.mark.parametrize("changes", UNUSUAL.values(), ids=UNUSUAL)
-def test_an_unusual_farm_holds_the_bars_of_signalr(theatre, vendor, changes):
+def test_signalr_on_an_unusual_farm_passes(shared_bench: StartBench, vendor: str, changes: Changes) -> None:
     name = "signalr-core" if "orchestrator" in changes else "signalr-2"
-    seen = theatre(vendor, changes).play(name)
-    assert [each for each in seen.values() if each.verdict == "missed"] == []
+    seen = shared_bench(vendor, changes).run(name)
+    assert failed_in(seen) == []
 
 
-FAULTS = [
+FAULTS: list[tuple[str, str, str, Fault]] = [
     ("haproxy", "idle-websocket", "cut", lambda text: lines_without(text, "timeout tunnel")),
     ("nginx", "idle-websocket", "cut", lambda text: lines_without(text, "_timeout 1h;")),
     ("haproxy", "idle-websocket", "kept", lambda text: text.replace("timeout tunnel 1h", "timeout tunnel 3h")),
@@ -79,26 +77,32 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("program", "name", "figure", "fault"), FAULTS, ids=["-".join(each[:3]) for each in FAULTS])
-def test_a_fault_misses_its_bar(theatre, program, name, figure, fault):
-    seen = theatre(program).play(name, fault, until=figure)
-    assert seen[figure].verdict == "missed", seen
+@pytest.mark.parametrize(("program", "name", "metric", "fault"), FAULTS, ids=["-".join(each[:3]) for each in FAULTS])
+def test_live_connections_with_a_fault_fail(
+    shared_bench: StartBench, program: str, name: str, metric: str, fault: Fault
+) -> None:
+    seen = shared_bench(program).run(name, fault, until=metric)
+    assert seen[metric].verdict == "failed", seen
 
 
 AFFINITY_LOST = {"haproxy": ("cookie NLBID",), "nginx": ("add_header Set-Cookie",)}
 
 
-def test_sessions_of_core_fail_when_the_cookie_is_missing(theatre, vendor):
+def test_signalr_core_without_the_affinity_cookie_fails(shared_bench: StartBench, vendor: str) -> None:
     until = "failed_with_affinity"
-    seen = theatre(vendor, CORE).play("signalr-core", lambda text: lines_without(text, *AFFINITY_LOST[vendor]), until)
-    assert seen[until].verdict == "missed", seen
+    seen = shared_bench(vendor, CORE).run(
+        "signalr-core", lambda text: lines_without(text, *AFFINITY_LOST[vendor]), until
+    )
+    assert seen[until].verdict == "failed", seen
 
 
-def test_robots_without_a_living_node_are_counted(theatre, monkeypatch):
-    """The other node dies with the first: its robots are innocent, and nobody comes back."""
-    stage = theatre("haproxy").stage
-    kills = [node.kill for node in stage.nodes]
-    for node in stage.nodes:
+def test_signalr_without_a_running_node_counts_lost_robots(
+    shared_bench: StartBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both nodes are killed: robots of both lose their connection, and no robot reconnects."""
+    bench = shared_bench("haproxy").bench
+    kills = [node.kill for node in bench.nodes]
+    for node in bench.nodes:
         monkeypatch.setattr(node, "kill", lambda: [kill() for kill in kills])
-    seen = theatre("haproxy").play("signalr-2", until="lost")
-    assert [name for name in ("innocent", "lost") if seen[name].verdict != "missed"] == [], seen
+    seen = shared_bench("haproxy").run("signalr-2", until="lost")
+    assert [name for name in ("innocent", "lost") if seen[name].verdict != "failed"] == [], seen

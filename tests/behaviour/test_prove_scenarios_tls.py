@@ -1,9 +1,10 @@
-"""Scenarios of TLS: they pass on the example farm with two names, and each fault misses its bar."""
+"""Scenarios of TLS: they pass on the example farm with two names, and fail with each fault."""
 
 import pytest
 
 from nlbgen.prove.scenarios.registry import scenarios
-from nlbgen.spec.model import Farm
+
+from .conftest import Fault, StartBench
 
 pytestmark = pytest.mark.slow
 
@@ -11,16 +12,16 @@ NAMES = {"frontend": {"aliases": ["orch.corp.example"]}}
 
 
 @pytest.mark.parametrize("name", ["tls-profile", "tls-names"])
-def test_a_farm_with_an_alias_holds_the_bars(theatre, vendor, name):
-    assert [each for each in theatre(vendor, NAMES).play(name).values() if each.verdict == "missed"] == []
+def test_tls_on_a_farm_with_an_alias_passes(shared_bench: StartBench, vendor: str, name: str) -> None:
+    assert shared_bench(vendor, NAMES).failed(name) == []
 
 
-def test_the_modern_profile_holds_the_bars(theatre, vendor):
-    seen = theatre(vendor, {"frontend": {"tls": {"profile": "modern"}}}).play("tls-profile")
-    assert seen["deviations"].verdict == "held", seen
+def test_tls_profile_modern_passes(shared_bench: StartBench, vendor: str) -> None:
+    seen = shared_bench(vendor, {"frontend": {"tls": {"profile": "modern"}}}).run("tls-profile")
+    assert seen["deviations"].verdict == "passed", seen
 
 
-FAULTS = [
+FAULTS: list[tuple[str, str, str, Fault]] = [
     (
         "haproxy",
         "tls-profile",
@@ -42,40 +43,39 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("program", "name", "figure", "fault"), FAULTS, ids=["-".join(each[:3]) for each in FAULTS])
-def test_a_fault_misses_its_bar(theatre, program, name, figure, fault):
-    seen = theatre(program, NAMES).play(name, fault, until=figure)
-    assert seen[figure].verdict == "missed", seen
+@pytest.mark.parametrize(("program", "name", "metric", "fault"), FAULTS, ids=["-".join(each[:3]) for each in FAULTS])
+def test_tls_with_a_fault_fails(shared_bench: StartBench, program: str, name: str, metric: str, fault: Fault) -> None:
+    seen = shared_bench(program, NAMES).run(name, fault, until=metric)
+    assert seen[metric].verdict == "failed", seen
 
 
-def test_a_leaf_without_its_chain_is_not_trusted(theatre, vendor):
-    """The file of the spec holds the chain; here is one that does not."""
-    stage = theatre(vendor, NAMES).stage
-    whole = stage.lab.certificates.certificate
+def test_tls_names_with_a_leaf_without_its_chain_fails(shared_bench: StartBench, vendor: str) -> None:
+    """The certificate file of the spec holds the chain; this file does not."""
+    bench = shared_bench(vendor, NAMES).bench
+    whole = bench.lab.certificates.certificate
     alone = whole.with_name("alone.pem")
     alone.write_bytes(whole.read_bytes().partition(b"-----END CERTIFICATE-----\n")[0] + b"-----END CERTIFICATE-----\n")
-    alone.with_name("alone.pem.key").write_bytes(stage.lab.certificates.key.read_bytes())
+    alone.with_name("alone.pem.key").write_bytes(bench.lab.certificates.key.read_bytes())
 
-    def fault(text):
+    def fault(text: str) -> str:
         return text.replace(str(whole), str(alone))
 
-    # The load that waits for the nodes trusts nobody either, so the balancer is changed without it.
-    seen = theatre(vendor, NAMES).play("tls-names", fault, until="untrusted", settled=False)
-    assert seen["untrusted"].figure.value == 2, seen
+    # The load that waits for the nodes does not trust the certificate either: run without waiting.
+    seen = shared_bench(vendor, NAMES).run("tls-names", fault, until="untrusted", settled=False)
+    assert seen["untrusted"].metric is not None
+    assert seen["untrusted"].metric.value == 2, seen
 
 
 @pytest.mark.parametrize("mode", ["passthrough", "none"])
-def test_a_balancer_without_tls_is_not_asked(theatre, mode):
-    changes = {"tls": {"mode": mode}, "redirect_http": False}
-    farm = theatre("haproxy").lab.live
-    farm = farm.replace(frontend=farm.frontend.replace(tls=farm.frontend.tls.replace(**changes["tls"])))
-    assert isinstance(farm, Farm)
+def test_tls_without_termination_is_skipped(shared_bench: StartBench, mode: str) -> None:
+    farm = shared_bench("haproxy").lab.live
+    farm = farm.replace(frontend=farm.frontend.replace(tls=farm.frontend.tls.replace(mode=mode)))
     for name in ("tls-profile", "tls-names"):
-        assert scenarios()[name].unasked(farm, "haproxy")
+        assert scenarios()[name].skip_reason(farm, "haproxy")
 
 
-def test_without_sslyze_the_way_to_it_is_said(theatre, monkeypatch):
-    farm = theatre("haproxy").lab.live
-    assert scenarios()["tls-profile"].unasked(farm, "haproxy") == ""
+def test_tls_profile_without_sslyze_is_skipped(shared_bench: StartBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    farm = shared_bench("haproxy").lab.live
+    assert scenarios()["tls-profile"].skip_reason(farm, "haproxy") == ""
     monkeypatch.setattr("nlbgen.prove.scenarios.tls.find_spec", lambda name: None)
-    assert scenarios()["tls-profile"].unasked(farm, "haproxy") == "sslyze is not installed: install nlbgen[prove]"
+    assert scenarios()["tls-profile"].skip_reason(farm, "haproxy") == "sslyze is not installed: install nlbgen[prove]"

@@ -1,19 +1,25 @@
-"""Single requests: who gets them, what they carry, what is refused; the modes of TLS."""
+"""Single requests: the node that gets them, their headers, refusals; the TLS modes."""
 
 import time
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nlbgen.net.waiting import wait_until
-from nlbgen.prove.clients.simple import fetch
+from nlbgen.prove.clients.simple import Fetched, fetch
+from nlbgen.prove.lab.certificates import make_certificates
+from nlbgen.prove.lab.processes import NodeProcess
+
+from .conftest import Changes, FarmLab, StartFarm, received_headers
 
 
-def plain(lab, path="/", port=None, **options):
+def plain(lab: FarmLab, path: str = "/", port: int | None = None, **options: Any) -> Fetched:
     return fetch(f"http://{lab.host}:{port or lab.http_port}{path}", **options)
 
 
-def test_round_robin_shares_evenly(farm, vendor):
+def test_round_robin_distributes_evenly(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor, {"balancer": {"algorithm": "round-robin"}})
     counts = Counter(lab.hits(40))
     assert set(counts) == {"orch-1", "orch-2"}
@@ -21,7 +27,7 @@ def test_round_robin_shares_evenly(farm, vendor):
     assert abs(counts["orch-1"] - counts["orch-2"]) <= 4
 
 
-def test_weights_share_unevenly(farm, vendor):
+def test_weights_distribute_by_weight(farm: StartFarm, vendor: str) -> None:
     nodes = [
         {"name": "orch-1", "address": "10.20.0.11", "weight": 75},
         {"name": "orch-2", "address": "10.20.0.12", "weight": 25},
@@ -31,12 +37,12 @@ def test_weights_share_unevenly(farm, vendor):
     assert 26 <= counts["orch-1"] <= 34, counts
 
 
-def test_source_hash_holds_a_client(farm, vendor):
+def test_source_hash_keeps_a_client_on_one_node(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor, {"balancer": {"algorithm": "source"}})
     assert len(set(lab.hits(10))) == 1
 
 
-def nodes(*states):
+def nodes(*states: str) -> Changes:
     return {
         "nodes": [
             {"name": f"orch-{number}", "address": f"10.20.0.{10 + number}", "state": state}
@@ -46,12 +52,12 @@ def nodes(*states):
 
 
 @pytest.mark.parametrize("state", ["drain", "down"])
-def test_a_node_that_is_out_gets_nothing_new(farm, vendor, state):
+def test_node_in_drain_or_down_gets_no_new_request(farm: StartFarm, vendor: str, state: str) -> None:
     lab = farm(vendor, nodes("up", state))
     assert set(lab.hits(20)) == {"orch-1"}
 
 
-def test_backup_serves_when_no_other_can(farm, vendor):
+def test_backup_serves_when_no_other_node_can(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor, nodes("up", "backup"))
     assert set(lab.hits(20)) == {"orch-1"}
     lab.nodes[0].kill()
@@ -59,13 +65,13 @@ def test_backup_serves_when_no_other_can(farm, vendor):
 
 
 @pytest.mark.parametrize("affinity", ["cookie", "signalr"])
-def test_a_cookie_holds_a_client_where_it_should(farm, vendor, affinity):
+def test_affinity_cookie_keeps_a_client_on_its_node(farm: StartFarm, vendor: str, affinity: str) -> None:
     lab = farm(vendor, {"balancer": {"affinity": affinity, "algorithm": "round-robin"}})
     held, free = ("/signalr/negotiate", "/odata/Jobs")
     first = lab.get(held)
     cookie = first.header("set-cookie")
     assert cookie.startswith("NLBID=")
-    assert first.header("X-Node") not in cookie, "a cookie tells nothing about the network"
+    assert first.header("X-Node") not in cookie, "the cookie must not show the node's name"
     attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
     assert {"path=/", "httponly", "secure", "samesite=lax"} <= attributes
     sent = {"Cookie": cookie.partition(";")[0]}
@@ -75,7 +81,7 @@ def test_a_cookie_holds_a_client_where_it_should(farm, vendor, affinity):
         assert set(lab.hits(12, free, headers=sent)) == {"orch-1", "orch-2"}
 
 
-def test_a_cookie_of_a_dead_node_leads_to_a_living_one(farm, vendor):
+def test_affinity_cookie_of_a_killed_node_gets_another_node(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor, {"balancer": {"affinity": "cookie"}})
     first = lab.get()
     sent = {"Cookie": first.header("set-cookie").partition(";")[0]}
@@ -86,7 +92,7 @@ def test_a_cookie_of_a_dead_node_leads_to_a_living_one(farm, vendor):
     assert dead not in {answer.header("X-Node") for answer in answers}
 
 
-def test_the_clients_of_a_dead_node_stay_together_on_its_neighbour(farm, vendor):
+def test_clients_of_a_killed_node_stay_together_on_one_node(farm: StartFarm, vendor: str) -> None:
     """SignalR Core would lose its connection ids if they went from node to node."""
     lab = farm(vendor, {"balancer": {"affinity": "cookie"}, **nodes("up", "up", "up")})
     first = lab.get()
@@ -98,14 +104,14 @@ def test_the_clients_of_a_dead_node_stay_together_on_its_neighbour(farm, vendor)
         answer = lab.get(headers={"Cookie": cookie.partition(";")[0]})
         cookie = answer.header("set-cookie") or cookie
         seen.append(answer.header("X-Node"))
-    # The first answers may come by a repeated request, before the node counts as dead.
+    # The first responses may come from retried requests, before the node is marked down.
     assert len(set(seen[5:])) == 1, seen
     assert dead not in seen
 
 
-def test_a_cookie_holds_a_client_on_a_draining_node(farm, vendor):
+def test_affinity_cookie_keeps_a_client_on_a_draining_node(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor, {"balancer": {"affinity": "cookie"}})
-    clients = {}
+    clients: dict[str, dict[str, str]] = {}
     while set(clients) != {"orch-1", "orch-2"}:
         answer = lab.get()
         clients[answer.header("X-Node")] = {"Cookie": answer.header("set-cookie").partition(";")[0]}
@@ -117,17 +123,17 @@ def test_a_cookie_holds_a_client_on_a_draining_node(farm, vendor):
 
 
 @pytest.mark.parametrize("state", ["drain", "down"])
-def test_a_node_taken_out_and_put_back_by_reloads(farm, vendor, state):
+def test_node_removed_and_added_by_reloads(farm: StartFarm, vendor: str, state: str) -> None:
     lab = farm(vendor)
-    whole = lab.spec.farm
-    out = tuple(node.replace(state=state) if node.name == "orch-2" else node for node in whole.nodes)
-    lab.change(whole.replace(nodes=out))
+    before = lab.spec.farm
+    out = tuple(node.replace(state=state) if node.name == "orch-2" else node for node in before.nodes)
+    lab.change(before.replace(nodes=out))
     assert wait_until(lambda: set(lab.hits(6)) == {"orch-1"}, 10)
-    lab.change(whole)
+    lab.change(before)
     assert wait_until(lambda: set(lab.hits(6)) == {"orch-1", "orch-2"}, 15)
 
 
-def test_what_a_client_says_about_itself_does_not_arrive(farm, vendor):
+def test_forwarded_headers_of_a_client_do_not_arrive(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor)
     forged = {
         "X-Forwarded-For": "6.6.6.6",
@@ -143,11 +149,11 @@ def test_what_a_client_says_about_itself_does_not_arrive(farm, vendor):
         "Proxy": "http://6.6.6.6",
     }
     answer = lab.get("/echo-headers", headers=forged)
-    assert answer.node_headers("x-forwarded-for") == ["127.0.0.1"]
-    assert answer.node_headers("x-forwarded-proto") == ["https"]
-    assert answer.node_headers("x-forwarded-host") == [f"{lab.host}:{lab.port}"]
-    assert answer.node_headers("x-forwarded-port") == [str(lab.port)]
-    assert answer.node_headers("host") == [f"{lab.host}:{lab.port}"]
+    assert received_headers(answer, "x-forwarded-for") == ["127.0.0.1"]
+    assert received_headers(answer, "x-forwarded-proto") == ["https"]
+    assert received_headers(answer, "x-forwarded-host") == [f"{lab.host}:{lab.port}"]
+    assert received_headers(answer, "x-forwarded-port") == [str(lab.port)]
+    assert received_headers(answer, "host") == [f"{lab.host}:{lab.port}"]
     assert "6.6.6.6" not in answer.body.decode()
     assert "evil" not in answer.body.decode()
     assert "/admin" not in answer.body.decode()
@@ -162,13 +168,15 @@ def test_what_a_client_says_about_itself_does_not_arrive(farm, vendor):
     ],
     ids=["h2c", "list", "twice"],
 )
-def test_nothing_but_websocket_may_upgrade(farm, vendor, headers):
+def test_upgrade_to_anything_but_websocket_is_refused(
+    farm: StartFarm, vendor: str, headers: list[tuple[str, str]]
+) -> None:
     lab = farm(vendor)
     answer = lab.get("/echo-headers", headers=headers)
     assert answer.status in {200, 400}
     if answer.status == 200:
-        assert "h2c" not in " ".join(answer.node_headers("upgrade"))
-        assert answer.node_headers("http2-settings") == []
+        assert "h2c" not in " ".join(received_headers(answer, "upgrade"))
+        assert received_headers(answer, "http2-settings") == []
     assert all(
         not any("h2c" in str(value) for value in seen.values())
         for node in lab.nodes
@@ -176,7 +184,7 @@ def test_nothing_but_websocket_may_upgrade(farm, vendor, headers):
     )
 
 
-def test_only_the_farms_names_are_answered(farm, vendor):
+def test_unknown_host_name_is_refused(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor, {"frontend": {"aliases": ["orch.corp.example"]}})
     assert lab.get(headers={"Host": f"orch.corp.example:{lab.port}"}).status == 200
     assert lab.get(headers={"Host": "evil.example"}).status == 421
@@ -185,7 +193,7 @@ def test_only_the_farms_names_are_answered(farm, vendor):
     assert seen == [seen for node in lab.nodes for seen in node.control.requests("/planted")]
 
 
-def test_port_80_sends_to_https(farm, vendor):
+def test_http_port_redirects_to_https(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor)
     answer = plain(lab, "/odata/Jobs?x=1")
     assert answer.status == 301
@@ -194,21 +202,21 @@ def test_port_80_sends_to_https(farm, vendor):
     assert "evil" not in planted.header("location")
 
 
-def test_no_redirect_where_none_is_wanted(farm, vendor):
+def test_http_port_without_redirect_is_closed(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor, {"frontend": {"redirect_http": False}})
     with pytest.raises((OSError, ValueError, RuntimeError)):
         plain(lab)
 
 
-def test_browsers_are_told_to_come_back_by_https(farm, vendor):
+def test_hsts_is_sent_unless_the_spec_turns_it_off(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor)
     for path in ("/odata/Jobs", "/signalr/negotiate", "/x?status=500"):
         assert lab.get(path).header("strict-transport-security") == "max-age=63072000"
-    silent = farm(vendor, {"frontend": {"tls": {"hsts": False}}})
-    assert silent.get().header("strict-transport-security") == ""
+    without = farm(vendor, {"frontend": {"tls": {"hsts": False}}})
+    assert without.get().header("strict-transport-security") == ""
 
 
-def test_uploads_up_to_the_limit(farm, vendor):
+def test_body_up_to_the_limit_is_accepted(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor, {"balancer": {"max_body": "1MB"}})
     size = 1024 * 1024
     answer = lab.get("/api/upload", method="POST", body=b"x" * size)
@@ -217,7 +225,7 @@ def test_uploads_up_to_the_limit(farm, vendor):
     assert lab.get("/api/upload", method="POST", body=b"x" * (size + 1)).status == 413
 
 
-def test_a_status_page_for_this_machine(farm, vendor):
+def test_status_page_answers_on_loopback(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor)
     if vendor == "haproxy":
         metrics = fetch(f"http://127.0.0.1:{lab.metrics_port}/metrics").body.decode()
@@ -229,27 +237,27 @@ def test_a_status_page_for_this_machine(farm, vendor):
 
 
 @pytest.mark.parametrize("mode", ["bridge", "terminate", "none"])
-def test_tls_modes_that_see_http(farm, vendor, mode):
+def test_tls_mode_with_http_forwards_scheme_and_name(farm: StartFarm, vendor: str, mode: str) -> None:
     lab = farm(vendor, {"frontend": {"tls": {"mode": mode}}})
     answer = lab.get("/echo-headers")
     assert answer.json()["scheme"] == ("https" if mode == "bridge" else "http")
-    assert answer.node_headers("x-forwarded-proto") == ["http" if mode == "none" else "https"]
+    assert received_headers(answer, "x-forwarded-proto") == ["http" if mode == "none" else "https"]
     if mode == "bridge":
         assert answer.json()["sni"] == lab.host
 
 
-def test_passthrough_leaves_tls_to_the_nodes(farm, vendor):
+def test_passthrough_forwards_tls_to_the_nodes(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor, {"frontend": {"tls": {"mode": "passthrough"}}})
     answer = lab.get("/echo-headers")
     assert answer.json()["sni"] == lab.host
-    assert answer.node_headers("x-forwarded-for") == []
+    assert received_headers(answer, "x-forwarded-for") == []
     assert set(lab.hits(10)) == {"orch-1", "orch-2"}
     lab.nodes[0].kill()
     assert wait_until(lambda: lab.hits(6) == ["orch-2"] * 6, 10)
 
 
-def test_passthrough_sees_a_stopped_app_pool_on_haproxy_alone(farm):
-    """What `nginx-passthrough-health` says: there, requests fail as long as the app pool is stopped."""
+def test_passthrough_detects_a_stopped_app_pool_only_on_haproxy(farm: StartFarm) -> None:
+    """As `nginx-passthrough-health` states: on NGINX requests fail while the app pool is stopped."""
     for vendor, seen in (("haproxy", {200}), ("nginx", {200, 503})):
         lab = farm(vendor, {"frontend": {"tls": {"mode": "passthrough"}}, "balancer": {"algorithm": "round-robin"}})
         lab.nodes[0].set(pool_stopped=True)
@@ -257,11 +265,8 @@ def test_passthrough_sees_a_stopped_app_pool_on_haproxy_alone(farm):
         assert {lab.get().status for _ in range(12)} == seen
 
 
-def test_a_node_with_a_foreign_certificate_gets_no_requests(farm, vendor, tmp_path):
-    """Whoever poses as a node without a certificate of the CA sees no password."""
-    from nlbgen.prove.lab.certificates import make_certificates
-    from nlbgen.prove.lab.processes import NodeProcess
-
+def test_node_with_a_foreign_certificate_gets_no_request(farm: StartFarm, vendor: str, tmp_path: Path) -> None:
+    """An impostor without a certificate of the CA must see no password."""
     lab = farm(vendor)
     victim = lab.nodes[1]
     victim.kill()
@@ -272,7 +277,7 @@ def test_a_node_with_a_foreign_certificate_gets_no_requests(farm, vendor, tmp_pa
         assert impostor.control.requests("/odata") == []
 
 
-def test_a_stopped_app_pool_is_noticed_without_traffic_on_haproxy(farm):
+def test_stopped_app_pool_without_traffic_is_marked_down_on_haproxy(farm: StartFarm) -> None:
     lab = farm("haproxy")
     lab.nodes[0].set(pool_stopped=True)
     assert wait_until(lambda: "DOWN" in _status(lab, "orch-1"), 8)
@@ -280,8 +285,8 @@ def test_a_stopped_app_pool_is_noticed_without_traffic_on_haproxy(farm):
     assert wait_until(lambda: "UP" in _status(lab, "orch-1"), 8)
 
 
-def _status(lab, name):
-    """What HAProxy thinks of a node."""
+def _status(lab: FarmLab, name: str) -> str:
+    """The state of a node in HAProxy's statistics."""
     for line in lab.runtime("show stat").splitlines():
         columns = line.split(",")
         if columns[:2] == ["orchestrator-test_web", name]:
@@ -289,7 +294,7 @@ def _status(lab, name):
     return ""
 
 
-def test_a_degraded_node_stays_in(farm, vendor):
+def test_degraded_node_stays_in_rotation(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor)
     lab.nodes[0].set(degraded=True)
     time.sleep(3)

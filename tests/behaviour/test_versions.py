@@ -1,26 +1,29 @@
-"""The same farm on every version at hand: each gets the configuration made for it, and serves.
+"""The same farm on every available version, each with the configuration for it.
 
 `tests/tools/programs.py` fetches the builds from Debian's archive; without them these tests are skipped.
 """
 
 import time
+from typing import Any
 
 import pytest
 
 from nlbgen.net.waiting import wait_until
-from nlbgen.prove.clients.sessions import SessionPlan, run_session
+from nlbgen.prove.clients.hub_client import SessionPlan
 from nlbgen.prove.clients.simple import SocketHolder, SocketPlan
+
+from .conftest import FarmLab, StartFarm, run_session
 
 
 @pytest.fixture
-def lab(farm, build):
+def lab(farm: StartFarm, build: dict[str, Any]) -> FarmLab:
     """A farm with the affinity that differs most between versions, on one build."""
     about = {"version": build["version"].rpartition(".")[0], "openssl": build["openssl"].rstrip("w")}
     changes = {build["program"]: about, "balancer": {"affinity": "cookie"}}
     return farm(build["program"], changes, program=build["path"])
 
 
-def test_a_build_of_another_version_serves_the_farm(lab):
+def test_other_version_serves_the_farm(lab: FarmLab) -> None:
     assert set(lab.hits(12)) == {"orch-1", "orch-2"}
     first = lab.get()
     cookie = first.header("set-cookie").partition(";")[0]
@@ -30,7 +33,7 @@ def test_a_build_of_another_version_serves_the_farm(lab):
     assert report.ok, report
 
 
-def test_a_build_of_another_version_reloads_under_open_websockets(lab):
+def test_other_version_keeps_websockets_over_a_reload(lab: FarmLab) -> None:
     plan = SocketPlan(url=f"{lab.url}/ws", count=10, echo_every=0.2, ca=lab.certificates.ca)
     with SocketHolder(plan) as held:
         lab.balancer.reload()
@@ -39,13 +42,13 @@ def test_a_build_of_another_version_reloads_under_open_websockets(lab):
         assert held.alive == 10, [report for report in held.reports if not report.alive]
 
 
-def test_a_build_of_another_version_survives_a_node(lab):
+def test_other_version_serves_after_a_node_is_killed(lab: FarmLab) -> None:
     lab.nodes[0].kill()
     assert wait_until(lambda: lab.hits(4) == ["orch-2"] * 4, 10)
 
 
-def test_a_build_of_another_version_complains_of_nothing(lab):
-    said = lab.balancer.output() + lab.log()
-    bad = [line for line in said.splitlines() if any(word in line.lower() for word in ("[warn", "[alert", "[emerg"))]
-    # Run by root without a change of user, which the laboratory wants and the packaged configuration does not do.
+def test_other_version_prints_no_warning(lab: FarmLab) -> None:
+    output = lab.balancer.output() + lab.log()
+    bad = [line for line in output.splitlines() if any(word in line.lower() for word in ("[warn", "[alert", "[emerg"))]
+    # The lab runs the balancer as root without a change of user; the packaged configuration does not.
     assert [line for line in bad if "chroot" not in line and "as root" not in line] == []

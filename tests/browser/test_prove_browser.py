@@ -3,11 +3,11 @@
 import pytest
 
 from nlbgen.prove.lab.mapping import Mapped
-from nlbgen.prove.scenarios.base import figure
+from nlbgen.prove.scenarios.base import metric
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.prove.score import formats, limits
-from nlbgen.prove.score.scorecard import Played, Scorecard, score
-from nlbgen.prove.score.thresholds import BARS
+from nlbgen.prove.score.scorecard import ScenarioResult, Scorecard, score
+from nlbgen.prove.score.thresholds import THRESHOLDS
 
 pytestmark = [pytest.mark.chromium, pytest.mark.slow]
 
@@ -21,15 +21,15 @@ def page(tmp_path_factory):
 
 def card() -> Scorecard:
     """Every scenario, in every state."""
-    states = ("passed", "missed", "broken", "not played")
+    states = ("passed", "failed", "broken", "skipped")
     played = []
     for number, (name, scenario) in enumerate(scenarios().items()):
         state = states[number % len(states)]
-        value = 9999 if state == "missed" else 0
-        figures = [figure(one, value, of=2800, window=0.38, note="a note") for one in BARS[name]]
-        scored = score(name, figures, limits.defaults("haproxy"))
-        diary = [(4.0, "orch-1 is killed"), (10.0, "orch-1 starts again")]
-        played.append(Played(scenario, state, "a reason" if number % 4 > 1 else "", scored, 14.0, diary))
+        value = 9999 if state == "failed" else 0
+        metrics = [metric(one, value, of=2800, window=0.38, note="a note") for one in THRESHOLDS[name]]
+        scored = score(name, metrics, limits.defaults("haproxy"))
+        timeline = [(4.0, "orch-1 is killed"), (10.0, "orch-1 starts again")]
+        played.append(ScenarioResult(scenario, state, "a reason" if number % 4 > 1 else "", scored, 14.0, timeline))
     mapped = [Mapped("node orch-1", "10.20.0.11:443", "127.0.0.1:20001")]
     about = {
         "farm": "farm-1",
@@ -38,7 +38,7 @@ def card() -> Scorecard:
         "vendor": "haproxy",
         "program": "HAProxy 2.6.12",
     }
-    return Scorecard(**about, nodes=2, nlbgen="0.1.0", mapped=mapped, played=played, notes=["a note"], unproved=["x"])
+    return Scorecard(**about, nodes=2, nlbgen="0.1.0", mapped=mapped, results=played, notes=["a note"], unproved=["x"])
 
 
 @pytest.mark.parametrize("width", [1280, 360], ids=["wide", "narrow"])

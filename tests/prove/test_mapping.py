@@ -1,4 +1,4 @@
-"""What runs in the laboratory is what goes live, but for addresses, ports, host names and files."""
+"""What runs in the lab is what goes live, but for addresses, ports, host names and files."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from nlbgen.generators.base import render
-from nlbgen.prove.lab.lab import Laboratory
+from nlbgen.prove.lab.lab import Lab
 from nlbgen.prove.lab.mapping import difference, mapping
 
 FARMS = {
@@ -61,8 +61,8 @@ def spec(request, make_spec, farm_data):
 
 
 @pytest.fixture(params=["haproxy", "nginx"])
-def lab(request, spec) -> Iterator[Laboratory]:
-    lab = Laboratory(spec, request.param, program="is not run here")
+def lab(request, spec) -> Iterator[Lab]:
+    lab = Lab(spec, request.param, program="is not run here")
     try:
         lab.prepare()
         yield lab
@@ -70,7 +70,7 @@ def lab(request, spec) -> Iterator[Laboratory]:
         lab.close()
 
 
-def live_text(lab: Laboratory) -> str:
+def live_text(lab: Lab) -> str:
     return next(file.content for file in render(lab.generator, lab.written) if file.main).decode("utf-8")
 
 
@@ -142,7 +142,7 @@ def test_the_mapping_names_every_node_and_listener(lab) -> None:
 
 
 def test_a_prepared_laboratory_leaves_nothing(spec) -> None:
-    lab = Laboratory(spec, "haproxy", program="is not run here")
+    lab = Lab(spec, "haproxy", program="is not run here")
     lab.prepare()
     folder = lab.folder
     assert folder.is_dir()

@@ -1,13 +1,13 @@
-"""What the scenarios' probes rest on: the strict reader of HTTP, the division of time-outs, the marks of probes."""
+"""What the scenarios' probes rest on: the strict reader of HTTP, the division of timeouts, the marks of probes."""
 
 import pytest
 
 from nlbgen.generators.base import Site, generator, render
+from nlbgen.prove.clients.raw import RawAnswer
 from nlbgen.prove.clients.simple import StreamReport
 from nlbgen.prove.clients.smuggling import FORBIDDEN_FORM, probes
-from nlbgen.prove.lab.raw import Heard
-from nlbgen.prove.lab.request_parser import read
-from nlbgen.prove.lab.time_scale import FLOOR_SECONDS, divided
+from nlbgen.prove.lab.request_parser import parse_strictly
+from nlbgen.prove.lab.time_scale import FLOOR_SECONDS, scale_timeouts
 from nlbgen.prove.scenarios.live import event_lags
 from nlbgen.spec.load import loads
 
@@ -52,11 +52,11 @@ def request(*lines: str, body: str = "") -> bytes:
     ],
 )
 def test_what_can_be_read_in_one_way_is_counted(stream, count):
-    assert read(stream) == (count, "")
+    assert parse_strictly(stream) == (count, "")
 
 
 @pytest.mark.parametrize(
-    ("stream", "doubt"),
+    ("stream", "ambiguity"),
     [
         (request("Content-Length: 5", "Transfer-Encoding: chunked"), "Content-Length and Transfer-Encoding"),
         (request("Content-Length: 5", "Content-Length: 5"), "twice"),
@@ -81,17 +81,17 @@ def test_what_can_be_read_in_one_way_is_counted(stream, count):
         (request("Content-Length: 5", body="hello") + b"garbage\r\n\r\n", "request line"),
     ],
 )
-def test_what_servers_may_read_otherwise_is_dubious(stream, doubt):
-    assert doubt in read(stream).doubt
+def test_what_servers_may_read_otherwise_is_dubious(stream, ambiguity):
+    assert ambiguity in parse_strictly(stream).ambiguity
 
 
 def test_every_probe_but_the_clear_ones_is_dubious_as_it_is_sent():
     """A balancer that passed them on as they are would be found out by every single one."""
     every = list(probes(HOST, "mark"))
-    unfound = [probe.name for probe in every if not probe.clear and not read(probe.data).doubt]
+    unfound = [probe.name for probe in every if not probe.valid and not parse_strictly(probe.data).ambiguity]
     # To the letter this is one request, with a header that some servers take for another one.
     assert unfound == ["TE.TE: underscore"]
-    assert [read(probe.data) for probe in every if probe.clear] == [(1, "")] * 3
+    assert [parse_strictly(probe.data) for probe in every if probe.valid] == [(1, "")] * 3
     assert {probe.name for probe in every} >= FORBIDDEN_FORM
 
 
@@ -101,7 +101,7 @@ def test_every_probe_has_a_mark_of_its_own():
     assert all(1 <= probe.data.count(probe.mark) <= 2 for probe in every)
 
 
-# Time-outs
+# Timeouts
 
 
 def times(text: str, name: str) -> set[str]:
@@ -112,7 +112,7 @@ def times(text: str, name: str) -> set[str]:
 
 def test_haproxys_time_outs_are_divided_and_nothing_else():
     before = main_file("haproxy")
-    after = divided("haproxy", before, 10)
+    after = scale_timeouts("haproxy", before, 10)
     assert times(after, "timeout tunnel") == {"360000ms"}
     assert times(after, "timeout server") == {"12000ms", "13000ms"}
     assert times(after, "timeout http-request") == {f"{FLOOR_SECONDS * 1000:g}ms"} | {"2000ms"}
@@ -123,7 +123,7 @@ def test_haproxys_time_outs_are_divided_and_nothing_else():
 
 
 def test_nginxs_time_outs_are_divided_and_its_defaults_are_written_out():
-    after = divided("nginx", main_file("nginx"), 10)
+    after = scale_timeouts("nginx", main_file("nginx"), 10)
     assert times(after, "proxy_read_timeout") == {"6000ms", "12000ms", "360000ms"}
     assert times(after, "client_body_timeout") == {"6000ms"}
     assert times(after, "client_header_timeout") == {"2000ms"}
@@ -134,7 +134,7 @@ def test_nginxs_time_outs_are_divided_and_its_defaults_are_written_out():
 def test_no_time_out_is_made_longer():
     text = "    timeout connect 500ms\n    timeout client 3000\n    timeout queue 1h30m\n"
     assert (
-        divided("haproxy", text, 1000)
+        scale_timeouts("haproxy", text, 1000)
         == "    timeout connect 500ms\n    timeout client 2000ms\n    timeout queue 5400ms\n"
     )
 
@@ -143,9 +143,9 @@ def test_no_time_out_is_made_longer():
 
 
 def test_answers_on_one_connection_are_counted():
-    heard = Heard(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 404 Not Found\r\n\r\n", True, 0.1)
+    heard = RawAnswer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 404 Not Found\r\n\r\n", True, 0.1)
     assert (heard.status, heard.count, heard.body) == (200, 2, b"ok")
-    assert (Heard(b"", True, 0.1).status, Heard(b"", True, 0.1).body) == (0, b"")
+    assert (RawAnswer(b"", True, 0.1).status, RawAnswer(b"", True, 0.1).body) == (0, b"")
 
 
 def test_an_event_is_late_by_the_clock_of_its_node():

@@ -8,7 +8,7 @@ from nlbgen.generators.zen.calls import plan
 from nlbgen.generators.zen.objects import objects
 from nlbgen.generators.zen.products import edition
 from nlbgen.prove.clients.load_result import LoadResult, Record
-from nlbgen.prove.lab.bench import Diary, Stage, in_thread
+from nlbgen.prove.lab.bench import TestBench, Timeline, in_thread
 from nlbgen.prove.scenarios.base import HASHED, ONE_NODE, PASSED_THROUGH
 from nlbgen.prove.scenarios.failover import _share, failed
 from nlbgen.prove.scenarios.registry import scenarios
@@ -21,8 +21,8 @@ DRAINED = [*ONE, {"name": "two", "address": "10.0.0.2", "state": "drain"}]
 OUTAGES = ("kill", "pool-stopped", "hang", "drain", "reload-outage")
 
 
-class Lab:
-    """As much of a laboratory as figures look at."""
+class FakeLab:
+    """The parts of a lab that metrics use."""
 
     def __init__(self, farm) -> None:
         self.live = farm
@@ -32,25 +32,27 @@ class Lab:
 @pytest.mark.parametrize("name", OUTAGES)
 def test_an_outage_needs_somebody_who_takes_over(make_spec, name: str) -> None:
     scenario = scenarios()[name]
-    assert scenario.unasked(make_spec().farm, "haproxy") == ""
-    assert scenario.unasked(make_spec(nodes=WITH_BACKUP).farm, "haproxy") == ""
-    assert scenario.unasked(make_spec(nodes=ONE, accept=["one-node"]).farm, "haproxy") == ONE_NODE
-    assert scenario.unasked(make_spec(nodes=DRAINED).farm, "haproxy") == ONE_NODE
+    assert scenario.skip_reason(make_spec().farm, "haproxy") == ""
+    assert scenario.skip_reason(make_spec(nodes=WITH_BACKUP).farm, "haproxy") == ""
+    assert scenario.skip_reason(make_spec(nodes=ONE, accept=["one-node"]).farm, "haproxy") == ONE_NODE
+    assert scenario.skip_reason(make_spec(nodes=DRAINED).farm, "haproxy") == ONE_NODE
 
 
 def test_slow_start_is_asked_where_the_spec_and_the_program_have_it(make_spec) -> None:
     scenario = scenarios()["slow-start"]
     slow = {"slow_start": "30s"}
-    assert scenario.unasked(make_spec(balancer=slow).farm, "haproxy") == ""
-    assert "no balancer.slow_start" in scenario.unasked(make_spec().farm, "haproxy")
-    assert "open source build" in scenario.unasked(make_spec(balancer=slow, accept=["nginx-slow-start"]).farm, "nginx")
-    assert scenario.unasked(make_spec(balancer={**slow, "algorithm": "source"}).farm, "haproxy") == HASHED
-    assert scenario.unasked(make_spec(balancer=slow, nodes=WITH_BACKUP).farm, "haproxy") == ONE_NODE
+    assert scenario.skip_reason(make_spec(balancer=slow).farm, "haproxy") == ""
+    assert "no balancer.slow_start" in scenario.skip_reason(make_spec().farm, "haproxy")
+    assert "open source build" in scenario.skip_reason(
+        make_spec(balancer=slow, accept=["nginx-slow-start"]).farm, "nginx"
+    )
+    assert scenario.skip_reason(make_spec(balancer={**slow, "algorithm": "source"}).farm, "haproxy") == HASHED
+    assert scenario.skip_reason(make_spec(balancer=slow, nodes=WITH_BACKUP).farm, "haproxy") == ONE_NODE
 
 
 @pytest.mark.parametrize("name", ["steady", "broken-url", "all-down", "reload", "reload-websockets"])
 def test_every_farm_is_asked_the_rest(make_spec, name: str) -> None:
-    assert scenarios()[name].unasked(make_spec(nodes=ONE, accept=["one-node"]).farm, "nginx") == ""
+    assert scenarios()[name].skip_reason(make_spec(nodes=ONE, accept=["one-node"]).farm, "nginx") == ""
 
 
 def records(**counts: int) -> LoadResult:
@@ -66,7 +68,7 @@ def test_the_share_of_a_node_is_held_against_its_weight(make_spec) -> None:
         {"name": "two", "address": "10.0.0.2", "weight": 150},
     ]
     farm = make_spec(nodes=nodes).farm
-    assert _shares(farm, records(one=25, two=75)) == (0.0, "one 25.0 % of 25.0 %, two 75.0 % of 75.0 %")
+    assert _shares(farm, records(one=25, two=75)) == (0.0, "one 25.0 % (expected 25.0 %), two 75.0 % (expected 75.0 %)")
     assert _shares(farm, records(one=50, two=50))[0] == 25.0
     assert _shares(farm, records(two=100))[0] == 25.0
     assert _shares(farm, records())[0] == 100.0
@@ -95,19 +97,19 @@ def test_failures_are_counted_with_their_window_and_kinds(make_spec) -> None:
         bad(2.5, "POST", "closed"),
         bad(9.0, "GET", "timeout"),
     ]
-    stage = Stage(Lab(make_spec().farm))
-    posts = failed("failed_posts", asked, stage, method="POST")
-    assert (posts.value, posts.of, posts.window, posts.note, posts.held) == (2, 2, 0.5, "closed, http 503", True)
-    whole = failed("failed", asked, stage)
+    bench = TestBench(FakeLab(make_spec().farm))
+    posts = failed("failed_posts", asked, bench, method="POST")
+    assert (posts.value, posts.of, posts.window, posts.note, posts.enforced) == (2, 2, 0.5, "closed, http 503", True)
+    whole = failed("failed", asked, bench)
     assert (whole.value, whole.of, whole.window) == (3, 4, 7.0)
-    none = failed("failed_gets", asked[:1], stage, method="GET")
+    none = failed("failed_gets", asked[:1], bench, method="GET")
     assert (none.value, none.window, none.note) == (0, None, "")
 
 
 def test_what_a_balancer_cannot_see_is_shown_and_not_held(make_spec) -> None:
     farm = make_spec(frontend={"tls": {"mode": "passthrough"}}).farm
-    one = failed("failed", [bad(1.0, "GET", "reset")], Stage(Lab(farm)))
-    assert (one.held, one.note) == (False, PASSED_THROUGH)
+    one = failed("failed", [bad(1.0, "GET", "reset")], TestBench(FakeLab(farm)))
+    assert (one.enforced, one.note) == (False, PASSED_THROUGH)
 
 
 @pytest.mark.parametrize(
@@ -125,21 +127,21 @@ def test_the_load_fits_the_farm(
 ) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     spec = make_spec(**changes)
-    lab = Lab(spec.farm)
+    lab = FakeLab(spec.farm)
     lab.spec = spec
     lab.url, lab.certificates = "http://127.0.0.1:1", type("Made", (), {"ca": None})
-    plan_ = Stage(lab).plan()
+    plan_ = TestBench(lab).plan()
     assert (plan_.cookies, plan_.source_addresses, plan_.keep_alive) == (cookies, addresses, keep_alive)
     assert (plan_.rate, plan_.seconds, plan_.clients) == (200, 14, 50)
 
 
 def test_the_diary_tells_listeners_at_once() -> None:
     heard: list[str] = []
-    diary = Diary(listeners=[lambda _, what: heard.append(what)])
-    diary.write("one")
-    diary.write("two")
-    assert heard == ["one", "two"] == [what for _, what in diary.entries]
-    assert diary.entries[0][0] <= diary.entries[1][0]
+    timeline = Timeline(listeners=[lambda _, what: heard.append(what)])
+    timeline.add("one")
+    timeline.add("two")
+    assert heard == ["one", "two"] == [what for _, what in timeline.entries]
+    assert timeline.entries[0][0] <= timeline.entries[1][0]
 
 
 class Slow:

@@ -1,4 +1,4 @@
-"""`nlbgen prove` on paper: bars, limits of the user's own, verdicts, and the four formats of a scorecard."""
+"""`nlbgen prove` without a lab: thresholds, the user's limits, verdicts, and the four formats of a scorecard."""
 
 import html.parser
 import json
@@ -12,30 +12,30 @@ import pytest
 from nlbgen.core.errors import SpecError, UsageError
 from nlbgen.generators import validate
 from nlbgen.prove.lab.mapping import Mapped
-from nlbgen.prove.scenarios.base import Scenario, figure
+from nlbgen.prove.scenarios.base import Scenario, metric
 from nlbgen.prove.scenarios.registry import chosen, scenarios
 from nlbgen.prove.score import formats, limits
-from nlbgen.prove.score.scorecard import Played, Scorecard, Scored, score
-from nlbgen.prove.score.thresholds import BARS, Bar, at_least, at_most, measured
-from nlbgen.prove.static_checks import Paper
+from nlbgen.prove.score.scorecard import ScenarioResult, Scorecard, Scored, score
+from nlbgen.prove.score.thresholds import THRESHOLDS, Threshold, at_least, at_most, measured
+from nlbgen.prove.static_checks import StaticChecks
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "farm.yaml"
 NASTY = 'a "quoted" <b>note</b> & ]]> \x07 \u2028 é'
 
 
 class Made(Scenario):
-    """A scenario that is never played."""
+    """A scenario that never runs."""
 
     name = "kill"
     title = "a <title> & more"
     why = "because"
     seconds = 1.0
 
-    def play(self, stage):
+    def run(self, bench):
         raise NotImplementedError
 
 
-def card(*played: Played) -> Scorecard:
+def card(*results: ScenarioResult) -> Scorecard:
     return Scorecard(
         farm="farm-1",
         spec="farm.yaml",
@@ -45,48 +45,48 @@ def card(*played: Played) -> Scorecard:
         nodes=2,
         nlbgen="0.1.0",
         mapped=[Mapped("node orch-1", "10.0.0.1:443", "127.0.0.1:20001")],
-        played=list(played),
+        results=list(results),
         notes=[NASTY],
         unproved=["the network"],
     )
 
 
-def killed(**values: float | None) -> Played:
-    """The scenario `kill` with these figures; None leaves one out."""
+def killed(**values: float | None) -> ScenarioResult:
+    """The scenario `kill` with these metrics; None leaves one out."""
     wanted = {"failed_gets": 0, "failed_posts": 1, "doubled_posts": 0, "lost_posts": 0, "slow": 0, **values}
-    figures = [
-        figure(name, value, of=2800, window=0.38, note=NASTY) for name, value in wanted.items() if value is not None
+    metrics = [
+        metric(name, value, of=2800, window=0.38, note=NASTY) for name, value in wanted.items() if value is not None
     ]
-    played = Played(Made(), "passed", figures=score("kill", figures, limits.defaults("haproxy")), seconds=14.2)
-    played.diary = [(4.0, f"orch-1 is killed {NASTY}")]
-    if played.missed:
-        played.state = "missed"
-    return played
+    result = ScenarioResult(Made(), "passed", metrics=score("kill", metrics, limits.defaults("haproxy")), seconds=14.2)
+    result.events = [(4.0, f"orch-1 is killed {NASTY}")]
+    if result.failed_metrics:
+        result.state = "failed"
+    return result
 
 
 FULL = card(
     killed(),
     killed(failed_gets=7, slow=None),
-    Played(Made(), "broken", f"it did not end {NASTY}", score("kill", [], limits.defaults("haproxy")), 60.0),
-    Played(Made(), "not played", NASTY),
+    ScenarioResult(Made(), "broken", f"it did not end {NASTY}", score("kill", [], limits.defaults("haproxy")), 60.0),
+    ScenarioResult(Made(), "skipped", NASTY),
 )
 
 
-# The table of bars
+# The table of thresholds
 
 
 def test_every_scenario_has_its_bars_and_every_bar_its_scenario() -> None:
-    assert set(BARS) == {*scenarios(), Paper.name}
-    assert all(BARS.values())
+    assert set(THRESHOLDS) == {*scenarios(), StaticChecks.name}
+    assert all(THRESHOLDS.values())
 
 
-@pytest.mark.parametrize("name", BARS)
+@pytest.mark.parametrize("name", THRESHOLDS)
 def test_names_and_titles_are_as_users_type_and_read_them(name: str) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
-    for figure_name, bar in BARS[name].items():
-        assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", figure_name)
-        assert bar.title
-        assert (bar.limit is None) or bar.sense != "measured"
+    for metric_name, threshold in THRESHOLDS[name].items():
+        assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", metric_name)
+        assert threshold.title
+        assert (threshold.limit is None) or threshold.sense != "measured"
 
 
 @pytest.mark.parametrize("name", scenarios())
@@ -106,8 +106,8 @@ def test_scenarios_are_chosen_by_name_in_the_order_of_the_registry() -> None:
 
 
 def test_limits_by_vendor() -> None:
-    bar = at_most(0, "requests that failed", nginx=1)
-    assert (bar.limit_of("haproxy"), bar.limit_of("nginx")) == (0, 1)
+    threshold = at_most(0, "requests that failed", nginx=1)
+    assert (threshold.limit_of("haproxy"), threshold.limit_of("nginx")) == (0, 1)
     assert limits.defaults("nginx")["drain.failed"] == 1
     assert limits.defaults("haproxy")["drain.failed"] == 0
 
@@ -116,49 +116,49 @@ def test_limits_by_vendor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bar", "limit", "value", "verdict"),
+    ("threshold", "limit", "value", "verdict"),
     [
-        (at_most(3, "x"), 3, 3, "held"),
-        (at_most(3, "x"), 3, 4, "missed"),
-        (at_most(3, "x"), 3, None, "missed"),
-        (at_least(20, "x"), 20, 20, "held"),
-        (at_least(20, "x"), 20, 19.9, "missed"),
+        (at_most(3, "x"), 3, 3, "passed"),
+        (at_most(3, "x"), 3, 4, "failed"),
+        (at_most(3, "x"), 3, None, "failed"),
+        (at_least(20, "x"), 20, 20, "passed"),
+        (at_least(20, "x"), 20, 19.9, "failed"),
         (measured("x"), None, 10**9, "shown"),
         (at_most(3, "x"), None, 4, "shown"),
         (measured("x"), None, None, "shown"),
     ],
 )
-def test_a_bar_is_held_or_missed(bar: Bar, limit: float | None, value: float | None, verdict: str) -> None:
-    assert Scored("x", bar, limit, None if value is None else figure("x", value)).verdict == verdict
+def test_a_bar_is_held_or_missed(threshold: Threshold, limit: float | None, value: float | None, verdict: str) -> None:
+    assert Scored("x", threshold, limit, None if value is None else metric("x", value)).verdict == verdict
 
 
 def test_a_figure_that_this_farm_is_not_held_to_is_shown() -> None:
-    assert Scored("x", at_most(0, "x"), 0, figure("x", 9, held=False, note="why")).verdict == "shown"
+    assert Scored("x", at_most(0, "x"), 0, metric("x", 9, enforced=False, note="why")).verdict == "shown"
 
 
 def test_a_figure_that_did_not_come_out_is_a_missed_bar() -> None:
-    assert killed(slow=None).state == "missed"
-    assert [one.name for one in killed(slow=None).missed] == ["slow"]
+    assert killed(slow=None).state == "failed"
+    assert [one.name for one in killed(slow=None).failed_metrics] == ["slow"]
 
 
 def test_a_figure_without_a_bar_is_a_fault_of_the_scenario() -> None:
-    with pytest.raises(AssertionError, match="not in BARS"):
-        score("kill", [figure("unheard_of", 1)], limits.defaults("haproxy"))
+    with pytest.raises(AssertionError, match="not in THRESHOLDS"):
+        score("kill", [metric("unheard_of", 1)], limits.defaults("haproxy"))
 
 
 def test_what_the_scorecard_says_as_a_whole() -> None:
     assert card(killed()).passed
-    assert card(killed(), Played(Made(), "not played", "one node")).passed
+    assert card(killed(), ScenarioResult(Made(), "skipped", "one node")).passed
     assert not card(killed(failed_gets=1)).passed
-    assert not card(Played(Made(), "broken", "x")).passed
-    assert list(FULL.missed()) == ["kill.failed_gets", "kill.slow", "kill"]
+    assert not card(ScenarioResult(Made(), "broken", "x")).passed
+    assert list(FULL.failed()) == ["kill.failed_gets", "kill.slow", "kill"]
 
 
 # Limits of the user's own
 
 
 def read(tmp_path, text: str):
-    path = tmp_path / "bars.yaml"
+    path = tmp_path / "thresholds.yaml"
     path.write_text(text, encoding="utf-8")
     return limits.read(path)
 
@@ -176,14 +176,14 @@ def test_a_bar_file_changes_limits(tmp_path) -> None:
     [
         (
             "kil.failed_gets: 0\n",
-            r"bars\.yaml:1:1: kil\.failed_gets: is not a figure \(did you mean kill\.failed_gets\?\)",
+            r"thresholds\.yaml:1:1: kil\.failed_gets: is not a metric \(did you mean kill\.failed_gets\?\)",
         ),
-        ("# first\nkill.failed_gets: -1\n", r"bars\.yaml:2:19: kill\.failed_gets: is not a limit"),
+        ("# first\nkill.failed_gets: -1\n", r"thresholds\.yaml:2:19: kill\.failed_gets: is not a limit"),
         ("kill.failed_gets: many\n", "is not a limit"),
         ("kill.failed_gets: true\n", "is not a limit"),
-        ("kill: {failed_gets: 0}\n", "is not a figure"),
+        ("kill: {failed_gets: 0}\n", "is not a metric"),
         ("kill.failed_gets: 0\nkill.failed_gets: 1\n", "given twice"),
-        ("- kill.failed_gets\n", "a bar file holds names and limits"),
+        ("- kill.failed_gets\n", "the file must hold names and limits"),
         ("paper.files: 1\nidle-websocket.shortest: 3\n", r"2:1: idle-websocket\.shortest: is only measured"),
         ("", "holds nothing"),
     ],
@@ -200,7 +200,7 @@ def test_every_problem_of_a_bar_file_is_said_at_once(tmp_path) -> None:
 
 
 def test_a_bar_file_that_is_not_there(tmp_path) -> None:
-    with pytest.raises(UsageError, match=r"nowhere\.yaml: there is no such bar file"):
+    with pytest.raises(UsageError, match=r"nowhere\.yaml: there is no such file of thresholds"):
         limits.read(tmp_path / "nowhere.yaml")
 
 
@@ -210,9 +210,9 @@ def test_a_bar_file_that_is_not_there(tmp_path) -> None:
 def test_text_names_every_figure_and_marks_what_was_missed() -> None:
     said = formats.text(FULL)
     assert "  ! 7 of 2800 in 0.38 s      at most 0          GETs that failed\n" in said
-    assert "  ! did not come out" in said
-    assert "kill: not played: a " in said
-    assert said.endswith("not passed: 1 passed, 1 missed, 1 broken, 1 not played\n")
+    assert "  ! not measured" in said
+    assert "kill: skipped: a " in said
+    assert said.endswith("not passed: 1 passed, 1 failed, 1 broken, 1 skipped\n")
     assert "Not proved here:\n  - the network\n" in said
 
 
@@ -352,15 +352,15 @@ def test_devices_are_proved_on_paper(cli, vendor: str) -> None:
     data = json.loads(ran.out)
     assert data["passed"]
     assert [one["name"] for one in data["scenarios"]] == ["paper"]
-    assert any("no scenario was played" in item for item in data["not_proved"])
+    assert any("no scenario ran" in item for item in data["not_proved"])
 
 
 @pytest.mark.parametrize("option", [("--scenario", "kill"), ("--diff",), ("--keep",), ("--requests", "all.jsonl")])
 def test_what_is_about_playing_is_refused_for_a_device(cli, option: tuple[str, ...]) -> None:
     ran = cli("prove", "f5", "-s", EXAMPLE, *option)
     assert ran.code == 2
-    assert f"{option[0]}: nothing is played for F5 BIG-IP" in ran.err
-    assert "prove haproxy or nginx" in ran.err
+    assert f"{option[0]}: no scenario runs for F5 BIG-IP" in ran.err
+    assert "name haproxy or nginx" in ran.err
 
 
 def test_a_vendor_that_refuses_the_farm_exits_with_4(cli, farm_file) -> None:
@@ -372,9 +372,9 @@ def test_a_vendor_that_refuses_the_farm_exits_with_4(cli, farm_file) -> None:
     ("arguments", "code", "said"),
     [
         (("prove", "hapoxy"), 2, "hapoxy is not a vendor (did you mean haproxy?)"),
-        (("prove", "all"), 2, "one vendor"),
+        (("prove", "all"), 2, "only one vendor"),
         (("prove", "haproxy", "--scenario", "kil"), 2, "did you mean kill"),
-        (("prove", "haproxy", "--bar", "none.yaml"), 2, "there is no such bar file"),
+        (("prove", "haproxy", "--threshold", "none.yaml"), 2, "there is no such file of thresholds"),
         (("prove", "haproxy", "--diff", "--keep"), 2, "exclude each other"),
         (("prove", "haproxy", "-s", "gone.yaml"), 3, "there is no such file"),
         (("prove",), 2, "Missing argument"),
@@ -402,7 +402,7 @@ def test_a_missing_program_is_said_with_the_way_to_install_it(cli, farm_file, mo
     finally:
         validate.installed.cache_clear()
     assert ran.code == 1
-    assert "haproxy is not installed here" in ran.err
+    assert "haproxy is not installed" in ran.err
     assert "apt-get install haproxy" in ran.err
 
 

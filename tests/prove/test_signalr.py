@@ -1,4 +1,4 @@
-"""SignalR on the stand-in nodes: driven by Microsoft's own clients, by pysignalr, and by ours."""
+"""SignalR on the simulated nodes: driven by Microsoft's own clients, by pysignalr, and by ours."""
 
 import asyncio
 import base64
@@ -18,16 +18,8 @@ from nlbgen.net.loopback import free_port
 from nlbgen.net.loops import LoopThread, run
 from nlbgen.net.resp import RespError, encode, read_reply
 from nlbgen.net.waiting import wait_until
-from nlbgen.prove.clients.sessions import (
-    GENERATIONS,
-    TRANSPORTS,
-    SessionError,
-    SessionPlan,
-    make_client,
-    open_http,
-    run_session,
-    session,
-)
+from nlbgen.prove.clients.hub_client import GENERATIONS, TRANSPORTS, SessionError, SessionPlan
+from nlbgen.prove.clients.sessions import make_client, open_http, session
 from nlbgen.prove.clients.simple import fetch
 from nlbgen.prove.lab.processes import BalancerProcess, NodeProcess
 from nlbgen.prove.nodes.options import NodeOptions
@@ -45,6 +37,11 @@ def start_nodes(count, options=None, **changes):
             stack.enter_context(NodeProcess(options, **{**changes, "name": f"orch-{number + 1}"}))
             for number in range(count)
         ]
+
+
+def run_session(plan):
+    """Run one session (blocking)."""
+    return run(session(plan))
 
 
 def run_sessions(plan, count):
