@@ -127,6 +127,8 @@ def test_every_option_of_a_command_is_on_its_page(words: tuple[str, ...], comman
         if isinstance(parameter, click.Argument):
             assert (parameter.metavar or parameter.name or "").removesuffix("...").upper() in text.upper()
             continue
+        if isinstance(parameter, click.Option) and parameter.hidden:
+            continue
         for name in (*parameter.opts, *parameter.secondary_opts):
             assert re.search(rf"`(?:[^`\n]*[ ,])?{re.escape(name)}(?![\w-])", text), f"{name} is not on {page.name}"
         if isinstance(parameter.type, click.Choice):

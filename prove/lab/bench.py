@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any, Final, ParamSpec, TypeVar
 
 from ...core.errors import NlbgenError
-from ...net.wire import Target
+from ...net.client import Target
 from ...spec.model import Farm
 from ..clients.load import Load, LoadPlan
 from ..clients.load_result import LoadResult
