@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from nlbgen.net.loopback import free_port, release_port
 from nlbgen.net.client import Target
+from nlbgen.net.loopback import free_port, release_port
 from nlbgen.prove.lab.bench import TestBench
 from nlbgen.prove.scenarios.registry import scenarios
 
