@@ -1,8 +1,7 @@
 """Objects as an AS3 declaration, in the classes of AS3 3.45 and later.
 
-Sources: AS3's JSON schema (3.45 to 3.56) and its `properties.json`. Where AS3's defaults are weaker than the
-device's (SSL 3.0, TLS 1.0 and 1.1 for clients, cookie persistence for every HTTP service) the declaration says so
-itself.
+Sources: AS3's JSON schema (3.45 to 3.56) and its `properties.json`. The declaration overrides AS3's defaults where they
+are weaker than the device's (SSL 3.0, TLS 1.0 and 1.1 for clients, cookie persistence for every HTTP service).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ from .view import Names, ca_name, mark
 from .vocabulary import GATES, Object, mapping
 
 OLDEST: Final = Version("3.45")
-"""From here on a service takes its WebSocket profile itself."""
+"""The first version whose services accept a WebSocket profile."""
 SCHEMA_VERSION: Final = "3.45.0"
 APPLICATION: Final = "nlbgen"
 
@@ -26,12 +25,12 @@ class _Context:
         self.all = {one.path: one for one in objects}
         self.version = version
 
-    def pointer(self, path: Any) -> dict[str, str]:
-        """How AS3 names an object: by its name where the declaration holds it, else as one of the device."""
+    def pointer(self, path: str) -> dict[str, str]:
+        """A reference to an object: by name if it is in the declaration, else as an object of the device."""
         return {"use": self.all[path].name} if path in self.all else {"bigip": path}
 
     def first(self, one: Object, kind: str) -> str | None:
-        """The path of the profile of that kind that a virtual server has."""
+        """The path of a virtual server's profile of that kind; None where it has none."""
         profiles = mapping(one.properties["profiles"])
         return next((path for path in profiles if path in self.all and self.all[path].kind == kind), None)
 
@@ -42,11 +41,11 @@ RESERVED: Final = frozenset(
         *("scratch", "target", "Common"),
     }
 )
-"""What stands beside the tenants in a declaration, and can be none of them."""
+"""The keys beside the tenants in a declaration, which cannot name a tenant."""
 
 
 def tenant(farm: Farm) -> str:
-    """The partition of AS3's own: it removes whatever it does not know there, so it is never one that exists."""
+    """The tenant's partition: AS3 removes what it does not know there, so it is never an existing one."""
     if farm.f5.partition != "Common":
         return farm.f5.partition
     name = farm.farm.replace("-", "_")
@@ -54,7 +53,7 @@ def tenant(farm: Farm) -> str:
 
 
 def names(farm: Farm) -> Names:
-    """Where AS3 puts what; the certificates are the device's own, in /Common, because the tenant is AS3's alone."""
+    """The folders and names for AS3; the certificates are in /Common, because AS3 owns the tenant's partition."""
     base = Names.of(farm)
     shared = {
         field: getattr(base, field).replace(f"/{farm.f5.partition}/", "/Common/")
@@ -71,7 +70,7 @@ def names(farm: Farm) -> Names:
 
 
 def declaration(farm: Farm, objects: tuple[Object, ...], version: Version) -> dict[str, Any]:
-    """The whole declaration, with this farm's tenant alone (`selective` leaves the others as they are)."""
+    """The declaration with this farm's tenant only (`selective` does not change the others)."""
     context = _Context(objects, version)
     application: dict[str, Any] = {"class": "Application", "template": "generic"}
     for one in objects:
@@ -121,7 +120,7 @@ def _monitor(one: Object, context: _Context) -> dict[str, Any]:
         "timeout": own["timeout"],
     }
     if "ssl-profile" in own:
-        made["clientTLS"] = context.pointer(own["ssl-profile"])
+        made["clientTLS"] = context.pointer(str(own["ssl-profile"]))
     return made
 
 
@@ -133,7 +132,7 @@ def _pool(one: Object, context: _Context) -> dict[str, Any]:
         "loadBalancingMode": own["load-balancing-mode"],
         "members": [_member(path, member, context) for path, member in sorted(members.items())],
         "minimumMembersActive": own["min-active-members"],
-        "monitors": [context.pointer(own["monitor"])],
+        "monitors": [context.pointer(str(own["monitor"]))],
         "serviceDownAction": own["service-down-action"],
         "slowRampTime": own["slow-ramp-time"],
     }
@@ -146,7 +145,7 @@ _ADMIN_STATES: Final = {
 }
 
 
-def _member(path: str, member: Any, context: _Context) -> dict[str, Any]:
+def _member(path: str, member: Mapping[str, Any], context: _Context) -> dict[str, Any]:
     node, _, port = path.rpartition("." if path.count(":") > 1 else ":")
     made: dict[str, Any] = {
         "adminState": _ADMIN_STATES[member["session"], member["state"]],
@@ -185,7 +184,7 @@ def _server_ssl(one: Object, _context: _Context) -> dict[str, Any]:
 def _client_ssl(one: Object, context: _Context) -> dict[str, Any]:
     own = one.properties
     options = own["options"]
-    assert isinstance(options, tuple)  # noqa: S101  # the view made it
+    assert isinstance(options, tuple)  # noqa: S101  # made by profiles.py
     made: dict[str, Any] = {
         "class": "TLS_Server",
         "certificates": [{"certificate": "site"}],
@@ -203,7 +202,7 @@ def _client_ssl(one: Object, context: _Context) -> dict[str, Any]:
 
 
 def _http(one: Object, _context: _Context) -> dict[str, Any]:
-    # AS3 would insert the header by default, beside the one that the rule sets.
+    # By default AS3 would insert the header a second time: the iRule sets it.
     return {"class": "HTTP_Profile", "xForwardedFor": one.properties["insert-xforwarded-for"] == "enabled"}
 
 
@@ -212,7 +211,7 @@ def _tcp(one: Object, _context: _Context) -> dict[str, Any]:
 
 
 def _websocket(one: Object, _context: _Context) -> dict[str, Any]:
-    # The schema wants the mode said with `preserve`: `typed` would be invalid beside it.
+    # The schema requires the mode with `preserve`; its default is invalid there.
     return {"class": "WebSocket_Profile", "compressMode": "preserved", "masking": one.properties["masking"]}
 
 
@@ -228,19 +227,19 @@ def _source(one: Object, _context: _Context) -> dict[str, Any]:
     return {**made, "hashAlgorithm": one.properties["hash-algorithm"]}
 
 
-def _rule(one: Object, _context: _Context) -> dict[str, Any]:
-    # Without `expand: false` AS3 would look for backquoted expressions of its own in the text.
+def _irule(one: Object, _context: _Context) -> dict[str, Any]:
+    # Without `expand: false` AS3 would expand backquoted expressions in the text.
     return {"class": "iRule", "expand": False, "iRule": one.properties["definition"]}
 
 
 def _policy(one: Object, context: _Context) -> dict[str, Any]:
-    rules: Any = one.properties["rules"]
+    rules = mapping(one.properties["rules"])
     made = {"class": "Endpoint_Policy", "strategy": "first-match"}
     ordered = sorted(rules.items(), key=lambda entry: entry[1]["ordinal"])
     return {**made, "rules": [_policy_rule(name, rule, context) for name, rule in ordered]}
 
 
-def _policy_rule(name: str, rule: Any, context: _Context) -> dict[str, Any]:
+def _policy_rule(name: str, rule: Mapping[str, Any], context: _Context) -> dict[str, Any]:
     return {
         "name": name,
         "conditions": [_policy_condition(condition) for _, condition in sorted(rule["conditions"].items())],
@@ -248,12 +247,12 @@ def _policy_rule(name: str, rule: Any, context: _Context) -> dict[str, Any]:
     }
 
 
-def _policy_condition(condition: Any) -> dict[str, Any]:
+def _policy_condition(condition: Mapping[str, Any]) -> dict[str, Any]:
     path = {"caseSensitive": False, "operand": "starts-with", "values": list(condition["values"])}
     return {"type": "httpUri", "event": "request", "path": path}
 
 
-def _policy_action(action: Any, context: _Context) -> dict[str, Any]:
+def _policy_action(action: Mapping[str, Any], context: _Context) -> dict[str, Any]:
     if "forward" in action:
         select = {"pool": context.pointer(action["pool"])}
         return {"type": "forward", "event": "request", "select": select}
@@ -277,11 +276,11 @@ def _virtual(one: Object, context: _Context) -> dict[str, Any]:
     }
     made |= dict(_attachments(one, context))
     if made["class"] == "Service_HTTPS":
-        made["redirect80"] = False  # the redirect is a service of its own
+        made["redirect80"] = False  # a separate service redirects
     return made
 
 
-def _keys(value: Any) -> list[str]:
+def _keys(value: object) -> list[str]:
     return sorted(value) if isinstance(value, Mapping) else []
 
 
@@ -307,12 +306,12 @@ def _attachments(one: Object, context: _Context) -> Iterator[tuple[str, Any]]:
         if path := context.first(one, kind):
             found = context.pointer(path)
             yield key, found["use"] if key in {"serverTLS", "clientTLS"} else found
-    # Without a name AS3 would take profiles of its own choice.
+    # Without a name AS3 would choose profiles itself.
     for path in _keys(one.properties["profiles"]):
         if path in _BUILT_IN:
             yield _BUILT_IN[path], {"bigip": path}
     if "pool" in one.properties:
-        yield "pool", context.pointer(one.properties["pool"])["use"]
+        yield "pool", context.pointer(str(one.properties["pool"]))["use"]
     if policies := _keys(one.properties.get("policies")):
         yield "policyEndpoint", [context.pointer(path) for path in policies]
 
@@ -328,8 +327,8 @@ _MAKERS: Final[Mapping[str, Maker]] = {
     "ltm profile websocket": _websocket,
     "ltm persistence cookie": _cookie,
     "ltm persistence source-addr": _source,
-    "ltm rule": _rule,
+    "ltm rule": _irule,
     "ltm policy": _policy,
     "ltm virtual": _virtual,
 }
-"""Nodes are not declared: AS3 makes them with the members."""
+"""The maker of each kind. Nodes are not declared: AS3 creates them with the members."""

@@ -1,8 +1,8 @@
 """F5 BIG-IP LTM, TMOS 11.6 and later: a mergeable configuration file and an AS3 declaration.
 
-Both are written from the same objects ([`nlbgen.generators.f5.objects`][]), which `nlbgen push f5` brings onto a
-device. No program that reads them can be installed here; what was rendered is read back by a strict reader of our own
-instead, and every reference in it is followed.
+Both are written from the same objects ([`nlbgen.generators.f5.objects`][]), which `nlbgen push f5` creates on a device.
+No program that reads them can be installed here. Instead, nlbgen reads the rendered file back with its own strict
+reader and checks every reference in it.
 """
 
 import json
@@ -40,28 +40,28 @@ class F5(Generator):
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "verify-nodes": Yes(
-            "by a server-ssl profile with SNI, with passthrough that of the health checks (13.1); before 13.1 they go "
-            "without SNI"
+            "by a server-ssl profile with SNI; with passthrough the monitor has it (13.1). Before 13.1 health checks "
+            "send no SNI"
         ),
         "tls-modern": Since(
             GATES["tls-1.3"],
             No("TLS 1.3 came with 14.0"),
             "with a cipher group of the device",
         ),
-        "http2": No("an HTTP/2 profile lets no WebSocket pass without further profiles"),
-        "websocket": Yes("by a profile of its own from 12.1 on; before, the http profile lets it pass"),
-        "signalr-pool": Yes("a pool of its own; the idle time-out is that of the virtual server"),
-        "app-pool-stop": Yes("by the monitor alone"),
+        "http2": No("an HTTP/2 profile passes no WebSocket without further profiles"),
+        "websocket": Yes("by a websocket profile from 12.1 on; before, the http profile passes it"),
+        "signalr-pool": Yes("a pool of its own; the idle timeout is that of the virtual server"),
+        "app-pool-stop": Yes("by the monitor only"),
         "free-hung-websockets": Yes("service-down-action reset"),
         "source-hash": Yes("by address persistence with CARP"),
-        "drain": Yes("user-disabled: clients that persistence holds stay"),
-        "slow-start": Yes("in whole seconds, 15 minutes at the most"),
+        "drain": Yes("user-disabled: clients with persistence stay"),
+        "slow-start": Yes("in whole seconds, at most 15 minutes"),
         "queue": No(
-            "a limit of a member counts connections, idle ones too, and not requests",
+            "a limit of a member counts connections, also idle ones, and not requests",
             "requests wait in IIS's own queue",
         ),
-        "max-body": Yes("by Content-Length, in an iRule; chunked uploads meet the limit of IIS"),
-        "state-over-reload": Yes("a push changes what differs and nothing else"),
+        "max-body": Yes("by Content-Length, in an iRule; the limit of IIS applies to chunked uploads"),
+        "state-over-reload": Yes("a push changes only what differs"),
         "vip": No(
             "a device group has floating addresses of its own",
             "frontend.address is the virtual servers' address, and the device group moves it",
@@ -75,15 +75,15 @@ class F5(Generator):
         return farm.f5.version
 
     def refusals(self, spec: Spec, version: Version) -> Iterable[Problem]:
-        """Settings of the `f5` section that do not fit together, or not this TMOS."""
+        """Settings of the `f5` section that contradict each other or this TMOS version."""
         return _setting_refusals(spec, version)
 
     def quoted(self, text: str) -> str:
-        """A path as one word of the commands in INSTALL.md; nothing else of a spec's free texts gets here."""
+        """A path as one word of the commands in INSTALL.md, the only free text that needs quoting."""
         return shlex.quote(text)
 
     def files(self, job: Job) -> list[Draft]:
-        """The configuration to merge, the AS3 declaration, and how to install either."""
+        """The configuration to merge, the AS3 declaration, and INSTALL.md."""
         made = objects(job.farm, job.version)
         declared = objects(job.farm, job.version, f5_as3.names(job.farm))
         declaration = f5_as3.declaration(job.farm, declared, job.version)
@@ -100,17 +100,17 @@ class F5(Generator):
         ]
 
     def check(self, spec: Spec, files: Sequence[Artifact]) -> str:
-        """What was checked; raises ValidationError with what the strict reader says against the files."""
+        """Read the files back; raises ValidationError with every complaint."""
         problems = self.complaints(files)
         if problems:
-            message = f"the configuration of the farm {spec.farm.farm} for {self.title} is wrong:\n" + "\n".join(
+            message = f"the configuration of the farm {spec.farm.farm} for {self.title} is invalid:\n" + "\n".join(
                 problems
             )
-            raise ValidationError(message, "this is a fault of nlbgen: please report it with the spec")
+            raise ValidationError(message, "this is a bug in nlbgen: please report it with the spec")
         return "read back by nlbgen; no program outside of a device can check it"
 
     def complaints(self, files: Sequence[Artifact]) -> list[str]:
-        """What the strict reader says: what it cannot read, and what is named and not there."""
+        """The complaints of the strict reader: syntax errors, and references to objects that do not exist."""
         content = next(file.content for file in files if file.main)
         try:
             found = f5_scf.parse(content.decode("utf-8"))
@@ -119,7 +119,7 @@ class F5(Generator):
         declared = json.loads(next(file.content for file in files if file.path.name == "as3.json"))
         problems = [f"bigip.conf: {problem}" for problem in dangling(found)]
         if declared.get("class") != "ADC":
-            problems.append("as3.json: is no declaration")
+            problems.append("as3.json: not a declaration")
         return problems
 
     def _install(self, job: Job, made: tuple[Object, ...]) -> dict[str, Any]:
@@ -142,56 +142,56 @@ class F5(Generator):
 def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
     f5 = spec.farm.f5
     if f5.cipher_group is not None and version < GATES["tls-1.3"]:
-        message = f"TMOS {version} takes no cipher group for TLS 1.3, {GATES['tls-1.3']} is the first that does"
-        yield spec.problem(("f5", "cipher_group"), message, "leave it out", id="f5-cipher-group")
+        message = f"TMOS {version} has no cipher groups for TLS 1.3, which come with {GATES['tls-1.3']}"
+        yield spec.problem(("f5", "cipher_group"), message, "remove it", id="f5-cipher-group")
     if (f5.certificate is None) != (f5.key is None):
         missing = "key" if f5.key is None else "certificate"
         message = "certificate and key belong together: one of them is missing"
         yield spec.problem(("f5", missing), message, "name both objects, or none", id="f5-certificate-key")
     if f5.partition != "Common" and f5.partition in f5_as3.RESERVED | _TMSH_WORDS:
-        message = f"{f5.partition} is a word of AS3's or of tmsh's, and can be no partition"
-        yield spec.problem(("f5", "partition"), message, "take another name, as in UiPath", id="f5-partition-name")
+        message = f"{f5.partition} is a reserved word of AS3 or tmsh, and cannot name a partition"
+        yield spec.problem(("f5", "partition"), message, "choose another name, as in UiPath", id="f5-partition-name")
     checks = version >= GATES["monitor-ssl-profile"]
     if spec.farm.frontend.tls.mode == "passthrough" and verifies_nodes(spec.farm) and not checks:
-        message = f"the health checks of TMOS {version} have no profile that could check a certificate"
-        hint = f"leave it out, then they check none; or take TMOS {GATES['monitor-ssl-profile']} or later"
+        message = f"the monitors of TMOS {version} have no profile that can check a certificate"
+        hint = f"remove it, then they check no certificate; or use TMOS {GATES['monitor-ssl-profile']} or later"
         yield spec.problem(("frontend", "tls", "verify_nodes"), message, hint, id="f5-verify-nodes")
-    yield from _named_by_a_word(spec)
+    yield from _reserved_host_names(spec)
 
 
 _TMSH_WORDS: Final = frozenset({"all", "any", "default", "none"})
-"""What tmsh and REST take for something else than a name: `none` removes a value."""
+"""Words that tmsh and REST do not take for names: `none` removes a value."""
 
 
-def _named_by_a_word(spec: Spec) -> Iterator[Problem]:
-    """Host names of one label that a device would not take for a name."""
+def _reserved_host_names(spec: Spec) -> Iterator[Problem]:
+    """Host names that are a reserved word of the device."""
     hosts: list[tuple[tuple[str | int, ...], str]] = [(("frontend", "host"), spec.farm.frontend.host)]
     hosts += [(("nodes", number, "address"), node.address) for number, node in enumerate(spec.farm.nodes)]
     for path, host in hosts:
         if host in _TMSH_WORDS:
-            message = f"{host} is a word of the device's own: it would not be taken for a name"
-            yield spec.problem(path, message, "write the whole name, with its domain", id="f5-host-name")
+            message = f"{host} is a reserved word of the device, which does not take it for a name"
+            yield spec.problem(path, message, "write the full name, with its domain", id="f5-host-name")
 
 
 def _notes(job: Job) -> Iterator[str]:
-    """What a reader of the file should know and a limitation does not say."""
+    """Notes at the top of the file that are no limitation."""
     if job.farm.frontend.address == "*":
         yield "frontend.address is `*`: the virtual servers take every address that is routed to this device."
     if job.farm.balancer.signalr.idle_timeout.seconds > LONGEST_IDLE:
-        yield "The idle time-out is one day, the longest there is."
+        yield "The idle timeout is one day, which is the maximum."
     if job.farm.balancer_tls and job.farm.frontend.tls.profile == "intermediate" and job.farm.f5.cipher_group is None:
-        yield "TLS 1.2 to the clients; f5.cipher_group of the spec adds TLS 1.3 from TMOS 14.0 on."
+        yield "Clients use TLS 1.2; f5.cipher_group of the spec adds TLS 1.3 from TMOS 14.0 on."
     if job.design.passthrough and "max_body" in job.farm.balancer.written:
-        yield "The limit for uploads is IIS's own: with passthrough nothing of a request can be seen here."
+        yield "With passthrough the device does not see requests: only the limit of IIS for uploads applies."
     if job.design.tls_mode == "bridge" and not verifies_nodes(job.farm):
         yield "The nodes' certificates are not checked (peer-cert-mode ignore)."
     if job.design.tls_mode == "none" and job.farm.balancer.affinity == "signalr":
         yield (
-            "Without TLS look at the cookie on SignalR's paths: a policy cannot say that it is not Secure, and a "
-            "Secure one does not come back over plain HTTP. `affinity: cookie` has one that is not, from TMOS 13.0 on."
+            "Without TLS check the cookie on SignalR's paths: a policy cannot set one that is not Secure, and clients "
+            "do not send a Secure one over plain HTTP. From TMOS 13.0 on `affinity: cookie` sets one that is not."
         )
     if job.design.passthrough and not verifies_nodes(job.farm):
-        yield "The health checks take any certificate of the nodes; frontend.tls.verify_nodes would name its CA."
+        yield "The health checks accept any certificate of the nodes; set frontend.tls.verify_nodes to check it."
 
 
 # References.
@@ -202,25 +202,25 @@ _FILES: Final = frozenset({"cert", "key", "chain", "ca-file"})
 
 
 def dangling(found: tuple[Object, ...]) -> list[str]:
-    """What the objects name that is neither among them nor one of the device's own."""
+    """The references to objects that are neither in the file nor built into the device."""
     paths = {one.path for one in found}
     problems: list[str] = []
     for one in found:
         for key, path in references(one.properties):
             if path in paths or key in _FILES or path == "none":
                 continue
-            if not path.startswith(_BUILT_IN) or path.removeprefix(_BUILT_IN) not in _DEVICE_OWN:
-                problems.append(f"{one.kind} {one.path}: {key} {path} is not there")
+            if not path.startswith(_BUILT_IN) or path.removeprefix(_BUILT_IN) not in _BUILT_IN_NAMES:
+                problems.append(f"{one.kind} {one.path}: {key} {path} does not exist")
         if one.kind not in KINDS:
-            problems.append(f"{one.kind} is no kind of object")
+            problems.append(f"{one.kind} is not a kind of object")
     return problems
 
 
-_DEVICE_OWN: Final = frozenset({"first-match", "http", "tcp"})
+_BUILT_IN_NAMES: Final = frozenset({"first-match", "http", "tcp"})
 
 
 def references(properties: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
-    """Each property that names another object, and the path."""
+    """Each property that refers to another object, with that object's path."""
     for key, value in properties.items():
         if key in _LISTING and isinstance(value, Mapping | tuple):
             yield from ((key, path) for path in value if path.startswith("/"))
@@ -239,7 +239,7 @@ def _inner(value: "Mapping[str, Value] | tuple[str, ...]") -> Iterator[Mapping[s
 
 
 def member_node(path: str) -> str:
-    """The node that a member's name stands for."""
+    """The path of a member's node, from the member's name."""
     return path.rpartition("." if path.count(":") > 1 else ":")[0]
 
 

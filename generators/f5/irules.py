@@ -1,4 +1,4 @@
-"""The texts of a farm's iRules: Tcl, one line each, without the mark that stands above them."""
+"""The texts of a farm's iRules: lines of Tcl, without the mark in their first line."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -8,17 +8,17 @@ from ..design import COOKIE, FORGEABLE_HEADERS, Design
 from ..tls import HSTS_SECONDS
 
 REDIRECT_PORT: Final = 80
-"""Where clients come without TLS."""
+"""The port for clients without TLS."""
 _SET_HERE: Final = ("X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
-"""What the nodes hear of the request as the client made it; beside X-Forwarded-For, which is among the forgeable."""
+"""The headers that describe the request; X-Forwarded-For is in FORGEABLE_HEADERS."""
 
 
-def request_rule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[str]:
-    """Answers the farm's own names alone, sets the headers that clients may not set, refuses bodies that are too large,
-    and adds HSTS to answers; with `redirects` it serves port 80 too, and sends from there to the farm's own name.
+def request_irule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[str]:
+    """Answer the farm's own names only, set headers that clients must not set, refuse bodies that are too large, and
+    add HSTS to answers. With `redirects` the iRule handles port 80 as well, and redirects to the farm's own name.
 
-    X-Forwarded-For is set here and not by the http profile: nothing that F5 publishes says whether the profile inserts
-    its header before this event, which would remove it, or after. An address has no route domain (`%2`) there.
+    The iRule sets X-Forwarded-For, not the http profile: F5 does not document whether the profile inserts its header
+    before this event, which would remove it, or after. The address in it has no route domain (`%2`).
     """
     yield "when HTTP_REQUEST {"
     if redirects:
@@ -41,7 +41,7 @@ def request_rule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[str
     yield f'    HTTP::header insert "X-Forwarded-Proto" "{design.scheme}"'
     yield '    HTTP::header insert "X-Forwarded-Host" [HTTP::host]'
     yield f'    HTTP::header insert "X-Forwarded-Port" "{design.frontend.port}"'
-    # A connection may become a WebSocket and nothing else; several values make a list that is not this word.
+    # A connection may be upgraded to a WebSocket only; several values make a list, which differs.
     yield '    if { [string tolower [HTTP::header values "Upgrade"]] ne "websocket" } {'
     yield '        HTTP::header remove "Upgrade"'
     yield "    }"
@@ -56,23 +56,23 @@ def request_rule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[str
         yield "}"
 
 
-def redirect_rule(design: Design) -> Iterator[str]:
-    """Sends plain HTTP to the farm's own name, and does nothing else: for farms whose requests nobody reads."""
+def redirect_irule(design: Design) -> Iterator[str]:
+    """Redirect plain HTTP to the farm's own name, for farms with passthrough."""
     yield "when HTTP_REQUEST {"
     yield f"    {_redirect(design)}"
     yield "}"
 
 
 def _redirect(design: Design) -> str:
-    """To the farm's own name, where F5's rule would send to whatever name the client came with."""
+    """A redirect to the farm's own name; F5's own iRule redirects to any name that the client sends."""
     return f'HTTP::respond 301 Location "{design.public_url}[HTTP::uri]"'
 
 
-def signalr_rule(paths: Sequence[str], signalr: str, web: str, *, sticky: bool, held: bool) -> Iterator[str]:
-    """What the traffic policy says, for ways onto a device that know none; `sticky` by a cookie on these paths alone.
+def signalr_irule(paths: Sequence[str], signalr: str, web: str, *, sticky: bool, held: bool) -> Iterator[str]:
+    """Do what the traffic policy does, for APIs that have none; `sticky` sets a cookie on these paths only.
 
-    `pool` and `persist` hold for the rest of a connection, so that every request says both; with `held` the address
-    holds clients on all other paths.
+    `pool` and `persist` apply to the rest of a connection, so every request sets both. With `held` clients stay on a
+    node by their address on all other paths.
     """
     patterns = [f'"{path.lower()}*"' for path in paths]
     yield "when HTTP_REQUEST {"

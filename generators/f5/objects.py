@@ -1,4 +1,4 @@
-"""What a farm is on a BIG-IP: the objects that bigip.conf, as3.json and a push have in common.
+"""The objects of a farm on a BIG-IP, from which bigip.conf, as3.json and a push are made.
 
 Sources: F5's tmsh reference; the defaults and traps of AS3's own mapping (f5-appsvcs-extension, `map_mcp.js` and
 `properties.json`); recorded answers of devices.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ...spec.model import Farm
 from ...spec.units import Version
 from ..design import COOKIE
-from .irules import REDIRECT_PORT, redirect_rule, request_rule, signalr_rule
+from .irules import REDIRECT_PORT, redirect_irule, request_irule, signalr_irule
 from .pools import health, nodes, pools
 from .profiles import persistence, profiles
 from .view import Names, View
@@ -18,33 +18,33 @@ from .vocabulary import KINDS, Object, Value
 
 
 def objects(farm: Farm, version: Version, names: Names | None = None, *, policies: bool = True) -> tuple[Object, ...]:
-    """All objects of a farm on this TMOS, in the order of creation.
+    """All objects of a farm for a TMOS version, in the order of creation.
 
-    Without `policies` an iRule chooses SignalR's pool: for ways onto a device that know no traffic policies.
+    Without `policies` an iRule chooses SignalR's pool, for APIs that have no traffic policies.
     """
     view = View(farm, version, names or Names.of(farm), policies=policies)
     made = [*nodes(view), *health(view), *pools(view), *profiles(view), *persistence(view)]
-    made += [*_rules(view), *_policies(view), *_virtuals(view)]
+    made += [*_irules(view), *_policies(view), *_virtuals(view)]
     return tuple(sorted(made, key=lambda one: (KINDS.index(one.kind), one.path)))
 
 
-# Rules and policies.
+# iRules and policies.
 
 
-def _rules(view: View) -> Iterator[Object]:
+def _irules(view: View) -> Iterator[Object]:
     if not view.design.passthrough:
-        yield _rule(view, "request_rule", request_rule(view.farm, view.design, redirects=_redirects(view)))
+        yield _irule(view, "request_rule", request_irule(view.farm, view.design, redirects=_redirects(view)))
     elif _redirects(view):
-        yield _rule(view, "redirect_rule", redirect_rule(view.design))
+        yield _irule(view, "redirect_rule", redirect_irule(view.design))
     if view.own_signalr_pool and not view.policies:
         both = view.path("signalr"), view.path("web")
         sticky, held = view.signalr_is_sticky, view.persistence == "source"
-        lines = signalr_rule(view.farm.balancer.signalr.paths, *both, sticky=sticky, held=held)
-        yield _rule(view, "signalr_rule", lines)
+        lines = signalr_irule(view.farm.balancer.signalr.paths, *both, sticky=sticky, held=held)
+        yield _irule(view, "signalr_rule", lines)
 
 
-def _rule(view: View, name: str, lines: Iterable[str]) -> Object:
-    # A rule has no description: the mark is its first line.
+def _irule(view: View, name: str, lines: Iterable[str]) -> Object:
+    # An iRule has no description: the mark is its first line.
     return Object("ltm rule", view.path(name), {"definition": "\n".join((f"# {view.mark}", *lines))})
 
 
@@ -54,16 +54,16 @@ def _policies(view: View) -> Iterator[Object]:
     properties: dict[str, Value] = {
         "controls": ("forwarding", "persistence") if view.signalr_is_sticky else ("forwarding",),
         "requires": ("http",),
-        "rules": {"signalr": _signalr_rule(view), "web": _web_rule(view)},
+        "rules": {"signalr": _signalr_policy_rule(view), "web": _web_policy_rule(view)},
         "strategy": "/Common/first-match",
     }
     if view.has("legacy-policy"):
-        # Without `legacy` a policy must be drafted and published, which does not fit into one transaction.
+        # Without `legacy` a policy must be drafted and published, which one transaction cannot do.
         properties["status"] = "legacy"
     yield view.object("ltm policy", "signalr_paths", **properties)
 
 
-def _signalr_rule(view: View) -> dict[str, Value]:
+def _signalr_policy_rule(view: View) -> dict[str, Value]:
     condition: dict[str, Value] = {"http-uri": True, "path": True, "request": True, "starts-with": True}
     condition |= {"case-insensitive": True, "values": tuple(view.farm.balancer.signalr.paths)}
     actions: dict[str, Value] = {"0": _forward(view.path("signalr"))}
@@ -72,10 +72,10 @@ def _signalr_rule(view: View) -> dict[str, Value]:
     return {"actions": actions, "conditions": {"0": condition}, "ordinal": 0}
 
 
-def _web_rule(view: View) -> dict[str, Value]:
-    """All other paths: without this rule a connection that has carried SignalR could stay with SignalR's pool."""
+def _web_policy_rule(view: View) -> dict[str, Value]:
+    """The rule for all other paths: without it a connection that was used for SignalR could stay on SignalR's pool."""
     actions: dict[str, Value] = {"0": _forward(view.path("web"))}
-    # A policy has no words for the virtual server's own persistence: where there is one, it is left alone.
+    # A policy cannot refer to the virtual server's own persistence: where there is one, it is not changed.
     if view.signalr_is_sticky and view.persistence == "none":
         actions["1"] = {"disable": True, "persist": True, "request": True}
     return {"actions": actions, "conditions": {}, "ordinal": 1}
@@ -114,12 +114,12 @@ def _main(view: View) -> dict[str, Value]:
         "policies": {view.path("signalr_paths"): {}} if view.own_signalr_pool and view.policies else {},
         "pool": view.path("web"),
         "profiles": _attached(view),
-        "rules": tuple(_main_rules(view)),
+        "rules": tuple(_main_irules(view)),
     }
 
 
 def _attached(view: View) -> dict[str, Value]:
-    """The profiles of the farm's own virtual server, and the side that each is for."""
+    """The profiles of the main virtual server, with the side of each."""
     found: dict[str, Value] = {view.path("tcp"): _context("all")}
     if not view.design.passthrough:
         found[view.path("http")] = _context("all")
@@ -132,7 +132,7 @@ def _attached(view: View) -> dict[str, Value]:
     return found
 
 
-def _main_rules(view: View) -> Iterator[str]:
+def _main_irules(view: View) -> Iterator[str]:
     if not view.design.passthrough:
         yield view.path("request_rule")
     if view.own_signalr_pool and not view.policies:
@@ -142,7 +142,7 @@ def _main_rules(view: View) -> Iterator[str]:
 def _virtual(view: View, name: str, address: str, port: int, **properties: Value) -> Object:
     ip = ipaddress.ip_address(address)
     separator = "." if ip.version == 6 else ":"
-    # tmsh writes the wildcard's mask as a word.
+    # tmsh writes the mask of a wildcard as a word.
     mask = "any" if ip.is_unspecified else str(ipaddress.ip_network(f"{ip}/{ip.max_prefixlen}").netmask)
     source = "0.0.0.0/0" if ip.version == 4 else "::/0"
     if ip.is_unspecified and ip.version == 6:

@@ -1,4 +1,4 @@
-"""Nodes, pools with their members, and the monitor that asks the nodes."""
+"""Nodes, pools with their members, and the monitor."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -8,12 +8,12 @@ from .view import View
 from .vocabulary import Object, Value
 
 LONGEST_INTERVAL, LONGEST_TIMEOUT, LONGEST_UP, LONGEST_RAMP = 299, 900, 1800, 900
-"""Bounds of monitors and pools in AS3's schema; an interval must stay below its time-out."""
+"""Bounds of monitors and pools in AS3's schema; an interval must be less than its timeout."""
 MOST_RATIO: Final = 100
 
 
 def nodes(view: View) -> Iterator[Object]:
-    """One node for each address of the farm: a device has no second one for it."""
+    """One node for each address of the farm: a device cannot have two."""
     for member in {other.host: other for other in reversed(view.design.members)}.values():
         yield Object(
             "ltm node", view.node_path(member), {"description": view.mark, **_address(member, autopopulate=True)}
@@ -21,7 +21,7 @@ def nodes(view: View) -> Iterator[Object]:
 
 
 def pools(view: View) -> Iterator[Object]:
-    """The pool of all requests, and SignalR's own where the spec asks for it."""
+    """The pool of all requests, and SignalR's own if the spec asks for it."""
     for pool, name in _named(view):
         yield view.object(
             "ltm pool",
@@ -73,28 +73,28 @@ def _ratio(view: View, member: Member) -> int:
 
 
 def _address(member: Member, *, autopopulate: bool) -> dict[str, Value]:
-    """An address, or a name that the device looks up (to one address, so that names and members match)."""
+    """An address, or a name that the device resolves (to one address, so that names and members match)."""
     if not member.is_name:
         return {"address": member.host.strip("[]")}
-    looked_up: dict[str, Value] = {"autopopulate": "disabled"}
+    fqdn: dict[str, Value] = {"autopopulate": "disabled"}
     if autopopulate:
-        looked_up["name"] = member.host
-    return {"fqdn": looked_up}
+        fqdn["name"] = member.host
+    return {"fqdn": fqdn}
 
 
 def health(view: View) -> Iterator[Object]:
-    """The monitor of both pools: the health endpoint over HTTP/1.1, by the farm's own name."""
+    """The monitor of both pools: it requests the health endpoint over HTTP/1.1 by the farm's own name."""
     checks, design = view.farm.balancer.health, view.design
     interval = min(checks.interval.seconds, LONGEST_INTERVAL)
     send = rf"GET {design.health_path} HTTP/1.1\r\nHost: {design.frontend.host}\r\nConnection: Close\r\n\r\n"
     properties: dict[str, Value] = {
         "defaults_from": f"/Common/{view.monitor}",
         "interval": interval,
-        # Without a backslash: each notation has its own idea of one.
+        # Without a backslash, which each syntax quotes differently.
         "recv": f"^HTTP/1.[01] {checks.expect}",
         "send": send,
         "time_until_up": min((checks.rise - 1) * interval, LONGEST_UP),
-        # It runs from the last good answer: the last of `fall` checks, too, has the whole time that one may take.
+        # It runs from the last good answer, so the last of `fall` checks has its full timeout too.
         "timeout": min(checks.fall * interval + checks.timeout.seconds, LONGEST_TIMEOUT),
     }
     if view.farm.node_tls and view.has("monitor-ssl-profile"):

@@ -10,20 +10,20 @@ from .view import View
 from .vocabulary import Object, Value
 
 LONGEST_IDLE: Final = 86_400
-"""AS3 takes no longer idle time-out; SignalR's pings come every few seconds anyway."""
+"""The longest idle timeout of AS3 in seconds; SignalR's pings come every few seconds."""
 CIPHERS_12: Final = tuple(name for name in profile("intermediate", Version("3.0")).ciphers if "CHACHA20" not in name)
-"""Mozilla's TLS 1.2 suites that every TMOS from 11.6 on knows."""
+"""Mozilla's TLS 1.2 suites that every TMOS version from 11.6 on supports."""
 MODERN_GROUP: Final = "/Common/f5-default"
 
 
 def profiles(view: View) -> Iterator[Object]:
-    """TLS to the nodes and to the clients, HTTP, WebSockets, TCP: those that the farm's TLS mode needs."""
+    """The profiles that the farm's TLS mode needs: TLS to nodes and clients, HTTP, WebSockets, TCP."""
     if view.farm.node_tls and (not view.design.passthrough or view.has("monitor-ssl-profile")):
         yield _server_ssl(view)
     if view.farm.balancer_tls:
         yield _client_ssl(view)
     if not view.design.passthrough:
-        # The rule of all requests sets X-Forwarded-For and -Proto: a second value from here would be believed first.
+        # The iRule sets X-Forwarded-For and -Proto: nodes would read a second value from here first.
         yield view.object(
             "ltm profile http",
             "http",
@@ -59,7 +59,7 @@ def _client_ssl(view: View) -> Object:
     group = view.farm.f5.cipher_group or (MODERN_GROUP if modern else None)
     options = ["dont-insert-empty-fragments", "no-sslv3", "no-tlsv1", "no-tlsv1.1"]
     options += ["no-tlsv1.2"] * modern
-    # TLS 1.3 takes a cipher group; with a cipher string it stays off.
+    # TLS 1.3 needs a cipher group; with a cipher string it is off.
     options += ["no-tlsv1.3"] * (group is None and view.has("tls-1.3"))
     ciphers: dict[str, Value] = {"ciphers": ":".join(CIPHERS_12)}
     if group is not None:
@@ -76,9 +76,9 @@ def _client_ssl(view: View) -> Object:
 
 
 def persistence(view: View) -> Iterator[Object]:
-    """What holds clients on their nodes everywhere; SignalR's cookie comes from the policy or rule of its paths."""
+    """Persistence on all paths; the policy or iRule of SignalR's paths sets SignalR's cookie."""
     if view.persistence == "cookie":
-        # The parent's cookie is Secure: over plain HTTP no client would send it back.
+        # The parent's cookie is Secure: no client sends it over plain HTTP.
         plain = not view.farm.balancer_tls and view.has("cookie-secure")
         secure: dict[str, Value] = {"secure": "disabled"} if plain else {}
         yield view.object(
@@ -90,7 +90,7 @@ def persistence(view: View) -> Iterator[Object]:
             **secure,
         )
     elif view.persistence == "source":
-        # CARP picks the node by a hash of the address, without a table that a failover would lose.
+        # CARP picks the node by a hash of the address, without a table, which a failover would lose.
         yield view.object(
             "ltm persistence source-addr", "source", defaults_from="/Common/source_addr", hash_algorithm="carp"
         )

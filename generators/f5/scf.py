@@ -1,8 +1,8 @@
-"""Objects as a mergeable single configuration file (SCF), and back: the writer's strict counterpart reads it again.
+"""Objects as a mergeable single configuration file (SCF): the writer, and a strict reader of what it writes.
 
-Source: the layout of `tmsh save sys config file` and `tmsh list` (16.1): one block an object, one property a line,
-flags as bare words, an empty block as `none`. Inside quotes the two characters backslash and r stay as they are; only
-the quotation mark takes a backslash.
+Source: the layout of `tmsh save sys config file` and `tmsh list` (16.1): one block per object, one property
+per line, flags as bare words, an empty block as `none`. Inside quotes only the quotation mark is escaped by a
+backslash; the two characters backslash and r are kept.
 """
 
 import re
@@ -16,25 +16,25 @@ _TOKEN: Final = re.compile(r'[ \t]*(?:"((?:[^"\\\n]|\\.)*)"|([{}])|([^\s{}"]+))'
 
 
 class ScfError(ValueError):
-    """A text is not the configuration of a farm; the message names the line."""
+    """The text is not the configuration of a farm; the message names the line."""
 
 
-class Line(NamedTuple):
-    """One line of a block, and how deep it stands in it."""
+class TextLine(NamedTuple):
+    """One line of an object, and its depth of indentation."""
 
     depth: int
     text: str
 
 
-class Block(NamedTuple):
-    """One object as the template lays it out: its head, and its lines (those of a rule as they are)."""
+class ObjectText(NamedTuple):
+    """One object for the template: its head, and its lines (those of an iRule unchanged)."""
 
     head: str
-    lines: tuple[Line, ...]
+    lines: tuple[TextLine, ...]
 
 
 class Shape(NamedTuple):
-    """What may stand in a block: numbers, words, lists of words, bare flags, and blocks with their shapes."""
+    """The properties that a block may have: numbers, words, lists of words, bare flags, and inner blocks."""
 
     numbers: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
@@ -42,7 +42,7 @@ class Shape(NamedTuple):
     flags: frozenset[str] = frozenset()
     blocks: Mapping[str, "Shape"] = {}
     omitted: frozenset[str] = frozenset()
-    """Blocks that do not stand there where they are empty."""
+    """Blocks that are not written if they are empty."""
 
 
 def _set(names: str) -> frozenset[str]:
@@ -50,7 +50,7 @@ def _set(names: str) -> frozenset[str]:
 
 
 _OMITTED: Final = _set("conditions")
-"""A rule that is for everything has none."""
+"""The policy rule for all other paths has no conditions."""
 _FQDN: Final = Shape(words=_set("autopopulate name"))
 _CONDITION: Final = Shape(lists=_set("values"), flags=_set("http-uri path request starts-with case-insensitive"))
 _ACTION: Final = Shape(
@@ -109,56 +109,56 @@ SHAPES: Final[Mapping[str, Shape]] = {
         },
     ),
 }
-"""What this farm's objects hold; the reader takes nothing else."""
+"""The properties of each kind of object; the reader accepts no others."""
 
 
 def quoted(text: str) -> str:
-    """A text as one word of an SCF."""
+    """Quote a text as one word of an SCF."""
     if text and _BARE.fullmatch(text):
         return text
     return '"' + text.replace('"', '\\"') + '"'
 
 
-def blocks(objects: tuple[Object, ...]) -> list[Block]:
-    """The objects, ready to be laid out."""
+def blocks(objects: tuple[Object, ...]) -> list[ObjectText]:
+    """The objects as the template needs them."""
     return [_block(one) for one in objects]
 
 
-def _block(one: Object) -> Block:
+def _block(one: Object) -> ObjectText:
     definition = one.properties.get("definition")
     if isinstance(definition, str):
-        return Block(f"{one.kind} {one.path}", tuple(Line(0, line) for line in definition.split("\n")))
-    return Block(f"{one.kind} {one.path}", tuple(_lines(one.properties, 1)))
+        return ObjectText(f"{one.kind} {one.path}", tuple(TextLine(0, line) for line in definition.split("\n")))
+    return ObjectText(f"{one.kind} {one.path}", tuple(_lines(one.properties, 1)))
 
 
-def _lines(properties: Mapping[str, Value], depth: int) -> Iterator[Line]:
+def _lines(properties: Mapping[str, Value], depth: int) -> Iterator[TextLine]:
     for key, value in sorted(properties.items()):
         match value:
             case True:
-                yield Line(depth, key)
+                yield TextLine(depth, key)
             case str() | int():
-                yield Line(depth, f"{key} {quoted(str(value))}")
+                yield TextLine(depth, f"{key} {quoted(str(value))}")
             case tuple() if value:
-                yield Line(depth, f"{key} {{ {' '.join(map(quoted, value))} }}")
+                yield TextLine(depth, f"{key} {{ {' '.join(map(quoted, value))} }}")
             case Mapping() if not value and key in _OMITTED:
                 pass
             case Mapping() if value:
                 yield from _opened(key, _children(key, value, depth + 1), depth)
             case _:
-                yield Line(depth, f"{key} none")
+                yield TextLine(depth, f"{key} none")
 
 
-def _opened(head: str, lines: Iterator[Line], depth: int) -> Iterator[Line]:
+def _opened(head: str, lines: Iterator[TextLine], depth: int) -> Iterator[TextLine]:
     inner = list(lines)
     if inner:
-        yield Line(depth, f"{head} {{")
+        yield TextLine(depth, f"{head} {{")
         yield from inner
-        yield Line(depth, "}")
+        yield TextLine(depth, "}")
     else:
-        yield Line(depth, f"{head} {{ }}")
+        yield TextLine(depth, f"{head} {{ }}")
 
 
-def _children(key: str, value: Mapping[str, Value], depth: int) -> Iterator[Line]:
+def _children(key: str, value: Mapping[str, Value], depth: int) -> Iterator[TextLine]:
     if key not in NAMED:
         yield from _lines(value, depth)
         return
@@ -171,12 +171,12 @@ def _children(key: str, value: Mapping[str, Value], depth: int) -> Iterator[Line
 
 
 def parse(text: str) -> tuple[Object, ...]:
-    """The objects of an SCF, in its order; raises ScfError for anything that a farm does not have."""
+    """Read the objects of an SCF, in its order; raises ScfError for anything that a farm does not have."""
     reader = _Reader(text.split("\n"))
     found = tuple(reader.objects())
     paths = [(one.kind, one.path) for one in found]
     if len(set(paths)) != len(paths):
-        raise ScfError("an object stands there twice")
+        raise ScfError("an object is duplicated")
     return found
 
 
@@ -190,7 +190,7 @@ class _Reader:
 
     def next(self) -> str:
         if self.at >= len(self.lines):
-            raise self.fail("the file ends inside of a block")
+            raise self.fail("the file ends inside a block")
         self.at += 1
         return self.lines[self.at - 1]
 
@@ -204,29 +204,29 @@ class _Reader:
                 raise self.fail("an object begins with its kind, its path and {")
             kind, path = " ".join(words[:-2]), words[-2]
             if kind not in KINDS or not path.startswith("/"):
-                raise self.fail(f"{kind} {path} is no object of a farm")
+                raise self.fail(f"{kind} {path} is not an object of a farm")
             properties = {"definition": self.raw()} if kind == "ltm rule" else self.block(SHAPES[kind])
             yield Object(kind, path, properties)
 
     def raw(self) -> str:
-        """The text of a rule: up to the brace that closes it."""
+        """The text of an iRule, up to its closing brace."""
         lines: list[str] = []
         depth = 0
         while (line := self.next()) != "}" or depth:
             depth += line.count("{") - line.count("}")
             if depth < 0:
-                raise self.fail("a brace closes what none opened")
+                raise self.fail("a closing brace has no opening brace")
             lines.append(line)
         return "\n".join(lines)
 
     def words(self, line: str) -> list[str]:
-        """The words of a line, braces among them; a quoted brace would be ambiguous, and no text of a farm is one."""
+        """The words of a line, including braces; a quoted brace is refused, because no text of a farm is one."""
         found: list[str] = []
         position = 0
         while line[position:].strip():
             match = _TOKEN.match(line, position)
             if match is None:
-                raise self.fail(f"cannot be read: {line[position:].strip()}")
+                raise self.fail(f"unexpected text: {line[position:].strip()}")
             text = match[1].replace('\\"', '"') if match[1] is not None else match[2] or match[3]
             if match[1] is not None and text in {"{", "}"}:
                 raise self.fail("a brace in quotes")
@@ -238,9 +238,9 @@ class _Reader:
         found: dict[str, Value] = {}
         while (words := self.words(self.next())) != ["}"]:
             if not words:
-                raise self.fail("an empty line inside of a block")
+                raise self.fail("an empty line inside a block")
             if words[0] in found:
-                raise self.fail(f"{words[0]} stands there twice")
+                raise self.fail(f"{words[0]} is duplicated")
             found[words[0]] = self.value(shape, words)
         return {**{key: {} for key in shape.omitted}, **found}
 
@@ -256,19 +256,19 @@ class _Reader:
             return rest[0]
         if key in shape.numbers and len(rest) == 1 and rest[0].isdecimal():
             return int(rest[0])
-        raise self.fail(f"{' '.join(words)} may not stand here")
+        raise self.fail(f"{' '.join(words)} is not allowed here")
 
     def inner(self, key: str, shape: Shape, rest: list[str]) -> Value:
         if rest == ["none"] and key in NAMED:
             return {}
         if rest != ["{"]:
-            raise self.fail(f"{key} opens a block")
+            raise self.fail(f"{key} must open a block")
         return self.named(shape) if key in NAMED else self.block(shape)
 
     def named(self, shape: Shape) -> dict[str, Value]:
         found: dict[str, Value] = {}
         while (words := self.words(self.next())) != ["}"]:
             if len(words) < 2 or words[1] != "{" or words[2:] not in ([], ["}"]) or words[0] in found:
-                raise self.fail("an entry has a name of its own and opens a block")
+                raise self.fail("an entry must have a unique name and open a block")
             found[words[0]] = {} if words[2:] else self.block(shape)
         return found

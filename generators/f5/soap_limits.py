@@ -1,6 +1,6 @@
 """What a farm's objects need and iControl SOAP has no call for, with the id that `accept` may name.
 
-SOAP stopped getting features after TMOS 13.x. Source: F5's WSDLs of TMOS 11 and 16.
+SOAP got no new features after TMOS 13.x. Source: F5's WSDLs of TMOS 11 and 16.
 """
 
 from collections.abc import Callable
@@ -32,13 +32,13 @@ def _with_property(name: str) -> Callable[[Object], bool]:
 SOAP_LIMITS: Final = {
     "f5-soap-websocket": SoapLimit(
         "a websocket profile",
-        "accept it, and the http profile lets WebSockets pass as it can",
+        "accept it, and the http profile passes WebSockets as far as it can",
         acceptable=True,
         concerns=_of_kind("ltm profile websocket"),
     ),
     "f5-soap-monitor-sni": SoapLimit(
         "SNI in health checks",
-        "accept it, if the nodes' bindings do without SNI",
+        "accept it, if the nodes' bindings do not require SNI",
         acceptable=True,
         concerns=_with_property("ssl-profile"),
     ),
@@ -59,7 +59,7 @@ SOAP_LIMITS: Final = {
     ),
     "f5-soap-cookie": SoapLimit(
         "a call for a cookie that is not Secure, as one without TLS must be",
-        "let TLS end at the balancer",
+        "terminate TLS at the balancer",
         acceptable=False,
         concerns=_with_property("secure"),
     ),

@@ -1,4 +1,4 @@
-"""A farm as a BIG-IP sees it: where its objects go, what they are called, and what this TMOS can do."""
+"""What the makers of objects need to know of a farm: folders, names, and what this TMOS version supports."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from .vocabulary import GATES, Object, Value
 
 
 class Names(NamedTuple):
-    """Where the objects go, and what the certificates are called on the device; `none` stands for no file."""
+    """The folders of the objects, and the certificates' names on the device; `none` where there is no file."""
 
     folder: str
     node_folder: str
@@ -22,7 +22,7 @@ class Names(NamedTuple):
 
     @classmethod
     def of(cls, farm: Farm) -> "Names":
-        """The names for a farm whose certificate files are not at hand."""
+        """The names for a push or a merge; the contents of the certificate files are not needed."""
         folder, name = f"/{farm.f5.partition}", farm.farm
         own = farm.f5.certificate is None
         return cls(
@@ -37,17 +37,17 @@ class Names(NamedTuple):
 
 
 def ca_name(farm: Farm, name: str) -> str:
-    """The name where the nodes' certificates are checked, else `none`."""
+    """The name if the nodes' certificates are checked, else `none`."""
     return name if verifies_nodes(farm) else "none"
 
 
 def mark(farm: Farm) -> str:
-    """What the description of every object of this farm says; nothing without it is ever touched."""
+    """The description of every object of this farm; objects without it are never changed."""
     return f"nlbgen:{farm.farm}"
 
 
 class View:
-    """What the makers of objects share: the farm, its decisions, the device's version, and the names."""
+    """The farm, its design, the device's version, and the names, shared by the makers of objects."""
 
     def __init__(self, farm: Farm, version: Version, names: Names, *, policies: bool) -> None:
         self.farm = farm
@@ -59,43 +59,43 @@ class View:
         self.mark = mark(farm)
 
     def has(self, gate: str) -> bool:
-        """Whether this TMOS has what the gate of that name stands for."""
+        """Whether this TMOS version has the feature of that gate."""
         return self.version >= GATES[gate]
 
     def path(self, name: str) -> str:
-        """The path of the object of that name, which no other has, of whatever kind: AS3 has one space of names."""
+        """The path of the object of that name, which is unique over all kinds: AS3 has one namespace."""
         return f"{self.names.folder}/{self.farm.farm}_{name}"
 
     def node_path(self, member: Member) -> str:
-        """The path of the node that a member stands on."""
-        # A device has one node for an address, whatever its ports.
+        """The path of a member's node."""
+        # A device has one node for each address, for all ports.
         member = next(other for other in self.design.members if other.host == member.host)
         name = member.host.strip("[]") if self.names.nodes_by_address else member.name
         return f"{self.names.node_folder}/{name}"
 
     def object(self, kind: str, name: str, **properties: Value) -> Object:
-        """An object with the farm's mark; underscores in the properties' names stand for hyphens."""
+        """An object with the farm's mark; underscores in the names of properties become hyphens."""
         given = {key.rstrip("_").replace("_", "-"): value for key, value in properties.items()}
         return Object(kind, self.path(name), {"description": self.mark, **given})
 
     @property
     def own_signalr_pool(self) -> bool:
-        """Whether SignalR's paths have a pool of their own: where the spec asks for it."""
+        """Whether SignalR's paths have a pool of their own, as the spec asks."""
         asked = "signalr" in self.farm.balancer.written or self.farm.balancer.affinity == "signalr"
         return asked and not self.design.passthrough
 
     @property
     def monitor(self) -> str:
-        """Which of the device's monitors asks the nodes: `http` or `https`."""
+        """The type of the monitor: `http` or `https`."""
         return "https" if self.farm.node_tls else "http"
 
     @property
     def persistence(self) -> str:
-        """What holds a client on its node: `none`, `cookie` or `source`."""
+        """How a client stays on its node: `none`, `cookie` or `source`."""
         hashed = self.design.web.algorithm == "source" and self.design.web.affinity == "none"
         return "source" if hashed else self.design.web.affinity
 
     @property
     def signalr_is_sticky(self) -> bool:
-        """Whether a cookie holds clients on SignalR's paths alone."""
+        """Whether a cookie keeps clients on a node on SignalR's paths only."""
         return self.design.signalr.affinity == "cookie" and self.persistence != "cookie"

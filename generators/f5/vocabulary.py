@@ -1,8 +1,8 @@
-"""The words that a farm's objects on a BIG-IP are told in: kinds, properties, and what each TMOS version knows.
+"""The vocabulary of a farm's objects on a BIG-IP: kinds, properties, and what each TMOS version supports.
 
 Sources: F5's tmsh reference; recorded answers of devices. The order of
-[`KINDS`][nlbgen.generators.f5.vocabulary.KINDS] is the one in which AS3 and f5-bigip-rest-go create objects: nothing
-names what comes later.
+[`KINDS`][nlbgen.generators.f5.vocabulary.KINDS] is the one in which AS3 and f5-bigip-rest-go create objects: no
+object refers to a later one.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from ...spec.units import Version
 
 Value: TypeAlias = "str | int | bool | tuple[str, ...] | Mapping[str, Value]"
-"""A property in tmsh's words: a word, a number, a flag (True is the bare word), several words, or a block."""
+"""A property in tmsh's terms: a word, a number, a flag (True is the bare word), several words, or a block."""
 
 KINDS: Final = (
     "ltm profile server-ssl",
@@ -44,18 +44,18 @@ GATES: Final[Mapping[str, Version]] = {
     "monitor-ssl-profile": Version("13.1"),
     "tls-1.3": Version("14.0"),
 }
-"""What a TMOS version brought. Before 12.1 the http profile lets WebSockets pass by itself (since 11.4)."""
+"""The features that came with a TMOS version. From 11.4 to before 12.1 the http profile itself passes WebSockets."""
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """A value that the view made as a mapping; anything else is a fault of nlbgen."""
+    """Narrow a value to a mapping; raises TypeError for any other, which is a bug."""
     if not isinstance(value, Mapping):
-        raise TypeError(f"{value!r} is no mapping")
+        raise TypeError(f"{value!r} is not a mapping")
     return value
 
 
 class Object(NamedTuple):
-    """One object of the device: its kind in tmsh's words, its full path, and the properties that the farm owns."""
+    """One object of the device: its kind in tmsh's terms, its full path, and the properties that the farm sets."""
 
     kind: str
     path: str

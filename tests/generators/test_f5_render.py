@@ -1,13 +1,15 @@
-"""What a farm is on a BIG-IP: the objects, bigip.conf (read back), as3.json (valid), and what is refused.
+"""The objects of a farm on a BIG-IP, bigip.conf (read back), as3.json (valid), and refusals.
 
 The golden files are in `golden_f5/CASE/`; `pytest --update-golden` writes them from each case's `farm.yaml`.
 """
 
+import importlib
 import importlib.util
 import json
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -38,20 +40,21 @@ CASES = sorted(folder.parent.name for folder in GOLDEN.glob("*/farm.yaml"))
 OTHER_FARMS = sorted((HERE / "golden").glob("*/farm.yaml"))
 SCHEMA = Path(__file__).resolve().parents[3] / "shared" / "recorded" / "as3-schema.json"
 F5 = generator("f5")
+MakeSpec = Callable[..., Spec]
+Changes = dict[str, Any]
 
 
 @cache
 def schema() -> Any:
-    """The validator of AS3's own schema, where that is at hand; for a declaration alone its errors are clearer."""
-    import jsonschema
-
+    """The validator of AS3's own schema, restricted to declarations, whose errors are then clearer."""
+    jsonschema: Any = importlib.import_module("jsonschema")
     whole = json.loads(SCHEMA.read_text(encoding="utf-8"))
     del whole["oneOf"]
     return jsonschema.Draft7Validator({**whole, "allOf": [{"$ref": "#/definitions/ADC"}]})
 
 
 def assert_right(spec: Spec) -> dict[str, bytes]:
-    """Renders, and holds what must hold for every farm; the files by name."""
+    """Render a farm, assert what every farm must satisfy, and return the files by name."""
     files = render(F5, spec)
     content = {file.path.name: file.content for file in files}
     version = F5.version(spec.farm)
@@ -75,7 +78,7 @@ def kinds(spec: Spec) -> set[str]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_renders_as_before(case, update_golden) -> None:
+def test_render_of_a_golden_farm_equals_its_files(case: str, update_golden: bool) -> None:
     spec = loads((GOLDEN / case / "farm.yaml").read_text(encoding="utf-8"))
     header = f"Made by nlbgen {__version__} ".encode()
     files = {name: content.replace(header, b"Made by nlbgen VERSION ") for name, content in assert_right(spec).items()}
@@ -88,12 +91,12 @@ def test_renders_as_before(case, update_golden) -> None:
     assert stored == files
 
 
-def test_there_are_golden_cases() -> None:
+def test_golden_cases_exist() -> None:
     assert len(CASES) >= 4
 
 
 @pytest.mark.parametrize("path", OTHER_FARMS, ids=lambda path: path.parent.name)
-def test_farms_of_the_other_vendors(path) -> None:
+def test_render_of_other_vendors_farms_is_valid_or_refused(path: Path) -> None:
     spec = loads(path.read_text(encoding="utf-8"))
     spec = spec._replace(farm=spec.farm.replace(accept=(*spec.farm.accept, "f5-queue")))
     try:
@@ -115,7 +118,7 @@ def farms() -> Any:
 
 @settings(max_examples=60)
 @given(farms())
-def test_every_farm_is_read_back_and_valid_or_refused(spec: Spec) -> None:
+def test_render_of_any_farm_is_valid_or_refused(spec: Spec) -> None:
     spec = spec._replace(farm=spec.farm.replace(accept=(*spec.farm.accept, "f5-queue")))
     try:
         assert_right(spec)
@@ -151,7 +154,9 @@ KEYS = {
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.parametrize("key", KEYS)
 @given(data=st.data())
-def test_any_text_reads_back_the_same_or_is_refused_with_its_place(make_spec, key, data) -> None:
+def test_render_of_any_text_keeps_it_or_refuses_it_with_its_location(
+    make_spec: MakeSpec, key: str, data: st.DataObject
+) -> None:
     value = data.draw(KEYS[key])
     *outer, last = key.split(".")
     changes: Any = {last: value}
@@ -179,23 +184,23 @@ def test_any_text_reads_back_the_same_or_is_refused_with_its_place(make_spec, ke
 @pytest.mark.parametrize(
     "name, tenant", [("id", "id_farm"), ("class", "class_farm"), ("Common", "Common_farm"), ("a-b", "a_b")]
 )
-def test_a_tenant_is_no_word_of_as3s(make_spec, name, tenant) -> None:
+def test_tenant_is_not_a_reserved_word_of_as3(make_spec: MakeSpec, name: str, tenant: str) -> None:
     assert json.loads(assert_right(make_spec(farm=name))["as3.json"])[tenant]["class"] == "Tenant"
 
 
 @pytest.mark.parametrize(
     "changes, place",
     [
-        ({"f5": {"partition": "id"}}, "f5.partition: id is a word"),
-        ({"f5": {"partition": "all"}}, "f5.partition: all is a word"),
-        ({"frontend": {"host": "none"}}, "frontend.host: none is a word"),
+        ({"f5": {"partition": "id"}}, "f5.partition: id is a reserved word"),
+        ({"f5": {"partition": "all"}}, "f5.partition: all is a reserved word"),
+        ({"frontend": {"host": "none"}}, "frontend.host: none is a reserved word"),
         (
             {"nodes": [{"name": "a", "address": "any"}, {"name": "b", "address": "b"}]},
-            r"nodes\[0\].address: any is a word",
+            r"nodes\[0\].address: any is a reserved word",
         ),
     ],
 )
-def test_words_of_the_device_are_no_names(make_spec, changes, place) -> None:
+def test_render_with_a_reserved_word_as_name_is_refused(make_spec: MakeSpec, changes: Changes, place: str) -> None:
     with pytest.raises(UnsupportedError, match=place):
         render(F5, make_spec(**changes))
 
@@ -203,7 +208,7 @@ def test_words_of_the_device_are_no_names(make_spec, changes, place) -> None:
 # Decisions.
 
 
-def test_members_tell_states_and_weights(make_spec) -> None:
+def test_pool_members_have_states_and_weights(make_spec: MakeSpec) -> None:
     nodes = [
         {"name": "a", "address": "10.0.0.1", "weight": 100},
         {"name": "b", "address": "10.0.0.2", "weight": 50, "state": "drain"},
@@ -224,7 +229,7 @@ def test_members_tell_states_and_weights(make_spec) -> None:
     assert pool["load-balancing-mode"] == "ratio-least-connections-member"
 
 
-def test_two_nodes_on_one_address_share_the_node(make_spec) -> None:
+def test_objects_of_two_nodes_on_one_address_have_one_node(make_spec: MakeSpec) -> None:
     nodes = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.1", "port": 8443}]
     spec = make_spec(nodes=nodes)
     assert one(spec, "ltm node").path == "/Common/a"
@@ -232,7 +237,7 @@ def test_two_nodes_on_one_address_share_the_node(make_spec) -> None:
     assert list(members) == ["/Common/a:443", "/Common/a:8443"]
 
 
-def test_ipv6_ports_follow_a_dot_and_as3_names_nodes_by_address(make_spec) -> None:
+def test_ipv6_members_have_a_dot_before_the_port_and_as3_nodes_are_named_by_address(make_spec: MakeSpec) -> None:
     spec = make_spec(
         frontend={"address": "2001:db8::10"}, nodes=[{"name": "a", "address": "2001:db8::11"}], accept=["one-node"]
     )
@@ -243,7 +248,7 @@ def test_ipv6_ports_follow_a_dot_and_as3_names_nodes_by_address(make_spec) -> No
     assert_right(spec)
 
 
-def test_signalr_affinity_is_a_policy_with_a_pool_of_its_own(make_spec) -> None:
+def test_signalr_affinity_makes_a_policy_with_its_own_pool(make_spec: MakeSpec) -> None:
     spec = make_spec(balancer={"affinity": "signalr", "signalr": {"paths": ["/signalr", "/notifications"]}})
     rules: Any = one(spec, "ltm policy").properties["rules"]
     assert rules["signalr"]["conditions"]["0"]["values"] == ("/signalr", "/notifications")
@@ -260,7 +265,9 @@ def test_signalr_affinity_is_a_policy_with_a_pool_of_its_own(make_spec) -> None:
         ({"affinity": "cookie", "signalr": {"idle_timeout": "2h"}}, None),
     ],
 )
-def test_a_connection_that_carried_signalr_goes_back_for_other_paths(make_spec, balancer, persist) -> None:
+def test_policy_returns_other_paths_to_the_web_pool(
+    make_spec: MakeSpec, balancer: Changes, persist: Changes | None
+) -> None:
     spec = make_spec(balancer=balancer)
     rules: Any = one(spec, "ltm policy").properties["rules"]
     assert [(name, rule["ordinal"], bool(rule["conditions"])) for name, rule in rules.items()] == [
@@ -281,7 +288,7 @@ DISABLED = {"type": "persist", "event": "request", "disable": {}}
 
 
 @pytest.mark.parametrize("algorithm, held", [("round-robin", "none"), ("source", "source_addr")])
-def test_the_rule_in_place_of_the_policy_says_what_holds_clients_elsewhere(make_spec, algorithm, held) -> None:
+def test_irule_without_policies_sets_persistence_of_other_paths(make_spec: MakeSpec, algorithm: str, held: str) -> None:
     spec = make_spec(balancer={"affinity": "signalr", "algorithm": algorithm})
     made = objects(spec.farm, Version("16.1"), policies=False)
     rule = next(str(o.properties["definition"]) for o in made if o.name.endswith("_signalr_rule"))
@@ -296,7 +303,7 @@ def test_the_rule_in_place_of_the_policy_says_what_holds_clients_elsewhere(make_
         ({"algorithm": "source"}, "ltm persistence source-addr"),
     ],
 )
-def test_persistence(make_spec, balancer, kind) -> None:
+def test_persistence_profile_matches_affinity(make_spec: MakeSpec, balancer: Changes, kind: str) -> None:
     spec = make_spec(balancer=balancer)
     persist: Any = one(spec, "ltm virtual", "_main").properties["persist"]
     assert list(persist) == [one(spec, kind).path]
@@ -304,7 +311,7 @@ def test_persistence(make_spec, balancer, kind) -> None:
 
 
 @pytest.mark.parametrize("version", ["11.6", "12.1", "13.0", "13.1", "14.0", "16.1", "17.5"])
-def test_versions_gate_what_they_do_not_have(make_spec, version) -> None:
+def test_objects_for_a_version_have_only_its_features(make_spec: MakeSpec, version: str) -> None:
     spec = make_spec(f5={"version": version}, balancer={"affinity": "signalr"})
     assert_right(spec)
     now = Version(version)
@@ -315,20 +322,20 @@ def test_versions_gate_what_they_do_not_have(make_spec, version) -> None:
     assert ("no-tlsv1.3" in options) == (now >= GATES["tls-1.3"])
 
 
-def test_nothing_is_named_before_it_is_made(make_spec) -> None:
+def test_objects_refer_only_to_earlier_objects(make_spec: MakeSpec) -> None:
     made = objects(make_spec(balancer={"affinity": "signalr"}).farm, Version("16.1"))
     assert [KINDS.index(o.kind) for o in made] == sorted(KINDS.index(o.kind) for o in made)
     for number, o in enumerate(made):
         assert not [text for text in dangling(made[: number + 1]) if o.path in text.split(":")[0]], o.path
 
 
-def test_names_are_unique_over_all_kinds_for_as3(make_spec) -> None:
+def test_object_names_are_unique_over_all_kinds(make_spec: MakeSpec) -> None:
     made = objects(make_spec(balancer={"affinity": "signalr"}, frontend={"port": 8443}).farm, Version("16.1"))
     names = [o.name for o in made]
     assert len(set(names)) == len(names)
 
 
-def test_passthrough_sees_no_http(make_spec) -> None:
+def test_passthrough_has_no_http_profiles(make_spec: MakeSpec) -> None:
     spec = make_spec(frontend={"tls": {"mode": "passthrough"}})
     assert not {"ltm profile http", "ltm profile client-ssl", "ltm profile websocket"} & kinds(spec)
     assert one(spec, "ltm rule").name == "orchestrator-test_redirect_rule"
@@ -337,7 +344,7 @@ def test_passthrough_sees_no_http(make_spec) -> None:
 
 
 @pytest.mark.parametrize("port, shown", [(443, ""), (8443, ":8443")])
-def test_the_redirect_goes_to_the_farms_own_name(make_spec, port, shown) -> None:
+def test_redirect_location_is_the_farms_own_name(make_spec: MakeSpec, port: int, shown: str) -> None:
     spec = make_spec(frontend={"port": port})
     assert f'HTTP::respond 301 Location "https://orchestrator.corp.example{shown}[HTTP::uri]"' in str(
         one(spec, "ltm rule", "_request_rule").properties["definition"]
@@ -346,7 +353,7 @@ def test_the_redirect_goes_to_the_farms_own_name(make_spec, port, shown) -> None
     assert_right(spec)
 
 
-def test_other_names_than_the_farms_are_refused(make_spec) -> None:
+def test_irule_answers_421_for_other_names(make_spec: MakeSpec) -> None:
     spec = make_spec(frontend={"aliases": ["old.corp.example"]})
     lines = str(one(spec, "ltm rule", "_request_rule").properties["definition"]).split("\n")
     at = lines.index('    switch -- [string tolower [getfield [HTTP::host] ":" 1]] {')
@@ -355,17 +362,17 @@ def test_other_names_than_the_farms_are_refused(make_spec) -> None:
     assert_right(spec)
 
 
-def test_what_clients_may_not_say_is_removed_before_it_is_said_anew(make_spec) -> None:
+def test_irule_removes_forgeable_headers_before_it_sets_them(make_spec: MakeSpec) -> None:
     spec = make_spec()
     rule = str(one(spec, "ltm rule", "_request_rule").properties["definition"])
     removed = next(line for line in rule.split("\n") if "foreach" in line)
     assert {"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"} <= set(
         removed.replace("{", " ").replace("}", " ").split()
     )
-    said = [line.strip() for line in rule.split("\n")]
-    told = said.index('HTTP::header insert "X-Forwarded-For" [getfield [IP::client_addr] "%" 1]')
-    assert said.index("HTTP::header remove $name") < told
-    assert said[told + 1] == 'HTTP::header insert "X-Forwarded-Proto" "https"'
+    stripped = [line.strip() for line in rule.split("\n")]
+    first = stripped.index('HTTP::header insert "X-Forwarded-For" [getfield [IP::client_addr] "%" 1]')
+    assert stripped.index("HTTP::header remove $name") < first
+    assert stripped[first + 1] == 'HTTP::header insert "X-Forwarded-Proto" "https"'
     # The profile, which may act before the rule or after it, adds no second value; in AS3 it would by default.
     profile = one(spec, "ltm profile http").properties
     assert (profile["insert-xforwarded-for"], profile["header-insert"]) == ("disabled", "none")
@@ -373,14 +380,14 @@ def test_what_clients_may_not_say_is_removed_before_it_is_said_anew(make_spec) -
     assert application["orchestrator-test_http"]["xForwardedFor"] is False
 
 
-def test_both_sides_have_the_idle_time_of_signalr(make_spec) -> None:
+def test_tcp_profile_of_both_sides_has_signalrs_idle_timeout(make_spec: MakeSpec) -> None:
     spec = make_spec(balancer={"signalr": {"idle_timeout": "2h"}})
     assert one(spec, "ltm profile tcp").properties["idle-timeout"] == "7200"
     profiles: Any = one(spec, "ltm virtual", "_main").properties["profiles"]
     assert profiles[one(spec, "ltm profile tcp").path] == {"context": "all"}
 
 
-def test_nothing_of_as3s_insecure_defaults_is_left(make_spec) -> None:
+def test_declaration_overrides_as3s_insecure_defaults(make_spec: MakeSpec) -> None:
     application = json.loads(assert_right(make_spec())["as3.json"])["orchestrator_test"]["nlbgen"]
     clients, nodes = application["orchestrator-test_clients"], application["orchestrator-test_nodes"]
     for made in (clients, nodes):
@@ -391,7 +398,7 @@ def test_nothing_of_as3s_insecure_defaults_is_left(make_spec) -> None:
     assert all(service["snat"] == "auto" for service in services)
 
 
-def test_modern_takes_a_cipher_group(make_spec) -> None:
+def test_modern_tls_profile_uses_a_cipher_group(make_spec: MakeSpec) -> None:
     spec = make_spec(frontend={"tls": {"profile": "modern"}})
     profile = one(spec, "ltm profile client-ssl").properties
     assert profile["cipher-group"] == "/Common/f5-default"
@@ -404,27 +411,27 @@ def test_modern_takes_a_cipher_group(make_spec) -> None:
 @pytest.mark.parametrize(
     "f5, message",
     [
-        ({"version": "13.1", "cipher_group": "/Common/x"}, "takes no cipher group"),
+        ({"version": "13.1", "cipher_group": "/Common/x"}, "has no cipher groups"),
         ({"certificate": "/Common/x.crt"}, "belong together"),
         ({"version": "11.5"}, "is too old"),
     ],
 )
-def test_settings_that_cannot_be(make_spec, f5, message) -> None:
+def test_render_with_invalid_f5_settings_is_refused(make_spec: MakeSpec, f5: Changes, message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
         render(F5, make_spec(f5=f5))
 
 
-def test_a_queue_is_refused_until_it_is_accepted(make_spec) -> None:
+def test_render_with_a_queue_needs_accept(make_spec: MakeSpec) -> None:
     with pytest.raises(UnsupportedError, match="f5-queue"):
         render(F5, make_spec(balancer={"timeouts": {"queue": "30s"}}))
     files = render(F5, make_spec(balancer={"timeouts": {"queue": "30s"}}, accept=["f5-queue"]))
-    assert b"# Not here: A queue before full nodes" in next(file.content for file in files if file.main)
+    assert b"# Not supported: A queue before full nodes" in next(file.content for file in files if file.main)
 
 
 # The checker.
 
 
-def test_validate_needs_no_program(make_spec) -> None:
+def test_validate_without_a_program_reads_back(make_spec: MakeSpec) -> None:
     verdict = validate.validate(F5, make_spec())
     assert verdict.checked and verdict.text.startswith("read back")
 
@@ -432,20 +439,20 @@ def test_validate_needs_no_program(make_spec) -> None:
 @pytest.mark.parametrize(
     "old, new, complaint",
     [
-        ("    interval 1\n", "    interval 1\n    interval 1\n", "stands there twice"),
-        ("interval 1", "interval one", "may not stand here"),
-        ("peer-cert-mode", "peer-cert-mod", "may not stand here"),
-        ("ltm node /Common/orch-2 {", "ltm nod /Common/orch-2 {", "is no object"),
-        ("ltm node /Common/orch-2 {", "ltm node /Common/orch-3 {", "is not there"),
-        ("ltm node /Common/orch-2 {", "ltm node /Common/orch-1 {", "stands there twice"),
-        ("    rules { /Common/orchestrator-test_request_rule }", "    rules { /Common/elsewhere }", "is not there"),
-        ("members {", "members", "opens a block"),
-        ('recv "', "recv ", "cannot be read|may not stand"),
-        ("HTTP::header remove $name\n    }", "HTTP::header remove $name", "inside of a block|cannot be read|object"),
-        ("    monitor /Common/", "    monitor /Elsewhere/", "is not there"),
+        ("    interval 1\n", "    interval 1\n    interval 1\n", "is duplicated"),
+        ("interval 1", "interval one", "is not allowed here"),
+        ("peer-cert-mode", "peer-cert-mod", "is not allowed here"),
+        ("ltm node /Common/orch-2 {", "ltm nod /Common/orch-2 {", "is not an object"),
+        ("ltm node /Common/orch-2 {", "ltm node /Common/orch-3 {", "does not exist"),
+        ("ltm node /Common/orch-2 {", "ltm node /Common/orch-1 {", "is duplicated"),
+        ("    rules { /Common/orchestrator-test_request_rule }", "    rules { /Common/elsewhere }", "does not exist"),
+        ("members {", "members", "must open a block"),
+        ('recv "', "recv ", "unexpected text|is not allowed"),
+        ("HTTP::header remove $name\n    }", "HTTP::header remove $name", "inside a block|unexpected text|object"),
+        ("    monitor /Common/", "    monitor /Elsewhere/", "does not exist"),
     ],
 )
-def test_the_checker_finds_faults(make_spec, old, new, complaint) -> None:
+def test_check_of_a_changed_file_raises(make_spec: MakeSpec, old: str, new: str, complaint: str) -> None:
     spec = make_spec()
     files = render(F5, spec)
     changed: list[Artifact] = []
@@ -457,8 +464,8 @@ def test_the_checker_finds_faults(make_spec, old, new, complaint) -> None:
         F5.check(spec, changed)
 
 
-def test_rendering_needs_no_device_library(shell, tmp_path) -> None:
-    """The start of the command must not pay for requests or bigsuds."""
+def test_render_imports_no_device_library(shell: object, tmp_path: Path) -> None:
+    """Start-up must not import requests or bigsuds."""
     code = (
         "import sys, nlbgen.generators.f5.generator, nlbgen.cli; "
         "sys.exit('requests' in sys.modules or 'bigsuds' in sys.modules)"
@@ -466,7 +473,7 @@ def test_rendering_needs_no_device_library(shell, tmp_path) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0
 
 
-def test_under_passthrough_the_monitor_checks_the_nodes_with_the_ca_that_is_given(make_spec) -> None:
+def test_passthrough_with_verify_nodes_monitor_checks_certificates(make_spec: MakeSpec) -> None:
     spec = make_spec(frontend={"tls": {"mode": "passthrough"}})
     profile = one(spec, "ltm profile server-ssl")
     assert one(spec, "ltm monitor https").properties["ssl-profile"] == profile.path
@@ -481,15 +488,15 @@ def test_under_passthrough_the_monitor_checks_the_nodes_with_the_ca_that_is_give
 
 
 @pytest.mark.parametrize("tls", [{"mode": "passthrough", "verify_nodes": False}, {"mode": "passthrough"}])
-def test_under_passthrough_no_node_is_checked_unasked_and_the_file_says_so(tls) -> None:
+def test_passthrough_without_verify_nodes_checks_no_certificate_and_notes_it(tls: Changes) -> None:
     farm = (GOLDEN / "passthrough" / "farm.yaml").read_text(encoding="utf-8")
     spec = loads(farm.replace("{mode: passthrough}", json.dumps(tls)))
     assert one(spec, "ltm profile server-ssl").properties["peer-cert-mode"] == "ignore"
-    assert b"\n# The health checks take any certificate of the nodes" in assert_right(spec)["bigip.conf"]
+    assert b"\n# The health checks accept any certificate of the nodes" in assert_right(spec)["bigip.conf"]
 
 
-def test_a_monitor_without_a_profile_cannot_check_nodes(make_spec) -> None:
-    asked = {"frontend": {"tls": {"mode": "passthrough"}}, "f5": {"version": "13.0"}}
+def test_passthrough_with_verify_nodes_before_13_1_is_refused(make_spec: MakeSpec) -> None:
+    asked: Changes = {"frontend": {"tls": {"mode": "passthrough"}}, "f5": {"version": "13.0"}}
     with pytest.raises(UnsupportedError, match=r"verify_nodes.*no profile.*\[f5-verify-nodes\]"):
         render(F5, make_spec(**asked))
     asked["frontend"]["tls"]["verify_nodes"] = False
@@ -500,17 +507,17 @@ def test_a_monitor_without_a_profile_cannot_check_nodes(make_spec) -> None:
     "mode, version, secure",
     [("none", "16.1", "disabled"), ("none", "12.1", None), ("bridge", "16.1", None), ("terminate", "16.1", None)],
 )
-def test_a_cookie_without_tls_is_not_secure(make_spec, mode, version, secure) -> None:
+def test_cookie_without_tls_is_not_secure(make_spec: MakeSpec, mode: str, version: str, secure: str | None) -> None:
     spec = make_spec(frontend={"tls": {"mode": mode}}, balancer={"affinity": "cookie"}, f5={"version": version})
     assert one(spec, "ltm persistence cookie").properties.get("secure") == secure
     declared = json.loads(assert_right(spec)["as3.json"])["orchestrator_test"]["nlbgen"]
     assert declared["orchestrator-test_cookie"].get("secure") == (None if secure is None else False)
 
 
-@pytest.mark.parametrize("mode, told", [("none", True), ("bridge", False)])
-def test_what_a_policy_cannot_say_of_its_cookie_is_told_without_tls(make_spec, mode, told) -> None:
+@pytest.mark.parametrize("mode, noted", [("none", True), ("bridge", False)])
+def test_signalr_cookie_without_tls_has_a_note(make_spec: MakeSpec, mode: str, noted: bool) -> None:
     spec = make_spec(frontend={"tls": {"mode": mode}}, balancer={"affinity": "signalr"})
-    assert (b"\n# Without TLS look at the cookie on SignalR's paths" in assert_right(spec)["bigip.conf"]) is told
+    assert (b"\n# Without TLS check the cookie on SignalR's paths" in assert_right(spec)["bigip.conf"]) is noted
 
 
 @pytest.mark.parametrize(
@@ -523,7 +530,9 @@ def test_what_a_policy_cannot_say_of_its_cookie_is_told_without_tls(make_spec, m
         ({"interval": "299s", "timeout": "5s", "fall": 100}, 299, 900),
     ],
 )
-def test_a_node_that_answers_in_the_time_of_a_check_stays_in(make_spec, health, interval, timeout) -> None:
+def test_monitor_timeout_covers_fall_intervals_and_one_check(
+    make_spec: MakeSpec, health: Changes, interval: int, timeout: int
+) -> None:
     spec = make_spec(balancer={"health": health})
     monitor = one(spec, "ltm monitor https").properties
     assert (monitor["interval"], monitor["timeout"]) == (interval, timeout)

@@ -647,7 +647,7 @@ def test_pending_changes_of_others_are_restarted_as_a_change(serve) -> None:
     [
         ({"affinity": "cookie"}, UnsupportedError, "refuses affinity by cookie"),
         ({"product": "zen", "version": "3.10.1"}, UnsupportedError, "has no API"),
-        ({"product": "zevenet", "version": "5.12"}, UnsupportedError, "not to be used"),
+        ({"product": "zevenet", "version": "5.12"}, UnsupportedError, "is not usable"),
         ({"certificate": "certificate: none.pem"}, SpecError, "none.pem does not exist"),
         ({"certificate": "certificate: ca.pem"}, SpecError, "private key"),
     ],
