@@ -251,7 +251,7 @@ def test_whoever_is_asked_sees_the_plan_in_colours(farm, terminal) -> None:
 
 def test_bundles(farm, shell, terminal) -> None:
     whole = terminal("bundle", "verify", "a.zip")
-    assert whole.lines[0] == "a.zip: whole"
+    assert whole.lines[0] == "a.zip: intact"
     assert whole.colours("a.zip:") == {"green"}
     assert "not in it" in whole.text
     diff = terminal("bundle", "diff", "a.zip", "b.zip")
