@@ -20,7 +20,7 @@ from . import archive, manifest, sealing
 from .checking import checked
 from .manifest import MANIFEST, SPEC, LeftOut, Manifest, ManifestEntry, Source
 from .members import Member
-from .parts import Request, parts
+from .parts import PartResult, Request, parts
 from .sealing import Sealer
 
 DEFAULT_FOLDER: Final = Path("outputs")
