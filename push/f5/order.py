@@ -43,6 +43,7 @@ def commands(todo: Work, state: State) -> list[Command]:
         # Nothing refers to a virtual server, and another one may need its destination.
         *(Command("remove", kind, path) for kind, path in todo.removes if kind == "ltm virtual"),
         *_forward(todo, state, going),
+        *_back_in(todo, state, rebuilt),
         *(Command("remove", kind, path) for kind, path in todo.removes if kind not in {"ltm node", "ltm virtual"}),
     ]
 
@@ -86,6 +87,26 @@ def _members(one: Object, there: set[str], going: set[str], update: Update | Non
             yield Command("create", one.kind, one.path, one, member=name)
         elif name in touched:
             yield Command("change", one.kind, one.path, one, member=name)
+
+
+def _back_in(todo: Work, state: State, rebuilt: set[str]) -> Iterator[Command]:
+    """Members of pools that the plan does not touch, whose node is removed and created again."""
+    planned = {one.path for one in (*todo.creates, *todo.unchanged) if one.kind == "ltm pool"}
+    planned |= {path for kind, path in todo.keys if kind == "ltm pool"}
+    for (kind, path), values in sorted(state.found.items()):
+        if kind != "ltm pool" or path in planned:
+            continue
+        pool = Object(kind, path, {"members": _without_addresses(values.get("members"))})
+        back = sorted(name for name in _names(pool.properties["members"]) if member_node(name) in rebuilt)
+        yield from (Command("create", kind, path, pool, member=name) for name in back)
+
+
+def _without_addresses(members: "Value | None") -> dict[str, Value]:
+    """Members as they are, with the address of their new node."""
+    return {
+        name: {key: value for key, value in mapping(member).items() if key not in {"address", "fqdn"}}
+        for name, member in (members.items() if isinstance(members, Mapping) else ())
+    }
 
 
 def _names(members: "Value | None") -> set[str]:
