@@ -61,8 +61,10 @@ class F5Backend(Backend[P]):
     """One API of a BIG-IP; see [`Transactional`][nlbgen.push.f5.transactional.Transactional] for REST and SOAP."""
 
     api: ClassVar[str]
-    change: ClassVar[str]
-    """What messages call the change as a whole: `transaction`, or `declaration`."""
+    applied: ClassVar[str]
+    """What messages say of a change that is on the device."""
+    unknown: ClassVar[str]
+    """The same for a change that may be on the device, or not."""
     lost_when_interrupted: ClassVar[str]
     files_folder: str
     store: f5_files.Store
@@ -133,9 +135,7 @@ class F5Backend(Backend[P]):
 
     def applied_or_unknown(self, lost: OutcomeLost) -> str:
         """What is known of the change, as a part of a message."""
-        return (
-            f"the {self.change} was applied" if lost is None else f"whether the {self.change} was applied is not known"
-        )
+        return self.applied if lost is None else self.unknown
 
     # Certificate files, snapshots, the group.
 

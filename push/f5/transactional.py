@@ -35,7 +35,8 @@ class Planned(f5_backend.Planned):
 class Transactional(F5Backend[Planned]):
     """A backend whose device applies all commands, or none."""
 
-    change = "transaction"
+    applied = "the transaction was applied"
+    unknown = "whether it was applied is not known"
     lost_when_interrupted = (
         "the commit was sent, and whether it was applied and saved is not known: push again, it finds out and completes"
     )

@@ -58,7 +58,8 @@ class As3(F5Backend[Planned]):
     """A backend that declares one tenant, and has AS3's own record and tasks."""
 
     api = "as3"
-    change = "declaration"
+    applied = "the declaration was applied"
+    unknown = "whether the declaration was applied is not known"
     lost_when_interrupted = "whether the declaration was applied is not known: push again, it finds out"
     files_folder = "/Common"
 
