@@ -1,4 +1,4 @@
-"""The stand-in nodes and the load generator alone: they must not be what limits a measurement of a balancer."""
+"""The simulated nodes and the load generator without a balancer: they must not limit a measurement of a balancer."""
 
 import sys
 import tempfile
@@ -14,17 +14,17 @@ from nlbgen.prove.lab.certificates import make_certificates
 from nlbgen.prove.lab.processes import NodeProcess
 
 RATE = 2000
-"""Requests a second that a measurement may ask for."""
+"""The most requests per second of a measurement."""
 SECONDS = 5.0
 REPEATS = 3
-P99_BAR_MS = 100.0
-HEADROOM_BAR = 1.5
-"""Pressed as hard as they can, nodes and clients must reach so many times RATE."""
+P99_LIMIT_MS = 100.0
+HEADROOM = 1.5
+"""Under maximum load, nodes and clients must reach this multiple of RATE."""
 
 
 def main() -> bool:
-    """Measure, publish, and say whether the bars are held."""
-    rows, held = [], True
+    """Measure and publish; return whether the thresholds are passed."""
+    rows, passed = [], True
     with tempfile.TemporaryDirectory() as folder:
         made = make_certificates(Path(folder), ["127.0.0.1"])
         for words, tls in (("HTTP", {}), ("HTTPS", {"tls_cert": made.certificate, "tls_key": made.key})):
@@ -32,22 +32,22 @@ def main() -> bool:
                 nodes = [stack.enter_context(NodeProcess(name=f"orch-{number}", **tls)) for number in (1, 2)]
                 row, good = _measured(words, [node.url for node in nodes], made.ca)
             rows.append(row)
-            held &= good
+            passed &= good
     about = (
-        f"{machine()}, {REPEATS} runs. Two stand-in nodes and one load generator, no balancer: {RATE} requests/s "
-        f"for {SECONDS:g} s to one of the nodes, then as many as get through from 16 connections to both."
+        f"{machine()}, {REPEATS} runs. Two simulated nodes and one load generator, no balancer: {RATE} requests/s "
+        f"for {SECONDS:g} s to one of the nodes, then the maximum from 16 connections to both."
     )
     publish(
         "load",
         [
             about,
             "",
-            "| | Failed | Median | 99 of 100 within | Latest start of a request | Most requests/s | Bars |",
+            "| | Failed | Median | 99th percentile | Latest start of a request | Maximum requests/s | Thresholds |",
             "|---|---|---|---|---|---|---|",
             *rows,
         ],
     )
-    return held
+    return passed
 
 
 def _measured(words: str, urls: list[str], ca: Path) -> tuple[str, bool]:
@@ -60,9 +60,9 @@ def _measured(words: str, urls: list[str], ca: Path) -> tuple[str, bool]:
         f"| {_shown([result.p50 * 1000 for result in results])} | {_shown(p99)} "
         f"| {_shown([result.worst_lag * 1000 for result in results])} "
         f"| {middle(rates):.0f} ({min(rates):.0f}-{max(rates):.0f}) "
-        f"| 0, {P99_BAR_MS:.0f} ms, {HEADROOM_BAR * RATE:.0f} |"
+        f"| 0, {P99_LIMIT_MS:.0f} ms, {HEADROOM * RATE:.0f} |"
     )
-    return row, not failed and middle(p99) <= P99_BAR_MS and middle(rates) >= HEADROOM_BAR * RATE
+    return row, not failed and middle(p99) <= P99_LIMIT_MS and middle(rates) >= HEADROOM * RATE
 
 
 def _shown(times: list[float]) -> str:

@@ -1,10 +1,10 @@
-"""nlbgen's configurations beside those of the vendors' manuals and of other generators, in one run on one machine.
+"""Compares nlbgen's configurations with those of the vendors' manuals and of other generators.
 
-    .venv/bin/python benchmarks/peers.py            # 11 minutes, on a machine with nothing else to do; published
-    .venv/bin/python benchmarks/peers.py --quick    # 3 minutes: once each, short; shown, nothing published, no bars
+    .venv/bin/python benchmarks/peers.py            # 11 minutes, on an idle machine; published
+    .venv/bin/python benchmarks/peers.py --quick    # 3 minutes: one short repetition; printed, not published
 
-Real HAProxy and NGINX, the stand-in nodes and the load of `nlbgen prove`, and wrk. Failures are counted while all
-contenders run at once, each with its own nodes and 200 requests a second; speeds are measured in turn.
+It uses the real HAProxy and NGINX, the simulated nodes and the load generator of `nlbgen prove`, and wrk. For failures,
+all contenders run in parallel, each with its own nodes and 200 requests per second; for speed, they take turns.
 """
 
 import sys
@@ -16,20 +16,20 @@ from pathlib import Path
 from measure import PAGE, publish
 from peers_bars import missed
 from peers_figures import DIRECT, FULL, QUICK, SHOWN, TITLES, Figures, Size
-from peers_lab import HOST, MANUALS, PeerLaboratory, laboratories, quick_nodes
-from peers_measure import HAPPENINGS, Labs, Speed, handshakes, happen, latency, passed_on, press, wait
+from peers_lab import HOST, MANUALS, PeerLab, peer_labs, quick_nodes
+from peers_measure import INCIDENTS, Labs, Speed, handshakes, latency, passed_on, press, run_incident, wait
 from peers_page import charts, lines
 
 
 def measure(size: Size) -> Figures:
     """Measure everything."""
     figures = Figures()
-    with laboratories(tls=True) as labs:
-        # What only waits has laboratories of its own, and costs the others nothing.
-        with laboratories(tls=True) as silent, ThreadPoolExecutor(1) as beside:
+    with peer_labs(tls=True) as labs:
+        # The measurements that only wait have labs of their own; they use almost no processor time.
+        with peer_labs(tls=True) as silent, ThreadPoolExecutor(1) as beside:
             waited = beside.submit(wait, silent, size.watched, size.held)
             for _ in range(size.repeats):
-                _happenings(labs, figures)
+                _incidents(labs, figures)
             figures.waited = waited.result()
         figures.passed = {key: passed_on(lab) for key, lab in labs.items()}
         _say("TLS handshakes")
@@ -38,7 +38,7 @@ def measure(size: Size) -> Figures:
     with tempfile.TemporaryDirectory(prefix="nlb-nodes-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        with quick_nodes(folder) as nodes, laboratories(tls=False, nodes=nodes) as labs:
+        with quick_nodes(folder) as nodes, peer_labs(tls=False, nodes=nodes) as labs:
             straight = f"http://127.0.0.1:{nodes[0].port}"
             _say("latency at 200 requests/s")
             for _ in range(size.repeats):
@@ -50,23 +50,23 @@ def measure(size: Size) -> Figures:
     return figures
 
 
-def _happenings(labs: Labs, figures: Figures) -> None:
-    """Each happening once, to the contenders of one vendor at a time."""
-    for happening in HAPPENINGS:
-        rounds = figures.outcomes.setdefault(happening.key, {key: [] for key in labs})
+def _incidents(labs: Labs, figures: Figures) -> None:
+    """Run each incident once, for the contenders of one vendor at a time."""
+    for incident in INCIDENTS:
+        rounds = figures.outcomes.setdefault(incident.key, {key: [] for key in labs})
         for vendor in MANUALS:
-            _say(f"{vendor}: {happening.title}")
+            _say(f"{vendor}: {incident.title}")
             chosen = {one.key: labs[one.key] for one in SHOWN if one.vendor == vendor}
-            for key, outcome in happen(chosen, happening).items():
+            for key, outcome in run_incident(chosen, incident).items():
                 rounds[key].append(outcome)
 
 
-def _each(labs: Labs, found: dict[str, list[Speed]], work: Callable[[PeerLaboratory], Speed]) -> None:
+def _each(labs: Labs, found: dict[str, list[Speed]], work: Callable[[PeerLab], Speed]) -> None:
     for key, lab in labs.items():
         found.setdefault(key, []).append(work(lab))
 
 
-def _press(lab: PeerLaboratory, size: Size) -> Speed:
+def _press(lab: PeerLab, size: Size) -> Speed:
     address = lab.url.replace(lab.host, "127.0.0.1")
     return press(address, size.press_seconds, HOST, lab.balancer.pid)
 
@@ -85,7 +85,7 @@ def _say(text: str) -> None:
 
 
 def main(size: Size = FULL) -> bool:
-    """Measure, publish, and say whether the bars are held; a quick run only shows."""
+    """Measure and publish; return whether the thresholds are passed. A quick run only prints."""
     figures = measure(size)
     text, pictures, faults = lines(figures, size), charts(figures, size), missed(figures)
     if size == QUICK:
@@ -95,7 +95,7 @@ def main(size: Size = FULL) -> bool:
         for name, content in pictures.items():
             (PAGE.parent / name).write_text(content, encoding="utf-8", newline="\n")
     for fault in faults:
-        print(f"missed: {fault}", file=sys.stderr)
+        print(f"failed: {fault}", file=sys.stderr)
     return not faults
 
 

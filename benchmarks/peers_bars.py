@@ -1,4 +1,4 @@
-"""What nlbgen's configurations are held to beside the others."""
+"""The thresholds of nlbgen's configurations, compared with the others."""
 
 from measure import middle
 from peers_figures import TITLES, Figures, ratio
@@ -6,20 +6,20 @@ from peers_lab import CONTENDERS, MANUALS, Contender
 from peers_measure import FORGED
 
 THROUGHPUT_BARS = {"haproxy": ("haproxy-manual", 0.9), "nginx": ("nginx-manual", 3.0)}
-"""The vendor's documented sample, and so many times its requests a second."""
+"""The vendor's documented sample, and the required multiple of its requests per second."""
 HANDSHAKES_BAR = 0.95
-"""The same for TLS handshakes, where the ranges do not overlap anyway."""
+"""The required multiple for TLS handshakes, if the ranges do not overlap."""
 MOST_LAG = 0.25
-"""Seconds: clients that are later than this are the limit themselves, and their failures are not the balancer's."""
+"""Seconds. Clients that are later than this are the limit themselves; their failures are not the balancer's."""
 BUSY = 0.8
-"""A balancer that used less of its processor was not the limit of its throughput."""
+"""A balancer that used a smaller share of its processor was not the limit of the throughput."""
 MOST_FAILURES = {"kill": 3, "pool": 20, "hang": 3, "drain": 0}
-"""How many of 2800 requests may fail with nlbgen's configuration, in the worst repetition; no GET where it is not a
-hang, and no POST may ever be executed twice."""
+"""The most of 2800 requests that may fail with nlbgen's configuration, in the worst repetition. A GET may fail only for
+`hang`; a POST must never be duplicated."""
 
 
 def missed(figures: Figures) -> list[str]:
-    """The bars that nlbgen's configurations miss, in words."""
+    """Return the thresholds that nlbgen's configurations fail, as texts."""
     found = []
     if figures.lag() > MOST_LAG:
         found.append(f"the clients were {figures.lag():.2f} s late: measure on a machine with nothing else to do")
@@ -41,12 +41,12 @@ def _unreliable(one: Contender, figures: Figures) -> list[str]:
         if worst > MOST_FAILURES.get(key, worst) or (gets and key in {"kill", "pool"}):
             found.append(f"{key}: {worst} failed, {gets} of them GETs")
         if any(item.doubled for item in outcomes):
-            found.append(f"{key}: POSTs executed twice")
+            found.append(f"{key}: duplicated POSTs")
     waited, passed = figures.waited[one.key], figures.passed[one.key]
     if any(life is not None for life in waited.sockets):
         found.append("silent WebSockets were closed")
     if any(status != 200 for status, _ in waited.polls) or waited.arrived != len(waited.polls):
-        found.append("a long poll was not answered, or asked twice")
+        found.append("a long poll failed or was repeated")
     if passed["Upgrade"] or FORGED in passed["X-Forwarded-For"]:
         found.append("h2c or a forged address reached the node")
     return found
@@ -57,7 +57,7 @@ def _slow(one: Contender, figures: Figures) -> list[str]:
     sample, bar = THROUGHPUT_BARS[one.vendor]
     times = ratio(figures.presses, one.key, sample)
     if times < bar:
-        found.append(f"throughput {times:.2f} times that of {TITLES[sample]}, {bar:g} wanted")
+        found.append(f"throughput {times:.2f} times that of {TITLES[sample]}, threshold {bar:g}")
     ours, theirs = ([item.rate for item in figures.shakes[key]] for key in (one.key, manual))
     if max(ours) < min(theirs) and middle(ours) < HANDSHAKES_BAR * middle(theirs):
         found.append(f"TLS handshakes {middle(ours) / middle(theirs):.2f} times the manual's")

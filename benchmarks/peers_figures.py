@@ -1,4 +1,4 @@
-"""How much is measured of the contenders, and what came out."""
+"""The extent of the measurements, and their results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ TITLES = {one.key: one.title for one in CONTENDERS} | {DIRECT: "no balancer"}
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured."""
+    """The extent of a run."""
 
     repeats: int = 3
     watched: float = 130.0
     """Seconds for which silent WebSockets are watched."""
     held: float = 110.0
-    """Seconds for which nodes hold a poll: as long as SignalR 2 does."""
+    """Seconds for which nodes hold a poll, as SignalR 2 does."""
     rounds: int = 5
     press_seconds: int = 2
     shake_seconds: float = 1.0
@@ -33,10 +33,10 @@ QUICK = Size(repeats=1, watched=14.0, held=11.0, rounds=3, press_seconds=1, late
 
 @dataclass
 class Figures:
-    """Everything that was measured, by contender."""
+    """All results, by contender."""
 
     outcomes: dict[str, dict[str, list[Outcome]]] = field(default_factory=dict)
-    """Happening, contender, repetitions."""
+    """Results by incident and contender, one for each repetition."""
     waited: dict[str, Waited] = field(default_factory=dict)
     passed: dict[str, dict[str, str]] = field(default_factory=dict)
     shakes: dict[str, list[Speed]] = field(default_factory=dict)
@@ -46,19 +46,19 @@ class Figures:
     p99: dict[str, list[float]] = field(default_factory=dict)
 
     def lag(self) -> float:
-        """How late a request began at most, in seconds."""
-        rounds = (outcomes for happening in self.outcomes.values() for outcomes in happening.values())
+        """The latest start of a request, in seconds after its time."""
+        rounds = (outcomes for incident in self.outcomes.values() for outcomes in incident.values())
         return max(outcome.lag for outcomes in rounds for outcome in outcomes)
 
-    def total(self, happening: str) -> int:
-        """How many requests each contender got while that happened."""
-        return next(iter(self.outcomes[happening].values()))[0].total
+    def total(self, incident: str) -> int:
+        """The number of requests to each contender during an incident."""
+        return next(iter(self.outcomes[incident].values()))[0].total
 
     def busy(self, one: Contender) -> float:
-        """The share of one processor that a balancer used while as much as possible was asked of it."""
+        """The share of one processor that a balancer used under maximum load."""
         return middle([speed.busy for speed in self.presses[one.key]])
 
 
 def ratio(speeds: Mapping[str, Sequence[Speed]], one: str, other: str) -> float:
-    """How many times the rate of the other."""
+    """The rate of one contender divided by the rate of the other."""
     return middle([speed.rate for speed in speeds[one]]) / middle([speed.rate for speed in speeds[other]])

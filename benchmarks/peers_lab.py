@@ -1,4 +1,4 @@
-"""The contenders: the same farm behind nlbgen's configurations and behind those that others would have written.
+"""The contenders: the same farm with nlbgen's configurations and with those of others.
 
 A peer's configuration is a text in `peers/` with `@name@` where an address, a port or a path goes; everything else
 (program, nodes, ports, certificates, scratch folder) it shares with what nlbgen renders.
@@ -27,7 +27,7 @@ FARM: Mapping[str, Any] = {
     "stores": {"signalr": "redis", "redis": {"host": "redis-1.corp.example", "port": 6379}},
     "accept": ["nginx-active-health", "nginx-queue", "nginx-slow-start"],
 }
-"""Two nodes, nothing tuned: all else is nlbgen's own default."""
+"""Two nodes; all other settings are nlbgen's defaults."""
 HOST = "orchestrator.corp.example"
 
 
@@ -85,8 +85,8 @@ def farm(*, tls: bool) -> Spec:
     return loads(yaml.safe_dump({**FARM, "frontend": frontend}))
 
 
-class PeerLaboratory(Lab):
-    """A laboratory in which a contender's configuration runs; with `quick_nodes` before those, by one thread."""
+class PeerLab(Lab):
+    """A lab that runs a contender's configuration; with `quick_nodes` in front of those, with one thread."""
 
     def __init__(self, contender: Contender, *, tls: bool, quick_nodes: Sequence["QuickNode"] = ()) -> None:
         super().__init__(farm(tls=tls), contender.vendor)
@@ -96,7 +96,7 @@ class PeerLaboratory(Lab):
 
     @property
     def url(self) -> str:
-        """The peers listen on both ports at once; what nlbgen renders listens as the farm says."""
+        """The peers listen on both ports; nlbgen's configuration listens as the farm requires."""
         if self.tls or not self.contender.template:
             return super().url
         return f"http://{self.host}:{self.http_port}"
@@ -104,7 +104,7 @@ class PeerLaboratory(Lab):
     def _node(self, name: str) -> Any:
         return self._quick[name] if self._quick else super()._node(name)
 
-    def _start(self) -> "PeerLaboratory":
+    def _start(self) -> "PeerLab":
         if not self._quick:
             return super()._start()
         self.balancer = self._stack.enter_context(self._balancer())
@@ -124,7 +124,7 @@ class PeerLaboratory(Lab):
         return path
 
     def values(self) -> dict[str, str]:
-        """What the placeholders stand for."""
+        """The values of the placeholders."""
         made = self.certificates
         places = {"folder": self.folder, "bundle": made.bundle, "certificate": made.certificate, "key": made.key}
         ports = {"port": self.port, "http_port": self.http_port, "metrics_port": self.metrics_port}
@@ -133,27 +133,27 @@ class PeerLaboratory(Lab):
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:
-    """A peer's configuration with its placeholders filled; KeyError for one that nobody knows."""
+    """Return a peer's configuration with its placeholders replaced. Raises KeyError for an unknown one."""
     text = (TEMPLATES / template).read_text(encoding="utf-8")
     return re.sub(r"@([a-z0-9_]+)@", lambda found: values[found[1]], text)
 
 
 def single(text: str) -> str:
-    """A configuration with one thread or worker: then the balancer is the limit, not the client and nodes beside it."""
+    """Return the configuration with one thread or worker: then the balancer is the limit."""
     return re.sub(r"^global\n", "global\n    nbthread 1\n", text, flags=re.MULTILINE).replace(
         "worker_processes auto;", "worker_processes 1;"
     )
 
 
 class QuickNode:
-    """A port of the one program that answers for all nodes where the stand-in nodes would be the limit."""
+    """A port of one program that responds for all nodes, where simulated nodes would be the limit."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.port = free_port()
 
     def __exit__(self, *_: object) -> None:
-        """A laboratory ends its nodes; these outlive it."""
+        """Do nothing: a lab stops its nodes, but these are shared."""
 
 
 _QUICK = """\
@@ -177,7 +177,7 @@ _QUICK_SERVER = """\
 
 @contextmanager
 def quick_nodes(folder: Path) -> Iterator[list[QuickNode]]:
-    """Nodes that answer every request at once, out of one NGINX worker without a log."""
+    """Run nodes that respond immediately, by one NGINX worker without a log."""
     nodes = [QuickNode(node["name"]) for node in FARM["nodes"]]
     servers = "\n".join(_QUICK_SERVER.format(port=node.port, name=node.name) for node in nodes)
     configuration = folder / "nodes.conf"
@@ -192,8 +192,8 @@ def quick_nodes(folder: Path) -> Iterator[list[QuickNode]]:
 
 
 @contextmanager
-def laboratories(*, tls: bool, nodes: Sequence[QuickNode] = ()) -> Iterator[dict[str, PeerLaboratory]]:
-    """Contenders at once, each with its own nodes unless some are given: then it is about speed."""
+def peer_labs(*, tls: bool, nodes: Sequence[QuickNode] = ()) -> Iterator[dict[str, PeerLab]]:
+    """Run all contenders, each with its own nodes; with `nodes`, all share those, to measure speed."""
     chosen = [one for one in CONTENDERS if nodes or not one.speed_only]
     with ExitStack() as stack:
-        yield {one.key: stack.enter_context(PeerLaboratory(one, tls=tls, quick_nodes=nodes)) for one in chosen}
+        yield {one.key: stack.enter_context(PeerLab(one, tls=tls, quick_nodes=nodes)) for one in chosen}

@@ -1,4 +1,4 @@
-"""What is measured of the contenders. They take turns, or run at once, so that what else the machine does hits all."""
+"""The measurements. Contenders take turns or run in parallel, so that other load on the machine affects all of them."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from peers_lab import PeerLaboratory
+from peers_lab import PeerLab
 
 from nlbgen.net.loops import raise_file_limit, run
 from nlbgen.prove.clients.load import Event, Load, LoadPlan
@@ -24,7 +24,7 @@ from nlbgen.prove.clients.simple import SocketHolder, SocketPlan, fetch
 from nlbgen.prove.lab.bench import TestBench
 from nlbgen.prove.lab.processes import NodeProcess
 
-Labs = Mapping[str, PeerLaboratory]
+Labs = Mapping[str, PeerLab]
 FORGED = "6.6.6.6"
 SOCKETS = 3
 POLLS = 3
@@ -33,8 +33,8 @@ SHAKERS = 4
 
 
 @dataclass(frozen=True)
-class Happening:
-    """What happens to the first node while requests come, and the load it is measured under."""
+class Incident:
+    """An incident of the first node, and the load during it."""
 
     key: str
     title: str
@@ -42,22 +42,22 @@ class Happening:
     plan: Mapping[str, Any] = field(default_factory=dict)
 
 
-HAPPENINGS = (
-    Happening("kill", "a node is killed", lambda node: [(4.0, node.kill), (10.0, node.restart)]),
-    Happening(
+INCIDENTS = (
+    Incident("kill", "a node is killed", lambda node: [(4.0, node.kill), (10.0, node.restart)]),
+    Incident(
         "pool",
         "an app pool answers 503 for 6 s",
         lambda node: [(4.0, lambda: node.set(pool_stopped=True)), (10.0, node.reset)],
     ),
-    Happening("hang", "a node hangs for 6 s", lambda node: [(4.0, node.freeze), (10.0, node.thaw)]),
-    Happening(
+    Incident("hang", "a node hangs for 6 s", lambda node: [(4.0, node.freeze), (10.0, node.thaw)]),
+    Incident(
         "drain",
         "a node is drained, killed 5 s later",
         lambda node: [(4.0, lambda: node.set(drain=True)), (9.0, node.kill)],
     ),
-    Happening(
+    Incident(
         "posts",
-        "a node is killed with POSTs in hand",
+        "a node is killed with POSTs in flight",
         lambda node: [(1.5, node.kill), (3.0, node.restart)],
         {"rate": 100.0, "seconds": 4.0, "post_share": 1.0, "post_delay_ms": 300},
     ),
@@ -66,7 +66,7 @@ HAPPENINGS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one happening cost one contender."""
+    """The result of an incident for one contender."""
 
     total: int
     failed: int
@@ -74,11 +74,11 @@ class Outcome:
     slow: int
     doubled: int
     lag: float
-    """How late the generator itself was at worst, seconds."""
+    """The latest start of a request, in seconds after its time."""
 
     @classmethod
     def of(cls, result: LoadResult, nodes: Sequence[NodeProcess]) -> "Outcome":
-        """Count what a run left."""
+        """Count the results of a run."""
         return cls(
             result.total,
             result.failed,
@@ -89,10 +89,10 @@ class Outcome:
         )
 
 
-def happen(labs: Labs, happening: Happening) -> dict[str, Outcome]:
-    """Play it to all contenders at the same time, each with its own nodes and load, then bring all back."""
+def run_incident(labs: Labs, incident: Incident) -> dict[str, Outcome]:
+    """Run an incident for all contenders in parallel, each with its own nodes and load, then restore them."""
     raise_file_limit()
-    results = run(_at_once(labs, happening))
+    results = run(_at_once(labs, incident))
     outcomes = {key: Outcome.of(results[key], lab.nodes) for key, lab in labs.items()}
     with ThreadPoolExecutor(len(labs)) as pool:
         list(pool.map(_fresh, labs.values()))
@@ -100,17 +100,17 @@ def happen(labs: Labs, happening: Happening) -> dict[str, Outcome]:
     return outcomes
 
 
-async def _at_once(labs: Labs, happening: Happening) -> dict[str, LoadResult]:
+async def _at_once(labs: Labs, incident: Incident) -> dict[str, LoadResult]:
     loads = {
-        key: Load(LoadPlan(url=lab.url, ca=lab.certificates.ca, warm_up=True, **happening.plan))
+        key: Load(LoadPlan(url=lab.url, ca=lab.certificates.ca, warm_up=True, **incident.plan))
         for key, lab in labs.items()
     }
-    runs = (load.run(happening.events(labs[key].nodes[0])) for key, load in loads.items())
+    runs = (load.run(incident.events(labs[key].nodes[0])) for key, load in loads.items())
     return dict(zip(loads, await asyncio.gather(*runs), strict=True))
 
 
-def _fresh(lab: PeerLaboratory) -> None:
-    """Nodes as at the start, and a balancer that remembers nothing of them."""
+def _fresh(lab: PeerLab) -> None:
+    """Restore the nodes, and restart the balancer, which forgets their states."""
     for node in lab.nodes:
         if node.running:
             node.thaw()
@@ -130,18 +130,18 @@ async def _settled(labs: Labs) -> None:
 
 @dataclass(frozen=True)
 class Waited:
-    """What became of silent WebSockets and held polls."""
+    """The results of silent WebSockets and long polls."""
 
     sockets: list[float | None]
-    """When each was closed, seconds; None: open to the end."""
+    """The time until each was closed, in seconds; None: open to the end."""
     polls: list[tuple[int, float]]
-    """Status (0: none came) and seconds."""
+    """Status (0: no response) and seconds."""
     arrived: int
-    """How often the nodes were asked for the polls."""
+    """The number of requests for the polls at the nodes."""
 
 
 def wait(labs: Labs, watched: float, held: float) -> dict[str, Waited]:
-    """Hold silent WebSockets for `watched` seconds and polls that the nodes answer after `held`, all at once."""
+    """Hold silent WebSockets for `watched` seconds, and polls that the nodes complete after `held` seconds."""
     mark = uuid4().hex
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(len(labs) * POLLS))
@@ -161,11 +161,11 @@ def wait(labs: Labs, watched: float, held: float) -> dict[str, Waited]:
     }
 
 
-def _sockets(lab: PeerLaboratory) -> SocketPlan:
+def _sockets(lab: PeerLab) -> SocketPlan:
     return SocketPlan(url=f"{lab.url}/ws", count=SOCKETS, ca=lab.certificates.ca)
 
 
-def _poll(lab: PeerLaboratory, mark: str, held: float, most: float) -> tuple[int, float]:
+def _poll(lab: PeerLab, mark: str, held: float, most: float) -> tuple[int, float]:
     url = f"{lab.url}/signalr/hold-{mark}?delay={held * 1000:.0f}"
     start = time.perf_counter()
     try:
@@ -175,11 +175,11 @@ def _poll(lab: PeerLaboratory, mark: str, held: float, most: float) -> tuple[int
     return status, time.perf_counter() - start
 
 
-# What reaches the node
+# Headers at the node
 
 
-def passed_on(lab: PeerLaboratory) -> dict[str, str]:
-    """What a node is told by a client that lies: the name, an upgrade to h2c, a forged address, as it saw them."""
+def passed_on(lab: PeerLab) -> dict[str, str]:
+    """Return the headers of a node when a client forges them: the host, an upgrade to h2c, a client address."""
     lies = {
         "Connection": "Upgrade, HTTP2-Settings",
         "Upgrade": "h2c",
@@ -198,11 +198,11 @@ def passed_on(lab: PeerLaboratory) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Speed:
-    """Requests or handshakes a second, and what one of them cost the balancer in processor time."""
+    """Requests or handshakes per second, and the balancer's processor time for one of them."""
 
     rate: float
     cost: float
-    """Microseconds; 0 where no balancer was between."""
+    """Microseconds; 0 without a balancer."""
 
     @property
     def busy(self) -> float:
@@ -211,7 +211,7 @@ class Speed:
 
 
 def press(url: str, seconds: int, host: str, group: int = 0) -> Speed:
-    """As many requests as get through from 16 connections, by wrk; `group` is the balancer's process group."""
+    """Measure the maximum of requests from 16 connections with wrk; `group` is the balancer's process group."""
     before = _processor_seconds(group)
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", f"Host: {host}", f"{url}/odata/Jobs"]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -222,11 +222,11 @@ def press(url: str, seconds: int, host: str, group: int = 0) -> Speed:
     return Speed(float(re.search(r"Requests/sec:\s*([\d.]+)", text)[1]), spent / count * 1e6)  # type: ignore[index]
 
 
-def handshakes(lab: PeerLaboratory, host: str, seconds: float) -> Speed:
-    """New TLS 1.2 connections (the one version that all offer) with the farm's name, by a few clients, none resumed."""
+def handshakes(lab: PeerLab, host: str, seconds: float) -> Speed:
+    """Measure new TLS 1.2 connections (the version that all offer) by a few clients, without resumption."""
     group = lab.balancer.pid
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # The clients check no chain here: that costs them more than the handshake costs the balancer.
+    # The clients verify no chain: that would cost them more than the handshake costs the balancer.
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     tls.maximum_version = ssl.TLSVersion.TLSv1_2
     before, start = _processor_seconds(group), time.perf_counter()
@@ -245,7 +245,7 @@ def _shake(tls: ssl.SSLContext, port: int, host: str, end: float) -> int:
 
 
 def _processor_seconds(group: int) -> float:
-    """What all processes of a group have used so far."""
+    """The processor time of all processes of a group, in seconds."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat") if group else ():
         try:
@@ -258,6 +258,6 @@ def _processor_seconds(group: int) -> float:
 
 
 def latency(url: str, host: str, seconds: float) -> LoadResult:
-    """200 requests a second, GETs alone, on warm connections."""
+    """Send 200 GET requests per second on open connections."""
     raise_file_limit()
     return run(Load(LoadPlan(url=url, host=host, seconds=seconds, post_share=0.0, warm_up=True)).run())

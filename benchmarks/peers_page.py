@@ -1,4 +1,4 @@
-"""The figures as the tables and pictures of docs/performance.md."""
+"""The measurements as the tables and charts of docs/performance.md."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,48 +8,49 @@ from peers_bars import BUSY, HANDSHAKES_BAR, MOST_LAG, THROUGHPUT_BARS, missed
 from peers_charts import Bar, Group, chart
 from peers_figures import DIRECT, SHOWN, Figures, Size, ratio
 from peers_lab import CONTENDERS, HOST, MANUALS, Contender
-from peers_measure import FORGED, HAPPENINGS, Waited
+from peers_measure import FORGED, INCIDENTS, Waited
 
 from nlbgen.generators.validate import installed
 
 ABOUT = """\
 {machine}. {programs}.
-TLS to clients, two stand-in nodes each, {repeats} repetitions. The configurations are in
-[benchmarks/peers](../benchmarks/peers), each with its source; nlbgen's is that of a farm of two nodes with no setting
-changed.
+TLS to clients, two simulated nodes each, {repeats} repetitions. The configurations are in
+[benchmarks/peers](../benchmarks/peers), each with its source; nlbgen's is rendered for a farm of two nodes with default
+settings.
 
-Failed requests of {total}, 200 a second, three quarters GET; in brackets the range; `slow` are those that took over a
-second besides. A vendor's three ran at the same time, each with its own nodes and clients. Had the clients been the
-limit, requests would have begun late: none began more than {lag:.0f} ms after its time (allowed: {late:.0f} ms).
+Failed requests of {total}, 200 a second, three quarters GET; the range is in brackets; `slow` requests
+took more than one second. The three configurations of a vendor ran at the same time, each with its own nodes and
+clients. If the clients were the limit, requests would start late: none started
+more than {lag:.0f} ms late (limit: {late:.0f} ms).
 
-![Failed requests by event and configuration: the figures of the table below](performance-failures.svg)
+![Failed requests by event and configuration: the values of the table below](performance-failures.svg)
 """
 WAITING = """
-Silent WebSockets, watched for {watched:g} s; long polls that the node answers after {held:g} s; and what a client that
-lies can make the node believe.
+Silent WebSockets, watched for {watched:g} s; long polls that the node completes after {held:g} s; and which
+forged headers of a client reach the node.
 
-![When silent WebSockets are closed: the figures of the table below](performance-waiting.svg)
+![When silent WebSockets are closed: the values of the table below](performance-waiting.svg)
 """
 SPEED = """
-As many requests as get through from 16 connections (wrk), without TLS, in {rounds} rounds, before nodes that answer at
-once (one NGINX worker). Each balancer has one thread or worker, so that it is the limit: `busy` is the share of one
-processor that it used (wanted: {busy:.0%}), and wrk and the nodes alone reach {direct:.0f} requests/s. The added
-latency is at 200 requests a second.
+The maximum of requests from 16 connections (wrk), without TLS, in {rounds} rounds, with nodes that respond
+immediately (one NGINX worker). Each balancer has one thread or worker, so that it is the limit: `busy` is the share of
+one processor that it used (required: {busy:.0%}), and wrk without a balancer reaches {direct:.0f} requests/s. The added
+latency is measured at 200 requests a second.
 
-![Requests a second by configuration: the figures of the table below](performance-throughput.svg)
+![Requests a second by configuration: the values of the table below](performance-throughput.svg)
 """
 SHAKES = """
-New TLS connections by four clients, none resumed; TLS 1.2, because NGINX before 1.23.4 offers no more unless it is told
-to. The clients need the processors as well: here, too, the balancer's own time is what tells most.
+New TLS connections by four clients, without resumption; with TLS 1.2, the default of NGINX before 1.23.4. The clients
+use the same processors: the most meaningful value is the balancer's processor time.
 """
 LOGS = """
-HAProxy's manual writes no log, and nginxconfig.io switches NGINX's off; all others write a line for each request. The
-rows `without` say what each of nlbgen's costs: the log, the buffer that lets a GET be asked again elsewhere, the
-headers that tell the node who asks."""
+HAProxy's manual writes no log, and nginxconfig.io disables NGINX's; all others write a line for each request. The rows
+`without` show the cost of nlbgen's features: the log, the buffer that allows retries of a GET on another node, the
+headers with the client's address."""
 
 
 def lines(figures: Figures, size: Size) -> list[str]:
-    """The published text."""
+    """Return the published text."""
     values = {
         "machine": machine(),
         "programs": _programs(),
@@ -79,17 +80,17 @@ def lines(figures: Figures, size: Size) -> list[str]:
 
 
 def _missed(faults: Sequence[str]) -> list[str]:
-    return ["", "Missed in this run:", "", *(f"- {fault}" for fault in faults)] if faults else []
+    return ["", "Failed thresholds of this run:", "", *(f"- {fault}" for fault in faults)] if faults else []
 
 
 def _failures(figures: Figures) -> list[str]:
-    titles = [one.title for one in HAPPENINGS if one.key != "posts"]
-    posts = f"POSTs executed twice, of {figures.total('posts')} when {HAPPENINGS[-1].title}"
+    titles = [one.title for one in INCIDENTS if one.key != "posts"]
+    posts = f"duplicated POSTs, of {figures.total('posts')} when {INCIDENTS[-1].title}"
     rows = _head(*titles, posts)
     for one in SHOWN:
         cells = []
-        for happening in HAPPENINGS[:-1]:
-            outcomes = figures.outcomes[happening.key][one.key]
+        for incident in INCIDENTS[:-1]:
+            outcomes = figures.outcomes[incident.key][one.key]
             slow = int(middle([item.slow for item in outcomes]))
             cells.append(_counts([item.failed for item in outcomes]) + (f", {slow} slow" if slow else ""))
         doubled = max(item.doubled for rounds in figures.outcomes.values() for item in rounds[one.key])
@@ -98,7 +99,7 @@ def _failures(figures: Figures) -> list[str]:
 
 
 def _waiting(figures: Figures, size: Size) -> list[str]:
-    titles = ("WebSocket closed after", "Long poll", "Asked of the nodes", "`Upgrade: h2c` arrives")
+    titles = ("WebSocket closed after", "Long poll", "Requests at the nodes", "`Upgrade: h2c` arrives")
     rows = _head(*titles, "Forged address arrives", "Host at the node")
     for one in SHOWN:
         waited, passed = figures.waited[one.key], figures.passed[one.key]
@@ -106,7 +107,7 @@ def _waiting(figures: Figures, size: Size) -> list[str]:
             f"| {_named(one)} | {_closed(waited, size)} | {_polled(waited)} | {waited.arrived} times for "
             f"{len(waited.polls)} | {'yes' if passed['Upgrade'] else 'no'} "
             f"| {'yes' if FORGED in passed['X-Forwarded-For'] else 'no'} "
-            f"| {'the name asked for' if passed['Host'].startswith(HOST) else passed['Host']} |"
+            f"| {'the requested name' if passed['Host'].startswith(HOST) else passed['Host']} |"
         )
     return rows
 
@@ -125,7 +126,7 @@ def _polled(waited: Waited) -> str:
 
 
 def _speeds(figures: Figures) -> list[str]:
-    rows = _head("Requests/s", "Times the manual's", "Bar", "Processor time", "Busy", "Added p50", "Added p99")
+    rows = _head("Requests/s", "Times the manual's", "Threshold", "Processor time", "Busy", "Added p50", "Added p99")
     for one in CONTENDERS:
         speeds = figures.presses[one.key]
         cells = [
@@ -142,7 +143,7 @@ def _speeds(figures: Figures) -> list[str]:
 
 
 def _handshakes(figures: Figures) -> list[str]:
-    rows = _head("Handshakes/s", "Times the manual's", "Bar", "Processor time")
+    rows = _head("Handshakes/s", "Times the manual's", "Threshold", "Processor time")
     for one in SHOWN:
         speeds = figures.shakes[one.key]
         cells = [
@@ -173,7 +174,7 @@ def _spread(values: Sequence[float], digits: int = 0) -> str:
 
 
 def _added(times: Mapping[str, Sequence[float]], key: str) -> str:
-    """Against the same repetition without a balancer, milliseconds."""
+    """The difference to the same repetition without a balancer, in milliseconds."""
     return _spread([(one - other) * 1000 for one, other in zip(times[key], times[DIRECT], strict=True)], 2) + " ms"
 
 
@@ -185,17 +186,17 @@ def _programs() -> str:
 
 
 def charts(figures: Figures, size: Size) -> dict[str, str]:
-    """The pictures of the page, by file name."""
+    """Return the charts of the page, by file name."""
     failures = [
         Group(
-            happening.title,
+            incident.title,
             [
                 Bar(one.title, middle(failed), _counts(failed), one.ours)
                 for one in SHOWN
-                for failed in [[item.failed for item in figures.outcomes[happening.key][one.key]]]
+                for failed in [[item.failed for item in figures.outcomes[incident.key][one.key]]]
             ],
         )
-        for happening in HAPPENINGS[:-1]
+        for incident in INCIDENTS[:-1]
     ]
     lives = {one.key: [life for life in figures.waited[one.key].sockets if life is not None] for one in SHOWN}
     waiting = [

@@ -1,4 +1,4 @@
-"""Run every benchmark and write the results into docs/performance.md; exit 1 when a bar is missed."""
+"""Run every benchmark and write the results into docs/performance.md; exit 1 if a threshold is not passed."""
 
 import sys
 
@@ -11,8 +11,8 @@ import startup
 import nodes
 
 if __name__ == "__main__":
-    held = {module.__name__: module.main() for module in (startup, fleet, farm, nodes, load, f5)}
-    missed = [name for name, ok in held.items() if not ok]
-    if missed:
-        print(f"missed: {', '.join(missed)}", file=sys.stderr)
-    sys.exit(bool(missed))
+    passed = {module.__name__: module.main() for module in (startup, fleet, farm, nodes, load, f5)}
+    failed = [name for name, ok in passed.items() if not ok]
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    sys.exit(bool(failed))

@@ -283,5 +283,5 @@ def test_every_template_and_marker_is_package_data() -> None:
 
 
 def test_no_module_hides_one_of_the_standard_library() -> None:
-    """The root of the checkout is on the path of whoever runs Python in it."""
+    """The root of the checkout is on the path of anyone who runs Python in it."""
     assert {name_of(path)[0] for path in SOURCES} & set(sys.stdlib_module_names) == set()

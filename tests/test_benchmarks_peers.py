@@ -1,9 +1,10 @@
-"""The configurations that nlbgen is measured against: the real programs accept them, and each names its source."""
+"""The other configurations of the benchmark: the real programs accept them, and each states its source."""
 
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ MARKS = {".cfg": pytest.mark.haproxy, ".conf": pytest.mark.nginx}
 
 
 @pytest.fixture
-def benchmarks(monkeypatch):
-    """The benchmarks' modules can be imported."""
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make the benchmarks' modules importable."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     known = set(sys.modules)
     yield
@@ -24,7 +25,8 @@ def benchmarks(monkeypatch):
             del sys.modules[name]
 
 
-def test_every_peer_is_measured(benchmarks):
+@pytest.mark.usefixtures("benchmarks")
+def test_every_peer_is_measured() -> None:
     from peers_lab import CONTENDERS
 
     assert sorted(one.template for one in CONTENDERS if one.template) == [path.name for path in PEERS]
@@ -32,7 +34,7 @@ def test_every_peer_is_measured(benchmarks):
 
 
 @pytest.mark.parametrize("path", PEERS, ids=lambda path: path.name)
-def test_every_peer_says_where_it_is_from(path):
+def test_every_peer_states_its_source(path: Path) -> None:
     head = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
     assert all(line.startswith("# ") for line in head)
     assert any(re.match(r"# Source: https://\S+", line) for line in head)
@@ -41,15 +43,16 @@ def test_every_peer_says_where_it_is_from(path):
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, marks=MARKS[path.suffix]) for path in PEERS], ids=lambda p: p.name)
-def test_the_real_program_accepts_it(path, benchmarks):
-    from peers_lab import CONTENDERS, PeerLaboratory
+@pytest.mark.usefixtures("benchmarks")
+def test_real_program_accepts_every_peer(path: Path) -> None:
+    from peers_lab import CONTENDERS, PeerLab
 
     [contender] = [one for one in CONTENDERS if one.template == path.name]
-    lab = PeerLaboratory(contender, tls=True)
+    lab = PeerLab(contender, tls=True)
     try:
         lab.prepare()
         text = lab.configuration.read_text(encoding="utf-8")
-        assert "Source: https://" in text, "what nlbgen renders is in its place"
+        assert "Source: https://" in text, "it is nlbgen's own configuration"
         assert all(f"127.0.0.1:{node.port}" in text for node in lab.nodes)
         check = {"haproxy": ["-c", "-f"], "nginx": ["-t", "-e", str(lab.folder / "error.log"), "-c"]}[contender.vendor]
         done = subprocess.run(
@@ -60,14 +63,15 @@ def test_the_real_program_accepts_it(path, benchmarks):
         lab.close()
 
 
-def test_the_charts_are_sound_and_the_same_every_time(benchmarks):
+@pytest.mark.usefixtures("benchmarks")
+def test_chart_is_valid_and_reproducible() -> None:
     from peers_charts import Bar, Group, chart
 
     groups = [Group("a & b", [Bar("none", 0, "0"), Bar("<ours>", 600, "600 (599-601)", ours=True)])]
     drawn = chart("Failed requests", "Shorter is better.", groups)
     assert drawn == chart("Failed requests", "Shorter is better.", groups)
     root = ET.fromstring(drawn)
-    bars = [float(one.get("width")) for one in root.iter("{http://www.w3.org/2000/svg}rect")][1:]
-    assert bars[0] < 2 < 100 < bars[1] < float(root.get("width"))
+    bars = [float(one.attrib["width"]) for one in root.iter("{http://www.w3.org/2000/svg}rect")][1:]
+    assert bars[0] < 2 < 100 < bars[1] < float(root.attrib["width"])
     assert "prefers-color-scheme: dark" in drawn
     assert "600 (599-601)" in drawn

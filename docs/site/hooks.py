@@ -1,7 +1,7 @@
 """What mkdocs is told beyond mkdocs.yml: pages and files of the repository that stand outside of docs/.
 
-The pages are written to be read in the repository, where a link may lead to the README, to a test or to an example.
-On the site README, CONTRIBUTING and CHANGELOG are pages as well, and whatever else is linked to is a page that shows
+The pages are written to be read in the repository, where a link may point to the README, a test or an example.
+On the site README, CONTRIBUTING and CHANGELOG are pages as well, and each other linked file is a page that shows
 it. So every link leads somewhere, and a wrong one stops the build.
 """
 
@@ -71,7 +71,7 @@ def _place(src_uri: str) -> str:
 
 
 def _target(page: str, link: str) -> str | None:
-    """What a link of a page leads to in the repository; None for another site."""
+    """Return the file of the repository that a link of a page points to; None for another site."""
     if re.match(r"[a-z]+:", link):
         return None
     return posixpath.normpath(posixpath.join(posixpath.dirname(page), link))

@@ -178,7 +178,7 @@ class Apt:
         self.env = {**os.environ, "APT_CONFIG": str(state / "apt.conf"), "LC_ALL": "C"}
 
     def _configuration(self) -> str:
-        """Our directories, and of the host's settings only `Acquire` (proxies, time-outs, validity)."""
+        """Our directories, and of the host's settings only `Acquire` (proxies, timeouts, validity)."""
         acquire = [line for line in run(["apt-config", "dump"]).splitlines() if line.startswith("Acquire::")]
         here = self.state
         return "\n".join(
