@@ -44,7 +44,13 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
 
 
 @pytest.mark.parametrize(("program", "name", "metric", "fault"), FAULTS, ids=["-".join(each[:3]) for each in FAULTS])
-def test_tls_with_a_fault_fails(shared_bench: StartBench, program: str, name: str, metric: str, fault: Fault) -> None:
+def test_tls_with_a_fault_fails(
+    shared_bench: StartBench,
+    program: str,
+    name: str,
+    metric: str,
+    fault: Fault,
+) -> None:
     seen = shared_bench(program, NAMES).run(name, fault, until=metric)
     assert seen[metric].verdict == "failed", seen
 

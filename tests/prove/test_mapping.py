@@ -1,15 +1,17 @@
-"""What runs in the lab is what goes live, but for addresses, ports, host names and files."""
+"""The lab's configuration equals the live one, except for addresses, ports, host names and files."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from nlbgen.generators.base import render
 from nlbgen.prove.lab.lab import Lab
 from nlbgen.prove.lab.mapping import difference, mapping
+from nlbgen.spec.load import Spec
 
-FARMS = {
+FARMS: dict[str, dict[str, Any]] = {
     "bridge": {},
     "terminate": {"frontend": {"tls": {"mode": "terminate"}}},
     "passthrough": {"frontend": {"tls": {"mode": "passthrough"}}},
@@ -25,7 +27,7 @@ FARMS = {
         "frontend": {"address": "*", "port": 8444, "redirect_http": True, "aliases": ["robots.corp.example"]},
         "balancer": {"affinity": "cookie", "metrics_port": 9404},
     },
-    "verified by nobody": {"frontend": {"tls": {"verify_nodes": False}}, "accept": ["nodes-unverified"]},
+    "unverified nodes": {"frontend": {"tls": {"verify_nodes": False}}, "accept": ["nodes-unverified"]},
 }
 ACCEPTED = [
     "nginx-active-health",
@@ -50,19 +52,21 @@ PLACES = (
     (re.compile(r" (?:resolvers|init-addr) \S+"), ""),
     (re.compile(r"/(?:etc|tmp)/[^\s;]+"), "FILE"),
 )
-"""Where the mapping may reach: listeners, nodes, the port that is told to others, and the certificates' files."""
+"""What the lab may change: listeners, nodes, the forwarded port, and the certificates' files."""
 
 
 @pytest.fixture(params=FARMS)
-def spec(request, make_spec, farm_data):
+def spec(
+    request: pytest.FixtureRequest, make_spec: Callable[..., Spec], farm_data: Callable[..., dict[str, Any]]
+) -> Spec:
     changes = dict(FARMS[request.param])
     changes["accept"] = [*farm_data().get("accept", []), *ACCEPTED, *changes.get("accept", [])]
     return make_spec(**changes)
 
 
 @pytest.fixture(params=["haproxy", "nginx"])
-def lab(request, spec) -> Iterator[Lab]:
-    lab = Lab(spec, request.param, program="is not run here")
+def lab(request: pytest.FixtureRequest, spec: Spec) -> Iterator[Lab]:
+    lab = Lab(spec, request.param, program="does not run")
     try:
         lab.prepare()
         yield lab
@@ -75,7 +79,7 @@ def live_text(lab: Lab) -> str:
 
 
 def without_places(text: str) -> list[str]:
-    """The lines of a configuration without what the mapping changes; a second listener of a pair (IPv6) is left out."""
+    """The lines of a configuration without what the lab changes; the IPv6 listener of a pair is left out."""
     lines: list[str] = []
     for line in text.splitlines():
         if OWN.fullmatch(line):
@@ -87,21 +91,21 @@ def without_places(text: str) -> list[str]:
     return lines
 
 
-def test_the_mapping_is_the_only_difference(lab) -> None:
+def test_mapping_is_the_only_difference(lab: Lab) -> None:
     here = lab.configuration.read_text(encoding="utf-8")
     assert live_text(lab) != here
     assert without_places(here) == without_places(live_text(lab))
     assert len(without_places(here)) > 30
 
 
-def test_each_place_is_the_one_that_the_mapping_says(lab) -> None:
+def test_mapping_rows_are_in_the_lab_configuration(lab: Lab) -> None:
     here = lab.configuration.read_text(encoding="utf-8")
     for row in mapping(lab):
-        # HAProxy before 3.0 finds the key beside the certificate by itself.
+        # HAProxy before 3.0 loads the key beside the certificate.
         assert row.here in here or (row.what == "key" and lab.generator.name == "haproxy"), row
 
 
-def test_nothing_that_runs_here_knows_a_live_address(lab) -> None:
+def test_lab_configuration_has_no_live_address(lab: Lab) -> None:
     text = lab.configuration.read_text(encoding="utf-8")
     for node in lab.live.nodes:
         assert not re.search(rf"(?<![\w.]){re.escape(node.address)}(?![\w.])", text), node.address
@@ -111,15 +115,16 @@ def test_nothing_that_runs_here_knows_a_live_address(lab) -> None:
         assert address == "127.0.0.1"
 
 
-def test_the_difference_is_a_patch_from_one_to_the_other(lab) -> None:
-    """Applied to what goes live it makes what runs here: it hides nothing."""
-    said = difference(lab)
-    assert said.startswith(f"--- live/{lab.generator.name}/")
-    assert patched(live_text(lab), said) == lab.configuration.read_text(encoding="utf-8")
+def test_difference_applied_to_the_live_file_gives_the_lab_file(lab: Lab) -> None:
+    """The diff is complete: it is a valid patch."""
+    patch = difference(lab)
+    assert patch.startswith(f"--- live/{lab.generator.name}/")
+    assert patched(live_text(lab), patch) == lab.configuration.read_text(encoding="utf-8")
 
 
 def patched(text: str, patch: str) -> str:
-    lines, made, at = text.splitlines(keepends=True), [], 0
+    lines, at = text.splitlines(keepends=True), 0
+    made: list[str] = []
     for line in patch.splitlines(keepends=True)[2:]:
         if found := re.match(r"@@ -([0-9]+)(?:,[0-9]+)? ", line):
             start = int(found[1]) - 1
@@ -134,15 +139,15 @@ def patched(text: str, patch: str) -> str:
     return "".join([*made, *lines[at:]])
 
 
-def test_the_mapping_names_every_node_and_listener(lab) -> None:
+def test_mapping_names_every_node_and_listener(lab: Lab) -> None:
     rows = mapping(lab)
     assert [row.what for row in rows if row.what.startswith("node ")] == [f"node {n.name}" for n in lab.live.nodes]
     assert all(row.here.startswith(("127.0.0.1:", str(lab.folder))) for row in rows)
     assert len({row.here for row in rows}) == len(rows)
 
 
-def test_a_prepared_laboratory_leaves_nothing(spec) -> None:
-    lab = Lab(spec, "haproxy", program="is not run here")
+def test_closed_lab_leaves_no_folder(spec: Spec) -> None:
+    lab = Lab(spec, "haproxy", program="does not run")
     lab.prepare()
     folder = lab.folder
     assert folder.is_dir()

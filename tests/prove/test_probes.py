@@ -1,4 +1,4 @@
-"""What the scenarios' probes rest on: the strict reader of HTTP, the division of timeouts, the marks of probes."""
+"""The strict request parser, scaled timeouts, the probes for request smuggling, raw responses."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def main_file(vendor: str) -> str:
     return next(file.content.decode() for file in render(chosen, loads(SPEC), Site("/tmp/lab")) if file.main)
 
 
-# The reader
+# The strict parser
 
 
 def request(*lines: str, body: str = "") -> bytes:
@@ -51,7 +51,7 @@ def request(*lines: str, body: str = "") -> bytes:
         (request("Content-Length: 4", body="GET "), 1),
     ],
 )
-def test_what_can_be_read_in_one_way_is_counted(stream, count):
+def test_unambiguous_requests_are_counted(stream: bytes, count: int) -> None:
     assert parse_strictly(stream) == (count, "")
 
 
@@ -81,21 +81,21 @@ def test_what_can_be_read_in_one_way_is_counted(stream, count):
         (request("Content-Length: 5", body="hello") + b"garbage\r\n\r\n", "request line"),
     ],
 )
-def test_what_servers_may_read_otherwise_is_dubious(stream, ambiguity):
+def test_ambiguous_request_is_reported(stream: bytes, ambiguity: str) -> None:
     assert ambiguity in parse_strictly(stream).ambiguity
 
 
-def test_every_probe_but_the_clear_ones_is_dubious_as_it_is_sent():
-    """A balancer that passed them on as they are would be found out by every single one."""
+def test_every_probe_is_ambiguous_unless_valid() -> None:
+    """Each probe detects a balancer that forwards it unchanged."""
     every = list(probes(HOST, "mark"))
     unfound = [probe.name for probe in every if not probe.valid and not parse_strictly(probe.data).ambiguity]
-    # To the letter this is one request, with a header that some servers take for another one.
+    # By the standard this is one request, with a header that some servers mistake for another.
     assert unfound == ["TE.TE: underscore"]
     assert [parse_strictly(probe.data) for probe in every if probe.valid] == [(1, "")] * 3
     assert {probe.name for probe in every} >= FORBIDDEN_FORM
 
 
-def test_every_probe_has_a_mark_of_its_own():
+def test_every_probe_has_its_own_mark() -> None:
     every = list(probes(HOST, "mark"))
     assert len({probe.mark for probe in every}) == len({probe.name for probe in every}) == len(every)
     assert all(1 <= probe.data.count(probe.mark) <= 2 for probe in every)
@@ -110,7 +110,7 @@ def times(text: str, name: str) -> set[str]:
     return {line[-1] for line in words if line[: len(name.split())] == name.split() and len(line) > 1}
 
 
-def test_haproxys_time_outs_are_divided_and_nothing_else():
+def test_scaled_haproxy_changes_only_timeouts() -> None:
     before = main_file("haproxy")
     after = scale_timeouts("haproxy", before, 10)
     assert times(after, "timeout tunnel") == {"360000ms"}
@@ -122,7 +122,7 @@ def test_haproxys_time_outs_are_divided_and_nothing_else():
     assert all(line.strip().startswith("timeout ") for line, _ in changed)
 
 
-def test_nginxs_time_outs_are_divided_and_its_defaults_are_written_out():
+def test_scaled_nginx_writes_the_defaults() -> None:
     after = scale_timeouts("nginx", main_file("nginx"), 10)
     assert times(after, "proxy_read_timeout") == {"6000ms", "12000ms", "360000ms"}
     assert times(after, "client_body_timeout") == {"6000ms"}
@@ -131,7 +131,7 @@ def test_nginxs_time_outs_are_divided_and_its_defaults_are_written_out():
     assert "worker_shutdown_timeout 12h;" in after
 
 
-def test_no_time_out_is_made_longer():
+def test_scaled_timeouts_are_never_longer() -> None:
     text = "    timeout connect 500ms\n    timeout client 3000\n    timeout queue 1h30m\n"
     assert (
         scale_timeouts("haproxy", text, 1000)
@@ -139,16 +139,16 @@ def test_no_time_out_is_made_longer():
     )
 
 
-# What came back
+# Responses
 
 
-def test_answers_on_one_connection_are_counted():
-    heard = RawAnswer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 404 Not Found\r\n\r\n", True, 0.1)
-    assert (heard.status, heard.count, heard.body) == (200, 2, b"ok")
+def test_responses_on_one_connection_are_counted() -> None:
+    answer = RawAnswer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 404 Not Found\r\n\r\n", True, 0.1)
+    assert (answer.status, answer.count, answer.body) == (200, 2, b"ok")
     assert (RawAnswer(b"", True, 0.1).status, RawAnswer(b"", True, 0.1).body) == (0, b"")
 
 
-def test_an_event_is_late_by_the_clock_of_its_node():
+def test_delay_of_an_event_is_by_the_node_clock() -> None:
     report = StreamReport(200, {}, [(1.0, "n 0 100.0"), (1.2, "n 1 100.2"), (2.4, "n 2 100.4")])
     assert event_lags(report) == pytest.approx([0.0, 0.0, 1.0])
     bunched = StreamReport(200, {}, [(3.0, "n 0 100.0"), (3.0, "n 1 101.0")])

@@ -1,6 +1,8 @@
-"""What scenarios decide without traffic: which farms they ask, and what they make of the records of a load."""
+"""Scenarios without traffic: the farms that they skip, and the metrics of a load's records."""
 
 import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self, cast
 
 import pytest
 
@@ -14,6 +16,12 @@ from nlbgen.prove.scenarios.failover import _share, failed
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.prove.scenarios.steady import _shares
 from nlbgen.prove.static_checks import zen_early
+from nlbgen.spec.load import Spec
+from nlbgen.spec.model import Farm
+
+if TYPE_CHECKING:
+    from nlbgen.prove.lab.certificates import TestCertificates
+    from nlbgen.prove.lab.lab import Lab
 
 ONE = [{"name": "one", "address": "10.0.0.1"}]
 WITH_BACKUP = [*ONE, {"name": "two", "address": "10.0.0.2", "state": "backup"}]
@@ -24,13 +32,19 @@ OUTAGES = ("kill", "pool-stopped", "hang", "drain", "reload-outage")
 class FakeLab:
     """The parts of a lab that metrics use."""
 
-    def __init__(self, farm) -> None:
+    def __init__(self, farm: Farm) -> None:
         self.live = farm
-        self.nodes = []
+        self.url = "http://127.0.0.1:1"
+        self.certificates = cast("TestCertificates", type("Made", (), {"ca": None}))
+        self.spec: Spec | None = None
+        self.nodes: list[object] = []
+
+    def bench(self) -> TestBench:
+        return TestBench(cast("Lab", self))
 
 
 @pytest.mark.parametrize("name", OUTAGES)
-def test_an_outage_needs_somebody_who_takes_over(make_spec, name: str) -> None:
+def test_outage_without_a_node_that_takes_over_is_skipped(make_spec: Callable[..., Spec], name: str) -> None:
     scenario = scenarios()[name]
     assert scenario.skip_reason(make_spec().farm, "haproxy") == ""
     assert scenario.skip_reason(make_spec(nodes=WITH_BACKUP).farm, "haproxy") == ""
@@ -38,7 +52,7 @@ def test_an_outage_needs_somebody_who_takes_over(make_spec, name: str) -> None:
     assert scenario.skip_reason(make_spec(nodes=DRAINED).farm, "haproxy") == ONE_NODE
 
 
-def test_slow_start_is_asked_where_the_spec_and_the_program_have_it(make_spec) -> None:
+def test_slow_start_without_support_is_skipped(make_spec: Callable[..., Spec]) -> None:
     scenario = scenarios()["slow-start"]
     slow = {"slow_start": "30s"}
     assert scenario.skip_reason(make_spec(balancer=slow).farm, "haproxy") == ""
@@ -51,18 +65,18 @@ def test_slow_start_is_asked_where_the_spec_and_the_program_have_it(make_spec) -
 
 
 @pytest.mark.parametrize("name", ["steady", "broken-url", "all-down", "reload", "reload-websockets"])
-def test_every_farm_is_asked_the_rest(make_spec, name: str) -> None:
+def test_other_scenarios_run_on_a_farm_of_one_node(make_spec: Callable[..., Spec], name: str) -> None:
     assert scenarios()[name].skip_reason(make_spec(nodes=ONE, accept=["one-node"]).farm, "nginx") == ""
 
 
 def records(**counts: int) -> LoadResult:
-    """A load that these nodes answered, ten requests a second."""
+    """The result of a load that these nodes answered, ten requests per second."""
     names = [name for name, count in counts.items() for _ in range(count)]
     made = [Record(number / 10, "GET", "", 0, outcome="ok", node=name) for number, name in enumerate(names)]
     return LoadResult(made, 10.0, len(names) / 10)
 
 
-def test_the_share_of_a_node_is_held_against_its_weight(make_spec) -> None:
+def test_share_of_a_node_is_compared_with_its_weight(make_spec: Callable[..., Spec]) -> None:
     nodes = [
         {"name": "one", "address": "10.0.0.1", "weight": 50},
         {"name": "two", "address": "10.0.0.2", "weight": 150},
@@ -74,12 +88,12 @@ def test_the_share_of_a_node_is_held_against_its_weight(make_spec) -> None:
     assert _shares(farm, records())[0] == 100.0
 
 
-def test_a_node_that_should_get_nothing_counts_against_the_spread(make_spec) -> None:
+def test_share_of_a_drained_node_counts_as_deviation(make_spec: Callable[..., Spec]) -> None:
     farm = make_spec(nodes=DRAINED).farm
     assert _shares(farm, records(one=90, two=10))[0] == 10.0
 
 
-def test_the_share_in_a_window() -> None:
+def test_share_is_counted_in_its_window() -> None:
     result = records(one=50, two=50)
     assert _share(result, "two", 0.0, 5.0) == (0.0, 50)
     assert _share(result, "two", 5.0, 10.0) == (1.0, 50)
@@ -90,14 +104,14 @@ def bad(at: float, method: str, outcome: str) -> Record:
     return Record(at, method, "", 0, outcome=outcome)
 
 
-def test_failures_are_counted_with_their_window_and_kinds(make_spec) -> None:
+def test_failures_are_counted_with_window_and_outcomes(make_spec: Callable[..., Spec]) -> None:
     asked = [
         bad(1.0, "GET", "ok"),
         bad(2.0, "POST", "http 503"),
         bad(2.5, "POST", "closed"),
         bad(9.0, "GET", "timeout"),
     ]
-    bench = TestBench(FakeLab(make_spec().farm))
+    bench = FakeLab(make_spec().farm).bench()
     posts = failed("failed_posts", asked, bench, method="POST")
     assert (posts.value, posts.of, posts.window, posts.note, posts.enforced) == (2, 2, 0.5, "closed, http 503", True)
     whole = failed("failed", asked, bench)
@@ -106,9 +120,9 @@ def test_failures_are_counted_with_their_window_and_kinds(make_spec) -> None:
     assert (none.value, none.window, none.note) == (0, None, "")
 
 
-def test_what_a_balancer_cannot_see_is_shown_and_not_held(make_spec) -> None:
+def test_failures_with_tls_passthrough_are_not_enforced(make_spec: Callable[..., Spec]) -> None:
     farm = make_spec(frontend={"tls": {"mode": "passthrough"}}).farm
-    one = failed("failed", [bad(1.0, "GET", "reset")], TestBench(FakeLab(farm)))
+    one = failed("failed", [bad(1.0, "GET", "reset")], FakeLab(farm).bench())
     assert (one.enforced, one.note) == (False, PASSED_THROUGH)
 
 
@@ -122,35 +136,39 @@ def test_what_a_balancer_cannot_see_is_shown_and_not_held(make_spec) -> None:
         ({"frontend": {"tls": {"mode": "passthrough"}}}, False, False, False),
     ],
 )
-def test_the_load_fits_the_farm(
-    make_spec, monkeypatch, changes, cookies: bool, addresses: bool, keep_alive: bool
+def test_load_plan_fits_the_farm(
+    make_spec: Callable[..., Spec],
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, object],
+    cookies: bool,
+    addresses: bool,
+    keep_alive: bool,
 ) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     spec = make_spec(**changes)
     lab = FakeLab(spec.farm)
     lab.spec = spec
-    lab.url, lab.certificates = "http://127.0.0.1:1", type("Made", (), {"ca": None})
-    plan_ = TestBench(lab).plan()
+    plan_ = lab.bench().plan()
     assert (plan_.cookies, plan_.source_addresses, plan_.keep_alive) == (cookies, addresses, keep_alive)
     assert (plan_.rate, plan_.seconds, plan_.clients) == (200, 14, 50)
 
 
-def test_the_diary_tells_listeners_at_once() -> None:
-    heard: list[str] = []
-    timeline = Timeline(listeners=[lambda _, what: heard.append(what)])
+def test_timeline_calls_listeners_at_once() -> None:
+    received: list[str] = []
+    timeline = Timeline(listeners=[lambda _, what: received.append(what)])
     timeline.add("one")
     timeline.add("two")
-    assert heard == ["one", "two"] == [what for _, what in timeline.entries]
+    assert received == ["one", "two"] == [what for _, what in timeline.entries]
     assert timeline.entries[0][0] <= timeline.entries[1][0]
 
 
 class Slow:
-    """A context that takes its time, and notes what happened to it."""
+    """A context that takes 0.2 s to enter, and records its calls."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         import time
 
         time.sleep(0.2)
@@ -162,7 +180,7 @@ class Slow:
 
 
 @pytest.mark.parametrize("when", [0.05, 0.4])
-def test_a_cancelled_context_is_left_in_any_case(when: float) -> None:
+def test_cancelled_context_is_left(when: float) -> None:
     slow = Slow()
 
     async def hold() -> None:
@@ -180,9 +198,9 @@ def test_a_cancelled_context_is_left_in_any_case(when: float) -> None:
     assert slow.seen == ["entered", "left"]
 
 
-def test_a_context_that_cannot_be_entered_is_not_left() -> None:
+def test_context_that_cannot_be_entered_is_not_left() -> None:
     class Broken(Slow):
-        def __enter__(self):
+        def __enter__(self) -> Self:
             raise RuntimeError("no")
 
     broken = Broken()
@@ -196,9 +214,10 @@ def test_a_context_that_cannot_be_entered_is_not_left() -> None:
     assert broken.seen == []
 
 
-def test_calls_in_the_wrong_order_are_found(make_spec) -> None:
+def test_zen_calls_in_the_wrong_order_are_found(make_spec: Callable[..., Spec]) -> None:
     farm = make_spec(balancer={"algorithm": "round-robin"}, accept=["zen-verify-nodes", "zen-max-body"]).farm
     found = edition(farm)
+    assert found.generation
     calls = plan(objects(farm, found), found.generation)
     assert list(zen_early(calls)) == []
     assert len(list(zen_early(calls[::-1]))) > len(calls) / 2

@@ -4,7 +4,9 @@ import html.parser
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import junitparser
 import pytest
@@ -12,12 +14,15 @@ import pytest
 from nlbgen.core.errors import SpecError, UsageError
 from nlbgen.generators import validate
 from nlbgen.prove.lab.mapping import Mapped
-from nlbgen.prove.scenarios.base import Scenario, metric
+from nlbgen.prove.scenarios.base import Metrics, Scenario, TestBench, metric
 from nlbgen.prove.scenarios.registry import chosen, scenarios
 from nlbgen.prove.score import formats, limits
 from nlbgen.prove.score.scorecard import ScenarioResult, Scorecard, Scored, score
 from nlbgen.prove.score.thresholds import THRESHOLDS, Threshold, at_least, at_most, measured
 from nlbgen.prove.static_checks import StaticChecks
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "farm.yaml"
 NASTY = 'a "quoted" <b>note</b> & ]]> \x07 \u2028 é'
@@ -31,7 +36,7 @@ class Made(Scenario):
     why = "because"
     seconds = 1.0
 
-    def run(self, bench):
+    def run(self, bench: TestBench) -> Metrics:
         raise NotImplementedError
 
 
@@ -75,13 +80,13 @@ FULL = card(
 # The table of thresholds
 
 
-def test_every_scenario_has_its_bars_and_every_bar_its_scenario() -> None:
+def test_thresholds_and_scenarios_have_the_same_names() -> None:
     assert set(THRESHOLDS) == {*scenarios(), StaticChecks.name}
     assert all(THRESHOLDS.values())
 
 
 @pytest.mark.parametrize("name", THRESHOLDS)
-def test_names_and_titles_are_as_users_type_and_read_them(name: str) -> None:
+def test_names_of_metrics_and_scenarios_are_lower_case(name: str) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
     for metric_name, threshold in THRESHOLDS[name].items():
         assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", metric_name)
@@ -90,7 +95,7 @@ def test_names_and_titles_are_as_users_type_and_read_them(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", scenarios())
-def test_a_scenario_says_what_why_and_how_long(name: str) -> None:
+def test_scenario_has_title_reason_and_timeout(name: str) -> None:
     scenario = scenarios()[name]
     assert scenario.name == name
     assert scenario.title
@@ -98,14 +103,14 @@ def test_a_scenario_says_what_why_and_how_long(name: str) -> None:
     assert 0 < scenario.seconds <= 600, "bounded in time"
 
 
-def test_scenarios_are_chosen_by_name_in_the_order_of_the_registry() -> None:
+def test_chosen_scenarios_keep_the_order_of_the_registry() -> None:
     assert [one.name for one in chosen(("kill", "steady"))] == ["steady", "kill"]
     assert chosen(()) == list(scenarios().values())
     with pytest.raises(UsageError, match=r"hnag is not a scenario.*did you mean hang"):
         chosen(("hnag",))
 
 
-def test_limits_by_vendor() -> None:
+def test_limit_of_a_vendor_overrides_the_limit() -> None:
     threshold = at_most(0, "requests that failed", nginx=1)
     assert (threshold.limit_of("haproxy"), threshold.limit_of("nginx")) == (0, 1)
     assert limits.defaults("nginx")["drain.failed"] == 1
@@ -128,25 +133,27 @@ def test_limits_by_vendor() -> None:
         (measured("x"), None, None, "shown"),
     ],
 )
-def test_a_bar_is_held_or_missed(threshold: Threshold, limit: float | None, value: float | None, verdict: str) -> None:
+def test_verdict_compares_the_value_with_the_limit(
+    threshold: Threshold, limit: float | None, value: float | None, verdict: str
+) -> None:
     assert Scored("x", threshold, limit, None if value is None else metric("x", value)).verdict == verdict
 
 
-def test_a_figure_that_this_farm_is_not_held_to_is_shown() -> None:
+def test_metric_that_is_not_enforced_is_shown() -> None:
     assert Scored("x", at_most(0, "x"), 0, metric("x", 9, enforced=False, note="why")).verdict == "shown"
 
 
-def test_a_figure_that_did_not_come_out_is_a_missed_bar() -> None:
+def test_missing_metric_fails() -> None:
     assert killed(slow=None).state == "failed"
     assert [one.name for one in killed(slow=None).failed_metrics] == ["slow"]
 
 
-def test_a_figure_without_a_bar_is_a_fault_of_the_scenario() -> None:
+def test_metric_without_a_threshold_is_a_bug() -> None:
     with pytest.raises(AssertionError, match="not in THRESHOLDS"):
         score("kill", [metric("unheard_of", 1)], limits.defaults("haproxy"))
 
 
-def test_what_the_scorecard_says_as_a_whole() -> None:
+def test_scorecard_passes_without_failed_or_broken_scenarios() -> None:
     assert card(killed()).passed
     assert card(killed(), ScenarioResult(Made(), "skipped", "one node")).passed
     assert not card(killed(failed_gets=1)).passed
@@ -154,16 +161,16 @@ def test_what_the_scorecard_says_as_a_whole() -> None:
     assert list(FULL.failed()) == ["kill.failed_gets", "kill.slow", "kill"]
 
 
-# Limits of the user's own
+# The user's limits
 
 
-def read(tmp_path, text: str):
+def read(tmp_path: Path, text: str) -> dict[str, float | None]:
     path = tmp_path / "thresholds.yaml"
     path.write_text(text, encoding="utf-8")
     return limits.read(path)
 
 
-def test_a_bar_file_changes_limits(tmp_path) -> None:
+def test_file_of_thresholds_overrides_limits(tmp_path: Path) -> None:
     assert read(tmp_path, "kill.failed_posts: 0\nsteady.added_p50: 2.5\nhang.slow: null\n") == {
         "kill.failed_posts": 0,
         "steady.added_p50": 2.5,
@@ -188,18 +195,18 @@ def test_a_bar_file_changes_limits(tmp_path) -> None:
         ("", "holds nothing"),
     ],
 )
-def test_what_is_wrong_in_a_bar_file_is_said_with_its_place(tmp_path, text: str, said: str) -> None:
+def test_error_in_a_file_of_thresholds_has_its_location(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(SpecError, match=said):
         read(tmp_path, text)
 
 
-def test_every_problem_of_a_bar_file_is_said_at_once(tmp_path) -> None:
+def test_every_error_in_a_file_of_thresholds_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as raised:
         read(tmp_path, "a.b: 1\nc.d: 2\nkill.slow: x\n")
     assert len(raised.value.problems) == 3
 
 
-def test_a_bar_file_that_is_not_there(tmp_path) -> None:
+def test_missing_file_of_thresholds_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.yaml: there is no such file of thresholds"):
         limits.read(tmp_path / "nowhere.yaml")
 
@@ -207,7 +214,7 @@ def test_a_bar_file_that_is_not_there(tmp_path) -> None:
 # Formats
 
 
-def test_text_names_every_figure_and_marks_what_was_missed() -> None:
+def test_text_lists_every_metric_and_marks_failed_ones() -> None:
     said = formats.text(FULL)
     assert "  ! 7 of 2800 in 0.38 s      at most 0          GETs that failed\n" in said
     assert "  ! not measured" in said
@@ -217,7 +224,7 @@ def test_text_names_every_figure_and_marks_what_was_missed() -> None:
 
 
 @pytest.mark.parametrize(("value", "text"), [(3, "3"), (3.0, "3"), (0.38, "0.38"), (1234.5, "1234.5"), (0.0004, "0")])
-def test_numbers_are_short(value: float, text: str) -> None:
+def test_number_has_no_trailing_zeros(value: float, text: str) -> None:
     assert formats.number(value) == text
 
 
@@ -246,7 +253,7 @@ def test_json_has_the_documented_shape() -> None:
     assert [one["state"] for one in data["scenarios"]] == ["passed", "missed", "broken", "not played"]
 
 
-def test_junit_is_what_ci_systems_read(tmp_path) -> None:
+def test_junit_counts_tests_failures_errors_and_skips(tmp_path: Path) -> None:
     path = tmp_path / "prove.xml"
     path.write_text(formats.junit(FULL), encoding="utf-8")
     read_back = junitparser.JUnitXml.fromfile(str(path))
@@ -263,7 +270,7 @@ def test_junit_is_what_ci_systems_read(tmp_path) -> None:
     assert failed[0].result[0].message == "GETs that failed: 7 of 2800 in 0.38 s, at most 0"
 
 
-# What Jenkins' junit-10.xsd (xunit-plugin) asks for and allows.
+# The required and allowed attributes of Jenkins' junit-10.xsd (xunit-plugin).
 REQUIRED = {
     "testsuites": set(),
     "testsuite": {"name", "tests", "failures", "errors"},
@@ -289,7 +296,7 @@ CHILDREN = {
 }
 
 
-def test_junit_holds_nothing_that_the_schema_of_jenkins_refuses() -> None:
+def test_junit_is_valid_by_the_schema_of_jenkins() -> None:
     root = ET.fromstring(formats.junit(FULL))
     assert root.tag == "testsuites"
     for element in root.iter():
@@ -299,7 +306,7 @@ def test_junit_holds_nothing_that_the_schema_of_jenkins_refuses() -> None:
 
 
 class Page(html.parser.HTMLParser):
-    """Tags that are open, and everything that would be fetched."""
+    """Open tags, and everything that a browser would fetch."""
 
     VOID = frozenset({"meta", "br", "link", "img"})
 
@@ -309,17 +316,19 @@ class Page(html.parser.HTMLParser):
         self.tags: set[str] = set()
         self.fetched: list[str] = []
 
-    def handle_starttag(self, tag, attrs) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         if tag not in self.VOID:
             self.open.append(tag)
-        self.fetched += [value for name, value in attrs if name in {"src", "href"} and not value.startswith("#")]
+        self.fetched += [
+            value for name, value in attrs if value and name in {"src", "href"} and not value.startswith("#")
+        ]
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
 
-def test_html_is_one_page_that_fetches_nothing_and_escapes_everything() -> None:
+def test_html_fetches_nothing_and_escapes_everything() -> None:
     text = formats.html(FULL)
     page = Page()
     page.feed(text)
@@ -333,12 +342,12 @@ def test_html_is_one_page_that_fetches_nothing_and_escapes_everything() -> None:
 
 
 @pytest.mark.parametrize("style", formats.STYLES)
-def test_every_format_bears_an_empty_card(style: str) -> None:
+def test_format_of_an_empty_scorecard_is_not_empty(style: str) -> None:
     assert formats.STYLES[style](card())
 
 
 @pytest.mark.parametrize("style", formats.STYLES)
-def test_the_same_card_makes_the_same_text(style: str) -> None:
+def test_format_is_deterministic(style: str) -> None:
     assert formats.STYLES[style](FULL) == formats.STYLES[style](FULL)
 
 
@@ -346,7 +355,7 @@ def test_the_same_card_makes_the_same_text(style: str) -> None:
 
 
 @pytest.mark.parametrize("vendor", ["f5", "zen"])
-def test_devices_are_proved_on_paper(cli, vendor: str) -> None:
+def test_prove_of_a_device_runs_static_checks(cli: "RunCommand", vendor: str) -> None:
     ran = cli("prove", vendor, "-s", EXAMPLE, "--format", "json")
     assert ran.code == 0, ran.err
     data = json.loads(ran.out)
@@ -356,14 +365,14 @@ def test_devices_are_proved_on_paper(cli, vendor: str) -> None:
 
 
 @pytest.mark.parametrize("option", [("--scenario", "kill"), ("--diff",), ("--keep",), ("--requests", "all.jsonl")])
-def test_what_is_about_playing_is_refused_for_a_device(cli, option: tuple[str, ...]) -> None:
+def test_prove_of_a_device_refuses_options_of_scenarios(cli: "RunCommand", option: tuple[str, ...]) -> None:
     ran = cli("prove", "f5", "-s", EXAMPLE, *option)
     assert ran.code == 2
     assert f"{option[0]}: no scenario runs for F5 BIG-IP" in ran.err
     assert "name haproxy or nginx" in ran.err
 
 
-def test_a_vendor_that_refuses_the_farm_exits_with_4(cli, farm_file) -> None:
+def test_vendor_that_refuses_the_farm_exits_with_4(cli: "RunCommand", farm_file: Callable[..., None]) -> None:
     farm_file(balancer={"affinity": "cookie", "algorithm": "source", "slow_start": "30s"})
     assert cli("prove", "nginx").code == 4
 
@@ -380,20 +389,24 @@ def test_a_vendor_that_refuses_the_farm_exits_with_4(cli, farm_file) -> None:
         (("prove",), 2, "Missing argument"),
     ],
 )
-def test_what_is_asked_wrongly_is_said(cli, farm_file, arguments: tuple[str, ...], code: int, said: str) -> None:
+def test_invalid_arguments_are_reported(
+    cli: "RunCommand", farm_file: Callable[..., None], arguments: tuple[str, ...], code: int, said: str
+) -> None:
     farm_file()
     ran = cli(*arguments)
     assert (ran.code, said in ran.err) == (code, True), ran.err
 
 
-def test_a_farm_of_too_many_nodes_is_said(cli, farm_file) -> None:
+def test_farm_with_too_many_nodes_is_refused(cli: "RunCommand", farm_file: Callable[..., None]) -> None:
     farm_file(nodes=[{"name": f"n{number}", "address": f"10.0.0.{number}"} for number in range(1, 66)])
     ran = cli("prove", "haproxy", "--diff")
     assert ran.code == 1
     assert "the farm has 65 nodes" in ran.err
 
 
-def test_a_missing_program_is_said_with_the_way_to_install_it(cli, farm_file, monkeypatch) -> None:
+def test_missing_program_is_reported_with_the_command_that_installs_it(
+    cli: "RunCommand", farm_file: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     farm_file()
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     validate.installed.cache_clear()
@@ -407,7 +420,7 @@ def test_a_missing_program_is_said_with_the_way_to_install_it(cli, farm_file, mo
 
 
 @pytest.fixture
-def farm_file(tmp_path, farm_data):
+def farm_file(tmp_path: Path, farm_data: Callable[..., dict[str, object]]) -> Callable[..., None]:
     """Writes farm.yaml into the test's folder."""
 
     def write(**changes: object) -> None:

