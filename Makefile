@@ -57,7 +57,7 @@ static: $(VENV)/test.stamp editable
 # What counts failures under load runs alone; the rest mostly waits, and runs together.
 behaviour: $(VENV)/test.stamp editable
 	$(BIN)/python -m pytest -q tests/behaviour -m alone
-	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) tests/behaviour -m "not alone"
+	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) --dist loadgroup tests/behaviour -m "not alone"
 
 bench: $(VENV)/test.stamp editable
 	$(BIN)/python benchmarks/run.py
