@@ -1,6 +1,6 @@
-"""The command line: which commands there are, and what an error means for the exit code.
+"""The command line: its commands, and the exit code of each error.
 
-Each command is a module of `commands/`, imported when it is asked for: a command pays for nothing but itself.
+Each command is a module of `commands/`, imported when it runs, so that a command imports nothing that it does not need.
 """
 
 import errno
@@ -16,7 +16,7 @@ from . import __version__
 from .commands import console
 from .core.errors import NlbgenError, UsageError
 
-FAULT = 70
+INTERNAL_ERROR = 70
 INTERRUPTED = 130
 
 COMMANDS = {
@@ -62,17 +62,18 @@ class Commands(UserDict[str, click.Command]):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="nlbgen")
-@click.option("-q", "--quiet", is_flag=True, help="Say only errors.")
-@click.option("-v", "--verbose", is_flag=True, help="Say also each file, program and device that is used.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Print also each file, program and device that is used.")
 def cli(quiet: bool, verbose: bool) -> None:
     """One farm.yaml makes a highly available UiPath Orchestrator farm.
 
     It renders load balancer configurations checked by the real program, prepares the nodes, pushes to devices,
-    proves the farm through failures, and probes the living one.
+    proves the farm through failures, and probes the running farm.
 
     \b
-    Exit codes: 0 done, 1 a difference or anything else, 2 usage, 3 the spec is wrong,
-    4 a vendor cannot do what the spec asks, 5 a node's config, 6 a device, 70 a fault of nlbgen.
+    Exit codes: 0 done, 1 a difference or another error, 2 usage, 3 the spec is invalid,
+    4 a vendor does not support a requested feature, 5 a node's config, 6 a device,
+    70 internal error (a bug in nlbgen).
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other", "leave one of them out")
@@ -94,35 +95,35 @@ def main() -> None:
 
 
 def _status(error: Exception) -> int:
-    """Say what an error means; its exit code. The one place where errors become exit codes."""
+    """Print an error and return its exit code; the only place that maps errors to exit codes."""
     match error:
         case console.Exit():
             return error.status
         case NlbgenError():
-            console.tell(error)
+            console.error(error)
             return error.exit_code
         case click.exceptions.Abort():
-            console.fail("interrupted")
+            console.failure("interrupted")
             return INTERRUPTED
         case click.ClickException():
-            console.misused(error)
+            console.usage_error(error)
             return error.exit_code
         case BrokenPipeError():
-            # The reader of our output went away, as `head` does: nothing is left to say, not even at exit.
+            # The reader of standard output is gone, as with `head`: nothing is flushed at exit.
             sys.stdout = None
             return 1
         case OSError(errno=errno.ENOSPC | errno.EIO | errno.EFBIG | errno.EBADF):
-            # Of standard output, and not to be tried again at exit: where files are written, the writer tells it.
+            # Standard output failed, and exit must not flush it again; writers of files report their own errors.
             sys.stdout = None
-            console.fail(f"nlbgen: standard output cannot be written: {error.strerror}")
+            console.failure(f"nlbgen: standard output cannot be written: {error.strerror}")
             return 1
-    return _fault(error)
+    return _internal_error(error)
 
 
-def _fault(error: Exception) -> int:
-    """Whatever else arrives is our fault, and is reported as such."""
+def _internal_error(error: Exception) -> int:
+    """Print the traceback of an unexpected exception, and ask for a report."""
     import traceback
 
-    console.fail("".join(traceback.format_exception(error)))
-    console.fail("nlbgen: this is a fault of nlbgen: please report it with the command and the text above")
-    return FAULT
+    console.failure("".join(traceback.format_exception(error)))
+    console.failure("nlbgen: internal error (a bug in nlbgen): please report it with the command and the text above")
+    return INTERNAL_ERROR

@@ -1,7 +1,7 @@
 """`nlbgen bundle`: one archive with everything that a change needs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ..bundle.checking import Bundle
     from ..bundle.comparing import Comparison
     from ..bundle.exporting import Exported
-    from ..bundle.sealing import Opener
     from .tables import Block
 
 _BUNDLE = click.argument("bundle", type=console.FilePath(), metavar="FILE")
@@ -23,23 +22,14 @@ _IDENTITY = click.option(
     "--identity",
     type=console.FilePath(),
     metavar="FILE",
-    help="Your private key, of age or SSH, for encrypted files.",
+    help="Your private key, of age or SSH, for files that are encrypted.",
 )
 _EXPECT = click.option("--expect", metavar="DIGEST", help="Accept only the bundle with this SHA-256.")
 
 
-@click.group(short_help="Put everything that a change needs into one archive.")
+@click.group(short_help="Put all that a change needs into one archive.")
 def command() -> None:
     """Put everything that a change needs into one archive; check, compare and unpack such archives."""
-
-
-class _Secrets(TypedDict):
-    """The options that `exporting.Options` takes as they are."""
-
-    balancers: tuple[str, ...]
-    with_secrets: bool
-    recipients: tuple[str, ...]
-    plaintext: bool
 
 
 @command.command("export", short_help="Make the farm's bundle.")
@@ -54,16 +44,16 @@ class _Secrets(TypedDict):
 @click.option(
     "--vendor",
     type=click.Choice(["haproxy", "nginx", "zen", "f5"]),
-    help="The balancer for the Ansible rollout, if the spec names several.",
+    help="The balancer for the rollout by Ansible, of several.",
 )
 @click.option(
     "--balancer",
     "balancers",
     multiple=True,
     metavar="HOST",
-    help="The balancer's host for the rollout, if the spec does not name it. Repeatable.",
+    help="Where the balancer is, for the rollout, if the spec does not say so. Several: one --balancer for each.",
 )
-@click.option("--no-validate", is_flag=True, help="Do not run installed programs: the same bytes on every machine.")
+@click.option("--no-validate", is_flag=True, help="Do not ask installed programs: the same bytes on every machine.")
 @click.option("--with-secrets", is_flag=True, help="Add the files that hold secrets, encrypted.")
 @click.option(
     "--recipient",
@@ -72,18 +62,16 @@ class _Secrets(TypedDict):
     metavar="KEY",
     help="A public key, of age or SSH, to encrypt for instead of the spec's.",
 )
-@click.option("--plaintext", is_flag=True, help="Do not encrypt: only its owner may read the archive.")
-def _export(
-    file: Path, output: Path | None, vendor: str | None, no_validate: bool, **options: Unpack[_Secrets]
-) -> None:
+@click.option("--plaintext", is_flag=True, help="Do not encrypt: the archive is for its owner alone.")
+def _export(file: Path, output: Path | None, vendor: str | None, no_validate: bool, **wishes: Any) -> None:
     """Make the farm's bundle: spec, configurations, nodes' files, runbook, manifest with checksums."""
     from ..bundle import archive, exporting
 
     chosen = archive.format_of(output) if output is not None else archive.FORMATS[".tar.gz"]
     spec, raw = exporting.read(file)
-    console.warn(spec)
+    console.show_warnings(spec)
     exported = exporting.export(
-        spec, raw, chosen, exporting.Options(validate=not no_validate, vendor=vendor or "", **options)
+        spec, raw, chosen, exporting.Wishes(validate=not no_validate, vendor=vendor or "", **wishes)
     )
     path = output or exporting.default_path(spec)
     exporting.write(exported, path)
@@ -93,34 +81,36 @@ def _export(
 
 def _tell(exported: "Exported", path: Path) -> None:
     for note in exported.notes:
-        console.say(note)
-    manifest = exported.manifest
-    if manifest.secrets == "plain":
-        console.insist(f"warning: {path} holds secrets in the clear: do not pass it on, and delete it after the change")
+        console.info(note)
+    whole = exported.manifest
+    if whole.secrets == "plain":
+        console.notice(
+            f"warning: {path} holds secrets in the clear: keep it to yourself, and delete it after the change"
+        )
     secrets = {
         "none": "no secrets",
-        "encrypted": f"secrets encrypted for {len(manifest.recipients)}",
+        "encrypted": f"secrets encrypted for {len(whole.recipients)}",
         "plain": "secrets in the clear",
     }
-    console.say(f"wrote {path} ({len(manifest.files)} files and their manifest, {secrets[manifest.secrets]})")
+    console.info(f"wrote {path} ({len(whole.files)} files and their manifest, {secrets[whole.secrets]})")
 
 
-@command.command("verify", short_help="Check a bundle without unpacking it.")
+@command.command("verify", short_help="Check a bundle; nothing is unpacked.")
 @_BUNDLE
 @console.STYLE
 @_EXPECT
 def _verify(bundle: Path, style: str, expect: str | None) -> None:
-    """Check structure, names and checksums of the bundle FILE without unpacking it."""
+    """Check structure, names and checksums of the bundle FILE; nothing is unpacked."""
     from ..bundle.checking import opened
 
     checked = opened(bundle)
     if expect is not None:
         checked.expect(expect)
-    console.show(checked.data() if style == "json" else checked.text(), lambda: _verified(checked))
+    console.show(checked.data() if style == "json" else checked.text(), lambda: _whole(checked))
 
 
-def _verified(checked: "Bundle") -> "Iterator[Block]":
-    """Yield the first four lines of the bundle's text; then a table of what is left out, with all reasons."""
+def _whole(checked: "Bundle") -> "Iterator[Block]":
+    """What the bundle is, in the four lines of its text; then a table of what is not in it, with all reasons."""
     from .tables import Cell, Line, Style, Table
 
     secrets: Style = "red" if checked.manifest.secrets == "plain" else ""
@@ -134,7 +124,7 @@ def _verified(checked: "Bundle") -> "Iterator[Block]":
     ]
     if rows:
         yield Line("")
-        yield Table([Cell("not in it"), Cell("what"), Cell("why")], rows)
+        yield Table([Cell("not in it"), Cell("what of it"), Cell("why")], rows)
 
 
 @command.command("diff", short_help="Show what changed from one bundle to another.")
@@ -155,7 +145,7 @@ def _diff(old: Path, new: Path, style: str, identity: Path | None) -> None:
 
 
 def _changes(found: "Comparison") -> "Iterator[Block]":
-    """Yield the lines of the text: additions green, removals red, changes yellow."""
+    """The lines of the text: what came green, what went red, what changed yellow."""
     from ..bundle.members import named
     from .tables import Line, Style
 
@@ -178,7 +168,7 @@ def _changes(found: "Comparison") -> "Iterator[Block]":
 @click.argument("folder", type=console.FilePath(), metavar="DIR")
 @_IDENTITY
 @_EXPECT
-@click.option("--force", is_flag=True, help="Rename a folder that is not empty to DIR.old.")
+@click.option("--force", is_flag=True, help="Put a folder that is not empty aside, as DIR.old.")
 def _extract(bundle: Path, folder: Path, identity: Path | None, expect: str | None, force: bool) -> None:
     """Check the bundle FILE, then write its files below DIR: all of them or none."""
     from ..bundle.checking import opened
@@ -189,15 +179,15 @@ def _extract(bundle: Path, folder: Path, identity: Path | None, expect: str | No
         checked.expect(expect)
     written = extract(checked, folder, None if identity is None else _opener(identity), force=force)
     if written.kept is not None:
-        console.say(f"renamed the old {folder} to {written.kept}")
+        console.info(f"what stood at {folder} is {written.kept} now")
     for path in sorted(written.files):
         what = " (holds secrets)" if path in written.secret else " (encrypted)" if path in written.sealed else ""
-        console.say(f"wrote {folder / path}{what}")
+        console.info(f"wrote {folder / path}{what}")
     if written.sealed:
-        console.say("encrypted files stay encrypted: --identity FILE decrypts them, as does `age --decrypt`")
+        console.info("encrypted files are left as they are: --identity FILE opens them, and so does `age --decrypt`")
 
 
-def _opener(path: Path) -> "Opener":
+def _opener(path: Path) -> Any:
     from ..bundle.sealing import Opener
 
     return Opener(path)

@@ -1,4 +1,4 @@
-"""`nlbgen check`: what is wrong or doubtful in specs."""
+"""`nlbgen check`: errors and warnings of specs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from .tables import Block
 
 
-@click.command(short_help="Say everything that is wrong or doubtful in a spec.")
+@click.command(short_help="List all errors and warnings of a spec.")
 @console.SPEC
 @click.option(
-    "--format", "style", type=click.Choice(["text", "json", "github"]), default="text", help="How problems are shown."
+    "--format", "style", type=click.Choice(["text", "json", "github"]), default="text", help="The output format."
 )
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
-    """Say everything that is wrong or doubtful in a spec, each with its place and the way out."""
+    """List all errors and warnings of a spec, each with its location and what to do."""
     from ..generators.output import Fleet, spec_files
     from ..spec import reports
 
@@ -33,7 +33,7 @@ def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
     results = [_check_one(file, fleet, strict=strict) for file in files]
     if style == "text":
         console.show(reports.text(results), lambda: _view(results))
-        console.say(reports.summary(results))
+        console.info(reports.summary(results))
     else:
         console.show(reports.STYLES[style](results))
     worst = max(result.exit_code for result in results)
@@ -42,14 +42,13 @@ def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
 
 
 def _view(results: "Sequence[Result]") -> "Iterator[Block]":
-    """The problems, errors red, warnings yellow, ways out dim."""
+    """The problems: errors red, warnings yellow, hints dim."""
     from .tables import Line
 
     for problem in (problem for result in results for problem in result.problems):
-        head, *hints = str(problem).split("\n")
-        yield Line(head, "red" if problem.severity == "error" else "yellow")
-        for hint in hints:
-            yield Line(hint, "dim", 0)
+        yield Line(problem.headline, "red" if problem.severity == "error" else "yellow")
+        if problem.hint:
+            yield Line(f"    {problem.hint}", "dim", 0)
 
 
 def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":
@@ -74,11 +73,11 @@ def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":
 
 
 def _node_problems(spec: "Spec") -> list[Problem]:
-    """What is wrong with the nodes' configs, where the spec names any."""
+    """The problems of the nodes' config files, if the spec names any."""
     if all(node.config is None for node in spec.farm.nodes) and spec.farm.keys.source == "primary":
         return []
     from ..nodes.spec_checks import problems, unseen
 
     for note in unseen(spec):
-        console.say(note)
+        console.info(note)
     return problems(spec)

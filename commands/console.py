@@ -1,6 +1,6 @@
-"""How all commands speak: data to standard output, talk to standard error, questions to whoever sits at a terminal.
+"""Input and output of all commands: data on standard output, messages on standard error, questions on terminals.
 
-Also what several commands share: their options, and the way to leave with an exit code.
+Also what several commands share: their options, and the exit with a status.
 """
 
 import io
@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from ..core import activity
 from ..core.errors import NlbgenError, Problem, ProblemsError, UsageError
-from ..core.wording import plural
 
 if TYPE_CHECKING:
     from ..core.plan import Plan
@@ -31,15 +30,17 @@ class FilePath(click.Path):
     """The path of a file or folder, as `pathlib.Path`. An empty one is refused: a script's variable was not set."""
 
     def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
-        # Whether a file can be read is told by what reads it, with the way out.
+        # Code that reads the file reports an unreadable one, with a hint.
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, readable=False, path_type=Path)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path; refuses an empty one, and `-`, because standard input and output are not files here."""
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """The path; an empty one and `-` are usage errors: no command takes standard input or output as a file."""
         if str(value) == "":
             self.fail("the path is empty: a variable may not be set", param, ctx)
         if str(value) == "-":
-            self.fail("- stands for no file here: name one, or ./- for a file of that name", param, ctx)
+            self.fail("- is no file here: name a file, or ./- for a file with that name", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -59,7 +60,7 @@ SPEC = click.option(
     help="The spec [default: farm.yaml]. Several, or a folder of them, make a fleet.",
 )
 DEFAULT_SPECS = (Path("farm.yaml"),)
-"""What SPEC stands for where it is not given."""
+"""The default of SPEC."""
 
 ONE_SPEC = click.option(
     "-s",
@@ -81,37 +82,37 @@ OUTPUT = click.option(
     help="Where files go.",
 )
 STYLE = click.option(
-    "--format", "style", type=click.Choice(["text", "json"]), default="text", help="How the result is shown."
+    "--format", "style", type=click.Choice(["text", "json"]), default="text", help="The output format."
 )
 
-# How much is said
+# Verbosity
 
 
-class _Manner:
-    """How this run speaks. `outcome` is what a refused spec means for the command that runs."""
+class _Settings:
+    """The output settings of this run. `outcome` is the consequence of an invalid spec for the command."""
 
     quiet = False
     outcome = ""
 
 
-_manner = _Manner()
+_settings = _Settings()
 
 
 def begin(*, quiet: bool = False, verbose: bool = False) -> None:
-    """Decide how a run speaks: `quiet` says only errors, `verbose` also each file, program and device used."""
-    _manner.quiet = quiet
-    _manner.outcome = "nothing was written"
+    """Set the verbosity of a run: `quiet` shows only errors, `verbose` also each file, program and device used."""
+    _settings.quiet = quiet
+    _settings.outcome = "nothing was written"
     activity.listen(_detail if verbose else None)
 
 
 def is_quiet() -> bool:
-    """Whether only errors are to be said, so that no bar shows how far the work is either."""
-    return _manner.quiet
+    """Whether only errors are shown, and no progress bar."""
+    return _settings.quiet
 
 
 def on_refusal(outcome: str) -> None:
-    """What to say when the spec is refused, in a command to which "nothing was written" does not fit."""
-    _manner.outcome = outcome
+    """Set the consequence of an invalid spec, for commands to which "nothing was written" does not apply."""
+    _settings.outcome = outcome
 
 
 # Colours
@@ -131,13 +132,13 @@ def coloured(stream: TextIO) -> bool:
 
 
 def drawable(stream: TextIO) -> bool:
-    """Whether this stream leads to a terminal that tables can be drawn on; pipes, files and `dumb` ones get text."""
+    """Whether the stream is a terminal that can show tables; pipes, files and `dumb` terminals get plain text."""
     return os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
 def animated() -> bool:
-    """Whether a picture that changes may be drawn on standard error."""
-    return not _manner.quiet and drawable(sys.stderr)
+    """Whether standard error may show a display that changes."""
+    return not _settings.quiet and drawable(sys.stderr)
 
 
 def _paint(text: str, stream: TextIO, *, colour: str | None = None, dim: bool = False) -> str:
@@ -145,87 +146,96 @@ def _paint(text: str, stream: TextIO, *, colour: str | None = None, dim: bool = 
 
 
 def described(problem: Problem, stream: TextIO) -> str:
-    """A problem as text for this stream: errors red, warnings yellow, the way out dim."""
-    head, line_end, hint = str(problem).partition("\n")
+    """A problem as text for this stream: errors red, warnings yellow, the hint dim."""
     colour = "red" if problem.severity == "error" else "yellow"
-    return _paint(head, stream, colour=colour) + line_end + _paint(hint, stream, dim=True)
+    lines = [_paint(problem.headline, stream, colour=colour)]
+    if problem.hint:
+        lines.append(_paint(f"    {problem.hint}", stream, dim=True))
+    return "\n".join(lines)
 
 
-# Talk
+# Messages
 
 
-def _talk(text: str) -> None:
+def _write(text: str) -> None:
     click.echo(text, err=True, color=coloured(sys.stderr))
 
 
-def say(text: str) -> None:
-    """Tell the user how things go; `--quiet` leaves it out."""
-    if not _manner.quiet:
-        _talk(text)
+def info(text: str) -> None:
+    """Print a message about progress; `--quiet` hides it."""
+    if not _settings.quiet:
+        _write(text)
 
 
-def insist(text: str) -> None:
-    """Tell the user what may not be missed, with `--quiet` too."""
-    _talk(text)
+def notice(text: str) -> None:
+    """Print a message that users must see, also with `--quiet`."""
+    _write(text)
 
 
 def _detail(text: str) -> None:
-    _talk(_paint(text, sys.stderr, dim=True))
+    _write(_paint(text, sys.stderr, dim=True))
 
 
-def warn(spec: "Spec") -> None:
-    """Tell what is doubtful in a spec."""
+def show_warnings(spec: "Spec") -> None:
+    """Print the warnings about a spec; `--quiet` hides them."""
     for problem in spec.warnings:
-        say(described(problem, sys.stderr))
+        info(described(problem, sys.stderr))
 
 
-def tell(error: NlbgenError, outcome: str | None = None) -> None:
-    """Tell what went wrong; `outcome` is what that means, where it is not the end of the command."""
-    if isinstance(error, ProblemsError):
-        for problem in error.problems:
-            _talk(described(problem, sys.stderr))
-        closing = f"nlbgen: {count(error.problems)}; {outcome or _manner.outcome}"
-        _talk(_paint(closing, sys.stderr, colour="red"))
+def error(failed: NlbgenError, outcome: str | None = None) -> None:
+    """Print an error; `outcome` is its consequence where the command goes on."""
+    if isinstance(failed, ProblemsError):
+        for problem in failed.problems:
+            _write(described(problem, sys.stderr))
+        closing = f"nlbgen: {count(failed.problems)}; {outcome or _settings.outcome}"
+        _write(_paint(closing, sys.stderr, colour="red"))
         return
-    _talk(_paint(f"nlbgen: {error.message}", sys.stderr, colour="red"))
-    if error.hint:
-        _talk(_paint(f"    {error.hint}", sys.stderr, dim=True))
+    _write(_paint(f"nlbgen: {failed.message}", sys.stderr, colour="red"))
+    if failed.hint:
+        _write(_paint(f"    {failed.hint}", sys.stderr, dim=True))
 
 
 def count(problems: Iterable[Problem]) -> str:
-    """How many errors and warnings these are, as in `2 errors and 1 warning`."""
+    """The numbers of errors and warnings, as in `2 errors and 1 warning`."""
+    from ..core.wording import plural
+
     kinds = [problem.severity for problem in problems]
     parts = [plural(number, kind) for kind in ("error", "warning") if (number := kinds.count(kind))]
     return " and ".join(parts)
 
 
-def misused(error: click.ClickException) -> None:
-    """Tell what click does not understand of a command line."""
-    error.show(said := io.StringIO())
-    for line in said.getvalue().splitlines():
-        _talk(_paint(line, sys.stderr, colour="red") if line.startswith("Error: ") else line)
+def usage_error(invalid: click.ClickException) -> None:
+    """Print click's usage lines for an invalid command line, then its error in red."""
+    invalid.show(shown := io.StringIO())
+    message = f"Error: {invalid.format_message()}"
+    usage = shown.getvalue().removesuffix(f"{message}\n")
+    if usage:
+        _write(usage.removesuffix("\n"))
+    _write(_paint(message, sys.stderr, colour="red"))
 
 
-def fail(text: str) -> None:
-    """Tell why this is the end, where no NlbgenError does; `--quiet` does not hide it."""
-    _talk(_paint(text, sys.stderr, colour="red"))
+def failure(text: str) -> None:
+    """Print the reason why nlbgen ends, where it is no NlbgenError; `--quiet` does not hide it."""
+    _write(_paint(text, sys.stderr, colour="red"))
 
 
 # Questions
 
 
-def propose(plan: "Plan", *, question: bool) -> None:
-    """Show what is about to be done. Whoever is asked about it next sees it even with `--quiet`."""
-    if not _manner.quiet or (question and sys.stdin.isatty()):
+def show_proposal(plan: "Plan", *, question: bool) -> None:
+    """Print a plan before it is applied; with `--quiet` only if a question about it follows."""
+    if not _settings.quiet or (question and sys.stdin.isatty()):
         _put(plan.text(), _changes(plan), sys.stderr)
 
 
-def confirmed(agreed: bool, question: str, review: str) -> None:
-    """Go on only where someone agrees; raises UsageError where nobody can be asked."""
+def confirm(agreed: bool, question: str, review: str) -> None:
+    """Return after agreement, ask for it on a terminal; raises UsageError without a terminal, Abort after a no."""
     if agreed:
         return
     if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked here", f"{review}, then run it with --expect DIGEST or --yes")
+        raise UsageError(
+            "there is no terminal to ask for confirmation", f"{review}, then run it with --expect DIGEST or --yes"
+        )
     click.confirm(question, abort=True, err=True)
 
 
@@ -233,11 +243,11 @@ def confirmed(agreed: bool, question: str, review: str) -> None:
 
 
 View = Callable[[], "Iterable[Block]"]
-"""What a terminal shows instead of a text; it is only made where there is a terminal, or where colours are forced."""
+"""Makes what a terminal shows instead of a text; called only for a terminal, or where colours are forced."""
 
 
 def show(result: object, view: View | None = None) -> None:
-    """Print what a command makes: a text as it is, or on a terminal its `view`; anything else as JSON."""
+    """Print the result of a command: a text as it is, or on a terminal its `view`; other objects as JSON."""
     import json
 
     if isinstance(result, str):
@@ -261,13 +271,13 @@ def _changes(plan: "Plan") -> View:
 
 
 def _put(text: str, view: View | None, stream: TextIO) -> None:
-    """Write a text; on a terminal what it shows instead, in a pipe with forced colours the text in colours."""
+    """Write a text; on a terminal its view, in a pipe with forced colours the text in colours."""
     if view is None or not (drawable(stream) or coloured(stream)):
         click.echo(text, file=stream, nl=False)
         return
     from . import tables
 
-    shown = tables.drawn(view(), stream) if drawable(stream) else tables.painted(text, view())
+    shown = tables.drawn(view(), stream, colours=coloured(stream)) if drawable(stream) else tables.painted(text, view())
     click.echo(shown, file=stream, nl=False, color=True)
 
 
@@ -276,7 +286,7 @@ def _put(text: str, view: View | None, stream: TextIO) -> None:
 
 @contextmanager
 def ends_on_sigterm() -> Iterator[None]:
-    """Have SIGTERM, and SIGHUP of a terminal that closes, do what Ctrl-C does: what was begun ends in order."""
+    """Handle SIGTERM, and SIGHUP of a closed terminal, like Ctrl-C, so that the command cleans up."""
 
     def end(_: int, frame: FrameType | None) -> None:
         interrupted = signal.getsignal(signal.SIGINT)
@@ -296,8 +306,8 @@ def ends_on_sigterm() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class Exit(Exception):  # noqa: N818  # no error: everything was said already
-    """Leave with a status and without a word."""
+class Exit(Exception):  # noqa: N818  # no error: the messages are printed already
+    """Exit with a status and without a message."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)

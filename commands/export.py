@@ -46,21 +46,21 @@ def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancer
 
     loaded = [load(file) for file in spec_files(specs or console.DEFAULT_SPECS)]
     for spec in loaded:
-        console.warn(spec)
+        console.show_warnings(spec)
     folder = output / FOLDER
     homes = [_from(folder, Path(spec.name).parent) for spec in loaded]
     made = ansible.files(loaded, vendor=vendor or "", balancers=balancers, homes=homes)
     for line in _verdicts(loaded, vendor or ""):
-        console.say(line)
+        console.info(line)
     written = artifacts.write(made, folder)
     shown = {folder / name for name in SHOWN}
     for path, new in written:
         if path in shown:
-            console.say(f"{'wrote' if new else 'unchanged'} {path}")
+            console.info(f"{'wrote' if new else 'unchanged'} {path}")
     changed = sum(new for _path, new in written)
-    console.say(f"{changed} of {len(made)} files written below {folder}; begin with {folder / 'README.md'}")
+    console.info(f"{changed} of {len(made)} files written below {folder}; begin with {folder / 'README.md'}")
     for left in artifacts.leftovers(made, folder, "files"):
-        console.say(
+        console.info(
             f"{left}: is of an earlier export, and nothing names it now; remove it if you do not keep it on purpose"
         )
 

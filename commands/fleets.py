@@ -27,7 +27,7 @@ class Failures:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if self._single or not isinstance(error, NlbgenError):
             return False
-        console.tell(error, "this farm was skipped")
+        console.error(error, "this farm was skipped")
         self.count += 1
         self._worst = max(self._worst, error.exit_code)
         return True

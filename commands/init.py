@@ -44,9 +44,9 @@ def command(output: Path, force: bool, source: Path | None, **given: Any) -> Non
         raise UsageError(f"{output} exists", "choose another name with -o, or replace it with --force")
     content, spec = starter(_answers(given, _read_facts(source, output)), str(output))
     write_atomically(output, content)
-    console.say(f"wrote {output}")
-    console.warn(spec)
-    console.say("next: `nlbgen check`, then `nlbgen render haproxy`")
+    console.info(f"wrote {output}")
+    console.show_warnings(spec)
+    console.info("next: `nlbgen check`, then `nlbgen render haproxy`")
 
 
 def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
 
     found = facts(source)
     for note in found.notes:
-        console.say(note)
+        console.info(note)
     read = {name: value for name, value in found._asdict().items() if name != "notes" and value}
     return {**read, "config": Path(os.path.relpath(source, output.parent)).as_posix()}
 

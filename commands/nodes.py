@@ -103,13 +103,13 @@ def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
     if expect is not None:
         planned.plan.expect(expect)
     agreed = yes or expect is not None
-    console.propose(planned.plan, question=bool(planned.plan.changes) and not agreed)
+    console.show_proposal(planned.plan, question=bool(planned.plan.changes) and not agreed)
     if planned.plan.changes:
-        console.confirmed(agreed, "Change these files?", "review with `nlbgen nodes plan`")
+        console.confirm(agreed, "Change these files?", "review with `nlbgen nodes plan`")
     written = apply(planned, datetime.now().astimezone())
     for one in written:
         if one.open_to_others:
-            console.say(
+            console.info(
                 f"{one.path}: everybody here may read it and its backup (mode {one.mode:04o}), and both hold keys and "
                 f"passwords\n    chmod o-rwx {shlex.quote(str(one.path))} {shlex.quote(str(one.backup))}"
             )
@@ -133,7 +133,7 @@ def _audit(file: Path, style: str, configs: tuple[Path, ...]) -> None:
     spec, loaded = _loaded(file, configs)
     result = audit(loaded, spec)
     for note in dict.fromkeys(note for config in loaded.values() for note in config.notes):
-        console.say(note)
+        console.info(note)
     console.show(result.data() if style == "json" else result.text(), lambda: _compared(result))
     if result.drift:
         raise console.Exit(DifferenceError.exit_code)
@@ -175,12 +175,12 @@ def _planned(file: Path) -> Any:
     from ..spec.load import load
 
     spec = load(file)
-    console.warn(spec)
+    console.show_warnings(spec)
     planned = plan_farm(spec)
     for note in planned.notes:
-        console.say(note)
+        console.info(note)
     for name in planned.without_config:
-        console.say(f"{name}: the spec names no config, so it is left out; its own prepare-node.ps1 prepares it")
+        console.info(f"{name}: the spec names no config, so it is left out; its own prepare-node.ps1 prepares it")
     return planned
 
 

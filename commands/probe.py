@@ -82,10 +82,10 @@ def command(file: Path, style: str, **given: Unpack[_Given]) -> None:
         ignored=_ids(given["ignored"]),
     )
     spec = load(file)
-    console.warn(spec)
+    console.show_warnings(spec)
     report = probe(spec, options)
     console.show(report.data() if style == "json" else report.text(), lambda: _view(report))
-    console.say(report.summary())
+    console.info(report.summary())
     _leave(report)
 
 

@@ -88,7 +88,7 @@ def command(
     own_file = threshold_file or old_threshold_file
     own = thresholds.read(own_file) if own_file else {}
     spec = load(file)
-    console.warn(spec)
+    console.show_warnings(spec)
     limits = {**thresholds.defaults(vendor), **own}
     _require_library()
     if not generator(vendor).program:
@@ -174,7 +174,7 @@ def _finish(card: "Scorecard", style: str, *, shown: bool = False) -> None:
     if not shown:
         console.show(formats.STYLES[style](card))
     if style != "text":
-        console.say(formats.summary(card))
+        console.info(formats.summary(card))
     if not card.passed:
         raise DifferenceError(
             f"failed: {', '.join(card.failed())}",
@@ -191,7 +191,7 @@ def _watched(total: int) -> "Iterator[Watch]":
         def listen(bench: "TestBench", _: "Scenario | None") -> None:
             if id(bench) not in watched:
                 watched.add(id(bench))
-                bench.timeline.listeners.append(lambda at, what: console.say(f"{at:7.1f} s  {what}"))
+                bench.timeline.listeners.append(lambda at, what: console.info(f"{at:7.1f} s  {what}"))
 
         yield listen
         return
@@ -222,11 +222,11 @@ class _Keeper:
 
         console.show(formats.STYLES[self._style](card))
         for line in _directions(bench):
-            console.insist(line)  # the user needs these ports also with --quiet
+            console.notice(line)  # the user needs these ports also with --quiet
         try:
             self._wait(bench)
         except KeyboardInterrupt:
-            console.say("the lab stops")
+            console.info("the lab stops")
 
     @staticmethod
     def _wait(bench: "TestBench") -> None:
@@ -239,7 +239,7 @@ class _Keeper:
                     died.pop(node.name, None)
                 elif monotonic() - died.setdefault(node.name, monotonic()) > REVIVE_SECONDS:
                     node.restart()
-                    console.say(f"{node.name} starts again, process {node.pid}")
+                    console.info(f"{node.name} starts again, process {node.pid}")
             sleep(0.5)
         raise NlbgenError("the balancer stopped", bench.lab.balancer.output())
 

@@ -106,7 +106,7 @@ def _pushed(vendor: str, file: Path, style: str, yes: bool, given: _Given) -> "R
 
     console.on_refusal(_REFUSED)
     spec = load(file)
-    console.warn(spec)
+    console.show_warnings(spec)
     options = Options(**given)
     user = _User(ask=not yes and options.expect is None, shown=style == "text" and not options.dry_run)
     return push(vendor, spec, options, user)
@@ -137,16 +137,16 @@ class _User:
         self._shown = shown
 
     def say(self, text: str) -> None:
-        console.say(text)
+        console.info(text)
 
     def insist(self, text: str) -> None:
-        console.insist(text)
+        console.notice(text)
 
     def show(self, plan: "Plan") -> None:
         if self._shown and plan.changes:
-            console.propose(plan, question=self._ask)
+            console.show_proposal(plan, question=self._ask)
 
     def agree(self, question: str) -> bool:
-        console.say(question)
-        console.confirmed(not self._ask, _QUESTION, _REVIEW)
+        console.info(question)
+        console.confirm(not self._ask, _QUESTION, _REVIEW)
         return True

@@ -64,7 +64,7 @@ def command(
         with failures:
             changed |= _render_one(file, asked, fleet, stdout=stdout, diff=diff)
     if len(files) > 1 and not (stdout or diff):
-        console.say(f"{len(files) - failures.count} of {len(files)} farms written below {output}")
+        console.info(f"{len(files) - failures.count} of {len(files)} farms written below {output}")
     failures.finish()
     if changed:
         raise DifferenceError("the files differ from what the spec makes", "run the command without --diff")
@@ -90,7 +90,7 @@ class _Asked(NamedTuple):
         outputs, refusals = render_all(spec, self.vendors, self.named)
         for refusal in refusals:
             count = console.count(refusal.problems)
-            console.say(
+            console.info(
                 f"{refusal.vendor}: left out: the spec does not name it, and it cannot do what the farm asks "
                 f"({count}; see `nlbgen render {refusal.vendor}`)"
             )
@@ -104,11 +104,11 @@ class _Asked(NamedTuple):
 
         absent = "" if NODES in self.named else steps.absent(spec)
         if absent:
-            console.say(f"nodes: nothing was prepared: {absent}")
+            console.info(f"nodes: nothing was prepared: {absent}")
             return None
         prepared = steps.render(spec, with_secrets=self.with_secrets)
         for note in prepared.notes:
-            console.say(f"nodes: {note}")
+            console.info(f"nodes: {note}")
         return prepared
 
     def verdicts(self, spec: "Spec", outputs: "Iterable[Output]") -> dict[str, str]:
@@ -125,7 +125,7 @@ def _render_one(file: Path, asked: _Asked, fleet: "Fleet", *, stdout: bool, diff
     from ..spec.load import load
 
     spec = load(file)
-    console.warn(spec)
+    console.show_warnings(spec)
     outputs = asked.outputs(spec)
     prepared = asked.prepared(spec)
     if diff:
@@ -159,10 +159,10 @@ def _write(outputs: "Iterable[Output]", verdicts: dict[str, str], folder: Path, 
         written = artifacts.write(made.artifacts, folder)
         for (path, new), artifact in zip(written, made.artifacts, strict=True) if say else ():
             verdict = f" ({verdicts[made.vendor]})" if artifact.main else ""
-            console.say(f"{'wrote' if new else 'unchanged'} {path}{verdict}")
+            console.info(f"{'wrote' if new else 'unchanged'} {path}{verdict}")
     for made in outputs if say else ():
         for path in artifacts.leftovers(made.artifacts, folder, made.vendor):
-            console.say(f"not of this farm {path} (an earlier run made it: remove it, or it is taken for a part)")
+            console.info(f"not of this farm {path} (an earlier run made it: remove it, or it is taken for a part)")
 
 
 def _print_runbook(prepared: "Prepared | None") -> None:
@@ -180,7 +180,7 @@ def _write_nodes(prepared: "Prepared | None", folder: Path, *, say: bool) -> Non
     made = _node_artifacts(prepared)
     written = artifacts.write(made, folder)
     for (path, new), artifact in zip(written, made, strict=True) if say else ():
-        console.say(f"{'wrote' if new else 'unchanged'} {path}" + (" (holds secrets)" if artifact.secret else ""))
+        console.info(f"{'wrote' if new else 'unchanged'} {path}" + (" (holds secrets)" if artifact.secret else ""))
 
 
 def _print_main(outputs: "Iterable[Output]") -> None:

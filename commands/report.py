@@ -43,7 +43,7 @@ def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> Non
             named = single and output is not None and not is_folder(place)
             path = place if named else place / report.FILE
             write_atomically(path, page)
-            console.say(f"wrote {path}")
+            console.info(f"wrote {path}")
     failures.finish()
 
 

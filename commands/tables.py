@@ -1,21 +1,21 @@
 """What terminals show: lines and tables in colours, as wide as the terminal is.
 
-A command says what it shows as blocks, and [`drawn`][nlbgen.commands.tables.drawn] has `rich` lay them out. What a spec
-or a device says is text here and never markup, and nothing of it reaches the terminal as a control character. Pipes and
-files do not get this: they get the plain text of the layer below, see [`show`][nlbgen.commands.console.show].
+A command yields blocks, and `rich` lays them out ([`drawn`][nlbgen.commands.tables.drawn]). Text of specs and devices
+is never read as markup, and none of its control characters reaches the terminal. Pipes and files get the plain text
+instead, see [`show`][nlbgen.commands.console.show].
 """
 
-import io
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TextIO
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TextIO
 
 import click
 
-from . import console
+from ..core.wording import legible
 
 if TYPE_CHECKING:
-    from rich.box import Box
     from rich.console import Console
     from rich.text import Text
 
@@ -23,20 +23,17 @@ if TYPE_CHECKING:
 
 Style = Literal["", "bold", "dim", "green", "yellow", "red", "cyan"]
 
-WHOLE: Final = 20
+LONGEST_WORD: Final = 20
 """Words of up to this many columns are never broken in a table: `sha256:` and a fingerprint's 12 digits are 19."""
-_MARKS: Final = "./\\;,=:-_"
-"""Longer ones are broken behind one of these."""
 _GAP: Final = 2
-_DEFAULT_WIDTH: Final = 80
 _NARROWEST: Final = 20
 _KINDS: Final[dict[str, Style]] = {"add": "green", "change": "yellow", "remove": "red"}
 
 
 class Line(NamedTuple):
-    """One line of the plain text; where it is too long it goes on below, `hang` columns further in than it begins.
+    """One line of the plain text; a long one continues below, indented by `hang` more columns.
 
-    With None the terminal itself turns it: that is for lines of files, which must be copied as they are.
+    With None the terminal itself wraps it: for lines of files, which users copy as they are.
     """
 
     text: str
@@ -45,7 +42,7 @@ class Line(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """What stands in a field of a table, and in small print what belongs to it."""
+    """The text of a table cell, and a note below it."""
 
     text: str
     style: Style = ""
@@ -53,7 +50,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A head and rows of the same length; `figures` puts all columns but the first to the right."""
+    """A header and rows of the same length; `figures` aligns all columns but the first to the right."""
 
     head: Sequence[Cell]
     rows: Sequence[Sequence[Cell]]
@@ -64,7 +61,7 @@ Block = Line | Table
 
 
 def changes(plan: "Plan") -> Iterator[Line]:
-    """A plan line by line: what is added green, what is changed yellow, what is removed red."""
+    """A plan line by line: additions green, changes yellow, removals red."""
     *_, closing = plan.text().splitlines()
     for target in plan.targets:
         found = [change for change in plan.changes if change.target == target]
@@ -75,7 +72,7 @@ def changes(plan: "Plan") -> Iterator[Line]:
 
 
 def painted(text: str, blocks: Iterable[Block]) -> str:
-    """The plain text in colours, where it consists of lines; tables have none, for their columns are padded."""
+    """The plain text in colours where all blocks are lines; tables stay plain, because colours would break columns."""
     lines = list(blocks)
     if not all(isinstance(line, Line) for line in lines):
         return text
@@ -85,153 +82,117 @@ def painted(text: str, blocks: Iterable[Block]) -> str:
 def _styled(line: Line) -> str:
     if not (line.text and line.style):
         return line.text
-    manner: dict[str, Any] = {line.style: True} if line.style in {"bold", "dim"} else {"fg": line.style}
-    return click.style(line.text, **manner)
+    if line.style in {"bold", "dim"}:
+        return click.style(line.text, bold=line.style == "bold" or None, dim=line.style == "dim" or None)
+    return click.style(line.text, fg=line.style)
 
 
-# Laid out
+# Layout
 
 
-def drawn(blocks: Iterable[Block], stream: TextIO) -> str:
-    """The blocks as the terminal behind this stream shows them, with its colours if any are wanted."""
+def drawn(blocks: Iterable[Block], stream: TextIO, *, colours: bool) -> str:
+    """The blocks as the terminal behind this stream shows them, with or without colours."""
     from rich.console import Console
 
     terminal = Console(
-        file=(page := io.StringIO()),
+        file=stream,
         width=_width(stream),
         force_terminal=True,
-        color_system="standard" if console.coloured(stream) else None,
+        color_system="standard" if colours else None,
         legacy_windows=False,
         highlight=False,
     )
-    for block in blocks:
-        if isinstance(block, Line):
-            _draw_line(terminal, block)
-        else:
-            _draw_table(terminal, block, _box(stream))
-    return page.getvalue()
+    with terminal.capture() as captured:
+        for block in blocks:
+            if isinstance(block, Line):
+                _draw_line(terminal, block)
+            else:
+                _draw_table(terminal, block)
+    return captured.get()
 
 
 def _width(stream: TextIO) -> int:
-    """How many columns the terminal has: COLUMNS says so, or the terminal itself."""
-    told = os.environ.get("COLUMNS", "")
-    if told.isdecimal() and int(told):
-        return max(int(told), _NARROWEST)
+    """How many columns the terminal has: by COLUMNS, else by the terminal itself, else 80."""
     try:
-        found = os.get_terminal_size(stream.fileno()).columns
+        size = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):  # ValueError: the stream has no descriptor
-        found = 0
-    return max(found, _NARROWEST) if found else _DEFAULT_WIDTH
-
-
-def _box(stream: TextIO) -> "Box":
-    """A rule below the head and nothing else, in what the terminal's encoding has."""
-    from rich.box import SIMPLE_HEAD, Box
-
-    try:
-        "─".encode(getattr(stream, "encoding", None) or "ascii")
-    except UnicodeEncodeError:
-        return Box(str(SIMPLE_HEAD).replace("─", "-"), ascii=True)
-    return SIMPLE_HEAD
-
-
-def _legible(text: str) -> str:
-    """The text with escapes for what would move the cursor, change its colours or turn the direction."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
-def _longest_word(text: str) -> int:
-    from rich.cells import cell_len
-
-    return max(map(cell_len, text.split()), default=0)
+        size = os.terminal_size((80, 24))
+    return max(shutil.get_terminal_size(size).columns, _NARROWEST)
 
 
 def _draw_line(terminal: "Console", line: Line) -> None:
     from rich.text import Text
 
-    text = _legible(line.text if line.hang is not None else line.text.expandtabs())
-    body = text.lstrip(" ")
+    text = legible(line.text if line.hang is not None else line.text.expandtabs())
+    body = Text(text.lstrip(" "), line.style)
     begin = len(text) - len(body)
     further = begin + (line.hang or 0)
     room = terminal.width - further
-    if line.hang is None or _longest_word(body) > room:
-        # A digest that the terminal turns by itself can still be copied in one piece.
+    if line.hang is None or body.__rich_measure__(terminal, terminal.options).minimum > room:
+        # Users can copy a digest in one piece when the terminal itself wraps it.
         terminal.print(Text(text, line.style), soft_wrap=True)
         return
-    for number, part in enumerate(Text(body, line.style).wrap(terminal, room) or [Text()]):
+    for number, part in enumerate(body.wrap(terminal, room) or [Text()]):
         part.rstrip()
         terminal.print(Text(" " * (further if number else begin)) + part, soft_wrap=True)
 
 
-def _draw_table(terminal: "Console", table: Table, box: "Box") -> None:
-    from rich.table import Table as Drawn
-    from rich.text import Text
+def _draw_table(terminal: "Console", table: Table) -> None:
+    from rich.box import SIMPLE_HEAD, Box
+    from rich.table import Table as Layout
 
-    widths = _widths(table, terminal.width)
+    head, *rows = ([_field(cell) for cell in row] for row in (table.head, *table.rows))
+    widths = _widths(terminal, [head, *rows])
     if not widths:
         for line in _records(table):
             _draw_line(terminal, line)
         return
-    noted = any(cell.note for row in table.rows for cell in row)
-    picture = Drawn(box=box, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0), leading=int(noted))
-    picture.show_header = any(cell.text for cell in table.head)
-    for number, (cell, width) in enumerate(zip(table.head, widths, strict=True)):
+    layout = Layout(
+        box=Box(str(SIMPLE_HEAD).replace("─", "-"), ascii=True) if terminal.options.ascii_only else SIMPLE_HEAD,
+        show_header=any(cell.text for cell in table.head),
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, _GAP - 1, 0, 0),
+        leading=int(any(cell.note for cell in chain(*table.rows))),
+    )
+    for number, (title, width) in enumerate(zip(head, widths, strict=True)):
         to_the_right = table.figures and number
-        picture.add_column(_field(cell, width), width=width, justify="right" if to_the_right else "left")
-    for row in table.rows:
-        picture.add_row(*map(_field, row, widths))
-    terminal.print(picture)
-    terminal.print(Text())
+        layout.add_column(title, width=width, overflow="fold", justify="right" if to_the_right else "left")
+    for row in rows:
+        layout.add_row(*row)
+    terminal.print(layout, "")
 
 
-def _field(cell: Cell, width: int) -> "Text":
+def _field(cell: Cell) -> "Text":
     from rich.text import Text
 
-    text = Text().append("\n".join(_folded(_legible(cell.text), width)), cell.style)
-    for line in _folded(_legible(cell.note), width) if cell.note else ():
-        text.append("\n").append(line, "dim")
-    return text
+    field = Text(legible(cell.text).strip(), cell.style)
+    return Text("\n").join([field, Text(legible(cell.note).strip(), "dim")]) if cell.note else field
 
 
-def _folded(text: str, width: int) -> Iterator[str]:
-    """The text in lines of this width, broken between words if possible, else behind a mark as paths have them."""
-    from rich.cells import cell_len
+def _widths(terminal: "Console", rows: "Sequence[Sequence[Text]]") -> list[int]:
+    """The width of each column: of its longest field if there is room, else the widest columns shrink first.
 
-    rest = text.strip()
-    while cell_len(rest) > width:
-        most = next(size for size in range(len(rest), 0, -1) if size == 1 or cell_len(rest[:size]) <= width)
-        blank = rest.rfind(" ", 0, most + 1)
-        mark = max(rest.rfind(char, 0, most) for char in _MARKS) + 1
-        size = blank if blank > 0 else mark if mark > 0 else most
-        yield rest[:size].rstrip()
-        rest = rest[size:].lstrip()
-    yield rest
-
-
-def _widths(table: Table, room: int) -> list[int]:
-    """How wide each column becomes: as its longest field if there is room, else the widest give way first.
-
-    Empty where words would have to be broken that must stay whole.
+    Empty where words of up to `LONGEST_WORD` columns would be broken.
     """
-    from rich.cells import cell_len
+    from rich.measure import Measurement
 
-    columns = [
-        [_legible(text) for cell in column for text in (cell.text, cell.note)]
-        for column in zip(table.head, *table.rows, strict=True)
+    measured = [
+        [Measurement.get(terminal, terminal.options, text) for text in column] for column in zip(*rows, strict=True)
     ]
-    widths = [max(map(cell_len, texts)) for texts in columns]
-    least = [min(max(map(_longest_word, texts)), WHOLE) for texts in columns]
-    room -= _GAP * (len(columns) - 1)
+    widths = [max(text.maximum for text in column) for column in measured]
+    least = [min(max(text.minimum for text in column), LONGEST_WORD) for column in measured]
+    room = terminal.width - _GAP * (len(measured) - 1)
     if sum(least) > room:
         return []
     while sum(widths) > room:
-        able = [number for number, width in enumerate(widths) if width > least[number]]
-        widths[max(able, key=widths.__getitem__)] -= 1
+        wide = [number for number, width in enumerate(widths) if width > least[number]]
+        widths[max(wide, key=widths.__getitem__)] -= 1
     return widths
 
 
 def _records(table: Table) -> Iterator[Line]:
-    """The table for a terminal that is too narrow for it: each row as a heading with what its columns say below."""
+    """The table for a narrow terminal: each row as a heading, and its cells as lines below."""
     for first, *others in table.rows:
         marks = [cell for head, cell in zip(table.head[1:], others, strict=True) if cell.text and not head.text]
         style: Style = next((cell.style for cell in (*marks, first) if cell.style), "bold")

@@ -53,5 +53,5 @@ def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
             place = fleet.folder(spec)
             path = place if single and not is_folder(place) else place / FORMATS[chosen]
             write_atomically(path, picture)
-            console.say(f"wrote {path}")
+            console.info(f"wrote {path}")
     failures.finish()

@@ -1,4 +1,4 @@
-"""`nlbgen vendors`: which vendor can do what."""
+"""`nlbgen vendors`: the features that each vendor supports."""
 
 from typing import TYPE_CHECKING
 
@@ -9,17 +9,16 @@ from . import console
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..generators.features import Support
     from .tables import Block, Style
 
-_COLOURS: "dict[str, Style]" = {"yes": "green", "since": "cyan", "fallback": "yellow", "no": "red"}
 
-
-@click.command(short_help="Show which vendor has which feature.")
+@click.command(short_help="Show the features that each vendor supports.")
 @click.option(
-    "--format", "style", type=click.Choice(["text", "json", "markdown"]), default="text", help="How it is shown."
+    "--format", "style", type=click.Choice(["text", "json", "markdown"]), default="text", help="The output format."
 )
 def command(style: str) -> None:
-    """Show which vendor has which feature, from which version on, and what can be accepted."""
+    """Show the features that each vendor supports, since which version, and the fallbacks to accept."""
     from ..generators import matrix
 
     if style == "json":
@@ -28,6 +27,16 @@ def command(style: str) -> None:
         console.show(matrix.as_markdown())
     else:
         console.show(matrix.as_text(), _view)
+
+
+def _colour(support: "Support") -> "Style":
+    from ..generators.features import No, Since
+
+    if isinstance(support, Since):
+        return "cyan"
+    if isinstance(support, No):
+        return "yellow" if support.fallback else "red"
+    return "green"
 
 
 def _view() -> "Iterator[Block]":
@@ -42,7 +51,13 @@ def _view() -> "Iterator[Block]":
     yield Table(
         [Cell("feature"), *(Cell(vendor.title, note=f"{vendor.oldest} to {vendor.newest}") for vendor in vendors)],
         [
-            [Cell(feature.title), *(Cell(one.answer, _COLOURS[one.answer.split()[0]]) for one in found)]
+            [
+                Cell(feature.title),
+                *(
+                    Cell(one.answer, _colour(vendor.support[feature.id]))
+                    for vendor, one in zip(vendors, found, strict=True)
+                ),
+            ]
             for feature, found in answers.items()
         ],
     )

@@ -1,6 +1,6 @@
-"""What nlbgen does outside of itself: each file read or written, each program run, each device asked.
+"""Activity outside of nlbgen: each file read or written, each program run, each request to a device.
 
-Only the command line prints. So whoever does such a thing says it here, and `--verbose` listens.
+Only the command line prints. Other code calls [`note`][nlbgen.core.activity.note], and `--verbose` prints the notes.
 """
 
 from collections.abc import Callable
@@ -9,11 +9,11 @@ _listeners: list[Callable[[str], None]] = []
 
 
 def listen(listener: Callable[[str], None] | None) -> None:
-    """Have `listener` called with each thing done from here on, instead of the one before; None for nobody."""
+    """Call `listener` with each note from now on, in place of the previous listener; None removes it."""
     _listeners[:] = [] if listener is None else [listener]
 
 
 def note(text: str) -> None:
-    """Say what was done, as in `read farm.yaml`: names and paths, never a secret."""
+    """Pass an activity to the listener, as in `file read: farm.yaml`; never with a secret."""
     for listener in _listeners:
         listener(text)

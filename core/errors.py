@@ -1,7 +1,7 @@
 """Every failure that nlbgen expects, one class per exit code.
 
-The command line catches [`NlbgenError`][nlbgen.core.errors.NlbgenError] in one place and exits with its `exit_code`;
-anything else that reaches that place is a fault of nlbgen itself (exit code 70).
+The command line catches [`NlbgenError`][nlbgen.core.errors.NlbgenError] in one place and exits with its `exit_code`.
+Any other exception there is an internal error, a bug in nlbgen (exit code 70).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ Severity = Literal["error", "warning"]
 
 
 class NlbgenError(Exception):
-    """What went wrong (`message`) and the way out (`hint`), for the user to read."""
+    """An error with its `message` and a `hint` what to do, both for users."""
 
     exit_code: ClassVar[int] = 1
 
@@ -22,19 +22,19 @@ class NlbgenError(Exception):
 
 
 class DifferenceError(NlbgenError):
-    """A difference or a drift was found where none should be."""
+    """A difference or a drift was found, and none was expected."""
 
 
 class FileError(NlbgenError):
-    """A file that nlbgen should read or write cannot be read or written."""
+    """A file cannot be read or written."""
 
 
 class ValidationError(NlbgenError):
-    """The real program refuses what was rendered."""
+    """The real program refuses the rendered configuration."""
 
 
 class UsageError(NlbgenError):
-    """The command line asks for something that does not exist."""
+    """The command line is invalid."""
 
     exit_code = 2
 
@@ -51,7 +51,7 @@ class Location(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong or doubtful in a spec, where it stands and what to do.
+    """An error or a warning about a spec, with its location and a hint what to do.
 
     `path` names the key as a user would (`nodes[1].port`; empty for the whole file). `id` is what `accept` names;
     it is empty for plain type errors, which cannot be accepted.
@@ -64,17 +64,19 @@ class Problem(NamedTuple):
     id: str = ""
     severity: Severity = "error"
 
-    def __str__(self) -> str:
+    @property
+    def headline(self) -> str:
+        """The problem without its hint: location, severity of a warning, path, message, id."""
         what = f"{self.path}: {self.message}" if self.path else self.message
         kind = "warning: " if self.severity == "warning" else ""
-        text = f"{self.location}: {kind}{what}"
-        if self.id:
-            text += f" [{self.id}]"
-        return f"{text}\n    {self.hint}" if self.hint else text
+        return f"{self.location}: {kind}{what}" + (f" [{self.id}]" if self.id else "")
+
+    def __str__(self) -> str:
+        return f"{self.headline}\n    {self.hint}" if self.hint else self.headline
 
 
 class ProblemsError(NlbgenError):
-    """One or more problems of a spec, all of them at once, in the order of their places."""
+    """All problems of a spec at once, in the order of their locations."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.location, problem.path, problem.id)))
@@ -82,13 +84,13 @@ class ProblemsError(NlbgenError):
 
 
 class SpecError(ProblemsError):
-    """The spec is wrong: nothing can be made from it."""
+    """The spec is invalid."""
 
     exit_code = 3
 
 
 class UnsupportedError(ProblemsError):
-    """A vendor cannot do what the spec asks; each problem's `id` is what `accept` could name."""
+    """A vendor does not support what the spec requests; `accept` can name the `id` of a problem."""
 
     exit_code = 4
 
@@ -100,6 +102,6 @@ class NodeError(NlbgenError):
 
 
 class DeviceError(NlbgenError):
-    """A device refused, or could not be reached."""
+    """A device refused a request, or is unreachable."""
 
     exit_code = 6

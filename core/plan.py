@@ -1,8 +1,7 @@
-"""What would change, before anything does: shared by the nodes' configs and the pushes to devices.
+"""Plans of changes, for the nodes' config files and for devices.
 
-A plan can be read first (`text`, `data`), and its digest names it: whoever applies with `--expect DIGEST` applies
-exactly what was reviewed, on exactly the state that was reviewed. A plan never holds a secret, only what may be shown
-of it.
+A plan can be reviewed (`text`, `data`). Its digest identifies it: `--expect DIGEST` applies exactly the reviewed
+changes to exactly the reviewed state. A plan never holds a secret, only a fingerprint of it.
 """
 
 import hashlib
@@ -22,10 +21,9 @@ DIGEST_SHOWN: Final = 16
 
 @dataclass(frozen=True, slots=True, order=True)
 class Shown:
-    """What may be shown of a value: the value itself, or of a secret what tells it from others.
+    """A value as a plan may show it: the value itself, or the fingerprint of a secret.
 
-    `identity` is a full fingerprint where `text` holds a shortened one, so that the plan's digest is as strong as it
-    should be.
+    `identity` is the full fingerprint where `text` is a short one, so that the plan's digest depends on all of it.
     """
 
     text: str
@@ -45,14 +43,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that changes: on which node or device, which path, from what to what; None is absent."""
+    """One change: the node or device, the path, the old and the new value; None where there is no value."""
 
     target: str
     path: str
     old: Shown | None
     new: Shown | None
     where: object = ""
-    """The place in a file, where there is one; it is only made into text when somebody asks."""
+    """The location in a file, if there is one; it becomes text only in `data`."""
 
     @property
     def kind(self) -> str:
@@ -89,9 +87,9 @@ class Plan:
     def __init__(self, changes: Iterable[Change], base: Mapping[str, str], targets: Iterable[str] = ()) -> None:
         self.changes: Final = tuple(sorted(changes, key=lambda change: (change.target, change.path)))
         self.base: Final = dict(sorted(base.items()))
-        """Names of what was looked at (files, devices), each with the digest of its state."""
+        """The names of the files and devices that were read, each with the digest of its state."""
         self.targets: Final = tuple(sorted({*targets, *(change.target for change in self.changes)}))
-        """Everything that was looked at, changed or not."""
+        """The nodes or devices that were read, changed or not."""
 
     def __len__(self) -> int:
         return len(self.changes)
@@ -107,18 +105,18 @@ class Plan:
         return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
     def expect(self, digest: str) -> None:
-        """Raise DifferenceError where this is not the plan that `digest` names."""
+        """Raise DifferenceError where `digest` is the digest of another plan, UsageError where it is no digest."""
         wanted = digest.strip().lower()
         if len(wanted) < DIGEST_SHOWN or not set(wanted) <= set("0123456789abcdef"):
             raise UsageError(f"{digest} is not a digest", f"a plan shows its digest: {DIGEST_SHOWN} hex digits or more")
         if not self.digest.startswith(wanted):
             raise DifferenceError(
                 f"the plan has the digest {self.digest[:DIGEST_SHOWN]} now, not {wanted[:DIGEST_SHOWN]}",
-                "something changed since that plan was read: read the new one, then apply it",
+                "something changed since that plan was made: review the new plan, then apply it",
             )
 
     def text(self) -> str:
-        """For people: the changes by target, then how many there are and the digest."""
+        """For people: the changes by target, then their number and the digest."""
         lines = []
         changed = {target: list(group) for target, group in groupby(self.changes, key=lambda change: change.target)}
         for target in self.targets:

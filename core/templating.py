@@ -1,26 +1,28 @@
-"""Templates to text: one environment, nothing undefined, and a guard on the result.
+"""Rendering of templates: one environment, no undefined values, a check of the result.
 
-Templates lay out; they hold loops and ifs, and no decisions.
+Templates hold layout, loops and ifs, and no decisions.
 """
 
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-# What no text file of ours may hold: control characters (line ends and tabs apart), and Unicode's line separators.
+T = TypeVar("T")
+
+# Forbidden in a rendered file: control characters except line ends and tabs, and Unicode's line separators.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
 
 class RenderFault(Exception):  # noqa: N818  # not an error of the user: it ends in exit code 70
-    """A template or a view is wrong."""
+    """A template or its view has a bug."""
 
 
-def _finalize(value: Any) -> Any:
-    """Refuse what must not become text by accident: nothing, a flag, or a text of several lines."""
+def _finalize(value: T) -> T:
+    """Refuse values that are never meant as text: None, booleans, and text of several lines."""
     if value is None or value is True or value is False:
         raise RenderFault(f"a template shows {value!r}")
     if isinstance(value, str) and ("\n" in value or "\r" in value):
@@ -30,7 +32,7 @@ def _finalize(value: Any) -> Any:
 
 @cache
 def environment() -> "Environment":
-    """The one template environment: nothing undefined, nothing escaped for HTML, line ends as in the template."""
+    """The template environment: no undefined values, no escapes for HTML, line ends as in the template."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
@@ -45,7 +47,7 @@ def environment() -> "Environment":
 
 
 def render(template: str, view: Mapping[str, Any]) -> bytes:
-    """The template's text with this view, as UTF-8; raises RenderFault where it holds what no text file may."""
+    """Render the template with this view as UTF-8; raises RenderFault where the result holds a forbidden character."""
     text = environment().get_template(template).render(view)
     if found := _FORBIDDEN.search(text):
         raise RenderFault(f"{template}: the result holds U+{ord(found[0]):04X}")

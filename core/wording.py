@@ -39,6 +39,11 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}..."
 
 
+def legible(text: str) -> str:
+    """The text with escapes for characters that move the cursor, change colours or turn the direction of text."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 def plural(count: int, noun: str, many: str = "") -> str:
     """The count with its noun: `1 node`, `2 nodes`, `0 entries`; `many` is the plural where it is irregular."""
     return f"{count} {noun if count == 1 else many or _plural_of(noun)}"

@@ -1,4 +1,4 @@
-"""Host names and IP addresses as a spec writes them, and what is said of those that are none."""
+"""Host names and IP addresses as a spec writes them, and the errors for invalid ones."""
 
 import ipaddress
 import re
@@ -11,7 +11,7 @@ _HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def host_name(value: object) -> str:
-    """A name that certificates and redirects can bear, in small letters; raises ValueError."""
+    """A host name for certificates and redirects, in lower case; raises ValueError."""
     text = words_of(value, "a host name")
     if _is_ip(text) or re.fullmatch(r"[0-9.]+", text):
         raise ValueError(
@@ -83,7 +83,7 @@ def _address_hint(text: str) -> str:
     if re.fullmatch(r"[0-9.]+%[0-9]+", text):
         return ": a route domain is not part of it, the default one of f5.partition is taken"
     if "/" in text:
-        return ": it is a name or an address alone, no URL"
+        return ": write only the name or address, no URL"
     return ""
 
 

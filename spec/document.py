@@ -1,9 +1,9 @@
-"""YAML as data with places: where every key and value of a spec stands.
+"""YAML as data with locations of all keys and values.
 
-YAML 1.1 gives values that nobody wrote (`12:30` is 750, `0443` is 291, `no` is false, a second equal key wins in
-silence). Here a plain scalar is a string, a decimal number, `true`, `false` or `null`; whatever YAML 1.1 would read
-in another way is a problem with its place, and so is a duplicate key. Reading is bounded in size, depth and number
-of values, so that a hostile file ends in one message.
+YAML 1.1 reads some values as others (`12:30` as 750, `0443` as 291, `no` as false) and ignores the first of two equal
+keys. Here a plain scalar is a string, a decimal number, `true`, `false` or `null`. A value that YAML 1.1 reads as
+another one is a problem with its location, and so is a duplicate key. Size, depth and number of values are limited, so
+that a hostile file ends in one message.
 """
 
 import re
@@ -27,6 +27,9 @@ TOO_MANY: Final = f"these are {MAX_PROBLEMS} problems: there may be more below"
 
 Data = Any
 """What YAML holds: None, bool, int, float, str, list, or dict with text keys."""
+_Event = Any
+_Mark = Any
+"""Events of the YAML library and their positions; its C implementation has no types."""
 
 # `yaml.CSafeLoader` is missing where PyYAML was built without libyaml.
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -53,25 +56,25 @@ _SURPRISES: Final = (
     (re.compile(r"(?=[^_]*_)[-+]?[0-9][0-9_.]*"), "YAML 1.1 reads it as a number with its underscores dropped"),
     (
         re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"),
-        "it reads as a number in another notation",
+        "it reads as a number in another syntax",
     ),
-    (re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"), "it reads as a number that is none"),
+    (re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"), "it reads as infinity or not a number"),
     (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?"), "YAML 1.1 reads it as a date"),
     (re.compile(r"[<=]{1,2}"), "YAML 1.1 gives it a meaning of its own"),
 )
 _LONGEST_SURPRISE: Final = 256
 _SHOWN: Final = 40
 """How many characters of a text a message shows."""
-_NO_YAML: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""The characters that may not stand in YAML (1.1, section 5.1)."""
+_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""The characters that YAML forbids (1.1, section 5.1)."""
 _SECRET_KEYS: Final = frozenset({"password", "secret", "key"})
-"""What stands at these keys may be a secret that somebody wrote into the spec by mistake."""
+"""The values of these keys may be secrets, written into the spec by mistake."""
 # Only a text that starts like this, or one of these words, can be a surprise: most scalars skip the table.
 _SUSPECT: Final = re.compile(r"[-+.0-9<=]|(?i:y|n|yes|no|on|off|true|false|null)$")
 
 
 class Tree:
-    """Where a value stands, and where its parts do; for a mapping also where each key stands.
+    """The location of a value and of its parts; for a mapping also the locations of its keys.
 
     Lines and columns count from 0, as the YAML library counts them.
     """
@@ -87,7 +90,7 @@ class Tree:
 
 
 class _RefusedError(Exception):
-    """The file cannot be read any further; the problem says why."""
+    """The file cannot be read any further."""
 
     def __init__(self, line: int, column: int, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -95,7 +98,7 @@ class _RefusedError(Exception):
 
 
 class _Composer:
-    """Builds data and places out of the YAML library's events in one pass, without recursion on hostile depth."""
+    """Builds data and locations from the YAML library's events in one pass; the depth is limited."""
 
     def __init__(self, name: str, text: str) -> None:
         self._name = name
@@ -103,16 +106,14 @@ class _Composer:
         self._anchors: dict[str, tuple[Data, Tree, int]] = {}
         self._values = 0
         self._hidden = 0
-        """In how many values of `_SECRET_KEYS` the reading is: nothing of these may be shown."""
+        """How many values of `_SECRET_KEYS` enclose the current one: messages must not show their content."""
         self.problems: list[Problem] = []
 
     def compose(self) -> tuple[Data, Tree]:
         get = self._loader.get_event
         get()  # stream start
         if isinstance(event := get(), yaml.StreamEndEvent):
-            raise _RefusedError(
-                0, 0, "the file holds nothing", "`nlbgen init` writes a commented farm.yaml to start from"
-            )
+            raise _RefusedError(0, 0, "the file is empty", "`nlbgen init` writes a commented farm.yaml to start from")
         data, tree = self._value(get(), depth=0)
         get()  # document end
         if not isinstance(event := get(), yaml.StreamEndEvent):
@@ -127,7 +128,7 @@ class _Composer:
     def dispose(self) -> None:
         self._loader.dispose()
 
-    def _value(self, event: Any, depth: int) -> tuple[Data, Tree]:
+    def _value(self, event: _Event, depth: int) -> tuple[Data, Tree]:
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
@@ -146,17 +147,17 @@ class _Composer:
             self._anchors[event.anchor] = (data, tree, self._values - before + 1)
         return data, tree
 
-    def _count(self, values: int, mark: Any) -> None:
+    def _count(self, values: int, mark: _Mark) -> None:
         self._values += values
         if self._values > MAX_VALUES:
             raise _RefusedError(
                 mark.line,
                 mark.column,
                 f"more than {MAX_VALUES} values",
-                "aliases (`*name`) count with all that they repeat; split the file into one per farm",
+                "an alias (`*name`) counts as many values as it repeats; split the file into one per farm",
             )
 
-    def _alias(self, event: Any) -> tuple[Data, Tree]:
+    def _alias(self, event: _Event) -> tuple[Data, Tree]:
         mark = event.start_mark
         if event.anchor not in self._anchors:
             alias = "the alias" if self._hidden else f"*{shortened(event.anchor, _SHOWN)}"
@@ -186,7 +187,7 @@ class _Composer:
             data, part = self._value(get(), depth + 1)
             self._hidden -= key in _SECRET_KEYS
             if key == "<<" and event.implicit[0]:
-                self._problem(mark, "merge keys (`<<`) are not read", "write the keys out")
+                self._problem(mark, "merge keys (`<<`) are not supported", "write the keys out")
                 continue
             if key in mapping:
                 line = tree.keys[key][0] + 1
@@ -198,16 +199,16 @@ class _Composer:
             tree.parts[key] = part
         return mapping
 
-    def _scalar(self, event: Any, tree: Tree) -> Data:
+    def _scalar(self, event: _Event, tree: Tree) -> Data:
         text: str = event.value
         if len(text) > MAX_TEXT:
             mark = event.start_mark
-            raise _RefusedError(mark.line, mark.column, f"a value of {len(text)} characters: none is as long as that")
+            raise _RefusedError(mark.line, mark.column, f"a value of {len(text)} characters: the limit is {MAX_TEXT}")
         tree.text = text
         if not event.implicit[0]:
             if event.tag is not None and event.tag not in {"!", "tag:yaml.org,2002:str"}:
                 tag = "a tag" if self._hidden else f"the tag {shortened(event.tag, _SHOWN)!r}"
-                self._problem(event.start_mark, f"{tag} is not read", "write the value without a tag")
+                self._problem(event.start_mark, f"{tag} is not supported", "write the value without a tag")
             return text
         if text in _PLAIN_WORDS:
             return _PLAIN_WORDS[text]
@@ -218,21 +219,21 @@ class _Composer:
         for pattern, reading in _SURPRISES:
             if pattern.fullmatch(text):
                 shown = "the value" if self._hidden else shortened(text, _SHOWN)
-                way_out = "write what is meant, in quotes if it is a text"
+                hint = "write the intended value, in quotes if it is a text"
                 if not self._hidden:
-                    way_out = f'write "{shown}" in quotes if it is a text, or the value that is meant'
-                self._problem(event.start_mark, f"{shown} is ambiguous: {reading}", way_out)
+                    hint = f'write "{shown}" in quotes if it is a text, else the intended value'
+                self._problem(event.start_mark, f"{shown} is ambiguous: {reading}", hint)
                 break
         return text
 
-    def _problem(self, mark: Any, message: str, hint: str) -> None:
+    def _problem(self, mark: _Mark, message: str, hint: str) -> None:
         self.problems.append(Problem(Location(self._name, mark.line + 1, mark.column + 1), "", message, hint))
         if len(self.problems) >= MAX_PROBLEMS:
             raise _RefusedError(mark.line, mark.column, TOO_MANY)
 
 
 class Document(NamedTuple):
-    """The data of one YAML file, its places, and the problems of its notation."""
+    """The data of one YAML file, its locations, and its syntax problems."""
 
     name: str
     data: Data
@@ -240,7 +241,7 @@ class Document(NamedTuple):
     problems: tuple[Problem, ...]
 
     def location(self, path: tuple[str | int, ...], *, key: bool = False) -> Location:
-        """Where the value (or, with `key`, the key) at `path` stands; for what is not written, its nearest parent."""
+        """The location of the value (with `key`, of the key) at `path`; of its nearest parent if it is not written."""
         tree = self.tree
         at = (tree.line, tree.column)
         for depth, step in enumerate(path):
@@ -271,7 +272,7 @@ def _number(text: str) -> int | float | None:
 
 
 def refusal(name: str, message: str, hint: str = "", *, line: int = 0, column: int = 0) -> SpecError:
-    """A spec that cannot be read at all, at a place that counts from 0."""
+    """The error for a file that is unreadable as a spec; line and column count from 0."""
     return SpecError([Problem(Location(name, line + 1, column + 1), "", message, hint)])
 
 
@@ -281,7 +282,7 @@ def read_text(path: Path) -> str:
 
 
 def read_raw(path: Path) -> bytes:
-    """The bytes of a spec file, for `decode`: not many more than it takes; raises SpecError."""
+    """The bytes of a spec file for `decode`, at most one more than its limit; raises SpecError."""
     name = str(path)
     try:
         with path.open("rb") as file:
@@ -292,7 +293,7 @@ def read_raw(path: Path) -> bytes:
         raise refusal(name, "is a folder, not a file", "name the farm.yaml in it") from None
     except PermissionError:
         hint = "name the farm.yaml in it" if is_folder(path) else "make it readable for the user who runs nlbgen"
-        raise refusal(name, "may not be read", hint) from None
+        raise refusal(name, "cannot be read: permission denied", hint) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise refusal(name, f"cannot be read: {reason}") from None
@@ -301,7 +302,7 @@ def read_raw(path: Path) -> bytes:
 
 
 def decode(name: str, raw: bytes) -> str:
-    """The text in the bytes of a spec; raises SpecError with the place of the first byte that is not UTF-8 text."""
+    """The text in the bytes of a spec; raises SpecError with the location of the first byte that is not UTF-8 text."""
     if len(raw) > MAX_BYTES:
         raise refusal(name, f"is larger than {MAX_BYTES // 1024 // 1024} MB", "a farm.yaml holds one farm")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -322,7 +323,7 @@ def decode(name: str, raw: bytes) -> str:
 
 
 def parse(name: str, text: str) -> Document:
-    """The document in `text`; raises SpecError where the text is no YAML or breaks the bounds."""
+    """The document in `text`; raises SpecError for invalid YAML and for text over the limits."""
     composer = None
     try:
         composer = _Composer(name, text)
@@ -332,15 +333,15 @@ def parse(name: str, text: str) -> Document:
         raise SpecError([*(composer.problems if composer else ()), *last.problems]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        said = error.problem or error.context or "cannot be read"
+        reason = error.problem or error.context or "cannot be read"
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        raise refusal(name, f"no YAML: {said}", _yaml_hint(text, line), line=line, column=column) from None
+        raise refusal(name, f"invalid YAML: {reason}", _yaml_hint(text, line), line=line, column=column) from None
     except yaml.reader.ReaderError:
         # The position in the error counts bytes or characters, as the library was built.
-        found = _NO_YAML.search(text)
+        found = _FORBIDDEN.search(text)
         at = found.start() if found else 0
         line, column = text.count("\n", 0, at), at - (text.rfind("\n", 0, at) + 1)
-        message = f"the character U+{ord(text[at]):04X} may not stand in YAML"
+        message = f"the character U+{ord(text[at]):04X} is not allowed in YAML"
         raise refusal(name, message, "remove it", line=line, column=column) from None
     finally:
         if composer is not None:

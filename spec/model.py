@@ -1,7 +1,7 @@
 """The spec as frozen, typed data: one class per mapping of farm.yaml.
 
 The descriptions here are the spec's reference (docs/spec.md) and the JSON Schema of `nlbgen schema`. Defaults that
-depend on other keys are properties, so that a reader never meets a `None` that means something.
+depend on other keys are properties, so that `None` has no hidden meaning.
 """
 
 from functools import cached_property
@@ -21,7 +21,7 @@ class Secret(Model):
 
     @classmethod
     def refuses(cls, value: object) -> str | None:
-        """Refuse anything but one reference (or a slip of its key), without a word of what was written."""
+        """Refuse anything but one reference (or one with a mistyped key); the message does not show the value."""
         if isinstance(value, dict) and len(value) == 1:
             ((key, target),) = value.items()
             if target is not None and (key in {"env", "file"} or nearest(key, ("env", "file"))):
@@ -33,7 +33,7 @@ class Orchestrator(Model):
     """The Orchestrator that the nodes run."""
 
     version: t.ProgramVersion | None = entry(
-        "In quotes. Picks the health endpoint, the key family and the config file's name.", default=None
+        "In quotes. Determines the health endpoint, the key family and the config file's name.", default=None
     )
     site: t.Text = entry("The name of the IIS site.", default="UiPath Orchestrator")
     directory: t.WindowsPath = entry(
@@ -51,7 +51,7 @@ class Tls(Model):
 
     mode: t.TlsMode = entry(
         "`bridge`: the balancer ends TLS and encrypts again to the nodes. `terminate`: HTTP to the nodes. "
-        "`passthrough`: the nodes end TLS. `none`: HTTP alone.",
+        "`passthrough`: the nodes end TLS. `none`: only HTTP.",
         default="bridge",
     )
     profile: t.TlsProfile = entry("Mozilla's server side TLS profile, guideline 6.0.", default="intermediate")
@@ -61,7 +61,7 @@ class Tls(Model):
     key: t.PosixPath = entry("On the balancer: the private key, PEM.", default="/etc/ssl/orchestrator/privkey.pem")
     verify_nodes: t.CaPath = entry(
         "The CA that the nodes' certificates chain to; `false` skips the check, with a warning. Under `passthrough` it "
-        "is for the health checks alone, which check no certificate unless it is given.",
+        "applies only to the health checks, which verify no certificate unless it is given.",
         default="/etc/ssl/certs/ca-certificates.crt",
     )
     hsts: t.Flag = entry("Send Strict-Transport-Security (two years) where the balancer ends TLS.", default=True)
@@ -72,11 +72,11 @@ class Vip(Model):
 
     address: t.InterfaceAddress = entry("The shared address with its prefix length.")
     interface: t.InterfaceName = entry("The interface on the balancers that carries it.")
-    router_id: t.RouterId = entry("The VRRP router id, the same on all balancers and theirs alone.", default=51)
+    router_id: t.RouterId = entry("The VRRP router id, the same on all balancers and on no other machine.", default=51)
     balancers: tuple[t.NodeAddress, ...] = entry("The balancers, the preferred one first.", least=2)
-    secret: Secret = entry("The password that the balancers share; VRRP counts 8 characters.")
+    secret: Secret = entry("The password that the balancers share; VRRP uses 8 characters of it.")
     preempt: t.Flag = entry(
-        "The preferred balancer takes the address back when it returns, which ends every open connection again.",
+        "The preferred balancer takes the address back when it recovers, which ends every open connection again.",
         default=False,
     )
 
@@ -85,7 +85,7 @@ class Frontend(Model):
     """What robots and people connect to."""
 
     host: t.HostName = entry("The name that robots and people use; certificates must carry it.")
-    aliases: tuple[t.HostName, ...] = entry("Further names that the farm answers to.", default=())
+    aliases: tuple[t.HostName, ...] = entry("Further names of the farm.", default=())
     address: t.ListenAddress = entry("Where the balancer listens; `*` for every address.", default="*")
     listen_port: t.Port | None = entry("443, or 80 where tls.mode is none.", default=None, name="port")
     redirect: t.Flag | None = entry(
@@ -111,7 +111,7 @@ class Node(Model):
     name: t.NodeName = entry("A short name, unique in the farm.")
     address: t.NodeAddress = entry("IPv4, IPv6 or a host name.")
     listen_port: t.Port | None = entry(
-        "443, or 80 where the balancer speaks HTTP to the nodes.", default=None, name="port"
+        "443, or 80 where the balancer sends HTTP to the nodes.", default=None, name="port"
     )
     primary: t.Flag = entry("The node whose keys the others get; the first one if none is named.", default=False)
     weight: t.Weight = entry("Its share of new requests against the other nodes.", default=100)
@@ -119,25 +119,25 @@ class Node(Model):
         "`up`; `drain`: gets no new sessions; `down`: gets nothing; `backup`: serves when no other can.",
         default="up",
     )
-    config: t.FilePath | None = entry("A copy of its config file, as seen from the spec's folder.", default=None)
+    config: t.FilePath | None = entry("A copy of its config file, relative to the spec's folder.", default=None)
 
 
 class Health(Model):
-    """How the balancer asks a node whether it should be serving."""
+    """How the balancer checks the health of a node."""
 
     path: t.HealthPath = entry("`auto` picks the endpoint of the Orchestrator version.", default="auto")
     expect: t.HttpStatus = entry("The status of a healthy node.", default=200)
     interval: t.ShortTime = entry("Between two checks of a healthy node.", default=Duration.of("1s"))
     timeout: t.ShortTime = entry("How long one check may take.", default=Duration.of("1s"))
-    rise: t.Count = entry("Good checks in a row that bring a node back.", default=2)
-    fall: t.Count = entry("Failed checks in a row that take a node out.", default=2)
+    rise: t.Count = entry("Successful checks in a row that mark a node up.", default=2)
+    fall: t.Count = entry("Failed checks in a row that mark a node down.", default=2)
 
 
 class Signalr(Model):
     """The paths of the robots' and browsers' live connections."""
 
     paths: tuple[t.PathPrefix, ...] = entry(
-        "How these paths begin, in any case of letters.", default=("/signalr",), least=1, most=16
+        "The beginnings of these paths; upper and lower case are equal.", default=("/signalr",), least=1, most=16
     )
     idle_timeout: t.LongTime = entry("How long a WebSocket may be silent; more than 110s.", default=Duration.of("1h"))
 
@@ -146,8 +146,8 @@ class Timeouts(Model):
     """How long the balancer waits."""
 
     connect: t.ShortTime = entry("For a node to accept a connection.", default=Duration.of("5s"))
-    request: t.LongTime = entry("For a node to answer, SignalR apart.", default=Duration.of("120s"))
-    queue: t.ShortTime = entry("For a free place when all nodes are full.", default=Duration.of("30s"))
+    request: t.LongTime = entry("For a node to answer, except on the SignalR paths.", default=Duration.of("120s"))
+    queue: t.ShortTime = entry("For a free slot when all nodes are at their limit.", default=Duration.of("30s"))
     reload: t.LongTime = entry(
         "For open WebSockets to end by themselves after the balancer was reloaded.",
         default=Duration.of("12h"),
@@ -155,11 +155,11 @@ class Timeouts(Model):
 
 
 class Limits(Model):
-    """How much the balancer takes on at once."""
+    """Limits of concurrent work."""
 
     connections: t.Connections = entry("Client connections; each robot holds one.", default=8_000)
     requests_per_node: t.Connections = entry(
-        "Requests that one node works on at once, SignalR apart; more wait in the queue.", default=1_000
+        "Concurrent requests per node, except on the SignalR paths; more requests wait in the queue.", default=1_000
     )
     open_files: t.OpenFiles = entry(
         "The limit of open files (`LimitNOFILE`) that the balancer's service has or may set.", default=20_000
@@ -172,17 +172,17 @@ class Balancer(Model):
     algorithm: t.Algorithm = entry("Which node gets a new request.", default="least-connections")
     affinity: t.Affinity = entry(
         "Whether a client stays on its node: `none`, by `cookie`, by `source` address, or by cookie on the "
-        "SignalR paths alone (`signalr`).",
+        "SignalR paths only (`signalr`).",
         default="none",
     )
-    health: Health = entry("How a node is asked whether it should be serving.", default=Health)
+    health: Health = entry("How the balancer checks the health of a node.", default=Health)
     signalr: Signalr = entry("The live connections.", default=Signalr)
     timeouts: Timeouts = entry("How long the balancer waits.", default=Timeouts)
-    limits: Limits = entry("How much the balancer takes on at once.", default=Limits)
-    metrics_port: t.Port = entry("Where statistics are served, on the balancer's loopback address alone.", default=8404)
+    limits: Limits = entry("Limits of concurrent work.", default=Limits)
+    metrics_port: t.Port = entry("The port of the statistics, only on the balancer's loopback address.", default=8404)
     max_body: t.BodySize = entry("The largest package that can be uploaded.", default=Size.of("300MB"))
     slow_start: t.OptionalTime = entry(
-        "Over this time a node that came back gets its full share; 0s switches it off.", default=Duration(0)
+        "The share of a recovered node grows to its full value over this time; 0s switches it off.", default=Duration(0)
     )
 
 
@@ -211,28 +211,30 @@ class Redis(Model):
     """The Redis that carries SignalR's messages between the nodes."""
 
     host: t.NodeAddress | None = entry("Its host name or address.", default=None)
-    port: t.Port | None = entry("Its TCP port, as a rule 6379.", default=None)
+    port: t.Port | None = entry("Its TCP port, usually 6379.", default=None)
     password: Secret | None = entry("Its password, by reference.", default=None)
-    tls: t.Flag = entry("Whether the nodes speak TLS to it (`ssl=True` in the connection string).", default=False)
+    tls: t.Flag = entry(
+        "Whether the nodes connect to it over TLS (`ssl=True` in the connection string).", default=False
+    )
     install_on: t.NodeName | None = entry("The node on which it is installed, if it is on one.", default=None)
 
 
 class Stores(Model):
-    """What the nodes must share to be one farm."""
+    """The stores that all nodes share."""
 
     database: Database | None = entry("The SQL Server database that all nodes share.", default=None)
     session: t.SessionStore = entry("Where ASP.NET keeps its sessions.", default="sqlserver")
     signalr: t.SignalrStore = entry("Where SignalR keeps its messages; Redis is advised.", default="sqlserver")
     redis: Redis | None = entry("Where Redis is, if SignalR's messages go through it.", default=None)
     signalr_keys: t.SignalrKeys = entry(
-        "Which settings of the nodes name the SignalR store: `server-port` (`LoadBalancer.Redis.Server` and its kin, "
-        "the oldest), `connection-string` (`LoadBalancer.Redis.ConnectionString`), or `auto`: those that the node's "
-        "file has already.",
+        "Which settings of the nodes name the SignalR store: `server-port` (`LoadBalancer.Redis.Server` and related "
+        "settings, the oldest), `connection-string` (`LoadBalancer.Redis.ConnectionString`), or `auto`: those that the "
+        "node's file has already.",
         default="auto",
     )
     load_balancer_enabled: t.Flag | None = entry(
-        "What `LoadBalancer.Enabled` becomes: by default true before 2020.10, as documented there, and left alone "
-        "later, where nothing is documented.",
+        "What `LoadBalancer.Enabled` becomes: by default true before 2020.10, as documented there, and unchanged "
+        "in later versions, which do not document it.",
         default=None,
     )
 
@@ -247,7 +249,7 @@ class BalancerProgram(Model):
     """The program and the TLS library that the configuration is for."""
 
     openssl: t.ProgramVersion = entry(
-        "The OpenSSL it runs with: 3.5 adds post-quantum key exchange.", default=Version("3.0")
+        "Its OpenSSL version: 3.5 adds post-quantum key exchange.", default=Version("3.0")
     )
 
 
@@ -267,20 +269,20 @@ class Nginx(BalancerProgram):
 
 
 class Zen(Model):
-    """The Zen Load Balancer, or the descendant of it, that gets the farm."""
+    """The Zen Load Balancer, or a product derived from it, that gets the farm."""
 
-    product: t.ZenProduct = entry("Which of the family it is.", default="relianoid")
+    product: t.ZenProduct = entry("The product.", default="relianoid")
     version: t.ProgramVersion = entry("Its version.", default=Version("7"))
     api: t.DeviceUrl | None = entry("The URL of its API.", default=None)
     key: Secret | None = entry("The API key, by reference.", default=None)
     ca: t.FilePath | None = entry(
-        "The CA that the certificate of the API chains to, or that certificate itself, PEM, as seen from the "
-        "spec's folder; by default those that Python's requests trusts.",
+        "The CA that the certificate of the API chains to, or that certificate itself, PEM, relative to the "
+        "spec's folder; by default the CAs that Python's requests trusts.",
         default=None,
     )
     certificate: t.FilePath | None = entry(
-        "Key, certificate and chain in one PEM, as seen from the spec's folder: `push` uploads it. Without it "
-        "the appliance has the farm's certificate already, as FARM.pem.",
+        "Key, certificate and chain in one PEM, relative to the spec's folder: `push` uploads it. Without it, "
+        "the appliance must have the farm's certificate already, as FARM.pem.",
         default=None,
     )
 
@@ -292,8 +294,8 @@ class F5(Model):
     host: t.NodeAddress | None = entry("Its management address.", default=None)
     port: t.Port = entry("The port of its management interface.", default=443)
     ca: t.FilePath | None = entry(
-        "The CA, PEM, that the management interface's certificate chains to, as seen from the spec's folder; "
-        "by default those that Python's requests trusts.",
+        "The CA, PEM, that the management interface's certificate chains to, relative to the spec's folder; "
+        "by default the CAs that Python's requests trusts.",
         default=None,
     )
     partition: t.PartitionName = entry("The partition that the objects go into.", default="Common")
@@ -303,7 +305,7 @@ class F5(Model):
     provider: t.Text = entry("The login provider of the user: `tmos` for users of the device itself.", default="tmos")
     timeout: t.ShortTime = entry("For the device to answer one request.", default=Duration.of("60s"))
     certificate: t.BigipPath | None = entry(
-        "A certificate object that is on the device already; without it `push` uploads `frontend.tls.certificate`.",
+        "An existing certificate object of the device; without it `push` uploads `frontend.tls.certificate`.",
         default=None,
     )
     key: t.BigipPath | None = entry("The key object that belongs to `certificate`.", default=None)
@@ -315,7 +317,7 @@ class F5(Model):
 
 
 class Bundle(Model):
-    """What `nlbgen bundle export` needs to know."""
+    """Settings of `nlbgen bundle export`."""
 
     recipients: tuple[t.AgeRecipient, ...] = entry(
         "Who can read the files with secrets in a bundle: `--with-secrets` encrypts them for these public keys.",
@@ -326,13 +328,13 @@ class Bundle(Model):
 class Farm(Model):
     """One highly available Orchestrator farm."""
 
-    version: t.SchemaVersion = entry("The version of this notation.", default=1)
+    version: t.SchemaVersion = entry("The version of this syntax.", default=1)
     farm: t.FarmName = entry("The farm's name; objects and files are named after it.")
     orchestrator: Orchestrator = entry("What the nodes run.", default=Orchestrator)
     frontend: Frontend = entry("What robots and people connect to.")
     nodes: tuple[Node, ...] = entry("The Orchestrator nodes.", least=1)
     balancer: Balancer = entry("How requests are spread over the nodes.", default=Balancer)
-    stores: Stores = entry("What the nodes must share to be one farm.", default=Stores)
+    stores: Stores = entry("The stores that all nodes share.", default=Stores)
     keys: Keys = entry("Whose keys the nodes get.", default=Keys)
     haproxy: Haproxy = entry("The HAProxy to write for.", default=Haproxy)
     nginx: Nginx = entry("The NGINX to write for.", default=Nginx)
@@ -350,7 +352,7 @@ class Farm(Model):
 
     @property
     def node_tls(self) -> bool:
-        """Whether the nodes are spoken to over TLS."""
+        """Whether the balancer connects to the nodes over TLS."""
         return self.frontend.tls.mode in {"bridge", "passthrough"}
 
     @property
@@ -369,6 +371,6 @@ class Farm(Model):
 
     @property
     def health_path(self) -> str | None:
-        """The path that the health checks ask; None where `auto` knows none for the version."""
+        """The path of the health checks; None where `auto` has none for the version."""
         path = self.balancer.health.path
         return facts.health_path(self.orchestrator.version) if path == "auto" else path

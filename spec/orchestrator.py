@@ -17,7 +17,7 @@ HEALTH_PATHS: Final = (
 """From this version on, the path that answers 200 without a login while the node should be serving."""
 
 UNKNOWN_VERSION_HEALTH_PATH: Final = "/api/status"
-"""What UiPath's own load balancer templates ask; it answers from 2018.1 on (IIS does not mind the case)."""
+"""The health path in UiPath's own load balancer templates; it works from 2018.1 on (IIS ignores case)."""
 
 CORE_SINCE: Final = Version("2020.10")
 """From here on Orchestrator is ASP.NET Core: another config file, no SessionState, SignalR Core."""
@@ -34,12 +34,12 @@ def normalized(version: Version) -> Version:
 
 
 def health_path(version: Version | None) -> str | None:
-    """The path of the health endpoint; None where the version is older than every known one."""
+    """The path of the health endpoint; None for versions before the first known endpoint."""
     if version is None:
         return UNKNOWN_VERSION_HEALTH_PATH
     return next((path for since, path in HEALTH_PATHS if normalized(version) >= since), None)
 
 
 def is_core(version: Version | None) -> bool:
-    """Whether this version runs on ASP.NET Core; an unknown one is taken for classic, as in the guide."""
+    """Whether this version runs on ASP.NET Core; an unknown one counts as classic, as in the guide."""
     return version is not None and normalized(version) >= CORE_SINCE

@@ -1,8 +1,8 @@
 """Public keys that a bundle's secrets can be encrypted for: age's own (X25519), and SSH keys that age can use.
 
-Checked here without the library that encrypts, so that a slip is found when the spec is read and not in the night of
-the change. Sources: age-encryption.org/v1 ("The X25519 recipient type"), BIP 173 (Bech32), RFC 4253 section 6.6 and
-RFC 8709 section 4 (the keys of SSH).
+The check does not need the encryption library, so that `nlbgen check` finds a typing error before the change window.
+Sources: age-encryption.org/v1 ("The X25519 recipient type"), BIP 173 (Bech32), RFC 4253 section 6.6 and RFC 8709
+section 4 (the keys of SSH).
 """
 
 import base64
@@ -22,17 +22,17 @@ EXPECTED: Final = "a public key of age (age1...) or of SSH (ssh-ed25519 or ssh-r
 
 
 def recipient(text: str) -> str:
-    """The public key in its one form, an SSH key without its comment; raises ValueError that says what is wrong."""
+    """The public key in its canonical form, an SSH key without its comment; raises ValueError."""
     text = text.strip()
     if text.upper().startswith("AGE-SECRET-KEY-") or "PRIVATE KEY" in text:
-        raise ValueError(f"a private key is a secret and has no place here: this takes {EXPECTED}")
+        raise ValueError(f"a private key is a secret and must not be written here: write {EXPECTED}")
     if _AGE_KEY.fullmatch(text):
         if not _checksum_fits(text):
-            raise ValueError(f"{text} is not a public key of age: its checksum is wrong, so a character of it is")
+            raise ValueError(f"{text} is not a public key of age: its checksum does not match; a character is wrong")
         return text
     found = _SSH_KEY.fullmatch(text)
     if found is None:
-        shown = _shown(text) if text.startswith(("age", "ssh-", "ecdsa-", "sk-")) else "what stands there"
+        shown = _shown(text) if text.startswith(("age", "ssh-", "ecdsa-", "sk-")) else "the value"
         raise ValueError(f"{shown} is not {EXPECTED}")
     _check_ssh(found[1], found[2])
     return f"{found[1]} {found[2]}"
@@ -59,9 +59,9 @@ def _check_ssh(kind: str, encoded: str) -> None:
     try:
         fields = _fields(base64.b64decode(encoded, validate=True))
     except ValueError:
-        raise ValueError(f"the {kind} key is cut short or damaged: copy the whole line of its .pub file") from None
+        raise ValueError(f"the {kind} key is truncated or damaged: copy the whole line of its .pub file") from None
     if not fields or fields[0] != kind.encode() or len(fields) != (2 if kind == "ssh-ed25519" else 3):
-        raise ValueError(f"the key says {kind} and holds another one: copy the whole line of its .pub file")
+        raise ValueError(f"the key is labelled {kind} and holds another type: copy the whole line of its .pub file")
     if kind == "ssh-ed25519" and len(fields[1]) != 32:
         raise ValueError(f"the {kind} key does not have 32 bytes: copy the whole line of its .pub file")
     if kind == "ssh-rsa" and (bits := int.from_bytes(fields[2]).bit_length()) < _LEAST_RSA_BITS:
@@ -71,12 +71,12 @@ def _check_ssh(kind: str, encoded: str) -> None:
 def _fields(blob: bytes) -> list[bytes]:
     """The strings that an SSH key is made of, each after its length in four bytes; raises ValueError."""
     fields = []
-    place = 0
-    while place < len(blob):
-        length = int.from_bytes(blob[place : place + 4])
-        field = blob[place + 4 : place + 4 + length]
-        if len(blob) < place + 4 or len(field) < length:
-            raise ValueError("cut short")
+    offset = 0
+    while offset < len(blob):
+        length = int.from_bytes(blob[offset : offset + 4])
+        field = blob[offset + 4 : offset + 4 + length]
+        if len(blob) < offset + 4 or len(field) < length:
+            raise ValueError("truncated")
         fields.append(field)
-        place += 4 + length
+        offset += 4 + length
     return fields

@@ -1,6 +1,6 @@
-"""The reference of the spec in Markdown, made from what reads it: keys, notations, defaults, and the rules.
+"""The reference of the spec in Markdown, made from the model: keys, syntax, defaults, and the rules.
 
-docs/spec.md and docs/rules.md hold what is made here between two markers, and a test compares them.
+docs/spec.md and docs/rules.md hold this text between two markers, and a test compares it.
 """
 
 from collections.abc import Iterator
@@ -41,13 +41,13 @@ _WORDS: Final = {
     "UserName": "user of the system",
     "WindowsPath": "absolute Windows path",
 }
-"""What the values of a type look like, for the types whose schema does not say it well enough for people."""
+"""The syntax of a type in words, for types whose schema is not readable enough."""
 
 _SECRETS: Final = "secrets"
 
 
 class _Section(NamedTuple):
-    """One mapping of the spec: the path of its key, what it is for, and its model."""
+    """One mapping of the spec: the path of its key, its meaning, and its model."""
 
     path: str
     meaning: str

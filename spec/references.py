@@ -1,4 +1,4 @@
-"""Secrets: references in the spec, values only at the moment and place of use."""
+"""Secrets: the spec holds references, and nlbgen reads the values only where it uses them."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _LONGEST: Final = 4096
 
 
 class SecretValue:
-    """A resolved secret that does not show itself: `reveal()` is the only way to its text."""
+    """A resolved secret; its `repr` hides it, and only `reveal()` returns its text."""
 
     __slots__ = ("_text",)
 
@@ -21,7 +21,7 @@ class SecretValue:
         self._text = text
 
     def reveal(self) -> str:
-        """The secret, for the one place that needs it."""
+        """The text of the secret."""
         return self._text
 
     def __repr__(self) -> str:
@@ -31,18 +31,18 @@ class SecretValue:
 
 
 class SecretError(NlbgenError):
-    """A secret that is needed cannot be used."""
+    """A required secret is unusable."""
 
 
 class MissingSecretError(SecretError):
-    """A reference leads to nothing."""
+    """A reference names no secret: no such variable, or no usable file."""
 
 
 def resolve(secret: Secret, folder: Path, environment: Mapping[str, str] | None = None) -> SecretValue:
-    """The secret behind a reference; files are looked for from `folder`, the spec's own.
+    """The secret behind a reference; a file's path is relative to `folder`, the spec's own.
 
-    One line end at the end of a file is not part of the secret. Raises MissingSecretError or FileError, never with
-    any part of the secret in the text.
+    One line end at the end of a file is not part of the secret. Raises MissingSecretError or FileError; their messages
+    never hold a part of the secret.
     """
     if secret.env is not None:
         return _from_environment(secret.env, os.environ if environment is None else environment)
@@ -65,13 +65,11 @@ def _from_file(path: Path) -> SecretValue:
             raw = file.read(_LONGEST + 1)
     except OSError as error:
         raise FileError(
-            f"{path}: the secret cannot be read: {error.strerror}", "check the path and its rights"
+            f"{path}: the secret cannot be read: {error.strerror}", "check the path and its permissions"
         ) from None
     activity.note(f"file read: {path}")
     if len(raw) > _LONGEST:
-        raise MissingSecretError(
-            f"{path}: holds more than {_LONGEST} bytes", "the file holds the secret and nothing else"
-        )
+        raise MissingSecretError(f"{path}: holds more than {_LONGEST} bytes", "write only the secret into the file")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

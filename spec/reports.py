@@ -9,7 +9,7 @@ from ..core.wording import plural
 
 
 class Result(NamedTuple):
-    """What `nlbgen check` found in one spec; the digest is empty where the spec cannot be read."""
+    """The result of `nlbgen check` for one spec; the digest is empty for an invalid spec."""
 
     spec: str
     digest: str
@@ -55,8 +55,13 @@ def github(results: Sequence[Result]) -> str:
 
 
 def _annotation(problem: Problem) -> str:
-    place = problem.location
-    properties = {"file": place.file, "line": str(place.line), "col": str(place.column), "title": problem.id or "spec"}
+    location = problem.location
+    properties = {
+        "file": location.file,
+        "line": str(location.line),
+        "col": str(location.column),
+        "title": problem.id or "spec",
+    }
     listed = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
     message = ": ".join(filter(None, (problem.path, problem.message)))
     whole = "\n".join(filter(None, (message, problem.hint)))
@@ -64,14 +69,14 @@ def _annotation(problem: Problem) -> str:
 
 
 def _escaped(value: str, special: str) -> str:
-    """A value as workflow commands want it: percent-encoded where it would end the command or the property."""
+    """A value for a workflow command, percent-encoded where it would end the command or the property."""
     for char in "%\r\n" + special:
         value = value.replace(char, f"%{ord(char):02X}")
     return value
 
 
 def summary(results: Sequence[Result]) -> str:
-    """One line that says how it went."""
+    """The numbers of errors and warnings, on one line."""
     problems = [problem for result in results for problem in result.problems]
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors

@@ -23,16 +23,16 @@ _OPTIONS: Final = (
     ("stores.signalr", "--store"),
     ("stores.database", "--from"),
 )
-"""How a key's path begins, and the option that it is written from."""
+"""The beginning of a key's path, and the option that the key is written from."""
 
 
 class Answers(NamedTuple):
-    """What `nlbgen init` asks; each text as the user gave it."""
+    """The answers for `nlbgen init`, as the user gave them."""
 
     farm: str
     host: str
     nodes: tuple[tuple[str, str], ...]
-    """Name and address of each node, the first one being the node that exists already."""
+    """Name and address of each node, the existing node first."""
     orchestrator: str = ""
     tls: str = "bridge"
     store: str = "redis"
@@ -47,7 +47,7 @@ class Answers(NamedTuple):
     user: str = ""
     """The SQL Server login; none with Windows authentication."""
     redis_port: int = 0
-    """0 for the port that is usual: 10000 of the High Availability Add-on from 2020.10 on, before it 6379."""
+    """0 for the default: 10000, the port of the High Availability Add-on, from 2020.10 on; earlier 6379."""
     redis_password: bool = False
 
 
@@ -63,10 +63,10 @@ def nodes(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def starter(answers: Answers, name: str = "farm.yaml") -> tuple[bytes, Spec]:
-    """The text of the spec file `name` and what it makes.
+    """The content of the spec file `name`, and the spec in it.
 
-    Raises UsageError, with the option of `nlbgen init` to blame, where an answer is no value of its key or makes no
-    farm: the text has places, but nobody can look at a file that is not written.
+    Raises UsageError for invalid answers. It names the options of `nlbgen init` instead of locations, because the file
+    is not written.
     """
     core = is_core_version(answers.orchestrator)
     view = {
@@ -94,11 +94,11 @@ def starter(answers: Answers, name: str = "farm.yaml") -> tuple[bytes, Spec]:
     try:
         return content, loads(content.decode("utf-8"), name)
     except SpecError as error:
-        raise _blamed(error, answers) from None
+        raise _usage_error(error, answers) from None
 
 
-def _blamed(error: SpecError, answers: Answers) -> UsageError:
-    """The problems of a spec as those of the options that it was made from."""
+def _usage_error(error: SpecError, answers: Answers) -> UsageError:
+    """The problems of a spec as problems of the options that it was made from."""
     errors = [problem for problem in error.problems if problem.severity == "error"]
     if answers.farm == answers.host.partition(".")[0] and any(one.path == "frontend.host" for one in errors):
         errors = [problem for problem in errors if problem.path != "farm"]  # the name came from the host
@@ -111,7 +111,7 @@ def _blamed(error: SpecError, answers: Answers) -> UsageError:
 
 
 def _scalar(text: str) -> str:
-    """A text as a YAML scalar: bare where YAML reads nothing else into it, else in double quotes."""
+    """A text as a YAML scalar: plain if YAML reads the same text, else in double quotes."""
     from .document import parse
 
     bare = text.replace("-", "").replace(".", "").isalnum() and text.isascii() and text[0] != "-"
@@ -123,7 +123,7 @@ def _scalar(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text in double quotes, with escapes for what may not stand between them as it is."""
+    """A text in double quotes, with escapes for the characters that need one."""
     escapes = {'"': '\\"', "\\": "\\\\"}
     parts = (escapes.get(char, char if char.isprintable() else f"\\U{ord(char):08X}") for char in text)
     return f'"{"".join(parts)}"'
@@ -143,4 +143,4 @@ def is_core_version(version: str) -> bool:
     try:
         return is_core(Version(version)) if version else False
     except ValueError:
-        return False  # the check of the whole text names the place
+        return False  # the check of the whole text reports it

@@ -1,7 +1,7 @@
-"""The value types of the spec: each knows its notation, its bounds, and how to say what is wrong.
+"""The value types of the spec: the syntax, the bounds and the error messages of each.
 
-Every text type is a closed list of characters, so nothing in a spec can break out of the text of a configuration;
-what a type lets pass and a vendor still cannot carry is refused by that vendor's quoting
+Every text type allows a closed list of characters, so that no text of a spec can break out of a quoted text in a
+configuration. A vendor's quoting refuses characters that the type allows and the vendor cannot quote
 ([`nlbgen.generators.base`][]).
 """
 
@@ -76,17 +76,19 @@ def _pattern(what: str, pattern: str, rule: str, *, example: str, longest: int =
 
 
 _DEVICE: Final = r"(?:[Cc][Oo][Nn]|[Pp][Rr][Nn]|[Aa][Uu][Xx]|[Nn][Uu][Ll]|(?:[Cc][Oo][Mm]|[Ll][Pp][Tt])[0-9])(?:\..*)?"
-"""Devices of Windows, whatever stands after the first dot (Microsoft, "Naming Files, Paths, and Namespaces")."""
+"""Device names of Windows, with any text after the first dot (Microsoft, "Naming Files, Paths, and Namespaces")."""
 
 
 def _file_name(how: Reads) -> Reads:
-    """The type of what files and folders are named after: on Windows, too."""
+    """The type of names that files and folders get, also on Windows."""
     device = re.compile(_DEVICE)
 
     def parse(value: object) -> str:
         text = str(how.parse(value))
         if device.fullmatch(text):
-            raise ValueError(f"{shown(text)} is a device on Windows, and files are named after this: take another name")
+            raise ValueError(
+                f"{shown(text)} is a device name on Windows and cannot be a file name: choose another name"
+            )
         if text.endswith("."):
             raise ValueError(f"{shown(text)} ends with a dot, which Windows drops from file names: leave it out")
         return text
@@ -95,7 +97,7 @@ def _file_name(how: Reads) -> Reads:
 
 
 def _unshown(how: Reads, message: str) -> Reads:
-    """The type of what stands where a secret could have been written by mistake: errors do not show the value."""
+    """The type of a value that may be a secret written by mistake: errors do not show it."""
 
     def parse(value: object) -> str:
         try:
@@ -130,9 +132,9 @@ def _printable(what: str, longest: int = 255) -> Callable[[object], str]:
         for position, char in enumerate(text):
             if not char.isprintable():
                 code = f"U+{ord(char):04X}"
-                raise ValueError(f"{shown(text)} holds {code} at character {position + 1}, which cannot be printed")
+                raise ValueError(f"{shown(text)} holds {code} at character {position + 1}, which is not printable")
         if not text or text != text.strip():
-            raise ValueError(f"{shown(text)} is not {what}: it is empty, or begins or ends with a blank")
+            raise ValueError(f"{shown(text)} is not {what}: it is empty, or begins or ends with a space")
         if len(text) > longest:
             raise ValueError(f"{shown(text)} is not {what}: it is longer than {longest} characters")
         return text
@@ -157,7 +159,7 @@ def _windows_path(value: object) -> str:
         )
     body = text[2:]
     if found := re.search(r'[<>:"|?*/]', body):
-        raise ValueError(f"{shown(text)} is not a Windows path: {found[0]} may not stand in a file name")
+        raise ValueError(f"{shown(text)} is not a Windows path: {found[0]} is not allowed in a file name")
     return text
 
 
@@ -190,7 +192,7 @@ def _verify(value: object) -> str | bool:
     if value is False:
         return False
     if value is True:
-        raise ValueError("true does not say by which CA: write the path of the CA's certificate, or false to skip")
+        raise ValueError("true names no CA: write the path of the CA's certificate, or false to skip the check")
     return _posix_path(value)
 
 
@@ -204,11 +206,11 @@ Connections = Annotated[int, _integer("a number of connections", 100, 1_000_000)
 OpenFiles = Annotated[int, _integer("a number of open files", 1024, 4_000_000)]
 
 ShortTime = Annotated[Duration, _duration("100ms", "1h")]
-"""A time-out or an interval of network work."""
+"""A timeout or an interval of network operations."""
 LongTime = Annotated[Duration, _duration("1s", "24d")]
-"""A time-out of idle connections; HAProxy holds at most 2^31 ms, which is under 25 days."""
+"""A timeout of idle connections; HAProxy allows less than 2^31 ms, which is under 25 days."""
 OptionalTime = Annotated[Duration, _duration("0s", "1h")]
-"""A span that `0s` switches off."""
+"""A duration; `0s` switches the feature off."""
 BodySize = Annotated[Size, _size("1KB", "100GB")]
 
 FarmName = Annotated[
@@ -317,7 +319,7 @@ AgeRecipient = Annotated[
     str, _plain(_recipient, examples=["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"])
 ]
 ProgramVersion = Annotated[Version, _plain(_version, examples=["2.6"])]
-SchemaVersion = Annotated[int, _integer("the version of the notation", 1, 1)]
+SchemaVersion = Annotated[int, _integer("the version of the syntax", 1, 1)]
 
 Algorithm = Annotated[str, _choice("least-connections", "round-robin", "source")]
 Affinity = Annotated[str, _choice("none", "cookie", "source", "signalr")]

@@ -1,4 +1,4 @@
-"""Times, sizes and versions: numbers that know how a spec writes them."""
+"""Durations, sizes and versions: numbers with the syntax of the spec."""
 
 import re
 from functools import total_ordering
@@ -8,7 +8,7 @@ from ..core.wording import shown
 
 _UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DURATION: Final = re.compile(r"(0|[1-9][0-9]{0,8})(ms|s|m|h|d)")
-"""How a duration is written."""
+"""The syntax of a duration."""
 _SIZES: Final = {
     "B": 1,
     "KB": 1024,
@@ -19,7 +19,7 @@ _SIZES: Final = {
     "GiB": 1024**3,
 }
 SIZE: Final = re.compile(r"(0|[1-9][0-9]{0,8})(B|KB|MB|GB|KiB|MiB|GiB)")
-"""How a size is written."""
+"""The syntax of a size."""
 
 
 class Duration(int):
@@ -29,7 +29,7 @@ class Duration(int):
 
     @classmethod
     def of(cls, text: str) -> "Duration":
-        """The duration that `text` writes; raises ValueError for anything but a number with ms, s, m, h or d."""
+        """The duration in `text`; raises ValueError for anything but a number with ms, s, m, h or d."""
         match = DURATION.fullmatch(text)
         if match is None:
             raise ValueError(f"{shown(text)} is not a duration: write a number with its unit, as in 500ms, 5s, 2m, 1h")
@@ -56,7 +56,7 @@ class Size(int):
 
     @classmethod
     def of(cls, text: str) -> "Size":
-        """The size that `text` writes; raises ValueError for anything but a number with B, KB, MB or GB."""
+        """The size in `text`; raises ValueError for anything but a number with B, KB, MB or GB."""
         match = SIZE.fullmatch(text)
         if match is None:
             raise ValueError(f"{shown(text)} is not a size: write a number with its unit, as in 512KB, 300MB, 2GB")

@@ -309,8 +309,11 @@ class Screen:
         }
 
 
+RunOnTerminal = Callable[..., Screen]
+
+
 @pytest.fixture
-def terminal(tmp_path: Path) -> Callable[..., Screen]:
+def terminal(tmp_path: Path) -> RunOnTerminal:
     """Runs `nlbgen ARGS` on a terminal of so many columns; `answer` is typed as soon as it is asked for."""
 
     def run(*args: str | Path, columns: int = 80, answer: str = "", env: Mapping[str, str] | None = None) -> Screen:

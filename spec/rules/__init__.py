@@ -1,4 +1,4 @@
-"""The rules that a spec is held to, by the part of the spec they look at.
+"""The rules about several keys of a spec, one module for each part of the spec.
 
 Imports core, spec.
 """

@@ -1,4 +1,4 @@
-"""How requests are balanced: health, affinity, time-outs, limits."""
+"""Rules about load balancing: health, affinity, timeouts, limits."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -8,7 +8,7 @@ from ..model import Farm
 from .base import Finding, Rule, loopback, several
 
 FD_RESERVE: Final = 1024
-"""Open files that a balancer needs beside its client connections and their twins to the nodes."""
+"""Open files that a balancer needs besides its connections to clients and nodes."""
 
 
 def _health_path(farm: Farm) -> Iterator[Finding]:
@@ -16,7 +16,7 @@ def _health_path(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("balancer", "health", "path"),
             f"no health endpoint is known for Orchestrator {farm.orchestrator.version}",
-            "write a path that answers 200 without a login only while the node works",
+            "write a path that answers 200 without a login, and only while the node works",
         )
 
 
@@ -25,7 +25,7 @@ def _short_idle(farm: Farm) -> Iterator[Finding]:
     if idle <= facts.LONG_POLL_SECONDS * 1000:
         yield Finding(
             ("balancer", "signalr", "idle_timeout"),
-            f"{idle} cuts the robots off: SignalR holds a long poll for {facts.LONG_POLL_SECONDS}s",
+            f"{idle} disconnects the robots: SignalR holds a long poll for {facts.LONG_POLL_SECONDS}s",
             "write more than 110s; 1h is a good value",
         )
 
@@ -36,7 +36,7 @@ def _core_affinity(farm: Farm) -> Iterator[Finding]:
             ("balancer", "affinity"),
             "ASP.NET Core SignalR without affinity works only for clients that use WebSockets with SkipNegotiation; "
             'others get 404 "No Connection with that ID"',
-            "write `affinity: signalr` to hold the SignalR paths alone, or accept this if all clients do so",
+            "write `affinity: signalr` for affinity on the SignalR paths only, or accept this if all clients do so",
         )
 
 
@@ -64,20 +64,20 @@ def _open_files(farm: Farm) -> Iterator[Finding]:
 
 def _metrics_port(farm: Farm) -> Iterator[Finding]:
     frontend, port = farm.frontend, farm.balancer.metrics_port
-    taken = {frontend.port: "where clients connect"}
+    taken = {frontend.port: "the port for clients"}
     if frontend.redirect_http:
-        taken.setdefault(80, "where the redirect to https answers")
+        taken.setdefault(80, "the port of the redirect to https")
     if port in taken and (frontend.address == "*" or loopback(frontend.address)):
         yield Finding(
             ("balancer", "metrics_port"),
             f"port {port} of the loopback address is {taken[port]}",
-            f"write another port, as in {8404 if 8404 not in taken else 8405}: statistics are for the balancer alone",
+            f"write another port, as in {8404 if 8404 not in taken else 8405}: only the balancer reads statistics",
         )
 
 
 RULES: Final = (
     Rule("health-path", "error", "a version without a known health endpoint needs a path", _health_path),
-    Rule("short-idle", "error", "the SignalR idle time-out must exceed 110 s", _short_idle),
+    Rule("short-idle", "error", "the SignalR idle timeout must exceed 110 s", _short_idle),
     Rule(
         "core-affinity",
         "warning",

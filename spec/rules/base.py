@@ -1,4 +1,4 @@
-"""What a rule is."""
+"""The types of rules and findings."""
 
 import ipaddress
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from ..schema import Path
 
 
 class Finding(NamedTuple):
-    """What a rule found: the path of the key to blame, what is wrong with it, and the way out."""
+    """A finding of a rule: the path of the key that causes it, the message, and what to do."""
 
     path: Path
     message: str
@@ -18,7 +18,7 @@ class Finding(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One rule: its id, whether it stops, what it says in one line, and the check."""
+    """One rule: its id, its severity, a summary, and the check."""
 
     id: str
     severity: Severity
@@ -27,12 +27,12 @@ class Rule(NamedTuple):
 
 
 def several(farm: Farm) -> bool:
-    """Whether there is anything to share between nodes."""
+    """Whether the farm has two or more nodes."""
     return len(farm.nodes) > 1
 
 
 def loopback(address: str) -> bool:
-    """Whether an address is the machine that asks, seen from itself."""
+    """Whether an address is a loopback address."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where clients arrive: TLS, the redirect, the address that balancers share."""
+"""Rules about the frontend: TLS, the redirect, the virtual address."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def _tls_terminate_redirect(farm: Farm) -> Iterator[Finding]:
         )
 
 
-_SEEN_BY_HTTP_ALONE: Final[tuple[Path, ...]] = (
+_NEED_HTTP: Final[tuple[Path, ...]] = (
     ("balancer", "max_body"),
     ("balancer", "signalr", "paths"),
     ("balancer", "limits", "requests_per_node"),
@@ -31,7 +31,7 @@ _SEEN_BY_HTTP_ALONE: Final[tuple[Path, ...]] = (
 def _passthrough_http(farm: Farm) -> Iterator[Finding]:
     if farm.frontend.tls.mode != "passthrough":
         return
-    for path in _SEEN_BY_HTTP_ALONE:
+    for path in _NEED_HTTP:
         mapping: Any = farm
         for step in path[:-1]:
             mapping = getattr(mapping, str(step))
@@ -58,7 +58,7 @@ def _unverified_nodes(farm: Farm) -> Iterator[Finding]:
     if tls.mode == "bridge" and tls.verify_nodes is False:
         yield Finding(
             ("frontend", "tls", "verify_nodes"),
-            "the nodes' certificates are not checked: whoever answers at a node's address reads the passwords",
+            "no node's certificate is verified: any machine that answers at a node's address reads the passwords",
             "write the path of the CA that the nodes' certificates chain to",
         )
 
@@ -93,7 +93,7 @@ def _vip_address(farm: Farm) -> Iterator[Finding]:
     if listen != "*" and ipaddress.ip_address(listen) not in {shared, _everywhere(shared.version)}:
         yield Finding(
             ("frontend", "address"),
-            f"the balancer listens on {listen} alone, and clients come to the shared address {shared}",
+            f"the balancer listens only on {listen}, and clients connect to the shared address {shared}",
             f"write `address: {shared}`, or leave it out to listen on every address",
         )
     network = ipaddress.ip_interface(vip.address).network
@@ -115,7 +115,7 @@ def _vip_balancers(farm: Farm) -> Iterator[Finding]:
     for index, balancer in enumerate(vip.balancers):
         path: Path = ("frontend", "vip", "balancers", index)
         if balancer in vip.balancers[:index]:
-            yield Finding(path, f"{balancer} is listed twice", "name each balancer once")
+            yield Finding(path, f"{balancer} is listed twice", "list each balancer once")
         if balancer == shared:
             yield Finding(
                 path, f"{balancer} is the address that they share", "write the balancer's own address or name"
@@ -134,12 +134,12 @@ RULES: Final = (
     Rule(
         "passthrough-http",
         "warning",
-        "what needs a balancer that sees HTTP has no effect under passthrough",
+        "keys that need a balancer that sees HTTP have no effect under passthrough",
         _passthrough_http,
     ),
-    Rule("node-ca", "warning", "the CA of the nodes' certificates is the company's own as a rule", _node_ca),
-    Rule("unverified-nodes", "warning", "without a CA anybody can pose as a node", _unverified_nodes),
+    Rule("node-ca", "warning", "the CA of the nodes' certificates is usually the company's own", _node_ca),
+    Rule("unverified-nodes", "warning", "without a CA any machine can impersonate a node", _unverified_nodes),
     Rule("redirect-port", "error", "the redirect to https needs https and port 80", _redirect),
-    Rule("vip-address", "error", "clients come to the shared address, so the balancer listens on it", _vip_address),
+    Rule("vip-address", "error", "clients connect to the shared address, so the balancer listens on it", _vip_address),
     Rule("vip-balancers", "error", "each balancer is a machine of its own, with its own address", _vip_balancers),
 )

@@ -1,4 +1,4 @@
-"""The nodes and the Orchestrator on them."""
+"""Rules about the nodes and their Orchestrator."""
 
 import posixpath
 from collections import Counter
@@ -16,10 +16,10 @@ def _one_node(farm: Farm) -> Iterator[Finding]:
 
 def _version_unknown(farm: Farm) -> Iterator[Finding]:
     if farm.orchestrator.version is None:
-        assumed = f", and the health checks ask {farm.health_path}" if farm.balancer.health.path == "auto" else ""
+        assumed = f", and the health checks request {farm.health_path}" if farm.balancer.health.path == "auto" else ""
         yield Finding(
             ("orchestrator", "version"),
-            f"the Orchestrator version is not given: it is taken for a classic one (before 2020.10){assumed}",
+            f"the Orchestrator version is not given: a classic one (before 2020.10) is assumed{assumed}",
             'write `orchestrator: {version: "2019.4"}`, in quotes',
         )
 
@@ -27,13 +27,13 @@ def _version_unknown(farm: Farm) -> Iterator[Finding]:
 def _node_names(farm: Farm) -> Iterator[Finding]:
     first: dict[str, int] = {}
     for index, node in enumerate(farm.nodes):
-        # Windows machines and HAProxy's server names are told apart without case in people's heads at least.
+        # People do not distinguish names by case, and Windows does not either.
         name = node.name.lower()
         if name in first:
             yield Finding(
                 ("nodes", index, "name"),
-                f"{node.name} is the name of nodes[{first[name]}] as well",
-                "give each node a name of its own",
+                f"{node.name} is also the name of nodes[{first[name]}]",
+                "give each node its own name",
             )
         first.setdefault(name, index)
 
@@ -47,8 +47,8 @@ def _node_configs(farm: Farm) -> Iterator[Finding]:
         if path in first:
             yield Finding(
                 ("nodes", index, "config"),
-                f"{node.config} is the config of {first[path]} as well",
-                "name a copy of this node's own file",
+                f"{node.config} is also the config of {first[path]}",
+                "write the path of this node's own file",
             )
         first.setdefault(path, node.name)
 
@@ -61,7 +61,7 @@ def _node_endpoints(farm: Farm) -> Iterator[Finding]:
             yield Finding(
                 ("nodes", index, "address"),
                 f"{node.name} has the address and port of {first[endpoint]}",
-                "each node is a machine of its own; check the address",
+                "each node is a separate machine; check the address",
             )
         first.setdefault(endpoint, node.name)
 
@@ -71,15 +71,17 @@ def _primaries(farm: Farm) -> Iterator[Finding]:
     for index in primaries[1:]:
         yield Finding(
             ("nodes", index, "primary"),
-            f"{farm.nodes[primaries[0]].name} is the primary node already",
-            "the keys come from one node: the first that was installed",
+            f"{farm.nodes[primaries[0]].name} is already the primary node",
+            "mark only the node that was installed first: the keys come from it",
         )
 
 
 def _no_node_up(farm: Farm) -> Iterator[Finding]:
     states = Counter(node.state for node in farm.nodes)
     if not states["up"] and not states["backup"]:
-        yield Finding(("nodes",), "no node is up: the farm would answer nobody", "leave at least one `state: up`")
+        yield Finding(
+            ("nodes",), "no node is up: the farm would serve no client", "set at least one node to `state: up`"
+        )
 
 
 def _node_is_balancer(farm: Farm) -> Iterator[Finding]:
@@ -88,24 +90,24 @@ def _node_is_balancer(farm: Farm) -> Iterator[Finding]:
         if node.address == listen and farm.port_of(node) == farm.frontend.port:
             yield Finding(
                 ("nodes", index, "address"),
-                f"{node.name} is the balancer's own address and port: requests would run in a circle",
+                f"{node.name} is the balancer's own address and port: this is a request loop",
                 "give the balancer an address of its own",
             )
         elif loopback(node.address) and not loopback(listen):
             yield Finding(
                 ("nodes", index, "address"),
-                f"{node.address} is the balancer itself, seen from the balancer",
-                "write the address by which the balancer reaches the node",
+                f"{node.address} is a loopback address: on the balancer it is the balancer itself",
+                "write the address at which the balancer reaches the node",
             )
 
 
 RULES: Final = (
     Rule("one-node", "warning", "a farm of one node is not highly available", _one_node),
     Rule("version-unknown", "warning", "without the Orchestrator version the health path is a guess", _version_unknown),
-    Rule("node-names", "error", "each node has a name of its own", _node_names),
-    Rule("node-configs", "error", "each node has a config file of its own", _node_configs),
-    Rule("node-endpoints", "error", "each node has an address and port of its own", _node_endpoints),
-    Rule("one-primary", "error", "one node at the most is the primary", _primaries),
+    Rule("node-names", "error", "each node has its own name", _node_names),
+    Rule("node-configs", "error", "each node has its own config file", _node_configs),
+    Rule("node-endpoints", "error", "each node has its own address and port", _node_endpoints),
+    Rule("one-primary", "error", "at most one node is the primary", _primaries),
     Rule("no-node-up", "error", "at least one node takes requests", _no_node_up),
-    Rule("node-is-balancer", "error", "no node stands at the balancer's own address", _node_is_balancer),
+    Rule("node-is-balancer", "error", "no node has the balancer's own address", _node_is_balancer),
 )

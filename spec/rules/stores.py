@@ -1,4 +1,4 @@
-"""What the nodes must share: sessions, SignalR's messages, the database."""
+"""Rules about the stores that the nodes share: sessions, SignalR's messages, the database."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -61,7 +61,7 @@ def _redis_on_node(farm: Farm) -> Iterator[Finding]:
             yield Finding(
                 ("stores", "redis", key),
                 f"Redis on the node {node.name} is a single point of failure: without that node no robot is reached",
-                "install Redis on a machine of its own, or make it highly available",
+                "install Redis on a separate machine, or make it highly available",
             )
 
 
@@ -72,7 +72,7 @@ def _install_on(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("stores", "redis", "install_on"),
             f"{redis.install_on} is not one of the nodes ({', '.join(names)})",
-            "name a node, or leave it out where Redis has a machine of its own",
+            "name a node, or leave it out if Redis runs on a separate machine",
         )
 
 
@@ -89,7 +89,7 @@ def _signalr_sql_store(farm: Farm) -> Iterator[Finding]:
 
 
 def _no_sql_store(farm: Farm) -> bool:
-    """Whether the nodes' files have no setting for SignalR in SQL Server: only the oldest settings know one."""
+    """Whether the nodes' files have no setting for SignalR in SQL Server; only the oldest settings have one."""
     stores = farm.stores
     newer = stores.signalr_keys == "connection-string" or (stores.signalr_keys == "auto" and farm.orchestrator.is_core)
     return newer and stores.signalr == "sqlserver"

@@ -4,10 +4,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from nlbgen.spec.document import MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS, MAX_TEXT, MAX_VALUES
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
 
 LIMIT_SECONDS = 10
 """Each takes well under a second; this is for machines that do much else."""
@@ -72,15 +76,15 @@ def bomb() -> str:
 
 
 ONE_MESSAGE: dict[str, tuple[Callable[[], str | bytes], str]] = {
-    "empty": (lambda: "", "1:1: the file holds nothing"),
-    "blanks": (lambda: " \n\t\n"[:1] + "\n\n", "1:1: the file holds nothing"),
-    "only comments": (lambda: "# nothing\n# yet\n", "1:1: the file holds nothing"),
-    "only a BOM": (lambda: b"\xef\xbb\xbf", "1:1: the file holds nothing"),
+    "empty": (lambda: "", "1:1: the file is empty"),
+    "blanks": (lambda: " \n\t\n"[:1] + "\n\n", "1:1: the file is empty"),
+    "only comments": (lambda: "# nothing\n# yet\n", "1:1: the file is empty"),
+    "only a BOM": (lambda: b"\xef\xbb\xbf", "1:1: the file is empty"),
     "a list": (lambda: "- farm\n- host\n", "1:1: holds a list, and a spec is a mapping"),
     "a scalar": (lambda: "farm\n", "1:1: holds a single value, and a spec is a mapping"),
     "null": (lambda: "~\n", "1:1: holds a single value, and a spec is a mapping"),
     "two documents": (lambda: GOOD + "---\n" + GOOD, "8:1: a second YAML document starts here"),
-    "JSON cut short": (lambda: '{"farm": "test", ', "2:1: no YAML: did not find expected node content"),
+    "JSON cut short": (lambda: '{"farm": "test", ', "2:1: invalid YAML: did not find expected node content"),
     "a binary": (
         lambda: b"\x7fELF\x02\x01\x01\x00\x00" + bytes(range(256)) * 100,
         "1:1: is a binary file, not YAML text",
@@ -89,9 +93,9 @@ ONE_MESSAGE: dict[str, tuple[Callable[[], str | bytes], str]] = {
     "NUL": (lambda: GOOD.replace("Büro", "a\0b"), "1:1: is a binary file, not YAML text"),
     "a control character": (
         lambda: GOOD.replace("Büro", "Bü\x1bro"),
-        "2:43: the character U+001B may not stand in YAML",
+        "2:43: the character U+001B is not allowed in YAML",
     ),
-    "a deleted character": (lambda: GOOD.replace("Büro", "ü\x7f"), "2:42: the character U+007F may not stand in YAML"),
+    "a deleted character": (lambda: GOOD.replace("Büro", "ü\x7f"), "2:42: the character U+007F is not allowed in YAML"),
     "UTF-16": (lambda: GOOD.encode("utf-16"), "1:1: is encoded as UTF-16"),
     "UTF-16 big-endian": (lambda: b"\xfe\xff" + GOOD.encode("utf-16-be"), "1:1: is encoded as UTF-16"),
     "UTF-16 without a mark": (lambda: GOOD.encode("utf-16-le"), "1:1: is a binary file, not YAML text"),
@@ -136,7 +140,7 @@ def test_a_file_below_a_file(tmp_path: Path) -> None:
     assert one_message("farm.yaml/farm.yaml", tmp_path).startswith("1:1: cannot be read: ")
 
 
-def test_a_folder_is_no_spec_where_one_file_is_meant(cli, tmp_path: Path) -> None:
+def test_a_folder_is_no_spec_where_one_file_is_meant(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").mkdir()
     assert (ran := cli("check")).code == 2
     assert "holds no *.yaml" in ran.err
@@ -196,13 +200,13 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("kind", ACCEPTED)
-def test_what_editors_do_is_accepted(kind: str, cli, tmp_path: Path) -> None:
+def test_what_editors_do_is_accepted(kind: str, cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").write_bytes(ACCEPTED[kind])
     ran = cli("check")
     assert (ran.code, ran.out, ran.err) == (0, "", "farm.yaml: no problems\n")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_places_are_the_same_with_every_line_end(end: str, cli, tmp_path: Path) -> None:
+def test_places_are_the_same_with_every_line_end(end: str, cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").write_bytes(GOOD.replace("10.20.0.12", "10.20.0.300").replace("\n", end).encode())
     assert cli("check").out.startswith("farm.yaml:6:29: nodes[1].address: ")

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import click
 import pytest
@@ -26,6 +26,11 @@ from nlbgen.generators.base import VENDORS, known_ids
 from nlbgen.generators.features import FEATURES
 from nlbgen.spec.load import load
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tests.conftest import RunCommand
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "farm.yaml"
 FILES = ["haproxy/INSTALL.md", "haproxy/haproxy.cfg", "haproxy/haproxy.service.d/nlbgen.conf"]
@@ -35,7 +40,7 @@ NLBGEN = [shutil.which("nlbgen", path=Path(sys.executable).parent) or "nlbgen is
 
 
 @pytest.fixture
-def farm(tmp_path: Path, farm_data) -> Callable[..., Path]:
+def farm(tmp_path: Path, farm_data: "Callable[..., dict[str, Any]]") -> Callable[..., Path]:
     """Writes a farm without problems, with the changes that are given; its path."""
 
     def write(file: str = "farm.yaml", **changes: object) -> Path:
@@ -63,7 +68,7 @@ def commands(command: click.Command = root, path: tuple[str, ...] = ()) -> Itera
 
 @pytest.mark.parametrize("command", list(commands()), ids=" ".join)
 @pytest.mark.parametrize("option", ["--help", "-h"])
-def test_every_command_has_help(command: tuple[str, ...], option: str, cli) -> None:
+def test_every_command_has_help(command: tuple[str, ...], option: str, cli: "RunCommand") -> None:
     ran = cli(*command, option)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith(f"Usage: {' '.join(['nlbgen', *command])} ")
@@ -79,17 +84,17 @@ def test_every_command_has_help(command: tuple[str, ...], option: str, cli) -> N
             assert parameter.opts[-1] in ran.out
 
 
-def test_version(cli) -> None:
+def test_version(cli: "RunCommand") -> None:
     assert cli("--version").out == f"nlbgen, version {__version__}\n"
 
 
-def test_no_command_shows_the_commands(cli) -> None:
+def test_no_command_shows_the_commands(cli: "RunCommand") -> None:
     ran = cli()
     assert ran.code == 2
     assert "Commands:" in ran.out + ran.err
 
 
-def test_module_and_command_are_the_same(shell, farm) -> None:
+def test_module_and_command_are_the_same(shell: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm(frontend={"host": "1.2.3.4"})
     folder = farm("x/farm.yaml").parent.parent
     done = subprocess.run(
@@ -100,7 +105,9 @@ def test_module_and_command_are_the_same(shell, farm) -> None:
     assert ran.code == 3
 
 
-def test_runs_in_this_process_as_in_its_own(cli, shell, farm) -> None:
+def test_runs_in_this_process_as_in_its_own(
+    cli: "RunCommand", shell: "RunCommand", farm: "Callable[..., Path]"
+) -> None:
     farm(balancer={"slow_start": "30s"}, accept=["nonsense"])
     for args in (["check"], ["render", "nginx"], ["rendr"], ["vendors"], ["render", "haproxy", "--no-validate"]):
         shutil.rmtree(farm().parent / "outputs", ignore_errors=True)
@@ -114,20 +121,20 @@ def test_runs_in_this_process_as_in_its_own(cli, shell, farm) -> None:
 # check
 
 
-def test_check_of_a_good_farm(cli, farm) -> None:
+def test_check_of_a_good_farm(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm()
     assert cli("check") == cli("check", "-s", "farm.yaml") == cli("check", "--strict")
     ran = cli("check")
     assert (ran.code, ran.out, ran.err) == (0, "", "farm.yaml: no problems\n")
 
 
-def test_check_of_the_example(cli) -> None:
+def test_check_of_the_example(cli: "RunCommand") -> None:
     ran = cli("check", "-s", EXAMPLE, "--format", "json")
     (found,) = json.loads(ran.out)
     assert [problem for problem in found["problems"] if problem["path"].partition("[")[0] != "nodes"] == []
 
 
-def test_check_counts_problems_of_several_specs(cli, farm) -> None:
+def test_check_counts_problems_of_several_specs(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm("good.yaml", farm="good")
     farm("warned.yaml", farm="warned", stores={"signalr": "sqlserver"})
     farm("bad.yaml", nodes=[])
@@ -137,7 +144,7 @@ def test_check_counts_problems_of_several_specs(cli, farm) -> None:
     assert cli("check", "-s", "good.yaml", "-s", "warned.yaml", "--strict").code == 3
 
 
-def test_check_as_json_tells_everything(cli, farm) -> None:
+def test_check_as_json_tells_everything(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm(stores={"signalr": "sqlserver"})
     ran = cli("check", "--format", "json")
     assert (ran.code, ran.err) == (0, "")
@@ -152,7 +159,7 @@ def test_check_as_json_tells_everything(cli, farm) -> None:
     assert json.loads(strict.out)[0]["ok"] is False
 
 
-def test_check_for_github_is_one_line_each(cli, farm) -> None:
+def test_check_for_github_is_one_line_each(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm(nodes=[{"name": "a", "address": "10.0.0.1", "port": 0}, {"name": "b\n", "address": "x,y:z%"}])
     lines = cli("check", "--format", "github").out.splitlines()
     assert len(lines) == 3
@@ -162,13 +169,13 @@ def test_check_for_github_is_one_line_each(cli, farm) -> None:
 
 
 @posix
-def test_file_names_that_are_no_text_do_no_harm(shell) -> None:
+def test_file_names_that_are_no_text_do_no_harm(shell: "RunCommand") -> None:
     ran = shell("check", "-s", os.fsdecode(b"\xff.yaml"), env={"LC_ALL": "C.UTF-8"})
     assert ran.code == 3
     assert "there is no such file" in ran.out
 
 
-def test_output_fits_any_encoding(shell, farm) -> None:
+def test_output_fits_any_encoding(shell: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm(frontend={"host": "⁂.example"})
     ran = shell("check", env={"PYTHONIOENCODING": "latin-1"})
     assert ran.code == 3
@@ -178,7 +185,7 @@ def test_output_fits_any_encoding(shell, farm) -> None:
 # schema and vendors
 
 
-def test_schema_is_one_and_the_example_fits(cli) -> None:
+def test_schema_is_one_and_the_example_fits(cli: "RunCommand") -> None:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
@@ -187,12 +194,19 @@ def test_schema_is_one_and_the_example_fits(cli) -> None:
     validator = Draft202012Validator(schema)
     data = load(EXAMPLE).document.data
     validator.validate(data)
-    for change in ({"farm": "1 2"}, {"nodes": []}, {"unknown": 1}, {"frontend": {}}, {"version": 2}):
+    changes: tuple[dict[str, object], ...] = (
+        {"farm": "1 2"},
+        {"nodes": []},
+        {"unknown": 1},
+        {"frontend": {}},
+        {"version": 2},
+    )
+    for change in changes:
         with pytest.raises(ValidationError):
             validator.validate({**data, **change})
 
 
-def test_vendors_in_every_format_tell_the_same(cli) -> None:
+def test_vendors_in_every_format_tell_the_same(cli: "RunCommand") -> None:
     data = json.loads(cli("vendors", "--format", "json").out)
     assert [vendor["name"] for vendor in data["vendors"]] == list(VENDORS)
     assert [feature["id"] for feature in data["features"]] == [feature.id for feature in FEATURES]
@@ -212,7 +226,7 @@ def test_vendors_in_every_format_tell_the_same(cli) -> None:
                 assert f"`{cell['accept']}`" in markdown
 
 
-def test_notes_of_the_markdown_matrix_are_numbered(cli) -> None:
+def test_notes_of_the_markdown_matrix_are_numbered(cli: "RunCommand") -> None:
     markdown = cli("vendors", "--format", "markdown").out
     notes = re.findall(r"^(\d+)\. ", markdown, re.MULTILINE)
     assert notes == [str(number) for number in range(1, len(notes) + 1)]
@@ -222,7 +236,7 @@ def test_notes_of_the_markdown_matrix_are_numbered(cli) -> None:
 # init
 
 
-def test_init_writes_what_the_options_say(cli, tmp_path) -> None:
+def test_init_writes_what_the_options_say(cli: "RunCommand", tmp_path: Path) -> None:
     ran = cli(
         *("init", "--host", "Orchestrator.corp.example", "--node", "one=10.0.0.1", "--node", "two=fd00::2"),
         *("--orchestrator", "2019.4", "--tls", "terminate", "--store", "redis", "--redis", "redis.corp.example"),
@@ -244,7 +258,7 @@ def test_init_writes_what_the_options_say(cli, tmp_path) -> None:
 @pytest.mark.parametrize("mode", ["bridge", "terminate", "passthrough", "none"])
 @pytest.mark.parametrize("version", ["", "2018.4", "2019.10.19", "2020.10", "2023.4", "22.10"])
 @pytest.mark.parametrize("store", ["redis", "sqlserver"])
-def test_what_init_writes_is_right(mode: str, version: str, store: str, cli, tmp_path) -> None:
+def test_what_init_writes_is_right(mode: str, version: str, store: str, cli: "RunCommand", tmp_path: Path) -> None:
     args = ["init", "--host", "o.example", "--node", "a=10.0.0.1", "--node", "b=b.example", "--tls", mode]
     ran = cli(*args, "--orchestrator", version, "--store", store)
     core = version in {"2020.10", "2023.4", "22.10"}
@@ -268,7 +282,7 @@ def test_what_init_writes_is_right(mode: str, version: str, store: str, cli, tmp
     assert cli("render", "haproxy", "--no-validate").code == 0
 
 
-def test_init_blames_the_option_and_no_file_that_is_not_there(cli, tmp_path) -> None:
+def test_init_blames_the_option_and_no_file_that_is_not_there(cli: "RunCommand", tmp_path: Path) -> None:
     ran = cli("init", "--host", "bad_host!", "--node", "a=10.0.0.1", "--node", "a=10.0.0.1")
     assert ran.code == 2
     assert "--host: " in ran.err
@@ -281,7 +295,7 @@ def test_init_blames_the_option_and_no_file_that_is_not_there(cli, tmp_path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_init_replaces_nothing_unless_forced(cli, tmp_path) -> None:
+def test_init_replaces_nothing_unless_forced(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("mine", encoding="utf-8")
     args = ["init", "-o", "mine.yaml", "--host", "o.example", "--node", "a=10.0.0.1"]
     assert cli(*args).code == 2
@@ -290,7 +304,7 @@ def test_init_replaces_nothing_unless_forced(cli, tmp_path) -> None:
     assert load(tmp_path / "mine.yaml").farm.frontend.host == "o.example"
 
 
-def test_init_makes_folders(cli, tmp_path) -> None:
+def test_init_makes_folders(cli: "RunCommand", tmp_path: Path) -> None:
     assert cli("init", "-o", "a/b/farm.yaml", "--host", "o.example", "--node", "a=10.0.0.1").code == 0
     assert (tmp_path / "a/b/farm.yaml").exists()
 
@@ -357,7 +371,7 @@ class Terminal:
 
 
 @posix
-def test_init_asks_on_a_terminal(tmp_path) -> None:
+def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     with Terminal(tmp_path, "init", "--tls", "none") as terminal:
         terminal.answer("Name that robots and people use", "")  # there is no default: it asks again
         terminal.answer("Name that robots and people use", "orchestrator.corp.example")
@@ -376,7 +390,7 @@ def test_init_asks_on_a_terminal(tmp_path) -> None:
 
 
 @posix
-def test_init_can_be_left(tmp_path) -> None:
+def test_init_can_be_left(tmp_path: Path) -> None:
     with Terminal(tmp_path, "init") as terminal:
         terminal.wait_for("Name that robots and people use")
         terminal.interrupt()
@@ -386,7 +400,7 @@ def test_init_can_be_left(tmp_path) -> None:
 
 
 @posix
-def test_an_interrupt_is_no_fault(tmp_path) -> None:
+def test_an_interrupt_is_no_fault(tmp_path: Path) -> None:
     fifo = tmp_path / "farm.yaml"
     os.mkfifo(fifo)
     process = subprocess.Popen([*NLBGEN, "check"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -398,7 +412,7 @@ def test_an_interrupt_is_no_fault(tmp_path) -> None:
 
 
 @posix
-def test_a_bar_shows_how_far_long_work_is(tmp_path, farm) -> None:
+def test_a_bar_shows_how_far_long_work_is(tmp_path: Path, farm: "Callable[..., Path]") -> None:
     for number in range(20):
         farm(f"farms/{number}.yaml", farm=f"farm-{number}")
     with Terminal(tmp_path, "render", "haproxy", "--no-validate", "-s", "farms") as terminal:
@@ -412,7 +426,7 @@ def test_a_bar_shows_how_far_long_work_is(tmp_path, farm) -> None:
 
 
 @posix
-def test_quiet_shows_what_a_question_is_about(tmp_path, farm) -> None:
+def test_quiet_shows_what_a_question_is_about(tmp_path: Path, farm: "Callable[..., Path]") -> None:
     for number, keys in ((1, ("AB" * 32, "CD" * 64)), (2, ("01" * 32, "23" * 64))):
         (tmp_path / f"{number}.config").write_text(
             '<configuration>\n<appSettings><add key="apiKey" value="0f8fad5b-d9cb-469f-a165-70867728950e"/>\n'
@@ -446,7 +460,7 @@ def test_quiet_shows_what_a_question_is_about(tmp_path, farm) -> None:
 # render
 
 
-def test_render_writes_files_and_says_so(cli, farm, tmp_path) -> None:
+def test_render_writes_files_and_says_so(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     ran = cli("render", "haproxy", "--no-validate")
     assert (ran.code, ran.out) == (0, "")
@@ -460,7 +474,7 @@ def test_render_writes_files_and_says_so(cli, farm, tmp_path) -> None:
 
 @pytest.mark.haproxy
 @pytest.mark.nginx
-def test_render_says_what_checked_it(cli, farm) -> None:
+def test_render_says_what_checked_it(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm()
     ran = cli("render", "haproxy", "nginx")
     assert ran.code == 0
@@ -468,7 +482,7 @@ def test_render_says_what_checked_it(cli, farm) -> None:
     assert re.search(r"nginx\.conf \((checked by NGINX \d|not checked: NGINX .* the spec says)", ran.err)
 
 
-def test_render_says_what_was_not_checked(shell, farm, tmp_path) -> None:
+def test_render_says_what_was_not_checked(shell: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     script = "import nlbgen.generators.validate as v, sys; v.shutil.which = lambda *a, **k: None; "
     done = subprocess.run(
@@ -482,7 +496,7 @@ def test_render_says_what_was_not_checked(shell, farm, tmp_path) -> None:
     assert "haproxy.cfg (not checked: haproxy is not installed here)" in done.stderr
 
 
-def test_render_elsewhere(cli, farm, tmp_path) -> None:
+def test_render_elsewhere(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     assert cli("render", "haproxy", "--no-validate", "-o", "a/b").code == 0
     assert cli("render", "haproxy", "--no-validate", "-o", tmp_path / "c").code == 0
@@ -490,7 +504,9 @@ def test_render_elsewhere(cli, farm, tmp_path) -> None:
     assert tree(tmp_path / "a/b") == tree(tmp_path / "c") == tree(tmp_path / "outputs")
 
 
-def test_stdout_is_the_configuration_and_nothing_else(cli, farm, tmp_path) -> None:
+def test_stdout_is_the_configuration_and_nothing_else(
+    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm()
     ran = cli("render", "nginx", "haproxy", "--stdout", "--no-validate")
     assert (ran.code, ran.err) == (0, "")
@@ -500,7 +516,7 @@ def test_stdout_is_the_configuration_and_nothing_else(cli, farm, tmp_path) -> No
     assert ran.out.encode() == files["haproxy/haproxy.cfg"] + files["nginx/nginx.conf"]
 
 
-def test_diff_is_what_would_change(cli, farm, tmp_path) -> None:
+def test_diff_is_what_would_change(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     new = cli("render", "haproxy", "--diff", "--no-validate")
     assert new.code == 1
@@ -533,7 +549,7 @@ def test_diff_is_what_would_change(cli, farm, tmp_path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("patch") is None, reason="patch is not installed")
-def test_diff_is_a_patch(cli, farm, tmp_path) -> None:
+def test_diff_is_a_patch(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     cli("render", "haproxy", "--no-validate")
     farm(balancer={"affinity": "cookie", "max_body": "1GB"})
@@ -542,7 +558,7 @@ def test_diff_is_a_patch(cli, farm, tmp_path) -> None:
     assert cli("render", "haproxy", "--diff").code == 0
 
 
-def test_diff_shows_files_of_any_bytes(cli, farm, tmp_path) -> None:
+def test_diff_shows_files_of_any_bytes(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     cli("render", "haproxy", "--no-validate")
     (tmp_path / "outputs/haproxy/haproxy.cfg").write_bytes(b"\xff\xfe\x00old\r\n")
@@ -551,7 +567,7 @@ def test_diff_shows_files_of_any_bytes(cli, farm, tmp_path) -> None:
     assert "+frontend orchestrator-test" in ran.out
 
 
-def test_a_farm_that_is_refused_changes_no_file(cli, farm, tmp_path) -> None:
+def test_a_farm_that_is_refused_changes_no_file(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     cli("render", "haproxy", "nginx", "--no-validate")
     before = tree(tmp_path)
@@ -561,7 +577,7 @@ def test_a_farm_that_is_refused_changes_no_file(cli, farm, tmp_path) -> None:
         assert tree(tmp_path) == {**before, "farm.yaml": path.read_bytes()}
 
 
-def test_warnings_are_told_and_do_not_stop(cli, farm) -> None:
+def test_warnings_are_told_and_do_not_stop(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm(stores={"signalr": "sqlserver"})
     ran = cli("render", "haproxy", "--no-validate")
     assert ran.code == 0
@@ -572,7 +588,7 @@ def test_warnings_are_told_and_do_not_stop(cli, farm) -> None:
 # Fleets
 
 
-def test_a_folder_is_a_fleet(cli, farm, tmp_path) -> None:
+def test_a_folder_is_a_fleet(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm("farms/one.yaml", farm="one")
     farm("farms/two.yml", farm="two")
     farm("farms/notes.txt", farm="three")
@@ -582,7 +598,9 @@ def test_a_folder_is_a_fleet(cli, farm, tmp_path) -> None:
     assert sorted(tree(tmp_path / "outputs")) == [f"{farm}/{file}" for farm in ("one", "two") for file in FILES]
 
 
-def test_several_specs_are_a_fleet_and_one_is_none(cli, farm, tmp_path) -> None:
+def test_several_specs_are_a_fleet_and_one_is_none(
+    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm("one.yaml", farm="one")
     farm("two.yaml", farm="two")
     cli("render", "haproxy", "--no-validate", "-s", "one.yaml", "-s", "two.yaml", "-s", "one.yaml", "-o", "several")
@@ -591,13 +609,13 @@ def test_several_specs_are_a_fleet_and_one_is_none(cli, farm, tmp_path) -> None:
     assert sorted(tree(tmp_path / "alone")) == FILES
 
 
-def test_a_folder_of_one_spec_is_a_fleet_too(cli, farm, tmp_path) -> None:
+def test_a_folder_of_one_spec_is_a_fleet_too(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm("farms/one.yaml", farm="one")
     cli("render", "haproxy", "--no-validate", "-s", "farms")
     assert sorted(tree(tmp_path / "outputs")) == [f"one/{file}" for file in FILES]
 
 
-def test_a_bad_farm_stops_no_other(cli, farm, tmp_path) -> None:
+def test_a_bad_farm_stops_no_other(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm("farms/a.yaml", farm="a")
     farm("farms/b.yaml", farm="b", nodes=[])
     farm("farms/c.yaml", farm="c", balancer={"slow_start": "1s"})
@@ -612,7 +630,9 @@ def test_a_bad_farm_stops_no_other(cli, farm, tmp_path) -> None:
     assert ran.err.endswith("2 of 5 farms written below outputs\n")
 
 
-def test_farms_of_one_name_do_not_overwrite_each_other(cli, farm, tmp_path) -> None:
+def test_farms_of_one_name_do_not_overwrite_each_other(
+    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm("a.yaml", farm="same", frontend={"host": "first.example"})
     farm("b.yaml", farm="SAME", frontend={"host": "second.example"})
     ran = cli("render", "haproxy", "--no-validate", "-s", "a.yaml", "-s", "b.yaml")
@@ -622,7 +642,7 @@ def test_farms_of_one_name_do_not_overwrite_each_other(cli, farm, tmp_path) -> N
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["same"]
 
 
-def test_diff_of_a_fleet(cli, farm, tmp_path) -> None:
+def test_diff_of_a_fleet(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm("farms/a.yaml", farm="a")
     farm("farms/b.yaml", farm="b")
     cli("render", "haproxy", "--no-validate", "-s", "farms")
@@ -636,7 +656,7 @@ def test_diff_of_a_fleet(cli, farm, tmp_path) -> None:
 # Files
 
 
-def test_a_file_in_the_place_of_a_folder(cli, farm, tmp_path) -> None:
+def test_a_file_in_the_place_of_a_folder(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs/haproxy").write_text("mine", encoding="utf-8")
@@ -646,17 +666,19 @@ def test_a_file_in_the_place_of_a_folder(cli, farm, tmp_path) -> None:
     assert (tmp_path / "outputs/haproxy").read_text(encoding="utf-8") == "mine"
 
 
-def test_a_folder_in_the_place_of_a_file(cli, farm, tmp_path) -> None:
+def test_folder_at_the_path_of_an_output_file_is_an_error(
+    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm()
     (tmp_path / "outputs/haproxy/haproxy.cfg").mkdir(parents=True)
     ran = cli("render", "haproxy", "--no-validate")
     assert ran.code == 1
-    assert "a folder stands there" in ran.err
+    assert "it is a folder" in ran.err
     assert not list((tmp_path / "outputs/haproxy").glob(".*"))
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
-def test_a_file_system_that_takes_no_files(cli, farm) -> None:
+def test_a_file_system_that_takes_no_files(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm()
     ran = cli("render", "haproxy", "--no-validate", "-o", "/proc/nlbgen")
     assert ran.code == 1
@@ -674,7 +696,7 @@ def test_a_file_system_that_takes_no_files(cli, farm) -> None:
     ],
     ids=lambda args: " ".join(args)[:30],
 )
-def test_names_that_are_too_long(args: list[str], cli, farm) -> None:
+def test_names_that_are_too_long(args: list[str], cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm()
     ran = cli(*args)
     assert ran.code in {1, 3}
@@ -688,7 +710,7 @@ import nlbgen.cli, nlbgen.generators.output, nlbgen.spec.reports
 from nlbgen.generators.base import generator, render
 from nlbgen.spec.load import loads
 b"a".decode("utf-8-sig")
-render(generator("haproxy"), loads(sys.stdin.read()))  # whatever is imported late may not be readable for nobody
+render(generator("haproxy"), loads(sys.stdin.read()))  # imports what the user nobody may not be able to read
 if os.geteuid() == 0:
     os.seteuid(65534)
 nlbgen.cli.main()
@@ -701,13 +723,13 @@ nlbgen.cli.main()
     "args, said",
     [
         (["check", "-s", "folder"], "folder: cannot be read: Permission denied"),
-        (["check", "-s", "folder/farm.yaml"], "folder/farm.yaml:1:1: may not be read"),
-        (["check", "-s", "farm.yaml"], "farm.yaml:1:1: may not be read"),
+        (["check", "-s", "folder/farm.yaml"], "folder/farm.yaml:1:1: cannot be read: permission denied"),
+        (["check", "-s", "farm.yaml"], "farm.yaml:1:1: cannot be read: permission denied"),
         (["render", "haproxy", "-s", "folder", "-s", "farm.yaml"], "folder: cannot be read: Permission denied"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
 )
-def test_what_may_not_be_read(args: list[str], said: str, farm_data) -> None:
+def test_what_may_not_be_read(args: list[str], said: str, farm_data: "Callable[..., dict[str, Any]]") -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -733,7 +755,7 @@ def test_what_may_not_be_read(args: list[str], said: str, farm_data) -> None:
 
 
 @posix
-def test_a_folder_that_may_not_be_written_to(farm_data) -> None:
+def test_a_folder_that_may_not_be_written_to(farm_data: "Callable[..., dict[str, Any]]") -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "farm.yaml").write_text(json.dumps(farm_data()), encoding="utf-8")
@@ -752,7 +774,7 @@ def test_a_folder_that_may_not_be_written_to(farm_data) -> None:
 
 
 @posix
-def test_a_full_disk_leaves_the_old_file(farm, tmp_path) -> None:
+def test_a_full_disk_leaves_the_old_file(farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     subprocess.run([*NLBGEN, "render", "haproxy", "--no-validate"], cwd=tmp_path, check=True, capture_output=True)
     before = tree(tmp_path / "outputs")
@@ -773,7 +795,9 @@ def test_a_full_disk_leaves_the_old_file(farm, tmp_path) -> None:
 
 
 @posix
-def test_a_kill_before_the_rename_leaves_the_old_file(cli, farm, tmp_path) -> None:
+def test_a_kill_before_the_rename_leaves_the_old_file(
+    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm()
     cli("render", "haproxy", "--no-validate")
     before = tree(tmp_path / "outputs")
@@ -798,7 +822,7 @@ def test_a_kill_before_the_rename_leaves_the_old_file(cli, farm, tmp_path) -> No
 
 
 @posix
-def test_files_have_the_rights_of_files(shell, farm, tmp_path) -> None:
+def test_files_have_the_rights_of_files(shell: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     assert shell("render", "haproxy", "--no-validate").code == 0
     umask = os.umask(0)
@@ -806,7 +830,7 @@ def test_files_have_the_rights_of_files(shell, farm, tmp_path) -> None:
     assert (tmp_path / "outputs/haproxy/haproxy.cfg").stat().st_mode & 0o777 == 0o644 & ~umask
 
 
-def test_the_same_farm_makes_the_same_bytes(farm, tmp_path) -> None:
+def test_the_same_farm_makes_the_same_bytes(farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm(
         frontend={"aliases": [f"alias-{number}.example" for number in range(9)]},
         balancer={"affinity": "cookie"},
@@ -833,7 +857,7 @@ def test_the_same_farm_makes_the_same_bytes(farm, tmp_path) -> None:
     assert tree(other.parent / "outputs") == made[0]
 
 
-def test_files_of_an_earlier_run_are_told(cli, farm, tmp_path) -> None:
+def test_files_of_an_earlier_run_are_told(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     vip = {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["a", "b"], "secret": {"env": "V"}}
     farm(frontend={"vip": vip})
     assert "not of this farm" not in cli("render", "haproxy", "--no-validate").err
@@ -844,7 +868,9 @@ def test_files_of_an_earlier_run_are_told(cli, farm, tmp_path) -> None:
     assert (tmp_path / "outputs" / "haproxy" / "keepalived" / "INSTALL.md").exists()
 
 
-def test_all_leaves_out_a_vendor_that_nobody_named(cli, farm, tmp_path) -> None:
+def test_all_skips_an_unsupported_vendor_that_is_not_named(
+    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm()
     ran = cli("render", "all", "--no-validate")
     assert ran.code == 0
@@ -856,7 +882,9 @@ def test_all_leaves_out_a_vendor_that_nobody_named(cli, farm, tmp_path) -> None:
 @pytest.mark.parametrize(
     "args, changes", [(["zen", "haproxy"], {}), (["all", "zen"], {}), (["all"], {"zen": {"product": "relianoid"}})]
 )
-def test_a_vendor_that_is_named_is_not_left_out(args: list[str], changes: dict, cli, farm, tmp_path) -> None:
+def test_a_vendor_that_is_named_is_not_left_out(
+    args: list[str], changes: dict[str, object], cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm(**changes)
     ran = cli("render", *args, "--no-validate")
     assert ran.code == 4
@@ -879,7 +907,7 @@ def test_a_vendor_that_is_named_is_not_left_out(args: list[str], changes: dict, 
     ],
     ids=" ".join,
 )
-def test_a_reader_that_went_away_is_no_fault(args: list[str], farm, tmp_path) -> None:
+def test_a_reader_that_went_away_is_no_fault(args: list[str], farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm(stores={"signalr": "sqlserver"})
     reader, writer = os.pipe()
     os.close(reader)
@@ -894,13 +922,16 @@ def test_a_reader_that_went_away_is_no_fault(args: list[str], farm, tmp_path) ->
     assert "Broken" not in done.stderr
 
 
-def test_a_fault_of_our_own_is_told_as_such(cli, farm, monkeypatch, tmp_path) -> None:
+def test_internal_error_exits_70_and_asks_for_a_report(
+    cli: "RunCommand", farm: "Callable[..., Path]", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     farm()
-    monkeypatch.setattr(templating, "environment", lambda: {}["no such template"])
+    environment: dict[str, object] = {}
+    monkeypatch.setattr(templating, "environment", lambda: environment["no such template"])
     ran = cli("render", "haproxy", "--no-validate")
     assert (ran.code, ran.out) == (70, "")
     assert "Traceback (most recent call last)" in ran.err
-    assert ran.err.endswith("this is a fault of nlbgen: please report it with the command and the text above\n")
+    assert ran.err.endswith("internal error (a bug in nlbgen): please report it with the command and the text above\n")
     assert not (tmp_path / "outputs").exists()
 
 
@@ -908,7 +939,9 @@ def test_a_fault_of_our_own_is_told_as_such(cli, farm, monkeypatch, tmp_path) ->
 @pytest.mark.parametrize(
     "args", [["schema"], ["vendors"], ["render", "haproxy", "--stdout", "--no-validate"]], ids=" ".join
 )
-def test_a_full_disk_behind_standard_output_is_told(args: list[str], farm, tmp_path) -> None:
+def test_a_full_disk_behind_standard_output_is_told(
+    args: list[str], farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("POSIX systems other than Linux have no /dev/full")
     farm()
@@ -925,16 +958,18 @@ def test_a_full_disk_behind_standard_output_is_told(args: list[str], farm, tmp_p
     [["render", "haproxy", "-s", ""], ["render", "haproxy", "-o", ""], ["check", "-s", ""], ["report", "-o", "-"]],
     ids=" ".join,
 )
-def test_a_path_that_is_none_is_refused(args: list[str], cli, farm, tmp_path) -> None:
+def test_empty_path_and_dash_are_usage_errors(
+    args: list[str], cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm()
     before = tree(tmp_path)
     ran = cli(*args)
     assert ran.code == 2
-    assert "the path is empty" in ran.err or "stands for no file" in ran.err
+    assert "the path is empty" in ran.err or "is no file here" in ran.err
     assert tree(tmp_path) == before
 
 
-def test_a_command_for_one_spec_refuses_two(cli, farm, tmp_path) -> None:
+def test_a_command_for_one_spec_refuses_two(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     for name in ("a.yaml", "b.yaml"):
         farm(name)
     ran = cli("bundle", "export", "-s", "a.yaml", "-s", "b.yaml")
@@ -942,7 +977,7 @@ def test_a_command_for_one_spec_refuses_two(cli, farm, tmp_path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.yaml", "b.yaml"]
 
 
-def test_two_farms_of_one_name_are_found_by_check(cli, farm) -> None:
+def test_two_farms_of_one_name_are_found_by_check(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     for name in ("a.yaml", "b.yaml"):
         farm(name)
     ran = cli("check", "-s", "a.yaml", "-s", "b.yaml")

@@ -9,12 +9,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
 from nlbgen.cli import COMMANDS
 from nlbgen.generators.base import VENDORS
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
 
 SCRIPTS = Path(sys.executable).parent
 LIMIT_SECONDS = 60
@@ -26,7 +29,7 @@ NAMES = (*VENDORS, "nodes", "all")
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_completion_script(name: str, cli) -> None:
+def test_completion_script(name: str, cli: "RunCommand") -> None:
     ran = cli("completion", name)
     assert (ran.code, ran.err) == (0, "")
     assert f"_NLBGEN_COMPLETE={name}_complete" in ran.out
@@ -35,7 +38,7 @@ def test_completion_script(name: str, cli) -> None:
 
 
 @pytest.fixture
-def asked(shell) -> Callable[[str, str], set[str]]:
+def asked(shell: "RunCommand") -> Callable[[str, str], set[str]]:
     """What nlbgen completes the last word of a line to, in the words of a shell's own script."""
 
     def ask(name: str, line: str) -> set[str]:
@@ -74,7 +77,9 @@ def asked(shell) -> Callable[[str, str], set[str]]:
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )
-def test_what_fits_is_offered(name: str, line: str, expected: set[str], asked) -> None:
+def test_completion_offers_matching_words(
+    name: str, line: str, expected: set[str], asked: "Callable[[str, str], set[str]]"
+) -> None:
     assert asked(name, line) == expected
 
 

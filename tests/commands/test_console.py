@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,14 +16,19 @@ from nlbgen.cli import COMMANDS
 from nlbgen.core import activity
 from nlbgen.generators.base import known_ids
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tests.conftest import RunCommand
+
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX terminals")
 ESCAPE = "\x1b["
-NO_WISH = {"NO_COLOR": "", "FORCE_COLOR": "", "CLICOLOR_FORCE": "", "TERM": "xterm"}
+NO_COLOUR_OPTIONS = {"NO_COLOR": "", "FORCE_COLOR": "", "CLICOLOR_FORCE": "", "TERM": "xterm"}
 LIMIT_SECONDS = 60
 
 
 @pytest.fixture
-def farm(tmp_path: Path, farm_data) -> Callable[..., None]:
+def farm(tmp_path: Path, farm_data: "Callable[..., dict[str, Any]]") -> Callable[..., None]:
     """Writes farm.yaml; without changes it has one warning."""
 
     def write(**changes: object) -> None:
@@ -35,7 +41,7 @@ def farm(tmp_path: Path, farm_data) -> Callable[..., None]:
 # --quiet and --verbose
 
 
-def test_quiet_says_only_errors(cli, farm, tmp_path) -> None:
+def test_quiet_says_only_errors(cli: "RunCommand", farm: "Callable[..., None]", tmp_path: Path) -> None:
     farm()
     args = ("render", "haproxy", "--no-validate")
     assert "warning: " in cli(*args).err
@@ -48,21 +54,21 @@ def test_quiet_says_only_errors(cli, farm, tmp_path) -> None:
     assert cli("-q", *args).code == 3
 
 
-def test_quiet_leaves_data_alone(cli, farm) -> None:
+def test_quiet_leaves_data_alone(cli: "RunCommand", farm: "Callable[..., None]") -> None:
     farm()
     loud, quiet = cli("check"), cli("-q", "check")
     assert (quiet.code, quiet.out, quiet.err) == (loud.code, loud.out, "")
     assert loud.err == "farm.yaml: 1 warning\n"
 
 
-def test_quiet_ends_with_its_run(cli, farm) -> None:
+def test_quiet_ends_with_its_run(cli: "RunCommand", farm: "Callable[..., None]") -> None:
     farm()
     assert cli("-q", "check").err == ""
     assert cli("check").err
     assert "No such" in cli("-q", "chekc").err
 
 
-def test_verbose_says_what_is_read_and_written(cli, farm, tmp_path) -> None:
+def test_verbose_says_what_is_read_and_written(cli: "RunCommand", farm: "Callable[..., None]", tmp_path: Path) -> None:
     farm()
     args = ("render", "haproxy", "--no-validate")
     first = cli("-v", *args).err
@@ -80,13 +86,15 @@ def test_verbose_says_what_is_read_and_written(cli, farm, tmp_path) -> None:
 
 
 @pytest.mark.haproxy
-def test_verbose_says_which_programs_run(cli, farm) -> None:
+def test_verbose_says_which_programs_run(cli: "RunCommand", farm: "Callable[..., None]") -> None:
     farm()
     said = cli("-v", "render", "haproxy", env={"PATH": f"{os.environ['PATH']}:/usr/sbin"}).err
     assert re.search(r"^program run: \S*haproxy -c -f \S+", said, re.MULTILINE) or "the spec says" in said
 
 
-def test_verbose_names_a_secrets_file_and_keeps_the_secret(cli, farm, tmp_path) -> None:
+def test_verbose_names_a_secrets_file_and_keeps_the_secret(
+    cli: "RunCommand", farm: "Callable[..., None]", tmp_path: Path
+) -> None:
     (tmp_path / "password").write_text("hunter2", encoding="utf-8")
     farm(
         zen={"api": "https://127.0.0.1:1", "key": {"file": str(tmp_path / "password")}},
@@ -100,13 +108,13 @@ def test_verbose_names_a_secrets_file_and_keeps_the_secret(cli, farm, tmp_path) 
     assert "hunter2" not in ran.out + ran.err
 
 
-def test_quiet_and_verbose_exclude_each_other(cli) -> None:
+def test_quiet_and_verbose_exclude_each_other(cli: "RunCommand") -> None:
     ran = cli("-q", "-v", "check")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("nlbgen: --quiet and --verbose exclude each other\n")
 
 
-def test_nobody_listens_unless_asked() -> None:
+def test_activity_without_verbose_has_no_listener() -> None:
     heard: list[str] = []
     activity.listen(heard.append)
     activity.note("one")
@@ -131,7 +139,9 @@ def test_nobody_listens_unless_asked() -> None:
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
 )
-def test_the_last_words_fit_the_command(args: list[str], meaning: str, cli, farm) -> None:
+def test_the_last_words_fit_the_command(
+    args: list[str], meaning: str, cli: "RunCommand", farm: "Callable[..., None]"
+) -> None:
     farm(nodes=[])
     ran = cli(*args)
     assert ran.code == 3
@@ -152,7 +162,7 @@ def on_a_terminal(folder: Path, *args: str, env: dict[str, str] | None = None) -
         stdin=subprocess.DEVNULL,
         stdout=slave,
         stderr=slave,
-        env={**os.environ, **NO_WISH, "COLUMNS": "200", **(env or {})},
+        env={**os.environ, **NO_COLOUR_OPTIONS, "COLUMNS": "200", **(env or {})},
     ) as process:
         os.close(slave)
         shown = b""
@@ -170,7 +180,7 @@ def on_a_terminal(folder: Path, *args: str, env: dict[str, str] | None = None) -
 
 
 @posix
-def test_terminals_show_colours(tmp_path, farm) -> None:
+def test_terminals_show_colours(tmp_path: Path, farm: "Callable[..., None]") -> None:
     farm()
     said = on_a_terminal(tmp_path, "render", "haproxy", "--no-validate")
     assert re.search(r"^\x1b\[33mfarm\.yaml:\d+:\d+: warning: .*\x1b\[0m$", said, re.MULTILINE)
@@ -188,23 +198,27 @@ def test_terminals_show_colours(tmp_path, farm) -> None:
 @pytest.mark.parametrize(
     "env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}], ids=" ".join
 )
-def test_terminals_show_no_colours_where_none_are_wanted(env: dict[str, str], tmp_path, farm) -> None:
+def test_terminals_show_no_colours_where_none_are_wanted(
+    env: dict[str, str], tmp_path: Path, farm: "Callable[..., None]"
+) -> None:
     farm(nodes=[])
     said = on_a_terminal(tmp_path, "check", env=env)
     assert "nodes: " in said
     assert ESCAPE not in said
 
 
-@pytest.mark.parametrize("wish", [{"FORCE_COLOR": "1"}, {"CLICOLOR_FORCE": "1"}], ids=" ".join)
-def test_pipes_are_plain_unless_colours_are_forced(wish: dict[str, str], shell, farm) -> None:
+@pytest.mark.parametrize("forced_by", [{"FORCE_COLOR": "1"}, {"CLICOLOR_FORCE": "1"}], ids=" ".join)
+def test_pipes_are_plain_unless_colours_are_forced(
+    forced_by: dict[str, str], shell: "RunCommand", farm: "Callable[..., None]"
+) -> None:
     farm(nodes=[])
-    plain = shell("check", env=NO_WISH)
+    plain = shell("check", env=NO_COLOUR_OPTIONS)
     assert ESCAPE not in plain.out + plain.err
-    forced = shell("check", env={**NO_WISH, **wish})
+    forced = shell("check", env={**NO_COLOUR_OPTIONS, **forced_by})
     assert forced.out.startswith(f"{ESCAPE}31mfarm.yaml:")
     assert re.sub(r"\x1b\[\d+m", "", forced.out) == plain.out
-    assert shell("check", env={**NO_WISH, **dict.fromkeys(wish, "0")}) == plain
-    assert json.loads(shell("check", "--format", "json", env={**NO_WISH, **wish}).out)
+    assert shell("check", env={**NO_COLOUR_OPTIONS, **dict.fromkeys(forced_by, "0")}) == plain
+    assert json.loads(shell("check", "--format", "json", env={**NO_COLOUR_OPTIONS, **forced_by}).out)
 
 
 # What a command costs
@@ -247,7 +261,7 @@ def test_a_command_imports_its_own_module_alone(name: str) -> None:
     assert own(imported(name, "--help")) - SHARED == {COMMANDS[name]}
 
 
-def test_a_mistyped_command_is_suggested(cli) -> None:
+def test_a_mistyped_command_is_suggested(cli: "RunCommand") -> None:
     ran = cli("rendr")
     assert ran.code == 2
     assert "Error: No such command 'rendr'." in ran.err

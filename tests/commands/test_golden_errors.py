@@ -8,8 +8,12 @@ command has left in the folder.
 import shlex
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
 
 GOLDEN = Path(__file__).parents[1] / "golden_errors"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
@@ -23,22 +27,22 @@ def files(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_says_what_it_said_before(case, cli, tmp_path, update_golden) -> None:
+def test_output_matches_the_golden_file(case: str, cli: "RunCommand", tmp_path: Path, update_golden: bool) -> None:
     folder = tmp_path / "here"
     shutil.copytree(GOLDEN / case, folder, ignore=shutil.ignore_patterns(EXPECTED))
     before = files(folder)
     args = (folder / "args").read_text(encoding="utf-8") if (folder / "args").exists() else "check"
     ran = cli(*shlex.split(args), cwd=folder)
-    said = f"$ nlbgen {args.strip()}\nexit code {ran.code}\n"
+    output = f"$ nlbgen {args.strip()}\nexit code {ran.code}\n"
     for name, text in (("stdout", ran.out), ("stderr", ran.err)):
-        said += f"\n[{name}]\n{text}" if text else ""
+        output += f"\n[{name}]\n{text}" if text else ""
     if written := sorted(set(files(folder)) - set(before)):
-        said += "\n[written]\n" + "\n".join(written) + "\n"
-    assert "Traceback" not in said
-    assert SECRET not in said
+        output += "\n[written]\n" + "\n".join(written) + "\n"
+    assert "Traceback" not in output
+    assert SECRET not in output
     if update_golden:
-        (GOLDEN / case / EXPECTED).write_text(said, encoding="utf-8")
-    assert (GOLDEN / case / EXPECTED).read_text(encoding="utf-8") == said
+        (GOLDEN / case / EXPECTED).write_text(output, encoding="utf-8")
+    assert (GOLDEN / case / EXPECTED).read_text(encoding="utf-8") == output
 
 
 def test_every_case_has_something_to_say() -> None:

@@ -1,6 +1,8 @@
-"""Templates to text, files that are whole or absent, and problems as reports."""
+"""Rendering of templates, atomic writes, reports of problems."""
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import jinja2
 import pytest
@@ -10,9 +12,11 @@ from nlbgen.core.errors import FileError, Location, Problem, SpecError
 from nlbgen.core.templating import RenderFault
 from nlbgen.spec import reports
 
+Render = Callable[..., bytes]
+
 
 @pytest.fixture
-def render(monkeypatch):
+def render(monkeypatch: pytest.MonkeyPatch) -> "Render":
     """Renders a template that is given as text."""
 
     def run(text: str, **view: object) -> bytes:
@@ -23,32 +27,32 @@ def render(monkeypatch):
     return run
 
 
-def test_text_is_utf_8_and_escapes_nothing(render) -> None:
+def test_render_writes_utf_8_without_escapes(render: "Render") -> None:
     assert render("{{ a }} <ü>\n", a="<&'\"漢>") == "<&'\"漢> <ü>\n".encode()
 
 
-def test_blocks_leave_no_lines_behind(render) -> None:
+def test_render_removes_lines_of_blocks(render: "Render") -> None:
     assert render("a\n  {% if b %}\n  c\n  {% endif %}\nd\n", b=True) == b"a\n  c\nd\n"
 
 
-def test_numbers_are_shown(render) -> None:
+def test_render_writes_numbers(render: "Render") -> None:
     assert render("{{ a }} {{ b }}", a=0, b=1.5) == b"0 1.5"
 
 
 @pytest.mark.parametrize("value", [None, True, False, "a\nb", "a\rb"])
-def test_what_must_not_become_text(value: object, render) -> None:
+def test_render_refuses_none_booleans_and_several_lines(value: object, render: "Render") -> None:
     with pytest.raises(RenderFault):
         render("{{ a }}", a=value)
 
 
 @pytest.mark.parametrize("text", ["{{ a }}", "{{ b.c }}", "{% if a %}{% endif %}", "{% for x in a %}{% endfor %}"])
-def test_nothing_is_undefined(text: str, render) -> None:
+def test_render_refuses_undefined_values(text: str, render: "Render") -> None:
     with pytest.raises(jinja2.UndefinedError):
         render(text, b={})
 
 
 @pytest.mark.parametrize("char", ["\0", "\x07", "\x1b", "\x0b", "\x7f", "\x85", "\x9f", "\u2028", "\u2029", "\ufeff"])
-def test_what_no_file_may_hold(char: str, render) -> None:
+def test_render_refuses_control_characters(char: str, render: "Render") -> None:
     with pytest.raises(RenderFault, match=rf"the result holds U\+{ord(char):04X}"):
         render("{{ a }}", a=f"x{char}y")
 
@@ -56,7 +60,7 @@ def test_what_no_file_may_hold(char: str, render) -> None:
 # Files
 
 
-def test_a_file_is_written_with_its_folders(tmp_path) -> None:
+def test_write_atomically_creates_missing_folders(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "c.txt"
     files.write_atomically(path, b"new")
     files.write_atomically(path, b"newer", durable=True)
@@ -65,12 +69,12 @@ def test_a_file_is_written_with_its_folders(tmp_path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")
-def test_a_file_has_its_mode_from_the_beginning(tmp_path) -> None:
+def test_write_atomically_sets_the_mode(tmp_path: Path) -> None:
     files.write_atomically(tmp_path / "secret", b"", mode=0o600)
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_a_killed_process_left_is_no_hindrance(tmp_path) -> None:
+def test_write_atomically_replaces_the_temporary_file_of_a_killed_process(tmp_path: Path) -> None:
     (tmp_path / f".a.{os.getpid()}.tmp").write_bytes(b"half")
     files.write_atomically(tmp_path / "a", b"whole")
     assert (tmp_path / "a").read_bytes() == b"whole"
@@ -78,7 +82,7 @@ def test_what_a_killed_process_left_is_no_hindrance(tmp_path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
-def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path) -> None:
+def test_write_atomically_does_not_follow_a_link_at_the_temporary_path(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"other")
     (tmp_path / f".a.{os.getpid()}.tmp").symlink_to("other")
     files.write_atomically(tmp_path / "a", b"new")
@@ -86,11 +90,11 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path) -> 
     assert not (tmp_path / "a").is_symlink()
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path) -> None:
+def test_write_atomically_failure_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(FileError, match="cannot be written") as error:
         files.write_atomically(tmp_path / "a", b"")
-    assert "a folder stands there" in (error.value.hint or "")
+    assert "it is a folder" in (error.value.hint or "")
     (tmp_path / "b").write_bytes(b"")
     with pytest.raises(FileError):
         files.write_atomically(tmp_path / "b" / "c", b"")
@@ -99,7 +103,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path) -> None:
     assert sorted(found.name for found in tmp_path.rglob("*")) == ["a", "b"]
 
 
-def test_reading(tmp_path) -> None:
+def test_read_bytes_returns_content_or_none(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\xff")
     assert files.read_bytes(tmp_path / "a") == b"\xff"
     assert files.read_bytes(tmp_path / "b") is None

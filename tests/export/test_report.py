@@ -139,9 +139,9 @@ def test_it_holds_the_digest_and_the_plan_and_the_runbook(page):
 
 
 def test_what_is_accepted_is_told_beside_the_findings(page):
-    """A reader who signs the change off sees that a feature is replaced."""
+    """Whoever signs the change off must not read that all is as asked."""
     findings = page.partition('<section id="findings"')[2].partition("</section>")[0]
-    assert "None beside what the spec accepts" in findings
+    assert "Nothing that the spec does not accept" in findings
     spec = load(EXAMPLE)
     jobs = [base.prepare(base.generator(name), spec, base.Site()) for name in base.VENDORS]
     limits = [limit for job in jobs for limit in job.limitations]
@@ -276,10 +276,10 @@ def test_a_lines_reason_is_the_comment_that_it_stands_under():
 
 def test_f5_and_zen_have_reasons_of_their_own():
     found = reasons("bigip.conf", "f5")
-    assert found["idle-timeout 3600"].startswith("Keeps idle robots connected")
+    assert found["idle-timeout 3600"].startswith("Idle robots stay connected")
     assert found["HTTP::header remove $name"].startswith("Removes headers")
     zen = reasons("orchestrator-prod_proxy.cfg", "zen")
-    assert zen["WSTimeOut	3600"] == "The idle timeout of a WebSocket."
+    assert zen["WSTimeOut	3600"] == "How long a WebSocket may be silent."
 
 
 @pytest.mark.parametrize("vendor", ["f5", "zen"])

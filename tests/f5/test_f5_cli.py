@@ -37,7 +37,7 @@ def test_dry_run_expect_and_the_end(cli, farm, device, tmp_path) -> None:
 def test_nobody_to_ask(cli, farm, device) -> None:
     farm()
     ran = cli("push", "f5")
-    assert ran.code == 2 and "nobody can be asked" in ran.err
+    assert ran.code == 2 and "no terminal to ask" in ran.err
     assert device.writes() == []
 
 

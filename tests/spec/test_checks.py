@@ -1,7 +1,9 @@
 """The rules of the spec, one by one, and what differs between Orchestrator versions."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,14 +14,20 @@ from nlbgen.spec.load import loads
 from nlbgen.spec.orchestrator import HEALTH_PATHS, health_path, is_core, normalized
 from nlbgen.spec.units import Version
 
+if TYPE_CHECKING:
+    from typing import Any
+
 GOLDEN_ERRORS = Path(__file__).parents[1] / "golden_errors"
 NODES = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]
 REDIS = {"host": "redis.corp.example", "port": 6379}
 
 
+Found = Callable[..., list[tuple[str, str]]]
+
+
 @pytest.fixture
-def found(farm_data):
-    """The ids that a farm breaks, with the paths of the keys to blame; errors and warnings alike."""
+def found(farm_data: "Callable[..., dict[str, Any]]") -> "Found":
+    """The ids of all errors and warnings of a farm, with the paths of their keys."""
 
     def ids(**changes: object) -> list[tuple[str, str]]:
         try:
@@ -163,23 +171,23 @@ KEPT = [
 
 
 @pytest.mark.parametrize("changes, expected", BROKEN)
-def test_a_broken_rule_is_found(changes: dict[str, object], expected: list[tuple[str, str]], found) -> None:
+def test_broken_rule_is_reported(changes: dict[str, object], expected: list[tuple[str, str]], found: Found) -> None:
     assert found(**changes) == expected
 
 
 @pytest.mark.parametrize("changes", KEPT)
-def test_a_farm_that_keeps_the_rules(changes: dict[str, object], found) -> None:
+def test_farm_that_keeps_the_rules_has_no_problem(changes: dict[str, object], found: Found) -> None:
     assert found(**changes) == []
 
 
-def test_without_a_ca_the_default_is_doubted(farm_data) -> None:
+def test_missing_ca_is_a_warning(farm_data: "Callable[..., dict[str, Any]]") -> None:
     data = farm_data()
     del data["frontend"]["tls"]
     (warning,) = loads(json.dumps(data)).warnings
     assert (warning.id, warning.path) == ("node-ca", "frontend.tls.verify_nodes")
 
 
-def test_every_rule_is_tried_and_shown() -> None:
+def test_every_rule_has_a_case_and_a_golden_error() -> None:
     """A new rule needs a line in BROKEN and a folder in golden_errors."""
     tried = {problem_id for _, expected in BROKEN for problem_id, _ in expected} | {"node-ca"}
     assert tried == {rule.id for rule in RULES}
@@ -197,7 +205,9 @@ def test_ids_are_unique_and_warnings_can_be_accepted() -> None:
 
 
 @pytest.mark.parametrize("changes, expected", BROKEN)
-def test_warnings_can_be_accepted_and_errors_cannot(changes, expected, found) -> None:
+def test_warnings_can_be_accepted_and_errors_cannot(
+    changes: dict[str, object], expected: list[tuple[str, str]], found: Found
+) -> None:
     ids = sorted({problem_id for problem_id, _ in expected})
     severities = {rule.id: rule.severity for rule in RULES}
     left = [(problem_id, path) for problem_id, path in expected if severities[problem_id] == "error"]
@@ -244,18 +254,20 @@ def test_what_runs_on_core(version: str, core: bool) -> None:
 @pytest.mark.parametrize(
     "text, whole", [("19.10", "2019.10"), ("2019.10", "2019.10"), ("14.1", "14.1"), ("99", "2099"), ("100", "100")]
 )
-def test_the_century_of_a_version(text: str, whole: str) -> None:
+def test_normalized_adds_the_century(text: str, whole: str) -> None:
     assert normalized(Version(text)) == Version(whole)
 
 
-def test_a_wrong_node_lets_no_rule_blame_another(found, farm_data) -> None:
+def test_invalid_node_causes_no_finding_about_another_node(
+    found: Found, farm_data: "Callable[..., dict[str, Any]]"
+) -> None:
     data = farm_data(nodes=[{"name": "a b", "address": "10.0.0.9"}, *NODES, NODES[0]])
     with pytest.raises(SpecError) as error:
         loads(json.dumps(data))
     assert [problem.path for problem in error.value.problems] == ["nodes[0].name"]
 
 
-def test_rules_are_kept_beside_wrong_values(farm_data) -> None:
+def test_rules_run_beside_invalid_values(farm_data: "Callable[..., dict[str, Any]]") -> None:
     data = farm_data(balancer={"max_body": 1}, stores={"session": "inproc"})
     with pytest.raises(SpecError) as error:
         loads(json.dumps(data))

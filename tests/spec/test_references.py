@@ -7,6 +7,7 @@ import logging
 import pickle
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +16,12 @@ from nlbgen.spec.load import loads
 from nlbgen.spec.model import Secret
 from nlbgen.spec.references import MissingSecretError, SecretValue, resolve
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from nlbgen.spec.load import Spec
+
 TEXT = "hunter2 ü \"'\\"
 
 
@@ -22,19 +29,19 @@ def test_from_the_environment() -> None:
     assert resolve(Secret(env="X"), Path(), {"X": TEXT}).reveal() == TEXT
 
 
-def test_from_the_processes_own_environment(monkeypatch, tmp_path) -> None:
+def test_from_the_processes_own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NLBGEN_TEST_SECRET", TEXT)
     assert resolve(Secret(env="NLBGEN_TEST_SECRET"), tmp_path).reveal() == TEXT
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_from_a_file(end: str, tmp_path) -> None:
+def test_from_a_file(end: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(f"{TEXT}{end}".encode())
     assert resolve(Secret(file="secret"), tmp_path).reveal() == TEXT
     assert resolve(Secret(file=str(tmp_path / "secret")), Path("/elsewhere")).reveal() == TEXT
 
 
-def test_blanks_belong_to_the_secret(tmp_path) -> None:
+def test_blanks_belong_to_the_secret(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(" a \n", encoding="utf-8")
     assert resolve(Secret(file="secret"), tmp_path).reveal() == " a "
 
@@ -54,7 +61,7 @@ def test_a_variable_that_holds_nothing(environment: dict[str, str], message: str
     "content",
     [b"", b"\n", b"hunter2\nhunter2\n", b"hunter2\0", b"hunter2\xff", b"hunter2" * 1000, b"hunter2\n\n"],
 )
-def test_a_file_that_is_no_secret(content: bytes, tmp_path) -> None:
+def test_a_file_that_is_no_secret(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(content)
     with pytest.raises(MissingSecretError) as error:
         resolve(Secret(file="secret"), tmp_path)
@@ -62,14 +69,14 @@ def test_a_file_that_is_no_secret(content: bytes, tmp_path) -> None:
     assert "hunter2" not in "".join(traceback.format_exception(error.value))
 
 
-def test_a_file_that_cannot_be_read(tmp_path) -> None:
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="the secret cannot be read"):
         resolve(Secret(file="absent"), tmp_path)
     with pytest.raises(FileError, match="the secret cannot be read"):
         resolve(Secret(file="."), tmp_path)
 
 
-def test_a_secret_does_not_show_itself(capsys) -> None:
+def test_a_secret_does_not_show_itself(capsys: pytest.CaptureFixture[str]) -> None:
     secret = SecretValue("hunter2")
     stream = io.StringIO()
     logger = logging.getLogger("nlbgen.test")
@@ -98,7 +105,7 @@ def test_equal_secrets_are_not_told_apart_by_their_looks() -> None:
     assert copy.copy(SecretValue("a")).reveal() == "a"
 
 
-def test_the_spec_holds_references_alone(farm_data) -> None:
+def test_the_spec_holds_references_alone(farm_data: "Callable[..., dict[str, Any]]") -> None:
     data = farm_data(f5={"password": {"env": "F5_PASSWORD"}}, zen={"key": {"file": "zen.secret"}})
     spec = loads(json.dumps(data))
     assert spec.farm.f5.password == Secret(env="F5_PASSWORD")
@@ -120,7 +127,9 @@ PLACES = [("f5", "password"), ("zen", "key"), ("stores", "redis", "password"), (
 
 @pytest.mark.parametrize("place", PLACES, ids=".".join)
 @pytest.mark.parametrize("literal", LITERALS, ids=repr)
-def test_a_literal_secret_is_refused_and_not_shown(place: tuple[str, ...], literal: object, farm_data) -> None:
+def test_a_literal_secret_is_refused_and_not_shown(
+    place: tuple[str, ...], literal: object, farm_data: "Callable[..., dict[str, Any]]"
+) -> None:
     vip = {"address": "10.0.0.1/24", "interface": "eth0", "balancers": ["a", "b"], "secret": {"env": "A"}}
     data = farm_data(frontend={"vip": vip})
     inner = data
@@ -137,7 +146,7 @@ def test_a_literal_secret_is_refused_and_not_shown(place: tuple[str, ...], liter
     assert "7" not in "".join(problem.message for problem in error.value.problems)
 
 
-def test_no_secret_means_none_is_needed(make_spec) -> None:
+def test_no_secret_means_none_is_needed(make_spec: "Callable[..., Spec]") -> None:
     farm = make_spec(f5={"password": None}).farm
     assert farm.f5.password is None
     assert farm.zen.key is None

@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -12,17 +12,22 @@ from jsonschema import Draft202012Validator
 from nlbgen.core.errors import SpecError
 from nlbgen.spec.document import parse
 from nlbgen.spec.load import check, dotted, load, loads
-from nlbgen.spec.model import BalancerProgram, Farm, Node, Secret, SqlLogin
+from nlbgen.spec.model import Balancer, BalancerProgram, Farm, Frontend, Haproxy, Node, Secret, SqlLogin
 from nlbgen.spec.schema import Model, Reads, WordOr, entry, json_schema, nearest, read
 from nlbgen.spec.types import Port, Text
 from nlbgen.spec.units import Duration, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nlbgen.spec.load import Spec
 
 HERE = Path(__file__).parents[1]
 FARMS = [*HERE.glob("golden/*/farm.yaml"), *HERE.parent.glob("examples/*.yaml")]
 SCHEMA = json_schema(Farm, "farm.yaml")
 
 
-def models(kind: Any = Farm) -> Iterator[type[Model]]:
+def models(kind: object = Farm) -> Iterator[type[Model]]:
     """Every class that the spec is made of."""
     if isinstance(kind, type) and issubclass(kind, Model):
         yield kind
@@ -49,12 +54,12 @@ class Whole(Model):
     )
 
 
-def problems(data: Any) -> tuple[Whole | None, list[tuple[str, str]]]:
+def problems(data: object) -> tuple[Whole | None, list[tuple[str, str]]]:
     found: list[tuple[str, str]] = []
     return read(Whole, data, lambda path, invalid: found.append((dotted(path), invalid.message))), found
 
 
-def test_reads_what_is_right() -> None:
+def test_read_returns_the_model_of_valid_data() -> None:
     whole, found = problems(
         {"part": {"name": "a"}, "parts": [{"name": "b", "port": 1}], "list": ["x"], "choice": {"name": "c"}}
     )
@@ -64,7 +69,7 @@ def test_reads_what_is_right() -> None:
     assert whole.part.written == {"name"}
 
 
-def test_defaults_and_optional_values() -> None:
+def test_read_sets_defaults_and_optional_values() -> None:
     whole, found = problems({"part": {"name": "a", "port": None}})
     assert found == []
     assert whole is not None
@@ -97,18 +102,18 @@ def test_defaults_and_optional_values() -> None:
         ]),
     ],
 )  # fmt: skip
-def test_tells_everything_that_is_wrong(data: Any, expected: list[tuple[str, str]]) -> None:
+def test_read_reports_every_problem(data: object, expected: list[tuple[str, str]]) -> None:
     _, found = problems(data)
     assert found == expected
 
 
-def test_what_is_wrong_is_left_out() -> None:
+def test_read_leaves_out_invalid_values() -> None:
     whole, _ = problems({"part": {"name": "a", "port": 0}, "parts": [{"name": 1}, {"name": "b"}], "list": 1})
     assert whole == Whole(part=Part(name="a"), parts=(Part(name="b"),))
     assert problems({"part": {"name": 1}})[0] is None
 
 
-def test_models_are_values() -> None:
+def test_models_are_frozen_and_compare_by_value() -> None:
     part = Part(name="a")
     assert part == Part(name="a", port=None)
     assert part != Part(name="b")
@@ -178,7 +183,7 @@ def defaults(model: type[Model]) -> dict[str, Any]:
 def test_every_default_can_be_written() -> None:
     least = {"farm": "f", "frontend": {"host": "a.b"}, "nodes": [{"name": "a", "address": "b"}]}
     data = {**defaults(Farm), **copy.deepcopy(least)}
-    for key, model in (("frontend", Farm.entries["frontend"].kind), ("nodes", Node)):
+    for key, model in (("frontend", Frontend), ("nodes", Node)):
         for part in data[key] if isinstance(data[key], list) else [data[key]]:
             part |= {**defaults(model), **part}
     assert loads(json.dumps(data)).farm == loads(json.dumps(least)).farm
@@ -259,7 +264,7 @@ def test_properties_fill_in_what_depends_on_other_keys() -> None:
     assert farm(redirect_http=False).frontend.redirect_http is False
 
 
-def test_the_primary_node_is_the_named_one_or_the_first(make_spec) -> None:
+def test_the_primary_node_is_the_named_one_or_the_first(make_spec: "Callable[..., Spec]") -> None:
     nodes = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]
     assert make_spec(nodes=nodes).farm.primary.name == "a"
     assert make_spec(nodes=[nodes[0], {**nodes[1], "primary": True}]).farm.primary.name == "b"
@@ -267,5 +272,7 @@ def test_the_primary_node_is_the_named_one_or_the_first(make_spec) -> None:
 
 def test_some_classes_are_what_others_rely_on() -> None:
     assert {BalancerProgram, Secret, SqlLogin} & {*MODELS} == {Secret, SqlLogin}
-    assert Farm.entries["haproxy"].default().version == Version("2.6")
-    assert Farm.entries["balancer"].default().timeouts.connect == Duration.of("5s")
+    assert Farm.entries["haproxy"].default is Haproxy
+    assert Haproxy().version == Version("2.6")
+    assert Farm.entries["balancer"].default is Balancer
+    assert Balancer().timeouts.connect == Duration.of("5s")

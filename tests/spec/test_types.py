@@ -2,6 +2,8 @@
 
 import itertools
 import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,9 @@ from hypothesis import strategies as st
 from nlbgen.core.errors import SpecError
 from nlbgen.core.wording import shown
 from nlbgen.spec.units import Duration, Size, Version
+
+if TYPE_CHECKING:
+    from nlbgen.spec.load import Spec
 
 KEYS = {
     "farm": "farm",
@@ -38,9 +43,12 @@ KEYS = {
 }
 
 
+Read = Callable[[str, object], object]
+
+
 @pytest.fixture
-def read(farm_data, make_spec):
-    """Reads one value of the spec, named as in KEYS; what it became."""
+def read(farm_data: "Callable[..., dict[str, Any]]", make_spec: "Callable[..., Spec]") -> "Read":
+    """Reads one value of the spec, named as in KEYS."""
 
     def at(key: str, value: object) -> object:
         vip = {"address": "10.20.0.9/24", "interface": "eth0", "balancers": ["lb-1", "lb-2"], "secret": {"env": "X"}}
@@ -48,7 +56,7 @@ def read(farm_data, make_spec):
         shared = {"vip": vip} if key in {"vip", "interface"} else {}
         data = farm_data(frontend=shared, balancer=balancer, accept=["one-node"])
         steps = [int(step) if step.isdigit() else step for step in KEYS[key].split(".")]
-        inner = data
+        inner: Any = data
         for step in steps[:-1]:
             inner = inner.setdefault(step, {}) if isinstance(step, str) else inner[step]
         inner[steps[-1]] = value
@@ -60,7 +68,7 @@ def read(farm_data, make_spec):
     return at
 
 
-GOOD = {
+GOOD: dict[str, list[object]] = {
     "farm": ["a", "Orchestrator-prod", "a" * 40, "x_1"],
     "host": ["localhost", "a.b", "xn--bcher-kva.example", "1a.example", "a" * 63 + ".example", "0x7f.example"],
     "listen": ["*", "10.0.0.1", "0.0.0.0", "::", "::1", "2001:db8::1"],
@@ -85,7 +93,7 @@ GOOD = {
     "partition": ["Common", "a" * 64, "A.b-c_d"],
     "id": ["one-node", "a", "f5-2"],
 }
-BAD = {
+BAD: dict[str, list[object]] = {
     "farm": ["", "1a", "a b", "a.b", "a" * 41, "ä", "a\n", None, True, 1, ["a"], {"a": 1}],
     "host": [
         "",
@@ -195,14 +203,14 @@ BAD = {
 
 
 @pytest.mark.parametrize("key, value", [(key, value) for key, values in GOOD.items() for value in values])
-def test_takes(key: str, value: object, read) -> None:
+def test_type_accepts_valid_values(key: str, value: object, read: "Read") -> None:
     result = read(key, value)
     if key in {"certificate", "ca", "directory", "site", "farm", "health path", "prefix", "node name", "id", "port"}:
         assert result == value
 
 
 @pytest.mark.parametrize("key, value", [(key, value) for key, values in BAD.items() for value in values])
-def test_refuses(key: str, value: object, read) -> None:
+def test_type_refuses_invalid_values(key: str, value: object, read: "Read") -> None:
     with pytest.raises(SpecError) as refused:
         read(key, value)
     path = KEYS[key].replace(".0", "[0]")
@@ -228,7 +236,7 @@ def test_every_kind_is_tried_both_ways() -> None:
         ("vip", "10.0.0.1/255.255.255.0", "10.0.0.1/24"),
     ],
 )
-def test_makes_one_of_several_notations(key: str, value: str, made: str, read) -> None:
+def test_type_returns_the_canonical_form(key: str, value: str, made: str, read: "Read") -> None:
     assert read(key, value) == made
 
 

@@ -1,13 +1,13 @@
 """The secrets and files of a spec, found by the model's declarations."""
 
-from typing import Annotated, get_args, get_origin
+from typing import get_args, get_origin
 
 import pytest
 
 from nlbgen.spec import types as t
 from nlbgen.spec.load import dotted, loads
 from nlbgen.spec.model import Farm, Secret
-from nlbgen.spec.schema import Model, Path, WordOr, without_none
+from nlbgen.spec.schema import Model, Path, WordOr, marker_of, without_none
 from nlbgen.spec.walk import files, secrets, values
 
 FULL = """
@@ -47,7 +47,7 @@ def declared_paths(model: type[Model], path: Path = ()) -> list[tuple[str, objec
         at: Path = (*path, declared.name)
         if get_origin(kind) is tuple:
             kind, at = get_args(kind)[0], (*path, f"{declared.name}[]")
-        if get_origin(kind) is Annotated and isinstance(kind.__metadata__[0], WordOr):
+        if isinstance(marker_of(kind), WordOr):
             kind = next(part for part in get_args(get_args(kind)[0]) if isinstance(part, type))
         found.append((".".join(map(str, at)), kind))
         if isinstance(kind, type) and issubclass(kind, Model):
