@@ -94,8 +94,8 @@ class Zen(Generator):
             files = [_calls(made, generation)]
         else:
             files = [file for farm in made.farms for file in _farm_files(farm, generation)]
-            files += _guardian_files(made.main, generation)
-        view = install(job.farm, found, made, job.limitations, [str(file.path) for file in files])
+            files += _guardian_files(made, generation)
+        view = install(job.farm, found, generation, made, job.limitations, [str(file.path) for file in files])
         return [*files, Draft(PurePosixPath("INSTALL.md"), "zen/INSTALL.md.j2", view)]
 
     def check(self, spec: Spec, files: list[Artifact]) -> str:
@@ -140,11 +140,9 @@ def _farm_files(farm: HttpFarm | L4Farm, generation: Generation) -> list[Draft]:
     ]
 
 
-def _guardian_files(farm: HttpFarm | L4Farm, generation: Generation) -> list[Draft]:
-    guardian = farm.guardian
-    if guardian is None:
-        return []
-    view: dict[str, Any] = {"farm": farm.name, "guardian": guardian}
+def _guardian_files(made: Objects, generation: Generation) -> list[Draft]:
+    farm = made.main
+    view: dict[str, Any] = {"farm": farm.name, "guardian": made.guardian}
     if generation.dialect == "zen3":
         return [Draft(PurePosixPath(f"{farm.name}_guardian.conf"), "zen/guardian.conf.j2", view)]
     view["linked"] = f"{farm.name}_{farm.service}" if isinstance(farm, HttpFarm) else farm.name

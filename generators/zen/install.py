@@ -27,12 +27,14 @@ class Step(NamedTuple):
 
 
 def install(
-    farm: Farm, edition: Edition, made: Objects, limitations: Iterable[Limitation], names: Sequence[str]
+    farm: Farm,
+    edition: Edition,
+    generation: Generation,
+    made: Objects,
+    limitations: Iterable[Limitation],
+    names: Sequence[str],
 ) -> dict[str, Any]:
     """The view of the template; `names` are the rendered files without INSTALL.md itself."""
-    generation = edition.generation
-    if generation is None:
-        raise ValueError(f"{edition} was not refused")
     url = f"{farm.zen.api or 'https://APPLIANCE:444'}{generation.api}" if generation.api else ""
     by_api = edition.way == "l4-api"
     steps = _by_api(generation, url, names) if by_api else _by_files(farm, made, generation, url, names)
@@ -126,9 +128,7 @@ def _marks(made: Objects, folder: str) -> Iterator[Step]:
 
 
 def _guardian(made: Objects, generation: Generation, names: Sequence[str]) -> Step:
-    guardian = made.main.guardian
-    if guardian is None:
-        raise ValueError("the main farm is checked")
+    guardian = made.guardian
     if GUARDIAN_FILE in names:
         target = f"{generation.config}/{GUARDIAN_FILE}"
         text = (
@@ -173,8 +173,8 @@ def _starts(made: Objects, generation: Generation, url: str) -> Iterator[Step]:
 def _api_rollback(made: Objects, generation: Generation, url: str) -> Iterator[str]:
     for farm in reversed(made.farms):
         yield from _curl("DELETE", f"{url}/farms/{farm.name}")
-    if made.main.guardian is not None and generation.api_version != "v3.1":
-        yield from _curl("DELETE", f"{url}/monitoring/fg/{made.main.guardian.name}")
+    if generation.api_version != "v3.1":
+        yield from _curl("DELETE", f"{url}/monitoring/fg/{made.guardian.name}")
 
 
 def _files_rollback(made: Objects, generation: Generation, names: Sequence[str]) -> Iterator[str]:

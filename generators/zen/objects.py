@@ -123,6 +123,8 @@ class Objects(NamedTuple):
 
     main: HttpFarm | L4Farm
     redirect: HttpFarm | None
+    guardian: Guardian
+    """The check of the site's own farm."""
     notes: tuple[str, ...]
     """Notes for INSTALL.md on how the spec was translated."""
 
@@ -135,9 +137,10 @@ class Objects(NamedTuple):
 def objects(farm: Farm, edition: Edition) -> Objects:
     """The objects that the appliance should have for a farm."""
     design = Design(farm)
-    main = _l4_farm(design, edition) if edition.layer4 else _http_farm(design, edition)
+    guardian = _guardian(design, edition)
+    main = _l4_farm(design, edition, guardian) if edition.layer4 else _http_farm(design, edition, guardian)
     redirect = _redirect_farm(design, edition) if farm.frontend.redirect_http else None
-    return Objects(main, redirect, tuple(_notes(design, edition, main)))
+    return Objects(main, redirect, guardian, tuple(_notes(design, edition, main, guardian)))
 
 
 def silence_limit(times: Times) -> str | None:
@@ -231,7 +234,7 @@ def _affinity(design: Design, *, layer4: bool) -> Affinity:
     return Affinity(kind, balancer.signalr.idle_timeout.seconds, COOKIE, design.frontend.host)
 
 
-def _http_farm(design: Design, edition: Edition) -> HttpFarm:
+def _http_farm(design: Design, edition: Edition, guardian: Guardian) -> HttpFarm:
     farm, found = design.farm, edition.generation
     policy = ""
     if found is not None and found.dialect == "zproxy-ng":
@@ -254,7 +257,7 @@ def _http_farm(design: Design, edition: Edition) -> HttpFarm:
         policy=policy,
         redirect="",
         backends=_backends(design),
-        guardian=_guardian(design, edition),
+        guardian=guardian,
     )
 
 
@@ -280,7 +283,7 @@ def _redirect_farm(design: Design, edition: Edition) -> HttpFarm:
     )
 
 
-def _l4_farm(design: Design, edition: Edition) -> L4Farm:
+def _l4_farm(design: Design, edition: Edition, guardian: Guardian) -> L4Farm:
     affinity = _affinity(design, layer4=True)
     algorithm = "weight"
     if edition.way == "l4-api" and edition.generation is not None and edition.generation.websockets:
@@ -294,12 +297,11 @@ def _l4_farm(design: Design, edition: Edition) -> L4Farm:
         algorithm=algorithm,
         affinity=affinity,
         backends=_backends(design),
-        guardian=_guardian(design, edition),
+        guardian=guardian,
     )
 
 
-def _notes(design: Design, edition: Edition, main: HttpFarm | L4Farm) -> list[str]:
-    guardian = main.guardian or _guardian(design, edition)
+def _notes(design: Design, edition: Edition, main: HttpFarm | L4Farm, guardian: Guardian) -> list[str]:
     found = edition.generation
     # FarmGuardian sleeps for the interval between two rounds, and in a round each node before may use up its timeout.
     slowest = guardian.interval + guardian.timeout * len(main.backends)

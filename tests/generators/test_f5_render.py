@@ -27,7 +27,8 @@ from nlbgen.generators.f5 import as3 as f5_as3
 from nlbgen.generators.f5 import scf as f5_scf
 from nlbgen.generators.f5.generator import dangling
 from nlbgen.generators.f5.objects import objects
-from nlbgen.generators.f5.vocabulary import GATES, KINDS, Object
+from nlbgen.generators.f5.soap_limits import SOAP_LIMITS
+from nlbgen.generators.f5.vocabulary import GATES, KINDS, Object, mapping
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.units import Version
 
@@ -450,6 +451,14 @@ def test_validate_without_a_program_reads_back(make_spec: MakeSpec) -> None:
         ('recv "', "recv ", "unexpected text|is not allowed"),
         ("HTTP::header remove $name\n    }", "HTTP::header remove $name", "inside a block|unexpected text|object"),
         ("    monitor /Common/", "    monitor /Elsewhere/", "does not exist"),
+        ("ltm node /Common/orch-2 {", "ltm node {", "an object begins with"),
+        ("ltm node /Common/orch-2 {", "\n\nltm node orch-2 {", "is not an object"),
+        ("when HTTP_REQUEST {", "}}", "a closing brace has no opening brace"),
+        ("    interval 1\n", '    interval "1\n', "unexpected text"),
+        ("    interval 1\n", '    interval "{"\n', "a brace in quotes"),
+        ("    interval 1\n", "    interval 1\n\n", "an empty line inside a block"),
+        ("    members {\n", "    members {\n        /Common/x:1\n", "an entry must have a unique name"),
+        ("    options { ", "    options ", "is not allowed here"),
     ],
 )
 def test_check_of_a_changed_file_raises(make_spec: MakeSpec, old: str, new: str, complaint: str) -> None:
@@ -462,6 +471,42 @@ def test_check_of_a_changed_file_raises(make_spec: MakeSpec, old: str, new: str,
         changed.append(replace(file, content=text.replace(old, new, 1).encode()) if file.main else file)
     with pytest.raises(ValidationError, match=complaint):
         F5.check(spec, changed)
+
+
+def test_check_of_as3_json_of_another_class_raises(make_spec: MakeSpec) -> None:
+    spec = make_spec()
+    files = [
+        replace(file, content=file.content.replace(b'"ADC"', b'"AS3"')) if file.path.name == "as3.json" else file
+        for file in render(F5, spec)
+    ]
+    with pytest.raises(ValidationError, match=r"as3\.json: not a declaration"):
+        F5.check(spec, files)
+
+
+def test_mapping_of_another_value_raises() -> None:
+    with pytest.raises(TypeError, match="'word' is not a mapping"):
+        mapping("word")
+
+
+NEEDS_OF_SOAP: dict[str, Changes] = {
+    "f5-soap-websocket": {},
+    "f5-soap-monitor-sni": {},
+    "f5-soap-policy": {"balancer": {"affinity": "signalr"}},
+    "f5-soap-carp": {"balancer": {"affinity": "source"}},
+    "f5-soap-cipher-group": {"frontend": {"tls": {"profile": "modern"}}},
+    "f5-soap-cookie": {"frontend": {"tls": {"mode": "none"}}, "balancer": {"affinity": "cookie"}},
+    "f5-soap-fqdn": {"nodes": [{"name": "a", "address": "a.corp.example"}, {"name": "b", "address": "10.0.0.2"}]},
+}
+
+
+@pytest.mark.parametrize("problem_id", SOAP_LIMITS)
+def test_soap_limit_concerns_only_farms_that_need_the_feature(make_spec: MakeSpec, problem_id: str) -> None:
+    limit = SOAP_LIMITS[problem_id]
+    farm = make_spec(**NEEDS_OF_SOAP[problem_id]).farm
+    assert any(limit.concerns(made) for made in objects(farm, Version("16.1")))
+    plain = make_spec(frontend={"tls": {"mode": "none"}}, f5={"version": "11.6"}).farm
+    assert not any(limit.concerns(made) for made in objects(plain, Version("11.6")))
+    assert (problem_id in F5.own_ids) is limit.acceptable
 
 
 def test_render_imports_no_device_library(shell: object, tmp_path: Path) -> None:

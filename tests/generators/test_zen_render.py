@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from nlbgen.core.errors import SpecError, UnsupportedError, ValidationError
 from nlbgen.generators.base import generator, render
 from nlbgen.generators.features import FEATURES, No, Since
 from nlbgen.generators.validate import validate
+from nlbgen.generators.zen.calls import maintenance, plan
 from nlbgen.generators.zen.check.small_files import (
     check_calls,
     check_guardian,
@@ -31,7 +33,7 @@ from nlbgen.generators.zen.check.small_files import (
     check_section,
     check_status,
 )
-from nlbgen.generators.zen.objects import objects, shares
+from nlbgen.generators.zen.objects import Backend, State, objects, shares
 from nlbgen.generators.zen.products import GENERATIONS, Edition, edition
 from nlbgen.generators.zen.support import LAYER4, OLD, POUND, PROXY, SKUDONET, SUPPORT
 from nlbgen.spec.load import Spec, loads
@@ -84,7 +86,7 @@ def test_validate_accepts_each_golden_farm(case: str) -> None:
 def test_check_of_changed_files_raises_with_every_complaint() -> None:
     spec = spec_of("relianoid-bridge")
     files = [
-        file._replace(content=file.content.replace(b"Port 443", b"Port 70000").replace(b"#ZWACL-END", b""))
+        replace(file, content=file.content.replace(b"Port 443", b"Port 70000").replace(b"#ZWACL-END", b""))
         for file in render(ZEN, spec)
     ]
     with pytest.raises(ValidationError, match="70000 is not a TCP port") as caught:
@@ -291,6 +293,45 @@ def test_install_notes_zproxys_limit_of_silent_websockets_if_below_the_spec(
     assert asked in text
     install = next(file for file in render(ZEN, loads(text)) if file.path.name == "INSTALL.md")
     assert (b"silent for 130 seconds" in install.content) is noted
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.endswith("refused")])
+def test_calls_of_a_farm_make_every_object_before_they_use_it(case: str) -> None:
+    farm = spec_of(case).farm
+    found = edition(farm)
+    assert found.generation is not None
+    named = objects(farm, found)
+    calls = plan(named, found.generation)
+    assert [call.body["farmname"] for call in calls if call.path == "/farms"] == [one.name for one in named.farms]
+    restarts = [call.path for call in calls if call.body == {"action": "restart"}]
+    assert restarts == [f"/farms/{one.name}/actions" for one in named.farms]
+    assert all(value != "" for call in calls for value in call.body.values())
+    added = [call for call in calls if call.path.endswith("/backends")]
+    assert len(added) == len(farm.nodes)
+    stopped = sum(node.state in {"drain", "down"} for node in farm.nodes)
+    assert sum(call.path.endswith("/maintenance") for call in calls) == stopped
+
+
+@pytest.mark.parametrize("state, body", [("up", "up"), ("drain", "drain"), ("down", "cut")])
+def test_maintenance_of_a_state_is_its_action(state: State, body: str) -> None:
+    node = Backend("a", "10.0.0.1", 443, 1, False, state)
+    expected = {"action": "up"} if state == "up" else {"action": "maintenance", "mode": body}
+    assert maintenance(node) == expected
+
+
+def test_check_of_a_product_that_is_refused_raises() -> None:
+    spec = spec_of("zevenet-512-refused")
+    with pytest.raises(ValueError, match=r"Zevenet 5\.12 was not refused"):
+        ZEN.check(spec, [])
+
+
+def test_versions_without_a_product_are_those_of_the_family() -> None:
+    plain = Version("7.9")
+    assert ZEN.called(plain) == "Zen Load Balancer 7.9"
+    assert ZEN.known(plain) == (ZEN.oldest, ZEN.newest)
+    assert ZEN.upgrade("tls-bridge", plain) == "Zen Load Balancer Zevenet 5.13 or later"
+    assert isinstance(ZEN.lacks("least-connections", plain), No)
+    assert list(ZEN.refusals(spec_of("relianoid-plain"), plain)) == []
 
 
 GOOD_L4 = "f;tcp;10.0.0.1;443;nat;weight;none;120;up\n;server;10.0.0.2;443;0x200;1;1;up\n"
