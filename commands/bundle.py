@@ -43,7 +43,7 @@ def command() -> None:
 )
 @click.option(
     "--vendor",
-    type=click.Choice(["haproxy", "nginx", "zen", "f5"]),
+    type=console.VendorName(),
     help="The balancer for the rollout by Ansible, of several.",
 )
 @click.option(

@@ -23,7 +23,25 @@ if TYPE_CHECKING:
     from ..spec.load import Spec
     from .tables import Block
 
+    TextChoice = click.Choice[str]
+else:
+    TextChoice = click.Choice  # not generic before click 8.2
+
 # Options
+
+
+class VendorName(TextChoice):
+    """The name of a vendor; the vendors are imported when the option is used or explained."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names of all vendors."""
+        from ..generators.base import VENDORS
+
+        return VENDORS
 
 
 class FilePath(click.Path):

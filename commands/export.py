@@ -27,7 +27,7 @@ def command() -> None:
 @console.OUTPUT
 @click.option(
     "--vendor",
-    type=click.Choice(["haproxy", "nginx", "zen", "f5"]),
+    type=console.VendorName(),
     help="The farm's balancer; by default the one that the spec names.",
 )
 @click.option(

@@ -248,11 +248,12 @@ def _directions(bench: "TestBench") -> Iterator[str]:
     """Yield the commands that reach the lab and that make its nodes fail."""
     lab = bench.lab
     ca = lab.certificates.ca
+    statistics = "" if lab.generator.hosting is None else lab.generator.hosting.statistics
     yield ""
     yield f"the farm answers at {lab.url}; its name must resolve to this machine, and the CA is {ca}"
     yield f"    curl --resolve {lab.host}:{lab.port}:127.0.0.1 --cacert {ca} {lab.url}/odata/Jobs"
     yield f'    chromium --host-resolver-rules="MAP {lab.host} 127.0.0.1" --ignore-certificate-errors {lab.url}/'
-    yield f"the balancer's statistics: http://127.0.0.1:{lab.metrics_port}{_STATISTICS[bench.vendor]}"
+    yield f"the balancer's statistics: http://127.0.0.1:{lab.metrics_port}{statistics}"
     for node in bench.nodes:
         state = f"http://127.0.0.1:{node.options.control_port}"
         yield f"{node.name}, process {node.pid}:"
@@ -262,6 +263,3 @@ def _directions(bench: "TestBench") -> Iterator[str]:
         yield f"    curl {state}/state -d '{{\"drain\": true}}'            # its health endpoint answers 503"
         yield f"    curl {state}/reset -d ''                            # back to normal"
     yield "Ctrl-C stops the lab"
-
-
-_STATISTICS = {"haproxy": "/", "nginx": "/status"}

@@ -22,6 +22,7 @@ from ..spec.schema import Path, nearest
 from ..spec.units import Version
 from .design import Design
 from .features import FEATURES, Feature, No, Since, Support
+from .hosting import Api, Hosting, RoleVariable, Syntax
 
 
 class UnquotableError(ValueError):
@@ -94,6 +95,13 @@ class Generator(ABC):
     program: ClassVar[str] = ""
     """The program that loads the main file; empty where none can be installed here, and `check` judges instead."""
 
+    hosting: ClassVar[Hosting | None] = None
+    """How the program runs on hosts; None for a device."""
+    api: ClassVar[Api | None] = None
+    """How the device is reached; None for a program on hosts."""
+    syntaxes: ClassVar[tuple[Syntax, ...]] = ()
+    """How the report shows the vendor's own files."""
+
     own_ids: ClassVar[frozenset[str]] = frozenset()
     """Further ids that `accept` may name, of what no feature of the catalogue stands for."""
 
@@ -130,6 +138,10 @@ class Generator(ABC):
     def refusals(self, spec: Spec, version: Version) -> Iterable[Problem]:  # noqa: ARG002  # most have none
         """What this vendor cannot do and no feature of the catalogue names."""
         return ()
+
+    def role_variables(self, farm: Farm) -> Iterable[RoleVariable]:
+        """A hosted vendor's own variables of its Ansible role, without the prefix of the vendor's name."""
+        raise NotImplementedError
 
     def missing_module(self, said: str) -> str | None:  # noqa: ARG002  # most programs have no modules
         """Which part of the program is not installed, if its complaint is only about that."""
@@ -303,3 +315,8 @@ def generator(name: str) -> Generator:
 def all_generators() -> list[Generator]:
     """All vendors."""
     return [generator(name) for name in VENDORS]
+
+
+def hosted_generators() -> list[Generator]:
+    """The vendors whose program runs on hosts."""
+    return [vendor for vendor in all_generators() if vendor.hosting is not None]

@@ -1,4 +1,4 @@
 """The rollout by Ansible.
 
-Imports the root, core, spec, generators, generators.haproxy.
+Imports the root, core, spec, generators.
 """

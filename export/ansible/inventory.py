@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple
 
+from ...generators.base import hosted_generators
 from ...generators.design import Design
 from ...generators.keepalived import folder_of
 from ...spec.model import Farm, Node, Secret
 from . import specs as ansible_specs
-from .model import HOSTED, Rollout
+from .model import Rollout
 
 WINRM_PORT: Final = 5986
 _FILES: Final = "{{ playbook_dir }}/files"
@@ -82,13 +83,14 @@ def view(rollouts: Sequence[Rollout]) -> dict[str, Any]:
     """What the inventory, the playbooks and the README show."""
     farms = [_farm(rollout) for rollout in rollouts]
     vendors = {farm.vendor for farm in farms}
+    hosted = [vendor for vendor in hosted_generators() if vendor.name in vendors]
     return {
         "farms": farms,
-        "hosted": [(vendor, _first_groups(farms, vendor)) for vendor in HOSTED if vendor in vendors],
+        "hosted": [(vendor.name, _first_groups(farms, vendor.name)) for vendor in hosted],
         "devices": [farm.groups[0].name for farm in farms if farm.device],
         "shared": [farm.groups[0].name for farm in farms if farm.shared],
-        "pattern": ":".join(vendor for vendor in HOSTED if vendor in vendors),
-        "titles": {"haproxy": "HAProxy", "nginx": "NGINX"},
+        "pattern": ":".join(vendor.name for vendor in hosted),
+        "titles": {vendor.name: vendor.title for vendor in hosted},
         "winrm_port": WINRM_PORT,
     }
 
@@ -193,21 +195,17 @@ def _balancers(rollout: Rollout) -> Iterator[Host]:
 
 def _balancer_variables(rollout: Rollout) -> Iterator[Variable]:
     farm, vendor = rollout.spec.farm, rollout.vendor
-    tls, port = farm.frontend.tls, farm.balancer.metrics_port
+    tls = farm.frontend.tls
     yield Variable(f"{vendor}_source", quoted(f"{_FILES}/{farm.farm}/{vendor}"))
     files = [tls.certificate, tls.key] if farm.balancer_tls else []
     if farm.node_tls and isinstance(tls.verify_nodes, str) and _reads_ca(rollout):
         files.append(tls.verify_nodes)
     yield Variable(f"{vendor}_certificates", entries=tuple(unsafe(path) for path in dict.fromkeys(files)))
     yield Variable(f"{vendor}_key", unsafe(tls.key) if farm.balancer_tls else '""')
-    if vendor == "haproxy":
-        yield Variable("haproxy_farm", quoted(farm.farm))
-        yield Variable("haproxy_metrics_url", quoted(f"http://127.0.0.1:{port}/metrics"))
-        yield Variable("haproxy_key_link", unsafe(f"{tls.certificate}.key") if _key_beside(farm) else '""')
-    else:
-        yield Variable("nginx_status_url", quoted(f"http://127.0.0.1:{port}/status"))
-        if Design(farm).passthrough:
-            yield Variable("nginx_packages", entries=("nginx", "libnginx-mod-stream"))
+    for own in rollout.generator.role_variables(farm):
+        show = unsafe if own.from_spec else quoted
+        name = f"{vendor}_{own.name}"
+        yield Variable(name, show(own.value)) if isinstance(own.value, str) else Variable(name, entries=own.value)
     vip = farm.frontend.vip
     if vip is not None:
         has_password = _has_password(farm)
@@ -225,15 +223,9 @@ def _reads_ca(rollout: Rollout) -> bool:
     farm = rollout.spec.farm
     if not Design(farm).passthrough:
         return True
-    return rollout.vendor == "haproxy" and "verify_nodes" in farm.frontend.tls.written
-
-
-def _key_beside(farm: Farm) -> bool:
-    """Whether HAProxy looks for the key beside the certificate, as it does before 3.0."""
-    from ...generators.haproxy.generator import CERTIFICATE_STORE
-
-    tls = farm.frontend.tls
-    return farm.balancer_tls and tls.key != tls.certificate and farm.haproxy.version < CERTIFICATE_STORE
+    vendor = rollout.generator
+    checked = vendor.lacks("passthrough-health", vendor.version(farm)) is None
+    return checked and "verify_nodes" in farm.frontend.tls.written
 
 
 def _nodes(rollout: Rollout) -> Iterator[Host]:
@@ -264,21 +256,23 @@ def _one_node(rollout: Rollout, node: Node) -> Iterator[Variable]:
     yield Variable("drain_node", quoted(node.name))
     yield Variable("drain_state", node.state)
     yield Variable("drain_others", entries=tuple(map(quoted, others)))
-    if rollout.vendor != "haproxy":
+    if not rollout.drains_at_runtime:
         yield Variable("drain_health_url", unsafe(f"{scheme}://{member.endpoint}{farm.health_path or '/'}"))
-    if rollout.vendor == "nginx":
+    if rollout.drains_by_files:
         yield Variable("drain_endpoint", quoted(member.endpoint))
         yield Variable("drain_variants", quoted(f"{folder}/variants/{node.name}"))
     elif not rollout.hosted:
         yield Variable("drain_variants", quoted(f"{folder}/device/{node.name}"))
 
 
-def _nginx_files(farm: Farm) -> Iterator[str]:
+def _host_files(rollout: Rollout) -> Iterator[str]:
     """Every configuration of the export that a balancer of this farm may have."""
-    yield f"{_FILES}/{farm.farm}/nginx/nginx.conf"
+    farm, hosting = rollout.spec.farm, rollout.generator.hosting
+    main = hosting.main if hosting is not None else ""
+    yield f"{_FILES}/{farm.farm}/{rollout.vendor}/{main}"
     for node in farm.nodes:
         for state in ansible_specs.OUT if ansible_specs.can_leave(farm, node) else ():
-            yield f"{_FILES}/{farm.farm}/variants/{node.name}/{state}/nginx.conf"
+            yield f"{_FILES}/{farm.farm}/variants/{node.name}/{state}/{main}"
 
 
 def _node_variables(rollout: Rollout) -> Iterator[Variable]:
@@ -296,11 +290,11 @@ def _node_variables(rollout: Rollout) -> Iterator[Variable]:
     yield Variable("node_health_status", str(farm.balancer.health.expect))
     yield Variable("node_work", quoted(f"{_WORK}/{farm.farm}/node"))
     yield Variable("node_secrets", entries=tuple(_needed_entries(secrets, ("sql", "redis"))))
-    if rollout.vendor == "haproxy":
+    if rollout.drains_at_runtime:
         yield Variable("drain_backend", quoted(Design(farm).web.name))
-    if rollout.vendor == "nginx":
-        yield Variable("drain_normal", quoted(f"{_FILES}/{farm.farm}/nginx"))
-        yield Variable("drain_known", entries=tuple(map(quoted, _nginx_files(farm))))
+    if rollout.drains_by_files:
+        yield Variable("drain_normal", quoted(f"{_FILES}/{farm.farm}/{rollout.vendor}"))
+        yield Variable("drain_known", entries=tuple(map(quoted, _host_files(rollout))))
     if rollout.hosted:
         hosts = (f"{farm.farm}.balancer.{number}" for number in range(1, len(rollout.balancers) + 1))
         yield Variable("drain_balancers", entries=tuple(quoted(host) for host in hosts))

@@ -1,19 +1,10 @@
 """One farm's rollout, and what it knows of each vendor."""
 
 from pathlib import PurePosixPath
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from ...generators.base import Generator, generator
 from ...spec.load import Spec
-from ...spec.schema import Path as SpecPath
-
-CONFIGURATIONS: Final = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}
-"""Vendors that run on hosts of their own, and the file there that belongs to one farm as a whole."""
-HOSTED: Final = tuple(CONFIGURATIONS)
-DEVICES: Final[dict[str, tuple[SpecPath, str, str]]] = {
-    "f5": (("f5",), "host", "write the device's management address, as in `f5: {host: bigip.corp.example}`"),
-    "zen": (("zen",), "api", 'write the URL of its API, as in `zen: {api: "https://zen.corp.example:444"}`'),
-}
-"""Vendors that are devices, which the control host pushes to: their section, the key with the address, a hint."""
 
 
 class Rollout(NamedTuple):
@@ -27,9 +18,24 @@ class Rollout(NamedTuple):
     """The spec's folder as seen from the tree's root, with slashes."""
 
     @property
+    def generator(self) -> Generator:
+        """The vendor."""
+        return generator(self.vendor)
+
+    @property
     def hosted(self) -> bool:
         """Whether the balancer runs on hosts; otherwise it is a device."""
-        return self.vendor in HOSTED
+        return self.generator.hosting is not None
+
+    @property
+    def drains_by_files(self) -> bool:
+        """Whether the hosts' configuration file is replaced where a node is drained."""
+        return self.generator.hosting is not None and self.generator.hosting.drains_by == "files"
+
+    @property
+    def drains_at_runtime(self) -> bool:
+        """Whether a command to the running program drains a node."""
+        return self.generator.hosting is not None and self.generator.hosting.drains_by == "runtime"
 
     def home_from(self, root: str) -> str:
         """The spec's folder as seen from where `root` is the path to the tree's root."""

@@ -1,52 +1,53 @@
 """The files of the roles, which are the same for every farm, and their templates."""
 
+from pathlib import PurePosixPath
 from typing import Final
 
-ROLES: Final = {
-    "roles/haproxy/defaults/main.yml": "ansible/haproxy-defaults.yml.j2",
-    "roles/haproxy/meta/argument_specs.yml": "ansible/haproxy-arguments.yml.j2",
-    "roles/haproxy/tasks/main.yml": "ansible/haproxy-tasks.yml.j2",
-    "roles/haproxy/tasks/candidate.yml": "ansible/haproxy-candidate.yml.j2",
-    "roles/haproxy/tasks/service.yml": "ansible/haproxy-service.yml.j2",
-    "roles/nginx/defaults/main.yml": "ansible/nginx-defaults.yml.j2",
-    "roles/nginx/meta/argument_specs.yml": "ansible/nginx-arguments.yml.j2",
-    "roles/nginx/tasks/main.yml": "ansible/nginx-tasks.yml.j2",
-    "roles/nginx/tasks/candidate.yml": "ansible/nginx-candidate.yml.j2",
-    "roles/nginx/tasks/service.yml": "ansible/nginx-service.yml.j2",
-    "roles/nginx/tasks/workers.yml": "ansible/nginx-workers.yml.j2",
-    "roles/keepalived/defaults/main.yml": "ansible/keepalived-defaults.yml.j2",
-    "roles/keepalived/meta/argument_specs.yml": "ansible/keepalived-arguments.yml.j2",
-    "roles/keepalived/tasks/main.yml": "ansible/keepalived-tasks.yml.j2",
-    "roles/keepalived/tasks/address.yml": "ansible/keepalived-address.yml.j2",
-    "roles/keepalived/tasks/check.yml": "ansible/keepalived-check.yml.j2",
-    "roles/device/defaults/main.yml": "ansible/device-defaults.yml.j2",
-    "roles/device/meta/argument_specs.yml": "ansible/device-arguments.yml.j2",
-    "roles/device/tasks/main.yml": "ansible/device-tasks.yml.j2",
-    "roles/device/tasks/known.yml": "ansible/device-known.yml.j2",
-    "roles/secrets/defaults/main.yml": "ansible/secrets-defaults.yml.j2",
-    "roles/secrets/meta/argument_specs.yml": "ansible/secrets-arguments.yml.j2",
-    "roles/secrets/tasks/main.yml": "ansible/secrets-tasks.yml.j2",
-    "roles/node/defaults/main.yml": "ansible/node-defaults.yml.j2",
-    "roles/node/meta/argument_specs.yml": "ansible/node-arguments.yml.j2",
-    "roles/node/tasks/main.yml": "ansible/node-tasks.yml.j2",
-    "roles/node/tasks/plan.yml": "ansible/node-plan.yml.j2",
-    "roles/node/tasks/change.yml": "ansible/node-change.yml.j2",
-    "roles/node/tasks/return.yml": "ansible/node-return.yml.j2",
-    "roles/drain/defaults/main.yml": "ansible/drain-defaults.yml.j2",
-    "roles/drain/tasks/haproxy_others.yml": "ansible/drain-haproxy_others.yml.j2",
-    "roles/drain/tasks/nginx_others.yml": "ansible/drain-others.yml.j2",
-    "roles/drain/tasks/f5_others.yml": "ansible/drain-others.yml.j2",
-    "roles/drain/tasks/zen_others.yml": "ansible/drain-others.yml.j2",
-    "roles/drain/tasks/haproxy_out.yml": "ansible/drain-haproxy_out.yml.j2",
-    "roles/drain/tasks/haproxy_back.yml": "ansible/drain-haproxy_back.yml.j2",
-    "roles/drain/tasks/nginx_out.yml": "ansible/drain-nginx_out.yml.j2",
-    "roles/drain/tasks/nginx_back.yml": "ansible/drain-nginx_back.yml.j2",
-    "roles/drain/tasks/nginx_switch.yml": "ansible/drain-nginx_switch.yml.j2",
-    "roles/drain/tasks/nginx_balancer.yml": "ansible/drain-nginx_balancer.yml.j2",
-    "roles/drain/tasks/nginx_reload.yml": "ansible/drain-nginx_reload.yml.j2",
-    "roles/drain/tasks/f5_out.yml": "ansible/drain-f5_out.yml.j2",
-    "roles/drain/tasks/f5_back.yml": "ansible/drain-f5_back.yml.j2",
-    "roles/drain/tasks/zen_out.yml": "ansible/drain-zen_out.yml.j2",
-    "roles/drain/tasks/zen_back.yml": "ansible/drain-zen_back.yml.j2",
+from ...generators.base import Generator, all_generators, hosted_generators
+
+_SHARED: Final = {
+    "keepalived": ("tasks/main", "tasks/address", "tasks/check"),
+    "device": ("tasks/main", "tasks/known"),
+    "secrets": ("tasks/main",),
+    "node": ("tasks/main", "tasks/plan", "tasks/change", "tasks/return"),
 }
-"""Where each file of a role goes, and the template that makes it."""
+"""The task files of the roles that no vendor owns."""
+_DEVICE_DRAIN: Final = ("out", "back")
+"""The task files that drain a node on a device, by a push."""
+
+
+def roles() -> dict[str, str]:
+    """Each file of a role, and the template that makes it."""
+    found: dict[str, str] = {}
+    for vendor in hosted_generators():
+        own = vendor.hosting.role_tasks if vendor.hosting is not None else ()
+        found |= _role(vendor.name, ("tasks/main", *(f"tasks/{task}" for task in own)))
+    for name, tasks in _SHARED.items():
+        found |= _role(name, tasks)
+    found["roles/drain/defaults/main.yml"] = "ansible/drain-defaults.yml.j2"
+    for vendor in all_generators():
+        found |= _drain(vendor)
+    return found
+
+
+def choices() -> dict[str, list[str]]:
+    """The names of vendors that the roles' arguments accept."""
+    devices = sorted(vendor.name for vendor in all_generators() if vendor.api is not None)
+    return {"device_vendors": devices, "vendors": [*(vendor.name for vendor in hosted_generators()), *devices]}
+
+
+def _role(name: str, tasks: tuple[str, ...]) -> dict[str, str]:
+    files = {
+        f"roles/{name}/defaults/main.yml": f"ansible/{name}-defaults.yml.j2",
+        f"roles/{name}/meta/argument_specs.yml": f"ansible/{name}-arguments.yml.j2",
+    }
+    return files | {f"roles/{name}/{task}.yml": f"ansible/{name}-{PurePosixPath(task).name}.yml.j2" for task in tasks}
+
+
+def _drain(vendor: Generator) -> dict[str, str]:
+    """How a node is removed from rotation on this vendor, and how the other nodes are checked before."""
+    tasks = vendor.hosting.drain_tasks if vendor.hosting is not None else _DEVICE_DRAIN
+    found = {f"roles/drain/tasks/{vendor.name}_others.yml": "ansible/drain-others.yml.j2"}
+    return found | {
+        f"roles/drain/tasks/{vendor.name}_{task}.yml": f"ansible/drain-{vendor.name}_{task}.yml.j2" for task in tasks
+    }

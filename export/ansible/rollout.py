@@ -22,8 +22,8 @@ from ...spec.schema import Reads
 from ...spec.types import NodeAddress
 from . import inventory as ansible_inventory
 from . import specs as ansible_specs
-from .model import CONFIGURATIONS, DEVICES, HOSTED, Rollout
-from .roles import ROLES
+from .model import Rollout
+from .roles import choices, roles
 
 _ADDRESS: Final = next(how for how in get_args(NodeAddress) if isinstance(how, Reads))
 
@@ -71,17 +71,16 @@ def vendor_of(spec: Spec, asked: str = "") -> str:
             f"say which: --vendor {one_of(named or VENDORS)}"
             + ("" if named else ', or write its section into the spec, as in `haproxy: {version: "2.6"}`'),
         )
-    if chosen in DEVICES:
-        path, key, hint = DEVICES[chosen]
-        if getattr(getattr(spec.farm, chosen), key) is None:
-            raise SpecError([spec.problem(path, f"does not say where the device is ({key})", hint)])
+    api = generator(chosen).api
+    if api is not None and getattr(getattr(spec.farm, chosen), api.address) is None:
+        raise SpecError([spec.problem((chosen,), f"does not say where the device is ({api.address})", api.hint)])
     return chosen
 
 
 def balancer_hosts(spec: Spec, vendor: str, asked: Sequence[str], *, single: bool = True) -> tuple[str, ...]:
     """Where the balancers are: as asked for, as `frontend.vip` says, or where it listens; raises UsageError."""
     vip, listen = spec.farm.frontend.vip, spec.farm.frontend.address
-    if vendor not in HOSTED:
+    if generator(vendor).hosting is None:
         if asked:
             raise UsageError(f"--balancer: {vendor} is a device, and the spec says where it is", "leave --balancer out")
         return ()
@@ -140,7 +139,8 @@ def _own_hosts(rollouts: Sequence[Rollout]) -> None:
 
 def _whole_files(rollout: Rollout) -> Iterator[str]:
     """The files of a balancer that belong to one farm as a whole."""
-    yield CONFIGURATIONS[rollout.vendor]
+    if rollout.generator.hosting is not None:
+        yield rollout.generator.hosting.main
     if rollout.spec.farm.frontend.vip is not None:
         yield "keepalived.conf"
 
@@ -164,8 +164,8 @@ def _made_by() -> str:
 
 
 def _roles() -> Iterator[Artifact]:
-    for path, template in ROLES.items():
-        yield Artifact(PurePosixPath(path), templating.render(template, {"header": _made_by()}))
+    for path, template in roles().items():
+        yield Artifact(PurePosixPath(path), templating.render(template, {"header": _made_by(), **choices()}))
 
 
 def _shared(rollouts: Sequence[Rollout]) -> Iterator[Artifact]:
@@ -198,11 +198,11 @@ def _farm_files(rollout: Rollout) -> Iterator[Artifact]:
                 yield file.below(folder / rollout.vendor)
     for path, content in ansible_specs.variants(rollout, folder):
         yield Artifact(path, content)
-    if rollout.vendor == "nginx":
-        yield from _nginx_variants(rollout, folder)
+    if rollout.drains_by_files:
+        yield from _host_variants(rollout, folder)
 
 
-def _nginx_variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[Artifact]:
+def _host_variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[Artifact]:
     """For each node the configuration that sends it no new clients, and the one that sends it nothing."""
     for node in rollout.spec.farm.nodes:
         if not ansible_specs.can_leave(rollout.spec.farm, node):
@@ -214,4 +214,4 @@ def _nginx_variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[Artifac
 
 
 def _rendered(rollout: Rollout, spec: Spec) -> list[Artifact]:
-    return render(generator(rollout.vendor), spec)
+    return render(rollout.generator, spec)

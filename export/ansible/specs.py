@@ -12,8 +12,9 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 from ... import __version__
+from ...generators.base import VENDORS
 from ...spec.model import Farm, Node, Secret, SqlLogin
-from .model import DEVICES, Rollout
+from .model import Rollout
 
 OUT: Final = ("drain", "down")
 """The states through which a node leaves: no new clients, then nothing."""
@@ -52,7 +53,7 @@ def files_of(farm: Farm, vendor: str) -> Iterator[tuple[str, str]]:
     if farm.keys.source != "primary":
         paths["keys.from"] = farm.keys.source
     for name, secret in secrets_of(farm).items():
-        if secret.file is not None and (name not in DEVICES or name == vendor):
+        if secret.file is not None and (name not in VENDORS or name == vendor):
             paths[".".join(SECRETS[name])] = str(secret.file)
     for key, path in sorted(paths.items()):
         if path is not None and not _is_absolute(path):

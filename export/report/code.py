@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from markupsafe import Markup
 
+from ...generators.base import all_generators
+from ...generators.hosting import Syntax
 from ..markup import made
 from . import reasons as why
 
@@ -28,16 +30,18 @@ _CLASSES: Final = (
 )
 """The classes of the style sheet for Pygments' kinds of tokens; the first that fits counts."""
 
-_LEXERS: Final = (
-    (r"haproxy\.cfg", "haproxy", why.commented),
-    (r"keepalived/.*\.conf", "haproxy", why.commented),
-    (r"nginx\.conf", "nginx", why.commented),
-    (r".*\.service\.d/.*\.conf", "systemd", why.commented),
-    (r"bigip\.conf", "scf", why.by_object),
-    (r".*_(?:proxy|pound)\.cfg", "pound", why.by_directive),
-    (r".*\.json", "json", why.none),
+_SHARED: Final = (
+    Syntax(r"keepalived/.*\.conf", "haproxy", "comments"),
+    Syntax(r".*\.service\.d/.*\.conf", "systemd", "comments"),
+    Syntax(r".*\.json", "json"),
 )
-"""By a file's path: its language, and where the reasons of its lines come from."""
+"""Files that more than one vendor has."""
+_REASONS: Final = {
+    "comments": why.commented,
+    "objects": why.by_object,
+    "directives": why.by_directive,
+    "none": why.none,
+}
 
 
 class CodeLine(NamedTuple):
@@ -49,11 +53,9 @@ class CodeLine(NamedTuple):
 
 def highlighted(path: str, text: str) -> list[CodeLine]:
     """The lines of a file with their reasons; a file of an unknown kind is plain text without any."""
-    language, reasons = "", why.none
-    for pattern, name, source in _LEXERS:
-        if re.fullmatch(pattern, path):
-            language, reasons = name, source
-            break
+    known = (*(syntax for vendor in all_generators() for syntax in vendor.syntaxes), *_SHARED)
+    syntax = next((syntax for syntax in known if re.fullmatch(syntax.files, path)), Syntax("", ""))
+    language, reasons = syntax.lexer, _REASONS[syntax.reasons]
     lines = text.removesuffix("\n").split("\n") if text else []
     codes = _codes(text, language) if language else [made(html.escape(line)) for line in lines]
     return [CodeLine(code, reason) for code, reason in zip(codes, reasons(lines), strict=True)]

@@ -18,6 +18,7 @@ from ...spec.model import Farm
 from ...spec.units import Version
 from ..base import Draft, Generator, Job
 from ..features import FEATURES, No, Since, Support, Yes, verifies_nodes
+from ..hosting import Api, Syntax
 from . import as3 as f5_as3
 from . import scf as f5_scf
 from .objects import objects
@@ -37,6 +38,8 @@ class F5(Generator):
     newest = Version("17.5")
     program = ""
     own_ids = ACCEPTABLE_IDS
+    api = Api("host", "write the device's management address, as in `f5: {host: bigip.corp.example}`", "password")
+    syntaxes = (Syntax(r"bigip\.conf", "scf", "objects"),)
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "verify-nodes": Yes(

@@ -5,7 +5,7 @@ the version gates below name the first version that takes a directive.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
@@ -15,6 +15,7 @@ from .. import keepalived
 from ..base import Draft, Generator, Job, UnquotableError
 from ..design import COOKIE, ERRORS_TO_SUSPECT, FORGEABLE_HEADERS, HEADER_TIME, LONG_POLL, Member, Pool
 from ..features import FEATURES, Support, Yes
+from ..hosting import Hosting, RoleVariable, Syntax, TimeoutSyntax
 from ..tls import HSTS_SECONDS, profile
 
 CERTIFICATE_STORE: Final = Version("3.0")
@@ -34,6 +35,17 @@ class Haproxy(Generator):
     oldest = Version("2.4")
     newest = Version("3.4")
     program = "haproxy"
+    hosting = Hosting(
+        main="haproxy.cfg",
+        statistics="/",
+        timeouts=TimeoutSyntax(
+            r"(?m)^(?P<before>\s*timeout\s+[a-z-]+\s+)(?P<time>[0-9a-z]+)(?=\s*(?:#.*)?$)", unit="ms"
+        ),
+        role_tasks=("candidate", "service"),
+        drain_tasks=("others", "out", "back"),
+        drains_by="runtime",
+    )
+    syntaxes = (Syntax(r"haproxy\.cfg", "haproxy", "comments"),)
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "drain": Yes("weight 0: clients that a cookie holds stay"),
@@ -54,6 +66,14 @@ class Haproxy(Generator):
     def check_command(self, file: Path, version: Version) -> list[str]:  # noqa: ARG002  # the same for every version
         """Check the configuration."""
         return ["-c", "-f", str(file)]
+
+    def role_variables(self, farm: Farm) -> Iterable[RoleVariable]:
+        """The farm's name, the page that shows it, and the link to the key where HAProxy looks for it."""
+        tls = farm.frontend.tls
+        beside = farm.balancer_tls and tls.key != tls.certificate and farm.haproxy.version < CERTIFICATE_STORE
+        yield RoleVariable("farm", farm.farm)
+        yield RoleVariable("metrics_url", f"http://127.0.0.1:{farm.balancer.metrics_port}/metrics")
+        yield RoleVariable("key_link", f"{tls.certificate}.key" if beside else "", from_spec=beside)
 
     def quoted(self, text: str) -> str:
         """Bare where that is safe, else in strong quotes, which keep everything but themselves."""

@@ -18,6 +18,7 @@ from .. import keepalived
 from ..base import Draft, Generator, Job, UnquotableError
 from ..design import COOKIE, FORGEABLE_HEADERS, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
 from ..features import FEATURES, No, Since, Support, Yes
+from ..hosting import Hosting, RoleVariable, Syntax, TimeoutSyntax
 from ..tls import HSTS_SECONDS, profile
 
 HTTP2_DIRECTIVE: Final = Version("1.25.1")
@@ -42,6 +43,16 @@ OUT_FOR: Final = Duration.of("10s")
 ZONE_KB, ZONE_KB_PER_NODE = 128, 2
 """Shared memory of an upstream: 32 kB is the least that NGINX takes, and a server needs under 1 kB."""
 
+DEFAULT_TIMEOUTS: Final[Mapping[str, float]] = {
+    "client_header_timeout": 60,
+    "client_body_timeout": 60,
+    "send_timeout": 60,
+    "keepalive_timeout": 75,
+    "proxy_read_timeout": 60,
+    "proxy_send_timeout": 60,
+}
+"""In seconds. Source: nginx.org, ngx_http_core_module and ngx_http_proxy_module."""
+
 _ALGORITHMS: Final = {"least-connections": "least_conn;", "round-robin": "", "source": "hash $remote_addr consistent;"}
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*-]+")
 
@@ -54,6 +65,21 @@ class Nginx(Generator):
     oldest = Version("1.18")
     newest = Version("1.31")
     program = "nginx"
+    hosting = Hosting(
+        main="nginx.conf",
+        statistics="/status",
+        timeouts=TimeoutSyntax(
+            r"(?m)^(?P<before>\s*(?:client_header|client_body|send|keepalive|proxy_read|proxy_send|proxy_connect|"
+            r"proxy_next_upstream|proxy)_timeout\s+)(?P<time>[0-9a-z]+)(?=;)",
+            unit="s",
+            defaults=DEFAULT_TIMEOUTS,
+            section=r"(?m)^http \{$",
+        ),
+        role_tasks=("candidate", "service", "workers"),
+        drain_tasks=("out", "back", "switch", "balancer", "reload"),
+        drains_by="files",
+    )
+    syntaxes = (Syntax(r"nginx\.conf", "nginx", "comments"),)
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "active-health": No(
@@ -115,6 +141,12 @@ class Nginx(Generator):
         """Check the configuration, with every file that it names beside it."""
         own_log = ["-e", str(file.parent / "error.log")] if version >= ERROR_LOG_OPTION else []
         return ["-t", "-q", *own_log, "-c", str(file)]
+
+    def role_variables(self, farm: Farm) -> Iterable[RoleVariable]:
+        """The status page, and the stream module's package under passthrough."""
+        yield RoleVariable("status_url", f"http://127.0.0.1:{farm.balancer.metrics_port}/status")
+        if farm.frontend.tls.mode == "passthrough":
+            yield RoleVariable("packages", ("nginx", "libnginx-mod-stream"))
 
     def missing_module(self, said: str) -> str | None:
         """The stream module is a package of its own on Debian."""

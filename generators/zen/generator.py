@@ -16,6 +16,7 @@ from ...spec.model import Farm
 from ...spec.units import Version
 from ..base import Draft, Generator, Job
 from ..features import No, Support
+from ..hosting import Api, Syntax
 from .calls import plan
 from .check.files import Appliance, check
 from .check.formats import ERROR_STATUSES, GUARDIAN_FILE, MARKS_FILE, Dialect
@@ -45,6 +46,8 @@ class Zen(Generator):
     title = "Zen Load Balancer"
     oldest = Version("3")
     newest = Version("7.9")
+    api = Api("api", 'write the URL of its API, as in `zen: {api: "https://zen.corp.example:444"}`', "key")
+    syntaxes = (Syntax(r".*_(?:proxy|pound)\.cfg", "pound", "directives"),)
     support: ClassVar[Mapping[str, Support]] = SUPPORT
 
     def version(self, farm: Farm) -> Version:

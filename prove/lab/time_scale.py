@@ -10,12 +10,13 @@ No timeout is scaled below FLOOR_SECONDS, because a busy machine needs that time
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from ...core.errors import NlbgenError
 from ...core.files import write_atomically
+from ...generators.base import generator
 from ...spec.model import Farm
 from .bench import TestBench
 
@@ -23,36 +24,24 @@ FLOOR_SECONDS: Final = 2.0
 
 _UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART: Final = re.compile(r"([0-9]+)(us|ms|s|m|h|d)?")
-_HAPROXY: Final = re.compile(r"(?m)^(?P<before>\s*timeout\s+[a-z-]+\s+)(?P<time>[0-9a-z]+)(?=\s*(?:#.*)?$)")
-_NGINX: Final = re.compile(
-    r"(?m)^(?P<before>\s*(?:client_header|client_body|send|keepalive|proxy_read|proxy_send|proxy_connect|"
-    r"proxy_next_upstream|proxy)_timeout\s+)(?P<time>[0-9a-z]+)(?=;)"
-)
-_NGINX_DEFAULTS: Final[Mapping[str, float]] = {
-    "client_header_timeout": 60,
-    "client_body_timeout": 60,
-    "send_timeout": 60,
-    "keepalive_timeout": 75,
-    "proxy_read_timeout": 60,
-    "proxy_send_timeout": 60,
-}
-"""NGINX's defaults; source: nginx.org, ngx_http_core_module and ngx_http_proxy_module."""
-_NGINX_HTTP: Final = re.compile(r"(?m)^http \{$")
 
 
 def scale_timeouts(vendor: str, text: str, divisor: float) -> str:
     """Return a configuration with every timeout divided, but not below FLOOR_SECONDS; shorter ones stay."""
-    pattern, bare = (_HAPROXY, "ms") if vendor == "haproxy" else (_NGINX, "s")
+    hosting = generator(vendor).hosting
+    if hosting is None:
+        raise ValueError(f"{vendor} is a device: nothing runs in the lab")
+    syntax = hosting.timeouts
 
     def shorter(found: re.Match[str]) -> str:
-        seconds = _seconds(found["time"], bare)
+        seconds = _seconds(found["time"], syntax.unit)
         return found["before"] + (found["time"] if seconds <= FLOOR_SECONDS else _written(seconds / divisor))
 
-    if vendor == "nginx":
-        unset = {name: time for name, time in _NGINX_DEFAULTS.items() if f"\n    {name} " not in text}
+    if syntax.defaults:
+        unset = {name: time for name, time in syntax.defaults.items() if f"\n    {name} " not in text}
         written = "".join(f"\n    {name} {seconds:g}s;" for name, seconds in unset.items())
-        text = _NGINX_HTTP.sub(lambda found: found[0] + written, text, count=1)
-    return pattern.sub(shorter, text)
+        text = re.sub(syntax.section, lambda found: found[0] + written, text, count=1)
+    return re.sub(syntax.pattern, shorter, text)
 
 
 def _seconds(time: str, bare: str) -> float:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import Final
 
+from ...generators.base import generator
+from ...generators.features import No
 from ...spec.model import Farm
 from ...spec.units import Duration
 from ..clients.load_result import LoadResult, Record
@@ -159,7 +161,8 @@ class Drain(Outage):
         health = bench.farm.balancer.health
         known = EVENT + (health.interval * health.fall + health.timeout) / 1000 + NOTICE
         window = [record for record in result.records if known < record.scheduled < EVENT + DRAINED]
-        reason = "NGINX has no active health checks" if bench.vendor == "nginx" else ""
+        unchecked = _lacks("active-health", bench.farm, bench.vendor)
+        reason = f"{generator(bench.vendor).title} has no active health checks" if unchecked is not None else ""
         if not window:
             reason = reason or f"health checks every {health.interval} do not detect this within {DRAINED:g} s"
         got = sum(record.node == victim.name for record in window)
@@ -179,6 +182,12 @@ FULL: Final = 4.0
 """How long the share is measured after the slow start, seconds."""
 
 
+def _lacks(feature: str, farm: Farm, vendor: str) -> No | None:
+    """Return why the vendor's version lacks a feature; None where it has the feature."""
+    chosen = generator(vendor)
+    return chosen.lacks(feature, chosen.version(farm))
+
+
 class SlowStart(Scenario):
     """A node recovers with cold caches."""
 
@@ -191,8 +200,8 @@ class SlowStart(Scenario):
         """Skip farms without slow start, and vendors that do not support it."""
         if not farm.balancer.slow_start:
             return "the spec has no balancer.slow_start"
-        if vendor == "nginx":
-            return "the open source build has no slow start: a node that recovers gets its full share at once"
+        if (without := _lacks("slow-start", farm, vendor)) is not None:
+            return f"{generator(vendor).title} has no slow start: {without.fallback}"
         if len(serving(farm)) < 2:
             return ONE_NODE
         return HASHED if is_hashed(farm) else ""

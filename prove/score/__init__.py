@@ -1,4 +1,4 @@
 """The scorecard: thresholds, results, output formats.
 
-Imports core, spec, prove.lab, prove.scenarios.
+Imports core, spec, generators, prove.lab, prove.scenarios.
 """

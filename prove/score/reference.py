@@ -1,13 +1,9 @@
 """The table of scenarios and thresholds for the documentation."""
 
-from typing import Final
-
+from ...generators.base import hosted_generators
 from ..scenarios.registry import scenarios
 from .formats import number
 from .thresholds import THRESHOLDS, Threshold
-
-VENDORS: Final = ("haproxy", "nginx")
-"""The vendors whose program runs in the lab."""
 
 
 def as_markdown() -> str:
@@ -21,9 +17,10 @@ def as_markdown() -> str:
 
 
 def _limits(threshold: Threshold) -> str:
-    limits = {vendor: _limit(threshold, threshold.limit_of(vendor)) for vendor in VENDORS}
+    vendors = [vendor.name for vendor in hosted_generators()]
+    limits = {vendor: _limit(threshold, threshold.limit_of(vendor)) for vendor in vendors}
     if len(set(limits.values())) == 1:
-        return limits[VENDORS[0]]
+        return limits[vendors[0]]
     return ", ".join(f"{vendor}: {limit}" for vendor, limit in limits.items())
 
 

@@ -16,8 +16,8 @@ import yaml
 from nlbgen.core.errors import SpecError, UsageError
 from nlbgen.export.ansible import rollout as ansible
 from nlbgen.export.ansible import specs as ansible_specs
-from nlbgen.export.ansible.model import HOSTED
-from nlbgen.export.ansible.roles import ROLES
+from nlbgen.export.ansible.roles import roles
+from nlbgen.generators.base import hosted_generators
 from nlbgen.spec.load import Spec, load, loads
 from nlbgen.spec.references import resolve
 
@@ -37,6 +37,8 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "accept": ["zen-max-body", "zen-queue", "zen-verify-nodes"],
     },
 }
+
+HOSTED = [vendor.name for vendor in hosted_generators()]
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def test_every_file_of_the_tree_is_used(vendor: str, farm) -> None:
     }
     assert all(any(file == name or file.startswith((f"{name}/", f"{name}.")) for file in farms) for name in named)
     assert all(any(file == name or file.startswith((f"{name}/", f"{name}.")) for name in named) for file in farms)
-    assert {name for name in files if name.startswith("roles/")} == set(ROLES)
+    assert {name for name in files if name.startswith("roles/")} == set(roles())
 
 
 def test_balancers_are_configured_with_what_render_makes(farm) -> None:

@@ -1,0 +1,64 @@
+"""Facts about a vendor that the export, the report and the lab need: where it runs, and how its files look."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+
+class Syntax(NamedTuple):
+    """How the report shows a kind of file."""
+
+    files: str
+    """A regular expression that matches the whole path."""
+    lexer: str
+    """The name of a Pygments lexer."""
+    reasons: Literal["comments", "objects", "directives", "none"] = "none"
+    """Where the reason for each line comes from."""
+
+
+class TimeoutSyntax(NamedTuple):
+    """How a configuration sets its timeouts, so that the lab can scale them."""
+
+    pattern: str
+    """A regular expression with the groups `before` and `time` for every timeout."""
+    unit: str
+    """The unit of a bare number."""
+    defaults: Mapping[str, float] = {}
+    """The program's own defaults, in seconds, for directives that the configuration leaves out."""
+    section: str = ""
+    """A regular expression for the line after which the defaults are written."""
+
+
+class RoleVariable(NamedTuple):
+    """One variable of the vendor's Ansible role."""
+
+    name: str
+    value: str | tuple[str, ...]
+    from_spec: bool = False
+    """Whether the value is text of the spec, in which Ansible must not evaluate expressions."""
+
+
+class Hosting(NamedTuple):
+    """How a vendor runs whose program is installed on hosts."""
+
+    main: str
+    """The configuration file, which belongs to one farm as a whole."""
+    statistics: str
+    """The path of the statistics page on the metrics port."""
+    timeouts: TimeoutSyntax
+    role_tasks: tuple[str, ...]
+    """The task files of the Ansible role besides `main`."""
+    drain_tasks: tuple[str, ...]
+    """The task files that remove a node from rotation and return it."""
+    drains_by: Literal["runtime", "files"]
+    """Whether a node is drained by a command to the running program, or by another configuration file."""
+
+
+class Api(NamedTuple):
+    """How a vendor is reached that is a device with an API."""
+
+    address: str
+    """The key of the vendor's section that holds the device's address."""
+    hint: str
+    """What to write where the address is missing."""
+    secret: str
+    """The key that refers to the password or API key."""
