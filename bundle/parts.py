@@ -105,9 +105,9 @@ def _validation(vendor: Generator, spec: Spec) -> Validation:
 
 
 def _nodes(request: Request) -> Made:
-    from ..nodes.prepare import steps
+    from ..nodes.prepare import rendering
 
-    if absent := steps.absent(request.spec):
+    if absent := rendering.absent(request.spec):
         why = Reason(
             id="",
             key="nodes",
@@ -117,7 +117,7 @@ def _nodes(request: Request) -> Made:
         nothing = LeftOut(part="nodes", what="all files", reasons=(why,))
         return Made(left_out=(nothing,), notes=(f"nodes: left out, {absent}",))
     # Without the wish for secrets none is looked for: whether they are at hand may not change a byte.
-    prepared = steps.render(request.spec, with_secrets=request.with_secrets, with_configs=request.with_secrets)
+    prepared = rendering.render(request.spec, with_secrets=request.with_secrets, with_configs=request.with_secrets)
     artifacts = tuple(artifact.below("nodes") for artifact in prepared.files)
     left_out = () if request.with_secrets else tuple(_without_secrets(request.spec))
     return Made(artifacts, left_out=left_out, notes=tuple(f"nodes: {note}" for note in prepared.notes))

@@ -76,8 +76,8 @@ def _node_problems(spec: "Spec") -> list[Problem]:
     """The problems of the nodes' config files, if the spec names any."""
     if all(node.config is None for node in spec.farm.nodes) and spec.farm.keys.source == "primary":
         return []
-    from ..nodes.spec_checks import problems, unseen
+    from ..nodes.spec_checks import missing_notes, problems
 
-    for note in unseen(spec):
+    for note in missing_notes(spec):
         console.info(note)
     return problems(spec)

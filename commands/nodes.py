@@ -1,4 +1,4 @@
-"""`nlbgen nodes`: the nodes' own config files."""
+"""`nlbgen nodes`: read, compare and change the nodes' own config files."""
 
 import shlex
 from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .tables import Block, Cell, Style
 
 _SIDE_BY_SIDE = 4
-"""How many nodes an audit shows side by side; of more it lists values with their nodes."""
+"""The most nodes in columns of an audit; for more nodes it lists values with their nodes."""
 _CONFIGS = click.argument("configs", nargs=-1, type=console.FilePath(), metavar="[CONFIG]...")
 
 
@@ -26,7 +26,7 @@ _CONFIGS = click.argument("configs", nargs=-1, type=console.FilePath(), metavar=
 def command() -> None:
     """Look at the nodes' own config files, and change them.
 
-    Secrets are shown as fingerprints alone: 12 hex digits of SHA-256 for keys, of an HMAC for passwords.
+    Secrets are shown only as fingerprints: 12 hex digits of SHA-256 for keys, of an HMAC for passwords.
     """
 
 
@@ -35,7 +35,7 @@ def command() -> None:
 @console.STYLE
 @_CONFIGS
 def _keys(file: Path, style: str, configs: tuple[Path, ...]) -> None:
-    """List the keys of the spec's nodes, or of these CONFIG files: what, where, which; never a value."""
+    """List the keys of the spec's nodes, or of these CONFIG files, by fingerprint and location; never a value."""
     from ..nodes import key_list
     from ..nodes.fingerprints import Fingerprints
     from ..nodes.keys import inventory
@@ -46,17 +46,17 @@ def _keys(file: Path, style: str, configs: tuple[Path, ...]) -> None:
 
 
 def _side_by_side(found: "Inventory") -> "Iterator[Block]":
-    """A row for each key, a column for each node; what all nodes share is green, what they do not share yellow."""
+    """A row for each key, a column for each node; a key that all nodes share is green, any other yellow."""
     from .tables import Cell, Style, Table
 
     files = {node: keys[0].location.file if keys else "" for node, keys in found.items()}
-    told: dict[tuple[str, str], dict[str, Key]] = {}
+    keys_by_node: dict[tuple[str, str], dict[str, Key]] = {}
     for node, keys in found.items():
         for key in keys:
-            told.setdefault((key.name, key.section), {})[node] = key
+            keys_by_node.setdefault((key.name, key.section), {})[node] = key
     rows = []
-    for (name, section), by_node in told.items():
-        # What is no fingerprint, as AutoGenerate, is not shared even where it reads the same.
+    for (name, section), by_node in keys_by_node.items():
+        # A value without a fingerprint, such as AutoGenerate, is never shared.
         shown = {key.shown.text if key.shown.secret else None for key in by_node.values()}
         shared = len(shown) == 1 and None not in shown and len(by_node) == len(found)
         colour: Style = "" if len(found) == 1 else "green" if shared else "yellow"
@@ -75,11 +75,11 @@ def _field(key: "Key | None", file: str, colour: "Style") -> "Cell":
     return Cell(str(key.shown), colour, note)
 
 
-@command.command("plan", short_help="Show what would change in each node's config.")
+@command.command("plan", short_help="Show the planned changes of each node's config.")
 @console.ONE_SPEC
 @console.STYLE
 def _plan(file: Path, style: str) -> None:
-    """Show what would change in each node's config; nothing is written."""
+    """Show the planned changes of each node's config; nothing is written."""
     console.on_refusal("nothing was planned")
     planned = _planned(file)
     if style == "json":
@@ -94,7 +94,7 @@ def _plan(file: Path, style: str) -> None:
 @click.option("--expect", metavar="DIGEST", help="Change only what the plan with this digest says.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
-    """Change the nodes' configs in place: all of them or none, each with a dated backup."""
+    """Change the nodes' configs in place: all or none, each with a dated backup."""
     from datetime import datetime
 
     from ..nodes.apply import apply
@@ -110,8 +110,8 @@ def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
     for one in written:
         if one.open_to_others:
             console.info(
-                f"{one.path}: everybody here may read it and its backup (mode {one.mode:04o}), and both hold keys and "
-                f"passwords\n    chmod o-rwx {shlex.quote(str(one.path))} {shlex.quote(str(one.backup))}"
+                f"{one.path}: every user of this machine can read it and its backup (mode {one.mode:04o}); "
+                f"both contain keys and passwords\n    chmod o-rwx {shlex.join([str(one.path), str(one.backup)])}"
             )
     if style == "json":
         files = [{"file": str(one.path), "backup": str(one.backup)} for one in written]
@@ -140,7 +140,7 @@ def _audit(file: Path, style: str, configs: tuple[Path, ...]) -> None:
 
 
 def _compared(result: "Audit") -> "Iterator[Block]":
-    """The settings side by side, of many nodes only those that differ; what no farm can live with; the count."""
+    """The settings in columns (for many nodes only those that differ), the problems, and the count."""
     from .tables import Cell, Line, Style, Table
 
     if len(result.nodes) <= _SIDE_BY_SIDE:
@@ -156,17 +156,17 @@ def _compared(result: "Audit") -> "Iterator[Block]":
         ]
     if rows:
         yield Table(head, rows)
-    for one in result.unfit:
+    for one in result.problems:
         yield Line(f"{one.node}: {one.message} [{one.id}]", "red")
         yield from (Line(f"    {one.hint}", "dim", 0), Line(f"    at {one.location}", "dim", 0))
     closing: Style = "red" if result.drift else "green"
-    yield Line(result.text().splitlines()[-1], closing)
+    yield Line(result.summary(), closing)
 
 
 def _setting(row: "Row", nodes: tuple[str, ...]) -> "list[Cell]":
     from .tables import Cell
 
-    values = (Cell(row.readings[node].shown, "" if row.same else "yellow") for node in nodes)
+    values = (Cell(row.values[node].shown, "" if row.same else "yellow") for node in nodes)
     return [Cell(row.title), *values, Cell("" if row.same else "DIFFERS", "red")]
 
 
@@ -180,12 +180,12 @@ def _planned(file: Path) -> Any:
     for note in planned.notes:
         console.info(note)
     for name in planned.without_config:
-        console.info(f"{name}: the spec names no config, so it is left out; its own prepare-node.ps1 prepares it")
+        console.info(f"{name}: the spec names no config, so the node is left out; use its prepare-node.ps1")
     return planned
 
 
 def _loaded(file: Path, configs: tuple[Path, ...]) -> tuple[Any, dict[str, Any]]:
-    """The configs given, or the spec and those of its nodes, by the names to call them by."""
+    """The configs given, or the spec and its nodes' configs, by the names to show."""
     from ..nodes import planning
 
     if configs:

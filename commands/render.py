@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..core.artifacts import Artifact
     from ..generators.output import Fleet, Output
-    from ..nodes.prepare.steps import Prepared
+    from ..nodes.prepare.rendering import Prepared
     from ..spec.load import Spec
 
 NODES = "nodes"
@@ -100,13 +100,13 @@ class _Asked(NamedTuple):
         """The nodes' files; None without the wish for them, or where `all` meets a farm whose configs are not here."""
         if NODES not in self.names:
             return None
-        from ..nodes.prepare import steps
+        from ..nodes.prepare import rendering
 
-        absent = "" if NODES in self.named else steps.absent(spec)
+        absent = "" if NODES in self.named else rendering.absent(spec)
         if absent:
             console.info(f"nodes: nothing was prepared: {absent}")
             return None
-        prepared = steps.render(spec, with_secrets=self.with_secrets)
+        prepared = rendering.render(spec, with_secrets=self.with_secrets)
         for note in prepared.notes:
             console.info(f"nodes: {note}")
         return prepared

@@ -1,4 +1,4 @@
-"""Do the nodes agree? Every setting that they must share, side by side, and what no farm can live with."""
+"""Compare the settings that all nodes must share, and find problems that no farm can have."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ..core.plan import Shown
+from ..core.wording import plural, shortened
 from ..spec.load import Spec
 from . import connection, keys, stores
 from .config.effective import APP, CONNECTIONS, MACHINE_KEY, SECURE, SESSION_STATE, Config
@@ -15,13 +16,13 @@ from .fingerprints import Fingerprints, Secrecy
 ENCRYPTED: Final = "(encrypted)"
 ABSENT: Final = "-"
 _COLUMNS: Final = 4
-"""From more nodes on, a row lists its values with their nodes instead of one column for each node."""
+"""The most nodes with a column each; for more nodes the text lists values with their nodes."""
 _NAMES: Final = 6
-_WIDEST: Final = 48
+_WIDEST: Final = 45
 
 
 class ObservedValue(NamedTuple):
-    """What one node says to one setting; `identity` is what is compared (of a secret a hash), None equals nothing."""
+    """The value of one setting on one node; `identity` is compared (a hash for a secret), and None equals nothing."""
 
     shown: str
     identity: object
@@ -30,29 +31,29 @@ class ObservedValue(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One setting over all nodes."""
+    """One setting on all nodes."""
 
     title: str
-    readings: Mapping[str, ObservedValue]
+    values: Mapping[str, ObservedValue]
 
     @property
     def same(self) -> bool:
-        """Whether all nodes say the same; what cannot be read is not the same as anything."""
-        identities = [reading.identity for reading in self.readings.values()]
+        """Whether all nodes have the same value; an unreadable value equals nothing."""
+        identities = [observed.identity for observed in self.values.values()]
         return None not in identities and all(one == identities[0] for one in identities)
 
     def groups(self) -> list[tuple[str, list[str]]]:
         """Each value with its nodes, the most common first."""
         found: dict[object, tuple[str, list[str]]] = {}
-        for node, reading in self.readings.items():
-            key = (reading.identity, node if reading.identity is None else "")
-            found.setdefault(key, (reading.shown, []))[1].append(node)
+        for node, observed in self.values.items():
+            key = (observed.identity, node if observed.identity is None else "")
+            found.setdefault(key, (observed.shown, []))[1].append(node)
         return sorted(found.values(), key=lambda group: -len(group[1]))
 
 
 @dataclass(frozen=True, slots=True)
 class NodeProblem:
-    """What keeps a node from being part of a farm, though all may agree on it."""
+    """A problem that keeps a node out of any farm, even if all nodes share it."""
 
     node: str
     id: str
@@ -63,32 +64,39 @@ class NodeProblem:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was found over all nodes."""
+    """The result of the comparison."""
 
     nodes: tuple[str, ...]
     rows: tuple[Row, ...]
-    unfit: tuple[NodeProblem, ...]
+    problems: tuple[NodeProblem, ...]
 
     @property
     def drift(self) -> bool:
-        """Whether something must be done."""
-        return bool(self.unfit) or any(not row.same for row in self.rows)
+        """Whether anything differs or is a problem."""
+        return bool(self.problems) or any(not row.same for row in self.rows)
 
     def text(self) -> str:
-        """For people: a table, what differs marked, then what no farm can live with."""
+        """The report as text: a table with differences marked, then the problems, then the counts."""
         lines = self._table() if len(self.nodes) <= _COLUMNS else self._lists()
-        for one in self.unfit:
+        for one in self.problems:
             lines += [f"{one.node}: {one.message} [{one.id}]", f"    {one.hint}", f"    at {one.location}"]
+        return "\n".join([*lines, self.summary()]) + "\n"
+
+    def summary(self) -> str:
+        """The counts of nodes, of settings that differ or agree, and of problems."""
         differing = sum(not row.same for row in self.rows)
         agree = f"{differing} of {len(self.rows)} settings differ" if differing else f"{len(self.rows)} settings agree"
-        count = f"{len(self.nodes)} node{'' if len(self.nodes) == 1 else 's'}"
-        problems = f", {len(self.unfit)} problem{'' if len(self.unfit) == 1 else 's'}" if self.unfit else ""
-        return "\n".join([*lines, f"{count}: {agree}{problems}"]) + "\n"
+        problems = f", {plural(len(self.problems), 'problem')}" if self.problems else ""
+        return f"{plural(len(self.nodes), 'node')}: {agree}{problems}"
 
     def _table(self) -> list[str]:
         head = ["setting", *self.nodes, ""]
         body = [
-            [row.title, *(_cut(row.readings[node].shown) for node in self.nodes), "" if row.same else "DIFFERS"]
+            [
+                row.title,
+                *(shortened(row.values[node].shown, _WIDEST) for node in self.nodes),
+                "" if row.same else "DIFFERS",
+            ]
             for row in self.rows
         ]
         widths = [max(len(line[column]) for line in (head, *body)) for column in range(len(head))]
@@ -105,11 +113,11 @@ class Audit:
             lines.append(f"{row.title}: DIFFERS")
             for shown, nodes in row.groups():
                 more = f" and {len(nodes) - _NAMES} more" if len(nodes) > _NAMES else ""
-                lines.append(f"  {_cut(shown)}: {', '.join(nodes[:_NAMES])}{more}")
+                lines.append(f"  {shortened(shown, _WIDEST)}: {', '.join(nodes[:_NAMES])}{more}")
         return lines
 
     def data(self) -> dict[str, object]:
-        """For programs."""
+        """The report as JSON data."""
         return {
             "nodes": list(self.nodes),
             "drift": self.drift,
@@ -118,47 +126,47 @@ class Audit:
                     "setting": row.title,
                     "same": row.same,
                     "nodes": {
-                        node: {"value": reading.shown, "place": reading.location or None}
-                        for node, reading in row.readings.items()
+                        node: {"value": observed.shown, "place": observed.location or None}
+                        for node, observed in row.values.items()
                     },
                 }
                 for row in self.rows
             ],
             "problems": [
                 {"node": one.node, "id": one.id, "message": one.message, "hint": one.hint, "place": one.location}
-                for one in self.unfit
+                for one in self.problems
             ],
         }
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 3]}..."
+def _cell(observed: ObservedValue) -> str:
+    return shortened(observed.shown, _WIDEST)
 
 
 def audit(configs: Mapping[str, Config], spec: Spec | None = None) -> Audit:
-    """Compare the nodes' configs, given by the names to call them by; with a spec also their database with its own."""
+    """Compare configs, given by the names to show; with a spec, also compare its database with the nodes'."""
     pepper = next(filter(None, map(keys.pepper_of, configs.values())), "")
     fingerprints = Fingerprints(pepper)
     titles: dict[str, None] = {}
     read: dict[str, dict[str, ObservedValue]] = {}
     for name, config in configs.items():
-        read[name] = dict(_readings(config, fingerprints))
+        read[name] = dict(_values(config, fingerprints))
         titles.update(dict.fromkeys(read[name]))
     absent = ObservedValue(ABSENT, ABSENT)
     rows = [Row(title, {name: read[name].get(title, absent) for name in configs}) for title in titles]
     shown = [
         row
         for row in rows
-        if any(reading is not absent and reading.shown != ABSENT for reading in row.readings.values())
+        if any(observed is not absent and observed.shown != ABSENT for observed in row.values.values())
     ]
-    unfit = [one for name, config in configs.items() for one in _unfit(name, config, several=len(configs) > 1)]
+    problems = [one for name, config in configs.items() for one in _problems(name, config, several=len(configs) > 1)]
     if spec is not None:
-        unfit += [one for name, config in configs.items() for one in _elsewhere(name, config, spec)]
-    return Audit(tuple(configs), tuple(shown), tuple(unfit))
+        problems += [one for name, config in configs.items() for one in _other_database(name, config, spec)]
+    return Audit(tuple(configs), tuple(shown), tuple(problems))
 
 
-def _readings(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, ObservedValue]]:
-    """Every setting that nodes must share; one that is absent everywhere is left out later."""
+def _values(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, ObservedValue]]:
+    """Every setting that nodes must share; a setting that no node has is left out later."""
     yield "version (by its settings)", _open(version_range(config))
     yield "SignalR settings", _open(" and ".join(stores.families(config)) or ABSENT)
     yield from _attributes(config, MACHINE_KEY, _MACHINE, fingerprints)
@@ -205,7 +213,7 @@ def _open(text: str) -> ObservedValue:
     return ObservedValue(text, text)
 
 
-def _reading(value: str, secrecy: Secrecy, fingerprints: Fingerprints, place: str) -> ObservedValue:
+def _observe(value: str, secrecy: Secrecy, fingerprints: Fingerprints, place: str) -> ObservedValue:
     identity = _identity(value, secrecy)
     if secrecy != "open":
         identity = hashlib.sha256(repr(identity).encode("utf-8")).hexdigest()
@@ -213,7 +221,7 @@ def _reading(value: str, secrecy: Secrecy, fingerprints: Fingerprints, place: st
 
 
 def _safe(value: str, secrecy: Secrecy, fingerprints: Fingerprints) -> Shown:
-    """What may be shown; a path of a share is no list of pairs and is shown as it is."""
+    """The value with its secrets masked; the path of a share has no pairs and is shown unchanged."""
     if secrecy == "pairs" and "=" not in value:
         return Shown(value)
     return fingerprints.shown(value, secrecy)
@@ -243,9 +251,9 @@ def _attributes(
             yield title, _open(ABSENT)
         else:
             place = str(section.document.location(section.element.attributes[attribute].name_start))
-            reading = _reading(value, secrecy, fingerprints, place)
+            observed = _observe(value, secrecy, fingerprints, place)
             generated = secrecy == "key" and keys.is_generated(value)
-            yield title, ObservedValue(reading.shown, None, place) if generated else reading
+            yield title, ObservedValue(observed.shown, None, place) if generated else observed
 
 
 def _encrypted(section: ConfigSection) -> ObservedValue:
@@ -254,7 +262,7 @@ def _encrypted(section: ConfigSection) -> ObservedValue:
 
 def _encryption_key(config: Config, fingerprints: Fingerprints) -> ObservedValue:
     for _section, entry in keys.occurrences(config, keys.ENCRYPTION_KEY):
-        return _reading(entry.value, "key", fingerprints, str(entry.document.location(entry.element.start)))
+        return _observe(entry.value, "key", fingerprints, str(entry.document.location(entry.element.start)))
     for name in (SECURE, APP):
         section = config.section(name)
         if section is not None and section.protected:
@@ -268,7 +276,7 @@ def _setting(config: Config, name: str, secrecy: Secrecy, fingerprints: Fingerpr
     entry = config.app.get(name)
     if entry is None:
         return _open(ABSENT)
-    return _reading(entry.value, secrecy, fingerprints, str(entry.document.location(entry.element.start)))
+    return _observe(entry.value, secrecy, fingerprints, str(entry.document.location(entry.element.start)))
 
 
 def _connections(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, ObservedValue]]:
@@ -280,11 +288,11 @@ def _connections(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[s
         entry = config.connections.get(key)
         if entry is not None:
             place = str(entry.document.location(entry.element.start))
-            yield f"connection {entry.key}", _reading(entry.value, "pairs", fingerprints, place)
+            yield f"connection {entry.key}", _observe(entry.value, "pairs", fingerprints, place)
 
 
 def version_range(config: Config) -> str:
-    """Which versions the settings of a file speak for."""
+    """The versions of Orchestrator that use the settings of a file."""
     if config.kind == "core":
         return "2020.10 or later"
     if config.app.get("Storage.Type") is not None:
@@ -295,7 +303,7 @@ def version_range(config: Config) -> str:
     return "2018.4 to 2019.3" if shown == ["connection-string"] else "before 2020.10"
 
 
-def _unfit(name: str, config: Config, *, several: bool) -> Iterator[NodeProblem]:
+def _problems(name: str, config: Config, *, several: bool) -> Iterator[NodeProblem]:
     for section in (MACHINE_KEY, SECURE, APP, CONNECTIONS):
         found = config.section(section)
         if found is not None and found.protected:
@@ -354,7 +362,7 @@ def _quartz(name: str, config: Config) -> Iterator[NodeProblem]:
         yield NodeProblem(name, "quartz", message, hint, str(document.location(element.start)))
 
 
-def _elsewhere(name: str, config: Config, spec: Spec) -> Iterator[NodeProblem]:
+def _other_database(name: str, config: Config, spec: Spec) -> Iterator[NodeProblem]:
     found = stores.other_database(spec, config)
     if found is not None:
         hint = "correct `stores.database` in the spec, or the node's connection string"

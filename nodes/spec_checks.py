@@ -1,7 +1,7 @@
-"""The rules of the spec that only the nodes' files can answer, as problems with their places.
+"""The checks of a spec that read the nodes' config files; each result is a problem with its location.
 
-`autogenerate-keys` and `encrypted-section` stop; what the stores and the scheduler need (`quartz`) is always set by a
-plan, so it is no rule of the spec.
+`autogenerate-keys` and `encrypted-section` are errors. Settings of the stores and the scheduler (`quartz`) are not
+checked here: a plan always sets them.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from .config.effective import APP, MACHINE_KEY, SECURE, Config
 from .config.webconfig import ConfigError
 
 NODE_CONFIG: Final = "node-config"
-"""The id of problems that have none of their own."""
+"""The id of problems without a rule."""
 
 
 def named(spec: Spec) -> Iterator[tuple[SpecPath, Path]]:
-    """Every config file that a spec names: the key that names it, and where it is on this machine."""
+    """Every config file that a spec names: the path of its key, and its path on this machine."""
     folder, source = Path(spec.name).parent, spec.farm.keys.source
     for index, node in enumerate(spec.farm.nodes):
         if node.config is not None:
@@ -31,24 +31,24 @@ def named(spec: Spec) -> Iterator[tuple[SpecPath, Path]]:
 
 
 def absences(spec: Spec) -> dict[SpecPath, str]:
-    """The keys of a spec that name a file which is not here: what to say of each, without its place.
+    """The keys of a spec that name a missing file, each with a message without its location.
 
-    That is no mistake where a spec is only checked: the nodes' files hold keys, and do not go everywhere.
+    For `check` a missing file is not an error: the nodes' files contain keys and are not copied to every machine.
     """
-    return {path: f"{dotted(path)}: {file} is not there" for path, file in named(spec) if not configs.is_there(file)}
+    return {path: f"{dotted(path)}: {file} does not exist" for path, file in named(spec) if not configs.is_there(file)}
 
 
-def unseen(spec: Spec) -> list[str]:
-    """What to note of config files that are not here; of several, one line where not one is."""
+def missing_notes(spec: Spec) -> list[str]:
+    """The notes on config files that do not exist; one line if several are named and none exists."""
     found = absences(spec)
     if len(found) > 1 and len(found) == len(list(named(spec))):
         place = spec.document.location(next(iter(found)))
-        return [f"{place}: note: not one of the {len(found)} config files named is here, so none was looked into"]
-    return [f"{spec.document.location(path)}: note: {what}, so it was not looked into" for path, what in found.items()]
+        return [f"{place}: note: none of the {len(found)} config files exists, so they were not checked"]
+    return [f"{spec.document.location(path)}: note: {what}, so it was not checked" for path, what in found.items()]
 
 
 def problems(spec: Spec) -> list[Problem]:
-    """What is wrong with the nodes' files, as far as they are there."""
+    """The problems of the config files that exist, the one to clone keys from included."""
     found = []
     folder, source = Path(spec.name).parent, spec.farm.keys.source
     for index, node in enumerate(spec.farm.nodes):

@@ -8,7 +8,7 @@ from ...core.errors import NlbgenError, Problem
 from ...core.plan import DIGEST_SHOWN, Change
 from ...generators.design import Design
 from ...nodes import planning, spec_checks
-from ...nodes.prepare import steps
+from ...nodes.prepare import rendering
 from ...spec.load import Spec
 
 RUNBOOK = "RUNBOOK.md"
@@ -83,7 +83,7 @@ def rows(spec: Spec) -> list[NodeRow]:
 
 def plan(spec: Spec) -> Planned:
     """What would change in the nodes' files, as far as they and their secrets are at hand."""
-    if absent := steps.absent(spec):
+    if absent := rendering.absent(spec):
         return Planned("", (), (), (), absent)
     try:
         planned = planning.plan_farm(spec)
@@ -102,10 +102,10 @@ def _row(change: Change) -> ChangeRow:
 
 def prepare(spec: Spec, *, planned: bool = True) -> Prepared:
     """What `nlbgen render nodes` makes, as far as the nodes' files are at hand; what needs secrets if it is planned."""
-    if absent := steps.absent(spec):
+    if absent := rendering.absent(spec):
         return Prepared("", (), (), absent)
     try:
-        made = steps.render(spec, with_configs=planned)
+        made = rendering.render(spec, with_configs=planned)
     except NlbgenError as error:
         return Prepared("", (), (), _why(error))
     runbook = next((file.content.decode("utf-8") for file in made.files if file.path.name == RUNBOOK), "")

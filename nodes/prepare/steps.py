@@ -1,4 +1,4 @@
-"""The files that `nlbgen render nodes` writes: prepared configs, transforms, scripts, the runbook."""
+"""Render the files of `nlbgen render nodes`: prepared configs, transforms, scripts, the runbook."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ from . import xdt
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What was made, and what could not be made for lack of a secret."""
+    """The rendered files, and notes on files that were left out."""
 
     files: tuple[Artifact, ...]
     notes: tuple[str, ...]
 
 
 def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True) -> Prepared:
-    """All files for a farm's nodes, in the order of their paths; raises NodeError or SpecError.
+    """Render all files for a farm's nodes, sorted by path; raises NodeError or SpecError.
 
-    Where a secret that the prepared configs need is not at hand, these are left out and the notes say so; the rest
-    does not need it. Without `with_configs` they are left out in any case, and no secret is looked for.
+    If a secret is missing, the prepared configs and transforms are left out with a note; the other files need no
+    secret. Without `with_configs` they are always left out, and no secret is read.
     """
     loaded = planning.load_configs(spec)
     source = planning.keys_source(spec, loaded)
@@ -48,25 +48,25 @@ def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True)
     except MissingSecretError as error:
         if with_secrets:
             raise
-        notes.append(f"no prepared config and no transform was made: {error.message}; {error.hint}")
+        notes.append(f"no prepared config and no transform was written: {error.message}; {error.hint}")
         farm_plan = _without_secrets(loaded)
     shared = stores.stores_of(spec, classic=source.kind == "classic")
     for node in spec.farm.nodes:
         files.append(_prepare_node(spec, node, loaded.get(node, source), source, shared, with_secrets=with_secrets))
     files += _farm_files(spec, farm_plan, source, with_secrets=with_secrets)
-    notes += [f"{node.name}: no config is named, so only its script was made" for node in _unnamed(spec.farm)]
+    notes += [f"{node.name}: the spec names no config, so only its script was written" for node in _unnamed(spec.farm)]
     return Prepared(tuple(sorted(files, key=lambda file: file.path)), tuple(notes))
 
 
 def absent(spec: Spec) -> str:
-    """Why nothing can be prepared for lack of files; empty where it can."""
+    """Why no file can be rendered because a config file is missing; empty if all exist."""
     folder, source = Path(spec.name).parent, spec.farm.keys.source
     if source == "primary" and spec.farm.primary.config is None:
-        return f"the config of {spec.farm.primary.name} is not named"
+        return f"the spec does not name the config of {spec.farm.primary.name}"
     named = [source if source != "primary" else None, *(node.config for node in spec.farm.nodes)]
     for text in named:
         if text is not None and not (path := configs.local(folder, text)).exists():
-            return f"{path} is not there"
+            return f"{path} does not exist"
     return ""
 
 
@@ -75,7 +75,7 @@ def _unnamed(farm: Farm) -> Iterator[Node]:
 
 
 def _without_secrets(loaded: dict[Node, Config]) -> FarmPlan:
-    """The farm with nothing planned, for the files that only look at what is there."""
+    """The farm with an empty plan, for files that need only the existing configs."""
     plans = tuple(NodePlan(node, config, (), (), (), ()) for node, config in loaded.items())
     return FarmPlan(plans, Plan((), {}), Fingerprints())
 
@@ -89,7 +89,7 @@ def header(spec: Spec, what: str) -> list[str]:
 
 
 def _configs(spec: Spec, plan: NodePlan) -> Iterator[Artifact]:
-    """The prepared files of one node, and for each file that changes its transform."""
+    """The prepared files of one node, each with its transform."""
     changed = dict(plan.files)
     folder = plan.config.path.parent
     for document in plan.config.documents:
@@ -105,7 +105,7 @@ def _configs(spec: Spec, plan: NodePlan) -> Iterator[Artifact]:
 
 
 def _transform_name(name: str) -> str:
-    """`Web.nlb.config`, and accordingly for other files."""
+    """`Web.nlb.config` for web.config, and `NAME.nlb.config` for any other file."""
     if name.lower() == CLASSIC_FILE:
         return "Web.nlb.config"
     stem = name[: -len(".config")] if name.lower().endswith(".config") else name
@@ -140,14 +140,14 @@ def _prepare_node(
         "status_url": powershell.literal(f"{scheme}://localhost:{port}{path}"),
         "host": powershell.literal(farm.frontend.host),
         "expect": farm.balancer.health.expect,
-        "done": powershell.literal(f"{node.name} answers: it is ready."),
+        "done": powershell.literal(f"{node.name} answers: the node is ready."),
     }
     content = templating.render("nodes/prepare-node.ps1.j2", view)
     return Artifact(PurePosixPath(node.name) / "prepare-node.ps1", powershell.script(content), secret=with_secrets)
 
 
 def _parts(desired: Iterable[DesiredSetting]) -> list[tuple[DesiredSetting, SecretPart]]:
-    """Every secret once, with the setting that it is for."""
+    """Every secret once, with the setting that contains it."""
     found: dict[str, tuple[DesiredSetting, SecretPart]] = {}
     for setting in desired:
         for part in setting.value.parts if setting.value is not None else ():
@@ -172,7 +172,7 @@ def _secret(setting: DesiredSetting, part: SecretPart, *, with_secrets: bool) ->
 
 
 def _statement(setting: DesiredSetting) -> str:
-    """The line of the script that sees to one setting."""
+    """The line of the script that sets or removes one setting."""
     attribute = setting.section in {MACHINE_KEY, SESSION_STATE}
     section, key = powershell.literal(setting.section), powershell.literal(setting.key)
     if setting.value is None:
@@ -188,15 +188,16 @@ def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets
         yield _session_script(spec, with_secrets=with_secrets)
     if source.kind == "classic" and farm.stores.signalr == "redis":
         yield _redis_script(spec, with_secrets=with_secrets)
-    tables = list(_tables(farm, source))
-    if tables and farm.stores.database is not None:
+    sessions = source.kind == "classic" and farm.stores.session == "sqlserver"
+    messages = farm.stores.signalr == "sqlserver"
+    if (sessions or messages) and farm.stores.database is not None:
         view = {
             "header": header(spec, "Tables that the nodes share,"),
             "server": farm.stores.database.server,
             "database": _bracketed(farm.stores.database.name),
-            "tables": tables,
-            "sessions": any("ASPState" in table["name"] for table in tables),
-            "messages": any("SignalR" in table["name"] for table in tables),
+            "tables": list(_tables(sessions=sessions, messages=messages)),
+            "sessions": sessions,
+            "messages": messages,
         }
         yield Artifact(PurePosixPath("verify.sql"), templating.render("nodes/verify.sql.j2", view))
     secrets = {"sql": stores.sql_password(spec), "redis": stores.redis_password(spec)}
@@ -233,7 +234,7 @@ def _redis_script(spec: Spec, *, with_secrets: bool) -> Artifact:
     if redis is None:
         raise ValueError("a spec without Redis passed the checks")
     part = stores.redis_password(spec)
-    on_node = f" It is gone whenever the node {redis.install_on} is." if redis.install_on else ""
+    on_node = f", also whenever the node {redis.install_on} is down" if redis.install_on else ""
     view = {
         "header": header(spec, "Redis"),
         "farm": spec.farm.farm,
@@ -242,7 +243,7 @@ def _redis_script(spec: Spec, *, with_secrets: bool) -> Artifact:
         "password": _default(part, with_secrets=with_secrets) if part else "",
         "missing": powershell.literal(_missing(part)),
         "warning": powershell.literal(
-            f"One Redis is a single point of failure: without it no node passes messages on.{on_node}"
+            f"One Redis is a single point of failure: while it is down{on_node}, the nodes do not pass messages on."
         ),
     }
     content = templating.render("nodes/redis.ps1.j2", view)
@@ -258,15 +259,15 @@ def _default(part: SecretPart | None, *, with_secrets: bool) -> str:
 
 
 def _missing(part: SecretPart | None) -> str:
-    return f"The password is missing: set $env:{part.variable}, or give it as a parameter." if part else ""
+    return f"The password is missing: set $env:{part.variable}, or pass it as a parameter." if part else ""
 
 
-def _tables(farm: Farm, source: Config) -> Iterator[dict[str, str]]:
-    """The tables of the guide's appendix."""
-    if source.kind == "classic" and farm.stores.session == "sqlserver":
+def _tables(*, sessions: bool, messages: bool) -> Iterator[dict[str, str]]:
+    """The shared tables, from the guide's appendix."""
+    if sessions:
         for name in ("ASPStateTempApplications", "ASPStateTempSessions"):
             yield {"name": f"N'[dbo].[{name}]'", "made_by": "N'sessionstate.ps1'"}
-    if farm.stores.signalr == "sqlserver":
+    if messages:
         for name in ("Messages_0", "Messages_0_Id", "Schema"):
             yield {"name": f"N'[SignalR].[{name}]'", "made_by": "N'the first start of the Orchestrator'"}
 

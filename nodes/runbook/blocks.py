@@ -1,31 +1,50 @@
-"""What the runbook's steps are made of: steps, code spans, and the question for a secret."""
+"""The parts of the runbook's steps: the step itself, code spans, and the prompt for a secret."""
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from ..powershell import literal
 
-Step = Mapping[str, Any]
-"""One step as the template shows it: title, what to do, commands, how to see that it worked, the way back."""
+
+@dataclass(frozen=True, slots=True)
+class CodeBlock:
+    """A fenced block: its language and its lines."""
+
+    language: str
+    lines: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step as the template shows it."""
+
+    title: str
+    actions: list[str]
+    """What to do, a paragraph each."""
+    check: str
+    """The condition that shows that the step worked."""
+    rollback: str
+    code: list[CodeBlock] = field(default_factory=list)
+    stops_site: bool = False
+    """Whether the site of a node is stopped in this step."""
 
 
 def code(text: str) -> str:
-    """A text as a Markdown code span, whatever it holds."""
+    """A text as a Markdown code span, whatever it contains."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|")
 
 
-def step(title: str, do: list[str], check: str, back: str, *code_blocks: tuple[str, list[str]]) -> Step:
-    """A step; each block of code is its language and its lines."""
-    blocks = [{"language": language, "lines": lines} for language, lines in code_blocks if lines]
-    return {"title": title, "do": do, "code": blocks, "check": check, "back": back}
+def blocks(*code_blocks: tuple[str, list[str]]) -> list[CodeBlock]:
+    """The blocks of a step from pairs of language and lines; a block without lines is left out."""
+    return [CodeBlock(language, lines) for language, lines in code_blocks if lines]
 
 
-def asked(variables: Iterable[str]) -> list[str]:
-    """PowerShell that asks for secrets into environment variables, and shows nothing of what is typed."""
+def prompts(variables: Iterable[str]) -> list[str]:
+    """PowerShell that reads secrets into environment variables without showing what is typed."""
     return [
         f"$env:{name} = [Net.NetworkCredential]::new('', (Read-Host {literal(name)} -AsSecureString)).Password"
         for name in variables

@@ -1,11 +1,11 @@
-"""The numbered steps of the change, with the farm's real names: what to do, how to check it, and the way back.
+"""The numbered steps of the change with the farm's real names: what to do, how to check it, and the rollback.
 
-Source: the guide's nine steps, in the order in which nothing is ever without a way back. From 2020.10 on other steps
-lead there (`core_steps.py`).
+Source: the guide's nine steps, in an order in which every step has a rollback. From 2020.10 on `core.py` replaces the
+steps of `classic.py`.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from ...spec.model import Farm, Node
 from .. import stores
@@ -14,18 +14,16 @@ from ..planning import FarmPlan
 from ..powershell import literal
 from . import classic
 from . import core as core_steps
-from .blocks import Step, asked, code, step
+from .blocks import Step, blocks, code, prompts
 
-PREPARE: Final = "Prepare"
-"""How the titles of the steps begin in which a node's site is stopped."""
 _SECRETS: Final = {"sql": "of the SQL Server login", "redis": "of Redis"}
 
 
-def view(farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bool, encrypt: str) -> dict[str, Any]:
-    """What the runbook shows.
+def view(farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bool, encrypt: str) -> dict[str, object]:
+    """What the template of the runbook shows.
 
-    `variables` are the environment variables of the secrets `sql` and `redis`, as far as the farm has them; `encrypt`
-    is the command that encrypts a section again.
+    `variables` are the environment variables of the secrets `sql` and `redis`, if the farm has them; `encrypt` is the
+    command that encrypts a section again.
     """
     steps = list(_steps(farm, variables, core=core))
     local = {name for node in farm_plan.nodes for name in stores.local_storage(node.config)}
@@ -45,7 +43,7 @@ def view(farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bo
         "url": _url(farm),
         "listen": f"{farm.frontend.address}, port {farm.frontend.port}",
         "version": str(farm.orchestrator.version or ""),
-        "prepare_step": next(index for index, one in enumerate(steps, 1) if one["title"].startswith(PREPARE)),
+        "prepare_step": [one.stops_site for one in steps].index(True) + 1,
         "local": sorted(local),
         "secrets": [{"what": _SECRETS[what], "variable": code(name)} for what, name in variables.items()],
         "encrypt": code(encrypt),
@@ -67,76 +65,81 @@ def _steps(farm: Farm, variables: dict[str, str], *, core: bool) -> Iterator[Ste
 
 
 def _classic_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
-    """Every node is made the same at the end: they are stopped one by one, new ones do not run before."""
-    if farm.stores.session == "sqlserver":
-        yield classic.sessions(farm, variables)
-    if farm.stores.signalr == "redis":
-        yield classic.redis(farm, variables)
+    """All nodes are prepared at the end, one at a time; new nodes do not run before."""
+    if farm.stores.session == "sqlserver" and farm.stores.database is not None:
+        yield classic.sessions(farm.stores.database, variables)
+    if farm.stores.signalr == "redis" and farm.stores.redis is not None:
+        yield classic.redis(farm.stores.redis, variables)
     yield classic.install(farm)
     yield classic.site_ids(farm)
     nodes = [farm.primary, *(node for node in farm.nodes if node is not farm.primary)]
-    yield _prepare(farm, f"{PREPARE} the nodes, one at a time", nodes, variables, core=False)
+    yield _prepare(farm, "Prepare the nodes, one at a time", nodes, variables, core=False)
 
 
 def _core_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
-    """The first node is made ready first, for the others are installed with its parameters."""
-    if farm.stores.signalr == "redis":
-        yield core_steps.add_on(farm)
+    """The first node is prepared first: the others are installed with its parameters."""
+    if farm.stores.signalr == "redis" and farm.stores.redis is not None:
+        yield core_steps.add_on(farm, farm.stores.redis)
     yield core_steps.public_url(farm, _url(farm))
-    yield _prepare(farm, f"{PREPARE} {farm.primary.name}", [farm.primary], variables, core=True)
+    yield _prepare(farm, f"Prepare {farm.primary.name}", [farm.primary], variables, core=True)
     yield core_steps.install(farm)
     others = [node for node in farm.nodes if node is not farm.primary]
     if others:
-        yield _prepare(farm, f"{PREPARE} the other nodes, one at a time", others, variables, core=True)
+        yield _prepare(farm, "Prepare the other nodes, one at a time", others, variables, core=True)
 
 
 def _backup(farm: Farm, *, core: bool) -> Step:
     database = farm.stores.database
     what = f"the database {code(database.name)} on {code(database.server)}" if database else "the Orchestrator database"
-    what += ", and Identity Server's where it is another" if core else ""
-    return step(
-        "Keep what is there",
-        [f"Back up {what}, and copy the folder {code(farm.orchestrator.directory)} of {farm.primary.name} aside."],
-        "both copies can be read where they are.",
-        "nothing was changed.",
+    what += ", and Identity Server's if it has its own" if core else ""
+    return Step(
+        "Back up the first node",
+        [f"Back up {what}. Copy the folder {code(farm.orchestrator.directory)} of {farm.primary.name}."],
+        "you can read both copies where they are stored.",
+        "none is needed: nothing was changed.",
     )
 
 
 def _keys(farm: Farm) -> Step:
-    return step(
+    return Step(
         "Keep the keys",
         [
             (
-                f"Do not uninstall and do not install again on {farm.primary.name}: another EncryptionKey could not "
-                "read the stored passwords."
+                f"Do not uninstall or reinstall the Orchestrator on {farm.primary.name}: a new EncryptionKey cannot "
+                "decrypt the stored passwords."
             )
         ],
-        "every key has a fingerprint, and none says AutoGenerate.",
-        "nothing was changed.",
-        ("sh", ["nlbgen nodes keys"]),
+        "every key has a fingerprint, and none is AutoGenerate.",
+        "none is needed: nothing was changed.",
+        blocks(("sh", ["nlbgen nodes keys"])),
     )
 
 
 def _prepare(farm: Farm, title: str, nodes: Sequence[Node], variables: dict[str, str], *, core: bool) -> Step:
-    lines = ["Each line in an elevated PowerShell on its node, first with `-WhatIf`."]
+    lines = ["Run each line in an elevated PowerShell on its node, first with `-WhatIf`."]
     if variables:
         lines.append(
-            "In the same window each secret is asked for first; nothing of it is shown. Close the window afterwards."
+            "First enter each secret in the same window; what you type is not shown. Close the window afterwards."
         )
     if core and farm.primary not in nodes:
-        lines.append("What is right already, as it should be after an installation with parameters, is left alone.")
+        lines.append("After an installation with parameters most settings are correct already: the script keeps them.")
     status = f"{farm.health_path or '/'} answers {farm.balancer.health.expect}"
-    back = f"put the dated copy `{_config_name(core=core)}.<date>.bak` back in its place, and start the app pool again"
+    rollback = f"restore the dated copy `{_config_name(core=core)}.<date>.bak`, and start the app pool again"
     if not core:
         first = farm.primary.name
-        back = f"on {first} {back}; stop site and app pool of a new node: with its own keys it must not run"
-    return step(
+        rollback = (
+            f"on {first}, {rollback}. Stop the site and the app pool of a new node: it must not run with its own keys"
+        )
+    return Step(
         title,
         lines,
-        f"the script says that {status} on that node; only then go on to the next one.",
-        f"{back}.",
-        ("powershell", asked(variables.values())),
-        ("powershell", [_prepare_line(node, farm, core=core) for node in nodes]),
+        f"the script reports that {status} on that node. Only then continue with the next node.",
+        f"{rollback}.",
+        blocks(
+            ("powershell", prompts(variables.values())),
+            ("powershell", [_prepare_line(node, farm, core=core) for node in nodes]),
+        ),
+        stops_site=True,
     )
 
 
@@ -156,34 +159,31 @@ def _config_name(*, core: bool) -> str:
 
 def _audit(farm: Farm) -> Step:
     named = ", ".join(code(node.config) for node in farm.nodes if node.config)
-    return step(
-        "See that the nodes agree",
-        [f"Copy each node's config file to where the spec names it ({named or 'name one at each node'}), then:"],
-        "it says that all settings agree, and exits with 0.",
-        "nothing was changed.",
-        ("sh", ["nlbgen nodes audit"]),
+    return Step(
+        "Check that the nodes agree",
+        [f"Copy each node's config file to its path in the spec ({named or 'name one at each node'}), then run:"],
+        "it reports that all settings agree, and its exit code is 0.",
+        "none is needed: nothing was changed.",
+        blocks(("sh", ["nlbgen nodes audit"])),
     )
 
 
 def _balancer(farm: Farm) -> Step:
-    mode = farm.frontend.tls.mode
+    host = code(farm.frontend.host)
     lines = [
-        (
-            "Render the configuration for your balancer and follow its INSTALL.md. The certificate carries "
-            f"{code(farm.frontend.host)}."
-        )
+        f"Render the configuration for your balancer and follow its INSTALL.md. Its certificate must contain {host}."
     ]
-    if mode == "terminate":
+    if farm.frontend.tls.mode == "terminate":
         lines.append(
-            "TLS ends at the balancer: on every node disable the IIS rewrite rule `Redirect HTTP to HTTPS` and bind "
-            "the site to http, or requests go round in circles."
+            "TLS ends at the balancer. On every node, disable the IIS rewrite rule `Redirect HTTP to HTTPS` and bind "
+            "the site to http. Otherwise node and balancer redirect to each other without end."
         )
-    return step(
-        "Bring the balancer up",
+    return Step(
+        "Start the balancer",
         lines,
-        f"the balancer answers for {code(farm.frontend.host)} while the name still leads to {farm.primary.name}.",
-        "stop it: nobody is sent there yet.",
-        ("sh", ["nlbgen render all", *_curl(farm)]),
+        f"the balancer answers for {host} while DNS still resolves the name to {farm.primary.name}.",
+        "stop the balancer: no client uses it yet.",
+        blocks(("sh", ["nlbgen render all", *_curl(farm)])),
     )
 
 
@@ -197,13 +197,13 @@ def _curl(farm: Farm) -> list[str]:
 
 
 def _switch(farm: Farm) -> Step:
-    host = farm.frontend.host
+    host = code(farm.frontend.host)
     where = "the balancer's address" if farm.frontend.address == "*" else farm.frontend.address
-    tables = " `verify.sql` says `present` for the three SignalR tables." if farm.stores.signalr == "sqlserver" else ""
-    return step(
-        "Send everybody through the balancer",
-        [f"Let the name {code(host)} lead to {where} in DNS."],
-        "people stay signed in over several pages, robots show as connected, a scheduled job runs once, and all of "
-        f"it stays so while one node after the other is stopped and started.{tables}",
-        f"let the name lead to {farm.primary.name} ({farm.primary.address}) again: it serves alone as before.",
+    tables = " `verify.sql` shows `present` for the three SignalR tables." if farm.stores.signalr == "sqlserver" else ""
+    return Step(
+        "Point DNS at the balancer",
+        [f"In DNS, point {host} at {where}."],
+        "users stay signed in over several pages, robots show as connected, a scheduled job runs once, and all of "
+        f"this stays true while you stop and start one node after the other.{tables}",
+        f"in DNS, point {host} at {farm.primary.name} ({farm.primary.address}) again. It serves all requests.",
     )

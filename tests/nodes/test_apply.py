@@ -149,7 +149,9 @@ def test_who_else_may_read_the_keys_is_said(cli, farm, mode):
         path.chmod(mode)
     ran = cli("nodes", "apply", "--yes", cwd=farm)
     assert ran.code == 0
-    assert ran.err.count("everybody here may read it and its backup (mode 0644)") == (2 if mode == 0o644 else 0)
+    assert ran.err.count("every user of this machine can read it and its backup (mode 0644)") == (
+        2 if mode == 0o644 else 0
+    )
     assert ran.err.count("chmod o-rwx") == (2 if mode == 0o644 else 0)
 
 

@@ -119,8 +119,8 @@ def test_what_no_farm_can_live_with_is_found_though_all_agree(old, new, problem)
     text = FIT.replace(old, new)
     result = compared(orch_1=text, orch_2=text)
     assert result.drift
-    assert [one.id for one in result.unfit] == [problem] * 2
-    assert result.unfit[0].location.startswith("orch_1/web.config:")
+    assert [one.id for one in result.problems] == [problem] * 2
+    assert result.problems[0].location.startswith("orch_1/web.config:")
     assert f"[{problem}]" in result.text()
 
 

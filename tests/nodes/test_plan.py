@@ -455,7 +455,7 @@ def test_a_file_that_is_not_there_is_refused_with_its_place_and_only_noted_by_ch
             ]
         }
     spec = farm(**change)
-    placed = r"farm\.yaml:\d+:\d+: {}(nodes\[1\]\.config|keys\.from): \S*typo\S* is not there"
+    placed = r"farm\.yaml:\d+:\d+: {}(nodes\[1\]\.config|keys\.from): \S*typo\S* does not exist"
     with pytest.raises(NodeError, match=placed.format("")):
         plan_farm(spec)
     ran = cli("check", "-s", spec.name)

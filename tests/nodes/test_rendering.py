@@ -14,7 +14,7 @@ import pytest
 from nlbgen import __version__
 from nlbgen.nodes import powershell
 from nlbgen.nodes.planning import plan_farm
-from nlbgen.nodes.prepare import steps
+from nlbgen.nodes.prepare import rendering
 from nlbgen.nodes.runbook.blocks import code
 from nlbgen.spec.load import load
 
@@ -107,7 +107,7 @@ def secrets(monkeypatch):
 
 
 def rendered(farm: Path, **options) -> dict[str, bytes]:
-    return {str(file.path): file.content for file in steps.render(load(farm / "farm.yaml"), **options).files}
+    return {str(file.path): file.content for file in rendering.render(load(farm / "farm.yaml"), **options).files}
 
 
 @pytest.mark.parametrize("case", ["example", "other", "core"])
@@ -217,7 +217,7 @@ def test_secrets_are_in_the_prepared_configs_alone(case, request, secrets):
     folder = request.getfixturevalue(case)
     values = [*values_of(folder), REDIS, SQL]
     assert len(values) == 12
-    for file in steps.render(load(folder / "farm.yaml")).files:
+    for file in rendering.render(load(folder / "farm.yaml")).files:
         text = file.content.decode("utf-8-sig")
         holds = any(value in text for value in values)
         assert not holds or file.secret, file.path
@@ -225,7 +225,7 @@ def test_secrets_are_in_the_prepared_configs_alone(case, request, secrets):
 
 
 def test_with_secrets_the_scripts_are_secret_too(farm, secrets):
-    for file in steps.render(load(farm / "farm.yaml"), with_secrets=True).files:
+    for file in rendering.render(load(farm / "farm.yaml"), with_secrets=True).files:
         if file.path.name in {"prepare-node.ps1", "redis.ps1"}:
             assert file.secret
 
@@ -304,11 +304,11 @@ def test_code_spans_hold_whatever_they_are_given(text):
     assert fence not in span[len(fence) : -len(fence)]
 
 
-def test_every_step_has_a_check_and_a_way_back(farm, secrets):
+def test_runbook_every_step_has_a_check_and_a_rollback(farm, secrets):
     text = rendered(farm)["RUNBOOK.md"].decode()
     numbered = re.findall(r"^## \d+\. ", text, re.MULTILINE)
     assert len(numbered) >= 8
-    assert text.count("**It worked if**") == text.count("**Way back:**") == len(numbered)
+    assert text.count("**It worked if**") == text.count("**Rollback:**") == len(numbered)
     for name in ("orch-1", "orch-2", "orchestrator.corp.example", "SQL01\\PROD", "redis-1.corp.example", "10.20.0.10"):
         assert name in text
 
