@@ -8,27 +8,28 @@ Installs Redis for Windows on this machine (redis-1.corp.example) for the farm o
 
 .DESCRIPTION
 Run it in an elevated PowerShell. The kit Redis-x64-3.0.504.msi is in the Resources folder of the scripts.zip that comes
-with Orchestrator. When the service Redis is there already, nothing is installed. -WhatIf only says what would be done.
+with Orchestrator. If the service Redis exists already, the script installs nothing. -WhatIf only shows what the script
+would do.
 #>
 [CmdletBinding(SupportsShouldProcess = $true)]
 param(
     [string] $Kit = 'Redis-x64-3.0.504.msi',
     [int] $Port = 6379,
-    # Redis itself has no password after the installation; this one is what the nodes will send.
+    # Redis has no password after the installation; the script sets this one, which the nodes send.
     [string] $RedisPassword = $env:NLBGEN_REDIS_PASSWORD
 )
 
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 
-Write-Warning 'One Redis is a single point of failure: without it no node passes messages on.'
+Write-Warning 'One Redis is a single point of failure: while it is down, the nodes do not pass messages on.'
 
 $principal = New-Object Security.Principal.WindowsPrincipal([Security.Principal.WindowsIdentity]::GetCurrent())
 if (-not $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
-    throw 'This needs an elevated PowerShell: right-click it, Run as administrator.'
+    throw 'This script needs an elevated PowerShell: right-click PowerShell, Run as administrator.'
 }
-if (-not $RedisPassword) { throw 'The password is missing: set $env:NLBGEN_REDIS_PASSWORD, or give it as a parameter.' }
-if ($RedisPassword -match '[\s"\\,]') { throw 'Choose a Redis password without blanks, quotes, backslashes and commas.' }
+if (-not $RedisPassword) { throw 'The password is missing: set $env:NLBGEN_REDIS_PASSWORD, or pass it as a parameter.' }
+if ($RedisPassword -match '[\s"\\,]') { throw 'Choose a Redis password without spaces, quotes, backslashes and commas.' }
 
 if ($null -ne (Get-Service -Name Redis -ErrorAction SilentlyContinue)) {
     Write-Host 'The service Redis is installed already.'
@@ -36,7 +37,7 @@ if ($null -ne (Get-Service -Name Redis -ErrorAction SilentlyContinue)) {
 elseif ($PSCmdlet.ShouldProcess($Kit, 'install')) {
     if (-not (Test-Path -LiteralPath $Kit)) { throw "$Kit is missing: give -Kit." }
     $path = (Resolve-Path -LiteralPath $Kit).ProviderPath
-    # As the guide says: msiexec /q /norestart /i Redis-x64-3.0.504.msi PORT=6379 ADD_FIREWALL_RULE=1
+    # From the guide: msiexec /q /norestart /i Redis-x64-3.0.504.msi PORT=6379 ADD_FIREWALL_RULE=1
     $arguments = @('/q', '/norestart', '/i', "`"$path`"", "PORT=$Port", 'ADD_FIREWALL_RULE=1')
     $process = Start-Process -FilePath 'msiexec.exe' -ArgumentList $arguments -Wait -PassThru
     if ($process.ExitCode -ne 0 -and $process.ExitCode -ne 3010) { throw "msiexec failed with exit code $($process.ExitCode)." }
@@ -55,12 +56,12 @@ if ($null -ne $service -and $service.PathName -match '--service-run\s+"([^"]+)"'
     }
 }
 elseif ($null -ne $service) {
-    Write-Warning 'The configuration file of the service was not found: write requirepass into it by hand.'
+    Write-Warning 'The configuration file of the service was not found: add requirepass to it by hand.'
 }
 
 if (-not $WhatIfPreference) {
     Start-Service -Name Redis
     $client = New-Object Net.Sockets.TcpClient
     try { $client.Connect('127.0.0.1', $Port) } finally { $client.Close() }
-    Write-Host "Redis answers on port $Port. Check from every node: Test-NetConnection redis-1.corp.example -Port $Port"
+    Write-Host "Redis listens on port $Port. Check from every node: Test-NetConnection redis-1.corp.example -Port $Port"
 }

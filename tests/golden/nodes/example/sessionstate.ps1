@@ -7,8 +7,8 @@
 Creates ASP.NET's session tables in the Orchestrator database, once for the whole farm.
 
 .DESCRIPTION
-Run it on one node, as a user that may create tables there (Windows authentication). When the tables are there already
-it changes nothing. -WhatIf only says what would be done.
+Run it on one node, as a user that may create tables there (Windows authentication). If the tables exist
+already, the script changes nothing. -WhatIf only shows what the script would do.
 #>
 [CmdletBinding(SupportsShouldProcess = $true)]
 param(
@@ -40,11 +40,11 @@ function Get-MissingTable {
 }
 
 if (@(Get-MissingTable).Count -eq 0) {
-    Write-Host "The session tables are in $Database on $Server already."
+    Write-Host "The session tables exist already in $Database on $Server."
     return
 }
 if (@($Server, $Database) -match '"') {
-    throw 'PowerShell 5.1 cannot hand a double quote to aspnet_regsql: run it by hand in a command prompt.'
+    throw 'PowerShell 5.1 cannot pass a double quote to aspnet_regsql: run aspnet_regsql by hand in a command prompt.'
 }
 $tool = Join-Path $env:windir 'Microsoft.NET\Framework64\v4.0.30319\aspnet_regsql.exe'
 if (-not (Test-Path -LiteralPath $tool)) { throw "$tool is missing: this machine has no .NET Framework 4." }
@@ -53,5 +53,5 @@ if ($PSCmdlet.ShouldProcess("$Database on $Server", 'create the session tables')
     if ($LASTEXITCODE -ne 0) { throw "aspnet_regsql failed with exit code $LASTEXITCODE." }
     $missing = @(Get-MissingTable)
     if ($missing.Count -gt 0) { throw "Still missing: $($missing -join ', ')." }
-    Write-Host "The session tables are in $Database on $Server."
+    Write-Host "The session tables exist in $Database on $Server."
 }

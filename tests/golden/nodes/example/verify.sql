@@ -1,7 +1,7 @@
 -- Tables that the nodes share, of the farm orchestrator-prod
 -- Made by nlbgen VERSION from the spec with digest fba228e618e76a9c.
 -- Do not edit: change the spec and run `nlbgen render nodes` again.
--- Run it against SQL01\PROD (sqlcmd -S ... -i verify.sql): every row must say `present`.
+-- Run it against SQL01\PROD (sqlcmd -S ... -i verify.sql): every row must show `present`.
 USE [UiPath];
 
 SELECT wanted.name AS [table],
@@ -12,6 +12,6 @@ FROM (VALUES
     (N'[dbo].[ASPStateTempSessions]', N'sessionstate.ps1')
 ) AS wanted (name, made_by);
 
--- Sessions by application: all nodes must share one application, or the IIS site ids differ between them.
+-- The applications that store sessions: more than one row means that the IIS site ids of the nodes differ.
 IF OBJECT_ID(N'[dbo].[ASPStateTempApplications]') IS NOT NULL
     EXEC (N'SELECT AppName AS [application; one row for the farm] FROM [dbo].[ASPStateTempApplications]');

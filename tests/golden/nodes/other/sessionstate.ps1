@@ -7,8 +7,8 @@
 Creates ASP.NET's session tables in the Orchestrator database, once for the whole farm.
 
 .DESCRIPTION
-Run it on one node, as a user that may create tables there. When the tables are there already
-it changes nothing. -WhatIf only says what would be done.
+Run it on one node, as a user that may create tables there. If the tables exist
+already, the script changes nothing. -WhatIf only shows what the script would do.
 #>
 [CmdletBinding(SupportsShouldProcess = $true)]
 param(
@@ -24,10 +24,10 @@ $ErrorActionPreference = 'Stop'
 $builder = New-Object Data.SqlClient.SqlConnectionStringBuilder
 $builder['Data Source'] = $Server
 $builder['Initial Catalog'] = $Database
-if (-not $Password) { throw 'The password is missing: set $env:NLBGEN_TEST_SQL, or give it as a parameter.' }
+if (-not $Password) { throw 'The password is missing: set $env:NLBGEN_TEST_SQL, or pass it as a parameter.' }
 $builder['User ID'] = $User
 $builder['Password'] = $Password
-# aspnet_regsql takes the password on its command line alone: while it runs, administrators of this machine can see it.
+# aspnet_regsql takes the password only on its command line: administrators of this machine can see it during the run.
 $login = @('-U', $User, '-P', $Password)
 
 function Get-MissingTable {
@@ -45,11 +45,11 @@ function Get-MissingTable {
 }
 
 if (@(Get-MissingTable).Count -eq 0) {
-    Write-Host "The session tables are in $Database on $Server already."
+    Write-Host "The session tables exist already in $Database on $Server."
     return
 }
 if (@($Server, $Database, $User, $Password) -match '"') {
-    throw 'PowerShell 5.1 cannot hand a double quote to aspnet_regsql: run it by hand in a command prompt.'
+    throw 'PowerShell 5.1 cannot pass a double quote to aspnet_regsql: run aspnet_regsql by hand in a command prompt.'
 }
 $tool = Join-Path $env:windir 'Microsoft.NET\Framework64\v4.0.30319\aspnet_regsql.exe'
 if (-not (Test-Path -LiteralPath $tool)) { throw "$tool is missing: this machine has no .NET Framework 4." }
@@ -58,5 +58,5 @@ if ($PSCmdlet.ShouldProcess("$Database on $Server", 'create the session tables')
     if ($LASTEXITCODE -ne 0) { throw "aspnet_regsql failed with exit code $LASTEXITCODE." }
     $missing = @(Get-MissingTable)
     if ($missing.Count -gt 0) { throw "Still missing: $($missing -join ', ')." }
-    Write-Host "The session tables are in $Database on $Server."
+    Write-Host "The session tables exist in $Database on $Server."
 }

@@ -1,7 +1,7 @@
 -- Tables that the nodes share, of the farm farm--x
 -- Made by nlbgen VERSION from the spec with digest 7f7bd0b50835556b.
 -- Do not edit: change the spec and run `nlbgen render nodes` again.
--- Run it against SQL'01\PROD (sqlcmd -S ... -i verify.sql): every row must say `present`.
+-- Run it against SQL'01\PROD (sqlcmd -S ... -i verify.sql): every row must show `present`.
 USE [Ui]]Pa'th];
 
 SELECT wanted.name AS [table],
@@ -15,9 +15,9 @@ FROM (VALUES
     (N'[SignalR].[Schema]', N'the first start of the Orchestrator')
 ) AS wanted (name, made_by);
 
--- Sessions by application: all nodes must share one application, or the IIS site ids differ between them.
+-- The applications that store sessions: more than one row means that the IIS site ids of the nodes differ.
 IF OBJECT_ID(N'[dbo].[ASPStateTempApplications]') IS NOT NULL
     EXEC (N'SELECT AppName AS [application; one row for the farm] FROM [dbo].[ASPStateTempApplications]');
 
--- The database user of the nodes must be able to make the SignalR tables at the first start.
+-- The database user of the nodes creates the SignalR tables at the first start, and needs this permission.
 SELECT HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'CREATE TABLE') AS [may create tables];

@@ -7,24 +7,24 @@
 Prepares this machine as the node orch-1 of the farm farm--x: keys, stores, app pool.
 
 .DESCRIPTION
-Run it on the node, in an elevated PowerShell 5.1. It stops the site, keeps a dated copy of the config file, edits the
-values in place, and only then starts the site (also one that was kept from starting) and waits until it answers. A
-second run changes nothing. -WhatIf only says what would be done. Values that are right already are left alone, and so
-is everything else in the file.
+Run it on the node, in an elevated PowerShell 5.1. It stops the site, keeps a dated copy of the config file, and edits
+the values in place. Then it starts the site (also a site that was disabled) and waits until the site answers. A second
+run changes nothing. -WhatIf only shows what the script would do. The script changes only values that differ, and
+nothing else in the file.
 
-Secrets come from parameters or from environment variables, or, for keys, out of the config file of the first node
+The script reads secrets from parameters or environment variables, and keys also from the config file of the first node
 (-KeysFrom \\first-node\c$\...\web.config).
 #>
 [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'Medium')]
 param(
     [string] $ConfigPath = 'D:\O''Brien’’s (x86)\$x`\Orchestrator\web.config',
     [string] $SiteName = 'O''Brien’’s “Site” $(calc) `n; #> @{} %x% & | \',
-    # The IIS id of the site on the first node: sessions in SQL Server are only shared between equal ids.
+    # The IIS id of the site on the first node: nodes share sessions in SQL Server only if their ids are equal.
     [int] $SiteId = 0,
-    # The config file of the node that was installed first; its keys are taken for those that are not given.
+    # The config file of the first node; the script reads from it the keys that are not given as parameters.
     [string] $KeysFrom = '',
     [string] $SqlPassword = $env:NLBGEN_TEST_SQL,
-    # The account of the app pool; with Windows authentication it is the one that SQL Server lets in.
+    # The account of the app pool; with Windows authentication it needs access to SQL Server.
     [pscredential] $AppPoolCredential,
     [switch] $SkipStatusCheck
 )
@@ -39,13 +39,13 @@ $Secrets = @{
 function Assert-Elevated {
     $principal = New-Object Security.Principal.WindowsPrincipal([Security.Principal.WindowsIdentity]::GetCurrent())
     if (-not $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
-        throw 'This needs an elevated PowerShell: right-click it, Run as administrator.'
+        throw 'This script needs an elevated PowerShell: right-click PowerShell, Run as administrator.'
     }
 }
 
 function Read-Config {
     param([string] $Path)
-    # Neither a DOCTYPE nor anything outside of the file is followed.
+    # A DOCTYPE is refused, and no external entity is loaded.
     $settings = New-Object Xml.XmlReaderSettings
     $settings.DtdProcessing = [Xml.DtdProcessing]::Prohibit
     $settings.XmlResolver = $null
@@ -63,21 +63,21 @@ function Get-Section {
     $own = "/*[local-name()='configuration']"
     $location = "$own/*[local-name()='location'][not(@path) or @path='' or @path='.']"
     $found = @($Document.SelectNodes("$own/$steps | $location/$steps"))
-    if ($found.Count -gt 1) { throw "<$Name> stands more than once: ASP.NET takes a section once." }
+    if ($found.Count -gt 1) { throw "<$Name> is in the file more than once: ASP.NET allows a section once." }
     if ($found.Count -eq 0) { return $null }
     $section = $found[0]
     if ($section.HasAttribute('configProtectionProvider')) {
         throw "<$Name> is encrypted. Decrypt it first: aspnet_regiis -pd `"$Name`" -site `"$SiteName`" -app `"/`""
     }
     if ($section.HasAttribute('configSource') -or $section.HasAttribute('file')) {
-        throw "<$Name> has settings in another file: edit a copy with nlbgen nodes apply instead."
+        throw "<$Name> has settings in another file: use nlbgen nodes apply on a copy instead."
     }
     return $section
 }
 
 function Get-Add {
     param([Xml.XmlElement] $Section, [string] $Key)
-    # As ASP.NET reads them: of equal keys the last one, nothing from before a clear or a remove.
+    # As in ASP.NET: the last of equal keys counts; clear and remove drop what is before them.
     $found = $null
     foreach ($child in @($Section.SelectNodes('*'))) {
         switch -CaseSensitive ($child.LocalName) {
@@ -91,7 +91,7 @@ function Get-Add {
 
 function Add-Child {
     param([Xml.XmlElement] $Parent, [Xml.XmlElement] $Child)
-    # Indented like the last element before it.
+    # The new element gets the indentation of the last one.
     $last = $Parent.SelectSingleNode('*[last()]')
     if ($null -ne $last) {
         if ($null -ne $last.PreviousSibling -and $last.PreviousSibling.NodeType -eq 'Whitespace') {
@@ -119,7 +119,7 @@ function Get-Secret {
                 $value = ''
                 if ($null -ne $add) { $value = $add.GetAttribute('value') }
             }
-            if ($value -match '^AutoGenerate|IsolateApps') { throw "$Name of $KeysFrom is made up by ASP.NET: write fixed keys there first." }
+            if ($value -match '^AutoGenerate|IsolateApps') { throw "$Name of $KeysFrom is generated by ASP.NET: write fixed keys there first." }
             if ($value) { return $value }
         }
     }
@@ -136,7 +136,7 @@ function ConvertTo-SqlValue {
 function ConvertTo-RedisPassword {
     param([string] $Text)
     if ($Text.Contains(',') -or $Text -ne $Text.Trim() -or $Text -match '\p{Cc}') {
-        throw 'StackExchange.Redis cannot carry this password: no commas, no blanks at the ends.'
+        throw 'StackExchange.Redis cannot use this password: it must not contain commas or spaces at the ends.'
     }
     return $Text
 }
@@ -144,7 +144,7 @@ function ConvertTo-RedisPassword {
 function Set-Setting {
     param([Xml.XmlDocument] $Document, [string] $SectionName, [string] $Key, [string] $Value, [bool] $Secret)
     $section = Get-Section $Document $SectionName
-    if ($null -eq $section) { throw "There is no <$SectionName> to put $Key into: is this the node's own file?" }
+    if ($null -eq $section) { throw "The file has no <$SectionName> for ${Key}: check that it is the node's own file." }
     $add = Get-Add $section $Key
     if ($null -ne $add -and $add.GetAttribute('value') -ceq $Value) { return }
     if ($null -eq $add) {
@@ -162,7 +162,7 @@ function Set-SectionAttribute {
     if ($null -eq $section) {
         $parts = $SectionName.Split('/')
         $parent = Get-Section $Document $parts[0]
-        if ($null -eq $parent) { throw "There is no <$($parts[0])> to put <$($parts[1])> into: is this the node's own file?" }
+        if ($null -eq $parent) { throw "The file has no <$($parts[0])> for <$($parts[1])>: check that it is the node's own file." }
         $section = $Document.CreateElement($parts[1], $parent.NamespaceURI)
         Add-Child $parent $section
     }
@@ -189,7 +189,7 @@ function Write-Change {
 
 function Save-Config {
     param([Xml.XmlDocument] $Document, [string] $Path, [string] $Backup)
-    # The encoding and the byte order mark stay as they are.
+    # Keep the encoding and the byte order mark.
     $raw = [IO.File]::ReadAllBytes($Path)
     $encoding = New-Object Text.UTF8Encoding($false)
     $declared = $null
@@ -201,7 +201,7 @@ function Save-Config {
     $settings = New-Object Xml.XmlWriterSettings
     $settings.Encoding = $encoding
     $settings.OmitXmlDeclaration = -not ($Document.FirstChild -is [Xml.XmlDeclaration])
-    # The reader made every line end one character; Replace gives them back, and keeps those inside of values apart.
+    # The reader turned every line end into one character. Replace writes the original ones, and keeps line ends in values.
     $settings.NewLineHandling = [Xml.NewLineHandling]::Replace
     $settings.NewLineChars = "`n"
     if ($encoding.GetString($raw).Contains("`r`n")) { $settings.NewLineChars = "`r`n" }
@@ -209,7 +209,7 @@ function Save-Config {
     $temporary = "$Path.nlbgen.tmp"
     $writer = [Xml.XmlWriter]::Create($temporary, $settings)
     try { $Document.Save($writer) } finally { $writer.Close() }
-    # Replaces in one step, keeps the access rules, and leaves the old file as the backup.
+    # Replace the file in one step, keep its access rules, and keep the old file as the backup.
     [IO.File]::Replace($temporary, $Path, $Backup)
 }
 
@@ -234,7 +234,7 @@ function Start-Node {
 
 function Wait-Status {
     param([string] $Url, [string] $HostName)
-    # The certificate carries the farm's name and not localhost; this one question trusts whatever answers there.
+    # The certificate has the farm's name and not localhost: this request accepts any certificate.
     if (-not ('NlbgenTrust' -as [type])) {
         Add-Type -TypeDefinition @'
 public static class NlbgenTrust
@@ -260,10 +260,10 @@ public static class NlbgenTrust
             if ($null -ne $_.Exception.Response) { $status = [int] $_.Exception.Response.StatusCode }
         }
         if ($status -eq 200) { return }
-        Write-Verbose "$Url answers $status; asking again"
+        Write-Verbose "$Url answers $status; trying again"
         Start-Sleep -Seconds 5
     }
-    throw "$Url does not answer 200 after 5 minutes. The old config file is beside the new one."
+    throw "$Url does not answer 200 after 5 minutes. The old config file is in the same folder as the new one."
 }
 
 Assert-Elevated
@@ -272,7 +272,7 @@ if (-not (Test-Path -LiteralPath $ConfigPath)) { throw "$ConfigPath does not exi
 $site = Get-Website | Where-Object { $_.Name -eq $SiteName }
 if ($null -eq $site) { throw "IIS has no site $SiteName`: give -SiteName." }
 if ($SiteId -ne 0 -and $site.id -ne $SiteId) {
-    Write-Warning "The site has the id $($site.id) here and $SiteId on the first node: sessions would not be shared. Give it the same id in IIS Manager (Advanced Settings)."
+    Write-Warning "The site has the id $($site.id) here and $SiteId on the first node: the nodes would not share sessions. Give it the same id in IIS Manager (Advanced Settings)."
 }
 Write-Host "Site $SiteName has the id $($site.id); it must be the same on every node."
 $pool = $site.applicationPool
@@ -290,9 +290,9 @@ Set-Setting $document 'appSettings' 'LoadBalancer.Redis.Server' '' $false
 Set-Setting $document 'appSettings' 'LoadBalancer.Redis.Port' '' $false
 Set-Setting $document 'appSettings' 'LoadBalancer.Redis.Password' '' $false
 Set-Setting $document 'appSettings' 'quartz.jobStore.clustered' 'true' $false
-Write-Host "$Changes to change."
+Write-Host "$Changes settings to change."
 
-# Only a node whose file says what the farm needs may run: a new one was stopped after its installation, and stays so.
+# Only a prepared node may run. A new node was stopped after its installation; it stays stopped until its file is correct.
 $prepared = $Changes -eq 0
 $running = $site.state -eq 'Started'
 if (-not $prepared -and $PSCmdlet.ShouldProcess($ConfigPath, "change $Changes settings, with site $SiteName stopped")) {
@@ -306,12 +306,12 @@ if (-not $prepared -and $PSCmdlet.ShouldProcess($ConfigPath, "change $Changes se
         Write-Host "The old file is $backup"
     }
     finally {
-        # The old file is in place still: what ran with it goes on.
+        # The old file is still in place: start the site again if it ran before.
         if (-not $prepared -and $running) { Start-Node $SiteName $pool }
     }
 }
 
-# A node that falls asleep after 20 idle minutes makes the first robots wait.
+# By default an app pool stops after 20 idle minutes, and the next requests wait for its start.
 $poolPath = "IIS:\AppPools\$pool"
 if ((Get-ItemProperty $poolPath -Name startMode) -ne 'AlwaysRunning' -and $PSCmdlet.ShouldProcess($pool, 'set startMode AlwaysRunning')) {
     Set-ItemProperty $poolPath -Name startMode -Value 'AlwaysRunning'
@@ -329,7 +329,7 @@ if ($null -ne $AppPoolCredential -and $PSCmdlet.ShouldProcess($pool, "run as $($
 }
 
 if ($prepared -or $WhatIfPreference) {
-    # What the runbook switched off on a new node, so that it did not run with its own keys.
+    # The runbook disabled the automatic start of a new node, so that it did not run with its own keys.
     if (-not $site.serverAutoStart -and $PSCmdlet.ShouldProcess($SiteName, 'let the site start with Windows')) {
         Set-ItemProperty "IIS:\Sites\$SiteName" -Name serverAutoStart -Value $true
     }
@@ -338,9 +338,9 @@ if ($prepared -or $WhatIfPreference) {
     }
     if (-not (Test-NodeStarted $SiteName $pool) -and $PSCmdlet.ShouldProcess($SiteName, 'start')) { Start-Node $SiteName $pool }
 }
-else { Write-Warning "Nothing was changed, so $SiteName is left as it is: a new node must not run with keys of its own." }
+else { Write-Warning "Nothing was changed. $SiteName keeps its state: a new node must not run with its own keys." }
 
 if ($prepared -and -not $SkipStatusCheck -and -not $WhatIfPreference) {
     Wait-Status 'https://localhost:443/api/status' 'orchestrator.corp.example'
-    Write-Host 'orch-1 answers: it is ready.'
+    Write-Host 'orch-1 answers: the node is ready.'
 }
