@@ -255,7 +255,7 @@ def _check_attribute(document: Document, element: Element, name: str) -> None:
         if written != name and written.lower() == name.lower():
             raise document.error(
                 element.attributes[written].name_start,
-                f"the attribute {written} is not known to ASP.NET, which tells upper from lower case here",
+                f"the attribute {written} is unknown to ASP.NET: names are case-sensitive",
                 f"write {name}",
             )
 

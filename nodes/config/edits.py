@@ -1,7 +1,7 @@
-"""Changes of elements and attributes, as the smallest edits of the text that make them.
+"""Turn changes of elements and attributes into the smallest edits of the text.
 
-An inserted element takes the indentation and the line end of its neighbours and stands on a line of its own, so that
-a line diff shows nothing but it; only where the neighbours share a line with the end tag it joins them there.
+An inserted element gets a line of its own with the indentation and the line end of its neighbours, so that a line diff
+shows only this line. If the neighbours share a line with the end tag, the element joins that line.
 """
 
 import re
@@ -14,7 +14,7 @@ from .webconfig import Document, Edit
 
 @dataclass(frozen=True, slots=True)
 class SetAttribute:
-    """An attribute gets a value; it is added where it is missing."""
+    """Set the value of an attribute; a missing attribute is added."""
 
     document: Document
     element: Element
@@ -24,7 +24,7 @@ class SetAttribute:
 
 @dataclass(frozen=True, slots=True)
 class RemoveAttribute:
-    """An attribute goes."""
+    """Remove an attribute."""
 
     document: Document
     element: Element
@@ -33,7 +33,7 @@ class RemoveAttribute:
 
 @dataclass(frozen=True, slots=True)
 class InsertElement:
-    """An empty element with these attributes becomes the last child of another."""
+    """Insert an empty element with these attributes as the last child of `parent`."""
 
     document: Document
     parent: Element
@@ -45,7 +45,7 @@ Operation = SetAttribute | RemoveAttribute | InsertElement
 
 
 def text_edits(document: Document, operations: Iterable[Operation]) -> list[Edit]:
-    """The edits of the document's text that carry out its operations; raises ValueError for what XML cannot hold."""
+    """The edits that carry out the operations on this document; raises ValueError for a character that XML forbids."""
     added: dict[Element, list[SetAttribute]] = {}
     inserted: dict[Element, list[InsertElement]] = {}
     edits = []
@@ -69,7 +69,7 @@ def text_edits(document: Document, operations: Iterable[Operation]) -> list[Edit
 
 
 def _attributes(document: Document, element: Element, new: Sequence[SetAttribute]) -> Edit:
-    """The new attributes behind the last one, each with the white space that stands before that one."""
+    """The new attributes after the last one, each with the white space and the quotes of that one."""
     last = list(element.attributes.values())[-1:]
     quote = last[0].quote if last else '"'
     gap = _gap(document.text, last[0]) if last else " "
@@ -84,7 +84,7 @@ def _gap(text: str, attribute: Attribute) -> str:
 
 
 def _elements(document: Document, parent: Element, new: Sequence[InsertElement]) -> list[Edit]:
-    """The new elements at the end of their parent, which is opened where it was `<name/>`."""
+    """The new elements at the end of their parent; `<name/>` becomes a start tag and an end tag."""
     text = document.text
     line = _line_end(text, parent.start)
     if parent.close < 0:
@@ -102,10 +102,10 @@ def _elements(document: Document, parent: Element, new: Sequence[InsertElement])
 
 
 def _beside(document: Document, parent: Element, new: Sequence[InsertElement]) -> Edit:
-    """The end tag shares its line: the new elements join it there, or get lines where the parent was empty."""
+    """The new elements before an end tag that shares its line; in an empty parent they get their own lines."""
     text = document.text
     written = [_written(document, one) for one in new]
-    if parent.size or text[parent.head_end : parent.close].strip():
+    if text[parent.head_end : parent.close].strip():
         return Edit(parent.close, parent.close, "".join(written))
     line, outer = _line_end(text, parent.start), _indent(text, parent.start)
     body = "".join(f"{line}{outer}{_unit(parent, text)}{one}" for one in written)
@@ -118,7 +118,7 @@ def _written(document: Document, element: InsertElement) -> str:
 
 
 def _slash(text: str, element: Element) -> int:
-    """Where the end of `<name />` begins: its `/`, or the blanks before it."""
+    """The position of the `/` of `<name />`, or of the white space before it."""
     head = text[element.start : element.head_end - 2]
     return element.start + len(head.rstrip())
 
@@ -128,14 +128,14 @@ def _line_start(text: str, position: int) -> int:
 
 
 def _indent(text: str, position: int) -> str:
-    """The blanks at the beginning of the line."""
+    """The white space at the beginning of the line."""
     start = _line_start(text, position)
     line = text[start:position]
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _line_end(text: str, position: int) -> str:
-    """The line end before this line; that of the file's first line where it is the first."""
+    """The line end before this line; for the first line, the line end after it, or CR LF if there is none."""
     start = _line_start(text, position)
     if start == 0:
         found = re.search(r"\r\n|\r|\n", text)
@@ -146,7 +146,7 @@ def _line_end(text: str, position: int) -> str:
 
 
 def _unit(parent: Element, text: str) -> str:
-    """One step of indentation, as the parent is indented against its own parent."""
+    """One step of indentation: the parent's against its own parent; two spaces if that is not clear."""
     if parent.parent is not None:
         own, outer = _indent(text, parent.start), _indent(text, parent.parent.start)
         if own.startswith(outer) and own != outer:

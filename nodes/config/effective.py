@@ -1,9 +1,9 @@
-"""A node's settings as ASP.NET reads them, over all files that take part.
+"""A node's settings as ASP.NET reads them from all files of its configuration.
 
 Sources: System.Configuration in .NET's reference source (`BaseConfigurationRecord`, `AppSettingsSection`,
-`ConfigurationElementCollection`): names of elements and attributes count letter by letter, keys of settings do not;
-of equal keys the last one wins; `<clear/>` and `<remove>` drop what stands before them; a section stands once, in
-the file itself or in the one that `configSource` names; what `appSettings file=` names comes after it.
+`ConfigurationElementCollection`): names of elements and attributes are case-sensitive, keys of settings are not;
+the last of equal keys wins; `<clear/>` and `<remove>` drop settings before them; a section exists once, in the file
+itself or in the one that `configSource` names; the file of `appSettings file=` comes after the section.
 """
 
 import re
@@ -34,7 +34,7 @@ ENCRYPT: Final = "-pe"
 """The options of the tool that encrypts and decrypts sections."""
 
 _APP_WIDE: Final = frozenset({MACHINE_KEY, SESSION_STATE})
-"""Sections that ASP.NET takes for a whole application only (`allowDefinition=MachineToApplication`)."""
+"""Sections that ASP.NET allows only for a whole application (`allowDefinition=MachineToApplication`)."""
 
 
 class Config:
@@ -47,7 +47,7 @@ class Config:
         self.site: Final = site
         if main.root.name != "configuration":
             hint = f"name the node's {CLASSIC_FILE} or {CORE_FILE}"
-            raise main.error(main.root.start, f"<{main.root.name}> is no <configuration>", hint)
+            raise main.error(main.root.start, f"<{main.root.name}> is not <configuration>", hint)
         self._holders = tuple(self._own_holders())
         self._sections = {name: self._find(name) for name in (MACHINE_KEY, SESSION_STATE, APP, SECURE, CONNECTIONS)}
         self.app = self._entries(APP)
@@ -61,7 +61,7 @@ class Config:
         return self.main.path
 
     def section(self, name: str) -> ConfigSection | None:
-        """The section of that name, or None where the file has none."""
+        """The section with this name, or None."""
         return self._sections[name]
 
     def entries(self, section: str) -> Settings:
@@ -69,12 +69,12 @@ class Config:
         return {APP: self.app, SECURE: self.secure, CONNECTIONS: self.connections}[section]
 
     def web(self) -> tuple[Document, Element] | None:
-        """The `<system.web>` that takes new sections."""
+        """The document and the `<system.web>` element for new sections, or None."""
         groups = [group for holder in self._holders for group in holder.named("system.web")]
         return (self.main, groups[0]) if groups else None
 
     def require_open(self, name: str) -> None:
-        """Raise NodeError where the section is encrypted."""
+        """Raise ConfigError if the section is encrypted."""
         section = self._sections[name]
         if section is not None and section.protected:
             raise self.encrypted(section)
@@ -117,8 +117,8 @@ class Config:
                 if f"system.web/{child.name}" in _APP_WIDE:
                     raise self.main.error(
                         child.start,
-                        f"<{child.name}> counts for the whole application, and ASP.NET refuses it for a path of it",
-                        f'take it out of <location path="{location.get("path")}">',
+                        f"<{child.name}> applies to the whole application: ASP.NET refuses it for a single path",
+                        f'move it out of <location path="{location.get("path")}">',
                     )
 
     def _find(self, name: str) -> ConfigSection | None:
@@ -132,8 +132,8 @@ class Config:
             where = self.main.location(found[0].start)
             raise self.main.error(
                 found[1].start,
-                f"<{found[1].name}> stands here again: ASP.NET takes a section once (the other is at {where})",
-                "remove the one that does not belong",
+                f"<{found[1].name}> is a duplicate: ASP.NET allows a section once (the other one is at {where})",
+                "remove one of the two",
             )
         return self._followed(name, found[0]) if found else None
 
@@ -145,7 +145,7 @@ class Config:
             elif child.name.lower() == folded:
                 raise self.main.error(
                     child.start,
-                    f"<{child.name}> is not known to ASP.NET, which tells upper from lower case here",
+                    f"<{child.name}> is unknown to ASP.NET: names are case-sensitive",
                     f"write <{name}>",
                 )
 
@@ -155,33 +155,34 @@ class Config:
             return ConfigSection(name, self.main, element, _is_protected(element))
         if element.children:
             raise self.main.error(
-                element.start, f"<{element.name}> has a configSource and content of its own", "keep one of the two"
+                element.start, f"<{element.name}> has both a configSource and content", "keep one of the two"
             )
         document = self._other(element, "configSource", source)
         if document is None:
             raise self.main.error(
                 element.attributes["configSource"].name_start,
-                f"configSource names {source}, and there is no such file",
-                f"copy it from the node to the side of {self.path.name}",
+                f"configSource names {source}, which does not exist",
+                f"copy it from the node into the folder of {self.path.name}",
             )
         return self._outside(name, element, document)
 
     def _outside(self, name: str, element: Element, document: Document) -> ConfigSection:
         if document.root.name != element.name:
             raise document.error(
-                document.root.start, f"<{document.root.name}> stands where {self.path.name} promises <{element.name}>"
+                document.root.start,
+                f"the root is <{document.root.name}>, but {self.path.name} requires <{element.name}>",
             )
         self.documents.append(document)
         return ConfigSection(name, document, document.root, _is_protected(element) or _is_protected(document.root))
 
     def _other(self, element: Element, attribute: str, source: str) -> Document | None:
-        """The file beside the main one that an attribute names; None where there is none."""
+        """The file that an attribute names, in the folder of the main one; None if it does not exist."""
         parts = [part for part in re.split(r"[\\/]", source) if part not in {"", "."}]
         if not parts or ".." in parts or ":" in source or source[0] in "\\/":
             raise self.main.error(
                 element.attributes[attribute].name_start,
-                f"{attribute} leads out of the folder of {self.path.name}",
-                "files of the folder itself and below are read, no others",
+                f"{attribute} points outside the folder of {self.path.name}",
+                "use a file in this folder or below",
             )
         path = self.path.parent
         for part in parts:
@@ -190,7 +191,7 @@ class Config:
         if not path.exists():
             return None
         if folder not in path.resolve().parents:
-            raise NodeError(f"{path}: leads out of {folder}", "copy the file itself, not a link to it")
+            raise NodeError(f"{path}: points outside {folder}", "copy the file itself, not a link to it")
         return webconfig.read(path)
 
     def _entries(self, name: str, key: str = "key", value: str = "value") -> Settings:
@@ -205,12 +206,12 @@ class Config:
         return entries
 
     def _overlay(self, entries: Settings, section: ConfigSection, source: str) -> None:
-        """Add the settings of the file that `<appSettings file=...>` names; ASP.NET does without a missing one."""
+        """Add the settings of the file that `<appSettings file=...>` names; like ASP.NET, ignore a missing one."""
         document = self._other(section.element, "file", source)
         if document is None:
             self.notes.append(
                 f"{section.document.location(section.element.start)}: <{section.name}> names the file {source}, which "
-                "is not here: taken for missing on the node too; if the node has it, copy it here"
+                "does not exist: nlbgen assumes that the node has none; if it has one, copy it here"
             )
             return
         overlay = self._outside(APP, section.element, document)
@@ -220,7 +221,7 @@ class Config:
         entries.dropped_later = self._collect(entries, overlay)
 
     def _collect(self, entries: Settings, section: ConfigSection) -> set[str]:
-        """Add what a section says, in its order; the keys that it drops (`*` for all)."""
+        """Add the settings of a section in order; returns the keys that it drops (`*` for all)."""
         found, document, dropped = entries.found, section.document, set[str]()
         key_name = entries.key_name
         for child in section.element.children:
@@ -245,22 +246,20 @@ class Config:
 
     def _check_case(self, document: Document, child: Element) -> None:
         if child.name.lower() in {"add", "remove", "clear"}:
-            raise document.error(
-                child.start, f"<{child.name}> is not known to ASP.NET, which tells upper from lower case here"
-            )
+            raise document.error(child.start, f"<{child.name}> is unknown to ASP.NET: names are case-sensitive")
 
     def _without_key(self, document: Document, child: Element, name: str) -> str:
         for written in child.attributes:
             if written.lower() == name:
                 raise document.error(
                     child.start,
-                    f"the attribute {written} is not known to ASP.NET, which tells upper from lower case here",
+                    f"the attribute {written} is unknown to ASP.NET: names are case-sensitive",
                     f"write {name}",
                 )
         return ""
 
     def _kind(self) -> Kind:
-        """By content: `system.web` is declared as ignored, or the file has nothing for IIS and the new one's name."""
+        """The kind: core if `system.web` is declared as ignored, or without a section for IIS if named dll.config."""
         for declared in self.main.root.named("configSections"):
             for child in declared.children:
                 if child.get("name") == "system.web" and "IgnoreSection" in (child.get("type") or ""):
@@ -271,7 +270,7 @@ class Config:
 
     @property
     def is_orchestrator(self) -> bool:
-        """Whether the file has anything that an Orchestrator keeps in it."""
+        """Whether the file has any setting of an Orchestrator."""
         known = [self.app.get(key) for key in ("EncryptionKey", "apiKey", "LoadBalancer.UseRedis", "Storage.Type")]
         return any(
             (
@@ -289,7 +288,7 @@ def _is_protected(element: Element) -> bool:
 
 
 def _child(folder: Path, name: str) -> Path:
-    """A file of the folder as Windows would find it, in any case of letters."""
+    """A file of the folder by its name in any case, as on Windows."""
     exact = folder / name
     if exact.exists() or not folder.is_dir():
         return exact
@@ -297,7 +296,7 @@ def _child(folder: Path, name: str) -> Path:
 
 
 def local(folder: Path, text: str) -> Path:
-    """A path of the spec on this machine; one with backslashes is found where these are no separators, too."""
+    """A path of the spec on this machine; backslashes also work as separators on other systems than Windows."""
     path = folder / text
     if "\\" in text and not path.exists():
         other = folder / text.replace("\\", "/")
@@ -306,7 +305,7 @@ def local(folder: Path, text: str) -> Path:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is such a file or folder; what may not be looked at is, for whoever reads it to say why not."""
+    """Whether a file or folder exists; true also without permission, so that reading it reports the reason."""
     try:
         return path.exists()
     except OSError:
@@ -316,13 +315,13 @@ def is_there(path: Path) -> bool:
 def load(path: Path, site: str = DEFAULT_SITE) -> Config:
     """The configuration of a node, from its config file or from the folder that holds it; raises NodeError.
 
-    From 2020.10 on, the web.config is IIS's own and the settings are in the dll.config beside it: whichever of the
-    two is named, the one with the settings is read.
+    From 2020.10 on, the web.config belongs to IIS and the settings are in the dll.config of the same folder. For either
+    name, the file with the settings is read.
     """
     try:
         return _load(path, site)
-    except OSError as error:  # a folder that may not be looked into
-        raise NodeError(f"{path}: cannot be read: {error.strerror}", "check the rights on the folder") from None
+    except OSError as error:  # no permission for the folder
+        raise NodeError(f"{path}: cannot be read: {error.strerror}", "check the permissions of the folder") from None
 
 
 def _load(path: Path, site: str) -> Config:
@@ -335,11 +334,13 @@ def _load(path: Path, site: str) -> Config:
     if beside != path and beside.exists():
         other = Config(webconfig.read(beside), site)
         if other.is_orchestrator:
-            other.notes.append(f"{path}: is IIS's own web.config; the settings were read from {beside.name} beside it")
+            other.notes.append(
+                f"{path}: is the web.config of IIS; the settings were read from {beside.name} in the same folder"
+            )
             return other
     raise config.main.error(
         config.main.root.start,
-        "no machineKey, no EncryptionKey, none of an Orchestrator's settings stands in this file",
+        "the file has no machineKey, no EncryptionKey and none of an Orchestrator's settings",
         f"from 2020.10 on the settings are in {CORE_FILE}: name that one",
     )
 
@@ -349,4 +350,4 @@ def _in_folder(folder: Path, site: str) -> Config:
         path = _child(folder, name)
         if path.exists():
             return load(path, site)
-    raise NodeError(f"{folder}: holds neither {CORE_FILE} nor {CLASSIC_FILE}", "name the node's config file")
+    raise NodeError(f"{folder}: contains neither {CORE_FILE} nor {CLASSIC_FILE}", "name the node's config file")

@@ -1,4 +1,4 @@
-"""Bytes to text and back, the same bytes: by byte order mark and XML declaration, as .NET's XmlReader decides.
+"""Decode the bytes of a file by byte order mark and XML declaration like .NET's XmlReader, and encode them again.
 
 Sources: XML 1.0, appendix F; `XmlTextReaderImpl` in .NET's reference source, which refuses a declaration that
 contradicts the byte order mark.
@@ -22,29 +22,29 @@ _CODECS: Final = re.compile(
     r"utf-8|ascii|iso8859-\d+|cp125\d|cp(?:437|850|852|866|932|936|949|950)|koi8-[ru]"
     r"|shift_jis|gb2312|gbk|gb18030|big5|euc_(?:jp|kr)"
 )
-"""Encodings in which every character stands for itself; UTF-7 and others with shift states are none of them."""
+"""Encodings without shift states: UTF-7 and similar ones cannot be edited byte by byte."""
 
 
 class EncodingError(ValueError):
-    """The bytes are not the text that they say they are; the message says why, never with a part of the text."""
+    """The bytes do not match their declared encoding; the message gives the reason, never a part of the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
-    """A text and how its file writes it."""
+    """A text and the encoding of its file."""
 
     text: str
     codec: str
     mark: bytes
-    """The byte order mark, or nothing."""
+    """The byte order mark, or empty."""
 
     def bytes_of(self, text: str) -> bytes:
-        """Another text as this file would write it; raises UnicodeEncodeError for what its encoding lacks."""
+        """Encode another text like this file; raises UnicodeEncodeError for a character that the encoding lacks."""
         return self.mark + text.encode(self.codec)
 
 
 def decode(raw: bytes) -> EncodedText:
-    """The text of a file; raises EncodingError, also where the way back would give other bytes."""
+    """Decode a file; raises EncodingError, also if encoding the text again would give other bytes."""
     mark, codec = _marked(raw)
     if not codec:
         codec = _declared_codec(raw)
@@ -56,7 +56,7 @@ def decode(raw: bytes) -> EncodedText:
     _check_declaration(text, codec, marked=bool(mark))
     result = EncodedText(text, codec, mark)
     if result.bytes_of(text) != raw:
-        raise EncodingError(f"the bytes are not the usual way to write their text in {codec}")
+        raise EncodingError(f"the bytes are not the canonical {codec} encoding of their text")
     return result
 
 
@@ -78,11 +78,11 @@ def _declared_codec(raw: bytes) -> str:
     try:
         codec = codecs.lookup(found[1]).name
     except LookupError:
-        raise EncodingError(f"its encoding, {found[1][:40]}, is not known") from None
+        raise EncodingError(f"its encoding, {found[1][:40]}, is unknown") from None
     if found[1].lower() in _WIDE:
-        raise EncodingError("it says that it is UTF-16, and its bytes are not")
+        raise EncodingError("its declaration says UTF-16, but its bytes are not UTF-16")
     if not _CODECS.fullmatch(codec):
-        raise EncodingError(f"its encoding, {found[1][:40]}, is none that can be edited byte by byte")
+        raise EncodingError(f"its encoding, {found[1][:40]}, cannot be edited byte by byte")
     return codec
 
 
@@ -90,9 +90,9 @@ def _check_declaration(text: str, codec: str, *, marked: bool) -> None:
     found = _DECLARATION.match(text)
     if found is None:
         return
-    said = found[1].lower()
+    declared = found[1].lower()
     wide = codec.startswith("utf-16")
-    if wide and said not in _WIDE:
-        raise EncodingError(f"its bytes are UTF-16, and it says that they are {said[:40]}")
-    if marked and not wide and said not in {"utf-8", "utf8"}:
-        raise EncodingError(f"its byte order mark is that of UTF-8, and it says that it is {said[:40]}")
+    if wide and declared not in _WIDE:
+        raise EncodingError(f"its bytes are UTF-16, but its declaration says {declared[:40]}")
+    if marked and not wide and declared not in {"utf-8", "utf8"}:
+        raise EncodingError(f"its byte order mark is UTF-8, but its declaration says {declared[:40]}")

@@ -1,4 +1,4 @@
-"""Settings as ASP.NET collects them: sections, the `<add>` elements that count in them, and where a new one goes."""
+"""Settings as ASP.NET reads them: sections, their effective `<add>` elements, and the section for new ones."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from .webconfig import Document
 
 @dataclass(frozen=True, slots=True)
 class ConfigSection:
-    """One section: the element that holds its content, and the file that this stands in."""
+    """One section: the element with its content, and the file of this element."""
 
     name: str
     document: Document
@@ -18,24 +18,24 @@ class ConfigSection:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One `<add>` that counts: of equal keys the last one."""
+    """One effective `<add>`: the last one of equal keys."""
 
     key: str
     element: Element
     document: Document
     value_name: str
     copies: int = 1
-    """How many `<add>` of this key stand in the file."""
+    """The number of `<add>` elements with this key."""
 
     @property
     def value(self) -> str:
-        """What it says; nothing where it has no value."""
+        """The value; empty if the element has none."""
         return self.element.get(self.value_name) or ""
 
 
 @dataclass(slots=True)
 class Settings:
-    """The settings of one section by their folded keys, and where a new one goes."""
+    """The settings of one section by their lower-case keys, and the section for new ones."""
 
     home: ConfigSection | None
     key_name: str
@@ -44,10 +44,10 @@ class Settings:
     repeated: dict[str, int] = field(default_factory=dict)
     dropped_later: set[str] = field(default_factory=set)
     overlay: ConfigSection | None = None
-    """The section of the file that `file=` names."""
+    """The section in the file that `file=` names."""
 
     def get(self, key: str) -> Setting | None:
-        """The setting of this key, in any case of letters."""
+        """The setting with this key, in any case, or None."""
         folded = key.lower()
         element = self.found.get(folded)
         if element is None or self.home is None:
@@ -58,16 +58,16 @@ class Settings:
         return Setting(written, element, document, self.value_name, self.repeated.get(folded, 1))
 
     def names(self) -> list[str]:
-        """The folded keys of all settings."""
+        """The lower-case keys of all settings."""
         return list(self.found)
 
     def value(self, key: str) -> str | None:
-        """What the setting says, or None where there is none."""
+        """The value of a setting, or None if it does not exist."""
         entry = self.get(key)
         return None if entry is None else entry.value
 
     def home_of(self, key: str) -> ConfigSection | None:
-        """The section that a new setting of this key counts in."""
+        """The section in which a new setting with this key takes effect."""
         if self.overlay is not None and {"*", key.lower()} & self.dropped_later:
             return self.overlay
         return self.home

@@ -1,7 +1,7 @@
-"""One config file: read with every door shut, changed in the intended places, written back the same otherwise.
+"""One config file: read it safely, change the intended places, and keep every other byte.
 
-lxml decides whether the text is well-formed XML (entities, network and DTDs off, huge trees refused); the lexer of
-this package finds the places; edits are made in the text itself.
+lxml decides whether the text is well-formed XML (no entities, no network, no DTDs, no huge trees). The lexer of this
+package finds the positions, and edits change the text itself.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class TextPosition:
-    """A character of a document, whose line is only counted when it is asked for."""
+    """A position in a document; `str` counts its line and column on demand."""
 
     document: "Document" = field(repr=False)
     offset: int
@@ -78,7 +78,7 @@ class Document:
         return hashlib.sha256(self.raw).hexdigest()
 
     def location(self, offset: int) -> Location:
-        """Where a character stands."""
+        """The line and column of the character at `offset`."""
         return _place(self.path, self.text, offset)
 
     def error(self, offset: int, description: str, hint: str = "", rule: str = "") -> ConfigError:
@@ -86,7 +86,7 @@ class Document:
         return ConfigError(self.location(offset), description, hint, rule)
 
     def edited(self, edits: Sequence[Edit]) -> "tuple[etree._Element, bytes]":
-        """The file with these changes, the rest as it was: as lxml reads it, and its bytes."""
+        """The file with these edits: the tree that lxml reads, and the new bytes; raises ValueError if they overlap."""
         pieces: list[str] = []
         position = 0
         for edit in sorted(edits):
@@ -99,12 +99,12 @@ class Document:
 
 
 def read(path: Path) -> Document:
-    """The file at `path`; raises NodeError with the reason and the way out."""
+    """Read the file at `path`; raises NodeError with the reason and a hint."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise NodeError(
-                f"{path}: is {size} bytes, and a config file of an Orchestrator is at most {MAX_BYTES}",
+                f"{path}: is {size} bytes; the limit for a config file is {MAX_BYTES}",
                 "name the node's web.config or UiPath.Orchestrator.dll.config",
             )
         with path.open("rb") as file:
@@ -117,12 +117,12 @@ def read(path: Path) -> Document:
 
 def _reading_hint(path: Path) -> str:
     if path.exists():
-        return "check the rights on it"
+        return "check its permissions"
     return "copy the node's config file there, or correct the path"
 
 
 def parse(path: Path, raw: bytes) -> Document:
-    """The document that these bytes make; raises NodeError."""
+    """Parse the bytes of a file; raises NodeError."""
     if len(raw) > MAX_BYTES:
         raise NodeError(f"{path}: is larger than {MAX_BYTES} bytes", "name the node's own config file")
     if not raw.strip():
@@ -140,7 +140,7 @@ def parse(path: Path, raw: bytes) -> Document:
 
 
 def _parsed(path: Path, text: str) -> "etree._Element":
-    """The text as lxml reads it; raises NodeError where it is not well-formed, without a word of its content."""
+    """Parse the text with lxml; raises ConfigError, without any of its content, if it is not well-formed."""
     from lxml import etree
 
     parser = etree.XMLParser(
@@ -162,28 +162,28 @@ def _parsed(path: Path, text: str) -> "etree._Element":
 
 
 def _cause(error: "etree.XMLSyntaxError") -> str:
-    """The cause in our words: libxml2's own quote names and entities, which can be parts of a secret."""
+    """The cause without libxml2's message, which quotes names and entities that can be parts of a secret."""
     from lxml.etree import ErrorTypes as Types
 
     causes = {
         Types.ERR_TAG_NAME_MISMATCH: "an end tag does not match its start tag",
         Types.ERR_TAG_NOT_FINISHED: "an element is not closed",
-        Types.ERR_DOCUMENT_EMPTY: "this is no XML",
+        Types.ERR_DOCUMENT_EMPTY: "this is not XML",
         Types.ERR_DOCUMENT_END: "there is more than one root element",
         Types.ERR_LT_IN_ATTRIBUTE: "a value holds `<`, which is written &lt;",
         Types.ERR_NAME_REQUIRED: "a name is missing, or a value holds `&`, which is written &amp;",
         Types.ERR_ENTITYREF_SEMICOL_MISSING: "a value holds `&`, which is written &amp;",
         Types.ERR_UNDECLARED_ENTITY: "a value holds `&`, which is written &amp;",
         Types.WAR_UNDECLARED_ENTITY: "a value holds `&`, which is written &amp;",
-        Types.ERR_ATTRIBUTE_REDEFINED: "an attribute stands twice in one element",
-        Types.ERR_INVALID_CHAR: "a character stands here that XML cannot hold",
-        Types.ERR_RESERVED_XML_NAME: "something stands before the XML declaration",
+        Types.ERR_ATTRIBUTE_REDEFINED: "an element has an attribute twice",
+        Types.ERR_INVALID_CHAR: "this character is not allowed in XML",
+        Types.ERR_RESERVED_XML_NAME: "there is text before the XML declaration",
     }
     return causes.get(getattr(error, "code", None) or 0, "this is not well-formed XML")
 
 
 def _place(path: Path, text: str, offset: int) -> Location:
-    """Lines end as XML says: with CR LF, LF, or CR alone."""
+    """The line and column of a character; lines end with CR LF, LF or CR, as in XML."""
     line = text.count("\n", 0, offset) + text.count("\r", 0, offset) - text.count("\r\n", 0, offset)
     start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
     return Location(str(path), line + 1, offset - start + 1)

@@ -502,7 +502,7 @@ def test_windows_separators_in_the_spec_are_understood(farm):
 
 
 def test_attributes_in_another_case_are_refused(farm):
-    with pytest.raises(NodeError, match="sqlconnectionstring is not known"):
+    with pytest.raises(NodeError, match="sqlconnectionstring is unknown"):
         plan_farm(farm(two=config(first=False, web='<sessionState mode="InProc" sqlconnectionstring=""/>')))
 
 
