@@ -230,6 +230,42 @@ def test_pool_members_have_states_and_weights(make_spec: MakeSpec) -> None:
     assert pool["load-balancing-mode"] == "ratio-least-connections-member"
 
 
+@pytest.mark.parametrize(
+    "algorithm, weight, expected",
+    [
+        ("round-robin", 100, "round-robin"),
+        ("round-robin", 50, "ratio-member"),
+        ("least-connections", 100, "least-connections-member"),
+        ("least-connections", 50, "ratio-least-connections-member"),
+    ],
+)
+def test_pool_mode_follows_algorithm_and_weights(
+    make_spec: MakeSpec, algorithm: str, weight: int, expected: str
+) -> None:
+    nodes = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2", "weight": weight}]
+    spec = make_spec(nodes=nodes, balancer={"algorithm": algorithm})
+    assert one(spec, "ltm pool").properties["load-balancing-mode"] == expected
+
+
+def test_tenant_of_a_farm_with_a_partition_is_that_partition(make_spec: MakeSpec) -> None:
+    assert f5_as3.tenant(make_spec(f5={"partition": "UiPath"}).farm) == "UiPath"
+
+
+def test_irule_of_signalr_paths_without_affinity_sets_only_pools(make_spec: MakeSpec) -> None:
+    spec = make_spec(balancer={"signalr": {"paths": ["/signalr", "/hub"]}})
+    made = objects(spec.farm, Version("16.1"), policies=False)
+    lines = next(str(o.properties["definition"]) for o in made if o.name.endswith("_signalr_rule")).splitlines()
+    assert [line.strip() for line in lines if "pool" in line or "persist" in line] == [
+        "pool /Common/orchestrator-test_signalr",
+        "pool /Common/orchestrator-test_web",
+    ]
+
+
+def test_passthrough_with_max_body_notes_that_only_iis_limits_uploads(make_spec: MakeSpec) -> None:
+    spec = make_spec(frontend={"tls": {"mode": "passthrough"}}, balancer={"max_body": "1MB"})
+    assert b"\n# With passthrough the device does not see requests" in assert_right(spec)["bigip.conf"]
+
+
 def test_objects_of_two_nodes_on_one_address_have_one_node(make_spec: MakeSpec) -> None:
     nodes = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.1", "port": 8443}]
     spec = make_spec(nodes=nodes)
