@@ -112,8 +112,9 @@ def unsafe(text: str) -> str:
 
 def _farm(rollout: Rollout) -> FarmGroup:
     farm, name = rollout.spec.farm, group(rollout.spec.farm.farm)
-    groups = [Group(f"balancers_of_{name}", tuple(_balancers(rollout)), tuple(_balancer_variables(rollout)))]
-    if not rollout.hosted:
+    if rollout.hosted:
+        groups = [Group(f"balancers_of_{name}", tuple(_balancers(rollout)), tuple(_balancer_variables(rollout)))]
+    else:
         groups = [
             Group(f"device_of_{name}", (Host(f"{farm.farm}.device", ()),), (Variable("ansible_connection", "local"),))
         ]
