@@ -51,10 +51,10 @@ def _f5(spec: Spec, options: Options, console: Console, pauses: tuple[float, ...
             yield Soap(spec, options, console, portal)
         return
     from ..f5.as3.push import As3
-    from ..f5.rest.icontrol import Device
+    from ..f5.rest.icontrol import RestSession
     from ..f5.rest.push import Rest
 
-    with Device(login(spec), console.say, pauses) as device:
+    with RestSession(login(spec), console.say, pauses) as device:
         yield (As3 if api == "as3" else Rest)(spec, options, console, device, pauses)
 
 

@@ -1,7 +1,7 @@
 """What a device says about an object, in the same words as what the farm wants of it.
 
 A GET adds some twenty defaults to every object and writes many things in its own way; only what the farm owns is
-compared, after both sides are brought to one notation. Sources: AS3's `map_mcp.js`, f5-cccl, f5_modules, and recorded
+compared, after both sides are brought to one form. Sources: AS3's `map_mcp.js`, f5-cccl, f5_modules, and recorded
 answers: session and state of members show the monitor's view, a monitor's name has a blank behind it up to 13.x,
 options are a list or a text in braces, what is absent may be `none`, ports may be names, an IPv6 address can be
 written in many ways.

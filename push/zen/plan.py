@@ -21,10 +21,10 @@ from ...generators.zen.calls import (
 from ...generators.zen.objects import HEADER, Guardian, HttpFarm, L4Farm, Objects
 from ...generators.zen.products import Generation
 from ..contract import Options
+from .draft import Certificate, Draft
 from .plan_nodes import NodePlanner
-from .state import PENDING, Device, State, kind, typed
+from .state import PENDING, FarmState, State, kind, typed
 from .steps import CreateFarm, GiveCertificate, Restart, Send, Upload
-from .work import Certificate, Work
 
 
 class Planner:
@@ -39,7 +39,7 @@ class Planner:
         certificate: Certificate,
         options: Options,
     ) -> None:
-        self.work: Final = Work(target)
+        self.work: Final = Draft(target)
         self.objects: Final = objects
         self.state: Final = state
         self.generation: Final = generation
@@ -47,7 +47,7 @@ class Planner:
         self.options: Final = options
         self._old_api: Final = generation.api_version == "v3.1"
 
-    def run(self) -> Work:
+    def run(self) -> Draft:
         """Everything planned; raises DeviceError where a guard holds it back."""
         self._upload()
         guardian = self.objects.main.guardian
@@ -123,7 +123,7 @@ class Planner:
         if not new and len(self.work.changes) > before:
             ours = self._is_ours(farm, found)
             if not ours and self.state.marked(farm.name) and not self.options.adopt and _is_half_built(farm, found):
-                # Nobody can tell it from one that another push is making right now, which must not be taken from it.
+                # It looks the same as a farm that another push is making right now, which must not be taken over.
                 raise DeviceError(
                     f"{self.work.target}: the farm {farm.name} is there and does not carry nlbgen's mark; it holds "
                     "nothing but what the spec wants, as after a push that was cut off",
@@ -131,7 +131,7 @@ class Planner:
                 )
             self._own(f"the farm {farm.name}", ours)
 
-    def _create(self, farm: HttpFarm | L4Farm) -> Device:
+    def _create(self, farm: HttpFarm | L4Farm) -> FarmState:
         other = self.state.taken.get((farm.vip, str(farm.port)))
         if other is not None:
             raise DeviceError(
@@ -140,12 +140,12 @@ class Planner:
             )
         self.work.change(f"farms/{farm.name}", None, f"{kind(farm)} at {farm.vip}:{farm.port}")
         self.work.steps.append(CreateFarm(f"create the farm {farm.name}", create(farm), (), farm.name))
-        return Device(farm.name, isinstance(farm, L4Farm), "", {}, (), (), {}, "", {}, ())
+        return FarmState(farm.name, isinstance(farm, L4Farm), "", {}, (), (), {}, "", {}, ())
 
-    def _address(self, farm: HttpFarm | L4Farm, found: Device) -> None:
+    def _address(self, farm: HttpFarm | L4Farm, found: FarmState) -> None:
         self._settings(farm.name, found, {"vip": farm.vip, "vport": farm.port})
 
-    def _is_ours(self, farm: HttpFarm | L4Farm, found: Device) -> bool:
+    def _is_ours(self, farm: HttpFarm | L4Farm, found: FarmState) -> bool:
         main = self.objects.main
         if isinstance(farm, HttpFarm) and farm.redirect:
             service = found.services.get(farm.service, {})
@@ -162,7 +162,7 @@ class Planner:
                 "compare it with `--dry-run --adopt`, then push with --adopt to take it over; or rename the farm",
             )
 
-    def _http(self, farm: HttpFarm, found: Device) -> None:
+    def _http(self, farm: HttpFarm, found: FarmState) -> None:
         self._settings(farm.name, found, {"listener": "https" if farm.tls else "http"}, default="http")
         if farm.tls:
             self._certificate(farm, found)
@@ -174,7 +174,7 @@ class Planner:
             self.work.steps.append(Send(f"add {HEADER}", Call("POST", f"{at}/addheader", {"header": HEADER}), back))
         self._service(farm, found)
 
-    def _certificate(self, farm: HttpFarm, found: Device) -> None:
+    def _certificate(self, farm: HttpFarm, found: FarmState) -> None:
         name = self.certificate.name
         if name in found.certificates:
             return
@@ -189,7 +189,7 @@ class Planner:
         if old:
             self.work.notes.append(f"the certificate {old} stays on the device")
 
-    def _service(self, farm: HttpFarm, found: Device) -> None:
+    def _service(self, farm: HttpFarm, found: FarmState) -> None:
         at = f"/farms/{farm.name}/services"
         label = f"farms/{farm.name}/services/{farm.service}"
         service = found.services.get(farm.service)
@@ -205,7 +205,7 @@ class Planner:
         for other in found.services.keys() - {farm.service}:
             self.work.notes.append(f"the farm {farm.name} has a service besides, which nlbgen leaves alone: {other}")
 
-    def _settings(self, name: str, found: Device, wanted: Mapping[str, Any], default: str = "") -> None:
+    def _settings(self, name: str, found: FarmState, wanted: Mapping[str, Any], default: str = "") -> None:
         old = dict(found.settings)
         if not old and default:
             old = dict.fromkeys(wanted, default)
@@ -216,7 +216,7 @@ class Planner:
 
     # The rest.
 
-    def _link(self, farm: HttpFarm | L4Farm, found: Device) -> bool:
+    def _link(self, farm: HttpFarm | L4Farm, found: FarmState) -> bool:
         guardian = farm.guardian
         if guardian is None:
             return False
@@ -235,7 +235,7 @@ class Planner:
         self.work.steps.append(Send(what, Call("POST", at, {"name": guardian.name}), back))
         return True
 
-    def _old_guardian(self, farm: HttpFarm | L4Farm, found: Device, guardian: Guardian) -> bool:
+    def _old_guardian(self, farm: HttpFarm | L4Farm, found: FarmState, guardian: Guardian) -> bool:
         service = farm.service if isinstance(farm, HttpFarm) else ""
         wanted = old_guardian_settings(guardian, service)
         compared = {name: value for name, value in wanted.items() if name != "service"}
@@ -252,7 +252,7 @@ class Planner:
         )
         return True
 
-    def _restart(self, farm: HttpFarm | L4Farm, found: Device, *, written: bool, new: bool) -> None:
+    def _restart(self, farm: HttpFarm | L4Farm, found: FarmState, *, written: bool, new: bool) -> None:
         pending = found.status in {PENDING, "down"}
         if pending and not written:
             self.work.change(f"farms/{farm.name}/status", found.status, "restarted")
@@ -273,7 +273,7 @@ class Planner:
         self.work.last.append(Send(f"remove the farm {name}", Call("DELETE", f"/farms/{name}", {})))
 
 
-def _is_half_built(farm: HttpFarm | L4Farm, found: Device) -> bool:
+def _is_half_built(farm: HttpFarm | L4Farm, found: FarmState) -> bool:
     """Whether a farm may be what a push left that was cut off before it could attach the check."""
     settings = {"vip": farm.vip, "vport": str(farm.port)}
     wanted = {f"{one.ip}:{one.port}" for one in farm.backends}

@@ -8,23 +8,23 @@ from ...core.errors import DeviceError
 from ...generators.zen.calls import backend_settings, maintenance
 from ...generators.zen.objects import Backend, HttpFarm, L4Farm
 from ..contract import Options
-from .state import Device, Node, typed
+from .draft import Draft
+from .state import BackendState, FarmState, typed
 from .steps import AddNode, ChangeNode, Maintain, RemoveNode
-from .work import Work
 
 
 class NodePlanner:
     """Compares the nodes that a device has in one farm with those of the spec."""
 
-    def __init__(self, work: Work, options: Options, farm: HttpFarm | L4Farm) -> None:
+    def __init__(self, work: Draft, options: Options, farm: HttpFarm | L4Farm) -> None:
         self.work: Final = work
         self.options: Final = options
         self.farm: Final = farm
         self.service: Final = farm.service if isinstance(farm, HttpFarm) else ""
 
-    def run(self, found: Device, *, new: bool) -> bool:
+    def run(self, found: FarmState, *, new: bool) -> bool:
         """Whether anything is to be written; raises DeviceError where most of the serving nodes would go."""
-        have: dict[str, list[Node]] = {}
+        have: dict[str, list[BackendState]] = {}
         for node in found.nodes:
             have.setdefault(node.endpoint, []).append(node)
         wanted = {f"{one.ip}:{one.port}": one for one in self.farm.backends}
@@ -43,7 +43,7 @@ class NodePlanner:
             self._keep_half(found, removed)
         return len(self.work.steps) > before
 
-    def _node(self, one: Backend, node: Node) -> None:
+    def _node(self, one: Backend, node: BackendState) -> None:
         wanted = backend_settings(self.farm, one)
         label = f"farms/{self.farm.name}/nodes/{node.endpoint}"
         if isinstance(self.farm, HttpFarm) and (node.settings.get("priority") == "2") != one.backup:
@@ -71,7 +71,7 @@ class NodePlanner:
                 )
             )
 
-    def _extra(self, have: Mapping[str, list[Node]], wanted: Mapping[str, int]) -> list[Node]:
+    def _extra(self, have: Mapping[str, list[BackendState]], wanted: Mapping[str, int]) -> list[BackendState]:
         removed = []
         for endpoint, nodes in have.items():
             for number, node in enumerate(nodes[wanted.get(endpoint, 0) :]):
@@ -93,7 +93,7 @@ class NodePlanner:
                 )
         return removed
 
-    def _keep_half(self, found: Device, removed: list[Node]) -> None:
+    def _keep_half(self, found: FarmState, removed: list[BackendState]) -> None:
         """More than half of the nodes that serve may not go in one push."""
         serving = [node for node in found.nodes if not node.maintenance]
         out = {f"{one.ip}:{one.port}" for one in self.farm.backends if one.state != "up"}
@@ -105,7 +105,7 @@ class NodePlanner:
                 "push in two goes, or with --force",
             )
 
-    def states(self, found: Device) -> None:
+    def states(self, found: FarmState) -> None:
         """Which nodes are drained or cut, or serve again."""
         have = {node.endpoint: node.maintenance for node in found.nodes}
         for one in self.farm.backends:

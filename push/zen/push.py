@@ -21,10 +21,10 @@ from ...spec.load import Spec
 from ...spec.references import resolve
 from ..contract import Backend, Console, Counts, Options, OutcomeLost
 from ..errors import RefusedError
+from .draft import Certificate, Draft
 from .plan import Planner
 from .state import PENDING, State, check_product, read
 from .steps import Restart, Step
-from .work import Certificate, Work
 from .zapi import Zapi
 
 _CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -35,7 +35,7 @@ class Planned(NamedTuple):
     """What a push would do, and on which state it was planned."""
 
     plan: Plan
-    work: Work
+    work: Draft
     state: State
 
     @property

@@ -28,14 +28,14 @@ def text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-class Node(NamedTuple):
+class BackendState(NamedTuple):
     """One backend as the device has it."""
 
     id: int
     ip: str
     port: str
     settings: Mapping[str, str]
-    """Weight, priority and time-out."""
+    """Weight, priority and timeout."""
     maintenance: bool
 
     @property
@@ -51,7 +51,7 @@ class Node(NamedTuple):
         return {"ip": self.ip, "port": int(self.port), **settings}
 
 
-class Device(NamedTuple):
+class FarmState(NamedTuple):
     """One farm as the device has it."""
 
     name: str
@@ -66,14 +66,14 @@ class Device(NamedTuple):
     """The FarmGuardian check of our service, or of the L4xNAT farm."""
     old_guardian: Mapping[str, str]
     """The check in the words of the API v3.1; empty in a newer one."""
-    nodes: tuple[Node, ...]
+    nodes: tuple[BackendState, ...]
 
 
 class State:
     """What was read of a device, and a digest of it."""
 
     def __init__(
-        self, farms: Mapping[str, Device], guardian: Mapping[str, str] | None, taken: Mapping[tuple[str, str], str]
+        self, farms: Mapping[str, FarmState], guardian: Mapping[str, str] | None, taken: Mapping[tuple[str, str], str]
     ) -> None:
         self.farms: Final = farms
         """Those of the spec's farms that exist, by their names."""
@@ -181,13 +181,13 @@ def read(zapi: Zapi, objects: Objects, generation: Generation, names: Iterable[s
     return State(farms, guardian, taken)
 
 
-def _device(name: str, found: Mapping[str, Any], service: str) -> Device:
+def _device(name: str, found: Mapping[str, Any], service: str) -> FarmState:
     params = _mapping(found.get("params"))
     layer4 = params.get("listener") == "l4xnat" or "nattype" in params
     services = {text(one.get("id")): one for one in _items(found.get("services"))}
     holder: Mapping[str, Any] = params if layer4 else services.get(service, {})
     nodes = found.get("backends", params.get("backends")) if layer4 else holder.get("backends")
-    return Device(
+    return FarmState(
         name=name,
         layer4=layer4,
         status=text(params.get("status")),
@@ -209,9 +209,9 @@ def _old_guardian(holder: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _node(one: Mapping[str, Any]) -> Node:
+def _node(one: Mapping[str, Any]) -> BackendState:
     settings = {key: text(one.get(key)) for key in ("weight", "priority", "timeout") if key in one}
-    return Node(
+    return BackendState(
         int(text(one.get("id")) or 0),
         text(one.get("ip")),
         text(one.get("port")),

@@ -326,8 +326,8 @@ class Fault:
     """What goes wrong with the n-th request (counted from 1), or with those that `matches` names.
 
     `reset` and `hang` may happen before or after the request is processed (`after`); so may `garbage`, which answers
-    with bytes that are no JSON. `gone` closes the connection, and refuses others until somebody listens again. A status
-    is answered instead of processing, as recorded.
+    with bytes that are not JSON. `gone` closes the connection, and refuses others until the listener starts again. A
+    status is answered instead of processing, as recorded.
     """
 
     action: str
@@ -412,7 +412,7 @@ class BigIp:
 
     stop_listening: Callable[[], None] = lambda: None
     resume: Callable[[], None] = lambda: None
-    """Set by whoever listens."""
+    """Set by the listener."""
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
@@ -790,10 +790,10 @@ class BigIp:
         elif name == "legacy":
             shown["status"] = "legacy" if self.parts >= (12, 1) else shown.get("status", "published")
         elif value not in ("none", []):
-            shown[name] = self._notation(kind, name, value)
+            shown[name] = self._as_written(kind, name, value)
 
-    def _notation(self, kind: str, name: str, value: Any) -> Any:
-        """A value in this version's notation."""
+    def _as_written(self, kind: str, name: str, value: Any) -> Any:
+        """A value as this version writes it."""
         if name == "monitor" and self.parts < (14,):
             return f"{value} "
         if name == "tmOptions" and self.parts >= (16,):
@@ -958,7 +958,7 @@ class BigIp:
                 raise Refusal(400, "HTML Tag-like Content in the Request URL/Body", 26214401)
 
     def _resolved(self, objects: dict[Key, Json], kind: str, own: Json) -> Json:
-        """Lists in the device's notation, and the nodes that members bring with them."""
+        """Lists as the device writes them, and the nodes that members bring with them."""
         made = dict(own)
         for name in ("members", "profiles", "policies", "persist"):
             if name in made:
@@ -1324,7 +1324,7 @@ class Handler(BaseHTTPRequestHandler):
         elif action == "hang":
             time.sleep(1.0)
         else:
-            # Whoever asks again is refused, until somebody starts the listener again.
+            # Later connections are refused until the listener starts again.
             self.device.stop_listening()
 
     def reply(self, status: int, data: Any) -> None:

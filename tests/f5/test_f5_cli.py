@@ -34,7 +34,7 @@ def test_dry_run_expect_and_the_end(cli, farm, device, tmp_path) -> None:
     assert device.password not in done.out + done.err + seen.err
 
 
-def test_nobody_to_ask(cli, farm, device) -> None:
+def test_push_without_terminal_and_yes_is_refused(cli, farm, device) -> None:
     farm()
     ran = cli("push", "f5")
     assert ran.code == 2 and "no terminal to ask" in ran.err

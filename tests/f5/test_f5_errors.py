@@ -8,7 +8,7 @@ import pytest
 
 from nlbgen.push.errors import NotSentError, OutcomeUnknownError, RefusedError, UntrustedError
 from nlbgen.push.f5.login import login
-from nlbgen.push.f5.rest.icontrol import Device
+from nlbgen.push.f5.rest.icontrol import RestSession
 from nlbgen.push.http import retried
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def write(
 ) -> Iterator[Call]:
     """A request by one transport that changes something, and is sent once."""
     if request.param == "rest":
-        with Device(login(make()), pauses=()) as device:
+        with RestSession(login(make()), pauses=()) as device:
             yield lambda: device.send("POST", "/mgmt/tm/transaction", {}, "a transaction", once=True)
         return
     pytest.importorskip("bigsuds")
@@ -77,7 +77,7 @@ def test_request_whose_answer_is_unreadable_has_an_unknown_outcome(write: Call, 
 
 
 def test_rest_request_that_the_device_does_not_accept_is_refused(near: Any, make: "Callable[..., Spec]") -> None:
-    with Device(login(make()), pauses=()) as device, pytest.raises(RefusedError) as caught:
+    with RestSession(login(make()), pauses=()) as device, pytest.raises(RefusedError) as caught:
         device.send("PATCH", "/mgmt/tm/ltm/pool/~Common~absent", {"description": "x"}, "a pool", once=True)
     assert caught.value.status == 404
     assert "was not found" in caught.value.said

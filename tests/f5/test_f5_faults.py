@@ -17,7 +17,7 @@ KINDS = {
     "gone": [("gone", False)],
     "reset-before": [("reset", False)],
     "reset-after": [("reset", True)],
-    "time-out": [("hang", False), ("hang", True)],
+    "timeout": [("hang", False), ("hang", True)],
     "garbage": [("garbage", True)],
     "unavailable": [("busy", False), ("restarting", False), ("not-registered", False), ("public-uri", False)],
     "undecided": [("mcpd", False), ("async", False)],
@@ -45,7 +45,7 @@ class Api:
     offers: Callable[[], dict[str, Any]] = dict
     calls: int = 0
     new: Any = None
-    """The objects of a device that nobody has pushed to."""
+    """The objects of a device before any push."""
 
     @property
     def device(self) -> Any:
@@ -148,18 +148,18 @@ def test_every_call_fails_in_every_way(api, pushed, bigip, tmp_path, kind) -> No
     """Without a network: there are thousands of calls; the next test holds both against each other."""
     planned = counted(api, pushed)
     for number in range(1, api.calls + 1):
-        # Many time-outs take long, and say no more than many resets.
-        times = FOR_GOOD if (number + list(KINDS).index(kind)) % 2 and kind != "time-out" else 1
+        # Many timeouts take long, and test no more than many resets.
+        times = FOR_GOOD if (number + list(KINDS).index(kind)) % 2 and kind != "timeout" else 1
         disturbed(api, pushed, bigip, tmp_path, number, kind, planned, times=times)
 
 
-@pytest.mark.parametrize("kind", ["gone", "reset-before", "reset-after", "time-out", "garbage", "unavailable"])
+@pytest.mark.parametrize("kind", ["gone", "reset-before", "reset-after", "timeout", "garbage", "unavailable"])
 @pytest.mark.parametrize("api", ["rest", "as3"], indirect=True)
 def test_a_network_fails_as_the_calls_above_do(api, pushed, bigip, wire_module, monkeypatch, kind) -> None:
     """Over TLS on loopback, the first call and the one that changes the device end as they do without a network."""
     counted(api, pushed)
     writes = [number for number, (method, path, *_) in enumerate(api.device.log, 1) if decides(method, path)]
-    spec = api.make(f5={"timeout": "150ms"} if kind == "time-out" else {})
+    spec = api.make(f5={"timeout": "150ms"} if kind == "timeout" else {})
     # Where the listener goes, connections that stand live on: only the first call has none.
     numbers = [1] if kind == "gone" else [1, writes[0]]
     told = [ended(api, pushed, bigip, spec, kind, number) for number in numbers]
@@ -194,7 +194,7 @@ def test_every_call_of_soap_fails(api, pushed, bigip, tmp_path, part) -> None:
     for number in range(1 + part, api.calls + 1, len(kinds)):
         turn = number // len(kinds)
         kind = kinds[(part + turn) % len(kinds)]
-        times = FOR_GOOD if turn % 2 and kind != "time-out" else 1
+        times = FOR_GOOD if turn % 2 and kind != "timeout" else 1
         disturbed(api, pushed, bigip, tmp_path, number, kind, planned, times=times)
 
 
@@ -330,7 +330,7 @@ def test_a_change_while_the_question_stands_stops_the_push(make, pushed, device,
 # Reaching and signing in.
 
 
-def test_a_port_where_nobody_listens(make, pushed) -> None:
+def test_push_to_a_closed_port_is_not_sent(make, pushed) -> None:
     import socket
 
     with socket.socket() as probe:

@@ -358,7 +358,7 @@ def test_a_refused_transaction_names_the_object(make, pushed, device) -> None:
     assert not device.tokens and not device.transactions
 
 
-def test_an_unsupported_wish_is_refused_before_anything(make, pushed, device) -> None:
+def test_push_of_an_unsupported_feature_is_refused_before_any_write(make, pushed, device) -> None:
     with pytest.raises(UnsupportedError, match=r"f5-queue"):
         pushed(make(balancer={"timeouts": {"queue": "30s"}}))
     assert device.writes() == []

@@ -1,4 +1,4 @@
-"""`nlbgen push zen` against a simulated device: every call, every failure of a call, and the way back."""
+"""`nlbgen push zen` against a simulated device: every call, every failure of a call, and the rollback."""
 
 import concurrent.futures
 import copy
@@ -28,9 +28,11 @@ from nlbgen.core.errors import DeviceError, DifferenceError, NlbgenError, SpecEr
 from nlbgen.core.plan import Plan
 from nlbgen.push import contract
 from nlbgen.push.contract import Options
+from nlbgen.push.errors import NotSentError, OutcomeUnknownError, RefusedError
 from nlbgen.push.zen import zapi as transport
 from nlbgen.push.zen.push import Planned, Zen, connect
 from nlbgen.spec.load import Spec, loads
+from nlbgen.spec.references import SecretValue
 
 HERE = Path(__file__).parents[1]
 RECORDED = Path(os.environ.get("NLBGEN_RECORDED", HERE.parents[1] / "shared" / "recorded"))
@@ -189,7 +191,7 @@ class Console:
         self.said.append(text)
 
     def show(self, plan: Plan) -> None:
-        """Nobody looks at it."""
+        """Show nothing."""
 
     def agree(self, question: str) -> bool:
         return bool(question)
@@ -571,7 +573,7 @@ def test_an_address_that_the_device_does_not_have(serve, monkeypatch) -> None:
     assert not server.device.farms
 
 
-def test_a_refusal_without_a_way_out_of_its_own_is_mended_by_what_the_device_says(serve) -> None:
+def test_push_refused_without_a_hint_of_its_own_refers_to_what_the_device_says(serve) -> None:
     server = serve("relianoid")
     spec = spec_for(server)
     planning, methods = calls_of(server, spec, Options())
@@ -716,10 +718,39 @@ def test_the_environment_leads_nowhere_else(serve, monkeypatch, tmp_path) -> Non
     assert server.device.farms
 
 
-def test_nobody_listens(serve) -> None:
+def test_push_to_a_closed_port_is_not_sent(serve) -> None:
     server = serve("relianoid")
     with pytest.raises(DeviceError, match=r"cannot be reached: Connection refused"):
         push(spec_for(server, url="https://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize(
+    "fault, error",
+    [
+        ("before", OutcomeUnknownError),
+        ("after", OutcomeUnknownError),
+        ("500", OutcomeUnknownError),
+        ("html", OutcomeUnknownError),
+        ("400", RefusedError),
+    ],
+)
+def test_zapi_call_that_fails_tells_an_unknown_outcome_from_a_refusal(
+    serve: Callable[[str], Any], fault: str, error: type[DeviceError]
+) -> None:
+    server = serve("relianoid")
+    with connected(spec_for(server)) as backend:
+        server.count, server.faults = 0, [simulator.Fault(0, fault)]
+        with pytest.raises(error):
+            backend.zapi.call("POST", "/monitoring/fg", {"name": "orch-fg"})
+        made = server.device.guardians
+    assert bool(made) == (fault == "after")
+
+
+def test_zapi_call_to_a_closed_port_is_not_sent() -> None:
+    zapi = transport.Zapi("https://127.0.0.1:9", "/zapi", "ZAPI_KEY", SecretValue("key"), None)
+    with pytest.raises(NotSentError):
+        zapi.call("GET", "/farms")
+    zapi.close()
 
 
 # Every call failed in turn.

@@ -29,7 +29,7 @@ from .. import plan as f5_plan
 from .. import snapshot as f5_snapshot
 from ..backend import F5Backend
 from ..plan import State, Work
-from ..rest.icontrol import Answer, Device, refusal
+from ..rest.icontrol import Answer, RestSession, refusal
 from ..rest.push import RestFiles, save, synchronise
 from ..rest.read import read, unit
 from . import record as f5_as3_record
@@ -64,7 +64,7 @@ class As3(F5Backend[Planned]):
     files_folder = "/Common"
 
     def __init__(
-        self, spec: Spec, options: Options, console: Console, device: Device, pauses: tuple[float, ...]
+        self, spec: Spec, options: Options, console: Console, device: RestSession, pauses: tuple[float, ...]
     ) -> None:
         super().__init__(spec, options, console, device.login.name, unit(device))
         self.device, self.pauses = device, pauses

@@ -76,7 +76,7 @@ def segment(full_path: str) -> str:
     return quote(full_path.replace("/", "~"), safe="~:._-")
 
 
-class Device:
+class RestSession:
     """A session: enter it to log in; whatever happens, leaving it deletes the token."""
 
     def __init__(

@@ -14,7 +14,7 @@ from ..order import commands
 from ..plan import State
 from ..transactional import Planned, Transactional
 from . import transaction as f5_transaction
-from .icontrol import Device, path_of, refusal
+from .icontrol import RestSession, path_of, refusal
 from .read import items, read, unit
 
 VALIDATE_ONLY: Final = Version("12.0")
@@ -29,7 +29,7 @@ class Rest(Transactional):
     api = "rest"
 
     def __init__(
-        self, spec: Spec, options: Options, console: Console, device: Device, pauses: tuple[float, ...]
+        self, spec: Spec, options: Options, console: Console, device: RestSession, pauses: tuple[float, ...]
     ) -> None:
         self.device, self._commit_pauses = device, pauses
         self.store = RestFiles(device, console.insist)
@@ -91,12 +91,12 @@ class Rest(Transactional):
         synchronise(self.device, group)
 
 
-def save(device: Device) -> None:
+def save(device: RestSession) -> None:
     """Have the device save its configuration for its next start."""
     device.send("POST", "/mgmt/tm/sys/config", {"command": "save"}, "saving the configuration", again=True)
 
 
-def synchronise(device: Device, group: str) -> None:
+def synchronise(device: RestSession, group: str) -> None:
     """Have the device bring its configuration to the other units of the group."""
     command = {"command": "run", "utilCmdArgs": f"config-sync to-group {group}"}
     device.send("POST", "/mgmt/tm/cm", command, f"synchronising {group}", again=True)
@@ -105,7 +105,7 @@ def synchronise(device: Device, group: str) -> None:
 class RestFiles:
     """Certificate files by upload."""
 
-    def __init__(self, device: Device, insist: Callable[[str], None]) -> None:
+    def __init__(self, device: RestSession, insist: Callable[[str], None]) -> None:
         self.device, self.insist = device, insist
 
     def has(self, kind: str, path: str) -> bool:

@@ -11,14 +11,14 @@ from ..compare import seen
 from ..domains import settled
 from ..plan import Key, State
 from ..unit import Unit
-from .icontrol import Device, path_of
+from .icontrol import RestSession, path_of
 
 _EXPANDED: Final = frozenset({"ltm pool", "ltm policy", "ltm virtual"})
 _READ_EVERYWHERE: Final = frozenset({"ltm node"})
 """The address of a node is unique over all partitions of a device."""
 
 
-def read(device: Device, partition: str, kinds: Iterable[str]) -> State:
+def read(device: RestSession, partition: str, kinds: Iterable[str]) -> State:
     """The device's objects of these kinds in the partition, and all of its nodes."""
     wanted = {*kinds, "ltm node"}
     asked = {str(kind): (path_of(kind), _query(kind, partition)) for kind in KINDS if kind in wanted}
@@ -31,7 +31,7 @@ def read(device: Device, partition: str, kinds: Iterable[str]) -> State:
     return State(*settled(found, nodes, partition, lambda _: _route_domains(device)))
 
 
-def _route_domains(device: Device) -> dict[str, int]:
+def _route_domains(device: RestSession) -> dict[str, int]:
     """The default route domain of each partition; 0 for those that the user may not see."""
     answer = device.look(path_of("auth partition"), "the partitions")
     found = items(answer.data) if answer.status == 200 else []
@@ -49,7 +49,7 @@ def items(collection: Any) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)]
 
 
-def _deepened(device: Device, kind: str, item: dict[str, Any]) -> dict[str, Any]:
+def _deepened(device: RestSession, kind: str, item: dict[str, Any]) -> dict[str, Any]:
     """A policy with the actions and conditions of its rules, which some versions do not expand."""
     if kind != "ltm policy":
         return item
@@ -62,7 +62,7 @@ def _deepened(device: Device, kind: str, item: dict[str, Any]) -> dict[str, Any]
     return item
 
 
-def unit(device: Device) -> Unit:
+def unit(device: RestSession) -> Unit:
     """Read the device's TMOS version, and whether it is the active unit."""
     found = device.get("/mgmt/tm/cm/device", "the device's own state")
     own = [item for item in items(found) if str(item.get("selfDevice")).lower() == "true"]

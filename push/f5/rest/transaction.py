@@ -13,14 +13,14 @@ from ....core.errors import DeviceError
 from ...errors import NotSentError, OutcomeUnknownError, RefusedError, UntrustedError
 from ..order import Command
 from ..refusal import refused
-from .icontrol import Device
+from .icontrol import RestSession
 from .steps import steps
 
 _PATH: Final = "/mgmt/tm/transaction"
 
 
 def run(
-    device: Device, commands: Sequence[Command], pauses: Sequence[float], commit_begins: Callable[[], None]
+    device: RestSession, commands: Sequence[Command], pauses: Sequence[float], commit_begins: Callable[[], None]
 ) -> DeviceError | None:
     """Apply all commands, or none; return the error where the answer to the commit was lost.
 
@@ -52,7 +52,7 @@ def run(
     return None
 
 
-def check(device: Device, commands: Sequence[Command]) -> None:
+def check(device: RestSession, commands: Sequence[Command]) -> None:
     """Have the device check the commands and apply nothing (TMOS 12.0 or later).
 
     Raises TransactionError for what it refuses.
@@ -68,7 +68,7 @@ def check(device: Device, commands: Sequence[Command]) -> None:
         _abandon(device, number)
 
 
-def _start(device: Device) -> str:
+def _start(device: RestSession) -> str:
     answer = device.send("POST", _PATH, {}, "a transaction", again=True)
     number = answer.data.get("transId") if isinstance(answer.data, dict) else None
     if number is None:
@@ -76,25 +76,25 @@ def _start(device: Device) -> str:
     return str(number)
 
 
-def _queue(device: Device, number: str, commands: Sequence[Command]) -> None:
+def _queue(device: RestSession, number: str, commands: Sequence[Command]) -> None:
     for step in steps(commands):
         device.send(step.method, step.path, step.body, step.about, transaction=number)
 
 
-def _commit(device: Device, number: str) -> None:
+def _commit(device: RestSession, number: str) -> None:
     answer = device.send("PATCH", f"{_PATH}/{number}", {"state": "VALIDATING"}, "the commit", once=True)
     state = answer.data.get("state") if isinstance(answer.data, dict) else None
     if state != "COMPLETED":
         raise OutcomeUnknownError(f"{device.login.name}: the commit was answered with the state {state}")
 
 
-def _abandon(device: Device, number: str) -> None:
+def _abandon(device: RestSession, number: str) -> None:
     """Delete the transaction: an open one stays until its timeout, and locks the objects that it names."""
     with contextlib.suppress(DeviceError):
         device.send("DELETE", f"{_PATH}/{number}", None, "the end of the transaction", once=True)
 
 
-def _settle(device: Device, number: str, pauses: Sequence[float]) -> None:
+def _settle(device: RestSession, number: str, pauses: Sequence[float]) -> None:
     """Wait until the transaction is over; one whose commit never arrived is ended, so that it cannot come later."""
     for pause in (*pauses, 0.0):
         with contextlib.suppress(DeviceError):

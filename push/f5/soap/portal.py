@@ -1,6 +1,6 @@
 """iControl SOAP through bigsuds, with its traps closed.
 
-bigsuds 1.0.6 checks no certificate by default and forgets the check, the time-out and the port in `with_session_id`;
+bigsuds 1.0.6 checks no certificate by default and forgets the check, the timeout and the port in `with_session_id`;
 it sends every call twice (a 401 first); it takes proxies from the environment; it raises whatever the library below
 raises; and a session that it does not name is shared by every client of that user. Here a session of our own is made
 with a transport of our own, and every exception is translated where the call is made. bigsuds is imported when a push
@@ -20,7 +20,7 @@ from ..login import Login
 INSTALL: Final = 'pip install "suds>=1.2,<2" six && pip install --no-deps bigsuds==1.0.6'
 _PORTAL: Final = "/iControl/iControlPortal.cgi"
 _QUERIES: Final = ("get_", "query_", "set_active_folder", "set_recursive_query_state")
-"""What may be asked twice: queries, and what tells a session of its own where to look."""
+"""The prefixes of methods that are safe to repeat: queries, and the settings of our own session."""
 
 
 class Portal:
@@ -66,7 +66,7 @@ class Portal:
         """
         what = f"{interface}.{method}"
         namespace, _, name = interface.partition(".")
-        # The first call to an interface gets its description, which harms nobody however often it is asked for.
+        # The first call to an interface reads its description, which is safe to repeat.
         client = self._patient(lambda: getattr(getattr(self._bigip, namespace), name), what, again=True)
         activity.note(f"device asked: {self.login.name}: {what}")
         return self._patient(lambda: getattr(client, method)(*args), what, again=method.startswith(_QUERIES))
@@ -178,7 +178,7 @@ def _client(portal: Portal, number: int | None) -> Any:
             return content
 
     class Session(bigsuds.BIGIP):
-        """Makes its clients here, where check, time-out, port and session cannot get lost."""
+        """Makes its clients here, so that check, timeout, port and session are kept."""
 
         def _create_client(self, wsdl_name: str) -> Any:
             imported = Import("http://schemas.xmlsoap.org/soap/encoding/")

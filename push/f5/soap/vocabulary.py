@@ -18,7 +18,7 @@ RULE = "LocalLB.Rule"
 
 
 class Property(NamedTuple):
-    """One property: the methods `get_…` and `set_…`, and its notation both ways."""
+    """One property: the methods `get_…` and `set_…`, and the conversion of its value both ways."""
 
     method: str
     said: Callable[[Any], Value]

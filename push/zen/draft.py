@@ -21,7 +21,7 @@ class Certificate(NamedTuple):
 
 
 @dataclass
-class Work:
+class Draft:
     """A plan in the making: what changes, in which steps, and what a reader should know besides."""
 
     target: str

@@ -1,0 +1,105 @@
+"""The HTTP client of every push: an answer is complete within its limits, or its outcome is unknown."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from nlbgen.push.errors import NotSentError, OutcomeUnknownError, UntrustedError
+from nlbgen.push.http import Client, Endpoint, one_line
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+
+
+@contextmanager
+def listening(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The URL of a server that gives this answer to one request, then closes the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def run() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                answer(connection)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        thread.join(10)
+
+
+def request(url: str, **limits: float) -> bytes:
+    endpoint = Endpoint("device", None, limits.get("seconds", 5.0), "x.ca", "x.host", "x.timeout")
+    client = Client(endpoint._replace(largest=int(limits.get("largest", 1_000))))
+    try:
+        return client.request("GET", url, "the test", {}).content
+    finally:
+        client.close()
+
+
+def test_request_answer_within_the_limits_is_returned() -> None:
+    with listening(lambda connection: connection.sendall(HEAD + b"x" * 100)) as url:
+        assert request(url) == b"x" * 100
+
+
+def test_request_answer_above_the_size_limit_has_an_unknown_outcome() -> None:
+    with (
+        listening(lambda connection: connection.sendall(HEAD + b"x" * 100)) as url,
+        pytest.raises(OutcomeUnknownError, match="more than 99 bytes"),
+    ):
+        request(url, largest=99)
+
+
+def test_request_answer_that_is_truncated_has_an_unknown_outcome() -> None:
+    with (
+        listening(lambda connection: connection.sendall(HEAD + b"x")) as url,
+        pytest.raises(OutcomeUnknownError, match="the connection broke"),
+    ):
+        request(url)
+
+
+def test_request_answer_that_stops_midway_has_an_unknown_outcome() -> None:
+    done = threading.Event()
+
+    def stop(connection: socket.socket) -> None:
+        connection.sendall(HEAD + b"x")
+        done.wait(10)
+
+    with listening(stop) as url:
+        with pytest.raises(OutcomeUnknownError, match=r"no answer within 0\.2s") as caught:
+            request(url, seconds=0.2)
+        done.set()
+    assert "x.timeout" in str(caught.value.hint)
+
+
+def test_request_answer_that_trickles_past_the_deadline_has_an_unknown_outcome() -> None:
+    done = threading.Event()
+
+    def trickle(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not done.wait(0.05):
+            try:
+                connection.sendall(b"1\r\nx\r\n")
+            except OSError:
+                return
+
+    with listening(trickle) as url:
+        with pytest.raises(OutcomeUnknownError, match=r"no answer within 0\.3s"):
+            request(url, seconds=0.3)
+        done.set()
+
+
+def test_request_with_a_ca_file_that_is_missing_is_not_sent() -> None:
+    client = Client(Endpoint("device", "/nowhere/ca.pem", 1.0, "x.ca", "x.host"))
+    with pytest.raises(UntrustedError) as caught:
+        client.request("GET", "https://127.0.0.1:9/", "the test", {})
+    assert isinstance(caught.value, NotSentError)
+    assert "x.ca" in str(caught.value.hint)
+    client.close()
+
+
+def test_one_line_shortens_and_prints_no_control_characters() -> None:
+    assert one_line("a\x1b b\n\nc") == "a b c"
+    assert one_line("x" * 500) == "x" * 400 + "..."
