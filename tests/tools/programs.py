@@ -150,7 +150,7 @@ def run(command: list[str], *, env: dict[str, str] | None = None, cwd: Path | No
     return done.stdout
 
 
-def unfit() -> str:
+def unsupported() -> str:
     """Say in one line why this machine cannot run Debian's programs, or return the empty string."""
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
         return f"only for Linux on x86-64, this is {sys.platform} on {platform.machine()}"
@@ -414,7 +414,7 @@ def main() -> int:
     parser.add_argument("--refresh", action="store_true", help="fetch again what is there already")
     options = parser.parse_args()
     dest = options.dest.resolve()
-    if reason := unfit():
+    if reason := unsupported():
         print(f"no other versions of HAProxy and NGINX: {reason}")
         return 0
     made = make(dest, refresh=options.refresh)
