@@ -1,4 +1,4 @@
-"""`nlbgen export`: the change for other engines."""
+"""`nlbgen export`: the change as files for another engine."""
 
 import os
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 FOLDER = "ansible"
 SHOWN = ("README.md", "inventory.yml", "balancers.yml", "nodes.yml", "site.yml")
-"""What of the tree is worth a line: where to begin."""
+"""The files of the tree that the command lists: where to begin."""
 
 
 @click.group(short_help="Write a rollout for another engine.")
 def command() -> None:
-    """Hand the change over to the engine that operations run already."""
+    """Write the change for the engine that the operations team uses."""
 
 
 @command.command("ansible", short_help="Write inventory, playbooks and roles.")
@@ -28,14 +28,14 @@ def command() -> None:
 @click.option(
     "--vendor",
     type=console.VendorName(),
-    help="The farm's balancer; by default the one that the spec names.",
+    help="The farm's balancer; default: the one that the spec names.",
 )
 @click.option(
     "--balancer",
     "balancers",
     multiple=True,
     metavar="HOST",
-    help="Where the balancer is, if the spec does not say so. Several: one --balancer for each.",
+    help="The balancer's host, if the spec does not name it. Repeatable.",
 )
 def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancers: tuple[str, ...]) -> None:
     """Write inventory, playbooks and roles that roll the farm out, to DIR/ansible/; several specs make one."""
@@ -60,13 +60,11 @@ def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancer
     changed = sum(new for _path, new in written)
     console.info(f"{changed} of {len(made)} files written below {folder}; begin with {folder / 'README.md'}")
     for left in artifacts.leftovers(made, folder, "files"):
-        console.info(
-            f"{left}: is of an earlier export, and nothing names it now; remove it if you do not keep it on purpose"
-        )
+        console.info(f"{left}: is of an earlier export and no longer used; remove it unless you need it")
 
 
 def _verdicts(specs: Sequence["Spec"], vendor: str) -> list[str]:
-    """What each farm's real program says to its configuration; raises ValidationError where one refuses."""
+    """Return the verdict of the real program on each farm's configuration; raises ValidationError where one refuses."""
     from ..export.ansible import rollout as ansible
     from ..generators import output as out
 
@@ -78,7 +76,7 @@ def _verdicts(specs: Sequence["Spec"], vendor: str) -> list[str]:
 
 
 def _from(folder: Path, home: Path) -> str:
-    """The way from the tree to a spec's folder, with slashes; the whole path where there is no other way."""
+    """Return the path from the tree to a spec's folder, with slashes; an absolute path if it is on another drive."""
     try:
         return Path(os.path.relpath(home.resolve(), folder.resolve())).as_posix()
     except ValueError:  # another drive

@@ -1,4 +1,4 @@
-"""Fleets: many farms in one run, of which one may fail and the others go on."""
+"""Fleets: many farms in one run; if one fails the others continue."""
 
 import sys
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from ..core.errors import NlbgenError
 from . import console
 
 PROGRESS_FROM = 20
-"""From so many farms on, a bar shows how far the work is."""
+"""From this number of farms on, a terminal shows a progress bar."""
 
 
 class Failures:
-    """Lets a fleet go on after a farm that fails, and remembers the worst exit code; a single farm just fails."""
+    """Continues a fleet after a farm that fails, and keeps the highest exit code; a single farm fails at once."""
 
     def __init__(self, *, single: bool) -> None:
         self._single = single
@@ -33,13 +33,13 @@ class Failures:
         return True
 
     def finish(self) -> None:
-        """Leave with the worst exit code, if any farm failed."""
+        """Exit with the highest exit code, if any farm failed."""
         if self._worst:
             raise console.Exit(self._worst)
 
 
 def progress(files: tuple[Path, ...]) -> Iterator[Path]:
-    """The files, and on a terminal a bar that shows how far the work is, where there are many."""
+    """Yield the files; for many files a terminal shows a progress bar."""
     if len(files) < PROGRESS_FROM or console.is_quiet() or not sys.stderr.isatty():
         yield from files
         return

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="The file to write [default: outputs/report.html]; for a fleet a folder [default: outputs].",
 )
-@click.option("--validate", is_flag=True, help="Have the installed programs check the configurations, and say so.")
+@click.option(
+    "--validate", is_flag=True, help="Check the configurations with the installed programs, and show the verdicts."
+)
 def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> None:
     """Write one HTML page: topology, findings, configurations, node plan, runbook, checksums.
 
-    It loads nothing from anywhere, and holds no secret. The pages of a fleet go to FILE/FARM/report.html.
+    The page loads nothing and holds no secret. The pages of a fleet go to FILE/FARM/report.html.
     """
     from ..core.files import is_folder, write_atomically
     from ..export.report import page as report
@@ -48,7 +50,7 @@ def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> Non
 
 
 class _Verdict:
-    """Asks the installed program about one farm, one vendor at a time."""
+    """Gets the verdict of the installed program on one farm, one vendor at a time."""
 
     def __init__(self, spec: "Spec") -> None:
         self._spec = spec

@@ -24,10 +24,10 @@ from . import console, fleets
     "--output",
     type=console.FilePath(),
     metavar="FILE",
-    help="Where the picture goes instead of standard output; for a fleet a folder.",
+    help="The file for the picture; default standard output; for a fleet a folder.",
 )
 def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
-    """Draw the farm: clients, balancer, nodes and stores, how each hop is encrypted, and what is single.
+    """Draw the farm: clients, balancer, nodes and stores, the encryption of each hop, and single points of failure.
 
     The pictures of a fleet go to FILE/FARM/.
     """

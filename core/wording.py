@@ -57,7 +57,16 @@ def _plural_of(noun: str) -> str:
 
 def one_of(names: Sequence[str]) -> str:
     """The names as a choice between them: `a, b or c`."""
-    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return _joined(names, "or")
+
+
+def all_of(names: Sequence[str]) -> str:
+    """All names: `a, b and c`."""
+    return _joined(names, "and")
+
+
+def _joined(names: Sequence[str], word: str) -> str:
+    return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def text_of(value: object, what: str) -> str:

@@ -1,7 +1,6 @@
-"""The inventory: which hosts there are, in which groups, and what the roles must know about each.
+"""The inventory: the hosts, their groups, and the variables of the roles.
 
-Text of the spec that may hold anything is written as `!unsafe`: Ansible would otherwise run what stands between
-double braces in it.
+Free text of the spec is written as `!unsafe`: otherwise Ansible evaluates expressions in double braces.
 """
 
 import ipaddress
@@ -31,7 +30,7 @@ class Variable(NamedTuple):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The variable as lines of YAML."""
+        """The lines of YAML that set the variable."""
         if self.entries is None:
             return (f"{self.name}: {self.value}",)
         if not self.entries:
@@ -47,7 +46,7 @@ class Host(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The hosts of one farm that have the same part in it."""
+    """The hosts of one farm with the same role: balancers or nodes."""
 
     name: str
     hosts: tuple[Host, ...]
@@ -55,12 +54,12 @@ class Group(NamedTuple):
 
     @property
     def listed(self) -> str:
-        """Its hosts for people."""
+        """The names of its hosts, for people."""
         return ", ".join(host.name for host in self.hosts)
 
 
 class FarmGroup(NamedTuple):
-    """One farm: its group and those in it."""
+    """One farm: its group, and the groups in it."""
 
     farm: str
     name: str
@@ -71,16 +70,16 @@ class FarmGroup(NamedTuple):
     """The address that its balancers share; empty where there is none."""
     secrets: tuple[dict[str, str], ...]
     device: str
-    """The name of the host that stands for its device; empty for balancers on hosts."""
+    """The name of the host that represents its device; empty for balancers on hosts."""
 
 
 def group(farm: str) -> str:
-    """A farm's name as part of a group's: Ansible takes letters, digits and underscores."""
+    """Return a farm's name for a group's name: Ansible allows letters, digits and underscores."""
     return farm.replace("-", "_").lower()
 
 
 def view(rollouts: Sequence[Rollout]) -> dict[str, Any]:
-    """What the inventory, the playbooks and the README show."""
+    """Return the data of the templates of inventory, playbooks and README."""
     farms = [_farm(rollout) for rollout in rollouts]
     vendors = {farm.vendor for farm in farms}
     hosted = [vendor for vendor in hosted_generators() if vendor.name in vendors]
@@ -96,17 +95,17 @@ def view(rollouts: Sequence[Rollout]) -> dict[str, Any]:
 
 
 def _first_groups(farms: Sequence[FarmGroup], vendor: str) -> list[str]:
-    """The groups of balancers of this vendor."""
+    """Return the groups of balancers of this vendor."""
     return [farm.groups[0].name for farm in farms if farm.vendor == vendor]
 
 
 def quoted(text: str) -> str:
-    """A text of our own as a YAML scalar in double quotes, which Ansible may find an expression in."""
+    """Return a text of nlbgen as a YAML scalar in double quotes, in which Ansible evaluates expressions."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def unsafe(text: str) -> str:
-    """A text of the spec as a YAML scalar in which Ansible looks for nothing."""
+    """Return a text of the spec as a YAML scalar in which Ansible evaluates nothing."""
     return f"!unsafe {quoted(text)}"
 
 
@@ -166,7 +165,7 @@ def _farm_variables(rollout: Rollout, needed: dict[str, Secret]) -> Iterator[Var
 
 
 def _lookup(rollout: Rollout, name: str, secret: Secret) -> str:
-    """How Ansible finds a secret, unless a vault says otherwise."""
+    """Return the expression that reads a secret, unless a vault overrides it."""
     if secret.env is not None:
         return quoted("{{ lookup('ansible.builtin.env', '" + secret.env + "') }}")
     file = f"nlbgen_secret_{name}_file"
@@ -179,7 +178,7 @@ def _is_absolute(rollout: Rollout, secret: Secret) -> bool:
 
 
 def _needed_entries(needed: dict[str, Secret], names: Sequence[str]) -> Iterator[str]:
-    """The secrets of these names, as mappings on one line."""
+    """Yield the secrets of these names, as mappings on one line."""
     for name in names:
         if name in needed:
             yield f"{{name: {name}, from: {quoted(_source(needed[name]))}}}"
@@ -230,7 +229,7 @@ def _reads_ca(rollout: Rollout) -> bool:
 
 
 def _nodes(rollout: Rollout) -> Iterator[Host]:
-    """The nodes, the one whose keys the others get first."""
+    """Yield the nodes, first the one whose keys the others get."""
     farm = rollout.spec.farm
     for node in (farm.primary, *(node for node in farm.nodes if node is not farm.primary)):
         yield Host(_node_host(farm, node), tuple(_one_node(rollout, node)))

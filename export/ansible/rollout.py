@@ -1,8 +1,8 @@
-"""The rollout by Ansible: one tree of files with an inventory, playbooks, roles and the rendered configurations.
+"""The Ansible rollout: a tree of files with an inventory, playbooks, roles and the rendered configurations.
 
-The roles do what the INSTALL.md of each vendor and the nodes' RUNBOOK.md tell a person to do, in the same order. What
-depends on the farm is in the inventory and below `files/FARM/`; roles are the same for every farm. No secret is in any
-file: the inventory looks them up in the environment, a vault may say otherwise.
+The roles do the steps of each vendor's INSTALL.md and of the nodes' RUNBOOK.md, in the same order. The inventory and
+`files/FARM/` depend on the farm; the roles are the same for every farm. No file contains a secret: the inventory reads
+secrets from the environment, and a vault can override them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from ...core import templating
 from ...core.artifacts import Artifact
 from ...core.errors import Problem, SpecError, UsageError
 from ...core.plan import DIGEST_SHOWN
-from ...core.wording import one_of
+from ...core.wording import all_of, one_of
 from ...generators.base import VENDORS, generator, render
 from ...spec.load import Spec
 from ...spec.schema import Path as SpecPath
@@ -35,13 +35,12 @@ def files(
     balancers: Sequence[str] = (),
     homes: Sequence[str] = (),
 ) -> list[Artifact]:
-    """The tree for one farm or several, in the order of the paths; the same specs give the same bytes.
+    """Return the tree for one farm or several, in the order of the paths; the same specs give the same bytes.
 
-    `vendor` settles for every farm which balancer it has, `balancers` where they are (for a single farm without
-    `frontend.vip`), `homes` is for each spec its folder as seen from the tree's root (default: one folder up, as in a
-    bundle). Raises UsageError where vendor or balancers cannot be told, SpecError where the spec does not say where a
-    device is or where farms would overwrite each other on a host, UnsupportedError where the vendor cannot do what the
-    farm asks.
+    `vendor` is the balancer of every farm, `balancers` are its hosts (for a single farm without `frontend.vip`).
+    `homes` has for each spec its folder as seen from the tree's root (default: one folder up, as in a bundle). Raises
+    UsageError where vendor or balancers are unknown, SpecError where the spec does not name a device's address or where
+    farms would overwrite each other on a host, UnsupportedError where the vendor lacks what the farm requests.
     """
     farms = (specs,) if isinstance(specs, Spec) else tuple(specs)
     _distinct(farms)
@@ -59,36 +58,36 @@ def files(
 
 
 def vendor_of(spec: Spec, asked: str = "") -> str:
-    """The balancer that this farm has: the one asked for, or the only one that the spec names; raises UsageError."""
+    """Return the farm's balancer: the requested one, or the only one that the spec names; raises UsageError."""
     if asked and asked not in VENDORS:
         raise UsageError(f"{asked} is not a vendor", f"vendors: {', '.join(VENDORS)}")
     named = [name for name in VENDORS if name in spec.farm.written]
     chosen = asked or (named[0] if len(named) == 1 else "")
     if not chosen:
-        said = f"names {one_of(named).replace(' or ', ' and ')}" if named else "names no balancer"
+        fact = f"names {all_of(named)}" if named else "names no balancer"
         raise UsageError(
-            f"{spec.name}: {said}, and a farm is rolled out behind one",
-            f"say which: --vendor {one_of(named or VENDORS)}"
-            + ("" if named else ', or write its section into the spec, as in `haproxy: {version: "2.6"}`'),
+            f"{spec.name}: {fact}, and a rollout is for one balancer",
+            f"choose one: --vendor {one_of(named or VENDORS)}"
+            + ("" if named else ', or add its section to the spec, as in `haproxy: {version: "2.6"}`'),
         )
     api = generator(chosen).api
     if api is not None and getattr(getattr(spec.farm, chosen), api.address) is None:
-        raise SpecError([spec.problem((chosen,), f"does not say where the device is ({api.address})", api.hint)])
+        raise SpecError([spec.problem((chosen,), f"does not name the device ({api.address})", api.hint)])
     return chosen
 
 
 def balancer_hosts(spec: Spec, vendor: str, asked: Sequence[str], *, single: bool = True) -> tuple[str, ...]:
-    """Where the balancers are: as asked for, as `frontend.vip` says, or where it listens; raises UsageError."""
+    """Return the balancers' hosts: as requested, of `frontend.vip`, or `frontend.address`; raises UsageError."""
     vip, listen = spec.farm.frontend.vip, spec.farm.frontend.address
     if generator(vendor).hosting is None:
         if asked:
-            raise UsageError(f"--balancer: {vendor} is a device, and the spec says where it is", "leave --balancer out")
+            raise UsageError(f"--balancer: {vendor} is a device, and the spec names its address", "omit --balancer")
         return ()
     if asked and not single:
         raise UsageError("--balancer is for one farm", "write `frontend.vip` or `frontend.address` into each spec")
     if asked and vip is not None:
         raise UsageError(
-            f"--balancer: {spec.name} names the balancers itself (frontend.vip.balancers)", "leave --balancer out"
+            f"--balancer: {spec.name} names the balancers itself (frontend.vip.balancers)", "omit --balancer"
         )
     if asked:
         return tuple(dict.fromkeys(_address(name) for name in asked))
@@ -96,8 +95,8 @@ def balancer_hosts(spec: Spec, vendor: str, asked: Sequence[str], *, single: boo
         return vip.balancers
     if listen == "*":
         raise UsageError(
-            f"{spec.name}: listens on every address (frontend.address), so it does not say where the balancer is",
-            "name its host: --balancer HOST",
+            f"{spec.name}: listens on every address (frontend.address), so it does not name the balancer's host",
+            "name the host: --balancer HOST",
         )
     return (listen,)
 
@@ -117,8 +116,8 @@ def _distinct(farms: Sequence[Spec]) -> None:
         if first is not spec:
             raise UsageError(
                 f"{spec.name}: the farm {spec.farm.farm} and the farm {first.farm.farm} of {first.name} would have one "
-                "name in Ansible, which knows neither hyphens nor, on some systems, upper case",
-                "give each farm a name of its own",
+                "name in Ansible, which has no hyphens and, on some systems, no upper case",
+                "give each farm another name",
             )
 
 
@@ -150,12 +149,12 @@ def _overwritten(rollout: Rollout, first: Rollout, host: str, file: str) -> Prob
     return rollout.spec.problem(
         _balancers_path(rollout),
         f"{host} is a balancer of the farm {first.spec.farm.farm} as well ({place}); each writes the whole {file}",
-        "give each farm balancers of its own, or leave one of the specs out",
+        "give each farm balancers of its own, or omit one of the specs",
     )
 
 
 def _balancers_path(rollout: Rollout) -> SpecPath:
-    """Where the spec says where its balancers are."""
+    """Return the key that names the balancers."""
     return ("frontend", "address") if rollout.spec.farm.frontend.vip is None else ("frontend", "vip", "balancers")
 
 
@@ -169,7 +168,7 @@ def _roles() -> Iterator[Artifact]:
 
 
 def _shared(rollouts: Sequence[Rollout]) -> Iterator[Artifact]:
-    """What there is once: inventory, playbooks, settings, how to run it."""
+    """Yield the files of the whole tree: inventory, playbooks, settings, README."""
     digests = [f"{rollout.spec.farm.farm}: the spec's digest is {_digest(rollout.spec)}." for rollout in rollouts]
     view = {"header": [_made_by(), *digests], **ansible_inventory.view(rollouts)}
     for path, template in (
@@ -190,7 +189,7 @@ def _digest(spec: Spec) -> str:
 
 
 def _farm_files(rollout: Rollout) -> Iterator[Artifact]:
-    """What goes to this farm's hosts, and the variants of its spec that the control host works with."""
+    """Yield the files for this farm's hosts, and the variants of its spec for the control host."""
     folder = PurePosixPath("files") / rollout.spec.farm.farm
     if rollout.hosted:
         for file in _rendered(rollout, rollout.spec):

@@ -3,9 +3,9 @@
 lan: the control host, clients and nodes 10.20.0.100, .11, .12 ---- bridge ---- lb-1 10.20.0.8, lb-2 10.20.0.9
 
 A host has a network and the folders that the roles write to of its own; /tmp is shared, as Ansible copies through it.
-There is no systemd: `nlbgen_service_commands` leads to scripts that do what the units do. There is no Windows either:
-`nodes.yml` runs with stand-ins for the modules of ansible.windows, so what is proved is the order of its steps, the
-settings that it makes, and that nobody notices; not the PowerShell in it.
+There is no systemd: `nlbgen_service_commands` names scripts that do what the units do. There is no Windows either:
+`nodes.yml` runs with simulated modules of ansible.windows. The tests prove the order of its steps, the settings that it
+makes, and that no client notices; they do not run its PowerShell.
 """
 
 import json
@@ -118,7 +118,7 @@ fi
 """,
 }
 
-STAND_IN = """#!/usr/bin/python
+SIMULATED = """#!/usr/bin/python
 import hashlib, os, pathlib, shutil, time, urllib.error, urllib.request
 from ansible.module_utils.basic import AnsibleModule
 FOLDER = pathlib.Path(os.environ["TEST_NODES"])
@@ -180,7 +180,7 @@ if status != int(module.params["status_code"]):
 module.exit_json(changed=False, status_code=status)
 """,
 }
-"""Stand-ins for modules of ansible.windows, for nodes that are folders of this machine."""
+"""Simulated modules of ansible.windows, for nodes that are folders of this machine."""
 
 
 class Ran(NamedTuple):
@@ -286,8 +286,15 @@ class Lan:
     def cut_off(self, playbook: str, *options: str, until: Callable[[], bool]) -> None:
         """Run a playbook, and kill it as soon as something has happened."""
         command, environment = self._command(playbook, *options)
-        output = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(command, cwd=self.tree, env=environment, start_new_session=True, **output) as process:
+        with subprocess.Popen(
+            command,
+            cwd=self.tree,
+            env=environment,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
             happened = wait_until(until, 60)
             os.killpg(process.pid, signal.SIGKILL)
         assert happened
@@ -389,7 +396,7 @@ def prepare(folder: Path) -> None:
     modules = folder / "collections" / "ansible_collections" / "ansible" / "windows" / "plugins" / "modules"
     modules.mkdir(parents=True)
     for name, text in WINDOWS.items():
-        (modules / f"{name}.py").write_text(STAND_IN + text, encoding="utf-8")
+        (modules / f"{name}.py").write_text(SIMULATED + text, encoding="utf-8")
     for name in NODES:
         (folder / "nodes" / name).mkdir(parents=True)
         source = CHECKOUT / "examples" / "inputs" / name / "web.config"
@@ -607,7 +614,8 @@ def test_nodes_change_one_after_the_other_and_no_client_notices(lan, monkeypatch
     vault.write_text(f"nlbgen_secret_redis: {REDIS_PASSWORD}\n", encoding="ascii")
     key = farm.folder / "vault-password"
     key.write_text("of the vault\n", encoding="ascii")
-    command = [Path(sys.executable).with_name("ansible-vault"), "encrypt", "--vault-password-file", key, vault]
+    program = Path(sys.executable).with_name("ansible-vault")
+    command = [str(word) for word in (program, "encrypt", "--vault-password-file", key, vault)]
     subprocess.run(command, check=True, capture_output=True)
     ran = farm.play("nodes.yml", "--vault-password-file", str(key), NLBGEN_REDIS_PASSWORD="")
     assert ran.code == 0, ran.said

@@ -278,7 +278,7 @@ def test_the_rollout_is_for_one_balancer(farm: Path, cli: Any) -> None:
     ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
     assert ran.code == 0
     assert "ansible: left out:\nfarm.yaml: names haproxy, nginx, zen and f5" in ran.err
-    assert "    say which: --vendor haproxy" in ran.err
+    assert "    choose one: --vendor haproxy" in ran.err
     left = {left["part"]: left for left in json.loads(contents(farm / "b.zip")[MANIFEST])["left_out"]}
     assert "farm.yaml" not in left["ansible"]["reasons"][0]["message"]
     assert "names haproxy, nginx, zen and f5" in left["ansible"]["reasons"][0]["message"]

@@ -6,9 +6,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -20,6 +20,9 @@ from nlbgen.export.ansible.roles import roles
 from nlbgen.generators.base import hosted_generators
 from nlbgen.spec.load import Spec, load, loads
 from nlbgen.spec.references import resolve
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
 
 VIP = {
     "address": "10.20.0.10/24",
@@ -39,25 +42,27 @@ SECTIONS: dict[str, dict[str, Any]] = {
 }
 
 HOSTED = [vendor.name for vendor in hosted_generators()]
+MakeSpec = Callable[..., Spec]
+MakeData = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def farm(make_spec: Callable[..., Spec]) -> Callable[..., Spec]:
+def farm(make_spec: MakeSpec) -> MakeSpec:
     """The spec of a farm behind one vendor: `farm("nginx", ...)`."""
     return lambda vendor, **changes: make_spec(
         **{"frontend": {"host": "orchestrator.corp.example", "address": "10.20.0.10"}, **SECTIONS[vendor], **changes}
     )
 
 
-def tree(*specs: Spec, **wishes: Any) -> dict[str, bytes]:
-    return {str(file.path): file.content for file in ansible.files(specs, **wishes)}
+def tree(*specs: Spec, homes: Sequence[str] = ()) -> dict[str, bytes]:
+    return {str(file.path): file.content for file in ansible.files(specs, homes=homes)}
 
 
 def inventory(files: dict[str, bytes]) -> dict[str, Any]:
     class Loader(yaml.SafeLoader):
         pass
 
-    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    Loader.add_constructor("!unsafe", lambda _loader, node: node.value)
     return yaml.load(files["inventory.yml"], Loader)["all"]["children"]  # type: ignore[no-any-return]
 
 
@@ -73,7 +78,9 @@ def written(files: dict[str, bytes], folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("vendor", SECTIONS)
-def test_the_same_farm_makes_the_same_bytes_and_no_file_holds_a_secret(vendor: str, farm, monkeypatch) -> None:
+def test_the_same_farm_makes_the_same_bytes_and_no_file_holds_a_secret(
+    vendor: str, farm: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = farm(vendor)
     first = tree(spec)
     for name in ("NLBGEN_VRRP", "NLBGEN_F5"):
@@ -85,7 +92,7 @@ def test_the_same_farm_makes_the_same_bytes_and_no_file_holds_a_secret(vendor: s
 
 
 @pytest.mark.parametrize("vendor", SECTIONS)
-def test_every_file_of_the_tree_is_used(vendor: str, farm) -> None:
+def test_every_file_of_the_tree_is_used(vendor: str, farm: MakeSpec) -> None:
     """What a playbook or a role names is there, and nothing else is."""
     files = tree(farm(vendor, frontend={"vip": VIP}) if vendor in HOSTED else farm(vendor))
     farms = {name for name in files if name.startswith("files/")}
@@ -99,7 +106,7 @@ def test_every_file_of_the_tree_is_used(vendor: str, farm) -> None:
     assert {name for name in files if name.startswith("roles/")} == set(roles())
 
 
-def test_balancers_are_configured_with_what_render_makes(farm) -> None:
+def test_balancers_are_configured_with_what_render_makes(farm: MakeSpec) -> None:
     from nlbgen.generators.base import generator, render
 
     spec = farm("haproxy", frontend={"vip": VIP})
@@ -109,7 +116,7 @@ def test_balancers_are_configured_with_what_render_makes(farm) -> None:
             assert files[f"files/orchestrator-test/haproxy/{rendered.path}"] == rendered.content
 
 
-def test_the_node_with_the_keys_comes_first(farm) -> None:
+def test_the_node_with_the_keys_comes_first(farm: MakeSpec) -> None:
     nodes = [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "orch-2", "address": "10.20.0.12", "primary": True}]
     groups = inventory(tree(farm("haproxy", nodes=nodes)))["farm_orchestrator_test"]["children"]
     hosts = groups["nodes_of_orchestrator_test"]["hosts"]
@@ -126,7 +133,9 @@ def test_the_node_with_the_keys_comes_first(farm) -> None:
         (("up",), (False,)),
     ],
 )
-def test_a_node_is_taken_out_where_another_one_serves(states, drained, farm) -> None:
+def test_a_node_is_taken_out_where_another_one_serves(
+    states: tuple[str, ...], drained: tuple[bool, ...], farm: MakeSpec
+) -> None:
     nodes = [{"name": f"orch-{n}", "address": f"10.20.0.2{n}", "state": state} for n, state in enumerate(states)]
     spec = farm("nginx", nodes=nodes, accept=[*SECTIONS["nginx"]["accept"], "one-node"])
     files = tree(spec)
@@ -136,7 +145,7 @@ def test_a_node_is_taken_out_where_another_one_serves(states, drained, farm) -> 
         assert (f"files/orchestrator-test/variants/{node['name']}/down/nginx.conf" in files) == leaves
 
 
-def test_nginx_sends_nothing_to_a_node_that_is_taken_out(farm) -> None:
+def test_nginx_sends_nothing_to_a_node_that_is_taken_out(farm: MakeSpec) -> None:
     files = tree(farm("nginx"))
     text = files["files/orchestrator-test/variants/orch-2/down/nginx.conf"].decode()
     lines = [line for line in text.splitlines() if "# orch-2" in line]
@@ -148,8 +157,8 @@ def test_nginx_sends_nothing_to_a_node_that_is_taken_out(farm) -> None:
 
 
 @pytest.mark.parametrize("vendor", ["f5", "zen"])
-def test_variants_say_what_the_spec_says(vendor: str, farm, tmp_path) -> None:
-    """But for one node's state, and for the places of secrets and files, which lead to the same files."""
+def test_variants_say_what_the_spec_says(vendor: str, farm: MakeSpec, tmp_path: Path) -> None:
+    """They differ in one node's state and in the paths of secrets and files, which name the same files."""
     spec = farm(vendor)
     home = tmp_path / "specs"
     root = written(tree(spec, homes=["../../specs"]), tmp_path / "outputs" / "ansible")
@@ -180,7 +189,7 @@ def test_paths_lead_where_they_led(path: str) -> None:
     assert ansible_specs.rebased(path, "../../x") == (path if absolute else f"../../x/{path}")
 
 
-def test_what_yaml_shares_does_not_change_in_two_places(farm_data, tmp_path) -> None:
+def test_what_yaml_shares_does_not_change_in_two_places(farm_data: MakeData, tmp_path: Path) -> None:
     data = farm_data(haproxy={"version": "2.6"}, frontend={"address": "10.20.0.10"})
     data["stores"]["database"] = {"server": "SQL01", "auth": {"user": "u", "password": {"env": "ONE"}}}
     data["stores"]["redis"]["password"] = {"env": "ONE"}
@@ -194,18 +203,18 @@ def test_what_yaml_shares_does_not_change_in_two_places(farm_data, tmp_path) -> 
 # Where it refuses
 
 
-def test_the_vendor_is_the_one_that_the_spec_names(farm, make_spec) -> None:
+def test_the_vendor_is_the_one_that_the_spec_names(farm: MakeSpec, make_spec: MakeSpec) -> None:
     assert ansible.vendor_of(farm("nginx")) == "nginx"
-    with pytest.raises(UsageError, match="names haproxy and nginx, and a farm is rolled out behind one"):
+    with pytest.raises(UsageError, match="names haproxy and nginx, and a rollout is for one balancer"):
         ansible.vendor_of(farm("nginx", haproxy={}))
     with pytest.raises(UsageError, match="names no balancer"):
         ansible.vendor_of(make_spec())
     assert ansible.vendor_of(make_spec(), "haproxy") == "haproxy"
-    with pytest.raises(SpecError, match=r"farm.yaml:\d+:\d+: f5: does not say where the device is \(host\)"):
+    with pytest.raises(SpecError, match=r"farm.yaml:\d+:\d+: f5: does not name the device \(host\)"):
         ansible.vendor_of(make_spec(f5={"partition": "Common"}))
 
 
-def test_the_balancers_must_be_somewhere(farm, make_spec) -> None:
+def test_the_balancers_must_be_somewhere(farm: MakeSpec, make_spec: MakeSpec) -> None:
     anywhere = make_spec(haproxy={"version": "2.6"})
     with pytest.raises(UsageError, match="listens on every address"):
         ansible.files(anywhere)
@@ -224,14 +233,16 @@ def test_the_balancers_must_be_somewhere(farm, make_spec) -> None:
             ansible.balancer_hosts(spec, vendor, [asked])
 
 
-def test_farms_of_one_name_are_refused(farm) -> None:
+def test_farms_of_one_name_are_refused(farm: MakeSpec) -> None:
     with pytest.raises(UsageError, match="would have one name in Ansible"):
         ansible.files([farm("haproxy"), farm("haproxy", farm="orchestrator_test")])
 
 
 @pytest.mark.parametrize("vip", [None, VIP])
 @pytest.mark.parametrize("vendor", HOSTED)
-def test_farms_that_would_overwrite_each_other_are_refused(vendor: str, vip: Any, farm) -> None:
+def test_farms_that_would_overwrite_each_other_are_refused(
+    vendor: str, vip: dict[str, Any] | None, farm: MakeSpec
+) -> None:
     first, second = (farm(vendor, farm=f"farm-{n}", **({"frontend": {"vip": vip}} if vip else {})) for n in (1, 2))
     key, host = ("frontend.vip.balancers", "10.20.0.8") if vip else ("frontend.address", "10.20.0.10")
     with pytest.raises(SpecError) as caught:
@@ -245,7 +256,7 @@ def test_farms_that_would_overwrite_each_other_are_refused(vendor: str, vip: Any
     assert ansible.files([first, moved])
 
 
-def test_farms_behind_different_vendors_may_share_a_host_without_a_shared_address(farm) -> None:
+def test_farms_behind_different_vendors_may_share_a_host_without_a_shared_address(farm: MakeSpec) -> None:
     assert ansible.files([farm("haproxy", farm="one"), farm("nginx", farm="two")])
     with pytest.raises(SpecError, match=r"writes the whole keepalived\.conf"):
         ansible.files([farm(vendor, farm=vendor, frontend={"vip": VIP}) for vendor in HOSTED])
@@ -254,7 +265,9 @@ def test_farms_behind_different_vendors_may_share_a_host_without_a_shared_addres
 # The command
 
 
-def test_the_command_writes_once_and_says_what_is_left_over(cli, farm_data, tmp_path) -> None:
+def test_the_command_writes_once_and_says_what_is_left_over(
+    cli: "RunCommand", farm_data: MakeData, tmp_path: Path
+) -> None:
     data = farm_data(haproxy={"version": "2.6"}, frontend={"address": "10.20.0.10"})
     file = tmp_path / "farm.yaml"
     file.write_text(yaml.safe_dump(data), encoding="utf-8")
@@ -265,7 +278,7 @@ def test_the_command_writes_once_and_says_what_is_left_over(cli, farm_data, tmp_
     data["nodes"][1]["name"] = "orch-9"
     file.write_text(yaml.safe_dump(data), encoding="utf-8")
     ran = cli("export", "ansible")
-    assert "files/orchestrator-test/nodes/orch-2.yaml: is of an earlier export" in ran.err
+    assert "files/orchestrator-test/nodes/orch-2.yaml: is of an earlier export and no longer used" in ran.err
     assert cli("export", "ansible", "--vendor", "f5").code == 3
     assert cli("export", "ansible", "--balancer", "a", "-s", "farm.yaml", "-s", "other.yaml").code == 3
 
@@ -342,7 +355,9 @@ def test_ansible_lint_finds_nothing(fleet: Path) -> None:
 
 
 @pytest.mark.parametrize("vendors", [*((vendor,) for vendor in SECTIONS), tuple(SECTIONS)], ids="-".join)
-def test_ansible_lint_finds_nothing_without_a_shared_address(vendors: tuple[str, ...], farm, tmp_path) -> None:
+def test_ansible_lint_finds_nothing_without_a_shared_address(
+    vendors: tuple[str, ...], farm: MakeSpec, tmp_path: Path
+) -> None:
     """What differs from farm to farm; the roles are those of the fleet."""
     folder = written(tree(*(farm(vendor, farm=f"{vendor}-farm") for vendor in vendors)), tmp_path / "ansible")
     ran = run(*LINT, "--exclude", "roles", cwd=folder)
@@ -410,7 +425,7 @@ def test_windows_modules_take_what_they_are_given(fleet: Path) -> None:
         assert options <= {*known, *aliases}, name
 
 
-def windows_tasks(tasks: Any) -> list[tuple[str, set[str]]]:
+def windows_tasks(tasks: list[dict[str, Any]]) -> list[tuple[str, set[str]]]:
     """Each use of a module of ansible.windows, with the options that it gets."""
     found = []
     for task in tasks:
