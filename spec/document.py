@@ -16,6 +16,7 @@ from ..core import activity
 from ..core.errors import Location, Problem, SpecError
 from ..core.files import is_folder
 from ..core.wording import shortened
+from .schema import Data
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_DEPTH: Final = 32
@@ -25,8 +26,6 @@ MAX_PROBLEMS: Final = 1000
 
 TOO_MANY: Final = f"these are {MAX_PROBLEMS} problems: there may be more below"
 
-Data = Any
-"""What YAML holds: None, bool, int, float, str, list, or dict with text keys."""
 _Event = Any
 _Mark = Any
 """Events of the YAML library and their positions; its C implementation has no types."""

@@ -8,7 +8,6 @@ nlbgen would have to replace each of its messages.
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import (
-    TYPE_CHECKING,
     Any,
     ClassVar,
     Final,
@@ -23,9 +22,8 @@ from typing import (
 
 from ..core.wording import NotTextError, plural
 
-if TYPE_CHECKING:
-    from .document import Data
-
+Data = Any
+"""What YAML and JSON hold: None, bool, int, float, str, list, or dict with text keys."""
 Path = tuple[str | int, ...]
 """The path of a key, from the root of the file: names of keys and indices of lists."""
 
@@ -199,7 +197,7 @@ def _make_mapping_reader(model: type[Model]) -> Reader:
     fields = {declared.name: (attribute, _reader(declared)) for attribute, declared in model.entries.items()}
     required = {declared.name: declared.description for declared in model.entries.values() if declared.required}
 
-    def read_mapping(value: "Data", path: Path, report: Report) -> object:
+    def read_mapping(value: Data, path: Path, report: Report) -> object:
         if (message := model.refuses(value)) is not None:
             report(path, Invalid(message))
             return _WRONG
