@@ -1,7 +1,7 @@
 """`nlbgen bundle`: one archive with everything that a change needs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from ..bundle.checking import Bundle
     from ..bundle.comparing import Comparison
     from ..bundle.exporting import Exported
+    from ..bundle.sealing import Opener
     from .tables import Block
+
+
+class _Options(TypedDict):
+    """The options of `bundle export` that go to the export as they are."""
+
+    with_secrets: bool
+    plaintext: bool
+    recipients: tuple[str, ...]
+    balancers: tuple[str, ...]
+
 
 _BUNDLE = click.argument("bundle", type=console.FilePath(), metavar="FILE")
 _IDENTITY = click.option(
@@ -63,7 +74,9 @@ def command() -> None:
     help="A public key, of age or SSH, to encrypt for instead of the spec's.",
 )
 @click.option("--plaintext", is_flag=True, help="Do not encrypt: the archive is for its owner alone.")
-def _export(file: Path, output: Path | None, vendor: str | None, no_validate: bool, **wishes: Any) -> None:
+def _export(
+    file: Path, output: Path | None, vendor: str | None, no_validate: bool, **options: "Unpack[_Options]"
+) -> None:
     """Make the farm's bundle: spec, configurations, nodes' files, runbook, manifest with checksums."""
     from ..bundle import archive, exporting
 
@@ -71,7 +84,7 @@ def _export(file: Path, output: Path | None, vendor: str | None, no_validate: bo
     spec, raw = exporting.read(file)
     console.show_warnings(spec)
     exported = exporting.export(
-        spec, raw, chosen, exporting.Wishes(validate=not no_validate, vendor=vendor or "", **wishes)
+        spec, raw, chosen, exporting.Wishes(validate=not no_validate, vendor=vendor or "", **options)
     )
     path = output or exporting.default_path(spec)
     exporting.write(exported, path)
@@ -187,7 +200,7 @@ def _extract(bundle: Path, folder: Path, identity: Path | None, expect: str | No
         console.info("encrypted files are left as they are: --identity FILE opens them, and so does `age --decrypt`")
 
 
-def _opener(path: Path) -> Any:
+def _opener(path: Path) -> "Opener":
     from ..bundle.sealing import Opener
 
     return Opener(path)

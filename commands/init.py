@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..core.errors import UsageError
 from . import console
+
+if TYPE_CHECKING:
+    from ..spec.starter import Answers
 
 
 @click.command(short_help="Write a commented farm.yaml to start from.")
@@ -35,7 +38,7 @@ from . import console
 @click.option("--store", type=click.Choice(["redis", "sqlserver"]), help="Where SignalR keeps its messages.")
 @click.option("--redis", metavar="HOST", help="Where Redis is.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
-def command(output: Path, force: bool, source: Path | None, **given: Any) -> None:
+def command(output: Path, force: bool, source: Path | None, **given: "str | tuple[str, ...] | None") -> None:
     """Write a commented farm.yaml; on a terminal it asks for what no option says."""
     from ..core.files import read_bytes, write_atomically
     from ..spec.starter import starter
@@ -64,7 +67,7 @@ def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
     return {**read, "config": Path(os.path.relpath(source, output.parent)).as_posix()}
 
 
-def _answers(given: dict[str, Any], read: dict[str, Any]) -> Any:
+def _answers(given: dict[str, Any], read: dict[str, Any]) -> "Answers":
     """The answers from options, from a config file, and on a terminal from questions."""
     from ..spec.starter import STORES, TLS_MODES, Answers, is_core_version, nodes
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..nodes.audit import Audit, Row
     from ..nodes.key_list import Inventory
     from ..nodes.keys import Key
+    from ..nodes.planning import FarmPlan
     from .tables import Block, Cell, Style
 
 _SIDE_BY_SIDE = 4
@@ -170,7 +171,7 @@ def _setting(row: "Row", nodes: tuple[str, ...]) -> "list[Cell]":
     return [Cell(row.title), *values, Cell("" if row.same else "DIFFERS", "red")]
 
 
-def _planned(file: Path) -> Any:
+def _planned(file: Path) -> "FarmPlan":
     from ..nodes.planning import plan_farm
     from ..spec.load import load
 
