@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 
-.PHONY: demo test lint types static behaviour programs bench docs example golden clean help
+.PHONY: demo test check lint types static behaviour coverage long mutants programs bench docs golden clean help
 
 help:
-	@echo "make demo   render the example farm for all vendors, checked, into outputs/"
-	@echo "make test   run every check and test; installs what they need"
-	@echo "make bench  measure start-up and throughput into docs/performance.md"
-	@echo "make docs   build the documentation's pages into site/"
+	@echo "make demo     render the example farm for all vendors, validated, into outputs/"
+	@echo "make test     run every check and test; installs what they need"
+	@echo "make check    lint, types, and the tests that need no other program"
+	@echo "make mutants  change the code in small ways, and list what no test notices; takes hours"
+	@echo "make long     search for new examples with the property tests; takes an hour"
+	@echo "make bench    measure start-up and throughput into docs/performance.md"
+	@echo "make docs     build the documentation's pages into site/"
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version if sys.version_info < (3, 11) else 0)'
@@ -42,7 +45,12 @@ programs:
 	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils groff=groff-base
 	$(PYTHON) tests/tools/programs.py
 
-test: $(VENV)/test.stamp editable programs lint types static behaviour
+test: $(VENV)/test.stamp editable programs lint types static behaviour coverage
+
+# For the minutes between two commits: no real program, no browser, no traffic.
+check: lint types
+	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour --ignore tests/browser \
+	    -m "not slow and not haproxy and not nginx and not redis and not chromium"
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -50,14 +58,29 @@ lint: $(VENV)/test.stamp
 
 types: $(VENV)/test.stamp editable
 	$(BIN)/mypy
+	$(BIN)/mypy tests benchmarks
 
 static: $(VENV)/test.stamp editable
-	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour --cov --cov-report=
 
 # What counts failures under load runs alone; the rest mostly waits, and runs together.
 behaviour: $(VENV)/test.stamp editable
 	$(BIN)/python -m pytest -q tests/behaviour -m alone
-	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) --dist loadgroup tests/behaviour -m "not alone"
+	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) --dist loadgroup tests/behaviour -m "not alone" --cov --cov-append --cov-report=
+
+# Every branch of the rooms that decide what is rendered and changed; the floor of all is in pyproject.toml.
+coverage:
+	$(BIN)/coverage report --include "spec/*,generators/*,nodes/*" --fail-under 100
+	$(BIN)/coverage report
+
+# Which changes of the code no test notices: ROOMS="spec/rules nodes/config" runs only those. Hours for all.
+mutants: $(VENV)/test.stamp editable
+	$(BIN)/python tests/tools/mutants.py $(ROOMS)
+
+# New examples for the property tests, instead of the fixed ones of each run.
+long: $(VENV)/test.stamp editable
+	HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour -k properties
 
 bench: $(VENV)/test.stamp editable
 	$(BIN)/python benchmarks/run.py
@@ -72,4 +95,4 @@ golden: $(VENV)/test.stamp editable
 	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour --update-golden
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info outputs/haproxy outputs/nginx outputs/nodes .programs
+	rm -rf $(VENV) .mutants build dist site *.egg-info outputs/haproxy outputs/nginx outputs/nodes .programs

@@ -24,17 +24,17 @@ FORMATS: Final = {
 
 
 def format_of(path: Path) -> Format:
-    """The format that the file's name asks for; raises UsageError."""
+    """Return the format of the archive by the ending of its name; raises UsageError."""
     for ending, found in FORMATS.items():
         if path.name.lower().endswith(ending):
             return found
-    raise UsageError(f"{path} does not say which archive it is", f"let its name end with {', '.join(FORMATS)}")
+    raise UsageError(f"{path} does not say which archive it is", f"end its name with {', '.join(FORMATS)}")
 
 
 def packed(members: Iterable[Member], chosen: Format) -> bytes:
-    """The archive of these files, in the order of their names: the same files give the same bytes everywhere.
+    """Return the archive of these files, in the order of their names: the same files give the same bytes everywhere.
 
-    Raises BundleError for what could not be read back on every system.
+    Raises BundleError for a file that some system could not read back.
     """
     ordered = sorted(members, key=lambda member: member.path.encode("utf-8"))
     _refuse(ordered, "rename what it is made from: a node, or a file that a node's config names")
@@ -42,22 +42,22 @@ def packed(members: Iterable[Member], chosen: Format) -> bytes:
 
 
 def read(path: Path) -> bytes:
-    """The archive's bytes, at most `MAX_ARCHIVE` of them; raises FileError or BundleError."""
+    """Return the archive's bytes, at most `MAX_ARCHIVE` of them; raises FileError or BundleError."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_ARCHIVE + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise FileError(f"{path}: cannot be read: {reason}", "check the name and the rights of the bundle") from None
+        raise FileError(f"{path}: cannot be read: {reason}", "check its name and permissions") from None
     if len(data) > MAX_ARCHIVE:
         raise BundleError(f"the archive is larger than {MAX_ARCHIVE} bytes", "nlbgen writes none that large")
     return data
 
 
 def unpacked(data: bytes, chosen: Format) -> list[Member]:
-    """The files of an archive; raises BundleError for every archive that `packed` does not write.
+    """Return the files of an archive; raises BundleError for every archive that `packed` does not write.
 
-    What the reader of the format understands is written once more and compared, so that no bit is left unchecked.
+    The files are packed again and the bytes compared, so that no bit is left unchecked.
     """
     members = chosen.decode(data)
     _refuse(members, REPACKED)
@@ -65,19 +65,19 @@ def unpacked(data: bytes, chosen: Format) -> list[Member]:
     if paths != sorted(paths):
         raise BundleError("the files are not in the order of their names", REPACKED)
     if chosen.encode(members) != data:
-        raise BundleError("the archive holds something beside its files", REPACKED)
+        raise BundleError("the archive holds something besides its files", REPACKED)
     return members
 
 
-def _refuse(members: Sequence[Member], way_out: str) -> None:
+def _refuse(members: Sequence[Member], hint: str) -> None:
     for member in members:
         if objection := names.objection(member.path):
-            raise BundleError(f"{named(member.path)} cannot be a file's name: {objection}", way_out)
+            raise BundleError(f"{named(member.path)} cannot be a file's name: {objection}", hint)
         if member.mode not in MODES:
-            raise BundleError(f"{named(member.path)} has the mode {member.mode:04o}, which no file here has", way_out)
+            raise BundleError(f"{named(member.path)} has the mode {member.mode:04o}, which no file here has", hint)
         if len(member.content) > MAX_FILE:
             raise BundleError(f"{named(member.path)} is larger than {MAX_FILE} bytes", "split the farm")
     if collision := next(names.collisions(member.path for member in members), None):
-        raise BundleError(collision, way_out)
+        raise BundleError(collision, hint)
     if len(members) > MAX_FILES or sum(len(member.content) for member in members) > MAX_ARCHIVE * 3 // 4:
         raise BundleError("these are more or larger files than one bundle holds", "split the farm")

@@ -1,4 +1,4 @@
-"""Whether a bundle is whole: its archive, its manifest, and every file against it. Nothing is unpacked to find out."""
+"""The check that a bundle is intact: archive, manifest, and every file against the manifest. It unpacks nothing."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,13 +11,13 @@ from ..core.plan import DIGEST_SHOWN
 from ..spec import document
 from ..spec.load import digest
 from . import archive, manifest, names, sealing
-from .manifest import MANIFEST, SPEC, Entry, Manifest
+from .manifest import MANIFEST, SPEC, Manifest, ManifestEntry
 from .members import REPACKED, BundleError, Member, legible, named
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle that has passed every check; its contents are not shown, for they may be secrets."""
+    """A bundle that has passed every check; `repr` does not show its contents, which may be secrets."""
 
     name: str
     manifest: Manifest
@@ -27,38 +27,41 @@ class Bundle:
     """Every file but the manifest, by its name."""
 
     def text(self) -> str:
-        """For people: one line on what it is, one on its digest, then what is not in it."""
-        whole = self.manifest
+        """Return the text for people: what the bundle is, its digest, then what is not in it."""
+        listed = self.manifest
         secrets = {
             "none": "without secrets",
-            "encrypted": f"secrets encrypted for {len(whole.recipients)}",
+            "encrypted": f"secrets encrypted for {len(listed.recipients)}",
             "plain": "SECRETS IN THE CLEAR",
-        }[whole.secrets]
+        }[listed.secrets]
         lines = [
-            f"{self.name}: whole",
-            f"  farm {whole.farm}, made by nlbgen {whole.nlbgen} from the spec with digest {whole.spec.digest[:16]}",
-            f"  {len(whole.files)} files, {secrets}",
+            f"{self.name}: intact",
+            f"  farm {listed.farm}, made by nlbgen {listed.nlbgen} from the spec with digest {listed.spec.digest[:16]}",
+            f"  {len(listed.files)} files, {secrets}",
             f"  sha256 {self.digest}",
         ]
         lines += [
             f"  not in it: {left.part}: {left.what}: {left.reasons[0].message}{_more(len(left.reasons))}"
-            for left in whole.left_out
+            for left in listed.left_out
         ]
         return "".join(f"{legible(line)}\n" for line in lines)
 
     def data(self) -> dict[str, object]:
-        """For programs: the archive's digest and the whole manifest."""
+        """Return the data for programs: the archive's digest and the manifest."""
         return {"bundle": self.name, "sha256": self.digest, "manifest": manifest.data(self.manifest)}
 
     def expect(self, wanted: str) -> None:
-        """Raise DifferenceError where this is not the bundle that the digest names."""
+        """Raise DifferenceError unless this is the bundle with that digest."""
         given = wanted.strip().lower()
         if not DIGEST_SHOWN <= len(given) <= len(self.digest) or not set(given) <= set("0123456789abcdef"):
-            raise UsageError(f"{wanted} is not a digest", f"`bundle export` says it: {DIGEST_SHOWN} hex digits or more")
+            raise UsageError(
+                f"{wanted} is not a digest",
+                f"`bundle export` prints it: {DIGEST_SHOWN} hex digits or more",
+            )
         if not self.digest.startswith(given):
             raise DifferenceError(
                 f"{self.name} has the SHA-256 {self.digest}, not {given}",
-                "it is whole, but another bundle than the one that was meant",
+                "the bundle is intact, but it is another one than expected",
             )
 
 
@@ -67,10 +70,10 @@ def _more(count: int) -> str:
 
 
 def opened(path: Path) -> Bundle:
-    """The bundle in a file, read once and checked as a whole.
+    """Read the bundle in a file once, and check all of it.
 
-    Raises BundleError with everything that is wrong, FileError where it cannot be read, UsageError for a name that
-    says no format.
+    Raises BundleError with every problem, FileError where it cannot be read, UsageError for a name without a known
+    ending.
     """
     chosen = archive.format_of(path)
     data = archive.read(path)
@@ -81,25 +84,25 @@ def opened(path: Path) -> Bundle:
 
 
 def checked(name: str, data: bytes, members: Sequence[Member]) -> Bundle:
-    """The bundle that an archive's bytes and files are; raises BundleError with everything that is wrong."""
+    """Return the bundle of an archive's bytes and files; raises BundleError with every problem."""
     found = {member.path: member for member in members}
     if MANIFEST not in found:
         raise BundleError(f"there is no {MANIFEST} in it", REPACKED)
-    whole = manifest.understood(found.pop(MANIFEST).content)
-    if problems := [*_differences(whole, found), *_contradictions(whole, found)]:
-        raise BundleError("\n    ".join(["it does not hold what its manifest says:", *problems]), REPACKED)
+    found_manifest = manifest.understood(found.pop(MANIFEST).content)
+    if problems := [*_differences(found_manifest, found), *_contradictions(found_manifest, found)]:
+        raise BundleError("\n    ".join(["its files are not those of its manifest:", *problems]), REPACKED)
     contents = {path: member.content for path, member in found.items()}
-    return Bundle(name, whole, hashlib.sha256(data).hexdigest(), contents)
+    return Bundle(name, found_manifest, hashlib.sha256(data).hexdigest(), contents)
 
 
-def _differences(whole: Manifest, found: Mapping[str, Member]) -> Iterator[str]:
-    """Where the files and the manifest's list differ."""
-    listed = {entry.path: entry for entry in whole.files}
-    if list(listed) != [entry.path for entry in sorted(whole.files, key=lambda entry: entry.path.encode("utf-8"))]:
+def _differences(listed: Manifest, found: Mapping[str, Member]) -> Iterator[str]:
+    """Yield a message for each difference between the files and the manifest's list."""
+    by_path = {entry.path: entry for entry in listed.files}
+    if list(by_path) != [entry.path for entry in sorted(listed.files, key=lambda entry: entry.path.encode("utf-8"))]:
         yield "its list of files is not in the order of their names, or names one twice"
-    for path in sorted(found.keys() - listed.keys()):
+    for path in sorted(found.keys() - by_path.keys()):
         yield f"{named(path)} is extra"
-    for path, entry in listed.items():
+    for path, entry in by_path.items():
         member = found.get(path)
         if member is None:
             yield f"{named(path)} is missing"
@@ -111,36 +114,36 @@ def _differences(whole: Manifest, found: Mapping[str, Member]) -> Iterator[str]:
             yield f"{named(path)} has the mode {member.mode:04o}, not {entry.mode}"
 
 
-def _contradictions(whole: Manifest, found: Mapping[str, Member]) -> Iterator[str]:
-    """Where the manifest cannot be true, whatever its checksums say."""
-    yield from _spec_contradictions(whole, found)
-    if any(entry.secret for entry in whole.files) != (whole.secrets != "none"):
-        yield "it says of its secrets what its files do not bear out"
-    if bool(whole.recipients) != (whole.secrets == "encrypted"):
-        yield "it names readers of secrets that are not encrypted, or none of those that are"
-    for entry in whole.files:
+def _contradictions(listed: Manifest, found: Mapping[str, Member]) -> Iterator[str]:
+    """Yield a message for each contradiction in the manifest itself."""
+    yield from _spec_contradictions(listed, found)
+    if any(entry.secret for entry in listed.files) != (listed.secrets != "none"):
+        yield "its `secrets` does not agree with its files"
+    if bool(listed.recipients) != (listed.secrets == "encrypted"):
+        yield "it lists recipients without encrypted secrets, or encrypted secrets without recipients"
+    for entry in listed.files:
         if entry.mode != f"{SECRET_MODE if entry.secret else PLAIN_MODE:04o}":
-            yield f"{named(entry.path)} has the mode {entry.mode}, which does not fit what it holds"
-        if entry.secret and whole.secrets == "encrypted" and not _is_sealed(entry.path, found):
+            yield f"{named(entry.path)} has the mode {entry.mode}, which is not the mode of such a file"
+        if entry.secret and listed.secrets == "encrypted" and not _is_sealed(entry.path, found):
             yield f"{named(entry.path)} should be encrypted and is not"
-    opened_names = [MANIFEST, *(_opened_name(whole, entry) for entry in whole.files)]
+    opened_names = [MANIFEST, *(_opened_name(listed, entry) for entry in listed.files)]
     yield from filter(
         None, (names.objection(name) and f"{named(name)} cannot be a file's name" for name in opened_names)
     )
     yield from names.collisions(opened_names)
 
 
-def _opened_name(whole: Manifest, entry: Entry) -> str:
-    """The name that a file has once it is decrypted."""
-    return entry.path.removesuffix(sealing.ENDING) if whole.secrets == "encrypted" and entry.secret else entry.path
+def _opened_name(listed: Manifest, entry: ManifestEntry) -> str:
+    """Return the name that a file has after decryption."""
+    return entry.path.removesuffix(sealing.ENDING) if listed.secrets == "encrypted" and entry.secret else entry.path
 
 
 def _is_sealed(path: str, found: Mapping[str, Member]) -> bool:
     return path.endswith(sealing.ENDING) and (path not in found or found[path].content.startswith(sealing.HEAD))
 
 
-def _spec_contradictions(whole: Manifest, found: Mapping[str, Member]) -> Iterator[str]:
-    if whole.spec.path != SPEC or SPEC not in found:
+def _spec_contradictions(listed: Manifest, found: Mapping[str, Member]) -> Iterator[str]:
+    if listed.spec.path != SPEC or SPEC not in found:
         yield f"{SPEC} is not its spec"
         return
     try:
@@ -148,7 +151,7 @@ def _spec_contradictions(whole: Manifest, found: Mapping[str, Member]) -> Iterat
     except SpecError:
         yield f"{SPEC} cannot be read"
         return
-    if source.problems or digest(source) != whole.spec.digest:
+    if source.problems or digest(source) != listed.spec.digest:
         yield f"{SPEC} does not have the digest that the manifest names"
-    elif not isinstance(source.data, dict) or source.data.get("farm") != whole.farm:
-        yield f"{SPEC} describes another farm than {named(whole.farm)}"
+    elif not isinstance(source.data, dict) or source.data.get("farm") != listed.farm:
+        yield f"{SPEC} describes another farm than {named(listed.farm)}"

@@ -1,17 +1,18 @@
-"""What changed from one bundle to the next: versions, the spec key by key, files line by line; never a secret."""
+"""The differences between two bundles: versions, the spec key by key, files line by line; never a secret."""
 
 import difflib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ..core.plan import DIGEST_SHOWN
+from ..core.wording import shortened
 from ..spec import document
 from ..spec.load import dotted
 from ..spec.schema import Path
 from . import sealing
 from .checking import Bundle
-from .manifest import SPEC, Entry
+from .manifest import SPEC, ManifestEntry
 from .members import legible, named
 from .sealing import Opener
 
@@ -19,13 +20,13 @@ _CONTEXT: Final = 3
 _ABSENT: Final = object()
 _LONGEST_VALUE: Final = 200
 _DRAWN: Final = (".html", ".svg")
-"""What shows to people what the other files say: its lines would only say it again, in tags."""
+"""Files that show people the content of other files: comparing their lines would repeat those differences."""
 _MOST_LINES: Final = 20_000
-"""Comparing takes more than linear time: of files this long it takes seconds, of those that a bundle may hold, days."""
+"""Comparing takes more than linear time: seconds for files this long, days for the longest of a bundle."""
 
 
 class Fact(NamedTuple):
-    """Something that is said of both bundles, and differs."""
+    """One value that differs between the bundles."""
 
     what: str
     old: str
@@ -33,29 +34,29 @@ class Fact(NamedTuple):
 
 
 class FileChange(NamedTuple):
-    """A file that only one bundle holds, or both hold with other contents."""
+    """A file that only one bundle holds, or that differs between them."""
 
     path: str
     kind: str
     """`added`, `removed` or `changed`."""
     lines: tuple[str, ...]
-    """A unified diff, or one line in brackets that says why there is none; empty where nothing but marks changed."""
+    """A unified diff, or one line in brackets with the reason why there is none; empty where only marks changed."""
 
 
 class Comparison(NamedTuple):
-    """Everything that differs."""
+    """All differences."""
 
     facts: tuple[Fact, ...]
     spec: tuple[Fact, ...]
     files: tuple[FileChange, ...]
     marked: tuple[str, ...]
-    """The files in which nothing changed but the spec's digest and nlbgen's version that they name."""
+    """The files in which only marks changed: the spec's digest and nlbgen's version."""
 
     def __bool__(self) -> bool:
         return bool(self.facts or self.spec or self.files or self.marked)
 
     def text(self) -> str:
-        """For people."""
+        """Return the text for people."""
         lines = [f"{fact.what}: {fact.old} -> {fact.new}" for fact in self.facts]
         lines += [f"spec {fact.what}: {fact.old} -> {fact.new}" for fact in self.spec]
         for change in self.files:
@@ -65,7 +66,7 @@ class Comparison(NamedTuple):
         return "".join(f"{line}\n" for line in lines)
 
     def data(self) -> dict[str, object]:
-        """For programs."""
+        """Return the data for programs."""
         return {
             "versions": [fact._asdict() for fact in self.facts],
             "spec": [fact._asdict() for fact in self.spec],
@@ -75,10 +76,10 @@ class Comparison(NamedTuple):
 
 
 def compare(old: Bundle, new: Bundle, opener: Opener | None = None) -> Comparison:
-    """What changed from `old` to `new`.
+    """Return what changed from `old` to `new`.
 
-    Encrypted files are never the same bytes twice: with `opener` their contents are compared, without it they count
-    as changed. Raises NlbgenError where `opener` cannot open one.
+    Two encryptions of one content differ: with `opener` the decrypted contents are compared, without it such files
+    count as changed. Raises NlbgenError where `opener` cannot open one.
     """
     changes = list(_files(old, new, opener))
     return Comparison(
@@ -90,47 +91,47 @@ def compare(old: Bundle, new: Bundle, opener: Opener | None = None) -> Compariso
 
 
 def _facts(old: Bundle, new: Bundle) -> Iterator[Fact]:
-    before, after = _said(old), _said(new)
+    before, after = _facts_of(old), _facts_of(new)
     for what in dict.fromkeys([*before, *after]):
         one, other = before.get(what, "-"), after.get(what, "-")
         if one != other:
             yield Fact(what, one, other)
 
 
-def _said(bundle: Bundle) -> dict[str, str]:
-    """What the manifest says beside the contents of files."""
-    whole = bundle.manifest
-    said = {
-        "nlbgen": whole.nlbgen,
-        "farm": whole.farm,
-        "secrets": whole.secrets,
-        "recipients": ", ".join(whole.recipients) or "-",
+def _facts_of(bundle: Bundle) -> dict[str, str]:
+    """Return the manifest's entries besides the files' contents, by their label."""
+    listed = bundle.manifest
+    facts = {
+        "nlbgen": listed.nlbgen,
+        "farm": listed.farm,
+        "secrets": listed.secrets,
+        "recipients": ", ".join(listed.recipients) or "-",
     }
-    for left in whole.left_out:
+    for left in listed.left_out:
         reasons = "; ".join(reason.id or reason.message for reason in left.reasons)
-        said[f"{left.part}: {left.what}"] = legible(f"left out ({reasons})")
-    for entry in whole.files:
-        said[f"{named(entry.path)} validated"] = legible(entry.validation.said) if entry.validation else "-"
-    return said
+        facts[f"{left.part}: {left.what}"] = legible(f"left out ({reasons})")
+    for entry in listed.files:
+        facts[f"{named(entry.path)} validated"] = legible(entry.validation.said) if entry.validation else "-"
+    return facts
 
 
 # The spec
 
 
 def _spec(old: Bundle, new: Bundle) -> Iterator[Fact]:
-    """The keys whose values differ. A spec holds references to secrets and never a secret itself."""
+    """Yield the keys whose values differ. A spec holds references to secrets, never a secret itself."""
     before, after = (dict(_values(_document(bundle))) for bundle in (old, new))
     for path in sorted(before.keys() | after.keys(), key=lambda path: [str(step).zfill(6) for step in path]):
         one, other = before.get(path, _ABSENT), after.get(path, _ABSENT)
         if one != other or type(one) is not type(other):
-            yield Fact(dotted(path), _notation(one), _notation(other))
+            yield Fact(dotted(path), _syntax(one), _syntax(other))
 
 
-def _document(bundle: Bundle) -> Any:
+def _document(bundle: Bundle) -> object:
     return document.parse(SPEC, document.decode(SPEC, bundle.contents[SPEC])).data
 
 
-def _values(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def _values(data: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
     if isinstance(data, dict) and data:
         for key, value in data.items():
             yield from _values(value, (*path, key))
@@ -141,11 +142,10 @@ def _values(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, data
 
 
-def _notation(value: object) -> str:
+def _syntax(value: object) -> str:
     if value is _ABSENT:
         return "-"
-    text = json.dumps(value, ensure_ascii=False)
-    return legible(text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}...")
+    return legible(shortened(json.dumps(value, ensure_ascii=False), _LONGEST_VALUE))
 
 
 # The files
@@ -163,8 +163,8 @@ def _files(old: Bundle, new: Bundle, opener: Opener | None) -> Iterator[FileChan
             yield change
 
 
-def _by_plain_name(bundle: Bundle) -> Mapping[str, Entry]:
-    """The entries by the names that files have when they are not encrypted."""
+def _by_plain_name(bundle: Bundle) -> Mapping[str, ManifestEntry]:
+    """Return the entries by the names that the files have before encryption."""
     encrypted = bundle.manifest.secrets == "encrypted"
     return {
         entry.path.removesuffix(sealing.ENDING) if encrypted and entry.secret else entry.path: entry
@@ -172,12 +172,12 @@ def _by_plain_name(bundle: Bundle) -> Mapping[str, Entry]:
     }
 
 
-def _size(bundle: Bundle, entry: Entry) -> str:
+def _size(bundle: Bundle, entry: ManifestEntry) -> str:
     return "(holds secrets)" if entry.secret else f"({len(bundle.contents[entry.path])} bytes)"
 
 
 def _change(
-    path: str, old: tuple[Bundle, Entry], new: tuple[Bundle, Entry], opener: Opener | None
+    path: str, old: tuple[Bundle, ManifestEntry], new: tuple[Bundle, ManifestEntry], opener: Opener | None
 ) -> FileChange | None:
     secret = old[1].secret or new[1].secret
     before, after = (_content(bundle, entry, opener) for bundle, entry in (old, new))
@@ -192,21 +192,20 @@ def _change(
 
 
 def _unmarked(bundle: Bundle, content: bytes) -> bytes:
-    """The content without what every output names: one changed key would show as a change of every file."""
-    whole = bundle.manifest
-    for mark in (whole.spec.digest, whole.spec.digest[:DIGEST_SHOWN]):
+    """Return the content without the marks that every output has: otherwise one changed key changes every file."""
+    for mark in (bundle.manifest.spec.digest, bundle.manifest.spec.digest[:DIGEST_SHOWN]):
         content = content.replace(mark.encode(), b"(the spec's digest)")
-    return content.replace(f"nlbgen {whole.nlbgen} ".encode(), b"nlbgen (its version) ")
+    return content.replace(f"nlbgen {bundle.manifest.nlbgen} ".encode(), b"nlbgen (its version) ")
 
 
-def _about_secrets(old: tuple[Bundle, Entry], new: tuple[Bundle, Entry], opener: Opener | None) -> str:
+def _about_secrets(old: tuple[Bundle, ManifestEntry], new: tuple[Bundle, ManifestEntry], opener: Opener | None) -> str:
     sealed = any(bundle.manifest.secrets == "encrypted" and entry.secret for bundle, entry in (old, new))
     if sealed and opener is None:
-        return "(encrypted: changed, or only encrypted anew; --identity tells which)"
+        return "(encrypted: changed, or only encrypted anew; --identity shows which)"
     return "(holds secrets: not shown)"
 
 
-def _content(bundle: Bundle, entry: Entry, opener: Opener | None) -> bytes:
+def _content(bundle: Bundle, entry: ManifestEntry, opener: Opener | None) -> bytes:
     content = bundle.contents[entry.path]
     if opener is not None and entry.secret and bundle.manifest.secrets == "encrypted":
         return opener.open(content, f"{bundle.name}: {entry.path}")

@@ -1,6 +1,6 @@
-"""`manifest.json`: what a bundle holds, from what it was made, by whom it was checked, and what was left out and why.
+"""`manifest.json`: what a bundle holds, what it was made from, which programs checked it, what was left out and why.
 
-The classes here are the notation: they read the file strictly, write it in one form only, and make its JSON Schema
+The classes here are its format: they read the file strictly, write it in one form only, and make its JSON Schema
 (docs/bundle-manifest.schema.json).
 """
 
@@ -18,7 +18,7 @@ MANIFEST: Final = "manifest.json"
 SPEC: Final = "farm.yaml"
 """The names of the two files that every bundle holds."""
 SCHEMA: Final = 1
-"""The version of this notation; a change that an older nlbgen would read wrongly raises it."""
+"""The version of this format; a change that an older nlbgen would misread raises it."""
 
 
 def _text(what: str, pattern: str = r"[^\x00-\x1f\x7f-\x9f]+", longest: int = 4096) -> Reads:
@@ -33,7 +33,7 @@ def _text(what: str, pattern: str = r"[^\x00-\x1f\x7f-\x9f]+", longest: int = 40
 
 
 def _one_of(*values: object) -> Reads:
-    def parse(value: object) -> Any:
+    def parse(value: object) -> object:
         for known in values:
             if type(value) is type(known) and value == known:
                 return value
@@ -56,87 +56,87 @@ Mode = Annotated[str, _one_of(*(f"{mode:04o}" for mode in MODES))]
 Flag = Annotated[bool, _one_of(False, True)]
 Bytes = Annotated[int, Reads(_size, {"type": "integer", "minimum": 0})]
 Kept = Annotated[str, _one_of("none", "encrypted", "plain")]
-Notation = Annotated[int, _one_of(SCHEMA)]
+SchemaVersion = Annotated[int, _one_of(SCHEMA)]
 
 
 class Validation(Model):
-    """Who looked at a file, and what that one said."""
+    """The program that checked a file, and its verdict."""
 
     checked: Flag = entry("Whether the program has read the file and accepts it.")
-    program: Line = entry("The program: HAProxy, NGINX, or nlbgen where its own reader is the judge.")
+    program: Line = entry("The program: HAProxy, NGINX, or nlbgen where its own reader checks.")
     version: Line | None = entry("The version of that program; null where it is not installed.")
-    said: Line = entry("The verdict, as `nlbgen render` says it.")
+    said: Line = entry("The verdict, as `nlbgen render` prints it.")
 
 
-class Entry(Model):
-    """One file."""
+class ManifestEntry(Model):
+    """One file of the bundle."""
 
     path: Line = entry("Its name in the archive, with slashes.")
     size: Bytes = entry("Bytes in the archive.")
     sha256: Digest = entry("SHA-256 of these bytes, in hex.")
     mode: Mode = entry("Its permission bits, octal.")
-    part: Line = entry("What it is a part of: spec, nodes, a vendor.")
+    part: Line = entry("Its part of the bundle: spec, nodes, a vendor.")
     secret: Flag = entry("Whether it holds secrets.")
-    validation: Validation | None = entry("Who checked it; null where nobody did.")
+    validation: Validation | None = entry("The program that checked it; null where none did.")
 
 
 class Reason(Model):
     """Why something was left out."""
 
     id: Id = entry("The id that `accept` could name, or empty.")
-    key: Line | None = entry("The key of the spec that asks for it; null where it is no single one.")
-    message: Lines = entry("What is in the way.")
+    key: Line | None = entry("The key of the spec that requests it; null where it is not a single one.")
+    message: Lines = entry("The reason.")
     hint: Lines | None = entry("What to do about it.")
 
 
 class LeftOut(Model):
     """One part, or some files of it, that the bundle does not hold."""
 
-    part: Line = entry("Which part: nodes, a vendor.")
-    what: Line = entry("What of it is not here.")
-    reasons: tuple[Reason, ...] = entry("Why, each with the way out.", least=1)
+    part: Line = entry("The part: nodes, a vendor.")
+    what: Line = entry("What the bundle does not hold.")
+    reasons: tuple[Reason, ...] = entry("Why, each with a hint.", least=1)
 
 
 class Source(Model):
     """The spec that everything was made from."""
 
     path: Line = entry("Its name in the archive.")
-    digest: Digest = entry("SHA-256 of what it says: comments, order and layout do not count. All outputs show it.")
+    digest: Digest = entry("SHA-256 of its content: comments, order and layout do not count. All outputs show it.")
 
 
 class Manifest(Model):
-    """The whole file."""
+    """manifest.json."""
 
-    schema: Notation = entry("The version of this notation.")
+    schema: SchemaVersion = entry("The version of this format.")
     nlbgen: Line = entry("The version of nlbgen that made the bundle.")
     farm: Line = entry("The farm's name.")
     spec: Source = entry("The spec.")
-    validated: Flag = entry("Whether programs were asked to check the files; false with --no-validate.")
+    validated: Flag = entry("Whether programs checked the files; false with --no-validate.")
     secrets: Kept = entry("Whether files with secrets are in it: none, encrypted (age), or plain.")
     recipients: tuple[Line, ...] = entry("The public keys that files with secrets are encrypted for.")
-    files: tuple[Entry, ...] = entry("All other files, in the order of their names.", least=1)
-    left_out: tuple[LeftOut, ...] = entry("What could not be made or was not wanted.")
+    files: tuple[ManifestEntry, ...] = entry("All other files, in the order of their names.", least=1)
+    left_out: tuple[LeftOut, ...] = entry("What could not be made or was not requested.")
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of manifest.json."""
+    """Return the JSON Schema of manifest.json."""
     return json_schema(Manifest, "manifest.json of an nlbgen bundle")
 
 
 def written(manifest: Manifest) -> bytes:
-    """The one form of the file: ASCII, indented, keys in the order of the notation."""
+    """Return the file's only form: ASCII, indented, keys in the order of the classes."""
     return (json.dumps(data(manifest), indent=2, ensure_ascii=True) + "\n").encode("ascii")
 
 
-def data(value: Any) -> Any:
-    """A part of the manifest as plain data, keys in the order of the notation."""
+def data(value: object) -> object:
+    """Return a part of the manifest as plain data, keys in the order of the classes."""
     if isinstance(value, Model):
         return {declared.name: data(getattr(value, attribute)) for attribute, declared in value.entries.items()}
     return [data(item) for item in value] if isinstance(value, tuple) else value
 
 
 def understood(content: bytes) -> Manifest:
-    """The manifest in these bytes; raises BundleError for anything that `written` does not write."""
+    """Return the manifest in these bytes; raises BundleError for anything that `written` does not write."""
     problems: list[str] = []
     manifest = read(Manifest, _parsed(content), _collector(problems))
     if problems or manifest is None:
@@ -155,7 +155,7 @@ def _collector(problems: list[str]) -> Report:
     return report
 
 
-def _parsed(content: bytes) -> Any:
+def _parsed(content: bytes) -> object:
     try:
         return json.loads(content.decode("ascii"))
     except (ValueError, RecursionError):
@@ -163,15 +163,15 @@ def _parsed(content: bytes) -> Any:
 
 
 def reason(problem: Problem) -> Reason:
-    """A problem of the spec as a reason: without its place in a file, which has another name on each machine."""
+    """Return a problem of the spec as a reason: without its location, as the file has another name on each machine."""
     return Reason(id=problem.id, key=problem.path or None, message=problem.message, hint=problem.hint or None)
 
 
-def entry_of(member: Member, part: str, validation: Validation | None, *, secret: bool) -> Entry:
-    """What the manifest says of a file."""
+def entry_of(member: Member, part: str, validation: Validation | None, *, secret: bool) -> ManifestEntry:
+    """Return the manifest's entry of a file."""
     import hashlib
 
-    return Entry(
+    return ManifestEntry(
         path=member.path,
         size=len(member.content),
         sha256=hashlib.sha256(member.content).hexdigest(),

@@ -1,7 +1,7 @@
 """The names that files of a bundle may have: the same file on Linux, Windows and macOS, always below the folder.
 
-A name that one system reads in another way than the next (`..`, `C:`, `NUL`, a backslash, `A` beside `a`, an accent
-as one character or as two) is how an archive writes where nobody meant it to, or loses a file.
+Systems read some names in different ways (`..`, `C:`, `NUL`, a backslash, `A` beside `a`, an accent as one character or
+as two): an archive with such a name could write outside its folder or lose a file.
 """
 
 import unicodedata
@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 LONGEST: Final = 240
-"""Bytes of a whole name in UTF-8: Windows takes 260 characters by default, with the folder that it stands in."""
+"""Bytes of a full name in UTF-8: Windows takes 260 characters by default, with the folder that it stands in."""
 _TAR_NAME: Final = 100
 _TAR_PREFIX: Final = 155
 """Bytes of the two fields that POSIX tar (ustar) has for a name; the slash between them is not written."""
 
 _FORBIDDEN: Final = frozenset('<>:"|?*\\')
-"""What Windows does not let into a name; the colon is that of `C:` and of alternate data streams."""
+"""Characters that Windows does not allow in a name; the colon is that of `C:` and of alternate data streams."""
 _RESERVED: Final = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}) | frozenset(
     f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"
 )
@@ -23,7 +23,7 @@ _RESERVED: Final = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$", "
 
 
 def objection(path: str) -> str:
-    """Why no file of a bundle may have this name; empty where one may."""
+    """Return why no file of a bundle may have this name; empty where the name is valid."""
     if not path:
         return "it is empty"
     if bad := next((char for char in path if not char.isprintable()), None):
@@ -36,7 +36,7 @@ def objection(path: str) -> str:
         return "its accents are not in the composed form (NFC), so that two names could look the same"
     if bad_part := next(filter(None, map(_part_objection, path.split("/"))), ""):
         return bad_part
-    return "" if _fits_tar(path.encode("utf-8")) else "no slash in it stands where tar could divide a name that long"
+    return "" if _fits_tar(path.encode("utf-8")) else "it is long, and has no slash where tar could divide it"
 
 
 def _fits_tar(path: bytes) -> bool:
@@ -48,7 +48,7 @@ def _fits_tar(path: bytes) -> bool:
 
 def _part_objection(part: str) -> str:
     if part in {"", ".", ".."}:
-        return "it leads out of its folder" if part == ".." else "it has a part that is empty or a dot"
+        return "it leaves its folder" if part == ".." else "it has a part that is empty or a dot"
     if found := _FORBIDDEN.intersection(part):
         return f"it holds {min(found)}, which Windows reads in its own way"
     if part.endswith((".", " ")) or part.startswith(" "):
@@ -59,7 +59,7 @@ def _part_objection(part: str) -> str:
 
 
 def collisions(paths: Iterable[str]) -> Iterator[str]:
-    """What cannot stand side by side on every system in these names, one text for each."""
+    """Yield a message for each pair of these names that some system takes for the same file."""
     seen: dict[str, tuple[str, bool]] = {}
     for path in paths:
         parts = path.split("/")
@@ -71,7 +71,7 @@ def collisions(paths: Iterable[str]) -> Iterator[str]:
                 continue
             other, other_is_file = seen[key]
             if other != name:
-                yield f"{other} and {name} are the same name where case or form of letters does not count"
+                yield f"{other} and {name} are the same name on systems that ignore case or Unicode form"
             elif is_file and other_is_file:
                 yield f"{name} is there twice"
             elif is_file or other_is_file:
@@ -79,5 +79,5 @@ def collisions(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _folded(name: str) -> str:
-    """The name as a system sees it that knows no case (Unicode, D145)."""
+    """Return the name as a case-insensitive system compares it (Unicode, D145)."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())

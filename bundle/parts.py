@@ -17,7 +17,7 @@ from .manifest import SPEC, LeftOut, Reason, Validation, reason
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a bundle is to be made from, and how."""
+    """The spec that a bundle is made from, and the options."""
 
     spec: Spec
     raw: bytes = field(repr=False)
@@ -27,14 +27,14 @@ class Request:
     vendor: str = ""
     """The balancer that the farm is rolled out behind, where the spec names several."""
     balancers: tuple[str, ...] = ()
-    """Where the balancers are, for the rollout; where the spec does not say so."""
+    """Where the balancers are, for the rollout; where the spec does not name them."""
     verdicts: dict[str, Validation] = field(default_factory=dict)
-    """What was said to each vendor's configuration, as the parts ask for it."""
+    """The verdict on each vendor's configuration: vendor parts write it, the report reads it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What a part gives: files, what of it is not there and why, and what to tell the user."""
+class PartResult:
+    """The result of a part: files, what is left out and why, and notes for the user."""
 
     artifacts: tuple[Artifact, ...] = ()
     """Their paths are those in the bundle."""
@@ -42,58 +42,58 @@ class Made:
     """The verdict on the main file."""
     left_out: tuple[LeftOut, ...] = ()
     problems: tuple[Problem, ...] = ()
-    """What of the spec is in the way where a vendor refuses it, with places."""
+    """The problems of the spec for which a vendor refuses it, with locations."""
     notes: tuple[str, ...] = ()
 
 
-class Part(NamedTuple):
-    """One part by its name."""
+class BundlePart(NamedTuple):
+    """One part of a bundle: its name, and the function that makes it."""
 
     name: str
-    make: Callable[[Request], Made]
+    make: Callable[[Request], PartResult]
 
 
-def parts() -> tuple[Part, ...]:
-    """All parts, in the order in which they are made."""
+def parts() -> tuple[BundlePart, ...]:
+    """Return all parts, in the order in which they are made."""
     return (
-        Part("spec", _spec),
-        *(Part(name, _vendor(name)) for name in VENDORS),
-        Part("nodes", _nodes),
-        Part("topology", _topology),
-        Part("report", _report),
-        Part("ansible", _ansible),
+        BundlePart("spec", _spec),
+        *(BundlePart(name, _vendor(name)) for name in VENDORS),
+        BundlePart("nodes", _nodes),
+        BundlePart("topology", _topology),
+        BundlePart("report", _report),
+        BundlePart("ansible", _ansible),
     )
 
 
 def own_check(said: str) -> Validation:
-    """The verdict where nlbgen itself is the judge: the same on every machine."""
+    """Return a verdict of nlbgen itself: the same on every machine."""
     return Validation(checked=True, program="nlbgen", version=__version__, said=said)
 
 
-def _spec(request: Request) -> Made:
-    return Made((Artifact(PurePosixPath(SPEC), request.raw, main=True),), own_check("checked by nlbgen check"))
+def _spec(request: Request) -> PartResult:
+    return PartResult((Artifact(PurePosixPath(SPEC), request.raw, main=True),), own_check("checked by nlbgen check"))
 
 
-def _vendor(name: str) -> Callable[[Request], Made]:
-    def make(request: Request) -> Made:
+def _vendor(name: str) -> Callable[[Request], PartResult]:
+    def make(request: Request) -> PartResult:
         vendor = generator(name)
         try:
             rendered = render(vendor, request.spec)
         except UnsupportedError as error:
             reasons = tuple(map(reason, error.problems))
-            notes = (f"{name}: left out, {vendor.title} cannot do what the spec asks:", *map(str, error.problems))
+            notes = (f"{name}: left out, {vendor.title} cannot do what the spec requests:", *map(str, error.problems))
             left_out = LeftOut(part=name, what="all files", reasons=reasons)
-            return Made(left_out=(left_out,), problems=error.problems, notes=notes)
+            return PartResult(left_out=(left_out,), problems=error.problems, notes=notes)
         verdict = _validation(vendor, request.spec) if request.validate else None
         if verdict is not None:
             request.verdicts[name] = verdict
-        return Made(tuple(artifact.below(name) for artifact in rendered), verdict)
+        return PartResult(tuple(artifact.below(name) for artifact in rendered), verdict)
 
     return make
 
 
 def _validation(vendor: Generator, spec: Spec) -> Validation:
-    """What the vendor's program says; raises ValidationError where one of the spec's version refuses."""
+    """Return the verdict of the vendor's program; raises ValidationError where one of the spec's version refuses."""
     from ..generators.validate import installed, validate
 
     verdict = validate(vendor, spec)
@@ -104,33 +104,33 @@ def _validation(vendor: Generator, spec: Spec) -> Validation:
     return Validation(checked=verdict.checked, program=vendor.title, version=version, said=verdict.text)
 
 
-def _nodes(request: Request) -> Made:
+def _nodes(request: Request) -> PartResult:
     from ..nodes.prepare import rendering
 
     if absent := rendering.absent(request.spec):
         why = Reason(
             id="",
             key="nodes",
-            message="the config files that the spec names were not at hand, or none is named",
-            hint="keep a copy of each node's config where `config` of the node says",
+            message="the config files that the spec names are not available, or it names none",
+            hint="copy each node's config to the path in `config` of the node",
         )
         nothing = LeftOut(part="nodes", what="all files", reasons=(why,))
-        return Made(left_out=(nothing,), notes=(f"nodes: left out, {absent}",))
-    # Without the wish for secrets none is looked for: whether they are at hand may not change a byte.
+        return PartResult(left_out=(nothing,), notes=(f"nodes: left out, {absent}",))
+    # Without --with-secrets no secret is read: whether it is available may not change a byte.
     prepared = rendering.render(request.spec, with_secrets=request.with_secrets, with_configs=request.with_secrets)
     artifacts = tuple(artifact.below("nodes") for artifact in prepared.files)
     left_out = () if request.with_secrets else tuple(_without_secrets(request.spec))
-    return Made(artifacts, left_out=left_out, notes=tuple(f"nodes: {note}" for note in prepared.notes))
+    return PartResult(artifacts, left_out=left_out, notes=tuple(f"nodes: {note}" for note in prepared.notes))
 
 
-def _topology(request: Request) -> Made:
+def _topology(request: Request) -> PartResult:
     from ..export.topology import picture as topology
 
-    return Made(tuple(topology.files(request.spec)))
+    return PartResult(tuple(topology.files(request.spec)))
 
 
-def _report(request: Request) -> Made:
-    """The page, read as if the spec stood in the current folder under its name here: no trace of this machine."""
+def _report(request: Request) -> PartResult:
+    """Render the page as if the spec stood in the current folder, so that it names no path of this machine."""
     from ..export.report import page as report
 
     def said(vendor: str) -> str:
@@ -139,10 +139,10 @@ def _report(request: Request) -> Made:
     with contextlib.chdir(Path(request.spec.name).parent):
         spec = check(document.parse(SPEC, document.decode(SPEC, request.raw)))
         page = report.render(spec, verdict=said if request.validate else None, planned=request.with_secrets)
-    return Made((Artifact(PurePosixPath(report.FILE), page),))
+    return PartResult((Artifact(PurePosixPath(report.FILE), page),))
 
 
-def _ansible(request: Request) -> Made:
+def _ansible(request: Request) -> PartResult:
     from ..export.ansible import rollout as ansible
 
     try:
@@ -153,12 +153,14 @@ def _ansible(request: Request) -> Made:
             raise
         left_out = LeftOut(part="ansible", what="all files", reasons=_reasons(error, request.spec))
         said = map(str, error.problems) if isinstance(error, ProblemsError) else (error.message, f"    {error.hint}")
-        return Made(left_out=(left_out,), notes=("ansible: left out:", *said))
-    return Made(tuple(artifact.below("ansible") for artifact in made), left_out=tuple(_beside(request.spec, vendor)))
+        return PartResult(left_out=(left_out,), notes=("ansible: left out:", *said))
+    return PartResult(
+        tuple(artifact.below("ansible") for artifact in made), left_out=tuple(_rollout_inputs(request.spec, vendor))
+    )
 
 
-def _beside(spec: Spec, vendor: str) -> Iterator[LeftOut]:
-    """What the rollout reads from the spec's folder, and what no bundle holds: keys, certificates, secrets."""
+def _rollout_inputs(spec: Spec, vendor: str) -> Iterator[LeftOut]:
+    """Yield the files of the spec's folder that the rollout reads and no bundle holds: keys, certificates, secrets."""
     from ..export.ansible.specs import files_of
 
     for key, path in files_of(spec.farm, vendor):
@@ -166,13 +168,13 @@ def _beside(spec: Spec, vendor: str) -> Iterator[LeftOut]:
             id="",
             key=key,
             message="the rollout reads it on the control host",
-            hint=f"lay it beside the unpacked {SPEC} before the rollout, under that name",
+            hint=f"put it beside the unpacked {SPEC} before the rollout, under that name",
         )
         yield LeftOut(part="ansible", what=path, reasons=(why,))
 
 
 def _reasons(error: ProblemsError | UsageError, spec: Spec) -> tuple[Reason, ...]:
-    """Why a part is not there, without the spec's name on this machine."""
+    """Return why a part is left out, without the spec's name on this machine."""
     if isinstance(error, ProblemsError):
         return tuple(map(reason, error.problems))
     return (Reason(id="", key=None, message=error.message.removeprefix(f"{spec.name}: "), hint=error.hint),)

@@ -1,12 +1,13 @@
 """Files with secrets, encrypted for their readers in the age format (https://age-encryption.org/v1) by pyrage.
 
-Encryption draws random numbers, so two bundles with secrets are never the same bytes. Nothing of a secret or of an
-identity reaches an error's text.
+Encryption uses random numbers, so two bundles with secrets always differ. No error message contains any part of a
+secret or of an identity.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from types import ModuleType
+from typing import Final
 
 from ..core.errors import FileError, NlbgenError, UsageError
 from ..spec.recipients import recipient
@@ -19,7 +20,7 @@ _LONGEST_IDENTITY: Final = 64 * 1024
 
 
 def recipients(texts: Sequence[str]) -> tuple[str, ...]:
-    """The public keys in their one form, sorted and each once; raises UsageError for what is none."""
+    """Return the public keys in canonical form, sorted, without duplicates; raises UsageError for an invalid one."""
     found = set()
     for text in texts:
         try:
@@ -32,14 +33,14 @@ def recipients(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 class Sealer:
-    """Encrypts for a list of public keys."""
+    """Encrypts files for a list of public keys."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         """Raises UsageError where the library is missing or does not take one of the keys."""
         self._age = _library()
         self._keys = [self._key(text) for text in keys]
 
-    def _key(self, text: str) -> Any:
+    def _key(self, text: str) -> object:
         kind = self._age.ssh if text.startswith("ssh-") else self._age.x25519
         try:
             return kind.Recipient.from_str(text)
@@ -47,7 +48,7 @@ class Sealer:
             raise UsageError(f"{text} cannot be encrypted for: {error}", "name another public key") from None
 
     def seal(self, content: bytes) -> bytes:
-        """The content, for the keys' owners alone."""
+        """Return the content, encrypted for the owners of the keys."""
         try:
             return bytes(self._age.encrypt(content, self._keys))
         except self._age.EncryptError as error:
@@ -55,7 +56,7 @@ class Sealer:
 
 
 class Opener:
-    """Decrypts with the identities of one file: age's own format, or an SSH private key without a passphrase."""
+    """Decrypts files with the identities of one file: age's own format, or an SSH private key without a passphrase."""
 
     def __init__(self, path: Path) -> None:
         """Raises FileError or UsageError."""
@@ -63,15 +64,15 @@ class Opener:
         self._age = _library()
         self._identities = self._read()
 
-    def _read(self) -> list[Any]:
+    def _read(self) -> list[object]:
         try:
             with self._path.open("rb") as file:
                 raw = file.read(_LONGEST_IDENTITY + 1)
         except OSError as error:
             reason = error.strerror
-            raise FileError(f"{self._path}: cannot be read: {reason}", "name the file of your private key") from None
+            raise FileError(f"{self._path}: cannot be read: {reason}", "give the file with your private key") from None
         if len(raw) > _LONGEST_IDENTITY:
-            raise UsageError(f"{self._path} is too large for a private key", "name the file of your private key")
+            raise UsageError(f"{self._path} is too large for a private key", "give the file with your private key")
         if raw.lstrip().startswith(b"-----BEGIN"):
             return [self._ssh(raw)]
         lines = [line.strip() for line in raw.decode("utf-8", "replace").splitlines()]
@@ -80,26 +81,26 @@ class Opener:
             raise UsageError(f"{self._path} holds no private key", "`age-keygen -o FILE` makes one")
         return found
 
-    def _ssh(self, raw: bytes) -> Any:
+    def _ssh(self, raw: bytes) -> object:
         try:
             return self._age.ssh.Identity.from_buffer(raw)
         except self._age.IdentityError:
             raise UsageError(
-                f"{self._path} is no SSH private key of the kind ed25519 or RSA, or it has a passphrase",
+                f"{self._path} is not an SSH private key of type ed25519 or RSA, or it has a passphrase",
                 "decrypt a copy of it first (`ssh-keygen -p -f COPY`), or use an age key",
             ) from None
 
-    def _line(self, line: str) -> Any:
+    def _line(self, line: str) -> object:
         try:
             return self._age.x25519.Identity.from_str(line)
         except self._age.IdentityError:
             raise UsageError(
-                f"{self._path} holds a line that is no private key of age",
-                "each line is empty, a comment that begins with #, or begins with AGE-SECRET-KEY-1",
+                f"{self._path} holds a line that is not a private key of age",
+                "each line is empty, begins with # (a comment), or begins with AGE-SECRET-KEY-1",
             ) from None
 
     def open(self, content: bytes, name: str) -> bytes:
-        """The content of an encrypted file; raises NlbgenError where these identities are not its readers'."""
+        """Return the decrypted content of a file; raises NlbgenError where no identity is one of its recipients."""
         try:
             return bytes(self._age.decrypt(content, self._identities))
         except self._age.DecryptError:
@@ -109,14 +110,15 @@ class Opener:
             ) from None
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     try:
         import pyrage
         import pyrage.ssh
         import pyrage.x25519
     except ImportError:
         raise UsageError(
-            "files with secrets are encrypted by pyrage, which is not installed here",
+            "encryption needs the library pyrage, which is not installed",
             'install it with `pip install "nlbgen[secrets]"`',
         ) from None
-    return pyrage
+    library: ModuleType = pyrage
+    return library

@@ -65,7 +65,7 @@ def decode(data: bytes) -> list[Member]:
             raise BundleError(f"the archive holds more than {MAX_FILES} files", REPACKED)
         place += tarfile.BLOCKSIZE + len(member.content) + len(_padding(len(member.content)))
     if tar[place:] != _END:
-        raise BundleError(f"the tar archive ends at byte {place}, and more or less than its end follows", REPACKED)
+        raise BundleError(f"the tar archive ends at byte {place}, and its end mark is not what follows", REPACKED)
     return members
 
 
@@ -103,7 +103,7 @@ def _member(tar: bytes, place: int) -> Member:
         marks = "an owner, a time, a number or another mark"
         raise BundleError(f"{named(path)} has {marks} that nlbgen does not write", REPACKED)
     if any(tar[end : end + len(_padding(info.size))]):
-        raise BundleError(f"behind {named(path)} stands what is no part of it", REPACKED)
+        raise BundleError(f"bytes after {named(path)} are no part of it", REPACKED)
     return member
 
 

@@ -1,4 +1,4 @@
-"""Unpacking a bundle: checked as a whole first, written beside its place, then renamed into it."""
+"""Unpacking of a bundle: check all of it, write it beside its destination, rename it."""
 
 import os
 import shutil
@@ -16,16 +16,16 @@ from .sealing import Opener
 
 
 class Unpacked(NamedTuple):
-    """What was written."""
+    """The files that were written."""
 
     files: tuple[str, ...]
     """Names below the folder, with slashes."""
     secret: frozenset[str]
-    """Which of these hold secrets in the clear."""
+    """Those that hold secrets in the clear."""
     sealed: frozenset[str]
-    """Which of these are still encrypted."""
+    """Those that are still encrypted."""
     kept: Path | None
-    """Where the folder is now that stood there before."""
+    """The new place of the folder that stood there before."""
 
 
 class _Output(NamedTuple):
@@ -35,9 +35,9 @@ class _Output(NamedTuple):
 
 
 def extract(bundle: Bundle, folder: Path, opener: Opener | None = None, *, force: bool = False) -> Unpacked:
-    """Write a checked bundle's files below `folder`, all of them or none, encrypted ones opened where `opener` can.
+    """Write a checked bundle's files below `folder`, all of them or none; `opener` decrypts those with secrets.
 
-    A folder that holds something is refused, or with `force` put aside under another name. Raises UsageError,
+    A folder that is not empty is refused, or with `force` renamed. Raises UsageError,
     FileError, or NlbgenError where something cannot be decrypted.
     """
     outputs = list(_outputs(bundle, opener))
@@ -48,7 +48,8 @@ def extract(bundle: Bundle, folder: Path, opener: Opener | None = None, *, force
         scratch.mkdir(mode=0o755)
     except OSError as error:
         raise FileError(
-            f"{scratch}: cannot be made: {error.strerror}", "check the rights of its folder; remove it if a run left it"
+            f"{scratch}: cannot be made: {error.strerror}",
+            "check the permissions of its folder; remove it if an earlier run left it",
         ) from None
     try:
         for output in outputs:
@@ -74,7 +75,7 @@ def _outputs(bundle: Bundle, opener: Opener | None) -> Iterator[_Output]:
 
 
 def _place(folder: Path, *, force: bool) -> Path:
-    """The folder's full path; raises UsageError where nothing may be written there."""
+    """Return the folder's full path; raises UsageError where nothing may be written there."""
     if folder.is_symlink():
         raise UsageError(f"{folder} is a link", "name the folder itself, or one that does not exist yet")
     try:
@@ -83,16 +84,16 @@ def _place(folder: Path, *, force: bool) -> Path:
             raise UsageError(f"{folder} is the folder you are in", "name one that does not exist yet")
         occupied = place.exists() and (not place.is_dir() or any(place.iterdir()))
     except (OSError, ValueError, RuntimeError) as error:
-        raise FileError(f"{folder}: cannot be looked at: {error}", "name another folder") from None
+        raise FileError(f"{folder}: cannot be read: {error}", "name another folder") from None
     if occupied and not place.is_dir():
-        raise UsageError(f"{folder} is a file", "name a folder, best one that does not exist yet")
+        raise UsageError(f"{folder} is a file", "name a folder that does not exist yet")
     if occupied and not force:
-        raise UsageError(f"{folder} is not empty", "name another folder, or put this one aside with --force")
+        raise UsageError(f"{folder} is not empty", "name another folder, or rename this one with --force")
     return place
 
 
 def _moved_in(scratch: Path, place: Path, folder: Path) -> Path | None:
-    """Rename the finished folder into its place; what stood there comes back if that fails."""
+    """Rename the finished folder to its destination; restore what stood there if that fails."""
     kept = None
     try:
         if place.exists():
@@ -104,13 +105,13 @@ def _moved_in(scratch: Path, place: Path, folder: Path) -> Path | None:
                 kept.rename(place)
             raise
     except OSError as error:
-        way_out = "close what has files of it open, check its rights, or name another folder"
-        raise FileError(f"{folder}: cannot be put in place: {error.strerror}", way_out) from None
+        hint = "close programs that have files of it open, check its permissions, or name another folder"
+        raise FileError(f"{folder}: cannot be put in place: {error.strerror}", hint) from None
     return kept
 
 
 def _put_aside(place: Path) -> Path | None:
-    """Remove an empty folder; give any other one the next free name that ends with `.old`."""
+    """Remove an empty folder; rename any other one to the next free name that ends with `.old`."""
     if not any(place.iterdir()):
         place.rmdir()
         return None

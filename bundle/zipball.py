@@ -89,7 +89,7 @@ def _start_of_list(data: bytes) -> int:
     if disk or first_disk or here != count or comment or zip64:
         raise BundleError("the end of the zip file names further parts or a comment", REPACKED)
     if start + size != place:
-        raise BundleError("the list of the zip file does not stand where its end says", REPACKED)
+        raise BundleError("the list of the zip file does not stand where its end record says", REPACKED)
     if count > MAX_FILES or size > MAX_FILES * (_LISTED_SIZE + names.LONGEST):
         raise BundleError(f"the archive holds more than {MAX_FILES} files", REPACKED)
     return int(start)
@@ -110,7 +110,7 @@ def _refuse(infos: Sequence[zipfile.ZipInfo], end: int) -> None:
             break
         place += _LOCAL_SIZE + len(path.encode("utf-8")) + info.file_size
     if place != end:
-        raise BundleError(f"something stands in the zip file at byte {place} that is no file of it", REPACKED)
+        raise BundleError(f"byte {place} of the zip file begins something that is no file of it", REPACKED)
 
 
 def _refuse_kind(path: str, mode: int) -> None:

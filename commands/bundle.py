@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from .tables import Block
 
 
-class _Options(TypedDict):
-    """The options of `bundle export` that go to the export as they are."""
-
-    with_secrets: bool
-    plaintext: bool
-    recipients: tuple[str, ...]
-    balancers: tuple[str, ...]
-
-
 _BUNDLE = click.argument("bundle", type=console.FilePath(), metavar="FILE")
 _IDENTITY = click.option(
     "-i",
     "--identity",
     type=console.FilePath(),
     metavar="FILE",
-    help="Your private key, of age or SSH, for files that are encrypted.",
+    help="Your private key, of age or SSH, for encrypted files.",
 )
 _EXPECT = click.option("--expect", metavar="DIGEST", help="Accept only the bundle with this SHA-256.")
 
 
-@click.group(short_help="Put all that a change needs into one archive.")
+@click.group(short_help="Put everything that a change needs into one archive.")
 def command() -> None:
     """Put everything that a change needs into one archive; check, compare and unpack such archives."""
+
+
+class _Secrets(TypedDict):
+    """The options that `exporting.Options` takes as they are."""
+
+    balancers: tuple[str, ...]
+    with_secrets: bool
+    recipients: tuple[str, ...]
+    plaintext: bool
 
 
 @command.command("export", short_help="Make the farm's bundle.")
@@ -55,16 +55,16 @@ def command() -> None:
 @click.option(
     "--vendor",
     type=console.VendorName(),
-    help="The balancer for the rollout by Ansible, of several.",
+    help="The balancer for the Ansible rollout, if the spec names several.",
 )
 @click.option(
     "--balancer",
     "balancers",
     multiple=True,
     metavar="HOST",
-    help="Where the balancer is, for the rollout, if the spec does not say so. Several: one --balancer for each.",
+    help="The balancer's host for the rollout, if the spec does not name it. Repeatable.",
 )
-@click.option("--no-validate", is_flag=True, help="Do not ask installed programs: the same bytes on every machine.")
+@click.option("--no-validate", is_flag=True, help="Do not run installed programs: the same bytes on every machine.")
 @click.option("--with-secrets", is_flag=True, help="Add the files that hold secrets, encrypted.")
 @click.option(
     "--recipient",
@@ -73,9 +73,9 @@ def command() -> None:
     metavar="KEY",
     help="A public key, of age or SSH, to encrypt for instead of the spec's.",
 )
-@click.option("--plaintext", is_flag=True, help="Do not encrypt: the archive is for its owner alone.")
+@click.option("--plaintext", is_flag=True, help="Do not encrypt: only its owner may read the archive.")
 def _export(
-    file: Path, output: Path | None, vendor: str | None, no_validate: bool, **options: "Unpack[_Options]"
+    file: Path, output: Path | None, vendor: str | None, no_validate: bool, **options: "Unpack[_Secrets]"
 ) -> None:
     """Make the farm's bundle: spec, configurations, nodes' files, runbook, manifest with checksums."""
     from ..bundle import archive, exporting
@@ -84,7 +84,7 @@ def _export(
     spec, raw = exporting.read(file)
     console.show_warnings(spec)
     exported = exporting.export(
-        spec, raw, chosen, exporting.Wishes(validate=not no_validate, vendor=vendor or "", **options)
+        spec, raw, chosen, exporting.Options(validate=not no_validate, vendor=vendor or "", **options)
     )
     path = output or exporting.default_path(spec)
     exporting.write(exported, path)
@@ -95,35 +95,33 @@ def _export(
 def _tell(exported: "Exported", path: Path) -> None:
     for note in exported.notes:
         console.info(note)
-    whole = exported.manifest
-    if whole.secrets == "plain":
-        console.notice(
-            f"warning: {path} holds secrets in the clear: keep it to yourself, and delete it after the change"
-        )
+    manifest = exported.manifest
+    if manifest.secrets == "plain":
+        console.notice(f"warning: {path} holds secrets in the clear: do not pass it on, and delete it after the change")
     secrets = {
         "none": "no secrets",
-        "encrypted": f"secrets encrypted for {len(whole.recipients)}",
+        "encrypted": f"secrets encrypted for {len(manifest.recipients)}",
         "plain": "secrets in the clear",
     }
-    console.info(f"wrote {path} ({len(whole.files)} files and their manifest, {secrets[whole.secrets]})")
+    console.info(f"wrote {path} ({len(manifest.files)} files and their manifest, {secrets[manifest.secrets]})")
 
 
-@command.command("verify", short_help="Check a bundle; nothing is unpacked.")
+@command.command("verify", short_help="Check a bundle without unpacking it.")
 @_BUNDLE
 @console.STYLE
 @_EXPECT
 def _verify(bundle: Path, style: str, expect: str | None) -> None:
-    """Check structure, names and checksums of the bundle FILE; nothing is unpacked."""
+    """Check structure, names and checksums of the bundle FILE without unpacking it."""
     from ..bundle.checking import opened
 
     checked = opened(bundle)
     if expect is not None:
         checked.expect(expect)
-    console.show(checked.data() if style == "json" else checked.text(), lambda: _whole(checked))
+    console.show(checked.data() if style == "json" else checked.text(), lambda: _verified(checked))
 
 
-def _whole(checked: "Bundle") -> "Iterator[Block]":
-    """What the bundle is, in the four lines of its text; then a table of what is not in it, with all reasons."""
+def _verified(checked: "Bundle") -> "Iterator[Block]":
+    """Yield the first four lines of the bundle's text; then a table of what is left out, with all reasons."""
     from .tables import Cell, Line, Style, Table
 
     secrets: Style = "red" if checked.manifest.secrets == "plain" else ""
@@ -137,7 +135,7 @@ def _whole(checked: "Bundle") -> "Iterator[Block]":
     ]
     if rows:
         yield Line("")
-        yield Table([Cell("not in it"), Cell("what of it"), Cell("why")], rows)
+        yield Table([Cell("not in it"), Cell("what"), Cell("why")], rows)
 
 
 @command.command("diff", short_help="Show what changed from one bundle to another.")
@@ -158,7 +156,7 @@ def _diff(old: Path, new: Path, style: str, identity: Path | None) -> None:
 
 
 def _changes(found: "Comparison") -> "Iterator[Block]":
-    """The lines of the text: what came green, what went red, what changed yellow."""
+    """Yield the lines of the text: additions green, removals red, changes yellow."""
     from ..bundle.members import named
     from .tables import Line, Style
 
@@ -181,7 +179,7 @@ def _changes(found: "Comparison") -> "Iterator[Block]":
 @click.argument("folder", type=console.FilePath(), metavar="DIR")
 @_IDENTITY
 @_EXPECT
-@click.option("--force", is_flag=True, help="Put a folder that is not empty aside, as DIR.old.")
+@click.option("--force", is_flag=True, help="Rename a folder that is not empty to DIR.old.")
 def _extract(bundle: Path, folder: Path, identity: Path | None, expect: str | None, force: bool) -> None:
     """Check the bundle FILE, then write its files below DIR: all of them or none."""
     from ..bundle.checking import opened
@@ -192,12 +190,12 @@ def _extract(bundle: Path, folder: Path, identity: Path | None, expect: str | No
         checked.expect(expect)
     written = extract(checked, folder, None if identity is None else _opener(identity), force=force)
     if written.kept is not None:
-        console.info(f"what stood at {folder} is {written.kept} now")
+        console.info(f"renamed the old {folder} to {written.kept}")
     for path in sorted(written.files):
         what = " (holds secrets)" if path in written.secret else " (encrypted)" if path in written.sealed else ""
         console.info(f"wrote {folder / path}{what}")
     if written.sealed:
-        console.info("encrypted files are left as they are: --identity FILE opens them, and so does `age --decrypt`")
+        console.info("encrypted files stay encrypted: --identity FILE decrypts them, as does `age --decrypt`")
 
 
 def _opener(path: Path) -> "Opener":

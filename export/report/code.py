@@ -94,6 +94,6 @@ def _class(kind: object) -> str:
 
 
 def words_of(lines: list[CodeLine]) -> Iterator[str]:
-    """The lines as text again, for whoever wants to compare them."""
+    """The lines as text again, for comparisons."""
     for line in lines:
         yield html.unescape(re.sub(r"<[^>]*>", "", line.code))

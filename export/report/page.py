@@ -1,9 +1,8 @@
-"""One HTML file that holds everything about a farm for the people of a change window.
+"""One HTML file with everything about a farm, for the people of a change window.
 
-It loads nothing: styles and the one small script stand in it, and its content security policy names them by their
-hashes, so that even a text of the spec that slipped through could not fetch or run anything. Without JavaScript
-everything is there and all panels are open; on paper too. It depends on the spec, the nodes' files and their secrets
-at hand, and on nothing else: no clock, no name of this machine.
+It loads nothing: it contains its styles and its small script, and its content security policy allows only these, by
+their hashes, so that no text of the spec can fetch or run anything. Without JavaScript, and on paper, all panels are
+open. It depends only on the spec, the nodes' files and the available secrets: no clock, no name of this machine.
 """
 
 import hashlib
@@ -17,6 +16,7 @@ from ... import __version__
 from ...core.artifacts import Artifact
 from ...core.errors import Problem, UnsupportedError
 from ...core.plan import DIGEST_SHOWN
+from ...core.wording import plural
 from ...generators import base, matrix
 from ...generators.base import Limitation
 from ...generators.features import FEATURES
@@ -31,7 +31,7 @@ from .markdown import rendered
 
 FILE: Final = "report.html"
 Verdict = Callable[[str], str]
-"""What a vendor's real program says to the farm's configuration, by the vendor's name."""
+"""The verdict of a vendor's program on the farm's configuration, by the vendor's name."""
 
 
 class ShownFile(NamedTuple):
@@ -48,7 +48,7 @@ class ShownFile(NamedTuple):
 
 
 class Vendor(NamedTuple):
-    """One vendor's panel; what refuses the farm has problems and no files."""
+    """One vendor's panel; a vendor that refuses the farm has problems and no files."""
 
     name: str
     title: str
@@ -57,13 +57,13 @@ class Vendor(NamedTuple):
     files: tuple[ShownFile, ...]
     limitations: tuple[Limitation, ...]
     problems: tuple[Problem, ...]
-    findings: "tuple[Finding, ...]"
+    findings: "tuple[ShownFinding, ...]"
     named: bool
-    """Whether the spec speaks of it: only then its refusal is a fault of the farm."""
+    """Whether the spec names it: only then its refusal is an error of the farm."""
 
 
-class Finding(NamedTuple):
-    """Something to look at before the change."""
+class ShownFinding(NamedTuple):
+    """A problem to read before the change."""
 
     level: str
     """`error`, `warning` or `note`."""
@@ -81,20 +81,19 @@ class Sum(NamedTuple):
     path: str
     size: int
     digest: str
-    """Empty for what holds secrets, like its size: they could be used to guess them."""
+    """Empty, like the size, for a file with secrets: a digest helps to guess them."""
     anchor: str
 
 
 def render(spec: Spec, *, verdict: Verdict | None = None, planned: bool = True) -> bytes:
     """The report of a farm.
 
-    Without `planned` no secret is looked for, and the page has no plan for the nodes' files: then it depends on the
-    spec and the nodes' files alone.
+    Without `planned` no secret is read, and the page has no plan for the nodes' files: it then depends only on the
+    spec and the nodes' files.
 
-    `verdict` is asked for each vendor whose files could be made, as
-    [`verdicts`][nlbgen.generators.output.verdicts] does it: without it the page says nothing of the real programs.
-    What it raises is passed on. Vendors that refuse the farm, and nodes whose files are not at hand, are told in the
-    page and raise nothing.
+    `verdict` is called for each vendor that accepts the farm, as
+    [`verdicts`][nlbgen.generators.output.verdicts] does it; its exceptions are not caught. Without it the page has no
+    verdicts. The page lists vendors that refuse the farm and nodes without files.
     """
     vendors = [_vendor(name, spec, verdict) for name in base.VENDORS]
     prepared = report_nodes.prepare(spec, planned=planned)
@@ -176,8 +175,8 @@ def _shown(vendor: str, file: Artifact) -> ShownFile:
 # Findings
 
 
-def _findings(spec: Spec, vendors: Iterable[Vendor]) -> list[Finding]:
-    """Errors first, then warnings, then what only concerns vendors that the spec does not speak of."""
+def _findings(spec: Spec, vendors: Iterable[Vendor]) -> list[ShownFinding]:
+    """Return errors first, then warnings, then notes on vendors that the spec does not name."""
     problems = [*spec.warnings, *base.audit(spec), *report_nodes.problems(spec)]
     problems += [problem for vendor in vendors if vendor.named for problem in vendor.problems]
     found = [_finding(problem) for problem in dict.fromkeys(problems)]
@@ -186,8 +185,8 @@ def _findings(spec: Spec, vendors: Iterable[Vendor]) -> list[Finding]:
     return sorted(found, key=lambda finding: order.index(finding.level))
 
 
-def _finding(problem: Problem) -> Finding:
-    return Finding(
+def _finding(problem: Problem) -> ShownFinding:
+    return ShownFinding(
         problem.severity,
         "stops" if problem.severity == "error" else "warning",
         problem.id,
@@ -198,19 +197,15 @@ def _finding(problem: Problem) -> Finding:
     )
 
 
-def _of_vendor(problem: Problem, *, named: bool) -> Finding:
-    """A vendor's refusal; of one that the spec does not speak of it is only worth a note."""
+def _of_vendor(problem: Problem, *, named: bool) -> ShownFinding:
+    """Return a vendor's refusal; for a vendor that the spec does not name it is a note."""
     found = _finding(problem)
     return found if named else found._replace(level="note", word="not offered")
 
 
-def _counts(findings: Iterable[Finding]) -> str:
+def _counts(findings: Iterable[ShownFinding]) -> str:
     levels = [finding.level for finding in findings]
-    parts = [
-        f"{count} {word}{'s' if count > 1 else ''}"
-        for level, word in (("error", "error"), ("warning", "warning"), ("note", "note"))
-        if (count := levels.count(level))
-    ]
+    parts = [plural(count, level) for level in ("error", "warning", "note") if (count := levels.count(level))]
     return ", ".join(parts) or "nothing"
 
 

@@ -1,8 +1,8 @@
-"""Why a line of a configuration is there.
+"""The reason of each line of a configuration.
 
-HAProxy and NGINX: the comment above a group of directives says so, and holds for what it stands over. F5 and the Zen
-family keep no such comments (the one drops them, the other takes its comments for marks of its own), so the reason
-comes with the kind of object or the directive, from the tables here; docs/vendors/ tells the same at length.
+For HAProxy and NGINX the reason is the comment above the group of directives. F5 drops comments and the Zen family uses
+them as its own marks, so there the reason comes from the tables here, by kind of object or by directive; docs/vendors/
+has the details.
 """
 
 import re
@@ -11,60 +11,60 @@ from typing import Final
 
 F5_OBJECTS: Final[Mapping[str, str]] = {
     "ltm node": "One node for each address: a device has one for an address, over all partitions.",
-    "ltm monitor": "Asks each node's health endpoint whether it should be serving.",
-    "ltm pool": "The nodes for one kind of request; connections to one that is out end at once.",
+    "ltm monitor": "Checks the health endpoint of each node.",
+    "ltm pool": "The nodes for one kind of request; connections to a node that is marked down are closed.",
     "ltm profile client-ssl": "TLS to the clients.",
     "ltm profile server-ssl": "TLS to the nodes: the farm's name by SNI, and the check of their certificates.",
-    "ltm profile http": "Tells the nodes which client asks, and that it asked by https.",
+    "ltm profile http": "Sends the nodes the client's address and that it used https.",
     "ltm profile websocket": "WebSocket frames pass as they are.",
-    "ltm profile tcp": "Idle robots stay connected: F5's own 300 seconds cut silent WebSockets.",
+    "ltm profile tcp": "Keeps idle robots connected: F5's default of 300 seconds closes silent WebSockets.",
     "ltm persistence": "Keeps a client on its node.",
     "ltm policy": "Sends SignalR's paths to a pool of their own.",
     "ltm rule": "Removes headers that clients may not set, and refuses bodies that are too large.",
-    "ltm virtual": "Where robots and people arrive.",
+    "ltm virtual": "The frontend: robots and browsers connect here.",
 }
-"""What each kind of F5's objects is for, by how its first line begins."""
+"""The purpose of each kind of F5 object, by the beginning of its first line."""
 
 POUND_DIRECTIVES: Final[Mapping[str, str]] = {
-    "Timeout": "An answer of a node: never shorter than a long poll.",
-    "TimeOut": "An answer of this node: never shorter than a long poll.",
-    "ConnTO": "For a node to accept a connection.",
-    "Alive": "When a node that is out is asked again; greater than ConnTO, or zproxy and the API refuse it.",
-    "WSTimeOut": "How long a WebSocket may be silent.",
-    "Client": "How long a client may be silent; zproxy ends WebSockets by it too.",
-    "xHTTP": "Which methods may be used: PATCH is among them.",
-    "AddHeader": "Orchestrator makes its links by it.",
-    "Address": "Where this listener or this node is.",
-    "Cert": "Key, certificate and chain, before Ciphers and Disable: the order counts.",
+    "Timeout": "The timeout for a response of a node: longer than a long poll.",
+    "TimeOut": "The timeout for a response of this node: longer than a long poll.",
+    "ConnTO": "The timeout for a connection to a node.",
+    "Alive": "The interval of checks of a node that is down; greater than ConnTO, or zproxy and the API refuse it.",
+    "WSTimeOut": "The idle timeout of a WebSocket.",
+    "Client": "The idle timeout of a client; zproxy applies it to WebSockets too.",
+    "xHTTP": "The allowed methods, PATCH included.",
+    "AddHeader": "Orchestrator builds its links from it.",
+    "Address": "The address of this listener or node.",
+    "Cert": "Key, certificate and chain, before Ciphers and Disable: the order matters.",
     "Ciphers": "Mozilla's intermediate profile for TLS 1.2.",
-    "Disable": "Protocols that are broken.",
-    "HeadRequire": "Only the farm's own names are answered.",
-    "Priority": "Pound's weight, 1 to 9; in zproxy the order in which nodes are taken.",
+    "Disable": "Disables insecure protocols.",
+    "HeadRequire": "Accepts only the farm's own names.",
+    "Priority": "The weight in Pound, 1 to 9; in zproxy the order in which nodes are used.",
     "Weight": "The node's share of new requests.",
-    "Emergency": "The node that serves when no other can.",
+    "Emergency": "The backup node: serves when no other node can.",
     "Session": "Keeps a client on its node.",
     "BackendCookie": "Keeps a client on its node by a cookie.",
-    "StrictTransportSecurity": "Browsers come back by https alone.",
-    "Redirect": "Whoever comes by http is sent to https.",
-    "RedirectAppend": "Whoever comes by http is sent to https, path and all.",
-    "Err414": "A page that the engine will not start without.",
-    "Err500": "A page that the engine will not start without.",
-    "Err501": "A page that the engine will not start without.",
-    "Err503": "A page that the engine will not start without.",
+    "StrictTransportSecurity": "Makes browsers use only https.",
+    "Redirect": "Redirects http to https.",
+    "RedirectAppend": "Redirects http to https, with the path.",
+    "Err414": "An error page without which the engine does not start.",
+    "Err500": "An error page without which the engine does not start.",
+    "Err501": "An error page without which the engine does not start.",
+    "Err503": "An error page without which the engine does not start.",
     "HTTPS": "TLS to this node; no engine of the family checks its certificate.",
 }
-"""What each directive of a farm file is for."""
+"""The purpose of each directive of a farm file."""
 
 HEADER_END: Final = "Do not edit: "
-"""How the last line of a file's header begins; no header is the reason of a line."""
+"""The beginning of the last line of a file's header; a header is not the reason of any line."""
 _COMMENT: Final = re.compile(r"\s*# \S")
 _OBJECT: Final = re.compile(r"ltm \S+(?: \S+)?")
 
 
 def commented(lines: Sequence[str]) -> list[str]:
-    """For each line the comment that it stands under; empty for comments themselves and where there is none.
+    """Return for each line the comment that applies to it; empty for comments and where there is none.
 
-    A comment holds for the lines below it that are indented as far or further, up to a blank line before something at
+    A comment applies to the lines below it that are indented as far or further, up to a blank line before something at
     its own depth, or to the next comment there.
     """
     comments = _Comments()
@@ -72,7 +72,7 @@ def commented(lines: Sequence[str]) -> list[str]:
 
 
 class _Comments:
-    """The comments that hold at a line, the outermost first, each with its depth."""
+    """The comments that apply to a line, the outermost first, each with its depth."""
 
     def __init__(self) -> None:
         self._held: list[tuple[int, str]] = []
@@ -80,7 +80,7 @@ class _Comments:
         """Whether the line before was a comment too."""
 
     def reason(self, line: str, next_depth: int) -> str:
-        """Read one line; the comment that it stands under."""
+        """Read one line; return the comment that applies to it."""
         depth = _depth(line)
         if not line.strip():
             self._held = [held for held in self._held if held[0] < next_depth]
@@ -108,12 +108,12 @@ def _depth(line: str) -> int:
 
 
 def _next_depth(lines: Sequence[str], number: int) -> int:
-    """How deep the next line stands that is not blank; 0 at the end."""
+    """Return the depth of the next line that is not blank; 0 at the end."""
     return next((_depth(line) for line in lines[number:] if line.strip()), 0)
 
 
 def by_object(lines: Sequence[str]) -> list[str]:
-    """For each line of an SCF what its object is for."""
+    """Return for each line of an SCF the purpose of its object."""
     reasons, reason = [], ""
     for line in lines:
         if line.startswith("#") and not reason:
@@ -128,16 +128,16 @@ def by_object(lines: Sequence[str]) -> list[str]:
 
 
 def _goes_on(lines: Sequence[str], number: int) -> bool:
-    """Whether an object is not over yet: an iRule holds blocks that end at the edge."""
+    """Whether the object continues: an iRule has blocks that end in the first column."""
     following = lines[number] if number < len(lines) else ""
     return following.startswith(("when ", "}"))
 
 
 def by_directive(lines: Sequence[str]) -> list[str]:
-    """For each line of a farm file of the Zen family what its directive is for."""
+    """Return for each line of a Zen farm file the purpose of its directive."""
     return [POUND_DIRECTIVES.get(line.split(None, 1)[0] if line.strip() else "", "") for line in lines]
 
 
 def none(lines: Sequence[str]) -> list[str]:
-    """No reasons: the file says nothing but data."""
+    """Return no reasons: the file holds only data."""
     return [""] * len(lines)

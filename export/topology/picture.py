@@ -1,6 +1,6 @@
-"""A farm as a picture, before anybody draws it: boxes, hops between them, and marks on what is a single point.
+"""The model of a farm's picture: boxes, hops between them, and notes on single points of failure.
 
-`picture` decides what is shown and in which words; [`topology_svg`][nlbgen.export.topology.svg],
+`picture` decides content and wording; [`topology_svg`][nlbgen.export.topology.svg],
 [`topology_mermaid`][nlbgen.export.topology.mermaid] and [`topology_ascii`][nlbgen.export.topology.ascii] only draw it.
 """
 
@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Final, Literal, NamedTuple
 
 from ...core.artifacts import Artifact
+from ...core.wording import plural
 from ...generators.design import Design, Member
 from ...spec.checks import RULES
 from ...spec.load import Spec
@@ -30,30 +31,30 @@ SECURITY: Final[dict[Security, str]] = {
 """How a hop is protected, in the words that stand at it."""
 SECURITY_MEANING: Final[dict[Security, str]] = {
     "encrypted": "TLS",
-    "re-encrypted": "TLS of its own, after the balancer has ended the clients'",
-    "passthrough": "the clients' TLS, ended by the nodes",
-    "plain": "readable on the way",
-    "untold": "the nodes' connection strings say whether it is encrypted",
+    "re-encrypted": "TLS of its own: the balancer terminates the clients' TLS",
+    "passthrough": "the clients' TLS, terminated by the nodes",
+    "plain": "readable on the network",
+    "untold": "see the nodes' connection strings for the encryption",
 }
 STATES: Final[dict[str, str]] = {
     "up": "takes requests",
     "drain": "keeps its sessions, gets no new ones",
-    "down": "gets nothing",
+    "down": "gets no requests",
     "backup": "serves when no other node can",
 }
 DOUBTS: Final[dict[Doubt, str]] = {
     "single": "Single point of failure",
-    "unknown": "Yours to know",
+    "unknown": "Please verify",
 }
 MOST_NODES: Final = 12
-"""So many nodes get a box of their own; of more, those of the same state share one."""
+"""Up to this number each node has its own box; above it, nodes of the same state share one."""
 MOST_BALANCERS: Final = 4
 SQL_PORT: Final = 1433
-"""The TCP port of SQL Server's default instance, says Microsoft."""
+"""The TCP port of SQL Server's default instance (Microsoft's documentation)."""
 
 
 class Mark(NamedTuple):
-    """A doubt about one box: that the farm stands and falls with it, or that the spec cannot tell."""
+    """A note on one box: a single point of failure, or a fact that the spec does not contain."""
 
     number: int
     doubt: Doubt
@@ -61,7 +62,7 @@ class Mark(NamedTuple):
 
 
 class Box(NamedTuple):
-    """One thing in the picture; `state` is a node's, `mark` what must be said of it."""
+    """One box of the picture; `state` is that of a node, `mark` a note on it."""
 
     id: str
     kind: Kind
@@ -127,7 +128,7 @@ class Picture(NamedTuple):
             f"Robots and browsers reach {self.url} by {self.client_hop.words}.",
             f"{self.frontend.title}: {', '.join(self.frontend.lines)}.",
             *(f"{box.title}: {', '.join(box.lines)}." for box in self.balancers),
-            f"It speaks to {_counted(self.node_count, 'node')} by {self.node_hop.words}: {nodes}.",
+            f"It speaks to {plural(self.node_count, 'node')} by {self.node_hop.words}: {nodes}.",
             *(f"{box.title}: {', '.join(box.lines)}, reached by {hop.words}." for box, hop in self.stores),
             *(f"{DOUBTS[mark.doubt]}: {mark.text}" for mark in self.marks),
         ]
@@ -175,7 +176,7 @@ def _frontend(design: Design) -> Box:
     front, balancer, vip = design.frontend, design.balancer, design.frontend.vip
     lines = [front.host]
     if len(design.hosts) > 1:
-        lines.append(f"and {_counted(len(design.hosts) - 1, 'alias', 'aliases')}")
+        lines.append(f"and {plural(len(design.hosts) - 1, 'alias', 'aliases')}")
     lines += [f"listens on {listen}:{front.port}" for listen in design.listens]
     if vip is not None:
         lines.append(f"shared address {vip.address}")
@@ -302,19 +303,19 @@ def _redis(redis: Redis) -> Store:
     )
 
 
-# What is single
+# Single points of failure
 
 
 def _doubts(design: Design) -> Iterator[tuple[str, Doubt, str]]:
-    """The ids of boxes that the farm stands or falls with, and what to say of each."""
+    """Yield the ids of boxes with a note: its kind and its text."""
     farm = design.farm
     if farm.frontend.vip is None:
         yield (
             "frontend",
             "single",
             (
-                "one load balancer: nobody reaches the farm while it is out. Write `frontend.vip` with two or more, "
-                "unless it is an appliance that is a pair by itself."
+                "one load balancer: no client reaches the farm while it is down. Write `frontend.vip` with two or "
+                "more, unless it is an appliance that is itself a pair."
             ),
         )
     yield from _one_node(design)
@@ -322,7 +323,11 @@ def _doubts(design: Design) -> Iterator[tuple[str, Doubt, str]]:
     if stores.database is None:
         yield "sql", "unknown", "the spec names no SQL Server, and every node needs one: write `stores.database`."
     else:
-        yield "sql", "unknown", "one server is named; it may be a failover cluster or an availability group."
+        yield (
+            "sql",
+            "unknown",
+            "the spec names one server; verify that it is a failover cluster or an availability group.",
+        )
     if stores.signalr == "redis" and stores.redis is not None:
         yield "redis", "single", _redis_doubt(farm)
 
@@ -332,9 +337,9 @@ def _one_node(design: Design) -> Iterator[tuple[str, Doubt, str]]:
     if len(serving) != 1:
         return
     (only,) = serving
-    text = f"one node: nobody is served while {only.name} is out. Add a second one."
+    text = f"one node: the farm serves no client while {only.name} is down. Add a second one."
     if len(design.members) > 1:
-        text = f"one node takes requests: nobody is served while {only.name} is out. Bring another one up."
+        text = f"one node takes requests: the farm serves no client while {only.name} is down. Start another one."
     yield f"node-{only.name}", "single", text
 
 
@@ -343,13 +348,9 @@ def _redis_doubt(farm: Farm) -> str:
     for finding in rule.check(farm):
         return f"{finding.message}. {finding.hint[0].upper()}{finding.hint[1:]}."
     return (
-        "one Redis is named: while it is out the nodes pass no messages on, and robots and people miss what another "
-        "node has to tell them. Make it highly available under that name."
+        "the spec names one Redis: while it is down, messages of one node do not reach robots and people on the other "
+        "nodes. Make it highly available under that name."
     )
-
-
-def _counted(number: int, one: str, more: str = "") -> str:
-    return f"{number} {one if number == 1 else more or f'{one}s'}"
 
 
 # Files

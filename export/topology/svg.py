@@ -10,10 +10,11 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
+from ...core.wording import plural
 from ..markup import render
 from .picture import DOUBTS, SECURITY, SECURITY_MEANING, STATES, Box, Hop, Mark, Picture, Security
 from .shapes import Badge, Chip, Drawing, Line, Shape, Sign, Text, moved
-from .text import shortened, width, wrapped
+from .text import fitted, width, wrapped
 
 MARGIN: Final = 24
 TOP: Final = 92
@@ -61,7 +62,7 @@ def _written(picture: Picture, *, alone: bool) -> Markup:
     view = {
         "title": f"Topology of the farm {picture.farm}",
         "summary": picture.summary,
-        "farm": shortened(picture.farm, room, 20, bold=True),
+        "farm": fitted(picture.farm, room, 20, bold=True),
         "url": wrapped(picture.url, room, 13, most=1)[0],
         "styles": [style_sheet()] if alone else [],
         "drawing": drawing,
@@ -76,7 +77,7 @@ def _drawing(picture: Picture, explained: Sequence[Mark]) -> Drawing:
     columns = [
         _stack(picture.clients, x.clients, CLIENT_WIDTH),
         _balancer_column(picture, x.balancers),
-        _framed(f"{_counted(picture.node_count)}", _stack(picture.nodes, x.nodes + FRAME, NODE_WIDTH)),
+        _framed(plural(picture.node_count, "node"), _stack(picture.nodes, x.nodes + FRAME, NODE_WIDTH)),
         _stack([store.box for store in picture.stores], x.stores, STORE_WIDTH, between=40),
     ]
     height = max(max(shape.bottom for shape in column) for column in columns)
@@ -178,10 +179,6 @@ def _balancer_column(picture: Picture, x: float) -> list[Shape]:
     return _framed("Load balancers", _stack(boxes, x + FRAME, BALANCER_WIDTH))
 
 
-def _counted(nodes: int) -> str:
-    return f"{nodes} node" + ("s" if nodes != 1 else "")
-
-
 def _centred(column: Sequence[Shape], height: float) -> list[Shape]:
     """The column in the middle of the sheet's boxes."""
     down = round((height - max(shape.bottom for shape in column)) / 2)
@@ -256,7 +253,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 def _label(hop: Hop, left: float, right: float, y: float) -> Iterator[Text]:
     """The hop's words above and below its line."""
     middle, room = (left + right) / 2, right - left - 8
-    yield Text(middle, y - 8, f"hop-name {hop.security}", shortened(hop.protocol, room, SMALL + 1, bold=True))
+    yield Text(middle, y - 8, f"hop-name {hop.security}", fitted(hop.protocol, room, SMALL + 1, bold=True))
     below = [SECURITY[hop.security], *([hop.note] if hop.note else [])]
     lines = [part for text in below for part in wrapped(text, room, SMALL, most=2)]
     for number, line in enumerate(lines):

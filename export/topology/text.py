@@ -1,7 +1,7 @@
-"""How wide a text is, without a font: wide enough for every common one, so that nothing leaves its box.
+"""The width of a text without its font: an upper bound for common fonts, so that no text leaves its box.
 
-A picture does not know the font it will meet. The advance widths here are those of DejaVu Sans, which has Verdana's
-and is wider than Arial, Helvetica, Segoe UI, Roboto and San Francisco.
+The reader's font is unknown. The advance widths here are those of DejaVu Sans, which has the widths of Verdana and is
+wider than Arial, Helvetica, Segoe UI, Roboto and San Francisco.
 """
 
 import unicodedata
@@ -23,14 +23,14 @@ _BY_WIDTH: Final = {
 _WIDTHS: Final = {char: width for width, chars in _BY_WIDTH.items() for char in chars}
 _OTHER: Final = 1000
 _BOLD: Final = 1.13
-"""DejaVu Sans Bold against DejaVu Sans, for the letters that grow most often."""
+"""The ratio of DejaVu Sans Bold to DejaVu Sans, an upper bound for common letters."""
 ELLIPSIS: Final = "\N{HORIZONTAL ELLIPSIS}"
 _BREAKS: Final = " .,:-\\/_]"
-"""After these a name may go on in the next line."""
+"""A line may break after these characters."""
 
 
 def width(text: str, size: float, *, bold: bool = False) -> float:
-    """How many pixels a text takes at the most, at a font size in pixels."""
+    """Return the maximum width of a text in pixels, at a font size in pixels."""
     units = sum(_advance(char) for char in text)
     return units * size / 1000 * (_BOLD if bold else 1)
 
@@ -42,15 +42,15 @@ def _advance(char: str) -> int:
     return 1100 if wide else _WIDTHS.get(char, _OTHER)
 
 
-def shortened(text: str, room: float, size: float, *, bold: bool = False) -> str:
-    """The text, or as much of its beginning as fits into `room` pixels with an ellipsis."""
+def fitted(text: str, room: float, size: float, *, bold: bool = False) -> str:
+    """Return the text, or the beginning that fits into `room` pixels with an ellipsis."""
     if width(text, size, bold=bold) <= room:
         return text
     return text[: _fitting(text, room - width(ELLIPSIS, size, bold=bold), size, bold=bold)].rstrip() + ELLIPSIS
 
 
 def wrapped(text: str, room: float, size: float, *, most: int, bold: bool = False) -> list[str]:
-    """The text in lines that fit into `room` pixels, at most so many; what is left of it is cut off the last one."""
+    """Return at most `most` lines that fit into `room` pixels; the last line is cut if the text is longer."""
     lines = list[str]()
     while text and len(lines) < most - 1 and width(text, size, bold=bold) > room:
         fitting = max(1, _fitting(text, room, size, bold=bold))
@@ -60,12 +60,12 @@ def wrapped(text: str, room: float, size: float, *, most: int, bold: bool = Fals
         lines.append(text[:cut].rstrip())
         text = text[cut:].lstrip()
     if text:
-        lines.append(shortened(text, room, size, bold=bold))
+        lines.append(fitted(text, room, size, bold=bold))
     return lines
 
 
 def _fitting(text: str, room: float, size: float, *, bold: bool) -> int:
-    """How many characters of the text fit."""
+    """Return how many characters of the text fit into `room` pixels."""
     used = 0.0
     for number, char in enumerate(text):
         used += width(char, size, bold=bold)

@@ -347,8 +347,11 @@ class Lan:
         return ran
 
 
+BuildLan = Callable[..., Lan]
+
+
 @pytest.fixture
-def lan(tmp_path: Path) -> Iterator[Callable[..., Lan]]:
+def lan(tmp_path: Path) -> Iterator[BuildLan]:
     """Build the network: `lan("haproxy", farm, "lb-1", "lb-2")`."""
     scripts = f"{Path(sys.executable).parent}{os.pathsep}{SBIN}"
     for program in ("ansible-playbook", "ip", "nsenter", "socat", "haproxy", "nginx", "keepalived"):
@@ -475,7 +478,7 @@ def answers(farm: Lan, address: str, port: int = 443) -> bool:
     return said == "200"
 
 
-def test_two_haproxy_balancers_from_nothing_to_a_change_and_back(lan) -> None:
+def test_two_haproxy_balancers_from_nothing_to_a_change_and_back(lan: BuildLan) -> None:
     vip = {
         "address": f"{SHARED}/24",
         "interface": "eth0",
@@ -595,7 +598,7 @@ def asked_while_stopped(farm: Lan, name: str) -> list[str]:
 STOPPED_AND_CHANGED = ("Stop-Website", "copied", "Set-ItemProperty", "Start-Website")
 
 
-def test_nodes_change_one_after_the_other_and_no_client_notices(lan, monkeypatch) -> None:
+def test_nodes_change_one_after_the_other_and_no_client_notices(lan: BuildLan, monkeypatch: pytest.MonkeyPatch) -> None:
     farm = lan("haproxy", farm_of(frontend=PLAIN), "lb-1")
     balancer = farm.balancers["lb-1"]
     farm.good("balancers.yml")
@@ -648,7 +651,7 @@ def test_nodes_change_one_after_the_other_and_no_client_notices(lan, monkeypatch
     assert client.noticed_nothing(), client.said()
 
 
-def test_a_first_rollout_prepares_the_node_that_serves_and_then_the_new_one(lan) -> None:
+def test_a_first_rollout_prepares_the_node_that_serves_and_then_the_new_one(lan: BuildLan) -> None:
     farm = lan("haproxy", farm_of(frontend=PLAIN), "lb-1")
     new = farm.folder / "nodes" / "orch-2"
     for mark in ("new", "stopped"):
@@ -668,7 +671,7 @@ def test_a_first_rollout_prepares_the_node_that_serves_and_then_the_new_one(lan)
 
 
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
-def test_the_last_node_that_serves_is_not_taken_out(vendor: str, lan) -> None:
+def test_the_last_node_that_serves_is_not_taken_out(vendor: str, lan: BuildLan) -> None:
     farm = lan(vendor, farm_of(frontend=PLAIN), "lb-1")
     farm.good("balancers.yml")
     stopped = farm.folder / "nodes" / "orch-2" / "stopped"
@@ -692,7 +695,7 @@ def without_reload(name: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
-def test_a_run_that_was_cut_off_before_the_reload_is_made_good(vendor: str, lan) -> None:
+def test_a_run_that_was_cut_off_before_the_reload_is_made_good(vendor: str, lan: BuildLan) -> None:
     farm = lan(vendor, farm_of(frontend=PLAIN), "lb-1")
     balancer, host = farm.balancers["lb-1"], "orch.balancer.1"
     config, log = f"/etc/{vendor}/{vendor}.{'cfg' if vendor == 'haproxy' else 'conf'}", f"/run/{vendor}-service.log"
@@ -719,7 +722,37 @@ def test_a_run_that_was_cut_off_before_the_reload_is_made_good(vendor: str, lan)
     assert ran.changed(host) == 0 and balancer.read(log) == f"{loaded}reload\n", ran.said
 
 
-def test_nodes_are_switched_in_nginx_by_this_export_alone(lan) -> None:
+LINKED = "/etc/nginx/linked.conf"
+
+
+def test_nginx_rollout_writes_through_a_link_and_refuses_another_node_out(lan: BuildLan) -> None:
+    farm = lan("nginx", farm_of(frontend=PLAIN), "lb-1")
+    balancer, config, log = farm.balancers["lb-1"], "/etc/nginx/nginx.conf", "/run/nginx-service.log"
+    balancer.run(f"mv {config} {LINKED} && ln -s {LINKED} {config}")
+    farm.good("balancers.yml")
+    serving = balancer.read(LINKED)
+    assert "nlbgen" in serving and balancer.run(f"readlink {config}") == f"{LINKED}\n"
+
+    # An earlier run left orch-1 down: a switch of orch-2 would enable it.
+    down = farm.tree / "files" / "orch" / "variants" / "orch-1" / "down" / "nginx.conf"
+    balancer.run(f"cp {down} {LINKED} && nginx -s reload")
+    left, loaded = balancer.read(LINKED), balancer.read(log)
+    assert left == down.read_text(encoding="utf-8") != serving
+    ran = farm.play("nodes.yml", "--limit", "orch.node.orch-2")
+    assert ran.code and ran.says("orch.balancer.1: another node than orch-2 is out"), ran.said
+    assert ran.says("Run nodes.yml without --limit") and events(farm) == []
+    assert (balancer.read(LINKED), balancer.read(log)) == (left, loaded)
+
+    # Without --limit the run enables orch-1 before it drains orch-2.
+    ran = farm.good("nodes.yml")
+    assert [line for line in events(farm) if line.endswith("Stop-Website")] == [
+        f"{name} Stop-Website" for name in NODES
+    ]
+    assert all(asked_while_stopped(farm, name) == [] for name in NODES)
+    assert balancer.read(LINKED) == serving and balancer.run(f"readlink {config}") == f"{LINKED}\n", ran.said
+
+
+def test_nodes_are_switched_in_nginx_by_this_export_alone(lan: BuildLan) -> None:
     farm = lan("nginx", farm_of(frontend=PLAIN), "lb-1")
     balancer, config, log = farm.balancers["lb-1"], "/etc/nginx/nginx.conf", "/run/nginx-service.log"
     farm.good("balancers.yml")
@@ -755,7 +788,7 @@ def deaf(prefix: str) -> tuple[str, str]:
     return "-e", json.dumps({f"{prefix}_service_commands": {"reload": ["true"]}, f"{prefix}_wait_seconds": 2})
 
 
-def test_a_connection_that_stays_does_not_look_like_a_failure(lan) -> None:
+def test_a_connection_that_stays_does_not_look_like_a_failure(lan: BuildLan) -> None:
     """`good` sees that no error is printed."""
     farm = lan("haproxy", farm_of(frontend=PLAIN), "lb-1")
     farm.good("balancers.yml")
@@ -774,7 +807,7 @@ def states(balancer: Host) -> str:
     return balancer.run(f"{ask} | grep ^orch_web,orch | cut -d, -f2,18")
 
 
-def test_nginx_from_nothing_to_a_node_taken_out_and_back(lan) -> None:
+def test_nginx_from_nothing_to_a_node_taken_out_and_back(lan: BuildLan) -> None:
     farm = lan("nginx", farm_of(frontend=PLAIN), "lb-1")
     balancer, host = farm.balancers["lb-1"], "orch.balancer.1"
     ran = farm.good("balancers.yml", "--check", "--diff")

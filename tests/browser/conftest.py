@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,11 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
 HERE = Path(__file__).parent
+PATIENCE = 60.0
+"""Seconds until a condition on a page counts as failed: no test measures time."""
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -62,6 +65,10 @@ class Browser:
     def wait_for(self, script: str) -> Any:
         """What a JavaScript function's body says through `done`, its argument."""
         return self.driver.execute_async_script(f"const done = arguments[arguments.length - 1];\n{script}")
+
+    def eventually(self, condition: Callable[[], bool]) -> bool:
+        """Wait until the condition holds; pages scroll and show reasons in their own time."""
+        return bool(WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05).until(lambda _driver: condition()))
 
     def package(self, name: str) -> Path:
         """A file of the npm packages."""
@@ -142,7 +149,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = Service(driver, log_output=subprocess.DEVNULL, env={**os.environ, "NO_PROXY": "*"})
     browser = webdriver.Chrome(options=options, service=service)
-    browser.set_script_timeout(60)
+    browser.set_script_timeout(PATIENCE)
     yield browser
     browser.quit()
 

@@ -132,8 +132,8 @@ def test_tabs_by_keyboard(browser, page):
     ]
     for key, there in walk:
         browser.press(key)
-        assert browser.focused() == tabs[there]
-        assert open_panels(browser) == [panels[there]]
+        assert browser.eventually(lambda there=there: browser.focused() == tabs[there])
+        assert browser.eventually(lambda there=there: open_panels(browser) == [panels[there]])
         chosen = browser.find_all('[role="tab"][aria-selected="true"]')
         assert [tab.get_attribute("id") for tab in chosen] == [tabs[there]]
         assert (
@@ -141,16 +141,16 @@ def test_tabs_by_keyboard(browser, page):
             == "tabpanel"
         )
     browser.press(Keys.TAB)
-    assert browser.focused() == panels[0], "one tab stop for all tabs, then the panel"
+    assert browser.eventually(lambda: browser.focused() == panels[0]), "one tab stop for all tabs, then the panel"
     assert browser.find_all('[role="tab"][tabindex="0"]')[0].get_attribute("id") == tabs[0]
 
 
 def test_a_link_into_a_closed_panel_opens_it(browser, page):
     browser.open(page)
     browser.find('#checksums a[href="#file-nginx-nginx.conf"]').click()
-    assert open_panels(browser) == ["panel-nginx"]
-    top = browser.run("return document.getElementById('file-nginx-nginx.conf').getBoundingClientRect().top")
-    assert 0 <= top < 100
+    assert browser.eventually(lambda: open_panels(browser) == ["panel-nginx"])
+    top = "return document.getElementById('file-nginx-nginx.conf').getBoundingClientRect().top"
+    assert browser.eventually(lambda: 0 <= browser.run(top) < 100)
 
 
 def test_the_reason_of_a_line_by_pointer_and_by_keyboard(browser, page):
@@ -160,14 +160,14 @@ def test_the_reason_of_a_line_by_pointer_and_by_keyboard(browser, page):
     for _line in range(17):
         browser.press(Keys.ARROW_DOWN)
     assert "hard-stop-after 12h" in browser.find(".line.current").text
-    assert strip.text.startswith("A reload leaves open WebSockets to the old process")
+    assert browser.eventually(lambda: strip.text.startswith("A reload leaves open WebSockets to the old process"))
     browser.press(Keys.ARROW_UP)
     browser.press(Keys.ARROW_UP)
-    assert strip.text.startswith("Each client connection takes two open files")
+    assert browser.eventually(lambda: strip.text.startswith("Each client connection takes two open files"))
     line = next(line for line in browser.find_all("#panel-haproxy .line") if "timeout tunnel" in line.text)
     browser.run("arguments[0].scrollIntoView({block: 'center'})", line)
     ActionChains(browser.driver).move_to_element(line.find_element(By.CSS_SELECTOR, ".word")).perform()
-    assert strip.text.startswith("An upgraded connection may be silent this long")
+    assert browser.eventually(lambda: strip.text.startswith("An upgraded connection may be silent this long"))
     assert strip.get_attribute("aria-live") == "polite"
 
 

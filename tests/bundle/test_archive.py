@@ -1,4 +1,4 @@
-"""The archives: one form only, readable by everybody's programs, and every bit of it checked."""
+"""The archives: one form only, readable by common programs, and every bit of it checked."""
 
 import gzip
 import io
@@ -11,7 +11,8 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from random import Random
+from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ SMALL = (
     Member("b/secret.age", bytes(range(256)), 0o600),
     Member("b/ü.txt", "ünï\n".encode()),
 )
-FORMATS: dict[str, Any] = {"tar.gz": tarball, "zip": zipball}
+FORMATS: dict[str, ModuleType] = {"tar.gz": tarball, "zip": zipball}
 BOTH = pytest.mark.parametrize("ending", FORMATS)
 
 
@@ -46,15 +47,15 @@ def refused(ending: str, data: bytes) -> str:
     return error.value.message
 
 
-# What other programs make of it.
+# Other programs read it.
 
 
 @BOTH
-def test_what_is_written_is_read_back(ending: str) -> None:
+def test_archive_decoded_returns_the_encoded_files(ending: str) -> None:
     assert decoded(ending, encoded(ending)) == list(SMALL)
 
 
-def test_python_reads_the_tar() -> None:
+def test_tar_read_by_tarfile_has_the_same_files_modes_and_dates() -> None:
     with tarfile.open(fileobj=io.BytesIO(encoded("tar.gz"))) as tar:
         for info, member in zip(tar.getmembers(), SMALL, strict=True):
             assert (info.name, info.size, info.mode) == (member.path, len(member.content), member.mode)
@@ -65,8 +66,8 @@ def test_python_reads_the_tar() -> None:
             assert file.read() == member.content
 
 
-def test_python_writes_the_same_tar() -> None:
-    """Another writer of the same standard agrees on every byte but those of devices, which plain files leave open."""
+def test_tar_headers_equal_those_of_tarfile_but_for_devices() -> None:
+    """Versions of Python differ only in the device fields of plain files."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for member in SMALL:
@@ -83,7 +84,7 @@ def test_python_writes_the_same_tar() -> None:
     assert own[place:] == theirs[place:] == bytes(1024)
 
 
-def test_python_reads_the_zip() -> None:
+def test_zip_read_by_zipfile_has_the_same_files_modes_and_dates() -> None:
     with zipfile.ZipFile(io.BytesIO(encoded("zip"))) as whole:
         assert whole.testzip() is None
         for info, member in zip(whole.infolist(), SMALL, strict=True):
@@ -106,7 +107,7 @@ INSTALLED = [name for name, (_ending, command) in PROGRAMS.items() if shutil.whi
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_the_usual_programs_unpack_it(name: str, tmp_path: Path) -> None:
+def test_archive_unpacks_with_common_programs(name: str, tmp_path: Path) -> None:
     ending, command = PROGRAMS[name]
     (tmp_path / "FILE").write_bytes(encoded(ending))
     out = tmp_path / "out"
@@ -123,7 +124,7 @@ def test_the_usual_programs_unpack_it(name: str, tmp_path: Path) -> None:
 
 
 @BOTH
-def test_every_flipped_bit_is_found(ending: str) -> None:
+def test_archive_with_any_flipped_bit_is_refused(ending: str) -> None:
     data = encoded(ending, (Member("a", b"1"), Member("b/c", b"23", 0o600)))
     for place in range(len(data)):
         for bit in range(8):
@@ -134,7 +135,7 @@ def test_every_flipped_bit_is_found(ending: str) -> None:
 
 
 @BOTH
-def test_every_truncation_is_found(ending: str) -> None:
+def test_archive_truncated_anywhere_is_refused(ending: str) -> None:
     data = encoded(ending)
     for length in range(len(data)):
         with pytest.raises(BundleError):
@@ -143,18 +144,18 @@ def test_every_truncation_is_found(ending: str) -> None:
 
 @BOTH
 @pytest.mark.parametrize("tail", [b"\0", b"x", bytes(512), bytes(10240)], ids=["nul", "x", "block", "record"])
-def test_whatever_follows_is_found(ending: str, tail: bytes) -> None:
+def test_archive_with_trailing_bytes_is_refused(ending: str, tail: bytes) -> None:
     refused(ending, encoded(ending) + tail)
 
 
 @BOTH
-def test_a_second_archive_behind_the_first_is_found(ending: str) -> None:
+def test_archive_followed_by_another_archive_is_refused(ending: str) -> None:
     said = refused(ending, encoded(ending) * 2)
     assert "follows" in said or "does not stand where" in said
 
 
-def test_damage_is_told_by_its_kind() -> None:
-    """Past the checksums of gzip; every one of these has a check of its own, and another behind it."""
+def test_damaged_archive_message_names_the_kind_of_damage() -> None:
+    """The gzip checksums are valid; each kind of damage has a check of its own."""
     plain = gzip.decompress(encoded("tar.gz"))
     padding = bytearray(plain)
     padding[600] = 1
@@ -174,20 +175,20 @@ def test_damage_is_told_by_its_kind() -> None:
 
 
 @BOTH
-def test_what_a_reader_misses_is_found_all_the_same(ending: str) -> None:
-    """Whatever was understood is written once more and compared."""
+def test_unpacked_compares_bytes_when_the_decoder_misses_a_change(ending: str) -> None:
+    """The decoded files are packed again and compared."""
     own = archive.FORMATS[f".{ending}"]
     blind = archive.Format(own.encode, lambda data: list(SMALL))
     assert archive.unpacked(encoded(ending), blind) == list(SMALL)
-    with pytest.raises(BundleError, match="something beside its files"):
+    with pytest.raises(BundleError, match="something besides its files"):
         archive.unpacked(encoded(ending) + b"x", blind)
 
 
 @BOTH
 @settings(max_examples=200)
 @given(st.data())
-def test_no_other_bytes_are_an_archive(ending: str, data: st.DataObject) -> None:
-    """Whatever is cut out, doubled, swapped or written over: an archive is refused or holds exactly its own files."""
+def test_archive_with_any_edit_is_refused(ending: str, data: st.DataObject) -> None:
+    """An archive with bytes cut out, doubled, swapped or overwritten is refused."""
     whole = encoded(ending)
     start = data.draw(st.integers(0, len(whole)))
     end = data.draw(st.integers(start, len(whole)))
@@ -203,7 +204,7 @@ def test_no_other_bytes_are_an_archive(ending: str, data: st.DataObject) -> None
 
 @settings(max_examples=300)
 @given(st.binary(max_size=600), st.sampled_from(["tar.gz", "zip"]), st.booleans())
-def test_noise_is_refused_with_a_message(noise: bytes, ending: str, headed: bool) -> None:
+def test_random_bytes_are_refused_with_a_printable_message(noise: bytes, ending: str, headed: bool) -> None:
     head = {"tar.gz": tarball._GZIP_HEADER, "zip": b"PK\5\6"}[ending]
     try:
         decoded(ending, head + noise if headed else noise)
@@ -213,8 +214,8 @@ def test_noise_is_refused_with_a_message(noise: bytes, ending: str, headed: bool
 
 @settings(max_examples=200)
 @given(st.binary(max_size=1500))
-def test_noise_in_the_tar_is_refused_with_a_message(noise: bytes) -> None:
-    """Past the checksums of gzip."""
+def test_random_bytes_in_gzip_are_refused_with_a_printable_message(noise: bytes) -> None:
+    """The gzip checksums are valid."""
     try:
         decoded("tar.gz", tarball._stored(noise))
     except BundleError as error:
@@ -234,7 +235,9 @@ FILES = st.dictionaries(
 
 @BOTH
 @given(FILES, st.randoms(use_true_random=False))
-def test_any_files_come_back_and_their_order_does_not_matter(ending: str, files: dict[str, Any], shuffler: Any) -> None:
+def test_archive_round_trip_is_independent_of_the_files_order(
+    ending: str, files: dict[str, tuple[bytes, int]], shuffler: Random
+) -> None:
     listed = [Member(path, content, mode) for path, (content, mode) in files.items()]
     data = encoded(ending, tuple(listed))
     assert decoded(ending, data) == sorted(listed, key=lambda member: member.path.encode())
@@ -244,13 +247,13 @@ def test_any_files_come_back_and_their_order_does_not_matter(ending: str, files:
 
 @given(st.binary(max_size=300_000))
 @settings(max_examples=20)
-def test_the_gzip_file_is_one_for_others_too(content: bytes) -> None:
+def test_stored_gzip_is_read_by_the_standard_library(content: bytes) -> None:
     assert gzip.decompress(tarball._stored(content)) == content
     assert tarball._unstored(tarball._stored(content)) == content
 
 
 @pytest.mark.parametrize("size", [0, 1, 65534, 65535, 65536, 131070, 131071])
-def test_stored_blocks_at_their_bounds(size: int) -> None:
+def test_stored_gzip_at_block_limits_round_trips(size: int) -> None:
     content = bytes(index % 251 for index in range(size))
     assert gzip.decompress(tarball._stored(content)) == content
     assert tarball._unstored(tarball._stored(content)) == content
@@ -278,7 +281,7 @@ def info(name: str, **changes: object) -> tarfile.TarInfo:
     return made
 
 
-KINDS = {
+KINDS: dict[str, dict[str, object]] = {
     "symbolic link": {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"},
     "hard link": {"type": tarfile.LNKTYPE, "linkname": "a"},
     "device": {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3},
@@ -288,16 +291,16 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_tar_holds_plain_files_alone(kind: str) -> None:
+def test_tar_entry_that_is_not_a_plain_file_is_refused(kind: str) -> None:
     assert kind in refused("tar.gz", tar_of((info("a", **KINDS[kind]), b"")))
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["gnu", "pax"])
-def test_extended_headers_are_refused(kind: int) -> None:
+def test_tar_with_extended_header_is_refused(kind: int) -> None:
     refused("tar.gz", tar_of((info("a" * 120), b"x"), kind=kind))
 
 
-def test_a_name_from_an_extended_header_is_refused() -> None:
+def test_tar_with_name_in_pax_header_is_refused() -> None:
     hidden = info("a", pax_headers={"path": "../../etc/passwd"})
     assert "extended header" in refused("tar.gz", tar_of((hidden, b"x"), kind=tarfile.PAX_FORMAT))
 
@@ -321,7 +324,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_every_field_of_a_tar_header_is_as_nlbgen_writes_it(name: str) -> None:
+def test_tar_header_with_unexpected_field_is_refused(name: str) -> None:
     place, value, said = FIELDS[name]
     plain = bytearray(gzip.decompress(encoded("tar.gz", (Member("a", b"x"),))))
     plain[place : place + len(value)] = value
@@ -331,8 +334,8 @@ def test_every_field_of_a_tar_header_is_as_nlbgen_writes_it(name: str) -> None:
 
 
 BAD_NAMES = {
-    "../a": "leads out",
-    "a/../../b": "leads out",
+    "../a": "leaves its folder",
+    "a/../../b": "leaves its folder",
     "/etc/passwd": "absolute",
     "a//b": "empty",
     "./a": "dot",
@@ -365,7 +368,7 @@ BAD_NAMES = {
 
 
 @pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
-def test_bad_names_are_refused_wherever_they_come_from(name: str) -> None:
+def test_invalid_name_is_refused_on_write_and_on_read(name: str) -> None:
     assert BAD_NAMES[name] in names.objection(name)
     for ending in FORMATS:
         with pytest.raises(BundleError, match="cannot be a file's name"):
@@ -390,7 +393,7 @@ GOOD_NAMES = [
 
 
 @pytest.mark.parametrize("name", GOOD_NAMES)
-def test_good_names_pass(name: str) -> None:
+def test_valid_name_round_trips(name: str) -> None:
     assert names.objection(name) == ""
     for ending in FORMATS:
         assert [member.path for member in decoded(ending, encoded(ending, (Member(name, b"x"),)))] == [name]
@@ -409,7 +412,7 @@ COLLISIONS = [
 
 
 @pytest.mark.parametrize("pair", COLLISIONS, ids=ascii)
-def test_names_that_fall_together_somewhere_are_refused(pair: tuple[str, str]) -> None:
+def test_colliding_names_are_refused_on_write_and_on_read(pair: tuple[str, str]) -> None:
     assert len(list(names.collisions(pair))) == 1
     if any(names.objection(name) for name in pair):
         return
@@ -420,7 +423,7 @@ def test_names_that_fall_together_somewhere_are_refused(pair: tuple[str, str]) -
         refused(ending, module.encode([Member(name, b"x") for name in ordered]))
 
 
-def test_the_order_is_part_of_the_form() -> None:
+def test_archive_in_another_order_is_refused() -> None:
     for ending, module in FORMATS.items():
         assert "order" in refused(ending, module.encode([Member("b", b""), Member("a", b"")]))
 
@@ -452,15 +455,15 @@ ZIPS: dict[str, Callable[[zipfile.ZipInfo], None]] = {
 
 
 @pytest.mark.parametrize("name", ZIPS)
-def test_zip_has_one_form(name: str) -> None:
+def test_zip_entry_with_unexpected_field_is_refused(name: str) -> None:
     refused("zip", zip_of(ZIPS[name]))
 
 
-def test_a_zip_with_a_comment_is_refused() -> None:
+def test_zip_with_comment_is_refused() -> None:
     assert "comment" in refused("zip", zip_of(lambda made: None, b"hello"))
 
 
-def test_what_a_zip_hides_between_its_files_is_found() -> None:
+def test_zip_with_bytes_between_files_is_refused() -> None:
     first, second = (zipball.encode([Member(name, b"x")]) for name in "ab")
     hidden = b"PK\3\4 not listed"
     body = first[: first.index(b"PK\1\2")]
@@ -470,7 +473,7 @@ def test_what_a_zip_hides_between_its_files_is_found() -> None:
     assert second != first
 
 
-def test_a_local_header_that_disagrees_with_the_list_is_found() -> None:
+def test_zip_with_other_name_in_local_header_is_refused() -> None:
     data = zipball.encode([Member("good.txt", b"x")])
     assert "listed otherwise" in refused("zip", data.replace(b"good.txt", b"evil.txt", 1))
 
@@ -479,12 +482,12 @@ def test_a_local_header_that_disagrees_with_the_list_is_found() -> None:
 
 
 @pytest.mark.parametrize("level", [1, 6, 9])
-def test_compressed_archives_are_not_even_inflated(level: int) -> None:
+def test_compressed_gzip_is_refused_without_inflating_it(level: int) -> None:
     bomb = tarball._GZIP_HEADER + zlib.compress(bytes(50_000_000), level, -15) + bytes(8)
     assert "compressed" in refused("tar.gz", bomb)
 
 
-def test_sizes_that_are_only_claimed_are_refused() -> None:
+def test_archive_with_size_above_the_limit_in_header_is_refused() -> None:
     plain = bytearray(gzip.decompress(encoded("tar.gz")))
     plain[124:136] = b"77777777777\0"
     plain[148:156] = b" " * 8
@@ -514,7 +517,9 @@ def test_zip64_is_refused() -> None:
     assert "further parts" in refused("zip", data[:end] + locator + data[end:])
 
 
-def test_more_than_the_bounds_is_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_archive_above_the_limits_is_refused_on_write_and_on_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     data = encoded("zip")
     monkeypatch.setattr(archive, "MAX_FILE", 10)
     with pytest.raises(BundleError, match="larger than 10 bytes"):
@@ -537,27 +542,27 @@ def test_more_than_the_bounds_is_neither_written_nor_read(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "A.ZIP", "a.b.zip"])
-def test_the_ending_says_the_format(name: str) -> None:
+def test_format_of_known_ending_is_returned(name: str) -> None:
     assert archive.format_of(Path(name)) in archive.FORMATS.values()
 
 
 @pytest.mark.parametrize("name", ["a", "a.tar", "a.gz", "a.7z", "zip", "a.zip.asc"])
-def test_other_endings_are_refused(name: str) -> None:
+def test_format_of_unknown_ending_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="which archive"):
         archive.format_of(Path(name))
 
 
-def test_a_renamed_archive_is_found() -> None:
+def test_archive_with_wrong_ending_is_refused() -> None:
     assert "not a zip file" in refused("zip", encoded("tar.gz"))
     assert "not a gzip file" in refused("tar.gz", encoded("zip"))
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_read_of_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="cannot be read"):
         archive.read(tmp_path / "no.zip")
     with pytest.raises(FileError):
         archive.read(tmp_path)
 
 
-def test_contents_are_not_shown() -> None:
+def test_member_repr_hides_the_content() -> None:
     assert "hunter2" not in repr(Member("a", b"hunter2"))

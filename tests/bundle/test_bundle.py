@@ -1,4 +1,4 @@
-"""`nlbgen bundle` as users run it: what is in a bundle, that it is the same everywhere, and that damage is found."""
+"""`nlbgen bundle` as users run it: content, reproducible bytes, and damage that `verify` finds."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
@@ -20,13 +20,17 @@ import pytest
 from nlbgen import __version__
 from nlbgen.bundle import archive, checking, exporting, manifest, parts, unpacking
 from nlbgen.bundle.checking import Bundle, opened
-from nlbgen.bundle.exporting import Wishes
+from nlbgen.bundle.exporting import Options
 from nlbgen.bundle.manifest import MANIFEST, Manifest
 from nlbgen.bundle.members import BundleError, Member
 from nlbgen.core.errors import FileError, UnsupportedError, UsageError
+from nlbgen.core.files import write_atomically
 from nlbgen.generators.base import VENDORS
 from nlbgen.spec import document
 from nlbgen.spec.load import Spec, digest, load, loads
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = CHECKOUT / "examples"
@@ -45,7 +49,7 @@ def farm(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bundle(farm: Path, cli: Any) -> Path:
+def bundle(farm: Path, cli: "RunCommand") -> Path:
     """The example farm's bundle."""
     ran = cli("bundle", "export", FAST, "-o", "b.tar.gz", cwd=farm)
     assert ran.code == 0, ran.err
@@ -61,8 +65,8 @@ def contents(path: Path) -> dict[str, bytes]:
         return {info.name: file.read() for info in tar if (file := tar.extractfile(info)) is not None}
 
 
-def repacked(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
-    """The same archive with other files, in nlbgen's own form: only the manifest can tell."""
+def repacked(path: Path, change: Callable[[dict[str, bytes]], object]) -> Path:
+    """The same archive with other files, in nlbgen's own form: only the manifest shows the change."""
     files = contents(path)
     change(files)
     chosen = archive.format_of(path)
@@ -70,7 +74,7 @@ def repacked(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
     return path
 
 
-def rewritten(path: Path, change: Callable[[Any], None]) -> Path:
+def rewritten(path: Path, change: Callable[[Any], object]) -> Path:
     """The same archive with another manifest."""
 
     def rewrite(files: dict[str, bytes]) -> None:
@@ -85,7 +89,7 @@ def rewritten(path: Path, change: Callable[[Any], None]) -> Path:
 
 
 @BOTH
-def test_a_bundle_holds_what_render_writes(farm: Path, cli: Any, ending: str) -> None:
+def test_export_holds_the_files_of_render(farm: Path, cli: "RunCommand", ending: str) -> None:
     assert cli("render", "all", FAST, cwd=farm).code == 0
     assert cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm).code == 0
     found = contents(farm / f"b.{ending}")
@@ -104,7 +108,7 @@ def test_a_bundle_holds_what_render_writes(farm: Path, cli: Any, ending: str) ->
     assert "nodes/RUNBOOK.md" in found
 
 
-def test_the_manifest_says_what_the_archive_holds(bundle: Path) -> None:
+def test_manifest_lists_every_file_with_size_digest_and_mode(bundle: Path) -> None:
     found = contents(bundle)
     data = json.loads(found.pop(MANIFEST))
     assert data["nlbgen"] == __version__
@@ -122,7 +126,7 @@ def test_the_manifest_says_what_the_archive_holds(bundle: Path) -> None:
         assert (entry["validation"] is not None) == (entry["path"] == "farm.yaml")
 
 
-def test_sizes_are_bytes_and_not_characters(farm: Path, cli: Any) -> None:
+def test_manifest_sizes_are_bytes(farm: Path, cli: "RunCommand") -> None:
     text = (farm / "farm.yaml").read_text(encoding="utf-8")
     (farm / "farm.yaml").write_text(text + "# für Zürich: größer als gezählt\n", encoding="utf-8")
     assert cli("bundle", "export", FAST, "-o", "b.tgz", cwd=farm).code == 0
@@ -130,13 +134,13 @@ def test_sizes_are_bytes_and_not_characters(farm: Path, cli: Any) -> None:
     assert cli("bundle", "verify", "b.tgz", cwd=farm).code == 0
 
 
-def test_the_manifest_keeps_to_its_schema(bundle: Path) -> None:
+def test_manifest_validates_against_its_schema(bundle: Path) -> None:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads(contents(bundle)[MANIFEST]), schema)
 
 
-def test_the_schema_is_what_the_code_reads(update_golden: bool) -> None:
+def test_manifest_schema_file_is_current(update_golden: bool) -> None:
     fresh = json.dumps(manifest.schema(), indent=2) + "\n"
     if update_golden:
         SCHEMA.write_text(fresh, encoding="utf-8")
@@ -166,7 +170,7 @@ CHANGES: list[Callable[[Any], object]] = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_schema_and_reader_refuse_the_same(bundle: Path, change: Callable[[Any], object]) -> None:
+def test_invalid_manifest_is_refused_by_schema_and_reader(bundle: Path, change: Callable[[Any], object]) -> None:
     data = json.loads(contents(bundle)[MANIFEST])
     change(data)
     with pytest.raises(jsonschema.ValidationError):
@@ -180,12 +184,12 @@ def test_schema_and_reader_refuse_the_same(bundle: Path, change: Callable[[Any],
     [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"a": NaN}', b"9" * 5000],
     ids=["empty", "cut", "list", "null", "binary", "deep", "nan", "long"],
 )
-def test_a_manifest_that_is_none_is_refused(content: bytes) -> None:
+def test_manifest_that_is_not_json_is_refused(content: bytes) -> None:
     with pytest.raises(BundleError, match=MANIFEST):
         manifest.understood(content)
 
 
-def test_a_manifest_has_one_form(bundle: Path) -> None:
+def test_manifest_in_another_layout_is_refused(bundle: Path) -> None:
     content = contents(bundle)[MANIFEST]
     data = json.loads(content)
     assert manifest.written(manifest.understood(content)) == content
@@ -199,7 +203,7 @@ def test_a_manifest_has_one_form(bundle: Path) -> None:
 
 @pytest.mark.haproxy
 @pytest.mark.nginx
-def test_verdicts_name_program_and_version(farm: Path, cli: Any) -> None:
+def test_verdicts_name_program_and_version(farm: Path, cli: "RunCommand") -> None:
     assert cli("bundle", "export", "-o", "b.zip", cwd=farm).code == 0
     data = json.loads(contents(farm / "b.zip")[MANIFEST])
     assert data["validated"] is True
@@ -216,7 +220,9 @@ def test_verdicts_name_program_and_version(farm: Path, cli: Any) -> None:
     assert verdicts["farm.yaml"]["version"] == __version__
 
 
-def test_a_program_that_is_not_installed_is_said(farm: Path, cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_without_installed_program_records_not_checked(
+    farm: Path, cli: "RunCommand", monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("nlbgen.generators.validate.installed", lambda generator: None)
     assert cli("bundle", "export", "-o", "b.zip", cwd=farm).code == 0
     entries = json.loads(contents(farm / "b.zip")[MANIFEST])["files"]
@@ -231,12 +237,12 @@ def test_a_program_that_is_not_installed_is_said(farm: Path, cli: Any, monkeypat
 
 
 def without_nginx(farm: Path) -> None:
-    """The farm asks for what NGINX cannot do, and does not name NGINX."""
+    """The farm requests a feature that NGINX lacks, and does not name NGINX."""
     changed_farm(farm, "  - nginx-queue\n", "")
     changed_farm(farm, 'nginx: {version: "1.22"}\n', "")
 
 
-def test_a_vendor_that_the_spec_names_is_not_left_out(farm: Path, cli: Any) -> None:
+def test_export_exits_4_when_a_named_vendor_refuses(farm: Path, cli: "RunCommand") -> None:
     changed_farm(farm, "  - nginx-queue\n", "")
     ran = cli("--quiet", "bundle", "export", FAST, "-o", "b.zip", cwd=farm)
     assert ran.code == 4
@@ -244,7 +250,7 @@ def test_a_vendor_that_the_spec_names_is_not_left_out(farm: Path, cli: Any) -> N
     assert not (farm / "b.zip").exists()
 
 
-def test_a_vendor_that_refuses_is_listed_with_its_reasons(farm: Path, cli: Any) -> None:
+def test_export_lists_an_unnamed_vendor_that_refuses_with_its_reasons(farm: Path, cli: "RunCommand") -> None:
     without_nginx(farm)
     ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
     assert ran.code == 0
@@ -261,7 +267,7 @@ def test_a_vendor_that_refuses_is_listed_with_its_reasons(farm: Path, cli: Any) 
     assert "not in it: nginx" in said.out
 
 
-def test_without_any_vendor_there_is_no_bundle(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_fails_when_every_vendor_refuses(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec, raw = exporting.read(farm / "farm.yaml")
 
     def refuses(_vendor: object, spec: Spec) -> None:
@@ -269,12 +275,12 @@ def test_without_any_vendor_there_is_no_bundle(farm: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(parts, "render", refuses)
     with pytest.raises(UnsupportedError) as error:
-        exporting.export(spec, raw, archive.FORMATS[".zip"], Wishes(validate=False))
+        exporting.export(spec, raw, archive.FORMATS[".zip"], Options(validate=False))
     assert len(error.value.problems) == len(VENDORS)
 
 
-def test_the_rollout_is_for_one_balancer(farm: Path, cli: Any) -> None:
-    """Of a spec that names several it must be said which."""
+def test_export_leaves_the_rollout_out_without_a_vendor(farm: Path, cli: "RunCommand") -> None:
+    """A spec with several balancers needs --vendor."""
     ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
     assert ran.code == 0
     assert "ansible: left out:\nfarm.yaml: names haproxy, nginx, zen and f5" in ran.err
@@ -296,8 +302,8 @@ def test_the_rollout_is_for_one_balancer(farm: Path, cli: Any) -> None:
     assert not (farm / "d.zip").exists()
 
 
-def test_what_the_rollout_reads_besides_is_named(farm: Path, cli: Any) -> None:
-    """Keys, certificates and secrets are in no bundle: who unpacks it is told to bring them."""
+def test_manifest_names_the_files_that_the_rollout_needs(farm: Path, cli: "RunCommand") -> None:
+    """No bundle holds keys, certificates and secrets: the manifest lists those that the rollout needs."""
     changed_farm(farm, "password: {env: NLBGEN_F5_PASSWORD}", "password: {file: f5.secret}, ca: certs/f5-ca.pem")
     changed_farm(farm, "keys: {from: primary}", "keys: {from: /etc/keys.config}")
     assert cli("bundle", "export", FAST, "-o", "b.zip", "--vendor", "f5", cwd=farm).code == 0
@@ -312,14 +318,14 @@ def test_what_the_rollout_reads_besides_is_named(farm: Path, cli: Any) -> None:
 
 
 @pytest.mark.haproxy
-def test_the_report_repeats_the_verdicts(farm: Path, cli: Any) -> None:
+def test_report_in_bundle_shows_the_verdicts(farm: Path, cli: "RunCommand") -> None:
     assert cli("bundle", "export", "-o", "b.zip", cwd=farm).code == 0
     found = contents(farm / "b.zip")
     said = entry(json.loads(found[MANIFEST]), "haproxy/haproxy.cfg")["validation"]["said"]
     assert said in found["report.html"].decode("utf-8")
 
 
-def test_nodes_without_configs_are_listed_as_left_out(farm: Path, cli: Any) -> None:
+def test_export_without_node_configs_lists_nodes_as_left_out(farm: Path, cli: "RunCommand") -> None:
     shutil.rmtree(farm / "inputs")
     ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
     assert ran.code == 0
@@ -329,7 +335,7 @@ def test_nodes_without_configs_are_listed_as_left_out(farm: Path, cli: Any) -> N
     assert "inputs" not in json.dumps(data["left_out"])
 
 
-def test_the_default_name_and_what_is_printed(farm: Path, cli: Any) -> None:
+def test_export_prints_digest_and_default_path(farm: Path, cli: "RunCommand") -> None:
     ran = cli("bundle", "export", FAST, cwd=farm)
     path = farm / "outputs" / "orchestrator-prod.tar.gz"
     relative = Path("outputs", "orchestrator-prod.tar.gz")
@@ -337,7 +343,7 @@ def test_the_default_name_and_what_is_printed(farm: Path, cli: Any) -> None:
     assert "no secrets" in ran.err
 
 
-def test_errors_have_their_codes_and_leave_nothing(farm: Path, cli: Any) -> None:
+def test_export_error_has_its_exit_code_and_writes_nothing(farm: Path, cli: "RunCommand") -> None:
     before = set(farm.rglob("*"))
     for code, *args in (
         (2, "-o", "b.rar"),
@@ -355,7 +361,7 @@ def test_errors_have_their_codes_and_leave_nothing(farm: Path, cli: Any) -> None
     assert set(farm.rglob("*")) == before
 
 
-def test_an_output_that_cannot_be_written_is_said(farm: Path, cli: Any) -> None:
+def test_export_to_an_unwritable_path_fails(farm: Path, cli: "RunCommand") -> None:
     (farm / "file").write_text("")
     ran = cli("bundle", "export", FAST, "-o", "file/b.zip", cwd=farm)
     assert ran.code == 1
@@ -365,8 +371,8 @@ def test_an_output_that_cannot_be_written_is_said(farm: Path, cli: Any) -> None:
 # Same input, same bytes.
 
 
-def test_the_example_has_the_pinned_bytes(farm: Path, cli: Any, update_golden: bool) -> None:
-    """On every system: the digests in the golden file were not made here."""
+def test_export_of_the_example_has_the_golden_digest(farm: Path, cli: "RunCommand", update_golden: bool) -> None:
+    """The digests in the golden file hold on every system."""
     digests = {}
     for ending in ENDINGS:
         ran = cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm)
@@ -382,8 +388,8 @@ def test_the_example_has_the_pinned_bytes(farm: Path, cli: Any, update_golden: b
 @BOTH
 @pytest.mark.skipif(os.name == "nt", reason="umask and TZ are those of POSIX")
 @pytest.mark.parametrize("rollout", [(), ("--vendor", "haproxy")], ids=["plain", "rollout"])
-def test_the_circumstances_do_not_matter(
-    farm: Path, shell: Any, ending: str, tmp_path: Path, rollout: tuple[str, ...]
+def test_export_bytes_are_independent_of_folder_time_zone_locale_and_umask(
+    farm: Path, shell: "RunCommand", ending: str, tmp_path: Path, rollout: tuple[str, ...]
 ) -> None:
     """Another folder, name, time zone, locale, umask, hash seed, environment; with warnings, which name places."""
     changed_farm(farm, "install_on: null", "install_on: orch-1")
@@ -409,7 +415,7 @@ def test_the_circumstances_do_not_matter(
     assert (elsewhere / f"b.{ending}").read_bytes() == (farm / f"b.{ending}").read_bytes()
 
 
-def test_missing_configs_and_refusals_say_nothing_of_this_machine(farm: Path, cli: Any, tmp_path: Path) -> None:
+def test_export_with_left_out_parts_names_no_local_path(farm: Path, cli: "RunCommand", tmp_path: Path) -> None:
     shutil.rmtree(farm / "inputs")
     without_nginx(farm)
     assert cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm).code == 0
@@ -418,8 +424,8 @@ def test_missing_configs_and_refusals_say_nothing_of_this_machine(farm: Path, cl
 
 
 @pytest.mark.parametrize("state", ["absent", "unreadable"])
-def test_without_the_wish_for_secrets_none_is_looked_for(farm: Path, cli: Any, state: str) -> None:
-    """The runbook and the scripts are those that are made where the secrets are at hand."""
+def test_export_without_secrets_reads_no_secret(farm: Path, cli: "RunCommand", state: str) -> None:
+    """The runbook and the scripts equal those that are made with the secrets available."""
     text = (farm / "farm.yaml").read_text(encoding="utf-8")
     (farm / "farm.yaml").write_text(
         text.replace("{env: NLBGEN_REDIS_PASSWORD}", "{file: redis.secret}"), encoding="utf-8"
@@ -440,7 +446,7 @@ def test_without_the_wish_for_secrets_none_is_looked_for(farm: Path, cli: Any, s
     assert {path: content for path, content in found.items() if path.startswith("nodes/")} == rendered
 
 
-def test_both_formats_hold_the_same(farm: Path, cli: Any) -> None:
+def test_tar_and_zip_bundles_hold_the_same_files(farm: Path, cli: "RunCommand") -> None:
     for name in ("b.tar.gz", "b.tgz", "b.zip"):
         assert cli("bundle", "export", FAST, "-o", name, cwd=farm).code == 0
     assert (farm / "b.tar.gz").read_bytes() == (farm / "b.tgz").read_bytes()
@@ -453,12 +459,12 @@ def test_both_formats_hold_the_same(farm: Path, cli: Any) -> None:
 
 
 @BOTH
-def test_a_whole_bundle_is_said_to_be_one(farm: Path, cli: Any, ending: str) -> None:
+def test_verify_of_an_intact_bundle_prints_intact(farm: Path, cli: "RunCommand", ending: str) -> None:
     made = cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm)
     digest = made.out.split()[0]
     ran = cli("bundle", "verify", f"b.{ending}", cwd=farm)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith(f"b.{ending}: whole\n")
+    assert ran.out.startswith(f"b.{ending}: intact\n")
     assert digest in ran.out
     data = json.loads(cli("bundle", "verify", f"b.{ending}", "--format", "json", cwd=farm).out)
     assert data["sha256"] == digest
@@ -485,11 +491,11 @@ TAMPERING: dict[str, tuple[Callable[[dict[str, bytes]], object], str]] = {
 
 @BOTH
 @pytest.mark.parametrize("name", TAMPERING)
-def test_other_content_is_found(farm: Path, cli: Any, ending: str, name: str) -> None:
-    """In an archive whose own checksums all fit."""
+def test_verify_of_changed_files_fails(farm: Path, cli: "RunCommand", ending: str, name: str) -> None:
+    """The checksums of the archive itself are valid."""
     assert cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm).code == 0
     change, said = TAMPERING[name]
-    repacked(farm / f"b.{ending}", lambda files: change(files) and None)
+    repacked(farm / f"b.{ending}", change)
     before = set(farm.rglob("*"))
     ran = cli("bundle", "verify", f"b.{ending}", cwd=farm)
     assert (ran.code, ran.out) == (1, "")
@@ -501,7 +507,7 @@ def test_other_content_is_found(farm: Path, cli: Any, ending: str, name: str) ->
 
 
 @BOTH
-def test_another_mode_is_found(farm: Path, cli: Any, ending: str) -> None:
+def test_verify_of_a_changed_mode_fails(farm: Path, cli: "RunCommand", ending: str) -> None:
     path = farm / f"b.{ending}"
     assert cli("bundle", "export", FAST, "-o", path, cwd=farm).code == 0
     private = [
@@ -513,17 +519,18 @@ def test_another_mode_is_found(farm: Path, cli: Any, ending: str) -> None:
     assert "farm.yaml has the mode 0600, not 0644" in ran.err
 
 
-def entry(data: Any, path: str) -> Any:
-    return next(entry for entry in data["files"] if entry["path"] == path)
+def entry(data: dict[str, Any], path: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(entry for entry in data["files"] if entry["path"] == path)
+    return found
 
 
 LIES: dict[str, tuple[Callable[[Any], object], str]] = {
     "digest": (lambda data: data["spec"].update(digest="0" * 64), "digest that the manifest names"),
     "spec": (lambda data: data["spec"].update(path="nodes/RUNBOOK.md"), "is not its spec"),
     "farm": (lambda data: data.update(farm="another"), "describes another farm"),
-    "secret": (lambda data: data["files"][0].update(secret=True), "of its secrets"),
-    "encrypted": (lambda data: data.update(secrets="encrypted", recipients=["age1x"]), "of its secrets"),
-    "readers": (lambda data: data.update(recipients=["age1x"]), "names readers"),
+    "secret": (lambda data: data["files"][0].update(secret=True), "`secrets` does not agree"),
+    "encrypted": (lambda data: data.update(secrets="encrypted", recipients=["age1x"]), "`secrets` does not agree"),
+    "readers": (lambda data: data.update(recipients=["age1x"]), "lists recipients without"),
     "mode": (lambda data: data["files"][0].update(mode="0600"), "mode"),
     "order": (lambda data: data["files"].reverse(), "order"),
     "twice": (lambda data: data["files"].insert(0, data["files"][0]), "order"),
@@ -539,16 +546,16 @@ LIES: dict[str, tuple[Callable[[Any], object], str]] = {
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_a_manifest_that_cannot_be_true_is_found(bundle: Path, cli: Any, name: str) -> None:
+def test_verify_of_a_contradictory_manifest_fails(bundle: Path, cli: "RunCommand", name: str) -> None:
     change, said = LIES[name]
-    rewritten(bundle, lambda data: change(data) and None)
+    rewritten(bundle, change)
     ran = cli("bundle", "verify", bundle)
     assert ran.code == 1
     assert said in ran.err
 
 
-def test_a_spec_that_is_no_mapping_is_found(bundle: Path, cli: Any) -> None:
-    """With a digest and checksums that fit."""
+def test_verify_of_a_spec_that_is_not_a_mapping_fails(bundle: Path, cli: "RunCommand") -> None:
+    """The digest and the checksums are valid."""
     spec = b"- a\n"
 
     def replace(files: dict[str, bytes]) -> None:
@@ -565,7 +572,7 @@ def test_a_spec_that_is_no_mapping_is_found(bundle: Path, cli: Any) -> None:
     assert "describes another farm" in ran.err
 
 
-def test_a_manifest_cannot_speak_to_the_terminal(bundle: Path, cli: Any) -> None:
+def test_verify_escapes_control_characters_of_the_manifest(bundle: Path, cli: "RunCommand") -> None:
     rewritten(bundle, lambda data: data["left_out"][0]["reasons"][0].update(message="a\u202eb\nc"))
     ran = cli("bundle", "verify", bundle)
     assert ran.code == 0
@@ -574,7 +581,7 @@ def test_a_manifest_cannot_speak_to_the_terminal(bundle: Path, cli: Any) -> None
     assert cli("bundle", "verify", bundle).code == 1
 
 
-def test_names_that_meet_when_decrypted_are_found(bundle: Path, cli: Any) -> None:
+def test_verify_of_names_that_collide_after_decryption_fails(bundle: Path, cli: "RunCommand") -> None:
     def add(files: dict[str, bytes]) -> None:
         data = json.loads(files[MANIFEST])
         content = b"age-encryption.org/v1\n"
@@ -618,7 +625,7 @@ def verified(data: bytes, ending: str) -> Bundle:
 
 
 @BOTH
-def test_every_flipped_byte_of_a_small_bundle_is_found(small: dict[str, bytes], ending: str) -> None:
+def test_verify_of_any_flipped_byte_fails(small: dict[str, bytes], ending: str) -> None:
     data = small[ending]
     assert verified(data, ending).manifest.farm == "f"
     for place in range(len(data)):
@@ -630,7 +637,7 @@ def test_every_flipped_byte_of_a_small_bundle_is_found(small: dict[str, bytes], 
 
 
 @BOTH
-def test_a_manifest_that_was_changed_and_packed_again_is_found(small: dict[str, bytes], ending: str) -> None:
+def test_verify_of_a_repacked_changed_manifest_fails(small: dict[str, bytes], ending: str) -> None:
     """Every byte of the manifest, with all checksums of the archive made to fit."""
     chosen = archive.FORMATS[f".{ending}"]
     members = archive.unpacked(small[ending], chosen)
@@ -656,7 +663,7 @@ def test_a_manifest_that_was_changed_and_packed_again_is_found(small: dict[str, 
 
 @pytest.mark.slow
 @BOTH
-def test_damage_of_the_example_is_found(farm: Path, cli: Any, ending: str) -> None:
+def test_verify_of_the_damaged_example_fails(farm: Path, cli: "RunCommand", ending: str) -> None:
     assert cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm).code == 0
     data = (farm / f"b.{ending}").read_bytes()
     for place in range(0, len(data), len(data) // 500):
@@ -669,7 +676,7 @@ def test_damage_of_the_example_is_found(farm: Path, cli: Any, ending: str) -> No
 
 
 @pytest.mark.parametrize("name", ["b.zip", "b.tar.gz"])
-def test_files_that_are_no_bundles(cli: Any, tmp_path: Path, name: str) -> None:
+def test_verify_of_a_file_that_is_not_a_bundle_fails(cli: "RunCommand", tmp_path: Path, name: str) -> None:
     for content in (b"", b"hello", bytes(1024), b"PK\5\6" + bytes(18), b"\x1f\x8b\x08" + bytes(30)):
         (tmp_path / name).write_bytes(content)
         ran = cli("bundle", "verify", name)
@@ -682,7 +689,7 @@ def test_files_that_are_no_bundles(cli: Any, tmp_path: Path, name: str) -> None:
     assert cli("bundle", "verify", "b.tar").code == 2
 
 
-def test_an_archive_of_files_that_is_no_bundle(cli: Any, tmp_path: Path) -> None:
+def test_verify_of_an_archive_without_manifest_fails(cli: "RunCommand", tmp_path: Path) -> None:
     chosen = archive.FORMATS[".zip"]
     (tmp_path / "b.zip").write_bytes(archive.packed([Member("a", b"x")], chosen))
     assert f"there is no {MANIFEST}" in cli("bundle", "verify", "b.zip").err
@@ -690,7 +697,7 @@ def test_an_archive_of_files_that_is_no_bundle(cli: Any, tmp_path: Path) -> None
     assert f"there is no {MANIFEST}" in cli("bundle", "verify", "b.zip").err
 
 
-def test_one_that_python_packed_again_is_refused(bundle: Path, cli: Any) -> None:
+def test_verify_of_a_bundle_repacked_by_tarfile_fails(bundle: Path, cli: "RunCommand") -> None:
     files = contents(bundle)
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:
@@ -707,7 +714,7 @@ def test_one_that_python_packed_again_is_refused(bundle: Path, cli: Any) -> None
 # extract
 
 
-def test_extract_writes_what_was_verified(bundle: Path, cli: Any, farm: Path) -> None:
+def test_extract_writes_the_verified_files(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     ran = cli("bundle", "extract", bundle, "new/out", cwd=farm)
     assert (ran.code, ran.out) == (0, "")
     out = farm / "new" / "out"
@@ -720,14 +727,14 @@ def test_extract_writes_what_was_verified(bundle: Path, cli: Any, farm: Path) ->
         assert all(not path.stat().st_mode & 0o133 for path in out.rglob("*") if path.is_file())
 
 
-def test_extract_into_an_empty_folder(bundle: Path, cli: Any, farm: Path) -> None:
+def test_extract_into_an_empty_folder(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     (farm / "out").mkdir()
     assert cli("bundle", "extract", bundle, "out", cwd=farm).code == 0
     assert (farm / "out" / MANIFEST).is_file()
     assert not (farm / "out.old").exists()
 
 
-def test_extract_never_mixes_with_what_is_there(bundle: Path, cli: Any, farm: Path) -> None:
+def test_extract_into_a_full_folder_is_refused_or_renames_it(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     for round_, kept in ((1, "out.old"), (2, "out.old2"), (3, "out.old3")):
         (farm / "out").mkdir(exist_ok=True)
         (farm / "out" / "mine").write_text(str(round_))
@@ -743,7 +750,7 @@ def test_extract_never_mixes_with_what_is_there(bundle: Path, cli: Any, farm: Pa
         assert (farm / "out" / MANIFEST).exists()
 
 
-def test_places_that_extract_refuses(bundle: Path, cli: Any, farm: Path) -> None:
+def test_extract_to_a_file_link_or_current_folder_is_refused(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     (farm / "file").write_text("")
     (farm / "real").mkdir()
     places = ["file", ".", ".."]
@@ -758,16 +765,16 @@ def test_places_that_extract_refuses(bundle: Path, cli: Any, farm: Path) -> None
     assert cli("bundle", "extract", bundle, "file/out", cwd=farm).code == 1
 
 
-def test_a_failure_half_way_leaves_nothing(bundle: Path, farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extract_that_fails_half_way_leaves_nothing(bundle: Path, farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = opened(bundle)
-    real = unpacking.write_atomically
+    real = write_atomically
     written: list[Path] = []
 
-    def fails(path: Path, content: bytes, **options: Any) -> None:
+    def fails(path: Path, content: bytes, *, mode: int) -> None:
         if len(written) == 5:
             raise FileError(f"{path}: cannot be written: No space left on device")
         written.append(path)
-        real(path, content, **options)
+        real(path, content, mode=mode)
 
     monkeypatch.setattr(unpacking, "write_atomically", fails)
     (farm / "out").mkdir()
@@ -778,7 +785,7 @@ def test_a_failure_half_way_leaves_nothing(bundle: Path, farm: Path, monkeypatch
     assert {path: path.is_file() and path.read_bytes() for path in farm.rglob("*")} == before
 
 
-def test_a_failure_of_the_last_step_brings_the_old_folder_back(
+def test_extract_that_fails_to_rename_restores_the_old_folder(
     bundle: Path, farm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = opened(bundle)
@@ -798,14 +805,14 @@ def test_a_failure_of_the_last_step_brings_the_old_folder_back(
     assert {path: path.is_file() and path.read_bytes() for path in farm.rglob("*")} == before
 
 
-def test_extract_can_insist_on_a_digest(bundle: Path, cli: Any, farm: Path) -> None:
+def test_extract_with_another_digest_fails(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     assert cli("bundle", "extract", bundle, "out", "--expect", "0" * 64, cwd=farm).code == 1
     assert not (farm / "out").exists()
     digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
     assert cli("bundle", "extract", bundle, "out", "--expect", digest, cwd=farm).code == 0
 
 
-def test_an_extracted_spec_makes_the_same_bundle(bundle: Path, cli: Any, farm: Path) -> None:
+def test_export_of_an_extracted_spec_gives_the_same_bytes(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     assert cli("bundle", "extract", bundle, "out", cwd=farm).code == 0
     shutil.copytree(farm / "inputs", farm / "out" / "inputs")
     assert cli("bundle", "export", FAST, "-s", "out/farm.yaml", "-o", "again.tar.gz", cwd=farm).code == 0
@@ -821,7 +828,7 @@ def changed_farm(farm: Path, old: str, new: str) -> None:
     (farm / "farm.yaml").write_text(text.replace(old, new), encoding="utf-8")
 
 
-def test_diff_shows_the_spec_and_the_files(bundle: Path, cli: Any, farm: Path) -> None:
+def test_diff_shows_changed_keys_and_files(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     changed_farm(farm, "request: 120s", "request: 90s")
     assert cli("bundle", "export", FAST, "-o", "c.zip", cwd=farm).code == 0
     ran = cli("bundle", "diff", "b.tar.gz", "c.zip", cwd=farm)
@@ -840,7 +847,7 @@ def test_diff_shows_the_spec_and_the_files(bundle: Path, cli: Any, farm: Path) -
     assert "haproxy/INSTALL.md" in data["marked"]
 
 
-def test_diff_shows_what_came_and_what_went(bundle: Path, cli: Any, farm: Path) -> None:
+def test_diff_shows_added_and_removed_files(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     without_nginx(farm)
     shutil.rmtree(farm / "inputs")
     assert cli("bundle", "export", FAST, "-o", "c.zip", cwd=farm).code == 0
@@ -853,10 +860,10 @@ def test_diff_shows_what_came_and_what_went(bundle: Path, cli: Any, farm: Path) 
     assert "spec accept[" in back
 
 
-def test_diff_shows_versions_and_verdicts(bundle: Path, cli: Any, farm: Path) -> None:
+def test_diff_shows_versions_and_verdicts(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     shutil.copy(bundle, farm / "c.tar.gz")
 
-    def change(data: Any) -> None:
+    def change(data: dict[str, Any]) -> None:
         data["nlbgen"] = "9.9"
         said = {"checked": True, "program": "HAProxy", "version": "9", "said": "checked by HAProxy 9"}
         entry(data, "haproxy/haproxy.cfg")["validation"] = said
@@ -867,7 +874,7 @@ def test_diff_shows_versions_and_verdicts(bundle: Path, cli: Any, farm: Path) ->
     assert ran.out == f"nlbgen: {__version__} -> 9.9\nhaproxy/haproxy.cfg validated: - -> checked by HAProxy 9\n"
 
 
-def test_diff_sees_what_lines_do_not_show(bundle: Path, cli: Any, farm: Path) -> None:
+def test_diff_escapes_line_ends_and_control_characters(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     """Line ends, a last line without one, and what would move a terminal's cursor."""
     raw = (farm / "farm.yaml").read_bytes()
     for changed, shown in (
@@ -885,7 +892,7 @@ def test_diff_sees_what_lines_do_not_show(bundle: Path, cli: Any, farm: Path) ->
         assert "\r" not in ran.out
 
 
-def test_diff_does_not_try_what_would_not_end(bundle: Path, cli: Any, farm: Path) -> None:
+def test_diff_of_very_long_files_is_skipped(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     raw = (farm / "farm.yaml").read_bytes()
     (farm / "farm.yaml").write_bytes(raw + b"#\n" * 20_001)
     assert cli("bundle", "export", FAST, "-o", "c.zip", cwd=farm).code == 0
@@ -895,17 +902,17 @@ def test_diff_does_not_try_what_would_not_end(bundle: Path, cli: Any, farm: Path
     assert "+#\n" in cli("bundle", "diff", "b.tar.gz", "c.zip", cwd=farm).out
 
 
-def test_diff_needs_two_whole_bundles(bundle: Path, cli: Any, farm: Path) -> None:
+def test_diff_of_a_damaged_bundle_fails(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     (farm / "c.zip").write_bytes(b"PK\5\6")
     ran = cli("bundle", "diff", "b.tar.gz", "c.zip", cwd=farm)
     assert (ran.code, ran.out) == (1, "")
     assert "c.zip" in ran.err
 
 
-# The house.
+# Other.
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_bundle_help_imports_no_slow_module() -> None:
     code = (
         "import sys; from nlbgen.cli import cli; cli.main(['bundle', '--help'], standalone_mode=False);"
         "print(sorted({'pyrage', 'lxml', 'yaml', 'cryptography', 'nlbgen.bundle.checking'} & set(sys.modules)))"
@@ -914,12 +921,12 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_modes_reach_the_archive(bundle: Path) -> None:
+def test_files_in_the_archive_have_mode_0644(bundle: Path) -> None:
     with tarfile.open(bundle) as tar:
         assert {stat.S_IMODE(info.mode) for info in tar} == {0o644}
 
 
-def test_a_wrong_digest_is_a_usage_error(bundle: Path) -> None:
+def test_expect_of_an_invalid_digest_is_a_usage_error(bundle: Path) -> None:
     with pytest.raises(UsageError):
         opened(bundle).expect("")
 
@@ -929,7 +936,7 @@ REFUSED = [path for path in FARMS if list(path.parent.glob("*.refused.txt"))]
 
 
 @pytest.mark.parametrize("spec", sorted({*FARMS[::5], *REFUSED}), ids=lambda path: path.parent.name)
-def test_every_golden_farm_makes_a_bundle_that_is_whole(spec: Path, cli: Any, tmp_path: Path) -> None:
+def test_bundle_of_every_golden_farm_verifies(spec: Path, cli: "RunCommand", tmp_path: Path) -> None:
     for ending in ENDINGS:
         made = cli("bundle", "export", FAST, "-s", spec, "-o", tmp_path / f"b.{ending}")
         assert made.code == 0, made.err

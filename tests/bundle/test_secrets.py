@@ -1,4 +1,4 @@
-"""Secrets in bundles: left out, encrypted for those who are named, or in the clear with a warning; never shown."""
+"""Secrets in bundles: left out, encrypted for recipients, or in the clear with a warning; never shown."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import stat
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyrage
 import pyrage.x25519
@@ -30,6 +30,9 @@ from nlbgen.core.errors import NlbgenError, SpecError, UsageError
 from nlbgen.spec.load import loads
 from nlbgen.spec.recipients import recipient
 
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET = "hunter2-geheim"
 ENVIRONMENT = {"NLBGEN_REDIS_PASSWORD": SECRET}
@@ -37,7 +40,7 @@ OPTIONS = ("bundle", "export", "--no-validate", "--with-secrets")
 
 
 class Reader:
-    """Somebody with a key pair."""
+    """A recipient with a key pair."""
 
     def __init__(self, path: Path) -> None:
         identity = pyrage.x25519.Identity.generate()
@@ -80,8 +83,9 @@ def files(path: Path) -> dict[str, tuple[bytes, int]]:
         return {info.name: (file.read(), info.mode) for info in tar if (file := tar.extractfile(info)) is not None}
 
 
-def manifest_of(path: Path) -> Any:
-    return json.loads(files(path)[MANIFEST][0])
+def manifest_of(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(files(path)[MANIFEST][0])
+    return found
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -91,7 +95,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 # Encrypted.
 
 
-def test_what_comes_out_is_what_render_writes(farm: Path, reader: Reader, cli: Any) -> None:
+def test_extract_with_identity_gives_the_files_of_render(farm: Path, reader: Reader, cli: "RunCommand") -> None:
     made = cli(*OPTIONS, "--recipient", reader.key, "-o", "b.tgz", cwd=farm, env=ENVIRONMENT)
     assert made.code == 0, made.err
     assert cli("bundle", "extract", "b.tgz", "out", "-i", reader.path, cwd=farm).code == 0
@@ -105,7 +109,9 @@ def test_what_comes_out_is_what_render_writes(farm: Path, reader: Reader, cli: A
         assert modes["RUNBOOK.md"] & 0o600 == 0o600
 
 
-def test_no_secret_is_in_an_encrypted_bundle(farm: Path, reader: Reader, cli: Any, secrets: list[bytes]) -> None:
+def test_encrypted_bundle_holds_no_plain_secret(
+    farm: Path, reader: Reader, cli: "RunCommand", secrets: list[bytes]
+) -> None:
     assert cli(*OPTIONS, "--recipient", reader.key, "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).code == 0
     data = (farm / "b.tgz").read_bytes()
     assert not [secret for secret in secrets if secret in data]
@@ -122,14 +128,14 @@ def test_no_secret_is_in_an_encrypted_bundle(farm: Path, reader: Reader, cli: An
     assert "secrets encrypted for 1" in cli("bundle", "verify", "b.tgz", cwd=farm).out
 
 
-def test_without_the_wish_no_secret_is_in_a_bundle(farm: Path, cli: Any, secrets: list[bytes]) -> None:
+def test_bundle_without_secrets_holds_no_secret(farm: Path, cli: "RunCommand", secrets: list[bytes]) -> None:
     assert cli("bundle", "export", "--no-validate", "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).code == 0
     data = (farm / "b.tgz").read_bytes()
     assert not [secret for secret in secrets if secret in data]
     assert not any(entry["secret"] for entry in manifest_of(farm / "b.tgz")["files"])
 
 
-def test_without_an_identity_files_stay_encrypted(farm: Path, reader: Reader, cli: Any) -> None:
+def test_extract_without_identity_keeps_files_encrypted(farm: Path, reader: Reader, cli: "RunCommand") -> None:
     assert cli(*OPTIONS, "--recipient", reader.key, "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).code == 0
     ran = cli("bundle", "extract", "b.tgz", "out", cwd=farm)
     assert ran.code == 0
@@ -142,7 +148,7 @@ def test_without_an_identity_files_stay_encrypted(farm: Path, reader: Reader, cl
         assert SECRET.encode() in done.stdout
 
 
-def test_the_wrong_identity_opens_nothing(farm: Path, reader: Reader, cli: Any, tmp_path: Path) -> None:
+def test_extract_with_the_wrong_identity_fails(farm: Path, reader: Reader, cli: "RunCommand", tmp_path: Path) -> None:
     assert cli(*OPTIONS, "--recipient", reader.key, "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).code == 0
     other = Reader(tmp_path / "other")
     ran = cli("bundle", "extract", "b.tgz", "out", "-i", other.path, cwd=farm)
@@ -152,7 +158,7 @@ def test_the_wrong_identity_opens_nothing(farm: Path, reader: Reader, cli: Any, 
     assert cli("bundle", "diff", "b.tgz", "b.tgz", "-i", other.path, cwd=farm).code == 1
 
 
-def test_every_recipient_can_read_it(farm: Path, cli: Any, tmp_path: Path) -> None:
+def test_every_recipient_decrypts_the_bundle(farm: Path, cli: "RunCommand", tmp_path: Path) -> None:
     """Those of the spec, of all kinds."""
     age = Reader(tmp_path / "age")
     small, small_public = ssh_key(tmp_path / "ed25519", "ed25519")
@@ -169,7 +175,7 @@ def test_every_recipient_can_read_it(farm: Path, cli: Any, tmp_path: Path) -> No
         assert SECRET in (farm / f"out{number}" / "nodes" / "redis.ps1").read_text(encoding="utf-8-sig")
 
 
-def test_the_option_takes_the_place_of_the_spec(farm: Path, cli: Any, tmp_path: Path) -> None:
+def test_recipient_option_replaces_the_recipients_of_the_spec(farm: Path, cli: "RunCommand", tmp_path: Path) -> None:
     named, given_ = Reader(tmp_path / "named"), Reader(tmp_path / "given")
     with (farm / "farm.yaml").open("a", encoding="utf-8") as spec:
         spec.write(f"bundle: {{recipients: [{named.key}]}}\n")
@@ -179,14 +185,16 @@ def test_the_option_takes_the_place_of_the_spec(farm: Path, cli: Any, tmp_path: 
     assert cli("bundle", "extract", "b.tgz", "out", "-i", named.path, cwd=farm).code == 1
 
 
-def test_a_secret_that_is_not_at_hand_is_said(farm: Path, reader: Reader, cli: Any) -> None:
+def test_export_with_a_missing_secret_fails(farm: Path, reader: Reader, cli: "RunCommand") -> None:
     ran = cli(*OPTIONS, "--recipient", reader.key, "-o", "b.tgz", cwd=farm, env={"NLBGEN_REDIS_PASSWORD": ""})
     assert ran.code == 1
     assert "NLBGEN_REDIS_PASSWORD" in ran.err
     assert not (farm / "b.tgz").exists()
 
 
-def test_a_wish_for_secrets_where_there_are_none_is_told(farm: Path, reader: Reader, cli: Any) -> None:
+def test_export_with_secrets_but_without_node_configs_reports_no_secrets(
+    farm: Path, reader: Reader, cli: "RunCommand"
+) -> None:
     shutil.rmtree(farm / "inputs")
     ran = cli(*OPTIONS, "--recipient", reader.key, "-o", "b.tgz", cwd=farm, env=ENVIRONMENT)
     assert ran.code == 0
@@ -196,7 +204,9 @@ def test_a_wish_for_secrets_where_there_are_none_is_told(farm: Path, reader: Rea
     assert cli("bundle", "verify", "b.tgz", cwd=farm).code == 0
 
 
-def test_encryption_differs_and_diff_can_tell(farm: Path, reader: Reader, cli: Any, secrets: list[bytes]) -> None:
+def test_diff_with_identity_compares_decrypted_files(
+    farm: Path, reader: Reader, cli: "RunCommand", secrets: list[bytes]
+) -> None:
     for name, secret in (("a.tgz", SECRET), ("b.zip", SECRET), ("c.zip", "another-one")):
         environment = {"NLBGEN_REDIS_PASSWORD": secret}
         assert cli(*OPTIONS, "--recipient", reader.key, "-o", name, cwd=farm, env=environment).code == 0
@@ -212,7 +222,7 @@ def test_encryption_differs_and_diff_can_tell(farm: Path, reader: Reader, cli: A
     assert not [secret for secret in [*secrets, b"another-one"] if secret in said]
 
 
-def test_damage_of_an_encrypted_file_is_found(farm: Path, reader: Reader, cli: Any) -> None:
+def test_verify_of_a_damaged_encrypted_file_fails(farm: Path, reader: Reader, cli: "RunCommand") -> None:
     assert cli(*OPTIONS, "--recipient", reader.key, "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).code == 0
     data = bytearray((farm / "b.tgz").read_bytes())
     data[data.index(sealing.HEAD) + 300] ^= 1
@@ -223,7 +233,7 @@ def test_damage_of_an_encrypted_file_is_found(farm: Path, reader: Reader, cli: A
 # In the clear.
 
 
-def test_in_the_clear_it_warns_and_is_for_its_owner(farm: Path, cli: Any, secrets: list[bytes]) -> None:
+def test_plaintext_export_warns_and_has_mode_0600(farm: Path, cli: "RunCommand", secrets: list[bytes]) -> None:
     (farm / "b.tgz").write_bytes(b"old")
     (farm / "b.tgz").chmod(0o644)
     ran = cli(*OPTIONS, "--plaintext", "-o", "b.tgz", cwd=farm, env=ENVIRONMENT)
@@ -243,13 +253,13 @@ def test_in_the_clear_it_warns_and_is_for_its_owner(farm: Path, cli: Any, secret
     assert SECRET not in ran.out + ran.err
 
 
-def test_in_the_clear_the_bytes_are_the_same_again(farm: Path, cli: Any) -> None:
+def test_plaintext_export_is_reproducible(farm: Path, cli: "RunCommand") -> None:
     for name in ("a.zip", "b.zip"):
         assert cli(*OPTIONS, "--plaintext", "-o", name, cwd=farm, env=ENVIRONMENT).code == 0
     assert (farm / "a.zip").read_bytes() == (farm / "b.zip").read_bytes()
 
 
-def test_diff_never_shows_plain_secrets(farm: Path, cli: Any, secrets: list[bytes]) -> None:
+def test_diff_never_shows_plain_secrets(farm: Path, cli: "RunCommand", secrets: list[bytes]) -> None:
     for name, secret in (("a.zip", SECRET), ("b.zip", "another-one")):
         environment = {"NLBGEN_REDIS_PASSWORD": secret}
         assert cli(*OPTIONS, "--plaintext", "-o", name, cwd=farm, env=environment).code == 0
@@ -262,7 +272,7 @@ def test_diff_never_shows_plain_secrets(farm: Path, cli: Any, secrets: list[byte
             assert not [secret for secret in [*secrets, b"another-one"] if secret in said]
 
 
-def test_options_that_do_not_go_together(farm: Path, reader: Reader, cli: Any) -> None:
+def test_contradictory_secret_options_are_refused(farm: Path, reader: Reader, cli: "RunCommand") -> None:
     for options in (
         ("--with-secrets",),
         ("--plaintext",),
@@ -278,7 +288,7 @@ def test_options_that_do_not_go_together(farm: Path, reader: Reader, cli: Any) -
 # Keys.
 
 
-def test_recipients_are_those_that_the_library_knows(tmp_path: Path) -> None:
+def test_recipient_accepts_age_and_ssh_keys(tmp_path: Path) -> None:
     for _number in range(50):
         key = str(pyrage.x25519.Identity.generate().to_public())
         assert recipient(f" {key}\n") == key
@@ -289,7 +299,7 @@ def test_recipients_are_those_that_the_library_knows(tmp_path: Path) -> None:
 
 
 @given(st.integers(4, 61), st.sampled_from("qpzry9x8gf2tvdw0s3jn54khce6mua7l"))
-def test_a_slip_in_a_key_is_found(place: int, char: str) -> None:
+def test_recipient_with_a_typo_fails_its_checksum(place: int, char: str) -> None:
     key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
     slipped = key[:place] + char + key[place + 1 :]
     if slipped == key:
@@ -310,10 +320,10 @@ BAD_KEYS = {
     "AGE1QL3Z7HJY54PW3HYWW5AYYFG7ZQGVC7W3J2ELW8ZMRJ2KG5SFN9AQMCAC8P": "is not a public key",
     f"ecdsa-sha2-nistp256 {ED25519}": "is not a public key",
     "ssh-ed25519": "is not a public key",
-    f"ssh-ed25519 {ED25519[:-4]}": "cut short",
-    f"ssh-ed25519 {ED25519[:-1]}": "cut short",
-    f"ssh-ed25519 {ED25519}AAAA": "cut short",
-    f"ssh-rsa {ED25519}": "holds another one",
+    f"ssh-ed25519 {ED25519[:-4]}": "truncated or damaged",
+    f"ssh-ed25519 {ED25519[:-1]}": "truncated or damaged",
+    f"ssh-ed25519 {ED25519}AAAA": "truncated or damaged",
+    f"ssh-rsa {ED25519}": "holds another type",
     f"ssh-ed25519 {ED25519}\nssh-ed25519 {ED25519}": "is not a public key",
     "AGE-SECRET-KEY-1DEH7AQ527ZQXEPUEZYP4Z005XAZ3P6SKNHJRAACVQMDADHPTMYPQ5PAKF2": "private key is a secret",
     "-----BEGIN OPENSSH PRIVATE KEY-----": "private key is a secret",
@@ -321,7 +331,7 @@ BAD_KEYS = {
 
 
 @pytest.mark.parametrize("text", BAD_KEYS)
-def test_what_is_no_recipient_is_refused_where_it_stands(text: str, farm: Path, cli: Any) -> None:
+def test_invalid_recipient_is_refused_with_its_location(text: str, farm: Path, cli: "RunCommand") -> None:
     with pytest.raises(ValueError, match=BAD_KEYS[text]) as error:
         recipient(text)
     assert "hunter2" not in str(error.value)
@@ -338,9 +348,11 @@ def test_what_is_no_recipient_is_refused_where_it_stands(text: str, farm: Path, 
     assert "DEH7AQ" not in option.err
 
 
-def test_an_rsa_key_that_is_too_short_is_refused(tmp_path: Path) -> None:
-    field = lambda content: len(content).to_bytes(4) + content  # noqa: E731
+def test_recipient_with_a_short_rsa_key_is_refused(tmp_path: Path) -> None:
     import base64
+
+    def field(content: bytes) -> bytes:
+        return len(content).to_bytes(4) + content
 
     blob = field(b"ssh-rsa") + field(b"\1\0\1") + field(b"\0" + b"\xff" * 128)
     with pytest.raises(ValueError, match="1024 bits"):
@@ -348,7 +360,7 @@ def test_an_rsa_key_that_is_too_short_is_refused(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=80))
-def test_no_bytes_of_an_ssh_key_are_a_fault(blob: bytes) -> None:
+def test_recipient_with_random_ssh_bytes_raises_only_value_error(blob: bytes) -> None:
     import base64
 
     for head in (b"", b"\0\0\0\x0bssh-ed25519", b"\0\0\0\x07ssh-rsa"):
@@ -360,13 +372,13 @@ def test_no_bytes_of_an_ssh_key_are_a_fault(blob: bytes) -> None:
                 continue
 
 
-def test_a_value_that_is_no_text_is_refused() -> None:
+def test_recipient_that_is_a_number_is_refused() -> None:
     spec = "farm: f\nfrontend: {host: f.example}\nnodes: [{name: a, address: 10.0.0.1}]\nbundle: {recipients: [5]}\n"
     with pytest.raises(SpecError, match=r"bundle.recipients\[0\]"):
         loads(spec)
 
 
-def test_the_documented_key_is_one() -> None:
+def test_recipients_in_the_docs_are_valid() -> None:
     page = (CHECKOUT / "docs" / "commands" / "bundle.md").read_text(encoding="utf-8")
     block = page.partition("```yaml\nbundle:")[2].partition("```")[0]
     found = [line.strip().removeprefix("- ") for line in block.splitlines() if line.strip().startswith("- ")]
@@ -378,15 +390,15 @@ def test_the_documented_key_is_one() -> None:
 IDENTITIES = {
     "": "holds no private key",
     "# only a comment\n": "holds no private key",
-    "hunter2\n": "no private key of age",
-    "AGE-SECRET-KEY-1XXXX\n": "no private key of age",
-    "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n": "no SSH private key",
+    "hunter2\n": "not a private key of age",
+    "AGE-SECRET-KEY-1XXXX\n": "not a private key of age",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n": "not an SSH private key",
     "x" * 70_000: "too large",
 }
 
 
 @pytest.mark.parametrize("text", IDENTITIES, ids=range(len(IDENTITIES)))
-def test_what_is_no_identity_is_refused_unseen(text: str, tmp_path: Path) -> None:
+def test_invalid_identity_is_refused_without_showing_it(text: str, tmp_path: Path) -> None:
     path = tmp_path / "identity"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=IDENTITIES[text]) as error:
@@ -394,7 +406,7 @@ def test_what_is_no_identity_is_refused_unseen(text: str, tmp_path: Path) -> Non
     assert "hunter2" not in f"{error.value.message} {error.value.hint}"
 
 
-def test_an_identity_with_a_passphrase_is_refused(tmp_path: Path) -> None:
+def test_identity_with_a_passphrase_is_refused(tmp_path: Path) -> None:
     key = ed25519.Ed25519PrivateKey.generate()
     path = tmp_path / "key"
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a phrase")))
@@ -402,13 +414,13 @@ def test_an_identity_with_a_passphrase_is_refused(tmp_path: Path) -> None:
         Opener(path)
 
 
-def test_an_identity_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_missing_identity_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NlbgenError, match="cannot be read"):
         Opener(tmp_path / "no")
 
 
-def test_without_the_library_the_extra_is_named(
-    farm: Path, reader: Reader, cli: Any, monkeypatch: pytest.MonkeyPatch
+def test_export_with_secrets_without_pyrage_names_the_extra(
+    farm: Path, reader: Reader, cli: "RunCommand", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("pyrage", "pyrage.ssh", "pyrage.x25519"):
         monkeypatch.setitem(__import__("sys").modules, name, None)

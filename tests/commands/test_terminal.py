@@ -264,7 +264,7 @@ def test_plan_before_a_question_is_coloured(farm: Path, terminal: "RunOnTerminal
 
 def test_bundles(farm: Path, shell: "RunCommand", terminal: "RunOnTerminal") -> None:
     whole = terminal("bundle", "verify", "a.zip")
-    assert whole.lines[0] == "a.zip: whole"
+    assert whole.lines[0] == "a.zip: intact"
     assert whole.colours("a.zip:") == {"green"}
     assert "not in it" in whole.text
     diff = terminal("bundle", "diff", "a.zip", "b.zip")

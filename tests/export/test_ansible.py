@@ -364,6 +364,40 @@ def test_ansible_lint_finds_nothing_without_a_shared_address(
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stdout + ran.stderr
 
 
+def test_copies_that_a_program_validates_follow_links(fleet: Path) -> None:
+    """A configuration may be a link: the roles write its target, and keep the link."""
+    copies = [
+        (path.parent.parent.name, task)
+        for path in sorted((fleet / "roles").rglob("tasks/*.yml"))
+        for task in tasks_with(yaml.safe_load(path.read_text(encoding="utf-8")), "ansible.builtin.copy")
+        if "validate" in task
+    ]
+    assert {role for role, _task in copies} == {"drain", "haproxy", "keepalived", "nginx"}
+    assert all(task.get("follow") is True for _role, task in copies), copies
+
+
+def test_a_node_is_drained_only_after_the_device_was_compared(fleet: Path) -> None:
+    for vendor in ("f5", "zen"):
+        path = fleet / "roles" / "drain" / "tasks" / f"{vendor}_out.yml"
+        first, *pushes = [
+            (task["ansible.builtin.include_role"], task["vars"])
+            for task in yaml.safe_load(path.read_text(encoding="utf-8"))
+            if "ansible.builtin.include_role" in task
+        ]
+        assert first[0] == {"name": "device", "tasks_from": "known.yml"}
+        assert len(first[1]["device_known"]) == 3 and first[1]["device_node"] == "{{ drain_node }}"
+        assert [own["device_for_node"] for _role, own in pushes] == [True, True]
+
+
+def tasks_with(tasks: list[dict[str, Any]], module: str) -> list[dict[str, Any]]:
+    """The options of each use of a module, in blocks as well."""
+    found = [task[module] for task in tasks if module in task]
+    for task in tasks:
+        for key in ("block", "rescue", "always"):
+            found += tasks_with(task.get(key, []), module)
+    return found
+
+
 def test_ansible_reads_every_playbook(fleet: Path) -> None:
     ran = run("ansible-playbook", "--syntax-check", "site.yml", "balancers.yml", "nodes.yml", cwd=fleet)
     assert ran.returncode == 0, ran.stderr

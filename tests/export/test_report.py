@@ -134,14 +134,14 @@ def test_it_holds_the_digest_and_the_plan_and_the_runbook(page):
     assert page.count(load(EXAMPLE).digest) >= 2
     assert "appSettings/LoadBalancer.UseRedis" in page
     assert "plan digest <code>" in page
-    assert '<label><input type="checkbox"> <span>A window is agreed' in page
-    assert "<h4>1. Keep what is there</h4>" in page
+    assert '<label><input type="checkbox"> <span>You have a maintenance window' in page
+    assert "<h4>1. Back up the first node</h4>" in page
 
 
 def test_what_is_accepted_is_told_beside_the_findings(page):
-    """Whoever signs the change off must not read that all is as asked."""
+    """A reader who signs the change off sees that a feature is replaced."""
     findings = page.partition('<section id="findings"')[2].partition("</section>")[0]
-    assert "Nothing that the spec does not accept" in findings
+    assert "None beside what the spec accepts" in findings
     spec = load(EXAMPLE)
     jobs = [base.prepare(base.generator(name), spec, base.Site()) for name in base.VENDORS]
     limits = [limit for job in jobs for limit in job.limitations]
@@ -169,7 +169,7 @@ def test_a_secret_that_is_not_at_hand_is_said_and_the_rest_is_there(monkeypatch)
     page = report.render(load(EXAMPLE)).decode()
     assert "There is no plan: " in page
     assert "NLBGEN_REDIS_PASSWORD" in page
-    assert "<h4>1. Keep what is there</h4>" in page
+    assert "<h4>1. Back up the first node</h4>" in page
 
 
 def test_unplanned_it_does_not_depend_on_secrets(monkeypatch):
@@ -177,13 +177,13 @@ def test_unplanned_it_does_not_depend_on_secrets(monkeypatch):
     monkeypatch.delenv("NLBGEN_REDIS_PASSWORD")
     assert report.render(load(EXAMPLE), planned=False) == page
     assert b"There is no plan: it needs the farm" in page
-    assert b"<h4>1. Keep what is there</h4>" in page
+    assert b"<h4>1. Back up the first node</h4>" in page
 
 
 def test_without_node_files_it_says_why_there_is_no_plan():
     page = of()
-    assert "There is no plan: the config of orch-1 is not named" in page
-    assert "There is no runbook: the config of orch-1 is not named" in page
+    assert "There is no plan: the spec does not name the config of orch-1" in page
+    assert "There is no runbook: the spec does not name the config of orch-1" in page
 
 
 # Findings
@@ -276,10 +276,10 @@ def test_a_lines_reason_is_the_comment_that_it_stands_under():
 
 def test_f5_and_zen_have_reasons_of_their_own():
     found = reasons("bigip.conf", "f5")
-    assert found["idle-timeout 3600"].startswith("Idle robots stay connected")
+    assert found["idle-timeout 3600"].startswith("Keeps idle robots connected")
     assert found["HTTP::header remove $name"].startswith("Removes headers")
     zen = reasons("orchestrator-prod_proxy.cfg", "zen")
-    assert zen["WSTimeOut	3600"] == "How long a WebSocket may be silent."
+    assert zen["WSTimeOut	3600"] == "The idle timeout of a WebSocket."
 
 
 @pytest.mark.parametrize("vendor", ["f5", "zen"])
