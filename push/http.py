@@ -35,7 +35,7 @@ class Endpoint(NamedTuple):
     ca: str | None
     """The CA file that its certificate chains to; None for the system's CAs."""
     read_seconds: float
-    """The limit for the wait until an answer begins, and again until it is complete."""
+    """The limit for the wait until an answer begins, for each pause in it, and from its begin until it is complete."""
     ca_key: str
     address_keys: str
     timeout_key: str = ""
@@ -92,6 +92,7 @@ class Client:
         Raises NotSentError or OutcomeUnknownError.
         """
         import requests
+        from urllib3.exceptions import HTTPError
 
         self.requests_sent += 1
         try:
@@ -108,6 +109,8 @@ class Client:
                 return Reply(response.status_code, self._content(response, what))
         except requests.RequestException as error:
             raise self._translated(error, what) from None
+        except HTTPError as error:  # while the body is read
+            raise self._translated(requests.ConnectionError(error), what) from None
         except OSError as error:  # a CA file that cannot be read
             raise UntrustedError(
                 f"{self.endpoint.name}: {what}: the request cannot be made: {one_line(str(error))}",
@@ -115,10 +118,13 @@ class Client:
             ) from None
 
     def _content(self, response: "requests.Response", what: str) -> bytes:
-        """The body, within the limits of size and time."""
+        """The body, within the limits of size and time.
+
+        `read1` returns the bytes that have arrived. A read of a fixed size would wait for all of them.
+        """
         parts: list[bytes] = []
         size, deadline = 0, time.monotonic() + self.endpoint.read_seconds
-        for part in response.iter_content(_CHUNK):
+        while part := response.raw.read1(_CHUNK, decode_content=True):
             parts.append(part)
             size += len(part)
             if size > self.endpoint.largest:

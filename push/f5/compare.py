@@ -10,7 +10,7 @@ written in many ways.
 import contextlib
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from ...generators.f5.scf import SHAPES, Shape
@@ -67,7 +67,7 @@ def member_body(name: str, member: Mapping[str, Value]) -> dict[str, Any]:
     return {"name": name, **{camel(key, nested=True): _sent(key, value) for key, value in member.items()}}
 
 
-def _sent(key: str, value: Value) -> Any:
+def _sent(key: str, value: Value) -> object:
     if isinstance(value, Mapping):
         if key not in NAMED:
             return {camel(inner, nested=True): _sent(inner, part) for inner, part in value.items()}
@@ -118,7 +118,7 @@ def _block(key: str, shape: Shape, item: Mapping[str, Any]) -> Value:
     }
 
 
-def _listed(raw: Any) -> list[Any]:
+def _listed(raw: object) -> list[Any]:
     if isinstance(raw, list):
         return raw
     return [] if not raw or raw == "none" else [raw]
@@ -134,19 +134,17 @@ def _name(entry: Mapping[str, Any]) -> str:
     return "".join(_parted(name)) if name.startswith("/") else name
 
 
-def _number(raw: Any) -> Value:
+def _number(raw: object) -> Value:
     text = str(raw).strip()
     return int(text) if text.isdecimal() else text
 
 
-def _words(raw: Any) -> tuple[str, ...]:
-    if isinstance(raw, str):
-        raw = raw.strip().strip("{}").split()
-    words = [str(word) for word in raw or () if str(word) != "none"]
-    return tuple(words)
+def _words(raw: str | Iterable[object] | None) -> tuple[str, ...]:
+    words = raw.strip().strip("{}").split() if isinstance(raw, str) else raw or ()
+    return tuple(str(word) for word in words if str(word) != "none")
 
 
-def _word(key: str, raw: Any) -> str:
+def _word(key: str, raw: object) -> str:
     text = "none" if raw is None else str(raw).strip() or "none"
     return _NORMAL[key](text) if key in _NORMAL else text
 

@@ -126,10 +126,10 @@ def _values(data: Mapping[str, Any]) -> dict[str, Value]:
     return {key: _value(value) for key, value in data.items()}
 
 
-def _value(data: Any) -> Value:
+def _value(data: "Value | list[str]") -> Value:
     if isinstance(data, list):
         return tuple(data)
-    return _values(data) if isinstance(data, dict) else data
+    return _values(data) if isinstance(data, Mapping) else data
 
 
 def of(work: Work, state: State, device: str, farm: str, partition: str, api: str) -> Snapshot:

@@ -74,21 +74,52 @@ def test_request_answer_that_stops_midway_has_an_unknown_outcome() -> None:
     assert "x.timeout" in str(caught.value.hint)
 
 
-def test_request_answer_that_trickles_past_the_deadline_has_an_unknown_outcome() -> None:
+@pytest.mark.parametrize(
+    "head, part",
+    [
+        pytest.param(b"Content-Length: 100\r\n\r\n", b"x", id="content-length"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", id="chunked"),
+        pytest.param(b"Connection: close\r\n\r\n", b"x", id="until-closed"),
+    ],
+)
+def test_request_answer_that_trickles_past_the_deadline_has_an_unknown_outcome(head: bytes, part: bytes) -> None:
     done = threading.Event()
+    sent: list[bytes] = []
 
     def trickle(connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        while not done.wait(0.05):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + head)
+        while not done.wait(0.1) and len(sent) < 99:
             try:
-                connection.sendall(b"1\r\nx\r\n")
+                connection.sendall(part)
             except OSError:
                 return
+            sent.append(part)
 
     with listening(trickle) as url:
         with pytest.raises(OutcomeUnknownError, match=r"no answer within 0\.3s"):
             request(url, seconds=0.3)
         done.set()
+    assert len(sent) < 99, "the client does not wait for the complete answer"
+
+
+def test_request_answers_on_a_kept_connection_need_one_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def run() -> None:
+            connection, _ = server.accept()
+            with connection:
+                for body in (HEAD + b"x" * 100, b"HTTP/1.1 204 No Content\r\n\r\n", HEAD + b"y" * 100):
+                    connection.recv(65_536)
+                    connection.sendall(body)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        client = Client(Endpoint("device", None, 5.0, "x.ca", "x.host"))
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        replies = [client.request("GET", url, "the test", {}) for _ in range(3)]
+        client.close()
+        thread.join(10)
+    assert [reply.content for reply in replies] == [b"x" * 100, b"", b"y" * 100]
 
 
 def test_request_with_a_ca_file_that_is_missing_is_not_sent() -> None:

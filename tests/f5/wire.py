@@ -7,6 +7,7 @@ one; test_f5_faults.py holds the two against each other.
 import json
 import sys
 from http.client import RemoteDisconnected
+from io import BytesIO
 from typing import Any
 
 import requests
@@ -14,7 +15,7 @@ from requests.adapters import BaseAdapter
 from requests.exceptions import ConnectionError as Broken
 from requests.exceptions import ReadTimeout
 from requests.structures import CaseInsensitiveDict
-from urllib3 import HTTPSConnectionPool
+from urllib3 import HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
@@ -75,8 +76,7 @@ def answered(request: requests.PreparedRequest, status: int, data: Any) -> reque
     """An answer as requests gives it."""
     made = requests.Response()
     raw = b"" if data is None else data.encode() if isinstance(data, str) else json.dumps(data).encode()
-    made._content = raw
-    made._content_consumed = True
+    made.raw = HTTPResponse(BytesIO(raw), preload_content=False)
     made.status_code = status
     made.headers = CaseInsensitiveDict({"Content-Type": "application/json; charset=UTF-8"})
     made.request = request

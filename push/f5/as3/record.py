@@ -18,7 +18,7 @@ def renewed(record: Mapping[str, Any], then: Iterable[Object], kept: Iterable[Ob
     made: dict[str, dict[str, Any]] = {}
     for one in kept:
         made |= _replaced(before[one.kind, one.path], one)
-    return dict(_with(record, made))
+    return {key: _with(value, made) for key, value in record.items()}
 
 
 def _replaced(then: Object, now: Object) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -39,7 +39,7 @@ def _certificate(entry: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _with(part: Any, made: Mapping[str, dict[str, Any]]) -> Any:
+def _with(part: object, made: Mapping[str, dict[str, Any]]) -> object:
     if not isinstance(part, Mapping):
         return part
     pointer = part.get(_POINTERS.get(str(part.get("class")), ""))

@@ -155,7 +155,7 @@ class RestSession:
 
     # Requests.
 
-    def get(self, path: str, what: str, params: str = "") -> Any:
+    def get(self, path: str, what: str, params: str = "") -> object:
         """What is there as JSON; asked again while the device is not able to answer."""
         answer = self.look(path, what, params)
         if answer.status != 200:
@@ -167,7 +167,7 @@ class RestSession:
         url = f"{path}?{params}" if params else path
         return self._answer("GET", url, what, dict, again=True)
 
-    def get_all(self, asked: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    def get_all(self, asked: Mapping[str, tuple[str, str]]) -> dict[str, object]:
         """Several reads at once: a name each, with the path and its query; the first failure ends them all."""
         from concurrent.futures import ThreadPoolExecutor
 

@@ -43,7 +43,7 @@ def _query(kind: str, partition: str) -> str:
     return "&".join([*query, *["expandSubcollections=true"] * (kind in _EXPANDED)])
 
 
-def items(collection: Any) -> list[dict[str, Any]]:
+def items(collection: object) -> list[dict[str, Any]]:
     """The items of a collection; an empty one has no such key at all."""
     items = collection.get("items", []) if isinstance(collection, dict) else []
     return [item for item in items if isinstance(item, dict)]

@@ -9,7 +9,7 @@ needs it: its import alone replaces a class of suds for the whole process.
 
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from ....core import activity
 from ....core.errors import DeviceError, NlbgenError
@@ -22,6 +22,10 @@ _PORTAL: Final = "/iControl/iControlPortal.cgi"
 _QUERIES: Final = ("get_", "query_", "set_active_folder", "set_recursive_query_state")
 """The prefixes of methods that are safe to repeat: queries, and the settings of our own session."""
 
+T = TypeVar("T")
+SoapValue: TypeAlias = Any
+"""A value of an answer, as suds makes it: text, a list, or an object. Its shape depends on the method."""
+
 
 class Portal:
     """A session of iControl SOAP: entering it gets a session of its own, leaving it ends what is open."""
@@ -33,7 +37,7 @@ class Portal:
         self._folder = ""
         self._what = ""
         self._http: Final = Client(login.endpoint)
-        self._bigip: Any = None
+        self._bigip: object = None
 
     def __enter__(self) -> Self:
         try:
@@ -59,7 +63,7 @@ class Portal:
         """How many requests were sent."""
         return self._http.requests_sent
 
-    def call(self, interface: str, method: str, *args: Any) -> Any:
+    def call(self, interface: str, method: str, *args: object) -> SoapValue:
         """One call; a query is asked again while no answer comes, anything else is not.
 
         Raises RefusedError, NotSentError or OutcomeUnknownError, or DeviceError where no further attempt would help.
@@ -71,10 +75,10 @@ class Portal:
         activity.note(f"device asked: {self.login.name}: {what}")
         return self._patient(lambda: getattr(client, method)(*args), what, again=method.startswith(_QUERIES))
 
-    def _patient(self, ask: Callable[[], Any], what: str, *, again: bool) -> Any:
+    def _patient(self, ask: Callable[[], T], what: str, *, again: bool) -> T:
         return retried(lambda: self._once(ask, what), self._pauses if again else (), repeatable=again)
 
-    def _once(self, ask: Callable[[], Any], what: str) -> Any:
+    def _once(self, ask: Callable[[], T], what: str) -> T:
         import bigsuds
 
         device = self.login.name
@@ -142,13 +146,13 @@ def _refusal(device: str, what: str, said: str) -> RefusedError:
     return RefusedError(f"{device}: {what}: {said} (HTTP 500)", status=500, said=said)
 
 
-def _fault(error: Any) -> str:
-    text = str((getattr(error, "fault", None) and getattr(error.fault, "faultstring", "")) or error)
+def _fault(error: Exception) -> str:
+    text = str((getattr(getattr(error, "fault", None), "faultstring", "")) or error)
     lines = [line.strip() for line in text.splitlines() if "error_string" in line]
     return one_line(lines[0].partition(":")[2] if lines else text)
 
 
-def _client(portal: Portal, number: int | None) -> Any:
+def _client(portal: Portal, number: int | None) -> object:
     """A client whose certificates are checked, with one request for each call, in the session of this number."""
     try:
         import bigsuds
@@ -156,7 +160,7 @@ def _client(portal: Portal, number: int | None) -> Any:
         message = "f5.api is soap, and bigsuds is not installed"
         raise NlbgenError(message, f"{INSTALL} (plain `pip install bigsuds` fails)") from None
     from suds.client import Client
-    from suds.transport import Reply, Transport, TransportError
+    from suds.transport import Reply, Request, Transport, TransportError
     from suds.xsd.doctor import Import, ImportDoctor
 
     login = portal.login
@@ -165,13 +169,13 @@ def _client(portal: Portal, number: int | None) -> Any:
     class OwnTransport(Transport):
         """Signs every request, the first one too (otherwise each call would be two), over kept connections."""
 
-        def open(self, request: Any) -> Any:
+        def open(self, request: Request) -> BytesIO:
             return BytesIO(self._answered("GET", request, None))
 
-        def send(self, request: Any) -> Any:
+        def send(self, request: Request) -> Reply:
             return Reply(200, {}, self._answered("POST", request, request.message))
 
-        def _answered(self, method: str, request: Any, body: bytes | None) -> bytes:
+        def _answered(self, method: str, request: Request, body: bytes | None) -> bytes:
             status, content = portal.send(method, request.url, {**request.headers, **headers}, body)
             if status != 200:
                 raise TransportError(f"HTTP {status}", status, BytesIO(content))
@@ -180,7 +184,7 @@ def _client(portal: Portal, number: int | None) -> Any:
     class Session(bigsuds.BIGIP):
         """Makes its clients here, so that check, timeout, port and session are kept."""
 
-        def _create_client(self, wsdl_name: str) -> Any:
+        def _create_client(self, wsdl_name: str) -> object:
             imported = Import("http://schemas.xmlsoap.org/soap/encoding/")
             imported.filter.add("urn:iControl")
             url = f"{login.base}{_PORTAL}"

@@ -50,7 +50,7 @@ def word(words: Mapping[str, str], said: object) -> str:
     return next((own for own, name in words.items() if name == str(said)), str(said))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return str(value or "none")
 
 
