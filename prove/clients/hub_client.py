@@ -2,14 +2,18 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
+
+Json = Any
+"""An argument or a result of a hub method: JSON of any shape."""
+T = TypeVar("T")
 
 GENERATIONS = ("classic", "core")
 TRANSPORTS = ("webSockets", "serverSentEvents", "longPolling")
@@ -65,7 +69,7 @@ class SessionReport:
     nodes: list[str] = field(default_factory=list)
     """The node that answered each HTTP request, in order."""
     echoes: int = 0
-    pushes: list[tuple[float, Any]] = field(default_factory=list)
+    pushes: list[tuple[float, Json]] = field(default_factory=list)
     keep_alives: int = 0
     """Received keep-alive frames (classic `{}`, core pings)."""
     closed: float | None = None
@@ -85,10 +89,10 @@ class HubClient(ABC):
         self.plan = plan
         self.http = http
         self.report = SessionReport()
-        self.pushed: asyncio.Queue[Any] = asyncio.Queue(MAX_PUSHES)
+        self.pushed: asyncio.Queue[Json] = asyncio.Queue(MAX_PUSHES)
         self._start = perf_counter()
         self._ready = asyncio.Event()
-        self._answers: dict[str, asyncio.Future[Any]] = {}
+        self._answers: dict[str, asyncio.Future[Json]] = {}
         self._count = 0
         self._reader: asyncio.Task[None] | None = None
         self._broken: str = ""
@@ -99,18 +103,18 @@ class HubClient(ABC):
         """Negotiate, connect, start."""
 
     @abstractmethod
-    async def _call(self, number: str, method: str, arguments: list[Any]) -> None:
+    async def _call(self, number: str, method: str, arguments: list[Json]) -> None:
         """Send one hub call."""
 
     @abstractmethod
     async def _goodbye(self) -> None:
         """End the session as the protocol requires."""
 
-    async def invoke(self, method: str, *arguments: Any) -> Any:
+    async def invoke(self, method: str, *arguments: Json) -> Json:
         """Call a hub method and return its result; SessionError without an answer."""
         number = str(self._count)
         self._count += 1
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._answers[number] = future
         try:
             await self._step("send", self._call(number, method, list(arguments)))
@@ -132,7 +136,7 @@ class HubClient(ABC):
             await asyncio.gather(self._reader, return_exceptions=True)
         self.report.seconds = perf_counter() - self._start
 
-    async def _step(self, name: str, work: Coroutine[Any, Any, Any]) -> Any:
+    async def _step(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         self.report.step = name
         try:
             async with asyncio.timeout(self.plan.timeout):
@@ -152,9 +156,9 @@ class HubClient(ABC):
         self._note_node(socket._response)  # noqa: SLF001 - aiohttp has no public access to the headers
         return socket
 
-    async def _text(self, method: str, url: str, **arguments: Any) -> str:
+    async def _text(self, method: str, url: str, *, data: Mapping[str, str] | bytes | None = None) -> str:
         """Send a request and return the body; SessionError unless the status is 2xx."""
-        async with self.http.request(method, url, **arguments) as response:
+        async with self.http.request(method, url, data=data) as response:
             self._note_node(response)
             text = await response.text()
             if not 200 <= response.status < 300:
@@ -187,7 +191,7 @@ class HubClient(ABC):
         if self._broken:
             raise SessionError(self._broken)
 
-    def _answered(self, number: str, result: Any, error: str | None) -> None:
+    def _answered(self, number: str, result: Json, error: str | None) -> None:
         future = self._answers.get(number)
         if future is None or future.done():
             return
@@ -196,12 +200,12 @@ class HubClient(ABC):
         else:
             future.set_exception(SessionError(error))
 
-    def _pushed(self, arguments: list[Any]) -> None:
+    def _pushed(self, arguments: list[Json]) -> None:
         value = arguments[0] if arguments else None
         if len(self.report.pushes) < MAX_PUSHES:
             self.report.pushes.append((perf_counter() - self._start, value))
             self.pushed.put_nowait(value)
 
 
-async def _wait(future: "asyncio.Future[Any]") -> Any:
+async def _wait(future: "asyncio.Future[Json]") -> Json:
     return await future

@@ -54,7 +54,7 @@ class LoopbackConnector(aiohttp.TCPConnector):
         super().__init__(ssl=tls, resolver=LoopbackResolver(), use_dns_cache=False, limit=0)
         self._transports: list[asyncio.Transport] = []
 
-    async def _create_connection(self, *arguments: Any, **options: Any) -> Any:
+    async def _create_connection(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - aiohttp's types
         protocol = await super()._create_connection(*arguments, **options)
         if protocol.transport is not None:
             self._transports.append(protocol.transport)
@@ -94,7 +94,7 @@ class Fetched:
         """Return the first header of that name, any case, or an empty string."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 - JSON of any shape
         """Return the decoded body."""
         return json.loads(self.body)
 

@@ -42,7 +42,14 @@ RELOAD_ATTEMPTS: Final = 3
 class Lab:
     """One farm: a simulated node for each of its nodes, and the balancer."""
 
-    def __init__(self, spec: Spec, vendor: str, *, program: str | None = None, **node_options: Any) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        vendor: str,
+        *,
+        program: str | None = None,
+        **node_options: Any,  # noqa: ANN401 - NodeOptions' fields
+    ) -> None:
         """`program` is the path of another build than the installed one; the options go to every simulated node."""
         self.generator: Final[Generator] = generator(vendor)
         self.program = program or _installed(self.generator)

@@ -117,7 +117,11 @@ class NodeProcess:
     Its ports are chosen outside the ephemeral range, so that a restart finds them free again.
     """
 
-    def __init__(self, options: NodeOptions | None = None, **changes: Any) -> None:
+    def __init__(
+        self,
+        options: NodeOptions | None = None,
+        **changes: Any,  # noqa: ANN401 - NodeOptions' fields
+    ) -> None:
         self._folder = ScratchFolder("nlbgen-node-")
         folder = Path(self._folder.name)
         options = replace(options or NodeOptions(), **changes)

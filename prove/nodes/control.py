@@ -11,6 +11,9 @@ from aiohttp import web
 from .event_log import EventLog
 from .pages import NodeState, json_answer
 
+Json = Any
+"""A response of the control port: JSON of any shape."""
+
 
 class ControlServer:
     """Answers the control port: /state, /reset, /clear, /push, /summary, /posts, /requests, /upgrades."""
@@ -79,7 +82,7 @@ class ControlClient:
         self._address = (host, port)
         self._timeout = timeout
 
-    def call(self, method: str, path: str, body: bytes | None = None) -> Any:
+    def call(self, method: str, path: str, body: bytes | None = None) -> Json:
         """Send one request and return the decoded JSON."""
         host, port = self._address
         connection = http.client.HTTPConnection(host, port, timeout=self._timeout)

@@ -4,6 +4,9 @@ from typing import Any
 
 from .bus import PUSH, Bus
 
+Json = Any
+"""An argument or a result of a hub method: JSON of any shape."""
+
 
 class UnknownMethodError(KeyError):
     """The hub has no such method."""
@@ -16,7 +19,7 @@ class Hub:
         self._node = node
         self._bus = bus
 
-    async def invoke(self, connection_id: str, method: str, arguments: list[Any]) -> Any:
+    async def invoke(self, connection_id: str, method: str, arguments: list[Json]) -> Json:
         """Run a method and return its result."""
         match method.lower():
             case "echo":
