@@ -1,4 +1,4 @@
-"""A rendered configuration in the lab: the run, and what is checked of a device that is not here.
+"""`nlbgen prove`: runs the rendered configuration in a lab, or checks the files of a device.
 
 Imports the root, core, net, spec, generators, generators.f5, generators.zen,
 prove.clients, prove.lab, prove.nodes, prove.scenarios, prove.score.

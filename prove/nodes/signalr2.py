@@ -56,10 +56,10 @@ class Tokens:
         return payload.decode().partition(":")[0]
 
 
-def protocol_version(asked: str | None) -> str:
+def protocol_version(requested: str | None) -> str:
     """Return the protocol version: the client's, within the server's limits."""
     try:
-        major, _, minor = (asked or "").partition(".")
+        major, _, minor = (requested or "").partition(".")
         version = (int(major), int(minor or 0))
     except ValueError:
         version = OLDEST

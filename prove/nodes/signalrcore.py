@@ -118,8 +118,8 @@ class SignalRCore:
     def _negotiate(self, request: web.BaseRequest) -> web.Response:
         if request.method != "POST":
             return web.Response(status=405)
-        asked = request.rel_url.query.get("negotiateVersion", "0")
-        version = min(int(asked), 1) if asked.isdigit() else 0
+        requested = request.rel_url.query.get("negotiateVersion", "0")
+        version = min(int(requested), 1) if requested.isdigit() else 0
         connection = self._create(version)
         answer: dict[str, Any] = {"negotiateVersion": version, "connectionId": connection.connection_id}
         if version:

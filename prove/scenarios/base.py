@@ -2,7 +2,7 @@
 
     class Kill(Scenario):
         name = "kill"
-        title = "a node dies"
+        title = "a node crashes"
         why = "clients must not notice that a node crashes"
         seconds = 40
 

@@ -44,15 +44,15 @@ def load_metrics(bench: TestBench, result: LoadResult) -> Iterator[Metric]:
 
 def failed(name: str, records: Sequence[Record], bench: TestBench, *, method: str = "") -> Metric:
     """Return the number of failed requests of a method, with their window and outcomes."""
-    asked = [record for record in records if not method or record.method == method]
-    bad = [record for record in asked if not record.ok]
+    selected = [record for record in records if not method or record.method == method]
+    bad = [record for record in selected if not record.ok]
     times = [record.scheduled for record in bad]
     kinds = sorted({record.outcome for record in bad})
     through = bench.farm.frontend.tls.mode == "passthrough"
     return metric(
         name,
         len(bad),
-        of=len(asked),
+        of=len(selected),
         window=round(max(times) - min(times), 3) if times else None,
         note=PASSED_THROUGH if through else ", ".join(kinds),
         enforced=not through,

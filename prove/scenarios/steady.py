@@ -41,9 +41,9 @@ class Steady(Scenario):
         through, direct = await _latencies(bench)
         added = median(one.p50 for one in through) - median(one.p50 for one in direct)
         beside = f"{_ms(through)} against {_ms(direct)} directly to a node"
-        asked = sum(one.total for one in through)
-        yield metric("added_p50", round(max(added * 1000, 0.0), 2), of=asked, note=beside)
-        yield metric("p99", round(median(one.p99 for one in through) * 1000, 2), of=asked)
+        total = sum(one.total for one in through)
+        yield metric("added_p50", round(max(added * 1000, 0.0), 2), of=total, note=beside)
+        yield metric("p99", round(median(one.p99 for one in through) * 1000, 2), of=total)
         bench.log("maximum requests/s, alternately through the balancer and directly to the nodes")
         by_balancer, by_nodes = await _throughputs(bench)
         yield metric(

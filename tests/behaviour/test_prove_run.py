@@ -118,9 +118,9 @@ def test_prove_on_the_example_farm_passes(run: StartCommand, scratch: Scratch, v
     assert "all nodes are killed" in err
     scratch.assert_empty()
     records = [json.loads(line) for line in (tmp_path / "requests.jsonl").read_text(encoding="utf-8").splitlines()]
-    asked = [one for one in records if one["scenario"] == "broken-url"]
-    assert len(asked) == 60 + 10 + 300, "every request is in the log"
-    assert sum(one["status"] == 500 for one in asked) == 60
+    requests = [one for one in records if one["scenario"] == "broken-url"]
+    assert len(requests) == 60 + 10 + 300, "every request is in the log"
+    assert sum(one["status"] == 500 for one in requests) == 60
 
 
 def test_scenario_that_a_vendor_cannot_run_is_skipped(run: StartCommand, scratch: Scratch) -> None:

@@ -58,13 +58,13 @@ def test_tls_with_a_fault_fails(
 def test_tls_names_with_a_leaf_without_its_chain_fails(shared_bench: StartBench, vendor: str) -> None:
     """The certificate file of the spec holds the chain; this file does not."""
     bench = shared_bench(vendor, NAMES).bench
-    whole = bench.lab.certificates.certificate
-    alone = whole.with_name("alone.pem")
-    alone.write_bytes(whole.read_bytes().partition(b"-----END CERTIFICATE-----\n")[0] + b"-----END CERTIFICATE-----\n")
-    alone.with_name("alone.pem.key").write_bytes(bench.lab.certificates.key.read_bytes())
+    chain = bench.lab.certificates.certificate
+    leaf = chain.with_name("without-chain.pem")
+    leaf.write_bytes(chain.read_bytes().partition(b"-----END CERTIFICATE-----\n")[0] + b"-----END CERTIFICATE-----\n")
+    leaf.with_name("without-chain.pem.key").write_bytes(bench.lab.certificates.key.read_bytes())
 
     def fault(text: str) -> str:
-        return text.replace(str(whole), str(alone))
+        return text.replace(str(chain), str(leaf))
 
     # The load that waits for the nodes does not trust the certificate either: run without waiting.
     seen = shared_bench(vendor, NAMES).run("tls-names", fault, until="untrusted", settled=False)

@@ -179,7 +179,7 @@ def test_file_of_thresholds_overrides_limits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (
             "kil.failed_gets: 0\n",
@@ -195,8 +195,8 @@ def test_file_of_thresholds_overrides_limits(tmp_path: Path) -> None:
         ("", "holds nothing"),
     ],
 )
-def test_error_in_a_file_of_thresholds_has_its_location(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(SpecError, match=said):
+def test_error_in_a_file_of_thresholds_has_its_location(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(SpecError, match=expected):
         read(tmp_path, text)
 
 
@@ -215,12 +215,12 @@ def test_missing_file_of_thresholds_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_text_lists_every_metric_and_marks_failed_ones() -> None:
-    said = formats.text(FULL)
-    assert "  ! 7 of 2800 in 0.38 s      at most 0          GETs that failed\n" in said
-    assert "  ! not measured" in said
-    assert "kill: skipped: a " in said
-    assert said.endswith("not passed: 1 passed, 1 failed, 1 broken, 1 skipped\n")
-    assert "Not proved here:\n  - the network\n" in said
+    expected = formats.text(FULL)
+    assert "  ! 7 of 2800 in 0.38 s      at most 0          GETs that failed\n" in expected
+    assert "  ! not measured" in expected
+    assert "kill: skipped: a " in expected
+    assert expected.endswith("not passed: 1 passed, 1 failed, 1 broken, 1 skipped\n")
+    assert "Not proved here:\n  - the network\n" in expected
 
 
 @pytest.mark.parametrize(("value", "text"), [(3, "3"), (3.0, "3"), (0.38, "0.38"), (1234.5, "1234.5"), (0.0004, "0")])
@@ -378,7 +378,7 @@ def test_vendor_that_refuses_the_farm_exits_with_4(cli: "RunCommand", farm_file:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         (("prove", "hapoxy"), 2, "hapoxy is not a vendor (did you mean haproxy?)"),
         (("prove", "all"), 2, "only one vendor"),
@@ -390,11 +390,11 @@ def test_vendor_that_refuses_the_farm_exits_with_4(cli: "RunCommand", farm_file:
     ],
 )
 def test_invalid_arguments_are_reported(
-    cli: "RunCommand", farm_file: Callable[..., None], arguments: tuple[str, ...], code: int, said: str
+    cli: "RunCommand", farm_file: Callable[..., None], arguments: tuple[str, ...], code: int, expected: str
 ) -> None:
     farm_file()
     ran = cli(*arguments)
-    assert (ran.code, said in ran.err) == (code, True), ran.err
+    assert (ran.code, expected in ran.err) == (code, True), ran.err
 
 
 def test_farm_with_too_many_nodes_is_refused(cli: "RunCommand", farm_file: Callable[..., None]) -> None:
