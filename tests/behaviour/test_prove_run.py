@@ -59,7 +59,7 @@ def scratch() -> Iterator[Scratch]:
     folder = Path(tempfile.mkdtemp(prefix="np-", dir="/tmp"))
     folder.chmod(0o755)
     yield Scratch(folder)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)  # the guard of a killed command may still remove files
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_interrupted_command_leaves_no_process(run: StartCommand, scratch: Scrat
 
 
 def test_killed_command_leaves_no_process(run: StartCommand, scratch: Scratch) -> None:
-    """After SIGKILL only the guard can clean up; the scratch folder is left to the system."""
+    """After SIGKILL only the guard can stop the processes."""
     process = run("prove", "nginx", "--scenario", "all-down")
     read_until(process, "all nodes are killed")
     assert scratch.processes()
