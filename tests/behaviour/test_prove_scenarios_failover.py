@@ -63,7 +63,7 @@ def test_a_failure_with_a_naive_configuration_fails(
 
 def test_slow_start_without_a_ramp_fails(shared_bench: StartBench) -> None:
     own = shared_bench("haproxy", {"balancer": {"slow_start": "6s"}})
-    seen = own.run("slow-start", lambda text: lines_without(text, "slowstart"), until="early_share")
+    seen = own.run("slow-start", lambda text: in_turn(lines_without(text, "slowstart")), until="early_share")
     assert seen["early_share"].verdict == "failed", seen
 
 
