@@ -22,6 +22,8 @@ from ...net.http1 import Response
 from ...net.loopback import require_loopback
 from ...net.loops import LoopThread, run, settle
 
+Json = Any
+"""JSON of any shape, and what aiohttp does not type."""
 MAX_SOCKETS = 5000
 OPEN_AT_ONCE = 50
 CLOSE_SECONDS = 0.5
@@ -54,7 +56,7 @@ class LoopbackConnector(aiohttp.TCPConnector):
         super().__init__(ssl=tls, resolver=LoopbackResolver(), use_dns_cache=False, limit=0)
         self._transports: list[asyncio.Transport] = []
 
-    async def _create_connection(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - aiohttp's types
+    async def _create_connection(self, *arguments: Json, **options: Json) -> Json:
         protocol = await super()._create_connection(*arguments, **options)
         if protocol.transport is not None:
             self._transports.append(protocol.transport)
@@ -94,7 +96,7 @@ class Fetched:
         """Return the first header of that name, any case, or an empty string."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
-    def json(self) -> Any:  # noqa: ANN401 - JSON of any shape
+    def json(self) -> Json:
         """Return the decoded body."""
         return json.loads(self.body)
 

@@ -23,6 +23,8 @@ from .processes import NodeProcess
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Option = Any
+"""The value of a field of LoadPlan, or of an option of `fetch`."""
 SETTLE_SECONDS = 30.0
 """How long a balancer may take to use all nodes again after a scenario."""
 
@@ -112,7 +114,7 @@ class TestBench:
         """Run a blocking call in a thread."""
         return await asyncio.to_thread(work, *arguments, **options)
 
-    async def load(self, events: Sequence[TimedEvent] = (), **plan: Any) -> LoadResult:  # noqa: ANN401 - LoadPlan's fields
+    async def load(self, events: Sequence[TimedEvent] = (), **plan: Option) -> LoadResult:
         """Run an open-loop load through the balancer while events happen; `plan` overrides LoadPlan's defaults.
 
         The default load is the reference measurement: 200 requests/s for 14 s from 50 clients, three quarters GET, in
@@ -120,7 +122,7 @@ class TestBench:
         """
         return await self.run(self.plan(**plan), events)
 
-    def plan(self, **changes: Any) -> LoadPlan:  # noqa: ANN401 - LoadPlan's fields
+    def plan(self, **changes: Option) -> LoadPlan:
         """Return the load that fits this farm: clients with own addresses or cookies where those select the node.
 
         With TLS passthrough the balancer distributes connections, not requests: each request has a new connection.
@@ -164,7 +166,7 @@ class TestBench:
         """Return the ids of the POSTs that each node executed: the input of LoadResult.duplicates() and lost()."""
         return [node.posts() for node in self.nodes]
 
-    async def fetch(self, path: str = "/odata/Jobs", **options: Any) -> Fetched:  # noqa: ANN401 - options of fetch
+    async def fetch(self, path: str = "/odata/Jobs", **options: Option) -> Fetched:
         """Send one request through the balancer on a new connection; options as in clients.fetch."""
         return await self.call(
             lambda: fetch(f"{self.lab.url}{path}", **{"ca": self.lab.certificates.ca, "timeout": 15.0, **options})

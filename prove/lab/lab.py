@@ -26,7 +26,7 @@ from ...net.loopback import free_port, release_port
 from ...net.waiting import wait_until
 from ...spec.load import Spec
 from ...spec.model import Farm
-from ..nodes.options import NodeOptions
+from ..nodes.options import NodeOption, NodeOptions
 from .certificates import TestCertificates, make_certificates
 from .guard import ScratchFolder
 from .processes import BalancerProcess, NodeProcess
@@ -48,7 +48,7 @@ class Lab:
         vendor: str,
         *,
         program: str | None = None,
-        **node_options: Any,  # noqa: ANN401 - NodeOptions' fields
+        **node_options: NodeOption,
     ) -> None:
         """`program` is the path of another build than the installed one; the options go to every simulated node."""
         self.generator: Final[Generator] = generator(vendor)

@@ -18,13 +18,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from ...core.errors import NlbgenError
 from ...net.loopback import free_port, release_port, wait_port
 from ..nodes.control import ControlClient
 from ..nodes.event_log import read_post_log
-from ..nodes.options import NodeOptions, to_argv
+from ..nodes.options import NodeOption, NodeOptions, to_argv
 from .guard import GUARD, ScratchFolder, kill_group
 
 TERMINATE = signal.SIGTERM
@@ -120,7 +120,7 @@ class NodeProcess:
     def __init__(
         self,
         options: NodeOptions | None = None,
-        **changes: Any,  # noqa: ANN401 - NodeOptions' fields
+        **changes: NodeOption,
     ) -> None:
         self._folder = ScratchFolder("nlbgen-node-")
         folder = Path(self._folder.name)

@@ -4,10 +4,12 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from ...net.loopback import require_loopback
 
+NodeOption = Any
+"""The value of a field of NodeOptions."""
 KINDS = ("any", "classic", "core")
 
 
