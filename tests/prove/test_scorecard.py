@@ -192,7 +192,7 @@ def test_file_of_thresholds_overrides_limits(tmp_path: Path) -> None:
         ("kill.failed_gets: 0\nkill.failed_gets: 1\n", "given twice"),
         ("- kill.failed_gets\n", "the file must hold names and limits"),
         ("paper.files: 1\nidle-websocket.shortest: 3\n", r"2:1: idle-websocket\.shortest: is only measured"),
-        ("", "holds nothing"),
+        ("", "the file is empty"),
     ],
 )
 def test_error_in_a_file_of_thresholds_has_its_location(tmp_path: Path, text: str, expected: str) -> None:
