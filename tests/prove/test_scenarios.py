@@ -57,9 +57,7 @@ def test_slow_start_without_support_is_skipped(make_spec: Callable[..., Spec]) -
     slow = {"slow_start": "30s"}
     assert scenario.skip_reason(make_spec(balancer=slow).farm, "haproxy") == ""
     assert "no balancer.slow_start" in scenario.skip_reason(make_spec().farm, "haproxy")
-    assert "open source build" in scenario.skip_reason(
-        make_spec(balancer=slow, accept=["nginx-slow-start"]).farm, "nginx"
-    )
+    assert "slow start" in scenario.skip_reason(make_spec(balancer=slow, accept=["nginx-slow-start"]).farm, "nginx")
     assert scenario.skip_reason(make_spec(balancer={**slow, "algorithm": "source"}).farm, "haproxy") == HASHED
     assert scenario.skip_reason(make_spec(balancer=slow, nodes=WITH_BACKUP).farm, "haproxy") == ONE_NODE
 
