@@ -321,7 +321,7 @@ def _server(job: Job, member: Member, parameters: str, *, weight: int = 0) -> di
     shown = f" weight={share}" if share != 1 else ""
     return {
         "name": member.name,
-        "line": f"server {member.endpoint}{shown} max_fails={fails} fail_timeout={_time(OUT_FOR)}{parameters};",
+        "line": f"server {member.endpoint}{shown} max_fails={fails} fail_timeout={OUT_FOR}{parameters};",
     }
 
 
@@ -335,20 +335,15 @@ def _size(size: Size) -> str:
     return f"{int(size) // 1024}k" if size % 1024 == 0 else str(int(size))
 
 
-def _time(duration: Duration) -> str:
-    """A duration in NGINX's words, which are the spec's."""
-    return str(duration)
-
-
 def _timeouts(job: Job) -> dict[str, str]:
     timeouts, design = job.design.balancer.timeouts, job.design
     return {
-        "header": _time(HEADER_TIME),
-        "connect": _time(timeouts.connect),
-        "request": _time(timeouts.request),
-        "idle": _time(design.balancer.signalr.idle_timeout),
-        "keepalive": _time(KEEPALIVE_TO_NODE),
-        "retry": _time(RETRY_WINDOW),
+        "header": str(HEADER_TIME),
+        "connect": str(timeouts.connect),
+        "request": str(timeouts.request),
+        "idle": str(design.balancer.signalr.idle_timeout),
+        "keepalive": str(KEEPALIVE_TO_NODE),
+        "retry": str(RETRY_WINDOW),
     }
 
 

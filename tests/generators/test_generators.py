@@ -362,6 +362,7 @@ def test_nginx_directive_is_written_from_its_first_version_on(make_spec, version
     spec = make_spec(nginx={"version": version}, accept=["nginx-active-health", "nginx-queue"])
     text = next(file.content.decode() for file in render(generator("nginx"), spec) if file.main)
     assert (directive in text) is written
+    assert (" ssl http2" in text) is (version == "1.25.0")
 
 
 def test_haproxy_passthrough_health_check_verifies_with_the_ca_that_is_written(make_spec) -> None:
