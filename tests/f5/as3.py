@@ -2,9 +2,14 @@
 
 import copy
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from tests.f5.bigip import BigIp, Key
+
+Json: TypeAlias = dict[str, Any]
+JsonValue: TypeAlias = Any
+"""A value of a request or of an answer."""
 SERVICE = {
     *("iRules", "persistenceMethods", "snat", "virtualAddresses", "virtualPort", "profileTCP", "profileHTTP"),
     *("profileWebSocket", "serverTLS", "clientTLS", "pool", "policyEndpoint", "redirect80"),
@@ -32,11 +37,11 @@ CLASSES = {
 
 
 class Invalid(Exception):  # noqa: N818  # an answer, not a fault
-    """The declaration is refused before anything is done."""
+    """The declaration is refused before any change."""
 
 
 class As3:
-    """The extension's state; give `answer` to the device's extensions."""
+    """The state of the extension; its `answer` belongs into the device's `extensions`."""
 
     def __init__(self, version: str = "3.50.0", polls: int = 1) -> None:
         self.version, self.polls = version, polls
@@ -47,7 +52,9 @@ class As3:
         self.meddle: Any = None
         """Called with the device after a declaration was applied."""
 
-    def answer(self, device: Any, method: str, target: str, data: Any, _headers: Json) -> tuple[int, Any] | None:
+    def answer(
+        self, device: "BigIp", method: str, target: str, data: JsonValue, _headers: Json
+    ) -> tuple[int, Any] | None:
         path, _, query = target.partition("?")
         if not path.startswith("/mgmt/shared/appsvcs/"):
             return None
@@ -84,7 +91,7 @@ class As3:
             return 200, {"id": number, "results": [{"code": 0, "message": "in progress"}]}
         return 200, {"id": number, **self.tasks[number]}
 
-    def declare(self, device: Any, data: Json) -> tuple[int, Any]:
+    def declare(self, device: "BigIp", data: Json) -> tuple[int, Any]:
         if self.busy:
             self.busy -= 1
             return 503, {
@@ -116,7 +123,7 @@ class As3:
             "selfLink": f"https://localhost/mgmt/shared/appsvcs/task/{number}",
         }
 
-    def apply(self, device: Any, tenant: str, body: Json) -> Json:
+    def apply(self, device: "BigIp", tenant: str, body: Json) -> Json:
         module = __import__("sys").modules["f5_bigip"]
         objects = {
             key: value
@@ -150,7 +157,7 @@ class Translator:
         "WebSocket_Profile", "Persist", "iRule", "Endpoint_Policy", "Service_HTTPS", "Service_HTTP", "Service_TCP",
     )  # fmt: skip
 
-    def __init__(self, device: Any, objects: Any, tenant: str, name: str, application: Json) -> None:
+    def __init__(self, device: "BigIp", objects: "dict[Key, Json]", tenant: str, name: str, application: Json) -> None:
         self.device, self.objects, self.tenant, self.application = device, objects, tenant, application
         self.folder = f"/{tenant}/{name}"
 
@@ -163,13 +170,13 @@ class Translator:
         for name, part in sorted(parts.items(), key=lambda each: self.ORDER.index(each[1]["class"])):
             getattr(self, f"make_{part['class'].lower()}")(name, part)
 
-    def post(self, kind: str, name: str, part: Json, **own: Any) -> None:
+    def post(self, kind: str, name: str, part: Json, **own: JsonValue) -> None:
         body = {"name": f"{self.folder}/{name}", **own}
         if "remark" in part:
             body["description"] = part["remark"]
         self.device.apply(self.objects, "POST", f"/mgmt/tm/{kind.replace(' ', '/')}", body)
 
-    def path(self, pointer: Any) -> str:
+    def path(self, pointer: JsonValue) -> str:
         if isinstance(pointer, str):
             pointer = {"use": pointer}
         if "bigip" in pointer:

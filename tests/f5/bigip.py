@@ -14,19 +14,29 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.x509 import Certificate
+
+    from tests.f5.soap import Portal
+
+Json: TypeAlias = dict[str, Any]
+JsonValue: TypeAlias = Any
+"""A value of JSON, as a request brings it and as an answer has it: the model checks its type."""
+Headers: TypeAlias = Mapping[str, str] | Message
 Key = tuple[str, str]
 
 
 class Refusal(Exception):  # noqa: N818  # an answer, not a fault
-    """An answer that is no 200."""
+    """An answer whose status is not 200."""
 
     def __init__(self, status: int, message: str, code: int = 3) -> None:
         super().__init__(message)
@@ -49,7 +59,7 @@ def framework(status: int, message: str) -> Json:
 
 @dataclass(frozen=True)
 class Kind:
-    """One class of objects: how messages call it, its properties with their types and defaults."""
+    """One class of objects: its name in messages, its properties with their types and defaults."""
 
     label: str
     properties: dict[str, tuple[type, Any]]
@@ -57,7 +67,7 @@ class Kind:
     """The built-in object that others inherit from."""
 
 
-def props(**given: Any) -> dict[str, tuple[type, Any]]:
+def props(**given: JsonValue) -> dict[str, tuple[type, Any]]:
     return {name: value if isinstance(value, tuple) else (type(value), value) for name, value in given.items()}
 
 
@@ -404,8 +414,8 @@ class BigIp:
     deep_policies: bool = True
     spells_domains: bool = False
     """Whether addresses are shown with their partition's default route domain; that of `source` always is."""
-    portal: Callable[..., tuple[int, Any]] | None = None
-    """What answers to SOAP."""
+    portal: "Portal | None" = None
+    """The SOAP service."""
     generation: int = 100
     tokens_made: int = 0
     extensions: list[Callable[["BigIp", str, str, Any, Json], tuple[int, Any] | None]] = field(default_factory=list)
@@ -423,6 +433,10 @@ class BigIp:
             self.objects[kind, path] = {**own, "name": path.rpartition("/")[2], "partition": "Common"}
         self.saved = copy.deepcopy(self.objects)
 
+    def renew(self, **own: JsonValue) -> None:
+        """Become a device as new, with this state; the listener and the tests keep their reference."""
+        self.__init__(**own)  # type: ignore[misc]  # every field gets its value again
+
     @property
     def parts(self) -> tuple[int, ...]:
         return tuple(int(part) for part in self.version.split("."))
@@ -438,7 +452,7 @@ class BigIp:
         return count
 
     def own(self) -> dict[Key, Json]:
-        """What is configured beyond what every device has, certificate files apart."""
+        """The objects that are not built in, without certificate files."""
         built_in = {(kind, path) for kind, path, _ in BUILT_IN} | {("auth partition", "Common")}
         return copy.deepcopy(
             {
@@ -452,28 +466,28 @@ class BigIp:
         return {path for kind, path in self.objects if kind.startswith("sys file")}
 
     def writes(self) -> list[tuple[str, str]]:
-        """Requests that are no reads, logins and logouts apart."""
+        """The requests that change something, without logins and logouts."""
         return [
             (method, path)
             for method, path, _, _ in self.log
             if method != "GET" and "/shared/authn/" not in path and "/shared/authz/" not in path
         ]
 
-    def add(self, kind: str, path: str, **own: Any) -> None:
-        """Put an object there by hand."""
+    def add(self, kind: str, path: str, **own: JsonValue) -> None:
+        """Add an object, as an administrator does."""
         self.apply(self.objects, "POST", f"/mgmt/tm/{kind.replace(' ', '/')}", {"name": path, **own})
 
     # Requests.
 
-    def answer(self, method: str, target: str, headers: Any, body: bytes) -> tuple[int, Any]:
+    def answer(self, method: str, target: str, headers: Headers, body: bytes) -> tuple[int, Any]:
         with self.lock:
             try:
                 return self._answer(method, target, headers, body)
             except Refusal as no:
                 return no.status, icrd(no.status, no.message, no.code)
 
-    def exchange(self, method: str, target: str, headers: Any, body: bytes) -> tuple[str, int, Any]:
-        """One request with its fault, if it has one: what cuts the connection (or nothing), the status, the answer."""
+    def exchange(self, method: str, target: str, headers: Headers, body: bytes) -> tuple[str, int, Any]:
+        """Process one request; return the fault that cuts the connection (or ""), the status and the answer."""
         if self.hook:
             self.hook(method, target, body)
         transaction = headers.get("X-F5-REST-Coordination-Id") or ""
@@ -493,7 +507,7 @@ class BigIp:
             self.log[index] = (method, target, transaction, status)
         return cut, status, data
 
-    def _answer(self, method: str, target: str, headers: Any, body: bytes) -> tuple[int, Any]:
+    def _answer(self, method: str, target: str, headers: Headers, body: bytes) -> tuple[int, Any]:
         path = urlsplit(target).path.rstrip("/")
         if path == "/mgmt/shared/authn/login":
             return self._login(json.loads(body))
@@ -516,7 +530,7 @@ class BigIp:
                 return found
         return self._configuration(method, target, headers.get("X-F5-REST-Coordination-Id"), data)
 
-    def _configuration(self, method: str, target: str, transaction: str | None, data: Any) -> tuple[int, Any]:
+    def _configuration(self, method: str, target: str, transaction: str | None, data: JsonValue) -> tuple[int, Any]:
         url = urlsplit(target)
         path = url.path.rstrip("/")
         if not path.startswith("/mgmt/tm/"):
@@ -529,7 +543,7 @@ class BigIp:
             return self._get(path, unquote(url.query))
         return self._write(method, path, data)
 
-    def _denied(self, headers: Any) -> tuple[int, Json] | None:
+    def _denied(self, headers: Headers) -> tuple[int, Json] | None:
         token = headers.get("X-F5-Auth-Token")
         if headers.get("Authorization"):
             return 401, framework(401, "Authentication failed.")
@@ -572,7 +586,7 @@ class BigIp:
         del self.tokens[token]
         return 200, {"token": token}
 
-    def _upload(self, name: str, headers: Any, body: bytes) -> tuple[int, Any]:
+    def _upload(self, name: str, headers: Headers, body: bytes) -> tuple[int, Any]:
         if (
             headers.get("Content-Range") != f"0-{len(body) - 1}/{len(body)}"
             or headers.get("Content-Type") != "application/octet-stream"
@@ -587,7 +601,7 @@ class BigIp:
 
     # Transactions.
 
-    def _transaction(self, method: str, path: str, data: Any) -> tuple[int, Any]:
+    def _transaction(self, method: str, path: str, data: JsonValue) -> tuple[int, Any]:
         number = path.removeprefix("/mgmt/tm/transaction").strip("/")
         if method == "POST" and not number:
             made = Transaction(1526674837169915 + len(self.transactions))
@@ -617,7 +631,7 @@ class BigIp:
             }
         return shown | {"selfLink": f"https://localhost/mgmt/tm/transaction/{one.number}?ver={self.version}"}
 
-    def _queue(self, number: str, method: str, path: str, data: Any) -> tuple[int, Any]:
+    def _queue(self, number: str, method: str, path: str, data: JsonValue) -> tuple[int, Any]:
         found = self.transactions.get(number)
         if found is None:
             return 404, icrd(404, f"Transaction {number} is not found.", 1)
@@ -632,7 +646,7 @@ class BigIp:
             "kind": "tm:transaction:commandsstate",
         }
 
-    def _commit(self, one: Transaction, data: Any) -> tuple[int, Any]:
+    def _commit(self, one: Transaction, data: JsonValue) -> tuple[int, Any]:
         if not isinstance(data, dict) or data.get("state") != "VALIDATING" or set(data) - {"state", "validateOnly"}:
             return 400, icrd(400, "invalid transaction state", 1)
         if "validateOnly" in data and self.parts < (12,):
@@ -784,7 +798,7 @@ class BigIp:
             made["members"] = [self._spelled(one, domain) for one in made["members"]]
         return made
 
-    def _show(self, shown: Json, kind: str, name: str, value: Any, link: str, *, expand: bool) -> None:
+    def _show(self, shown: Json, kind: str, name: str, value: JsonValue, link: str, *, expand: bool) -> None:
         if name in {"members", "profiles", "policies"} or (kind == "ltm policy" and name == "rules"):
             shown[f"{name}Reference"] = self._reference(kind, name, value, link, expand=expand)
         elif name == "legacy":
@@ -792,7 +806,7 @@ class BigIp:
         elif value not in ("none", []):
             shown[name] = self._as_written(kind, name, value)
 
-    def _as_written(self, kind: str, name: str, value: Any) -> Any:
+    def _as_written(self, kind: str, name: str, value: JsonValue) -> JsonValue:
         """A value as this version writes it."""
         if name == "monitor" and self.parts < (14,):
             return f"{value} "
@@ -856,7 +870,7 @@ class BigIp:
 
     # Writing.
 
-    def _write(self, method: str, path: str, data: Any) -> tuple[int, Any]:
+    def _write(self, method: str, path: str, data: JsonValue) -> tuple[int, Any]:
         if path == "/mgmt/tm/sys/config":
             if data != {"command": "save"}:
                 raise Refusal(400, "unknown command", 1)
@@ -883,7 +897,7 @@ class BigIp:
         self.synced.append(group)
         return 200, {"kind": "tm:cm:runstate", **data}
 
-    def apply(self, objects: dict[Key, Json], method: str, path: str, data: Any) -> Key | None:
+    def apply(self, objects: dict[Key, Json], method: str, path: str, data: JsonValue) -> Key | None:
         """One write on a set of objects; raises Refusal."""
         kind, name, rest = split_path(path)
         if kind is None:
@@ -903,7 +917,7 @@ class BigIp:
             return None
         raise Refusal(400, f"{method} {path} is not possible", 1)
 
-    def _create(self, objects: dict[Key, Json], kind: str, data: Any) -> Key:
+    def _create(self, objects: dict[Key, Json], kind: str, data: JsonValue) -> Key:
         if not isinstance(data, dict) or not isinstance(data.get("name"), str):
             raise Refusal(400, "one or more properties must be specified", 26214401)
         path = full_path(kind, data)
@@ -929,7 +943,7 @@ class BigIp:
             raise Refusal(400, f"01070712:3: Failed! exit_code (1). file {name}")
         return {"content": self.uploads[name].decode()}
 
-    def _change(self, objects: dict[Key, Json], kind: str, path: str, data: Any) -> Key:
+    def _change(self, objects: dict[Key, Json], kind: str, path: str, data: JsonValue) -> Key:
         if (kind, path) not in objects:
             raise Refusal(404, not_found(kind, path))
         if not data:
@@ -958,7 +972,7 @@ class BigIp:
                 raise Refusal(400, "HTML Tag-like Content in the Request URL/Body", 26214401)
 
     def _resolved(self, objects: dict[Key, Json], kind: str, own: Json) -> Json:
-        """Lists as the device writes them, and the nodes that members bring with them."""
+        """Resolve lists as the device writes them, and create the nodes of new members."""
         made = dict(own)
         for name in ("members", "profiles", "policies", "persist"):
             if name in made:
@@ -970,7 +984,7 @@ class BigIp:
             self._member_node(objects, member)
         return made
 
-    def _entry(self, name: str, entry: Any) -> Json:
+    def _entry(self, name: str, entry: JsonValue) -> Json:
         made = dict(entry) if isinstance(entry, dict) else {"name": entry}
         partition = made.pop("partition", "Common")
         if not made["name"].startswith("/"):
@@ -984,7 +998,7 @@ class BigIp:
         return made
 
     def _member_node(self, objects: dict[Key, Json], member: Json) -> None:
-        """A member finds its node, or makes it from its address."""
+        """Find the node of a member, or create it from the member's address."""
         node = node_of(member["name"])
         if ("ltm node", node) in objects:
             there = objects["ltm node", node].get("address")
@@ -1001,7 +1015,7 @@ class BigIp:
         check_one(objects, "ltm node", node, self)
 
     def _apply_member(
-        self, objects: dict[Key, Json], method: str, kind: str, pool: str, rest: list[str], data: Any
+        self, objects: dict[Key, Json], method: str, kind: str, pool: str, rest: list[str], data: JsonValue
     ) -> None:
         if kind != "ltm pool" or rest[0] != "members" or (kind, pool) not in objects:
             raise Refusal(404, f"01020036:3: The requested pool ({pool}) was not found.")
@@ -1067,14 +1081,14 @@ def not_found(kind: str, path: str) -> str:
     return f"01020036:3: The requested {KINDS[kind].label} ({path}) was not found."
 
 
-def typed(name: str, value: Any, wanted: type) -> None:
+def typed(name: str, value: JsonValue, wanted: type) -> None:
     if wanted is int and isinstance(value, str) and value.isdecimal():
         value = int(value)
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise Refusal(400, f'invalid property value "{name}":"{value}"', 26214401)
     if name in ENUMS and value not in ENUMS[name]:
         raise Refusal(400, f'invalid property value "{name}":"{value}"', 26214401)
-    if name == "tmOptions" and set(value) - OPTIONS:
+    if name == "tmOptions" and isinstance(value, list) and set(value) - OPTIONS:
         raise Refusal(400, f'invalid property value "{name}":"{value}"', 26214401)
 
 
@@ -1118,7 +1132,7 @@ def find(objects: dict[Key, Json], kinds: tuple[str, ...], path: str) -> Key:
 
 
 def named(objects: dict[Key, Json], kind: str, own: Json) -> Iterator[Key]:
-    """Every object that this one names; raises Refusal for one that is not there."""
+    """Every object that this one names. Raises Refusal for an absent one."""
     for name, kinds in (
         ("defaultsFrom", (kind,)),
         ("sslProfile", ("ltm profile server-ssl",)),
@@ -1170,7 +1184,7 @@ def virtual_names(objects: dict[Key, Json], own: Json) -> Iterator[Key]:
 
 
 def check_one(objects: dict[Key, Json], kind: str, path: str, device: BigIp) -> None:
-    """What a device says of one object at once."""
+    """Check one object, as a device does at each command."""
     own = objects[kind, path]
     list(named(objects, kind, own))
     if kind == "ltm node":
@@ -1283,7 +1297,7 @@ def check_profiles(objects: dict[Key, Json], path: str, own: Json, kinds: list[s
 
 
 def check(objects: dict[Key, Json], device: BigIp) -> None:
-    """What a device says when all commands are done."""
+    """Check all objects, as a device does after the last command."""
     for kind, path in list(objects):
         list(named(objects, kind, objects[kind, path]))
         if kind == "ltm virtual":
@@ -1299,7 +1313,7 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     device: BigIp
 
-    def log_message(self, *_args: Any) -> None:
+    def log_message(self, *_args: object) -> None:
         pass
 
     def handle_one(self) -> None:
@@ -1316,7 +1330,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(status, data)
 
     def cut_off(self, action: str) -> None:
-        """No answer."""
+        """End the connection without an answer."""
         self.close_connection = True
         if action == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -1327,7 +1341,7 @@ class Handler(BaseHTTPRequestHandler):
             # Later connections are refused until the listener starts again.
             self.device.stop_listening()
 
-    def reply(self, status: int, data: Any) -> None:
+    def reply(self, status: int, data: JsonValue) -> None:
         raw = b"" if data is None else data.encode() if isinstance(data, str) else json.dumps(data).encode()
         html = isinstance(data, str)
         self.send_response(status)
@@ -1344,8 +1358,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news."""
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print nothing about a client that closes its connection."""
 
 
 class Running:
@@ -1359,7 +1373,7 @@ class Running:
         self.server: _Server | None = None
 
     def listen(self) -> None:
-        """Listen, on the port of before where there was one; what is listening already stays."""
+        """Listen, on the former port if there was one. Does nothing while it listens."""
         if self.server is not None:
             return
         handler = type("BoundHandler", (Handler,), {"device": self.device})
@@ -1370,15 +1384,15 @@ class Running:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True).start()
 
     def stop(self) -> None:
-        """Refuse connections from here on; those that stand stay."""
+        """Refuse new connections; open ones stay."""
         if self.server is not None:
             server, self.server = self.server, None
             server.shutdown()
             server.server_close()
 
-    def reset(self, **own: Any) -> None:
-        """A device as new on the same port."""
-        self.device.__init__(**own)  # type: ignore[misc]  # the listener holds on to this one
+    def reset(self, **own: JsonValue) -> None:
+        """Make the device new; it keeps its port."""
+        self.device.renew(**own)
         self.device.stop_listening, self.device.resume = self.stop, self.listen
         self.listen()
 
@@ -1390,7 +1404,10 @@ class Running:
         self.stop()
 
 
-def pair(subject: str, issuer: Any = None, *, ca: bool = False, names: tuple[str, ...] = ()) -> tuple[Any, Any]:
+Pair: TypeAlias = "tuple[Certificate, EllipticCurvePrivateKey]"
+
+
+def pair(subject: str, issuer: "Pair | None" = None, *, ca: bool = False, names: tuple[str, ...] = ()) -> "Pair":
     """A certificate and its key; self-signed without an issuer (a pair as well)."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
@@ -1421,13 +1438,13 @@ def pair(subject: str, issuer: Any = None, *, ca: bool = False, names: tuple[str
     return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
 
 
-def pem(certificate: Any) -> bytes:
+def pem(certificate: "Certificate") -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return bytes(certificate.public_bytes(Encoding.PEM))
 
 
-def key_pem(key: Any) -> bytes:
+def key_pem(key: "EllipticCurvePrivateKey") -> bytes:
     from cryptography.hazmat.primitives import serialization as s
 
     return bytes(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))

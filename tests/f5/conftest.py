@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pytest
 
@@ -16,11 +16,35 @@ from nlbgen.push.backends.connect import push
 from nlbgen.push.contract import Options, Report
 from nlbgen.spec.load import Spec, loads
 
+if TYPE_CHECKING:
+    from tests.f5.bigip import BigIp
+
 HERE = Path(__file__).parent
+SpecValue: TypeAlias = Any
+"""A value of a spec, or of an option, that a test changes."""
+Make: TypeAlias = Callable[..., Spec]
+Pushed: TypeAlias = Callable[..., Report]
+
+
+class Reached(Protocol):
+    """A device and how a push reaches it: over loopback, or without a network."""
+
+    device: "BigIp"
+    port: int
+    ca: Path
+
+    def reset(self, **own: object) -> None:
+        """Make the device new."""
+
+    def listen(self) -> None:
+        """Accept connections."""
+
+    def stop(self) -> None:
+        """Refuse connections."""
 
 
 def loaded(name: str) -> ModuleType:
-    """A module of this folder, which is no package."""
+    """Load a module of this folder, which is not a package."""
     if f"f5_{name}" not in sys.modules:
         found = importlib.util.spec_from_file_location(f"f5_{name}", HERE / f"{name}.py")
         assert found and found.loader
@@ -38,7 +62,7 @@ def bigip() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def wire_module(bigip: ModuleType) -> ModuleType:
-    """The way to the simulator without a network."""
+    """The adapter that reaches the simulator without a network."""
     return loaded("wire")
 
 
@@ -57,13 +81,13 @@ def soap_module(bigip: ModuleType) -> ModuleType:
 
 @pytest.fixture
 def kept_descriptions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SOAP's descriptions are asked for by every push, and understood once: that takes most of the time."""
+    """Parse each WSDL once for all pushes: parsing takes most of the time of a push by SOAP."""
     from suds.reader import DefinitionsReader
     from suds.transport import Request
 
     whole = DefinitionsReader.open
 
-    def opened(reader: Any, url: str) -> Any:
+    def opened(reader: DefinitionsReader, url: str) -> object:
         content = reader.options.transport.open(Request(url)).read()
         key = content, threading.get_ident()
         if key not in _DESCRIPTIONS:
@@ -102,34 +126,35 @@ def device_certificates(bigip: ModuleType, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def listening(bigip: ModuleType, device_certificates: tuple[Path, Path]) -> Iterator[Any]:
+def listening(bigip: ModuleType, device_certificates: tuple[Path, Path]) -> Iterator[Reached]:
     """A device that listens on loopback with TLS."""
     with bigip.Running(bigip.BigIp(), *device_certificates) as one:
         yield one
 
 
 @pytest.fixture
-def near(wire_module: ModuleType, device_certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Any:
+def near(wire_module: ModuleType, device_certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Reached:
     """A device that is reached without a network."""
-    found = wire_module.near(monkeypatch)
+    found: Reached = wire_module.near(monkeypatch)
     found.ca = device_certificates[1]
     return found
 
 
 @pytest.fixture
-def running(request: pytest.FixtureRequest) -> Any:
+def running(request: pytest.FixtureRequest) -> Reached:
     """The device of a test: one that listens, unless the test asks for one that is `near`."""
-    return request.getfixturevalue("near" if "near" in request.fixturenames else "listening")
+    found: Reached = request.getfixturevalue("near" if "near" in request.fixturenames else "listening")
+    return found
 
 
 @pytest.fixture
-def device(running: Any) -> Any:
-    """Its state."""
+def device(running: Reached) -> "BigIp":
+    """The state of the device of a test."""
     return running.device
 
 
 class Console:
-    """Remembers what was said, and agrees unless told otherwise."""
+    """A console that keeps all texts and confirms each question unless `agrees` returns False."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -158,12 +183,16 @@ def console() -> Console:
 
 @pytest.fixture
 def make(
-    running: Any, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, farm_data: Any
-) -> Callable[..., Spec]:
-    """Makes the spec of a farm for the device, with the changes that are given."""
+    running: Reached,
+    site: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    farm_data: Callable[..., dict[str, Any]],
+) -> Make:
+    """Return a function that makes the spec of a farm for the device, with changes."""
     monkeypatch.setenv("NLBGEN_F5_TEST", running.device.password)
 
-    def made(**changes: Any) -> Spec:
+    def made(**changes: SpecValue) -> Spec:
         base = farm_data(
             frontend={
                 "address": "10.20.0.10",
@@ -195,10 +224,10 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def pushed(tmp_path: Path, console: Console) -> Callable[..., Report]:
-    """Pushes a spec, without waiting between attempts."""
+def pushed(tmp_path: Path, console: Console) -> Pushed:
+    """Return a function that pushes a spec without a pause between attempts."""
 
-    def run(spec: Spec, pauses: tuple[float, ...] = (0.0, 0.0), **options: Any) -> Report:
+    def run(spec: Spec, pauses: tuple[float, ...] = (0.0, 0.0), **options: SpecValue) -> Report:
         return push("f5", spec, Options(snapshots=tmp_path / "snapshots", **options), console, pauses)
 
     return run

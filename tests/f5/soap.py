@@ -11,11 +11,16 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from xml.sax.saxutils import escape
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "recorded" / "wsdl"
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from tests.f5.bigip import BigIp, Headers, Key
+
+Json: TypeAlias = dict[str, Any]
+JsonValue: TypeAlias = Any
+"""A value of a request or of an answer."""
 
 MODES = {
     "LB_METHOD_ROUND_ROBIN": "round-robin",
@@ -66,12 +71,13 @@ class Setting(NamedTuple):
     key: str = "value"
 
 
-def prefixed(start: str) -> dict[str, Callable[[Any], Any]]:
-    """How a word of REST is one of SOAP, which has a beginning and is in capitals."""
-    return {
-        "shown": lambda value: f"{start}{value.upper()}",
-        "taken": lambda value: value.removeprefix(start).lower(),
-    }
+def prefixed(rest: str, start: str) -> Setting:
+    """A setting whose word in SOAP is that of REST in capitals, after this start."""
+    return Setting(
+        rest,
+        shown=lambda value: f"{start}{value.upper()}",
+        taken=lambda value: value.removeprefix(start).lower(),
+    )
 
 
 SETTINGS = {
@@ -79,11 +85,11 @@ SETTINGS = {
     "ca_file_v2": Setting("caFile"),
     "cipher_list": Setting("ciphers", lambda value: value.split(":"), ":".join, "values"),
     "cookie_name": Setting("cookieName"),
-    "cookie_persistence_method": Setting("method", **prefixed("COOKIE_PERSISTENCE_METHOD_")),
+    "cookie_persistence_method": prefixed("method", "COOKIE_PERSISTENCE_METHOD_"),
     "header_insert": Setting("headerInsert"),
     "idle_timeout": Setting("idleTimeout", int, str),
-    "insert_xforwarded_for_header_mode": Setting("insertXforwardedFor", **prefixed("PROFILE_MODE_")),
-    "peer_certification_mode": Setting("peerCertMode", **prefixed("SERVERSSL_CERTIFICATE_MODE_")),
+    "insert_xforwarded_for_header_mode": prefixed("insertXforwardedFor", "PROFILE_MODE_"),
+    "peer_certification_mode": prefixed("peerCertMode", "SERVERSSL_CERTIFICATE_MODE_"),
     "server_name": Setting("serverName"),
     "ssl_option": Setting(
         "tmOptions",
@@ -96,7 +102,7 @@ SETTINGS["peer_certificate_mode"] = SETTINGS["peer_certification_mode"]
 FILES = {"certificate_file_v2": "cert", "chain_file_v2": "chain", "key_file_v2": "key"}
 
 
-def value_of(element: ET.Element) -> Any:
+def value_of(element: ET.Element) -> JsonValue:
     children = list(element)
     if children and all(child.tag in {"item", "items"} for child in children):
         return [value_of(child) for child in children]
@@ -105,12 +111,12 @@ def value_of(element: ET.Element) -> Any:
     return element.text or ""
 
 
-def listed(value: Any) -> list[Any]:
-    """A sequence; an empty one cannot be told from an empty text."""
+def listed(value: JsonValue) -> list[Any]:
+    """Return a sequence; XML has the same form for an empty sequence and an empty text."""
     return value if isinstance(value, list) else []
 
 
-def xml_of(value: Any, name: str) -> str:
+def xml_of(value: JsonValue, name: str) -> str:
     if isinstance(value, list):
         inner = "".join(xml_of(each, "item") for each in value)
         return f'<{name} s:type="A:Array" A:arrayType="s:anyType[{len(value)}]">{inner}</{name}>'
@@ -125,7 +131,7 @@ class Fault(Exception):  # noqa: N818  # an answer, not a fault of ours
 
 @dataclass
 class Session:
-    """Where a session looks, and what it has queued (None outside of a transaction)."""
+    """The folder of a session, and its queued calls (None outside of a transaction)."""
 
     folder: str = "/Common"
     recursive: bool = False
@@ -138,7 +144,7 @@ class Session:
 
 @dataclass
 class Portal:
-    """Give it to the device's `portal`."""
+    """The SOAP service; it belongs into the device's `portal`."""
 
     recorded: bool = False
     """Whether the recorded descriptions are served, where there are any."""
@@ -160,7 +166,7 @@ class Portal:
         looking = ("get_", "query_", "set_active_folder", "set_recursive_query_state")
         return [call for call in self.calls if not call[1].startswith(looking)]
 
-    def __call__(self, device: Any, method: str, target: str, headers: Any, body: bytes) -> tuple[int, Any]:
+    def __call__(self, device: "BigIp", method: str, target: str, headers: "Headers", body: bytes) -> tuple[int, Any]:
         wanted = "Basic " + b64encode(f"{device.user}:{device.password}".encode()).decode()
         if headers.get("Authorization") != wanted:
             return 401, "<html>401 Authorization Required</html>"
@@ -191,7 +197,7 @@ class Portal:
             f"<E:Body>{body}</E:Body></E:Envelope>"
         )
 
-    def run(self, device: Any, session: Session, interface: str, name: str, arguments: Json) -> Any:
+    def run(self, device: "BigIp", session: Session, interface: str, name: str, arguments: Json) -> JsonValue:
         if interface == "System.Session":
             return self.session(device, session, name, arguments)
         if interface in {"System.SystemInfo", "System.Failover", "System.ConfigSync"}:
@@ -205,7 +211,7 @@ class Portal:
         session.queue.append((interface, name, arguments))
         return None
 
-    def session(self, device: Any, session: Session, name: str, arguments: Json) -> Any:
+    def session(self, device: "BigIp", session: Session, name: str, arguments: Json) -> JsonValue:
         match name:
             case "get_session_identifier":
                 self.numbered += 1
@@ -230,7 +236,7 @@ class Portal:
                     self.submit(device, session, queue)
         return None
 
-    def system(self, device: Any, name: str, arguments: Json) -> Any:
+    def system(self, device: "BigIp", name: str, arguments: Json) -> JsonValue:
         match name:
             case "get_version":
                 return f"BIG-IP_v{device.version}"
@@ -242,8 +248,8 @@ class Portal:
                 self.rest(device, "POST", "/mgmt/tm/cm", {"utilCmdArgs": f"config-sync to-group {arguments['group']}"})
         return None
 
-    def manage(self, device: Any, session: Session, name: str, arguments: Json) -> Any:
-        """Partitions and certificate files: at once, in a transaction or not."""
+    def manage(self, device: "BigIp", session: Session, name: str, arguments: Json) -> JsonValue:
+        """Change partitions and certificate files: at once, also in a transaction."""
         if name == "get_partition_list":
             paths = sorted(path for kind, path in device.objects if kind == "auth partition")
             return [{"partition_name": path, "description": ""} for path in paths]
@@ -267,13 +273,13 @@ class Portal:
                 device.objects[f"sys file ssl-{kind}", path] = {"name": last, "content": content}
         return None
 
-    def rest(self, device: Any, method: str, path: str, body: Any) -> None:
+    def rest(self, device: "BigIp", method: str, path: str, body: JsonValue) -> None:
         try:
             device._write(method, path, body)
         except sys.modules["f5_bigip"].Refusal as refusal:
             raise Fault(refusal.message) from None
 
-    def submit(self, device: Any, session: Session, queue: list[tuple[str, str, Json]]) -> None:
+    def submit(self, device: "BigIp", session: Session, queue: list[tuple[str, str, Json]]) -> None:
         module = sys.modules["f5_bigip"]
         trial = copy.deepcopy(device.objects)
         try:
@@ -287,12 +293,12 @@ class Portal:
 
 
 class Reader:
-    """Queries: they run at once, and see nothing of what is queued."""
+    """Queries: they run at once and do not see queued calls."""
 
-    def __init__(self, device: Any, session: Session) -> None:
+    def __init__(self, device: "BigIp", session: Session) -> None:
         self.device, self.session = device, session
 
-    def run(self, interface: str, name: str, arguments: Json) -> Any:
+    def run(self, interface: str, name: str, arguments: Json) -> JsonValue:
         short = interface.rpartition(".")[2]
         if name in {"get_list", "get_template_list"}:
             return self.names(KINDS[short], templates=name == "get_template_list")
@@ -314,7 +320,7 @@ class Reader:
             return [self.member(name, one, arguments["members"][number]) for number, one in enumerate(found)]
         return [getattr(self, f"{short.lower()}_{name[4:]}", self.plain)(one, name[4:]) for one in found]
 
-    def names(self, kinds: tuple[str, ...], *, templates: bool) -> Any:
+    def names(self, kinds: tuple[str, ...], *, templates: bool) -> JsonValue:
         found = [key for key in sorted(self.device.objects) if key[0] in kinds and self.session.sees(key[1])]
         if templates:
             return [{"template_name": path, "template_type": TEMPLATES[kind]} for kind, path in found]
@@ -326,12 +332,12 @@ class Reader:
                 return kind, path
         raise Fault(f"01020036:3: The requested object ({path}) was not found.")
 
-    def plain(self, one: Json, name: str) -> Any:
+    def plain(self, one: Json, name: str) -> JsonValue:
         if name in SETTINGS:
             setting = SETTINGS[name]
             return {setting.key: setting.shown(one.get(setting.rest)), "default_flag": 0}
         if name in FILES:
-            entry = next(iter(one.get("certKeyChain", [])), {})
+            entry: Json = next(iter(one.get("certKeyChain", [])), {})
             value = entry.get(FILES[name], "none")
             return {"value": "" if value == "none" else value, "default_flag": 0}
         rest = {"description": "description", "address": "address", "default_profile": "defaultsFrom"}[name]
@@ -344,22 +350,22 @@ class Reader:
     def members(self, one: Json) -> list[Json]:
         return sorted(one.get("members", []), key=lambda member: str(member["name"]))
 
-    def pool_lb_method(self, one: Json, _: str) -> Any:
+    def pool_lb_method(self, one: Json, _: str) -> JsonValue:
         return next(name for name, word in MODES.items() if word == one["loadBalancingMode"])
 
-    def pool_member_v2(self, one: Json, _: str) -> Any:
+    def pool_member_v2(self, one: Json, _: str) -> JsonValue:
         return [endpoint(member["name"]) for member in self.members(one)]
 
-    def pool_minimum_active_member(self, one: Json, _: str) -> Any:
+    def pool_minimum_active_member(self, one: Json, _: str) -> JsonValue:
         return one["minActiveMembers"]
 
-    def pool_slow_ramp_time(self, one: Json, _: str) -> Any:
+    def pool_slow_ramp_time(self, one: Json, _: str) -> JsonValue:
         return one["slowRampTime"]
 
-    def pool_action_on_service_down(self, one: Json, _: str) -> Any:
+    def pool_action_on_service_down(self, one: Json, _: str) -> JsonValue:
         return f"SERVICE_DOWN_ACTION_{one['serviceDownAction'].upper()}"
 
-    def pool_monitor_association(self, one: Json, _: str) -> Any:
+    def pool_monitor_association(self, one: Json, _: str) -> JsonValue:
         monitors = [one["monitor"]] if one.get("monitor") else []
         kind = "MONITOR_RULE_TYPE_SINGLE" if monitors else "MONITOR_RULE_TYPE_NONE"
         return {"pool_name": "x", "monitor_rule": {"type": kind, "quorum": 0, "monitor_templates": monitors}}
@@ -377,22 +383,22 @@ class Reader:
         down = {"user-down": "MONITOR_STATUS_FORCED_DOWN"}
         return [down.get(member.get("state"), "MONITOR_STATUS_UP") for member in found]
 
-    def virtualserver_destination_v2(self, one: Json, _: str) -> Any:
+    def virtualserver_destination_v2(self, one: Json, _: str) -> JsonValue:
         return endpoint(one["destination"])
 
-    def virtualserver_default_pool_name(self, one: Json, _: str) -> Any:
+    def virtualserver_default_pool_name(self, one: Json, _: str) -> JsonValue:
         return one.get("pool") or ""
 
-    def virtualserver_snat_type(self, one: Json, _: str) -> Any:
+    def virtualserver_snat_type(self, one: Json, _: str) -> JsonValue:
         return f"SNAT_TYPE_{one['sourceAddressTranslation']['type'].upper()}"
 
-    def virtualserver_rule(self, one: Json, _: str) -> Any:
+    def virtualserver_rule(self, one: Json, _: str) -> JsonValue:
         return [{"rule_name": rule, "priority": number} for number, rule in enumerate(one["rules"])]
 
-    def virtualserver_persistence_profile(self, one: Json, _: str) -> Any:
+    def virtualserver_persistence_profile(self, one: Json, _: str) -> JsonValue:
         return [{"profile_name": each["name"], "default_profile": 1} for each in one["persist"]]
 
-    def virtualserver_profile(self, one: Json, _: str) -> Any:
+    def virtualserver_profile(self, one: Json, _: str) -> JsonValue:
         names = {word: name for name, word in CONTEXTS.items()}
         return [
             {
@@ -416,10 +422,10 @@ def joined(each: Json) -> str:
 class Writer:
     """Queued calls on a trial copy, by the REST model underneath."""
 
-    def __init__(self, device: Any, session: Session, objects: Any) -> None:
+    def __init__(self, device: "BigIp", session: Session, objects: "dict[Key, Json]") -> None:
         self.device, self.session, self.objects = device, session, objects
 
-    def rest(self, method: str, kind: str, path: str, body: Any = None) -> None:
+    def rest(self, method: str, kind: str, path: str, body: JsonValue = None) -> None:
         url = f"/mgmt/tm/{kind.replace(' ', '/')}"
         if method == "POST":
             body = {"name": path, **body}
@@ -441,7 +447,7 @@ class Writer:
         else:
             self.rest("PATCH", kind, path, self.setting(kind, name.removeprefix("set_"), values[1][0]))
 
-    def setting(self, kind: str, name: str, value: Any) -> Json:
+    def setting(self, kind: str, name: str, value: JsonValue) -> Json:
         if name == "description":
             return {"description": value}
         if name == "default_profile":
@@ -454,37 +460,37 @@ class Writer:
 
     # Profiles, persistence, rules.
 
-    def profileclientssl_create_v2(self, names: Any, keys: Any, certs: Any) -> None:
+    def profileclientssl_create_v2(self, names: JsonValue, keys: JsonValue, certs: JsonValue) -> None:
         self.rest("POST", "ltm profile client-ssl", names[0], {})
         self.profileclientssl_set_key_certificate_file(names, keys, certs)
 
-    def profileclientssl_set_key_certificate_file(self, names: Any, keys: Any, certs: Any) -> None:
+    def profileclientssl_set_key_certificate_file(self, names: JsonValue, keys: JsonValue, certs: JsonValue) -> None:
         self.chain(names[0], key=keys[0]["value"], cert=certs[0]["value"])
 
-    def profileclientssl_set_chain_file_v2(self, names: Any, chains: Any) -> None:
+    def profileclientssl_set_chain_file_v2(self, names: JsonValue, chains: JsonValue) -> None:
         self.chain(names[0], chain=chains[0]["value"] or "none")
 
     def chain(self, path: str, **files: str) -> None:
         (entry,) = self.objects["ltm profile client-ssl", path].get("certKeyChain") or [{"name": "set0"}]
         self.rest("PATCH", "ltm profile client-ssl", path, {"certKeyChain": [{**entry, **files}]})
 
-    def profilepersistence_create(self, names: Any, modes: Any) -> None:
+    def profilepersistence_create(self, names: JsonValue, modes: JsonValue) -> None:
         kind = next(kind for kind, mode in PERSISTENCE.items() if mode == modes[0])
         self.rest("POST", kind, names[0], {})
 
-    def rule_create(self, rules: Any) -> None:
+    def rule_create(self, rules: JsonValue) -> None:
         self.rest("POST", "ltm rule", rules[0]["rule_name"], {"apiAnonymous": rules[0]["rule_definition"]})
 
-    def rule_modify_rule(self, rules: Any) -> None:
+    def rule_modify_rule(self, rules: JsonValue) -> None:
         self.rest("PATCH", "ltm rule", rules[0]["rule_name"], {"apiAnonymous": rules[0]["rule_definition"]})
 
     # Nodes.
 
-    def nodeaddressv2_create(self, names: Any, addresses: Any, _limits: Any) -> None:
+    def nodeaddressv2_create(self, names: JsonValue, addresses: JsonValue, _limits: JsonValue) -> None:
         for name, address in zip(names, addresses, strict=True):
             self.rest("POST", "ltm node", name, {"address": address})
 
-    def nodeaddressv2_delete_node_address(self, names: Any) -> None:
+    def nodeaddressv2_delete_node_address(self, names: JsonValue) -> None:
         for name in names:
             self.rest("DELETE", "ltm node", name)
 
@@ -493,76 +499,78 @@ class Writer:
     def monitor_kind(self, path: str) -> str:
         return next(kind for kind in ("ltm monitor http", "ltm monitor https") if (kind, path) in self.objects)
 
-    def monitor_create_template(self, templates: Any, attributes: Any) -> None:
+    def monitor_create_template(self, templates: JsonValue, attributes: JsonValue) -> None:
         for template, own in zip(templates, attributes, strict=True):
             kind = f"ltm monitor {template['template_type'].removeprefix('TTYPE_').lower()}"
             body = {"interval": int(own["interval"]), "timeout": int(own["timeout"])}
             self.rest("POST", kind, template["template_name"], {**body, "defaultsFrom": own["parent_template"]})
 
-    def monitor_set_template_string_property(self, names: Any, values: Any) -> None:
+    def monitor_set_template_string_property(self, names: JsonValue, values: JsonValue) -> None:
         self.rest("PATCH", self.monitor_kind(names[0]), names[0], {STRINGS[values[0]["type"]]: values[0]["value"]})
 
-    def monitor_set_template_integer_property(self, names: Any, values: Any) -> None:
+    def monitor_set_template_integer_property(self, names: JsonValue, values: JsonValue) -> None:
         self.rest("PATCH", self.monitor_kind(names[0]), names[0], {NUMBERS[values[0]["type"]]: int(values[0]["value"])})
 
     # Pools.
 
-    def pool_create_v2(self, names: Any, modes: Any, members: Any) -> None:
+    def pool_create_v2(self, names: JsonValue, modes: JsonValue, members: JsonValue) -> None:
         named = [{"name": joined(one)} for one in listed(members[0])]
         body = {"loadBalancingMode": MODES[modes[0]], "members": named, "slowRampTime": 10}
         self.rest("POST", "ltm pool", names[0], body)
 
-    def pool_add_member_v2(self, names: Any, members: Any) -> None:
+    def pool_add_member_v2(self, names: JsonValue, members: JsonValue) -> None:
         for one in members[0]:
             path = f"/mgmt/tm/ltm/pool/{names[0].replace('/', '~')}/members"
             self.device.apply(self.objects, "POST", path, {"name": joined(one)})
 
-    def pool_remove_member_v2(self, names: Any, members: Any) -> None:
+    def pool_remove_member_v2(self, names: JsonValue, members: JsonValue) -> None:
         for one in members[0]:
             path = f"/mgmt/tm/ltm/pool/{names[0].replace('/', '~')}/members/{joined(one).replace('/', '~')}"
             self.device.apply(self.objects, "DELETE", path, None)
 
-    def pool_patch(self, names: Any, **own: Any) -> None:
+    def pool_patch(self, names: JsonValue, **own: JsonValue) -> None:
         self.rest("PATCH", "ltm pool", names[0], own)
 
-    def pool_set_lb_method(self, names: Any, modes: Any) -> None:
+    def pool_set_lb_method(self, names: JsonValue, modes: JsonValue) -> None:
         self.pool_patch(names, loadBalancingMode=MODES[modes[0]])
 
-    def pool_set_monitor_association(self, associations: Any) -> None:
+    def pool_set_monitor_association(self, associations: JsonValue) -> None:
         rule = associations[0]["monitor_rule"]
         self.pool_patch([associations[0]["pool_name"]], monitor=rule["monitor_templates"][0])
 
-    def pool_set_slow_ramp_time(self, names: Any, values: Any) -> None:
+    def pool_set_slow_ramp_time(self, names: JsonValue, values: JsonValue) -> None:
         self.pool_patch(names, slowRampTime=int(values[0]))
 
-    def pool_set_minimum_active_member(self, names: Any, values: Any) -> None:
+    def pool_set_minimum_active_member(self, names: JsonValue, values: JsonValue) -> None:
         self.pool_patch(names, minActiveMembers=int(values[0]))
 
-    def pool_set_action_on_service_down(self, names: Any, values: Any) -> None:
+    def pool_set_action_on_service_down(self, names: JsonValue, values: JsonValue) -> None:
         self.pool_patch(names, serviceDownAction=values[0].removeprefix("SERVICE_DOWN_ACTION_").lower())
 
-    def member_patch(self, names: Any, members: Any, key: str, values: Any) -> None:
+    def member_patch(self, names: JsonValue, members: JsonValue, key: str, values: JsonValue) -> None:
         for one, value in zip(members[0], values, strict=True):
             path = f"/mgmt/tm/ltm/pool/{names[0].replace('/', '~')}/members/{joined(one).replace('/', '~')}"
             self.device.apply(self.objects, "PATCH", path, {key: value})
 
-    def pool_set_member_priority(self, names: Any, members: Any, values: Any) -> None:
+    def pool_set_member_priority(self, names: JsonValue, members: JsonValue, values: JsonValue) -> None:
         self.member_patch(names, members, "priorityGroup", [int(value) for value in values[0]])
 
-    def pool_set_member_ratio(self, names: Any, members: Any, values: Any) -> None:
+    def pool_set_member_ratio(self, names: JsonValue, members: JsonValue, values: JsonValue) -> None:
         self.member_patch(names, members, "ratio", [int(value) for value in values[0]])
 
-    def pool_set_member_session_enabled_state(self, names: Any, members: Any, values: Any) -> None:
+    def pool_set_member_session_enabled_state(self, names: JsonValue, members: JsonValue, values: JsonValue) -> None:
         words = {"STATE_ENABLED": "user-enabled", "STATE_DISABLED": "user-disabled"}
         self.member_patch(names, members, "session", [words[value] for value in values[0]])
 
-    def pool_set_member_monitor_state(self, names: Any, members: Any, values: Any) -> None:
+    def pool_set_member_monitor_state(self, names: JsonValue, members: JsonValue, values: JsonValue) -> None:
         words = {"STATE_ENABLED": "user-up", "STATE_DISABLED": "user-down"}
         self.member_patch(names, members, "state", [words[value] for value in values[0]])
 
     # Virtual servers.
 
-    def virtualserver_create(self, definitions: Any, masks: Any, resources: Any, profiles: Any) -> None:
+    def virtualserver_create(
+        self, definitions: JsonValue, masks: JsonValue, resources: JsonValue, profiles: JsonValue
+    ) -> None:
         (one,), (mask,), (resource,) = definitions, masks, resources
         made = [{"name": each["profile_name"], "context": CONTEXTS[each["profile_context"]]} for each in profiles[0]]
         destination = joined(one)
@@ -576,25 +584,25 @@ class Writer:
         assert one["protocol"] == "PROTOCOL_TCP"
         self.rest("PATCH" if there else "POST", "ltm virtual", one["name"], body)
 
-    def virtualserver_set_default_pool_name(self, names: Any, pools: Any) -> None:
+    def virtualserver_set_default_pool_name(self, names: JsonValue, pools: JsonValue) -> None:
         self.rest("PATCH", "ltm virtual", names[0], {"pool": pools[0] or "none"})
 
-    def virtualserver_set_snat_automap(self, names: Any) -> None:
+    def virtualserver_set_snat_automap(self, names: JsonValue) -> None:
         self.rest("PATCH", "ltm virtual", names[0], {"sourceAddressTranslation": {"type": "automap"}})
 
-    def virtualserver_add_rule(self, names: Any, rules: Any) -> None:
+    def virtualserver_add_rule(self, names: JsonValue, rules: JsonValue) -> None:
         self.rest("PATCH", "ltm virtual", names[0], {"rules": [each["rule_name"] for each in rules[0]]})
 
-    def virtualserver_remove_all_rules(self, names: Any) -> None:
+    def virtualserver_remove_all_rules(self, names: JsonValue) -> None:
         self.rest("PATCH", "ltm virtual", names[0], {"rules": []})
 
-    def virtualserver_remove_all_persistence_profiles(self, names: Any) -> None:
+    def virtualserver_remove_all_persistence_profiles(self, names: JsonValue) -> None:
         self.rest("PATCH", "ltm virtual", names[0], {"persist": []})
 
-    def virtualserver_add_persistence_profile(self, names: Any, profiles: Any) -> None:
+    def virtualserver_add_persistence_profile(self, names: JsonValue, profiles: JsonValue) -> None:
         made = [{"name": each["profile_name"], "tmDefault": "yes"} for each in profiles[0]]
         self.rest("PATCH", "ltm virtual", names[0], {"persist": made})
 
-    def virtualserver_delete_virtual_server(self, names: Any) -> None:
+    def virtualserver_delete_virtual_server(self, names: JsonValue) -> None:
         for name in names:
             self.rest("DELETE", "ltm virtual", name)

@@ -1,29 +1,38 @@
 """`nlbgen push f5` with `api: as3` against the simulator."""
 
 import json
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from nlbgen.core.errors import DeviceError, DifferenceError, FileError, UsageError
+from nlbgen.spec.load import Spec
+
+if TYPE_CHECKING:
+    from tests.f5.as3 import As3
+    from tests.f5.bigip import BigIp
+    from tests.f5.conftest import Console, Make, Pushed, SpecValue
 
 
 @pytest.fixture(name="as3")
-def _as3(device, as3_module):
-    one = as3_module.As3()
+def _as3(device: "BigIp", as3_module: ModuleType) -> "As3":
+    one: As3 = as3_module.As3()
     device.extensions.append(one.answer)
     return one
 
 
 @pytest.fixture
-def spec(make):
-    def made(**changes):
+def spec(make: "Make") -> "Make":
+    def made(**changes: "SpecValue") -> Spec:
         f5 = {"api": "as3", **changes.pop("f5", {})}
         return make(f5=f5, **changes)
 
     return made
 
 
-FARMS = {
+FARMS: dict[str, dict[str, Any]] = {
     "plain": {},
     "terminate": {"frontend": {"tls": {"mode": "terminate"}}, "accept": ["tls-terminate-redirect"]},
     "passthrough": {"frontend": {"tls": {"mode": "passthrough"}}},
@@ -48,7 +57,9 @@ FARMS = {
 
 
 @pytest.mark.parametrize("farm", FARMS)
-def test_the_second_push_declares_nothing(spec, pushed, device, as3, farm) -> None:
+def test_push_by_as3_of_an_unchanged_farm_declares_nothing(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", farm: str
+) -> None:
     assert pushed(spec(**FARMS[farm])).outcome == "applied"
     assert not device.tokens
     device.log.clear()
@@ -56,7 +67,9 @@ def test_the_second_push_declares_nothing(spec, pushed, device, as3, farm) -> No
     assert device.writes() == []
 
 
-def test_drift_by_hand_is_found_although_as3_does_not_know(spec, pushed, device, as3, console) -> None:
+def test_push_by_as3_of_a_device_that_was_changed_by_hand_restores_the_farm(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", console: "Console"
+) -> None:
     pushed(spec())
     before = device.own()
     device.objects["ltm pool", "/orchestrator_test/nlbgen/orchestrator-test_web"]["slowRampTime"] = 99
@@ -69,14 +82,18 @@ def test_drift_by_hand_is_found_although_as3_does_not_know(spec, pushed, device,
     assert device.own() == before
 
 
-def test_a_partition_that_as3_did_not_make_is_never_taken(spec, pushed, device, as3) -> None:
+def test_push_by_as3_to_a_partition_that_as3_did_not_create_is_refused_also_with_adopt(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3"
+) -> None:
     device.add("auth partition", "UiPath")
     with pytest.raises(DeviceError, match=r"the partition UiPath is there and AS3 did not make it"):
         pushed(spec(f5={"partition": "UiPath"}), adopt=True)
     assert device.writes() == []
 
 
-def test_the_tenant_of_another_needs_adopt(spec, pushed, device, as3) -> None:
+def test_push_by_as3_to_the_tenant_of_another_farm_needs_adopt(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3"
+) -> None:
     pushed(spec(f5={"partition": "UiPath"}))
     other = spec(farm="other", f5={"partition": "UiPath"})
     with pytest.raises(DeviceError, match=r"was not declared by this farm"):
@@ -85,19 +102,23 @@ def test_the_tenant_of_another_needs_adopt(spec, pushed, device, as3) -> None:
 
 
 @pytest.mark.parametrize("version, message", [("", "AS3 is not installed"), ("3.44.0", "AS3 3.44.0 is too old")])
-def test_as3_itself_is_checked(spec, pushed, device, as3, version, message) -> None:
+def test_push_by_as3_without_a_supported_as3_is_refused(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", version: str, message: str
+) -> None:
     as3.version = version
     with pytest.raises(DeviceError, match=message):
         pushed(spec())
     assert device.writes() == []
 
 
-def test_a_busy_as3_is_asked_again(spec, pushed, as3) -> None:
+def test_push_by_as3_while_as3_is_busy_retries(spec: "Make", pushed: "Pushed", as3: "As3") -> None:
     as3.busy, as3.polls = 2, 3
     assert pushed(spec()).outcome == "applied"
 
 
-def test_a_refusal_names_what_the_device_says(spec, pushed, device, as3) -> None:
+def test_push_by_as3_that_the_device_refuses_reports_its_message_and_changes_nothing(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3"
+) -> None:
     device.add("ltm node", "/Common/web", address="10.99.0.1")
     pushed(spec())
     before, files = device.own(), device.files()
@@ -109,7 +130,9 @@ def test_a_refusal_names_what_the_device_says(spec, pushed, device, as3) -> None
     assert (device.own(), device.files()) == (before, files)
 
 
-def test_an_address_of_another_node_is_found_before(spec, pushed, device, as3) -> None:
+def test_push_by_as3_with_the_address_of_another_node_is_refused_before_a_declaration(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3"
+) -> None:
     device.add("ltm node", "/Common/web", address="10.20.0.12")
     with pytest.raises(DeviceError, match=r"the address 10.20.0.12 belongs to the node /Common/web") as caught:
         pushed(spec())
@@ -117,8 +140,10 @@ def test_an_address_of_another_node_is_found_before(spec, pushed, device, as3) -
     assert device.writes() == []
 
 
-def test_what_is_not_as_planned_is_told(spec, pushed, device, as3) -> None:
-    def meddle(one) -> None:
+def test_push_by_as3_with_another_result_than_planned_fails_and_names_it(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3"
+) -> None:
+    def meddle(one: "BigIp") -> None:
         one.objects["ltm pool", "/orchestrator_test/nlbgen/orchestrator-test_web"]["slowRampTime"] = 77
 
     as3.meddle = meddle
@@ -131,7 +156,9 @@ def declare(method: str, path: str) -> bool:
 
 
 @pytest.mark.parametrize("action, after", [("reset", True), ("async", False), ("garbage", True), ("reset", False)])
-def test_a_lost_answer_is_found_out_by_reading(bigip, spec, pushed, device, as3, action, after) -> None:
+def test_push_by_as3_whose_answer_is_lost_reads_the_result_from_the_device(
+    bigip: ModuleType, spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", action: str, after: bool
+) -> None:
     device.faults = [bigip.Fault(action, matches=declare, after=after)]
     if after:
         assert pushed(spec()).outcome == "applied"
@@ -142,7 +169,7 @@ def test_a_lost_answer_is_found_out_by_reading(bigip, spec, pushed, device, as3,
         assert pushed(spec()).outcome == "applied"
 
 
-def test_restore_declares_what_was(spec, pushed, device, as3) -> None:
+def test_restore_by_as3_declares_the_former_tenant(spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3") -> None:
     pushed(spec())
     before = device.own()
     report = pushed(spec(balancer={"affinity": "cookie"}))
@@ -161,7 +188,9 @@ def test_restore_declares_what_was(spec, pushed, device, as3) -> None:
         pushed(spec(), restore=first.snapshot)
 
 
-def test_others_and_validate(spec, pushed, device, as3, tmp_path) -> None:
+def test_push_by_as3_of_another_plan_with_validate_or_to_a_standby_unit_is_refused(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", tmp_path: Path
+) -> None:
     digest = pushed(spec(), dry_run=True).plan.digest
     assert device.writes() == []
     with pytest.raises(DifferenceError):
@@ -182,8 +211,10 @@ def test_others_and_validate(spec, pushed, device, as3, tmp_path) -> None:
 WEB = "ltm pool", "/orchestrator_test/nlbgen/orchestrator-test_web"
 
 
-def test_a_restore_is_planned_from_the_record(spec, pushed, device, as3, console) -> None:
-    """Against what was then, whatever the spec says today."""
+def test_restore_by_as3_plans_from_the_record(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", console: "Console"
+) -> None:
+    """The plan compares with the record, not with the current spec."""
     pushed(spec())
     before = device.own()
     changed = spec(balancer={"slow_start": "77s"})
@@ -206,7 +237,9 @@ def test_a_restore_is_planned_from_the_record(spec, pushed, device, as3, console
     assert pushed(changed).outcome == "unchanged"
 
 
-def test_a_restore_needs_what_a_push_needs(spec, pushed, device, as3) -> None:
+def test_restore_by_as3_needs_force_and_adopt_as_a_push_does(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3"
+) -> None:
     nodes = [{"name": f"orch-{n}", "address": f"10.20.0.1{n}"} for n in (1, 2, 3)]
     drained = [{**node, "state": "drain" if node["name"] != "orch-1" else "up"} for node in nodes]
     pushed(spec(nodes=drained))
@@ -221,7 +254,7 @@ def test_a_restore_needs_what_a_push_needs(spec, pushed, device, as3) -> None:
     assert pushed(spec(nodes=nodes), restore=report.snapshot, force=True, adopt=True).outcome == "applied"
 
 
-def test_a_restore_is_read_back(spec, pushed, device, as3) -> None:
+def test_restore_by_as3_reads_the_result_back(spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3") -> None:
     pushed(spec())
     report = pushed(spec(balancer={"slow_start": "77s"}))
     as3.meddle = lambda one: one.objects[WEB].update(slowRampTime=5)
@@ -229,7 +262,9 @@ def test_a_restore_is_read_back(spec, pushed, device, as3) -> None:
         pushed(spec(), restore=report.snapshot)
 
 
-def test_where_nothing_was_a_restore_leaves_nothing(spec, pushed, device, as3) -> None:
+def test_restore_by_as3_of_an_empty_device_removes_the_farm(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3"
+) -> None:
     report = pushed(spec())
     assert pushed(spec(), restore=report.snapshot, force=True).outcome == "applied"
     assert device.own() == {} and as3.declared == {}
@@ -238,11 +273,13 @@ def test_where_nothing_was_a_restore_leaves_nothing(spec, pushed, device, as3) -
 
 
 @pytest.fixture
-def renewed(site):
+def renewed(site: Path) -> dict[str, str]:
     return {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
 
 
-def test_a_restore_after_a_renewal_keeps_the_certificate_of_today(spec, pushed, device, as3, renewed, console) -> None:
+def test_restore_by_as3_after_a_certificate_renewal_keeps_the_new_certificate(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", renewed: dict[str, str], console: "Console"
+) -> None:
     pushed(spec())
     changed = spec(frontend={"tls": renewed}, balancer={"slow_start": "77s"})
     report = pushed(changed)
@@ -255,7 +292,9 @@ def test_a_restore_after_a_renewal_keeps_the_certificate_of_today(spec, pushed, 
     assert pushed(spec(frontend={"tls": renewed})).outcome == "unchanged"
 
 
-def test_a_restore_whose_ca_is_gone_is_refused(spec, pushed, device, as3, site) -> None:
+def test_restore_by_as3_whose_ca_file_is_gone_is_refused(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", site: Path
+) -> None:
     # A CA that is not in the site's own chain as well.
     pushed(spec(frontend={"tls": {"verify_nodes": str(site / "renewed.pem")}}))
     unverified = spec(frontend={"tls": {"verify_nodes": False}})
@@ -266,7 +305,9 @@ def test_a_restore_whose_ca_is_gone_is_refused(spec, pushed, device, as3, site) 
     assert "it brings them" in str(caught.value.hint) and device.writes() == []
 
 
-def test_the_key_of_a_farm_that_has_none_any_more_stays_until_prune(spec, pushed, device, as3) -> None:
+def test_push_by_as3_of_a_farm_without_tls_keeps_the_old_key_until_prune(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3"
+) -> None:
     pushed(spec())
     before, files = device.own(), device.files()
     passthrough = spec(frontend={"tls": {"mode": "passthrough"}})
@@ -284,8 +325,8 @@ def test_the_key_of_a_farm_that_has_none_any_more_stays_until_prune(spec, pushed
 # What is left to do.
 
 
-def test_a_certificate_that_could_not_be_removed_goes_with_the_next_push(
-    bigip, spec, pushed, device, as3, renewed
+def test_push_by_as3_after_a_failed_removal_of_a_certificate_removes_it(
+    bigip: ModuleType, spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", renewed: dict[str, str]
 ) -> None:
     pushed(spec())
     changed = spec(frontend={"tls": renewed})
@@ -301,7 +342,9 @@ def test_a_certificate_that_could_not_be_removed_goes_with_the_next_push(
     assert device.writes() == []
 
 
-def test_a_sync_that_failed_is_done_by_the_next_push(spec, pushed, device, as3) -> None:
+def test_push_by_as3_after_a_failed_sync_synchronises(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3"
+) -> None:
     with pytest.raises(DeviceError, match=r"the group none is not synchronised"):
         pushed(spec(), sync="none")
     assert pushed(spec(), sync="pair", dry_run=True).outcome == "unchanged" and device.synced == []

@@ -4,22 +4,33 @@ import json
 import signal
 import threading
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import RunCommand
+    from tests.f5.bigip import BigIp
+    from tests.f5.conftest import Make, Reached, SpecValue
+
 
 @pytest.fixture
-def farm(make, tmp_path):
-    """Writes the spec of a farm as a file."""
+def farm(make: "Make", tmp_path: Path) -> "Callable[..., None]":
+    """Return a function that writes the spec of a farm to a file."""
 
-    def made(**changes) -> None:
+    def made(**changes: "SpecValue") -> None:
         spec = make(**changes)
         (tmp_path / "farm.yaml").write_text(json.dumps(spec.document.data))
 
     return made
 
 
-def test_dry_run_expect_and_the_end(cli, farm, device, tmp_path) -> None:
+def test_cli_dry_run_then_expect_applies_the_plan_once(
+    cli: "RunCommand", farm: "Callable[..., None]", device: "BigIp", tmp_path: Path
+) -> None:
     farm()
     seen = cli("push", "f5", "--dry-run")
     assert seen.code == 1 and "+ ltm pool /Common/orchestrator-test_web: new" in seen.out
@@ -34,14 +45,16 @@ def test_dry_run_expect_and_the_end(cli, farm, device, tmp_path) -> None:
     assert device.password not in done.out + done.err + seen.err
 
 
-def test_push_without_terminal_and_yes_is_refused(cli, farm, device) -> None:
+def test_cli_push_without_terminal_and_yes_is_refused(
+    cli: "RunCommand", farm: "Callable[..., None]", device: "BigIp"
+) -> None:
     farm()
     ran = cli("push", "f5")
     assert ran.code == 2 and "no terminal to ask" in ran.err
     assert device.writes() == []
 
 
-def test_json_is_all_there_is_on_standard_output(cli, farm) -> None:
+def test_cli_push_with_format_json_prints_only_json(cli: "RunCommand", farm: "Callable[..., None]") -> None:
     farm()
     ran = cli("push", "f5", "--yes", "--format", "json")
     data = json.loads(ran.out)
@@ -49,7 +62,9 @@ def test_json_is_all_there_is_on_standard_output(cli, farm) -> None:
     assert data["snapshot"].endswith(".json")
 
 
-def test_exit_codes_of_failures(cli, farm, device, running, monkeypatch) -> None:
+def test_cli_push_that_fails_has_the_exit_code_of_the_failure(
+    cli: "RunCommand", farm: "Callable[..., None]", device: "BigIp", running: "Reached", monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("nlbgen.push.http.time.sleep", lambda _seconds: None)
     farm(f5={"port": 1})
     ran = cli("push", "f5", "--dry-run")
@@ -60,7 +75,9 @@ def test_exit_codes_of_failures(cli, farm, device, running, monkeypatch) -> None
     assert cli("push", "f5", "--dry-run").code == 3
 
 
-def test_validate_and_restore(cli, farm, device) -> None:
+def test_cli_validate_changes_nothing_and_restore_restores_the_snapshot(
+    cli: "RunCommand", farm: "Callable[..., None]", device: "BigIp"
+) -> None:
     farm()
     assert cli("push", "f5", "--yes").code == 0
     before = device.own()
@@ -74,15 +91,19 @@ def test_validate_and_restore(cli, farm, device) -> None:
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["in front", "in the background"])
-def test_sigterm_takes_everything_back_and_logs_out(cli, farm, device, ignored) -> None:
-    """A pipeline that is cancelled sends it; a shell has its background jobs ignore Ctrl-C."""
+def test_cli_sigterm_rolls_back_and_logs_out(
+    cli: "RunCommand", farm: "Callable[..., None]", device: "BigIp", ignored: bool
+) -> None:
+    """A cancelled pipeline sends SIGTERM. A shell makes its background jobs ignore SIGINT."""
     farm()
     unexpected = []
 
     def ended(_method: str, path: str, _body: bytes) -> None:
         if path == "/mgmt/tm/transaction":
             device.hook = None
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+            main = threading.main_thread().ident
+            assert main
+            signal.pthread_kill(main, signal.SIGTERM)
             time.sleep(0.2)
 
     device.hook = ended

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,15 +12,13 @@ from nlbgen.push.f5.rest.icontrol import RestSession
 from nlbgen.push.http import retried
 
 if TYPE_CHECKING:
-    from nlbgen.spec.load import Spec
+    from tests.f5.conftest import Make, Reached
 
 Call = Callable[[], object]
 
 
 @pytest.fixture
-def write(
-    request: pytest.FixtureRequest, near: Any, make: "Callable[..., Spec]", soap_module: ModuleType
-) -> Iterator[Call]:
+def write(request: pytest.FixtureRequest, near: "Reached", make: "Make", soap_module: ModuleType) -> Iterator[Call]:
     """A request by one transport that changes something, and is sent once."""
     if request.param == "rest":
         with RestSession(login(make()), pauses=()) as device:
@@ -44,7 +42,7 @@ def test_request_without_a_fault_succeeds(write: Call) -> None:
 
 
 @both
-def test_request_to_a_closed_port_is_not_sent(write: Call, near: Any) -> None:
+def test_request_to_a_closed_port_is_not_sent(write: Call, near: "Reached") -> None:
     near.stop()
     with pytest.raises(NotSentError, match="cannot be reached: Connection refused"):
         write()
@@ -52,7 +50,7 @@ def test_request_to_a_closed_port_is_not_sent(write: Call, near: Any) -> None:
 
 
 @both
-def test_request_to_an_api_that_restarts_is_not_sent(write: Call, near: Any, bigip: ModuleType) -> None:
+def test_request_to_an_api_that_restarts_is_not_sent(write: Call, near: "Reached", bigip: ModuleType) -> None:
     near.device.faults = [bigip.Fault("busy", matches=lambda method, _: method == "POST")]
     with pytest.raises(NotSentError, match="not able to answer"):
         write()
@@ -62,7 +60,7 @@ def test_request_to_an_api_that_restarts_is_not_sent(write: Call, near: Any, big
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("action", ["reset", "hang"])
 def test_request_whose_answer_is_lost_has_an_unknown_outcome(
-    write: Call, near: Any, bigip: ModuleType, action: str, after: bool
+    write: Call, near: "Reached", bigip: ModuleType, action: str, after: bool
 ) -> None:
     near.device.faults = [bigip.Fault(action, matches=lambda method, _: method == "POST", after=after)]
     with pytest.raises(OutcomeUnknownError):
@@ -70,13 +68,15 @@ def test_request_whose_answer_is_lost_has_an_unknown_outcome(
 
 
 @both
-def test_request_whose_answer_is_unreadable_has_an_unknown_outcome(write: Call, near: Any, bigip: ModuleType) -> None:
+def test_request_whose_answer_is_unreadable_has_an_unknown_outcome(
+    write: Call, near: "Reached", bigip: ModuleType
+) -> None:
     near.device.faults = [bigip.Fault("garbage", matches=lambda method, _: method == "POST", after=True)]
     with pytest.raises(OutcomeUnknownError, match="no answer that can be read"):
         write()
 
 
-def test_rest_request_that_the_device_does_not_accept_is_refused(near: Any, make: "Callable[..., Spec]") -> None:
+def test_rest_request_that_the_device_does_not_accept_is_refused(near: "Reached", make: "Make") -> None:
     with RestSession(login(make()), pauses=()) as device, pytest.raises(RefusedError) as caught:
         device.send("PATCH", "/mgmt/tm/ltm/pool/~Common~absent", {"description": "x"}, "a pool", once=True)
     assert caught.value.status == 404
@@ -84,7 +84,7 @@ def test_rest_request_that_the_device_does_not_accept_is_refused(near: Any, make
 
 
 def test_soap_request_that_the_device_does_not_accept_is_refused(
-    near: Any, make: "Callable[..., Spec]", soap_module: ModuleType
+    near: "Reached", make: "Make", soap_module: ModuleType
 ) -> None:
     pytest.importorskip("bigsuds")
     from nlbgen.push.f5.soap.portal import Portal

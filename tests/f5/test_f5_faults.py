@@ -5,11 +5,18 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
 from nlbgen.core.errors import DeviceError, NlbgenError, SpecError
+from nlbgen.spec.load import Spec
+
+if TYPE_CHECKING:
+    from tests.f5.bigip import BigIp, Headers, Json, JsonValue, Key
+    from tests.f5.conftest import Console, Make, Pushed, Reached, SpecValue
 
 # The listener goes while connections stand: what is left of them is found by the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -24,11 +31,11 @@ KINDS = {
     "token": [("expired", False)],
     "refused": [("forbidden", False), ("bad-request", False)],
 }
-"""What can happen to a request; the device says some of it in several ways, which take turns from call to call."""
+"""Faults of a request. Where a fault has several forms, the call's number selects one."""
 FOR_GOOD = 1000
 
 
-def outcome(pushed, spec) -> NlbgenError | None:
+def outcome(pushed: "Pushed", spec: Spec) -> NlbgenError | None:
     try:
         pushed(spec, pauses=(0.0, 0.0))
     except NlbgenError as error:
@@ -38,42 +45,42 @@ def outcome(pushed, spec) -> NlbgenError | None:
 
 @dataclass
 class Api:
-    """A way onto the device: the farm, the device that offers it, and how many calls a push of everything takes."""
+    """One API of the device: the spec, the device that offers the API, and the number of calls of a complete push."""
 
-    make: Callable[..., Any]
-    running: Any
+    make: "Make"
+    running: "Reached"
     offers: Callable[[], dict[str, Any]] = dict
     calls: int = 0
     new: Any = None
     """The objects of a device before any push."""
 
     @property
-    def device(self) -> Any:
+    def device(self) -> "BigIp":
         return self.running.device
 
     def restart(self) -> None:
-        """A device as new, that offers this way."""
+        """Make the device new, with this API."""
         self.running.reset(**self.offers())
 
 
 @pytest.fixture
-def rest(make, running) -> Api:
+def rest(make: "Make", running: "Reached") -> Api:
     return Api(make, running)
 
 
 @pytest.fixture
-def as3(make, running, as3_module) -> Api:
-    def made(**changes: Any) -> Any:
+def as3(make: "Make", running: "Reached", as3_module: ModuleType) -> Api:
+    def made(**changes: "SpecValue") -> Spec:
         return make(f5={"api": "as3", **changes.pop("f5", {})}, **changes)
 
     return Api(made, running, lambda: {"extensions": [as3_module.As3().answer]})
 
 
 @pytest.fixture
-def soap(make, running, soap_module, kept_descriptions) -> Api:
+def soap(make: "Make", running: "Reached", soap_module: ModuleType, kept_descriptions: None) -> Api:
     pytest.importorskip("bigsuds")
 
-    def made(**changes: Any) -> Any:
+    def made(**changes: "SpecValue") -> Spec:
         # Plain HTTP: SOAP asks for each property by itself, and a farm with TLS takes twice as many calls.
         return make(f5={"api": "soap", **changes.pop("f5", {})}, frontend={"tls": {"mode": "none"}}, **changes)
 
@@ -81,15 +88,15 @@ def soap(make, running, soap_module, kept_descriptions) -> Api:
 
 
 @pytest.fixture
-def api(request) -> Iterator[Api]:
-    """The way that the test names, from a device as new; `calls` is counted by a push that nothing disturbs."""
+def api(request: pytest.FixtureRequest) -> Iterator[Api]:
+    """The API that the test names. The device is new after the test."""
     found: Api = request.getfixturevalue(request.param)
     yield found
     found.restart()
 
 
-def counted(api: Api, pushed) -> dict[Any, Any]:
-    """What a push makes of a device as new; counts its calls."""
+def counted(api: Api, pushed: "Pushed") -> dict[Any, Any]:
+    """Push to a new device without a fault; return its objects and set `calls`."""
     api.restart()
     api.new = dict(api.device.objects)
     assert outcome(pushed, api.make()) is None
@@ -98,8 +105,18 @@ def counted(api: Api, pushed) -> dict[Any, Any]:
     return planned
 
 
-def disturbed(api: Api, pushed, bigip, tmp_path, number: int, kind: str, planned: Any, *, times: int) -> None:
-    """Let one call of a push fail, once or from there on, and hold what must hold then."""
+def disturbed(
+    api: Api,
+    pushed: "Pushed",
+    bigip: ModuleType,
+    tmp_path: Path,
+    number: int,
+    kind: str,
+    planned: "dict[Key, Json]",
+    *,
+    times: int,
+) -> None:
+    """Make call `number` of a push fail `times` times; check the device, the message and the next push."""
     action, after = KINDS[kind][number % len(KINDS[kind])]
     spec = api.make(f5={"timeout": "100ms"} if action == "hang" else {})
     api.restart()
@@ -129,7 +146,7 @@ def disturbed(api: Api, pushed, bigip, tmp_path, number: int, kind: str, planned
 
 
 def told(error: NlbgenError, applied: bool, where: str) -> None:
-    """The message says what is the case, or that it cannot know."""
+    """Check that the message states the outcome, or that the outcome is unknown."""
     text = str(error)
     assert isinstance(error, DeviceError), f"{where}: {error!r}"
     assert text.startswith("127.0.0.1:"), f"{where}: {text}"
@@ -144,8 +161,10 @@ def told(error: NlbgenError, applied: bool, where: str) -> None:
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("api", ["rest", "as3"], indirect=True)
-def test_every_call_fails_in_every_way(api, pushed, bigip, tmp_path, kind) -> None:
-    """Without a network: there are thousands of calls; the next test holds both against each other."""
+def test_push_with_a_fault_at_any_call_is_applied_or_changes_nothing(
+    api: Api, pushed: "Pushed", bigip: ModuleType, tmp_path: Path, kind: str
+) -> None:
+    """Without a network, because there are thousands of calls. The next test compares both."""
     planned = counted(api, pushed)
     for number in range(1, api.calls + 1):
         # Many timeouts take long, and test no more than many resets.
@@ -155,8 +174,10 @@ def test_every_call_fails_in_every_way(api, pushed, bigip, tmp_path, kind) -> No
 
 @pytest.mark.parametrize("kind", ["gone", "reset-before", "reset-after", "timeout", "garbage", "unavailable"])
 @pytest.mark.parametrize("api", ["rest", "as3"], indirect=True)
-def test_a_network_fails_as_the_calls_above_do(api, pushed, bigip, wire_module, monkeypatch, kind) -> None:
-    """Over TLS on loopback, the first call and the one that changes the device end as they do without a network."""
+def test_push_with_a_fault_over_tls_ends_as_without_a_network(
+    api: Api, pushed: "Pushed", bigip: ModuleType, wire_module: ModuleType, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The first call and the one that changes the device are compared, over TLS on loopback."""
     counted(api, pushed)
     writes = [number for number, (method, path, *_) in enumerate(api.device.log, 1) if decides(method, path)]
     spec = api.make(f5={"timeout": "150ms"} if kind == "timeout" else {})
@@ -172,8 +193,8 @@ def decides(method: str, path: str) -> bool:
     return commit(method, path) or (method == "POST" and "/appsvcs/declare" in path)
 
 
-def ended(api: Api, pushed, bigip, spec, kind: str, number: int) -> tuple[str, Any]:
-    """What a push says that meets this fault, and what the device has then."""
+def ended(api: Api, pushed: "Pushed", bigip: ModuleType, spec: Spec, kind: str, number: int) -> tuple[str, Any]:
+    """Push with this fault; return the message and the device's objects."""
     api.restart()
     action, after = KINDS[kind][0]
     api.device.faults = [bigip.Fault(action, number, after=after)]
@@ -186,7 +207,9 @@ def ended(api: Api, pushed, bigip, spec, kind: str, number: int) -> tuple[str, A
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("part", range(len(KINDS)))
 @pytest.mark.parametrize("api", ["soap"], indirect=True)
-def test_every_call_of_soap_fails(api, pushed, bigip, tmp_path, part) -> None:
+def test_push_by_soap_with_a_fault_at_any_call_is_applied_or_changes_nothing(
+    api: Api, pushed: "Pushed", bigip: ModuleType, tmp_path: Path, part: int
+) -> None:
     """SOAP's calls are many and slow, and most of them ask for one property: each fails in one way. The ways to fail
     take turns from call to call, and so do once and for good."""
     planned = counted(api, pushed)
@@ -199,12 +222,16 @@ def test_every_call_of_soap_fails(api, pushed, bigip, tmp_path, part) -> None:
 
 
 @pytest.mark.parametrize("action", ["busy", "restarting", "not-registered", "public-uri", "mcpd", "async"])
-def test_a_device_that_comes_back_in_time_is_no_failure(bigip, make, pushed, device, action) -> None:
+def test_push_to_a_device_that_recovers_in_time_is_applied(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", action: str
+) -> None:
     device.faults = [bigip.Fault(action, matches=lambda method, _: method == "GET", times=2)]
     assert pushed(make()).outcome == "applied"
 
 
-def test_a_404_of_a_restarting_daemon_does_not_mean_absent(bigip, make, pushed, device) -> None:
+def test_push_to_a_restarting_device_does_not_take_404_for_absent(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     pushed(make())
     before = device.own()
     device.faults = [bigip.Fault("not-registered", matches=lambda _, path: "/ltm/pool" in path, times=99)]
@@ -213,7 +240,9 @@ def test_a_404_of_a_restarting_daemon_does_not_mean_absent(bigip, make, pushed, 
     assert device.own() == before
 
 
-def test_a_token_that_ends_midway_is_renewed(bigip, make, pushed, device) -> None:
+def test_push_whose_token_expires_renews_the_token(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     device.faults = [bigip.Fault("expired", matches=lambda method, path: method == "POST" and "/ltm/" in path, times=1)]
     assert pushed(make()).outcome == "applied"
     assert device.tokens_made == 2
@@ -224,7 +253,9 @@ def commit(method: str, path: str) -> bool:
 
 
 @pytest.mark.parametrize("action, after", [("reset", True), ("garbage", True), ("hang", True)])
-def test_a_lost_answer_to_the_commit_is_found_out_by_reading(bigip, make, pushed, device, action, after) -> None:
+def test_push_whose_commit_answer_is_lost_reads_the_result_from_the_device(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", action: str, after: bool
+) -> None:
     spec = make(f5={"timeout": "400ms"})
     device.faults = [bigip.Fault(action, matches=commit, after=after)]
     assert pushed(spec).outcome == "applied"
@@ -232,7 +263,9 @@ def test_a_lost_answer_to_the_commit_is_found_out_by_reading(bigip, make, pushed
 
 
 @pytest.mark.parametrize("action", ["reset", "busy", "mcpd", "async"])
-def test_a_commit_that_did_not_happen_is_told(bigip, make, pushed, device, action) -> None:
+def test_push_whose_commit_failed_reports_that_nothing_changed(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", action: str
+) -> None:
     device.faults = [bigip.Fault(action, matches=commit)]
     with pytest.raises(DeviceError, match=r"the device was read again, and nothing was changed"):
         pushed(make())
@@ -241,7 +274,9 @@ def test_a_commit_that_did_not_happen_is_told(bigip, make, pushed, device, actio
     assert pushed(make()).outcome == "applied"
 
 
-def test_a_push_that_could_not_save_completes_later(bigip, make, pushed, device, console) -> None:
+def test_push_after_a_failed_save_saves(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
+) -> None:
     device.faults = [bigip.Fault("forbidden", matches=lambda _, path: path == "/mgmt/tm/sys/config")]
     with pytest.raises(DeviceError, match=r"was applied and read back, and is not saved"):
         pushed(make())
@@ -256,7 +291,9 @@ def test_a_push_that_could_not_save_completes_later(bigip, make, pushed, device,
     assert device.writes() == []
 
 
-def test_what_is_applied_otherwise_than_planned_is_told(make, pushed, device) -> None:
+def test_push_with_another_result_than_planned_fails_and_names_it(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     def meddle(method: str, path: str, _body: bytes) -> None:
         if method == "GET" and "/ltm/pool" in path and ("ltm pool", "/Common/orchestrator-test_web") in device.objects:
             device.objects["ltm pool", "/Common/orchestrator-test_web"]["slowRampTime"] = 77
@@ -269,7 +306,8 @@ def test_what_is_applied_otherwise_than_planned_is_told(make, pushed, device) ->
 # Two at once.
 
 
-WRITES = {
+Matches: TypeAlias = Callable[[str, str, bytes], bool]
+WRITES: dict[str, Matches] = {
     "rest": lambda method, path, _: method == "POST" and path == "/mgmt/tm/transaction",
     "as3": lambda method, path, _: method == "POST" and "/declare" in path,
     "soap": lambda _, __, body: b"start_transaction" in body,
@@ -278,8 +316,8 @@ WRITES = {
 
 
 @pytest.mark.parametrize("name, api", [(name, name) for name in WRITES], indirect=["api"])
-def test_two_pushes_at_once_one_wins_and_the_other_says_so(api, name, pushed) -> None:
-    """Both have read the same state when the first one commits."""
+def test_pushes_at_the_same_time_one_is_applied_and_the_other_fails(api: Api, name: str, pushed: "Pushed") -> None:
+    """Both pushes have read the same state when the first one commits."""
     api.restart()
     if name == "as3":
         # AS3 locks a tenant that it has; of a new one the second declaration is the one that stays.
@@ -295,7 +333,7 @@ def test_two_pushes_at_once_one_wins_and_the_other_says_so(api, name, pushed) ->
     api.device.hook = wait
     results: list[object] = []
 
-    def run(spec) -> None:
+    def run(spec: Spec) -> None:
         try:
             results.append(pushed(spec).outcome)
         except NlbgenError as error:
@@ -314,7 +352,9 @@ def test_two_pushes_at_once_one_wins_and_the_other_says_so(api, name, pushed) ->
     assert pushed(specs[1]).outcome in {"applied", "unchanged"}
 
 
-def test_a_change_while_the_question_stands_stops_the_push(make, pushed, device, console) -> None:
+def test_push_to_a_device_that_changes_before_the_confirmation_is_refused(
+    make: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
+) -> None:
     pushed(make())
 
     def meanwhile() -> bool:
@@ -330,7 +370,7 @@ def test_a_change_while_the_question_stands_stops_the_push(make, pushed, device,
 # Reaching and signing in.
 
 
-def test_push_to_a_closed_port_is_not_sent(make, pushed) -> None:
+def test_push_to_a_closed_port_is_not_sent(make: "Make", pushed: "Pushed") -> None:
     import socket
 
     with socket.socket() as probe:
@@ -340,14 +380,18 @@ def test_push_to_a_closed_port_is_not_sent(make, pushed) -> None:
         pushed(make(f5={"port": port}))
 
 
-def test_a_certificate_that_is_not_trusted(make, pushed, device, site) -> None:
+def test_push_to_a_device_with_an_untrusted_certificate_sends_nothing(
+    make: "Make", pushed: "Pushed", device: "BigIp", site: Path
+) -> None:
     with pytest.raises(DeviceError, match=r"certificate is not trusted") as caught:
         pushed(make(f5={"ca": str(site / "ca.pem")}))
     assert "f5.ca" in str(caught.value.hint)
     assert device.log == []
 
 
-def test_a_wrong_password_is_not_shown(make, pushed, device, monkeypatch) -> None:
+def test_push_with_a_wrong_password_fails_without_printing_it(
+    make: "Make", pushed: "Pushed", device: "BigIp", monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NLBGEN_F5_TEST", "hunter2-wrong")
     with pytest.raises(DeviceError, match=r"the login was refused: Authentication failed. \(HTTP 401\)") as caught:
         pushed(make())
@@ -356,7 +400,7 @@ def test_a_wrong_password_is_not_shown(make, pushed, device, monkeypatch) -> Non
     assert len(device.log) == 1
 
 
-def test_a_wrong_provider_and_too_many_tokens(make, pushed, device) -> None:
+def test_push_whose_login_is_refused_reports_the_reason(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     with pytest.raises(DeviceError, match=r"loginProviderName is invalid"):
         pushed(make(f5={"provider": "ldap"}))
     device.tokens = {str(number): 1e12 for number in range(100)}
@@ -365,7 +409,9 @@ def test_a_wrong_provider_and_too_many_tokens(make, pushed, device) -> None:
     assert "K44237337" in str(caught.value.hint)
 
 
-def test_nothing_from_the_environment_is_used(make, pushed, device, monkeypatch, tmp_path) -> None:
+def test_push_ignores_proxy_netrc_and_ca_of_the_environment(
+    make: "Make", pushed: "Pushed", device: "BigIp", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login evil password evil\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
@@ -373,7 +419,9 @@ def test_nothing_from_the_environment_is_used(make, pushed, device, monkeypatch,
     assert pushed(make()).outcome == "applied"
 
 
-def test_a_spec_without_device_or_password_says_so(make, pushed, monkeypatch) -> None:
+def test_push_without_a_host_or_a_password_is_refused(
+    make: "Make", pushed: "Pushed", monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(SpecError, match=r"f5.host: is missing"):
         pushed(make(f5={"host": None, "password": None}))
     monkeypatch.delenv("NLBGEN_F5_TEST")
@@ -384,7 +432,7 @@ def test_a_spec_without_device_or_password_says_so(make, pushed, monkeypatch) ->
 # Interrupted.
 
 
-COMMITS = {
+COMMITS: dict[str, Matches] = {
     "rest": lambda method, path, _: commit(method, path),
     "as3": lambda method, path, _: method == "POST" and "/declare" in path,
     "soap": lambda _, __, body: b"submit_transaction" in body,
@@ -395,13 +443,17 @@ COMMITS = {
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("applied", [True, False])
 @pytest.mark.parametrize("name, api", [(name, name) for name in COMMITS], indirect=["api"])
-def test_an_interrupted_commit_is_found_out_by_the_next_push(api, name, pushed, console, monkeypatch, applied) -> None:
-    """Ctrl-C while the device answers to it: the snapshot stays, and so do the files that may be in use."""
+def test_push_after_an_interrupted_commit_completes(
+    api: Api, name: str, pushed: "Pushed", console: "Console", monkeypatch: pytest.MonkeyPatch, applied: bool
+) -> None:
+    """Ctrl-C during the commit: the snapshot stays, and so do files that may be in use."""
     planned = counted(api, pushed)
     api.restart()
     device, real = api.device, type(api.device).exchange
 
-    def exchange(one: Any, method: str, target: str, headers: Any, body: bytes) -> Any:
+    def exchange(
+        one: "BigIp", method: str, target: str, headers: "Headers", body: bytes
+    ) -> tuple[str, int, "JsonValue"]:
         if not COMMITS[name](method, target, body):
             return real(one, method, target, headers, body)
         monkeypatch.setattr(type(device), "exchange", real)
@@ -421,7 +473,7 @@ def test_an_interrupted_commit_is_found_out_by_the_next_push(api, name, pushed, 
 
 
 @pytest.mark.usefixtures("near")
-def test_an_interruption_before_the_commit_takes_everything_back(rest, pushed, tmp_path) -> None:
+def test_push_interrupted_before_the_commit_rolls_back(rest: Api, pushed: "Pushed", tmp_path: Path) -> None:
     device = rest.device
 
     def interrupted(method: str, path: str, _body: bytes) -> None:

@@ -5,7 +5,8 @@ import json
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -15,11 +16,19 @@ from nlbgen.generators.f5 import as3 as f5_as3
 from nlbgen.generators.f5.objects import objects
 from nlbgen.push.backends.connect import push
 from nlbgen.push.contract import Options
-from nlbgen.spec.load import loads
+from nlbgen.spec.load import Spec, loads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hypothesis.strategies import SearchStrategy
+
+    from tests.f5.bigip import BigIp
+    from tests.f5.conftest import Console, Make, Reached
 
 
 @cache
-def farms() -> Any:
+def farms() -> "SearchStrategy[Spec]":
     """The farms that test_properties.py makes."""
     path = Path(__file__).parents[1] / "generators/test_properties.py"
     made = importlib.util.spec_from_file_location("properties_of_all", path)
@@ -27,29 +36,30 @@ def farms() -> Any:
     module = importlib.util.module_from_spec(made)
     sys.modules["properties_of_all"] = module
     made.loader.exec_module(module)
-    return module.farms()
+    found: SearchStrategy[Spec] = module.farms()
+    return found
 
 
-def rest(running, _as3, _soap) -> None:
+def rest(running: "Reached", _as3: ModuleType, _soap: ModuleType) -> None:
     running.reset()
 
 
-def as3(running, as3_module, _soap) -> None:
+def as3(running: "Reached", as3_module: ModuleType, _soap: ModuleType) -> None:
     running.reset(extensions=[as3_module.As3().answer])
 
 
-def soap(running, _as3, soap_module) -> None:
+def soap(running: "Reached", _as3: ModuleType, soap_module: ModuleType) -> None:
     pytest.importorskip("bigsuds")
     running.reset(version="11.6.0", portal=soap_module.Portal())
 
 
-def changed(device) -> list[Any]:
-    """What a push asked the device to change, in whatever API."""
+def changed(device: "BigIp") -> list[Any]:
+    """The requests of a push that change something, by REST or SOAP."""
     return device.portal.writes() if device.portal else device.writes()
 
 
-def texts(device) -> dict[tuple[str, str], Any]:
-    """What the device has of the texts of a spec: checks, rules, and paths of policies, by kind and name."""
+def texts(device: "BigIp") -> dict[tuple[str, str], Any]:
+    """The texts of a spec on the device: health checks, rules and paths of policies, by kind and name."""
     found: dict[tuple[str, str], Any] = {}
     for (kind, path), own in device.own().items():
         rules = own.get("rules", []) if kind == "ltm policy" else []
@@ -60,8 +70,8 @@ def texts(device) -> dict[tuple[str, str], Any]:
     return found
 
 
-def wanted(farm) -> dict[tuple[str, str], Any]:
-    """The same of the farm's objects; `policies` or, by SOAP, a rule instead."""
+def wanted(farm: Spec) -> dict[tuple[str, str], Any]:
+    """The same texts of the farm's objects; SOAP has a rule instead of a policy."""
     f5 = farm.farm.f5
     found: dict[tuple[str, str], Any] = {}
     for one in objects(farm.farm, f5.version, policies=f5.api != "soap"):
@@ -83,8 +93,15 @@ EXAMPLES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, 
 @pytest.mark.parametrize("restart", [rest, as3])
 @settings(EXAMPLES, max_examples=25)
 @given(farms())
-def test_any_farm_is_pushed_or_refused(
-    make, running, console, tmp_path, as3_module, soap_module, restart, spec
+def test_push_of_any_farm_is_applied_or_refused(
+    make: "Make",
+    running: "Reached",
+    console: "Console",
+    tmp_path: Path,
+    as3_module: ModuleType,
+    soap_module: ModuleType,
+    restart: "Callable[[Reached, ModuleType, ModuleType], None]",
+    spec: Spec,
 ) -> None:
     restart(running, as3_module, soap_module)
     pushed_or_refused(make, running.device, console, tmp_path, restart.__name__, spec)
@@ -94,14 +111,21 @@ def test_any_farm_is_pushed_or_refused(
 @pytest.mark.usefixtures("near")
 @settings(EXAMPLES, max_examples=8)
 @given(farms())
-def test_any_farm_is_pushed_by_soap_or_refused(
-    make, running, console, tmp_path, as3_module, soap_module, kept_descriptions, spec
+def test_push_by_soap_of_any_farm_is_applied_or_refused(
+    make: "Make",
+    running: "Reached",
+    console: "Console",
+    tmp_path: Path,
+    as3_module: ModuleType,
+    soap_module: ModuleType,
+    kept_descriptions: None,
+    spec: Spec,
 ) -> None:
     soap(running, as3_module, soap_module)
     pushed_or_refused(make, running.device, console, tmp_path, "soap", spec)
 
 
-def pushed_or_refused(make, device, console, tmp_path, api: str, spec) -> None:
+def pushed_or_refused(make: "Make", device: "BigIp", console: "Console", tmp_path: Path, api: str, spec: Spec) -> None:
     base = make().document.data
     data = json.loads(json.dumps(spec.document.data))
     tls = data["frontend"].setdefault("tls", {})

@@ -4,6 +4,9 @@ import copy
 import json
 import re
 import stat
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,8 +15,14 @@ from nlbgen.generators.f5.objects import objects
 from nlbgen.push.http import PAUSES
 from nlbgen.spec.units import Version
 
+if TYPE_CHECKING:
+    from tests.f5.bigip import BigIp, Json
+    from tests.f5.conftest import Console, Make, Pushed, Reached
 
-def test_everything_is_new_then_nothing_is_left(make, pushed, device, console, tmp_path) -> None:
+
+def test_push_to_an_empty_device_creates_the_farm_and_a_second_one_changes_nothing(
+    make: "Make", pushed: "Pushed", device: "BigIp", console: "Console", tmp_path: Path
+) -> None:
     report = pushed(make())
     assert report.outcome == "applied"
     assert report.counts["ltm node"] == {"created": 2, "changed": 0, "removed": 0, "unchanged": 0}
@@ -29,7 +38,7 @@ def test_everything_is_new_then_nothing_is_left(make, pushed, device, console, t
     assert len(again.plan) == 0
 
 
-FARMS = {
+FARMS: dict[str, dict[str, Any]] = {
     "plain": {},
     "terminate": {"frontend": {"tls": {"mode": "terminate"}}, "accept": ["tls-terminate-redirect"]},
     "passthrough": {"frontend": {"tls": {"mode": "passthrough", "verify_nodes": False}}},
@@ -55,14 +64,16 @@ FARMS = {
     "partition": {"f5": {"partition": "UiPath"}},
 }
 SINCE = {"modern": Version("14.0"), "passthrough-checked": Version("13.1")}
-"""Which farms an older device is refused."""
+"""The first version that supports a farm."""
 
 
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("version", ["11.6.0", "12.1.2", "13.0.0", "13.1.1", "16.1.2", "17.1.0"])
 @pytest.mark.parametrize("farm", FARMS)
-def test_the_second_push_sends_no_write(bigip, make, pushed, running, farm, version) -> None:
-    running.device.__init__(version=version)
+def test_push_of_an_unchanged_farm_sends_no_write(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", running: "Reached", farm: str, version: str
+) -> None:
+    running.device.renew(version=version)
     spec = make(**FARMS[farm])
     if Version(version) < SINCE.get(farm, Version("11.6")):
         with pytest.raises(UnsupportedError):
@@ -76,8 +87,10 @@ def test_the_second_push_sends_no_write(bigip, make, pushed, running, farm, vers
 
 
 @pytest.mark.parametrize("version", ["11.6.0", "16.1.2"])
-def test_a_policy_without_the_rule_for_all_other_paths_is_completed(make, pushed, running, version) -> None:
-    running.device.__init__(version=version)
+def test_push_to_a_policy_without_its_last_rule_completes_the_policy(
+    make: "Make", pushed: "Pushed", running: "Reached", version: str
+) -> None:
+    running.device.renew(version=version)
     spec = make(**FARMS["signalr"])
     pushed(spec)
     policy = running.device.objects["ltm policy", "/Common/orchestrator-test_signalr_paths"]
@@ -89,7 +102,9 @@ def test_a_policy_without_the_rule_for_all_other_paths_is_completed(make, pushed
         assert policy["rules"] == whole
 
 
-def test_policies_that_are_not_expanded_are_read_rule_by_rule(make, pushed, device) -> None:
+def test_push_to_a_device_that_does_not_expand_policies_reads_each_rule(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     device.deep_policies = False
     spec = make(**FARMS["signalr"])
     pushed(spec)
@@ -102,7 +117,9 @@ def pairs() -> list[tuple[str, str]]:
 
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("old, new", pairs()[::3])
-def test_from_any_farm_to_any_other(make, pushed, device, old, new) -> None:
+def test_push_of_one_farm_over_another_leaves_only_the_new_objects(
+    make: "Make", pushed: "Pushed", device: "BigIp", old: str, new: str
+) -> None:
     pushed(make(**FARMS[old]))
     spec = make(**FARMS[new])
     assert pushed(spec, force=True, prune=True).outcome in {"applied", "unchanged"}
@@ -111,7 +128,7 @@ def test_from_any_farm_to_any_other(make, pushed, device, old, new) -> None:
     assert pushed(spec, prune=True).outcome == "unchanged"
 
 
-def test_a_dry_run_only_reads(make, pushed, device, console) -> None:
+def test_dry_run_sends_only_reads(make: "Make", pushed: "Pushed", device: "BigIp", console: "Console") -> None:
     report = pushed(make(), dry_run=True)
     assert report.outcome == "planned"
     assert device.writes() == []
@@ -120,7 +137,7 @@ def test_a_dry_run_only_reads(make, pushed, device, console) -> None:
     assert "+ ltm virtual /Common/orchestrator-test_main: new" in text
 
 
-def test_the_reviewed_plan_and_no_other(make, pushed, device) -> None:
+def test_push_with_expect_of_another_plan_is_refused(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     digest = pushed(make(), dry_run=True).plan.digest
     with pytest.raises(DifferenceError, match=r"the plan has the digest"):
         pushed(make(balancer={"affinity": "cookie"}), expect=digest)
@@ -128,7 +145,7 @@ def test_the_reviewed_plan_and_no_other(make, pushed, device) -> None:
     assert pushed(make(), expect=digest[:16]).outcome == "applied"
 
 
-def test_a_plan_names_the_state_it_was_made_on(make, pushed, device) -> None:
+def test_plan_digest_changes_only_with_the_objects_of_the_farm(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     pushed(make())
     spec = make(balancer={"slow_start": "60s"})
     digest = pushed(spec, dry_run=True).plan.digest
@@ -138,7 +155,9 @@ def test_a_plan_names_the_state_it_was_made_on(make, pushed, device) -> None:
     assert pushed(spec, dry_run=True).plan.digest != digest
 
 
-def test_nothing_is_done_without_consent(make, pushed, device, console) -> None:
+def test_push_without_confirmation_changes_nothing(
+    make: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
+) -> None:
     console.agrees = lambda: False
     assert pushed(make()).outcome == "declined"
     assert device.writes() == []
@@ -166,7 +185,16 @@ def test_nothing_is_done_without_consent(make, pushed, device, console) -> None:
         ("ltm profile tcp", "tcp", {"idleTimeout": "300"}, "idle-timeout: 300 -> 3600"),
     ],
 )
-def test_drift_is_found_named_and_put_right(make, pushed, device, console, kind, path, change, shown) -> None:
+def test_push_to_a_device_with_drift_names_and_corrects_it(
+    make: "Make",
+    pushed: "Pushed",
+    device: "BigIp",
+    console: "Console",
+    kind: str,
+    path: str,
+    change: "Json",
+    shown: str,
+) -> None:
     pushed(make())
     before = device.own()
     device.objects[kind, f"/Common/orchestrator-test_{path}"].update(change)
@@ -176,7 +204,9 @@ def test_drift_is_found_named_and_put_right(make, pushed, device, console, kind,
     assert device.own() == before
 
 
-def test_drift_of_members(make, pushed, device, console) -> None:
+def test_push_to_a_pool_with_drift_corrects_its_members(
+    make: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
+) -> None:
     pushed(make())
     before = device.own()
     members = device.objects["ltm pool", "/Common/orchestrator-test_web"]["members"]
@@ -189,7 +219,7 @@ def test_drift_of_members(make, pushed, device, console) -> None:
     assert device.own() == before
 
 
-def test_members_that_stay_are_not_touched(make, pushed, device) -> None:
+def test_push_that_changes_one_member_leaves_the_other_members(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     pushed(make())
     device.log.clear()
     nodes = [{"name": f"orch-{n}", "address": f"10.20.0.1{n}", "state": "drain" if n == 2 else "up"} for n in (1, 2, 3)]
@@ -202,7 +232,7 @@ def test_members_that_stay_are_not_touched(make, pushed, device) -> None:
     ]
 
 
-def test_a_node_that_moves_is_made_again(make, pushed, device) -> None:
+def test_push_of_a_node_with_another_address_recreates_it(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     pushed(make(**FARMS["signalr"]))
     nodes = [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "orch-2", "address": "10.20.0.99"}]
     spec = make(**{**FARMS["signalr"], "nodes": nodes})
@@ -211,7 +241,9 @@ def test_a_node_that_moves_is_made_again(make, pushed, device) -> None:
     assert pushed(spec).outcome == "unchanged"
 
 
-def test_a_node_that_is_renamed_takes_its_address_along(make, pushed, device) -> None:
+def test_push_of_a_renamed_node_with_the_same_address_replaces_the_node(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     pushed(make())
     nodes = [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "other", "address": "10.20.0.12"}]
     assert pushed(make(nodes=nodes)).outcome == "applied"
@@ -222,7 +254,7 @@ def test_a_node_that_is_renamed_takes_its_address_along(make, pushed, device) ->
 # Marks.
 
 
-def test_objects_of_others_are_not_taken_over(make, pushed, device) -> None:
+def test_push_over_objects_of_another_owner_needs_adopt(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     device.add("ltm pool", "/Common/orchestrator-test_web", description="by hand")
     with pytest.raises(
         DeviceError, match=r"ltm pool /Common/orchestrator-test_web is there and was not made"
@@ -234,13 +266,13 @@ def test_objects_of_others_are_not_taken_over(make, pushed, device) -> None:
     assert pushed(make()).outcome == "unchanged"
 
 
-def test_two_farms_do_not_share_by_accident(make, pushed) -> None:
+def test_push_of_a_second_farm_with_the_same_nodes_is_refused(make: "Make", pushed: "Pushed") -> None:
     pushed(make())
     with pytest.raises(DeviceError, match=r"belongs to the farm orchestrator-test"):
         pushed(make(farm="other", frontend={"address": "10.20.0.20"}))
 
 
-def test_an_address_has_one_node_on_a_device(make, pushed, device) -> None:
+def test_push_with_the_address_of_another_node_is_refused(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     device.add("auth partition", "Other")
     device.add("ltm node", "/Other/web1", address="10.20.0.12")
     with pytest.raises(DeviceError, match=r"the address 10.20.0.12 belongs to the node /Other/web1"):
@@ -248,7 +280,9 @@ def test_an_address_has_one_node_on_a_device(make, pushed, device) -> None:
 
 
 @pytest.mark.parametrize("partition", ["Common", "Other"])
-def test_the_way_to_an_address_of_another_partition_works(make, pushed, device, partition) -> None:
+def test_push_that_follows_the_hint_on_an_address_of_another_partition_is_applied(
+    make: "Make", pushed: "Pushed", device: "BigIp", partition: str
+) -> None:
     device.add("auth partition", "UiPath")
     device.add("auth partition", "Other")
     device.add("ltm node", f"/{partition}/web1", address="10.20.0.12")
@@ -265,7 +299,9 @@ def test_the_way_to_an_address_of_another_partition_works(make, pushed, device, 
     assert pushed(shared).outcome == "unchanged"
 
 
-def test_the_other_way_is_to_remove_that_node(make, pushed, device) -> None:
+def test_push_after_the_node_of_another_partition_was_removed_is_applied(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     device.add("auth partition", "UiPath")
     device.add("ltm node", "/Common/web1", address="10.20.0.12")
     with pytest.raises(DeviceError) as caught:
@@ -275,7 +311,9 @@ def test_the_other_way_is_to_remove_that_node(make, pushed, device) -> None:
     assert pushed(make(f5={"partition": "UiPath"})).outcome == "applied"
 
 
-def test_the_way_to_an_address_in_the_same_partition_works(make, pushed, device) -> None:
+def test_push_that_follows_the_hint_on_an_address_of_the_same_partition_is_applied(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     device.add("ltm node", "/Common/web1", address="10.20.0.12")
     with pytest.raises(DeviceError) as caught:
         pushed(make())
@@ -284,7 +322,9 @@ def test_the_way_to_an_address_in_the_same_partition_works(make, pushed, device)
     assert pushed(make(nodes=nodes), adopt=True).outcome == "applied"
 
 
-def test_leftovers_stay_until_prune(make, pushed, device, console) -> None:
+def test_push_keeps_leftover_objects_until_prune(
+    make: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
+) -> None:
     nodes = [{"name": f"orch-{n}", "address": f"10.20.0.1{n}"} for n in (1, 2, 3)]
     pushed(make(nodes=nodes))
     pushed(make())
@@ -296,7 +336,9 @@ def test_leftovers_stay_until_prune(make, pushed, device, console) -> None:
     assert ("ltm node", "/Common/elsewhere") in device.objects
 
 
-def test_more_than_half_of_a_pool_needs_force(make, pushed, device) -> None:
+def test_push_that_removes_more_than_half_of_a_pool_needs_force(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     nodes = [{"name": f"orch-{n}", "address": f"10.20.0.1{n}"} for n in (1, 2, 3)]
     pushed(make(nodes=nodes))
     device.log.clear()
@@ -310,7 +352,7 @@ def test_more_than_half_of_a_pool_needs_force(make, pushed, device) -> None:
 # Units, groups, validation.
 
 
-def test_a_standby_unit_is_not_written_to(make, pushed, device) -> None:
+def test_push_to_a_standby_unit_is_refused(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     device.failover = "standby"
     with pytest.raises(DeviceError, match=r"this unit is standby"):
         pushed(make())
@@ -318,7 +360,7 @@ def test_a_standby_unit_is_not_written_to(make, pushed, device) -> None:
     assert pushed(make(), dry_run=True).outcome == "planned"
 
 
-def test_sync_on_request(make, pushed, device) -> None:
+def test_push_with_sync_synchronises_the_group(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     pushed(make())
     assert device.synced == []
     pushed(make(balancer={"slow_start": "9s"}), sync="pair")
@@ -327,19 +369,19 @@ def test_sync_on_request(make, pushed, device) -> None:
         pushed(make(balancer={"slow_start": "8s"}), sync="none")
 
 
-def test_validate_changes_nothing(make, pushed, device) -> None:
+def test_push_with_validate_changes_nothing(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     pushed(make())
     before = device.own()
     assert pushed(make(balancer={"slow_start": "9s"}), validate=True).outcome == "valid"
     assert device.own() == before
     assert not device.transactions
     with pytest.raises(DeviceError, match=r"cannot check the plan, because the certificate"):
-        device.__init__()
+        device.renew()
         pushed(make(), validate=True)
 
 
-def test_validate_needs_12(make, pushed, device) -> None:
-    device.__init__(version="11.6.0")
+def test_push_with_validate_before_tmos_12_is_refused(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
+    device.renew(version="11.6.0")
     with pytest.raises(DeviceError, match=r"TMOS 11.6.0 cannot check"):
         pushed(make(), validate=True)
 
@@ -347,7 +389,7 @@ def test_validate_needs_12(make, pushed, device) -> None:
 # Refused transactions.
 
 
-def test_a_refused_transaction_names_the_object(make, pushed, device) -> None:
+def test_push_whose_transaction_is_refused_names_the_object(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     device.add("ltm virtual", "/Common/taken", destination="/Common/10.20.0.10:443", ipProtocol="tcp")
     before, files = device.own(), device.files()
     with pytest.raises(DeviceError) as caught:
@@ -358,7 +400,9 @@ def test_a_refused_transaction_names_the_object(make, pushed, device) -> None:
     assert not device.tokens and not device.transactions
 
 
-def test_push_of_an_unsupported_feature_is_refused_before_any_write(make, pushed, device) -> None:
+def test_push_of_an_unsupported_feature_is_refused_before_any_write(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     with pytest.raises(UnsupportedError, match=r"f5-queue"):
         pushed(make(balancer={"timeouts": {"queue": "30s"}}))
     assert device.writes() == []
@@ -367,7 +411,9 @@ def test_push_of_an_unsupported_feature_is_refused_before_any_write(make, pushed
 # Certificates.
 
 
-def test_certificates_have_names_of_their_content_and_old_ones_go(make, pushed, device, site) -> None:
+def test_push_of_a_renewed_certificate_uploads_it_and_removes_the_old_one(
+    make: "Make", pushed: "Pushed", device: "BigIp", site: Path
+) -> None:
     pushed(make())
     first = device.files()
     assert len(first) == 3  # the chain is the nodes' CA here
@@ -382,7 +428,9 @@ def test_certificates_have_names_of_their_content_and_old_ones_go(make, pushed, 
     assert device.writes() == []
 
 
-def test_certificates_that_the_device_has(make, pushed, device, bigip) -> None:
+def test_push_with_a_certificate_of_the_device_uploads_nothing(
+    make: "Make", pushed: "Pushed", device: "BigIp", bigip: ModuleType
+) -> None:
     certificate, key = bigip.pair("x")
     device.uploads |= {"x.crt": bigip.pem(certificate), "x.key": bigip.key_pem(key)}
     for kind, name in (("cert", "x.crt"), ("key", "x.key")):
@@ -401,7 +449,9 @@ def test_certificates_that_the_device_has(make, pushed, device, bigip) -> None:
         ({"certificate": "SITE/site.key"}, "holds no certificate"),
     ],
 )
-def test_certificates_that_cannot_be(make, pushed, device, site, tls, message) -> None:
+def test_push_with_an_unusable_certificate_is_refused(
+    make: "Make", pushed: "Pushed", device: "BigIp", site: Path, tls: dict[str, str], message: str
+) -> None:
     tls = {name: path.replace("SITE", str(site)) for name, path in tls.items()}
     with pytest.raises(FileError, match=message):
         pushed(make(frontend={"tls": tls}))
@@ -411,7 +461,9 @@ def test_certificates_that_cannot_be(make, pushed, device, site, tls, message) -
 # Snapshots.
 
 
-def test_a_snapshot_brings_back_what_was(make, pushed, device, tmp_path) -> None:
+def test_restore_of_a_snapshot_restores_the_former_objects(
+    make: "Make", pushed: "Pushed", device: "BigIp", tmp_path: Path
+) -> None:
     pushed(make(balancer={"affinity": "cookie"}))
     before = device.own()
     nodes = [{"name": "orch-1", "address": "10.20.0.11", "state": "drain"}, {"name": "orch-9", "address": "10.20.0.19"}]
@@ -427,7 +479,9 @@ def test_a_snapshot_brings_back_what_was(make, pushed, device, tmp_path) -> None
     assert pushed(spec, restore=report.snapshot).outcome == "unchanged"
 
 
-def test_a_restored_profile_keeps_its_certificate(make, pushed, device, site) -> None:
+def test_restore_of_a_profile_keeps_its_certificate(
+    make: "Make", pushed: "Pushed", device: "BigIp", site: Path
+) -> None:
     pushed(make())
     tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key"), "profile": "modern"}
     report = pushed(make(frontend={"tls": tls}))
@@ -438,8 +492,9 @@ def test_a_restored_profile_keeps_its_certificate(make, pushed, device, site) ->
     )
 
 
-def test_a_snapshot_of_another_device_is_refused(make, pushed, tmp_path) -> None:
+def test_restore_of_a_snapshot_of_another_device_is_refused(make: "Make", pushed: "Pushed", tmp_path: Path) -> None:
     report = pushed(make())
+    assert report.snapshot
     data = json.loads(report.snapshot.read_text())
     report.snapshot.write_text(json.dumps({**data, "device": "elsewhere"}))
     with pytest.raises(UsageError, match=r"is a snapshot of the farm orchestrator-test on elsewhere"):
@@ -449,7 +504,7 @@ def test_a_snapshot_of_another_device_is_refused(make, pushed, tmp_path) -> None
         pushed(make(), restore=report.snapshot)
 
 
-def test_attempts_stay_within_a_minute() -> None:
+def test_pauses_between_attempts_sum_to_less_than_a_minute() -> None:
     assert sum(PAUSES) < 60
 
 
@@ -463,7 +518,9 @@ def test_attempts_stay_within_a_minute() -> None:
         ("orchestrator-test-0123456789ab.json", None),
     ],
 )
-def test_other_files_among_the_snapshots_harm_no_push(make, pushed, tmp_path, name, content) -> None:
+def test_push_with_other_files_among_the_snapshots_is_applied(
+    make: "Make", pushed: "Pushed", tmp_path: Path, name: str, content: str | None
+) -> None:
     pushed(make())
     path = tmp_path / "snapshots" / name
     path.mkdir() if content is None else path.write_text(content)
@@ -471,7 +528,9 @@ def test_other_files_among_the_snapshots_harm_no_push(make, pushed, tmp_path, na
     assert pushed(make(balancer={"slow_start": "9s"})).outcome == "applied"
 
 
-def test_a_farm_whose_name_begins_alike_keeps_its_own_pending_snapshot(make, pushed, device, bigip, console) -> None:
+def test_push_of_a_farm_with_a_longer_name_keeps_the_pending_snapshot_of_the_other(
+    make: "Make", pushed: "Pushed", device: "BigIp", bigip: ModuleType, console: "Console"
+) -> None:
     other = make(farm="orchestrator-test-b", frontend={"address": "10.20.0.20"}, nodes=OTHER_NODES)
     device.faults = [bigip.Fault("forbidden", matches=lambda _, path: path == "/mgmt/tm/sys/config")]
     with pytest.raises(DeviceError, match=r"is not saved"):
@@ -487,7 +546,7 @@ def test_a_farm_whose_name_begins_alike_keeps_its_own_pending_snapshot(make, pus
 OTHER_NODES = [{"name": f"other-{number}", "address": f"10.20.1.1{number}"} for number in (1, 2)]
 
 
-def server_ssl(device) -> dict:
+def server_ssl(device: "BigIp") -> dict[str, str]:
     found = device.effective("ltm profile server-ssl", "/Common/orchestrator-test_nodes")
     return {name: found[name] for name in ("peerCertMode", "caFile", "authenticateName")}
 
@@ -496,12 +555,14 @@ PASSTHROUGH = {"frontend": {"tls": {"mode": "passthrough"}}}
 UNVERIFIED = {"frontend": {"tls": {"verify_nodes": False}}}
 
 
-def authority(device) -> set[str]:
-    """The nodes' CA, by which the monitor checks with passthrough, too."""
+def authority(device: "BigIp") -> set[str]:
+    """The CA of the nodes; with passthrough the monitor verifies by it too."""
     return {server_ssl(device)["caFile"]}
 
 
-def test_what_checks_the_nodes_is_restored_whole(make, pushed, device) -> None:
+def test_restore_of_the_node_verification_restores_mode_ca_and_name(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     pushed(make())
     before = server_ssl(device)
     assert before["peerCertMode"] == "require" and before["caFile"] != "none"
@@ -512,7 +573,9 @@ def test_what_checks_the_nodes_is_restored_whole(make, pushed, device) -> None:
     assert any(profile["name"].endswith("_nodes") for profile in virtual["profiles"])
 
 
-def test_checking_the_nodes_is_never_restored_without_its_ca(make, pushed, device, site) -> None:
+def test_restore_of_the_node_verification_whose_ca_is_gone_is_refused(
+    make: "Make", pushed: "Pushed", device: "BigIp", site: Path
+) -> None:
     # A CA that is not in the site's own chain as well, and goes when nothing names it any more.
     verified = make(frontend={"tls": {"verify_nodes": str(site / "renewed.pem")}})
     pushed(verified)
@@ -527,7 +590,9 @@ def test_checking_the_nodes_is_never_restored_without_its_ca(make, pushed, devic
     assert pushed(verified).outcome == "applied"
 
 
-def test_nodes_are_not_checked_any_more_where_they_were_not(make, pushed, device) -> None:
+def test_restore_of_a_farm_without_node_verification_disables_it(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     pushed(make(**UNVERIFIED))
     before = server_ssl(device)
     report = pushed(make())
@@ -535,7 +600,7 @@ def test_nodes_are_not_checked_any_more_where_they_were_not(make, pushed, device
     assert server_ssl(device) == before
 
 
-def test_a_profile_whose_key_is_gone_is_not_restored(make, pushed, device) -> None:
+def test_restore_of_a_profile_whose_key_is_gone_is_refused(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     pushed(make())
     report = pushed(make(**PASSTHROUGH), force=True, prune=True)
     assert device.files() == authority(device)
@@ -545,7 +610,9 @@ def test_a_profile_whose_key_is_gone_is_not_restored(make, pushed, device) -> No
         pushed(make(**PASSTHROUGH), restore=report.snapshot, dry_run=True)
 
 
-def test_a_restore_says_nothing_of_the_rest_of_the_farm(make, pushed, device, console) -> None:
+def test_restore_plan_names_only_the_objects_of_the_snapshot(
+    make: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
+) -> None:
     pushed(make())
     report = pushed(make(balancer={"slow_start": "9s"}))
     console.said.clear()
@@ -559,7 +626,9 @@ def test_a_restore_says_nothing_of_the_rest_of_the_farm(make, pushed, device, co
 
 
 @pytest.mark.parametrize("action, after", [("busy", False), ("reset", True), ("reset", False), ("forbidden", False)])
-def test_no_copy_of_a_key_stays_where_a_later_step_fails(bigip, make, pushed, device, action, after) -> None:
+def test_push_that_fails_after_an_upload_leaves_no_copy_of_a_key(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", action: str, after: bool
+) -> None:
     device.faults = [
         bigip.Fault(
             action, matches=lambda method, path: method == "POST" and path.endswith("ssl-key"), times=9, after=after
@@ -570,7 +639,9 @@ def test_no_copy_of_a_key_stays_where_a_later_step_fails(bigip, make, pushed, de
     assert not [name for name in device.uploads if name.endswith(".key")]
 
 
-def test_no_copy_of_a_key_stays_where_it_could_not_be_removed_at_once(bigip, make, pushed, device) -> None:
+def test_push_that_cannot_remove_an_upload_at_once_retries_and_leaves_no_copy_of_a_key(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     device.faults = [
         bigip.Fault("busy", matches=lambda _, path: path.endswith("unix-rm"), times=3),
         bigip.Fault("forbidden", matches=lambda _, path: path == "/mgmt/tm/transaction"),
@@ -580,7 +651,9 @@ def test_no_copy_of_a_key_stays_where_it_could_not_be_removed_at_once(bigip, mak
     assert not [name for name in device.uploads if name.endswith(".key")]
 
 
-def test_a_copy_of_a_key_that_must_be_removed_by_hand_is_told(bigip, make, pushed, device, console) -> None:
+def test_push_that_cannot_remove_a_copy_of_a_key_reports_it(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
+) -> None:
     device.faults = [bigip.Fault("forbidden", matches=lambda _, path: path.endswith("unix-rm"), times=99)]
     assert pushed(make()).outcome == "applied"
     (key,) = [name for name in device.uploads if name.endswith(".key")]
@@ -588,7 +661,9 @@ def test_a_copy_of_a_key_that_must_be_removed_by_hand_is_told(bigip, make, pushe
 
 
 @pytest.mark.parametrize("fails", ["/mgmt/tm/transaction", "/mgmt/tm/sys/file/ssl-cert"])
-def test_a_new_partition_that_stays_behind_is_told(bigip, make, pushed, device, fails) -> None:
+def test_push_that_fails_after_it_created_a_partition_reports_the_partition(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", fails: str
+) -> None:
     spec = make(f5={"partition": "UiPath"})
     device.faults = [bigip.Fault("forbidden", matches=lambda method, path: method == "POST" and path == fails)]
     with pytest.raises(DeviceError, match=r"the new partition UiPath stays, and is empty"):
@@ -596,7 +671,9 @@ def test_a_new_partition_that_stays_behind_is_told(bigip, make, pushed, device, 
     assert pushed(spec).outcome == "applied"
 
 
-def test_a_certificate_that_could_not_be_removed_goes_with_the_next_push(bigip, make, pushed, device, site) -> None:
+def test_push_after_a_failed_removal_of_a_certificate_removes_it(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", site: Path
+) -> None:
     pushed(make())
     tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
     device.faults = [bigip.Fault("busy", matches=lambda method, path: method == "DELETE" and "ssl-" in path, times=9)]
@@ -611,7 +688,9 @@ def test_a_certificate_that_could_not_be_removed_goes_with_the_next_push(bigip, 
     assert device.writes() == []
 
 
-def test_prune_removes_the_key_that_the_farm_has_no_more(make, pushed, device) -> None:
+def test_push_with_prune_of_a_farm_without_tls_removes_the_old_key(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     pushed(make())
     pushed(make(**PASSTHROUGH), force=True)
     assert len(device.files()) == 3, "the profiles that are left over name them"
@@ -622,8 +701,10 @@ def test_prune_removes_the_key_that_the_farm_has_no_more(make, pushed, device) -
     assert device.saved == device.objects
 
 
-def test_prune_finds_files_of_pushes_that_nothing_is_known_of(make, pushed, device, bigip, tmp_path, site) -> None:
-    """The snapshots of a pipeline go with its machine."""
+def test_push_with_prune_removes_files_of_unknown_pushes(
+    make: "Make", pushed: "Pushed", device: "BigIp", bigip: ModuleType, tmp_path: Path, site: Path
+) -> None:
+    """A pipeline loses its snapshots with its machine."""
     pushed(make())
     tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
     device.faults = [bigip.Fault("busy", matches=lambda method, path: method == "DELETE" and "ssl-" in path, times=9)]
@@ -636,7 +717,9 @@ def test_prune_finds_files_of_pushes_that_nothing_is_known_of(make, pushed, devi
     assert len(device.files()) == 3 and device.saved == device.objects
 
 
-def test_a_failed_sync_does_not_say_that_nothing_is_saved(make, pushed, device, console) -> None:
+def test_push_whose_sync_fails_reports_the_configuration_as_saved(
+    make: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
+) -> None:
     with pytest.raises(DeviceError, match=r"applied and saved, and the group none is not synchronised") as caught:
         pushed(make(), sync="none")
     assert "not saved" not in str(caught.value) and device.saved == device.objects
@@ -653,8 +736,10 @@ def test_a_failed_sync_does_not_say_that_nothing_is_saved(make, pushed, device, 
 
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("version", ["11.6.0", "16.1.2"])
-def test_what_is_left_over_of_another_kind_is_told_and_pruned(make, pushed, device, console, version) -> None:
-    device.__init__(version=version)
+def test_push_reports_leftovers_of_another_kind_and_prune_removes_them(
+    make: "Make", pushed: "Pushed", device: "BigIp", console: "Console", version: str
+) -> None:
+    device.renew(version=version)
     pushed(make(balancer={"affinity": "cookie"}))
     pushed(make())
     gone = "ltm persistence cookie", "/Common/orchestrator-test_cookie"
@@ -666,7 +751,7 @@ def test_what_is_left_over_of_another_kind_is_told_and_pruned(make, pushed, devi
     assert gone not in device.own()
 
 
-def test_a_push_of_nothing_takes_few_round_trips(make, pushed, device) -> None:
+def test_push_of_an_unchanged_farm_takes_few_round_trips(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     pushed(make())
     device.latency = 0.02
     device.spans.clear()

@@ -3,9 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.f5.bigip import BigIp, JsonValue
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "recorded" / "f5-errors"
 CASES = sorted(path.stem for path in RECORDED.glob("*.json"))
@@ -26,15 +30,15 @@ OTHER_KINDS = {
     "as3_200_dry_run": "a push never asks for AS3's dry run",
     "as3_200_no_change": "a push does not declare what is there",
 }
-"""What a farm never meets, and so the simulator does not know."""
+"""Recorded situations that no push causes: the simulator does not support them."""
 
 
 @pytest.fixture
-def ask(device) -> Ask:
-    """Asks the device with a good token, unless told otherwise; a text is sent as it is."""
+def ask(device: "BigIp") -> Ask:
+    """Return a function that sends a request with a valid token; a text is sent unchanged."""
     device.tokens["T"] = 1e12
 
-    def asked(method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    def asked(method: str, path: str, body: "JsonValue" = None, **headers: str) -> tuple[int, Any]:
         raw = body.encode() if isinstance(body, str) else b"" if body is None else json.dumps(body).encode()
         given = {"X-F5-Auth-Token": "T", **{name.replace("_", "-"): value for name, value in headers.items()}}
         found: tuple[int, Any] = device.answer(method, path, given, raw)
@@ -52,52 +56,52 @@ def login(ask: Ask, **changes: str) -> tuple[int, Any]:
     return ask("POST", "/mgmt/shared/authn/login", body)
 
 
-def unsigned(_ask: Ask, device: Any) -> tuple[int, Any]:
+def unsigned(_ask: Ask, device: "BigIp") -> tuple[int, Any]:
     found: tuple[int, Any] = device.answer("GET", "/mgmt/tm/ltm/virtual", {}, b"")
     return found
 
 
-def max_tokens(ask: Ask, device: Any) -> tuple[int, Any]:
+def max_tokens(ask: Ask, device: "BigIp") -> tuple[int, Any]:
     device.user = "bfd47ab5-b430-323c-83ea-0d7b87b6e244"
     device.tokens |= {str(number): 1e12 for number in range(100)}
     return login(ask, username=device.user)
 
 
-def expired(ask: Ask, device: Any) -> tuple[int, Any]:
+def expired(ask: Ask, device: "BigIp") -> tuple[int, Any]:
     device.tokens["T"] = 0.0
     return ask("GET", "/mgmt/tm/ltm/pool")
 
 
-def node_in_use(ask: Ask, device: Any) -> tuple[int, Any]:
+def node_in_use(ask: Ask, device: "BigIp") -> tuple[int, Any]:
     device.add("ltm node", "/Common/intra2", address="10.9.9.9")
     device.add("ltm pool", "/Common/intraPool", members=[{"name": "/Common/intra2:80"}])
     return ask("DELETE", "/mgmt/tm/ltm/node/~Common~intra2")
 
 
-def pool_in_use(ask: Ask, device: Any) -> tuple[int, Any]:
+def pool_in_use(ask: Ask, device: "BigIp") -> tuple[int, Any]:
     device.add("ltm pool", "/Common/p")
     device.add("ltm virtual", "/Common/v", destination="/Common/10.0.0.1:80", pool="/Common/p")
     return ask("DELETE", "/mgmt/tm/ltm/pool/~Common~p")
 
 
-def same_destination(ask: Ask, device: Any) -> tuple[int, Any]:
+def same_destination(ask: Ask, device: "BigIp") -> tuple[int, Any]:
     device.add("ltm virtual", "/Common/b", destination="/Common/10.0.0.1:80")
     return ask("POST", "/mgmt/tm/ltm/virtual", {"name": "/Common/a", "destination": "/Common/10.0.0.1:80"})
 
 
-def same_address(ask: Ask, device: Any) -> tuple[int, Any]:
+def same_address(ask: Ask, device: "BigIp") -> tuple[int, Any]:
     device.add("ltm node", "/Common/one", address="192.0.1.12")
     return ask("POST", "/mgmt/tm/ltm/node", {"name": "/Common/two", "address": "192.0.1.12"})
 
 
-def rule_without_http(ask: Ask, device: Any) -> tuple[int, Any]:
+def rule_without_http(ask: Ask, device: "BigIp") -> tuple[int, Any]:
     device.add("auth partition", "Enterprise")
     device.add("ltm rule", "/Enterprise/my-irule", apiAnonymous="when HTTP_REQUEST { }")
     body = {"name": "/Enterprise/my-vip", "destination": "/Enterprise/10.0.0.1:80", "rules": ["/Enterprise/my-irule"]}
     return ask("POST", "/mgmt/tm/ltm/virtual", body)
 
 
-def certificates(device: Any, bigip: Any) -> None:
+def certificates(device: "BigIp", bigip: ModuleType) -> None:
     """A certificate, and the key of another one."""
     (certificate, _), (_, key) = bigip.pair("a"), bigip.pair("b")
     device.uploads |= {"a.crt": bigip.pem(certificate), "b.key": bigip.key_pem(key)}
@@ -105,7 +109,7 @@ def certificates(device: Any, bigip: Any) -> None:
         device.add(f"sys file ssl-{kind}", f"/Common/{name}", sourcePath=f"file:/var/config/rest/downloads/{name}")
 
 
-def client_ssl(ask: Ask, device: Any, name: str, key: str) -> tuple[int, Any]:
+def client_ssl(ask: Ask, device: "BigIp", name: str, key: str) -> tuple[int, Any]:
     import sys
 
     certificates(device, sys.modules["f5_bigip"])
@@ -113,12 +117,12 @@ def client_ssl(ask: Ask, device: Any, name: str, key: str) -> tuple[int, Any]:
     return ask("POST", "/mgmt/tm/ltm/profile/client-ssl", {"name": name, "certKeyChain": chain})
 
 
-def exists(ask: Ask, device: Any, kind: str, path: str) -> tuple[int, Any]:
+def exists(ask: Ask, device: "BigIp", kind: str, path: str) -> tuple[int, Any]:
     device.add(kind, path)
     return ask("POST", f"/mgmt/tm/{kind.replace(' ', '/')}", {"name": path})
 
 
-def member(ask: Ask, device: Any, *, twice: bool) -> tuple[int, Any]:
+def member(ask: Ask, device: "BigIp", *, twice: bool) -> tuple[int, Any]:
     pool = "/Common/POOL" if twice else "/Common/test_5679"
     members = [{"name": "/Common/1.1.1.1:80", "address": "1.1.1.1"}]
     device.add("ltm pool", pool, members=members)
@@ -135,7 +139,7 @@ def transaction(ask: Ask, *commands: tuple[str, str, Any]) -> tuple[int, Any]:
     return ask("PATCH", f"/mgmt/tm/transaction/{number}", {"state": "VALIDATING"})
 
 
-def new_transaction(ask: Ask, device: Any, version: str) -> tuple[int, Any]:
+def new_transaction(ask: Ask, device: "BigIp", version: str) -> tuple[int, Any]:
     device.version = version
     return ask("POST", "/mgmt/tm/transaction", {})
 
@@ -146,7 +150,7 @@ def fault(name: str) -> Callable[..., tuple[int, Any]]:
     return lambda *_: sys.modules["f5_bigip"].STATUSES[name]
 
 
-def as3(ask: Ask, device: Any, body: Any, **state: Any) -> tuple[int, Any]:
+def as3(ask: Ask, device: "BigIp", body: "JsonValue", **state: "JsonValue") -> tuple[int, Any]:
     import sys
 
     extension = sys.modules["f5_as3"].As3(**state.pop("made", {}))
@@ -193,7 +197,7 @@ SITUATIONS: dict[str, Callable[[Ask, Any], tuple[int, Any]]] = {
     "post_400_vs_shares_destination": same_destination,
     "post_409_exists": lambda ask, device: exists(ask, device, "ltm pool", "/Common/x"),
     "post_409_member_exists": lambda ask, device: member(ask, device, twice=True),
-    "put_400_bad_json": lambda ask, _: ask("PATCH", "/mgmt/tm/ltm/pool/~Common~x", "{no json"),
+    "put_400_bad_json": lambda ask, _: ask("PATCH", "/mgmt/tm/ltm/pool/~Common~x", "{not json"),
     "put_400_no_properties": lambda ask, device: (
         device.add("ltm pool", "/Common/x"),
         ask("PATCH", "/mgmt/tm/ltm/pool/~Common~x", {}),
@@ -242,17 +246,19 @@ CALLED = {
     "restart_404_public_uri": ": /",
     "restart_404_uri_not_registered": "/mgmt",
 }
-"""From here on a message holds names that were the recorded device's own."""
+"""The text from which on a message holds names of the recorded device."""
 
 
-def test_every_recorded_answer_is_replayed_or_out_of_reach() -> None:
+def test_recorded_answers_are_all_replayed_or_listed_as_other_kinds() -> None:
     if not RECORDED.exists():
         pytest.skip("the recorded answers are not at hand")
     assert set(CASES) == SITUATIONS.keys() | OTHER_KINDS.keys()
 
 
 @pytest.mark.parametrize("case", sorted(SITUATIONS))
-def test_the_simulator_answers_as_recorded(case, ask, device, bigip, as3_module) -> None:
+def test_simulator_in_a_recorded_situation_answers_as_recorded(
+    case: str, ask: Ask, device: "BigIp", bigip: ModuleType, as3_module: ModuleType
+) -> None:
     if not RECORDED.exists():
         pytest.skip("the recorded answers are not at hand")
     recorded = json.loads((RECORDED / f"{case}.json").read_text(encoding="utf-8"))

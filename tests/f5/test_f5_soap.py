@@ -3,10 +3,19 @@
 import re
 import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from nlbgen.core.errors import DeviceError, NlbgenError, UnsupportedError, UsageError
+from nlbgen.spec.load import Spec
+
+if TYPE_CHECKING:
+    from tests.f5.bigip import BigIp, Json
+    from tests.f5.conftest import Console, Make, Pushed, SpecValue
+    from tests.f5.soap import Portal
 
 pytest.importorskip("bigsuds")
 # urllib leaves the socket of a handshake that fails to the garbage collector.
@@ -17,21 +26,22 @@ pytestmark = [
 
 
 @pytest.fixture(name="portal", autouse=True)
-def _portal(device, soap_module, kept_descriptions):
-    device.__init__(version="11.6.0")
-    device.portal = soap_module.Portal()
-    return device.portal
+def _portal(device: "BigIp", soap_module: ModuleType, kept_descriptions: None) -> "Portal":
+    device.renew(version="11.6.0")
+    portal: Portal = soap_module.Portal()
+    device.portal = portal
+    return portal
 
 
 @pytest.fixture
-def spec(make):
-    def made(**changes):
+def spec(make: "Make") -> "Make":
+    def made(**changes: "SpecValue") -> Spec:
         return make(f5={"api": "soap", **changes.pop("f5", {})}, **changes)
 
     return made
 
 
-FARMS = {
+FARMS: dict[str, dict[str, Any]] = {
     "plain": {},
     "terminate": {"frontend": {"tls": {"mode": "terminate"}}, "accept": ["tls-terminate-redirect"]},
     "passthrough": {"frontend": {"tls": {"mode": "passthrough", "verify_nodes": False}}},
@@ -59,7 +69,9 @@ FARMS = {
 
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("farm", FARMS)
-def test_a_second_push_writes_nothing(spec, pushed, device, portal, farm) -> None:
+def test_push_by_soap_of_an_unchanged_farm_sends_no_write(
+    spec: "Make", pushed: "Pushed", device: "BigIp", portal: "Portal", farm: str
+) -> None:
     assert pushed(spec(**FARMS[farm])).outcome == "applied"
     assert device.saved == device.objects
     portal.calls.clear()
@@ -70,7 +82,9 @@ def test_a_second_push_writes_nothing(spec, pushed, device, portal, farm) -> Non
 
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("farm", ["plain", "cookie", "states", "ipv6", "partition"])
-def test_what_soap_made_rest_finds_right(spec, make, pushed, farm) -> None:
+def test_push_by_rest_after_a_push_by_soap_finds_no_difference(
+    spec: "Make", make: "Make", pushed: "Pushed", farm: str
+) -> None:
     pushed(spec(**FARMS[farm]))
     report = pushed(make(**FARMS[farm]), dry_run=True)
     # SOAP's old way names no entry of the chain.
@@ -85,18 +99,20 @@ def pairs() -> list[tuple[str, str]]:
 
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("old, new", pairs())
-def test_from_one_farm_to_another(spec, pushed, device, portal, old, new) -> None:
+def test_push_by_soap_of_one_farm_over_another_leaves_only_the_new_objects(
+    spec: "Make", pushed: "Pushed", device: "BigIp", portal: "Portal", old: str, new: str
+) -> None:
     pushed(spec(**FARMS[old]))
     assert pushed(spec(**FARMS[new]), force=True, prune=True).outcome in {"applied", "unchanged"}
     changed = device.own()
-    device.__init__(version="11.6.0")
+    device.renew(version="11.6.0")
     device.portal = portal
     pushed(spec(**FARMS[new]))
     assert set(changed) == set(device.own())
 
 
 @pytest.mark.usefixtures("near")
-def test_members_come_go_and_drain(spec, pushed, device) -> None:
+def test_push_by_soap_adds_removes_and_drains_members(spec: "Make", pushed: "Pushed", device: "BigIp") -> None:
     pushed(spec())
     nodes = [
         {"name": "orch-1", "address": "10.20.0.11", "state": "drain"},
@@ -110,7 +126,7 @@ def test_members_come_go_and_drain(spec, pushed, device) -> None:
     assert ("ltm node", "/Common/orch-3") not in device.objects
 
 
-DRIFT = [
+DRIFT: list[tuple[str, str, dict[str, Any], str]] = [
     ("ltm pool", "web", {"slowRampTime": 99}, "slow-ramp-time: 99 -> 0"),
     ("ltm monitor https", "health_https", {"interval": 2}, "interval: 2 -> 1"),
     ("ltm profile client-ssl", "clients", {"tmOptions": ["no-sslv3"]}, "options: no-sslv3 -> "),
@@ -129,7 +145,9 @@ DRIFT = [
 
 
 @pytest.mark.usefixtures("near")
-def test_drift_is_found_named_and_put_right(spec, pushed, device, console) -> None:
+def test_push_by_soap_to_a_device_with_drift_names_and_corrects_it(
+    spec: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
+) -> None:
     pushed(spec())
     before = device.own()
     for kind, name, change, _ in DRIFT:
@@ -142,14 +160,14 @@ def test_drift_is_found_named_and_put_right(spec, pushed, device, console) -> No
     assert device.own() == before
 
 
-def test_objects_of_other_partitions_are_seen(spec, pushed, device) -> None:
+def test_push_by_soap_sees_objects_of_other_partitions(spec: "Make", pushed: "Pushed", device: "BigIp") -> None:
     device.add("auth partition", "Other")
     device.add("ltm node", "/Other/web1", address="10.20.0.12")
     with pytest.raises(DeviceError, match=r"the address 10.20.0.12 belongs to the node /Other/web1"):
         pushed(spec())
 
 
-def test_signalr_paths_are_chosen_by_a_rule(spec, pushed, device) -> None:
+def test_push_by_soap_of_signalr_paths_creates_an_irule(spec: "Make", pushed: "Pushed", device: "BigIp") -> None:
     pushed(spec(**FARMS["signalr"]))
     text = device.objects["ltm rule", "/Common/orchestrator-test_signalr_rule"]["apiAnonymous"]
     assert text.split("\n") == [
@@ -175,7 +193,9 @@ def test_signalr_paths_are_chosen_by_a_rule(spec, pushed, device) -> None:
 # Certificates, snapshots, groups.
 
 
-def test_certificates_are_imported_switched_and_removed(spec, pushed, device, site) -> None:
+def test_push_by_soap_of_a_renewed_certificate_imports_it_and_removes_the_old_one(
+    spec: "Make", pushed: "Pushed", device: "BigIp", site: Path
+) -> None:
     pushed(spec())
     first = device.files()
     assert all(re.fullmatch(r"/Common/orchestrator-test_[0-9a-f]{16}\.(crt|key)", path) for path in first)
@@ -185,7 +205,9 @@ def test_certificates_are_imported_switched_and_removed(spec, pushed, device, si
     assert pushed(spec(frontend={"tls": tls})).outcome == "unchanged"
 
 
-def test_a_snapshot_brings_back_what_was(spec, make, pushed, device) -> None:
+def test_restore_by_soap_of_a_snapshot_restores_the_former_objects(
+    spec: "Make", make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     pushed(spec())
     before = device.own()
     changed = spec(balancer={"affinity": "cookie", "slow_start": "7s"})
@@ -198,7 +220,9 @@ def test_a_snapshot_brings_back_what_was(spec, make, pushed, device) -> None:
         pushed(make(), restore=report.snapshot)
 
 
-def test_sync_standby_and_validate(spec, pushed, device) -> None:
+def test_push_by_soap_synchronises_refuses_a_standby_unit_and_refuses_validate(
+    spec: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     pushed(spec(), sync="pair")
     assert device.synced == ["pair"]
     with pytest.raises(DeviceError, match=r"Device group \(none\) not found"):
@@ -211,7 +235,9 @@ def test_sync_standby_and_validate(spec, pushed, device) -> None:
     assert "when it is submitted" in str(caught.value.hint)
 
 
-def test_a_refused_transaction_names_the_object(spec, pushed, device) -> None:
+def test_push_by_soap_whose_transaction_is_refused_names_the_object(
+    spec: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     device.add("ltm virtual", "/Common/taken", destination="/Common/10.20.0.10:443", ipProtocol="tcp")
     before, files = device.own(), device.files()
     with pytest.raises(DeviceError, match=r"refused ltm virtual /Common/orchestrator-test_main: to be made: 01070333"):
@@ -238,15 +264,19 @@ def test_a_refused_transaction_names_the_object(spec, pushed, device) -> None:
         ("11.6.0", {"nodes": [{"name": "a", "address": "a.corp.example"}], "accept": ["one-node"]}, "f5-soap-fqdn"),
     ],
 )
-def test_the_limits_have_ids(spec, pushed, device, portal, version, changes, problem) -> None:
+def test_push_by_soap_of_a_feature_without_an_interface_is_refused_with_its_id(
+    spec: "Make", pushed: "Pushed", device: "BigIp", portal: "Portal", version: str, changes: "Json", problem: str
+) -> None:
     device.version = version
     with pytest.raises(UnsupportedError, match=problem):
         pushed(spec(**changes))
     assert portal.submitted == 0
 
 
-def test_limits_that_can_be_accepted(spec, pushed, device, portal) -> None:
-    device.__init__(version="16.1.2")
+def test_push_by_soap_with_an_accepted_limit_is_applied(
+    spec: "Make", pushed: "Pushed", device: "BigIp", portal: "Portal"
+) -> None:
+    device.renew(version="16.1.2")
     device.portal = portal
     accepted = spec(accept=["f5-soap-websocket", "f5-soap-monitor-sni"])
     assert pushed(accepted).outcome == "applied"
@@ -257,7 +287,9 @@ def test_limits_that_can_be_accepted(spec, pushed, device, portal) -> None:
 
 
 @pytest.mark.parametrize("farm", ["plain", "states"])
-def test_the_recorded_descriptions_do_as_well(spec, pushed, portal, soap_module, farm) -> None:
+def test_push_by_soap_with_the_recorded_wsdl_is_applied(
+    spec: "Make", pushed: "Pushed", portal: "Portal", soap_module: ModuleType, farm: str
+) -> None:
     if not soap_module.RECORDED.exists():
         pytest.skip("the recorded WSDLs are not at hand")
     portal.recorded = True
@@ -265,7 +297,7 @@ def test_the_recorded_descriptions_do_as_well(spec, pushed, portal, soap_module,
     assert pushed(spec(**FARMS[farm])).outcome == "unchanged"
 
 
-def test_our_signatures_are_the_recorded_ones(soap_module) -> None:
+def test_simulator_wsdl_has_the_recorded_signatures(soap_module: ModuleType) -> None:
     if not soap_module.RECORDED.exists():
         pytest.skip("the recorded WSDLs are not at hand")
     wsdl, seen = sys.modules["f5_wsdl"], 0
@@ -287,20 +319,26 @@ def test_our_signatures_are_the_recorded_ones(soap_module) -> None:
 # The traps of bigsuds.
 
 
-def test_the_certificate_is_checked(spec, pushed, device, site) -> None:
+def test_push_by_soap_to_a_device_with_an_untrusted_certificate_is_refused(
+    spec: "Make", pushed: "Pushed", device: "BigIp", site: Path
+) -> None:
     with pytest.raises(DeviceError, match="certificate is not trusted"):
         pushed(spec(f5={"ca": str(site / "ca.pem")}))
     assert device.log == []
 
 
-def test_the_session_is_our_own_and_keeps_port_and_check(spec, pushed, portal) -> None:
+def test_push_by_soap_uses_a_session_of_its_own_with_port_and_verification(
+    spec: "Make", pushed: "Pushed", portal: "Portal"
+) -> None:
     pushed(spec())
     own = {name for name, session in portal.sessions.items() if session.recursive}
     assert len(own) == 1 and not own.pop().startswith("user:")
     assert all(session.queue is None for session in portal.sessions.values())
 
 
-def test_every_call_is_one_request(spec, pushed, device, portal) -> None:
+def test_push_by_soap_sends_one_request_for_each_call(
+    spec: "Make", pushed: "Pushed", device: "BigIp", portal: "Portal"
+) -> None:
     report = pushed(spec(), dry_run=True)
     posts = [entry for entry in device.log if entry[0] == "POST"]
     assert len(posts) == len(portal.calls)
@@ -308,7 +346,9 @@ def test_every_call_is_one_request(spec, pushed, device, portal) -> None:
     assert report.requests == len(device.log)
 
 
-def test_a_wrong_password_is_told_without_it(spec, pushed, monkeypatch) -> None:
+def test_push_by_soap_with_a_wrong_password_fails_without_printing_it(
+    spec: "Make", pushed: "Pushed", monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NLBGEN_F5_TEST", "hunter2-wrong")
     with pytest.raises(DeviceError, match="the login was refused") as caught:
         pushed(spec())
@@ -316,18 +356,24 @@ def test_a_wrong_password_is_told_without_it(spec, pushed, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("action", ["restarting", "reset", "hang", "garbage"])
-def test_whatever_bigsuds_raises_is_a_device_error(bigip, spec, pushed, device, action) -> None:
+def test_push_by_soap_with_any_exception_of_bigsuds_raises_a_device_error(
+    bigip: ModuleType, spec: "Make", pushed: "Pushed", device: "BigIp", action: str
+) -> None:
     device.faults = [bigip.Fault(action, number, times=1) for number in range(3, 12)]
     with pytest.raises(DeviceError, match=r"^127.0.0.1:\d+: "):
         pushed(spec(f5={"timeout": "400ms"}))
 
 
-def test_proxies_of_the_environment_are_not_used(spec, pushed, monkeypatch) -> None:
+def test_push_by_soap_ignores_proxies_of_the_environment(
+    spec: "Make", pushed: "Pushed", monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     assert pushed(spec()).outcome == "applied"
 
 
-def test_without_bigsuds_the_install_line_is_told(spec, pushed, monkeypatch) -> None:
+def test_push_by_soap_without_bigsuds_prints_the_install_command(
+    spec: "Make", pushed: "Pushed", monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "bigsuds", None)
     with pytest.raises(NlbgenError, match="bigsuds is not installed") as caught:
         pushed(spec())
@@ -338,7 +384,9 @@ def test_without_bigsuds_the_install_line_is_told(spec, pushed, monkeypatch) -> 
 
 
 @pytest.mark.usefixtures("near")
-def test_what_is_left_over_of_another_kind_is_told(spec, pushed, device, console) -> None:
+def test_push_by_soap_reports_leftovers_of_another_kind(
+    spec: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
+) -> None:
     pushed(spec(balancer={"affinity": "cookie"}))
     pushed(spec())
     console.said.clear()
@@ -349,7 +397,9 @@ def test_what_is_left_over_of_another_kind_is_told(spec, pushed, device, console
 
 
 @pytest.mark.usefixtures("near")
-def test_checking_the_nodes_is_never_restored_without_its_ca(spec, pushed, device, site) -> None:
+def test_restore_by_soap_of_the_node_verification_whose_ca_is_gone_is_refused(
+    spec: "Make", pushed: "Pushed", device: "BigIp", site: Path
+) -> None:
     pushed(spec(frontend={"tls": {"verify_nodes": str(site / "renewed.pem")}}))
     unverified = spec(frontend={"tls": {"verify_nodes": False}})
     report = pushed(unverified)
@@ -360,7 +410,9 @@ def test_checking_the_nodes_is_never_restored_without_its_ca(spec, pushed, devic
 
 
 @pytest.mark.usefixtures("near")
-def test_prune_removes_the_key_that_the_farm_has_no_more(spec, pushed, device) -> None:
+def test_push_by_soap_with_prune_of_a_farm_without_tls_removes_the_old_key(
+    spec: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
     pushed(spec())
     assert pushed(spec(frontend={"tls": {"mode": "none"}}), force=True, prune=True).outcome == "applied"
     assert device.files() == set()

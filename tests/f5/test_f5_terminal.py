@@ -2,14 +2,23 @@
 
 import json
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import RunOnTerminal
+    from tests.f5.bigip import BigIp
+    from tests.f5.conftest import Make
 
 if os.name != "posix":
     pytest.skip("POSIX terminals", allow_module_level=True)
 
 
-def test_the_plan_and_what_was_done(make, device, tmp_path, terminal) -> None:
+def test_push_on_a_terminal_shows_the_plan_and_a_table_of_changes(
+    make: "Make", device: "BigIp", tmp_path: Path, terminal: "RunOnTerminal"
+) -> None:
     (tmp_path / "farm.yaml").write_text(json.dumps(make().document.data))
     for columns in (60, 140):
         planned = terminal("push", "f5", "--dry-run", columns=columns)

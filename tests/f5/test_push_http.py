@@ -102,7 +102,7 @@ def test_request_answer_that_trickles_past_the_deadline_has_an_unknown_outcome(h
     assert len(sent) < 99, "the client does not wait for the complete answer"
 
 
-def test_request_answers_on_a_kept_connection_need_one_connection() -> None:
+def test_requests_in_sequence_share_one_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def run() -> None:

@@ -8,8 +8,10 @@ import json
 import sys
 from http.client import RemoteDisconnected
 from io import BytesIO
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 import requests
 from requests.adapters import BaseAdapter
 from requests.exceptions import ConnectionError as Broken
@@ -19,20 +21,24 @@ from urllib3 import HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
+if TYPE_CHECKING:
+    from tests.f5.bigip import BigIp
+
 
 class Near:
     """A device that is reached without a network; like `Running` in everything that tests use."""
 
     port = 443
+    ca: Path
 
-    def __init__(self, device: Any) -> None:
+    def __init__(self, device: "BigIp") -> None:
         self.device = device
         self.listening = True
         self.reset()
 
-    def reset(self, **own: Any) -> None:
-        """A device as new."""
-        self.device.__init__(**own)
+    def reset(self, **own: object) -> None:
+        """Make the device new."""
+        self.device.renew(**own)
         self.device.stop_listening, self.device.resume = self.stop, self.listen
         self.listen()
 
@@ -51,14 +57,14 @@ class Wire(BaseAdapter):
         self.near = near
         self.pool = HTTPSConnectionPool("127.0.0.1", near.port)
 
-    def send(self, request: requests.PreparedRequest, *_args: Any, **_options: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *_args: object, **_options: object) -> requests.Response:
         url = str(request.path_url)
         if not self.near.listening:
             refused = NewConnectionError(HTTPSConnection("127.0.0.1"), "[Errno 111] Connection refused")
             raise Broken(MaxRetryError(self.pool, url, refused), request=request)
         body = request.body or b""
         given = body.encode() if isinstance(body, str) else bytes(body)
-        cut, status, data = self.near.device.exchange(request.method, url, request.headers, given)
+        cut, status, data = self.near.device.exchange(str(request.method), url, request.headers, given)
         if cut == "hang":
             raise ReadTimeout(ReadTimeoutError(self.pool, url, "Read timed out."), request=request)
         if cut:
@@ -69,10 +75,10 @@ class Wire(BaseAdapter):
         return answered(request, status, data)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no connection."""
 
 
-def answered(request: requests.PreparedRequest, status: int, data: Any) -> requests.Response:
+def answered(request: requests.PreparedRequest, status: int, data: object) -> requests.Response:
     """An answer as requests gives it."""
     made = requests.Response()
     raw = b"" if data is None else data.encode() if isinstance(data, str) else json.dumps(data).encode()
@@ -83,8 +89,8 @@ def answered(request: requests.PreparedRequest, status: int, data: Any) -> reque
     return made
 
 
-def near(monkeypatch: Any) -> Near:
-    """A device, and every session of a push is directed to it."""
+def near(monkeypatch: pytest.MonkeyPatch) -> Near:
+    """Return a device, and direct every session of a push to it."""
     from nlbgen.push import http
 
     found = Near(sys.modules["f5_bigip"].BigIp())

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from unittest import mock
 
 import pytest
 import requests
@@ -34,6 +35,10 @@ from nlbgen.push.zen.push import Planned, Zen, connect
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.references import SecretValue
 
+if TYPE_CHECKING:
+    from tests.zen.zapi_simulator import Device, Farm, JsonValue, Server
+
+Serve: TypeAlias = "Callable[[str], Server]"
 HERE = Path(__file__).parents[1]
 RECORDED = Path(os.environ.get("NLBGEN_RECORDED", HERE.parents[1] / "shared" / "recorded"))
 SESSIONS = {
@@ -67,7 +72,7 @@ PRODUCTS = {
 
 
 def without_order(answer: dict[str, Any]) -> dict[str, Any]:
-    """Parameters are listed in any order."""
+    """Return the answer with its list of parameters sorted: their order varies."""
     if "not correct for this call" in answer.get("message", ""):
         return {**answer, "message": sorted(re.findall(r"'(\w+)'", answer["message"]))}
     return answer
@@ -89,7 +94,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "zen tests")])
 
-    def certificate(name: x509.Name, public: Any, extension: x509.ExtensionType, critical: bool) -> bytes:
+    def certificate(
+        name: x509.Name, public: ec.EllipticCurvePublicKey, extension: x509.ExtensionType, critical: bool
+    ) -> bytes:
         builder = x509.CertificateBuilder().subject_name(name).issuer_name(root_name).public_key(public)
         builder = builder.serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=2))
@@ -116,13 +123,13 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def serve(authority: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def serve(authority: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Start a device of a product."""
     monkeypatch.setenv("NLBGEN_TEST_ZEN_KEY", simulator.KEY)
-    servers = []
+    servers: list[Server] = []
 
-    def start(product: str) -> Any:
-        server = simulator.Server(
+    def start(product: str) -> "Server":
+        server: Server = simulator.Server(
             PRODUCTS[product][0], simulator.context(str(authority / "device.pem"), str(authority / "device.key"))
         )
         servers.append(server)
@@ -156,7 +163,7 @@ accept: [zen-verify-nodes, zen-tls-bridge, zen-least-connections, zen-source-has
 """
 
 
-def spec_for(server: Any, *nodes: str, **values: str) -> Spec:
+def spec_for(server: "Server", *nodes: str, **values: str) -> Spec:
     listed = nodes or ("", "", "")
     version = PRODUCTS[server.product][1]
     defaults = {
@@ -177,11 +184,13 @@ def spec_for(server: Any, *nodes: str, **values: str) -> Spec:
 
 
 class Console:
-    """Remembers what was said, and agrees. `on_line` is called with each line."""
+    """Remembers what was said. `on_line` is called with each line, `agrees` with the question."""
 
-    def __init__(self, on_line: Callable[[str], None] = lambda _text: None) -> None:
+    def __init__(
+        self, on_line: Callable[[str], None] = lambda _text: None, agrees: Callable[[str], bool] = bool
+    ) -> None:
         self.said: list[str] = []
-        self.on_line = on_line
+        self.on_line, self.agrees = on_line, agrees
 
     def say(self, text: str) -> None:
         self.said.append(text)
@@ -194,7 +203,7 @@ class Console:
         """Show nothing."""
 
     def agree(self, question: str) -> bool:
-        return bool(question)
+        return self.agrees(question)
 
 
 def connected(
@@ -204,12 +213,17 @@ def connected(
 
 
 def push(spec: Spec, options: Options | None = None) -> Planned:
-    """Push; what was planned."""
+    """Push; return the plan."""
     with connected(spec, options) as backend:
-        plans = []
+        plans: list[Planned] = []
         real = backend.plan
-        backend.plan = lambda: plans.append(real()) or plans[-1]
-        contract.push(backend)
+
+        def planned() -> Planned:
+            plans.append(real())
+            return plans[-1]
+
+        with mock.patch.object(backend, "plan", planned):
+            contract.push(backend)
         return plans[0]
 
 
@@ -218,8 +232,8 @@ def plan(spec: Spec, options: Options | None = None) -> Planned:
         return backend.plan()
 
 
-def snapshot(device: Any) -> str:
-    """Everything that the device was told, and which nodes are in maintenance."""
+def snapshot(device: "Device") -> str:
+    """All configuration of the device, and the state of each backend."""
     farms = {
         name: {
             **farm.configuration(),
@@ -232,21 +246,21 @@ def snapshot(device: Any) -> str:
     return json.dumps([farms, device.guardians, sorted(device.certificates)], sort_keys=True, default=str)
 
 
-def running(device: Any) -> dict[str, Any]:
+def running(device: "Device") -> dict[str, Any]:
     return {name: farm.running for name, farm in device.farms.items()}
 
 
-def guardians_of(farm: Any) -> list[str]:
+def guardians_of(farm: "Farm") -> list[str]:
     linked = [farm.guardian, *(service["farmguardian"] for service in farm.services.values())]
     return [name for name in linked if name]
 
 
-def backends_of(farm: Any) -> list[dict[str, Any]]:
+def backends_of(farm: "Farm") -> list[dict[str, Any]]:
     return farm.backends + [one for service in farm.services.values() for one in service["backends"]]
 
 
 @pytest.mark.parametrize("session", SESSIONS)
-def test_the_simulator_answers_as_recorded(serve, authority, session: str) -> None:
+def test_simulator_answers_a_recorded_session_as_recorded(serve: Serve, authority: Path, session: str) -> None:
     """The same method, path and body bring the same status and answer, over HTTPS, in the order of the session."""
     path = RECORDED / f"{session}.json"
     if not path.exists():
@@ -259,11 +273,14 @@ def test_the_simulator_answers_as_recorded(serve, authority, session: str) -> No
     for call in json.loads(path.read_text(encoding="utf-8")):
         expected = call["response"]
         pem = re.fullmatch(r"<(\S+), \d+ bytes>", str(call["request"]))
-        headers = {} if call["status"].startswith("401") else {product.headers[0]: simulator.KEY}
-        content = {"data": b"pem", "headers": {**headers, "Content-Type": pem[1]}} if pem else {"json": call["request"]}
+        headers: dict[str, str] = {} if call["status"].startswith("401") else {product.headers[0]: simulator.KEY}
+        content: dict[str, Any] = {"json": call["request"]}
+        if pem:
+            content = {"data": b"pem"}
+            headers["Content-Type"] = pem[1]
         url = f"{server.url}{product.paths[0]}{call['path']}"
         said = client.request(
-            call["method"], url, **{"headers": headers, **content}, verify=str(authority / "ca.pem"), timeout=10
+            call["method"], url, headers=headers, **content, verify=str(authority / "ca.pem"), timeout=10
         )
         answer = said.json()
         assert f"{said.status_code} {said.reason}" == call["status"], call
@@ -287,7 +304,9 @@ EVERY = [
 
 
 @pytest.mark.parametrize("product, mode, state, affinity, algorithm", EVERY)
-def test_a_push_to_an_empty_device_and_a_second_one(serve, product, mode, state, affinity, algorithm) -> None:
+def test_push_to_an_empty_device_creates_the_farm_and_a_second_one_changes_nothing(
+    serve: Serve, product: str, mode: str, state: str, affinity: str, algorithm: str
+) -> None:
     server = serve(product)
     spec = spec_for(server, "", ", weight: 50", f", state: {state}", mode=mode, affinity=affinity, algorithm=algorithm)
     planned = push(spec)
@@ -320,7 +339,7 @@ farms = runpy.run_path(str(HERE / "zen" / "specs.py"))["farms"]
 @pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(two=st.sampled_from([*PUSHED]).flatmap(lambda one: st.tuples(*[farms(st.just(one), pushed=True)] * 2)))
-def test_any_accepted_farm_is_pushed_once(authority, two) -> None:
+def test_push_of_any_accepted_farm_is_applied_once(authority: Path, two: tuple[dict[str, Any], dict[str, Any]]) -> None:
     """To an empty device, and then another one of the same name over it; each time a second push has nothing to do."""
     product = PRODUCTS[PUSHED[two[0]["zen"]["product"], two[0]["zen"]["version"]]][0]
     (authority / "key").write_text(simulator.KEY)
@@ -351,7 +370,7 @@ def test_any_accepted_farm_is_pushed_once(authority, two) -> None:
             assert server.device.writes() == []
 
 
-def test_nothing_else_on_the_device_is_touched(serve) -> None:
+def test_push_leaves_other_objects_of_the_device_unchanged(serve: Serve) -> None:
     server = serve("relianoid")
     other = spec_for(server, farm="other", frontend=", port: 8443, redirect_http: false")
     push(other)
@@ -360,7 +379,7 @@ def test_nothing_else_on_the_device_is_touched(serve) -> None:
     assert json.loads(snapshot(server.device))[0]["other"] == before
 
 
-def test_a_service_never_has_the_name_of_its_farm(serve) -> None:
+def test_push_of_a_farm_named_like_its_service_uses_another_service_name(serve: Serve) -> None:
     """The appliance keeps a commented service of the farm's name in the file, and would edit that one."""
     for name in ("orch", "orchestrator", "Orchestrator"):
         server = serve("relianoid")
@@ -369,7 +388,7 @@ def test_a_service_never_has_the_name_of_its_farm(serve) -> None:
         assert service.lower() != name.lower()
 
 
-def test_the_certificate_has_a_name_of_its_content(serve, authority) -> None:
+def test_push_of_a_certificate_names_it_by_its_content(serve: Serve, authority: Path) -> None:
     server = serve("relianoid")
     push(spec_for(server))
     (name,) = server.device.farms["orch"].certificates
@@ -377,7 +396,7 @@ def test_the_certificate_has_a_name_of_its_content(serve, authority) -> None:
     assert server.device.certificates[name] == (authority / "site.pem").read_bytes()
 
 
-def test_another_chain_is_another_certificate(serve, authority) -> None:
+def test_push_of_a_certificate_with_another_chain_uploads_it(serve: Serve, authority: Path) -> None:
     server = serve("relianoid")
     push(spec_for(server))
     (old,) = server.device.farms["orch"].certificates
@@ -392,7 +411,7 @@ def test_another_chain_is_another_certificate(serve, authority) -> None:
     assert not plan(spec).plan.changes
 
 
-def test_without_a_pem_the_device_has_the_certificate(serve) -> None:
+def test_push_without_a_pem_file_needs_a_certificate_of_the_device(serve: Serve) -> None:
     server = serve("relianoid")
     with pytest.raises(DeviceError, match="certificate does not exist") as caught:
         push(spec_for(server, certificate=""))
@@ -407,12 +426,12 @@ def test_without_a_pem_the_device_has_the_certificate(serve) -> None:
 
 
 @pytest.mark.parametrize("product, told", [("zevenet-ng", True), ("relianoid", False)])
-def test_a_websocket_that_is_ended_sooner_than_asked_is_told(serve, product, told) -> None:
+def test_push_to_a_product_with_a_shorter_websocket_timeout_reports_it(serve: Serve, product: str, told: bool) -> None:
     server = serve(product)
     assert any("silent for 130 seconds" in note for note in plan(spec_for(server)).notes) is told
 
 
-def test_drift_is_found_named_and_mended(serve) -> None:
+def test_push_to_a_device_with_drift_names_and_corrects_it(serve: Serve) -> None:
     server = serve("relianoid")
     spec = spec_for(server)
     push(spec)
@@ -439,8 +458,10 @@ def test_drift_is_found_named_and_mended(serve) -> None:
 
 @pytest.mark.parametrize("mode", ["bridge", "passthrough"])
 @pytest.mark.parametrize("product", PRODUCTS)
-def test_every_setting_that_drifts_is_named_and_mended(serve, product, mode) -> None:
-    """Whatever a push sets and somebody else changes: the plan has that line and no other, and the push mends it."""
+def test_push_to_a_device_with_drift_of_any_setting_names_and_corrects_it(
+    serve: Serve, product: str, mode: str
+) -> None:
+    """Each setting is changed on the device: the plan has one line for it, and the push corrects it."""
     server = serve(product)
     spec = spec_for(server, mode=mode, affinity="source")
     push(spec)
@@ -456,11 +477,11 @@ def test_every_setting_that_drifts_is_named_and_mended(serve, product, mode) -> 
     for place, key in places:
         device = server.device = copy.deepcopy(origin)
         now = device.farms["orch"]
-        holders = {
+        holders: dict[str, dict[str, Any]] = {
             "params": now.params,
             "old_guardian": now.old_guardian,
-            "guardian": device.guardians.get("orch-fg"),
-            "service": now.services.get(service),
+            "guardian": device.guardians.get("orch-fg", {}),
+            "service": now.services.get(service, {}),
             "backend": backends_of(now)[1],
         }
         value = holders[place][key]
@@ -480,7 +501,7 @@ def test_every_setting_that_drifts_is_named_and_mended(serve, product, mode) -> 
     assert len(found) >= (8 if mode == "passthrough" or product == "zevenet-old" else 15), found
 
 
-def test_nodes_come_and_go(serve) -> None:
+def test_push_adds_and_removes_nodes(serve: Serve) -> None:
     for product in ("relianoid", "zevenet-ng"):
         server = serve(product)
         push(spec_for(server))
@@ -496,7 +517,7 @@ def test_nodes_come_and_go(serve) -> None:
         assert server.device.farms["orch"].running == server.device.farms["orch"].configuration()
 
 
-def test_a_node_becomes_a_backup_and_comes_back(serve) -> None:
+def test_push_of_a_node_that_becomes_a_backup_and_back_is_applied(serve: Serve) -> None:
     for product in ("relianoid", "zevenet-ng"):
         server = serve(product)
         push(spec_for(server))
@@ -506,7 +527,7 @@ def test_a_node_becomes_a_backup_and_comes_back(serve) -> None:
         assert [one["priority"] for one in backends_of(server.device.farms["orch"])] == [None, None, None]
 
 
-def test_maintenance_alone_needs_no_restart(serve) -> None:
+def test_push_that_changes_only_maintenance_sends_no_restart(serve: Serve) -> None:
     server = serve("relianoid")
     push(spec_for(server))
     server.device.requests.clear()
@@ -520,7 +541,7 @@ def test_maintenance_alone_needs_no_restart(serve) -> None:
     assert [body for method, _path, body in server.device.requests if method == "PUT"] == [{"action": "up"}]
 
 
-def test_a_double_backend_is_told_and_pruned(serve) -> None:
+def test_push_reports_a_duplicate_backend_and_prune_removes_it(serve: Serve) -> None:
     server = serve("relianoid")
     spec = spec_for(server)
     push(spec)
@@ -531,7 +552,7 @@ def test_a_double_backend_is_told_and_pruned(serve) -> None:
     assert len(backends_of(server.device.farms["orch"])) == 3
 
 
-def test_an_unwanted_redirect_is_pruned(serve) -> None:
+def test_push_with_prune_removes_a_redirect_that_is_not_of_the_farm(serve: Serve) -> None:
     server = serve("relianoid")
     push(spec_for(server))
     spec = spec_for(server, frontend=", redirect_http: false")
@@ -543,7 +564,7 @@ def test_an_unwanted_redirect_is_pruned(serve) -> None:
 # Guards.
 
 
-def test_a_farm_without_the_mark_is_left_alone(serve) -> None:
+def test_push_over_a_farm_without_the_mark_needs_adopt(serve: Serve) -> None:
     server = serve("relianoid")
     device = server.device
     device.answer("POST", "/farms", {"farmname": "orch", "profile": "http", "vip": "10.20.0.10", "vport": 443})
@@ -556,7 +577,7 @@ def test_a_farm_without_the_mark_is_left_alone(serve) -> None:
     assert not plan(spec_for(server)).plan.changes
 
 
-def test_another_farm_at_the_address(serve) -> None:
+def test_push_to_an_address_of_another_farm_is_refused(serve: Serve) -> None:
     server = serve("relianoid")
     device = server.device
     device.answer("POST", "/farms", {"farmname": "theirs", "profile": "http", "vip": "10.20.0.10", "vport": 443})
@@ -564,7 +585,9 @@ def test_another_farm_at_the_address(serve) -> None:
         push(spec_for(server), Options(adopt=True))
 
 
-def test_an_address_that_the_device_does_not_have(serve, monkeypatch) -> None:
+def test_push_to_an_address_that_the_device_does_not_have_is_refused(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = serve("relianoid")
     monkeypatch.setattr(simulator, "VIPS", {"192.0.2.7"})
     with pytest.raises(DeviceError, match=r"400: The virtual IP 10\.20\.0\.10 must exist") as caught:
@@ -573,7 +596,7 @@ def test_an_address_that_the_device_does_not_have(serve, monkeypatch) -> None:
     assert not server.device.farms
 
 
-def test_push_refused_without_a_hint_of_its_own_refers_to_what_the_device_says(serve) -> None:
+def test_push_refused_without_a_hint_of_its_own_refers_to_what_the_device_says(serve: Serve) -> None:
     server = serve("relianoid")
     spec = spec_for(server)
     planning, methods = calls_of(server, spec, Options())
@@ -589,14 +612,14 @@ def test_push_refused_without_a_hint_of_its_own_refers_to_what_the_device_says(s
         assert str(caught.value.hint).startswith(says or "push again")
 
 
-def test_a_farm_of_another_kind(serve) -> None:
+def test_push_over_a_farm_of_another_profile_is_refused(serve: Serve) -> None:
     server = serve("relianoid")
     push(spec_for(server, mode="passthrough"))
     with pytest.raises(DeviceError, match="is not an HTTP farm"):
         push(spec_for(server), Options(adopt=True))
 
 
-def test_half_of_the_nodes_stay(serve) -> None:
+def test_push_that_removes_more_than_half_of_the_nodes_needs_force(serve: Serve) -> None:
     server = serve("relianoid")
     push(spec_for(server))
     less = spec_for(server, "", ", state: down", ", state: drain")
@@ -607,7 +630,7 @@ def test_half_of_the_nodes_stay(serve) -> None:
         push(spec_for(server, farm="orch", nodes="  - {name: x, address: 10.20.1.9}"), Options(prune=True))
 
 
-def test_the_wrong_product(serve) -> None:
+def test_push_to_another_product_is_refused(serve: Serve) -> None:
     server = serve("zevenet-ng")
     with pytest.raises(DeviceError, match="has no API of Relianoid 7"):
         push(spec_for(server, product="relianoid", version="7"))
@@ -616,7 +639,7 @@ def test_the_wrong_product(serve) -> None:
     assert caught.value.exit_code == 6
 
 
-def test_what_changed_after_the_plan(serve) -> None:
+def test_push_to_a_device_that_changes_before_the_confirmation_is_refused(serve: Serve) -> None:
     server = serve("relianoid")
     spec = spec_for(server)
     before = ""
@@ -627,15 +650,14 @@ def test_what_changed_after_the_plan(serve) -> None:
         before = snapshot(server.device)
         return True
 
-    console = Console()
-    console.agree = meanwhile
+    console = Console(agrees=meanwhile)
     with connected(spec, console=console) as backend, pytest.raises(NlbgenError) as caught:
         contract.push(backend)
     assert isinstance(caught.value, DifferenceError | DeviceError)
     assert before and snapshot(server.device) == before
 
 
-def test_pending_changes_of_others_are_restarted_as_a_change(serve) -> None:
+def test_push_to_a_farm_with_pending_changes_plans_a_restart(serve: Serve) -> None:
     server = serve("relianoid")
     push(spec_for(server))
     server.device.farms["orch"].pending = True
@@ -654,14 +676,16 @@ def test_pending_changes_of_others_are_restarted_as_a_change(serve) -> None:
         ({"certificate": "certificate: ca.pem"}, SpecError, "private key"),
     ],
 )
-def test_what_is_refused_before_a_call(serve, values, error, says) -> None:
+def test_push_of_an_unsupported_spec_is_refused_before_a_call(
+    serve: Serve, values: dict[str, str], error: type[NlbgenError], says: str
+) -> None:
     server = serve("relianoid")
     with pytest.raises(error, match=says):
         push(spec_for(server, **values))
     assert not server.device.requests
 
 
-def test_api_and_key_are_needed(serve) -> None:
+def test_push_without_api_and_key_is_refused(serve: Serve) -> None:
     server = serve("relianoid")
     text = re.sub(r"(?m)^  (?:api|key|ca|certificate): .*$", "", SPEC)
     values = {"farm": "f", "mode": "none", "frontend": "", "algorithm": "round-robin", "affinity": "none"}
@@ -675,7 +699,9 @@ def test_api_and_key_are_needed(serve) -> None:
 # The transport.
 
 
-def test_the_key_is_refused_and_never_shown(serve, monkeypatch, caplog) -> None:
+def test_push_with_a_wrong_key_fails_without_printing_it(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     server = serve("relianoid")
     for wrong, says in (("wrong-key", "401"), ("with blank", "no header"), ("schlüssel", "no header")):
         monkeypatch.setenv("NLBGEN_TEST_ZEN_KEY", wrong)
@@ -684,7 +710,9 @@ def test_the_key_is_refused_and_never_shown(serve, monkeypatch, caplog) -> None:
         shown = f"{caught.value} {caught.value.hint} {caught.value!r} {caplog.text}"
         assert wrong not in shown
     monkeypatch.setenv("NLBGEN_TEST_ZEN_KEY", simulator.KEY)
-    server.device.error = lambda description, message: {"error": "true", "message": f"{message} {simulator.KEY}"}
+    monkeypatch.setattr(
+        server.device, "error", lambda _, message: {"error": "true", "message": f"{message} {simulator.KEY}"}
+    )
     server.device.refuse_restart.add("orch")
     with pytest.raises(DeviceError) as caught:
         push(spec_for(server))
@@ -692,7 +720,7 @@ def test_the_key_is_refused_and_never_shown(serve, monkeypatch, caplog) -> None:
     assert "***" in str(caught.value)
 
 
-def test_an_unknown_certificate_is_refused(serve, authority) -> None:
+def test_push_to_a_device_with_an_untrusted_certificate_sends_nothing(serve: Serve, authority: Path) -> None:
     server = serve("relianoid")
     (authority / "other.pem").write_bytes((authority / "site.pem").read_bytes())
     text = spec_for(server).document.data
@@ -707,7 +735,9 @@ def test_an_unknown_certificate_is_refused(serve, authority) -> None:
     assert not server.device.requests
 
 
-def test_the_environment_leads_nowhere_else(serve, monkeypatch, tmp_path) -> None:
+def test_push_ignores_proxy_netrc_and_ca_of_the_environment(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     server = serve("relianoid")
     for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -718,7 +748,7 @@ def test_the_environment_leads_nowhere_else(serve, monkeypatch, tmp_path) -> Non
     assert server.device.farms
 
 
-def test_push_to_a_closed_port_is_not_sent(serve) -> None:
+def test_push_to_a_closed_port_is_not_sent(serve: Serve) -> None:
     server = serve("relianoid")
     with pytest.raises(DeviceError, match=r"cannot be reached: Connection refused"):
         push(spec_for(server, url="https://127.0.0.1:9"))
@@ -735,7 +765,7 @@ def test_push_to_a_closed_port_is_not_sent(serve) -> None:
     ],
 )
 def test_zapi_call_that_fails_tells_an_unknown_outcome_from_a_refusal(
-    serve: Callable[[str], Any], fault: str, error: type[DeviceError]
+    serve: Serve, fault: str, error: type[DeviceError]
 ) -> None:
     server = serve("relianoid")
     with connected(spec_for(server)) as backend:
@@ -756,7 +786,7 @@ def test_zapi_call_to_a_closed_port_is_not_sent() -> None:
 # Every call failed in turn.
 
 
-def prepared(serve: Any, product: str, mode: str, kind: str) -> tuple[Any, Spec, Options]:
+def prepared(serve: Serve, product: str, mode: str, kind: str) -> "tuple[Server, Spec, Options]":
     """A device, the spec to push to it, and what is allowed; `kind` says whether the farm exists."""
     server = serve(product)
     allowed = Options(prune=True, adopt=product == "zevenet-old")
@@ -768,11 +798,10 @@ def prepared(serve: Any, product: str, mode: str, kind: str) -> tuple[Any, Spec,
     return server, spec_for(server, *nodes, mode=mode, frontend=", port: 8443", algorithm="source"), allowed
 
 
-def calls_of(server: Any, spec: Spec, allowed: Options) -> tuple[int, list[str]]:
+def calls_of(server: "Server", spec: Spec, allowed: Options) -> tuple[int, list[str]]:
     """How many requests a plan takes, and the methods of all requests of a push, on a copy of the device."""
     origin, server.device = server.device, copy.deepcopy(server.device)
     server.device.requests.clear()
-    console = Console()
     planning = 0
 
     def agree(_question: str) -> bool:
@@ -780,8 +809,7 @@ def calls_of(server: Any, spec: Spec, allowed: Options) -> tuple[int, list[str]]
         planning = len(server.device.requests)
         return True
 
-    console.agree = agree
-    with connected(spec, allowed, console) as backend:
+    with connected(spec, allowed, Console(agrees=agree)) as backend:
         contract.push(backend)
     methods = [method for method, _path, _body in server.device.requests]
     server.device = origin
@@ -806,7 +834,7 @@ READ_FAULTS = {"before", "404", "500", "html", "garbage", "list"}
 
 
 def attempt(spec: Spec, allowed: Options) -> str:
-    """Push; what the error says, or nothing."""
+    """Push; return the text of the error, or ""."""
     try:
         push(spec, allowed)
     except NlbgenError as error:
@@ -814,8 +842,8 @@ def attempt(spec: Spec, allowed: Options) -> str:
     return ""
 
 
-def judge(server: Any, spec: Spec, allowed: Options, origin: Any, told: str) -> None:
-    """After a push in which one call failed: the old farm stands, or the new one does, and which is said."""
+def judge(server: "Server", spec: Spec, allowed: Options, origin: "Device", told: str) -> None:
+    """Check the device after a push with a fault: it has the old farm or the new one, and the message says which."""
     device = server.device
     where = (server.faults, device.requests[-3:], told)
     server.faults = []
@@ -837,7 +865,9 @@ def judge(server: Any, spec: Spec, allowed: Options, origin: Any, told: str) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("product, mode, kind", SCENES)
-def test_every_call_fails_in_turn(serve, product, mode, kind) -> None:
+def test_push_with_a_fault_at_any_call_leaves_the_old_or_the_new_farm(
+    serve: Serve, product: str, mode: str, kind: str
+) -> None:
     server, spec, allowed = prepared(serve, product, mode, kind)
     origin = server.device
     _planning, methods = calls_of(server, spec, allowed)
@@ -850,8 +880,8 @@ def test_every_call_fails_in_turn(serve, product, mode, kind) -> None:
             judge(server, spec, allowed, origin, attempt(spec, allowed))
 
 
-def left_over(origin: Any, device: Any) -> set[str]:
-    """What a device has more than before, in the words of the push."""
+def left_over(origin: "Device", device: "Device") -> set[str]:
+    """The objects that a push added, in the words of its messages."""
     found = set()
     for name, farm in device.farms.items():
         had = origin.farms.get(name)
@@ -864,7 +894,9 @@ def left_over(origin: Any, device: Any) -> set[str]:
 
 
 @pytest.mark.slow
-def test_every_answer_to_a_write_is_late(serve, monkeypatch) -> None:
+def test_push_with_a_late_answer_to_any_write_leaves_the_old_or_the_new_farm(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server, spec, allowed = prepared(serve, "relianoid", "bridge", "old")
     origin = server.device
     _planning, methods = calls_of(server, spec, allowed)
@@ -879,8 +911,10 @@ def test_every_answer_to_a_write_is_late(serve, monkeypatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("product, mode, kind", SCENES)
-def test_the_device_is_gone_from_a_call_on(serve, product, mode, kind) -> None:
-    """Nothing can be taken back then: the message names every step that stands, and the next push completes them."""
+def test_push_to_a_device_that_is_gone_from_any_call_on_names_every_step_that_remains(
+    serve: Serve, product: str, mode: str, kind: str
+) -> None:
+    """No rollback is possible: the message names every step that remains, and the next push completes the farm."""
     server, spec, allowed = prepared(serve, product, mode, kind)
     origin = server.device
     _planning, methods = calls_of(server, spec, allowed)
@@ -901,12 +935,12 @@ def test_the_device_is_gone_from_a_call_on(serve, product, mode, kind) -> None:
         assert len(set(endpoints)) == len(endpoints)
 
 
-def test_a_farm_that_somebody_else_makes_meanwhile_is_not_removed(serve) -> None:
+def test_push_that_meets_a_new_farm_of_another_user_does_not_remove_it(serve: Serve) -> None:
     server = serve("relianoid")
     device, spec = server.device, spec_for(server)
     answer = device.answer
 
-    def meanwhile(method: str, path: str, body: Any) -> Any:
+    def meanwhile(method: str, path: str, body: "JsonValue") -> tuple[int, dict[str, Any]]:
         if (method, path) == ("POST", "/farms"):
             answer("POST", "/farms", {"farmname": "orch", "profile": "http", "vip": "10.20.0.10", "vport": 443})
         return answer(method, path, body)
@@ -920,8 +954,8 @@ def test_a_farm_that_somebody_else_makes_meanwhile_is_not_removed(serve) -> None
     assert "farms/orch: (none) -> an HTTP farm" in str(caught.value)
 
 
-def test_two_pushes_at_once(serve) -> None:
-    """Whichever way their calls meet: no backend is there twice, and one more push has whatever is missing made."""
+def test_pushes_at_the_same_time_add_no_duplicate_backend(serve: Serve) -> None:
+    """Two pushes run in parallel: no backend is duplicate, and one more push completes the farm."""
     for product, kind in (("relianoid", "new"), ("relianoid", "old"), ("zevenet-ng", "new"), ("zevenet-old", "new")):
         server, spec, allowed = prepared(serve, product, "bridge", kind)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -934,7 +968,7 @@ def test_two_pushes_at_once(serve) -> None:
         assert not plan(spec, mended).plan.changes
 
 
-def test_two_pushes_in_every_order(serve) -> None:
+def test_pushes_in_every_order_leave_a_complete_farm(serve: Serve) -> None:
     """A second push runs between any two calls of a first one, as a whole."""
     server, spec, allowed = prepared(serve, "relianoid", "bridge", "new")
     origin = server.device
@@ -945,7 +979,7 @@ def test_two_pushes_in_every_order(serve) -> None:
         inner: list[str] = []
         answer = device.answer
 
-        def meanwhile(method: str, path: str, body: Any) -> Any:
+        def meanwhile(method: str, path: str, body: "JsonValue") -> tuple[int, dict[str, Any]]:
             if len(device.requests) == number and not inner:  # noqa: B023  # called within this turn of the loop
                 inner.append("")  # noqa: B023
                 device.answer = answer  # noqa: B023
@@ -965,13 +999,13 @@ def test_two_pushes_in_every_order(serve) -> None:
         assert not plan(spec, mended).plan.changes
 
 
-def test_a_backend_that_became_double_is_told(serve) -> None:
+def test_push_that_meets_a_duplicate_backend_reports_it(serve: Serve) -> None:
     server = serve("relianoid")
     push(spec_for(server))
     device, spec = server.device, spec_for(server, "", "", "", "")
     answer = device.answer
 
-    def meanwhile(method: str, path: str, body: Any) -> Any:
+    def meanwhile(method: str, path: str, body: "JsonValue") -> tuple[int, dict[str, Any]]:
         if method == "POST" and path.endswith("/backends"):
             answer(method, path, dict(body))
         return answer(method, path, body)
@@ -985,8 +1019,8 @@ def test_a_backend_that_became_double_is_told(serve) -> None:
     assert len(backends_of(device.farms["orch"])) == 4
 
 
-def test_a_removed_node_that_was_in_maintenance(serve) -> None:
-    """It comes back, but the API cannot put it into maintenance before a restart: that is said."""
+def test_push_that_rolls_back_the_removal_of_a_node_in_maintenance_reports_its_state(serve: Serve) -> None:
+    """The API has no maintenance before a restart: the message reports the backend's state."""
     server = serve("relianoid")
     push(spec_for(server, "", ", state: down", "", ""))
     device = server.device
@@ -1003,7 +1037,7 @@ def test_a_removed_node_that_was_in_maintenance(serve) -> None:
     assert planning
 
 
-def test_a_farm_that_was_stopped_is_stopped_again(serve) -> None:
+def test_push_that_rolls_back_on_a_stopped_farm_stops_it_again(serve: Serve) -> None:
     server = serve("relianoid")
     push(spec_for(server))
     server.device.answer("PUT", "/farms/orch/actions", {"action": "stop"})
@@ -1021,7 +1055,7 @@ def test_a_farm_that_was_stopped_is_stopped_again(serve) -> None:
     assert server.device.farms["orch"].running
 
 
-def test_another_command_for_a_check_that_runs(serve) -> None:
+def test_push_with_another_health_check_changes_its_command(serve: Serve) -> None:
     for product in PRODUCTS:
         server = serve(product)
         allowed = Options(adopt=product == "zevenet-old")
@@ -1032,7 +1066,7 @@ def test_another_command_for_a_check_that_runs(serve) -> None:
         assert not plan(other, allowed).plan.changes
 
 
-def test_weights_beyond_nine_become_shares(serve) -> None:
+def test_push_of_weights_above_nine_scales_them(serve: Serve) -> None:
     for product in PRODUCTS:
         for mode in ("bridge", "passthrough"):
             server = serve(product)
@@ -1040,7 +1074,7 @@ def test_weights_beyond_nine_become_shares(serve) -> None:
             assert [one["weight"] for one in backends_of(server.device.farms["orch"])] == [9, 4, 1]
 
 
-def test_v3_1_has_its_own_words(serve) -> None:
+def test_push_to_api_v3_1_sends_its_values_for_persistence_and_check(serve: Serve) -> None:
     server = serve("zevenet-old")
     push(spec_for(server, affinity="source"))
     farm = server.device.farms["orch"]
@@ -1053,7 +1087,7 @@ def test_v3_1_has_its_own_words(serve) -> None:
     assert not plan(spec_for(server)).plan.changes
 
 
-def test_a_check_that_v3_1_did_not_have_is_switched_off_again(serve) -> None:
+def test_push_to_api_v3_1_that_rolls_back_disables_a_check_that_was_absent_before(serve: Serve) -> None:
     server = serve("zevenet-old")
     push(spec_for(server))
     farm = server.device.farms["orch"]
@@ -1068,14 +1102,14 @@ def test_a_check_that_v3_1_did_not_have_is_switched_off_again(serve) -> None:
     assert farm.old_guardian["fgenabled"] == "false"
 
 
-def test_a_refused_restart_brings_the_old_farm_back(serve) -> None:
+def test_push_whose_restart_is_refused_rolls_back(serve: Serve) -> None:
     server, spec, allowed = prepared(serve, "relianoid", "bridge", "old")
     before, engine = snapshot(server.device), running(server.device)
     refusals = iter([True])
     device = server.device
     answer = device.answer
 
-    def once(method: str, path: str, body: Any) -> Any:
+    def once(method: str, path: str, body: "JsonValue") -> tuple[int, dict[str, Any]]:
         device.refuse_restart = {"orch"} if path == "/farms/orch/actions" and next(refusals, False) else set()
         return answer(method, path, body)
 
@@ -1086,7 +1120,7 @@ def test_a_refused_restart_brings_the_old_farm_back(serve) -> None:
     assert running(device) == engine
 
 
-def test_what_cannot_be_taken_back_is_named(serve) -> None:
+def test_push_that_cannot_roll_back_names_the_remaining_changes(serve: Serve) -> None:
     server, spec, allowed = prepared(serve, "relianoid", "bridge", "new")
     planning, _total = calls_of(server, spec, allowed)
     server.count = 0
@@ -1097,7 +1131,7 @@ def test_what_cannot_be_taken_back_is_named(serve) -> None:
     assert "create the farm orch" in str(caught.value)
 
 
-def test_no_answer_in_time(serve, monkeypatch) -> None:
+def test_push_without_an_answer_in_time_fails_and_rolls_back(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "ANSWER_SECONDS", 1)
     server, spec, allowed = prepared(serve, "relianoid", "bridge", "new")
     before = snapshot(server.device)
@@ -1111,7 +1145,7 @@ def test_no_answer_in_time(serve, monkeypatch) -> None:
 @pytest.mark.parametrize(
     "product, mode", [("relianoid", "bridge"), ("relianoid", "passthrough"), ("zevenet-ng", "terminate")]
 )
-def test_what_a_push_left_that_was_cut_off_is_completed_by_the_next(serve, product, mode) -> None:
+def test_push_after_an_interrupted_push_completes(serve: Serve, product: str, mode: str) -> None:
     server = serve(product)
     spec = spec_for(server, mode=mode)
     _planning, methods = calls_of(server, spec, Options())
@@ -1137,7 +1171,9 @@ def test_what_a_push_left_that_was_cut_off_is_completed_by_the_next(serve, produ
         ("POST", "/farms/orch/services/orchestrator/backends", {"ip": "10.20.1.77", "port": 443, "weight": 1}),
     ],
 )
-def test_a_farm_without_the_check_that_holds_something_else_is_not_taken_for_nlbgens(serve, method, path, body) -> None:
+def test_push_over_a_farm_without_the_mark_that_holds_other_objects_is_refused(
+    serve: Serve, method: str, path: str, body: dict[str, object]
+) -> None:
     server = serve("relianoid")
     spec = spec_for(server)
     push(spec)
@@ -1150,7 +1186,7 @@ def test_a_farm_without_the_check_that_holds_something_else_is_not_taken_for_nlb
     assert "cut off" not in caught.value.message
 
 
-def test_an_interruption_takes_everything_back(serve) -> None:
+def test_push_that_is_interrupted_rolls_back(serve: Serve) -> None:
     server, spec, allowed = prepared(serve, "relianoid", "bridge", "old")
     before = snapshot(server.device)
 
@@ -1168,9 +1204,16 @@ def test_an_interruption_takes_everything_back(serve) -> None:
 # The command.
 
 
-@pytest.fixture
-def command(serve, monkeypatch) -> Any:
+class Command(NamedTuple):
     """`nlbgen push zen` with a spec file, in this process: (exit code, standard output, standard error)."""
+
+    server: "Server"
+    run: Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command, and the device that its spec names."""
     from nlbgen import cli
 
     server = serve("relianoid")
@@ -1192,67 +1235,68 @@ def command(serve, monkeypatch) -> Any:
                 code = int(done.code or 0)
         return code, out.getvalue(), err.getvalue()
 
-    run.server = server  # type: ignore[attr-defined]
-    return run
+    return Command(server, run)
 
 
-def test_dry_run_then_expect_then_nothing_to_do(command) -> None:
+def test_cli_dry_run_then_expect_applies_the_plan_once(command: Command) -> None:
     device = command.server.device
-    code, shown, said = command("--dry-run")
+    code, shown, said = command.run("--dry-run")
     assert code == 1
     assert "+ farms/orch: an HTTP farm at 10.20.0.10:443" in shown
     assert "WSTimeOut" in said
     assert device.writes() == []
     digest = re.search(r"digest ([0-9a-f]{16})", shown)
     assert digest
-    code, shown, said = command("--expect", digest[1], "--format", "json")
+    code, shown, said = command.run("--expect", digest[1], "--format", "json")
     assert code == 0, said
     assert json.loads(shown)["applied"] is True
     assert "restart the farm orch" in said
-    code, shown, _said = command("--dry-run")
+    code, shown, _said = command.run("--dry-run")
     assert (code, "nothing to change" in shown) == (0, True)
-    code, _shown, said = command("--expect", digest[1])
+    code, _shown, said = command.run("--expect", digest[1])
     assert code == 1
     assert "the plan has the digest" in said
     assert simulator.KEY not in shown + said
 
 
-def test_without_a_terminal_somebody_must_have_agreed(command) -> None:
-    code, _shown, said = command()
+def test_cli_push_without_terminal_and_yes_is_refused(command: Command) -> None:
+    code, _shown, said = command.run()
     assert code == 2
     assert "--dry-run" in said
     assert command.server.device.writes() == []
-    code, _shown, _said = command("--yes")
+    code, _shown, _said = command.run("--yes")
     assert code == 0
 
 
 @pytest.mark.parametrize("agreed", ["--yes", "--expect"])
-def test_the_plan_is_shown_before_it_is_applied(command, agreed) -> None:
-    _code, shown, _said = command("--dry-run")
+def test_cli_push_shows_the_plan_before_it_is_applied(command: Command, agreed: str) -> None:
+    _code, shown, _said = command.run("--dry-run")
     digest = re.search(r"digest ([0-9a-f]{16})", shown)
     assert digest
-    code, _shown, said = command(agreed, *([digest[1]] if agreed == "--expect" else []))
+    code, _shown, said = command.run(agreed, *([digest[1]] if agreed == "--expect" else []))
     assert code == 0
     assert "+ farms/orch: an HTTP farm" in said
     assert said.index("+ farms/orch: an HTTP farm") < said.index("restart the farm orch")
 
 
-def test_sigterm_takes_everything_back(command) -> None:
-    """A pipeline that is cancelled sends it."""
+def test_cli_sigterm_rolls_back(command: Command) -> None:
+    """A cancelled pipeline sends SIGTERM."""
     device = command.server.device
     answer, unexpected = device.answer, []
 
-    def ended(method: str, path: str, body: Any) -> Any:
+    def ended(method: str, path: str, body: "JsonValue") -> tuple[int, dict[str, Any]]:
         if path == "/farms/orch/actions":
             device.answer = answer
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+            main = threading.main_thread().ident
+            assert main
+            signal.pthread_kill(main, signal.SIGTERM)
             time.sleep(0.2)
         return answer(method, path, body)
 
     device.answer = ended
     before = signal.signal(signal.SIGTERM, lambda *_: unexpected.append("not handled"))
     try:
-        code, _shown, said = command("--yes")
+        code, _shown, said = command.run("--yes")
     finally:
         signal.signal(signal.SIGTERM, before)
     assert unexpected == []
@@ -1261,9 +1305,9 @@ def test_sigterm_takes_everything_back(command) -> None:
     assert not device.farms
 
 
-def test_a_device_that_refuses_ends_in_6(command) -> None:
+def test_cli_push_that_the_device_refuses_exits_with_6(command: Command) -> None:
     command.server.device.refuse_restart.add("orch")
-    code, _shown, said = command("--yes")
+    code, _shown, said = command.run("--yes")
     assert code == 6
     assert "could not be restarted" in said
     assert "everything was taken back" in said

@@ -14,8 +14,16 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JsonValue: TypeAlias = Any
+"""A value of JSON, as a request brings it: the calls check its type."""
+Answering: TypeAlias = Callable[[str, str, JsonValue], tuple[int, dict[str, Any]]]
 
 KEY = "k3y-of-the-simulator"
 VIPS = {"192.0.2.1", "192.0.2.10", "10.20.0.10", "10.20.0.11"}
@@ -147,14 +155,14 @@ def strip(backend: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class Fault:
-    """What goes wrong at the request of this number, counted from 0."""
+    """A fault of the request with this number, counted from 0."""
 
     number: int
     kind: str
     """`before` and `after`: the connection breaks before or after the work; `slow`: the answer to it is late; `page
     after`: it is a page; a status, or one of PAGES: nothing was done."""
     on: bool = False
-    """Whether everything after it goes wrong as well."""
+    """Whether every later request has the fault too."""
 
 
 PAGES = {
@@ -164,7 +172,7 @@ PAGES = {
     "empty": b"",
     "error": b'{"description": "Fault", "error": "true", "message": "fault"}',
 }
-"""Answers of status 200 that are no success."""
+"""Answers with status 200 that are not a success."""
 
 
 class Device:
@@ -179,11 +187,13 @@ class Device:
         self.refuse_restart: set[str] = set()
         self.nftlb = True
         """Whether L4xNAT farms can be made; in the recorded sessions of HTTP farms they could not."""
+        self.answer: Answering = self.respond
+        """What answers to a request; a test may put another function before it."""
 
     def writes(self) -> list[tuple[str, str]]:
         return [(method, path) for method, path, _body in self.requests if method != "GET"]
 
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+    def respond(self, method: str, path: str, body: JsonValue) -> tuple[int, dict[str, Any]]:
         self.requests.append((method, path, body))
         for how, pattern, handler in ROUTES:
             match = re.fullmatch(pattern, path)
@@ -243,7 +253,7 @@ class Device:
             newer = {} if self.product.old else {"farmguardian": farm.guardian, "sessions": []}
             old = old_shown(farm) if self.product.old else {}
             return {**farm.params, **newer, **old, "listener": "l4xnat", "status": self.status(farm)}
-        ng = {"replacerequestheader": [], "replaceresponseheader": []} if self.product.ng else {}
+        ng: dict[str, Any] = {"replacerequestheader": [], "replaceresponseheader": []} if self.product.ng else {}
         tls = {"certlist": [{"file": name, "id": at + 1} for at, name in enumerate(farm.certificates)]}
         return {
             **farm.params,
@@ -260,10 +270,12 @@ class Device:
         }
 
 
-def only(device: Device, description: str, body: Any, allowed: set[str], needed: set[str] = frozenset()) -> None:
+def only(
+    device: Device, description: str, body: JsonValue, allowed: set[str], needed: AbstractSet[str] = frozenset()
+) -> None:
     """Refuse parameters that the call does not have, in the recorded words."""
     if not isinstance(body, dict):
-        raise Refused(description, "The body is no JSON object")
+        raise Refused(description, "The body is not a JSON object")
     unknown = sorted(body.keys() - allowed)
     known = ", ".join(f"'{name}'" for name in sorted(allowed))
     if unknown:
@@ -287,22 +299,22 @@ def one_of(*values: str) -> Callable[[Any], bool]:
     return lambda value: value in values
 
 
-def name_rule(value: Any) -> bool:
+def name_rule(value: JsonValue) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[a-zA-Z0-9-]+", value) is not None
 
 
-def in_use(device: Device, vip: Any, port: Any, besides: str = "") -> bool:
+def in_use(device: Device, vip: JsonValue, port: JsonValue, besides: str = "") -> bool:
     return any(
         farm.name != besides and (str(farm.params["vip"]), str(farm.params["vport"])) == (str(vip), str(port))
         for farm in device.farms.values()
     )
 
 
-def version(device: Device, _body: Any) -> tuple[int, dict[str, Any]]:
+def version(device: Device, _body: JsonValue) -> tuple[int, dict[str, Any]]:
     return 200, {"description": "Get version", "params": {"appliance_version": device.product.version}}
 
 
-def list_farms(device: Device, _body: Any) -> tuple[int, dict[str, Any]]:
+def list_farms(device: Device, _body: JsonValue) -> tuple[int, dict[str, Any]]:
     params = [
         {
             "farmname": farm.name,
@@ -316,7 +328,7 @@ def list_farms(device: Device, _body: Any) -> tuple[int, dict[str, Any]]:
     return 200, {"description": "List farms", "params": params}
 
 
-def create_farm(device: Device, body: Any) -> tuple[int, dict[str, Any]]:
+def create_farm(device: Device, body: JsonValue) -> tuple[int, dict[str, Any]]:
     what = "Creating a farm"
     needed = {"farmname", "profile", "vip", "vport"}
     only(device, what, body, needed | {"copy_from"}, needed)
@@ -343,7 +355,7 @@ def create_farm(device: Device, body: Any) -> tuple[int, dict[str, Any]]:
     return 201, {"description": what, "message": f"The farm {name} has been created successfully.", "params": shown}
 
 
-def get_farm(device: Device, _body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def get_farm(device: Device, _body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     farm = device.farm(name, f"Show farm {name}")
     answer: dict[str, Any] = {"description": f"List farm {name}", "params": device.shown(farm)}
     if farm.profile == "l4xnat":
@@ -353,7 +365,7 @@ def get_farm(device: Device, _body: Any, name: str) -> tuple[int, dict[str, Any]
     return 200, answer
 
 
-def change_farm(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def change_farm(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     farm = device.farm(name)
     if farm.profile == "l4xnat":
         return change_l4(device, farm, body)
@@ -405,7 +417,7 @@ def move(device: Device, farm: Farm, body: dict[str, Any], what: str) -> None:
         raise Refused(what, f"The virtual IP {vip} and the port {port} are already in use.")
 
 
-def change_l4(device: Device, farm: Farm, body: Any) -> tuple[int, dict[str, Any]]:
+def change_l4(device: Device, farm: Farm, body: JsonValue) -> tuple[int, dict[str, Any]]:
     what = f"Modify L4xNAT farm '{farm.name}'"
     only(device, what, body, L4_PARAMETERS)
     rules = {
@@ -425,7 +437,7 @@ def change_l4(device: Device, farm: Farm, body: Any) -> tuple[int, dict[str, Any
     return 200, {"description": what, "message": message, "params": dict(body)}
 
 
-def delete_farm(device: Device, _body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def delete_farm(device: Device, _body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = f"Delete farm {name}"
     if name not in device.farms:
         raise Refused(what, f"The farm {name} doesn't exist, try another name.", 404)
@@ -433,7 +445,7 @@ def delete_farm(device: Device, _body: Any, name: str) -> tuple[int, dict[str, A
     return 200, {"description": what, "success": "true", "message": f"The Farm {name} has been deleted."}
 
 
-def action(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def action(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = "Farm actions"
     farm = device.farm(name, what)
     only(device, what, body, {"action"}, {"action"})
@@ -462,20 +474,20 @@ def action(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
     }
 
 
-def summary(device: Device, _body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def summary(device: Device, _body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     farm = device.farm(name)
     services = [{"id": one} for one in farm.services]
     return 200, {"description": f"List farm {name}", "params": device.shown(farm), "services": services}
 
 
-def upload(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def upload(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     if name in device.certificates:
         raise Refused("Upload PEM certificate", "Certificate file name already exists")
     device.certificates[name] = body
     return 200, {"description": "Upload PEM certificate", "message": "Certificate uploaded", "success": "true"}
 
 
-def delete_certificate(device: Device, _body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def delete_certificate(device: Device, _body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = "Delete certificate"
     if name not in device.certificates:
         raise Refused(what, f"The certificate {name} does not exist", 404)
@@ -485,7 +497,7 @@ def delete_certificate(device: Device, _body: Any, name: str) -> tuple[int, dict
     return 200, {"description": what, "success": "true", "message": f"The Certificate {name} has been deleted."}
 
 
-def add_certificate(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def add_certificate(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = f"Add certificate to farm '{name}'"
     farm = device.farm(name, what)
     only(device, what, body, {"file"}, {"file"})
@@ -500,7 +512,7 @@ def add_certificate(device: Device, body: Any, name: str) -> tuple[int, dict[str
     return 200, device.changed(farm, {"description": what, "message": text, "success": "true"})
 
 
-def add_header(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def add_header(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = "Add addheader directive."
     farm = device.farm(name, what)
     only(device, what, body, {"header"}, {"header"})
@@ -511,7 +523,7 @@ def add_header(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any
     return 200, device.changed(farm, {"description": what, "message": message, "success": "true"})
 
 
-def delete_header(device: Device, _body: Any, name: str, at: str) -> tuple[int, dict[str, Any]]:
+def delete_header(device: Device, _body: JsonValue, name: str, at: str) -> tuple[int, dict[str, Any]]:
     farm = device.farm(name)
     if int(at) >= len(farm.headers):
         raise Refused("Delete addheader directive.", "The index has not been found.")
@@ -519,7 +531,7 @@ def delete_header(device: Device, _body: Any, name: str, at: str) -> tuple[int, 
     return 200, device.changed(farm, {"description": "Delete addheader directive.", "success": "true"})
 
 
-def create_service(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def create_service(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = "New service"
     farm = device.farm(name, what)
     only(device, what, body, {"id", "copy_from"}, {"id"})
@@ -554,7 +566,7 @@ def service_shown(device: Device, farm: Farm, name: str, *, read: bool = False) 
     return service
 
 
-def change_service(device: Device, body: Any, name: str, service: str) -> tuple[int, dict[str, Any]]:
+def change_service(device: Device, body: JsonValue, name: str, service: str) -> tuple[int, dict[str, Any]]:
     farm = device.farm(name)
     found = device.service(farm, service, "Modify service")
     only(device, "Modify service", body, SERVICE_PARAMETERS)
@@ -576,14 +588,14 @@ def change_service(device: Device, body: Any, name: str, service: str) -> tuple[
     )
 
 
-def delete_service(device: Device, _body: Any, name: str, service: str) -> tuple[int, dict[str, Any]]:
+def delete_service(device: Device, _body: JsonValue, name: str, service: str) -> tuple[int, dict[str, Any]]:
     farm = device.farm(name)
     device.service(farm, service, "Delete service")
     del farm.services[service]
     return 200, device.changed(farm, {"description": "Delete service", "success": "true"})
 
 
-def add_backend(device: Device, body: Any, name: str, service: str) -> tuple[int, dict[str, Any]]:
+def add_backend(device: Device, body: JsonValue, name: str, service: str) -> tuple[int, dict[str, Any]]:
     what = "New service backend"
     farm = device.farm(name, what)
     found = device.service(farm, service, what)
@@ -629,7 +641,7 @@ def backend(backends: list[dict[str, Any]], at: str, what: str) -> dict[str, Any
     return backends[int(at)]
 
 
-def change_backend(device: Device, body: Any, name: str, service: str, at: str) -> tuple[int, dict[str, Any]]:
+def change_backend(device: Device, body: JsonValue, name: str, service: str, at: str) -> tuple[int, dict[str, Any]]:
     what = "Modify service backend"
     farm = device.farm(name, what)
     one = backend(device.service(farm, service, what)["backends"], at, what)
@@ -648,7 +660,7 @@ def remove(backends: list[dict[str, Any]], at: str) -> None:
         one["id"] = place
 
 
-def delete_backend(device: Device, _body: Any, name: str, service: str, at: str) -> tuple[int, dict[str, Any]]:
+def delete_backend(device: Device, _body: JsonValue, name: str, service: str, at: str) -> tuple[int, dict[str, Any]]:
     what = "Delete service backend"
     farm = device.farm(name, what)
     found = device.service(farm, service, what)
@@ -658,7 +670,7 @@ def delete_backend(device: Device, _body: Any, name: str, service: str, at: str)
     return 200, device.changed(farm, answer, status=True)
 
 
-def maintain(device: Device, farm: Farm, one: dict[str, Any], body: Any, what: str) -> tuple[int, dict[str, Any]]:
+def maintain(device: Device, farm: Farm, one: dict[str, Any], body: JsonValue, what: str) -> tuple[int, dict[str, Any]]:
     only(device, what, body, {"action", "mode"}, {"action"})
     check(what, body, {"action": one_of("up", "maintenance"), "mode": one_of("drain", "cut")})
     if farm.profile == "http" and device.product.pending and farm.pending:
@@ -670,19 +682,19 @@ def maintain(device: Device, farm: Farm, one: dict[str, Any], body: Any, what: s
     return 200, {"description": what, "params": params}
 
 
-def maintain_service(device: Device, body: Any, name: str, service: str, at: str) -> tuple[int, dict[str, Any]]:
+def maintain_service(device: Device, body: JsonValue, name: str, service: str, at: str) -> tuple[int, dict[str, Any]]:
     what = "Set service backend status"
     farm = device.farm(name, what)
     return maintain(device, farm, backend(device.service(farm, service, what)["backends"], at, what), body, what)
 
 
-def maintain_l4(device: Device, body: Any, name: str, at: str) -> tuple[int, dict[str, Any]]:
+def maintain_l4(device: Device, body: JsonValue, name: str, at: str) -> tuple[int, dict[str, Any]]:
     what = "Set backend status"
     farm = device.farm(name, what)
     return maintain(device, farm, backend(farm.backends, at, what), body, what)
 
 
-def add_l4_backend(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def add_l4_backend(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = "New farm backend"
     farm = device.farm(name, what)
     only(device, what, body, {"ip", "port", "weight", "priority", "max_conns"}, {"ip"})
@@ -703,7 +715,7 @@ def add_l4_backend(device: Device, body: Any, name: str) -> tuple[int, dict[str,
     return 201, device.changed(farm, answer, status=True)
 
 
-def change_l4_backend(device: Device, body: Any, name: str, at: str) -> tuple[int, dict[str, Any]]:
+def change_l4_backend(device: Device, body: JsonValue, name: str, at: str) -> tuple[int, dict[str, Any]]:
     what = "Modify backend"
     farm = device.farm(name, what)
     only(device, what, body, {"ip", "port", "weight", "priority", "max_conns"})
@@ -713,7 +725,7 @@ def change_l4_backend(device: Device, body: Any, name: str, at: str) -> tuple[in
     return 200, device.changed(farm, {"description": what, "message": "Backend modified.", "params": dict(body)})
 
 
-def delete_l4_backend(device: Device, _body: Any, name: str, at: str) -> tuple[int, dict[str, Any]]:
+def delete_l4_backend(device: Device, _body: JsonValue, name: str, at: str) -> tuple[int, dict[str, Any]]:
     what = "Delete backend"
     farm = device.farm(name, what)
     backend(farm.backends, at, what)
@@ -728,7 +740,7 @@ GUARDIAN = {
 TEMPLATE = "Send HTTPS request to backend and expect a 200 OK response with a timeout of 5 secs."
 
 
-def create_guardian(device: Device, body: Any) -> tuple[int, dict[str, Any]]:
+def create_guardian(device: Device, body: JsonValue) -> tuple[int, dict[str, Any]]:
     only(device, "Create a farm guardian", body, {"name", "copy_from"}, {"name"})
     name = body["name"]
     what = f"Create a farm guardian '{name}'"
@@ -748,12 +760,12 @@ def guardian(device: Device, name: str, what: str) -> dict[str, Any]:
     return device.guardians[name]
 
 
-def get_guardian(device: Device, _body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def get_guardian(device: Device, _body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = f"Show the farm guardian {name}"
     return 200, {"description": what, "params": copy.deepcopy(guardian(device, name, what))}
 
 
-def change_guardian(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def change_guardian(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = f"Modify farm guardian '{name}'"
     found = guardian(device, name, what)
     known = {"description", "command", "interval", "timeout", "cut_conns", "log", "backend_alias", "force"}
@@ -773,7 +785,7 @@ def change_guardian(device: Device, body: Any, name: str) -> tuple[int, dict[str
     return 200, {"description": what, "message": message, "params": copy.deepcopy(found)}
 
 
-def delete_guardian(device: Device, _body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def delete_guardian(device: Device, _body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = f"Delete the farm guardian '{name}'"
     guardian(device, name, what)
     if farms := ", ".join(farm.name for farm in device.farms.values() if name in checks_of(farm)):
@@ -787,7 +799,7 @@ def checks_of(farm: Farm) -> set[str]:
     return {farm.guardian, *(str(one["farmguardian"]) for one in farm.services.values())}
 
 
-def attach(device: Device, body: Any, name: str, service: str) -> tuple[int, dict[str, Any]]:
+def attach(device: Device, body: JsonValue, name: str, service: str) -> tuple[int, dict[str, Any]]:
     what = "Add a farm guardian"
     farm = device.farm(name, what)
     found = device.service(farm, service, what)
@@ -804,7 +816,7 @@ def attach(device: Device, body: Any, name: str, service: str) -> tuple[int, dic
     return 200, device.changed(farm, {"description": f"Add {text}", "message": done}, status=True)
 
 
-def attach_l4(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def attach_l4(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = "Add a farm guardian"
     farm = device.farm(name, what)
     only(device, what, body, {"name"}, {"name"})
@@ -817,7 +829,7 @@ def attach_l4(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]
     return 200, device.changed(farm, {"description": f"Add {text}", "message": done}, status=True)
 
 
-def detach(device: Device, _body: Any, name: str, service: str, one: str) -> tuple[int, dict[str, Any]]:
+def detach(device: Device, _body: JsonValue, name: str, service: str, one: str) -> tuple[int, dict[str, Any]]:
     farm = device.farm(name)
     found = device.service(farm, service, "Remove farm guardian")
     if found["farmguardian"] != one:
@@ -826,7 +838,7 @@ def detach(device: Device, _body: Any, name: str, service: str, one: str) -> tup
     return 200, device.changed(farm, {"description": "Remove the farm guardian", "success": "true"})
 
 
-def detach_l4(device: Device, _body: Any, name: str, one: str) -> tuple[int, dict[str, Any]]:
+def detach_l4(device: Device, _body: JsonValue, name: str, one: str) -> tuple[int, dict[str, Any]]:
     farm = device.farm(name)
     if farm.guardian != one:
         raise Refused("Remove farm guardian", "The farm guardian is not linked")
@@ -842,7 +854,7 @@ def old_shown(farm: Farm) -> dict[str, Any]:
     return {**OLD_GUARDIAN, **farm.old_guardian}
 
 
-def old_guardian(device: Device, body: Any, name: str) -> tuple[int, dict[str, Any]]:
+def old_guardian(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
     what = "Modify farm guardian"
     if not device.product.old:
         raise Refused("Request not found", f"Request not found: /farms/{name}/fg", 404)
@@ -911,11 +923,16 @@ NEWER = {
     add_header,
 }
 NEWER |= {delete_header}
-"""What v3.1 does not have."""
+"""Calls that v3.1 does not have."""
 
 
 class Server:
     """The device behind HTTPS on the loopback address."""
+
+    product: str
+    """The name of the product in the tests."""
+    folder: "Path"
+    """Where the certificates and the spec are."""
 
     def __init__(self, product: Product, context: ssl.SSLContext) -> None:
         self.device = Device(product)
@@ -942,7 +959,7 @@ class Server:
             do_GET = do_POST = do_PUT = do_DELETE = handle_one  # noqa: N815
 
             def log_message(self, *_arguments: object) -> None:
-                """Say nothing."""
+                """Print nothing."""
 
         class Listener(http.server.ThreadingHTTPServer):
             daemon_threads = True
@@ -1006,7 +1023,7 @@ class Server:
         if not any(request.headers.get(header) == KEY for header in product.headers):
             return 401, {"message": "Authorization required"}
         path = request.path.removeprefix(base)
-        body: Any = None
+        body: JsonValue = None
         if raw:
             kind = request.headers.get("Content-Type", "")
             pem = path.startswith("/certificates/")
