@@ -9,11 +9,11 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -45,13 +45,26 @@ MakeSpec = Callable[..., Spec]
 Changes = dict[str, Any]
 
 
+class SchemaError(Protocol):
+    """What the tests read of an error of `jsonschema`, which ships no types."""
+
+    message: str
+
+
+class SchemaValidator(Protocol):
+    """What the tests call of a validator of `jsonschema`."""
+
+    def iter_errors(self, instance: object) -> Iterable[SchemaError]: ...
+
+
 @cache
-def schema() -> Any:
+def schema() -> SchemaValidator:
     """The validator of AS3's own schema, restricted to declarations, whose errors are then clearer."""
     jsonschema: Any = importlib.import_module("jsonschema")
     whole = json.loads(SCHEMA.read_text(encoding="utf-8"))
     del whole["oneOf"]
-    return jsonschema.Draft7Validator({**whole, "allOf": [{"$ref": "#/definitions/ADC"}]})
+    validator: SchemaValidator = jsonschema.Draft7Validator({**whole, "allOf": [{"$ref": "#/definitions/ADC"}]})
+    return validator
 
 
 def assert_right(spec: Spec) -> dict[str, bytes]:
@@ -107,14 +120,15 @@ def test_render_of_other_vendors_farms_is_valid_or_refused(path: Path) -> None:
 
 
 @cache
-def farms() -> Any:
+def farms() -> st.SearchStrategy[Spec]:
     """The farms that test_properties.py makes."""
     made = importlib.util.spec_from_file_location("properties_of_all", HERE / "generators/test_properties.py")
     assert made and made.loader
     module = importlib.util.module_from_spec(made)
     sys.modules["properties_of_all"] = module
     made.loader.exec_module(module)
-    return module.farms()
+    strategy: st.SearchStrategy[Spec] = module.farms()
+    return strategy
 
 
 @settings(max_examples=60)

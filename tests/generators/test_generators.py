@@ -1,22 +1,38 @@
 """The generator core: the catalogue of features, quoting, TLS profiles, the design that vendors share."""
 
+import errno
 import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nlbgen import __version__
-from nlbgen.core.errors import UnsupportedError
-from nlbgen.generators.base import Site, UnquotableError, all_generators, audit, generator, known_ids, prepare, render
+from nlbgen.core.errors import FileError, UnsupportedError, UsageError
+from nlbgen.generators import base, matrix
+from nlbgen.generators.base import (
+    Generator,
+    Site,
+    UnquotableError,
+    all_generators,
+    audit,
+    generator,
+    known_ids,
+    prepare,
+    render,
+)
 from nlbgen.generators.design import Design
 from nlbgen.generators.features import FEATURES, No, Since
 from nlbgen.generators.output import chosen, spec_files
 from nlbgen.generators.tls import profile
-from nlbgen.spec.load import loads
+from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.units import Version
 
+MakeSpec = Callable[..., Spec]
 IDS = [feature.id for feature in FEATURES]
 VENDOR = pytest.mark.parametrize("vendor", all_generators(), ids=lambda vendor: vendor.name)
-FOR_ALL = {"frontend": {"address": "10.20.0.10"}, "accept": sorted(known_ids())}
+FOR_ALL: dict[str, Any] = {"frontend": {"address": "10.20.0.10"}, "accept": sorted(known_ids())}
 """What a farm says so that every vendor makes something of it."""
 
 
@@ -29,7 +45,7 @@ def test_features_have_names_of_their_own() -> None:
 
 
 @VENDOR
-def test_every_vendor_answers_every_feature(vendor) -> None:
+def test_every_vendor_answers_every_feature(vendor: Generator) -> None:
     assert vendor.support.keys() == set(IDS)
     for answer in vendor.support.values():
         why = answer.before if isinstance(answer, Since) else answer
@@ -42,7 +58,7 @@ def test_every_vendor_answers_every_feature(vendor) -> None:
 
 
 @pytest.mark.parametrize("name", sorted({vendor.name for vendor in all_generators()} - {"zen"}))
-def test_what_is_lacked_depends_on_the_version(name) -> None:
+def test_what_is_lacked_depends_on_the_version(name: str) -> None:
     """And in the Zen family on the product as well: tests/generators/test_zen_render.py."""
     vendor = generator(name)
     for feature, answer in vendor.support.items():
@@ -55,7 +71,7 @@ def test_what_is_lacked_depends_on_the_version(name) -> None:
             assert vendor.lacks(feature, vendor.oldest) is None
 
 
-ASKING = {
+ASKING: dict[str, dict[str, Any]] = {
     "tls-terminate": {"frontend": {"tls": {"mode": "terminate"}}},
     "tls-passthrough": {"frontend": {"tls": {"mode": "passthrough"}}},
     "passthrough-health": {"frontend": {"tls": {"mode": "passthrough"}}},
@@ -86,16 +102,16 @@ ALWAYS_ASKED = {"tls-bridge", "verify-nodes", "least-connections"}
 """What a farm asks for as long as it says nothing else."""
 
 
-def asked(spec) -> set[str]:
+def asked(spec: Spec) -> set[str]:
     return {feature.id for feature in FEATURES if feature.asked(spec.farm) is not None}
 
 
-def test_a_plain_farm_asks_for_little(make_spec) -> None:
+def test_a_plain_farm_asks_for_little(make_spec: MakeSpec) -> None:
     assert asked(make_spec()) == ALWAYS_ASKED
 
 
 @pytest.mark.parametrize("feature", ASKING)
-def test_asking_for_a_feature(feature: str, make_spec) -> None:
+def test_asking_for_a_feature(feature: str, make_spec: MakeSpec) -> None:
     spec = make_spec(**ASKING[feature])
     assert feature in asked(spec)
     (found,) = (entry for entry in FEATURES if entry.id == feature)
@@ -109,8 +125,15 @@ def test_every_feature_can_be_asked_for_or_never() -> None:
     assert {*ASKING, *ALWAYS_ASKED, *never} == set(IDS)
 
 
+def test_summary_has_a_row_for_each_feature_and_an_answer_of_each_vendor() -> None:
+    rows = [line.strip("| ").split(" | ") for line in matrix.summary().splitlines()[2:]]
+    assert [row[0] for row in rows] == [feature.title for feature in FEATURES]
+    answers = [[matrix.cell(vendor, feature).answer for vendor in all_generators()] for feature in FEATURES]
+    assert [row[1:] for row in rows] == answers
+
+
 @VENDOR
-def test_a_refusal_names_the_id_that_accepts_it(vendor, make_spec) -> None:
+def test_a_refusal_names_the_id_that_accepts_it(vendor: Generator, make_spec: MakeSpec) -> None:
     for feature in IDS:
         version = vendor.version(make_spec().farm)
         why = vendor.lacks(feature, version)
@@ -136,7 +159,7 @@ def test_a_refusal_names_the_id_that_accepts_it(vendor, make_spec) -> None:
 
 
 @VENDOR
-def test_what_is_accepted_is_told_in_the_output(vendor, make_spec) -> None:
+def test_what_is_accepted_is_told_in_the_output(vendor: Generator, make_spec: MakeSpec) -> None:
     spec = make_spec(**FOR_ALL)
     job = prepare(vendor, spec, Site())
     text = b"".join(file.content for file in render(vendor, spec)).decode()
@@ -145,7 +168,7 @@ def test_what_is_accepted_is_told_in_the_output(vendor, make_spec) -> None:
 
 
 @VENDOR
-def test_every_file_says_where_it_comes_from(vendor, make_spec) -> None:
+def test_every_file_says_where_it_comes_from(vendor: Generator, make_spec: MakeSpec) -> None:
     """But for the small ones that an appliance keeps beside a farm, and JSON, where no comment can stand."""
     spec = make_spec(**FOR_ALL)
     files = render(vendor, spec)
@@ -161,21 +184,29 @@ def test_every_file_says_where_it_comes_from(vendor, make_spec) -> None:
 
 
 @VENDOR
-def test_files_come_in_the_order_of_their_paths(vendor, make_spec) -> None:
+def test_files_come_in_the_order_of_their_paths(vendor: Generator, make_spec: MakeSpec) -> None:
     paths = [str(file.path) for file in render(vendor, make_spec(**FOR_ALL))]
     assert paths == sorted(paths)
     assert len(set(paths)) == len(paths)
     assert not any(path.startswith("/") or ".." in path for path in paths)
 
 
-def test_audit_looks_at_the_vendors_that_the_spec_names(make_spec) -> None:
+def test_audit_looks_at_the_vendors_that_the_spec_names(make_spec: MakeSpec) -> None:
     asking = {"balancer": {"slow_start": "1s"}}
     assert audit(make_spec(**asking)) == []
     assert [problem.id for problem in audit(make_spec(**asking, nginx={}))] == ["nginx-slow-start"]
     assert audit(make_spec(**asking, nginx={}, accept=["nginx-slow-start"])) == []
 
 
-def test_versions_that_are_too_old_or_too_new(make_spec) -> None:
+def test_hint_for_a_feature_that_no_vendor_offers_is_to_leave_it_out() -> None:
+    (queue,) = (feature for feature in FEATURES if feature.id == "queue")
+    haproxy = generator("haproxy")
+    assert all(vendor.lacks("queue", vendor.newest) for vendor in all_generators() if vendor is not haproxy)
+    hint = base._way_out(haproxy, queue, haproxy.oldest, No("no release has it"))
+    assert hint == "leave it out of the spec"
+
+
+def test_versions_that_are_too_old_or_too_new(make_spec: MakeSpec) -> None:
     for name, old, new in [("haproxy", "2.3.9", "3.5"), ("nginx", "1.17.9", "1.32")]:
         vendor = generator(name)
         for version in (old, new):
@@ -207,6 +238,7 @@ def test_versions_that_are_too_old_or_too_new(make_spec) -> None:
         ("nginx", 'a"b\\', '"a\\"b\\\\"'),
         ("nginx", "ü", '"ü"'),
         ("nginx", "", '""'),
+        ("zen", "/a b;$c", "/a b;$c"),
     ],
 )
 def test_quoting(vendor: str, text: str, quoted: str) -> None:
@@ -247,7 +279,7 @@ def test_profiles_are_mozillas() -> None:
 # The design
 
 
-def test_a_node_is_stood_for_by_a_tag_that_tells_nothing(make_spec) -> None:
+def test_a_node_is_stood_for_by_a_tag_that_tells_nothing(make_spec: MakeSpec) -> None:
     members = Design(make_spec().farm).members
     assert len({member.tag for member in members}) == 2
     for member in members:
@@ -262,13 +294,13 @@ def test_a_node_is_stood_for_by_a_tag_that_tells_nothing(make_spec) -> None:
     "address, endpoint, is_name",
     [("10.0.0.1", "10.0.0.1:443", False), ("2001:db8::1", "[2001:db8::1]:443", False), ("orch-1", "orch-1:443", True)],
 )
-def test_endpoints(address: str, endpoint: str, is_name: bool, make_spec) -> None:
+def test_endpoints(address: str, endpoint: str, is_name: bool, make_spec: MakeSpec) -> None:
     spec = make_spec(nodes=[{"name": "a", "address": address}, {"name": "b", "address": "10.9.9.9"}])
     member = Design(spec.farm).members[0]
     assert (member.endpoint, member.is_name) == (endpoint, is_name)
 
 
-def test_backups_of_nothing_serve(make_spec) -> None:
+def test_backups_of_nothing_serve(make_spec: MakeSpec) -> None:
     nodes = [{"name": name, "address": name, "state": "backup"} for name in ("a", "b")]
     assert [member.state for member in Design(make_spec(nodes=nodes).farm).members] == ["up", "up"]
     nodes[0]["state"] = "down"
@@ -278,8 +310,10 @@ def test_backups_of_nothing_serve(make_spec) -> None:
 @pytest.mark.parametrize("interval", ["200ms", "5s", "1m"])
 @pytest.mark.parametrize("timeout", ["200ms", "3s"])
 @pytest.mark.parametrize("fall", [1, 5])
-def test_a_hanging_node_is_out_by_the_time_that_is_told(interval: str, timeout: str, fall: int, make_spec) -> None:
-    """At the least an interval and the time-outs of all checks, and never more than if each took the longest."""
+def test_design_longest_detection_covers_every_check_timeout(
+    interval: str, timeout: str, fall: int, make_spec: MakeSpec
+) -> None:
+    """At least an interval and the timeouts of all checks, and at most what the slowest checks take."""
     spec = make_spec(balancer={"health": {"interval": interval, "timeout": timeout, "fall": fall}})
     health = spec.farm.balancer.health
     told = Design(spec.farm).longest_detection
@@ -291,7 +325,7 @@ def test_a_hanging_node_is_out_by_the_time_that_is_told(interval: str, timeout: 
 @pytest.mark.parametrize(
     "size, nginx", [("1KB", "1k"), ("300MB", "307200k"), ("1025B", "1025"), ("100GB", "104857600k")]
 )
-def test_sizes_are_written_to_the_byte(size: str, nginx: str, make_spec) -> None:
+def test_sizes_are_written_to_the_byte(size: str, nginx: str, make_spec: MakeSpec) -> None:
     spec = make_spec(balancer={"max_body": size})
     texts = [b"".join(file.content for file in render(generator(name), spec)).decode() for name in ("nginx", "haproxy")]
     assert f"client_max_body_size {nginx};" in texts[0]
@@ -306,7 +340,37 @@ def test_vendors_are_chosen_by_name_in_the_order_of_the_documentation() -> None:
     assert set(chosen(["all"])) == {vendor.name for vendor in all_generators()}
 
 
-def test_spec_files_are_taken_once_and_in_order(tmp_path) -> None:
+@pytest.mark.parametrize(
+    "others, name, message, hint",
+    [
+        ([], "haproxi", "haproxi is not a vendor (did you mean haproxy?)", "vendors: haproxy, nginx, zen, f5, or all"),
+        (["nodes"], "xyz", "xyz is not a vendor", "vendors: haproxy, nginx, zen, f5; nodes, all"),
+    ],
+)
+def test_chosen_of_an_unknown_vendor_raises_with_the_known_ones(
+    others: list[str], name: str, message: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        chosen(["nginx", name], others)
+    assert (refused.value.message, refused.value.hint) == (message, hint)
+
+
+def test_spec_files_of_a_folder_without_a_spec_raises(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds no \*\.yaml"):
+        spec_files([tmp_path])
+
+
+def test_spec_files_of_a_folder_that_cannot_be_read_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> Iterator[Path]:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(FileError, match="cannot be read: Permission denied") as refused:
+        spec_files([tmp_path])
+    assert refused.value.hint == "check the folder's rights"
+
+
+def test_spec_files_are_taken_once_and_in_order(tmp_path: Path) -> None:
     for name in ("b.yaml", "a.yml", "c.txt", ".hidden.yaml"):
         (tmp_path / name).write_text("", encoding="utf-8")
     found = [path.name for path in spec_files([tmp_path / "b.yaml", tmp_path, tmp_path / "absent.yaml"])]
@@ -317,7 +381,7 @@ def test_spec_files_are_taken_once_and_in_order(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
-def test_work_grows_with_the_farm_and_no_faster(vendor: str, make_spec) -> None:
+def test_work_grows_with_the_farm_and_no_faster(vendor: str, make_spec: MakeSpec) -> None:
     """Ten times the nodes make about ten times the text, not a hundred times."""
     sizes = []
     for count in (100, 1000):
@@ -328,7 +392,7 @@ def test_work_grows_with_the_farm_and_no_faster(vendor: str, make_spec) -> None:
 
 
 @pytest.mark.parametrize("affinity", ["cookie", "signalr"])
-def test_nginx_without_sticky_cookies_takes_100_nodes(affinity: str, make_spec) -> None:
+def test_nginx_without_sticky_cookies_takes_100_nodes(affinity: str, make_spec: MakeSpec) -> None:
     """Each node's group names all the others: a thousand nodes would make a million servers."""
 
     def made(count: int, version: str) -> list[str]:
@@ -342,7 +406,7 @@ def test_nginx_without_sticky_cookies_takes_100_nodes(affinity: str, make_spec) 
     assert made(1000, "1.29.6") == []
 
 
-def test_specs_that_say_the_same_render_the_same(farm_data) -> None:
+def test_specs_that_say_the_same_render_the_same(farm_data: Callable[..., dict[str, Any]]) -> None:
     data = farm_data(**FOR_ALL)
     backwards = {key: data[key] for key in reversed(data)}
     for vendor in all_generators():
@@ -358,14 +422,26 @@ def test_specs_that_say_the_same_render_the_same(farm_data) -> None:
         ("1.27.4", "keepalive_min_timeout", True),
     ],
 )
-def test_nginx_directive_is_written_from_its_first_version_on(make_spec, version, directive, written) -> None:
+def test_nginx_directive_is_written_from_its_first_version_on(
+    make_spec: MakeSpec, version: str, directive: str, written: bool
+) -> None:
     spec = make_spec(nginx={"version": version}, accept=["nginx-active-health", "nginx-queue"])
     text = next(file.content.decode() for file in render(generator("nginx"), spec) if file.main)
     assert (directive in text) is written
     assert (" ssl http2" in text) is (version == "1.25.0")
 
 
-def test_haproxy_passthrough_health_check_verifies_with_the_ca_that_is_written(make_spec) -> None:
+@pytest.mark.parametrize("mode, packages", [("passthrough", ("nginx", "libnginx-mod-stream")), ("bridge", None)])
+def test_nginx_role_installs_the_stream_module_under_passthrough(
+    make_spec: MakeSpec, mode: str, packages: tuple[str, ...] | None
+) -> None:
+    farm = make_spec(frontend={"tls": {"mode": mode}}, balancer={"metrics_port": 8405}).farm
+    variables = {variable.name: variable.value for variable in generator("nginx").role_variables(farm)}
+    assert variables["status_url"] == "http://127.0.0.1:8405/status"
+    assert variables.get("packages") == packages
+
+
+def test_haproxy_passthrough_health_check_verifies_with_the_ca_that_is_written(make_spec: MakeSpec) -> None:
     tls = {"mode": "passthrough", "verify_nodes": "/etc/ssl/orchestrator/ca.pem"}
     text = next(
         file.content.decode() for file in render(generator("haproxy"), make_spec(frontend={"tls": tls})) if file.main

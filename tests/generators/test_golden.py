@@ -7,7 +7,7 @@ has a `VENDOR.refused.txt` instead of a folder. The version of nlbgen in the hea
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,9 @@ from nlbgen.core.errors import UnsupportedError
 from nlbgen.generators import validate
 from nlbgen.generators.base import VENDORS, generator, render
 from nlbgen.spec.load import Spec, load, loads
+
+if TYPE_CHECKING:
+    from tests.conftest import Programs
 
 HERE = Path(__file__).parents[1]
 GOLDEN = HERE / "golden"
@@ -102,7 +105,7 @@ def test_installed_program_finds_it_right(case: str, vendor: str) -> None:
 
 
 @pytest.mark.parametrize("case, vendor", accepted(marked=False))
-def test_program_of_the_wanted_version_accepts(case, vendor, programs, tmp_path) -> None:
+def test_program_of_the_wanted_version_accepts(case: str, vendor: str, programs: "Programs", tmp_path: Path) -> None:
     spec = spec_of(case)
     program = programs.judge(vendor, generator(vendor).version(spec.farm), getattr(spec.farm, vendor).openssl)
     complaint = programs.complaint(program, spec, tmp_path)

@@ -14,7 +14,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = sorted(path.parent.parent for path in GOLDEN.glob("*/nginx/nginx.conf"))
 
 
-def excepted(case, finding):
+def excepted(case: Path, finding: dict[str, str]) -> str:
     """Why a finding is none for this farm; empty where it is one."""
     farm = load(case / "farm.yaml").farm
     plugin = finding["plugin"]
@@ -33,7 +33,7 @@ def excepted(case, finding):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
-def test_gixy_finds_nothing(case):
+def test_gixy_finds_nothing(case: Path) -> None:
     gixy = shutil.which("gixy", path=str(Path(sys.executable).parent))
     assert gixy is not None, "gixy-ng is part of the test requirements"
     configuration = case / "nginx" / "nginx.conf"
@@ -44,10 +44,11 @@ def test_gixy_finds_nothing(case):
     assert [finding for finding in findings if not excepted(case, finding)] == []
 
 
-def test_gixy_does_find_what_it_should(tmp_path):
+def test_gixy_does_find_what_it_should(tmp_path: Path) -> None:
     """The judge is awake: the header map of the official documentation's page lets anything upgrade."""
     bad = tmp_path / "nginx.conf"
     bad.write_text("http { server { listen 80; server_tokens on; location /i { alias /data/; } } }\n", encoding="ascii")
     gixy = shutil.which("gixy", path=str(Path(sys.executable).parent))
+    assert gixy is not None, "gixy-ng is part of the test requirements"
     done = subprocess.run([gixy, "-f", "json", str(bad)], capture_output=True, text=True, check=False, timeout=60)
     assert {"alias_traversal", "version_disclosure"} <= {finding["plugin"] for finding in json.loads(done.stdout)}

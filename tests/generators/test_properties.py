@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import event, given, settings
@@ -21,16 +21,20 @@ from nlbgen.spec import document
 from nlbgen.spec.load import Spec, check, loads
 from nlbgen.spec.model import Farm
 
+if TYPE_CHECKING:
+    from tests.conftest import Program, Programs
+
 EXAMPLE = (Path(__file__).parents[2] / "examples" / "farm.yaml").read_text(encoding="utf-8")
 EVERY_ID = sorted(known_ids())
 
 
 def examples(number: int) -> Callable[[Any], Any]:
     """So many examples, and four times as many in a search."""
-    return settings(max_examples=number if settings.default.derandomize else 4 * number)
+    default = settings.default
+    return settings(max_examples=number if default is not None and default.derandomize else 4 * number)
 
 
-def as_yaml(data: Any) -> str:
+def as_yaml(data: object) -> str:
     """Data as a text that YAML reads back as the same data."""
     return json.dumps(data, ensure_ascii=False)
 
@@ -80,7 +84,9 @@ NAMES = st.from_regex(rf"{NO_DEVICE}[A-Za-z0-9](?:[A-Za-z0-9_.-]{{0,38}}[A-Za-z0
 STATES = st.sampled_from(["up", "up", "up", "drain", "down", "backup"])
 
 
-def keys(required: dict[str, Any] | None = None, **optional: Any) -> st.SearchStrategy[dict[str, Any]]:
+def keys(
+    required: dict[str, Any] | None = None, **optional: st.SearchStrategy[Any]
+) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(required or {}, optional=optional)
 
 
@@ -197,7 +203,7 @@ def test_every_farm_is_accepted_by_the_real_programs_or_refused(spec: Spec) -> N
 )
 @examples(25)
 @given(spec=farms())
-def test_every_farm_is_accepted_by_the_version_it_is_for(series: str, spec: Spec, programs) -> None:
+def test_every_farm_is_accepted_by_the_version_it_is_for(series: str, spec: Spec, programs: "Programs") -> None:
     program = programs.named(series)
     wanted = farm_for(spec.farm, program)
     with tempfile.TemporaryDirectory() as folder:
@@ -209,7 +215,7 @@ def test_every_farm_is_accepted_by_the_version_it_is_for(series: str, spec: Spec
     assert complaint is None, f"{program}: {complaint}"
 
 
-def farm_for(farm: Farm, program: Any) -> Farm:
+def farm_for(farm: Farm, program: "Program") -> Farm:
     """The farm as it would be written for this program and its TLS library."""
     balancer = getattr(farm, program.vendor).replace(version=program.version, openssl=program.openssl)
     return farm.replace(**{program.vendor: balancer})
@@ -309,7 +315,7 @@ def broken_examples(draw: st.DrawFn) -> str:
     return text
 
 
-def places(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+def places(data: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """The path of every value in data."""
     if path:
         yield path

@@ -6,31 +6,39 @@ import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from nlbgen.core.errors import NlbgenError
 from nlbgen.generators import validate
 from nlbgen.generators.base import Site, generator, render
+from nlbgen.spec.load import Spec
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
+
+MakeSpec = Callable[..., Spec]
+RenderedBy = Callable[..., tuple[int, str]]
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the programs here are shell scripts")
 VERSION_2_6 = 'echo "HAProxy version 2.6.5"; echo "Running on OpenSSL version : OpenSSL 3.0.2 15 Mar 2022"'
 
 
 @pytest.fixture
-def rendered_by(tmp_path: Path, shell, farm_data) -> Callable[..., tuple[int, str]]:
-    """Renders a farm where the installed haproxy is a script; the exit code, and what was said."""
+def rendered_by(tmp_path: Path, shell: "RunCommand", farm_data: Callable[..., dict[str, Any]]) -> RenderedBy:
+    """Renders a farm where the installed program is a script; returns the exit code and the messages."""
     import json
 
-    def run(version: str, check: str, **changes: object) -> tuple[int, str]:
-        program = tmp_path / "bin" / "haproxy"
+    def run(version: str, check: str, vendor: str = "haproxy", **changes: object) -> tuple[int, str]:
+        program = tmp_path / "bin" / vendor
         program.parent.mkdir()
-        program.write_text(f"#!/bin/sh\ncase $1 in -v*) {version};; *) {check};; esac\n", encoding="utf-8")
+        program.write_text(f"#!/bin/sh\ncase $1 in -[vV]*) {version};; *) {check};; esac\n", encoding="utf-8")
         program.chmod(0o755)
         (tmp_path / "farm.yaml").write_text(json.dumps(farm_data(**changes)), encoding="utf-8")
         (tmp_path / "scratch").mkdir()
         env = {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(tmp_path / "scratch")}
-        ran = shell("render", "haproxy", env=env)
+        ran = shell("render", vendor, env=env)
         assert ran.out == ""
         assert list((tmp_path / "scratch").iterdir()) == []
         assert str(tmp_path / "scratch") not in ran.err
@@ -41,14 +49,14 @@ def rendered_by(tmp_path: Path, shell, farm_data) -> Callable[..., tuple[int, st
 
 
 @posix
-def test_a_program_that_accepts(rendered_by) -> None:
+def test_a_program_that_accepts(rendered_by: RenderedBy) -> None:
     code, said = rendered_by(VERSION_2_6, "exit 0")
     assert code == 0
     assert "haproxy.cfg (checked by HAProxy 2.6.5)\n" in said
 
 
 @posix
-def test_a_program_of_another_version_that_accepts(rendered_by) -> None:
+def test_a_program_of_another_version_that_accepts(rendered_by: RenderedBy) -> None:
     code, said = rendered_by("echo HAProxy version 3.1.1-2ubuntu1", "exit 0")
     assert code == 0
     assert "haproxy.cfg (checked by HAProxy 3.1.1; the spec says 2.6)\n" in said
@@ -63,7 +71,7 @@ def test_a_program_of_another_version_that_accepts(rendered_by) -> None:
         'echo "[ALERT] 326/101010 (1) : config : $3:7: nonsense"; exit 0',
     ],
 )
-def test_a_program_that_refuses_or_warns(check: str, rendered_by) -> None:
+def test_a_program_that_refuses_or_warns(check: str, rendered_by: RenderedBy) -> None:
     code, said = rendered_by(VERSION_2_6, check)
     assert code == 1
     assert said.startswith("nlbgen: HAProxy 2.6.5 refuses the configuration of the farm orchestrator-test:\n")
@@ -72,40 +80,54 @@ def test_a_program_that_refuses_or_warns(check: str, rendered_by) -> None:
 
 
 @posix
-def test_a_program_that_refuses_without_a_word(rendered_by) -> None:
+def test_a_program_that_refuses_without_a_word(rendered_by: RenderedBy) -> None:
     code, said = rendered_by(VERSION_2_6, "exit 3")
     assert code == 1
     assert "it ended with status 3" in said
 
 
 @posix
-def test_a_program_that_only_notes_something(rendered_by) -> None:
+def test_a_program_that_only_notes_something(rendered_by: RenderedBy) -> None:
     assert rendered_by(VERSION_2_6, 'echo "[NOTICE] (1) : haproxy version is 2.6.5, warned about nothing"')[0] == 0
 
 
 @posix
-def test_a_program_of_another_version_that_refuses(rendered_by) -> None:
+def test_a_program_of_another_version_that_refuses(rendered_by: RenderedBy) -> None:
     code, said = rendered_by("echo HAProxy version 2.2.9", "exit 1")
     assert code == 0
     assert "(not checked: HAProxy 2.2.9 is installed, the spec says 2.6)" in said
 
 
 @posix
-def test_a_program_with_an_older_tls_library_that_refuses(rendered_by) -> None:
+def test_a_program_with_an_older_tls_library_that_refuses(rendered_by: RenderedBy) -> None:
     code, said = rendered_by(VERSION_2_6, "exit 1", haproxy={"openssl": "3.5"})
     assert code == 0
     assert "(not checked: HAProxy 2.6.5 is installed with OpenSSL 3.0.2, the spec says 3.5)" in said
 
 
 @posix
-def test_a_program_that_says_no_version(rendered_by) -> None:
+def test_render_where_nginx_lacks_the_stream_module_reports_that_it_is_not_checked(rendered_by: RenderedBy) -> None:
+    code, said = rendered_by(
+        "echo nginx version: nginx/1.22.1",
+        """echo 'nginx: [emerg] unknown directive "stream" in nginx.conf:9'; exit 1""",
+        vendor="nginx",
+        frontend={"tls": {"mode": "passthrough"}},
+        nginx={"version": "1.22"},
+        accept=["nginx-passthrough-health"],
+    )
+    assert code == 0
+    assert "(not checked: NGINX's stream module is not installed here (Debian: libnginx-mod-stream))" in said
+
+
+@posix
+def test_a_program_that_says_no_version(rendered_by: RenderedBy) -> None:
     code, said = rendered_by("echo hello", "exit 0")
     assert code == 1
     assert "bin/haproxy does not say its version" in said
 
 
 @posix
-def test_a_program_that_cannot_be_run(tmp_path, shell, rendered_by) -> None:
+def test_a_program_that_cannot_be_run(tmp_path: Path, shell: "RunCommand", rendered_by: RenderedBy) -> None:
     rendered_by(VERSION_2_6, "exit 0")
     (tmp_path / "bin" / "haproxy").write_bytes(b"\x7fELF of another machine")
     env = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
@@ -117,7 +139,7 @@ def test_a_program_that_cannot_be_run(tmp_path, shell, rendered_by) -> None:
 
 
 @posix
-def test_a_program_that_hangs(monkeypatch) -> None:
+def test_a_program_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validate, "TIMEOUT_SECONDS", 0.1)
     with pytest.raises(NlbgenError, match=r"sleep cannot be run: .* timed out"):
         validate._output(["sleep", "60"])
@@ -125,7 +147,9 @@ def test_a_program_that_hangs(monkeypatch) -> None:
 
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
 @pytest.mark.parametrize("mode", ["bridge", "terminate", "passthrough", "none"])
-def test_nothing_but_places_differs_from_what_is_written(vendor, mode, make_spec, tmp_path) -> None:
+def test_nothing_but_places_differs_from_what_is_written(
+    vendor: str, mode: str, make_spec: MakeSpec, tmp_path: Path
+) -> None:
     spec = make_spec(
         frontend={"address": "10.20.0.10", "tls": {"mode": mode}},
         nodes=[{"name": "a", "address": "10.20.0.11"}, {"name": "b", "address": "orch-2.corp.example"}],
@@ -153,7 +177,7 @@ def test_nothing_but_places_differs_from_what_is_written(vendor, mode, make_spec
     assert [line for line in changed if not places.match(line)] == []
 
 
-def test_the_key_in_the_scratch_folder_is_for_its_owner_alone(make_spec, tmp_path) -> None:
+def test_the_key_in_the_scratch_folder_is_for_its_owner_alone(make_spec: MakeSpec, tmp_path: Path) -> None:
     validate.relocated(make_spec().farm, tmp_path)
     assert stat.S_IMODE((tmp_path / "site.pem.key").stat().st_mode) == 0o600 or os.name != "posix"
 
@@ -161,7 +185,7 @@ def test_the_key_in_the_scratch_folder_is_for_its_owner_alone(make_spec, tmp_pat
 @pytest.mark.haproxy
 @pytest.mark.nginx
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
-def test_the_installed_program_says_what_it_is(vendor) -> None:
+def test_the_installed_program_says_what_it_is(vendor: str) -> None:
     program = validate.installed(generator(vendor))
     assert program
     assert program.version.parts > (1, 1)
@@ -172,10 +196,10 @@ def test_the_installed_program_says_what_it_is(vendor) -> None:
 @pytest.mark.haproxy
 @pytest.mark.nginx
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
-def test_extremes_are_accepted(vendor, make_spec) -> None:
+def test_extremes_are_accepted(vendor: str, make_spec: MakeSpec) -> None:
     """What no golden file shows because it would be too long."""
     nodes = [{"name": f"n{number}", "address": f"10.0.0.{number + 1}", "weight": 256} for number in range(41)]
-    farms = [
+    farms: list[dict[str, Any]] = [
         {"nodes": [{**nodes[0], "weight": 1}, *nodes[1:]], "balancer": {"affinity": "cookie"}},
         {"nodes": [{"name": f"n{n}", "address": f"10.0.{n // 250}.{n % 250 + 1}"} for n in range(1000)]},
         {"frontend": {"aliases": [f"tenant-{number}.corp.example" for number in range(2000)]}},

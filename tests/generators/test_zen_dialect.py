@@ -90,6 +90,49 @@ def test_checker_refuses_what_the_engine_accepts(vector: Vector) -> None:
     assert any(vector["says"] in complaint.message for complaint in complaints), complaints
 
 
+def test_checker_on_a_pattern_that_only_python_knows_refuses_the_file() -> None:
+    text = whole("pound").replace('"Host: orchestrator.example"', '"Host: (?:a|b)"')
+    (complaint,) = check_farm_file(text, "pound", ERRORS)
+    assert complaint.message == "HeadRequire: POSIX regular expressions do not have (?"
+    assert text.splitlines()[complaint.line - 1].strip().startswith("HeadRequire")
+
+
+SECURE_FILES = {**ERRORS, "/farm/farm.pem": PEM}
+
+
+def secure(dialect: Dialect) -> str:
+    """The smallest complete farm file whose listener serves HTTPS."""
+    disabled = "\tDisableSSLv3\n"
+    if dialect != "zen3":
+        disabled = "".join(f"\tDisable {protocol}\n" for protocol in ("SSLv3", "TLSv1", "TLSv1_1"))
+    text = whole(dialect).replace("ListenHTTP\n", "ListenHTTPS\n")
+    text = re.sub(r"\t#Disable ?SSLv3\n", disabled, text)
+    text = text.replace("\tRewriteLocation 1\n", '\tRewriteLocation 1\n\tAddHeader "X-Forwarded-Proto: https"\n')
+    return re.sub(r"\t#(Cert|Ciphers|SSLHonorCipherOrder) ", r"\t\1 ", text)
+
+
+@pytest.mark.parametrize("dialect", WRITTEN)
+@pytest.mark.parametrize(
+    "line, changed, complaint",
+    [
+        (r"\tSSLHonorCipherOrder 1\n", "\tSSLHonorCipherOrder 0\n", "lets the client choose the cipher"),
+        (r"\tDisable ?SSLv3\n", "", "SSLv3 is not disabled"),
+        (r"\tAddHeader .*\n", "", "the listener does not add the header"),
+        (r"\tCiphers .*\n", "", "Ciphers is missing"),
+    ],
+)
+def test_checker_on_a_weak_https_listener_refuses_the_file(
+    dialect: Dialect, line: str, changed: str, complaint: str
+) -> None:
+    text = secure(dialect)
+    assert check_farm_file(text, dialect, SECURE_FILES) == []
+    weak = re.sub(line, changed, text)
+    assert weak != text
+    assert accepted_by_engine(weak, dialect, SECURE_FILES)
+    (found,) = check_farm_file(weak, dialect, SECURE_FILES)
+    assert complaint in found.message
+
+
 # Changes of valid files: those that nlbgen rendered, and the smallest complete ones.
 
 GOLDEN = HERE / "zen" / "golden"

@@ -36,6 +36,7 @@ from nlbgen.generators.zen.check.small_files import (
 from nlbgen.generators.zen.objects import Backend, State, objects, shares
 from nlbgen.generators.zen.products import GENERATIONS, Edition, edition
 from nlbgen.generators.zen.support import LAYER4, OLD, POUND, PROXY, SKUDONET, SUPPORT
+from nlbgen.spec import document
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.units import Version
 
@@ -118,6 +119,25 @@ def test_render_for_an_unknown_newer_version_needs_accept() -> None:
     with pytest.raises(UnsupportedError, match="is not known"):
         render(ZEN, loads(text))
     assert render(ZEN, loads(text.replace("accept: [", "accept: [zen-version, ")))
+
+
+def test_render_for_a_version_that_does_not_exist_lists_those_that_do() -> None:
+    text = (GOLDEN / "relianoid-bridge" / "farm.yaml").read_text(encoding="utf-8").replace('"7.9"', '"6.0"')
+    with pytest.raises(UnsupportedError) as refused:
+        render(ZEN, loads(text))
+    (problem,) = refused.value.problems
+    assert (problem.id, problem.path) == ("zen-version", "zen.version")
+    assert "a version of relianoid: 7 or later" in problem.hint
+
+
+def test_render_for_relianoid_of_backups_only_serves_them_as_active_backends() -> None:
+    text = (GOLDEN / "relianoid-bridge" / "farm.yaml").read_text(encoding="utf-8")
+    data = document.parse("", text).data
+    assert isinstance(data, dict)
+    backups = json.dumps({**data, "nodes": [{**node, "state": "backup"} for node in data["nodes"]]})
+    (main,) = (file.content.decode() for file in render(ZEN, loads(backups)) if file.main)
+    assert main.count("\t\tBackEnd\n") == len(data["nodes"])
+    assert "Emergency" not in main
 
 
 @pytest.mark.parametrize(
@@ -391,6 +411,13 @@ def test_check_calls_refuses_a_change(old: str, new: str) -> None:
     good = made(spec_of("relianoid-passthrough"))["zen/orchestrator_calls.json"].decode()
     assert list(check_calls(good)) == []
     assert list(check_calls(good.replace(old, new)))
+
+
+def test_check_calls_without_a_restart_refuses_the_file() -> None:
+    calls = json.loads(made(spec_of("relianoid-passthrough"))["zen/orchestrator_calls.json"])
+    assert list(check_calls(json.dumps(calls))) == []
+    without = [call for call in calls if call.get("body") != {"action": "restart"}]
+    assert list(check_calls(json.dumps(without))) == ["each farm that is made must be restarted"]
 
 
 def test_support_matrix_lists_what_older_products_lack() -> None:
