@@ -1,8 +1,8 @@
-"""Changing the nodes' files in place: all of them or none, each whole at any moment, each with a backup.
+"""Change the nodes' files in place: all or none, each atomically, each with a backup.
 
-Everything that can fail is done first: the new bytes and the backups are on the disk before the first file is
-replaced. Replacing is a rename inside the folder, so whoever reads sees the old file or the new one. A failure after
-that puts the old bytes back.
+Everything that can fail comes first: the new bytes and the backups are on disk before the first file is replaced. A
+file is replaced by a rename inside its folder, so that a reader sees the old file or the new one. After a later
+failure the old bytes are restored.
 """
 
 import contextlib
@@ -26,22 +26,22 @@ _BACKUPS_A_SECOND: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """One file that was changed, and where its old bytes are kept."""
+    """One changed file and its backup."""
 
     path: Path
     backup: Path
     mode: int = 0
-    """The permission bits that both have kept; 0 where the system has access rules instead."""
+    """The permission bits of both; 0 on a system with access rules instead."""
 
     @property
     def open_to_others(self) -> bool:
-        """Whether everybody on this machine may read the keys and passwords in it."""
+        """Whether every user of this machine can read the keys and passwords in it."""
         return bool(self.mode & stat.S_IROTH)
 
 
 @dataclass(slots=True)
 class _Staged:
-    """One file on its way: the new bytes beside it, and its backup."""
+    """One file before its replacement: the file with the new bytes, and the backup."""
 
     document: Document
     target: Path
@@ -52,7 +52,7 @@ class _Staged:
 
 
 def apply(farm_plan: FarmPlan, now: datetime) -> list[WrittenFile]:
-    """Carry the plan out; `now` dates the backups. Raises NodeError, and then every file is as it was."""
+    """Carry out the plan; `now` dates the backups. After a NodeError every file is unchanged."""
     files = [(document, content) for node in farm_plan.nodes for document, content in node.files]
     looked_at = [document for node in farm_plan.nodes for document in node.config.documents]
     staged: list[_Staged] = []
@@ -73,7 +73,7 @@ def apply(farm_plan: FarmPlan, now: datetime) -> list[WrittenFile]:
 
 
 def _as_named(one: _Staged) -> Path:
-    """The backup's path as the user would write it, where the file is no link to another folder."""
+    """The backup's path as the user writes it, unless the file is a link to another folder."""
     named = one.document.path.with_name(one.backup.name)
     return named if named.parent.resolve() == one.backup.parent else one.backup
 
@@ -93,13 +93,13 @@ def _stage(document: Document, content: bytes, now: datetime, staged: list[_Stag
 
 
 def _sweep(target: Path) -> None:
-    """Remove what a killed run left: it may hold keys."""
+    """Remove the temporary files of a killed run: they can contain keys."""
     for left in target.parent.glob(f".{target.name}.nlbgen-*.tmp"):
         left.unlink(missing_ok=True)
 
 
 def _create(path: Path, content: bytes, like: Path, state: os.stat_result) -> None:
-    """A new file with these bytes, and the owner and the rights of another one, on the disk."""
+    """Write a new file with these bytes and the owner and permissions of another one, and sync it to disk."""
     descriptor = os.open(path, _FLAGS, 0o600)
     with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
         file.write(content)
@@ -109,7 +109,7 @@ def _create(path: Path, content: bytes, like: Path, state: os.stat_result) -> No
 
 
 def _dress(descriptor: int, like: Path, state: os.stat_result) -> None:
-    """Owner, group, access rules and mode, where the system has them; the owner first, for that resets the mode."""
+    """Copy owner, group, access rules and mode, if the system has them; the owner first, because it resets the mode."""
     if sys.platform == "win32":
         return  # ReplaceFileW keeps them
     made = os.fstat(descriptor)
@@ -117,13 +117,13 @@ def _dress(descriptor: int, like: Path, state: os.stat_result) -> None:
         os.fchown(descriptor, state.st_uid, state.st_gid)
     if sys.platform == "linux":
         for name in os.listxattr(like):
-            with contextlib.suppress(OSError):  # some belong to the system alone
+            with contextlib.suppress(OSError):  # some can be set only by the system
                 os.setxattr(descriptor, name, os.getxattr(like, name))
     os.fchmod(descriptor, stat.S_IMODE(state.st_mode))
 
 
 def _back_up(raw: bytes, target: Path, state: os.stat_result, now: datetime) -> Path:
-    """The old bytes under a name of their own, which is never that of an older backup."""
+    """Write the old bytes to a new file, which never replaces an older backup."""
     temporary = target.with_name(f".{target.name}.nlbgen-{os.getpid()}b.tmp")
     try:
         _create(temporary, raw, target, state)
@@ -135,7 +135,7 @@ def _back_up(raw: bytes, target: Path, state: os.stat_result, now: datetime) -> 
             return name
     finally:
         _discard(temporary)
-    raise NodeError(f"{target.parent}: is full of backups of this second", "move them away and try again")
+    raise NodeError(f"{target.parent}: has too many backups of this second", "move them away and try again")
 
 
 def _backup_names(target: Path, now: datetime) -> Iterator[Path]:
@@ -146,7 +146,7 @@ def _backup_names(target: Path, now: datetime) -> Iterator[Path]:
 
 
 def _name_exclusively(temporary: Path, name: Path) -> None:
-    """Give a finished file a name that no file has; raises FileExistsError."""
+    """Rename a finished file to a name that does not exist; raises FileExistsError."""
     try:
         name.hardlink_to(temporary)
     except FileExistsError:
@@ -169,10 +169,10 @@ def _check_unchanged(document: Document) -> None:
 
 
 def _commit(staged: Sequence[_Staged]) -> None:
-    with _translated("all files are as they were"):
+    with _translated("all files are unchanged"):
         for one in staged:
             _check_unchanged(one.document)
-            # Marked before, not after: an interrupt between the two would leave a new file behind.
+            # Set before the replacement: otherwise an interrupt between the two would leave the new file.
             one.done = True
             _replace(one.new, one.target)
             activity.note(f"file written: {one.target}")
@@ -193,7 +193,7 @@ def _replace(new: Path, target: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     if sys.platform == "win32":
-        return  # has no such thing
+        return  # folders cannot be synced there
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -202,7 +202,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _undo(staged: Sequence[_Staged]) -> None:
-    """Put the old bytes back where new ones are; backups of a run that changed nothing go."""
+    """Restore the old bytes of replaced files; remove the backups of files that were not replaced."""
     failed = []
     for one in staged:
         if one.done and not _restored(one):
@@ -212,7 +212,7 @@ def _undo(staged: Sequence[_Staged]) -> None:
     if failed:
         listed = ", ".join(f"{one.target} from {one.backup}" for one in failed)
         raise NodeError(
-            f"a node's file could not be written, and then not everything could be put back: {listed}",
+            f"a node's file could not be written, and the rollback failed for: {listed}",
             "copy each backup over its file by hand",
         )
 
@@ -242,5 +242,5 @@ def _translated(state: str) -> Iterator[None]:
         where = f"{error.filename}: " if error.filename else ""
         raise NodeError(
             f"{where}cannot be written: {error.strerror or error}; {state}",
-            "check the rights on the folder and its free space; who changes a file must be able to keep its owner",
+            "check the permissions and the free space of the folder; you need the right to keep the owner of the file",
         ) from None

@@ -1,4 +1,4 @@
-"""Connection strings: written as their readers parse them, compared, and shown without their secrets.
+"""Connection strings: quoted for their parsers, compared, and shown without secrets.
 
 Sources: `DbConnectionStringBuilder.AppendKeyValuePair` and `DbConnectionOptions` in .NET's reference source;
 `ConfigurationOptions.Parse` of StackExchange.Redis, which splits at commas and knows no quoting.
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 Mask = Callable[[str], str]
-"""A secret to what may be shown of it."""
+"""A function from a secret to its masked form."""
 
 _BARE: Final = re.compile(r"[^\"'=;\s\x00-\x1f\x7f-\x9f]+")
 _PAIR: Final = re.compile(
@@ -32,7 +32,7 @@ _YES: Final = {"yes": "true", "sspi": "true", "no": "false"}
 
 
 class UnsupportedValueError(ValueError):
-    """A connection string cannot carry this text; the message says why, without the text."""
+    """A connection string cannot contain this text; the message gives the reason without the text."""
 
 
 def sql_value(text: str) -> str:
@@ -70,7 +70,7 @@ def sql_pairs(text: str) -> list[tuple[str, str]]:
 
 
 def canonical(text: str) -> tuple[tuple[str, str], ...]:
-    """What a SqlClient connection string says, however it is written; raises ValueError."""
+    """The meaning of a SqlClient connection string, independent of its spelling; raises ValueError."""
     pairs: dict[str, str] = {}
     for key, value in sql_pairs(text):
         name = _SYNONYMS.get(key.lower(), key.lower())
@@ -80,9 +80,9 @@ def canonical(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def same_server(one: str, other: str) -> bool:
-    """Whether two texts name one SQL Server: in any case, with the default port or without, with a domain or without.
+    """Whether two texts name the same SQL Server; case, the default port and the domain do not count.
 
-    What only DNS knows, as that an alias leads to a server, is not asked.
+    DNS is not queried: an alias and its server are different.
     """
     (host, rest), (other_host, other_rest) = _server(one), _server(other)
     short, long = sorted((host, other_host), key=len)

@@ -1,4 +1,4 @@
-"""What a node's config file says about the farm to come, for `nlbgen init --from`."""
+"""Read facts about a future farm from a node's config file, for `nlbgen init --from`."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,24 +9,24 @@ from .config.effective import Config
 
 
 class Facts(NamedTuple):
-    """What could be read; nothing where it could not, and never a secret."""
+    """The facts found; empty where the file does not show one, and never a secret."""
 
     orchestrator: str = ""
-    """A version that such a file belongs to; the file itself does not name it."""
+    """A version with such settings; the file itself does not name its version."""
     server: str = ""
     database: str = ""
     user: str = ""
-    """The SQL Server login; none with Windows authentication."""
+    """The SQL Server login; empty with Windows authentication."""
     store: str = ""
     redis: str = ""
     redis_port: int = 0
-    """0 where the file names none."""
+    """0 if the file names none."""
     redis_password: bool = False
     notes: tuple[str, ...] = ()
 
 
 def facts(path: Path) -> Facts:
-    """What the config file at `path` says; raises NodeError."""
+    """Read the config file at `path`; raises NodeError."""
     config = configs.load(path)
     pairs = _database(config)
     redis, port, secret = _redis(config)
@@ -69,7 +69,7 @@ def _store(config: Config) -> str:
 
 
 def _redis(config: Config) -> tuple[str, int, bool]:
-    """Host, port, and whether there is a password; nothing for the defaults that point at the node itself."""
+    """Host, port, and whether there is a password; empty for defaults that name the node itself."""
     text = config.app.value(stores.REDIS_STRING)
     if text is not None:
         endpoint, *options = text.split(",")

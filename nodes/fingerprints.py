@@ -1,8 +1,8 @@
-"""What may be shown of secrets, so that people can compare them and nobody can use them.
+"""Fingerprints of secrets: users can compare them, and no one can recover the secret.
 
-Keys are long and random: the first 12 hex digits of their SHA-256 tell them apart and give nothing away. Passwords
-are chosen by people, and a plain hash of one can be guessed offline: theirs are keyed with the farm's own
-EncryptionKey, so they compare within a farm and mean nothing to anyone without that key.
+Keys are long and random: the first 12 hex digits of their SHA-256 distinguish them and reveal nothing. People choose
+passwords, and a plain hash of one can be guessed offline. So a password's fingerprint is an HMAC keyed with the farm's
+EncryptionKey: it is comparable within the farm and useless without that key.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ DIGITS: Final = 12
 UNREADABLE: Final = "(not shown: not of the usual form)"
 
 Secrecy = Literal["open", "key", "password", "pairs", "redis"]
-"""`pairs` and `redis` are connection strings that may hold a password."""
+"""`pairs` and `redis` are connection strings that can contain a password."""
 
 
 class Fingerprints:
-    """Fingerprints that compare within one run; `pepper` is a secret of the farm, if it has one."""
+    """Fingerprints that are comparable within one run; `pepper` is a secret of the farm, or empty."""
 
     __slots__ = ("_pepper",)
 
@@ -28,7 +28,7 @@ class Fingerprints:
         self._pepper = hashlib.sha256(b"nlbgen fingerprints\0" + pepper.encode("utf-8")).digest() if pepper else b""
 
     def shown(self, value: str, secrecy: Secrecy) -> Shown:
-        """What may be shown of a value of this kind."""
+        """The value as it can be shown, with its secrets masked."""
         if secrecy == "open":
             return Shown(value)
         if not value:

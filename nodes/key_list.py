@@ -1,4 +1,4 @@
-"""The inventory of keys as a table and as data."""
+"""The keys of all nodes as a table and as JSON data."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ Inventory = Mapping[str, Sequence[Key]]
 
 
 def text(inventory: Inventory) -> str:
-    """One line for each key of each node."""
+    """A table with one line for each key of each node."""
     head = ("node", "key", "where", "fingerprint", "length", "what", "place")
     rows = [
         (node, key.name, key.section, str(key.shown), str(key.length), key.kind, _with_note(key))
@@ -25,7 +25,7 @@ def _with_note(key: Key) -> str:
 
 
 def data(inventory: Inventory) -> dict[str, object]:
-    """For programs."""
+    """The keys as JSON data."""
     return {node: [_as_data(key) for key in keys] for node, keys in inventory.items()}
 
 

@@ -1,4 +1,4 @@
-"""The keys that all nodes must share: which they are, what may be said about them, and how they are cloned.
+"""The keys that all nodes must share: list them by fingerprint, and clone them.
 
 Sources: the guide, steps 1 and 2; UiPath's Install-UiPathOrchestrator.ps1 for names and lengths; ASP.NET's
 `MachineKeySection` for the attributes that decide what a machineKey reads and writes.
@@ -20,9 +20,9 @@ from .values import DesiredSetting, Value, key, plain
 
 ENCRYPTION_KEY: Final = "EncryptionKey"
 MACHINE_KEYS: Final = {"decryptionKey": "DecryptionKey", "validationKey": "ValidationKey"}
-"""The secret attributes of machineKey, and the parameters that scripts take them by."""
+"""The secret attributes of machineKey, with the scripts' parameters for them."""
 MACHINE_ALGORITHMS: Final = ("decryption", "validation", "compatibilityMode")
-"""The open ones. `compatibilityMode` changes how the keys are used, so nodes must agree on it as well."""
+"""The attributes that are not secret. `compatibilityMode` changes how the keys are used, so nodes must share it."""
 API_KEYS: Final = {
     "apiKey": "ApiKey",
     "NuGet.Packages.ApiKey": "PackagesApiKey",
@@ -51,13 +51,13 @@ class Key:
     shown: Shown
     length: int
     kind: str
-    """What it looks like: algorithm, number of bits, notation."""
+    """The form of the key: algorithm, number of bits, encoding."""
     location: Location
     note: str = ""
 
 
 def inventory(config: Config, fingerprints: Fingerprints) -> list[Key]:
-    """All keys of a node, in the order of the guide; raises NodeError where a section is encrypted."""
+    """All keys of a node, in the order of the guide; raises NodeError if a section is encrypted."""
     for section in (MACHINE_KEY, SECURE, APP):
         config.require_open(section)
     return [*_machine_keys(config, fingerprints), *_setting_keys(config, fingerprints)]
@@ -81,13 +81,13 @@ def _setting_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
     for name in (ENCRYPTION_KEY, *API_KEYS, *OTHER_KEYS):
         for section, entry in occurrences(config, name):
             shown = fingerprints.shown(entry.value, "key")
-            note = f"stands {entry.copies} times: ASP.NET takes the last" if entry.copies > 1 else ""
+            note = f"occurs {entry.copies} times: ASP.NET uses the last one" if entry.copies > 1 else ""
             place = entry.document.location(entry.element.start)
             yield Key(entry.key, section, shown, len(entry.value), describe(entry.value), place, note)
 
 
 def occurrences(config: Config, name: str) -> Iterator[tuple[str, Setting]]:
-    """Where a key stands: in secureAppSettings, in appSettings, or in both."""
+    """The occurrences of a key: in secureAppSettings, in appSettings, or in both."""
     for section in (SECURE, APP):
         entry = config.entries(section).get(name)
         if entry is not None:
@@ -95,12 +95,12 @@ def occurrences(config: Config, name: str) -> Iterator[tuple[str, Setting]]:
 
 
 def is_generated(value: str | None) -> bool:
-    """Whether ASP.NET makes the key up by itself, which gives every machine another one."""
+    """Whether ASP.NET generates the key, a different one on each machine."""
     return value is None or not value.strip() or value.strip().lower().startswith("autogenerate")
 
 
 def describe_machine_key(value: str, algorithm: str) -> str:
-    """What a key of machineKey looks like."""
+    """Describe the form of a key of machineKey."""
     if is_generated(value):
         return algorithm
     if _HEX.fullmatch(value):
@@ -109,7 +109,7 @@ def describe_machine_key(value: str, algorithm: str) -> str:
 
 
 def describe(value: str) -> str:
-    """What another key looks like."""
+    """Describe the form of any other key."""
     if not value:
         return "empty"
     if _GUID.fullmatch(value):
@@ -122,7 +122,7 @@ def describe(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys to clone, out of one node's file."""
+    """The keys to clone, from one node's file."""
 
     source: Config
     machine: tuple[tuple[str, Value | None], ...]
@@ -130,21 +130,21 @@ class Keys:
     encryption_section: str
     others: tuple[tuple[str, Value], ...]
     pepper: str
-    """What passwords' fingerprints are keyed with; never shown."""
+    """The key of the passwords' fingerprints; never shown."""
 
     def __repr__(self) -> str:
         return f"Keys(from {self.source.path})"
 
 
 def keys_to_clone(config: Config) -> Keys:
-    """The keys of the node that the others are cloned from; raises NodeError where there is nothing to clone."""
+    """The keys of the node that the others get them from; raises NodeError if there is nothing to clone."""
     for section in (MACHINE_KEY, SECURE, APP):
         config.require_open(section)
     encryption = list(occurrences(config, ENCRYPTION_KEY))
     if not encryption or not encryption[0][1].value:
         raise config.main.error(
             config.main.root.start,
-            f"no {ENCRYPTION_KEY} stands in <{SECURE}> or <{APP}>",
+            f"no {ENCRYPTION_KEY} in <{SECURE}> or <{APP}>",
             "without it the stored passwords cannot be read: name the file of the node that was installed first",
         )
     section, entry = encryption[0]
@@ -152,8 +152,8 @@ def keys_to_clone(config: Config) -> Keys:
         if other.value != entry.value:
             raise other.document.error(
                 other.element.start,
-                f"{ENCRYPTION_KEY} stands in <{section}> and in <{other_section}>, and they differ",
-                "find out which one the stored passwords were made with, and remove the other",
+                f"{ENCRYPTION_KEY} is in <{section}> and in <{other_section}>, and they differ",
+                "find out which one encrypted the stored passwords, and remove the other",
             )
     others = tuple(
         (name, key(value, parameter))
@@ -201,22 +201,22 @@ def desired_settings(keys: Keys, target: Config) -> Iterator[DesiredSetting]:
 
 
 def notes(keys: Keys, target: Config) -> Iterator[str]:
-    """What cloning alone does not settle."""
+    """Notes on what cloning the keys does not solve."""
     if (target.app.value("EncryptionKeyPerTenant.Enabled") or "").lower() == "true":
         yield (
             f"{target.path}: EncryptionKeyPerTenant is on: the tenants' keys are in the key vault, which every node "
-            "must reach as well"
+            "must reach"
         )
     sections = {section for section, _entry in occurrences(target, ENCRYPTION_KEY)}
     if sections and keys.encryption_section not in sections:
         yield (
-            f"{target.path}: {ENCRYPTION_KEY} stands in <{sections.pop()}> here and in <{keys.encryption_section}> of "
+            f"{target.path}: {ENCRYPTION_KEY} is in <{sections.pop()}> here and in <{keys.encryption_section}> of "
             f"{keys.source.path}: check that both nodes run the same version"
         )
 
 
 def pepper_of(config: Config) -> str:
-    """A secret of the farm that passwords' fingerprints can be keyed with; empty where none can be read."""
+    """A secret of the farm to key the passwords' fingerprints with; empty if none can be read."""
     for _section, entry in occurrences(config, ENCRYPTION_KEY):
         if entry.value:
             return entry.value

@@ -1,4 +1,4 @@
-"""What would change in each node's files: from settings wanted to operations, bytes, and a plan to read."""
+"""Plan the changes of each node's files: from desired settings to operations, new bytes, and a plan to review."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """What one node's files become."""
+    """The planned changes of one node."""
 
     node: Node
     config: Config
@@ -39,7 +39,7 @@ class NodePlan:
 
 @dataclass(frozen=True, slots=True)
 class FarmPlan:
-    """What all nodes' files become, what may be shown of it, and what it cannot settle."""
+    """The planned changes of all nodes, and notes on what the plan cannot solve."""
 
     nodes: tuple[NodePlan, ...]
     plan: Plan
@@ -67,7 +67,7 @@ def load_configs(spec: Spec) -> dict[Node, Config]:
                 other = seen.setdefault(document.path.resolve(), node.name)
                 if other != node.name:  # through a link, or a folder and the file in it: the spec's rule sees paths
                     where = f"{spec.document.location(path)}: {dotted(path)}: {document.path}"
-                    raise NodeError(f"{where} is the config of {other} as well", "name a copy of this node's own file")
+                    raise NodeError(f"{where} is also the config of {other}", "name a copy of this node's own file")
             found[node] = loaded
     failures.finish()
     return found
@@ -100,7 +100,7 @@ def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
     primary = spec.farm.primary
     if primary not in loaded:
         raise NodeError(
-            f"{spec.name}: the keys come from {primary.name}, and the spec does not say where its config is",
+            f"{spec.name}: the keys come from {primary.name}, but the spec does not name its config",
             f"write `config: PATH` at {primary.name}, or `keys: {{from: PATH}}`",
         )
     return loaded[primary]
@@ -203,7 +203,7 @@ def _settings(config: Config, desired: Iterable[DesiredSetting]) -> Iterator[Ste
         if home is None:
             raise config.main.error(
                 config.main.root.start,
-                f"there is no <{setting.section}> to put {setting.key} into",
+                f"the file has no <{setting.section}> for {setting.key}",
                 "check that this is the node's own file and that all nodes run the same version",
             )
         where = TextPosition(home.document, home.element.start)
@@ -239,7 +239,7 @@ def _new_section(config: Config, desired: Sequence[DesiredSetting]) -> Iterator[
     if web is None:
         raise config.main.error(
             config.main.root.start,
-            f"there is no <system.web> to put <{name}> into",
+            f"the file has no <system.web> for <{name}>",
             "check that this is the node's own file",
         )
     document, parent = web
@@ -291,7 +291,7 @@ def _files(config: Config, operations: Sequence[Operation]) -> Iterator[tuple[Do
             raise NodeError(f"{document.path}: a value cannot be written: {error}", "choose another value") from None
         tree, content = document.edited(edits)
         if not all(_holds(tree, operation) for operation in own):
-            raise RuntimeError(f"{document.path}: the edited text does not say what was planned")
+            raise RuntimeError(f"{document.path}: the edited text does not match the plan")
         yield document, content
 
 
@@ -314,13 +314,13 @@ def _counterpart(tree: "etree._Element", element: Element) -> "etree._Element":
 
 
 class Failures:
-    """Goes on after a node that fails, and raises one NodeError with everything that was wrong."""
+    """Collect the errors of all nodes, and raise one NodeError with all of them."""
 
     def __init__(self) -> None:
         self._errors: list[NlbgenError] = []
 
     def __enter__(self) -> None:
-        """Around the work on one node."""
+        """Start the work on one node."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if isinstance(error, NodeError | FileError):
@@ -329,10 +329,10 @@ class Failures:
         return False
 
     def finish(self) -> None:
-        """Raise what was collected."""
+        """Raise the collected errors, if there are any."""
         if not self._errors:
             return
         if len(self._errors) == 1:
             raise self._errors[0]
         texts = [error.message + (f"\n    {error.hint}" if error.hint else "") for error in self._errors]
-        raise NodeError("\n".join(texts), f"{len(texts)} problems: put each of them right, then run the command again")
+        raise NodeError("\n".join(texts), f"{len(texts)} problems: correct each of them, then run the command again")

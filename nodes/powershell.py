@@ -1,4 +1,4 @@
-"""PowerShell 5.1: texts as literals that nothing can break out of, values as expressions.
+"""PowerShell 5.1: texts as safe literals, values as expressions.
 
 Source: the lexical structure of the PowerShell language specification: in single quotes nothing is expanded, and a
 quote is doubled; the typographic quotes count as quotes, too.

@@ -1,4 +1,4 @@
-"""The stores that nodes must share: sessions, SignalR's messages, the scheduler, the packages.
+"""The settings of the stores that nodes share: sessions, SignalR's messages, the scheduler, the packages.
 
 Sources: the guide, steps 4 to 8, for `server-port` (the six `LoadBalancer.*` settings), the sessionState and Quartz;
 UiPath's support article on Redis (2018.4, 2019.4) and its documentation of 2020.10 to 2024.10 for
@@ -35,7 +35,7 @@ ENABLED: Final = "LoadBalancer.Enabled"
 QUARTZ: Final = "quartz.jobStore.clustered"
 NUGET_COORDINATION: Final = "NuGet.EnableRedisNodeCoordination"
 NUGET_COORDINATED: Final = ((2018, 4), (2019, 4))
-"""The versions whose packages are coordinated through Redis."""
+"""The versions that coordinate packages through Redis."""
 
 _SIGNS: Final[dict[Family, frozenset[str]]] = {
     "server-port": frozenset(name.lower() for name in (SERVER_PORT[0], *SERVER_PORT[2:])),
@@ -60,7 +60,7 @@ class Stores:
 
     farm: Farm
     session: Value | None
-    """The sessions' connection string; None where sessions stay in memory."""
+    """The sessions' connection string; None if sessions stay in memory."""
     redis_host: str
     redis_port: str
     redis_password: SecretPart | None
@@ -74,7 +74,7 @@ class Stores:
 
 
 def stores_of(spec: Spec, *, classic: bool = True) -> Stores:
-    """The stores that a spec describes; raises SpecError where it lacks what the nodes need.
+    """The stores of a spec; raises SpecError if a key that the nodes need is missing.
 
     Only `classic` nodes have sessions to store.
     """
@@ -93,7 +93,7 @@ def stores_of(spec: Spec, *, classic: bool = True) -> Stores:
 
 
 def redis_password(spec: Spec) -> SecretPart | None:
-    """The password of Redis; None where SignalR's messages do not go through Redis, or it has none."""
+    """The password of Redis; None if SignalR does not use Redis, or Redis has no password."""
     redis = spec.farm.stores.redis
     if spec.farm.stores.signalr != "redis" or redis is None or redis.password is None:
         return None
@@ -114,7 +114,7 @@ def _session_string(spec: Spec) -> Value | None:
     if database is None:
         problem = spec.problem(
             ("stores",),
-            "the sessions go to SQL Server, and no database is named",
+            "sessions are stored in SQL Server, but no database is named",
             r"write `database: {server: SQL01\PROD, name: UiPath, auth: windows}` under `stores`",
         )
         raise SpecError([problem])
@@ -137,13 +137,13 @@ def _redis_string(redis: Redis, password: SecretPart | None) -> Value:
 
 
 def families(config: Config) -> list[Family]:
-    """The key families whose own settings a file has."""
+    """The families whose settings a file has."""
     keys = set(config.app.names())
     return [family for family, signs in _SIGNS.items() if keys & signs]
 
 
 def family(spec: Spec, config: Config, primary: Config) -> Family:
-    """The key family to write into a node's file; raises NodeError rather than guess."""
+    """The family of settings for a node's file; raises NodeError if it is not clear."""
     asked = spec.farm.stores.signalr_keys
     if asked != "auto":
         return "server-port" if asked == "server-port" else "connection-string"
@@ -152,10 +152,10 @@ def family(spec: Spec, config: Config, primary: Config) -> Family:
         if len(shown) == 1:
             return shown[0]
         if len(shown) > 1:
-            raise _unclear(candidate, "the settings of two families name the SignalR store here")
+            raise _unclear(candidate, "the file has the SignalR settings of two families")
     if config.kind == "core":
         return "connection-string"
-    raise _unclear(config, "nothing here shows which settings this version names the SignalR store by")
+    raise _unclear(config, "the file does not show which SignalR settings this version uses")
 
 
 def _unclear(config: Config, what: str) -> NodeError:
@@ -163,7 +163,7 @@ def _unclear(config: Config, what: str) -> NodeError:
     return config.main.error(
         place if config.app.home is None or config.app.home.document is config.main else config.main.root.start,
         f"{what}: {', '.join(SERVER_PORT[3:])} (`server-port`), or {REDIS_STRING} (`connection-string`)",
-        "look the settings up in the documentation of this version, and write `signalr_keys: server-port` or "
+        "find the settings in the documentation of this version, and write `signalr_keys: server-port` or "
         "`signalr_keys: connection-string` under `stores`",
     )
 
@@ -185,7 +185,7 @@ def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[Desired
     store = spec.farm.stores.signalr
     if stores.redis_string is not None and spec.farm.stores.redis is not None and spec.farm.stores.redis.tls:
         hint = "write `tls: false` under `stores.redis`, or correct `signalr_keys`"
-        raise _cannot(config, "LoadBalancer.Redis.Server and its kin have no way to ask for TLS", hint)
+        raise _cannot(config, "LoadBalancer.Redis.Server and its related settings do not support TLS", hint)
     values = (
         plain(str(store == "sqlserver").lower()),
         plain(str(store == "redis").lower()),
@@ -201,8 +201,8 @@ def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[Desired
 def _connection_string(spec: Spec, stores: Stores, config: Config) -> Iterator[DesiredSetting]:
     store, chosen = spec.farm.stores.signalr, spec.farm.stores
     if store == "sqlserver":
-        hint = "write `signalr: redis` under `stores`, the store that UiPath advises"
-        raise _cannot(config, f"with {REDIS_STRING} no setting is documented that puts SignalR into SQL Server", hint)
+        hint = "write `signalr: redis` under `stores`, which UiPath recommends"
+        raise _cannot(config, f"with {REDIS_STRING} no setting is documented for SignalR in SQL Server", hint)
     redis = str(store == "redis").lower()
     enabled = chosen.load_balancer_enabled
     if enabled is None and store == "redis" and config.kind == "classic":
@@ -226,7 +226,7 @@ def _cannot(config: Config, why: str, hint: str) -> NodeError:
 
 
 def other_database(spec: Spec, config: Config) -> tuple[Location, str] | None:
-    """Where a node's own connection string leads to another database than the spec: its place, and what is wrong.
+    """The location and the message if a node's own connection string names another database than the spec; else None.
 
     The guide, step 3: the session tables are in the main database.
     """
@@ -244,15 +244,15 @@ def other_database(spec: Spec, config: Config) -> tuple[Location, str] | None:
     key = ("stores", "database", "name" if same_server else "server")
     sessions = config.kind == "classic" and spec.farm.stores.session == "sqlserver"
     message = (
-        f"connectionStrings/Default leads to the database {name or '(default)'} on {server or '(local)'}, and the spec "
+        f"connectionStrings/Default names the database {name or '(default)'} on {server or '(local)'}, and the spec "
         f"({spec.document.location(key)}) names {database.name} on {database.server}"
-        + (": the sessions would go there, and their tables belong into the main database" if sessions else "")
+        + (": sessions would go there, but their tables belong in the main database" if sessions else "")
     )
     return entry.document.location(entry.element.start), message
 
 
 def local_storage(config: Config) -> Iterator[str]:
-    """The settings that keep packages on the node's own disk, where no other node sees them."""
+    """The settings that store packages on the node's own disk, where other nodes cannot read them."""
     for name in ("Storage.Location", "NuGet.Packages.Path", "NuGet.Activities.Path", "packagesPath"):
         value = config.app.value(name)
         local_type = (config.app.value("Storage.Type") or "FileSystem").lower() == "filesystem"
@@ -261,7 +261,7 @@ def local_storage(config: Config) -> Iterator[str]:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """What is doubtful about a node's stores and cannot be set right from here."""
+    """Notes on a node's stores that a plan cannot correct."""
     for name in local_storage(config):
         entry = config.app.get(name)
         if entry is not None:
@@ -269,6 +269,6 @@ def notes(config: Config) -> Iterator[str]:
             yield f"{place}: {name} is on the node's own disk: the other nodes cannot serve these packages"
     if config.kind == "core" and config.app.get(QUARTZ) is None:
         yield (
-            f"{config.path}: {QUARTZ} is added: whether versions from 2020.10 on read it is not documented; it does "
-            "no harm"
+            f"{config.path}: the plan adds {QUARTZ}: it is not documented whether versions from 2020.10 on read it; "
+            "it does no harm"
         )

@@ -1,4 +1,4 @@
-"""The values that nodes shall have: known in the open, or put together from secrets only where they are needed."""
+"""The values of the nodes' settings: plain, or with secrets that are resolved only when needed."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -25,26 +25,26 @@ _QUOTE: Final[dict[Quoting, Callable[[str], str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class SecretPart:
-    """A secret inside a value: the scripts' parameter for it, how it is quoted, and the secret if it is known."""
+    """A secret inside a value: the scripts' parameter for it, its quoting, and the secret if it is known."""
 
     parameter: str
     quoting: Quoting
     secret: SecretValue | None
     missing: MissingSecretError | None = None
-    """Why it is not known."""
+    """The reason why it is unknown."""
     env: str = ""
     """The environment variable that the spec names for it."""
     named: str = ""
-    """How users know it: its place in the spec, its key, and where it comes from."""
+    """Its name for users: location in the spec, key, and source."""
 
     @property
     def variable(self) -> str:
-        """The environment variable that scripts take it from."""
+        """The environment variable that scripts read it from."""
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.parameter).upper()
         return self.env or f"NLBGEN_{words}"
 
     def reveal(self) -> str:
-        """The secret as the value holds it; raises SecretError for what it cannot carry, and where it is not known."""
+        """The quoted secret; raises SecretError if it is unknown or the value cannot contain it."""
         if self.secret is None:
             raise self.missing or MissingSecretError(f"{self.parameter} is not known")
         try:
@@ -56,28 +56,28 @@ class SecretPart:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value, and how much of it is secret."""
+    """A value and its kind of secrecy."""
 
     parts: tuple[str | SecretPart, ...]
     secrecy: Secrecy = "open"
 
     def reveal(self) -> str:
-        """The value itself; raises SecretError where a secret of it is not known or cannot be carried."""
+        """The value itself; raises SecretError if one of its secrets is unknown or invalid."""
         return "".join(part if isinstance(part, str) else part.reveal() for part in self.parts)
 
 
 def plain(text: str) -> Value:
-    """A value in the open."""
+    """A value without secrets."""
     return Value((text,))
 
 
 def key(text: str, parameter: str) -> Value:
-    """A key out of a config file."""
+    """A key from a config file."""
     return Value((SecretPart(parameter, "plain", SecretValue(text)),), "key")
 
 
 def referred(spec: Spec, path: SpecPath, secret: Secret, parameter: str, quoting: Quoting) -> SecretPart:
-    """The secret behind the reference at `path` of a spec; one that leads to nothing is only missed when needed."""
+    """The secret that the spec refers to at `path`; an unresolved one raises an error only when it is used."""
     env, place = secret.env or "", f"{spec.document.location(path)}: {dotted(path)}"
     named = f"{place} ({secret.env or secret.file})"
     try:
@@ -88,9 +88,9 @@ def referred(spec: Spec, path: SpecPath, secret: Secret, parameter: str, quoting
 
 
 def require(parts: Iterable[SecretPart | None]) -> None:
-    """Raise one SecretError with everything that is wrong with these secrets; nothing where all can be used.
+    """Raise one SecretError with all problems of these secrets, if there are any.
 
-    Where some are only missed, and none is known to be unusable, it is a MissingSecretError.
+    It is a MissingSecretError if every problem is a missing secret.
     """
     errors: list[SecretError] = []
     for part in parts:
@@ -106,20 +106,20 @@ def require(parts: Iterable[SecretPart | None]) -> None:
     unusable = any(not isinstance(error, MissingSecretError) for error in errors)
     texts = [error.message + (f"\n    {error.hint}" if error.hint else "") for error in errors]
     kind = SecretError if unusable else MissingSecretError
-    raise kind("\n".join(texts), f"{len(texts)} secrets: put each of them right, then run the command again")
+    raise kind("\n".join(texts), f"{len(texts)} secrets: correct each of them, then run the command again")
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredSetting:
-    """One setting that a node shall have: the key of an `<add>`, or an attribute of a section; None shall be absent."""
+    """One setting for a node: the key of an `<add>`, or an attribute of a section; the value None removes it."""
 
     section: str
     key: str
     value: Value | None
     secrecy: Secrecy = "open"
-    """How much of what stands there now may be shown."""
+    """The kind of secrecy of the current value."""
 
     @property
     def path(self) -> str:
-        """The setting as plans name it."""
+        """The name of the setting in plans."""
         return f"{self.section}/{self.key}" if "/" not in self.section else f"{self.section}@{self.key}"

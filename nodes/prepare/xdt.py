@@ -1,11 +1,11 @@
-"""The planned changes as an XDT transform, for those who deploy configs by transforms.
+"""The planned changes as an XDT transform, for deployments that use transforms.
 
-Source: Microsoft's "Web.config Transformation Syntax": locators find the element, transforms say what happens to it.
-Where a name or a key is not unique, the locator is an XPath with positions.
+Source: Microsoft's "Web.config Transformation Syntax": locators find the element, transforms change it.
+If a name or a key is not unique, the locator is an XPath with positions.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from ..config.edits import InsertElement, Operation, RemoveAttribute, SetAttribute
 from ..config.lexer import Element, encoded
@@ -21,8 +21,8 @@ class _TransformElement:
         self.attributes = list(attributes)
         self.children: list[_TransformElement] = []
 
-    def tags(self, depth: int = 0) -> Iterator[dict[str, Any]]:
-        """The tags of this element and all below it, each with how deep it stands."""
+    def tags(self, depth: int = 0) -> Iterator[dict[str, object]]:
+        """The tags of this element and all below it, each with its depth."""
         text = self.name + "".join(f' {name}="{encoded(value, chr(34))}"' for name, value in self.attributes)
         yield {"depth": depth, "text": text if self.children else f"{text} /"}
         for child in self.children:
@@ -31,7 +31,7 @@ class _TransformElement:
             yield {"depth": depth, "text": f"/{self.name}"}
 
 
-def tags(operations: Sequence[Operation], root: Element) -> list[dict[str, Any]]:
+def tags(operations: Sequence[Operation], root: Element) -> list[dict[str, object]]:
     """The tags of the transform that carries out the operations on one file."""
     top = _TransformElement(root.name)
     if (namespace := root.get("xmlns")) is not None:
@@ -68,7 +68,7 @@ def _changed(element: Element, operations: Sequence[Operation], frames: dict[Ele
 
 
 def _frame(element: Element, frames: dict[Element, _TransformElement]) -> _TransformElement:
-    """The element of the transform that stands for an unchanged one; made, with its parents, when first asked for."""
+    """The transform's element for an unchanged one; created on first use, with its parents."""
     if element not in frames:
         parent = _frame(element.parent, frames) if element.parent is not None else None
         frames[element] = _TransformElement(element.name, _locator(element))
@@ -78,7 +78,7 @@ def _frame(element: Element, frames: dict[Element, _TransformElement]) -> _Trans
 
 
 def _locator(element: Element) -> list[tuple[str, str]]:
-    """The attributes that find the element: none where its name is enough."""
+    """The attributes that locate the element; none if its name is unique."""
     siblings = element.parent.named(element.name) if element.parent is not None else [element]
     if len(siblings) == 1 and element.name != "add":
         return []
@@ -89,7 +89,7 @@ def _locator(element: Element) -> list[tuple[str, str]]:
 
 
 def xpath(element: Element) -> str:
-    """Where an element stands, by names and positions, whatever its namespace."""
+    """The XPath of an element by names and positions, in any namespace."""
     steps: list[str] = []
     current: Element | None = element
     while current is not None:

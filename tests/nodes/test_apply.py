@@ -227,7 +227,7 @@ def test_when_putting_back_fails_too_the_message_says_where_the_old_bytes_are(fa
         original(new, target)
 
     monkeypatch.setattr(applying, "_replace", broken)
-    with pytest.raises(NodeError, match=r"could be put back: .*web\.config from .*\.bak"):
+    with pytest.raises(NodeError, match=r"the rollback failed for: .*web\.config from .*\.bak"):
         apply(planned(farm), NOW)
 
 

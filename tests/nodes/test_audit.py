@@ -179,7 +179,7 @@ def test_audit_finds_the_drift_of_the_example_and_apply_ends_it(cli, farm):
     assert found.code == 1
     assert "EncryptionKey" in found.out
     refused = cli("nodes", "apply", cwd=farm, env=env)
-    assert refused.code == 2, "without a terminal and without --yes nobody agreed"
+    assert refused.code == 2, "without a terminal and without --yes no one agreed"
     assert cli("nodes", "apply", "--yes", cwd=farm, env=env).code == 0
     assert cli("nodes", "audit", cwd=farm).code == 0
     plan = cli("nodes", "plan", cwd=farm, env=env)

@@ -440,7 +440,7 @@ def test_one_file_for_two_nodes_is_refused(farm):
         {"name": "orch-1", "address": "10.20.0.11", "config": "orch-1/web.config"},
         {"name": "orch-2", "address": "10.20.0.12", "config": "orch-1"},
     ]
-    with pytest.raises(NodeError, match=r"farm\.yaml:\d+:\d+: nodes\[1\]\.config: .* is the config of orch-1 as well"):
+    with pytest.raises(NodeError, match=r"farm\.yaml:\d+:\d+: nodes\[1\]\.config: .* is also the config of orch-1"):
         plan_farm(farm(nodes=nodes))
 
 
@@ -488,7 +488,7 @@ def test_the_same_database_needs_no_word(farm, server):
 def test_another_database_than_the_nodes_own_is_said(farm, database, key):
     spec = farm(config(extra=DEFAULT), config(first=False), stores={"database": database})
     (line,) = [note for note in plan_farm(spec).notes if "[database-differs]" in note]
-    assert re.match(r"\S*web\.config:\d+:\d+: connectionStrings/Default leads to the database UiPath on SQL01", line)
+    assert re.match(r"\S*web\.config:\d+:\d+: connectionStrings/Default names the database UiPath on SQL01", line)
     assert str(spec.document.location(("stores", "database", key))) in line
     assert "sessions" in line
 
@@ -578,5 +578,5 @@ def test_core_files_need_no_database_even_where_the_spec_names_no_version(farm):
 
 
 def test_the_oldest_settings_cannot_ask_for_tls(farm):
-    with pytest.raises(NodeError, match="no way to ask for TLS"):
+    with pytest.raises(NodeError, match="do not support TLS"):
         plan_farm(farm(stores={"redis": {"host": "redis-1", "port": 6379, "tls": True}}))
