@@ -26,14 +26,14 @@ from .hosting import Api, Hosting, RoleVariable, Syntax
 
 
 class UnquotableError(ValueError):
-    """A vendor's configuration language cannot carry this text; the message says which part of it."""
+    """A vendor's configuration language cannot carry this text; the message names the part."""
 
 
 class Site(NamedTuple):
-    """Where the balancer's own files and ports are on its machine.
+    """Where the balancer keeps its own files and ports on its machine.
 
-    Without a `directory` these are the places of the Linux distributions' packages. With one, everything that the
-    balancer writes stays in it and it runs as whoever starts it: so a configuration can be tried out anywhere.
+    Without a `directory` it uses the paths of the Linux distributions' packages. With one, it writes only below that
+    directory and runs as the user who starts it: a configuration can be tried out anywhere.
     """
 
     directory: str = ""
@@ -41,7 +41,7 @@ class Site(NamedTuple):
 
 
 class Limitation(NamedTuple):
-    """Something that the vendor cannot do and this farm lives with; `fallback` is what happens instead."""
+    """A feature that the vendor lacks and the farm accepts; `fallback` is what happens instead."""
 
     title: str
     reason: str
@@ -57,7 +57,7 @@ class Draft(NamedTuple):
 
 
 class Job:
-    """One farm on its way to one vendor's files."""
+    """The rendering of one farm for one vendor."""
 
     def __init__(
         self, spec: Spec, site: Site, version: Version, limitations: tuple[Limitation, ...], lost: frozenset[str]
@@ -68,7 +68,7 @@ class Job:
         self.version: Final = version
         self.limitations: Final = limitations
         self.lost: Final = lost
-        """The ids of the features that this version of the vendor does not have."""
+        """The ids of the features that this version of the vendor lacks."""
         self.problems: list[Problem] = []
 
     @property
@@ -89,9 +89,9 @@ class Generator(ABC):
     title: ClassVar[str]
     oldest: ClassVar[Version]
     newest: ClassVar[Version]
-    """The versions that its configurations were tried on, or their manuals read for."""
+    """The versions that its configurations were tested on, or checked against the manual."""
     support: ClassVar[Mapping[str, Support]]
-    """For each feature of the catalogue what this vendor says to it."""
+    """For each feature of the catalogue whether this vendor has it."""
     program: ClassVar[str] = ""
     """The program that loads the main file; empty where none can be installed here, and `check` judges instead."""
 
@@ -103,7 +103,7 @@ class Generator(ABC):
     """How the report shows the vendor's own files."""
 
     own_ids: ClassVar[frozenset[str]] = frozenset()
-    """Further ids that `accept` may name, of what no feature of the catalogue stands for."""
+    """Further ids that `accept` may name, for limits outside the catalogue of features."""
 
     @abstractmethod
     def version(self, farm: Farm) -> Version:
@@ -121,22 +121,22 @@ class Generator(ABC):
         """The text as one word of the vendor's language; raises UnquotableError."""
 
     def version_command(self) -> list[str]:
-        """The arguments that make the program say its version."""
+        """The arguments with which the program prints its version."""
         raise NotImplementedError
 
     def check_command(self, file: FilePath, version: Version) -> list[str]:
-        """The arguments that make the program of this version check a configuration."""
+        """The arguments with which the program of this version checks a configuration."""
         raise NotImplementedError
 
     def check(self, spec: Spec, files: list[Artifact]) -> str:
-        """What nlbgen's own checker says to the rendered files, for a vendor without a `program`.
+        """Check the rendered files by nlbgen's own checker, for a vendor without a `program`.
 
         Raises ValidationError where it refuses.
         """
         raise NotImplementedError
 
     def refusals(self, spec: Spec, version: Version) -> Iterable[Problem]:  # noqa: ARG002  # most have none
-        """What this vendor cannot do and no feature of the catalogue names."""
+        """The limits of this vendor that no feature of the catalogue names."""
         return ()
 
     def role_variables(self, farm: Farm) -> Iterable[RoleVariable]:
@@ -144,7 +144,7 @@ class Generator(ABC):
         raise NotImplementedError
 
     def missing_module(self, said: str) -> str | None:  # noqa: ARG002  # most programs have no modules
-        """Which part of the program is not installed, if its complaint is only about that."""
+        """Return the part of the program that is not installed, where its complaint is only about that."""
         return None
 
     def quote(self, job: Job, path: Path, text: str) -> str:
@@ -169,12 +169,12 @@ class Generator(ABC):
         return self.oldest, self.newest
 
     def upgrade(self, feature: str, version: Version) -> str | None:  # noqa: ARG002  # most count one way
-        """What has a feature that this version lacks, in words; None where nothing newer of the vendor's has it."""
+        """Name the newer versions that have a feature which this version lacks; None where none has it."""
         support = self.support[feature]
         return f"{self.title} {support.version} or later" if isinstance(support, Since) else None
 
     def lacks(self, feature: str, version: Version) -> No | None:
-        """Why this version does not have the feature, or None where it has."""
+        """Return why this version lacks the feature; None where it has it."""
         support = self.support[feature]
         if isinstance(support, Since):
             return None if version >= support.version else support.before
@@ -199,7 +199,7 @@ def render(generator: Generator, spec: Spec, site: Site | None = None) -> list[A
 
 
 def prepare(generator: Generator, spec: Spec, site: Site) -> Job:
-    """The job for one farm and vendor, or UnsupportedError."""
+    """Return the job for one farm and vendor; raises UnsupportedError."""
     version = generator.version(spec.farm)
     problems = list(_refusals(generator, spec, version))
     if problems:
@@ -223,19 +223,19 @@ def _refusals(generator: Generator, spec: Spec, version: Version) -> Iterator[Pr
         if path is None or why is None or (why.fallback and problem_id in spec.farm.accepted):
             continue
         message = f"{generator.called(version)} lacks '{feature.title}': {why.reason}"
-        yield spec.problem(path, message, _way_out(generator, feature, version, why), id=problem_id)
+        yield spec.problem(path, message, _hint(generator, feature, version, why), id=problem_id)
 
 
-def _way_out(generator: Generator, feature: Feature, version: Version, why: No) -> str:
-    ways = []
+def _hint(generator: Generator, feature: Feature, version: Version, why: No) -> str:
+    options = []
     if why.fallback:
-        ways.append(f"accept it (`accept: [{generator.problem_id(feature.id)}]`), then {why.fallback}")
+        options.append(f"accept it (`accept: [{generator.problem_id(feature.id)}]`), then {why.fallback}")
     if newer := generator.upgrade(feature.id, version):
-        ways.append(f"take {newer}")
+        options.append(f"take {newer}")
     others = [other.title for other in all_generators() if other is not generator and _has(other, feature)]
     if others:
-        ways.append(f"take {one_of(others)}, which can do it")
-    return "; or ".join(ways) or "leave it out of the spec"
+        options.append(f"take {one_of(others)}, which can do it")
+    return "; or ".join(options) or "leave it out of the spec"
 
 
 def _has(generator: Generator, feature: Feature) -> bool:
@@ -257,7 +257,7 @@ def _version_refusals(generator: Generator, spec: Spec, version: Version) -> Ite
 
 
 def header_lines(generator: Generator, job: Job) -> list[str]:
-    """What every file starts with: what made it, from which farm, and that it is not to be edited."""
+    """Return the first lines of every file: the farm, the command that made it, and not to edit it."""
     return [
         f"{generator.called(job.version)} for the farm {job.farm.farm}",
         *made_by(f"render {generator.name}", job.spec.digest),
@@ -265,7 +265,7 @@ def header_lines(generator: Generator, job: Job) -> list[str]:
 
 
 def audit(spec: Spec) -> list[Problem]:
-    """What else is wrong with a spec: what the vendors it names cannot do, and accepted ids that do not exist."""
+    """Return the features that the named vendors lack, and the accepted ids that do not exist."""
     problems: list[Problem] = []
     for name in VENDORS:
         if name in spec.farm.written:
@@ -287,7 +287,7 @@ def audit(spec: Spec) -> list[Problem]:
 
 
 def known_ids() -> set[str]:
-    """Every id that `accept` may name."""
+    """Return every id that `accept` may name."""
     ids = {rule.id for rule in RULES if rule.severity == "warning"}
     for vendor in all_generators():
         ids |= {vendor.problem_id("version"), *vendor.own_ids}
@@ -305,7 +305,7 @@ VENDORS: Final = ("haproxy", "nginx", "zen", "f5")
 
 @cache
 def generator(name: str) -> Generator:
-    """The vendor of that name; its module is loaded when it is first asked for."""
+    """Return the vendor of that name; its module is imported on the first call."""
     from importlib import import_module
 
     found: Generator = import_module(f".{name}.generator", __package__).GENERATOR

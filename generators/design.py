@@ -1,6 +1,6 @@
-"""What the configuration must do, decided once for every vendor.
+"""The vendor-independent design of a configuration.
 
-A generator translates this into its own words; it decides nothing that another vendor would have to decide as well.
+A generator writes it in its own syntax; it decides only what no other vendor has to decide.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ class Member(NamedTuple):
     is_name: bool
     """Whether `host` is a name that must be looked up."""
     tag: str
-    """What stands for the node in a cookie: it tells nothing about the network."""
+    """The node's value in a cookie; it discloses nothing about the network."""
 
     @property
     def endpoint(self) -> str:
@@ -149,10 +149,10 @@ class Design:
 
     @property
     def longest_detection(self) -> Duration:
-        """After this time a node that hangs is out: one interval, and `fall` checks that time out.
+        """The time after which a node that hangs is marked down: one interval, and `fall` checks that time out.
 
-        A check's connection, TLS included, gets as long as the interval (HAProxy: at most `timeout connect`),
-        and its answer the check's time-out; a node that hangs uses up one of the two.
+        A check may spend the interval on the connection with TLS (HAProxy: at most `timeout connect`), and the
+        check's timeout on the answer; a node that hangs uses up one of the two.
         """
         health = self.balancer.health
         one_check = max(health.timeout, min(health.interval, self.balancer.timeouts.connect))

@@ -1,7 +1,7 @@
-"""keepalived: two or more balancers share the farm's address by VRRP, and the living one holds it.
+"""keepalived: two or more balancers share the farm's address by VRRP; one that works holds it.
 
-What is rendered for HAProxy and for NGINX alike where the spec has `frontend.vip`: one keepalived.conf for each
-balancer, beside the balancer's own configuration. Sources: keepalived.conf(5) of 2.2.7, RFC 5798, and trials with
+HAProxy and NGINX get the same files where the spec has `frontend.vip`: one keepalived.conf for each balancer, beside
+the balancer's own configuration. Sources: keepalived.conf(5) of 2.2.7, RFC 5798, and trials with
 2.2.7 on hosts made of network namespaces (tests/behaviour/test_keepalived.py).
 """
 
@@ -25,16 +25,16 @@ SECRET: Final = "nlbgen-secret.conf"  # noqa: S105  # a file's name
 
 
 def alive_path(farm: Farm) -> str:
-    """What a balancer answers with 200, on its metrics port, as long as this farm's configuration runs there.
+    """Return the path that a balancer answers with 200 on its metrics port while it runs this farm's configuration.
 
-    The farm's name is in it: another farm's configuration would keep the address, and serve something else. Empty
-    without `frontend.vip`.
+    It has the farm's name: a balancer with another farm's configuration must not hold the address. Empty without
+    `frontend.vip`.
     """
     return f"/alive/{farm.farm}" if farm.frontend.vip is not None else ""
 
 
 def files(job: Job) -> list[Draft]:
-    """What makes the balancers share an address; nothing without `frontend.vip`."""
+    """Return the files that let the balancers share an address; none without `frontend.vip`."""
     vip = job.farm.frontend.vip
     if vip is None:
         return []

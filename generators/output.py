@@ -1,4 +1,4 @@
-"""From specs to files: which vendors, where to, and what would change."""
+"""The vendors and spec files of a command line, and the files rendered from them."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -23,7 +23,10 @@ class Output(NamedTuple):
 
 
 def chosen(names: Sequence[str], others: Sequence[str] = ()) -> tuple[str, ...]:
-    """What a command line names: vendors in the order of the documentation, then `others`; raises UsageError."""
+    """Return the vendors that a command line names in the order of the documentation, then `others`.
+
+    Raises UsageError.
+    """
     known = (*VENDORS, *others)
     for name in names:
         if name not in {*known, ALL}:
@@ -38,7 +41,7 @@ def chosen(names: Sequence[str], others: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """The spec files that the command line names: files as given, folders by their `*.yaml` and `*.yml`."""
+    """Return the spec files that the command line names: files as given, folders by their `*.yaml` and `*.yml`."""
     files: list[Path] = []
     for path in paths:
         if not is_folder(path):
@@ -55,17 +58,17 @@ def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 
 class Refusal(NamedTuple):
-    """A vendor that cannot do what the farm asks, and that nobody has asked for by name."""
+    """A vendor that lacks what the farm requires, and that neither the command line nor the spec names."""
 
     vendor: str
     problems: tuple[Problem, ...]
 
 
 def render_all(spec: Spec, vendors: Sequence[str], named: Collection[str]) -> tuple[list[Output], list[Refusal]]:
-    """The files of every vendor, and the vendors left out.
+    """Return the files of every vendor, and the vendors that are skipped.
 
-    Left out is a vendor that is neither `named` nor mentioned in the spec. Raises UnsupportedError with what all
-    others cannot do; then nothing is made.
+    A vendor that lacks a feature is skipped if it is neither `named` nor in the spec. Raises UnsupportedError with
+    the problems of all other vendors.
     """
     outputs: list[Output] = []
     refusals: list[Refusal] = []
@@ -85,14 +88,14 @@ def render_all(spec: Spec, vendors: Sequence[str], named: Collection[str]) -> tu
 
 
 def verdicts(spec: Spec, vendors: Sequence[str]) -> dict[str, str]:
-    """What each vendor's real program says; raises ValidationError where one refuses."""
+    """Return the verdict of each vendor's real program; raises ValidationError where one refuses."""
     from .validate import validate
 
     return {vendor: validate(generator(vendor), spec).text for vendor in vendors}
 
 
 class Fleet:
-    """Where the files of each of several farms go: below a folder of its own name."""
+    """The output folder of each farm; several farms have one folder each, named after the farm."""
 
     def __init__(self, folder: Path, *, single: bool) -> None:
         """A single farm's vendors stand in the folder itself."""

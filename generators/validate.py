@@ -1,8 +1,7 @@
-"""The real program as the judge of what was rendered.
+"""The check of a rendered configuration by the installed program.
 
-The farm is rendered once more with its certificates, addresses and folders mapped into a scratch folder on this
-machine, because the real ones exist on the balancer alone; nothing else differs. The installed program then checks
-that file.
+The farm is rendered again with certificates, addresses and folders in a scratch folder on this machine, because the
+real ones exist only on the balancer; nothing else differs. The installed program then checks that file.
 """
 
 import os
@@ -26,7 +25,7 @@ TIMEOUT_SECONDS = 60
 
 
 class Verdict(NamedTuple):
-    """What the program said: `checked` is false where none is installed, or only one of another version refused."""
+    """The result: `checked` is false where no program is installed, or only one of another version refused."""
 
     checked: bool
     text: str
@@ -38,7 +37,7 @@ class Program(NamedTuple):
     path: str
     version: Version
     openssl: Version | None = None
-    """The library that it runs with, where it says so."""
+    """The library that it runs with, where it prints one."""
 
 
 def validate(generator: Generator, spec: Spec) -> Verdict:
@@ -64,12 +63,12 @@ def validate(generator: Generator, spec: Spec) -> Verdict:
         return Verdict(False, f"not checked: {older}")
     if same:
         message = f"{generator.title} {program.version} refuses the configuration of the farm {spec.farm.farm}:\n{said}"
-        raise ValidationError(message, "this is a fault of nlbgen: please report it with the spec")
+        raise ValidationError(message, "this is an internal error (a bug in nlbgen): please report it with the spec")
     return Verdict(False, f"not checked: {generator.title} {program.version} is installed, the spec says {wanted}")
 
 
 def _older_openssl(generator: Generator, program: Program, spec: Spec) -> str | None:
-    """What to say where the program's OpenSSL is older than the spec's: what the newer one knows is refused then."""
+    """Return a message where the program's OpenSSL is older than the spec's and refuses newer settings."""
     balancer = getattr(spec.farm, generator.name)
     if program.openssl is None or not isinstance(balancer, BalancerProgram) or program.openssl >= balancer.openssl:
         return None
@@ -81,7 +80,7 @@ def _older_openssl(generator: Generator, program: Program, spec: Spec) -> str | 
 
 @cache
 def installed(generator: Generator) -> Program | None:
-    """The vendor's program on this machine, if there is one."""
+    """Return the vendor's program on this machine; None without one."""
     path = shutil.which(generator.program, path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
     if path is None:
         return None
@@ -95,7 +94,7 @@ def installed(generator: Generator) -> Program | None:
 
 
 def _run(generator: Generator, program: Program, spec: Spec, folder: Path) -> str | None:
-    """What the program complains of, or None."""
+    """Return the program's complaint, or None."""
     farm = relocated(spec.farm, folder)
     site = Site(str(folder), http_port=_free_port())
     main = next(file for file in render(generator, spec._replace(farm=farm), site) if file.main)
@@ -127,9 +126,9 @@ def _output(command: list[str]) -> tuple[int, str]:
 
 
 def relocated(farm: Farm, folder: Path) -> Farm:
-    """The farm with its certificates in `folder` and its listeners on free ports of the loopback address.
+    """Return the farm with its certificates in `folder` and its listeners on free ports of the loopback address.
 
-    Host names of nodes become `localhost`, so that nothing must be looked up in the network.
+    Host names of nodes become `localhost`, so that no DNS server is needed.
     """
     tls = farm.frontend.tls
     if farm.frontend.tls.mode != "none":
@@ -162,7 +161,7 @@ def _write_certificate(path: Path, host: str) -> None:
 
 @cache
 def _certificate(host: str) -> tuple[bytes, bytes]:
-    """A self-signed certificate and its key, PEM, for this process alone."""
+    """A self-signed certificate and its key, PEM, only for this process."""
     import datetime as dt
 
     from cryptography import x509

@@ -33,19 +33,19 @@ MakeSpec = Callable[..., Spec]
 IDS = [feature.id for feature in FEATURES]
 VENDOR = pytest.mark.parametrize("vendor", all_generators(), ids=lambda vendor: vendor.name)
 FOR_ALL: dict[str, Any] = {"frontend": {"address": "10.20.0.10"}, "accept": sorted(known_ids())}
-"""What a farm says so that every vendor makes something of it."""
+"""The changes with which every vendor renders the farm."""
 
 
 # The catalogue
 
 
-def test_features_have_names_of_their_own() -> None:
+def test_feature_ids_and_titles_are_unique() -> None:
     assert len(set(IDS)) == len(IDS)
     assert len({feature.title for feature in FEATURES}) == len(FEATURES)
 
 
 @VENDOR
-def test_every_vendor_answers_every_feature(vendor: Generator) -> None:
+def test_support_of_every_vendor_covers_every_feature(vendor: Generator) -> None:
     assert vendor.support.keys() == set(IDS)
     for answer in vendor.support.values():
         why = answer.before if isinstance(answer, Since) else answer
@@ -58,7 +58,7 @@ def test_every_vendor_answers_every_feature(vendor: Generator) -> None:
 
 
 @pytest.mark.parametrize("name", sorted({vendor.name for vendor in all_generators()} - {"zen"}))
-def test_what_is_lacked_depends_on_the_version(name: str) -> None:
+def test_lacks_depends_on_the_version(name: str) -> None:
     """And in the Zen family on the product as well: tests/generators/test_zen_render.py."""
     vendor = generator(name)
     for feature, answer in vendor.support.items():
@@ -99,19 +99,19 @@ ASKING: dict[str, dict[str, Any]] = {
 }
 ASKING["backup-source"] = {**ASKING["backup"], **ASKING["source-hash"]}
 ALWAYS_ASKED = {"tls-bridge", "verify-nodes", "least-connections"}
-"""What a farm asks for as long as it says nothing else."""
+"""The features that a minimal farm requests."""
 
 
 def asked(spec: Spec) -> set[str]:
     return {feature.id for feature in FEATURES if feature.asked(spec.farm) is not None}
 
 
-def test_a_plain_farm_asks_for_little(make_spec: MakeSpec) -> None:
+def test_asked_of_a_minimal_farm_is_only_the_defaults(make_spec: MakeSpec) -> None:
     assert asked(make_spec()) == ALWAYS_ASKED
 
 
 @pytest.mark.parametrize("feature", ASKING)
-def test_asking_for_a_feature(feature: str, make_spec: MakeSpec) -> None:
+def test_asked_of_a_spec_with_a_feature_returns_its_path(feature: str, make_spec: MakeSpec) -> None:
     spec = make_spec(**ASKING[feature])
     assert feature in asked(spec)
     (found,) = (entry for entry in FEATURES if entry.id == feature)
@@ -120,7 +120,7 @@ def test_asking_for_a_feature(feature: str, make_spec: MakeSpec) -> None:
     assert spec.document.location(path).line == 1
 
 
-def test_every_feature_can_be_asked_for_or_never() -> None:
+def test_asking_covers_every_feature_that_a_spec_can_request() -> None:
     never = {feature.id for feature in FEATURES if feature.asked.__name__ == "_never"}
     assert {*ASKING, *ALWAYS_ASKED, *never} == set(IDS)
 
@@ -133,7 +133,7 @@ def test_summary_has_a_row_for_each_feature_and_an_answer_of_each_vendor() -> No
 
 
 @VENDOR
-def test_a_refusal_names_the_id_that_accepts_it(vendor: Generator, make_spec: MakeSpec) -> None:
+def test_render_without_a_feature_is_refused_with_the_id_to_accept(vendor: Generator, make_spec: MakeSpec) -> None:
     for feature in IDS:
         version = vendor.version(make_spec().farm)
         why = vendor.lacks(feature, version)
@@ -159,7 +159,7 @@ def test_a_refusal_names_the_id_that_accepts_it(vendor: Generator, make_spec: Ma
 
 
 @VENDOR
-def test_what_is_accepted_is_told_in_the_output(vendor: Generator, make_spec: MakeSpec) -> None:
+def test_render_writes_the_reason_of_each_accepted_limitation(vendor: Generator, make_spec: MakeSpec) -> None:
     spec = make_spec(**FOR_ALL)
     job = prepare(vendor, spec, Site())
     text = b"".join(file.content for file in render(vendor, spec)).decode()
@@ -168,7 +168,7 @@ def test_what_is_accepted_is_told_in_the_output(vendor: Generator, make_spec: Ma
 
 
 @VENDOR
-def test_every_file_says_where_it_comes_from(vendor: Generator, make_spec: MakeSpec) -> None:
+def test_render_writes_version_and_digest_into_every_file(vendor: Generator, make_spec: MakeSpec) -> None:
     """But for the small ones that an appliance keeps beside a farm, and JSON, where no comment can stand."""
     spec = make_spec(**FOR_ALL)
     files = render(vendor, spec)
@@ -184,14 +184,14 @@ def test_every_file_says_where_it_comes_from(vendor: Generator, make_spec: MakeS
 
 
 @VENDOR
-def test_files_come_in_the_order_of_their_paths(vendor: Generator, make_spec: MakeSpec) -> None:
+def test_render_returns_unique_relative_paths_in_order(vendor: Generator, make_spec: MakeSpec) -> None:
     paths = [str(file.path) for file in render(vendor, make_spec(**FOR_ALL))]
     assert paths == sorted(paths)
     assert len(set(paths)) == len(paths)
     assert not any(path.startswith("/") or ".." in path for path in paths)
 
 
-def test_audit_looks_at_the_vendors_that_the_spec_names(make_spec: MakeSpec) -> None:
+def test_audit_reports_only_vendors_in_the_spec(make_spec: MakeSpec) -> None:
     asking = {"balancer": {"slow_start": "1s"}}
     assert audit(make_spec(**asking)) == []
     assert [problem.id for problem in audit(make_spec(**asking, nginx={}))] == ["nginx-slow-start"]
@@ -202,11 +202,11 @@ def test_hint_for_a_feature_that_no_vendor_offers_is_to_leave_it_out() -> None:
     (queue,) = (feature for feature in FEATURES if feature.id == "queue")
     haproxy = generator("haproxy")
     assert all(vendor.lacks("queue", vendor.newest) for vendor in all_generators() if vendor is not haproxy)
-    hint = base._way_out(haproxy, queue, haproxy.oldest, No("no release has it"))
+    hint = base._hint(haproxy, queue, haproxy.oldest, No("no release has it"))
     assert hint == "leave it out of the spec"
 
 
-def test_versions_that_are_too_old_or_too_new(make_spec: MakeSpec) -> None:
+def test_audit_of_an_unknown_version_reports_its_id(make_spec: MakeSpec) -> None:
     for name, old, new in [("haproxy", "2.3.9", "3.5"), ("nginx", "1.17.9", "1.32")]:
         vendor = generator(name)
         for version in (old, new):
@@ -241,12 +241,12 @@ def test_versions_that_are_too_old_or_too_new(make_spec: MakeSpec) -> None:
         ("zen", "/a b;$c", "/a b;$c"),
     ],
 )
-def test_quoting(vendor: str, text: str, quoted: str) -> None:
+def test_quoted_returns_one_word(vendor: str, text: str, quoted: str) -> None:
     assert generator(vendor).quoted(text) == quoted
 
 
 @pytest.mark.parametrize("vendor, text", [("nginx", "/a$b"), ("nginx", "$"), ("haproxy", "")])
-def test_what_cannot_be_quoted(vendor: str, text: str) -> None:
+def test_quoted_of_unquotable_text_raises(vendor: str, text: str) -> None:
     with pytest.raises(UnquotableError):
         generator(vendor).quoted(text)
 
@@ -257,14 +257,14 @@ def test_what_cannot_be_quoted(vendor: str, text: str) -> None:
 @pytest.mark.parametrize(
     "openssl, post_quantum", [("1.1.1", False), ("3.0", False), ("3.4.9", False), ("3.5", True), ("4", True)]
 )
-def test_post_quantum_groups_by_library(openssl: str, post_quantum: bool) -> None:
+def test_profile_has_post_quantum_groups_from_openssl_3_5_on(openssl: str, post_quantum: bool) -> None:
     for name in ("modern", "intermediate"):
         groups = profile(name, Version(openssl)).groups
         assert ("X25519MLKEM768" in groups) is post_quantum
         assert groups[-3:] == ("X25519", "prime256v1", "secp384r1")
 
 
-def test_profiles_are_mozillas() -> None:
+def test_profile_equals_mozilla_guideline_6() -> None:
     """Guideline 6.0: modern is TLS 1.3 alone; intermediate adds TLS 1.2 with forward secrecy and AEAD alone."""
     modern, intermediate = (profile(name, Version("3.0")) for name in ("modern", "intermediate"))
     assert (modern.versions, modern.ciphers) == (("TLSv1.3",), ())
@@ -279,7 +279,7 @@ def test_profiles_are_mozillas() -> None:
 # The design
 
 
-def test_a_node_is_stood_for_by_a_tag_that_tells_nothing(make_spec: MakeSpec) -> None:
+def test_member_tag_discloses_neither_name_nor_address(make_spec: MakeSpec) -> None:
     members = Design(make_spec().farm).members
     assert len({member.tag for member in members}) == 2
     for member in members:
@@ -294,13 +294,13 @@ def test_a_node_is_stood_for_by_a_tag_that_tells_nothing(make_spec: MakeSpec) ->
     "address, endpoint, is_name",
     [("10.0.0.1", "10.0.0.1:443", False), ("2001:db8::1", "[2001:db8::1]:443", False), ("orch-1", "orch-1:443", True)],
 )
-def test_endpoints(address: str, endpoint: str, is_name: bool, make_spec: MakeSpec) -> None:
+def test_member_endpoint_joins_host_and_port(address: str, endpoint: str, is_name: bool, make_spec: MakeSpec) -> None:
     spec = make_spec(nodes=[{"name": "a", "address": address}, {"name": "b", "address": "10.9.9.9"}])
     member = Design(spec.farm).members[0]
     assert (member.endpoint, member.is_name) == (endpoint, is_name)
 
 
-def test_backups_of_nothing_serve(make_spec: MakeSpec) -> None:
+def test_members_of_backups_only_are_up(make_spec: MakeSpec) -> None:
     nodes = [{"name": name, "address": name, "state": "backup"} for name in ("a", "b")]
     assert [member.state for member in Design(make_spec(nodes=nodes).farm).members] == ["up", "up"]
     nodes[0]["state"] = "down"
@@ -325,7 +325,7 @@ def test_design_longest_detection_covers_every_check_timeout(
 @pytest.mark.parametrize(
     "size, nginx", [("1KB", "1k"), ("300MB", "307200k"), ("1025B", "1025"), ("100GB", "104857600k")]
 )
-def test_sizes_are_written_to_the_byte(size: str, nginx: str, make_spec: MakeSpec) -> None:
+def test_render_writes_max_body_exactly(size: str, nginx: str, make_spec: MakeSpec) -> None:
     spec = make_spec(balancer={"max_body": size})
     texts = [b"".join(file.content for file in render(generator(name), spec)).decode() for name in ("nginx", "haproxy")]
     assert f"client_max_body_size {nginx};" in texts[0]
@@ -335,7 +335,7 @@ def test_sizes_are_written_to_the_byte(size: str, nginx: str, make_spec: MakeSpe
 # The command line's words
 
 
-def test_vendors_are_chosen_by_name_in_the_order_of_the_documentation() -> None:
+def test_chosen_returns_vendors_once_in_documented_order() -> None:
     assert chosen(["nginx", "haproxy", "nginx"]) == ("haproxy", "nginx")
     assert set(chosen(["all"])) == {vendor.name for vendor in all_generators()}
 
@@ -370,7 +370,7 @@ def test_spec_files_of_a_folder_that_cannot_be_read_raises(tmp_path: Path, monke
     assert refused.value.hint == "check the folder's rights"
 
 
-def test_spec_files_are_taken_once_and_in_order(tmp_path: Path) -> None:
+def test_spec_files_of_a_folder_are_unique_and_sorted(tmp_path: Path) -> None:
     for name in ("b.yaml", "a.yml", "c.txt", ".hidden.yaml"):
         (tmp_path / name).write_text("", encoding="utf-8")
     found = [path.name for path in spec_files([tmp_path / "b.yaml", tmp_path, tmp_path / "absent.yaml"])]
@@ -381,7 +381,7 @@ def test_spec_files_are_taken_once_and_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
-def test_work_grows_with_the_farm_and_no_faster(vendor: str, make_spec: MakeSpec) -> None:
+def test_render_size_grows_linearly_with_nodes(vendor: str, make_spec: MakeSpec) -> None:
     """Ten times the nodes make about ten times the text, not a hundred times."""
     sizes = []
     for count in (100, 1000):
@@ -392,7 +392,7 @@ def test_work_grows_with_the_farm_and_no_faster(vendor: str, make_spec: MakeSpec
 
 
 @pytest.mark.parametrize("affinity", ["cookie", "signalr"])
-def test_nginx_without_sticky_cookies_takes_100_nodes(affinity: str, make_spec: MakeSpec) -> None:
+def test_nginx_before_sticky_refuses_more_than_100_nodes(affinity: str, make_spec: MakeSpec) -> None:
     """Each node's group names all the others: a thousand nodes would make a million servers."""
 
     def made(count: int, version: str) -> list[str]:
@@ -406,7 +406,7 @@ def test_nginx_without_sticky_cookies_takes_100_nodes(affinity: str, make_spec: 
     assert made(1000, "1.29.6") == []
 
 
-def test_specs_that_say_the_same_render_the_same(farm_data: Callable[..., dict[str, Any]]) -> None:
+def test_render_ignores_the_order_of_keys(farm_data: Callable[..., dict[str, Any]]) -> None:
     data = farm_data(**FOR_ALL)
     backwards = {key: data[key] for key in reversed(data)}
     for vendor in all_generators():

@@ -65,7 +65,7 @@ def rewrite(folder: Path, vendor: str, files: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize("vendor", PROGRAMS)
 @pytest.mark.parametrize("case", CASES)
-def test_renders_as_before(case: str, vendor: str, update_golden: bool) -> None:
+def test_render_of_a_golden_farm_equals_its_files(case: str, vendor: str, update_golden: bool) -> None:
     header = f"Made by nlbgen {__version__} ".encode()
     files = {
         name: content.replace(header, b"Made by nlbgen VERSION ")
@@ -77,7 +77,7 @@ def test_renders_as_before(case: str, vendor: str, update_golden: bool) -> None:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_committed_example_is_what_the_example_farm_makes(vendor: str, update_golden: bool) -> None:
+def test_committed_example_equals_render_of_the_example_farm(vendor: str, update_golden: bool) -> None:
     root = HERE.parent
     files = made(load(root / "examples" / "farm.yaml"), vendor)
     if update_golden:
@@ -85,14 +85,14 @@ def test_committed_example_is_what_the_example_farm_makes(vendor: str, update_go
     assert stored(root / "outputs" / "example", vendor) == files
 
 
-def test_every_case_is_accepted_by_some_vendor() -> None:
+def test_every_golden_farm_is_accepted_by_a_vendor() -> None:
     assert CASES
     for case in CASES:
         assert any((GOLDEN / case / vendor).is_dir() for vendor in PROGRAMS), case
 
 
 @pytest.mark.parametrize("case, vendor", accepted(marked=True))
-def test_installed_program_finds_it_right(case: str, vendor: str) -> None:
+def test_installed_program_accepts_the_golden_farm(case: str, vendor: str) -> None:
     """As `nlbgen render` does it."""
     spec = spec_of(case)
     verdict = validate.validate(generator(vendor), spec)  # raises where a program of the spec's own version refuses
@@ -105,7 +105,9 @@ def test_installed_program_finds_it_right(case: str, vendor: str) -> None:
 
 
 @pytest.mark.parametrize("case, vendor", accepted(marked=False))
-def test_program_of_the_wanted_version_accepts(case: str, vendor: str, programs: "Programs", tmp_path: Path) -> None:
+def test_program_of_the_spec_version_accepts_the_golden_farm(
+    case: str, vendor: str, programs: "Programs", tmp_path: Path
+) -> None:
     spec = spec_of(case)
     program = programs.judge(vendor, generator(vendor).version(spec.farm), getattr(spec.farm, vendor).openssl)
     complaint = programs.complaint(program, spec, tmp_path)

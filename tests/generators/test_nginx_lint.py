@@ -33,7 +33,7 @@ def excepted(case: Path, finding: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
-def test_gixy_finds_nothing(case: Path) -> None:
+def test_gixy_reports_no_finding_in_golden_files(case: Path) -> None:
     gixy = shutil.which("gixy", path=str(Path(sys.executable).parent))
     assert gixy is not None, "gixy-ng is part of the test requirements"
     configuration = case / "nginx" / "nginx.conf"
@@ -44,8 +44,8 @@ def test_gixy_finds_nothing(case: Path) -> None:
     assert [finding for finding in findings if not excepted(case, finding)] == []
 
 
-def test_gixy_does_find_what_it_should(tmp_path: Path) -> None:
-    """The judge is awake: the header map of the official documentation's page lets anything upgrade."""
+def test_gixy_reports_known_bad_directives(tmp_path: Path) -> None:
+    """The linter works: an alias without its slash and a visible version are reported."""
     bad = tmp_path / "nginx.conf"
     bad.write_text("http { server { listen 80; server_tokens on; location /i { alias /data/; } } }\n", encoding="ascii")
     gixy = shutil.which("gixy", path=str(Path(sys.executable).parent))

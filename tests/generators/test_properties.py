@@ -170,7 +170,7 @@ def farms(draw: st.DrawFn) -> Spec:
 @pytest.mark.nginx
 @examples(120)
 @given(farms())
-def test_every_farm_is_accepted_by_the_real_programs_or_refused(spec: Spec) -> None:
+def test_any_farm_is_accepted_by_the_real_programs_or_refused(spec: Spec) -> None:
     for vendor in all_generators():
         try:
             verdict = validate.validate(vendor, spec)  # raises where the program refuses or warns
@@ -203,7 +203,7 @@ def test_every_farm_is_accepted_by_the_real_programs_or_refused(spec: Spec) -> N
 )
 @examples(25)
 @given(spec=farms())
-def test_every_farm_is_accepted_by_the_version_it_is_for(series: str, spec: Spec, programs: "Programs") -> None:
+def test_any_farm_is_accepted_by_the_program_of_its_version(series: str, spec: Spec, programs: "Programs") -> None:
     program = programs.named(series)
     wanted = farm_for(spec.farm, program)
     with tempfile.TemporaryDirectory() as folder:
@@ -223,7 +223,7 @@ def farm_for(farm: Farm, program: "Program") -> Farm:
 
 @examples(150)
 @given(farms())
-def test_every_farm_renders_the_same_twice_or_is_refused(spec: Spec) -> None:
+def test_any_farm_renders_identically_twice_or_is_refused(spec: Spec) -> None:
     again = check(document.parse(spec.name, as_yaml(spec.document.data)))
     assert again.digest == spec.digest
     audit(spec)
@@ -354,13 +354,13 @@ def ends_in_a_spec_or_in_placed_problems(text: str) -> None:
 
 @examples(500)
 @given(st.one_of(YAML_TEXTS, broken_examples(), farms_with_something_else(), JSON_LIKE.map(as_yaml), st.text()))
-def test_any_text_ends_in_a_spec_or_in_placed_problems(text: str) -> None:
+def test_any_text_loads_or_is_refused_with_locations(text: str) -> None:
     ends_in_a_spec_or_in_placed_problems(text)
 
 
 @examples(300)
 @given(st.one_of(st.binary(), st.text().map(lambda text: text.encode("utf-16")), st.text().map(str.encode)))
-def test_any_bytes_end_in_a_text_or_in_one_problem(raw: bytes) -> None:
+def test_any_bytes_decode_or_are_refused_with_one_problem(raw: bytes) -> None:
     try:
         text = document.decode("farm.yaml", raw)
     except SpecError as error:
@@ -528,7 +528,7 @@ INJECTED = st.one_of(
 @pytest.mark.parametrize("field", TEXT_FIELDS, ids=lambda field: ".".join(map(str, field)))
 @examples(40)
 @given(text=INJECTED)
-def test_no_text_breaks_out_of_its_word(field: tuple[str | int, ...], text: str) -> None:
+def test_any_text_stays_within_its_quoted_word(field: tuple[str | int, ...], text: str) -> None:
     text = PREFIX.get(str(field[-1]), "/" if "paths" in field else "") + text
     data = json.loads(json.dumps(PLAIN))
     inner = data
@@ -562,7 +562,7 @@ def test_no_text_breaks_out_of_its_word(field: tuple[str | int, ...], text: str)
 @pytest.mark.nginx
 @examples(40)
 @given(name=ODD_TEXTS)
-def test_files_of_any_name_are_found_by_the_real_programs(name: str) -> None:
+def test_files_of_any_name_are_opened_by_the_real_programs(name: str) -> None:
     """The certificate, key and CA really have the odd name here; `nlbgen render` checks with plain ones."""
     with tempfile.TemporaryDirectory() as folder:
         odd = Path(folder) / f"odd{name[:50].replace('/', '-')}.pem"

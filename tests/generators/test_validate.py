@@ -1,4 +1,4 @@
-"""How `nlbgen render` has the installed program judge what it made; programs that misbehave are scripts here."""
+"""The check of `nlbgen render` by the installed program; programs that misbehave are scripts here."""
 
 import difflib
 import os
@@ -49,14 +49,14 @@ def rendered_by(tmp_path: Path, shell: "RunCommand", farm_data: Callable[..., di
 
 
 @posix
-def test_a_program_that_accepts(rendered_by: RenderedBy) -> None:
+def test_render_with_a_program_that_accepts_reports_checked(rendered_by: RenderedBy) -> None:
     code, said = rendered_by(VERSION_2_6, "exit 0")
     assert code == 0
     assert "haproxy.cfg (checked by HAProxy 2.6.5)\n" in said
 
 
 @posix
-def test_a_program_of_another_version_that_accepts(rendered_by: RenderedBy) -> None:
+def test_render_with_another_version_that_accepts_reports_both_versions(rendered_by: RenderedBy) -> None:
     code, said = rendered_by("echo HAProxy version 3.1.1-2ubuntu1", "exit 0")
     assert code == 0
     assert "haproxy.cfg (checked by HAProxy 3.1.1; the spec says 2.6)\n" in said
@@ -71,35 +71,35 @@ def test_a_program_of_another_version_that_accepts(rendered_by: RenderedBy) -> N
         'echo "[ALERT] 326/101010 (1) : config : $3:7: nonsense"; exit 0',
     ],
 )
-def test_a_program_that_refuses_or_warns(check: str, rendered_by: RenderedBy) -> None:
+def test_render_with_a_program_that_refuses_or_warns_fails(check: str, rendered_by: RenderedBy) -> None:
     code, said = rendered_by(VERSION_2_6, check)
     assert code == 1
     assert said.startswith("nlbgen: HAProxy 2.6.5 refuses the configuration of the farm orchestrator-test:\n")
     assert ".../haproxy.cfg:7: nonsense\n" in said
-    assert said.endswith("this is a fault of nlbgen: please report it with the spec\n")
+    assert said.endswith("this is an internal error (a bug in nlbgen): please report it with the spec\n")
 
 
 @posix
-def test_a_program_that_refuses_without_a_word(rendered_by: RenderedBy) -> None:
+def test_render_with_a_program_that_fails_silently_reports_its_status(rendered_by: RenderedBy) -> None:
     code, said = rendered_by(VERSION_2_6, "exit 3")
     assert code == 1
     assert "it ended with status 3" in said
 
 
 @posix
-def test_a_program_that_only_notes_something(rendered_by: RenderedBy) -> None:
+def test_render_with_a_program_that_prints_a_notice_succeeds(rendered_by: RenderedBy) -> None:
     assert rendered_by(VERSION_2_6, 'echo "[NOTICE] (1) : haproxy version is 2.6.5, warned about nothing"')[0] == 0
 
 
 @posix
-def test_a_program_of_another_version_that_refuses(rendered_by: RenderedBy) -> None:
+def test_render_with_another_version_that_refuses_reports_not_checked(rendered_by: RenderedBy) -> None:
     code, said = rendered_by("echo HAProxy version 2.2.9", "exit 1")
     assert code == 0
     assert "(not checked: HAProxy 2.2.9 is installed, the spec says 2.6)" in said
 
 
 @posix
-def test_a_program_with_an_older_tls_library_that_refuses(rendered_by: RenderedBy) -> None:
+def test_render_with_an_older_tls_library_that_refuses_reports_not_checked(rendered_by: RenderedBy) -> None:
     code, said = rendered_by(VERSION_2_6, "exit 1", haproxy={"openssl": "3.5"})
     assert code == 0
     assert "(not checked: HAProxy 2.6.5 is installed with OpenSSL 3.0.2, the spec says 3.5)" in said
@@ -120,14 +120,16 @@ def test_render_where_nginx_lacks_the_stream_module_reports_that_it_is_not_check
 
 
 @posix
-def test_a_program_that_says_no_version(rendered_by: RenderedBy) -> None:
+def test_render_with_a_program_that_prints_no_version_fails(rendered_by: RenderedBy) -> None:
     code, said = rendered_by("echo hello", "exit 0")
     assert code == 1
     assert "bin/haproxy does not say its version" in said
 
 
 @posix
-def test_a_program_that_cannot_be_run(tmp_path: Path, shell: "RunCommand", rendered_by: RenderedBy) -> None:
+def test_render_with_a_program_that_cannot_run_fails_unless_validation_is_off(
+    tmp_path: Path, shell: "RunCommand", rendered_by: RenderedBy
+) -> None:
     rendered_by(VERSION_2_6, "exit 0")
     (tmp_path / "bin" / "haproxy").write_bytes(b"\x7fELF of another machine")
     env = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
@@ -139,7 +141,7 @@ def test_a_program_that_cannot_be_run(tmp_path: Path, shell: "RunCommand", rende
 
 
 @posix
-def test_a_program_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_of_a_program_that_hangs_raises_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validate, "TIMEOUT_SECONDS", 0.1)
     with pytest.raises(NlbgenError, match=r"sleep cannot be run: .* timed out"):
         validate._output(["sleep", "60"])
@@ -147,7 +149,7 @@ def test_a_program_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
 @pytest.mark.parametrize("mode", ["bridge", "terminate", "passthrough", "none"])
-def test_nothing_but_places_differs_from_what_is_written(
+def test_relocated_configuration_differs_only_in_paths_and_addresses(
     vendor: str, mode: str, make_spec: MakeSpec, tmp_path: Path
 ) -> None:
     spec = make_spec(
@@ -177,7 +179,7 @@ def test_nothing_but_places_differs_from_what_is_written(
     assert [line for line in changed if not places.match(line)] == []
 
 
-def test_the_key_in_the_scratch_folder_is_for_its_owner_alone(make_spec: MakeSpec, tmp_path: Path) -> None:
+def test_relocated_key_is_readable_only_by_its_owner(make_spec: MakeSpec, tmp_path: Path) -> None:
     validate.relocated(make_spec().farm, tmp_path)
     assert stat.S_IMODE((tmp_path / "site.pem.key").stat().st_mode) == 0o600 or os.name != "posix"
 
@@ -185,7 +187,7 @@ def test_the_key_in_the_scratch_folder_is_for_its_owner_alone(make_spec: MakeSpe
 @pytest.mark.haproxy
 @pytest.mark.nginx
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
-def test_the_installed_program_says_what_it_is(vendor: str) -> None:
+def test_installed_returns_versions_of_program_and_openssl(vendor: str) -> None:
     program = validate.installed(generator(vendor))
     assert program
     assert program.version.parts > (1, 1)
@@ -196,7 +198,7 @@ def test_the_installed_program_says_what_it_is(vendor: str) -> None:
 @pytest.mark.haproxy
 @pytest.mark.nginx
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
-def test_extremes_are_accepted(vendor: str, make_spec: MakeSpec) -> None:
+def test_validate_accepts_very_large_farms(vendor: str, make_spec: MakeSpec) -> None:
     """What no golden file shows because it would be too long."""
     nodes = [{"name": f"n{number}", "address": f"10.0.0.{number + 1}", "weight": 256} for number in range(41)]
     farms: list[dict[str, Any]] = [
