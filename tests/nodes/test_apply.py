@@ -1,4 +1,4 @@
-"""Changing files in place: all or none, whole at any moment, backups kept, rights kept, surprises refused."""
+"""Changes of the files in place: all or none, each written atomically, with backups, owner and mode."""
 
 import errno
 import json
@@ -9,14 +9,18 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from nlbgen.core.errors import NodeError
 from nlbgen.nodes import apply as applying
 from nlbgen.nodes.apply import apply
-from nlbgen.nodes.planning import plan_farm
+from nlbgen.nodes.planning import FarmPlan, plan_farm
 from nlbgen.spec.load import load
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -24,35 +28,31 @@ NODES = ("orch-1", "orch-2")
 
 
 @pytest.fixture
-def farm(tmp_path, monkeypatch):
-    """The example farm in a folder of its own."""
+def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy the example farm into a folder of the test."""
     monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", "secret-of-redis")
     copy_farm(tmp_path)
     return tmp_path
 
 
-def copy_farm(folder):
+def copy_farm(folder: Path) -> None:
     shutil.copytree(EXAMPLES / "inputs", folder / "inputs")
     shutil.copy(EXAMPLES / "farm.yaml", folder / "farm.yaml")
 
 
-def planned(farm):
+def planned(farm: Path) -> FarmPlan:
     return plan_farm(load(farm / "farm.yaml"))
 
 
-def paths(farm):
+def paths(farm: Path) -> list[Path]:
     return [farm / "inputs" / node / "web.config" for node in NODES]
 
 
-def contents(farm):
-    return {path.name: path.read_bytes() for path in sorted((farm / "inputs").rglob("*")) if path.is_file()}
-
-
-def everything(farm):
+def everything(farm: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted((farm / "inputs").rglob("*")) if path.is_file()}
 
 
-def test_writes_what_was_planned_and_keeps_the_old_files(farm):
+def test_apply_writes_the_plan_and_keeps_backups(farm: Path) -> None:
     old = [path.read_bytes() for path in paths(farm)]
     plan = planned(farm)
     written = apply(plan, NOW)
@@ -64,7 +64,7 @@ def test_writes_what_was_planned_and_keeps_the_old_files(farm):
     assert len(everything(farm)) == 4
 
 
-def test_a_backup_is_never_overwritten(farm):
+def test_apply_backup_name_taken_takes_the_next_name(farm: Path) -> None:
     taken = farm / "inputs" / "orch-1" / "web.config.20260102-030405.bak"
     taken.write_bytes(b"older")
     written = apply(planned(farm), NOW)
@@ -72,8 +72,8 @@ def test_a_backup_is_never_overwritten(farm):
     assert written[0].backup.name == "web.config.20260102-030405-2.bak"
 
 
-def test_without_hard_links_backups_are_kept_as_well(farm, monkeypatch):
-    def refuse(*_args):
+def test_apply_without_hard_links_keeps_backups(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object) -> NoReturn:
         raise OSError(errno.EPERM, "not here")
 
     monkeypatch.setattr(os, "link", refuse)
@@ -82,7 +82,7 @@ def test_without_hard_links_backups_are_kept_as_well(farm, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
-def test_mode_stays_whatever_the_umask_is(farm, mode):
+def test_apply_any_umask_keeps_the_mode(farm: Path, mode: int) -> None:
     path = paths(farm)[0]
     path.chmod(mode)
     before = os.umask(0o077)
@@ -95,7 +95,7 @@ def test_mode_stays_whatever_the_umask_is(farm, mode):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
-def test_owner_stays(farm):
+def test_apply_foreign_owner_keeps_the_owner(farm: Path) -> None:
     path = paths(farm)[0]
     os.chown(path, 1234, 5678)
     written = apply(planned(farm), NOW)
@@ -103,7 +103,7 @@ def test_owner_stays(farm):
         assert (one.stat().st_uid, one.stat().st_gid) == (1234, 5678)
 
 
-def test_a_link_stays_a_link(farm):
+def test_apply_symlink_replaces_its_target(farm: Path) -> None:
     path = paths(farm)[0]
     real = farm / "real.config"
     path.rename(real)
@@ -115,7 +115,7 @@ def test_a_link_stays_a_link(farm):
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_file_changed_since_the_plan_is_refused(farm, which):
+def test_apply_file_changed_since_the_plan_changes_nothing(farm: Path, which: int) -> None:
     plan = planned(farm)
     paths(farm)[which].write_bytes(paths(farm)[which].read_bytes() + b"\n")
     before = everything(farm)
@@ -124,7 +124,7 @@ def test_a_file_changed_since_the_plan_is_refused(farm, which):
     assert everything(farm) == before
 
 
-def test_a_file_that_vanished_is_refused(farm):
+def test_apply_missing_file_changes_nothing(farm: Path) -> None:
     plan = planned(farm)
     paths(farm)[1].unlink()
     before = everything(farm)
@@ -133,18 +133,15 @@ def test_a_file_that_vanished_is_refused(farm):
     assert everything(farm) == before
 
 
-def test_what_a_killed_run_left_is_swept_away(farm):
+def test_apply_removes_temporary_files_of_a_killed_run(farm: Path) -> None:
     left = farm / "inputs" / "orch-1" / ".web.config.nlbgen-4711.tmp"
     left.write_bytes(b"keys")
     apply(planned(farm), NOW)
     assert not left.exists()
 
 
-# Every step fails once.
-
-
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
-def test_who_else_may_read_the_keys_is_said(cli, farm, mode):
+def test_apply_command_world_readable_file_prints_chmod(cli: "RunCommand", farm: Path, mode: int) -> None:
     for path in paths(farm):
         path.chmod(mode)
     ran = cli("nodes", "apply", "--yes", cwd=farm)
@@ -155,17 +152,19 @@ def test_who_else_may_read_the_keys_is_said(cli, farm, mode):
     assert ran.err.count("chmod o-rwx") == (2 if mode == 0o644 else 0)
 
 
+# Each step fails once.
+
 STEPS = ("open", "fsync", "replace", "link", "fchmod")
 
 
 class Faults:
-    """Lets the n-th call of an operating system's function fail, and counts the calls."""
+    """Let the n-th call of a function of `os` fail, and count the calls."""
 
-    def __init__(self, monkeypatch, name, number):
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
         self.calls = 0
         original = getattr(os, name)
 
-        def faulty(*args, **kwargs):
+        def faulty(*args: object, **kwargs: object) -> object:
             self.calls += 1
             if self.calls == number:
                 raise OSError(errno.EIO, "injected")
@@ -175,7 +174,7 @@ class Faults:
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_when_any_step_fails_all_files_are_as_before(farm, monkeypatch, name):
+def test_apply_any_step_fails_restores_all_files(farm: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     before = everything(farm)
     for number in range(1, 50):
         plan = planned(farm)
@@ -193,18 +192,18 @@ def test_when_any_step_fails_all_files_are_as_before(farm, monkeypatch, name):
                 for path in (farm / "inputs").rglob("*"):
                     if path.is_file():
                         path.unlink()
-                for path, content in before.items():
-                    Path(path).write_bytes(content)
+                for written, content in before.items():
+                    Path(written).write_bytes(content)
         assert everything(farm) == before, (name, number)
     raise AssertionError("the faults never end")
 
 
-def test_an_interrupt_puts_everything_back(farm, monkeypatch):
+def test_apply_interrupted_restores_all_files(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = everything(farm)
     original = applying._replace
     calls = []
 
-    def interrupted(new, target):
+    def interrupted(new: Path, target: Path) -> None:
         calls.append(target)
         original(new, target)
         if len(calls) == 2:
@@ -216,11 +215,11 @@ def test_an_interrupt_puts_everything_back(farm, monkeypatch):
     assert everything(farm) == before
 
 
-def test_when_putting_back_fails_too_the_message_says_where_the_old_bytes_are(farm, monkeypatch):
+def test_apply_rollback_fails_names_the_backups(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = applying._replace
     calls = []
 
-    def broken(new, target):
+    def broken(new: Path, target: Path) -> None:
         calls.append(target)
         if len(calls) > 1:
             raise OSError(errno.EIO, "injected")
@@ -242,7 +241,7 @@ cli.main()
 CALLS = "openat,write,fsync,rename,renameat,renameat2,link,linkat,unlink,fchmod,fchown"
 
 
-def can_trace():
+def can_trace() -> bool:
     strace = shutil.which("strace")
     if strace is None or sys.platform != "linux":
         return False
@@ -250,7 +249,7 @@ def can_trace():
     return done.returncode == 0
 
 
-def traced(folder, *options):
+def traced(folder: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         ["strace", "-f", "-o", str(folder / "trace"), *options, sys.executable, "-c", RUN],
         cwd=folder,
@@ -263,7 +262,7 @@ def traced(folder, *options):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_trace(), reason="strace cannot trace here")
-def test_killed_at_any_system_call_no_file_is_torn(tmp_path):
+def test_apply_killed_at_any_system_call_leaves_intact_files(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     copy_farm(whole)
     old = {path.read_bytes() for path in paths(whole)}
@@ -287,7 +286,7 @@ def test_killed_at_any_system_call_no_file_is_torn(tmp_path):
             assert path.read_bytes() in old | new, (number, calls[number])
         for backup in (folder / "inputs").rglob("*.bak"):
             assert backup.read_bytes() in old, (number, calls[number])
-        # A second run ends what the killed one began, and leaves nothing of it behind.
+        # A second run completes the change and removes the temporary files.
         apply_again(folder)
         assert {path.read_bytes() for path in paths(folder)} == new
         assert not list((folder / "inputs").rglob(".*"))
@@ -295,7 +294,7 @@ def test_killed_at_any_system_call_no_file_is_torn(tmp_path):
     assert killed > 10
 
 
-def apply_again(folder):
+def apply_again(folder: Path) -> None:
     os.environ["NLBGEN_REDIS_PASSWORD"] = "secret-of-redis"
     try:
         apply(planned(folder), NOW)
@@ -306,7 +305,7 @@ def apply_again(folder):
 # The command.
 
 
-def test_apply_expects_the_plan_that_was_read(cli, farm):
+def test_apply_command_expect_accepts_only_the_digest_of_the_plan(cli: "RunCommand", farm: Path) -> None:
     plan = json.loads(cli("nodes", "plan", "--format", "json", cwd=farm).out)
     wrong = cli("nodes", "apply", "--expect", "0" * 64, cwd=farm)
     assert (wrong.code, wrong.out) == (1, "")

@@ -1,4 +1,4 @@
-"""Parity: who differs, in what; what no farm can live with; never a secret; many nodes in linear time."""
+"""The audit: which nodes differ in which settings, which problems no farm can have, and no secret in the output."""
 
 # ruff: noqa: E501  # the samples are lines of config files
 
@@ -6,11 +6,18 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nlbgen.nodes.audit import audit, version_range
-from nlbgen.nodes.config.effective import Config, webconfig
+from nlbgen.nodes.audit import Audit, audit, version_range
+from nlbgen.nodes.config import webconfig
+from nlbgen.nodes.config.effective import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import RunCommand
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIT = """<configuration>
@@ -32,25 +39,25 @@ FIT = """<configuration>
 """
 
 
-def config(text=FIT, name="web.config"):
+def config(text: str = FIT, name: str = "web.config") -> Config:
     return Config(webconfig.parse(Path(name), text.encode()))
 
 
-def compared(**texts):
+def compared(**texts: str) -> Audit:
     return audit({name.replace("_", "-"): config(text, f"{name}/web.config") for name, text in texts.items()})
 
 
-def differing(result):
+def differing(result: Audit) -> list[str]:
     return [row.title for row in result.rows if not row.same]
 
 
-def test_equal_nodes_agree():
+def test_audit_equal_nodes_has_no_drift() -> None:
     result = compared(orch_1=FIT, orch_2=FIT)
     assert not result.drift
     assert "DIFFERS" not in result.text()
 
 
-def test_secrets_are_neither_in_text_nor_data_nor_repr():
+def test_audit_output_contains_no_secret() -> None:
     result = compared(orch_1=FIT, orch_2=FIT.replace("db-secret", "db-other").replace("CDCD", "CDCE"))
     shown = result.text() + json.dumps(result.data()) + repr(result)
     for secret in ("db-secret", "db-other", "redis-secret", "c2VjcmV0", "ABABAB", "CDCD", "0f8fad5b"):
@@ -75,7 +82,7 @@ def test_secrets_are_neither_in_text_nor_data_nor_repr():
         ("</appSettings>", '<add key="NuGet.Repository.Type" value="Legacy"/></appSettings>', "NuGet.Repository.Type"),
     ],
 )
-def test_each_difference_is_found(old, new, title):
+def test_audit_one_changed_setting_is_drift(old: str, new: str, title: str) -> None:
     assert FIT.count(old) >= 1
     result = compared(orch_1=FIT, orch_2=FIT.replace(old, new))
     assert differing(result) == [title]
@@ -90,12 +97,12 @@ def test_each_difference_is_found(old, new, title):
         "database=UiPath;  server = SQL01 ;password='db-secret';user id=sa;",
     ],
 )
-def test_the_same_said_in_other_words_is_no_difference(other):
+def test_audit_equivalent_connection_strings_has_no_drift(other: str) -> None:
     text = FIT.replace("Server=SQL01;Database=UiPath;User ID=sa;Password=db-secret", other)
     assert not compared(orch_1=FIT, orch_2=text).drift
 
 
-def test_true_is_true_in_any_case():
+def test_audit_booleans_ignore_case() -> None:
     assert not compared(orch_1=FIT, orch_2=FIT.replace('UseRedis" value="true"', 'UseRedis" value="True"')).drift
 
 
@@ -114,7 +121,7 @@ def test_true_is_true_in_any_case():
         ),
     ],
 )
-def test_what_no_farm_can_live_with_is_found_though_all_agree(old, new, problem):
+def test_audit_equal_but_unsafe_nodes_reports_the_problem(old: str, new: str, problem: str) -> None:
     assert FIT.count(old) == 1
     text = FIT.replace(old, new)
     result = compared(orch_1=text, orch_2=text)
@@ -124,16 +131,16 @@ def test_what_no_farm_can_live_with_is_found_though_all_agree(old, new, problem)
     assert f"[{problem}]" in result.text()
 
 
-def test_a_single_node_may_keep_its_sessions():
+def test_audit_single_node_accepts_sessions_in_memory() -> None:
     assert not compared(orch_1=FIT.replace('mode="SQLServer"', 'mode="InProc"')).drift
 
 
-def test_encrypted_sections_are_the_same_as_nothing():
+def test_audit_encrypted_section_equals_nothing() -> None:
     text = FIT.replace("<connectionStrings>", '<connectionStrings configProtectionProvider="x">')
     assert "connectionStrings" in differing(compared(orch_1=text, orch_2=text))
 
 
-def test_of_many_nodes_the_odd_one_is_named():
+def test_audit_many_nodes_names_the_different_one() -> None:
     result = compared(**{f"orch_{number}": FIT for number in range(1, 30)}, orch_30=FIT.replace("0f8fad5b", "1f8fad5b"))
     text = result.text()
     assert "apiKey: DIFFERS" in text
@@ -154,7 +161,7 @@ def test_of_many_nodes_the_odd_one_is_named():
         ),
     ],
 )
-def test_the_settings_speak_for_their_versions(text, name, said):
+def test_version_range_follows_from_the_settings(text: str, name: str, said: str) -> None:
     assert version_range(config(text, name)) == said
 
 
@@ -162,18 +169,18 @@ def test_the_settings_speak_for_their_versions(text, name, said):
 
 
 @pytest.fixture
-def farm(tmp_path):
+def farm(tmp_path: Path) -> Path:
     shutil.copytree(EXAMPLES / "inputs", tmp_path / "inputs")
     shutil.copy(EXAMPLES / "farm.yaml", tmp_path / "farm.yaml")
     return tmp_path
 
 
-def secrets(farm):
+def secrets(farm: Path) -> set[tuple[str, str]]:
     text = "".join(path.read_text(encoding="utf-8-sig") for path in farm.rglob("web.config"))
     return set(re.findall(r'(?:Key|ApiKey)" value="([^"]+)"|(?:decryption|validation)Key="([^"]+)"', text))
 
 
-def test_audit_finds_the_drift_of_the_example_and_apply_ends_it(cli, farm):
+def test_audit_command_example_drift_ends_after_apply(cli: "RunCommand", farm: Path) -> None:
     env = {"NLBGEN_REDIS_PASSWORD": "redis-secret"}
     found = cli("nodes", "audit", cwd=farm)
     assert found.code == 1
@@ -187,7 +194,7 @@ def test_audit_finds_the_drift_of_the_example_and_apply_ends_it(cli, farm):
     assert plan.out.splitlines()[0] == "orch-1 (inputs/orch-1/web.config): nothing to change"
 
 
-def test_files_can_be_given_in_place_of_a_spec(cli, farm):
+def test_audit_command_without_spec_accepts_files(cli: "RunCommand", farm: Path) -> None:
     one, two = "inputs/orch-1/web.config", "inputs/orch-2/web.config"
     (farm / "farm.yaml").unlink()
     assert cli("nodes", "audit", one, one, cwd=farm).code == 0
@@ -199,7 +206,7 @@ def test_files_can_be_given_in_place_of_a_spec(cli, farm):
 
 @pytest.mark.parametrize("style", ["text", "json"])
 @pytest.mark.parametrize("command", ["keys", "plan", "audit"])
-def test_no_command_shows_a_secret(cli, farm, command, style):
+def test_nodes_commands_print_no_secret(cli: "RunCommand", farm: Path, command: str, style: str) -> None:
     ran = cli("nodes", command, "--format", style, cwd=farm, env={"NLBGEN_REDIS_PASSWORD": "redis-secret"})
     assert ran.out
     values = [value for pair in secrets(farm) for value in pair if value]
@@ -208,7 +215,7 @@ def test_no_command_shows_a_secret(cli, farm, command, style):
         assert value not in ran.out + ran.err
 
 
-def test_keys_reads_as_before(cli, farm, update_golden):
+def test_keys_command_matches_the_golden_file(cli: "RunCommand", farm: Path, update_golden: bool) -> None:
     golden = Path(__file__).parents[1] / "golden" / "nodes" / "keys.txt"
     text = cli("nodes", "keys", cwd=farm).out
     if update_golden:
@@ -216,7 +223,7 @@ def test_keys_reads_as_before(cli, farm, update_golden):
     assert golden.read_text(encoding="utf-8") == text
 
 
-def test_check_reports_the_files_problems_with_their_places(cli, farm):
+def test_check_command_reports_config_problems_with_locations(cli: "RunCommand", farm: Path) -> None:
     path = farm / "inputs" / "orch-1" / "web.config"
     text = path.read_bytes()
     assert cli("check", cwd=farm).code == 0
@@ -232,7 +239,7 @@ def test_check_reports_the_files_problems_with_their_places(cli, farm):
     assert 'aspnet_regiis -pd "secureAppSettings"' in ran.out
 
 
-def test_broken_files_exit_with_5_and_a_place(cli, farm):
+def test_nodes_commands_invalid_file_exits_5_with_the_location(cli: "RunCommand", farm: Path) -> None:
     (farm / "inputs" / "orch-2" / "web.config").write_text(
         "<configuration><appSettings></configuration>", encoding="utf-8"
     )
@@ -242,7 +249,9 @@ def test_broken_files_exit_with_5_and_a_place(cli, farm):
         assert "inputs/orch-2/web.config:1:" in ran.err
 
 
-def test_a_spec_without_configs_says_so(cli, farm, farm_data):
+def test_nodes_commands_spec_without_configs_exits_5(
+    cli: "RunCommand", farm: Path, farm_data: "Callable[..., dict[str, Any]]"
+) -> None:
     (farm / "farm.yaml").write_text(json.dumps(farm_data()), encoding="utf-8")
     for command in ("keys", "plan", "audit"):
         ran = cli("nodes", command, cwd=farm)
@@ -251,7 +260,9 @@ def test_a_spec_without_configs_says_so(cli, farm, farm_data):
 
 
 @pytest.mark.parametrize(("server", "differ"), [(r"SQL9\PROD", 2), (r"sql01.corp.example\prod", 0)])
-def test_another_database_than_the_spec_names_is_a_problem(cli, farm, server, differ):
+def test_audit_command_other_database_than_the_spec_is_a_problem(
+    cli: "RunCommand", farm: Path, server: str, differ: int
+) -> None:
     text = (farm / "farm.yaml").read_text(encoding="utf-8")
     assert r"server: SQL01\PROD" in text
     (farm / "farm.yaml").write_text(text.replace(r"server: SQL01\PROD", f"server: {server}"), encoding="utf-8")
@@ -267,7 +278,7 @@ def test_another_database_than_the_spec_names_is_a_problem(cli, farm, server, di
 # init --from
 
 
-def test_init_prefills_from_a_node(cli, farm):
+def test_init_from_a_node_fills_in_the_spec(cli: "RunCommand", farm: Path) -> None:
     (farm / "farm.yaml").unlink()
     given = ("--host", "orch.corp.example", "--node", "a=10.0.0.1", "--node", "b=10.0.0.2")
     ran = cli("init", "--from", "inputs/orch-1/web.config", *given, cwd=farm)
@@ -278,7 +289,7 @@ def test_init_prefills_from_a_node(cli, farm):
     assert cli("nodes", "keys", cwd=farm).code == 0
 
 
-def test_init_turns_secrets_into_references(cli, farm):
+def test_init_from_a_node_with_secrets_writes_references(cli: "RunCommand", farm: Path) -> None:
     (farm / "farm.yaml").unlink()
     (farm / "node.config").write_text(FIT, encoding="utf-8")
     given = ("--host", "orch.corp.example", "--node", "a=10.0.0.1", "--node", "b=10.0.0.2")
@@ -289,7 +300,7 @@ def test_init_turns_secrets_into_references(cli, farm):
     assert "secret" not in text.replace("docs/spec.md", "")
 
 
-def test_init_from_a_broken_file_exits_with_5(cli, farm):
+def test_init_from_an_invalid_file_exits_5(cli: "RunCommand", farm: Path) -> None:
     ran = cli("init", "--from", "farm.yaml", "-o", "new.yaml", "--host", "h.example", "--node", "a=10.0.0.1", cwd=farm)
     assert ran.code == 5
     assert not (farm / "new.yaml").exists()

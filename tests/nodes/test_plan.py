@@ -1,4 +1,4 @@
-"""What changes: keys, session, SignalR in every family, Quartz; what is refused rather than guessed; what is shown."""
+"""The plan: keys, sessions, SignalR in each family, Quartz; the errors; the text of the plan."""
 
 # ruff: noqa: E501  # the samples are lines of config files
 
@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,9 @@ from nlbgen.core.plan import Change, Plan, Shown
 from nlbgen.nodes.planning import FarmPlan, plan_farm
 from nlbgen.spec.load import Spec, load
 from nlbgen.spec.references import MissingSecretError, SecretError
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
 
 DECRYPTION, VALIDATION = "AB" * 32, "CD" * 64
 OTHER_DECRYPTION, OTHER_VALIDATION = "01" * 32, "23" * 64
@@ -59,7 +62,7 @@ Farm = Callable[..., Spec]
 
 @pytest.fixture
 def farm(tmp_path: Path, farm_data: Callable[..., dict[str, Any]]) -> Farm:
-    """Writes a farm.yaml with two nodes' configs beside it, and loads it."""
+    """Write a farm.yaml and the configs of two nodes, and load it."""
 
     def make(one: str | None = None, two: str | None = None, name: str = "web.config", **changes: Any) -> Spec:
         for node, text in (("orch-1", one or config()), ("orch-2", two or config(first=False))):
@@ -91,7 +94,7 @@ def new_text(plan: FarmPlan, node: str = "orch-2") -> str:
 # Keys.
 
 
-def test_all_keys_are_cloned_and_none_is_shown(farm):
+def test_plan_clones_all_keys_and_shows_none(farm: Farm) -> None:
     plan = plan_farm(farm())
     text = new_text(plan)
     for value in (DECRYPTION, VALIDATION, ENCRYPTION, API):
@@ -104,7 +107,7 @@ def test_all_keys_are_cloned_and_none_is_shown(farm):
     assert "system.web/machineKey@decryptionKey" in shown
 
 
-def test_the_algorithms_are_cloned_too_and_what_the_primary_lacks_goes(farm):
+def test_plan_clones_algorithms_and_removes_other_attributes(farm: Farm) -> None:
     two = config(
         first=False,
         machine=f'<machineKey validation="HMACSHA256" decryption="3DES" compatibilityMode="Framework45" '
@@ -117,7 +120,7 @@ def test_the_algorithms_are_cloned_too_and_what_the_primary_lacks_goes(farm):
     )
 
 
-def test_a_node_without_machine_key_gets_one_on_a_line_of_its_own(farm):
+def test_plan_without_machine_key_inserts_one_on_its_own_line(farm: Farm) -> None:
     text = new_text(plan_farm(farm(two=config(first=False, machine='<compilation debug="false"/>'))))
     assert (
         f'\n    <machineKey decryptionKey="{DECRYPTION}" validationKey="{VALIDATION}" decryption="AES" validation="SHA1" />\n'
@@ -125,20 +128,20 @@ def test_a_node_without_machine_key_gets_one_on_a_line_of_its_own(farm):
     )
 
 
-def test_the_encryption_key_is_set_where_the_node_keeps_it(farm):
+def test_plan_sets_the_encryption_key_in_the_section_of_the_node(farm: Farm) -> None:
     one = config(secure="", settings=f'{SERVER_PORT}<add key="EncryptionKey" value="{ENCRYPTION}"/>')
     plan = plan_farm(farm(one=one))
     assert "secureAppSettings/EncryptionKey" in changes(plan)
     assert any("check that both nodes run the same version" in note for note in plan.notes)
 
 
-def test_two_different_encryption_keys_in_one_file_are_refused(farm):
+def test_plan_two_encryption_keys_in_one_file_is_an_error(farm: Farm) -> None:
     one = config(settings=f'{SERVER_PORT}<add key="EncryptionKey" value="{OTHER_ENCRYPTION}"/>')
     with pytest.raises(NodeError, match="they differ"):
         plan_farm(farm(one=one))
 
 
-def test_without_an_encryption_key_there_is_nothing_to_clone(farm):
+def test_plan_primary_without_encryption_key_is_an_error(farm: Farm) -> None:
     with pytest.raises(NodeError, match="no EncryptionKey"):
         plan_farm(farm(one=config(secure="")))
 
@@ -152,13 +155,13 @@ def test_without_an_encryption_key_there_is_nothing_to_clone(farm):
         f'<machineKey decryptionKey="{DECRYPTION},IsolateApps" validationKey="{VALIDATION}"/>',
     ],
 )
-def test_autogenerate_on_the_primary_stops_with_the_way_to_fixed_keys(farm, machine):
+def test_plan_primary_with_autogenerate_is_an_error_with_a_hint(farm: Farm, machine: str) -> None:
     with pytest.raises(NodeError, match=r"\[autogenerate-keys\]") as error:
         plan_farm(farm(one=config(machine=machine)))
     assert "Generate Keys" in str(error.value.hint)
 
 
-def test_autogenerate_on_another_node_is_what_cloning_is_for(farm):
+def test_plan_autogenerate_on_another_node_is_replaced(farm: Farm) -> None:
     machine = '<machineKey decryptionKey="AutoGenerate,IsolateApps" validationKey="AutoGenerate,IsolateApps"/>'
     plan = plan_farm(farm(two=config(first=False, machine=machine)))
     assert DECRYPTION in new_text(plan)
@@ -183,7 +186,9 @@ def test_autogenerate_on_another_node_is_what_cloning_is_for(farm):
         "<secureAppSettings><EncryptedData><CipherData/></EncryptedData></secureAppSettings>",
     ],
 )
-def test_an_encrypted_section_stops_with_the_exact_command(farm, name, version, command, section):
+def test_plan_encrypted_section_is_an_error_with_the_command(
+    farm: Farm, name: str, version: str, command: str, section: str
+) -> None:
     spec = farm(
         two=config(secure=section), name=name, orchestrator={"version": version}, balancer={"affinity": "signalr"}
     )
@@ -192,14 +197,14 @@ def test_an_encrypted_section_stops_with_the_exact_command(farm, name, version, 
     assert command in str(error.value.hint)
 
 
-def test_an_encrypted_machine_key_names_its_own_section(farm):
+def test_plan_encrypted_machine_key_names_its_section(farm: Farm) -> None:
     machine = '<machineKey configProtectionProvider="RsaProtectedConfigurationProvider"><EncryptedData/></machineKey>'
     with pytest.raises(NodeError) as error:
         plan_farm(farm(one=config(machine=machine)))
     assert '-pd "system.web/machineKey"' in str(error.value.hint)
 
 
-def test_all_nodes_problems_come_in_one_run(farm):
+def test_plan_reports_the_problems_of_all_nodes(farm: Farm) -> None:
     section = "<secureAppSettings><EncryptedData/></secureAppSettings>"
     spec = farm(
         two=config(secure=section),
@@ -215,7 +220,7 @@ def test_all_nodes_problems_come_in_one_run(farm):
     assert "gone/web.config" in error.value.message
 
 
-def test_keys_come_from_another_file_where_the_spec_says_so(farm, tmp_path):
+def test_plan_keys_from_a_file_clones_its_keys(farm: Farm, tmp_path: Path) -> None:
     (tmp_path / "keys.config").write_text(config(first=False), encoding="utf-8")
     plan = plan_farm(farm(keys={"from": "keys.config"}))
     assert OTHER_ENCRYPTION in new_text(plan, "orch-1")
@@ -225,7 +230,7 @@ def test_keys_come_from_another_file_where_the_spec_says_so(farm, tmp_path):
 # Sessions.
 
 
-def test_windows_authentication(farm):
+def test_plan_windows_authentication_writes_a_trusted_connection(farm: Farm) -> None:
     plan = plan_farm(farm())
     assert (
         '\n    <sessionState mode="SQLServer" sqlConnectionString="Server=SQL01\\PROD;Database=UiPath;'
@@ -245,7 +250,9 @@ def test_windows_authentication(farm):
         ("a&<>", "password=a&amp;&lt;>;"),
     ],
 )
-def test_sql_authentication_is_quoted_as_sqlclient_reads_it(farm, monkeypatch, password, written):
+def test_plan_sql_authentication_quotes_values_for_sqlclient(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch, password: str, written: str
+) -> None:
     monkeypatch.setenv("NLBGEN_TEST_SQL", password)
     database = {
         "server": "tcp:sql,1433",
@@ -258,7 +265,7 @@ def test_sql_authentication_is_quoted_as_sqlclient_reads_it(farm, monkeypatch, p
     assert password not in plan.plan.text() + plan.plan.json() + repr(plan) or len(password) < 4
 
 
-def test_old_passwords_are_not_shown_either(farm, monkeypatch):
+def test_plan_masks_old_passwords(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
     old = '<sessionState mode="SQLServer" sqlConnectionString="Data Source=x;user id=sa;Pwd=\'old secret\'" timeout="20"/>'
     plan = plan_farm(farm(two=config(first=False, web=old)))
     line = next(line for line in plan.plan.text().splitlines() if "sqlConnectionString" in line and "->" in line)
@@ -267,14 +274,14 @@ def test_old_passwords_are_not_shown_either(farm, monkeypatch):
     assert 'timeout="20"' in new_text(plan)
 
 
-def test_a_missing_secret_is_named(farm, monkeypatch):
+def test_plan_missing_secret_names_its_variable(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NLBGEN_TEST_SQL", raising=False)
     database = {"server": "sql", "auth": {"user": "u", "password": {"env": "NLBGEN_TEST_SQL"}}}
     with pytest.raises(NlbgenError, match="NLBGEN_TEST_SQL"):
         plan_farm(farm(stores={"database": database}))
 
 
-def test_sessions_in_sql_server_need_a_database(farm):
+def test_plan_sessions_in_sql_server_without_database_is_an_error(farm: Farm) -> None:
     with pytest.raises(SpecError, match="no database is named"):
         plan_farm(farm(stores={"database": None}))
 
@@ -282,7 +289,7 @@ def test_sessions_in_sql_server_need_a_database(farm):
 # SignalR.
 
 
-def test_the_six_settings_of_the_guide_with_redis(farm, monkeypatch):
+def test_plan_server_port_family_with_redis_sets_six_settings(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NLBGEN_TEST_REDIS", "r3dis&pass")
     redis = {"host": "redis-1", "port": 6380, "password": {"env": "NLBGEN_TEST_REDIS"}}
     plan = plan_farm(farm(stores={"redis": redis}))
@@ -299,7 +306,7 @@ def test_the_six_settings_of_the_guide_with_redis(farm, monkeypatch):
     assert "r3dis" not in plan.plan.text() + plan.plan.json()
 
 
-def test_the_six_settings_of_the_guide_with_sql_server(farm):
+def test_plan_server_port_family_with_sql_server_sets_six_settings(farm: Farm) -> None:
     text = new_text(plan_farm(farm(stores={"signalr": "sqlserver", "redis": None})))
     for key, value in {
         "UseRedis": "false",
@@ -311,7 +318,7 @@ def test_the_six_settings_of_the_guide_with_sql_server(farm):
         assert f'<add key="LoadBalancer.{key}" value="{value}" />' in text
 
 
-def test_the_connection_string_of_later_versions(farm, monkeypatch):
+def test_plan_connection_string_family_sets_the_connection_strings(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NLBGEN_TEST_REDIS", "r3dis=pass")
     redis = {"host": "redis-1", "port": 6379, "password": {"env": "NLBGEN_TEST_REDIS"}, "tls": True}
     two = config(
@@ -329,7 +336,7 @@ def test_the_connection_string_of_later_versions(farm, monkeypatch):
     assert "r3dis" not in plan.plan.text()
 
 
-def test_core_has_no_session_state_and_keeps_enabled_as_it_is(farm):
+def test_plan_core_file_has_no_session_state_and_keeps_enabled(farm: Farm) -> None:
     settings = REDIS_STRING + '<add key="LoadBalancer.Enabled" value="false"/>'
     plan = plan_farm(
         farm(
@@ -347,7 +354,7 @@ def test_core_has_no_session_state_and_keeps_enabled_as_it_is(farm):
     assert any("not documented" in note for note in plan.notes)
 
 
-def test_what_no_file_shows_is_asked_for_and_both_families_are_named(farm):
+def test_plan_unknown_family_is_an_error_that_names_both(farm: Farm) -> None:
     bare = '<add key="LoadBalancer.UseRedis" value="false"/>'
     spec = farm(one=config(settings=bare), two=config(first=False, settings=bare))
     with pytest.raises(NodeError) as error:
@@ -356,7 +363,7 @@ def test_what_no_file_shows_is_asked_for_and_both_families_are_named(farm):
         assert named in f"{error.value.message} {error.value.hint}"
 
 
-def test_the_spec_can_say_which_family_it_is(farm):
+def test_plan_signalr_keys_selects_the_family(farm: Farm) -> None:
     bare = '<add key="LoadBalancer.UseRedis" value="false"/>'
     files = {"one": config(settings=bare), "two": config(first=False, settings=bare)}
     string = plan_farm(farm(**files, stores={"signalr_keys": "connection-string"}))
@@ -365,19 +372,21 @@ def test_the_spec_can_say_which_family_it_is(farm):
     assert "appSettings/LoadBalancer.Redis.Server" in changes(parts)
 
 
-def test_two_families_in_one_file_are_refused(farm):
+def test_plan_two_families_in_one_file_is_an_error(farm: Farm) -> None:
     with pytest.raises(NodeError, match="two families"):
         plan_farm(farm(two=config(first=False, settings=SERVER_PORT + REDIS_STRING)))
 
 
-def test_sql_server_has_no_setting_in_the_later_family(farm):
+def test_plan_connection_string_family_with_sql_server_is_an_error(farm: Farm) -> None:
     files = {"one": config(settings=REDIS_STRING), "two": config(first=False, settings=REDIS_STRING)}
     with pytest.raises(NodeError, match="no setting is documented"):
         plan_farm(farm(**files, stores={"signalr": "sqlserver", "redis": None}))
 
 
 @pytest.mark.parametrize("password", ["xq1z,xq1z", " xq1z", "xq1z ", "xq1z\nxq1z"])
-def test_redis_passwords_that_the_string_cannot_carry_are_refused_unshown(farm, monkeypatch, password):
+def test_plan_unsupported_redis_password_is_an_error_without_its_value(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
     monkeypatch.setenv("NLBGEN_TEST_REDIS", password)
     redis = {"host": "redis-1", "port": 6379, "password": {"env": "NLBGEN_TEST_REDIS"}}
     with pytest.raises(SecretError) as error:
@@ -389,7 +398,9 @@ def test_redis_passwords_that_the_string_cannot_carry_are_refused_unshown(farm, 
 
 
 @pytest.mark.parametrize("secret", [{"env": "NLBGEN_TEST_NOT_SET"}, {"file": "nowhere/redis.txt"}])
-def test_a_secret_that_is_not_there_is_missed_once_and_by_its_place(cli, farm, secret):
+def test_plan_command_missing_secret_is_reported_once_with_its_location(
+    cli: "RunCommand", farm: Farm, secret: dict[str, str]
+) -> None:
     spec = farm(stores={"redis": {"host": "redis-1", "port": 6379, "password": secret}})
     ran = cli("nodes", "plan", "-s", spec.name)
     assert ran.code == 1
@@ -397,7 +408,7 @@ def test_a_secret_that_is_not_there_is_missed_once_and_by_its_place(cli, farm, s
     assert ran.err.count(next(iter(secret.values()))) == (2 if "env" in secret else 1)  # the hint names the variable
 
 
-def test_all_secrets_that_are_missing_are_said_at_once(farm):
+def test_plan_reports_all_missing_secrets(farm: Farm) -> None:
     login = {"user": "u", "password": {"env": "NLBGEN_TEST_NOT_SET"}}
     redis = {"host": "redis-1", "port": 6379, "password": {"file": "nowhere.txt"}}
     with pytest.raises(MissingSecretError) as error:
@@ -406,7 +417,7 @@ def test_all_secrets_that_are_missing_are_said_at_once(farm):
     assert "stores.database.auth.password" in str(error.value)
 
 
-def test_an_ipv6_redis_is_refused(farm):
+def test_plan_redis_with_ipv6_address_is_an_error(farm: Farm) -> None:
     with pytest.raises(SpecError, match="IPv6"):
         plan_farm(farm(stores={"redis": {"host": "fd00::1", "port": 6379}}))
 
@@ -414,7 +425,7 @@ def test_an_ipv6_redis_is_refused(farm):
 # The rest.
 
 
-def test_a_second_plan_of_the_result_is_empty(farm, tmp_path):
+def test_plan_of_applied_files_is_empty(farm: Farm, tmp_path: Path) -> None:
     spec = farm()
     for one in plan_farm(spec).nodes:
         for document, content in one.files:
@@ -422,7 +433,7 @@ def test_a_second_plan_of_the_result_is_empty(farm, tmp_path):
     assert len(plan_farm(spec).plan) == 0
 
 
-def test_packages_on_the_nodes_own_disk_are_noticed(farm):
+def test_plan_packages_on_the_local_disk_adds_a_note(farm: Farm) -> None:
     one = config(settings=SERVER_PORT + '<add key="NuGet.Packages.Path" value="~/NuGetPackages"/>')
     two = config(first=False, settings=SERVER_PORT + r'<add key="Storage.Location" value="RootPath=\\srv\share"/>')
     notes = plan_farm(farm(one=one, two=two)).notes
@@ -430,12 +441,12 @@ def test_packages_on_the_nodes_own_disk_are_noticed(farm):
     assert not [note for note in notes if "Storage.Location" in note]
 
 
-def test_a_file_of_another_version_than_the_spec_says_is_refused(farm):
+def test_plan_file_of_another_version_is_an_error(farm: Farm) -> None:
     with pytest.raises(NodeError, match=r"this file is of a version before 2020\.10"):
         plan_farm(farm(orchestrator={"version": "2021.10"}, balancer={"affinity": "signalr"}))
 
 
-def test_one_file_for_two_nodes_is_refused(farm):
+def test_plan_one_file_for_two_nodes_is_an_error(farm: Farm) -> None:
     nodes = [
         {"name": "orch-1", "address": "10.20.0.11", "config": "orch-1/web.config"},
         {"name": "orch-2", "address": "10.20.0.12", "config": "orch-1"},
@@ -445,7 +456,9 @@ def test_one_file_for_two_nodes_is_refused(farm):
 
 
 @pytest.mark.parametrize("change", [{"nodes": "typo"}, {"keys": {"from": "typo/web.config"}}])
-def test_a_file_that_is_not_there_is_refused_with_its_place_and_only_noted_by_check(cli, farm, change):
+def test_missing_config_is_an_error_of_plan_and_a_note_of_check(
+    cli: "RunCommand", farm: Farm, change: dict[str, Any]
+) -> None:
     if "nodes" in change:
         names = {"orch-1": "orch-1/web.config", "orch-2": "orch-2/typo.config"}
         change = {
@@ -470,7 +483,7 @@ def test_a_file_that_is_not_there_is_refused_with_its_place_and_only_noted_by_ch
     "server",
     ["SQL01\\PROD", "sql01\\prod", "tcp:SQL01\\PROD", "SQL01.corp.example\\PROD"],
 )
-def test_the_same_database_needs_no_word(farm, server):
+def test_plan_same_database_adds_no_note(farm: Farm, server: str) -> None:
     files = config(extra=DEFAULT), config(first=False, extra=DEFAULT)
     spec = farm(*files, stores={"database": {"server": server, "name": "uipath"}})
     assert not [note for note in plan_farm(spec).notes if "database-differs" in note]
@@ -485,7 +498,7 @@ def test_the_same_database_needs_no_word(farm, server):
         ({"server": "SQL01\\PROD", "name": "Other"}, "name"),
     ],
 )
-def test_another_database_than_the_nodes_own_is_said(farm, database, key):
+def test_plan_other_database_adds_a_note(farm: Farm, database: dict[str, str], key: str) -> None:
     spec = farm(config(extra=DEFAULT), config(first=False), stores={"database": database})
     (line,) = [note for note in plan_farm(spec).notes if "[database-differs]" in note]
     assert re.match(r"\S*web\.config:\d+:\d+: connectionStrings/Default names the database UiPath on SQL01", line)
@@ -493,7 +506,7 @@ def test_another_database_than_the_nodes_own_is_said(farm, database, key):
     assert "sessions" in line
 
 
-def test_windows_separators_in_the_spec_are_understood(farm):
+def test_plan_accepts_windows_separators(farm: Farm) -> None:
     nodes = [
         {"name": "orch-1", "address": "10.20.0.11", "config": "orch-1\\web.config"},
         {"name": "orch-2", "address": "10.20.0.12", "config": "orch-2\\web.config"},
@@ -501,12 +514,12 @@ def test_windows_separators_in_the_spec_are_understood(farm):
     assert len(plan_farm(farm(nodes=nodes)).plan) > 0
 
 
-def test_attributes_in_another_case_are_refused(farm):
+def test_plan_attribute_in_another_case_is_an_error(farm: Farm) -> None:
     with pytest.raises(NodeError, match="sqlconnectionstring is unknown"):
         plan_farm(farm(two=config(first=False, web='<sessionState mode="InProc" sqlconnectionstring=""/>')))
 
 
-def test_a_config_source_is_edited_in_its_own_file(farm, tmp_path):
+def test_plan_config_source_edits_the_named_file(farm: Farm, tmp_path: Path) -> None:
     spec = farm(two=config(first=False, secure='<secureAppSettings configSource="secure.config"/>'))
     content = f"<secureAppSettings>\r\n\t<add key='EncryptionKey' value='{OTHER_ENCRYPTION}' />\r\n</secureAppSettings>"
     (tmp_path / "orch-2" / "secure.config").write_bytes(content.encode())
@@ -519,7 +532,7 @@ def test_a_config_source_is_edited_in_its_own_file(farm, tmp_path):
     assert files["secure.config"].decode() == content.replace(OTHER_ENCRYPTION, ENCRYPTION)
 
 
-def test_a_later_clear_sends_new_settings_into_the_file_that_comes_last(farm, tmp_path):
+def test_plan_later_clear_inserts_settings_into_the_last_file(farm: Farm, tmp_path: Path) -> None:
     text = config(first=False).replace("<appSettings>", '<appSettings file="user.config">')
     spec = farm(two=text)
     later = f'<appSettings>\n  <clear/>\n  <add key="apiKey" value="{OTHER_API}"/>\n</appSettings>\n'
@@ -537,7 +550,7 @@ def test_a_later_clear_sends_new_settings_into_the_file_that_comes_last(farm, tm
 # The plan itself.
 
 
-def test_plans_are_sorted_and_their_digest_names_state_and_changes():
+def test_plan_digest_covers_state_and_changes_in_any_order() -> None:
     one, two = Change("b", "x", None, Shown("1")), Change("a", "y", Shown("1"), None)
     assert Plan([one, two], {"f": "0"}).digest == Plan([two, one], {"f": "0"}).digest
     assert [change.target for change in Plan([one, two], {}).changes] == ["a", "b"]
@@ -547,7 +560,7 @@ def test_plans_are_sorted_and_their_digest_names_state_and_changes():
     assert Plan([secret], {}).digest != Plan([other], {}).digest
 
 
-def test_expecting_another_plan_fails():
+def test_plan_expect_another_digest_raises() -> None:
     plan = Plan([Change("a", "x", Shown(""), Shown(" b"))], {})
     plan.expect(plan.digest)
     plan.expect(plan.digest[:16].upper())
@@ -559,7 +572,9 @@ def test_expecting_another_plan_fails():
     assert '~ x: "" -> " b"' in plan.text()
 
 
-def test_the_plan_reads_as_before(farm, tmp_path, monkeypatch, update_golden):
+def test_plan_text_matches_the_golden_file(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, update_golden: bool
+) -> None:
     monkeypatch.chdir(tmp_path)
     farm()
     golden = Path(__file__).parents[1] / "golden" / "nodes" / "plan.txt"
@@ -569,7 +584,7 @@ def test_the_plan_reads_as_before(farm, tmp_path, monkeypatch, update_golden):
     assert golden.read_text(encoding="utf-8") == text
 
 
-def test_core_files_need_no_database_even_where_the_spec_names_no_version(farm):
+def test_plan_core_files_without_version_need_no_database(farm: Farm) -> None:
     files = {"one": config(settings=REDIS_STRING), "two": config(first=False, settings=REDIS_STRING)}
     spec = farm(
         **files, name="UiPath.Orchestrator.dll.config", stores={"database": None}, orchestrator={"version": None}
@@ -577,6 +592,6 @@ def test_core_files_need_no_database_even_where_the_spec_names_no_version(farm):
     assert "sessionState" not in new_text(plan_farm(spec))
 
 
-def test_the_oldest_settings_cannot_ask_for_tls(farm):
+def test_plan_server_port_family_with_tls_is_an_error(farm: Farm) -> None:
     with pytest.raises(NodeError, match="do not support TLS"):
         plan_farm(farm(stores={"redis": {"host": "redis-1", "port": 6379, "tls": True}}))

@@ -1,6 +1,6 @@
-"""Any config, however it is written: only what was meant changes, and ASP.NET reads the plan out of the result.
+"""Plans of generated configs: only the desired settings change, and ASP.NET reads them from the result.
 
-The judge is a reference reader of its own, on another parser (expat) than the code under test uses.
+A reference reader on another parser (expat) than the code under test verifies the result.
 """
 
 import re
@@ -13,7 +13,8 @@ from lxml import etree
 
 from nlbgen.core import templating
 from nlbgen.nodes import connection, planning
-from nlbgen.nodes.config.effective import APP, MACHINE_KEY, SECURE, SESSION_STATE, Config, webconfig
+from nlbgen.nodes.config import webconfig
+from nlbgen.nodes.config.effective import APP, MACHINE_KEY, SECURE, SESSION_STATE, Config
 from nlbgen.nodes.config.encoding import decode
 from nlbgen.nodes.config.lexer import decoded, encoded
 from nlbgen.nodes.fingerprints import Fingerprints
@@ -95,7 +96,7 @@ def attribute(draw: st.DrawFn, name: str, value: str) -> str:
 
 
 @st.composite
-def tag(draw: st.DrawFn, name: str, **values: str) -> str:
+def tag(draw: st.DrawFn, /, name: str, **values: str) -> str:
     attributes = [draw(attribute(key, value)) for key, value in values.items()]
     gap = draw(st.sampled_from([" ", "  ", "\n      ", "\t"]))
     head = "".join(gap + one for one in draw(st.permutations(attributes)))
@@ -202,7 +203,7 @@ def expected_sections(sections: dict[str, dict[str, str]]) -> dict[str, dict[str
 
 @settings(max_examples=150)
 @given(config_bytes(), wanted())
-def test_aspnet_reads_what_was_planned_and_nothing_else_changed(raw: bytes, desired: list[DesiredSetting]) -> None:
+def test_plan_any_config_changes_only_the_desired_settings(raw: bytes, desired: list[DesiredSetting]) -> None:
     before = Reference(raw)
     plan = planned(raw, desired)
     after = Reference(result(raw, plan))
@@ -214,7 +215,7 @@ def test_aspnet_reads_what_was_planned_and_nothing_else_changed(raw: bytes, desi
 
 @settings(max_examples=150)
 @given(config_bytes(), wanted())
-def test_bytes_outside_the_intended_values_stay(raw: bytes, desired: list[DesiredSetting]) -> None:
+def test_plan_any_config_keeps_all_other_bytes(raw: bytes, desired: list[DesiredSetting]) -> None:
     plan = planned(raw, desired)
     new = result(raw, plan)
     old_text, new_text = decode(raw), decode(new)
@@ -252,7 +253,7 @@ def _check_small(text: str, edit: webconfig.Edit) -> None:
 
 @settings(max_examples=100)
 @given(config_bytes(), wanted())
-def test_a_line_diff_shows_changed_lines_alone(raw: bytes, desired: list[DesiredSetting]) -> None:
+def test_plan_any_config_diff_has_only_changed_lines(raw: bytes, desired: list[DesiredSetting]) -> None:
     plan = planned(raw, desired)
     old, new = decode(raw).text, decode(result(raw, plan)).text
     kept = [line for number, line in enumerate(LINE.split(old)) if number not in _touched(old, plan)]
@@ -276,7 +277,7 @@ def _touched(text: str, plan: planning.NodePlan) -> set[int]:
 
 @settings(max_examples=100)
 @given(config_bytes(), wanted())
-def test_the_transform_makes_the_same_of_it(raw: bytes, desired: list[DesiredSetting]) -> None:
+def test_xdt_any_config_equals_the_plan(raw: bytes, desired: list[DesiredSetting]) -> None:
     plan = planned(raw, desired)
     lines = templating.render(
         "nodes/transform.config.j2",
@@ -288,6 +289,9 @@ def test_the_transform_makes_the_same_of_it(raw: bytes, desired: list[DesiredSet
 # XDT, by its documentation, on lxml's XPath.
 
 XDT = f"{{{xdt.NAMESPACE}}}"
+
+Step = tuple[list[etree._Element], str, etree._Element]
+"""The located elements, the transformation, and its element."""
 
 
 def tree_of(raw: bytes) -> etree._Element:
@@ -303,12 +307,13 @@ def shape(element: etree._Element) -> object:
 
 def transformed(raw: bytes, transform: bytes) -> etree._Element:
     source = tree_of(raw)
-    steps: list[tuple[list[etree._Element], str, etree._Element]] = []
+    steps: list[Step] = []
     root = etree.fromstring(transform, etree.XMLParser(remove_comments=True))
     _collect(root, [source], steps)
     for targets, what, element in steps:
         name, _paren, arguments = what.partition("(")
-        values = {key: value for key, value in element.attrib.items() if not key.startswith(XDT)}
+        given = ((str(key), str(value)) for key, value in element.attrib.items())
+        values = {key: value for key, value in given if not key.startswith(XDT)}
         for target in targets:
             if name == "Insert":
                 target.append(etree.Element(element.tag, values))
@@ -323,7 +328,7 @@ def transformed(raw: bytes, transform: bytes) -> etree._Element:
     return source
 
 
-def _collect(parent: etree._Element, found: list[etree._Element], steps: list) -> None:
+def _collect(parent: etree._Element, found: list[etree._Element], steps: list[Step]) -> None:
     for element in parent:
         what = element.get(f"{XDT}Transform")
         if what == "Insert":
@@ -343,7 +348,7 @@ def _located(element: etree._Element, found: list[etree._Element]) -> list[etree
     if locator.startswith("XPath("):
         matches = found[0].getroottree().xpath(locator[len("XPath(") : -1])
         assert isinstance(matches, list)
-        return matches
+        return [match for match in matches if isinstance(match, etree._Element)]
     if locator.startswith("Match("):
         name = locator[len("Match(") : -1]
         return [child for child in children if child.get(name) == element.get(name)]
@@ -355,7 +360,7 @@ def _located(element: etree._Element, found: list[etree._Element]) -> list[etree
 
 
 @given(TEXT, st.sampled_from(["utf-8", "ascii", "cp1252", "utf-16-le"]), st.sampled_from("\"'"))
-def test_every_value_survives(value: str, codec: str, quote: str) -> None:
+def test_encoded_any_value_decodes_to_itself(value: str, codec: str, quote: str) -> None:
     raw = encoded(value, quote, codec).encode(codec).decode(codec)
     assert decoded(raw) == value
     parsed = etree.fromstring(f"<a b={quote}{raw}{quote}/>")
@@ -363,7 +368,7 @@ def test_every_value_survives(value: str, codec: str, quote: str) -> None:
 
 
 @given(TEXT, TEXT)
-def test_sql_values_read_back(user: str, password: str) -> None:
+def test_sql_value_any_text_reads_back(user: str, password: str) -> None:
     text = f"Server=x;user id={connection.sql_value(user)};password={connection.sql_value(password)};"
     assert connection.sql_pairs(text) == [("Server", "x"), ("user id", user), ("password", password)]
     masked = connection.masked_pairs(text, lambda _secret: "***")
@@ -373,7 +378,7 @@ def test_sql_values_read_back(user: str, password: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_reading_any_connection_string_ends(text: str) -> None:
+def test_canonical_any_text_terminates(text: str) -> None:
     try:
         connection.canonical(text)
     except ValueError:
@@ -382,7 +387,7 @@ def test_reading_any_connection_string_ends(text: str) -> None:
 
 @settings(max_examples=100)
 @given(st.binary(max_size=200))
-def test_no_bytes_make_the_reader_fail_otherwise(raw: bytes) -> None:
+def test_config_any_bytes_parse_or_raise_node_error(raw: bytes) -> None:
     from nlbgen.core.errors import NodeError
 
     for content in (raw, b"<configuration>" + raw + b"</configuration>"):

@@ -1,14 +1,16 @@
-"""A real Redis answers to the settings that are written into the nodes' files."""
+"""A real Redis accepts the settings that the plan writes into the nodes' files."""
 
 import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from nlbgen.nodes.config.effective import Config, webconfig
+from nlbgen.nodes.config import webconfig
+from nlbgen.nodes.config.effective import Config
 from nlbgen.nodes.planning import plan_farm
 from nlbgen.spec.load import load
 
@@ -16,14 +18,14 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
-def redis(tmp_path):
-    """Starts a Redis with a password; gives its port."""
-    running = []
+def redis(tmp_path: Path) -> Iterator[Callable[[str], int]]:
+    """Return a function that starts a Redis with a password and returns its port."""
+    running: list[subprocess.Popen[bytes]] = []
 
     def start(password: str) -> int:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+            port: int = probe.getsockname()[1]
         quoted = '"' + password.replace("\\", "\\\\").replace('"', '\\"') + '"'
         lines = ["bind 127.0.0.1", f"port {port}", "save ''", f"dir {tmp_path}", f"requirepass {quoted}"]
         (tmp_path / "redis.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -46,7 +48,7 @@ def redis(tmp_path):
 
 
 def ask(host: str, port: int, *commands: tuple[str, ...]) -> list[bytes]:
-    """What Redis answers, a line for each command."""
+    """The answers of Redis, one line for each command."""
     answers = []
     with socket.create_connection((host, port), 5) as connection, connection.makefile("rb") as lines:
         for command in commands:
@@ -70,7 +72,9 @@ def options(text: str) -> tuple[str, int, str]:
 
 @pytest.mark.redis
 @pytest.mark.parametrize("password", ["simple", "p=ss;w'ord\"&<>", "pässwörd€", "back\\slash", "in ner"])
-def test_redis_answers_through_the_rendered_connection_string(redis, password, tmp_path, monkeypatch):
+def test_redis_accepts_the_planned_connection_string(
+    redis: Callable[[str], int], password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", password)
     port = redis(password)
     shutil.copytree(EXAMPLES / "inputs", tmp_path / "inputs")

@@ -1,4 +1,4 @@
-"""What `nlbgen render nodes` writes: as before, parsed as PowerShell, with nothing breaking out and no secret in it."""
+"""The files of `nlbgen render nodes`: golden files, PowerShell syntax, quoting, secrets, the runbook."""
 
 # ruff: noqa: RUF001  # typographic quotes are what the tests are about
 
@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +18,9 @@ from nlbgen.nodes.planning import plan_farm
 from nlbgen.nodes.prepare import rendering
 from nlbgen.nodes.runbook.blocks import code
 from nlbgen.spec.load import load
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
 
 HERE = Path(__file__).parents[1]
 EXAMPLES = HERE.parent / "examples"
@@ -28,7 +32,7 @@ tree_sitter = pytest.importorskip("tree_sitter")
 language = pytest.importorskip("tree_sitter_powershell")
 
 
-def nodes_of(script: bytes) -> Iterator:
+def nodes_of(script: bytes) -> Iterator[Any]:
     """All nodes of a script's syntax tree; fails where it does not parse."""
     parser = tree_sitter.Parser(tree_sitter.Language(language.language()))
     tree = parser.parse(script.removeprefix(b"\xef\xbb\xbf"))
@@ -42,7 +46,7 @@ def nodes_of(script: bytes) -> Iterator:
 
 
 def literals(script: bytes) -> set[str]:
-    """What the strings in single quotes say."""
+    """The values of the strings in single quotes."""
     found = set()
     for node in nodes_of(script):
         if node.type == "verbatim_string_characters":
@@ -52,15 +56,15 @@ def literals(script: bytes) -> set[str]:
 
 
 @pytest.fixture
-def farm(tmp_path):
+def farm(tmp_path: Path) -> Path:
     shutil.copytree(EXAMPLES / "inputs", tmp_path / "inputs")
     shutil.copy(EXAMPLES / "farm.yaml", tmp_path / "farm.yaml")
     return tmp_path
 
 
 @pytest.fixture
-def other_farm(farm):
-    """SQL Server for everything, an SQL login, and names that would like to break out."""
+def other_farm(farm: Path) -> Path:
+    """SQL Server for everything, an SQL login, and names with quotes and other special characters."""
     for path in (farm / "inputs").rglob("web.config"):
         text = path.read_bytes().replace(b"LoadBalancer.Redis.ConnectionString", b"LoadBalancer.Redis.Server")
         path.write_bytes(text.replace(b"LoadBalancer.Enabled", b"LoadBalancer.UseSqlServer"))
@@ -87,11 +91,11 @@ def other_farm(farm):
 
 
 @pytest.fixture
-def core_farm(farm):
+def core_farm(farm: Path) -> Path:
     """The example's settings in the file of 2020.10 and later."""
     for path in list((farm / "inputs").rglob("web.config")):
-        text = re.sub(rb"(?s)<system.webServer>.*?</system.webServer>", b"", path.read_bytes())
-        path.with_name("UiPath.Orchestrator.dll.config").write_bytes(text)
+        raw = re.sub(rb"(?s)<system.webServer>.*?</system.webServer>", b"", path.read_bytes())
+        path.with_name("UiPath.Orchestrator.dll.config").write_bytes(raw)
         path.unlink()
     text = (farm / "farm.yaml").read_text(encoding="utf-8").replace("web.config,", "UiPath.Orchestrator.dll.config,")
     text = text.replace("/web.config", "/UiPath.Orchestrator.dll.config").replace('"2019.4"', '"2023.4"')
@@ -101,17 +105,19 @@ def core_farm(farm):
 
 
 @pytest.fixture
-def secrets(monkeypatch):
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", REDIS)
     monkeypatch.setenv("NLBGEN_TEST_SQL", SQL)
 
 
-def rendered(farm: Path, **options) -> dict[str, bytes]:
+def rendered(farm: Path, **options: bool) -> dict[str, bytes]:
     return {str(file.path): file.content for file in rendering.render(load(farm / "farm.yaml"), **options).files}
 
 
 @pytest.mark.parametrize("case", ["example", "other", "core"])
-def test_renders_as_before(case, request, secrets, update_golden):
+def test_render_matches_the_golden_files(
+    case: str, request: pytest.FixtureRequest, secrets: None, update_golden: bool
+) -> None:
     files = rendered(request.getfixturevalue("farm" if case == "example" else f"{case}_farm"))
     header = f"Made by nlbgen {__version__} ".encode()
     found = {name: content.replace(header, b"Made by nlbgen VERSION ") for name, content in files.items()}
@@ -125,7 +131,7 @@ def test_renders_as_before(case, request, secrets, update_golden):
     assert stored == found
 
 
-def test_the_prepared_config_is_what_the_plan_makes(farm, secrets):
+def test_render_prepared_config_equals_the_plan(farm: Path, secrets: None) -> None:
     files = rendered(farm)
     for node in plan_farm(load(farm / "farm.yaml")).nodes:
         assert files[f"{node.node.name}/web.config"] == node.files[0][1]
@@ -136,7 +142,9 @@ def test_the_prepared_config_is_what_the_plan_makes(farm, secrets):
 
 @pytest.mark.parametrize("with_secrets", [False, True])
 @pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
-def test_every_script_parses(case, with_secrets, request, secrets):
+def test_render_scripts_parse_as_powershell(
+    case: str, with_secrets: bool, request: pytest.FixtureRequest, secrets: None
+) -> None:
     files = rendered(request.getfixturevalue(case), with_secrets=with_secrets)
     scripts = {name: content for name, content in files.items() if name.endswith(".ps1")}
     assert len(scripts) >= (2 if case == "core_farm" else 3)
@@ -145,7 +153,7 @@ def test_every_script_parses(case, with_secrets, request, secrets):
 
 
 @pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
-def test_every_block_of_the_runbook_parses(case, request, secrets):
+def test_runbook_blocks_parse_as_powershell(case: str, request: pytest.FixtureRequest, secrets: None) -> None:
     text = rendered(request.getfixturevalue(case))["RUNBOOK.md"].decode()
     blocks = re.findall(r"^```powershell\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 4
@@ -153,7 +161,7 @@ def test_every_block_of_the_runbook_parses(case, request, secrets):
         assert list(nodes_of(block.encode()))
 
 
-def test_no_name_breaks_out_of_its_string(other_farm, secrets):
+def test_render_hostile_names_stay_inside_literals(other_farm: Path, secrets: None) -> None:
     files = rendered(other_farm)
     prepare = literals(files["orch--2/prepare-node.ps1"])
     assert {NASTY, "D:\\O'Brien’s (x86)\\$x`\\Orchestrator\\web.config"} <= prepare
@@ -161,32 +169,34 @@ def test_no_name_breaks_out_of_its_string(other_farm, secrets):
     assert "USE [Ui]]Pa'th];" in files["verify.sql"].decode()
 
 
-def test_secrets_survive_in_strings_when_they_are_asked_for(farm, secrets):
+def test_render_with_secrets_writes_exact_literals(farm: Path, secrets: None) -> None:
     files = rendered(farm, with_secrets=True)
     assert REDIS in literals(files["orch-2/prepare-node.ps1"])
     assert REDIS in literals(files["redis.ps1"])
 
 
-def test_what_is_not_ascii_has_the_mark_that_powershell_needs(other_farm, secrets):
+def test_render_non_ascii_script_starts_with_a_byte_order_mark(other_farm: Path, secrets: None) -> None:
     for name, content in rendered(other_farm).items():
         if name.endswith(".ps1"):
             assert content.isascii() or content.startswith(b"\xef\xbb\xbf")
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\rb", "\0", "\x1b"])
-def test_control_characters_are_no_literal(text):
+def test_literal_control_character_raises(text: str) -> None:
     with pytest.raises(ValueError, match="control character"):
         powershell.literal(text)
 
 
-def test_the_script_sets_what_the_plan_sets(farm, secrets):
+def test_render_script_sets_every_change_of_the_plan(farm: Path, secrets: None) -> None:
     script = rendered(farm)["orch-2/prepare-node.ps1"].decode()
     for change in plan_farm(load(farm / "farm.yaml")).plan.changes:
-        section, key = re.fullmatch(r"(.*)[/@]([^/@]+)", change.path).groups()
+        match = re.fullmatch(r"(.*)[/@]([^/@]+)", change.path)
+        assert match is not None
+        section, key = match.groups()
         assert re.search(rf"^Set-\w+ \$document '{re.escape(section)}' '{re.escape(key)}' ", script, re.MULTILINE)
 
 
-def test_the_commands_of_the_guide_are_in_the_scripts(farm, other_farm, secrets):
+def test_render_scripts_contain_the_commands_of_the_guide(farm: Path, other_farm: Path, secrets: None) -> None:
     files = rendered(other_farm)
     text = files["sessionstate.ps1"].decode("utf-8-sig")
     assert "& $tool -S $Server -d $Database -ssadd -sstype c @login" in text
@@ -213,7 +223,7 @@ def values_of(farm: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("case", ["farm", "other_farm"])
-def test_secrets_are_in_the_prepared_configs_alone(case, request, secrets):
+def test_render_only_prepared_configs_contain_secrets(case: str, request: pytest.FixtureRequest, secrets: None) -> None:
     folder = request.getfixturevalue(case)
     values = [*values_of(folder), REDIS, SQL]
     assert len(values) == 12
@@ -224,13 +234,15 @@ def test_secrets_are_in_the_prepared_configs_alone(case, request, secrets):
         assert file.secret == file.path.name.endswith(".config")
 
 
-def test_with_secrets_the_scripts_are_secret_too(farm, secrets):
+def test_render_with_secrets_marks_scripts_as_secret(farm: Path, secrets: None) -> None:
     for file in rendering.render(load(farm / "farm.yaml"), with_secrets=True).files:
         if file.path.name in {"prepare-node.ps1", "redis.ps1"}:
             assert file.secret
 
 
-def test_without_a_secret_the_rest_is_made_and_the_variable_named(cli, farm, monkeypatch):
+def test_render_missing_secret_writes_the_rest_and_names_the_variable(
+    cli: "RunCommand", farm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("NLBGEN_REDIS_PASSWORD", raising=False)
     ran = cli("render", "nodes", cwd=farm)
     assert ran.code == 0
@@ -243,7 +255,7 @@ def test_without_a_secret_the_rest_is_made_and_the_variable_named(cli, farm, mon
 # The command.
 
 
-def test_files_with_secrets_are_for_their_owner_alone(cli, farm, secrets):
+def test_render_files_with_secrets_have_mode_0600(cli: "RunCommand", farm: Path, secrets: None) -> None:
     assert cli("render", "nodes", cwd=farm).code == 0
     for path in (farm / "outputs").rglob("*"):
         if path.is_file():
@@ -255,7 +267,7 @@ def test_files_with_secrets_are_for_their_owner_alone(cli, farm, secrets):
     assert stat.S_IMODE(loose.stat().st_mode) == 0o600
 
 
-def test_a_diff_shows_no_secret(cli, farm, secrets):
+def test_render_diff_prints_no_secret(cli: "RunCommand", farm: Path, secrets: None) -> None:
     ran = cli("render", "nodes", "--diff", cwd=farm)
     assert ran.code == 1
     assert "(holds secrets: not shown)" in ran.out
@@ -266,18 +278,18 @@ def test_a_diff_shows_no_secret(cli, farm, secrets):
     assert cli("render", "nodes", "--diff", cwd=farm).code == 0
 
 
-def test_stdout_is_the_runbook(cli, farm, secrets):
+def test_render_stdout_prints_the_runbook(cli: "RunCommand", farm: Path, secrets: None) -> None:
     ran = cli("render", "nodes", "--stdout", cwd=farm)
     assert "# orchestrator-prod: from one Orchestrator to 2 nodes" in ran.out
     assert not (farm / "outputs").exists()
 
 
-def test_all_takes_the_nodes_along(cli, farm, secrets):
+def test_render_all_includes_the_nodes(cli: "RunCommand", farm: Path, secrets: None) -> None:
     assert cli("render", "all", "--no-validate", cwd=farm).code == 0
     assert {path.name for path in (farm / "outputs").iterdir()} >= {"haproxy", "nginx", "nodes"}
 
 
-def test_all_does_without_configs_that_are_not_here(cli, farm):
+def test_render_all_without_configs_skips_the_nodes(cli: "RunCommand", farm: Path) -> None:
     shutil.rmtree(farm / "inputs")
     ran = cli("render", "all", "--no-validate", cwd=farm)
     assert ran.code == 0
@@ -285,7 +297,7 @@ def test_all_does_without_configs_that_are_not_here(cli, farm):
     assert cli("render", "nodes", cwd=farm).code == 5
 
 
-def test_a_node_without_config_gets_its_script(cli, farm, secrets):
+def test_render_node_without_config_gets_only_its_script(cli: "RunCommand", farm: Path, secrets: None) -> None:
     text = (farm / "farm.yaml").read_text(encoding="utf-8").replace(", config: inputs/orch-2/web.config", "")
     (farm / "farm.yaml").write_text(text, encoding="utf-8")
     ran = cli("render", "nodes", cwd=farm)
@@ -297,14 +309,16 @@ def test_a_node_without_config_gets_its_script(cli, farm, secrets):
 
 
 @pytest.mark.parametrize("text", ["a", "a`b", "``", "`a", "x|y", NASTY])
-def test_code_spans_hold_whatever_they_are_given(text):
+def test_code_any_text_is_one_span(text: str) -> None:
     span = code(text)
-    fence = re.match("`+", span)[0]
+    match = re.match("`+", span)
+    assert match is not None
+    fence = match[0]
     assert span.endswith(fence)
     assert fence not in span[len(fence) : -len(fence)]
 
 
-def test_runbook_every_step_has_a_check_and_a_rollback(farm, secrets):
+def test_runbook_steps_have_a_check_and_a_rollback(farm: Path, secrets: None) -> None:
     text = rendered(farm)["RUNBOOK.md"].decode()
     numbered = re.findall(r"^## \d+\. ", text, re.MULTILINE)
     assert len(numbered) >= 8
@@ -315,18 +329,20 @@ def test_runbook_every_step_has_a_check_and_a_rollback(farm, secrets):
 
 def section(text: str, title: str) -> str:
     """One step of a runbook."""
-    return re.search(rf"^## \d+\. {title}.*?(?=^## )", text, re.MULTILINE | re.DOTALL)[0]
+    match = re.search(rf"^## \d+\. {title}.*?(?=^## )", text, re.MULTILINE | re.DOTALL)
+    assert match is not None
+    return match[0]
 
 
 @pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
-def test_secrets_are_asked_for_without_showing_them(case, request, secrets):
+def test_runbook_reads_secrets_as_secure_strings(case: str, request: pytest.FixtureRequest, secrets: None) -> None:
     text = rendered(request.getfixturevalue(case))["RUNBOOK.md"].decode()
     reads = re.findall(r"Read-Host.*", text)
     assert reads
     assert all("-AsSecureString" in read for read in reads)
 
 
-def test_a_new_classic_node_does_not_run_before_it_is_prepared(farm, secrets):
+def test_runbook_new_classic_node_starts_after_its_preparation(farm: Path, secrets: None) -> None:
     files = rendered(farm)
     text = files["RUNBOOK.md"].decode()
     install = section(text, "Install the Orchestrator on the other nodes")
@@ -343,7 +359,7 @@ def test_a_new_classic_node_does_not_run_before_it_is_prepared(farm, secrets):
     assert "if ($prepared -or $WhatIfPreference) {" in script
 
 
-def test_from_2020_10_on_the_steps_are_others(core_farm, secrets):
+def test_runbook_core_version_has_its_own_steps(core_farm: Path, secrets: None) -> None:
     files = rendered(core_farm)
     assert not {"redis.ps1", "sessionstate.ps1", "verify.sql"} & set(files)
     text = files["RUNBOOK.md"].decode()
@@ -358,7 +374,7 @@ def test_from_2020_10_on_the_steps_are_others(core_farm, secrets):
     assert text.index(r".\orch-1\prepare-node.ps1") < text.index("SECONDARY_NODE") < text.index(r".\orch-2\prepare")
 
 
-def test_a_linked_config_is_prepared_under_its_own_name(farm, secrets):
+def test_render_symlinked_config_keeps_its_name(farm: Path, secrets: None) -> None:
     path = farm / "inputs" / "orch-2" / "web.config"
     path.rename(farm / "real.xml")
     path.symlink_to(farm / "real.xml")

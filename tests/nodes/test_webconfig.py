@@ -1,4 +1,4 @@
-"""ObservedValue a node's files: encodings, doors shut, ASP.NET's way with settings; one test for each trap."""
+"""Reading a node's files: encodings, hostile files, and settings as ASP.NET reads them."""
 
 # ruff: noqa: E501  # the samples are lines of config files
 
@@ -9,7 +9,8 @@ import pytest
 
 from nlbgen.core.errors import NodeError
 from nlbgen.nodes.config import effective as configs
-from nlbgen.nodes.config.effective import Config, webconfig
+from nlbgen.nodes.config import webconfig
+from nlbgen.nodes.config.effective import Config
 from nlbgen.nodes.config.lexer import decoded, encoded
 
 PLAIN = '<?xml version="1.0"?>\r\n<configuration>\r\n  <appSettings>\r\n    <add key="a" value="é"/>\r\n  </appSettings>\r\n</configuration>\r\n'
@@ -49,7 +50,7 @@ def settings(inside: str) -> Config:
         ("shift_jis", b"", "shift_jis"),
     ],
 )
-def test_reads_and_writes_back_every_usual_encoding(codec, mark, declared):
+def test_webconfig_common_encodings_survive_an_edit(codec: str, mark: bytes, declared: str) -> None:
     letter = "ア" if codec == "shift_jis" else "é"
     text = PLAIN.replace("é", letter)
     text = text.replace('"1.0"', f'"1.0" encoding="{declared}"') if declared else text
@@ -81,7 +82,7 @@ def test_reads_and_writes_back_every_usual_encoding(codec, mark, declared):
         (b"  \n ", "is empty"),
     ],
 )
-def test_refuses_what_is_not_the_text_it_says(raw, said):
+def test_webconfig_wrong_encoding_is_an_error(raw: str, said: str) -> None:
     assert said in refused(raw)
 
 
@@ -96,15 +97,15 @@ def test_refuses_what_is_not_the_text_it_says(raw, said):
         '<!DOCTYPE c [<!ENTITY a "1"><!ENTITY b "&a;&a;&a;&a;">]><configuration a="&b;"/>',
     ],
 )
-def test_a_doctype_is_refused(text):
+def test_webconfig_doctype_is_an_error(text: str) -> None:
     assert "DOCTYPE" in refused(text)
 
 
-def test_a_doctype_inside_a_comment_is_no_doctype():
+def test_webconfig_doctype_inside_a_comment_is_accepted() -> None:
     assert parse("<!-- <!DOCTYPE a> --><configuration><system.web><machineKey/></system.web></configuration>")
 
 
-def test_a_huge_file_is_refused_unread(tmp_path):
+def test_webconfig_huge_file_is_an_error_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "web.config"
     with path.open("wb") as file:
         file.truncate(200 * 1024 * 1024)
@@ -112,7 +113,7 @@ def test_a_huge_file_is_refused_unread(tmp_path):
         webconfig.read(path)
 
 
-def test_deep_nesting_is_refused():
+def test_webconfig_deep_nesting_is_an_error() -> None:
     refused("<a>" * 5000 + "</a>" * 5000)
 
 
@@ -126,20 +127,20 @@ def test_deep_nesting_is_refused():
         ('<configuration a="sec<ret"/>', "&lt;"),
     ],
 )
-def test_errors_show_the_place_and_no_content(text, said):
+def test_webconfig_syntax_error_shows_the_location_and_no_content(text: str, said: str) -> None:
     shown = refused(text)
     assert said in shown
     assert shown.startswith("web.config:1:")
     assert "ret" not in shown.replace("correct", "")
 
 
-def test_a_missing_file_says_what_to_do(tmp_path):
+def test_webconfig_missing_file_is_an_error_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match="cannot be read") as error:
         webconfig.read(tmp_path / "web.config")
     assert "config" in str(error.value.hint)
 
 
-def test_another_root_is_refused():
+def test_config_other_root_is_an_error() -> None:
     assert "<html>" in refused("<html/>")
 
 
@@ -156,21 +157,21 @@ def test_another_root_is_refused():
         ("&amp;lt;", "&lt;"),
     ],
 )
-def test_values_are_read_as_xml_says(raw, value):
+def test_decoded_follows_xml(raw: str, value: str) -> None:
     assert decoded(raw) == value
 
 
 @pytest.mark.parametrize("value", ["", "a", "<&>\"'", "\t\n\r", "a  b", "é€😀", "&amp;"])
 @pytest.mark.parametrize("quote", ['"', "'"])
 @pytest.mark.parametrize("codec", ["utf-8", "ascii", "cp1252"])
-def test_values_survive_the_way_there_and_back(value, quote, codec):
+def test_encoded_value_decodes_to_itself(value: str, quote: str, codec: str) -> None:
     raw = encoded(value, quote, codec)
     assert quote not in raw
     assert decoded(raw.encode(codec).decode(codec)) == value
 
 
 @pytest.mark.parametrize("value", ["\0", "\x1f", "\ud800", "\uffff"])
-def test_what_xml_cannot_hold_is_refused_without_showing_it(value):
+def test_encoded_forbidden_character_raises_without_the_value(value: str) -> None:
     with pytest.raises(ValueError, match="XML cannot hold") as error:
         encoded(f"secret{value}", '"')
     assert "secret" not in str(error.value)
@@ -179,31 +180,31 @@ def test_what_xml_cannot_hold_is_refused_without_showing_it(value):
 # ASP.NET's reading.
 
 
-def test_of_equal_keys_the_last_one_counts():
+def test_settings_equal_keys_last_one_wins() -> None:
     config = settings('<add key="k" value="1"/><add key="K" value="2"/>')
     entry = config.app.get("k")
     assert entry is not None
     assert (entry.value, entry.copies) == ("2", 2)
 
 
-def test_clear_and_remove_drop_what_stands_before():
+def test_settings_clear_and_remove_drop_earlier_entries() -> None:
     config = settings(
         '<add key="a" value="1"/><add key="b" value="1"/><clear/><add key="c" value="1"/><remove key="C"/>'
     )
     assert config.app.names() == []
 
 
-def test_commented_out_copies_do_not_count():
+def test_settings_ignore_comments() -> None:
     config = settings('<!-- <add key="a" value="old"/> --><add key="a" value="new"/><!-- <add key="a" value="x"/> -->')
     assert config.app.value("a") == "new"
 
 
-def test_cdata_and_instructions_do_not_count():
+def test_settings_ignore_cdata_and_processing_instructions() -> None:
     config = settings('<![CDATA[<add key="a" value="1"/>]]><?x <add key="b" value="1"/>?><add key="c" value="1"/>')
     assert config.app.names() == ["c"]
 
 
-def test_several_on_a_line_any_order_of_attributes_and_any_quotes():
+def test_settings_accept_any_order_quotes_and_lines() -> None:
     config = settings("<add value='1' key='a'/><add\n key = \"b\"\n value='>'/>")
     assert (config.app.value("A"), config.app.value("b")) == ("1", ">")
 
@@ -217,11 +218,11 @@ def test_several_on_a_line_any_order_of_attributes_and_any_quotes():
         "<configuration><system.web><machinekey/></system.web></configuration>",
     ],
 )
-def test_the_case_of_names_counts(text):
+def test_config_name_in_another_case_is_an_error(text: str) -> None:
     assert "case-sensitive" in refused(text)
 
 
-def test_a_section_twice_is_refused_with_both_places():
+def test_config_duplicate_section_is_an_error_with_both_locations() -> None:
     text = (
         "<configuration>\n<system.web><machineKey/></system.web>\n"
         '<location path="."><system.web><machineKey/></system.web></location>\n</configuration>'
@@ -232,7 +233,7 @@ def test_a_section_twice_is_refused_with_both_places():
 
 
 @pytest.mark.parametrize("path", ["", ' path="."', ' path="" inheritInChildApplications="false"'])
-def test_a_location_of_the_application_itself_counts(path):
+def test_config_location_of_the_application_is_read(path: str) -> None:
     config = parse(
         f"<configuration><location{path}><system.web><machineKey a='b'/></system.web></location></configuration>"
     )
@@ -241,14 +242,14 @@ def test_a_location_of_the_application_itself_counts(path):
     assert section.element.get("a") == "b"
 
 
-def test_a_machine_key_for_a_path_is_refused():
+def test_config_machine_key_for_a_path_is_an_error() -> None:
     shown = refused(
         "<configuration><location path='api'><system.web><machineKey/></system.web></location></configuration>"
     )
     assert "whole application" in shown
 
 
-def test_app_settings_of_another_path_do_not_count():
+def test_config_app_settings_of_another_path_are_ignored() -> None:
     config = parse(
         "<configuration><location path='api'><appSettings><add key='a' value='1'/></appSettings></location></configuration>"
     )
@@ -266,7 +267,7 @@ def make(folder: Path, **files: str) -> Path:
     return folder / "web.config"
 
 
-def test_config_source_is_followed_in_any_case(tmp_path):
+def test_config_source_is_read_in_any_case(tmp_path: Path) -> None:
     path = make(
         tmp_path,
         web_config="<configuration><appSettings configSource='Conf\\App.config'/></configuration>",
@@ -277,7 +278,7 @@ def test_config_source_is_followed_in_any_case(tmp_path):
     assert len(config.documents) == 2
 
 
-def test_file_comes_after_the_section_itself(tmp_path):
+def test_app_settings_file_overrides_the_section(tmp_path: Path) -> None:
     path = make(
         tmp_path,
         web_config="<configuration><appSettings file='user.config'><add key='EncryptionKey' value='1'/></appSettings></configuration>",
@@ -289,7 +290,7 @@ def test_file_comes_after_the_section_itself(tmp_path):
     assert entry.document.path.name == "user.config"
 
 
-def test_a_missing_file_is_taken_for_missing_and_said(tmp_path):
+def test_app_settings_missing_file_adds_a_note(tmp_path: Path) -> None:
     path = make(
         tmp_path,
         web_config="<configuration><appSettings file='user.config'><add key='apiKey' value='1'/></appSettings></configuration>",
@@ -302,13 +303,13 @@ def test_a_missing_file_is_taken_for_missing_and_said(tmp_path):
 @pytest.mark.parametrize(
     "source", ["..\\x.config", "C:\\x.config", "\\\\srv\\x.config", "/etc/passwd", "a/../../x", "."]
 )
-def test_nothing_outside_the_folder_is_read(tmp_path, source):
+def test_config_source_outside_the_folder_is_an_error(tmp_path: Path, source: str) -> None:
     path = make(tmp_path, web_config=f"<configuration><appSettings configSource='{source}'/></configuration>")
     with pytest.raises(NodeError, match="outside the folder"):
         configs.load(path)
 
 
-def test_no_link_leads_out_of_the_folder(tmp_path):
+def test_config_source_symlink_out_of_the_folder_is_an_error(tmp_path: Path) -> None:
     inside, outside = tmp_path / "in", tmp_path / "x.config"
     outside.write_text("<appSettings/>", encoding="utf-8")
     path = make(inside, web_config="<configuration><appSettings configSource='x.config'/></configuration>")
@@ -317,13 +318,13 @@ def test_no_link_leads_out_of_the_folder(tmp_path):
         configs.load(path)
 
 
-def test_a_missing_config_source_is_an_error(tmp_path):
+def test_config_source_missing_is_an_error(tmp_path: Path) -> None:
     path = make(tmp_path, web_config="<configuration><appSettings configSource='x.config'/></configuration>")
     with pytest.raises(NodeError, match="does not exist"):
         configs.load(path)
 
 
-def test_a_config_source_with_another_root_is_an_error(tmp_path):
+def test_config_source_with_another_root_is_an_error(tmp_path: Path) -> None:
     path = make(
         tmp_path,
         web_config="<configuration><appSettings configSource='x.config'/></configuration>",
@@ -342,7 +343,7 @@ CORE = (
 )
 
 
-def test_the_file_with_the_settings_is_found_by_content(tmp_path):
+def test_load_finds_the_file_with_the_settings(tmp_path: Path) -> None:
     stub = make(tmp_path, web_config=STUB)
     core = tmp_path / "UiPath.Orchestrator.dll.config"
     core.write_text(CORE, encoding="utf-8")
@@ -352,17 +353,17 @@ def test_the_file_with_the_settings_is_found_by_content(tmp_path):
         assert config.kind == "core"
 
 
-def test_a_stub_alone_is_refused(tmp_path):
+def test_load_stub_without_settings_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match="none of an Orchestrator's settings"):
         configs.load(make(tmp_path, web_config=STUB))
 
 
-def test_a_renamed_core_file_is_known_by_content(tmp_path):
+def test_load_renamed_core_file_is_core(tmp_path: Path) -> None:
     path = tmp_path / "copy-of-node-1.xml"
     path.write_text(CORE, encoding="utf-8")
     assert configs.load(path).kind == "core"
 
 
-def test_an_empty_folder_is_refused(tmp_path):
+def test_load_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match="contains neither"):
         configs.load(tmp_path)
