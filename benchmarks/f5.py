@@ -65,7 +65,7 @@ def _measured(running: Any, folder: Path, tls: Mapping[str, str], members: int) 
     times: dict[str, list[float]] = {"new": [], "unchanged": []}
     counts: dict[str, tuple[int, int]] = {}
     for _ in range(ROUNDS if members < MANY else 1):
-        running.device.__init__(latency=LATENCY)
+        running.device.renew(latency=LATENCY)
         for case, found in times.items():
             running.device.log.clear()
             running.device.spans.clear()
@@ -117,7 +117,7 @@ def _show(few: Mapping[str, Any], many: Mapping[str, Any], allowed: float) -> No
 
 
 def _simulator() -> Any:
-    found = importlib.util.spec_from_file_location("f5_bigip", ROOT / "tests" / "f5" / "bigip.py")
+    found = importlib.util.spec_from_file_location("f5_bigip", ROOT / "tests" / "f5" / "bigip" / "__init__.py")
     if found is None or found.loader is None:
         raise SystemExit("the simulator of the tests is not there")
     module = importlib.util.module_from_spec(found)

@@ -136,7 +136,7 @@ class As3:
                 objects["auth partition", tenant] = {"name": tenant}
             for name, application in applications.items():
                 Translator(device, objects, tenant, name, application).run()
-            module.check(objects, device)
+            module.check(objects)
         except module.Refusal as refusal:
             return {"code": 422, "message": "declaration failed", "response": refusal.message}
         device.objects = objects

@@ -44,9 +44,11 @@ class Reached(Protocol):
 
 
 def loaded(name: str) -> ModuleType:
-    """Load a module of this folder, which is not a package."""
+    """Load a module or a package of this folder, which is not a package itself."""
     if f"f5_{name}" not in sys.modules:
-        found = importlib.util.spec_from_file_location(f"f5_{name}", HERE / f"{name}.py")
+        package = HERE / name / "__init__.py"
+        path = package if package.exists() else HERE / f"{name}.py"
+        found = importlib.util.spec_from_file_location(f"f5_{name}", path)
         assert found and found.loader
         module = importlib.util.module_from_spec(found)
         sys.modules[f"f5_{name}"] = module

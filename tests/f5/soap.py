@@ -285,7 +285,7 @@ class Portal:
         try:
             for interface, name, arguments in queue:
                 Writer(device, session, trial).run(interface, name, arguments)
-            module.check(trial, device)
+            module.check(trial)
         except module.Refusal as refusal:
             raise Fault(refusal.message) from None
         device.objects = trial
