@@ -74,8 +74,6 @@ UNDONE = {
     "docs/commands/vendors.md",
     "docs/rules.md",
     "docs/security.md",
-    "docs/vendors/haproxy.md",
-    "docs/vendors/keepalived.md",
     "docs/vendors/nginx.md",
     "export/report/code.py",
     "export/report/reasons.py",
