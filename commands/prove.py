@@ -69,10 +69,10 @@ def command(
     real_time: bool,
     log: Path | None,
 ) -> None:
-    """Run the configuration in the real VENDOR (haproxy or nginx) on this machine, and score it.
+    """Run the configuration in the real program of VENDOR on this machine, and score it.
 
     Simulated nodes run behind the balancer, and the scenarios make them fail. Everything is bound to loopback and
-    ends with the command. For f5 and zen the command runs the checks that need no device.
+    ends with the command. For a device the command runs the checks that need no device.
     """
     from ..generators.base import generator
     from ..generators.output import chosen as vendors_of
@@ -83,7 +83,7 @@ def command(
     if diff and keep:
         raise UsageError("--diff and --keep exclude each other", "leave one of them out")
     if len(names_of := vendors_of((vendor,), ())) > 1:
-        raise UsageError("only one vendor runs at a time", "name haproxy or nginx")
+        raise UsageError("only one vendor runs at a time", f"name {_with_programs()}")
     vendor = names_of[0]
     own_file = threshold_file or old_threshold_file
     own = thresholds.read(own_file) if own_file else {}
@@ -117,8 +117,16 @@ def _refuse_scenario_options(vendor: str, options: dict[str, object]) -> None:
     if given := [name for name, value in options.items() if value]:
         raise UsageError(
             f"{', '.join(given)}: no scenario runs for {generator(vendor).title}, a device without a local program",
-            f"leave {given[0] if len(given) == 1 else 'them'} out, or name haproxy or nginx",
+            f"leave {given[0] if len(given) == 1 else 'them'} out, or name {_with_programs()}",
         )
+
+
+def _with_programs() -> str:
+    """The vendors whose programs run in the lab, as a choice."""
+    from ..core.wording import one_of
+    from ..generators.base import hosted_generators
+
+    return one_of([vendor.name for vendor in hosted_generators()])
 
 
 def _require_library() -> None:

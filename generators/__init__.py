@@ -1,4 +1,4 @@
 """Vendors: each generator translates the checked spec into its own configuration; the core decides.
 
-Imports core, spec.
+Imports core, net, spec.
 """

@@ -17,12 +17,12 @@ from ..core.errors import Problem, UnsupportedError
 from ..core.wording import one_of
 from ..spec.checks import RULES
 from ..spec.load import Spec
-from ..spec.model import Farm
+from ..spec.model import BalancerProgram, Farm
 from ..spec.schema import Path, nearest
 from ..spec.units import Version
 from .design import Design
 from .features import FEATURES, Feature, No, Since, Support
-from .hosting import Api, Hosting, RoleVariable, Syntax
+from .hosting import Api, Foreground, Hosting, RoleVariable, Steps, Syntax
 
 
 class UnquotableError(ValueError):
@@ -95,6 +95,8 @@ class Generator(ABC):
     program: ClassVar[str] = ""
     """The program that loads the main file; empty where none can be installed here, and `check` judges instead."""
 
+    version_pattern: ClassVar[str] = r"version ([0-9]+(?:\.[0-9]+){1,2})"
+    """A regular expression whose group is the version in what the program says to `version_command`."""
     hosting: ClassVar[Hosting | None] = None
     """How the program runs on hosts; None for a device."""
     api: ClassVar[Api | None] = None
@@ -126,6 +128,19 @@ class Generator(ABC):
 
     def check_command(self, file: FilePath, version: Version) -> list[str]:
         """The arguments with which the program of this version checks a configuration."""
+        raise NotImplementedError
+
+    def foreground(self, file: FilePath, version: Version) -> Foreground:
+        """How the program of this version runs a configuration in the foreground."""
+        raise NotImplementedError
+
+    def openssl(self, farm: Farm) -> Version | None:
+        """The version of OpenSSL in the vendor's section of the spec, or None where it has none."""
+        section = getattr(farm, self.name, None)
+        return section.openssl if isinstance(section, BalancerProgram) else None
+
+    def steps(self, farm: Farm) -> Steps:
+        """What a push of this farm creates on an empty device, for a vendor without a `program`."""
         raise NotImplementedError
 
     def check(self, spec: Spec, files: list[Artifact]) -> str:

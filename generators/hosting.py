@@ -1,6 +1,6 @@
 """Facts about a vendor that the export, the report and the lab need: where it runs, and how its files look."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 
@@ -37,6 +37,51 @@ class RoleVariable(NamedTuple):
     """Whether the value is text of the spec, in which Ansible must not evaluate expressions."""
 
 
+class RoleSetting(NamedTuple):
+    """One default of the vendor's Ansible role, for the table in the rollout's README."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+class StateFile(NamedTuple):
+    """A file with the states of nodes: a reload saves them from the running program, a start begins without them."""
+
+    path: str
+    """The path below the folder of the configuration."""
+    empty: bytes
+    """The content before a start."""
+    socket: str
+    """The path of the program's runtime socket, below the same folder."""
+    save: str
+    """The command to the socket whose answer is the file's content."""
+    info: str
+    """The command to the socket whose answer holds the process id."""
+    process: str
+    """A regular expression with the group `id` for the process id in that answer."""
+
+
+class Foreground(NamedTuple):
+    """How the program runs in the foreground, as a child of whoever starts it."""
+
+    arguments: tuple[str, ...]
+    reload: str
+    """The name of the signal that reloads the configuration, as in `SIGHUP`."""
+    environment: Mapping[str, str] = {}
+    """What the program needs besides the environment of its parent."""
+    states: StateFile | None = None
+
+
+class Steps(NamedTuple):
+    """What a push creates on an empty device."""
+
+    made: Sequence[str]
+    """Each step, in order."""
+    early: Sequence[str]
+    """The steps that use an object of a later step."""
+
+
 class Hosting(NamedTuple):
     """How a vendor runs whose program is installed on hosts."""
 
@@ -51,6 +96,11 @@ class Hosting(NamedTuple):
     """The task files that remove a node from rotation and return it."""
     drains_by: Literal["runtime", "files"]
     """Whether a node is drained by a command to the running program, or by another configuration file."""
+    enable_command: str = ""
+    """The shell command that enables a drained node; empty where the rollout's playbook does it."""
+    first_rollout: str = ""
+    """What the first run of the rollout does that later ones do not, as a sentence."""
+    role_settings: tuple[RoleSetting, ...] = ()
 
 
 class Api(NamedTuple):

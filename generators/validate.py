@@ -7,19 +7,22 @@ real ones exist only on the balancer; nothing else differs. The installed progra
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from ..core import activity
 from ..core.errors import NlbgenError, ValidationError
+from ..net.loopback import free_ports
 from ..spec.load import Spec
-from ..spec.model import BalancerProgram, Farm
+from ..spec.model import Farm
 from ..spec.units import Version
 from .base import Generator, Site, render
+from .relocation import CertificateFiles, Ports, relocated
 
 TIMEOUT_SECONDS = 60
 
@@ -69,13 +72,10 @@ def validate(generator: Generator, spec: Spec) -> Verdict:
 
 def _older_openssl(generator: Generator, program: Program, spec: Spec) -> str | None:
     """Return a message where the program's OpenSSL is older than the spec's and refuses newer settings."""
-    balancer = getattr(spec.farm, generator.name)
-    if program.openssl is None or not isinstance(balancer, BalancerProgram) or program.openssl >= balancer.openssl:
+    wanted = generator.openssl(spec.farm)
+    if program.openssl is None or wanted is None or program.openssl >= wanted:
         return None
-    return (
-        f"{generator.title} {program.version} is installed with OpenSSL {program.openssl}, "
-        f"the spec says {balancer.openssl}"
-    )
+    return f"{generator.title} {program.version} is installed with OpenSSL {program.openssl}, the spec says {wanted}"
 
 
 @cache
@@ -85,7 +85,7 @@ def installed(generator: Generator) -> Program | None:
     if path is None:
         return None
     said = _output([path, *generator.version_command()])[1]
-    found = re.search(r"(?:version |nginx/)([0-9]+(?:\.[0-9]+){1,2})", said)
+    found = re.search(generator.version_pattern, said)
     if found is None:
         raise NlbgenError(f"{path} does not say its version", f"check the installation of {generator.title}")
     library = re.search(r"[Rr]unning (?:on|with) (?:OpenSSL version : )?OpenSSL ([0-9.]+)", said)
@@ -95,12 +95,11 @@ def installed(generator: Generator) -> Program | None:
 
 def _run(generator: Generator, program: Program, spec: Spec, folder: Path) -> str | None:
     """Return the program's complaint, or None."""
-    farm = relocated(spec.farm, folder)
-    site = Site(str(folder), http_port=_free_port())
-    main = next(file for file in render(generator, spec._replace(farm=farm), site) if file.main)
-    path = folder / main.path
-    path.write_bytes(main.content)
-    status, said = _output([program.path, *generator.check_command(path, program.version)])
+    with relocation(spec.farm, folder) as (farm, site):
+        main = next(file for file in render(generator, spec._replace(farm=farm), site) if file.main)
+        path = folder / main.path
+        path.write_bytes(main.content)
+        status, said = _output([program.path, *generator.check_command(path, program.version)])
     # HAProxy ends with 0 after some of its alerts.
     if status == 0 and not re.search(r"\[(?:warning|alert|warn|emerg)\s*\]", said, re.IGNORECASE):
         return None
@@ -125,30 +124,23 @@ def _output(command: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def relocated(farm: Farm, folder: Path) -> Farm:
-    """Return the farm with its certificates in `folder` and its listeners on free ports of the loopback address.
+@contextmanager
+def relocation(farm: Farm, folder: Path) -> Iterator[tuple[Farm, Site]]:
+    """Yield the farm with its certificates in `folder` and its listeners on free ports, which no one else gets now.
 
     Host names of nodes become `localhost`, so that no DNS server is needed.
     """
-    tls = farm.frontend.tls
+    pem = folder / "site.pem"
     if farm.frontend.tls.mode != "none":
-        pem = folder / "site.pem"
         _write_certificate(pem, farm.frontend.host)
-        verify = tls.verify_nodes if tls.verify_nodes is False else str(pem)
-        tls = tls.replace(certificate=str(pem), key=f"{pem}.key", verify_nodes=verify)
-    frontend = farm.frontend.replace(address="127.0.0.1", listen_port=_free_port(), tls=tls)
-    nodes = tuple(
+    nodes = [
         node if re.fullmatch(r"[0-9.]+|.*:.*", node.address) else node.replace(address="localhost")
         for node in farm.nodes
-    )
-    return farm.replace(frontend=frontend, nodes=nodes, balancer=farm.balancer.replace(metrics_port=_free_port()))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    ]
+    with free_ports(len(Ports._fields)) as found:
+        ports = Ports(*found)
+        moved = relocated(farm, ports, CertificateFiles(str(pem), ca=str(pem)), nodes)
+        yield moved, Site(str(folder), http_port=ports.http)
 
 
 def _write_certificate(path: Path, host: str) -> None:

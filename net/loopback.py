@@ -3,7 +3,8 @@
 import ipaddress
 import random
 import socket
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 from .waiting import wait_until
 
@@ -85,6 +86,19 @@ def free_port(host: str = "127.0.0.1") -> int:
                 return port
             release_port(port)
     raise RuntimeError(f"no free port found on {host} in {_TRIES} tries")
+
+
+@contextmanager
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Yield as many different ports of `free_port`, and release them at the end."""
+    ports: list[int] = []
+    try:
+        while len(ports) < count:
+            ports.append(free_port())
+        yield ports
+    finally:
+        for port in ports:
+            release_port(port)
 
 
 def accepts(port: int, host: str = "127.0.0.1", timeout: float = 1.0) -> bool:

@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, settings
 
 from nlbgen import cli as command_line
 from nlbgen.generators import validate
-from nlbgen.generators.base import Site, generator, render
+from nlbgen.generators.base import generator, render
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.units import Version
 
@@ -137,13 +137,13 @@ class Programs:
         Where this machine has IPv6, what listens on `*` or on an IPv6 address does so here as well.
         """
         vendor = generator(program.vendor)
-        farm = validate.relocated(spec.farm, folder)
         listen = spec.farm.frontend.address
-        if has_ipv6() and (listen == "*" or ":" in listen):
-            farm = farm.replace(frontend=farm.frontend.replace(address="*" if listen == "*" else "::1"))
-        site = Site(str(folder), http_port=validate._free_port())
-        main = next(file for file in render(vendor, spec._replace(farm=farm), site) if file.main)
-        return self.objection(program, main.content, folder / main.path)
+        with validate.relocation(spec.farm, folder) as (moved, site):
+            farm = moved
+            if has_ipv6() and (listen == "*" or ":" in listen):
+                farm = moved.replace(frontend=moved.frontend.replace(address="*" if listen == "*" else "::1"))
+            main = next(file for file in render(vendor, spec._replace(farm=farm), site) if file.main)
+            return self.objection(program, main.content, folder / main.path)
 
     def objection(self, program: Program, content: bytes, path: Path) -> str | None:
         """What this program says against the text of a configuration, written to `path`; or None."""

@@ -5,11 +5,12 @@ Free text of the spec is written as `!unsafe`: otherwise Ansible evaluates expre
 
 import ipaddress
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple
 
-from ...generators.base import hosted_generators
+from ...core.wording import all_of
+from ...generators.base import generator, hosted_generators
 from ...generators.design import Design
 from ...generators.keepalived import folder_of
 from ...spec.model import Farm, Node, Secret
@@ -90,6 +91,17 @@ def view(rollouts: Sequence[Rollout]) -> dict[str, Any]:
         "shared": [farm.groups[0].name for farm in farms if farm.shared],
         "pattern": ":".join(vendor.name for vendor in hosted),
         "titles": {vendor.name: vendor.title for vendor in hosted},
+        "first_rollouts": [
+            one.hosting.first_rollout for one in hosted if one.hosting is not None and one.hosting.first_rollout
+        ],
+        "enabled_by_hand": list(_enabled_by_hand(vendors)),
+        "packages": [f"{name}_packages" for name in (*(vendor.name for vendor in hosted_generators()), "keepalived")],
+        "role_settings": [
+            setting
+            for vendor in hosted_generators()
+            if vendor.hosting is not None
+            for setting in vendor.hosting.role_settings
+        ],
         "winrm_port": WINRM_PORT,
     }
 
@@ -97,6 +109,18 @@ def view(rollouts: Sequence[Rollout]) -> dict[str, Any]:
 def _first_groups(farms: Sequence[FarmGroup], vendor: str) -> list[str]:
     """Return the groups of balancers of this vendor."""
     return [farm.groups[0].name for farm in farms if farm.vendor == vendor]
+
+
+def _enabled_by_hand(vendors: Collection[str]) -> Iterator[str]:
+    """How to enable a drained node by hand: a command for each vendor that has one, the playbook for the others."""
+    others = []
+    for vendor in (generator(name) for name in sorted(vendors)):
+        if vendor.hosting is not None and vendor.hosting.enable_command:
+            yield f" on {vendor.title}: `{vendor.hosting.enable_command}` on each balancer"
+        else:
+            others.append(vendor.title)
+    if others:
+        yield (f" on {all_of(others)}" if len(others) < len(vendors) else "") + " run `balancers.yml`"
 
 
 def quoted(text: str) -> str:

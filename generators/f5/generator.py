@@ -18,7 +18,7 @@ from ...spec.model import Farm
 from ...spec.units import Version
 from ..base import Draft, Generator, Job
 from ..features import FEATURES, No, Since, Support, Yes, verifies_nodes
-from ..hosting import Api, Syntax
+from ..hosting import Api, Steps, Syntax
 from . import as3 as f5_as3
 from . import scf as f5_scf
 from .objects import objects
@@ -111,6 +111,18 @@ class F5(Generator):
             )
             raise ValidationError(message, "this is a bug in nlbgen: please report it with the spec")
         return "read back by nlbgen; no program outside of a device can check it"
+
+    def steps(self, farm: Farm) -> Steps:
+        """The objects in the order of their creation."""
+        made = objects(farm, farm.f5.version)
+        ours = {one.path for one in made}
+        early: list[str] = []
+        before: set[str] = set()
+        for one in made:
+            named = {path for _, path in references(one.properties)} & ours
+            early += [f"{one.path} names {path}" for path in sorted(named - before)]
+            before.add(one.path)
+        return Steps([f"{one.kind} {one.path}" for one in made], early)
 
     def complaints(self, files: Sequence[Artifact]) -> list[str]:
         """The complaints of the strict reader: syntax errors, and references to objects that do not exist."""

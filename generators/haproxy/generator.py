@@ -15,13 +15,21 @@ from .. import keepalived
 from ..base import Draft, Generator, Job, UnquotableError
 from ..design import COOKIE, ERRORS_TO_SUSPECT, FORGEABLE_HEADERS, HEADER_TIME, LONG_POLL, Member, Pool
 from ..features import FEATURES, Support, Yes
-from ..hosting import Hosting, RoleVariable, Syntax, TimeoutSyntax
+from ..hosting import Foreground, Hosting, RoleSetting, RoleVariable, StateFile, Syntax, TimeoutSyntax
 from ..tls import HSTS_SECONDS, profile
 
 CERTIFICATE_STORE: Final = Version("3.0")
 """`crt-store` names certificate and key apart; before, the key is in the certificate's file or beside it as `.key`."""
 CLOSE_SPREAD: Final = Version("2.6")
 """`close-spread-time`: the old process need not close idle connections at once when it is reloaded."""
+STATE_FILE: Final = StateFile(
+    "server-state",
+    b"1\n",
+    socket="admin.sock",
+    save="show servers state",
+    info="show info",
+    process=r"(?m)^Pid: (?P<id>.*)$",
+)
 
 _ALGORITHMS: Final = {"least-connections": "leastconn", "round-robin": "roundrobin", "source": "source"}
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=~*-]+")
@@ -44,6 +52,18 @@ class Haproxy(Generator):
         role_tasks=("candidate", "service"),
         drain_tasks=("others", "out", "back"),
         drains_by="runtime",
+        enable_command='echo "set server FARM_web/NODE state ready" | socat - UNIX-CONNECT:/run/haproxy/admin.sock',
+        first_rollout=(
+            "The first run restarts HAProxy once, for its systemd drop-in; later runs only reload, which keeps every "
+            "WebSocket."
+        ),
+        role_settings=(
+            RoleSetting(
+                "haproxy_restart",
+                "false",
+                "restart also if the drop-in changed; a higher limit of open files needs it",
+            ),
+        ),
     )
     syntaxes = (Syntax(r"haproxy\.cfg", "haproxy", "comments"),)
     support: ClassVar[Mapping[str, Support]] = {
@@ -66,6 +86,16 @@ class Haproxy(Generator):
     def check_command(self, file: Path, version: Version) -> list[str]:  # noqa: ARG002  # the same for every version
         """Check the configuration."""
         return ["-c", "-f", str(file)]
+
+    def foreground(self, file: Path, version: Version) -> Foreground:
+        """Run master and worker, with the states of nodes as the systemd drop-in keeps them."""
+        del version  # the same for every version
+        return Foreground(
+            ("-W", "-db", "-f", str(file)),
+            reload="SIGUSR2",
+            environment={"NLBGEN_SERVER_STATE": "kept"},
+            states=STATE_FILE,
+        )
 
     def role_variables(self, farm: Farm) -> Iterable[RoleVariable]:
         """The farm's name, the page that shows it, and the link to the key where HAProxy looks for it."""

@@ -18,7 +18,7 @@ from .. import keepalived
 from ..base import Draft, Generator, Job, UnquotableError
 from ..design import COOKIE, FORGEABLE_HEADERS, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
 from ..features import FEATURES, No, Since, Support, Yes
-from ..hosting import Hosting, RoleVariable, Syntax, TimeoutSyntax
+from ..hosting import Foreground, Hosting, RoleVariable, Syntax, TimeoutSyntax
 from ..tls import HSTS_SECONDS, profile
 
 HTTP2_DIRECTIVE: Final = Version("1.25.1")
@@ -65,6 +65,7 @@ class Nginx(Generator):
     oldest = Version("1.18")
     newest = Version("1.31")
     program = "nginx"
+    version_pattern = r"nginx/([0-9]+(?:\.[0-9]+){1,2})"
     hosting = Hosting(
         main="nginx.conf",
         statistics="/status",
@@ -139,8 +140,11 @@ class Nginx(Generator):
 
     def check_command(self, file: Path, version: Version) -> list[str]:
         """Check the configuration, with every file that it names beside it."""
-        own_log = ["-e", str(file.parent / "error.log")] if version >= ERROR_LOG_OPTION else []
-        return ["-t", "-q", *own_log, "-c", str(file)]
+        return ["-t", "-q", *_early_log(file, version), "-c", str(file)]
+
+    def foreground(self, file: Path, version: Version) -> Foreground:
+        """Run master and workers, with the error log beside the configuration from the start."""
+        return Foreground(("-g", "daemon off;", *_early_log(file, version), "-c", str(file)), reload="SIGHUP")
 
     def role_variables(self, farm: Farm) -> Iterable[RoleVariable]:
         """The status page, and the stream module's package under passthrough."""
@@ -260,6 +264,11 @@ class Nginx(Generator):
             "to": f"${_variable(pool, design.web)}_pool" if mapped else pool.name,
             "cookie": COOKIE,
         }
+
+
+def _early_log(file: Path, version: Version) -> tuple[str, ...]:
+    """The arguments that send errors to a log beside the configuration before the program has read it."""
+    return ("-e", str(file.parent / "error.log")) if version >= ERROR_LOG_OPTION else ()
 
 
 def _variable(pool: Pool, web: Pool) -> str:

@@ -4,7 +4,9 @@ Source: recorded sessions with Relianoid 7.9 and Zevenet 5.13. The push makes th
 for L4xNAT farms of newer products they are also what `render` writes, since the file belongs to nftlb.
 """
 
-from typing import Any, NamedTuple
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from .objects import HEADER, Backend, Guardian, HttpFarm, L4Farm, Objects
 from .products import Generation
@@ -168,3 +170,18 @@ def _guard(farm: HttpFarm | L4Farm, generation: Generation) -> list[Call]:
         Call("PUT", f"/monitoring/fg/{guardian.name}", guardian_settings(guardian)),
         Call("POST", f"{location(farm)}/fg", {"name": guardian.name}),
     ]
+
+
+_CREATES: Final = {"/farms": "farmname", "services": "id", "/monitoring/fg": "name"}
+"""The kinds of objects that a POST creates, and the key of their name in the body."""
+
+
+def early(calls: Sequence[Call]) -> Iterator[str]:
+    """Yield the calls that use a farm, service or check that no earlier call creates."""
+    made: set[str] = set()
+    for call in calls:
+        used = re.findall(r"/(?:farms|services|monitoring/fg)/[^/]+", call.path)
+        yield from (f"{call.method} {call.path}" for one in used if one not in made)
+        for path, key in _CREATES.items():
+            if call.method == "POST" and call.path.endswith(path) and key in call.body:
+                made.add(f"/{path.lstrip('/')}/{call.body[key]}")

@@ -16,8 +16,8 @@ from ...spec.model import Farm
 from ...spec.units import Version
 from ..base import Draft, Generator, Job
 from ..features import No, Support
-from ..hosting import Api, Syntax
-from .calls import plan
+from ..hosting import Api, Steps, Syntax
+from .calls import early, plan
 from .check.files import Appliance, check
 from .check.formats import ERROR_STATUSES, GUARDIAN_FILE, MARKS_FILE, Dialect
 from .install import install
@@ -113,6 +113,12 @@ class Zen(Generator):
         check({str(file.path): file.content for file in files}, appliance)
         what = "its calls" if found.way == "l4-api" else f"the dialect {generation.dialect}"
         return f"checked by nlbgen's own reading of {what}; the engine itself cannot be installed here"
+
+    def steps(self, farm: Farm) -> Steps:
+        """The calls of the API."""
+        found = edition(farm)
+        calls = plan(objects(farm, found), found.generation) if found.generation else []
+        return Steps([f"{call.method} {call.path}" for call in calls], list(early(calls)))
 
 
 def _known(found: Edition) -> Generation:

@@ -86,7 +86,7 @@ class TestBench:
 
     @property
     def vendor(self) -> str:
-        """The vendor's name: haproxy or nginx."""
+        """The name of the vendor whose program runs."""
         return self.lab.generator.name
 
     @property

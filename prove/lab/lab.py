@@ -9,20 +9,23 @@ and ends with the lab.
 """
 
 import os
+import re
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
 from ...core.errors import NlbgenError
 from ...core.files import write_atomically
 from ...generators.base import Generator, Site, generator, render
-from ...generators.nginx.generator import ERROR_LOG_OPTION
+from ...generators.hosting import Foreground, StateFile
+from ...generators.relocation import LOOPBACK, CertificateFiles, Ports, relocated
 from ...generators.validate import installed
-from ...net.loopback import free_port, release_port
+from ...net.loopback import free_ports
 from ...net.waiting import wait_until
 from ...spec.load import Spec
 from ...spec.model import Farm
@@ -32,11 +35,11 @@ from .guard import ScratchFolder
 from .processes import BalancerProcess, NodeProcess
 
 RUNTIME_SECONDS: Final = 5.0
-"""How long HAProxy's runtime socket may take to answer."""
+"""How long a runtime socket may take to answer."""
 STARTS_AT_ONCE: Final = 4
 """Nodes that start at the same time: most of it is Python's own start."""
 RELOAD_ATTEMPTS: Final = 3
-"""HAProxy's master may lose a signal while it starts a worker."""
+"""A master may lose a signal while it starts a worker, as HAProxy's does."""
 
 
 class Lab:
@@ -59,7 +62,6 @@ class Lab:
         self._stack = ExitStack()
         self.folder = Path()
         self.nodes: list[NodeProcess] = []
-        self.http_port = 0
 
     def __enter__(self) -> Self:
         try:
@@ -87,15 +89,9 @@ class Lab:
         for node in self.live.nodes:
             self.nodes.append(process := self._node(node.name))
             self._stack.push(process)
-        self._ports = {"frontend": self._port(), "metrics": self._port()}
-        self.http_port = self._port()
+        self._ports = Ports(*self._stack.enter_context(free_ports(len(Ports._fields))))
         self.spec = self.written._replace(farm=self.relocated(self.live))
         self.configuration = self._write()
-
-    def _port(self) -> int:
-        port = free_port()
-        self._stack.callback(release_port, port)
-        return port
 
     def _start(self) -> Self:
         with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
@@ -115,22 +111,15 @@ class Lab:
 
     def relocated(self, farm: Farm) -> Farm:
         """Return the farm with the lab's addresses, ports and certificates."""
-        tls = farm.frontend.tls
-        tls = tls.replace(
-            certificate=str(self.certificates.certificate),
-            key=f"{self.certificates.certificate}.key",
-            verify_nodes=tls.verify_nodes if tls.verify_nodes is False else str(self.certificates.ca),
-        )
-        nodes = tuple(
-            node.replace(address="127.0.0.1", listen_port=process.port)
+        files = CertificateFiles(str(self.certificates.certificate), ca=str(self.certificates.ca))
+        nodes = [
+            node.replace(address=LOOPBACK, listen_port=process.port)
             for node, process in zip(farm.nodes, self.nodes, strict=True)
-        )
-        frontend = farm.frontend.replace(address="127.0.0.1", listen_port=self._ports["frontend"], tls=tls)
-        balancer = farm.balancer.replace(metrics_port=self._ports["metrics"])
-        return farm.replace(frontend=frontend, nodes=nodes, balancer=balancer)
+        ]
+        return relocated(farm, self._ports, files, nodes)
 
     def _write(self) -> Path:
-        site = Site(str(self.folder), http_port=self.http_port)
+        site = Site(str(self.folder), http_port=self._ports.http)
         for file in render(self.generator, self.spec, site):
             if file.main:
                 write_atomically(path := self.folder / file.path, file.content)
@@ -138,37 +127,52 @@ class Lab:
         raise NlbgenError(f"{self.generator.title} has no main file")
 
     def _balancer(self) -> BalancerProcess:
-        run = {"haproxy": self._haproxy, "nginx": self._nginx}
-        return run[self.generator.name]()
-
-    def _haproxy(self) -> BalancerProcess:
-        state = self.folder / "server-state"
+        running = self._foreground()
+        states = running.states
         return BalancerProcess(
-            [self.program, "-W", "-db", "-f", str(self.configuration)],
+            [self.program, *running.arguments],
             ports=[self.port],
-            reload=self._reload_haproxy,
+            reload=signal.Signals[running.reload] if states is None else partial(self._reload_with, states),
             stop=signal.SIGTERM,
-            env={**os.environ, "NLBGEN_SERVER_STATE": "kept"},
+            env={**os.environ, **running.environment},
             # A start begins without states, as in the systemd drop-in; only a reload keeps them.
-            prepare=lambda: write_atomically(state, b"1\n"),
+            prepare=None if states is None else lambda: self._keep(states, states.empty),
         )
 
-    def _reload_haproxy(self, balancer: BalancerProcess) -> None:
+    def _foreground(self) -> Foreground:
+        return self.generator.foreground(self.configuration, self.generator.version(self.spec.farm))
+
+    def _keep(self, states: StateFile, content: bytes) -> None:
+        write_atomically(self.folder / states.path, content)
+
+    def _reload_with(self, states: StateFile, balancer: BalancerProcess) -> None:
         """Reload as the systemd drop-in does: save the nodes' states, then signal the master to start a new worker."""
-        write_atomically(self.folder / "server-state", self.runtime("show servers state").encode())
-        before = _pid(self.runtime("show info"))
+        self._keep(states, self.runtime(states.save).encode())
+        before = self._process_id(states)
         for _attempt in range(RELOAD_ATTEMPTS):
-            balancer.signal(signal.SIGUSR2)
-            if wait_until(lambda: _pid(self.runtime("show info")) not in {"", before}, RUNTIME_SECONDS):
+            balancer.signal(signal.Signals[self._foreground().reload])
+            if wait_until(lambda: self._process_id(states) not in {"", before}, RUNTIME_SECONDS):
                 return
-        raise NlbgenError(f"HAProxy did not reload: {balancer.output()}", "the output above shows the reason")
+        raise NlbgenError(
+            f"{self.generator.title} did not reload: {balancer.output()}", "the output above shows the reason"
+        )
+
+    def _process_id(self, states: StateFile) -> str:
+        found = re.search(states.process, self.runtime(states.info))
+        return found["id"] if found else ""
 
     def runtime(self, command: str) -> str:
-        """Return the answer of HAProxy's runtime socket; empty while a new worker takes it over."""
+        """Return the answer of the program's runtime socket; empty while a new worker takes it over.
+
+        Raises ValueError for a program without one.
+        """
+        states = self._foreground().states
+        if states is None:
+            raise ValueError(f"{self.generator.title} has no runtime socket")
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(RUNTIME_SECONDS)
             try:
-                client.connect(str(self.folder / "admin.sock"))
+                client.connect(str(self.folder / states.socket))
                 client.sendall(command.encode() + b"\n")
                 answer = b""
                 while part := client.recv(65536):
@@ -176,16 +180,6 @@ class Lab:
             except (ConnectionError, FileNotFoundError, TimeoutError):
                 return ""
         return answer.decode()
-
-    def _nginx(self) -> BalancerProcess:
-        version = self.generator.version(self.spec.farm)
-        early_log = ["-e", str(self.folder / "error.log")] if version >= ERROR_LOG_OPTION else []
-        return BalancerProcess(
-            [self.program, "-g", "daemon off;", *early_log, "-c", str(self.configuration)],
-            ports=[self.port],
-            reload=signal.SIGHUP,
-            stop=signal.SIGTERM,
-        )
 
     def change(self, farm: Farm) -> None:
         """Write the configuration of a changed farm and reload the balancer, as in a live change."""
@@ -206,12 +200,17 @@ class Lab:
     @property
     def port(self) -> int:
         """The port of the balancer's frontend."""
-        return self._ports["frontend"]
+        return self._ports.frontend
 
     @property
     def metrics_port(self) -> int:
         """The port of the balancer's statistics."""
-        return self._ports["metrics"]
+        return self._ports.metrics
+
+    @property
+    def http_port(self) -> int:
+        """The port of the redirect to https."""
+        return self._ports.http
 
     @property
     def url(self) -> str:
@@ -242,10 +241,6 @@ def live_path(farm: Farm, *names: str) -> str:
     """Return the first SignalR path of the farm (`/signalr` if it is `/`) with `names` appended."""
     base = farm.balancer.signalr.paths[0].rstrip("/") or NodeOptions.signalr_path
     return "/".join([base, *names])
-
-
-def _pid(info: str) -> str:
-    return next((line.partition(": ")[2] for line in info.splitlines() if line.startswith("Pid: ")), "")
 
 
 def _installed(vendor: Generator) -> str:

@@ -1,4 +1,4 @@
 """Simulated Orchestrator nodes.
 
-Imports net.
+Imports net, spec.
 """

@@ -8,15 +8,15 @@ from typing import Any
 
 from aiohttp import web
 
+from ...spec.orchestrator import CORE_SINCE, HEALTH_PATHS
 from .event_log import EventLog, decoded
 from .options import NodeOptions
 
 MAX_DELAY = 600.0
 
-# UiPath's health endpoints by age: 2018.1 /api/Status, 2018.3 to 2020.10 /api/Status/Get, 2021.10 and later
-# /api/health. /api/Status/Get still answers on 2024.10; /api/health on 2020.4 is a 404.
-CLASSIC_HEALTH = frozenset({"/api/status", "/api/status/get"})
-CORE_HEALTH = CLASSIC_HEALTH | {"/api/health", "/api/health/startup"}
+# /api/Status/Get still answers on 2024.10; /api/health on 2020.4 is a 404.
+CLASSIC_HEALTH = frozenset(path.lower() for since, path in HEALTH_PATHS if since <= CORE_SINCE)
+CORE_HEALTH = frozenset(path.lower() for _, path in HEALTH_PATHS) | {"/api/health/startup"}
 
 # The response of http.sys while the application pool is stopped.
 STOPPED_BODY = (

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from nlbgen.core.errors import SpecError, UnsupportedError
 from nlbgen.generators import validate
 from nlbgen.generators.base import Generator, Site, all_generators, audit, generator, known_ids, render
+from nlbgen.net.loopback import free_ports
 from nlbgen.spec import document
 from nlbgen.spec.load import Spec, check, loads
 from nlbgen.spec.model import Farm
@@ -564,10 +565,9 @@ def test_any_text_stays_within_its_quoted_word(field: tuple[str | int, ...], tex
 @given(name=ODD_TEXTS)
 def test_files_of_any_name_are_opened_by_the_real_programs(name: str) -> None:
     """The certificate, key and CA really have the odd name here; `nlbgen render` checks with plain ones."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, free_ports(3) as (port, other, http):
         odd = Path(folder) / f"odd{name[:50].replace('/', '-')}.pem"
         data = json.loads(json.dumps(PLAIN))
-        port, other = validate._free_port(), validate._free_port()
         validate._write_certificate(odd, "plain.example")
         tls = {"certificate": str(odd), "key": f"{odd}.key", "verify_nodes": str(odd)}
         data["frontend"] |= {"tls": tls, "address": "127.0.0.1", "port": port}
@@ -576,19 +576,18 @@ def test_files_of_any_name_are_opened_by_the_real_programs(name: str) -> None:
         spec = loads(as_yaml(data))
         for vendor in TOKENIZED:
             try:
-                complaint = real_complaint(vendor, spec, Path(folder))
+                complaint = real_complaint(vendor, spec, Site(folder, http_port=http))
             except UnsupportedError:
                 assert (vendor.name, "$" in name) == ("nginx", True)
                 continue
             assert complaint is None, complaint
 
 
-def real_complaint(vendor: Generator, spec: Spec, folder: Path) -> str | None:
+def real_complaint(vendor: Generator, spec: Spec, site: Site) -> str | None:
     program = validate.installed(vendor)
     assert program
-    site = Site(str(folder), http_port=validate._free_port())
     main = next(file for file in render(vendor, spec, site) if file.main)
-    path = folder / main.path
+    path = Path(site.directory) / main.path
     path.write_bytes(main.content)
     status, said = validate._output([program.path, *vendor.check_command(path, program.version)])
     return said if status or re.search(r"\[(?:warn|alert|emerg)", said, re.IGNORECASE) else None

@@ -12,7 +12,7 @@ import pytest
 
 from nlbgen.core.errors import NlbgenError
 from nlbgen.generators import validate
-from nlbgen.generators.base import Site, generator, render
+from nlbgen.generators.base import generator, render
 from nlbgen.spec.load import Spec
 
 if TYPE_CHECKING:
@@ -157,8 +157,8 @@ def test_relocated_configuration_differs_only_in_paths_and_addresses(
         nodes=[{"name": "a", "address": "10.20.0.11"}, {"name": "b", "address": "orch-2.corp.example"}],
         accept=["nginx-passthrough-health"],
     )
-    moved = spec._replace(farm=validate.relocated(spec.farm, tmp_path))
-    site = Site(str(tmp_path), http_port=12345)
+    with validate.relocation(spec.farm, tmp_path) as (farm, site):
+        moved = spec._replace(farm=farm)
     real, checked = (
         next(file.content.decode() for file in render(generator(vendor), *which) if file.main)
         for which in ((spec,), (moved, site))
@@ -180,7 +180,8 @@ def test_relocated_configuration_differs_only_in_paths_and_addresses(
 
 
 def test_relocated_key_is_readable_only_by_its_owner(make_spec: MakeSpec, tmp_path: Path) -> None:
-    validate.relocated(make_spec().farm, tmp_path)
+    with validate.relocation(make_spec().farm, tmp_path):
+        pass
     assert stat.S_IMODE((tmp_path / "site.pem.key").stat().st_mode) == 0o600 or os.name != "posix"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 import pytest
 
-from nlbgen.generators.zen.calls import plan
+from nlbgen.generators.zen.calls import early, plan
 from nlbgen.generators.zen.objects import objects
 from nlbgen.generators.zen.products import edition
 from nlbgen.prove.clients.load_result import LoadResult, Record
@@ -15,7 +15,6 @@ from nlbgen.prove.scenarios.base import HASHED, ONE_NODE, PASSED_THROUGH
 from nlbgen.prove.scenarios.failover import _share, failed
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.prove.scenarios.steady import _shares
-from nlbgen.prove.static_checks import zen_early
 from nlbgen.spec.load import Spec
 from nlbgen.spec.model import Farm
 
@@ -217,6 +216,6 @@ def test_zen_calls_in_the_wrong_order_are_found(make_spec: Callable[..., Spec]) 
     found = edition(farm)
     assert found.generation
     calls = plan(objects(farm, found), found.generation)
-    assert list(zen_early(calls)) == []
-    assert len(list(zen_early(calls[::-1]))) > len(calls) / 2
-    assert list(zen_early(calls[1:]))
+    assert list(early(calls)) == []
+    assert len(list(early(calls[::-1]))) > len(calls) / 2
+    assert list(early(calls[1:]))
