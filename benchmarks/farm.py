@@ -1,6 +1,7 @@
 """One farm of many nodes: reading, checking and rendering are linear in the nodes."""
 
 import sys
+from functools import partial
 
 from measure import machine, middle, publish, seconds
 
@@ -26,10 +27,10 @@ def main() -> bool:
     rows, each = [], []
     for count in SIZES:
         text = spec_text(count)
-        read = middle([seconds(lambda text=text: loads(text)) for _ in range(REPEATS)])
+        read = middle([seconds(partial(loads, text)) for _ in range(REPEATS)])
         spec = loads(text)
         made = {
-            name: middle([seconds(lambda n=name, s=spec: render(generator(n), s)) for _ in range(REPEATS)])
+            name: middle([seconds(partial(render, generator(name), spec)) for _ in range(REPEATS)])
             for name in ("haproxy", "nginx")
         }
         each.append((read + sum(made.values())) / count)

@@ -12,6 +12,7 @@ from nlbgen.prove.clients.load import LoadPlan, run_load
 from nlbgen.prove.clients.pressure import Pressure, press
 from nlbgen.prove.lab.certificates import make_certificates
 from nlbgen.prove.lab.processes import NodeProcess
+from nlbgen.prove.nodes.options import NodeOptions
 
 RATE = 2000
 """The most requests per second of a measurement."""
@@ -27,9 +28,12 @@ def main() -> bool:
     rows, passed = [], True
     with tempfile.TemporaryDirectory() as folder:
         made = make_certificates(Path(folder), ["127.0.0.1"])
-        for words, tls in (("HTTP", {}), ("HTTPS", {"tls_cert": made.certificate, "tls_key": made.key})):
+        for words, tls in (
+            ("HTTP", NodeOptions()),
+            ("HTTPS", NodeOptions(tls_cert=made.certificate, tls_key=made.key)),
+        ):
             with ExitStack() as stack:
-                nodes = [stack.enter_context(NodeProcess(name=f"orch-{number}", **tls)) for number in (1, 2)]
+                nodes = [stack.enter_context(NodeProcess(tls, name=f"orch-{number}")) for number in (1, 2)]
                 row, good = _measured(words, [node.url for node in nodes], made.ca)
             rows.append(row)
             passed &= good

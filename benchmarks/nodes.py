@@ -5,6 +5,7 @@ text checked by lxml again. `BARS` says how many times lxml's way this may cost.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from lxml import etree
@@ -12,7 +13,8 @@ from measure import interleaved, machine, middle, publish, seconds
 
 from nlbgen.nodes import keys, planning, stores
 from nlbgen.nodes.audit import audit
-from nlbgen.nodes.config.effective import Config, webconfig
+from nlbgen.nodes.config import webconfig
+from nlbgen.nodes.config.effective import Config
 from nlbgen.nodes.fingerprints import Fingerprints
 from nlbgen.spec.load import loads
 
@@ -121,7 +123,7 @@ def _audits() -> tuple[list[str], bool]:
 
     rows, each = [], []
     for count in SIZES:
-        took = middle([seconds(lambda count=count: run(count)) for _ in range(AUDIT_ROUNDS)])
+        took = middle([seconds(partial(run, count)) for _ in range(AUDIT_ROUNDS)])
         each.append(took / count)
         rows.append(f"| {count} | {took:.2f} s | {each[-1] * 1000:.2f} ms |")
     return rows, each[-1] <= LINEAR * each[0]

@@ -97,12 +97,17 @@ def allowed_of(room: str) -> frozenset[str]:
     return frozenset({"the root": "", "nothing": room}.get(name.strip(), name.strip()) for name in names)
 
 
+def line_of(node: ast.AST) -> int:
+    """The line of a statement or an expression."""
+    return getattr(node, "lineno", 0)
+
+
 def cycle(graph: Mapping[str, Iterable[str]]) -> list[str]:
     """Some names that import each other in a circle; empty where there are none."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        return error.args[1]
+        return list(error.args[1])
     return []
 
 
@@ -132,7 +137,7 @@ def test_imports_inside_the_package_are_relative(path: Path) -> None:
     for node in ast.walk(parsed(path)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-        assert not any(name.partition(".")[0] == "nlbgen" for name in names), f"{path.name}:{node.lineno}"
+        assert not any(name.partition(".")[0] == "nlbgen" for name in names), f"{path.name}:{line_of(node)}"
 
 
 def dotted(node: ast.expr) -> str:
@@ -163,7 +168,7 @@ def test_only_the_command_line_prints_or_exits(path: Path) -> None:
         called = node.func if isinstance(node, ast.Call) else node.exc if isinstance(node, ast.Raise) else None
         if called is not None:
             name = dotted(called.func if isinstance(called, ast.Call) else called)
-            assert not PRINTS.fullmatch(name), f"{path.name}:{node.lineno}: {name}"
+            assert not PRINTS.fullmatch(name), f"{path.name}:{line_of(node)}: {name}"
 
 
 AMBIENT = re.compile(
@@ -195,7 +200,7 @@ def test_what_is_made_depends_on_nothing_but_the_spec(path: Path) -> None:
         called = (
             dotted(node.func) if isinstance(node, ast.Call) else dotted(node) if isinstance(node, ast.Attribute) else ""
         )
-        assert not AMBIENT.fullmatch(called), f"{path.name}:{node.lineno}: {called}"
+        assert not AMBIENT.fullmatch(called), f"{path.name}:{line_of(node)}: {called}"
         if isinstance(node, ast.For | ast.comprehension) and isinstance(node.iter, ast.Set):
             pytest.fail(f"{path.name}: a set is looped over, in an order of its own")
 

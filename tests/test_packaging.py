@@ -8,30 +8,35 @@ import sys
 import tarfile
 import venv
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 
+Built = tuple[Path, Path]
+"""The sdist and the wheel."""
+
 pytestmark = pytest.mark.slow
 
 
-def run(*command, **options):
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300, check=False, **options)
+def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    words = list(map(str, command))
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, cwd=cwd, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The sdist, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
     return next(folder.glob("*.tar.gz")), next(folder.glob("*.whl"))
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(built):
+def test_the_wheel_holds_the_package_and_nothing_else(built: Built) -> None:
     with zipfile.ZipFile(built[1]) as wheel:
         names = wheel.namelist()
     package = {name for name in names if name.startswith("nlbgen/")}
@@ -51,14 +56,14 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
     assert not [name for name in package if "/tests/" in name or "/benchmarks/" in name]
 
 
-def test_the_sdist_builds_without_git(built):
+def test_the_sdist_builds_without_git(built: Built) -> None:
     with tarfile.open(built[0]) as sdist:
         names = [name.partition("/")[2] for name in sdist.getnames()]
     assert {"setup.cfg", "pyproject.toml", "LICENSE", "README.md", "py.typed"} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", ".programs/", "outputs/"))]
 
 
-def test_the_wheel_renders_the_example_outside_of_the_tree(built, tmp_path):
+def test_the_wheel_renders_the_example_outside_of_the_tree(built: Built, tmp_path: Path) -> None:
     """In an environment of its own, with the pinned versions of requirements/run.txt."""
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"

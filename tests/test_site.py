@@ -10,13 +10,14 @@ from urllib.parse import unquote
 import pytest
 from lxml import html
 
+Pages = dict[Path, html.HtmlElement]
 ROOT = Path(__file__).resolve().parents[1]
 LOADED = "//link[@rel='stylesheet' or @rel='icon']/@href | //script/@src | //img/@src"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [
             sys.executable,
@@ -42,7 +43,7 @@ def site(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pages(site: Path) -> dict[Path, html.HtmlElement]:
+def pages(site: Path) -> Pages:
     return {path: html.parse(str(path)).getroot() for path in site.rglob("*.html")}
 
 
@@ -51,11 +52,11 @@ def test_every_page_of_the_docs_is_a_page(site: Path) -> None:
     assert {site / path for path in wanted} | {site / "tour.html"} <= set(site.rglob("*.html"))
 
 
-def test_nothing_is_loaded_from_outside(pages) -> None:
+def test_nothing_is_loaded_from_outside(pages: Pages) -> None:
     assert [(path.name, url) for path, page in pages.items() for url in page.xpath(LOADED) if "//" in url] == []
 
 
-def test_links_and_assets_lead_somewhere(site: Path, pages) -> None:
+def test_links_and_assets_lead_somewhere(site: Path, pages: Pages) -> None:
     anchors = {path: set(page.xpath("//@id | //@name")) for path, page in pages.items()}
     seen = 0
     for path, page in pages.items():

@@ -58,17 +58,17 @@ class Browser:
         self.driver.get_log("performance")
         self.driver.get(path.as_uri())
 
-    def run(self, script: str, *words: object) -> Any:
+    def run(self, script: str, *words: object) -> Any:  # noqa: ANN401  # JSON of any shape
         """The value of a JavaScript function's body."""
         return self.driver.execute_script(script, *words)
 
-    def wait_for(self, script: str) -> Any:
+    def wait_for(self, script: str) -> Any:  # noqa: ANN401  # JSON of any shape
         """What a JavaScript function's body says through `done`, its argument."""
         return self.driver.execute_async_script(f"const done = arguments[arguments.length - 1];\n{script}")
 
-    def eventually(self, condition: Callable[[], bool]) -> bool:
-        """Wait until the condition holds; pages scroll and show reasons in their own time."""
-        return bool(WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05).until(lambda _driver: condition()))
+    def eventually(self, condition: Callable[..., bool], *words: object) -> bool:
+        """Wait until the condition holds for these arguments; pages scroll and show reasons in their own time."""
+        return bool(WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05).until(lambda _driver: condition(*words)))
 
     def package(self, name: str) -> Path:
         """A file of the npm packages."""

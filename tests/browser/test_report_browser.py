@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,11 +18,14 @@ from nlbgen.export.report import page as report
 from nlbgen.generators.base import VENDORS
 from nlbgen.spec.load import load
 
+from .conftest import Browser
+
 pytestmark = [pytest.mark.chromium, pytest.mark.slow]
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parents[1] / "examples" / "farm.yaml"
 FARMS = [*sorted(HERE.glob("farms/*.yaml")), EXAMPLE]
+PdfText = Callable[[bytes], list[str]]
 WIDTHS = {"wide": 1280, "narrow": 360}
 
 
@@ -49,7 +52,7 @@ def written(farm: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing(browser, page, dark):
+def test_report_has_no_accessibility_violation(browser: Browser, page: Path, dark: bool) -> None:
     browser.open(page, dark=dark)
     assert browser.violations() == []
     for tab in browser.find_all('[role="tab"]')[1:]:
@@ -59,14 +62,18 @@ def test_axe_finds_nothing(browser, page, dark):
 
 @pytest.mark.parametrize("farm", ["states", "long"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_on_a_narrow_screen_either(browser, folder, farm, dark):
+def test_report_on_a_narrow_screen_has_no_accessibility_violation(
+    browser: Browser, folder: Path, farm: str, dark: bool
+) -> None:
     browser.open(written(HERE / "farms" / f"{farm}.yaml", folder), width=WIDTHS["narrow"], dark=dark)
     assert browser.violations() == []
 
 
 @pytest.mark.parametrize("farm", FARMS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-def test_the_page_is_quiet_asks_for_nothing_and_fits(browser, folder, farm, width):
+def test_report_loads_nothing_logs_nothing_and_fits_the_screen(
+    browser: Browser, folder: Path, farm: Path, width: int
+) -> None:
     path = written(farm, folder)
     browser.open(path, width=width)
     assert browser.asked_for() == [path.as_uri()]
@@ -89,7 +96,9 @@ def server(folder: Path) -> Iterator[tuple[str, list[str]]]:
         found.shutdown()
 
 
-def test_from_a_web_server_nothing_else_is_fetched_either(browser, page, server):
+def test_report_from_a_web_server_loads_nothing_else(
+    browser: Browser, page: Path, server: tuple[str, list[str]]
+) -> None:
     url, asked = server
     browser.open(page)
     browser.driver.get(f"{url}/{page.name}")
@@ -98,7 +107,7 @@ def test_from_a_web_server_nothing_else_is_fetched_either(browser, page, server)
     assert browser.complaints() == []
 
 
-def test_the_security_policy_stops_what_it_does_not_name(browser, page, tmp_path):
+def test_security_policy_blocks_foreign_elements(browser: Browser, page: Path, tmp_path: Path) -> None:
     """The test of the test above: with an element more, the same policy complains."""
     text = page.read_text(encoding="utf-8")
     foreign = (
@@ -111,11 +120,12 @@ def test_the_security_policy_stops_what_it_does_not_name(browser, page, tmp_path
     assert browser.run("return window.ran") is None
 
 
-def open_panels(browser) -> list[str]:
-    return browser.run("return [...document.querySelectorAll('.panel')].filter((p) => p.offsetHeight).map((p) => p.id)")
+def open_panels(browser: Browser) -> list[str]:
+    shown = "return [...document.querySelectorAll('.panel')].filter((p) => p.offsetHeight).map((p) => p.id)"
+    return list(browser.run(shown))
 
 
-def test_tabs_by_keyboard(browser, page):
+def test_tabs_are_operable_by_keyboard(browser: Browser, page: Path) -> None:
     browser.open(page)
     tabs = [f"tab-{vendor}" for vendor in VENDORS]
     panels = [f"panel-{vendor}" for vendor in VENDORS]
@@ -132,8 +142,8 @@ def test_tabs_by_keyboard(browser, page):
     ]
     for key, there in walk:
         browser.press(key)
-        assert browser.eventually(lambda there=there: browser.focused() == tabs[there])
-        assert browser.eventually(lambda there=there: open_panels(browser) == [panels[there]])
+        assert browser.eventually(lambda at: browser.focused() == tabs[at], there)
+        assert browser.eventually(lambda at: open_panels(browser) == [panels[at]], there)
         chosen = browser.find_all('[role="tab"][aria-selected="true"]')
         assert [tab.get_attribute("id") for tab in chosen] == [tabs[there]]
         assert (
@@ -145,7 +155,7 @@ def test_tabs_by_keyboard(browser, page):
     assert browser.find_all('[role="tab"][tabindex="0"]')[0].get_attribute("id") == tabs[0]
 
 
-def test_a_link_into_a_closed_panel_opens_it(browser, page):
+def test_link_into_a_closed_panel_opens_it(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.find('#checksums a[href="#file-nginx-nginx.conf"]').click()
     assert browser.eventually(lambda: open_panels(browser) == ["panel-nginx"])
@@ -153,7 +163,7 @@ def test_a_link_into_a_closed_panel_opens_it(browser, page):
     assert browser.eventually(lambda: 0 <= browser.run(top) < 100)
 
 
-def test_the_reason_of_a_line_by_pointer_and_by_keyboard(browser, page):
+def test_reason_of_a_line_is_shown_by_pointer_and_keyboard(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.run("document.querySelector('.code').focus()")
     strip = browser.find("#panel-haproxy .reason")
@@ -171,7 +181,7 @@ def test_the_reason_of_a_line_by_pointer_and_by_keyboard(browser, page):
     assert strip.get_attribute("aria-live") == "polite"
 
 
-def test_without_javascript_everything_is_there(browser, page):
+def test_report_without_javascript_shows_everything(browser: Browser, page: Path) -> None:
     browser.open(page, script=False)
     text = page.read_text(encoding="utf-8")
     try:
@@ -186,7 +196,7 @@ def test_without_javascript_everything_is_there(browser, page):
 
 
 @pytest.fixture
-def pdf_text(tmp_path):
+def pdf_text(tmp_path: Path) -> PdfText:
     program = shutil.which("pdftotext")
     if program is None:
         pytest.skip("pdftotext is not installed")
@@ -200,7 +210,9 @@ def pdf_text(tmp_path):
     return text
 
 
-def test_on_paper_everything_is_there_and_sections_begin_on_pages_of_their_own(browser, page, pdf_text):
+def test_printed_report_is_complete_and_sections_start_new_pages(
+    browser: Browser, page: Path, pdf_text: PdfText
+) -> None:
     browser.open(page)
     pages = pdf_text(browser.printed())
     flat = re.sub(r"\s+", " ", " ".join(pages))
@@ -213,7 +225,7 @@ def test_on_paper_everything_is_there_and_sections_begin_on_pages_of_their_own(b
     assert all(text.rstrip().endswith(f" {number} / {len(pages)}") for number, text in enumerate(pages, 1))
 
 
-def test_on_paper_it_is_light_even_if_the_screen_is_dark(browser, page):
+def test_printed_report_is_light_on_a_dark_screen(browser: Browser, page: Path) -> None:
     browser.open(page, dark=True)
     colours = """
       const style = (selector) => getComputedStyle(document.querySelector(selector));
@@ -226,7 +238,7 @@ def test_on_paper_it_is_light_even_if_the_screen_is_dark(browser, page):
     assert browser.run(colours) == ["rgb(255, 255, 255)", "rgb(255, 255, 255)"]
 
 
-def test_hostile_texts_stay_texts(browser, folder):
+def test_hostile_texts_are_escaped(browser: Browser, folder: Path) -> None:
     browser.open(written(HERE / "farms" / "hostile.yaml", folder))
     assert browser.run("return document.scripts.length") == 1
     assert browser.complaints() == []

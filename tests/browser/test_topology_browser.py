@@ -10,6 +10,8 @@ import pytest
 from nlbgen.export.topology import picture as topology
 from nlbgen.spec.load import Spec, load
 
+from .conftest import Browser
+
 pytestmark = [pytest.mark.chromium, pytest.mark.slow]
 
 HERE = Path(__file__).parent
@@ -54,7 +56,7 @@ def spec(request: pytest.FixtureRequest) -> Spec:
 
 
 @pytest.mark.parametrize("font", ["", "DejaVu Sans", "Liberation Sans"])
-def test_no_text_leaves_its_box(spec, browser, tmp_path, font):
+def test_svg_text_fits_its_box(spec: Spec, browser: Browser, tmp_path: Path, font: str) -> None:
     path = tmp_path / "topology.svg"
     drawn = topology.draw(spec, "svg").decode()
     path.write_text(drawn.replace("font-family: system-ui,", f'font-family: "{font}",') if font else drawn)
@@ -65,7 +67,7 @@ def test_no_text_leaves_its_box(spec, browser, tmp_path, font):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_every_text_stands_out_from_what_is_behind_it(browser, tmp_path, dark):
+def test_svg_text_has_enough_contrast(browser: Browser, tmp_path: Path, dark: bool) -> None:
     """At least 4.5 to 1, WCAG 2's level AA for small text."""
     path = tmp_path / "topology.svg"
     path.write_bytes(topology.draw(load(STATES), "svg"))
@@ -93,7 +95,7 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def test_the_theme_reaches_a_picture_in_an_img(browser, tmp_path):
+def test_svg_in_an_img_element_follows_the_theme(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "topology.svg").write_bytes(topology.draw(load(EXAMPLE), "svg"))
     page = tmp_path / "page.html"
     page.write_text('<!DOCTYPE html><title>t</title><img src="topology.svg" alt="Topology">')
@@ -106,7 +108,7 @@ def test_the_theme_reaches_a_picture_in_an_img(browser, tmp_path):
     assert shots[0] != shots[1]
 
 
-def test_mermaid_reads_and_draws_the_flowchart(spec, browser, tmp_path):
+def test_mermaid_renders_the_flowchart(spec: Spec, browser: Browser, tmp_path: Path) -> None:
     """Mermaid's own parser takes it, and what its renderer shows is what the boxes say, letter by letter."""
     page = tmp_path / "mermaid.html"
     code = browser.package("@mermaid-js/tiny/dist/mermaid.tiny.js").as_uri()

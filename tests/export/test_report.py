@@ -6,6 +6,7 @@ import re
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,9 @@ from nlbgen.export.report import page as report
 from nlbgen.export.report import reasons as report_reasons
 from nlbgen.generators import base
 from nlbgen.spec.load import load, loads
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "farm.yaml"
@@ -44,36 +48,36 @@ class Reader(HTMLParser):
         self.feed(text)
         self.close()
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
         if tag not in self.VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag, attrs):
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self.open, f"</{tag}> without a beginning"
         assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] in {"style", "script"}:
             self.raw.append((self.open[-1], data))
 
 
 @pytest.fixture(autouse=True)
-def secrets(monkeypatch):
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", SECRET)
 
 
 @pytest.fixture(scope="module")
-def page():
+def page() -> str:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("NLBGEN_REDIS_PASSWORD", SECRET)
         return report.render(load(EXAMPLE)).decode()
 
 
-def of(**changes) -> str:
+def of(**changes: object) -> str:
     data = {
         "farm": "orchestrator-test",
         "orchestrator": {"version": "2019.4"},
@@ -87,7 +91,7 @@ def of(**changes) -> str:
 # What it holds
 
 
-def test_every_element_is_closed_and_every_id_is_one(page):
+def test_page_is_well_formed_and_ids_are_unique(page: str) -> None:
     reader = Reader(page)
     assert reader.open == []
     ids = [attributes["id"] for _tag, attributes in reader.elements if "id" in attributes]
@@ -99,7 +103,7 @@ def test_every_element_is_closed_and_every_id_is_one(page):
         assert link == "data:," or link == "#" or link[1:] in ids, link
 
 
-def test_it_needs_nothing_from_outside(page):
+def test_page_loads_nothing(page: str) -> None:
     reader = Reader(page)
     for tag, attributes in reader.elements:
         assert tag not in {"img", "iframe", "object", "embed", "base", "form", "audio", "video", "source"}
@@ -108,21 +112,27 @@ def test_it_needs_nothing_from_outside(page):
     assert not re.search(r"@import|url\(", "".join(text for _tag, text in reader.raw))
 
 
-def test_its_policy_names_every_style_and_script_and_nothing_else(page):
+def words_of_a_rule(rule: str) -> tuple[str, str]:
+    name, sources = rule.strip().split(" ", 1)
+    return name, sources
+
+
+def test_security_policy_allows_only_its_own_styles_and_scripts(page: str) -> None:
     reader = Reader(page)
     policy = next(a["content"] for t, a in reader.elements if a.get("http-equiv") == "Content-Security-Policy")
-    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert policy is not None
+    rules: dict[str, str] = dict(map(words_of_a_rule, policy.split(";")))
     assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
     for kind in ("style", "script"):
         assert rules[f"{kind}-src"].split() == [digest_source(text) for tag, text in reader.raw if tag == kind]
 
 
-def test_it_is_the_same_again(page):
+def test_page_is_reproducible(page: str) -> None:
     assert report.render(load(EXAMPLE)).decode() == page
 
 
 @pytest.mark.parametrize("vendor", base.VENDORS)
-def test_every_file_of_every_vendor_is_there_word_by_word_with_its_checksum(page, vendor):
+def test_page_lists_every_file_with_its_checksum(page: str, vendor: str) -> None:
     for file in base.render(base.generator(vendor), load(EXAMPLE)):
         assert f'id="file-{vendor}-{str(file.path).replace("/", "-")}"' in page
         sums = page.partition('id="checksums"')[2]
@@ -130,7 +140,7 @@ def test_every_file_of_every_vendor_is_there_word_by_word_with_its_checksum(page
         assert hashlib.sha256(file.content).hexdigest() in sums
 
 
-def test_it_holds_the_digest_and_the_plan_and_the_runbook(page):
+def test_page_contains_digest_plan_and_runbook(page: str) -> None:
     assert page.count(load(EXAMPLE).digest) >= 2
     assert "appSettings/LoadBalancer.UseRedis" in page
     assert "plan digest <code>" in page
@@ -138,7 +148,7 @@ def test_it_holds_the_digest_and_the_plan_and_the_runbook(page):
     assert "<h4>1. Back up the first node</h4>" in page
 
 
-def test_what_is_accepted_is_told_beside_the_findings(page):
+def test_findings_list_accepted_limitations(page: str) -> None:
     """A reader who signs the change off sees that a feature is replaced."""
     findings = page.partition('<section id="findings"')[2].partition("</section>")[0]
     assert "None beside what the spec accepts" in findings
@@ -149,7 +159,7 @@ def test_what_is_accepted_is_told_beside_the_findings(page):
     assert all(f"{limit.title}: {limit.fallback}" in unescape(findings) for limit in limits)
 
 
-def test_no_secret_is_in_it(page):
+def test_page_contains_no_secret(page: str) -> None:
     values = {SECRET}
     for node in ("orch-1", "orch-2"):
         text = (EXAMPLE.parent / "inputs" / node / "web.config").read_text(encoding="utf-8")
@@ -164,7 +174,7 @@ def test_no_secret_is_in_it(page):
         assert page.count(path) == 1
 
 
-def test_a_secret_that_is_not_at_hand_is_said_and_the_rest_is_there(monkeypatch):
+def test_page_without_a_secret_reports_it_and_shows_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NLBGEN_REDIS_PASSWORD")
     page = report.render(load(EXAMPLE)).decode()
     assert "There is no plan: " in page
@@ -172,7 +182,7 @@ def test_a_secret_that_is_not_at_hand_is_said_and_the_rest_is_there(monkeypatch)
     assert "<h4>1. Back up the first node</h4>" in page
 
 
-def test_unplanned_it_does_not_depend_on_secrets(monkeypatch):
+def test_page_without_a_plan_does_not_depend_on_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     page = report.render(load(EXAMPLE), planned=False)
     monkeypatch.delenv("NLBGEN_REDIS_PASSWORD")
     assert report.render(load(EXAMPLE), planned=False) == page
@@ -180,7 +190,7 @@ def test_unplanned_it_does_not_depend_on_secrets(monkeypatch):
     assert b"<h4>1. Back up the first node</h4>" in page
 
 
-def test_without_node_files_it_says_why_there_is_no_plan():
+def test_page_without_node_files_explains_the_missing_plan() -> None:
     page = of()
     assert "There is no plan: the spec does not name the config of orch-1" in page
     assert "There is no runbook: the spec does not name the config of orch-1" in page
@@ -189,7 +199,7 @@ def test_without_node_files_it_says_why_there_is_no_plan():
 # Findings
 
 
-def test_warnings_and_refusals_are_told_with_what_to_do():
+def test_findings_show_warnings_and_errors_with_hints() -> None:
     page = of(
         balancer={"slow_start": "30s", "timeouts": {"queue": "10s"}},
         nginx={"version": "1.22"},
@@ -205,7 +215,7 @@ def test_warnings_and_refusals_are_told_with_what_to_do():
     assert "nginx.conf" not in panel.partition("</ul>")[0]
 
 
-def test_a_vendor_that_the_spec_does_not_name_is_a_note():
+def test_limitation_of_a_vendor_outside_the_spec_is_a_note() -> None:
     page = of(balancer={"slow_start": "30s"}, accept=[])
     findings = page.partition('id="findings"')[2].partition("</section>")[0]
     assert 'class="error"' not in findings
@@ -213,15 +223,20 @@ def test_a_vendor_that_the_spec_does_not_name_is_a_note():
     assert "and the spec does not name it" in page
 
 
-def test_what_is_accepted_stands_at_the_vendor(page):
+def test_panel_of_a_vendor_lists_accepted_limitations(page: str) -> None:
     panel = page.partition('id="panel-nginx"')[2].partition('id="panel-zen"')[0]
     assert "What it does instead" in panel
     assert "a node that came back gets its full share at once" in panel
 
 
-def test_what_the_programs_say_stands_there_if_it_is_asked_for():
-    asked = []
-    page = report.render(load(EXAMPLE), verdict=lambda vendor: asked.append(vendor) or f"{vendor}: <fine>").decode()
+def test_page_shows_the_verdict_of_each_program_on_request() -> None:
+    asked: list[str] = []
+
+    def accept(vendor: str) -> str:
+        asked.append(vendor)
+        return f"{vendor}: <fine>"
+
+    page = report.render(load(EXAMPLE), verdict=accept).decode()
     assert asked == list(base.VENDORS)
     assert '<p class="verdict">nginx: &lt;fine&gt;</p>' in page
 
@@ -236,7 +251,7 @@ def test_what_the_programs_say_stands_there_if_it_is_asked_for():
 
 
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_highlighting_changes_no_character(path):
+def test_highlighting_keeps_every_character(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     place = path.relative_to(ROOT).as_posix()
     name = f"haproxy.service.d/{path.name}" if "service.d" in place else path.name
@@ -246,7 +261,7 @@ def test_highlighting_changes_no_character(path):
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=200))
 @pytest.mark.parametrize("name", ["haproxy.cfg", "farm_proxy.cfg", "bigip.conf"])
-def test_no_text_is_lost_by_our_own_lexers(name, text):
+def test_lexers_keep_every_line(name: str, text: str) -> None:
     shown = list(report_code.words_of(report_code.highlighted(name, text)))
     assert len(shown) == (len(text.removesuffix("\n").split("\n")) if text else 0)
 
@@ -259,7 +274,7 @@ def reasons(name: str, vendor: str) -> dict[str, str]:
     )
 
 
-def test_a_lines_reason_is_the_comment_that_it_stands_under():
+def test_reason_of_a_line_is_the_comment_above_it() -> None:
     found = reasons("haproxy.cfg", "haproxy")
     assert found["timeout tunnel 1h"].startswith("An upgraded connection may be silent this long")
     assert found["timeout server-fin 30s"].startswith("A peer that vanished without a word")
@@ -274,7 +289,7 @@ def test_a_lines_reason_is_the_comment_that_it_stands_under():
     assert nginx["ssl_session_tickets off;"].startswith("TLS to clients")
 
 
-def test_f5_and_zen_have_reasons_of_their_own():
+def test_reasons_of_f5_and_zen_come_from_a_table() -> None:
     found = reasons("bigip.conf", "f5")
     assert found["idle-timeout 3600"].startswith("Keeps idle robots connected")
     assert found["HTTP::header remove $name"].startswith("Removes headers")
@@ -283,7 +298,7 @@ def test_f5_and_zen_have_reasons_of_their_own():
 
 
 @pytest.mark.parametrize("vendor", ["f5", "zen"])
-def test_every_kind_of_object_that_is_written_is_explained(vendor):
+def test_every_rendered_object_type_has_a_reason(vendor: str) -> None:
     """What docs/vendors/ explains at length has its short reason; what only opens a block needs none."""
     if vendor == "f5":
         kinds = {
@@ -319,7 +334,7 @@ def test_every_kind_of_object_that_is_written_is_explained(vendor):
         ("a\n#no reason\nb\n", ["", "", ""]),
     ],
 )
-def test_how_far_a_comment_reaches(text, wanted):
+def test_comment_applies_to_the_lines_of_its_block(text: str, wanted: list[str]) -> None:
     assert report_reasons.commented(text.splitlines()) == wanted
 
 
@@ -339,12 +354,12 @@ def test_how_far_a_comment_reaches(text, wanted):
         "<!-- a -->\n<b>x</b>",
     ],
 )
-def test_markdown_makes_no_foreign_element(text):
+def test_markdown_escapes_foreign_elements(text: str) -> None:
     elements = {tag for tag, _attributes in Reader(report_markdown.rendered(text, level=3)).elements}
     assert elements <= {"p"}
 
 
-def test_markdown_has_headings_boxes_tables_and_code():
+def test_markdown_renders_headings_checkboxes_tables_and_code() -> None:
     text = "<!--\nmade by\n-->\n# A\n\n## B\n\n- [ ] do `this`\n- not\n\n| a |\n|---|\n| b |\n\n```sh\nx <y>\n```\n"
     made = report_markdown.rendered(text, level=3)
     assert "made by" not in made
@@ -358,7 +373,7 @@ def test_markdown_has_headings_boxes_tables_and_code():
 # The command
 
 
-def test_the_command_writes_the_page(cli, tmp_path):
+def test_command_writes_the_page(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").write_bytes(EXAMPLE.read_bytes())
     ran = cli("report")
     assert (ran.code, ran.out, ran.err.split()) == (0, "", ["wrote", str(Path("outputs/report.html"))])
@@ -370,14 +385,14 @@ def test_the_command_writes_the_page(cli, tmp_path):
 
 @pytest.mark.haproxy
 @pytest.mark.nginx
-def test_the_command_asks_the_installed_programs(cli, tmp_path):
+def test_command_with_validate_runs_the_installed_programs(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").write_bytes(EXAMPLE.read_bytes())
     assert cli("report", "--validate", "-o", "page.html").code == 0
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert re.search(r'class="verdict">(?:not )?checked(?: by|:) .*HAProxy', page)
 
 
-def test_a_fleet_has_a_page_for_each_farm_and_goes_on_after_a_wrong_one(cli, tmp_path):
+def test_command_on_a_fleet_writes_a_page_per_valid_farm(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farms").mkdir()
     for name in ("one", "two"):
         text = EXAMPLE.read_text(encoding="utf-8").replace("orchestrator-prod", f"farm-{name}")

@@ -3,18 +3,24 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlbgen.export.markup import legible
 from nlbgen.export.topology import ascii as topology_ascii
 from nlbgen.export.topology import mermaid as topology_mermaid
 from nlbgen.export.topology import picture as topology
 from nlbgen.export.topology import svg as topology_svg
 from nlbgen.export.topology import text as topology_text
 from nlbgen.spec.load import Spec, load, loads
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
 
 ROOT = Path(__file__).parents[2]
 FARMS = [*sorted(ROOT.glob("tests/browser/farms/*.yaml")), ROOT / "examples" / "farm.yaml"]
@@ -45,7 +51,7 @@ def marks(picture: topology.Picture) -> dict[str, str]:
 # What is shown
 
 
-def test_the_example_is_shown_with_its_ports_hops_and_stores():
+def test_example_shows_ports_hops_and_stores() -> None:
     picture = farm("farm")
     assert picture.url == "https://orchestrator.corp.example"
     assert picture.frontend.lines == (
@@ -76,21 +82,23 @@ def test_the_example_is_shown_with_its_ports_hops_and_stores():
         ("none", ("HTTP :80", "plain"), ("HTTP :80", "plain")),
     ],
 )
-def test_each_tls_mode_has_its_hops(make_spec, mode, client, node):
+def test_tls_mode_determines_the_hops(
+    make_spec: Callable[..., Spec], mode: str, client: tuple[str, str], node: tuple[str, str]
+) -> None:
     picture = topology.picture(make_spec(frontend={"tls": {"mode": mode}}).farm)
     assert (picture.client_hop.protocol, picture.client_hop.security) == client
     assert (picture.node_hop.protocol, picture.node_hop.security) == node
     assert picture.url.startswith("http://" if mode == "none" else "https://")
 
 
-def test_unchecked_certificates_and_other_ports_are_told(make_spec):
+def test_unverified_certificates_and_custom_ports_are_shown(make_spec: Callable[..., Spec]) -> None:
     spec = make_spec(frontend={"port": 8443, "tls": {"verify_nodes": False}})
     picture = topology.picture(spec.farm)
     assert picture.url == "https://orchestrator.corp.example:8443"
     assert picture.node_hop.note == "certificates not checked"
 
 
-def test_nodes_of_different_ports_have_them_in_their_boxes_alone(farm_data):
+def test_different_node_ports_are_shown_only_in_the_boxes(farm_data: Callable[..., dict[str, Any]]) -> None:
     data = farm_data()
     data["nodes"][0]["port"] = 8443
     picture = topology.picture(loads(json.dumps(data)).farm)
@@ -102,13 +110,13 @@ def test_nodes_of_different_ports_have_them_in_their_boxes_alone(farm_data):
     "server, protocol",
     [("SQL01", "SQL :1433"), ("SQL01,1533", "SQL :1533"), (r"SQL01\PROD", "SQL"), (r"S\P, 99", "SQL :99")],
 )
-def test_the_port_of_sql_server(make_spec, server, protocol):
+def test_port_of_sql_server_is_shown(make_spec: Callable[..., Spec], server: str, protocol: str) -> None:
     picture = topology.picture(make_spec(stores={"database": {"server": server}}).farm)
     assert picture.stores[0].hop.protocol == protocol
     assert picture.stores[0].hop.security == "untold"
 
 
-def test_sessions_and_messages_stand_where_they_are():
+def test_sessions_and_messages_are_shown_in_their_store() -> None:
     assert farm("states").stores[0].box.lines == (
         "SQL01",
         "database UiPath",
@@ -119,12 +127,12 @@ def test_sessions_and_messages_stand_where_they_are():
     assert len(farm("one").stores) == 1
 
 
-def test_a_core_farm_has_no_session_state(make_spec):
+def test_core_farm_shows_no_session_state(make_spec: Callable[..., Spec]) -> None:
     spec = make_spec(orchestrator={"version": "2023.4"}, balancer={"affinity": "signalr"})
     assert "session state (ASPState)" not in topology.picture(spec.farm).stores[0].box.lines
 
 
-def test_many_nodes_share_boxes_by_state():
+def test_many_nodes_share_boxes_by_state() -> None:
     picture = farm("two-hundred")
     assert picture.node_count == 200
     assert [(node.title, node.state) for node in picture.nodes] == [
@@ -142,18 +150,18 @@ def test_many_nodes_share_boxes_by_state():
     assert len(farm("twelve").nodes) == 12
 
 
-def test_many_balancers_are_counted():
+def test_many_balancers_share_a_box() -> None:
     assert [box.title for box in farm("many-balancers").balancers][3] == "6 more"
 
 
 # What is marked
 
 
-def test_the_example_is_marked():
+def test_example_marks_single_points_of_failure() -> None:
     assert marks(farm("farm")) == {"frontend": "single", "sql": "unknown", "redis": "single"}
 
 
-def test_a_pair_of_balancers_is_no_single_point(make_spec):
+def test_pair_of_balancers_is_not_marked(make_spec: Callable[..., Spec]) -> None:
     spec = make_spec(frontend={"vip": VIP})
     assert marks(topology.picture(spec.farm)) == {"sql": "unknown", "redis": "single"}
 
@@ -169,7 +177,9 @@ def test_a_pair_of_balancers_is_no_single_point(make_spec):
         (("up", "up"), []),
     ],
 )
-def test_the_one_node_that_serves_is_marked(farm_data, states, marked):
+def test_only_serving_node_is_marked(
+    farm_data: Callable[..., dict[str, Any]], states: tuple[str, ...], marked: list[str]
+) -> None:
     data = farm_data()
     for node, state in zip(data["nodes"], states, strict=True):
         node["state"] = state
@@ -177,14 +187,14 @@ def test_the_one_node_that_serves_is_marked(farm_data, states, marked):
     assert [name for name in found if name.startswith("node-")] == marked
 
 
-def test_redis_on_a_node_is_marked_in_the_rules_words_even_if_accepted(make_spec):
+def test_accepted_redis_on_a_node_is_marked_with_the_text_of_the_rule(make_spec: Callable[..., Spec]) -> None:
     spec = make_spec(stores={"redis": {"install_on": "orch-1"}}, accept=["redis-on-node"])
     assert not spec.warnings
     mark = next(mark for mark in topology.picture(spec.farm).marks if "Redis" in mark.text)
     assert mark.text.startswith("Redis on the node orch-1 is a single point of failure")
 
 
-def test_marks_are_numbered_once_and_stand_at_a_box(spec):
+def test_marks_have_unique_numbers_and_a_box(spec: Spec) -> None:
     picture = topology.picture(spec.farm)
     found = [box.mark for box in boxes(picture) if box.mark]
     assert [mark.number for mark in picture.marks] == list(range(1, len(picture.marks) + 1))
@@ -194,7 +204,7 @@ def test_marks_are_numbered_once_and_stand_at_a_box(spec):
 # The drawings
 
 
-def test_the_svg_is_well_formed_accessible_and_alone(spec):
+def test_svg_is_well_formed_accessible_and_self_contained(spec: Spec) -> None:
     text = topology.draw(spec, "svg").decode()
     root = ET.fromstring(text)
     assert root.get("role") == "img"
@@ -202,7 +212,7 @@ def test_the_svg_is_well_formed_accessible_and_alone(spec):
     title, summary = (ids[name] for name in (root.get("aria-labelledby") or "").split())
     assert title.text == f"Topology of the farm {spec.farm.farm}"
     assert summary.tag == f"{SVG}desc"
-    assert spec.farm.frontend.host in summary.text
+    assert spec.farm.frontend.host in (summary.text or "")
     assert "prefers-color-scheme: dark" in text
     assert {element.tag for element in root.iter()} == {
         f"{SVG}{name}" for name in ("svg", "title", "desc", "style", "rect", "text", "g", "path", "circle")
@@ -210,7 +220,7 @@ def test_the_svg_is_well_formed_accessible_and_alone(spec):
     assert not re.search(r"\b(?:href|src|url\()", text.partition("<rect")[2])
 
 
-def test_the_svg_shows_every_box_in_full_or_by_its_title(spec):
+def test_svg_has_the_full_text_of_every_box(spec: Spec) -> None:
     root = ET.fromstring(topology.draw(spec, "svg"))
     whole = {element.text for element in root.iter(f"{SVG}title")}
     for box in boxes(topology.picture(spec.farm)):
@@ -218,7 +228,7 @@ def test_the_svg_shows_every_box_in_full_or_by_its_title(spec):
         assert "\n".join((title, *box.lines)) in whole
 
 
-def test_the_ascii_is_ascii_and_narrow_and_says_everything(spec):
+def test_ascii_drawing_is_ascii_narrow_and_complete(spec: Spec) -> None:
     text = topology.draw(spec, "ascii").decode("ascii")
     assert max(map(len, text.splitlines())) <= topology_ascii.WIDTH
     assert not re.search(r"[^\x20-\x7e\n]", text)
@@ -229,14 +239,14 @@ def test_the_ascii_is_ascii_and_narrow_and_says_everything(spec):
             assert re.sub(r"[\s|]+", "", topology_ascii.plain(line)) in words
 
 
-def test_every_drawing_is_the_same_again(spec):
+def test_drawings_are_reproducible(spec: Spec) -> None:
     made = topology.files(spec)
     assert made == topology.files(spec)
     assert [artifact.path for artifact in made] == [PurePosixPath(f"topology.{kind}") for kind in ("mmd", "svg", "txt")]
     assert all(one.content.endswith(b"\n") and b"\r" not in one.content for one in made)
 
 
-def test_the_flowchart_joins_what_gets_requests():
+def test_flowchart_connects_only_nodes_that_get_requests() -> None:
     lines = topology_mermaid.draw(farm("states")).splitlines()
     arrows = [re.sub(r'\|".*"\|', "", line).split() for line in lines if "-->" in line or "-.->" in line]
     assert ["frontend", "-->", "node1"] in arrows
@@ -246,15 +256,15 @@ def test_the_flowchart_joins_what_gets_requests():
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
-def test_no_text_breaks_a_label(text):
+def test_mermaid_label_escapes_any_text(text: str) -> None:
     label = topology_mermaid.label(text)
     assert not set(label) & set('"<>[]{}|`\\\n\r') - set("<>" if "<wbr>" in label else "")
     plain = label.replace("<wbr>", "")
-    assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), plain) == topology_mermaid.legible(text)
+    assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), plain) == legible(text)
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=80), st.integers(40, 400), st.integers(1, 4))
-def test_wrapped_text_fits_and_loses_nothing_before_the_last_line(text, room, most):
+def test_wrapped_text_fits_and_is_cut_only_on_the_last_line(text: str, room: int, most: int) -> None:
     lines = topology_text.wrapped(text, room, 12, most=most)
     assert len(lines) <= most
     assert all(topology_text.width(line, 12) <= room for line in lines)
@@ -263,18 +273,18 @@ def test_wrapped_text_fits_and_loses_nothing_before_the_last_line(text, room, mo
     assert wanted.startswith(shown.removesuffix(topology_text.ELLIPSIS)) or shown == wanted
 
 
-def test_what_misleads_a_reader_is_shown_as_such():
+def test_control_characters_are_replaced() -> None:
     """A right-to-left override or a control character in a text of the spec is no text."""
-    assert topology_mermaid.legible("a\u202eb\x1b[0m\ufeff\ud800") == "a\ufffdb\ufffd[0m\ufffd\ufffd"
+    assert legible("a\u202eb\x1b[0m\ufeff\ud800") == "a\ufffdb\ufffd[0m\ufffd\ufffd"
 
 
-def test_the_picture_in_a_page_has_no_style_and_no_notes_of_its_own():
+def test_svg_for_a_page_has_no_style_and_no_notes() -> None:
     drawn = ET.fromstring(topology_svg.draw_for_page(farm("farm")))
     assert not list(drawn.iter(f"{SVG}style"))
     assert not [text for text in drawn.iter(f"{SVG}text") if text.get("class") in {"note", "farm", "url"}]
 
 
-def test_the_picture_in_the_documentation_is_the_examples(update_golden):
+def test_svg_of_the_documentation_shows_the_example(update_golden: bool) -> None:
     drawn = topology.draw(load(EXAMPLE), "svg")
     if update_golden:
         SHOWN.write_bytes(drawn)
@@ -288,7 +298,7 @@ def example(folder: Path) -> None:
     (folder / "farm.yaml").write_bytes(EXAMPLE.read_bytes())
 
 
-def test_it_prints_the_picture(cli, tmp_path):
+def test_command_prints_the_topology(cli: "RunCommand", tmp_path: Path) -> None:
     example(tmp_path)
     for style in topology.FORMATS:
         ran = cli("topology", "--format", style)
@@ -297,7 +307,7 @@ def test_it_prints_the_picture(cli, tmp_path):
     assert cli("topology").out.startswith("<svg ")
 
 
-def test_it_writes_the_picture(cli, tmp_path):
+def test_command_writes_the_topology(cli: "RunCommand", tmp_path: Path) -> None:
     example(tmp_path)
     assert cli("topology", "-o", "pictures/farm.svg").err.split() == ["wrote", str(Path("pictures/farm.svg"))]
     assert (tmp_path / "pictures" / "farm.svg").read_bytes() == topology.draw(load(EXAMPLE), "svg")
@@ -305,7 +315,7 @@ def test_it_writes_the_picture(cli, tmp_path):
     assert (tmp_path / "pictures" / "topology.txt").exists()
 
 
-def test_a_fleet_needs_a_folder(cli, tmp_path):
+def test_command_on_a_fleet_requires_a_folder(cli: "RunCommand", tmp_path: Path) -> None:
     for name in ("one", "two"):
         text = EXAMPLE.read_text(encoding="utf-8").replace("orchestrator-prod", f"farm-{name}")
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -317,7 +327,7 @@ def test_a_fleet_needs_a_folder(cli, tmp_path):
     assert (tmp_path / "out" / "farm-one" / "topology.svg").exists()
 
 
-def test_a_wrong_spec_is_no_picture(cli, tmp_path):
+def test_command_with_an_invalid_spec_writes_nothing(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").write_text("farm: x\n", encoding="utf-8")
     ran = cli("topology", "-o", "farm.svg")
     assert ran.code == 3
