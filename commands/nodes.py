@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..nodes.audit import Audit, Row
+    from ..nodes.config.effective import Config
     from ..nodes.key_list import Inventory
     from ..nodes.keys import Key
     from ..nodes.planning import FarmPlan
+    from ..spec.load import Spec
     from .tables import Block, Cell, Style
 
 _SIDE_BY_SIDE = 4
@@ -185,7 +187,7 @@ def _planned(file: Path) -> "FarmPlan":
     return planned
 
 
-def _loaded(file: Path, configs: tuple[Path, ...]) -> tuple[Any, dict[str, Any]]:
+def _loaded(file: Path, configs: tuple[Path, ...]) -> "tuple[Spec | None, dict[str, Config]]":
     """The configs given, or the spec and its nodes' configs, by the names to show."""
     from ..nodes import planning
 

@@ -139,10 +139,6 @@ class Audit:
         }
 
 
-def _cell(observed: ObservedValue) -> str:
-    return shortened(observed.shown, _WIDEST)
-
-
 def audit(configs: Mapping[str, Config], spec: Spec | None = None) -> Audit:
     """Compare configs, given by the names to show; with a spec, also compare its database with the nodes'."""
     pepper = next(filter(None, map(keys.pepper_of, configs.values())), "")
@@ -284,11 +280,9 @@ def _connections(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[s
     if home is not None and home.protected:
         yield CONNECTIONS, _encrypted(home)
         return
-    for key in config.connections.names():
-        entry = config.connections.get(key)
-        if entry is not None:
-            place = str(entry.document.location(entry.element.start))
-            yield f"connection {entry.key}", _observe(entry.value, "pairs", fingerprints, place)
+    for entry in config.connections.entries():
+        place = str(entry.document.location(entry.element.start))
+        yield f"connection {entry.key}", _observe(entry.value, "pairs", fingerprints, place)
 
 
 def version_range(config: Config) -> str:
@@ -370,12 +364,10 @@ def _other_database(name: str, config: Config, spec: Spec) -> Iterator[NodeProbl
 
 
 def _storage(name: str, config: Config) -> Iterator[NodeProblem]:
-    for key in stores.local_storage(config):
-        entry = config.app.get(key)
-        if entry is not None:
-            message = f"{key} is on the node's own disk: the other nodes cannot serve these packages"
-            hint = r"move the packages to a share, and write its path (\\server\share) on every node"
-            yield NodeProblem(name, "package-storage", message, hint, str(entry.document.location(entry.element.start)))
+    for key, entry in stores.local_storage(config):
+        message = f"{key} is on the node's own disk: the other nodes cannot serve these packages"
+        hint = r"move the packages to a share, and write its path (\\server\share) on every node"
+        yield NodeProblem(name, "package-storage", message, hint, str(entry.document.location(entry.element.start)))
 
 
 _CHECKS: Final[Sequence[Callable[[str, Config], Iterator[NodeProblem]]]] = (

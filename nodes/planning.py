@@ -262,21 +262,17 @@ def _check_attribute(document: Document, element: Element, name: str) -> None:
 
 def _merged(operations: Iterable[Operation]) -> tuple[Operation, ...]:
     """The operations with the attributes of a new section in one element."""
-    merged: list[Operation] = []
-    sections: dict[str, int] = {}
+    merged: dict[str | int, Operation] = {}
+    """New sections by their names, the other operations by their positions."""
     for operation in operations:
-        if not isinstance(operation, InsertElement) or operation.name == "add":
-            merged.append(operation)
-        elif operation.name in sections:
-            index = sections[operation.name]
-            before = merged[index]
-            if isinstance(before, InsertElement):
-                attributes = before.attributes + operation.attributes
-                merged[index] = InsertElement(before.document, before.parent, before.name, attributes)
+        if isinstance(operation, InsertElement) and operation.name != "add":
+            before = merged.get(operation.name)
+            first = before.attributes if isinstance(before, InsertElement) else ()
+            attributes = (*first, *operation.attributes)
+            merged[operation.name] = InsertElement(operation.document, operation.parent, operation.name, attributes)
         else:
-            sections[operation.name] = len(merged)
-            merged.append(operation)
-    return tuple(merged)
+            merged[len(merged)] = operation
+    return tuple(merged.values())
 
 
 def _files(config: Config, operations: Sequence[Operation]) -> Iterator[tuple[Document, bytes]]:

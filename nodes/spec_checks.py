@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..core.errors import NodeError, Problem
+from ..spec import walk
 from ..spec.load import Spec, dotted
 from ..spec.schema import Path as SpecPath
 from . import keys
@@ -20,14 +21,15 @@ NODE_CONFIG: Final = "node-config"
 """The id of problems without a rule."""
 
 
+_KEYS_FROM: Final[SpecPath] = ("keys", "from")
+
+
 def named(spec: Spec) -> Iterator[tuple[SpecPath, Path]]:
     """Every config file that a spec names: the path of its key, and its path on this machine."""
-    folder, source = Path(spec.name).parent, spec.farm.keys.source
-    for index, node in enumerate(spec.farm.nodes):
-        if node.config is not None:
-            yield ("nodes", index, "config"), configs.local(folder, node.config)
-    if source != "primary":
-        yield ("keys", "from"), configs.local(folder, source)
+    folder = Path(spec.name).parent
+    for path, text in walk.files(spec.farm):
+        if path[0] == "nodes" or path == _KEYS_FROM:
+            yield path, configs.local(folder, text)
 
 
 def absences(spec: Spec) -> dict[SpecPath, str]:
@@ -49,19 +51,14 @@ def missing_notes(spec: Spec) -> list[str]:
 
 def problems(spec: Spec) -> list[Problem]:
     """The problems of the config files that exist, the one to clone keys from included."""
+    primary: SpecPath = ("nodes", spec.farm.nodes.index(spec.farm.primary), "config")
+    cloned = primary if spec.farm.keys.source == "primary" else _KEYS_FROM
     found = []
-    folder, source = Path(spec.name).parent, spec.farm.keys.source
-    for index, node in enumerate(spec.farm.nodes):
-        if node.config is None or not (path := configs.local(folder, node.config)).exists():
-            continue
-        keys_here = source == "primary" and node is spec.farm.primary
-        error = _checked(path, spec.farm.orchestrator.site, cloned=keys_here)
-        if error is not None:
-            found.append(_problem(error, spec, ("nodes", index, "config")))
-    if source != "primary" and (path := configs.local(folder, source)).exists():
-        error = _checked(path, spec.farm.orchestrator.site, cloned=True)
-        if error is not None:
-            found.append(_problem(error, spec, ("keys", "from")))
+    for path, file in named(spec):
+        if configs.is_there(file):
+            error = _checked(file, spec.farm.orchestrator.site, cloned=path == cloned)
+            if error is not None:
+                found.append(_problem(error, spec, path))
     return found
 
 
@@ -81,7 +78,7 @@ def _require(config: Config, *, cloned: bool) -> None:
         keys.keys_to_clone(config)
 
 
-def _problem(error: NodeError, spec: Spec, path: tuple[str | int, ...]) -> Problem:
+def _problem(error: NodeError, spec: Spec, path: SpecPath) -> Problem:
     if isinstance(error, ConfigError):
         return Problem(error.location, "", error.description, error.hint or "", error.rule or NODE_CONFIG)
     return Problem(spec.document.location(path), "", error.message, error.hint or "", NODE_CONFIG)

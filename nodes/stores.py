@@ -16,6 +16,7 @@ from ..spec.model import Farm, Redis, SqlLogin
 from ..spec.orchestrator import normalized
 from . import connection
 from .config.effective import APP, SESSION_STATE, Config
+from .config.settings import Setting
 from .values import DesiredSetting, SecretPart, Value, plain, referred
 
 Family = Literal["server-port", "connection-string"]
@@ -251,22 +252,20 @@ def other_database(spec: Spec, config: Config) -> tuple[Location, str] | None:
     return entry.document.location(entry.element.start), message
 
 
-def local_storage(config: Config) -> Iterator[str]:
-    """The settings that store packages on the node's own disk, where other nodes cannot read them."""
+def local_storage(config: Config) -> Iterator[tuple[str, Setting]]:
+    """The settings that store packages on the node's own disk, where other nodes cannot read them, by their names."""
+    local_type = (config.app.value("Storage.Type") or "FileSystem").lower() == "filesystem"
     for name in ("Storage.Location", "NuGet.Packages.Path", "NuGet.Activities.Path", "packagesPath"):
-        value = config.app.value(name)
-        local_type = (config.app.value("Storage.Type") or "FileSystem").lower() == "filesystem"
-        if value and local_type and _LOCAL_PATH.match(value.strip().strip('"')):
-            yield name
+        entry = config.app.get(name)
+        if entry is not None and local_type and _LOCAL_PATH.match(entry.value.strip().strip('"')):
+            yield name, entry
 
 
 def notes(config: Config) -> Iterator[str]:
     """Notes on a node's stores that a plan cannot correct."""
-    for name in local_storage(config):
-        entry = config.app.get(name)
-        if entry is not None:
-            place = entry.document.location(entry.element.start)
-            yield f"{place}: {name} is on the node's own disk: the other nodes cannot serve these packages"
+    for name, entry in local_storage(config):
+        place = entry.document.location(entry.element.start)
+        yield f"{place}: {name} is on the node's own disk: the other nodes cannot serve these packages"
     if config.kind == "core" and config.app.get(QUARTZ) is None:
         yield (
             f"{config.path}: the plan adds {QUARTZ}: it is not documented whether versions from 2020.10 on read it; "

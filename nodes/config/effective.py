@@ -48,12 +48,12 @@ class Config:
         if main.root.name != "configuration":
             hint = f"name the node's {CLASSIC_FILE} or {CORE_FILE}"
             raise main.error(main.root.start, f"<{main.root.name}> is not <configuration>", hint)
+        self.kind: Final[Kind] = self._kind()
         self._holders = tuple(self._own_holders())
         self._sections = {name: self._find(name) for name in (MACHINE_KEY, SESSION_STATE, APP, SECURE, CONNECTIONS)}
         self.app = self._entries(APP)
         self.secure = self._entries(SECURE)
         self.connections = self._entries(CONNECTIONS, "name", "connectionString")
-        self.kind: Final[Kind] = self._kind()
 
     @property
     def path(self) -> Path:

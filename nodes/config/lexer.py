@@ -46,29 +46,28 @@ class Element:
 
     __slots__ = ("__dict__", "close", "end", "head_end", "markup", "name", "parent", "start")
 
-    def __init__(self, markup: str, name: str, start: int, head_end: int, parent: "Element | None") -> None:
-        self.markup = markup
+    def __init__(self, start_tag: re.Match[str], parent: "Element | None") -> None:
+        self.markup = markup = start_tag.string
         """The text with spaces in place of comments and other hidden markup: every `<` in it begins a tag."""
-        self.name = name
-        self.start = start
-        self.head_end = head_end
-        """The position after the start tag."""
+        self.name = start_tag[1]
+        self.start, self.head_end = start_tag.span()
+        """The position of the start tag, and the position after it."""
         self.parent = parent
         self.close = -1
         """The start of the end tag; -1 for `<name/>`."""
-        self.end = head_end
+        self.end = self.head_end
         """The position after the element."""
-        if markup[head_end - 2] != "/":
-            self.close = markup.rfind("</") if parent is None else _end_tag(markup, name, head_end)
+        if markup[self.end - 2] != "/":
+            self.close = markup.rfind("</") if parent is None else _end_tag(markup, self.name, self.end)
             self.end = markup.index(">", self.close) + 1
 
     @cached_property
     def children(self) -> "list[Element]":
         """The child elements."""
         found: list[Element] = []
-        position = self.head_end
-        while position < self.close and (match := _START_TAG.search(self.markup, position, self.close)):
-            child = Element(self.markup, match[1], match.start(), match.end(), self)
+        position, markup, end = self.head_end, self.markup, self.close
+        while position < end and (match := _START_TAG.search(markup, position, end)):
+            child = Element(match, self)
             found.append(child)
             position = child.end
         return found
@@ -107,9 +106,7 @@ class Element:
 
 def scan(text: str) -> Element:
     """The root element of a well-formed text."""
-    markup = _without_hidden(text)
-    match = next(_START_TAG.finditer(markup))
-    return Element(markup, match[1], match.start(), match.end(), None)
+    return Element(next(_START_TAG.finditer(_without_hidden(text))), None)
 
 
 def _without_hidden(text: str) -> str:

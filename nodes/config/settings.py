@@ -1,5 +1,6 @@
 """Settings as ASP.NET reads them: sections, their effective `<add>` elements, and the section for new ones."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .lexer import Element
@@ -56,6 +57,10 @@ class Settings:
         document = self.overlay.document if over and self.overlay is not None else self.home.document
         written = element.get(self.key_name) or ""
         return Setting(written, element, document, self.value_name, self.repeated.get(folded, 1))
+
+    def entries(self) -> Iterator[Setting]:
+        """All settings, in the order of the files."""
+        return filter(None, map(self.get, self.found))
 
     def names(self) -> list[str]:
         """The lower-case keys of all settings."""

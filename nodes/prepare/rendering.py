@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from ...core import templating
 from ...core.artifacts import Artifact, made_by
@@ -10,7 +10,7 @@ from ...core.plan import Plan
 from ...spec.load import Spec
 from ...spec.model import Farm, Node, SqlLogin
 from ...spec.references import MissingSecretError
-from .. import keys, planning, powershell, stores
+from .. import keys, planning, powershell, spec_checks, stores
 from ..config import effective as configs
 from ..config.effective import CLASSIC_FILE, CORE_FILE, ENCRYPT, MACHINE_KEY, SESSION_STATE, Config
 from ..fingerprints import Fingerprints
@@ -60,14 +60,11 @@ def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True)
 
 def absent(spec: Spec) -> str:
     """Why no file can be rendered because a config file is missing; empty if all exist."""
-    folder, source = Path(spec.name).parent, spec.farm.keys.source
-    if source == "primary" and spec.farm.primary.config is None:
-        return f"the spec does not name the config of {spec.farm.primary.name}"
-    named = [source if source != "primary" else None, *(node.config for node in spec.farm.nodes)]
-    for text in named:
-        if text is not None and not (path := configs.local(folder, text)).exists():
-            return f"{path} does not exist"
-    return ""
+    primary = spec.farm.primary
+    if spec.farm.keys.source == "primary" and primary.config is None:
+        return f"the spec does not name the config of {primary.name}"
+    missing = (f"{file} does not exist" for _path, file in spec_checks.named(spec) if not configs.is_there(file))
+    return next(missing, "")
 
 
 def _unnamed(farm: Farm) -> Iterator[Node]:

@@ -52,6 +52,7 @@ def _changed(element: Element, operations: Sequence[Operation], frames: dict[Ele
     sets = [one for one in operations if isinstance(one, SetAttribute) and one.element == element]
     removes = [one for one in operations if isinstance(one, RemoveAttribute) and one.element == element]
     if element.parent is None:
+        _changed_root(frames[element], element, sets, removes)
         return
     parent = _frame(element.parent, frames)
     if removes:
@@ -67,13 +68,28 @@ def _changed(element: Element, operations: Sequence[Operation], frames: dict[Ele
         parent.children.append(_TransformElement(element.name, [*locator, *values, transform]))
 
 
+def _changed_root(
+    frame: _TransformElement, root: Element, sets: Sequence[SetAttribute], removes: Sequence[RemoveAttribute]
+) -> None:
+    """The changes of the root, which is a section in the file that `configSource` names.
+
+    An element has one transform. So a root that also loses attributes is replaced: a machineKey has no children.
+    """
+    values = {one.name: one.value for one in sets}
+    transform = f"SetAttributes({','.join(values)})"
+    if removes:
+        kept = {name: attribute.value for name, attribute in root.attributes.items()}
+        gone = {one.name for one in removes}
+        values = {name: value for name, value in (kept | values).items() if name not in gone}
+        transform = "Replace"
+    frame.attributes += [*values.items(), ("xdt:Transform", transform)]
+
+
 def _frame(element: Element, frames: dict[Element, _TransformElement]) -> _TransformElement:
     """The transform's element for an unchanged one; created on first use, with its parents."""
-    if element not in frames:
-        parent = _frame(element.parent, frames) if element.parent is not None else None
+    if element not in frames and element.parent is not None:
         frames[element] = _TransformElement(element.name, _locator(element))
-        if parent is not None:
-            parent.children.append(frames[element])
+        _frame(element.parent, frames).children.append(frames[element])
     return frames[element]
 
 

@@ -26,7 +26,7 @@ def view(farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bo
     command that encrypts a section again.
     """
     steps = list(_steps(farm, variables, core=core))
-    local = {name for node in farm_plan.nodes for name in stores.local_storage(node.config)}
+    local = {name for node in farm_plan.nodes for name, _entry in stores.local_storage(node.config)}
     return {
         "farm": farm.farm,
         "core": core,

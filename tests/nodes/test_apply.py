@@ -152,6 +152,65 @@ def test_apply_command_world_readable_file_prints_chmod(cli: "RunCommand", farm:
     assert ran.err.count("chmod o-rwx") == (2 if mode == 0o644 else 0)
 
 
+def test_apply_target_is_a_folder_is_an_error(farm: Path) -> None:
+    plan = planned(farm)
+    paths(farm)[1].unlink()
+    paths(farm)[1].mkdir()
+    before = everything(farm)
+    with pytest.raises(NodeError, match="is not a file"):
+        apply(plan, NOW)
+    assert everything(farm) == before
+
+
+def test_apply_unreadable_file_without_changes_changes_nothing(farm: Path) -> None:
+    apply(planned(farm), NOW)
+    second = paths(farm)[1]
+    second.write_bytes(second.read_bytes().replace(b'mode="SQLServer"', b'mode="InProc"'))
+    plan = planned(farm)
+    paths(farm)[0].unlink()
+    before = everything(farm)
+    with pytest.raises(NodeError, match="cannot be read again"):
+        apply(plan, NOW)
+    assert everything(farm) == before
+
+
+def test_apply_no_free_backup_name_changes_nothing(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applying, "_BACKUPS_A_SECOND", 3)
+    for name in ("web.config.20260102-030405.bak", "web.config.20260102-030405-2.bak"):
+        (farm / "inputs" / "orch-2" / name).write_bytes(b"older")
+    before = everything(farm)
+    with pytest.raises(NodeError, match="has too many backups of this second"):
+        apply(planned(farm), NOW)
+    assert everything(farm) == before
+
+
+def test_apply_without_hard_links_keeps_older_backups(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object) -> NoReturn:
+        raise OSError(errno.EPERM, "not here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    taken = farm / "inputs" / "orch-1" / "web.config.20260102-030405.bak"
+    taken.write_bytes(b"older")
+    assert apply(planned(farm), NOW)[0].backup.name == "web.config.20260102-030405-2.bak"
+    assert taken.read_bytes() == b"older"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="extended attributes of Linux")
+def test_apply_copies_the_extended_attributes_that_can_be_set(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[tuple[str, bytes]] = []
+
+    def copy(_descriptor: int, name: str, value: bytes) -> None:
+        if name == "security.x":
+            raise PermissionError(errno.EPERM, "only the system")
+        copied.append((name, value))
+
+    monkeypatch.setattr(os, "listxattr", lambda _path: ["security.x", "user.x"])
+    monkeypatch.setattr(os, "getxattr", lambda _path, name: name.encode())
+    monkeypatch.setattr(os, "setxattr", copy)
+    assert len(apply(planned(farm), NOW)) == 2
+    assert copied == [("user.x", b"user.x")] * 4
+
+
 # Each step fails once.
 
 STEPS = ("open", "fsync", "replace", "link", "fchmod")

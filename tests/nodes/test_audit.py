@@ -165,6 +165,32 @@ def test_version_range_follows_from_the_settings(text: str, name: str, said: str
     assert version_range(config(text, name)) == said
 
 
+def test_audit_bare_files_report_only_what_is_certain() -> None:
+    bare = "<configuration><connectionStrings/></configuration>"
+    result = compared(orch_1=bare, orch_2=bare)
+    assert [one.id for one in result.problems if one.node == "orch-1"] == ["autogenerate-keys", "session-inproc"]
+    assert [row.title for row in result.rows] == ["version (by its settings)"]
+
+
+def test_audit_encrypted_sections_are_reported_once_and_shown_as_encrypted() -> None:
+    text = FIT
+    for start in ("<appSettings", "<secureAppSettings", "<sessionState", "<machineKey"):
+        text = text.replace(start, f'{start} configProtectionProvider="x"')
+    result = compared(orch_1=text, orch_2=text)
+    assert [one.id for one in result.problems] == ["encrypted-section"] * 6
+    shown = {row.title: row.values["orch-1"].shown for row in result.rows}
+    for title in ("EncryptionKey", "apiKey", "machineKey decryptionKey", "sessionState mode"):
+        assert shown[title] == "(encrypted)"
+        assert title in differing(result)
+
+
+def test_audit_core_files_need_neither_session_state_nor_quartz() -> None:
+    text = re.sub(r'(?s)<sessionState.*?/>|<add key="quartz[^>]*>', "", FIT)
+    name = "UiPath.Orchestrator.dll.config"
+    result = audit({node: config(text, f"{node}/{name}") for node in ("orch-1", "orch-2")})
+    assert not result.problems
+
+
 # The commands.
 
 

@@ -13,8 +13,13 @@ import pytest
 
 from nlbgen.core.errors import DifferenceError, NlbgenError, NodeError, SpecError, UsageError
 from nlbgen.core.plan import Change, Plan, Shown
+from nlbgen.nodes import planning
+from nlbgen.nodes.config.effective import APP
+from nlbgen.nodes.fingerprints import Fingerprints
 from nlbgen.nodes.planning import FarmPlan, plan_farm
+from nlbgen.nodes.values import DesiredSetting
 from nlbgen.spec.load import Spec, load
+from nlbgen.spec.model import SqlLogin
 from nlbgen.spec.references import MissingSecretError, SecretError
 
 if TYPE_CHECKING:
@@ -476,7 +481,82 @@ def test_missing_config_is_an_error_of_plan_and_a_note_of_check(
     assert re.search(placed.format("note: "), ran.err)
 
 
+def test_plan_without_configs_of_nodes_names_the_nodes(farm: Farm, tmp_path: Path) -> None:
+    (tmp_path / "keys.config").write_text(config(), encoding="utf-8")
+    nodes = [{"name": f"orch-{number}", "address": f"10.20.0.{number}"} for number in (1, 2)]
+    plan = plan_farm(farm(nodes=nodes, keys={"from": "keys.config"}))
+    assert len(plan.plan) == 0
+    assert plan.without_config == ("orch-1", "orch-2")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("appSettings", "otherSettings", "has no <appSettings> for apiKey"),
+        ("system.web", "system.other", "has no <system.web> for <machineKey>"),
+    ],
+)
+def test_plan_missing_parent_section_is_an_error(farm: Farm, old: str, new: str, message: str) -> None:
+    with pytest.raises(NodeError, match=message):
+        plan_farm(farm(two=re.sub(rf"(</?){old}>", rf"\1{new}>", config(first=False))))
+
+
+def test_plan_value_that_xml_forbids_is_an_error_without_the_value(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NLBGEN_TEST_SQL", "hidden\x01")
+    login = {"user": "u", "password": {"env": "NLBGEN_TEST_SQL"}}
+    with pytest.raises(NodeError, match=r"a value cannot be written: it holds U\+0001") as error:
+        plan_farm(farm(stores={"database": {"server": "sql", "auth": login}}))
+    assert "hidden" not in str(error.value)
+
+
+def test_plan_edit_without_its_effect_is_an_internal_error(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "text_edits", lambda *_args: [])
+    with pytest.raises(RuntimeError, match="the edited text does not match the plan"):
+        plan_farm(farm())
+
+
+def test_plan_node_setting_without_value_is_kept(farm: Farm) -> None:
+    spec = farm()
+    (node, file), *_ = planning.load_configs(spec).items()
+    plan = planning.plan_node(node, file, [DesiredSetting(APP, "apiKey", None)], Fingerprints())
+    assert (plan.changes, plan.files) == ((), ())
+
+
+def test_plan_core_file_without_signalr_settings_gets_the_connection_string(farm: Farm) -> None:
+    files = {"one": config(settings=""), "two": config(first=False, settings="")}
+    stores = {"redis": {"host": "redis-1", "port": 6379}, "signalr": "redis"}
+    plan = plan_farm(
+        farm(**files, name="UiPath.Orchestrator.dll.config", stores=stores, orchestrator={"version": None})
+    )
+    assert "appSettings/LoadBalancer.Redis.ConnectionString" in changes(plan)
+
+
+def test_plan_single_node_with_signalr_in_memory_disables_redis(farm: Farm) -> None:
+    settings = REDIS_STRING + '<add key="LoadBalancer.SignalR.UseRedisScaleout" value="true"/>'
+    nodes = [{"name": "orch-1", "address": "10.20.0.11", "config": "orch-1/web.config"}]
+    plan = plan_farm(farm(config(settings=settings), nodes=nodes, stores={"signalr": "inproc", "redis": None}))
+    shown = changes(plan, "orch-1")
+    assert shown["appSettings/LoadBalancer.SignalR.UseRedisScaleout"] == "false"
+    assert "appSettings/LoadBalancer.Redis.ConnectionString" not in shown
+
+
+def test_session_login_without_password_is_an_internal_error(farm: Farm) -> None:
+    spec = farm()
+    database = spec.farm.stores.database
+    assert database is not None
+    login = database.replace(auth=SqlLogin(user="u"))
+    spec = spec._replace(farm=spec.farm.replace(stores=spec.farm.stores.replace(database=login)))
+    with pytest.raises(ValueError, match="a login without user or password"):
+        plan_farm(spec)
+
+
 # The database.
+
+
+def test_plan_unusual_connection_string_of_the_node_adds_no_note(farm: Farm) -> None:
+    unusual = DEFAULT.replace("Data Source=", "")
+    spec = farm(config(extra=unusual), config(first=False, extra=unusual))
+    assert not [note for note in plan_farm(spec).notes if "database-differs" in note]
 
 
 @pytest.mark.parametrize(

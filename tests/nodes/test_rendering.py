@@ -6,11 +6,12 @@ import json
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from nlbgen import __version__
 from nlbgen.nodes import powershell
@@ -112,6 +113,14 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rendered(farm: Path, **options: bool) -> dict[str, bytes]:
     return {str(file.path): file.content for file in rendering.render(load(farm / "farm.yaml"), **options).files}
+
+
+def changed(farm: Path, change: "Callable[[dict[str, Any]], None]") -> Path:
+    """Change the data of a spec in JSON."""
+    data = json.loads((farm / "farm.yaml").read_text(encoding="utf-8"))
+    change(data)
+    (farm / "farm.yaml").write_text(json.dumps(data), encoding="utf-8")
+    return farm
 
 
 @pytest.mark.parametrize("case", ["example", "other", "core"])
@@ -305,7 +314,61 @@ def test_render_node_without_config_gets_only_its_script(cli: "RunCommand", farm
     assert [path.name for path in (farm / "outputs" / "nodes" / "orch-2").iterdir()] == ["prepare-node.ps1"]
 
 
+def test_render_without_configs_writes_no_config_and_reads_no_secret(farm: Path) -> None:
+    names = {Path(name).name for name in rendered(farm, with_configs=False)}
+    assert names == {"prepare-node.ps1", "redis.ps1", "sessionstate.ps1", "verify.sql", "RUNBOOK.md"}
+
+
+def test_render_sessions_in_memory_has_only_the_tables_of_signalr(other_farm: Path, secrets: None) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["nodes"] = data["nodes"][:1]
+        data["stores"]["session"] = "inproc"
+
+    files = rendered(changed(other_farm, change))
+    assert "sessionstate.ps1" not in files
+    assert "[SignalR].[Schema]" in files["verify.sql"].decode()
+    assert "ASPState" not in files["verify.sql"].decode()
+    assert "Create the session tables" not in files["RUNBOOK.md"].decode()
+
+
+def test_render_script_without_its_store_is_an_internal_error(farm: Path) -> None:
+    spec = load(farm / "farm.yaml")
+    bare = spec._replace(farm=spec.farm.replace(stores=spec.farm.stores.replace(database=None, redis=None)))
+    with pytest.raises(ValueError, match="without a database"):
+        rendering._session_script(bare, with_secrets=False)
+    with pytest.raises(ValueError, match="without Redis"):
+        rendering._redis_script(bare, with_secrets=False)
+
+
 # The runbook.
+
+
+def test_runbook_core_single_node_without_redis_has_no_steps_for_others(core_farm: Path) -> None:
+    text = (core_farm / "farm.yaml").read_text(encoding="utf-8")
+    data = YAML(typ="safe", pure=True).load(text)
+    data["nodes"] = data["nodes"][:1]
+    data["stores"].update(signalr="inproc", redis=None)
+    (core_farm / "farm.yaml").write_text(json.dumps(data), encoding="utf-8")
+    runbook = rendered(core_farm)["RUNBOOK.md"].decode()
+    assert "High Availability Add-on" not in runbook
+    assert "Prepare the other nodes" not in runbook
+    assert "Read-Host" not in runbook
+
+
+def test_runbook_directory_on_a_share_is_not_changed(other_farm: Path, secrets: None) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["orchestrator"]["directory"] = r"\\srv\Orchestrator"
+
+    text = rendered(changed(other_farm, change))["RUNBOOK.md"].decode()
+    assert r"-KeysFrom '\\srv\Orchestrator\web.config'" in text
+
+
+def test_runbook_tls_at_the_balancer_disables_the_redirect_of_the_nodes(other_farm: Path, secrets: None) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["frontend"]["tls"] = {"mode": "terminate"}
+
+    text = rendered(changed(other_farm, change))["RUNBOOK.md"].decode()
+    assert "disable the IIS rewrite rule `Redirect HTTP to HTTPS`" in text
 
 
 @pytest.mark.parametrize("text", ["a", "a`b", "``", "`a", "x|y", NASTY])

@@ -11,7 +11,7 @@ from nlbgen.core.errors import NodeError
 from nlbgen.nodes.config import effective as configs
 from nlbgen.nodes.config import webconfig
 from nlbgen.nodes.config.effective import Config
-from nlbgen.nodes.config.lexer import decoded, encoded
+from nlbgen.nodes.config.lexer import decoded, encoded, scan
 
 PLAIN = '<?xml version="1.0"?>\r\n<configuration>\r\n  <appSettings>\r\n    <add key="a" value="é"/>\r\n  </appSettings>\r\n</configuration>\r\n'
 
@@ -86,6 +86,10 @@ def test_webconfig_wrong_encoding_is_an_error(raw: str, said: str) -> None:
     assert said in refused(raw)
 
 
+def test_webconfig_bytes_that_python_would_change_are_an_error() -> None:
+    assert "not the canonical cp932" in refused(b'<?xml version="1.0" encoding="cp932"?><a b="\x87\x90"/>')
+
+
 # Hostile files.
 
 
@@ -111,6 +115,16 @@ def test_webconfig_huge_file_is_an_error_before_it_is_read(tmp_path: Path) -> No
         file.truncate(200 * 1024 * 1024)
     with pytest.raises(NodeError, match="209715200 bytes"):
         webconfig.read(path)
+
+
+def test_webconfig_too_many_bytes_is_an_error() -> None:
+    assert "is larger than" in refused(b" " * (webconfig.MAX_BYTES + 1))
+
+
+def test_webconfig_unreadable_path_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(NodeError, match="cannot be read") as error:
+        webconfig.read(tmp_path)
+    assert error.value.hint == "check its permissions"
 
 
 def test_webconfig_deep_nesting_is_an_error() -> None:
@@ -175,6 +189,12 @@ def test_encoded_forbidden_character_raises_without_the_value(value: str) -> Non
     with pytest.raises(ValueError, match="XML cannot hold") as error:
         encoded(f"secret{value}", '"')
     assert "secret" not in str(error.value)
+
+
+def test_scan_nested_elements_of_one_name_are_separate() -> None:
+    root = scan("<r><a><a></a></a><b/></r>")
+    assert [child.name for child in root.children] == ["a", "b"]
+    assert [child.name for child in root.children[0].children] == ["a"]
 
 
 # ASP.NET's reading.
@@ -247,6 +267,22 @@ def test_config_machine_key_for_a_path_is_an_error() -> None:
         "<configuration><location path='api'><system.web><machineKey/></system.web></location></configuration>"
     )
     assert "whole application" in shown
+
+
+def test_config_other_sections_for_a_path_are_accepted() -> None:
+    config = parse(
+        "<configuration><location path='api'><system.web/><system.web><authorization/></system.web></location>"
+        "<system.web><machineKey a='b'/></system.web></configuration>"
+    )
+    section = config.section("system.web/machineKey")
+    assert section is not None
+    assert section.element.get("a") == "b"
+
+
+def test_settings_ignore_unknown_elements_and_elements_without_a_key() -> None:
+    config = settings('<other/><add value="1"/><add key="a" value="2"/>')
+    assert config.app.value("a") == "2"
+    assert config.app.names() == ["", "a"]
 
 
 def test_config_app_settings_of_another_path_are_ignored() -> None:
@@ -334,6 +370,26 @@ def test_config_source_with_another_root_is_an_error(tmp_path: Path) -> None:
         configs.load(path)
 
 
+def test_config_source_beside_content_is_an_error(tmp_path: Path) -> None:
+    path = make(
+        tmp_path,
+        web_config="<configuration><appSettings configSource='x.config'><clear/></appSettings></configuration>",
+        x_config="<appSettings/>",
+    )
+    with pytest.raises(NodeError, match="both a configSource and content"):
+        configs.load(path)
+
+
+def test_app_settings_encrypted_file_is_an_error(tmp_path: Path) -> None:
+    path = make(
+        tmp_path,
+        web_config="<configuration><appSettings file='user.config'/></configuration>",
+        user_config="<appSettings><EncryptedData/></appSettings>",
+    )
+    with pytest.raises(NodeError, match="is encrypted"):
+        configs.load(path)
+
+
 # Which file.
 
 STUB = "<configuration><system.webServer><aspNetCore processPath='dotnet'/></system.webServer></configuration>"
@@ -356,6 +412,26 @@ def test_load_finds_the_file_with_the_settings(tmp_path: Path) -> None:
 def test_load_stub_without_settings_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match="none of an Orchestrator's settings"):
         configs.load(make(tmp_path, web_config=STUB))
+
+
+def test_load_stub_beside_another_file_without_settings_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "UiPath.Orchestrator.dll.config").write_text("<configuration/>", encoding="utf-8")
+    with pytest.raises(NodeError, match="none of an Orchestrator's settings"):
+        configs.load(make(tmp_path, web_config=STUB))
+
+
+def test_load_without_permission_is_an_error_and_the_path_counts_as_existing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(NodeError, match="Permission denied") as error:
+        configs.load(tmp_path / "web.config")
+    assert error.value.hint == "check the permissions of the folder"
+    assert configs.is_there(tmp_path / "web.config")
 
 
 def test_load_renamed_core_file_is_core(tmp_path: Path) -> None:
