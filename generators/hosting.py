@@ -63,7 +63,7 @@ class StateFile(NamedTuple):
 
 
 class Foreground(NamedTuple):
-    """How the program runs in the foreground, as a child of whoever starts it."""
+    """How the program runs in the foreground, as a child process with the user of its parent."""
 
     arguments: tuple[str, ...]
     reload: str

@@ -12,14 +12,14 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 from ... import __version__
-from ...generators.base import VENDORS
+from ...generators.base import VENDORS, all_generators
 from ...spec import walk
 from ...spec.model import Farm, Node, Secret
 from ...spec.schema import Path
 from .model import Rollout
 
 OUT: Final = ("drain", "down")
-"""The states of a node on its way out of rotation: no new clients, then no requests."""
+"""The states that remove a node from rotation, in order: no new clients, then no requests."""
 WORK: Final = "work"
 """The folder below the tree's root for secrets and the nodes' files on the control host, while they are needed."""
 
@@ -27,19 +27,22 @@ _NAMES: Final[Mapping[Path, str]] = {
     ("frontend", "vip", "secret"): "vrrp",
     ("stores", "database", "auth", "password"): "sql",
     ("stores", "redis", "password"): "redis",
-    ("zen", "key"): "zen",
-    ("f5", "password"): "f5",
 }
-"""The names of secrets in the inventory, in its order; another secret is named by its key."""
+"""The names of secrets in the inventory, in its order; a device's secret has the name of its vendor."""
 _OF_NODES: Final = ("nodes", "keys")
 """The sections whose files a variant names anew: copies that the playbook makes."""
 
 
 def _secret_keys(farm: Farm) -> dict[str, tuple[Path, Secret]]:
-    """Return the key and the reference of each secret of this farm, by its name in the inventory."""
-    order = [*_NAMES]
-    found = sorted(walk.secrets(farm), key=lambda item: order.index(item[0]) if item[0] in _NAMES else len(order))
-    return {_NAMES.get(path, "_".join(map(str, path))): (path, secret) for path, secret in found}
+    """Return the key and the reference of each secret of this farm, by its name in the inventory.
+
+    A secret without a name there is named by its key.
+    """
+    devices: dict[Path, str] = {(one.name, one.api.secret): one.name for one in all_generators() if one.api is not None}
+    names = {**_NAMES, **devices}
+    order = [*names]
+    found = sorted(walk.secrets(farm), key=lambda item: order.index(item[0]) if item[0] in names else len(order))
+    return {names.get(path, "_".join(map(str, path))): (path, secret) for path, secret in found}
 
 
 def secrets_of(farm: Farm) -> dict[str, Secret]:
