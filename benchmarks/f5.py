@@ -10,7 +10,8 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from measure import ROOT, machine, middle, publish, seconds
 
@@ -18,6 +19,9 @@ from nlbgen.core.plan import Plan
 from nlbgen.push.backends.connect import push
 from nlbgen.push.contract import Options
 from nlbgen.spec.load import Spec, loads
+
+if TYPE_CHECKING:
+    from tests.f5.bigip import Running
 
 LATENCY = 0.020
 ROUNDS = 3
@@ -59,7 +63,9 @@ def main() -> bool:
     return held
 
 
-def _measured(running: Any, folder: Path, tls: Mapping[str, str], members: int) -> dict[str, tuple[float, int, int]]:
+def _measured(
+    running: "Running", folder: Path, tls: Mapping[str, str], members: int
+) -> dict[str, tuple[float, int, int]]:
     """For a push of everything and one of nothing: seconds, requests, sequential round trips."""
     spec = _spec(running, folder, tls, members)
     times: dict[str, list[float]] = {"new": [], "unchanged": []}
@@ -74,7 +80,7 @@ def _measured(running: Any, folder: Path, tls: Mapping[str, str], members: int) 
     return {case: (middle(found), *counts[case]) for case, found in times.items()}
 
 
-def _spec(running: Any, folder: Path, tls: Mapping[str, str], members: int) -> Spec:
+def _spec(running: "Running", folder: Path, tls: Mapping[str, str], members: int) -> Spec:
     farm = {
         "farm": "orchestrator-prod",
         "orchestrator": {"version": "2019.4"},
@@ -86,7 +92,7 @@ def _spec(running: Any, folder: Path, tls: Mapping[str, str], members: int) -> S
     return loads(json.dumps(farm), str(folder / "farm.yaml"))
 
 
-def _certificates(bigip: Any, folder: Path) -> dict[str, str]:
+def _certificates(bigip: ModuleType, folder: Path) -> dict[str, str]:
     ca = bigip.pair("CA", ca=True)
     certificate, key = bigip.pair("orchestrator.corp.example", ca)
     (folder / "site.pem").write_bytes(bigip.pem(certificate) + bigip.pem(ca[0]))
@@ -116,7 +122,7 @@ def _show(few: Mapping[str, Any], many: Mapping[str, Any], allowed: float) -> No
     publish("f5", lines)
 
 
-def _simulator() -> Any:
+def _simulator() -> ModuleType:
     found = importlib.util.spec_from_file_location("f5_bigip", ROOT / "tests" / "f5" / "bigip" / "__init__.py")
     if found is None or found.loader is None:
         raise SystemExit("the simulator of the tests is not there")

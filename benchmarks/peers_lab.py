@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from nlbgen.core.files import write_atomically
 from nlbgen.net.loopback import free_port, release_port
 from nlbgen.prove.lab.lab import Lab
-from nlbgen.prove.lab.processes import BalancerProcess
+from nlbgen.prove.lab.processes import BalancerProcess, NodeProcess
 from nlbgen.spec.load import Spec, loads
 
 TEMPLATES = Path(__file__).parent / "peers"
@@ -101,8 +101,10 @@ class PeerLab(Lab):
             return super().url
         return f"http://{self.host}:{self.http_port}"
 
-    def _node(self, name: str) -> Any:
-        return self._quick[name] if self._quick else super()._node(name)
+    def _node(self, name: str) -> NodeProcess:
+        if self._quick:
+            return cast("NodeProcess", self._quick[name])  # it has what a lab uses of a node
+        return super()._node(name)
 
     def _start(self) -> "PeerLab":
         if not self._quick:

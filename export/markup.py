@@ -10,7 +10,7 @@ import html
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from markupsafe import Markup
 
@@ -18,6 +18,8 @@ from ..core import templating
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+T = TypeVar("T")
 
 _UNSPEAKABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]")
 """What XML or HTML cannot carry, or only as an error: control characters, lone surrogates, characters that are none."""
@@ -27,7 +29,7 @@ _UNSEEN: Final = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069]")
 _CODE: Final = re.compile("`([^`\n]+)`")
 
 
-def _finalize(value: Any) -> Any:
+def _finalize(value: T) -> T:
     if value is None or isinstance(value, bool):
         raise templating.RenderFault(f"a template shows {value!r}")
     return value

@@ -10,10 +10,10 @@ import shutil
 import subprocess
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import pytest
 import yaml
@@ -30,6 +30,7 @@ from nlbgen.prove.lab.bench import TestBench
 from nlbgen.prove.lab.lab import Lab, farm_options
 from nlbgen.prove.lab.processes import BalancerProcess
 from nlbgen.prove.lab.time_scale import edited
+from nlbgen.prove.nodes.options import NodeOption
 from nlbgen.prove.scenarios.base import Metric
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.prove.score.limits import defaults
@@ -66,11 +67,13 @@ BASE: Changes = {
 }
 
 
-def merged(base: Any, changes: Any) -> Any:
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with `changes`, mappings key by key."""
-    if isinstance(base, Mapping) and isinstance(changes, Mapping):
-        return {**base, **{name: merged(base.get(name), value) for name, value in changes.items()}}
-    return changes
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
 
 
 def make_spec(changes: Changes | None = None) -> Spec:
@@ -108,13 +111,23 @@ def run_session(plan: SessionPlan) -> SessionReport:
     return run(session(plan))
 
 
+class RequestOptions(TypedDict, total=False):
+    """What a test changes in a request."""
+
+    method: str
+    headers: Mapping[str, str] | Sequence[tuple[str, str]]
+    body: bytes
+    host: str | None
+    verify: bool
+
+
 class FarmLab(Lab):
     """A lab with the requests that tests need, which can run another farm on the same nodes."""
 
-    def get(self, path: str = "/odata/Jobs", **options: Any) -> Fetched:
+    def get(self, path: str = "/odata/Jobs", **options: Unpack[RequestOptions]) -> Fetched:
         return fetch(f"{self.url}{path}", ca=self.certificates.ca, timeout=15, **options)
 
-    def hits(self, count: int, path: str = "/odata/Jobs", **options: Any) -> list[str]:
+    def hits(self, count: int, path: str = "/odata/Jobs", **options: Unpack[RequestOptions]) -> list[str]:
         """The node that answered each of `count` requests."""
         return [self.get(path, **options).header("X-Node") for _ in range(count)]
 
@@ -194,7 +207,7 @@ StartFarm = Callable[..., FarmLab]
 def farm(lab_pool: LabPool) -> Iterator[StartFarm]:
     """Start a farm, or reuse the processes of an earlier one."""
 
-    def start(vendor: str, changes: Changes | None = None, **options: Any) -> FarmLab:
+    def start(vendor: str, changes: Changes | None = None, **options: NodeOption) -> FarmLab:
         if "program" not in options:
             require(vendor)
         return lab_pool.take(vendor, make_spec(changes), options).settled()

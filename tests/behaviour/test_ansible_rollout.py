@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -434,7 +434,7 @@ def prepare(folder: Path) -> None:
     (folder / "here.yml").write_text(yaml.safe_dump(here), encoding="utf-8")
 
 
-def farm_of(**changes: Any) -> dict[str, Any]:
+def farm_of(**changes: Mapping[str, Any]) -> dict[str, Any]:
     farm: dict[str, Any] = {
         "farm": "orch",
         "orchestrator": {"version": "2019.4"},

@@ -5,7 +5,8 @@ The lab runs the farm: the rendered configuration in the real program, in front 
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 import pytest
 
@@ -16,11 +17,20 @@ from nlbgen.prove.lab.processes import BalancerProcess
 from nlbgen.prove.nodes.options import NodeOptions, to_argv
 from nlbgen.spec.units import Duration
 
+from .conftest import FarmLab, StartFarm
+
 STORES = {"stores": {"signalr": "sqlserver", "signalr_keys": "server-port"}}
 ALIAS = "old.corp.example"
 
 
-def ask(lab: Any, **options: Any) -> Report:
+class ProbeOptions(TypedDict, total=False):
+    """The options of a run that a test changes."""
+
+    nodes_ca: Path | None
+    timeout: Duration
+
+
+def ask(lab: FarmLab, **options: Unpack[ProbeOptions]) -> Report:
     base = Options(
         ca=lab.certificates.ca,
         http_port=lab.http_port,
@@ -54,7 +64,7 @@ FARMS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("changes", FARMS.values(), ids=FARMS)
 def test_probe_of_the_rendered_configuration_has_no_finding(
-    farm: Callable[..., Any], vendor: str, changes: dict[str, Any]
+    farm: StartFarm, vendor: str, changes: dict[str, Any]
 ) -> None:
     report = ask(farm(vendor, {**changes, **STORES}))
     assert report.ok, report.text()
@@ -92,7 +102,7 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
 
 @pytest.mark.parametrize("id", EDITS)
 def test_probe_reports_a_removed_directive(
-    farm: Callable[..., Any],
+    farm: StartFarm,
     vendor: str,
     id: str,  # noqa: A002
 ) -> None:
@@ -116,14 +126,16 @@ def test_probe_reports_a_removed_directive(
 
 
 def test_common_name_of_a_node_is_accepted_as_by_the_balancers(
-    farm: Callable[..., Any], vendor: str, monkeypatch: pytest.MonkeyPatch
+    farm: StartFarm, vendor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The probe reports it only for the balancer, because browsers reject it."""
     from cryptography import x509
 
     add = x509.CertificateBuilder.add_extension
 
-    def add_others(builder: Any, extension: Any, critical: bool) -> Any:
+    def add_others(
+        builder: x509.CertificateBuilder, extension: x509.ExtensionType, critical: bool
+    ) -> x509.CertificateBuilder:
         return builder if isinstance(extension, x509.SubjectAlternativeName) else add(builder, extension, critical)
 
     monkeypatch.setattr(x509.CertificateBuilder, "add_extension", add_others)
@@ -132,7 +144,7 @@ def test_common_name_of_a_node_is_accepted_as_by_the_balancers(
     assert differences(report) == [("certificate-name", "balancer")], report.text()
 
 
-def test_ca_that_is_no_root_is_rejected_as_by_the_balancers(farm: Callable[..., Any], vendor: str) -> None:
+def test_ca_that_is_no_root_is_rejected_as_by_the_balancers(farm: StartFarm, vendor: str) -> None:
     """The probe rejects it too."""
     lab = farm(vendor, STORES)
     begin = "-----BEGIN CERTIFICATE-----"
@@ -158,7 +170,7 @@ def test_ca_that_is_no_root_is_rejected_as_by_the_balancers(farm: Callable[..., 
     ids=["pool stopped", "killed", "frozen"],
 )
 def test_failed_node_is_reported_without_the_balancer(
-    farm: Callable[..., Any],
+    farm: StartFarm,
     fault: Callable[[Any], None],
     id: str,  # noqa: A002
 ) -> None:
@@ -170,7 +182,7 @@ def test_failed_node_is_reported_without_the_balancer(
         lab.nodes[1].thaw()
 
 
-def _is_down(lab: Any) -> bool:
+def _is_down(lab: FarmLab) -> bool:
     """Return whether HAProxy has marked the second node down (srv_op_state is 0)."""
     lines = [line.split() for line in lab.runtime("show servers state").splitlines()]
     return any(len(line) > 5 and line[3] == "orch-2" and line[5] == "0" for line in lines)
@@ -203,7 +215,7 @@ ANY_NODE = "from nlbgen.prove.nodes import node; node.main()"
     ids=["no WebSockets", "another machine key", "another SignalR"],
 )
 def test_node_different_from_the_other_is_reported(
-    farm: Callable[..., Any],
+    farm: StartFarm,
     vendor: str,
     program: str,
     options: dict[str, Any],

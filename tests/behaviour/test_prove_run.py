@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -68,21 +67,18 @@ def run(scratch: Scratch, tmp_path: Path) -> Iterator[StartCommand]:
     shutil.copy(EXAMPLE, tmp_path / "farm.yaml")
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def start(*arguments: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
         command = shutil.which("nlbgen", path=str(Path(sys.executable).parent))
         assert command
         environment = {**os.environ, "TMPDIR": str(scratch.folder), "TERM": "xterm", "NO_COLOR": "1"}
         process = subprocess.Popen(
             [command, *arguments],
-            **{
-                "cwd": tmp_path,
-                "env": environment,
-                "stdin": subprocess.DEVNULL,
-                "stdout": subprocess.PIPE,
-                "stderr": subprocess.PIPE,
-                "text": True,
-                **options,
-            },
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
         )
         started.append(process)
         return process

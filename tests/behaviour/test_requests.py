@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import pytest
 
@@ -12,10 +12,10 @@ from nlbgen.prove.clients.simple import Fetched, fetch
 from nlbgen.prove.lab.certificates import make_certificates
 from nlbgen.prove.lab.processes import NodeProcess
 
-from .conftest import Changes, FarmLab, StartFarm, received_headers
+from .conftest import Changes, FarmLab, RequestOptions, StartFarm, received_headers
 
 
-def plain(lab: FarmLab, path: str = "/", port: int | None = None, **options: Any) -> Fetched:
+def plain(lab: FarmLab, path: str = "/", port: int | None = None, **options: Unpack[RequestOptions]) -> Fetched:
     return fetch(f"http://{lab.host}:{port or lab.http_port}{path}", **options)
 
 

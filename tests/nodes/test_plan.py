@@ -5,7 +5,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,13 @@ Farm = Callable[..., Spec]
 def farm(tmp_path: Path, farm_data: Callable[..., dict[str, Any]]) -> Farm:
     """Write a farm.yaml and the configs of two nodes, and load it."""
 
-    def make(one: str | None = None, two: str | None = None, name: str = "web.config", **changes: Any) -> Spec:
+    def make(
+        one: str | None = None,
+        two: str | None = None,
+        name: str = "web.config",
+        stores: Mapping[str, object] | None = None,
+        **changes: object,
+    ) -> Spec:
         for node, text in (("orch-1", one or config()), ("orch-2", two or config(first=False))):
             (tmp_path / node).mkdir(exist_ok=True)
             (tmp_path / node / name).write_text(text, encoding="utf-8")
@@ -80,9 +86,9 @@ def farm(tmp_path: Path, farm_data: Callable[..., dict[str, Any]]) -> Farm:
                 {"name": "orch-2", "address": "10.20.0.12", "config": f"orch-2/{name}"},
             ],
         )
-        stores = {"database": {"server": "SQL01\\PROD", "name": "UiPath"}, **changes.pop("stores", {})}
+        with_database = {"database": {"server": "SQL01\\PROD", "name": "UiPath"}, **(stores or {})}
         path = tmp_path / "farm.yaml"
-        path.write_text(json.dumps(farm_data(stores=stores, **changes)), encoding="utf-8")
+        path.write_text(json.dumps(farm_data(stores=with_database, **changes)), encoding="utf-8")
         return load(path)
 
     return make

@@ -4,17 +4,17 @@ import asyncio
 import json
 import ssl
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import pytest
 from aiohttp import web
 
 from nlbgen.generators.tls import HSTS_SECONDS
 from nlbgen.net.loops import LoopThread
-from nlbgen.probe.farm import Options, probe
+from nlbgen.probe.farm import Options, Through, probe
 from nlbgen.probe.findings import Finding, Report
 from nlbgen.prove.lab import certificates as testca
 from nlbgen.prove.lab.certificates import TestCertificates, make_certificates
@@ -74,6 +74,20 @@ class Plain(Machine):
         if not self.location:
             return web.Response(text="some other site")
         return web.Response(status=301, headers={"Location": self.location + request.raw_path})
+
+
+class ProbeOptions(TypedDict, total=False):
+    """The options of a run that a test changes."""
+
+    through: Through
+    ca: Path | None
+    nodes_ca: Path | None
+    balancer: tuple[str, int] | None
+    http_port: int
+    hubs: tuple[str, ...]
+    expires_within: Duration
+    timeout: Duration
+    ignored: frozenset[str]
 
 
 class SimulatedFarm:
@@ -136,32 +150,31 @@ class SimulatedFarm:
             # No Redis here; its own tests use a real one.
             "stores": {"signalr": "sqlserver", "signalr_keys": "server-port"},
         }
-        changed: dict[str, Any] = merged(data, self.changes)
-        return changed
+        return merged(data, self.changes)
 
     def spec(self) -> Spec:
         return loads(json.dumps(self.data()), str(self.folder / "farm.yaml"))
 
-    def run(self, **options: Any) -> Report:
+    def run(self, **options: Unpack[ProbeOptions]) -> Report:
         base = self.options._replace(balancer=("127.0.0.1", self.balancer.port), http_port=self.plain.port)
         hubs = ("/signalr/core",) if self.core else ()
         return probe(self.spec(), base._replace(hubs=hubs)._replace(**options))
 
-    def differences(self, **options: Any) -> list[tuple[str, str]]:
+    def differences(self, **options: Unpack[ProbeOptions]) -> list[tuple[str, str]]:
         """Return the id and machine of each finding of the level `finding`."""
         return [(finding.id, finding.device) for finding in self.of_level("finding", **options)]
 
-    def of_level(self, level: str, **options: Any) -> list[Finding]:
+    def of_level(self, level: str, **options: Unpack[ProbeOptions]) -> list[Finding]:
         return [finding for finding in self.run(**options).findings if finding.level == level]
 
-    def only(self, id: str, device: str, **options: Any) -> Finding:  # noqa: A002
+    def only(self, id: str, device: str, **options: Unpack[ProbeOptions]) -> Finding:  # noqa: A002
         """Return the only finding of the level `finding`, which must have this id and machine."""
         report = self.run(**options)
         found = [finding for finding in report.findings if finding.level == "finding"]
         assert [(finding.id, finding.device) for finding in found] == [(id, device)], report.text()
         return found[0]
 
-    def note(self, id: str, device: str, **options: Any) -> Finding:  # noqa: A002
+    def note(self, id: str, device: str, **options: Unpack[ProbeOptions]) -> Finding:  # noqa: A002
         """Return the note with this id; there must be no finding of the level `finding`."""
         report = self.run(**options)
         assert report.ok, report.text()
@@ -173,10 +186,13 @@ class SimulatedFarm:
 MakeFarm = Callable[..., SimulatedFarm]
 
 
-def merged(base: Any, changes: Any) -> Any:
-    if isinstance(base, dict) and isinstance(changes, dict):
-        return {**base, **{name: merged(base.get(name), value) for name, value in changes.items()}}
-    return changes
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes`, mappings key by key."""
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
 
 
 @pytest.fixture

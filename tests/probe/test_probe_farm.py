@@ -14,6 +14,7 @@ from nlbgen.net.connect import Limits
 from nlbgen.net.loopback import free_port
 
 if TYPE_CHECKING:
+    from nlbgen.probe.farm import Through
     from tests.probe.conftest import MakeFarm, SimulatedFarm
 
 
@@ -52,7 +53,7 @@ def test_core_negotiates_by_post_without_a_body(make_farm: "MakeFarm") -> None:
 
 
 @pytest.mark.parametrize("through, asked", [("nodes", {"orch-1", "orch-2"}), ("balancer", {"balancer"})])
-def test_through_limits_the_checked_machines(farm: "SimulatedFarm", through: str, asked: set[str]) -> None:
+def test_through_limits_the_checked_machines(farm: "SimulatedFarm", through: "Through", asked: set[str]) -> None:
     report = farm.run(through=through)
     assert report.ok
     assert {device.device for device in report.devices} == asked

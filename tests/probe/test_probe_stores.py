@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 import pytest
 
@@ -21,6 +21,9 @@ from nlbgen.probe.machine import Machine
 from nlbgen.probe.sqlserver import DataSource, port_in
 from nlbgen.spec.load import loads
 from nlbgen.spec.units import Duration
+
+if TYPE_CHECKING:
+    from tests.probe.conftest import ProbeOptions
 
 PASSWORD = 'pä ss"wörd'
 
@@ -61,7 +64,7 @@ def required(password: str) -> str:
     return f'requirepass "{quoted}"'
 
 
-def ask(tmp_path: Path, stores: str, **options: Any) -> Report:
+def ask(tmp_path: Path, stores: str, **options: Unpack["ProbeOptions"]) -> Report:
     """Probe the stores of a farm whose nodes are down, so that there are no other findings."""
     text = f"""
 farm: orchestrator-test
@@ -76,7 +79,9 @@ stores: {stores}
     return probe(spec, Options(through="nodes", timeout=Duration.of("40s"))._replace(**options))
 
 
-def ask_redis(tmp_path: Path, port: int, *, password: bool = True, more: str = "", **options: Any) -> Report:
+def ask_redis(
+    tmp_path: Path, port: int, *, password: bool = True, more: str = "", **options: Unpack["ProbeOptions"]
+) -> Report:
     secret = ", password: {env: NLBGEN_TEST_REDIS}" if password else ""
     return ask(tmp_path, f"{{signalr: redis, redis: {{host: 127.0.0.1, port: {port}{secret}{more}}}}}", **options)
 

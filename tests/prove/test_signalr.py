@@ -24,6 +24,7 @@ from nlbgen.prove.clients.hub_client import (
     GENERATIONS,
     TRANSPORTS,
     HubClient,
+    Json,
     SessionError,
     SessionPlan,
     SessionReport,
@@ -31,7 +32,7 @@ from nlbgen.prove.clients.hub_client import (
 from nlbgen.prove.clients.sessions import make_client, open_http, session
 from nlbgen.prove.clients.simple import fetch
 from nlbgen.prove.lab.processes import BalancerProcess, NodeProcess
-from nlbgen.prove.nodes.options import NodeOptions
+from nlbgen.prove.nodes.options import NodeOption, NodeOptions
 from nlbgen.prove.nodes.signalr2 import Tokens, protocol_version
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ EVERYTHING = [(generation, transport) for generation in GENERATIONS for transpor
 
 
 @contextmanager
-def start_nodes(count: int, options: NodeOptions | None = None, **changes: Any) -> Iterator[list[NodeProcess]]:
+def start_nodes(count: int, options: NodeOptions | None = None, **changes: NodeOption) -> Iterator[list[NodeProcess]]:
     """Nodes orch-1, orch-2 and so on, stopped at the end."""
     with ExitStack() as stack:
         yield [
@@ -113,7 +114,7 @@ class HeldSession:
         if self._http is not None:
             await self._http.close()
 
-    def invoke(self, method: str, *arguments: object) -> Any:
+    def invoke(self, method: str, *arguments: Json) -> Json:
         """Call a hub method: `invoke("Echo", 1) == 1`, `invoke("Where")["node"]`, `invoke("Broadcast", "x")`."""
         return self._thread.call(self.client.invoke(method, *arguments), self.plan.timeout * 2 + 1)
 
