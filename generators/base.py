@@ -1,7 +1,7 @@
-"""The generator core: what a vendor declares, what the core refuses, how text is made.
+"""The base class of all vendors, and the rendering of a farm.
 
-The core decides and a vendor translates: a vendor lists its support as data, turns a
-[`Design`][nlbgen.generators.design.Design] into finished views, and the templates lay them out.
+A vendor declares its supported features as data and translates a [`Design`][nlbgen.generators.design.Design] into the
+views of its templates. This module refuses unsupported features and renders the templates.
 """
 
 from abc import ABC, abstractmethod
@@ -85,7 +85,7 @@ class Generator(ABC):
     """One vendor."""
 
     name: ClassVar[str]
-    """As on the command line, and the name of the folder of its templates and outputs."""
+    """The name on the command line, and of the folders of templates and outputs."""
     title: ClassVar[str]
     oldest: ClassVar[Version]
     newest: ClassVar[Version]
@@ -93,7 +93,7 @@ class Generator(ABC):
     support: ClassVar[Mapping[str, Support]]
     """For each feature of the catalogue whether this vendor has it."""
     program: ClassVar[str] = ""
-    """The program that loads the main file; empty where none can be installed here, and `check` judges instead."""
+    """The program that loads the main file; empty for a device, for which `check` is used instead."""
 
     version_pattern: ClassVar[str] = r"version ([0-9]+(?:\.[0-9]+){1,2})"
     """A regular expression whose group is the version in what the program says to `version_command`."""
@@ -109,13 +109,13 @@ class Generator(ABC):
 
     @abstractmethod
     def version(self, farm: Farm) -> Version:
-        """The version that the farm wants the configuration for."""
+        """The version for which the farm's configuration is rendered."""
 
     @abstractmethod
     def files(self, job: Job) -> list[Draft]:
-        """The files of a farm, the one that the program loads first.
+        """The files of a farm; the first one is the file that the program loads.
 
-        Text of the spec that cannot be quoted is reported in `job.problems`.
+        Adds a problem to `job.problems` for each text of the spec that cannot be quoted.
         """
 
     @abstractmethod
@@ -146,7 +146,7 @@ class Generator(ABC):
     def check(self, spec: Spec, files: list[Artifact]) -> str:
         """Check the rendered files by nlbgen's own checker, for a vendor without a `program`.
 
-        Raises ValidationError where it refuses.
+        Raises ValidationError if the files are invalid.
         """
         raise NotImplementedError
 
@@ -163,24 +163,24 @@ class Generator(ABC):
         return None
 
     def quote(self, job: Job, path: Path, text: str) -> str:
-        """The text at `path` of the spec as one word; what the vendor cannot carry becomes a problem of the job."""
+        """The text at `path` of the spec as one word; text that cannot be quoted becomes a problem of the job."""
         try:
             return self.quoted(text)
         except UnquotableError as error:
             message = f"{self.title} cannot carry it: {error}"
-            job.problems.append(job.spec.problem(path, message, "write it without, or take another vendor"))
+            job.problems.append(job.spec.problem(path, message, "change the text, or use another vendor"))
             return ""
 
     def problem_id(self, feature: str) -> str:
-        """The id under which `accept` knows that this vendor lacks a feature."""
+        """The id by which `accept` accepts that this vendor lacks the feature."""
         return f"{self.name}-{feature}"
 
     def called(self, version: Version) -> str:
-        """The vendor's product of this version, as messages and headers name it."""
+        """The name and version of the product, for messages and headers."""
         return f"{self.title} {version}"
 
     def known(self, version: Version) -> tuple[Version, Version]:  # noqa: ARG002  # most are one product
-        """The oldest and the newest known version of the product that this is a version of."""
+        """The oldest and the newest known version of the product that `version` belongs to."""
         return self.oldest, self.newest
 
     def upgrade(self, feature: str, version: Version) -> str | None:  # noqa: ARG002  # most count one way
@@ -199,7 +199,7 @@ class Generator(ABC):
 def render(generator: Generator, spec: Spec, site: Site | None = None) -> list[Artifact]:
     """The vendor's files for a farm, in the order of their paths.
 
-    Raises UnsupportedError with every feature that is asked for, not supported, and not accepted with a fallback.
+    Raises UnsupportedError with all requested features that are neither supported nor accepted with a fallback.
     """
     job = prepare(generator, spec, site or Site())
     files = generator.files(job)

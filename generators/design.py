@@ -14,15 +14,15 @@ from ..spec.orchestrator import LONG_POLL_SECONDS
 from ..spec.units import Duration
 
 LONG_POLL: Final = Duration((LONG_POLL_SECONDS + 20) * 1000)
-"""What an answer on a SignalR path may take: the long poll, and time for it to arrive."""
+"""Response timeout on a SignalR path: the long poll, and 20 s for its delivery."""
 HEADER_TIME: Final = Duration.of("10s")
-"""What a client may take for its request headers; slower ones are attacks or broken."""
+"""Timeout for a client's request headers; protects against slow clients."""
 KEEPALIVE_TO_NODE: Final = Duration.of("60s")
-"""How long an idle connection to a node is kept; shorter than IIS's 120 s, or requests meet a closing socket."""
+"""Keep-alive timeout to a node; shorter than IIS's 120 s, so that no request meets a closing connection."""
 FAST_CHECK: Final = Duration.of("100ms")
-"""Between the checks of a node that has just failed one: this bounds how many requests a dead node gets."""
+"""Check interval after a failed check; it limits the number of requests to a node that is down."""
 ERRORS_TO_SUSPECT: Final = 3
-"""Failed requests in a row after which a node is checked at once."""
+"""Consecutive failed requests that trigger an immediate check."""
 COOKIE: Final = "NLBID"
 FORGEABLE_HEADERS: Final = (
     "Forwarded",
@@ -37,11 +37,11 @@ FORGEABLE_HEADERS: Final = (
     "X-Real-IP",
     "X-Rewrite-URL",
 )
-"""Request headers that ASP.NET or IIS modules believe and a client must not set."""
+"""Request headers that ASP.NET or IIS modules trust; a client must not set them."""
 
 
 class Member(NamedTuple):
-    """One node as a pool sees it."""
+    """One node as a member of a pool."""
 
     name: str
     host: str
@@ -50,13 +50,13 @@ class Member(NamedTuple):
     weight: int
     state: str
     is_name: bool
-    """Whether `host` is a name that must be looked up."""
+    """Whether `host` is a name that must be resolved."""
     tag: str
     """The node's value in a cookie; it discloses nothing about the network."""
 
     @property
     def endpoint(self) -> str:
-        """Host and port as balancers write them."""
+        """`host:port`, as configurations write it."""
         return f"{self.host}:{self.port}"
 
 
@@ -70,7 +70,7 @@ class Pool(NamedTuple):
 
 
 class Design:
-    """A farm with every decision made that vendors share."""
+    """A farm with the decisions that all vendors share."""
 
     def __init__(self, farm: Farm) -> None:
         self.farm: Final = farm
@@ -90,13 +90,13 @@ class Design:
 
     @cached_property
     def weight_unit(self) -> int:
-        """The greatest number that divides every weight: smaller weights with the same shares."""
+        """The greatest common divisor of the weights; dividing by it keeps the shares."""
         return gcd(*(node.weight for node in self.farm.nodes))
 
     def _member(self, node: Node) -> Member:
         host, is_name = _host(node.address)
         tag = hashlib.sha256(node.name.encode()).hexdigest()[:8]
-        # Backups of nothing serve like any other node; NGINX refuses a pool that holds nothing else.
+        # If all nodes are backups, they serve as normal nodes: NGINX refuses a pool that has only backups.
         state = "up" if all(other.state == "backup" for other in self.farm.nodes) else node.state
         return Member(node.name, host, self.farm.port_of(node), node.weight, state, is_name, tag)
 
@@ -108,7 +108,7 @@ class Design:
 
     @property
     def signalr(self) -> Pool:
-        """The live connections of robots and browsers."""
+        """The SignalR connections of robots and browsers."""
         affinity = self.balancer.affinity
         return Pool(
             f"{self.farm.farm}_signalr", self.balancer.algorithm, "cookie" if affinity == "signalr" else affinity
@@ -116,7 +116,7 @@ class Design:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The names that the farm answers to, each once."""
+        """The host names that the farm serves, without duplicates."""
         return tuple(dict.fromkeys((self.frontend.host, *self.frontend.aliases)))
 
     @property
@@ -128,23 +128,23 @@ class Design:
 
     @property
     def public_url(self) -> str:
-        """Where port 80 sends to, without a slash at the end."""
+        """The target of the redirect from port 80, without a trailing slash."""
         port = "" if self.frontend.port == 443 else f":{self.frontend.port}"
         return f"https://{self.frontend.host}{port}"
 
     @property
     def scheme(self) -> str:
-        """What the client spoke."""
+        """The client's protocol."""
         return "https" if self.farm.balancer_tls else "http"
 
     @property
     def health_path(self) -> str:
-        """The path that checks ask; the rules saw to it that there is one."""
+        """The path of the health checks; the rules ensure that there is one."""
         return self.farm.health_path or "/"
 
     @property
     def client_idle(self) -> Duration:
-        """How long a client's connection may be silent while no WebSocket runs on it."""
+        """Idle timeout of a client's connection without a WebSocket."""
         return Duration(max(self.balancer.timeouts.request, LONG_POLL))
 
     @property
@@ -160,12 +160,12 @@ class Design:
 
     @property
     def fast_check(self) -> Duration:
-        """Between the checks of a node in doubt."""
+        """The check interval of a node after a failed check."""
         return Duration(min(FAST_CHECK, self.balancer.health.interval))
 
 
 def _host(address: str) -> tuple[str, bool]:
-    """An address as a configuration writes it, and whether it is a name."""
+    """The address in the form of a configuration, and whether it is a name."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

@@ -1,8 +1,7 @@
-"""What a farm can ask of a load balancer, whichever it is, and how a vendor answers.
+"""The catalogue of features that a farm can request, and the type of a vendor's support.
 
-The catalogue is the vendors' common vocabulary: every generator states for each feature whether it can, since which
-version, or why not. A feature is *asked for* when the spec says so in words; what a spec merely leaves at its default
-is not a wish, and a vendor that cannot do it only says so in its output.
+Every generator states for each feature whether it supports it, since which version, or why not. A spec *requests* a
+feature by writing its key. A default is not a request: a vendor that does not support it only notes that in its output.
 """
 
 from collections.abc import Callable
@@ -14,20 +13,20 @@ from ..spec.units import Version
 
 
 class Yes(NamedTuple):
-    """The vendor can; `note` is for the matrix."""
+    """The vendor supports the feature; `note` is for the matrix."""
 
     note: str = ""
 
 
 class No(NamedTuple):
-    """The vendor cannot, and why; `fallback` is what its output does instead once the farm accepts that."""
+    """The vendor does not support the feature; `fallback` is what its output does instead, if the farm accepts that."""
 
     reason: str
     fallback: str = ""
 
 
 class Since(NamedTuple):
-    """The vendor can from a version on; before, it answers as `before` says."""
+    """The vendor supports the feature from `version` on; `before` applies to older versions."""
 
     version: Version
     before: No
@@ -38,20 +37,20 @@ Support = Yes | No | Since
 
 
 class Feature(NamedTuple):
-    """One thing that a farm can ask for; `asked` gives the key of the spec that asks, or None."""
+    """One feature that a farm can request; `asked` returns the key of the spec that requests it, or None."""
 
     id: str
     title: str
     asked: Callable[[Farm], Path | None]
     wanted: Callable[[Farm], bool] = lambda _farm: False
-    """Whether a farm would want it without saying so, so that an output without it says so."""
+    """Whether a farm needs it without a request: an output without it then has a note."""
 
 
 def verifies_nodes(farm: Farm) -> bool:
-    """Whether the nodes' certificates are to be checked, by somebody.
+    """Whether the balancer has to verify the nodes' certificates.
 
-    With bridge by default. With passthrough by the health checks alone, and only by a CA that is given: a default would
-    take every node out whose CA is the company's own.
+    With bridge this is the default. With passthrough only the health checks verify them, and only if the spec names a
+    CA: a default would mark every node down whose certificate chains to a private CA.
     """
     tls = farm.frontend.tls
     asked = tls.mode == "bridge" or (tls.mode == "passthrough" and "verify_nodes" in tls.written)
@@ -100,11 +99,11 @@ _QUEUE: Final[Path] = ("balancer", "timeouts", "queue")
 
 FEATURES: Final = (
     Feature("tls-terminate", "TLS ends at the balancer", _when(_MODE, lambda f: f.frontend.tls.mode == "terminate")),
-    Feature("tls-bridge", "TLS to the nodes as well", _when(_MODE, lambda f: f.frontend.tls.mode == "bridge")),
+    Feature("tls-bridge", "TLS to the nodes too", _when(_MODE, lambda f: f.frontend.tls.mode == "bridge")),
     Feature("tls-passthrough", "TLS ends at the nodes", _when(_MODE, lambda f: f.frontend.tls.mode == "passthrough")),
     Feature(
         "verify-nodes",
-        "The nodes' certificates are checked, with SNI",
+        "The nodes' certificates are verified, with SNI",
         _when(("frontend", "tls", "verify_nodes"), verifies_nodes),
     ),
     Feature(
@@ -116,20 +115,20 @@ FEATURES: Final = (
     Feature(
         "websocket", "WebSocket for SignalR", _when(("balancer", "signalr"), lambda f: "signalr" in f.balancer.written)
     ),
-    Feature("signalr-pool", "Time-outs of their own for SignalR's paths", _never),
+    Feature("signalr-pool", "Separate timeouts for SignalR's paths", _never),
     Feature(
         "active-health",
-        "The health endpoint is asked",
+        "Active health checks",
         _when(_HEALTH, lambda f: "health" in f.balancer.written and _sees_http(f)),
         wanted=_sees_http,
     ),
     Feature(
         "passthrough-health",
-        "The health endpoint is asked under passthrough",
+        "Active health checks under passthrough",
         _when(_MODE, lambda f: not _sees_http(f)),
     ),
-    Feature("app-pool-stop", "A stopped IIS app pool is seen", _never, wanted=_sees_http),
-    Feature("free-hung-websockets", "WebSockets of a hung node are freed", _never, wanted=_every),
+    Feature("app-pool-stop", "A stopped IIS app pool is detected", _never, wanted=_sees_http),
+    Feature("free-hung-websockets", "WebSockets of a hung node are closed", _never, wanted=_every),
     Feature("no-replayed-post", "A POST is never sent twice", _never, wanted=_sees_http),
     Feature(
         "least-connections",
@@ -143,15 +142,15 @@ FEATURES: Final = (
     Feature("affinity-source", "Affinity by address", _when(_AFFINITY, lambda f: f.balancer.affinity == "source")),
     Feature(
         "affinity-signalr",
-        "Affinity on SignalR's paths alone",
+        "Affinity on SignalR's paths only",
         _when(_AFFINITY, lambda f: f.balancer.affinity == "signalr"),
     ),
     Feature("drain", "Drain a node", _state("drain")),
-    Feature("down", "Take a node out", _state("down")),
+    Feature("down", "Disable a node", _state("down")),
     Feature("backup", "Backup nodes", _state("backup")),
-    Feature("backup-source", "Backup nodes beside hashing by address", _backup_source),
+    Feature("backup-source", "Backup nodes with hashing by address", _backup_source),
     Feature("slow-start", "Slow start", _when(("balancer", "slow_start"), lambda f: f.balancer.slow_start > 0)),
-    Feature("queue", "A queue before full nodes", _when(_QUEUE, lambda f: "queue" in f.balancer.timeouts.written)),
+    Feature("queue", "A queue for full nodes", _when(_QUEUE, lambda f: "queue" in f.balancer.timeouts.written)),
     Feature(
         "max-body", "A limit for uploads", _when(("balancer", "max_body"), lambda f: "max_body" in f.balancer.written)
     ),

@@ -83,7 +83,7 @@ class Steps(NamedTuple):
 
 
 class Hosting(NamedTuple):
-    """How a vendor runs whose program is installed on hosts."""
+    """How a vendor's program is installed and runs on hosts."""
 
     main: str
     """The configuration file, which belongs to one farm as a whole."""
@@ -104,7 +104,7 @@ class Hosting(NamedTuple):
 
 
 class Api(NamedTuple):
-    """How a vendor is reached that is a device with an API."""
+    """How a device with an API is reached."""
 
     address: str
     """The key of the vendor's section that holds the device's address."""

@@ -15,11 +15,11 @@ from .base import Draft, Job
 
 FIRST_PRIORITY: Final = 250
 PRIORITY_STEP: Final = 10
-"""High priorities make a short wait: a balancer takes over after 3 adverts and (256 - priority) / 256 s."""
+"""High priorities shorten the failover: a balancer takes over after 3 adverts and (256 - priority) / 256 s."""
 ADVERT_SECONDS: Final = 1
-"""VRRP 2, the version that has passwords, counts in whole seconds."""
+"""VRRP 2, the version with passwords, has a resolution of one second."""
 CHECK_FALL: Final = 2
-"""Failed checks in a row, one each second, after which a balancer gives the address up."""
+"""Consecutive failed checks, one per second, after which a balancer releases the address."""
 FOLDER: Final = "/etc/keepalived"
 SECRET: Final = "nlbgen-secret.conf"  # noqa: S105  # a file's name
 
@@ -49,13 +49,13 @@ def files(job: Job) -> list[Draft]:
 
 
 def needs_nonlocal(farm: Farm) -> bool:
-    """Whether a balancer listens on the shared address alone: it must then start also while another one has it."""
+    """Whether a balancer listens only on the shared address, and must start while another balancer holds it."""
     vip, listen = farm.frontend.vip, farm.frontend.address
     return vip is not None and listen == str(ipaddress.ip_interface(vip.address).ip)
 
 
 def folder_of(balancer: str) -> str:
-    """The name of a balancer's folder: an IPv6 address without its colons, which Windows does not allow."""
+    """The name of a balancer's folder; without colons, which Windows does not allow."""
     return balancer.replace(":", "-")
 
 
@@ -89,7 +89,7 @@ def _view(job: Job, vip: Vip, number: int, alive: str) -> dict[str, Any]:
 
 
 def _secret_word(secret: Secret) -> str:
-    """The secret as a word of a POSIX shell, which ends where there is none instead of writing an empty password."""
+    """The secret as a word for a POSIX shell; the shell stops if an environment variable is not set."""
     if secret.env is not None:
         return f'"${{{secret.env}:?is not set}}"'
     return f'"$(cat {shlex.quote(str(secret.file))})"'

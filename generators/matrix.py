@@ -1,4 +1,4 @@
-"""The vendors side by side: which features each has, from which version on, and the ids to accept the rest by."""
+"""The vendor matrix: the support for each feature, and the ids that accept a fallback."""
 
 from typing import NamedTuple
 
@@ -7,17 +7,17 @@ from .features import FEATURES, Feature, No, Since, Support
 
 
 class Cell(NamedTuple):
-    """What one vendor says to one feature."""
+    """One vendor's support for one feature."""
 
     answer: str
     """`yes`, `no`, `fallback`, or `since VERSION`."""
     note: str
     accept: str
-    """The id under which the lack can be accepted; empty where it cannot or need not be."""
+    """The id that accepts the fallback; empty if there is none."""
 
 
 def cell(vendor: Generator, feature: Feature) -> Cell:
-    """The vendor's answer."""
+    """The matrix cell for a vendor and a feature."""
     support: Support = vendor.support[feature.id]
     if isinstance(support, Since):
         accept = vendor.problem_id(feature.id) if support.before.fallback else ""
@@ -31,7 +31,7 @@ def cell(vendor: Generator, feature: Feature) -> Cell:
 
 
 def as_data() -> dict[str, object]:
-    """The matrix for programs."""
+    """The matrix as JSON data."""
     vendors = all_generators()
     return {
         "vendors": [

@@ -19,7 +19,7 @@ class Output(NamedTuple):
 
     vendor: str
     artifacts: tuple[Artifact, ...]
-    """Their paths begin with the vendor's folder."""
+    """Paths include the vendor's folder."""
 
 
 def chosen(names: Sequence[str], others: Sequence[str] = ()) -> tuple[str, ...]:
@@ -98,13 +98,13 @@ class Fleet:
     """The output folder of each farm; several farms have one folder each, named after the farm."""
 
     def __init__(self, folder: Path, *, single: bool) -> None:
-        """A single farm's vendors stand in the folder itself."""
+        """With `single`, the vendors' folders are directly in `folder`."""
         self.output = folder
         self.single = single
         self._seen: dict[str, str] = {}
 
     def folder(self, spec: Spec) -> Path:
-        """The folder of this farm; raises SpecError when another spec has the same farm name."""
+        """The folder of this farm; raises SpecError if another spec has the same farm name."""
         if self.single:
             return self.output
         name = spec.farm.farm

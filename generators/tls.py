@@ -1,8 +1,8 @@
 """Mozilla's server side TLS profiles, guideline 6.0, as data.
 
-Source: github.com/mozilla/ssl-config-generator, src/static/guidelines/6.0.json. The lists hold OpenSSL's names in the
-guideline's order; the client's preference decides. The post-quantum group needs OpenSSL 3.5: an older one refuses a
-list that names it.
+Source: github.com/mozilla/ssl-config-generator, src/static/guidelines/6.0.json. The lists have OpenSSL's names in the
+guideline's order; the client's order is used. The post-quantum group needs OpenSSL 3.5: older versions refuse a list
+that contains it.
 """
 
 from typing import Final, NamedTuple
@@ -35,7 +35,7 @@ class TlsProfile(NamedTuple):
 
 
 def profile(name: str, openssl: Version) -> TlsProfile:
-    """The profile `modern` or `intermediate` as this OpenSSL can serve it."""
+    """The profile `modern` or `intermediate` for this version of OpenSSL."""
     groups = (POST_QUANTUM_GROUP, *_GROUPS) if openssl >= POST_QUANTUM_SINCE else _GROUPS
     if name == "modern":
         return TlsProfile(("TLSv1.3",), (), _SUITES_13, groups)

@@ -46,7 +46,7 @@ class Program(NamedTuple):
 def validate(generator: Generator, spec: Spec) -> Verdict:
     """Have the installed program check the farm's configuration.
 
-    Raises ValidationError where a program of the spec's own version refuses it or warns.
+    Raises ValidationError if a program of the spec's version refuses it or warns.
     """
     if not generator.program:
         return Verdict(True, generator.check(spec, render(generator, spec)))
@@ -87,7 +87,7 @@ def installed(generator: Generator) -> Program | None:
     said = _output([path, *generator.version_command()])[1]
     found = re.search(generator.version_pattern, said)
     if found is None:
-        raise NlbgenError(f"{path} does not say its version", f"check the installation of {generator.title}")
+        raise NlbgenError(f"{path} does not print its version", f"check the installation of {generator.title}")
     library = re.search(r"[Rr]unning (?:on|with) (?:OpenSSL version : )?OpenSSL ([0-9.]+)", said)
     library = library or re.search(r"[Bb]uilt with OpenSSL (?:version : OpenSSL )?([0-9.]+)", said)
     return Program(path, Version(found[1]), Version(library[1]) if library else None)

@@ -1,7 +1,7 @@
 """HAProxy 2.4 and later.
 
-Sources: HAProxy's configuration manual of each version (configuration.txt), and trials on 2.2, 2.6, 3.0, 3.2 and 3.4:
-the version gates below name the first version that takes a directive.
+Sources: HAProxy's configuration manual of each version (configuration.txt), and tests with 2.2, 2.6, 3.0, 3.2 and 3.4.
+The constants below are the first versions that accept a directive.
 """
 
 import re
@@ -19,7 +19,8 @@ from ..hosting import Foreground, Hosting, RoleSetting, RoleVariable, StateFile,
 from ..tls import HSTS_SECONDS, profile
 
 CERTIFICATE_STORE: Final = Version("3.0")
-"""`crt-store` names certificate and key apart; before, the key is in the certificate's file or beside it as `.key`."""
+"""`crt-store` has separate paths for certificate and key; older versions read the key from the certificate's file, or
+from a file of that name with `.key` added."""
 CLOSE_SPREAD: Final = Version("2.6")
 """`close-spread-time`: the old process need not close idle connections at once when it is reloaded."""
 STATE_FILE: Final = StateFile(
@@ -98,7 +99,7 @@ class Haproxy(Generator):
         )
 
     def role_variables(self, farm: Farm) -> Iterable[RoleVariable]:
-        """The farm's name, the page that shows it, and the link to the key where HAProxy looks for it."""
+        """The farm's name, the URL of the metrics, and the path at which HAProxy looks for the key."""
         tls = farm.frontend.tls
         beside = farm.balancer_tls and tls.key != tls.certificate and farm.haproxy.version < CERTIFICATE_STORE
         yield RoleVariable("farm", farm.farm)
@@ -106,15 +107,15 @@ class Haproxy(Generator):
         yield RoleVariable("key_link", f"{tls.certificate}.key" if beside else "", from_spec=beside)
 
     def quoted(self, text: str) -> str:
-        """Bare where that is safe, else in strong quotes, which keep everything but themselves."""
+        """The text without quotes if that is safe, else in single quotes."""
         if not text:
-            raise UnquotableError("an empty text ends the line for HAProxy")
+            raise UnquotableError("HAProxy reads an empty text as the end of the line")
         if _BARE.fullmatch(text):
             return text
         return "'" + text.replace("'", "'\\''") + "'"
 
     def files(self, job: Job) -> list[Draft]:
-        """The configuration, the drop-in for its systemd service, and how to install both."""
+        """The configuration, the drop-in for its systemd service, and INSTALL.md."""
         view = self._view(job)
         return [
             Draft(PurePosixPath("haproxy.cfg"), "haproxy/haproxy.cfg.j2", view),
@@ -254,8 +255,8 @@ class Haproxy(Generator):
         words = ["check-ssl"] if design.passthrough else ["ssl", "sni", f"str({design.frontend.host})"]
         words += ["check-sni", design.frontend.host]
         tls = design.frontend.tls
-        # Under passthrough only health checks would check certificates, and no secret is in them: a default would
-        # take every node out whose CA is the company's own.
+        # Under passthrough only health checks verify certificates, and they carry no secrets. A default CA would mark
+        # every node down whose certificate chains to a private CA.
         verify = tls.verify_nodes if not design.passthrough or "verify_nodes" in tls.written else False
         if not isinstance(verify, str):
             return [*words, "verify", "none"]

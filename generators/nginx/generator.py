@@ -1,8 +1,8 @@
 """NGINX, open source, 1.18 and later.
 
-Sources: nginx.org's documentation and CHANGES, and trials on 1.18, 1.22, 1.26 and 1.30: the version gates below name
-the first version that takes a directive. What the open source build does not have (active health checks, slow start,
-a queue) is said in the feature table, not imitated by half.
+Sources: nginx.org's documentation and CHANGES, and tests with 1.18, 1.22, 1.26 and 1.30. The constants below are the
+first versions that accept a directive. Features that only NGINX Plus has (active health checks, slow start, a queue)
+are `No` in `support`; they are not imitated.
 """
 
 import re
@@ -22,26 +22,26 @@ from ..hosting import Foreground, Hosting, RoleVariable, Syntax, TimeoutSyntax
 from ..tls import HSTS_SECONDS, profile
 
 HTTP2_DIRECTIVE: Final = Version("1.25.1")
-"""`http2 on`; before, it is a word of `listen`."""
+"""`http2 on`; older versions have a parameter of `listen`."""
 REJECT_HANDSHAKE: Final = Version("1.19.4")
-"""`ssl_reject_handshake`: no certificate for unknown names."""
+"""`ssl_reject_handshake`: refuses unknown names without a certificate."""
 ERROR_LOG_OPTION: Final = Version("1.19.5")
-"""`nginx -e`: where errors go before the configuration is read."""
+"""`nginx -e`: the error log that is used until the configuration is read."""
 KEEPALIVE_MIN: Final = Version("1.27.4")
-"""`keepalive_min_timeout`: a reload does not close a connection on which a request may be on its way."""
+"""`keepalive_min_timeout`: a reload does not close a connection on which a request may be in flight."""
 STICKY: Final = Version("1.29.6")
 """`sticky cookie` and `drain` in the open source build."""
 RETRY_WINDOW: Final = Duration.of("10s")
-"""For so long after its arrival a request may still go to another node: a refused connection may, a long poll not."""
+"""A request may be retried within this time after its arrival: enough for a refused connection, not for a long poll."""
 NEIGHBOUR_WEIGHT: Final = 10_000
-"""How much likelier the clients of a node that is out go to its neighbour than to any other node."""
+"""The neighbour's weight for clients of a node that is down; other nodes have the weight 1."""
 MOST_MAPPED: Final = 100
-"""Nodes that a cookie may lead to before STICKY: each has an upstream of its own that names all the others."""
+"""The most nodes with affinity by cookie before STICKY: each node has an upstream with all other nodes."""
 OUT_FOR: Final = Duration.of("10s")
-"""How long a node gets nothing after its failed requests."""
+"""How long a node gets no requests after failed ones."""
 
 ZONE_KB, ZONE_KB_PER_NODE = 128, 2
-"""Shared memory of an upstream: 32 kB is the least that NGINX takes, and a server needs under 1 kB."""
+"""Shared memory of an upstream: NGINX needs at least 32 kB, and less than 1 kB per server."""
 
 DEFAULT_TIMEOUTS: Final[Mapping[str, float]] = {
     "client_header_timeout": 60,
@@ -84,37 +84,39 @@ class Nginx(Generator):
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "active-health": No(
-            "the open source build asks no health endpoint, it only learns from failing requests",
-            "a node is left out for 10s after failed requests, 502, 503 and 504 among them",
+            "the open source build has no active health checks; it detects failures only from requests",
+            "after failed requests (also 502, 503 and 504) a node gets no requests for 10s",
         ),
         "passthrough-health": No(
-            "the open source build asks no health endpoint, and under passthrough it sees no answers either",
-            "only a node that accepts no connections is left out: requests fail as long as an app pool is stopped",
+            "the open source build has no active health checks, and under passthrough it sees no HTTP status",
+            "only a node that accepts no connections is marked down; requests fail while an app pool is stopped",
         ),
-        "app-pool-stop": Yes("by its 503 answers: a GET is asked again elsewhere, and the node is left out for 10s"),
+        "app-pool-stop": Yes(
+            "by its 503 answers: a GET is retried on another node, and the node gets no requests for 10s"
+        ),
         "free-hung-websockets": No(
-            "it cannot end the open connections of one node",
-            "WebSockets of a node that hangs end by SignalR's own time-outs",
+            "it cannot close the open connections of one node",
+            "WebSockets of a node that hangs are closed only by SignalR's own timeouts",
         ),
-        "no-replayed-post": Yes("PUT and DELETE may be, which HTTP calls idempotent"),
+        "no-replayed-post": Yes("PUT and DELETE may be retried: HTTP defines them as idempotent"),
         "affinity-cookie": Since(
             STICKY,
-            No("`sticky cookie` came into the open source build with 1.29.6", "a map leads each cookie to its node"),
+            No("the open source build has `sticky cookie` from 1.29.6 on", "a map selects the node of each cookie"),
         ),
         "affinity-signalr": Since(
             STICKY,
-            No("`sticky cookie` came into the open source build with 1.29.6", "a map leads each cookie to its node"),
+            No("the open source build has `sticky cookie` from 1.29.6 on", "a map selects the node of each cookie"),
         ),
         "drain": Yes("without a cookie its clients move on; open connections finish"),
         "backup-source": No("backup nodes and hashing by address exclude each other"),
         "slow-start": No(
-            "slow_start is not in the open source build", "a node that came back gets its full share at once"
+            "slow_start is not in the open source build", "a node that recovers gets its full share at once"
         ),
-        "queue": No("queues before nodes are not in the open source build", "requests wait in IIS's own queue"),
-        "state-over-reload": No("its knowledge of failed nodes starts anew", "the first requests find out again"),
+        "queue": No("queues for full nodes are not in the open source build", "requests wait in IIS's own queue"),
+        "state-over-reload": No("a reload discards the state of failed nodes", "the first requests detect them again"),
         "vip": Yes("by keepalived"),
         "metrics": Yes("stub_status"),
-        "ntlm": No("connections to the nodes are shared between clients, and these sign-ins belong to a connection"),
+        "ntlm": No("clients share the connections to the nodes, and these sign-ins belong to one connection"),
     }
 
     def version(self, farm: Farm) -> Version:
@@ -128,8 +130,8 @@ class Nginx(Generator):
         if cookies and version < STICKY and count > MOST_MAPPED:
             yield spec.problem(
                 ("balancer", "affinity"),
-                f"{self.title} {version} leads a cookie to its node by one group of servers for each node, which names "
-                f"all the others: {count} nodes would make {count * count} servers; {MOST_MAPPED} nodes are the most",
+                f"for affinity by cookie, {self.title} {version} needs one upstream per node, with all nodes in each: "
+                f"{count} nodes need {count * count} servers; the limit is {MOST_MAPPED} nodes",
                 f"take {self.title} {STICKY} or later, write `affinity: source`, or take HAProxy",
                 id="nginx-affinity-nodes",
             )
@@ -153,21 +155,21 @@ class Nginx(Generator):
             yield RoleVariable("packages", ("nginx", "libnginx-mod-stream"))
 
     def missing_module(self, said: str) -> str | None:
-        """The stream module is a package of its own on Debian."""
+        """The stream module, which is a separate package on Debian."""
         if 'unknown directive "stream"' in said:
             return "NGINX's stream module is not installed here (Debian: libnginx-mod-stream)"
         return None
 
     def quoted(self, text: str) -> str:
-        """Bare where that is safe, else in double quotes; a dollar sign would name a variable."""
+        """The text without quotes if that is safe, else in double quotes; raises UnquotableError for a dollar sign."""
         if "$" in text:
-            raise UnquotableError("$ begins a variable, and nothing takes that meaning from it")
+            raise UnquotableError("$ begins a variable and cannot be escaped")
         if text and _BARE.fullmatch(text):
             return text
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
     def files(self, job: Job) -> list[Draft]:
-        """The whole nginx.conf, and how to install it."""
+        """The complete nginx.conf, and INSTALL.md."""
         view = self._view(job)
         return [
             Draft(PurePosixPath("nginx.conf"), "nginx/nginx.conf.j2", view),
@@ -276,7 +278,7 @@ def _variable(pool: Pool, web: Pool) -> str:
 
 
 def _mapped(job: Job, pool: Pool) -> dict[str, Any]:
-    """One upstream for each node, the others as its backup; and the share of each among clients without a cookie."""
+    """One upstream per node, with the other nodes as backups; and each node's share of clients without a cookie."""
     members = job.design.members
     taking = [member for member in members if member.state == "up"] or [
         member for member in members if member.state == "backup"
@@ -298,13 +300,13 @@ def _mapped(job: Job, pool: Pool) -> dict[str, Any]:
 
 
 def _ring(members: tuple[Member, ...], owner: Member) -> list[Member]:
-    """The owner first, then the others in turn: so the clients of a node that is out find its neighbour."""
+    """The owner first, then the others in order, so that the next node takes over from a node that is down."""
     start = members.index(owner)
     return [member for member in (*members[start:], *members[:start]) if member.state != "down"]
 
 
 def _grouped(job: Job, other: Member, owner: Member) -> dict[str, str]:
-    """A server of the owner's upstream: itself, or one that takes over; nearly all go to the first of those."""
+    """A server of the owner's upstream: the owner, or a backup; the first backup has nearly all the weight."""
     if other is owner:
         return _server(job, other, "", weight=1)
     if other.state == "drain":
@@ -324,7 +326,7 @@ def _takes_over(members: tuple[Member, ...]) -> bool:
 
 
 def _server(job: Job, member: Member, parameters: str, *, weight: int = 0) -> dict[str, str]:
-    # Where nobody could take over, a node that is out for a while is a farm that is out.
+    # If no other node can take over, the only node must never be marked down.
     fails = job.design.balancer.health.fall if _takes_over(job.design.members) else 0
     share = weight or member.weight // job.design.weight_unit
     shown = f" weight={share}" if share != 1 else ""
@@ -340,7 +342,7 @@ def _listens(job: Job, port: int, options: str) -> list[str]:
 
 
 def _size(size: Size) -> str:
-    """A size in NGINX's words, to the byte."""
+    """A size in NGINX's syntax, exact to the byte."""
     return f"{int(size) // 1024}k" if size % 1024 == 0 else str(int(size))
 
 

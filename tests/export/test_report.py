@@ -226,7 +226,7 @@ def test_limitation_of_a_vendor_outside_the_spec_is_a_note() -> None:
 def test_panel_of_a_vendor_lists_accepted_limitations(page: str) -> None:
     panel = page.partition('id="panel-nginx"')[2].partition('id="panel-zen"')[0]
     assert "What it does instead" in panel
-    assert "a node that came back gets its full share at once" in panel
+    assert "a node that recovers gets its full share at once" in panel
 
 
 def test_page_shows_the_verdict_of_each_program_on_request() -> None:
