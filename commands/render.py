@@ -97,7 +97,7 @@ class _Asked(NamedTuple):
         return outputs
 
     def prepared(self, spec: "Spec") -> "Prepared | None":
-        """The nodes' files; None without the wish for them, or where `all` meets a farm whose configs are not here."""
+        """The nodes' files; None if not requested, or with `all` if the nodes' config files do not exist."""
         if NODES not in self.names:
             return None
         from ..nodes.prepare import rendering

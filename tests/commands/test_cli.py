@@ -715,7 +715,7 @@ if os.geteuid() == 0:
     os.seteuid(65534)
 nlbgen.cli.main()
 """
-"""Runs nlbgen as nobody, where it was started as root, whom no rights keep out."""
+"""Runs nlbgen as the user nobody if the tests run as root, because file permissions do not restrict root."""
 
 
 @posix

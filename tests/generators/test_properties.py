@@ -154,7 +154,7 @@ def farms(draw: st.DrawFn) -> Spec:
                 version=st.sampled_from(["2018.1", "2018.4", "2019.10.19", "2020.10", "23.4"]), site=ODD_TEXTS
             ),
             balancer=BALANCERS,
-            nginx=keys(user=st.sampled_from(["www-data", "nobody"])),
+            nginx=keys(user=st.sampled_from(["www-data", "nginx"])),
         )
     )
     data["stores"] = {"signalr": "redis", "redis": {"host": "redis.corp.example", "port": 6379}}
