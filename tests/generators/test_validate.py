@@ -123,7 +123,7 @@ def test_render_where_nginx_lacks_the_stream_module_reports_that_it_is_not_check
 def test_render_with_a_program_that_prints_no_version_fails(rendered_by: RenderedBy) -> None:
     code, said = rendered_by("echo hello", "exit 0")
     assert code == 1
-    assert "bin/haproxy does not say its version" in said
+    assert "bin/haproxy does not print its version" in said
 
 
 @posix
