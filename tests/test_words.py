@@ -58,57 +58,6 @@ TEXTS = (
 BINARY = {".tar", ".gz", ".zip", ".png", ".ico", ".woff2"}
 
 
-UNDONE = {
-    "README.md",
-    "bundle/archive.py",
-    "bundle/exporting.py",
-    "bundle/manifest.py",
-    "bundle/names.py",
-    "bundle/parts.py",
-    "commands/bundle.py",
-    "commands/render.py",
-    "docs/commands/bundle.md",
-    "docs/commands/export.md",
-    "docs/commands/report.md",
-    "docs/commands/topology.md",
-    "docs/commands/vendors.md",
-    "docs/rules.md",
-    "docs/security.md",
-    "docs/vendors/nginx.md",
-    "export/report/code.py",
-    "export/report/reasons.py",
-    "export/topology/picture.py",
-    "generators/features.py",
-    "generators/nginx/generator.py",
-    "nodes/apply.py",
-    "nodes/fingerprints.py",
-    "outputs/example/haproxy/INSTALL.md",
-    "outputs/example/haproxy/haproxy.cfg",
-    "outputs/example/nginx/INSTALL.md",
-    "outputs/example/nginx/nginx.conf",
-    "templates/ansible/README.md.j2",
-    "templates/ansible/keepalived-check.yml.j2",
-    "templates/ansible/node-main.yml.j2",
-    "templates/ansible/secrets-arguments.yml.j2",
-    "templates/haproxy/INSTALL.md.j2",
-    "templates/haproxy/haproxy.cfg.j2",
-    "templates/keepalived/INSTALL.md.j2",
-    "templates/keepalived/keepalived.conf.j2",
-    "templates/nginx/INSTALL.md.j2",
-    "templates/nginx/nginx.conf.j2",
-    "templates/report/report.html.j2",
-    "tests/behaviour/test_ansible_rollout.py",
-    "tests/bundle/test_bundle.py",
-    "tests/bundle/test_secrets.py",
-    "tests/commands/test_cli.py",
-    "tests/export/test_ansible.py",
-    "tests/export/test_report.py",
-    "tests/generators/test_properties.py",
-    "tests/nodes/test_audit.py",
-}
-"""Files that still use such words; remove a file when it is clean, and this set at the end."""
-
-
 def words_of(name: str) -> str:
     """The words of an identifier: `isOut_now` gives `is Out now`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_+", " ", name)
