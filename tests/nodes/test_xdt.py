@@ -51,3 +51,9 @@ def test_tags_removed_attribute_of_the_root_replaces_it() -> None:
     file = document('<machineKey a="1" b="2" c="3"/>')
     changes = (SetAttribute(file, file.root, "a", "4"), RemoveAttribute(file, file.root, "b"))
     assert texts(file, *changes) == [f'machineKey {XDT} a="4" c="3" xdt:Transform="Replace" /']
+
+
+def test_tags_removed_attribute_has_a_transform_of_its_own() -> None:
+    file = document('<c><machineKey a="1" b="2"/></c>')
+    (section,) = file.root.children
+    assert texts(file, RemoveAttribute(file, section, "b"))[1] == 'machineKey xdt:Transform="RemoveAttributes(b)" /'
