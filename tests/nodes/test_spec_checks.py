@@ -18,9 +18,10 @@ MakeSpec = Callable[..., Spec]
 def spec(tmp_path: Path, farm_data: Callable[..., dict[str, Any]]) -> MakeSpec:
     """Return a function that loads a spec whose two nodes have these configs."""
 
-    def make(*configs: str, **changes: Any) -> Spec:
+    def make(*configs: str, **changes: object) -> Spec:
         nodes = [{"name": f"orch-{index}", "address": f"10.20.0.{index}"} for index in (1, 2)]
-        nodes = [node | {"config": config} for node, config in zip(nodes, configs, strict=False)] or nodes
+        for node, config in zip(nodes, configs, strict=False):
+            node["config"] = config
         path = tmp_path / "farm.yaml"
         path.write_text(json.dumps(farm_data(nodes=nodes, **changes)), encoding="utf-8")
         return load(path)
