@@ -41,10 +41,14 @@ def files(job: Job) -> list[Draft]:
     alive = f"http://127.0.0.1:{job.design.balancer.metrics_port}{alive_path(job.farm)}"
     views = [_view(job, vip, number, alive) for number in range(len(vip.balancers))]
     folder = PurePosixPath("keepalived")
+    balancers = [{"balancer": balancer, "folder": folder_of(balancer)} for balancer in vip.balancers]
     return [
-        *(Draft(folder / view["folder"] / "keepalived.conf", "keepalived/keepalived.conf.j2", view) for view in views),
+        *(
+            Draft(folder / folder_of(balancer) / "keepalived.conf", "keepalived/keepalived.conf.j2", view)
+            for balancer, view in zip(vip.balancers, views, strict=True)
+        ),
         Draft(folder / "90-nlbgen-vip.conf", "keepalived/sysctl.conf.j2", views[0]),
-        Draft(folder / "INSTALL.md", "keepalived/INSTALL.md.j2", {**views[0], "views": views}),
+        Draft(folder / "INSTALL.md", "keepalived/INSTALL.md.j2", {**views[0], "balancers": balancers}),
     ]
 
 
@@ -66,7 +70,6 @@ def _view(job: Job, vip: Vip, number: int, alive: str) -> dict[str, Any]:
     return {
         "farm": job.farm.farm,
         "balancer": own,
-        "folder": folder_of(own),
         "alive": alive,
         "fall": CHECK_FALL,
         "version": 2 if shared.version == 4 else 3,

@@ -158,7 +158,6 @@ class Haproxy(Generator):
             "nonlocal": keepalived.needs_nonlocal(job.farm),
             "detection": f"{design.longest_detection / 1000:g}s",
             "cookie": COOKIE,
-            "spec": job.spec.name,
         }
 
     def _tls(self, job: Job) -> dict[str, Any]:

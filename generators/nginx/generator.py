@@ -215,7 +215,6 @@ class Nginx(Generator):
             "shared": design.frontend.vip is not None,
             "alive": keepalived.alive_path(job.farm),
             "nonlocal": keepalived.needs_nonlocal(job.farm),
-            "spec": job.spec.name,
         }
 
     def _tls(self, job: Job) -> dict[str, Any]:
