@@ -121,7 +121,7 @@ ONE_MESSAGE: dict[str, tuple[Callable[[], str | bytes], str]] = {
 
 
 @pytest.mark.parametrize("kind", ONE_MESSAGE)
-def test_a_bad_file_ends_in_one_message(kind: str, tmp_path: Path) -> None:
+def test_invalid_file_gives_one_message(kind: str, tmp_path: Path) -> None:
     make, message = ONE_MESSAGE[kind]
     content = make()
     (tmp_path / "farm.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -130,17 +130,17 @@ def test_a_bad_file_ends_in_one_message(kind: str, tmp_path: Path) -> None:
     assert len(said) < 200
 
 
-def test_no_such_file(tmp_path: Path) -> None:
+def test_missing_file_is_an_error(tmp_path: Path) -> None:
     assert one_message("other.yaml", tmp_path) == "1:1: there is no such file"
     assert one_message("no/such/folder.yaml", tmp_path) == "1:1: there is no such file"
 
 
-def test_a_file_below_a_file(tmp_path: Path) -> None:
+def test_path_below_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").write_text(GOOD, encoding="utf-8")
     assert one_message("farm.yaml/farm.yaml", tmp_path).startswith("1:1: cannot be read: ")
 
 
-def test_a_folder_is_no_spec_where_one_file_is_meant(cli: "RunCommand", tmp_path: Path) -> None:
+def test_folder_for_a_single_spec_is_an_error(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").mkdir()
     assert (ran := cli("check")).code == 2
     assert "holds no *.yaml" in ran.err
@@ -181,7 +181,7 @@ MANY_PROBLEMS = {
 
 
 @pytest.mark.parametrize("kind", MANY_PROBLEMS)
-def test_very_many_problems_are_not_all_told(kind: str, tmp_path: Path) -> None:
+def test_number_of_reported_problems_is_limited(kind: str, tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").write_text(MANY_PROBLEMS[kind](), encoding="utf-8")
     code, said, kilobytes = run("farm.yaml", tmp_path)
     assert code == 3
@@ -200,13 +200,13 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("kind", ACCEPTED)
-def test_what_editors_do_is_accepted(kind: str, cli: "RunCommand", tmp_path: Path) -> None:
+def test_files_of_common_editors_are_accepted(kind: str, cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").write_bytes(ACCEPTED[kind])
     ran = cli("check")
     assert (ran.code, ran.out, ran.err) == (0, "", "farm.yaml: no problems\n")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_places_are_the_same_with_every_line_end(end: str, cli: "RunCommand", tmp_path: Path) -> None:
+def test_locations_do_not_depend_on_the_line_end(end: str, cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").write_bytes(GOOD.replace("10.20.0.12", "10.20.0.300").replace("\n", end).encode())
     assert cli("check").out.startswith("farm.yaml:6:29: nodes[1].address: ")

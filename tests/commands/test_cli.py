@@ -88,13 +88,13 @@ def test_version(cli: "RunCommand") -> None:
     assert cli("--version").out == f"nlbgen, version {__version__}\n"
 
 
-def test_no_command_shows_the_commands(cli: "RunCommand") -> None:
+def test_nlbgen_without_a_command_lists_the_commands(cli: "RunCommand") -> None:
     ran = cli()
     assert ran.code == 2
     assert "Commands:" in ran.out + ran.err
 
 
-def test_module_and_command_are_the_same(shell: "RunCommand", farm: "Callable[..., Path]") -> None:
+def test_module_and_command_print_the_same(shell: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm(frontend={"host": "1.2.3.4"})
     folder = farm("x/farm.yaml").parent.parent
     done = subprocess.run(
@@ -105,7 +105,7 @@ def test_module_and_command_are_the_same(shell: "RunCommand", farm: "Callable[..
     assert ran.code == 3
 
 
-def test_runs_in_this_process_as_in_its_own(
+def test_cli_fixture_behaves_like_a_process(
     cli: "RunCommand", shell: "RunCommand", farm: "Callable[..., Path]"
 ) -> None:
     farm(balancer={"slow_start": "30s"}, accept=["nonsense"])
@@ -121,14 +121,14 @@ def test_runs_in_this_process_as_in_its_own(
 # check
 
 
-def test_check_of_a_good_farm(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
+def test_check_valid_farm_exits_0(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm()
     assert cli("check") == cli("check", "-s", "farm.yaml") == cli("check", "--strict")
     ran = cli("check")
     assert (ran.code, ran.out, ran.err) == (0, "", "farm.yaml: no problems\n")
 
 
-def test_check_of_the_example(cli: "RunCommand") -> None:
+def test_check_example_exits_0(cli: "RunCommand") -> None:
     ran = cli("check", "-s", EXAMPLE, "--format", "json")
     (found,) = json.loads(ran.out)
     assert [problem for problem in found["problems"] if problem["path"].partition("[")[0] != "nodes"] == []
@@ -144,7 +144,7 @@ def test_check_counts_problems_of_several_specs(cli: "RunCommand", farm: "Callab
     assert cli("check", "-s", "good.yaml", "-s", "warned.yaml", "--strict").code == 3
 
 
-def test_check_as_json_tells_everything(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
+def test_check_json_has_every_problem_with_its_location(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm(stores={"signalr": "sqlserver"})
     ran = cli("check", "--format", "json")
     assert (ran.code, ran.err) == (0, "")
@@ -159,7 +159,7 @@ def test_check_as_json_tells_everything(cli: "RunCommand", farm: "Callable[..., 
     assert json.loads(strict.out)[0]["ok"] is False
 
 
-def test_check_for_github_is_one_line_each(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
+def test_check_github_prints_one_line_per_problem(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm(nodes=[{"name": "a", "address": "10.0.0.1", "port": 0}, {"name": "b\n", "address": "x,y:z%"}])
     lines = cli("check", "--format", "github").out.splitlines()
     assert len(lines) == 3
@@ -169,13 +169,13 @@ def test_check_for_github_is_one_line_each(cli: "RunCommand", farm: "Callable[..
 
 
 @posix
-def test_file_names_that_are_no_text_do_no_harm(shell: "RunCommand") -> None:
+def test_file_names_that_are_not_unicode_are_reported(shell: "RunCommand") -> None:
     ran = shell("check", "-s", os.fsdecode(b"\xff.yaml"), env={"LC_ALL": "C.UTF-8"})
     assert ran.code == 3
     assert "there is no such file" in ran.out
 
 
-def test_output_fits_any_encoding(shell: "RunCommand", farm: "Callable[..., Path]") -> None:
+def test_output_is_printable_in_any_encoding(shell: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm(frontend={"host": "⁂.example"})
     ran = shell("check", env={"PYTHONIOENCODING": "latin-1"})
     assert ran.code == 3
@@ -185,7 +185,7 @@ def test_output_fits_any_encoding(shell: "RunCommand", farm: "Callable[..., Path
 # schema and vendors
 
 
-def test_schema_is_one_and_the_example_fits(cli: "RunCommand") -> None:
+def test_schema_is_valid_and_accepts_the_example(cli: "RunCommand") -> None:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
@@ -206,7 +206,7 @@ def test_schema_is_one_and_the_example_fits(cli: "RunCommand") -> None:
             validator.validate({**data, **change})
 
 
-def test_vendors_in_every_format_tell_the_same(cli: "RunCommand") -> None:
+def test_vendors_has_the_same_content_in_every_format(cli: "RunCommand") -> None:
     data = json.loads(cli("vendors", "--format", "json").out)
     assert [vendor["name"] for vendor in data["vendors"]] == list(VENDORS)
     assert [feature["id"] for feature in data["features"]] == [feature.id for feature in FEATURES]
@@ -236,7 +236,7 @@ def test_notes_of_the_markdown_matrix_are_numbered(cli: "RunCommand") -> None:
 # init
 
 
-def test_init_writes_what_the_options_say(cli: "RunCommand", tmp_path: Path) -> None:
+def test_init_writes_the_values_of_the_options(cli: "RunCommand", tmp_path: Path) -> None:
     ran = cli(
         *("init", "--host", "Orchestrator.corp.example", "--node", "one=10.0.0.1", "--node", "two=fd00::2"),
         *("--orchestrator", "2019.4", "--tls", "terminate", "--store", "redis", "--redis", "redis.corp.example"),
@@ -258,7 +258,7 @@ def test_init_writes_what_the_options_say(cli: "RunCommand", tmp_path: Path) -> 
 @pytest.mark.parametrize("mode", ["bridge", "terminate", "passthrough", "none"])
 @pytest.mark.parametrize("version", ["", "2018.4", "2019.10.19", "2020.10", "2023.4", "22.10"])
 @pytest.mark.parametrize("store", ["redis", "sqlserver"])
-def test_what_init_writes_is_right(mode: str, version: str, store: str, cli: "RunCommand", tmp_path: Path) -> None:
+def test_init_writes_a_valid_spec(mode: str, version: str, store: str, cli: "RunCommand", tmp_path: Path) -> None:
     args = ["init", "--host", "o.example", "--node", "a=10.0.0.1", "--node", "b=b.example", "--tls", mode]
     ran = cli(*args, "--orchestrator", version, "--store", store)
     core = version in {"2020.10", "2023.4", "22.10"}
@@ -282,7 +282,7 @@ def test_what_init_writes_is_right(mode: str, version: str, store: str, cli: "Ru
     assert cli("render", "haproxy", "--no-validate").code == 0
 
 
-def test_init_blames_the_option_and_no_file_that_is_not_there(cli: "RunCommand", tmp_path: Path) -> None:
+def test_init_invalid_answer_names_the_option(cli: "RunCommand", tmp_path: Path) -> None:
     ran = cli("init", "--host", "bad_host!", "--node", "a=10.0.0.1", "--node", "a=10.0.0.1")
     assert ran.code == 2
     assert "--host: " in ran.err
@@ -295,7 +295,7 @@ def test_init_blames_the_option_and_no_file_that_is_not_there(cli: "RunCommand",
     assert list(tmp_path.iterdir()) == []
 
 
-def test_init_replaces_nothing_unless_forced(cli: "RunCommand", tmp_path: Path) -> None:
+def test_init_replaces_a_file_only_with_force(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("mine", encoding="utf-8")
     args = ["init", "-o", "mine.yaml", "--host", "o.example", "--node", "a=10.0.0.1"]
     assert cli(*args).code == 2
@@ -304,7 +304,7 @@ def test_init_replaces_nothing_unless_forced(cli: "RunCommand", tmp_path: Path) 
     assert load(tmp_path / "mine.yaml").farm.frontend.host == "o.example"
 
 
-def test_init_makes_folders(cli: "RunCommand", tmp_path: Path) -> None:
+def test_init_creates_missing_folders(cli: "RunCommand", tmp_path: Path) -> None:
     assert cli("init", "-o", "a/b/farm.yaml", "--host", "o.example", "--node", "a=10.0.0.1").code == 0
     assert (tmp_path / "a/b/farm.yaml").exists()
 
@@ -390,7 +390,7 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
 
 
 @posix
-def test_init_can_be_left(tmp_path: Path) -> None:
+def test_init_interrupted_prompt_writes_no_file(tmp_path: Path) -> None:
     with Terminal(tmp_path, "init") as terminal:
         terminal.wait_for("Name that robots and people use")
         terminal.interrupt()
@@ -400,7 +400,7 @@ def test_init_can_be_left(tmp_path: Path) -> None:
 
 
 @posix
-def test_an_interrupt_is_no_fault(tmp_path: Path) -> None:
+def test_interrupt_exits_130_without_a_traceback(tmp_path: Path) -> None:
     fifo = tmp_path / "farm.yaml"
     os.mkfifo(fifo)
     process = subprocess.Popen([*NLBGEN, "check"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -412,7 +412,7 @@ def test_an_interrupt_is_no_fault(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_bar_shows_how_far_long_work_is(tmp_path: Path, farm: "Callable[..., Path]") -> None:
+def test_fleet_on_a_terminal_shows_a_progress_bar(tmp_path: Path, farm: "Callable[..., Path]") -> None:
     for number in range(20):
         farm(f"farms/{number}.yaml", farm=f"farm-{number}")
     with Terminal(tmp_path, "render", "haproxy", "--no-validate", "-s", "farms") as terminal:
@@ -426,7 +426,7 @@ def test_a_bar_shows_how_far_long_work_is(tmp_path: Path, farm: "Callable[..., P
 
 
 @posix
-def test_quiet_shows_what_a_question_is_about(tmp_path: Path, farm: "Callable[..., Path]") -> None:
+def test_quiet_shows_the_text_before_a_prompt(tmp_path: Path, farm: "Callable[..., Path]") -> None:
     for number, keys in ((1, ("AB" * 32, "CD" * 64)), (2, ("01" * 32, "23" * 64))):
         (tmp_path / f"{number}.config").write_text(
             '<configuration>\n<appSettings><add key="apiKey" value="0f8fad5b-d9cb-469f-a165-70867728950e"/>\n'
@@ -460,7 +460,7 @@ def test_quiet_shows_what_a_question_is_about(tmp_path: Path, farm: "Callable[..
 # render
 
 
-def test_render_writes_files_and_says_so(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_render_lists_the_written_files(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     ran = cli("render", "haproxy", "--no-validate")
     assert (ran.code, ran.out) == (0, "")
@@ -474,7 +474,7 @@ def test_render_writes_files_and_says_so(cli: "RunCommand", farm: "Callable[...,
 
 @pytest.mark.haproxy
 @pytest.mark.nginx
-def test_render_says_what_checked_it(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
+def test_render_names_the_program_that_checked_the_file(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm()
     ran = cli("render", "haproxy", "nginx")
     assert ran.code == 0
@@ -482,7 +482,9 @@ def test_render_says_what_checked_it(cli: "RunCommand", farm: "Callable[..., Pat
     assert re.search(r"nginx\.conf \((checked by NGINX \d|not checked: NGINX .* the spec says)", ran.err)
 
 
-def test_render_says_what_was_not_checked(shell: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_render_names_the_reason_of_a_skipped_check(
+    shell: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm()
     script = "import nlbgen.generators.validate as v, sys; v.shutil.which = lambda *a, **k: None; "
     done = subprocess.run(
@@ -496,7 +498,7 @@ def test_render_says_what_was_not_checked(shell: "RunCommand", farm: "Callable[.
     assert "haproxy.cfg (not checked: haproxy is not installed here)" in done.stderr
 
 
-def test_render_elsewhere(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_render_output_option_sets_the_folder(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     assert cli("render", "haproxy", "--no-validate", "-o", "a/b").code == 0
     assert cli("render", "haproxy", "--no-validate", "-o", tmp_path / "c").code == 0
@@ -504,7 +506,7 @@ def test_render_elsewhere(cli: "RunCommand", farm: "Callable[..., Path]", tmp_pa
     assert tree(tmp_path / "a/b") == tree(tmp_path / "c") == tree(tmp_path / "outputs")
 
 
-def test_stdout_is_the_configuration_and_nothing_else(
+def test_render_stdout_prints_only_the_configuration(
     cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
 ) -> None:
     farm()
@@ -516,7 +518,7 @@ def test_stdout_is_the_configuration_and_nothing_else(
     assert ran.out.encode() == files["haproxy/haproxy.cfg"] + files["nginx/nginx.conf"]
 
 
-def test_diff_is_what_would_change(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_render_diff_shows_the_changes(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     new = cli("render", "haproxy", "--diff", "--no-validate")
     assert new.code == 1
@@ -549,7 +551,7 @@ def test_diff_is_what_would_change(cli: "RunCommand", farm: "Callable[..., Path]
 
 
 @pytest.mark.skipif(shutil.which("patch") is None, reason="patch is not installed")
-def test_diff_is_a_patch(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_render_diff_can_be_applied_as_a_patch(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     cli("render", "haproxy", "--no-validate")
     farm(balancer={"affinity": "cookie", "max_body": "1GB"})
@@ -558,7 +560,9 @@ def test_diff_is_a_patch(cli: "RunCommand", farm: "Callable[..., Path]", tmp_pat
     assert cli("render", "haproxy", "--diff").code == 0
 
 
-def test_diff_shows_files_of_any_bytes(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_render_diff_accepts_files_that_are_not_utf_8(
+    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm()
     cli("render", "haproxy", "--no-validate")
     (tmp_path / "outputs/haproxy/haproxy.cfg").write_bytes(b"\xff\xfe\x00old\r\n")
@@ -567,7 +571,7 @@ def test_diff_shows_files_of_any_bytes(cli: "RunCommand", farm: "Callable[..., P
     assert "+frontend orchestrator-test" in ran.out
 
 
-def test_a_farm_that_is_refused_changes_no_file(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_render_refused_farm_changes_no_file(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     cli("render", "haproxy", "nginx", "--no-validate")
     before = tree(tmp_path)
@@ -577,7 +581,7 @@ def test_a_farm_that_is_refused_changes_no_file(cli: "RunCommand", farm: "Callab
         assert tree(tmp_path) == {**before, "farm.yaml": path.read_bytes()}
 
 
-def test_warnings_are_told_and_do_not_stop(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
+def test_render_prints_warnings_and_continues(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm(stores={"signalr": "sqlserver"})
     ran = cli("render", "haproxy", "--no-validate")
     assert ran.code == 0
@@ -588,7 +592,7 @@ def test_warnings_are_told_and_do_not_stop(cli: "RunCommand", farm: "Callable[..
 # Fleets
 
 
-def test_a_folder_is_a_fleet(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_render_folder_of_specs_is_a_fleet(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm("farms/one.yaml", farm="one")
     farm("farms/two.yml", farm="two")
     farm("farms/notes.txt", farm="three")
@@ -598,9 +602,7 @@ def test_a_folder_is_a_fleet(cli: "RunCommand", farm: "Callable[..., Path]", tmp
     assert sorted(tree(tmp_path / "outputs")) == [f"{farm}/{file}" for farm in ("one", "two") for file in FILES]
 
 
-def test_several_specs_are_a_fleet_and_one_is_none(
-    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
-) -> None:
+def test_render_several_specs_are_a_fleet(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm("one.yaml", farm="one")
     farm("two.yaml", farm="two")
     cli("render", "haproxy", "--no-validate", "-s", "one.yaml", "-s", "two.yaml", "-s", "one.yaml", "-o", "several")
@@ -609,13 +611,15 @@ def test_several_specs_are_a_fleet_and_one_is_none(
     assert sorted(tree(tmp_path / "alone")) == FILES
 
 
-def test_a_folder_of_one_spec_is_a_fleet_too(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_render_folder_with_one_spec_is_a_fleet(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm("farms/one.yaml", farm="one")
     cli("render", "haproxy", "--no-validate", "-s", "farms")
     assert sorted(tree(tmp_path / "outputs")) == [f"one/{file}" for file in FILES]
 
 
-def test_a_bad_farm_stops_no_other(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_fleet_invalid_farm_does_not_stop_other_farms(
+    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm("farms/a.yaml", farm="a")
     farm("farms/b.yaml", farm="b", nodes=[])
     farm("farms/c.yaml", farm="c", balancer={"slow_start": "1s"})
@@ -630,9 +634,7 @@ def test_a_bad_farm_stops_no_other(cli: "RunCommand", farm: "Callable[..., Path]
     assert ran.err.endswith("2 of 5 farms written below outputs\n")
 
 
-def test_farms_of_one_name_do_not_overwrite_each_other(
-    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
-) -> None:
+def test_fleet_with_equal_farm_names_is_refused(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm("a.yaml", farm="same", frontend={"host": "first.example"})
     farm("b.yaml", farm="SAME", frontend={"host": "second.example"})
     ran = cli("render", "haproxy", "--no-validate", "-s", "a.yaml", "-s", "b.yaml")
@@ -656,7 +658,9 @@ def test_diff_of_a_fleet(cli: "RunCommand", farm: "Callable[..., Path]", tmp_pat
 # Files
 
 
-def test_a_file_in_the_place_of_a_folder(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_file_at_the_path_of_an_output_folder_is_an_error(
+    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm()
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs/haproxy").write_text("mine", encoding="utf-8")
@@ -678,7 +682,7 @@ def test_folder_at_the_path_of_an_output_file_is_an_error(
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
-def test_a_file_system_that_takes_no_files(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
+def test_output_folder_below_proc_is_an_error(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     farm()
     ran = cli("render", "haproxy", "--no-validate", "-o", "/proc/nlbgen")
     assert ran.code == 1
@@ -696,7 +700,9 @@ def test_a_file_system_that_takes_no_files(cli: "RunCommand", farm: "Callable[..
     ],
     ids=lambda args: " ".join(args)[:30],
 )
-def test_names_that_are_too_long(args: list[str], cli: "RunCommand", farm: "Callable[..., Path]") -> None:
+def test_file_name_that_is_too_long_is_an_error(
+    args: list[str], cli: "RunCommand", farm: "Callable[..., Path]"
+) -> None:
     farm()
     ran = cli(*args)
     assert ran.code in {1, 3}
@@ -729,7 +735,7 @@ nlbgen.cli.main()
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
 )
-def test_what_may_not_be_read(args: list[str], said: str, farm_data: "Callable[..., dict[str, Any]]") -> None:
+def test_unreadable_file_is_an_error(args: list[str], said: str, farm_data: "Callable[..., dict[str, Any]]") -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -755,7 +761,7 @@ def test_what_may_not_be_read(args: list[str], said: str, farm_data: "Callable[.
 
 
 @posix
-def test_a_folder_that_may_not_be_written_to(farm_data: "Callable[..., dict[str, Any]]") -> None:
+def test_read_only_folder_is_an_error(farm_data: "Callable[..., dict[str, Any]]") -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "farm.yaml").write_text(json.dumps(farm_data()), encoding="utf-8")
@@ -774,7 +780,7 @@ def test_a_folder_that_may_not_be_written_to(farm_data: "Callable[..., dict[str,
 
 
 @posix
-def test_a_full_disk_leaves_the_old_file(farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_full_disk_leaves_the_old_file(farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm()
     subprocess.run([*NLBGEN, "render", "haproxy", "--no-validate"], cwd=tmp_path, check=True, capture_output=True)
     before = tree(tmp_path / "outputs")
@@ -795,7 +801,7 @@ def test_a_full_disk_leaves_the_old_file(farm: "Callable[..., Path]", tmp_path: 
 
 
 @posix
-def test_a_kill_before_the_rename_leaves_the_old_file(
+def test_kill_before_the_rename_leaves_the_old_file(
     cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
 ) -> None:
     farm()
@@ -822,7 +828,9 @@ def test_a_kill_before_the_rename_leaves_the_old_file(
 
 
 @posix
-def test_files_have_the_rights_of_files(shell: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_written_files_have_the_mode_of_the_umask(
+    shell: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
     farm()
     assert shell("render", "haproxy", "--no-validate").code == 0
     umask = os.umask(0)
@@ -830,7 +838,7 @@ def test_files_have_the_rights_of_files(shell: "RunCommand", farm: "Callable[...
     assert (tmp_path / "outputs/haproxy/haproxy.cfg").stat().st_mode & 0o777 == 0o644 & ~umask
 
 
-def test_the_same_farm_makes_the_same_bytes(farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_render_same_farm_gives_the_same_bytes(farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm(
         frontend={"aliases": [f"alias-{number}.example" for number in range(9)]},
         balancer={"affinity": "cookie"},
@@ -857,7 +865,7 @@ def test_the_same_farm_makes_the_same_bytes(farm: "Callable[..., Path]", tmp_pat
     assert tree(other.parent / "outputs") == made[0]
 
 
-def test_files_of_an_earlier_run_are_told(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_render_lists_files_of_an_earlier_run(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     vip = {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["a", "b"], "secret": {"env": "V"}}
     farm(frontend={"vip": vip})
     assert "not of this farm" not in cli("render", "haproxy", "--no-validate").err
@@ -882,7 +890,7 @@ def test_all_skips_an_unsupported_vendor_that_is_not_named(
 @pytest.mark.parametrize(
     "args, changes", [(["zen", "haproxy"], {}), (["all", "zen"], {}), (["all"], {"zen": {"product": "relianoid"}})]
 )
-def test_a_vendor_that_is_named_is_not_left_out(
+def test_all_does_not_skip_a_named_vendor(
     args: list[str], changes: dict[str, object], cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
 ) -> None:
     farm(**changes)
@@ -907,7 +915,7 @@ def test_a_vendor_that_is_named_is_not_left_out(
     ],
     ids=" ".join,
 )
-def test_a_reader_that_went_away_is_no_fault(args: list[str], farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_closed_pipe_ends_without_a_traceback(args: list[str], farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm(stores={"signalr": "sqlserver"})
     reader, writer = os.pipe()
     os.close(reader)
@@ -939,7 +947,7 @@ def test_internal_error_exits_70_and_asks_for_a_report(
 @pytest.mark.parametrize(
     "args", [["schema"], ["vendors"], ["render", "haproxy", "--stdout", "--no-validate"]], ids=" ".join
 )
-def test_a_full_disk_behind_standard_output_is_told(
+def test_full_disk_behind_standard_output_is_an_error(
     args: list[str], farm: "Callable[..., Path]", tmp_path: Path
 ) -> None:
     if not Path("/dev/full").exists():
@@ -969,7 +977,7 @@ def test_empty_path_and_dash_are_usage_errors(
     assert tree(tmp_path) == before
 
 
-def test_a_command_for_one_spec_refuses_two(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
+def test_command_for_one_spec_refuses_two_specs(cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path) -> None:
     for name in ("a.yaml", "b.yaml"):
         farm(name)
     ran = cli("bundle", "export", "-s", "a.yaml", "-s", "b.yaml")
@@ -977,7 +985,7 @@ def test_a_command_for_one_spec_refuses_two(cli: "RunCommand", farm: "Callable[.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.yaml", "b.yaml"]
 
 
-def test_two_farms_of_one_name_are_found_by_check(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
+def test_check_reports_two_farms_with_one_name(cli: "RunCommand", farm: "Callable[..., Path]") -> None:
     for name in ("a.yaml", "b.yaml"):
         farm(name)
     ran = cli("check", "-s", "a.yaml", "-s", "b.yaml")

@@ -174,7 +174,7 @@ COMPLETED = {
 
 @posix
 @pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in START])
-def test_the_tab_key_completes(name: str, tmp_path: Path) -> None:
+def test_tab_key_completes_in_the_shell(name: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").touch()
     with Typed(name, tmp_path) as shell:
         assert {line: shell.completed(line) for line in COMPLETED} == COMPLETED

@@ -41,7 +41,7 @@ def farm(tmp_path: Path, farm_data: "Callable[..., dict[str, Any]]") -> Callable
 # --quiet and --verbose
 
 
-def test_quiet_says_only_errors(cli: "RunCommand", farm: "Callable[..., None]", tmp_path: Path) -> None:
+def test_quiet_prints_only_errors(cli: "RunCommand", farm: "Callable[..., None]", tmp_path: Path) -> None:
     farm()
     args = ("render", "haproxy", "--no-validate")
     assert "warning: " in cli(*args).err
@@ -54,21 +54,21 @@ def test_quiet_says_only_errors(cli: "RunCommand", farm: "Callable[..., None]", 
     assert cli("-q", *args).code == 3
 
 
-def test_quiet_leaves_data_alone(cli: "RunCommand", farm: "Callable[..., None]") -> None:
+def test_quiet_prints_data(cli: "RunCommand", farm: "Callable[..., None]") -> None:
     farm()
     loud, quiet = cli("check"), cli("-q", "check")
     assert (quiet.code, quiet.out, quiet.err) == (loud.code, loud.out, "")
     assert loud.err == "farm.yaml: 1 warning\n"
 
 
-def test_quiet_ends_with_its_run(cli: "RunCommand", farm: "Callable[..., None]") -> None:
+def test_quiet_does_not_affect_the_next_run(cli: "RunCommand", farm: "Callable[..., None]") -> None:
     farm()
     assert cli("-q", "check").err == ""
     assert cli("check").err
     assert "No such" in cli("-q", "chekc").err
 
 
-def test_verbose_says_what_is_read_and_written(cli: "RunCommand", farm: "Callable[..., None]", tmp_path: Path) -> None:
+def test_verbose_lists_read_and_written_files(cli: "RunCommand", farm: "Callable[..., None]", tmp_path: Path) -> None:
     farm()
     args = ("render", "haproxy", "--no-validate")
     first = cli("-v", *args).err
@@ -86,13 +86,13 @@ def test_verbose_says_what_is_read_and_written(cli: "RunCommand", farm: "Callabl
 
 
 @pytest.mark.haproxy
-def test_verbose_says_which_programs_run(cli: "RunCommand", farm: "Callable[..., None]") -> None:
+def test_verbose_lists_the_programs_that_run(cli: "RunCommand", farm: "Callable[..., None]") -> None:
     farm()
     said = cli("-v", "render", "haproxy", env={"PATH": f"{os.environ['PATH']}:/usr/sbin"}).err
     assert re.search(r"^program run: \S*haproxy -c -f \S+", said, re.MULTILINE) or "the spec says" in said
 
 
-def test_verbose_names_a_secrets_file_and_keeps_the_secret(
+def test_verbose_names_the_file_of_a_secret_but_not_the_secret(
     cli: "RunCommand", farm: "Callable[..., None]", tmp_path: Path
 ) -> None:
     (tmp_path / "password").write_text("hunter2", encoding="utf-8")
@@ -139,7 +139,7 @@ def test_activity_without_verbose_has_no_listener() -> None:
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
 )
-def test_the_last_words_fit_the_command(
+def test_refusal_text_fits_the_command(
     args: list[str], meaning: str, cli: "RunCommand", farm: "Callable[..., None]"
 ) -> None:
     farm(nodes=[])
@@ -198,7 +198,7 @@ def test_terminals_show_colours(tmp_path: Path, farm: "Callable[..., None]") -> 
 @pytest.mark.parametrize(
     "env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}], ids=" ".join
 )
-def test_terminals_show_no_colours_where_none_are_wanted(
+def test_terminal_without_wanted_colours_is_plain(
     env: dict[str, str], tmp_path: Path, farm: "Callable[..., None]"
 ) -> None:
     farm(nodes=[])
@@ -241,7 +241,7 @@ def own(modules: set[str]) -> set[str]:
     return {name.removeprefix("nlbgen.commands.") for name in modules if name.startswith("nlbgen.commands.")}
 
 
-def test_help_needs_click_and_the_commands_alone() -> None:
+def test_help_imports_only_click_and_the_commands() -> None:
     modules = imported("--help")
     assert own(modules) == {*SHARED, *COMMANDS.values()}
     ours = {name for name in modules if name.partition(".")[0] == "nlbgen" and ".commands." not in name}
@@ -257,7 +257,7 @@ def test_help_needs_click_and_the_commands_alone() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_imports_its_own_module_alone(name: str) -> None:
+def test_command_imports_only_its_own_module(name: str) -> None:
     assert own(imported(name, "--help")) - SHARED == {COMMANDS[name]}
 
 

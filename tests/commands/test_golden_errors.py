@@ -45,7 +45,7 @@ def test_output_matches_the_golden_file(case: str, cli: "RunCommand", tmp_path: 
     assert (GOLDEN / case / EXPECTED).read_text(encoding="utf-8") == output
 
 
-def test_every_case_has_something_to_say() -> None:
+def test_every_golden_case_prints_a_message() -> None:
     assert CASES
     for case in CASES:
         assert (GOLDEN / case / EXPECTED).read_text(encoding="utf-8").count("\n") > 2, case

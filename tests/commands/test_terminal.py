@@ -83,7 +83,7 @@ def uncoloured(text: str) -> str:
 
 @pytest.mark.parametrize("columns", COLUMNS)
 @pytest.mark.parametrize("command", named(ALL))
-def test_nothing_is_cut_and_everything_fits(
+def test_tables_keep_every_word_and_fit_the_width(
     command: list[str], columns: int, farm: Path, shell: "RunCommand", terminal: "RunOnTerminal"
 ) -> None:
     plain = shell("-q", *command, env=PLAIN | SECRET)
@@ -114,7 +114,7 @@ def test_no_color_gives_the_same_picture_without_colours(
 
 
 @pytest.mark.parametrize("command", named(ALL))
-def test_a_dumb_terminal_gets_what_a_pipe_gets(
+def test_dumb_terminal_gets_the_output_of_a_pipe(
     command: list[str], farm: Path, shell: "RunCommand", terminal: "RunOnTerminal"
 ) -> None:
     plain = shell("-q", *command, env=PLAIN | SECRET)
@@ -123,7 +123,7 @@ def test_a_dumb_terminal_gets_what_a_pipe_gets(
 
 
 @pytest.mark.parametrize("command", named(LINES))
-def test_forced_colours_paint_the_lines_of_a_pipe(command: list[str], farm: Path, shell: "RunCommand") -> None:
+def test_forced_colours_colour_the_lines_in_a_pipe(command: list[str], farm: Path, shell: "RunCommand") -> None:
     plain = shell("-q", *command, env=PLAIN | SECRET)
     forced = shell("-q", *command, env=PLAIN | SECRET | {"FORCE_COLOR": "1"})
     assert "\x1b[" in forced.out
@@ -131,12 +131,12 @@ def test_forced_colours_paint_the_lines_of_a_pipe(command: list[str], farm: Path
 
 
 @pytest.mark.parametrize("command", named(TABLES))
-def test_forced_colours_leave_the_tables_of_a_pipe_alone(command: list[str], farm: Path, shell: "RunCommand") -> None:
+def test_forced_colours_do_not_change_tables_in_a_pipe(command: list[str], farm: Path, shell: "RunCommand") -> None:
     assert shell("-q", *command, env=PLAIN | {"FORCE_COLOR": "1"}) == shell("-q", *command, env=PLAIN)
 
 
 @pytest.mark.parametrize("command", named(ALL))
-def test_pipes_pay_for_no_tables(command: list[str], farm: Path) -> None:
+def test_pipe_does_not_import_the_table_library(command: list[str], farm: Path) -> None:
     script = (
         "import sys\nfrom nlbgen.cli import main\n"
         "try:\n    main()\nfinally:\n    print('MODULES', *sys.modules, file=sys.stderr)"
@@ -153,7 +153,7 @@ def test_pipes_pay_for_no_tables(command: list[str], farm: Path) -> None:
     assert not modules & {"rich", "nlbgen.commands.tables"}
 
 
-def test_data_for_programs_is_never_drawn(farm: Path, shell: "RunCommand", terminal: "RunOnTerminal") -> None:
+def test_json_on_a_terminal_is_plain(farm: Path, shell: "RunCommand", terminal: "RunOnTerminal") -> None:
     for command in (["vendors", "--format", "json"], ["vendors", "--format", "markdown"], ["schema"]):
         assert terminal(*command).sent == shell(*command, env=PLAIN).out
 
@@ -217,7 +217,7 @@ def test_a_terminal_too_narrow_for_a_table_gets_records(farm: Path, terminal: "R
     assert "  orch-1: sha256:a09d1473b94a" in terminal("nodes", "keys", columns=60).lines
 
 
-def test_what_differs_is_red(farm: Path, terminal: "RunOnTerminal") -> None:
+def test_audit_differences_are_red(farm: Path, terminal: "RunOnTerminal") -> None:
     shown = terminal("nodes", "audit", columns=140)
     assert shown.code == 1
     assert shown.colours("DIFFERS") == {"red"}
@@ -237,7 +237,7 @@ def test_many_nodes_are_listed_by_value(farm: Path, terminal: "RunOnTerminal") -
     assert rows[0].split()[2:] == ["n0.config,", "n1.config,", "n2.config,", "n3.config", "DIFFERS"]
 
 
-def test_a_plan_is_coloured_by_what_it_does(farm: Path, terminal: "RunOnTerminal") -> None:
+def test_plan_lines_are_coloured_by_action(farm: Path, terminal: "RunOnTerminal") -> None:
     shown = terminal("nodes", "plan", env=SECRET, columns=140)
     assert shown.colours("+") == {"green"}
     assert shown.colours("~") == {"brown"}
@@ -279,7 +279,7 @@ def test_bundles(farm: Path, shell: "RunCommand", terminal: "RunOnTerminal") -> 
     assert (same.code, same.sent) == (0, "")
 
 
-def test_problems_hang_below_their_places(farm: Path, terminal: "RunOnTerminal") -> None:
+def test_problems_are_indented_below_their_location(farm: Path, terminal: "RunOnTerminal") -> None:
     wrong = {"farm": "[red]a\x1b[31m", "orchestrator": {"version": "2019.4"}, "nodes": []}
     (farm / "wrong.yaml").write_text(json.dumps(wrong), "utf-8")
     shown = terminal("-q", "check", "-s", "wrong.yaml", columns=60)
@@ -293,7 +293,7 @@ def test_problems_hang_below_their_places(farm: Path, terminal: "RunOnTerminal")
 # Foreign text
 
 
-def test_text_of_nodes_is_no_markup(farm: Path, terminal: "RunOnTerminal") -> None:
+def test_text_of_nodes_is_not_interpreted_as_markup(farm: Path, terminal: "RunOnTerminal") -> None:
     config = farm / "inputs/orch-1/web.config"
     text = config.read_text("utf-8")
     foreign = "[bold red]RootPath[/] :boom: \u202eevil&#x9b;31m"
@@ -325,7 +325,7 @@ def tty(monkeypatch: pytest.MonkeyPatch) -> Tty:
 
 
 @pytest.mark.parametrize("columns", ["20", "60", "200"])
-def test_nothing_foreign_moves_the_cursor(columns: str, tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_characters_of_inputs_are_not_printed(columns: str, tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setenv("NO_COLOR", "1")
     foreign = "".join(map(chr, [*range(32), *range(127, 160), 0x2028, 0x202E, 0x2066, 0xDC80]))
@@ -341,7 +341,7 @@ def test_nothing_foreign_moves_the_cursor(columns: str, tty: Tty, monkeypatch: p
     assert r"\x1b" in shown.replace("\n", "").replace(" ", "")
 
 
-def test_a_terminal_says_how_wide_it_is(
+def test_table_uses_the_width_of_the_terminal(
     tty: Tty, monkeypatch: pytest.MonkeyPatch, farm: Path, terminal: "RunOnTerminal"
 ) -> None:
     wide = [Line("word " * 60)]

@@ -246,7 +246,7 @@ def test_versions_of_the_health_paths_are_in_order() -> None:
     "version, core",
     [("2018.4", False), ("2020.4", False), ("20.4.1", False), ("2020.10", True), ("20.10", True), ("2023.4", True)],
 )
-def test_what_runs_on_core(version: str, core: bool) -> None:
+def test_orchestrator_versions_on_asp_net_core(version: str, core: bool) -> None:
     assert is_core(Version(version)) is core
     assert is_core(None) is False
 

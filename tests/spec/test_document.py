@@ -93,7 +93,7 @@ def test_plain_scalars(text: str, value: object) -> None:
         *("<<", "=", "<"),
     ],
 )
-def test_what_yaml_readers_differ_on_is_a_problem(text: str) -> None:
+def test_yaml_that_readers_interpret_differently_is_a_problem(text: str) -> None:
     line, column, message = only_problem(f"- a\n-  {text}")
     assert (line, column) == (2, 4)
     assert message.startswith(f"{text} is ambiguous: ")
@@ -101,7 +101,7 @@ def test_what_yaml_readers_differ_on_is_a_problem(text: str) -> None:
 
 
 @given(st.from_regex(r"[-+.:_0-9eExXoObBTZ<=~ynYN]{1,12}", fullmatch=True))
-def test_no_other_reader_reads_something_else(text: str) -> None:
+def test_accepted_yaml_is_read_alike_by_other_readers(text: str) -> None:
     """Whatever is taken without a problem means the same to PyYAML, which reads YAML 1.1."""
     source = f"key: {text}"
     try:
@@ -165,7 +165,7 @@ def test_what_pyyaml_writes_is_read_back(data: object) -> None:
         (("absent", "too"), True, (1, 1)),
     ],
 )
-def test_places(path: tuple[str | int, ...], key: bool, place: tuple[int, int]) -> None:
+def test_values_have_locations(path: tuple[str | int, ...], key: bool, place: tuple[int, int]) -> None:
     assert parse("f", TEXT).location(path, key=key) == Location("f", *place)
 
 
@@ -215,7 +215,7 @@ def test_the_first_of_two_keys_counts() -> None:
 @pytest.mark.parametrize(
     "value", ["0_777", "!hunter2 a", "*hunter2", "{hunter2: 1, hunter2: 2}", "[!hunter2 x]", "{a: {b: *hunter2}}"]
 )
-def test_nothing_that_may_be_a_secret_is_shown(key: str, value: str) -> None:
+def test_messages_hide_possible_secrets(key: str, value: str) -> None:
     value = value.replace("0_777", "7_777")
     try:
         problems = parse("f", f"f5: {{{key}: {value}}}").problems
@@ -236,7 +236,7 @@ def test_syntax_problems_are_reported_with_the_fatal_one() -> None:
 
 
 @pytest.mark.parametrize("loader", ["C", "Python"])
-def test_both_of_pyyamls_parsers_do(loader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_pyyaml_parsers_are_supported(loader: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """libyaml is not everywhere; what is found, and where, does not depend on it."""
     chosen = yaml.SafeLoader if loader == "Python" else getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     monkeypatch.setattr(document, "_Loader", chosen)
@@ -271,7 +271,7 @@ def test_read_text_refuses_an_invalid_path(tmp_path: Path) -> None:
         read_text(tmp_path / ("a" * 5000))
 
 
-def test_the_digest_is_about_what_the_file_says() -> None:
+def test_digest_depends_only_on_the_content() -> None:
     same = [
         "farm: a\nfrontend: {host: a.b}\nnodes: [{name: a, address: b}]",
         "# other\nnodes:\n- address: 'b'\n  name: a\nfrontend:\n  host: a.b\nfarm: \"a\"\n",

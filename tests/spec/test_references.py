@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 TEXT = "hunter2 ü \"'\\"
 
 
-def test_from_the_environment() -> None:
+def test_secret_from_the_environment() -> None:
     assert resolve(Secret(env="X"), Path(), {"X": TEXT}).reveal() == TEXT
 
 
-def test_from_the_processes_own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_secret_from_the_environment_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NLBGEN_TEST_SECRET", TEXT)
     assert resolve(Secret(env="NLBGEN_TEST_SECRET"), tmp_path).reveal() == TEXT
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_from_a_file(end: str, tmp_path: Path) -> None:
+def test_secret_from_a_file(end: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(f"{TEXT}{end}".encode())
     assert resolve(Secret(file="secret"), tmp_path).reveal() == TEXT
     assert resolve(Secret(file=str(tmp_path / "secret")), Path("/elsewhere")).reveal() == TEXT
 
 
-def test_blanks_belong_to_the_secret(tmp_path: Path) -> None:
+def test_secret_keeps_blanks(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(" a \n", encoding="utf-8")
     assert resolve(Secret(file="secret"), tmp_path).reveal() == " a "
 
@@ -50,7 +50,7 @@ def test_blanks_belong_to_the_secret(tmp_path: Path) -> None:
     "environment, message",
     [({}, "the environment variable X is not set"), ({"X": ""}, "the environment variable X is empty")],
 )
-def test_a_variable_that_holds_nothing(environment: dict[str, str], message: str) -> None:
+def test_empty_variable_is_an_error(environment: dict[str, str], message: str) -> None:
     with pytest.raises(MissingSecretError) as error:
         resolve(Secret(env="X"), Path(), environment)
     assert error.value.message == message
@@ -61,7 +61,7 @@ def test_a_variable_that_holds_nothing(environment: dict[str, str], message: str
     "content",
     [b"", b"\n", b"hunter2\nhunter2\n", b"hunter2\0", b"hunter2\xff", b"hunter2" * 1000, b"hunter2\n\n"],
 )
-def test_a_file_that_is_no_secret(content: bytes, tmp_path: Path) -> None:
+def test_file_that_cannot_be_a_secret_is_an_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(content)
     with pytest.raises(MissingSecretError) as error:
         resolve(Secret(file="secret"), tmp_path)
@@ -69,14 +69,14 @@ def test_a_file_that_is_no_secret(content: bytes, tmp_path: Path) -> None:
     assert "hunter2" not in "".join(traceback.format_exception(error.value))
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_secret_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="the secret cannot be read"):
         resolve(Secret(file="absent"), tmp_path)
     with pytest.raises(FileError, match="the secret cannot be read"):
         resolve(Secret(file="."), tmp_path)
 
 
-def test_a_secret_does_not_show_itself(capsys: pytest.CaptureFixture[str]) -> None:
+def test_secret_repr_hides_the_value(capsys: pytest.CaptureFixture[str]) -> None:
     secret = SecretValue("hunter2")
     stream = io.StringIO()
     logger = logging.getLogger("nlbgen.test")
@@ -100,12 +100,12 @@ def test_a_secret_does_not_show_itself(capsys: pytest.CaptureFixture[str]) -> No
         json.dumps(secret)
 
 
-def test_equal_secrets_are_not_told_apart_by_their_looks() -> None:
+def test_secrets_have_the_same_repr() -> None:
     assert repr(SecretValue("a")) == repr(SecretValue("bb")) == str(SecretValue(""))
     assert copy.copy(SecretValue("a")).reveal() == "a"
 
 
-def test_the_spec_holds_references_alone(farm_data: "Callable[..., dict[str, Any]]") -> None:
+def test_spec_contains_only_references(farm_data: "Callable[..., dict[str, Any]]") -> None:
     data = farm_data(f5={"password": {"env": "F5_PASSWORD"}}, zen={"key": {"file": "zen.secret"}})
     spec = loads(json.dumps(data))
     assert spec.farm.f5.password == Secret(env="F5_PASSWORD")
@@ -146,7 +146,7 @@ def test_a_literal_secret_is_refused_and_not_shown(
     assert "7" not in "".join(problem.message for problem in error.value.problems)
 
 
-def test_no_secret_means_none_is_needed(make_spec: "Callable[..., Spec]") -> None:
+def test_spec_without_secrets_needs_none(make_spec: "Callable[..., Spec]") -> None:
     farm = make_spec(f5={"password": None}).farm
     assert farm.f5.password is None
     assert farm.zen.key is None

@@ -155,7 +155,7 @@ def test_nearest(word: str, names: list[str], found: str | None) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_every_key_says_what_it_is(model: type[Model]) -> None:
+def test_every_key_has_a_description(model: type[Model]) -> None:
     assert model.__doc__
     names = list(model.file_names())
     assert len(set(names)) == len(names)
@@ -227,7 +227,7 @@ LOOSE = {
 
 
 @pytest.mark.parametrize("path", WRONG, ids=lambda path: path.parent.name)
-def test_wrong_farms_do_not_fit_the_schema(path: Path) -> None:
+def test_invalid_farms_do_not_fit_the_schema(path: Path) -> None:
     data = parse("f", path.read_text(encoding="utf-8")).data
     with pytest.raises(SpecError):
         check(parse("f", path.read_text(encoding="utf-8")))
@@ -270,7 +270,7 @@ def test_the_primary_node_is_the_named_one_or_the_first(make_spec: "Callable[...
     assert make_spec(nodes=[nodes[0], {**nodes[1], "primary": True}]).farm.primary.name == "b"
 
 
-def test_some_classes_are_what_others_rely_on() -> None:
+def test_model_defaults_are_the_classes_of_the_sections() -> None:
     assert {BalancerProgram, Secret, SqlLogin} & {*MODELS} == {Secret, SqlLogin}
     assert Farm.entries["haproxy"].default is Haproxy
     assert Haproxy().version == Version("2.6")

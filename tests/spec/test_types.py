@@ -221,7 +221,7 @@ def test_type_refuses_invalid_values(key: str, value: object, read: "Read") -> N
     assert len(problem.message) < 300
 
 
-def test_every_kind_is_tried_both_ways() -> None:
+def test_every_kind_has_valid_and_invalid_cases() -> None:
     assert KEYS.keys() == GOOD.keys() == BAD.keys()
 
 
@@ -258,7 +258,7 @@ def test_durations(text: str, milliseconds: int, shown_as: str, seconds: int) ->
 
 
 @given(st.integers(0, 10**9), st.sampled_from(["ms", "s", "m", "h", "d"]))
-def test_a_duration_is_read_as_it_is_shown(number: int, unit: str) -> None:
+def test_duration_round_trips_as_text(number: int, unit: str) -> None:
     text = f"{number % 10**6}{unit}"
     assert Duration.of(str(Duration.of(text))) == Duration.of(text)
 
@@ -314,13 +314,13 @@ def test_values_are_shown_on_one_line(value: object, text: str) -> None:
 
 
 @given(st.text())
-def test_whatever_is_shown_can_be_printed(text: str) -> None:
+def test_shown_values_are_printable(text: str) -> None:
     assert shown(text).isprintable()
     assert len(shown(text)) <= 65
 
 
 @given(st.text(max_size=40))
-def test_a_text_that_a_path_takes_can_be_printed(text: str) -> None:
+def test_texts_of_paths_are_printable(text: str) -> None:
     from nlbgen.spec.load import loads
 
     data = {
