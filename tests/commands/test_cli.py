@@ -79,7 +79,7 @@ def test_every_command_has_help(command: tuple[str, ...], option: str, cli: "Run
         found = found.commands[name]
     assert found.help
     for parameter in found.params:
-        if isinstance(parameter, click.Option):
+        if isinstance(parameter, click.Option) and not parameter.hidden:
             assert parameter.help, f"{parameter.name} has no help"
             assert parameter.opts[-1] in ran.out
 

@@ -277,7 +277,7 @@ def reasons(name: str, vendor: str) -> dict[str, str]:
 def test_reason_of_a_line_is_the_comment_above_it() -> None:
     found = reasons("haproxy.cfg", "haproxy")
     assert found["timeout tunnel 1h"].startswith("Idle timeout of WebSockets")
-    assert found["timeout server-fin 30s"].startswith("A peer that vanished without a word")
+    assert found["timeout server-fin 30s"].startswith("A half-closed connection is closed")
     assert (
         found["http-request del-header X-Real-IP"] == "What the nodes believe about the client comes from here alone."
     )
