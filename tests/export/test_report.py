@@ -278,14 +278,13 @@ def test_reason_of_a_line_is_the_comment_above_it() -> None:
     found = reasons("haproxy.cfg", "haproxy")
     assert found["timeout tunnel 1h"].startswith("Idle timeout of WebSockets")
     assert found["timeout server-fin 30s"].startswith("A half-closed connection is closed")
-    assert (
-        found["http-request del-header X-Real-IP"] == "What the nodes believe about the client comes from here alone."
-    )
-    assert found["server-state-file /var/lib/haproxy/server-state"].endswith("sends requests to the dead.")
+    removed = "Forwarded headers of the client are removed; the balancer sets its own."
+    assert found["http-request del-header X-Real-IP"] == removed
+    assert found["server-state-file /var/lib/haproxy/server-state"].endswith("sends requests to nodes that are down.")
     assert found["defaults"] == "", "a comment does not reach over a blank line"
     assert found["global"] == "", "the header is no reason"
     nginx = reasons("nginx.conf", "nginx")
-    assert nginx["keepalive_requests 1000;"].startswith("Idle connections end here before IIS ends them")
+    assert nginx["keepalive_requests 1000;"].startswith("NGINX closes idle connections before IIS does")
     assert nginx["ssl_session_tickets off;"].startswith("TLS to clients")
 
 
