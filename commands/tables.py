@@ -194,9 +194,11 @@ def _widths(terminal: "Console", rows: "Sequence[Sequence[Text]]") -> list[int]:
 def _records(table: Table) -> Iterator[Line]:
     """The table for a narrow terminal: each row as a heading, and its cells as lines below."""
     for first, *others in table.rows:
-        marks = [cell for head, cell in zip(table.head[1:], others, strict=True) if cell.text and not head.text]
+        untitled = [cell for head, cell in zip(table.head[1:], others, strict=True) if not head.text]
+        marks = [cell for cell in untitled if cell.text or cell.note]
         style: Style = next((cell.style for cell in (*marks, first) if cell.style), "bold")
-        yield Line("  ".join(filter(None, (first.text, first.note, *(cell.text for cell in marks)))), style)
+        fields = chain.from_iterable((cell.text, cell.note) for cell in (first, *marks))
+        yield Line("  ".join(filter(None, fields)), style)
         for head, cell in zip(table.head[1:], others, strict=True):
             if head.text and cell.text:
                 yield Line(f"  {head.text}: {cell.text}", cell.style)

@@ -379,6 +379,7 @@ def test_drawn_table_fits_and_keeps_every_word(noted: bool, rows: list[tuple[str
         shown = tables.drawn([table], Tty(), colours=False)
     written = [legible(text) for row in table.rows for cell in row for text in (cell.text, cell.note)]
     assert sorted("".join("".join(written).split())) == sorted("".join(shown.split()))
-    assert all(cell_len(line.rstrip()) <= room for line in shown.splitlines())
+    if room >= 3 * tables.LONGEST_WORD + 4:  # below, rows may become lines that the terminal itself wraps
+        assert all(cell_len(line.rstrip()) <= room for line in shown.splitlines())
     short = {word for text in written for word in text.split() if cell_len(word) <= tables.LONGEST_WORD}
     assert short <= set(shown.split())
