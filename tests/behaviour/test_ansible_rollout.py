@@ -517,7 +517,7 @@ def test_two_haproxy_balancers_from_nothing_to_a_change_and_back(lan: BuildLan) 
     farm.farm["balancer"]["max_body"] = "200MB"
     farm.export()
     ran = farm.good("balancers.yml", "--check", "--diff", "--limit", hosts[0])
-    assert ran.changed(hosts[0]) and ran.says("+    # Larger uploads than 200MB"), ran.said
+    assert ran.changed(hosts[0]) and ran.says("+    # Limit for uploads: 200MB"), ran.said
     assert first.read("/etc/haproxy/haproxy.cfg") == before
 
     farm.good("balancers.yml", "--limit", hosts[0])
