@@ -122,7 +122,7 @@ def test_prove_on_the_example_farm_passes(run: StartCommand, scratch: Scratch, v
 def test_scenario_that_a_vendor_cannot_run_is_skipped(run: StartCommand, scratch: Scratch) -> None:
     code, out, _ = ended(run("-q", "prove", "nginx", "--scenario", "slow-start"))
     assert code == 0
-    assert "slow-start: skipped: the open source build has no slow start" in out
+    assert "slow-start: skipped: NGINX has no slow start" in out
     scratch.assert_empty()
 
 
