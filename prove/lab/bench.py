@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 Option = Any
 """The value of a field of LoadPlan, or of an option of `fetch`."""
-SETTLE_SECONDS = 30.0
+SETTLE_SECONDS = 60.0
 """How long a balancer may take to use all nodes again after a scenario."""
 
 TimedEvent = tuple[float, str, Callable[[], object]]
