@@ -8,11 +8,12 @@ from pathlib import Path
 from ..core.artifacts import PLAIN_MODE, SECRET_MODE
 from ..core.errors import DifferenceError, SpecError, UsageError
 from ..core.plan import DIGEST_SHOWN
+from ..core.wording import legible
 from ..spec import document
 from ..spec.load import digest
 from . import archive, manifest, names, sealing
 from .manifest import MANIFEST, SPEC, Manifest, ManifestEntry
-from .members import REPACKED, BundleError, Member, legible, named
+from .members import REPACKED, BundleError, Member, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Bundle:
             f"  not in it: {left.part}: {left.what}: {left.reasons[0].message}{_more(len(left.reasons))}"
             for left in listed.left_out
         ]
-        return "".join(f"{legible(line)}\n" for line in lines)
+        return "".join(legible(line, "\t") + "\n" for line in lines)
 
     def data(self) -> dict[str, object]:
         """Return the data for programs: the archive's digest and the manifest."""

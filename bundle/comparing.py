@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from ..core.plan import DIGEST_SHOWN
-from ..core.wording import shortened
+from ..core.wording import legible, shortened
 from ..spec import document
 from ..spec.load import dotted
 from ..spec.schema import Path
 from . import sealing
 from .checking import Bundle
 from .manifest import SPEC, ManifestEntry
-from .members import legible, named
+from .members import named
 from .sealing import Opener
 
 _CONTEXT: Final = 3
@@ -109,9 +109,9 @@ def _facts_of(bundle: Bundle) -> dict[str, str]:
     }
     for left in listed.left_out:
         reasons = "; ".join(reason.id or reason.message for reason in left.reasons)
-        facts[f"{left.part}: {left.what}"] = legible(f"left out ({reasons})")
+        facts[f"{left.part}: {left.what}"] = legible(f"left out ({reasons})", "\t")
     for entry in listed.files:
-        facts[f"{named(entry.path)} validated"] = legible(entry.validation.said) if entry.validation else "-"
+        facts[f"{named(entry.path)} validated"] = legible(entry.validation.said, "\t") if entry.validation else "-"
     return facts
 
 
@@ -145,7 +145,7 @@ def _values(data: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
 def _syntax(value: object) -> str:
     if value is _ABSENT:
         return "-"
-    return legible(shortened(json.dumps(value, ensure_ascii=False), _LONGEST_VALUE))
+    return legible(shortened(json.dumps(value, ensure_ascii=False), _LONGEST_VALUE), "\t")
 
 
 # The files
@@ -222,4 +222,4 @@ def _diff(path: str, before: bytes, after: bytes) -> Iterator[str]:
         yield f"(too long to compare line by line: {len(old)} lines, now {len(new)})"
         return
     for line in difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", n=_CONTEXT, lineterm=""):
-        yield legible(line)
+        yield legible(line, "\t")

@@ -37,11 +37,6 @@ def named(path: str) -> str:
     return path if plain else shown(path)
 
 
-def legible(text: str) -> str:
-    """Return the text with escapes for every character that could move the cursor or reverse the line."""
-    return "".join(char if char.isprintable() or char == "\t" else ascii(char)[1:-1] for char in text)
-
-
 def bounded(path: str, size: int) -> None:
     """Raise BundleError for a file whose header gives a larger size than nlbgen writes."""
     if size > MAX_FILE:

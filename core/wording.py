@@ -17,8 +17,7 @@ class NotTextError(ValueError):
 def shown(value: object) -> str:
     """A value as an error may show it: on one line, printable, and cut after 60 characters."""
     text = value if isinstance(value, str) else _syntax(value)
-    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    text = shortened(text, 60)
+    text = shortened(legible(text), 60)
     return f'"{text}"' if isinstance(value, str) else text
 
 
@@ -39,9 +38,12 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}..."
 
 
-def legible(text: str) -> str:
-    """The text with escapes for characters that move the cursor, change colours or turn the direction of text."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+def legible(text: str, kept: str = "") -> str:
+    """The text with escapes for characters that move the cursor, change colours or turn the direction of text.
+
+    Those in `kept` stay as they are.
+    """
+    return "".join(char if char.isprintable() or char in kept else ascii(char)[1:-1] for char in text)
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

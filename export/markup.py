@@ -48,10 +48,10 @@ def render(template: str, view: Mapping[str, Any]) -> Markup:
 
 def made(markup: str) -> Markup:
     """What was escaped where it was made, as markup that templates leave alone."""
-    return Markup(legible(markup))  # noqa: S704  # the one place; its callers escape
+    return Markup(displayable(markup))  # noqa: S704  # the one place; its callers escape
 
 
-def legible(text: str) -> str:
+def displayable(text: str) -> str:
     """The text with U+FFFD for each character that has no place in SVG and HTML, or could mislead a reader."""
     return _UNSEEN.sub("\ufffd", _UNSPEAKABLE.sub("\ufffd", text))
 

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 from .http1 import Response, parse_response
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Response a waiting request with what came, or fail it."""
+        """Complete a waiting request with what arrived, or fail it."""
         self.open = False
         if self._waiter is None or self._waiter.done():
             return
@@ -156,6 +156,19 @@ class Connection(asyncio.Protocol):
         self._abort_soon()
         if waiter is not None and not waiter.done():
             waiter.set_exception(WireError(kind))
+
+    @classmethod
+    async def to(cls, target: Target, local: tuple[str, int] | None = None) -> Self:
+        """Open a connection, from the address and port `local` where it is given. Raises OSError."""
+        _, connection = await asyncio.get_running_loop().create_connection(
+            cls,
+            target.address,
+            target.port,
+            ssl=target.tls,
+            server_hostname=target.server_name if target.tls else None,
+            local_addr=local,
+        )
+        return connection
 
     def send(self, data: bytes, *, head_only: bool = False) -> asyncio.Future[Response]:
         """Send one request; return the future of its response, which raises WireError on failure."""

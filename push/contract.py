@@ -15,6 +15,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from ..core.errors import DeviceError, DifferenceError, NlbgenError
 from ..core.plan import Plan
+from ..core.wording import plural
 
 OutcomeLost = DeviceError | None
 """The error of an apply whose answer was lost: the change may be there or not. None where it is certainly there."""
@@ -222,8 +223,8 @@ class _Push(Generic[P]):
             planned.plan.expect(self.options.expect)
 
     def _apply(self, planned: P) -> Report:
-        backend, number = self.backend, len(planned.plan)
-        if not self.console.agree(f"Apply {number} change{'' if number == 1 else 's'} to {backend.name}?"):
+        backend = self.backend
+        if not self.console.agree(f"Apply {plural(len(planned.plan), 'change')} to {backend.name}?"):
             return self._report("declined", planned)
         if backend.is_outdated(planned):
             raise overtaken(backend.name)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ..markup import legible
+from ..markup import displayable
 from .picture import DOUBTS, SECURITY, Box, Hop, Picture
 
 _CLASSES: Final = (
@@ -92,7 +92,7 @@ def label(text: str) -> str:
 
     In a label of several lines even an encoded backslash and an `n` become a line break: a `<wbr>` keeps them apart.
     """
-    numbered = "".join(char if _as_it_is(char) else f"#{ord(char)};" for char in legible(text))
+    numbered = "".join(char if _as_it_is(char) else f"#{ord(char)};" for char in displayable(text))
     return numbered.replace(_BACKSLASH + "n", f"{_BACKSLASH}<wbr>n")
 
 
@@ -103,4 +103,4 @@ def _as_it_is(char: str) -> bool:
 def _sentence(text: str) -> str:
     """A line of text for screen readers; it ends at a line break and knows no escapes but a comment's and a directive's
     beginning."""
-    return legible(text).replace("%%", "% %").replace("\n", " ").replace(";", ",").replace("#", "no. ")
+    return displayable(text).replace("%%", "% %").replace("\n", " ").replace(";", ",").replace("#", "no. ")

@@ -238,7 +238,7 @@ class Load:
             async with gate:
                 with suppress(OSError, TimeoutError):
                     async with asyncio.timeout(self.plan.timeout):
-                        client.give_back(await self._connect(client))
+                        client.give_back(await Connection.to(self._target, client.local))
 
         await asyncio.gather(*(one(client) for client in self._clients))
 
@@ -291,7 +291,7 @@ class Load:
 
     async def _exchange(self, record: Record) -> None:
         client = self._clients[record.client]
-        connection = await client.connection(lambda: self._connect(client))
+        connection = await client.connection(lambda: Connection.to(self._target, client.local))
         try:
             answer = await connection.send(self._request(record, client))
         except BaseException:
@@ -304,19 +304,6 @@ class Load:
         self.answers[record.node] += 1
         if self.plan.cookies:
             client.remember(answer)
-
-    async def _connect(self, client: Client) -> Connection:
-        target = self._target
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            Connection,
-            target.address,
-            target.port,
-            ssl=target.tls,
-            server_hostname=target.server_name if target.tls else None,
-            local_addr=client.local,
-        )
-        return connection
 
     def _request(self, record: Record, client: Client) -> bytes:
         plan = self.plan

@@ -50,13 +50,7 @@ async def _client(target: Target, end: float) -> int:
     while perf_counter() < end:
         with suppress(OSError, WireError, TimeoutError):
             async with asyncio.timeout_at(loop.time() + end - perf_counter()):
-                _, connection = await loop.create_connection(
-                    Connection,
-                    target.address,
-                    target.port,
-                    ssl=target.tls,
-                    server_hostname=target.server_name if target.tls else None,
-                )
+                connection = await Connection.to(target)
                 try:
                     while connection.open:
                         good += (await connection.send(request)).status == 200

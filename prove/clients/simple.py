@@ -138,13 +138,7 @@ def fetch(
 
 async def _exchange(target: Target, data: bytes, head_only: bool, timeout: float) -> Response:
     async with asyncio.timeout(timeout):
-        _, connection = await asyncio.get_running_loop().create_connection(
-            Connection,
-            target.address,
-            target.port,
-            ssl=target.tls,
-            server_hostname=target.server_name if target.tls else None,
-        )
+        connection = await Connection.to(target)
         try:
             return await connection.send(data, head_only=head_only)
         finally:

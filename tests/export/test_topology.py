@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlbgen.export.markup import legible
+from nlbgen.export.markup import displayable
 from nlbgen.export.topology import ascii as topology_ascii
 from nlbgen.export.topology import mermaid as topology_mermaid
 from nlbgen.export.topology import picture as topology
@@ -260,7 +260,7 @@ def test_mermaid_label_escapes_any_text(text: str) -> None:
     label = topology_mermaid.label(text)
     assert not set(label) & set('"<>[]{}|`\\\n\r') - set("<>" if "<wbr>" in label else "")
     plain = label.replace("<wbr>", "")
-    assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), plain) == legible(text)
+    assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), plain) == displayable(text)
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=80), st.integers(40, 400), st.integers(1, 4))
@@ -275,7 +275,7 @@ def test_wrapped_text_fits_and_is_cut_only_on_the_last_line(text: str, room: int
 
 def test_control_characters_are_replaced() -> None:
     """A right-to-left override or a control character in a text of the spec is no text."""
-    assert legible("a\u202eb\x1b[0m\ufeff\ud800") == "a\ufffdb\ufffd[0m\ufffd\ufffd"
+    assert displayable("a\u202eb\x1b[0m\ufeff\ud800") == "a\ufffdb\ufffd[0m\ufffd\ufffd"
 
 
 def test_svg_for_a_page_has_no_style_and_no_notes() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nlbgen.net.client import Target, WireError
+from nlbgen.net.client import Connection, Target, WireError
 from nlbgen.net.http1 import parse_response
 from nlbgen.net.loopback import free_port
 from nlbgen.net.loops import loop_factory, run
@@ -160,7 +160,7 @@ def test_connection_closed_while_the_loop_is_busy_is_replaced(tmp_path: Path, tl
     async def scenario(port: int) -> None:
         plan = LoadPlan(url=f"http{'s' * tls}://127.0.0.1:{port}", ca=made.ca)
         load, client = Load(plan), Client(0, plan)
-        connection = await load._connect(client)
+        connection = await Connection.to(load._target, client.local)
         await connection.send(b"GET / HTTP/1.1\r\n\r\n")
         await asyncio.sleep(0.1)  # tickets of TLS 1.3 arrive
         client.give_back(connection)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ....core.errors import DeviceError
+from ....core.wording import plural
 from ....spec.load import Spec
 from ....spec.units import Version
 from ...contract import Console, Options, OutcomeLost
@@ -60,7 +61,7 @@ class Rest(Transactional):
     def transact(self, planned: Planned) -> OutcomeLost:
         """Apply all of the plan, or nothing."""
         todo = commands(planned.work, planned.state)
-        self.console.say(f"{self.name}: one transaction of {_commands(len(todo))}")
+        self.console.say(f"{self.name}: one transaction of {plural(len(todo), 'command')}")
         return f5_transaction.run(self.device, todo, self._commit_pauses, self.commit_begins)
 
     def validate(self, planned: Planned) -> None:
@@ -74,7 +75,7 @@ class Rest(Transactional):
             )
         todo = commands(planned.work, planned.state)
         f5_transaction.check(self.device, todo)
-        self.console.say(f"{self.name}: the device accepts {_commands(len(todo))}; nothing was changed")
+        self.console.say(f"{self.name}: the device accepts {plural(len(todo), 'command')}; nothing was changed")
 
     def _absent_file(self) -> str:
         for file in self.files:
@@ -182,7 +183,3 @@ def already_there() -> Iterator[None]:
     except RefusedError as error:
         if error.status != 409:
             raise
-
-
-def _commands(number: int) -> str:
-    return f"{number} command{'' if number == 1 else 's'}"
