@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
-FLOOR_DECIDING := 90
-FLOOR := 70
+FLOOR_DECIDING := 99
+FLOOR := 89
 
 .PHONY: demo test check lint types static behaviour coverage long mutants programs bench docs golden clean help
 

@@ -170,14 +170,14 @@ def test_reason_of_a_line_is_shown_by_pointer_and_keyboard(browser: Browser, pag
     for _line in range(17):
         browser.press(Keys.ARROW_DOWN)
     assert "hard-stop-after 12h" in browser.find(".line.current").text
-    assert browser.eventually(lambda: strip.text.startswith("A reload leaves open WebSockets to the old process"))
+    assert browser.eventually(lambda: strip.text.startswith("After a reload the old process keeps open WebSockets"))
     browser.press(Keys.ARROW_UP)
     browser.press(Keys.ARROW_UP)
-    assert browser.eventually(lambda: strip.text.startswith("Each client connection takes two open files"))
+    assert browser.eventually(lambda: strip.text.startswith("Each client connection needs two open files"))
     line = next(line for line in browser.find_all("#panel-haproxy .line") if "timeout tunnel" in line.text)
     browser.run("arguments[0].scrollIntoView({block: 'center'})", line)
     ActionChains(browser.driver).move_to_element(line.find_element(By.CSS_SELECTOR, ".word")).perform()
-    assert browser.eventually(lambda: strip.text.startswith("An upgraded connection may be silent this long"))
+    assert browser.eventually(lambda: strip.text.startswith("Idle timeout of WebSockets"))
     assert strip.get_attribute("aria-live") == "polite"
 
 
