@@ -27,6 +27,8 @@ Option = Any
 """The value of a field of LoadPlan, or of an option of `fetch`."""
 SETTLE_SECONDS = 60.0
 """How long a balancer may take to use all nodes again after a scenario."""
+MOST_CLIENTS: Final = 128
+"""How many clients look for a node at most: hashed by address, few of them may all get the same node."""
 
 TimedEvent = tuple[float, str, Callable[[], object]]
 """Seconds since the load began, the text for the timeline, and the blocking call that causes the event."""
@@ -216,9 +218,10 @@ class TestBench:
         """Wait until every serving node answers through the balancer; NlbgenError after SETTLE_SECONDS."""
         wanted = {node.name for node in self.serving} or {node.name for node in self.nodes}
         deadline = perf_counter() + SETTLE_SECONDS
-        missing = wanted
+        missing, clients = wanted, 4 * len(wanted)
         while missing:
-            missing = wanted - await self._seen(4 * len(wanted))
+            missing = wanted - await self._seen(clients)
+            clients = min(2 * clients, MOST_CLIENTS)
             if missing and perf_counter() > deadline:
                 raise NlbgenError(
                     f"{', '.join(sorted(missing))}: no request arrives there within {SETTLE_SECONDS:g} s",
@@ -228,7 +231,7 @@ class TestBench:
                 await asyncio.sleep(0.2)
 
     async def _seen(self, count: int) -> set[str]:
-        """Return the nodes that answer `count` requests."""
+        """Return the nodes that answer one request from each of `count` clients."""
         plan = self.plan(rate=200.0, seconds=count / 200.0, clients=count, post_share=0.0, cookies=False, warm_up=False)
         return set((await Load(plan).run()).nodes)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Self, cast
 
 import pytest
@@ -219,3 +220,22 @@ def test_zen_calls_in_the_wrong_order_are_found(make_spec: Callable[..., Spec]) 
     assert list(early(calls)) == []
     assert len(list(early(calls[::-1]))) > len(calls) / 2
     assert list(early(calls[1:]))
+
+
+class HashedBench(TestBench):
+    """A balancer that hashes the client's address: the first eight addresses all get the second node."""
+
+    looks: list[int]
+
+    async def _seen(self, count: int) -> set[str]:
+        self.looks.append(count)
+        return {"orch-2"} if count <= 8 else {"orch-1", "orch-2"}
+
+
+def test_more_clients_look_for_a_node_that_hashing_by_address_hides(make_spec: Callable[..., Spec]) -> None:
+    lab = FakeLab(make_spec().farm)
+    lab.nodes = [SimpleNamespace(name=node.name) for node in lab.live.nodes]
+    bench = HashedBench(cast("Lab", lab))
+    bench.looks = []
+    asyncio.run(asyncio.wait_for(bench.settled(), 30))
+    assert bench.looks == [8, 16]
