@@ -24,6 +24,9 @@ FAST_CHECK: Final = Duration.of("100ms")
 ERRORS_TO_SUSPECT: Final = 3
 """Consecutive failed requests that trigger an immediate check."""
 COOKIE: Final = "NLBID"
+ANY_PORT: Final = ":[0-9]{1,5}"
+"""A regular expression: the port in a Host header. Behind the farm's name nothing else is accepted, not even the dot
+that ends a full DNS name: the nodes would build links from it."""
 FORGEABLE_HEADERS: Final = (
     "Forwarded",
     "Proxy",

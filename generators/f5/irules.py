@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ...spec.model import Farm
-from ..design import COOKIE, FORGEABLE_HEADERS, Design
+from ..design import ANY_PORT, COOKIE, FORGEABLE_HEADERS, Design
 from ..tls import HSTS_SECONDS
 
 REDIRECT_PORT: Final = 80
@@ -26,7 +26,8 @@ def request_irule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[st
         yield f"        {_redirect(design)}"
         yield "        return"
         yield "    }"
-    yield '    switch -- [string tolower [getfield [HTTP::host] ":" 1]] {'
+    # Several Host headers make a list, which differs from every name.
+    yield f'    switch -- [regsub {{{ANY_PORT}$}} [string tolower [HTTP::header values "Host"]] ""] {{'
     yield from (f'        "{host.lower()}" -' for host in design.hosts[:-1])
     yield f'        "{design.hosts[-1].lower()}" {{ }}'
     yield "        default {"

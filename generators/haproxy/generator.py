@@ -13,7 +13,7 @@ from ...spec.model import Farm
 from ...spec.units import Duration, Version
 from .. import keepalived
 from ..base import Draft, Generator, Job, UnquotableError
-from ..design import COOKIE, ERRORS_TO_SUSPECT, FORGEABLE_HEADERS, HEADER_TIME, LONG_POLL, Member, Pool
+from ..design import ANY_PORT, COOKIE, ERRORS_TO_SUSPECT, FORGEABLE_HEADERS, HEADER_TIME, LONG_POLL, Member, Pool
 from ..features import FEATURES, Support, Yes
 from ..hosting import Foreground, Hosting, RoleSetting, RoleVariable, StateFile, Syntax, TimeoutSyntax
 from ..tls import HSTS_SECONDS, profile
@@ -143,7 +143,7 @@ class Haproxy(Generator):
             "resolve": any(member.is_name for member in design.members),
             "binds": self._binds(job),
             "redirect": self._redirect(job),
-            "hosts": design.hosts,
+            "hosts": [f"'^{re.escape(host)}({ANY_PORT})?$'" for host in design.hosts],
             "forgeable": FORGEABLE_HEADERS,
             "scheme": design.scheme,
             "port": design.frontend.port,

@@ -16,7 +16,7 @@ from ...spec.model import Farm
 from ...spec.units import Duration, Size, Version
 from .. import keepalived
 from ..base import Draft, Generator, Job, UnquotableError
-from ..design import COOKIE, FORGEABLE_HEADERS, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
+from ..design import ANY_PORT, COOKIE, FORGEABLE_HEADERS, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
 from ..features import FEATURES, No, Since, Support, Yes
 from ..hosting import Foreground, Hosting, RoleVariable, Syntax, TimeoutSyntax
 from ..tls import HSTS_SECONDS, profile
@@ -201,6 +201,7 @@ class Nginx(Generator):
             "redirect": self._redirect(job),
             "hosts": " ".join(design.hosts),
             "host": design.frontend.host,
+            "host_form": f'"^[^:]*[^:.]({ANY_PORT})?$"',
             "forgeable": [name for name in FORGEABLE_HEADERS if name != "X-Forwarded-For"],
             "scheme": design.scheme,
             "port": design.frontend.port,

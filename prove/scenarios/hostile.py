@@ -20,6 +20,11 @@ from ..lab.time_scale import scaled_timeouts
 from .base import NO_HTTP, Metrics, Scenario, TestBench, first_of, metric
 
 FORGED: Final = "6.6.6.6"
+PLANTED: Final = (
+    *("{},evil.example", "evil.example,{}", "{}:1,evil.example", "{}:443@evil.example", "evil.example@{}"),
+    *("{}:443:444", "{}:443/evil", "{}:443#evil", "{}:443;evil", "{}:443 evil", "{}:port", "{}:", "{}."),
+)
+"""Host headers that begin or end as the farm's name does; {} stands for it."""
 ANSWER_SECONDS: Final = 3.0
 """How long a probe waits for its response."""
 QUIET_SECONDS: Final = 1.0
@@ -46,7 +51,7 @@ class ForgedHeaders(HttpOnly):
     """Forwarded headers, which ASP.NET and IIS modules trust, sent by the client."""
 
     name = "forged-headers"
-    title = "forged X-Forwarded-For and similar headers"
+    title = "forged X-Forwarded-For, Host and similar headers"
     why = "with them a client impersonates another machine in the audit log, in redirects and for address filters"
     seconds = 30
 
@@ -67,6 +72,13 @@ class ForgedHeaders(HttpOnly):
         wrong = [text for answer in answers for text in _wrong_headers(bench, answer)]
         yield metric("arrived", arrived, of=len(answers))
         yield metric("untrue", len(wrong), of=4 * len(answers), note=wrong[0] if wrong else "")
+        mark = uuid4().hex
+        hosts = [form.format(bench.lab.host) for form in PLANTED]
+        bench.log(f"{len(hosts)} requests with host names that resemble the farm's")
+        requests = [head("GET", f"/prove-{mark}", host, ["Connection: close"]) for host in hosts]
+        refused = [400 <= one.status < 500 for one in await _converse_all(bench.target(), requests)]
+        planted = [host for host, fine in zip(hosts, refused, strict=True) if not fine]
+        yield metric("planted", len(planted), of=len(hosts), note=first_of(planted))
 
 
 def _forgery(name: str) -> str:

@@ -180,6 +180,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     "forged-headers": {
         "arrived": at_most(0, "requests whose forged headers reached a node"),
         "untrue": at_most(0, "forwarded headers that are wrong or missing on the node"),
+        "planted": at_most(0, "host names that only resemble the farm's and were not refused"),
     },
     "h2c": {
         "switched": at_most(0, "connections that switched to another protocol"),

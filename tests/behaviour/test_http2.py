@@ -1,5 +1,6 @@
 """HTTP/2 between client and balancer, spoken by the library h2: requests, and WebSockets over it (RFC 8441)."""
 
+import json
 import os
 import socket
 import ssl
@@ -10,6 +11,9 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.settings
+import pytest
+
+from nlbgen.prove.scenarios.hostile import PLANTED
 
 from .conftest import FarmLab, StartFarm
 
@@ -109,3 +113,21 @@ def test_http2_request_for_an_unknown_name_is_refused(farm: StartFarm, vendor: s
         client.request((":method", "GET"), (":path", "/"))
         client.receive(lambda: client.ended)
     assert client.headers[":status"] == "421"
+
+
+@pytest.mark.parametrize("form", [form for form in PLANTED if " " not in form])
+def test_http2_name_that_resembles_the_farms_never_arrives(farm: StartFarm, vendor: str, form: str) -> None:
+    """HAProxy removes an empty port, and 2.6 takes a path in the authority for the request's path."""
+    lab = farm(vendor)
+    with Http2Client(lab) as client:
+        client.authority = form.format(lab.host)
+        client.request((":method", "GET"), (":path", "/echo-headers"))
+        client.receive(lambda: client.ended)
+    if client.headers.get(":status") == "200":
+        headers = json.loads(client.data)["headers"]
+        names = [value for name, value in headers if name.lower() in {"host", "x-forwarded-host"}]
+        assert names == [lab.host, lab.host]
+        assert vendor == "haproxy"
+        assert form in {"{}:", "{}:443/evil"}
+    else:
+        assert client.headers.get(":status", "reset") in {"400", "421", "reset"}

@@ -58,6 +58,8 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
         "untrue",
         lambda text: text.replace("For $remote_addr", "For $proxy_add_x_forwarded_for"),
     ),
+    ("haproxy", "forged-headers", "planted", lambda text: text.replace("(:[0-9]{1,5})?$'", "'")),
+    ("nginx", "forged-headers", "planted", lambda text: text.replace('(:[0-9]{1,5})?$"', '"')),
     ("haproxy", "h2c", "arrived", lambda text: lines_without(text, "del-header Upgrade")),
     ("nginx", "h2c", "arrived", lambda text: text.replace("Upgrade $nlb_upgrade", "Upgrade $http_upgrade")),
     ("haproxy", "smuggling", "dubious", haproxy_without_http),

@@ -34,7 +34,7 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
         "deviations",
         lambda text: text.replace("ssl_ciphers ", "ssl_ciphers ECDHE-ECDSA-AES128-SHA:"),
     ),
-    ("haproxy", "tls-names", "unserved", lambda text: text.replace(" orch.corp.example", "", 1)),
+    ("haproxy", "tls-names", "unserved", lambda text: text.replace("^orch\\.corp", "^", 1)),
     ("nginx", "tls-names", "unserved", lambda text: text.replace(" orch.corp.example;", ";")),
     ("haproxy", "tls-names", "wrong_served", lambda text: text.replace(" unless farm_host", " if FALSE")),
     ("nginx", "tls-names", "wrong_served", lambda text: text.replace(" orch.corp.example;", " orch.corp.example ~.;")),

@@ -7,10 +7,14 @@ from typing import Unpack
 
 import pytest
 
+from nlbgen.net.client import Target
+from nlbgen.net.loops import run
 from nlbgen.net.waiting import wait_until
+from nlbgen.prove.clients.raw import converse, head
 from nlbgen.prove.clients.simple import Fetched, fetch
 from nlbgen.prove.lab.certificates import make_certificates
 from nlbgen.prove.lab.processes import NodeProcess
+from nlbgen.prove.scenarios.hostile import PLANTED
 
 from .conftest import Changes, FarmLab, RequestOptions, StartFarm, received_headers
 
@@ -191,6 +195,22 @@ def test_unknown_host_name_is_refused(farm: StartFarm, vendor: str) -> None:
     seen = [seen for node in lab.nodes for seen in node.control.requests("/planted")]
     assert lab.get("/planted", headers={"Host": "evil.example"}).status == 421
     assert seen == [seen for node in lab.nodes for seen in node.control.requests("/planted")]
+
+
+@pytest.mark.parametrize("form", PLANTED)
+def test_host_name_that_resembles_the_farms_is_refused(farm: StartFarm, vendor: str, form: str) -> None:
+    lab = farm(vendor)
+    request = head("GET", "/planted", form.format(lab.host), ["Connection: close"])
+    answer = run(converse(Target.of(lab.url, ca=str(lab.certificates.ca)), request, 5.0, once=True))
+    assert answer.status in {400, 421}, answer.data
+    assert not any(node.control.requests("/planted") for node in lab.nodes)
+
+
+def test_host_name_with_any_port_is_served(farm: StartFarm, vendor: str) -> None:
+    lab = farm(vendor, {"frontend": {"aliases": ["orch-2.corp.example"]}})
+    for host in (lab.host, lab.host.upper(), f"{lab.host}:443", f"{lab.host}:8443", "orch-2.corp.example:1"):
+        assert lab.get(headers={"Host": host}).status == 200, host
+    assert lab.get(headers={"Host": "orch-2xcorp.example"}).status == 421, "a dot is a dot, not any character"
 
 
 def test_http_port_redirects_to_https(farm: StartFarm, vendor: str) -> None:

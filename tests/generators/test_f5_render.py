@@ -407,7 +407,7 @@ def test_redirect_location_is_the_farms_own_name(make_spec: MakeSpec, port: int,
 def test_irule_answers_421_for_other_names(make_spec: MakeSpec) -> None:
     spec = make_spec(frontend={"aliases": ["old.corp.example"]})
     lines = str(one(spec, "ltm rule", "_request_rule").properties["definition"]).split("\n")
-    at = lines.index('    switch -- [string tolower [getfield [HTTP::host] ":" 1]] {')
+    at = lines.index('    switch -- [regsub {:[0-9]{1,5}$} [string tolower [HTTP::header values "Host"]] ""] {')
     assert lines[at + 1 : at + 3] == ['        "orchestrator.corp.example" -', '        "old.corp.example" { }']
     assert lines[at + 4].strip().startswith("HTTP::respond 421")
     assert_right(spec)
