@@ -27,20 +27,6 @@ COOKIE: Final = "NLBID"
 ANY_PORT: Final = ":[0-9]{1,5}"
 """A regular expression: the port in a Host header. Behind the farm's name nothing else is accepted, not even the dot
 that ends a full DNS name: the nodes would build links from it."""
-FORGEABLE_HEADERS: Final = (
-    "Forwarded",
-    "Proxy",
-    "X-Forwarded-For",
-    "X-Forwarded-Prefix",
-    "X-Forwarded-Scheme",
-    "X-Original-For",
-    "X-Original-Host",
-    "X-Original-Proto",
-    "X-Original-URL",
-    "X-Real-IP",
-    "X-Rewrite-URL",
-)
-"""Request headers that ASP.NET or IIS modules trust; a client must not set them."""
 
 
 class Member(NamedTuple):

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ...spec.model import Farm
-from ..design import ANY_PORT, COOKIE, FORGEABLE_HEADERS, Design
+from ..design import ANY_PORT, COOKIE, Design
+from ..headers import FORGED_NAMES, FORGED_PREFIXES
 from ..tls import HSTS_SECONDS
 
 REDIRECT_PORT: Final = 80
 """The port for clients without TLS."""
-_SET_HERE: Final = ("X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
-"""The headers that describe the request; X-Forwarded-For is in FORGEABLE_HEADERS."""
+_REMOVED: Final = (*FORGED_NAMES, *(f"{prefix}*" for prefix in FORGED_PREFIXES), "*_*", "HTTP2-Settings")
+"""The patterns of the headers that a client must not set. IIS reads an underscore in a name as a hyphen."""
 
 
 def request_irule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[str]:
@@ -35,8 +36,11 @@ def request_irule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[st
     yield "            return"
     yield "        }"
     yield "    }"
-    yield f"    foreach name {{{' '.join((*FORGEABLE_HEADERS, *_SET_HERE, 'HTTP2-Settings'))}}} {{"
-    yield "        HTTP::header remove $name"
+    yield "    foreach name [HTTP::header names] {"
+    yield "        switch -glob -- [string tolower $name] {"
+    yield from (f'            "{pattern.lower()}" -' for pattern in _REMOVED[:-1])
+    yield f'            "{_REMOVED[-1].lower()}" {{ HTTP::header remove $name }}'
+    yield "        }"
     yield "    }"
     yield '    HTTP::header insert "X-Forwarded-For" [getfield [IP::client_addr] "%" 1]'
     yield f'    HTTP::header insert "X-Forwarded-Proto" "{design.scheme}"'

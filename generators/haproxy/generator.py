@@ -13,8 +13,9 @@ from ...spec.model import Farm
 from ...spec.units import Duration, Version
 from .. import keepalived
 from ..base import Draft, Generator, Job, UnquotableError
-from ..design import ANY_PORT, COOKIE, ERRORS_TO_SUSPECT, FORGEABLE_HEADERS, HEADER_TIME, LONG_POLL, Member, Pool
+from ..design import ANY_PORT, COOKIE, ERRORS_TO_SUSPECT, HEADER_TIME, LONG_POLL, Member, Pool
 from ..features import FEATURES, Support, Yes
+from ..headers import FORGED_NAMES, FORGED_PREFIXES
 from ..hosting import Foreground, Hosting, RoleSetting, RoleVariable, StateFile, Syntax, TimeoutSyntax
 from ..tls import HSTS_SECONDS, profile
 
@@ -144,7 +145,8 @@ class Haproxy(Generator):
             "binds": self._binds(job),
             "redirect": self._redirect(job),
             "hosts": [f"'^{re.escape(host)}({ANY_PORT})?$'" for host in design.hosts],
-            "forgeable": FORGEABLE_HEADERS,
+            "forged_names": f"^({'|'.join(FORGED_NAMES)})$".lower(),
+            "forged_prefixes": f"^({'|'.join(FORGED_PREFIXES)})".lower(),
             "scheme": design.scheme,
             "port": design.frontend.port,
             "hsts": HSTS_SECONDS if tls.hsts and job.farm.balancer_tls else None,

@@ -16,8 +16,9 @@ from ...spec.model import Farm
 from ...spec.units import Duration, Size, Version
 from .. import keepalived
 from ..base import Draft, Generator, Job, UnquotableError
-from ..design import ANY_PORT, COOKIE, FORGEABLE_HEADERS, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
+from ..design import ANY_PORT, COOKIE, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
 from ..features import FEATURES, No, Since, Support, Yes
+from ..headers import FORGED_NAMES, KNOWN_FORGED
 from ..hosting import Foreground, Hosting, RoleVariable, Syntax, TimeoutSyntax
 from ..tls import HSTS_SECONDS, profile
 
@@ -202,7 +203,7 @@ class Nginx(Generator):
             "hosts": " ".join(design.hosts),
             "host": design.frontend.host,
             "host_form": f'"^[^:]*[^:.]({ANY_PORT})?$"',
-            "forgeable": [name for name in FORGEABLE_HEADERS if name != "X-Forwarded-For"],
+            "forged": sorted((*FORGED_NAMES, *KNOWN_FORGED), key=str.lower),
             "scheme": design.scheme,
             "port": design.frontend.port,
             "hsts": HSTS_SECONDS if design.frontend.tls.hsts and job.farm.balancer_tls else None,

@@ -7,7 +7,8 @@ from time import perf_counter
 from typing import Final
 from uuid import uuid4
 
-from ...generators.design import FORGEABLE_HEADERS, HEADER_TIME
+from ...generators.design import HEADER_TIME
+from ...generators.headers import FORGED_NAMES, KNOWN_FORGED, SET_BY_BALANCER
 from ...net.client import Target
 from ...spec.model import Farm
 from ..clients.raw import Lost, RawAnswer, converse, dial, hang_up, head
@@ -57,12 +58,13 @@ class ForgedHeaders(HttpOnly):
 
     async def run(self, bench: TestBench) -> Metrics:
         """Send every forbidden header to both pools, once and twice, and in the hop-by-hop list."""
-        names = [*FORGEABLE_HEADERS, "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port"]
+        names = [*FORGED_NAMES, *KNOWN_FORGED, *SET_BY_BALANCER]
         forged = [(name, _forgery(name)) for name in names]
         attempts: list[list[tuple[str, str]]] = [
             forged,
             [*forged, *forged],
             [(name.lower(), value) for name, value in forged],
+            [(name.replace("-", "_"), value) for name, value in forged if "-" in name],
             [("Connection", ", ".join(("keep-alive", *names)))],
         ]
         paths = ("/prove-headers", live_path(bench.farm, "prove-headers"))

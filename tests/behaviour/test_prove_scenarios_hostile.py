@@ -49,9 +49,16 @@ def nginx_without_http(text: str) -> str:
 
 
 FAULTS: list[tuple[str, str, str, Fault]] = [
-    ("haproxy", "forged-headers", "arrived", lambda text: lines_without(text, "del-header X-Real-IP")),
+    ("haproxy", "forged-headers", "arrived", lambda text: text.replace("|x-real-ip", "")),
     ("nginx", "forged-headers", "arrived", lambda text: lines_without(text, "proxy_set_header X-Real-IP")),
-    ("haproxy", "forged-headers", "untrue", lambda text: lines_without(text, "del-header X-Forwarded-For")),
+    ("haproxy", "forged-headers", "arrived", lambda text: lines_without(text, "del-header _")),
+    (
+        "nginx",
+        "forged-headers",
+        "arrived",
+        lambda text: text.replace("in_headers off", "in_headers on"),
+    ),
+    ("haproxy", "forged-headers", "untrue", lambda text: text.replace("|x-forwarded|", "|x-forwarded-s|")),
     (
         "nginx",
         "forged-headers",

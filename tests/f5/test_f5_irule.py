@@ -8,6 +8,7 @@ import pytest
 
 from nlbgen.generators.design import Design
 from nlbgen.generators.f5.irules import request_irule
+from nlbgen.generators.headers import FORGED_NAMES, KNOWN_FORGED, SET_BY_BALANCER
 from nlbgen.spec.load import loads
 
 TCL = """
@@ -108,3 +109,19 @@ def test_irule_other_host_gets_421(host: str | None) -> None:
 def test_irule_second_host_header_gets_421() -> None:
     assert irule(("Host", "evil.example")).answers[0] == "421"
     assert irule(("Host", "farm.example"), host="evil.example").answers[0] == "421"
+
+
+def test_irule_headers_that_a_client_must_not_set_are_removed() -> None:
+    forged = [(name, "6.6.6.6") for name in (*FORGED_NAMES, *KNOWN_FORGED, *SET_BY_BALANCER, "X-Forwarded-New", "X_Y")]
+    twins = [(name.replace("-", "_").lower(), value) for name, value in forged if "-" in name]
+    outcome = irule(*forged, *forged, *twins, ("HTTP2-Settings", "x"), ("Cookie", "a=b"), ("X-UIPATH-TenantName", "t"))
+    assert outcome.answers == []
+    assert outcome.headers == [
+        ("Host", "farm.example"),
+        ("Cookie", "a=b"),
+        ("X-UIPATH-TenantName", "t"),
+        ("X-Forwarded-For", "10.1.2.3"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", "farm.example"),
+        ("X-Forwarded-Port", "443"),
+    ]
