@@ -62,6 +62,16 @@ class StateFile(NamedTuple):
     """A regular expression with the group `id` for the process id in that answer."""
 
 
+class Companion(NamedTuple):
+    """A rendered shell script that runs beside the program."""
+
+    file: str
+    """The path of the file below the vendor's folder."""
+    arguments: tuple[str, ...]
+    needs: str
+    """The program that the script calls and that may not be installed."""
+
+
 class Foreground(NamedTuple):
     """How the program runs in the foreground, as a child process with the user of its parent."""
 
@@ -71,6 +81,7 @@ class Foreground(NamedTuple):
     environment: Mapping[str, str] = {}
     """What the program needs besides the environment of its parent."""
     states: StateFile | None = None
+    companion: Companion | None = None
 
 
 class Steps(NamedTuple):

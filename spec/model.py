@@ -149,8 +149,9 @@ class Timeouts(Model):
     request: t.LongTime = entry("For a node to answer, except on the SignalR paths.", default=Duration.of("120s"))
     queue: t.ShortTime = entry("For a free slot when all nodes are at their limit.", default=Duration.of("30s"))
     reload: t.LongTime = entry(
-        "For open WebSockets to end by themselves after the balancer was reloaded.",
-        default=Duration.of("12h"),
+        "For open WebSockets to end by themselves after the balancer was reloaded; then they are closed, and robots "
+        "reconnect.",
+        default=Duration.of("1h"),
     )
 
 

@@ -5,25 +5,27 @@ The constants below are the first versions that accept a directive.
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
 from ...spec.model import Farm
 from ...spec.units import Duration, Version
-from .. import keepalived
+from .. import certificate, keepalived
 from ..base import Draft, Generator, Job, UnquotableError
 from ..design import ANY_PORT, COOKIE, ERRORS_TO_SUSPECT, HEADER_TIME, LONG_POLL, Member, Pool
 from ..features import FEATURES, Support, Yes
 from ..headers import FORGED_NAMES, FORGED_PREFIXES
-from ..hosting import Foreground, Hosting, RoleSetting, RoleVariable, StateFile, Syntax, TimeoutSyntax
+from ..hosting import Companion, Foreground, Hosting, RoleSetting, RoleVariable, StateFile, Syntax, TimeoutSyntax
 from ..tls import HSTS_SECONDS, profile
 
 CERTIFICATE_STORE: Final = Version("3.0")
 """`crt-store` has separate paths for certificate and key; older versions read the key from the certificate's file, or
 from a file of that name with `.key` added."""
-CLOSE_SPREAD: Final = Version("2.6")
-"""`close-spread-time`: the old process need not close idle connections at once when it is reloaded."""
+IDLE_CLOSE: Final = Version("2.6")
+"""`option idle-close-on-response`: after a reload the old worker closes an idle client connection with the response to
+its next request. 2.2 does not know it; 2.4 was not to be had."""
 STATE_FILE: Final = StateFile(
     "server-state",
     b"1\n",
@@ -32,6 +34,10 @@ STATE_FILE: Final = StateFile(
     info="show info",
     process=r"(?m)^Pid: (?P<id>.*)$",
 )
+
+MASTER: Final = "master.sock"
+TOOL: Final = "nlbgen-haproxy"
+"""The rendered program that does what a worker of before a reload no longer does."""
 
 _ALGORITHMS: Final = {"least-connections": "leastconn", "round-robin": "roundrobin", "source": "source"}
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=~*-]+")
@@ -93,10 +99,11 @@ class Haproxy(Generator):
         """Run master and worker, with the states of nodes as the systemd drop-in keeps them."""
         del version  # the same for every version
         return Foreground(
-            ("-W", "-db", "-f", str(file)),
+            ("-W", "-db", "-S", str(file.with_name(MASTER)), "-f", str(file)),
             reload="SIGUSR2",
             environment={"NLBGEN_SERVER_STATE": "kept"},
             states=STATE_FILE,
+            companion=Companion(TOOL, ("watch",), needs="socat"),
         )
 
     def role_variables(self, farm: Farm) -> Iterable[RoleVariable]:
@@ -116,12 +123,15 @@ class Haproxy(Generator):
         return "'" + text.replace("'", "'\\''") + "'"
 
     def files(self, job: Job) -> list[Draft]:
-        """The configuration, the drop-in for its systemd service, and INSTALL.md."""
+        """The configuration, the drop-in for its systemd service, the tool for its workers, and INSTALL.md."""
         view = self._view(job)
         return [
             Draft(PurePosixPath("haproxy.cfg"), "haproxy/haproxy.cfg.j2", view),
             Draft(PurePosixPath("haproxy.service.d/nlbgen.conf"), "haproxy/nlbgen.conf.j2", view),
+            Draft(PurePosixPath(TOOL), "haproxy/nlbgen-haproxy.j2", view),
+            Draft(PurePosixPath("nlbgen-haproxy.service"), "haproxy/nlbgen-haproxy.service.j2", view),
             Draft(PurePosixPath("INSTALL.md"), "haproxy/INSTALL.md.j2", view),
+            *certificate.files(job, "nlbgen-haproxy renew"),
             *keepalived.files(job),
         ]
 
@@ -132,10 +142,12 @@ class Haproxy(Generator):
             "farm": job.farm.farm,
             "limitations": job.limitations,
             "site": _site(job),
+            "config": shlex.quote(f"{job.site.directory or '/etc/haproxy'}/haproxy.cfg"),
+            "certificate": _certificate(job) if job.farm.balancer_tls else None,
             "maxconn": balancer.limits.connections,
             "open_files": balancer.limits.open_files,
             "hard_stop": balancer.timeouts.reload,
-            "close_spread": job.version >= CLOSE_SPREAD,
+            "idle_close": job.version >= IDLE_CLOSE and not design.passthrough,
             "tls": self._tls(job) if job.farm.balancer_tls else None,
             "passthrough": design.passthrough,
             "verify": tls.verify_nodes is not False or design.passthrough,
@@ -153,7 +165,8 @@ class Haproxy(Generator):
             "max_body": int(balancer.max_body),
             "max_body_shown": balancer.max_body,
             "signalr_paths": design.balancer.signalr.paths,
-            "pools": self._pools(job),
+            "pools": (pools := self._pools(job)),
+            "live_pool": pools[-1]["name"],
             "metrics_port": balancer.metrics_port,
             "shared": design.frontend.vip is not None,
             "alive": keepalived.alive_path(job.farm),
@@ -165,7 +178,7 @@ class Haproxy(Generator):
     def _tls(self, job: Job) -> dict[str, Any]:
         tls = job.design.frontend.tls
         chosen = profile(tls.profile, job.farm.haproxy.openssl)
-        certificate = self.quote(job, ("frontend", "tls", "certificate"), tls.certificate)
+        path = self.quote(job, ("frontend", "tls", "certificate"), tls.certificate)
         key = self.quote(job, ("frontend", "tls", "key"), tls.key)
         store = job.version >= CERTIFICATE_STORE and tls.key != tls.certificate
         return {
@@ -174,7 +187,7 @@ class Haproxy(Generator):
             "ciphers": ":".join(chosen.ciphers),
             "suites": ":".join(chosen.suites),
             "groups": ":".join(chosen.groups),
-            "certificate": certificate,
+            "certificate": path,
             "key": key,
             "store": store,
             "key_beside": not store and tls.key != tls.certificate,
@@ -185,8 +198,8 @@ class Haproxy(Generator):
         options = ""
         if job.farm.balancer_tls:
             tls = self._tls(job)
-            certificate = "@/site" if tls["store"] else tls["certificate"]
-            options = f" ssl crt {certificate} alpn h2,http/1.1"
+            name = "@/site" if tls["store"] else tls["certificate"]
+            options = f" ssl crt {name} alpn h2,http/1.1"
         return [_bind(address, design.frontend.port) + options for address in design.listens]
 
     def _redirect(self, job: Job) -> dict[str, Any] | None:
@@ -288,8 +301,18 @@ def _site(job: Job) -> dict[str, Any]:
     return {
         "packaged": not folder,
         "socket": f"{folder}/admin.sock" if folder else "/run/haproxy/admin.sock",
+        "master": f"{folder}/{MASTER}" if folder else "/run/haproxy-master.sock",
         "state": f"{folder}/server-state" if folder else "/var/lib/haproxy/server-state",
     }
+
+
+def _certificate(job: Job) -> dict[str, str]:
+    """Return HAProxy's name of the certificate, and its files as words for a POSIX shell."""
+    tls = job.design.frontend.tls
+    in_store = job.version >= CERTIFICATE_STORE and tls.key != tls.certificate
+    name = "@/site" if in_store else str(tls.certificate).replace(" ", "\\ ")
+    files = dict.fromkeys((str(tls.certificate), str(tls.key)))
+    return {"name": shlex.quote(name), "files": " ".join(map(shlex.quote, files))}
 
 
 GENERATOR: Final = Haproxy()

@@ -14,7 +14,7 @@ from ...core.errors import Problem
 from ...spec.load import Spec
 from ...spec.model import Farm
 from ...spec.units import Duration, Size, Version
-from .. import keepalived
+from .. import certificate, keepalived
 from ..base import Draft, Generator, Job, UnquotableError
 from ..design import ANY_PORT, COOKIE, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
 from ..features import FEATURES, No, Since, Support, Yes
@@ -175,6 +175,7 @@ class Nginx(Generator):
         return [
             Draft(PurePosixPath("nginx.conf"), "nginx/nginx.conf.j2", view),
             Draft(PurePosixPath("INSTALL.md"), "nginx/INSTALL.md.j2", view),
+            *certificate.files(job, "nginx -t -q && systemctl reload nginx"),
             *keepalived.files(job),
         ]
 

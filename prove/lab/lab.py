@@ -10,6 +10,7 @@ and ends with the lab.
 
 import os
 import re
+import shutil
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from typing import Any, Final, Self
 from ...core.errors import NlbgenError
 from ...core.files import write_atomically
 from ...generators.base import Generator, Site, generator, render
-from ...generators.hosting import Foreground, StateFile
+from ...generators.hosting import Companion, Foreground, StateFile
 from ...generators.relocation import LOOPBACK, CertificateFiles, Ports, relocated
 from ...generators.validate import installed
 from ...net.loopback import free_ports
@@ -32,7 +33,7 @@ from ...spec.model import Farm
 from ..nodes.options import NodeOption, NodeOptions
 from .certificates import TestCertificates, make_certificates
 from .guard import ScratchFolder
-from .processes import BalancerProcess, NodeProcess
+from .processes import BalancerProcess, Child, NodeProcess
 
 RUNTIME_SECONDS: Final = 5.0
 """How long a runtime socket may take to answer."""
@@ -60,6 +61,7 @@ class Lab:
         self.written = spec
         """The spec as the user wrote it."""
         self._stack = ExitStack()
+        self._companion = self._stack.enter_context(ExitStack())
         self.folder = Path()
         self.nodes: list[NodeProcess] = []
 
@@ -99,6 +101,23 @@ class Lab:
         self.balancer = self._stack.enter_context(self._balancer())
         return self
 
+    def _before_start(self) -> None:
+        """Begin without states, as in the systemd drop-in, and with a new companion: the farm may have changed."""
+        running = self._foreground()
+        if running.states is not None:
+            self._keep(running.states, running.states.empty)
+        if running.companion is not None:
+            self._accompany(running.companion)
+
+    def _accompany(self, companion: Companion) -> None:
+        if shutil.which(companion.needs) is None:
+            raise NlbgenError(f"{companion.needs} is not installed here", f"apt-get install {companion.needs}")
+        self._companion.close()
+        command = ["/bin/sh", str(self.folder / companion.file), *companion.arguments]
+        process = Child(command, self.folder / f"{companion.file}.output")
+        process.start()
+        self._companion.callback(process.kill)
+
     def _names(self) -> tuple[str, ...]:
         frontend = self.live.frontend
         return (frontend.host, *frontend.aliases)
@@ -120,11 +139,15 @@ class Lab:
 
     def _write(self) -> Path:
         site = Site(str(self.folder), http_port=self._ports.http)
-        for file in render(self.generator, self.spec, site):
-            if file.main:
-                write_atomically(path := self.folder / file.path, file.content)
-                return path
-        raise NlbgenError(f"{self.generator.title} has no main file")
+        files = render(self.generator, self.spec, site)
+        main = next((file.path for file in files if file.main), None)
+        if main is None:
+            raise NlbgenError(f"{self.generator.title} has no main file")
+        companion = self.generator.foreground(self.folder / main, self.generator.version(self.spec.farm)).companion
+        for file in files:
+            if file.main or (companion is not None and str(file.path) == companion.file):
+                write_atomically(self.folder / file.path, file.content)
+        return self.folder / main
 
     def _balancer(self) -> BalancerProcess:
         running = self._foreground()
@@ -135,8 +158,7 @@ class Lab:
             reload=signal.Signals[running.reload] if states is None else partial(self._reload_with, states),
             stop=signal.SIGTERM,
             env={**os.environ, **running.environment},
-            # A start begins without states, as in the systemd drop-in; only a reload keeps them.
-            prepare=None if states is None else lambda: self._keep(states, states.empty),
+            prepare=self._before_start,
         )
 
     def _foreground(self) -> Foreground:

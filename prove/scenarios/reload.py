@@ -1,17 +1,27 @@
 """Reloads: under load, during an outage, with open WebSockets."""
 
 import asyncio
+from time import perf_counter
 from typing import Final
 
+from ...generators.base import generator
 from ...spec.model import Farm
 from ..lab.bench import TimedEvent
-from .base import ONE_NODE, Metrics, Scenario, TestBench, metric, takes_over
+from ..lab.processes import NodeProcess
+from .base import ONE_NODE, Metric, Metrics, Scenario, TestBench, metric, takes_over
 from .failover import failed, load_metrics
 
 RELOADS: Final = 3
 SOCKETS: Final = 50
 KNOWN_SECONDS: Final = 5.0
 """After this time under load the balancer has marked a hanging node down."""
+AFTER_RELOAD: Final = 2.0
+"""A node fails at this time of the load, one second after the reload."""
+FREED_SECONDS: Final = 5.0
+"""The time in which a node that hangs loses its WebSockets."""
+FAILED_SECONDS: Final = 10.0
+MOVED_SECONDS: Final = 3.0
+"""The time in which clients with open connections move to the new process."""
 
 
 def _reloads(bench: TestBench, *seconds: float) -> list[TimedEvent]:
@@ -100,4 +110,63 @@ class ReloadWebSockets(Scenario):
         yield metric("worst_echo", round(worst, 3), of=SOCKETS)
 
 
-SCENARIOS = (Reload(), ReloadOutage(), ReloadWebSockets())
+class ReloadStates(Scenario):
+    """A node fails, stops or leaves after a reload: clients of before the reload must leave it."""
+
+    name = "reload-states"
+    title = "a node fails or is set to `down` after a reload, and clients of before the reload have open connections"
+    why = "a process that a reload replaced checks no node, and its clients would stay on a failed node for hours"
+    seconds = 60.0
+
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip farms without a node that takes over."""
+        del vendor
+        return "" if takes_over(farm) else ONE_NODE
+
+    async def run(self, bench: TestBench) -> Metrics:
+        """Freeze a node under WebSockets, stop its application pool, and set it to `down`, each after a reload."""
+        victim = bench.serving[0]
+        yield await _freed(bench, victim)
+        await bench.restore()
+        stop = (AFTER_RELOAD, f"{victim.name}: application pool stopped", lambda: victim.set(pool_stopped=True))
+        result = await bench.load([*_reloads(bench, 1.0), stop], seconds=FAILED_SECONDS)
+        yield failed("failed_gets", result.records, bench, method="GET")
+        await bench.restore()
+        yield await _still_asked(bench, victim)
+
+
+async def _freed(bench: TestBench, victim: NodeProcess) -> Metric:
+    """Open WebSockets, reload, freeze a node, and return how many WebSockets it still holds after the time for that."""
+    vendor = generator(bench.vendor)
+    unchecked = vendor.lacks("active-health", vendor.version(bench.farm)) is not None
+    reason = f"{vendor.title} has no active health checks" if unchecked else ""
+    bench.log(f"{SOCKETS} WebSockets are opened, then the balancer is reloaded")
+    async with bench.sockets(SOCKETS, echo_every=0.5) as held:
+        await bench.call(bench.lab.balancer.reload)
+        await asyncio.sleep(AFTER_RELOAD - 1)
+        bench.log(f"{victim.name} hangs")
+        await bench.call(victim.freeze)
+        start = perf_counter()
+        on_victim = [report for report in held.reports if report.node == victim.name]
+        while any(report.alive for report in on_victim) and perf_counter() < start + FREED_SECONDS:
+            await asyncio.sleep(0.05)
+        kept = sum(report.alive for report in on_victim)
+        # Before the sockets close: a node that hangs does not answer the closing handshake.
+        await bench.call(victim.thaw)
+    return metric("kept", kept, of=len(on_victim), note=reason, enforced=not unchecked)
+
+
+async def _still_asked(bench: TestBench, victim: NodeProcess) -> Metric:
+    """Set a node to `down` by a reload under load, and count the requests that it gets from then on."""
+    farm = bench.farm
+    nodes = tuple(node.replace(state="down") if node.name == victim.name else node for node in farm.nodes)
+    down = (1.0, f"{victim.name} is set to down by a reload", lambda: bench.lab.change(farm.replace(nodes=nodes)))
+    try:
+        result = await bench.load([down], seconds=FAILED_SECONDS)
+    finally:
+        await bench.call(bench.lab.change, farm)
+    late = [record for record in result.records if record.scheduled > 1.0 + MOVED_SECONDS]
+    return metric("still_asked", sum(record.node == victim.name for record in late), of=len(late))
+
+
+SCENARIOS = (Reload(), ReloadOutage(), ReloadWebSockets(), ReloadStates())

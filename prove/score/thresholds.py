@@ -134,6 +134,11 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "silent": at_most(0, "WebSockets that no longer carry messages"),
         "worst_echo": at_most(2, "longest wait for an echo", "s"),
     },
+    "reload-states": {
+        "kept": at_most(0, "WebSockets of before the reload on a node that hangs, after 5 s"),
+        "failed_gets": at_most(0, "GETs that failed after an application pool stopped"),
+        "still_asked": at_most(0, "requests to a node that was set to down, 3 s later"),
+    },
     # live.py
     "idle-websocket": {
         "cut": at_most(0, "idle WebSockets closed before their timeout"),

@@ -34,7 +34,16 @@ BALANCERS = {"lb-1": "10.20.0.8", "lb-2": "10.20.0.9"}
 NODES = {"orch-1": "10.20.0.11", "orch-2": "10.20.0.12"}
 PASSWORD = "s3cretpw"
 REDIS_PASSWORD = "redis-s3cret"
-OWN = ("etc/haproxy", "etc/nginx", "etc/keepalived", "etc/systemd", "etc/sysctl.d", "run", "var/lib/haproxy")
+OWN = (
+    "etc/haproxy",
+    "etc/nginx",
+    "etc/keepalived",
+    "etc/systemd",
+    "etc/sysctl.d",
+    "run",
+    "usr/local/sbin",
+    "var/lib/haproxy",
+)
 """Folders of which every host has its own."""
 PATIENCE = 20.0
 SBIN = f"{os.environ['PATH']}{os.pathsep}/usr/sbin{os.pathsep}/sbin"
@@ -100,7 +109,8 @@ else
     [ ! -e /run/haproxy.pid ] || kill -TERM "$(cat /run/haproxy.pid)"
     mkdir -p /run/haproxy
     echo 1 > $state
-    setsid haproxy -W -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid > /run/haproxy.log 2>&1 < /dev/null &
+    setsid haproxy -W -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid -S /run/haproxy-master.sock \\
+        > /run/haproxy.log 2>&1 < /dev/null &
     sleep 1
 fi
 """,

@@ -24,6 +24,12 @@ def in_turn(text: str) -> str:
     return lines_without(text, "least_conn;").replace("balance leastconn", "balance roundrobin")
 
 
+def idle_clients_stay(text: str) -> str:
+    """After a reload the old worker serves its clients on, as with `close-spread-time infinite`."""
+    text = lines_without(text, "idle-close-on-response")
+    return text.replace("    hard-stop-after", "    close-spread-time infinite\n    hard-stop-after")
+
+
 FAULTS: list[tuple[str, str, str, Fault]] = [
     ("haproxy", "steady", "share_off", lambda text: in_turn(text).replace("weight 100 check", "weight 10 check", 1)),
     ("nginx", "steady", "share_off", lambda text: in_turn(text).replace(" max_fails=2", " weight=9 max_fails=2", 1)),
@@ -44,8 +50,9 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
     ("nginx", "broken-url", "changed", lambda text: text.replace("http_502 http_503", "http_500 http_502 http_503")),
     ("haproxy", "all-down", "back", lambda text: text.replace("rise 2 ", "rise 23 ").replace("fastinter 100ms", "")),
     ("haproxy", "reload-outage", "failed_gets", lambda text: in_turn(lines_without(text, "server-state"))),
-    ("haproxy", "reload-websockets", "cut", lambda text: text.replace("hard-stop-after 12h", "hard-stop-after 1s")),
-    ("nginx", "reload-websockets", "cut", lambda text: text.replace("shutdown_timeout 12h", "shutdown_timeout 1s")),
+    ("haproxy", "reload-websockets", "cut", lambda text: text.replace("hard-stop-after 1h", "hard-stop-after 1s")),
+    ("haproxy", "reload-states", "still_asked", idle_clients_stay),
+    ("nginx", "reload-websockets", "cut", lambda text: text.replace("shutdown_timeout 1h", "shutdown_timeout 1s")),
 ]
 
 

@@ -169,7 +169,7 @@ def test_reason_of_a_line_is_shown_by_pointer_and_keyboard(browser: Browser, pag
     strip = browser.find("#panel-haproxy .reason")
     for _line in range(17):
         browser.press(Keys.ARROW_DOWN)
-    assert "hard-stop-after 12h" in browser.find(".line.current").text
+    assert "hard-stop-after 1h" in browser.find(".line.current").text
     assert browser.eventually(lambda: strip.text.startswith("After a reload the old process keeps open WebSockets"))
     browser.press(Keys.ARROW_UP)
     browser.press(Keys.ARROW_UP)
@@ -216,7 +216,13 @@ def test_printed_report_is_complete_and_sections_start_new_pages(
     browser.open(page)
     pages = pdf_text(browser.printed())
     flat = re.sub(r"\s+", " ", " ".join(pages))
-    for words in ("close-spread-time infinite", "worker_shutdown_timeout 12h", "ListenHTTPS", "ltm virtual", "SHA-256"):
+    for words in (
+        "option idle-close-on-response",
+        "worker_shutdown_timeout 1h",
+        "ListenHTTPS",
+        "ltm virtual",
+        "SHA-256",
+    ):
         assert words in flat, "a panel is not printed"
     assert "Why a line is there" not in flat, "what only a pointer needs is printed"
     firsts = [page.strip().splitlines()[0].strip() for page in pages if page.strip()]

@@ -26,6 +26,10 @@ CASES = sorted(folder.parent.name for folder in GOLDEN.glob("*/farm.yaml"))
 PROGRAMS = [vendor for vendor in VENDORS if generator(vendor).program]
 """The vendors whose configurations a program checks; those that nlbgen checks itself have golden files of their own."""
 
+SCRIPTS = ("nlbgen-haproxy", "nlbgen-haproxy.service", "certificate-hook")
+WITH_SCRIPTS = {"minimal", "haproxy-3.4", "tls-key-in-certificate", "tls-none", "tls-passthrough"}
+"""The cases that keep SCRIPTS: elsewhere these have the same bytes but for names."""
+
 
 def accepted(*, marked: bool) -> list[Any]:
     """Each case and vendor that does not refuse it; with `marked`, as a test that needs the vendor's program."""
@@ -70,6 +74,7 @@ def test_render_of_a_golden_farm_equals_its_files(case: str, vendor: str, update
     files = {
         name: content.replace(header, b"Made by nlbgen VERSION ")
         for name, content in made(spec_of(case), vendor).items()
+        if case in WITH_SCRIPTS or Path(name).name not in SCRIPTS
     }
     if update_golden:
         rewrite(GOLDEN / case, vendor, files)

@@ -128,7 +128,7 @@ def test_scaled_nginx_writes_the_defaults() -> None:
     assert times(after, "client_body_timeout") == {"6000ms"}
     assert times(after, "client_header_timeout") == {"2000ms"}
     assert after.count("    client_header_timeout ") == 1, "a directive twice in one block is an error"
-    assert "worker_shutdown_timeout 12h;" in after
+    assert "worker_shutdown_timeout 1h;" in after
 
 
 def test_scaled_timeouts_are_never_longer() -> None:
