@@ -1,79 +1,149 @@
-"""Run mutmut over rooms of the package: `make mutants`, or `python tests/tools/mutants.py spec/rules nodes/config`.
+"""Change the code in small ways, and list the changes that no test notices: `make mutants`.
 
-mutmut finds a function by the name of its module, and the root of this checkout is the package itself. So a copy of the
-committed tree, named `nlbgen`, stands in `.mutants/ROOM/`; a second run goes on where the first stopped. The tests of a
-room are those that need no other program and start no other process.
+    python tests/tools/mutants.py spec/rules nodes/config     these rooms of the package
+    python tests/tools/mutants.py --every 5 generators        each fifth mutant only
+
+mutmut makes the mutants: all of a room are in one copy of the committed tree, `.mutants/ROOM/nlbgen`, and a variable of
+the environment selects the one that runs. mutmut's own runner starts pytest for each mutant and collects its tests
+again. This one collects them once, and forks a process for each mutant. The test that noticed a function's last mutant
+is the first to run for the next; most mutants end after one test.
+
+Tests with traffic, ansible-lint, and tests that take longer than SLOW take no part: what only they notice is listed.
+`.mutants/ROOM/results.json` keeps what was noticed, as long as the function remains the same: a second run needs only
+the time for the rest.
 """
 
 import argparse
+import contextlib
+import difflib
+import gc
+import hashlib
 import io
+import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, NoReturn, TypedDict
+
+import pytest
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 SCRATCH: Final = CHECKOUT / ".mutants"
+GENERATORS: Final = (
+    "generators/test_golden.py",
+    "generators/test_generators.py",
+    "generators/test_views.py",
+    "generators/test_validate.py",
+    "generators/test_toy_vendor.py",
+    "generators/test_nginx_lint.py",
+    "commands/test_golden_errors.py",
+    "export/test_ansible.py",
+)
 TESTS: Final = {
-    "generators": ("generators",),
-    "generators/haproxy": ("generators",),
-    "generators/nginx": ("generators",),
-    "generators/f5": ("generators/test_f5_render.py", "f5"),
-    "generators/zen": ("generators/test_zen_render.py", "generators/test_zen_dialect.py"),
-    "generators/zen/check": ("generators/test_zen_render.py", "generators/test_zen_dialect.py"),
-    "nodes": ("nodes",),
-    "nodes/config": ("nodes",),
-    "nodes/prepare": ("nodes",),
     "spec/rules": ("spec", "commands/test_golden_errors.py"),
-    "push": ("f5", "zen"),
+    "generators/haproxy": GENERATORS,
+    "generators/nginx": GENERATORS,
+    "nodes/config": ("nodes",),
+    "generators": GENERATORS,
+    "generators/f5": ("generators/test_f5_render.py", "f5"),
     "push/f5": ("f5",),
+    "push/zen": ("zen",),
+    "nodes": ("nodes",),
+    "nodes/prepare": ("nodes",),
+    "generators/zen": ("generators/test_zen_render.py", "generators/test_zen_dialect.py", "zen"),
+    "generators/zen/check": ("generators/test_zen_render.py", "generators/test_zen_dialect.py"),
+    "push": ("f5", "zen"),
     "push/f5/rest": ("f5",),
     "push/f5/as3": ("f5",),
     "push/f5/soap": ("f5",),
-    "push/zen": ("zen",),
 }
-"""The rooms that decide what is rendered and changed, and the tests of each."""
-LEFT_OUT: Final = "not slow and not alone and not haproxy and not nginx and not redis and not chromium"
+"""The rooms that decide what is rendered and changed, by the harm that a wrong line in them does; the tests of each."""
+LEFT_OUT: Final = "not slow and not alone and not redis and not chromium"
+SLOW: Final = 1.0
+"""Seconds of processor time, with that of the programs that a test starts."""
+NOTICED: Final = ("noticed", "endless")
+UNCALLED: Final = "not called"
 
 
 def main() -> int:
-    """Run the rooms that the command line names, all of them without a name; report the survivors."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("rooms", nargs="*", metavar="ROOM")
+    """Run the rooms that the command line names, all of them without a name; list the mutants that remain."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rooms", nargs="*", metavar="ROOM", choices=[*TESTS, []])
     parser.add_argument("-j", "--jobs", type=int, default=2)
+    parser.add_argument("-n", "--every", type=int, default=1, help="run each n-th mutant of a room")
+    parser.add_argument("--list", action="store_true", help="show what remained in the last run, and run nothing")
     arguments = parser.parse_args()
-    return max(run(room, arguments.jobs) for room in arguments.rooms or TESTS)
+    for room in arguments.rooms or TESTS:
+        folder = SCRATCH / room.replace("/", "-")
+        if not arguments.list:
+            # A process of its own for each room: the copies are packages of the same name.
+            process = os.fork() or run(folder, room, arguments.jobs, arguments.every)
+            os.waitpid(process, 0)
+        report(folder, room)
+    return 0
 
 
-def run(room: str, jobs: int) -> int:
-    """Mutate one room in its own copy of the tree."""
-    folder = SCRATCH / room.replace("/", "-")
-    if not (folder / "pyproject.toml").exists():
-        prepare(folder, room)
-    print(f"mutants of {room}", flush=True)
-    mutmut = [str(Path(sys.executable).with_name("mutmut"))]
-    code = subprocess.run([*mutmut, "run", "--max-children", str(jobs)], cwd=folder, check=False).returncode
-    subprocess.run([*mutmut, "results"], cwd=folder, check=False)
-    return code
+def run(folder: Path, room: str, jobs: int, every: int) -> NoReturn:
+    """Run one room, and exit."""
+    mutants = prepare(folder, room)
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    os.environ["HYPOTHESIS_PROFILE"] = "mutants"
+    # How a test fails is of no interest, and takes longer than the test.
+    options = [
+        "--assert=plain",
+        "--tb=no",
+        "-q",
+        "-s",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        LEFT_OUT,
+        "-k",
+        "not ansible_lint",
+    ]
+    tests = [f"nlbgen/tests/{test}" for test in TESTS[room]]
+    code = pytest.main([*options, *tests], plugins=[Room(folder / "results.json", mutants[::every], jobs)])
+    sys.stdout.flush()
+    os._exit(code)
 
 
-def prepare(folder: Path, room: str) -> None:
-    """Copy the committed tree, and write the settings of mutmut and pytest beside it."""
-    (folder / "nlbgen").mkdir(parents=True, exist_ok=True)
+# Making the mutants.
+
+
+class Mutant(NamedTuple):
+    """A change of one function."""
+
+    name: str
+    """As mutmut selects it: the module and the name of the changed function."""
+    function: str
+    """As mutmut counts calls of it."""
+    change: str
+    """The lines that differ."""
+    digest: str
+    """Of the function's source before and after."""
+
+
+def prepare(folder: Path, room: str) -> list[Mutant]:
+    """Copy the committed tree, and put all mutants of the room into it."""
+    from mutmut.mutation.file_mutation import mutate_file_contents
+
+    for name in ("nlbgen", "tmp"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir(parents=True)
     tree = subprocess.run(["git", "archive", "HEAD"], cwd=CHECKOUT, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(tree)) as archive:
         archive.extractall(folder / "nlbgen", filter="data")
-    tests = ", ".join(f'"nlbgen/tests/{test}"' for test in TESTS[room])
-    (folder / "pyproject.toml").write_text(
-        "[tool.mutmut]\n"
-        'source_paths = ["nlbgen"]\n'
-        f'only_mutate = ["nlbgen/{room}/*.py"]\n'
-        'also_copy = ["nlbgen"]\n'
-        f"pytest_add_cli_args_test_selection = [{tests}]\n"
-        f'pytest_add_cli_args = ["-p", "no:cacheprovider", "-m", "{LEFT_OUT}"]\n',
-        encoding="utf-8",
-    )
+    (folder / "pyproject.toml").write_text('[tool.mutmut]\nsource_paths = ["nlbgen"]\n', encoding="utf-8")
     settings = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8").partition("[tool.pytest.ini_options]")[2]
     markers = settings.partition("markers = [")[2].partition("]")[0]
     lines = [line.strip().strip(",").strip('"') for line in markers.splitlines() if line.strip()]
@@ -81,6 +151,220 @@ def prepare(folder: Path, room: str) -> None:
         "[pytest]\naddopts = --import-mode=importlib\nmarkers =\n" + "".join(f"    {line}\n" for line in lines),
         encoding="utf-8",
     )
+    os.chdir(folder)
+    mutants = []
+    for path in sorted((folder / "nlbgen" / room).glob("*.py")):
+        mutated = mutate_file_contents(str(path), path.read_text(encoding="utf-8"))
+        path.write_text(mutated.code, encoding="utf-8")
+        module = ".".join(path.relative_to(folder).with_suffix("").parts)
+        source = mutated.code.splitlines()
+        bodies = {name: source[span.start - 1 : span.end] for name, span in mutated.line_span_by_function_name.items()}
+        for name in mutated.mutant_names:
+            function = function_of(name)
+            before, after = bodies[f"{function}__mutmut_orig"], bodies[name]
+            digest = hashlib.sha256("\n".join([*before, *after]).encode()).hexdigest()[:16]
+            mutants.append(Mutant(f"{module}.{name}", f"{module}.{function}", changed(before, after), digest))
+    return mutants
+
+
+def changed(before: list[str], after: list[str]) -> str:
+    """The lines that differ, but for the name of the function."""
+    name = re.compile(r"__mutmut_(?:\d+|orig)")
+    old, new = ([name.sub("", line) for line in lines] for lines in (before, after))
+    return "\n".join(line for line in list(difflib.unified_diff(old, new, n=0))[2:] if not line.startswith("@@"))
+
+
+# Running them.
+
+
+class Verdict(TypedDict):
+    """What became of a mutant."""
+
+    verdict: str
+    name: str
+    change: str
+    test: str
+
+
+@dataclass
+class Learned:
+    """What one run of all tests without a mutant showed."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Processor time by the id of the test."""
+    called: dict[str, list[str]] = field(default_factory=dict)
+    """The tests that call a function."""
+    failed: list[str] = field(default_factory=list)
+
+
+class Room:
+    """A plugin of pytest that runs the collected tests once for each mutant."""
+
+    def __init__(self, results: Path, mutants: list[Mutant], jobs: int) -> None:
+        self._results = results
+        self._mutants = mutants
+        self._jobs = jobs
+        self._verdicts: dict[str, Verdict] = {}
+        self._running: dict[int, tuple[Mutant, int]] = {}
+        self._first: dict[str, list[str]] = {}
+        self._failed = False
+        self._saved = 0.0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember that the test failed."""
+        self._failed = self._failed or report.failed
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Learn which test calls which function, then run the mutants."""
+        items = {item.nodeid: item for item in session.items}
+        known = json.loads(self._results.read_text(encoding="utf-8")) if self._results.exists() else {}
+        learned = self._learn(session.items)
+        if learned.failed:
+            print("these tests fail without a mutant:", *learned.failed, sep="\n  ", flush=True)
+            return True
+        print(f"\n{len(self._mutants)} mutants, {len(items)} tests, {sum(learned.seconds.values()):.0f} s", flush=True)
+        gc.freeze()  # what a collection of garbage touches is copied for each process
+        # Without a mutant and from the shortest test to the longest, nothing may fail either.
+        tests = [test for test in learned.seconds if learned.seconds[test] <= SLOW]
+        nothing = Mutant("", "", "", "")
+        self._start(nothing, [items[test] for test in self._ordered(nothing, tests, learned.seconds)], 1000)
+        self._wait()
+        if (failed := self._verdicts.pop(""))["verdict"] != "not noticed":
+            print("this test needs another to run before it:", failed["test"], flush=True)
+            return True
+        for number, mutant in enumerate(self._mutants):
+            if number % 50 == 0:
+                print(number, dict(Counter(verdict["verdict"] for verdict in self._verdicts.values())), flush=True)
+            if known.get(mutant.digest, {}).get("verdict") in NOTICED:
+                self._verdicts[mutant.digest] = known[mutant.digest]
+                continue
+            while len(self._running) >= self._jobs:
+                self._wait()
+            tests = [test for test in learned.called.get(mutant.function, ()) if learned.seconds[test] <= SLOW]
+            if tests:
+                limit = 10 + 10 * int(sum(learned.seconds[test] for test in tests))
+                self._start(mutant, [items[test] for test in self._ordered(mutant, tests, learned.seconds)], limit)
+            else:
+                self._keep(mutant, UNCALLED, "")
+        while self._running:
+            self._wait()
+        self._save()
+        return True
+
+    def _ordered(self, mutant: Mutant, tests: list[str], seconds: dict[str, float]) -> list[str]:
+        first = [test for test in self._first.get(mutant.function, []) if test in tests]
+        return [*first, *sorted((test for test in tests if test not in first), key=seconds.__getitem__)]
+
+    def _run(self, item: pytest.Item, following: pytest.Item | None) -> bool:
+        """Run one test; whether it passed."""
+        self._failed = False
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        return not self._failed
+
+    def _learn(self, items: list[pytest.Item]) -> Learned:
+        """Run all tests without a mutant, in a process of its own: what they cache must not reach the mutants."""
+        from mutmut.mutation.trampoline import set_mutant_under_test
+        from mutmut.state import state
+
+        reading, writing = os.pipe()
+        process = os.fork()
+        if process == 0:
+            learned = Learned()
+            set_mutant_under_test("stats")
+            with quiet():
+                for item, following in zip(items, [*items[1:], None], strict=True):
+                    state()._stats.clear()
+                    begin = sum(os.times()[:4])
+                    if not self._run(item, following):
+                        learned.failed.append(item.nodeid)
+                    learned.seconds[item.nodeid] = sum(os.times()[:4]) - begin
+                    for function in state()._stats:
+                        learned.called.setdefault(function, []).append(item.nodeid)
+            with os.fdopen(writing, "w", encoding="utf-8") as stream:
+                json.dump(vars(learned), stream)
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as stream:
+            learned = Learned(**json.load(stream))
+        os.waitpid(process, 0)
+        return learned
+
+    def _start(self, mutant: Mutant, tests: list[pytest.Item], limit: int) -> None:
+        """Run tests with a mutant until one fails, in a process that writes the test's id into a pipe."""
+        import resource
+        import signal
+
+        from mutmut.mutation.trampoline import set_mutant_under_test
+
+        reading, writing = os.pipe()
+        process = os.fork()
+        if process == 0:
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+            signal.alarm(20 * limit)
+            set_mutant_under_test(mutant.name)
+            with quiet():
+                for item, following in zip(tests, [*tests[1:], None], strict=True):
+                    if not self._run(item, following):
+                        os.write(writing, item.nodeid.encode())
+                        break
+            os._exit(0)
+        os.close(writing)
+        self._running[process] = (mutant, reading)
+
+    def _wait(self) -> None:
+        process, status = os.wait()
+        mutant, reading = self._running.pop(process)
+        with os.fdopen(reading, encoding="utf-8") as stream:
+            test = stream.read()
+        if test:
+            first = self._first.setdefault(mutant.function, [])
+            self._first[mutant.function] = [test, *(each for each in first if each != test)]
+        self._keep(mutant, "noticed" if test else "endless" if status else "not noticed", test)
+
+    def _keep(self, mutant: Mutant, verdict: str, test: str) -> None:
+        self._verdicts[mutant.digest] = Verdict(verdict=verdict, name=mutant.name, change=mutant.change, test=test)
+        if time.monotonic() > self._saved + 10:
+            self._save()
+
+    def _save(self) -> None:
+        self._results.write_text(json.dumps(self._verdicts, indent=1), encoding="utf-8")
+        self._saved = time.monotonic()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Print nothing, and keep temporary files in a folder that is removed."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nothing, stream)
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = root = tempfile.mkdtemp(dir="tmp")
+    try:
+        yield
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+# Reporting.
+
+
+def report(folder: Path, room: str) -> None:
+    """Print the figures of a room, and each change that remained."""
+    results = folder / "results.json"
+    verdicts = json.loads(results.read_text(encoding="utf-8")).values() if results.exists() else []
+    counts = Counter(verdict["verdict"] for verdict in verdicts)
+    print(f"{room}: {len(verdicts)} mutants, {sum(counts[each] for each in NOTICED)} noticed; {dict(counts)}")
+    for function, number in Counter(
+        function_of(each["name"]) for each in verdicts if each["verdict"] == UNCALLED
+    ).items():
+        print(f"no test calls {function}: {number} mutants")
+    for verdict in verdicts:
+        if verdict["verdict"] not in {*NOTICED, UNCALLED}:
+            print(f"\n{verdict['name']}: {verdict['verdict']}\n{verdict['change']}")
+
+
+def function_of(mutant: str) -> str:
+    """The name that a mutant shares with the others of its function."""
+    return re.sub(r"__mutmut_\d+$", "", mutant)
 
 
 if __name__ == "__main__":
