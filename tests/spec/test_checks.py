@@ -62,6 +62,7 @@ BROKEN = [
         [("vip-balancers", "frontend.vip.balancers[1]")],
     ),
     ({"frontend": {"port": 8404}}, [("metrics-port", "balancer.metrics_port")]),
+    ({"frontend": {"port": 8404, "address": "127.0.0.1"}}, [("metrics-port", "balancer.metrics_port")]),
     ({"balancer": {"metrics_port": 80}}, [("metrics-port", "balancer.metrics_port")]),
     ({"stores": {"session": "inproc"}}, [("session-inproc", "stores.session")]),
     ({"stores": {"signalr": "inproc"}}, [("signalr-inproc", "stores.signalr")]),
@@ -107,6 +108,16 @@ BROKEN = [
     (
         {"nodes": [{**NODES[0], "config": "in/web.config"}, {**NODES[1], "config": r".\in\web.config"}]},
         [("node-configs", "nodes[1].config")],
+    ),
+    (
+        {
+            "nodes": [
+                {"name": "c", "address": "10.0.0.3"},
+                {**NODES[0], "config": "web.config"},
+                {**NODES[1], "config": "web.config"},
+            ]
+        },
+        [("node-configs", "nodes[2].config")],
     ),
     ({"nodes": [NODES[0], {**NODES[1], "address": "10.0.0.1"}]}, [("node-endpoints", "nodes[1].address")]),
     ({"nodes": [NODES[0], {**NODES[1], "address": "10.0.0.1", "port": 443}]}, [("node-endpoints", "nodes[1].address")]),
@@ -164,6 +175,7 @@ KEPT = [
     {"frontend": {"vip": {**VIP, "address": "10.1.0.0/31"}}},
     {"frontend": {"vip": VIP, "address": "10.20.0.10"}},
     {"frontend": {"vip": VIP, "address": "0.0.0.0"}},
+    {"frontend": {"vip": {**VIP, "address": "fd00::10/64"}, "address": "::"}},
     {"frontend": {"port": 8404, "address": "10.20.0.10"}},
     {"frontend": {"redirect_http": False}, "balancer": {"metrics_port": 80}},
     {"frontend": {"tls": {"mode": "terminate"}}, "accept": ["tls-terminate-redirect"]},
