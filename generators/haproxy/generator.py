@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from ...spec.model import Farm
 from ...spec.units import Duration, Version
 from .. import certificate, keepalived
-from ..base import Draft, Generator, Job, UnquotableError
+from ..base import Draft, Generator, Job
 from ..design import ANY_PORT, COOKIE, ERRORS_TO_SUSPECT, HEADER_TIME, LONG_POLL, Member, Pool
 from ..features import FEATURES, Support, Yes
 from ..headers import FORGED_NAMES, FORGED_PREFIXES
@@ -116,8 +116,6 @@ class Haproxy(Generator):
 
     def quoted(self, text: str) -> str:
         """The text without quotes if that is safe, else in single quotes."""
-        if not text:
-            raise UnquotableError("HAProxy reads an empty text as the end of the line")
         if _BARE.fullmatch(text):
             return text
         return "'" + text.replace("'", "'\\''") + "'"
@@ -178,8 +176,6 @@ class Haproxy(Generator):
     def _tls(self, job: Job) -> dict[str, Any]:
         tls = job.design.frontend.tls
         chosen = profile(tls.profile, job.farm.haproxy.openssl)
-        path = self.quote(job, ("frontend", "tls", "certificate"), tls.certificate)
-        key = self.quote(job, ("frontend", "tls", "key"), tls.key)
         store = job.version >= CERTIFICATE_STORE and tls.key != tls.certificate
         return {
             "profile": tls.profile,
@@ -187,8 +183,8 @@ class Haproxy(Generator):
             "ciphers": ":".join(chosen.ciphers),
             "suites": ":".join(chosen.suites),
             "groups": ":".join(chosen.groups),
-            "certificate": path,
-            "key": key,
+            "certificate": self.quoted(tls.certificate),
+            "key": self.quoted(tls.key),
             "store": store,
             "key_beside": not store and tls.key != tls.certificate,
         }
@@ -212,7 +208,7 @@ class Haproxy(Generator):
     def _health(self, job: Job) -> dict[str, Any]:
         design, health = job.design, job.design.balancer.health
         return {
-            "path": self.quote(job, ("balancer", "health", "path"), design.health_path),
+            "path": self.quoted(design.health_path),
             "host": design.frontend.host,
             "expect": health.expect,
             "timeout": health.timeout,
@@ -274,8 +270,7 @@ class Haproxy(Generator):
         verify = tls.verify_nodes if not design.passthrough or "verify_nodes" in tls.written else False
         if not isinstance(verify, str):
             return [*words, "verify", "none"]
-        ca = self.quote(job, ("frontend", "tls", "verify_nodes"), verify)
-        return [*words, "verify", "required", "ca-file", ca, "verifyhost", design.frontend.host]
+        return [*words, "verify", "required", "ca-file", self.quoted(verify), "verifyhost", design.frontend.host]
 
 
 def _bind(address: str, port: int) -> str:
