@@ -23,6 +23,9 @@ FAST_CHECK: Final = Duration.of("100ms")
 """Check interval after a failed check; it limits the number of requests to a node that is down."""
 ERRORS_TO_SUSPECT: Final = 3
 """Consecutive failed requests that trigger an immediate check."""
+LARGEST_HEAD: Final = 80 * 1024
+"""Bytes of request headers that must pass: Windows sign-in sends Kerberos tickets of up to 48,000 bytes (Windows'
+default of MaxTokenSize), which are 64,000 as text, and cookies come on top."""
 COOKIE: Final = "NLBID"
 ANY_PORT: Final = ":[0-9]{1,5}"
 """A regular expression: the port in a Host header. Behind the farm's name nothing else is accepted, not even the dot

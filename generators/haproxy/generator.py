@@ -14,7 +14,7 @@ from ...spec.model import Farm
 from ...spec.units import Duration, Version
 from .. import certificate, keepalived
 from ..base import Draft, Generator, Job
-from ..design import ANY_PORT, COOKIE, ERRORS_TO_SUSPECT, HEADER_TIME, LONG_POLL, Member, Pool
+from ..design import ANY_PORT, COOKIE, ERRORS_TO_SUSPECT, HEADER_TIME, LARGEST_HEAD, LONG_POLL, Member, Pool
 from ..features import FEATURES, Support, Yes
 from ..headers import FORGED_NAMES, FORGED_PREFIXES
 from ..hosting import Companion, Foreground, Hosting, RoleSetting, RoleVariable, StateFile, Syntax, TimeoutSyntax
@@ -144,6 +144,11 @@ class Haproxy(Generator):
             "certificate": _certificate(job) if job.farm.balancer_tls else None,
             "maxconn": balancer.limits.connections,
             "open_files": balancer.limits.open_files,
+            "head": {
+                "bytes": LARGEST_HEAD,
+                "kilobytes": LARGEST_HEAD // 1024,
+                "megabytes": balancer.limits.connections * LARGEST_HEAD // 1024**2,
+            },
             "hard_stop": balancer.timeouts.reload,
             "idle_close": job.version >= IDLE_CLOSE and not design.passthrough,
             "tls": self._tls(job) if job.farm.balancer_tls else None,

@@ -16,7 +16,7 @@ from ...spec.model import Farm
 from ...spec.units import Duration, Size, Version
 from .. import certificate, keepalived
 from ..base import Draft, Generator, Job, UnquotableError
-from ..design import ANY_PORT, COOKIE, HEADER_TIME, KEEPALIVE_TO_NODE, Member, Pool
+from ..design import ANY_PORT, COOKIE, HEADER_TIME, KEEPALIVE_TO_NODE, LARGEST_HEAD, Member, Pool
 from ..features import FEATURES, No, Since, Support, Yes
 from ..headers import FORGED_NAMES, KNOWN_FORGED
 from ..hosting import Foreground, Hosting, RoleVariable, Syntax, TimeoutSyntax
@@ -204,6 +204,7 @@ class Nginx(Generator):
             "hosts": " ".join(design.hosts),
             "host": design.frontend.host,
             "host_form": f'"^[^:]*[^:.]({ANY_PORT})?$"',
+            "largest_head": f"{LARGEST_HEAD // 1024}k",
             "forged": sorted((*FORGED_NAMES, *KNOWN_FORGED), key=str.lower),
             "scheme": design.scheme,
             "port": design.frontend.port,

@@ -30,6 +30,7 @@ from .sockets import EchoSocket, EventStream, Streams
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 BACKLOG = 1024
+LONGEST_FIELD = 128 * 1024
 
 
 class Node:
@@ -80,6 +81,7 @@ class Node:
             handler_cancellation=True,
             access_log=None,
             keepalive_timeout=self.options.idle_timeout,
+            max_field_size=LONGEST_FIELD,
         )
         runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await runner.setup()

@@ -202,6 +202,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "unrefused": at_most(0, "oversized request heads that were not refused"),
         "passed_on": at_most(0, "oversized request heads that reached a node"),
         "honest_refused": at_most(0, "valid large request heads that did not reach a node"),
+        "cookies_lost": at_most(0, "cookies of a large response head that did not arrive"),
     },
     "slowloris": {
         "others_failed": at_most(0, "requests of other clients that failed"),

@@ -31,6 +31,8 @@ class Http2Client:
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         self.h2.initiate_connection()
         self.headers: dict[str, str] = {}
+        self.cookies = 0
+        """How many cookies an answer set."""
         self.data, self.ended = b"", False
         self.send()
 
@@ -51,6 +53,7 @@ class Http2Client:
             for event in self.h2.receive_data(received):
                 if isinstance(event, h2.events.ResponseReceived):
                     self.headers = {str(name): str(value) for name, value in event.headers}
+                    self.cookies = sum(name == "set-cookie" for name, _ in event.headers)
                 elif isinstance(event, h2.events.DataReceived):
                     self.data += event.data
                     self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
@@ -131,3 +134,22 @@ def test_http2_name_that_resembles_the_farms_never_arrives(farm: StartFarm, vend
         assert form in {"{}:", "{}:443/evil"}
     else:
         assert client.headers.get(":status", "reset") in {"400", "421", "reset"}
+
+
+@pytest.mark.parametrize("size", [16_000, 64_000])
+def test_http2_kerberos_ticket_reaches_a_node(farm: StartFarm, vendor: str, size: int) -> None:
+    lab = farm(vendor)
+    with Http2Client(lab) as client:
+        client.request((":method", "GET"), (":path", "/echo-headers"), ("authorization", f"Negotiate {'x' * size}"))
+        client.receive(lambda: client.ended)
+    assert client.headers[":status"] == "200"
+    assert f"Negotiate {'x' * size}" in client.data.decode()
+
+
+def test_http2_answer_with_five_large_cookies_arrives(farm: StartFarm, vendor: str) -> None:
+    lab = farm(vendor)
+    with Http2Client(lab) as client:
+        client.request((":method", "GET"), (":path", "/x?cookie_chunks=5"))
+        client.receive(lambda: client.ended)
+    assert client.headers[":status"] == "200"
+    assert client.cookies == 5

@@ -219,6 +219,25 @@ def test_host_name_with_any_port_is_served(farm: StartFarm, vendor: str) -> None
     assert lab.get(headers={"Host": "orch-2xcorp.example"}).status == 421, "a dot is a dot, not any character"
 
 
+@pytest.mark.parametrize("size", [16_000, 64_000])
+def test_kerberos_ticket_reaches_a_node(farm: StartFarm, vendor: str, size: int) -> None:
+    ticket = f"Negotiate {'x' * size}"
+    answer = farm(vendor).get("/echo-headers", headers={"Authorization": ticket})
+    assert answer.status == 200
+    assert received_headers(answer, "authorization") == [ticket]
+
+
+def test_six_headers_of_several_kilobytes_reach_a_node(farm: StartFarm, vendor: str) -> None:
+    headers = {f"X-Large-{number}": "x" * 3500 for number in range(6)}
+    answer = farm(vendor).get("/echo-headers", headers=headers)
+    assert [received_headers(answer, name) for name in headers] == [[value] for value in headers.values()]
+
+
+def test_answer_with_five_large_cookies_arrives(farm: StartFarm, vendor: str) -> None:
+    answer = farm(vendor).get("/x?cookie_chunks=5")
+    assert len([name for name, value in answer.headers if name.lower() == "set-cookie" and len(value) > 3500]) == 5
+
+
 def test_http_port_redirects_to_https(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor)
     answer = plain(lab, "/odata/Jobs?x=1")
