@@ -26,6 +26,10 @@ from a file of that name with `.key` added."""
 IDLE_CLOSE: Final = Version("2.6")
 """`option idle-close-on-response`: after a reload the old worker closes an idle client connection with the response to
 its next request. 2.2 does not know it; 2.4 was not to be had."""
+RECEIVE_WINDOW_GROWS: Final = Version("3.2")
+"""`tune.h2.fe.rxbuf`: the window of an upload over HTTP/2 grows by itself (tested with 3.0 and 3.2)."""
+UPLOAD_WINDOW: Final = 1024**2
+"""Bytes of an upload over HTTP/2 in flight: 50 MB/s from a client 20 ms away."""
 STATE_FILE: Final = StateFile(
     "server-state",
     b"1\n",
@@ -152,6 +156,7 @@ class Haproxy(Generator):
             "hard_stop": balancer.timeouts.reload,
             "idle_close": job.version >= IDLE_CLOSE and not design.passthrough,
             "tls": self._tls(job) if job.farm.balancer_tls else None,
+            "upload_window": UPLOAD_WINDOW if job.farm.balancer_tls and job.version < RECEIVE_WINDOW_GROWS else None,
             "passthrough": design.passthrough,
             "verify": tls.verify_nodes is not False or design.passthrough,
             "timeouts": _timeouts(job),

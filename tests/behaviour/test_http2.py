@@ -2,10 +2,6 @@
 
 import json
 import os
-import socket
-import ssl
-from collections.abc import Callable
-from typing import Self
 
 import h2.config
 import h2.connection
@@ -15,58 +11,8 @@ import pytest
 
 from nlbgen.prove.scenarios.hostile import PLANTED
 
-from .conftest import FarmLab, StartFarm
-
-
-class Http2Client:
-    """One HTTP/2 connection to a farm."""
-
-    def __init__(self, lab: FarmLab) -> None:
-        context = ssl.create_default_context(cafile=str(lab.certificates.ca))
-        context.set_alpn_protocols(["h2"])
-        plain = socket.create_connection(("127.0.0.1", lab.port), timeout=10)
-        self.socket = context.wrap_socket(plain, server_hostname=lab.host)
-        assert self.socket.selected_alpn_protocol() == "h2"
-        self.authority = f"{lab.host}:{lab.port}"
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
-        self.h2.initiate_connection()
-        self.headers: dict[str, str] = {}
-        self.cookies = 0
-        """How many cookies an answer set."""
-        self.data, self.ended = b"", False
-        self.send()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def send(self) -> None:
-        self.socket.sendall(self.h2.data_to_send())
-
-    def receive(self, until: Callable[[], object]) -> None:
-        """Read events until `until()` holds."""
-        while not until():
-            received = self.socket.recv(65536)
-            assert received, "the balancer closed the connection"
-            for event in self.h2.receive_data(received):
-                if isinstance(event, h2.events.ResponseReceived):
-                    self.headers = {str(name): str(value) for name, value in event.headers}
-                    self.cookies = sum(name == "set-cookie" for name, _ in event.headers)
-                elif isinstance(event, h2.events.DataReceived):
-                    self.data += event.data
-                    self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-                elif isinstance(event, h2.events.StreamEnded | h2.events.StreamReset):
-                    self.ended = True
-            self.send()
-
-    def request(self, *headers: tuple[str, str], end: bool = True) -> int:
-        stream = self.h2.get_next_available_stream_id()
-        common = [(":scheme", "https"), (":authority", self.authority)]
-        self.h2.send_headers(stream, [headers[0], *common, *headers[1:]], end_stream=end)
-        self.send()
-        return stream
+from .conftest import StartFarm
+from .http2_client import Http2Client
 
 
 def test_http2_request_reaches_a_node(farm: StartFarm, vendor: str) -> None:

@@ -3,6 +3,7 @@
 `tests/tools/programs.py` fetches the builds from Debian's archive; without them these tests are skipped.
 """
 
+import json
 import time
 from typing import Any
 
@@ -13,6 +14,8 @@ from nlbgen.prove.clients.hub_client import SessionPlan
 from nlbgen.prove.clients.simple import SocketHolder, SocketPlan
 
 from .conftest import FarmLab, StartFarm, run_session
+from .delay import delayed
+from .http2_client import Http2Client
 
 
 @pytest.fixture
@@ -45,6 +48,18 @@ def test_other_version_keeps_websockets_over_a_reload(lab: FarmLab) -> None:
 def test_other_version_serves_after_a_node_is_killed(lab: FarmLab) -> None:
     lab.nodes[0].kill()
     assert wait_until(lambda: lab.hits(4) == ["orch-2"] * 4, 10)
+
+
+@pytest.mark.alone
+def test_other_version_takes_an_upload_over_http2_from_far_away(lab: FarmLab) -> None:
+    """A window of 64 kB for each round trip of 20 ms: more than 3 s, and on HAProxy 2.6 and 3.0 more than 10."""
+    with delayed(lab.port, 0.02) as port, Http2Client(lab, port) as client:
+        started = time.monotonic()
+        client.upload("/api/upload", 10 * 1024**2)
+        seconds = time.monotonic() - started
+    assert client.headers[":status"] == "200"
+    assert json.loads(client.data)["bytes"] == 10 * 1024**2
+    assert seconds < 3
 
 
 def test_other_version_prints_no_warning(lab: FarmLab) -> None:
