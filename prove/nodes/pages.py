@@ -13,8 +13,8 @@ from .event_log import EventLog, decoded
 from .options import NodeOptions
 
 MAX_DELAY = 600.0
-COOKIE_CHUNK, CHUNK_BYTES, MOST_CHUNKS = ".AspNetCore.CookiesC", 3500, 20
-"""ASP.NET Core splits a large sign-in cookie: `?cookie_chunks=5` adds that many parts to an answer."""
+COOKIE_CHUNK, MOST_CHUNKS, MOST_BYTES = ".AspNetCore.CookiesC", 20, 4000
+"""ASP.NET Core splits a large sign-in cookie: `?cookie_chunks=5&bytes=3500` adds such parts to an answer."""
 
 # /api/Status/Get still answers on 2024.10; /api/health on 2020.4 is a 404.
 CLASSIC_HEALTH = frozenset(path.lower() for since, path in HEALTH_PATHS if since <= CORE_SINCE)
@@ -136,8 +136,9 @@ class Pages:
         )
         if "cookie" in query:
             response.headers.add("Set-Cookie", f"{query['cookie']}=1; path=/; HttpOnly")
+        value = "x" * min(int(query.get("bytes", 0)), MOST_BYTES)
         for number in range(min(int(query.get("cookie_chunks", 0)), MOST_CHUNKS)):
-            response.headers.add("Set-Cookie", f"{COOKIE_CHUNK}{number}={'x' * CHUNK_BYTES}; path=/; HttpOnly")
+            response.headers.add("Set-Cookie", f"{COOKIE_CHUNK}{number}={value}; path=/; HttpOnly")
         return response
 
 

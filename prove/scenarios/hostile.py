@@ -18,7 +18,6 @@ from ..lab.lab import live_path
 from ..lab.recording import RecordingServer, recorded, recording_servers
 from ..lab.request_parser import Parsed, parse_strictly
 from ..lab.time_scale import scaled_timeouts
-from ..nodes.pages import CHUNK_BYTES
 from .base import NO_HTTP, Metrics, Scenario, TestBench, first_of, metric
 
 FORGED: Final = "6.6.6.6"
@@ -29,8 +28,8 @@ PLANTED: Final = (
 """Host headers that begin or end as the farm's name does; {} stands for it."""
 TICKET: Final = 64_000
 """The characters of the largest Kerberos ticket that Windows makes by default."""
-CHUNKS: Final = 5
-"""The cookies that a large sign-in sets."""
+CHUNKS, CHUNK_BYTES = 5, 3500
+"""The cookies that a large sign-in sets, and the size of each."""
 ANSWER_SECONDS: Final = 3.0
 """How long a probe waits for its response."""
 QUIET_SECONDS: Final = 1.0
@@ -226,7 +225,7 @@ class OversizedHeaders(HttpOnly):
             "12 KB of cookies": head("GET", f"/{mark}-valid-1", host, [f"Cookie: {cookies}"]),
             "a Kerberos ticket": head("GET", f"/{mark}-valid-2", host, [f"Authorization: Negotiate {'x' * TICKET}"]),
         }
-        answer = await bench.fetch(f"/prove?cookie_chunks={CHUNKS}")
+        answer = await bench.fetch(f"/prove?cookie_chunks={CHUNKS}&bytes={CHUNK_BYTES}")
         chunks = sum(len(value) > CHUNK_BYTES for name, value in answer.headers if name.lower() == "set-cookie")
         async with recording_servers(bench, mark.encode()) as recorders:
             bench.log(f"{len(huge)} oversized heads")

@@ -95,7 +95,7 @@ def test_http2_kerberos_ticket_reaches_a_node(farm: StartFarm, vendor: str, size
 def test_http2_answer_with_five_large_cookies_arrives(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor)
     with Http2Client(lab) as client:
-        client.request((":method", "GET"), (":path", "/x?cookie_chunks=5"))
+        client.request((":method", "GET"), (":path", "/x?cookie_chunks=5&bytes=3500"))
         client.receive(lambda: client.ended)
     assert client.headers[":status"] == "200"
     assert client.cookies == 5
