@@ -1,6 +1,6 @@
 """The command line: its commands, and the exit code of each error.
 
-Each command is a module of `commands/`, imported when it runs, so that a command imports nothing that it does not need.
+Each command is a module of `commands/`. It is imported when the command runs, so that the start-up stays fast.
 """
 
 import errno
@@ -35,11 +35,11 @@ COMMANDS = {
     "topology": "topology",
     "vendors": "vendors",
 }
-"""The module in `commands/` of each command; what it calls `command` is what runs."""
+"""The module in `commands/` of each command; its object `command` is the click command."""
 
 
 class Commands(UserDict[str, click.Command]):
-    """All commands by their names, each imported when it is looked up."""
+    """All commands by name; each is imported when it is looked up."""
 
     def __getitem__(self, name: str) -> click.Command:
         if name not in self.data:
@@ -58,17 +58,17 @@ class Commands(UserDict[str, click.Command]):
 
 @click.group(
     commands=Commands(),
-    short_help="Scale a UiPath Orchestrator out to a farm.",
+    short_help="Scale UiPath Orchestrator out to a farm.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="nlbgen")
 @click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
-@click.option("-v", "--verbose", is_flag=True, help="Print also each file, program and device that is used.")
+@click.option("-v", "--verbose", is_flag=True, help="Also print each file, program and device that is used.")
 def cli(quiet: bool, verbose: bool) -> None:
-    """One farm.yaml makes a highly available UiPath Orchestrator farm.
+    """Turn one farm.yaml into a highly available UiPath Orchestrator farm.
 
-    It renders load balancer configurations checked by the real program, prepares the nodes, pushes to devices,
-    proves the farm through failures, and probes the running farm.
+    nlbgen renders load balancer configurations and checks them with the real program, prepares the nodes, changes
+    devices, tests the configuration under failures, and compares the running farm with the spec.
 
     \b
     Exit codes: 0 done, 1 a difference or another error, 2 usage, 3 the spec is invalid,
@@ -76,7 +76,7 @@ def cli(quiet: bool, verbose: bool) -> None:
     70 internal error (a bug in nlbgen).
     """
     if quiet and verbose:
-        raise UsageError("--quiet and --verbose exclude each other", "leave one of them out")
+        raise UsageError("--quiet and --verbose cannot be combined", "leave one of them out")
     console.begin(quiet=quiet, verbose=verbose)
 
 
@@ -84,7 +84,7 @@ def main() -> None:
     """Run the command line and exit."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names and specs hold what a terminal may not know
+            stream.reconfigure(errors="backslashreplace")  # the terminal may not be able to encode it
     console.begin()
     try:
         cli.main(standalone_mode=False)
@@ -109,11 +109,11 @@ def _status(error: Exception) -> int:
             console.usage_error(error)
             return error.exit_code
         case BrokenPipeError():
-            # The reader of standard output is gone, as with `head`: nothing is flushed at exit.
+            # The reader of standard output has ended, for example `head`: exit must not flush it.
             sys.stdout = None
             return 1
         case OSError(errno=errno.ENOSPC | errno.EIO | errno.EFBIG | errno.EBADF):
-            # Standard output failed, and exit must not flush it again; writers of files report their own errors.
+            # Standard output failed: exit must not flush it. Errors of other files are reported where they occur.
             sys.stdout = None
             console.failure(f"nlbgen: standard output cannot be written: {error.strerror}")
             return 1

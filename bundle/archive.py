@@ -28,7 +28,7 @@ def format_of(path: Path) -> Format:
     for ending, found in FORMATS.items():
         if path.name.lower().endswith(ending):
             return found
-    raise UsageError(f"{path} does not say which archive it is", f"end its name with {', '.join(FORMATS)}")
+    raise UsageError(f"{path} has an unknown ending", f"end its name with {', '.join(FORMATS)}")
 
 
 def packed(members: Iterable[Member], chosen: Format) -> bytes:
@@ -50,7 +50,7 @@ def read(path: Path) -> bytes:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise FileError(f"{path}: cannot be read: {reason}", "check its name and permissions") from None
     if len(data) > MAX_ARCHIVE:
-        raise BundleError(f"the archive is larger than {MAX_ARCHIVE} bytes", "nlbgen writes none that large")
+        raise BundleError(f"the archive is larger than {MAX_ARCHIVE} bytes", "this is not a bundle")
     return data
 
 
@@ -65,7 +65,7 @@ def unpacked(data: bytes, chosen: Format) -> list[Member]:
     if paths != sorted(paths):
         raise BundleError("the files are not in the order of their names", REPACKED)
     if chosen.encode(members) != data:
-        raise BundleError("the archive holds something besides its files", REPACKED)
+        raise BundleError("the archive holds bytes that belong to no file", REPACKED)
     return members
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..core.artifacts import PLAIN_MODE, SECRET_MODE
 from ..core.errors import DifferenceError, SpecError, UsageError
 from ..core.plan import DIGEST_SHOWN
-from ..core.wording import legible
+from ..core.wording import legible, plural
 from ..spec import document
 from ..spec.load import digest
 from . import archive, manifest, names, sealing
@@ -28,12 +28,12 @@ class Bundle:
     """Every file but the manifest, by its name."""
 
     def text(self) -> str:
-        """Return the text for people: what the bundle is, its digest, then what is not in it."""
+        """Return the text for people: what the bundle is, its digest, then the parts that are missing."""
         listed = self.manifest
         secrets = {
             "none": "without secrets",
-            "encrypted": f"secrets encrypted for {len(listed.recipients)}",
-            "plain": "SECRETS IN THE CLEAR",
+            "encrypted": f"secrets encrypted for {plural(len(listed.recipients), 'recipient')}",
+            "plain": "SECRETS NOT ENCRYPTED",
         }[listed.secrets]
         lines = [
             f"{self.name}: intact",
@@ -42,7 +42,7 @@ class Bundle:
             f"  sha256 {self.digest}",
         ]
         lines += [
-            f"  not in it: {left.part}: {left.what}: {left.reasons[0].message}{_more(len(left.reasons))}"
+            f"  missing: {left.part}: {left.what}: {left.reasons[0].message}{_more(len(left.reasons))}"
             for left in listed.left_out
         ]
         return "".join(legible(line, "\t") + "\n" for line in lines)
@@ -52,7 +52,7 @@ class Bundle:
         return {"bundle": self.name, "sha256": self.digest, "manifest": manifest.data(self.manifest)}
 
     def expect(self, wanted: str) -> None:
-        """Raise DifferenceError unless this is the bundle with that digest."""
+        """Raise DifferenceError unless the bundle has this digest, UsageError for a malformed digest."""
         given = wanted.strip().lower()
         if not DIGEST_SHOWN <= len(given) <= len(self.digest) or not set(given) <= set("0123456789abcdef"):
             raise UsageError(
@@ -62,7 +62,7 @@ class Bundle:
         if not self.digest.startswith(given):
             raise DifferenceError(
                 f"{self.name} has the SHA-256 {self.digest}, not {given}",
-                "the bundle is intact, but it is another one than expected",
+                "the bundle is intact, but it is not the expected one: get the right bundle, or check the digest",
             )
 
 
@@ -71,9 +71,9 @@ def _more(count: int) -> str:
 
 
 def opened(path: Path) -> Bundle:
-    """Read the bundle in a file once, and check all of it.
+    """Read the file of a bundle once, and check all of it.
 
-    Raises BundleError with every problem, FileError where it cannot be read, UsageError for a name without a known
+    Raises BundleError with every problem, FileError if the file cannot be read, UsageError if its name has no known
     ending.
     """
     chosen = archive.format_of(path)
@@ -88,10 +88,10 @@ def checked(name: str, data: bytes, members: Sequence[Member]) -> Bundle:
     """Return the bundle of an archive's bytes and files; raises BundleError with every problem."""
     found = {member.path: member for member in members}
     if MANIFEST not in found:
-        raise BundleError(f"there is no {MANIFEST} in it", REPACKED)
+        raise BundleError(f"it has no {MANIFEST}", REPACKED)
     found_manifest = manifest.understood(found.pop(MANIFEST).content)
     if problems := [*_differences(found_manifest, found), *_contradictions(found_manifest, found)]:
-        raise BundleError("\n    ".join(["its files are not those of its manifest:", *problems]), REPACKED)
+        raise BundleError("\n    ".join(["its files differ from its manifest:", *problems]), REPACKED)
     contents = {path: member.content for path, member in found.items()}
     return Bundle(name, found_manifest, hashlib.sha256(data).hexdigest(), contents)
 
@@ -100,17 +100,17 @@ def _differences(listed: Manifest, found: Mapping[str, Member]) -> Iterator[str]
     """Yield a message for each difference between the files and the manifest's list."""
     by_path = {entry.path: entry for entry in listed.files}
     if list(by_path) != [entry.path for entry in sorted(listed.files, key=lambda entry: entry.path.encode("utf-8"))]:
-        yield "its list of files is not in the order of their names, or names one twice"
+        yield "its list of files is not sorted by name, or lists a file twice"
     for path in sorted(found.keys() - by_path.keys()):
-        yield f"{named(path)} is extra"
+        yield f"{named(path)} is not in the manifest"
     for path, entry in by_path.items():
         member = found.get(path)
         if member is None:
-            yield f"{named(path)} is missing"
+            yield f"{named(path)} is missing from the archive"
         elif len(member.content) != entry.size:
             yield f"{named(path)} has {len(member.content)} bytes, not {entry.size}"
         elif hashlib.sha256(member.content).hexdigest() != entry.sha256:
-            yield f"{named(path)} has another content"
+            yield f"{named(path)} has a different content"
         elif f"{member.mode:04o}" != entry.mode:
             yield f"{named(path)} has the mode {member.mode:04o}, not {entry.mode}"
 
@@ -119,14 +119,14 @@ def _contradictions(listed: Manifest, found: Mapping[str, Member]) -> Iterator[s
     """Yield a message for each contradiction in the manifest itself."""
     yield from _spec_contradictions(listed, found)
     if any(entry.secret for entry in listed.files) != (listed.secrets != "none"):
-        yield "its `secrets` does not agree with its files"
+        yield "the manifest's `secrets` contradicts the list of files"
     if bool(listed.recipients) != (listed.secrets == "encrypted"):
-        yield "it lists recipients without encrypted secrets, or encrypted secrets without recipients"
+        yield "the manifest lists recipients without encrypted secrets, or encrypted secrets without recipients"
     for entry in listed.files:
         if entry.mode != f"{SECRET_MODE if entry.secret else PLAIN_MODE:04o}":
-            yield f"{named(entry.path)} has the mode {entry.mode}, which is not the mode of such a file"
+            yield f"{named(entry.path)} has the mode {entry.mode}, which is wrong for a file of this kind"
         if entry.secret and listed.secrets == "encrypted" and not _is_sealed(entry.path, found):
-            yield f"{named(entry.path)} should be encrypted and is not"
+            yield f"{named(entry.path)} is not encrypted, although the manifest says so"
     opened_names = [MANIFEST, *(_opened_name(listed, entry) for entry in listed.files)]
     yield from filter(
         None, (names.objection(name) and f"{named(name)} cannot be a file's name" for name in opened_names)
@@ -145,7 +145,7 @@ def _is_sealed(path: str, found: Mapping[str, Member]) -> bool:
 
 def _spec_contradictions(listed: Manifest, found: Mapping[str, Member]) -> Iterator[str]:
     if listed.spec.path != SPEC or SPEC not in found:
-        yield f"{SPEC} is not its spec"
+        yield f"the manifest does not name {SPEC} as the spec"
         return
     try:
         source = document.parse(SPEC, document.decode(SPEC, found[SPEC].content))

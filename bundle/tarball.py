@@ -65,7 +65,7 @@ def decode(data: bytes) -> list[Member]:
             raise BundleError(f"the archive holds more than {MAX_FILES} files", REPACKED)
         place += tarfile.BLOCKSIZE + len(member.content) + len(_padding(len(member.content)))
     if tar[place:] != _END:
-        raise BundleError(f"the tar archive ends at byte {place}, and its end mark is not what follows", REPACKED)
+        raise BundleError(f"the tar archive ends at byte {place}, but no end-of-archive blocks follow", REPACKED)
     return members
 
 
@@ -90,7 +90,7 @@ def _member(tar: bytes, place: int) -> Member:
     path = info.name
     if info.type != tarfile.REGTYPE:
         kind = _KINDS.get(info.type, "not a plain file")
-        raise BundleError(f"{named(path)} is {kind}, and a bundle holds files", REPACKED)
+        raise BundleError(f"{named(path)} is {kind}; a bundle holds only plain files", REPACKED)
     if objection := names.objection(path):
         raise BundleError(f"{named(path)} cannot be a file's name: {objection}", REPACKED)
     bounded(path, info.size)
@@ -136,7 +136,7 @@ def _unstored(data: bytes) -> bytes:
     if not data.startswith(_GZIP_HEADER):
         raise BundleError("the gzip header holds a name, a time or a system, or is damaged", REPACKED)
     if any(first & _COMPRESSED for first in data[len(_GZIP_HEADER) : len(_GZIP_HEADER) + 1]):
-        raise BundleError("the gzip file is compressed, and bundles are stored", REPACKED)
+        raise BundleError("the gzip file is compressed; a bundle is not", REPACKED)
     reader = zlib.decompressobj(wbits=zlib.MAX_WBITS + 16)
     try:
         content = reader.decompress(data, len(data))  # stored blocks hold less than the file

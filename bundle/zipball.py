@@ -89,7 +89,7 @@ def _start_of_list(data: bytes) -> int:
     if disk or first_disk or here != count or comment or zip64:
         raise BundleError("the end of the zip file names further parts or a comment", REPACKED)
     if start + size != place:
-        raise BundleError("the list of the zip file does not stand where its end record says", REPACKED)
+        raise BundleError("the central directory of the zip file is not where its end record says", REPACKED)
     if count > MAX_FILES or size > MAX_FILES * (_LISTED_SIZE + names.LONGEST):
         raise BundleError(f"the archive holds more than {MAX_FILES} files", REPACKED)
     return int(start)
@@ -104,21 +104,21 @@ def _refuse(infos: Sequence[zipfile.ZipInfo], end: int) -> None:
         if objection := names.objection(path):
             raise BundleError(f"{named(path)} cannot be a file's name: {objection}", REPACKED)
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-            raise BundleError(f"{named(path)} is compressed or encrypted, and bundles are stored", REPACKED)
+            raise BundleError(f"{named(path)} is compressed or encrypted; the files of a bundle are not", REPACKED)
         bounded(path, info.file_size)
         if info.header_offset != place:
             break
         place += _LOCAL_SIZE + len(path.encode("utf-8")) + info.file_size
     if place != end:
-        raise BundleError(f"byte {place} of the zip file begins something that is no file of it", REPACKED)
+        raise BundleError(f"the bytes of the zip file from byte {place} on belong to no file", REPACKED)
 
 
 def _refuse_kind(path: str, mode: int) -> None:
     kind = stat.S_IFMT(mode)
     if kind == stat.S_IFLNK:
-        raise BundleError(f"{named(path)} is a symbolic link, and a bundle holds files", REPACKED)
+        raise BundleError(f"{named(path)} is a symbolic link; a bundle holds only plain files", REPACKED)
     if kind != stat.S_IFREG:
-        raise BundleError(f"{named(path)} is not a plain file, and a bundle holds files", REPACKED)
+        raise BundleError(f"{named(path)} is not a plain file; a bundle holds only plain files", REPACKED)
     if stat.S_IMODE(mode) not in MODES:
         raise BundleError(f"{named(path)} has the mode {stat.S_IMODE(mode):04o}, which no file here has", REPACKED)
 
@@ -130,7 +130,7 @@ def _members(whole: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo]) -> Iterat
         try:
             content = whole.read(info)
         except _UNREADABLE as error:
-            message = f"{named(path)} is damaged, or listed otherwise than it stands in the zip file: {_text(error)}"
+            message = f"{named(path)} is damaged, or its entry in the central directory differs: {_text(error)}"
             raise BundleError(message, REPACKED) from None
         yield Member(path, content, stat.S_IMODE(info.external_attr >> 16))
 

@@ -1,5 +1,5 @@
-"""One module for each command: parse, call, print. They and cli.py alone print.
+"""One module for each command: parse, call, print. Only these modules and cli.py print.
 
-Each has its click command under the name `command`, and cli.py lists it. At the top of a module stands only what
-`nlbgen --help` needs: click, `console`, `errors`. What the command itself needs is imported when it runs.
+Each module defines its click command as `command`, and cli.py lists it. A module imports only what `nlbgen --help`
+needs at the top: click, `console`, `errors`. It imports everything else when the command runs.
 """

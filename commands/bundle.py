@@ -1,4 +1,4 @@
-"""`nlbgen bundle`: one archive with everything that a change needs."""
+"""`nlbgen bundle`: one archive with all files of a change."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -24,18 +24,18 @@ _IDENTITY = click.option(
     "--identity",
     type=console.FilePath(),
     metavar="FILE",
-    help="Your private key, of age or SSH, for encrypted files.",
+    help="Your private key (age or SSH), to decrypt files.",
 )
-_EXPECT = click.option("--expect", metavar="DIGEST", help="Accept only the bundle with this SHA-256.")
+_EXPECT = click.option("--expect", metavar="DIGEST", help="Require this SHA-256 of the bundle.")
 
 
-@click.group(short_help="Put everything that a change needs into one archive.")
+@click.group(short_help="Put all files of a change into one archive.")
 def command() -> None:
-    """Put everything that a change needs into one archive; check, compare and unpack such archives."""
+    """Put all files of a change into one archive (a bundle); check, compare and unpack bundles."""
 
 
 class _Secrets(TypedDict):
-    """The options that `exporting.Options` takes as they are."""
+    """The options that are passed to `exporting.Options` unchanged."""
 
     balancers: tuple[str, ...]
     with_secrets: bool
@@ -64,20 +64,24 @@ class _Secrets(TypedDict):
     metavar="HOST",
     help="The balancer's host for the rollout, if the spec does not name it. Repeatable.",
 )
-@click.option("--no-validate", is_flag=True, help="Do not run installed programs: the same bytes on every machine.")
-@click.option("--with-secrets", is_flag=True, help="Add the files that hold secrets, encrypted.")
+@click.option(
+    "--no-validate",
+    is_flag=True,
+    help="Do not run installed programs, so that the bundle has the same bytes on every machine.",
+)
+@click.option("--with-secrets", is_flag=True, help="Add the files that contain secrets, encrypted.")
 @click.option(
     "--recipient",
     "recipients",
     multiple=True,
     metavar="KEY",
-    help="A public key, of age or SSH, to encrypt for instead of the spec's.",
+    help="Public key (age or SSH) to encrypt for, instead of the keys in the spec. Repeatable.",
 )
-@click.option("--plaintext", is_flag=True, help="Do not encrypt: only its owner may read the archive.")
+@click.option("--plaintext", is_flag=True, help="Do not encrypt secrets; the archive gets mode 0600.")
 def _export(
     file: Path, output: Path | None, vendor: str | None, no_validate: bool, **options: "Unpack[_Secrets]"
 ) -> None:
-    """Make the farm's bundle: spec, configurations, nodes' files, runbook, manifest with checksums."""
+    """Make the farm's bundle: spec, configurations, the nodes' files, runbook, and a manifest with checksums."""
     from ..bundle import archive, exporting
 
     chosen = archive.format_of(output) if output is not None else archive.FORMATS[".tar.gz"]
@@ -88,22 +92,24 @@ def _export(
     )
     path = output or exporting.default_path(spec)
     exporting.write(exported, path)
-    _tell(exported, path)
+    _report(exported, path)
     click.echo(f"{exported.digest}  {path}")
 
 
-def _tell(exported: "Exported", path: Path) -> None:
+def _report(exported: "Exported", path: Path) -> None:
+    from ..core.wording import plural
+
     for note in exported.notes:
         console.info(note)
     manifest = exported.manifest
     if manifest.secrets == "plain":
-        console.notice(f"warning: {path} holds secrets in the clear: do not pass it on, and delete it after the change")
+        console.notice(f"warning: {path} holds unencrypted secrets: do not pass it on, and delete it after the change")
     secrets = {
         "none": "no secrets",
-        "encrypted": f"secrets encrypted for {len(manifest.recipients)}",
-        "plain": "secrets in the clear",
+        "encrypted": f"secrets encrypted for {plural(len(manifest.recipients), 'recipient')}",
+        "plain": "secrets not encrypted",
     }
-    console.info(f"wrote {path} ({len(manifest.files)} files and their manifest, {secrets[manifest.secrets]})")
+    console.info(f"wrote {path} ({len(manifest.files)} files and a manifest, {secrets[manifest.secrets]})")
 
 
 @command.command("verify", short_help="Check a bundle without unpacking it.")
@@ -111,7 +117,7 @@ def _tell(exported: "Exported", path: Path) -> None:
 @console.STYLE
 @_EXPECT
 def _verify(bundle: Path, style: str, expect: str | None) -> None:
-    """Check structure, names and checksums of the bundle FILE without unpacking it."""
+    """Check the structure, names and checksums of the bundle FILE without unpacking it."""
     from ..bundle.checking import opened
 
     checked = opened(bundle)
@@ -121,7 +127,7 @@ def _verify(bundle: Path, style: str, expect: str | None) -> None:
 
 
 def _verified(checked: "Bundle") -> "Iterator[Block]":
-    """Yield the first four lines of the bundle's text; then a table of what is left out, with all reasons."""
+    """Yield the first four lines of the bundle's text, then a table of the missing parts with all reasons."""
     from .tables import Cell, Line, Style, Table
 
     secrets: Style = "red" if checked.manifest.secrets == "plain" else ""
@@ -135,16 +141,16 @@ def _verified(checked: "Bundle") -> "Iterator[Block]":
     ]
     if rows:
         yield Line("")
-        yield Table([Cell("not in it"), Cell("what"), Cell("why")], rows)
+        yield Table([Cell("missing"), Cell("content"), Cell("reason")], rows)
 
 
-@command.command("diff", short_help="Show what changed from one bundle to another.")
+@command.command("diff", short_help="Show the differences between two bundles.")
 @click.argument("old", type=console.FilePath(), metavar="A")
 @click.argument("new", type=console.FilePath(), metavar="B")
 @console.STYLE
 @_IDENTITY
 def _diff(old: Path, new: Path, style: str, identity: Path | None) -> None:
-    """Show what changed from the bundle A to the bundle B, never a secret; exit 1 on a difference."""
+    """Show the changes from bundle A to bundle B, without secrets; exit with 1 if there are any."""
     from ..bundle.checking import opened
     from ..bundle.comparing import compare
 
@@ -181,7 +187,7 @@ def _changes(found: "Comparison") -> "Iterator[Block]":
 @_EXPECT
 @click.option("--force", is_flag=True, help="Rename a folder that is not empty to DIR.old.")
 def _extract(bundle: Path, folder: Path, identity: Path | None, expect: str | None, force: bool) -> None:
-    """Check the bundle FILE, then write its files below DIR: all of them or none."""
+    """Check the bundle FILE, then write all its files below DIR, or none after a failure."""
     from ..bundle.checking import opened
     from ..bundle.unpacking import extract
 
@@ -195,7 +201,7 @@ def _extract(bundle: Path, folder: Path, identity: Path | None, expect: str | No
         what = " (holds secrets)" if path in written.secret else " (encrypted)" if path in written.sealed else ""
         console.info(f"wrote {folder / path}{what}")
     if written.sealed:
-        console.info("encrypted files stay encrypted: --identity FILE decrypts them, as does `age --decrypt`")
+        console.info("the encrypted files stay encrypted; to decrypt them, use --identity FILE or `age --decrypt`")
 
 
 def _opener(path: Path) -> "Opener":

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "style", type=click.Choice(["text", "json", "github"]), default="text", help="The output format."
 )
-@click.option("--strict", is_flag=True, help="Warnings are errors.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if there are warnings.")
 def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
-    """List all errors and warnings of a spec, each with its location and what to do."""
+    """List all errors and warnings of a spec, each with its location and a fix."""
     from ..generators.output import Fleet, spec_files
     from ..spec import reports
 
@@ -42,7 +42,7 @@ def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
 
 
 def _view(results: "Sequence[Result]") -> "Iterator[Block]":
-    """The problems: errors red, warnings yellow, hints dim."""
+    """Yield the problems: errors red, warnings yellow, hints dim."""
     from .tables import Line
 
     for problem in (problem for result in results for problem in result.problems):
@@ -73,7 +73,7 @@ def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":
 
 
 def _node_problems(spec: "Spec") -> list[Problem]:
-    """The problems of the nodes' config files, if the spec names any."""
+    """Return the problems of the nodes' config files, if the spec names any."""
     if all(node.config is None for node in spec.farm.nodes) and spec.farm.keys.source == "primary":
         return []
     from ..nodes.spec_checks import missing_notes, problems

@@ -1,4 +1,4 @@
-"""`nlbgen completion`: what a shell needs to complete nlbgen's commands, options and vendors."""
+"""`nlbgen completion`: the script with which a shell completes commands, options and vendors."""
 
 import click
 
@@ -14,5 +14,5 @@ def command(context: click.Context, shell: str) -> None:
 
     kind = get_completion_class(shell)
     if kind is None:
-        raise UsageError(f"no completion for {shell}")
+        raise UsageError(f"there is no completion for {shell}")
     click.echo(kind(context.find_root().command, {}, "nlbgen", "_NLBGEN_COMPLETE").source())

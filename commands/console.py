@@ -1,6 +1,6 @@
-"""Input and output of all commands: data on standard output, messages on standard error, questions on terminals.
+"""Input and output of all commands: data on standard output, messages on standard error, prompts on terminals.
 
-Also what several commands share: their options, and the exit with a status.
+It also has the options that several commands share, and the exit with a status.
 """
 
 import io
@@ -31,7 +31,7 @@ else:
 
 
 class VendorName(TextChoice):
-    """The name of a vendor; the vendors are imported when the option is used or explained."""
+    """The name of a vendor; the vendors are imported only when the option is used or its help is shown."""
 
     def __init__(self) -> None:
         self.case_sensitive = True
@@ -45,7 +45,7 @@ class VendorName(TextChoice):
 
 
 class FilePath(click.Path):
-    """The path of a file or folder, as `pathlib.Path`. An empty one is refused: a script's variable was not set."""
+    """The path of a file or folder, as `pathlib.Path`; an empty path is an error, because a variable was not set."""
 
     def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
         # Code that reads the file reports an unreadable one, with a hint.
@@ -54,17 +54,17 @@ class FilePath(click.Path):
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
-        """The path; an empty one and `-` are usage errors: no command takes standard input or output as a file."""
+        """Return the path; an empty path is a usage error, and so is `-`, which is not standard input or output."""
         if str(value) == "":
             self.fail("the path is empty: a variable may not be set", param, ctx)
         if str(value) == "-":
-            self.fail("- is no file here: name a file, or ./- for a file with that name", param, ctx)
+            self.fail("- is not standard input or output here: name a file (./- for a file with that name)", param, ctx)
         return super().convert(value, param, ctx)
 
 
 def _only_one(_context: click.Context, _parameter: click.Parameter, given: tuple[Path, ...]) -> Path:
     if len(given) > 1:
-        raise UsageError("this command takes one spec", "run it once for each")
+        raise UsageError("this command takes one spec", "run it once for each spec")
     return given[0] if given else DEFAULT_SPECS[0]
 
 
@@ -75,7 +75,7 @@ SPEC = click.option(
     multiple=True,
     type=FilePath(),
     metavar="FILE",
-    help="The spec [default: farm.yaml]. Several, or a folder of them, make a fleet.",
+    help="The spec [default: farm.yaml]. For a fleet, repeat it or name a folder.",
 )
 DEFAULT_SPECS = (Path("farm.yaml"),)
 """The default of SPEC."""
@@ -97,7 +97,7 @@ OUTPUT = click.option(
     default=Path("outputs"),
     show_default=True,
     metavar="DIR",
-    help="Where files go.",
+    help="The folder for the files.",
 )
 STYLE = click.option(
     "--format", "style", type=click.Choice(["text", "json"]), default="text", help="The output format."
@@ -137,10 +137,10 @@ def on_refusal(outcome: str) -> None:
 
 
 def coloured(stream: TextIO) -> bool:
-    """Whether colours are wanted on this stream: on terminals, unless the environment says otherwise.
+    """Whether to write colours to this stream: by default only to terminals.
 
-    NO_COLOR forbids them (https://no-color.org). FORCE_COLOR (https://force-color.org) and CLICOLOR_FORCE
-    (https://bixense.com/clicolors) ask for them in pipes and files too. A terminal that is `dumb` knows none.
+    NO_COLOR disables them (https://no-color.org). FORCE_COLOR (https://force-color.org) and CLICOLOR_FORCE
+    (https://bixense.com/clicolors) enable them in pipes and files too. A `dumb` terminal gets none.
     """
     if os.environ.get("NO_COLOR"):
         return False
@@ -164,7 +164,7 @@ def _paint(text: str, stream: TextIO, *, colour: str | None = None, dim: bool = 
 
 
 def described(problem: Problem, stream: TextIO) -> str:
-    """A problem as text for this stream: errors red, warnings yellow, the hint dim."""
+    """Format a problem for this stream: errors red, warnings yellow, the hint dim."""
     colour = "red" if problem.severity == "error" else "yellow"
     lines = [_paint(problem.headline, stream, colour=colour)]
     if problem.hint:
@@ -201,7 +201,7 @@ def show_warnings(spec: "Spec") -> None:
 
 
 def error(failed: NlbgenError, outcome: str | None = None) -> None:
-    """Print an error; `outcome` is its consequence where the command goes on."""
+    """Print an error; `outcome` is its consequence if the command continues."""
     if isinstance(failed, ProblemsError):
         for problem in failed.problems:
             _write(described(problem, sys.stderr))
@@ -214,7 +214,7 @@ def error(failed: NlbgenError, outcome: str | None = None) -> None:
 
 
 def count(problems: Iterable[Problem]) -> str:
-    """The numbers of errors and warnings, as in `2 errors and 1 warning`."""
+    """Return the numbers of errors and warnings, as in `2 errors and 1 warning`."""
     from ..core.wording import plural
 
     kinds = [problem.severity for problem in problems]
@@ -233,26 +233,26 @@ def usage_error(invalid: click.ClickException) -> None:
 
 
 def failure(text: str) -> None:
-    """Print the reason why nlbgen ends, where it is no NlbgenError; `--quiet` does not hide it."""
+    """Print the reason why nlbgen ends if it is not an NlbgenError; `--quiet` does not hide it."""
     _write(_paint(text, sys.stderr, colour="red"))
 
 
-# Questions
+# Prompts
 
 
 def show_proposal(plan: "Plan", *, question: bool) -> None:
-    """Print a plan before it is applied; with `--quiet` only if a question about it follows."""
+    """Print a plan before it is applied; with `--quiet` only if a prompt about it follows."""
     if not _settings.quiet or (question and sys.stdin.isatty()):
         _put(plan.text(), _changes(plan), sys.stderr)
 
 
 def confirm(agreed: bool, question: str, review: str) -> None:
-    """Return after agreement, ask for it on a terminal; raises UsageError without a terminal, Abort after a no."""
+    """Return if the user agrees; on a terminal, prompt. Raises UsageError without a terminal, Abort after a no."""
     if agreed:
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            "there is no terminal to ask for confirmation", f"{review}, then run it with --expect DIGEST or --yes"
+            "there is no terminal to prompt for confirmation", f"{review}, then run it with --expect DIGEST or --yes"
         )
     click.confirm(question, abort=True, err=True)
 
@@ -261,11 +261,11 @@ def confirm(agreed: bool, question: str, review: str) -> None:
 
 
 View = Callable[[], "Iterable[Block]"]
-"""Makes what a terminal shows instead of a text; called only for a terminal, or where colours are forced."""
+"""Makes the blocks that a terminal shows instead of the text; called only for terminals and forced colours."""
 
 
 def show(result: object, view: View | None = None) -> None:
-    """Print the result of a command: a text as it is, or on a terminal its `view`; other objects as JSON."""
+    """Print the result of a command: a text unchanged (on a terminal its `view`), other objects as JSON."""
     import json
 
     if isinstance(result, str):
@@ -299,7 +299,7 @@ def _put(text: str, view: View | None, stream: TextIO) -> None:
     click.echo(shown, file=stream, nl=False, color=True)
 
 
-# The end
+# Exit
 
 
 @contextmanager
@@ -309,12 +309,12 @@ def ends_on_sigterm() -> Iterator[None]:
     def end(_: int, frame: FrameType | None) -> None:
         interrupted = signal.getsignal(signal.SIGINT)
         if not callable(interrupted):
-            # A shell has its background jobs ignore Ctrl-C; this signal is meant all the same.
+            # A shell makes its background jobs ignore SIGINT; SIGTERM must end them anyway.
             raise KeyboardInterrupt
         interrupted(signal.SIGINT, frame)
 
     numbers = [signal.SIGTERM]
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup is meant to go on
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # started by nohup
         numbers.append(signal.SIGHUP)
     before = [signal.signal(number, end) for number in numbers]
     try:
@@ -324,7 +324,7 @@ def ends_on_sigterm() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class Exit(Exception):  # noqa: N818  # no error: the messages are printed already
+class Exit(Exception):  # noqa: N818  # not an error: the messages are already printed
     """Exit with a status and without a message."""
 
     def __init__(self, status: int) -> None:

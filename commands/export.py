@@ -1,4 +1,4 @@
-"""`nlbgen export`: the change as files for another engine."""
+"""`nlbgen export`: the rollout as files for an automation tool."""
 
 import os
 from collections.abc import Sequence
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 FOLDER = "ansible"
 SHOWN = ("README.md", "inventory.yml", "balancers.yml", "nodes.yml", "site.yml")
-"""The files of the tree that the command lists: where to begin."""
+"""The files that the command lists: the user reads these first."""
 
 
-@click.group(short_help="Write a rollout for another engine.")
+@click.group(short_help="Write a rollout for an automation tool.")
 def command() -> None:
-    """Write the change for the engine that the operations team uses."""
+    """Write the rollout of the farm for an automation tool."""
 
 
-@command.command("ansible", short_help="Write inventory, playbooks and roles.")
+@command.command("ansible", short_help="Write an Ansible inventory, playbooks and roles.")
 @console.SPEC
 @console.OUTPUT
 @click.option(
     "--vendor",
     type=console.VendorName(),
-    help="The farm's balancer; default: the one that the spec names.",
+    help="The farm's balancer [default: the balancer in the spec]",
 )
 @click.option(
     "--balancer",
@@ -38,7 +38,7 @@ def command() -> None:
     help="The balancer's host, if the spec does not name it. Repeatable.",
 )
 def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancers: tuple[str, ...]) -> None:
-    """Write inventory, playbooks and roles that roll the farm out, to DIR/ansible/; several specs make one."""
+    """Write an Ansible inventory, playbooks and roles for the rollout to DIR/ansible/, for one or several specs."""
     from ..core import artifacts
     from ..export.ansible import rollout as ansible
     from ..generators.output import spec_files
@@ -58,13 +58,14 @@ def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancer
         if path in shown:
             console.info(f"{'wrote' if new else 'unchanged'} {path}")
     changed = sum(new for _path, new in written)
-    console.info(f"{changed} of {len(made)} files written below {folder}; begin with {folder / 'README.md'}")
+    console.info(f"{changed} of {len(made)} files written below {folder}; start with {folder / 'README.md'}")
     for left in artifacts.leftovers(made, folder, "files"):
-        console.info(f"{left}: is of an earlier export and no longer used; remove it unless you need it")
+        console.info(f"{left}: an earlier export wrote this file; it is no longer used, remove it")
 
 
 def _verdicts(specs: Sequence["Spec"], vendor: str) -> list[str]:
-    """Return the verdict of the real program on each farm's configuration; raises ValidationError where one refuses."""
+    """Return the verdict of the real program on each farm's configuration; raises ValidationError if one
+    refuses."""
     from ..export.ansible import rollout as ansible
     from ..generators import output as out
 

@@ -1,4 +1,4 @@
-"""Fleets: many farms in one run; if one fails the others continue."""
+"""Fleets: many farms in one run; after a farm that fails, the run continues with the next."""
 
 import sys
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ PROGRESS_FROM = 20
 
 
 class Failures:
-    """Continues a fleet after a farm that fails, and keeps the highest exit code; a single farm fails at once."""
+    """Continues after a farm that fails, and keeps the highest exit code; the error of a single farm is raised."""
 
     def __init__(self, *, single: bool) -> None:
         self._single = single

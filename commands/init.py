@@ -1,4 +1,4 @@
-"""`nlbgen init`: the first farm.yaml."""
+"""`nlbgen init`: write a first farm.yaml."""
 
 import sys
 from pathlib import Path
@@ -28,18 +28,20 @@ if TYPE_CHECKING:
     "source",
     type=console.FilePath(),
     metavar="CONFIG",
-    help="The existing node's web.config or UiPath.Orchestrator.dll.config, to prefill from.",
+    help="Read answers from the existing node's web.config or UiPath.Orchestrator.dll.config.",
 )
 @click.option("--farm", help="The farm's name.")
 @click.option("--host", help="The name that robots and people use.")
-@click.option("--node", "nodes", multiple=True, metavar="NAME=ADDRESS", help="A node; the first one exists already.")
-@click.option("--orchestrator", metavar="VERSION", help='The Orchestrator version, as in "2019.4".')
+@click.option(
+    "--node", "nodes", multiple=True, metavar="NAME=ADDRESS", help="A node; repeatable, the existing node first."
+)
+@click.option("--orchestrator", metavar="VERSION", help='The Orchestrator version, for example "2019.4".')
 @click.option("--tls", type=click.Choice(["bridge", "terminate", "passthrough", "none"]), help="Where TLS ends.")
-@click.option("--store", type=click.Choice(["redis", "sqlserver"]), help="Where SignalR keeps its messages.")
-@click.option("--redis", metavar="HOST", help="Where Redis is.")
+@click.option("--store", type=click.Choice(["redis", "sqlserver"]), help="The store of SignalR's messages.")
+@click.option("--redis", metavar="HOST", help="The Redis host.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def command(output: Path, force: bool, source: Path | None, **given: "str | tuple[str, ...] | None") -> None:
-    """Write a commented farm.yaml; on a terminal it asks for what no option says."""
+    """Write a commented farm.yaml. On a terminal, the command prompts for missing values."""
     from ..core.files import read_bytes, write_atomically
     from ..spec.starter import starter
 
@@ -53,7 +55,7 @@ def command(output: Path, force: bool, source: Path | None, **given: "str | tupl
 
 
 def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
-    """What a node's config file says: answers by their names."""
+    """Return the answers that a node's config file has, by name."""
     if source is None:
         return {}
     import os
@@ -68,7 +70,7 @@ def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
 
 
 def _answers(given: dict[str, Any], read: dict[str, Any]) -> "Answers":
-    """The answers from options, from a config file, and on a terminal from questions."""
+    """Return the answers from the options, a config file, and on a terminal from prompts."""
     from ..spec.starter import STORES, TLS_MODES, Answers, is_core_version, nodes
 
     ask = sys.stdin.isatty() and sys.stderr.isatty()
@@ -81,17 +83,17 @@ def _answers(given: dict[str, Any], read: dict[str, Any]) -> "Answers":
             kind = click.Choice(choices) if choices else None
             return str(click.prompt(question, default=default, type=kind, err=True))
         if default is None:
-            raise UsageError(f"--{name} is missing", "without a terminal nothing can be asked: give the option")
+            raise UsageError(f"--{name} is missing", "there is no terminal to prompt on: give the option")
         return default
 
-    host = answer("host", "Name that robots and people use, as in orchestrator.corp.example")
+    host = answer("host", "Name that robots and people use, for example orchestrator.corp.example")
     farm = answer("farm", "Name of the farm", host.partition(".")[0])
     found = nodes(given["nodes"] or _ask_nodes(ask=ask))
-    version = answer("orchestrator", 'Orchestrator version, as in 2019.4 ("" if unknown)', "")
+    version = answer("orchestrator", "Orchestrator version, for example 2019.4 (empty if unknown)", "")
     tls = answer("tls", "TLS", "bridge", TLS_MODES)
     core = is_core_version(version)
     only = core and given["store"] is None  # SignalR in SQL Server ended with the classic versions
-    store = "redis" if only else answer("store", "SignalR's messages go through", "redis", STORES)
+    store = "redis" if only else answer("store", "Store of SignalR's messages", "redis", STORES)
     where = "Host of the High Availability Add-on" if core else "Redis host"
     return Answers(
         farm=farm,
@@ -106,7 +108,7 @@ def _answers(given: dict[str, Any], read: dict[str, Any]) -> "Answers":
 
 
 _ASKED = frozenset({"orchestrator", "store", "redis"})
-"""What a config file only suggests: options and answers count for more."""
+"""For these answers the config file gives only the default: options and prompts take precedence."""
 
 
 def _ask_nodes(*, ask: bool) -> list[str]:

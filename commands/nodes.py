@@ -1,4 +1,4 @@
-"""`nlbgen nodes`: read, compare and change the nodes' own config files."""
+"""`nlbgen nodes`: list, compare and change the settings in the nodes' own config files."""
 
 import shlex
 from pathlib import Path
@@ -21,35 +21,35 @@ if TYPE_CHECKING:
     from .tables import Block, Cell, Style
 
 _SIDE_BY_SIDE = 4
-"""The most nodes in columns of an audit; for more nodes it lists values with their nodes."""
+"""An audit shows up to this many nodes as columns; for more nodes it lists each value with its nodes."""
 _CONFIGS = click.argument("configs", nargs=-1, type=console.FilePath(), metavar="[CONFIG]...")
 
 
-@click.group(short_help="Look at the nodes' own config files, and change them.")
+@click.group(short_help="Read, compare and change the nodes' config files.")
 def command() -> None:
-    """Look at the nodes' own config files, and change them.
+    """Read, compare and change the nodes' own config files.
 
-    Secrets are shown only as fingerprints: 12 hex digits of SHA-256 for keys, of an HMAC for passwords.
+    Secrets are printed only as fingerprints of 12 hex digits: SHA-256 for keys, an HMAC for passwords.
     """
 
 
-@command.command("keys", short_help="List keys by fingerprint, never by value.")
+@command.command("keys", short_help="List the keys as fingerprints.")
 @console.ONE_SPEC
 @console.STYLE
 @_CONFIGS
 def _keys(file: Path, style: str, configs: tuple[Path, ...]) -> None:
-    """List the keys of the spec's nodes, or of these CONFIG files, by fingerprint and location; never a value."""
+    """List the keys of the spec's nodes, or of the CONFIG files, with fingerprint and location but without value."""
     from ..nodes import key_list
     from ..nodes.fingerprints import Fingerprints
     from ..nodes.keys import inventory
 
-    console.on_refusal("nothing was listed")
+    console.on_refusal("no keys were listed")
     found = {name: inventory(config, Fingerprints()) for name, config in _loaded(file, configs)[1].items()}
     console.show(key_list.data(found) if style == "json" else key_list.text(found), lambda: _side_by_side(found))
 
 
 def _side_by_side(found: "Inventory") -> "Iterator[Block]":
-    """A row for each key, a column for each node; a key that all nodes share is green, any other yellow."""
+    """Yield a table: one row per key, one column per node; a key that all nodes share is green, others yellow."""
     from .tables import Cell, Style, Table
 
     files = {node: keys[0].location.file if keys else "" for node, keys in found.items()}
@@ -59,7 +59,7 @@ def _side_by_side(found: "Inventory") -> "Iterator[Block]":
             keys_by_node.setdefault((key.name, key.section), {})[node] = key
     rows = []
     for (name, section), by_node in keys_by_node.items():
-        # A value without a fingerprint, such as AutoGenerate, is never shared.
+        # A value without a fingerprint, for example AutoGenerate, does not count as shared.
         shown = {key.shown.text if key.shown.secret else None for key in by_node.values()}
         shared = len(shown) == 1 and None not in shown and len(by_node) == len(found)
         colour: Style = "" if len(found) == 1 else "green" if shared else "yellow"
@@ -78,11 +78,11 @@ def _field(key: "Key | None", file: str, colour: "Style") -> "Cell":
     return Cell(str(key.shown), colour, note)
 
 
-@command.command("plan", short_help="Show the planned changes of each node's config.")
+@command.command("plan", short_help="Show the planned changes to the nodes' configs.")
 @console.ONE_SPEC
 @console.STYLE
 def _plan(file: Path, style: str) -> None:
-    """Show the planned changes of each node's config; nothing is written."""
+    """Show the planned changes to each node's config; write nothing."""
     console.on_refusal("nothing was planned")
     planned = _planned(file)
     if style == "json":
@@ -91,13 +91,13 @@ def _plan(file: Path, style: str) -> None:
         console.show_plan(planned.plan)
 
 
-@command.command("apply", short_help="Change the nodes' configs in place.")
+@command.command("apply", short_help="Apply the planned changes in place.")
 @console.ONE_SPEC
 @console.STYLE
-@click.option("--expect", metavar="DIGEST", help="Change only what the plan with this digest says.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--expect", metavar="DIGEST", help="Apply only the plan with this digest.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
-    """Change the nodes' configs in place: all or none, each with a dated backup."""
+    """Change the nodes' config files in place, all or none of them; keep a dated backup of each."""
     from datetime import datetime
 
     from ..nodes.apply import apply
@@ -113,8 +113,8 @@ def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
     for one in written:
         if one.open_to_others:
             console.info(
-                f"{one.path}: every user of this machine can read it and its backup (mode {one.mode:04o}); "
-                f"both contain keys and passwords\n    chmod o-rwx {shlex.join([str(one.path), str(one.backup)])}"
+                f"{one.path}: every user of this machine can read the file and its backup (mode {one.mode:04o}), "
+                f"which contain keys and passwords\n    chmod o-rwx {shlex.join([str(one.path), str(one.backup)])}"
             )
     if style == "json":
         files = [{"file": str(one.path), "backup": str(one.backup)} for one in written]
@@ -124,12 +124,12 @@ def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
         click.echo(f"changed {one.path}; the old file is {one.backup}")
 
 
-@command.command("audit", short_help="Compare what the nodes must share.")
+@command.command("audit", short_help="Compare the settings that the nodes must share.")
 @console.ONE_SPEC
 @console.STYLE
 @_CONFIGS
 def _audit(file: Path, style: str, configs: tuple[Path, ...]) -> None:
-    """Compare what the spec's nodes, or these CONFIG files, must share; exit 1 where they differ."""
+    """Compare the settings that the spec's nodes, or the CONFIG files, must share; exit with 1 if they differ."""
     from ..nodes.audit import audit
 
     console.on_refusal("nothing was compared")
@@ -143,7 +143,7 @@ def _audit(file: Path, style: str, configs: tuple[Path, ...]) -> None:
 
 
 def _compared(result: "Audit") -> "Iterator[Block]":
-    """The settings in columns (for many nodes only those that differ), the problems, and the count."""
+    """Yield the settings as a table (for many nodes only those that differ), the problems, and the summary."""
     from .tables import Cell, Line, Style, Table
 
     if len(result.nodes) <= _SIDE_BY_SIDE:
@@ -183,12 +183,12 @@ def _planned(file: Path) -> "FarmPlan":
     for note in planned.notes:
         console.info(note)
     for name in planned.without_config:
-        console.info(f"{name}: the spec names no config, so the node is left out; use its prepare-node.ps1")
+        console.info(f"{name}: skipped, because the spec has no config for this node; run its prepare-node.ps1 instead")
     return planned
 
 
 def _loaded(file: Path, configs: tuple[Path, ...]) -> "tuple[Spec | None, dict[str, Config]]":
-    """The configs given, or the spec and its nodes' configs, by the names to show."""
+    """Return the spec (None if files are named) and the configs by node or file name."""
     from ..nodes import planning
 
     if configs:
@@ -198,5 +198,5 @@ def _loaded(file: Path, configs: tuple[Path, ...]) -> "tuple[Spec | None, dict[s
     spec = load(file)
     loaded = {node.name: config for node, config in planning.load_configs(spec).items()}
     if not loaded:
-        raise NodeError(f"{file}: no node names its config", "write `config: PATH` at the nodes, or name files")
+        raise NodeError(f"{file}: no node has a config", "write `config: PATH` at the nodes, or name the files")
     return spec, loaded

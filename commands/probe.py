@@ -40,19 +40,28 @@ class _Given(TypedDict):
     type=click.Choice(["balancer", "nodes", "both"]),
     default="both",
     show_default=True,
-    help="Which machines to check; nodes and both include Redis and SQL Server.",
+    help="The machines to check; nodes and both include Redis and SQL Server.",
 )
 @console.STYLE
-@click.option("--timeout", default="60s", show_default=True, metavar="DURATION", help="The time limit of the run.")
-@click.option("--ca-file", type=_CA, metavar="FILE", help="The CA of the balancer's certificate (and of Redis's).")
 @click.option(
-    "--nodes-ca", type=_CA, metavar="FILE", help="The CA of the nodes, if the file of verify_nodes is not here."
+    "--timeout", default="60s", show_default=True, metavar="DURATION", help="The time limit for the whole run."
 )
-@click.option("--balancer", metavar="ADDRESS[:PORT]", help="The balancer's address, if not the spec's.")
+@click.option("--ca-file", type=_CA, metavar="FILE", help="The CA of the certificates of the balancer and Redis.")
 @click.option(
-    "--http-port", type=click.IntRange(1, 65535), default=80, show_default=True, help="The port that redirects."
+    "--nodes-ca",
+    type=_CA,
+    metavar="FILE",
+    help="The CA of the nodes, if the file in verify_nodes is not on this machine.",
 )
-@click.option("--hub", "hubs", multiple=True, metavar="PATH", help="The path of a SignalR hub.")
+@click.option("--balancer", metavar="ADDRESS[:PORT]", help="The balancer's address, if it differs from the spec.")
+@click.option(
+    "--http-port",
+    type=click.IntRange(1, 65535),
+    default=80,
+    show_default=True,
+    help="The port of the redirect to https.",
+)
+@click.option("--hub", "hubs", multiple=True, metavar="PATH", help="The path of a SignalR hub; repeatable.")
 @click.option(
     "--expires-within",
     default="30d",
@@ -60,9 +69,11 @@ class _Given(TypedDict):
     metavar="DURATION",
     help="Report certificates that expire within this time.",
 )
-@click.option("--ignore", "ignored", multiple=True, metavar="ID", help="Report findings of this id as notes.")
+@click.option(
+    "--ignore", "ignored", multiple=True, metavar="ID", help="Report findings with this id as notes; repeatable."
+)
 def command(file: Path, style: str, **given: Unpack[_Given]) -> None:
-    """Check each node, the balancer and the stores, and report the differences from the spec. Nothing is changed.
+    """Check each node, the balancer and the stores, and report differences from the spec. The probe changes nothing.
 
     Exit codes: 0 no difference, 1 a finding, 2 usage, 3 the spec is invalid, 6 no machine of the farm was reached.
     """
@@ -90,7 +101,7 @@ def command(file: Path, style: str, **given: Unpack[_Given]) -> None:
 
 
 def _view(report: "Report") -> "Iterator[Block]":
-    """Return a table of the machines, then the findings."""
+    """Yield a table of the machines, then the findings."""
     from ..probe.findings import KINDS
     from .tables import Cell, Line, Style, Table
 
@@ -122,7 +133,7 @@ def _leave(report: "Report") -> None:
     if not report.reached:
         raise DeviceError(
             "no machine of the farm was reached from here",
-            "run the probe on a computer in the farm's network, for example the balancer",
+            "run the probe on a machine in the farm's network, for example on the balancer",
         )
     if not report.ok:
         raise console.Exit(DifferenceError.exit_code)
@@ -134,14 +145,14 @@ def _duration(option: str, text: str, least: str) -> "Duration":
     try:
         duration = Duration.of(text)
     except ValueError as error:
-        raise UsageError(f"{option}: {error}", "for example 30s, 2m, 14d") from None
+        raise UsageError(f"{option}: {error}", "write for example 30s, 2m or 14d") from None
     if duration < Duration.of(least):
-        raise UsageError(f"{option}: {text} is less than {least}", f"give {least} or more")
+        raise UsageError(f"{option}: {text} is less than {least}", f"write {least} or more")
     return duration
 
 
 def _endpoint(text: str | None) -> tuple[str, int] | None:
-    """Parse address and port; the default port is 443."""
+    """Return host and port; the default port is 443. Raises UsageError."""
     import re
 
     if text is None:
@@ -152,8 +163,8 @@ def _endpoint(text: str | None) -> tuple[str, int] | None:
     port = int(found[2] or 443) if found else 0
     if found is None or not 0 < port < 65536:
         raise UsageError(
-            f"--balancer: {text} is not an address with a port",
-            "for example 10.20.0.10, lb-1.corp.example:8443, [2001:db8::1]:443",
+            f"--balancer: {text} is not an address or an address with a port",
+            "write for example 10.20.0.10, lb-1.corp.example:8443, [2001:db8::1]:443",
         )
     return found[1], port
 
@@ -163,7 +174,7 @@ def _hubs(paths: tuple[str, ...]) -> tuple[str, ...]:
 
     for path in paths:
         if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", path):
-            raise UsageError(f"--hub: {path} is not a path", "it starts with / and has letters, digits and ._~/-")
+            raise UsageError(f"--hub: {path} is not a path", "write / and then only letters, digits and ._~/-")
     return paths
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NONE = "none"
 """`--scenario none`: start the lab without scenarios, for `--keep`."""
 REVIVE_SECONDS = 15.0
-"""With `--keep`, a killed node restarts after this time."""
+"""With `--keep`, a killed node restarts after this many seconds."""
 
 
 @click.command(short_help="Run failure scenarios against the configuration.")
@@ -34,10 +34,10 @@ REVIVE_SECONDS = 15.0
     "names",
     multiple=True,
     metavar="NAME",
-    help="Run only this scenario (may be repeated) [default: all]; `none` runs no scenario.",
+    help="Run only this scenario; repeatable; `none` runs none [default: all].",
 )
 @click.option(
-    "--threshold", "threshold_file", type=console.FilePath(), metavar="FILE", help="YAML with your own limits."
+    "--threshold", "threshold_file", type=console.FilePath(), metavar="FILE", help="YAML file with your own limits."
 )
 @click.option("--bar", "old_threshold_file", type=console.FilePath(), hidden=True)
 @click.option(
@@ -45,17 +45,19 @@ REVIVE_SECONDS = 15.0
     "style",
     type=click.Choice(["text", "json", "junit", "html"]),
     default="text",
-    help="Format of the scorecard.",
+    help="The format of the scorecard.",
 )
-@click.option("--diff", is_flag=True, help="Show the differences to the live configuration, and run no scenario.")
-@click.option("--keep", is_flag=True, help="Keep the lab running afterwards, until Ctrl-C.")
-@click.option("--real-time", is_flag=True, help="Wait for the real timeouts instead of scaled ones.")
+@click.option(
+    "--diff", is_flag=True, help="Show how the lab's configuration differs from the live one; run no scenario."
+)
+@click.option("--keep", is_flag=True, help="Keep the lab running after the scenarios, until Ctrl-C.")
+@click.option("--real-time", is_flag=True, help="Use the real timeouts instead of scaled ones; the run takes longer.")
 @click.option(
     "--requests",
     "log",
     type=console.FilePath(dir_okay=False),
     metavar="FILE",
-    help="Write every request of the load into FILE, one line of JSON each.",
+    help="Log every request of the load to FILE, one JSON object per line.",
 )
 def command(
     vendor: str,
@@ -69,10 +71,10 @@ def command(
     real_time: bool,
     log: Path | None,
 ) -> None:
-    """Run the configuration in the real program of VENDOR on this machine, and score it.
+    """Run the configuration in the real HAProxy or NGINX on this machine, and compare the results with thresholds.
 
-    Simulated nodes run behind the balancer, and the scenarios make them fail. Everything is bound to loopback and
-    ends with the command. For a device the command runs the checks that need no device.
+    Simulated nodes run behind the balancer, and the scenarios make them fail. All processes are bound to loopback and
+    end with the command. For F5 and Zen, the command runs the checks that need no device.
     """
     from ..generators.base import generator
     from ..generators.output import chosen as vendors_of
@@ -81,9 +83,9 @@ def command(
 
     console.on_refusal("no scenario ran")
     if diff and keep:
-        raise UsageError("--diff and --keep exclude each other", "leave one of them out")
+        raise UsageError("--diff and --keep cannot be combined", "leave one of them out")
     if len(names_of := vendors_of((vendor,), ())) > 1:
-        raise UsageError("only one vendor runs at a time", f"name {_with_programs()}")
+        raise UsageError("the command takes one vendor", f"name {_with_programs()}")
     vendor = names_of[0]
     own_file = threshold_file or old_threshold_file
     own = thresholds.read(own_file) if own_file else {}
@@ -116,13 +118,13 @@ def _refuse_scenario_options(vendor: str, options: dict[str, object]) -> None:
 
     if given := [name for name, value in options.items() if value]:
         raise UsageError(
-            f"{', '.join(given)}: no scenario runs for {generator(vendor).title}, a device without a local program",
+            f"{', '.join(given)}: no scenario runs for {generator(vendor).title}, which runs only on its own device",
             f"leave {given[0] if len(given) == 1 else 'them'} out, or name {_with_programs()}",
         )
 
 
 def _with_programs() -> str:
-    """The vendors whose programs run in the lab, as a choice."""
+    """Return the vendors whose programs run in the lab, as a choice: `a or b`."""
     from ..core.wording import one_of
     from ..generators.base import hosted_generators
 
@@ -132,12 +134,12 @@ def _with_programs() -> str:
 def _require_library() -> None:
     """Refuse to run without the optional packages of the lab."""
     if find_spec("aiohttp") is None:
-        raise NlbgenError("the lab needs the library aiohttp", "pip install 'nlbgen[prove]'")
+        raise NlbgenError("the lab needs the library aiohttp, which is not installed", "pip install 'nlbgen[prove]'")
 
 
 def _require_posix() -> None:
     if sys.platform == "win32":
-        raise NlbgenError("the lab needs a POSIX system", "run it on Linux or macOS, or in WSL")
+        raise NlbgenError("the lab does not run on Windows", "run it on Linux or macOS, or in WSL")
 
 
 def _show_difference(spec: "Spec", vendor: str) -> None:
@@ -186,13 +188,13 @@ def _finish(card: "Scorecard", style: str, *, shown: bool = False) -> None:
     if not card.passed:
         raise DifferenceError(
             f"failed: {', '.join(card.failed())}",
-            "run one with --scenario NAME; put your own limits into a file for --threshold",
+            "repeat one scenario with --scenario NAME; set your own limits with --threshold FILE",
         )
 
 
 @contextmanager
 def _watched(total: int) -> "Iterator[Watch]":
-    """Show the live view on a terminal, one line for each event elsewhere."""
+    """Show a live view on a terminal; elsewhere print one line for each event."""
     if not (console.animated() and find_spec("rich")):
         watched: set[int] = set()
 
@@ -220,7 +222,7 @@ def _watched(total: int) -> "Iterator[Watch]":
 
 
 class _Keeper:
-    """`--keep`: after the last scenario show the scorecard, print how to use the lab, and wait."""
+    """`--keep`: after the last scenario, print the scorecard and how to use the lab, then wait for Ctrl-C."""
 
     def __init__(self, style: str) -> None:
         self._style = style
@@ -234,7 +236,7 @@ class _Keeper:
         try:
             self._wait(bench)
         except KeyboardInterrupt:
-            console.info("the lab stops")
+            console.info("stopping the lab")
 
     @staticmethod
     def _wait(bench: "TestBench") -> None:
@@ -247,7 +249,7 @@ class _Keeper:
                     died.pop(node.name, None)
                 elif monotonic() - died.setdefault(node.name, monotonic()) > REVIVE_SECONDS:
                     node.restart()
-                    console.info(f"{node.name} starts again, process {node.pid}")
+                    console.info(f"{node.name} restarted, process {node.pid}")
             sleep(0.5)
         raise NlbgenError("the balancer stopped", bench.lab.balancer.output())
 
@@ -258,14 +260,14 @@ def _directions(bench: "TestBench") -> Iterator[str]:
     ca = lab.certificates.ca
     statistics = "" if lab.generator.hosting is None else lab.generator.hosting.statistics
     yield ""
-    yield f"the farm answers at {lab.url}; its name must resolve to this machine, and the CA is {ca}"
+    yield f"the farm runs at {lab.url}, with the CA {ca}; its name must resolve to 127.0.0.1, as in these commands:"
     yield f"    curl --resolve {lab.host}:{lab.port}:127.0.0.1 --cacert {ca} {lab.url}/odata/Jobs"
     yield f'    chromium --host-resolver-rules="MAP {lab.host} 127.0.0.1" --ignore-certificate-errors {lab.url}/'
     yield f"the balancer's statistics: http://127.0.0.1:{lab.metrics_port}{statistics}"
     for node in bench.nodes:
         state = f"http://127.0.0.1:{node.options.control_port}"
         yield f"{node.name}, process {node.pid}:"
-        yield f"    kill -KILL {node.pid}     # crash; it starts again after {REVIVE_SECONDS:.0f} s"
+        yield f"    kill -KILL {node.pid}     # crash; the node restarts after {REVIVE_SECONDS:.0f} s"
         yield f"    kill -STOP {node.pid}     # hang; kill -CONT {node.pid} resumes it"
         yield f"    curl {state}/state -d '{{\"pool_stopped\": true}}'     # answers 503, as a stopped app pool does"
         yield f"    curl {state}/state -d '{{\"drain\": true}}'            # its health endpoint answers 503"

@@ -1,4 +1,4 @@
-"""`nlbgen push`: from the spec to a device."""
+"""`nlbgen push`: change a device to match the spec."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from .tables import Block
 
 _QUESTION = "Change the device?"
-_REVIEW = "review with --dry-run"
+_REVIEW = "review the plan with --dry-run"
 _REFUSED = "the device was not changed"
 
 
-@click.group(short_help="Bring a device to what the spec says.")
+@click.group(short_help="Change a device to match the spec.")
 def command() -> None:
-    """Bring a device to what the spec says: plan, confirm, apply, read back."""
+    """Change a device to match the spec: plan, confirm, apply, read back."""
 
 
-@command.command("zen", short_help="Push to the Zen family by its API.")
+@command.command("zen", short_help="Push to a Zevenet, Skudonet or Relianoid.")
 @console.ONE_SPEC
 @console.STYLE
-@click.option("--dry-run", is_flag=True, help="Only show the plan; exit 1 where something would change.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--expect", metavar="DIGEST", help="Change only what the plan with this digest says.")
-@click.option("--adopt", is_flag=True, help="Take over a farm that does not carry nlbgen's mark.")
-@click.option("--prune", is_flag=True, help="Remove nodes and the redirect that the spec does not have any more.")
-@click.option("--force", is_flag=True, help="Take out more than half of the nodes at once.")
+@click.option("--dry-run", is_flag=True, help="Only show the plan; exit with 1 if there are changes.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--expect", metavar="DIGEST", help="Apply only the plan with this digest.")
+@click.option("--adopt", is_flag=True, help="Take over an existing farm that nlbgen did not create.")
+@click.option("--prune", is_flag=True, help="Remove nodes and the redirect that are no longer in the spec.")
+@click.option("--force", is_flag=True, help="Allow a plan that disables more than half of the nodes at once.")
 @console.ends_on_sigterm()
 def _zen(file: Path, style: str, yes: bool, **options: "Unpack[_Given]") -> None:
-    """Make the farm on a Zevenet, Skudonet or Relianoid by its API; on failure everything is taken back."""
+    """Create or change the farm on a Zevenet, Skudonet or Relianoid by its API; after a failure, roll back."""
     report = _pushed("zen", file, style, yes, options)
     if style == "json":
         console.show({**report.plan.data(), "applied": report.outcome == "applied"})
@@ -46,22 +46,26 @@ def _zen(file: Path, style: str, yes: bool, **options: "Unpack[_Given]") -> None
     _end(report)
 
 
-@command.command("f5", short_help="Push to a BIG-IP by iControl or AS3.")
+@command.command("f5", short_help="Push to an F5 BIG-IP.")
 @console.ONE_SPEC
 @console.STYLE
-@click.option("--dry-run", is_flag=True, help="Only show the plan; exit 1 where something would change.")
-@click.option("--validate", is_flag=True, help="Have the device check the plan, and change nothing; exit as --dry-run.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--expect", metavar="DIGEST", help="Change only what the plan with this digest says.")
-@click.option("--adopt", is_flag=True, help="Take over objects that do not carry the farm's mark.")
-@click.option("--prune", is_flag=True, help="Remove marked objects that the farm does not have any more.")
-@click.option("--force", is_flag=True, help="Take out more than half of a pool's members at once.")
-@click.option("--sync", metavar="GROUP", default="", help="Synchronise this device group afterwards.")
+@click.option("--dry-run", is_flag=True, help="Only show the plan; exit with 1 if there are changes.")
+@click.option(
+    "--validate", is_flag=True, help="The device checks the plan and changes nothing; exit codes as for --dry-run."
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--expect", metavar="DIGEST", help="Apply only the plan with this digest.")
+@click.option("--adopt", is_flag=True, help="Take over existing objects that nlbgen did not create for this farm.")
+@click.option("--prune", is_flag=True, help="Remove nlbgen's objects that the farm no longer needs.")
+@click.option("--force", is_flag=True, help="Allow a plan that disables more than half of a pool's members at once.")
+@click.option(
+    "--sync", metavar="GROUP", default="", help="Afterwards, synchronize the configuration to this device group."
+)
 @click.option(
     "--restore",
     type=console.FilePath(dir_okay=False),
     metavar="SNAPSHOT",
-    help="Bring back what a push has saved before it changed something.",
+    help="Roll back: restore the state that a push saved in this file.",
 )
 @click.option(
     "--snapshots",
@@ -69,11 +73,11 @@ def _zen(file: Path, style: str, yes: bool, **options: "Unpack[_Given]") -> None
     default=Path("outputs/snapshots"),
     show_default=True,
     metavar="DIR",
-    help="Where a push saves what it is about to change.",
+    help="The folder where a push saves the old state before it changes anything.",
 )
 @console.ends_on_sigterm()
 def _f5(file: Path, style: str, yes: bool, **options: "Unpack[_Given]") -> None:
-    """Bring the farm onto a BIG-IP: by iControl REST in one transaction, by AS3, or by iControl SOAP (f5.api)."""
+    """Create or change the farm on a BIG-IP; `f5.api` selects iControl REST, AS3 or iControl SOAP."""
     report = _pushed("f5", file, style, yes, options)
     if style == "json":
         console.show(report.data())
@@ -99,7 +103,7 @@ class _Given(TypedDict, total=False):
 
 
 def _pushed(vendor: str, file: Path, style: str, yes: bool, given: _Given) -> "Report":
-    """Push the spec of the file; the user reads the plan and agrees."""
+    """Push the spec in the file, after the user has confirmed the plan."""
     from ..push.backends.connect import push
     from ..push.contract import Options
     from ..spec.load import load
@@ -118,7 +122,7 @@ def _end(report: "Report") -> None:
 
 
 def _counts(report: "Report") -> "Iterator[Block]":
-    """What a push has done, by kind of object; what it has not done is dim."""
+    """Yield a table of the numbers of changed objects by kind; zeros are dim."""
     from .tables import Cell, Style, Table
 
     colours: dict[str, Style] = {"created": "green", "changed": "yellow", "removed": "red", "unchanged": ""}
@@ -130,7 +134,7 @@ def _counts(report: "Report") -> "Iterator[Block]":
 
 
 class _User:
-    """The user of a push: everything but the result goes to standard error."""
+    """The prompts and messages of a push, on standard error."""
 
     def __init__(self, *, ask: bool, shown: bool) -> None:
         self._ask = ask

@@ -1,4 +1,4 @@
-"""`nlbgen render`: configurations of vendors, and what prepares the nodes."""
+"""`nlbgen render`: write the vendors' configurations, and the files that prepare the nodes."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ NODES = "nodes"
 
 
 def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """What a shell may complete VENDOR to; nothing twice."""
+    """Return the completions of VENDOR, without the names that are already given."""
     from ..generators.base import VENDORS
     from ..generators.output import ALL
 
@@ -29,14 +29,14 @@ def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: st
     return [name for name in (*VENDORS, NODES, ALL) if name.startswith(incomplete) and name not in given]
 
 
-@click.command(short_help="Write configurations, and what prepares the nodes.")
+@click.command(short_help="Write configurations, and files to prepare the nodes.")
 @click.argument("vendors", nargs=-1, required=True, metavar="VENDOR...", shell_complete=_vendors)
 @console.SPEC
 @console.OUTPUT
 @click.option("--stdout", is_flag=True, help="Print the configuration instead of writing files.")
-@click.option("--no-validate", is_flag=True, help="Do not ask the installed program to check the result.")
-@click.option("--diff", is_flag=True, help="Show what would change, write nothing, exit 1 on a difference.")
-@click.option("--with-secrets", is_flag=True, help="nodes: write the secrets into the scripts.")
+@click.option("--no-validate", is_flag=True, help="Do not check the result with the installed program.")
+@click.option("--diff", is_flag=True, help="Show the changes, write nothing, exit with 1 if there are any.")
+@click.option("--with-secrets", is_flag=True, help="For nodes: write the secrets into the scripts.")
 def command(
     vendors: tuple[str, ...],
     specs: tuple[Path, ...],
@@ -46,32 +46,34 @@ def command(
     diff: bool,
     with_secrets: bool,
 ) -> None:
-    """Write the configuration for VENDOR (haproxy, nginx, zen, f5, or all), or what prepares the nodes (nodes).
+    """Write the configuration for VENDOR: haproxy, nginx, zen or f5.
 
-    The files of each vendor go to DIR/VENDOR/, those of a fleet to DIR/FARM/VENDOR/.
+    `nodes` writes the files that prepare the nodes, `all` writes everything.
+
+    The files go to DIR/VENDOR/, for a fleet to DIR/FARM/VENDOR/.
     """
     from ..generators import output as out
 
     if stdout and diff:
-        raise UsageError("--stdout and --diff exclude each other", "leave one of them out")
+        raise UsageError("--stdout and --diff cannot be combined", "leave one of them out")
     names = out.chosen(vendors, (NODES,))
     files = out.spec_files(specs or console.DEFAULT_SPECS)
     fleet = out.Fleet(output, single=len(files) == 1 and (not specs or files[0] in specs))
     failures = fleets.Failures(single=len(files) == 1)
     changed = False
-    asked = _Asked(names, frozenset(vendors), with_secrets=with_secrets, validate=not no_validate)
+    request = _Request(names, frozenset(vendors), with_secrets=with_secrets, validate=not no_validate)
     for file in fleets.progress(files):
         with failures:
-            changed |= _render_one(file, asked, fleet, stdout=stdout, diff=diff)
+            changed |= _render_one(file, request, fleet, stdout=stdout, diff=diff)
     if len(files) > 1 and not (stdout or diff):
         console.info(f"{len(files) - failures.count} of {len(files)} farms written below {output}")
     failures.finish()
     if changed:
-        raise DifferenceError("the files differ from what the spec makes", "run the command without --diff")
+        raise DifferenceError("the files differ from the spec", "to write them, run the command without --diff")
 
 
-class _Asked(NamedTuple):
-    """What the command line asks for: each thing by name, or along with all."""
+class _Request(NamedTuple):
+    """The outputs that the command line requests; `named` has those that it names, without `all`."""
 
     names: tuple[str, ...]
     named: frozenset[str]
@@ -84,27 +86,27 @@ class _Asked(NamedTuple):
         return tuple(name for name in self.names if name != NODES)
 
     def outputs(self, spec: "Spec") -> "list[Output]":
-        """The vendors' files; says which vendors are left out."""
+        """Return the vendors' files; print which vendors are skipped."""
         from ..generators.output import render_all
 
         outputs, refusals = render_all(spec, self.vendors, self.named)
         for refusal in refusals:
             count = console.count(refusal.problems)
             console.info(
-                f"{refusal.vendor}: left out: the spec does not name it, and it cannot do what the farm asks "
+                f"{refusal.vendor}: skipped: it does not support this farm, and the spec does not name it "
                 f"({count}; see `nlbgen render {refusal.vendor}`)"
             )
         return outputs
 
     def prepared(self, spec: "Spec") -> "Prepared | None":
-        """The nodes' files; None if not requested, or with `all` if the nodes' config files do not exist."""
+        """Return the nodes' files; None if not requested, or with `all` if the nodes' config files do not exist."""
         if NODES not in self.names:
             return None
         from ..nodes.prepare import rendering
 
         absent = "" if NODES in self.named else rendering.absent(spec)
         if absent:
-            console.info(f"nodes: nothing was prepared: {absent}")
+            console.info(f"nodes: skipped: {absent}")
             return None
         prepared = rendering.render(spec, with_secrets=self.with_secrets)
         for note in prepared.notes:
@@ -112,34 +114,34 @@ class _Asked(NamedTuple):
         return prepared
 
     def verdicts(self, spec: "Spec", outputs: "Iterable[Output]") -> dict[str, str]:
-        """What is said to each vendor's files."""
+        """Return the verdict on each vendor's files."""
         from ..generators import output as out
 
         vendors = [made.vendor for made in outputs]
         return out.verdicts(spec, vendors) if self.validate else dict.fromkeys(vendors, "not checked: --no-validate")
 
 
-def _render_one(file: Path, asked: _Asked, fleet: "Fleet", *, stdout: bool, diff: bool) -> bool:
-    """Render one farm; whether something differs, which only `--diff` finds."""
+def _render_one(file: Path, request: _Request, fleet: "Fleet", *, stdout: bool, diff: bool) -> bool:
+    """Render one farm; return whether `diff` found a difference."""
     from ..core import artifacts
     from ..spec.load import load
 
     spec = load(file)
     console.show_warnings(spec)
-    outputs = asked.outputs(spec)
-    prepared = asked.prepared(spec)
+    outputs = request.outputs(spec)
+    prepared = request.prepared(spec)
     if diff:
         lines = artifacts.diff([*_artifacts(outputs), *_node_artifacts(prepared)], fleet.folder(spec))
         for line in lines:
             click.echo(line)
         return bool(lines)
-    said = asked.verdicts(spec, outputs)
+    verdicts = request.verdicts(spec, outputs)
     if stdout:
         _print_main(outputs)
         _print_runbook(prepared)
         return False
-    _write(outputs, said, folder := fleet.folder(spec), say=fleet.single)
-    _write_nodes(prepared, folder, say=fleet.single)
+    _write(outputs, verdicts, folder := fleet.folder(spec), listed=fleet.single)
+    _write_nodes(prepared, folder, listed=fleet.single)
     return False
 
 
@@ -151,40 +153,40 @@ def _node_artifacts(prepared: "Prepared | None") -> "list[Artifact]":
     return [] if prepared is None else [artifact.below(NODES) for artifact in prepared.files]
 
 
-def _write(outputs: "Iterable[Output]", verdicts: dict[str, str], folder: Path, *, say: bool) -> None:
+def _write(outputs: "Iterable[Output]", verdicts: dict[str, str], folder: Path, *, listed: bool) -> None:
     """Write the vendors' files and list each with its verdict; list the files that an earlier run left."""
     from ..core import artifacts
 
     for made in outputs:
         written = artifacts.write(made.artifacts, folder)
-        for (path, new), artifact in zip(written, made.artifacts, strict=True) if say else ():
+        for (path, new), artifact in zip(written, made.artifacts, strict=True) if listed else ():
             verdict = f" ({verdicts[made.vendor]})" if artifact.main else ""
             console.info(f"{'wrote' if new else 'unchanged'} {path}{verdict}")
-    for made in outputs if say else ():
+    for made in outputs if listed else ():
         for path in artifacts.leftovers(made.artifacts, folder, made.vendor):
-            console.info(f"not of this farm {path} (an earlier run made it: remove it, or it is taken for a part)")
+            console.info(f"not used {path} (an earlier run wrote it; remove it, or it may be installed by mistake)")
 
 
 def _print_runbook(prepared: "Prepared | None") -> None:
-    """The one file for people among the nodes' files."""
+    """Print RUNBOOK.md, the only one of the nodes' files that is meant for reading."""
     for file in () if prepared is None else prepared.files:
         if file.path.name == "RUNBOOK.md":
             sys.stdout.buffer.write(file.content)
 
 
-def _write_nodes(prepared: "Prepared | None", folder: Path, *, say: bool) -> None:
+def _write_nodes(prepared: "Prepared | None", folder: Path, *, listed: bool) -> None:
     if prepared is None:
         return
     from ..core import artifacts
 
     made = _node_artifacts(prepared)
     written = artifacts.write(made, folder)
-    for (path, new), artifact in zip(written, made, strict=True) if say else ():
+    for (path, new), artifact in zip(written, made, strict=True) if listed else ():
         console.info(f"{'wrote' if new else 'unchanged'} {path}" + (" (holds secrets)" if artifact.secret else ""))
 
 
 def _print_main(outputs: "Iterable[Output]") -> None:
-    """The configurations themselves; how to install them is for files."""
+    """Print the configurations, without INSTALL.md and other files."""
     for made in outputs:
         for artifact in made.artifacts:
             if artifact.main:

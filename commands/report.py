@@ -1,4 +1,4 @@
-"""`nlbgen report`: one HTML page with everything about a farm."""
+"""`nlbgen report`: one HTML page about a farm."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     "--output",
     type=console.FilePath(),
     metavar="FILE",
-    help="The file to write [default: outputs/report.html]; for a fleet a folder [default: outputs].",
+    help="The file [default: outputs/report.html]; for a fleet, the folder [default: outputs].",
 )
 @click.option(
-    "--validate", is_flag=True, help="Check the configurations with the installed programs, and show the verdicts."
+    "--validate", is_flag=True, help="Check the configurations with the installed programs, and show the results."
 )
 def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> None:
     """Write one HTML page: topology, findings, configurations, node plan, runbook, checksums.
 
-    The page loads nothing and holds no secret. The pages of a fleet go to FILE/FARM/report.html.
+    The page loads no other files and has no secrets. The pages of a fleet go to FILE/FARM/report.html.
     """
     from ..core.files import is_folder, write_atomically
     from ..export.report import page as report

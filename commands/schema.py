@@ -1,4 +1,4 @@
-"""`nlbgen schema`: the notation of the spec, for editors."""
+"""`nlbgen schema`: print the JSON Schema of the spec."""
 
 import click
 

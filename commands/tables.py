@@ -1,12 +1,10 @@
-"""What terminals show: lines and tables in colours, as wide as the terminal is.
+"""Lines and tables on terminals, in colours and with the width of the terminal.
 
-A command yields blocks, and `rich` lays them out ([`drawn`][nlbgen.commands.tables.drawn]). Text of specs and devices
-is never read as markup, and none of its control characters reaches the terminal. Pipes and files get the plain text
-instead, see [`show`][nlbgen.commands.console.show].
+A command yields blocks, and [`drawn`][nlbgen.commands.tables.drawn] lays them out with rich. A text from a spec or a
+device is never interpreted as markup, and its control characters are escaped. Pipes and files get plain text instead,
+see [`show`][nlbgen.commands.console.show].
 """
 
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TextIO
@@ -24,16 +22,16 @@ if TYPE_CHECKING:
 Style = Literal["", "bold", "dim", "green", "yellow", "red", "cyan"]
 
 LONGEST_WORD: Final = 20
-"""Words of up to this many columns are never broken in a table: `sha256:` and a fingerprint's 12 digits are 19."""
+"""Tables never break a word of up to this many columns: `sha256:` with 12 digits has 19."""
 _GAP: Final = 2
 _NARROWEST: Final = 20
 _KINDS: Final[dict[str, Style]] = {"add": "green", "change": "yellow", "remove": "red"}
 
 
 class Line(NamedTuple):
-    """One line of the plain text; a long one continues below, indented by `hang` more columns.
+    """One line of the plain text. A long line wraps, and the next lines are indented by `hang` more columns.
 
-    With None the terminal itself wraps it: for lines of files, which users copy as they are.
+    With None the terminal wraps it, so that users can copy the line of a file unchanged.
     """
 
     text: str
@@ -50,7 +48,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A header and rows of the same length; `figures` aligns all columns but the first to the right."""
+    """A header and rows of the same length; `figures` aligns all columns but the first to the right, for numbers."""
 
     head: Sequence[Cell]
     rows: Sequence[Sequence[Cell]]
@@ -61,7 +59,7 @@ Block = Line | Table
 
 
 def changes(plan: "Plan") -> Iterator[Line]:
-    """A plan line by line: additions green, changes yellow, removals red."""
+    """Yield the lines of a plan: additions green, changes yellow, removals red."""
     *_, closing = plan.text().splitlines()
     for target in plan.targets:
         found = [change for change in plan.changes if change.target == target]
@@ -72,7 +70,7 @@ def changes(plan: "Plan") -> Iterator[Line]:
 
 
 def painted(text: str, blocks: Iterable[Block]) -> str:
-    """The plain text in colours where all blocks are lines; tables stay plain, because colours would break columns."""
+    """Return the text in colours if all blocks are lines; with a table, the text stays plain."""
     lines = list(blocks)
     if not all(isinstance(line, Line) for line in lines):
         return text
@@ -91,17 +89,17 @@ def _styled(line: Line) -> str:
 
 
 def drawn(blocks: Iterable[Block], stream: TextIO, *, colours: bool) -> str:
-    """The blocks as the terminal behind this stream shows them, with or without colours."""
+    """Return the blocks laid out for the terminal of this stream, with or without colours."""
     from rich.console import Console
 
     terminal = Console(
         file=stream,
-        width=_width(stream),
         force_terminal=True,
         color_system="standard" if colours else None,
         legacy_windows=False,
         highlight=False,
     )
+    terminal.width = max(terminal.width or 80, _NARROWEST)
     with terminal.capture() as captured:
         for block in blocks:
             if isinstance(block, Line):
@@ -109,15 +107,6 @@ def drawn(blocks: Iterable[Block], stream: TextIO, *, colours: bool) -> str:
             else:
                 _draw_table(terminal, block)
     return captured.get()
-
-
-def _width(stream: TextIO) -> int:
-    """How many columns the terminal has: by COLUMNS, else by the terminal itself, else 80."""
-    try:
-        size = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):  # ValueError: the stream has no descriptor
-        size = os.terminal_size((80, 24))
-    return max(shutil.get_terminal_size(size).columns, _NARROWEST)
 
 
 def _draw_line(terminal: "Console", line: Line) -> None:
@@ -129,7 +118,7 @@ def _draw_line(terminal: "Console", line: Line) -> None:
     further = begin + (line.hang or 0)
     room = terminal.width - further
     if line.hang is None or body.__rich_measure__(terminal, terminal.options).minimum > room:
-        # Users can copy a digest in one piece when the terminal itself wraps it.
+        # The terminal wraps it, so that users can copy a digest in one piece.
         terminal.print(Text(text, line.style), soft_wrap=True)
         return
     for number, part in enumerate(body.wrap(terminal, room) or [Text()]):
@@ -171,9 +160,10 @@ def _field(cell: Cell) -> "Text":
 
 
 def _widths(terminal: "Console", rows: "Sequence[Sequence[Text]]") -> list[int]:
-    """The width of each column: of its longest field if there is room, else the widest columns shrink first.
+    """Return the width of each column; the widest columns shrink until the table fits.
 
-    Empty where words of up to `LONGEST_WORD` columns would be broken.
+    rich shrinks columns below their `min_width`, which breaks fingerprints. Returns an empty list if words of up to
+    `LONGEST_WORD` columns would be broken.
     """
     from rich.measure import Measurement
 
@@ -192,7 +182,7 @@ def _widths(terminal: "Console", rows: "Sequence[Sequence[Text]]") -> list[int]:
 
 
 def _records(table: Table) -> Iterator[Line]:
-    """The table for a narrow terminal: each row as a heading, and its cells as lines below."""
+    """Yield the table for a narrow terminal: each row as a heading, and its cells as lines below it."""
     for first, *others in table.rows:
         untitled = [cell for head, cell in zip(table.head[1:], others, strict=True) if not head.text]
         marks = [cell for cell in untitled if cell.text or cell.note]

@@ -1,4 +1,4 @@
-"""`nlbgen topology`: the farm as a picture."""
+"""`nlbgen topology`: draw the farm as a diagram."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from ..core.errors import UsageError
 from . import console, fleets
 
 
-@click.command(short_help="Draw the farm.")
+@click.command(short_help="Draw the farm as a diagram.")
 @console.SPEC
 @click.option(
     "--format",
@@ -17,19 +17,19 @@ from . import console, fleets
     type=click.Choice(["svg", "mermaid", "ascii"]),
     default="svg",
     show_default=True,
-    help="A picture for browsers, a flowchart for Markdown pages, plain text.",
+    help="svg for browsers, mermaid for Markdown pages, ascii for plain text.",
 )
 @click.option(
     "-o",
     "--output",
     type=console.FilePath(),
     metavar="FILE",
-    help="The file for the picture; default standard output; for a fleet a folder.",
+    help="The file [default: standard output]; for a fleet, the folder (required).",
 )
 def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
     """Draw the farm: clients, balancer, nodes and stores, the encryption of each hop, and single points of failure.
 
-    The pictures of a fleet go to FILE/FARM/.
+    The diagrams of a fleet go to FILE/FARM/.
     """
     from ..core.files import is_folder, write_atomically
     from ..export.topology.picture import FORMATS, draw, format_named
@@ -40,7 +40,7 @@ def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
     files = out.spec_files(specs or console.DEFAULT_SPECS)
     single = len(files) == 1 and (not specs or files[0] in specs)
     if output is None and not single:
-        raise UsageError("several farms make several pictures", "name a folder for them: -o DIR")
+        raise UsageError("the diagrams of several farms need a folder", "name one with -o DIR")
     fleet = out.Fleet(output or Path(), single=single)
     failures = fleets.Failures(single=len(files) == 1)
     for file in fleets.progress(files):

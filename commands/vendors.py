@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     "--format", "style", type=click.Choice(["text", "json", "markdown"]), default="text", help="The output format."
 )
 def command(style: str) -> None:
-    """Show the features that each vendor supports, since which version, and the fallbacks to accept."""
+    """Show the features that each vendor supports, from which version on, and the fallbacks with their ids."""
     from ..generators import matrix
 
     if style == "json":
@@ -40,7 +40,7 @@ def _colour(support: "Support") -> "Style":
 
 
 def _view() -> "Iterator[Block]":
-    """The matrix, then the notes."""
+    """Yield the matrix, then the notes."""
     from ..generators import matrix
     from ..generators.base import all_generators
     from ..generators.features import FEATURES

@@ -1,4 +1,4 @@
-"""What leaves for other tools and other people.
+"""Exports for other tools and for people: Ansible rollout, report, topology.
 
 Imports core.
 """

@@ -1,7 +1,7 @@
-"""SVG and HTML from templates: every text is escaped, unless Python has made markup of it.
+"""SVG and HTML from templates: every text is escaped, except markup that Python code has already escaped.
 
-Configurations are text and escape by their vendor's rules; what a browser reads has rules of its own. Both come from
-the same environment in everything else: nothing undefined, nothing that is none.
+Configurations are quoted by their vendor's rules instead. Otherwise both use the same template environment: undefined
+values and None are errors.
 """
 
 import base64
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNSPEAKABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]")
-"""What XML or HTML cannot carry, or only as an error: control characters, lone surrogates, characters that are none."""
+"""Characters that XML or HTML do not allow: control characters, lone surrogates, noncharacters."""
 _UNSEEN: Final = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069]")
-"""Characters that show nothing themselves and turn around, join or hide what stands beside them."""
+"""Invisible characters that reverse, join or hide the characters next to them."""
 
 _CODE: Final = re.compile("`([^`\n]+)`")
 
@@ -37,31 +37,31 @@ def _finalize(value: T) -> T:
 
 @cache
 def environment() -> "Environment":
-    """The template environment for SVG and HTML."""
+    """Return the template environment for SVG and HTML."""
     return templating.environment().overlay(autoescape=True, finalize=_finalize)
 
 
 def render(template: str, view: Mapping[str, Any]) -> Markup:
-    """The template's markup with this view; what no browser may meet becomes U+FFFD."""
+    """Render a template with this view; forbidden characters become U+FFFD."""
     return made(environment().get_template(template).render(view))
 
 
 def made(markup: str) -> Markup:
-    """What was escaped where it was made, as markup that templates leave alone."""
-    return Markup(displayable(markup))  # noqa: S704  # the one place; its callers escape
+    """Mark a text as markup that templates do not escape again; the caller must have escaped it."""
+    return Markup(displayable(markup))  # noqa: S704  # the only place; the callers escape
 
 
 def displayable(text: str) -> str:
-    """The text with U+FFFD for each character that has no place in SVG and HTML, or could mislead a reader."""
+    """Replace each character that SVG and HTML do not allow, or that could mislead a reader, by U+FFFD."""
     return _UNSEEN.sub("\ufffd", _UNSPEAKABLE.sub("\ufffd", text))
 
 
 def sentence(text: str) -> Markup:
-    """A message as messages are written: what stands between backticks is code."""
+    """Return a message as markup; text in backticks becomes a code element."""
     return made(_CODE.sub(r"<code>\1</code>", html.escape(text)))
 
 
 def digest_source(content: str) -> str:
-    """How a content security policy names an inline style or script: `'sha256-...'` over what its element holds."""
+    """Return the source expression of a content security policy for an inline style or script: `'sha256-...'`."""
     digest = hashlib.sha256(content.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

@@ -26,7 +26,7 @@ from .hosting import Api, Foreground, Hosting, RoleVariable, Steps, Syntax
 
 
 class UnquotableError(ValueError):
-    """A vendor's configuration language cannot carry this text; the message names the part."""
+    """A vendor's configuration language cannot quote this text; the message names the part."""
 
 
 class Site(NamedTuple):
@@ -167,7 +167,7 @@ class Generator(ABC):
         try:
             return self.quoted(text)
         except UnquotableError as error:
-            message = f"{self.title} cannot carry it: {error}"
+            message = f"{self.title} cannot quote this text: {error}"
             job.problems.append(job.spec.problem(path, message, "change the text, or use another vendor"))
             return ""
 
@@ -244,12 +244,12 @@ def _refusals(generator: Generator, spec: Spec, version: Version) -> Iterator[Pr
 def _hint(generator: Generator, feature: Feature, version: Version, why: No) -> str:
     options = []
     if why.fallback:
-        options.append(f"accept it (`accept: [{generator.problem_id(feature.id)}]`), then {why.fallback}")
+        options.append(f"accept the fallback (`accept: [{generator.problem_id(feature.id)}]`): {why.fallback}")
     if newer := generator.upgrade(feature.id, version):
-        options.append(f"take {newer}")
+        options.append(f"use {newer}")
     others = [other.title for other in all_generators() if other is not generator and _has(other, feature)]
     if others:
-        options.append(f"take {one_of(others)}, which can do it")
+        options.append(f"use {one_of(others)}")
     return "; or ".join(options) or "leave it out of the spec"
 
 
@@ -263,11 +263,11 @@ def _version_refusals(generator: Generator, spec: Spec, version: Version) -> Ite
     oldest, newest = generator.known(version)
     known = f"{oldest} to {newest}"
     if version < oldest:
-        message = f"{generator.called(version)} is too old: configurations are made for {known}"
+        message = f"{generator.called(version)} is too old: supported versions are {known}"
         yield spec.problem(path, message, f'upgrade, or write "{oldest}" or later', id=problem_id)
     elif version.parts[:2] > newest.parts[:2] and problem_id not in spec.farm.accepted:
-        message = f"{generator.called(version)} is not known: configurations are made for {known}"
-        hint = f'write "{newest}", or accept a configuration for that (`accept: [{problem_id}]`)'
+        message = f"{generator.called(version)} is not supported: supported versions are {known}"
+        hint = f'write "{newest}"; or accept a configuration for {newest} (`accept: [{problem_id}]`)'
         yield spec.problem(path, message, hint, id=problem_id)
 
 
@@ -290,11 +290,11 @@ def audit(spec: Spec) -> list[Problem]:
     for index, accepted in enumerate(spec.farm.accept):
         if accepted not in known:
             near = nearest(accepted, sorted(known))
-            message = f"there is no problem of the id {accepted}" + (f" (did you mean {near}?)" if near else "")
+            message = f"there is no id {accepted}" + (f" (did you mean {near}?)" if near else "")
             problem = spec.problem(
                 ("accept", index),
                 message,
-                "the ids stand in brackets behind warnings and refusals, and in docs/rules.md",
+                "messages show the ids in brackets; docs/rules.md lists them",
                 id="accept-unknown",
             )
             problems.append(problem._replace(severity="warning"))

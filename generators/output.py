@@ -50,9 +50,9 @@ def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
         try:
             found = sorted(child for child in path.iterdir() if child.suffix in {".yaml", ".yml"})
         except OSError as error:
-            raise FileError(f"{path}: cannot be read: {error.strerror}", "check the folder's rights") from None
+            raise FileError(f"{path}: cannot be read: {error.strerror}", "check the folder's permissions") from None
         if not found:
-            raise UsageError(f"{path} holds no *.yaml", "name a spec, or a folder of specs")
+            raise UsageError(f"{path} has no *.yaml or *.yml file", "name a spec, or a folder of specs")
         files += found
     return tuple(dict.fromkeys(files))
 
@@ -109,7 +109,7 @@ class Fleet:
             return self.output
         name = spec.farm.farm
         if name.lower() in self._seen:
-            message = f"{name} is described by {self._seen[name.lower()]} as well, and both would write the same files"
-            raise SpecError([spec.problem(("farm",), message, "give each farm a name of its own", id="farm-names")])
+            message = f"{self._seen[name.lower()]} has the same farm name {name}: both would write the same files"
+            raise SpecError([spec.problem(("farm",), message, "give each farm its own name", id="farm-names")])
         self._seen[name.lower()] = spec.name
         return self.output / name

@@ -1,4 +1,4 @@
-"""The running farm, read and compared with the spec.
+"""Compares the running farm with the spec.
 
 Imports core, net, spec, generators.
 """

@@ -15,7 +15,7 @@ def host_name(value: object) -> str:
     text = words_of(value, "a host name")
     if _is_ip(text) or re.fullmatch(r"[0-9.]+", text):
         raise ValueError(
-            f"{shown(text)} is not a host name: it is a number, and certificates and redirects need a name"
+            f"{shown(text)} is not a host name: it is an address, but certificates and redirects need a name"
         )
     if len(text) > 253 or not _HOST.fullmatch(text):
         rule = "letters, digits and hyphens, with dots between"

@@ -160,7 +160,7 @@ class _Composer:
         mark = event.start_mark
         if event.anchor not in self._anchors:
             alias = "the alias" if self._hidden else f"*{shortened(event.anchor, _SHOWN)}"
-            raise _RefusedError(mark.line, mark.column, f"{alias} repeats an anchor that is not defined above it")
+            raise _RefusedError(mark.line, mark.column, f"{alias} refers to an anchor that is not defined above it")
         data, tree, size = self._anchors[event.anchor]
         self._count(size, mark)
         return data, tree
@@ -191,7 +191,7 @@ class _Composer:
             if key in mapping:
                 line = tree.keys[key][0] + 1
                 named = "a key" if self._hidden else f"the key {shortened(key, _SHOWN)!r}"
-                self._problem(mark, f"{named} is given twice, first on line {line}", "keep one of the two")
+                self._problem(mark, f"{named} appears twice, first on line {line}", "keep one of the two")
                 continue
             mapping[key] = data
             tree.keys[key] = (mark.line, mark.column)
@@ -220,7 +220,7 @@ class _Composer:
                 shown = "the value" if self._hidden else shortened(text, _SHOWN)
                 hint = "write the intended value, in quotes if it is a text"
                 if not self._hidden:
-                    hint = f'write "{shown}" in quotes if it is a text, else the intended value'
+                    hint = f'write the intended value, or "{shown}" in quotes if it is a text'
                 self._problem(event.start_mark, f"{shown} is ambiguous: {reading}", hint)
                 break
         return text
@@ -353,5 +353,5 @@ def _yaml_hint(text: str, line: int) -> str:
     if line < len(lines) and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]:
         return "YAML is indented with spaces: replace the tab"
     if line < len(lines) and '"' in lines[line] and "\\" in lines[line]:
-        return "between double quotes \\ has a meaning of its own: write the text in single quotes, or without quotes"
-    return "compare the line and the one above with the spec's reference: indentation, quotes, brackets"
+        return "in double quotes, \\ begins an escape: write the text in single quotes, or without quotes"
+    return "check the indentation, quotes and brackets of this line and the line above"

@@ -75,7 +75,7 @@ def _typed(source: Document, problems: list[Problem], wrong: list[Path]) -> Farm
     if not isinstance(source.data, dict):
         what = "a list" if isinstance(source.data, list) else "a single value"
         hint = "`nlbgen init` writes a commented farm.yaml to start from"
-        problems.append(Problem(Location(source.name, 1, 1), "", f"holds {what}, and a spec is a mapping", hint))
+        problems.append(Problem(Location(source.name, 1, 1), "", f"the file has {what}, but a spec is a mapping", hint))
         return None
     try:
         return read(Farm, source.data, report)

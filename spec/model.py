@@ -16,8 +16,8 @@ from .units import Duration, Size, Version
 class Secret(Model):
     """A reference to a secret: `{env: NAME}` or `{file: PATH}`; the secret itself is never in the spec."""
 
-    env: t.EnvName | None = entry("The environment variable that holds the secret.", default=None)
-    file: t.SecretFile | None = entry("The file that holds the secret, and nothing else.", default=None)
+    env: t.EnvName | None = entry("The environment variable with the secret.", default=None)
+    file: t.SecretFile | None = entry("The file that contains only the secret.", default=None)
 
     @classmethod
     def refuses(cls, value: object) -> str | None:
@@ -33,7 +33,8 @@ class Orchestrator(Model):
     """The Orchestrator that the nodes run."""
 
     version: t.ProgramVersion | None = entry(
-        "In quotes. Determines the health endpoint, the key family and the config file's name.", default=None
+        "In quotes. Determines the health endpoint, the settings of the SignalR store and the config file's name.",
+        default=None,
     )
     site: t.Text = entry("The name of the IIS site.", default="UiPath Orchestrator")
     directory: t.WindowsPath = entry(
@@ -47,11 +48,11 @@ class Orchestrator(Model):
 
 
 class Tls(Model):
-    """Where TLS ends and how strict it is."""
+    """The TLS mode, profile and certificates."""
 
     mode: t.TlsMode = entry(
-        "`bridge`: the balancer ends TLS and encrypts again to the nodes. `terminate`: HTTP to the nodes. "
-        "`passthrough`: the nodes end TLS. `none`: only HTTP.",
+        "`bridge`: the balancer terminates TLS and opens TLS connections to the nodes. `terminate`: the balancer "
+        "terminates TLS and sends HTTP to the nodes. `passthrough`: the nodes terminate TLS. `none`: only HTTP.",
         default="bridge",
     )
     profile: t.TlsProfile = entry("Mozilla's server side TLS profile, guideline 6.0.", default="intermediate")
@@ -60,38 +61,40 @@ class Tls(Model):
     )
     key: t.PosixPath = entry("On the balancer: the private key, PEM.", default="/etc/ssl/orchestrator/privkey.pem")
     verify_nodes: t.CaPath = entry(
-        "The CA that the nodes' certificates chain to; `false` skips the check, with a warning. Under `passthrough` it "
-        "applies only to the health checks, which verify no certificate unless it is given.",
+        "The CA that the nodes' certificates chain to; `false` disables the verification, with a "
+        "warning. With `passthrough` only the health checks use it, and only if the key is written.",
         default="/etc/ssl/certs/ca-certificates.crt",
     )
-    hsts: t.Flag = entry("Send Strict-Transport-Security (two years) where the balancer ends TLS.", default=True)
+    hsts: t.Flag = entry("Send Strict-Transport-Security (two years) if the balancer terminates TLS.", default=True)
 
 
 class Vip(Model):
     """A virtual address that two or more balancers share by VRRP (keepalived)."""
 
     address: t.InterfaceAddress = entry("The shared address with its prefix length.")
-    interface: t.InterfaceName = entry("The interface on the balancers that carries it.")
-    router_id: t.RouterId = entry("The VRRP router id, the same on all balancers and on no other machine.", default=51)
+    interface: t.InterfaceName = entry("The balancers' network interface for it.")
+    router_id: t.RouterId = entry(
+        "The VRRP router id: the same on all balancers, different from all others in the network.", default=51
+    )
     balancers: tuple[t.NodeAddress, ...] = entry("The balancers, the preferred one first.", least=2)
-    secret: Secret = entry("The password that the balancers share; VRRP uses 8 characters of it.")
+    secret: Secret = entry("The password that the balancers share; VRRP uses its first 8 characters.")
     preempt: t.Flag = entry(
-        "The preferred balancer takes the address back when it recovers, which ends every open connection again.",
+        "When the preferred balancer recovers, it takes the address back; this closes every open connection.",
         default=False,
     )
 
 
 class Frontend(Model):
-    """What robots and people connect to."""
+    """The address, names and TLS of the balancer for robots and people."""
 
     host: t.HostName = entry("The name that robots and people use; certificates must carry it.")
-    aliases: tuple[t.HostName, ...] = entry("Further names of the farm.", default=())
-    address: t.ListenAddress = entry("Where the balancer listens; `*` for every address.", default="*")
-    listen_port: t.Port | None = entry("443, or 80 where tls.mode is none.", default=None, name="port")
+    aliases: tuple[t.HostName, ...] = entry("Other names of the farm.", default=())
+    address: t.ListenAddress = entry("The address that the balancer listens on; `*` for every address.", default="*")
+    listen_port: t.Port | None = entry("Default: 443, or 80 if tls.mode is none.", default=None, name="port")
     redirect: t.Flag | None = entry(
-        "Port 80 answers with a redirect to https (default with TLS).", default=None, name="redirect_http"
+        "Port 80 redirects to https. Default: true with TLS.", default=None, name="redirect_http"
     )
-    tls: Tls = entry("Where TLS ends and how strict it is.", default=Tls)
+    tls: Tls = entry("The TLS mode, profile and certificates.", default=Tls)
     vip: Vip | None = entry("A shared address for two or more balancers.", default=None)
 
     @property
@@ -111,12 +114,13 @@ class Node(Model):
     name: t.NodeName = entry("A short name, unique in the farm.")
     address: t.NodeAddress = entry("IPv4, IPv6 or a host name.")
     listen_port: t.Port | None = entry(
-        "443, or 80 where the balancer sends HTTP to the nodes.", default=None, name="port"
+        "Default: 443, or 80 if the balancer sends HTTP to the nodes.", default=None, name="port"
     )
-    primary: t.Flag = entry("The node whose keys the others get; the first one if none is named.", default=False)
-    weight: t.Weight = entry("Its share of new requests against the other nodes.", default=100)
+    primary: t.Flag = entry("The node whose keys are copied to the others. Default: the first node.", default=False)
+    weight: t.Weight = entry("Its share of new requests, relative to the other nodes.", default=100)
     state: t.NodeState = entry(
-        "`up`; `drain`: gets no new sessions; `down`: gets nothing; `backup`: serves when no other can.",
+        "`up`: gets requests; `drain`: gets no new sessions; `down`: gets no requests; `backup`: gets requests only if "
+        "no other node can serve.",
         default="up",
     )
     config: t.FilePath | None = entry("A copy of its config file, relative to the spec's folder.", default=None)
@@ -125,10 +129,10 @@ class Node(Model):
 class Health(Model):
     """How the balancer checks the health of a node."""
 
-    path: t.HealthPath = entry("`auto` picks the endpoint of the Orchestrator version.", default="auto")
+    path: t.HealthPath = entry("`auto`: the endpoint of the Orchestrator version.", default="auto")
     expect: t.HttpStatus = entry("The status of a healthy node.", default=200)
-    interval: t.ShortTime = entry("Between two checks of a healthy node.", default=Duration.of("1s"))
-    timeout: t.ShortTime = entry("How long one check may take.", default=Duration.of("1s"))
+    interval: t.ShortTime = entry("The time between two checks of a healthy node.", default=Duration.of("1s"))
+    timeout: t.ShortTime = entry("The time limit of one check.", default=Duration.of("1s"))
     rise: t.Count = entry("Successful checks in a row that mark a node up.", default=2)
     fall: t.Count = entry("Failed checks in a row that mark a node down.", default=2)
 
@@ -137,53 +141,60 @@ class Signalr(Model):
     """The paths of the robots' and browsers' live connections."""
 
     paths: tuple[t.PathPrefix, ...] = entry(
-        "The beginnings of these paths; upper and lower case are equal.", default=("/signalr",), least=1, most=16
+        "The prefixes of the SignalR paths; upper and lower case are equal.", default=("/signalr",), least=1, most=16
     )
-    idle_timeout: t.LongTime = entry("How long a WebSocket may be silent; more than 110s.", default=Duration.of("1h"))
+    idle_timeout: t.LongTime = entry(
+        "A WebSocket without traffic is closed after this time; more than 110s.", default=Duration.of("1h")
+    )
 
 
 class Timeouts(Model):
-    """How long the balancer waits."""
+    """The balancer's timeouts."""
 
-    connect: t.ShortTime = entry("For a node to accept a connection.", default=Duration.of("5s"))
-    request: t.LongTime = entry("For a node to answer, except on the SignalR paths.", default=Duration.of("120s"))
-    queue: t.ShortTime = entry("For a free slot when all nodes are at their limit.", default=Duration.of("30s"))
+    connect: t.ShortTime = entry("The time in which a node must accept a connection.", default=Duration.of("5s"))
+    request: t.LongTime = entry(
+        "The time in which a node must respond, except on the SignalR paths.", default=Duration.of("120s")
+    )
+    queue: t.ShortTime = entry(
+        "The time that a request waits in the queue if all nodes are at their limit.", default=Duration.of("30s")
+    )
     reload: t.LongTime = entry(
-        "For open WebSockets to end by themselves after the balancer was reloaded; then they are closed, and robots "
-        "reconnect.",
+        "After a reload, open WebSockets are closed after this time, and robots reconnect.",
         default=Duration.of("1h"),
     )
 
 
 class Limits(Model):
-    """Limits of concurrent work."""
+    """Limits of connections, requests and open files."""
 
-    connections: t.Connections = entry("Client connections; each robot holds one.", default=8_000)
+    connections: t.Connections = entry("The maximum number of client connections; each robot needs one.", default=8_000)
     requests_per_node: t.Connections = entry(
-        "Concurrent requests per node, except on the SignalR paths; more requests wait in the queue.", default=1_000
+        "The maximum number of concurrent requests per node, except on the SignalR paths; others wait in the queue.",
+        default=1_000,
     )
     open_files: t.OpenFiles = entry(
-        "The limit of open files (`LimitNOFILE`) that the balancer's service has or may set.", default=20_000
+        "The limit of open files (`LimitNOFILE`) of the balancer's service.", default=20_000
     )
 
 
 class Balancer(Model):
-    """How requests are spread over the nodes."""
+    """How requests are distributed to the nodes."""
 
-    algorithm: t.Algorithm = entry("Which node gets a new request.", default="least-connections")
+    algorithm: t.Algorithm = entry("How the node for a new request is selected.", default="least-connections")
     affinity: t.Affinity = entry(
-        "Whether a client stays on its node: `none`, by `cookie`, by `source` address, or by cookie on the "
+        "How a client stays on its node: not at all (`none`), by `cookie`, by `source` address, or by cookie on the "
         "SignalR paths only (`signalr`).",
         default="none",
     )
     health: Health = entry("How the balancer checks the health of a node.", default=Health)
-    signalr: Signalr = entry("The live connections.", default=Signalr)
-    timeouts: Timeouts = entry("How long the balancer waits.", default=Timeouts)
-    limits: Limits = entry("Limits of concurrent work.", default=Limits)
+    signalr: Signalr = entry("Paths and timeout of the SignalR connections.", default=Signalr)
+    timeouts: Timeouts = entry("The balancer's timeouts.", default=Timeouts)
+    limits: Limits = entry("Limits of connections, requests and open files.", default=Limits)
     metrics_port: t.Port = entry("The port of the statistics, only on the balancer's loopback address.", default=8404)
-    max_body: t.BodySize = entry("The largest package that can be uploaded.", default=Size.of("300MB"))
+    max_body: t.BodySize = entry("The maximum size of an upload, for example of a package.", default=Size.of("300MB"))
     slow_start: t.OptionalTime = entry(
-        "The share of a recovered node grows to its full value over this time; 0s switches it off.", default=Duration(0)
+        "After a node recovers, its share of requests increases to the full value over this time; 0s disables it.",
+        default=Duration(0),
     )
 
 
@@ -217,31 +228,31 @@ class Redis(Model):
     tls: t.Flag = entry(
         "Whether the nodes connect to it over TLS (`ssl=True` in the connection string).", default=False
     )
-    install_on: t.NodeName | None = entry("The node on which it is installed, if it is on one.", default=None)
+    install_on: t.NodeName | None = entry("The node on which it is installed, if any.", default=None)
 
 
 class Stores(Model):
     """The stores that all nodes share."""
 
     database: Database | None = entry("The SQL Server database that all nodes share.", default=None)
-    session: t.SessionStore = entry("Where ASP.NET keeps its sessions.", default="sqlserver")
-    signalr: t.SignalrStore = entry("Where SignalR keeps its messages; Redis is advised.", default="sqlserver")
-    redis: Redis | None = entry("Where Redis is, if SignalR's messages go through it.", default=None)
+    session: t.SessionStore = entry("The store of ASP.NET's sessions.", default="sqlserver")
+    signalr: t.SignalrStore = entry("The store of SignalR's messages; Redis is recommended.", default="sqlserver")
+    redis: Redis | None = entry("The Redis server, if it is the store of SignalR's messages.", default=None)
     signalr_keys: t.SignalrKeys = entry(
-        "Which settings of the nodes name the SignalR store: `server-port` (`LoadBalancer.Redis.Server` and related "
-        "settings, the oldest), `connection-string` (`LoadBalancer.Redis.ConnectionString`), or `auto`: those that the "
-        "node's file has already.",
+        "The nodes' settings for the SignalR store: `server-port` (`LoadBalancer.Redis.Server` and related settings, "
+        "in the oldest versions), `connection-string` (`LoadBalancer.Redis.ConnectionString`), or `auto`: those that "
+        "the node's file already has.",
         default="auto",
     )
     load_balancer_enabled: t.Flag | None = entry(
-        "What `LoadBalancer.Enabled` becomes: by default true before 2020.10, as documented there, and unchanged "
-        "in later versions, which do not document it.",
+        "The value for `LoadBalancer.Enabled`. Default: true before 2020.10, where it is documented; unchanged in "
+        "later versions, which do not document it.",
         default=None,
     )
 
 
 class Keys(Model):
-    """Whose keys the nodes get."""
+    """The source of the nodes' keys."""
 
     source: t.FilePath = entry("`primary`, or the path of a config file with the keys.", default="primary", name="from")
 
@@ -277,13 +288,13 @@ class Zen(Model):
     api: t.DeviceUrl | None = entry("The URL of its API.", default=None)
     key: Secret | None = entry("The API key, by reference.", default=None)
     ca: t.FilePath | None = entry(
-        "The CA that the certificate of the API chains to, or that certificate itself, PEM, relative to the "
-        "spec's folder; by default the CAs that Python's requests trusts.",
+        "The CA of the API's certificate, or that certificate itself: a PEM file, relative to the spec's folder. "
+        "Default: the CAs that Python's requests trusts.",
         default=None,
     )
     certificate: t.FilePath | None = entry(
-        "Key, certificate and chain in one PEM, relative to the spec's folder: `push` uploads it. Without it, "
-        "the appliance must have the farm's certificate already, as FARM.pem.",
+        "Key, certificate and chain in one PEM file, relative to the spec's folder: `push` uploads it. Without it, "
+        "the appliance must already have the farm's certificate as FARM.pem.",
         default=None,
     )
 
@@ -295,24 +306,26 @@ class F5(Model):
     host: t.NodeAddress | None = entry("Its management address.", default=None)
     port: t.Port = entry("The port of its management interface.", default=443)
     ca: t.FilePath | None = entry(
-        "The CA, PEM, that the management interface's certificate chains to, relative to the spec's folder; "
-        "by default the CAs that Python's requests trusts.",
+        "The CA of the management interface's certificate: a PEM file, relative to the spec's folder. Default: the CAs "
+        "that Python's requests trusts.",
         default=None,
     )
-    partition: t.PartitionName = entry("The partition that the objects go into.", default="Common")
-    user: t.Text = entry("The user that pushes.", default="admin")
+    partition: t.PartitionName = entry("The partition of the farm's objects.", default="Common")
+    user: t.Text = entry("The user of a push.", default="admin")
     password: Secret | None = entry("The password, by reference.", default=None)
     api: t.F5Api = entry("iControl REST, an AS3 declaration, or iControl SOAP.", default="rest")
     provider: t.Text = entry("The login provider of the user: `tmos` for users of the device itself.", default="tmos")
-    timeout: t.ShortTime = entry("For the device to answer one request.", default=Duration.of("60s"))
+    timeout: t.ShortTime = entry(
+        "The time in which the device must respond to one request.", default=Duration.of("60s")
+    )
     certificate: t.BigipPath | None = entry(
         "An existing certificate object of the device; without it `push` uploads `frontend.tls.certificate`.",
         default=None,
     )
     key: t.BigipPath | None = entry("The key object that belongs to `certificate`.", default=None)
     cipher_group: t.BigipPath | None = entry(
-        "A cipher group of the device for the clients' TLS; it switches TLS 1.3 on (TMOS 14.0 or later). "
-        "By default Mozilla's TLS 1.2 suites, and `/Common/f5-default` with `tls.profile: modern`.",
+        "A cipher group of the device for the clients' TLS; it enables TLS 1.3 (TMOS 14.0 or later). "
+        "Default: Mozilla's TLS 1.2 suites, and `/Common/f5-default` with `tls.profile: modern`.",
         default=None,
     )
 
@@ -321,7 +334,7 @@ class Bundle(Model):
     """Settings of `nlbgen bundle export`."""
 
     recipients: tuple[t.AgeRecipient, ...] = entry(
-        "Who can read the files with secrets in a bundle: `--with-secrets` encrypts them for these public keys.",
+        "The public keys for which `--with-secrets` encrypts the files with secrets in a bundle.",
         default=(),
     )
 
@@ -331,16 +344,16 @@ class Farm(Model):
 
     version: t.SchemaVersion = entry("The version of this syntax.", default=1)
     farm: t.FarmName = entry("The farm's name; objects and files are named after it.")
-    orchestrator: Orchestrator = entry("What the nodes run.", default=Orchestrator)
-    frontend: Frontend = entry("What robots and people connect to.")
+    orchestrator: Orchestrator = entry("The Orchestrator on the nodes.", default=Orchestrator)
+    frontend: Frontend = entry("The address, names and TLS of the balancer for robots and people.")
     nodes: tuple[Node, ...] = entry("The Orchestrator nodes.", least=1)
-    balancer: Balancer = entry("How requests are spread over the nodes.", default=Balancer)
+    balancer: Balancer = entry("How requests are distributed to the nodes.", default=Balancer)
     stores: Stores = entry("The stores that all nodes share.", default=Stores)
-    keys: Keys = entry("Whose keys the nodes get.", default=Keys)
-    haproxy: Haproxy = entry("The HAProxy to write for.", default=Haproxy)
-    nginx: Nginx = entry("The NGINX to write for.", default=Nginx)
-    zen: Zen = entry("The Zen Load Balancer to write for.", default=Zen)
-    f5: F5 = entry("The F5 BIG-IP to write for.", default=F5)
+    keys: Keys = entry("The source of the nodes' keys.", default=Keys)
+    haproxy: Haproxy = entry("The HAProxy on the balancer.", default=Haproxy)
+    nginx: Nginx = entry("The NGINX on the balancer.", default=Nginx)
+    zen: Zen = entry("The product of the Zen family, and its API.", default=Zen)
+    f5: F5 = entry("The F5 BIG-IP, and its API.", default=F5)
     bundle: Bundle = entry("The archive of `nlbgen bundle export`.", default=Bundle)
     accept: tuple[t.ProblemId, ...] = entry(
         "The ids of warnings and of unsupported features that this farm accepts.", default=()

@@ -30,7 +30,7 @@ _WORDS: Final = {
     "NodeAddress": "IPv4, IPv6 or host name",
     "NodeName": "up to 40 letters, digits, `.`, `-`, `_`",
     "OptionalTime": "[duration](#durations)",
-    "PathPrefix": "beginning of a path",
+    "PathPrefix": "path prefix",
     "PartitionName": "letter, then up to 63 letters, digits, `.`, `-`, `_`",
     "PosixPath": "absolute path on the balancer",
     "ProblemId": "[id](rules.md)",

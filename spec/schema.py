@@ -220,10 +220,10 @@ def _make_mapping_reader(model: type[Model]) -> Reader:
 
 
 def _unknown_key(name: str, known: Sequence[str]) -> Invalid:
-    message = "is not a key that is known here"
+    message = "is not a known key"
     if near := nearest(name, known):
         return Invalid(f"{message} (did you mean {near}?)", at_key=True)
-    return Invalid(message, f"known here: {', '.join(known)}", at_key=True)
+    return Invalid(message, f"known keys: {', '.join(known)}", at_key=True)
 
 
 def nearest(word: str, names: Sequence[str]) -> str | None:
@@ -317,7 +317,7 @@ def _list_reader(read_item: Reader, declared: Entry) -> Reader:
             return _WRONG
         if not declared.least <= len(value) <= declared.most:
             bound = f"at least {declared.least}" if len(value) < declared.least else f"at most {declared.most}"
-            report(path, Invalid(f"has {plural(len(value), 'entry')}, and takes {bound}"))
+            report(path, Invalid(f"has {plural(len(value), 'entry')}, but takes {bound}"))
             return _WRONG
         items = [read_item(item, (*path, index), report) for index, item in enumerate(value)]
         return tuple(item for item in items if item is not _WRONG)

@@ -21,12 +21,12 @@ def _duration(low: str, high: str) -> Reads:
 
     def parse(value: object) -> Duration:
         if isinstance(value, float):
-            raise ValueError(f"{shown(value)} has no unit: write a whole number with it, as in 5s or 500ms")
+            raise ValueError(f"{shown(value)} has no unit: write a whole number with a unit, as in 5s or 500ms")
         if isinstance(value, int) and not isinstance(value, bool):
             raise ValueError(f"{value} has no unit: write {value}s for seconds or {value}ms for milliseconds")
         duration = Duration.of(text_of(value, "a duration"))
         if not least <= duration <= most:
-            raise ValueError(f"{value} is out of bounds: {bounds}")
+            raise ValueError(f"{value} is out of range: {bounds}")
         return duration
 
     schema = {"type": "string", "pattern": f"^{DURATION.pattern}$", "examples": ["5s"]}
@@ -39,12 +39,12 @@ def _size(low: str, high: str) -> Reads:
 
     def parse(value: object) -> Size:
         if isinstance(value, float):
-            raise ValueError(f"{shown(value)} has no unit: write a whole number with it, as in 300MB or 512KB")
+            raise ValueError(f"{shown(value)} has no unit: write a whole number with a unit, as in 300MB or 512KB")
         if isinstance(value, int) and not isinstance(value, bool):
             raise ValueError(f"{value} has no unit: write {value}MB for megabytes or {value}B for bytes")
         size = Size.of(text_of(value, "a size"))
         if not least <= size <= most:
-            raise ValueError(f"{value} is out of bounds: {bounds}")
+            raise ValueError(f"{value} is out of range: {bounds}")
         return size
 
     schema = {"type": "string", "pattern": f"^{SIZE.pattern}$", "examples": ["300MB"]}
@@ -172,7 +172,7 @@ def _url(value: object) -> str:
 
 def _version(value: object) -> Version:
     if isinstance(value, float):
-        raise NotTextError("a version is a text, for as a number 2019.10 is 2019.1", needs_source=True)
+        raise NotTextError("a version is a text: as a number, 2019.10 would be 2019.1", needs_source=True)
     return Version(text_of(value, "a version"))
 
 
@@ -192,7 +192,9 @@ def _verify(value: object) -> str | bool:
     if value is False:
         return False
     if value is True:
-        raise ValueError("true names no CA: write the path of the CA's certificate, or false to skip the check")
+        raise ValueError(
+            "true is not a CA: write the path of the CA's certificate, or false to disable the verification"
+        )
     return _posix_path(value)
 
 
@@ -289,16 +291,16 @@ HttpPath = Annotated[
     _pattern(
         "a path of the site",
         r"/[A-Za-z0-9._~%/?&=+:@,-]*",
-        "it starts with / and holds letters, digits and ._~%/?&=+:@,-",
+        "it starts with / and has only letters, digits and ._~%/?&=+:@,-",
         example="/api/status",
     ),
 ]
 PathPrefix = Annotated[
     str,
     _pattern(
-        "the beginning of a path of the site",
+        "a path prefix of the site",
         r"/[A-Za-z0-9._~/-]+",
-        "it starts with / and holds letters, digits and ._~/-",
+        "it starts with / and has only letters, digits and ._~/-",
         example="/signalr",
     ),
 ]

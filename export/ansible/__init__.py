@@ -1,4 +1,4 @@
-"""The rollout by Ansible.
+"""The Ansible rollout.
 
 Imports the root, core, spec, generators.
 """

@@ -55,7 +55,7 @@ class Group(NamedTuple):
 
     @property
     def listed(self) -> str:
-        """The names of its hosts, for people."""
+        """The names of its hosts as text."""
         return ", ".join(host.name for host in self.hosts)
 
 
@@ -68,7 +68,7 @@ class FarmGroup(NamedTuple):
     groups: tuple[Group, ...]
     variables: tuple[Variable, ...]
     shared: str
-    """The address that its balancers share; empty where there is none."""
+    """The address that its balancers share; empty without one."""
     secrets: tuple[dict[str, str], ...]
     device: str
     """The name of the host that represents its device; empty for balancers on hosts."""
@@ -112,7 +112,7 @@ def _first_groups(farms: Sequence[FarmGroup], vendor: str) -> list[str]:
 
 
 def _enabled_by_hand(vendors: Collection[str]) -> Iterator[str]:
-    """How to enable a drained node by hand: a command for each vendor that has one, the playbook for the others."""
+    """Return how to enable a drained node by hand: a command for vendors that have one, the playbook for others."""
     others = []
     for vendor in (generator(name) for name in sorted(vendors)):
         if vendor.hosting is not None and vendor.hosting.enable_command:
@@ -253,7 +253,7 @@ def _reads_ca(rollout: Rollout) -> bool:
 
 
 def _nodes(rollout: Rollout) -> Iterator[Host]:
-    """Yield the nodes, first the one whose keys the others get."""
+    """Yield the nodes, first the one whose keys are copied to the others."""
     farm = rollout.spec.farm
     for node in (farm.primary, *(node for node in farm.nodes if node is not farm.primary)):
         yield Host(_node_host(farm, node), tuple(_one_node(rollout, node)))
@@ -290,7 +290,7 @@ def _one_node(rollout: Rollout, node: Node) -> Iterator[Variable]:
 
 
 def _host_files(rollout: Rollout) -> Iterator[str]:
-    """Every configuration of the export that a balancer of this farm may have."""
+    """Return every configuration of the export that a balancer of this farm may have."""
     farm, hosting = rollout.spec.farm, rollout.generator.hosting
     main = hosting.main if hosting is not None else ""
     yield f"{_FILES}/{farm.farm}/{rollout.vendor}/{main}"

@@ -1,4 +1,4 @@
-"""One farm's rollout, and what it knows of each vendor."""
+"""The rollout of one farm, and the vendors' facts that it needs."""
 
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -8,14 +8,14 @@ from ...spec.load import Spec
 
 
 class Rollout(NamedTuple):
-    """One farm on its way to its hosts."""
+    """The rollout of one farm."""
 
     spec: Spec
     vendor: str
     balancers: tuple[str, ...]
-    """The balancers' addresses or names; empty where the vendor is a device."""
+    """The balancers' addresses or names; empty if the vendor is a device."""
     home: str
-    """The spec's folder as seen from the tree's root, with slashes."""
+    """The path from the tree's root to the spec's folder, with slashes."""
 
     @property
     def generator(self) -> Generator:
@@ -29,14 +29,14 @@ class Rollout(NamedTuple):
 
     @property
     def drains_by_files(self) -> bool:
-        """Whether the hosts' configuration file is replaced where a node is drained."""
+        """Whether a node is drained by a new configuration file on the hosts."""
         return self.generator.hosting is not None and self.generator.hosting.drains_by == "files"
 
     @property
     def drains_at_runtime(self) -> bool:
-        """Whether a command to the running program drains a node."""
+        """Whether a node is drained by a command to the running program."""
         return self.generator.hosting is not None and self.generator.hosting.drains_by == "runtime"
 
     def home_from(self, root: str) -> str:
-        """The spec's folder as seen from where `root` is the path to the tree's root."""
+        """Return the path to the spec's folder from the place from which `root` leads to the tree's root."""
         return self.home if PurePosixPath(self.home).is_absolute() else f"{root}/{self.home}"

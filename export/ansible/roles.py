@@ -1,4 +1,4 @@
-"""The files of the roles, which are the same for every farm, and their templates."""
+"""The files of the Ansible roles and their templates; they are the same for every farm."""
 
 from pathlib import PurePosixPath
 from typing import Final
@@ -11,13 +11,13 @@ _SHARED: Final = {
     "secrets": ("tasks/main",),
     "node": ("tasks/main", "tasks/plan", "tasks/change", "tasks/return"),
 }
-"""The task files of the roles that no vendor owns."""
+"""The task files of the roles that are the same for every vendor."""
 _DEVICE_DRAIN: Final = ("out", "back")
-"""The task files that drain a node on a device, by a push."""
+"""The task files that drain a node on a device with a push."""
 
 
 def roles() -> dict[str, str]:
-    """Each file of a role, and the template that makes it."""
+    """Each file of a role, and its template."""
     found: dict[str, str] = {}
     for vendor in hosted_generators():
         own = vendor.hosting.role_tasks if vendor.hosting is not None else ()
@@ -31,7 +31,7 @@ def roles() -> dict[str, str]:
 
 
 def choices() -> dict[str, list[str]]:
-    """The names of vendors that the roles' arguments accept."""
+    """Return the vendors that the roles' arguments accept."""
     devices = sorted(vendor.name for vendor in all_generators() if vendor.api is not None)
     return {"device_vendors": devices, "vendors": [*(vendor.name for vendor in hosted_generators()), *devices]}
 
@@ -45,7 +45,7 @@ def _role(name: str, tasks: tuple[str, ...]) -> dict[str, str]:
 
 
 def _drain(vendor: Generator) -> dict[str, str]:
-    """How a node is removed from rotation on this vendor, and how the other nodes are checked before."""
+    """Return the tasks that check the other nodes and remove a node from rotation, for this vendor."""
     tasks = vendor.hosting.drain_tasks if vendor.hosting is not None else _DEVICE_DRAIN
     found = {f"roles/drain/tasks/{vendor.name}_others.yml": "ansible/drain-others.yml.j2"}
     return found | {

@@ -1,4 +1,4 @@
-"""Variants of a farm's spec that the control host works with: for one node's config, or with one node taken out.
+"""Variants of a farm's spec for the control host: for one node's config, or with one node removed from rotation.
 
 A variant differs from the spec in three things: secrets are files that the playbook writes while they are needed,
 relative paths are relative to the variant's folder, and the state or config of one node is another one. It is written
@@ -30,7 +30,7 @@ _NAMES: Final[Mapping[Path, str]] = {
 }
 """The names of secrets in the inventory, in its order; a device's secret has the name of its vendor."""
 _OF_NODES: Final = ("nodes", "keys")
-"""The sections whose files a variant names anew: copies that the playbook makes."""
+"""The sections whose file paths change in a variant, because the playbook copies the files."""
 
 
 def _secret_keys(farm: Farm) -> dict[str, tuple[Path, Secret]]:
@@ -68,7 +68,7 @@ def with_state(farm: Farm, node: Node, state: str) -> Farm:
 
 
 def can_leave(farm: Farm, node: Node) -> bool:
-    """Whether a node can be taken out of rotation: it is in rotation, and another one serves meanwhile."""
+    """Whether a node can be removed from rotation: it is in rotation, and another node serves meanwhile."""
     return node.state != "down" and bool(others_that_serve(farm, node))
 
 
@@ -78,7 +78,7 @@ def others_that_serve(farm: Farm, node: Node) -> tuple[Node, ...]:
 
 
 def rebased(text: str, home: str) -> str:
-    """Return a path of the spec as seen from the folder from which `home` is the path to the spec's folder."""
+    """Return a path of the spec, relative to the folder from which `home` leads to the spec's folder."""
     return text if _is_absolute(text) else f"{home}/{text}"
 
 
@@ -117,7 +117,7 @@ def _up(folder: PurePosixPath) -> str:
 
 def _variant(rollout: Rollout, folder: PurePosixPath, work: str) -> dict[str, Any]:
     """Return the spec's data with secrets as files of `work`, and without the keys that name the nodes' files."""
-    # A copy by way of text: values that YAML aliases share must not change in two places.
+    # Copy through text: otherwise a change of a value would also change its YAML aliases.
     data: dict[str, Any] = json.loads(json.dumps(rollout.spec.document.data))
     up = _up(folder)
     home = rollout.home_from(up)

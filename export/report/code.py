@@ -28,14 +28,14 @@ _CLASSES: Final = (
     ("Token.Literal.String", "string"),
     ("Token.Literal.Number", "number"),
 )
-"""The classes of the style sheet for Pygments' kinds of tokens; the first that fits counts."""
+"""Pygments' token types and the classes of the style sheet; the first match counts."""
 
 _SHARED: Final = (
     Syntax(r"keepalived/.*\.conf", "haproxy", "comments"),
     Syntax(r".*\.service\.d/.*\.conf", "systemd", "comments"),
     Syntax(r".*\.json", "json"),
 )
-"""Files that more than one vendor has."""
+"""The syntaxes of files that several vendors have."""
 _REASONS: Final = {
     "comments": why.commented,
     "objects": why.by_object,
@@ -52,7 +52,7 @@ class CodeLine(NamedTuple):
 
 
 def highlighted(path: str, text: str) -> list[CodeLine]:
-    """The lines of a file with their reasons; a file of an unknown kind is plain text without any."""
+    """Return the lines of a file with their reasons; a file of an unknown type is plain text without reasons."""
     known = (*(syntax for vendor in all_generators() for syntax in vendor.syntaxes), *_SHARED)
     syntax = next((syntax for syntax in known if re.fullmatch(syntax.files, path)), Syntax("", ""))
     language, reasons = syntax.lexer, _REASONS[syntax.reasons]
@@ -62,7 +62,7 @@ def highlighted(path: str, text: str) -> list[CodeLine]:
 
 
 def _codes(text: str, language: str) -> list[Markup]:
-    """The text's lines as markup."""
+    """Return the lines of the text as markup."""
     lines: list[list[str]] = [[]]
     for kind, value in _lexer(language).get_tokens(text):
         css = _class(kind)
@@ -72,7 +72,7 @@ def _codes(text: str, language: str) -> list[Markup]:
             if part:
                 escaped = html.escape(part)
                 lines[-1].append(f'<span class="{css}">{escaped}</span>' if css else escaped)
-    if not lines[-1]:  # what follows the last line end
+    if not lines[-1]:  # the empty rest after the last line end
         lines.pop()
     return [made("".join(parts)) for parts in lines]
 
@@ -82,7 +82,7 @@ def _lexer(language: str) -> "Lexer":
 
     from .lexers import HaproxyLexer, PoundLexer, ScfLexer
 
-    # The text is to stay as it is: no line is stripped, added or expanded.
+    # Pygments must not change the text: no stripping, no added line end.
     options: dict[str, Any] = {"stripnl": False, "ensurenl": False}
     own = {"haproxy": HaproxyLexer, "pound": PoundLexer, "scf": ScfLexer}
     return own[language](**options) if language in own else get_lexer_by_name(language, **options)
@@ -94,6 +94,6 @@ def _class(kind: object) -> str:
 
 
 def words_of(lines: list[CodeLine]) -> Iterator[str]:
-    """The lines as text again, for comparisons."""
+    """Yield the lines as plain text, for comparisons."""
     for line in lines:
         yield html.unescape(re.sub(r"<[^>]*>", "", line.code))

@@ -1,4 +1,4 @@
-"""Lexers for what Pygments knows none for: HAProxy's configuration, and the farm files of pound and its kin."""
+"""Pygments lexers for HAProxy's configuration, the farm files of pound and zproxy, and F5's SCF."""
 
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ _ARGUMENTS = [
 
 
 class HaproxyLexer(RegexLexer):
-    """haproxy.cfg: sections at the edge, directives below them, conditions of the preprocessor."""
+    """haproxy.cfg: section names, indented directives, and preprocessor conditions such as `.if`."""
 
     name = "HAProxy"
     aliases: ClassVar[list[str]] = ["haproxy"]
@@ -42,7 +42,7 @@ class HaproxyLexer(RegexLexer):
 
 
 class PoundLexer(RegexLexer):
-    """A farm file of pound, its fork, or zproxy: one directive in each line, blocks that `End` ends."""
+    """A farm file of pound, its fork, or zproxy: one directive per line; blocks end with `End`."""
 
     name = "Pound"
     aliases: ClassVar[list[str]] = ["pound"]
@@ -64,7 +64,7 @@ class PoundLexer(RegexLexer):
 
 
 class ScfLexer(RegexLexer):
-    """A single configuration file of F5: objects in braces, and Tcl inside of rules."""
+    """A single configuration file (SCF) of F5: objects in braces, and Tcl in iRules."""
 
     name = "F5 SCF"
     aliases: ClassVar[list[str]] = ["scf"]

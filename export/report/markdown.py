@@ -1,7 +1,7 @@
-"""Our own Markdown (RUNBOOK.md, INSTALL.md) as HTML.
+"""The rendered Markdown files (RUNBOOK.md, INSTALL.md) as HTML.
 
-markdown-it-py reads it: CommonMark with tables, kept by the Executable Books project, typed, and without dependencies
-but mdurl. HTML, links and images in the text stay text: nothing of a spec becomes an element or leads anywhere.
+The parser is markdown-it-py (CommonMark with tables): it is maintained and typed, and its only dependency is mdurl.
+HTML, links and images are disabled, so that a text of the spec cannot become an element or a link.
 """
 
 import re
@@ -23,7 +23,7 @@ _BOX: Final = "[ ] "
 
 
 def rendered(text: str, *, level: int) -> Markup:
-    """The text without the comment at its top; its first heading becomes one of `level`, the others follow."""
+    """Return HTML without the comment at the top; headings of level 1 get `level`, deeper ones follow."""
     parser = _parser()
     tokens = parser.parse(_COMMENT.sub("", text))
     for token in tokens:
@@ -42,7 +42,7 @@ def _parser() -> "MarkdownIt":
 
 
 def _tick_boxes(tokens: Sequence["Token"]) -> None:
-    """Items that begin with `[ ]` get a box to tick, and their words are its label."""
+    """Turn list items that begin with `[ ]` into labelled checkboxes."""
     from markdown_it.token import Token
 
     for before, token in pairwise(tokens):

@@ -1,4 +1,4 @@
-"""What the report says of the nodes: the plan for their own files (fingerprints, never values), and the runbook."""
+"""The nodes in the report: the plan for their config files (fingerprints, never values), and the runbook."""
 
 from pathlib import PurePath
 from typing import NamedTuple
@@ -26,7 +26,7 @@ class NodeRow(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """One change of a node's file, as it may be shown."""
+    """One change of a node's file, without secrets."""
 
     target: str
     path: str
@@ -37,7 +37,7 @@ class ChangeRow(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """The plan for the nodes' files; `absent` says why there is none."""
+    """The plan for the nodes' files; `absent` is the reason if there is none."""
 
     digest: str
     targets: tuple[str, ...]
@@ -47,12 +47,12 @@ class Planned(NamedTuple):
 
     @property
     def short(self) -> str:
-        """As much of the digest as `--expect` takes."""
+        """The shortened digest, which `--expect` accepts."""
         return self.digest[:DIGEST_SHOWN]
 
 
 class Prepared(NamedTuple):
-    """The nodes' files; `absent` says why there are none."""
+    """The nodes' files; `absent` is the reason if there are none."""
 
     runbook: str
     files: tuple[Artifact, ...]
@@ -60,13 +60,11 @@ class Prepared(NamedTuple):
     absent: str = ""
 
 
-NOT_PLANNED = Planned(
-    "", (), (), (), "it needs the farm's secrets; `nlbgen nodes plan` shows it where they are at hand"
-)
+NOT_PLANNED = Planned("", (), (), (), "it needs the farm's secrets; run `nlbgen nodes plan` on a machine that has them")
 
 
 def rows(spec: Spec) -> list[NodeRow]:
-    """The nodes in the spec's order."""
+    """Return the nodes in the order of the spec."""
     farm = spec.farm
     return [
         NodeRow(
@@ -82,14 +80,14 @@ def rows(spec: Spec) -> list[NodeRow]:
 
 
 def plan(spec: Spec) -> Planned:
-    """What would change in the nodes' files, as far as they and their secrets are at hand."""
+    """Return the plan for the nodes' files; it needs these files and their secrets."""
     if absent := rendering.absent(spec):
         return Planned("", (), (), (), absent)
     try:
         planned = planning.plan_farm(spec)
     except NlbgenError as error:
         return Planned("", (), (), (), _why(error))
-    without = [f"{name}: the spec names no config, so it is left out" for name in planned.without_config]
+    without = [f"{name}: skipped, because the spec has no config for this node" for name in planned.without_config]
     found = planned.plan
     return Planned(found.digest, found.targets, tuple(map(_row, found.changes)), (*planned.notes, *without))
 
@@ -101,7 +99,7 @@ def _row(change: Change) -> ChangeRow:
 
 
 def prepare(spec: Spec, *, planned: bool = True) -> Prepared:
-    """What `nlbgen render nodes` makes, as far as the nodes' files are at hand; what needs secrets if it is planned."""
+    """Return the files of `nlbgen render nodes`; those that need secrets only with `planned`."""
     if absent := rendering.absent(spec):
         return Prepared("", (), (), absent)
     try:
@@ -113,7 +111,7 @@ def prepare(spec: Spec, *, planned: bool = True) -> Prepared:
 
 
 def problems(spec: Spec) -> list[Problem]:
-    """What is wrong with the nodes' files that are at hand."""
+    """Return the problems of the nodes' files that exist here."""
     if all(node.config is None for node in spec.farm.nodes) and spec.farm.keys.source == "primary":
         return []
     return spec_checks.problems(spec)

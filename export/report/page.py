@@ -1,4 +1,4 @@
-"""One HTML file with everything about a farm, for the people of a change window.
+"""One HTML file about a farm, for the reviewers of a change.
 
 It loads nothing: it contains its styles and its small script, and its content security policy allows only these, by
 their hashes, so that no text of the spec can fetch or run anything. Without JavaScript, and on paper, all panels are

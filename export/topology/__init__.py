@@ -1,4 +1,4 @@
-"""The farm as a picture: SVG, Mermaid, ASCII.
+"""Diagrams of the farm: SVG, Mermaid, ASCII.
 
 Imports core, spec, generators, export.
 """

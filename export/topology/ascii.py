@@ -1,4 +1,4 @@
-"""The picture in plain ASCII, for a terminal, a ticket or a mail: at most WIDTH characters wide."""
+"""The diagram in plain ASCII, for terminals, tickets and mails: at most WIDTH characters wide."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -9,13 +9,13 @@ from .picture import DOUBTS, SECURITY, SECURITY_MEANING, STATES, Box, Hop, Pictu
 WIDTH: Final = 100
 _INDENT: Final = " " * 2
 _STEM: Final = " " * 6
-"""What stands before the line that joins the boxes."""
+"""The indentation of the line that connects the boxes."""
 _INNER: Final = 84
-"""How wide the text in a box may be."""
+"""The maximum width of the text in a box."""
 
 
 def draw(picture: Picture) -> str:
-    """The farm from top to bottom, the marks and the legend."""
+    """Return the diagram from top to bottom, the notes and the legend."""
     return "\n".join(_lines(picture)) + "\n"
 
 
@@ -41,7 +41,7 @@ def _lines(picture: Picture) -> Iterator[str]:
 
 
 _Row = tuple[str, int | None]
-"""A line in a box, and the number of its mark."""
+"""A line in a box, and the number of its note."""
 
 
 def _rows(box: Box) -> list[_Row]:
@@ -53,7 +53,7 @@ def _row(box: Box) -> _Row:
 
 
 def _node_row(box: Box, nodes: Sequence[Box]) -> _Row:
-    """A node in one line, in columns as wide as all nodes need."""
+    """Return a node as one line; all nodes have the same column widths."""
     name = max(len(plain(node.title)) for node in nodes)
     state = max(len(node.state) for node in nodes)
     first = max(len(plain(node.lines[0])) for node in nodes)
@@ -63,7 +63,7 @@ def _node_row(box: Box, nodes: Sequence[Box]) -> _Row:
 
 
 def _box(rows: Sequence[_Row]) -> Iterator[str]:
-    """A frame around the lines; a mark stands at the end of its line."""
+    """Yield the lines with a frame; the number of a note is at the end of its line."""
     folded = [
         (line, mark if number == 0 else None)
         for text, mark in rows
@@ -101,13 +101,13 @@ def _legend(picture: Picture) -> Iterator[str]:
 
 
 def _folded(text: str, width: int, *, hanging: str = "") -> list[str]:
-    """The text in ASCII, in lines of at most `width`; leading spaces stay."""
+    """Wrap the text in ASCII to lines of at most `width` characters; leading spaces stay."""
     return textwrap.wrap(
         plain(text), width, subsequent_indent=hanging, drop_whitespace=True, break_on_hyphens=False, tabsize=1
     )
 
 
 def plain(text: str) -> str:
-    r"""The text in printable ASCII: anything else becomes `\xfc`, `\u2026` or the like."""
+    r"""Return the text in printable ASCII; other characters become escapes such as `\xfc` and `\u2026`."""
     escaped = text.encode("ascii", "backslashreplace").decode("ascii")
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in escaped)

@@ -1,4 +1,4 @@
-"""The picture as a Mermaid flowchart, which GitHub, GitLab and many wikis draw."""
+"""The diagram as a Mermaid flowchart, which GitHub, GitLab and many wikis display."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -13,16 +13,16 @@ _CLASSES: Final = (
     "classDef single stroke:#cf222e,stroke-width:3px",
     "classDef unknown stroke:#9a6700,stroke-width:3px,stroke-dasharray:2 2",
 )
-"""Strokes alone: the fill and the text keep the colours of the page's theme."""
+"""The classes change only strokes; fill and text keep the colours of the page's theme."""
 _ARROWS: Final = {"up": "-->", "drain": "-.->", "backup": "-.->"}
 _PLAIN: Final = frozenset(" .,()/-_+")
-"""What a quoted label carries as it is, beside letters and digits; a character with a meaning goes by its number."""
+"""Characters that stay unchanged in a quoted label, like letters and digits; others are encoded as `#NUMBER;`."""
 
 _BACKSLASH: Final = "#92;"
 
 
 def draw(picture: Picture) -> str:
-    """The flowchart, from left to right."""
+    """Return the flowchart, from left to right."""
     return "\n".join(_lines(picture)) + "\n"
 
 
@@ -50,7 +50,7 @@ def _lines(picture: Picture) -> Iterator[str]:
 
 
 def _names(picture: Picture) -> dict[Box, str]:
-    """An id for every box that no word of Mermaid's can be mistaken for."""
+    """Return an id for each box; none is a keyword of Mermaid."""
     nodes = {box: f"node{number}" for number, box in enumerate(picture.nodes, 1)}
     machines = {box: f"balancer{number}" for number, box in enumerate(picture.balancers, 1)}
     stores = {store.box: store.box.id for store in picture.stores}
@@ -76,7 +76,7 @@ def _group(name: str, title: str, boxes: Iterable[Box], names: dict[Box, str]) -
 
 
 def _content(box: Box) -> str:
-    """A box's label: title and state, the lines, and the mark."""
+    """Return a box's label: title and state, the lines, and the note."""
     lines = [f"{box.title}: {box.state}" if box.state else box.title, *box.lines]
     if box.mark:
         lines.append(f"({box.mark.number}) {DOUBTS[box.mark.doubt].lower()}")
@@ -88,9 +88,10 @@ def _arrow(arrow: str, hop: Hop) -> str:
 
 
 def label(text: str) -> str:
-    """A text inside a quoted label: what Mermaid, Markdown or HTML would read as more than a text goes by its number.
+    """Quote a text for a label: characters with a meaning in Mermaid, Markdown or HTML become `#NUMBER;`.
 
-    In a label of several lines even an encoded backslash and an `n` become a line break: a `<wbr>` keeps them apart.
+    In a label of several lines, Mermaid reads even an encoded backslash before an `n` as a line break. A `<wbr>`
+    between them prevents that.
     """
     numbered = "".join(char if _as_it_is(char) else f"#{ord(char)};" for char in displayable(text))
     return numbered.replace(_BACKSLASH + "n", f"{_BACKSLASH}<wbr>n")
@@ -101,6 +102,5 @@ def _as_it_is(char: str) -> bool:
 
 
 def _sentence(text: str) -> str:
-    """A line of text for screen readers; it ends at a line break and knows no escapes but a comment's and a directive's
-    beginning."""
+    """Return a text for screen readers on one line; without escapes in this syntax, some characters are replaced."""
     return displayable(text).replace("%%", "% %").replace("\n", " ").replace(";", ",").replace("#", "no. ")

@@ -1,4 +1,4 @@
-"""The model of a farm's picture: boxes, hops between them, and notes on single points of failure.
+"""The model of a farm's diagram: boxes, hops between them, and notes on single points of failure.
 
 `picture` decides content and wording; [`topology_svg`][nlbgen.export.topology.svg],
 [`topology_mermaid`][nlbgen.export.topology.mermaid] and [`topology_ascii`][nlbgen.export.topology.ascii] only draw it.
@@ -28,26 +28,26 @@ SECURITY: Final[dict[Security, str]] = {
     "plain": "not encrypted",
     "untold": "not in the spec",
 }
-"""How a hop is protected, in the words that stand at it."""
+"""The label of a hop: how it is encrypted."""
 SECURITY_MEANING: Final[dict[Security, str]] = {
     "encrypted": "TLS",
-    "re-encrypted": "TLS of its own: the balancer terminates the clients' TLS",
+    "re-encrypted": "the balancer terminates the clients' TLS and opens a new TLS connection",
     "passthrough": "the clients' TLS, terminated by the nodes",
     "plain": "readable on the network",
     "untold": "see the nodes' connection strings for the encryption",
 }
 STATES: Final[dict[str, str]] = {
-    "up": "takes requests",
+    "up": "gets requests",
     "drain": "keeps its sessions, gets no new ones",
     "down": "gets no requests",
-    "backup": "serves when no other node can",
+    "backup": "gets requests only if no other node can serve",
 }
 DOUBTS: Final[dict[Doubt, str]] = {
     "single": "Single point of failure",
     "unknown": "Please verify",
 }
 MOST_NODES: Final = 12
-"""Up to this number each node has its own box; above it, nodes of the same state share one."""
+"""Up to this number, each node has its own box; above it, nodes of the same state share one."""
 MOST_BALANCERS: Final = 4
 SQL_PORT: Final = 1433
 """The TCP port of SQL Server's default instance (Microsoft's documentation)."""
@@ -62,7 +62,7 @@ class Mark(NamedTuple):
 
 
 class Box(NamedTuple):
-    """One box of the picture; `state` is that of a node, `mark` a note on it."""
+    """One box of the diagram; `state` is that of a node, `mark` is a note on the box."""
 
     id: str
     kind: Kind
@@ -72,15 +72,15 @@ class Box(NamedTuple):
     mark: Mark | None = None
 
     def marked(self, mark: Mark | None) -> "Box":
-        """The same box with this mark."""
+        """Return the same box with this note."""
         return self._replace(mark=mark)
 
 
 class Hop(NamedTuple):
-    """One step of a request, and how it is protected on it."""
+    """One step of a request, and its encryption."""
 
     protocol: str
-    """With the port, where it is one for all: `HTTPS :443`."""
+    """With the port if all targets have the same: `HTTPS :443`."""
     security: Security
     note: str = ""
 
@@ -98,45 +98,45 @@ class Store(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A farm, ready to be drawn."""
+    """The content of a diagram."""
 
     farm: str
     url: str
     clients: tuple[Box, ...]
     client_hop: Hop
     frontend: Box
-    """The address that clients reach."""
+    """The address that clients connect to."""
     balancers: tuple[Box, ...]
-    """The machines that share that address; empty where the spec speaks of one."""
+    """The machines that share that address; empty without `frontend.vip`."""
     node_hop: Hop
     nodes: tuple[Box, ...]
     node_count: int
-    """How many nodes there are; where there are many, fewer boxes stand for them."""
+    """The number of nodes; a large farm has fewer boxes than nodes."""
     stores: tuple[Store, ...]
     marks: tuple[Mark, ...]
 
     @property
     def hops(self) -> tuple[Hop, ...]:
-        """All hops, from the clients on."""
+        """All hops, starting at the clients."""
         return (self.client_hop, self.node_hop, *(store.hop for store in self.stores))
 
     @property
     def summary(self) -> str:
-        """The picture in sentences, for those who cannot see it."""
+        """The diagram as sentences, for screen readers."""
         nodes = "; ".join(f"{box.title} {box.state} ({', '.join(box.lines)})" for box in self.nodes)
         sentences = [
-            f"Robots and browsers reach {self.url} by {self.client_hop.words}.",
+            f"Robots and browsers connect to {self.url}: {self.client_hop.words}.",
             f"{self.frontend.title}: {', '.join(self.frontend.lines)}.",
             *(f"{box.title}: {', '.join(box.lines)}." for box in self.balancers),
-            f"It speaks to {plural(self.node_count, 'node')} by {self.node_hop.words}: {nodes}.",
-            *(f"{box.title}: {', '.join(box.lines)}, reached by {hop.words}." for box, hop in self.stores),
+            f"It connects to {plural(self.node_count, 'node')} ({self.node_hop.words}): {nodes}.",
+            *(f"{box.title}: {', '.join(box.lines)} ({hop.words})." for box, hop in self.stores),
             *(f"{DOUBTS[mark.doubt]}: {mark.text}" for mark in self.marks),
         ]
         return " ".join(sentences)
 
 
 def picture(farm: Farm) -> Picture:
-    """What there is to see of a farm."""
+    """Return the content of a farm's diagram."""
     design = Design(farm)
     found = {box_id: Mark(number, doubt, text) for number, (box_id, doubt, text) in enumerate(_doubts(design), 1)}
 
@@ -184,22 +184,22 @@ def _frontend(design: Design) -> Box:
         lines.append("port 80 redirects to https")
     lines.append(balancer.algorithm + (f", affinity: {balancer.affinity}" if balancer.affinity != "none" else ""))
     if not design.passthrough:
-        lines.append(f"asks {design.health_path} for {balancer.health.expect}")
+        lines.append(f"checks {design.health_path}, expects {balancer.health.expect}")
     return Box("frontend", "balancer", "Load balancer" if vip is None else "Virtual address", tuple(lines))
 
 
 def _balancers(farm: Farm) -> Iterator[Box]:
-    """The machines of a VRRP pair or group, the preferred one first."""
+    """Yield the machines of a VRRP group, the preferred one first."""
     vip = farm.frontend.vip
     if vip is None:
         return
     shown = vip.balancers if len(vip.balancers) <= MOST_BALANCERS else vip.balancers[: MOST_BALANCERS - 1]
     for number, name in enumerate(shown):
-        role = "preferred" if number == 0 else "stands by"
+        role = "preferred" if number == 0 else "standby"
         yield Box(f"balancer-{number + 1}", "balancer", name, (role, f"{vip.interface}, VRRP router {vip.router_id}"))
     if rest := vip.balancers[len(shown) :]:
         names = f"{rest[0]} to {rest[-1]}"
-        yield Box("balancers-rest", "balancer", f"{len(rest)} more", (names, "stand by"))
+        yield Box("balancers-rest", "balancer", f"{len(rest)} more", (names, "standby"))
 
 
 def _node_hop(design: Design) -> Hop:
@@ -209,7 +209,7 @@ def _node_hop(design: Design) -> Hop:
         return Hop(f"TLS{port}", "passthrough")
     if not design.farm.node_tls:
         return Hop(f"HTTP{port}", "plain")
-    checked = "not checked" if design.frontend.tls.verify_nodes is False else "checked"
+    checked = "not verified" if design.frontend.tls.verify_nodes is False else "verified"
     return Hop(f"HTTPS{port}", "re-encrypted", f"certificates {checked}")
 
 
@@ -235,14 +235,14 @@ def _node(farm: Farm, member: Member) -> Box:
     rank = f"weight {member.weight}" + (", primary" if member.name == farm.primary.name else "")
     lines = [member.endpoint, rank]
     if farm.stores.session == "inproc" and not farm.orchestrator.is_core:
-        lines.append("sessions in its memory")
+        lines.append("sessions in memory")
     if farm.stores.signalr == "inproc":
-        lines.append("SignalR in its memory")
+        lines.append("SignalR in memory")
     return Box(f"node-{member.name}", "node", member.name, tuple(lines), member.state)
 
 
 def _group(group: list[Member], state: str) -> Box:
-    """Nodes of one state, by the first and the last of the spec's order."""
+    """Return one box for the nodes of a state; it names the first and the last node."""
     first, last = group[0], group[-1]
     lines = (
         f"{first.name} to {last.name}",
@@ -283,7 +283,7 @@ def _in_sql_server(farm: Farm, database: str) -> Iterator[str]:
 
 
 def _sql_hop(server: str) -> Hop:
-    r"""`SERVER,PORT` names a port, `SERVER\INSTANCE` has one that SQL Server Browser tells."""
+    r"""`SERVER,PORT` names a port, `SERVER\INSTANCE` gets its port from SQL Server Browser."""
     name, _comma, port = server.rpartition(",")
     if name and port.strip().isdigit():
         return Hop(f"SQL :{port.strip()}", "untold")
@@ -314,14 +314,18 @@ def _doubts(design: Design) -> Iterator[tuple[str, Doubt, str]]:
             "frontend",
             "single",
             (
-                "one load balancer: no client reaches the farm while it is down. Write `frontend.vip` with two or "
-                "more, unless it is an appliance that is itself a pair."
+                "one load balancer: while it is down, no client reaches the farm. Add a second one with "
+                "`frontend.vip`, unless it is a device that is already a redundant pair."
             ),
         )
     yield from _one_node(design)
     stores = farm.stores
     if stores.database is None:
-        yield "sql", "unknown", "the spec names no SQL Server, and every node needs one: write `stores.database`."
+        yield (
+            "sql",
+            "unknown",
+            "the spec does not name the SQL Server, which every node needs: write `stores.database`.",
+        )
     else:
         yield (
             "sql",
@@ -337,9 +341,9 @@ def _one_node(design: Design) -> Iterator[tuple[str, Doubt, str]]:
     if len(serving) != 1:
         return
     (only,) = serving
-    text = f"one node: the farm serves no client while {only.name} is down. Add a second one."
+    text = f"one node: while {only.name} is down, the farm does not serve clients. Add a second one."
     if len(design.members) > 1:
-        text = f"one node takes requests: the farm serves no client while {only.name} is down. Start another one."
+        text = f"only {only.name} gets requests: while it is down, the farm does not serve clients. Start another one."
     yield f"node-{only.name}", "single", text
 
 
@@ -348,29 +352,29 @@ def _redis_doubt(farm: Farm) -> str:
     for finding in rule.check(farm):
         return f"{finding.message}. {finding.hint[0].upper()}{finding.hint[1:]}."
     return (
-        "the spec names one Redis: while it is down, messages of one node do not reach robots and people on the other "
-        "nodes. Make it highly available under that name."
+        "the spec names one Redis: while it is down, messages of a node do not reach robots and people on the other "
+        "nodes. Make Redis highly available under this host name."
     )
 
 
 # Files
 
 FORMATS: Final[dict[Format, str]] = {"svg": "topology.svg", "mermaid": "topology.mmd", "ascii": "topology.txt"}
-"""Each format with the name of its file."""
+"""The file name of each format."""
 
 
 def format_named(name: str) -> Format:
-    """The format of that name; raises KeyError where there is none."""
+    """Return the format of that name; raises KeyError if there is none."""
     return {str(style): style for style in FORMATS}[name]
 
 
 def draw(spec: Spec, style: Format) -> bytes:
-    """The farm's topology in one format."""
+    """Return the farm's diagram in one format."""
     drawn: Callable[[Picture], str] = import_module(f".{style}", __package__).draw
     return drawn(picture(spec.farm)).encode("utf-8")
 
 
 def files(spec: Spec) -> list[Artifact]:
-    """The farm's topology in every format, in the order of the paths."""
+    """Return the farm's diagram in every format, sorted by path."""
     made = [Artifact(PurePosixPath(name), draw(spec, style)) for style, name in FORMATS.items()]
     return sorted(made, key=lambda artifact: artifact.path)

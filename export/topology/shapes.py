@@ -1,4 +1,4 @@
-"""What lies on the sheet of a picture: shapes with their texts, lines, signs, badges, each with its place in pixels."""
+"""The elements of the SVG: shapes with texts, lines, legend entries and badges, with positions in pixels."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from .picture import Doubt
 
 
 class Text(NamedTuple):
-    """A line of text at its baseline; `whole` is what it says where it was shortened."""
+    """A line of text at its baseline; `whole` is the full text if it was shortened."""
 
     x: float
     y: float
@@ -16,7 +16,7 @@ class Text(NamedTuple):
 
 
 class Badge(NamedTuple):
-    """The number of a mark, in a circle."""
+    """The number of a note, in a circle."""
 
     x: float
     y: float
@@ -25,12 +25,12 @@ class Badge(NamedTuple):
 
     @property
     def baseline(self) -> float:
-        """Where the number stands."""
+        """The y coordinate of the number's baseline."""
         return self.y + 4
 
 
 class Shape(NamedTuple):
-    """A box or a frame, with everything in it."""
+    """A box or a frame with its content."""
 
     x: float
     y: float
@@ -38,29 +38,29 @@ class Shape(NamedTuple):
     height: float
     style: str
     whole: str
-    """What it says in full, for the pointer that rests on it."""
+    """The full text, for the tooltip."""
     texts: tuple[Text, ...]
     chip: "Chip | None" = None
     badge: Badge | None = None
 
     @property
     def right(self) -> float:
-        """Its right edge."""
+        """The x coordinate of the right edge."""
         return self.x + self.width
 
     @property
     def bottom(self) -> float:
-        """Its lower edge."""
+        """The y coordinate of the lower edge."""
         return self.y + self.height
 
     @property
     def middle(self) -> float:
-        """The height at which arrows meet it."""
+        """The y coordinate at which arrows end."""
         return self.y + self.height / 2
 
 
 class Chip(NamedTuple):
-    """A node's state, in its upper right corner."""
+    """The label with a node's state, in its upper right corner."""
 
     x: float
     y: float
@@ -70,7 +70,7 @@ class Chip(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a hop: its path, and the arrow's head where it has one."""
+    """A line of a hop: its path, and the arrowhead, if any."""
 
     path: str
     head: str
@@ -88,22 +88,22 @@ class Sign(NamedTuple):
 
     @property
     def top(self) -> float:
-        """The upper edge of a state's sign."""
+        """The y coordinate of the upper edge, for a state."""
         return self.y - 8
 
     @property
     def path(self) -> str:
-        """A hop's line."""
+        """The line, for a hop."""
         return f"M{self.x:g} {self.y:g}h20"
 
     @property
     def head(self) -> str:
-        """Its arrow's head."""
+        """The arrowhead, for a hop."""
         return f"M{self.x + 20:g} {self.y - 4.5:g}l8 4.5l-8 4.5z"
 
 
 class Drawing(NamedTuple):
-    """Everything on the sheet."""
+    """All elements of the SVG."""
 
     width: float
     height: float
@@ -116,7 +116,7 @@ class Drawing(NamedTuple):
 
 
 def moved(shape: Shape, down: float) -> Shape:
-    """The shape with everything in it, further down."""
+    """Return the shape and its content, moved down by `down` pixels."""
     chip, badge = shape.chip, shape.badge
     return shape._replace(
         y=shape.y + down,

@@ -1,8 +1,8 @@
-"""The picture as SVG: laid out here, written down by templates/topology/topology.svg.j2.
+"""The diagram as SVG: this module computes the layout, templates/topology/topology.svg.j2 writes it.
 
-It stands alone (no script, no font, nothing from outside), follows the reader's light or dark theme, and is as well
-placed in a page as behind `<img>`. From left to right: clients, balancer, nodes, stores; below them what the signs
-mean and what is single.
+The SVG has no scripts, fonts or external resources. It follows the reader's light or dark theme, and works inline in a
+page and in `<img>`. From left to right: clients, balancer, nodes, stores; below them the legend and the notes on single
+points of failure.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,15 +18,15 @@ from .text import fitted, width, wrapped
 
 MARGIN: Final = 24
 TOP: Final = 92
-"""Where the boxes begin, below the title."""
+"""The y coordinate of the boxes, below the title."""
 CLIENT_WIDTH: Final = 100
 BALANCER_WIDTH: Final = 224
 NODE_WIDTH: Final = 212
 STORE_WIDTH: Final = 216
 HOP_WIDTH: Final = 124
-"""Between two columns, for the arrows and their labels."""
+"""The width between two columns, for the arrows and their labels."""
 FRAME: Final = 12
-"""Between a frame and the boxes in it."""
+"""The distance between a frame and its boxes."""
 BETWEEN: Final = 12
 PAD: Final = 12
 TITLE_SIZE: Final = 14
@@ -34,30 +34,30 @@ LINE_SIZE: Final = 12
 LINE: Final = 17
 SMALL: Final = 11
 BADGE: Final = 10
-"""The radius of a mark's badge."""
+"""The radius of a note's badge."""
 HEAD: Final = 8
-"""The length of an arrow's head."""
+"""The length of an arrowhead."""
 
 
 def draw(picture: Picture) -> str:
-    """The picture as an SVG document with its own style sheet."""
+    """Return the diagram as an SVG document with its own style sheet."""
     return _written(picture, alone=True)
 
 
 def draw_for_page(picture: Picture) -> Markup:
-    """The picture as an element of a page that holds `style_sheet`, and says in its own words what is marked."""
+    """Return the diagram as an element for a page that contains `style_sheet` and its own list of the notes."""
     return _written(picture, alone=False)
 
 
 def style_sheet() -> Markup:
-    """The rules by which the picture is coloured; all of them are for `.topology` alone."""
+    """Return the style sheet of the diagram; its rules apply only to `.topology`."""
     return render("topology/topology.css.j2", {})
 
 
 def _written(picture: Picture, *, alone: bool) -> Markup:
     drawing = _drawing(picture, picture.marks if alone else ())
     room = drawing.width - 2 * MARGIN
-    # A page has a title of its own: the picture begins below it.
+    # The page has its own title.
     top = 0 if alone else TOP - MARGIN
     view = {
         "title": f"Topology of the farm {picture.farm}",
@@ -82,7 +82,7 @@ def _drawing(picture: Picture, explained: Sequence[Mark]) -> Drawing:
     ]
     height = max(max(shape.bottom for shape in column) for column in columns)
     clients, balancers, nodes, stores = (_centred(column, height) for column in columns)
-    # The stores' arrows begin at the nodes' frame, which reaches as high and as low as they do.
+    # The arrows to the stores start at the nodes' frame, so the frame must be as high as they are.
     nodes[0] = _reaching(nodes[0], stores)
     lines, labels = _hops(picture, clients, balancers, nodes, stores)
     bottom = max(shape.bottom for shape in (*clients, *balancers, *nodes, *stores))
@@ -101,7 +101,7 @@ def _drawing(picture: Picture, explained: Sequence[Mark]) -> Drawing:
 
 
 class Columns(NamedTuple):
-    """Where each column begins, and how wide the sheet is."""
+    """The x coordinates of the columns, and the width of the SVG."""
 
     clients: int
     balancers: int
@@ -111,7 +111,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, picture: Picture) -> "Columns":
-        """The columns of a picture; several balancers have a frame around them."""
+        """Return the columns of a diagram; several balancers have a frame around them."""
         balancers = MARGIN + CLIENT_WIDTH + HOP_WIDTH
         nodes = balancers + BALANCER_WIDTH + (2 * FRAME if picture.balancers else 0) + HOP_WIDTH
         stores = nodes + NODE_WIDTH + 2 * FRAME + HOP_WIDTH
@@ -122,7 +122,7 @@ class Columns(NamedTuple):
 
 
 def _stack(boxes: Iterable[Box], x: float, width: float, *, between: float = BETWEEN) -> list[Shape]:
-    """Boxes one below the other, from the top of the sheet."""
+    """Return the boxes one below the other, from the top."""
     shapes: list[Shape] = []
     y: float = TOP
     for box in boxes:
@@ -154,7 +154,7 @@ def _chip(box: Box, right: float, y: float) -> Chip:
 
 
 def _framed(title: str, inside: Sequence[Shape]) -> list[Shape]:
-    """A frame with its title, and the boxes in it moved to make room."""
+    """Return a frame with a title, and its boxes moved down by the height of the title."""
     down = 20 + FRAME
     lowered = [moved(shape, down) for shape in inside]
     first, last = inside[0], lowered[-1]
@@ -172,7 +172,7 @@ def _framed(title: str, inside: Sequence[Shape]) -> list[Shape]:
 
 
 def _balancer_column(picture: Picture, x: float) -> list[Shape]:
-    """The one balancer; or a frame around the shared address and the machines that share it."""
+    """Return the balancer, or a frame around the shared address and the machines that share it."""
     if not picture.balancers:
         return _stack([picture.frontend], x, BALANCER_WIDTH)
     boxes = [picture.frontend, *picture.balancers]
@@ -180,7 +180,7 @@ def _balancer_column(picture: Picture, x: float) -> list[Shape]:
 
 
 def _centred(column: Sequence[Shape], height: float) -> list[Shape]:
-    """The column in the middle of the sheet's boxes."""
+    """Return the column, centred vertically."""
     down = round((height - max(shape.bottom for shape in column)) / 2)
     return [moved(shape, down) for shape in column]
 
@@ -214,7 +214,7 @@ def _hops(
 
 
 def _merging(sources: Sequence[Shape], target: Shape, hop: Hop) -> Iterator[Line]:
-    """From each source to a common line, and on to the target."""
+    """Yield the lines from each source to a common line, and from there to the target."""
     trunk = sources[0].right + 14
     heights = [source.middle for source in sources]
     for y in heights:
@@ -224,7 +224,7 @@ def _merging(sources: Sequence[Shape], target: Shape, hop: Hop) -> Iterator[Line
 
 
 def _spreading(source: Shape, nodes: Sequence[tuple[Box, Shape]], frame: Shape, hop: Hop) -> Iterator[Line]:
-    """From the source to a common line, and on to each node that may get requests."""
+    """Yield the lines from the source to a common line, and from there to each node that may get requests."""
     trunk = frame.x - 10
     reached = [(box, shape) for box, shape in nodes if box.state != "down"]
     heights = [shape.middle for _box, shape in reached]
@@ -240,7 +240,7 @@ def _plain(points: Sequence[tuple[float, float]], security: Security) -> Line:
 
 
 def _arrow(points: Sequence[tuple[float, float]], security: Security, more: str = "") -> Line:
-    """A line that ends in a head, from left to right."""
+    """Return a line from left to right that ends with an arrowhead."""
     *before, (x, y) = points
     head = f"M{x - HEAD:g} {y - 4.5:g}L{x:g} {y:g}L{x - HEAD:g} {y + 4.5:g}Z"
     return Line(_path([*before, (x - HEAD + 1, y)]), head, " ".join(filter(None, ("hop", security, more))))
@@ -251,7 +251,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _label(hop: Hop, left: float, right: float, y: float) -> Iterator[Text]:
-    """The hop's words above and below its line."""
+    """Yield the hop's label above and below its line."""
     middle, room = (left + right) / 2, right - left - 8
     yield Text(middle, y - 8, f"hop-name {hop.security}", fitted(hop.protocol, room, SMALL + 1, bold=True))
     below = [SECURITY[hop.security], *([hop.note] if hop.note else [])]
@@ -260,11 +260,11 @@ def _label(hop: Hop, left: float, right: float, y: float) -> Iterator[Text]:
         yield Text(middle, y + 16 + number * 14, f"hop-line {hop.security}", line)
 
 
-# What stands below
+# Legend and notes
 
 
 def _legend(picture: Picture, wide: float, y: float) -> tuple[list[Sign], float]:
-    """The signs that the picture uses, as many in a row as fit; and where they end."""
+    """Return the legend (as many entries per row as fit), and the y coordinate of its end."""
     hops = [("line", str(found), f"{SECURITY[found]}: {SECURITY_MEANING[found]}") for found in _used(picture)]
     states = [("chip", state, f"{state}: {STATES[state]}") for state in STATES if _has(picture, state)]
     signs: list[Sign] = []
@@ -287,7 +287,7 @@ def _has(picture: Picture, state: str) -> bool:
 
 
 def _notes(marks: Sequence[Mark], wide: float, y: float) -> tuple[list[Text], list[Badge], float]:
-    """The marks in words, each with its badge; and where they end."""
+    """Return the texts and badges of the notes, and the y coordinate of their end."""
     texts, badges = list[Text](), list[Badge]()
     for mark in marks:
         badges.append(Badge(MARGIN + BADGE, y + 8, mark.doubt, mark.number))

@@ -109,7 +109,7 @@ class Nginx(Generator):
             No("the open source build has `sticky cookie` from 1.29.6 on", "a map selects the node of each cookie"),
         ),
         "drain": Yes("without a cookie its clients move on; open connections finish"),
-        "backup-source": No("backup nodes and hashing by address exclude each other"),
+        "backup-source": No("backup nodes cannot be combined with hashing by address"),
         "slow-start": No(
             "slow_start is not in the open source build", "a node that recovers gets its full share at once"
         ),
@@ -133,7 +133,7 @@ class Nginx(Generator):
                 ("balancer", "affinity"),
                 f"for affinity by cookie, {self.title} {version} needs one upstream per node, with all nodes in each: "
                 f"{count} nodes need {count * count} servers; the limit is {MOST_MAPPED} nodes",
-                f"take {self.title} {STICKY} or later, write `affinity: source`, or take HAProxy",
+                f"use {self.title} {STICKY} or later, write `affinity: source`, or use HAProxy",
                 id="nginx-affinity-nodes",
             )
 

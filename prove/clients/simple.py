@@ -23,7 +23,7 @@ from ...net.loopback import require_loopback
 from ...net.loops import LoopThread, run, settle
 
 Json = Any
-"""JSON of any shape, and what aiohttp does not type."""
+"""JSON of any shape, and values that aiohttp does not type."""
 MAX_SOCKETS = 5000
 OPEN_AT_ONCE = 50
 CLOSE_SECONDS = 0.5

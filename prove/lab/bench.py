@@ -28,7 +28,7 @@ Option = Any
 SETTLE_SECONDS = 60.0
 """How long a balancer may take to use all nodes again after a scenario."""
 MOST_CLIENTS: Final = 128
-"""How many clients look for a node at most: hashed by address, few of them may all get the same node."""
+"""The maximum number of clients that look for a node: hashing by address may send a few clients to the same node."""
 
 TimedEvent = tuple[float, str, Callable[[], object]]
 """Seconds since the load began, the text for the timeline, and the blocking call that causes the event."""

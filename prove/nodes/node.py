@@ -1,4 +1,4 @@
-"""A simulated node Orchestrator node: `python -m nlbgen.prove.nodes.node --name orch-1 --port 0`.
+"""A simulated Orchestrator node: `python -m nlbgen.prove.nodes.node --name orch-1 --port 0`.
 
 It behaves as an IIS node in everything that a load balancer can observe: health endpoints, a stopped application
 pool, POSTs, uploads, WebSockets, SignalR. It only binds to loopback and prints one line of JSON when ready:

@@ -1,4 +1,4 @@
-"""The scenarios: what happens to a farm in its life. base.py says what a scenario is.
+"""The scenarios: failures and events that the lab causes. base.py has an example.
 
 Imports core, net, spec, generators, prove.clients, prove.lab.
 """

@@ -10,7 +10,7 @@ from .limits import Limits
 from .thresholds import THRESHOLDS, Threshold
 
 FORMAT: Final = 1
-"""The version of the JSON shape; it grows with each incompatible change."""
+"""The version of the JSON shape; an incompatible change increases it."""
 
 Verdict = Literal["passed", "failed", "shown"]
 State = Literal["passed", "failed", "broken", "skipped"]

@@ -1,7 +1,6 @@
 """The metrics of every scenario and their limits.
 
-One table holds all of them, so that a reader finds every promise in one place. A file of the user's own
-(`--threshold FILE`) overrides limits:
+This table is the only place for limits. A user's file (`--threshold FILE`) overrides them:
 
     kill.failed_gets: 0
     steady.added_ms: 5
@@ -17,8 +16,8 @@ Sense = Literal["at most", "at least", "measured"]
 class Threshold(NamedTuple):
     """One metric: what it counts, and its limit.
 
-    `limit` is None where a metric is only measured. `vendors` holds other limits for vendors whose program cannot do
-    better; the vendor's page of the documentation gives the reason.
+    `limit` is None if the metric is only measured. `vendors` has other limits for vendors that cannot pass this one;
+    the documentation of the vendor gives the reason.
     """
 
     title: str

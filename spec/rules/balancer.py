@@ -8,7 +8,7 @@ from ..model import Farm
 from .base import Finding, Rule, loopback, several
 
 FD_RESERVE: Final = 1024
-"""Open files that a balancer needs besides its connections to clients and nodes."""
+"""Open files that a balancer needs in addition to its connections to clients and nodes."""
 
 
 def _health_path(farm: Farm) -> Iterator[Finding]:
@@ -16,7 +16,7 @@ def _health_path(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("balancer", "health", "path"),
             f"no health endpoint is known for Orchestrator {farm.orchestrator.version}",
-            "write a path that answers 200 without a login, and only while the node works",
+            "write a path that answers 200 without a login, and another status when the node does not work",
         )
 
 
@@ -25,7 +25,7 @@ def _short_idle(farm: Farm) -> Iterator[Finding]:
     if idle <= facts.LONG_POLL_SECONDS * 1000:
         yield Finding(
             ("balancer", "signalr", "idle_timeout"),
-            f"{idle} disconnects the robots: SignalR holds a long poll for {facts.LONG_POLL_SECONDS}s",
+            f"{idle} disconnects robots: a SignalR long poll lasts {facts.LONG_POLL_SECONDS}s",
             "write more than 110s; 1h is a good value",
         )
 
@@ -36,7 +36,7 @@ def _core_affinity(farm: Farm) -> Iterator[Finding]:
             ("balancer", "affinity"),
             "ASP.NET Core SignalR without affinity works only for clients that use WebSockets with SkipNegotiation; "
             'others get 404 "No Connection with that ID"',
-            "write `affinity: signalr` for affinity on the SignalR paths only, or accept this if all clients do so",
+            "write `affinity: signalr` for affinity on the SignalR paths only, or accept this if all clients skip it",
         )
 
 
@@ -45,7 +45,7 @@ def _passthrough_affinity(farm: Farm) -> Iterator[Finding]:
     if farm.frontend.tls.mode == "passthrough" and affinity in {"cookie", "signalr"}:
         yield Finding(
             ("balancer", "affinity"),
-            f"affinity {affinity} needs a cookie, and with passthrough the balancer sees no HTTP",
+            f"affinity {affinity} needs a cookie, but with passthrough the balancer cannot read HTTP",
             "write `affinity: source`, or `mode: bridge` under frontend.tls",
         )
 
@@ -56,9 +56,9 @@ def _open_files(farm: Farm) -> Iterator[Finding]:
     if needed > limits.open_files:
         yield Finding(
             ("balancer", "limits", "open_files"),
-            f"{limits.connections} client connections need {needed} open files (one to the client, one to a node, "
-            f"and {FD_RESERVE} besides), and the limit is {limits.open_files}",
-            f"write `open_files: {needed}` and raise LimitNOFILE of the balancer's service, or fewer connections",
+            f"{limits.connections} client connections need {needed} open files (two for each, and {FD_RESERVE} "
+            f"for the process), but the limit is {limits.open_files}",
+            f"write `open_files: {needed}` and raise LimitNOFILE of the balancer's service, or reduce `connections`",
         )
 
 
@@ -70,8 +70,8 @@ def _metrics_port(farm: Farm) -> Iterator[Finding]:
     if port in taken and (frontend.address == "*" or loopback(frontend.address)):
         yield Finding(
             ("balancer", "metrics_port"),
-            f"port {port} of the loopback address is {taken[port]}",
-            f"write another port, as in {8404 if 8404 not in taken else 8405}: only the balancer reads statistics",
+            f"port {port} is {taken[port]}, on the same address",
+            f"write another port, for example {8404 if 8404 not in taken else 8405}: the statistics need their own",
         )
 
 
@@ -84,7 +84,7 @@ RULES: Final = (
         "ASP.NET Core SignalR needs affinity, or clients that skip negotiation",
         _core_affinity,
     ),
-    Rule("passthrough-affinity", "error", "a cookie needs a balancer that sees HTTP", _passthrough_affinity),
-    Rule("open-files", "error", "the connections must fit the limit of open files", _open_files),
-    Rule("metrics-port", "error", "statistics have a port of their own", _metrics_port),
+    Rule("passthrough-affinity", "error", "a cookie needs a balancer that reads HTTP", _passthrough_affinity),
+    Rule("open-files", "error", "the limit of open files must be high enough for the connections", _open_files),
+    Rule("metrics-port", "error", "the statistics need their own port", _metrics_port),
 )

@@ -13,8 +13,8 @@ def _tls_terminate_redirect(farm: Farm) -> Iterator[Finding]:
     if farm.frontend.tls.mode == "terminate":
         yield Finding(
             ("frontend", "tls", "mode"),
-            'with TLS ended at the balancer, the IIS rewrite rule "Redirect HTTP to HTTPS" loops',
-            "switch that rule off on every node and bind the site to http, or write `mode: bridge`",
+            'TLS ends at the balancer: the IIS rewrite rule "Redirect HTTP to HTTPS" causes a redirect loop',
+            "disable that rule on every node and add an http binding to the site, or write `mode: bridge`",
         )
 
 
@@ -38,7 +38,7 @@ def _passthrough_http(farm: Farm) -> Iterator[Finding]:
         if path[-1] in mapping.written:
             yield Finding(
                 path,
-                "has no effect: with passthrough the balancer sees no HTTP",
+                "has no effect: with passthrough the balancer cannot read HTTP",
                 "leave it out, or write `mode: bridge` under frontend.tls",
             )
 
@@ -48,7 +48,7 @@ def _node_ca(farm: Farm) -> Iterator[Finding]:
     if tls.mode == "bridge" and "verify_nodes" not in tls.written:
         yield Finding(
             ("frontend", "tls", "verify_nodes"),
-            f"is not given: a node whose certificate no CA in {tls.verify_nodes} has signed gets no requests",
+            f"is not set: a node gets no requests if its certificate was not issued by a CA in {tls.verify_nodes}",
             "write the path of the CA that the nodes' certificates chain to",
         )
 
@@ -58,7 +58,7 @@ def _unverified_nodes(farm: Farm) -> Iterator[Finding]:
     if tls.mode == "bridge" and tls.verify_nodes is False:
         yield Finding(
             ("frontend", "tls", "verify_nodes"),
-            "no node's certificate is verified: any machine that answers at a node's address reads the passwords",
+            "the nodes' certificates are not verified: a machine that takes over a node's address can read passwords",
             "write the path of the CA that the nodes' certificates chain to",
         )
 
@@ -76,7 +76,7 @@ def _redirect(farm: Farm) -> Iterator[Finding]:
     elif frontend.port == 80:
         yield Finding(
             ("frontend", "port"),
-            "port 80 is taken by the redirect to https",
+            "port 80 is already used by the redirect to https",
             "write another port (443), or `redirect_http: false`",
         )
 
@@ -93,16 +93,16 @@ def _vip_address(farm: Farm) -> Iterator[Finding]:
     if listen != "*" and ipaddress.ip_address(listen) not in {shared, _everywhere(shared.version)}:
         yield Finding(
             ("frontend", "address"),
-            f"the balancer listens only on {listen}, and clients connect to the shared address {shared}",
+            f"the balancer listens only on {listen}, but clients connect to the shared address {shared}",
             f"write `address: {shared}`, or leave it out to listen on every address",
         )
     network = ipaddress.ip_interface(vip.address).network
     if network.num_addresses > 2 and shared in {network.network_address, network.broadcast_address}:
-        message = f"{shared} is no machine's address but stands for the network {network}"
+        message = f"{shared} is the address of the network {network} or its broadcast address, not of a machine"
         yield Finding(("frontend", "vip", "address"), message, "write an address in that network")
     for index, node in enumerate(farm.nodes):
         if node.address == str(shared):
-            message = f"{node.address} is the address that the balancers share"
+            message = f"{node.address} is the shared address of the balancers"
             yield Finding(("nodes", index, "address"), message, "write the node's own address")
 
 
@@ -118,28 +118,28 @@ def _vip_balancers(farm: Farm) -> Iterator[Finding]:
             yield Finding(path, f"{balancer} is listed twice", "list each balancer once")
         if balancer == shared:
             yield Finding(
-                path, f"{balancer} is the address that they share", "write the balancer's own address or name"
+                path, f"{balancer} is the shared address of the balancers", "write the balancer's own address or name"
             )
         if balancer in nodes:
-            yield Finding(path, f"{balancer} is the node {nodes[balancer]}", "a balancer is a machine of its own")
+            yield Finding(path, f"{balancer} is the node {nodes[balancer]}", "write the address of a separate machine")
 
 
 RULES: Final = (
     Rule(
         "tls-terminate-redirect",
         "warning",
-        "IIS's redirect rule loops behind a balancer that ends TLS",
+        "if TLS ends at the balancer, IIS's redirect rule causes a loop",
         _tls_terminate_redirect,
     ),
     Rule(
         "passthrough-http",
         "warning",
-        "keys that need a balancer that sees HTTP have no effect under passthrough",
+        "with passthrough, keys about HTTP have no effect",
         _passthrough_http,
     ),
-    Rule("node-ca", "warning", "the CA of the nodes' certificates is usually the company's own", _node_ca),
+    Rule("node-ca", "warning", "the nodes' certificates usually need the company's own CA", _node_ca),
     Rule("unverified-nodes", "warning", "without a CA any machine can impersonate a node", _unverified_nodes),
     Rule("redirect-port", "error", "the redirect to https needs https and port 80", _redirect),
-    Rule("vip-address", "error", "clients connect to the shared address, so the balancer listens on it", _vip_address),
-    Rule("vip-balancers", "error", "each balancer is a machine of its own, with its own address", _vip_balancers),
+    Rule("vip-address", "error", "the balancer must listen on the shared address", _vip_address),
+    Rule("vip-balancers", "error", "each balancer is a separate machine with its own address", _vip_balancers),
 )

@@ -19,7 +19,7 @@ def _version_unknown(farm: Farm) -> Iterator[Finding]:
         assumed = f", and the health checks request {farm.health_path}" if farm.balancer.health.path == "auto" else ""
         yield Finding(
             ("orchestrator", "version"),
-            f"the Orchestrator version is not given: a classic one (before 2020.10) is assumed{assumed}",
+            f"the Orchestrator version is not set: a classic version (before 2020.10) is assumed{assumed}",
             'write `orchestrator: {version: "2019.4"}`, in quotes',
         )
 
@@ -61,7 +61,7 @@ def _node_endpoints(farm: Farm) -> Iterator[Finding]:
             yield Finding(
                 ("nodes", index, "address"),
                 f"{node.name} has the address and port of {first[endpoint]}",
-                "each node is a separate machine; check the address",
+                "write the address of this node: each node is a separate machine",
             )
         first.setdefault(endpoint, node.name)
 
@@ -72,7 +72,7 @@ def _primaries(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("nodes", index, "primary"),
             f"{farm.nodes[primaries[0]].name} is already the primary node",
-            "mark only the node that was installed first: the keys come from it",
+            "set `primary: true` only at the node that was installed first: its keys are copied to the others",
         )
 
 
@@ -80,7 +80,7 @@ def _no_node_up(farm: Farm) -> Iterator[Finding]:
     states = Counter(node.state for node in farm.nodes)
     if not states["up"] and not states["backup"]:
         yield Finding(
-            ("nodes",), "no node is up: the farm would serve no client", "set at least one node to `state: up`"
+            ("nodes",), "no node is up: the farm does not serve clients", "set at least one node to `state: up`"
         )
 
 
@@ -90,8 +90,8 @@ def _node_is_balancer(farm: Farm) -> Iterator[Finding]:
         if node.address == listen and farm.port_of(node) == farm.frontend.port:
             yield Finding(
                 ("nodes", index, "address"),
-                f"{node.name} is the balancer's own address and port: this is a request loop",
-                "give the balancer an address of its own",
+                f"{node.name} has the balancer's own address and port: this is a request loop",
+                "give the node or the balancer another address",
             )
         elif loopback(node.address) and not loopback(listen):
             yield Finding(
@@ -108,6 +108,6 @@ RULES: Final = (
     Rule("node-configs", "error", "each node has its own config file", _node_configs),
     Rule("node-endpoints", "error", "each node has its own address and port", _node_endpoints),
     Rule("one-primary", "error", "at most one node is the primary", _primaries),
-    Rule("no-node-up", "error", "at least one node takes requests", _no_node_up),
+    Rule("no-node-up", "error", "at least one node accepts requests", _no_node_up),
     Rule("node-is-balancer", "error", "no node has the balancer's own address", _node_is_balancer),
 )

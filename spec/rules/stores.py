@@ -11,8 +11,8 @@ def _session_inproc(farm: Farm) -> Iterator[Finding]:
     if several(farm) and farm.stores.session == "inproc" and not farm.orchestrator.is_core:
         yield Finding(
             ("stores", "session"),
-            f"{len(farm.nodes)} nodes cannot share sessions that each keeps in its own memory",
-            "write `session: sqlserver`, and create the tables with aspnet_regsql (the guide's step 3)",
+            f"{len(farm.nodes)} nodes must share sessions, but `inproc` keeps them in the memory of one node",
+            "write `session: sqlserver`, and create the tables with aspnet_regsql (docs/runbook.md, step 3)",
         )
 
 
@@ -20,8 +20,8 @@ def _signalr_inproc(farm: Farm) -> Iterator[Finding]:
     if several(farm) and farm.stores.signalr == "inproc":
         yield Finding(
             ("stores", "signalr"),
-            f"{len(farm.nodes)} nodes cannot reach robots whose connections another node keeps in its own memory",
-            "write `signalr: redis` (advised) or `signalr: sqlserver`",
+            f"{len(farm.nodes)} nodes must share SignalR messages: with `inproc` a node reaches only its own robots",
+            "write `signalr: redis` (recommended) or `signalr: sqlserver`",
         )
 
 
@@ -60,7 +60,7 @@ def _redis_on_node(farm: Farm) -> Iterator[Finding]:
             key = "install_on" if redis.install_on == node.name else "host"
             yield Finding(
                 ("stores", "redis", key),
-                f"Redis on the node {node.name} is a single point of failure: without that node no robot is reached",
+                f"Redis on the node {node.name} is a single point of failure: if it fails, no node reaches all robots",
                 "install Redis on a separate machine, or make it highly available",
             )
 
@@ -83,8 +83,8 @@ def _signalr_sql_store(farm: Farm) -> Iterator[Finding]:
         settings = "`signalr_keys: connection-string`" if named else f"Orchestrator {farm.orchestrator.version}"
         yield Finding(
             ("stores", "signalr"),
-            f"no setting is documented that puts SignalR into SQL Server with {settings}",
-            "write `signalr: redis`; from 2020.10 on UiPath supports its High Availability Add-on there (port 10000)",
+            f"with {settings} there is no documented setting for SignalR in SQL Server",
+            "write `signalr: redis`; from 2020.10 on, UiPath supports only its High Availability Add-on (port 10000)",
         )
 
 
@@ -101,17 +101,17 @@ def _signalr_sql_lag(farm: Farm) -> Iterator[Finding]:
             ("stores", "signalr"),
             "with SignalR in SQL Server, changes of permissions, settings and organizational units reach "
             "logged-in users after about an hour",
-            "write `signalr: redis`; with Redis they arrive at once",
+            "write `signalr: redis`: with Redis they take effect immediately",
         )
 
 
 RULES: Final = (
-    Rule("session-inproc", "error", "two or more nodes need the SessionState in SQL Server", _session_inproc),
+    Rule("session-inproc", "error", "two or more nodes need their SessionState in SQL Server", _session_inproc),
     Rule("signalr-inproc", "error", "two or more nodes need SignalR in Redis or SQL Server", _signalr_inproc),
     Rule("sql-login", "error", "SQL Server authentication needs user and password", _sql_login),
     Rule("redis-endpoint", "error", "the Redis store needs host and port", _redis_endpoint),
     Rule("redis-on-node", "warning", "Redis on a node is a single point of failure", _redis_on_node),
     Rule("redis-install-on", "error", "`install_on` names one of the nodes", _install_on),
-    Rule("signalr-sql-store", "error", "from 2020.10 on SignalR has no store in SQL Server", _signalr_sql_store),
-    Rule("signalr-sql-lag", "warning", "with the SQL store, changes reach users after about an hour", _signalr_sql_lag),
+    Rule("signalr-sql-store", "error", "from 2020.10 on, SignalR cannot use SQL Server", _signalr_sql_store),
+    Rule("signalr-sql-lag", "warning", "with SQL Server, changes reach users after about an hour", _signalr_sql_lag),
 )

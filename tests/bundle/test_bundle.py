@@ -264,7 +264,7 @@ def test_export_lists_an_unnamed_vendor_that_refuses_with_its_reasons(farm: Path
     assert not any(path.startswith("nginx/") for path in found)
     assert any(path.startswith("haproxy/") for path in found)
     said = cli("bundle", "verify", "b.zip", cwd=farm)
-    assert "not in it: nginx" in said.out
+    assert "missing: nginx" in said.out
 
 
 def test_export_fails_when_every_vendor_refuses(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,12 +479,15 @@ def swap(files: dict[str, bytes]) -> None:
 
 
 TAMPERING: dict[str, tuple[Callable[[dict[str, bytes]], object], str]] = {
-    "extra": (lambda files: files.update({"zz": b"x"}), "zz is extra"),
+    "extra": (lambda files: files.update({"zz": b"x"}), "zz is not in the manifest"),
     "missing": (lambda files: files.pop("haproxy/haproxy.cfg"), "haproxy/haproxy.cfg is missing"),
-    "renamed": (lambda files: files.update({"haproxy/x.cfg": files.pop("haproxy/haproxy.cfg")}), "is extra"),
+    "renamed": (
+        lambda files: files.update({"haproxy/x.cfg": files.pop("haproxy/haproxy.cfg")}),
+        "is not in the manifest",
+    ),
     "swapped": (swap, "haproxy/haproxy.cfg has"),
     "grown": (lambda files: files.update({"farm.yaml": files["farm.yaml"] + b"\n"}), "bytes, not"),
-    "changed": (lambda files: files.update({"farm.yaml": b"F" + files["farm.yaml"][1:]}), "another content"),
+    "changed": (lambda files: files.update({"farm.yaml": b"F" + files["farm.yaml"][1:]}), "a different content"),
     "no manifest": (lambda files: files.pop(MANIFEST), f"there is no {MANIFEST}"),
 }
 
@@ -526,7 +529,7 @@ def entry(data: dict[str, Any], path: str) -> dict[str, Any]:
 
 LIES: dict[str, tuple[Callable[[Any], object], str]] = {
     "digest": (lambda data: data["spec"].update(digest="0" * 64), "digest that the manifest names"),
-    "spec": (lambda data: data["spec"].update(path="nodes/RUNBOOK.md"), "is not its spec"),
+    "spec": (lambda data: data["spec"].update(path="nodes/RUNBOOK.md"), "does not name farm.yaml as the spec"),
     "farm": (lambda data: data.update(farm="another"), "describes another farm"),
     "secret": (lambda data: data["files"][0].update(secret=True), "`secrets` does not agree"),
     "encrypted": (lambda data: data.update(secrets="encrypted", recipients=["age1x"]), "`secrets` does not agree"),
@@ -539,7 +542,7 @@ LIES: dict[str, tuple[Callable[[Any], object], str]] = {
             data.update(secrets="encrypted", recipients=["age1x"]),
             data["files"][0].update(secret=True, mode="0600"),
         ),
-        "should be encrypted",
+        "is not encrypted, although",
     ),
     "name": (lambda data: data["files"][0].update(path="../x"), "missing"),
 }

@@ -1,4 +1,4 @@
-"""Secrets in bundles: left out, encrypted for recipients, or in the clear with a warning; never shown."""
+"""Secrets in bundles: left out, encrypted for recipients, or unencrypted with a warning; never shown."""
 
 import json
 import os
@@ -125,7 +125,7 @@ def test_encrypted_bundle_holds_no_plain_secret(
         assert entry["path"].endswith(".age")
         assert (mode, entry["mode"]) == (0o600, "0600")
     assert not any(left["part"] == "nodes" for left in found["left_out"])
-    assert "secrets encrypted for 1" in cli("bundle", "verify", "b.tgz", cwd=farm).out
+    assert "secrets encrypted for 1 recipient" in cli("bundle", "verify", "b.tgz", cwd=farm).out
 
 
 def test_bundle_without_secrets_holds_no_secret(farm: Path, cli: "RunCommand", secrets: list[bytes]) -> None:
@@ -238,15 +238,17 @@ def test_plaintext_export_warns_and_has_mode_0600(farm: Path, cli: "RunCommand",
     (farm / "b.tgz").chmod(0o644)
     ran = cli(*OPTIONS, "--plaintext", "-o", "b.tgz", cwd=farm, env=ENVIRONMENT)
     assert ran.code == 0
-    assert "in the clear" in ran.err
+    assert "unencrypted secrets" in ran.err
     if os.name == "posix":
         assert stat.S_IMODE((farm / "b.tgz").stat().st_mode) == 0o600
     found = files(farm / "b.tgz")
     assert SECRET.encode() in found["nodes/redis.ps1"][0]
     assert found["nodes/redis.ps1"][1] == 0o600
     assert manifest_of(farm / "b.tgz")["secrets"] == "plain"
-    assert "SECRETS IN THE CLEAR" in cli("bundle", "verify", "b.tgz", cwd=farm).out
-    assert "in the clear" in cli("--quiet", *OPTIONS, "--plaintext", "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).err
+    assert "SECRETS NOT ENCRYPTED" in cli("bundle", "verify", "b.tgz", cwd=farm).out
+    assert (
+        "unencrypted secrets" in cli("--quiet", *OPTIONS, "--plaintext", "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).err
+    )
     assert cli("bundle", "extract", "b.tgz", "out", cwd=farm).code == 0
     if os.name == "posix":
         assert stat.S_IMODE((farm / "out" / "nodes" / "redis.ps1").stat().st_mode) == 0o600

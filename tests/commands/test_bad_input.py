@@ -80,9 +80,9 @@ ONE_MESSAGE: dict[str, tuple[Callable[[], str | bytes], str]] = {
     "blanks": (lambda: " \n\t\n"[:1] + "\n\n", "1:1: the file is empty"),
     "only comments": (lambda: "# nothing\n# yet\n", "1:1: the file is empty"),
     "only a BOM": (lambda: b"\xef\xbb\xbf", "1:1: the file is empty"),
-    "a list": (lambda: "- farm\n- host\n", "1:1: holds a list, and a spec is a mapping"),
-    "a scalar": (lambda: "farm\n", "1:1: holds a single value, and a spec is a mapping"),
-    "null": (lambda: "~\n", "1:1: holds a single value, and a spec is a mapping"),
+    "a list": (lambda: "- farm\n- host\n", "1:1: the file has a list, but a spec is a mapping"),
+    "a scalar": (lambda: "farm\n", "1:1: the file has a single value, but a spec is a mapping"),
+    "null": (lambda: "~\n", "1:1: the file has a single value, but a spec is a mapping"),
     "two documents": (lambda: GOOD + "---\n" + GOOD, "8:1: a second YAML document starts here"),
     "JSON cut short": (lambda: '{"farm": "test", ', "2:1: invalid YAML: did not find expected node content"),
     "a binary": (
@@ -116,7 +116,7 @@ ONE_MESSAGE: dict[str, tuple[Callable[[], str | bytes], str]] = {
     "a long number": (lambda: "farm: " + "1" * (MAX_TEXT + 1), f"1:7: a value of {MAX_TEXT + 1} characters"),
     "a long text of lines": (lambda: "farm: |\n" + " a\n" * 100_000, "1:7: a value of 200000 characters"),
     "a long key": (lambda: '"' + "a" * 100_000 + '": 1', "1:1: a value of 100000 characters"),
-    "an endless anchor": (lambda: "a: *" + "x" * (MAX_BYTES - 10), f"1:4: *{'x' * 40}... repeats an anchor"),
+    "an endless anchor": (lambda: "a: *" + "x" * (MAX_BYTES - 10), f"1:4: *{'x' * 40}... refers to an anchor"),
 }
 
 
@@ -143,7 +143,7 @@ def test_path_below_a_file_is_an_error(tmp_path: Path) -> None:
 def test_folder_for_a_single_spec_is_an_error(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "farm.yaml").mkdir()
     assert (ran := cli("check")).code == 2
-    assert "holds no *.yaml" in ran.err
+    assert "has no *.yaml or *.yml file" in ran.err
 
 
 def test_100_megabytes_are_not_read(tmp_path: Path) -> None:

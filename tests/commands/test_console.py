@@ -111,7 +111,7 @@ def test_verbose_names_the_file_of_a_secret_but_not_the_secret(
 def test_quiet_and_verbose_exclude_each_other(cli: "RunCommand") -> None:
     ran = cli("-q", "-v", "check")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("nlbgen: --quiet and --verbose exclude each other\n")
+    assert ran.err.startswith("nlbgen: --quiet and --verbose cannot be combined\n")
 
 
 def test_activity_without_verbose_has_no_listener() -> None:
@@ -130,7 +130,7 @@ def test_activity_without_verbose_has_no_listener() -> None:
     "args, meaning",
     [
         (["render", "haproxy"], "nothing was written"),
-        (["nodes", "keys"], "nothing was listed"),
+        (["nodes", "keys"], "no keys were listed"),
         (["nodes", "plan"], "nothing was planned"),
         (["nodes", "apply"], "nothing was written"),
         (["nodes", "audit"], "nothing was compared"),

@@ -266,7 +266,7 @@ def test_bundles(farm: Path, shell: "RunCommand", terminal: "RunOnTerminal") -> 
     whole = terminal("bundle", "verify", "a.zip")
     assert whole.lines[0] == "a.zip: intact"
     assert whole.colours("a.zip:") == {"green"}
-    assert "not in it" in whole.text
+    assert "missing" in whole.text
     diff = terminal("bundle", "diff", "a.zip", "b.zip")
     assert {diff.cells[y][0].fg for y, line in enumerate(diff.lines) if line == "changed f5/as3.json"} == {"brown"}
     assert 'spec balancer.slow_start: "30s" -> "91s"' in diff.lines

@@ -278,7 +278,7 @@ def test_the_command_writes_once_and_says_what_is_left_over(
     data["nodes"][1]["name"] = "orch-9"
     file.write_text(yaml.safe_dump(data), encoding="utf-8")
     ran = cli("export", "ansible")
-    assert "files/orchestrator-test/nodes/orch-2.yaml: is of an earlier export and no longer used" in ran.err
+    assert "files/orchestrator-test/nodes/orch-2.yaml: an earlier export wrote this file" in ran.err
     assert cli("export", "ansible", "--vendor", "f5").code == 3
     assert cli("export", "ansible", "--balancer", "a", "-s", "farm.yaml", "-s", "other.yaml").code == 3
 

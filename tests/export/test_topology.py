@@ -59,7 +59,7 @@ def test_example_shows_ports_hops_and_stores() -> None:
         "listens on 10.20.0.10:443",
         "port 80 redirects to https",
         "least-connections",
-        "asks /api/Status/Get for 200",
+        "checks /api/Status/Get, expects 200",
     )
     assert [(node.title, node.state, *node.lines) for node in picture.nodes] == [
         ("orch-1", "up", "10.20.0.11:443", "weight 100, primary"),
@@ -67,7 +67,7 @@ def test_example_shows_ports_hops_and_stores() -> None:
     ]
     assert [hop.words for hop in picture.hops] == [
         "HTTPS :443, encrypted",
-        "HTTPS :443, encrypted again, certificates checked",
+        "HTTPS :443, encrypted again, certificates verified",
         "SQL, not in the spec, on the instance's port",
         "Redis :6379, not encrypted",
     ]
@@ -95,7 +95,7 @@ def test_unverified_certificates_and_custom_ports_are_shown(make_spec: Callable[
     spec = make_spec(frontend={"port": 8443, "tls": {"verify_nodes": False}})
     picture = topology.picture(spec.farm)
     assert picture.url == "https://orchestrator.corp.example:8443"
-    assert picture.node_hop.note == "certificates not checked"
+    assert picture.node_hop.note == "certificates not verified"
 
 
 def test_different_node_ports_are_shown_only_in_the_boxes(farm_data: Callable[..., dict[str, Any]]) -> None:
@@ -123,7 +123,7 @@ def test_sessions_and_messages_are_shown_in_their_store() -> None:
         "session state (ASPState)",
         "SignalR's messages",
     )
-    assert farm("one").nodes[0].lines[2:] == ("sessions in its memory", "SignalR in its memory")
+    assert farm("one").nodes[0].lines[2:] == ("sessions in memory", "SignalR in memory")
     assert len(farm("one").stores) == 1
 
 

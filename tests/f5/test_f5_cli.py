@@ -50,7 +50,7 @@ def test_cli_push_without_terminal_and_yes_is_refused(
 ) -> None:
     farm()
     ran = cli("push", "f5")
-    assert ran.code == 2 and "no terminal to ask" in ran.err
+    assert ran.code == 2 and "no terminal to prompt" in ran.err
     assert device.writes() == []
 
 

@@ -139,7 +139,7 @@ def test_render_of_any_farm_is_valid_or_refused(spec: Spec) -> None:
         assert_right(spec)
     except UnsupportedError as refused:
         event("refused")
-        assert all(problem.id or "cannot carry" in problem.message for problem in refused.problems)
+        assert all(problem.id or "cannot quote" in problem.message for problem in refused.problems)
 
 
 # Texts.

@@ -179,7 +179,7 @@ def test_any_farm_is_accepted_by_the_real_programs_or_refused(spec: Spec) -> Non
             event(f"{vendor.name} refused")
             assert all(problem.hint for problem in error.problems)
             if vendor.program:
-                assert all(problem.id or "cannot carry" in problem.message for problem in error.problems)
+                assert all(problem.id or "cannot quote" in problem.message for problem in error.problems)
             continue
         program = validate.installed(vendor) if vendor.program else None
         if program is None:
@@ -550,7 +550,7 @@ def test_any_text_stays_within_its_quoted_word(field: tuple[str | int, ...], tex
         try:
             made = directives(vendor, spec)
         except UnsupportedError as error:
-            assert any("cannot carry" in problem.message or problem.id for problem in error.problems)
+            assert any("cannot quote" in problem.message or problem.id for problem in error.problems)
             continue
         assert skeleton(made) == skeleton(directives(vendor, plain))
         if field[-1] in {"certificate", "verify_nodes"}:

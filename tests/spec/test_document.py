@@ -192,8 +192,8 @@ def test_an_anchor_may_be_given_again() -> None:
 @pytest.mark.parametrize(
     "text, problem",
     [
-        ("a: 1\nb: 2\na: 3", (3, 1, "the key 'a' is given twice, first on line 1")),
-        ("{a: 1, 'a': 2}", (1, 8, "the key 'a' is given twice, first on line 1")),
+        ("a: 1\nb: 2\na: 3", (3, 1, "the key 'a' appears twice, first on line 1")),
+        ("{a: 1, 'a': 2}", (1, 8, "the key 'a' appears twice, first on line 1")),
         ("x: &x {a: 1}\ny: {<<: *x}", (2, 5, "merge keys (`<<`) are not supported")),
         ("a: !custom b", (1, 4, "the tag '!custom' is not supported")),
         ("a: !!int '1'", (1, 4, "the tag 'tag:yaml.org,2002:int' is not supported")),

@@ -86,11 +86,11 @@ def test_read_sets_defaults_and_optional_values() -> None:
         ({"part": None}, [("part", "must be a mapping of name, port, ...")]),
         ({"part": {"name": 1, "prt": 2}}, [
             ("part.name", "1 is a number, not a text"),
-            ("part.prt", "is not a key that is known here (did you mean port?)"),
+            ("part.prt", "is not a known key (did you mean port?)"),
         ]),
         ({"part": {"name": "a"}, "parts": {}}, [("parts", "must be a list")]),
-        ({"part": {"name": "a"}, "parts": [{"name": "a"}] * 3}, [("parts", "has 3 entries, and takes at most 2")]),
-        ({"part": {"name": "a"}, "list": []}, [("list", "has 0 entries, and takes at least 1")]),
+        ({"part": {"name": "a"}, "parts": [{"name": "a"}] * 3}, [("parts", "has 3 entries, but takes at most 2")]),
+        ({"part": {"name": "a"}, "list": []}, [("list", "has 0 entries, but takes at least 1")]),
         ({"part": {"name": "a"}, "list": [1, "a", None]}, [
             ("list[0]", "1 is a number, not a text"),
             ("list[2]", "null is not a text"),

@@ -97,7 +97,8 @@ class As3(F5Backend[Planned]):
         if found is None or Version(found[0]) < OLDEST:
             shown = found[0] if found else "without a version"
             raise DeviceError(
-                f"{self.name}: AS3 {shown} is too old, {OLDEST} is the first", "update AS3, or take f5.api: rest"
+                f"{self.name}: AS3 {shown} is too old; the oldest supported version is {OLDEST}",
+                "update AS3, or use f5.api: rest",
             )
 
     # Reading and planning.
