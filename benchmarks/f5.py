@@ -47,7 +47,7 @@ class _Quiet:
 
 
 def main() -> bool:
-    """Measure, publish, and say whether the bars hold."""
+    """Measure, publish, and return whether all thresholds are passed."""
     bigip = _simulator()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -21,7 +21,7 @@ def spec_text(count: int) -> str:
 
 
 def main() -> bool:
-    """Measure, publish, and say whether the bar is held."""
+    """Measure, publish, and return whether the threshold is passed."""
     for name in ("haproxy", "nginx"):
         render(generator(name), loads(spec_text(2)))  # templates are compiled once for all
     rows, each = [], []

@@ -6,7 +6,7 @@ from html import escape
 
 WIDTH = 760
 LEFT = 210
-"""Where the bars begin."""
+"""The x coordinate at which the bars begin."""
 RIGHT = 152
 """Room for the figures behind them."""
 ROW = 20
@@ -34,7 +34,7 @@ STYLE = """\
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its label, its length in the chart's unit, the figure as it is shown, and whether it is ours."""
+    """One bar: its label, its length in the chart's unit, its text, and whether the configuration is nlbgen's."""
 
     label: str
     value: float

@@ -11,7 +11,7 @@ HELP_BAR, RENDER_BAR = 1.5, 1.6
 
 
 def main() -> bool:
-    """Measure, publish, and say whether the bars are held."""
+    """Measure, publish, and return whether all thresholds are passed."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "outputs"
         times = interleaved(
@@ -30,7 +30,7 @@ def main() -> bool:
         [
             f"{machine()}, {ROUNDS} rounds in turn. The four imports: `import click, jinja2, yaml, pydantic`.",
             "",
-            "| Command | Time | Against | Ratio | Bar |",
+            "| Command | Time | Against | Ratio | Threshold |",
             "|---|---|---|---|---|",
             (
                 f"| `nlbgen --help` | {_shown(times['help'])} | `import click`: {_shown(times['click'])} "
