@@ -146,7 +146,7 @@ def test_apply_command_world_readable_file_prints_chmod(cli: "RunCommand", farm:
         path.chmod(mode)
     ran = cli("nodes", "apply", "--yes", cwd=farm)
     assert ran.code == 0
-    assert ran.err.count("every user of this machine can read it and its backup (mode 0644)") == (
+    assert ran.err.count("every user of this machine can read the file and its backup (mode 0644)") == (
         2 if mode == 0o644 else 0
     )
     assert ran.err.count("chmod o-rwx") == (2 if mode == 0o644 else 0)
