@@ -488,7 +488,7 @@ TAMPERING: dict[str, tuple[Callable[[dict[str, bytes]], object], str]] = {
     "swapped": (swap, "haproxy/haproxy.cfg has"),
     "grown": (lambda files: files.update({"farm.yaml": files["farm.yaml"] + b"\n"}), "bytes, not"),
     "changed": (lambda files: files.update({"farm.yaml": b"F" + files["farm.yaml"][1:]}), "a different content"),
-    "no manifest": (lambda files: files.pop(MANIFEST), f"there is no {MANIFEST}"),
+    "no manifest": (lambda files: files.pop(MANIFEST), f"it has no {MANIFEST}"),
 }
 
 
@@ -531,12 +531,12 @@ LIES: dict[str, tuple[Callable[[Any], object], str]] = {
     "digest": (lambda data: data["spec"].update(digest="0" * 64), "digest that the manifest names"),
     "spec": (lambda data: data["spec"].update(path="nodes/RUNBOOK.md"), "does not name farm.yaml as the spec"),
     "farm": (lambda data: data.update(farm="another"), "describes another farm"),
-    "secret": (lambda data: data["files"][0].update(secret=True), "`secrets` does not agree"),
-    "encrypted": (lambda data: data.update(secrets="encrypted", recipients=["age1x"]), "`secrets` does not agree"),
+    "secret": (lambda data: data["files"][0].update(secret=True), "`secrets` contradicts"),
+    "encrypted": (lambda data: data.update(secrets="encrypted", recipients=["age1x"]), "`secrets` contradicts"),
     "readers": (lambda data: data.update(recipients=["age1x"]), "lists recipients without"),
     "mode": (lambda data: data["files"][0].update(mode="0600"), "mode"),
-    "order": (lambda data: data["files"].reverse(), "order"),
-    "twice": (lambda data: data["files"].insert(0, data["files"][0]), "order"),
+    "order": (lambda data: data["files"].reverse(), "not sorted by name"),
+    "twice": (lambda data: data["files"].insert(0, data["files"][0]), "not sorted by name"),
     "plain": (
         lambda data: (
             data.update(secrets="encrypted", recipients=["age1x"]),
@@ -695,9 +695,9 @@ def test_verify_of_a_file_that_is_not_a_bundle_fails(cli: "RunCommand", tmp_path
 def test_verify_of_an_archive_without_manifest_fails(cli: "RunCommand", tmp_path: Path) -> None:
     chosen = archive.FORMATS[".zip"]
     (tmp_path / "b.zip").write_bytes(archive.packed([Member("a", b"x")], chosen))
-    assert f"there is no {MANIFEST}" in cli("bundle", "verify", "b.zip").err
+    assert f"it has no {MANIFEST}" in cli("bundle", "verify", "b.zip").err
     (tmp_path / "b.zip").write_bytes(archive.packed([], chosen))
-    assert f"there is no {MANIFEST}" in cli("bundle", "verify", "b.zip").err
+    assert f"it has no {MANIFEST}" in cli("bundle", "verify", "b.zip").err
 
 
 def test_verify_of_a_bundle_repacked_by_tarfile_fails(bundle: Path, cli: "RunCommand") -> None:
