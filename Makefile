@@ -7,14 +7,14 @@ WORKERS ?= 2
 FLOOR_DECIDING := 99
 FLOOR := 89
 
-.PHONY: demo test check lint types static behaviour coverage long mutants programs bench docs golden clean help
+.PHONY: demo test check lint types static behaviour coverage long search mutants programs bench docs golden clean help
 
 help:
 	@echo "make demo     render the example farm for all vendors, validated, into outputs/"
 	@echo "make test     run every check and test; installs what they need"
 	@echo "make check    lint, types, and the tests that need no other program"
 	@echo "make mutants  change the code in small ways, and list what no test notices; takes hours"
-	@echo "make long     search for new examples with the property tests; takes an hour"
+	@echo "make long     the tests of which make test runs a part, then new examples for the property tests"
 	@echo "make bench    measure start-up and throughput into docs/performance.md"
 	@echo "make docs     build the documentation's pages into site/"
 
@@ -52,7 +52,7 @@ test: $(VENV)/test.stamp editable programs lint types static behaviour coverage
 # For the minutes between two commits: no real program, no browser, no traffic.
 check: lint types
 	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour --ignore tests/browser \
-	    -m "not slow and not haproxy and not nginx and not redis and not chromium"
+	    -m "not slow and not long and not haproxy and not nginx and not redis and not chromium"
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -64,14 +64,15 @@ types: $(VENV)/test.stamp editable
 
 static: $(VENV)/test.stamp editable
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour --cov --cov-report=
+	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour -m "not long" --cov --cov-report=
 
 # What counts failures under load runs alone; the rest mostly waits, and runs together.
 behaviour: $(VENV)/test.stamp editable
-	$(BIN)/python -m pytest -q tests/behaviour -m alone
-	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) --dist loadgroup tests/behaviour -m "not alone"
+	$(BIN)/python -m pytest -q tests/behaviour -m "alone and not long"
+	$(BIN)/python -m pytest -q -n $$((2 + $(WORKERS))) --dist loadgroup tests/behaviour -m "not alone and not long" \
+	    --cov --cov-append --cov-report=
 
-# Branches that the static tests reach: the rooms that decide what is rendered and changed, then all. A floor only goes up.
+# Branches that the tests reach: the rooms that decide what is rendered and changed, then all. A floor only goes up.
 coverage:
 	$(BIN)/coverage report --include "spec/*,generators/*,nodes/*" --fail-under $(FLOOR_DECIDING)
 	$(BIN)/coverage report --fail-under $(FLOOR)
@@ -80,8 +81,14 @@ coverage:
 mutants: $(VENV)/test.stamp editable
 	$(BIN)/python tests/tools/mutants.py $(ROOMS)
 
-# New examples for the property tests, instead of the fixed ones of each run.
+# What `make test` runs only a part of: every call of a push with every fault, every rollout, every outage.
 long: $(VENV)/test.stamp editable
+	$(BIN)/python -m pytest -q tests/behaviour -m "alone and long"
+	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) -m "not alone and long"
+	$(MAKE) search
+
+# New examples for the property tests, instead of the fixed ones of each run.
+search: $(VENV)/test.stamp editable
 	HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour -k properties
 
 bench: $(VENV)/test.stamp editable

@@ -122,10 +122,9 @@ class Model:
         super().__init_subclass__()
         cls.entries = dict(getattr(cls, "entries", {}))
         for attribute, kind in cls.__annotations__.items():
-            declared = cls.__dict__.get(attribute)
-            if isinstance(declared, Entry):
-                cls.entries[attribute] = declared._replace(name=declared.name or attribute, kind=kind)
-                delattr(cls, attribute)
+            declared: Entry = cls.__dict__[attribute]
+            cls.entries[attribute] = declared._replace(name=declared.name or attribute, kind=kind)
+            delattr(cls, attribute)
 
     def __init__(self, **values: object) -> None:
         own = self.__dict__

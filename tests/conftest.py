@@ -64,6 +64,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"{binary} is not installed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Property tests run without coverage: tracing doubles their time, and examples of their own reach each line."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.no_cover)
+
+
 @cache
 def find_binary(name: str) -> str | None:
     """The program's path; Debian keeps daemons outside a user's PATH."""

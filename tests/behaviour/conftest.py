@@ -369,7 +369,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share labs in one process (`--dist loadgroup`): those of a module, a vendor or a build."""
     for item in items:
-        if Path(__file__).parent not in item.path.parents or item.get_closest_marker("xdist_group"):
+        if Path(__file__).parent not in item.path.parents or "lan" in getattr(item, "fixturenames", ()):
             continue
         params: Mapping[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
         build = params["build"]["wrapper"] if "build" in params else ""

@@ -661,6 +661,7 @@ def test_nodes_change_one_after_the_other_and_no_client_notices(lan: BuildLan, m
     assert client.noticed_nothing(), client.said()
 
 
+@pytest.mark.long
 def test_a_first_rollout_prepares_the_node_that_serves_and_then_the_new_one(lan: BuildLan) -> None:
     farm = lan("haproxy", farm_of(frontend=PLAIN), "lb-1")
     new = farm.folder / "nodes" / "orch-2"
@@ -680,6 +681,7 @@ def test_a_first_rollout_prepares_the_node_that_serves_and_then_the_new_one(lan:
     assert not (new / "new").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
 def test_the_last_node_that_serves_is_not_taken_out(vendor: str, lan: BuildLan) -> None:
     farm = lan(vendor, farm_of(frontend=PLAIN), "lb-1")
@@ -704,6 +706,7 @@ def without_reload(name: str) -> tuple[str, str]:
     return "-e", json.dumps({f"{name}_service_commands": wait})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
 def test_a_run_that_was_cut_off_before_the_reload_is_made_good(vendor: str, lan: BuildLan) -> None:
     farm = lan(vendor, farm_of(frontend=PLAIN), "lb-1")
@@ -735,6 +738,7 @@ def test_a_run_that_was_cut_off_before_the_reload_is_made_good(vendor: str, lan:
 LINKED = "/etc/nginx/linked.conf"
 
 
+@pytest.mark.long
 def test_nginx_rollout_writes_through_a_link_and_refuses_another_node_out(lan: BuildLan) -> None:
     farm = lan("nginx", farm_of(frontend=PLAIN), "lb-1")
     balancer, config, log = farm.balancers["lb-1"], "/etc/nginx/nginx.conf", "/run/nginx-service.log"
@@ -762,6 +766,7 @@ def test_nginx_rollout_writes_through_a_link_and_refuses_another_node_out(lan: B
     assert balancer.read(LINKED) == serving and balancer.run(f"readlink {config}") == f"{LINKED}\n", ran.said
 
 
+@pytest.mark.long
 def test_nodes_are_switched_in_nginx_by_this_export_alone(lan: BuildLan) -> None:
     farm = lan("nginx", farm_of(frontend=PLAIN), "lb-1")
     balancer, config, log = farm.balancers["lb-1"], "/etc/nginx/nginx.conf", "/run/nginx-service.log"
@@ -798,6 +803,7 @@ def deaf(prefix: str) -> tuple[str, str]:
     return "-e", json.dumps({f"{prefix}_service_commands": {"reload": ["true"]}, f"{prefix}_wait_seconds": 2})
 
 
+@pytest.mark.long
 def test_a_connection_that_stays_does_not_look_like_a_failure(lan: BuildLan) -> None:
     """`good` sees that no error is printed."""
     farm = lan("haproxy", farm_of(frontend=PLAIN), "lb-1")

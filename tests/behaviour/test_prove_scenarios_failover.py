@@ -4,7 +4,7 @@ import pytest
 
 from nlbgen.prove.scenarios import failover
 
-from .conftest import Fault, StartBench, lines_without
+from .conftest import VENDORS, Fault, StartBench, lines_without
 
 pytestmark = pytest.mark.slow
 
@@ -86,8 +86,19 @@ def test_reload_by_a_restart_fails(shared_bench: StartBench, vendor: str, monkey
     assert [seen[name].verdict for name in ("failed", "failed_new")] == ["failed", "failed"], seen
 
 
+OUTAGES = ("steady", "kill", "pool-stopped", "hang", "drain", "reload-outage")
+
+
 @pytest.mark.alone
-@pytest.mark.parametrize("name", ["steady", "kill", "pool-stopped", "hang", "drain", "reload-outage"])
+@pytest.mark.parametrize(
+    ("vendor", "name"),
+    [
+        # Each of them once in `make test`, the vendors in turn.
+        pytest.param(vendor, name, marks=[pytest.mark.long] if (place + turn) % 2 else [])
+        for turn, vendor in enumerate(VENDORS)
+        for place, name in enumerate(OUTAGES)
+    ],
+)
 def test_a_failure_on_the_example_farm_passes(shared_bench: StartBench, vendor: str, name: str) -> None:
     assert shared_bench(vendor).failed(name) == []
 

@@ -386,6 +386,7 @@ def test_export_of_the_example_has_the_golden_digest(farm: Path, cli: "RunComman
 
 
 @BOTH
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="umask and TZ are those of POSIX")
 @pytest.mark.parametrize("rollout", [(), ("--vendor", "haproxy")], ids=["plain", "rollout"])
 def test_export_bytes_are_independent_of_folder_time_zone_locale_and_umask(

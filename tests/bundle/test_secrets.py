@@ -350,15 +350,19 @@ def test_invalid_recipient_is_refused_with_its_location(text: str, farm: Path, c
     assert "DEH7AQ" not in option.err
 
 
-def test_recipient_with_a_short_rsa_key_is_refused(tmp_path: Path) -> None:
+def ssh_line(kind: str, *fields: bytes) -> str:
+    """A line of a .pub file with a key of these fields."""
     import base64
 
-    def field(content: bytes) -> bytes:
-        return len(content).to_bytes(4) + content
+    blob = b"".join(len(field).to_bytes(4) + field for field in (kind.encode(), *fields))
+    return f"{kind} {base64.b64encode(blob).decode()}"
 
-    blob = field(b"ssh-rsa") + field(b"\1\0\1") + field(b"\0" + b"\xff" * 128)
+
+def test_recipient_with_a_key_of_a_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match="1024 bits"):
-        recipient(f"ssh-rsa {base64.b64encode(blob).decode()}")
+        recipient(ssh_line("ssh-rsa", b"\1\0\1", b"\0" + b"\xff" * 128))
+    with pytest.raises(ValueError, match="does not have 32 bytes"):
+        recipient(ssh_line("ssh-ed25519", b"\1" * 31))
 
 
 @given(st.binary(max_size=80))

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
@@ -20,9 +20,14 @@ from nlbgen.core.plan import Change, Plan, Shown
 from nlbgen.core.wording import legible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _pytest.mark.structures import ParameterSet
 
-    from tests.conftest import RunCommand, RunOnTerminal
+    from tests.conftest import Ran, RunCommand, RunOnTerminal, Screen
+
+    InAPipe = Callable[[list[str]], Ran]
+    OnATerminal = Callable[[list[str], int], Screen]
 
 if os.name != "posix":
     pytest.skip("POSIX terminals", allow_module_level=True)
@@ -74,6 +79,36 @@ def farm(example: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+# These commands only read, so each runs once for all the tests that look at the same output.
+_runs: "dict[str, Ran | Screen]" = {}
+
+
+@pytest.fixture
+def in_a_pipe(farm: Path, shell: "RunCommand") -> "InAPipe":
+    """What a command writes into a pipe."""
+
+    def run(command: list[str]) -> "Ran":
+        key = f"pipe {command}"
+        if key not in _runs:
+            _runs[key] = shell("-q", *command, env=PLAIN | SECRET)
+        return cast("Ran", _runs[key])
+
+    return run
+
+
+@pytest.fixture
+def on_a_terminal(farm: Path, terminal: "RunOnTerminal") -> "OnATerminal":
+    """What a command shows on a terminal of so many columns."""
+
+    def run(command: list[str], columns: int) -> "Screen":
+        key = f"{columns} {command}"
+        if key not in _runs:
+            _runs[key] = terminal("-q", *command, columns=columns, env=SECRET)
+        return cast("Screen", _runs[key])
+
+    return run
+
+
 def uncoloured(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
@@ -84,10 +119,10 @@ def uncoloured(text: str) -> str:
 @pytest.mark.parametrize("columns", COLUMNS)
 @pytest.mark.parametrize("command", named(ALL))
 def test_tables_keep_every_word_and_fit_the_width(
-    command: list[str], columns: int, farm: Path, shell: "RunCommand", terminal: "RunOnTerminal"
+    command: list[str], columns: int, in_a_pipe: "InAPipe", on_a_terminal: "OnATerminal"
 ) -> None:
-    plain = shell("-q", *command, env=PLAIN | SECRET)
-    shown = terminal("-q", *command, columns=columns, env=SECRET)
+    plain = in_a_pipe(command)
+    shown = on_a_terminal(command, columns)
     assert shown.code == plain.code
     assert "\x1b[" in shown.sent
     assert set(IDENTITY.findall(plain.out)) <= set(IDENTITY.findall(shown.text))
@@ -104,9 +139,9 @@ def test_tables_keep_every_word_and_fit_the_width(
 @pytest.mark.parametrize("columns", COLUMNS)
 @pytest.mark.parametrize("command", named(ALL))
 def test_no_color_gives_the_same_picture_without_colours(
-    command: list[str], columns: int, farm: Path, terminal: "RunOnTerminal"
+    command: list[str], columns: int, farm: Path, terminal: "RunOnTerminal", on_a_terminal: "OnATerminal"
 ) -> None:
-    coloured = terminal("-q", *command, columns=columns, env=SECRET)
+    coloured = on_a_terminal(command, columns)
     bare = terminal("-q", *command, columns=columns, env=SECRET | {"NO_COLOR": "1"})
     assert "\x1b" not in bare.sent
     assert bare.sent == coloured.text
@@ -115,24 +150,28 @@ def test_no_color_gives_the_same_picture_without_colours(
 
 @pytest.mark.parametrize("command", named(ALL))
 def test_dumb_terminal_gets_the_output_of_a_pipe(
-    command: list[str], farm: Path, shell: "RunCommand", terminal: "RunOnTerminal"
+    command: list[str], farm: Path, in_a_pipe: "InAPipe", terminal: "RunOnTerminal"
 ) -> None:
-    plain = shell("-q", *command, env=PLAIN | SECRET)
+    plain = in_a_pipe(command)
     assert plain.err == ""
     assert terminal("-q", *command, env=SECRET | {"TERM": "dumb"}).sent == plain.out
 
 
 @pytest.mark.parametrize("command", named(LINES))
-def test_forced_colours_colour_the_lines_in_a_pipe(command: list[str], farm: Path, shell: "RunCommand") -> None:
-    plain = shell("-q", *command, env=PLAIN | SECRET)
+def test_forced_colours_colour_the_lines_in_a_pipe(
+    command: list[str], farm: Path, shell: "RunCommand", in_a_pipe: "InAPipe"
+) -> None:
+    plain = in_a_pipe(command)
     forced = shell("-q", *command, env=PLAIN | SECRET | {"FORCE_COLOR": "1"})
     assert "\x1b[" in forced.out
     assert uncoloured(forced.out) == plain.out
 
 
 @pytest.mark.parametrize("command", named(TABLES))
-def test_forced_colours_do_not_change_tables_in_a_pipe(command: list[str], farm: Path, shell: "RunCommand") -> None:
-    assert shell("-q", *command, env=PLAIN | {"FORCE_COLOR": "1"}) == shell("-q", *command, env=PLAIN)
+def test_forced_colours_do_not_change_tables_in_a_pipe(
+    command: list[str], farm: Path, shell: "RunCommand", in_a_pipe: "InAPipe"
+) -> None:
+    assert shell("-q", *command, env=PLAIN | SECRET | {"FORCE_COLOR": "1"}) == in_a_pipe(command)
 
 
 @pytest.mark.parametrize("command", named(ALL))

@@ -349,12 +349,18 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 LINT = ("ansible-lint", "--offline", "--profile", "production", "--strict", "-q")
 
 
+@pytest.mark.slow
 def test_ansible_lint_finds_nothing(fleet: Path) -> None:
     ran = run(*LINT, cwd=fleet)
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize("vendors", [*((vendor,) for vendor in SECTIONS), tuple(SECTIONS)], ids="-".join)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "vendors",
+    [*(pytest.param((vendor,), marks=pytest.mark.long) for vendor in SECTIONS), tuple(SECTIONS)],
+    ids="-".join,
+)
 def test_ansible_lint_finds_nothing_without_a_shared_address(
     vendors: tuple[str, ...], farm: MakeSpec, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ import yaml
 from nlbgen.export.ansible import rollout as ansible
 from nlbgen.spec.load import Spec
 
+pytestmark = pytest.mark.slow
+
 
 class Device(Protocol):
     """The simulated device."""
@@ -103,6 +105,7 @@ def test_rollout_pushes_the_farm_and_drains_and_restores_a_node(tree: Path, devi
     assert code == 0 and states(device) == serving, said
 
 
+@pytest.mark.long
 def test_rollout_refuses_a_device_that_has_another_node_down(tree: Path, device: Device) -> None:
     code, said, _counts = play(tree, "balancers.yml")
     assert code == 0, said

@@ -32,23 +32,37 @@ def excepted(case: Path, finding: dict[str, str]) -> str:
     return ""
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
-def test_gixy_reports_no_finding_in_golden_files(case: Path) -> None:
+def findings(*files: Path) -> list[dict[str, str]]:
+    """What gixy reports of these files."""
     gixy = shutil.which("gixy", path=str(Path(sys.executable).parent))
     assert gixy is not None, "gixy-ng is part of the test requirements"
-    configuration = case / "nginx" / "nginx.conf"
     done = subprocess.run(
-        [gixy, "-f", "json", str(configuration)], capture_output=True, text=True, check=False, timeout=60
+        [gixy, "-f", "json", *map(str, files)], capture_output=True, text=True, check=False, timeout=300
     )
-    findings = json.loads(done.stdout)
-    assert [finding for finding in findings if not excepted(case, finding)] == []
+    found: list[dict[str, str]] = json.loads(done.stdout)
+    return found
 
 
-def test_gixy_reports_known_bad_directives(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def by_file() -> dict[str, list[dict[str, str]]]:
+    """The findings in each golden file: one run of the program for all of them."""
+    files = {str(case / "nginx" / "nginx.conf"): [] for case in CASES}
+    for finding in findings(*map(Path, files)):
+        files[finding["path"]].append(finding)
+    return files
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+def test_gixy_reports_no_finding_in_golden_files(case: Path, by_file: dict[str, list[dict[str, str]]]) -> None:
+    found = by_file[str(case / "nginx" / "nginx.conf")]
+    assert [finding for finding in found if not excepted(case, finding)] == []
+
+
+def test_gixy_reports_known_bad_directives_of_each_file(tmp_path: Path) -> None:
     """The linter works: an alias without its slash and a visible version are reported."""
-    bad = tmp_path / "nginx.conf"
-    bad.write_text("http { server { listen 80; server_tokens on; location /i { alias /data/; } } }\n", encoding="ascii")
-    gixy = shutil.which("gixy", path=str(Path(sys.executable).parent))
-    assert gixy is not None, "gixy-ng is part of the test requirements"
-    done = subprocess.run([gixy, "-f", "json", str(bad)], capture_output=True, text=True, check=False, timeout=60)
-    assert {"alias_traversal", "version_disclosure"} <= {finding["plugin"] for finding in json.loads(done.stdout)}
+    text = "http { server { listen 80; server_tokens on; location /i { alias /data/; } } }\n"
+    files = [tmp_path / name for name in ("one.conf", "two.conf")]
+    for path in files:
+        path.write_text(text, encoding="ascii")
+    found = {(finding["path"], finding["plugin"]) for finding in findings(*files)}
+    assert {(str(path), plugin) for path in files for plugin in ("alias_traversal", "version_disclosure")} <= found

@@ -1,10 +1,13 @@
 """The check of `nlbgen render` by the installed program; programs that misbehave are scripts here."""
 
 import difflib
+import json
 import os
 import re
+import shutil
 import stat
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,8 @@ import pytest
 from nlbgen.core.errors import NlbgenError
 from nlbgen.generators import validate
 from nlbgen.generators.base import generator, render
+from nlbgen.net.loopback import accepts
+from nlbgen.prove.lab.processes import BalancerProcess
 from nlbgen.spec.load import Spec
 
 if TYPE_CHECKING:
@@ -26,9 +31,22 @@ VERSION_2_6 = 'echo "HAProxy version 2.6.5"; echo "Running on OpenSSL version : 
 
 
 @pytest.fixture
-def rendered_by(tmp_path: Path, shell: "RunCommand", farm_data: Callable[..., dict[str, Any]]) -> RenderedBy:
+def other_programs() -> Iterator[None]:
+    """The programs are looked for anew, in the test and after it."""
+    validate.installed.cache_clear()
+    yield
+    validate.installed.cache_clear()
+
+
+@pytest.fixture
+def rendered_by(
+    tmp_path: Path,
+    cli: "RunCommand",
+    other_programs: None,
+    farm_data: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> RenderedBy:
     """Renders a farm where the installed program is a script; returns the exit code and the messages."""
-    import json
 
     def run(version: str, check: str, vendor: str = "haproxy", **changes: object) -> tuple[int, str]:
         program = tmp_path / "bin" / vendor
@@ -37,8 +55,8 @@ def rendered_by(tmp_path: Path, shell: "RunCommand", farm_data: Callable[..., di
         program.chmod(0o755)
         (tmp_path / "farm.yaml").write_text(json.dumps(farm_data(**changes)), encoding="utf-8")
         (tmp_path / "scratch").mkdir()
-        env = {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(tmp_path / "scratch")}
-        ran = shell("render", vendor, env=env)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+        ran = cli("render", vendor, env={"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"})
         assert ran.out == ""
         assert list((tmp_path / "scratch").iterdir()) == []
         assert str(tmp_path / "scratch") not in ran.err
@@ -128,16 +146,25 @@ def test_render_with_a_program_that_prints_no_version_fails(rendered_by: Rendere
 
 @posix
 def test_render_with_a_program_that_cannot_run_fails_unless_validation_is_off(
-    tmp_path: Path, shell: "RunCommand", rendered_by: RenderedBy
+    tmp_path: Path, cli: "RunCommand", rendered_by: RenderedBy
 ) -> None:
     rendered_by(VERSION_2_6, "exit 0")
+    validate.installed.cache_clear()
     (tmp_path / "bin" / "haproxy").write_bytes(b"\x7fELF of another machine")
     env = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    ran = shell("render", "haproxy", env=env)
+    ran = cli("render", "haproxy", env=env)
     assert ran.code == 1
     assert "haproxy cannot be run: " in ran.err
     assert "--no-validate" in ran.err
-    assert shell("render", "haproxy", "--no-validate", env=env).code == 0
+    assert cli("render", "haproxy", "--no-validate", env=env).code == 0
+
+
+def test_render_without_a_program_reports_not_checked(
+    other_programs: None, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name, path: None)
+    verdict = validate.validate(generator("haproxy"), make_spec())
+    assert verdict == (False, "not checked: haproxy is not installed here")
 
 
 @posix
@@ -216,3 +243,23 @@ def test_validate_accepts_very_large_farms(vendor: str, make_spec: MakeSpec) -> 
         assert verdict.checked or (
             program and program.version.parts[:2] != generator(vendor).version(spec.farm).parts[:2]
         )
+
+
+@pytest.mark.haproxy
+@pytest.mark.nginx
+@pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
+def test_program_in_the_foreground_serves_until_it_is_stopped(vendor: str, make_spec: MakeSpec, tmp_path: Path) -> None:
+    made = generator(vendor)
+    program = validate.installed(made)
+    assert program
+    spec = make_spec(**{vendor: {"version": ".".join(map(str, program.version.parts[:2]))}})
+    assert made.version(spec.farm).parts == program.version.parts[:2]
+    with validate.relocation(spec.farm, tmp_path) as (farm, site):
+        main = next(file for file in render(made, spec._replace(farm=farm), site) if file.main)
+        path = tmp_path / main.path
+        path.write_bytes(main.content)
+        run = made.foreground(path, program.version)
+        argv = [program.path, *run.arguments]
+        with BalancerProcess(argv, ports=[farm.frontend.port], env={**os.environ, **run.environment}) as balancer:
+            assert balancer.running
+        assert not accepts(farm.frontend.port)

@@ -175,6 +175,7 @@ def node(shared_node: NodeProcess) -> NodeProcess:
     return shared_node
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["webSockets", "serverSentEvents", "longPolling"])
 def test_microsofts_classic_client_works(node: NodeProcess, microsoft_clients: RunClient, transport: str) -> None:
     seen = microsoft_clients(generation="classic", url=node.url, transport=transport, hub="echohub")
@@ -185,6 +186,7 @@ def test_microsofts_classic_client_works(node: NodeProcess, microsoft_clients: R
 
 
 @pytest.mark.parametrize("path", ["/signalr/core", "/hub"])
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("transport", "skip"),
     [("WebSockets", False), ("WebSockets", True), ("ServerSentEvents", False), ("LongPolling", False)],

@@ -1,6 +1,10 @@
 """YAML as data with locations, without YAML 1.1's surprises."""
 
 import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -262,6 +266,30 @@ def test_both_pyyaml_parsers_are_supported(loader: str, monkeypatch: pytest.Monk
 def test_read_text_refuses_a_folder(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"is a folder, not a file|cannot be read: permission denied"):
         read_text(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")
+def test_read_text_refuses_a_file_that_is_not_readable() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "farm.yaml"
+        path.write_text(TEXT, encoding="utf-8")
+        path.chmod(0)
+        with without_rights(), pytest.raises(SpecError, match="cannot be read: permission denied") as refused:
+            read_text(path)
+    assert refused.value.problems[0].hint == "make it readable for the user who runs nlbgen"
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """As the user nobody if the tests run as root, because file permissions do not restrict root."""
+    mine = os.geteuid()
+    if mine == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(mine)
 
 
 def test_read_text_refuses_an_invalid_path(tmp_path: Path) -> None:

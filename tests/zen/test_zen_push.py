@@ -864,15 +864,18 @@ def judge(server: "Server", spec: Spec, allowed: Options, origin: "Device", told
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.long), pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.parametrize("product, mode, kind", SCENES)
 def test_push_with_a_fault_at_any_call_leaves_the_old_or_the_new_farm(
-    serve: Serve, product: str, mode: str, kind: str
+    serve: Serve, product: str, mode: str, kind: str, part: int
 ) -> None:
+    """A part holds a third of the calls, and from scene to scene another third."""
     server, spec, allowed = prepared(serve, product, mode, kind)
     origin = server.device
     _planning, methods = calls_of(server, spec, allowed)
     faults = FAULTS + (MORE_FAULTS if (product, mode, kind) == SCENES[1] else [])
-    for number, method in enumerate(methods):
+    first = (part + SCENES.index((product, mode, kind))) % 3
+    for number, method in list(enumerate(methods))[first::3]:
         for fault in [fault for fault in faults if method != "GET" or fault in READ_FAULTS]:
             server.device = copy.deepcopy(origin)
             server.count = 0
