@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from nlbgen.net.client import Connection, Target, WireError
-from nlbgen.net.http1 import parse_response
+from nlbgen.net.client import Connection
 from nlbgen.net.loopback import free_port
 from nlbgen.net.loops import loop_factory, run
 from nlbgen.net.waiting import wait_until
@@ -24,6 +23,9 @@ from nlbgen.prove.lab.certificates import make_certificates
 from nlbgen.prove.lab.processes import NodeProcess
 from nlbgen.prove.nodes.node import Node
 from nlbgen.prove.nodes.options import NodeOptions
+
+PATIENCE = 60.0
+"""Seconds for each request, where none may fail: this machine may do much else."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def test_plan_beyond_its_limits_is_refused(bad: dict[str, Any]) -> None:
 
 
 def test_load_on_a_healthy_node_counts_every_request_once(node: NodeProcess) -> None:
-    result = run_load(LoadPlan(url=node.url, rate=300, seconds=2))
+    result = run_load(LoadPlan(url=node.url, rate=300, seconds=2, timeout=PATIENCE))
     assert result.outcomes == {"ok": 600}
     assert result.nodes == {"orch-1": 600}
     assert result.failure_window is None
@@ -83,12 +85,12 @@ def test_load_over_a_kill_and_restart_reports_the_window_of_failures(node: NodeP
     killed, restarted = result.event_times
     assert first <= killed + 0.1
     assert last <= restarted + 0.1
-    assert run_load(LoadPlan(url=node.url, rate=100, seconds=0.2)).outcomes == {"ok": 20}
+    assert run_load(LoadPlan(url=node.url, rate=100, seconds=0.2, timeout=PATIENCE)).outcomes == {"ok": 20}
 
 
 def test_load_on_a_stopped_app_pool_counts_503(node: NodeProcess) -> None:
     node.set(pool_stopped=True)
-    result = run_load(LoadPlan(url=node.url, rate=100, seconds=1))
+    result = run_load(LoadPlan(url=node.url, rate=100, seconds=1, timeout=PATIENCE))
     assert result.outcomes == {"http 503": 100}
     assert result.failed == 100
     assert result.failed_by_method.keys() == {"GET", "POST"}
@@ -137,7 +139,7 @@ def test_stalled_server_gets_one_handshake_per_client() -> None:
 def test_waiting_request_gets_the_first_free_connection(node: NodeProcess) -> None:
     """One client, 100 requests in 0.1 s, each of 100 ms: all succeed on a few connections."""
     node.set(delay=0.1)
-    result = run_load(LoadPlan(url=node.url, rate=1000, seconds=0.1, clients=1, timeout=60.0))
+    result = run_load(LoadPlan(url=node.url, rate=1000, seconds=0.1, clients=1, timeout=PATIENCE))
     assert result.outcomes == {"ok": 100}
 
 
@@ -206,7 +208,7 @@ def test_request_on_a_closed_connection_is_not_retried() -> None:
 
 
 def test_two_runs_of_one_plan_have_no_common_duplicates(node: NodeProcess) -> None:
-    plan = LoadPlan(url=node.url, rate=100, seconds=0.3)
+    plan = LoadPlan(url=node.url, rate=100, seconds=0.3, timeout=PATIENCE)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(run_load, plan)
         second = run_load(plan)
@@ -228,7 +230,9 @@ def test_load_without_uvloop_works(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def scenario() -> LoadResult:
         async with Node(NodeOptions(name="here")) as node:
-            return await Load(LoadPlan(url=f"http://127.0.0.1:{node.port}", rate=100, seconds=0.5)).run()
+            return await Load(
+                LoadPlan(url=f"http://127.0.0.1:{node.port}", rate=100, seconds=0.5, timeout=PATIENCE)
+            ).run()
 
     result = run(scenario())
     assert result.outcomes == {"ok": 50}
@@ -242,7 +246,7 @@ def test_load_on_a_closed_port_counts_refused() -> None:
 def test_tls_certificate_is_checked_against_the_name(tmp_path: Path) -> None:
     made = make_certificates(tmp_path, ["orchestrator.test"])
     with NodeProcess(tls_cert=made.certificate, tls_key=made.key) as node:
-        short: dict[str, Any] = {"rate": 50, "seconds": 0.4}
+        short: dict[str, Any] = {"rate": 50, "seconds": 0.4, "timeout": PATIENCE}
         named = f"https://orchestrator.test:{node.port}"
         assert run_load(LoadPlan(url=named, ca=made.ca, **short)).outcomes == {"ok": 20}
         assert run_load(LoadPlan(url=node.url, ca=made.ca, host="orchestrator.test", **short)).failed == 0
@@ -257,6 +261,7 @@ def test_each_client_has_its_own_address_and_cookies(node: NodeProcess) -> None:
         rate=200,
         seconds=0.5,
         clients=7,
+        timeout=PATIENCE,
         cookies=True,
         source_addresses=True,
         get_path="/?cookie=SERVERID",
@@ -279,9 +284,10 @@ def test_exception_of_an_event_is_raised(node: NodeProcess) -> None:
 
 
 @pytest.mark.slow
-def test_two_thousand_requests_a_second(node: NodeProcess) -> None:
-    result = run_load(LoadPlan(url=node.url, rate=2000, seconds=3))
-    assert result.failed == 0
+def test_load_at_a_high_rate_loses_no_request_however_slow_the_machine_is(node: NodeProcess) -> None:
+    """Whether the rate is kept is measured by benchmarks/load.py."""
+    result = run_load(LoadPlan(url=node.url, rate=2000, seconds=3, timeout=PATIENCE))
+    assert result.outcomes == {"ok": 6000}
     assert not result.lost(node.posts())
 
 
@@ -303,51 +309,3 @@ def test_metrics_of_a_known_run() -> None:
     assert executed_but_failed(result, ["r-20"]) == ["r-20"]
     assert len(result.lost(["r-1"])) == 97
     assert '"failed": 2' in result.to_json(records=True)
-
-
-@pytest.mark.parametrize(
-    ("raw", "status", "body", "keep"),
-    [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, b"hi", True),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 200, b"", True),
-        (b"HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx", 503, b"x", False),
-        (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n1;x\r\n!\r\n0\r\n\r\n",
-            200,
-            b"hi!",
-            True,
-        ),
-        (b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, b"x", False),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True),
-    ],
-)
-def test_response_in_single_bytes_is_parsed(raw: bytes, status: int, body: bytes, keep: bool) -> None:
-    buffer = bytearray()
-    for number, byte in enumerate(raw):
-        buffer.append(byte)
-        answer = parse_response(buffer, head_only=False, ended=False)
-        assert answer is None or number == len(raw) - 1
-    assert answer is not None
-    assert (answer.status, answer.body, answer.keep) == (status, body, keep)
-
-
-def test_body_without_length_ends_with_the_connection() -> None:
-    raw = bytearray(b"HTTP/1.1 200 OK\r\n\r\nabc")
-    assert parse_response(raw, head_only=False, ended=False) is None
-    answer = parse_response(raw, head_only=False, ended=True)
-    assert answer is not None
-    assert answer.body == b"abc"
-    with pytest.raises(ValueError, match="not HTTP"):
-        parse_response(bytearray(b"SSH-2.0-x\r\n\r\n"), head_only=False, ended=False)
-
-
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://10.0.0.1/", "http://", "https://[2001:db8::1]/"])
-def test_target_outside_of_loopback_is_refused(url: str) -> None:
-    with pytest.raises(ValueError):
-        Target.of(url)
-
-
-def test_name_of_a_target_is_not_resolved() -> None:
-    target = Target.of("https://orchestrator.corp.example/", verify=False)
-    assert (target.address, target.port, target.host) == ("127.0.0.1", 443, "orchestrator.corp.example")
-    assert str(WireError("reset")) == "reset"

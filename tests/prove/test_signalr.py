@@ -18,7 +18,6 @@ import pytest
 
 from nlbgen.net.loopback import free_port
 from nlbgen.net.loops import LoopThread, run
-from nlbgen.net.resp import RespError, encode, read_reply
 from nlbgen.net.waiting import wait_until
 from nlbgen.prove.clients.hub_client import (
     GENERATIONS,
@@ -425,35 +424,3 @@ def test_classic_client_that_moves_to_another_node_gets_every_message(redis: str
         one.kill()
         moved = fetch(f"{two.url}/signalr/reconnect?{rest}&messageId={cursor}").json()
         assert moved["M"] == [{"H": "echohub", "M": "message", "A": ["while between two nodes"]}]
-
-
-@pytest.mark.parametrize(
-    ("raw", "reply"),
-    [
-        (b"+OK\r\n", b"OK"),
-        (b":42\r\n", 42),
-        (b"$-1\r\n", None),
-        (b"$3\r\nabc\r\n", b"abc"),
-        (b"*2\r\n$1\r\na\r\n*1\r\n:1\r\n", [b"a", [1]]),
-    ],
-)
-def test_redis_replies(raw: bytes, reply: object) -> None:
-    async def read() -> object:
-        reader = asyncio.StreamReader()
-        reader.feed_data(raw)
-        reader.feed_eof()
-        return await read_reply(reader)
-
-    assert run(read()) == reply
-
-
-@pytest.mark.parametrize("raw", [b"-ERR no\r\n", b"$99999999\r\n", b"?\r\n", b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"])
-def test_redis_errors(raw: bytes) -> None:
-    async def read() -> object:
-        reader = asyncio.StreamReader()
-        reader.feed_data(raw)
-        return await asyncio.wait_for(read_reply(reader), 1)
-
-    with pytest.raises(RespError):
-        run(read())
-    assert encode("GET", b"\xff") == b"*2\r\n$3\r\nGET\r\n$1\r\n\xff\r\n"
