@@ -205,8 +205,15 @@ def test_what_is_made_depends_on_nothing_but_the_spec(path: Path) -> None:
             pytest.fail(f"{path.name}: a set is looped over, in an order of its own")
 
 
-EXEMPTIONS = {"type: ignore": 4, "noqa": 40, "pragma: no cover": 0}
-"""How often a check is switched off for a line, in all modules; more need a reason for every reader of this file."""
+EXEMPTIONS = {
+    "# type: ignore": 4,
+    "# noqa": 40,
+    "# pragma: no cover": 0,
+    'if sys.platform == "win32":': 7,
+    'if sys.platform == "linux":': 1,
+}
+"""How often a check, or with the last three the measurement of coverage, is switched off for a line, in all modules; more
+need a reason for every reader of this file."""
 
 
 def test_checks_are_switched_off_rarely_and_by_name() -> None:
@@ -214,7 +221,7 @@ def test_checks_are_switched_off_rarely_and_by_name() -> None:
     for path in SOURCES:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             for kind in found:
-                if f"# {kind}" in line:
+                if kind in line:
                     found[kind] += 1
             if "# noqa" in line:
                 assert re.search(r"# noqa: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)*\b", line), f"{path.name}:{number}"

@@ -46,7 +46,7 @@ def findings(*files: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def by_file() -> dict[str, list[dict[str, str]]]:
     """The findings in each golden file: one run of the program for all of them."""
-    files = {str(case / "nginx" / "nginx.conf"): [] for case in CASES}
+    files: dict[str, list[dict[str, str]]] = {str(case / "nginx" / "nginx.conf"): [] for case in CASES}
     for finding in findings(*map(Path, files)):
         files[finding["path"]].append(finding)
     return files
