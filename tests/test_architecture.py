@@ -212,8 +212,8 @@ EXEMPTIONS = {
     'if sys.platform == "win32":': 7,
     'if sys.platform == "linux":': 1,
 }
-"""How often a check is switched off for a line, or (the last three) the measurement of coverage, in all modules; more need
-a reason for every reader of this file."""
+"""How often a check is switched off for a line, in all modules, or its coverage is not measured (the last three); more
+need a reason for every reader of this file."""
 
 
 def test_checks_are_switched_off_rarely_and_by_name() -> None:
