@@ -19,6 +19,7 @@ import difflib
 import gc
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -70,6 +71,8 @@ TESTS: Final = {
 LEFT_OUT: Final = "not slow and not alone and not redis and not chromium"
 SLOW: Final = 1.0
 """Seconds of processor time, with that of the programs that a test starts."""
+TOTAL: Final = 20.0
+"""Seconds for one mutant: the shortest tests that call its function, as many as fit."""
 NOTICED: Final = ("noticed", "endless")
 UNCALLED: Final = "not called"
 
@@ -225,9 +228,9 @@ class Room:
         print(f"\n{len(self._mutants)} mutants, {len(items)} tests, {sum(learned.seconds.values()):.0f} s", flush=True)
         gc.freeze()  # what a collection of garbage touches is copied for each process
         # Without a mutant and from the shortest test to the longest, nothing may fail either.
-        tests = [test for test in learned.seconds if learned.seconds[test] <= SLOW]
         nothing = Mutant("", "", "", "")
-        self._start(nothing, [items[test] for test in self._ordered(nothing, tests, learned.seconds)], 1000)
+        shortest = sorted(learned.seconds, key=learned.seconds.__getitem__)
+        self._start(nothing, [items[test] for test in shortest if learned.seconds[test] <= SLOW], 1000)
         self._wait()
         if (failed := self._verdicts.pop(""))["verdict"] != "not noticed":
             print("this test needs another to run before it:", failed["test"], flush=True)
@@ -240,10 +243,9 @@ class Room:
                 continue
             while len(self._running) >= self._jobs:
                 self._wait()
-            tests = [test for test in learned.called.get(mutant.function, ()) if learned.seconds[test] <= SLOW]
-            if tests:
+            if tests := self._chosen(mutant, learned):
                 limit = 10 + 10 * int(sum(learned.seconds[test] for test in tests))
-                self._start(mutant, [items[test] for test in self._ordered(mutant, tests, learned.seconds)], limit)
+                self._start(mutant, [items[test] for test in tests], limit)
             else:
                 self._keep(mutant, UNCALLED, "")
         while self._running:
@@ -251,9 +253,13 @@ class Room:
         self._save()
         return True
 
-    def _ordered(self, mutant: Mutant, tests: list[str], seconds: dict[str, float]) -> list[str]:
-        first = [test for test in self._first.get(mutant.function, []) if test in tests]
-        return [*first, *sorted((test for test in tests if test not in first), key=seconds.__getitem__)]
+    def _chosen(self, mutant: Mutant, learned: Learned) -> list[str]:
+        """The tests for a mutant, in order: those that noticed others of its function, then the shortest."""
+        called = {test for test in learned.called.get(mutant.function, ()) if learned.seconds[test] <= SLOW}
+        first = [test for test in self._first.get(mutant.function, []) if test in called]
+        rest = sorted(called.difference(first), key=lambda test: (learned.seconds[test], test))
+        total = itertools.accumulate(learned.seconds[test] for test in [*first, *rest])
+        return [test for test, seconds in zip([*first, *rest], total, strict=True) if seconds <= TOTAL]
 
     def _run(self, item: pytest.Item, following: pytest.Item | None) -> bool:
         """Run one test; whether it passed."""
