@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nlbgen import __version__
-from nlbgen.core.errors import FileError, UnsupportedError, UsageError
+from nlbgen.core.errors import FileError, Problem, UnsupportedError, UsageError
 from nlbgen.generators import base, matrix
 from nlbgen.generators.base import (
     Generator,
@@ -395,15 +395,18 @@ def test_render_size_grows_linearly_with_nodes(vendor: str, make_spec: MakeSpec)
 def test_nginx_before_sticky_refuses_more_than_100_nodes(affinity: str, make_spec: MakeSpec) -> None:
     """Each node's group names all the others: a thousand nodes would make a million servers."""
 
-    def made(count: int, version: str) -> list[str]:
+    def refused(count: int, version: str) -> list[Problem]:
         nodes = [{"name": f"n{n}", "address": f"10.0.{n // 250}.{n % 250 + 1}"} for n in range(count)]
         nginx = {"version": version}
         spec = make_spec(nodes=nodes, nginx=nginx, balancer={"affinity": affinity}, accept=FOR_ALL["accept"])
-        return [problem.id for problem in audit(spec)]
+        return audit(spec)
 
-    assert made(100, "1.22") == []
-    assert made(101, "1.22") == ["nginx-affinity-nodes"]
-    assert made(1000, "1.29.6") == []
+    assert refused(100, "1.22") == []
+    assert refused(1000, "1.29.6") == []
+    (problem,) = refused(101, "1.22")
+    assert (problem.id, problem.path) == ("nginx-affinity-nodes", "balancer.affinity")
+    assert "101 nodes need 10201 servers; the limit is 100 nodes" in problem.message
+    assert "`affinity: source`" in problem.hint
 
 
 def test_render_ignores_the_order_of_keys(farm_data: Callable[..., dict[str, Any]]) -> None:
