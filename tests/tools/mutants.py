@@ -39,36 +39,42 @@ import pytest
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 SCRATCH: Final = CHECKOUT / ".mutants"
-GENERATORS: Final = (
-    "generators/test_golden.py",
-    "generators/test_generators.py",
-    "generators/test_views.py",
-    "generators/test_validate.py",
-    "generators/test_toy_vendor.py",
-    "generators/test_nginx_lint.py",
-    "commands/test_golden_errors.py",
-    "export/test_ansible.py",
-)
-TESTS: Final = {
-    "spec/rules": ("spec", "commands/test_golden_errors.py"),
-    "generators/haproxy": GENERATORS,
-    "generators/nginx": GENERATORS,
-    "nodes/config": ("nodes",),
-    "generators": GENERATORS,
-    "generators/f5": ("generators/test_f5_render.py", "f5"),
-    "push/f5": ("f5",),
-    "push/zen": ("zen",),
-    "nodes": ("nodes",),
-    "nodes/prepare": ("nodes",),
-    "generators/zen": ("generators/test_zen_render.py", "generators/test_zen_dialect.py", "zen"),
-    "generators/zen/check": ("generators/test_zen_render.py", "generators/test_zen_dialect.py"),
-    "push": ("f5", "zen"),
-    "push/f5/rest": ("f5",),
-    "push/f5/as3": ("f5",),
-    "push/f5/soap": ("f5",),
+
+
+class Suite(NamedTuple):
+    """Rooms of the package, and the tests that hold them: they share a copy of the tree."""
+
+    tests: tuple[str, ...]
+    rooms: tuple[str, ...]
+
+
+SUITES: Final = {
+    "rules": Suite(("spec", "commands/test_golden_errors.py"), ("spec/rules",)),
+    "generators": Suite(
+        (
+            "generators/test_golden.py",
+            "generators/test_generators.py",
+            "generators/test_views.py",
+            "generators/test_validate.py",
+            "generators/test_toy_vendor.py",
+            "commands/test_golden_errors.py",
+            "export/test_ansible.py",
+        ),
+        ("generators/haproxy", "generators/nginx", "generators"),
+    ),
+    "nodes": Suite(("nodes",), ("nodes/config", "nodes", "nodes/prepare")),
+    "f5": Suite(
+        ("generators/test_f5_render.py", "f5"),
+        ("generators/f5", "push/f5", "push", "push/f5/rest", "push/f5/as3", "push/f5/soap"),
+    ),
+    "zen": Suite(
+        ("generators/test_zen_render.py", "generators/test_zen_dialect.py", "zen"),
+        ("generators/zen", "push/zen", "generators/zen/check"),
+    ),
 }
-"""The rooms that decide what is rendered and changed, by the harm that a wrong line in them does; the tests of each."""
-LEFT_OUT: Final = "not slow and not alone and not redis and not chromium"
+"""The rooms that decide what is rendered and changed, by the harm that a wrong line in them does."""
+ROOMS: Final = tuple(room for suite in SUITES.values() for room in suite.rooms)
+LEFT_OUT: Final = "not slow and not alone and not haproxy and not nginx and not redis and not chromium"
 SLOW: Final = 1.0
 """Seconds of processor time, with that of the programs that a test starts."""
 TOTAL: Final = 6.0
@@ -80,42 +86,32 @@ UNCALLED: Final = "not called"
 def main() -> int:
     """Run the rooms that the command line names, all of them without a name; list the mutants that remain."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rooms", nargs="*", metavar="ROOM", choices=[*TESTS, []])
+    parser.add_argument("rooms", nargs="*", metavar="ROOM", choices=[*ROOMS, []])
     parser.add_argument("-j", "--jobs", type=int, default=2)
     parser.add_argument("-n", "--every", type=int, default=1, help="run each n-th mutant of a room")
-    parser.add_argument("--list", action="store_true", help="show what remained in the last run, and run nothing")
+    parser.add_argument("--list", action="store_true", help="show what remained so far, and run nothing")
     arguments = parser.parse_args()
-    for room in arguments.rooms or TESTS:
-        folder = SCRATCH / room.replace("/", "-")
-        if not arguments.list:
-            # A process of its own for each room: the copies are packages of the same name.
-            process = os.fork() or run(folder, room, arguments.jobs, arguments.every)
+    for name, suite in SUITES.items():
+        rooms = [room for room in suite.rooms if room in (arguments.rooms or ROOMS)]
+        if rooms and not arguments.list:
+            # A process of its own for each suite: the copies are packages of the same name.
+            process = os.fork() or run(SCRATCH / name, suite.tests, rooms, arguments.jobs, arguments.every)
             os.waitpid(process, 0)
-        report(folder, room)
+        for room in rooms:
+            report(SCRATCH / name, room)
     return 0
 
 
-def run(folder: Path, room: str, jobs: int, every: int) -> NoReturn:
-    """Run one room, and exit."""
-    mutants = prepare(folder, room)
+def run(folder: Path, tests: tuple[str, ...], rooms: list[str], jobs: int, every: int) -> NoReturn:
+    """Run the rooms of one suite, and exit."""
+    copy(folder)
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
+    plugin = Runner(folder / "results.json", {room: mutate(folder, room) for room in rooms}, jobs, every)
     # How a test fails is of no interest, and takes longer than the test.
-    options = [
-        "--assert=plain",
-        "--tb=no",
-        "-q",
-        "-s",
-        "-p",
-        "no:cacheprovider",
-        "-m",
-        LEFT_OUT,
-        "-k",
-        "not ansible_lint",
-    ]
-    tests = [f"nlbgen/tests/{test}" for test in TESTS[room]]
-    code = pytest.main([*options, *tests], plugins=[Room(folder / "results.json", mutants[::every], jobs)])
+    options = ["--assert=plain", "--tb=no", "-qs", "-pno:cacheprovider", "-m", LEFT_OUT, "-k", "not ansible_lint"]
+    code = pytest.main([*options, *(f"nlbgen/tests/{test}" for test in tests)], plugins=[plugin])
     sys.stdout.flush()
     os._exit(code)
 
@@ -136,10 +132,8 @@ class Mutant(NamedTuple):
     """Of the function's source before and after."""
 
 
-def prepare(folder: Path, room: str) -> list[Mutant]:
-    """Copy the committed tree, and put all mutants of the room into it."""
-    from mutmut.mutation.file_mutation import mutate_file_contents
-
+def copy(folder: Path) -> None:
+    """Copy the committed tree, and write the settings of mutmut and pytest beside it."""
     for name in ("nlbgen", "tmp"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
@@ -154,7 +148,12 @@ def prepare(folder: Path, room: str) -> list[Mutant]:
         "[pytest]\naddopts = --import-mode=importlib\nmarkers =\n" + "".join(f"    {line}\n" for line in lines),
         encoding="utf-8",
     )
-    os.chdir(folder)
+
+
+def mutate(folder: Path, room: str) -> list[Mutant]:
+    """Put all mutants of a room into the copy of the tree."""
+    from mutmut.mutation.file_mutation import mutate_file_contents
+
     mutants = []
     for path in sorted((folder / "nlbgen" / room).glob("*.py")):
         mutated = mutate_file_contents(str(path), path.read_text(encoding="utf-8"))
@@ -165,7 +164,7 @@ def prepare(folder: Path, room: str) -> list[Mutant]:
         for name in mutated.mutant_names:
             function = function_of(name)
             before, after = bodies[f"{function}__mutmut_orig"], bodies[name]
-            digest = hashlib.sha256("\n".join([*before, *after]).encode()).hexdigest()[:16]
+            digest = hashlib.sha256("\n".join([module, *before, *after]).encode()).hexdigest()[:16]
             mutants.append(Mutant(f"{module}.{name}", f"{module}.{function}", changed(before, after), digest))
     return mutants
 
@@ -184,6 +183,7 @@ class Verdict(TypedDict):
     """What became of a mutant."""
 
     verdict: str
+    room: str
     name: str
     change: str
     test: str
@@ -200,15 +200,16 @@ class Learned:
     failed: list[str] = field(default_factory=list)
 
 
-class Room:
+class Runner:
     """A plugin of pytest that runs the collected tests once for each mutant."""
 
-    def __init__(self, results: Path, mutants: list[Mutant], jobs: int) -> None:
+    def __init__(self, results: Path, mutants: dict[str, list[Mutant]], jobs: int, every: int) -> None:
         self._results = results
         self._mutants = mutants
         self._jobs = jobs
+        self._every = every
         self._verdicts: dict[str, Verdict] = {}
-        self._running: dict[int, tuple[Mutant, int]] = {}
+        self._running: dict[int, tuple[str, Mutant, int]] = {}
         self._first: dict[str, list[str]] = {}
         self._failed = False
         self._saved = 0.0
@@ -221,33 +222,23 @@ class Room:
         """Learn which test calls which function, then run the mutants."""
         items = {item.nodeid: item for item in session.items}
         known = json.loads(self._results.read_text(encoding="utf-8")) if self._results.exists() else {}
+        possible = {mutant.digest for mutants in self._mutants.values() for mutant in mutants}
+        self._verdicts = {
+            digest: verdict
+            for digest, verdict in known.items()
+            if digest in possible or verdict["room"] not in self._mutants
+        }
         learned = self._learn(session.items)
         if learned.failed:
             print("these tests fail without a mutant:", *learned.failed, sep="\n  ", flush=True)
             return True
-        print(f"\n{len(self._mutants)} mutants, {len(items)} tests, {sum(learned.seconds.values()):.0f} s", flush=True)
+        print(f"\n{len(items)} tests, {sum(learned.seconds.values()):.0f} s", flush=True)
         gc.freeze()  # what a collection of garbage touches is copied for each process
-        # Without a mutant and from the shortest test to the longest, nothing may fail either.
-        nothing = Mutant("", "", "", "")
-        shortest = sorted(learned.seconds, key=learned.seconds.__getitem__)
-        self._start(nothing, [items[test] for test in shortest if learned.seconds[test] <= SLOW], 1000)
-        self._wait()
-        if (failed := self._verdicts.pop(""))["verdict"] != "not noticed":
-            print("this test needs another to run before it:", failed["test"], flush=True)
-            return True
-        for number, mutant in enumerate(self._mutants):
-            if number % 50 == 0:
-                print(number, dict(Counter(verdict["verdict"] for verdict in self._verdicts.values())), flush=True)
-            if known.get(mutant.digest, {}).get("verdict") in NOTICED:
-                self._verdicts[mutant.digest] = known[mutant.digest]
-                continue
-            while len(self._running) >= self._jobs:
-                self._wait()
-            if tests := self._chosen(mutant, learned):
-                limit = 10 + 10 * int(sum(learned.seconds[test] for test in tests))
-                self._start(mutant, [items[test] for test in tests], limit)
-            else:
-                self._keep(mutant, UNCALLED, "")
+        for room, mutants in self._mutants.items():
+            print(f"{room}: {len(mutants)} mutants", flush=True)
+            for mutant in mutants[:: self._every]:
+                if known.get(mutant.digest, {}).get("verdict") not in NOTICED:
+                    self._start(room, mutant, [items[test] for test in self._chosen(mutant, learned)], learned)
         while self._running:
             self._wait()
         self._save()
@@ -295,13 +286,19 @@ class Room:
         os.waitpid(process, 0)
         return learned
 
-    def _start(self, mutant: Mutant, tests: list[pytest.Item], limit: int) -> None:
+    def _start(self, room: str, mutant: Mutant, tests: list[pytest.Item], learned: Learned) -> None:
         """Run tests with a mutant until one fails, in a process that writes the test's id into a pipe."""
         import resource
         import signal
 
         from mutmut.mutation.trampoline import set_mutant_under_test
 
+        if not tests:
+            self._keep(room, mutant, UNCALLED, "")
+            return
+        while len(self._running) >= self._jobs:
+            self._wait()
+        limit = 10 + 10 * int(sum(learned.seconds[test.nodeid] for test in tests))
         reading, writing = os.pipe()
         process = os.fork()
         if process == 0:
@@ -315,20 +312,22 @@ class Room:
                         break
             os._exit(0)
         os.close(writing)
-        self._running[process] = (mutant, reading)
+        self._running[process] = (room, mutant, reading)
 
     def _wait(self) -> None:
         process, status = os.wait()
-        mutant, reading = self._running.pop(process)
+        room, mutant, reading = self._running.pop(process)
         with os.fdopen(reading, encoding="utf-8") as stream:
             test = stream.read()
         if test:
             first = self._first.setdefault(mutant.function, [])
             self._first[mutant.function] = [test, *(each for each in first if each != test)]
-        self._keep(mutant, "noticed" if test else "endless" if status else "not noticed", test)
+        self._keep(room, mutant, "noticed" if test else "endless" if status else "not noticed", test)
 
-    def _keep(self, mutant: Mutant, verdict: str, test: str) -> None:
-        self._verdicts[mutant.digest] = Verdict(verdict=verdict, name=mutant.name, change=mutant.change, test=test)
+    def _keep(self, room: str, mutant: Mutant, verdict: str, test: str) -> None:
+        self._verdicts[mutant.digest] = Verdict(
+            verdict=verdict, room=room, name=mutant.name, change=mutant.change, test=test
+        )
         if time.monotonic() > self._saved + 10:
             self._save()
 
@@ -356,7 +355,8 @@ def quiet() -> Iterator[None]:
 def report(folder: Path, room: str) -> None:
     """Print the figures of a room, and each change that remained."""
     results = folder / "results.json"
-    verdicts = json.loads(results.read_text(encoding="utf-8")).values() if results.exists() else []
+    known = json.loads(results.read_text(encoding="utf-8")).values() if results.exists() else []
+    verdicts = [verdict for verdict in known if verdict["room"] == room]
     counts = Counter(verdict["verdict"] for verdict in verdicts)
     print(f"{room}: {len(verdicts)} mutants, {sum(counts[each] for each in NOTICED)} noticed; {dict(counts)}")
     for function, number in Counter(
