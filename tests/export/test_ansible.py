@@ -153,6 +153,58 @@ def test_nginx_sends_nothing_to_a_node_that_is_taken_out(farm: MakeSpec) -> None
     assert not any(" down;" in line for line in text.splitlines() if "# orch-1" in line)
 
 
+# The variables of the balancers
+
+
+def balancer_variables(files: dict[str, bytes]) -> dict[str, Any]:
+    (group,) = (
+        group
+        for name, group in inventory(files)["farm_orchestrator_test"]["children"].items()
+        if name.startswith("balancers_of_")
+    )
+    return dict(group["vars"])
+
+
+@pytest.mark.parametrize("vendor", HOSTED)
+def test_variables_of_the_balancers_are_variables_of_the_role(vendor: str, farm: MakeSpec) -> None:
+    files = tree(farm(vendor))
+    names = {name for name in balancer_variables(files) if name.startswith(f"{vendor}_")}
+    assert names
+    assert names <= yaml.safe_load(files[f"roles/{vendor}/defaults/main.yml"]).keys()
+
+
+TLS = {"certificate": "/etc/ssl/site.pem", "key": "/etc/ssl/private.pem", "verify_nodes": "/etc/ssl/ca.pem"}
+
+
+@pytest.mark.parametrize(
+    "version, tls, link",
+    [
+        ("2.9", TLS, "/etc/ssl/site.pem.key"),
+        ("2.9", {**TLS, "key": TLS["certificate"]}, ""),
+        ("2.9", {**TLS, "mode": "passthrough"}, ""),
+        ("3.0", TLS, ""),
+    ],
+    ids=["before-3.0", "key-in-the-certificate", "no-certificate", "3.0"],
+)
+def test_haproxy_before_3_0_finds_the_key_by_a_link_beside_the_certificate(
+    version: str, tls: dict[str, Any], link: str, farm: MakeSpec
+) -> None:
+    accept = ["tls-terminate-redirect", "passthrough-http"]
+    spec = farm(
+        "haproxy",
+        haproxy={"version": version},
+        frontend={"tls": tls, "address": "10.20.0.10"},
+        balancer={"metrics_port": 8405},
+        accept=accept,
+    )
+    files = tree(spec)
+    variables = balancer_variables(files)
+    assert variables["haproxy_key_link"] == link
+    assert (b"haproxy_key_link: !unsafe" in files["inventory.yml"]) == bool(link)  # a path may hold {{
+    assert variables["haproxy_metrics_url"] == "http://127.0.0.1:8405/metrics"
+    assert variables["haproxy_farm"] == "orchestrator-test"
+
+
 # The variants of the spec
 
 

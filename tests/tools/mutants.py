@@ -3,13 +3,13 @@
     python tests/tools/mutants.py spec/rules nodes/config     these rooms of the package
     python tests/tools/mutants.py --every 5 generators        each fifth mutant only
 
-mutmut makes the mutants: all of a room are in one copy of the committed tree, `.mutants/ROOM/nlbgen`, and a variable of
+mutmut makes the mutants: all of a room are in one copy of the committed tree, `.mutants/SUITE/nlbgen`, and a variable of
 the environment selects the one that runs. mutmut's own runner starts pytest for each mutant and collects its tests
 again. This one collects them once, and forks a process for each mutant. The test that noticed a function's last mutant
 is the first to run for the next; most mutants end after one test.
 
 Tests with traffic, ansible-lint, and tests that take longer than SLOW take no part: what only they notice is listed.
-`.mutants/ROOM/results.json` keeps what was noticed, as long as the function remains the same: a second run needs only
+`.mutants/SUITE/results.json` keeps what was noticed, as long as the function remains the same: a second run needs only
 the time for the rest.
 """
 
