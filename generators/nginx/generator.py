@@ -205,7 +205,7 @@ class Nginx(Generator):
             "host": design.frontend.host,
             "host_form": f'"^[^:]*[^:.]({ANY_PORT})?$"',
             "largest_head": f"{LARGEST_HEAD // 1024}k",
-            "forged": sorted((*FORGED_NAMES, *KNOWN_FORGED), key=str.lower),
+            "forged": sorted((*FORGED_NAMES, *KNOWN_FORGED)),
             "scheme": design.scheme,
             "port": design.frontend.port,
             "hsts": HSTS_SECONDS if design.frontend.tls.hsts and job.farm.balancer_tls else None,
