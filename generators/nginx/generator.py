@@ -214,7 +214,7 @@ class Nginx(Generator):
             "signalr_paths": "|".join(re.escape(path).replace("\\-", "-") for path in balancer.signalr.paths),
             "timeouts": _timeouts(job),
             "node_scheme": "https" if job.farm.node_tls else "http",
-            "pools": self._pools(job),
+            "pools": [self._pool(job, pool) for pool in (design.web, design.signalr)],
             "metrics_port": balancer.metrics_port,
             "shared": design.frontend.vip is not None,
             "alive": keepalived.alive_path(job.farm),
@@ -247,11 +247,6 @@ class Nginx(Generator):
             "listens": _listens(job, job.site.http_port, " default_server"),
             "to": job.design.public_url,
         }
-
-    def _pools(self, job: Job) -> list[dict[str, Any]]:
-        design = job.design
-        pools = [design.web] if design.passthrough else [design.web, design.signalr]
-        return [self._pool(job, pool) for pool in pools]
 
     def _pool(self, job: Job, pool: Pool) -> dict[str, Any]:
         design = job.design

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -419,6 +420,8 @@ def test_render_ignores_the_order_of_keys(farm_data: Callable[..., dict[str, Any
 @pytest.mark.parametrize(
     ("version", "directive", "written"),
     [
+        ("1.19.3", "ssl_reject_handshake on;", False),
+        ("1.19.4", "ssl_reject_handshake on;", True),
         ("1.25.0", "http2 on;", False),
         ("1.25.1", "http2 on;", True),
         ("1.27.3", "keepalive_min_timeout", False),
@@ -431,7 +434,32 @@ def test_nginx_directive_is_written_from_its_first_version_on(
     spec = make_spec(nginx={"version": version}, accept=["nginx-active-health", "nginx-queue"])
     text = next(file.content.decode() for file in render(generator("nginx"), spec) if file.main)
     assert (directive in text) is written
-    assert (" ssl http2" in text) is (version == "1.25.0")
+    assert (" ssl http2" in text) is (Version(version) < Version("1.25.1"))
+
+
+@pytest.mark.parametrize(
+    "states, weights, shares",
+    [
+        (("up", "up"), (3, 1), {0: "75.00%", 1: "*"}),
+        (("up", "drain", "up"), (1, 1, 1), {0: "50.00%", 2: "*"}),
+        (("drain", "backup", "backup"), (1, 1, 1), {1: "50.00%", 2: "*"}),
+        (("down", "backup"), (1, 1), {1: "*"}),
+        (("up",) * 50, (1, *(256,) * 49), {0: "0.01%", **dict.fromkeys(range(1, 49), "2.04%"), 49: "*"}),
+    ],
+    ids=["weights", "drain", "only-backups", "one-backup", "smallest-share"],
+)
+def test_nginx_before_sticky_assigns_new_clients_by_weight_to_nodes_that_take_some(
+    states: tuple[str, ...], weights: tuple[int, ...], shares: dict[int, str], make_spec: MakeSpec
+) -> None:
+    nodes = [
+        {"name": f"n{n}", "address": f"10.0.0.{n + 1}", "state": state, "weight": weight}
+        for n, (state, weight) in enumerate(zip(states, weights, strict=True))
+    ]
+    spec = make_spec(nodes=nodes, nginx={"version": "1.22"}, balancer={"affinity": "cookie"}, accept=FOR_ALL["accept"])
+    text = next(file.content.decode() for file in render(generator("nginx"), spec) if file.main)
+    tags = [member.tag for member in Design(spec.farm).members]
+    found = re.findall(r"(\S+%|\*) (\w+);", text.partition("split_clients")[2].partition("}")[0])
+    assert {tags.index(tag): share for share, tag in found} == shares
 
 
 @pytest.mark.parametrize("mode, packages", [("passthrough", ("nginx", "libnginx-mod-stream")), ("bridge", None)])
