@@ -193,6 +193,9 @@ def test_relocated_configuration_differs_only_in_paths_and_addresses(
     assert "10.20.0.10" not in checked
     assert "/etc/ssl" not in checked
     assert "orch-2.corp.example" not in checked
+    of_the_service = re.compile(r"^[^#]*/(?:run|var/lib|var/log)/", re.MULTILINE)
+    assert of_the_service.search(real)
+    assert not of_the_service.search(checked)
     changed = [
         line[1:].strip()
         for line in difflib.unified_diff(real.splitlines(), checked.splitlines(), lineterm="", n=0)
