@@ -3,8 +3,8 @@
     python tests/tools/mutants.py spec/rules nodes/config     these rooms of the package
     python tests/tools/mutants.py --every 5 generators        each fifth mutant only
 
-mutmut makes the mutants: all of a room are in one copy of the committed tree, `.mutants/SUITE/nlbgen`, and a variable of
-the environment selects the one that runs. mutmut's own runner starts pytest for each mutant and collects its tests
+mutmut makes the mutants. All of a room are in one copy of the committed tree, `.mutants/SUITE/nlbgen`, and a variable
+of the environment selects the one that runs. mutmut's own runner starts pytest for each mutant and collects its tests
 again. This one collects them once, and forks a process for each mutant. The test that noticed a function's last mutant
 is the first to run for the next; most mutants end after one test.
 
