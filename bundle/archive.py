@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..core.errors import FileError, UsageError
+from ..core.wording import one_of
 from . import names, tarball, zipball
 from .members import MAX_ARCHIVE, MAX_FILE, MAX_FILES, MODES, REPACKED, BundleError, Member, named
 
@@ -28,7 +29,7 @@ def format_of(path: Path) -> Format:
     for ending, found in FORMATS.items():
         if path.name.lower().endswith(ending):
             return found
-    raise UsageError(f"{path} has an unknown ending", f"end its name with {', '.join(FORMATS)}")
+    raise UsageError(f"{path} is not the name of a bundle", f"the name must end with {one_of(tuple(FORMATS))}")
 
 
 def packed(members: Iterable[Member], chosen: Format) -> bytes:

@@ -118,7 +118,7 @@ def _refuse_scenario_options(vendor: str, options: dict[str, object]) -> None:
 
     if given := [name for name, value in options.items() if value]:
         raise UsageError(
-            f"{', '.join(given)}: no scenario runs for {generator(vendor).title}, which runs only on its own device",
+            f"{', '.join(given)}: {generator(vendor).title} runs only on its own device, so there are no scenarios",
             f"leave {given[0] if len(given) == 1 else 'them'} out, or name {_with_programs()}",
         )
 

@@ -32,8 +32,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         "check that this port serves TLS, and that TLS 1.2 and its ECDHE ciphers are enabled",
     ),
     "tls-old": Kind(
-        "a TLS version is accepted that the profile excludes",
-        "disable it where TLS ends: load the rendered configuration, or set Schannel's registry keys on a node",
+        "the server accepts a TLS version that the profile excludes",
+        "disable it: load the rendered configuration on the balancer, or set Schannel's registry keys on the node",
     ),
     "tls-new": Kind(
         "TLS 1.3 is not offered",
@@ -45,7 +45,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "install the chain with its intermediate certificates, or give the right CA",
     ),
     "certificate-name": Kind(
-        "the certificate does not carry a name of the farm",
+        "the certificate does not contain a name of the farm",
         "get a certificate whose subject alternative names include the farm's names",
     ),
     "certificate-expired": Kind("the certificate is not valid today", "install a valid certificate; check the clock"),
@@ -108,11 +108,13 @@ KINDS: Final[Mapping[str, Kind]] = {
         "unchecked",
     ),
     "signalr-login": Kind(
-        "SignalR requires a login here, so it is not checked further", "nothing, if robots connect", "unchecked"
+        "SignalR requires a login here, so it is not checked further",
+        "no action is needed if robots connect",
+        "unchecked",
     ),
     "clock-nodes": Kind(
         "the clocks of two nodes differ by more than a second",
-        "synchronise the nodes' clocks: Quartz's cluster requires them within a second",
+        "synchronize the nodes' clocks: Quartz's cluster requires them within a second",
     ),
     "clock-here": Kind(
         "a clock of the farm differs from this computer's", "check both against the same time server", "note"
@@ -131,7 +133,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "Redis requires no password, but the spec has one", "set requirepass in redis.conf and restart Redis"
     ),
     "redis-replica": Kind(
-        "Redis is a replica, which accepts no writes", "set stores.redis.host to the master, or promote this one"
+        "Redis is a replica, which accepts no writes", "set stores.redis.host to the master, or promote this server"
     ),
     "redis-answer": Kind("the response is not the one that Redis gives", "check Redis's log"),
     "redis-unchecked": Kind(

@@ -159,7 +159,7 @@ class Machine:
             names = [one for one in sorted(found.names) if one.isprintable()]
             more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
             carried = ", ".join(names[:_SHOWN_NAMES]) or "no alternative name"
-            self.report("certificate-name", checked, f"carries {name}", carried + more)
+            self.report("certificate-name", checked, f"contains {name}", carried + more)
 
     def _check_validity(self, found: certificates.Certificate, checked: str, policy: TlsPolicy) -> None:
         now = dt.datetime.now(dt.UTC)

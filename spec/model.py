@@ -87,7 +87,7 @@ class Vip(Model):
 class Frontend(Model):
     """The address, names and TLS of the balancer for robots and people."""
 
-    host: t.HostName = entry("The name that robots and people use; certificates must carry it.")
+    host: t.HostName = entry("The name that robots and people use; certificates must contain it.")
     aliases: tuple[t.HostName, ...] = entry("Other names of the farm.", default=())
     address: t.ListenAddress = entry("The address that the balancer listens on; `*` for every address.", default="*")
     listen_port: t.Port | None = entry("Default: 443, or 80 if tls.mode is none.", default=None, name="port")

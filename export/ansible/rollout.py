@@ -64,9 +64,9 @@ def vendor_of(spec: Spec, asked: str = "") -> str:
     named = [name for name in VENDORS if name in spec.farm.written]
     chosen = asked or (named[0] if len(named) == 1 else "")
     if not chosen:
-        fact = f"names {all_of(named)}" if named else "names no balancer"
+        fact = f"the spec names {all_of(named)}" if named else "the spec names no vendor"
         raise UsageError(
-            f"{spec.name}: {fact}, and a rollout is for one balancer",
+            f"{spec.name}: {fact}, but a rollout is for one vendor",
             f"choose one: --vendor {one_of(named or VENDORS)}"
             + ("" if named else ', or add its section to the spec, as in `haproxy: {version: "2.6"}`'),
         )

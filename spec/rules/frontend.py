@@ -98,7 +98,8 @@ def _vip_address(farm: Farm) -> Iterator[Finding]:
         )
     network = ipaddress.ip_interface(vip.address).network
     if network.num_addresses > 2 and shared in {network.network_address, network.broadcast_address}:
-        message = f"{shared} is the address of the network {network} or its broadcast address, not of a machine"
+        kind = "network" if shared == network.network_address else "broadcast"
+        message = f"{shared} is the {kind} address of {network}, not the address of a machine"
         yield Finding(("frontend", "vip", "address"), message, "write an address in that network")
     for index, node in enumerate(farm.nodes):
         if node.address == str(shared):

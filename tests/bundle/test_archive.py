@@ -548,7 +548,7 @@ def test_format_of_known_ending_is_returned(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a", "a.tar", "a.gz", "a.7z", "zip", "a.zip.asc"])
 def test_format_of_unknown_ending_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="unknown ending"):
+    with pytest.raises(UsageError, match="is not the name of a bundle"):
         archive.format_of(Path(name))
 
 

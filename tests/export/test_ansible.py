@@ -257,9 +257,9 @@ def test_what_yaml_shares_does_not_change_in_two_places(farm_data: MakeData, tmp
 
 def test_the_vendor_is_the_one_that_the_spec_names(farm: MakeSpec, make_spec: MakeSpec) -> None:
     assert ansible.vendor_of(farm("nginx")) == "nginx"
-    with pytest.raises(UsageError, match="names haproxy and nginx, and a rollout is for one balancer"):
+    with pytest.raises(UsageError, match="names haproxy and nginx, but a rollout is for one vendor"):
         ansible.vendor_of(farm("nginx", haproxy={}))
-    with pytest.raises(UsageError, match="names no balancer"):
+    with pytest.raises(UsageError, match="names no vendor"):
         ansible.vendor_of(make_spec())
     assert ansible.vendor_of(make_spec(), "haproxy") == "haproxy"
     with pytest.raises(SpecError, match=r"farm.yaml:\d+:\d+: f5: does not name the device \(host\)"):
