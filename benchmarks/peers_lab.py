@@ -63,7 +63,7 @@ CONTENDERS = (
         "haproxy-manual-log", "haproxy", "HAProxy, its manual and a log", "haproxy-manual-log.cfg", speed_only=True
     ),
     Contender("haproxy-easyhaproxy", "haproxy", "HAProxy, EasyHAProxy", "haproxy-easyhaproxy.cfg"),
-    _without("the log", r"log global|option httplog"),
+    _without("the log", r"log global|log-format|http-request set-var\(txn.url\)"),
     _without("second tries", r"retry-on|http-request disable-l7-retry"),
     _without("X-Forwarded-*", r"option forwardfor|http-request set-header X-Forwarded-"),
     Contender("nginx", "nginx", "NGINX, nlbgen"),

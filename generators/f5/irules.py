@@ -8,6 +8,8 @@ from ..design import ANY_PORT, COOKIE, Design
 from ..headers import FORGED_NAMES, FORGED_PREFIXES
 from ..tls import HSTS_SECONDS
 
+_MOVED: Final = '[expr { [HTTP::method] eq "GET" || [HTTP::method] eq "HEAD" ? 301 : 308 }]'
+"""The status of the redirect: a client repeats a POST after 308; after 301 it sends a GET."""
 REDIRECT_PORT: Final = 80
 """The port for clients without TLS."""
 _REMOVED: Final = (*FORGED_NAMES, *(f"{prefix}*" for prefix in FORGED_PREFIXES), "*_*", "HTTP2-Settings")
@@ -70,7 +72,7 @@ def redirect_irule(design: Design) -> Iterator[str]:
 
 def _redirect(design: Design) -> str:
     """A redirect to the farm's own name; F5's own iRule redirects to any name that the client sends."""
-    return f'HTTP::respond 301 Location "{design.public_url}[HTTP::uri]"'
+    return f'HTTP::respond {_MOVED} Location "{design.public_url}[HTTP::uri]"'
 
 
 def signalr_irule(paths: Sequence[str], signalr: str, web: str, *, sticky: bool, held: bool) -> Iterator[str]:

@@ -18,6 +18,7 @@ from ..design import ANY_PORT, COOKIE, ERRORS_TO_SUSPECT, HEADER_TIME, LARGEST_H
 from ..features import FEATURES, Support, Yes
 from ..headers import FORGED_NAMES, FORGED_PREFIXES
 from ..hosting import Companion, Foreground, Hosting, RoleSetting, RoleVariable, StateFile, Syntax, TimeoutSyntax
+from ..logs import CONNECTION_ID, LONGEST_LINE, MASK, TOKENS
 from ..tls import HSTS_SECONDS, profile
 
 CERTIFICATE_STORE: Final = Version("3.0")
@@ -44,6 +45,18 @@ TOOL: Final = "nlbgen-haproxy"
 """The rendered program that does what a worker of before a reload no longer does."""
 
 _ALGORITHMS: Final = {"least-connections": "leastconn", "round-robin": "roundrobin", "source": "source"}
+_LOG: Final = {
+    "length": LONGEST_LINE,
+    "format": (
+        "'%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs "
+        """\"%HM %{+E}[var(txn.url)] %HV\"'"""
+    ),
+    "url": (
+        f"""url,'regsub("([?&]({TOKENS})=)[^&#]*","\\1{MASK}",gi)',"""
+        f"""'regsub("([?&]id=){CONNECTION_ID}(&|$)","\\1{MASK}\\2",gi)'"""
+    ),
+}
+"""The log of requests; `url` computes the variable of `format`. Groups of the regular expressions are numbered."""
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=~*-]+")
 
 
@@ -164,6 +177,7 @@ class Haproxy(Generator):
             "resolve": any(member.is_name for member in design.members),
             "binds": self._binds(job),
             "redirect": self._redirect(job),
+            "log": _LOG,
             "hosts": [f"'^{re.escape(host)}({ANY_PORT})?$'" for host in design.hosts],
             "forged_names": f"^({'|'.join(FORGED_NAMES)})$".lower(),
             "forged_prefixes": f"^({'|'.join(FORGED_PREFIXES)})".lower(),

@@ -20,6 +20,7 @@ from ..design import ANY_PORT, COOKIE, HEADER_TIME, KEEPALIVE_TO_NODE, LARGEST_H
 from ..features import FEATURES, No, Since, Support, Yes
 from ..headers import FORGED_NAMES, KNOWN_FORGED
 from ..hosting import Foreground, Hosting, RoleVariable, Syntax, TimeoutSyntax
+from ..logs import CONNECTION_ID, MASK, TOKENS
 from ..tls import HSTS_SECONDS, profile
 
 HTTP2_DIRECTIVE: Final = Version("1.25.1")
@@ -55,6 +56,11 @@ DEFAULT_TIMEOUTS: Final[Mapping[str, float]] = {
 """In seconds. Source: nginx.org, ngx_http_core_module and ngx_http_proxy_module."""
 
 _ALGORITHMS: Final = {"least-connections": "least_conn;", "round-robin": "", "source": "hash $remote_addr consistent;"}
+_LOG: Final = {
+    "token": f"~*^(?<nlb_shown>.*?[?&](?:(?:{TOKENS})=|id=(?={CONNECTION_ID}(?:&|$))))",
+    "mask": MASK,
+}
+"""The map that masks the first token in a URL, and all that follows it."""
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*-]+")
 
 
@@ -200,6 +206,7 @@ class Nginx(Generator):
             "listens": _listens(job, design.frontend.port, options),
             "default_listens": _listens(job, design.frontend.port, f"{options} default_server"),
             "host_header": "$host" if standard_port else f"$host:{design.frontend.port}",
+            "log": _LOG,
             "redirect": self._redirect(job),
             "hosts": " ".join(design.hosts),
             "host": design.frontend.host,

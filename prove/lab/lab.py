@@ -39,6 +39,7 @@ RUNTIME_SECONDS: Final = 5.0
 """How long a runtime socket may take to answer."""
 STARTS_AT_ONCE: Final = 4
 """Nodes that start at the same time: most of it is Python's own start."""
+LOG_FILES: Final = ("access.log", "error.log")
 RELOAD_ATTEMPTS: Final = 3
 """A master may lose a signal while it starts a worker, as HAProxy's does."""
 
@@ -182,6 +183,12 @@ class Lab:
     def _process_id(self, states: StateFile) -> str:
         found = re.search(states.process, self.runtime(states.info))
         return found["id"] if found else ""
+
+    def logged(self) -> list[str]:
+        """Return the lines of all the balancer's logs since its start."""
+        files = (self.folder / name for name in LOG_FILES)
+        texts = [file.read_text(encoding="utf-8", errors="replace") for file in files if file.exists()]
+        return [line for text in (self.balancer.output(None), *texts) for line in text.splitlines()]
 
     def runtime(self, command: str) -> str:
         """Return the answer of the program's runtime socket; empty while a new worker takes it over.

@@ -104,11 +104,12 @@ class Child:
         process.wait(timeout=STOP_SECONDS)
         GUARD.remove(process.pid)
 
-    def output(self, limit: int = 4000) -> str:
-        """Return the last `limit` characters that the process wrote."""
+    def output(self, limit: int | None = 4000) -> str:
+        """Return the last `limit` characters that the process wrote, or all of them."""
         if not self.output_path.exists():
             return ""
-        return self.output_path.read_text(encoding="utf-8", errors="replace")[-limit:]
+        written = self.output_path.read_text(encoding="utf-8", errors="replace")
+        return written if limit is None else written[-limit:]
 
 
 class NodeProcess:
@@ -323,6 +324,6 @@ class BalancerProcess:
         """End the program and all of its workers. Never raises."""
         self._child.stop(self._stop)
 
-    def output(self) -> str:
-        """Return the end of what the program wrote."""
-        return self._child.output()
+    def output(self, limit: int | None = 4000) -> str:
+        """Return the last `limit` characters that the program wrote, or all of them."""
+        return self._child.output(limit)

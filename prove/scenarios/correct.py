@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -27,6 +28,8 @@ SMALLER_BODY: Final = Size(64 * 1024**2)
 PART: Final = b"x" * (256 * 1024)
 UPLOAD_SECONDS: Final = 60.0
 REFUSAL_SECONDS: Final = 5.0
+REPEATED: Final = ("POST", "PUT", "DELETE")
+"""Methods that a client must repeat after a redirect."""
 APPLICATION_COOKIES: Final = ("ASP.NET_SessionId", "__RequestVerificationToken")
 
 
@@ -147,6 +150,8 @@ class Browsers(Scenario):
         pairs = zip(answers, pages, strict=True)
         weak = [text for answer, (_, live) in pairs for text in _faults(bench.farm, answer, live)]
         yield metric("bad_redirects", len(wrong), of=len(redirects), note=first_of(wrong))
+        changed = await _changed_methods(bench)
+        yield metric("changed_methods", len(changed), of=len(REPEATED), note=first_of(changed))
         yield metric("wrong_hsts", len(wrong_hsts), of=len(answers), note=f"expected: {_hsts(bench.farm) or 'none'}")
         yield metric("weak_cookies", len(weak), of=len(answers), note=first_of(weak))
         yield metric("changed_cookies", await _changed_cookies(bench), of=len(APPLICATION_COOKIES))
@@ -159,6 +164,15 @@ def _http_requests(bench: TestBench) -> list[tuple[str, str]]:
         return []
     host = bench.lab.host
     return [("/", host), ("/odata/Jobs?$top=1", host), ("//evil.example/", host), ("/x", "evil.example")]
+
+
+async def _changed_methods(bench: TestBench) -> list[str]:
+    """Return the methods that a redirect by HTTP lets a client change to GET."""
+    if not bench.farm.frontend.redirect_http:
+        return []
+    url = f"http://{bench.lab.host}:{bench.lab.http_port}/api/upload"
+    answers = {method: await bench.call(partial(fetch, url, method=method, body=b"x")) for method in REPEATED}
+    return [f"{method}: {answer.status}" for method, answer in answers.items() if answer.status not in {307, 308}]
 
 
 async def _by_http(bench: TestBench, path: str, host: str) -> str:

@@ -35,6 +35,9 @@ ANSWER_SECONDS: Final = 3.0
 QUIET_SECONDS: Final = 1.0
 """How long a probe waits for a second response after the first."""
 AT_ONCE: Final = 8
+LOG_SECONDS: Final = 2.0
+"""NGINX writes its access log once a second."""
+UPGRADE: Final = ("Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
 SLOW_CLIENTS: Final = 100
 SLOW_DIVISOR: Final = 4.0
 SLOW_BYTE_SECONDS: Final = 0.25
@@ -305,4 +308,35 @@ async def _feed(writer: asyncio.StreamWriter, host: str) -> None:
             writer.write(b"x")
 
 
-SCENARIOS: Final = (ForgedHeaders(), H2c(), Smuggling(), OversizedHeaders(), Slowloris())
+class LoggedTokens(HttpOnly):
+    """Access tokens in URLs, as browsers send them for SignalR."""
+
+    name = "logged-tokens"
+    title = "access tokens in URLs"
+    why = "who reads the balancer's log could sign in as each user whose token is in it"
+    seconds = 60
+
+    async def run(self, bench: TestBench) -> Metrics:
+        """Send tokens to both pools, by HTTP, and while the nodes are down; then search the logs."""
+        mark, secret = uuid4().hex, f"secret{uuid4().hex}"
+        connection = uuid4().hex[:22]
+        query = f"{mark}=1&id={connection}&access_token={secret}&connectionToken={secret}%2B&x=1"
+        paths = (f"/prove?{query}", live_path(bench.farm, f"prove?{query}"))
+        bench.log("requests with tokens in their URLs")
+        requests = [head("GET", path, bench.lab.host, ["Connection: close"]) for path in paths]
+        requests.append(head("GET", paths[1], bench.lab.host, [*UPGRADE, "Connection: Upgrade"]))
+        await _converse_all(bench.target(), requests)
+        if bench.farm.frontend.redirect_http:
+            by_http = Target.of(f"http://{bench.lab.host}:{bench.lab.http_port}")
+            await _converse_all(by_http, requests)
+        for node in bench.nodes:
+            await bench.call(node.kill)
+        await _converse_all(bench.target(), requests[1:])
+        await asyncio.sleep(LOG_SECONDS)
+        lines = [line for line in await bench.call(bench.lab.logged) if mark in line]
+        shown = [line for line in lines if secret in line or connection in line]
+        yield metric("lines", len(lines))
+        yield metric("shown", len(shown), of=len(lines), note=first_of(shown).replace(secret, "..."))
+
+
+SCENARIOS: Final = (ForgedHeaders(), H2c(), Smuggling(), OversizedHeaders(), Slowloris(), LoggedTokens())

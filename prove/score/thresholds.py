@@ -175,6 +175,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     },
     "browsers": {
         "bad_redirects": at_most(0, "HTTP responses that do not redirect to HTTPS"),
+        "changed_methods": at_most(0, "redirects to HTTPS that turn a POST, PUT or DELETE into a GET"),
         "wrong_hsts": at_most(0, "responses whose Strict-Transport-Security differs from the spec"),
         "weak_cookies": at_most(0, "affinity cookies that are missing, insecure or unexpected"),
         "changed_cookies": at_most(0, "cookies of the application that the balancer changed"),
@@ -208,6 +209,10 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "others_slow": at_most(5, "requests of other clients that took more than 1 s"),
         "held": at_most(0, "slow clients that were never disconnected"),
         "longest": measured("the last slow client was disconnected after", "s"),
+    },
+    "logged-tokens": {
+        "lines": at_least(1, "log lines of requests with tokens"),
+        "shown": at_most(0, "log lines that show a token"),
     },
     # tls.py
     "tls-profile": {

@@ -89,6 +89,10 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
     ("nginx", "oversized-headers", "honest_refused", lambda text: text.replace("buffers 2 80k;", "buffers 4 16k;")),
     ("haproxy", "oversized-headers", "cookies_lost", lambda text: lines_without(text, "tune.bufsize")),
     ("nginx", "oversized-headers", "cookies_lost", lambda text: text.replace("buffer_size 32k;", "buffer_size 16k;")),
+    ("haproxy", "logged-tokens", "shown", lambda text: text.replace("access_token", "other_token")),
+    ("nginx", "logged-tokens", "shown", lambda text: text.replace("access_token", "other_token")),
+    ("haproxy", "logged-tokens", "shown", lambda text: text.replace("[?&]id=", "[?&]other=")),
+    ("nginx", "logged-tokens", "shown", lambda text: text.replace("[?&]id=", "[?&]other=")),
     ("haproxy", "slowloris", "held", lambda text: lines_without(text, "timeout http-request")),
     ("haproxy", "slowloris", "others_slow", lambda text: text.replace("maxconn 8000", "maxconn 100")),
 ]
@@ -125,3 +129,14 @@ def test_oversized_headers_without_a_response_are_counted(
     unrefused = shared_bench("haproxy").run("oversized-headers")["unrefused"].metric
     assert unrefused is not None
     assert unrefused.value == 4
+
+
+def test_logged_tokens_in_the_error_log_are_counted(shared_bench: StartBench) -> None:
+    def fault(text: str) -> str:
+        return text.replace("error.log crit", "error.log warn")
+
+    assert shared_bench("nginx").run("logged-tokens", fault)["shown"].verdict == "failed"
+
+
+def test_logged_tokens_of_a_correct_farm_are_masked(shared_bench: StartBench, vendor: str) -> None:
+    assert shared_bench(vendor).failed("logged-tokens") == []

@@ -247,6 +247,37 @@ def test_http_port_redirects_to_https(farm: StartFarm, vendor: str) -> None:
     assert "evil" not in planted.header("location")
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_http_port_redirect_keeps_the_method(farm: StartFarm, vendor: str, method: str) -> None:
+    lab = farm(vendor)
+    answer = plain(lab, "/odata/Jobs?x=1", method=method, body=b"x=1")
+    assert answer.status == 308
+    assert answer.header("location") == f"https://{lab.host}:{lab.port}/odata/Jobs?x=1"
+    assert plain(lab, "/x", method="HEAD").status == 301
+
+
+@pytest.mark.parametrize("mode", ["bridge", "passthrough"])
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [
+        ("/x?access_token=secret-.%2B&m=1", "/x?access_token=***&m=1"),
+        ("/x?m=1&ACCESS_TOKEN=secret", "/x?m=1&ACCESS_TOKEN=***"),
+        ("/signalr/connect?connectionToken=secret&m=1", "/signalr/connect?connectionToken=***&m=1"),
+        ("/x?id=secret7890123456789012&access_token=secret", "/x?id=***&access_token=***"),
+        ("/x?access_token=secret&id=secret7890123456789012", "/x?access_token=***&id=***"),
+        ("/x?id=12345&m=1", "/x?id=12345&m=1"),
+    ],
+)
+def test_log_masks_tokens_in_urls(farm: StartFarm, vendor: str, mode: str, sent: str, logged: str) -> None:
+    lab = farm(vendor, {"frontend": {"tls": {"mode": mode}}})
+    lab.get(sent)
+    plain(lab, sent)
+    seen = 2 if mode == "bridge" else 1
+    shown = logged.partition("***")[0] + "***" if vendor == "nginx" and "***" in logged else logged
+    assert wait_until(lambda: sum(f"GET {shown} HTTP" in line for line in lab.logged()) >= seen, 5), lab.logged()
+    assert [line for line in lab.logged() if "secret" in line] == []
+
+
 def test_http_port_without_redirect_is_closed(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor, {"frontend": {"redirect_http": False}})
     with pytest.raises((OSError, ValueError, RuntimeError)):

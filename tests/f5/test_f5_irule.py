@@ -125,3 +125,9 @@ def test_irule_headers_that_a_client_must_not_set_are_removed() -> None:
         ("X-Forwarded-Host", "farm.example"),
         ("X-Forwarded-Port", "443"),
     ]
+
+
+@pytest.mark.parametrize("method, status", [("GET", "301"), ("HEAD", "301"), ("POST", "308"), ("DELETE", "308")])
+def test_irule_redirect_keeps_the_method(method: str, status: str) -> None:
+    outcome = irule(host="evil.example", uri="/x?y=1", port=80, method=method)
+    assert outcome.answers == [status, "Location", "https://farm.example/x?y=1"]

@@ -397,7 +397,7 @@ def test_passthrough_has_no_http_profiles(make_spec: MakeSpec) -> None:
 @pytest.mark.parametrize("port, shown", [(443, ""), (8443, ":8443")])
 def test_redirect_location_is_the_farms_own_name(make_spec: MakeSpec, port: int, shown: str) -> None:
     spec = make_spec(frontend={"port": port})
-    assert f'HTTP::respond 301 Location "https://orchestrator.corp.example{shown}[HTTP::uri]"' in str(
+    assert f'? 301 : 308 }}] Location "https://orchestrator.corp.example{shown}[HTTP::uri]"' in str(
         one(spec, "ltm rule", "_request_rule").properties["definition"]
     )
     assert one(spec, "ltm virtual", "_redirect").properties["rules"] == ("/Common/orchestrator-test_request_rule",)
