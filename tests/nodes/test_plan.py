@@ -618,10 +618,11 @@ def test_plan_config_source_edits_the_named_file(farm: Farm, tmp_path: Path) -> 
     assert files["secure.config"].decode() == content.replace(OTHER_ENCRYPTION, ENCRYPTION)
 
 
-def test_plan_later_clear_inserts_settings_into_the_last_file(farm: Farm, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dropping", ["<clear/>", '<remove key="Quartz.jobStore.clustered"/>'])
+def test_plan_setting_that_a_later_file_drops_is_inserted_there(dropping: str, farm: Farm, tmp_path: Path) -> None:
     text = config(first=False).replace("<appSettings>", '<appSettings file="user.config">')
     spec = farm(two=text)
-    later = f'<appSettings>\n  <clear/>\n  <add key="apiKey" value="{OTHER_API}"/>\n</appSettings>\n'
+    later = f'<appSettings>\n  {dropping}\n  <add key="apiKey" value="{OTHER_API}"/>\n</appSettings>\n'
     (tmp_path / "orch-2" / "user.config").write_text(later, encoding="utf-8")
     files = {
         document.path.name: new.decode()

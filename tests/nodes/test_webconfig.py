@@ -154,8 +154,10 @@ def test_webconfig_missing_file_is_an_error_with_a_hint(tmp_path: Path) -> None:
     assert "config" in str(error.value.hint)
 
 
-def test_config_other_root_is_an_error() -> None:
-    assert "<html>" in refused("<html/>")
+def test_config_other_root_is_an_error_with_the_names_of_the_files() -> None:
+    said = refused("<html/>")
+    assert "<html> is not <configuration>" in said
+    assert "web.config or UiPath.Orchestrator.dll.config" in said
 
 
 # Values.
@@ -192,9 +194,9 @@ def test_encoded_forbidden_character_raises_without_the_value(value: str) -> Non
 
 
 def test_scan_nested_elements_of_one_name_are_separate() -> None:
-    root = scan("<r><a><a></a></a><b/></r>")
+    root = scan("<r><a><a></a><a/><c/></a><b/></r>")
     assert [child.name for child in root.children] == ["a", "b"]
-    assert [child.name for child in root.children[0].children] == ["a"]
+    assert [child.name for child in root.children[0].children] == ["a", "a", "c"]
 
 
 # ASP.NET's reading.
@@ -333,7 +335,13 @@ def test_app_settings_missing_file_adds_a_note(tmp_path: Path) -> None:
     )
     config = configs.load(path)
     assert config.app.value("apiKey") == "1"
-    assert "user.config" in config.notes[0]
+    assert "user.config, which does not exist: nlbgen assumes that the node has none" in config.notes[0]
+
+
+def test_app_settings_file_outside_the_folder_is_an_error_at_the_attribute(tmp_path: Path) -> None:
+    path = make(tmp_path, web_config="<configuration><appSettings file='..\\user.config'/></configuration>")
+    with pytest.raises(NodeError, match=r"web\.config:1:29: file points outside the folder"):
+        configs.load(path)
 
 
 @pytest.mark.parametrize(
@@ -378,6 +386,17 @@ def test_config_source_beside_content_is_an_error(tmp_path: Path) -> None:
     )
     with pytest.raises(NodeError, match="both a configSource and content"):
         configs.load(path)
+
+
+def test_config_encrypted_source_is_an_error_with_the_command_that_decrypts_it(tmp_path: Path) -> None:
+    path = make(
+        tmp_path,
+        web_config="<configuration><secureAppSettings configSource='secure.config'/><system.web><machineKey/></system.web></configuration>",
+        secure_config="<secureAppSettings configProtectionProvider='P'><EncryptedData/></secureAppSettings>",
+    )
+    with pytest.raises(NodeError, match=r"secure\.config:1:1: .*is encrypted") as error:
+        configs.load(path).require_open(configs.SECURE)
+    assert str(error.value.hint).endswith('aspnet_regiis -pd "secureAppSettings" -site "UiPath Orchestrator" -app "/"')
 
 
 def test_app_settings_encrypted_file_is_an_error(tmp_path: Path) -> None:
@@ -438,6 +457,18 @@ def test_load_renamed_core_file_is_core(tmp_path: Path) -> None:
     path = tmp_path / "copy-of-node-1.xml"
     path.write_text(CORE, encoding="utf-8")
     assert configs.load(path).kind == "core"
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "kind"),
+    [
+        ("web.config", "", "classic"),
+        ("UiPath.Orchestrator.dll.config", "", "core"),
+        ("UiPath.Orchestrator.dll.config", "<system.webServer/>", "classic"),
+    ],
+)
+def test_config_kind_follows_the_section_for_iis_before_the_name(name: str, inside: str, kind: str) -> None:
+    assert parse(f"<configuration>{inside}</configuration>", name).kind == kind
 
 
 def test_load_empty_folder_is_an_error(tmp_path: Path) -> None:
