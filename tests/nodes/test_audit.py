@@ -131,6 +131,33 @@ def test_audit_equal_but_unsafe_nodes_reports_the_problem(old: str, new: str, pr
     assert f"[{problem}]" in result.text()
 
 
+UNSAFE = {
+    'mode="SQLServer"': 'mode="InProc"',
+    'UseRedis" value="true"': 'UseRedis" value="false"',
+    'clustered" value="true"': 'clustered" value="false"',
+    r"RootPath=\\srv\share": r"D:\Packages",
+    "CDCD": "AutoGenerate,IsolateApps",
+}
+
+
+def test_audit_report_matches_the_golden_files(update_golden: bool) -> None:
+    """Every problem once, a value that is no secret, secrets that differ, and a section that is encrypted."""
+    unsafe, encrypted = FIT, FIT.replace("<connectionStrings>", '<connectionStrings configProtectionProvider="x">')
+    for old, new in UNSAFE.items():
+        unsafe = unsafe.replace(old, new)
+    changed = (
+        FIT.replace("db-secret", "db-other").replace("redis-secret", "redis-other").replace("0f8fad5b", "1f8fad5b")
+    )
+    result = compared(orch_1=FIT, orch_2=unsafe, orch_3=changed, orch_4=encrypted)
+    folder = Path(__file__).parents[1] / "golden" / "nodes"
+    made = {"audit.txt": result.text(), "audit.json": json.dumps(result.data(), indent=2) + "\n"}
+    for name, text in made.items():
+        if update_golden:
+            (folder / name).write_text(text, encoding="utf-8")
+        assert (folder / name).read_text(encoding="utf-8") == text
+    assert compared(orch_1=FIT, orch_2=FIT).summary() == "2 nodes: 15 settings agree"
+
+
 def test_audit_single_node_accepts_sessions_in_memory() -> None:
     assert not compared(orch_1=FIT.replace('mode="SQLServer"', 'mode="InProc"')).drift
 
@@ -159,6 +186,7 @@ def test_audit_many_nodes_names_the_different_one() -> None:
             "web.config",
             "before 2018.4",
         ),
+        ("<configuration/>", "web.config", "before 2020.10"),
     ],
 )
 def test_version_range_follows_from_the_settings(text: str, name: str, said: str) -> None:
