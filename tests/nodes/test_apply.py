@@ -196,6 +196,18 @@ def test_apply_without_hard_links_keeps_older_backups(farm: Path, monkeypatch: p
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="extended attributes of Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no os.setxattr")
+def test_apply_keeps_the_extended_attributes(farm: Path) -> None:
+    path = paths(farm)[0]
+    try:
+        os.setxattr(path, "user.owner", b"infrastructure")
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+    written = apply(planned(farm), NOW)
+    assert os.getxattr(path, "user.owner") == b"infrastructure"
+    assert os.getxattr(written[0].backup, "user.owner") == b"infrastructure"
+
+
 def test_apply_copies_the_extended_attributes_that_can_be_set(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copied: list[tuple[str, bytes]] = []
 

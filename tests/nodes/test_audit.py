@@ -269,9 +269,12 @@ def test_nodes_commands_print_no_secret(cli: "RunCommand", farm: Path, command: 
         assert value not in ran.out + ran.err
 
 
-def test_keys_command_matches_the_golden_file(cli: "RunCommand", farm: Path, update_golden: bool) -> None:
-    golden = Path(__file__).parents[1] / "golden" / "nodes" / "keys.txt"
-    text = cli("nodes", "keys", cwd=farm).out
+@pytest.mark.parametrize(("name", "style"), [("keys.txt", "text"), ("keys.json", "json")])
+def test_keys_command_matches_the_golden_file(
+    cli: "RunCommand", farm: Path, name: str, style: str, update_golden: bool
+) -> None:
+    golden = Path(__file__).parents[1] / "golden" / "nodes" / name
+    text = cli("nodes", "keys", "--format", style, cwd=farm).out
     if update_golden:
         golden.write_text(text, encoding="utf-8")
     assert golden.read_text(encoding="utf-8") == text

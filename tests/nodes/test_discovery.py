@@ -53,3 +53,17 @@ def test_facts_redis_has_host_port_and_no_password(tmp_path: Path, settings: str
     found = facts_of(tmp_path, settings)
     assert (found.redis, found.redis_port, found.redis_password) == redis
     assert "secret" not in repr(found)
+
+
+def test_facts_note_the_file_that_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "web.config"
+    path.write_text(
+        '<configuration><appSettings file="user.config"><add key="apiKey" value="1"/></appSettings></configuration>'
+    )
+    assert any("user.config, which does not exist" in note for note in facts(path).notes)
+
+
+@pytest.mark.parametrize(("setting", "store"), [("UseRedis", "redis"), ("UseSqlServer", "sqlserver"), ("Other", "")])
+@pytest.mark.parametrize("prefix", ["LoadBalancer", "loadbalancer"])
+def test_facts_store_is_the_one_that_is_switched_on(tmp_path: Path, prefix: str, setting: str, store: str) -> None:
+    assert facts_of(tmp_path, f'<add key="{prefix}.{setting}" value="True"/>').store == store

@@ -88,6 +88,21 @@ def test_shown_unusual_connection_string_is_not_shown() -> None:
     assert shown.identity != Fingerprints("pepper").shown("no pairs, other", "pairs").identity
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("'it''s'", "it's"),
+        ("'aa''bb'", "aa'bb"),
+        ('"a""b"', 'a"b'),
+        ('"it\'s"', "it's"),
+        ("'say \"\"'", 'say ""'),
+        ("a b", "a b"),
+    ],
+)
+def test_sql_pairs_value_in_quotes_is_what_they_enclose(text: str, value: str) -> None:
+    assert connection.sql_pairs(f"Password={text};Server=x") == [("Password", value), ("Server", "x")]
+
+
 def test_sql_value_with_nul_raises() -> None:
     with pytest.raises(connection.UnsupportedValueError, match=r"U\+0000"):
         connection.sql_value("a\0b")
