@@ -1,4 +1,4 @@
-"""Archives by the ending of their name, and the check that they are byte for byte what nlbgen writes."""
+"""The formats of archives, and the check that an archive has exactly the bytes that nlbgen writes."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a spec to a bundle's bytes: every part made, secrets sealed or left out, the manifest over all of it.
+"""Make a bundle from a spec: render every part, encrypt or omit secrets, write the manifest.
 
 The bytes depend only on the spec's file, the files that it names and the version of nlbgen; with validation also on the
 verdicts of the programs of this machine. With secrets, encryption adds random numbers.
@@ -35,9 +35,9 @@ class Options(NamedTuple):
     """Public keys that replace those of the spec."""
     validate: bool = True
     vendor: str = ""
-    """The balancer for the rollout by Ansible, where the spec names several."""
+    """The balancer for the Ansible rollout, if the spec names several."""
     balancers: tuple[str, ...] = ()
-    """Where the balancers are, for the rollout; where the spec does not name them."""
+    """The balancers' hosts for the rollout, if the spec does not name them."""
 
 
 class Exported(NamedTuple):
@@ -103,7 +103,7 @@ def write(exported: Exported, path: Path) -> None:
 
 
 def _readers(spec: Spec, options: Options) -> tuple[str, ...]:
-    """Return the public keys to encrypt secrets for; empty without secrets, and with secrets in the clear."""
+    """Return the public keys to encrypt secrets for; empty without secrets, and with unencrypted secrets."""
     if not options.with_secrets:
         if options.plaintext or options.recipients:
             option = "--plaintext" if options.plaintext else "--recipient"

@@ -1,4 +1,4 @@
-"""`manifest.json`: what a bundle holds, what it was made from, which programs checked it, what was left out and why.
+"""`manifest.json`: the files of a bundle, their sources, the programs that checked them, and the missing parts.
 
 The classes here are its format: they read the file strictly, write it in one form only, and make its JSON Schema
 (docs/bundle-manifest.schema.json).
@@ -18,7 +18,7 @@ MANIFEST: Final = "manifest.json"
 SPEC: Final = "farm.yaml"
 """The names of the two files that every bundle holds."""
 SCHEMA: Final = 1
-"""The version of this format; a change that an older nlbgen would misread raises it."""
+"""The version of this format; a change that an older nlbgen would misread increases it."""
 
 
 def _text(what: str, pattern: str = r"[^\x00-\x1f\x7f-\x9f]+", longest: int = 4096) -> Reads:

@@ -8,11 +8,11 @@ from ..core.errors import NlbgenError
 from ..core.wording import shown
 
 MODES: Final = (PLAIN_MODE, SECRET_MODE)
-"""The permission bits that a file of a bundle can have: nothing in it is a program."""
+"""The permission bits that a file of a bundle can have; no file is executable."""
 
 MAX_FILE: Final = 64 * 1024 * 1024
 MAX_ARCHIVE: Final = 256 * 1024 * 1024
-"""In bytes. What nlbgen writes is stored, not compressed: an archive never unpacks to more than its own size."""
+"""In bytes. nlbgen does not compress archives, so an archive never unpacks to more than its own size."""
 MAX_FILES: Final = 20_000
 
 REPACKED: Final = "the bundle is not as nlbgen wrote it: copy it again from where it was exported, or export it again"

@@ -19,7 +19,7 @@ _FORBIDDEN: Final = frozenset('<>:"|?*\\')
 _RESERVED: Final = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}) | frozenset(
     f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"
 )
-"""Devices of Windows, whatever stands after the first dot (Microsoft, "Naming Files, Paths, and Namespaces")."""
+"""Device names on Windows, with any text after the first dot (Microsoft, "Naming Files, Paths, and Namespaces")."""
 
 
 def objection(path: str) -> str:
@@ -50,7 +50,7 @@ def _part_objection(part: str) -> str:
     if part in {"", ".", ".."}:
         return "it leaves its folder" if part == ".." else "it has a part that is empty or a dot"
     if found := _FORBIDDEN.intersection(part):
-        return f"it holds {min(found)}, which Windows reads in its own way"
+        return f"it contains {min(found)}, which has a special meaning on Windows"
     if part.endswith((".", " ")) or part.startswith(" "):
         return "a part of it ends with a dot or has a blank at an end, which Windows drops"
     if part.split(".", maxsplit=1)[0].rstrip(" ").lower() in _RESERVED:

@@ -25,9 +25,9 @@ class Request:
     validate: bool = True
     with_secrets: bool = False
     vendor: str = ""
-    """The balancer that the farm is rolled out behind, where the spec names several."""
+    """The balancer for the rollout, if the spec names several."""
     balancers: tuple[str, ...] = ()
-    """Where the balancers are, for the rollout; where the spec does not name them."""
+    """The balancers' hosts for the rollout, if the spec does not name them."""
     verdicts: dict[str, Validation] = field(default_factory=dict)
     """The verdict on each vendor's configuration: vendor parts write it, the report reads it."""
 
@@ -116,7 +116,7 @@ def _nodes(request: Request) -> PartResult:
         )
         nothing = LeftOut(part="nodes", what="all files", reasons=(why,))
         return PartResult(left_out=(nothing,), notes=(f"nodes: left out, {absent}",))
-    # Without --with-secrets no secret is read: whether it is available may not change a byte.
+    # Without --with-secrets no secret is read: the bytes must not depend on whether it is available.
     prepared = rendering.render(request.spec, with_secrets=request.with_secrets, with_configs=request.with_secrets)
     artifacts = tuple(artifact.below("nodes") for artifact in prepared.files)
     left_out = () if request.with_secrets else tuple(_without_secrets(request.spec))

@@ -13,9 +13,9 @@ from ..core.errors import FileError, NlbgenError, UsageError
 from ..spec.recipients import recipient
 
 ENDING: Final = ".age"
-"""What the name of an encrypted file ends with."""
+"""The ending of an encrypted file's name."""
 HEAD: Final = b"age-encryption.org/v1\n"
-"""What every encrypted file begins with."""
+"""The first bytes of every encrypted file."""
 _LONGEST_IDENTITY: Final = 64 * 1024
 
 

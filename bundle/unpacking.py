@@ -1,4 +1,4 @@
-"""Unpacking of a bundle: check all of it, write it beside its destination, rename it."""
+"""Unpack a bundle: check it completely, write it to a folder next to the destination, rename that folder."""
 
 import os
 import shutil
@@ -21,11 +21,11 @@ class Unpacked(NamedTuple):
     files: tuple[str, ...]
     """Names below the folder, with slashes."""
     secret: frozenset[str]
-    """Those that hold secrets in the clear."""
+    """Those with unencrypted secrets."""
     sealed: frozenset[str]
     """Those that are still encrypted."""
     kept: Path | None
-    """The new place of the folder that stood there before."""
+    """The new path of the folder that was there before."""
 
 
 class _Output(NamedTuple):

@@ -1,4 +1,4 @@
-"""What every room stands on: errors, activity, files, templates, plans, wording.
+"""What all packages use: errors, activity, files, templates, plans, wording.
 
 Imports the root.
 """

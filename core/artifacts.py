@@ -1,4 +1,4 @@
-"""Files that nlbgen generates: what they begin with, how they are written and compared, which ones are left over."""
+"""Files that nlbgen generates: their header, how they are written and compared, and files of earlier runs."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ class Artifact:
     secret: bool = False
     """Whether the content holds secrets: only the owner may read the file, and no diff shows it."""
     main: bool = False
-    """Whether a vendor's program loads this file; the other files say how to install it."""
+    """Whether a vendor's program loads this file; the other files are for its installation."""
 
     @property
     def mode(self) -> int:

@@ -22,7 +22,7 @@ class NlbgenError(Exception):
 
 
 class DifferenceError(NlbgenError):
-    """A difference or a drift was found, and none was expected."""
+    """An unexpected difference was found."""
 
 
 class FileError(NlbgenError):

@@ -1,4 +1,4 @@
-"""Files that are written atomically: to a temporary file beside the target, then renamed."""
+"""Atomic writes: to a temporary file in the same folder, which is then renamed."""
 
 import os
 from pathlib import Path
@@ -48,7 +48,7 @@ def _create(path: Path, mode: int) -> tuple[int, Path]:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether the path is a folder; false where that is unknown."""
+    """Whether the path is a folder; false if that cannot be read."""
     try:
         return path.is_dir()
     except OSError:
@@ -62,7 +62,7 @@ def _hint(path: Path) -> str:
 
 
 def read_bytes(path: Path) -> bytes | None:
-    """The file's content, or None where it does not exist; raises FileError where it is unreadable."""
+    """Return the file's content, or None if it does not exist; raises FileError if it cannot be read."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -16,7 +16,7 @@ from .errors import DifferenceError, UsageError
 from .wording import plural
 
 DIGEST_SHOWN: Final = 16
-"""How many hex digits of the digest people see; `--expect` takes as many or more."""
+"""The number of hex digits of the digest that are printed; `--expect` needs at least as many."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -105,7 +105,7 @@ class Plan:
         return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
     def expect(self, digest: str) -> None:
-        """Raise DifferenceError where `digest` is the digest of another plan, UsageError where it is no digest."""
+        """Raise DifferenceError if the plan has another digest, UsageError if `digest` is not a digest."""
         wanted = digest.strip().lower()
         if len(wanted) < DIGEST_SHOWN or not set(wanted) <= set("0123456789abcdef"):
             raise UsageError(f"{digest} is not a digest", f"a plan shows its digest: {DIGEST_SHOWN} hex digits or more")
@@ -116,7 +116,7 @@ class Plan:
             )
 
     def text(self) -> str:
-        """For people: the changes by target, then their number and the digest."""
+        """Return the text: the changes by target, then their number and the digest."""
         lines = []
         changed = {target: list(group) for target, group in groupby(self.changes, key=lambda change: change.target)}
         for target in self.targets:

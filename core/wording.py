@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 
 class NotTextError(ValueError):
-    """A value that must be a string was written as a number; quotes are missing around it.
+    """A value that must be a string was written as a number, without quotes.
 
-    `needs_source` says that the message continues the value as the file writes it: a number has lost its digits.
+    With `needs_source`, the message must begin with the text in the file, because the number has lost digits.
     """
 
     def __init__(self, message: str, *, needs_source: bool = False) -> None:
@@ -39,7 +39,7 @@ def shortened(text: str, length: int) -> str:
 
 
 def legible(text: str, kept: str = "") -> str:
-    """The text with escapes for characters that move the cursor, change colours or turn the direction of text.
+    """The text with escapes for characters that move the cursor, change colours or change the direction of text.
 
     Those in `kept` stay as they are.
     """
@@ -72,7 +72,7 @@ def _joined(names: Sequence[str], word: str) -> str:
 
 
 def text_of(value: object, what: str) -> str:
-    """The text; raises NotTextError for a number that quotes would mend, ValueError for anything else."""
+    """The text; raises NotTextError for a number (quotes are missing), ValueError for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -81,7 +81,7 @@ def text_of(value: object, what: str) -> str:
 
 
 def words_of(value: object, what: str) -> str:
-    """As `text_of`, for what would be wrong in quotes too if it was a number."""
+    """Return the text like `text_of`, for values that cannot be a number in quotes either."""
     if isinstance(value, str):
         return value
     raise ValueError(f"{shown(value)} is not {what}")

@@ -63,7 +63,7 @@ _SURPRISES: Final = (
 )
 _LONGEST_SURPRISE: Final = 256
 _SHOWN: Final = 40
-"""How many characters of a text a message shows."""
+"""The maximum number of characters of a text in a message."""
 _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """The characters that YAML forbids (1.1, section 5.1)."""
 _SECRET_KEYS: Final = frozenset({"password", "secret", "key"})

@@ -98,7 +98,7 @@ class Entry(NamedTuple):
 
 
 Declared = Any
-"""What a type checker takes a declaration for: a value of the annotated type, as with `dataclasses.field`."""
+"""Declare a key; for type checkers the result has the annotated type, as with `dataclasses.field`."""
 
 
 def entry(

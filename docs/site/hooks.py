@@ -1,8 +1,8 @@
-"""What mkdocs is told beyond mkdocs.yml: pages and files of the repository that stand outside of docs/.
+"""Hooks of mkdocs: add pages and files of the repository that are outside of docs/.
 
-The pages are written to be read in the repository, where a link may point to the README, a test or an example.
-On the site README, CONTRIBUTING and CHANGELOG are pages as well, and each other linked file is a page that shows
-it. So every link leads somewhere, and a wrong one stops the build.
+The pages are written for the repository, where a link may point to the README, a test or an example. On the site,
+README, CONTRIBUTING and CHANGELOG are also pages, and each other linked file gets a page that shows its content. So
+every link has a target, and a broken link stops the build.
 """
 
 import posixpath
@@ -15,7 +15,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {"README.md": "tour.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-"""Pages outside of docs/, and what they are on the site, where a README would take the place of the index."""
+"""Pages outside of docs/, and their names on the site; there a README would replace the index."""
 PLACES = {there: here for here, there in PAGES.items()}
 SHOWN = "source"
 """The folder of the site for files that are no pages themselves."""

@@ -255,7 +255,7 @@ def read_until(process: subprocess.Popen[str], sign: str) -> str:
 def test_keep_runs_the_lab_until_it_is_interrupted(run: StartCommand, scratch: Scratch) -> None:
     process = run("prove", "haproxy", "--scenario", "none", "--keep")
     text = read_until(process, "Ctrl-C stops the lab")
-    url, ca = found(r"answers at (\S+);.* CA is (\S+)", text).groups()
+    url, ca = found(r"runs at (\S+), with the CA (\S+);", text).groups()
     assert fetch(f"{url}/odata/Jobs", ca=Path(ca)).status == 200
     statistics = found(r"statistics: (\S+)", text)[1]
     assert b"orch-1" in fetch(statistics).body
@@ -265,7 +265,7 @@ def test_keep_runs_the_lab_until_it_is_interrupted(run: StartCommand, scratch: S
     pid = int(found(r"orch-2, process (\d+):", text)[1])
     os.kill(pid, signal.SIGKILL)
     assert wait_until(lambda: fetch(f"{url}/odata/Jobs", ca=Path(ca)).status == 503, 10)
-    assert "orch-2 starts again" in read_until(process, "starts again")
+    assert "orch-2 restarted" in read_until(process, "restarted")
     process.send_signal(signal.SIGINT)
     code, out, err = ended(process)
     assert code == 0, err

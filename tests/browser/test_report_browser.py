@@ -163,16 +163,22 @@ def test_link_into_a_closed_panel_opens_it(browser: Browser, page: Path) -> None
     assert browser.eventually(lambda: 0 <= browser.run(top) < 100)
 
 
+def move_to(browser: Browser, key: str, text: str) -> None:
+    """Press an arrow key until the current line has this text."""
+    for _line in range(40):
+        browser.press(key)
+        if text in browser.find(".line.current").text:
+            return
+    raise AssertionError(f"no line with {text}")
+
+
 def test_reason_of_a_line_is_shown_by_pointer_and_keyboard(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.run("document.querySelector('.code').focus()")
     strip = browser.find("#panel-haproxy .reason")
-    for _line in range(17):
-        browser.press(Keys.ARROW_DOWN)
-    assert "hard-stop-after 1h" in browser.find(".line.current").text
-    assert browser.eventually(lambda: strip.text.startswith("After a reload the old process keeps open WebSockets"))
-    browser.press(Keys.ARROW_UP)
-    browser.press(Keys.ARROW_UP)
+    move_to(browser, Keys.ARROW_DOWN, "hard-stop-after 1h")
+    assert browser.eventually(lambda: strip.text.startswith("After a reload the old worker keeps open WebSockets"))
+    move_to(browser, Keys.ARROW_UP, "maxconn 8000")
     assert browser.eventually(lambda: strip.text.startswith("Each client connection needs two open files"))
     line = next(line for line in browser.find_all("#panel-haproxy .line") if "timeout tunnel" in line.text)
     browser.run("arguments[0].scrollIntoView({block: 'center'})", line)
