@@ -171,6 +171,7 @@ class Config:
             raise document.error(
                 document.root.start,
                 f"the root is <{document.root.name}>, but {self.path.name} requires <{element.name}>",
+                f"copy the file with <{element.name}> from the node, or correct its name in {self.path.name}",
             )
         self.documents.append(document)
         return ConfigSection(name, document, document.root, _is_protected(element) or _is_protected(document.root))
@@ -245,8 +246,11 @@ class Config:
         return dropped
 
     def _check_case(self, document: Document, child: Element) -> None:
-        if child.name.lower() in {"add", "remove", "clear"}:
-            raise document.error(child.start, f"<{child.name}> is unknown to ASP.NET: names are case-sensitive")
+        known = child.name.lower()
+        if known in {"add", "remove", "clear"}:
+            raise document.error(
+                child.start, f"<{child.name}> is unknown to ASP.NET: names are case-sensitive", f"write <{known}>"
+            )
 
     def _without_key(self, document: Document, child: Element, name: str) -> str:
         for written in child.attributes:

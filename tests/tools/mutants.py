@@ -62,7 +62,7 @@ SUITES: Final = {
         ),
         ("generators/haproxy", "generators/nginx", "generators"),
     ),
-    "nodes": Suite(("nodes",), ("nodes/config", "nodes", "nodes/prepare")),
+    "nodes": Suite(("nodes", "commands/test_golden_errors.py"), ("nodes/config", "nodes", "nodes/prepare")),
     "f5": Suite(
         ("generators/test_f5_render.py", "f5"),
         ("generators/f5", "push/f5", "push", "push/f5/rest", "push/f5/as3", "push/f5/soap"),
