@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from ..core.plan import Shown
@@ -19,6 +20,8 @@ _COLUMNS: Final = 4
 """The most nodes with a column each; for more nodes the text lists values with their nodes."""
 _NAMES: Final = 6
 _WIDEST: Final = 45
+_BEFORE: Final = 10
+"""Characters before the first difference of long values that begin alike."""
 
 
 class ObservedValue(NamedTuple):
@@ -49,6 +52,15 @@ class Row:
             key = (observed.identity, node if observed.identity is None else "")
             found.setdefault(key, (observed.shown, []))[1].append(node)
         return sorted(found.values(), key=lambda group: -len(group[1]))
+
+    def short(self) -> dict[str, str]:
+        """The values as one column shows them; of long values that begin alike, the part with the first difference."""
+        texts = {observed.shown for observed in self.values.values()}
+        long = [text for text in texts if len(text) > _WIDEST]
+        alike = len(list(takewhile(lambda column: len(set(column)) == 1, zip(*long, strict=False)))) if long[1:] else 0
+        begin = alike - _BEFORE if alike > _WIDEST - _BEFORE else 0
+        cut = {text: f"...{text[begin:]}" if begin and text in long else text for text in texts}
+        return {text: shortened(part, _WIDEST) for text, part in cut.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +103,11 @@ class Audit:
 
     def _table(self) -> list[str]:
         head = ["setting", *self.nodes, ""]
-        body = [
-            [
-                row.title,
-                *(shortened(row.values[node].shown, _WIDEST) for node in self.nodes),
-                "" if row.same else "DIFFERS",
-            ]
-            for row in self.rows
-        ]
+        body = []
+        for row in self.rows:
+            short = row.short()
+            cells = [short[row.values[node].shown] for node in self.nodes]
+            body.append([row.title, *cells, "" if row.same else "DIFFERS"])
         widths = [max(len(line[column]) for line in (head, *body)) for column in range(len(head))]
         return [
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -111,9 +120,10 @@ class Audit:
             if row.same:
                 continue
             lines.append(f"{row.title}: DIFFERS")
+            short = row.short()
             for shown, nodes in row.groups():
                 more = f" and {len(nodes) - _NAMES} more" if len(nodes) > _NAMES else ""
-                lines.append(f"  {shortened(shown, _WIDEST)}: {', '.join(nodes[:_NAMES])}{more}")
+                lines.append(f"  {short[shown]}: {', '.join(nodes[:_NAMES])}{more}")
         return lines
 
     def data(self) -> dict[str, object]:
