@@ -357,7 +357,7 @@ def test_chosen_of_an_unknown_vendor_raises_with_the_known_ones(
 
 
 def test_spec_files_of_a_folder_without_a_spec_raises(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"holds no \*\.yaml"):
+    with pytest.raises(UsageError, match=r"has no \*\.yaml"):
         spec_files([tmp_path])
 
 
@@ -368,7 +368,7 @@ def test_spec_files_of_a_folder_that_cannot_be_read_raises(tmp_path: Path, monke
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(FileError, match="cannot be read: Permission denied") as refused:
         spec_files([tmp_path])
-    assert refused.value.hint == "check the folder's rights"
+    assert refused.value.hint == "check the folder's permissions"
 
 
 def test_spec_files_of_a_folder_are_unique_and_sorted(tmp_path: Path) -> None:
