@@ -107,6 +107,16 @@ class Design:
         )
 
     @property
+    def live(self) -> Pool:
+        """The pool whose open connections are closed when their node is marked down; with passthrough, the only one."""
+        return self.web if self.passthrough else self.signalr
+
+    @property
+    def unchecked(self) -> Pool:
+        """The pool of the last resort: all nodes without health checks, for the time in which every check fails."""
+        return self.live._replace(name=f"{self.farm.farm}_unchecked")
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """The host names that the farm serves, without duplicates."""
         return tuple(dict.fromkeys((self.frontend.host, *self.frontend.aliases)))

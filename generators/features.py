@@ -95,6 +95,7 @@ _AFFINITY: Final[Path] = ("balancer", "affinity")
 _MODE: Final[Path] = ("frontend", "tls", "mode")
 _VIP: Final[Path] = ("frontend", "vip")
 _HEALTH: Final[Path] = ("balancer", "health")
+_ALL_FAILED: Final[Path] = ("balancer", "health", "all_failed")
 _QUEUE: Final[Path] = ("balancer", "timeouts", "queue")
 
 FEATURES: Final = (
@@ -119,13 +120,23 @@ FEATURES: Final = (
     Feature(
         "active-health",
         "Active health checks",
-        _when(_HEALTH, lambda f: "health" in f.balancer.written and _sees_http(f)),
+        _when(_HEALTH, lambda f: bool(f.balancer.health.written - {"all_failed"}) and _sees_http(f)),
         wanted=_sees_http,
     ),
     Feature(
         "passthrough-health",
         "Active health checks under passthrough",
         _when(_MODE, lambda f: not _sees_http(f)),
+    ),
+    Feature(
+        "serve-all-failed",
+        "Requests are served while the checks of all nodes fail",
+        _when(_ALL_FAILED, lambda f: f.balancer.health.all_failed == "serve"),
+    ),
+    Feature(
+        "refuse-all-failed",
+        "Requests are refused while the checks of all nodes fail",
+        _when(_ALL_FAILED, lambda f: f.balancer.health.all_failed == "refuse"),
     ),
     Feature("app-pool-stop", "A stopped IIS app pool is detected", _never, wanted=_sees_http),
     Feature("free-hung-websockets", "WebSockets of a hung node are closed", _never, wanted=_every),

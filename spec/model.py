@@ -132,9 +132,19 @@ class Health(Model):
     path: t.HealthPath = entry("`auto`: the endpoint of the Orchestrator version.", default="auto")
     expect: t.HttpStatus = entry("The status of a healthy node.", default=200)
     interval: t.ShortTime = entry("The time between two checks of a healthy node.", default=Duration.of("1s"))
-    timeout: t.ShortTime = entry("The time limit of one check.", default=Duration.of("1s"))
+    timeout: t.ShortTime = entry("The time limit of one check.", default=Duration.of("1900ms"))
     rise: t.Count = entry("Successful checks in a row that mark a node up.", default=2)
     fall: t.Count = entry("Failed checks in a row that mark a node down.", default=2)
+    all_failed: t.AllFailed | None = entry(
+        "While the checks of all nodes fail: `serve` sends requests to the nodes anyway, `refuse` answers 503 (by "
+        "default `serve` where the vendor can).",
+        default=None,
+    )
+
+    @property
+    def serves_all_failed(self) -> bool:
+        """Whether requests go to the nodes while the checks of all of them fail, where the vendor can do that."""
+        return self.all_failed != "refuse"
 
 
 class Signalr(Model):

@@ -324,6 +324,7 @@ ProgramVersion = Annotated[Version, _plain(_version, examples=["2.6"])]
 SchemaVersion = Annotated[int, _integer("the version of the syntax", 1, 1)]
 
 Algorithm = Annotated[str, _choice("least-connections", "round-robin", "source")]
+AllFailed = Annotated[str, _choice("serve", "refuse")]
 Affinity = Annotated[str, _choice("none", "cookie", "source", "signalr")]
 NodeState = Annotated[str, _choice("up", "drain", "down", "backup")]
 TlsMode = Annotated[str, _choice("terminate", "bridge", "passthrough", "none")]

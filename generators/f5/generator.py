@@ -54,6 +54,10 @@ class F5(Generator):
         "http2": No("an HTTP/2 profile passes no WebSocket without further profiles"),
         "websocket": Yes("by a websocket profile from 12.1 on; before, the http profile passes it"),
         "signalr-pool": Yes("a pool of its own; the idle timeout is that of the virtual server"),
+        "serve-all-failed": No(
+            "BIG-IP sends no requests to members that their monitor marked down",
+            "connections are reset while the monitors of all nodes fail",
+        ),
         "app-pool-stop": Yes("by the monitor only"),
         "free-hung-websockets": Yes("service-down-action reset"),
         "source-hash": Yes("by address persistence with CARP"),

@@ -77,7 +77,7 @@ class Haproxy(Generator):
         role_tasks=("candidate", "service"),
         drain_tasks=("others", "out", "back"),
         drains_by="runtime",
-        enable_command='echo "set server FARM_web/NODE state ready" | socat - UNIX-CONNECT:/run/haproxy/admin.sock',
+        enable_command="nlbgen-haproxy state NODE ready",
         first_rollout=(
             "The first run restarts HAProxy once, for its systemd drop-in; later runs only reload, which keeps every "
             "WebSocket."
@@ -187,8 +187,10 @@ class Haproxy(Generator):
             "max_body": int(balancer.max_body),
             "max_body_shown": balancer.max_body,
             "signalr_paths": design.balancer.signalr.paths,
-            "pools": (pools := self._pools(job)),
-            "live_pool": pools[-1]["name"],
+            "pools": self._pools(job),
+            "web_pool": design.web.name,
+            "live_pool": design.live.name,
+            "unchecked_pool": design.unchecked.name if balancer.health.serves_all_failed else "",
             "metrics_port": balancer.metrics_port,
             "shared": design.frontend.vip is not None,
             "alive": keepalived.alive_path(job.farm),
@@ -245,22 +247,25 @@ class Haproxy(Generator):
 
     def _pools(self, job: Job) -> list[dict[str, Any]]:
         design = job.design
-        if design.passthrough:
-            return [self._pool(job, design.web, checked_by=None)]
-        return [
-            self._pool(job, design.web, checked_by=None),
-            self._pool(job, design.signalr, checked_by=design.web),
-        ]
+        pools = [self._pool(job, design.web, checked_by=None)]
+        if not design.passthrough:
+            pools.append(self._pool(job, design.signalr, checked_by=design.web))
+        if design.balancer.health.serves_all_failed:
+            pools.append(self._pool(job, design.unchecked, checked_by=None))
+        return pools
 
     def _pool(self, job: Job, pool: Pool, checked_by: Pool | None) -> dict[str, Any]:
         design = job.design
         algorithm = "source" if pool.affinity == "source" else pool.algorithm
+        unchecked = pool == design.unchecked
         return {
             "name": pool.name,
             "balance": _ALGORITHMS[algorithm],
             "cookie": pool.affinity == "cookie",
             "secure": job.farm.balancer_tls,
-            "checked_here": checked_by is None,
+            "unchecked": unchecked,
+            "checked_here": checked_by is None and not unchecked,
+            "live": pool == design.live,
             "backups": any(member.state == "backup" for member in design.members),
             "node_tls": " ".join(self._node_tls(job)),
             "servers": [self._server(job, pool, member, checked_by) for member in design.members],
@@ -269,12 +274,12 @@ class Haproxy(Generator):
     def _server(self, job: Job, pool: Pool, member: Member, checked_by: Pool | None) -> str:
         words = ["server", member.name, member.endpoint]
         words += ["weight", "0" if member.state == "drain" else str(member.weight)]
-        if checked_by is None:
-            words.append("check")
-            if not job.design.passthrough:
-                words += ["maxconn", str(job.design.balancer.limits.requests_per_node)]
-        else:
+        if checked_by is not None:
             words += ["track", f"{checked_by.name}/{member.name}"]
+        elif pool != job.design.unchecked:
+            words.append("check")
+        if pool == job.design.web and not job.design.passthrough:
+            words += ["maxconn", str(job.design.balancer.limits.requests_per_node)]
         if pool.affinity == "cookie":
             words += ["cookie", member.tag]
         if member.is_name:

@@ -32,6 +32,11 @@ _COMMON: Final[dict[str, Support]] = {
     ),
     "passthrough-health": Yes("by FarmGuardian"),
     "active-health": Yes("FarmGuardian; one failed check marks a node down, `rise` and `fall` do not exist"),
+    "serve-all-failed": No(
+        "no engine of the family sends requests to nodes that FarmGuardian marked down",
+        "requests get 503 while the checks of all nodes fail",
+    ),
+    "refuse-all-failed": Yes(),
     "app-pool-stop": Yes("by FarmGuardian's check"),
     "weights": Yes("as shares of 1 to 9 in HTTP farms"),
     "drain": Yes("maintenance, mode drain"),

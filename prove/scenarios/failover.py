@@ -6,6 +6,7 @@ error, and the client decides.
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Final
 
@@ -323,4 +324,43 @@ class AllDown(Scenario):
         yield failed("failed_after", after.records, bench)
 
 
-SCENARIOS = (Kill(), PoolStopped(), Hang(), Drain(), SlowStart(), BrokenUrl(), AllDown())
+SLOW_HEALTH: Final = 1.5
+"""How long a health check takes, seconds: a database that answers late, not one that is gone."""
+SLOW_SECONDS: Final = 8.0
+KNOWN_SECONDS: Final = 4.0
+"""After this time a balancer with active health checks has marked all nodes down."""
+ROBOTS: Final = 20
+
+
+class HealthSlow(Scenario):
+    """The health endpoint of all nodes is slow, then it fails, while everything else works: a database under load."""
+
+    name = "health-slow"
+    title = f"the health endpoint of all nodes takes {SLOW_HEALTH:g} s, then fails, while all other requests work"
+    why = "a slow database delays the health endpoints of all nodes at once; it must not stop the farm"
+    seconds = 90.0
+
+    async def run(self, bench: TestBench) -> Metrics:
+        """Load and WebSockets while health is slow; then load while it fails."""
+        async with bench.sockets(ROBOTS, echo_every=0.5) as held:
+            slow = (2.0, f"the health endpoints take {SLOW_HEALTH:g} s", lambda: _set_all(bench, SLOW_HEALTH))
+            normal = (2.0 + SLOW_SECONDS, "the health endpoints are fast again", lambda: _set_all(bench, 0.0))
+            result = await bench.load([slow, normal], seconds=SLOW_SECONDS + 4.0)
+            cut = sum(not report.alive for report in held.reports)
+        yield failed("failed", result.records, bench)
+        yield metric("cut", cut, of=ROBOTS)
+        bench.log("the health endpoints of all nodes answer 503, all other requests work")
+        for node in bench.nodes:
+            await bench.call(partial(node.set, drain=True))
+        await bench.load(seconds=KNOWN_SECONDS)
+        refused = failed("refused", (await bench.load(seconds=4.0)).records, bench)
+        wanted = bench.farm.balancer.health.serves_all_failed
+        yield refused if wanted else refused._replace(note="the spec says `all_failed: refuse`", enforced=False)
+
+
+def _set_all(bench: TestBench, delay: float) -> None:
+    for node in bench.nodes:
+        node.set(health_delay=delay)
+
+
+SCENARIOS = (Kill(), PoolStopped(), Hang(), Drain(), SlowStart(), BrokenUrl(), HealthSlow(), AllDown())

@@ -109,6 +109,11 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "changed": at_most(0, "responses of the broken URL that are not its own 500"),
         "nodes_lost": at_most(0, "nodes that received no more requests"),
     },
+    "health-slow": {
+        "failed": at_most(0, "requests that failed while health was slow"),
+        "cut": at_most(0, "WebSockets that were closed while health was slow"),
+        "refused": at_most(0, "requests that failed while health failed on all nodes"),
+    },
     "all-down": {
         "refusal": at_most(5, "longest wait for an error response while all nodes are down", "s"),
         "unclear": at_most(0, "responses that are neither 502, 503 nor 504"),
