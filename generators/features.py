@@ -85,6 +85,10 @@ def _weights(farm: Farm) -> Path | None:
     return next((("nodes", index, "weight") for index, weight in enumerate(weights) if weight != weights[0]), None)
 
 
+def _configures_checks(farm: Farm) -> bool:
+    return "health" in farm.balancer.written and farm.balancer.health.written != {"all_failed"}
+
+
 def _backup_source(farm: Farm) -> Path | None:
     hashed = farm.balancer.algorithm == "source" or farm.balancer.affinity == "source"
     return _state("backup")(farm) if hashed else None
@@ -120,7 +124,7 @@ FEATURES: Final = (
     Feature(
         "active-health",
         "Active health checks",
-        _when(_HEALTH, lambda f: bool(f.balancer.health.written - {"all_failed"}) and _sees_http(f)),
+        _when(_HEALTH, lambda f: _configures_checks(f) and _sees_http(f)),
         wanted=_sees_http,
     ),
     Feature(

@@ -79,6 +79,8 @@ ASKING: dict[str, dict[str, Any]] = {
     "tls-modern": {"frontend": {"tls": {"profile": "modern"}}},
     "websocket": {"balancer": {"signalr": {}}},
     "active-health": {"balancer": {"health": {}}},
+    "serve-all-failed": {"balancer": {"health": {"all_failed": "serve"}}},
+    "refuse-all-failed": {"balancer": {"health": {"all_failed": "refuse"}}},
     "round-robin": {"balancer": {"algorithm": "round-robin"}},
     "source-hash": {"balancer": {"algorithm": "source"}},
     "affinity-cookie": {"balancer": {"affinity": "cookie"}},
