@@ -145,11 +145,6 @@ class Design:
         return self.farm.health_path or "/"
 
     @property
-    def client_idle(self) -> Duration:
-        """Idle timeout of a client's connection without a WebSocket."""
-        return Duration(max(self.balancer.timeouts.request, LONG_POLL))
-
-    @property
     def longest_detection(self) -> Duration:
         """The time after which a node that hangs is marked down: one interval, and `fall` checks that time out.
 

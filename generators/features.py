@@ -99,6 +99,7 @@ _AFFINITY: Final[Path] = ("balancer", "affinity")
 _MODE: Final[Path] = ("frontend", "tls", "mode")
 _VIP: Final[Path] = ("frontend", "vip")
 _HEALTH: Final[Path] = ("balancer", "health")
+_ADDRESS_LIMIT: Final[Path] = ("balancer", "limits", "connections_per_address")
 _ALL_FAILED: Final[Path] = ("balancer", "health", "all_failed")
 _QUEUE: Final[Path] = ("balancer", "timeouts", "queue")
 
@@ -166,6 +167,13 @@ FEATURES: Final = (
     Feature("backup-source", "Backup nodes with hashing by address", _backup_source),
     Feature("slow-start", "Slow start", _when(("balancer", "slow_start"), lambda f: f.balancer.slow_start > 0)),
     Feature("queue", "A queue for full nodes", _when(_QUEUE, lambda f: "queue" in f.balancer.timeouts.written)),
+    Feature(
+        "address-limit",
+        "A limit of connections for each client address",
+        _when(
+            ("balancer", "limits", "connections_per_address"), lambda f: f.balancer.limits.connections_per_address > 0
+        ),
+    ),
     Feature(
         "max-body", "A limit for uploads", _when(("balancer", "max_body"), lambda f: "max_body" in f.balancer.written)
     ),

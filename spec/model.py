@@ -178,6 +178,11 @@ class Limits(Model):
     """Limits of connections, requests and open files."""
 
     connections: t.Connections = entry("The maximum number of client connections; each robot needs one.", default=8_000)
+    connections_per_address: t.OptionalConnections = entry(
+        "Connections of one client address; 0 is no limit. An office behind NAT is one address: count its robots and "
+        "browsers.",
+        default=0,
+    )
     requests_per_node: t.Connections = entry(
         "The maximum number of concurrent requests per node, except on the SignalR paths; others wait in the queue.",
         default=1_000,

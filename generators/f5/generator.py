@@ -54,6 +54,10 @@ class F5(Generator):
         "http2": No("an HTTP/2 profile passes no WebSocket without further profiles"),
         "websocket": Yes("by a websocket profile from 12.1 on; before, the http profile passes it"),
         "signalr-pool": Yes("a pool of its own; the idle timeout is that of the virtual server"),
+        "address-limit": No(
+            "it needs an iRule with a table or the AFM module, neither of which is rendered",
+            "one address may use all connections",
+        ),
         "serve-all-failed": No(
             "BIG-IP sends no requests to members that their monitor marked down",
             "connections are reset while the monitors of all nodes fail",

@@ -44,6 +44,20 @@ MASTER: Final = "master.sock"
 TOOL: Final = "nlbgen-haproxy"
 """The rendered program that does what a worker of before a reload no longer does."""
 
+HANDSHAKE_TIMEOUT: Final = Version("3.0")
+"""`timeout client-hs`: a time limit of its own for the TLS handshake. Before, `timeout client` limits it."""
+HANDSHAKE: Final = Duration.of("5s")
+CLIENT: Final = Duration.of("30s")
+CLIENT_WITH_HANDSHAKE: Final = Duration.of("15s")
+"""Where it limits the TLS handshake as well."""
+SILENT_PLACES: Final = 512
+"""Connections beyond `balancer.limits.connections`, for those that have sent no request yet. With a handshake timeout
+of 5 s they are full only at 100 new silent connections per second."""
+REDIRECT_PLACES: Final = 256
+"""Connections of port 80. A client holds one for 10 s at most."""
+STATISTICS_PLACES: Final = 64
+"""Connections of the statistics, which keepalived's check needs while the farm's own places are full."""
+
 _ALGORITHMS: Final = {"least-connections": "leastconn", "round-robin": "roundrobin", "source": "source"}
 _LOG: Final = {
     "length": LONGEST_LINE,
@@ -159,7 +173,12 @@ class Haproxy(Generator):
             "site": _site(job),
             "config": shlex.quote(f"{job.site.directory or '/etc/haproxy'}/haproxy.cfg"),
             "certificate": _certificate(job) if job.farm.balancer_tls else None,
-            "maxconn": balancer.limits.connections,
+            "maxconn": balancer.limits.connections + SILENT_PLACES + REDIRECT_PLACES + STATISTICS_PLACES,
+            "farm_maxconn": balancer.limits.connections + SILENT_PLACES,
+            "silent": SILENT_PLACES,
+            "redirect_maxconn": REDIRECT_PLACES,
+            "statistics_maxconn": STATISTICS_PLACES,
+            "per_address": balancer.limits.connections_per_address,
             "open_files": balancer.limits.open_files,
             "head": {
                 "bytes": LARGEST_HEAD,
@@ -306,12 +325,25 @@ def _bind(address: str, port: int) -> str:
     return f"bind {address}:{port}" + (" v6only" if address == "[::]" else "")
 
 
-def _timeouts(job: Job) -> dict[str, Duration]:
+def _client_timeout(job: Job) -> Duration:
+    """Return the time after which a client that should send or receive, and does not, is disconnected.
+
+    A WebSocket has the tunnel timeout instead. A client that waits for an answer, as in a long poll, has none: a poll
+    of 25 s passes with a timeout of 10 s, on HTTP/1.1 and HTTP/2.
+    """
+    if job.design.passthrough:
+        return job.design.balancer.signalr.idle_timeout
+    return CLIENT if job.version >= HANDSHAKE_TIMEOUT or not job.farm.balancer_tls else CLIENT_WITH_HANDSHAKE
+
+
+def _timeouts(job: Job) -> dict[str, Duration | None]:
     timeouts, design = job.design.balancer.timeouts, job.design
     return {
         "header": HEADER_TIME,
         "connect": timeouts.connect,
-        "client": design.balancer.signalr.idle_timeout if design.passthrough else design.client_idle,
+        "client": _client_timeout(job),
+        "handshake": HANDSHAKE if job.version >= HANDSHAKE_TIMEOUT and job.farm.balancer_tls else None,
+        "hello": HANDSHAKE,
         "request": timeouts.request,
         "long_poll": LONG_POLL,
         "queue": timeouts.queue,

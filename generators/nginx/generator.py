@@ -125,6 +125,10 @@ class Nginx(Generator):
             "slow_start is not in the open source build", "a node that recovers gets its full share at once"
         ),
         "queue": No("queues for full nodes are not in the open source build", "requests wait in IIS's own queue"),
+        "address-limit": No(
+            "`limit_conn` counts only connections with a complete request",
+            "a client that sends nothing is disconnected after 10s",
+        ),
         "state-over-reload": No("a reload discards the state of failed nodes", "the first requests detect them again"),
         "vip": Yes("by keepalived"),
         "metrics": Yes("stub_status"),

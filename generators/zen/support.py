@@ -36,6 +36,9 @@ _COMMON: Final[dict[str, Support]] = {
         "no engine of the family sends requests to nodes that FarmGuardian marked down",
         "requests get 503 while the checks of all nodes fail",
     ),
+    "address-limit": No(
+        "its IPDS module limits connections, which nlbgen does not configure", "one address may use all connections"
+    ),
     "refuse-all-failed": Yes(),
     "app-pool-stop": Yes("by FarmGuardian's check"),
     "weights": Yes("as shares of 1 to 9 in HTTP farms"),

@@ -219,6 +219,12 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "lines": at_least(1, "log lines of requests with tokens"),
         "shown": at_most(0, "log lines that show a token"),
     },
+    # limits.py
+    "silent-clients": {
+        "others_failed": at_most(0, "requests of other clients that failed"),
+        "longest": at_most(15, "longest wait of another client", "s"),
+        "statistics_failed": at_most(0, "requests for the statistics that failed, as keepalived's check sends them"),
+    },
     # tls.py
     "tls-profile": {
         "deviations": at_most(0, "deviations from Mozilla's profile"),

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from nlbgen.generators.haproxy import generator as haproxy
 from nlbgen.net.client import Target
 from nlbgen.net.loopback import free_port, release_port
 from nlbgen.prove.lab.bench import TestBench
@@ -140,3 +141,17 @@ def test_logged_tokens_in_the_error_log_are_counted(shared_bench: StartBench) ->
 
 def test_logged_tokens_of_a_correct_farm_are_masked(shared_bench: StartBench, vendor: str) -> None:
     assert shared_bench(vendor).failed("logged-tokens") == []
+
+
+def test_silent_clients_stop_neither_clients_nor_statistics(shared_bench: StartBench, vendor: str) -> None:
+    assert shared_bench(vendor).failed("silent-clients") == []
+
+
+def test_silent_clients_on_a_balancer_without_places_of_its_own_fail(
+    shared_bench: StartBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the global limit, equal to the spec's: the statistics that keepalived asks for have no place either."""
+    for places in ("SILENT_PLACES", "REDIRECT_PLACES", "STATISTICS_PLACES"):
+        monkeypatch.setattr(haproxy, places, 0)
+    seen = shared_bench("haproxy").run("silent-clients")
+    assert [name for name in ("others_failed", "statistics_failed") if seen[name].verdict != "failed"] == [], seen

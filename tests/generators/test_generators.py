@@ -81,6 +81,7 @@ ASKING: dict[str, dict[str, Any]] = {
     "active-health": {"balancer": {"health": {}}},
     "serve-all-failed": {"balancer": {"health": {"all_failed": "serve"}}},
     "refuse-all-failed": {"balancer": {"health": {"all_failed": "refuse"}}},
+    "address-limit": {"balancer": {"limits": {"connections_per_address": 50}}},
     "round-robin": {"balancer": {"algorithm": "round-robin"}},
     "source-hash": {"balancer": {"algorithm": "source"}},
     "affinity-cookie": {"balancer": {"affinity": "cookie"}},

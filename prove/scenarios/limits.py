@@ -1,0 +1,81 @@
+"""A farm at its limit of connections."""
+
+import asyncio
+import sys
+from contextlib import suppress
+from typing import Final
+
+from ...net.client import Target
+from ..clients.raw import Lost
+from ..clients.simple import fetch
+from .base import Metrics, Scenario, TestBench, metric
+
+FEW_CONNECTIONS: Final = 100
+SILENT_CLIENTS: Final = 400
+SILENT_SECONDS: Final = 12.0
+HEAD_START: Final = 2.0
+"""How long the silent clients connect before the first request."""
+
+
+class SilentClients(Scenario):
+    """Clients that connect and send nothing, more than the farm's limit of connections."""
+
+    name = "silent-clients"
+    title = f"{SILENT_CLIENTS} connections that send nothing, on a farm for {FEW_CONNECTIONS} connections"
+    why = (
+        "nobody needs to sign in for this: it must stop neither the clients nor the check that holds the shared address"
+    )
+    seconds = 90
+
+    async def run(self, bench: TestBench) -> Metrics:
+        """Hold silent connections from many addresses; send requests from others, and ask for the statistics."""
+        limits = bench.farm.balancer.limits.replace(connections=FEW_CONNECTIONS)
+        farm = bench.farm.replace(balancer=bench.farm.balancer.replace(limits=limits))
+        async with bench.another(farm, f"the limit is {FEW_CONNECTIONS} connections") as small:
+            silent = [asyncio.create_task(_silent(small.target(), number)) for number in range(SILENT_CLIENTS)]
+            asking = asyncio.create_task(_ask_statistics(small))
+            await asyncio.sleep(HEAD_START)
+            try:
+                result = await small.load(
+                    rate=20.0, seconds=SILENT_SECONDS, clients=20, timeout=20.0, warm_up=False, keep_alive=False
+                )
+            finally:
+                for task in (*silent, asking):
+                    task.cancel()
+                ended = await asyncio.gather(*silent, asking, return_exceptions=True)
+        answers = ended[-1]
+        refused = [answer for answer in answers if answer != 200] if isinstance(answers, list) else [0]
+        yield metric("others_failed", result.failed, of=result.total)
+        yield metric("longest", round(result.percentile(1.0), 2), of=result.total)
+        yield metric("statistics_failed", len(refused), of=len(answers) if isinstance(answers, list) else 1)
+
+
+async def _silent(to: Target, number: int) -> None:
+    """Hold a connection that sends nothing, and open it again when the balancer closes it."""
+    local = (f"127.2.{number // 250}.{number % 250 + 1}", 0) if sys.platform == "linux" else None
+    while True:
+        with suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", to.port, local_addr=local)
+            try:
+                await reader.read()
+            finally:
+                writer.transport.abort()
+        await asyncio.sleep(0.1)
+
+
+async def _ask_statistics(bench: TestBench) -> list[int]:
+    """Ask for the statistics twice a second until cancelled, as keepalived does; return the statuses (0: no answer)."""
+    hosting = bench.lab.generator.hosting
+    url = f"http://127.0.0.1:{bench.lab.metrics_port}{hosting.statistics if hosting else '/'}"
+    statuses: list[int] = []
+    with suppress(asyncio.CancelledError):
+        while True:
+            try:
+                statuses.append((await bench.call(lambda: fetch(url, timeout=2.0))).status)
+            except (*Lost, TimeoutError):
+                statuses.append(0)
+            await asyncio.sleep(0.5)
+    return statuses
+
+
+SCENARIOS: Final = (SilentClients(),)
