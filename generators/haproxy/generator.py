@@ -50,12 +50,13 @@ HANDSHAKE: Final = Duration.of("5s")
 CLIENT: Final = Duration.of("30s")
 CLIENT_WITH_HANDSHAKE: Final = Duration.of("15s")
 """Where it limits the TLS handshake as well."""
-SILENT_PLACES: Final = 512
+SILENT_PLACES: Final = 320
 """Connections beyond `balancer.limits.connections`, for those that have sent no request yet. With a handshake timeout
-of 5 s they are full only at 100 new silent connections per second."""
-REDIRECT_PLACES: Final = 256
+of 5 s they are full only at 64 new silent connections per second. All places together need fewer open files than the
+rule `open-files` counts beside the farm's own connections."""
+REDIRECT_PLACES: Final = 64
 """Connections of port 80. A client holds one for 10 s at most."""
-STATISTICS_PLACES: Final = 64
+STATISTICS_PLACES: Final = 32
 """Connections of the statistics, which keepalived's check needs while the farm's own places are full."""
 
 _ALGORITHMS: Final = {"least-connections": "leastconn", "round-robin": "roundrobin", "source": "source"}
@@ -183,6 +184,7 @@ class Haproxy(Generator):
             "head": {
                 "bytes": LARGEST_HEAD,
                 "kilobytes": LARGEST_HEAD // 1024,
+                "clients": balancer.limits.connections,
                 "megabytes": balancer.limits.connections * LARGEST_HEAD // 1024**2,
             },
             "hard_stop": balancer.timeouts.reload,

@@ -22,9 +22,7 @@ class SilentClients(Scenario):
 
     name = "silent-clients"
     title = f"{SILENT_CLIENTS} connections that send nothing, on a farm for {FEW_CONNECTIONS} connections"
-    why = (
-        "nobody needs to sign in for this: it must stop neither the clients nor the check that holds the shared address"
-    )
+    why = "it needs no sign-in; neither other clients nor the check that keeps the shared address may fail"
     seconds = 90
 
     async def run(self, bench: TestBench) -> Metrics:

@@ -7,9 +7,9 @@ from .. import orchestrator as facts
 from ..model import Farm
 from .base import Finding, Rule, loopback, several
 
-FD_RESERVE: Final = 2048
-"""Open files that a balancer needs in addition to its connections to clients and nodes: for connections that have sent no
-request yet, the redirect, the statistics, and its own files."""
+FD_RESERVE: Final = 1024
+"""Open files in addition to the connections to clients and nodes: for connections that have sent no
+request yet, for the redirect and the statistics, and the balancer's own files."""
 
 
 def _health_path(farm: Farm) -> Iterator[Finding]:

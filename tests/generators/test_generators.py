@@ -25,9 +25,11 @@ from nlbgen.generators.base import (
 )
 from nlbgen.generators.design import Design
 from nlbgen.generators.features import FEATURES, No, Since
+from nlbgen.generators.haproxy import generator as haproxy
 from nlbgen.generators.output import chosen, spec_files
 from nlbgen.generators.tls import profile
 from nlbgen.spec.load import Spec, loads
+from nlbgen.spec.rules.balancer import FD_RESERVE
 from nlbgen.spec.units import Version
 
 MakeSpec = Callable[..., Spec]
@@ -102,6 +104,8 @@ ASKING: dict[str, dict[str, Any]] = {
     },
 }
 ASKING["backup-source"] = {**ASKING["backup"], **ASKING["source-hash"]}
+OWN_FILES = 150
+"""Open files of HAProxy itself: listeners, pipes, and the checks of 64 nodes."""
 ALWAYS_ASKED = {"tls-bridge", "verify-nodes", "least-connections"}
 """The features that a minimal farm requests."""
 
@@ -481,3 +485,8 @@ def test_haproxy_passthrough_health_check_verifies_with_the_ca_that_is_written(m
         file.content.decode() for file in render(generator("haproxy"), make_spec(frontend={"tls": tls})) if file.main
     )
     assert "verify required ca-file /etc/ssl/orchestrator/ca.pem verifyhost orchestrator.corp.example" in text
+
+
+def test_places_beyond_the_farms_limit_fit_the_open_files_that_the_rule_counts() -> None:
+    places = haproxy.SILENT_PLACES + haproxy.REDIRECT_PLACES + haproxy.STATISTICS_PLACES
+    assert 2 * places + OWN_FILES <= FD_RESERVE
