@@ -398,7 +398,7 @@ def test_checker_of_a_small_file_refuses_a_change(
 )
 def test_check_section_refuses_a_change(old: str, new: str) -> None:
     good = made(spec_of("skudonet-source-drain"))["zen/farmguardian.conf"].decode()
-    good = good.replace("interval=7", "interval=11")
+    good = good.replace("interval=10", "interval=11")
     assert list(check_section(good)) == []
     assert list(check_section(good.replace(old, new)))
 
