@@ -9,8 +9,8 @@ again. This one collects them once, and forks a process for each mutant. The tes
 is the first to run for the next; most mutants end after one test.
 
 Tests with traffic, ansible-lint, and tests that take longer than SLOW take no part: what only they notice is listed.
-`.mutants/SUITE/results.json` keeps what was noticed, as long as the function remains the same: a second run needs only
-the time for the rest.
+`.mutants/SUITE/results.json` keeps what was noticed, as long as the function remains the same. A second run repeats
+what remained, and also runs what is new.
 """
 
 import argparse
@@ -236,8 +236,9 @@ class Runner:
         gc.freeze()  # what a collection of garbage touches is copied for each process
         for room, mutants in self._mutants.items():
             print(f"{room}: {len(mutants)} mutants", flush=True)
-            for mutant in mutants[:: self._every]:
-                if known.get(mutant.digest, {}).get("verdict") not in NOTICED:
+            for number, mutant in enumerate(mutants):
+                verdict = known.get(mutant.digest, {}).get("verdict")
+                if verdict not in NOTICED and (verdict or number % self._every == 0):
                     self._start(room, mutant, [items[test] for test in self._chosen(mutant, learned)], learned)
         while self._running:
             self._wait()
