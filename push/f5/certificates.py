@@ -116,11 +116,13 @@ def _matching(certificate: str, key: str, leaf: bytes, private: bytes) -> str:
     try:
         of_certificate = x509.load_pem_x509_certificate(leaf).public_key().public_bytes(*form)
     except (ValueError, UnsupportedAlgorithm):
-        raise FileError(f"{certificate}: its first certificate cannot be read") from None
+        hint = f"correct the file: `openssl x509 -noout -in {certificate}` must succeed"
+        raise FileError(f"{certificate}: its first certificate cannot be read", hint) from None
     try:
         of_key = load_pem_private_key(private, None).public_key().public_bytes(*form)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise FileError(f"{key}: the private key cannot be read") from None
+        hint = f"correct the file: `openssl pkey -noout -in {key}` must succeed"
+        raise FileError(f"{key}: the private key cannot be read", hint) from None
     if of_certificate != of_key:
         raise FileError(f"{key}: is not the key of {certificate}", "give the pair that belongs together")
     return hashlib.sha256(of_key).hexdigest()[:HASH_SHOWN]

@@ -3,12 +3,14 @@
 import copy
 import json
 import re
+import shutil
 import stat
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from nlbgen.core.errors import DeviceError, DifferenceError, FileError, UnsupportedError, UsageError
 from nlbgen.generators.f5.objects import objects
@@ -447,14 +449,27 @@ def test_push_with_a_certificate_of_the_device_uploads_nothing(
         ({"key": "SITE/renewed.key"}, "is not the key of"),
         ({"key": "SITE/site.pem"}, "holds no private key"),
         ({"certificate": "SITE/site.key"}, "holds no certificate"),
+        ({"key": "SITE/encrypted.key"}, r"encrypted\.key: the private key is encrypted"),
+        ({"key": "SITE/damaged.key"}, r"damaged\.key: the private key cannot be read"),
+        ({"certificate": "SITE/damaged.pem"}, r"damaged\.pem: its first certificate cannot be read"),
     ],
 )
-def test_push_with_an_unusable_certificate_is_refused(
-    make: "Make", pushed: "Pushed", device: "BigIp", site: Path, tls: dict[str, str], message: str
+def test_push_with_an_unusable_certificate_is_refused_with_a_fix(
+    make: "Make", pushed: "Pushed", device: "BigIp", site: Path, tmp_path: Path, tls: dict[str, str], message: str
 ) -> None:
-    tls = {name: path.replace("SITE", str(site)) for name, path in tls.items()}
-    with pytest.raises(FileError, match=message):
+    folder = tmp_path / "site"
+    shutil.copytree(site, folder)
+    key = (site / "site.key").read_bytes()
+    password = serialization.BestAvailableEncryption(b"password")
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, password
+    encrypted = serialization.load_pem_private_key(key, None).private_bytes(*form)
+    (folder / "encrypted.key").write_bytes(encrypted)
+    for name, kind in (("damaged.key", b"PRIVATE KEY"), ("damaged.pem", b"CERTIFICATE")):
+        (folder / name).write_bytes(b"-----BEGIN %b-----\nAAAA\n-----END %b-----\n" % (kind, kind))
+    tls = {name: path.replace("SITE", str(folder)) for name, path in tls.items()}
+    with pytest.raises(FileError, match=message) as refused:
         pushed(make(frontend={"tls": tls}))
+    assert refused.value.hint
     assert device.writes() == [] and not device.tokens
 
 

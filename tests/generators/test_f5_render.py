@@ -460,9 +460,10 @@ def test_modern_tls_profile_uses_a_cipher_group(make_spec: MakeSpec) -> None:
 @pytest.mark.parametrize(
     "f5, message",
     [
-        ({"version": "13.1", "cipher_group": "/Common/x"}, "has no cipher groups"),
-        ({"certificate": "/Common/x.crt"}, "belong together"),
-        ({"version": "11.5"}, "is too old"),
+        ({"version": "13.1", "cipher_group": "/Common/x"}, r"f5\.cipher_group: .*has no cipher groups"),
+        ({"certificate": "/Common/x.crt"}, r"f5\.key: .*belong together"),
+        ({"key": "/Common/x.key"}, r"f5\.certificate: .*belong together"),
+        ({"version": "11.5"}, r"f5\.version: .*is too old"),
     ],
 )
 def test_render_with_invalid_f5_settings_is_refused(make_spec: MakeSpec, f5: Changes, message: str) -> None:
@@ -506,6 +507,7 @@ def test_validate_without_a_program_reads_back(make_spec: MakeSpec) -> None:
         ("    interval 1\n", '    interval "{"\n', "a brace in quotes"),
         ("    interval 1\n", "    interval 1\n\n", "an empty line inside a block"),
         ("    members {\n", "    members {\n        /Common/x:1\n", "an entry must have a unique name"),
+        ("    members {\n", "    members {\n        /Common/x:1 { } }\n", "an entry must have a unique name"),
         ("    options { ", "    options ", "is not allowed here"),
     ],
 )
