@@ -1,7 +1,7 @@
 """Change the code in small ways, and list the changes that no test notices: `make mutants`.
 
     python tests/tools/mutants.py spec/rules nodes/config     these rooms of the package
-    python tests/tools/mutants.py --every 5 generators        each fifth mutant only
+    python tests/tools/mutants.py nodes:11 push/f5:43         each 11th and each 43rd mutant of them
 
 mutmut makes the mutants. All of a room are in one copy of the committed tree, `.mutants/SUITE/nlbgen`, and a variable
 of the environment selects the one that runs. mutmut's own runner starts pytest for each mutant and collects its tests
@@ -86,29 +86,37 @@ UNCALLED: Final = "not called"
 def main() -> int:
     """Run the rooms that the command line names, all of them without a name; list the mutants that remain."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rooms", nargs="*", metavar="ROOM", choices=[*ROOMS, []])
+    parser.add_argument("rooms", nargs="*", metavar="ROOM[:N]", type=sample, help="each N-th mutant of these rooms")
     parser.add_argument("-j", "--jobs", type=int, default=2)
-    parser.add_argument("-n", "--every", type=int, default=1, help="run each n-th mutant of a room")
     parser.add_argument("--list", action="store_true", help="show what remained so far, and run nothing")
     arguments = parser.parse_args()
+    asked = dict(arguments.rooms) or dict.fromkeys(ROOMS, 1)
     for name, suite in SUITES.items():
-        rooms = [room for room in suite.rooms if room in (arguments.rooms or ROOMS)]
+        rooms = {room: asked[room] for room in suite.rooms if room in asked}
         if rooms and not arguments.list:
             # A process of its own for each suite: the copies are packages of the same name.
-            process = os.fork() or run(SCRATCH / name, suite.tests, rooms, arguments.jobs, arguments.every)
+            process = os.fork() or run(SCRATCH / name, suite.tests, rooms, arguments.jobs)
             os.waitpid(process, 0)
         for room in rooms:
             report(SCRATCH / name, room)
     return 0
 
 
-def run(folder: Path, tests: tuple[str, ...], rooms: list[str], jobs: int, every: int) -> NoReturn:
-    """Run the rooms of one suite, and exit."""
+def sample(text: str) -> tuple[str, int]:
+    """A room, and which of its mutants to run: `nodes:11` is each 11th of nodes/."""
+    room, _, every = text.partition(":")
+    if room not in ROOMS or not re.fullmatch(r"[1-9]\d*", every or "1"):
+        raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(ROOMS)}")
+    return room, int(every or 1)
+
+
+def run(folder: Path, tests: tuple[str, ...], rooms: dict[str, int], jobs: int) -> NoReturn:
+    """Run samples of the rooms of one suite, and exit."""
     copy(folder)
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
-    plugin = Runner(folder / "results.json", {room: mutate(folder, room) for room in rooms}, jobs, every)
+    plugin = Runner(folder / "results.json", {room: mutate(folder, room) for room in rooms}, rooms, jobs)
     # How a test fails is of no interest, and takes longer than the test.
     options = ["--assert=plain", "--tb=no", "-qs", "-pno:cacheprovider", "-m", LEFT_OUT, "-k", "not ansible_lint"]
     code = pytest.main([*options, *(f"nlbgen/tests/{test}" for test in tests)], plugins=[plugin])
@@ -203,11 +211,11 @@ class Learned:
 class Runner:
     """A plugin of pytest that runs the collected tests once for each mutant."""
 
-    def __init__(self, results: Path, mutants: dict[str, list[Mutant]], jobs: int, every: int) -> None:
+    def __init__(self, results: Path, mutants: dict[str, list[Mutant]], rooms: dict[str, int], jobs: int) -> None:
         self._results = results
         self._mutants = mutants
+        self._rooms = rooms
         self._jobs = jobs
-        self._every = every
         self._verdicts: dict[str, Verdict] = {}
         self._running: dict[int, tuple[str, Mutant, int]] = {}
         self._first: dict[str, list[str]] = {}
@@ -238,7 +246,7 @@ class Runner:
             print(f"{room}: {len(mutants)} mutants", flush=True)
             for number, mutant in enumerate(mutants):
                 verdict = known.get(mutant.digest, {}).get("verdict")
-                if verdict not in NOTICED and (verdict or number % self._every == 0):
+                if verdict not in NOTICED and (verdict or number % self._rooms[room] == 0):
                     self._start(room, mutant, [items[test] for test in self._chosen(mutant, learned)], learned)
         while self._running:
             self._wait()
