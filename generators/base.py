@@ -235,7 +235,9 @@ def _refusals(generator: Generator, spec: Spec, version: Version) -> Iterator[Pr
         path = feature.asked(spec.farm)
         why = generator.lacks(feature.id, version) if path is not None else None
         problem_id = generator.problem_id(feature.id)
-        if path is None or why is None or (why.fallback and problem_id in spec.farm.accepted):
+        if path is None or why is None:
+            continue
+        if why.fallback and (problem_id in spec.farm.accepted or feature.by_default(spec.farm)):
             continue
         message = f"{generator.called(version)} lacks '{feature.title}': {why.reason}"
         yield spec.problem(path, message, _hint(generator, feature, version, why), id=problem_id)
@@ -303,7 +305,7 @@ def audit(spec: Spec) -> list[Problem]:
 
 def known_ids() -> set[str]:
     """Return every id that `accept` may name."""
-    ids = {rule.id for rule in RULES if rule.severity == "warning"}
+    ids = {rule.id for rule in RULES if rule.can_be_accepted}
     for vendor in all_generators():
         ids |= {vendor.problem_id("version"), *vendor.own_ids}
         for feature in FEATURES:

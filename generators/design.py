@@ -95,13 +95,13 @@ class Design:
     @property
     def web(self) -> Pool:
         """Pages, API calls, package downloads and uploads."""
-        affinity = self.balancer.affinity
+        affinity = self.farm.affinity
         return Pool(f"{self.farm.farm}_web", self.balancer.algorithm, "none" if affinity == "signalr" else affinity)
 
     @property
     def signalr(self) -> Pool:
         """The SignalR connections of robots and browsers."""
-        affinity = self.balancer.affinity
+        affinity = self.farm.affinity
         return Pool(
             f"{self.farm.farm}_signalr", self.balancer.algorithm, "cookie" if affinity == "signalr" else affinity
         )

@@ -44,6 +44,8 @@ class Feature(NamedTuple):
     asked: Callable[[Farm], Path | None]
     wanted: Callable[[Farm], bool] = lambda _farm: False
     """Whether a farm needs it without a request: an output without it then has a note."""
+    by_default: Callable[[Farm], bool] = lambda _farm: False
+    """Whether a default requests it: a vendor with a fallback then uses that, and its output has a note."""
 
 
 def verifies_nodes(farm: Farm) -> bool:
@@ -90,8 +92,12 @@ def _configures_checks(farm: Farm) -> bool:
 
 
 def _backup_source(farm: Farm) -> Path | None:
-    hashed = farm.balancer.algorithm == "source" or farm.balancer.affinity == "source"
+    hashed = farm.balancer.algorithm == "source" or farm.affinity == "source"
     return _state("backup")(farm) if hashed else None
+
+
+def _auto_affinity(farm: Farm) -> bool:
+    return farm.balancer.affinity == "auto"
 
 
 _ALGORITHM: Final[Path] = ("balancer", "algorithm")
@@ -154,12 +160,18 @@ FEATURES: Final = (
     Feature("round-robin", "Round robin", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "round-robin")),
     Feature("source-hash", "By the client's address", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "source")),
     Feature("weights", "Weights", _weights),
-    Feature("affinity-cookie", "Affinity by cookie", _when(_AFFINITY, lambda f: f.balancer.affinity == "cookie")),
-    Feature("affinity-source", "Affinity by address", _when(_AFFINITY, lambda f: f.balancer.affinity == "source")),
+    Feature("affinity-cookie", "Affinity by cookie", _when(_AFFINITY, lambda f: f.affinity == "cookie")),
+    Feature(
+        "affinity-source",
+        "Affinity by address",
+        _when(_AFFINITY, lambda f: f.affinity == "source"),
+        by_default=_auto_affinity,
+    ),
     Feature(
         "affinity-signalr",
         "Affinity on SignalR's paths only",
-        _when(_AFFINITY, lambda f: f.balancer.affinity == "signalr"),
+        _when(_AFFINITY, lambda f: f.affinity == "signalr"),
+        by_default=_auto_affinity,
     ),
     Feature("drain", "Drain a node", _state("drain")),
     Feature("down", "Disable a node", _state("down")),

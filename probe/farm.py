@@ -269,7 +269,7 @@ class _Probe:
         """Check SignalR through the balancer, and the cookie on its paths."""
         hubs = self._hubs(sticky=self._design.signalr.affinity != "none")
         self._live.append((machine, await signalr.check(machine, hubs)))
-        affinity = self._farm.balancer.affinity
+        affinity = self._farm.affinity
         if not self._design.passthrough and affinity != "cookie":
             response = await signalr.first_response(machine, hubs)
             if response is not None and (response.status < 500 or response.cookies()):

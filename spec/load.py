@@ -100,7 +100,7 @@ def _findings(source: Document, farm: Farm, wrong: Sequence[Path]) -> Iterator[P
     moved = {"nodes"} if len(farm.nodes) != len(source.data["nodes"]) else set()
     found = []
     for rule in RULES:
-        if rule.severity == "warning" and rule.id in farm.accepted:
+        if rule.can_be_accepted and rule.id in farm.accepted:
             continue
         for finding in islice(rule.check(farm), document.MAX_PROBLEMS):
             if finding.path[0] in moved or any(_may_follow(finding.path, path) for path in wrong):

@@ -198,8 +198,9 @@ class Balancer(Model):
     algorithm: t.Algorithm = entry("How the node for a new request is selected.", default="least-connections")
     affinity: t.Affinity = entry(
         "How a client stays on its node: not at all (`none`), by `cookie`, by `source` address, or by cookie on the "
-        "SignalR paths only (`signalr`).",
-        default="none",
+        "SignalR paths only (`signalr`). `auto` is `none` before Orchestrator 2020.10, and `signalr` from then on "
+        "(`source` under passthrough), because SignalR Core needs it.",
+        default="auto",
     )
     health: Health = entry("How the balancer checks the health of a node.", default=Health)
     signalr: Signalr = entry("Paths and timeout of the SignalR connections.", default=Signalr)
@@ -378,6 +379,15 @@ class Farm(Model):
     def primary(self) -> Node:
         """The node whose keys the others get."""
         return next((node for node in self.nodes if node.primary), self.nodes[0])
+
+    @property
+    def affinity(self) -> str:
+        """How clients stay on their node: `none`, `cookie`, `source` or `signalr`; never `auto`."""
+        if self.balancer.affinity != "auto":
+            return self.balancer.affinity
+        if not self.orchestrator.is_core:
+            return "none"
+        return "source" if self.frontend.tls.mode == "passthrough" else "signalr"
 
     @property
     def node_tls(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, get_args, get_origin
 from . import types
 from .checks import RULES
 from .model import Farm, Secret
+from .rules.base import Rule
 from .schema import Entry, Model, WordOr, mapping_of, marker_of, reads_of, without_none
 from .units import Version
 
@@ -66,7 +67,7 @@ def keys() -> str:
 def rules() -> str:
     """The table of the rules."""
     lines = ["| Id | Kind | Rule |", "|---|---|---|"]
-    lines += [f"| [`{rule.id}`](#{rule.id}) | {rule.severity} | {rule.summary} |" for rule in RULES]
+    lines += [f"| [`{rule.id}`](#{rule.id}) | {_kind(rule)} | {rule.summary} |" for rule in RULES]
     return "\n".join(lines) + "\n"
 
 
@@ -137,3 +138,7 @@ def _syntax(kind: object) -> str:
     name = next((name for name, value in vars(types).items() if value is kind), "")
     example = "".join(f", as in `{text}`" for text in how.schema.get("examples", ())[:1])
     return _WORDS.get(name, f"text{example}") + (how.bounds and f", {how.bounds}")
+
+
+def _kind(rule: Rule) -> str:
+    return f"{rule.severity}, can be accepted" if rule.acceptable else rule.severity

@@ -326,7 +326,7 @@ SchemaVersion = Annotated[int, _integer("the version of the syntax", 1, 1)]
 
 Algorithm = Annotated[str, _choice("least-connections", "round-robin", "source")]
 AllFailed = Annotated[str, _choice("serve", "refuse")]
-Affinity = Annotated[str, _choice("none", "cookie", "source", "signalr")]
+Affinity = Annotated[str, _choice("auto", "none", "cookie", "source", "signalr")]
 NodeState = Annotated[str, _choice("up", "drain", "down", "backup")]
 TlsMode = Annotated[str, _choice("terminate", "bridge", "passthrough", "none")]
 TlsProfile = Annotated[str, _choice("modern", "intermediate")]

@@ -182,7 +182,7 @@ def _frontend(design: Design) -> Box:
         lines.append(f"shared address {vip.address}")
     if front.redirect_http:
         lines.append("port 80 redirects to https")
-    lines.append(balancer.algorithm + (f", affinity: {balancer.affinity}" if balancer.affinity != "none" else ""))
+    lines.append(balancer.algorithm + (f", affinity: {design.farm.affinity}" if design.farm.affinity != "none" else ""))
     if not design.passthrough:
         lines.append(f"checks {design.health_path}, expects {balancer.health.expect}")
     return Box("frontend", "balancer", "Load balancer" if vip is None else "Virtual address", tuple(lines))

@@ -208,7 +208,7 @@ def _notes(job: Job) -> Iterator[str]:
         yield "With passthrough the device does not see requests: only the limit of IIS for uploads applies."
     if job.design.tls_mode == "bridge" and not verifies_nodes(job.farm):
         yield "The nodes' certificates are not checked (peer-cert-mode ignore)."
-    if job.design.tls_mode == "none" and job.farm.balancer.affinity == "signalr":
+    if job.design.tls_mode == "none" and job.farm.affinity == "signalr":
         yield (
             "Without TLS check the cookie on SignalR's paths: a policy cannot set one that is not Secure, and clients "
             "do not send a Secure one over plain HTTP. From TMOS 13.0 on `affinity: cookie` sets one that is not."

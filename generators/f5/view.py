@@ -81,7 +81,7 @@ class View:
     @property
     def own_signalr_pool(self) -> bool:
         """Whether SignalR's paths have a pool of their own, as the spec asks."""
-        asked = "signalr" in self.farm.balancer.written or self.farm.balancer.affinity == "signalr"
+        asked = "signalr" in self.farm.balancer.written or self.farm.affinity == "signalr"
         return asked and not self.design.passthrough
 
     @property

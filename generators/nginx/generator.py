@@ -142,7 +142,7 @@ class Nginx(Generator):
     def refusals(self, spec: Spec, version: Version) -> Iterable[Problem]:
         """Too many nodes for affinity without `sticky cookie`."""
         count = len(spec.farm.nodes)
-        cookies = spec.farm.balancer.affinity in {"cookie", "signalr"}
+        cookies = spec.farm.affinity in {"cookie", "signalr"}
         if cookies and version < STICKY and count > MOST_MAPPED:
             yield spec.problem(
                 ("balancer", "affinity"),

@@ -227,9 +227,9 @@ def _times(design: Design, edition: Edition) -> Times:
 def _affinity(design: Design, *, layer4: bool) -> Affinity:
     balancer = design.balancer
     kind: Literal["none", "source", "cookie"] = "none"
-    if balancer.affinity in {"cookie", "signalr"} and not layer4:
+    if design.farm.affinity in {"cookie", "signalr"} and not layer4:
         kind = "cookie"
-    elif balancer.affinity != "none" or balancer.algorithm == "source":
+    elif design.farm.affinity != "none" or balancer.algorithm == "source":
         kind = "source"
     return Affinity(kind, balancer.signalr.idle_timeout.seconds, COOKIE, design.frontend.host)
 
@@ -288,7 +288,7 @@ def _l4_farm(design: Design, edition: Edition, guardian: Guardian) -> L4Farm:
     algorithm = "weight"
     if edition.way == "l4-api" and edition.generation is not None and edition.generation.websockets:
         algorithm = {"least-connections": "leastconn", "source": "hash_srcip"}.get(design.balancer.algorithm, "weight")
-        if design.balancer.affinity == "none":
+        if design.farm.affinity == "none":
             affinity = affinity._replace(kind="none")  # the hash itself keeps clients on a node
     return L4Farm(
         name=farm_name(design.farm),

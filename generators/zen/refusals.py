@@ -98,6 +98,6 @@ def _backups(spec: Spec, edition: Edition) -> Iterator[Problem]:
 
 
 def _cookie(spec: Spec, edition: Edition) -> Iterator[Problem]:
-    if not edition.layer4 and spec.farm.balancer.affinity in {"cookie", "signalr"} and spec.farm.frontend.aliases:
+    if not edition.layer4 and spec.farm.affinity in {"cookie", "signalr"} and spec.farm.frontend.aliases:
         message = "the affinity cookie of the Zen family is for one name, and the farm has aliases"
         yield spec.problem(("frontend", "aliases"), message, "remove the aliases, or write `affinity: source`")

@@ -129,13 +129,13 @@ class TestBench:
 
         With TLS passthrough the balancer distributes connections, not requests: each request has a new connection.
         """
-        balancer = self.lab.spec.farm.balancer  # as it runs now: a scenario may have changed the affinity
-        hashed = "source" in {balancer.algorithm, balancer.affinity} and sys.platform == "linux"
+        farm = self.lab.spec.farm  # as it runs now: a scenario may have changed the affinity
+        hashed = "source" in {farm.balancer.algorithm, farm.affinity} and sys.platform == "linux"
         usual = LoadPlan(
             url=self.lab.url,
             ca=self.lab.certificates.ca,
             warm_up=True,
-            cookies=balancer.affinity == "cookie",
+            cookies=farm.affinity == "cookie",
             source_addresses=hashed,
             keep_alive=self.farm.frontend.tls.mode != "passthrough",
         )

@@ -108,7 +108,7 @@ def takes_over(farm: Farm) -> bool:
 
 def is_hashed(farm: Farm) -> bool:
     """Whether the client's address selects the node."""
-    return "source" in {farm.balancer.algorithm, farm.balancer.affinity}
+    return "source" in {farm.balancer.algorithm, farm.affinity}
 
 
 def serving(farm: Farm) -> list[Node]:

@@ -203,7 +203,7 @@ def _hsts(farm: Farm) -> str:
 
 def _faults(farm: Farm, answer: Fetched, live: bool) -> list[str]:
     """Return the errors in the affinity cookie of a response, also a missing or an unexpected cookie."""
-    affinity = farm.balancer.affinity
+    affinity = farm.affinity
     given = [value for name, value in answer.headers if name.lower() == "set-cookie" and value.startswith(f"{COOKIE}=")]
     if affinity != "cookie" and not (affinity == "signalr" and live):
         return [f"{value}, and the farm has no affinity there" for value in given]

@@ -160,7 +160,7 @@ class SignalR(Scenario):
 
     async def run(self, bench: TestBench) -> Metrics:
         """Run sessions with the farm's affinity and with the opposite; kill a node of connected robots."""
-        own, other = bench.farm.balancer.affinity, opposite(bench.farm)
+        own, other = bench.farm.affinity, opposite(bench.farm)
         for each in await self._sessions(bench, own):
             yield each
         # Ended sessions may stay open between balancer and node for a while, and would be counted.
@@ -259,7 +259,7 @@ class SignalRCore(SignalR):
 
 def opposite(farm: Farm) -> str:
     """Return `none` for a farm with affinity; otherwise `signalr`, or `source` with TLS passthrough."""
-    if farm.balancer.affinity != "none":
+    if farm.affinity != "none":
         return "none"
     return "source" if farm.frontend.tls.mode == "passthrough" else "signalr"
 

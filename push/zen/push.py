@@ -289,7 +289,7 @@ def _edition(spec: Spec) -> Edition:
         message = f"{found} has no API"
         hint = "run `nlbgen render zen` and follow its INSTALL.md"
         raise UnsupportedError([spec.problem(("zen", "product"), message, hint)])
-    if not found.layer4 and spec.farm.balancer.affinity in {"cookie", "signalr"}:
+    if not found.layer4 and spec.farm.affinity in {"cookie", "signalr"}:
         message = "the API of the Community editions refuses affinity by cookie"
         hint = "write `affinity: source`, or copy the files of `nlbgen render zen`"
         raise UnsupportedError([spec.problem(("balancer", "affinity"), message, hint)])

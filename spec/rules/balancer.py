@@ -32,17 +32,28 @@ def _short_idle(farm: Farm) -> Iterator[Finding]:
 
 
 def _core_affinity(farm: Farm) -> Iterator[Finding]:
-    if several(farm) and farm.orchestrator.is_core and farm.balancer.affinity == "none":
+    if several(farm) and farm.orchestrator.is_core and farm.affinity == "none":
         yield Finding(
             ("balancer", "affinity"),
             "ASP.NET Core SignalR without affinity works only for clients that use WebSockets with SkipNegotiation; "
             'others get 404 "No Connection with that ID"',
-            "write `affinity: signalr` for affinity on the SignalR paths only, or accept this if all clients skip it",
+            "write `affinity: auto` (`source` if clients keep no cookies); if all clients skip the negotiation, accept "
+            "this (`accept: [core-affinity]`)",
+        )
+
+
+def _affinity_auto(farm: Farm) -> Iterator[Finding]:
+    if several(farm) and farm.affinity != "none" and "affinity" not in farm.balancer.written:
+        yield Finding(
+            ("balancer", "affinity"),
+            f"is not given: `auto` is `{farm.affinity}` here, because Orchestrator {farm.orchestrator.version} uses "
+            "SignalR Core",
+            f"write `affinity: {farm.affinity}`, or the old default: `affinity: none` with `accept: [core-affinity]`",
         )
 
 
 def _passthrough_affinity(farm: Farm) -> Iterator[Finding]:
-    affinity = farm.balancer.affinity
+    affinity = farm.affinity
     if farm.frontend.tls.mode == "passthrough" and affinity in {"cookie", "signalr"}:
         yield Finding(
             ("balancer", "affinity"),
@@ -81,10 +92,12 @@ RULES: Final = (
     Rule("short-idle", "error", "the SignalR idle timeout must exceed 110 s", _short_idle),
     Rule(
         "core-affinity",
-        "warning",
+        "error",
         "ASP.NET Core SignalR needs affinity, or clients that skip negotiation",
         _core_affinity,
+        acceptable=True,
     ),
+    Rule("affinity-auto", "warning", "from 2020.10 on affinity is on by default", _affinity_auto),
     Rule("passthrough-affinity", "error", "a cookie needs a balancer that reads HTTP", _passthrough_affinity),
     Rule("open-files", "error", "the limit of open files must be high enough for the connections", _open_files),
     Rule("metrics-port", "error", "the statistics need their own port", _metrics_port),

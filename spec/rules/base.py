@@ -24,6 +24,13 @@ class Rule(NamedTuple):
     severity: Severity
     summary: str
     check: Callable[[Farm], Iterator[Finding]]
+    acceptable: bool = False
+    """Whether the error can be accepted by its id, as every warning can."""
+
+    @property
+    def can_be_accepted(self) -> bool:
+        """Whether `accept` may name the rule."""
+        return self.acceptable or self.severity == "warning"
 
 
 def several(farm: Farm) -> bool:

@@ -57,6 +57,7 @@ BASE: Changes = {
     ],
     "stores": {"signalr": "redis", "redis": {"host": "redis-1.corp.example", "port": 6379}},
     "accept": [
+        "core-affinity",
         "nginx-active-health",
         "nginx-affinity-cookie",
         "nginx-affinity-signalr",

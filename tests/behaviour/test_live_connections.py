@@ -104,15 +104,29 @@ def test_core_signalr_with_affinity_stays_on_one_node(farm: StartFarm, vendor: s
         assert len(set(report.nodes)) == 1, report
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_core_signalr_on_a_farm_without_the_key_affinity_stays_on_one_node(
+    farm: StartFarm, vendor: str, transport: str
+) -> None:
+    """NGINX 1.22 renders its fallback without an acceptance."""
+    lab = farm(vendor, {"orchestrator": {"version": "2020.10"}, "balancer": {"algorithm": "round-robin"}, "accept": []})
+    for _ in range(6):
+        plan = SessionPlan(url=lab.url, generation="core", transport=transport, ca=lab.certificates.ca)
+        report = run_session(plan)
+        assert report.ok, report
+        assert len(set(report.nodes)) == 1, report
+
+
 def test_core_signalr_without_affinity_fails(farm: StartFarm, vendor: str) -> None:
-    lab = farm(vendor, {"orchestrator": {"version": "2020.10"}, "balancer": {"algorithm": "round-robin"}})
+    changes = {"orchestrator": {"version": "2020.10"}, "balancer": {"algorithm": "round-robin", "affinity": "none"}}
+    lab = farm(vendor, changes)
     plan = SessionPlan(url=lab.url, generation="core", transport="longPolling", ca=lab.certificates.ca)
     reports = [run_session(plan) for _ in range(8)]
     assert any("404" in report.error for report in reports), reports
 
 
 def test_core_signalr_without_negotiation_needs_no_affinity(farm: StartFarm, vendor: str) -> None:
-    lab = farm(vendor, {"orchestrator": {"version": "2020.10"}})
+    lab = farm(vendor, {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "none"}})
     for _ in range(4):
         plan = SessionPlan(url=lab.url, generation="core", skip_negotiation=True, ca=lab.certificates.ca)
         assert run_session(plan).ok

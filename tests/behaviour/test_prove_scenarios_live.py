@@ -7,6 +7,7 @@ from .conftest import Changes, Fault, StartBench, failed_in, lines_without
 pytestmark = pytest.mark.slow
 
 CORE: Changes = {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "signalr"}}
+DEFAULT: Changes = {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "auto"}}
 NAMES = ("idle-websocket", "long-poll", "event-stream", "signalr-2")
 
 
@@ -15,8 +16,9 @@ def test_live_connections_on_the_example_farm_pass(shared_bench: StartBench, ven
     assert shared_bench(vendor).failed(name) == []
 
 
-def test_signalr_core_with_affinity_passes(shared_bench: StartBench, vendor: str) -> None:
-    seen = shared_bench(vendor, CORE).run("signalr-core")
+@pytest.mark.parametrize("changes", [CORE, DEFAULT], ids=["signalr", "auto"])
+def test_signalr_core_with_affinity_passes(shared_bench: StartBench, vendor: str, changes: Changes) -> None:
+    seen = shared_bench(vendor, changes).run("signalr-core")
     assert failed_in(seen) == []
     negotiated = seen["negotiated_without_affinity"].metric
     assert negotiated is not None
