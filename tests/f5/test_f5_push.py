@@ -147,6 +147,20 @@ def test_push_with_expect_of_another_plan_is_refused(make: "Make", pushed: "Push
     assert pushed(make(), expect=digest[:16]).outcome == "applied"
 
 
+@pytest.mark.parametrize("exists", [False, True], ids=["new-farm", "existing-farm"])
+def test_plan_digest_covers_values_that_the_plan_does_not_show(
+    make: "Make", pushed: "Pushed", device: "BigIp", exists: bool
+) -> None:
+    """A plan counts the properties of a new object, and shows only the beginning of a long value."""
+    if exists:
+        pushed(make())
+    plans = [pushed(make(frontend={"aliases": [alias]}), dry_run=True).plan for alias in ("one.example", "two.example")]
+    assert plans[0].changes
+    shown = [[(change.path, str(change.new)) for change in plan.changes] for plan in plans]
+    assert shown[0] == shown[1]
+    assert plans[0].digest != plans[1].digest
+
+
 def test_plan_digest_changes_only_with_the_objects_of_the_farm(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     pushed(make())
     spec = make(balancer={"slow_start": "60s"})
