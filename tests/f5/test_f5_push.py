@@ -487,6 +487,17 @@ def test_push_with_an_unusable_certificate_is_refused_with_a_fix(
     assert device.writes() == [] and not device.tokens
 
 
+def test_push_with_prune_removes_the_virtual_server_of_a_former_redirect(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
+    pushed(make(frontend={"redirect_http": True}))
+    before = {path for kind, path in device.objects if kind == "ltm virtual"}
+    pushed(make(frontend={"redirect_http": False}), prune=True)
+    after = {path for kind, path in device.objects if kind == "ltm virtual"}
+    assert [path for path in sorted(before - after) if "redirect" in path]
+    assert after == {path for path in before if "redirect" not in path}
+
+
 # Snapshots.
 
 

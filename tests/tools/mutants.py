@@ -238,8 +238,7 @@ class Runner:
         }
         learned = self._learn(session.items)
         if learned.failed:
-            print("these tests fail without a mutant:", *learned.failed, sep="\n  ", flush=True)
-            return True
+            print("\nleft out, because they fail without a mutant:", *learned.failed, sep="\n  ", flush=True)
         print(f"\n{len(items)} tests, {sum(learned.seconds.values()):.0f} s", flush=True)
         gc.freeze()  # what a collection of garbage touches is copied for each process
         for room, mutants in self._mutants.items():
@@ -256,6 +255,7 @@ class Runner:
     def _chosen(self, mutant: Mutant, learned: Learned) -> list[str]:
         """The tests for a mutant, in order: those that noticed others of its function, then the shortest."""
         called = {test for test in learned.called.get(mutant.function, ()) if learned.seconds[test] <= SLOW}
+        called.difference_update(learned.failed)
         first = [test for test in self._first.get(mutant.function, []) if test in called]
         rest = sorted(called.difference(first), key=lambda test: (learned.seconds[test], test))
         total = itertools.accumulate(learned.seconds[test] for test in [*first, *rest])
