@@ -1,6 +1,6 @@
 #Requires -Version 5.1
 # Redis of the farm orchestrator-prod
-# Made by nlbgen VERSION from the spec with digest fba228e618e76a9c.
+# Made by nlbgen VERSION from the spec with digest 8f7ab3cf693d4028.
 # Do not edit: change the spec and run `nlbgen render nodes` again.
 <#
 .SYNOPSIS

@@ -1,5 +1,5 @@
 -- Tables that the nodes share, of the farm orchestrator-prod
--- Made by nlbgen VERSION from the spec with digest fba228e618e76a9c.
+-- Made by nlbgen VERSION from the spec with digest 8f7ab3cf693d4028.
 -- Do not edit: change the spec and run `nlbgen render nodes` again.
 -- Run it against SQL01\PROD (sqlcmd -S ... -i verify.sql): every row must show `present`.
 USE [UiPath];

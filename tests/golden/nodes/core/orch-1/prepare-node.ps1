@@ -1,6 +1,6 @@
 #Requires -Version 5.1
 # Preparation of the node orch-1 of the farm orchestrator-prod
-# Made by nlbgen VERSION from the spec with digest 1c4d922654c30c18.
+# Made by nlbgen VERSION from the spec with digest b19b18d070c3158f.
 # Do not edit: change the spec and run `nlbgen render nodes` again.
 <#
 .SYNOPSIS
