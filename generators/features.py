@@ -123,7 +123,11 @@ FEATURES: Final = (
         "Mozilla's modern TLS profile",
         _when(("frontend", "tls", "profile"), lambda f: f.balancer_tls and f.frontend.tls.profile == "modern"),
     ),
-    Feature("http2", "HTTP/2 to the clients", _never),
+    Feature(
+        "http2",
+        "HTTP/2 to the clients",
+        _when(("frontend", "http2"), lambda f: "http2" in f.frontend.written and f.frontend.offers_http2),
+    ),
     Feature(
         "websocket", "WebSocket for SignalR", _when(("balancer", "signalr"), lambda f: "signalr" in f.balancer.written)
     ),
@@ -192,6 +196,10 @@ FEATURES: Final = (
     Feature("state-over-reload", "Node states survive a reload", _never, wanted=_every),
     Feature("vip", "An address shared by several balancers", _when(_VIP, lambda f: f.frontend.vip is not None)),
     Feature("metrics", "Metrics on loopback", _never),
-    Feature("ntlm", "NTLM and Negotiate sign-in through the balancer", _never),
+    Feature(
+        "ntlm",
+        "NTLM and Negotiate sign-in through the balancer",
+        _when(("frontend", "windows_sign_in"), lambda f: f.frontend.windows_sign_in and _sees_http(f)),
+    ),
 )
 """All features, in the order of the matrix."""

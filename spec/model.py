@@ -95,7 +95,16 @@ class Frontend(Model):
         "Port 80 redirects to https. Default: true with TLS.", default=None, name="redirect_http"
     )
     tls: Tls = entry("The TLS mode, profile and certificates.", default=Tls)
+    http2: t.Flag = entry("Offer HTTP/2 to clients where the balancer ends TLS.", default=True)
+    windows_sign_in: t.Flag = entry(
+        "Users sign in by NTLM or Negotiate, which authenticate a connection. HTTP/2 is then off.", default=False
+    )
     vip: Vip | None = entry("A shared address for two or more balancers.", default=None)
+
+    @property
+    def offers_http2(self) -> bool:
+        """Whether the balancer offers HTTP/2."""
+        return self.http2 and not self.windows_sign_in and self.tls.mode in {"bridge", "terminate"}
 
     @property
     def port(self) -> int:

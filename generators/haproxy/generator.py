@@ -168,6 +168,7 @@ class Haproxy(Generator):
     def _view(self, job: Job) -> dict[str, Any]:
         design, balancer = job.design, job.design.balancer
         tls = design.frontend.tls
+        window = design.frontend.offers_http2 and job.version < RECEIVE_WINDOW_GROWS
         return {
             "farm": job.farm.farm,
             "limitations": job.limitations,
@@ -190,7 +191,7 @@ class Haproxy(Generator):
             "hard_stop": balancer.timeouts.reload,
             "idle_close": job.version >= IDLE_CLOSE and not design.passthrough,
             "tls": self._tls(job) if job.farm.balancer_tls else None,
-            "upload_window": UPLOAD_WINDOW if job.farm.balancer_tls and job.version < RECEIVE_WINDOW_GROWS else None,
+            "upload_window": UPLOAD_WINDOW if window else None,
             "passthrough": design.passthrough,
             "verify": tls.verify_nodes is not False or design.passthrough,
             "timeouts": _timeouts(job),
@@ -242,7 +243,7 @@ class Haproxy(Generator):
         if job.farm.balancer_tls:
             tls = self._tls(job)
             name = "@/site" if tls["store"] else tls["certificate"]
-            options = f" ssl crt {name} alpn h2,http/1.1"
+            options = f" ssl crt {name} alpn {'h2,' * design.frontend.offers_http2}http/1.1"
         return [_bind(address, design.frontend.port) + options for address in design.listens]
 
     def _redirect(self, job: Job) -> dict[str, Any] | None:

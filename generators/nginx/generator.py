@@ -196,7 +196,7 @@ class Nginx(Generator):
 
     def _view(self, job: Job) -> dict[str, Any]:
         design, balancer = job.design, job.design.balancer
-        http2 = job.farm.balancer_tls and job.version < HTTP2_DIRECTIVE
+        http2 = design.frontend.offers_http2 and job.version < HTTP2_DIRECTIVE
         options = " ssl" * job.farm.balancer_tls + " http2" * http2
         standard_port = design.frontend.port == (443 if job.farm.balancer_tls else 80)
         return {
@@ -247,7 +247,7 @@ class Nginx(Generator):
             "groups": ":".join(chosen.groups),
             "certificate": self.quote(job, ("frontend", "tls", "certificate"), tls.certificate),
             "key": self.quote(job, ("frontend", "tls", "key"), tls.key),
-            "http2_directive": job.version >= HTTP2_DIRECTIVE,
+            "http2_directive": job.design.frontend.offers_http2 and job.version >= HTTP2_DIRECTIVE,
             "reject": job.version >= REJECT_HANDSHAKE,
         }
 

@@ -23,6 +23,8 @@ from .control import ControlServer
 from .event_log import EventLog
 from .options import NodeOptions, parse_argv
 from .pages import NodeState, Pages, stopped_pool_answer
+from .sign_in import PATH as SIGN_IN
+from .sign_in import WindowsSignIn
 from .signalr2 import SignalR2
 from .signalrcore import SignalRCore
 from .sockets import EchoSocket, EventStream, Streams
@@ -44,6 +46,7 @@ class Node:
         self.control_port = options.control_port
         self._streams = Streams(self.event_log)
         self._pages = Pages(options, self.state, self.event_log)
+        self._sign_in = WindowsSignIn()
         self._echo = EchoSocket(options, self._streams)
         self._events = EventStream(options, self._streams)
         self._bus = Bus(options.backplane)
@@ -139,6 +142,8 @@ class Node:
             return await self._echo.handle(request)
         if path.endswith("/sse"):
             return await self._events.handle(request)
+        if path == SIGN_IN:
+            return self._sign_in.handle(request)
         return await self._pages.general(request, path, self._sni_of(request))
 
     def _sni_of(self, request: web.BaseRequest) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,10 +10,12 @@ from typing import Final
 from uuid import uuid4
 
 from ...generators.design import COOKIE
+from ...generators.relocation import LOOPBACK
 from ...generators.tls import HSTS_SECONDS
+from ...net.http1 import parse_response
 from ...spec.model import Farm
 from ...spec.units import Size
-from ..clients.raw import RawAnswer, converse, head
+from ..clients.raw import Lost, RawAnswer, converse, dial, hang_up, head
 from ..clients.simple import Fetched, fetch
 from ..lab.lab import live_path
 from ..lab.time_scale import changed_farm, restarted, scaled_timeouts
@@ -28,6 +31,7 @@ SMALLER_BODY: Final = Size(64 * 1024**2)
 PART: Final = b"x" * (256 * 1024)
 UPLOAD_SECONDS: Final = 60.0
 REFUSAL_SECONDS: Final = 5.0
+USERS, SIGNED_IN_REQUESTS = 8, 8
 REPEATED: Final = ("POST", "PUT", "DELETE")
 """Methods that a client must repeat after a redirect."""
 APPLICATION_COOKIES: Final = ("ASP.NET_SessionId", "__RequestVerificationToken")
@@ -233,4 +237,71 @@ async def _changed_locations(bench: TestBench) -> int:
     return int(answer.header("Location") != elsewhere)
 
 
-SCENARIOS: Final = (Posts(), Body(), Browsers())
+class WindowsSignIn(Scenario):
+    """NTLM, which authenticates a connection."""
+
+    name = "windows-sign-in"
+    title = "Windows sign-in (NTLM)"
+    why = "a user is asked for a password again and again, or works in the session of another user"
+    seconds = 60
+
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip farms whose users sign in otherwise."""
+        del vendor
+        return "" if farm.frontend.windows_sign_in else "frontend.windows_sign_in is false"
+
+    async def run(self, bench: TestBench) -> Metrics:
+        """Sign several users in, each on its own connection; then send their requests at the same time."""
+        bench.log(f"{USERS} users sign in, and send {SIGNED_IN_REQUESTS} requests each")
+        sessions = await asyncio.gather(*(_signed_in(bench, f"user-{number}") for number in range(USERS)))
+        answers = [answer for session in sessions for answer in session]
+        refused = [f"{user}: {status}" for user, status, _ in answers if status != 200]
+        mixed = [f"{user} as {seen}" for user, status, seen in answers if status == 200 and seen != user]
+        yield metric("refused", len(refused), of=len(answers), note=first_of(refused))
+        yield metric("mixed", len(mixed), of=len(answers), note=first_of(mixed))
+        yield metric("offers_http2", int(await _offers_http2(bench)), of=1)
+
+
+async def _signed_in(bench: TestBench, user: str) -> list[tuple[str, int, str]]:
+    """Sign a user in on one connection; return user, status and seen user of each later request."""
+    to = bench.target()
+    try:
+        reader, writer = await dial(to)
+    except (OSError, TimeoutError):
+        return [(user, 0, "")] * SIGNED_IN_REQUESTS
+    try:
+        for step in ("negotiate", user):
+            await _ask(reader, writer, to.host, [f"Authorization: NTLM {step}"])
+        return [(user, *await _ask(reader, writer, to.host, [])) for _ in range(SIGNED_IN_REQUESTS)]
+    except (*Lost, TimeoutError, ValueError):
+        return [(user, 0, "")] * SIGNED_IN_REQUESTS
+    finally:
+        await hang_up(writer)
+
+
+async def _ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, lines: list[str]
+) -> tuple[int, str]:
+    """Send a request on an open connection; return the status and the body of its response."""
+    writer.write(head("GET", "/windows-sign-in", host, lines))
+    received = bytearray()
+    async with asyncio.timeout(REFUSAL_SECONDS):
+        while (answer := parse_response(received, head_only=False, ended=False)) is None:
+            if not (part := await reader.read(65536)):
+                raise EOFError
+            received += part
+    return answer.status, answer.body.decode()
+
+
+async def _offers_http2(bench: TestBench) -> bool:
+    """Whether the balancer chooses HTTP/2 for a client that offers it."""
+    lab = bench.lab
+    context = ssl.create_default_context(cafile=str(lab.certificates.ca))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    _, writer = await asyncio.open_connection(LOOPBACK, lab.port, ssl=context, server_hostname=lab.host)
+    chosen = writer.get_extra_info("ssl_object").selected_alpn_protocol()
+    await hang_up(writer)
+    return bool(chosen == "h2")
+
+
+SCENARIOS: Final = (Posts(), Body(), Browsers(), WindowsSignIn())

@@ -186,6 +186,11 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "changed_cookies": at_most(0, "cookies of the application that the balancer changed"),
         "changed_locations": at_most(0, "redirects of the application that the balancer changed"),
     },
+    "windows-sign-in": {
+        "refused": at_most(0, "requests of signed-in users that were answered with 401"),
+        "mixed": at_most(0, "requests that were answered for another user"),
+        "offers_http2": at_most(0, "HTTP/2, over which the sign-in fails, offered to clients"),
+    },
     # hostile.py
     "forged-headers": {
         "arrived": at_most(0, "requests whose forged headers reached a node"),

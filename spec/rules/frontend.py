@@ -23,6 +23,8 @@ _NEED_HTTP: Final[tuple[Path, ...]] = (
     ("balancer", "signalr", "paths"),
     ("balancer", "limits", "requests_per_node"),
     ("frontend", "aliases"),
+    ("frontend", "http2"),
+    ("frontend", "windows_sign_in"),
     ("frontend", "tls", "hsts"),
     ("frontend", "tls", "profile"),
 )
@@ -41,6 +43,17 @@ def _passthrough_http(farm: Farm) -> Iterator[Finding]:
                 "has no effect: with passthrough the balancer cannot read HTTP",
                 "leave it out, or write `mode: bridge` under frontend.tls",
             )
+
+
+def _windows_sign_in(farm: Farm) -> Iterator[Finding]:
+    frontend = farm.frontend
+    if frontend.windows_sign_in and "http2" in frontend.written and frontend.http2:
+        yield Finding(
+            ("frontend", "http2"),
+            "NTLM and Negotiate authenticate a connection, and the requests of one HTTP/2 connection use several "
+            "connections to the nodes",
+            "remove the line, or write `windows_sign_in: false` if users do not sign in by NTLM or Negotiate",
+        )
 
 
 def _node_ca(farm: Farm) -> Iterator[Finding]:
@@ -138,6 +151,7 @@ RULES: Final = (
         "with passthrough, keys about HTTP have no effect",
         _passthrough_http,
     ),
+    Rule("windows-sign-in-http2", "error", "Windows sign-in does not work over HTTP/2", _windows_sign_in),
     Rule("node-ca", "warning", "the nodes' certificates usually need the company's own CA", _node_ca),
     Rule("unverified-nodes", "warning", "without a CA any machine can impersonate a node", _unverified_nodes),
     Rule("redirect-port", "error", "the redirect to https needs https and port 80", _redirect),

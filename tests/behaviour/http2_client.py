@@ -13,6 +13,15 @@ import h2.events
 from .conftest import FarmLab
 
 
+def chosen_protocol(lab: FarmLab) -> str | None:
+    """The protocol that the balancer chooses for a client that offers HTTP/2 and HTTP/1.1."""
+    context = ssl.create_default_context(cafile=str(lab.certificates.ca))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    plain = socket.create_connection(("127.0.0.1", lab.port), timeout=10)
+    with context.wrap_socket(plain, server_hostname=lab.host) as secure:
+        return secure.selected_alpn_protocol()
+
+
 class Http2Client:
     """One HTTP/2 connection to a farm."""
 

@@ -12,16 +12,30 @@ import pytest
 from nlbgen.prove.scenarios.hostile import PLANTED
 
 from .conftest import StartFarm
-from .http2_client import Http2Client
+from .http2_client import Http2Client, chosen_protocol
 
 
 def test_http2_request_reaches_a_node(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor)
+    assert chosen_protocol(lab) == "h2"
     with Http2Client(lab) as client:
         client.request((":method", "GET"), (":path", "/echo-headers"))
         client.receive(lambda: client.ended)
     assert client.headers[":status"] == "200"
     assert f'"{lab.host}:{lab.port}"' in client.data.decode(), "the node sees the farm's name as Host"
+
+
+@pytest.mark.parametrize("changes", [{"http2": False}, {"windows_sign_in": True}], ids=["http2", "windows_sign_in"])
+def test_http2_is_not_offered_if_the_spec_turns_it_off(farm: StartFarm, changes: dict[str, bool]) -> None:
+    lab = farm("haproxy", {"frontend": changes})
+    assert chosen_protocol(lab) == "http/1.1"
+    assert lab.get().status == 200
+
+
+def test_http2_is_not_offered_by_nginx_if_the_spec_turns_it_off(farm: StartFarm) -> None:
+    lab = farm("nginx", {"frontend": {"http2": False}})
+    assert chosen_protocol(lab) == "http/1.1"
+    assert lab.get().status == 200
 
 
 def test_http2_websocket_carries_frames_on_haproxy(farm: StartFarm) -> None:

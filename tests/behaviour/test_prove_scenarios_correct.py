@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import Fault, StartBench, failed_in, lines_without
+from .conftest import Changes, Fault, StartBench, failed_in, lines_without
 
 pytestmark = pytest.mark.slow
 
@@ -77,4 +77,27 @@ def test_correctness_with_a_fault_fails(
     shared_bench: StartBench, program: str, name: str, metric: str, fault: Fault
 ) -> None:
     seen = shared_bench(program, STICKY).run(name, fault, until=metric)
+    assert seen[metric].verdict == "failed", seen
+
+
+SIGN_IN: Changes = {"frontend": {"windows_sign_in": True}}
+
+
+def test_windows_sign_in_passes(shared_bench: StartBench) -> None:
+    assert shared_bench("haproxy", SIGN_IN).failed("windows-sign-in") == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "fault"),
+    [
+        (
+            "refused",
+            lambda text: text.replace("option redispatch 1", "option redispatch 1\n    option http-server-close"),
+        ),
+        ("offers_http2", lambda text: text.replace("alpn http/1.1", "alpn h2,http/1.1")),
+    ],
+    ids=["refused", "offers_http2"],
+)
+def test_windows_sign_in_with_a_fault_fails(shared_bench: StartBench, metric: str, fault: Fault) -> None:
+    seen = shared_bench("haproxy", SIGN_IN).run("windows-sign-in", fault)
     assert seen[metric].verdict == "failed", seen

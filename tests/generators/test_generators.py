@@ -490,3 +490,30 @@ def test_haproxy_passthrough_health_check_verifies_with_the_ca_that_is_written(m
 def test_places_beyond_the_farms_limit_fit_the_open_files_that_the_rule_counts() -> None:
     places = haproxy.SILENT_PLACES + haproxy.REDIRECT_PLACES + haproxy.STATISTICS_PLACES
     assert 2 * places + OWN_FILES <= FD_RESERVE
+
+
+@pytest.mark.parametrize(
+    ("vendor", "changes", "refused"),
+    [
+        ("nginx", {"windows_sign_in": True}, ["nginx-ntlm"]),
+        ("haproxy", {"windows_sign_in": True}, []),
+        ("f5", {"windows_sign_in": True}, []),
+        ("zen", {"windows_sign_in": True}, []),
+        ("nginx", {"windows_sign_in": True, "tls": {"mode": "passthrough"}}, []),
+        ("f5", {"http2": True}, ["f5-http2"]),
+        ("f5", {"http2": False}, []),
+        ("haproxy", {"http2": True}, []),
+    ],
+)
+def test_windows_sign_in_and_http2_are_refused_by_id(
+    make_spec: MakeSpec, vendor: str, changes: dict[str, Any], refused: list[str]
+) -> None:
+    frontend = {"address": "10.20.0.10", **changes}
+    accept = ["nginx-passthrough-health", "zen-verify-nodes", "zen-least-connections"]
+    spec = make_spec(frontend=frontend, accept=accept)
+    try:
+        render(generator(vendor), spec)
+        found = []
+    except UnsupportedError as error:
+        found = [problem.id for problem in error.problems]
+    assert found == refused

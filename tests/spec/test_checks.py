@@ -99,6 +99,10 @@ BROKEN = [
     ),
     ({"nodes": NODES[:1]}, [("one-node", "nodes")]),
     ({"frontend": {"tls": {"mode": "terminate"}}}, [("tls-terminate-redirect", "frontend.tls.mode")]),
+    (
+        {"frontend": {"http2": True, "windows_sign_in": True}},
+        [("windows-sign-in-http2", "frontend.http2")],
+    ),
     ({"balancer": {"signalr": {"idle_timeout": "110s"}}}, [("short-idle", "balancer.signalr.idle_timeout")]),
     (
         {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "none"}},
