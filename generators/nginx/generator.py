@@ -10,21 +10,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
-from ...core.errors import Problem
-from ...spec.load import Spec
 from ...spec.model import Farm
 from ...spec.units import Duration, Size, Version
 from .. import certificate, keepalived
 from ..base import Draft, Generator, Job, UnquotableError
-from ..design import ANY_PORT, COOKIE, HEADER_TIME, KEEPALIVE_TO_NODE, LARGEST_HEAD, Member, Pool
+from ..design import ANY_PORT, HEADER_TIME, KEEPALIVE_TO_NODE, LARGEST_HEAD, LONG_POLL
 from ..features import FEATURES, No, Since, Support, Yes
 from ..headers import FORGED_NAMES, KNOWN_FORGED
 from ..hosting import Foreground, Hosting, RoleVariable, Syntax, TimeoutSyntax
 from ..logs import CONNECTION_ID, MASK, TOKENS
 from ..tls import HSTS_SECONDS, profile
+from .upstreams import ZONE_KB, ZONE_KB_PER_NODE, affinity, upstreams
 
 HTTP2_DIRECTIVE: Final = Version("1.25.1")
 """`http2 on`; older versions have a parameter of `listen`."""
+HTTP2_HEADERS: Final = Version("1.19.7")
+"""`large_client_header_buffers` is the limit of HTTP/2, too; older versions have limits of their own."""
 REJECT_HANDSHAKE: Final = Version("1.19.4")
 """`ssl_reject_handshake`: refuses unknown names without a certificate."""
 ERROR_LOG_OPTION: Final = Version("1.19.5")
@@ -35,15 +36,12 @@ STICKY: Final = Version("1.29.6")
 """`sticky cookie` and `drain` in the open source build."""
 RETRY_WINDOW: Final = Duration.of("10s")
 """A request may be retried within this time after its arrival: enough for a refused connection, not for a long poll."""
-NEIGHBOUR_WEIGHT: Final = 10_000
-"""The neighbour's weight for clients of a node that is down; other nodes have the weight 1."""
-MOST_MAPPED: Final = 100
-"""The most nodes with affinity by cookie before STICKY: each node has an upstream with all other nodes."""
-OUT_FOR: Final = Duration.of("10s")
-"""How long a node gets no requests after failed ones."""
-
-ZONE_KB, ZONE_KB_PER_NODE = 128, 2
-"""Shared memory of an upstream: NGINX needs at least 32 kB, and less than 1 kB per server."""
+SIGNALR_CALL: Final = Duration.of("5s")
+"""Response timeout of SignalR's short requests (negotiate, start, send, abort, ping). A client waits 15 s for them."""
+CHECK_PATH: Final = "/nlb-check"
+"""The internal path of the check before a WebSocket; a client that requests it gets 404."""
+SOCKET_CHECK: Final = Duration.of("2s")
+"""Timeout of the check before a WebSocket: for the connection and for the answer."""
 
 DEFAULT_TIMEOUTS: Final[Mapping[str, float]] = {
     "client_header_timeout": 60,
@@ -55,7 +53,6 @@ DEFAULT_TIMEOUTS: Final[Mapping[str, float]] = {
 }
 """In seconds. Source: nginx.org, ngx_http_core_module and ngx_http_proxy_module."""
 
-_ALGORITHMS: Final = {"least-connections": "least_conn;", "round-robin": "", "source": "hash $remote_addr consistent;"}
 _LOG: Final = {
     "token": f"~*^(?<nlb_shown>.*?[?&](?:(?:{TOKENS})=|id=(?={CONNECTION_ID}(?:&|$))))",
     "mask": MASK,
@@ -139,19 +136,6 @@ class Nginx(Generator):
         """The version in the spec's `nginx` section."""
         return farm.nginx.version
 
-    def refusals(self, spec: Spec, version: Version) -> Iterable[Problem]:
-        """Too many nodes for affinity without `sticky cookie`."""
-        count = len(spec.farm.nodes)
-        cookies = spec.farm.affinity in {"cookie", "signalr"}
-        if cookies and version < STICKY and count > MOST_MAPPED:
-            yield spec.problem(
-                ("balancer", "affinity"),
-                f"for affinity by cookie, {self.title} {version} needs one upstream per node, with all nodes in each: "
-                f"{count} nodes need {count * count} servers; the limit is {MOST_MAPPED} nodes",
-                f"use {self.title} {STICKY} or later, write `affinity: source`, or use HAProxy",
-                id="nginx-affinity-nodes",
-            )
-
     def version_command(self) -> list[str]:
         """Print the version, and that of the TLS library."""
         return ["-V"]
@@ -221,6 +205,8 @@ class Nginx(Generator):
             "host": design.frontend.host,
             "host_form": f'"^[^:]*[^:.]({ANY_PORT})?$"',
             "largest_head": f"{LARGEST_HEAD // 1024}k",
+            "largest_heads": f"{2 * LARGEST_HEAD // 1024}k",
+            "old_http2": job.farm.balancer_tls and job.version < HTTP2_HEADERS,
             "forged": sorted((*FORGED_NAMES, *KNOWN_FORGED)),
             "scheme": design.scheme,
             "port": design.frontend.port,
@@ -230,7 +216,16 @@ class Nginx(Generator):
             "signalr_paths": "|".join(re.escape(path).replace("\\-", "-") for path in balancer.signalr.paths),
             "timeouts": _timeouts(job),
             "node_scheme": "https" if job.farm.node_tls else "http",
-            "pools": [self._pool(job, pool) for pool in (design.web, design.signalr)],
+            "pools": (pools := upstreams(job)),
+            "pool": {pool["kind"]: pool for pool in pools},
+            "rescued": any(pool["rescued"] for pool in pools),
+            "affinity": affinity(job),
+            "check": CHECK_PATH,
+            "check_url": self.quote(
+                job,
+                ("balancer", "health", "path"),
+                f"{'https' if job.farm.node_tls else 'http'}://{job.farm.farm}_websocket{design.health_path}",
+            ),
             "metrics_port": balancer.metrics_port,
             "shared": design.frontend.vip is not None,
             "alive": keepalived.alive_path(job.farm),
@@ -264,90 +259,10 @@ class Nginx(Generator):
             "to": job.design.public_url,
         }
 
-    def _pool(self, job: Job, pool: Pool) -> dict[str, Any]:
-        design = job.design
-        algorithm = "source" if pool.affinity == "source" else pool.algorithm
-        native = pool.affinity == "cookie" and job.has("affinity-cookie")
-        mapped = pool.affinity == "cookie" and not native
-        return {
-            "name": pool.name,
-            "variable": f"nlb_{'web' if pool == design.web else 'live'}",
-            "method": _ALGORITHMS[algorithm],
-            "sticky": native,
-            "secure": job.farm.balancer_tls,
-            "servers": [_server(job, member, _parameters(member, sticky=native)) for member in design.members],
-            "mapped": _mapped(job, pool) if mapped else None,
-            "to": f"${_variable(pool, design.web)}_pool" if mapped else pool.name,
-            "cookie": COOKIE,
-        }
-
 
 def _early_log(file: Path, version: Version) -> tuple[str, ...]:
     """The arguments that send errors to a log beside the configuration before the program has read it."""
     return ("-e", str(file.parent / "error.log")) if version >= ERROR_LOG_OPTION else ()
-
-
-def _variable(pool: Pool, web: Pool) -> str:
-    return "nlb_web" if pool == web else "nlb_live"
-
-
-def _mapped(job: Job, pool: Pool) -> dict[str, Any]:
-    """One upstream per node, with the other nodes as backups; and each node's share of clients without a cookie."""
-    members = job.design.members
-    taking = [member for member in members if member.state == "up"] or [
-        member for member in members if member.state == "backup"
-    ]
-    total = sum(member.weight for member in taking)
-    shares = [f"{max(1, 10_000 * member.weight // total) / 100:.2f}%" for member in taking[:-1]] + ["*"]
-    return {
-        "groups": [
-            {
-                "name": f"{pool.name}_{member.tag}",
-                "tag": member.tag,
-                "servers": [_grouped(job, other, member) for other in _ring(members, member)],
-            }
-            for member in members
-            if member.state in {"up", "drain"}
-        ],
-        "shares": [{"share": share, "tag": member.tag} for share, member in zip(shares, taking, strict=True)],
-    }
-
-
-def _ring(members: tuple[Member, ...], owner: Member) -> list[Member]:
-    """The owner first, then the others in order, so that the next node takes over from a node that is down."""
-    start = members.index(owner)
-    return [member for member in (*members[start:], *members[:start]) if member.state != "down"]
-
-
-def _grouped(job: Job, other: Member, owner: Member) -> dict[str, str]:
-    """A server of the owner's upstream: the owner, or a backup; the first backup has nearly all the weight."""
-    if other is owner:
-        return _server(job, other, "", weight=1)
-    if other.state == "drain":
-        return _server(job, other, " down", weight=1)
-    neighbour = next(member for member in _ring(job.design.members, owner)[1:] if member.state != "drain")
-    return _server(job, other, " backup", weight=NEIGHBOUR_WEIGHT if other is neighbour else 1)
-
-
-def _parameters(member: Member, *, sticky: bool) -> str:
-    if member.state == "drain":
-        return " drain" if sticky else " down"
-    return {"down": " down", "backup": " backup"}.get(member.state, "")
-
-
-def _takes_over(members: tuple[Member, ...]) -> bool:
-    return sum(member.state in {"up", "backup"} for member in members) > 1
-
-
-def _server(job: Job, member: Member, parameters: str, *, weight: int = 0) -> dict[str, str]:
-    # If no other node can take over, the only node must never be marked down.
-    fails = job.design.balancer.health.fall if _takes_over(job.design.members) else 0
-    share = weight or member.weight // job.design.weight_unit
-    shown = f" weight={share}" if share != 1 else ""
-    return {
-        "name": member.name,
-        "line": f"server {member.endpoint}{shown} max_fails={fails} fail_timeout={OUT_FOR}{parameters};",
-    }
 
 
 def _listens(job: Job, port: int, options: str) -> list[str]:
@@ -369,6 +284,10 @@ def _timeouts(job: Job) -> dict[str, str]:
         "idle": str(design.balancer.signalr.idle_timeout),
         "keepalive": str(KEEPALIVE_TO_NODE),
         "retry": str(RETRY_WINDOW),
+        "poll": str(LONG_POLL),
+        "call": str(SIGNALR_CALL),
+        "check": str(SOCKET_CHECK),
+        "check_connect": str(Duration(min(SOCKET_CHECK, timeouts.connect))),
     }
 
 

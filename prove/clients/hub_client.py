@@ -42,6 +42,9 @@ class SessionPlan:
     """How long to stay connected, idle, between the first echo and the others."""
     timeout: float = 10.0
     """The timeout of each step."""
+    silence: float | None = None
+    """How long a robot waits for a message before it ends the connection, as SignalR's clients do after 30 s; None: for
+    ever. It calls a method three times in this period, so that a healthy server is not silent."""
     cookies: bool = True
     ca: Path | None = None
     verify: bool = True
@@ -91,6 +94,7 @@ class HubClient(ABC):
         self.report = SessionReport()
         self.pushed: asyncio.Queue[Json] = asyncio.Queue(MAX_PUSHES)
         self._start = perf_counter()
+        self._heard = self._start
         self._ready = asyncio.Event()
         self._answers: dict[str, asyncio.Future[Json]] = {}
         self._count = 0
@@ -135,6 +139,12 @@ class HubClient(ABC):
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
         self.report.seconds = perf_counter() - self._start
+
+    @property
+    def deserted(self) -> bool:
+        """Whether the server has been silent for longer than the plan allows."""
+        limit = self.plan.silence
+        return limit is not None and perf_counter() - self._heard > limit
 
     async def _step(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         self.report.step = name

@@ -25,6 +25,10 @@ class Robot:
 
     plan: SessionPlan
     connected: bool = False
+    node: str = ""
+    """The node of the last established connection."""
+    client: HubClient | None = None
+    """The client while it is connected."""
     ends: list[float] = field(default_factory=list)
     """When an established connection ended."""
     returns: list[float] = field(default_factory=list)
@@ -42,19 +46,32 @@ class Robot:
                 except SessionError as fault:
                     self.refusals.append(str(fault))
                 finally:
-                    self.connected = False
+                    self.connected, self.client = False, None
                     await client.close()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _hold(self, client: HubClient) -> None:
         await client.open()
         await client.invoke("Echo", "here")
+        self.node = client.report.nodes[-1]
+        self.client = client
         if self.ends:
             self.returns.append(perf_counter())
         self.connected = True
-        while client.report.closed is None:
-            await asyncio.sleep(WATCH_SECONDS)
+        beat = asyncio.create_task(self._beat(client))
+        try:
+            while client.report.closed is None and not client.deserted:
+                await asyncio.sleep(WATCH_SECONDS)
+        finally:
+            beat.cancel()
         self.ends.append(perf_counter())
+
+    async def _beat(self, client: HubClient) -> None:
+        """Call a method three times while the server may be silent."""
+        while self.plan.silence is not None:
+            await asyncio.sleep(self.plan.silence / 3)
+            with suppress(SessionError):
+                await client.invoke("Echo", "beat")
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from time import perf_counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -75,6 +76,7 @@ class Signalr2Client(HubClient):
             self._received(body.strip())
 
     def _received(self, text: str) -> None:
+        self._heard = perf_counter()
         if not text or text == "{}":
             self.report.keep_alives += 1
             return

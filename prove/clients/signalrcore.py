@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from time import perf_counter
 from typing import Any
 
 import aiohttp
@@ -82,6 +83,7 @@ class SignalrCoreClient(HubClient):
             self._received(text)
 
     def _received(self, text: str) -> None:
+        self._heard = perf_counter()
         *messages, self._partial = (self._partial + text).split(END)
         for raw in messages:
             self._message(json.loads(raw))

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Final
+from typing import ClassVar, Final
 
 from ...generators.base import generator
 from ...generators.features import No
@@ -251,7 +251,6 @@ def _share(result: LoadResult, name: str, start: float, end: float) -> tuple[flo
     return (nodes.count(name) / len(nodes) if nodes else 0.0), len(nodes)
 
 
-BROKEN: Final = "/odata/Broken?status=500"
 BROKEN_TIMES: Final = 60
 BROKEN_SECONDS: Final = 2.0
 
@@ -263,23 +262,32 @@ class BrokenUrl(Scenario):
     title = "one broken URL is requested repeatedly"
     why = "if errors of one page mark nodes down, a single client can take the whole farm down"
     seconds = 60.0
+    statuses: ClassVar[tuple[int, ...]] = (500,)
+    """What the broken pages answer, on every node."""
 
     async def run(self, bench: TestBench) -> Metrics:
-        """Run one client with the broken URL and a few others, then the usual load."""
-        bench.log(f"one client requests a URL that answers 500, {BROKEN_TIMES} times")
-        once = bench.plan(
-            get_path=BROKEN,
-            rate=BROKEN_TIMES / BROKEN_SECONDS,
-            seconds=BROKEN_SECONDS,
-            clients=1,
-            post_share=0.0,
-            warm_up=False,
-        )
-        few, broken = await bench.beside(bench.plan(rate=5.0, seconds=BROKEN_SECONDS, clients=5), once)
+        """Run one client with the broken URLs and a few others, then the usual load."""
+        shown = ", ".join(str(status) for status in self.statuses)
+        bench.log(f"one client requests a URL that answers {shown}, {BROKEN_TIMES} times")
+        others: list[Record] = []
+        changed = total = 0
+        for status in self.statuses:
+            once = bench.plan(
+                get_path=f"/odata/Broken?status={status}",
+                rate=BROKEN_TIMES / BROKEN_SECONDS,
+                seconds=BROKEN_SECONDS,
+                clients=1,
+                post_share=0.0,
+                warm_up=False,
+            )
+            few, broken = await bench.beside(bench.plan(rate=5.0, seconds=BROKEN_SECONDS, clients=5), once)
+            others += few.records
+            changed += sum(one.status != status for one in broken.records)
+            total += broken.total
         bench.log("the usual load follows")
         after = await bench.load(rate=100.0, seconds=3.0)
-        yield failed("failed", [*few.records, *after.records], bench)
-        yield metric("changed", sum(one.status != 500 for one in broken.records), of=broken.total)
+        yield failed("failed", [*others, *after.records], bench)
+        yield metric("changed", changed, of=total)
         lost = {node.name for node in bench.serving} - {one.node for one in after.records if one.scheduled > 1}
         hashed = is_hashed(bench.farm)
         yield metric(
@@ -289,6 +297,15 @@ class BrokenUrl(Scenario):
             note=HASHED if hashed else ", ".join(sorted(lost)),
             enforced=not hashed,
         )
+
+
+class UnavailableUrl(BrokenUrl):
+    """Answers by which a balancer usually recognizes a node that is down."""
+
+    name = "unavailable-url"
+    title = "one URL answers 502, 503 or 504 to everyone"
+    why = "these answers are retried on other nodes: if they mark nodes down, one client takes the whole farm down"
+    statuses = (503, 502, 504)
 
 
 class AllDown(Scenario):
@@ -363,4 +380,14 @@ def _set_all(bench: TestBench, delay: float) -> None:
         node.set(health_delay=delay)
 
 
-SCENARIOS = (Kill(), PoolStopped(), Hang(), Drain(), SlowStart(), BrokenUrl(), HealthSlow(), AllDown())
+SCENARIOS = (
+    Kill(),
+    PoolStopped(),
+    Hang(),
+    Drain(),
+    SlowStart(),
+    BrokenUrl(),
+    UnavailableUrl(),
+    HealthSlow(),
+    AllDown(),
+)

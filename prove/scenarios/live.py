@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from ...spec.model import Farm
 from ...spec.orchestrator import LONG_POLL_SECONDS
-from ..clients.hub_client import TRANSPORTS, SessionPlan
+from ..clients.hub_client import TRANSPORTS, SessionError, SessionPlan
 from ..clients.robots import Robot, robots, until_connected
 from ..clients.sessions import session
 from ..clients.simple import StreamReport, read_events
@@ -36,6 +36,8 @@ STEP_SECONDS: Final = 5.0
 BACK_SECONDS: Final = 10.0
 END_SECONDS: Final = 5.0
 """How long the robots of a killed node may take to notice: its system answers with resets."""
+RECOVERY_SECONDS: Final = 11.0
+"""Longer than NGINX gives no requests to a node that failed."""
 Variant = tuple[str, bool]
 """A transport, and whether the client skips the negotiation."""
 ALL_VARIANTS: Final = tuple((transport, False) for transport in TRANSPORTS)
@@ -92,7 +94,7 @@ class LongPoll(Scenario):
     @staticmethod
     async def _poll(bench: TestBench, mark: str, number: int, held: float) -> tuple[bool, float]:
         """Poll once, alternately by GET and POST; return whether the status was 200, and the seconds."""
-        path = live_path(bench.farm, f"hold-{mark}-{number}?delay={held * 1000:.0f}")
+        path = live_path(bench.farm, f"hold-{mark}-{number}", f"poll?delay={held * 1000:.0f}")
         began = perf_counter()
         try:
             method = ("GET", "POST")[number % 2]
@@ -211,13 +213,27 @@ class SignalR(Scenario):
             hit = [robot for robot in team if robot.ends]
             away = [robot.returns[-1] - died for robot in hit if robot.returns]
             lost = sum(not robot.connected for robot in team)
+            displaced, note = await self._recovery(bench, victim, team, affinity)
         return [
             metric("unconnected", absent, of=len(team)),
             metric("hit", min(len(hit), held), of=len(team), note=f"{victim.name} held {held}"),
             metric("innocent", max(0, len(hit) - held), of=len(team)),
             metric("lost", lost, of=len(team)),
             metric("back_within", max(away, default=0.0)),
+            metric("displaced", displaced, of=len(team), note=note),
         ]
+
+    async def _recovery(
+        self, bench: TestBench, victim: NodeProcess, team: list[Robot], affinity: str
+    ) -> tuple[int, str]:
+        """Start the killed node, and count the robots whose next call fails, because a cookie leads them back there."""
+        if affinity not in {"cookie", "signalr"}:
+            return 0, f"affinity {affinity}: no cookie leads to a node"
+        if not victim.running:
+            await bench.call(victim.start)
+        bench.log(f"{victim.name} runs again, each robot calls a method after {RECOVERY_SECONDS:g} s")
+        await asyncio.sleep(RECOVERY_SECONDS)
+        return sum(await asyncio.gather(*(_fails(robot) for robot in team))), ""
 
 
 class SignalR2(SignalR):
@@ -288,6 +304,17 @@ async def _noticed(team: list[Robot], held: int) -> None:
     deadline = perf_counter() + END_SECONDS
     while sum(bool(robot.ends) for robot in team) < held and perf_counter() < deadline:
         await asyncio.sleep(0.02)
+
+
+async def _fails(robot: Robot) -> bool:
+    """Call a method through a robot's connection; return whether that fails."""
+    if robot.client is None:
+        return True
+    try:
+        await robot.client.invoke("Echo", "again")
+    except SessionError:
+        return True
+    return False
 
 
 SCENARIOS: Final = (IdleWebSocket(), LongPoll(), EventStreams(), SignalR2(), SignalRCore())

@@ -63,6 +63,7 @@ _SIGNALR: Final[Mapping[str, Threshold]] = {
     "innocent": at_most(0, "robots that lost their connection to a healthy node"),
     "lost": at_most(0, "robots that did not reconnect"),
     "back_within": at_most(5, "the last robot reconnected after", "s"),
+    "displaced": at_most(0, "robots that lost their session when the node recovered"),
 }
 """The metrics of SignalR sessions, both generations."""
 
@@ -107,6 +108,11 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     "broken-url": {
         "failed": at_most(0, "requests for other URLs that failed"),
         "changed": at_most(0, "responses of the broken URL that are not its own 500"),
+        "nodes_lost": at_most(0, "nodes that received no more requests"),
+    },
+    "unavailable-url": {
+        "failed": at_most(0, "requests for other URLs that failed"),
+        "changed": at_most(0, "responses of the URL that are not its own"),
         "nodes_lost": at_most(0, "nodes that received no more requests"),
     },
     "health-slow": {
@@ -163,6 +169,20 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     "signalr-core": {
         **_SIGNALR,
         "negotiated_without_affinity": measured("sessions that failed because they negotiated without affinity"),
+    },
+    # robots.py
+    "rolling-restart": {
+        "unconnected": at_most(0, "robots that could not connect"),
+        "share": at_least(20, "new robots on the node that recovered, compared with its weight", "%"),
+        "refused": at_most(0, "connections that were refused while a node was healthy"),
+        "lost": at_most(0, "robots that did not reconnect"),
+        "back_within": at_most(5, "longest time without a connection", "s"),
+    },
+    "hang-robots": {
+        "unconnected": at_most(0, "robots that could not connect"),
+        "hit": at_least(1, "robots whose node hung"),
+        "lost": at_most(0, "robots that did not reconnect"),
+        "back_within": at_most(6, "the last robot reconnected after", "s", nginx=15),
     },
     # correct.py
     "posts": {

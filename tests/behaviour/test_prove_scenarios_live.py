@@ -55,7 +55,7 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
         "nginx",
         "long-poll",
         "repeated",
-        lambda text: lines_without(text, "proxy_read_timeout 1h;", "proxy_next_upstream_timeout"),
+        lambda text: lines_without(text, "proxy_read_timeout 130s;", "proxy_next_upstream_timeout"),
     ),
     (
         "haproxy",
@@ -96,6 +96,16 @@ def test_signalr_core_without_the_affinity_cookie_fails(shared_bench: StartBench
         "signalr-core", lambda text: lines_without(text, *AFFINITY_LOST[vendor]), until
     )
     assert seen[until].verdict == "failed", seen
+
+
+def test_cookie_that_keeps_its_dead_node_displaces_robots(shared_bench: StartBench) -> None:
+    """The node recovers, and the old cookie leads the robots back there: away from the node of their sessions."""
+    seen = shared_bench("nginx", CORE).run(
+        "signalr-core",
+        lambda text: text.replace('"~^(?<nlb_same>[^ ]+) \\k<nlb_same>$" "";', '"~^[^ ]+ " "";'),
+        "displaced",
+    )
+    assert seen["displaced"].verdict == "failed", seen
 
 
 def test_signalr_without_a_running_node_counts_lost_robots(
