@@ -1,4 +1,4 @@
-"""How each NGINX build selects nodes: affinity without `sticky cookie`, and URLs that fail on every node."""
+"""What differs between NGINX builds: affinity without `sticky cookie`, URLs that fail on every node, large headers."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from nlbgen.prove.clients.simple import Fetched, SocketHolder, SocketPlan
 from nlbgen.spec.units import Version
 
 from .conftest import Changes, FarmLab, StartFarm, other_programs
+from .http2_client import Http2Client
 
 NGINX = [build for build in other_programs() if build["program"] == "nginx"]
 STATES = ("up", "up", "up", "drain", "backup")
@@ -113,6 +114,16 @@ def test_websockets_avoid_a_node_that_hangs(farm: StartFarm, nginx: dict[str, An
     first.freeze()
     with SocketHolder(SocketPlan(url=f"{lab.url}/ws", count=6, ca=lab.certificates.ca)) as held:
         assert {report.node for report in held.reports} == {second.name}, held.reports
+
+
+@pytest.mark.parametrize("size", [16_384, 64_000])
+def test_large_header_over_http2_reaches_a_node(farm: StartFarm, nginx: dict[str, Any], size: int) -> None:
+    lab = start(farm, nginx, {})
+    with Http2Client(lab) as client:
+        client.request((":method", "GET"), (":path", "/"), ("authorization", "Negotiate " + "x" * size))
+        client.receive(lambda: client.ended)
+    assert client.headers[":status"] == "200"
+    assert "x" * size in client.data.decode()
 
 
 def test_internal_check_is_no_path_for_clients(farm: StartFarm, nginx: dict[str, Any]) -> None:
