@@ -1,4 +1,4 @@
 """NGINX, open source.
 
-Imports core, spec, generators.
+Imports spec, generators.
 """

@@ -175,7 +175,7 @@ def _server(job: Job, member: Member, limits: str, *, sticky: bool) -> dict[str,
     elif member.state == "down":
         limits += " down"
     elif member.state == "backup":
-        # Nobody takes over from the last nodes: they must never be marked down.
+        # No node takes over from the last ones: they must never be marked down.
         limits = " backup max_fails=0"
     return _line(member, member.weight // job.design.weight_unit, limits)
 
