@@ -100,7 +100,7 @@ async def dial(host: str, port: int, seconds: float) -> socket.socket:
             await asyncio.wait_for(asyncio.get_running_loop().sock_connect(connection, (address, port)), seconds)
         except (OSError, TimeoutError) as error:
             connection.close()
-            fault = f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else failure_reason(error)
+            fault = f"no response within {seconds:g} s" if isinstance(error, TimeoutError) else failure_reason(error)
         except BaseException:
             connection.close()
             raise

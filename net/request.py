@@ -61,7 +61,7 @@ async def exchange(peer: Peer, request: bytes, seconds: float, *, upgrade: bool 
             peer.writer.write(request)
             response = await (_read_upgrade(peer.reader) if upgrade else _read(peer.reader, bytearray()))
     except TimeoutError:
-        raise ResponseError(f"no answer within {seconds:g} s") from None
+        raise ResponseError(f"no response within {seconds:g} s") from None
     except OSError as error:
         raise ResponseError(failure_reason(error)) from None
     return TimedResponse(response, sent, time.time())

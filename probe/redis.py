@@ -23,7 +23,7 @@ async def check(machine: Machine, password: SecretValue | None) -> None:
     except ConnectError as error:
         machine.failed(error)
     except TimeoutError:
-        machine.report("redis-answer", "PING", "PONG", f"no answer within {machine.limits.answer:g} s")
+        machine.report("redis-answer", "PING", "PONG", f"no response within {machine.limits.answer:g} s")
     except _ProtocolError as error:
         machine.report("redis-answer", "PING", "PONG", str(error))
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):

@@ -230,7 +230,7 @@ class _Push(Generic[P]):
             raise overtaken(backend.name)
         snapshot = backend.save(planned)
         if snapshot is not None:
-            self.console.say(f"{backend.name}: what will change was saved to {snapshot}")
+            self.console.say(f"{backend.name}: the state before the push was saved to {snapshot}")
         with self._told_of_an_interruption():
             lost = self._applied(planned, snapshot)
             again = self._read_back(planned, lost, snapshot)
@@ -283,8 +283,8 @@ class _Push(Generic[P]):
 def overtaken(name: str) -> DifferenceError:
     """Return the error of a push that finds another state than the one that was reviewed."""
     return DifferenceError(
-        f"{name}: somebody else changed the device after the plan was made",
-        "nothing was changed by this push: read the new plan, then apply it",
+        f"{name}: the device was changed after the plan was made",
+        "this push changed nothing: review the new plan, then apply it",
     )
 
 

@@ -129,7 +129,7 @@ class Client:
             size += len(part)
             if size > self.endpoint.largest:
                 raise OutcomeUnknownError(
-                    f"{self.endpoint.name}: {what}: the answer has more than {self.endpoint.largest:,} bytes",
+                    f"{self.endpoint.name}: {what}: the response has more than {self.endpoint.largest:,} bytes",
                     f"check {self.endpoint.address_keys}: it may be another page",
                     status=response.status_code,
                 )
@@ -139,9 +139,9 @@ class Client:
 
     def _too_late(self, what: str) -> OutcomeUnknownError:
         key = self.endpoint.timeout_key
-        hint = f"try again, or give it a longer {key}" if key else "try again"
+        hint = f"try again, or increase {key}" if key else "try again"
         return OutcomeUnknownError(
-            f"{self.endpoint.name}: {what}: no answer within {self.endpoint.read_seconds:g}s", hint
+            f"{self.endpoint.name}: {what}: no response within {self.endpoint.read_seconds:g}s", hint
         )
 
     def _translated(self, error: "requests.RequestException", what: str) -> DeviceError:

@@ -63,12 +63,12 @@ def _check_options(options: Options, api: str) -> None:
     if options.validate and api in _NO_VALIDATION:
         raise UsageError("--validate needs f5.api: rest", _NO_VALIDATION[api])
     if options.restore is not None and options.prune:
-        raise UsageError("--prune does not go with --restore", "restore first, then push with --prune")
+        raise UsageError("--prune cannot be combined with --restore", "restore first, then push with --prune")
 
 
 _NO_VALIDATION: Final = {
-    "as3": "AS3's own dry run does not ask the device",
-    "soap": "SOAP checks a transaction when it is submitted, and cannot take it back then",
+    "as3": "AS3's own dry run does not check against the device",
+    "soap": "SOAP checks a transaction only when it is submitted, and then applies it",
 }
 """Why an API cannot validate a plan."""
 _Connector = Callable[[Spec, Options, Console, tuple[float, ...]], AbstractContextManager[Backend[Any]]]

@@ -44,7 +44,7 @@ class Planned:
     def notes(self) -> list[str]:
         """The objects that stay although the farm does not have them any more."""
         return [
-            f"{self.device}: {kind} {path} is not in the farm any more; --prune removes it"
+            f"{self.device}: {kind} {path} is no longer part of the farm; --prune removes it"
             for kind, path in self.work.leftovers
         ]
 
@@ -129,8 +129,8 @@ class F5Backend(Backend[P]):
     def read_back_failed(self, error: DeviceError, lost: OutcomeLost) -> DeviceError:
         """Return the error for an apply that could not be read back."""
         return DeviceError(
-            f"{error.message}; {self.applied_or_unknown(lost)}, and reading it back failed",
-            "push again: it finds out, and completes",
+            f"{error.message}; {self.applied_or_unknown(lost)}, and the device could not be read back",
+            "push again: the next push reads the outcome and completes it",
         )
 
     def applied_or_unknown(self, lost: OutcomeLost) -> str:
@@ -163,7 +163,7 @@ class F5Backend(Backend[P]):
         if self.options.sync:
             with told_apart(self.options.sync):
                 self.synchronise(self.options.sync)
-            self.console.say(f"{self.name}: the group {self.options.sync} is synchronised")
+            self.console.say(f"{self.name}: the group {self.options.sync} is synchronized")
 
 
 def forget(snapshot: Path | None) -> None:

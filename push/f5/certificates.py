@@ -83,7 +83,7 @@ def _text(path: str) -> bytes:
     if content is None:
         raise FileError(
             f"{path}: is not on this machine",
-            "a push uploads it: copy it here, or name objects of the device by f5.certificate and f5.key",
+            "a push uploads it: copy it here, or name objects of the device in f5.certificate and f5.key",
         )
     return content
 
@@ -91,17 +91,20 @@ def _text(path: str) -> bytes:
 def _blocks(path: str, kind: bytes) -> list[bytes]:
     found = [match[0] for match in _BLOCK.finditer(_text(path)) if match[1] == kind]
     if not found:
-        raise FileError(f"{path}: holds no certificate in PEM", "give the certificate, and its chain after it")
+        raise FileError(
+            f"{path}: has no certificate in PEM format", "give a file with the certificate, followed by its chain"
+        )
     return found
 
 
 def _blocks_of_key(path: str) -> Iterator[bytes]:
     keys = [match for match in _BLOCK.finditer(_text(path)) if match[1].endswith(b"PRIVATE KEY")]
     if not keys:
-        raise FileError(f"{path}: holds no private key in PEM", "give the key of the certificate")
+        raise FileError(f"{path}: has no private key in PEM format", "give a file with the key of the certificate")
     if b"ENCRYPTED" in keys[0][0]:
         raise FileError(
-            f"{path}: the private key is encrypted", "decrypt it with `openssl pkey`, or let the device hold it"
+            f"{path}: the private key is encrypted",
+            "decrypt it with `openssl pkey`, or name the key on the device in f5.key",
         )
     yield keys[0][0]
 
@@ -124,5 +127,5 @@ def _matching(certificate: str, key: str, leaf: bytes, private: bytes) -> str:
         hint = f"correct the file: `openssl pkey -noout -in {key}` must succeed"
         raise FileError(f"{key}: the private key cannot be read", hint) from None
     if of_certificate != of_key:
-        raise FileError(f"{key}: is not the key of {certificate}", "give the pair that belongs together")
+        raise FileError(f"{key}: is not the key of {certificate}", "give a certificate and its own key")
     return hashlib.sha256(of_key).hexdigest()[:HASH_SHOWN]

@@ -136,15 +136,15 @@ def lost(device: str, found: Certified) -> Iterator[DeviceError]:
     """Why these objects cannot be brought back."""
     for one, path in found.lost:
         yield DeviceError(
-            f"{device}: {one.kind} {one.path} had {path} then, which is not on the device any more",
-            "a snapshot holds no certificates: write what the farm was then into the spec and push it, it brings them",
+            f"{device}: {one.kind} {one.path} used {path}, which is no longer on the device",
+            "a snapshot contains no certificates: push the earlier spec instead, which uploads them",
         )
 
 
 def tell(device: str, found: Certified, say: Callable[[str], None], told: set[str]) -> None:
     """Say which profiles keep their certificate; what was told stays in `told`, and is not said again."""
     for one in found.kept:
-        line = f"{device}: {one.kind} {one.path} keeps its certificate: that of then was removed"
+        line = f"{device}: {one.kind} {one.path} keeps its current certificate: the earlier one was removed"
         if line not in told:
             told.add(line)
             say(line)

@@ -47,5 +47,7 @@ def login(spec: Spec) -> Login:
     folder = Path(spec.name).parent
     ca = None if f5.ca is None else str(folder / f5.ca)
     if ca is not None and not Path(ca).is_file():
-        raise SpecError([spec.problem(("f5", "ca"), f"{ca} is not there", "give the CA's certificate, PEM")])
+        raise SpecError(
+            [spec.problem(("f5", "ca"), f"{ca} does not exist", "write the path of a PEM file with the CA")]
+        )
     return Login(f5.host, f5.port, f5.user, resolve(f5.password, folder), f5.provider, ca, int(f5.timeout) / 1000)

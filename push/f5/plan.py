@@ -127,7 +127,7 @@ def _foreign(device: str, wanted: Sequence[Object], state: State, mark: str, *, 
         whose = str(found.get("description", "none"))
         owner = f"belongs to the farm {whose[7:]}" if whose.startswith("nlbgen:") else "was not made by nlbgen"
         yield DeviceError(
-            f"{device}: {one.kind} {one.path} is there and {owner}",
+            f"{device}: {one.kind} {one.path} exists, and {owner}",
             "take it over with --adopt, or give the farm or the node another name",
         )
 
@@ -149,11 +149,13 @@ def _way_to_share(wanted: str, holder: str, *, tenant: bool) -> str:
     """How a farm gets at an address that another node has. A farm's nodes lie in its own partition."""
     _, partition, *folders, name = holder.split("/")
     if folders:
-        return "remove that node, which lies in a folder that no spec can name"
-    steps = ["take f5.api: rest"] * tenant
+        return "remove that node: it is in a folder that a spec cannot name"
+    steps = ["write `f5.api: rest`"] * tenant
     if tenant or partition != wanted.split("/")[1]:
-        steps.append(f"write f5.partition: {partition}, where that node is")
-    steps.append(f"call the node {name} in the spec, and take it over with --adopt if it is not this farm's")
+        steps.append(f"write `f5.partition: {partition}`, the partition of that node")
+    steps.append(
+        f"use the name {name} for the node in the spec, and take it over with --adopt if it is not this farm's"
+    )
     return f"remove that node if nothing needs it; or {', '.join(steps)}"
 
 
@@ -198,7 +200,7 @@ def _updated(device: str, updates: Sequence[Update]) -> Iterator[Change]:
 
 def _removed(device: str, removes: Sequence[Key]) -> Iterator[Change]:
     for kind, path in removes:
-        yield Change(device, f"{kind} {path}", Shown("is not in the farm any more"), None)
+        yield Change(device, f"{kind} {path}", Shown("is no longer part of the farm"), None)
 
 
 def _shown(value: str | None) -> Shown | None:

@@ -25,7 +25,7 @@ def refused(device: str, error: RefusedError, commands: Sequence[Command]) -> Tr
     where = f"{fault.about}: {verbs[fault.verb]}" if fault else f"one of {len(commands)} commands"
     return TransactionError(
         f"{device}: the device refused {where}: {said} (HTTP {error.status}); nothing was changed",
-        error.hint or "put that right on the device or in the spec, then push again",
+        error.hint or "correct this on the device or in the spec, then push again",
     )
 
 

@@ -75,7 +75,7 @@ def load(path: Path, device: str, farm: str, partition: str, api: str) -> Snapsh
         place = f"the farm {found.farm} on {found.device}, partition {found.partition}"
         raise UsageError(f"{path}: is a snapshot of {place}", "restore it with the spec of that farm")
     if found.api != api:
-        raise UsageError(f"{path}: was made with f5.api: {found.api}", "restore it with that in the spec")
+        raise UsageError(f"{path}: was made with f5.api: {found.api}", "restore it with this API in the spec")
     return found
 
 
@@ -101,7 +101,7 @@ def _write(path: Path, snapshot: Snapshot, *, pending: bool) -> None:
 def _load(path: Path) -> tuple[Snapshot, bool]:
     content = read_bytes(path)
     if content is None:
-        raise FileError(f"{path}: there is no such snapshot", "each push prints where it wrote its own")
+        raise FileError(f"{path}: there is no such snapshot", "each push prints the path of its snapshot")
     return _parsed(path, content)
 
 
@@ -119,7 +119,7 @@ def _parsed(path: Path, content: bytes) -> tuple[Snapshot, bool]:
         place = data["device"], data["farm"], data["partition"], data["api"]
         return Snapshot(*place, objects, data.get("record")), bool(data["pending"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise FileError(f"{path}: is not a snapshot of a push", "each push prints where it wrote its own") from None
+        raise FileError(f"{path}: is not a snapshot of a push", "each push prints the path of its snapshot") from None
 
 
 def _values(data: Mapping[str, Any]) -> dict[str, Value]:

@@ -36,9 +36,10 @@ class Transactional(F5Backend[Planned]):
     """A backend whose device applies all commands, or none."""
 
     applied = "the transaction was applied"
-    unknown = "whether it was applied is not known"
+    unknown = "it is not known whether it was applied"
     lost_when_interrupted = (
-        "the commit was sent, and whether it was applied and saved is not known: push again, it finds out and completes"
+        "the commit was sent, but it is not known whether it was applied and saved: push again to find out "
+        "and to complete it"
     )
 
     def __init__(self, spec: Spec, options: Options, console: Console, name: str, unit: Unit) -> None:
@@ -76,7 +77,7 @@ class Transactional(F5Backend[Planned]):
     def plan(self) -> Planned:
         """Read the device and plan."""
         if self._kinds is None and self.partition != "Common" and not self.has_partition():
-            self.console.say(f"{self.name}: the partition {self.partition} will be made")
+            self.console.say(f"{self.name}: the partition {self.partition} will be created")
             self._kinds = self._known_kinds() if self.snapshot else {one.kind for one in self.wanted}
             state = State({}, self.read(self.partition, ()).addresses)
             return Planned(self.name, self._work(state), state, missing=True)
@@ -111,11 +112,11 @@ class Transactional(F5Backend[Planned]):
         """Return the error for a commit that did not arrive, or a device that is not as planned."""
         if lost is not None and again.plan.digest == planned.plan.digest:
             f5_backend.forget(snapshot)
-            what = "the answer to the commit was lost; the device was read again, and nothing was changed"
+            what = "the response to the commit was lost; the device was read again: nothing was changed"
             return self._with_partition(OutcomeUnknownError(f"{self.name}: {what}", "push again"))
         return DeviceError(
-            f"{self.name}: the transaction was applied, and the device is not as planned:\n{again.plan.text()}",
-            f"somebody else may have changed it as well; roll back with `nlbgen push f5 --restore {snapshot}`",
+            f"{self.name}: the transaction was applied, but the device differs from the plan:\n{again.plan.text()}",
+            f"maybe another change was made at the same time; roll back with `nlbgen push f5 --restore {snapshot}`",
         )
 
     def finish(self, planned: Planned, again: Planned) -> None:
@@ -125,16 +126,17 @@ class Transactional(F5Backend[Planned]):
             self._save()
         except DeviceError as error:
             raise DeviceError(
-                f"{error.message}; the transaction was applied and read back, and is not saved for a restart yet",
-                "push again: it completes",
+                f"{error.message}; the transaction was applied and read back, but the configuration is not saved "
+                "yet and would be lost at a restart",
+                "push again: the next push completes it",
             ) from None
         self.settle(self.pending())
 
     def complete(self, planned: Planned) -> None:
-        """Save what a push that was cut off after its commit has not saved."""
+        """Save the changes of a push that was interrupted after its commit."""
         left = self.pending()
         if left:
-            self.console.say(f"{self.name}: an earlier push was cut off: it is completed now")
+            self.console.say(f"{self.name}: an earlier push was interrupted: it is completed now")
         removed = (left or self.options.prune) and self.remove_files(set(), planned.state, listed=True)
         if left or removed:
             self._save()
@@ -191,8 +193,8 @@ class Transactional(F5Backend[Planned]):
         with contextlib.suppress(DeviceError):
             if self.plan().plan.base != planned.plan.base:
                 return DeviceError(
-                    f"{self.name}: somebody else changed the device while this push was under way: {error.message}",
-                    "nothing was changed by this push: run it again to see what is left to do",
+                    f"{self.name}: the device was changed during this push: {error.message}",
+                    "this push changed nothing: run it again to see the remaining changes",
                 )
         return error
 

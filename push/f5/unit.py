@@ -22,14 +22,14 @@ def ready(name: str, one: Unit, todo: Work, state: State, *, force: bool) -> Non
     """Raise DeviceError where the unit or the plan must not be pushed to."""
     if one.state != "active":
         raise DeviceError(
-            f"{name}: this unit is {one.state}, and a push goes to the active one",
-            "name the active unit in f5.host, then synchronise with --sync GROUP",
+            f"{name}: this unit is {one.state}, but a push needs the active unit",
+            "name the active unit in f5.host, then synchronize with --sync GROUP",
         )
     emptied = list(thinned(state, todo.updates))
     if emptied and not force:
         raise DeviceError(
-            f"{name}: more than half of a pool would take no more requests: {', '.join(emptied)}",
-            "do it in smaller steps, or with --force",
+            f"{name}: more than half of a pool would get no more requests: {', '.join(emptied)}",
+            "make smaller changes, or use --force",
         )
 
 
@@ -37,7 +37,7 @@ def on_version(spec: Spec, version: Version, say: Callable[[str], None]) -> Spec
     """The farm for the device's own TMOS; raises UnsupportedError with what that cannot do."""
     f5 = spec.farm.f5
     if "version" in f5.written and f5.version.parts[:2] != version.parts[:2]:
-        say(f"the spec says TMOS {f5.version}, the device is {version}: the device decides")
+        say(f"the spec has TMOS {f5.version}, but the device has {version}: the push uses the version of the device")
     farm = spec.farm.replace(f5=f5.replace(version=Version(".".join(map(str, version.parts[:2])))))
     changed = spec._replace(farm=farm)
     vendor = generator("f5")
@@ -55,6 +55,6 @@ def told_apart(group: str) -> Iterator[None]:
         yield
     except DeviceError as error:
         raise DeviceError(
-            f"{error.message}; everything was applied and saved, and the group {group} is not synchronised",
-            "push again with the same --sync, or that of another group",
+            f"{error.message}; everything was applied and saved, but the group {group} is not synchronized",
+            "push again with --sync",
         ) from None

@@ -105,8 +105,8 @@ class Planner:
             found = self._create(farm)
         elif found.layer4 != isinstance(farm, L4Farm):
             raise DeviceError(
-                f"{self.work.target}: the farm {farm.name} is there and is not {kind(farm)}",
-                "remove it, or rename it, in the device's own pages; its kind cannot be changed",
+                f"{self.work.target}: the farm {farm.name} exists, but is not {kind(farm)}",
+                "remove or rename it in the device's web interface; its kind cannot be changed",
             )
         else:
             self._address(farm, found)
@@ -125,8 +125,8 @@ class Planner:
             if not ours and self.state.marked(farm.name) and not self.options.adopt and _is_half_built(farm, found):
                 # It looks the same as a farm that another push is making right now, which must not be taken over.
                 raise DeviceError(
-                    f"{self.work.target}: the farm {farm.name} is there and does not carry nlbgen's mark; it holds "
-                    "nothing but what the spec wants, as after a push that was cut off",
+                    f"{self.work.target}: the farm {farm.name} exists, but does not have nlbgen's mark; it looks "
+                    "like the farm of an interrupted push",
                     "if no other push is running, complete it with --adopt",
                 )
             self._own(f"the farm {farm.name}", ours)
@@ -158,7 +158,7 @@ class Planner:
     def _own(self, what: str, ours: bool) -> None:
         if not ours and not self.options.adopt:
             raise DeviceError(
-                f"{self.work.target}: {what} is there and does not carry nlbgen's mark",
+                f"{self.work.target}: {what} exists, but does not have nlbgen's mark",
                 "compare it with `--dry-run --adopt`, then push with --adopt to take it over; or rename the farm",
             )
 
@@ -180,7 +180,9 @@ class Planner:
             return
         old = found.certificates[0] if found.certificates else None
         if self.certificate.pem is None:
-            self.work.notes.append(f"the device must have {name} already; to upload one, name it as zen.certificate")
+            self.work.notes.append(
+                f"the device must already have {name}; to upload a certificate, write zen.certificate"
+            )
         self.work.change(f"farms/{farm.name}/certificate", old, name)
         at = f"/farms/{farm.name}/certificates"
         back = (Call("POST", at, {"file": old}),) if old else ()
@@ -203,7 +205,7 @@ class Planner:
         if changed:
             self.work.put(f"set the service {farm.service}", f"{at}/{farm.service}", changed, service or {}, wanted)
         for other in found.services.keys() - {farm.service}:
-            self.work.notes.append(f"the farm {farm.name} has a service besides, which nlbgen leaves alone: {other}")
+            self.work.notes.append(f"the farm {farm.name} has another service, which nlbgen does not change: {other}")
 
     def _settings(self, name: str, found: FarmState, wanted: Mapping[str, Any], default: str = "") -> None:
         old = dict(found.settings)

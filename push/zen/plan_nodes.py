@@ -75,7 +75,7 @@ class NodePlanner:
         removed = []
         for endpoint, nodes in have.items():
             for number, node in enumerate(nodes[wanted.get(endpoint, 0) :]):
-                what = "twice in the device" if endpoint in wanted else "not in the spec"
+                what = "duplicated on the device" if endpoint in wanted else "not in the spec"
                 if not self.options.prune:
                     self.work.notes.append(f"{endpoint} of the farm {self.farm.name} is {what}: --prune removes it")
                     continue
@@ -102,7 +102,7 @@ class NodePlanner:
             raise DeviceError(
                 f"{self.work.target}: {len(gone)} of {len(serving)} nodes that serve in {self.farm.name} would go "
                 "at once",
-                "push in two goes, or with --force",
+                "push in two steps, or use --force",
             )
 
     def states(self, found: FarmState) -> None:

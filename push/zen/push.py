@@ -112,8 +112,8 @@ class Zen(Backend[Planned]):
         if self.generation.dialect == "pound":
             line = f"WSTimeOut {main.times.websocket}"
             yield (
-                "the API cannot set WSTimeOut: a WebSocket may be silent for 600 seconds; for more, add the line "
-                f"`{line}` to {self.generation.config}/{main.name}_proxy.cfg: pushes keep it"
+                "the API cannot set WSTimeOut: a WebSocket without traffic is closed after 600 seconds; for more, add "
+                f"the line `{line}` to {self.generation.config}/{main.name}_proxy.cfg: pushes keep it"
             )
         if self.generation.dialect == "zproxy-ng" and (limit := silence_limit(main.times)) is not None:
             yield limit
@@ -136,7 +136,7 @@ class Zen(Backend[Planned]):
                 self._current, self._refused = None, step
                 if not self._overtaken():
                     raise
-                self.console.say("somebody else has finished the same farm meanwhile: it serves as the spec says")
+                self.console.say("another push has completed the same farm: it matches the spec")
                 return None
             self._done.append(step)
         self._current = None
@@ -153,10 +153,8 @@ class Zen(Backend[Planned]):
                 step.run(self.zapi)
             except DeviceError as error:
                 left = "; ".join(other.what for other in last[number:])
-                message = (
-                    f"{error.message}\n    the new farm stands and serves; not done: {left}{self._doubled(planned)}"
-                )
-                raise DeviceError(message, "push again: what is left is planned again") from None
+                message = f"{error.message}\n    the new farm serves; not done: {left}{self._doubled(planned)}"
+                raise DeviceError(message, "push again: the next push makes the remaining changes") from None
 
     def _overtaken(self) -> bool:
         """Whether the device has everything already: another push was faster, and its farm must not be taken back."""
@@ -181,7 +179,7 @@ class Zen(Backend[Planned]):
     def read_back_failed(self, error: DeviceError, lost: OutcomeLost) -> DeviceError:
         """Return the error for a farm that could not be read back."""
         del lost
-        message = f"{error.message}\n    every call was made and the farm serves, but it could not be read back"
+        message = f"{error.message}\n    all calls were made and the farm serves, but it could not be read back"
         return DeviceError(message, "check the farm with `nlbgen push zen --dry-run`")
 
     def not_as_planned(self, planned: Planned, again: Planned, lost: OutcomeLost, snapshot: Path | None) -> DeviceError:
@@ -189,16 +187,16 @@ class Zen(Backend[Planned]):
         del planned, lost, snapshot
         lines = "\n".join(f"    {change}" for change in again.plan.changes)
         return DeviceError(
-            f"{self.name}: the device took every call and still differs from the spec:\n{lines}",
-            "look at these in the device's own pages; the farm serves",
+            f"{self.name}: the device accepted all calls, but still differs from the spec:\n{lines}",
+            "check these in the device's web interface; the farm serves",
         )
 
     def finish(self, planned: Planned, again: Planned) -> None:
         """Raise DeviceError for backends that two pushes at once have added twice."""
         if doubled := again.state.doubled() - planned.state.doubled():
             raise DeviceError(
-                f"{self.name}: twice in their farms since this push: {', '.join(sorted(doubled))}",
-                "somebody else changed the farm at the same time: push once more, with --prune",
+                f"{self.name}: duplicated in their farms since this push: {', '.join(sorted(doubled))}",
+                "the farm was changed by another push at the same time: push again with --prune",
             )
 
     def _taken_back(self, planned: Planned) -> str:
@@ -206,18 +204,20 @@ class Zen(Backend[Planned]):
         steps = self._done if self._current is None else [*self._done, self._current]
         left = self._undo(steps)
         if left:
-            return f"not taken back: {'; '.join(left)}"
+            return f"not rolled back: {'; '.join(left)}"
         try:
             state = self.state()
         except DeviceError:
-            return "everything was taken back, but the device cannot be read any more"
+            return "all changes were rolled back, but the device can no longer be read"
         if differences := state.differences(planned.state):
-            return "\n        ".join(["everything was taken back, and still these are not as before:", *differences])
+            return "\n        ".join(
+                ["all changes were rolled back, but these still differ from before:", *differences]
+            )
         if doubled := self._doubled(planned):
-            return f"everything was taken back{doubled}"
+            return f"all changes were rolled back{doubled}"
         waiting = [name for name, farm in state.farms.items() if farm.status == PENDING]
-        asks = f"; it asks for a restart of {', '.join(waiting)}, which would change nothing" if waiting else ""
-        return f"everything was taken back: the device has what it had before{asks}"
+        asks = f"; it requests a restart of {', '.join(waiting)}, which has no effect" if waiting else ""
+        return f"all changes were rolled back: the device is in its previous state{asks}"
 
     def _doubled(self, planned: Planned) -> str:
         """The backends that two pushes at once have added twice, as the end of a message: the API has no lock."""
@@ -227,7 +227,7 @@ class Zen(Backend[Planned]):
             return ""
         if not doubled:
             return ""
-        return f"; twice in their farms now: {', '.join(sorted(doubled))}: push once more, with --prune"
+        return f"; duplicated in their farms now: {', '.join(sorted(doubled))}: push again with --prune"
 
     def _undo(self, steps: list[Step]) -> list[str]:
         """Undo steps, the last one first; return the names of those that could not be undone."""
@@ -236,14 +236,16 @@ class Zen(Backend[Planned]):
             try:
                 step.undo(self.zapi)
             except DeviceError:
-                left.append(f"{step.what} (if it was done at all)" if step is self._current else step.what)
+                left.append(
+                    f"{step.what} (it is not known whether it was done)" if step is self._current else step.what
+                )
         for step in steps:
             # The farm that ran before may have stopped at this push's restart: it starts again with its old files.
             if isinstance(step, Restart):
                 try:
                     step.bring_back(self.zapi)
                 except DeviceError:
-                    left.append(f"the farm {step.farm} could not be brought back with its old settings")
+                    left.append(f"the farm {step.farm} could not be restored with its old settings")
         return left
 
 
@@ -252,7 +254,7 @@ def _hint(step: Step, error: NlbgenError) -> str:
     if not isinstance(error, RefusedError):
         return error.hint or "push again"
     # The same call would be refused for ever.
-    general = "correct in the spec, or in the device's own pages, what it says; then push again"
+    general = "correct this in the spec or in the device's web interface, then push again"
     return step.hint(error) or error.hint or general
 
 
@@ -309,7 +311,9 @@ def _edition(spec: Spec) -> Edition:
 def _present(spec: Spec, name: str, path: Path) -> bytes:
     content = read_bytes(path)
     if content is None:
-        raise SpecError([spec.problem(("zen", name), f"{path} does not exist", "the path starts at the spec's folder")])
+        raise SpecError(
+            [spec.problem(("zen", name), f"{path} does not exist", "the path is relative to the spec's folder")]
+        )
     return content
 
 
@@ -322,6 +326,6 @@ def _certificate(spec: Spec, folder: Path) -> Certificate:
     chain = _CERTIFICATE.findall(pem)
     if not chain or b"PRIVATE KEY-----" not in pem or b"ENCRYPTED" in pem:
         message = "the PEM must hold a private key without a passphrase, the certificate, and its chain"
-        hint = "put them one after another into one file that you alone can read"
+        hint = "put them one after another into one file with mode 0600"
         raise SpecError([spec.problem(("zen", "certificate"), message, hint)])
     return Certificate(f"{name}-{hashlib.sha256(b''.join(chain)).hexdigest()[:_DIGITS]}.pem", pem)

@@ -150,7 +150,7 @@ def check_product(zapi: Zapi, edition: Edition) -> None:
     if found is None:
         raise DeviceError(
             f"{zapi.name}: the device has no API of {edition}",
-            "check zen.product and zen.version: they pick the API's path; and zen.api, as in https://zen:444",
+            "check zen.product and zen.version: they determine the API's path; and zen.api, as in https://zen:444",
         )
     said = text(_mapping(found.get("params")).get("appliance_version"))
     letter, _, major = said.partition(" ")
@@ -158,7 +158,7 @@ def check_product(zapi: Zapi, edition: Edition) -> None:
     wrong = expected and letter[:1] in {"Z", "R"} and letter[:1] != expected
     if wrong or (major.isdecimal() and int(major) != edition.parts[0]):
         raise DeviceError(
-            f"{zapi.name}: the device says that it is {said}, and the spec says {edition}",
+            f"{zapi.name}: the device reports {said}, but the spec has {edition}",
             "write the device's product and version into the zen section",
         )
 

@@ -74,8 +74,8 @@ class CreateFarm(Send):
         if found is None:
             return
         if not self._made and (found.get("services") or found.get("backends")):
-            message = f"{zapi.name}: the farm {self.farm} holds what this push did not put there"
-            raise DeviceError(message, "look at it in the device's own pages")
+            message = f"{zapi.name}: the farm {self.farm} has content that this push did not create"
+            raise DeviceError(message, "check it in the device's web interface")
         zapi.call("DELETE", f"/farms/{self.farm}")
 
     def hint(self, error: RefusedError) -> str | None:
@@ -84,8 +84,8 @@ class CreateFarm(Send):
             return None
         address, port = self.call.body["vip"], self.call.body["vport"]
         return (
-            f"add the address {address}, up, in the network section of the device's own pages, or write one that it "
-            f"has as frontend.address; nothing else there may have the port {port}; then push again"
+            f"add the address {address}, up, in the network section of the device's web interface, or write one of its "
+            f"addresses as frontend.address; no other service may use the port {port}; then push again"
         )
 
 
@@ -100,7 +100,7 @@ class GiveCertificate(Send):
         name = self.call.body["file"]
         return (
             "write the path of a PEM (key, certificate, chain) as zen.certificate, which the push uploads then; or "
-            f"upload it as {name} in the device's own pages; then push again"
+            f"upload it as {name} in the device's web interface; then push again"
         )
 
 
@@ -164,7 +164,7 @@ class NodeStep(Step):
         """As `ids`; raises DeviceError where there are none."""
         if ids := self.ids(zapi):
             return ids
-        raise DeviceError(f"{zapi.name}: {self.endpoint} is gone from the farm {self.farm}", "read the plan again")
+        raise DeviceError(f"{zapi.name}: {self.endpoint} is no longer in the farm {self.farm}", "review the new plan")
 
     def only(self, zapi: Zapi) -> int:
         """The number of the backend, the first if there are more."""
@@ -253,7 +253,7 @@ class Restart(Step):
         if status and status not in _SERVES:
             raise DeviceError(
                 f"{zapi.name}: the farm {self.farm} is {status} after its restart",
-                "look at the farm in the device's own pages: its address must be up and its certificate readable",
+                "check the farm in the device's web interface: its address must be up and its certificate readable",
             )
 
     def bring_back(self, zapi: Zapi) -> None:

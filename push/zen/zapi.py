@@ -27,7 +27,10 @@ class Zapi:
     def __init__(self, url: str, path: str, header: str, key: SecretValue, ca: Path | None) -> None:
         """`url` and `path` make the base of every call; `header` carries the key."""
         if not _KEY.fullmatch(key.reveal()):
-            raise DeviceError("the API key holds what no header can carry", "take the key from the device's own page")
+            raise DeviceError(
+                "the API key has characters that are not allowed in a header",
+                "copy the key again from the device's web interface",
+            )
         self.name: Final = url.removeprefix("https://")
         self._base: Final = url + path
         self._key: Final = key
@@ -90,7 +93,7 @@ class Zapi:
         what = f"{self.name}: {method} {path}: {status}" + (f": {said}" if said else "")
         if found is None:
             hint = "check zen.api: it may be another page"
-            raise OutcomeUnknownError(f"{what}: the answer is not JSON", hint, status=status)
+            raise OutcomeUnknownError(f"{what}: the response is not JSON", hint, status=status)
         if status >= 500:
             raise OutcomeUnknownError(what, status=status)
         raise RefusedError(what, _HINTS.get(status), status=status, said=said)
@@ -113,6 +116,6 @@ def _data(content: bytes) -> dict[str, Any] | None:
 
 _HINTS: Final = {
     401: "check the key (zen.key), and that the device's API user is enabled (System > Users)",
-    403: "check the rights of the device's API user",
+    403: "check the permissions of the device's API user",
     415: "this is a bug in nlbgen: please report it",
 }

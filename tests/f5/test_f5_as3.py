@@ -86,7 +86,7 @@ def test_push_by_as3_to_a_partition_that_as3_did_not_create_is_refused_also_with
     spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3"
 ) -> None:
     device.add("auth partition", "UiPath")
-    with pytest.raises(DeviceError, match=r"the partition UiPath is there and AS3 did not make it"):
+    with pytest.raises(DeviceError, match=r"the partition UiPath exists, but AS3 did not create it"):
         pushed(spec(f5={"partition": "UiPath"}), adopt=True)
     assert device.writes() == []
 
@@ -136,7 +136,7 @@ def test_push_by_as3_with_the_address_of_another_node_is_refused_before_a_declar
     device.add("ltm node", "/Common/web", address="10.20.0.12")
     with pytest.raises(DeviceError, match=r"the address 10.20.0.12 belongs to the node /Common/web") as caught:
         pushed(spec())
-    assert "or take f5.api: rest, write f5.partition: Common, where" in str(caught.value.hint)
+    assert "or write `f5.api: rest`, write `f5.partition: Common`, the partition" in str(caught.value.hint)
     assert device.writes() == []
 
 
@@ -147,7 +147,7 @@ def test_push_by_as3_with_another_result_than_planned_fails_and_names_it(
         one.objects["ltm pool", "/orchestrator_test/nlbgen/orchestrator-test_web"]["slowRampTime"] = 77
 
     as3.meddle = meddle
-    with pytest.raises(DeviceError, match=r"(?s)not as planned:.*slow-ramp-time: 77"):
+    with pytest.raises(DeviceError, match=r"(?s)differs from the plan:.*slow-ramp-time: 77"):
         pushed(spec())
 
 
@@ -163,7 +163,7 @@ def test_push_by_as3_whose_answer_is_lost_reads_the_result_from_the_device(
     if after:
         assert pushed(spec()).outcome == "applied"
     else:
-        with pytest.raises(DeviceError, match=r"whether the declaration was applied is not known"):
+        with pytest.raises(DeviceError, match=r"it is not known whether the declaration was applied"):
             pushed(spec())
         assert device.own() == {}
         assert pushed(spec()).outcome == "applied"
@@ -258,7 +258,7 @@ def test_restore_by_as3_reads_the_result_back(spec: "Make", pushed: "Pushed", de
     pushed(spec())
     report = pushed(spec(balancer={"slow_start": "77s"}))
     as3.meddle = lambda one: one.objects[WEB].update(slowRampTime=5)
-    with pytest.raises(DeviceError, match=r"(?s)not as planned:.*slow-ramp-time: 5 -> 0"):
+    with pytest.raises(DeviceError, match=r"(?s)differs from the plan:.*slow-ramp-time: 5 -> 0"):
         pushed(spec(), restore=report.snapshot)
 
 
@@ -287,7 +287,7 @@ def test_restore_by_as3_after_a_certificate_renewal_keeps_the_new_certificate(
     assert pushed(changed, restore=report.snapshot).outcome == "applied"
     assert device.effective(*WEB)["slowRampTime"] == 0
     assert device.files() == files
-    assert any("orchestrator-test_clients keeps its certificate" in text for text in console.said)
+    assert any("orchestrator-test_clients keeps its current certificate" in text for text in console.said)
     assert pushed(changed, restore=report.snapshot).outcome == "unchanged"
     assert pushed(spec(frontend={"tls": renewed})).outcome == "unchanged"
 
@@ -300,7 +300,7 @@ def test_restore_by_as3_whose_ca_file_is_gone_is_refused(
     unverified = spec(frontend={"tls": {"verify_nodes": False}})
     report = pushed(unverified)
     device.log.clear()
-    with pytest.raises(DeviceError, match=r"which is not on the device any more") as caught:
+    with pytest.raises(DeviceError, match=r"which is no longer on the device") as caught:
         pushed(unverified, restore=report.snapshot)
     assert "it brings them" in str(caught.value.hint) and device.writes() == []
 
@@ -345,7 +345,7 @@ def test_push_by_as3_after_a_failed_removal_of_a_certificate_removes_it(
 def test_push_by_as3_after_a_failed_sync_synchronises(
     spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3"
 ) -> None:
-    with pytest.raises(DeviceError, match=r"the group none is not synchronised"):
+    with pytest.raises(DeviceError, match=r"the group none is not synchronized"):
         pushed(spec(), sync="none")
     assert pushed(spec(), sync="pair", dry_run=True).outcome == "unchanged" and device.synced == []
     assert pushed(spec(), sync="pair").outcome == "unchanged"

@@ -52,7 +52,7 @@ def test_request_to_a_closed_port_is_not_sent(write: Call, near: "Reached") -> N
 @both
 def test_request_to_an_api_that_restarts_is_not_sent(write: Call, near: "Reached", bigip: ModuleType) -> None:
     near.device.faults = [bigip.Fault("busy", matches=lambda method, _: method == "POST")]
-    with pytest.raises(NotSentError, match="not able to answer"):
+    with pytest.raises(NotSentError, match="cannot respond"):
         write()
 
 
@@ -72,7 +72,7 @@ def test_request_whose_answer_is_unreadable_has_an_unknown_outcome(
     write: Call, near: "Reached", bigip: ModuleType
 ) -> None:
     near.device.faults = [bigip.Fault("garbage", matches=lambda method, _: method == "POST", after=True)]
-    with pytest.raises(OutcomeUnknownError, match="no answer that can be read"):
+    with pytest.raises(OutcomeUnknownError, match="the response cannot be read"):
         write()
 
 

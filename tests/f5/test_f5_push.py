@@ -272,9 +272,7 @@ def test_push_of_a_renamed_node_with_the_same_address_replaces_the_node(
 
 def test_push_over_objects_of_another_owner_needs_adopt(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     device.add("ltm pool", "/Common/orchestrator-test_web", description="by hand")
-    with pytest.raises(
-        DeviceError, match=r"ltm pool /Common/orchestrator-test_web is there and was not made"
-    ) as caught:
+    with pytest.raises(DeviceError, match=r"ltm pool /Common/orchestrator-test_web exists, and was not made") as caught:
         pushed(make())
     assert "--adopt" in str(caught.value.hint)
     assert device.writes() == []
@@ -306,8 +304,8 @@ def test_push_that_follows_the_hint_on_an_address_of_another_partition_is_applie
         pushed(make(f5={"partition": "UiPath"}))
     hint = str(caught.value.hint)
     assert hint.endswith(
-        f"or write f5.partition: {partition}, where that node is, call the node web1 in the spec, "
-        "and take it over with --adopt if it is not this farm's"
+        f"or write `f5.partition: {partition}`, the partition of that node, use the name web1 for the node "
+        "in the spec, and take it over with --adopt if it is not this farm's"
     )
     nodes = [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "web1", "address": "10.20.0.12"}]
     shared = make(f5={"partition": partition}, nodes=nodes)
@@ -333,7 +331,7 @@ def test_push_that_follows_the_hint_on_an_address_of_the_same_partition_is_appli
     device.add("ltm node", "/Common/web1", address="10.20.0.12")
     with pytest.raises(DeviceError) as caught:
         pushed(make())
-    assert "f5.partition" not in str(caught.value.hint) and "call the node web1" in str(caught.value.hint)
+    assert "f5.partition" not in str(caught.value.hint) and "use the name web1 for the node" in str(caught.value.hint)
     nodes = [{"name": "orch-1", "address": "10.20.0.11"}, {"name": "web1", "address": "10.20.0.12"}]
     assert pushed(make(nodes=nodes), adopt=True).outcome == "applied"
 
@@ -345,7 +343,7 @@ def test_push_keeps_leftover_objects_until_prune(
     pushed(make(nodes=nodes))
     pushed(make())
     assert ("ltm node", "/Common/orch-3") in device.objects
-    assert any("ltm node /Common/orch-3 is not in the farm any more" in text for text in console.said)
+    assert any("ltm node /Common/orch-3 is no longer part of the farm" in text for text in console.said)
     device.add("ltm node", "/Common/elsewhere", address="10.9.9.9")
     assert pushed(make(), prune=True).outcome == "applied"
     assert ("ltm node", "/Common/orch-3") not in device.objects
@@ -461,8 +459,8 @@ def test_push_with_a_certificate_of_the_device_uploads_nothing(
     [
         ({"certificate": "/nowhere/x.pem"}, "is not on this machine"),
         ({"key": "SITE/renewed.key"}, "is not the key of"),
-        ({"key": "SITE/site.pem"}, "holds no private key"),
-        ({"certificate": "SITE/site.key"}, "holds no certificate"),
+        ({"key": "SITE/site.pem"}, "has no private key"),
+        ({"certificate": "SITE/site.key"}, "has no certificate"),
         ({"key": "SITE/encrypted.key"}, r"encrypted\.key: the private key is encrypted"),
         ({"key": "SITE/damaged.key"}, r"damaged\.key: the private key cannot be read"),
         ({"certificate": "SITE/damaged.pem"}, r"damaged\.pem: its first certificate cannot be read"),
@@ -578,9 +576,9 @@ def test_push_of_a_farm_with_a_longer_name_keeps_the_pending_snapshot_of_the_oth
     pushed(make())
     console.said.clear()
     assert pushed(make()).outcome == "unchanged"
-    assert not any("cut off" in text for text in console.said)
+    assert not any("interrupted" in text for text in console.said)
     assert pushed(other).outcome == "unchanged"
-    assert any("cut off" in text for text in console.said)
+    assert any("interrupted" in text for text in console.said)
 
 
 OTHER_NODES = [{"name": f"other-{number}", "address": f"10.20.1.1{number}"} for number in (1, 2)]
@@ -621,11 +619,9 @@ def test_restore_of_the_node_verification_whose_ca_is_gone_is_refused(
     pushed(verified)
     report = pushed(make(**UNVERIFIED))
     now = device.own()
-    with pytest.raises(
-        DeviceError, match=r"_nodes had /Common/orchestrator-test_[0-9a-f]{16}\.crt then, which"
-    ) as caught:
+    with pytest.raises(DeviceError, match=r"_nodes used /Common/orchestrator-test_[0-9a-f]{16}\.crt, which") as caught:
         pushed(make(**UNVERIFIED), restore=report.snapshot)
-    assert "push it, it brings them" in str(caught.value.hint)
+    assert "push the earlier spec" in str(caught.value.hint)
     assert device.own() == now
     assert pushed(verified).outcome == "applied"
 
@@ -645,7 +641,7 @@ def test_restore_of_a_profile_whose_key_is_gone_is_refused(make: "Make", pushed:
     report = pushed(make(**PASSTHROUGH), force=True, prune=True)
     assert device.files() == authority(device)
     with pytest.raises(
-        DeviceError, match=r"orchestrator-test_clients had /Common/orchestrator-test_[0-9a-f]{16}\.(crt|key)"
+        DeviceError, match=r"orchestrator-test_clients used /Common/orchestrator-test_[0-9a-f]{16}\.(crt|key)"
     ):
         pushed(make(**PASSTHROUGH), restore=report.snapshot, dry_run=True)
 
@@ -658,7 +654,7 @@ def test_restore_plan_names_only_the_objects_of_the_snapshot(
     console.said.clear()
     assert pushed(make(), restore=report.snapshot).outcome == "applied"
     assert not any("not in the farm any more" in text for text in console.said)
-    with pytest.raises(UsageError, match=r"--prune does not go with --restore"):
+    with pytest.raises(UsageError, match=r"--prune cannot be combined with --restore"):
         pushed(make(), restore=report.snapshot, prune=True)
 
 
@@ -717,7 +713,7 @@ def test_push_after_a_failed_removal_of_a_certificate_removes_it(
     pushed(make())
     tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
     device.faults = [bigip.Fault("busy", matches=lambda method, path: method == "DELETE" and "ssl-" in path, times=9)]
-    with pytest.raises(DeviceError, match=r"is not saved for a restart yet"):
+    with pytest.raises(DeviceError, match=r"the configuration is not saved yet"):
         pushed(make(frontend={"tls": tls}))
     assert len(device.files()) == 5
     device.faults = []
@@ -760,7 +756,7 @@ def test_push_with_prune_removes_files_of_unknown_pushes(
 def test_push_whose_sync_fails_reports_the_configuration_as_saved(
     make: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
 ) -> None:
-    with pytest.raises(DeviceError, match=r"applied and saved, and the group none is not synchronised") as caught:
+    with pytest.raises(DeviceError, match=r"applied and saved, but the group none is not synchronized") as caught:
         pushed(make(), sync="none")
     assert "not saved" not in str(caught.value) and device.saved == device.objects
     console.said.clear()
@@ -768,7 +764,7 @@ def test_push_whose_sync_fails_reports_the_configuration_as_saved(
     assert pushed(make(), sync="pair").outcome == "unchanged"
     assert device.synced == ["pair"]
     assert device.writes() == [("POST", "/mgmt/tm/cm")]
-    assert not any("cut off" in text for text in console.said)
+    assert not any("interrupted" in text for text in console.said)
 
 
 # Kinds that the farm has no more.
@@ -786,7 +782,7 @@ def test_push_reports_leftovers_of_another_kind_and_prune_removes_them(
     assert gone in device.own()
     console.said.clear()
     assert pushed(make()).outcome == "unchanged"
-    assert any(f"{' '.join(gone)} is not in the farm any more" in text for text in console.said)
+    assert any(f"{' '.join(gone)} is no longer part of the farm" in text for text in console.said)
     pushed(make(), prune=True)
     assert gone not in device.own()
 

@@ -68,7 +68,7 @@ def test_request_answer_that_stops_midway_has_an_unknown_outcome() -> None:
         done.wait(10)
 
     with listening(stop) as url:
-        with pytest.raises(OutcomeUnknownError, match=r"no answer within 0\.2s") as caught:
+        with pytest.raises(OutcomeUnknownError, match=r"no response within 0\.2s") as caught:
             request(url, seconds=0.2)
         done.set()
     assert "x.timeout" in str(caught.value.hint)
@@ -96,7 +96,7 @@ def test_request_answer_that_trickles_past_the_deadline_has_an_unknown_outcome(h
             sent.append(part)
 
     with listening(trickle) as url:
-        with pytest.raises(OutcomeUnknownError, match=r"no answer within 0\.3s"):
+        with pytest.raises(OutcomeUnknownError, match=r"no response within 0\.3s"):
             request(url, seconds=0.3)
         done.set()
     assert len(sent) < 99, "the client does not wait for the complete answer"

@@ -77,7 +77,7 @@ def test_node_with_an_unknown_name_is_reported(farm: "SimulatedFarm") -> None:
 
 def test_hung_node_fails_the_health_check(farm: "SimulatedFarm") -> None:
     farm.nodes[1].hangs = True
-    assert "no answer within 3 s" in farm.only("health", "orch-2", timeout=farm.options.timeout.of("6s")).found
+    assert "no response within 3 s" in farm.only("health", "orch-2", timeout=farm.options.timeout.of("6s")).found
 
 
 def test_machine_without_a_tls_response_is_reported(farm: "SimulatedFarm") -> None:

@@ -219,7 +219,7 @@ def answering(answer: bytes) -> Iterator[int]:
 @pytest.mark.parametrize(
     "answer, found",
     [
-        (b"", "no answer within 2 s"),
+        (b"", "no response within 2 s"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an error"),
         (b":1\r\n", "not one of Redis's"),
         (b"$abc\r\n", "not RESP"),

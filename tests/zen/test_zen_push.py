@@ -547,7 +547,7 @@ def test_push_reports_a_duplicate_backend_and_prune_removes_it(serve: Serve) -> 
     push(spec)
     backends = server.device.farms["orch"].services["orchestrator"]["backends"]
     backends.append({**backends[0], "id": 3})
-    assert any("twice" in note for note in plan(spec).notes)
+    assert any("duplicated" in note for note in plan(spec).notes)
     push(spec, Options(prune=True))
     assert len(backends_of(server.device.farms["orch"])) == 3
 
@@ -602,8 +602,8 @@ def test_push_refused_without_a_hint_of_its_own_refers_to_what_the_device_says(s
     planning, methods = calls_of(server, spec, Options())
     first = next(number for number, method in enumerate(methods) if method != "GET" and number >= planning)
     for fault, says in (
-        ("400", "correct in the spec, or in the device's own pages"),
-        ("403", "check the rights"),
+        ("400", "correct this in the spec or in the device's web interface"),
+        ("403", "check the permissions"),
         ("500", ""),
     ):
         server.count, server.faults = 0, [simulator.Fault(first, fault)]
@@ -634,7 +634,7 @@ def test_push_to_another_product_is_refused(serve: Serve) -> None:
     server = serve("zevenet-ng")
     with pytest.raises(DeviceError, match="has no API of Relianoid 7"):
         push(spec_for(server, product="relianoid", version="7"))
-    with pytest.raises(DeviceError, match="says that it is ZCE 5, and the spec says Skudonet 7") as caught:
+    with pytest.raises(DeviceError, match="reports ZCE 5, but the spec has Skudonet 7") as caught:
         push(spec_for(server, product="skudonet", version="7"))
     assert caught.value.exit_code == 6
 
@@ -703,7 +703,11 @@ def test_push_with_a_wrong_key_fails_without_printing_it(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serve("relianoid")
-    for wrong, says in (("wrong-key", "401"), ("with blank", "no header"), ("schlüssel", "no header")):
+    for wrong, says in (
+        ("wrong-key", "401"),
+        ("with blank", "not allowed in a header"),
+        ("schlüssel", "not allowed in a header"),
+    ):
         monkeypatch.setenv("NLBGEN_TEST_ZEN_KEY", wrong)
         with caplog.at_level(0), pytest.raises(DeviceError, match=says) as caught:
             push(spec_for(server))
@@ -852,10 +856,12 @@ def judge(server: "Server", spec: Spec, allowed: Options, origin: "Device", told
     if not told:
         assert all(farm.running == farm.configuration() for farm in device.farms.values()), where
     elif after == before:
-        assert "not as before" not in told, where
+        assert "still differ from before" not in told, where
         assert running(device) == running(origin), where
     else:
-        assert "the new farm stands" in told or "still differs" in told or not plan(spec, allowed).plan.changes, where
+        assert (
+            "the new farm serves; not done" in told or "still differs" in told or not plan(spec, allowed).plan.changes
+        ), where
     if after != before:  # otherwise this is the device on which a push was proven to work
         push(spec, allowed)
         assert not plan(spec, allowed).plan.changes, where
@@ -929,8 +935,8 @@ def test_push_to_a_device_that_is_gone_from_any_call_on_names_every_step_that_re
         server.faults = []
         assert told
         stands = left_over(origin, server.device)
-        if "the new farm stands" not in told and "every call was made" not in told:
-            named = told.partition("not taken back: ")[2].split("; ")
+        if "the new farm serves; not done" not in told and "all calls were made" not in told:
+            named = told.partition("not rolled back: ")[2].split("; ")
             assert {what for what in stands if what in named} == stands, (number, told)
         push(spec, allowed._replace(adopt=True))
         assert not plan(spec, allowed._replace(adopt=True)).plan.changes
@@ -953,7 +959,7 @@ def test_push_that_meets_a_new_farm_of_another_user_does_not_remove_it(serve: Se
         push(spec)
     assert set(device.farms) == {"orch"}
     assert not device.guardians
-    assert "not as before:" in str(caught.value)
+    assert "still differ from before:" in str(caught.value)
     assert "farms/orch: (none) -> an HTTP farm" in str(caught.value)
 
 
@@ -965,7 +971,7 @@ def test_pushes_at_the_same_time_add_no_duplicate_backend(serve: Serve) -> None:
             told = [result.result() for result in [pool.submit(attempt, spec, allowed) for _ in range(2)]]
         farm = server.device.farms.get("orch")
         endpoints = [] if farm is None else [(one["ip"], one["port"]) for one in backends_of(farm)]
-        assert len(set(endpoints)) == len(endpoints) or re.search("twice|still differs", "".join(told)), told
+        assert len(set(endpoints)) == len(endpoints) or re.search("duplicated|still differs", "".join(told)), told
         mended = allowed._replace(adopt=True, prune=True)
         push(spec, mended)
         assert not plan(spec, mended).plan.changes
@@ -1014,7 +1020,9 @@ def test_push_that_meets_a_duplicate_backend_reports_it(serve: Serve) -> None:
         return answer(method, path, body)
 
     device.answer = meanwhile
-    with pytest.raises(DeviceError, match=r"twice in their farms since this push: orch: 10\.20\.1\.4:443") as caught:
+    with pytest.raises(
+        DeviceError, match=r"duplicated in their farms since this push: orch: 10\.20\.1\.4:443"
+    ) as caught:
         push(spec)
     assert "--prune" in str(caught.value.hint)
     device.answer = answer
@@ -1036,7 +1044,9 @@ def test_push_that_rolls_back_the_removal_of_a_node_in_maintenance_reports_its_s
     server.faults = [simulator.Fault(at + 1, "500")]
     with pytest.raises(DeviceError) as caught:
         push(less, Options(prune=True))
-    assert re.search(r"not as before:\n +farms/orch/nodes/10\.20\.1\.2:443: .*maintenance -> .*up", str(caught.value))
+    assert re.search(
+        r"still differ from before:\n +farms/orch/nodes/10\.20\.1\.2:443: .*maintenance -> .*up", str(caught.value)
+    )
     assert planning
 
 
@@ -1050,7 +1060,7 @@ def test_push_that_rolls_back_on_a_stopped_farm_stops_it_again(serve: Serve) -> 
     restart = max(number for number, method in enumerate(methods) if method == "PUT")
     server.count = 0
     server.faults = [simulator.Fault(restart, "500")]
-    with pytest.raises(DeviceError, match="everything was taken back"):
+    with pytest.raises(DeviceError, match="all changes were rolled back"):
         push(spec)
     assert server.device.farms["orch"].running is None
     assert snapshot(server.device) == before
@@ -1100,7 +1110,7 @@ def test_push_to_api_v3_1_that_rolls_back_disables_a_check_that_was_absent_befor
     at = max(number for number, method in enumerate(methods) if method == "PUT")
     server.count = 0
     server.faults = [simulator.Fault(at, "after")]
-    with pytest.raises(DeviceError, match="everything was taken back: the device has what it had before"):
+    with pytest.raises(DeviceError, match="all changes were rolled back: the device is in its previous state"):
         push(spec, Options(adopt=True))
     assert farm.old_guardian["fgenabled"] == "false"
 
@@ -1117,7 +1127,7 @@ def test_push_whose_restart_is_refused_rolls_back(serve: Serve) -> None:
         return answer(method, path, body)
 
     device.answer = once
-    with pytest.raises(DeviceError, match="everything was taken back"):
+    with pytest.raises(DeviceError, match="all changes were rolled back"):
         push(spec, allowed)
     assert snapshot(device) == before
     assert running(device) == engine
@@ -1130,7 +1140,7 @@ def test_push_that_cannot_roll_back_names_the_remaining_changes(serve: Serve) ->
     server.faults = [simulator.Fault(2 * planning + 10, "before", on=True)]
     with pytest.raises(DeviceError) as caught:
         push(spec, allowed)
-    assert "not taken back: " in str(caught.value)
+    assert "not rolled back: " in str(caught.value)
     assert "create the farm orch" in str(caught.value)
 
 
@@ -1140,7 +1150,7 @@ def test_push_without_an_answer_in_time_fails_and_rolls_back(serve: Serve, monke
     before = snapshot(server.device)
     server.count = 0
     server.faults = [simulator.Fault(12, "slow")]
-    with pytest.raises(DeviceError, match="no answer within"):
+    with pytest.raises(DeviceError, match="no response within"):
         push(spec, allowed)
     assert snapshot(server.device) == before
 
@@ -1160,7 +1170,7 @@ def test_push_after_an_interrupted_push_completes(serve: Serve, product: str, mo
         server.faults = []
         farm = server.device.farms.get("orch")
         if farm is not None and not guardians_of(farm):
-            with pytest.raises(DeviceError, match="a push that was cut off") as caught:
+            with pytest.raises(DeviceError, match="an interrupted push") as caught:
                 push(spec)
             assert caught.value.hint == "if no other push is running, complete it with --adopt"
         push(spec, Options(adopt=farm is not None))
@@ -1184,9 +1194,9 @@ def test_push_over_a_farm_without_the_mark_that_holds_other_objects_is_refused(
     assert device.answer("DELETE", "/farms/orch/services/orchestrator/fg/orch-fg", None)[0] == 200
     assert plan(spec, Options(adopt=True)).plan.changes
     assert device.answer(method, path, body)[0] in {200, 201}
-    with pytest.raises(DeviceError, match="does not carry nlbgen's mark") as caught:
+    with pytest.raises(DeviceError, match="does not have nlbgen's mark") as caught:
         plan(spec)
-    assert "cut off" not in caught.value.message
+    assert "interrupted" not in caught.value.message
 
 
 def test_push_that_is_interrupted_rolls_back(serve: Serve) -> None:
@@ -1201,7 +1211,7 @@ def test_push_that_is_interrupted_rolls_back(serve: Serve) -> None:
     with connected(spec, allowed, console) as backend, pytest.raises(KeyboardInterrupt):
         contract.push(backend)
     assert snapshot(server.device) == before
-    assert console.said[-1].startswith("everything was taken back")
+    assert console.said[-1].startswith("all changes were rolled back")
 
 
 # The command.
@@ -1304,7 +1314,7 @@ def test_cli_sigterm_rolls_back(command: Command) -> None:
         signal.signal(signal.SIGTERM, before)
     assert unexpected == []
     assert code == 130, said
-    assert "everything was taken back" in said
+    assert "all changes were rolled back" in said
     assert not device.farms
 
 
@@ -1313,5 +1323,5 @@ def test_cli_push_that_the_device_refuses_exits_with_6(command: Command) -> None
     code, _shown, said = command.run("--yes")
     assert code == 6
     assert "could not be restarted" in said
-    assert "everything was taken back" in said
+    assert "all changes were rolled back" in said
     assert not command.server.device.farms

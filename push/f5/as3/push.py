@@ -59,8 +59,8 @@ class As3(F5Backend[Planned]):
 
     api = "as3"
     applied = "the declaration was applied"
-    unknown = "whether the declaration was applied is not known"
-    lost_when_interrupted = "whether the declaration was applied is not known: push again, it finds out"
+    unknown = "it is not known whether the declaration was applied"
+    lost_when_interrupted = "it is not known whether the declaration was applied: push again to find out"
     files_folder = "/Common"
 
     def __init__(
@@ -91,14 +91,14 @@ class As3(F5Backend[Planned]):
             info = self.device.get(f"{_SERVICE}/info", "AS3's version")
         except (NotSentError, RefusedError) as error:
             raise DeviceError(
-                f"{error.message}: AS3 is not installed, or not ready", "install it, or take f5.api: rest"
+                f"{error.message}: AS3 is not installed or not ready", "install it, or write `f5.api: rest`"
             ) from None
         found = re.match(r"\d+(?:\.\d+)*", str(info.get("version"))) if isinstance(info, dict) else None
         if found is None or Version(found[0]) < OLDEST:
             shown = found[0] if found else "without a version"
             raise DeviceError(
                 f"{self.name}: AS3 {shown} is too old; the oldest supported version is {OLDEST}",
-                "update AS3, or use f5.api: rest",
+                "update AS3, or write `f5.api: rest`",
             )
 
     # Reading and planning.
@@ -118,14 +118,14 @@ class As3(F5Backend[Planned]):
             if record.get("label") != self.mark and not self.options.adopt:
                 yield DeviceError(
                     f"{self.name}: the tenant {self.tenant} was not declared by this farm",
-                    "take it over with --adopt (AS3 removes everything else in it), or name another f5.partition",
+                    "take it over with --adopt (AS3 removes everything else in it), or write another f5.partition",
                 )
             return
         answer = self.device.look(f"/mgmt/tm/auth/partition/{self.tenant}", "the partition")
         if answer.status == 200:
             yield DeviceError(
-                f"{self.name}: the partition {self.tenant} is there and AS3 did not make it",
-                "AS3 would remove what is in it: name another f5.partition, or take f5.api: rest",
+                f"{self.name}: the partition {self.tenant} exists, but AS3 did not create it",
+                "AS3 would remove everything in it: write another f5.partition, or write `f5.api: rest`",
             )
 
     def _state(self, record: dict[str, Any] | None) -> State:
@@ -195,10 +195,12 @@ class As3(F5Backend[Planned]):
         """Return the error for a declaration whose answer was lost, or a device that is not as planned."""
         del planned
         if lost is not None:
-            return OutcomeUnknownError(f"{lost.message}; {self.applied_or_unknown(lost)}", "push again: it finds out")
+            return OutcomeUnknownError(
+                f"{lost.message}; {self.applied_or_unknown(lost)}", "push again: the next push reads the outcome"
+            )
         return DeviceError(
-            f"{self.name}: the declaration was applied, and the device is not as planned:\n{again.plan.text()}",
-            f"AS3 has no record of changes by hand; roll back with `nlbgen push f5 --restore {snapshot}`",
+            f"{self.name}: the declaration was applied, but the device differs from the plan:\n{again.plan.text()}",
+            f"AS3 does not record manual changes; roll back with `nlbgen push f5 --restore {snapshot}`",
         )
 
     def finish(self, planned: Planned, again: Planned) -> None:
@@ -208,7 +210,7 @@ class As3(F5Backend[Planned]):
             self.remove_files(replaced, again.state, listed=self.options.prune)
         except DeviceError as error:
             raise DeviceError(
-                f"{error.message}; the declaration was applied and read back", "push again: it completes"
+                f"{error.message}; the declaration was applied and read back", "push again: the next push completes it"
             ) from None
         self.settle(self.pending())
 
@@ -244,7 +246,7 @@ class As3(F5Backend[Planned]):
 
     def _declare(self, body: Mapping[str, Any]) -> DeviceError | None:
         """Declare and wait; what was lost on the way is returned, a refusal is raised."""
-        self.console.say(f"{self.name}: AS3 is at work on the tenant {self.tenant}")
+        self.console.say(f"{self.name}: AS3 applies the tenant {self.tenant}")
         self.commit_begins()
         try:
             answer = self.device.send("POST", f"{_SERVICE}/declare?async=true", body, "the declaration")
@@ -267,7 +269,7 @@ class As3(F5Backend[Planned]):
                 raise OutcomeUnknownError(f"{self.name}: AS3's task: {answer.message} (HTTP {answer.status})")
             if not self._under_way(answer):
                 return answer
-        raise OutcomeUnknownError(f"{self.name}: AS3 is still at work")
+        raise OutcomeUnknownError(f"{self.name}: AS3 has not finished yet")
 
     def _under_way(self, answer: Answer) -> bool:
         results = _results(answer)
@@ -276,7 +278,7 @@ class As3(F5Backend[Planned]):
     def _task(self, answer: Answer) -> str:
         number = answer.data.get("id") if isinstance(answer.data, dict) else None
         if not isinstance(number, str) or not re.fullmatch(r"[0-9A-Za-z-]+", number):
-            raise OutcomeUnknownError(f"{self.name}: AS3 does not say which task it works on")
+            raise OutcomeUnknownError(f"{self.name}: AS3 did not return the id of its task")
         return f"{_SERVICE}/task/{number}"
 
     def _check(self, answer: Answer) -> None:

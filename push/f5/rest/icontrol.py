@@ -137,7 +137,7 @@ class RestSession:
             hint = "100 tokens of this user are in use: delete some, or wait 20 minutes (F5's article K44237337)"
         if answer.status == 200:
             return OutcomeUnknownError(
-                f"{self.login.name}: the answer to the login holds no token", "is this a BIG-IP?"
+                f"{self.login.name}: the response to the login has no token", "check that f5.host is a BIG-IP"
             )
         return refusal(self.login.name, "the login was refused", answer, hint)
 
@@ -150,13 +150,13 @@ class RestSession:
                 if answer.status in {200, 401, 404} and not answer.restarting:
                     token = ""
         if token:
-            self._say(f"{self.login.name}: the login token could not be deleted; it ends by itself within 20 minutes")
+            self._say(f"{self.login.name}: the login token could not be deleted; it expires within 20 minutes")
         self._token = ""
 
     # Requests.
 
     def get(self, path: str, what: str, params: str = "") -> object:
-        """What is there as JSON; asked again while the device is not able to answer."""
+        """What is there as JSON; asked again while the device cannot respond."""
         answer = self.look(path, what, params)
         if answer.status != 200:
             raise self._refused(answer, what)
@@ -218,7 +218,7 @@ class RestSession:
     def _refused(self, answer: Answer, what: str) -> DeviceError:
         hint = None
         if answer.status in {401, 403}:
-            hint = f"the user {self.login.user} may not do this: give it the role of a manager or administrator"
+            hint = f"the user {self.login.user} may not do this: give it the role Manager or Administrator"
         return refusal(self.login.name, what, answer, hint)
 
     def _answer(
@@ -249,13 +249,13 @@ class RestSession:
     def _trouble(self, answer: Answer, what: str) -> DeviceError | None:
         if answer.restarting:
             return NotSentError(
-                f"{self.login.name}: {what}: the device is not able to answer: {answer.message} (HTTP {answer.status})",
-                "it restarts, or works on something else: try again in some minutes",
+                f"{self.login.name}: {what}: the device cannot respond: {answer.message} (HTTP {answer.status})",
+                "it may be restarting or busy: try again in some minutes",
             )
         if answer.undecided or (answer.status == 200 and answer.data is None and answer.text):
             return OutcomeUnknownError(
-                f"{self.login.name}: {what}: no answer that can be read (HTTP {answer.status}): {answer.message}",
-                "try again; the next push reads what was done",
+                f"{self.login.name}: {what}: the response cannot be read (HTTP {answer.status}): {answer.message}",
+                "try again; the next push reads the state of the device",
                 status=answer.status,
             )
         return None

@@ -67,11 +67,13 @@ class Rest(Transactional):
     def validate(self, planned: Planned) -> None:
         """Have the device check the whole transaction; it cannot where the partition or a certificate is missing."""
         if self.unit.version < VALIDATE_ONLY:
-            raise DeviceError(f"{self.name}: TMOS {self.unit.version} cannot check a transaction", "12.0 is the first")
+            raise DeviceError(
+                f"{self.name}: TMOS {self.unit.version} cannot check a transaction", "this needs TMOS 12.0 or later"
+            )
         if absent := f"the partition {self.partition}" if planned.missing else self._absent_file():
             raise DeviceError(
-                f"{self.name}: the device cannot check the plan, because {absent} is not there yet",
-                "a push makes it first; its transaction is then checked as a whole before anything is applied",
+                f"{self.name}: the device cannot check the plan, because {absent} does not exist yet",
+                "run a push: it creates this first, then the device checks the transaction before it applies it",
             )
         todo = commands(planned.work, planned.state)
         f5_transaction.check(self.device, todo)
@@ -170,9 +172,7 @@ class RestFiles:
         return True
 
     def _left(self, file: CertificateFile) -> str:
-        return (
-            f"{self.device.login.name}: {DOWNLOADS}/{file.name} could not be removed: it holds the key, remove it there"
-        )
+        return f"{self.device.login.name}: {DOWNLOADS}/{file.name} could not be removed: it contains the key, delete it"
 
 
 @contextlib.contextmanager

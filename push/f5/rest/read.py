@@ -68,5 +68,5 @@ def unit(device: RestSession) -> Unit:
     own = [item for item in items(found) if str(item.get("selfDevice")).lower() == "true"]
     number = re.match(r"\d+(?:\.\d+)+", str(own[0].get("version"))) if own else None
     if number is None:
-        raise DeviceError(f"{device.login.name}: the device does not say which unit and version it is")
+        raise DeviceError(f"{device.login.name}: the device does not report its unit and version")
     return Unit(Version(".".join(number[0].split(".")[:4])), str(own[0].get("failoverState", "active")))

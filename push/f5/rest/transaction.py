@@ -45,7 +45,7 @@ def run(
         _abandon(device, number)
         raise
     except BaseException as error:
-        # An interrupted commit is not taken back: the device may be at work on it, or through with it.
+        # An interrupted commit is not rolled back: the device may be at work on it, or through with it.
         if not committing or isinstance(error, DeviceError):
             _abandon(device, number)
         raise
@@ -72,7 +72,7 @@ def _start(device: RestSession) -> str:
     answer = device.send("POST", _PATH, {}, "a transaction", again=True)
     number = answer.data.get("transId") if isinstance(answer.data, dict) else None
     if number is None:
-        raise DeviceError(f"{device.login.name}: a transaction was asked for, and the answer holds none")
+        raise DeviceError(f"{device.login.name}: the device did not return a transaction")
     return str(number)
 
 
@@ -85,7 +85,7 @@ def _commit(device: RestSession, number: str) -> None:
     answer = device.send("PATCH", f"{_PATH}/{number}", {"state": "VALIDATING"}, "the commit", once=True)
     state = answer.data.get("state") if isinstance(answer.data, dict) else None
     if state != "COMPLETED":
-        raise OutcomeUnknownError(f"{device.login.name}: the commit was answered with the state {state}")
+        raise OutcomeUnknownError(f"{device.login.name}: the response to the commit has the state {state}")
 
 
 def _abandon(device: RestSession, number: str) -> None:

@@ -90,10 +90,10 @@ class Portal:
         except bigsuds.ServerError as error:
             raise _refusal(device, what, _fault(error)) from None
         except bigsuds.MethodNotFound:
-            raise _refusal(device, what, "this TMOS does not have it") from None
+            raise _refusal(device, what, "this TMOS version does not support it") from None
         except Exception as error:  # bigsuds lets every exception of suds and of the parsers below through
             said = one_line(str(error)) or type(error).__name__
-            raise OutcomeUnknownError(f"{device}: {what}: no answer that can be read: {said}", "try again") from None
+            raise OutcomeUnknownError(f"{device}: {what}: the response cannot be read: {said}", "try again") from None
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
         """One request of a call, signed; its status and content. Raises DeviceError for what is no answer of SOAP's."""
@@ -104,8 +104,8 @@ class Portal:
             raise DeviceError(f"{device}: the login was refused (HTTP {status})", hint)
         if status in {404, 502, 503}:
             raise NotSentError(
-                f"{device}: the device is not able to answer (HTTP {status})",
-                "it restarts, or works on something else: try again in some minutes",
+                f"{device}: the device cannot respond (HTTP {status})",
+                "it may be restarting or busy: try again in some minutes",
             )
         return status, reply.content
 
@@ -157,7 +157,7 @@ def _client(portal: Portal, number: int | None) -> object:
     try:
         import bigsuds
     except ImportError:
-        message = "f5.api is soap, and bigsuds is not installed"
+        message = "f5.api is soap, but the library bigsuds is not installed"
         raise NlbgenError(message, f"{INSTALL} (plain `pip install bigsuds` fails)") from None
     from suds.client import Client
     from suds.transport import Reply, Request, Transport, TransportError

@@ -160,7 +160,7 @@ def _lacking(spec: Spec, made: tuple[Object, ...]) -> Iterator[Problem]:
         if accepted or not any(limit.concerns(one) for one in made):
             continue
         accept = f" (`accept: [{problem_id}]`)" if limit.acceptable else ""
-        hint = "; or ".join(filter(None, (limit.fix + accept, "take f5.api: rest")))
+        hint = "; or ".join(filter(None, (limit.fix + accept, "write `f5.api: rest`")))
         yield spec.problem(("f5", "api"), f"iControl SOAP lacks {limit.lacks}", hint, id=problem_id)
 
 
