@@ -302,7 +302,7 @@ def test_restore_by_as3_whose_ca_file_is_gone_is_refused(
     device.log.clear()
     with pytest.raises(DeviceError, match=r"which is no longer on the device") as caught:
         pushed(unverified, restore=report.snapshot)
-    assert "it brings them" in str(caught.value.hint) and device.writes() == []
+    assert "push the earlier spec" in str(caught.value.hint) and device.writes() == []
 
 
 def test_push_by_as3_of_a_farm_without_tls_keeps_the_old_key_until_prune(
