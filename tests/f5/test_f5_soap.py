@@ -399,7 +399,8 @@ def test_push_by_soap_reports_leftovers_of_another_kind(
     console.said.clear()
     assert pushed(spec()).outcome == "unchanged"
     assert any(
-        "persistence cookie /Common/orchestrator-test_cookie is not in the farm" in text for text in console.said
+        "persistence cookie /Common/orchestrator-test_cookie is no longer part of the farm" in text
+        for text in console.said
     )
 
 
@@ -411,7 +412,7 @@ def test_restore_by_soap_of_the_node_verification_whose_ca_is_gone_is_refused(
     unverified = spec(frontend={"tls": {"verify_nodes": False}})
     report = pushed(unverified)
     now = device.own()
-    with pytest.raises(DeviceError, match=r"which is not on the device any more"):
+    with pytest.raises(DeviceError, match=r"which is no longer on the device"):
         pushed(unverified, restore=report.snapshot)
     assert device.own() == now
 
