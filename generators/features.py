@@ -145,12 +145,12 @@ FEATURES: Final = (
     ),
     Feature(
         "serve-all-failed",
-        "Requests are served while the checks of all nodes fail",
+        "Service while the checks of all nodes fail",
         _when(_ALL_FAILED, lambda f: f.balancer.health.all_failed == "serve"),
     ),
     Feature(
         "refuse-all-failed",
-        "Requests are refused while the checks of all nodes fail",
+        "Refusal while the checks of all nodes fail",
         _when(_ALL_FAILED, lambda f: f.balancer.health.all_failed == "refuse"),
     ),
     Feature("app-pool-stop", "A stopped IIS app pool is detected", _never, wanted=_sees_http),
