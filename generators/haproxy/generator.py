@@ -109,7 +109,10 @@ class Haproxy(Generator):
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "drain": Yes("weight 0: clients that a cookie holds stay"),
-        "max-body": Yes("by Content-Length; chunked uploads meet the limit of IIS"),
+        "max-body": Yes(
+            "by Content-Length; the limit of IIS applies to chunked uploads. Before 3.0 a client that sends its upload "
+            "before it reads does not see the 413, but a closed connection"
+        ),
         "state-over-reload": Yes("with the systemd drop-in that comes with the configuration"),
         "vip": Yes("by keepalived"),
         "ntlm": Yes("connections that sign in stay with their client"),

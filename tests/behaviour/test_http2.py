@@ -106,6 +106,15 @@ def test_http2_kerberos_ticket_reaches_a_node(farm: StartFarm, vendor: str, size
     assert f"Negotiate {'x' * size}" in client.data.decode()
 
 
+def test_http2_upload_above_the_limit_gets_413(farm: StartFarm, vendor: str) -> None:
+    lab = farm(vendor, {"balancer": {"max_body": "1MB"}})
+    for size in (1024**2 + 1, 8 * 1024**2):
+        with Http2Client(lab) as client:
+            client.upload("/over", size)
+            assert client.headers[":status"] == "413"
+    assert not any(node.control.requests("/over") for node in lab.nodes)
+
+
 def test_http2_answer_with_five_large_cookies_arrives(farm: StartFarm, vendor: str) -> None:
     lab = farm(vendor)
     with Http2Client(lab) as client:

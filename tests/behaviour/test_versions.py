@@ -4,6 +4,8 @@
 """
 
 import json
+import socket
+import ssl
 import time
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 
 from nlbgen.net.waiting import wait_until
 from nlbgen.prove.clients.hub_client import SessionPlan
+from nlbgen.prove.clients.raw import head
 from nlbgen.prove.clients.simple import SocketHolder, SocketPlan
+from nlbgen.spec.units import Version
 
 from .conftest import FarmLab, StartFarm, run_session
 from .delay import delayed
@@ -60,6 +64,29 @@ def test_other_version_takes_an_upload_over_http2_from_far_away(lab: FarmLab) ->
     assert client.headers[":status"] == "200"
     assert json.loads(client.data)["bytes"] == 10 * 1024**2
     assert seconds < 3
+
+
+def test_other_version_shows_413_to_a_client_that_sends_before_it_reads(farm: StartFarm, build: dict[str, Any]) -> None:
+    """HAProxy before 3.0 closes the connection at once, as its page says."""
+    about = {"version": build["version"].rpartition(".")[0], "openssl": build["openssl"].rstrip("w")}
+    lab = farm(build["program"], {build["program"]: about, "balancer": {"max_body": "1MB"}}, program=build["path"])
+    closes = build["program"] == "haproxy" and Version(build["version"]) < Version("3.0")
+    try:
+        seen = upload_then_read(lab, 20 * 1024**2)
+    except OSError:
+        seen = b""
+    assert seen.startswith(b"HTTP/1.1 413") is not closes
+
+
+def upload_then_read(lab: FarmLab, size: int) -> bytes:
+    """Send an upload completely, and only then read: as .NET's client does. Raises OSError."""
+    context = ssl.create_default_context(cafile=str(lab.certificates.ca))
+    plain = socket.create_connection(("127.0.0.1", lab.port), timeout=20)
+    with context.wrap_socket(plain, server_hostname=lab.host) as client:
+        client.sendall(head("POST", "/over", lab.host, [f"Content-Length: {size}"]))
+        for _ in range(size // 65536):
+            client.sendall(bytes(65536))
+        return client.recv(65536)
 
 
 def test_other_version_prints_no_warning(lab: FarmLab) -> None:

@@ -337,7 +337,7 @@ def test_render_writes_max_body_exactly(size: str, nginx: str, make_spec: MakeSp
     spec = make_spec(balancer={"max_body": size})
     texts = [b"".join(file.content for file in render(generator(name), spec)).decode() for name in ("nginx", "haproxy")]
     assert f"client_max_body_size {nginx};" in texts[0]
-    assert f"req.body_size gt {int(spec.farm.balancer.max_body)} }}" in texts[1]
+    assert f"req.hdr_val(Content-Length) gt {int(spec.farm.balancer.max_body)} }}" in texts[1]
 
 
 # The command line's words
