@@ -512,3 +512,26 @@ def test_windows_sign_in_and_http2_are_refused_by_id(
     except UnsupportedError as error:
         found = [problem.id for problem in error.problems]
     assert found == refused
+
+
+SITE, KEY = "/etc/ssl/site.pem", "/etc/ssl/site.key"
+
+
+@pytest.mark.parametrize(
+    "version, certificate, key, name",
+    [
+        ("2.9", SITE, KEY, SITE),
+        ("3.0", SITE, KEY, "@/site"),
+        ("3.0", SITE, SITE, SITE),
+        ("2.9", "/etc/ssl/my site.pem", KEY, "'/etc/ssl/my\\ site.pem'"),
+    ],
+)
+def test_haproxy_certificate_is_renewed_by_the_name_that_haproxy_has_for_it(
+    version: str, certificate: str, key: str, name: str, make_spec: MakeSpec
+) -> None:
+    tls = {"certificate": certificate, "key": key}
+    spec = make_spec(haproxy={"version": version}, frontend={"tls": tls})
+    files = {file.path.name: file.content.decode() for file in render(generator("haproxy"), spec)}
+    assert f"\ncertificate={name}\n" in files["nlbgen-haproxy"]
+    crt = name if name in {SITE, "@/site"} else "'/etc/ssl/my site.pem'"
+    assert f" crt {crt} " in files["haproxy.cfg"]
