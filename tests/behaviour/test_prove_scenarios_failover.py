@@ -110,3 +110,10 @@ def test_a_failure_on_the_example_farm_passes(shared_bench: StartBench, vendor: 
 @pytest.mark.alone
 def test_slow_start_of_haproxy_passes(shared_bench: StartBench) -> None:
     assert shared_bench("haproxy").failed("slow-start") == []
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("vendor", ["haproxy", pytest.param("nginx", marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", ["health-slow", "reload-states"])
+def test_slow_health_and_states_over_a_reload_pass(shared_bench: StartBench, vendor: str, name: str) -> None:
+    assert shared_bench(vendor).failed(name) == []
