@@ -7,6 +7,7 @@ that a hostile file ends in one message.
 """
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -99,14 +100,15 @@ class _RefusedError(Exception):
 class _Composer:
     """Builds data and locations from the YAML library's events in one pass; the depth is limited."""
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, problems: list[Problem]) -> None:
+        """Problems that do not end the reading are added to `problems`."""
         self._name = name
+        self._problems = problems
         self._loader = _Loader(text)
         self._anchors: dict[str, tuple[Data, Tree, int]] = {}
         self._values = 0
         self._hidden = 0
         """How many values of `_SECRET_KEYS` enclose the current one: messages must not show their content."""
-        self.problems: list[Problem] = []
 
     def compose(self) -> tuple[Data, Tree]:
         get = self._loader.get_event
@@ -124,7 +126,7 @@ class _Composer:
             )
         return data, tree
 
-    def dispose(self) -> None:
+    def close(self) -> None:
         self._loader.dispose()
 
     def _value(self, event: _Event, depth: int) -> tuple[Data, Tree]:
@@ -226,8 +228,8 @@ class _Composer:
         return text
 
     def _problem(self, mark: _Mark, message: str, hint: str) -> None:
-        self.problems.append(Problem(Location(self._name, mark.line + 1, mark.column + 1), "", message, hint))
-        if len(self.problems) >= MAX_PROBLEMS:
+        self._problems.append(Problem(Location(self._name, mark.line + 1, mark.column + 1), "", message, hint))
+        if len(self._problems) >= MAX_PROBLEMS:
             raise _RefusedError(mark.line, mark.column, TOO_MANY)
 
 
@@ -323,13 +325,13 @@ def decode(name: str, raw: bytes) -> str:
 
 def parse(name: str, text: str) -> Document:
     """The document in `text`; raises SpecError for invalid YAML and for text over the limits."""
-    composer = None
+    problems: list[Problem] = []
     try:
-        composer = _Composer(name, text)
-        data, tree = composer.compose()
+        with closing(_Composer(name, text, problems)) as composer:
+            data, tree = composer.compose()
     except _RefusedError as error:
         last = refusal(name, error.message, error.hint, line=error.line, column=error.column)
-        raise SpecError([*(composer.problems if composer else ()), *last.problems]) from None
+        raise SpecError([*problems, *last.problems]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = error.problem or error.context or "cannot be read"
@@ -342,10 +344,7 @@ def parse(name: str, text: str) -> Document:
         line, column = text.count("\n", 0, at), at - (text.rfind("\n", 0, at) + 1)
         message = f"the character U+{ord(text[at]):04X} is not allowed in YAML"
         raise refusal(name, message, "remove it", line=line, column=column) from None
-    finally:
-        if composer is not None:
-            composer.dispose()
-    return Document(name, data, tree, tuple(composer.problems))
+    return Document(name, data, tree, tuple(problems))
 
 
 def _yaml_hint(text: str, line: int) -> str:

@@ -608,6 +608,7 @@ def asked_while_stopped(farm: Lan, name: str) -> list[str]:
 STOPPED_AND_CHANGED = ("Stop-Website", "copied", "Set-ItemProperty", "Start-Website")
 
 
+@pytest.mark.long
 def test_nodes_change_one_after_the_other_and_no_client_notices(lan: BuildLan, monkeypatch: pytest.MonkeyPatch) -> None:
     farm = lan("haproxy", farm_of(frontend=PLAIN), "lb-1")
     balancer = farm.balancers["lb-1"]

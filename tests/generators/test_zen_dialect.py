@@ -90,6 +90,39 @@ def test_checker_refuses_what_the_engine_accepts(vector: Vector) -> None:
     assert any(vector["says"] in complaint.message for complaint in complaints), complaints
 
 
+ADDRESS = "\tAddress 192.0.2.10\n"
+
+
+@pytest.mark.parametrize(
+    "old, new, says",
+    [
+        ("\n", "\r\n", "the line ends are CRLF"),
+        ('"/farm/Err414.html"', '"/farm/\x01.html"', "the line holds a control character"),
+        (ADDRESS, "\tAddress 192.0.2.300\n", "192.0.2.300 is not an IP address"),
+        (ADDRESS, f"\t!!\n{ADDRESS}", "this is not a directive"),
+        (
+            "\t\t#End\n\tEnd\n",
+            "\t\tSession\n\t\t\tType IP\n\t\t\tTTL 120\n\t\tEnd\n\t\t#End\n\tEnd\n",
+            "Session must precede the backends",
+        ),
+    ],
+    ids=["CRLF", "control character", "address", "no directive", "late session"],
+)
+def test_checker_on_a_changed_line_refuses_the_file(old: str, new: str, says: str) -> None:
+    text = whole("pound").replace(old, new)
+    assert text != whole("pound")
+    complaints = check_farm_file(text, "pound", ERRORS)
+    assert any(says in complaint.message for complaint in complaints), complaints
+
+
+def test_checker_on_a_first_marker_after_a_service_refuses_the_file() -> None:
+    moved = "\t#ZWACL-INI\n"
+    text = whole("pound").replace(moved, "").replace("\t#ZWACL-END\n", f"{moved}\t#ZWACL-END\n")
+    assert [complaint.message for complaint in check_farm_file(text, "pound", ERRORS)] == [
+        "the marker #ZWACL-INI must precede the first service"
+    ]
+
+
 def test_checker_on_a_pattern_that_only_python_knows_refuses_the_file() -> None:
     text = whole("pound").replace('"Host: orchestrator.example"', '"Host: (?:a|b)"')
     (complaint,) = check_farm_file(text, "pound", ERRORS)

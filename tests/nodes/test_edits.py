@@ -35,6 +35,13 @@ def with_inserted(text: str, *path: str) -> str:
 ADDED = '<add key="k" value="v" />'
 
 
+def test_element_ends_after_the_children_of_its_own_name() -> None:
+    text = "<r><a><a/><a></a></a><b/></r>"
+    outer = only(document(text).root, "a")
+    assert text[outer.start : outer.end] == "<a><a/><a></a></a>"
+    assert [text[child.start : child.end] for child in outer.children] == ["<a/>", "<a></a>"]
+
+
 # Attributes.
 
 

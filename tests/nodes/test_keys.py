@@ -103,6 +103,11 @@ def test_sql_pairs_value_in_quotes_is_what_they_enclose(text: str, value: str) -
     assert connection.sql_pairs(f"Password={text};Server=x") == [("Password", value), ("Server", "x")]
 
 
+def test_sql_value_is_quoted_where_it_must_be() -> None:
+    values = {"": '""', "plain": "plain", 'a"b': "'a\"b'", "a'b;": '"a\'b;"', "a\"b'": '"a""b\'"'}
+    assert {value: connection.sql_value(value) for value in values} == values
+
+
 def test_sql_value_with_nul_raises() -> None:
     with pytest.raises(connection.UnsupportedValueError, match=r"U\+0000"):
         connection.sql_value("a\0b")

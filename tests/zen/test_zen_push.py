@@ -837,6 +837,11 @@ READ_FAULTS = {"before", "404", "500", "html", "garbage", "list"}
 """A read does nothing on the device: what happens after it makes no difference."""
 
 
+def parts(count: int) -> list[Any]:
+    """The numbers of the parts of a long test, of which `make test` runs the first."""
+    return [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, count))]
+
+
 def attempt(spec: Spec, allowed: Options) -> str:
     """Push; return the text of the error, or ""."""
     try:
@@ -870,18 +875,18 @@ def judge(server: "Server", spec: Spec, allowed: Options, origin: "Device", told
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.long), pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("part", parts(9))
 @pytest.mark.parametrize("product, mode, kind", SCENES)
 def test_push_with_a_fault_at_any_call_leaves_the_old_or_the_new_farm(
     serve: Serve, product: str, mode: str, kind: str, part: int
 ) -> None:
-    """A part holds a third of the calls, and from scene to scene another third."""
+    """A part holds every ninth call, and from scene to scene another one."""
     server, spec, allowed = prepared(serve, product, mode, kind)
     origin = server.device
     _planning, methods = calls_of(server, spec, allowed)
     faults = FAULTS + (MORE_FAULTS if (product, mode, kind) == SCENES[1] else [])
-    first = (part + SCENES.index((product, mode, kind))) % 3
-    for number, method in list(enumerate(methods))[first::3]:
+    first = (part + SCENES.index((product, mode, kind))) % 9
+    for number, method in list(enumerate(methods))[first::9]:
         for fault in [fault for fault in faults if method != "GET" or fault in READ_FAULTS]:
             server.device = copy.deepcopy(origin)
             server.count = 0
@@ -919,15 +924,19 @@ def test_push_with_a_late_answer_to_any_write_leaves_the_old_or_the_new_farm(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", parts(3))
 @pytest.mark.parametrize("product, mode, kind", SCENES)
 def test_push_to_a_device_that_is_gone_from_any_call_on_names_every_step_that_remains(
-    serve: Serve, product: str, mode: str, kind: str
+    serve: Serve, product: str, mode: str, kind: str, part: int
 ) -> None:
-    """No rollback is possible: the message names every step that remains, and the next push completes the farm."""
+    """No rollback is possible: the message names every step that remains, and the next push completes the farm.
+
+    A part holds a third of the calls, and from scene to scene another third.
+    """
     server, spec, allowed = prepared(serve, product, mode, kind)
     origin = server.device
     _planning, methods = calls_of(server, spec, allowed)
-    for number in range(len(methods)):
+    for number in range((part + SCENES.index((product, mode, kind))) % 3, len(methods), 3):
         server.device = copy.deepcopy(origin)
         server.count = 0
         server.faults = [simulator.Fault(number, "before", on=True)]
