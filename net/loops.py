@@ -25,8 +25,12 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def run(main: Coroutine[object, None, _T]) -> _T:
     """Run `main` on a new loop and return its result."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_settled(main))
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(_settled(main))
+    finally:
+        # Interrupted before its first step, it would warn at the end that it was never awaited.
+        main.close()
 
 
 async def _settled(main: Coroutine[object, None, _T]) -> _T:
