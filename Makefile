@@ -69,7 +69,7 @@ static: $(VENV)/test.stamp editable
 # What counts failures under load runs alone; the rest mostly waits, and runs together.
 behaviour: $(VENV)/test.stamp editable
 	$(BIN)/python -m pytest -q tests/behaviour -m "alone and not long"
-	$(BIN)/python -m pytest -q -n $$((2 + $(WORKERS))) --dist loadgroup tests/behaviour -m "not alone and not long" \
+	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) --dist loadgroup tests/behaviour -m "not alone and not long" \
 	    --cov --cov-append --cov-report=
 
 # Branches that the tests reach: the rooms that decide what is rendered and changed, then all. A floor only goes up.
