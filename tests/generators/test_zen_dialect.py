@@ -97,6 +97,7 @@ ADDRESS = "\tAddress 192.0.2.10\n"
     "old, new, says",
     [
         ("\n", "\r\n", "the line ends are CRLF"),
+        ("\n\nEnd\n", "\n\nEnd", "the last line has no line end"),
         ('"/farm/Err414.html"', '"/farm/\x01.html"', "the line holds a control character"),
         (ADDRESS, "\tAddress 192.0.2.300\n", "192.0.2.300 is not an IP address"),
         (ADDRESS, f"\t!!\n{ADDRESS}", "this is not a directive"),
@@ -106,7 +107,7 @@ ADDRESS = "\tAddress 192.0.2.10\n"
             "Session must precede the backends",
         ),
     ],
-    ids=["CRLF", "control character", "address", "no directive", "late session"],
+    ids=["CRLF", "no line end", "control character", "address", "no directive", "late session"],
 )
 def test_checker_on_a_changed_line_refuses_the_file(old: str, new: str, says: str) -> None:
     text = whole("pound").replace(old, new)
@@ -142,6 +143,12 @@ def secure(dialect: Dialect) -> str:
     text = re.sub(r"\t#Disable ?SSLv3\n", disabled, text)
     text = text.replace("\tRewriteLocation 1\n", '\tRewriteLocation 1\n\tAddHeader "X-Forwarded-Proto: https"\n')
     return re.sub(r"\t#(Cert|Ciphers|SSLHonorCipherOrder) ", r"\t\1 ", text)
+
+
+def test_checker_on_a_certificate_without_its_key_refuses_the_file() -> None:
+    files = {**SECURE_FILES, "/farm/farm.pem": FILES["/etc/farm/c.pem"]}
+    complaints = check_farm_file(secure("zproxy-ng"), "zproxy-ng", files)
+    assert [complaint.message for complaint in complaints] == ["/farm/farm.pem holds no private key"]
 
 
 @pytest.mark.parametrize("dialect", WRITTEN)
