@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
-FLOOR_DECIDING := 99
+FLOOR_DECIDING := 100
 FLOOR := 89
 
 .PHONY: demo test check lint types static behaviour coverage long search mutants programs bench docs golden clean help

@@ -326,6 +326,7 @@ BAD_KEYS = {
     f"ssh-ed25519 {ED25519[:-1]}": "truncated or damaged",
     f"ssh-ed25519 {ED25519}AAAA": "truncated or damaged",
     f"ssh-rsa {ED25519}": "holds another type",
+    "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8q": "checksum does not match",
     f"ssh-ed25519 {ED25519}\nssh-ed25519 {ED25519}": "is not a public key",
     "AGE-SECRET-KEY-1DEH7AQ527ZQXEPUEZYP4Z005XAZ3P6SKNHJRAACVQMDADHPTMYPQ5PAKF2": "private key is a secret",
     "-----BEGIN OPENSSH PRIVATE KEY-----": "private key is a secret",

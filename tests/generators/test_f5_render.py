@@ -131,6 +131,7 @@ def farms() -> st.SearchStrategy[Spec]:
     return strategy
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(farms())
 def test_render_of_any_farm_is_valid_or_refused(spec: Spec) -> None:
@@ -166,6 +167,7 @@ KEYS = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.parametrize("key", KEYS)
 @given(data=st.data())

@@ -17,6 +17,7 @@ from nlbgen.core.errors import NlbgenError
 from nlbgen.generators import validate
 from nlbgen.generators.base import generator, render
 from nlbgen.net.loopback import accepts
+from nlbgen.net.waiting import wait_until
 from nlbgen.prove.lab.processes import BalancerProcess
 from nlbgen.spec.load import Spec
 
@@ -265,4 +266,4 @@ def test_program_in_the_foreground_serves_until_it_is_stopped(vendor: str, make_
         argv = [program.path, *run.arguments]
         with BalancerProcess(argv, ports=[farm.frontend.port], env={**os.environ, **run.environment}) as balancer:
             assert balancer.running
-        assert not accepts(farm.frontend.port)
+        assert wait_until(lambda: not accepts(farm.frontend.port), validate.TIMEOUT_SECONDS)
