@@ -82,7 +82,8 @@ def owners(members: Sequence[Member]) -> list[Owner]:
     """The nodes that a cookie can name, each with a key that NGINX's `hash` leads to it."""
     hashed = _hashed(members)
     ends = list(accumulate(_shares(hashed)))
-    spare = {index for index, member in enumerate(hashed) if member.state != "up"}
+    taking = _taking(hashed)
+    spare = {index for index, member in enumerate(hashed) if member not in taking}
     return [
         Owner(member.tag, key_of(member.tag, index, ends, spare), member.endpoint)
         for index, member in enumerate(hashed)
@@ -125,8 +126,10 @@ def _by_cookie(job: Job) -> bool:
 
 
 def _taking(members: Iterable[Member]) -> list[Member]:
-    """The nodes that get new clients."""
-    return [member for member in members if member.state == "up"]
+    """The nodes that get new clients: the backups, if no node is up."""
+    every = list(members)
+    up = [member for member in every if member.state == "up"]
+    return up or [member for member in every if member.state == "backup"]
 
 
 def _hashed(members: Iterable[Member]) -> list[Member]:
@@ -136,8 +139,9 @@ def _hashed(members: Iterable[Member]) -> list[Member]:
 
 def _shares(hashed: Sequence[Member]) -> list[int]:
     """The weights in a hash: small ones for nodes that get no clients of a node that is down while another serves."""
-    full = min(_FULL_SHARE, _HASH_VALUES // len(hashed)) if any(one.state != "up" for one in hashed) else 1
-    return [full if member.state == "up" else 1 for member in hashed]
+    taking = _taking(hashed)
+    full = min(_FULL_SHARE, _HASH_VALUES // len(hashed)) if len(taking) < len(hashed) else 1
+    return [full if member in taking else 1 for member in hashed]
 
 
 def _upstream(job: Job, pool: Pool, kind: str, fails: int, out_for: Duration) -> dict[str, Any]:
@@ -164,7 +168,7 @@ def _upstream(job: Job, pool: Pool, kind: str, fails: int, out_for: Duration) ->
         "servers": servers,
         "again": [_server(job, one, " backup max_fails=0", sticky=False) for one in _taking(members)] if again else [],
         "mapped": mapped,
-        "spare": mapped and any(member.state != "up" for member in _hashed(members)),
+        "spare": mapped and len(_taking(members)) < len(_hashed(members)),
         "rescued": hashed and fails > 0,
     }
 

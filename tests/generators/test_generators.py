@@ -460,7 +460,7 @@ def test_nginx_before_sticky_assigns_new_clients_by_weight_to_nodes_that_take_so
     spec = make_spec(nodes=nodes, nginx={"version": "1.22"}, balancer={"affinity": "cookie"}, accept=FOR_ALL["accept"])
     text = next(file.content.decode() for file in render(generator("nginx"), spec) if file.main)
     tags = [member.tag for member in Design(spec.farm).members]
-    found = re.findall(r"(\S+%|\*) (\w+);", text.partition("split_clients")[2].partition("}")[0])
+    found = re.findall(r"(\S+%|\*) (\w+)\.[0-9]+;", text.partition("split_clients")[2].partition("}")[0])
     assert {tags.index(tag): share for share, tag in found} == shares
 
 
