@@ -38,8 +38,8 @@ class Robot:
 
     async def live(self) -> None:
         """Hold a connection until cancelled."""
-        while True:
-            async with open_http(self.plan) as http:
+        async with open_http(self.plan) as http:  # one for all connections: a client keeps its cookies
+            while True:
                 client = make_client(self.plan, http)
                 try:
                     await self._hold(client)
@@ -48,7 +48,7 @@ class Robot:
                 finally:
                     self.connected, self.client = False, None
                     await client.close()
-            await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _hold(self, client: HubClient) -> None:
         await client.open()
