@@ -182,7 +182,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "unconnected": at_most(0, "robots that could not connect"),
         "hit": at_least(1, "robots whose node hung"),
         "lost": at_most(0, "robots that did not reconnect"),
-        "back_within": at_most(6, "the last robot reconnected after", "s", nginx=15),
+        "back_within": at_most(8, "the last robot reconnected after", "s", nginx=15),
     },
     # correct.py
     "posts": {
