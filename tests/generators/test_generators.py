@@ -385,6 +385,7 @@ def test_spec_files_of_a_folder_are_unique_and_sorted(tmp_path: Path) -> None:
     assert found[0] == "b.yaml"
     assert found[-1] == "absent.yaml"
     assert sorted(found) == sorted(set(found))
+    assert {"a.yml", "b.yaml"} <= set(found)
     assert "c.txt" not in found
 
 

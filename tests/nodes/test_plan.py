@@ -618,8 +618,17 @@ def test_plan_config_source_edits_the_named_file(farm: Farm, tmp_path: Path) -> 
     assert files["secure.config"].decode() == content.replace(OTHER_ENCRYPTION, ENCRYPTION)
 
 
-@pytest.mark.parametrize("dropping", ["<clear/>", '<remove key="Quartz.jobStore.clustered"/>'])
-def test_plan_setting_that_a_later_file_drops_is_inserted_there(dropping: str, farm: Farm, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dropping", "name"),
+    [
+        ("<clear/>", "user.config"),
+        ('<remove key="Quartz.jobStore.clustered"/>', "user.config"),
+        ('<remove key="another"/>', "web.config"),
+    ],
+)
+def test_plan_setting_is_inserted_into_the_file_in_which_it_takes_effect(
+    dropping: str, name: str, farm: Farm, tmp_path: Path
+) -> None:
     text = config(first=False).replace("<appSettings>", '<appSettings file="user.config">')
     spec = farm(two=text)
     later = f'<appSettings>\n  {dropping}\n  <add key="apiKey" value="{OTHER_API}"/>\n</appSettings>\n'
@@ -630,8 +639,8 @@ def test_plan_setting_that_a_later_file_drops_is_inserted_there(dropping: str, f
         for document, new in one.files
         if one.node.name == "orch-2"
     }
-    assert '\n  <add key="quartz.jobStore.clustered" value="true" />\n' in files["user.config"]
-    assert "quartz" not in files["web.config"]
+    assert '<add key="quartz.jobStore.clustered" value="true" />\n' in files.pop(name)
+    assert not [other for other, text in files.items() if 'key="quartz.jobStore.clustered" value' in text]
 
 
 # The plan itself.
