@@ -95,7 +95,7 @@ class Nginx(Generator):
             "the open source build has no active health checks, and under passthrough it sees no HTTP status",
             "only a node that accepts no connections is marked down; requests fail while an app pool is stopped",
         ),
-        "serve-all-failed": Yes("it has no active health checks: a slow health endpoint changes nothing"),
+        "serve-all-failed": Yes("while every node is marked down, it tries them all"),
         "refuse-all-failed": No(
             "the open source build has no active health checks",
             "requests are refused only after they failed on every node",

@@ -46,10 +46,27 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
     ("nginx", "hang", "failed", in_turn),
     ("haproxy", "drain", "failed", lambda text: in_turn(no_health_check(text))),
     ("haproxy", "drain", "still_asked", lambda text: lines_without(text, "option httpchk", "http-check")),
-    ("haproxy", "broken-url", "failed", lambda text: text.replace("on-error fastinter", "on-error mark-down")),
-    ("nginx", "broken-url", "changed", lambda text: text.replace("http_502 http_503", "http_500 http_502 http_503")),
+    (
+        "haproxy",
+        "broken-url",
+        "failed",
+        lambda text: lines_without(text, "if all_failed").replace("on-error fastinter", "on-error mark-down"),
+    ),
+    (
+        "nginx",
+        "broken-url",
+        "changed",
+        lambda text: lines_without(text, " backup max_fails=0").replace(
+            "http_502 http_503", "http_500 http_502 http_503"
+        ),
+    ),
     ("nginx", "unavailable-url", "failed", lambda text: lines_without(text, " backup max_fails=0")),
-    ("haproxy", "unavailable-url", "failed", lambda text: text.replace("on-error fastinter", "on-error mark-down")),
+    (
+        "haproxy",
+        "unavailable-url",
+        "failed",
+        lambda text: lines_without(text, "if all_failed").replace("on-error fastinter", "on-error mark-down"),
+    ),
     ("haproxy", "health-slow", "cut", lambda text: text.replace("timeout check 1900ms", "timeout check 1s")),
     ("haproxy", "health-slow", "refused", lambda text: lines_without(text, "if all_failed")),
     ("haproxy", "all-down", "back", lambda text: text.replace("rise 2 ", "rise 23 ").replace("fastinter 100ms", "")),
