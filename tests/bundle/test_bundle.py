@@ -283,7 +283,7 @@ def test_export_leaves_the_rollout_out_without_a_vendor(farm: Path, cli: "RunCom
     """A spec with several balancers needs --vendor."""
     ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
     assert ran.code == 0
-    assert "ansible: left out:\nfarm.yaml: names haproxy, nginx, zen and f5" in ran.err
+    assert "ansible: left out:\nfarm.yaml: the spec names haproxy, nginx, zen and f5" in ran.err
     assert "    choose one: --vendor haproxy" in ran.err
     left = {left["part"]: left for left in json.loads(contents(farm / "b.zip")[MANIFEST])["left_out"]}
     assert "farm.yaml" not in left["ansible"]["reasons"][0]["message"]

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "farm.yaml"
-FILES = ["haproxy/INSTALL.md", "haproxy/haproxy.cfg", "haproxy/haproxy.service.d/nlbgen.conf"]
+FILES = [
+    *("haproxy/INSTALL.md", "haproxy/certificate-hook", "haproxy/haproxy.cfg"),
+    *("haproxy/haproxy.service.d/nlbgen.conf", "haproxy/nlbgen-haproxy", "haproxy/nlbgen-haproxy.service"),
+]
 posix = pytest.mark.skipif(os.name != "posix", reason="this is how POSIX systems do it")
 LIMIT_SECONDS = 30
 NLBGEN = [shutil.which("nlbgen", path=Path(sys.executable).parent) or "nlbgen is not installed"]

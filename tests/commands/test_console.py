@@ -74,8 +74,9 @@ def test_verbose_lists_read_and_written_files(cli: "RunCommand", farm: "Callable
     first = cli("-v", *args).err
     assert re.findall(r"^file (.*)", first, re.MULTILINE) == [
         "read: farm.yaml",
-        *(f"written: outputs/{path}" for path in ("haproxy/INSTALL.md", "haproxy/haproxy.cfg")),
+        *(f"written: outputs/haproxy/{name}" for name in ("INSTALL.md", "certificate-hook", "haproxy.cfg")),
         "written: outputs/haproxy/haproxy.service.d/nlbgen.conf",
+        *(f"written: outputs/haproxy/{name}" for name in ("nlbgen-haproxy", "nlbgen-haproxy.service")),
     ]
     again = cli("--verbose", *args).err
     assert "file read: outputs/haproxy/haproxy.cfg\n" in again

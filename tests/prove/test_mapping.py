@@ -19,7 +19,7 @@ FARMS: dict[str, dict[str, Any]] = {
     "every state": {
         "nodes": [
             {"name": "one", "address": "10.0.0.1", "weight": 50},
-            {"name": "two", "address": "orch-2.corp.example", "port": 8443},
+            {"name": "two", "address": "10.0.0.2", "port": 8443},
             {"name": "three", "address": "fd00::3", "state": "backup"},
             {"name": "four", "address": "10.0.0.4", "state": "drain"},
             {"name": "five", "address": "10.0.0.5", "state": "down"},
@@ -27,6 +27,7 @@ FARMS: dict[str, dict[str, Any]] = {
         "frontend": {"address": "*", "port": 8444, "redirect_http": True, "aliases": ["robots.corp.example"]},
         "balancer": {"affinity": "cookie", "metrics_port": 9404},
     },
+    "host name": {"nodes": [{"name": "one", "address": "10.0.0.1"}, {"name": "two", "address": "orch-2.corp.example"}]},
     "unverified nodes": {"frontend": {"tls": {"verify_nodes": False}}, "accept": ["nodes-unverified"]},
 }
 ACCEPTED = [
@@ -47,6 +48,7 @@ OWN = re.compile(
 PLACES = (
     (re.compile(r"^(\s*(?:bind|listen) )\S+"), r"\1HERE"),
     (re.compile(r"^(\s*server (?:[\w-]+ (?=\S+:))?)\S+:[0-9]+"), r"\1NODE"),
+    (re.compile(r"^(\s*)\S+:[0-9]+ (?=[0-9a-f]{8};)"), r"\1NODE "),
     (re.compile(r"(X-Forwarded-Port) [0-9]+"), r"\1 PORT"),
     (re.compile(r"(https://[\w.-]+):[0-9]+"), r"\1"),
     (re.compile(r"(\$host):[0-9]+"), r"\1"),

@@ -116,7 +116,7 @@ def test_scaled_haproxy_changes_only_timeouts() -> None:
     assert times(after, "timeout tunnel") == {"360000ms"}
     assert times(after, "timeout server") == {"12000ms", "13000ms"}
     assert times(after, "timeout http-request") == {f"{FLOOR_SECONDS * 1000:g}ms"} | {"2000ms"}
-    assert times(after, "timeout check") == times(before, "timeout check") == {"1s"}
+    assert times(after, "timeout check") == times(before, "timeout check") == {"1900ms"}
     changed = [pair for pair in zip(before.splitlines(), after.splitlines(), strict=True) if pair[0] != pair[1]]
     assert changed
     assert all(line.strip().startswith("timeout ") for line, _ in changed)
@@ -124,7 +124,7 @@ def test_scaled_haproxy_changes_only_timeouts() -> None:
 
 def test_scaled_nginx_writes_the_defaults() -> None:
     after = scale_timeouts("nginx", main_file("nginx"), 10)
-    assert times(after, "proxy_read_timeout") == {"6000ms", "12000ms", "360000ms"}
+    assert times(after, "proxy_read_timeout") == {"2s", "2000ms", "6000ms", "12000ms", "13000ms", "360000ms"}
     assert times(after, "client_body_timeout") == {"6000ms"}
     assert times(after, "client_header_timeout") == {"2000ms"}
     assert after.count("    client_header_timeout ") == 1, "a directive twice in one block is an error"
