@@ -6,6 +6,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Final
 
+from ...generators.base import generator
 from ...spec.model import Farm
 from ..clients.hub_client import SessionPlan
 from ..clients.robots import Robot, robots, until_connected
@@ -49,6 +50,17 @@ def refusals(team: Sequence[Robot]) -> list[str]:
     return [text for robot in team for text in robot.refusals if "http 50" in text]
 
 
+def _unchecked(bench: TestBench) -> str:
+    """Return why the balancer cannot find a node that hangs, under passthrough; empty if it can."""
+    vendor = generator(bench.vendor)
+    if (
+        bench.farm.frontend.tls.mode != "passthrough"
+        or vendor.lacks("passthrough-health", vendor.version(bench.farm)) is None
+    ):
+        return ""
+    return f"{vendor.title} has no health checks under passthrough"
+
+
 def _two_serve(farm: Farm) -> str:
     return "" if len(serving(farm)) > 1 else ONE_NODE
 
@@ -85,15 +97,9 @@ class RollingRestart(Scenario):
                 slowest = max((back for robot in every for back in _absences(robot)), default=0.0)
         weights = {node.name: node.weight for node in serving(bench.farm)}
         fair = weights[first.name] / sum(weights.values())
-        hashed = is_hashed(bench.farm)
+        reason = HASHED if is_hashed(bench.farm) else _unchecked(bench)
         yield metric("unconnected", absent, of=len(team))
-        yield metric(
-            "share",
-            round(100 * got / NEW / fair, 1),
-            of=NEW,
-            note=HASHED if hashed else first.name,
-            enforced=not hashed,
-        )
+        yield metric("share", round(100 * got / NEW / fair, 1), of=NEW, note=reason or first.name, enforced=not reason)
         yield metric("refused", len(refused), note=refused[0] if refused else "")
         yield metric("lost", lost, of=len(every))
         yield metric("back_within", round(slowest, 2))
@@ -141,11 +147,11 @@ class HungRobots(Scenario):
             await until_connected(team, BACK_SECONDS)
             lost = sum(not robot.connected for robot in team)
             slowest = max((_back(robot) - start for robot in team if robot.ends), default=0.0)
-        note = f"robots give up after {SILENT_SECONDS:g} s"
+        note, reason = f"robots give up after {SILENT_SECONDS:g} s", _unchecked(bench)
         yield metric("unconnected", absent, of=len(team))
         yield metric("hit", sum(bool(robot.ends) for robot in team), of=len(team))
-        yield metric("lost", lost, of=len(team))
-        yield metric("back_within", round(slowest, 2), note=note)
+        yield metric("lost", lost, of=len(team), note=reason, enforced=not reason)
+        yield metric("back_within", round(slowest, 2), note=f"{note}; {reason}", enforced=not reason)
 
 
 def _back(robot: Robot) -> float:
