@@ -115,7 +115,7 @@ def _nodes(request: Request) -> PartResult:
             hint="copy each node's config to the path in `config` of the node",
         )
         nothing = LeftOut(part="nodes", what="all files", reasons=(why,))
-        return PartResult(left_out=(nothing,), notes=(f"nodes: left out, {absent}",))
+        return PartResult(left_out=(nothing,), notes=(f"the nodes' files are not in the bundle: {absent}",))
     # Without --with-secrets no secret is read: the bytes must not depend on whether it is available.
     prepared = rendering.render(request.spec, with_secrets=request.with_secrets, with_configs=request.with_secrets)
     artifacts = tuple(artifact.below("nodes") for artifact in prepared.files)

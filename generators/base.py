@@ -246,7 +246,7 @@ def _refusals(generator: Generator, spec: Spec, version: Version) -> Iterator[Pr
 def _hint(generator: Generator, feature: Feature, version: Version, why: No) -> str:
     options = []
     if why.fallback:
-        options.append(f"accept the fallback (`accept: [{generator.problem_id(feature.id)}]`): {why.fallback}")
+        options.append(f"accept the fallback: {why.fallback} (write `accept: [{generator.problem_id(feature.id)}]`)")
     if newer := generator.upgrade(feature.id, version):
         options.append(f"use {newer}")
     others = [other.title for other in all_generators() if other is not generator and _has(other, feature)]

@@ -110,9 +110,13 @@ _ALL_FAILED: Final[Path] = ("balancer", "health", "all_failed")
 _QUEUE: Final[Path] = ("balancer", "timeouts", "queue")
 
 FEATURES: Final = (
-    Feature("tls-terminate", "TLS ends at the balancer", _when(_MODE, lambda f: f.frontend.tls.mode == "terminate")),
-    Feature("tls-bridge", "TLS to the nodes too", _when(_MODE, lambda f: f.frontend.tls.mode == "bridge")),
-    Feature("tls-passthrough", "TLS ends at the nodes", _when(_MODE, lambda f: f.frontend.tls.mode == "passthrough")),
+    Feature(
+        "tls-terminate", "TLS termination at the balancer", _when(_MODE, lambda f: f.frontend.tls.mode == "terminate")
+    ),
+    Feature("tls-bridge", "TLS re-encryption to the nodes", _when(_MODE, lambda f: f.frontend.tls.mode == "bridge")),
+    Feature(
+        "tls-passthrough", "TLS passthrough to the nodes", _when(_MODE, lambda f: f.frontend.tls.mode == "passthrough")
+    ),
     Feature(
         "verify-nodes",
         "The nodes' certificates are verified, with SNI",
@@ -145,12 +149,12 @@ FEATURES: Final = (
     ),
     Feature(
         "serve-all-failed",
-        "Service while the checks of all nodes fail",
+        "Serve requests if all health checks fail",
         _when(_ALL_FAILED, lambda f: f.balancer.health.all_failed == "serve"),
     ),
     Feature(
         "refuse-all-failed",
-        "Refusal while the checks of all nodes fail",
+        "Refuse requests if all health checks fail",
         _when(_ALL_FAILED, lambda f: f.balancer.health.all_failed == "refuse"),
     ),
     Feature("app-pool-stop", "A stopped IIS app pool is detected", _never, wanted=_sees_http),
@@ -162,7 +166,9 @@ FEATURES: Final = (
         _when(_ALGORITHM, lambda f: f.balancer.algorithm == "least-connections"),
     ),
     Feature("round-robin", "Round robin", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "round-robin")),
-    Feature("source-hash", "By the client's address", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "source")),
+    Feature(
+        "source-hash", "Hash of the client's address", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "source")
+    ),
     Feature("weights", "Weights", _weights),
     Feature("affinity-cookie", "Affinity by cookie", _when(_AFFINITY, lambda f: f.affinity == "cookie")),
     Feature(
@@ -182,7 +188,9 @@ FEATURES: Final = (
     Feature("backup", "Backup nodes", _state("backup")),
     Feature("backup-source", "Backup nodes with hashing by address", _backup_source),
     Feature("slow-start", "Slow start", _when(("balancer", "slow_start"), lambda f: f.balancer.slow_start > 0)),
-    Feature("queue", "A queue for full nodes", _when(_QUEUE, lambda f: "queue" in f.balancer.timeouts.written)),
+    Feature(
+        "queue", "A queue for nodes at their limit", _when(_QUEUE, lambda f: "queue" in f.balancer.timeouts.written)
+    ),
     Feature(
         "address-limit",
         "A limit of connections for each client address",

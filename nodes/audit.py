@@ -173,7 +173,7 @@ def audit(configs: Mapping[str, Config], spec: Spec | None = None) -> Audit:
 
 def _values(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, ObservedValue]]:
     """Every setting that nodes must share; a setting that no node has is left out later."""
-    yield "version (by its settings)", _open(version_range(config))
+    yield "version (from the settings)", _open(version_range(config))
     yield "SignalR settings", _open(" and ".join(stores.families(config)) or ABSENT)
     yield from _attributes(config, MACHINE_KEY, _MACHINE, fingerprints)
     yield f"{keys.ENCRYPTION_KEY}", _encryption_key(config, fingerprints)
@@ -361,7 +361,7 @@ def _quartz(name: str, config: Config) -> Iterator[NodeProblem]:
     if entry is None or entry.value.lower() != "true":
         element = config.app.home.element if entry is None else entry.element
         document = config.app.home.document if entry is None else entry.document
-        message = f"{stores.QUARTZ} is not true: each node fires every scheduled job"
+        message = f"{stores.QUARTZ} is not true: each node starts every scheduled job"
         hint = "`nlbgen nodes apply` sets it"
         yield NodeProblem(name, "quartz", message, hint, str(document.location(element.start)))
 

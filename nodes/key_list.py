@@ -9,7 +9,7 @@ Inventory = Mapping[str, Sequence[Key]]
 
 def text(inventory: Inventory) -> str:
     """A table with one line for each key of each node."""
-    head = ("node", "key", "where", "fingerprint", "length", "what", "place")
+    head = ("node", "key", "where", "fingerprint", "length", "what", "location")
     rows = [
         (node, key.name, key.section, str(key.shown), str(key.length), key.kind, _with_note(key))
         for node, keys in inventory.items()

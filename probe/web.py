@@ -75,7 +75,7 @@ def _unhealthy(response: TimedResponse, design: Design) -> tuple[str, str]:
     if response.status in REDIRECTS:
         advice = ""
         if not design.farm.node_tls:
-            advice = "TLS ends at the balancer: disable the IIS rule Redirect HTTP to HTTPS"
+            advice = "TLS is terminated at the balancer: disable the IIS rule Redirect HTTP to HTTPS"
         return f"{response.status} to {shown(response.header('location'))}", advice
     if response.status == 404:
         return "404", "check orchestrator.version: the health endpoint moved between versions"

@@ -210,4 +210,6 @@ def _cause(error: Exception) -> str:
     inner = cause.args[-1] if isinstance(cause, Exception) and cause.args else cause
     text = getattr(inner, "strerror", None) or getattr(inner, "verify_message", None) or str(inner)
     words = str(text).rpartition(": ")[2].rpartition("] ")[2]
+    if "(" not in words:  # the reason stood in brackets
+        words = words.removesuffix(")")
     return one_line(words or type(error).__name__)

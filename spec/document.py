@@ -67,6 +67,14 @@ _SHOWN: Final = 40
 """The maximum number of characters of a text in a message."""
 _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """The characters that YAML forbids (1.1, section 5.1)."""
+_YAML_REASONS: Final = {
+    "did not find expected node content": "a value is missing or invalid here",
+    "found character that cannot start any token": "this character cannot start a value",
+    "found unexpected end of stream": "the file ends too early",
+    "did not find expected key": "a key is expected here",
+}
+"""Messages of libyaml in plain terms: its "node" is a value."""
+
 _SECRET_KEYS: Final = frozenset({"password", "secret", "key"})
 """The values of these keys may be secrets, written into the spec by mistake."""
 # Only a text that starts like this, or one of these words, can be a surprise: most scalars skip the table.
@@ -335,6 +343,7 @@ def parse(name: str, text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = error.problem or error.context or "cannot be read"
+        reason = _YAML_REASONS.get(reason, reason)
         line, column = (mark.line, mark.column) if mark else (0, 0)
         raise refusal(name, f"invalid YAML: {reason}", _yaml_hint(text, line), line=line, column=column) from None
     except yaml.reader.ReaderError:

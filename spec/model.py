@@ -26,7 +26,7 @@ class Secret(Model):
             ((key, target),) = value.items()
             if target is not None and (key in {"env", "file"} or nearest(key, ("env", "file"))):
                 return None
-        return "a secret is never written into the spec: refer to it by {env: NAME} or {file: PATH}"
+        return "the spec must not contain a secret: write a reference, {env: NAME} or {file: PATH}"
 
 
 class Orchestrator(Model):

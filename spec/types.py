@@ -146,7 +146,8 @@ def _posix_path(value: object) -> str:
     text = _printable("a path", 1024)(value)
     if not text.startswith("/"):
         raise ValueError(
-            f"{shown(text)} is not an absolute path on the balancer: it starts with /, as in /etc/ssl/x.pem"
+            f"{shown(text)} is not an absolute path on the balancer: an absolute path starts with /, as in "
+            "/etc/ssl/x.pem"
         )
     return text
 
@@ -172,7 +173,7 @@ def _url(value: object) -> str:
 
 def _version(value: object) -> Version:
     if isinstance(value, float):
-        raise NotTextError("a version is a text: as a number, 2019.10 would be 2019.1", needs_source=True)
+        raise NotTextError("a version must be a string: YAML reads 2019.10 as the number 2019.1", needs_source=True)
     return Version(text_of(value, "a version"))
 
 

@@ -51,7 +51,7 @@ POUND_DIRECTIVES: Final[Mapping[str, str]] = {
     "Err500": "An error page without which the engine does not start.",
     "Err501": "An error page without which the engine does not start.",
     "Err503": "An error page without which the engine does not start.",
-    "HTTPS": "TLS to this node; no engine of the family checks its certificate.",
+    "HTTPS": "TLS to this node; no product of the Zen family checks its certificate.",
 }
 """The purpose of each directive of a farm file."""
 

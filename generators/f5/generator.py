@@ -68,7 +68,7 @@ class F5(Generator):
         "drain": Yes("user-disabled: clients with persistence stay"),
         "slow-start": Yes("in whole seconds, at most 15 minutes"),
         "queue": No(
-            "a limit of a member counts connections, also idle ones, and not requests",
+            "the connection limit of a pool member also counts idle connections",
             "requests wait in IIS's own queue",
         ),
         "max-body": Yes("by Content-Length, in an iRule; the limit of IIS applies to chunked uploads"),

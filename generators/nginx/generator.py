@@ -121,7 +121,7 @@ class Nginx(Generator):
         "slow-start": No(
             "slow_start is not in the open source build", "a node that recovers gets its full share at once"
         ),
-        "queue": No("queues for full nodes are not in the open source build", "requests wait in IIS's own queue"),
+        "queue": No("the open source build has no request queue", "requests wait in IIS's own queue"),
         "address-limit": No(
             "`limit_conn` counts only connections with a complete request",
             "a client that sends nothing is disconnected after 10s",

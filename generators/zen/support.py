@@ -16,9 +16,9 @@ _PLAIN: Final = (
 """The features that each table supports unless it overrides them; a new feature of the catalogue is not listed."""
 _EVERY: Final[dict[str, Support]] = dict.fromkeys(_PLAIN, Yes())
 _ONE_SERVICE: Final = No("a farm has one service for all paths", "every answer may take as long as a long poll")
-_QUEUE: Final = No("no engine of the family has a queue before full nodes", "requests wait in IIS's own queue")
-_SLOW_START: Final = No("no engine of the family has a slow start", "a recovered node gets its full share at once")
-_BODY: Final = No("a limit for uploads is not tested on its engines", "only the limit of IIS applies")
+_QUEUE: Final = No("no product of the Zen family has a request queue", "requests wait in IIS's own queue")
+_SLOW_START: Final = No("no product of the Zen family has a slow start", "a recovered node gets its full share at once")
+_BODY: Final = No("a limit for uploads is not tested on this product", "only the limit of IIS applies")
 _METRICS: Final = No("the appliance shows its metrics in its own pages and API")
 _COMMON: Final[dict[str, Support]] = {
     "signalr-pool": _ONE_SERVICE,
@@ -33,7 +33,7 @@ _COMMON: Final[dict[str, Support]] = {
     "passthrough-health": Yes("by FarmGuardian"),
     "active-health": Yes("FarmGuardian; one failed check marks a node down, `rise` and `fall` do not exist"),
     "serve-all-failed": No(
-        "no engine of the family sends requests to nodes that FarmGuardian marked down",
+        "no product of the Zen family sends requests to nodes that FarmGuardian marked down",
         "requests get 503 while the checks of all nodes fail",
     ),
     "address-limit": No(
@@ -48,11 +48,11 @@ _COMMON: Final[dict[str, Support]] = {
 _HTTP: Final[dict[str, Support]] = {
     "tls-passthrough": Yes("an L4xNAT farm, by the API"),
     "verify-nodes": No(
-        "no engine of the family checks the nodes' certificates",
+        "no product of the Zen family checks the nodes' certificates",
         "any host that answers at a node's address is accepted as the node",
     ),
     "tls-modern": No(
-        "TLS 1.3 only cannot be configured", "TLS 1.2 stays allowed, with the intermediate profile's ciphers"
+        "TLS 1.3 cannot be the only TLS version", "TLS 1.2 stays allowed, with the intermediate profile's ciphers"
     ),
     "http2": No("its engines support HTTP/1.1 only"),
     "source-hash": No("its engines do not hash addresses", "each client's address is remembered instead"),

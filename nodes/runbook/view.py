@@ -175,8 +175,8 @@ def _balancer(farm: Farm) -> Step:
     ]
     if farm.frontend.tls.mode == "terminate":
         lines.append(
-            "TLS ends at the balancer. On every node, disable the IIS rewrite rule `Redirect HTTP to HTTPS` and bind "
-            "the site to http. Otherwise node and balancer redirect to each other without end."
+            "TLS is terminated at the balancer. On every node, disable the IIS rewrite rule `Redirect HTTP to HTTPS` "
+            "and bind the site to http. Otherwise node and balancer redirect to each other without end."
         )
     return Step(
         "Start the balancer",

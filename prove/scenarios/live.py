@@ -47,7 +47,7 @@ class IdleWebSocket(Scenario):
     """A WebSocket is idle, first shorter and then longer than its timeout."""
 
     name = "idle-websocket"
-    title = "WebSockets idle for longer than every other timeout"
+    title = "WebSockets are idle until their timeout"
     why = "a robot without work would lose its connection, and a vanished robot would occupy one for ever"
     seconds = 60
 

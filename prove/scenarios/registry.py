@@ -30,5 +30,5 @@ def chosen(names: Sequence[str]) -> list[Scenario]:
         if name not in known:
             near = nearest(name, list(known))
             meant = f" (did you mean {near}?)" if near else ""
-            raise UsageError(f"{name} is not a scenario{meant}", f"there are {', '.join(known)}")
+            raise UsageError(f"{name} is not a scenario{meant}", f"scenarios: {', '.join(known)}")
     return [scenario for name, scenario in known.items() if name in names or not names]

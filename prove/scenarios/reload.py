@@ -111,10 +111,10 @@ class ReloadWebSockets(Scenario):
 
 
 class ReloadStates(Scenario):
-    """A node fails, stops or leaves after a reload: clients of before the reload must leave it."""
+    """A node fails, stops or leaves after a reload: clients from before the reload must leave it."""
 
     name = "reload-states"
-    title = "a node fails or is set to `down` after a reload, and clients of before the reload have open connections"
+    title = "after a reload, a node with older connections fails or is set to `down`"
     why = "a process that a reload replaced checks no node, and its clients would stay on a failed node for hours"
     seconds = 60.0
 

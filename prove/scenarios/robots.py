@@ -117,7 +117,7 @@ class HungRobots(Scenario):
     """A node hangs, and its robots give up after their own timeout."""
 
     name = "hang-robots"
-    title = "a node hangs that holds WebSockets and event streams"
+    title = "a node with open WebSockets and event streams hangs"
     why = "robots that the balancer leads back to the node that hangs stay disconnected for minutes"
     seconds = 120.0
 

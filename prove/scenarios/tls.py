@@ -40,7 +40,7 @@ class TlsProfile(TlsOnly):
     """Check the running balancer with sslyze."""
 
     name = "tls-profile"
-    title = "TLS against Mozilla's profile"
+    title = "TLS settings compared with Mozilla's profile"
     why = "audits find old versions and weak ciphers first"
     seconds = 90
 

@@ -58,6 +58,8 @@ def _problems(parsed: document.Document) -> Iterator[Problem]:
             hint = "a name is scenario.metric; `nlbgen prove VENDOR --format json` lists all of them"
             yield Problem(parsed.location((key,), key=True), key, f"is not a metric{meant}", hint)
         elif value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
-            yield Problem(parsed.location((key,)), key, "is not a limit", "write a number from 0 on, or null")
+            yield Problem(
+                parsed.location((key,)), key, "is not a valid threshold", "write a number that is 0 or more, or null"
+            )
         elif value is not None and known[key].sense == "measured":
-            yield Problem(parsed.location((key,), key=True), key, "is only measured and has no limit", "remove it")
+            yield Problem(parsed.location((key,), key=True), key, "is only measured and has no threshold", "remove it")

@@ -56,8 +56,8 @@ _LOAD: Final[Mapping[str, Threshold]] = {
 """The metrics of every scenario under load."""
 
 _SIGNALR: Final[Mapping[str, Threshold]] = {
-    "failed_with_affinity": at_most(0, "sessions that failed with affinity"),
-    "failed_without_affinity": at_most(0, "sessions that failed without affinity"),
+    "failed_with_affinity": at_most(0, "sessions that failed on a farm with affinity"),
+    "failed_without_affinity": at_most(0, "sessions that failed on a farm without affinity"),
     "unconnected": at_most(0, "robots that could not connect"),
     "hit": at_least(1, "robots whose node died"),
     "innocent": at_most(0, "robots that lost their connection to a healthy node"),
@@ -107,18 +107,18 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     },
     "broken-url": {
         "failed": at_most(0, "requests for other URLs that failed"),
-        "changed": at_most(0, "responses of the broken URL that are not its own 500"),
+        "changed": at_most(0, "responses of the broken URL other than the node's 500"),
         "nodes_lost": at_most(0, "nodes that received no more requests"),
     },
     "unavailable-url": {
         "failed": at_most(0, "requests for other URLs that failed"),
-        "changed": at_most(0, "responses of the URL that are not its own"),
+        "changed": at_most(0, "responses of the URL that differ from the node's response"),
         "nodes_lost": at_most(0, "nodes that received no more requests"),
     },
     "health-slow": {
-        "failed": at_most(0, "requests that failed while health was slow"),
-        "cut": at_most(0, "WebSockets that were closed while health was slow"),
-        "refused": at_most(0, "requests that failed while health failed on all nodes"),
+        "failed": at_most(0, "requests that failed while the health endpoint was slow"),
+        "cut": at_most(0, "WebSockets that were closed while the health endpoint was slow"),
+        "refused": at_most(0, "requests that failed while all health checks failed"),
     },
     "all-down": {
         "refusal": at_most(5, "longest wait for an error response while all nodes are down", "s"),
@@ -145,9 +145,9 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "worst_echo": at_most(2, "longest wait for an echo", "s"),
     },
     "reload-states": {
-        "kept": at_most(0, "WebSockets of before the reload on a node that hangs, after 5 s"),
+        "kept": at_most(0, "WebSockets from before the reload that stay open more than 5 s on a node that hangs"),
         "failed_gets": at_most(0, "GETs that failed after an application pool stopped"),
-        "still_asked": at_most(0, "requests to a node that was set to down, 3 s later"),
+        "still_asked": at_most(0, "requests to a node more than 3 s after it was set to down"),
     },
     # live.py
     "idle-websocket": {
@@ -173,7 +173,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     # robots.py
     "rolling-restart": {
         "unconnected": at_most(0, "robots that could not connect"),
-        "share": at_least(20, "new robots on the node that recovered, compared with its weight", "%"),
+        "share": at_least(20, "share of new robots on the recovered node, compared with its weight", "%"),
         "refused": at_most(0, "connections that were refused while a node was healthy"),
         "lost": at_most(0, "robots that did not reconnect"),
         "back_within": at_most(5, "longest time without a connection", "s"),
@@ -209,7 +209,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     "windows-sign-in": {
         "refused": at_most(0, "requests of signed-in users that were answered with 401"),
         "mixed": at_most(0, "requests that were answered for another user"),
-        "offers_http2": at_most(0, "HTTP/2, over which the sign-in fails, offered to clients"),
+        "offers_http2": at_most(0, "HTTP/2 offered to clients (the sign-in fails over HTTP/2)"),
     },
     # hostile.py
     "forged-headers": {
@@ -248,7 +248,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     "silent-clients": {
         "others_failed": at_most(0, "requests of other clients that failed"),
         "longest": at_most(15, "longest wait of another client", "s"),
-        "statistics_failed": at_most(0, "requests for the statistics that failed, as keepalived's check sends them"),
+        "statistics_failed": at_most(0, "failed requests for the statistics page, which keepalived checks"),
     },
     # tls.py
     "tls-profile": {
@@ -261,7 +261,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "wrong_arrived": at_most(0, "requests for unknown names that reached a node"),
     },
     # static_checks.py
-    "paper": {
+    "static-checks": {
         "files": at_least(1, "rendered files"),
         "complaints": at_most(0, "errors found by reading these files back"),
         "steps": at_least(1, "objects or calls that configure an empty device"),

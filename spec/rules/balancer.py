@@ -57,7 +57,7 @@ def _passthrough_affinity(farm: Farm) -> Iterator[Finding]:
     if farm.frontend.tls.mode == "passthrough" and affinity in {"cookie", "signalr"}:
         yield Finding(
             ("balancer", "affinity"),
-            f"affinity {affinity} needs a cookie, but with passthrough the balancer cannot read HTTP",
+            f"`{affinity}` uses a cookie, but with passthrough the balancer cannot read cookies",
             "write `affinity: source`, or `mode: bridge` under frontend.tls",
         )
 

@@ -13,7 +13,7 @@ def _tls_terminate_redirect(farm: Farm) -> Iterator[Finding]:
     if farm.frontend.tls.mode == "terminate":
         yield Finding(
             ("frontend", "tls", "mode"),
-            'TLS ends at the balancer: the IIS rewrite rule "Redirect HTTP to HTTPS" causes a redirect loop',
+            'TLS is terminated at the balancer: the IIS rewrite rule "Redirect HTTP to HTTPS" causes a redirect loop',
             "disable that rule on every node and add an http binding to the site, or write `mode: bridge`",
         )
 
@@ -40,7 +40,7 @@ def _passthrough_http(farm: Farm) -> Iterator[Finding]:
         if path[-1] in mapping.written:
             yield Finding(
                 path,
-                "has no effect: with passthrough the balancer cannot read HTTP",
+                "has no effect: with passthrough the balancer does not decrypt TLS",
                 "leave it out, or write `mode: bridge` under frontend.tls",
             )
 
@@ -142,7 +142,7 @@ RULES: Final = (
     Rule(
         "tls-terminate-redirect",
         "warning",
-        "if TLS ends at the balancer, IIS's redirect rule causes a loop",
+        "if TLS is terminated at the balancer, IIS's redirect rule causes a loop",
         _tls_terminate_redirect,
     ),
     Rule(

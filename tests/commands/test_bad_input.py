@@ -84,7 +84,7 @@ ONE_MESSAGE: dict[str, tuple[Callable[[], str | bytes], str]] = {
     "a scalar": (lambda: "farm\n", "1:1: the file has a single value, but a spec is a mapping"),
     "null": (lambda: "~\n", "1:1: the file has a single value, but a spec is a mapping"),
     "two documents": (lambda: GOOD + "---\n" + GOOD, "8:1: a second YAML document starts here"),
-    "JSON cut short": (lambda: '{"farm": "test", ', "2:1: invalid YAML: did not find expected node content"),
+    "JSON cut short": (lambda: '{"farm": "test", ', "2:1: invalid YAML: a value is missing or invalid here"),
     "a binary": (
         lambda: b"\x7fELF\x02\x01\x01\x00\x00" + bytes(range(256)) * 100,
         "1:1: is a binary file, not YAML text",

@@ -197,7 +197,7 @@ def test_audit_bare_files_report_only_what_is_certain() -> None:
     bare = "<configuration><connectionStrings/></configuration>"
     result = compared(orch_1=bare, orch_2=bare)
     assert [one.id for one in result.problems if one.node == "orch-1"] == ["autogenerate-keys", "session-inproc"]
-    assert [row.title for row in result.rows] == ["version (by its settings)"]
+    assert [row.title for row in result.rows] == ["version (from the settings)"]
 
 
 def test_audit_encrypted_sections_are_reported_once_and_shown_as_encrypted() -> None:

@@ -185,13 +185,13 @@ def test_file_of_thresholds_overrides_limits(tmp_path: Path) -> None:
             "kil.failed_gets: 0\n",
             r"thresholds\.yaml:1:1: kil\.failed_gets: is not a metric \(did you mean kill\.failed_gets\?\)",
         ),
-        ("# first\nkill.failed_gets: -1\n", r"thresholds\.yaml:2:19: kill\.failed_gets: is not a limit"),
-        ("kill.failed_gets: many\n", "is not a limit"),
-        ("kill.failed_gets: true\n", "is not a limit"),
+        ("# first\nkill.failed_gets: -1\n", r"thresholds\.yaml:2:19: kill\.failed_gets: is not a valid threshold"),
+        ("kill.failed_gets: many\n", "is not a valid threshold"),
+        ("kill.failed_gets: true\n", "is not a valid threshold"),
         ("kill: {failed_gets: 0}\n", "is not a metric"),
         ("kill.failed_gets: 0\nkill.failed_gets: 1\n", "appears twice"),
         ("- kill.failed_gets\n", "the file must hold names and limits"),
-        ("paper.files: 1\nidle-websocket.shortest: 3\n", r"2:1: idle-websocket\.shortest: is only measured"),
+        ("static-checks.files: 1\nidle-websocket.shortest: 3\n", r"2:1: idle-websocket\.shortest: is only measured"),
         ("", "the file is empty"),
     ],
 )
@@ -360,7 +360,7 @@ def test_prove_of_a_device_runs_static_checks(cli: "RunCommand", vendor: str) ->
     assert ran.code == 0, ran.err
     data = json.loads(ran.out)
     assert data["passed"]
-    assert [one["name"] for one in data["scenarios"]] == ["paper"]
+    assert [one["name"] for one in data["scenarios"]] == ["static-checks"]
     assert any("no scenario ran" in item for item in data["not_proved"])
 
 
