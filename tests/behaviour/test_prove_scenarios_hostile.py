@@ -91,9 +91,9 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
     ("haproxy", "oversized-headers", "cookies_lost", lambda text: lines_without(text, "tune.bufsize")),
     ("nginx", "oversized-headers", "cookies_lost", lambda text: text.replace("buffer_size 32k;", "buffer_size 16k;")),
     ("haproxy", "logged-tokens", "shown", lambda text: text.replace("access_token", "other_token")),
-    ("nginx", "logged-tokens", "shown", lambda text: text.replace("access_token", "other_token")),
+    ("nginx", "logged-tokens", "shown", lambda text: text.replace("$nlb_shown***", "$request_uri")),
     ("haproxy", "logged-tokens", "shown", lambda text: text.replace("[?&]id=", "[?&]other=")),
-    ("nginx", "logged-tokens", "shown", lambda text: text.replace("[?&]id=", "[?&]other=")),
+    ("nginx", "logged-tokens", "shown", lambda text: text.replace("|id=(?=", "|other=(?=")),
     ("haproxy", "slowloris", "held", lambda text: lines_without(text, "timeout http-request")),
     ("haproxy", "slowloris", "others_slow", lambda text: text.replace("maxconn 8000", "maxconn 100")),
 ]
