@@ -22,7 +22,7 @@ UNPROVED: Final = (
 class StaticChecks(Scenario):
     """The checks of a device's files."""
 
-    name = "static-checks"
+    name = "paper"
     title = "the device's files are rendered and read back"
     why = "the device refuses a file that cannot be read back, in the middle of the change window"
     seconds = 0.0

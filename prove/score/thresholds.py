@@ -261,7 +261,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "wrong_arrived": at_most(0, "requests for unknown names that reached a node"),
     },
     # static_checks.py
-    "static-checks": {
+    "paper": {
         "files": at_least(1, "rendered files"),
         "complaints": at_most(0, "errors found by reading these files back"),
         "steps": at_least(1, "objects or calls that configure an empty device"),

@@ -191,7 +191,7 @@ def test_file_of_thresholds_overrides_limits(tmp_path: Path) -> None:
         ("kill: {failed_gets: 0}\n", "is not a metric"),
         ("kill.failed_gets: 0\nkill.failed_gets: 1\n", "appears twice"),
         ("- kill.failed_gets\n", "the file must hold names and limits"),
-        ("static-checks.files: 1\nidle-websocket.shortest: 3\n", r"2:1: idle-websocket\.shortest: is only measured"),
+        ("paper.files: 1\nidle-websocket.shortest: 3\n", r"2:1: idle-websocket\.shortest: is only measured"),
         ("", "the file is empty"),
     ],
 )
@@ -360,7 +360,7 @@ def test_prove_of_a_device_runs_static_checks(cli: "RunCommand", vendor: str) ->
     assert ran.code == 0, ran.err
     data = json.loads(ran.out)
     assert data["passed"]
-    assert [one["name"] for one in data["scenarios"]] == ["static-checks"]
+    assert [one["name"] for one in data["scenarios"]] == ["paper"]
     assert any("no scenario ran" in item for item in data["not_proved"])
 
 
