@@ -79,6 +79,8 @@ ASKING: dict[str, dict[str, Any]] = {
     "tls-passthrough": {"frontend": {"tls": {"mode": "passthrough"}}},
     "passthrough-health": {"frontend": {"tls": {"mode": "passthrough"}}},
     "tls-modern": {"frontend": {"tls": {"profile": "modern"}}},
+    "http2": {"frontend": {"http2": True}},
+    "ntlm": {"frontend": {"windows_sign_in": True}},
     "websocket": {"balancer": {"signalr": {}}},
     "active-health": {"balancer": {"health": {}}},
     "serve-all-failed": {"balancer": {"health": {"all_failed": "serve"}}},
