@@ -620,7 +620,7 @@ def test_signalr_cookie_without_tls_has_a_note(make_spec: MakeSpec, mode: str, n
 @pytest.mark.parametrize(
     "health, interval, timeout",
     [
-        ({}, 1, 3),
+        ({}, 1, 4),
         ({"interval": "100ms", "timeout": "5s", "fall": 1}, 1, 6),
         ({"interval": "5s", "timeout": "2s", "fall": 3}, 5, 17),
         ({"interval": "5s", "timeout": "500ms", "fall": 1}, 5, 6),
