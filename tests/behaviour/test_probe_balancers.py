@@ -232,4 +232,5 @@ def test_node_different_from_the_other_is_reported(
         found = differences(ask(lab))
     # Through the balancer the fault is visible when the request goes to this node.
     assert (id, "orch-2") in found
-    assert set(found) <= {(id, "orch-2"), (id, "balancer")}
+    # NGINX chooses the node of a WebSocket by itself: it may differ from that of the negotiation before it.
+    assert set(found) <= {(id, "orch-2"), (id, "balancer"), ("websocket", "balancer")}

@@ -147,7 +147,8 @@ def test_farm_whose_nodes_never_serve_exits_with_1(
     monkeypatch.setattr(tempfile, "tempdir", str(scratch.folder))
     monkeypatch.setattr(lab_module, "farm_options", lambda farm: {"kind": "any"})
     spec = tmp_path / "farm.yaml"
-    spec.write_text(EXAMPLE.read_text(encoding="utf-8").replace("expect: 200", "expect: 204"), encoding="utf-8")
+    text = EXAMPLE.read_text(encoding="utf-8").replace("expect: 200", "expect: 204, all_failed: refuse")
+    spec.write_text(text, encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["nlbgen", "prove", "haproxy", "-s", str(spec), "--scenario", "broken-url"])
     with pytest.raises(SystemExit) as stop:
         main()

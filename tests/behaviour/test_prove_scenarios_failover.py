@@ -24,6 +24,11 @@ def in_turn(text: str) -> str:
     return lines_without(text, "least_conn;").replace("balance leastconn", "balance roundrobin")
 
 
+def slow_recovery(text: str) -> str:
+    """A node is marked up only after many checks, and no last resort serves until then."""
+    return lines_without(text, "if all_failed").replace("rise 2 ", "rise 23 ").replace("fastinter 100ms", "")
+
+
 def idle_clients_stay(text: str) -> str:
     """After a reload the old worker serves its clients on, as with `close-spread-time infinite`."""
     text = lines_without(text, "idle-close-on-response")
@@ -69,7 +74,7 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
     ),
     ("haproxy", "health-slow", "cut", lambda text: text.replace("timeout check 1900ms", "timeout check 1s")),
     ("haproxy", "health-slow", "refused", lambda text: lines_without(text, "if all_failed")),
-    ("haproxy", "all-down", "back", lambda text: text.replace("rise 2 ", "rise 23 ").replace("fastinter 100ms", "")),
+    ("haproxy", "all-down", "back", slow_recovery),
     ("haproxy", "reload-outage", "failed_gets", lambda text: in_turn(lines_without(text, "server-state"))),
     ("haproxy", "reload-websockets", "cut", lambda text: text.replace("hard-stop-after 1h", "hard-stop-after 1s")),
     ("haproxy", "reload-states", "still_asked", idle_clients_stay),

@@ -95,7 +95,7 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
     ("haproxy", "logged-tokens", "shown", lambda text: text.replace("[?&]id=", "[?&]other=")),
     ("nginx", "logged-tokens", "shown", lambda text: text.replace("|id=(?=", "|other=(?=")),
     ("haproxy", "slowloris", "held", lambda text: lines_without(text, "timeout http-request")),
-    ("haproxy", "slowloris", "others_slow", lambda text: text.replace("maxconn 8000", "maxconn 100")),
+    ("haproxy", "slowloris", "others_slow", lambda text: text.replace("maxconn 8320", "maxconn 100")),
 ]
 
 
