@@ -113,6 +113,27 @@ def test_websockets_of_an_old_worker_leave_a_node_that_is_down(lab: Lab) -> None
             lab.nodes[0].thaw()
 
 
+def test_websockets_of_the_last_resort_leave_a_node_that_is_down(lab: Lab) -> None:
+    """They began while the checks of all nodes failed, in the pool without checks."""
+    for node in lab.nodes:
+        node.set(drain=True)
+    assert wait_until(lambda: {status(lab, node.name)[0] for node in lab.nodes} == {"DOWN"}, 15)
+    with sockets(lab) as held:
+        assert wait_until(lambda: held.alive == 6, 15)
+        for node in lab.nodes:
+            node.reset()
+        assert wait_until(lambda: {status(lab, node.name)[0] for node in lab.nodes} == {"UP"}, 15)
+        assert held.alive == 6, "nodes that recover keep them"
+        lab.nodes[0].freeze()
+        try:
+            on_first = [report for report in held.reports if report.node == "orch-1"]
+            assert on_first
+            assert wait_until(lambda: not any(report.alive for report in on_first), 30)
+            assert all(report.alive for report in held.reports if report.node == "orch-2")
+        finally:
+            lab.nodes[0].thaw()
+
+
 def test_renewed_certificate_is_used_without_a_reload(lab: Lab, tmp_path: Path) -> None:
     process = process_id(lab)
     renewed = make_certificates(tmp_path, [lab.host, "127.0.0.1"])
