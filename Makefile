@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 FLOOR_DECIDING := 100
-FLOOR := 89
+FLOOR := 94
 
 .PHONY: demo test check lint types static behaviour coverage long search mutants programs bench docs golden clean help
 
