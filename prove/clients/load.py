@@ -22,6 +22,7 @@ from time import perf_counter
 
 from ...net.client import Connection, Target, WireError
 from ...net.http1 import Response
+from ...net.loopback import source_address
 from ...net.loops import raise_file_limit, run, settle
 from .load_result import OK, LoadResult, Record
 
@@ -109,7 +110,7 @@ class Client:
         self.cookies: dict[str, str] = {}
         self.local: tuple[str, int] | None = None
         if plan.source_addresses:
-            self.local = (f"127.1.{number // 250}.{number % 250 + 1}", 0)
+            self.local = source_address(number, network=1)
 
     def take(self) -> Connection | None:
         """Return the most recently used connection that is still open."""

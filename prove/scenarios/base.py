@@ -21,6 +21,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from typing import ClassVar, Final, NamedTuple
 
+from ...generators.base import generator
+from ...generators.features import No
 from ...spec.model import Farm, Node
 from ..lab.bench import TestBench
 
@@ -29,15 +31,18 @@ __all__ = [
     "NO_HTTP",
     "ONE_NODE",
     "PASSED_THROUGH",
+    "Failover",
     "Metric",
     "Metrics",
     "Scenario",
     "TestBench",
     "first_of",
     "is_hashed",
+    "lacks",
     "metric",
     "serving",
     "takes_over",
+    "without_checks",
 ]
 
 
@@ -104,6 +109,28 @@ NO_HTTP: Final = "the balancer passes TLS through and sees no HTTP"
 def takes_over(farm: Farm) -> bool:
     """Whether another node serves when the first serving node fails."""
     return sum(node.state in {"up", "backup"} for node in farm.nodes) > 1 and bool(serving(farm))
+
+
+class Failover(Scenario):
+    """A scenario in which another node takes over from the one that fails."""
+
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip farms without a node that takes over: they lose all requests with any balancer."""
+        del vendor
+        return "" if takes_over(farm) else ONE_NODE
+
+
+def lacks(feature: str, farm: Farm, vendor: str) -> No | None:
+    """Return why the vendor's version lacks a feature; None where it has the feature."""
+    chosen = generator(vendor)
+    return chosen.lacks(feature, chosen.version(farm))
+
+
+def without_checks(bench: TestBench) -> str:
+    """Return that the balancer has no active health checks; empty if it has them."""
+    if lacks("active-health", bench.farm, bench.vendor) is None:
+        return ""
+    return f"{generator(bench.vendor).title} has no active health checks"
 
 
 def is_hashed(farm: Farm) -> bool:

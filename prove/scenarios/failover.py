@@ -11,7 +11,6 @@ from time import perf_counter
 from typing import ClassVar, Final
 
 from ...generators.base import generator
-from ...generators.features import No
 from ...spec.model import Farm
 from ...spec.units import Duration
 from ..clients.load_result import LoadResult, Record
@@ -21,14 +20,16 @@ from .base import (
     HASHED,
     ONE_NODE,
     PASSED_THROUGH,
+    Failover,
     Metric,
     Metrics,
     Scenario,
     TestBench,
     is_hashed,
+    lacks,
     metric,
     serving,
-    takes_over,
+    without_checks,
 )
 
 EVENT, END, LOAD_SECONDS = 4.0, 10.0, 14.0
@@ -60,17 +61,12 @@ def failed(name: str, records: Sequence[Record], bench: TestBench, *, method: st
     )
 
 
-class Outage(Scenario):
+class Outage(Failover):
     """One node stops serving under load and recovers."""
 
     seconds = 60.0
     one_metric = False
     """Whether one metric counts all failures, instead of one for each method."""
-
-    def skip_reason(self, farm: Farm, vendor: str) -> str:
-        """Skip farms without a node that takes over: they lose all requests with any balancer."""
-        del vendor
-        return "" if takes_over(farm) else ONE_NODE
 
     @abstractmethod
     def events(self, victim: NodeProcess) -> list[TimedEvent]:
@@ -162,8 +158,7 @@ class Drain(Outage):
         health = bench.farm.balancer.health
         known = EVENT + (health.interval * health.fall + health.timeout) / 1000 + NOTICE
         window = [record for record in result.records if known < record.scheduled < EVENT + DRAINED]
-        unchecked = _lacks("active-health", bench.farm, bench.vendor)
-        reason = f"{generator(bench.vendor).title} has no active health checks" if unchecked is not None else ""
+        reason = without_checks(bench)
         if not window:
             reason = reason or f"health checks every {health.interval} do not detect this within {DRAINED:g} s"
         got = sum(record.node == victim.name for record in window)
@@ -183,12 +178,6 @@ FULL: Final = 4.0
 """How long the share is measured after the slow start, seconds."""
 
 
-def _lacks(feature: str, farm: Farm, vendor: str) -> No | None:
-    """Return why the vendor's version lacks a feature; None where it has the feature."""
-    chosen = generator(vendor)
-    return chosen.lacks(feature, chosen.version(farm))
-
-
 class SlowStart(Scenario):
     """A node recovers with cold caches."""
 
@@ -201,7 +190,7 @@ class SlowStart(Scenario):
         """Skip farms without slow start, and vendors that do not support it."""
         if not farm.balancer.slow_start:
             return "the spec has no balancer.slow_start"
-        if (without := _lacks("slow-start", farm, vendor)) is not None:
+        if (without := lacks("slow-start", farm, vendor)) is not None:
             return f"{generator(vendor).title} has no slow start: {without.fallback}"
         if len(serving(farm)) < 2:
             return ONE_NODE
@@ -360,15 +349,15 @@ class HealthSlow(Scenario):
     async def run(self, bench: TestBench) -> Metrics:
         """Load and WebSockets while health is slow; then load while it fails."""
         async with bench.sockets(ROBOTS, echo_every=0.5) as held:
-            slow = (2.0, f"the health endpoints take {SLOW_HEALTH:g} s", lambda: _set_all(bench, SLOW_HEALTH))
-            normal = (2.0 + SLOW_SECONDS, "the health endpoints are fast again", lambda: _set_all(bench, 0.0))
-            result = await bench.load([slow, normal], seconds=SLOW_SECONDS + 4.0)
+            slow, fast = (partial(_set_all, bench, health_delay=delay) for delay in (SLOW_HEALTH, 0.0))
+            begin = (2.0, f"the health endpoints take {SLOW_HEALTH:g} s", slow)
+            end = (2.0 + SLOW_SECONDS, "the health endpoints are fast again", fast)
+            result = await bench.load([begin, end], seconds=SLOW_SECONDS + 4.0)
             cut = sum(not report.alive for report in held.reports)
         yield failed("failed", result.records, bench)
         yield metric("cut", cut, of=ROBOTS)
         bench.log("the health endpoints of all nodes answer 503, all other requests work")
-        for node in bench.nodes:
-            await bench.call(partial(node.set, drain=True))
+        await bench.call(_set_all, bench, drain=True)
         await bench.load(seconds=KNOWN_SECONDS)
         refused = failed("refused", (await bench.load(seconds=4.0)).records, bench)
         for node in bench.nodes:
@@ -379,9 +368,9 @@ class HealthSlow(Scenario):
         yield refused if wanted else refused._replace(note="the spec says `all_failed: refuse`", enforced=False)
 
 
-def _set_all(bench: TestBench, delay: float) -> None:
+def _set_all(bench: TestBench, **switches: bool | float) -> None:
     for node in bench.nodes:
-        node.set(health_delay=delay)
+        node.set(**switches)
 
 
 SCENARIOS = (

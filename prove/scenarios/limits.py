@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 from ...net.client import Target
+from ...net.loopback import source_address
 from ..clients.raw import Lost
 from ..clients.simple import fetch
 from .base import Metrics, Scenario, TestBench, metric
@@ -31,7 +32,8 @@ class SilentClients(Scenario):
         farm = bench.farm.replace(balancer=bench.farm.balancer.replace(limits=limits))
         async with bench.another(farm, f"the limit is {FEW_CONNECTIONS} connections") as small:
             silent = [asyncio.create_task(_silent(small.target(), number)) for number in range(SILENT_CLIENTS)]
-            asking = asyncio.create_task(_ask_statistics(small))
+            answers: list[int] = []
+            asking = asyncio.create_task(_ask_statistics(small, answers))
             await asyncio.sleep(HEAD_START)
             try:
                 result = await small.load(
@@ -40,17 +42,17 @@ class SilentClients(Scenario):
             finally:
                 for task in (*silent, asking):
                     task.cancel()
-                ended = await asyncio.gather(*silent, asking, return_exceptions=True)
-        answers = ended[-1]
-        refused = [answer for answer in answers if answer != 200] if isinstance(answers, list) else [0]
+                await asyncio.gather(*silent, return_exceptions=True)
+                with suppress(asyncio.CancelledError):
+                    await asking
         yield metric("others_failed", result.failed, of=result.total)
         yield metric("longest", round(result.percentile(1.0), 2), of=result.total)
-        yield metric("statistics_failed", len(refused), of=len(answers) if isinstance(answers, list) else 1)
+        yield metric("statistics_failed", sum(status != 200 for status in answers), of=len(answers))
 
 
 async def _silent(to: Target, number: int) -> None:
     """Hold a connection that sends nothing, and open it again when the balancer closes it."""
-    local = (f"127.2.{number // 250}.{number % 250 + 1}", 0) if sys.platform == "linux" else None
+    local = source_address(number, network=2) if sys.platform == "linux" else None
     while True:
         with suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", to.port, local_addr=local)
@@ -61,19 +63,16 @@ async def _silent(to: Target, number: int) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _ask_statistics(bench: TestBench) -> list[int]:
-    """Ask for the statistics twice a second until cancelled, as keepalived does; return the statuses (0: no answer)."""
+async def _ask_statistics(bench: TestBench, statuses: list[int]) -> None:
+    """Ask for the statistics twice a second until cancelled, as keepalived does; add the statuses (0: no response)."""
     hosting = bench.lab.generator.hosting
     url = f"http://127.0.0.1:{bench.lab.metrics_port}{hosting.statistics if hosting else '/'}"
-    statuses: list[int] = []
-    with suppress(asyncio.CancelledError):
-        while True:
-            try:
-                statuses.append((await bench.call(lambda: fetch(url, timeout=2.0))).status)
-            except (*Lost, TimeoutError):
-                statuses.append(0)
-            await asyncio.sleep(0.5)
-    return statuses
+    while True:
+        try:
+            statuses.append((await bench.call(lambda: fetch(url, timeout=2.0))).status)
+        except (*Lost, TimeoutError):
+            statuses.append(0)
+        await asyncio.sleep(0.5)
 
 
 SCENARIOS: Final = (SilentClients(),)

@@ -4,11 +4,9 @@ import asyncio
 from time import perf_counter
 from typing import Final
 
-from ...generators.base import generator
-from ...spec.model import Farm
 from ..lab.bench import TimedEvent
 from ..lab.processes import NodeProcess
-from .base import ONE_NODE, Metric, Metrics, Scenario, TestBench, metric, takes_over
+from .base import Failover, Metric, Metrics, Scenario, TestBench, metric, without_checks
 from .failover import failed, load_metrics
 
 RELOADS: Final = 3
@@ -51,18 +49,13 @@ class Reload(Scenario):
         yield failed("failed_new", result.records, bench)
 
 
-class ReloadOutage(Scenario):
+class ReloadOutage(Failover):
     """Reloads during an outage: the balancer must keep the states of the nodes."""
 
     name = "reload-outage"
     title = f"the balancer is reloaded {RELOADS} times while a node hangs"
     why = "a balancer that forgets the states of nodes sends requests to failed nodes after each reload"
     seconds = 60.0
-
-    def skip_reason(self, farm: Farm, vendor: str) -> str:
-        """Skip farms without a node that takes over."""
-        del vendor
-        return "" if takes_over(farm) else ONE_NODE
 
     async def run(self, bench: TestBench) -> Metrics:
         """Freeze a node, wait until it is marked down, then load and reload.
@@ -110,18 +103,13 @@ class ReloadWebSockets(Scenario):
         yield metric("worst_echo", round(worst, 3), of=SOCKETS)
 
 
-class ReloadStates(Scenario):
+class ReloadStates(Failover):
     """A node fails, stops or leaves after a reload: clients from before the reload must leave it."""
 
     name = "reload-states"
     title = "after a reload, a node with older connections fails or is set to `down`"
     why = "a process that a reload replaced checks no node, and its clients would stay on a failed node for hours"
     seconds = 60.0
-
-    def skip_reason(self, farm: Farm, vendor: str) -> str:
-        """Skip farms without a node that takes over."""
-        del vendor
-        return "" if takes_over(farm) else ONE_NODE
 
     async def run(self, bench: TestBench) -> Metrics:
         """Freeze a node under WebSockets, stop its application pool, and set it to `down`, each after a reload."""
@@ -137,9 +125,7 @@ class ReloadStates(Scenario):
 
 async def _freed(bench: TestBench, victim: NodeProcess) -> Metric:
     """Open WebSockets, reload, freeze a node, and return how many WebSockets it still holds after the time for that."""
-    vendor = generator(bench.vendor)
-    unchecked = vendor.lacks("active-health", vendor.version(bench.farm)) is not None
-    reason = f"{vendor.title} has no active health checks" if unchecked else ""
+    reason = without_checks(bench)
     bench.log(f"{SOCKETS} WebSockets are opened, then the balancer is reloaded")
     async with bench.sockets(SOCKETS, echo_every=0.5) as held:
         await bench.call(bench.lab.balancer.reload)
@@ -153,7 +139,7 @@ async def _freed(bench: TestBench, victim: NodeProcess) -> Metric:
         kept = sum(report.alive for report in on_victim)
         # Before the sockets close: a node that hangs does not answer the closing handshake.
         await bench.call(victim.thaw)
-    return metric("kept", kept, of=len(on_victim), note=reason, enforced=not unchecked)
+    return metric("kept", kept, of=len(on_victim), note=reason, enforced=not reason)
 
 
 async def _still_asked(bench: TestBench, victim: NodeProcess) -> Metric:

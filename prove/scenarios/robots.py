@@ -12,7 +12,7 @@ from ..clients.hub_client import SessionPlan
 from ..clients.robots import Robot, robots, until_connected
 from ..lab.lab import live_path
 from ..lab.processes import NodeProcess
-from .base import HASHED, ONE_NODE, Metrics, Scenario, TestBench, is_hashed, metric, serving
+from .base import HASHED, ONE_NODE, Metrics, Scenario, TestBench, is_hashed, lacks, metric, serving
 
 MANY: Final = 24
 """Robots with WebSockets."""
@@ -52,31 +52,28 @@ def refusals(team: Sequence[Robot]) -> list[str]:
 
 def _unchecked(bench: TestBench) -> str:
     """Return why the balancer cannot find a node that hangs, under passthrough; empty if it can."""
-    vendor = generator(bench.vendor)
-    if (
-        bench.farm.frontend.tls.mode != "passthrough"
-        or vendor.lacks("passthrough-health", vendor.version(bench.farm)) is None
-    ):
+    farm = bench.farm
+    if farm.frontend.tls.mode != "passthrough" or lacks("passthrough-health", farm, bench.vendor) is None:
         return ""
-    return f"{vendor.title} has no health checks under passthrough"
+    return f"{generator(bench.vendor).title} has no health checks under passthrough"
 
 
-def _two_serve(farm: Farm) -> str:
-    return "" if len(serving(farm)) > 1 else ONE_NODE
+class _TwoServe(Scenario):
+    """A scenario with two nodes that get new requests in normal operation."""
+
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip farms without a second node that serves."""
+        del vendor
+        return "" if len(serving(farm)) > 1 else ONE_NODE
 
 
-class RollingRestart(Scenario):
+class RollingRestart(_TwoServe):
     """An update of the farm, node by node, with robots that hold nothing but WebSockets."""
 
     name = "rolling-restart"
     title = "two nodes restart one after the other, with WebSockets only"
     why = "a balancer that remembers the failures of the first node has no node left when the second one restarts"
     seconds = 120.0
-
-    def skip_reason(self, farm: Farm, vendor: str) -> str:
-        """Skip farms without a second node that serves."""
-        del vendor
-        return _two_serve(farm)
 
     async def run(self, bench: TestBench) -> Metrics:
         """Kill and start the first node, connect further robots, kill the second node."""
@@ -113,18 +110,13 @@ class RollingRestart(Scenario):
         await bench.call(node.start)
 
 
-class HungRobots(Scenario):
+class HungRobots(_TwoServe):
     """A node hangs, and its robots give up after their own timeout."""
 
     name = "hang-robots"
     title = "a node with open WebSockets and event streams hangs"
     why = "robots that the balancer leads back to the node that hangs stay disconnected for minutes"
     seconds = 120.0
-
-    def skip_reason(self, farm: Farm, vendor: str) -> str:
-        """Skip farms without a second node that serves."""
-        del vendor
-        return _two_serve(farm)
 
     async def run(self, bench: TestBench) -> Metrics:
         """Freeze the node that holds most robots, and wait until all are connected to other nodes."""

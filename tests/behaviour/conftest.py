@@ -310,6 +310,11 @@ def other_programs() -> list[dict[str, Any]]:
     return [{"wrapper": wrapper, **about} for wrapper, about in sorted(found.items())]
 
 
+def for_build(build: Mapping[str, Any]) -> dict[str, str]:
+    """The spec's section of the program for one of these builds."""
+    return {"version": build["version"].rpartition(".")[0], "openssl": build["openssl"].rstrip("w")}
+
+
 def tool(name: str) -> str:
     """A tool of the virtual environment or the system."""
     path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

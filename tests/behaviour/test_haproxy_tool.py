@@ -19,7 +19,7 @@ from nlbgen.prove.lab.certificates import make_certificates
 from nlbgen.prove.lab.lab import Lab
 from nlbgen.spec.model import Farm
 
-from .conftest import ScenarioRunner, example, other_programs, require
+from .conftest import ScenarioRunner, example, for_build, other_programs, require
 
 BUILDS = [
     pytest.param(one, id=one["wrapper"])
@@ -32,7 +32,7 @@ BUILDS = [
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The example farm on one build of HAProxy."""
     build: dict[str, Any] = request.param
-    about = {"version": build["version"].rpartition(".")[0], "openssl": build["openssl"].rstrip("w")}
+    about = for_build(build)
     changes = {"haproxy": about, "balancer": {"slow_start": "0s"}}
     with Lab(example(changes), "haproxy", program=build["path"]) as lab:
         assert wait_until(lambda: answered(lab), 15), lab.balancer.output()

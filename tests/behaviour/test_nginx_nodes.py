@@ -9,7 +9,7 @@ from nlbgen.net.waiting import wait_until
 from nlbgen.prove.clients.simple import Fetched, SocketHolder, SocketPlan
 from nlbgen.spec.units import Version
 
-from .conftest import Changes, FarmLab, StartFarm, other_programs
+from .conftest import Changes, FarmLab, StartFarm, for_build, other_programs
 from .http2_client import Http2Client
 
 NGINX = [build for build in other_programs() if build["program"] == "nginx"]
@@ -24,7 +24,7 @@ def nginx(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def start(farm: StartFarm, build: dict[str, Any], changes: Changes) -> FarmLab:
-    about = {"version": build["version"].rpartition(".")[0], "openssl": build["openssl"].rstrip("w")}
+    about = for_build(build)
     return farm("nginx", {"nginx": about, **changes}, program=build["path"])
 
 

@@ -17,7 +17,7 @@ from nlbgen.prove.clients.raw import head
 from nlbgen.prove.clients.simple import SocketHolder, SocketPlan
 from nlbgen.spec.units import Version
 
-from .conftest import FarmLab, StartFarm, run_session
+from .conftest import FarmLab, StartFarm, for_build, run_session
 from .delay import delayed
 from .http2_client import Http2Client
 
@@ -25,7 +25,7 @@ from .http2_client import Http2Client
 @pytest.fixture
 def lab(farm: StartFarm, build: dict[str, Any]) -> FarmLab:
     """A farm with the affinity that differs most between versions, on one build."""
-    about = {"version": build["version"].rpartition(".")[0], "openssl": build["openssl"].rstrip("w")}
+    about = for_build(build)
     changes = {build["program"]: about, "balancer": {"affinity": "cookie"}}
     return farm(build["program"], changes, program=build["path"])
 
@@ -68,7 +68,7 @@ def test_other_version_takes_an_upload_over_http2_from_far_away(lab: FarmLab) ->
 
 def test_other_version_shows_413_to_a_client_that_sends_before_it_reads(farm: StartFarm, build: dict[str, Any]) -> None:
     """HAProxy before 3.0 closes the connection at once, as its page says."""
-    about = {"version": build["version"].rpartition(".")[0], "openssl": build["openssl"].rstrip("w")}
+    about = for_build(build)
     lab = farm(build["program"], {build["program"]: about, "balancer": {"max_body": "1MB"}}, program=build["path"])
     closes = build["program"] == "haproxy" and Version(build["version"]) < Version("3.0")
     try:
