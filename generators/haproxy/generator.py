@@ -26,7 +26,7 @@ CERTIFICATE_STORE: Final = Version("3.0")
 from a file of that name with `.key` added."""
 IDLE_CLOSE: Final = Version("2.6")
 """`option idle-close-on-response`: after a reload the old worker closes an idle client connection with the response to
-its next request. 2.2 does not know it; 2.4 was not to be had."""
+its next request. 2.2 rejects it; 2.4 was not tested."""
 RECEIVE_WINDOW_GROWS: Final = Version("3.2")
 """`tune.h2.fe.rxbuf`: the window of an upload over HTTP/2 grows by itself (tested with 3.0 and 3.2)."""
 UPLOAD_WINDOW: Final = 1024**2
@@ -42,7 +42,7 @@ STATE_FILE: Final = StateFile(
 
 MASTER: Final = "master.sock"
 TOOL: Final = "nlbgen-haproxy"
-"""The rendered program that does what a worker of before a reload no longer does."""
+"""The rendered program for the workers that a reload replaced: they run no health checks."""
 
 HANDSHAKE_TIMEOUT: Final = Version("3.0")
 """`timeout client-hs`: a time limit of its own for the TLS handshake. Before, `timeout client` limits it."""
@@ -227,7 +227,7 @@ class Haproxy(Generator):
     def _tls(self, job: Job) -> dict[str, Any]:
         tls = job.design.frontend.tls
         chosen = profile(tls.profile, job.farm.haproxy.openssl)
-        store = job.version >= CERTIFICATE_STORE and tls.key != tls.certificate
+        store = _in_store(job)
         return {
             "profile": tls.profile,
             "oldest": chosen.versions[0],
@@ -368,12 +368,17 @@ def _site(job: Job) -> dict[str, Any]:
     }
 
 
+def _in_store(job: Job) -> bool:
+    """Whether `crt-store` names the certificate and its key."""
+    tls = job.design.frontend.tls
+    return job.version >= CERTIFICATE_STORE and tls.key != tls.certificate
+
+
 def _certificate(job: Job) -> dict[str, str]:
     """Return HAProxy's name of the certificate, and its files as words for a POSIX shell."""
     tls = job.design.frontend.tls
-    in_store = job.version >= CERTIFICATE_STORE and tls.key != tls.certificate
-    name = "@/site" if in_store else str(tls.certificate).replace(" ", "\\ ")
-    files = dict.fromkeys((str(tls.certificate), str(tls.key)))
+    name = "@/site" if _in_store(job) else tls.certificate.replace(" ", "\\ ")
+    files = dict.fromkeys((tls.certificate, tls.key))
     return {"name": shlex.quote(name), "files": " ".join(map(shlex.quote, files))}
 
 
