@@ -149,7 +149,7 @@ class Client:
         import requests
 
         device = self.endpoint.name
-        if isinstance(error, requests.exceptions.SSLError):
+        if _untrusted(error):
             return UntrustedError(
                 f"{device}: {what}: the device's certificate is not trusted: {_cause(error)}",
                 f"name a PEM file with the CA that it chains to as {self.endpoint.ca_key}, and the host as the "
@@ -186,6 +186,15 @@ def one_line(text: str, longest: int = _LONGEST_TEXT) -> str:
     """Return a device's text as a message may show it: printable, on one line, at most `longest` characters."""
     shown = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return shown if len(shown) <= longest else f"{shown[:longest]}..."
+
+
+def _untrusted(error: Exception) -> bool:
+    """Whether the device's certificate was refused; a TLS connection that breaks is an SSLError as well."""
+    import ssl
+
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    return isinstance(reason, Exception) and any(isinstance(one, ssl.SSLCertVerificationError) for one in reason.args)
 
 
 def _never_connected(error: Exception) -> bool:

@@ -395,6 +395,27 @@ def test_push_to_a_device_with_an_untrusted_certificate_sends_nothing(
     assert device.log == []
 
 
+def test_push_to_a_device_that_drops_the_connection_does_not_blame_its_certificate(
+    make: "Make", pushed: "Pushed"
+) -> None:
+    import socket
+    import threading
+
+    def drop(server: socket.socket) -> None:
+        while True:
+            try:
+                server.accept()[0].close()
+            except OSError:
+                return
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=drop, args=(server,), daemon=True).start()
+        with pytest.raises(DeviceError, match=r"the connection broke") as caught:
+            pushed(make(f5={"port": server.getsockname()[1]}))
+        server.shutdown(socket.SHUT_RDWR)
+    assert "certificate" not in f"{caught.value} {caught.value.hint}"
+
+
 def test_push_with_a_wrong_password_fails_without_printing_it(
     make: "Make", pushed: "Pushed", device: "BigIp", monkeypatch: pytest.MonkeyPatch
 ) -> None:
