@@ -13,6 +13,7 @@ from .conftest import Changes, FarmLab, StartFarm, for_build, other_programs
 from .http2_client import Http2Client
 
 NGINX = [build for build in other_programs() if build["program"] == "nginx"]
+HASHING = [build for build in NGINX if Version(build["version"]) < STICKY]
 STATES = ("up", "up", "up", "drain", "backup")
 
 
@@ -68,9 +69,8 @@ def test_cookie_leads_to_its_node_and_follows_the_node_that_answered(farm: Start
     assert set(lab.hits(8, headers={"Cookie": cookie_of(moved)})) == {other}, "the new cookie leads to the new node"
 
 
+@pytest.mark.parametrize("nginx", HASHING, ids=lambda build: build["wrapper"], indirect=True)
 def test_backup_takes_over_from_the_last_node_of_a_hash(farm: StartFarm, nginx: dict[str, Any]) -> None:
-    if Version(nginx["version"]) >= STICKY:
-        pytest.skip("this version has `sticky cookie`")
     lab = five_nodes(farm, nginx)
     clients = clients_of(lab)
     for name in clients:
