@@ -8,7 +8,7 @@ import codecs
 import re
 from typing import Final
 
-from ..core.errors import NodeError
+from .consumers import UNWRITABLE
 from .values import SecretPart, Value
 
 _QUOTES: Final = re.compile("['\u2018\u2019\u201a\u201b]")
@@ -16,20 +16,15 @@ _FUNCTIONS: Final = {"plain": "{}", "sql": "(ConvertTo-SqlValue {})", "redis": "
 
 
 def literal(text: str) -> str:
-    """A text in single quotes; raises ValueError for one with line ends or other control characters."""
-    if any(ord(char) < 32 or ord(char) == 127 for char in text):
-        raise ValueError("a text for PowerShell holds a control character")
+    """A text in single quotes; raises ValueError for one with line ends or other characters that no file holds."""
+    if found := UNWRITABLE.search(text):
+        raise ValueError(f"a text for PowerShell holds a control character, U+{ord(found[0]):04X}")
     return "'" + _QUOTES.sub(lambda match: match[0] * 2, text) + "'"
 
 
 def secret_literal(part: SecretPart) -> str:
-    """A secret in single quotes, as it is before a connection string quotes it; raises NlbgenError."""
-    if part.secret is None:
-        raise part.missing or NodeError(f"{part.parameter} is not known")
-    try:
-        return literal(part.secret.reveal())
-    except ValueError as error:
-        raise NodeError(f"{part.named or part.parameter}: cannot be written: {error}", "choose another one") from None
+    """A secret in single quotes, as it is before a connection string quotes it; raises SecretError."""
+    return literal(part.bare())
 
 
 def expression(value: Value) -> str:

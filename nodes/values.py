@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from ..core.errors import NlbgenError
 from ..spec.load import Spec, dotted
@@ -12,15 +12,13 @@ from ..spec.model import Secret
 from ..spec.references import MissingSecretError, SecretError, SecretValue, resolve
 from ..spec.schema import Path as SpecPath
 from . import connection
+from .consumers import Quoting, refusal
 from .fingerprints import Secrecy
 
-Quoting = Literal["plain", "sql", "redis"]
+ANOTHER: Final = "choose another one, and set it in the program that checks it too"
+"""What to do about a secret that a consumer cannot hold."""
 
-_QUOTE: Final[dict[Quoting, Callable[[str], str]]] = {
-    "plain": str,
-    "sql": connection.sql_value,
-    "redis": connection.redis_password,
-}
+_QUOTE: Final[dict[Quoting, Callable[[str], str]]] = {"plain": str, "sql": connection.sql_value, "redis": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +41,23 @@ class SecretPart:
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.parameter).upper()
         return self.env or f"NLBGEN_{words}"
 
-    def reveal(self) -> str:
-        """The quoted secret; raises SecretError if it is unknown or the value cannot contain it."""
+    @property
+    def refusal(self) -> str:
+        """The consumer that cannot hold the secret, and the reason; empty if all can, or the secret is unknown."""
+        return "" if self.secret is None else refusal(self.secret.reveal(), self.quoting)
+
+    def bare(self) -> str:
+        """The secret without quotes; raises SecretError if it is unknown or a consumer cannot hold it."""
         if self.secret is None:
             raise self.missing or MissingSecretError(f"{self.parameter} is not known")
-        try:
-            return _QUOTE[self.quoting](self.secret.reveal())
-        except connection.UnsupportedValueError as error:
+        if self.refusal:
             what = self.named or self.parameter
-            raise SecretError(f"{what}: cannot be used: {error}", "choose another password") from None
+            raise SecretError(f"{what}: cannot be used: {self.refusal}", ANOTHER)
+        return self.secret.reveal()
+
+    def reveal(self) -> str:
+        """The quoted secret; raises SecretError if it is unknown or a consumer cannot hold it."""
+        return _QUOTE[self.quoting](self.bare())
 
 
 @dataclass(frozen=True, slots=True)

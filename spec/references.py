@@ -41,8 +41,8 @@ class MissingSecretError(SecretError):
 def resolve(secret: Secret, folder: Path, environment: Mapping[str, str] | None = None) -> SecretValue:
     """The secret behind a reference; a file's path is relative to `folder`, the spec's own.
 
-    One line end at the end of a file is not part of the secret. Raises MissingSecretError or FileError; their messages
-    never hold a part of the secret.
+    A byte order mark at the beginning of a file and one line end at its end are not part of the secret. Raises
+    MissingSecretError or FileError; their messages never hold a part of the secret.
     """
     if secret.env is not None:
         return _from_environment(secret.env, os.environ if environment is None else environment)
@@ -71,9 +71,11 @@ def _from_file(path: Path) -> SecretValue:
     if len(raw) > _LONGEST:
         raise MissingSecretError(f"{path}: holds more than {_LONGEST} bytes", "write only the secret into the file")
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise MissingSecretError(f"{path}: is not UTF-8 text", "save the secret as UTF-8") from None
+        raise MissingSecretError(
+            f"{path}: is not UTF-8 text", "save the secret as UTF-8, not as UTF-16 or ANSI"
+        ) from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text or any(char in text for char in "\r\n\0"):
         raise MissingSecretError(f"{path}: must hold the secret on one line, and nothing else")

@@ -146,6 +146,20 @@ def test_render_prepared_config_equals_the_plan(farm: Path, secrets: None) -> No
         assert files[f"{node.node.name}/web.config"] == node.files[0][1]
 
 
+def test_render_transform_of_a_section_in_its_own_file_sets_its_attributes(farm: Path, secrets: None) -> None:
+    for path in (farm / "inputs").rglob("web.config"):
+        text = path.read_text(encoding="utf-8-sig")
+        (section,) = re.findall(r"<machineKey[^>]*/>", text)
+        path.with_name("keys.config").write_text(section, encoding="utf-8")
+        path.write_text(text.replace(section, '<machineKey configSource="keys.config"/>'), encoding="utf-8")
+    files = rendered(farm)
+    (tag,) = re.findall(r"<machineKey[^>]*>", files["orch-2/keys.nlb.config"].decode())
+    assert tag.endswith('xdt:Transform="SetAttributes(decryptionKey,validationKey)" />')
+    (key,) = re.findall(r' decryptionKey="(\w+)"', (farm / "inputs/orch-1/keys.config").read_text(encoding="utf-8"))
+    assert f' decryptionKey="{key}"' in tag
+    assert "machineKey" not in files["orch-2/Web.nlb.config"].decode()
+
+
 # PowerShell.
 
 
