@@ -78,7 +78,7 @@ class Opener:
         lines = [line.strip() for line in raw.decode("utf-8", "replace").splitlines()]
         found = [self._line(line) for line in lines if line and not line.startswith("#")]
         if not found:
-            raise UsageError(f"{self._path} holds no private key", "`age-keygen -o FILE` makes one")
+            raise UsageError(f"{self._path} contains no private key", "`age-keygen -o FILE` makes one")
         return found
 
     def _ssh(self, raw: bytes) -> object:
@@ -95,7 +95,7 @@ class Opener:
             return self._age.x25519.Identity.from_str(line)
         except self._age.IdentityError:
             raise UsageError(
-                f"{self._path} holds a line that is not a private key of age",
+                f"{self._path} contains a line that is not a private key of age",
                 "each line is empty, begins with # (a comment), or begins with AGE-SECRET-KEY-1",
             ) from None
 

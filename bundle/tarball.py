@@ -62,7 +62,7 @@ def decode(data: bytes) -> list[Member]:
         member = _member(tar, place)
         members.append(member)
         if len(members) > MAX_FILES:
-            raise BundleError(f"the archive holds more than {MAX_FILES} files", REPACKED)
+            raise BundleError(f"the archive contains more than {MAX_FILES} files", REPACKED)
         place += tarfile.BLOCKSIZE + len(member.content) + len(_padding(len(member.content)))
     if tar[place:] != _END:
         raise BundleError(f"the tar archive ends at byte {place}, but no end-of-archive blocks follow", REPACKED)
@@ -90,7 +90,7 @@ def _member(tar: bytes, place: int) -> Member:
     path = info.name
     if info.type != tarfile.REGTYPE:
         kind = _KINDS.get(info.type, "not a plain file")
-        raise BundleError(f"{named(path)} is {kind}; a bundle holds only plain files", REPACKED)
+        raise BundleError(f"{named(path)} is {kind}; a bundle contains only plain files", REPACKED)
     if objection := names.objection(path):
         raise BundleError(f"{named(path)} cannot be a file's name: {objection}", REPACKED)
     bounded(path, info.size)

@@ -91,7 +91,7 @@ def _start_of_list(data: bytes) -> int:
     if start + size != place:
         raise BundleError("the central directory of the zip file is not where its end record says", REPACKED)
     if count > MAX_FILES or size > MAX_FILES * (_LISTED_SIZE + names.LONGEST):
-        raise BundleError(f"the archive holds more than {MAX_FILES} files", REPACKED)
+        raise BundleError(f"the archive contains more than {MAX_FILES} files", REPACKED)
     return int(start)
 
 
@@ -116,9 +116,9 @@ def _refuse(infos: Sequence[zipfile.ZipInfo], end: int) -> None:
 def _refuse_kind(path: str, mode: int) -> None:
     kind = stat.S_IFMT(mode)
     if kind == stat.S_IFLNK:
-        raise BundleError(f"{named(path)} is a symbolic link; a bundle holds only plain files", REPACKED)
+        raise BundleError(f"{named(path)} is a symbolic link; a bundle contains only plain files", REPACKED)
     if kind != stat.S_IFREG:
-        raise BundleError(f"{named(path)} is not a plain file; a bundle holds only plain files", REPACKED)
+        raise BundleError(f"{named(path)} is not a plain file; a bundle contains only plain files", REPACKED)
     if stat.S_IMODE(mode) not in MODES:
         raise BundleError(f"{named(path)} has the mode {stat.S_IMODE(mode):04o}, which no file here has", REPACKED)
 

@@ -48,7 +48,7 @@ REVIVE_SECONDS = 15.0
     help="The format of the scorecard.",
 )
 @click.option(
-    "--diff", is_flag=True, help="Show how the lab's configuration differs from the live one; run no scenario."
+    "--diff", is_flag=True, help="Show how the lab's configuration differs from the rendered one; run no scenario."
 )
 @click.option("--keep", is_flag=True, help="Keep the lab running after the scenarios, until Ctrl-C.")
 @click.option("--real-time", is_flag=True, help="Use the real timeouts instead of scaled ones; the run takes longer.")

@@ -46,7 +46,7 @@ def trusting(ca: Path | None, *, host_checked: bool = False) -> ssl.SSLContext:
     context, and without partial chains (a CA that is not a root is no trust anchor).
 
     Raises:
-        FileError: The CA file cannot be read, or holds no certificate.
+        FileError: The CA file cannot be read, or contains no certificate.
     """
     context = _client()
     context.check_hostname = host_checked
@@ -56,7 +56,7 @@ def trusting(ca: Path | None, *, host_checked: bool = False) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cafile=ca)
     except ssl.SSLError:
-        raise FileError(f"{ca}: holds no certificate", "a CA file holds certificates in PEM format") from None
+        raise FileError(f"{ca}: contains no certificate", "a CA file contains certificates in PEM format") from None
     except OSError as error:
         raise FileError(f"{ca}: cannot be read: {error.strerror}", "check the path and its permissions") from None
     return context

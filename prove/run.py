@@ -42,7 +42,7 @@ BREAKING_ERRORS: Final = (NlbgenError, ControlError, SessionError, TimeoutError,
 """The errors of a scenario that the farm causes; any other is a bug in nlbgen."""
 
 UNPROVED: Final = (
-    "the real nodes: how fast they are, how they share keys and stores (`nlbgen nodes audit`)",
+    "the real nodes: their speed, and whether they share keys and stores (`nlbgen nodes audit`)",
     "the real certificates and names (`nlbgen probe`): the lab uses its own",
     "the network between clients, balancer and nodes: firewalls, routes, packet sizes",
     "the balancer's machine: its limits of open files, its kernel, its service (INSTALL.md)",

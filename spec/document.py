@@ -45,22 +45,25 @@ _PLAIN_WORDS: Final[dict[str, bool | None]] = {
 }
 _SURPRISES: Final = (
     (re.compile(r"(?i:y|n|yes|no|on|off)"), "YAML 1.1 reads it as true or false"),
-    (re.compile(r"True|TRUE|False|FALSE|Null|NULL"), "YAML 1.1 and 1.2 readers differ on it"),
+    (re.compile(r"True|TRUE|False|FALSE|Null|NULL"), "YAML 1.1 and 1.2 parsers read it differently"),
     (re.compile(r"[-+]?0[0-7_]+"), "YAML 1.1 reads it as an octal number"),
     (re.compile(r"[-+]?0[0-9_]+"), "it starts with a zero"),
-    (re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+)"), "it reads as a number of another base"),
+    (
+        re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+)"),
+        "some YAML parsers read it as a number",
+    ),
     (
         re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"),
-        "YAML 1.1 reads it as a number to the base 60",
+        "YAML 1.1 reads it as a base-60 number",
     ),
-    (re.compile(r"(?=[^_]*_)[-+]?[0-9][0-9_.]*"), "YAML 1.1 reads it as a number with its underscores dropped"),
+    (re.compile(r"(?=[^_]*_)[-+]?[0-9][0-9_.]*"), "YAML 1.1 reads it as a number, without the underscores"),
     (
         re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"),
-        "it reads as a number in another syntax",
+        "some YAML parsers read it as a number",
     ),
-    (re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"), "it reads as infinity or not a number"),
+    (re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"), "YAML reads it as infinity or as not a number (NaN)"),
     (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?"), "YAML 1.1 reads it as a date"),
-    (re.compile(r"[<=]{1,2}"), "YAML 1.1 gives it a meaning of its own"),
+    (re.compile(r"[<=]{1,2}"), "it has a special meaning in YAML 1.1"),
 )
 _LONGEST_SURPRISE: Final = 256
 _SHOWN: Final = 40
@@ -297,7 +300,7 @@ def read_raw(path: Path) -> bytes:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise refusal(name, "there is no such file", "name it with -s FILE, or write one with `nlbgen init`") from None
+        raise refusal(name, "there is no such file", "give the path with -s FILE, or run `nlbgen init`") from None
     except IsADirectoryError:
         raise refusal(name, "is a folder, not a file", "name the farm.yaml in it") from None
     except PermissionError:
@@ -313,7 +316,7 @@ def read_raw(path: Path) -> bytes:
 def decode(name: str, raw: bytes) -> str:
     """The text in the bytes of a spec; raises SpecError with the location of the first byte that is not UTF-8 text."""
     if len(raw) > MAX_BYTES:
-        raise refusal(name, f"is larger than {MAX_BYTES // 1024 // 1024} MB", "a farm.yaml holds one farm")
+        raise refusal(name, f"is larger than {MAX_BYTES // 1024 // 1024} MB", "a farm.yaml describes one farm")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise refusal(name, "is encoded as UTF-16", "save it as UTF-8")
     try:

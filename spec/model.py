@@ -72,7 +72,7 @@ class Vip(Model):
     """A virtual address that two or more balancers share by VRRP (keepalived)."""
 
     address: t.InterfaceAddress = entry("The shared address with its prefix length.")
-    interface: t.InterfaceName = entry("The balancers' network interface for it.")
+    interface: t.InterfaceName = entry("The balancers' network interface for the shared address.")
     router_id: t.RouterId = entry(
         "The VRRP router id: the same on all balancers, different from all others in the network.", default=51
     )
@@ -239,7 +239,7 @@ SqlAuth = Annotated[
 class Database(Model):
     """The SQL Server database that all nodes share."""
 
-    server: t.Text = entry(r"The SQL Server and its instance, as in `SQL01\PROD`.")
+    server: t.Text = entry(r"The SQL Server and its instance, for example `SQL01\PROD`.")
     name: t.Text = entry("The database.", default="UiPath")
     auth: SqlAuth = entry("`windows`, or the user and password of an SQL Server login.", default="windows")
 

@@ -69,7 +69,7 @@ def _from_file(path: Path) -> SecretValue:
         ) from None
     activity.note(f"file read: {path}")
     if len(raw) > _LONGEST:
-        raise MissingSecretError(f"{path}: holds more than {_LONGEST} bytes", "write only the secret into the file")
+        raise MissingSecretError(f"{path}: contains more than {_LONGEST} bytes", "write only the secret into the file")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:

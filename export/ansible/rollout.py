@@ -60,7 +60,7 @@ def files(
 def vendor_of(spec: Spec, asked: str = "") -> str:
     """Return the farm's balancer: the requested one, or the only one that the spec names; raises UsageError."""
     if asked and asked not in VENDORS:
-        raise UsageError(f"{asked} is not a vendor", f"vendors: {', '.join(VENDORS)}")
+        raise UsageError(f"{asked} is not a vendor", f"write {one_of(VENDORS)}")
     named = [name for name in VENDORS if name in spec.farm.written]
     chosen = asked or (named[0] if len(named) == 1 else "")
     if not chosen:

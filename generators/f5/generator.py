@@ -38,7 +38,7 @@ class F5(Generator):
     newest = Version("17.5")
     program = ""
     own_ids = ACCEPTABLE_IDS
-    api = Api("host", "write the device's management address, as in `f5: {host: bigip.corp.example}`", "password")
+    api = Api("host", "write the device's management address, for example `f5: {host: bigip.corp.example}`", "password")
     syntaxes = (Syntax(r"bigip\.conf", "scf", "objects"),)
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
@@ -118,7 +118,7 @@ class F5(Generator):
                 problems
             )
             raise ValidationError(message, "this is a bug in nlbgen: please report it with the spec")
-        return "read back by nlbgen; no program outside of a device can check it"
+        return "checked by nlbgen's parser; only a device can load it"
 
     def steps(self, farm: Farm) -> Steps:
         """The objects in the order of their creation."""
@@ -173,7 +173,9 @@ def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
         yield spec.problem(("f5", missing), message, "name both objects, or none", id="f5-certificate-key")
     if f5.partition != "Common" and f5.partition in f5_as3.RESERVED | _TMSH_WORDS:
         message = f"{f5.partition} is a reserved word of AS3 or tmsh, and cannot name a partition"
-        yield spec.problem(("f5", "partition"), message, "choose another name, as in UiPath", id="f5-partition-name")
+        yield spec.problem(
+            ("f5", "partition"), message, "choose another name: UiPath, for example", id="f5-partition-name"
+        )
     checks = version >= GATES["monitor-ssl-profile"]
     if spec.farm.frontend.tls.mode == "passthrough" and verifies_nodes(spec.farm) and not checks:
         message = f"the monitors of TMOS {version} have no profile that can check a certificate"

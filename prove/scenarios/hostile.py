@@ -60,7 +60,7 @@ class ForgedHeaders(HttpOnly):
 
     name = "forged-headers"
     title = "forged X-Forwarded-For, Host and similar headers"
-    why = "with them a client impersonates another machine in the audit log, in redirects and for address filters"
+    why = "with forged headers, a client appears as another machine in the audit log, redirects and address filters"
     seconds = 30
 
     async def run(self, bench: TestBench) -> Metrics:
@@ -125,8 +125,8 @@ class H2c(HttpOnly):
     """Upgrades to HTTP/2 over clear text, which would tunnel past every rule of the balancer."""
 
     name = "h2c"
-    title = "upgrades to anything but WebSocket"
-    why = "the balancer checks no header and refuses no path inside an h2c tunnel"
+    title = "upgrades to other protocols than WebSocket"
+    why = "inside an h2c tunnel, the balancer checks no headers and refuses no paths"
     seconds = 30
 
     async def run(self, bench: TestBench) -> Metrics:
@@ -161,7 +161,7 @@ class Smuggling(HttpOnly):
 
     name = "smuggling"
     title = "request smuggling"
-    why = "if the balancer sees one request and the node two, a client can attach its request to another user's"
+    why = "if the balancer sees one request and the node two, a client can insert a request for another user"
     seconds = 90
 
     async def run(self, bench: TestBench) -> Metrics:
@@ -209,7 +209,7 @@ class OversizedHeaders(HttpOnly):
     """Oversized request heads, and the largest valid ones."""
 
     name = "oversized-headers"
-    title = "oversized request heads"
+    title = "requests with an oversized URL or oversized headers"
     why = "the balancer must refuse them with a response: if it crashes, the farm is down"
     seconds = 60
 
@@ -231,7 +231,7 @@ class OversizedHeaders(HttpOnly):
         answer = await bench.fetch(f"/prove?cookie_chunks={CHUNKS}&bytes={CHUNK_BYTES}")
         chunks = sum(len(value) > CHUNK_BYTES for name, value in answer.headers if name.lower() == "set-cookie")
         async with recording_servers(bench, mark.encode()) as recorders:
-            bench.log(f"{len(huge)} oversized heads")
+            bench.log(f"{len(huge)} oversized requests")
             answers = await _converse_all(bench.target(), [*huge.values(), *valid.values()])
             await bench.settled()
             passed = len(recorded(recorders, f"{mark}-huge".encode()))
@@ -253,7 +253,7 @@ class Slowloris(HttpOnly):
 
     name = "slowloris"
     title = f"{SLOW_CLIENTS} clients that never finish their request"
-    why = "each occupies a connection until its timeout: without a timeout, one laptop stops the farm"
+    why = "each slow client occupies a connection until the timeout; without a timeout, one laptop stops the farm"
     seconds = 60
 
     async def run(self, bench: TestBench) -> Metrics:
@@ -313,7 +313,7 @@ class LoggedTokens(HttpOnly):
 
     name = "logged-tokens"
     title = "access tokens in URLs"
-    why = "who reads the balancer's log could sign in as each user whose token is in it"
+    why = "anyone who reads the balancer's log could act as a user whose token is in it"
     seconds = 60
 
     async def run(self, bench: TestBench) -> Metrics:

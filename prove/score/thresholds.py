@@ -107,7 +107,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     },
     "broken-url": {
         "failed": at_most(0, "requests for other URLs that failed"),
-        "changed": at_most(0, "responses of the broken URL other than the node's 500"),
+        "changed": at_most(0, "responses of the broken URL that are not the node's 500"),
         "nodes_lost": at_most(0, "nodes that received no more requests"),
     },
     "unavailable-url": {
@@ -124,7 +124,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "refusal": at_most(5, "longest wait for an error response while all nodes are down", "s"),
         "unclear": at_most(0, "responses that are neither 502, 503 nor 504"),
         "back": at_most(20, "time until all nodes serve again", "s"),
-        "failed_after": at_most(0, "requests that failed afterwards"),
+        "failed_after": at_most(0, "requests that failed after all nodes recovered"),
     },
     # reload.py
     # Before 1.27.4 (keepalive_min_timeout) NGINX closes idle connections at a reload, and a request may be in flight.
@@ -176,7 +176,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "share": at_least(20, "share of new robots on the recovered node, compared with its weight", "%"),
         "refused": at_most(0, "connections that were refused while a node was healthy"),
         "lost": at_most(0, "robots that did not reconnect"),
-        "back_within": at_most(5, "longest time without a connection", "s"),
+        "back_within": at_most(5, "longest time that a robot had no connection", "s"),
     },
     "hang-robots": {
         "unconnected": at_most(0, "robots that could not connect"),
@@ -192,10 +192,10 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "in_hand_hung": at_least(1, "POSTs in flight on the hanging node"),
     },
     "body": {
-        "refused": at_most(0, "bodies of the allowed size that were refused"),
-        "shortened": at_most(0, "bodies that arrived truncated"),
-        "accepted_over": at_most(0, "bodies one byte larger that were not refused with 413"),
-        "arrived_over": at_most(0, "bodies one byte larger that reached a node"),
+        "refused": at_most(0, "uploads of the allowed size that were refused"),
+        "shortened": at_most(0, "uploads that arrived truncated"),
+        "accepted_over": at_most(0, "larger uploads that were not refused with 413"),
+        "arrived_over": at_most(0, "larger uploads that reached a node"),
         "upload": measured("the upload took", "s"),
     },
     "browsers": {
@@ -215,7 +215,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     "forged-headers": {
         "arrived": at_most(0, "requests whose forged headers reached a node"),
         "untrue": at_most(0, "forwarded headers that are wrong or missing on the node"),
-        "planted": at_most(0, "host names that only resemble the farm's and were not refused"),
+        "planted": at_most(0, "host names similar to the farm's name that were not refused"),
     },
     "h2c": {
         "switched": at_most(0, "connections that switched to another protocol"),
@@ -224,15 +224,15 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     "smuggling": {
         "dubious": at_most(0, "ambiguous requests that reached a node"),
         "malformed": at_most(0, "malformed requests that reached a node", haproxy=1),
-        "hidden": at_most(0, "requests on the nodes that the balancer did not see"),
-        "refused_clear": at_most(0, "valid requests that did not arrive as one request"),
+        "hidden": at_most(0, "requests that a node received and the balancer did not see"),
+        "refused_clear": at_most(0, "valid requests that a node did not receive exactly once"),
         "refused": measured("requests that the balancer refused"),
     },
     "oversized-headers": {
-        "unrefused": at_most(0, "oversized request heads that were not refused"),
-        "passed_on": at_most(0, "oversized request heads that reached a node"),
-        "honest_refused": at_most(0, "valid large request heads that did not reach a node"),
-        "cookies_lost": at_most(0, "cookies of a large response head that did not arrive"),
+        "unrefused": at_most(0, "oversized requests that were not refused"),
+        "passed_on": at_most(0, "oversized requests that reached a node"),
+        "honest_refused": at_most(0, "large but valid requests that did not reach a node"),
+        "cookies_lost": at_most(0, "cookies of a large response that did not arrive"),
     },
     "slowloris": {
         "others_failed": at_most(0, "requests of other clients that failed"),
@@ -263,9 +263,9 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     # static_checks.py
     "paper": {
         "files": at_least(1, "rendered files"),
-        "complaints": at_most(0, "errors found by reading these files back"),
+        "complaints": at_most(0, "errors that the strict parser found in these files"),
         "steps": at_least(1, "objects or calls that configure an empty device"),
-        "early": at_most(0, "objects or calls that use what only a later one creates"),
+        "early": at_most(0, "objects or calls that need an object that is created later"),
     },
 }
 """Thresholds by scenario and metric, in the order of the output."""

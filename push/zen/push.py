@@ -298,8 +298,8 @@ def _edition(spec: Spec) -> Edition:
     problems = [
         spec.problem(("zen", name), f"a push needs zen.{name}", hint)
         for name, hint in (
-            ("api", "write the device's URL, as in https://zen.corp.example:444"),
-            ("key", "write a reference to the API key, as in {env: NLBGEN_ZEN_KEY}"),
+            ("api", "write the device's URL, for example https://zen.corp.example:444"),
+            ("key", "write a reference to the API key, for example {env: NLBGEN_ZEN_KEY}"),
         )
         if getattr(spec.farm.zen, name) is None
     ]

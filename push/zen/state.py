@@ -150,7 +150,7 @@ def check_product(zapi: Zapi, edition: Edition) -> None:
     if found is None:
         raise DeviceError(
             f"{zapi.name}: the device has no API of {edition}",
-            "check zen.product and zen.version: they determine the API's path; and zen.api, as in https://zen:444",
+            "check zen.product and zen.version: they determine the API's path; check zen.api too, for example https://zen:444",
         )
     said = text(_mapping(found.get("params")).get("appliance_version"))
     letter, _, major = said.partition(" ")

@@ -309,7 +309,7 @@ def test_terminal_shows_a_live_view(run: StartCommand, scratch: Scratch) -> None
 def test_diff_shows_the_difference_and_runs_no_scenario(run: StartCommand, scratch: Scratch) -> None:
     code, out, err = ended(run("prove", "haproxy", "--diff"))
     assert code == 0, err
-    assert out.startswith("--- live/haproxy/haproxy.cfg\n+++ here/haproxy/haproxy.cfg\n")
+    assert out.startswith("--- rendered/haproxy/haproxy.cfg\n+++ lab/haproxy/haproxy.cfg\n")
     assert "-    server orch-1 10.20.0.11:443 weight 100 check" in out
     assert "+    server orch-1 127.0.0.1:" in out
     scratch.assert_empty()

@@ -53,7 +53,7 @@ def test_render_refuses_undefined_values(text: str, render: "Render") -> None:
 
 @pytest.mark.parametrize("char", ["\0", "\x07", "\x1b", "\x0b", "\x7f", "\x85", "\x9f", "\u2028", "\u2029", "\ufeff"])
 def test_render_refuses_control_characters(char: str, render: "Render") -> None:
-    with pytest.raises(RenderFault, match=rf"the result holds U\+{ord(char):04X}"):
+    with pytest.raises(RenderFault, match=rf"the result contains U\+{ord(char):04X}"):
         render("{{ a }}", a=f"x{char}y")
 
 

@@ -168,7 +168,7 @@ def test_page_contains_no_secret(page: str) -> None:
     assert len(values) > 6
     for value in values:
         assert value not in page
-    secret = re.findall(r"<tr><th scope=\"row\">(nodes/[^<]+)</th><td></td><td>holds secrets</td></tr>", page)
+    secret = re.findall(r"<tr><th scope=\"row\">(nodes/[^<]+)</th><td></td><td>contains secrets</td></tr>", page)
     assert "nodes/orch-1/web.config" in secret
     for path in secret:
         assert page.count(path) == 1

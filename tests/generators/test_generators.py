@@ -353,8 +353,8 @@ def test_chosen_returns_vendors_once_in_documented_order() -> None:
 @pytest.mark.parametrize(
     "others, name, message, hint",
     [
-        ([], "haproxi", "haproxi is not a vendor (did you mean haproxy?)", "vendors: haproxy, nginx, zen, f5, or all"),
-        (["nodes"], "xyz", "xyz is not a vendor", "vendors: haproxy, nginx, zen, f5; nodes, all"),
+        ([], "haproxi", "haproxi is not a vendor (did you mean haproxy?)", "write haproxy, nginx, zen, f5 or all"),
+        (["nodes"], "xyz", "xyz is not a vendor", "write haproxy, nginx, zen, f5, nodes or all"),
     ],
 )
 def test_chosen_of_an_unknown_vendor_raises_with_the_known_ones(

@@ -293,7 +293,7 @@ def test_render_files_with_secrets_have_mode_0600(cli: "RunCommand", farm: Path,
 def test_render_diff_prints_no_secret(cli: "RunCommand", farm: Path, secrets: None) -> None:
     ran = cli("render", "nodes", "--diff", cwd=farm)
     assert ran.code == 1
-    assert "(holds secrets: not shown)" in ran.out
+    assert "(contains secrets: not shown)" in ran.out
     assert "+# orchestrator-prod" in ran.out
     for value in [*values_of(farm), REDIS]:
         assert value not in ran.out + ran.err

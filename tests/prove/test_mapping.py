@@ -1,4 +1,4 @@
-"""The lab's configuration equals the live one, except for addresses, ports, host names and files."""
+"""The lab's configuration equals the rendered one, except for addresses, ports, host names and files."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -121,7 +121,7 @@ def test_lab_configuration_has_no_live_address(lab: Lab) -> None:
 def test_difference_applied_to_the_live_file_gives_the_lab_file(lab: Lab) -> None:
     """The diff is complete: it is a valid patch."""
     patch = difference(lab)
-    assert patch.startswith(f"--- live/{lab.generator.name}/")
+    assert patch.startswith(f"--- rendered/{lab.generator.name}/")
     assert patched(live_text(lab), patch) == lab.configuration.read_text(encoding="utf-8")
 
 
