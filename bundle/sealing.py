@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Final
 
 from ..core.errors import FileError, NlbgenError, UsageError
+from ..core.files import content, hint_for
 from ..spec.recipients import recipient
 
 ENDING: Final = ".age"
@@ -66,11 +67,10 @@ class Opener:
 
     def _read(self) -> list[object]:
         try:
-            with self._path.open("rb") as file:
-                raw = file.read(_LONGEST_IDENTITY + 1)
+            raw = content(self._path, _LONGEST_IDENTITY)
         except OSError as error:
-            reason = error.strerror
-            raise FileError(f"{self._path}: cannot be read: {reason}", "give the file with your private key") from None
+            hint = hint_for(error, "give the file with your private key")
+            raise FileError(f"{self._path}: cannot be read: {error.strerror}", hint) from None
         if len(raw) > _LONGEST_IDENTITY:
             raise UsageError(f"{self._path} is too large for a private key", "give the file with your private key")
         if raw.lstrip().startswith(b"-----BEGIN"):

@@ -5,12 +5,9 @@ It also has the options that several commands share, and the exit with a status.
 
 import io
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -300,28 +297,6 @@ def _put(text: str, view: View | None, stream: TextIO) -> None:
 
 
 # Exit
-
-
-@contextmanager
-def ends_on_sigterm() -> Iterator[None]:
-    """Handle SIGTERM, and SIGHUP of a closed terminal, like Ctrl-C, so that the command cleans up."""
-
-    def end(_: int, frame: FrameType | None) -> None:
-        interrupted = signal.getsignal(signal.SIGINT)
-        if not callable(interrupted):
-            # A shell makes its background jobs ignore SIGINT; SIGTERM must end them anyway.
-            raise KeyboardInterrupt
-        interrupted(signal.SIGINT, frame)
-
-    numbers = [signal.SIGTERM]
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # started by nohup
-        numbers.append(signal.SIGHUP)
-    before = [signal.signal(number, end) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 class Exit(Exception):  # noqa: N818  # not an error: the messages are already printed

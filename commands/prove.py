@@ -166,7 +166,7 @@ def _run(spec: "Spec", vendor: str, options: "RunOptions", style: str) -> None:
 
     if options.requests is not None:
         _empty(options.requests)
-    with console.ends_on_sigterm(), _watched(len(options.scenarios)) as watch:
+    with _watched(len(options.scenarios)) as watch:
         card = prove(spec, vendor, options, watch)
     _finish(card, style, shown=options.keep is not None)
 

@@ -3,9 +3,6 @@
 import asyncio
 import json
 import os
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass
@@ -16,7 +13,9 @@ from typing import Any, Final
 import aiohttp
 
 from .. import __version__
+from ..core import interrupts
 from ..core.errors import NlbgenError
+from ..core.files import scratch_errors
 from ..generators.base import Generator, generator, render
 from ..generators.validate import Program, installed
 from ..net.loops import run
@@ -111,31 +110,15 @@ def _started(spec: Spec, vendor: str) -> Iterator[Lab]:
     """Start a lab; NlbgenError with the program's output if it does not start."""
     lab = make_lab(spec, vendor)
     try:
-        lab.__enter__()
+        with scratch_errors():
+            lab.__enter__()
     except ProcessError as error:
         raise NlbgenError(error.message.rstrip(), _start_hint(lab.generator, spec)) from None
     try:
         yield lab
     finally:
-        with _signals_ignored():
+        with interrupts.ignored():
             lab.close()
-
-
-@contextmanager
-def _signals_ignored() -> Iterator[None]:
-    """Ignore SIGINT and SIGTERM, so that a second Ctrl-C does not interrupt the cleanup."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupted = isinstance(sys.exception(), KeyboardInterrupt)
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
-    try:
-        yield
-    finally:
-        if not interrupted:  # otherwise the program is about to exit with the status of the signal
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)
 
 
 def _start_hint(vendor: Generator, spec: Spec) -> str:

@@ -6,9 +6,11 @@ not followed, cookies are not kept. An answer has a limit for its size and for t
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..core.errors import DeviceError
+from ..core.files import NotRegularError, require_regular
 from .errors import NotSentError, OutcomeUnknownError, UntrustedError
 
 if TYPE_CHECKING:
@@ -56,12 +58,26 @@ def session(endpoint: Endpoint) -> "requests.Session":
     import requests
     from requests.adapters import HTTPAdapter
 
+    if endpoint.ca is not None:
+        _require_file(endpoint, Path(endpoint.ca))
     made = requests.Session()
     made.trust_env = False
     made.verify = endpoint.ca or True
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     made.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS, max_retries=0))
     return made
+
+
+def _require_file(endpoint: Endpoint, ca: Path) -> None:
+    """Raise UntrustedError if the CA file is a named pipe or a device; the first request reports a missing file."""
+    try:
+        require_regular(ca)
+    except NotRegularError as error:
+        raise UntrustedError(
+            f"{endpoint.name}: {ca}: cannot be read: {error.strerror}", f"name a regular file as {endpoint.ca_key}"
+        ) from None
+    except OSError:
+        return
 
 
 class Client:

@@ -13,9 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from ..core import activity
 from ..core.errors import Location, Problem, SpecError
-from ..core.files import is_folder
+from ..core.files import content, hint_for, is_folder
 from ..core.wording import shortened
 from .schema import Data
 
@@ -297,8 +296,7 @@ def read_raw(path: Path) -> bytes:
     """The bytes of a spec file for `decode`, at most one more than its limit; raises SpecError."""
     name = str(path)
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        return content(path, MAX_BYTES)
     except FileNotFoundError:
         raise refusal(name, "there is no such file", "give the path with -s FILE, or run `nlbgen init`") from None
     except IsADirectoryError:
@@ -308,9 +306,8 @@ def read_raw(path: Path) -> bytes:
         raise refusal(name, "cannot be read: permission denied", hint) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise refusal(name, f"cannot be read: {reason}") from None
-    activity.note(f"file read: {path}")
-    return raw
+        hint = hint_for(error, "") if isinstance(error, OSError) else ""
+        raise refusal(name, f"cannot be read: {reason}", hint) from None
 
 
 def decode(name: str, raw: bytes) -> str:

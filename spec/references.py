@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ..core import activity
 from ..core.errors import FileError, NlbgenError
+from ..core.files import content, hint_for
 from .model import Secret
 
 _LONGEST: Final = 4096
@@ -61,13 +61,10 @@ def _from_environment(name: str, environment: Mapping[str, str]) -> SecretValue:
 
 def _from_file(path: Path) -> SecretValue:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_LONGEST + 1)
+        raw = content(path, _LONGEST)
     except OSError as error:
-        raise FileError(
-            f"{path}: the secret cannot be read: {error.strerror}", "check the path and its permissions"
-        ) from None
-    activity.note(f"file read: {path}")
+        hint = hint_for(error, "check the path and its permissions")
+        raise FileError(f"{path}: the secret cannot be read: {error.strerror}", hint) from None
     if len(raw) > _LONGEST:
         raise MissingSecretError(f"{path}: contains more than {_LONGEST} bytes", "write only the secret into the file")
     try:

@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ...core import activity
 from ...core.errors import Location, NodeError
+from ...core.files import content, hint_for
 from . import lexer
 from .encoding import EncodedText, EncodingError, decode
 
@@ -107,11 +107,10 @@ def read(path: Path) -> Document:
                 f"{path}: is {size} bytes; the limit for a config file is {MAX_BYTES}",
                 "name the node's web.config or UiPath.Orchestrator.dll.config",
             )
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = content(path, MAX_BYTES)
     except OSError as error:
-        raise NodeError(f"{path}: cannot be read: {error.strerror}", _reading_hint(path)) from None
-    activity.note(f"file read: {path}")
+        hint = hint_for(error, _reading_hint(path))
+        raise NodeError(f"{path}: cannot be read: {error.strerror}", hint) from None
     return parse(path, raw)
 
 
