@@ -40,6 +40,9 @@ class Orchestrator(Model):
     directory: t.WindowsPath = entry(
         "The folder of the site on the nodes.", default=r"C:\Program Files (x86)\UiPath\Orchestrator"
     )
+    robots: t.Robots | None = entry(
+        "The number of robots. `nlbgen check` compares it with the limits of the balancer.", default=None
+    )
 
     @property
     def is_core(self) -> bool:

@@ -208,6 +208,7 @@ Weight = Annotated[int, _integer("a weight", 1, 256)]
 HttpStatus = Annotated[int, _integer("an HTTP status", 200, 599)]
 RouterId = Annotated[int, _integer("a VRRP router id", 1, 255)]
 Connections = Annotated[int, _integer("a number of connections", 100, 1_000_000)]
+Robots = Annotated[int, _integer("a number of robots", 1, 500_000)]
 OptionalConnections = Annotated[int, _integer("a number of connections", 0, 1_000_000)]
 OpenFiles = Annotated[int, _integer("a number of open files", 1024, 4_000_000)]
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
 from ...spec.model import Farm
+from ...spec.rules.balancer import open_files
 from ...spec.units import Duration, Size, Version
 from .. import certificate, keepalived
 from ..base import Draft, Generator, Job, UnquotableError
@@ -188,7 +189,7 @@ class Nginx(Generator):
             "limitations": job.limitations,
             "site": _site(job),
             "open_files": balancer.limits.open_files,
-            "worker_connections": balancer.limits.open_files // 2,
+            "worker_connections": open_files(balancer.limits.connections),
             "shutdown": balancer.timeouts.reload,
             "passthrough": design.passthrough,
             "keepalive_min": job.version >= KEEPALIVE_MIN,

@@ -12,6 +12,11 @@ FD_RESERVE: Final = 1024
 request yet, for the redirect and the statistics, and the balancer's own files."""
 
 
+def open_files(connections: int) -> int:
+    """Return the open files that so many client connections need: two for each, and FD_RESERVE."""
+    return 2 * connections + FD_RESERVE
+
+
 def _health_path(farm: Farm) -> Iterator[Finding]:
     if farm.health_path is None:
         yield Finding(
@@ -64,7 +69,7 @@ def _passthrough_affinity(farm: Farm) -> Iterator[Finding]:
 
 def _open_files(farm: Farm) -> Iterator[Finding]:
     limits = farm.balancer.limits
-    needed = 2 * limits.connections + FD_RESERVE
+    needed = open_files(limits.connections)
     if needed > limits.open_files:
         yield Finding(
             ("balancer", "limits", "open_files"),

@@ -1,6 +1,7 @@
 """The rules of the spec, one by one, and what differs between Orchestrator versions."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,6 +162,15 @@ BROKEN = [
     ({"frontend": {"port": 80}}, [("redirect-port", "frontend.port")]),
     ({"frontend": {"tls": {"verify_nodes": False}}}, [("unverified-nodes", "frontend.tls.verify_nodes")]),
     ({"balancer": {"limits": {"connections": 9489}}}, [("open-files", "balancer.limits.open_files")]),
+    ({"orchestrator": {"robots": 6401}}, [("robots-connections", "orchestrator.robots")]),
+    (
+        {"orchestrator": {"robots": 22_586}, "balancer": {"limits": {"connections": 30_000, "open_files": 70_000}}},
+        [("robots-ports", "orchestrator.robots")],
+    ),
+    (
+        {"orchestrator": {"robots": 26_215}, "balancer": {"limits": {"connections": 33_000, "open_files": 70_000}}},
+        [("robots-ports", "orchestrator.robots"), ("robots-tracked", "orchestrator.robots")],
+    ),
 ]
 KEPT = [
     {},
@@ -174,6 +184,13 @@ KEPT = [
     {"stores": {"signalr": "sqlserver", "redis": None}, "accept": ["signalr-sql-lag"]},
     {"balancer": {"signalr": {"idle_timeout": "110001ms"}}},
     {"balancer": {"limits": {"connections": 9488}}},
+    {"orchestrator": {"robots": 6400}},
+    {"orchestrator": {"robots": 22_585}, "balancer": {"limits": {"connections": 30_000, "open_files": 70_000}}},
+    {
+        "orchestrator": {"robots": 26_214},
+        "balancer": {"limits": {"connections": 33_000, "open_files": 70_000}},
+        "accept": ["robots-ports"],
+    },
     {"nodes": [NODES[0], {**NODES[1], "address": "10.0.0.1", "port": 8443}]},
     {"nodes": [NODES[0], {**NODES[1], "state": "down"}]},
     {"nodes": [{**NODES[0], "state": "backup"}, {**NODES[1], "state": "down"}]},
@@ -208,6 +225,37 @@ def test_missing_ca_is_a_warning(farm_data: "Callable[..., dict[str, Any]]") -> 
     del data["frontend"]["tls"]
     (warning,) = loads(json.dumps(data)).warnings
     assert (warning.id, warning.path) == ("node-ca", "frontend.tls.verify_nodes")
+
+
+@pytest.mark.parametrize(
+    ("robots", "limits", "hint"),
+    [
+        (10_000, {}, "write `connections: 12500` and `open_files: 26024` under balancer.limits"),
+        (6_401, {}, "write `connections: 8002` under balancer.limits"),
+    ],
+)
+def test_hint_about_robots_has_the_numbers_that_suffice(
+    robots: int, limits: dict[str, int], hint: str, farm_data: "Callable[..., dict[str, Any]]"
+) -> None:
+    orchestrator = {**farm_data()["orchestrator"], "robots": robots}
+    with pytest.raises(SpecError) as failed:
+        loads(json.dumps(farm_data(orchestrator=orchestrator, balancer={"limits": limits})))
+    (problem,) = failed.value.problems
+    assert problem.hint == hint
+    suffices = {name: int(number) for name, number in re.findall(r"`(\w+): (\d+)`", hint)}
+    loads(json.dumps(farm_data(orchestrator=orchestrator, balancer={"limits": suffices})))
+
+
+@pytest.mark.parametrize(
+    ("robots", "share"), [(51_609, "1024 65535"), (51_610, "use 2 balancers"), (120_000, "use 3 b")]
+)
+def test_hint_about_ports_counts_the_addresses(
+    robots: int, share: str, farm_data: "Callable[..., dict[str, Any]]"
+) -> None:
+    orchestrator = {**farm_data()["orchestrator"], "robots": robots}
+    limits = {"connections": 200_000, "open_files": 500_000}
+    found = loads(json.dumps(farm_data(orchestrator=orchestrator, balancer={"limits": limits}))).warnings
+    assert share in next(one.hint for one in found if one.id == "robots-ports")
 
 
 def test_every_rule_has_a_case_and_a_golden_error() -> None:
