@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
+from ...spec.capacity import open_files
 from ...spec.model import Farm
-from ...spec.rules.balancer import open_files
 from ...spec.units import Duration, Size, Version
 from .. import certificate, keepalived
 from ..base import Draft, Generator, Job, UnquotableError

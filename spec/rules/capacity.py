@@ -7,8 +7,8 @@ well, on further connections: nobody publishes how many, so the rules reserve a 
 from collections.abc import Iterator
 from typing import Final
 
+from ..capacity import open_files
 from ..model import Farm
-from .balancer import open_files
 from .base import Finding, Rule
 
 RESERVE: Final = 4

@@ -28,8 +28,8 @@ from nlbgen.generators.features import FEATURES, No, Since
 from nlbgen.generators.haproxy import generator as haproxy
 from nlbgen.generators.output import chosen, spec_files
 from nlbgen.generators.tls import profile
+from nlbgen.spec.capacity import FD_RESERVE
 from nlbgen.spec.load import Spec, loads
-from nlbgen.spec.rules.balancer import FD_RESERVE
 from nlbgen.spec.units import Version
 
 MakeSpec = Callable[..., Spec]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nlbgen.spec.capacity import open_files
 from nlbgen.spec.load import load
-from nlbgen.spec.rules.balancer import open_files
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = sorted(path.parent.parent for path in GOLDEN.glob("*/nginx/nginx.conf"))
