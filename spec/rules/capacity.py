@@ -1,7 +1,7 @@
 """Rules about the number of robots: what one balancer can hold.
 
 Each robot holds one connection, and the balancer opens one to a node for it. Robots and people send other requests as
-well, on further connections: nobody publishes how many, so the rules reserve a quarter (RESERVE).
+well, on further connections. There is no published number for them, so the rules reserve a quarter (RESERVE).
 """
 
 from collections.abc import Iterator
