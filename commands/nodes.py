@@ -82,9 +82,17 @@ def _field(key: "Key | None", file: str, colour: "Style") -> "Cell":
 @console.ONE_SPEC
 @console.STYLE
 def _plan(file: Path, style: str) -> None:
-    """Show the planned changes to each node's config; write nothing."""
+    """Show the planned changes to each node's config; write nothing.
+
+    A secret that is not set is shown as a placeholder; `apply` needs it.
+    """
     console.on_refusal("nothing was planned")
-    planned = _planned(file)
+    planned = _planned(file, for_review=True)
+    if planned.missing is not None:
+        console.info(
+            f"{planned.missing.message}\n    the plan shows a placeholder, lists each setting with it as a change, and "
+            "has no digest; `nlbgen nodes apply` needs the secret"
+        )
     if style == "json":
         console.show(planned.plan.data())
     else:
@@ -173,13 +181,13 @@ def _setting(row: "Row", nodes: tuple[str, ...]) -> "list[Cell]":
     return [Cell(row.title), *values, Cell("" if row.same else "DIFFERS", "red")]
 
 
-def _planned(file: Path) -> "FarmPlan":
+def _planned(file: Path, *, for_review: bool = False) -> "FarmPlan":
     from ..nodes.planning import plan_farm
     from ..spec.load import load
 
     spec = load(file)
     console.show_warnings(spec)
-    planned = plan_farm(spec)
+    planned = plan_farm(spec, for_review=for_review)
     for note in planned.notes:
         console.info(note)
     for name in planned.without_config:

@@ -57,9 +57,12 @@ class _Staged:
 def apply(farm_plan: FarmPlan, now: datetime) -> list[WrittenFile]:
     """Carry out the plan; `now` dates the backups.
 
-    After a NodeError every file is unchanged, unless its message names files that could not be restored. The same is
-    true after a KeyboardInterrupt: SIGINT, SIGTERM and SIGHUP take effect only between two files.
+    Raises MissingSecretError for a plan without its secrets. After a NodeError every file is unchanged, unless its
+    message names files that could not be restored. The same is true after a KeyboardInterrupt: SIGINT, SIGTERM and
+    SIGHUP take effect only between two files.
     """
+    if farm_plan.missing is not None:
+        raise farm_plan.missing
     files = [(document, content) for node in farm_plan.nodes for document, content in node.files]
     looked_at = [document for node in farm_plan.nodes for document in node.config.documents]
     with interrupts.deferred() as check_interrupts, contextlib.ExitStack() as stack:

@@ -10,6 +10,7 @@ from ..core.errors import FileError, NlbgenError, NodeError
 from ..core.plan import Change, Plan
 from ..spec.load import Spec, dotted
 from ..spec.model import Node
+from ..spec.references import MissingSecretError
 from ..spec.schema import Path as SpecPath
 from . import keys, spec_checks, stores
 from .config import effective as configs
@@ -18,7 +19,7 @@ from .config.effective import MACHINE_KEY, SESSION_STATE, Config
 from .config.lexer import Element
 from .config.webconfig import Document, TextPosition
 from .fingerprints import Fingerprints
-from .values import DesiredSetting, require
+from .values import DesiredSetting, problem_of
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -34,7 +35,7 @@ class NodePlan:
     operations: tuple[Operation, ...]
     changes: tuple[Change, ...]
     files: tuple[tuple[Document, bytes], ...] = field(repr=False)
-    """Each file that changes, with its new bytes."""
+    """Each file that changes, with its new bytes; empty if a secret is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class FarmPlan:
     notes: tuple[str, ...] = ()
     without_config: tuple[str, ...] = field(default=())
     """The nodes whose config the spec does not name."""
+    missing: MissingSecretError | None = None
+    """The secrets that are not known: such a plan shows placeholders, has no files, and cannot be applied."""
 
 
 def load_configs(spec: Spec) -> dict[Node, Config]:
@@ -106,20 +109,23 @@ def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
     return loaded[primary]
 
 
-def plan_farm(spec: Spec) -> FarmPlan:
-    """What all nodes need to become one farm; raises NodeError or SpecError, and nothing is planned."""
+def plan_farm(spec: Spec, *, for_review: bool = False) -> FarmPlan:
+    """What all nodes need to become one farm; raises NodeError, SpecError or SecretError, and nothing is planned.
+
+    A plan `for_review` needs no secret: it shows a placeholder for each missing one.
+    """
     loaded = load_configs(spec)
     source = keys_source(spec, loaded)
-    return plan_configs(spec, loaded, source)
+    return plan_configs(spec, loaded, source, for_review=for_review)
 
 
-def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config) -> FarmPlan:
-    """What these nodes need to become one farm with the keys of `source`."""
+def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config, *, for_review: bool = False) -> FarmPlan:
+    """What these nodes need to become one farm with the keys of `source`; see `plan_farm`."""
     cloned, shared = keys.keys_to_clone(source), stores.stores_of(spec, classic=source.kind == "classic")
-    fingerprints = Fingerprints(cloned.pepper)
+    missing = _missing(shared, for_review=for_review) if loaded else None
+    unknown = [part for part in shared.secrets if part.secret is None]
+    fingerprints = Fingerprints(cloned.pepper, {part.marker: part.placeholder for part in unknown})
     plans, notes = [], list[str]()
-    if loaded:
-        require(shared.secrets)
     failures = Failures()
     for node, config in loaded.items():
         with failures:
@@ -130,9 +136,18 @@ def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config) -> F
     failures.finish()
     base = {document.path.as_posix(): document.digest for plan in plans for document in plan.config.documents}
     names = [_target(plan.node, plan.config) for plan in plans]
-    plan = Plan((change for one in plans for change in one.changes), base, names)
+    incomplete = "" if missing is None else ", ".join(f"{part.source} is {part.state}" for part in unknown)
+    plan = Plan((change for one in plans for change in one.changes), base, names, incomplete)
     without = tuple(node.name for node in spec.farm.nodes if node.config is None)
-    return FarmPlan(tuple(plans), plan, fingerprints, tuple(dict.fromkeys(notes)), without)
+    return FarmPlan(tuple(plans), plan, fingerprints, tuple(dict.fromkeys(notes)), without, missing)
+
+
+def _missing(shared: stores.Stores, *, for_review: bool) -> MissingSecretError | None:
+    """The error about missing secrets, None without any; raises it unless `for_review`, and all other problems."""
+    problem = problem_of(shared.secrets)
+    if problem is None or (for_review and isinstance(problem, MissingSecretError)):
+        return problem
+    raise problem
 
 
 def _elsewhere(spec: Spec, config: Config) -> Iterator[str]:
@@ -168,7 +183,7 @@ def plan_node(node: Node, config: Config, desired: Sequence[DesiredSetting], fin
         web = section in {MACHINE_KEY, SESSION_STATE}
         for setting, operation, where, old in (_web if web else _settings)(config, group):
             operations.append(operation)
-            new = None if setting.value is None else setting.value.reveal()
+            new = None if setting.value is None else setting.value.marked()
             secrecy = setting.secrecy
             changes.append(
                 Change(
@@ -180,7 +195,9 @@ def plan_node(node: Node, config: Config, desired: Sequence[DesiredSetting], fin
                 )
             )
     merged = _merged(operations)
-    return NodePlan(node, config, tuple(desired), merged, tuple(changes), tuple(_files(config, merged)))
+    known = all(setting.value is None or setting.value.is_known for setting in desired)
+    files = tuple(_files(config, merged)) if known else ()
+    return NodePlan(node, config, tuple(desired), merged, tuple(changes), files)
 
 
 Step = tuple[DesiredSetting, Operation, TextPosition, str | None]
@@ -191,7 +208,7 @@ def _settings(config: Config, desired: Iterable[DesiredSetting]) -> Iterator[Ste
     for setting in desired:
         if setting.value is None:
             continue
-        entries, value = config.entries(setting.section), setting.value.reveal()
+        entries, value = config.entries(setting.section), setting.value.marked()
         entry = entries.get(setting.key)
         if entry is not None:
             if entry.value != value or entry.element.get("value") is None:
@@ -220,7 +237,7 @@ def _web(config: Config, desired: Sequence[DesiredSetting]) -> Iterator[Step]:
     for setting in desired:
         attribute = section.element.attributes.get(setting.key)
         old = None if attribute is None else attribute.value
-        new = None if setting.value is None else setting.value.reveal()
+        new = None if setting.value is None else setting.value.marked()
         if old == new:
             continue
         _check_attribute(section.document, section.element, setting.key)
@@ -245,7 +262,7 @@ def _new_section(config: Config, desired: Sequence[DesiredSetting]) -> Iterator[
     document, parent = web
     for setting in desired:
         if setting.value is not None:
-            attributes = ((setting.key, setting.value.reveal()),)
+            attributes = ((setting.key, setting.value.marked()),)
             where = TextPosition(document, parent.start)
             yield setting, InsertElement(document, parent, name, attributes), where, None
 

@@ -37,6 +37,13 @@ class SecretError(NlbgenError):
 class MissingSecretError(SecretError):
     """A reference names no secret: no such variable, or no usable file."""
 
+    state: str
+    """The reason in few words, for a plan that is shown without the secret."""
+
+    def __init__(self, message: str, hint: str | None = None, state: str = "not readable") -> None:
+        super().__init__(message, hint)
+        self.state = state
+
 
 def resolve(secret: Secret, folder: Path, environment: Mapping[str, str] | None = None) -> SecretValue:
     """The secret behind a reference; a file's path is relative to `folder`, the spec's own.
@@ -54,7 +61,7 @@ def _from_environment(name: str, environment: Mapping[str, str]) -> SecretValue:
     if not text:
         state = "empty" if name in environment else "not set"
         raise MissingSecretError(
-            f"the environment variable {name} is {state}", f"set {name} to the secret and try again"
+            f"the environment variable {name} is {state}", f"set {name} to the secret and try again", state
         )
     return SecretValue(text)
 

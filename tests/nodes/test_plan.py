@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 from nlbgen.core.errors import DifferenceError, NlbgenError, NodeError, SpecError, UsageError
 from nlbgen.core.plan import Change, Plan, Shown
 from nlbgen.nodes import planning
+from nlbgen.nodes.apply import apply
 from nlbgen.nodes.config.effective import APP
 from nlbgen.nodes.fingerprints import Fingerprints
 from nlbgen.nodes.planning import FarmPlan, plan_farm
@@ -408,15 +410,72 @@ def test_plan_unsupported_redis_password_is_an_error_without_its_value(
     assert "xq1z" not in said
 
 
-@pytest.mark.parametrize("secret", [{"env": "NLBGEN_TEST_NOT_SET"}, {"file": "nowhere/redis.txt"}])
-def test_plan_command_missing_secret_is_reported_once_with_its_location(
-    cli: "RunCommand", farm: Farm, secret: dict[str, str]
+MISSING = [
+    ({"env": "NLBGEN_TEST_NOT_SET"}, "<from NLBGEN_TEST_NOT_SET, not set>", "NLBGEN_TEST_NOT_SET is not set"),
+    ({"env": "NLBGEN_TEST_EMPTY"}, "<from NLBGEN_TEST_EMPTY, empty>", "NLBGEN_TEST_EMPTY is empty"),
+    ({"file": "no/redis.txt"}, "<from no/redis.txt, not readable>", "no/redis.txt is not readable"),
+    ({"file": "empty.txt"}, "<from empty.txt, not readable>", "empty.txt is not readable"),
+]
+
+
+@pytest.mark.parametrize("settings", [SERVER_PORT, REDIS_STRING], ids=["server-port", "connection-string"])
+@pytest.mark.parametrize("secret, placeholder, reason", MISSING)
+def test_plan_command_missing_secret_shows_a_placeholder(
+    cli: "RunCommand",
+    farm: Farm,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    secret: dict[str, str],
+    placeholder: str,
+    reason: str,
+    settings: str,
 ) -> None:
-    spec = farm(stores={"redis": {"host": "redis-1", "port": 6379, "password": secret}})
+    monkeypatch.setenv("NLBGEN_TEST_EMPTY", "")
+    (tmp_path / "empty.txt").write_bytes(b"")
+    files = {"one": config(settings=settings), "two": config(first=False, settings=settings)}
+    spec = farm(**files, stores={"redis": {"host": "redis-1", "port": 6379, "password": secret}})
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.config")}
     ran = cli("nodes", "plan", "-s", spec.name)
-    assert ran.code == 1
+    assert ran.code == 0
+    assert ran.out.count(placeholder) == 2
+    assert ran.out.endswith(f"changes, no digest: {reason}\n")
     assert re.match(r".*farm\.yaml:\d+:\d+: stores\.redis\.password: ", ran.err)
-    assert ran.err.count(next(iter(secret.values()))) == (2 if "env" in secret else 1)  # the hint names the variable
+    assert "`nlbgen nodes apply` needs the secret" in ran.err
+    data = json.loads(cli("nodes", "plan", "-s", spec.name, "--format", "json").out)
+    assert (data["digest"], data["incomplete"]) == (None, reason)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.config")} == before
+
+
+def test_plan_command_missing_sql_password_shows_a_placeholder(cli: "RunCommand", farm: Farm) -> None:
+    login = {"user": "u", "password": {"env": "NLBGEN_TEST_NOT_SET"}}
+    ran = cli("nodes", "plan", "-s", farm(stores={"database": {"server": "SQL01", "auth": login}}).name)
+    assert "user id=u;password=<from NLBGEN_TEST_NOT_SET, not set>;" in ran.out
+
+
+def test_plan_command_invalid_secret_is_an_error(
+    cli: "RunCommand", farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NLBGEN_TEST_REDIS", "a,b")
+    login = {"user": "u", "password": {"env": "NLBGEN_TEST_NOT_SET"}}
+    redis = {"host": "redis-1", "port": 6379, "password": {"env": "NLBGEN_TEST_REDIS"}}
+    ran = cli("nodes", "plan", "-s", farm(stores={"redis": redis, "database": {"server": "SQL01", "auth": login}}).name)
+    assert (ran.code, ran.out) == (1, "")
+    assert "cannot be used" in ran.err
+
+
+def test_plan_for_review_is_not_applied(farm: Farm) -> None:
+    redis = {"host": "redis-1", "port": 6379, "password": {"env": "NLBGEN_TEST_NOT_SET"}}
+    plan = plan_farm(farm(stores={"redis": redis}), for_review=True)
+    assert [node.files for node in plan.nodes] == [(), ()]
+    with pytest.raises(MissingSecretError, match="NLBGEN_TEST_NOT_SET is not set"):
+        apply(plan, datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def test_apply_command_missing_secret_is_an_error(cli: "RunCommand", farm: Farm) -> None:
+    redis = {"host": "redis-1", "port": 6379, "password": {"env": "NLBGEN_TEST_NOT_SET"}}
+    ran = cli("nodes", "apply", "--yes", "-s", farm(stores={"redis": redis}).name)
+    assert (ran.code, ran.out) == (1, "")
+    assert re.match(r".*farm\.yaml:\d+:\d+: stores\.redis\.password: ", ran.err)
 
 
 def test_plan_reports_all_missing_secrets(farm: Farm) -> None:
