@@ -119,7 +119,7 @@ FEATURES: Final = (
     ),
     Feature(
         "verify-nodes",
-        "The nodes' certificates are verified, with SNI",
+        "Verification of the nodes' certificates, with SNI",
         _when(("frontend", "tls", "verify_nodes"), verifies_nodes),
     ),
     Feature(
@@ -144,22 +144,22 @@ FEATURES: Final = (
     ),
     Feature(
         "passthrough-health",
-        "Active health checks under passthrough",
+        "Active health checks with passthrough",
         _when(_MODE, lambda f: not _sees_http(f)),
     ),
     Feature(
         "serve-all-failed",
-        "Serve requests if all health checks fail",
+        "Serving requests while all health checks fail",
         _when(_ALL_FAILED, lambda f: f.balancer.health.all_failed == "serve"),
     ),
     Feature(
         "refuse-all-failed",
-        "Refuse requests if all health checks fail",
+        "Refusing requests while all health checks fail",
         _when(_ALL_FAILED, lambda f: f.balancer.health.all_failed == "refuse"),
     ),
-    Feature("app-pool-stop", "A stopped IIS app pool is detected", _never, wanted=_sees_http),
-    Feature("free-hung-websockets", "WebSockets of a hung node are closed", _never, wanted=_every),
-    Feature("no-replayed-post", "A POST is never sent twice", _never, wanted=_sees_http),
+    Feature("app-pool-stop", "Detection of a stopped IIS app pool", _never, wanted=_sees_http),
+    Feature("free-hung-websockets", "Closing the WebSockets of a hung node", _never, wanted=_every),
+    Feature("no-replayed-post", "No POST is sent twice", _never, wanted=_sees_http),
     Feature(
         "least-connections",
         "Least connections",
@@ -183,8 +183,8 @@ FEATURES: Final = (
         _when(_AFFINITY, lambda f: f.affinity == "signalr"),
         by_default=_auto_affinity,
     ),
-    Feature("drain", "Drain a node", _state("drain")),
-    Feature("down", "Disable a node", _state("down")),
+    Feature("drain", "Draining a node", _state("drain")),
+    Feature("down", "Disabling a node", _state("down")),
     Feature("backup", "Backup nodes", _state("backup")),
     Feature("backup-source", "Backup nodes with hashing by address", _backup_source),
     Feature("slow-start", "Slow start", _when(("balancer", "slow_start"), lambda f: f.balancer.slow_start > 0)),
@@ -201,7 +201,7 @@ FEATURES: Final = (
     Feature(
         "max-body", "A limit for uploads", _when(("balancer", "max_body"), lambda f: "max_body" in f.balancer.written)
     ),
-    Feature("state-over-reload", "Node states survive a reload", _never, wanted=_every),
+    Feature("state-over-reload", "Node states that survive a reload", _never, wanted=_every),
     Feature("vip", "An address shared by several balancers", _when(_VIP, lambda f: f.frontend.vip is not None)),
     Feature("metrics", "Metrics on loopback", _never),
     Feature(

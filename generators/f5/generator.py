@@ -43,42 +43,44 @@ class F5(Generator):
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "verify-nodes": Yes(
-            "by a server-ssl profile with SNI; with passthrough the monitor has it (13.1). Before 13.1 health checks "
-            "send no SNI"
+            "a server-ssl profile verifies them, with SNI. With passthrough, the monitor uses this profile (13.1 or "
+            "later). Before 13.1, health checks send no SNI"
         ),
         "tls-modern": Since(
             GATES["tls-1.3"],
             No("TLS 1.3 came with 14.0"),
-            "with a cipher group of the device",
+            "needs a cipher group of the device",
         ),
-        "http2": No("an HTTP/2 profile passes no WebSocket without further profiles"),
-        "websocket": Yes("by a websocket profile from 12.1 on; before, the http profile passes it"),
-        "signalr-pool": Yes("a pool of its own; the idle timeout is that of the virtual server"),
+        "http2": No("with an HTTP/2 profile, WebSockets need further profiles, which nlbgen does not render"),
+        "websocket": Yes("from 12.1 on with a websocket profile; before 12.1, the http profile passes WebSockets"),
+        "signalr-pool": Yes(
+            "SignalR has its own pool; the idle timeout is the same for all paths of the virtual server"
+        ),
         "address-limit": No(
-            "it needs an iRule with a table or the AFM module, neither of which is rendered",
-            "one address may use all connections",
+            "the limit needs the AFM module, or an iRule with a table; nlbgen renders neither",
+            "one client address can use all connections",
         ),
         "serve-all-failed": No(
-            "BIG-IP sends no requests to members that their monitor marked down",
+            "BIG-IP sends no requests to a member that its monitor marked down",
             "connections are reset while the monitors of all nodes fail",
         ),
-        "app-pool-stop": Yes("by the monitor only"),
-        "free-hung-websockets": Yes("service-down-action reset"),
-        "source-hash": Yes("by address persistence with CARP"),
-        "drain": Yes("user-disabled: clients with persistence stay"),
+        "app-pool-stop": Yes("only the monitor detects it"),
+        "free-hung-websockets": Yes("`service-down-action reset` closes them"),
+        "source-hash": Yes("as persistence by address, with CARP"),
+        "drain": Yes("as `user-disabled`: clients with persistence stay on the node"),
         "slow-start": Yes("in whole seconds, at most 15 minutes"),
         "queue": No(
-            "the connection limit of a pool member also counts idle connections",
+            "the connection limit of a pool member would also count idle connections",
             "requests wait in IIS's own queue",
         ),
-        "max-body": Yes("by Content-Length, in an iRule; the limit of IIS applies to chunked uploads"),
-        "state-over-reload": Yes("a push changes only what differs"),
+        "max-body": Yes("an iRule compares the Content-Length; only IIS limits chunked uploads"),
+        "state-over-reload": Yes("there is no reload: a push changes only the settings that differ"),
         "vip": No(
-            "a device group has floating addresses of its own",
+            "a device group has its own floating addresses",
             "frontend.address is the virtual servers' address, and the device group moves it",
         ),
-        "metrics": No("the device has statistics of its own"),
-        "ntlm": Yes("no OneConnect profile: a connection stays with its client"),
+        "metrics": No("the device has its own statistics"),
+        "ntlm": Yes("without a OneConnect profile, a connection to a node belongs to one client"),
     }
 
     def version(self, farm: Farm) -> Version:

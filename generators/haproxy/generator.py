@@ -108,14 +108,14 @@ class Haproxy(Generator):
     syntaxes = (Syntax(r"haproxy\.cfg", "haproxy", "comments"),)
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
-        "drain": Yes("weight 0: clients that a cookie holds stay"),
+        "drain": Yes("as weight 0: clients with an affinity cookie stay on the node"),
         "max-body": Yes(
-            "by Content-Length; the limit of IIS applies to chunked uploads. Before 3.0 a client that sends its upload "
-            "before it reads does not see the 413, but a closed connection"
+            "HAProxy compares the Content-Length; only IIS limits chunked uploads. Before 3.0, a client that sends its "
+            "complete upload before it reads gets a closed connection instead of the 413"
         ),
-        "state-over-reload": Yes("with the systemd drop-in that comes with the configuration"),
-        "vip": Yes("by keepalived"),
-        "ntlm": Yes("connections that sign in stay with their client"),
+        "state-over-reload": Yes("needs the systemd drop-in that nlbgen renders"),
+        "vip": Yes("keepalived moves the address"),
+        "ntlm": Yes("over HTTP/1.1, a connection to a node belongs to the client that signed in on it"),
     }
 
     def version(self, farm: Farm) -> Version:

@@ -61,6 +61,11 @@ _LOG: Final = {
 """The map that masks the first token in a URL, and all that follows it."""
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*-]+")
 
+_NO_STICKY: Final = No(
+    "the open source build has `sticky cookie` only from 1.29.6 on",
+    "a `map` converts the cookie to a hash key, which selects the node",
+)
+
 
 class Nginx(Generator):
     """NGINX, open source."""
@@ -93,44 +98,46 @@ class Nginx(Generator):
             "after failed requests (also 502, 503 and 504) a node gets no requests for 10s",
         ),
         "passthrough-health": No(
-            "the open source build has no active health checks, and under passthrough it sees no HTTP status",
-            "only a node that accepts no connections is marked down; requests fail while an app pool is stopped",
+            "the open source build has no active health checks, and with passthrough it sees no HTTP status",
+            "only a node that does not accept connections is marked down; requests to a stopped app pool fail",
         ),
-        "serve-all-failed": Yes("while every node is marked down, it tries them all"),
+        "serve-all-failed": Yes("while every node is marked down, NGINX tries all nodes"),
         "refuse-all-failed": No(
             "the open source build has no active health checks",
-            "requests are refused only after they failed on every node",
+            "NGINX first tries the nodes, and refuses a request only if these attempts fail",
         ),
         "app-pool-stop": Yes(
-            "by its 503 answers: a GET is retried on another node, and the node gets no requests for 10s"
+            "NGINX detects the 503: it retries a GET on another node, and the node gets no requests for 10s"
         ),
         "free-hung-websockets": No(
-            "it cannot close the open connections of one node",
-            "WebSockets of a node that hangs are closed only by SignalR's own timeouts",
+            "the open source build cannot close the connections of one node",
+            "only SignalR's own timeouts close the WebSockets of a node that hangs",
         ),
-        "no-replayed-post": Yes("PUT and DELETE may be retried: HTTP defines them as idempotent"),
+        "no-replayed-post": Yes("NGINX may retry PUT and DELETE, which HTTP defines as idempotent"),
         "affinity-cookie": Since(
             STICKY,
-            No("the open source build has `sticky cookie` from 1.29.6 on", "a map selects the node of each cookie"),
+            _NO_STICKY,
         ),
         "affinity-signalr": Since(
             STICKY,
-            No("the open source build has `sticky cookie` from 1.29.6 on", "a map selects the node of each cookie"),
+            _NO_STICKY,
         ),
-        "drain": Yes("without a cookie its clients move on; open connections finish"),
-        "backup-source": No("backup nodes cannot be combined with hashing by address"),
+        "drain": Yes("clients without an affinity cookie move to other nodes; open connections continue"),
+        "backup-source": No("NGINX does not allow backup nodes with hashing by address"),
         "slow-start": No(
-            "slow_start is not in the open source build", "a node that recovers gets its full share at once"
+            "the open source build has no `slow_start`", "a node that recovers gets its full share at once"
         ),
         "queue": No("the open source build has no request queue", "requests wait in IIS's own queue"),
         "address-limit": No(
-            "`limit_conn` counts only connections with a complete request",
+            "`limit_conn` counts a connection only after its request headers are complete",
             "a client that sends nothing is disconnected after 10s",
         ),
-        "state-over-reload": No("a reload discards the state of failed nodes", "the first requests detect them again"),
-        "vip": Yes("by keepalived"),
-        "metrics": Yes("stub_status"),
-        "ntlm": No("clients share the connections to the nodes, and these sign-ins belong to one connection"),
+        "state-over-reload": No(
+            "a reload discards the states of failed nodes", "after a reload, requests detect the failed nodes again"
+        ),
+        "vip": Yes("keepalived moves the address"),
+        "metrics": Yes("counters of connections and requests (`stub_status`)"),
+        "ntlm": No("NTLM and Negotiate authenticate a connection to a node, and clients share these connections"),
     }
 
     def version(self, farm: Farm) -> Version:

@@ -279,14 +279,13 @@ def test_reason_of_a_line_is_the_comment_above_it() -> None:
     found = reasons("haproxy.cfg", "haproxy")
     assert found["timeout tunnel 1h"].startswith("Idle timeout of WebSockets")
     assert found["timeout server-fin 30s"].startswith("A half-closed connection is closed")
-    removed = "Headers of the client that ASP.NET and IIS modules trust are removed; the balancer sets its own."
     (line,) = (line for line in found if line.startswith("http-request del-header ^(ms-aspnetcore-"))
-    assert found[line] == removed
-    assert found["server-state-file /var/lib/haproxy/server-state"].endswith("sends requests to nodes that are down.")
+    assert found[line].startswith("ASP.NET and IIS modules trust these headers.")
+    assert found["server-state-file /var/lib/haproxy/server-state"].endswith("A node that is down then gets requests.")
     assert found["defaults"] == "", "a comment does not reach over a blank line"
     assert found["global"] == "", "the header is no reason"
     nginx = reasons("nginx.conf", "nginx")
-    assert nginx["keepalive_requests 1000;"].startswith("NGINX closes idle connections before IIS does")
+    assert nginx["keepalive_requests 1000;"].startswith("NGINX closes an idle connection before IIS does")
     assert nginx["ssl_session_tickets off;"].startswith("TLS to clients")
 
 

@@ -41,7 +41,7 @@ ACCEPTED = [
 OWN = re.compile(
     r"\s*(?:user|group|chroot|log|stats socket|server-state-file|pid|error_log|access_log|\w+_temp_path)\b.*"
     r"|\s*# User and chroot of Debian's package\..*"
-    r"|\s*# (?:The nodes' host names are|NGINX resolves the nodes' host names).*"
+    r"|\s*# (?:HAProxy|NGINX) resolves the nodes' host names.*"
     r"|\s*(?:resolvers|parse-resolv-conf|hold)\b.*|"
 )
 """Lines about the balancer's own files, user and log, about looking up host names, and empty ones."""
