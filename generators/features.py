@@ -36,6 +36,10 @@ class Since(NamedTuple):
 Support = Yes | No | Since
 
 
+ELSEWHERE: Final = "the nodes connect to the front of another balancer of the farm"
+"""The fallback of a vendor without a front of Redis."""
+
+
 class Feature(NamedTuple):
     """One feature that a farm can request; `asked` returns the key of the spec that requests it, or None."""
 
@@ -96,6 +100,11 @@ def _backup_source(farm: Farm) -> Path | None:
     return _state("backup")(farm) if hashed else None
 
 
+def _haproxy_has_front(farm: Farm) -> bool:
+    """Whether the spec names HAProxy, which renders the front of Redis: other vendors of the farm can leave it out."""
+    return "haproxy" in farm.written
+
+
 def _auto_affinity(farm: Farm) -> bool:
     return farm.balancer.affinity == "auto"
 
@@ -107,6 +116,7 @@ _VIP: Final[Path] = ("frontend", "vip")
 _HEALTH: Final[Path] = ("balancer", "health")
 _ADDRESS_LIMIT: Final[Path] = ("balancer", "limits", "connections_per_address")
 _ALL_FAILED: Final[Path] = ("balancer", "health", "all_failed")
+_SENTINEL: Final[Path] = ("stores", "redis", "sentinel")
 _QUEUE: Final[Path] = ("balancer", "timeouts", "queue")
 
 FEATURES: Final = (
@@ -208,6 +218,12 @@ FEATURES: Final = (
         "ntlm",
         "NTLM and Negotiate sign-in through the balancer",
         _when(("frontend", "windows_sign_in"), lambda f: f.frontend.windows_sign_in and _sees_http(f)),
+    ),
+    Feature(
+        "redis-front",
+        "One address for the master of Redis",
+        _when(_SENTINEL, lambda f: f.redis_front),
+        by_default=_haproxy_has_front,
     ),
 )
 """All features, in the order of the matrix."""

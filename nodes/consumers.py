@@ -11,13 +11,16 @@ import re
 from collections.abc import Callable
 from typing import Final, Literal
 
-Quoting = Literal["plain", "sql", "redis"]
-"""How a value quotes the secret, and so which programs read it."""
+Quoting = Literal["plain", "sql", "redis", "sentinel"]
+"""How a value quotes the secret, and so which programs read it; `sentinel` is a Redis under Sentinel."""
 
 UNWRITABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 """Characters that XML or nlbgen's own files cannot hold, or that editors lose."""
 
 REDIS_PASSWORD_BYTES: Final = 512
+
+SENTINEL_UNQUOTABLE: Final = re.compile(r"[^A-Za-z0-9._~+/=:@-]")
+"""Characters that are not safe in sentinel.conf, in a file of environment variables, and in a URL."""
 
 
 def _files(text: str) -> str:
@@ -38,10 +41,19 @@ def _redis_conf(text: str) -> str:
     return f"redis.conf takes {REDIS_PASSWORD_BYTES} bytes, not {size}" if size > REDIS_PASSWORD_BYTES else ""
 
 
+def _sentinel_conf(text: str) -> str:
+    """Sentinel 7.0.15 writes `sentinel auth-pass` back without quotes, and does not start again with such a file."""
+    found = SENTINEL_UNQUOTABLE.search(text)
+    if found is None:
+        return ""
+    return f"sentinel.conf has no quoting, and cannot hold U+{ord(found[0]):04X}: use letters, digits and ._~+/=:@-"
+
+
 _RULES: Final[dict[Quoting, tuple[Callable[[str], str], ...]]] = {
     "plain": (_files,),
     "sql": (_files,),
     "redis": (_files, _redis_string, _redis_conf),
+    "sentinel": (_files, _redis_string, _sentinel_conf, _redis_conf),
 }
 
 

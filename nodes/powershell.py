@@ -12,7 +12,12 @@ from .consumers import UNWRITABLE
 from .values import SecretPart, Value
 
 _QUOTES: Final = re.compile("['\u2018\u2019\u201a\u201b]")
-_FUNCTIONS: Final = {"plain": "{}", "sql": "(ConvertTo-SqlValue {})", "redis": "(ConvertTo-RedisPassword {})"}
+_FUNCTIONS: Final = {
+    "plain": "{}",
+    "sql": "(ConvertTo-SqlValue {})",
+    "redis": "(ConvertTo-RedisPassword {})",
+    "sentinel": "(ConvertTo-RedisPassword {})",
+}
 
 
 def literal(text: str) -> str:

@@ -98,7 +98,8 @@ def redis_password(spec: Spec) -> SecretPart | None:
     redis = spec.farm.stores.redis
     if spec.farm.stores.signalr != "redis" or redis is None or redis.password is None:
         return None
-    return referred(spec, ("stores", "redis", "password"), redis.password, "RedisPassword", "redis")
+    path = ("stores", "redis", "password")
+    return referred(spec, path, redis.password, "RedisPassword", "redis" if redis.sentinel is None else "sentinel")
 
 
 def sql_password(spec: Spec) -> SecretPart | None:
@@ -132,6 +133,8 @@ def _session_string(spec: Spec) -> Value | None:
 def _redis_string(redis: Redis, password: SecretPart | None) -> Value:
     """The connection string of StackExchange.Redis; `ssl` as in UiPath's Azure template."""
     parts: tuple[str | SecretPart, ...] = (f"{redis.host}:{redis.port}",)
+    if redis.user is not None:
+        parts += (f",user={redis.user}",)
     if password is not None:
         parts += (",password=", password)
     return Value((*parts, ",ssl=True,abortConnect=False") if redis.tls else parts, "redis")
@@ -184,9 +187,11 @@ def desired_settings(spec: Spec, stores: Stores, config: Config, primary: Config
 
 def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[DesiredSetting]:
     store = spec.farm.stores.signalr
-    if stores.redis_string is not None and spec.farm.stores.redis is not None and spec.farm.stores.redis.tls:
-        hint = "write `tls: false` under `stores.redis`, or correct `signalr_keys`"
-        raise _cannot(config, "LoadBalancer.Redis.Server and its related settings do not support TLS", hint)
+    redis = spec.farm.stores.redis
+    if stores.redis_string is not None and redis is not None and (redis.tls or redis.user):
+        what, key = ("TLS", "tls") if redis.tls else ("users", "user")
+        hint = f"leave out `{key}` under `stores.redis`, or correct `signalr_keys`"
+        raise _cannot(config, f"LoadBalancer.Redis.Server and its related settings do not support {what}", hint)
     values = (
         plain(str(store == "sqlserver").lower()),
         plain(str(store == "redis").lower()),

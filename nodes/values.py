@@ -18,7 +18,12 @@ from .fingerprints import Secrecy
 ANOTHER: Final = "choose another one, and set it in the program that checks it too"
 """What to do about a secret that a consumer cannot hold."""
 
-_QUOTE: Final[dict[Quoting, Callable[[str], str]]] = {"plain": str, "sql": connection.sql_value, "redis": str}
+_QUOTE: Final[dict[Quoting, Callable[[str], str]]] = {
+    "plain": str,
+    "sql": connection.sql_value,
+    "redis": str,
+    "sentinel": str,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,6 +274,26 @@ UserName = Annotated[
         "a user of the system", r"[a-z_][a-z0-9_-]{0,31}", "use lower-case letters, digits, _ and -", example="www-data"
     ),
 ]
+RedisUser = Annotated[
+    str,
+    _pattern(
+        "a user of Redis",
+        r"[A-Za-z0-9_.@-]+",
+        "letters, digits, underscores, dots, hyphens and @",
+        example="orchestrator",
+        longest=64,
+    ),
+]
+MasterName = Annotated[
+    str,
+    _pattern(
+        "a name for a master",
+        r"[A-Za-z0-9_.-]+",
+        "letters, digits, underscores, dots and hyphens",
+        example="mymaster",
+        longest=64,
+    ),
+]
 PosixPath = Annotated[str, _plain(_posix_path)]
 WindowsPath = Annotated[str, _plain(_windows_path)]
 CaPath = Annotated[str | bool, Reads(_verify, {"anyOf": [{"type": "string"}, {"const": False}]})]

@@ -265,7 +265,17 @@ def test_every_vendor_is_one_package_and_one_folder_of_templates(vendor: str) ->
 def test_every_folder_of_templates_is_somebodys() -> None:
     folders = {path.name for path in (ROOT / "templates").iterdir() if path.is_dir()}
     vendors = {path.parent.name for path in (ROOT / "generators").glob("*/generator.py")}
-    assert folders - vendors <= {"spec", "nodes", "ansible", "report", "keepalived", "certificate", "prove", "topology"}
+    assert folders - vendors <= {
+        "spec",
+        "nodes",
+        "ansible",
+        "report",
+        "keepalived",
+        "redis",
+        "certificate",
+        "prove",
+        "topology",
+    }
 
 
 def test_every_template_is_used() -> None:

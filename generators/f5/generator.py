@@ -17,7 +17,7 @@ from ...spec.load import Spec
 from ...spec.model import Farm
 from ...spec.units import Version
 from ..base import Draft, Generator, Job
-from ..features import FEATURES, No, Since, Support, Yes, verifies_nodes
+from ..features import ELSEWHERE, FEATURES, No, Since, Support, Yes, verifies_nodes
 from ..hosting import Api, Steps, Syntax
 from . import as3 as f5_as3
 from . import scf as f5_scf
@@ -69,6 +69,9 @@ class F5(Generator):
         "source-hash": Yes("as persistence by address, with CARP"),
         "drain": Yes("as `user-disabled`: clients with persistence stay on the node"),
         "slow-start": Yes("in whole seconds, at most 15 minutes"),
+        "redis-front": No(
+            "a monitor asks one server and not the Sentinels, and nlbgen writes no passwords into its files", ELSEWHERE
+        ),
         "queue": No(
             "the connection limit of a pool member would also count idle connections",
             "requests wait in IIS's own queue",

@@ -12,14 +12,16 @@ from typing import Any, ClassVar, Final
 
 from ...spec.model import Farm
 from ...spec.units import Duration, Version
-from .. import certificate, keepalived
+from .. import certificate, keepalived, redis_hosts
 from ..base import Draft, Generator, Job
 from ..design import ANY_PORT, COOKIE, ERRORS_TO_SUSPECT, HEADER_TIME, LARGEST_HEAD, LONG_POLL, Member, Pool
 from ..features import FEATURES, Support, Yes
 from ..headers import FORGED_NAMES, FORGED_PREFIXES
 from ..hosting import Companion, Foreground, Hosting, RoleSetting, RoleVariable, StateFile, Syntax, TimeoutSyntax
 from ..logs import CONNECTION_ID, LONGEST_LINE, MASK, TOKENS
+from ..redis import RedisFront, front_of
 from ..tls import HSTS_SECONDS, profile
+from . import redis
 
 CERTIFICATE_STORE: Final = Version("3.0")
 """`crt-store` has separate paths for certificate and key; older versions read the key from the certificate's file, or
@@ -116,6 +118,7 @@ class Haproxy(Generator):
         "state-over-reload": Yes("needs the systemd drop-in that nlbgen renders"),
         "vip": Yes("keepalived moves the address"),
         "ntlm": Yes("over HTTP/1.1, a connection to a node belongs to the client that signed in on it"),
+        "redis-front": Yes("Sentinels and role decide; HAProxy closes the connections to a replaced master"),
     }
 
     def version(self, farm: Farm) -> Version:
@@ -166,19 +169,22 @@ class Haproxy(Generator):
             Draft(PurePosixPath("INSTALL.md"), "haproxy/INSTALL.md.j2", view),
             *certificate.files(job, "nlbgen-haproxy renew"),
             *keepalived.files(job),
+            *redis_hosts.files(job),
         ]
 
     def _view(self, job: Job) -> dict[str, Any]:
         design, balancer = job.design, job.design.balancer
         tls = design.frontend.tls
         window = design.frontend.offers_http2 and job.version < RECEIVE_WINDOW_GROWS
+        front = front_of(job.farm)
+        places = SILENT_PLACES + REDIRECT_PLACES + STATISTICS_PLACES + (redis.PLACES if front else 0)
         return {
             "farm": job.farm.farm,
             "limitations": job.limitations,
             "site": _site(job),
             "config": shlex.quote(f"{job.site.directory or '/etc/haproxy'}/haproxy.cfg"),
             "certificate": _certificate(job) if job.farm.balancer_tls else None,
-            "maxconn": balancer.limits.connections + SILENT_PLACES + REDIRECT_PLACES + STATISTICS_PLACES,
+            "maxconn": balancer.limits.connections + places,
             "farm_maxconn": balancer.limits.connections + SILENT_PLACES,
             "silent": SILENT_PLACES,
             "redirect_maxconn": REDIRECT_PLACES,
@@ -222,7 +228,12 @@ class Haproxy(Generator):
             "nonlocal": keepalived.needs_nonlocal(job.farm),
             "detection": f"{design.longest_detection / 1000:g}s",
             "cookie": COOKIE,
+            "redis": self._redis(job, front) if front else None,
         }
+
+    def _redis(self, job: Job, front: RedisFront) -> dict[str, Any]:
+        binds = [_bind(address, front.port) for address in job.design.listens]
+        return redis.view(job, front, binds, self.quoted(front.ca))
 
     def _tls(self, job: Job) -> dict[str, Any]:
         tls = job.design.frontend.tls

@@ -16,7 +16,7 @@ from ...spec.units import Duration, Size, Version
 from .. import certificate, keepalived
 from ..base import Draft, Generator, Job, UnquotableError
 from ..design import ANY_PORT, HEADER_TIME, KEEPALIVE_TO_NODE, LARGEST_HEAD, LONG_POLL
-from ..features import FEATURES, No, Since, Support, Yes
+from ..features import ELSEWHERE, FEATURES, No, Since, Support, Yes
 from ..headers import FORGED_NAMES, KNOWN_FORGED
 from ..hosting import Foreground, Hosting, RoleVariable, Syntax, TimeoutSyntax
 from ..logs import CONNECTION_ID, MASK, TOKENS
@@ -138,6 +138,7 @@ class Nginx(Generator):
         "vip": Yes("keepalived moves the address"),
         "metrics": Yes("counters of connections and requests (`stub_status`)"),
         "ntlm": No("NTLM and Negotiate authenticate a connection to a node, and clients share these connections"),
+        "redis-front": No("open source NGINX cannot ask a server whether it is the master", ELSEWHERE),
     }
 
     def version(self, farm: Farm) -> Version:

@@ -5,7 +5,7 @@ from typing import Final
 
 from ...core.wording import one_of
 from ...spec.units import Version
-from ..features import FEATURES, No, Since, Support, Yes
+from ..features import ELSEWHERE, FEATURES, No, Since, Support, Yes
 from .products import Edition
 
 _PLAIN: Final = (
@@ -25,6 +25,7 @@ _BODY: Final = No(
 )
 _METRICS: Final = No("the appliance shows metrics only in its own web pages and API")
 _COMMON: Final[dict[str, Support]] = {
+    "redis-front": No("it needs a second farm, and the votes of the Sentinels, for which there is no check", ELSEWHERE),
     "signalr-pool": _ONE_SERVICE,
     "slow-start": _SLOW_START,
     "queue": _QUEUE,

@@ -183,7 +183,7 @@ def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets
     farm = spec.farm
     if source.kind == "classic" and farm.stores.session == "sqlserver":
         yield _session_script(spec, with_secrets=with_secrets)
-    if source.kind == "classic" and farm.stores.signalr == "redis":
+    if source.kind == "classic" and farm.stores.signalr == "redis" and not farm.redis_front:
         yield _redis_script(spec, with_secrets=with_secrets)
     sessions = source.kind == "classic" and farm.stores.session == "sqlserver"
     messages = farm.stores.signalr == "sqlserver"

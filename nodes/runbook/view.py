@@ -15,6 +15,7 @@ from ..powershell import literal
 from . import classic
 from . import core as core_steps
 from .blocks import Step, blocks, code, prompts
+from .redis import sentinel
 
 _SECRETS: Final = {"sql": "of the SQL Server login", "redis": "of Redis"}
 
@@ -68,7 +69,9 @@ def _classic_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
     """All nodes are prepared at the end, one at a time; new nodes do not run before."""
     if farm.stores.session == "sqlserver" and farm.stores.database is not None:
         yield classic.sessions(farm.stores.database, variables)
-    if farm.stores.signalr == "redis" and farm.stores.redis is not None:
+    if farm.redis_front:
+        yield sentinel(farm)
+    elif farm.stores.signalr == "redis" and farm.stores.redis is not None:
         yield classic.redis(farm.stores.redis, variables)
     yield classic.install(farm)
     yield classic.site_ids(farm)
@@ -78,7 +81,9 @@ def _classic_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
 
 def _core_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
     """The first node is prepared first: the others are installed with its parameters."""
-    if farm.stores.signalr == "redis" and farm.stores.redis is not None:
+    if farm.redis_front:
+        yield sentinel(farm)
+    elif farm.stores.signalr == "redis" and farm.stores.redis is not None:
         yield core_steps.add_on(farm, farm.stores.redis)
     yield core_steps.public_url(farm, _url(farm))
     yield _prepare(farm, f"Prepare {farm.primary.name}", [farm.primary], variables, core=True)

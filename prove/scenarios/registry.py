@@ -9,7 +9,7 @@ from ...core.errors import UsageError
 from ...spec.schema import nearest
 from .base import Scenario
 
-MODULES: Final = ("steady", "failover", "reload", "live", "robots", "correct", "hostile", "limits", "tls")
+MODULES: Final = ("steady", "failover", "reload", "live", "robots", "correct", "hostile", "limits", "tls", "redis")
 """The modules; each defines `SCENARIOS`."""
 
 

@@ -67,6 +67,15 @@ _SIGNALR: Final[Mapping[str, Threshold]] = {
 }
 """The metrics of SignalR sessions, both generations."""
 
+_REDIS_LOSS: Final[Mapping[str, Threshold]] = {
+    "silence": at_most(10, "longest time without a message", "s"),
+    "lost": measured("messages that a node missed during the failover"),
+    "accepted_lost": measured("of these, messages that Redis reported as published"),
+    "stale": at_most(0, "new connections to the old master after its return"),
+    "lost_on_return": at_most(0, "messages that a node missed after the return of the old master"),
+}
+"""The metrics of a failover of Redis."""
+
 THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     # steady.py
     "steady": {
@@ -267,5 +276,15 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "steps": at_least(1, "objects or calls that configure an empty device"),
         "early": at_most(0, "objects or calls that need an object that is created later"),
     },
+    # redis.py
+    "redis-kill": _REDIS_LOSS,
+    "redis-hang": _REDIS_LOSS,
+    "redis-sentinels": {
+        "silence": at_most(1, "longest time without a message", "s"),
+        "lost": at_most(0, "messages that a node missed"),
+    },
+    "redis-gone": {
+        "silence": at_most(10, "longest time without a message after the start of Redis", "s"),
+        "late_deaf": at_most(0, "nodes without messages, of those that started without Redis"),
+    },
 }
-"""Thresholds by scenario and metric, in the order of the output."""

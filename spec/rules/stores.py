@@ -42,6 +42,8 @@ def _redis_endpoint(farm: Farm) -> Iterator[Finding]:
     if farm.stores.signalr != "redis":
         return
     redis = farm.stores.redis
+    if redis is not None and redis.sentinel is not None:
+        return
     for key in ("host", "port"):
         if redis is None or getattr(redis, key) is None:
             yield Finding(

@@ -99,3 +99,15 @@ def test_render_nodes_unwritable_secret_is_refused_and_no_internal_error(
         ran = cli("render", "nodes", *options, cwd=tmp_path)
         assert ran.code == 1
         assert "stores.redis.password (NLBGEN_REDIS_PASSWORD): cannot be used: an XML file or a script" in ran.err
+
+
+@pytest.mark.parametrize("text", ["aZ09._~+/=:@-", "x"])
+def test_refusal_password_that_sentinel_can_hold_is_empty(text: str) -> None:
+    assert consumers.refusal(text, "sentinel") == ""
+
+
+@pytest.mark.parametrize("char", [" ", '"', "'", "#", "\\", "$", "%", "é"])
+def test_refusal_character_that_sentinel_writes_without_quotes_names_its_code(char: str) -> None:
+    reason = consumers.refusal(f"a{char}b", "sentinel")
+    assert reason.startswith(f"sentinel.conf has no quoting, and cannot hold U+{ord(char):04X}")
+    assert consumers.refusal(f"a{char}b", "redis") == ""

@@ -747,6 +747,19 @@ def test_plan_core_files_without_version_need_no_database(farm: Farm) -> None:
     assert "sessionState" not in new_text(plan_farm(spec))
 
 
+def test_plan_server_port_family_with_a_user_is_an_error(farm: Farm) -> None:
+    with pytest.raises(NodeError, match="do not support users"):
+        plan_farm(farm(stores={"redis": {"host": "redis-1", "port": 6379, "user": "orchestrator"}}))
+
+
+def test_plan_connection_string_names_the_user(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NLBGEN_TEST_REDIS", "pass")
+    redis = {"host": "redis-1", "port": 6379, "user": "orchestrator", "password": {"env": "NLBGEN_TEST_REDIS"}}
+    two = config(first=False, settings=REDIS_STRING)
+    text = new_text(plan_farm(farm(one=config(settings=REDIS_STRING), two=two, stores={"redis": redis})))
+    assert 'value="redis-1:6379,user=orchestrator,password=pass"' in text
+
+
 def test_plan_server_port_family_with_tls_is_an_error(farm: Farm) -> None:
     with pytest.raises(NodeError, match="do not support TLS"):
         plan_farm(farm(stores={"redis": {"host": "redis-1", "port": 6379, "tls": True}}))

@@ -18,7 +18,9 @@ from nlbgen.nodes import powershell
 from nlbgen.nodes.planning import plan_farm
 from nlbgen.nodes.prepare import rendering
 from nlbgen.nodes.runbook.blocks import code
+from nlbgen.nodes.runbook.redis import sentinel
 from nlbgen.spec.load import load
+from nlbgen.spec.references import SecretError
 
 if TYPE_CHECKING:
     from tests.conftest import RunCommand
@@ -456,3 +458,41 @@ def test_render_symlinked_config_keeps_its_name(farm: Path, secrets: None) -> No
     path.rename(farm / "real.xml")
     path.symlink_to(farm / "real.xml")
     assert "orch-2/web.config" in rendered(farm)
+
+
+def under_sentinel(farm: Path) -> Path:
+    """The farm with its Redis under Sentinel."""
+    data = YAML(typ="safe", pure=True).load((farm / "farm.yaml").read_text(encoding="utf-8"))
+    hosts = [{"name": f"redis-{number}", "address": f"10.20.0.2{number}"} for number in (1, 2, 3)]
+    data["stores"]["redis"] = {"password": {"env": "NLBGEN_REDIS_PASSWORD"}, "sentinel": {"nodes": hosts}}
+    (farm / "farm.yaml").write_text(json.dumps(data), encoding="utf-8")
+    return farm
+
+
+@pytest.mark.parametrize("name", ["farm", "core_farm"])
+def test_runbook_redis_under_sentinel_connects_the_nodes_to_the_balancer(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", "r3dis-pass")
+    farm = under_sentinel(request.getfixturevalue(name))
+    files = rendered(farm, with_secrets=True)
+    host = load(farm / "farm.yaml").farm.frontend.host
+    assert "redis.ps1" not in files
+    runbook = files["RUNBOOK.md"].decode()
+    assert "Install Redis and Sentinel" in runbook
+    assert "redis-1 (10.20.0.21), redis-2 (10.20.0.22), redis-3 (10.20.0.23)" in runbook
+    assert f"Test-NetConnection {host} -Port 6379" in runbook
+    assert "Add-on" not in runbook
+    nodes_of(files["orch-1/prepare-node.ps1"])
+    assert any(f"{host}:6379,password=r3dis-pass".encode() in content for content in files.values())
+
+
+def test_runbook_step_without_sentinel_is_an_internal_error(farm: Path) -> None:
+    with pytest.raises(ValueError, match="without Sentinel"):
+        sentinel(load(farm / "farm.yaml").farm)
+
+
+def test_render_password_that_sentinel_cannot_hold_is_refused(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", "a b")
+    with pytest.raises(SecretError, match=r"sentinel.conf has no quoting, and cannot hold U\+0020"):
+        rendered(under_sentinel(farm), with_secrets=True)

@@ -13,6 +13,7 @@ from nlbgen.generators.base import known_ids
 from nlbgen.spec.checks import RULES
 from nlbgen.spec.load import loads
 from nlbgen.spec.orchestrator import HEALTH_PATHS, health_path, is_core, normalized
+from nlbgen.spec.rules import redis
 from nlbgen.spec.units import Version
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 GOLDEN_ERRORS = Path(__file__).parents[1] / "golden_errors"
 NODES = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]
+ADD_ON = {"redis": {"port": 10000}}
 REDIS = {"host": "redis.corp.example", "port": 6379}
 
 
@@ -106,12 +108,12 @@ BROKEN = [
     ),
     ({"balancer": {"signalr": {"idle_timeout": "110s"}}}, [("short-idle", "balancer.signalr.idle_timeout")]),
     (
-        {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "none"}},
+        {"orchestrator": {"version": "2020.10"}, "stores": ADD_ON, "balancer": {"affinity": "none"}},
         [("core-affinity", "balancer.affinity")],
     ),
-    ({"orchestrator": {"version": "20.10"}}, [("affinity-auto", "balancer.affinity")]),
+    ({"orchestrator": {"version": "20.10"}, "stores": ADD_ON}, [("affinity-auto", "balancer.affinity")]),
     (
-        {"orchestrator": {"version": "21.4"}, "frontend": {"tls": {"mode": "passthrough"}}},
+        {"orchestrator": {"version": "21.4"}, "stores": ADD_ON, "frontend": {"tls": {"mode": "passthrough"}}},
         [("affinity-auto", "balancer.affinity")],
     ),
     ({"orchestrator": {"version": None}}, [("version-unknown", "orchestrator.version")]),
@@ -175,8 +177,12 @@ BROKEN = [
 KEPT = [
     {},
     {"nodes": NODES[:1], "stores": {"session": "inproc", "signalr": "inproc"}, "accept": ["one-node"]},
-    {"orchestrator": {"version": "2020.10"}, "stores": {"session": "inproc"}, "balancer": {"affinity": "signalr"}},
-    {"orchestrator": {"version": "2020.10"}, "nodes": NODES[:1], "accept": ["one-node"]},
+    {
+        "orchestrator": {"version": "2020.10"},
+        "stores": {"session": "inproc", **ADD_ON},
+        "balancer": {"affinity": "signalr"},
+    },
+    {"orchestrator": {"version": "2020.10"}, "nodes": NODES[:1], "stores": ADD_ON, "accept": ["one-node"]},
     {"orchestrator": {"version": "2020.4"}},
     {"orchestrator": {"version": "2017.9"}, "balancer": {"health": {"path": "/alive"}}},
     {"stores": {"database": {"server": "S", "auth": "windows"}}},
@@ -259,8 +265,9 @@ def test_hint_about_ports_counts_the_addresses(
 
 
 def test_every_rule_has_a_case_and_a_golden_error() -> None:
-    """A new rule needs a line in BROKEN and a folder in golden_errors."""
+    """A new rule needs a line in BROKEN (or in test_redis_rules.py) and a folder in golden_errors."""
     tried = {problem_id for _, expected in BROKEN for problem_id, _ in expected} | {"node-ca"}
+    tried |= {rule.id for rule in redis.RULES}
     assert tried == {rule.id for rule in RULES}
     shown = "".join(path.read_text(encoding="utf-8") for path in GOLDEN_ERRORS.glob("rule-*/expected.txt"))
     assert [rule.id for rule in RULES if f"[{rule.id}]" not in shown] == []

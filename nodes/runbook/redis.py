@@ -1,0 +1,25 @@
+"""The step of the runbook for a Redis under Sentinel, behind the balancer's front."""
+
+from ...spec.model import Farm
+from .blocks import Step, blocks, code
+
+
+def sentinel(farm: Farm) -> Step:
+    """The step that installs Redis and Sentinel on hosts of their own."""
+    redis = farm.stores.redis
+    if redis is None or redis.sentinel is None:
+        raise ValueError("a farm without Sentinel has no such step")
+    hosts = ", ".join(f"{host.name} ({host.address})" for host in redis.sentinel.nodes)
+    return Step(
+        "Install Redis and Sentinel",
+        [
+            f"Install them on {hosts} as `redis/INSTALL.md` in the files of HAProxy describes.",
+            (
+                f"The nodes connect to the balancer, {code(f'{redis.host}:{redis.port}')}, which leads to the master. "
+                "Install the balancer's files on it before you prepare the nodes."
+            ),
+        ],
+        "every node reaches it, and `INSTALL.md`'s test of a failover passes.",
+        "stop Redis and Sentinel. Nothing uses them before the nodes are prepared.",
+        blocks(("powershell", [f"Test-NetConnection {redis.host} -Port {redis.port}   # on every node"])),
+    )
