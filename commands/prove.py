@@ -37,6 +37,12 @@ REVIVE_SECONDS = 15.0
     help="Run only this scenario; repeatable; `none` runs none [default: all].",
 )
 @click.option(
+    "--robots",
+    type=click.IntRange(1, 60_000),
+    metavar="NUMBER",
+    help="Connect this number of robots, and run the scenarios for robots.",
+)
+@click.option(
     "--threshold", "threshold_file", type=console.FilePath(), metavar="FILE", help="YAML file with your own limits."
 )
 @click.option("--bar", "old_threshold_file", type=console.FilePath(), hidden=True)
@@ -63,6 +69,7 @@ def command(
     vendor: str,
     file: Path,
     names: tuple[str, ...],
+    robots: int | None,
     threshold_file: Path | None,
     old_threshold_file: Path | None,
     style: str,
@@ -97,7 +104,15 @@ def command(
         from ..prove.static_checks import static_scorecard
 
         _refuse_scenario_options(
-            vendor, {"--scenario": names, "--diff": diff, "--keep": keep, "--real-time": real_time, "--requests": log}
+            vendor,
+            {
+                "--scenario": names,
+                "--robots": robots,
+                "--diff": diff,
+                "--keep": keep,
+                "--real-time": real_time,
+                "--requests": log,
+            },
         )
         _finish(static_scorecard(spec, vendor, limits), style)
         return
@@ -105,7 +120,7 @@ def command(
         _show_difference(spec, vendor)
         return
     _require_posix()
-    options = _options(names, limits)
+    options = _options(names, limits, robots)
     options.requests, options.real_time = log, real_time
     if keep:
         options.keep = _Keeper(style)
@@ -154,11 +169,12 @@ def _show_difference(spec: "Spec", vendor: str) -> None:
         lab.close()
 
 
-def _options(names: tuple[str, ...], limits: "Limits") -> "RunOptions":
+def _options(names: tuple[str, ...], limits: "Limits", robots: int | None) -> "RunOptions":
     from ..prove.run import RunOptions
     from ..prove.scenarios.registry import chosen
 
-    return RunOptions([] if names == (NONE,) else chosen(names), limits)
+    scenarios = [] if names == (NONE,) else chosen(names, robots=robots is not None)
+    return RunOptions(scenarios, limits, robots=robots)
 
 
 def _run(spec: "Spec", vendor: str, options: "RunOptions", style: str) -> None:

@@ -59,6 +59,8 @@ class RunOptions:
     """A file for every request of the load, one line of JSON each."""
     real_time: bool = False
     """Wait for the real timeouts instead of scaled ones."""
+    robots: int | None = None
+    """The number of robots of the scenarios of `--robots`."""
     keep: Callable[[TestBench, Scorecard], None] | None = None
     """Called after the last scenario; the lab ends when it returns."""
 
@@ -97,7 +99,7 @@ def prove(spec: Spec, vendor: str, options: RunOptions, watch: Watch) -> Scoreca
     with _started(spec, vendor) as lab:
         card.mapped = mapping(lab)
         bench = TestBench(lab)
-        bench.real_time = options.real_time
+        bench.real_time, bench.robots = options.real_time, options.robots
         run(_run_all(bench, options, card, watch))
         watch(bench, None)
         if options.keep is not None:

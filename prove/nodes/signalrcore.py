@@ -26,7 +26,7 @@ from .options import NodeOptions
 from .pages import json_answer
 from .sockets import Streams
 
-MAX_CONNECTIONS = 10_000
+MAX_CONNECTIONS = 100_000
 MAX_MESSAGE = 32 * 1024
 """HubOptions.MaximumReceiveMessageSize."""
 UNUSED_SECONDS = 15.0

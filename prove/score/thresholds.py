@@ -76,6 +76,20 @@ _REDIS_LOSS: Final[Mapping[str, Threshold]] = {
 }
 """The metrics of a failover of Redis."""
 
+_ROBOTS: Final[Mapping[str, Threshold]] = {
+    "unconnected": at_most(0, "robots that could not connect"),
+    "hit": measured("robots that lost their connection"),
+    "within_30": at_least(99, "of these, back within 30 s", "%"),
+    "lost": at_most(0, "robots that were not back within 120 s"),
+    "back_within": measured("time until the last robot was back", "s"),
+    "innocent": at_most(0, "robots of other nodes that lost their connection"),
+    "unresponsive": at_most(0, "robots that missed four heartbeats"),
+    "share": at_most(200, "most robots on one node, compared with its share by weight", "%"),
+    "memory": measured("memory of the balancer for each robot", "KB"),
+    "cpu": measured("processor time of the balancer from the event to the end", "s"),
+}
+"""The metrics of the scenarios of `--robots`."""
+
 THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     # steady.py
     "steady": {
@@ -269,6 +283,13 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "wrong_served": at_most(0, "requests for unknown names that were served"),
         "wrong_arrived": at_most(0, "requests for unknown names that reached a node"),
     },
+    # fleet.py
+    "robots-kill": _ROBOTS,
+    "robots-hang": _ROBOTS,
+    "robots-rolling": _ROBOTS,
+    "robots-reload": _ROBOTS,
+    "robots-balancer": _ROBOTS,
+    "robots-redis": _ROBOTS,
     # static_checks.py
     "paper": {
         "files": at_least(1, "rendered files"),

@@ -1,18 +1,15 @@
 """Rules about the number of robots: what one balancer can hold.
 
-Each robot holds one connection, and the balancer opens one to a node for it. Robots and people send other requests as
-well, on further connections. There is no published number for them, so the rules reserve a quarter (RESERVE).
+The balancer opens a connection to a node for each connection of a client.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
-from ..capacity import open_files
+from ..capacity import connections_for, open_files
 from ..model import Farm
 from .base import Finding, Rule
 
-RESERVE: Final = 4
-"""One further connection for each four robots."""
 LINUX_PORTS: Final = 28_232
 """Ports 32768 to 60999, the default of net.ipv4.ip_local_port_range (ip-sysctl.rst): for one source address and one
 node."""
@@ -22,14 +19,9 @@ TRACKED: Final = 65_536
 """The smallest default of nf_conntrack_max with 1 GB of memory or more (nf_conntrack-sysctl.rst)."""
 
 
-def connections(robots: int) -> int:
-    """Return the client connections that the balancer must hold for so many robots."""
-    return robots + -(-robots // RESERVE)
-
-
 def _connections(farm: Farm) -> Iterator[Finding]:
     robots, limits = farm.orchestrator.robots, farm.balancer.limits
-    needed = connections(robots or 0)
+    needed = connections_for(robots or 0)
     if needed <= limits.connections:
         return
     files = open_files(needed)
@@ -44,7 +36,7 @@ def _connections(farm: Farm) -> Iterator[Finding]:
 
 def _ports(farm: Farm) -> Iterator[Finding]:
     robots = farm.orchestrator.robots
-    needed = connections(robots or 0)
+    needed = connections_for(robots or 0)
     if needed <= LINUX_PORTS:
         return
     if needed <= ALL_PORTS:
@@ -64,7 +56,7 @@ def _ports(farm: Farm) -> Iterator[Finding]:
 
 def _tracked(farm: Farm) -> Iterator[Finding]:
     robots = farm.orchestrator.robots
-    entries = 2 * connections(robots or 0)
+    entries = 2 * connections_for(robots or 0)
     if entries > TRACKED:
         yield Finding(
             ("orchestrator", "robots"),
