@@ -57,6 +57,11 @@ class FleetScenario(Scenario):
         del vendor
         return "" if len(serving(farm)) > 1 else ONE_NODE
 
+    def sticky(self, farm: Farm) -> str:
+        """Return why the limit of the share does not apply to a farm; empty (the default) if it does."""
+        del farm
+        return ""
+
     @abstractmethod
     async def event(self, bench: TestBench, robots: Fleet) -> Moment:
         """Cause the event, and return when it is over."""
@@ -78,7 +83,8 @@ class FleetScenario(Scenario):
                 await robots.all_connected(LATE)
                 await asyncio.sleep(SPREAD_SECONDS if bench.real_time else QUIET_SECONDS)
                 after = usage(big.lab.balancer.pid)
-                for one in (*_returned(robots, homes, start, moment), _share(bench.farm, robots)):
+                share = _share(bench.farm, robots, self.sticky(bench.farm))
+                for one in (*_returned(robots, homes, start, moment), share):
                     yield one
         for one in _cost(count, empty, full, after):
             yield one
@@ -121,14 +127,15 @@ def _delay(robot: Robot, start: float, moment: Moment) -> float:
     return robot.absence if moment.by_absence else robot.back - start
 
 
-def _share(farm: Farm, robots: Fleet) -> Metric:
+def _share(farm: Farm, robots: Fleet, reason: str = "") -> Metric:
     """Return the largest number of robots of a node, in percent of its share by weight."""
     weights = {node.name: node.weight for node in serving(farm)}
     held, total = robots.held(), sum(weights.values())
     of = held.total()
     shares = {name: 100 * held[name] * total / (of * weight) if of else 0.0 for name, weight in weights.items()}
     note = ", ".join(f"{name}: {held[name]}" for name in weights)
-    return metric("share", round(max(shares.values()), 1), of=of, note=note)
+    value = round(max(shares.values()), 1)
+    return metric("share", value, of=of, note=f"{note}; {reason}", enforced=not reason)
 
 
 def _cost(count: int, empty: Usage, full: Usage, after: Usage) -> Iterator[Metric]:
@@ -228,6 +235,34 @@ class RobotsBalancer(FleetScenario):
         return Moment(all_hit=True)
 
 
+class RobotsSpread(FleetScenario):
+    """The way back to balance after a failure."""
+
+    name = "robots-spread"
+    title = "a node returns without robots, and the application pools of the others are recycled"
+    why = "robots stay where they are, so a node that returns has none for hours"
+
+    def sticky(self, farm: Farm) -> str:
+        """Clients with an affinity return to their node."""
+        return "" if farm.affinity == "none" and farm.balancer.algorithm != "source" else "affinity keeps the robots"
+
+    async def event(self, bench: TestBench, robots: Fleet) -> Moment:
+        """Restart the first node, then close the connections of each other node, which runs on."""
+        first, *others = bench.serving
+        bench.log(f"{first.name} is restarted")
+        await bench.call(first.stop)
+        await asyncio.sleep(DOWN_SECONDS)
+        await bench.call(first.start)
+        await asyncio.sleep(RECOVER_SECONDS)
+        for node in others:
+            await robots.all_connected(LATE)
+            bench.log(f"{node.name}: the application pool is recycled, it holds {robots.held()[node.name]} robots")
+            await bench.call(node.set, pool_stopped=True)
+            await bench.call(node.reset)
+            await asyncio.sleep(RECOVER_SECONDS)
+        return Moment(all_hit=True, by_absence=True)
+
+
 class RobotsRedis(FleetScenario):
     """The SignalR store fails."""
 
@@ -250,5 +285,6 @@ SCENARIOS: Final = (
     RobotsRolling(),
     RobotsReload(),
     RobotsBalancer(),
+    RobotsSpread(),
     RobotsRedis(),
 )

@@ -289,6 +289,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     "robots-rolling": _ROBOTS,
     "robots-reload": _ROBOTS,
     "robots-balancer": _ROBOTS,
+    "robots-spread": {**_ROBOTS, "share": _ROBOTS["share"]._replace(limit=150)},
     "robots-redis": _ROBOTS,
     # static_checks.py
     "paper": {
