@@ -236,7 +236,7 @@ class RobotsBalancer(FleetScenario):
 
 
 class RobotsSpread(FleetScenario):
-    """The way back to balance after a failure."""
+    """Balance the robots again after a failure."""
 
     name = "robots-spread"
     title = "a node returns without robots, and the application pools of the others are recycled"
