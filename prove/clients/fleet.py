@@ -1,7 +1,6 @@
 """Thousands of robots in one process, without a thread or a process for each."""
 
 import asyncio
-import random
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -56,9 +55,11 @@ class Fleet:
 async def fleet(plan: FleetPlan, count: int, seconds: float) -> AsyncIterator[Fleet]:
     """Run a fleet until the end of the context; waits up to `seconds` until all robots are connected."""
     made = Fleet(plan, count)
-    phases = random.Random(1)  # noqa: S311 - spreads the heartbeats, no secret
     gate = asyncio.Semaphore(AT_ONCE)
-    tasks = [asyncio.create_task(robot.live(phases.uniform(0, plan.heartbeat), gate)) for robot in made.robots]
+    tasks = [
+        asyncio.create_task(robot.live(plan.heartbeat * number / count, gate))
+        for number, robot in enumerate(made.robots)
+    ]
     await made.all_connected(seconds)
     try:
         yield made

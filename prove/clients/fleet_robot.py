@@ -76,7 +76,7 @@ class Robot:
     _cookies: dict[str, str] = field(default_factory=dict)
     _heard: float = 0.0
     _away: float | None = None
-    _greeted: asyncio.Event | None = None
+    _greeted: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def live(self, phase: float, gate: asyncio.Semaphore) -> None:
         """Stay connected until cancelled; the first heartbeat comes after `phase` seconds.
@@ -142,8 +142,7 @@ class Robot:
 
     async def _hold(self, beat: float) -> float:
         """Send heartbeats until the connection ends or the server is silent; return the time of the next one."""
-        wire = self.wire
-        assert wire is not None  # noqa: S101 - set by every successful connection
+        wire = self._open()
         silence = CORE_SILENCE if self.plan.generation == "core" else CLASSIC_SILENCE
         while not wire.ended.done():
             now = perf_counter()
@@ -157,12 +156,17 @@ class Robot:
         return beat
 
     def _call(self) -> None:
-        assert self.wire is not None  # noqa: S101 - as above
         if self.plan.generation == "core":
             text = json.dumps({"type": 1, "invocationId": "1", "target": "Echo", "arguments": [1]}) + END
         else:
             text = '{"I":"1","H":"echohub","M":"Echo","A":[1]}'
-        self.wire.send_text(text)
+        self._open().send_text(text)
+
+    def _open(self) -> Wire:
+        """Return the present connection. Raises WireError without one."""
+        if self.wire is None:
+            raise WireError("closed")
+        return self.wire
 
     async def _new(self) -> None:
         """Negotiate, connect, start, and request one page, as after a login."""
@@ -170,8 +174,7 @@ class Robot:
         if plan.generation == "core":
             answer = json.loads(await self._get("POST", f"{plan.path}/negotiate?negotiateVersion=1"))
             await self._socket(f"{plan.path}?id={answer['connectionToken']}")
-            assert self.wire is not None  # noqa: S101 - set by _socket
-            self.wire.send_text(json.dumps({"protocol": "json", "version": 1}) + END)
+            self._open().send_text(json.dumps({"protocol": "json", "version": 1}) + END)
         else:
             answer = json.loads(
                 await self._get("GET", f"{plan.path}/negotiate?clientProtocol=2.1&connectionData={HUBS}")
@@ -191,7 +194,6 @@ class Robot:
         return f"{self.plan.path}/{verb}?{query}"
 
     async def _welcome(self) -> None:
-        assert self._greeted is not None  # noqa: S101 - set by _socket
         try:
             async with asyncio.timeout(STEP_SECONDS):
                 await self._greeted.wait()
@@ -219,8 +221,7 @@ class Robot:
 
     def _received(self, text: str) -> None:
         self._heard = perf_counter()
-        if self._greeted is not None:
-            self._greeted.set()
+        self._greeted.set()
         if '"I":"1"' in text or '"invocationId":"1"' in text:
             self.meet()
 

@@ -109,8 +109,7 @@ class Wire(asyncio.Protocol):
     def _advance(self) -> None:
         """Do as much of the handshake and of the decryption as the received bytes allow."""
         try:
-            if not self._secured:
-                assert self._tls is not None  # noqa: S101 - for mypy
+            if self._tls is not None and not self._secured:
                 self._tls.do_handshake()
                 self._secured = True
             if not self.ready.done():
