@@ -274,8 +274,8 @@ class RobotsRedis(FleetScenario):
     why = "messages for robots on other nodes are lost meanwhile"
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
-        """Skip always: the lab has no Redis."""
-        return super().skip_reason(farm, vendor) or "the lab has no Redis"
+        """Skip always: these nodes have no store."""
+        return super().skip_reason(farm, vendor) or "the robots' nodes use no Redis; see the scenarios redis-..."
 
     async def event(self, bench: TestBench, robots: Fleet) -> Moment:
         """Not run."""

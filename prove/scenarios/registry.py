@@ -9,7 +9,19 @@ from ...core.errors import UsageError
 from ...spec.schema import nearest
 from .base import Scenario
 
-MODULES: Final = ("steady", "failover", "reload", "live", "robots", "correct", "hostile", "limits", "tls", "redis", "fleet")
+MODULES: Final = (
+    "steady",
+    "failover",
+    "reload",
+    "live",
+    "robots",
+    "correct",
+    "hostile",
+    "limits",
+    "tls",
+    "redis",
+    "fleet",
+)
 """The modules; each defines `SCENARIOS`."""
 
 
