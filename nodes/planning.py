@@ -10,6 +10,7 @@ from ..core.errors import FileError, NlbgenError, NodeError
 from ..core.plan import Change, Plan
 from ..spec.load import Spec, dotted
 from ..spec.model import Node
+from ..spec.orchestrator import protection_tool
 from ..spec.references import MissingSecretError
 from ..spec.schema import Path as SpecPath
 from . import keys, spec_checks, stores
@@ -54,7 +55,8 @@ class FarmPlan:
 
 def load_configs(spec: Spec) -> dict[Node, Config]:
     """The config of every node that names one; raises NodeError with everything that cannot be read."""
-    folder, site = Path(spec.name).parent, spec.farm.orchestrator.site
+    folder, orchestrator = Path(spec.name).parent, spec.farm.orchestrator
+    site, tool = orchestrator.site, protection_tool(orchestrator.version)
     found: dict[Node, Config] = {}
     seen: dict[Path, str] = {}
     absences = spec_checks.absences(spec)
@@ -65,7 +67,7 @@ def load_configs(spec: Spec) -> dict[Node, Config]:
         path: SpecPath = ("nodes", index, "config")
         with failures:
             _require_there(spec, path, absences)
-            loaded = configs.load(configs.local(folder, node.config), site)
+            loaded = configs.load(configs.local(folder, node.config), site, tool)
             for document in loaded.documents:
                 other = seen.setdefault(document.path.resolve(), node.name)
                 if other != node.name:  # through a link, or a folder and the file in it: the spec's rule sees paths
@@ -99,7 +101,9 @@ def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
     source = spec.farm.keys.source
     if source != "primary":
         _require_there(spec, ("keys", "from"), spec_checks.absences(spec))
-        return configs.load(configs.local(Path(spec.name).parent, source), spec.farm.orchestrator.site)
+        orchestrator = spec.farm.orchestrator
+        tool = protection_tool(orchestrator.version)
+        return configs.load(configs.local(Path(spec.name).parent, source), orchestrator.site, tool)
     primary = spec.farm.primary
     if primary not in loaded:
         raise NodeError(

@@ -43,5 +43,5 @@ def _secret(part: SecretPart) -> str:
 
 
 def script(text: bytes) -> bytes:
-    """A script as Windows PowerShell reads it: without a byte order mark it takes everything for ANSI."""
+    """A script as Windows PowerShell and sqlcmd read it: without a byte order mark they take everything for ANSI."""
     return text if text.isascii() else codecs.BOM_UTF8 + text

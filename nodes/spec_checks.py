@@ -11,6 +11,8 @@ from typing import Final
 from ..core.errors import NodeError, Problem
 from ..spec import walk
 from ..spec.load import Spec, dotted
+from ..spec.model import Orchestrator
+from ..spec.orchestrator import protection_tool
 from ..spec.schema import Path as SpecPath
 from . import keys, stores
 from .config import effective as configs
@@ -60,7 +62,7 @@ def problems(spec: Spec) -> list[Problem]:
     found = []
     for path, file in named(spec):
         if configs.is_there(file):
-            error = _checked(file, spec.farm.orchestrator.site, cloned=path == cloned)
+            error = _checked(file, spec.farm.orchestrator, cloned=path == cloned)
             if error is not None:
                 found.append(_problem(error, spec, path))
     return found
@@ -82,9 +84,9 @@ def secret_problems(spec: Spec) -> list[Problem]:
     ]
 
 
-def _checked(path: Path, site: str, *, cloned: bool) -> NodeError | None:
+def _checked(path: Path, orchestrator: Orchestrator, *, cloned: bool) -> NodeError | None:
     try:
-        config = configs.load(path, site)
+        config = configs.load(path, orchestrator.site, protection_tool(orchestrator.version))
         _require(config, cloned=cloned)
     except NodeError as error:
         return error

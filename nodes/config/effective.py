@@ -33,6 +33,9 @@ DECRYPT: Final = "-pd"
 ENCRYPT: Final = "-pe"
 """The options of the tool that encrypts and decrypts sections."""
 
+CORE_TOOL: Final = "UiPath.Orchestrator.Cli.exe protected-configuration"
+"""The tool for encrypted sections of the versions after 2020.10."""
+
 _APP_WIDE: Final = frozenset({MACHINE_KEY, SESSION_STATE})
 """Sections that ASP.NET allows only for a whole application (`allowDefinition=MachineToApplication`)."""
 
@@ -40,8 +43,9 @@ _APP_WIDE: Final = frozenset({MACHINE_KEY, SESSION_STATE})
 class Config:
     """The configuration of one node."""
 
-    def __init__(self, main: Document, site: str = DEFAULT_SITE) -> None:
+    def __init__(self, main: Document, site: str = DEFAULT_SITE, core_tool: str = CORE_TOOL) -> None:
         self.main: Final = main
+        self._core_tool: Final = core_tool
         self.documents: Final = [main]
         self.notes: Final[list[str]] = []
         self.site: Final = site
@@ -93,10 +97,10 @@ class Config:
     def protection_tool(self) -> str:
         """The command line tool that encrypts and decrypts sections.
 
-        Sources: Microsoft's aspnet_regiis; UiPath's "Encrypting UiPath.Orchestrator.dll.config Sections", whose tool
-        takes the same arguments.
+        Sources: Microsoft's aspnet_regiis; UiPath's "Encrypting UiPath.Orchestrator.dll.config Sections", whose tools
+        take the same arguments.
         """
-        return "aspnet_regiis" if self.kind == "classic" else "UiPath.Orchestrator.Cli.exe protected-configuration"
+        return "aspnet_regiis" if self.kind == "classic" else self._core_tool
 
     def protection_command(self, option: Literal["-pd", "-pe"], section: str) -> str:
         """The command that decrypts (`-pd`) or encrypts (`-pe`) a section."""
@@ -316,27 +320,27 @@ def is_there(path: Path) -> bool:
         return True
 
 
-def load(path: Path, site: str = DEFAULT_SITE) -> Config:
+def load(path: Path, site: str = DEFAULT_SITE, core_tool: str = CORE_TOOL) -> Config:
     """The configuration of a node, from its config file or from the folder that holds it; raises NodeError.
 
     From 2020.10 on, the web.config belongs to IIS and the settings are in the dll.config of the same folder. For either
     name, the file with the settings is read.
     """
     try:
-        return _load(path, site)
+        return _load(path, site, core_tool)
     except OSError as error:  # no permission for the folder
         raise NodeError(f"{path}: cannot be read: {error.strerror}", "check the permissions of the folder") from None
 
 
-def _load(path: Path, site: str) -> Config:
+def _load(path: Path, site: str, core_tool: str) -> Config:
     if path.is_dir():
-        return _in_folder(path, site)
-    config = Config(webconfig.read(path), site)
+        return _in_folder(path, site, core_tool)
+    config = Config(webconfig.read(path), site, core_tool)
     if config.is_orchestrator:
         return config
     beside = _child(path.parent, CORE_FILE)
     if beside != path and beside.exists():
-        other = Config(webconfig.read(beside), site)
+        other = Config(webconfig.read(beside), site, core_tool)
         if other.is_orchestrator:
             other.notes.append(
                 f"{path}: is the web.config of IIS; the settings were read from {beside.name} in the same folder"
@@ -349,9 +353,9 @@ def _load(path: Path, site: str) -> Config:
     )
 
 
-def _in_folder(folder: Path, site: str) -> Config:
+def _in_folder(folder: Path, site: str, core_tool: str) -> Config:
     for name in (CORE_FILE, CLASSIC_FILE):
         path = _child(folder, name)
         if path.exists():
-            return load(path, site)
+            return load(path, site, core_tool)
     raise NodeError(f"{folder}: contains neither {CORE_FILE} nor {CLASSIC_FILE}", "name the node's config file")

@@ -1,10 +1,10 @@
 """The step of the runbook for a Redis under Sentinel, behind the balancer's front."""
 
 from ...spec.model import Farm
-from .blocks import Step, blocks, code
+from .blocks import Step, blocks, code, prompts
 
 
-def sentinel(farm: Farm) -> Step:
+def sentinel(farm: Farm, variables: dict[str, str]) -> Step:
     """The step that installs Redis and Sentinel on hosts of their own."""
     redis = farm.stores.redis
     if redis is None or redis.sentinel is None:
@@ -19,7 +19,13 @@ def sentinel(farm: Farm) -> Step:
                 "Install the balancer's files on it before you prepare the nodes."
             ),
         ],
-        "every node reaches it, and `INSTALL.md`'s test of a failover passes.",
+        "`test-redis.ps1` reports on every node that it answers, and `INSTALL.md`'s test of a failover passes.",
         "stop Redis and Sentinel. Nothing uses them before the nodes are prepared.",
-        blocks(("powershell", [f"Test-NetConnection {redis.host} -Port {redis.port}   # on every node"])),
+        blocks(
+            (
+                "powershell",
+                [*prompts(name for what, name in variables.items() if what == "redis"), r".\test-redis.ps1"],
+                "On every node",
+            )
+        ),
     )

@@ -145,7 +145,7 @@ def test_page_contains_digest_plan_and_runbook(page: str) -> None:
     assert "appSettings/LoadBalancer.UseRedis" in page
     assert "plan digest <code>" in page
     assert '<label><input type="checkbox"> <span>You have a maintenance window' in page
-    assert "<h4>1. Back up the first node</h4>" in page
+    assert "<h4>1. Copy the scripts to the nodes</h4>" in page
 
 
 def test_findings_list_accepted_limitations(page: str) -> None:
@@ -180,7 +180,7 @@ def test_page_without_a_secret_shows_the_plan_with_a_placeholder(monkeypatch: py
     assert "&lt;from NLBGEN_REDIS_PASSWORD, not set&gt;" in page
     assert "the environment variable NLBGEN_REDIS_PASSWORD is not set" in page
     assert "plan digest" not in page
-    assert "<h4>1. Back up the first node</h4>" in page
+    assert "<h4>1. Copy the scripts to the nodes</h4>" in page
 
 
 def test_page_without_a_plan_does_not_depend_on_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +188,7 @@ def test_page_without_a_plan_does_not_depend_on_secrets(monkeypatch: pytest.Monk
     monkeypatch.delenv("NLBGEN_REDIS_PASSWORD")
     assert report.render(load(EXAMPLE), planned=False) == page
     assert b"There is no plan: it needs the farm" in page
-    assert b"<h4>1. Back up the first node</h4>" in page
+    assert b"<h4>1. Copy the scripts to the nodes</h4>" in page
 
 
 def test_page_without_node_files_explains_the_missing_plan() -> None:

@@ -324,7 +324,7 @@ def transformed(raw: bytes, transform: bytes) -> etree._Element:
                     target.set(key, values[key])
             elif name == "RemoveAttributes":
                 for key in arguments.rstrip(")").split(","):
-                    target.attrib.pop(key, None)
+                    target.attrib.pop(key, "")
             else:
                 raise AssertionError(what)
     return source
