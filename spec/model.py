@@ -100,7 +100,9 @@ class Frontend(Model):
     tls: Tls = entry("The TLS mode, profile and certificates.", default=Tls)
     http2: t.Flag = entry("Offer HTTP/2 to clients where the balancer ends TLS.", default=True)
     windows_sign_in: t.Flag = entry(
-        "Users sign in by NTLM or Negotiate, which authenticate a connection. HTTP/2 is then off.", default=False
+        "Users sign in by NTLM or Negotiate, which authenticate a connection. HTTP/2 is then off, and HAProxy accepts "
+        "the large headers of Kerberos tickets (80 kB instead of 23 kB).",
+        default=False,
     )
     vip: Vip | None = entry("A shared address for two or more balancers.", default=None)
 

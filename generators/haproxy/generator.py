@@ -42,6 +42,14 @@ STATE_FILE: Final = StateFile(
     process=r"(?m)^Pid: (?P<id>.*)$",
 )
 
+BUFFER: Final = 24 * 1024
+"""Bytes of a buffer without Windows sign-in; HAProxy reserves 1 kB of it (`tune.maxrewrite`). Six cookies of 3500 bytes
+must pass in a request, five in a response. HAProxy copies the complete buffer of each GET for a retry (source:
+`sc_conn_send` in src/stconn.c), so the size costs speed."""
+SMALL_BUFFERS: Final = Version("3.4")
+"""`option use-small-buffers`: the copy for a retry needs a complete buffer only if the request is large."""
+SMALL_BUFFER: Final = 4096
+"""Bytes: the headers of most requests."""
 MASTER: Final = "master.sock"
 TOOL: Final = "nlbgen-haproxy"
 """The rendered program for the workers that a reload replaced: they run no health checks."""
@@ -65,15 +73,18 @@ _ALGORITHMS: Final = {"least-connections": "leastconn", "round-robin": "roundrob
 _LOG: Final = {
     "length": LONGEST_LINE,
     "format": (
-        "'%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs "
-        """\"%HM %{+E}[var(txn.url)] %HV\"'"""
+        "'%[var(sess.client)]:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq "
+        """%hr %hs \"%HM %{+E}[var(txn.url)] %HV\"'"""
     ),
-    "url": (
+    "client": "src,lower",
+    "masked": (
         f"""url,'regsub("([?&]({TOKENS})=)[^&#]*","\\1{MASK}",gi)',"""
         f"""'regsub("([?&]id=){CONNECTION_ID}(&|$)","\\1{MASK}\\2",gi)'"""
     ),
 }
-"""The log of requests; `url` computes the variable of `format`. Groups of the regular expressions are numbered."""
+"""The log of requests; `client` and `masked` compute the variables of `format`. Groups of the regular expressions are
+numbered. `lower` turns the address into text: HAProxy would do that for each use of an address."""
+_REMOVED_NAMES: Final = sorted((*FORGED_NAMES, "HTTP2-Settings"))
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=~*-]+")
 
 
@@ -117,7 +128,10 @@ class Haproxy(Generator):
         ),
         "state-over-reload": Yes("needs the systemd drop-in that nlbgen renders"),
         "vip": Yes("keepalived moves the address"),
-        "ntlm": Yes("over HTTP/1.1, a connection to a node belongs to the client that signed in on it"),
+        "ntlm": Yes(
+            "over HTTP/1.1, a connection to a node belongs to the client that signed in on it; Kerberos tickets may "
+            "have 48,000 bytes"
+        ),
         "redis-front": Yes("Sentinels and role decide; HAProxy closes the connections to a replaced master"),
     }
 
@@ -191,12 +205,8 @@ class Haproxy(Generator):
             "statistics_maxconn": STATISTICS_PLACES,
             "per_address": balancer.limits.connections_per_address,
             "open_files": balancer.limits.open_files,
-            "head": {
-                "bytes": LARGEST_HEAD,
-                "kilobytes": LARGEST_HEAD // 1024,
-                "clients": balancer.limits.connections,
-                "megabytes": balancer.limits.connections * LARGEST_HEAD // 1024**2,
-            },
+            "buffer": _buffer(job),
+            "small_buffers": SMALL_BUFFER if job.version >= SMALL_BUFFERS and not design.passthrough else None,
             "hard_stop": balancer.timeouts.reload,
             "idle_close": job.version >= IDLE_CLOSE and not design.passthrough,
             "tls": self._tls(job) if job.farm.balancer_tls else None,
@@ -210,8 +220,7 @@ class Haproxy(Generator):
             "redirect": self._redirect(job),
             "log": _LOG,
             "hosts": [f"'^{re.escape(host)}({ANY_PORT})?$'" for host in design.hosts],
-            "forged_names": f"^({'|'.join(FORGED_NAMES)})$".lower(),
-            "forged_prefixes": f"^({'|'.join(FORGED_PREFIXES)})".lower(),
+            "forged": f"^({'|'.join(FORGED_PREFIXES)}|({'|'.join(_REMOVED_NAMES)})$)|_".lower(),
             "scheme": design.scheme,
             "port": design.frontend.port,
             "hsts": HSTS_SECONDS if tls.hsts and job.farm.balancer_tls else None,
@@ -351,6 +360,19 @@ def _client_timeout(job: Job) -> Duration:
     if job.design.passthrough:
         return job.design.balancer.signalr.idle_timeout
     return CLIENT if job.version >= HANDSHAKE_TIMEOUT or not job.farm.balancer_tls else CLIENT_WITH_HANDSHAKE
+
+
+def _buffer(job: Job) -> dict[str, Any]:
+    """Return the size of a buffer, which is the limit of request headers, and the memory for every client's headers."""
+    tickets = job.design.frontend.windows_sign_in
+    size = LARGEST_HEAD if tickets else BUFFER
+    clients = job.design.balancer.limits.connections
+    return {
+        "bytes": size,
+        "tickets": tickets,
+        "clients": clients,
+        "megabytes": clients * size // 1024**2,
+    }
 
 
 def _timeouts(job: Job) -> dict[str, Duration | None]:

@@ -85,7 +85,10 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
         "nginx": ("return 301 https://", "return 301 https://www."),
     },
     "websocket": {
-        "haproxy": ("http-request del-header Upgrade unless one_upgrade websocket", "http-request del-header Upgrade"),
+        "haproxy": (
+            "http-request del-header Upgrade if upgrade !websocket or upgrade !one_upgrade",
+            "http-request del-header Upgrade",
+        ),
         "nginx": ('"~*^websocket$" websocket;', '"~*^websocket$" "";'),
     },
     "cookie-attributes": {

@@ -68,7 +68,9 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
         "haproxy",
         "signalr-2",
         "failed_without_affinity",
-        lambda text: text.replace("del-header Upgrade unless one_upgrade websocket", "del-header Upgrade"),
+        lambda text: text.replace(
+            "del-header Upgrade if upgrade !websocket or upgrade !one_upgrade", "del-header Upgrade"
+        ),
     ),
     (
         "nginx",
