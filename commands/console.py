@@ -243,14 +243,15 @@ def show_proposal(plan: "Plan", *, question: bool) -> None:
         _put(plan.text(), _changes(plan), sys.stderr)
 
 
-def confirm(agreed: bool, question: str, review: str) -> None:
-    """Return if the user agrees; on a terminal, prompt. Raises UsageError without a terminal, Abort after a no."""
+def confirm(agreed: bool, question: str, review: str, options: str = "--expect DIGEST or --yes") -> None:
+    """Return if the user agrees; on a terminal, prompt. Raises UsageError without a terminal, Abort after a no.
+
+    `options` are those of the command that agree without a prompt.
+    """
     if agreed:
         return
     if not sys.stdin.isatty():
-        raise UsageError(
-            "there is no terminal to prompt for confirmation", f"{review}, then run it with --expect DIGEST or --yes"
-        )
+        raise UsageError("there is no terminal to prompt for confirmation", f"{review}, then run it with {options}")
     click.confirm(question, abort=True, err=True)
 
 

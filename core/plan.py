@@ -93,7 +93,7 @@ class Plan:
         self.targets: Final = tuple(sorted({*targets, *(change.target for change in self.changes)}))
         """The nodes or devices that were read, changed or not."""
         self.incomplete: Final = incomplete
-        """Why the plan cannot be applied, so that no digest is shown; empty for a complete plan."""
+        """Why the plan is not applied by its digest, so that none is shown; empty for a complete plan."""
 
     def __len__(self) -> int:
         return len(self.changes)

@@ -65,6 +65,11 @@ def apply(farm_plan: FarmPlan, now: datetime) -> list[WrittenFile]:
         raise farm_plan.missing
     files = [(document, content) for node in farm_plan.nodes for document, content in node.files]
     looked_at = [document for node in farm_plan.nodes for document in node.config.documents]
+    return change(files, looked_at, now)
+
+
+def change(files: Sequence[tuple[Document, bytes]], looked_at: Sequence[Document], now: datetime) -> list[WrittenFile]:
+    """Give each of these files its new bytes; `looked_at` are all files that the plan depends on. See `apply`."""
     with interrupts.deferred() as check_interrupts, contextlib.ExitStack() as stack:
         with _translated("nothing was changed"):
             for document, _content in files:

@@ -178,7 +178,21 @@ def _target(node: Node, config: Config) -> str:
 
 def plan_node(node: Node, config: Config, desired: Sequence[DesiredSetting], fingerprints: Fingerprints) -> NodePlan:
     """What one node's files become with these settings."""
-    target = _target(node, config)
+    edit = edited(_target(node, config), config, desired, fingerprints)
+    return NodePlan(node, config, tuple(desired), edit.operations, edit.changes, edit.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What a config's files become: the operations, the changes to show, and each new file with its bytes."""
+
+    operations: tuple[Operation, ...]
+    changes: tuple[Change, ...]
+    files: tuple[tuple[Document, bytes], ...] = field(repr=False)
+
+
+def edited(target: str, config: Config, desired: Sequence[DesiredSetting], fingerprints: Fingerprints) -> Edited:
+    """What a config's files become with these settings; `target` names it in the changes."""
     operations: list[Operation] = []
     changes: list[Change] = []
     for section in dict.fromkeys(setting.section for setting in desired):
@@ -201,7 +215,7 @@ def plan_node(node: Node, config: Config, desired: Sequence[DesiredSetting], fin
     merged = _merged(operations)
     known = all(setting.value is None or setting.value.is_known for setting in desired)
     files = tuple(_files(config, merged)) if known else ()
-    return NodePlan(node, config, tuple(desired), merged, tuple(changes), files)
+    return Edited(merged, tuple(changes), files)
 
 
 Step = tuple[DesiredSetting, Operation, TextPosition, str | None]

@@ -253,6 +253,7 @@ def test_help_imports_only_click_and_the_commands() -> None:
         "nlbgen.core",
         "nlbgen.core.errors",
         "nlbgen.core.activity",
+        "nlbgen.core.interrupts",
     }
     assert not modules & {"yaml", "jinja2", "lxml", "requests", "cryptography", "aiohttp", "logging", "json"}
 

@@ -13,6 +13,8 @@ from nlbgen.nodes.config import effective as configs
 from nlbgen.nodes.config import webconfig
 from nlbgen.nodes.config.effective import Config
 from nlbgen.nodes.config.lexer import decoded, encoded, scan
+from nlbgen.spec.orchestrator import protection_tool
+from nlbgen.spec.units import Version
 
 PLAIN = '<?xml version="1.0"?>\r\n<configuration>\r\n  <appSettings>\r\n    <add key="a" value="é"/>\r\n  </appSettings>\r\n</configuration>\r\n'
 
@@ -431,14 +433,65 @@ def test_load_finds_the_file_with_the_settings(tmp_path: Path) -> None:
         assert config.kind == "core"
 
 
-def test_load_stub_without_settings_is_an_error(tmp_path: Path) -> None:
+STUB_WITH_KEYS = (
+    "<configuration><location path='.'><system.webServer><aspNetCore processPath='dotnet'/></system.webServer></location>"
+    "<system.web><machineKey decryptionKey='B'/></system.web></configuration>"
+)
+
+
+def test_load_web_config_of_iis_with_the_keys_of_iis_manager_reads_the_file_beside_it(tmp_path: Path) -> None:
+    stub = make(tmp_path, web_config=STUB_WITH_KEYS)
+    core = tmp_path / "UiPath.Orchestrator.dll.config"
+    core.write_text(CORE, encoding="utf-8")
+    config = configs.load(stub)
+    assert (config.path, config.web_config_of_iis) == (core, stub)
+    assert config.notes == [
+        f"{stub}: is the web.config of IIS; the settings were read from {core.name} in the same folder"
+    ]
+    assert configs.load(core).web_config_of_iis is None
+
+
+@pytest.mark.parametrize("text", [STUB, STUB_WITH_KEYS])
+def test_load_web_config_of_iis_alone_is_an_error(tmp_path: Path, text: str) -> None:
+    with pytest.raises(NodeError, match=r"web\.config of IIS: it starts Orchestrator, and has none") as error:
+        configs.load(make(tmp_path, web_config=text))
+    assert error.value.hint == "from 2020.10 on the settings are in UiPath.Orchestrator.dll.config: name that one"
+
+
+def test_load_file_without_settings_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match="none of an Orchestrator's settings"):
-        configs.load(make(tmp_path, web_config=STUB))
+        configs.load(make(tmp_path, web_config="<configuration><system.webServer/></configuration>"))
+
+
+FIRST_TOOL = "UiPath.Orchestrator.Setup.ProtectedConfiguration.Console.exe"
+CLI = "UiPath.Orchestrator.Cli.exe protected-configuration"
+ARGUMENTS = '-pd "secureAppSettings" -site "UiPath Orchestrator" -app "/"'
+
+
+@pytest.mark.parametrize(
+    ("version", "command"),
+    [
+        ("2020.10", f"{FIRST_TOOL} {ARGUMENTS}"),
+        ("20.10.8", f"{FIRST_TOOL} {ARGUMENTS}"),
+        ("2021.10", f"{CLI} {ARGUMENTS}"),
+        ("2024.10", f"{CLI} {ARGUMENTS}"),
+        (None, f"{CLI} {ARGUMENTS} (in 2020.10 the tool is {FIRST_TOOL})"),
+    ],
+)
+def test_encrypted_section_names_the_tool_of_the_version(tmp_path: Path, version: str | None, command: str) -> None:
+    path = tmp_path / "UiPath.Orchestrator.dll.config"
+    encrypted = "<secureAppSettings><EncryptedData/></secureAppSettings>"
+    path.write_text(CORE.replace("<system.web>", f"{encrypted}<system.web>"), encoding="utf-8")
+    config = configs.load(path, core_tool=None if version is None else protection_tool(Version(version)))
+    with pytest.raises(NodeError, match="is encrypted") as error:
+        config.require_open(configs.SECURE)
+    hint = "decrypt it on that node, in an elevated prompt, and copy the file again: "
+    assert error.value.hint == f"{hint}{command}"
 
 
 def test_load_stub_beside_another_file_without_settings_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "UiPath.Orchestrator.dll.config").write_text("<configuration/>", encoding="utf-8")
-    with pytest.raises(NodeError, match="none of an Orchestrator's settings"):
+    with pytest.raises(NodeError, match="has none of its settings"):
         configs.load(make(tmp_path, web_config=STUB))
 
 
