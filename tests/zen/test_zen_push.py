@@ -5,6 +5,7 @@ import copy
 import datetime as dt
 import importlib.util
 import ipaddress
+import itertools
 import json
 import os
 import re
@@ -292,14 +293,20 @@ def test_simulator_answers_a_recorded_session_as_recorded(serve: Serve, authorit
 
 # What a push does.
 
+MODES = ("bridge", "terminate", "passthrough", "none")
+STATES = ("up", "drain", "down", "backup")
+SPREADS = (("none", "round-robin"), ("source", "least-connections"), ("none", "source"))
+"""Affinity and algorithm."""
 EVERY = [
-    (product, mode, state, affinity, algorithm)
+    pytest.param(
+        *(product, MODES[mode], STATES[state], *SPREADS[spread]),
+        # `make test` has each mode with each state, and both with each spread.
+        marks=[] if spread == (mode + state) % len(SPREADS) else [pytest.mark.long],
+    )
     for product in PRODUCTS
-    for mode in ("bridge", "terminate", "passthrough", "none")
-    for state in ("up", "drain", "down", "backup")
-    for affinity, algorithm in (("none", "round-robin"), ("source", "least-connections"), ("none", "source"))
-    if not (product == "zevenet-old" and (mode == "terminate" or state == "backup"))
-    if not (product == "skudonet" and state == "backup" and mode != "passthrough")
+    for mode, state, spread in itertools.product(range(len(MODES)), range(len(STATES)), range(len(SPREADS)))
+    if not (product == "zevenet-old" and (MODES[mode] == "terminate" or STATES[state] == "backup"))
+    if not (product == "skudonet" and STATES[state] == "backup" and MODES[mode] != "passthrough")
 ]
 
 
