@@ -308,3 +308,29 @@ def test_lock_missing_folder_is_an_error_only_for_a_file_to_change(tmp_path: Pat
     else:
         with locks.locked([], [path]):
             pass
+
+
+class Msvcrt:
+    """The locks of Windows: of bytes, mandatory, with a missing permission as the answer to a second owner."""
+
+    LK_NBLCK = 2
+
+    def __init__(self) -> None:
+        self.locked: dict[tuple[int, int], int] = {}
+
+    def locking(self, descriptor: int, mode: int, count: int) -> None:
+        state = os.fstat(descriptor)
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        assert (mode, count) == (self.LK_NBLCK, 1)
+        assert place > locks._LONGEST_OWNER  # the name of the owner stays readable
+        if self.locked.setdefault((state.st_dev, state.st_ino), descriptor) != descriptor:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_lock_on_windows_names_the_owner_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "msvcrt", Msvcrt())
+    refused = pytest.raises(NodeError, match=rf"one: another run .* \(process {os.getpid()} on ")
+    with locks.locked([tmp_path / "one"], []), refused, locks.locked([tmp_path / "one"], []):
+        raise AssertionError("locked twice")
+    assert list(tmp_path.iterdir()) == []
