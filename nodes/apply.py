@@ -156,7 +156,9 @@ def _back_up(raw: bytes, target: Path, state: os.stat_result, now: datetime) -> 
             return name
     finally:
         discard(temporary)
-    raise NodeError(f"{target.parent}: has too many backups of this second", "move them away and try again")
+    raise NodeError(
+        f"{target.parent}: contains {_BACKUPS_A_SECOND - 1} backups of the same second", "run the command again"
+    )
 
 
 def _backup_names(target: Path, now: datetime) -> Iterator[Path]:
@@ -237,5 +239,6 @@ def _translated(state: str) -> Iterator[None]:
         where = f"{error.filename}: " if error.filename else ""
         raise NodeError(
             f"{where}cannot be written: {error.strerror or error}; {state}",
-            "check the permissions and the free space of the folder; you need the right to keep the owner of the file",
+            "check the permissions and the free space of the folder; if the file belongs to another user, run nlbgen "
+            "as an administrator, because the new file gets the same owner",
         ) from None

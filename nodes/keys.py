@@ -78,7 +78,7 @@ def _machine_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
             kind = describe_machine_key(value, section.element.get(algorithm) or "default algorithm")
             place = section.document.location(section.element.attributes[name].name_start)
             shown = fingerprints.shown(value, "key")
-            note = "AutoGenerate cannot be cloned" if is_generated(value) else ""
+            note = "AutoGenerate cannot be copied" if is_generated(value) else ""
             yield Key(name, MACHINE_KEY, shown, len(value), kind, place, note)
 
 
@@ -190,7 +190,7 @@ def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
     if section is None:
         raise config.main.error(
             config.main.root.start,
-            "there is no <machineKey>: ASP.NET generates the keys on each machine, and there is nothing to clone",
+            "there is no <machineKey>: ASP.NET generates other keys on each machine, so nothing can be copied",
             AUTOGENERATE_HINT,
             AUTOGENERATE_ID,
         )
@@ -200,14 +200,14 @@ def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
             attribute = section.element.attributes.get(name)
             raise section.document.error(
                 section.element.start if attribute is None else attribute.name_start,
-                f"ASP.NET generates {name} on each machine (AutoGenerate or IsolateApps): there is nothing to clone",
+                f"ASP.NET generates another {name} on each machine (AutoGenerate, IsolateApps): nothing can be copied",
                 AUTOGENERATE_HINT,
                 AUTOGENERATE_ID,
             )
         reason = refused_machine_key(section, name)
         if reason:
             place = section.element.attributes[name].name_start
-            raise section.document.error(place, f"{reason}: it is not copied", AUTOGENERATE_HINT, MACHINE_KEY_ID)
+            raise section.document.error(place, f"{reason}: nlbgen does not copy it", AUTOGENERATE_HINT, MACHINE_KEY_ID)
         yield name, key(str(value), parameter)
     for name in MACHINE_ALGORITHMS:
         algorithm = section.element.get(name)

@@ -238,8 +238,8 @@ def _settings(config: Config, desired: Iterable[DesiredSetting]) -> Iterator[Ste
         if home is None:
             raise config.main.error(
                 config.main.root.start,
-                f"the file has no <{setting.section}> for {setting.key}",
-                "check that this is the node's own file and that all nodes run the same version",
+                f"the file has no <{setting.section}>, into which {setting.key} belongs",
+                "copy the complete file from the node again, and check that all nodes run the same version",
             )
         where = TextPosition(home.document, home.element.start)
         attributes = (("key", setting.key), ("value", value))
@@ -274,8 +274,8 @@ def _new_section(config: Config, desired: Sequence[DesiredSetting]) -> Iterator[
     if web is None:
         raise config.main.error(
             config.main.root.start,
-            f"the file has no <system.web> for <{name}>",
-            "check that this is the node's own file",
+            f"the file has no <system.web>, into which <{name}> belongs",
+            "copy the complete file from the node again",
         )
     document, parent = web
     for setting in desired:

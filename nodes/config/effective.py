@@ -89,7 +89,7 @@ class Config:
         command = self.protection_command(DECRYPT, section.name)
         return section.document.error(
             section.element.start,
-            f"<{section.name}> is encrypted with the machine's own key, and cannot be read or cloned",
+            f"<{section.name}> is encrypted with a key of its machine: no other machine can read it",
             f"decrypt it on that node, in an elevated prompt, and copy the file again: {command}{self._other_tool}",
             "encrypted-section",
         )
@@ -195,7 +195,7 @@ class Config:
             raise self.main.error(
                 element.attributes[attribute].name_start,
                 f"{attribute} points outside the folder of {self.path.name}",
-                "use a file in this folder or below",
+                "use a file in this folder or in a folder below it",
             )
         path = self.path.parent
         for part in parts:

@@ -129,11 +129,11 @@ def parse(path: Path, raw: bytes) -> Document:
     try:
         encoded = decode(raw)
     except EncodingError as error:
-        hint = "save it as UTF-8, as it came with the product"
+        hint = "save the file as UTF-8"
         raise ConfigError(Location(str(path), 1, 1), str(error), hint) from None
     if match := _DOCTYPE.match(encoded.text):
         place = _place(path, encoded.text, match.end() - len("<!DOCTYPE"))
-        raise ConfigError(place, "a DOCTYPE is not allowed in a config file: .NET refuses it", "remove it")
+        raise ConfigError(place, "the file has a DOCTYPE: .NET refuses it in a config file", "remove it")
     _parsed(path, encoded.text)
     return Document(path, raw, encoded)
 
@@ -167,18 +167,18 @@ def _cause(error: "etree.XMLSyntaxError") -> str:
     causes = {
         Types.ERR_TAG_NAME_MISMATCH: "an end tag does not match its start tag",
         Types.ERR_TAG_NOT_FINISHED: "an element is not closed",
-        Types.ERR_DOCUMENT_EMPTY: "this is not XML",
+        Types.ERR_DOCUMENT_EMPTY: "the file is not XML",
         Types.ERR_DOCUMENT_END: "there is more than one root element",
-        Types.ERR_LT_IN_ATTRIBUTE: "a value holds `<`, which is written &lt;",
-        Types.ERR_NAME_REQUIRED: "a name is missing, or a value holds `&`, which is written &amp;",
-        Types.ERR_ENTITYREF_SEMICOL_MISSING: "a value holds `&`, which is written &amp;",
-        Types.ERR_UNDECLARED_ENTITY: "a value holds `&`, which is written &amp;",
-        Types.WAR_UNDECLARED_ENTITY: "a value holds `&`, which is written &amp;",
+        Types.ERR_LT_IN_ATTRIBUTE: "a value contains `<`: write &lt; instead",
+        Types.ERR_NAME_REQUIRED: "a name is missing, or a value contains `&`: write &amp; instead",
+        Types.ERR_ENTITYREF_SEMICOL_MISSING: "a value contains `&`: write &amp; instead",
+        Types.ERR_UNDECLARED_ENTITY: "a value contains `&`: write &amp; instead",
+        Types.WAR_UNDECLARED_ENTITY: "a value contains `&`: write &amp; instead",
         Types.ERR_ATTRIBUTE_REDEFINED: "an element has an attribute twice",
         Types.ERR_INVALID_CHAR: "this character is not allowed in XML",
         Types.ERR_RESERVED_XML_NAME: "there is text before the XML declaration",
     }
-    return causes.get(getattr(error, "code", None) or 0, "this is not well-formed XML")
+    return causes.get(getattr(error, "code", None) or 0, "the file is not well-formed XML")
 
 
 def _place(path: Path, text: str, offset: int) -> Location:

@@ -180,7 +180,7 @@ def test_apply_no_free_backup_name_changes_nothing(farm: Path, monkeypatch: pyte
     for name in ("web.config.20260102-030405.bak", "web.config.20260102-030405-2.bak"):
         (farm / "inputs" / "orch-2" / name).write_bytes(b"older")
     before = everything(farm)
-    with pytest.raises(NodeError, match="has too many backups of this second"):
+    with pytest.raises(NodeError, match="contains 2 backups of the same second"):
         apply(planned(farm), NOW)
     assert everything(farm) == before
 

@@ -126,7 +126,7 @@ def test_plan_of_an_unusable_machine_key_is_an_error(tmp_path: Path, value: str)
     path = tmp_path / "web.config"
     path.write_bytes(web_config(f'<machineKey decryptionKey="{value}" validationKey="{LONG}"/>').encode())
     with pytest.raises(
-        NodeError, match=r"web\.config:4:17: decryptionKey .*: it is not copied \[machine-key\]"
+        NodeError, match=r"web\.config:4:17: decryptionKey .*: nlbgen does not copy it \[machine-key\]"
     ) as error:
         keys.keys_to_clone(configs.load(path))
     assert value not in str(error.value)

@@ -557,8 +557,8 @@ def test_plan_without_configs_of_nodes_names_the_nodes(farm: Farm, tmp_path: Pat
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("appSettings", "otherSettings", "has no <appSettings> for apiKey"),
-        ("system.web", "system.other", "has no <system.web> for <machineKey>"),
+        ("appSettings", "otherSettings", "has no <appSettings>, into which apiKey belongs"),
+        ("system.web", "system.other", "has no <system.web>, into which <machineKey> belongs"),
     ],
 )
 def test_plan_missing_parent_section_is_an_error(farm: Farm, old: str, new: str, message: str) -> None:
@@ -569,7 +569,7 @@ def test_plan_missing_parent_section_is_an_error(farm: Farm, old: str, new: str,
 def test_plan_value_that_xml_forbids_is_an_error_without_the_value(farm: Farm) -> None:
     node = plan_farm(farm()).nodes[0]
     setting = DesiredSetting("appSettings", "other", plain("hidden\x01"))
-    with pytest.raises(NodeError, match=r"a value cannot be written: it holds U\+0001") as error:
+    with pytest.raises(NodeError, match=r"a value cannot be written: it contains U\+0001") as error:
         planning.plan_node(node.node, node.config, [setting], Fingerprints())
     assert "hidden" not in str(error.value)
 

@@ -76,8 +76,8 @@ def test_webconfig_common_encodings_survive_an_edit(codec: str, mark: bytes, dec
     ("raw", "said"),
     [
         (b"\xff\xfe\0\0" + "<a/>".encode("utf-32-le"), "UTF-32"),
-        (b'<?xml version="1.0" encoding="utf-7"?><a/>', "cannot be edited"),
-        (b'<?xml version="1.0" encoding="klingon"?><a/>', "is unknown"),
+        (b'<?xml version="1.0" encoding="utf-7"?><a/>', "cannot edit"),
+        (b'<?xml version="1.0" encoding="klingon"?><a/>', "unknown encoding"),
         (b'<?xml version="1.0" encoding="utf-16"?><a/>', "bytes are not UTF-16"),
         (codecs.BOM_UTF16_LE + '<?xml version="1.0" encoding="utf-8"?><a/>'.encode("utf-16-le"), "bytes are UTF-16"),
         (codecs.BOM_UTF8 + b'<?xml version="1.0" encoding="iso-8859-1"?><a/>', "byte order mark"),
@@ -91,7 +91,9 @@ def test_webconfig_wrong_encoding_is_an_error(raw: str, said: str) -> None:
 
 
 def test_webconfig_bytes_that_python_would_change_are_an_error() -> None:
-    assert "not the canonical cp932" in refused(b'<?xml version="1.0" encoding="cp932"?><a b="\x87\x90"/>')
+    assert "the cp932 text would have other bytes" in refused(
+        b'<?xml version="1.0" encoding="cp932"?><a b="\x87\x90"/>'
+    )
 
 
 # Hostile files.
@@ -106,7 +108,7 @@ def test_webconfig_bytes_that_python_would_change_are_an_error() -> None:
     ],
 )
 def test_webconfig_doctype_is_an_error_at_its_location(text: str, place: str) -> None:
-    assert refused(text).startswith(f"web.config:{place}: a DOCTYPE is not allowed")
+    assert refused(text).startswith(f"web.config:{place}: the file has a DOCTYPE")
 
 
 def test_webconfig_doctype_inside_a_comment_is_accepted() -> None:
@@ -193,7 +195,7 @@ def test_encoded_value_decodes_to_itself(value: str, quote: str, codec: str) -> 
 
 @pytest.mark.parametrize("value", ["\0", "\x1f", "\ud800", "\uffff"])
 def test_encoded_forbidden_character_raises_without_the_value(value: str) -> None:
-    with pytest.raises(ValueError, match="XML cannot hold") as error:
+    with pytest.raises(ValueError, match="XML does not allow") as error:
         encoded(f"secret{value}", '"')
     assert "secret" not in str(error.value)
 
