@@ -136,7 +136,12 @@ def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config, *, f
             _check_version(spec, config)
             desired = (*keys.desired_settings(cloned, config), *stores.desired_settings(spec, shared, config, source))
             plans.append(plan_node(node, config, desired, fingerprints))
-            notes += (*config.notes, *keys.notes(cloned, config), *stores.notes(config), *_elsewhere(spec, config))
+            notes += (
+                *config.notes,
+                *keys.notes(cloned, config),
+                *stores.notes(config, source),
+                *_elsewhere(spec, config),
+            )
     failures.finish()
     base = {document.path.as_posix(): document.digest for plan in plans for document in plan.config.documents}
     names = [_target(plan.node, plan.config) for plan in plans]

@@ -33,7 +33,7 @@ def secret_literal(part: SecretPart) -> str:
 
 
 def expression(value: Value) -> str:
-    """A value as an expression; secrets come from the script's own parameters."""
+    """A value as an expression; secrets come from the script's own parameters. Raises ValueError, see `literal`."""
     parts = [literal(part) if isinstance(part, str) else _secret(part) for part in value.parts]
     return parts[0] if len(parts) == 1 else f"({' + '.join(parts)})"
 

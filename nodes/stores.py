@@ -55,6 +55,10 @@ STORAGE: Final = (
 _LOCAL_PATH: Final = re.compile(r"(?:RootPath=)?\s*(?:[A-Za-z]:[\\/]|~|\.|[^\\/;=]+\Z)")
 
 
+_SHARED_PATH: Final = re.compile(r"(?:RootPath=)?\s*\\\\[^;=]+\Z")
+"""A UNC path: no other form is cloned, because cloud storage has secrets in its location."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """The stores of a farm as values for the nodes' settings."""
@@ -183,6 +187,17 @@ def desired_settings(spec: Spec, stores: Stores, config: Config, primary: Config
     else:
         yield from _connection_string(spec, stores, config)
     yield DesiredSetting(APP, QUARTZ, plain("true"))
+    for name, value in shared_storage(primary).items() if config is not primary else ():
+        yield DesiredSetting(APP, name, plain(value))
+
+
+def shared_storage(primary: Config) -> dict[str, str]:
+    """The settings of a package share that the first node uses, by their names; empty if it uses none."""
+    found = {name: entry.value for name in STORAGE if (entry := primary.app.get(name)) is not None}
+    local = found.get("Storage.Type", "FileSystem").lower() == "filesystem"
+    shares = {name for name, value in found.items() if local and _SHARED_PATH.match(value.strip().strip('"'))}
+    kinds = {"Storage.Type", "NuGet.Repository.Type"} if shares else set()
+    return {name: value for name, value in found.items() if name in shares | kinds}
 
 
 def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[DesiredSetting]:
@@ -266,9 +281,12 @@ def local_storage(config: Config) -> Iterator[tuple[str, Setting]]:
             yield name, entry
 
 
-def notes(config: Config) -> Iterator[str]:
+def notes(config: Config, primary: Config) -> Iterator[str]:
     """Notes on a node's stores that a plan cannot correct."""
+    shared = shared_storage(primary)
     for name, entry in local_storage(config):
+        if name in shared:
+            continue
         place = entry.document.location(entry.element.start)
         yield f"{place}: {name} is on the node's own disk: the other nodes cannot serve these packages"
     if config.kind == "core" and config.app.get(QUARTZ) is None:

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from ...core import templating
 from ...core.artifacts import Artifact, made_by
+from ...core.errors import NodeError
 from ...spec.load import Spec
 from ...spec.model import Node, Redis, SqlLogin
 from .. import keys, powershell, stores
@@ -98,7 +99,15 @@ def _fingerprint(key: Value) -> str:
 
 
 def _statement(setting: DesiredSetting) -> str:
-    """The line of the script that sets or removes one setting."""
+    """The line of the script that sets or removes one setting; raises NodeError for a value that no script holds."""
+    try:
+        return _command(setting)
+    except ValueError as error:
+        hint = "correct the value in the file that it comes from"
+        raise NodeError(f"{setting.path}: cannot be written into a script: {error}", hint) from None
+
+
+def _command(setting: DesiredSetting) -> str:
     attribute = setting.section in {MACHINE_KEY, SESSION_STATE}
     section, key = powershell.literal(setting.section), powershell.literal(setting.key)
     if setting.value is None:

@@ -17,7 +17,9 @@ def _health_path(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("balancer", "health", "path"),
             f"no health endpoint is known for Orchestrator {farm.orchestrator.version}",
-            "write a path that answers 200 without a login, and another status when the node does not work",
+            "write `health: {path: /Account/Login}` under `balancer`, or another path that answers 200 without a "
+            "login, "
+            "and another status when the node does not work; first try it with curl on a node",
         )
 
 

@@ -511,6 +511,33 @@ def test_plan_packages_on_the_local_disk_adds_a_note(farm: Farm) -> None:
     assert not [note for note in notes if "Storage.Location" in note]
 
 
+def test_plan_clones_the_package_share_of_the_first_node(farm: Farm) -> None:
+    shared = '<add key="Storage.Type" value="FileSystem"/><add key="Storage.Location" value="RootPath=\\\\srv\\nuget"/>'
+    local = '<add key="Storage.Location" value="RootPath=C:\\NuGet"/>'
+    plan = plan_farm(
+        farm(one=config(settings=SERVER_PORT + shared), two=config(first=False, settings=SERVER_PORT + local))
+    )
+    assert changes(plan)["appSettings/Storage.Location"] == r"RootPath=\\srv\nuget"
+    assert changes(plan)["appSettings/Storage.Type"] == "FileSystem"
+    assert not [note for note in plan.notes if "own disk" in note]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        '<add key="Storage.Location" value="RootPath=C:\\NuGet"/>',
+        '<add key="Storage.Type" value="Amazon"/><add key="Storage.Location" value="\\\\bucket;secretKey=x"/>',
+        '<add key="Storage.Location" value="RootPath=\\\\srv\\nuget;secretKey=x"/>',
+    ],
+)
+def test_plan_clones_no_other_package_storage(farm: Farm, first: str) -> None:
+    local = '<add key="Storage.Location" value="RootPath=D:\\NuGet"/>'
+    plan = plan_farm(
+        farm(one=config(settings=SERVER_PORT + first), two=config(first=False, settings=SERVER_PORT + local))
+    )
+    assert not [path for path in changes(plan) if "Storage" in path]
+
+
 def test_plan_file_of_another_version_is_an_error(farm: Farm) -> None:
     with pytest.raises(NodeError, match=r"this file is of a version before 2020\.10"):
         plan_farm(farm(orchestrator={"version": "2021.10"}, balancer={"affinity": "signalr"}))

@@ -46,6 +46,7 @@ def found(farm_data: "Callable[..., dict[str, Any]]") -> "Found":
 
 
 VIP = {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["lb-1", "lb-2"], "secret": {"env": "V"}}
+NO_PASSWORD = ("redis-password", "stores.redis.password")
 BROKEN = [
     ({"frontend": {"vip": VIP, "address": "10.20.0.9"}}, [("vip-address", "frontend.address")]),
     ({"frontend": {"vip": VIP, "address": "::"}}, [("vip-address", "frontend.address")]),
@@ -79,9 +80,9 @@ BROKEN = [
     ),
     ({"stores": {"redis": None}}, [("redis-endpoint", "stores.redis.host"), ("redis-endpoint", "stores.redis.port")]),
     ({"stores": {"redis": {"host": None}}}, [("redis-endpoint", "stores.redis.host")]),
-    ({"stores": {"redis": {"install_on": "orch-2"}}}, [("redis-on-node", "stores.redis.install_on")]),
-    ({"stores": {"redis": {"host": "10.20.0.11"}}}, [("redis-on-node", "stores.redis.host")]),
-    ({"stores": {"redis": {"host": "ORCH-1"}}}, [("redis-on-node", "stores.redis.host")]),
+    ({"stores": {"redis": {"install_on": "orch-2"}}}, [NO_PASSWORD, ("redis-on-node", "stores.redis.install_on")]),
+    ({"stores": {"redis": {"host": "10.20.0.11"}}}, [NO_PASSWORD, ("redis-on-node", "stores.redis.host")]),
+    ({"stores": {"redis": {"host": "ORCH-1"}}}, [NO_PASSWORD, ("redis-on-node", "stores.redis.host")]),
     ({"stores": {"redis": {"install_on": "other"}}}, [("redis-install-on", "stores.redis.install_on")]),
     ({"stores": {"signalr": "sqlserver"}}, [("signalr-sql-lag", "stores.signalr")]),
     (

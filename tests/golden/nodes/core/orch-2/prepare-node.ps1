@@ -402,6 +402,9 @@ function Set-FarmSetting {
     Set-Setting $File 'appSettings' 'LoadBalancer.UseRedis' 'true' $false
     Set-Setting $File 'appSettings' 'LoadBalancer.Redis.ConnectionString' ('redis-1.corp.example:10000' + ',password=' + (ConvertTo-RedisPassword (Get-Secret 'RedisPassword'))) $true
     Set-Setting $File 'appSettings' 'quartz.jobStore.clustered' 'true' $false
+    Set-Setting $File 'appSettings' 'Storage.Type' 'FileSystem' $false
+    Set-Setting $File 'appSettings' 'Storage.Location' 'RootPath=\\files.corp.example\orchestrator' $false
+    Set-Setting $File 'appSettings' 'NuGet.Repository.Type' 'Composite' $false
     return $script:Counted
 }
 

@@ -409,6 +409,9 @@ function Set-FarmSetting {
     Set-Setting $File 'appSettings' 'LoadBalancer.Redis.Port' '' $false
     Set-Setting $File 'appSettings' 'LoadBalancer.Redis.Password' '' $false
     Set-Setting $File 'appSettings' 'quartz.jobStore.clustered' 'true' $false
+    Set-Setting $File 'appSettings' 'Storage.Type' 'FileSystem' $false
+    Set-Setting $File 'appSettings' 'Storage.Location' 'RootPath=\\files.corp.example\orchestrator' $false
+    Set-Setting $File 'appSettings' 'NuGet.Repository.Type' 'Composite' $false
     return $script:Counted
 }
 
