@@ -175,7 +175,9 @@ class Signalr(Model):
 class Timeouts(Model):
     """The balancer's timeouts."""
 
-    connect: t.ShortTime = entry("The time in which a node must accept a connection.", default=Duration.of("5s"))
+    connect: t.ShortTime = entry(
+        "The time in which a node must accept a connection (NGINX: at most 2s).", default=Duration.of("5s")
+    )
     request: t.LongTime = entry(
         "The time in which a node must respond, except on the SignalR paths.", default=Duration.of("120s")
     )

@@ -42,7 +42,10 @@ SIGNALR_CALL: Final = Duration.of("5s")
 CHECK_PATH: Final = "/nlb-check"
 """The internal path of the check before a WebSocket; a client that requests it gets 404."""
 SOCKET_CHECK: Final = Duration.of("2s")
-"""Timeout of the check before a WebSocket: for the connection and for the answer."""
+"""Timeout of the check before a WebSocket."""
+CONNECT: Final = Duration.of("2s")
+"""The longest timeout of a connection to a node, and of its TLS handshake. NGINX has no health checks: on a node that
+hangs, only the handshake fails. Clients with affinity go to this node until two handshakes have failed."""
 
 DEFAULT_TIMEOUTS: Final[Mapping[str, float]] = {
     "client_header_timeout": 60,
@@ -288,7 +291,7 @@ def _timeouts(job: Job) -> dict[str, str]:
     timeouts, design = job.design.balancer.timeouts, job.design
     return {
         "header": str(HEADER_TIME),
-        "connect": str(timeouts.connect),
+        "connect": str(Duration(min(CONNECT, timeouts.connect))),
         "request": str(timeouts.request),
         "idle": str(design.balancer.signalr.idle_timeout),
         "keepalive": str(KEEPALIVE_TO_NODE),
@@ -296,7 +299,6 @@ def _timeouts(job: Job) -> dict[str, str]:
         "poll": str(LONG_POLL),
         "call": str(SIGNALR_CALL),
         "check": str(SOCKET_CHECK),
-        "check_connect": str(Duration(min(SOCKET_CHECK, timeouts.connect))),
     }
 
 

@@ -514,7 +514,7 @@ def test_two_haproxy_balancers_from_nothing_to_a_change_and_back(lan: BuildLan) 
     ran = farm.good("balancers.yml")
     assert all(ran.changed(host) > 0 for host in hosts), ran.said
     assert answers(farm, SHARED)
-    assert first.read("/etc/haproxy/haproxy.cfg.before-nlbgen"), "the configuration of before is kept"
+    assert first.read("/etc/haproxy/haproxy.cfg.before-nlbgen"), "the previous configuration is kept"
     assert first.run("stat -c %a /etc/keepalived/nlbgen-secret.conf") == "600\n"
     assert first.read("/etc/keepalived/nlbgen-secret.conf") == f"auth_pass {PASSWORD}\n"
     started = [host.read("/run/haproxy-service.log") for host in (first, second)]
@@ -557,6 +557,54 @@ def test_two_haproxy_balancers_from_nothing_to_a_change_and_back(lan: BuildLan) 
 
 
 PLAIN = {"address": BALANCERS["lb-1"], "tls": {"mode": "none"}}
+
+
+def test_haproxy_loads_weights_and_states_of_nodes_without_a_reload(lan: BuildLan) -> None:
+    farm = lan("haproxy", farm_of(frontend=PLAIN), "lb-1")
+    host = farm.balancers["lb-1"]
+    farm.good("balancers.yml")
+    services, config = host.read("/run/haproxy-service.log"), host.read("/etc/haproxy/haproxy.cfg")
+
+    def states() -> list[list[str]]:
+        rows = host.run("echo show stat | socat - UNIX-CONNECT:/run/haproxy/admin.sock | grep _web,orch-").splitlines()
+        return [row.split(",")[17:19] for row in rows]
+
+    def changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
+        nodes = zip(NODES.items(), (first, second), strict=True)
+        farm.farm["nodes"] = [{"name": name, "address": at, **keys} for (name, at), keys in nodes]
+        farm.export()
+
+    changed({"weight": 50}, {"state": "down"})
+    assert farm.good("balancers.yml").changed("orch.balancer.1")
+    assert [weight for _, weight in states()] == ["50", "100"]
+    assert states()[1][0] == "MAINT"
+    assert host.read("/etc/haproxy/haproxy.cfg") == (farm.tree / "files/orch/haproxy/haproxy.cfg").read_text("utf-8")
+    assert host.run("ls /etc/haproxy").split().count("haproxy.cfg.pending-nlbgen") == 0
+    assert farm.good("balancers.yml").changed("orch.balancer.1") == 0
+    assert host.read("/run/haproxy-service.log") == services, "neither a restart nor a reload"
+
+    # The configuration may be a link to a file elsewhere.
+    host.run("cd /etc/haproxy && mv haproxy.cfg kept.cfg && ln -s kept.cfg haproxy.cfg")
+    changed({}, {})
+    farm.good("balancers.yml")
+    assert host.read("/etc/haproxy/haproxy.cfg") == host.read("/etc/haproxy/kept.cfg") == config
+    assert host.run("readlink /etc/haproxy/haproxy.cfg") == "kept.cfg\n"
+    assert [weight for _, weight in states()] == ["100", "100"]
+    assert host.read("/run/haproxy-service.log") == services
+
+    # What HAProxy serves is not this farm: everything goes back, in the running process too.
+    changed({"weight": 50}, {"state": "down"})
+    ran = farm.play("balancers.yml", "-e", "haproxy_farm=other")
+    assert ran.code and ran.says("The old configuration is in place"), ran.said
+    assert host.read("/etc/haproxy/haproxy.cfg") == config
+    assert wait_until(lambda: "MAINT" not in {state for state, _ in states()}, PATIENCE)
+    assert [weight for _, weight in states()] == ["100", "100"]
+    services = host.read("/run/haproxy-service.log")
+
+    farm.farm["balancer"]["max_body"] = "200MB"
+    farm.export()
+    farm.good("balancers.yml")
+    assert host.read("/run/haproxy-service.log") == f"{services}reload\n"
 
 
 class Client:
@@ -754,7 +802,7 @@ def test_nginx_rollout_writes_through_a_link_and_refuses_another_node_out(lan: B
     left, loaded = balancer.read(LINKED), balancer.read(log)
     assert left == down.read_text(encoding="utf-8") != serving
     ran = farm.play("nodes.yml", "--limit", "orch.node.orch-2")
-    assert ran.code and ran.says("orch.balancer.1: another node than orch-2 is out"), ran.said
+    assert ran.code and ran.says("orch.balancer.1: another node than orch-2 is disabled"), ran.said
     assert ran.says("Run nodes.yml without --limit") and events(farm) == []
     assert (balancer.read(LINKED), balancer.read(log)) == (left, loaded)
 
@@ -776,11 +824,11 @@ def test_nodes_are_switched_in_nginx_by_this_export_alone(lan: BuildLan) -> None
     farm.farm["balancer"]["max_body"] = "200MB"
     farm.export()
     ran = farm.play("nodes.yml", "--limit", "orch.node.orch-2")
-    assert ran.code and ran.says("orch.balancer.1: /etc/nginx/nginx.conf is not of this export"), ran.said
+    assert ran.code and ran.says("orch.balancer.1: /etc/nginx/nginx.conf is not from this export"), ran.said
     assert ran.says("run balancers.yml first") and events(farm) == []
     assert (balancer.read(config), balancer.read(log)) == (serving, loaded)
 
-    # NGINX goes on with what it has: it is told, and the configuration of before is put back.
+    # NGINX keeps its workers: the run reports it, and restores the previous configuration.
     farm.good("balancers.yml")
     serving = balancer.read(config)
     ran = farm.play("nodes.yml", "--limit", "orch.node.orch-2", *deaf("drain_nginx"))

@@ -228,6 +228,31 @@ def test_another_change_is_loaded_by_a_reload_and_keeps_the_states_of_the_file(l
     assert wait_until(lambda: status(lab, "orch-1")[0] == "UP", 15)
 
 
+def test_load_without_a_reload_changes_nothing_if_a_reload_is_necessary(lab: Lab, tmp_path: Path) -> None:
+    before, first = lab.configuration.read_bytes(), process_id(lab)
+    farm = changed(lab, "down")
+    farm = farm.replace(balancer=farm.balancer.replace(algorithm="round-robin"))
+    ran = tool(lab, "load", "--no-reload", str(rendered(lab, farm, tmp_path / "new.cfg")))
+    assert (ran.returncode, ran.stdout) == (3, ""), ran
+    assert "needs a reload; nothing was changed" in ran.stderr
+    assert lab.configuration.read_bytes() == before
+    assert (status(lab, "orch-1")[0], process_id(lab)) == ("UP", first)
+    new = rendered(lab, changed(lab, "down"), tmp_path / "new.cfg")
+    assert tool(lab, "load", "--no-reload", str(new)).returncode == 0
+    assert lab.configuration.read_bytes() == new.read_bytes()
+    assert status(lab, "orch-1")[0] == "MAINT"
+
+
+def test_load_writes_the_target_of_a_link(lab: Lab, tmp_path: Path) -> None:
+    target = lab.folder / "kept.cfg"
+    lab.configuration.rename(target)
+    lab.configuration.symlink_to(target)
+    new = rendered(lab, changed(lab, "down"), tmp_path / "new.cfg")
+    assert tool(lab, "load", str(new)).returncode == 0
+    assert lab.configuration.is_symlink()
+    assert target.read_bytes() == new.read_bytes()
+
+
 def test_configuration_that_haproxy_refuses_changes_nothing(lab: Lab, tmp_path: Path) -> None:
     before = lab.configuration.read_bytes()
     new = rendered(lab, changed(lab, "down"), tmp_path / "new.cfg")
