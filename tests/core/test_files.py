@@ -200,3 +200,37 @@ def test_full_temporary_folder_is_not_reported_as_standard_output(
     assert f"cannot be written: {reason}" in done.stderr
     assert "\n    free space on that disk, or set TMPDIR" in done.stderr
     assert "standard output" not in done.stderr
+
+
+# Interrupts
+
+ENDED = """
+import os, signal, sys
+from nlbgen import cli
+number = getattr(signal, sys.argv.pop(1))
+replace = os.replace
+def ended(source, target):
+    os.replace = replace
+    os.kill(os.getpid(), number)
+    replace(source, target)
+os.replace = ended
+cli.main()
+"""
+
+
+@posix
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_signal_while_a_file_is_written_leaves_no_temporary_file(number: str, tmp_path: Path) -> None:
+    """The temporary files of `render nodes` contain keys."""
+    examples = Path(__file__).parents[2] / "examples"
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED, number, "render", "nodes", "-s", examples / "farm.yaml", "-o", "out"],
+        cwd=tmp_path,
+        env={**os.environ, "NLBGEN_REDIS_PASSWORD": "secret-of-redis"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "interrupted")
+    assert [path.name for path in tmp_path.rglob("*.tmp")] == []
