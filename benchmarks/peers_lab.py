@@ -1,7 +1,7 @@
 """The contenders: the same farm with nlbgen's configurations and with those of others.
 
-A peer's configuration is a text in `peers/` with `@name@` where an address, a port or a path goes; everything else
-(program, nodes, ports, certificates, scratch folder) it shares with what nlbgen renders.
+A peer's configuration is a text in `peers/` with `@name@` for each address, port and path. Program, nodes, ports,
+certificates and temporary folder are the same as for nlbgen's configuration.
 """
 
 import re

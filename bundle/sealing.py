@@ -46,7 +46,7 @@ class Sealer:
         try:
             return kind.Recipient.from_str(text)
         except self._age.RecipientError as error:
-            raise UsageError(f"{text} cannot be encrypted for: {error}", "name another public key") from None
+            raise UsageError(f"{text} cannot be encrypted for: {error}", "use another public key") from None
 
     def seal(self, content: bytes) -> bytes:
         """Return the content, encrypted for the owners of the keys."""

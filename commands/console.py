@@ -55,7 +55,7 @@ class FilePath(click.Path):
         if str(value) == "":
             self.fail("the path is empty: a variable may not be set", param, ctx)
         if str(value) == "-":
-            self.fail("- is not standard input or output here: name a file (./- for a file with that name)", param, ctx)
+            self.fail("- is not standard input or output here: give a file (./- for a file with that name)", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -72,7 +72,7 @@ SPEC = click.option(
     multiple=True,
     type=FilePath(),
     metavar="FILE",
-    help="The spec [default: farm.yaml]. For a fleet, repeat it or name a folder.",
+    help="The spec [default: farm.yaml]. For a fleet, repeat the option or give a folder.",
 )
 DEFAULT_SPECS = (Path("farm.yaml"),)
 """The default of SPEC."""

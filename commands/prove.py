@@ -92,7 +92,7 @@ def command(
     if diff and keep:
         raise UsageError("--diff and --keep cannot be combined", "leave one of them out")
     if len(names_of := vendors_of((vendor,), ())) > 1:
-        raise UsageError("the command takes one vendor", f"name {_with_programs()}")
+        raise UsageError("the command takes one vendor", f"write {_with_programs()}")
     vendor = names_of[0]
     own_file = threshold_file or old_threshold_file
     own = thresholds.read(own_file) if own_file else {}
@@ -134,7 +134,7 @@ def _refuse_scenario_options(vendor: str, options: dict[str, object]) -> None:
     if given := [name for name, value in options.items() if value]:
         raise UsageError(
             f"{', '.join(given)}: {generator(vendor).title} runs only on its own device, so there are no scenarios",
-            f"leave {given[0] if len(given) == 1 else 'them'} out, or name {_with_programs()}",
+            f"leave {given[0] if len(given) == 1 else 'them'} out, or write {_with_programs()}",
         )
 
 

@@ -60,7 +60,7 @@ def _kind(mode: int) -> str:
 def hint_for(error: OSError, otherwise: str) -> str:
     """Return the fix for an error of `content`; `otherwise` if the path names a regular file."""
     if isinstance(error, NotRegularError):
-        return "name a regular file; to read from a pipe, name /dev/stdin"
+        return "give a regular file; to read from a pipe, give /dev/stdin"
     return otherwise
 
 

@@ -51,7 +51,7 @@ def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
         except OSError as error:
             raise FileError(f"{path}: cannot be read: {error.strerror}", "check the folder's permissions") from None
         if not found:
-            raise UsageError(f"{path} has no *.yaml or *.yml file", "name a spec, or a folder of specs")
+            raise UsageError(f"{path} has no *.yaml or *.yml file", "give a spec, or a folder of specs")
         files += found
     return tuple(dict.fromkeys(files))
 

@@ -74,7 +74,7 @@ def _require_file(endpoint: Endpoint, ca: Path) -> None:
         require_regular(ca)
     except NotRegularError as error:
         raise UntrustedError(
-            f"{endpoint.name}: {ca}: cannot be read: {error.strerror}", f"name a regular file as {endpoint.ca_key}"
+            f"{endpoint.name}: {ca}: cannot be read: {error.strerror}", f"write a regular file as {endpoint.ca_key}"
         ) from None
     except OSError:
         return

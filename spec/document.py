@@ -300,9 +300,9 @@ def read_raw(path: Path) -> bytes:
     except FileNotFoundError:
         raise refusal(name, "there is no such file", "give the path with -s FILE, or run `nlbgen init`") from None
     except IsADirectoryError:
-        raise refusal(name, "is a folder, not a file", "name the farm.yaml in it") from None
+        raise refusal(name, "is a folder, not a file", "give the farm.yaml in it") from None
     except PermissionError:
-        hint = "name the farm.yaml in it" if is_folder(path) else "make it readable for the user who runs nlbgen"
+        hint = "give the farm.yaml in it" if is_folder(path) else "make it readable for the user who runs nlbgen"
         raise refusal(name, "cannot be read: permission denied", hint) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -323,11 +323,11 @@ def decode(name: str, raw: bytes) -> str:
         line = before.count(b"\n")
         column = error.start - (before.rfind(b"\n") + 1)
         if b"\0" in raw[:1024]:
-            raise refusal(name, "is a binary file, not YAML text", "name the farm.yaml with -s FILE") from None
+            raise refusal(name, "is a binary file, not YAML text", "give the farm.yaml with -s FILE") from None
         message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
         raise refusal(name, message, "save the file as UTF-8", line=line, column=column) from None
     if "\0" in text:
-        raise refusal(name, "is a binary file, not YAML text", "name the farm.yaml with -s FILE")
+        raise refusal(name, "is a binary file, not YAML text", "give the farm.yaml with -s FILE")
     return text
 
 

@@ -82,7 +82,7 @@ OUTSIDE = {"", "commands"}
 
 
 def room_of(module: str) -> str:
-    """The package that a module stands in."""
+    """The package that contains a module."""
     return module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
 
 
@@ -119,12 +119,12 @@ def cycle(graph: Mapping[str, Iterable[str]]) -> list[str]:
 
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if room not in OUTSIDE])
-def test_a_room_imports_what_its_docstring_says(room: str) -> None:
+def test_package_imports_only_what_its_docstring_lists(room: str) -> None:
     used = {room_of(other) for module in MODULES if room_of(module) == room for other in imports_of(module)} - {room}
     assert used == allowed_of(room) - {room}
 
 
-def test_rooms_import_one_way() -> None:
+def test_packages_import_one_way() -> None:
     """A room and a room inside it may import each other: there the order of their modules decides (below)."""
     graph = {
         room: {other for other in allowed_of(room) - {room} if not f"{other}.".startswith(f"{room}.")}
@@ -209,7 +209,7 @@ MADE_FROM_THE_SPEC_ALONE = [
 ]
 
 
-def test_what_is_made_depends_on_nothing_but_the_spec() -> None:
+def test_output_depends_only_on_the_spec() -> None:
     """No clock, no chance, no host name, no environment: the same farm makes the same bytes everywhere."""
     found = [(path, line, what) for path in MADE_FROM_THE_SPEC_ALONE for line, what in ambient(parsed(path))]
     assert [f"{located(path, line)}: {what}" for path, line, what in found] == []
@@ -261,7 +261,7 @@ LAYOUT = (
 FILTERS = {"join", "length"}
 
 
-def test_templates_lay_out_and_decide_nothing() -> None:
+def test_templates_contain_no_decisions() -> None:
     """Loops and ifs over finished values; no assignments, macros, calls, other templates; FILTERS alone."""
     parse = templating.environment().parse
     nodes = ((path, node) for path in TEMPLATES for node in parse(path.read_text("utf-8")).find_all(jinja.Node))
@@ -285,7 +285,7 @@ def test_every_vendor_is_one_package_and_one_folder_of_templates(vendor: str) ->
     assert list((ROOT / "templates" / vendor).glob("*.j2"))
 
 
-def test_every_folder_of_templates_is_somebodys() -> None:
+def test_every_folder_of_templates_has_an_owner() -> None:
     folders = {path.name for path in (ROOT / "templates").iterdir() if path.is_dir()}
     vendors = {path.parent.name for path in (ROOT / "generators").glob("*/generator.py")}
     assert folders - vendors <= {

@@ -95,8 +95,8 @@ def balancer_hosts(spec: Spec, vendor: str, asked: Sequence[str], *, single: boo
         return vip.balancers
     if listen == "*":
         raise UsageError(
-            f"{spec.name}: listens on every address (frontend.address), so it does not name the balancer's host",
-            "name the host: --balancer HOST",
+            f"{spec.name}: the farm listens on every address (frontend.address), so the balancer's host is not known",
+            "give the host with --balancer HOST",
         )
     return (listen,)
 
@@ -105,7 +105,7 @@ def _address(text: str) -> str:
     try:
         return str(_ADDRESS.parse(text))
     except ValueError as error:
-        raise UsageError(f"--balancer: {error}", "name it by its host name or address") from None
+        raise UsageError(f"--balancer: {error}", "give its host name or address") from None
 
 
 def _distinct(farms: Sequence[Spec]) -> None:

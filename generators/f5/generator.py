@@ -175,7 +175,7 @@ def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
     if (f5.certificate is None) != (f5.key is None):
         missing = "key" if f5.key is None else "certificate"
         message = "certificate and key belong together: one of them is missing"
-        yield spec.problem(("f5", missing), message, "name both objects, or none", id="f5-certificate-key")
+        yield spec.problem(("f5", missing), message, "write both keys, or none", id="f5-certificate-key")
     if f5.partition != "Common" and f5.partition in f5_as3.RESERVED | _TMSH_WORDS:
         message = f"{f5.partition} is a reserved word of AS3 or tmsh, and cannot name a partition"
         yield spec.problem(

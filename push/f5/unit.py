@@ -23,7 +23,7 @@ def ready(name: str, one: Unit, todo: Work, state: State, *, force: bool) -> Non
     if one.state != "active":
         raise DeviceError(
             f"{name}: this unit is {one.state}, but a push needs the active unit",
-            "name the active unit in f5.host, then synchronize with --sync GROUP",
+            "write the active unit as f5.host, then synchronize with --sync GROUP",
         )
     emptied = list(thinned(state, todo.updates))
     if emptied and not force:

@@ -46,11 +46,11 @@ def _hosts(farm: Farm) -> Iterator[Finding]:
             NODES,
             f"{len(sentinel.nodes)} Sentinels cannot replace a master: more than half of them must agree, also while "
             "the host of the master is down",
-            "name three hosts; one of them can run only Sentinel (`redis: false`)",
+            "write three hosts; one of them can run only Sentinel (`redis: false`)",
         )
     if len(sentinel.servers) < LEAST_SERVERS:
         yield Finding(
-            NODES, f"{len(sentinel.servers)} server of Redis has no replacement", "name two or three hosts with Redis"
+            NODES, f"{len(sentinel.servers)} server of Redis has no replacement", "write two or three hosts with Redis"
         )
 
 

@@ -90,7 +90,7 @@ def _install_on(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("stores", "redis", "install_on"),
             f"{redis.install_on} is not one of the nodes ({', '.join(names)})",
-            "name a node, or leave it out if Redis runs on a separate machine",
+            "write the name of a node, or leave it out if Redis runs on a separate machine",
         )
 
 

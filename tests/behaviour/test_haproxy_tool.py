@@ -90,7 +90,7 @@ def sockets(lab: Lab, count: int = 6) -> SocketHolder:
 
 
 def test_sessions_of_every_worker_are_counted(lab: Lab) -> None:
-    """`show stat` of the new worker says 0 while the old one holds WebSockets."""
+    """`show stat` of the new worker shows 0 while the old one has WebSockets."""
     with sockets(lab) as held:
         assert wait_until(lambda: held.alive == 6, 15)
         lab.balancer.reload()

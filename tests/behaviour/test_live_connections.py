@@ -202,7 +202,7 @@ def test_pysignalr_works(farm: StartFarm, vendor: str) -> None:
     gc.collect()  # reports the transports that it leaves open here, where warnings are ignored
 
 
-def test_broadcasts_without_a_store_get_lost(farm: StartFarm, microsoft: RunClient) -> None:
+def test_broadcasts_without_a_store_do_not_reach_all_clients(farm: StartFarm, microsoft: RunClient) -> None:
     """The reason why `signalr: inproc` is an error for two nodes."""
     lab = farm("haproxy", {"frontend": {"host": "localhost"}, "balancer": {"algorithm": "round-robin"}})
     ask: dict[str, Any] = {"generation": "classic", "url": lab.url, "transport": "longPolling", "hub": "echohub"}

@@ -166,7 +166,7 @@ def test_silent_clients_stop_neither_clients_nor_statistics(shared_bench: StartB
     assert shared_bench(vendor).failed("silent-clients") == []
 
 
-def test_silent_clients_on_a_balancer_without_places_of_its_own_fail(
+def test_silent_clients_on_a_balancer_with_one_common_limit_fail(
     shared_bench: StartBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the global limit, equal to the spec's: the statistics that keepalived asks for have no place either."""

@@ -179,7 +179,7 @@ def test_header_of_a_known_prefix_does_not_arrive_on_haproxy(farm: StartFarm) ->
     ],
     ids=["h2c", "list", "twice"],
 )
-def test_upgrade_to_anything_but_websocket_is_refused(
+def test_upgrade_to_another_protocol_than_websocket_is_refused(
     farm: StartFarm, vendor: str, headers: list[tuple[str, str]]
 ) -> None:
     lab = farm(vendor)

@@ -1,4 +1,4 @@
-"""The report in a real browser: it loads nothing, says nothing on the console, is usable by everybody, and prints."""
+"""The report in a real browser: no requests, no console messages, accessible, and printable."""
 
 import http.server
 import re
@@ -83,7 +83,7 @@ def test_report_loads_nothing_logs_nothing_and_fits_the_screen(
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """A web server with the reports, and the paths that it was asked for."""
+    """A web server with the reports, and the requested paths."""
     asked: list[str] = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):

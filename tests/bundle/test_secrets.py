@@ -109,7 +109,7 @@ def test_extract_with_identity_gives_the_files_of_render(farm: Path, reader: Rea
         assert modes["RUNBOOK.md"] & 0o600 == 0o600
 
 
-def test_encrypted_bundle_holds_no_plain_secret(
+def test_encrypted_bundle_contains_no_plain_secret(
     farm: Path, reader: Reader, cli: "RunCommand", secrets: list[bytes]
 ) -> None:
     assert cli(*OPTIONS, "--recipient", reader.key, "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).code == 0
@@ -128,7 +128,7 @@ def test_encrypted_bundle_holds_no_plain_secret(
     assert "secrets encrypted for 1 recipient" in cli("bundle", "verify", "b.tgz", cwd=farm).out
 
 
-def test_bundle_without_secrets_holds_no_secret(farm: Path, cli: "RunCommand", secrets: list[bytes]) -> None:
+def test_bundle_without_secrets_contains_no_secret(farm: Path, cli: "RunCommand", secrets: list[bytes]) -> None:
     assert cli("bundle", "export", "--no-validate", "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).code == 0
     data = (farm / "b.tgz").read_bytes()
     assert not [secret for secret in secrets if secret in data]

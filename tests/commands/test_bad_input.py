@@ -197,7 +197,7 @@ def test_number_of_reported_problems_is_limited(kind: str, cli: "RunCommand", tm
     assert 1 <= ran.out.count("farm.yaml:") <= 5 * MAX_PROBLEMS
 
 
-def test_no_file_takes_much_memory_or_work(tmp_path: Path) -> None:
+def test_no_invalid_file_needs_much_memory_or_time(tmp_path: Path) -> None:
     names = []
     for number, make in enumerate([*(make for make, _said in ONE_MESSAGE.values()), *MANY_PROBLEMS.values(), largest]):
         names.append(f"{number}.yaml")

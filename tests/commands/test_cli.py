@@ -341,7 +341,7 @@ class Terminal:
         assert ready, f"nothing more came after {self.shown!r}"
         try:
             part = os.read(self._master, 4096)
-        except OSError:  # Linux says so when the other side has closed
+        except OSError:  # Linux reports this when the other side has closed
             return False
         self.shown += part.decode()
         return bool(part)
@@ -376,7 +376,7 @@ class Terminal:
 @posix
 def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     with Terminal(tmp_path, "init", "--tls", "none") as terminal:
-        terminal.answer("Name that robots and people use", "")  # there is no default: it asks again
+        terminal.answer("Name that robots and people use", "")  # there is no default: the prompt is repeated
         terminal.answer("Name that robots and people use", "orchestrator.corp.example")
         terminal.answer("Name of the farm [orchestrator]", "prod")
         terminal.answer("Address of node 1", "10.0.0.1")

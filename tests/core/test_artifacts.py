@@ -35,7 +35,7 @@ def test_artifact_secret_content_is_hidden() -> None:
     assert "hunter2" not in repr(made("key", b"hunter2", secret=True))
 
 
-def test_artifact_below_keeps_everything_but_the_path() -> None:
+def test_artifact_below_changes_only_the_path() -> None:
     one = Artifact(PurePosixPath("a"), b"x", secret=True, main=True)
     assert one.below("f/g") == Artifact(PurePosixPath("f/g/a"), b"x", secret=True, main=True)
 

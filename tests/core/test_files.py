@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX named pipes")
 PIPE = "it is a named pipe, not a regular file"
-HINT = "name a regular file; to read from a pipe, name /dev/stdin"
+HINT = "give a regular file; to read from a pipe, give /dev/stdin"
 
 READERS: dict[str, tuple[Callable[[Path], object], type[NlbgenError]]] = {
     "spec": (document.read_text, SpecError),
@@ -58,7 +58,7 @@ def test_push_refuses_a_named_pipe_as_its_ca(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(NlbgenError, match=f"device: .*pipe: cannot be read: {PIPE}") as error:
         Client(Endpoint("device", str(tmp_path / "pipe"), 5.0, "f5.ca", "f5.host"))
-    assert error.value.hint == "name a regular file as f5.ca"
+    assert error.value.hint == "write a regular file as f5.ca"
 
 
 def test_push_reports_a_missing_ca_at_its_first_request(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_problems_come_in_the_order_of_the_file() -> None:
     assert error.exit_code == 3
 
 
-def test_a_problem_as_text() -> None:
+def test_problem_as_text_has_location_message_and_hint() -> None:
     assert str(problem(1)) == "f:1:1: path: message"
     assert str(problem(1, hint="do", id="x", severity="warning")) == "f:1:1: warning: path: message [x]\n    do"
     assert str(Problem(Location("f", 1, 2), "", "message")) == "f:1:2: message"

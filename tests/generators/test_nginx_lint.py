@@ -1,4 +1,4 @@
-"""gixy, the security linter for NGINX, on every golden nginx.conf; each exception stands here with its reason."""
+"""gixy, the security linter for NGINX, on every golden nginx.conf; each exception has its reason."""
 
 import json
 import shutil

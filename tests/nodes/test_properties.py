@@ -220,7 +220,7 @@ def test_plan_any_config_keeps_all_other_bytes(raw: bytes, desired: list[Desired
     new = result(raw, plan)
     old_text, new_text = decode(raw), decode(new)
     assert (old_text.mark, old_text.codec) == (new_text.mark, new_text.codec)
-    # Take what the plan says to be new out of the new text, piece by piece: the old one must remain.
+    # Remove the new parts of the plan from the new text, one by one: the old text must remain.
     position = 0
     rest = ""
     text = new_text.text

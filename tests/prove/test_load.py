@@ -313,7 +313,7 @@ def test_exception_of_an_event_is_raised(node: NodeProcess) -> None:
 
 
 @pytest.mark.slow
-def test_load_at_a_high_rate_loses_no_request_however_slow_the_machine_is(node: NodeProcess) -> None:
+def test_load_at_a_high_rate_loses_no_request_on_a_slow_machine(node: NodeProcess) -> None:
     """Whether the rate is kept is measured by benchmarks/load.py."""
     result = run_load(LoadPlan(url=node.url, rate=2000, seconds=3, timeout=PATIENCE))
     assert result.outcomes == {"ok": 6000}
