@@ -14,7 +14,7 @@ from typing import Final
 from ..core.errors import Location
 from ..core.plan import Shown
 from .config.effective import APP, MACHINE_KEY, SECURE, Config
-from .config.settings import Setting
+from .config.settings import ConfigSection, Setting
 from .fingerprints import Fingerprints
 from .values import DesiredSetting, Value, key, plain
 
@@ -33,6 +33,11 @@ OTHER_KEYS: Final = {"IdentityServer.EncryptionKey": "IdentityServerEncryptionKe
 
 _HEX: Final = re.compile(r"[0-9A-Fa-f]+")
 _GUID: Final = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
+
+MACHINE_KEY_ID: Final = "machine-key"
+_SHORTEST: Final = {"decryptionKey": 32, "validationKey": 40}
+"""Hex digits of the shortest key: AES with 128 bits, and what ASP.NET documents for the validation."""
+_SHORTEST_DES: Final = 16
 
 AUTOGENERATE_ID: Final = "autogenerate-keys"
 AUTOGENERATE_HINT: Final = (
@@ -72,7 +77,7 @@ def _machine_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
         if value is not None:
             kind = describe_machine_key(value, section.element.get(algorithm) or "default algorithm")
             place = section.document.location(section.element.attributes[name].name_start)
-            shown = fingerprints.shown(value, "key")
+            shown = fingerprints.shown(value if is_generated(value) else value.upper(), "key")
             note = "AutoGenerate cannot be cloned" if is_generated(value) else ""
             yield Key(name, MACHINE_KEY, shown, len(value), kind, place, note)
 
@@ -97,6 +102,27 @@ def occurrences(config: Config, name: str) -> Iterator[tuple[str, Setting]]:
 def is_generated(value: str | None) -> bool:
     """Whether ASP.NET generates the key, a different one on each machine."""
     return value is None or not value.strip() or value.strip().lower().startswith("autogenerate")
+
+
+def same_machine_key(one: str | None, other: str | None) -> bool:
+    """Whether two keys of machineKey are the same; hex digits can have either case."""
+    return one is not None and other is not None and one.upper() == other.upper()
+
+
+def refused_machine_key(section: ConfigSection, name: str) -> str:
+    """Why ASP.NET cannot use a key of machineKey, without the key; empty if it can.
+
+    Source: Microsoft's page of the machineKey element: hex digits, at least 40 for the validation.
+    """
+    value = section.element.get(name) or ""
+    least = _SHORTEST[name]
+    if name == "decryptionKey" and (section.element.get("decryption") or "").upper() == "DES":
+        least = _SHORTEST_DES
+    if not _HEX.fullmatch(value):
+        return f"{name} is not a key of hex digits: it looks like a placeholder"
+    if len(value) % 2:
+        return f"{name} has an odd number of hex digits ({len(value)})"
+    return f"{name} has {len(value)} hex digits, and ASP.NET needs at least {least}" if len(value) < least else ""
 
 
 def describe_machine_key(value: str, algorithm: str) -> str:
@@ -183,6 +209,10 @@ def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
                 AUTOGENERATE_HINT,
                 AUTOGENERATE_ID,
             )
+        reason = refused_machine_key(section, name)
+        if reason:
+            place = section.element.attributes[name].name_start
+            raise section.document.error(place, f"{reason}: it is not copied", AUTOGENERATE_HINT, MACHINE_KEY_ID)
         yield name, key(str(value), parameter)
     for name in MACHINE_ALGORITHMS:
         algorithm = section.element.get(name)
