@@ -14,7 +14,6 @@ import click
 
 from . import __version__
 from .commands import console
-from .core import interrupts
 from .core.errors import NlbgenError, UsageError
 
 INTERNAL_ERROR = 70
@@ -88,15 +87,14 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # the terminal may not be able to encode it
     console.begin()
     try:
-        with interrupts.as_ctrl_c():
-            cli.main(standalone_mode=False)
-            if sys.stdout is not None:
-                sys.stdout.flush()
-    except (Exception, KeyboardInterrupt) as error:
+        cli.main(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except Exception as error:
         sys.exit(_status(error))
 
 
-def _status(error: BaseException) -> int:
+def _status(error: Exception) -> int:
     """Print an error and return its exit code; the only place that maps errors to exit codes."""
     match error:
         case console.Exit():
@@ -104,7 +102,7 @@ def _status(error: BaseException) -> int:
         case NlbgenError():
             console.error(error)
             return error.exit_code
-        case click.exceptions.Abort() | KeyboardInterrupt():
+        case click.exceptions.Abort():
             console.failure("interrupted")
             return INTERRUPTED
         case click.ClickException():
@@ -122,7 +120,7 @@ def _status(error: BaseException) -> int:
     return _internal_error(error)
 
 
-def _internal_error(error: BaseException) -> int:
+def _internal_error(error: Exception) -> int:
     """Print the traceback of an unexpected exception, and ask for a report."""
     import traceback
 

@@ -1,10 +1,9 @@
-"""The flow of a push, and what a backend contributes to it.
+"""The one flow of a push, and what a backend contributes to it.
 
-read the state and plan → show the plan → refuse invalid plans → ask for confirmation → read again → save a snapshot →
-apply → read back → finish → report.
-
-[`push`][nlbgen.push.contract.push] is that flow. A [`Backend`][nlbgen.push.contract.Backend] is one API of one device,
-and does not know the order of the steps. Only backends send requests.
+read the state and plan → show the plan → refuse what must not be done → ask → read again → save a snapshot → apply →
+read back → finish → report. [`push`][nlbgen.push.contract.push] is that flow; a
+[`Backend`][nlbgen.push.contract.Backend] is one API of one device and knows nothing of the order. Every request is a
+backend's: the flow itself sends none.
 """
 
 import contextlib
@@ -19,16 +18,13 @@ from ..core.plan import Plan
 from ..core.wording import plural
 
 OutcomeLost = DeviceError | None
-"""The error of an apply without an answer: it is unknown whether the device has the change.
-
-None if it has the change.
-"""
+"""The error of an apply whose answer was lost: the change may be there or not. None where it is certainly there."""
 Counts = dict[str, dict[str, int]]
 """For each kind of object: how many are created, changed, removed, unchanged."""
 
 
 class Options(NamedTuple):
-    """The options of the command line; a backend ignores options that it does not have."""
+    """The options of the command line; a backend ignores those that it does not have."""
 
     dry_run: bool = False
     validate: bool = False
@@ -42,7 +38,7 @@ class Options(NamedTuple):
 
 
 class Console(Protocol):
-    """Where a push prints its progress and asks for confirmation."""
+    """Where a push reports progress and asks its question."""
 
     def say(self, text: str) -> None:
         """Print one line about the progress."""
@@ -90,7 +86,7 @@ class Report(NamedTuple):
 
 
 class Planned(Protocol):
-    """The plan of a backend. Backends add the state that they read and the steps that they will run."""
+    """What a backend plans. Backends add the state that they read, and the steps that they will take."""
 
     @property
     def plan(self) -> Plan:
@@ -98,11 +94,11 @@ class Planned(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """Further facts for the user, in addition to the changes."""
+        """Facts beside the changes that a reader needs."""
 
     @property
     def refusals(self) -> Sequence[DeviceError]:
-        """The reasons why this plan must not be applied."""
+        """Why this plan must not be applied."""
 
 
 P = TypeVar("P", bound=Planned)
@@ -112,11 +108,11 @@ class Backend(ABC, Generic[P]):
     """One API of one device, connected, for one spec and the options of one push."""
 
     name: str
-    """The name of the device in messages."""
+    """The device, as messages name it."""
     options: Options
     console: Console
     pauses: Sequence[float] = ()
-    """Seconds before each further read-back if the answer to the apply was lost: the device may still be working."""
+    """Seconds before each further read-back where the answer to the apply was lost and the device may still work."""
 
     @property
     @abstractmethod
@@ -129,9 +125,9 @@ class Backend(ABC, Generic[P]):
 
     @abstractmethod
     def apply(self, planned: P) -> OutcomeLost:
-        """Apply the plan; return the error if its outcome is unknown.
+        """Apply the plan; return the error where its outcome is unknown.
 
-        Raises NlbgenError if the device has none of the changes, or if `take_back` must remove some of them.
+        Raises NlbgenError where the device has none of the changes, or where `take_back` has to remove some of them.
         """
 
     @abstractmethod
@@ -145,23 +141,23 @@ class Backend(ABC, Generic[P]):
     # What a backend may add.
 
     def check(self, planned: P) -> None:
-        """Raise DeviceError for a plan that can be shown but must not be applied."""
+        """Raise DeviceError where a plan that may be shown must not be applied."""
 
     def validate(self, planned: P) -> None:
-        """Let the device check the plan without a change; raises DeviceError if the device does not accept it."""
+        """Have the device check the plan without a change; raises DeviceError where it does not accept it."""
         raise NotImplementedError
 
     def is_outdated(self, planned: P) -> bool:
-        """Read the device again: whether it changed while nlbgen waited for the confirmation."""
+        """Read again what the plan depends on: whether it changed while the question was open."""
         return self.plan().plan.digest != planned.plan.digest
 
     def save(self, planned: P) -> Path | None:
-        """Save the current state of the objects that the plan changes; None for a backend without snapshots."""
+        """Save what the plan changes to a snapshot; None for a backend without snapshots."""
         del planned
         return None
 
     def take_back(self, planned: P, error: BaseException, snapshot: Path | None) -> NlbgenError | None:
-        """Undo the partial changes of an apply that raised `error`; return a more precise error, if there is one."""
+        """Remove what an apply that raised `error` has left behind; return the error that explains it better."""
         del planned, error, snapshot
         return None
 
@@ -170,7 +166,7 @@ class Backend(ABC, Generic[P]):
         return ""
 
     def is_applied(self, again: P) -> bool:
-        """Whether the device matches the plan after the apply."""
+        """Whether what was read back is as planned."""
         return not again.plan.changes
 
     def read_back_failed(self, error: DeviceError, lost: OutcomeLost) -> DeviceError:
@@ -179,17 +175,17 @@ class Backend(ABC, Generic[P]):
         return error
 
     def finish(self, planned: P, again: P) -> None:
-        """Run the steps after a change that was applied and read back."""
+        """Do what follows a change that was applied and read back."""
 
     def complete(self, planned: P) -> None:
-        """Complete an earlier push that was interrupted, on a device without further changes."""
+        """Do what an earlier push left undone, on a device that has nothing to change."""
 
 
 def push(backend: Backend[P]) -> Report:
-    """Change the device to match the spec.
+    """Bring the device to the spec.
 
-    Raises DeviceError if the device refuses or cannot be reached, DifferenceError if the plan is not the expected one,
-    or if the device changed after the plan.
+    Raises DeviceError where the device refuses or cannot be reached, DifferenceError where the plan is not the expected
+    one or the device changed after it was made.
     """
     return _Push(backend).run()
 
@@ -217,7 +213,7 @@ class _Push(Generic[P]):
         return self._apply(planned)
 
     def _review(self, planned: P) -> None:
-        """Show the plan; raise DeviceError if it must not be applied, DifferenceError if it is not the expected one."""
+        """Show the plan; raise DeviceError where it must not be applied, DifferenceError where it is another one."""
         for note in planned.notes:
             self.console.say(note)
         self.console.show(planned.plan)
@@ -243,10 +239,7 @@ class _Push(Generic[P]):
 
     @contextlib.contextmanager
     def _told_of_an_interruption(self) -> Iterator[None]:
-        """Report an interruption.
-
-        After the change was sent, nothing is rolled back: the next push reads its outcome.
-        """
+        """Once the change was sent, nothing is taken back: the next push reads what became of it."""
         try:
             yield
         except NlbgenError:
@@ -257,7 +250,7 @@ class _Push(Generic[P]):
             raise
 
     def _applied(self, planned: P, snapshot: Path | None) -> OutcomeLost:
-        """Apply the plan. If it fails or is interrupted before the change was sent, undo the partial changes."""
+        """Apply; what fails or is interrupted before the change was sent is taken back."""
         try:
             return self.backend.apply(planned)
         except BaseException as error:
@@ -269,10 +262,7 @@ class _Push(Generic[P]):
             raise explained from None
 
     def _read_back(self, planned: P, lost: OutcomeLost, snapshot: Path | None) -> P:
-        """Read the device and plan again: no changes may remain.
-
-        If the answer was lost, the device may still be working.
-        """
+        """Plan again: nothing may be left to do. A device whose answer was lost may still be at work."""
         for pause in (*(self.backend.pauses if lost else ()), None):
             try:
                 again = self.backend.plan()
@@ -291,7 +281,7 @@ class _Push(Generic[P]):
 
 
 def overtaken(name: str) -> DifferenceError:
-    """Return the error for a device that changed after the plan was shown."""
+    """Return the error of a push that finds another state than the one that was reviewed."""
     return DifferenceError(
         f"{name}: the device was changed after the plan was made",
         "this push changed nothing: review the new plan, then apply it",
@@ -299,7 +289,7 @@ def overtaken(name: str) -> DifferenceError:
 
 
 def _together(refusals: Sequence[DeviceError]) -> DeviceError:
-    """Combine all refusals into one error."""
+    """All refusals as one error."""
     if len(refusals) == 1:
         return refusals[0]
     hints = dict.fromkeys(error.hint for error in refusals if error.hint)

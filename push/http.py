@@ -6,11 +6,9 @@ not followed, cookies are not kept. An answer has a limit for its size and for t
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..core.errors import DeviceError
-from ..core.files import NotRegularError, require_regular
 from .errors import NotSentError, OutcomeUnknownError, UntrustedError
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ CONNECTIONS: Final = 4
 LARGEST_ANSWER: Final = 64_000_000
 """In bytes. The largest lists of a device with ten thousand nodes are about 10 MB."""
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each further attempt. A device whose API restarts usually responds again within this time."""
+"""Seconds before each further attempt: a device whose API restarts usually answers again within them."""
 _CHUNK: Final = 65_536
 _LONGEST_TEXT: Final = 400
 
@@ -33,11 +31,11 @@ class Endpoint(NamedTuple):
     """The API of one device, and the keys of the spec that messages about it name."""
 
     name: str
-    """The name of the device in messages."""
+    """The device, as messages name it."""
     ca: str | None
     """The CA file that its certificate chains to; None for the system's CAs."""
     read_seconds: float
-    """The timeout for the begin of an answer, for each pause in it, and for the complete answer."""
+    """The limit for the wait until an answer begins, for each pause in it, and from its begin until it is complete."""
     ca_key: str
     address_keys: str
     timeout_key: str = ""
@@ -52,14 +50,12 @@ class Reply(NamedTuple):
 
 
 def session(endpoint: Endpoint) -> "requests.Session":
-    """Return a session with persistent connections that ignores the environment: no proxy, no netrc, no cookie."""
+    """Return a session that keeps connections and takes nothing from the environment: no proxy, no netrc, no cookie."""
     from http.cookiejar import DefaultCookiePolicy
 
     import requests
     from requests.adapters import HTTPAdapter
 
-    if endpoint.ca is not None:
-        _require_file(endpoint, Path(endpoint.ca))
     made = requests.Session()
     made.trust_env = False
     made.verify = endpoint.ca or True
@@ -68,20 +64,8 @@ def session(endpoint: Endpoint) -> "requests.Session":
     return made
 
 
-def _require_file(endpoint: Endpoint, ca: Path) -> None:
-    """Raise UntrustedError if the CA file is a named pipe or a device; the first request reports a missing file."""
-    try:
-        require_regular(ca)
-    except NotRegularError as error:
-        raise UntrustedError(
-            f"{endpoint.name}: {ca}: cannot be read: {error.strerror}", f"write a regular file as {endpoint.ca_key}"
-        ) from None
-    except OSError:
-        return
-
-
 class Client:
-    """Persistent connections to one device; `requests_sent` counts the requests."""
+    """The kept connections to one device; `requests_sent` counts."""
 
     def __init__(self, endpoint: Endpoint, connect_seconds: float = CONNECT_SECONDS) -> None:
         self.endpoint: Final = endpoint
@@ -103,7 +87,7 @@ class Client:
         json: object = None,
         data: bytes | None = None,
     ) -> Reply:
-        """Send one request and read the complete answer, with any status. `what` is its name in messages.
+        """Send one request and read the complete answer, whatever its status. `what` names it in messages.
 
         Raises NotSentError or OutcomeUnknownError.
         """
@@ -161,7 +145,7 @@ class Client:
         )
 
     def _translated(self, error: "requests.RequestException", what: str) -> DeviceError:
-        """Return the error of `push.errors` for a request without an answer."""
+        """The error of `push.errors` for a request that got no answer."""
         import requests
 
         device = self.endpoint.name
@@ -182,10 +166,10 @@ class Client:
 
 
 def retried(attempt: Callable[[], T], pauses: Sequence[float], *, repeatable: bool) -> T:
-    """Return the result of `attempt`, with one more attempt after each pause.
+    """Return what `attempt` returns, with one more attempt after each pause.
 
-    A request that was not sent is sent again. A request with an unknown outcome is sent again only if it is
-    `repeatable`: if a second execution has no further effect.
+    A request that was not sent is sent again. One with an unknown outcome is only sent again where it is `repeatable`:
+    where twice is as once.
     """
     left = list(pauses)
     while True:
@@ -199,7 +183,7 @@ def retried(attempt: Callable[[], T], pauses: Sequence[float], *, repeatable: bo
 
 
 def one_line(text: str, longest: int = _LONGEST_TEXT) -> str:
-    """Return a device's text for a message: printable, on one line, at most `longest` characters."""
+    """Return a device's text as a message may show it: printable, on one line, at most `longest` characters."""
     shown = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return shown if len(shown) <= longest else f"{shown[:longest]}..."
 
@@ -222,14 +206,14 @@ def _never_connected(error: Exception) -> bool:
 
 
 def _stopped_midway(error: Exception) -> bool:
-    """Whether an answer was truncated: requests reports this as a broken connection."""
+    """Whether an answer began and did not go on: requests reports that as a broken connection."""
     from urllib3.exceptions import ReadTimeoutError
 
     return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
 
 
 def _cause(error: Exception) -> str:
-    """Return the innermost reason as text, without the request."""
+    """The innermost reason, in words; never the request itself."""
     cause: Any = error.args[0] if error.args else error
     cause = getattr(cause, "reason", None) or cause
     inner = cause.args[-1] if isinstance(cause, Exception) and cause.args else cause

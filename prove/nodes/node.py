@@ -33,8 +33,6 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 BACKLOG = 1024
 LONGEST_FIELD = 128 * 1024
-MOST_FILES = 1_048_576
-"""The kernel's own maximum: one node may hold all robots of `--robots`."""
 
 
 class Node:
@@ -155,7 +153,7 @@ class Node:
 
 async def serve(options: NodeOptions) -> None:
     """Run a node until SIGTERM or SIGINT; print the ready line."""
-    raise_file_limit(MOST_FILES)
+    raise_file_limit()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     if sys.platform != "win32":

@@ -110,7 +110,9 @@ class PoolStopped(Outage):
 
     name = "pool-stopped"
     title = "a node's application pool stops (503)"
-    why = "the node accepts connections and answers 503 quickly: a balancer without HTTP checks sends it most requests"
+    why = (
+        "connections work and responses are fast, so a balancer without HTTP checks sends more and more requests there"
+    )
 
     def events(self, victim: NodeProcess) -> list[TimedEvent]:
         """Answer every request with 503 for six seconds."""
@@ -141,7 +143,7 @@ class Drain(Outage):
 
     name = "drain"
     title = "a node is drained, then stopped"
-    why = "planned maintenance of a node must not make a request fail"
+    why = "planned maintenance of a node must not cost a request"
     one_metric = True
 
     def events(self, victim: NodeProcess) -> list[TimedEvent]:
@@ -290,8 +292,8 @@ class UnavailableUrl(BrokenUrl):
     """Answers by which a balancer usually recognizes a node that is down."""
 
     name = "unavailable-url"
-    title = "one URL answers 502, 503 or 504 to all clients"
-    why = "the balancer retries these requests on other nodes: if they mark nodes down, one client stops the farm"
+    title = "one URL answers 502, 503 or 504 to everyone"
+    why = "these answers are retried on other nodes: if they mark nodes down, one client takes the whole farm down"
     statuses = (503, 502, 504)
 
 
@@ -300,7 +302,7 @@ class AllDown(Scenario):
 
     name = "all-down"
     title = "all nodes are down, and recover"
-    why = "without a node, clients must get an error quickly; after a recovery, requests must work again quickly"
+    why = "clients need an error at once while no node serves, and service as soon as a node recovers"
     seconds = 120.0
 
     async def run(self, bench: TestBench) -> Metrics:

@@ -9,19 +9,7 @@ from ...core.errors import UsageError
 from ...spec.schema import nearest
 from .base import Scenario
 
-MODULES: Final = (
-    "steady",
-    "failover",
-    "reload",
-    "live",
-    "robots",
-    "correct",
-    "hostile",
-    "limits",
-    "tls",
-    "redis",
-    "fleet",
-)
+MODULES: Final = ("steady", "failover", "reload", "live", "robots", "correct", "hostile", "limits", "tls")
 """The modules; each defines `SCENARIOS`."""
 
 
@@ -32,10 +20,8 @@ def scenarios() -> dict[str, Scenario]:
     return {scenario.name: scenario for group in found for scenario in group}
 
 
-def chosen(names: Sequence[str], *, robots: bool = False) -> list[Scenario]:
-    """Return the scenarios of these names in the order of the registry.
-
-    Without names: those of `--robots` if `robots`, else all others.
+def chosen(names: Sequence[str]) -> list[Scenario]:
+    """Return the scenarios of these names in the order of the registry; all if there are no names.
 
     Raises UsageError for an unknown name.
     """
@@ -45,5 +31,4 @@ def chosen(names: Sequence[str], *, robots: bool = False) -> list[Scenario]:
             near = nearest(name, list(known))
             meant = f" (did you mean {near}?)" if near else ""
             raise UsageError(f"{name} is not a scenario{meant}", f"scenarios: {', '.join(known)}")
-    usual = [name for name, scenario in known.items() if scenario.needs_robots == robots]
-    return [scenario for name, scenario in known.items() if name in (names or usual)]
+    return [scenario for name, scenario in known.items() if name in names or not names]

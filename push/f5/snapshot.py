@@ -1,6 +1,6 @@
-"""Snapshots: the objects of a plan before the push, in a file that only its owner can read; and their restore.
+"""What the touched objects were before a push, in a file that only its owner reads; and back again.
 
-The file contains only properties that farms set, in tmsh's words. It contains no secrets and no keys.
+The file holds properties that farms own, in tmsh's words: no secret and no key is among them.
 """
 
 import json
@@ -17,33 +17,33 @@ from .plan import Key, State, Work
 FORMAT: Final = 1
 MODE: Final = 0o600
 _DIGITS: Final = 12
-"""The number of digits of the plan's digest in a snapshot's name."""
+"""How much of a plan's digest stands in a snapshot's name."""
 
 
 class Snapshot(NamedTuple):
-    """The earlier state of objects on one device; None for an object that did not exist."""
+    """Objects of one device: what each was, or None where it was not there."""
 
     device: str
     farm: str
     partition: str
     api: str
-    """The API that read them: another API may have other properties."""
+    """The API that read them: another one may know them by other properties."""
     objects: Mapping[Key, Mapping[str, Value] | None]
     record: Mapping[str, Any] | None = None
-    """AS3's record of the tenant, or None. With AS3, only a declaration restores the objects."""
+    """What AS3 had on record of the tenant; only a declaration changes what is there."""
 
 
 def save(folder: Path, snapshot: Snapshot, digest: str) -> Path:
-    """Write the snapshot, marked as pending. The same push of the same state writes the same file."""
+    """Write the snapshot; the same push on the same state writes the same file. `pending` until the push is over."""
     path = folder / f"{snapshot.farm}-{digest[:_DIGITS]}.json"
     _write(path, snapshot, pending=True)
     return path
 
 
 def settle(path: Path) -> None:
-    """Mark the push of this snapshot as completed: its configuration is saved.
+    """Note that the push which made this snapshot is over, saved configuration included.
 
-    A missing snapshot belonged to another push, which was refused in the meantime.
+    A snapshot that is gone belonged to another push, which was refused meanwhile.
     """
     content = read_bytes(path)
     if content is not None:
@@ -51,7 +51,7 @@ def settle(path: Path) -> None:
 
 
 def pending(folder: Path, device: str, farm: str, *, as3: bool) -> list[Path]:
-    """Return the snapshots of pushes of this farm on this device, by AS3 or not, that were not completed."""
+    """The snapshots of pushes that changed this farm on this device, by AS3 or not, and did not come to their end."""
     if not folder.is_dir():
         return []
     named = re.compile(rf"{re.escape(farm)}-[0-9a-f]{{{_DIGITS}}}\.json")
@@ -60,7 +60,7 @@ def pending(folder: Path, device: str, farm: str, *, as3: bool) -> list[Path]:
 
 
 def _is_pending(path: Path, device: str, farm: str, *, as3: bool) -> bool:
-    """Whether this is the snapshot of a push that was not completed. An invalid file must not stop a push."""
+    """Whether this is a snapshot to settle; a file that is none, or none any more, must not stop a push."""
     try:
         found, is_pending = _load(path)
     except FileError:
@@ -69,9 +69,7 @@ def _is_pending(path: Path, device: str, farm: str, *, as3: bool) -> bool:
 
 
 def load(path: Path, device: str, farm: str, partition: str, api: str) -> Snapshot:
-    """Return the snapshot to restore; raises FileError for an invalid file, UsageError for the snapshot of another
-    farm.
-    """
+    """The snapshot to restore; raises FileError where the file is none, UsageError where it is another farm's."""
     found = _load(path)[0]
     if (found.device, found.farm, found.partition) != (device, farm, partition):
         place = f"the farm {found.farm} on {found.device}, partition {found.partition}"
@@ -108,7 +106,7 @@ def _load(path: Path) -> tuple[Snapshot, bool]:
 
 
 def _parsed(path: Path, content: bytes) -> tuple[Snapshot, bool]:
-    """Return the snapshot in a file's content, and whether it is pending."""
+    """The snapshot in a file's content, and whether it is pending."""
     try:
         data = json.loads(content)
         if data["nlbgen"] != "f5-snapshot" or data["format"] != FORMAT:
@@ -135,12 +133,12 @@ def _value(data: "Value | list[str]") -> Value:
 
 
 def of(work: Work, state: State, device: str, farm: str, partition: str, api: str) -> Snapshot:
-    """Return a snapshot of the objects that a push will change, as they are now."""
+    """The objects that a push will touch, as they are now."""
     return Snapshot(device, farm, partition, api, {key: state.found.get(key) for key in work.keys})
 
 
 def wanted(snapshot: Snapshot, state: State) -> tuple[tuple[Object, ...], frozenset[Key]]:
-    """Return the objects to restore, and the keys of objects that did not exist."""
+    """The objects to bring back, and those that were not there."""
     back = [
         Object(kind, path, _sendable(values, there=(kind, path) in state.found))
         for (kind, path), values in snapshot.objects.items()
@@ -151,7 +149,7 @@ def wanted(snapshot: Snapshot, state: State) -> tuple[tuple[Object, ...], frozen
 
 
 def _sendable(values: Mapping[str, Value], *, there: bool) -> dict[str, Value]:
-    """Return the values without absent ones (`none`), which a request cannot set for a new object or member."""
+    """Without what was absent: a body cannot say so for an object, or a member, that is made anew."""
     sent: dict[str, Value] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):

@@ -23,10 +23,7 @@ class NodePlanner:
         self.service: Final = farm.service if isinstance(farm, HttpFarm) else ""
 
     def run(self, found: FarmState, *, new: bool) -> bool:
-        """Plan the nodes; return whether the farm changes.
-
-        Raises DeviceError if most of the serving nodes would be removed.
-        """
+        """Whether anything is to be written; raises DeviceError where most of the serving nodes would go."""
         have: dict[str, list[BackendState]] = {}
         for node in found.nodes:
             have.setdefault(node.endpoint, []).append(node)
@@ -50,7 +47,7 @@ class NodePlanner:
         wanted = backend_settings(self.farm, one)
         label = f"farms/{self.farm.name}/nodes/{node.endpoint}"
         if isinstance(self.farm, HttpFarm) and (node.settings.get("priority") == "2") != one.backup:
-            # A backup node is another kind of block in the farm's file: it is removed and added again.
+            # A backup is another kind of block in the farm's file: it is written anew.
             self.work.change(f"{label}/priority", node.settings.get("priority") or "1", "2" if one.backup else "1")
             old = node.body()
             where = (self.farm.name, self.service, node.endpoint)
@@ -59,7 +56,7 @@ class NodePlanner:
             return
         compared = {name: value for name, value in wanted.items() if name in {"weight", "timeout", "priority"}}
         if one.backup:
-            compared.pop("weight")  # a backup node of Relianoid has no weight
+            compared.pop("weight")  # a backup of Relianoid has none
         changed = self.work.differences(label, node.settings, compared)
         if changed:
             old = typed({name: node.settings[name] for name in changed if name in node.settings}, changed)
@@ -97,7 +94,7 @@ class NodePlanner:
         return removed
 
     def _keep_half(self, found: FarmState, removed: list[BackendState]) -> None:
-        """Raise DeviceError if more than half of the serving nodes would be removed in one push."""
+        """More than half of the nodes that serve may not go in one push."""
         serving = [node for node in found.nodes if not node.maintenance]
         out = {f"{one.ip}:{one.port}" for one in self.farm.backends if one.state != "up"}
         gone = [node for node in serving if node in removed or node.endpoint in out]
@@ -109,7 +106,7 @@ class NodePlanner:
             )
 
     def states(self, found: FarmState) -> None:
-        """Plan the maintenance states: which nodes are drained, disabled, or enabled."""
+        """Which nodes are drained or cut, or serve again."""
         have = {node.endpoint: node.maintenance for node in found.nodes}
         for one in self.farm.backends:
             endpoint = f"{one.ip}:{one.port}"

@@ -1,6 +1,6 @@
-"""The state of a device of the Zen family for one spec, in a form that can be compared.
+"""What a device of the Zen family has, as far as one spec is concerned, in a form that compares.
 
-The API returns numbers as numbers or as text, and an empty value as null or as empty text. Here, everything is text.
+The API writes numbers as numbers or as texts and nothing as null or as an empty text: here everything is a text.
 Source: recorded sessions with Relianoid 7.9 and Zevenet 5.13.
 """
 
@@ -18,13 +18,13 @@ from .zapi import Zapi
 
 _OLD_GUARDIAN: Final = ("fgenabled", "fglog", "fgscript", "fgtimecheck")
 _VOLATILE: Final = frozenset({"status", "sessions", "backends", "services", "farmguardian", *_OLD_GUARDIAN})
-"""Keys that are read separately from the settings, or that change without a push."""
+"""What is read apart from the settings, or changes by itself."""
 MAINTENANCE: Final = "maintenance"
 PENDING: Final = "needed restart"
 
 
 def text(value: object) -> str:
-    """Return a value of the API as text; null is empty text."""
+    """A value of the API as a text; null is an empty one."""
     return "" if value is None else str(value)
 
 
@@ -44,10 +44,10 @@ class BackendState(NamedTuple):
         return f"{self.ip}:{self.port}"
 
     def body(self) -> dict[str, Any]:
-        """The request body that adds this backend again."""
+        """What would add this backend again."""
         settings = {name: int(value) for name, value in self.settings.items() if value.isdecimal()}
         if settings.get("priority") == 1:
-            del settings["priority"]  # the default of every backend; some products refuse a request that sets it
+            del settings["priority"]  # what every backend has; some products refuse to be told
         return {"ip": self.ip, "port": int(self.port), **settings}
 
 
@@ -65,12 +65,12 @@ class FarmState(NamedTuple):
     guardian: str
     """The FarmGuardian check of our service, or of the L4xNAT farm."""
     old_guardian: Mapping[str, str]
-    """The check with the keys of the API v3.1; empty in a newer API."""
+    """The check in the words of the API v3.1; empty in a newer one."""
     nodes: tuple[BackendState, ...]
 
 
 class State:
-    """The state of a device, and its digest."""
+    """What was read of a device, and a digest of it."""
 
     def __init__(
         self, farms: Mapping[str, FarmState], guardian: Mapping[str, str] | None, taken: Mapping[tuple[str, str], str]
@@ -84,9 +84,9 @@ class State:
 
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of everything that a plan depends on, in hex.
+        """SHA-256 over everything that a plan depends on, in hex.
 
-        It does not include the health of a farm, which changes without a push.
+        What a farm says of its own health is not in it: that changes by itself.
         """
         seen = {
             "farms": {name: farm._replace(status="")._asdict() for name, farm in sorted(self.farms.items())},
@@ -97,10 +97,10 @@ class State:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def differences(self, before: "State") -> list[str]:
-        """Return the differences as text. The order of nodes and the health of a farm are not compared."""
+        """What is not as it was, each in words; where a node stands in the list, and a farm's health, do not count."""
         old, new = _facts(before), _facts(self)
         changed = sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
-        # For a new or removed farm, there is only this line, without its settings.
+        # Of a farm that came or went this alone is said.
         whole = tuple(f"{path}/" for path in changed if path not in old or path not in new)
         return [
             f"{path}: {old.get(path, '(none)')} -> {new.get(path, '(none)')}"
@@ -109,17 +109,17 @@ class State:
         ]
 
     def doubled(self) -> set[str]:
-        """Return the farms and endpoints of backends that are more than once in their farm."""
+        """The farms and endpoints of backends that are in their farm more than once."""
         counted = Counter(f"{name}: {node.endpoint}" for name, farm in self.farms.items() for node in farm.nodes)
         return {where for where, count in counted.items() if count > 1}
 
     def marked(self, name: str) -> bool:
-        """Whether the FarmGuardian check of the spec has nlbgen's mark; the API has no other field for a mark."""
+        """Whether the FarmGuardian check of the spec carries nlbgen's mark: the only one that the API keeps."""
         return self.guardian is not None and self.guardian.get("description", "") == f"{MARK} {name}"
 
 
 def _facts(state: State) -> dict[str, str]:
-    """Return a state as paths and values."""
+    """A state as paths and values."""
     found = {f"addresses/{vip}:{port}": name for (vip, port), name in state.taken.items()}
     if state.guardian is not None:
         found |= {"guardian": "a check", **{f"guardian/{key}": value for key, value in state.guardian.items()}}
@@ -145,12 +145,12 @@ def _plain(value: object) -> object:
 
 
 def check_product(zapi: Zapi, edition: Edition) -> None:
-    """Raise DeviceError if the device is another product than the one in the spec."""
+    """Raise DeviceError where the device says that it is another product than the spec says."""
     found = zapi.find("/system/version")
     if found is None:
         raise DeviceError(
             f"{zapi.name}: the device has no API of {edition}",
-            "check zen.product and zen.version: they determine the API's path; check zen.api too, for example https://zen:444",
+            "check zen.product and zen.version: they determine the API's path; and zen.api, as in https://zen:444",
         )
     said = text(_mapping(found.get("params")).get("appliance_version"))
     letter, _, major = said.partition(" ")
@@ -164,7 +164,7 @@ def check_product(zapi: Zapi, edition: Edition) -> None:
 
 
 def read(zapi: Zapi, objects: Objects, generation: Generation, names: Iterable[str]) -> State:
-    """Read these farms and their check from the device."""
+    """What the device has of these farms, and of the check that belongs to them."""
     listing = _items(zapi.call("GET", "/farms").get("params"))
     taken = {(text(one.get("vip")), text(one.get("vport"))): text(one.get("farmname")) for one in listing}
     existing = {text(one.get("farmname")) for one in listing}
@@ -202,7 +202,7 @@ def _device(name: str, found: Mapping[str, Any], service: str) -> FarmState:
 
 
 def _old_guardian(holder: Mapping[str, Any]) -> dict[str, str]:
-    """Return the check with the keys of v3.1; the command of a disabled check is ignored."""
+    """The check in the words of v3.1; the command of one that is switched off says nothing."""
     found = {key: text(holder[key]) for key in _OLD_GUARDIAN if key in holder}
     if found and found.get("fgenabled") != "true":
         found["fgscript"] = ""
@@ -238,7 +238,7 @@ def same(name: str, old: str, wanted: str) -> bool:
     """Whether two values of a setting mean the same to the device."""
     if old == wanted:
         return True
-    if name == "persistence":  # in L4xNAT farms, these names mean the same
+    if name == "persistence":  # two names of one thing each, in L4xNAT farms
         return {old, wanted} in ({"ip", "srcip"}, {"none", ""})
     if name == "priority":
         return {old, wanted} == {"", "1"}
@@ -257,17 +257,17 @@ _TOGETHER: Final = (
     {"persistence", "ttl"},
     {"redirect", "redirecttype"},
 )
-"""Groups of settings that the API validates or resets together, so a request contains the whole group."""
+"""Settings that the API judges by each other, or resets with each other: none is sent alone."""
 
 
 def partners(changed: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that must be sent together with the changed settings."""
+    """What has to be sent along with changed settings."""
     groups = [group for group in _TOGETHER if group & changed.keys()]
     return {name: value for name, value in wanted.items() if any(name in group for group in groups)}
 
 
 def typed(old: Mapping[str, str], like: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the old values, converted to numbers if the new values are numbers."""
+    """The old values as numbers where the new ones are."""
     return {
         name: int(value) if isinstance(like.get(name), int) and value.isdecimal() else value
         for name, value in old.items()

@@ -1,7 +1,6 @@
 "use strict";
 // One SignalR session with Microsoft's own client: node session.js '{"generation": "classic", "url": ..., ...}'.
 // Prints one line of JSON: {"ok": true, "transport": ..., "echo": ..., "where": {...}, "push": ...} or {"ok": false, "error": ...}.
-// With "reconnect", the classic client loses its connection and continues it with the same token.
 
 const LIMIT_MS = 20000;
 
@@ -13,7 +12,7 @@ function fail(error) {
   finish({ ok: false, error: String((error && error.message) || error) });
 }
 
-async function classic({ url, transport, hub, reconnect }) {
+async function classic({ url, transport, hub }) {
   const { JSDOM } = require("jsdom");
   const { window } = new JSDOM("<!doctype html><title>t</title>", { url, pretendToBeVisual: true });
   global.window = window;
@@ -25,19 +24,9 @@ async function classic({ url, transport, hub, reconnect }) {
 
   const connection = window.$.hubConnection(`${url}/signalr`, { useDefaultPath: false });
   const proxy = connection.createHubProxy(hub);
-  const pushes = [];
-  let next = () => {};
-  proxy.on("message", (text) => {
-    pushes.push(text);
-    next();
-  });
-  const push = async () => {
-    while (!pushes.length) await new Promise((resolve) => (next = resolve));
-    return pushes.shift();
-  };
-  let reconnecting = false;
+  const pushed = new Promise((resolve) => proxy.on("message", resolve));
   await new Promise((resolve, reject) => {
-    connection.error((error) => reconnecting || reject(error));
+    connection.error(reject);
     connection.start({ transport }).done(resolve).fail(reject);
   });
   const invoke = (...words) =>
@@ -46,36 +35,21 @@ async function classic({ url, transport, hub, reconnect }) {
   const where = await invoke("Where");
   const unknown = await invoke("NoSuchMethod").then(() => "", (error) => error.message);
   await invoke("Broadcast", "to all");
-  const toAll = await push();
-  await invoke("Join", "robots");
-  await invoke("Tell", "robots", "to the group");
-  const toGroup = await push();
-  const id = connection.id;
+  const push = await pushed;
   const used = connection.transport.name;
-  let afterReconnect = "";
-  if (reconnect) {
-    const reconnected = new Promise((resolve) => connection.reconnected(resolve));
-    reconnecting = true;
-    connection.transport.lostConnection(connection); // what the client's own monitor calls after missed keep-alives
-    await reconnected;
-    await invoke("Tell", "robots", "after the reconnect");
-    afterReconnect = await push();
-  }
-  const sameId = connection.id === id;
   connection.stop();
-  const protocol = connection.clientProtocol;
-  return { transport: used, echo, where, unknown, push: toAll, toGroup, afterReconnect, sameId, protocol };
+  return { transport: used, echo, where, unknown, push, protocol: connection.clientProtocol };
 }
 
-async function core({ url, path, transport, skipNegotiation, stateful }) {
+async function core({ url, path, transport, skipNegotiation }) {
   const signalr = require("@microsoft/signalr");
-  const builder = new signalr.HubConnectionBuilder()
+  const connection = new signalr.HubConnectionBuilder()
     .withUrl(url + path, {
       transport: signalr.HttpTransportType[transport],
       skipNegotiation: Boolean(skipNegotiation),
     })
-    .configureLogging(signalr.LogLevel.None);
-  const connection = (stateful ? builder.withStatefulReconnect() : builder).build();
+    .configureLogging(signalr.LogLevel.None)
+    .build();
   const pushed = new Promise((resolve) => connection.on("message", resolve));
   await connection.start();
   const echo = await connection.invoke("Echo", "hello ☃");
