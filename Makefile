@@ -46,9 +46,11 @@ programs:
 	    node=nodejs npm=npm strace=strace wrk=wrk keepalived=keepalived ip=iproute2 sysctl=procps curl=curl socat=socat zsh=zsh fish=fish \
 	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils groff=groff-base
 	$(PYTHON) tests/tools/programs.py
-	@# Before the tests: two workers that install into the same folder at once disturb each other.
+	@# Before the tests: two workers that install into the same folder at once disturb each other. Without npm, or if it
+	@# fails, the tests that need the packages say so.
 	@for folder in tests/js tests/browser; do \
-	    test -e $$folder/node_modules/.package-lock.json || (cd $$folder && npm ci --no-audit --no-fund --ignore-scripts) || exit 1; \
+	    test -e $$folder/node_modules/.package-lock.json || ! command -v npm >/dev/null || \
+	        (cd $$folder && npm ci --no-audit --no-fund --ignore-scripts) || true; \
 	done
 
 test: $(VENV)/test.stamp editable programs lint types static behaviour coverage
