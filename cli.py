@@ -14,6 +14,7 @@ import click
 
 from . import __version__
 from .commands import console
+from .core import interrupts
 from .core.errors import NlbgenError, UsageError
 
 INTERNAL_ERROR = 70
@@ -87,14 +88,15 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # the terminal may not be able to encode it
     console.begin()
     try:
-        cli.main(standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except Exception as error:
+        with interrupts.as_ctrl_c():
+            cli.main(standalone_mode=False)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
         sys.exit(_status(error))
 
 
-def _status(error: Exception) -> int:
+def _status(error: BaseException) -> int:
     """Print an error and return its exit code; the only place that maps errors to exit codes."""
     match error:
         case console.Exit():
@@ -102,7 +104,7 @@ def _status(error: Exception) -> int:
         case NlbgenError():
             console.error(error)
             return error.exit_code
-        case click.exceptions.Abort():
+        case click.exceptions.Abort() | KeyboardInterrupt():
             console.failure("interrupted")
             return INTERRUPTED
         case click.ClickException():
@@ -120,7 +122,7 @@ def _status(error: Exception) -> int:
     return _internal_error(error)
 
 
-def _internal_error(error: Exception) -> int:
+def _internal_error(error: BaseException) -> int:
     """Print the traceback of an unexpected exception, and ask for a report."""
     import traceback
 

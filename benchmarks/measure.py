@@ -30,7 +30,9 @@ def run(*command: str | Path) -> None:
 
 
 def interleaved(cases: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """The times of each case; the cases take turns, so that what else the machine does hits all alike."""
+    """Return the times of each case. The cases alternate, so that other work of the machine affects all of them
+    equally.
+    """
     times: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds):
         for name, work in cases.items():

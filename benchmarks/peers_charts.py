@@ -51,7 +51,7 @@ class Group:
 
 
 def chart(title: str, summary: str, groups: Sequence[Group]) -> str:
-    """The chart as an SVG document; `summary` says in words what it shows. All groups have one scale."""
+    """Return the chart as an SVG document; `summary` describes it in words. All groups have the same scale."""
     most = max((bar.value for group in groups for bar in group.bars), default=0.0) or 1.0
     lines: list[str] = []
     y = TOP

@@ -1,7 +1,7 @@
 """The contenders: the same farm with nlbgen's configurations and with those of others.
 
-A peer's configuration is a text in `peers/` with `@name@` where an address, a port or a path goes; everything else
-(program, nodes, ports, certificates, scratch folder) it shares with what nlbgen renders.
+A peer's configuration is a text in `peers/` with `@name@` for each address, port and path. Program, nodes, ports,
+certificates and temporary folder are the same as for nlbgen's configuration.
 """
 
 import re
@@ -65,7 +65,7 @@ CONTENDERS = (
     Contender("haproxy-easyhaproxy", "haproxy", "HAProxy, EasyHAProxy", "haproxy-easyhaproxy.cfg"),
     _without("the log", r"log global|log-format|http-request set-var\(txn.url\)"),
     _without("second tries", r"retry-on|http-request disable-l7-retry"),
-    _without("X-Forwarded-*", r"option forwardfor|http-request set-header X-Forwarded-"),
+    _without("X-Forwarded-*", r"http-request add-header X-Forwarded-"),
     Contender("nginx", "nginx", "NGINX, nlbgen"),
     Contender("nginx-manual", "nginx", "NGINX, nginx.org", "nginx-manual.conf"),
     Contender("nginx-nginxconfig", "nginx", "NGINX, nginxconfig.io", "nginx-nginxconfig.conf"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..core.errors import FileError, UsageError
+from ..core.files import content, hint_for
 from ..core.wording import one_of
 from . import names, tarball, zipball
 from .members import MAX_ARCHIVE, MAX_FILE, MAX_FILES, MODES, REPACKED, BundleError, Member, named
@@ -45,11 +46,12 @@ def packed(members: Iterable[Member], chosen: Format) -> bytes:
 def read(path: Path) -> bytes:
     """Return the archive's bytes, at most `MAX_ARCHIVE` of them; raises FileError or BundleError."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_ARCHIVE + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise FileError(f"{path}: cannot be read: {reason}", "check its name and permissions") from None
+        data = content(path, MAX_ARCHIVE)
+    except OSError as error:
+        hint = hint_for(error, "check its name and permissions")
+        raise FileError(f"{path}: cannot be read: {error.strerror}", hint) from None
+    except ValueError as error:
+        raise FileError(f"{path}: cannot be read: {error}", "check its name") from None
     if len(data) > MAX_ARCHIVE:
         raise BundleError(f"the archive is larger than {MAX_ARCHIVE} bytes", "this is not a bundle")
     return data

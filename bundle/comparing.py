@@ -173,7 +173,7 @@ def _by_plain_name(bundle: Bundle) -> Mapping[str, ManifestEntry]:
 
 
 def _size(bundle: Bundle, entry: ManifestEntry) -> str:
-    return "(holds secrets)" if entry.secret else f"({len(bundle.contents[entry.path])} bytes)"
+    return "(contains secrets)" if entry.secret else f"({len(bundle.contents[entry.path])} bytes)"
 
 
 def _change(
@@ -202,7 +202,7 @@ def _about_secrets(old: tuple[Bundle, ManifestEntry], new: tuple[Bundle, Manifes
     sealed = any(bundle.manifest.secrets == "encrypted" and entry.secret for bundle, entry in (old, new))
     if sealed and opener is None:
         return "(encrypted: changed, or only encrypted anew; --identity shows which)"
-    return "(holds secrets: not shown)"
+    return "(contains secrets: not shown)"
 
 
 def _content(bundle: Bundle, entry: ManifestEntry, opener: Opener | None) -> bytes:

@@ -76,7 +76,7 @@ class ManifestEntry(Model):
     sha256: Digest = entry("SHA-256 of these bytes, in hex.")
     mode: Mode = entry("Its permission bits, octal.")
     part: Line = entry("Its part of the bundle: spec, nodes, a vendor.")
-    secret: Flag = entry("Whether it holds secrets.")
+    secret: Flag = entry("Whether it contains secrets.")
     validation: Validation | None = entry("The program that checked it; null where none did.")
 
 

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Final
 
 from ..core.errors import FileError, NlbgenError, UsageError
+from ..core.files import content, hint_for
 from ..spec.recipients import recipient
 
 ENDING: Final = ".age"
@@ -45,7 +46,7 @@ class Sealer:
         try:
             return kind.Recipient.from_str(text)
         except self._age.RecipientError as error:
-            raise UsageError(f"{text} cannot be encrypted for: {error}", "name another public key") from None
+            raise UsageError(f"{text} cannot be encrypted for: {error}", "use another public key") from None
 
     def seal(self, content: bytes) -> bytes:
         """Return the content, encrypted for the owners of the keys."""
@@ -66,11 +67,10 @@ class Opener:
 
     def _read(self) -> list[object]:
         try:
-            with self._path.open("rb") as file:
-                raw = file.read(_LONGEST_IDENTITY + 1)
+            raw = content(self._path, _LONGEST_IDENTITY)
         except OSError as error:
-            reason = error.strerror
-            raise FileError(f"{self._path}: cannot be read: {reason}", "give the file with your private key") from None
+            hint = hint_for(error, "give the file with your private key")
+            raise FileError(f"{self._path}: cannot be read: {error.strerror}", hint) from None
         if len(raw) > _LONGEST_IDENTITY:
             raise UsageError(f"{self._path} is too large for a private key", "give the file with your private key")
         if raw.lstrip().startswith(b"-----BEGIN"):
@@ -78,7 +78,7 @@ class Opener:
         lines = [line.strip() for line in raw.decode("utf-8", "replace").splitlines()]
         found = [self._line(line) for line in lines if line and not line.startswith("#")]
         if not found:
-            raise UsageError(f"{self._path} holds no private key", "`age-keygen -o FILE` makes one")
+            raise UsageError(f"{self._path} contains no private key", "`age-keygen -o FILE` makes one")
         return found
 
     def _ssh(self, raw: bytes) -> object:
@@ -95,7 +95,7 @@ class Opener:
             return self._age.x25519.Identity.from_str(line)
         except self._age.IdentityError:
             raise UsageError(
-                f"{self._path} holds a line that is not a private key of age",
+                f"{self._path} contains a line that is not a private key of age",
                 "each line is empty, begins with # (a comment), or begins with AGE-SECRET-KEY-1",
             ) from None
 

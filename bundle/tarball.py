@@ -19,7 +19,7 @@ _GZIP_HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 """Deflate; no flags, so no name; no time; no extra flags; the system is 255, "unknown"."""
 _GZIP_END: Final = struct.Struct("<II")
 _STORED: Final = struct.Struct("<BHH")
-"""The head of a stored block: its last bit says whether it is the last one; the length, and its complement."""
+"""The head of a stored block: a flag for the last block, the length, and its complement."""
 _BLOCK: Final = 65535
 _COMPRESSED: Final = 0b110
 """The bits of a block's first byte that are 0 in a stored block."""
@@ -62,7 +62,7 @@ def decode(data: bytes) -> list[Member]:
         member = _member(tar, place)
         members.append(member)
         if len(members) > MAX_FILES:
-            raise BundleError(f"the archive holds more than {MAX_FILES} files", REPACKED)
+            raise BundleError(f"the archive contains more than {MAX_FILES} files", REPACKED)
         place += tarfile.BLOCKSIZE + len(member.content) + len(_padding(len(member.content)))
     if tar[place:] != _END:
         raise BundleError(f"the tar archive ends at byte {place}, but no end-of-archive blocks follow", REPACKED)
@@ -90,7 +90,7 @@ def _member(tar: bytes, place: int) -> Member:
     path = info.name
     if info.type != tarfile.REGTYPE:
         kind = _KINDS.get(info.type, "not a plain file")
-        raise BundleError(f"{named(path)} is {kind}; a bundle holds only plain files", REPACKED)
+        raise BundleError(f"{named(path)} is {kind}; a bundle contains only plain files", REPACKED)
     if objection := names.objection(path):
         raise BundleError(f"{named(path)} cannot be a file's name: {objection}", REPACKED)
     bounded(path, info.size)
@@ -132,7 +132,7 @@ def _stored(data: bytes) -> bytes:
 def _unstored(data: bytes) -> bytes:
     """The content of a gzip file; raises BundleError for anything that `_stored` does not write."""
     if not data.startswith(_GZIP_HEADER[:3]):
-        raise BundleError("this is not a gzip file", "name the file that `nlbgen bundle export` wrote")
+        raise BundleError("this is not a gzip file", "give the file that `nlbgen bundle export` wrote")
     if not data.startswith(_GZIP_HEADER):
         raise BundleError("the gzip header holds a name, a time or a system, or is damaged", REPACKED)
     if any(first & _COMPRESSED for first in data[len(_GZIP_HEADER) : len(_GZIP_HEADER) + 1]):

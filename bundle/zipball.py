@@ -1,8 +1,8 @@
 """`.zip`, written and read in one form only: stored, without extra fields, without comments.
 
-Nothing is compressed, for the reason that `tarball` gives. The standard library writes and reads the archive; this
-module sets what it leaves open and refuses what it tolerates. Source: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and
-4.4.
+Nothing is compressed, for the reason in `tarball`. The standard library writes and reads the archive. This module sets
+the fields that the library does not set, and refuses archives that it tolerates. Source: PKWARE's APPNOTE.TXT 6.3.10,
+sections 4.3 and 4.4.
 """
 
 import io
@@ -25,7 +25,9 @@ _LOCAL_SIZE: Final = 30
 _LISTED_SIZE: Final = 46
 """Bytes of a local header and of an entry of the central directory, without the name."""
 _UNIX: Final = 3
-"""The system that made the archive, on every machine: only then the upper half of the attributes is the mode."""
+"""The system of the archive's creator, the same on every machine: only with it, the upper half of the attributes is the
+mode.
+"""
 _UTF8: Final = struct.pack("<H", 1 << 11)
 """The flags of every file: its name is UTF-8."""
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)
@@ -45,12 +47,13 @@ def encode(members: Iterable[Member]) -> bytes:
 
 
 def decode(data: bytes) -> list[Member]:
-    """Return the files of an archive; raises BundleError for a damaged one and for one with anything but plain files.
+    """Return the files of an archive; raises BundleError for a damaged archive, and for entries that are not plain
+    files.
 
-    What else `encode` does not write, `archive.unpacked` finds: it compares the bytes.
+    `archive.unpacked` finds all other differences from `encode`, because it compares the bytes.
     """
     if not data.startswith((_LOCAL_MARK, _END_MARK)):
-        raise BundleError("this is not a zip file", "name the file that `nlbgen bundle export` wrote")
+        raise BundleError("this is not a zip file", "give the file that `nlbgen bundle export` wrote")
     start = _start_of_list(data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as whole:
@@ -91,7 +94,7 @@ def _start_of_list(data: bytes) -> int:
     if start + size != place:
         raise BundleError("the central directory of the zip file is not where its end record says", REPACKED)
     if count > MAX_FILES or size > MAX_FILES * (_LISTED_SIZE + names.LONGEST):
-        raise BundleError(f"the archive holds more than {MAX_FILES} files", REPACKED)
+        raise BundleError(f"the archive contains more than {MAX_FILES} files", REPACKED)
     return int(start)
 
 
@@ -116,9 +119,9 @@ def _refuse(infos: Sequence[zipfile.ZipInfo], end: int) -> None:
 def _refuse_kind(path: str, mode: int) -> None:
     kind = stat.S_IFMT(mode)
     if kind == stat.S_IFLNK:
-        raise BundleError(f"{named(path)} is a symbolic link; a bundle holds only plain files", REPACKED)
+        raise BundleError(f"{named(path)} is a symbolic link; a bundle contains only plain files", REPACKED)
     if kind != stat.S_IFREG:
-        raise BundleError(f"{named(path)} is not a plain file; a bundle holds only plain files", REPACKED)
+        raise BundleError(f"{named(path)} is not a plain file; a bundle contains only plain files", REPACKED)
     if stat.S_IMODE(mode) not in MODES:
         raise BundleError(f"{named(path)} has the mode {stat.S_IMODE(mode):04o}, which no file here has", REPACKED)
 
@@ -136,5 +139,5 @@ def _members(whole: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo]) -> Iterat
 
 
 def _text(error: Exception) -> str:
-    """The error's message, printable whatever the archive holds."""
+    """Return the error's message, printable for every content of the archive."""
     return ascii(str(error))[1:-1]

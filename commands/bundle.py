@@ -103,7 +103,7 @@ def _report(exported: "Exported", path: Path) -> None:
         console.info(note)
     manifest = exported.manifest
     if manifest.secrets == "plain":
-        console.notice(f"warning: {path} holds unencrypted secrets: do not pass it on, and delete it after the change")
+        console.notice(f"warning: {path} contains unencrypted secrets: do not share it, and delete it after the change")
     secrets = {
         "none": "no secrets",
         "encrypted": f"secrets encrypted for {plural(len(manifest.recipients), 'recipient')}",
@@ -198,7 +198,7 @@ def _extract(bundle: Path, folder: Path, identity: Path | None, expect: str | No
     if written.kept is not None:
         console.info(f"renamed the old {folder} to {written.kept}")
     for path in sorted(written.files):
-        what = " (holds secrets)" if path in written.secret else " (encrypted)" if path in written.sealed else ""
+        what = " (contains secrets)" if path in written.secret else " (encrypted)" if path in written.sealed else ""
         console.info(f"wrote {folder / path}{what}")
     if written.sealed:
         console.info("the encrypted files stay encrypted; to decrypt them, use --identity FILE or `age --decrypt`")

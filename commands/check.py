@@ -73,11 +73,17 @@ def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":
 
 
 def _node_problems(spec: "Spec") -> list[Problem]:
-    """Return the problems of the nodes' config files, if the spec names any."""
-    if all(node.config is None for node in spec.farm.nodes) and spec.farm.keys.source == "primary":
+    """Return the problems of the secrets, and of the nodes' config files if the spec names any."""
+    named = any(node.config is not None for node in spec.farm.nodes) or spec.farm.keys.source != "primary"
+    database, redis = spec.farm.stores.database, spec.farm.stores.redis
+    windows = database is None or database.auth == "windows"
+    if not named and windows and (redis is None or redis.password is None):
         return []
-    from ..nodes.spec_checks import missing_notes, problems
+    from ..nodes.spec_checks import missing_notes, problems, secret_problems
 
+    secrets = secret_problems(spec)
+    if not named:
+        return secrets
     for note in missing_notes(spec):
         console.info(note)
-    return problems(spec)
+    return [*secrets, *problems(spec)]

@@ -5,12 +5,9 @@ It also has the options that several commands share, and the exit with a status.
 
 import io
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -58,7 +55,7 @@ class FilePath(click.Path):
         if str(value) == "":
             self.fail("the path is empty: a variable may not be set", param, ctx)
         if str(value) == "-":
-            self.fail("- is not standard input or output here: name a file (./- for a file with that name)", param, ctx)
+            self.fail("- is not standard input or output here: give a file (./- for a file with that name)", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -75,7 +72,7 @@ SPEC = click.option(
     multiple=True,
     type=FilePath(),
     metavar="FILE",
-    help="The spec [default: farm.yaml]. For a fleet, repeat it or name a folder.",
+    help="The spec [default: farm.yaml]. For a fleet, repeat the option or give a folder.",
 )
 DEFAULT_SPECS = (Path("farm.yaml"),)
 """The default of SPEC."""
@@ -246,14 +243,15 @@ def show_proposal(plan: "Plan", *, question: bool) -> None:
         _put(plan.text(), _changes(plan), sys.stderr)
 
 
-def confirm(agreed: bool, question: str, review: str) -> None:
-    """Return if the user agrees; on a terminal, prompt. Raises UsageError without a terminal, Abort after a no."""
+def confirm(agreed: bool, question: str, review: str, options: str = "--expect DIGEST or --yes") -> None:
+    """Return if the user agrees; on a terminal, prompt. Raises UsageError without a terminal, Abort after a no.
+
+    `options` are those of the command that agree without a prompt.
+    """
     if agreed:
         return
     if not sys.stdin.isatty():
-        raise UsageError(
-            "there is no terminal to prompt for confirmation", f"{review}, then run it with --expect DIGEST or --yes"
-        )
+        raise UsageError("there is no terminal to prompt for confirmation", f"{review}, then run it with {options}")
     click.confirm(question, abort=True, err=True)
 
 
@@ -300,28 +298,6 @@ def _put(text: str, view: View | None, stream: TextIO) -> None:
 
 
 # Exit
-
-
-@contextmanager
-def ends_on_sigterm() -> Iterator[None]:
-    """Handle SIGTERM, and SIGHUP of a closed terminal, like Ctrl-C, so that the command cleans up."""
-
-    def end(_: int, frame: FrameType | None) -> None:
-        interrupted = signal.getsignal(signal.SIGINT)
-        if not callable(interrupted):
-            # A shell makes its background jobs ignore SIGINT; SIGTERM must end them anyway.
-            raise KeyboardInterrupt
-        interrupted(signal.SIGINT, frame)
-
-    numbers = [signal.SIGTERM]
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # started by nohup
-        numbers.append(signal.SIGHUP)
-    before = [signal.signal(number, end) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 class Exit(Exception):  # noqa: N818  # not an error: the messages are already printed

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..core.errors import DifferenceError, NodeError
+from ..core.errors import DifferenceError, NodeError, UsageError
 from . import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..core.plan import Plan
+    from ..nodes.apply import WrittenFile
     from ..nodes.audit import Audit, Row
     from ..nodes.config.effective import Config
     from ..nodes.key_list import Inventory
@@ -33,12 +35,26 @@ def command() -> None:
     """
 
 
-@command.command("keys", short_help="List the keys as fingerprints.")
+@command.command("keys", short_help="List the keys as fingerprints, or generate a machineKey.")
 @console.ONE_SPEC
 @console.STYLE
+@click.option(
+    "--generate",
+    is_flag=True,
+    help="Write a new machineKey into the file that the keys come from, if ASP.NET would generate one.",
+)
+@click.option("-y", "--yes", is_flag=True, help="With --generate: do not ask for confirmation.")
 @_CONFIGS
-def _keys(file: Path, style: str, configs: tuple[Path, ...]) -> None:
-    """List the keys of the spec's nodes, or of the CONFIG files, with fingerprint and location but without value."""
+def _keys(file: Path, style: str, generate: bool, yes: bool, configs: tuple[Path, ...]) -> None:
+    """List the keys of the spec's nodes, or of the CONFIG files, with fingerprint and location but without value.
+
+    With --generate, write a new machineKey into the file that the spec takes the keys from, or into one CONFIG file.
+    """
+    if generate:
+        _generate(file, configs, style, agreed=yes)
+        return
+    if yes:
+        raise UsageError("--yes needs --generate", "leave --yes out: the list of keys changes nothing")
     from ..nodes import key_list
     from ..nodes.fingerprints import Fingerprints
     from ..nodes.keys import inventory
@@ -46,6 +62,31 @@ def _keys(file: Path, style: str, configs: tuple[Path, ...]) -> None:
     console.on_refusal("no keys were listed")
     found = {name: inventory(config, Fingerprints()) for name, config in _loaded(file, configs)[1].items()}
     console.show(key_list.data(found) if style == "json" else key_list.text(found), lambda: _side_by_side(found))
+
+
+def _generate(file: Path, configs: tuple[Path, ...], style: str, *, agreed: bool) -> None:
+    from datetime import datetime
+
+    from ..nodes import generating
+    from ..nodes.apply import change
+    from ..spec.load import load
+
+    console.on_refusal("no key was generated")
+    if len(configs) > 1:
+        raise UsageError("--generate takes one CONFIG", "name the first node's file; `nodes apply` copies its keys")
+    planned = generating.of_file(configs[0]) if configs else generating.of_spec(load(file))
+    console.show_proposal(planned.plan, question=bool(planned.files) and not agreed)
+    if planned.files:
+        console.confirm(agreed, "Change this file?", "review the change above", "--yes")
+    written = change(planned.files, planned.config.documents, datetime.now().astimezone())
+    _report(written, planned.plan, style)
+    if not written:
+        console.info(f"{planned.config.path}: its machineKey has fixed keys already; nothing was generated")
+    else:
+        console.info(
+            "next: copy the file to its node and restart the site there (users sign in once more); "
+            "`nlbgen nodes apply` gives the keys to the other nodes"
+        )
 
 
 def _side_by_side(found: "Inventory") -> "Iterator[Block]":
@@ -82,9 +123,17 @@ def _field(key: "Key | None", file: str, colour: "Style") -> "Cell":
 @console.ONE_SPEC
 @console.STYLE
 def _plan(file: Path, style: str) -> None:
-    """Show the planned changes to each node's config; write nothing."""
+    """Show the planned changes to each node's config; write nothing.
+
+    A secret that is not set is shown as a placeholder; `apply` needs it.
+    """
     console.on_refusal("nothing was planned")
-    planned = _planned(file)
+    planned = _planned(file, for_review=True)
+    if planned.missing is not None:
+        console.info(
+            f"{planned.missing.message}\n    the plan shows a placeholder, lists each setting with it as a change, and "
+            "has no digest; `nlbgen nodes apply` needs the secret"
+        )
     if style == "json":
         console.show(planned.plan.data())
     else:
@@ -109,7 +158,11 @@ def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
     console.show_proposal(planned.plan, question=bool(planned.plan.changes) and not agreed)
     if planned.plan.changes:
         console.confirm(agreed, "Change these files?", "review with `nlbgen nodes plan`")
-    written = apply(planned, datetime.now().astimezone())
+    _report(apply(planned, datetime.now().astimezone()), planned.plan, style)
+
+
+def _report(written: "list[WrittenFile]", plan: "Plan", style: str) -> None:
+    """Print the changed files and their backups, and warn of files that every user can read."""
     for one in written:
         if one.open_to_others:
             console.info(
@@ -118,7 +171,7 @@ def _apply(file: Path, style: str, expect: str | None, yes: bool) -> None:
             )
     if style == "json":
         files = [{"file": str(one.path), "backup": str(one.backup)} for one in written]
-        console.show({"digest": planned.plan.digest, "written": files})
+        console.show({"digest": None if plan.incomplete else plan.digest, "written": files})
         return
     for one in written:
         click.echo(f"changed {one.path}; the old file is {one.backup}")
@@ -173,13 +226,13 @@ def _setting(row: "Row", nodes: tuple[str, ...]) -> "list[Cell]":
     return [Cell(row.title), *values, Cell("" if row.same else "DIFFERS", "red")]
 
 
-def _planned(file: Path) -> "FarmPlan":
+def _planned(file: Path, *, for_review: bool = False) -> "FarmPlan":
     from ..nodes.planning import plan_farm
     from ..spec.load import load
 
     spec = load(file)
     console.show_warnings(spec)
-    planned = plan_farm(spec)
+    planned = plan_farm(spec, for_review=for_review)
     for note in planned.notes:
         console.info(note)
     for name in planned.without_config:

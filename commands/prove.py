@@ -37,6 +37,12 @@ REVIVE_SECONDS = 15.0
     help="Run only this scenario; repeatable; `none` runs none [default: all].",
 )
 @click.option(
+    "--robots",
+    type=click.IntRange(1, 60_000),
+    metavar="NUMBER",
+    help="Connect this number of robots, and run the scenarios for robots.",
+)
+@click.option(
     "--threshold", "threshold_file", type=console.FilePath(), metavar="FILE", help="YAML file with your own limits."
 )
 @click.option("--bar", "old_threshold_file", type=console.FilePath(), hidden=True)
@@ -48,7 +54,7 @@ REVIVE_SECONDS = 15.0
     help="The format of the scorecard.",
 )
 @click.option(
-    "--diff", is_flag=True, help="Show how the lab's configuration differs from the live one; run no scenario."
+    "--diff", is_flag=True, help="Show how the lab's configuration differs from the rendered one; run no scenario."
 )
 @click.option("--keep", is_flag=True, help="Keep the lab running after the scenarios, until Ctrl-C.")
 @click.option("--real-time", is_flag=True, help="Use the real timeouts instead of scaled ones; the run takes longer.")
@@ -63,6 +69,7 @@ def command(
     vendor: str,
     file: Path,
     names: tuple[str, ...],
+    robots: int | None,
     threshold_file: Path | None,
     old_threshold_file: Path | None,
     style: str,
@@ -85,7 +92,7 @@ def command(
     if diff and keep:
         raise UsageError("--diff and --keep cannot be combined", "leave one of them out")
     if len(names_of := vendors_of((vendor,), ())) > 1:
-        raise UsageError("the command takes one vendor", f"name {_with_programs()}")
+        raise UsageError("the command takes one vendor", f"write {_with_programs()}")
     vendor = names_of[0]
     own_file = threshold_file or old_threshold_file
     own = thresholds.read(own_file) if own_file else {}
@@ -97,7 +104,15 @@ def command(
         from ..prove.static_checks import static_scorecard
 
         _refuse_scenario_options(
-            vendor, {"--scenario": names, "--diff": diff, "--keep": keep, "--real-time": real_time, "--requests": log}
+            vendor,
+            {
+                "--scenario": names,
+                "--robots": robots,
+                "--diff": diff,
+                "--keep": keep,
+                "--real-time": real_time,
+                "--requests": log,
+            },
         )
         _finish(static_scorecard(spec, vendor, limits), style)
         return
@@ -105,7 +120,7 @@ def command(
         _show_difference(spec, vendor)
         return
     _require_posix()
-    options = _options(names, limits)
+    options = _options(names, limits, robots)
     options.requests, options.real_time = log, real_time
     if keep:
         options.keep = _Keeper(style)
@@ -119,7 +134,7 @@ def _refuse_scenario_options(vendor: str, options: dict[str, object]) -> None:
     if given := [name for name, value in options.items() if value]:
         raise UsageError(
             f"{', '.join(given)}: {generator(vendor).title} runs only on its own device, so there are no scenarios",
-            f"leave {given[0] if len(given) == 1 else 'them'} out, or name {_with_programs()}",
+            f"leave {given[0] if len(given) == 1 else 'them'} out, or write {_with_programs()}",
         )
 
 
@@ -154,11 +169,12 @@ def _show_difference(spec: "Spec", vendor: str) -> None:
         lab.close()
 
 
-def _options(names: tuple[str, ...], limits: "Limits") -> "RunOptions":
+def _options(names: tuple[str, ...], limits: "Limits", robots: int | None) -> "RunOptions":
     from ..prove.run import RunOptions
     from ..prove.scenarios.registry import chosen
 
-    return RunOptions([] if names == (NONE,) else chosen(names), limits)
+    scenarios = [] if names == (NONE,) else chosen(names, robots=robots is not None)
+    return RunOptions(scenarios, limits, robots=robots)
 
 
 def _run(spec: "Spec", vendor: str, options: "RunOptions", style: str) -> None:
@@ -166,7 +182,7 @@ def _run(spec: "Spec", vendor: str, options: "RunOptions", style: str) -> None:
 
     if options.requests is not None:
         _empty(options.requests)
-    with console.ends_on_sigterm(), _watched(len(options.scenarios)) as watch:
+    with _watched(len(options.scenarios)) as watch:
         card = prove(spec, vendor, options, watch)
     _finish(card, style, shown=options.keep is not None)
 

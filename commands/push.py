@@ -35,7 +35,6 @@ def command() -> None:
 @click.option("--adopt", is_flag=True, help="Take over an existing farm that nlbgen did not create.")
 @click.option("--prune", is_flag=True, help="Remove nodes and the redirect that are no longer in the spec.")
 @click.option("--force", is_flag=True, help="Allow a plan that disables more than half of the nodes at once.")
-@console.ends_on_sigterm()
 def _zen(file: Path, style: str, yes: bool, **options: "Unpack[_Given]") -> None:
     """Create or change the farm on a Zevenet, Skudonet or Relianoid by its API; after a failure, roll back."""
     report = _pushed("zen", file, style, yes, options)
@@ -75,7 +74,6 @@ def _zen(file: Path, style: str, yes: bool, **options: "Unpack[_Given]") -> None
     metavar="DIR",
     help="The folder where a push saves the old state before it changes anything.",
 )
-@console.ends_on_sigterm()
 def _f5(file: Path, style: str, yes: bool, **options: "Unpack[_Given]") -> None:
     """Create or change the farm on a BIG-IP; `f5.api` selects iControl REST, AS3 or iControl SOAP."""
     report = _pushed("f5", file, style, yes, options)

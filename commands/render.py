@@ -182,7 +182,7 @@ def _write_nodes(prepared: "Prepared | None", folder: Path, *, listed: bool) -> 
     made = _node_artifacts(prepared)
     written = artifacts.write(made, folder)
     for (path, new), artifact in zip(written, made, strict=True) if listed else ():
-        console.info(f"{'wrote' if new else 'unchanged'} {path}" + (" (holds secrets)" if artifact.secret else ""))
+        console.info(f"{'wrote' if new else 'unchanged'} {path}" + (" (contains secrets)" if artifact.secret else ""))
 
 
 def _print_main(outputs: "Iterable[Output]") -> None:

@@ -40,7 +40,7 @@ def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
     files = out.spec_files(specs or console.DEFAULT_SPECS)
     single = len(files) == 1 and (not specs or files[0] in specs)
     if output is None and not single:
-        raise UsageError("the diagrams of several farms need a folder", "name one with -o DIR")
+        raise UsageError("the diagrams of several farms need a folder", "give a folder with -o DIR")
     fleet = out.Fleet(output or Path(), single=single)
     failures = fleets.Failures(single=len(files) == 1)
     for file in fleets.progress(files):

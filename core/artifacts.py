@@ -21,7 +21,7 @@ class Artifact:
     path: PurePosixPath
     content: bytes = field(repr=False)
     secret: bool = False
-    """Whether the content holds secrets: only the owner may read the file, and no diff shows it."""
+    """Whether the content contains secrets: only the owner may read the file, and no diff shows it."""
     main: bool = False
     """Whether a vendor's program loads this file; the other files are for its installation."""
 
@@ -72,7 +72,7 @@ def diff(artifacts: Iterable[Artifact], folder: Path) -> list[str]:
 def _changes(artifact: Artifact, path: str, old: bytes | None) -> Iterator[str]:
     source = "/dev/null" if old is None else path
     if artifact.secret:
-        yield from (f"--- {source}", f"+++ {path}", "(holds secrets: not shown)")
+        yield from (f"--- {source}", f"+++ {path}", "(contains secrets: not shown)")
         return
     before = [] if old is None else old.decode("utf-8", "replace").splitlines()
     after = artifact.content.decode("utf-8").splitlines()

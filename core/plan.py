@@ -84,12 +84,16 @@ class Change:
 class Plan:
     """Changes in order of target and path, and the state they were planned on."""
 
-    def __init__(self, changes: Iterable[Change], base: Mapping[str, str], targets: Iterable[str] = ()) -> None:
+    def __init__(
+        self, changes: Iterable[Change], base: Mapping[str, str], targets: Iterable[str] = (), incomplete: str = ""
+    ) -> None:
         self.changes: Final = tuple(sorted(changes, key=lambda change: (change.target, change.path)))
         self.base: Final = dict(sorted(base.items()))
         """The names of the files and devices that were read, each with the digest of its state."""
         self.targets: Final = tuple(sorted({*targets, *(change.target for change in self.changes)}))
         """The nodes or devices that were read, changed or not."""
+        self.incomplete: Final = incomplete
+        """Why the plan is not applied by its digest, so that none is shown; empty for a complete plan."""
 
     def __len__(self) -> int:
         return len(self.changes)
@@ -116,22 +120,24 @@ class Plan:
             )
 
     def text(self) -> str:
-        """Return the text: the changes by target, then their number and the digest."""
+        """Return the text: the changes by target, then their number and the digest of a complete plan."""
         lines = []
         changed = {target: list(group) for target, group in groupby(self.changes, key=lambda change: change.target)}
         for target in self.targets:
             lines.append(target if target in changed else f"{target}: nothing to change")
             lines += [f"  {change}" for change in changed.get(target, ())]
-        lines.append(f"{plural(len(self), 'change')}, digest {self.digest[:DIGEST_SHOWN]}")
+        digest = f"no digest: {self.incomplete}" if self.incomplete else f"digest {self.digest[:DIGEST_SHOWN]}"
+        lines.append(f"{plural(len(self), 'change')}, {digest}")
         return "\n".join(lines) + "\n"
 
     def data(self) -> dict[str, object]:
         """For programs."""
         return {
-            "digest": self.digest,
+            "digest": None if self.incomplete else self.digest,
             "targets": list(self.targets),
             "changes": [change.data() for change in self.changes],
             "base": self.base,
+            **({"incomplete": self.incomplete} if self.incomplete else {}),
         }
 
     def json(self) -> str:

@@ -50,5 +50,5 @@ def render(template: str, view: Mapping[str, Any]) -> bytes:
     """Render the template with this view as UTF-8; raises RenderFault where the result holds a forbidden character."""
     text = environment().get_template(template).render(view)
     if found := _FORBIDDEN.search(text):
-        raise RenderFault(f"{template}: the result holds U+{ord(found[0]):04X}")
+        raise RenderFault(f"{template}: the result contains U+{ord(found[0]):04X}")
     return text.encode("utf-8")

@@ -36,6 +36,10 @@ class Since(NamedTuple):
 Support = Yes | No | Since
 
 
+ELSEWHERE: Final = "the nodes connect to the front of another balancer of the farm"
+"""The fallback of a vendor without a front of Redis."""
+
+
 class Feature(NamedTuple):
     """One feature that a farm can request; `asked` returns the key of the spec that requests it, or None."""
 
@@ -96,6 +100,11 @@ def _backup_source(farm: Farm) -> Path | None:
     return _state("backup")(farm) if hashed else None
 
 
+def _haproxy_has_front(farm: Farm) -> bool:
+    """Whether the spec names HAProxy, which renders the front of Redis: other vendors of the farm can leave it out."""
+    return "haproxy" in farm.written
+
+
 def _auto_affinity(farm: Farm) -> bool:
     return farm.balancer.affinity == "auto"
 
@@ -107,6 +116,7 @@ _VIP: Final[Path] = ("frontend", "vip")
 _HEALTH: Final[Path] = ("balancer", "health")
 _ADDRESS_LIMIT: Final[Path] = ("balancer", "limits", "connections_per_address")
 _ALL_FAILED: Final[Path] = ("balancer", "health", "all_failed")
+_SENTINEL: Final[Path] = ("stores", "redis", "sentinel")
 _QUEUE: Final[Path] = ("balancer", "timeouts", "queue")
 
 FEATURES: Final = (
@@ -119,7 +129,7 @@ FEATURES: Final = (
     ),
     Feature(
         "verify-nodes",
-        "The nodes' certificates are verified, with SNI",
+        "Verification of the nodes' certificates, with SNI",
         _when(("frontend", "tls", "verify_nodes"), verifies_nodes),
     ),
     Feature(
@@ -144,22 +154,22 @@ FEATURES: Final = (
     ),
     Feature(
         "passthrough-health",
-        "Active health checks under passthrough",
+        "Active health checks with passthrough",
         _when(_MODE, lambda f: not _sees_http(f)),
     ),
     Feature(
         "serve-all-failed",
-        "Serve requests if all health checks fail",
+        "Serving requests while all health checks fail",
         _when(_ALL_FAILED, lambda f: f.balancer.health.all_failed == "serve"),
     ),
     Feature(
         "refuse-all-failed",
-        "Refuse requests if all health checks fail",
+        "Refusing requests while all health checks fail",
         _when(_ALL_FAILED, lambda f: f.balancer.health.all_failed == "refuse"),
     ),
-    Feature("app-pool-stop", "A stopped IIS app pool is detected", _never, wanted=_sees_http),
-    Feature("free-hung-websockets", "WebSockets of a hung node are closed", _never, wanted=_every),
-    Feature("no-replayed-post", "A POST is never sent twice", _never, wanted=_sees_http),
+    Feature("app-pool-stop", "Detection of a stopped IIS app pool", _never, wanted=_sees_http),
+    Feature("free-hung-websockets", "Closing the WebSockets of a hung node", _never, wanted=_every),
+    Feature("no-replayed-post", "No POST is sent twice", _never, wanted=_sees_http),
     Feature(
         "least-connections",
         "Least connections",
@@ -183,8 +193,8 @@ FEATURES: Final = (
         _when(_AFFINITY, lambda f: f.affinity == "signalr"),
         by_default=_auto_affinity,
     ),
-    Feature("drain", "Drain a node", _state("drain")),
-    Feature("down", "Disable a node", _state("down")),
+    Feature("drain", "Draining a node", _state("drain")),
+    Feature("down", "Disabling a node", _state("down")),
     Feature("backup", "Backup nodes", _state("backup")),
     Feature("backup-source", "Backup nodes with hashing by address", _backup_source),
     Feature("slow-start", "Slow start", _when(("balancer", "slow_start"), lambda f: f.balancer.slow_start > 0)),
@@ -201,13 +211,19 @@ FEATURES: Final = (
     Feature(
         "max-body", "A limit for uploads", _when(("balancer", "max_body"), lambda f: "max_body" in f.balancer.written)
     ),
-    Feature("state-over-reload", "Node states survive a reload", _never, wanted=_every),
+    Feature("state-over-reload", "Node states that survive a reload", _never, wanted=_every),
     Feature("vip", "An address shared by several balancers", _when(_VIP, lambda f: f.frontend.vip is not None)),
     Feature("metrics", "Metrics on loopback", _never),
     Feature(
         "ntlm",
         "NTLM and Negotiate sign-in through the balancer",
         _when(("frontend", "windows_sign_in"), lambda f: f.frontend.windows_sign_in and _sees_http(f)),
+    ),
+    Feature(
+        "redis-front",
+        "One address for the master of Redis",
+        _when(_SENTINEL, lambda f: f.redis_front),
+        by_default=_haproxy_has_front,
     ),
 )
 """All features, in the order of the matrix."""

@@ -21,13 +21,17 @@ def cell(vendor: Generator, feature: Feature) -> Cell:
     support: Support = vendor.support[feature.id]
     if isinstance(support, Since):
         accept = vendor.problem_id(feature.id) if support.before.fallback else ""
-        before = f"before: {support.before.fallback or support.before.reason}"
+        before = f"earlier versions: {_limits(support.before)}"
         return Cell(f"since {support.version}", support.note or before, accept)
     if isinstance(support, No):
         if support.fallback:
-            return Cell("fallback", f"{support.reason}; {support.fallback}", vendor.problem_id(feature.id))
+            return Cell("fallback", _limits(support), vendor.problem_id(feature.id))
         return Cell("no", support.reason, "")
     return Cell("yes", support.note, "")
+
+
+def _limits(lacking: No) -> str:
+    return f"{lacking.reason}; fallback: {lacking.fallback}" if lacking.fallback else lacking.reason
 
 
 def as_data() -> dict[str, object]:
@@ -65,7 +69,7 @@ def summary() -> str:
 
 
 def _table(notes: list[str] | None) -> str:
-    """The table; what is to be said to an answer is added to the notes, and its number to the answer."""
+    """The table. With `notes`, each note is appended to this list, and its number to the answer."""
     vendors = all_generators()
     head = [f"{vendor.title} {vendor.oldest} to {vendor.newest}" for vendor in vendors]
     lines = [f"| Feature | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
@@ -84,7 +88,7 @@ def _numbered(found: Cell, notes: list[str]) -> str:
 
 
 def as_text() -> str:
-    """The matrix for a terminal: columns first, reasons below."""
+    """The matrix for a terminal: first the columns, then the reasons."""
     vendors = all_generators()
     rows = [["", *(vendor.title for vendor in vendors)]]
     rows.append(["", *(f"{vendor.oldest} to {vendor.newest}" for vendor in vendors)])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ..core.artifacts import Artifact
 from ..core.errors import FileError, Problem, SpecError, UnsupportedError, UsageError
 from ..core.files import is_folder
+from ..core.wording import one_of
 from ..spec.load import Spec
 from ..spec.schema import nearest
 from .base import VENDORS, generator, render
@@ -33,9 +34,7 @@ def chosen(names: Sequence[str], others: Sequence[str] = ()) -> tuple[str, ...]:
             near = nearest(name, [*known, ALL])
             raise UsageError(
                 f"{name} is not a vendor" + (f" (did you mean {near}?)" if near else ""),
-                f"vendors: {', '.join(VENDORS)}; {', '.join([*others, ALL])}"
-                if others
-                else f"vendors: {', '.join(VENDORS)}, or {ALL}",
+                f"write {one_of([*known, ALL])}",
             )
     return tuple(name for name in known if ALL in names or name in names)
 
@@ -52,7 +51,7 @@ def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
         except OSError as error:
             raise FileError(f"{path}: cannot be read: {error.strerror}", "check the folder's permissions") from None
         if not found:
-            raise UsageError(f"{path} has no *.yaml or *.yml file", "name a spec, or a folder of specs")
+            raise UsageError(f"{path} has no *.yaml or *.yml file", "give a spec, or a folder of specs")
         files += found
     return tuple(dict.fromkeys(files))
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ..spec.model import Farm, Node
+from ..spec.model import Farm, Node, RedisHost
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -15,6 +15,8 @@ class Ports(NamedTuple):
     metrics: int
     http: int
     """The port of the redirect to https."""
+    redis: int
+    """The port of the front of Redis."""
 
 
 class CertificateFiles(NamedTuple):
@@ -30,8 +32,11 @@ class CertificateFiles(NamedTuple):
         return f"{self.certificate}.key"
 
 
-def relocated(farm: Farm, ports: Ports, files: CertificateFiles, nodes: Sequence[Node]) -> Farm:
-    """The farm with its listeners on the loopback address, and with these certificates and nodes."""
+def relocated(
+    farm: Farm, ports: Ports, files: CertificateFiles, nodes: Sequence[Node], redis_hosts: Sequence[RedisHost] = ()
+) -> Farm:
+    """The farm with its listeners on the loopback address, and with these certificates, nodes and hosts of Redis."""
+    farm = _with_redis(farm, ports, files, redis_hosts)
     tls = farm.frontend.tls
     tls = tls.replace(
         certificate=files.certificate,
@@ -41,3 +46,14 @@ def relocated(farm: Farm, ports: Ports, files: CertificateFiles, nodes: Sequence
     frontend = farm.frontend.replace(address=LOOPBACK, listen_port=ports.frontend, tls=tls)
     balancer = farm.balancer.replace(metrics_port=ports.metrics)
     return farm.replace(frontend=frontend, nodes=tuple(nodes), balancer=balancer)
+
+
+def _with_redis(farm: Farm, ports: Ports, files: CertificateFiles, hosts: Sequence[RedisHost]) -> Farm:
+    """The farm with the front of Redis on the loopback address, and with the hosts, if it has Sentinel."""
+    redis = farm.stores.redis
+    if redis is None or redis.sentinel is None:
+        return farm
+    sentinel = redis.sentinel.replace(
+        nodes=tuple(hosts) or redis.sentinel.nodes, certificate=files.certificate, key=files.key, ca=files.ca
+    )
+    return farm.replace(stores=farm.stores.replace(redis=redis.replace(front_port=ports.redis, sentinel=sentinel)))

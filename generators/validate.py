@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 from ..core import activity
 from ..core.errors import NlbgenError, ValidationError
+from ..core.files import scratch_folder
 from ..net.loopback import free_ports
 from ..spec.load import Spec
 from ..spec.model import Farm
@@ -53,8 +53,8 @@ def validate(generator: Generator, spec: Spec) -> Verdict:
     program = installed(generator)
     if program is None:
         return Verdict(False, f"not checked: {generator.program} is not installed here")
-    with tempfile.TemporaryDirectory(prefix="nlbgen-", ignore_cleanup_errors=True) as folder:
-        said = _run(generator, program, spec, Path(folder))
+    with scratch_folder() as folder:
+        said = _run(generator, program, spec, folder)
     wanted = generator.version(spec.farm)
     same = program.version.parts[:2] == wanted.parts[:2]
     if said is None:

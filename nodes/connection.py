@@ -36,9 +36,7 @@ class UnsupportedValueError(ValueError):
 
 
 def sql_value(text: str) -> str:
-    """A value in a connection string of SqlClient; raises UnsupportedValueError."""
-    if "\0" in text:
-        raise UnsupportedValueError("SqlClient's connection strings cannot hold U+0000")
+    """A value in a connection string of SqlClient; see `consumers` for the texts that it cannot hold."""
     if not text:
         return '""'
     if _BARE.fullmatch(text):
@@ -46,15 +44,6 @@ def sql_value(text: str) -> str:
     if '"' in text and "'" not in text:
         return f"'{text}'"
     return '"' + text.replace('"', '""') + '"'
-
-
-def redis_password(text: str) -> str:
-    """A password in a connection string of StackExchange.Redis; raises UnsupportedValueError."""
-    if "," in text:
-        raise UnsupportedValueError("StackExchange.Redis ends the password at a comma, and a comma cannot be quoted")
-    if text != text.strip() or not text.isprintable():
-        raise UnsupportedValueError("StackExchange.Redis drops spaces at the ends, and control characters are lost")
-    return text
 
 
 def redis_host(text: str) -> str:

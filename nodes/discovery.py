@@ -39,7 +39,7 @@ def facts(path: Path) -> Facts:
         redis=redis,
         redis_port=port,
         redis_password=secret,
-        notes=(*config.notes, *stores.notes(config)),
+        notes=(*config.notes, *stores.notes(config, config)),
     )
 
 

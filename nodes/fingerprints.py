@@ -7,6 +7,7 @@ EncryptionKey: it is comparable within the farm and useless without that key.
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from ..core.plan import Shown
@@ -20,11 +21,15 @@ Secrecy = Literal["open", "key", "password", "pairs", "redis"]
 
 
 class Fingerprints:
-    """Fingerprints that are comparable within one run; `pepper` is a secret of the farm, or empty."""
+    """Fingerprints that are comparable within one run; `pepper` is a secret of the farm, or empty.
 
-    __slots__ = ("_pepper",)
+    `unknown` maps the markers of unknown secrets to the texts that are shown for them.
+    """
 
-    def __init__(self, pepper: str = "") -> None:
+    __slots__ = ("_pepper", "_unknown")
+
+    def __init__(self, pepper: str = "", unknown: Mapping[str, str] | None = None) -> None:
+        self._unknown = unknown or {}
         self._pepper = hashlib.sha256(b"nlbgen fingerprints\0" + pepper.encode("utf-8")).digest() if pepper else b""
 
     def shown(self, value: str, secrecy: Secrecy) -> Shown:
@@ -50,6 +55,8 @@ class Fingerprints:
         return Shown(text, secret=True, identity=self._full(value))
 
     def _password(self, value: str) -> str:
+        if value in self._unknown:
+            return self._unknown[value]
         return f"<{self._full(value)[:DIGITS]}>" if self._pepper else "<set>"
 
     def _full(self, value: str) -> str:

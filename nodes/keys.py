@@ -14,7 +14,7 @@ from typing import Final
 from ..core.errors import Location
 from ..core.plan import Shown
 from .config.effective import APP, MACHINE_KEY, SECURE, Config
-from .config.settings import Setting
+from .config.settings import ConfigSection, Setting
 from .fingerprints import Fingerprints
 from .values import DesiredSetting, Value, key, plain
 
@@ -34,11 +34,16 @@ OTHER_KEYS: Final = {"IdentityServer.EncryptionKey": "IdentityServerEncryptionKe
 _HEX: Final = re.compile(r"[0-9A-Fa-f]+")
 _GUID: Final = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
 
+MACHINE_KEY_ID: Final = "machine-key"
+_SHORTEST: Final = {"decryptionKey": 32, "validationKey": 40}
+"""Hex digits of the shortest key: AES with 128 bits, and what ASP.NET documents for the validation."""
+_SHORTEST_DES: Final = 16
+
 AUTOGENERATE_ID: Final = "autogenerate-keys"
 AUTOGENERATE_HINT: Final = (
-    "write fixed keys on this node first: in IIS Manager open the site, Machine Key, clear both boxes "
-    "`Automatically generate at runtime` and `Generate a unique key for each application`, click Generate Keys, then "
-    "Apply; users sign in once more; then copy the file again"
+    "`nlbgen nodes keys --generate` writes a fixed machineKey into the first node's file: run it, copy the file to "
+    "that node, and restart its site (users sign in once more); `nlbgen nodes apply` gives the keys to the others. "
+    "From 2020.10 on, do not use IIS Manager: it writes into web.config, not into UiPath.Orchestrator.dll.config"
 )
 
 
@@ -73,7 +78,7 @@ def _machine_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
             kind = describe_machine_key(value, section.element.get(algorithm) or "default algorithm")
             place = section.document.location(section.element.attributes[name].name_start)
             shown = fingerprints.shown(value, "key")
-            note = "AutoGenerate cannot be cloned" if is_generated(value) else ""
+            note = "AutoGenerate cannot be copied" if is_generated(value) else ""
             yield Key(name, MACHINE_KEY, shown, len(value), kind, place, note)
 
 
@@ -97,6 +102,22 @@ def occurrences(config: Config, name: str) -> Iterator[tuple[str, Setting]]:
 def is_generated(value: str | None) -> bool:
     """Whether ASP.NET generates the key, a different one on each machine."""
     return value is None or not value.strip() or value.strip().lower().startswith("autogenerate")
+
+
+def refused_machine_key(section: ConfigSection, name: str) -> str:
+    """Why ASP.NET cannot use a key of machineKey, without the key; empty if it can.
+
+    Source: Microsoft's page of the machineKey element: hex digits, at least 40 for the validation.
+    """
+    value = section.element.get(name) or ""
+    least = _SHORTEST[name]
+    if name == "decryptionKey" and (section.element.get("decryption") or "").upper() == "DES":
+        least = _SHORTEST_DES
+    if not _HEX.fullmatch(value):
+        return f"{name} is not a key of hex digits: it looks like a placeholder"
+    if len(value) % 2:
+        return f"{name} has an odd number of hex digits ({len(value)})"
+    return f"{name} has {len(value)} hex digits, and ASP.NET needs at least {least}" if len(value) < least else ""
 
 
 def describe_machine_key(value: str, algorithm: str) -> str:
@@ -169,7 +190,7 @@ def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
     if section is None:
         raise config.main.error(
             config.main.root.start,
-            "there is no <machineKey>: ASP.NET generates the keys on each machine, and there is nothing to clone",
+            "there is no <machineKey>: ASP.NET generates other keys on each machine, so nothing can be copied",
             AUTOGENERATE_HINT,
             AUTOGENERATE_ID,
         )
@@ -179,10 +200,14 @@ def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
             attribute = section.element.attributes.get(name)
             raise section.document.error(
                 section.element.start if attribute is None else attribute.name_start,
-                f"ASP.NET generates {name} on each machine (AutoGenerate or IsolateApps): there is nothing to clone",
+                f"ASP.NET generates another {name} on each machine (AutoGenerate, IsolateApps): nothing can be copied",
                 AUTOGENERATE_HINT,
                 AUTOGENERATE_ID,
             )
+        reason = refused_machine_key(section, name)
+        if reason:
+            place = section.element.attributes[name].name_start
+            raise section.document.error(place, f"{reason}: nlbgen does not copy it", AUTOGENERATE_HINT, MACHINE_KEY_ID)
         yield name, key(str(value), parameter)
     for name in MACHINE_ALGORITHMS:
         algorithm = section.element.get(name)

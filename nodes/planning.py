@@ -10,6 +10,8 @@ from ..core.errors import FileError, NlbgenError, NodeError
 from ..core.plan import Change, Plan
 from ..spec.load import Spec, dotted
 from ..spec.model import Node
+from ..spec.orchestrator import protection_tool
+from ..spec.references import MissingSecretError
 from ..spec.schema import Path as SpecPath
 from . import keys, spec_checks, stores
 from .config import effective as configs
@@ -18,7 +20,7 @@ from .config.effective import MACHINE_KEY, SESSION_STATE, Config
 from .config.lexer import Element
 from .config.webconfig import Document, TextPosition
 from .fingerprints import Fingerprints
-from .values import DesiredSetting, require
+from .values import DesiredSetting, problem_of
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -34,7 +36,7 @@ class NodePlan:
     operations: tuple[Operation, ...]
     changes: tuple[Change, ...]
     files: tuple[tuple[Document, bytes], ...] = field(repr=False)
-    """Each file that changes, with its new bytes."""
+    """Each file that changes, with its new bytes; empty if a secret is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,14 @@ class FarmPlan:
     notes: tuple[str, ...] = ()
     without_config: tuple[str, ...] = field(default=())
     """The nodes whose config the spec does not name."""
+    missing: MissingSecretError | None = None
+    """The secrets that are not known: such a plan shows placeholders, has no files, and cannot be applied."""
 
 
 def load_configs(spec: Spec) -> dict[Node, Config]:
     """The config of every node that names one; raises NodeError with everything that cannot be read."""
-    folder, site = Path(spec.name).parent, spec.farm.orchestrator.site
+    folder, orchestrator = Path(spec.name).parent, spec.farm.orchestrator
+    site, tool = orchestrator.site, protection_tool(orchestrator.version)
     found: dict[Node, Config] = {}
     seen: dict[Path, str] = {}
     absences = spec_checks.absences(spec)
@@ -62,7 +67,7 @@ def load_configs(spec: Spec) -> dict[Node, Config]:
         path: SpecPath = ("nodes", index, "config")
         with failures:
             _require_there(spec, path, absences)
-            loaded = configs.load(configs.local(folder, node.config), site)
+            loaded = configs.load(configs.local(folder, node.config), site, tool)
             for document in loaded.documents:
                 other = seen.setdefault(document.path.resolve(), node.name)
                 if other != node.name:  # through a link, or a folder and the file in it: the spec's rule sees paths
@@ -96,7 +101,9 @@ def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
     source = spec.farm.keys.source
     if source != "primary":
         _require_there(spec, ("keys", "from"), spec_checks.absences(spec))
-        return configs.load(configs.local(Path(spec.name).parent, source), spec.farm.orchestrator.site)
+        orchestrator = spec.farm.orchestrator
+        tool = protection_tool(orchestrator.version)
+        return configs.load(configs.local(Path(spec.name).parent, source), orchestrator.site, tool)
     primary = spec.farm.primary
     if primary not in loaded:
         raise NodeError(
@@ -106,33 +113,50 @@ def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
     return loaded[primary]
 
 
-def plan_farm(spec: Spec) -> FarmPlan:
-    """What all nodes need to become one farm; raises NodeError or SpecError, and nothing is planned."""
+def plan_farm(spec: Spec, *, for_review: bool = False) -> FarmPlan:
+    """What all nodes need to become one farm; raises NodeError, SpecError or SecretError, and nothing is planned.
+
+    A plan `for_review` needs no secret: it shows a placeholder for each missing one.
+    """
     loaded = load_configs(spec)
     source = keys_source(spec, loaded)
-    return plan_configs(spec, loaded, source)
+    return plan_configs(spec, loaded, source, for_review=for_review)
 
 
-def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config) -> FarmPlan:
-    """What these nodes need to become one farm with the keys of `source`."""
+def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config, *, for_review: bool = False) -> FarmPlan:
+    """What these nodes need to become one farm with the keys of `source`; see `plan_farm`."""
     cloned, shared = keys.keys_to_clone(source), stores.stores_of(spec, classic=source.kind == "classic")
-    fingerprints = Fingerprints(cloned.pepper)
+    missing = _missing(shared, for_review=for_review) if loaded else None
+    unknown = [part for part in shared.secrets if part.secret is None]
+    fingerprints = Fingerprints(cloned.pepper, {part.marker: part.placeholder for part in unknown})
     plans, notes = [], list[str]()
-    if loaded:
-        require(shared.secrets)
     failures = Failures()
     for node, config in loaded.items():
         with failures:
             _check_version(spec, config)
             desired = (*keys.desired_settings(cloned, config), *stores.desired_settings(spec, shared, config, source))
             plans.append(plan_node(node, config, desired, fingerprints))
-            notes += (*config.notes, *keys.notes(cloned, config), *stores.notes(config), *_elsewhere(spec, config))
+            notes += (
+                *config.notes,
+                *keys.notes(cloned, config),
+                *stores.notes(config, source),
+                *_elsewhere(spec, config),
+            )
     failures.finish()
     base = {document.path.as_posix(): document.digest for plan in plans for document in plan.config.documents}
     names = [_target(plan.node, plan.config) for plan in plans]
-    plan = Plan((change for one in plans for change in one.changes), base, names)
+    incomplete = "" if missing is None else ", ".join(f"{part.source} is {part.state}" for part in unknown)
+    plan = Plan((change for one in plans for change in one.changes), base, names, incomplete)
     without = tuple(node.name for node in spec.farm.nodes if node.config is None)
-    return FarmPlan(tuple(plans), plan, fingerprints, tuple(dict.fromkeys(notes)), without)
+    return FarmPlan(tuple(plans), plan, fingerprints, tuple(dict.fromkeys(notes)), without, missing)
+
+
+def _missing(shared: stores.Stores, *, for_review: bool) -> MissingSecretError | None:
+    """The error about missing secrets, None without any; raises it unless `for_review`, and all other problems."""
+    problem = problem_of(shared.secrets)
+    if problem is None or (for_review and isinstance(problem, MissingSecretError)):
+        return problem
+    raise problem
 
 
 def _elsewhere(spec: Spec, config: Config) -> Iterator[str]:
@@ -159,7 +183,21 @@ def _target(node: Node, config: Config) -> str:
 
 def plan_node(node: Node, config: Config, desired: Sequence[DesiredSetting], fingerprints: Fingerprints) -> NodePlan:
     """What one node's files become with these settings."""
-    target = _target(node, config)
+    edit = edited(_target(node, config), config, desired, fingerprints)
+    return NodePlan(node, config, tuple(desired), edit.operations, edit.changes, edit.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What a config's files become: the operations, the changes to show, and each new file with its bytes."""
+
+    operations: tuple[Operation, ...]
+    changes: tuple[Change, ...]
+    files: tuple[tuple[Document, bytes], ...] = field(repr=False)
+
+
+def edited(target: str, config: Config, desired: Sequence[DesiredSetting], fingerprints: Fingerprints) -> Edited:
+    """What a config's files become with these settings; `target` names it in the changes."""
     operations: list[Operation] = []
     changes: list[Change] = []
     for section in dict.fromkeys(setting.section for setting in desired):
@@ -168,7 +206,7 @@ def plan_node(node: Node, config: Config, desired: Sequence[DesiredSetting], fin
         web = section in {MACHINE_KEY, SESSION_STATE}
         for setting, operation, where, old in (_web if web else _settings)(config, group):
             operations.append(operation)
-            new = None if setting.value is None else setting.value.reveal()
+            new = None if setting.value is None else setting.value.marked()
             secrecy = setting.secrecy
             changes.append(
                 Change(
@@ -180,7 +218,9 @@ def plan_node(node: Node, config: Config, desired: Sequence[DesiredSetting], fin
                 )
             )
     merged = _merged(operations)
-    return NodePlan(node, config, tuple(desired), merged, tuple(changes), tuple(_files(config, merged)))
+    known = all(setting.value is None or setting.value.is_known for setting in desired)
+    files = tuple(_files(config, merged)) if known else ()
+    return Edited(merged, tuple(changes), files)
 
 
 Step = tuple[DesiredSetting, Operation, TextPosition, str | None]
@@ -191,7 +231,7 @@ def _settings(config: Config, desired: Iterable[DesiredSetting]) -> Iterator[Ste
     for setting in desired:
         if setting.value is None:
             continue
-        entries, value = config.entries(setting.section), setting.value.reveal()
+        entries, value = config.entries(setting.section), setting.value.marked()
         entry = entries.get(setting.key)
         if entry is not None:
             if entry.value != value or entry.element.get("value") is None:
@@ -203,8 +243,8 @@ def _settings(config: Config, desired: Iterable[DesiredSetting]) -> Iterator[Ste
         if home is None:
             raise config.main.error(
                 config.main.root.start,
-                f"the file has no <{setting.section}> for {setting.key}",
-                "check that this is the node's own file and that all nodes run the same version",
+                f"the file has no <{setting.section}>, into which {setting.key} belongs",
+                "copy the complete file from the node again, and check that all nodes run the same version",
             )
         where = TextPosition(home.document, home.element.start)
         attributes = (("key", setting.key), ("value", value))
@@ -220,7 +260,7 @@ def _web(config: Config, desired: Sequence[DesiredSetting]) -> Iterator[Step]:
     for setting in desired:
         attribute = section.element.attributes.get(setting.key)
         old = None if attribute is None else attribute.value
-        new = None if setting.value is None else setting.value.reveal()
+        new = None if setting.value is None else setting.value.marked()
         if old == new:
             continue
         _check_attribute(section.document, section.element, setting.key)
@@ -239,13 +279,13 @@ def _new_section(config: Config, desired: Sequence[DesiredSetting]) -> Iterator[
     if web is None:
         raise config.main.error(
             config.main.root.start,
-            f"the file has no <system.web> for <{name}>",
-            "check that this is the node's own file",
+            f"the file has no <system.web>, into which <{name}> belongs",
+            "copy the complete file from the node again",
         )
     document, parent = web
     for setting in desired:
         if setting.value is not None:
-            attributes = ((setting.key, setting.value.reveal()),)
+            attributes = ((setting.key, setting.value.marked()),)
             where = TextPosition(document, parent.start)
             yield setting, InsertElement(document, parent, name, attributes), where, None
 

@@ -11,14 +11,20 @@ from typing import Final
 from ..core.errors import NodeError, Problem
 from ..spec import walk
 from ..spec.load import Spec, dotted
+from ..spec.model import Orchestrator
+from ..spec.orchestrator import protection_tool
 from ..spec.schema import Path as SpecPath
-from . import keys
+from . import keys, stores
 from .config import effective as configs
 from .config.effective import APP, MACHINE_KEY, SECURE, Config
 from .config.webconfig import ConfigError
+from .values import ANOTHER
 
 NODE_CONFIG: Final = "node-config"
 """The id of problems without a rule."""
+
+UNUSABLE: Final = "secret-characters"
+"""The id of a secret that a program of the farm cannot hold."""
 
 
 _KEYS_FROM: Final[SpecPath] = ("keys", "from")
@@ -56,15 +62,31 @@ def problems(spec: Spec) -> list[Problem]:
     found = []
     for path, file in named(spec):
         if configs.is_there(file):
-            error = _checked(file, spec.farm.orchestrator.site, cloned=path == cloned)
+            error = _checked(file, spec.farm.orchestrator, cloned=path == cloned)
             if error is not None:
                 found.append(_problem(error, spec, path))
     return found
 
 
-def _checked(path: Path, site: str, *, cloned: bool) -> NodeError | None:
+def secret_problems(spec: Spec) -> list[Problem]:
+    """The secrets of the nodes' stores that are set on this machine, and that a consumer cannot hold.
+
+    A secret that is not set here is no problem: `check` also runs on machines without secrets.
+    """
+    secrets = {
+        ("stores", "database", "auth", "password"): stores.sql_password(spec),
+        ("stores", "redis", "password"): stores.redis_password(spec),
+    }
+    return [
+        Problem(spec.document.location(path), dotted(path), f"cannot be used: {part.refusal}", ANOTHER, UNUSABLE)
+        for path, part in secrets.items()
+        if part is not None and part.refusal
+    ]
+
+
+def _checked(path: Path, orchestrator: Orchestrator, *, cloned: bool) -> NodeError | None:
     try:
-        config = configs.load(path, site)
+        config = configs.load(path, orchestrator.site, protection_tool(orchestrator.version))
         _require(config, cloned=cloned)
     except NodeError as error:
         return error

@@ -55,6 +55,10 @@ STORAGE: Final = (
 _LOCAL_PATH: Final = re.compile(r"(?:RootPath=)?\s*(?:[A-Za-z]:[\\/]|~|\.|[^\\/;=]+\Z)")
 
 
+_SHARED_PATH: Final = re.compile(r"(?:RootPath=)?\s*\\\\[^;=]+\Z")
+"""A UNC path: no other form is cloned, because cloud storage has secrets in its location."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """The stores of a farm as values for the nodes' settings."""
@@ -98,7 +102,8 @@ def redis_password(spec: Spec) -> SecretPart | None:
     redis = spec.farm.stores.redis
     if spec.farm.stores.signalr != "redis" or redis is None or redis.password is None:
         return None
-    return referred(spec, ("stores", "redis", "password"), redis.password, "RedisPassword", "redis")
+    path = ("stores", "redis", "password")
+    return referred(spec, path, redis.password, "RedisPassword", "redis" if redis.sentinel is None else "sentinel")
 
 
 def sql_password(spec: Spec) -> SecretPart | None:
@@ -132,6 +137,8 @@ def _session_string(spec: Spec) -> Value | None:
 def _redis_string(redis: Redis, password: SecretPart | None) -> Value:
     """The connection string of StackExchange.Redis; `ssl` as in UiPath's Azure template."""
     parts: tuple[str | SecretPart, ...] = (f"{redis.host}:{redis.port}",)
+    if redis.user is not None:
+        parts += (f",user={redis.user}",)
     if password is not None:
         parts += (",password=", password)
     return Value((*parts, ",ssl=True,abortConnect=False") if redis.tls else parts, "redis")
@@ -180,13 +187,26 @@ def desired_settings(spec: Spec, stores: Stores, config: Config, primary: Config
     else:
         yield from _connection_string(spec, stores, config)
     yield DesiredSetting(APP, QUARTZ, plain("true"))
+    for name, value in shared_storage(primary).items() if config is not primary else ():
+        yield DesiredSetting(APP, name, plain(value))
+
+
+def shared_storage(primary: Config) -> dict[str, str]:
+    """The settings of a package share that the first node uses, by their names; empty if it uses none."""
+    found = {name: entry.value for name in STORAGE if (entry := primary.app.get(name)) is not None}
+    local = found.get("Storage.Type", "FileSystem").lower() == "filesystem"
+    shares = {name for name, value in found.items() if local and _SHARED_PATH.match(value.strip().strip('"'))}
+    kinds = {"Storage.Type", "NuGet.Repository.Type"} if shares else set()
+    return {name: value for name, value in found.items() if name in shares | kinds}
 
 
 def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[DesiredSetting]:
     store = spec.farm.stores.signalr
-    if stores.redis_string is not None and spec.farm.stores.redis is not None and spec.farm.stores.redis.tls:
-        hint = "write `tls: false` under `stores.redis`, or correct `signalr_keys`"
-        raise _cannot(config, "LoadBalancer.Redis.Server and its related settings do not support TLS", hint)
+    redis = spec.farm.stores.redis
+    if stores.redis_string is not None and redis is not None and (redis.tls or redis.user):
+        what, key = ("TLS", "tls") if redis.tls else ("users", "user")
+        hint = f"leave out `{key}` under `stores.redis`, or correct `signalr_keys`"
+        raise _cannot(config, f"LoadBalancer.Redis.Server and its related settings do not support {what}", hint)
     values = (
         plain(str(store == "sqlserver").lower()),
         plain(str(store == "redis").lower()),
@@ -261,9 +281,12 @@ def local_storage(config: Config) -> Iterator[tuple[str, Setting]]:
             yield name, entry
 
 
-def notes(config: Config) -> Iterator[str]:
+def notes(config: Config, primary: Config) -> Iterator[str]:
     """Notes on a node's stores that a plan cannot correct."""
+    shared = shared_storage(primary)
     for name, entry in local_storage(config):
+        if name in shared:
+            continue
         place = entry.document.location(entry.element.start)
         yield f"{place}: {name} is on the node's own disk: the other nodes cannot serve these packages"
     if config.kind == "core" and config.app.get(QUARTZ) is None:

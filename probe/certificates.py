@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..core.errors import FileError
+from ..core.files import hint_for, require_regular
 from ..net.connect import ConnectError, Limits, connected
 
 VALIDITY_ERRORS: Final = frozenset({9, 10})
@@ -46,7 +47,7 @@ def trusting(ca: Path | None, *, host_checked: bool = False) -> ssl.SSLContext:
     context, and without partial chains (a CA that is not a root is no trust anchor).
 
     Raises:
-        FileError: The CA file cannot be read, or holds no certificate.
+        FileError: The CA file cannot be read, or contains no certificate.
     """
     context = _client()
     context.check_hostname = host_checked
@@ -54,11 +55,13 @@ def trusting(ca: Path | None, *, host_checked: bool = False) -> ssl.SSLContext:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         return context
     try:
+        require_regular(ca)
         context.load_verify_locations(cafile=ca)
     except ssl.SSLError:
-        raise FileError(f"{ca}: holds no certificate", "a CA file holds certificates in PEM format") from None
+        raise FileError(f"{ca}: contains no certificate", "a CA file contains certificates in PEM format") from None
     except OSError as error:
-        raise FileError(f"{ca}: cannot be read: {error.strerror}", "check the path and its permissions") from None
+        hint = hint_for(error, "check the path and its permissions")
+        raise FileError(f"{ca}: cannot be read: {error.strerror}", hint) from None
     return context
 
 

@@ -316,4 +316,4 @@ class _Probe:
             except NlbgenError as error:
                 machine.report("redis-unchecked", "password", "a secret", error.message)
                 return
-        await redis.check(machine, password)
+        await redis.check(machine, password, store.user)

@@ -15,11 +15,11 @@ class _ProtocolError(Exception):
     """The response is not Redis's; the text is safe to print."""
 
 
-async def check(machine: Machine, password: SecretValue | None) -> None:
-    """Check Redis. The password is sent only if the certificate was verified."""
+async def check(machine: Machine, password: SecretValue | None, user: str | None = None) -> None:
+    """Check Redis with the login of the spec. The password is sent only if the certificate was verified."""
     try:
         async with machine.connection() as peer, asyncio.timeout(machine.limits.answer):
-            await _check_login(machine, peer, password)
+            await _check_login(machine, peer, password, user)
     except ConnectError as error:
         machine.failed(error)
     except TimeoutError:
@@ -30,7 +30,7 @@ async def check(machine: Machine, password: SecretValue | None) -> None:
         machine.report("redis-answer", "PING", "PONG", "the connection was closed")
 
 
-async def _check_login(machine: Machine, peer: Peer, password: SecretValue | None) -> None:
+async def _check_login(machine: Machine, peer: Peer, password: SecretValue | None, user: str | None) -> None:
     refusal = await _error_code(peer, "PING")
     if refusal == "NOAUTH":
         if password is None:
@@ -38,7 +38,7 @@ async def _check_login(machine: Machine, peer: Peer, password: SecretValue | Non
             return
         if not machine.trusted:
             return
-        refused = await _error_code(peer, "AUTH", password.reveal())
+        refused = await _error_code(peer, "AUTH", *([user] if user else []), password.reveal())
         if refused:
             machine.report("redis-password", "AUTH", "OK", refused)
             return

@@ -3,9 +3,6 @@
 import asyncio
 import json
 import os
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass
@@ -16,7 +13,9 @@ from typing import Any, Final
 import aiohttp
 
 from .. import __version__
+from ..core import interrupts
 from ..core.errors import NlbgenError
+from ..core.files import scratch_errors
 from ..generators.base import Generator, generator, render
 from ..generators.validate import Program, installed
 from ..net.loops import run
@@ -42,7 +41,7 @@ BREAKING_ERRORS: Final = (NlbgenError, ControlError, SessionError, TimeoutError,
 """The errors of a scenario that the farm causes; any other is a bug in nlbgen."""
 
 UNPROVED: Final = (
-    "the real nodes: how fast they are, how they share keys and stores (`nlbgen nodes audit`)",
+    "the real nodes: their speed, and whether they share keys and stores (`nlbgen nodes audit`)",
     "the real certificates and names (`nlbgen probe`): the lab uses its own",
     "the network between clients, balancer and nodes: firewalls, routes, packet sizes",
     "the balancer's machine: its limits of open files, its kernel, its service (INSTALL.md)",
@@ -60,6 +59,8 @@ class RunOptions:
     """A file for every request of the load, one line of JSON each."""
     real_time: bool = False
     """Wait for the real timeouts instead of scaled ones."""
+    robots: int | None = None
+    """The number of robots of the scenarios of `--robots`."""
     keep: Callable[[TestBench, Scorecard], None] | None = None
     """Called after the last scenario; the lab ends when it returns."""
 
@@ -98,7 +99,7 @@ def prove(spec: Spec, vendor: str, options: RunOptions, watch: Watch) -> Scoreca
     with _started(spec, vendor) as lab:
         card.mapped = mapping(lab)
         bench = TestBench(lab)
-        bench.real_time = options.real_time
+        bench.real_time, bench.robots = options.real_time, options.robots
         run(_run_all(bench, options, card, watch))
         watch(bench, None)
         if options.keep is not None:
@@ -111,31 +112,15 @@ def _started(spec: Spec, vendor: str) -> Iterator[Lab]:
     """Start a lab; NlbgenError with the program's output if it does not start."""
     lab = make_lab(spec, vendor)
     try:
-        lab.__enter__()
+        with scratch_errors():
+            lab.__enter__()
     except ProcessError as error:
         raise NlbgenError(error.message.rstrip(), _start_hint(lab.generator, spec)) from None
     try:
         yield lab
     finally:
-        with _signals_ignored():
+        with interrupts.ignored():
             lab.close()
-
-
-@contextmanager
-def _signals_ignored() -> Iterator[None]:
-    """Ignore SIGINT and SIGTERM, so that a second Ctrl-C does not interrupt the cleanup."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupted = isinstance(sys.exception(), KeyboardInterrupt)
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
-    try:
-        yield
-    finally:
-        if not interrupted:  # otherwise the program is about to exit with the status of the signal
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)
 
 
 def _start_hint(vendor: Generator, spec: Spec) -> str:

@@ -13,7 +13,7 @@ from .score.limits import Limits
 from .score.scorecard import ScenarioResult, Scorecard, score
 
 UNPROVED: Final = (
-    "traffic: no scenario ran, because {title} only runs on its own appliance",
+    "traffic: no scenario ran, because {title} runs only on its own appliance",
     "that the device accepts these objects: `nlbgen push {vendor} --dry-run` shows the plan, a push reads them back",
     "the running farm: `nlbgen probe`",
 )
@@ -23,8 +23,8 @@ class StaticChecks(Scenario):
     """The checks of a device's files."""
 
     name = "paper"
-    title = "the device's files are rendered and read back"
-    why = "the device refuses a file that cannot be read back, in the middle of the change window"
+    title = "nlbgen renders the device's files and checks them with its strict parser"
+    why = "a device refuses an invalid file, in the middle of the change window"
     seconds = 0.0
 
     def run(self, bench: TestBench) -> Metrics:

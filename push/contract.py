@@ -1,9 +1,10 @@
-"""The one flow of a push, and what a backend contributes to it.
+"""The flow of a push, and what a backend contributes to it.
 
-read the state and plan → show the plan → refuse what must not be done → ask → read again → save a snapshot → apply →
-read back → finish → report. [`push`][nlbgen.push.contract.push] is that flow; a
-[`Backend`][nlbgen.push.contract.Backend] is one API of one device and knows nothing of the order. Every request is a
-backend's: the flow itself sends none.
+read the state and plan → show the plan → refuse invalid plans → ask for confirmation → read again → save a snapshot →
+apply → read back → finish → report.
+
+[`push`][nlbgen.push.contract.push] is that flow. A [`Backend`][nlbgen.push.contract.Backend] is one API of one device,
+and does not know the order of the steps. Only backends send requests.
 """
 
 import contextlib
@@ -18,13 +19,16 @@ from ..core.plan import Plan
 from ..core.wording import plural
 
 OutcomeLost = DeviceError | None
-"""The error of an apply whose answer was lost: the change may be there or not. None where it is certainly there."""
+"""The error of an apply without an answer: it is unknown whether the device has the change.
+
+None if it has the change.
+"""
 Counts = dict[str, dict[str, int]]
 """For each kind of object: how many are created, changed, removed, unchanged."""
 
 
 class Options(NamedTuple):
-    """The options of the command line; a backend ignores those that it does not have."""
+    """The options of the command line; a backend ignores options that it does not have."""
 
     dry_run: bool = False
     validate: bool = False
@@ -38,7 +42,7 @@ class Options(NamedTuple):
 
 
 class Console(Protocol):
-    """Where a push reports progress and asks its question."""
+    """Where a push prints its progress and asks for confirmation."""
 
     def say(self, text: str) -> None:
         """Print one line about the progress."""
@@ -86,7 +90,7 @@ class Report(NamedTuple):
 
 
 class Planned(Protocol):
-    """What a backend plans. Backends add the state that they read, and the steps that they will take."""
+    """The plan of a backend. Backends add the state that they read and the steps that they will run."""
 
     @property
     def plan(self) -> Plan:
@@ -94,11 +98,11 @@ class Planned(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """Facts beside the changes that a reader needs."""
+        """Further facts for the user, in addition to the changes."""
 
     @property
     def refusals(self) -> Sequence[DeviceError]:
-        """Why this plan must not be applied."""
+        """The reasons why this plan must not be applied."""
 
 
 P = TypeVar("P", bound=Planned)
@@ -108,11 +112,11 @@ class Backend(ABC, Generic[P]):
     """One API of one device, connected, for one spec and the options of one push."""
 
     name: str
-    """The device, as messages name it."""
+    """The name of the device in messages."""
     options: Options
     console: Console
     pauses: Sequence[float] = ()
-    """Seconds before each further read-back where the answer to the apply was lost and the device may still work."""
+    """Seconds before each further read-back if the answer to the apply was lost: the device may still be working."""
 
     @property
     @abstractmethod
@@ -125,9 +129,9 @@ class Backend(ABC, Generic[P]):
 
     @abstractmethod
     def apply(self, planned: P) -> OutcomeLost:
-        """Apply the plan; return the error where its outcome is unknown.
+        """Apply the plan; return the error if its outcome is unknown.
 
-        Raises NlbgenError where the device has none of the changes, or where `take_back` has to remove some of them.
+        Raises NlbgenError if the device has none of the changes, or if `take_back` must remove some of them.
         """
 
     @abstractmethod
@@ -141,23 +145,23 @@ class Backend(ABC, Generic[P]):
     # What a backend may add.
 
     def check(self, planned: P) -> None:
-        """Raise DeviceError where a plan that may be shown must not be applied."""
+        """Raise DeviceError for a plan that can be shown but must not be applied."""
 
     def validate(self, planned: P) -> None:
-        """Have the device check the plan without a change; raises DeviceError where it does not accept it."""
+        """Let the device check the plan without a change; raises DeviceError if the device does not accept it."""
         raise NotImplementedError
 
     def is_outdated(self, planned: P) -> bool:
-        """Read again what the plan depends on: whether it changed while the question was open."""
+        """Read the device again: whether it changed while nlbgen waited for the confirmation."""
         return self.plan().plan.digest != planned.plan.digest
 
     def save(self, planned: P) -> Path | None:
-        """Save what the plan changes to a snapshot; None for a backend without snapshots."""
+        """Save the current state of the objects that the plan changes; None for a backend without snapshots."""
         del planned
         return None
 
     def take_back(self, planned: P, error: BaseException, snapshot: Path | None) -> NlbgenError | None:
-        """Remove what an apply that raised `error` has left behind; return the error that explains it better."""
+        """Undo the partial changes of an apply that raised `error`; return a more precise error, if there is one."""
         del planned, error, snapshot
         return None
 
@@ -166,7 +170,7 @@ class Backend(ABC, Generic[P]):
         return ""
 
     def is_applied(self, again: P) -> bool:
-        """Whether what was read back is as planned."""
+        """Whether the device matches the plan after the apply."""
         return not again.plan.changes
 
     def read_back_failed(self, error: DeviceError, lost: OutcomeLost) -> DeviceError:
@@ -175,17 +179,17 @@ class Backend(ABC, Generic[P]):
         return error
 
     def finish(self, planned: P, again: P) -> None:
-        """Do what follows a change that was applied and read back."""
+        """Run the steps after a change that was applied and read back."""
 
     def complete(self, planned: P) -> None:
-        """Do what an earlier push left undone, on a device that has nothing to change."""
+        """Complete an earlier push that was interrupted, on a device without further changes."""
 
 
 def push(backend: Backend[P]) -> Report:
-    """Bring the device to the spec.
+    """Change the device to match the spec.
 
-    Raises DeviceError where the device refuses or cannot be reached, DifferenceError where the plan is not the expected
-    one or the device changed after it was made.
+    Raises DeviceError if the device refuses or cannot be reached, DifferenceError if the plan is not the expected one,
+    or if the device changed after the plan.
     """
     return _Push(backend).run()
 
@@ -213,7 +217,7 @@ class _Push(Generic[P]):
         return self._apply(planned)
 
     def _review(self, planned: P) -> None:
-        """Show the plan; raise DeviceError where it must not be applied, DifferenceError where it is another one."""
+        """Show the plan; raise DeviceError if it must not be applied, DifferenceError if it is not the expected one."""
         for note in planned.notes:
             self.console.say(note)
         self.console.show(planned.plan)
@@ -239,7 +243,10 @@ class _Push(Generic[P]):
 
     @contextlib.contextmanager
     def _told_of_an_interruption(self) -> Iterator[None]:
-        """Once the change was sent, nothing is taken back: the next push reads what became of it."""
+        """Report an interruption.
+
+        After the change was sent, nothing is rolled back: the next push reads its outcome.
+        """
         try:
             yield
         except NlbgenError:
@@ -250,7 +257,7 @@ class _Push(Generic[P]):
             raise
 
     def _applied(self, planned: P, snapshot: Path | None) -> OutcomeLost:
-        """Apply; what fails or is interrupted before the change was sent is taken back."""
+        """Apply the plan. If it fails or is interrupted before the change was sent, undo the partial changes."""
         try:
             return self.backend.apply(planned)
         except BaseException as error:
@@ -262,7 +269,10 @@ class _Push(Generic[P]):
             raise explained from None
 
     def _read_back(self, planned: P, lost: OutcomeLost, snapshot: Path | None) -> P:
-        """Plan again: nothing may be left to do. A device whose answer was lost may still be at work."""
+        """Read the device and plan again: no changes may remain.
+
+        If the answer was lost, the device may still be working.
+        """
         for pause in (*(self.backend.pauses if lost else ()), None):
             try:
                 again = self.backend.plan()
@@ -281,7 +291,7 @@ class _Push(Generic[P]):
 
 
 def overtaken(name: str) -> DifferenceError:
-    """Return the error of a push that finds another state than the one that was reviewed."""
+    """Return the error for a device that changed after the plan was shown."""
     return DifferenceError(
         f"{name}: the device was changed after the plan was made",
         "this push changed nothing: review the new plan, then apply it",
@@ -289,7 +299,7 @@ def overtaken(name: str) -> DifferenceError:
 
 
 def _together(refusals: Sequence[DeviceError]) -> DeviceError:
-    """All refusals as one error."""
+    """Combine all refusals into one error."""
     if len(refusals) == 1:
         return refusals[0]
     hints = dict.fromkeys(error.hint for error in refusals if error.hint)

@@ -1,29 +1,29 @@
-"""What became of a request to a device: not sent, outcome unknown, refused. One meaning each, for every transport.
+"""The outcome of a request to a device: not sent, outcome unknown, or refused; the same for every transport.
 
-Code that decides what to do after a failure catches these three and nothing else:
+Code that decides what to do after a failure catches only these three errors:
 
-| Error | The device | To repeat the request |
+| Error | The device | A repeated request |
 |---|---|---|
-| `NotSentError` | has done nothing | is safe |
-| `OutcomeUnknownError` | may have done it, or not | is safe only where twice is as once; otherwise read the device |
-| `RefusedError` | answered no, and has done nothing | is of no use |
+| `NotSentError` | changed nothing | is safe |
+| `OutcomeUnknownError` | executed the request, or not | is safe only if it has no further effect |
+| `RefusedError` | refused the request, and changed nothing | is refused again |
 """
 
 from ..core.errors import DeviceError
 
 
 class NotSentError(DeviceError):
-    """The request did not reach the device, or the device does not work on requests now: it has changed nothing."""
+    """The device has changed nothing: the request did not reach it, or the device does not process requests now."""
 
 
 class UntrustedError(NotSentError):
-    """The device's certificate is not trusted: nothing was sent, and another attempt would end the same way."""
+    """The device's certificate is not trusted: nothing was sent, and another attempt would have the same result."""
 
 
 class OutcomeUnknownError(DeviceError):
-    """No answer that decides came back: the device may have done what was requested, or not.
+    """The outcome is unknown: the device may have executed the request, or not.
 
-    `status` is the HTTP status of an answer that does not decide; 0 where there was no answer.
+    `status` is the HTTP status of an answer that does not show the outcome; 0 if there was no answer.
     """
 
     def __init__(self, message: str, hint: str | None = None, *, status: int = 0) -> None:
@@ -32,7 +32,10 @@ class OutcomeUnknownError(DeviceError):
 
 
 class RefusedError(DeviceError):
-    """The device answered no: it has done nothing. `status` is the HTTP status, `said` the device's own text."""
+    """The device refused the request, and has changed nothing.
+
+    `status` is the HTTP status, `said` is the device's own text.
+    """
 
     def __init__(self, message: str, hint: str | None = None, *, status: int, said: str) -> None:
         super().__init__(message, hint)

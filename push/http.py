@@ -6,9 +6,11 @@ not followed, cookies are not kept. An answer has a limit for its size and for t
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..core.errors import DeviceError
+from ..core.files import NotRegularError, require_regular
 from .errors import NotSentError, OutcomeUnknownError, UntrustedError
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ CONNECTIONS: Final = 4
 LARGEST_ANSWER: Final = 64_000_000
 """In bytes. The largest lists of a device with ten thousand nodes are about 10 MB."""
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each further attempt: a device whose API restarts usually answers again within them."""
+"""Seconds before each further attempt. A device whose API restarts usually responds again within this time."""
 _CHUNK: Final = 65_536
 _LONGEST_TEXT: Final = 400
 
@@ -31,11 +33,11 @@ class Endpoint(NamedTuple):
     """The API of one device, and the keys of the spec that messages about it name."""
 
     name: str
-    """The device, as messages name it."""
+    """The name of the device in messages."""
     ca: str | None
     """The CA file that its certificate chains to; None for the system's CAs."""
     read_seconds: float
-    """The limit for the wait until an answer begins, for each pause in it, and from its begin until it is complete."""
+    """The timeout for the begin of an answer, for each pause in it, and for the complete answer."""
     ca_key: str
     address_keys: str
     timeout_key: str = ""
@@ -50,12 +52,14 @@ class Reply(NamedTuple):
 
 
 def session(endpoint: Endpoint) -> "requests.Session":
-    """Return a session that keeps connections and takes nothing from the environment: no proxy, no netrc, no cookie."""
+    """Return a session with persistent connections that ignores the environment: no proxy, no netrc, no cookie."""
     from http.cookiejar import DefaultCookiePolicy
 
     import requests
     from requests.adapters import HTTPAdapter
 
+    if endpoint.ca is not None:
+        _require_file(endpoint, Path(endpoint.ca))
     made = requests.Session()
     made.trust_env = False
     made.verify = endpoint.ca or True
@@ -64,8 +68,20 @@ def session(endpoint: Endpoint) -> "requests.Session":
     return made
 
 
+def _require_file(endpoint: Endpoint, ca: Path) -> None:
+    """Raise UntrustedError if the CA file is a named pipe or a device; the first request reports a missing file."""
+    try:
+        require_regular(ca)
+    except NotRegularError as error:
+        raise UntrustedError(
+            f"{endpoint.name}: {ca}: cannot be read: {error.strerror}", f"write a regular file as {endpoint.ca_key}"
+        ) from None
+    except OSError:
+        return
+
+
 class Client:
-    """The kept connections to one device; `requests_sent` counts."""
+    """Persistent connections to one device; `requests_sent` counts the requests."""
 
     def __init__(self, endpoint: Endpoint, connect_seconds: float = CONNECT_SECONDS) -> None:
         self.endpoint: Final = endpoint
@@ -87,7 +103,7 @@ class Client:
         json: object = None,
         data: bytes | None = None,
     ) -> Reply:
-        """Send one request and read the complete answer, whatever its status. `what` names it in messages.
+        """Send one request and read the complete answer, with any status. `what` is its name in messages.
 
         Raises NotSentError or OutcomeUnknownError.
         """
@@ -145,7 +161,7 @@ class Client:
         )
 
     def _translated(self, error: "requests.RequestException", what: str) -> DeviceError:
-        """The error of `push.errors` for a request that got no answer."""
+        """Return the error of `push.errors` for a request without an answer."""
         import requests
 
         device = self.endpoint.name
@@ -166,10 +182,10 @@ class Client:
 
 
 def retried(attempt: Callable[[], T], pauses: Sequence[float], *, repeatable: bool) -> T:
-    """Return what `attempt` returns, with one more attempt after each pause.
+    """Return the result of `attempt`, with one more attempt after each pause.
 
-    A request that was not sent is sent again. One with an unknown outcome is only sent again where it is `repeatable`:
-    where twice is as once.
+    A request that was not sent is sent again. A request with an unknown outcome is sent again only if it is
+    `repeatable`: if a second execution has no further effect.
     """
     left = list(pauses)
     while True:
@@ -183,7 +199,7 @@ def retried(attempt: Callable[[], T], pauses: Sequence[float], *, repeatable: bo
 
 
 def one_line(text: str, longest: int = _LONGEST_TEXT) -> str:
-    """Return a device's text as a message may show it: printable, on one line, at most `longest` characters."""
+    """Return a device's text for a message: printable, on one line, at most `longest` characters."""
     shown = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return shown if len(shown) <= longest else f"{shown[:longest]}..."
 
@@ -206,14 +222,14 @@ def _never_connected(error: Exception) -> bool:
 
 
 def _stopped_midway(error: Exception) -> bool:
-    """Whether an answer began and did not go on: requests reports that as a broken connection."""
+    """Whether an answer was truncated: requests reports this as a broken connection."""
     from urllib3.exceptions import ReadTimeoutError
 
     return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
 
 
 def _cause(error: Exception) -> str:
-    """The innermost reason, in words; never the request itself."""
+    """Return the innermost reason as text, without the request."""
     cause: Any = error.args[0] if error.args else error
     cause = getattr(cause, "reason", None) or cause
     inner = cause.args[-1] if isinstance(cause, Exception) and cause.args else cause

@@ -18,8 +18,10 @@ def host_name(value: object) -> str:
             f"{shown(text)} is not a host name: it is an address, but certificates and redirects need a name"
         )
     if len(text) > 253 or not _HOST.fullmatch(text):
-        rule = "letters, digits and hyphens, with dots between"
-        raise ValueError(f"{shown(text)} is not a host name: {rule}, as in orchestrator.corp.example{_idna(text)}")
+        rule = "use letters, digits and hyphens, with dots between them"
+        raise ValueError(
+            f"{shown(text)} is not a host name: {rule}, for example orchestrator.corp.example{_idna(text)}"
+        )
     return text.lower()
 
 
@@ -95,4 +97,4 @@ def interface_address(value: object) -> str:
             return str(ipaddress.ip_interface(text))
     except ValueError:
         pass
-    raise ValueError(f"{shown(text)} is not an address with its prefix length, as in 10.20.0.10/24")
+    raise ValueError(f"{shown(text)} is not an address with its prefix length, for example 10.20.0.10/24")

@@ -6,7 +6,14 @@ Sources: the guide of the nine steps for scaling an Orchestrator out, and the no
 
 from typing import Final
 
-from .rules import balancer, frontend, nodes, stores
+from .rules import balancer, capacity, frontend, nodes, redis, stores
 
-RULES: Final = (*stores.RULES, *nodes.RULES, *frontend.RULES, *balancer.RULES)
+RULES: Final = (
+    *stores.RULES,
+    *redis.RULES,
+    *nodes.RULES,
+    *frontend.RULES,
+    *balancer.RULES,
+    *capacity.RULES,
+)
 """All rules, in the order of the documentation."""

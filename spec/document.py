@@ -13,9 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from ..core import activity
 from ..core.errors import Location, Problem, SpecError
-from ..core.files import is_folder
+from ..core.files import content, hint_for, is_folder
 from ..core.wording import shortened
 from .schema import Data
 
@@ -45,22 +44,25 @@ _PLAIN_WORDS: Final[dict[str, bool | None]] = {
 }
 _SURPRISES: Final = (
     (re.compile(r"(?i:y|n|yes|no|on|off)"), "YAML 1.1 reads it as true or false"),
-    (re.compile(r"True|TRUE|False|FALSE|Null|NULL"), "YAML 1.1 and 1.2 readers differ on it"),
+    (re.compile(r"True|TRUE|False|FALSE|Null|NULL"), "YAML 1.1 and 1.2 parsers read it differently"),
     (re.compile(r"[-+]?0[0-7_]+"), "YAML 1.1 reads it as an octal number"),
     (re.compile(r"[-+]?0[0-9_]+"), "it starts with a zero"),
-    (re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+)"), "it reads as a number of another base"),
+    (
+        re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+)"),
+        "some YAML parsers read it as a number",
+    ),
     (
         re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"),
-        "YAML 1.1 reads it as a number to the base 60",
+        "YAML 1.1 reads it as a base-60 number",
     ),
-    (re.compile(r"(?=[^_]*_)[-+]?[0-9][0-9_.]*"), "YAML 1.1 reads it as a number with its underscores dropped"),
+    (re.compile(r"(?=[^_]*_)[-+]?[0-9][0-9_.]*"), "YAML 1.1 reads it as a number, without the underscores"),
     (
         re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"),
-        "it reads as a number in another syntax",
+        "some YAML parsers read it as a number",
     ),
-    (re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"), "it reads as infinity or not a number"),
+    (re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"), "YAML reads it as infinity or as not a number (NaN)"),
     (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?"), "YAML 1.1 reads it as a date"),
-    (re.compile(r"[<=]{1,2}"), "YAML 1.1 gives it a meaning of its own"),
+    (re.compile(r"[<=]{1,2}"), "it has a special meaning in YAML 1.1"),
 )
 _LONGEST_SURPRISE: Final = 256
 _SHOWN: Final = 40
@@ -294,26 +296,24 @@ def read_raw(path: Path) -> bytes:
     """The bytes of a spec file for `decode`, at most one more than its limit; raises SpecError."""
     name = str(path)
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        return content(path, MAX_BYTES)
     except FileNotFoundError:
-        raise refusal(name, "there is no such file", "name it with -s FILE, or write one with `nlbgen init`") from None
+        raise refusal(name, "there is no such file", "give the path with -s FILE, or run `nlbgen init`") from None
     except IsADirectoryError:
-        raise refusal(name, "is a folder, not a file", "name the farm.yaml in it") from None
+        raise refusal(name, "is a folder, not a file", "give the farm.yaml in it") from None
     except PermissionError:
-        hint = "name the farm.yaml in it" if is_folder(path) else "make it readable for the user who runs nlbgen"
+        hint = "give the farm.yaml in it" if is_folder(path) else "make it readable for the user who runs nlbgen"
         raise refusal(name, "cannot be read: permission denied", hint) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise refusal(name, f"cannot be read: {reason}") from None
-    activity.note(f"file read: {path}")
-    return raw
+        hint = hint_for(error, "") if isinstance(error, OSError) else ""
+        raise refusal(name, f"cannot be read: {reason}", hint) from None
 
 
 def decode(name: str, raw: bytes) -> str:
     """The text in the bytes of a spec; raises SpecError with the location of the first byte that is not UTF-8 text."""
     if len(raw) > MAX_BYTES:
-        raise refusal(name, f"is larger than {MAX_BYTES // 1024 // 1024} MB", "a farm.yaml holds one farm")
+        raise refusal(name, f"is larger than {MAX_BYTES // 1024 // 1024} MB", "a farm.yaml describes one farm")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise refusal(name, "is encoded as UTF-16", "save it as UTF-8")
     try:
@@ -323,11 +323,11 @@ def decode(name: str, raw: bytes) -> str:
         line = before.count(b"\n")
         column = error.start - (before.rfind(b"\n") + 1)
         if b"\0" in raw[:1024]:
-            raise refusal(name, "is a binary file, not YAML text", "name the farm.yaml with -s FILE") from None
+            raise refusal(name, "is a binary file, not YAML text", "give the farm.yaml with -s FILE") from None
         message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
         raise refusal(name, message, "save the file as UTF-8", line=line, column=column) from None
     if "\0" in text:
-        raise refusal(name, "is a binary file, not YAML text", "name the farm.yaml with -s FILE")
+        raise refusal(name, "is a binary file, not YAML text", "give the farm.yaml with -s FILE")
     return text
 
 

@@ -78,10 +78,11 @@ def _typed(source: Document, problems: list[Problem], wrong: list[Path]) -> Farm
         problems.append(Problem(Location(source.name, 1, 1), "", f"the file has {what}, but a spec is a mapping", hint))
         return None
     try:
-        return read(Farm, source.data, report)
+        farm = read(Farm, source.data, report)
     except _TooManyError as error:
         problems.append(error.problem)
         return None
+    return farm and farm.resolved()
 
 
 class _TooManyError(Exception):

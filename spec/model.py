@@ -5,7 +5,7 @@ depend on other keys are properties, so that `None` has no hidden meaning.
 """
 
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from . import orchestrator as facts
 from . import types as t
@@ -40,6 +40,9 @@ class Orchestrator(Model):
     directory: t.WindowsPath = entry(
         "The folder of the site on the nodes.", default=r"C:\Program Files (x86)\UiPath\Orchestrator"
     )
+    robots: t.Robots | None = entry(
+        "The number of robots. `nlbgen check` compares it with the limits of the balancer.", default=None
+    )
 
     @property
     def is_core(self) -> bool:
@@ -72,7 +75,7 @@ class Vip(Model):
     """A virtual address that two or more balancers share by VRRP (keepalived)."""
 
     address: t.InterfaceAddress = entry("The shared address with its prefix length.")
-    interface: t.InterfaceName = entry("The balancers' network interface for it.")
+    interface: t.InterfaceName = entry("The balancers' network interface for the shared address.")
     router_id: t.RouterId = entry(
         "The VRRP router id: the same on all balancers, different from all others in the network.", default=51
     )
@@ -97,7 +100,9 @@ class Frontend(Model):
     tls: Tls = entry("The TLS mode, profile and certificates.", default=Tls)
     http2: t.Flag = entry("Offer HTTP/2 to clients where the balancer ends TLS.", default=True)
     windows_sign_in: t.Flag = entry(
-        "Users sign in by NTLM or Negotiate, which authenticate a connection. HTTP/2 is then off.", default=False
+        "Users sign in by NTLM or Negotiate, which authenticate a connection. HTTP/2 is then off, and HAProxy accepts "
+        "the large headers of Kerberos tickets (80 kB instead of 23 kB).",
+        default=False,
     )
     vip: Vip | None = entry("A shared address for two or more balancers.", default=None)
 
@@ -170,7 +175,9 @@ class Signalr(Model):
 class Timeouts(Model):
     """The balancer's timeouts."""
 
-    connect: t.ShortTime = entry("The time in which a node must accept a connection.", default=Duration.of("5s"))
+    connect: t.ShortTime = entry(
+        "The time in which a node must accept a connection (NGINX: at most 2s).", default=Duration.of("5s")
+    )
     request: t.LongTime = entry(
         "The time in which a node must respond, except on the SignalR paths.", default=Duration.of("120s")
     )
@@ -239,9 +246,60 @@ SqlAuth = Annotated[
 class Database(Model):
     """The SQL Server database that all nodes share."""
 
-    server: t.Text = entry(r"The SQL Server and its instance, as in `SQL01\PROD`.")
+    server: t.Text = entry(r"The SQL Server and its instance, for example `SQL01\PROD`.")
     name: t.Text = entry("The database.", default="UiPath")
     auth: SqlAuth = entry("`windows`, or the user and password of an SQL Server login.", default="windows")
+
+
+class RedisHost(Model):
+    """A host with Sentinel, and with Redis unless `redis` is false."""
+
+    name: t.NodeName = entry("A short name, unique among the hosts.")
+    address: t.NodeAddress = entry("IPv4 or IPv6: Sentinel announces the master by its address.")
+    port: t.Port = entry("The TCP port of Redis.", default=6379)
+    sentinel_port: t.Port = entry("The TCP port of Sentinel.", default=26379)
+    redis: t.Flag = entry(
+        "Whether it runs Redis. A host with `false` runs only Sentinel, and votes on failures.", default=True
+    )
+
+
+class Sentinel(Model):
+    """Redis servers with a master that Sentinel replaces if it fails. nlbgen renders redis.conf and sentinel.conf."""
+
+    name: t.MasterName = entry("The name by which Sentinel knows the master.", default="mymaster")
+    nodes: tuple[RedisHost, ...] = entry("The hosts; the first one with Redis is the first master.", least=1)
+    own_quorum: t.Count | None = entry(
+        "The number of Sentinels that must agree that the master is down. Default: more than half.",
+        default=None,
+        name="quorum",
+    )
+    down_after: t.ShortTime = entry(
+        "A master that does not answer for this time counts as down.", default=Duration.of("5s")
+    )
+    version: t.ProgramVersion = entry("The version of Redis on the hosts: 6.0 or later.", default=Version("7.0"))
+    certificate: t.PosixPath = entry(
+        "On each host, with `tls`: its certificate with its chain, PEM.", default="/etc/redis/tls/fullchain.pem"
+    )
+    key: t.PosixPath = entry("On each host, with `tls`: the private key, PEM.", default="/etc/redis/tls/privkey.pem")
+    ca: t.PosixPath = entry(
+        "On each host and on the balancer, with `tls`: the CA that the hosts' certificates chain to.",
+        default="/etc/ssl/certs/ca-certificates.crt",
+    )
+
+    @property
+    def majority(self) -> int:
+        """More than half of the Sentinels: without as many, none of them may start a failover."""
+        return len(self.nodes) // 2 + 1
+
+    @property
+    def quorum(self) -> int:
+        """The number of Sentinels that must agree that the master is down."""
+        return self.own_quorum or self.majority
+
+    @property
+    def servers(self) -> tuple[RedisHost, ...]:
+        """The hosts with Redis, the first master first."""
+        return tuple(node for node in self.nodes if node.redis)
 
 
 class Redis(Model):
@@ -249,11 +307,33 @@ class Redis(Model):
 
     host: t.NodeAddress | None = entry("Its host name or address.", default=None)
     port: t.Port | None = entry("Its TCP port, usually 6379.", default=None)
+    user: t.RedisUser | None = entry("The user of its access control list; Redis 6.2 or later.", default=None)
     password: Secret | None = entry("Its password, by reference.", default=None)
     tls: t.Flag = entry(
         "Whether the nodes connect to it over TLS (`ssl=True` in the connection string).", default=False
     )
     install_on: t.NodeName | None = entry("The node on which it is installed, if any.", default=None)
+    sentinel: Sentinel | None = entry(
+        "Several Redis servers under Sentinel, instead of `host` and `port`.", default=None
+    )
+    balancer_front: t.Flag | None = entry(
+        "The balancer listens on `front_port` and forwards to the master. Default: true with `sentinel`, otherwise "
+        "false.",
+        default=None,
+        name="front",
+    )
+    balancer_host: t.NodeAddress | None = entry(
+        "The host to which the nodes connect for the front. Default: the address of `frontend.vip`, or "
+        "`frontend.host`.",
+        default=None,
+        name="front_host",
+    )
+    front_port: t.Port = entry("The TCP port of the front on the balancer.", default=6379)
+
+    @property
+    def front(self) -> bool:
+        """Whether the balancer forwards the nodes' connections to the master."""
+        return self.sentinel is not None if self.balancer_front is None else self.balancer_front
 
 
 class Stores(Model):
@@ -407,6 +487,21 @@ class Farm(Model):
     def balancer_tls(self) -> bool:
         """Whether the balancer itself ends the clients' TLS."""
         return self.frontend.tls.mode in {"bridge", "terminate"}
+
+    @property
+    def redis_front(self) -> bool:
+        """Whether the balancer forwards the nodes' connections to the master of Redis."""
+        redis = self.stores.redis
+        return self.stores.signalr == "redis" and redis is not None and redis.sentinel is not None and redis.front
+
+    def resolved(self) -> Self:
+        """The farm with the address of the front as the host of Redis, if the nodes connect to the front."""
+        redis = self.stores.redis
+        if redis is None or not self.redis_front:
+            return self
+        vip = self.frontend.vip
+        host = redis.balancer_host or (vip.address.partition("/")[0] if vip else self.frontend.host)
+        return self.replace(stores=self.stores.replace(redis=redis.replace(host=host, port=redis.front_port)))
 
     def port_of(self, node: Node) -> int:
         """The port on which a node is reached."""

@@ -40,6 +40,16 @@ def health_path(version: Version | None) -> str | None:
     return next((path for since, path in HEALTH_PATHS if normalized(version) >= since), None)
 
 
+def protection_tool(version: Version | None) -> str:
+    """UiPath's program that encrypts and decrypts sections from 2020.10 on; an unknown version is a later one.
+
+    Source: UiPath's "Encrypting UiPath.Orchestrator.dll.config Sections" of 2020.10 and of later versions.
+    """
+    if version is not None and normalized(version).parts[:2] == CORE_SINCE.parts[:2]:
+        return "UiPath.Orchestrator.Setup.ProtectedConfiguration.Console.exe"
+    return "UiPath.Orchestrator.Cli.exe protected-configuration"
+
+
 def is_core(version: Version | None) -> bool:
     """Whether this version runs on ASP.NET Core; an unknown one counts as classic, as in the guide."""
     return version is not None and normalized(version) >= CORE_SINCE

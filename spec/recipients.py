@@ -61,7 +61,7 @@ def _check_ssh(kind: str, encoded: str) -> None:
     except ValueError:
         raise ValueError(f"the {kind} key is truncated or damaged: copy the whole line of its .pub file") from None
     if not fields or fields[0] != kind.encode() or len(fields) != (2 if kind == "ssh-ed25519" else 3):
-        raise ValueError(f"the key is labelled {kind} and holds another type: copy the whole line of its .pub file")
+        raise ValueError(f"the key is labelled {kind}, but contains another type: copy the whole line of its .pub file")
     if kind == "ssh-ed25519" and len(fields[1]) != 32:
         raise ValueError(f"the {kind} key does not have 32 bytes: copy the whole line of its .pub file")
     if kind == "ssh-rsa" and (bits := int.from_bytes(fields[2]).bit_length()) < _LEAST_RSA_BITS:

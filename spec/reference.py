@@ -136,7 +136,7 @@ def _syntax(kind: object) -> str:
         case {"type": "integer", "minimum": low, "maximum": high}:
             return f"`{low}`" if low == high else f"number, {how.bounds}"
     name = next((name for name, value in vars(types).items() if value is kind), "")
-    example = "".join(f", as in `{text}`" for text in how.schema.get("examples", ())[:1])
+    example = "".join(f", for example `{text}`" for text in how.schema.get("examples", ())[:1])
     return _WORDS.get(name, f"text{example}") + (how.bounds and f", {how.bounds}")
 
 

@@ -315,8 +315,9 @@ def _list_reader(read_item: Reader, declared: Entry) -> Reader:
             report(path, Invalid("must be a list", "write it as [one, two] or one line each with a hyphen"))
             return _WRONG
         if not declared.least <= len(value) <= declared.most:
-            bound = f"at least {declared.least}" if len(value) < declared.least else f"at most {declared.most}"
-            report(path, Invalid(f"has {plural(len(value), 'entry')}, but takes {bound}"))
+            few = len(value) < declared.least
+            bound = f"the minimum is {declared.least}" if few else f"the maximum is {declared.most}"
+            report(path, Invalid(f"has {plural(len(value), 'entry')}: {bound}"))
             return _WRONG
         items = [read_item(item, (*path, index), report) for index, item in enumerate(value)]
         return tuple(item for item in items if item is not _WRONG)

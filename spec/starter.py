@@ -57,7 +57,7 @@ def nodes(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     for text in texts:
         name, equals, address = text.partition("=")
         if not equals or not name.strip() or not address.strip():
-            raise UsageError(f"{text} is not a node", "write NAME=ADDRESS, as in orch-1=10.20.0.11")
+            raise UsageError(f"{text} is not a node", "write NAME=ADDRESS, for example orch-1=10.20.0.11")
         pairs.append((name.strip(), address.strip()))
     return tuple(pairs)
 

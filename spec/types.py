@@ -21,7 +21,7 @@ def _duration(low: str, high: str) -> Reads:
 
     def parse(value: object) -> Duration:
         if isinstance(value, float):
-            raise ValueError(f"{shown(value)} has no unit: write a whole number with a unit, as in 5s or 500ms")
+            raise ValueError(f"{shown(value)} has no unit: write a whole number with a unit, such as 5s or 500ms")
         if isinstance(value, int) and not isinstance(value, bool):
             raise ValueError(f"{value} has no unit: write {value}s for seconds or {value}ms for milliseconds")
         duration = Duration.of(text_of(value, "a duration"))
@@ -39,7 +39,7 @@ def _size(low: str, high: str) -> Reads:
 
     def parse(value: object) -> Size:
         if isinstance(value, float):
-            raise ValueError(f"{shown(value)} has no unit: write a whole number with a unit, as in 300MB or 512KB")
+            raise ValueError(f"{shown(value)} has no unit: write a whole number with a unit, such as 300MB or 512KB")
         if isinstance(value, int) and not isinstance(value, bool):
             raise ValueError(f"{value} has no unit: write {value}MB for megabytes or {value}B for bytes")
         size = Size.of(text_of(value, "a size"))
@@ -69,7 +69,7 @@ def _pattern(what: str, pattern: str, rule: str, *, example: str, longest: int =
     def parse(value: object) -> str:
         text = text_of(value, what)
         if len(text) > longest or not compiled.fullmatch(text):
-            raise ValueError(f"{shown(text)} is not {what}: {rule}, as in {example}")
+            raise ValueError(f"{shown(text)} is not {what}: {rule}, for example {example}")
         return text
 
     return Reads(parse, {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": longest, "examples": [example]})
@@ -132,7 +132,7 @@ def _printable(what: str, longest: int = 255) -> Callable[[object], str]:
         for position, char in enumerate(text):
             if not char.isprintable():
                 code = f"U+{ord(char):04X}"
-                raise ValueError(f"{shown(text)} holds {code} at character {position + 1}, which is not printable")
+                raise ValueError(f"{shown(text)} contains {code} at character {position + 1}, which is not printable")
         if not text or text != text.strip():
             raise ValueError(f"{shown(text)} is not {what}: it is empty, or begins or ends with a space")
         if len(text) > longest:
@@ -146,7 +146,7 @@ def _posix_path(value: object) -> str:
     text = _printable("a path", 1024)(value)
     if not text.startswith("/"):
         raise ValueError(
-            f"{shown(text)} is not an absolute path on the balancer: an absolute path starts with /, as in "
+            f"{shown(text)} is not an absolute path on the balancer: an absolute path starts with /, for example "
             "/etc/ssl/x.pem"
         )
     return text
@@ -156,7 +156,7 @@ def _windows_path(value: object) -> str:
     text = _printable("a Windows path", 248)(value)
     if not re.match(r"(?:[A-Za-z]:\\|\\\\[^\\]+\\[^\\]+)", text):
         raise ValueError(
-            f"{shown(text)} is not an absolute Windows path, as in C:\\Program Files\\UiPath\\Orchestrator"
+            f"{shown(text)} is not an absolute Windows path, for example C:\\Program Files\\UiPath\\Orchestrator"
         )
     body = text[2:]
     if found := re.search(r'[<>:"|?*/]', body):
@@ -167,13 +167,15 @@ def _windows_path(value: object) -> str:
 def _url(value: object) -> str:
     text = text_of(value, "a URL")
     if not re.fullmatch(r"https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?", text):
-        raise ValueError(f"{shown(text)} is not the https URL of a device, as in https://zen.corp.example:444")
+        raise ValueError(f"{shown(text)} is not the https URL of a device, for example https://zen.corp.example:444")
     return text.rstrip("/")
 
 
 def _version(value: object) -> Version:
     if isinstance(value, float):
-        raise NotTextError("a version must be a string: YAML reads 2019.10 as the number 2019.1", needs_source=True)
+        raise NotTextError(
+            "a version must be a string: for example, YAML reads 2019.10 as the number 2019.1", needs_source=True
+        )
     return Version(text_of(value, "a version"))
 
 
@@ -206,6 +208,7 @@ Weight = Annotated[int, _integer("a weight", 1, 256)]
 HttpStatus = Annotated[int, _integer("an HTTP status", 200, 599)]
 RouterId = Annotated[int, _integer("a VRRP router id", 1, 255)]
 Connections = Annotated[int, _integer("a number of connections", 100, 1_000_000)]
+Robots = Annotated[int, _integer("a number of robots", 1, 500_000)]
 OptionalConnections = Annotated[int, _integer("a number of connections", 0, 1_000_000)]
 OpenFiles = Annotated[int, _integer("a number of open files", 1024, 4_000_000)]
 
@@ -223,7 +226,7 @@ FarmName = Annotated[
         _pattern(
             "a name for a farm",
             r"[A-Za-z][A-Za-z0-9_-]{0,39}",
-            "a letter, then up to 39 letters, digits, hyphens and underscores",
+            "write a letter, then up to 39 letters, digits, hyphens and underscores",
             example="orchestrator-prod",
         )
     ),
@@ -233,7 +236,7 @@ PartitionName = Annotated[
     _pattern(
         "a partition",
         r"[A-Za-z][A-Za-z0-9_.-]{0,63}",
-        "a letter, then up to 63 letters, digits, dots, hyphens and underscores",
+        "write a letter, then up to 63 letters, digits, dots, hyphens and underscores",
         example="Common",
     ),
 ]
@@ -242,7 +245,7 @@ BigipPath = Annotated[
     _pattern(
         "the path of an object on a BIG-IP",
         r"(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}){2,4}",
-        "its partition and its name, each after a slash",
+        "write its partition and its name, each after a slash",
         example="/Common/site.crt",
     ),
 ]
@@ -252,7 +255,7 @@ NodeName = Annotated[
         _pattern(
             "a name for a node",
             r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}",
-            "up to 40 letters, digits, dots, hyphens and underscores",
+            "write up to 40 letters, digits, dots, hyphens and underscores",
             example="orch-1",
         )
     ),
@@ -263,12 +266,32 @@ ListenAddress = Annotated[str, _plain(addresses.listen_address)]
 InterfaceAddress = Annotated[str, _plain(addresses.interface_address)]
 InterfaceName = Annotated[
     str,
-    _pattern("a network interface", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", "up to 15 characters", example="eth0"),
+    _pattern("a network interface", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", "write up to 15 characters", example="eth0"),
 ]
 UserName = Annotated[
     str,
     _pattern(
-        "a user of the system", r"[a-z_][a-z0-9_-]{0,31}", "lower-case letters, digits, _ and -", example="www-data"
+        "a user of the system", r"[a-z_][a-z0-9_-]{0,31}", "use lower-case letters, digits, _ and -", example="www-data"
+    ),
+]
+RedisUser = Annotated[
+    str,
+    _pattern(
+        "a user of Redis",
+        r"[A-Za-z0-9_.@-]+",
+        "letters, digits, underscores, dots, hyphens and @",
+        example="orchestrator",
+        longest=64,
+    ),
+]
+MasterName = Annotated[
+    str,
+    _pattern(
+        "a name for a master",
+        r"[A-Za-z0-9_.-]+",
+        "letters, digits, underscores, dots and hyphens",
+        example="mymaster",
+        longest=64,
     ),
 ]
 PosixPath = Annotated[str, _plain(_posix_path)]
@@ -282,11 +305,11 @@ EnvName = Annotated[
     str,
     _unshown(
         _pattern("", r"[A-Za-z_][A-Za-z0-9_]*", "", example="NLBGEN_KEY"),
-        "is not the name of an environment variable: letters, digits and _, as in NLBGEN_KEY",
+        "is not the name of an environment variable: use letters, digits and _, for example NLBGEN_KEY",
     ),
 ]
 SecretFile = Annotated[
-    str, _unshown(_plain(_printable("", 1024)), "is not the path of a file, as in /etc/nlbgen/f5.secret")
+    str, _unshown(_plain(_printable("", 1024)), "is not the path of a file, for example /etc/nlbgen/f5.secret")
 ]
 HttpPath = Annotated[
     str,
@@ -311,19 +334,19 @@ HealthPath = Annotated[
     _pattern(
         "`auto` or a path of the site",
         r"auto|/[A-Za-z0-9._~%/?&=+:@,-]*",
-        "a path starts with / and holds letters, digits and ._~%/?&=+:@,-",
+        "a path starts with / and has only letters, digits and ._~%/?&=+:@,-",
         example="/api/status",
     ),
 ]
 ProblemId = Annotated[
     str,
-    _pattern("an id", r"[a-z0-9]+(?:-[a-z0-9]+)*", "lower-case words with hyphens", example="redis-on-node"),
+    _pattern("an id", r"[a-z0-9]+(?:-[a-z0-9]+)*", "write lower-case words with hyphens", example="redis-on-node"),
 ]
 AgeRecipient = Annotated[
     str, _plain(_recipient, examples=["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"])
 ]
 ProgramVersion = Annotated[Version, _plain(_version, examples=["2.6"])]
-SchemaVersion = Annotated[int, _integer("the version of the syntax", 1, 1)]
+SchemaVersion = Annotated[int, _integer("a version of the spec that this nlbgen reads", 1, 1)]
 
 Algorithm = Annotated[str, _choice("least-connections", "round-robin", "source")]
 AllFailed = Annotated[str, _choice("serve", "refuse")]

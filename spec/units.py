@@ -32,7 +32,9 @@ class Duration(int):
         """The duration in `text`; raises ValueError for anything but a number with ms, s, m, h or d."""
         match = DURATION.fullmatch(text)
         if match is None:
-            raise ValueError(f"{shown(text)} is not a duration: write a number with its unit, as in 500ms, 5s, 2m, 1h")
+            raise ValueError(
+                f"{shown(text)} is not a duration: write a number with its unit, such as 500ms, 5s, 2m, 1h"
+            )
         return cls(int(match[1]) * _UNITS_MS[match[2]])
 
     @property
@@ -59,7 +61,7 @@ class Size(int):
         """The size in `text`; raises ValueError for anything but a number with B, KB, MB or GB."""
         match = SIZE.fullmatch(text)
         if match is None:
-            raise ValueError(f"{shown(text)} is not a size: write a number with its unit, as in 512KB, 300MB, 2GB")
+            raise ValueError(f"{shown(text)} is not a size: write a number with its unit, such as 512KB, 300MB, 2GB")
         return cls(int(match[1]) * _SIZES[match[2]])
 
     def __str__(self) -> str:
@@ -77,7 +79,7 @@ class Version:
 
     def __init__(self, text: str) -> None:
         if not re.fullmatch(r"[0-9]{1,5}(?:\.[0-9]{1,6}){0,3}", text):
-            raise ValueError(f'{shown(text)} is not a version: write numbers with dots between, as in "2.6"')
+            raise ValueError(f'{shown(text)} is not a version: write numbers separated by dots, for example "2.6"')
         numbers = [int(part) for part in text.split(".")]
         while numbers and numbers[-1] == 0:
             numbers.pop()

@@ -141,9 +141,10 @@ class Programs:
         return found[0]
 
     def complaint(self, program: Program, spec: Spec, folder: Path) -> str | None:
-        """What this program says against a farm's configuration, relocated as `nlbgen render` does it; or None.
+        """Return this program's error for a farm's configuration, relocated as by `nlbgen render`; None if it accepts
+        it.
 
-        Where this machine has IPv6, what listens on `*` or on an IPv6 address does so here as well.
+        If this machine has IPv6, the relocated configuration also listens on IPv6 where the farm does.
         """
         vendor = generator(program.vendor)
         listen = spec.farm.frontend.address
@@ -155,7 +156,7 @@ class Programs:
             return self.objection(program, main.content, folder / main.path)
 
     def objection(self, program: Program, content: bytes, path: Path) -> str | None:
-        """What this program says against the text of a configuration, written to `path`; or None."""
+        """Return this program's error for the text of a configuration, written to `path`; None if it accepts the text."""
         if program.modules:
             # The host's modules belong to the host's NGINX.
             own = f"load_module {program.modules}/ngx_stream_module.so;".encode()
@@ -323,7 +324,7 @@ RunOnTerminal = Callable[..., Screen]
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> RunOnTerminal:
-    """Runs `nlbgen ARGS` on a terminal of so many columns; `answer` is typed as soon as it is asked for."""
+    """Runs `nlbgen ARGS` on a terminal with this number of columns; `answer` is typed at the first prompt."""
 
     def run(*args: str | Path, columns: int = 80, answer: str = "", env: Mapping[str, str] | None = None) -> Screen:
         import fcntl
@@ -350,7 +351,7 @@ def terminal(tmp_path: Path) -> RunOnTerminal:
             while select.select([master], [], [], SUBPROCESS_SECONDS)[0]:
                 try:
                     part = os.read(master, 65536)
-                except OSError:  # Linux says so when the other side has closed
+                except OSError:  # Linux reports this when the other side has closed
                     part = b""
                 if not part:
                     break

@@ -184,7 +184,7 @@ def test_generated_parts_are_what_the_code_generates(page: Path, update_golden: 
     assert text == fresh, "pytest tests/test_docs.py --update-golden"
 
 
-def test_generated_parts_are_where_they_belong() -> None:
+def test_generated_parts_are_in_their_documents() -> None:
     found = {(page_name(page), mark[2]) for page in PAGES for mark in MARKED.finditer(page.read_text(encoding="utf-8"))}
     assert found >= WANTED
 
@@ -282,7 +282,7 @@ def run_command(command: str, folder: Path) -> tuple[int, str]:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if "```console" in page.read_text(encoding="utf-8")], ids=page_name
 )
-def test_examples_show_what_the_commands_say(page: Path, tmp_path: Path, update_golden: bool) -> None:
+def test_examples_show_the_output_of_the_commands(page: Path, tmp_path: Path, update_golden: bool) -> None:
     wrong = []
     for example, shown, said in run_page(page, tmp_path):
         if not fits(without_the_machine("\n".join(shown)).split("\n") if shown else [], without_the_machine(said)):
@@ -319,7 +319,7 @@ def anchors_of(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_a_target(page: Path) -> None:
     for target in LINK.findall(prose(page.read_text(encoding="utf-8"))):
         if re.match(r"[a-z]+:", target):
             assert target.startswith("https://"), target

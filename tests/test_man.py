@@ -16,7 +16,7 @@ MAN = ROOT / "docs" / "man"
 
 
 def test_manual_pages_are_current(tmp_path: Path, update_golden: bool) -> None:
-    # Without a date: the pages say what the version does, whenever they were made.
+    # Without a date: the pages describe the version, whenever they were made.
     write_man_pages("nlbgen", cli, version=__version__, target_dir=str(tmp_path), date=" ")
     if update_golden:
         shutil.rmtree(MAN, ignore_errors=True)
@@ -34,7 +34,7 @@ def commands(group: click.Group, name: str = "nlbgen") -> list[tuple[str, click.
 
 
 @pytest.mark.parametrize("name, command", [pytest.param(*each, id=each[0]) for each in commands(cli)])
-def test_every_command_has_a_page_whose_summary_is_whole(name: str, command: click.Command) -> None:
+def test_every_command_has_a_page_with_a_complete_summary(name: str, command: click.Command) -> None:
     page = MAN / f"{name.replace(' ', '-')}.1"
     text = page.read_text(encoding="utf-8").replace("\\-", "-")
     assert f"{name.replace(' ', '-')} - {command.short_help}\n" in text

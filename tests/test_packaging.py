@@ -36,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return next(folder.glob("*.tar.gz")), next(folder.glob("*.whl"))
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(built: Built) -> None:
+def test_wheel_contains_only_the_package(built: Built) -> None:
     with zipfile.ZipFile(built[1]) as wheel:
         names = wheel.namelist()
     package = {name for name in names if name.startswith("nlbgen/")}

@@ -56,7 +56,7 @@ def test_nothing_is_loaded_from_outside(pages: Pages) -> None:
     assert [(path.name, url) for path, page in pages.items() for url in page.xpath(LOADED) if "//" in url] == []
 
 
-def test_links_and_assets_lead_somewhere(site: Path, pages: Pages) -> None:
+def test_links_and_assets_have_a_target(site: Path, pages: Pages) -> None:
     anchors = {path: set(page.xpath("//@id | //@name")) for path, page in pages.items()}
     seen = 0
     for path, page in pages.items():

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.no_cover  # they read nlbgen, and run nothing of it
+
 ROOT = Path(__file__).parents[1]
 
 INSTEAD = {
@@ -73,9 +75,10 @@ def code(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, words_of(node.name)
         elif isinstance(node, ast.arg):
             yield node.lineno, words_of(node.arg)
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string
+    if BANNED.search(" ".join(source.split())):  # the slow part, and nearly always in vain
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
 
 
 def text(path: Path) -> Iterator[tuple[int, str]]:
@@ -105,9 +108,8 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", files(), ids=name_of)
-def test_file_uses_the_standard_terms(path: Path) -> None:
-    assert hits(path) == []
+def test_files_use_the_standard_terms() -> None:
+    assert {name_of(path): found for path in files() if (found := hits(path))} == {}
 
 
 def test_banned_words_are_found_in_code_and_text(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def files(
 def vendor_of(spec: Spec, asked: str = "") -> str:
     """Return the farm's balancer: the requested one, or the only one that the spec names; raises UsageError."""
     if asked and asked not in VENDORS:
-        raise UsageError(f"{asked} is not a vendor", f"vendors: {', '.join(VENDORS)}")
+        raise UsageError(f"{asked} is not a vendor", f"write {one_of(VENDORS)}")
     named = [name for name in VENDORS if name in spec.farm.written]
     chosen = asked or (named[0] if len(named) == 1 else "")
     if not chosen:
@@ -95,8 +95,8 @@ def balancer_hosts(spec: Spec, vendor: str, asked: Sequence[str], *, single: boo
         return vip.balancers
     if listen == "*":
         raise UsageError(
-            f"{spec.name}: listens on every address (frontend.address), so it does not name the balancer's host",
-            "name the host: --balancer HOST",
+            f"{spec.name}: the farm listens on every address (frontend.address), so the balancer's host is not known",
+            "give the host with --balancer HOST",
         )
     return (listen,)
 
@@ -105,7 +105,7 @@ def _address(text: str) -> str:
     try:
         return str(_ADDRESS.parse(text))
     except ValueError as error:
-        raise UsageError(f"--balancer: {error}", "name it by its host name or address") from None
+        raise UsageError(f"--balancer: {error}", "give its host name or address") from None
 
 
 def _distinct(farms: Sequence[Spec]) -> None:

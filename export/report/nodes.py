@@ -84,12 +84,14 @@ def plan(spec: Spec) -> Planned:
     if absent := rendering.absent(spec):
         return Planned("", (), (), (), absent)
     try:
-        planned = planning.plan_farm(spec)
+        planned = planning.plan_farm(spec, for_review=True)
     except NlbgenError as error:
         return Planned("", (), (), (), _why(error))
     without = [f"{name}: skipped, because the spec has no config for this node" for name in planned.without_config]
     found = planned.plan
-    return Planned(found.digest, found.targets, tuple(map(_row, found.changes)), (*planned.notes, *without))
+    missing = [_why(planned.missing)] if planned.missing else []
+    digest = "" if found.incomplete else found.digest
+    return Planned(digest, found.targets, tuple(map(_row, found.changes)), (*missing, *planned.notes, *without))
 
 
 def _row(change: Change) -> ChangeRow:

@@ -14,7 +14,7 @@ from ...core.wording import plural
 from ...generators.design import Design, Member
 from ...spec.checks import RULES
 from ...spec.load import Spec
-from ...spec.model import Farm, Redis
+from ...spec.model import Farm, Redis, Sentinel
 
 Security = Literal["encrypted", "re-encrypted", "passthrough", "plain", "untold"]
 Kind = Literal["client", "balancer", "node", "store"]
@@ -271,7 +271,7 @@ def _stores(farm: Farm) -> Iterator[Store]:
         holds = _in_sql_server(farm, f"database {database}")
         yield Store(Box("sql", "store", "SQL Server", (server, *holds)), _sql_hop(server))
     if stores.signalr == "redis" and stores.redis is not None:
-        yield _redis(stores.redis)
+        yield _redis(farm, stores.redis)
 
 
 def _in_sql_server(farm: Farm, database: str) -> Iterator[str]:
@@ -292,15 +292,29 @@ def _sql_hop(server: str) -> Hop:
     return Hop(f"SQL :{SQL_PORT}", "untold")
 
 
-def _redis(redis: Redis) -> Store:
-    host = f"[{redis.host}]" if redis.host and ":" in redis.host else redis.host
-    lines = [f"{host}:{redis.port}", "SignalR's messages"]
+def _redis(farm: Farm, redis: Redis) -> Store:
+    if farm.redis_front and redis.sentinel is not None:
+        return _sentinel(redis, redis.sentinel)
+    lines = [f"{_bracketed(redis.host or '')}:{redis.port}", "SignalR's messages"]
     if redis.install_on is not None:
         lines.append(f"on the node {redis.install_on}")
     return Store(
         Box("redis", "store", "Redis", tuple(lines)),
         Hop(f"Redis :{redis.port}", "encrypted" if redis.tls else "plain"),
     )
+
+
+def _sentinel(redis: Redis, sentinel: Sentinel) -> Store:
+    servers = [f"{_bracketed(host.address)}:{host.port}" for host in sentinel.servers]
+    lines = (*servers, f"{len(sentinel.nodes)} Sentinels", "SignalR's messages", "through the balancer")
+    return Store(
+        Box("redis", "store", "Redis with Sentinel", lines),
+        Hop(f"Redis :{redis.front_port}", "encrypted" if redis.tls else "plain", "through the balancer"),
+    )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 # Single points of failure
@@ -332,7 +346,7 @@ def _doubts(design: Design) -> Iterator[tuple[str, Doubt, str]]:
             "unknown",
             "the spec names one server; verify that it is a failover cluster or an availability group.",
         )
-    if stores.signalr == "redis" and stores.redis is not None:
+    if stores.signalr == "redis" and stores.redis is not None and not farm.redis_front:
         yield "redis", "single", _redis_doubt(farm)
 
 

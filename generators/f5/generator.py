@@ -17,7 +17,7 @@ from ...spec.load import Spec
 from ...spec.model import Farm
 from ...spec.units import Version
 from ..base import Draft, Generator, Job
-from ..features import FEATURES, No, Since, Support, Yes, verifies_nodes
+from ..features import ELSEWHERE, FEATURES, No, Since, Support, Yes, verifies_nodes
 from ..hosting import Api, Steps, Syntax
 from . import as3 as f5_as3
 from . import scf as f5_scf
@@ -38,47 +38,52 @@ class F5(Generator):
     newest = Version("17.5")
     program = ""
     own_ids = ACCEPTABLE_IDS
-    api = Api("host", "write the device's management address, as in `f5: {host: bigip.corp.example}`", "password")
+    api = Api("host", "write the device's management address, for example `f5: {host: bigip.corp.example}`", "password")
     syntaxes = (Syntax(r"bigip\.conf", "scf", "objects"),)
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "verify-nodes": Yes(
-            "by a server-ssl profile with SNI; with passthrough the monitor has it (13.1). Before 13.1 health checks "
-            "send no SNI"
+            "a server-ssl profile verifies them, with SNI. With passthrough, the monitor uses this profile (13.1 or "
+            "later). Before 13.1, health checks send no SNI"
         ),
         "tls-modern": Since(
             GATES["tls-1.3"],
             No("TLS 1.3 came with 14.0"),
-            "with a cipher group of the device",
+            "needs a cipher group of the device",
         ),
-        "http2": No("an HTTP/2 profile passes no WebSocket without further profiles"),
-        "websocket": Yes("by a websocket profile from 12.1 on; before, the http profile passes it"),
-        "signalr-pool": Yes("a pool of its own; the idle timeout is that of the virtual server"),
+        "http2": No("with an HTTP/2 profile, WebSockets need further profiles, which nlbgen does not render"),
+        "websocket": Yes("from 12.1 on with a websocket profile; before 12.1, the http profile passes WebSockets"),
+        "signalr-pool": Yes(
+            "SignalR has its own pool; the idle timeout is the same for all paths of the virtual server"
+        ),
         "address-limit": No(
-            "it needs an iRule with a table or the AFM module, neither of which is rendered",
-            "one address may use all connections",
+            "the limit needs the AFM module, or an iRule with a table; nlbgen renders neither",
+            "one client address can use all connections",
         ),
         "serve-all-failed": No(
-            "BIG-IP sends no requests to members that their monitor marked down",
+            "BIG-IP sends no requests to a member that its monitor marked down",
             "connections are reset while the monitors of all nodes fail",
         ),
-        "app-pool-stop": Yes("by the monitor only"),
-        "free-hung-websockets": Yes("service-down-action reset"),
-        "source-hash": Yes("by address persistence with CARP"),
-        "drain": Yes("user-disabled: clients with persistence stay"),
+        "app-pool-stop": Yes("only the monitor detects it"),
+        "free-hung-websockets": Yes("`service-down-action reset` closes them"),
+        "source-hash": Yes("as persistence by address, with CARP"),
+        "drain": Yes("as `user-disabled`: clients with persistence stay on the node"),
         "slow-start": Yes("in whole seconds, at most 15 minutes"),
+        "redis-front": No(
+            "a monitor asks one server and not the Sentinels, and nlbgen writes no passwords into its files", ELSEWHERE
+        ),
         "queue": No(
-            "the connection limit of a pool member also counts idle connections",
+            "the connection limit of a pool member would also count idle connections",
             "requests wait in IIS's own queue",
         ),
-        "max-body": Yes("by Content-Length, in an iRule; the limit of IIS applies to chunked uploads"),
-        "state-over-reload": Yes("a push changes only what differs"),
+        "max-body": Yes("an iRule compares the Content-Length; only IIS limits chunked uploads"),
+        "state-over-reload": Yes("there is no reload: a push changes only the settings that differ"),
         "vip": No(
-            "a device group has floating addresses of its own",
+            "a device group has its own floating addresses",
             "frontend.address is the virtual servers' address, and the device group moves it",
         ),
-        "metrics": No("the device has statistics of its own"),
-        "ntlm": Yes("no OneConnect profile: a connection stays with its client"),
+        "metrics": No("the device has its own statistics"),
+        "ntlm": Yes("without a OneConnect profile, a connection to a node belongs to one client"),
     }
 
     def version(self, farm: Farm) -> Version:
@@ -118,7 +123,7 @@ class F5(Generator):
                 problems
             )
             raise ValidationError(message, "this is a bug in nlbgen: please report it with the spec")
-        return "read back by nlbgen; no program outside of a device can check it"
+        return "checked by nlbgen's parser; only a device can load it"
 
     def steps(self, farm: Farm) -> Steps:
         """The objects in the order of their creation."""
@@ -170,10 +175,12 @@ def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
     if (f5.certificate is None) != (f5.key is None):
         missing = "key" if f5.key is None else "certificate"
         message = "certificate and key belong together: one of them is missing"
-        yield spec.problem(("f5", missing), message, "name both objects, or none", id="f5-certificate-key")
+        yield spec.problem(("f5", missing), message, "write both keys, or none", id="f5-certificate-key")
     if f5.partition != "Common" and f5.partition in f5_as3.RESERVED | _TMSH_WORDS:
         message = f"{f5.partition} is a reserved word of AS3 or tmsh, and cannot name a partition"
-        yield spec.problem(("f5", "partition"), message, "choose another name, as in UiPath", id="f5-partition-name")
+        yield spec.problem(
+            ("f5", "partition"), message, "choose another name: UiPath, for example", id="f5-partition-name"
+        )
     checks = version >= GATES["monitor-ssl-profile"]
     if spec.farm.frontend.tls.mode == "passthrough" and verifies_nodes(spec.farm) and not checks:
         message = f"the monitors of TMOS {version} have no profile that can check a certificate"

@@ -34,7 +34,8 @@ def request_irule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[st
     yield from (f'        "{host.lower()}" -' for host in design.hosts[:-1])
     yield f'        "{design.hosts[-1].lower()}" {{ }}'
     yield "        default {"
-    yield '            HTTP::respond 421 content "This is not the farm of that name." "Content-Type" "text/plain"'
+    refusal = "This farm does not have the requested host name."
+    yield f'            HTTP::respond 421 content "{refusal}" "Content-Type" "text/plain"'
     yield "            return"
     yield "        }"
     yield "    }"

@@ -12,14 +12,16 @@ from typing import Any, ClassVar, Final
 
 from ...spec.model import Farm
 from ...spec.units import Duration, Version
-from .. import certificate, keepalived
+from .. import certificate, keepalived, redis_hosts
 from ..base import Draft, Generator, Job
 from ..design import ANY_PORT, COOKIE, ERRORS_TO_SUSPECT, HEADER_TIME, LARGEST_HEAD, LONG_POLL, Member, Pool
 from ..features import FEATURES, Support, Yes
 from ..headers import FORGED_NAMES, FORGED_PREFIXES
 from ..hosting import Companion, Foreground, Hosting, RoleSetting, RoleVariable, StateFile, Syntax, TimeoutSyntax
 from ..logs import CONNECTION_ID, LONGEST_LINE, MASK, TOKENS
+from ..redis import RedisFront, front_of
 from ..tls import HSTS_SECONDS, profile
+from . import redis
 
 CERTIFICATE_STORE: Final = Version("3.0")
 """`crt-store` has separate paths for certificate and key; older versions read the key from the certificate's file, or
@@ -40,6 +42,14 @@ STATE_FILE: Final = StateFile(
     process=r"(?m)^Pid: (?P<id>.*)$",
 )
 
+BUFFER: Final = 24 * 1024
+"""Bytes of a buffer without Windows sign-in; HAProxy reserves 1 kB of it (`tune.maxrewrite`). Six cookies of 3500 bytes
+must pass in a request, five in a response. HAProxy copies the complete buffer of each GET for a retry (source:
+`sc_conn_send` in src/stconn.c), so the size costs speed."""
+SMALL_BUFFERS: Final = Version("3.4")
+"""`option use-small-buffers`: the copy for a retry needs a complete buffer only if the request is large."""
+SMALL_BUFFER: Final = 4096
+"""Bytes: the headers of most requests."""
 MASTER: Final = "master.sock"
 TOOL: Final = "nlbgen-haproxy"
 """The rendered program for the workers that a reload replaced: they run no health checks."""
@@ -63,15 +73,18 @@ _ALGORITHMS: Final = {"least-connections": "leastconn", "round-robin": "roundrob
 _LOG: Final = {
     "length": LONGEST_LINE,
     "format": (
-        "'%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs "
-        """\"%HM %{+E}[var(txn.url)] %HV\"'"""
+        "'%[var(sess.client)]:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq "
+        """%hr %hs \"%HM %{+E}[var(txn.url)] %HV\"'"""
     ),
-    "url": (
+    "client": "src,lower",
+    "masked": (
         f"""url,'regsub("([?&]({TOKENS})=)[^&#]*","\\1{MASK}",gi)',"""
         f"""'regsub("([?&]id=){CONNECTION_ID}(&|$)","\\1{MASK}\\2",gi)'"""
     ),
 }
-"""The log of requests; `url` computes the variable of `format`. Groups of the regular expressions are numbered."""
+"""The log of requests; `client` and `masked` compute the variables of `format`. Groups of the regular expressions are
+numbered. `lower` turns the address into text: HAProxy would do that for each use of an address."""
+_REMOVED_NAMES: Final = sorted((*FORGED_NAMES, "HTTP2-Settings"))
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=~*-]+")
 
 
@@ -108,14 +121,18 @@ class Haproxy(Generator):
     syntaxes = (Syntax(r"haproxy\.cfg", "haproxy", "comments"),)
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
-        "drain": Yes("weight 0: clients that a cookie holds stay"),
+        "drain": Yes("as weight 0: clients with an affinity cookie stay on the node"),
         "max-body": Yes(
-            "by Content-Length; the limit of IIS applies to chunked uploads. Before 3.0 a client that sends its upload "
-            "before it reads does not see the 413, but a closed connection"
+            "HAProxy compares the Content-Length; only IIS limits chunked uploads. Before 3.0, a client that sends its "
+            "complete upload before it reads gets a closed connection instead of the 413"
         ),
-        "state-over-reload": Yes("with the systemd drop-in that comes with the configuration"),
-        "vip": Yes("by keepalived"),
-        "ntlm": Yes("connections that sign in stay with their client"),
+        "state-over-reload": Yes("needs the systemd drop-in that nlbgen renders"),
+        "vip": Yes("keepalived moves the address"),
+        "ntlm": Yes(
+            "over HTTP/1.1, a connection to a node belongs to the client that signed in on it; Kerberos tickets may "
+            "have 48,000 bytes"
+        ),
+        "redis-front": Yes("Sentinels and role decide; HAProxy closes the connections to a replaced master"),
     }
 
     def version(self, farm: Farm) -> Version:
@@ -166,31 +183,30 @@ class Haproxy(Generator):
             Draft(PurePosixPath("INSTALL.md"), "haproxy/INSTALL.md.j2", view),
             *certificate.files(job, "nlbgen-haproxy renew"),
             *keepalived.files(job),
+            *redis_hosts.files(job),
         ]
 
     def _view(self, job: Job) -> dict[str, Any]:
         design, balancer = job.design, job.design.balancer
         tls = design.frontend.tls
         window = design.frontend.offers_http2 and job.version < RECEIVE_WINDOW_GROWS
+        front = front_of(job.farm)
+        places = SILENT_PLACES + REDIRECT_PLACES + STATISTICS_PLACES + (redis.PLACES if front else 0)
         return {
             "farm": job.farm.farm,
             "limitations": job.limitations,
             "site": _site(job),
             "config": shlex.quote(f"{job.site.directory or '/etc/haproxy'}/haproxy.cfg"),
             "certificate": _certificate(job) if job.farm.balancer_tls else None,
-            "maxconn": balancer.limits.connections + SILENT_PLACES + REDIRECT_PLACES + STATISTICS_PLACES,
+            "maxconn": balancer.limits.connections + places,
             "farm_maxconn": balancer.limits.connections + SILENT_PLACES,
             "silent": SILENT_PLACES,
             "redirect_maxconn": REDIRECT_PLACES,
             "statistics_maxconn": STATISTICS_PLACES,
             "per_address": balancer.limits.connections_per_address,
             "open_files": balancer.limits.open_files,
-            "head": {
-                "bytes": LARGEST_HEAD,
-                "kilobytes": LARGEST_HEAD // 1024,
-                "clients": balancer.limits.connections,
-                "megabytes": balancer.limits.connections * LARGEST_HEAD // 1024**2,
-            },
+            "buffer": _buffer(job),
+            "small_buffers": SMALL_BUFFER if job.version >= SMALL_BUFFERS and not design.passthrough else None,
             "hard_stop": balancer.timeouts.reload,
             "idle_close": job.version >= IDLE_CLOSE and not design.passthrough,
             "tls": self._tls(job) if job.farm.balancer_tls else None,
@@ -204,8 +220,7 @@ class Haproxy(Generator):
             "redirect": self._redirect(job),
             "log": _LOG,
             "hosts": [f"'^{re.escape(host)}({ANY_PORT})?$'" for host in design.hosts],
-            "forged_names": f"^({'|'.join(FORGED_NAMES)})$".lower(),
-            "forged_prefixes": f"^({'|'.join(FORGED_PREFIXES)})".lower(),
+            "forged": f"^({'|'.join(FORGED_PREFIXES)}|({'|'.join(_REMOVED_NAMES)})$)|_".lower(),
             "scheme": design.scheme,
             "port": design.frontend.port,
             "hsts": HSTS_SECONDS if tls.hsts and job.farm.balancer_tls else None,
@@ -222,7 +237,12 @@ class Haproxy(Generator):
             "nonlocal": keepalived.needs_nonlocal(job.farm),
             "detection": f"{design.longest_detection / 1000:g}s",
             "cookie": COOKIE,
+            "redis": self._redis(job, front) if front else None,
         }
+
+    def _redis(self, job: Job, front: RedisFront) -> dict[str, Any]:
+        binds = [_bind(address, front.port) for address in job.design.listens]
+        return redis.view(job, front, binds, self.quoted(front.ca))
 
     def _tls(self, job: Job) -> dict[str, Any]:
         tls = job.design.frontend.tls
@@ -340,6 +360,19 @@ def _client_timeout(job: Job) -> Duration:
     if job.design.passthrough:
         return job.design.balancer.signalr.idle_timeout
     return CLIENT if job.version >= HANDSHAKE_TIMEOUT or not job.farm.balancer_tls else CLIENT_WITH_HANDSHAKE
+
+
+def _buffer(job: Job) -> dict[str, Any]:
+    """Return the size of a buffer, which is the limit of request headers, and the memory for every client's headers."""
+    tickets = job.design.frontend.windows_sign_in
+    size = LARGEST_HEAD if tickets else BUFFER
+    clients = job.design.balancer.limits.connections
+    return {
+        "bytes": size,
+        "tickets": tickets,
+        "clients": clients,
+        "megabytes": clients * size // 1024**2,
+    }
 
 
 def _timeouts(job: Job) -> dict[str, Duration | None]:

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
+from ...spec.capacity import open_files
 from ...spec.model import Farm
 from ...spec.units import Duration, Size, Version
 from .. import certificate, keepalived
 from ..base import Draft, Generator, Job, UnquotableError
 from ..design import ANY_PORT, HEADER_TIME, KEEPALIVE_TO_NODE, LARGEST_HEAD, LONG_POLL
-from ..features import FEATURES, No, Since, Support, Yes
+from ..features import ELSEWHERE, FEATURES, No, Since, Support, Yes
 from ..headers import FORGED_NAMES, KNOWN_FORGED
 from ..hosting import Foreground, Hosting, RoleVariable, Syntax, TimeoutSyntax
 from ..logs import CONNECTION_ID, MASK, TOKENS
@@ -41,7 +42,10 @@ SIGNALR_CALL: Final = Duration.of("5s")
 CHECK_PATH: Final = "/nlb-check"
 """The internal path of the check before a WebSocket; a client that requests it gets 404."""
 SOCKET_CHECK: Final = Duration.of("2s")
-"""Timeout of the check before a WebSocket: for the connection and for the answer."""
+"""Timeout of the check before a WebSocket."""
+CONNECT: Final = Duration.of("2s")
+"""The longest timeout of a connection to a node, and of its TLS handshake. NGINX has no health checks: on a node that
+hangs, only the handshake fails. Clients with affinity go to this node until two handshakes have failed."""
 
 DEFAULT_TIMEOUTS: Final[Mapping[str, float]] = {
     "client_header_timeout": 60,
@@ -59,6 +63,11 @@ _LOG: Final = {
 }
 """The map that masks the first token in a URL, and all that follows it."""
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*-]+")
+
+_NO_STICKY: Final = No(
+    "the open source build has `sticky cookie` only from 1.29.6 on",
+    "a `map` converts the cookie to a hash key, which selects the node",
+)
 
 
 class Nginx(Generator):
@@ -92,44 +101,47 @@ class Nginx(Generator):
             "after failed requests (also 502, 503 and 504) a node gets no requests for 10s",
         ),
         "passthrough-health": No(
-            "the open source build has no active health checks, and under passthrough it sees no HTTP status",
-            "only a node that accepts no connections is marked down; requests fail while an app pool is stopped",
+            "the open source build has no active health checks, and with passthrough it sees no HTTP status",
+            "only a node that does not accept connections is marked down; requests to a stopped app pool fail",
         ),
-        "serve-all-failed": Yes("while every node is marked down, it tries them all"),
+        "serve-all-failed": Yes("while every node is marked down, NGINX tries all nodes"),
         "refuse-all-failed": No(
             "the open source build has no active health checks",
-            "requests are refused only after they failed on every node",
+            "NGINX first tries the nodes, and refuses a request only if these attempts fail",
         ),
         "app-pool-stop": Yes(
-            "by its 503 answers: a GET is retried on another node, and the node gets no requests for 10s"
+            "NGINX detects the 503: it retries a GET on another node, and the node gets no requests for 10s"
         ),
         "free-hung-websockets": No(
-            "it cannot close the open connections of one node",
-            "WebSockets of a node that hangs are closed only by SignalR's own timeouts",
+            "the open source build cannot close the connections of one node",
+            "only SignalR's own timeouts close the WebSockets of a node that hangs",
         ),
-        "no-replayed-post": Yes("PUT and DELETE may be retried: HTTP defines them as idempotent"),
+        "no-replayed-post": Yes("NGINX may retry PUT and DELETE, which HTTP defines as idempotent"),
         "affinity-cookie": Since(
             STICKY,
-            No("the open source build has `sticky cookie` from 1.29.6 on", "a map selects the node of each cookie"),
+            _NO_STICKY,
         ),
         "affinity-signalr": Since(
             STICKY,
-            No("the open source build has `sticky cookie` from 1.29.6 on", "a map selects the node of each cookie"),
+            _NO_STICKY,
         ),
-        "drain": Yes("without a cookie its clients move on; open connections finish"),
-        "backup-source": No("backup nodes cannot be combined with hashing by address"),
+        "drain": Yes("clients without an affinity cookie move to other nodes; open connections continue"),
+        "backup-source": No("NGINX does not allow backup nodes with hashing by address"),
         "slow-start": No(
-            "slow_start is not in the open source build", "a node that recovers gets its full share at once"
+            "the open source build has no `slow_start`", "a node that recovers gets its full share at once"
         ),
         "queue": No("the open source build has no request queue", "requests wait in IIS's own queue"),
         "address-limit": No(
-            "`limit_conn` counts only connections with a complete request",
+            "`limit_conn` counts a connection only after its request headers are complete",
             "a client that sends nothing is disconnected after 10s",
         ),
-        "state-over-reload": No("a reload discards the state of failed nodes", "the first requests detect them again"),
-        "vip": Yes("by keepalived"),
-        "metrics": Yes("stub_status"),
-        "ntlm": No("clients share the connections to the nodes, and these sign-ins belong to one connection"),
+        "state-over-reload": No(
+            "a reload discards the states of failed nodes", "after a reload, requests detect the failed nodes again"
+        ),
+        "vip": Yes("keepalived moves the address"),
+        "metrics": Yes("counters of connections and requests (`stub_status`)"),
+        "ntlm": No("NTLM and Negotiate authenticate a connection to a node, and clients share these connections"),
+        "redis-front": No("open source NGINX cannot ask a server whether it is the master", ELSEWHERE),
     }
 
     def version(self, farm: Farm) -> Version:
@@ -188,7 +200,7 @@ class Nginx(Generator):
             "limitations": job.limitations,
             "site": _site(job),
             "open_files": balancer.limits.open_files,
-            "worker_connections": balancer.limits.open_files // 2,
+            "worker_connections": open_files(balancer.limits.connections),
             "shutdown": balancer.timeouts.reload,
             "passthrough": design.passthrough,
             "keepalive_min": job.version >= KEEPALIVE_MIN,
@@ -279,7 +291,7 @@ def _timeouts(job: Job) -> dict[str, str]:
     timeouts, design = job.design.balancer.timeouts, job.design
     return {
         "header": str(HEADER_TIME),
-        "connect": str(timeouts.connect),
+        "connect": str(Duration(min(CONNECT, timeouts.connect))),
         "request": str(timeouts.request),
         "idle": str(design.balancer.signalr.idle_timeout),
         "keepalive": str(KEEPALIVE_TO_NODE),
@@ -287,7 +299,6 @@ def _timeouts(job: Job) -> dict[str, str]:
         "poll": str(LONG_POLL),
         "call": str(SIGNALR_CALL),
         "check": str(SOCKET_CHECK),
-        "check_connect": str(Duration(min(SOCKET_CHECK, timeouts.connect))),
     }
 
 

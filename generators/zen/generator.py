@@ -46,7 +46,7 @@ class Zen(Generator):
     title = "Zen Load Balancer"
     oldest = Version("3")
     newest = Version("7.9")
-    api = Api("api", 'write the URL of its API, as in `zen: {api: "https://zen.corp.example:444"}`', "key")
+    api = Api("api", 'write the URL of its API, for example `zen: {api: "https://zen.corp.example:444"}`', "key")
     syntaxes = (Syntax(r".*_(?:proxy|pound)\.cfg", "pound", "directives"),)
     support: ClassVar[Mapping[str, Support]] = SUPPORT
 
@@ -111,8 +111,8 @@ class Zen(Generator):
             str(found), generation.dialect, generation.config, f"_{generation.suffix}.cfg", on_appliance
         )
         check({str(file.path): file.content for file in files}, appliance)
-        what = "its calls" if found.way == "l4-api" else f"the dialect {generation.dialect}"
-        return f"checked by nlbgen's own reading of {what}; the engine itself cannot be installed here"
+        what = "the API's calls" if found.way == "l4-api" else f"the dialect {generation.dialect}"
+        return f"checked by nlbgen's parser for {what}; the engine runs only on the appliance"
 
     def steps(self, farm: Farm) -> Steps:
         """The calls of the API."""

@@ -38,7 +38,7 @@ def install(
     url = f"{farm.zen.api or 'https://APPLIANCE:444'}{generation.api}" if generation.api else ""
     by_api = edition.way == "l4-api"
     steps = _by_api(generation, url, names) if by_api else _by_files(farm, made, generation, url, names)
-    lacks = [f"It lacks '{one.title}': {one.reason}; {one.fallback}." for one in limitations]
+    lacks = [f"Not supported: {one.title} ({one.reason}). Instead: {one.fallback}." for one in limitations]
     return {
         "title": str(edition),
         "notes": [*made.notes, *lacks],
@@ -56,25 +56,25 @@ def _push(made: Objects, generation: Generation) -> str:
     main = made.main
     if isinstance(main, HttpFarm) and main.affinity.kind == "cookie":
         return "The API of the Community editions refuses cookie affinity, so this farm is installed by files:"
-    without = " It cannot set WSTimeOut and Strict-Transport-Security, which the API does not have."
+    without = " It cannot set WSTimeOut and Strict-Transport-Security, because the API cannot set them."
     but = without if isinstance(main, HttpFarm) and generation.dialect == "pound" else ""
-    return f"`nlbgen push zen` does all of this: it shows a plan first, and rolls back if a step fails.{but} By hand:"
+    return f"`nlbgen push zen` can replace these steps: it shows a plan, and rolls back if a step fails.{but} By hand:"
 
 
 def _by_api(generation: Generation, url: str, names: Sequence[str]) -> Iterator[Step]:
     calls = next(name for name in names if name.endswith("_calls.json"))
     yield _key(generation)
     yield Step(
-        f"Send the calls of `{calls}` in this order, each after the one before was answered with 2xx. There is no farm "
-        "file to copy, because it belongs to nftlb:",
+        f"Send the calls of `{calls}` in this order. Send each call only after the previous one returned 2xx. There is "
+        "no farm file to copy, because the appliance's program nftlb writes this file:",
         _curl("METHOD", f"{url}PATH", "BODY"),
     )
 
 
 def _key(generation: Generation) -> Step:
     return Step(
-        f"Write `{generation.header}: KEY` as the only line of `key.header`, and make that file readable by you only. "
-        "Save the certificate of the API, or of its CA, as `CA.pem`, and compare it with that on the appliance."
+        f"Write `{generation.header}: KEY` as the only line of `key.header`, and make that file readable only by "
+        "you. Save the certificate of the API, or of its CA, as `CA.pem`, and compare it with the one on the appliance."
     )
 
 
@@ -122,7 +122,7 @@ def _marks(made: Objects, folder: str) -> Iterator[Step]:
         (f"grep -E '^({'|'.join(marks)}) ' {register} | grep -v ' {own}'",),
     )
     yield Step(
-        "Register the marks, or the appliance assigns them again. This replaces the farm's earlier lines:",
+        "Register the marks: otherwise the appliance assigns them again. First remove the farm's earlier lines:",
         (f"sed -i '/ {own}/d' {register}", f"cat {MARKS_FILE} >> {register}"),
     )
 
@@ -138,7 +138,7 @@ def _guardian(made: Objects, generation: Generation, names: Sequence[str]) -> St
     first = made.main.backends[0]
     command = guardian.command.replace("HOST", first.ip).replace("PORT", str(first.port))
     return Step(
-        "Try the health check on a node. It must print 0 last. It sends no SNI, which this `check_http` lacks:",
+        "Run the health check against one node. The last line must be 0. This `check_http` cannot send SNI:",
         (f"{generation.root}/app/libexec/{command}; echo $?",),
     )
 
@@ -148,7 +148,7 @@ def _checks(generation: Generation, names: Sequence[str]) -> Iterator[Step]:
     program = generation.engine or "ZPROXY"
     where = "" if generation.engine else f" (ZPROXY is the program `zproxy` below {generation.root}/app/zproxy)"
     if files:
-        text = f"Check the files by the appliance's own engine{where}; each command must print `is OK`:"
+        text = f"Check the files with the appliance's own engine{where}; each command must print `is OK`:"
         yield Step(text, tuple(f"{program} -c -f {generation.config}/{name}" for name in files))
 
 
@@ -164,8 +164,8 @@ def _starts(made: Objects, generation: Generation, url: str) -> Iterator[Step]:
     yield _key(generation)
     lines = [line for name in farms for line in _curl("PUT", f"{url}/farms/{name}/actions", '{"action": "restart"}')]
     yield Step(
-        "Restart each farm, here or in the web pages under Farms. Do not `start` it: the API refuses that for a "
-        "changed farm.",
+        "Restart each farm with these commands, or in the web pages under Farms. Do not use `start`: the API refuses "
+        "it for a changed farm.",
         tuple(lines),
     )
 

@@ -306,17 +306,17 @@ def _notes(design: Design, edition: Edition, main: HttpFarm | L4Farm, guardian: 
     # FarmGuardian sleeps for the interval between two rounds, and in a round each node before may use up its timeout.
     slowest = guardian.interval + guardian.timeout * len(main.backends)
     notes = [
-        f"FarmGuardian marks a node that hangs down after at most {slowest} seconds: it checks one node after another."
+        f"If a node hangs, FarmGuardian marks it down after at most {slowest} seconds: it checks the nodes in turn."
     ]
     if not shares([node.weight for node in design.farm.nodes])[1]:
         notes.append("The weights of the spec are rounded to numbers from 1 to 9.")
     if isinstance(main, L4Farm):
         if design.tls_mode == "bridge":
             notes.append(
-                "This is an L4xNAT farm, because an HTTP farm of this product breaks WebSockets (101, then no frame) "
-                "and refuses PATCH: the nodes terminate TLS, and their certificates must carry the farm's name."
+                "This is an L4xNAT farm: the nodes terminate TLS, and their certificates must contain the farm's name. "
+                "An HTTP farm of this product opens WebSockets but forwards no frames, and refuses PATCH."
             )
-        notes.append("An L4xNAT farm detects a failed node by FarmGuardian only: never detach the check.")
+        notes.append("In an L4xNAT farm, only FarmGuardian detects a failed node: never detach the check.")
         return notes
     if found is not None and found.dialect == "zproxy-ng":
         notes.append("zproxy sends no SNI to the nodes: IIS's binding must not require it.")

@@ -64,7 +64,7 @@ def _addresses(spec: Spec) -> Iterator[Problem]:
     if not _is_ipv4(listen):
         what = "no address is given" if listen == "*" else f"{listen} is not IPv4"
         message = f"a farm of the Zen family listens on one IPv4 address of the appliance, and {what}"
-        yield spec.problem(("frontend", "address"), message, "write the appliance's address, as in 10.20.0.10")
+        yield spec.problem(("frontend", "address"), message, "write the appliance's address, for example 10.20.0.10")
     for index, node in enumerate(spec.farm.nodes):
         if not _is_ipv4(node.address):
             message = f"the Zen family reaches nodes by IPv4 address only, and {node.address} is not one"

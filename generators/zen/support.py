@@ -5,7 +5,7 @@ from typing import Final
 
 from ...core.wording import one_of
 from ...spec.units import Version
-from ..features import FEATURES, No, Since, Support, Yes
+from ..features import ELSEWHERE, FEATURES, No, Since, Support, Yes
 from .products import Edition
 
 _PLAIN: Final = (
@@ -15,12 +15,17 @@ _PLAIN: Final = (
 )
 """The features that each table supports unless it overrides them; a new feature of the catalogue is not listed."""
 _EVERY: Final[dict[str, Support]] = dict.fromkeys(_PLAIN, Yes())
-_ONE_SERVICE: Final = No("a farm has one service for all paths", "every answer may take as long as a long poll")
+_ONE_SERVICE: Final = No("a farm has one service for all paths", "all requests have the timeout of a long poll")
 _QUEUE: Final = No("no product of the Zen family has a request queue", "requests wait in IIS's own queue")
-_SLOW_START: Final = No("no product of the Zen family has a slow start", "a recovered node gets its full share at once")
-_BODY: Final = No("a limit for uploads is not tested on this product", "only the limit of IIS applies")
-_METRICS: Final = No("the appliance shows its metrics in its own pages and API")
+_SLOW_START: Final = No(
+    "no product of the Zen family has a slow start", "a node that recovers gets its full share at once"
+)
+_BODY: Final = No(
+    "no limit for uploads is tested on this product, so nlbgen sets none", "only the limit of IIS applies"
+)
+_METRICS: Final = No("the appliance shows metrics only in its own web pages and API")
 _COMMON: Final[dict[str, Support]] = {
+    "redis-front": No("it needs a second farm, and the votes of the Sentinels, for which there is no check", ELSEWHERE),
     "signalr-pool": _ONE_SERVICE,
     "slow-start": _SLOW_START,
     "queue": _QUEUE,
@@ -30,84 +35,89 @@ _COMMON: Final[dict[str, Support]] = {
         "the appliances share an address by their own cluster, which nlbgen does not configure",
         "the farm listens on the shared address: configure the cluster by hand",
     ),
-    "passthrough-health": Yes("by FarmGuardian"),
-    "active-health": Yes("FarmGuardian; one failed check marks a node down, `rise` and `fall` do not exist"),
+    "passthrough-health": Yes("FarmGuardian runs the checks"),
+    "active-health": Yes(
+        "FarmGuardian runs the checks. One failed check marks a node down: FarmGuardian has no `rise` and `fall`"
+    ),
     "serve-all-failed": No(
         "no product of the Zen family sends requests to nodes that FarmGuardian marked down",
         "requests get 503 while the checks of all nodes fail",
     ),
     "address-limit": No(
-        "its IPDS module limits connections, which nlbgen does not configure", "one address may use all connections"
+        "only the IPDS module limits connections, and nlbgen does not configure it",
+        "one client address can use all connections",
     ),
     "refuse-all-failed": Yes(),
-    "app-pool-stop": Yes("by FarmGuardian's check"),
-    "weights": Yes("as shares of 1 to 9 in HTTP farms"),
-    "drain": Yes("maintenance, mode drain"),
-    "down": Yes("maintenance, mode cut"),
+    "app-pool-stop": Yes("FarmGuardian's check detects it"),
+    "weights": Yes("in HTTP farms, weights are scaled to 1 to 9"),
+    "drain": Yes("as maintenance with mode drain"),
+    "down": Yes("as maintenance with mode cut"),
 }
 _HTTP: Final[dict[str, Support]] = {
-    "tls-passthrough": Yes("an L4xNAT farm, by the API"),
+    "tls-passthrough": Yes("as an L4xNAT farm, which the API creates"),
     "verify-nodes": No(
-        "no product of the Zen family checks the nodes' certificates",
+        "no product of the Zen family verifies the nodes' certificates",
         "any host that answers at a node's address is accepted as the node",
     ),
     "tls-modern": No(
-        "TLS 1.3 cannot be the only TLS version", "TLS 1.2 stays allowed, with the intermediate profile's ciphers"
+        "TLS 1.3 cannot be the only TLS version", "TLS 1.2 stays enabled, with the ciphers of the intermediate profile"
     ),
-    "http2": No("its engines support HTTP/1.1 only"),
-    "source-hash": No("its engines do not hash addresses", "each client's address is remembered instead"),
-    "affinity-signalr": No("affinity belongs to the whole service", "clients stay on their node on every path"),
+    "http2": No("the engines support only HTTP/1.1"),
+    "source-hash": No("the engines do not hash addresses", "the engine remembers the node of each client address"),
+    "affinity-signalr": No("affinity applies to all paths of a farm", "clients stay on their node on all paths"),
 }
 _POUND: Final[dict[str, Support]] = {
-    "websocket": Yes("only the file sets WSTimeOut, the API leaves it at 600s"),
-    "tls-bridge": Yes("the client's SNI is passed to the nodes"),
-    "least-connections": No("pound balances by weighted random only", "requests are distributed by weight"),
-    "round-robin": Yes("by weighted random"),
-    "affinity-cookie": Yes("by the file; the API of the Community editions refuses it"),
-    "backup": Yes("Relianoid: one node; Skudonet has none"),
-    "backup-source": Yes("Relianoid: one node; Skudonet has none"),
+    "websocket": Yes("only a file can set the idle timeout `WSTimeOut`; in a farm that the API creates it is 600s"),
+    "tls-bridge": Yes("pound passes the client's SNI to the nodes"),
+    "least-connections": No("pound supports only weighted random", "requests are distributed at random, by weight"),
+    "round-robin": Yes("as weighted random"),
+    "affinity-cookie": Yes("only files can set it: the API of the Community editions refuses it"),
+    "backup": Yes("Relianoid allows one backup node, Skudonet allows none"),
+    "backup-source": Yes("Relianoid allows one backup node, Skudonet allows none"),
     "state-over-reload": Yes("in the farm's status file"),
 }
 _PROXY: Final[dict[str, Support]] = {
-    "websocket": Yes("zproxy 0.9.3 or later; one that is silent for as long as an answer may take is closed"),
-    "tls-bridge": Yes("without SNI to the nodes: no `Require SNI` at IIS"),
-    "affinity-cookie": Yes("by the file; the API of the Community editions refuses it"),
-    "backup": Yes("as the second in the order of failover"),
+    "websocket": Yes("needs zproxy 0.9.3 or later; a WebSocket without traffic is closed after the response timeout"),
+    "tls-bridge": Yes("zproxy sends no SNI to the nodes: IIS must not require it"),
+    "affinity-cookie": Yes("only files can set it: the API of the Community editions refuses it"),
+    "backup": Yes("as the second node in the order of failover"),
     "state-over-reload": Yes("in the farm's status file"),
-    "ntlm": No("clients share connections to the nodes, and zproxy 0.9.5 refuses to pin them"),
+    "ntlm": No("clients share the connections to the nodes, and zproxy 0.9.5 refuses `PinnedConnection`"),
 }
 _LAYER4: Final[dict[str, Support]] = {
-    "verify-nodes": No("FarmGuardian's check_http checks no certificate", "the health checks take any certificate"),
-    "tls-passthrough": Yes("an L4xNAT farm with FarmGuardian, without which it never detects a failed node"),
-    "round-robin": Yes("by weight"),
+    "verify-nodes": No("FarmGuardian's check_http verifies no certificate", "the health checks accept any certificate"),
+    "tls-passthrough": Yes("as an L4xNAT farm, in which only FarmGuardian detects a failed node"),
+    "round-robin": Yes("as distribution by weight"),
     "state-over-reload": Yes("in the farm's own file"),
 }
-_OLD_HTTP: Final = "an HTTP farm of this product answers 101 to a WebSocket and then passes no frame, and refuses PATCH"
+_OLD_HTTP: Final = "an HTTP farm of this product opens WebSockets but forwards no frames, and refuses PATCH"
 _BY_ADDRESS: Final = "clients stay on their node by their address"
 _OLD: Final[dict[str, Support]] = {
     "tls-bridge": No(
         _OLD_HTTP,
-        "an L4xNAT farm passes TLS through to the nodes, whose certificates must carry the farm's name",
+        "an L4xNAT farm passes TLS through to the nodes; their certificates must contain the farm's name",
     ),
     "tls-terminate": No(f"{_OLD_HTTP}; and an L4xNAT farm cannot terminate TLS"),
     "verify-nodes": No(
-        "an L4xNAT farm passes TLS through, and FarmGuardian's check_http checks no certificate",
-        "the clients check the nodes' certificates, and the health checks take any",
+        "an L4xNAT farm passes TLS through, and FarmGuardian's check_http verifies no certificate",
+        "clients verify the nodes' certificates; the health checks accept any certificate",
     ),
     "tls-modern": No("an L4xNAT farm passes TLS through", "the nodes' TLS settings apply"),
-    "websocket": Yes("by an L4xNAT farm; its HTTP farms break them"),
-    "least-connections": No("its L4xNAT farms are tested with weights only", "connections are distributed by weight"),
-    "source-hash": No("its L4xNAT farms are tested with weights only", _BY_ADDRESS),
+    "websocket": Yes("as an L4xNAT farm; HTTP farms of this product break WebSockets"),
+    "least-connections": No(
+        "L4xNAT farms of this product are tested only with weights", "connections are distributed by weight"
+    ),
+    "source-hash": No("L4xNAT farms of this product are tested only with weights", _BY_ADDRESS),
     "affinity-cookie": No(_OLD_HTTP, _BY_ADDRESS),
     "affinity-signalr": No(_OLD_HTTP, _BY_ADDRESS),
-    "backup": No("its L4xNAT farms have no backup nodes beside weights"),
-    "backup-source": No("its L4xNAT farms have no backup nodes beside weights"),
+    "backup": No("an L4xNAT farm of this product with weights cannot have backup nodes"),
+    "backup-source": No("an L4xNAT farm of this product with weights cannot have backup nodes"),
     "free-hung-websockets": No(
-        "its FarmGuardian leaves connections to a failed node open",
-        "WebSockets of a node that hangs end by SignalR's own timeouts",
+        "FarmGuardian of this product does not close the connections to a failed node",
+        "only SignalR's own timeouts close the WebSockets of a node that hangs",
     ),
 }
-_NO_BACKUP: Final = No("Skudonet's API and engine have no backup node by priority")
+_NO_BACKUP: Final = No("Skudonet has no backup nodes, neither in its API nor in its engine")
 
 POUND: Final[Mapping[str, Support]] = {**_EVERY, **_COMMON, **_HTTP, **_POUND}
 SKUDONET: Final[Mapping[str, Support]] = {**POUND, "backup": _NO_BACKUP, "backup-source": _NO_BACKUP}

@@ -1,4 +1,4 @@
 """The config files of one node: read, edited, and written back with every other byte unchanged.
 
-Imports core.
+Imports core, spec.
 """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ...core.errors import NodeError
+from ...spec.orchestrator import CORE_SINCE, protection_tool
 from . import webconfig
 from .lexer import Element
 from .settings import ConfigSection, Settings
@@ -40,11 +41,15 @@ _APP_WIDE: Final = frozenset({MACHINE_KEY, SESSION_STATE})
 class Config:
     """The configuration of one node."""
 
-    def __init__(self, main: Document, site: str = DEFAULT_SITE) -> None:
+    def __init__(self, main: Document, site: str = DEFAULT_SITE, core_tool: str | None = None) -> None:
+        """`core_tool` encrypts and decrypts sections from 2020.10 on; None if the version is not known."""
         self.main: Final = main
+        self._core_tool: Final = core_tool
         self.documents: Final = [main]
         self.notes: Final[list[str]] = []
         self.site: Final = site
+        self.web_config_of_iis: Path | None = None
+        """The web.config of IIS, if the spec names it and the settings were read from the file beside it."""
         if main.root.name != "configuration":
             hint = f"name the node's {CLASSIC_FILE} or {CORE_FILE}"
             raise main.error(main.root.start, f"<{main.root.name}> is not <configuration>", hint)
@@ -84,8 +89,8 @@ class Config:
         command = self.protection_command(DECRYPT, section.name)
         return section.document.error(
             section.element.start,
-            f"<{section.name}> is encrypted with the machine's own key, and cannot be read or cloned",
-            f"decrypt it on that node, in an elevated prompt, and copy the file again: {command}",
+            f"<{section.name}> is encrypted with a key of its machine: no other machine can read it",
+            f"decrypt it on that node, in an elevated prompt, and copy the file again: {command}{self._other_tool}",
             "encrypted-section",
         )
 
@@ -93,10 +98,17 @@ class Config:
     def protection_tool(self) -> str:
         """The command line tool that encrypts and decrypts sections.
 
-        Sources: Microsoft's aspnet_regiis; UiPath's "Encrypting UiPath.Orchestrator.dll.config Sections", whose tool
-        takes the same arguments.
+        Sources: Microsoft's aspnet_regiis; UiPath's "Encrypting UiPath.Orchestrator.dll.config Sections", whose tools
+        take the same arguments.
         """
-        return "aspnet_regiis" if self.kind == "classic" else "UiPath.Orchestrator.Cli.exe protected-configuration"
+        return "aspnet_regiis" if self.kind == "classic" else self._core_tool or protection_tool(None)
+
+    @property
+    def _other_tool(self) -> str:
+        """The tool of 2020.10, if the file can be of it; empty if the version is known."""
+        if self.kind == "classic" or self._core_tool is not None:
+            return ""
+        return f" (in 2020.10 the tool is {protection_tool(CORE_SINCE)})"
 
     def protection_command(self, option: Literal["-pd", "-pe"], section: str) -> str:
         """The command that decrypts (`-pd`) or encrypts (`-pe`) a section."""
@@ -183,7 +195,7 @@ class Config:
             raise self.main.error(
                 element.attributes[attribute].name_start,
                 f"{attribute} points outside the folder of {self.path.name}",
-                "use a file in this folder or below",
+                "use a file in this folder or in a folder below it",
             )
         path = self.path.parent
         for part in parts:
@@ -273,12 +285,18 @@ class Config:
         return "core" if self.path.name.lower().endswith("dll.config") else "classic"
 
     @property
+    def starts_core(self) -> bool:
+        """Whether the file tells IIS how to start an application of ASP.NET Core, as from 2020.10 on."""
+        servers = [server for holder in self._holders for server in holder.named("system.webServer")]
+        return any(server.named("aspNetCore") for server in servers)
+
+    @property
     def is_orchestrator(self) -> bool:
-        """Whether the file has any setting of an Orchestrator."""
+        """Whether the file has any setting of an Orchestrator. IIS Manager writes a machineKey into IIS's own file."""
         known = [self.app.get(key) for key in ("EncryptionKey", "apiKey", "LoadBalancer.UseRedis", "Storage.Type")]
         return any(
             (
-                self._sections[MACHINE_KEY],
+                self._sections[MACHINE_KEY] and not self.starts_core,
                 self._sections[SECURE],
                 *known,
                 self.app.home is not None and self.app.home.protected,
@@ -316,42 +334,43 @@ def is_there(path: Path) -> bool:
         return True
 
 
-def load(path: Path, site: str = DEFAULT_SITE) -> Config:
+def load(path: Path, site: str = DEFAULT_SITE, core_tool: str | None = None) -> Config:
     """The configuration of a node, from its config file or from the folder that holds it; raises NodeError.
 
     From 2020.10 on, the web.config belongs to IIS and the settings are in the dll.config of the same folder. For either
     name, the file with the settings is read.
     """
     try:
-        return _load(path, site)
+        return _load(path, site, core_tool)
     except OSError as error:  # no permission for the folder
         raise NodeError(f"{path}: cannot be read: {error.strerror}", "check the permissions of the folder") from None
 
 
-def _load(path: Path, site: str) -> Config:
+def _load(path: Path, site: str, core_tool: str | None) -> Config:
     if path.is_dir():
-        return _in_folder(path, site)
-    config = Config(webconfig.read(path), site)
+        return _in_folder(path, site, core_tool)
+    config = Config(webconfig.read(path), site, core_tool)
     if config.is_orchestrator:
         return config
     beside = _child(path.parent, CORE_FILE)
     if beside != path and beside.exists():
-        other = Config(webconfig.read(beside), site)
+        other = Config(webconfig.read(beside), site, core_tool)
         if other.is_orchestrator:
+            other.web_config_of_iis = path
             other.notes.append(
                 f"{path}: is the web.config of IIS; the settings were read from {beside.name} in the same folder"
             )
             return other
-    raise config.main.error(
-        config.main.root.start,
-        "the file has no machineKey, no EncryptionKey and none of an Orchestrator's settings",
-        f"from 2020.10 on the settings are in {CORE_FILE}: name that one",
-    )
+    missing = "the file has no machineKey, no EncryptionKey and none of an Orchestrator's settings"
+    if config.starts_core:
+        missing = "this is the web.config of IIS: it starts Orchestrator, and has none of its settings"
+    hint = f"from 2020.10 on the settings are in {CORE_FILE}: name that one"
+    raise config.main.error(config.main.root.start, missing, hint)
 
 
-def _in_folder(folder: Path, site: str) -> Config:
+def _in_folder(folder: Path, site: str, core_tool: str | None) -> Config:
     for name in (CORE_FILE, CLASSIC_FILE):
         path = _child(folder, name)
         if path.exists():
-            return load(path, site)
+            return load(path, site, core_tool)
     raise NodeError(f"{folder}: contains neither {CORE_FILE} nor {CLASSIC_FILE}", "name the node's config file")

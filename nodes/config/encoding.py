@@ -56,7 +56,7 @@ def decode(raw: bytes) -> EncodedText:
     _check_declaration(text, codec, marked=bool(mark))
     result = EncodedText(text, codec, mark)
     if result.bytes_of(text) != raw:
-        raise EncodingError(f"the bytes are not the canonical {codec} encoding of their text")
+        raise EncodingError(f"the {codec} text would have other bytes when it is saved again")
     return result
 
 
@@ -64,7 +64,7 @@ def _marked(raw: bytes) -> tuple[bytes, str]:
     for mark, codec in _MARKS:
         if raw.startswith(mark):
             if not codec:
-                raise EncodingError("it is UTF-32 text, which IIS does not read")
+                raise EncodingError("the file is UTF-32 text: IIS does not read it")
             return mark, codec
     if raw.startswith(b"<\0"):
         return b"", "utf-16-le"
@@ -78,11 +78,11 @@ def _declared_codec(raw: bytes) -> str:
     try:
         codec = codecs.lookup(found[1]).name
     except LookupError:
-        raise EncodingError(f"its encoding, {found[1][:40]}, is unknown") from None
+        raise EncodingError(f"the XML declaration names the unknown encoding {found[1][:40]}") from None
     if found[1].lower() in _WIDE:
-        raise EncodingError("its declaration says UTF-16, but its bytes are not UTF-16")
+        raise EncodingError("the XML declaration says UTF-16, but the bytes are not UTF-16")
     if not _CODECS.fullmatch(codec):
-        raise EncodingError(f"its encoding, {found[1][:40]}, cannot be edited byte by byte")
+        raise EncodingError(f"nlbgen cannot edit a file with the encoding {found[1][:40]}")
     return codec
 
 
@@ -93,6 +93,6 @@ def _check_declaration(text: str, codec: str, *, marked: bool) -> None:
     declared = found[1].lower()
     wide = codec.startswith("utf-16")
     if wide and declared not in _WIDE:
-        raise EncodingError(f"its bytes are UTF-16, but its declaration says {declared[:40]}")
+        raise EncodingError(f"the bytes are UTF-16, but the XML declaration says {declared[:40]}")
     if marked and not wide and declared not in {"utf-8", "utf8"}:
-        raise EncodingError(f"its byte order mark is UTF-8, but its declaration says {declared[:40]}")
+        raise EncodingError(f"the byte order mark is UTF-8, but the XML declaration says {declared[:40]}")

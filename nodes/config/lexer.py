@@ -155,7 +155,7 @@ def encoded(value: str, quote: str, codec: str = "utf-8") -> str:
     A character that the encoding lacks becomes a character reference; raises ValueError for one that XML forbids.
     """
     if found := _NOT_XML.search(value):
-        raise ValueError(f"it holds U+{ord(found[0]):04X}, which XML cannot hold")
+        raise ValueError(f"it contains U+{ord(found[0]):04X}, which XML does not allow")
     text = value.replace("&", "&amp;").replace("<", "&lt;")
     text = text.replace("\t", "&#x9;").replace("\n", "&#xA;").replace("\r", "&#xD;")
     text = text.replace('"', "&quot;") if quote == '"' else text.replace("'", "&apos;")

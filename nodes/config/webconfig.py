@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ...core import activity
 from ...core.errors import Location, NodeError
+from ...core.files import content, hint_for
 from . import lexer
 from .encoding import EncodedText, EncodingError, decode
 
@@ -107,11 +107,10 @@ def read(path: Path) -> Document:
                 f"{path}: is {size} bytes; the limit for a config file is {MAX_BYTES}",
                 "name the node's web.config or UiPath.Orchestrator.dll.config",
             )
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = content(path, MAX_BYTES)
     except OSError as error:
-        raise NodeError(f"{path}: cannot be read: {error.strerror}", _reading_hint(path)) from None
-    activity.note(f"file read: {path}")
+        hint = hint_for(error, _reading_hint(path))
+        raise NodeError(f"{path}: cannot be read: {error.strerror}", hint) from None
     return parse(path, raw)
 
 
@@ -130,11 +129,11 @@ def parse(path: Path, raw: bytes) -> Document:
     try:
         encoded = decode(raw)
     except EncodingError as error:
-        hint = "save it as UTF-8, as it came with the product"
+        hint = "save the file as UTF-8"
         raise ConfigError(Location(str(path), 1, 1), str(error), hint) from None
     if match := _DOCTYPE.match(encoded.text):
         place = _place(path, encoded.text, match.end() - len("<!DOCTYPE"))
-        raise ConfigError(place, "a DOCTYPE is not allowed in a config file: .NET refuses it", "remove it")
+        raise ConfigError(place, "the file has a DOCTYPE: .NET refuses it in a config file", "remove it")
     _parsed(path, encoded.text)
     return Document(path, raw, encoded)
 
@@ -168,18 +167,18 @@ def _cause(error: "etree.XMLSyntaxError") -> str:
     causes = {
         Types.ERR_TAG_NAME_MISMATCH: "an end tag does not match its start tag",
         Types.ERR_TAG_NOT_FINISHED: "an element is not closed",
-        Types.ERR_DOCUMENT_EMPTY: "this is not XML",
+        Types.ERR_DOCUMENT_EMPTY: "the file is not XML",
         Types.ERR_DOCUMENT_END: "there is more than one root element",
-        Types.ERR_LT_IN_ATTRIBUTE: "a value holds `<`, which is written &lt;",
-        Types.ERR_NAME_REQUIRED: "a name is missing, or a value holds `&`, which is written &amp;",
-        Types.ERR_ENTITYREF_SEMICOL_MISSING: "a value holds `&`, which is written &amp;",
-        Types.ERR_UNDECLARED_ENTITY: "a value holds `&`, which is written &amp;",
-        Types.WAR_UNDECLARED_ENTITY: "a value holds `&`, which is written &amp;",
+        Types.ERR_LT_IN_ATTRIBUTE: "a value contains `<`: write &lt; instead",
+        Types.ERR_NAME_REQUIRED: "a name is missing, or a value contains `&`: write &amp; instead",
+        Types.ERR_ENTITYREF_SEMICOL_MISSING: "a value contains `&`: write &amp; instead",
+        Types.ERR_UNDECLARED_ENTITY: "a value contains `&`: write &amp; instead",
+        Types.WAR_UNDECLARED_ENTITY: "a value contains `&`: write &amp; instead",
         Types.ERR_ATTRIBUTE_REDEFINED: "an element has an attribute twice",
         Types.ERR_INVALID_CHAR: "this character is not allowed in XML",
         Types.ERR_RESERVED_XML_NAME: "there is text before the XML declaration",
     }
-    return causes.get(getattr(error, "code", None) or 0, "this is not well-formed XML")
+    return causes.get(getattr(error, "code", None) or 0, "the file is not well-formed XML")
 
 
 def _place(path: Path, text: str, offset: int) -> Location:

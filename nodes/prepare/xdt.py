@@ -1,7 +1,8 @@
 """The planned changes as an XDT transform, for deployments that use transforms.
 
 Source: Microsoft's "Web.config Transformation Syntax": locators find the element, transforms change it.
-If a name or a key is not unique, the locator is an XPath with positions.
+If a name or a key is not unique, the locator is an XPath with positions. Applied twice, the transform gives the same
+file as applied once: `InsertIfMissing` does nothing where its locator finds an element.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,11 +42,17 @@ def tags(operations: Sequence[Operation], root: Element) -> list[dict[str, objec
     for operation in operations:
         if isinstance(operation, InsertElement):
             _frame(operation.parent, frames).children.append(
-                _TransformElement(operation.name, [*operation.attributes, ("xdt:Transform", "Insert")])
+                _TransformElement(operation.name, [*_inserted(operation), ("xdt:Transform", "InsertIfMissing")])
             )
     for element in dict.fromkeys(one.element for one in operations if not isinstance(one, InsertElement)):
         _changed(element, operations, frames)
     return list(top.tags())
+
+
+def _inserted(operation: InsertElement) -> list[tuple[str, str]]:
+    """The attributes of a new element; without a locator the engine looks for one with the same name."""
+    located = [("xdt:Locator", "Match(key)")] if operation.name == "add" else []
+    return [*operation.attributes, *located]
 
 
 def _changed(element: Element, operations: Sequence[Operation], frames: dict[Element, _TransformElement]) -> None:

@@ -5,7 +5,7 @@ Source: the guide's nine steps.
 
 from ...spec.model import Database, Farm, Redis, SqlLogin
 from ..powershell import literal
-from .blocks import Step, blocks, code, prompts
+from .blocks import POOL_PATH, SITE_PATH, STATE, STOP, Step, blocks, code, prompts, site_lines
 
 
 def sessions(database: Database, variables: dict[str, str]) -> Step:
@@ -16,20 +16,35 @@ def sessions(database: Database, variables: dict[str, str]) -> Step:
         if isinstance(login, SqlLogin)
         else "as the service account that has access to SQL Server"
     )
+    tool = r"%windir%\Microsoft.NET\Framework64\v4.0.30319\aspnet_regsql.exe"
+    user = f"-U {login.user} -P ********" if isinstance(login, SqlLogin) else "-E"
     return Step(
         "Create the session tables",
         [
             (
                 f"Run the script once for the farm, on one node, {who}. It creates the tables in "
                 f"{code(database.name)} on {code(database.server)}."
-            )
+            ),
+            (
+                f"`aspnet_regsql` also creates {code(f'{database.name}_Job_DeleteExpiredSessions')}, a job of SQL "
+                "Server "
+                "Agent that deletes expired sessions. The user needs rights in `msdb` for it. SQL Server Express has "
+                "no "
+                "Agent, and in an availability group the job must be on each replica: the script checks both, and "
+                "names "
+                "what to run instead."
+            ),
         ],
-        "`verify.sql` shows `present` for `[dbo].[ASPStateTempApplications]` and `[dbo].[ASPStateTempSessions]`.",
-        "none is needed: unused tables do no harm. `aspnet_regsql` removes them with `-ssremove` instead of `-ssadd`.",
+        "`verify.sql` shows `present` for `[dbo].[ASPStateTempApplications]`, for `[dbo].[ASPStateTempSessions]` and "
+        "for "
+        "the job.",
+        "none is needed: unused tables do no harm. This removes them, and every session in them.",
         blocks(
             ("powershell", prompts(name for what, name in variables.items() if what == "sql")),
             ("powershell", [r".\sessionstate.ps1 -WhatIf", r".\sessionstate.ps1"]),
+            ("bat", [f"sqlcmd -S {database.server} -f 65001 -i verify.sql"], "To check"),
         ),
+        blocks(("bat", [f'"{tool}" -S {database.server} -d {database.name} -ssremove -sstype c {user}'])),
     )
 
 
@@ -37,19 +52,32 @@ def redis(store: Redis, variables: dict[str, str]) -> Step:
     """The step that installs Redis for Windows, which comes with the classic versions."""
     where = f"the node {store.install_on}" if store.install_on else code(str(store.host))
     on_node = f", also whenever {store.install_on} is down" if store.install_on else ""
+    secret = prompts(name for what, name in variables.items() if what == "redis")
+    lines = [
+        (
+            f"Run the script on {where}. Copy `redis.ps1` and the kit there first, if it is not a node. Redis "
+            "listens on "
+            "port "
+            f"{store.port}, on all addresses of the machine."
+        ),
+        f"One Redis is a single point of failure: while it is down{on_node}, the nodes do not pass messages on.",
+    ]
+    if store.password is None:
+        lines.append(
+            "The spec sets no password: every machine that reaches the port can read and change what the nodes "
+            "exchange. "
+            "Set `stores.redis.password`, or let the firewall admit only the nodes."
+        )
     return Step(
         "Install Redis",
-        [
-            f"Run the script on {where}. Redis listens on port {store.port}.",
-            f"One Redis is a single point of failure: while it is down{on_node}, the nodes do not pass messages on.",
-        ],
-        "every node reaches it.",
-        "`msiexec /x Redis-x64-3.0.504.msi /q`. Nothing uses Redis before the nodes are prepared.",
+        lines,
+        "`test-redis.ps1` reports on every node that Redis answers.",
+        "nothing uses Redis before the nodes are prepared. This removes it.",
         blocks(
-            ("powershell", prompts(name for what, name in variables.items() if what == "redis")),
-            ("powershell", [r".\redis.ps1 -WhatIf", r".\redis.ps1"]),
-            ("powershell", [f"Test-NetConnection {store.host} -Port {store.port}   # on every node"]),
+            ("powershell", [*secret, r".\redis.ps1 -WhatIf", r".\redis.ps1"], "On the machine of Redis"),
+            ("powershell", [*secret, r".\test-redis.ps1"], "On every node"),
         ),
+        blocks(("bat", ["msiexec /x Redis-x64-3.0.504.msi /q"], "On the machine of Redis")),
     )
 
 
@@ -77,46 +105,51 @@ def install(farm: Farm) -> Step:
         ],
         "the last line shows `Stopped` twice on each of them (`Stopping` is temporary), also after a restart of the "
         "machine.",
-        "uninstall the Orchestrator there. The first node does not depend on it.",
+        "uninstall the Orchestrator there, with the same installer. The first node does not depend on it.",
         blocks(
             (
                 "powershell",
                 [
-                    "Import-Module WebAdministration",
-                    f"$site = Get-Website | Where-Object Name -eq {literal(farm.orchestrator.site)}",
-                    r'Set-ItemProperty "IIS:\Sites\$($site.name)" -Name serverAutoStart -Value $false',
-                    r'Set-ItemProperty "IIS:\AppPools\$($site.applicationPool)" -Name autoStart -Value $false',
-                    "Stop-Website -Name $site.name",
-                    "Stop-WebAppPool -Name $site.applicationPool",
-                    (
-                        "(Get-WebsiteState -Name $site.name).Value, "
-                        "(Get-WebAppPoolState -Name $site.applicationPool).Value"
-                    ),
+                    *site_lines(farm),
+                    SITE_PATH,
+                    POOL_PATH,
+                    "Set-ItemProperty -LiteralPath $sitePath -Name serverAutoStart -Value $false",
+                    "Set-ItemProperty -LiteralPath $poolPath -Name autoStart -Value $false",
+                    *(f"{command} -ErrorAction SilentlyContinue" for command in STOP),
+                    STATE,
                 ],
+                "On each new node",
             )
         ),
+        blocks(("bat", ["msiexec /x UiPathOrchestrator.msi /passive"], "On the new node")),
     )
 
 
 def site_ids(farm: Farm) -> Step:
     """The step that gives the site the same IIS id on every node."""
+    first = farm.primary.name
+    change = [
+        *site_lines(farm),
+        SITE_PATH,
+        '"The id is $($site.id) now."',
+        f"$id = [int] (Read-Host {literal(f'Id of the site on {first}')})",
+        "Set-ItemProperty -LiteralPath $sitePath -Name id -Value $id",
+    ]
     return Step(
         "Give the sites the same id",
         [
             (
                 "ASP.NET stores sessions under the IIS id of the site. If the ids differ, users lose their sessions "
-                "although all other settings agree. Change the id in IIS Manager: the site, Advanced Settings, ID."
+                f"although all other settings agree. Read the id on {first}, and set it on the nodes where it "
+                "differs. If "
+                "another site has this id there, give that one another id first."
             )
         ],
         "the number is the same on every node.",
-        "set the old id again.",
+        "set the old id again, with the same commands.",
         blocks(
-            (
-                "powershell",
-                [
-                    "Import-Module WebAdministration",
-                    f"(Get-Website | Where-Object Name -eq {literal(farm.orchestrator.site)}).id",
-                ],
-            )
+            ("powershell", [*site_lines(farm), "$site.id"], f"On {first}, and on every node to check"),
+            ("powershell", change, "On a node with another id"),
         ),
+        blocks(("powershell", change, "On that node, with the id that was shown before")),
     )

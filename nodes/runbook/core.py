@@ -7,7 +7,7 @@ the Orchestrator / Identity Server URL", "Identity Server AppSettings.json".
 
 from ...spec.model import Farm, Redis
 from ..powershell import literal
-from .blocks import Step, blocks, code
+from .blocks import Step, blocks, code, prompts
 
 _PARAMETERS = "install.json"
 
@@ -16,7 +16,63 @@ def _identity(farm: Farm) -> str:
     return f"{farm.orchestrator.directory}\\Identity\\appsettings.Production.json"
 
 
-def add_on(farm: Farm, store: Redis) -> Step:
+def _fingerprints(farm: Farm) -> list[str]:
+    """PowerShell that shows the keys of Identity Server as `nlbgen nodes keys` shows those of the config file."""
+    return [
+        f"$text = Get-Content -Raw -LiteralPath {literal(_identity(farm))}",
+        r"""foreach ($match in [regex]::Matches($text, '"(EncryptionKey\w*)"\s*:\s*"([^"]+)"')) {""",
+        "    $key = [Text.Encoding]::UTF8.GetBytes([regex]::Unescape($match.Groups[2].Value))",
+        "    $hash = [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($key))",
+        "    $match.Groups[1].Value + ' sha256:' + $hash.Replace('-', '').Substring(0, 12).ToLower()",
+        "}",
+    ]
+
+
+def identity(farm: Farm) -> Step:
+    """The step for 2020.4, a classic version with an Identity Server: nlbgen does not change its settings."""
+    settings = code(_identity(farm))
+    return Step(
+        "Give the nodes the same settings of Identity Server",
+        [
+            (
+                f"From 2020.4 on, Orchestrator has an Identity Server with settings of its own, in {settings}. "
+                "nlbgen does "
+                "not change them. Compare them on all nodes, and write the values of the first node where they differ:"
+            ),
+            (
+                "`ConnectionStrings.DefaultConnection` (the same database); `EncryptionSettings.EncryptionKey` (the "
+                "block "
+                "shows the same fingerprint on every node); `AppSettings.IdentityServerAddress` and "
+                "`AppSettings.OrchestratorUrl` (the farm's URL); the signing certificate in "
+                "`AppSettings.SigningCredentialSettings`, which must be installed on every node, with a private key "
+                "that "
+                "the app pools can read."
+            ),
+            (
+                'UiPath\'s page "Changing the Orchestrator / Identity Server URL" of your version describes what else '
+                "contains the URL, also in the database. Without it no user can sign in through the balancer."
+            ),
+        ],
+        "the block shows the same on every node.",
+        f"restore {settings} from its copy.",
+        blocks(
+            (
+                "powershell",
+                [f"Copy-Item -LiteralPath {literal(_identity(farm))} -Destination {literal(_identity(farm) + '.bak')}"],
+                "On each node, before the change",
+            ),
+            ("powershell", _fingerprints(farm), "On every node"),
+        ),
+        blocks(
+            (
+                "powershell",
+                [f"Copy-Item -LiteralPath {literal(_identity(farm) + '.bak')} -Destination {literal(_identity(farm))}"],
+            ),
+        ),
+    )
+
+
+def add_on(farm: Farm, store: Redis, variables: dict[str, str]) -> Step:
     """The step that installs UiPath's High Availability Add-on: Redis for Windows is for the classic versions."""
     port = f"Its database listens on port {store.port}" + (" (the default is 10000)." if store.port != 10000 else ".")
     return Step(
@@ -33,9 +89,15 @@ def add_on(farm: Farm, store: Redis) -> Step:
                 "add it as UiPath's page about that file describes for your version."
             ),
         ],
-        "every node reaches it.",
+        "`test-redis.ps1` reports on every node that it answers.",
         "uninstall it. Nothing uses it before the nodes are prepared.",
-        blocks(("powershell", [f"Test-NetConnection {store.host} -Port {store.port}   # on every node"])),
+        blocks(
+            (
+                "powershell",
+                [*prompts(name for what, name in variables.items() if what == "redis"), r".\test-redis.ps1"],
+                "On every node",
+            )
+        ),
     )
 
 
@@ -102,19 +164,10 @@ def install(farm: Farm) -> Step:
             ),
         ],
         "the second block shows the same on every node, and the site starts.",
-        "uninstall the Orchestrator there. The first node does not depend on it.",
+        "uninstall the Orchestrator there, with the same installer. The first node does not depend on it.",
         blocks(
             ("bat", [f"UiPathOrchestrator.msi SECONDARY_NODE=1 PARAMETERS_FILE={_PARAMETERS} /passive"]),
-            (
-                "powershell",
-                [
-                    f"$text = Get-Content -Raw -LiteralPath {literal(_identity(farm))}",
-                    r"""foreach ($match in [regex]::Matches($text, '"(EncryptionKey\w*)"\s*:\s*"([^"]+)"')) {""",
-                    "    $key = [Text.Encoding]::UTF8.GetBytes([regex]::Unescape($match.Groups[2].Value))",
-                    "    $hash = [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($key))",
-                    "    $match.Groups[1].Value + ' sha256:' + $hash.Replace('-', '').Substring(0, 12).ToLower()",
-                    "}",
-                ],
-            ),
+            ("powershell", _fingerprints(farm), "On every node"),
         ),
+        blocks(("bat", ["msiexec /x UiPathOrchestrator.msi /passive"], "On the new node")),
     )

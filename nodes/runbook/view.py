@@ -4,17 +4,19 @@ Source: the guide's nine steps, in an order in which every step has a rollback. 
 steps of `classic.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
-from ...spec.model import Farm, Node
+from ...spec.model import Farm
+from ...spec.orchestrator import normalized
 from .. import stores
-from ..config.effective import CLASSIC_FILE, CORE_FILE
+from ..config.effective import CORE_FILE
 from ..planning import FarmPlan
 from ..powershell import literal
-from . import classic
+from . import classic, prepare
 from . import core as core_steps
-from .blocks import Step, blocks, code, prompts
+from .blocks import Step, blocks, code, share
+from .redis import sentinel
 
 _SECRETS: Final = {"sql": "of the SQL Server login", "redis": "of Redis"}
 
@@ -26,7 +28,8 @@ def view(farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bo
     command that encrypts a section again.
     """
     steps = list(_steps(farm, variables, core=core))
-    local = {name for node in farm_plan.nodes for name, _entry in stores.local_storage(node.config)}
+    first = [node.config for node in farm_plan.nodes if node.node is farm.primary]
+    local = {name for config in first for name, _entry in stores.local_storage(config)}
     return {
         "farm": farm.farm,
         "core": core,
@@ -35,7 +38,7 @@ def view(farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bo
                 "name": node.name,
                 "address": node.address,
                 "primary": node is farm.primary,
-                "config": code(f"{farm.orchestrator.directory}\\{_config_name(core=core)}"),
+                "config": code(prepare.config_file(farm, core=core)),
             }
             for node in farm.nodes
         ],
@@ -47,6 +50,12 @@ def view(farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bo
         "local": sorted(local),
         "secrets": [{"what": _SECRETS[what], "variable": code(name)} for what, name in variables.items()],
         "encrypt": code(encrypt),
+        "today": "the existing Orchestrator: its keys are cloned"
+        if farm.keys.source == "primary"
+        else "the first node",
+        "keys_file": "" if farm.keys.source == "primary" else code(prepare.KEYS_FILE),
+        "redis_backups": "redis" in variables and not core,
+        "cleanup": prepare.cleanup(farm),
         "steps": steps,
     }
 
@@ -56,10 +65,11 @@ def _url(farm: Farm) -> str:
 
 
 def _steps(farm: Farm, variables: dict[str, str], *, core: bool) -> Iterator[Step]:
+    yield prepare.copied(farm)
     yield _backup(farm, core=core)
-    yield _keys(farm)
+    yield _keys(farm, core=core)
     yield from _core_steps(farm, variables) if core else _classic_steps(farm, variables)
-    yield _audit(farm)
+    yield _audit(farm, core=core)
     yield _balancer(farm)
     yield _switch(farm)
 
@@ -68,103 +78,119 @@ def _classic_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
     """All nodes are prepared at the end, one at a time; new nodes do not run before."""
     if farm.stores.session == "sqlserver" and farm.stores.database is not None:
         yield classic.sessions(farm.stores.database, variables)
-    if farm.stores.signalr == "redis" and farm.stores.redis is not None:
+    if farm.redis_front:
+        yield sentinel(farm, variables)
+    elif farm.stores.signalr == "redis" and farm.stores.redis is not None:
         yield classic.redis(farm.stores.redis, variables)
     yield classic.install(farm)
     yield classic.site_ids(farm)
+    if _has_identity(farm):
+        yield core_steps.identity(farm)
+    if not farm.node_tls:
+        yield prepare.plain_http(farm)
     nodes = [farm.primary, *(node for node in farm.nodes if node is not farm.primary)]
-    yield _prepare(farm, "Prepare the nodes, one at a time", nodes, variables, core=False)
+    yield prepare.prepare(farm, "Prepare the nodes, one at a time", nodes, variables, core=False)
+
+
+def _has_identity(farm: Farm) -> bool:
+    """Whether a classic version has an Identity Server: UiPath's documentation describes it from 2020.4 on."""
+    version = farm.orchestrator.version
+    return version is not None and normalized(version).parts[:2] >= (2020, 4)
 
 
 def _core_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
     """The first node is prepared first: the others are installed with its parameters."""
-    if farm.stores.signalr == "redis" and farm.stores.redis is not None:
-        yield core_steps.add_on(farm, farm.stores.redis)
+    if farm.redis_front:
+        yield sentinel(farm, variables)
+    elif farm.stores.signalr == "redis" and farm.stores.redis is not None:
+        yield core_steps.add_on(farm, farm.stores.redis, variables)
     yield core_steps.public_url(farm, _url(farm))
-    yield _prepare(farm, f"Prepare {farm.primary.name}", [farm.primary], variables, core=True)
+    if not farm.node_tls:
+        yield prepare.plain_http(farm)
+    yield prepare.prepare(farm, f"Prepare {farm.primary.name}", [farm.primary], variables, core=True)
     yield core_steps.install(farm)
     others = [node for node in farm.nodes if node is not farm.primary]
     if others:
-        yield _prepare(farm, "Prepare the other nodes, one at a time", others, variables, core=True)
+        yield prepare.prepare(farm, "Prepare the other nodes, one at a time", others, variables, core=True)
 
 
 def _backup(farm: Farm, *, core: bool) -> Step:
-    database = farm.stores.database
+    database, directory = farm.stores.database, farm.orchestrator.directory
     what = f"the database {code(database.name)} on {code(database.server)}" if database else "the Orchestrator database"
     what += ", and Identity Server's if it has its own" if core else ""
+    name = "" if database is None else "[" + database.name.replace("]", "]]") + "]"
     return Step(
         "Back up the first node",
-        [f"Back up {what}. Copy the folder {code(farm.orchestrator.directory)} of {farm.primary.name}."],
+        [f"Back up {what}. Copy the folder {code(directory)} of {farm.primary.name}. The copies contain the keys."],
         "you can read both copies where they are stored.",
         "none is needed: nothing was changed.",
+        blocks(
+            (
+                "sql",
+                [f"BACKUP DATABASE {name} TO DISK = N'before-nlbgen.bak' WITH COPY_ONLY, CHECKSUM;"] if name else [],
+            ),
+            (
+                "powershell",
+                [f"Copy-Item -LiteralPath {literal(directory)} -Destination 'C:\\before-nlbgen' -Recurse"],
+                f"On {farm.primary.name}",
+            ),
+        ),
     )
 
 
-def _keys(farm: Farm) -> Step:
+def _keys(farm: Farm, *, core: bool) -> Step:
+    lines = [
+        (
+            f"Do not uninstall or reinstall the Orchestrator on {farm.primary.name}: a new EncryptionKey cannot "
+            "decrypt "
+            "the "
+            "stored passwords."
+        ),
+    ]
+    if farm.keys.source != "primary":
+        lines = [
+            (
+                f"Every node, also {farm.primary.name}, gets the keys of {code(farm.keys.source)}. They must be the "
+                "keys "
+                "with "
+                "which the passwords in the database were stored: no other EncryptionKey can decrypt them."
+            ),
+        ]
+    if core:
+        lines.append(
+            "If a key is AutoGenerate, `nlbgen nodes keys` shows it, and other nodes cannot get it. IIS Manager writes "
+            "generated keys into the file of IIS, which Orchestrator does not read from 2020.10 on: write fixed keys "
+            "into "
+            f"{code(CORE_FILE)}."
+        )
     return Step(
         "Keep the keys",
-        [
-            (
-                f"Do not uninstall or reinstall the Orchestrator on {farm.primary.name}: a new EncryptionKey cannot "
-                "decrypt the stored passwords."
-            )
-        ],
+        lines,
         "every key has a fingerprint, and none is AutoGenerate.",
         "none is needed: nothing was changed.",
         blocks(("sh", ["nlbgen nodes keys"])),
     )
 
 
-def _prepare(farm: Farm, title: str, nodes: Sequence[Node], variables: dict[str, str], *, core: bool) -> Step:
-    lines = ["Run each line in an elevated PowerShell on its node, first with `-WhatIf`."]
-    if variables:
-        lines.append(
-            "First enter each secret in the same window; what you type is not shown. Close the window afterwards."
-        )
-    if core and farm.primary not in nodes:
-        lines.append("After an installation with parameters most settings are correct already: the script keeps them.")
-    status = f"{farm.health_path or '/'} answers {farm.balancer.health.expect}"
-    rollback = f"restore the dated copy `{_config_name(core=core)}.<date>.bak`, and start the app pool again"
-    if not core:
-        first = farm.primary.name
-        rollback = (
-            f"on {first}, {rollback}. Stop the site and the app pool of a new node: it must not run with its own keys"
-        )
-    return Step(
-        title,
-        lines,
-        f"the script reports that {status} on that node. Only then continue with the next node.",
-        f"{rollback}.",
-        blocks(
-            ("powershell", prompts(variables.values())),
-            ("powershell", [_prepare_line(node, farm, core=core) for node in nodes]),
-        ),
-        stops_site=True,
-    )
-
-
-def _prepare_line(node: Node, farm: Farm, *, core: bool) -> str:
-    first = farm.primary
-    if node is first and farm.keys.source == "primary":
-        return rf".\{node.name}\prepare-node.ps1   # on {node.name}"
-    share = f"{farm.orchestrator.directory}\\{_config_name(core=core)}"
-    if share[1] == ":":
-        share = f"\\\\{first.address}\\{share[0]}${share[2:]}"
-    return rf".\{node.name}\prepare-node.ps1 -KeysFrom {literal(share)}   # on {node.name}"
-
-
-def _config_name(*, core: bool) -> str:
-    return CORE_FILE if core else CLASSIC_FILE
-
-
-def _audit(farm: Farm) -> Step:
-    named = ", ".join(code(node.config) for node in farm.nodes if node.config)
+def _audit(farm: Farm, *, core: bool) -> Step:
+    named = [node for node in farm.nodes if node.config]
+    copies = [
+        f"Copy-Item -LiteralPath {literal(share(node.address, prepare.config_file(farm, core=core)))} "
+        f"-Destination {literal(str(node.config))}"
+        for node in named
+    ]
+    paths = ", ".join(code(str(node.config)) for node in named)
     return Step(
         "Check that the nodes agree",
-        [f"Copy each node's config file to its path in the spec ({named or 'name one at each node'}), then run:"],
+        [
+            (
+                f"Copy each node's config file to its path in the spec ({paths or 'name one at each node'}), then run "
+                "the audit."
+            )
+        ],
         "it reports that all settings agree, and its exit code is 0.",
         "none is needed: nothing was changed.",
-        blocks(("sh", ["nlbgen nodes audit"])),
+        blocks(("powershell", copies, "In the folder of the spec"), ("sh", ["nlbgen nodes audit"])),
     )
 
 
@@ -173,11 +199,6 @@ def _balancer(farm: Farm) -> Step:
     lines = [
         f"Render the configuration for your balancer and follow its INSTALL.md. Its certificate must contain {host}."
     ]
-    if farm.frontend.tls.mode == "terminate":
-        lines.append(
-            "TLS is terminated at the balancer. On every node, disable the IIS rewrite rule `Redirect HTTP to HTTPS` "
-            "and bind the site to http. Otherwise node and balancer redirect to each other without end."
-        )
     return Step(
         "Start the balancer",
         lines,
@@ -199,11 +220,10 @@ def _curl(farm: Farm) -> list[str]:
 def _switch(farm: Farm) -> Step:
     host = code(farm.frontend.host)
     where = "the balancer's address" if farm.frontend.address == "*" else farm.frontend.address
-    tables = " `verify.sql` shows `present` for the three SignalR tables." if farm.stores.signalr == "sqlserver" else ""
     return Step(
         "Point DNS at the balancer",
         [f"In DNS, point {host} at {where}."],
         "users stay signed in over several pages, robots show as connected, a scheduled job runs once, and all of "
-        f"this stays true while you stop and start one node after the other.{tables}",
+        "this stays true while you stop and start one node after the other.",
         f"in DNS, point {host} at {farm.primary.name} ({farm.primary.address}) again. It serves all requests.",
     )

@@ -1,4 +1,4 @@
 """Clients: requests, load, SignalR sessions, robots.
 
-Imports net.
+Imports net, prove.nodes.
 """

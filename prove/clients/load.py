@@ -217,11 +217,12 @@ class Load:
         # uvloop logs a traceback for each connection that is dropped in its TLS handshake: thousands of them when a
         # node is overloaded. The records hold the failures.
         loop.set_exception_handler(lambda *_: None)
-        if self.plan.warm_up:
-            await self._warm_up()
-        self._start = perf_counter()
-        event_tasks = [asyncio.create_task(self._event(event, result)) for event in events]
+        event_tasks: list[asyncio.Task[None]] = []
         try:
+            if self.plan.warm_up:
+                await self._warm_up()
+            self._start = perf_counter()
+            event_tasks += [asyncio.create_task(self._event(event, result)) for event in events]
             await self._send_all(records)
             if self._in_flight:
                 await asyncio.wait(self._in_flight, timeout=self.plan.timeout + 5)

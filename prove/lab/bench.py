@@ -72,6 +72,8 @@ class TestBench:
         self.timeline: Final = timeline or Timeline()
         self.real_time = False
         """Whether scenarios wait for the real timeouts instead of scaled ones."""
+        self.robots: int | None = None
+        """The number of robots of `--robots`."""
         self.current: Load | None = None
         """The load that runs now, for the live view."""
         self.sockets_held: list[SocketHolder] = []

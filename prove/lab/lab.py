@@ -24,12 +24,13 @@ from ...core.errors import NlbgenError
 from ...core.files import write_atomically
 from ...generators.base import Generator, Site, generator, render
 from ...generators.hosting import Companion, Foreground, StateFile
+from ...generators.redis import VARIABLE
 from ...generators.relocation import LOOPBACK, CertificateFiles, Ports, relocated
 from ...generators.validate import installed
 from ...net.loopback import free_ports
 from ...net.waiting import wait_until
 from ...spec.load import Spec
-from ...spec.model import Farm
+from ...spec.model import Farm, RedisHost
 from ..nodes.options import NodeOption, NodeOptions
 from .certificates import TestCertificates, make_certificates
 from .guard import ScratchFolder
@@ -40,6 +41,7 @@ RUNTIME_SECONDS: Final = 5.0
 STARTS_AT_ONCE: Final = 4
 """Nodes that start at the same time: most of it is Python's own start."""
 LOG_FILES: Final = ("access.log", "error.log")
+REDIS_LOGIN: Final = "nlbgen-lab"
 RELOAD_ATTEMPTS: Final = 3
 """A master may lose a signal while it starts a worker, as HAProxy's does."""
 
@@ -65,6 +67,8 @@ class Lab:
         self._companion = self._stack.enter_context(ExitStack())
         self.folder = Path()
         self.nodes: list[NodeProcess] = []
+        self.redis_hosts: tuple[RedisHost, ...] = ()
+        """The hosts of Redis with the lab's addresses, if the farm has Sentinel; the lab does not start them."""
 
     def __enter__(self) -> Self:
         try:
@@ -92,6 +96,7 @@ class Lab:
         for node in self.live.nodes:
             self.nodes.append(process := self._node(node.name))
             self._stack.push(process)
+        self.redis_hosts = self._redis_hosts()
         self._ports = Ports(*self._stack.enter_context(free_ports(len(Ports._fields))))
         self.spec = self.written._replace(farm=self.relocated(self.live))
         self.configuration = self._write()
@@ -136,7 +141,18 @@ class Lab:
             node.replace(address=LOOPBACK, listen_port=process.port)
             for node, process in zip(farm.nodes, self.nodes, strict=True)
         ]
-        return relocated(farm, self._ports, files, nodes)
+        return relocated(farm, self._ports, files, nodes, self.redis_hosts)
+
+    def _redis_hosts(self) -> tuple[RedisHost, ...]:
+        redis = self.live.stores.redis
+        if redis is None or redis.sentinel is None:
+            return ()
+        hosts = redis.sentinel.nodes
+        ports = self._stack.enter_context(free_ports(2 * len(hosts)))
+        return tuple(
+            host.replace(address=LOOPBACK, port=port, sentinel_port=other)
+            for host, port, other in zip(hosts, ports[::2], ports[1::2], strict=True)
+        )
 
     def _write(self) -> Path:
         site = Site(str(self.folder), http_port=self._ports.http)
@@ -158,7 +174,7 @@ class Lab:
             ports=[self.port],
             reload=signal.Signals[running.reload] if states is None else partial(self._reload_with, states),
             stop=signal.SIGTERM,
-            env={**os.environ, **running.environment},
+            env={**os.environ, **running.environment, VARIABLE: REDIS_LOGIN},
             prepare=self._before_start,
         )
 
@@ -235,6 +251,11 @@ class Lab:
     def metrics_port(self) -> int:
         """The port of the balancer's statistics."""
         return self._ports.metrics
+
+    @property
+    def redis_port(self) -> int:
+        """The port of the front of Redis."""
+        return self._ports.redis
 
     @property
     def http_port(self) -> int:

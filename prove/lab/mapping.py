@@ -1,4 +1,4 @@
-"""The differences between the live configuration and the one in the lab, for the user to review."""
+"""The differences between the rendered configuration and the one in the lab, for the user to review."""
 
 import difflib
 from typing import NamedTuple
@@ -45,13 +45,13 @@ def _endpoint(address: str, port: int) -> str:
 
 
 def difference(lab: Lab) -> str:
-    """Return a unified diff of the live file and the lab's file; `lab` is prepared, running or not."""
+    """Return a unified diff of the rendered file and the lab's file; `lab` is prepared, running or not."""
     before = next(file for file in render(lab.generator, lab.written) if file.main)
     name = f"{lab.generator.name}/{before.path}"
     lines = difflib.unified_diff(
         before.content.decode("utf-8").splitlines(keepends=True),
         lab.configuration.read_text(encoding="utf-8").splitlines(keepends=True),
-        f"live/{name}",
-        f"here/{name}",
+        f"rendered/{name}",
+        f"lab/{name}",
     )
     return "".join(lines)

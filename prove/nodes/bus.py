@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,15 @@ from .backplane import Backplane
 KEPT = 5000
 """The number of messages kept for reconnecting clients; SignalR keeps 1000 for each signal."""
 
-PUSH, ABORT = "push", "abort"
+PUSH, ABORT, JOIN = "push", "abort", "join"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A push to clients, or the command to end a connection. `to`: a connection id, or None for all clients."""
+    """A push to clients, or a command for a connection: end, or join a group.
+
+    `to`: a connection id, a group, or None for all clients.
+    """
 
     number: int
     kind: str
@@ -68,9 +72,9 @@ class Bus:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
-    def subscribe(self, connection_id: str, cursor: int | None = None) -> "Subscription":
-        """Follow the messages for one connection, from now on or from after `cursor`."""
-        return Subscription(self, connection_id, self.last if cursor is None else min(cursor, self.last))
+    def subscribe(self, connection_id: str, cursor: int | None = None, groups: Iterable[str] = ()) -> "Subscription":
+        """Follow the messages for one connection and its groups, from now on or from after `cursor`."""
+        return Subscription(self, connection_id, self.last if cursor is None else min(cursor, self.last), groups)
 
     def since(self, cursor: int) -> list[Message]:
         """Return the kept messages after `cursor`, oldest first."""
@@ -89,32 +93,43 @@ class Bus:
 class Subscription:
     """One client's position in the stream of messages."""
 
-    def __init__(self, bus: Bus, connection_id: str, cursor: int) -> None:
+    def __init__(self, bus: Bus, connection_id: str, cursor: int, groups: Iterable[str] = ()) -> None:
         self._bus = bus
         self.connection_id = connection_id
         self.cursor = cursor
+        self.groups = set(groups)
+        self.joined = False
+        """Whether the connection has joined a group since the last `take_joined`."""
         self.aborted = False
 
+    def take_joined(self) -> bool:
+        """Return `joined` and clear it."""
+        joined, self.joined = self.joined, False
+        return joined
+
     def pending(self) -> list[Message]:
-        """Return the pushes for this client since the last call; records an abort."""
+        """Return the pushes for this client since the last call; records an abort and the groups."""
         found = []
         for message in self._bus.since(self.cursor):
             self.cursor = message.number
-            if message.to not in {None, self.connection_id}:
+            if message.to not in {None, self.connection_id, *self.groups}:
                 continue
             if message.kind == ABORT:
                 self.aborted = True
+            elif message.kind == JOIN:
+                self.groups.update(message.arguments)
+                self.joined = True
             else:
                 found.append(message)
         return found
 
     async def next(self, seconds: float | None) -> list[Message]:
-        """Wait for pushes, at most `seconds` (None: for ever); an empty list on timeout or abort."""
+        """Wait for pushes, at most `seconds` (None: for ever); an empty list on timeout, abort or a joined group."""
         loop = asyncio.get_running_loop()
         deadline = None if seconds is None else loop.time() + seconds
         while True:
             found = self.pending()
-            if found or self.aborted:
+            if found or self.aborted or self.joined:
                 return found
             left = None if deadline is None else deadline - loop.time()
             if left is not None and left <= 0:

@@ -33,6 +33,8 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 BACKLOG = 1024
 LONGEST_FIELD = 128 * 1024
+MOST_FILES = 1_048_576
+"""The kernel's own maximum: one node may hold all robots of `--robots`."""
 
 
 class Node:
@@ -153,7 +155,7 @@ class Node:
 
 async def serve(options: NodeOptions) -> None:
     """Run a node until SIGTERM or SIGINT; print the ready line."""
-    raise_file_limit()
+    raise_file_limit(MOST_FILES)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     if sys.platform != "win32":

@@ -1,29 +1,32 @@
 """ASP.NET Core SignalR (Orchestrators from 2020.10 on), the server's side: three transports, JSON hub protocol.
 
 Source: dotnet/aspnetcore HttpConnectionDispatcher.cs, LongPollingServerTransport.cs,
-ServerSentEventsServerTransport.cs, HubProtocol.md. A negotiated connection belongs to the node that negotiated it: any
-other node answers 404 "No Connection with that ID". Without affinity only a client that skips the negotiation (only
-WebSockets can) works through a load balancer.
+ServerSentEventsServerTransport.cs, HubConnectionHandler.cs, DefaultHubDispatcher.cs, HubProtocol.md, and
+JsonHubProtocol.cs, which compares the names of fields exactly. The node answers as a server of version 8 without
+stateful reconnect, which is off by default: the negotiation does not offer it, and acknowledgements and sequence
+numbers are ignored. A negotiated connection belongs to the node that negotiated it: any other node answers 404 "No
+Connection with that ID". Without affinity only a client that skips the negotiation (only WebSockets can) works through
+a load balancer.
 """
 
 import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from .bus import Bus, Subscription
+from .aspnet import Parameters
+from .bus import Bus
 from .hub import Hub, UnknownMethodError
+from .hub_connection import END, HubConnection, refused_handshake
 from .options import NodeOptions
 from .pages import json_answer
 from .sockets import Streams
 
-END = "\x1e"
-MAX_CONNECTIONS = 10_000
+MAX_CONNECTIONS = 100_000
 MAX_MESSAGE = 32 * 1024
 """HubOptions.MaximumReceiveMessageSize."""
 UNUSED_SECONDS = 15.0
@@ -35,40 +38,6 @@ AVAILABLE = [
     {"transport": "LongPolling", "transferFormats": ["Text", "Binary"]},
 ]
 UNKNOWN_CONNECTION = "No Connection with that ID"
-
-
-@dataclass
-class HubConnection:
-    """One connection: outgoing messages wait in `outbox` until the current transport sends them."""
-
-    connection_id: str
-    token: str
-    subscription: Subscription
-    transport: str = ""
-    greeted: bool = False
-    closed: bool = False
-    polls: int = 0
-    last_used: float = field(default_factory=monotonic)
-    partial: str = ""
-    outbox: list[str] = field(default_factory=list)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def put(self, message: object) -> None:
-        """Queue a message for the client."""
-        self.outbox.append(json.dumps(message, separators=(",", ":")) + END)
-        self.wake.set()
-
-    def close(self) -> None:
-        """End the connection once the outbox is empty."""
-        self.closed = True
-        self.wake.set()
-
-    def take(self) -> str:
-        """Return and remove all outgoing messages."""
-        text = "".join(self.outbox)
-        self.outbox.clear()
-        self.wake.clear()
-        return text
 
 
 class SignalRCore:
@@ -118,8 +87,14 @@ class SignalRCore:
     def _negotiate(self, request: web.BaseRequest) -> web.Response:
         if request.method != "POST":
             return web.Response(status=405)
-        requested = request.rel_url.query.get("negotiateVersion", "0")
-        version = min(int(requested), 1) if requested.isdigit() else 0
+        try:
+            version = int(Parameters(request.rel_url.query.items()).get("negotiateVersion") or 0)
+        except ValueError:
+            return json_answer({"error": "The client requested a non-integer protocol version."})
+        if version < 0:
+            refused = f"The client requested version '{version}', but the server does not support this version."
+            return json_answer({"error": refused})
+        version = min(version, 1)
         connection = self._create(version)
         answer: dict[str, Any] = {"negotiateVersion": version, "connectionId": connection.connection_id}
         if version:
@@ -128,7 +103,7 @@ class SignalRCore:
         return json_answer(answer)
 
     def _find(self, request: web.BaseRequest) -> HubConnection | web.Response:
-        token = request.rel_url.query.get("id")
+        token = Parameters(request.rel_url.query.items()).get("id")
         if not token:
             return web.Response(status=400, text="Connection ID required")
         return self._connections.get(token) or web.Response(status=404, text=UNKNOWN_CONNECTION)
@@ -140,7 +115,7 @@ class SignalRCore:
             transport, serve = "WebSockets", self._websocket
         else:
             transport, serve = "LongPolling", self._poll
-        if transport == "WebSockets" and "id" not in request.rel_url.query:
+        if transport == "WebSockets" and Parameters(request.rel_url.query.items()).get("id") is None:
             found: HubConnection | web.Response = self._create(1)
         else:
             found = self._find(request)
@@ -188,8 +163,8 @@ class SignalRCore:
     async def _message(self, connection: HubConnection, ask: dict[str, Any]) -> None:
         if not connection.greeted:
             connection.greeted = True
-            if ask.get("protocol") != "json":
-                connection.put({"error": f"The protocol '{ask.get('protocol')}' is not supported."})
+            if refused := refused_handshake(ask):
+                connection.put({"error": refused})
                 connection.close()
             else:
                 connection.put({})
@@ -197,7 +172,10 @@ class SignalRCore:
             await self._invoke(connection, ask)
         elif ask.get("type") == 4:
             connection.put({"type": 3, "invocationId": ask.get("invocationId"), "error": "Nothing streams here"})
-        elif ask.get("type") == 7:
+        elif "type" not in ask:
+            connection.put({"type": 7, "error": "Connection closed with an error."})
+            connection.close()
+        elif ask["type"] == 7:
             connection.close()
 
     async def _invoke(self, connection: HubConnection, ask: dict[str, Any]) -> None:
@@ -219,6 +197,7 @@ class SignalRCore:
             for message in await connection.subscription.next(None):
                 if connection.greeted:
                     connection.put({"type": 1, "target": "message", "arguments": message.arguments})
+            connection.subscription.take_joined()  # SignalR Core has no groups token
             if connection.subscription.aborted:
                 connection.close()
 

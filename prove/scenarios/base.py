@@ -89,6 +89,8 @@ class Scenario(ABC):
     """One sentence: the impact on a farm that fails this scenario."""
     seconds: ClassVar[float]
     """The timeout: a scenario that runs longer is cancelled and counts as broken."""
+    needs_robots: ClassVar[bool] = False
+    """Whether it runs only with `--robots`, or by its name."""
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
         """Return why this scenario does not apply to a farm as the user wrote it; empty (the default) if it does."""

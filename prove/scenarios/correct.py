@@ -78,8 +78,8 @@ class Body(Scenario):
     """A body of exactly the allowed size."""
 
     name = "body"
-    title = "a body of the allowed size, and one byte more"
-    why = "a limit that is too low refuses packages, and a missing one fills the balancer's disk"
+    title = "an upload of the allowed size, and one that is one byte larger"
+    why = "if the limit is too low, packages are refused; without a limit, uploads fill the balancer's disk"
     seconds = 150
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
@@ -140,7 +140,7 @@ class Browsers(Scenario):
 
     name = "browsers"
     title = "redirect to https, HSTS, cookies' attributes"
-    why = "a wrong answer makes a browser send passwords in clear text, or leave its node"
+    why = "a wrong redirect or cookie makes a browser send passwords in clear text, or move to another node"
     seconds = 60
 
     async def run(self, bench: TestBench) -> Metrics:

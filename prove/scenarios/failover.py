@@ -110,9 +110,7 @@ class PoolStopped(Outage):
 
     name = "pool-stopped"
     title = "a node's application pool stops (503)"
-    why = (
-        "connections work and responses are fast, so a balancer without HTTP checks sends more and more requests there"
-    )
+    why = "the node accepts connections and answers 503 quickly: a balancer without HTTP checks sends it most requests"
 
     def events(self, victim: NodeProcess) -> list[TimedEvent]:
         """Answer every request with 503 for six seconds."""
@@ -143,7 +141,7 @@ class Drain(Outage):
 
     name = "drain"
     title = "a node is drained, then stopped"
-    why = "planned maintenance of a node must not cost a request"
+    why = "planned maintenance of a node must not make a request fail"
     one_metric = True
 
     def events(self, victim: NodeProcess) -> list[TimedEvent]:
@@ -292,8 +290,8 @@ class UnavailableUrl(BrokenUrl):
     """Answers by which a balancer usually recognizes a node that is down."""
 
     name = "unavailable-url"
-    title = "one URL answers 502, 503 or 504 to everyone"
-    why = "these answers are retried on other nodes: if they mark nodes down, one client takes the whole farm down"
+    title = "one URL answers 502, 503 or 504 to all clients"
+    why = "the balancer retries these requests on other nodes: if they mark nodes down, one client stops the farm"
     statuses = (503, 502, 504)
 
 
@@ -302,7 +300,7 @@ class AllDown(Scenario):
 
     name = "all-down"
     title = "all nodes are down, and recover"
-    why = "clients need an error at once while no node serves, and service as soon as a node recovers"
+    why = "without a node, clients must get an error quickly; after a recovery, requests must work again quickly"
     seconds = 120.0
 
     async def run(self, bench: TestBench) -> Metrics:

@@ -23,7 +23,7 @@ class SilentClients(Scenario):
 
     name = "silent-clients"
     title = f"{SILENT_CLIENTS} connections that send nothing, on a farm for {FEW_CONNECTIONS} connections"
-    why = "it needs no sign-in; neither other clients nor the check that keeps the shared address may fail"
+    why = "this attack needs no sign-in; requests of other clients and keepalived's check must not fail"
     seconds = 90
 
     async def run(self, bench: TestBench) -> Metrics:

@@ -48,7 +48,7 @@ class IdleWebSocket(Scenario):
 
     name = "idle-websocket"
     title = "WebSockets are idle until their timeout"
-    why = "a robot without work would lose its connection, and a vanished robot would occupy one for ever"
+    why = "with a short timeout, idle robots are disconnected; without a timeout, vanished robots occupy connections"
     seconds = 60
 
     async def run(self, bench: TestBench) -> Metrics:
@@ -74,7 +74,7 @@ class LongPoll(Scenario):
 
     name = "long-poll"
     title = f"a long poll of {LONG_POLL_SECONDS} s"
-    why = "robots behind a proxy without WebSockets would get an error every minute, and polls would be retried"
+    why = "with a shorter timeout, robots that cannot use WebSockets get an error for each poll"
     seconds = 180
 
     async def run(self, bench: TestBench) -> Metrics:
@@ -109,7 +109,7 @@ class EventStreams(Scenario):
 
     name = "event-stream"
     title = "server-sent events arrive without delay"
-    why = "a buffer would hold back the messages of the node to its robots until it is full"
+    why = "if the balancer buffers the stream, robots get messages only when the buffer is full"
     seconds = 30
 
     async def run(self, bench: TestBench) -> Metrics:

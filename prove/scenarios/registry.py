@@ -9,7 +9,19 @@ from ...core.errors import UsageError
 from ...spec.schema import nearest
 from .base import Scenario
 
-MODULES: Final = ("steady", "failover", "reload", "live", "robots", "correct", "hostile", "limits", "tls")
+MODULES: Final = (
+    "steady",
+    "failover",
+    "reload",
+    "live",
+    "robots",
+    "correct",
+    "hostile",
+    "limits",
+    "tls",
+    "redis",
+    "fleet",
+)
 """The modules; each defines `SCENARIOS`."""
 
 
@@ -20,8 +32,10 @@ def scenarios() -> dict[str, Scenario]:
     return {scenario.name: scenario for group in found for scenario in group}
 
 
-def chosen(names: Sequence[str]) -> list[Scenario]:
-    """Return the scenarios of these names in the order of the registry; all if there are no names.
+def chosen(names: Sequence[str], *, robots: bool = False) -> list[Scenario]:
+    """Return the scenarios of these names in the order of the registry.
+
+    Without names: those of `--robots` if `robots`, else all others.
 
     Raises UsageError for an unknown name.
     """
@@ -31,4 +45,5 @@ def chosen(names: Sequence[str]) -> list[Scenario]:
             near = nearest(name, list(known))
             meant = f" (did you mean {near}?)" if near else ""
             raise UsageError(f"{name} is not a scenario{meant}", f"scenarios: {', '.join(known)}")
-    return [scenario for name, scenario in known.items() if name in names or not names]
+    usual = [name for name, scenario in known.items() if scenario.needs_robots == robots]
+    return [scenario for name, scenario in known.items() if name in (names or usual)]

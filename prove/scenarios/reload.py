@@ -31,7 +31,7 @@ class Reload(Scenario):
 
     name = "reload"
     title = f"the balancer is reloaded {RELOADS} times under load"
-    why = "configuration changes are the most frequent event and must not cost a request"
+    why = "configuration changes are the most frequent event and must not make a request fail"
     seconds = 60.0
 
     async def run(self, bench: TestBench) -> Metrics:
@@ -108,7 +108,7 @@ class ReloadStates(Failover):
 
     name = "reload-states"
     title = "after a reload, a node with older connections fails or is set to `down`"
-    why = "a process that a reload replaced checks no node, and its clients would stay on a failed node for hours"
+    why = "an old worker runs no health checks, so its clients could stay on a failed node for hours"
     seconds = 60.0
 
     async def run(self, bench: TestBench) -> Metrics:

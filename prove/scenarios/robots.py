@@ -115,7 +115,7 @@ class HungRobots(_TwoServe):
 
     name = "hang-robots"
     title = "a node with open WebSockets and event streams hangs"
-    why = "robots that the balancer leads back to the node that hangs stay disconnected for minutes"
+    why = "if the balancer sends robots back to the node that hangs, they stay disconnected for minutes"
     seconds = 120.0
 
     async def run(self, bench: TestBench) -> Metrics:

@@ -94,7 +94,7 @@ class TlsNames(TlsOnly):
 
     name = "tls-names"
     title = "the certificate chain, the farm's names, and wrong names"
-    why = "robots trust no certificate without its chain, and a missing alias is an outage for its users"
+    why = "robots do not trust a certificate without its chain; if a name is not served, its users have an outage"
     seconds = 60
 
     async def run(self, bench: TestBench) -> Metrics:

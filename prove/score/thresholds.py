@@ -67,6 +67,29 @@ _SIGNALR: Final[Mapping[str, Threshold]] = {
 }
 """The metrics of SignalR sessions, both generations."""
 
+_REDIS_LOSS: Final[Mapping[str, Threshold]] = {
+    "silence": at_most(10, "longest time without a message", "s"),
+    "lost": measured("messages that a node missed during the failover"),
+    "accepted_lost": measured("of these, messages that Redis reported as published"),
+    "stale": at_most(0, "new connections to the old master after its return"),
+    "lost_on_return": at_most(0, "messages that a node missed after the return of the old master"),
+}
+"""The metrics of a failover of Redis."""
+
+_ROBOTS: Final[Mapping[str, Threshold]] = {
+    "unconnected": at_most(0, "robots that could not connect"),
+    "hit": measured("robots that lost their connection"),
+    "within_30": at_least(99, "of these, back within 30 s", "%"),
+    "lost": at_most(0, "robots that were not back within 120 s"),
+    "back_within": measured("time until the last robot was back", "s"),
+    "innocent": at_most(0, "robots of other nodes that lost their connection"),
+    "unresponsive": at_most(0, "robots that missed four heartbeats"),
+    "share": at_most(200, "most robots on one node, compared with its share by weight", "%", nginx=300),
+    "memory": measured("memory of the balancer for each robot", "KB"),
+    "cpu": measured("processor time of the balancer from the event to the end", "s"),
+}
+"""The metrics of the scenarios of `--robots`."""
+
 THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     # steady.py
     "steady": {
@@ -107,7 +130,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     },
     "broken-url": {
         "failed": at_most(0, "requests for other URLs that failed"),
-        "changed": at_most(0, "responses of the broken URL other than the node's 500"),
+        "changed": at_most(0, "responses of the broken URL that are not the node's 500"),
         "nodes_lost": at_most(0, "nodes that received no more requests"),
     },
     "unavailable-url": {
@@ -124,7 +147,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "refusal": at_most(5, "longest wait for an error response while all nodes are down", "s"),
         "unclear": at_most(0, "responses that are neither 502, 503 nor 504"),
         "back": at_most(20, "time until all nodes serve again", "s"),
-        "failed_after": at_most(0, "requests that failed afterwards"),
+        "failed_after": at_most(0, "requests that failed after all nodes recovered"),
     },
     # reload.py
     # Before 1.27.4 (keepalive_min_timeout) NGINX closes idle connections at a reload, and a request may be in flight.
@@ -176,7 +199,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "share": at_least(20, "share of new robots on the recovered node, compared with its weight", "%"),
         "refused": at_most(0, "connections that were refused while a node was healthy"),
         "lost": at_most(0, "robots that did not reconnect"),
-        "back_within": at_most(5, "longest time without a connection", "s"),
+        "back_within": at_most(5, "longest time that a robot had no connection", "s"),
     },
     "hang-robots": {
         "unconnected": at_most(0, "robots that could not connect"),
@@ -192,10 +215,10 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "in_hand_hung": at_least(1, "POSTs in flight on the hanging node"),
     },
     "body": {
-        "refused": at_most(0, "bodies of the allowed size that were refused"),
-        "shortened": at_most(0, "bodies that arrived truncated"),
-        "accepted_over": at_most(0, "bodies one byte larger that were not refused with 413"),
-        "arrived_over": at_most(0, "bodies one byte larger that reached a node"),
+        "refused": at_most(0, "uploads of the allowed size that were refused"),
+        "shortened": at_most(0, "uploads that arrived truncated"),
+        "accepted_over": at_most(0, "larger uploads that were not refused with 413"),
+        "arrived_over": at_most(0, "larger uploads that reached a node"),
         "upload": measured("the upload took", "s"),
     },
     "browsers": {
@@ -215,7 +238,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     "forged-headers": {
         "arrived": at_most(0, "requests whose forged headers reached a node"),
         "untrue": at_most(0, "forwarded headers that are wrong or missing on the node"),
-        "planted": at_most(0, "host names that only resemble the farm's and were not refused"),
+        "planted": at_most(0, "host names similar to the farm's name that were not refused"),
     },
     "h2c": {
         "switched": at_most(0, "connections that switched to another protocol"),
@@ -224,15 +247,15 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     "smuggling": {
         "dubious": at_most(0, "ambiguous requests that reached a node"),
         "malformed": at_most(0, "malformed requests that reached a node", haproxy=1),
-        "hidden": at_most(0, "requests on the nodes that the balancer did not see"),
-        "refused_clear": at_most(0, "valid requests that did not arrive as one request"),
+        "hidden": at_most(0, "requests that a node received and the balancer did not see"),
+        "refused_clear": at_most(0, "valid requests that a node did not receive exactly once"),
         "refused": measured("requests that the balancer refused"),
     },
     "oversized-headers": {
-        "unrefused": at_most(0, "oversized request heads that were not refused"),
-        "passed_on": at_most(0, "oversized request heads that reached a node"),
-        "honest_refused": at_most(0, "valid large request heads that did not reach a node"),
-        "cookies_lost": at_most(0, "cookies of a large response head that did not arrive"),
+        "unrefused": at_most(0, "oversized requests that were not refused"),
+        "passed_on": at_most(0, "oversized requests that reached a node"),
+        "honest_refused": at_most(0, "large but valid requests that did not reach a node"),
+        "cookies_lost": at_most(0, "cookies of a large response that did not arrive"),
     },
     "slowloris": {
         "others_failed": at_most(0, "requests of other clients that failed"),
@@ -260,12 +283,30 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "wrong_served": at_most(0, "requests for unknown names that were served"),
         "wrong_arrived": at_most(0, "requests for unknown names that reached a node"),
     },
+    # fleet.py
+    "robots-kill": _ROBOTS,
+    "robots-hang": _ROBOTS,
+    "robots-rolling": _ROBOTS,
+    "robots-reload": _ROBOTS,
+    "robots-balancer": _ROBOTS,
+    "robots-spread": {**_ROBOTS, "share": _ROBOTS["share"]._replace(limit=150, vendors={})},
+    "robots-redis": _ROBOTS,
     # static_checks.py
     "paper": {
         "files": at_least(1, "rendered files"),
-        "complaints": at_most(0, "errors found by reading these files back"),
+        "complaints": at_most(0, "errors that the strict parser found in these files"),
         "steps": at_least(1, "objects or calls that configure an empty device"),
-        "early": at_most(0, "objects or calls that use what only a later one creates"),
+        "early": at_most(0, "objects or calls that need an object that is created later"),
+    },
+    # redis.py
+    "redis-kill": _REDIS_LOSS,
+    "redis-hang": _REDIS_LOSS,
+    "redis-sentinels": {
+        "silence": at_most(1, "longest time without a message", "s"),
+        "lost": at_most(0, "messages that a node missed"),
+    },
+    "redis-gone": {
+        "silence": at_most(10, "longest time without a message after the start of Redis", "s"),
+        "late_deaf": at_most(0, "nodes without messages, of those that started without Redis"),
     },
 }
-"""Thresholds by scenario and metric, in the order of the output."""

@@ -1,8 +1,8 @@
 """What the three APIs of a BIG-IP share as backends of a push: the farm for the device, certificate files, snapshots.
 
-Nothing without the farm's mark is touched. Either everything that the plan shows is applied, or nothing. Two kinds of
-objects are outside of that, because no transaction takes them: the partition and certificate files. They are made
-first, under names of their own, and a file that nothing refers to has no effect.
+A push changes only objects with the farm's mark. It applies all changes of the plan, or none. There are two exceptions,
+because a transaction cannot contain them: the partition and certificate files. The push creates them first, under new
+names. A file that no object uses has no effect.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Planned:
-    """The work of a push, and the state that it was planned on."""
+    """The changes of a push, and the state that the plan is based on."""
 
     device: str
     work: Work
@@ -42,7 +42,7 @@ class Planned:
 
     @property
     def notes(self) -> list[str]:
-        """The objects that stay although the farm does not have them any more."""
+        """One line for each object that is no longer part of the farm and stays on the device."""
         return [
             f"{self.device}: {kind} {path} is no longer part of the farm; --prune removes it"
             for kind, path in self.work.leftovers
@@ -50,7 +50,7 @@ class Planned:
 
     @property
     def refusals(self) -> tuple[DeviceError, ...]:
-        """Why this plan must not be applied."""
+        """The reasons why this plan must not be applied."""
         return self.work.refusals
 
 
@@ -62,9 +62,9 @@ class F5Backend(Backend[P]):
 
     api: ClassVar[str]
     applied: ClassVar[str]
-    """What messages say of a change that is on the device."""
+    """The text in messages for a change that is on the device."""
     unknown: ClassVar[str]
-    """The same for a change that may be on the device, or not."""
+    """The text in messages for a change that may or may not be on the device."""
     lost_when_interrupted: ClassVar[str]
     files_folder: str
     store: f5_files.Store
@@ -85,7 +85,7 @@ class F5Backend(Backend[P]):
 
     @abstractmethod
     def transact(self, planned: P) -> OutcomeLost:
-        """Apply all of the plan, or nothing; see `apply`."""
+        """Apply all changes of the plan, or none; see `apply`."""
 
     @abstractmethod
     def save_configuration(self) -> None:
@@ -93,10 +93,10 @@ class F5Backend(Backend[P]):
 
     @abstractmethod
     def synchronise(self, group: str) -> None:
-        """Bring the configuration to the other units of the group."""
+        """Synchronize the configuration to the other units of the group."""
 
     def commit_begins(self) -> None:
-        """Note that the change is sent now: an interruption from here on leaves its outcome unknown."""
+        """Note that the change is being sent: after an interruption, its outcome is unknown."""
         self._sent = True
 
     # The flow's steps.
@@ -106,17 +106,17 @@ class F5Backend(Backend[P]):
         return f5_plan.counts(planned.work)
 
     def check(self, planned: P) -> None:
-        """Raise DeviceError for a standby unit, and for a plan that thins a pool too much."""
+        """Raise DeviceError for a standby unit, and for a plan that removes most members of a pool."""
         ready(self.name, self.unit, planned.work, planned.state, force=self.options.force)
 
     def apply(self, planned: P) -> OutcomeLost:
-        """Make the certificate files that are missing, then apply the plan."""
+        """Create the missing certificate files, then apply the plan."""
         there = f5_files.named(planned.state)
         f5_files.bring(self.name, self.files, there, self._made, self.console.say, self.store)
         return self.transact(planned)
 
     def interrupted(self) -> str:
-        """The line for a push that was interrupted after the change was sent."""
+        """The message for a push that was interrupted after the change was sent; empty before that."""
         return f"{self.name}: {self.lost_when_interrupted}" if self._sent else ""
 
     def take_back(self, planned: P, error: BaseException, snapshot: Path | None) -> NlbgenError | None:
@@ -134,15 +134,15 @@ class F5Backend(Backend[P]):
         )
 
     def applied_or_unknown(self, lost: OutcomeLost) -> str:
-        """What is known of the change, as a part of a message."""
+        """What is known about the change, as a part of a message."""
         return self.applied if lost is None else self.unknown
 
     # Certificate files, snapshots, the group.
 
     def remove_files(self, candidates: set[str], after: State, *, listed: bool) -> bool:
-        """Remove this farm's files that nothing refers to; return whether one was removed.
+        """Remove certificate files of this farm that no object uses; return whether a file was removed.
 
-        These are files of `candidates`, and where `listed` is set of the whole folder.
+        Checks the files in `candidates`; with `listed`, also all files in the folder.
         """
         if self.snapshot is not None:
             return False
@@ -152,12 +152,12 @@ class F5Backend(Backend[P]):
         return f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.console.say)
 
     def pending(self) -> list[Path]:
-        """The snapshots of pushes that did not come to their end."""
+        """The snapshots of pushes that were not completed."""
         as3 = self.api == "as3"
         return f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm, as3=as3)
 
     def settle(self, pending: Iterable[Path]) -> None:
-        """Note that these pushes are over, and synchronise the group where that is requested."""
+        """Mark these pushes as completed, and synchronize the group if the user requested it."""
         for path in pending:
             f5_snapshot.settle(path)
         if self.options.sync:

@@ -1,7 +1,7 @@
-"""The farm's certificates as files of a device, under names that say what is in them.
+"""The farm's certificates as files on a device; each name contains a hash of the content.
 
-A certificate and its key cannot be replaced one after the other in place (`key and certificate do not match`); a new
-content gets a new name, and the profile is switched within the transaction.
+A certificate and its key cannot be replaced one after the other (`key and certificate do not match`). Therefore, new
+content gets a new name, and the transaction changes the profile to the new files.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ HASH_SHOWN: Final = 16
 
 
 class CertificateFile(NamedTuple):
-    """One file to bring onto the device; its content never shows itself."""
+    """One file for the device; its `repr` does not contain the content."""
 
     kind: str
     path: str
@@ -38,7 +38,7 @@ class CertificateFile(NamedTuple):
 
 
 def gather(farm: Farm, base: Names, folder: str) -> tuple[Names, tuple[CertificateFile, ...]]:
-    """The names with the certificates' own, and the files behind them; raises FileError for what cannot be used."""
+    """Return the names with those of the certificate files, and the files. Raises FileError for invalid files."""
     found: dict[str, CertificateFile] = {}
     names = base
     if farm.balancer_tls and farm.f5.certificate is None:
@@ -73,7 +73,7 @@ def _certificate(farm: Farm, folder: str, content: bytes) -> CertificateFile:
 
 
 def is_own(farm: Farm, path: str) -> bool:
-    """Whether a file of the device is one that a push of this farm has brought there."""
+    """Whether a push of this farm created this file on the device."""
     name = path.rpartition("/")[2]
     return re.fullmatch(rf"{re.escape(farm.farm)}_[0-9a-f]{{{HASH_SHOWN}}}\.(crt|key)", name) is not None
 
@@ -83,7 +83,7 @@ def _text(path: str) -> bytes:
     if content is None:
         raise FileError(
             f"{path}: is not on this machine",
-            "a push uploads it: copy it here, or name objects of the device in f5.certificate and f5.key",
+            "a push uploads it: copy it here, or write objects of the device as f5.certificate and f5.key",
         )
     return content
 
@@ -104,13 +104,13 @@ def _blocks_of_key(path: str) -> Iterator[bytes]:
     if b"ENCRYPTED" in keys[0][0]:
         raise FileError(
             f"{path}: the private key is encrypted",
-            "decrypt it with `openssl pkey`, or name the key on the device in f5.key",
+            "decrypt it with `openssl pkey`, or write the key of the device as f5.key",
         )
     yield keys[0][0]
 
 
 def _matching(certificate: str, key: str, leaf: bytes, private: bytes) -> str:
-    """A digest of the public key that both have; a renewed certificate may keep its key."""
+    """Return a digest of the public key of both files. A renewed certificate may have the same key."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key

@@ -1,10 +1,10 @@
-"""What a device says about an object, in the same words as what the farm wants of it.
+"""Compare the objects of a device with the objects of a farm, in the same form.
 
-A GET adds some twenty defaults to every object and writes many things in its own way; only what the farm owns is
-compared, after both sides are brought to one form. Sources: AS3's `map_mcp.js`, f5-cccl, f5_modules, and recorded
-answers: session and state of members show the monitor's view, a monitor's name has a blank behind it up to 13.x,
-options are a list or a text in braces, what is absent may be `none`, ports may be names, an IPv6 address can be
-written in many ways.
+A GET returns about twenty defaults for every object, and writes many values in its own form. Only the properties of the
+farm are compared, after both sides are converted to one form. Sources: AS3's `map_mcp.js`, f5-cccl, f5_modules, and
+recorded answers: session and state of members show the monitor's view; up to 13.x a monitor's name ends with a blank;
+options are a list or a text in braces; an absent value may be `none`; ports may be names; an IPv6 address has several
+forms.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ _ORDERED: Final = frozenset({"rules"})
 
 
 class Difference(NamedTuple):
-    """One property that is not as it should be; None is absent. `key` is the property to send."""
+    """One property that differs; None means absent. `key` is the property to send."""
 
     key: str
     path: str
@@ -54,10 +54,10 @@ def body(one: Object) -> dict[str, Any]:
 
 
 def properties(one: Object, keys: list[str]) -> dict[str, Any]:
-    """Some of the properties of an object as a body names them; a list is always sent whole."""
+    """Return the given properties of an object in the form of a request body; a list is always complete."""
     sent = {camel(key): _sent(key, one.properties[key]) for key in keys}
     if sent.get("status") == "legacy":
-        # The device answers the flag with this status.
+        # The device returns the flag with this status.
         sent = {key: value for key, value in sent.items() if key != "status"} | {"legacy": True}
     return sent
 
@@ -79,7 +79,7 @@ def _sent(key: str, value: Value) -> object:
 
 
 def seen(kind: str, item: Mapping[str, Any]) -> dict[str, Value]:
-    """A device's answer about an object in tmsh's words, with the properties that farms may own."""
+    """Return an object of a device's answer in tmsh's words, with only the properties that farms may set."""
     if kind == "ltm rule":
         return {"definition": _rule(item)}
     return dict(_seen(SHAPES[kind], item, nested=False))
@@ -130,7 +130,7 @@ def _name(entry: Mapping[str, Any]) -> str:
     if not name.startswith("/") and partition:
         sub = f"{entry['subPath']}/" if entry.get("subPath") else ""
         name = f"/{partition}/{sub}{name}"
-    # Only the port: a name is a name, also one like `any` or 10.0.0.1%2.
+    # Only the port is converted. A name is not an address, even if it is `any` or 10.0.0.1%2.
     return "".join(_parted(name)) if name.startswith("/") else name
 
 
@@ -166,7 +166,7 @@ def _status(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    """An address as Python writes it; with its route domain, if it names one."""
+    """Return an address in Python's form, with its route domain if it has one."""
     plain, percent, domain = text.partition("%")
     plain = {"any": "0.0.0.0", "any6": "::"}.get(plain, plain)  # noqa: S104  # an address to compare
     with contextlib.suppress(ValueError):
@@ -175,14 +175,14 @@ def _address(text: str) -> str:
 
 
 def endpoint(text: str) -> str:
-    """A folder, an address, and a port, which follows an IPv6 address after a dot."""
+    """Return folder, address and port; after an IPv6 address, the port follows a dot."""
     host, separator, port = _parted(text)
     folder, _, last = host.rpartition("/")
     return f"{folder}/{_address(last)}{separator}{port}"
 
 
 def _parted(text: str) -> tuple[str, str, str]:
-    """What stands before the port, the character between, and the port as a number."""
+    """Return the text before the port, the separator, and the port as a number."""
     last = text.rpartition("/")[2]
     separator = "." if last.count(":") > 1 or re.fullmatch(r"any6(%\d+)?\.[a-z0-9]+", last) else ":"
     host, found, port = text.rpartition(separator)
@@ -208,7 +208,7 @@ _NORMAL: Final = {
 
 
 def differences(wanted: Object, found: Mapping[str, Value]) -> list[Difference]:
-    """What must change for `found` to be what is wanted, property by property."""
+    """Return the differences between `found` and the wanted object, one for each property."""
     return [
         Difference(key, path, old, new)
         for key, value in sorted(wanted.properties.items())

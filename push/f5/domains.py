@@ -1,9 +1,9 @@
-"""Route domains: the `%2` that a BIG-IP may write behind an address.
+"""Route domains: the suffix `%2` of an address on a BIG-IP.
 
-A spec has none: its addresses lie in the default route domain of `f5.partition`. A device leaves that domain out of
-most answers and writes it into others (f5-cccl's pull request 196; the `source` of virtual servers, in issue 83 of
-F5's Terraform provider), and an address without one means the default of the object's own partition. Two nodes of the
-same address in different domains are two machines.
+A spec has no route domains: its addresses belong to the default route domain of `f5.partition`. A device omits that
+domain in most answers and includes it in others (f5-cccl's pull request 196; the `source` of virtual servers, in issue
+83 of F5's Terraform provider). An address without a domain belongs to the default domain of the object's own partition.
+Two nodes with the same address in different domains are two machines.
 """
 
 import re
@@ -21,10 +21,10 @@ _KEYS: Final = frozenset({"address", "destination", "source"})
 def settled(
     found: Found, nodes: Mapping[str, str], partition: str, defaults: Callable[[Iterable[str]], Mapping[str, int]]
 ) -> tuple[Found, dict[str, str]]:
-    """The objects as the partition's own addresses tell them, and the node of each address.
+    """Return the objects with addresses as the partition writes them, and the node of each address.
 
-    `nodes` is every node's path and its address. Where nothing names a route domain and no other partition has nodes,
-    `defaults` (of partitions) is not asked for.
+    `nodes` has the path and the address of every node. `defaults` returns the default domains of partitions. It is not
+    called if no address has a route domain and no other partition has nodes.
     """
     folders = {path.split("/")[1] for path in nodes} | {partition}
     telling = any("%" in text for values in found.values() for text in _texts(values))
@@ -45,14 +45,14 @@ def _texts(values: Mapping[str, Value]) -> Iterable[str]:
 
 
 def _seen_from(own: int, address: str, default: int) -> str:
-    """An address as another partition would write it whose default domain is `own`."""
+    """Return the address as a partition with the default domain `own` writes it."""
     plain, _, domain = address.partition("%")
     number = int(domain) if domain.isdecimal() else default
     return plain if number == own else f"{plain}%{number}"
 
 
 def _without(values: Mapping[str, Value], own: int) -> dict[str, Value]:
-    """The same without the partition's own route domain."""
+    """Return the properties without the partition's own route domain."""
     made: dict[str, Value] = {}
     for key, value in values.items():
         if key in _KEYS and isinstance(value, str):

@@ -1,6 +1,6 @@
-"""Certificate files on the device: brought before a transaction, removed when nothing names them any more.
+"""Certificate files on the device: created before a transaction, removed when no object uses them.
 
-How a file is made or removed is the API's affair (see [`Store`][nlbgen.push.f5.files.Store]); when, is said here.
+Each API creates and removes files in its own way (see [`Store`][nlbgen.push.f5.files.Store]); this module decides when.
 """
 
 import contextlib
@@ -22,36 +22,36 @@ _CERTIFIED: Final = ("cert-key-chain", "ca-file")
 
 
 class Store(Protocol):
-    """Where a device keeps certificate files, by one of its APIs."""
+    """The certificate files of a device, by one of its APIs."""
 
     def has(self, kind: str, path: str) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
 
     def listed(self, folder: str) -> Iterable[str]:
-        """The paths of all files in a folder; none where the API cannot tell."""
+        """The paths of all files in a folder; empty if the API cannot list files."""
 
     def bring(self, file: CertificateFile) -> bool:
-        """Make a file; false where it was there already."""
+        """Create a file; return False if it existed already."""
 
     def remove(self, path: str) -> None:
-        """Remove a file; raises RefusedError where something else names it."""
+        """Remove a file; raises RefusedError if an object uses it."""
 
     def discard(self, file: CertificateFile) -> None:
-        """Remove what may have been made of a file, and whatever was needed to make it."""
+        """Remove a file that was perhaps created, and its upload."""
 
 
 def named(state: State) -> set[str]:
-    """The files that the farm's profiles name: while they are named, they are there."""
+    """Return the files that the farm's profiles use; therefore, these files exist."""
     return {path for (kind, _), values in state.found.items() if kind in _PROFILES for _, path in _files_of(values)}
 
 
 def replaced(before: State, after: State) -> set[str]:
-    """The files that were named by profiles which are there still: those of a profile that went are not replaced."""
+    """Return the former files of profiles that still exist. Files of removed profiles are not included."""
     return named(before._replace(found={key: values for key, values in before.found.items() if key in after.found}))
 
 
 def _files_of(values: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
-    """The kind and path of each file that properties name."""
+    """Yield the kind and path of each file that the properties refer to."""
     for key, path in references(values):
         if key in _FILES and path != "none":
             yield f"sys file ssl-{'key' if key == 'key' else 'cert'}", path
@@ -65,19 +65,19 @@ def bring(
     say: Callable[[str], None],
     store: Store,
 ) -> None:
-    """Make the files that are not there; what may have been made is in `made`, even where this fails midway."""
+    """Create the missing files. `made` contains each file that was perhaps created, also after a failure."""
     for file in files:
         if file.path in there:
             continue
         say(f"{device}: {file.kind} {file.path}")
         made.append(file)
         if not store.bring(file):
-            # The name says what is in it: the one that is there holds the same.
+            # The name contains a hash of the content, so the existing file has the same content.
             made.remove(file)
 
 
 def take_back(made: Iterable[CertificateFile], store: Store) -> None:
-    """Remove the files of a push that failed; that the device may be gone is no further error."""
+    """Remove the files of a failed push. An unreachable device is not another error."""
     for file in made:
         with contextlib.suppress(DeviceError):
             store.discard(file)
@@ -86,13 +86,13 @@ def take_back(made: Iterable[CertificateFile], store: Store) -> None:
 def remove_unnamed(
     farm: Farm, candidates: Iterable[str], kept: set[str], store: Store, say: Callable[[str], None]
 ) -> bool:
-    """Remove files of this farm's earlier pushes that are not kept; whether one was removed."""
+    """Remove files of earlier pushes of this farm that are not in `kept`; return whether a file was removed."""
     removed = False
     for path in sorted(path for path in {*candidates} - kept if is_own(farm, path)):
         try:
             store.remove(path)
         except RefusedError as error:
-            # One that something else names stays: the device does not let it go.
+            # If another object uses the file, the device refuses to remove it.
             if error.status != 404:
                 say(f"{error.message}: {path} stays")
         else:
@@ -101,17 +101,19 @@ def remove_unnamed(
 
 
 class Certified(NamedTuple):
-    """Objects to bring back, with files that the device has."""
+    """The objects to restore, with certificate files that the device has."""
 
     objects: tuple[Object, ...]
     kept: tuple[Object, ...]
-    """Those that keep a certificate of today, because that of then is gone."""
+    """Objects that keep their current certificate, because the earlier one is no longer on the device."""
     lost: tuple[tuple[Object, str], ...]
-    """Those that cannot come back, and the missing file."""
+    """Objects that cannot be restored, each with its missing file."""
 
 
 def certified(wanted: Sequence[Object], state: State, store: Store) -> Certified:
-    """The objects with the files of then where those are there still, else with today's."""
+    """Return the objects to restore with their earlier files, or with the current files if the earlier ones are
+    missing.
+    """
     there = named(state)
     made: list[Object] = []
     kept: list[Object] = []
@@ -133,7 +135,7 @@ def certified(wanted: Sequence[Object], state: State, store: Store) -> Certified
 
 
 def lost(device: str, found: Certified) -> Iterator[DeviceError]:
-    """Why these objects cannot be brought back."""
+    """Yield an error for each object that cannot be restored."""
     for one, path in found.lost:
         yield DeviceError(
             f"{device}: {one.kind} {one.path} used {path}, which is no longer on the device",
@@ -142,7 +144,7 @@ def lost(device: str, found: Certified) -> Iterator[DeviceError]:
 
 
 def tell(device: str, found: Certified, say: Callable[[str], None], told: set[str]) -> None:
-    """Say which profiles keep their certificate; what was told stays in `told`, and is not said again."""
+    """Print which profiles keep their certificate; `told` prevents a second line for the same profile."""
     for one in found.kept:
         line = f"{device}: {one.kind} {one.path} keeps its current certificate: the earlier one was removed"
         if line not in told:
@@ -151,5 +153,5 @@ def tell(device: str, found: Certified, say: Callable[[str], None], told: set[st
 
 
 def _missing(values: Mapping[str, Value], there: set[str], store: Store) -> str:
-    """The first file that these properties name and the device has not."""
+    """Return the first file of these properties that is missing on the device; empty if there is none."""
     return next((path for kind, path in _files_of(values) if path not in there and not store.has(kind, path)), "")

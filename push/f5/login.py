@@ -1,4 +1,4 @@
-"""Where a BIG-IP is and who pushes to it, from the spec."""
+"""The address and the user of a BIG-IP, from the spec."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -22,23 +22,23 @@ class Login(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The device as messages name it."""
+        """The name of the device in messages."""
         return self.host if self.port == 443 else f"{self.host}:{self.port}"
 
     @property
     def base(self) -> str:
-        """The URL that paths are added to."""
+        """The URL before all paths."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"https://{host}:{self.port}"
 
     @property
     def endpoint(self) -> Endpoint:
-        """The same for the HTTP client."""
+        """The address and the timeouts for the HTTP client."""
         return Endpoint(self.name, self.ca, self.read_seconds, "f5.ca", "f5.host, f5.port", "f5.timeout")
 
 
 def login(spec: Spec) -> Login:
-    """Read the device and its user from the spec; raises SpecError for what is missing there."""
+    """Read the device and its user from the spec; raises SpecError if a key is missing."""
     f5 = spec.farm.f5
     missing = [name for name, value in (("host", f5.host), ("password", f5.password)) if value is None]
     if missing or f5.host is None or f5.password is None:

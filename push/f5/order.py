@@ -1,8 +1,8 @@
-"""The order of a push's commands, for REST and SOAP alike.
+"""The order of a push's commands, the same for REST and SOAP.
 
-It follows the references between objects: members and nodes that stand in the way go first, then virtual servers that
-are not in the farm any more, then everything is created or changed in the order of creation, and what is left over goes
-last, in the opposite order.
+The order follows the references between objects. First the push removes the members and nodes whose addresses are
+needed. Then it removes virtual servers that are no longer part of the farm. Then it creates and changes objects in the
+order of creation. Finally, it removes all other objects in the opposite order.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,20 +16,20 @@ Verb = Literal["create", "change", "remove"]
 
 
 class Command(NamedTuple):
-    """One command of a transaction: about an object, or about one `member` of a pool."""
+    """One command of a transaction, for an object or for one `member` of a pool."""
 
     verb: Verb
     kind: str
     path: str
     wanted: Object | None = None
-    """The object as it should be; None where it is removed."""
+    """The wanted object; None if the command removes it."""
     keys: frozenset[str] = frozenset()
-    """The properties that a changed object changes."""
+    """The properties that the command changes."""
     member: str = ""
 
     @property
     def about(self) -> str:
-        """The object, and the member, as messages name them."""
+        """The name of the object, or of its member, in messages."""
         return f"{self.kind} {self.path}{f': {self.member}' if self.member else ''}"
 
 
@@ -40,7 +40,7 @@ def commands(todo: Work, state: State) -> list[Command]:
     return [
         *_members_out(todo, state, going),
         *(Command("remove", "ltm node", path) for path in sorted(going)),
-        # Nothing refers to a virtual server, and another one may need its destination.
+        # No object refers to a virtual server, and another one may need its destination.
         *(Command("remove", kind, path) for kind, path in todo.removes if kind == "ltm virtual"),
         *_forward(todo, state, going),
         *_back_in(todo, state, rebuilt),
@@ -49,7 +49,7 @@ def commands(todo: Work, state: State) -> list[Command]:
 
 
 def _members_out(todo: Work, state: State, going: set[str]) -> Iterator[Command]:
-    """Members that are removed, or whose node is (and which are added again with the new one)."""
+    """Yield the removal of members that the farm does not have, and of members whose node is replaced or removed."""
     doomed = {path for kind, path in todo.removes if kind == "ltm pool"}
     updates = {update.wanted.path: update.wanted for update in todo.updates if update.wanted.kind == "ltm pool"}
     for (kind, path), values in sorted(state.found.items()):
@@ -63,7 +63,7 @@ def _members_out(todo: Work, state: State, going: set[str]) -> Iterator[Command]
 
 
 def _forward(todo: Work, state: State, going: set[str]) -> Iterator[Command]:
-    """Everything that is created or changed, in the order of creation."""
+    """Yield the commands that create or change objects, in the order of creation."""
     updates: dict[Key, Update] = {(update.wanted.kind, update.wanted.path): update for update in todo.updates}
     wanted = (*todo.creates, *(update.wanted for update in todo.updates), *todo.unchanged)
     for one in sorted(wanted, key=lambda each: (KINDS.index(each.kind), each.path)):
@@ -80,7 +80,7 @@ def _forward(todo: Work, state: State, going: set[str]) -> Iterator[Command]:
 
 
 def _members(one: Object, there: set[str], going: set[str], update: Update | None) -> Iterator[Command]:
-    """Members that are added, added again with a new node, or changed; those that stay keep their connections."""
+    """Yield the commands for new and changed members, and for members with a new node; the others keep connections."""
     touched = {each.path.split(" ")[1] for each in update.differs if each.key == "members"} if update else set()
     for name in sorted(mapping(one.properties["members"])):
         if name not in there or member_node(name) in going:
@@ -90,7 +90,7 @@ def _members(one: Object, there: set[str], going: set[str], update: Update | Non
 
 
 def _back_in(todo: Work, state: State, rebuilt: set[str]) -> Iterator[Command]:
-    """Members of pools that the plan does not touch, whose node is removed and created again."""
+    """Yield the members to add again to pools outside the plan, because their node is replaced."""
     planned = {one.path for one in (*todo.creates, *todo.unchanged) if one.kind == "ltm pool"}
     planned |= {path for kind, path in todo.keys if kind == "ltm pool"}
     for (kind, path), values in sorted(state.found.items()):
@@ -102,7 +102,7 @@ def _back_in(todo: Work, state: State, rebuilt: set[str]) -> Iterator[Command]:
 
 
 def _without_addresses(members: "Value | None") -> dict[str, Value]:
-    """Members as they are, with the address of their new node."""
+    """Return the members without `address` and `fqdn`: they get these from their new node."""
     return {
         name: {key: value for key, value in mapping(member).items() if key not in {"address", "fqdn"}}
         for name, member in (members.items() if isinstance(members, Mapping) else ())

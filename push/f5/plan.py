@@ -1,4 +1,4 @@
-"""From a device's state to the work of a push: changes, refusals, and the objects to create, change and remove."""
+"""Compare a device's state with the farm: changes, refusals, and the objects to create, change and remove."""
 
 import hashlib
 import json
@@ -15,48 +15,48 @@ Key = tuple[str, str]
 
 
 class State(NamedTuple):
-    """What is on the device, of the kinds that were asked for: each object in tmsh's words."""
+    """The objects on the device of the requested kinds, in tmsh's words."""
 
     found: Mapping[Key, Mapping[str, Value]]
     addresses: Mapping[str, str]
-    """Every node's address on the device, and the node's path."""
+    """The path of each node on the device, by its address."""
 
     def digest(self, keys: Iterable[Key]) -> str:
-        """What tells this state from another one, as far as these objects go."""
+        """Return a digest of these objects in this state."""
         told = {" ".join(key): self.found.get(key) for key in sorted(keys)}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 class Update(NamedTuple):
-    """An object that is there and differs."""
+    """An object on the device that differs from the wanted one."""
 
     wanted: Object
     differs: tuple[Difference, ...]
     rebuild: bool
-    """Whether it can only be removed and made again: a node's address cannot be changed."""
+    """Whether the object must be removed and created again, because a node's address cannot be changed."""
 
 
 class Work(NamedTuple):
-    """Everything that a push will do."""
+    """All changes of a push."""
 
     plan: Plan
     creates: tuple[Object, ...]
     updates: tuple[Update, ...]
     removes: tuple[Key, ...]
     leftovers: tuple[Key, ...]
-    """Marked objects that the farm does not have any more, and that stay without `--prune`."""
+    """Objects with the farm's mark that are no longer part of the farm; they stay without `--prune`."""
     unchanged: tuple[Object, ...]
     refusals: tuple[DeviceError, ...]
 
     @property
     def keys(self) -> set[Key]:
-        """The objects that it touches."""
+        """The objects that the push creates, changes or removes."""
         made = {(one.kind, one.path) for one in self.creates}
         return made | {(update.wanted.kind, update.wanted.path) for update in self.updates} | set(self.removes)
 
 
 def marked(kind: str, values: Mapping[str, Value], mark: str) -> bool:
-    """Whether an object carries the farm's mark: its description, or the first line of a rule."""
+    """Whether an object has the farm's mark: in its description, or in the first line of a rule."""
     if kind == "ltm rule":
         return str(values["definition"]).partition("\n")[0] == f"# {mark}"
     return values.get("description") == mark
@@ -73,9 +73,10 @@ def work(
     absent: frozenset[Key] = frozenset(),
     tenant: bool = False,
 ) -> Work:
-    """What turns the state into what is wanted; `absent` is what must not be there (a restored snapshot says so).
+    """Return the changes from the state to the wanted objects.
 
-    A `tenant` is a partition of AS3, which can share no node with another one.
+    `absent` are objects that must not exist (from a snapshot). A `tenant` is a partition of AS3, which cannot share a
+    node with another partition.
     """
     creates = tuple(one for one in wanted if (one.kind, one.path) not in state.found)
     updates = tuple(_updates(wanted, state))
@@ -109,7 +110,7 @@ def _leftovers(wanted: Sequence[Object], state: State, mark: str) -> Iterator[Ke
 
 
 def _blocking(wanted: Sequence[Object], state: State) -> set[Key]:
-    """Nodes and virtual servers that hold the address of one that is wanted under another name."""
+    """Return the nodes and virtual servers that have the address of a wanted object with another name."""
     held = {("ltm node", path) for one in wanted if (path := state.addresses.get(str(one.properties.get("address"))))}
     destinations = {one.properties.get("destination") for one in wanted if one.kind == "ltm virtual"}
     return held | {key for key, values in state.found.items() if values.get("destination") in destinations}
@@ -146,7 +147,7 @@ def _addresses(
 
 
 def _way_to_share(wanted: str, holder: str, *, tenant: bool) -> str:
-    """How a farm gets at an address that another node has. A farm's nodes lie in its own partition."""
+    """Return the fix if another node has the address. A farm's nodes are in the farm's partition."""
     _, partition, *folders, name = holder.split("/")
     if folders:
         return "remove that node: it is in a folder that a spec cannot name"
@@ -160,7 +161,7 @@ def _way_to_share(wanted: str, holder: str, *, tenant: bool) -> str:
 
 
 def thinned(state: State, updates: Iterable[Update]) -> Iterator[str]:
-    """Pools that would lose more than half of the members that take requests now."""
+    """Yield the pools in which more than half of the serving members would leave rotation."""
     for update in updates:
         if update.wanted.kind != "ltm pool":
             continue
@@ -180,7 +181,7 @@ def _serving(members: "Value | None") -> set[str]:
     }
 
 
-# What a reader sees.
+# The plan for the user.
 
 
 def _created(device: str, creates: Sequence[Object]) -> Iterator[Change]:

@@ -1,7 +1,7 @@
-"""A device's refusal of a transaction, with the object at fault.
+"""A device's refusal of a transaction, with the object that caused it.
 
-A queued command is checked at the commit, and the device's text about a failure does not name the command: the object
-at fault is found in that text.
+The device checks a queued command at the commit. Its error text does not contain the command, so the object is searched
+in that text.
 """
 
 import re
@@ -14,11 +14,11 @@ from .order import Command
 
 
 class TransactionError(DeviceError):
-    """The device refused a transaction as a whole: nothing of it was applied."""
+    """The device refused the transaction: no change was applied."""
 
 
 def refused(device: str, error: RefusedError, commands: Sequence[Command]) -> TransactionError:
-    """Return the refusal with the object at fault, as far as the device's text names it."""
+    """Return the refusal, with the object that caused it if the device's text contains its name."""
     said = error.said.removeprefix("transaction failed:").strip()
     fault = _at_fault(said, commands)
     verbs = {"create": "to be made", "change": "to be changed", "remove": "to be removed"}
@@ -30,7 +30,7 @@ def refused(device: str, error: RefusedError, commands: Sequence[Command]) -> Tr
 
 
 def _at_fault(said: str, commands: Sequence[Command]) -> Command | None:
-    """The command with most of its names in the text; of several, the one that is named first."""
+    """Return the command with the most names in the text; if several have the same number, the first in the text."""
     named: list[tuple[int, int, int, Command]] = []
     for command in commands:
         found = [match for name in _names(command) if (match := re.search(_whole(name), said))]
@@ -41,14 +41,14 @@ def _at_fault(said: str, commands: Sequence[Command]) -> Command | None:
 
 
 def _whole(name: str) -> str:
-    """A name, and not a part of another one; a text has a blank between a member's node and its port."""
+    """Whether the text contains the complete name. A blank separates a member's node and its port."""
     member = re.fullmatch(r"(.*)[:.](\d+)", name)
     own = rf"{re.escape(member[1])}[:. ]{member[2]}" if member else re.escape(name)
     return rf"(?<![\w.:-]){own}(?![\w.:-]*\w)"
 
 
 def _names(command: Command) -> list[str]:
-    """An object's path, a member's name, and the address that stands for the node which has it."""
+    """Return the names of a command's object: path, member, and address of its node."""
     address = ""
     if command.kind == "ltm node" and command.verb == "create" and command.wanted is not None:
         address = str(mapping(command.wanted.properties).get("address", ""))

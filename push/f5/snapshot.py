@@ -1,6 +1,6 @@
-"""What the touched objects were before a push, in a file that only its owner reads; and back again.
+"""Snapshots: the objects of a plan before the push, in a file that only its owner can read; and their restore.
 
-The file holds properties that farms own, in tmsh's words: no secret and no key is among them.
+The file contains only properties that farms set, in tmsh's words. It contains no secrets and no keys.
 """
 
 import json
@@ -17,33 +17,33 @@ from .plan import Key, State, Work
 FORMAT: Final = 1
 MODE: Final = 0o600
 _DIGITS: Final = 12
-"""How much of a plan's digest stands in a snapshot's name."""
+"""The number of digits of the plan's digest in a snapshot's name."""
 
 
 class Snapshot(NamedTuple):
-    """Objects of one device: what each was, or None where it was not there."""
+    """The earlier state of objects on one device; None for an object that did not exist."""
 
     device: str
     farm: str
     partition: str
     api: str
-    """The API that read them: another one may know them by other properties."""
+    """The API that read them: another API may have other properties."""
     objects: Mapping[Key, Mapping[str, Value] | None]
     record: Mapping[str, Any] | None = None
-    """What AS3 had on record of the tenant; only a declaration changes what is there."""
+    """AS3's record of the tenant, or None. With AS3, only a declaration restores the objects."""
 
 
 def save(folder: Path, snapshot: Snapshot, digest: str) -> Path:
-    """Write the snapshot; the same push on the same state writes the same file. `pending` until the push is over."""
+    """Write the snapshot, marked as pending. The same push of the same state writes the same file."""
     path = folder / f"{snapshot.farm}-{digest[:_DIGITS]}.json"
     _write(path, snapshot, pending=True)
     return path
 
 
 def settle(path: Path) -> None:
-    """Note that the push which made this snapshot is over, saved configuration included.
+    """Mark the push of this snapshot as completed: its configuration is saved.
 
-    A snapshot that is gone belonged to another push, which was refused meanwhile.
+    A missing snapshot belonged to another push, which was refused in the meantime.
     """
     content = read_bytes(path)
     if content is not None:
@@ -51,7 +51,7 @@ def settle(path: Path) -> None:
 
 
 def pending(folder: Path, device: str, farm: str, *, as3: bool) -> list[Path]:
-    """The snapshots of pushes that changed this farm on this device, by AS3 or not, and did not come to their end."""
+    """Return the snapshots of pushes of this farm on this device, by AS3 or not, that were not completed."""
     if not folder.is_dir():
         return []
     named = re.compile(rf"{re.escape(farm)}-[0-9a-f]{{{_DIGITS}}}\.json")
@@ -60,7 +60,7 @@ def pending(folder: Path, device: str, farm: str, *, as3: bool) -> list[Path]:
 
 
 def _is_pending(path: Path, device: str, farm: str, *, as3: bool) -> bool:
-    """Whether this is a snapshot to settle; a file that is none, or none any more, must not stop a push."""
+    """Whether this is the snapshot of a push that was not completed. An invalid file must not stop a push."""
     try:
         found, is_pending = _load(path)
     except FileError:
@@ -69,7 +69,9 @@ def _is_pending(path: Path, device: str, farm: str, *, as3: bool) -> bool:
 
 
 def load(path: Path, device: str, farm: str, partition: str, api: str) -> Snapshot:
-    """The snapshot to restore; raises FileError where the file is none, UsageError where it is another farm's."""
+    """Return the snapshot to restore; raises FileError for an invalid file, UsageError for the snapshot of another
+    farm.
+    """
     found = _load(path)[0]
     if (found.device, found.farm, found.partition) != (device, farm, partition):
         place = f"the farm {found.farm} on {found.device}, partition {found.partition}"
@@ -106,7 +108,7 @@ def _load(path: Path) -> tuple[Snapshot, bool]:
 
 
 def _parsed(path: Path, content: bytes) -> tuple[Snapshot, bool]:
-    """The snapshot in a file's content, and whether it is pending."""
+    """Return the snapshot in a file's content, and whether it is pending."""
     try:
         data = json.loads(content)
         if data["nlbgen"] != "f5-snapshot" or data["format"] != FORMAT:
@@ -133,12 +135,12 @@ def _value(data: "Value | list[str]") -> Value:
 
 
 def of(work: Work, state: State, device: str, farm: str, partition: str, api: str) -> Snapshot:
-    """The objects that a push will touch, as they are now."""
+    """Return a snapshot of the objects that a push will change, as they are now."""
     return Snapshot(device, farm, partition, api, {key: state.found.get(key) for key in work.keys})
 
 
 def wanted(snapshot: Snapshot, state: State) -> tuple[tuple[Object, ...], frozenset[Key]]:
-    """The objects to bring back, and those that were not there."""
+    """Return the objects to restore, and the keys of objects that did not exist."""
     back = [
         Object(kind, path, _sendable(values, there=(kind, path) in state.found))
         for (kind, path), values in snapshot.objects.items()
@@ -149,7 +151,7 @@ def wanted(snapshot: Snapshot, state: State) -> tuple[tuple[Object, ...], frozen
 
 
 def _sendable(values: Mapping[str, Value], *, there: bool) -> dict[str, Value]:
-    """Without what was absent: a body cannot say so for an object, or a member, that is made anew."""
+    """Return the values without absent ones (`none`), which a request cannot set for a new object or member."""
     sent: dict[str, Value] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):

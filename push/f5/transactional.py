@@ -29,7 +29,7 @@ class Planned(f5_backend.Planned):
     """The work of a push in one transaction."""
 
     missing: bool = False
-    """Whether the farm's partition is still to be made."""
+    """Whether the farm's partition must be created."""
 
 
 class Transactional(F5Backend[Planned]):
@@ -57,7 +57,7 @@ class Transactional(F5Backend[Planned]):
     # What an API adds.
 
     def objects(self, names: Names) -> tuple[Object, ...]:
-        """Return the farm's objects, as this API knows them; raises UnsupportedError for what it cannot do."""
+        """Return the farm's objects for this API; raises UnsupportedError for features that it lacks."""
         return objects(self.farm, self.unit.version, names)
 
     @abstractmethod
@@ -70,7 +70,7 @@ class Transactional(F5Backend[Planned]):
 
     @abstractmethod
     def make_partition(self) -> None:
-        """Make the farm's partition; no error where it is there by now."""
+        """Create the farm's partition; an existing partition is not an error."""
 
     # The flow's steps.
 
@@ -85,31 +85,36 @@ class Transactional(F5Backend[Planned]):
         return Planned(self.name, self._work(state), state)
 
     def is_outdated(self, planned: Planned) -> bool:
-        """Read again where something is changed or removed; a command that creates what is there is refused anyway."""
+        """Whether the device changed since the plan.
+
+        A plan that only creates objects is not read again: the device refuses to create existing objects.
+        """
         return bool(planned.work.updates or planned.work.removes) and super().is_outdated(planned)
 
     def save(self, planned: Planned) -> Path:
-        """Save the objects that the plan touches, as they are now."""
+        """Save the current state of the objects that the plan changes."""
         work, state = planned.work, planned.state
         taken = f5_snapshot.of(work, state, self.name, self.farm.farm, self.partition, self.api)
         return f5_snapshot.save(self.options.snapshots, taken, work.plan.digest)
 
     def apply(self, planned: Planned) -> OutcomeLost:
-        """Make the partition and the certificate files that are missing, then apply the plan."""
+        """Create the missing partition and certificate files, then apply the plan."""
         if planned.missing:
             self.make_partition()
             self._partition_is_new = True
         return super().apply(planned)
 
     def take_back(self, planned: Planned, error: BaseException, snapshot: Path | None) -> NlbgenError | None:
-        """Remove the certificate files; name the reason of a refusal, and the partition that stays."""
+        """Remove the certificate files; return an error with the reason of the refusal, and with the partition that
+        stays.
+        """
         super().take_back(planned, error, snapshot)
         if not isinstance(error, DeviceError):
             return None
         return self._with_partition(self._explained(error, planned) if isinstance(error, TransactionError) else error)
 
     def not_as_planned(self, planned: Planned, again: Planned, lost: OutcomeLost, snapshot: Path | None) -> DeviceError:
-        """Return the error for a commit that did not arrive, or a device that is not as planned."""
+        """Return the error for a commit that did not arrive, or for a device that differs from the plan."""
         if lost is not None and again.plan.digest == planned.plan.digest:
             f5_backend.forget(snapshot)
             what = "the response to the commit was lost; the device was read again: nothing was changed"
@@ -120,7 +125,7 @@ class Transactional(F5Backend[Planned]):
         )
 
     def finish(self, planned: Planned, again: Planned) -> None:
-        """Remove the files that are not used any more, and save."""
+        """Remove unused certificate files, and save the configuration."""
         try:
             self.remove_files(f5_files.named(planned.state), again.state, listed=self.options.prune)
             self._save()
@@ -145,9 +150,9 @@ class Transactional(F5Backend[Planned]):
     # Reading and planning.
 
     def _state(self) -> State:
-        """Read the objects of the farm's kinds, and where the farm is there already those of all others.
+        """Read the objects of the farm's kinds. If the device has objects of the farm, also read all other kinds.
 
-        Objects that are left over may be of a kind that the farm has no more. Later reads are of the same kinds.
+        An object that is no longer part of the farm may have another kind. Later reads have the same kinds.
         """
         if self._kinds is not None:
             return self.read(self.partition, self._kinds)
@@ -176,20 +181,20 @@ class Transactional(F5Backend[Planned]):
         self.wanted = found.objects
         f5_files.tell(self.name, found, self.console.say, self._told)
         todo = f5_plan.work(self.name, self.wanted, state, self.mark, adopt=options.adopt, prune=False, absent=absent)
-        # A snapshot holds what a push has touched, and nothing of the rest of the farm.
+        # A snapshot contains only the objects that a push changed, not the rest of the farm.
         refusals = (*todo.refusals, *f5_files.lost(self.name, found))
         return todo._replace(refusals=refusals, leftovers=())
 
     # Failures.
 
     def _with_partition(self, error: DeviceError) -> DeviceError:
-        """Add that a new partition stays to the error of a push without effect: no transaction takes one."""
+        """Add to the error of a failed push that the new partition stays: a transaction cannot remove it."""
         if not self._partition_is_new:
             return error
         return DeviceError(f"{error.message}; the new partition {self.partition} stays, and is empty", error.hint)
 
     def _explained(self, error: TransactionError, planned: Planned) -> DeviceError:
-        """The refusal, or that somebody else was faster."""
+        """Return the refusal; if the device changed since the plan, return an error that reports this change."""
         with contextlib.suppress(DeviceError):
             if self.plan().plan.base != planned.plan.base:
                 return DeviceError(

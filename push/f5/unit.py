@@ -1,4 +1,4 @@
-"""The unit of a BIG-IP that a push goes to, and the farm for its version of TMOS."""
+"""The unit of a BIG-IP that receives the push, and the farm for its version of TMOS."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -19,11 +19,11 @@ class Unit(NamedTuple):
 
 
 def ready(name: str, one: Unit, todo: Work, state: State, *, force: bool) -> None:
-    """Raise DeviceError where the unit or the plan must not be pushed to."""
+    """Raise DeviceError if the unit is not active, or if the plan removes most members of a pool."""
     if one.state != "active":
         raise DeviceError(
             f"{name}: this unit is {one.state}, but a push needs the active unit",
-            "name the active unit in f5.host, then synchronize with --sync GROUP",
+            "write the active unit as f5.host, then synchronize with --sync GROUP",
         )
     emptied = list(thinned(state, todo.updates))
     if emptied and not force:
@@ -34,7 +34,7 @@ def ready(name: str, one: Unit, todo: Work, state: State, *, force: bool) -> Non
 
 
 def on_version(spec: Spec, version: Version, say: Callable[[str], None]) -> Spec:
-    """The farm for the device's own TMOS; raises UnsupportedError with what that cannot do."""
+    """Return the farm for the device's own TMOS; raises UnsupportedError for features that this version lacks."""
     f5 = spec.farm.f5
     if "version" in f5.written and f5.version.parts[:2] != version.parts[:2]:
         say(f"the spec has TMOS {f5.version}, but the device has {version}: the push uses the version of the device")
@@ -50,7 +50,7 @@ def on_version(spec: Spec, version: Version, say: Callable[[str], None]) -> Spec
 
 @contextlib.contextmanager
 def told_apart(group: str) -> Iterator[None]:
-    """What fails here is the last step alone: everything else stands."""
+    """Add to an error of the synchronization that all earlier steps succeeded."""
     try:
         yield
     except DeviceError as error:

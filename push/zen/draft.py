@@ -1,4 +1,4 @@
-"""A plan for a Zen device in the making."""
+"""A plan for a Zen device, while it is made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from .steps import Send, Step
 
 
 class Certificate(NamedTuple):
-    """The certificate that the farm should have: its name on the device, and its PEM where it is to be uploaded."""
+    """The farm's certificate: its name on the device, and its PEM if it must be uploaded."""
 
     name: str
     pem: bytes | None
@@ -22,24 +22,24 @@ class Certificate(NamedTuple):
 
 @dataclass
 class Draft:
-    """A plan in the making: what changes, in which steps, and what a reader should know besides."""
+    """A plan while it is made: the changes, the steps, and notes for the user."""
 
     target: str
     changes: list[Change] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     restarts: list[Step] = field(default_factory=list)
     last: list[Step] = field(default_factory=list)
-    """What comes after the new farm serves: it is not undone."""
+    """The steps after the new farm serves; they are not undone."""
     notes: list[str] = field(default_factory=list)
 
     def change(self, path: str, old: str | None, new: str | None) -> None:
-        """One more line of the plan."""
+        """Add a line to the plan."""
         self.changes.append(
             Change(self.target, path, None if old is None else Shown(old), None if new is None else Shown(new))
         )
 
     def differences(self, label: str, found: Mapping[str, str], wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that are not as wanted; each becomes a line of the plan."""
+        """Return the settings that differ, and add a line to the plan for each."""
         changed = {}
         for name, value in wanted.items():
             old = found.get(name, "")
@@ -52,14 +52,14 @@ class Draft:
     def put(
         self, what: str, at: str, changed: Mapping[str, Any], found: Mapping[str, str], wanted: Mapping[str, Any]
     ) -> None:
-        """One step that writes the changes, and knows what stood there before."""
+        """Add a step that writes the changes, with the old values for its rollback."""
         changed = {**changed, **partners(changed, wanted)}
         old = {name: found[name] for name in changed if name in found}
         if old.get("ciphers", "customsecurity") != "customsecurity":
-            old.pop("cipherc", None)  # the other choices have ciphers of their own
+            old.pop("cipherc", None)  # the other choices define the ciphers
         back = (Call("PUT", at, typed(old, changed)),) if old else ()
         self.steps.append(Send(what, Call("PUT", at, dict(changed)), back))
 
     def plan(self, state: State) -> Plan:
-        """The plan, and the state that it was made on."""
+        """Return the plan for this state."""
         return Plan(self.changes, {self.target: state.digest}, [self.target])

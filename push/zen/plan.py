@@ -1,7 +1,8 @@
-"""From what a device has to the changes and the steps towards what the spec wants.
+"""Compare a device with the spec: the changes, and the steps for them.
 
-The order keeps a serving farm serving: certificate and check first, then settings, new nodes before old ones go, and
-a restart when everything is written. What cannot be undone (a farm that is not wanted any more) comes last.
+With this order, a serving farm continues to serve: first the certificate and the check, then settings, then new nodes
+before old nodes are removed, and a restart after all changes. The last step is one that cannot be undone: the removal
+of a farm that is no longer in the spec.
 """
 
 from collections.abc import Mapping
@@ -48,7 +49,7 @@ class Planner:
         self._old_api: Final = generation.api_version == "v3.1"
 
     def run(self) -> Draft:
-        """Everything planned; raises DeviceError where a guard holds it back."""
+        """Return the complete plan; raises DeviceError if a safety rule forbids it."""
         self._upload()
         guardian = self.objects.main.guardian
         if guardian is not None and not self._old_api:
@@ -59,7 +60,10 @@ class Planner:
         return self.work
 
     def _upload(self) -> None:
-        """Before everything else, so that it is the last to be taken back: a certificate in use cannot be removed."""
+        """Add the upload as the first step.
+
+        The rollback removes it last, because a certificate in use cannot be removed.
+        """
         farm, (name, pem) = self.objects.main, self.certificate
         found = self.state.farms.get(farm.name)
         if pem is None or not isinstance(farm, HttpFarm) or not farm.tls:
@@ -88,10 +92,10 @@ class Planner:
             return
         changed = self.work.differences(label, found, wanted)
         if changed:
-            # A check that holds nothing yet was made by a push that was cut off before it could mark it.
+            # An empty check is from a push that was interrupted before it could write the mark.
             blank = not found.get("command") and not found.get("description")
             self._own(f"the check {guardian.name}", blank or self.state.marked(self.objects.main.name))
-            # A device refuses another command for a check that runs, unless it is told that this is meant.
+            # Without `force`, a device refuses a new command for a check that runs.
             forced = {"force": "true"} if "command" in changed else {}
             self.work.put(f"change the check {guardian.name}", at, {**changed, **forced}, {**found, **forced}, wanted)
 
@@ -123,7 +127,7 @@ class Planner:
         if not new and len(self.work.changes) > before:
             ours = self._is_ours(farm, found)
             if not ours and self.state.marked(farm.name) and not self.options.adopt and _is_half_built(farm, found):
-                # It looks the same as a farm that another push is making right now, which must not be taken over.
+                # Another push may be creating this farm at the same time. That farm must not be adopted.
                 raise DeviceError(
                     f"{self.work.target}: the farm {farm.name} exists, but does not have nlbgen's mark; it looks "
                     "like the farm of an interrupted push",
@@ -216,7 +220,7 @@ class Planner:
             what = f"set {', '.join(sorted(changed))} of the farm {name}"
             self.work.put(what, f"/farms/{name}", changed, found.settings, wanted)
 
-    # The rest.
+    # Checks, restarts, and farms that are not in the spec.
 
     def _link(self, farm: HttpFarm | L4Farm, found: FarmState) -> bool:
         guardian = farm.guardian
@@ -245,7 +249,7 @@ class Planner:
         if not changed:
             return False
         old = {**({"service": service} if service else {}), **found.old_guardian}
-        if not old.get("fgscript"):  # there was none, and the API takes no empty command: it is switched off
+        if not old.get("fgscript"):  # the API refuses an empty command
             old.pop("fgscript", None)
         undo = Call("PUT", f"/farms/{farm.name}/fg", typed(old, wanted))
         back = (undo,) if found.old_guardian else ()
@@ -258,7 +262,7 @@ class Planner:
         pending = found.status in {PENDING, "down"}
         if pending and not written:
             self.work.change(f"farms/{farm.name}/status", found.status, "restarted")
-        # A farm of nftlb takes its settings at once; a restart would only cut its connections.
+        # A farm of nftlb applies its settings at once; a restart would only close its connections.
         needed = new or pending or (written and isinstance(farm, HttpFarm))
         if needed:
             ran = found.status != "down"
@@ -276,7 +280,7 @@ class Planner:
 
 
 def _is_half_built(farm: HttpFarm | L4Farm, found: FarmState) -> bool:
-    """Whether a farm may be what a push left that was cut off before it could attach the check."""
+    """Whether a farm may be from a push that was interrupted before it could attach the check."""
     settings = {"vip": farm.vip, "vport": str(farm.port)}
     wanted = {f"{one.ip}:{one.port}" for one in farm.backends}
     service = {farm.service} if isinstance(farm, HttpFarm) else set()

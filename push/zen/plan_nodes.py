@@ -23,7 +23,10 @@ class NodePlanner:
         self.service: Final = farm.service if isinstance(farm, HttpFarm) else ""
 
     def run(self, found: FarmState, *, new: bool) -> bool:
-        """Whether anything is to be written; raises DeviceError where most of the serving nodes would go."""
+        """Plan the nodes; return whether the farm changes.
+
+        Raises DeviceError if most of the serving nodes would be removed.
+        """
         have: dict[str, list[BackendState]] = {}
         for node in found.nodes:
             have.setdefault(node.endpoint, []).append(node)
@@ -47,7 +50,7 @@ class NodePlanner:
         wanted = backend_settings(self.farm, one)
         label = f"farms/{self.farm.name}/nodes/{node.endpoint}"
         if isinstance(self.farm, HttpFarm) and (node.settings.get("priority") == "2") != one.backup:
-            # A backup is another kind of block in the farm's file: it is written anew.
+            # A backup node is another kind of block in the farm's file: it is removed and added again.
             self.work.change(f"{label}/priority", node.settings.get("priority") or "1", "2" if one.backup else "1")
             old = node.body()
             where = (self.farm.name, self.service, node.endpoint)
@@ -56,7 +59,7 @@ class NodePlanner:
             return
         compared = {name: value for name, value in wanted.items() if name in {"weight", "timeout", "priority"}}
         if one.backup:
-            compared.pop("weight")  # a backup of Relianoid has none
+            compared.pop("weight")  # a backup node of Relianoid has no weight
         changed = self.work.differences(label, node.settings, compared)
         if changed:
             old = typed({name: node.settings[name] for name in changed if name in node.settings}, changed)
@@ -94,7 +97,7 @@ class NodePlanner:
         return removed
 
     def _keep_half(self, found: FarmState, removed: list[BackendState]) -> None:
-        """More than half of the nodes that serve may not go in one push."""
+        """Raise DeviceError if more than half of the serving nodes would be removed in one push."""
         serving = [node for node in found.nodes if not node.maintenance]
         out = {f"{one.ip}:{one.port}" for one in self.farm.backends if one.state != "up"}
         gone = [node for node in serving if node in removed or node.endpoint in out]
@@ -106,7 +109,7 @@ class NodePlanner:
             )
 
     def states(self, found: FarmState) -> None:
-        """Which nodes are drained or cut, or serve again."""
+        """Plan the maintenance states: which nodes are drained, disabled, or enabled."""
         have = {node.endpoint: node.maintenance for node in found.nodes}
         for one in self.farm.backends:
             endpoint = f"{one.ip}:{one.port}"

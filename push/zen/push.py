@@ -1,7 +1,7 @@
-"""The backend of the Zen family: read the device, plan, apply step by step; on failure undo in reverse.
+"""The backend of the Zen family: read the device, plan, apply step by step; after a failure, undo in reverse order.
 
-zapi has no transaction and nothing to lock: the plan is made again right before it is applied, a farm's changes take
-effect with one restart at their end, and whatever fails before the last restart is taken back.
+zapi has no transactions and no locks. Therefore, the plan is made again directly before it is applied. One restart at
+the end activates the changes of a farm. After a failure before the last restart, all changes are rolled back.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _DIGITS: Final = 12
 
 
 class Planned(NamedTuple):
-    """What a push would do, and on which state it was planned."""
+    """The plan of a push, and the state that it is based on."""
 
     plan: Plan
     work: Draft
@@ -40,7 +40,7 @@ class Planned(NamedTuple):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Facts beside the changes that a reader needs."""
+        """Further facts for the user, in addition to the changes."""
         return tuple(self.work.notes)
 
     @property
@@ -50,7 +50,7 @@ class Planned(NamedTuple):
 
 
 class Zen(Backend[Planned]):
-    """One farm on a device of the Zen family; `connect` makes one from a spec."""
+    """One farm on a device of the Zen family; `connect` creates it from a spec."""
 
     def __init__(
         self,
@@ -82,13 +82,13 @@ class Zen(Backend[Planned]):
         return self.zapi.requests_sent
 
     def state(self) -> State:
-        """Read what the device has now."""
+        """Read the current state of the device."""
         names = [self.objects.main.name, f"{self.objects.main.name}-http"]
         return read(self.zapi, self.objects, self.generation, names)
 
     def plan(self) -> Planned:
         """Read the device and plan; nothing is written."""
-        # What is applied already was allowed when it was planned.
+        # The read-back must not refuse changes that are already applied.
         return self._planned(self.options._replace(force=True) if self._applying else self.options)
 
     def _planned(self, options: Options) -> Planned:
@@ -99,13 +99,13 @@ class Zen(Backend[Planned]):
         return Planned(work.plan(state), work, state)
 
     def counts(self, planned: Planned) -> Counts:
-        """Count the changes by kind; what is unchanged is not listed."""
+        """Count the changes by kind; unchanged objects are not counted."""
         kinds = [change.kind for change in planned.plan.changes]
         columns = {"created": "add", "changed": "change", "removed": "remove"}
         return {"changes": {column: kinds.count(kind) for column, kind in columns.items()} | {"unchanged": 0}}
 
     def _limits(self) -> Iterator[str]:
-        """What the API cannot set, and the file could."""
+        """Yield the settings that only a file can set, not the API."""
         main = self.objects.main
         if not isinstance(main, HttpFarm):
             return
@@ -121,7 +121,7 @@ class Zen(Backend[Planned]):
             yield "the API of the Community editions cannot set Strict-Transport-Security"
 
     def apply(self, planned: Planned) -> OutcomeLost:
-        """Take the steps of the plan; `take_back` undoes those before a failure."""
+        """Run the steps of the plan. After a failure, `take_back` undoes them."""
         self._applying = True
         work = planned.work
         for step in (*work.steps, *work.restarts):
@@ -130,7 +130,7 @@ class Zen(Backend[Planned]):
             try:
                 step.run(self.zapi)
             except RefusedError:
-                # The device did nothing; of a restart that was refused the farm may be down.
+                # The device changed nothing. But after a refused restart, the farm may be down.
                 if isinstance(step, Restart):
                     raise
                 self._current, self._refused = None, step
@@ -144,7 +144,7 @@ class Zen(Backend[Planned]):
         return None
 
     def _last_steps(self, planned: Planned) -> None:
-        """Take the steps after the new farm serves: what fails here is reported, and the farm stays."""
+        """Run the steps after the new farm serves. A failure is reported, and the farm stays."""
         self._serves = True
         last = planned.work.last
         for number, step in enumerate(last):
@@ -157,14 +157,14 @@ class Zen(Backend[Planned]):
                 raise DeviceError(message, "push again: the next push makes the remaining changes") from None
 
     def _overtaken(self) -> bool:
-        """Whether the device has everything already: another push was faster, and its farm must not be taken back."""
+        """Whether another push has already made all changes; its farm must not be rolled back."""
         try:
             return not self._planned(self.options._replace(force=True, adopt=True)).plan.changes
         except DeviceError:
             return False
 
     def take_back(self, planned: Planned, error: BaseException, snapshot: Path | None) -> NlbgenError | None:
-        """Undo the steps, and explain the failure with what the device has now."""
+        """Undo the steps; return an error with the failure and the state of the device."""
         del snapshot
         if self._serves:
             return None
@@ -192,7 +192,7 @@ class Zen(Backend[Planned]):
         )
 
     def finish(self, planned: Planned, again: Planned) -> None:
-        """Raise DeviceError for backends that two pushes at once have added twice."""
+        """Raise DeviceError for backends that two simultaneous pushes have added twice."""
         if doubled := again.state.doubled() - planned.state.doubled():
             raise DeviceError(
                 f"{self.name}: duplicated in their farms since this push: {', '.join(sorted(doubled))}",
@@ -200,7 +200,7 @@ class Zen(Backend[Planned]):
             )
 
     def _taken_back(self, planned: Planned) -> str:
-        """Undo in reverse, read the device, and return what was found there."""
+        """Undo in reverse order, read the device, and return the outcome as text."""
         steps = self._done if self._current is None else [*self._done, self._current]
         left = self._undo(steps)
         if left:
@@ -220,7 +220,9 @@ class Zen(Backend[Planned]):
         return f"all changes were rolled back: the device is in its previous state{asks}"
 
     def _doubled(self, planned: Planned) -> str:
-        """The backends that two pushes at once have added twice, as the end of a message: the API has no lock."""
+        """Return the backends that two simultaneous pushes have added twice, as the end of a message: the API has no
+        lock.
+        """
         try:
             doubled = self.state().doubled() - planned.state.doubled()
         except DeviceError:
@@ -240,7 +242,7 @@ class Zen(Backend[Planned]):
                     f"{step.what} (it is not known whether it was done)" if step is self._current else step.what
                 )
         for step in steps:
-            # The farm that ran before may have stopped at this push's restart: it starts again with its old files.
+            # The restart of this push may have stopped a farm that ran before: restart it with its old files.
             if isinstance(step, Restart):
                 try:
                     step.bring_back(self.zapi)
@@ -250,10 +252,10 @@ class Zen(Backend[Planned]):
 
 
 def _hint(step: Step, error: NlbgenError) -> str:
-    """What to do after a failed step: what the step knows, else the call's own hint, else what the device says."""
+    """Return the hint for a failed step: that of the step, else that of the call, else a general one."""
     if not isinstance(error, RefusedError):
         return error.hint or "push again"
-    # The same call would be refused for ever.
+    # A repeated call would be refused again.
     general = "correct this in the spec or in the device's web interface, then push again"
     return step.hint(error) or error.hint or general
 
@@ -283,7 +285,7 @@ def connect(spec: Spec, options: Options, console: Console) -> Iterator[Zen]:
 
 
 def _edition(spec: Spec) -> Edition:
-    """The product, after everything that rendering would refuse, and what the API cannot do."""
+    """Return the product, after all refusals of rendering and of the API."""
     vendor = generator("zen")
     prepare(vendor, spec, Site())
     found = edition(spec.farm)
@@ -298,8 +300,8 @@ def _edition(spec: Spec) -> Edition:
     problems = [
         spec.problem(("zen", name), f"a push needs zen.{name}", hint)
         for name, hint in (
-            ("api", "write the device's URL, as in https://zen.corp.example:444"),
-            ("key", "write a reference to the API key, as in {env: NLBGEN_ZEN_KEY}"),
+            ("api", "write the device's URL, for example https://zen.corp.example:444"),
+            ("key", "write a reference to the API key, for example {env: NLBGEN_ZEN_KEY}"),
         )
         if getattr(spec.farm.zen, name) is None
     ]
@@ -318,7 +320,7 @@ def _present(spec: Spec, name: str, path: Path) -> bytes:
 
 
 def _certificate(spec: Spec, folder: Path) -> Certificate:
-    """The certificate under a name made of its whole chain: a new one never replaces the one in use."""
+    """Return the certificate. Its name contains a hash of its chain, so a new one never replaces the one in use."""
     name = objects(spec.farm, edition(spec.farm)).main.name
     if spec.farm.zen.certificate is None or not spec.farm.balancer_tls:
         return Certificate(f"{name}.pem", None)

@@ -1,6 +1,6 @@
-"""What a device of the Zen family has, as far as one spec is concerned, in a form that compares.
+"""The state of a device of the Zen family for one spec, in a form that can be compared.
 
-The API writes numbers as numbers or as texts and nothing as null or as an empty text: here everything is a text.
+The API returns numbers as numbers or as text, and an empty value as null or as empty text. Here, everything is text.
 Source: recorded sessions with Relianoid 7.9 and Zevenet 5.13.
 """
 
@@ -18,13 +18,13 @@ from .zapi import Zapi
 
 _OLD_GUARDIAN: Final = ("fgenabled", "fglog", "fgscript", "fgtimecheck")
 _VOLATILE: Final = frozenset({"status", "sessions", "backends", "services", "farmguardian", *_OLD_GUARDIAN})
-"""What is read apart from the settings, or changes by itself."""
+"""Keys that are read separately from the settings, or that change without a push."""
 MAINTENANCE: Final = "maintenance"
 PENDING: Final = "needed restart"
 
 
 def text(value: object) -> str:
-    """A value of the API as a text; null is an empty one."""
+    """Return a value of the API as text; null is empty text."""
     return "" if value is None else str(value)
 
 
@@ -44,10 +44,10 @@ class BackendState(NamedTuple):
         return f"{self.ip}:{self.port}"
 
     def body(self) -> dict[str, Any]:
-        """What would add this backend again."""
+        """The request body that adds this backend again."""
         settings = {name: int(value) for name, value in self.settings.items() if value.isdecimal()}
         if settings.get("priority") == 1:
-            del settings["priority"]  # what every backend has; some products refuse to be told
+            del settings["priority"]  # the default of every backend; some products refuse a request that sets it
         return {"ip": self.ip, "port": int(self.port), **settings}
 
 
@@ -65,12 +65,12 @@ class FarmState(NamedTuple):
     guardian: str
     """The FarmGuardian check of our service, or of the L4xNAT farm."""
     old_guardian: Mapping[str, str]
-    """The check in the words of the API v3.1; empty in a newer one."""
+    """The check with the keys of the API v3.1; empty in a newer API."""
     nodes: tuple[BackendState, ...]
 
 
 class State:
-    """What was read of a device, and a digest of it."""
+    """The state of a device, and its digest."""
 
     def __init__(
         self, farms: Mapping[str, FarmState], guardian: Mapping[str, str] | None, taken: Mapping[tuple[str, str], str]
@@ -84,9 +84,9 @@ class State:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over everything that a plan depends on, in hex.
+        """The SHA-256 of everything that a plan depends on, in hex.
 
-        What a farm says of its own health is not in it: that changes by itself.
+        It does not include the health of a farm, which changes without a push.
         """
         seen = {
             "farms": {name: farm._replace(status="")._asdict() for name, farm in sorted(self.farms.items())},
@@ -97,10 +97,10 @@ class State:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def differences(self, before: "State") -> list[str]:
-        """What is not as it was, each in words; where a node stands in the list, and a farm's health, do not count."""
+        """Return the differences as text. The order of nodes and the health of a farm are not compared."""
         old, new = _facts(before), _facts(self)
         changed = sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
-        # Of a farm that came or went this alone is said.
+        # For a new or removed farm, there is only this line, without its settings.
         whole = tuple(f"{path}/" for path in changed if path not in old or path not in new)
         return [
             f"{path}: {old.get(path, '(none)')} -> {new.get(path, '(none)')}"
@@ -109,17 +109,17 @@ class State:
         ]
 
     def doubled(self) -> set[str]:
-        """The farms and endpoints of backends that are in their farm more than once."""
+        """Return the farms and endpoints of backends that are more than once in their farm."""
         counted = Counter(f"{name}: {node.endpoint}" for name, farm in self.farms.items() for node in farm.nodes)
         return {where for where, count in counted.items() if count > 1}
 
     def marked(self, name: str) -> bool:
-        """Whether the FarmGuardian check of the spec carries nlbgen's mark: the only one that the API keeps."""
+        """Whether the FarmGuardian check of the spec has nlbgen's mark; the API has no other field for a mark."""
         return self.guardian is not None and self.guardian.get("description", "") == f"{MARK} {name}"
 
 
 def _facts(state: State) -> dict[str, str]:
-    """A state as paths and values."""
+    """Return a state as paths and values."""
     found = {f"addresses/{vip}:{port}": name for (vip, port), name in state.taken.items()}
     if state.guardian is not None:
         found |= {"guardian": "a check", **{f"guardian/{key}": value for key, value in state.guardian.items()}}
@@ -145,12 +145,12 @@ def _plain(value: object) -> object:
 
 
 def check_product(zapi: Zapi, edition: Edition) -> None:
-    """Raise DeviceError where the device says that it is another product than the spec says."""
+    """Raise DeviceError if the device is another product than the one in the spec."""
     found = zapi.find("/system/version")
     if found is None:
         raise DeviceError(
             f"{zapi.name}: the device has no API of {edition}",
-            "check zen.product and zen.version: they determine the API's path; and zen.api, as in https://zen:444",
+            "check zen.product and zen.version: they determine the API's path; check zen.api too, for example https://zen:444",
         )
     said = text(_mapping(found.get("params")).get("appliance_version"))
     letter, _, major = said.partition(" ")
@@ -164,7 +164,7 @@ def check_product(zapi: Zapi, edition: Edition) -> None:
 
 
 def read(zapi: Zapi, objects: Objects, generation: Generation, names: Iterable[str]) -> State:
-    """What the device has of these farms, and of the check that belongs to them."""
+    """Read these farms and their check from the device."""
     listing = _items(zapi.call("GET", "/farms").get("params"))
     taken = {(text(one.get("vip")), text(one.get("vport"))): text(one.get("farmname")) for one in listing}
     existing = {text(one.get("farmname")) for one in listing}
@@ -202,7 +202,7 @@ def _device(name: str, found: Mapping[str, Any], service: str) -> FarmState:
 
 
 def _old_guardian(holder: Mapping[str, Any]) -> dict[str, str]:
-    """The check in the words of v3.1; the command of one that is switched off says nothing."""
+    """Return the check with the keys of v3.1; the command of a disabled check is ignored."""
     found = {key: text(holder[key]) for key in _OLD_GUARDIAN if key in holder}
     if found and found.get("fgenabled") != "true":
         found["fgscript"] = ""
@@ -238,7 +238,7 @@ def same(name: str, old: str, wanted: str) -> bool:
     """Whether two values of a setting mean the same to the device."""
     if old == wanted:
         return True
-    if name == "persistence":  # two names of one thing each, in L4xNAT farms
+    if name == "persistence":  # in L4xNAT farms, these names mean the same
         return {old, wanted} in ({"ip", "srcip"}, {"none", ""})
     if name == "priority":
         return {old, wanted} == {"", "1"}
@@ -257,17 +257,17 @@ _TOGETHER: Final = (
     {"persistence", "ttl"},
     {"redirect", "redirecttype"},
 )
-"""Settings that the API judges by each other, or resets with each other: none is sent alone."""
+"""Groups of settings that the API validates or resets together, so a request contains the whole group."""
 
 
 def partners(changed: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """What has to be sent along with changed settings."""
+    """Return the settings that must be sent together with the changed settings."""
     groups = [group for group in _TOGETHER if group & changed.keys()]
     return {name: value for name, value in wanted.items() if any(name in group for group in groups)}
 
 
 def typed(old: Mapping[str, str], like: Mapping[str, Any]) -> dict[str, Any]:
-    """The old values as numbers where the new ones are."""
+    """Return the old values, converted to numbers if the new values are numbers."""
     return {
         name: int(value) if isinstance(like.get(name), int) and value.isdecimal() else value
         for name, value in old.items()

@@ -1,7 +1,7 @@
-"""The single steps of a push to the Zen family, each with its rollback.
+"""The steps of a push to the Zen family, each with its rollback.
 
-zapi has no transaction. The rollback of a step looks at what the device has now, because the answer to the step may
-have been lost: it works whether the step was done or not.
+zapi has no transactions. The rollback of a step reads the device first, because the answer to the step may have been
+lost. Therefore it works whether or not the step was executed.
 """
 
 from dataclasses import dataclass, field
@@ -14,30 +14,30 @@ from .state import text
 from .zapi import Zapi
 
 _SERVES: Final = frozenset({"up", "critical", "problem", "maintenance"})
-"""The states of a farm that runs; `critical` and `problem` are about its nodes."""
+"""The states of a running farm; `critical` and `problem` describe its nodes."""
 
 
 @dataclass
 class Step:
-    """One thing to do; `what` names it for people."""
+    """One step; `what` is its name for the user."""
 
     what: str
 
     def run(self, zapi: Zapi) -> None:
-        """Do it; raises DeviceError."""
+        """Execute the step; raises DeviceError."""
         raise NotImplementedError
 
     def undo(self, zapi: Zapi) -> None:
-        """Take it back, if it was done."""
+        """Undo the step, if it was executed."""
 
     def hint(self, error: RefusedError) -> str | None:  # noqa: ARG002  # most steps have none of their own
-        """Return what to do where the device refused this step; None where only its own message is known."""
+        """Return a hint if the device refused this step; None if there is only the device's message."""
         return None
 
 
 @dataclass
 class Send(Step):
-    """One call, and the calls that take it back."""
+    """One call, and the calls that undo it."""
 
     call: Call
     back: tuple[Call, ...] = ()
@@ -47,7 +47,7 @@ class Send(Step):
         zapi.call(self.call.method, self.call.path, self.call.body or None)
 
     def undo(self, zapi: Zapi) -> None:
-        """Make the calls back; what is not there needs no removal."""
+        """Make the calls that undo the step. A missing object needs no removal."""
         for call in self.back:
             try:
                 zapi.call(call.method, call.path, call.body or None)
@@ -58,18 +58,18 @@ class Send(Step):
 
 @dataclass
 class CreateFarm(Send):
-    """A new farm; the rollback removes all of it."""
+    """A new farm; its rollback removes the complete farm."""
 
     farm: str = ""
     _made: bool = False
 
     def run(self, zapi: Zapi) -> None:
-        """Make it."""
+        """Create the farm."""
         super().run(zapi)
         self._made = True
 
     def undo(self, zapi: Zapi) -> None:
-        """Remove the farm if it is there; one that this push cannot have made alone is left, with a DeviceError."""
+        """Remove the farm if it exists. Raises DeviceError if its content is perhaps from another push."""
         found = zapi.find(f"/farms/{self.farm}")
         if found is None:
             return
@@ -79,7 +79,7 @@ class CreateFarm(Send):
         zapi.call("DELETE", f"/farms/{self.farm}")
 
     def hint(self, error: RefusedError) -> str | None:
-        """The address: a farm is refused where the device has no such one, or something else listens there."""
+        """Return a hint about the address: the device does not have it, or another service uses the port."""
         if error.status != 400:
             return None
         address, port = self.call.body["vip"], self.call.body["vport"]
@@ -91,10 +91,10 @@ class CreateFarm(Send):
 
 @dataclass
 class GiveCertificate(Send):
-    """A certificate of the device for a farm."""
+    """The step that assigns a certificate of the device to a farm."""
 
     def hint(self, error: RefusedError) -> str | None:
-        """The certificate itself, which the device does not have."""
+        """Return a hint about the certificate, which is missing on the device."""
         if error.status != 404:
             return None
         name = self.call.body["file"]
@@ -106,14 +106,14 @@ class GiveCertificate(Send):
 
 @dataclass
 class Upload(Step):
-    """A certificate under a name of its own, so that the one in use stays as it is."""
+    """The upload of a certificate with a new name, so that the certificate in use does not change."""
 
     name: str
     pem: bytes = field(repr=False)
     _made: bool = False
 
     def run(self, zapi: Zapi) -> None:
-        """Upload it; under this name there can only be the same certificate."""
+        """Upload it. An existing file with this name has the same content."""
         try:
             self._made = True
             zapi.upload(self.name, self.pem)
@@ -123,7 +123,7 @@ class Upload(Step):
                 raise
 
     def undo(self, zapi: Zapi) -> None:
-        """Remove it, if it was this push that brought it."""
+        """Remove it, if this push uploaded it."""
         if not self._made:
             return
         try:
@@ -134,7 +134,10 @@ class Upload(Step):
 
 
 def node_ids(zapi: Zapi, farm: str, service: str, endpoint: str) -> list[int]:
-    """The numbers of the backends with this address and port, as they are now; they shift when one is removed."""
+    """Return the current numbers of the backends with this address and port.
+
+    The numbers change when a backend is removed.
+    """
     found = zapi.call("GET", f"/farms/{farm}")
     holder: dict[str, Any] = found
     if service:
@@ -153,7 +156,7 @@ class NodeStep(Step):
 
     @property
     def location(self) -> str:
-        """Where the farm's backends hang."""
+        """The path of the farm's backends."""
         return f"/farms/{self.farm}" + (f"/services/{self.service}" if self.service else "") + "/backends"
 
     def ids(self, zapi: Zapi) -> list[int]:
@@ -161,34 +164,34 @@ class NodeStep(Step):
         return node_ids(zapi, self.farm, self.service, self.endpoint)
 
     def present(self, zapi: Zapi) -> list[int]:
-        """As `ids`; raises DeviceError where there are none."""
+        """Return `ids`; raises DeviceError if there are none."""
         if ids := self.ids(zapi):
             return ids
         raise DeviceError(f"{zapi.name}: {self.endpoint} is no longer in the farm {self.farm}", "review the new plan")
 
     def only(self, zapi: Zapi) -> int:
-        """The number of the backend, the first if there are more."""
+        """Return the number of the first backend with the endpoint."""
         return self.present(zapi)[0]
 
     def last(self, zapi: Zapi) -> int:
-        """The number of the last one with the endpoint."""
+        """Return the number of the last backend with the endpoint."""
         return max(self.present(zapi))
 
 
 @dataclass
 class AddNode(NodeStep):
-    """One more backend; `before` says how many with this endpoint there were."""
+    """A new backend; `before` is the number of backends with this endpoint before the push."""
 
     body: dict[str, Any]
     before: int = 0
 
     def run(self, zapi: Zapi) -> None:
-        """Add it, unless somebody did since the plan was made: some devices take the same backend twice."""
+        """Add it, unless another push has added it: some devices accept duplicates."""
         if len(self.ids(zapi)) <= self.before:
             zapi.call("POST", self.location, self.body)
 
     def undo(self, zapi: Zapi) -> None:
-        """Remove the last one, if there are more than before."""
+        """Remove the last backend with the endpoint, if there are more than before."""
         ids = self.ids(zapi)
         if len(ids) > self.before:
             zapi.call("DELETE", f"{self.location}/{max(ids)}")
@@ -196,13 +199,13 @@ class AddNode(NodeStep):
 
 @dataclass
 class RemoveNode(NodeStep):
-    """One backend less; `body` would bring it back."""
+    """The removal of a backend; `body` adds it again."""
 
     body: dict[str, Any]
     before: int = 1
 
     def run(self, zapi: Zapi) -> None:
-        """Remove the last one with the endpoint."""
+        """Remove the last backend with the endpoint."""
         zapi.call("DELETE", f"{self.location}/{self.last(zapi)}")
 
     def undo(self, zapi: Zapi) -> None:
@@ -213,23 +216,23 @@ class RemoveNode(NodeStep):
 
 @dataclass
 class ChangeNode(NodeStep):
-    """Settings of a backend, and what they were."""
+    """New settings of a backend, and the old ones."""
 
     body: dict[str, Any]
     old: dict[str, Any]
 
     def run(self, zapi: Zapi) -> None:
-        """Set them."""
+        """Write the new settings."""
         zapi.call("PUT", f"{self.location}/{self.only(zapi)}", self.body)
 
     def undo(self, zapi: Zapi) -> None:
-        """Set what was."""
+        """Write the old settings."""
         zapi.call("PUT", f"{self.location}/{self.only(zapi)}", self.old)
 
 
 @dataclass
 class Maintain(NodeStep):
-    """A backend into maintenance, or out of it; the farm must run."""
+    """The begin or end of a backend's maintenance; the farm must be running."""
 
     body: dict[str, Any]
 
@@ -240,14 +243,14 @@ class Maintain(NodeStep):
 
 @dataclass
 class Restart(Step):
-    """The farm takes what was written; `existed` and `ran` say what it was before this push."""
+    """The restart that activates the changes; `existed` and `ran` describe the farm before this push."""
 
     farm: str
     existed: bool
     ran: bool = True
 
     def run(self, zapi: Zapi) -> None:
-        """Restart it, never start it; once more where the answer was lost, for a restart can be made twice."""
+        """Restart the farm, and never start it. If the answer is lost, restart again: a second restart is harmless."""
         answer = self._act(zapi, "restart")
         status = text((answer.get("params") or {}).get("status"))
         if status and status not in _SERVES:
@@ -257,7 +260,7 @@ class Restart(Step):
             )
 
     def bring_back(self, zapi: Zapi) -> None:
-        """With its old settings in place again: restart a farm that ran before, and stop one that did not."""
+        """Restart a farm that ran before, now with its old settings; stop a farm that did not run."""
         if not self.existed:
             return
         if self.ran:
@@ -271,5 +274,5 @@ class Restart(Step):
             return zapi.call(*call)
         except (NotSentError, OutcomeUnknownError) as error:
             if isinstance(error, OutcomeUnknownError) and error.status:
-                raise  # it answered, and the answer does not get better
+                raise  # the device answered; a second call would get the same answer
             return zapi.call(*call)

@@ -1,4 +1,4 @@
-"""The API of the Zen family over HTTPS: one session, one key, every answer typed or an error of `push.errors`.
+"""The API of the Zen family over HTTPS: one session, one key; each answer is typed, or an error of `push.errors`.
 
 Source: recorded sessions with Relianoid 7.9 and Zevenet 5.13. Success is 2xx; an error is JSON with a `message`.
 """
@@ -15,17 +15,17 @@ from ..errors import OutcomeUnknownError, RefusedError
 from ..http import Client, Endpoint, Reply
 
 ANSWER_SECONDS: Final = 60
-"""A restart of a farm answers when the farm is up again."""
+"""The timeout of an answer: a restart of a farm answers only when the farm is up again."""
 _LARGEST_ANSWER: Final = 4_000_000
 _LONGEST_SHOWN: Final = 300
 _KEY: Final = re.compile(r"[!-~]{1,512}")
 
 
 class Zapi:
-    """A session with one device; `name` is what messages call it."""
+    """A session with one device; `name` is its name in messages."""
 
     def __init__(self, url: str, path: str, header: str, key: SecretValue, ca: Path | None) -> None:
-        """`url` and `path` make the base of every call; `header` carries the key."""
+        """`url` and `path` are the base of every call; `header` is the name of the header with the key."""
         if not _KEY.fullmatch(key.reveal()):
             raise DeviceError(
                 "the API key has characters that are not allowed in a header",
@@ -50,7 +50,7 @@ class Zapi:
         self._client.close()
 
     def find(self, path: str) -> dict[str, Any] | None:
-        """The object at this path, or None where there is none."""
+        """Return the object at this path, or None if it does not exist."""
         try:
             return self.call("GET", path)
         except RefusedError as error:
@@ -61,12 +61,13 @@ class Zapi:
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the answer to one call with a JSON body.
 
-        Raises RefusedError where the device says that it did nothing, NotSentError or OutcomeUnknownError otherwise.
+        Raises RefusedError if the device refused the call and changed nothing; otherwise NotSentError or
+        OutcomeUnknownError.
         """
         return self._answer(method, path, self._send(method, path, json=body))
 
     def upload(self, name: str, pem: bytes) -> None:
-        """Put a PEM file among the device's certificates."""
+        """Upload a PEM file to the device's certificates."""
         path = f"/certificates/{name}"
         reply = self._send("POST", path, data=pem, headers={"Content-Type": "application/x-pem-file"})
         self._answer("POST", path, reply)
@@ -99,14 +100,14 @@ class Zapi:
         raise RefusedError(what, _HINTS.get(status), status=status, said=said)
 
     def _shown(self, text: str) -> str:
-        """The device's words, printable, not too many, and without the key."""
+        """Return the device's text: printable, shortened, and without the key."""
         text = text.replace(self._key.reveal(), "***")
         text = "".join(char if char.isprintable() else " " for char in text)
         return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def _data(content: bytes) -> dict[str, Any] | None:
-    """The JSON object of an answer; None where it is none."""
+    """Return the JSON object of an answer; None if it is not a JSON object."""
     try:
         found = json.loads(content)
     except ValueError:

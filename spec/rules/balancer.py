@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from .. import orchestrator as facts
+from ..capacity import open_files
 from ..model import Farm
 from .base import Finding, Rule, loopback, several
 
-FD_RESERVE: Final = 1024
-"""Open files in addition to the connections to clients and nodes: for connections that have sent no
-request yet, for the redirect and the statistics, and the balancer's own files."""
+FRONT_FILES: Final = 600
+"""Open files of the front of Redis: two for each of its 256 connections, and its health checks."""
 
 
 def _health_path(farm: Farm) -> Iterator[Finding]:
@@ -17,7 +17,9 @@ def _health_path(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("balancer", "health", "path"),
             f"no health endpoint is known for Orchestrator {farm.orchestrator.version}",
-            "write a path that answers 200 without a login, and another status when the node does not work",
+            "write `health: {path: /Account/Login}` under `balancer`, or another path that answers 200 without a "
+            "login, "
+            "and another status when the node does not work; first try it with curl on a node",
         )
 
 
@@ -64,12 +66,12 @@ def _passthrough_affinity(farm: Farm) -> Iterator[Finding]:
 
 def _open_files(farm: Farm) -> Iterator[Finding]:
     limits = farm.balancer.limits
-    needed = 2 * limits.connections + FD_RESERVE
+    needed = open_files(limits.connections) + FRONT_FILES * farm.redis_front
     if needed > limits.open_files:
         yield Finding(
             ("balancer", "limits", "open_files"),
-            f"{limits.connections} client connections need {needed} open files (two for each, and {FD_RESERVE} "
-            f"for the process), but the limit is {limits.open_files}",
+            f"{limits.connections} client connections need {needed} open files (two for each, and "
+            f"{needed - 2 * limits.connections} for the process), but the limit is {limits.open_files}",
             f"write `open_files: {needed}` and raise LimitNOFILE of the balancer's service, or reduce `connections`",
         )
 

@@ -50,8 +50,8 @@ def _windows_sign_in(farm: Farm) -> Iterator[Finding]:
     if frontend.windows_sign_in and "http2" in frontend.written and frontend.http2:
         yield Finding(
             ("frontend", "http2"),
-            "NTLM and Negotiate authenticate a connection, and the requests of one HTTP/2 connection use several "
-            "connections to the nodes",
+            "Windows sign-in fails over HTTP/2: NTLM and Negotiate authenticate one connection to a node, but the "
+            "requests of one HTTP/2 client use several connections",
             "remove the line, or write `windows_sign_in: false` if users do not sign in by NTLM or Negotiate",
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from ..model import Farm
+from ..model import Farm, Node
 from .base import Finding, Rule, several
 
 
@@ -42,6 +42,8 @@ def _redis_endpoint(farm: Farm) -> Iterator[Finding]:
     if farm.stores.signalr != "redis":
         return
     redis = farm.stores.redis
+    if redis is not None and redis.sentinel is not None:
+        return
     for key in ("host", "port"):
         if redis is None or getattr(redis, key) is None:
             yield Finding(
@@ -51,17 +53,33 @@ def _redis_endpoint(farm: Farm) -> Iterator[Finding]:
             )
 
 
-def _redis_on_node(farm: Farm) -> Iterator[Finding]:
+def _node_keys(farm: Farm) -> Iterator[tuple[Node, str]]:
+    """Each node with Redis on it, and the key that names it."""
     redis = farm.stores.redis
     if farm.stores.signalr != "redis" or redis is None:
         return
     for node in farm.nodes:
         if redis.install_on == node.name or redis.host in {node.address, node.name.lower()}:
-            key = "install_on" if redis.install_on == node.name else "host"
+            yield node, "install_on" if redis.install_on == node.name else "host"
+
+
+def _redis_on_node(farm: Farm) -> Iterator[Finding]:
+    for node, key in _node_keys(farm):
+        yield Finding(
+            ("stores", "redis", key),
+            f"Redis on the node {node.name} is a single point of failure: if it fails, no node reaches all robots",
+            "install Redis on a separate machine, or make it highly available",
+        )
+
+
+def _redis_password(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    for node, _key in _node_keys(farm):
+        if redis is not None and redis.password is None:
             yield Finding(
-                ("stores", "redis", key),
-                f"Redis on the node {node.name} is a single point of failure: if it fails, no node reaches all robots",
-                "install Redis on a separate machine, or make it highly available",
+                ("stores", "redis", "password"),
+                f"Redis on {node.name} listens on all addresses, and without a password it answers every machine",
+                "write `password: {env: NLBGEN_REDIS_PASSWORD}`, or let the firewall admit only the nodes",
             )
 
 
@@ -72,7 +90,7 @@ def _install_on(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("stores", "redis", "install_on"),
             f"{redis.install_on} is not one of the nodes ({', '.join(names)})",
-            "name a node, or leave it out if Redis runs on a separate machine",
+            "write the name of a node, or leave it out if Redis runs on a separate machine",
         )
 
 
@@ -111,6 +129,7 @@ RULES: Final = (
     Rule("sql-login", "error", "SQL Server authentication needs user and password", _sql_login),
     Rule("redis-endpoint", "error", "the Redis store needs host and port", _redis_endpoint),
     Rule("redis-on-node", "warning", "Redis on a node is a single point of failure", _redis_on_node),
+    Rule("redis-password", "warning", "Redis without a password is open to every machine", _redis_password),
     Rule("redis-install-on", "error", "`install_on` names one of the nodes", _install_on),
     Rule("signalr-sql-store", "error", "from 2020.10 on, SignalR cannot use SQL Server", _signalr_sql_store),
     Rule("signalr-sql-lag", "warning", "with SQL Server, changes reach users after about an hour", _signalr_sql_lag),

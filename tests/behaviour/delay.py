@@ -33,7 +33,7 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seco
 
 @contextmanager
 def delayed(port: int, round_trip: float) -> Iterator[int]:
-    """Yield a loopback port that leads to `port`, with a round trip of that many seconds."""
+    """Yield a loopback port that forwards to `port`, with a round-trip time of that many seconds."""
 
     writers: list[asyncio.StreamWriter] = []
 

@@ -222,7 +222,7 @@ def ip(*args: str, check: bool = True) -> str:
 
 
 class Host:
-    """A network of its own and, with `folders`, files of its own; whatever runs in it ends with it."""
+    """A separate network and, with `folders`, separate files; all processes in it end with it."""
 
     def __init__(self, name: str, *, folders: bool = False) -> None:
         self.name = name
@@ -397,7 +397,7 @@ def build(stack: ExitStack, folder: Path, vendor: str, farm: dict[str, Any], nam
 
 
 def prepare(folder: Path) -> None:
-    """What stands in for SSH, systemd and Windows, and the nodes' folders."""
+    """The replacements for SSH, systemd and Windows, and the nodes' folders."""
     (folder / "plugins").mkdir()
     (folder / "plugins" / "namespace.py").write_text(CONNECTION, encoding="utf-8")
     commands = {}
@@ -502,7 +502,7 @@ def test_two_haproxy_balancers_from_nothing_to_a_change_and_back(lan: BuildLan) 
 
     ran = farm.play("balancers.yml")
     assert ran.code and ran.says(
-        "Not on orch.balancer.1: /run/certificates/full chain.pem, /run/certificates/key.pem: put"
+        "Missing on orch.balancer.1: /run/certificates/full chain.pem, /run/certificates/key.pem. Copy"
     ), ran.said
     assert "nlbgen" not in first.read("/etc/haproxy/haproxy.cfg")
     for host in (first, second):
@@ -514,7 +514,7 @@ def test_two_haproxy_balancers_from_nothing_to_a_change_and_back(lan: BuildLan) 
     ran = farm.good("balancers.yml")
     assert all(ran.changed(host) > 0 for host in hosts), ran.said
     assert answers(farm, SHARED)
-    assert first.read("/etc/haproxy/haproxy.cfg.before-nlbgen"), "the configuration of before is kept"
+    assert first.read("/etc/haproxy/haproxy.cfg.before-nlbgen"), "the previous configuration is kept"
     assert first.run("stat -c %a /etc/keepalived/nlbgen-secret.conf") == "600\n"
     assert first.read("/etc/keepalived/nlbgen-secret.conf") == f"auth_pass {PASSWORD}\n"
     started = [host.read("/run/haproxy-service.log") for host in (first, second)]
@@ -559,8 +559,56 @@ def test_two_haproxy_balancers_from_nothing_to_a_change_and_back(lan: BuildLan) 
 PLAIN = {"address": BALANCERS["lb-1"], "tls": {"mode": "none"}}
 
 
+def test_haproxy_loads_weights_and_states_of_nodes_without_a_reload(lan: BuildLan) -> None:
+    farm = lan("haproxy", farm_of(frontend=PLAIN), "lb-1")
+    host = farm.balancers["lb-1"]
+    farm.good("balancers.yml")
+    services, config = host.read("/run/haproxy-service.log"), host.read("/etc/haproxy/haproxy.cfg")
+
+    def states() -> list[list[str]]:
+        rows = host.run("echo show stat | socat - UNIX-CONNECT:/run/haproxy/admin.sock | grep _web,orch-").splitlines()
+        return [row.split(",")[17:19] for row in rows]
+
+    def changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
+        nodes = zip(NODES.items(), (first, second), strict=True)
+        farm.farm["nodes"] = [{"name": name, "address": at, **keys} for (name, at), keys in nodes]
+        farm.export()
+
+    changed({"weight": 50}, {"state": "down"})
+    assert farm.good("balancers.yml").changed("orch.balancer.1")
+    assert [weight for _, weight in states()] == ["50", "100"]
+    assert states()[1][0] == "MAINT"
+    assert host.read("/etc/haproxy/haproxy.cfg") == (farm.tree / "files/orch/haproxy/haproxy.cfg").read_text("utf-8")
+    assert host.run("ls /etc/haproxy").split().count("haproxy.cfg.pending-nlbgen") == 0
+    assert farm.good("balancers.yml").changed("orch.balancer.1") == 0
+    assert host.read("/run/haproxy-service.log") == services, "neither a restart nor a reload"
+
+    # The configuration may be a link to a file elsewhere.
+    host.run("cd /etc/haproxy && mv haproxy.cfg kept.cfg && ln -s kept.cfg haproxy.cfg")
+    changed({}, {})
+    farm.good("balancers.yml")
+    assert host.read("/etc/haproxy/haproxy.cfg") == host.read("/etc/haproxy/kept.cfg") == config
+    assert host.run("readlink /etc/haproxy/haproxy.cfg") == "kept.cfg\n"
+    assert [weight for _, weight in states()] == ["100", "100"]
+    assert host.read("/run/haproxy-service.log") == services
+
+    # What HAProxy serves is not this farm: everything goes back, in the running process too.
+    changed({"weight": 50}, {"state": "down"})
+    ran = farm.play("balancers.yml", "-e", "haproxy_farm=other")
+    assert ran.code and ran.says("The old configuration is in place"), ran.said
+    assert host.read("/etc/haproxy/haproxy.cfg") == config
+    assert wait_until(lambda: "MAINT" not in {state for state, _ in states()}, PATIENCE)
+    assert [weight for _, weight in states()] == ["100", "100"]
+    services = host.read("/run/haproxy-service.log")
+
+    farm.farm["balancer"]["max_body"] = "200MB"
+    farm.export()
+    farm.good("balancers.yml")
+    assert host.read("/run/haproxy-service.log") == f"{services}reload\n"
+
+
 class Client:
-    """Somebody who asks the farm all the time."""
+    """A client that sends requests to the farm continuously."""
 
     def __init__(self, farm: Lan) -> None:
         self._log = farm.folder / "client.log"
@@ -618,7 +666,7 @@ def test_nodes_change_one_after_the_other_and_no_client_notices(lan: BuildLan, m
     assert before != after
 
     ran = farm.play("nodes.yml", "--check", NLBGEN_REDIS_PASSWORD="")
-    assert ran.code and ran.says("The secret redis is not at hand: set the environment variable NLBGEN_REDIS"), ran.said
+    assert ran.code and ran.says("The secret redis is missing: set the environment variable NLBGEN_REDIS"), ran.said
     ran = farm.good("nodes.yml", "--check", "--diff", "--limit", "orch.node.orch-2")
     assert ran.says("secureAppSettings/EncryptionKey") and (events(farm), settings(farm)) == ([], before), ran.said
 
@@ -652,7 +700,7 @@ def test_nodes_change_one_after_the_other_and_no_client_notices(lan: BuildLan, m
     assert ran.code and ran.says("Status code of request was 503") and "orch.node.orch-2" not in ran.hosts, ran.said
     assert states(balancer) == "orch-1,MAINT\norch-2,UP\n"
 
-    # It was put right by hand: the next run lets it in, and goes on with the second one.
+    # The node was repaired by hand: the next run enables it, and continues with the second one.
     (farm.folder / "nodes" / "orch-1" / "broken").unlink()
     (farm.folder / "nodes" / "orch-1" / "stopped").unlink()
     done = len(events(farm))
@@ -684,7 +732,7 @@ def test_a_first_rollout_prepares_the_node_that_serves_and_then_the_new_one(lan:
 
 @pytest.mark.long
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
-def test_the_last_node_that_serves_is_not_taken_out(vendor: str, lan: BuildLan) -> None:
+def test_last_serving_node_is_not_drained(vendor: str, lan: BuildLan) -> None:
     farm = lan(vendor, farm_of(frontend=PLAIN), "lb-1")
     farm.good("balancers.yml")
     stopped = farm.folder / "nodes" / "orch-2" / "stopped"
@@ -709,7 +757,7 @@ def without_reload(name: str) -> tuple[str, str]:
 
 @pytest.mark.long
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
-def test_a_run_that_was_cut_off_before_the_reload_is_made_good(vendor: str, lan: BuildLan) -> None:
+def test_run_after_an_interruption_before_the_reload_reloads(vendor: str, lan: BuildLan) -> None:
     farm = lan(vendor, farm_of(frontend=PLAIN), "lb-1")
     balancer, host = farm.balancers["lb-1"], "orch.balancer.1"
     config, log = f"/etc/{vendor}/{vendor}.{'cfg' if vendor == 'haproxy' else 'conf'}", f"/run/{vendor}-service.log"
@@ -740,7 +788,7 @@ LINKED = "/etc/nginx/linked.conf"
 
 
 @pytest.mark.long
-def test_nginx_rollout_writes_through_a_link_and_refuses_another_node_out(lan: BuildLan) -> None:
+def test_nginx_rollout_writes_through_a_link_and_refuses_a_second_disabled_node(lan: BuildLan) -> None:
     farm = lan("nginx", farm_of(frontend=PLAIN), "lb-1")
     balancer, config, log = farm.balancers["lb-1"], "/etc/nginx/nginx.conf", "/run/nginx-service.log"
     balancer.run(f"mv {config} {LINKED} && ln -s {LINKED} {config}")
@@ -754,7 +802,7 @@ def test_nginx_rollout_writes_through_a_link_and_refuses_another_node_out(lan: B
     left, loaded = balancer.read(LINKED), balancer.read(log)
     assert left == down.read_text(encoding="utf-8") != serving
     ran = farm.play("nodes.yml", "--limit", "orch.node.orch-2")
-    assert ran.code and ran.says("orch.balancer.1: another node than orch-2 is out"), ran.said
+    assert ran.code and ran.says("orch.balancer.1: another node than orch-2 is disabled"), ran.said
     assert ran.says("Run nodes.yml without --limit") and events(farm) == []
     assert (balancer.read(LINKED), balancer.read(log)) == (left, loaded)
 
@@ -768,7 +816,7 @@ def test_nginx_rollout_writes_through_a_link_and_refuses_another_node_out(lan: B
 
 
 @pytest.mark.long
-def test_nodes_are_switched_in_nginx_by_this_export_alone(lan: BuildLan) -> None:
+def test_nodes_are_switched_in_nginx_only_in_a_configuration_of_this_export(lan: BuildLan) -> None:
     farm = lan("nginx", farm_of(frontend=PLAIN), "lb-1")
     balancer, config, log = farm.balancers["lb-1"], "/etc/nginx/nginx.conf", "/run/nginx-service.log"
     farm.good("balancers.yml")
@@ -776,15 +824,15 @@ def test_nodes_are_switched_in_nginx_by_this_export_alone(lan: BuildLan) -> None
     farm.farm["balancer"]["max_body"] = "200MB"
     farm.export()
     ran = farm.play("nodes.yml", "--limit", "orch.node.orch-2")
-    assert ran.code and ran.says("orch.balancer.1: /etc/nginx/nginx.conf is not of this export"), ran.said
+    assert ran.code and ran.says("orch.balancer.1: /etc/nginx/nginx.conf is not from this export"), ran.said
     assert ran.says("run balancers.yml first") and events(farm) == []
     assert (balancer.read(config), balancer.read(log)) == (serving, loaded)
 
-    # NGINX goes on with what it has: it is told, and the configuration of before is put back.
+    # NGINX keeps its configuration: the message reports this, and the old file is restored.
     farm.good("balancers.yml")
     serving = balancer.read(config)
     ran = farm.play("nodes.yml", "--limit", "orch.node.orch-2", *deaf("drain_nginx"))
-    assert ran.code and ran.says("See that new workers serve") and events(farm) == [], ran.said
+    assert ran.code and ran.says("Wait for new workers") and events(farm) == [], ran.said
     assert balancer.read(config) == serving
 
     loaded = balancer.read(log)
@@ -800,12 +848,12 @@ def test_nodes_are_switched_in_nginx_by_this_export_alone(lan: BuildLan) -> None
 
 
 def deaf(prefix: str) -> tuple[str, str]:
-    """Options for a service that does not do what it is told."""
+    """Options for a service that ignores its commands."""
     return "-e", json.dumps({f"{prefix}_service_commands": {"reload": ["true"]}, f"{prefix}_wait_seconds": 2})
 
 
 @pytest.mark.long
-def test_a_connection_that_stays_does_not_look_like_a_failure(lan: BuildLan) -> None:
+def test_connection_that_stays_open_is_not_reported_as_a_failure(lan: BuildLan) -> None:
     """`good` sees that no error is printed."""
     farm = lan("haproxy", farm_of(frontend=PLAIN), "lb-1")
     farm.good("balancers.yml")
@@ -824,7 +872,7 @@ def states(balancer: Host) -> str:
     return balancer.run(f"{ask} | grep ^orch_web,orch | cut -d, -f2,18")
 
 
-def test_nginx_from_nothing_to_a_node_taken_out_and_back(lan: BuildLan) -> None:
+def test_nginx_first_rollout_then_a_node_is_drained_and_enabled(lan: BuildLan) -> None:
     farm = lan("nginx", farm_of(frontend=PLAIN), "lb-1")
     balancer, host = farm.balancers["lb-1"], "orch.balancer.1"
     ran = farm.good("balancers.yml", "--check", "--diff")

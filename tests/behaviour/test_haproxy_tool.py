@@ -90,7 +90,7 @@ def sockets(lab: Lab, count: int = 6) -> SocketHolder:
 
 
 def test_sessions_of_every_worker_are_counted(lab: Lab) -> None:
-    """`show stat` of the new worker says 0 while the old one holds WebSockets."""
+    """`show stat` of the new worker shows 0 while the old one has WebSockets."""
     with sockets(lab) as held:
         assert wait_until(lambda: held.alive == 6, 15)
         lab.balancer.reload()
@@ -226,6 +226,31 @@ def test_another_change_is_loaded_by_a_reload_and_keeps_the_states_of_the_file(l
     assert (ran.returncode, "was reloaded" in ran.stdout) == (0, True), ran
     assert wait_until(lambda: process_id(lab) != first, 15)
     assert wait_until(lambda: status(lab, "orch-1")[0] == "UP", 15)
+
+
+def test_load_without_a_reload_changes_nothing_if_a_reload_is_necessary(lab: Lab, tmp_path: Path) -> None:
+    before, first = lab.configuration.read_bytes(), process_id(lab)
+    farm = changed(lab, "down")
+    farm = farm.replace(balancer=farm.balancer.replace(algorithm="round-robin"))
+    ran = tool(lab, "load", "--no-reload", str(rendered(lab, farm, tmp_path / "new.cfg")))
+    assert (ran.returncode, ran.stdout) == (3, ""), ran
+    assert "needs a reload; nothing was changed" in ran.stderr
+    assert lab.configuration.read_bytes() == before
+    assert (status(lab, "orch-1")[0], process_id(lab)) == ("UP", first)
+    new = rendered(lab, changed(lab, "down"), tmp_path / "new.cfg")
+    assert tool(lab, "load", "--no-reload", str(new)).returncode == 0
+    assert lab.configuration.read_bytes() == new.read_bytes()
+    assert status(lab, "orch-1")[0] == "MAINT"
+
+
+def test_load_writes_the_target_of_a_link(lab: Lab, tmp_path: Path) -> None:
+    target = lab.folder / "kept.cfg"
+    lab.configuration.rename(target)
+    lab.configuration.symlink_to(target)
+    new = rendered(lab, changed(lab, "down"), tmp_path / "new.cfg")
+    assert tool(lab, "load", str(new)).returncode == 0
+    assert lab.configuration.is_symlink()
+    assert target.read_bytes() == new.read_bytes()
 
 
 def test_configuration_that_haproxy_refuses_changes_nothing(lab: Lab, tmp_path: Path) -> None:

@@ -96,9 +96,10 @@ def test_http2_name_that_resembles_the_farms_never_arrives(farm: StartFarm, vend
         assert client.headers.get(":status", "reset") in {"400", "421", "reset"}
 
 
-@pytest.mark.parametrize("size", [16_000, 64_000])
-def test_http2_kerberos_ticket_reaches_a_node(farm: StartFarm, vendor: str, size: int) -> None:
-    lab = farm(vendor)
+@pytest.mark.parametrize(("program", "size"), [("haproxy", 16_000), ("nginx", 16_000), ("nginx", 64_000)])
+def test_http2_kerberos_ticket_reaches_a_node(farm: StartFarm, program: str, size: int) -> None:
+    """HAProxy accepts larger ones with `windows_sign_in`, which turns HTTP/2 off."""
+    lab = farm(program)
     with Http2Client(lab) as client:
         client.request((":method", "GET"), (":path", "/echo-headers"), ("authorization", f"Negotiate {'x' * size}"))
         client.receive(lambda: client.ended)

@@ -217,7 +217,7 @@ class Pair:
     def holder(self) -> str:
         """The balancer that has the shared address; empty for none. Fails if both have it."""
         holders = [balancer for balancer in self.balancers if balancer.holds(SHARED)]
-        # They are asked one after the other: the address may have moved in between.
+        # The balancers are read one after the other: the address may have moved in between.
         both = len(holders) > 1 and holders[0].holds(SHARED)
         assert not both, f"both hold {SHARED}\n{self.logs()}"
         return holders[-1].name if holders else ""

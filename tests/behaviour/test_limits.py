@@ -48,7 +48,7 @@ def test_one_address_gets_no_more_than_its_connections(farm: StartFarm, mode: st
 
 
 @pytest.mark.haproxy
-def test_client_that_begins_no_handshake_is_disconnected_under_passthrough(farm: StartFarm) -> None:
+def test_client_that_begins_no_handshake_is_disconnected_with_passthrough(farm: StartFarm) -> None:
     """`timeout client` is an hour there, for the WebSockets that the balancer cannot see."""
     lab = farm("haproxy", {"frontend": {"tls": {"mode": "passthrough"}}})
     with silent(lab, 3) as held:

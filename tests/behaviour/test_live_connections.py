@@ -136,11 +136,12 @@ def test_core_signalr_without_negotiation_needs_no_affinity(farm: StartFarm, ven
 def test_microsofts_classic_client_works(
     farm: StartFarm, vendor: str, microsoft: RunClient, backplane: str, transport: str
 ) -> None:
-    """It calls methods and receives broadcasts of the other node, over the store and without affinity."""
+    """Over the store and without affinity: calls, broadcasts of the other node, groups, a reconnect."""
     lab = farm(vendor, {"frontend": {"host": "localhost"}}, backplane=backplane)
-    seen = microsoft(lab.certificates.ca, generation="classic", url=lab.url, transport=transport, hub="echohub")
+    ask = {"generation": "classic", "url": lab.url, "transport": transport, "hub": "echohub", "reconnect": True}
+    seen = microsoft(lab.certificates.ca, **ask)
     assert seen["ok"], seen
-    assert seen["transport"] == transport
+    assert (seen["transport"], seen["afterReconnect"], seen["sameId"]) == (transport, "after the reconnect", True)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_pysignalr_works(farm: StartFarm, vendor: str) -> None:
     gc.collect()  # reports the transports that it leaves open here, where warnings are ignored
 
 
-def test_broadcasts_without_a_store_get_lost(farm: StartFarm, microsoft: RunClient) -> None:
+def test_broadcasts_without_a_store_do_not_reach_all_clients(farm: StartFarm, microsoft: RunClient) -> None:
     """The reason why `signalr: inproc` is an error for two nodes."""
     lab = farm("haproxy", {"frontend": {"host": "localhost"}, "balancer": {"algorithm": "round-robin"}})
     ask: dict[str, Any] = {"generation": "classic", "url": lab.url, "transport": "longPolling", "hub": "echohub"}

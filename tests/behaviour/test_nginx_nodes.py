@@ -50,7 +50,7 @@ def clients_of(lab: FarmLab) -> dict[str, dict[str, str]]:
     return clients
 
 
-def test_cookie_leads_to_its_node_and_follows_the_node_that_answered(farm: StartFarm, nginx: dict[str, Any]) -> None:
+def test_cookie_selects_its_node_and_is_set_to_the_node_that_answered(farm: StartFarm, nginx: dict[str, Any]) -> None:
     lab = five_nodes(farm, nginx)
     quick = lab.configuration.read_text(encoding="utf-8").replace("fail_timeout=10s", "fail_timeout=1s")
     lab.configuration.write_text(quick, encoding="utf-8")
@@ -81,7 +81,7 @@ def test_backup_takes_over_from_the_last_node_of_a_hash(farm: StartFarm, nginx: 
 
 @pytest.mark.parametrize("affinity", ["none", "cookie", "source"])
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_url_that_fails_everywhere_stops_no_other_request(
+def test_url_that_fails_on_every_node_fails_no_other_request(
     farm: StartFarm, nginx: dict[str, Any], affinity: str, status: int
 ) -> None:
     lab = start(farm, nginx, {"balancer": {"affinity": affinity}})

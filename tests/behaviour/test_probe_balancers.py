@@ -85,7 +85,10 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
         "nginx": ("return 301 https://", "return 301 https://www."),
     },
     "websocket": {
-        "haproxy": ("http-request del-header Upgrade unless one_upgrade websocket", "http-request del-header Upgrade"),
+        "haproxy": (
+            "http-request del-header Upgrade if upgrade !websocket or upgrade !one_upgrade",
+            "http-request del-header Upgrade",
+        ),
         "nginx": ('"~*^websocket$" websocket;', '"~*^websocket$" "";'),
     },
     "cookie-attributes": {
@@ -145,7 +148,7 @@ def test_common_name_of_a_node_is_accepted_as_by_the_balancers(
     assert differences(report) == [("certificate-name", "balancer")], report.text()
 
 
-def test_ca_that_is_no_root_is_rejected_as_by_the_balancers(farm: StartFarm, vendor: str) -> None:
+def test_ca_file_without_the_root_is_rejected_as_by_the_balancers(farm: StartFarm, vendor: str) -> None:
     """The probe rejects it too."""
     lab = farm(vendor, STORES)
     begin = "-----BEGIN CERTIFICATE-----"

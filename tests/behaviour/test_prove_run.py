@@ -23,6 +23,7 @@ from nlbgen.prove.lab import lab as lab_module
 from nlbgen.prove.lab.bench import TestBench
 from nlbgen.prove.run import RunOptions, prove
 from nlbgen.prove.scenarios.base import Metrics, Scenario, metric
+from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.prove.score import limits
 from nlbgen.prove.score.scorecard import Scorecard
 from nlbgen.spec.load import load
@@ -99,14 +100,14 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def test_prove_on_the_example_farm_passes(run: StartCommand, scratch: Scratch, vendor: str, tmp_path: Path) -> None:
-    scenarios = ("broken-url", "all-down", "reload-websockets")
-    chosen = [word for name in scenarios for word in ("--scenario", name)]
+    names = ("broken-url", "all-down", "reload-websockets")
+    chosen = [word for name in names for word in ("--scenario", name)]
     code, out, err = ended(run("prove", vendor, *chosen, "--format", "json", "--requests", "requests.jsonl"))
     assert code == 0, err
     data = json.loads(out)
     assert data["passed"]
     assert data["missed"] == []
-    assert [one["name"] for one in data["scenarios"]] == list(scenarios)
+    assert [one["name"] for one in data["scenarios"]] == list(names)
     for result in data["scenarios"]:
         assert result["state"] == "passed"
         assert {one["verdict"] for one in result["figures"]} <= {"held", "shown"}
@@ -179,10 +180,77 @@ class Faulty(Scenario):
             raise self._fault
 
 
-def prove_with(scratch: Scratch, monkeypatch: pytest.MonkeyPatch, *scenarios: Scenario) -> Scorecard:
+def prove_with(scratch: Scratch, monkeypatch: pytest.MonkeyPatch, *chosen: Scenario) -> Scorecard:
     monkeypatch.setattr(tempfile, "tempdir", str(scratch.folder))
-    options = RunOptions(scenarios, limits.defaults("haproxy"))
+    options = RunOptions(chosen, limits.defaults("haproxy"))
     return prove(load(EXAMPLE), "haproxy", options, lambda *_: None)
+
+
+class Few(Scenario):
+    """Ten requests."""
+
+    name = "broken-url"
+    title = "a few requests"
+    why = "tests"
+    seconds = 10.0
+
+    def __init__(self, *, changed: int = 0) -> None:
+        self._changed = changed
+
+    async def run(self, bench: TestBench) -> Metrics:
+        await bench.load(rate=20.0, seconds=0.5)
+        yield metric("failed", 0)
+        yield metric("changed", self._changed)
+        yield metric("nodes_lost", 0)
+
+
+def test_run_skips_logs_each_request_and_calls_keep_while_the_lab_runs(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch.folder))
+    log = tmp_path / "requests.jsonl"
+    kept: list[int] = []
+    watched: list[str] = []
+
+    def keep(bench: TestBench, card: Scorecard) -> None:
+        kept.append(fetch(f"{bench.lab.url}/odata/Jobs", ca=bench.lab.certificates.ca).status)
+        assert [one.state for one in card.results] == ["skipped", "passed", "failed"]
+
+    chosen = (scenarios()["slow-start"], Few(), Few(changed=1))
+    options = RunOptions(chosen, limits.defaults("nginx"), requests=log, keep=keep)
+    card = prove(load(EXAMPLE), "nginx", options, lambda _, scenario: watched.append(scenario.name if scenario else ""))
+    assert list(card.failed()) == ["broken-url.changed"]
+    assert "NGINX has no slow start" in card.results[0].reason
+    assert card.mapped, "what differs from the live farm"
+    assert kept == [200]
+    assert watched == ["broken-url", "broken-url", ""]
+    records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert len(records) == 20, "without the warm-up"
+    assert {one["scenario"] for one in records} == {"broken-url"}
+    assert {one["status"] for one in records} == {200}
+    scratch.assert_empty()
+
+
+class Destructive(Faulty):
+    """A scenario after which the balancer is gone."""
+
+    async def run(self, bench: TestBench) -> Metrics:
+        await bench.call(bench.lab.balancer.kill)
+        async for one in super().run(bench):
+            yield one
+
+
+def test_scenarios_after_a_farm_that_does_not_recover_are_broken(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "SETTLE_SECONDS", 2.0)
+    card = prove_with(scratch, monkeypatch, Destructive(OSError("it broke")), Few(), Few())
+    assert [(one.state, one.reason) for one in card.results] == [
+        ("broken", "OSError: it broke"),
+        ("broken", "the farm did not recover after broken-url"),
+        ("broken", "the farm did not recover after broken-url"),
+    ]
+    scratch.assert_empty()
 
 
 @pytest.mark.parametrize(
@@ -309,7 +377,7 @@ def test_terminal_shows_a_live_view(run: StartCommand, scratch: Scratch) -> None
 def test_diff_shows_the_difference_and_runs_no_scenario(run: StartCommand, scratch: Scratch) -> None:
     code, out, err = ended(run("prove", "haproxy", "--diff"))
     assert code == 0, err
-    assert out.startswith("--- live/haproxy/haproxy.cfg\n+++ here/haproxy/haproxy.cfg\n")
+    assert out.startswith("--- rendered/haproxy/haproxy.cfg\n+++ lab/haproxy/haproxy.cfg\n")
     assert "-    server orch-1 10.20.0.11:443 weight 100 check" in out
     assert "+    server orch-1 127.0.0.1:" in out
     scratch.assert_empty()

@@ -25,7 +25,7 @@ def one_long_timeout(text: str) -> str:
 
 @pytest.mark.parametrize("changes", [{}, CORE], ids=["none", "signalr"])
 @pytest.mark.parametrize("name", ["rolling-restart", "hang-robots"])
-def test_robots_come_back(shared_bench: StartBench, vendor: str, name: str, changes: Changes) -> None:
+def test_robots_reconnect(shared_bench: StartBench, vendor: str, name: str, changes: Changes) -> None:
     assert failed_in(shared_bench(vendor, changes).run(name)) == []
 
 
@@ -45,7 +45,7 @@ def test_robots_come_back(shared_bench: StartBench, vendor: str, name: str, chan
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_robots_with_a_fault_stay_away(
+def test_robots_on_a_faulty_configuration_fail(
     shared_bench: StartBench, program: str, name: str, metric: str, changes: Changes, fault: Fault
 ) -> None:
     seen = shared_bench(program, changes).run(name, fault, until=metric)

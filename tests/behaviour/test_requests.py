@@ -1,5 +1,6 @@
 """Single requests: the node that gets them, their headers, refusals; the TLS modes."""
 
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -178,7 +179,7 @@ def test_header_of_a_known_prefix_does_not_arrive_on_haproxy(farm: StartFarm) ->
     ],
     ids=["h2c", "list", "twice"],
 )
-def test_upgrade_to_anything_but_websocket_is_refused(
+def test_upgrade_to_another_protocol_than_websocket_is_refused(
     farm: StartFarm, vendor: str, headers: list[tuple[str, str]]
 ) -> None:
     lab = farm(vendor)
@@ -219,12 +220,31 @@ def test_host_name_with_any_port_is_served(farm: StartFarm, vendor: str) -> None
     assert lab.get(headers={"Host": "orch-2xcorp.example"}).status == 421, "a dot is a dot, not any character"
 
 
-@pytest.mark.parametrize("size", [16_000, 64_000])
-def test_kerberos_ticket_reaches_a_node(farm: StartFarm, vendor: str, size: int) -> None:
+SIGN_IN: Changes = {"frontend": {"windows_sign_in": True}}
+
+
+@pytest.mark.parametrize(
+    ("program", "size", "changes"),
+    [
+        ("haproxy", 16_000, {}),
+        ("haproxy", 16_000, SIGN_IN),
+        ("haproxy", 64_000, SIGN_IN),
+        ("nginx", 16_000, {}),
+        ("nginx", 64_000, {}),
+    ],
+)
+def test_kerberos_ticket_reaches_a_node(farm: StartFarm, program: str, size: int, changes: Changes) -> None:
     ticket = f"Negotiate {'x' * size}"
-    answer = farm(vendor).get("/echo-headers", headers={"Authorization": ticket})
+    answer = farm(program, changes).get("/echo-headers", headers={"Authorization": ticket})
     assert answer.status == 200
     assert received_headers(answer, "authorization") == [ticket]
+
+
+@pytest.mark.haproxy
+def test_kerberos_ticket_of_64_kb_without_windows_sign_in_gets_400(farm: StartFarm) -> None:
+    lab = farm("haproxy")
+    assert lab.get("/echo-headers", headers={"Authorization": f"Negotiate {'x' * 64_000}"}).status == 400
+    assert lab.get("/echo-headers").status == 200
 
 
 def test_six_headers_of_several_kilobytes_reach_a_node(farm: StartFarm, vendor: str) -> None:
@@ -276,6 +296,21 @@ def test_log_masks_tokens_in_urls(farm: StartFarm, vendor: str, mode: str, sent:
     shown = logged.partition("***")[0] + "***" if vendor == "nginx" and "***" in logged else logged
     assert wait_until(lambda: sum(f"GET {shown} HTTP" in line for line in lab.logged()) >= seen, 5), lab.logged()
     assert [line for line in lab.logged() if "secret" in line] == []
+
+
+@pytest.mark.haproxy
+@pytest.mark.parametrize("sent", ["/x", "/x?m=1", "/x?access_token=secret"])
+def test_haproxy_log_line_has_the_format_of_httplog(farm: StartFarm, sent: str) -> None:
+    lab = farm("haproxy")
+    lab.get(sent)
+    plain(lab, sent)
+    shown = re.escape(sent.replace("secret", "***"))
+    number, rest = r"[0-9]+", r"[0-9/+-]+"
+    line = rf'127\.0\.0\.1:{number} \[\S+\] {{}} {rest} {{}} {number} - - \S+ {rest} {rest} "GET {shown} HTTP/1\.1"'
+    web = line.format("orchestrator-test~ orchestrator-test_web/orch-[12]", 200)
+    redirect = line.format("orchestrator-test_redirect orchestrator-test_redirect/<NOSRV>", 301)
+    assert wait_until(lambda: any(re.fullmatch(web, one) for one in lab.logged()), 5), lab.logged()
+    assert wait_until(lambda: any(re.fullmatch(redirect, one) for one in lab.logged()), 5), lab.logged()
 
 
 def test_http_port_without_redirect_is_closed(farm: StartFarm, vendor: str) -> None:

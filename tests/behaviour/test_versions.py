@@ -54,8 +54,16 @@ def test_other_version_serves_after_a_node_is_killed(lab: FarmLab) -> None:
     assert wait_until(lambda: lab.hits(4) == ["orch-2"] * 4, 10)
 
 
+@pytest.mark.parametrize("size", [0, 3000, 21_000])
+def test_other_version_retries_a_get_with_large_headers(lab: FarmLab, size: int) -> None:
+    """HAProxy 3.4 copies a GET into a small buffer for the retry, if the GET fits."""
+    lab.nodes[0].set(pool_stopped=True)
+    headers = {f"X-Large-{number}": "x" * (size // 6) for number in range(6)}
+    assert {lab.get(headers=headers).status for _ in range(6)} == {200}
+
+
 @pytest.mark.alone
-def test_other_version_takes_an_upload_over_http2_from_far_away(lab: FarmLab) -> None:
+def test_other_version_accepts_an_http2_upload_with_high_latency(lab: FarmLab) -> None:
     """A window of 64 kB for each round trip of 20 ms: more than 3 s, and on HAProxy 2.6 and 3.0 more than 10."""
     with delayed(lab.port, 0.02) as port, Http2Client(lab, port) as client:
         started = time.monotonic()

@@ -63,7 +63,7 @@ class Browser:
         return self.driver.execute_script(script, *words)
 
     def wait_for(self, script: str) -> Any:  # noqa: ANN401  # JSON of any shape
-        """What a JavaScript function's body says through `done`, its argument."""
+        """Return the value that a JavaScript function's body passes to `done`, its argument."""
         return self.driver.execute_async_script(f"const done = arguments[arguments.length - 1];\n{script}")
 
     def eventually(self, condition: Callable[..., bool], *words: object) -> bool:
@@ -92,7 +92,7 @@ class Browser:
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def asked_for(self) -> list[str]:
-        """Every URL that was asked for since the page was opened, data: apart."""
+        """Every URL that the page requested since it was opened, except data: URLs."""
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         urls = [
             message["params"]["request"]["url"]

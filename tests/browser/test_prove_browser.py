@@ -1,4 +1,4 @@
-"""The scorecard in a real browser: it loads nothing, says nothing on the console, and is readable by everybody."""
+"""The scorecard in a real browser: no requests, no console messages, and readable for all users."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The report in a real browser: it loads nothing, says nothing on the console, is usable by everybody, and prints."""
+"""The report in a real browser: no requests, no console messages, accessible, and printable."""
 
 import http.server
 import re
@@ -83,7 +83,7 @@ def test_report_loads_nothing_logs_nothing_and_fits_the_screen(
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """A web server with the reports, and the paths that it was asked for."""
+    """A web server with the reports, and the requested paths."""
     asked: list[str] = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -177,7 +177,7 @@ def test_reason_of_a_line_is_shown_by_pointer_and_keyboard(browser: Browser, pag
     browser.run("document.querySelector('.code').focus()")
     strip = browser.find("#panel-haproxy .reason")
     move_to(browser, Keys.ARROW_DOWN, "hard-stop-after 1h")
-    assert browser.eventually(lambda: strip.text.startswith("After a reload the old worker keeps open WebSockets"))
+    assert browser.eventually(lambda: strip.text.startswith("After a reload, the old worker keeps its open WebSockets"))
     move_to(browser, Keys.ARROW_UP, "maxconn 8416")
     assert browser.eventually(lambda: strip.text.startswith("Each client connection needs two open files"))
     line = next(line for line in browser.find_all("#panel-haproxy .line") if "timeout tunnel" in line.text)

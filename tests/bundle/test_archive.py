@@ -66,7 +66,7 @@ def test_tar_read_by_tarfile_has_the_same_files_modes_and_dates() -> None:
             assert file.read() == member.content
 
 
-def test_tar_headers_equal_those_of_tarfile_but_for_devices() -> None:
+def test_tar_headers_equal_those_of_tarfile_except_device_numbers() -> None:
     """Versions of Python differ only in the device fields of plain files."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:

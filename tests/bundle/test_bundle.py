@@ -89,7 +89,7 @@ def rewritten(path: Path, change: Callable[[Any], object]) -> Path:
 
 
 @BOTH
-def test_export_holds_the_files_of_render(farm: Path, cli: "RunCommand", ending: str) -> None:
+def test_export_contains_the_files_of_render(farm: Path, cli: "RunCommand", ending: str) -> None:
     assert cli("render", "all", FAST, cwd=farm).code == 0
     assert cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm).code == 0
     found = contents(farm / f"b.{ending}")
@@ -279,7 +279,7 @@ def test_export_fails_when_every_vendor_refuses(farm: Path, monkeypatch: pytest.
     assert len(error.value.problems) == len(VENDORS)
 
 
-def test_export_leaves_the_rollout_out_without_a_vendor(farm: Path, cli: "RunCommand") -> None:
+def test_export_without_a_vendor_omits_the_rollout(farm: Path, cli: "RunCommand") -> None:
     """A spec with several balancers needs --vendor."""
     ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
     assert ran.code == 0
@@ -325,7 +325,7 @@ def test_report_in_bundle_shows_the_verdicts(farm: Path, cli: "RunCommand") -> N
     assert said in found["report.html"].decode("utf-8")
 
 
-def test_export_without_node_configs_lists_nodes_as_left_out(farm: Path, cli: "RunCommand") -> None:
+def test_export_without_node_configs_lists_nodes_as_missing(farm: Path, cli: "RunCommand") -> None:
     shutil.rmtree(farm / "inputs")
     ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
     assert ran.code == 0
@@ -416,7 +416,7 @@ def test_export_bytes_are_independent_of_folder_time_zone_locale_and_umask(
     assert (elsewhere / f"b.{ending}").read_bytes() == (farm / f"b.{ending}").read_bytes()
 
 
-def test_export_with_left_out_parts_names_no_local_path(farm: Path, cli: "RunCommand", tmp_path: Path) -> None:
+def test_export_with_missing_parts_shows_no_local_path(farm: Path, cli: "RunCommand", tmp_path: Path) -> None:
     shutil.rmtree(farm / "inputs")
     without_nginx(farm)
     assert cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm).code == 0
@@ -447,7 +447,7 @@ def test_export_without_secrets_reads_no_secret(farm: Path, cli: "RunCommand", s
     assert {path: content for path, content in found.items() if path.startswith("nodes/")} == rendered
 
 
-def test_tar_and_zip_bundles_hold_the_same_files(farm: Path, cli: "RunCommand") -> None:
+def test_tar_and_zip_bundles_contain_the_same_files(farm: Path, cli: "RunCommand") -> None:
     for name in ("b.tar.gz", "b.tgz", "b.zip"):
         assert cli("bundle", "export", FAST, "-o", name, cwd=farm).code == 0
     assert (farm / "b.tar.gz").read_bytes() == (farm / "b.tgz").read_bytes()
@@ -769,7 +769,7 @@ def test_extract_to_a_file_link_or_current_folder_is_refused(bundle: Path, cli: 
     assert cli("bundle", "extract", bundle, "file/out", cwd=farm).code == 1
 
 
-def test_extract_that_fails_half_way_leaves_nothing(bundle: Path, farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extract_that_fails_leaves_no_files(bundle: Path, farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = opened(bundle)
     real = write_atomically
     written: list[Path] = []

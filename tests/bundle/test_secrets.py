@@ -109,7 +109,7 @@ def test_extract_with_identity_gives_the_files_of_render(farm: Path, reader: Rea
         assert modes["RUNBOOK.md"] & 0o600 == 0o600
 
 
-def test_encrypted_bundle_holds_no_plain_secret(
+def test_encrypted_bundle_contains_no_plain_secret(
     farm: Path, reader: Reader, cli: "RunCommand", secrets: list[bytes]
 ) -> None:
     assert cli(*OPTIONS, "--recipient", reader.key, "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).code == 0
@@ -128,7 +128,7 @@ def test_encrypted_bundle_holds_no_plain_secret(
     assert "secrets encrypted for 1 recipient" in cli("bundle", "verify", "b.tgz", cwd=farm).out
 
 
-def test_bundle_without_secrets_holds_no_secret(farm: Path, cli: "RunCommand", secrets: list[bytes]) -> None:
+def test_bundle_without_secrets_contains_no_secret(farm: Path, cli: "RunCommand", secrets: list[bytes]) -> None:
     assert cli("bundle", "export", "--no-validate", "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).code == 0
     data = (farm / "b.tgz").read_bytes()
     assert not [secret for secret in secrets if secret in data]
@@ -217,7 +217,7 @@ def test_diff_with_identity_compares_decrypted_files(
     assert (same.code, same.out) == (0, "")
     other = cli("bundle", "diff", "a.tgz", "c.zip", "--identity", reader.path, cwd=farm)
     assert other.code == 1
-    assert "changed nodes/orch-1/web.config\n(holds secrets: not shown)\n" in other.out
+    assert "changed nodes/orch-1/web.config\n(contains secrets: not shown)\n" in other.out
     said = (unknown.out + other.out + other.err).encode()
     assert not [secret for secret in [*secrets, b"another-one"] if secret in said]
 
@@ -325,7 +325,7 @@ BAD_KEYS = {
     f"ssh-ed25519 {ED25519[:-4]}": "truncated or damaged",
     f"ssh-ed25519 {ED25519[:-1]}": "truncated or damaged",
     f"ssh-ed25519 {ED25519}AAAA": "truncated or damaged",
-    f"ssh-rsa {ED25519}": "holds another type",
+    f"ssh-rsa {ED25519}": "but contains another type",
     "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8q": "checksum does not match",
     f"ssh-ed25519 {ED25519}\nssh-ed25519 {ED25519}": "is not a public key",
     "AGE-SECRET-KEY-1DEH7AQ527ZQXEPUEZYP4Z005XAZ3P6SKNHJRAACVQMDADHPTMYPQ5PAKF2": "private key is a secret",
@@ -395,8 +395,8 @@ def test_recipients_in_the_docs_are_valid() -> None:
 
 
 IDENTITIES = {
-    "": "holds no private key",
-    "# only a comment\n": "holds no private key",
+    "": "contains no private key",
+    "# only a comment\n": "contains no private key",
     "hunter2\n": "not a private key of age",
     "AGE-SECRET-KEY-1XXXX\n": "not a private key of age",
     "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n": "not an SSH private key",

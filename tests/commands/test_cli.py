@@ -341,7 +341,7 @@ class Terminal:
         assert ready, f"nothing more came after {self.shown!r}"
         try:
             part = os.read(self._master, 4096)
-        except OSError:  # Linux says so when the other side has closed
+        except OSError:  # Linux reports this when the other side has closed
             return False
         self.shown += part.decode()
         return bool(part)
@@ -376,7 +376,7 @@ class Terminal:
 @posix
 def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     with Terminal(tmp_path, "init", "--tls", "none") as terminal:
-        terminal.answer("Name that robots and people use", "")  # there is no default: it asks again
+        terminal.answer("Name that robots and people use", "")  # there is no default: the prompt is repeated
         terminal.answer("Name that robots and people use", "orchestrator.corp.example")
         terminal.answer("Name of the farm [orchestrator]", "prod")
         terminal.answer("Address of node 1", "10.0.0.1")
@@ -403,13 +403,19 @@ def test_init_interrupted_prompt_writes_no_file(tmp_path: Path) -> None:
 
 
 @posix
-def test_interrupt_exits_130_without_a_traceback(tmp_path: Path) -> None:
-    fifo = tmp_path / "farm.yaml"
-    os.mkfifo(fifo)
-    process = subprocess.Popen([*NLBGEN, "check"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    with fifo.open("wb"):  # opens when nlbgen reads
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
+def test_interrupt_exits_130_without_a_traceback(tmp_path: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*NLBGEN, "check", "-s", "/dev/stdin"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin
+    process.stdin.write(b"#" * 1_000_000)  # more than a pipe holds: this returns when nlbgen reads
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, b"")
     assert err.strip() == b"interrupted"
 

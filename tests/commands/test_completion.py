@@ -183,7 +183,7 @@ def test_tab_key_completes_in_the_shell(name: str, tmp_path: Path) -> None:
 @posix
 @needs("fish")
 def test_fish_completes(tmp_path: Path) -> None:
-    """Fish tells what it would complete, without a terminal."""
+    """Return the completions of fish, without a terminal."""
     (tmp_path / "mine.yaml").touch()
     for line, words in COMPLETED.items():
         script = f"nlbgen completion fish | source; complete -C '{line}'"

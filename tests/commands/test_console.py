@@ -1,4 +1,4 @@
-"""How nlbgen speaks: quietly, verbosely, in colours; and what a command costs before it does anything."""
+"""The output of nlbgen: quiet, verbose, in colours; and the imports of a command before its work."""
 
 import json
 import os
@@ -170,7 +170,7 @@ def on_a_terminal(folder: Path, *args: str, env: dict[str, str] | None = None) -
         while select.select([master], [], [], LIMIT_SECONDS)[0]:
             try:
                 part = os.read(master, 4096)
-            except OSError:  # Linux says so when the other side has closed
+            except OSError:  # Linux reports this when the other side has closed
                 part = b""
             if not part:
                 break
@@ -253,6 +253,7 @@ def test_help_imports_only_click_and_the_commands() -> None:
         "nlbgen.core",
         "nlbgen.core.errors",
         "nlbgen.core.activity",
+        "nlbgen.core.interrupts",
     }
     assert not modules & {"yaml", "jinja2", "lxml", "requests", "cryptography", "aiohttp", "logging", "json"}
 

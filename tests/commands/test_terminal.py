@@ -245,7 +245,7 @@ def test_generated_keys_are_never_the_same(farm: Path, terminal: "RunOnTerminal"
         (farm / name).write_text(text, "utf-8")
     shown = terminal("nodes", "keys", "one.config", "two.config", columns=140)
     assert shown.colours("AutoGenerate") - {"default"} == {"brown"}
-    assert "cannot be cloned" in shown.text
+    assert "cannot be copied" in shown.text
 
 
 def test_a_terminal_too_narrow_for_a_table_gets_records(farm: Path, terminal: "RunOnTerminal") -> None:

@@ -35,7 +35,7 @@ def test_artifact_secret_content_is_hidden() -> None:
     assert "hunter2" not in repr(made("key", b"hunter2", secret=True))
 
 
-def test_artifact_below_keeps_everything_but_the_path() -> None:
+def test_artifact_below_changes_only_the_path() -> None:
     one = Artifact(PurePosixPath("a"), b"x", secret=True, main=True)
     assert one.below("f/g") == Artifact(PurePosixPath("f/g/a"), b"x", secret=True, main=True)
 
@@ -55,7 +55,7 @@ def test_diff_of_a_secret_file_shows_only_that_it_differs(tmp_path: Path) -> Non
     (tmp_path / "old").write_bytes(b"hunter1\n")
     found = artifacts.diff([made("old", b"hunter2\n", secret=True), made("new", b"hunter3\n", secret=True)], tmp_path)
     old, new = (tmp_path / "old").as_posix(), (tmp_path / "new").as_posix()
-    hidden = "(holds secrets: not shown)"
+    hidden = "(contains secrets: not shown)"
     assert found == [f"--- {old}", f"+++ {old}", hidden, "--- /dev/null", f"+++ {new}", hidden]
 
 

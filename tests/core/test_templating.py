@@ -53,7 +53,7 @@ def test_render_refuses_undefined_values(text: str, render: "Render") -> None:
 
 @pytest.mark.parametrize("char", ["\0", "\x07", "\x1b", "\x0b", "\x7f", "\x85", "\x9f", "\u2028", "\u2029", "\ufeff"])
 def test_render_refuses_control_characters(char: str, render: "Render") -> None:
-    with pytest.raises(RenderFault, match=rf"the result holds U\+{ord(char):04X}"):
+    with pytest.raises(RenderFault, match=rf"the result contains U\+{ord(char):04X}"):
         render("{{ a }}", a=f"x{char}y")
 
 
@@ -125,7 +125,7 @@ def test_problems_come_in_the_order_of_the_file() -> None:
     assert error.exit_code == 3
 
 
-def test_a_problem_as_text() -> None:
+def test_problem_as_text_has_location_message_and_hint() -> None:
     assert str(problem(1)) == "f:1:1: path: message"
     assert str(problem(1, hint="do", id="x", severity="warning")) == "f:1:1: warning: path: message [x]\n    do"
     assert str(Problem(Location("f", 1, 2), "", "message")) == "f:1:2: message"

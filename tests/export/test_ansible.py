@@ -1,4 +1,4 @@
-"""The export for Ansible: what is in the tree, and what Ansible's own tools say to it."""
+"""The export for Ansible: the files of the tree, checked with Ansible's own tools."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def written(files: dict[str, bytes], folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("vendor", SECTIONS)
-def test_the_same_farm_makes_the_same_bytes_and_no_file_holds_a_secret(
+def test_same_farm_gives_the_same_bytes_and_no_file_contains_a_secret(
     vendor: str, farm: MakeSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = farm(vendor)
@@ -106,7 +106,7 @@ def test_every_file_of_the_tree_is_used(vendor: str, farm: MakeSpec) -> None:
     assert {name for name in files if name.startswith("roles/")} == set(roles())
 
 
-def test_balancers_are_configured_with_what_render_makes(farm: MakeSpec) -> None:
+def test_balancers_are_configured_with_the_rendered_files(farm: MakeSpec) -> None:
     from nlbgen.generators.base import generator, render
 
     spec = farm("haproxy", frontend={"vip": VIP})
@@ -133,7 +133,7 @@ def test_the_node_with_the_keys_comes_first(farm: MakeSpec) -> None:
         (("up",), (False,)),
     ],
 )
-def test_a_node_is_taken_out_where_another_one_serves(
+def test_node_is_drained_where_another_one_serves(
     states: tuple[str, ...], drained: tuple[bool, ...], farm: MakeSpec
 ) -> None:
     nodes = [{"name": f"orch-{n}", "address": f"10.20.0.2{n}", "state": state} for n, state in enumerate(states)]
@@ -145,7 +145,7 @@ def test_a_node_is_taken_out_where_another_one_serves(
         assert (f"files/orchestrator-test/variants/{node['name']}/down/nginx.conf" in files) == leaves
 
 
-def test_nginx_sends_nothing_to_a_node_that_is_taken_out(farm: MakeSpec) -> None:
+def test_nginx_sends_no_request_to_a_drained_node(farm: MakeSpec) -> None:
     files = tree(farm("nginx"))
     text = files["files/orchestrator-test/variants/orch-2/down/nginx.conf"].decode()
     lines = [line for line in text.splitlines() if "# orch-2" in line]
@@ -209,7 +209,7 @@ def test_haproxy_before_3_0_finds_the_key_by_a_link_beside_the_certificate(
 
 
 @pytest.mark.parametrize("vendor", ["f5", "zen"])
-def test_variants_say_what_the_spec_says(vendor: str, farm: MakeSpec, tmp_path: Path) -> None:
+def test_variants_have_the_values_of_the_spec(vendor: str, farm: MakeSpec, tmp_path: Path) -> None:
     """They differ in one node's state and in the paths of secrets and files, which name the same files."""
     spec = farm(vendor)
     home = tmp_path / "specs"
@@ -236,7 +236,7 @@ def test_variants_say_what_the_spec_says(vendor: str, farm: MakeSpec, tmp_path: 
     "path",
     ["/etc/ca.pem", r"C:\keys\web.config", r"\\share\keys\web.config", "inputs/web.config", r"inputs\web.config"],
 )
-def test_paths_lead_where_they_led(path: str) -> None:
+def test_rebased_path_refers_to_the_same_file(path: str) -> None:
     absolute = path.startswith(("/", "C:", "\\\\"))
     assert ansible_specs.rebased(path, "../../x") == (path if absolute else f"../../x/{path}")
 
@@ -317,7 +317,7 @@ def test_farms_behind_different_vendors_may_share_a_host_without_a_shared_addres
 # The command
 
 
-def test_the_command_writes_once_and_says_what_is_left_over(
+def test_command_writes_only_changed_files_and_lists_unused_ones(
     cli: "RunCommand", farm_data: MakeData, tmp_path: Path
 ) -> None:
     data = farm_data(haproxy={"version": "2.6"}, frontend={"address": "10.20.0.10"})
@@ -492,7 +492,7 @@ def test_ansible_reads_the_inventory_and_runs_nothing_of_it(fleet: Path) -> None
 
 
 def test_without_a_windows_host_it_stops_at_the_first_question(fleet: Path) -> None:
-    """What is done on the control host is done there, whatever the node's connection; nothing is left there."""
+    """Tasks for the control host run there, whatever the node's connection is, and leave no files there."""
     (fleet.parent / "sql.secret").write_text("of the file\n", encoding="ascii")
     node = "nginx-farm.node.orch-1"
     ran = run("ansible-playbook", "nodes.yml", "--limit", node, cwd=fleet, NLBGEN_REDIS="of the environment")
@@ -502,7 +502,7 @@ def test_without_a_windows_host_it_stops_at_the_first_question(fleet: Path) -> N
     assert "of the environment" not in ran.stdout and "of the file" not in ran.stdout
 
 
-def test_windows_modules_take_what_they_are_given(fleet: Path) -> None:
+def test_windows_modules_document_every_option_of_the_roles(fleet: Path) -> None:
     """There is no Windows here: at least every option that the roles give is one that the module documents."""
     used: dict[str, set[str]] = {}
     for path in (fleet / "roles").rglob("tasks/*.yml"):

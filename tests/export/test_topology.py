@@ -194,6 +194,22 @@ def test_accepted_redis_on_a_node_is_marked_with_the_text_of_the_rule(make_spec:
     assert mark.text.startswith("Redis on the node orch-1 is a single point of failure")
 
 
+@pytest.mark.parametrize("address", ["10.20.0.2", "2001:db8::"])
+def test_redis_under_sentinel_is_no_single_point_of_failure(
+    farm_data: Callable[..., dict[str, Any]], address: str
+) -> None:
+    hosts = [{"name": f"redis-{number}", "address": f"{address}{number}"} for number in (1, 2, 3)]
+    store = {"password": {"env": "R"}, "front_port": 6380, "sentinel": {"nodes": hosts}}
+    data = {**farm_data(frontend={"vip": VIP}), "stores": {"signalr": "redis", "redis": store}}
+    picture = topology.picture(loads(json.dumps(data)).farm)
+    assert marks(picture) == {"sql": "unknown"}
+    (redis,) = [store for store in picture.stores if store.box.id == "redis"]
+    shown = f"[{address}1]:6379" if ":" in address else f"{address}1:6379"
+    assert redis.box.lines[0] == shown
+    assert "3 Sentinels" in redis.box.lines
+    assert (redis.hop.protocol, redis.hop.note) == ("Redis :6380", "through the balancer")
+
+
 def test_marks_have_unique_numbers_and_a_box(spec: Spec) -> None:
     picture = topology.picture(spec.farm)
     found = [box.mark for box in boxes(picture) if box.mark]

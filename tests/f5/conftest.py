@@ -97,7 +97,7 @@ def kept_descriptions(monkeypatch: pytest.MonkeyPatch) -> None:
             _DESCRIPTIONS[key] = made, dict(made.root.nsprefixes)
         found, prefixes = _DESCRIPTIONS[key]
         found.options = reader.options
-        # Every client adds prefixes of its own, and after a thousand there are none left.
+        # Every client adds its own prefixes, and there are only about a thousand.
         found.root.nsprefixes = dict(prefixes)
         return found
 

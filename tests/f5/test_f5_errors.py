@@ -1,4 +1,4 @@
-"""Each transport to a BIG-IP tells the same three failures apart: not sent, outcome unknown, refused."""
+"""Each transport to a BIG-IP distinguishes the same three failures: not sent, outcome unknown, refused."""
 
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -109,9 +109,7 @@ def test_soap_request_that_the_device_does_not_accept_is_refused(
         (RefusedError("x", status=400, said=""), True, 1),
     ],
 )
-def test_retried_repeats_what_was_not_sent_and_what_is_as_good_twice(
-    error: Exception, repeatable: bool, attempts: int
-) -> None:
+def test_retried_repeats_unsent_and_repeatable_requests(error: Exception, repeatable: bool, attempts: int) -> None:
     made = []
 
     def attempt() -> None:

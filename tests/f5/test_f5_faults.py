@@ -1,5 +1,6 @@
-"""Every call of a push fails in turn: the device is then as before or as planned, the message says which, and the
-next push completes."""
+"""Every call of a push fails once: afterwards the device has the old or the new state, the message says which, and the
+next push completes.
+"""
 
 import itertools
 import threading
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from tests.f5.bigip import BigIp, Headers, Json, JsonValue, Key
     from tests.f5.conftest import Console, Make, Pushed, Reached, SpecValue
 
-# The listener goes while connections stand: what is left of them is found by the garbage collector.
+# The listener closes while connections are open: the garbage collector closes these.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 KINDS = {
     "gone": [("gone", False)],
@@ -178,14 +179,14 @@ def test_push_with_a_fault_at_any_call_is_applied_or_changes_nothing(
 
 @pytest.mark.parametrize("kind", ["gone", "reset-before", "reset-after", "timeout", "garbage", "unavailable"])
 @pytest.mark.parametrize("api", ["rest", "as3"], indirect=True)
-def test_push_with_a_fault_over_tls_ends_as_without_a_network(
+def test_push_with_a_network_fault_ends_alike_over_tls_and_in_process(
     api: Api, pushed: "Pushed", bigip: ModuleType, wire_module: ModuleType, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """The first call and the one that changes the device are compared, over TLS on loopback."""
     counted(api, pushed)
     writes = [number for number, (method, path, *_) in enumerate(api.device.log, 1) if decides(method, path)]
     spec = api.make(f5={"timeout": "150ms"} if kind == "timeout" else {})
-    # Where the listener goes, connections that stand live on: only the first call has none.
+    # If the listener closes, open connections continue: only the first call has no connection.
     numbers = [1] if kind == "gone" else [1, writes[0]]
     told = [ended(api, pushed, bigip, spec, kind, number) for number in numbers]
     found = wire_module.near(monkeypatch)
@@ -235,7 +236,7 @@ def test_push_to_a_device_that_recovers_in_time_is_applied(
     assert pushed(make()).outcome == "applied"
 
 
-def test_push_to_a_restarting_device_does_not_take_404_for_absent(
+def test_push_to_a_restarting_device_does_not_treat_404_as_absent(
     bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp"
 ) -> None:
     pushed(make())

@@ -37,8 +37,8 @@ def test_commands_unchanged_pool_of_a_rebuilt_node_gets_its_member_back() -> Non
     ]
 
 
-def test_commands_pool_outside_of_the_plan_gets_the_member_of_a_rebuilt_node_back_as_it_was() -> None:
-    """As where a snapshot is restored that holds the node alone, or where a pool of somebody else uses the node."""
+def test_commands_pool_outside_the_plan_gets_the_unchanged_member_of_a_rebuilt_node_back() -> None:
+    """For example a restored snapshot that contains only the node, or a pool of another owner that uses the node."""
     theirs = {"description": "none", "members": pool(address="10.0.0.1", session="user-disabled")["members"]}
     found = {("ltm node", NODE): node("10.0.0.1"), ("ltm pool", "/Common/theirs"): theirs}
     made = planned(found, Object("ltm node", NODE, node("10.0.0.9")))

@@ -614,7 +614,7 @@ def test_restore_of_the_node_verification_restores_mode_ca_and_name(
 def test_restore_of_the_node_verification_whose_ca_is_gone_is_refused(
     make: "Make", pushed: "Pushed", device: "BigIp", site: Path
 ) -> None:
-    # A CA that is not in the site's own chain as well, and goes when nothing names it any more.
+    # A CA that is not in the site's own chain, and is removed when no object uses it.
     verified = make(frontend={"tls": {"verify_nodes": str(site / "renewed.pem")}})
     pushed(verified)
     report = pushed(make(**UNVERIFIED))

@@ -1,4 +1,4 @@
-"""`nlbgen push f5` with `api: soap`: what bigsuds does wrong is put right, and the limits are told."""
+"""`nlbgen push f5` with `api: soap`: without the defects of bigsuds, and with messages about its limits."""
 
 import re
 import sys

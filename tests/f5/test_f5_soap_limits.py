@@ -24,7 +24,7 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("problem_id", SOAP_LIMITS)
-def test_soap_limit_concerns_its_own_object_and_no_other(problem_id: str) -> None:
+def test_soap_limit_concerns_only_its_object(problem_id: str) -> None:
     concerned = [name for name, one in OBJECTS.items() if SOAP_LIMITS[problem_id].concerns(one)]
     assert concerned == [problem_id]
     assert not any(SOAP_LIMITS[problem_id].concerns(one) for one in HARMLESS)

@@ -50,7 +50,7 @@ class Near:
 
 
 class Wire(BaseAdapter):
-    """Every request goes to the device in the same thread."""
+    """Every request is sent to the device in the same thread."""
 
     def __init__(self, near: Near) -> None:
         super().__init__()

@@ -221,7 +221,7 @@ ELEMENTS = {
     "Common.ULongSequence": "xsd:long",
     "Common.VirtualServerSequence": "Common.VirtualServerDefinition",
 }
-"""Sequences whose names do not tell what is in them."""
+"""Sequences whose names do not show the type of their items."""
 
 
 class Method(NamedTuple):

@@ -74,7 +74,7 @@ def assert_right(spec: Spec) -> dict[str, bytes]:
     version = F5.version(spec.farm)
     assert f5_scf.parse(content["bigip.conf"].decode()) == objects(spec.farm, version)
     assert dangling(objects(spec.farm, version)) == []
-    assert F5.check(spec, files) == "read back by nlbgen; no program outside of a device can check it"
+    assert F5.check(spec, files) == "checked by nlbgen's parser; only a device can load it"
     if SCHEMA.exists():
         errors = [error.message[:300] for error in schema().iter_errors(json.loads(content["as3.json"]))]
         assert errors == []

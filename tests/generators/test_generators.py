@@ -28,8 +28,8 @@ from nlbgen.generators.features import FEATURES, No, Since
 from nlbgen.generators.haproxy import generator as haproxy
 from nlbgen.generators.output import chosen, spec_files
 from nlbgen.generators.tls import profile
+from nlbgen.spec.capacity import FD_RESERVE
 from nlbgen.spec.load import Spec, loads
-from nlbgen.spec.rules.balancer import FD_RESERVE
 from nlbgen.spec.units import Version
 
 MakeSpec = Callable[..., Spec]
@@ -116,12 +116,12 @@ def asked(spec: Spec) -> set[str]:
     return {feature.id for feature in FEATURES if feature.asked(spec.farm) is not None}
 
 
-def test_asked_of_a_minimal_farm_is_only_the_defaults(make_spec: MakeSpec) -> None:
+def test_requested_features_of_a_minimal_farm_are_the_defaults(make_spec: MakeSpec) -> None:
     assert asked(make_spec()) == ALWAYS_ASKED
 
 
 @pytest.mark.parametrize("feature", ASKING)
-def test_asked_of_a_spec_with_a_feature_returns_its_path(feature: str, make_spec: MakeSpec) -> None:
+def test_requested_feature_has_the_path_of_its_key(feature: str, make_spec: MakeSpec) -> None:
     spec = make_spec(**ASKING[feature])
     assert feature in asked(spec)
     (found,) = (entry for entry in FEATURES if entry.id == feature)
@@ -130,7 +130,7 @@ def test_asked_of_a_spec_with_a_feature_returns_its_path(feature: str, make_spec
     assert spec.document.location(path).line == 1
 
 
-def test_asking_covers_every_feature_that_a_spec_can_request() -> None:
+def test_specs_of_the_tests_request_every_feature() -> None:
     never = {feature.id for feature in FEATURES if feature.asked.__name__ == "_never"}
     assert {*ASKING, *ALWAYS_ASKED, *never} == set(IDS)
 
@@ -353,8 +353,8 @@ def test_chosen_returns_vendors_once_in_documented_order() -> None:
 @pytest.mark.parametrize(
     "others, name, message, hint",
     [
-        ([], "haproxi", "haproxi is not a vendor (did you mean haproxy?)", "vendors: haproxy, nginx, zen, f5, or all"),
-        (["nodes"], "xyz", "xyz is not a vendor", "vendors: haproxy, nginx, zen, f5; nodes, all"),
+        ([], "haproxi", "haproxi is not a vendor (did you mean haproxy?)", "write haproxy, nginx, zen, f5 or all"),
+        (["nodes"], "xyz", "xyz is not a vendor", "write haproxy, nginx, zen, f5, nodes or all"),
     ],
 )
 def test_chosen_of_an_unknown_vendor_raises_with_the_known_ones(
@@ -453,7 +453,7 @@ def test_nginx_directive_is_written_from_its_first_version_on(
     ],
     ids=["weights", "drain", "only-backups", "one-backup", "smallest-share"],
 )
-def test_nginx_before_sticky_assigns_new_clients_by_weight_to_nodes_that_take_some(
+def test_nginx_before_sticky_assigns_new_clients_by_weight_to_serving_nodes(
     states: tuple[str, ...], weights: tuple[int, ...], shares: dict[int, str], make_spec: MakeSpec
 ) -> None:
     nodes = [

@@ -1,4 +1,4 @@
-"""gixy, the security linter for NGINX, on every golden nginx.conf; each exception stands here with its reason."""
+"""gixy, the security linter for NGINX, on every golden nginx.conf; each exception has its reason."""
 
 import json
 import shutil
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nlbgen.spec.capacity import open_files
 from nlbgen.spec.load import load
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -23,6 +24,10 @@ def excepted(case: Path, finding: dict[str, str]) -> str:
         return (
             "upstream by variable" if "proxy_pass http" in finding["config"] and "_pool;" in finding["config"] else ""
         )
+    if plugin == "worker_rlimit_nofile_vs_connections":
+        # It wants two files for each of worker_connections, which counts the connections to nodes already.
+        needed, limits = open_files(farm.balancer.limits.connections), farm.balancer.limits.open_files
+        return "all files fit" if f"worker_connections {needed};" in finding["config"] and needed <= limits else ""
     if plugin == "ssl_ecdh_curve":
         # The warning is that an OpenSSL before 3.5 refuses the group; the spec says that it is 3.5 or later.
         return "OpenSSL 3.5" if str(farm.nginx.openssl) >= "3.5" else ""
@@ -66,3 +71,11 @@ def test_gixy_reports_known_bad_directives_of_each_file(tmp_path: Path) -> None:
         path.write_text(text, encoding="ascii")
     found = {(finding["path"], finding["plugin"]) for finding in findings(*files)}
     assert {(str(path), plugin) for path in files for plugin in ("alias_traversal", "version_disclosure")} <= found
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+def test_one_worker_can_hold_the_connections_of_all_clients(case: Path) -> None:
+    """NGINX counts a client's connection and the one to its node, and may give all clients to one worker."""
+    text = (case / "nginx" / "nginx.conf").read_text(encoding="utf-8")
+    held = int(text.partition("worker_connections ")[2].partition(";")[0]) // 2
+    assert held >= load(case / "farm.yaml").farm.balancer.limits.connections

@@ -10,14 +10,14 @@ from nlbgen.generators.nginx.upstreams import draws, key_of
 
 
 @given(st.lists(st.sampled_from([1, 10]), min_size=1, max_size=40), st.data())
-def test_key_leads_to_its_own_server_first(shares: list[int], data: st.DataObject) -> None:
+def test_key_selects_its_own_server_first(shares: list[int], data: st.DataObject) -> None:
     ends = list(accumulate(shares))
     index = data.draw(st.integers(0, len(shares) - 1))
     assert next(draws(key_of("c075f3c2", index, ends), ends)) == index
 
 
 @pytest.mark.parametrize("index", range(5))
-def test_key_leads_to_spare_servers_after_all_others(index: int) -> None:
+def test_key_selects_spare_servers_last(index: int) -> None:
     """Servers 3 and 4 are spare, as a drained node and a backup are."""
     ends = list(accumulate([10, 10, 10, 1, 1]))
     key = key_of("c075f3c2", index, ends, {3, 4})

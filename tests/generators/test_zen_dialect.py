@@ -98,7 +98,7 @@ ADDRESS = "\tAddress 192.0.2.10\n"
     [
         ("\n", "\r\n", "the line ends are CRLF"),
         ("\n\nEnd\n", "\n\nEnd", "the last line has no line end"),
-        ('"/farm/Err414.html"', '"/farm/\x01.html"', "the line holds a control character"),
+        ('"/farm/Err414.html"', '"/farm/\x01.html"', "the line contains a control character"),
         (ADDRESS, "\tAddress 192.0.2.300\n", "192.0.2.300 is not an IP address"),
         (ADDRESS, f"\t!!\n{ADDRESS}", "this is not a directive"),
         (
@@ -148,7 +148,7 @@ def secure(dialect: Dialect) -> str:
 def test_checker_on_a_certificate_without_its_key_refuses_the_file() -> None:
     files = {**SECURE_FILES, "/farm/farm.pem": FILES["/etc/farm/c.pem"]}
     complaints = check_farm_file(secure("zproxy-ng"), "zproxy-ng", files)
-    assert [complaint.message for complaint in complaints] == ["/farm/farm.pem holds no private key"]
+    assert [complaint.message for complaint in complaints] == ["/farm/farm.pem contains no private key"]
 
 
 @pytest.mark.parametrize("dialect", WRITTEN)

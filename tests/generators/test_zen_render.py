@@ -433,8 +433,8 @@ def test_render_with_verify_nodes_for_passthrough_needs_accept(product: str, ver
     text = text.replace("algorithm: source, affinity: none", "algorithm: round-robin").replace("backup", "drain")
     text = re.sub(r"zen: \{[^}]*\}", f'zen: {{product: {product}, version: "{version}"}}', text)
     given = text.replace("mode: passthrough", "mode: passthrough, verify_nodes: /etc/ssl/ca.pem")
-    with pytest.raises(UnsupportedError, match=r"check_http checks no certificate \[zen-verify-nodes\]"):
+    with pytest.raises(UnsupportedError, match=r"check_http verifies no certificate \[zen-verify-nodes\]"):
         render(ZEN, loads(given.replace("accept: [zen-verify-nodes]", "accept: []")))
     install = next(file.content for file in render(ZEN, loads(given)) if file.path.name == "INSTALL.md")
-    assert b"check_http checks no certificate; " in install
-    assert b"the health checks take any" in install
+    assert b"check_http verifies no certificate" in install
+    assert b"the health checks accept any certificate" in install

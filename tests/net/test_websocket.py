@@ -136,7 +136,7 @@ def test_websocket_confirms_and_reports_a_close() -> None:
     async def client(socket: WebSocket) -> None:
         with pytest.raises(ResponseError, match=r"closed the WebSocket \(code 4001\)"):
             await socket.receive_text(10)
-        await socket.close()  # once more has no effect
+        await socket.close()  # a second call has no effect
 
     converse(handler, client)
 

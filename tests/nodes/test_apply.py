@@ -15,6 +15,7 @@ import pytest
 
 from nlbgen.core.errors import NodeError
 from nlbgen.nodes import apply as applying
+from nlbgen.nodes import replacing
 from nlbgen.nodes.apply import apply
 from nlbgen.nodes.planning import FarmPlan, plan_farm
 from nlbgen.spec.load import load
@@ -157,7 +158,7 @@ def test_apply_target_is_a_folder_is_an_error(farm: Path) -> None:
     paths(farm)[1].unlink()
     paths(farm)[1].mkdir()
     before = everything(farm)
-    with pytest.raises(NodeError, match="is not a file"):
+    with pytest.raises(NodeError, match="is not a regular file"):
         apply(plan, NOW)
     assert everything(farm) == before
 
@@ -179,7 +180,7 @@ def test_apply_no_free_backup_name_changes_nothing(farm: Path, monkeypatch: pyte
     for name in ("web.config.20260102-030405.bak", "web.config.20260102-030405-2.bak"):
         (farm / "inputs" / "orch-2" / name).write_bytes(b"older")
     before = everything(farm)
-    with pytest.raises(NodeError, match="has too many backups of this second"):
+    with pytest.raises(NodeError, match="contains 2 backups of the same second"):
         apply(planned(farm), NOW)
     assert everything(farm) == before
 
@@ -271,7 +272,7 @@ def test_apply_any_step_fails_restores_all_files(farm: Path, monkeypatch: pytest
 
 def test_apply_interrupted_restores_all_files(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = everything(farm)
-    original = applying._replace
+    original = replacing.replace
     calls = []
 
     def interrupted(new: Path, target: Path) -> None:
@@ -280,14 +281,14 @@ def test_apply_interrupted_restores_all_files(farm: Path, monkeypatch: pytest.Mo
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(applying, "_replace", interrupted)
+    monkeypatch.setattr(applying, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         apply(planned(farm), NOW)
     assert everything(farm) == before
 
 
 def test_apply_rollback_fails_names_the_backups(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = applying._replace
+    original = replacing.replace
     calls = []
 
     def broken(new: Path, target: Path) -> None:
@@ -296,7 +297,7 @@ def test_apply_rollback_fails_names_the_backups(farm: Path, monkeypatch: pytest.
             raise OSError(errno.EIO, "injected")
         original(new, target)
 
-    monkeypatch.setattr(applying, "_replace", broken)
+    monkeypatch.setattr(applying, "replace", broken)
     with pytest.raises(NodeError, match=r"the rollback failed for: .*web\.config from .*\.bak"):
         apply(planned(farm), NOW)
 

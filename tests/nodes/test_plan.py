@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,11 @@ import pytest
 from nlbgen.core.errors import DifferenceError, NlbgenError, NodeError, SpecError, UsageError
 from nlbgen.core.plan import Change, Plan, Shown
 from nlbgen.nodes import planning
+from nlbgen.nodes.apply import apply
 from nlbgen.nodes.config.effective import APP
 from nlbgen.nodes.fingerprints import Fingerprints
 from nlbgen.nodes.planning import FarmPlan, plan_farm
-from nlbgen.nodes.values import DesiredSetting
+from nlbgen.nodes.values import DesiredSetting, plain
 from nlbgen.spec.load import Spec, load
 from nlbgen.spec.model import SqlLogin
 from nlbgen.spec.references import MissingSecretError, SecretError
@@ -169,7 +171,7 @@ def test_plan_primary_without_encryption_key_is_an_error(farm: Farm) -> None:
 def test_plan_primary_with_autogenerate_is_an_error_with_a_hint(farm: Farm, machine: str) -> None:
     with pytest.raises(NodeError, match=r"\[autogenerate-keys\]") as error:
         plan_farm(farm(one=config(machine=machine)))
-    assert "Generate Keys" in str(error.value.hint)
+    assert str(error.value.hint).startswith("`nlbgen nodes keys --generate` writes a fixed machineKey")
 
 
 def test_plan_autogenerate_on_another_node_is_replaced(farm: Farm) -> None:
@@ -408,15 +410,72 @@ def test_plan_unsupported_redis_password_is_an_error_without_its_value(
     assert "xq1z" not in said
 
 
-@pytest.mark.parametrize("secret", [{"env": "NLBGEN_TEST_NOT_SET"}, {"file": "nowhere/redis.txt"}])
-def test_plan_command_missing_secret_is_reported_once_with_its_location(
-    cli: "RunCommand", farm: Farm, secret: dict[str, str]
+MISSING = [
+    ({"env": "NLBGEN_TEST_NOT_SET"}, "<from NLBGEN_TEST_NOT_SET, not set>", "NLBGEN_TEST_NOT_SET is not set"),
+    ({"env": "NLBGEN_TEST_EMPTY"}, "<from NLBGEN_TEST_EMPTY, empty>", "NLBGEN_TEST_EMPTY is empty"),
+    ({"file": "no/redis.txt"}, "<from no/redis.txt, not readable>", "no/redis.txt is not readable"),
+    ({"file": "empty.txt"}, "<from empty.txt, not readable>", "empty.txt is not readable"),
+]
+
+
+@pytest.mark.parametrize("settings", [SERVER_PORT, REDIS_STRING], ids=["server-port", "connection-string"])
+@pytest.mark.parametrize("secret, placeholder, reason", MISSING)
+def test_plan_command_missing_secret_shows_a_placeholder(
+    cli: "RunCommand",
+    farm: Farm,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    secret: dict[str, str],
+    placeholder: str,
+    reason: str,
+    settings: str,
 ) -> None:
-    spec = farm(stores={"redis": {"host": "redis-1", "port": 6379, "password": secret}})
+    monkeypatch.setenv("NLBGEN_TEST_EMPTY", "")
+    (tmp_path / "empty.txt").write_bytes(b"")
+    files = {"one": config(settings=settings), "two": config(first=False, settings=settings)}
+    spec = farm(**files, stores={"redis": {"host": "redis-1", "port": 6379, "password": secret}})
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.config")}
     ran = cli("nodes", "plan", "-s", spec.name)
-    assert ran.code == 1
+    assert ran.code == 0
+    assert ran.out.count(placeholder) == 2
+    assert ran.out.endswith(f"changes, no digest: {reason}\n")
     assert re.match(r".*farm\.yaml:\d+:\d+: stores\.redis\.password: ", ran.err)
-    assert ran.err.count(next(iter(secret.values()))) == (2 if "env" in secret else 1)  # the hint names the variable
+    assert "`nlbgen nodes apply` needs the secret" in ran.err
+    data = json.loads(cli("nodes", "plan", "-s", spec.name, "--format", "json").out)
+    assert (data["digest"], data["incomplete"]) == (None, reason)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.config")} == before
+
+
+def test_plan_command_missing_sql_password_shows_a_placeholder(cli: "RunCommand", farm: Farm) -> None:
+    login = {"user": "u", "password": {"env": "NLBGEN_TEST_NOT_SET"}}
+    ran = cli("nodes", "plan", "-s", farm(stores={"database": {"server": "SQL01", "auth": login}}).name)
+    assert "user id=u;password=<from NLBGEN_TEST_NOT_SET, not set>;" in ran.out
+
+
+def test_plan_command_invalid_secret_is_an_error(
+    cli: "RunCommand", farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NLBGEN_TEST_REDIS", "a,b")
+    login = {"user": "u", "password": {"env": "NLBGEN_TEST_NOT_SET"}}
+    redis = {"host": "redis-1", "port": 6379, "password": {"env": "NLBGEN_TEST_REDIS"}}
+    ran = cli("nodes", "plan", "-s", farm(stores={"redis": redis, "database": {"server": "SQL01", "auth": login}}).name)
+    assert (ran.code, ran.out) == (1, "")
+    assert "cannot be used" in ran.err
+
+
+def test_plan_for_review_is_not_applied(farm: Farm) -> None:
+    redis = {"host": "redis-1", "port": 6379, "password": {"env": "NLBGEN_TEST_NOT_SET"}}
+    plan = plan_farm(farm(stores={"redis": redis}), for_review=True)
+    assert [node.files for node in plan.nodes] == [(), ()]
+    with pytest.raises(MissingSecretError, match="NLBGEN_TEST_NOT_SET is not set"):
+        apply(plan, datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def test_apply_command_missing_secret_is_an_error(cli: "RunCommand", farm: Farm) -> None:
+    redis = {"host": "redis-1", "port": 6379, "password": {"env": "NLBGEN_TEST_NOT_SET"}}
+    ran = cli("nodes", "apply", "--yes", "-s", farm(stores={"redis": redis}).name)
+    assert (ran.code, ran.out) == (1, "")
+    assert re.match(r".*farm\.yaml:\d+:\d+: stores\.redis\.password: ", ran.err)
 
 
 def test_plan_reports_all_missing_secrets(farm: Farm) -> None:
@@ -450,6 +509,33 @@ def test_plan_packages_on_the_local_disk_adds_a_note(farm: Farm) -> None:
     notes = plan_farm(farm(one=one, two=two)).notes
     assert [note for note in notes if "own disk" in note and "NuGet.Packages.Path" in note]
     assert not [note for note in notes if "Storage.Location" in note]
+
+
+def test_plan_clones_the_package_share_of_the_first_node(farm: Farm) -> None:
+    shared = '<add key="Storage.Type" value="FileSystem"/><add key="Storage.Location" value="RootPath=\\\\srv\\nuget"/>'
+    local = '<add key="Storage.Location" value="RootPath=C:\\NuGet"/>'
+    plan = plan_farm(
+        farm(one=config(settings=SERVER_PORT + shared), two=config(first=False, settings=SERVER_PORT + local))
+    )
+    assert changes(plan)["appSettings/Storage.Location"] == r"RootPath=\\srv\nuget"
+    assert changes(plan)["appSettings/Storage.Type"] == "FileSystem"
+    assert not [note for note in plan.notes if "own disk" in note]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        '<add key="Storage.Location" value="RootPath=C:\\NuGet"/>',
+        '<add key="Storage.Type" value="Amazon"/><add key="Storage.Location" value="\\\\bucket;secretKey=x"/>',
+        '<add key="Storage.Location" value="RootPath=\\\\srv\\nuget;secretKey=x"/>',
+    ],
+)
+def test_plan_clones_no_other_package_storage(farm: Farm, first: str) -> None:
+    local = '<add key="Storage.Location" value="RootPath=D:\\NuGet"/>'
+    plan = plan_farm(
+        farm(one=config(settings=SERVER_PORT + first), two=config(first=False, settings=SERVER_PORT + local))
+    )
+    assert not [path for path in changes(plan) if "Storage" in path]
 
 
 def test_plan_file_of_another_version_is_an_error(farm: Farm) -> None:
@@ -498,8 +584,8 @@ def test_plan_without_configs_of_nodes_names_the_nodes(farm: Farm, tmp_path: Pat
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("appSettings", "otherSettings", "has no <appSettings> for apiKey"),
-        ("system.web", "system.other", "has no <system.web> for <machineKey>"),
+        ("appSettings", "otherSettings", "has no <appSettings>, into which apiKey belongs"),
+        ("system.web", "system.other", "has no <system.web>, into which <machineKey> belongs"),
     ],
 )
 def test_plan_missing_parent_section_is_an_error(farm: Farm, old: str, new: str, message: str) -> None:
@@ -507,11 +593,11 @@ def test_plan_missing_parent_section_is_an_error(farm: Farm, old: str, new: str,
         plan_farm(farm(two=re.sub(rf"(</?){old}>", rf"\1{new}>", config(first=False))))
 
 
-def test_plan_value_that_xml_forbids_is_an_error_without_the_value(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NLBGEN_TEST_SQL", "hidden\x01")
-    login = {"user": "u", "password": {"env": "NLBGEN_TEST_SQL"}}
-    with pytest.raises(NodeError, match=r"a value cannot be written: it holds U\+0001") as error:
-        plan_farm(farm(stores={"database": {"server": "sql", "auth": login}}))
+def test_plan_value_that_xml_forbids_is_an_error_without_the_value(farm: Farm) -> None:
+    node = plan_farm(farm()).nodes[0]
+    setting = DesiredSetting("appSettings", "other", plain("hidden\x01"))
+    with pytest.raises(NodeError, match=r"a value cannot be written: it contains U\+0001") as error:
+        planning.plan_node(node.node, node.config, [setting], Fingerprints())
     assert "hidden" not in str(error.value)
 
 
@@ -686,6 +772,19 @@ def test_plan_core_files_without_version_need_no_database(farm: Farm) -> None:
         **files, name="UiPath.Orchestrator.dll.config", stores={"database": None}, orchestrator={"version": None}
     )
     assert "sessionState" not in new_text(plan_farm(spec))
+
+
+def test_plan_server_port_family_with_a_user_is_an_error(farm: Farm) -> None:
+    with pytest.raises(NodeError, match="do not support users"):
+        plan_farm(farm(stores={"redis": {"host": "redis-1", "port": 6379, "user": "orchestrator"}}))
+
+
+def test_plan_connection_string_names_the_user(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NLBGEN_TEST_REDIS", "pass")
+    redis = {"host": "redis-1", "port": 6379, "user": "orchestrator", "password": {"env": "NLBGEN_TEST_REDIS"}}
+    two = config(first=False, settings=REDIS_STRING)
+    text = new_text(plan_farm(farm(one=config(settings=REDIS_STRING), two=two, stores={"redis": redis})))
+    assert 'value="redis-1:6379,user=orchestrator,password=pass"' in text
 
 
 def test_plan_server_port_family_with_tls_is_an_error(farm: Farm) -> None:

@@ -1,5 +1,6 @@
 """A real Redis accepts the settings that the plan writes into the nodes' files."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,16 @@ from nlbgen.spec.load import load
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+def requirepass(password: str) -> str:
+    """The line that redis.ps1 writes, by the replacements that stand in the script."""
+    script = (Path(__file__).parents[2] / "templates" / "nodes" / "redis.ps1.j2").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^ +\$quoted = \$RedisPassword(.*)$", script, re.MULTILINE)
+    for old, new in re.findall(r"\.Replace\('([^']*)', '([^']*)'\)", line):
+        password = password.replace(old, new)
+    (shape,) = re.findall(r'GetBytes\("(requirepass .*)"\)\)$', script, re.MULTILINE)
+    return str(shape).replace('`"', '"').replace("$quoted", password)
+
+
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Callable[[str], int]]:
     """Return a function that starts a Redis with a password and returns its port."""
@@ -26,8 +37,7 @@ def redis(tmp_path: Path) -> Iterator[Callable[[str], int]]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
-        quoted = '"' + password.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        lines = ["bind 127.0.0.1", f"port {port}", "save ''", f"dir {tmp_path}", f"requirepass {quoted}"]
+        lines = ["bind 127.0.0.1", f"port {port}", "save ''", f"dir {tmp_path}", requirepass(password)]
         (tmp_path / "redis.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
         binary = shutil.which("redis-server", path="/usr/bin:/usr/sbin:/usr/local/bin")
         assert binary
@@ -88,3 +98,40 @@ def test_redis_accepts_the_planned_connection_string(
         host, port_written, given = options(written)
         assert ask(host, port_written, ("PING",))[0].startswith(b"-NOAUTH")
         assert ask(host, port_written, ("AUTH", given), ("PING",)) == [b"+OK", b"+PONG"]
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    "password",
+    [
+        "it's",
+        "'quoted'",
+        '"quoted"',
+        "a b",
+        "a\\b",
+        "end\\",
+        "Grüße",
+        "😀",
+        "#x",
+        "$(x)`",
+        "a;b=c",
+        '\\"',
+        "--%",
+        "é" * 256,
+    ],
+)
+def test_redis_takes_the_line_of_the_script(redis: Callable[[str], int], password: str) -> None:
+    port = redis(password)
+    answers = ask("127.0.0.1", port, ("PING",), ("AUTH", password), ("PING",))
+    assert answers[0].startswith(b"-NOAUTH")
+    assert answers[1:] == [b"+OK", b"+PONG"]
+
+
+@pytest.mark.redis
+def test_redis_does_not_start_with_the_bare_line_of_former_scripts(tmp_path: Path) -> None:
+    (tmp_path / "redis.conf").write_text("requirepass it's\n", encoding="utf-8")
+    done = subprocess.run(
+        ["redis-server", tmp_path / "redis.conf"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode != 0
+    assert "Unbalanced quotes in configuration line" in done.stdout + done.stderr

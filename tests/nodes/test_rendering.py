@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +15,16 @@ from ruamel.yaml import YAML
 from nlbgen import __version__
 from nlbgen.nodes import powershell
 from nlbgen.nodes.planning import plan_farm
-from nlbgen.nodes.prepare import rendering
+from nlbgen.nodes.prepare import rendering, scripts
 from nlbgen.nodes.runbook.blocks import code
+from nlbgen.nodes.runbook.redis import sentinel
 from nlbgen.spec.load import load
+from nlbgen.spec.references import SecretError
+from tests.nodes.powershell_rules import broken, nodes_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conftest import RunCommand
 
 HERE = Path(__file__).parents[1]
@@ -28,22 +32,6 @@ EXAMPLES = HERE.parent / "examples"
 GOLDEN = HERE / "golden" / "nodes"
 NASTY = "O'Brien’s “Site” $(calc) `n; #> @{} %x% & | \\"
 REDIS, SQL = "red'is$(calc)`\"’x", "sql'’$x\"; y"
-
-tree_sitter = pytest.importorskip("tree_sitter")
-language = pytest.importorskip("tree_sitter_powershell")
-
-
-def nodes_of(script: bytes) -> Iterator[Any]:
-    """All nodes of a script's syntax tree; fails where it does not parse."""
-    parser = tree_sitter.Parser(tree_sitter.Language(language.language()))
-    tree = parser.parse(script.removeprefix(b"\xef\xbb\xbf"))
-    todo = [tree.root_node]
-    while todo:
-        node = todo.pop()
-        assert node.type != "ERROR", (node.start_point, node.text)
-        assert not node.is_missing, (node.start_point, node.parent.text)
-        yield node
-        todo += node.children
 
 
 def literals(script: bytes) -> set[str]:
@@ -146,28 +134,42 @@ def test_render_prepared_config_equals_the_plan(farm: Path, secrets: None) -> No
         assert files[f"{node.node.name}/web.config"] == node.files[0][1]
 
 
+def test_render_transform_of_a_section_in_its_own_file_sets_its_attributes(farm: Path, secrets: None) -> None:
+    for path in (farm / "inputs").rglob("web.config"):
+        text = path.read_text(encoding="utf-8-sig")
+        (section,) = re.findall(r"<machineKey[^>]*/>", text)
+        path.with_name("keys.config").write_text(section, encoding="utf-8")
+        path.write_text(text.replace(section, '<machineKey configSource="keys.config"/>'), encoding="utf-8")
+    files = rendered(farm)
+    (tag,) = re.findall(r"<machineKey[^>]*>", files["orch-2/keys.nlb.config"].decode())
+    assert tag.endswith('xdt:Transform="SetAttributes(decryptionKey,validationKey)" />')
+    (key,) = re.findall(r' decryptionKey="(\w+)"', (farm / "inputs/orch-1/keys.config").read_text(encoding="utf-8"))
+    assert f' decryptionKey="{key}"' in tag
+    assert "machineKey" not in files["orch-2/Web.nlb.config"].decode()
+
+
 # PowerShell.
 
 
 @pytest.mark.parametrize("with_secrets", [False, True])
 @pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
-def test_render_scripts_parse_as_powershell(
+def test_render_scripts_break_no_rule(
     case: str, with_secrets: bool, request: pytest.FixtureRequest, secrets: None
 ) -> None:
     files = rendered(request.getfixturevalue(case), with_secrets=with_secrets)
     scripts = {name: content for name, content in files.items() if name.endswith(".ps1")}
-    assert len(scripts) >= (2 if case == "core_farm" else 3)
-    for content in scripts.values():
-        assert list(nodes_of(content))
+    assert len(scripts) >= 3
+    assert {name: broken(content) for name, content in scripts.items()} == {name: [] for name in scripts}
 
 
 @pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
-def test_runbook_blocks_parse_as_powershell(case: str, request: pytest.FixtureRequest, secrets: None) -> None:
+def test_runbook_blocks_break_no_rule(case: str, request: pytest.FixtureRequest, secrets: None) -> None:
     text = rendered(request.getfixturevalue(case))["RUNBOOK.md"].decode()
     blocks = re.findall(r"^```powershell\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 4
     for block in blocks:
-        assert list(nodes_of(block.encode()))
+        # A person watches each line of a block, and goes on after an error.
+        assert [one for one in broken(block.encode()) if one.rule not in {"stop", "between", "unguarded"}] == []
 
 
 def test_render_hostile_names_stay_inside_literals(other_farm: Path, secrets: None) -> None:
@@ -202,14 +204,15 @@ def test_render_script_sets_every_change_of_the_plan(farm: Path, secrets: None) 
         match = re.fullmatch(r"(.*)[/@]([^/@]+)", change.path)
         assert match is not None
         section, key = match.groups()
-        assert re.search(rf"^Set-\w+ \$document '{re.escape(section)}' '{re.escape(key)}' ", script, re.MULTILINE)
+        assert re.search(rf"^    Set-\w+ \$File '{re.escape(section)}' '{re.escape(key)}' ", script, re.MULTILINE)
 
 
 def test_render_scripts_contain_the_commands_of_the_guide(farm: Path, other_farm: Path, secrets: None) -> None:
     files = rendered(other_farm)
     text = files["sessionstate.ps1"].decode("utf-8-sig")
-    assert "& $tool -S $Server -d $Database -ssadd -sstype c @login" in text
-    assert "@('-U', $User, '-P', $Password)" in text
+    words = "@('-S', (ConvertTo-SqlValue $Server), '-d', $Database, '-ssadd', '-sstype', 'c') + $login"
+    assert words in text
+    assert "@('-U', (ConvertTo-SqlValue $User), '-P', (ConvertTo-SqlValue $Password))" in text
     for table in ("[SignalR].[Messages_0]", "[SignalR].[Messages_0_Id]", "[SignalR].[Schema]"):
         assert f"N'{table}'" in files["verify.sql"].decode()
     shutil.copy(EXAMPLES / "farm.yaml", farm / "farm.yaml")
@@ -257,7 +260,7 @@ def test_render_missing_secret_writes_the_rest_and_names_the_variable(
     assert ran.code == 0
     assert "NLBGEN_REDIS_PASSWORD is not set" in ran.err
     names = {path.name for path in (farm / "outputs" / "nodes").rglob("*") if path.is_file()}
-    assert names == {"prepare-node.ps1", "redis.ps1", "sessionstate.ps1", "verify.sql", "RUNBOOK.md"}
+    assert names == {"prepare-node.ps1", "redis.ps1", "test-redis.ps1", "sessionstate.ps1", "verify.sql", "RUNBOOK.md"}
     assert cli("render", "nodes", "--with-secrets", cwd=farm).code == 1
 
 
@@ -279,7 +282,7 @@ def test_render_files_with_secrets_have_mode_0600(cli: "RunCommand", farm: Path,
 def test_render_diff_prints_no_secret(cli: "RunCommand", farm: Path, secrets: None) -> None:
     ran = cli("render", "nodes", "--diff", cwd=farm)
     assert ran.code == 1
-    assert "(holds secrets: not shown)" in ran.out
+    assert "(contains secrets: not shown)" in ran.out
     assert "+# orchestrator-prod" in ran.out
     for value in [*values_of(farm), REDIS]:
         assert value not in ran.out + ran.err
@@ -316,7 +319,7 @@ def test_render_node_without_config_gets_only_its_script(cli: "RunCommand", farm
 
 def test_render_without_configs_writes_no_config_and_reads_no_secret(farm: Path) -> None:
     names = {Path(name).name for name in rendered(farm, with_configs=False)}
-    assert names == {"prepare-node.ps1", "redis.ps1", "sessionstate.ps1", "verify.sql", "RUNBOOK.md"}
+    assert names == {"prepare-node.ps1", "redis.ps1", "test-redis.ps1", "sessionstate.ps1", "verify.sql", "RUNBOOK.md"}
 
 
 def test_render_sessions_in_memory_has_only_the_tables_of_signalr(other_farm: Path, secrets: None) -> None:
@@ -335,9 +338,9 @@ def test_render_script_without_its_store_is_an_internal_error(farm: Path) -> Non
     spec = load(farm / "farm.yaml")
     bare = spec._replace(farm=spec.farm.replace(stores=spec.farm.stores.replace(database=None, redis=None)))
     with pytest.raises(ValueError, match="without a database"):
-        rendering._session_script(bare, with_secrets=False)
+        scripts.session_tables(bare, with_secrets=False)
     with pytest.raises(ValueError, match="without Redis"):
-        rendering._redis_script(bare, with_secrets=False)
+        scripts.redis_server(bare, with_secrets=False)
 
 
 # The runbook.
@@ -352,7 +355,8 @@ def test_runbook_core_single_node_without_redis_has_no_steps_for_others(core_far
     runbook = rendered(core_farm)["RUNBOOK.md"].decode()
     assert "High Availability Add-on" not in runbook
     assert "Prepare the other nodes" not in runbook
-    assert "Read-Host" not in runbook
+    assert "AsSecureString" not in runbook
+    assert "test-redis.ps1" not in runbook
 
 
 def test_runbook_directory_on_a_share_is_not_changed(other_farm: Path, secrets: None) -> None:
@@ -367,8 +371,15 @@ def test_runbook_tls_at_the_balancer_disables_the_redirect_of_the_nodes(other_fa
     def change(data: dict[str, Any]) -> None:
         data["frontend"]["tls"] = {"mode": "terminate"}
 
-    text = rendered(changed(other_farm, change))["RUNBOOK.md"].decode()
-    assert "disable the IIS rewrite rule `Redirect HTTP to HTTPS`" in text
+    files = rendered(changed(other_farm, change))
+    text = files["RUNBOOK.md"].decode()
+    rule = section(text, "Let IIS accept HTTP from the balancer")
+    assert "-Name enabled -Value $false" in rule.partition("**Rollback:**")[0]
+    assert "-Name enabled -Value $true" in rule.partition("**Rollback:**")[2]
+    assert text.index("Let IIS accept HTTP") < text.index("Prepare the nodes")
+    assert "if ($served -and -not $SkipStatusCheck) { Assert-NoRedirect" in files["orch-1/prepare-node.ps1"].decode(
+        "utf-8-sig"
+    )
 
 
 @pytest.mark.parametrize("text", ["a", "a`b", "``", "`a", "x|y", NASTY])
@@ -400,9 +411,9 @@ def section(text: str, title: str) -> str:
 @pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
 def test_runbook_reads_secrets_as_secure_strings(case: str, request: pytest.FixtureRequest, secrets: None) -> None:
     text = rendered(request.getfixturevalue(case))["RUNBOOK.md"].decode()
-    reads = re.findall(r"Read-Host.*", text)
+    reads = re.findall(r"^(\$env:\w+) = (.*)$", text, re.MULTILINE)
     assert reads
-    assert all("-AsSecureString" in read for read in reads)
+    assert all("Read-Host" in read and "-AsSecureString" in read for _name, read in reads)
 
 
 def test_runbook_new_classic_node_starts_after_its_preparation(farm: Path, secrets: None) -> None:
@@ -413,20 +424,21 @@ def test_runbook_new_classic_node_starts_after_its_preparation(farm: Path, secre
         assert command in install
     assert text.index("Stop-WebAppPool") < text.index(r".\orch-2\prepare-node.ps1")
     script = files["orch-2/prepare-node.ps1"].decode()
-    saved, started = script.index("$prepared = $true"), script.rindex("Start-Node $SiteName")
-    assert saved < script.index("serverAutoStart -Value $true") < started
-    assert saved < script.index("autoStart -Value $true") < started
-    # The one other start is the first node's, whose old file is the farm's.
-    assert script.count("Start-Node $SiteName") == 1
-    assert files["orch-1/prepare-node.ps1"].decode().count("Start-Node $SiteName") == 2
-    assert "if ($prepared -or $WhatIfPreference) {" in script
+    saved, started = (
+        script.index("$prepared = $true"),
+        script.index("        Start-Node $pool\n        $started = $true"),
+    )
+    assert saved < started < script.index("serverAutoStart -Value $true") < script.rindex("if ($prepared -or")
+    # A node is started before its file is replaced only if it served the farm with its old file.
+    restore = script[script.index("function Restore-Node") : script.index("function Get-Answer")]
+    assert restore.index("elseif (-not $Served)") < restore.index("return") < restore.index("Start-Node")
 
 
 def test_runbook_core_version_has_its_own_steps(core_farm: Path, secrets: None) -> None:
     files = rendered(core_farm)
     assert not {"redis.ps1", "sessionstate.ps1", "verify.sql"} & set(files)
     text = files["RUNBOOK.md"].decode()
-    for classic in ("redis.ps1", "Redis-x64", "aspnet_regiis", "aspnet_regsql", "sessionstate", "web.config"):
+    for classic in (r".\redis.ps1", "Redis-x64", "aspnet_regiis", "aspnet_regsql", "sessionstate", "web.config"):
         assert classic not in text
     install = section(text, "Install the Orchestrator on the other nodes as secondary nodes")
     assert "SECONDARY_NODE=1 PARAMETERS_FILE=install.json" in install
@@ -437,8 +449,62 @@ def test_runbook_core_version_has_its_own_steps(core_farm: Path, secrets: None) 
     assert text.index(r".\orch-1\prepare-node.ps1") < text.index("SECONDARY_NODE") < text.index(r".\orch-2\prepare")
 
 
+@pytest.mark.parametrize(
+    "version, tool",
+    [
+        ("2020.10.8", "UiPath.Orchestrator.Setup.ProtectedConfiguration.Console.exe -p"),
+        ("2023.4", "UiPath.Orchestrator.Cli.exe protected-configuration -p"),
+    ],
+)
+def test_render_protection_tool_is_that_of_the_version(core_farm: Path, secrets: None, version: str, tool: str) -> None:
+    text = (core_farm / "farm.yaml").read_text(encoding="utf-8").replace('"2023.4"', f'"{version}"')
+    (core_farm / "farm.yaml").write_text(text, encoding="utf-8")
+    files = rendered(core_farm)
+    assert f"`{tool}e " in files["RUNBOOK.md"].decode()
+    assert f"{tool}d `" in files["orch-2/prepare-node.ps1"].decode()
+
+
 def test_render_symlinked_config_keeps_its_name(farm: Path, secrets: None) -> None:
     path = farm / "inputs" / "orch-2" / "web.config"
     path.rename(farm / "real.xml")
     path.symlink_to(farm / "real.xml")
     assert "orch-2/web.config" in rendered(farm)
+
+
+def under_sentinel(farm: Path) -> Path:
+    """The farm with its Redis under Sentinel."""
+    data = YAML(typ="safe", pure=True).load((farm / "farm.yaml").read_text(encoding="utf-8"))
+    hosts = [{"name": f"redis-{number}", "address": f"10.20.0.2{number}"} for number in (1, 2, 3)]
+    data["stores"]["redis"] = {"password": {"env": "NLBGEN_REDIS_PASSWORD"}, "sentinel": {"nodes": hosts}}
+    (farm / "farm.yaml").write_text(json.dumps(data), encoding="utf-8")
+    return farm
+
+
+@pytest.mark.parametrize("name", ["farm", "core_farm"])
+def test_runbook_redis_under_sentinel_connects_the_nodes_to_the_balancer(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", "r3dis-pass")
+    farm = under_sentinel(request.getfixturevalue(name))
+    files = rendered(farm, with_secrets=True)
+    host = load(farm / "farm.yaml").farm.frontend.host
+    assert "redis.ps1" not in files
+    runbook = files["RUNBOOK.md"].decode()
+    assert "Install Redis and Sentinel" in runbook
+    assert "redis-1 (10.20.0.21), redis-2 (10.20.0.22), redis-3 (10.20.0.23)" in runbook
+    assert r".\test-redis.ps1" in runbook
+    assert f"[string] $HostName = '{host}'" in files["test-redis.ps1"].decode()
+    assert "Add-on" not in runbook
+    nodes_of(files["orch-1/prepare-node.ps1"])
+    assert any(f"{host}:6379,password=r3dis-pass".encode() in content for content in files.values())
+
+
+def test_runbook_step_without_sentinel_is_an_internal_error(farm: Path) -> None:
+    with pytest.raises(ValueError, match="without Sentinel"):
+        sentinel(load(farm / "farm.yaml").farm, {})
+
+
+def test_render_password_that_sentinel_cannot_hold_is_refused(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NLBGEN_REDIS_PASSWORD", "a b")
+    with pytest.raises(SecretError, match=r"sentinel.conf has no quoting, and cannot hold U\+0020"):
+        rendered(under_sentinel(farm), with_secrets=True)

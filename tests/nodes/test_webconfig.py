@@ -13,6 +13,8 @@ from nlbgen.nodes.config import effective as configs
 from nlbgen.nodes.config import webconfig
 from nlbgen.nodes.config.effective import Config
 from nlbgen.nodes.config.lexer import decoded, encoded, scan
+from nlbgen.spec.orchestrator import protection_tool
+from nlbgen.spec.units import Version
 
 PLAIN = '<?xml version="1.0"?>\r\n<configuration>\r\n  <appSettings>\r\n    <add key="a" value="é"/>\r\n  </appSettings>\r\n</configuration>\r\n'
 
@@ -74,8 +76,8 @@ def test_webconfig_common_encodings_survive_an_edit(codec: str, mark: bytes, dec
     ("raw", "said"),
     [
         (b"\xff\xfe\0\0" + "<a/>".encode("utf-32-le"), "UTF-32"),
-        (b'<?xml version="1.0" encoding="utf-7"?><a/>', "cannot be edited"),
-        (b'<?xml version="1.0" encoding="klingon"?><a/>', "is unknown"),
+        (b'<?xml version="1.0" encoding="utf-7"?><a/>', "cannot edit"),
+        (b'<?xml version="1.0" encoding="klingon"?><a/>', "unknown encoding"),
         (b'<?xml version="1.0" encoding="utf-16"?><a/>', "bytes are not UTF-16"),
         (codecs.BOM_UTF16_LE + '<?xml version="1.0" encoding="utf-8"?><a/>'.encode("utf-16-le"), "bytes are UTF-16"),
         (codecs.BOM_UTF8 + b'<?xml version="1.0" encoding="iso-8859-1"?><a/>', "byte order mark"),
@@ -89,7 +91,9 @@ def test_webconfig_wrong_encoding_is_an_error(raw: str, said: str) -> None:
 
 
 def test_webconfig_bytes_that_python_would_change_are_an_error() -> None:
-    assert "not the canonical cp932" in refused(b'<?xml version="1.0" encoding="cp932"?><a b="\x87\x90"/>')
+    assert "the cp932 text would have other bytes" in refused(
+        b'<?xml version="1.0" encoding="cp932"?><a b="\x87\x90"/>'
+    )
 
 
 # Hostile files.
@@ -104,7 +108,7 @@ def test_webconfig_bytes_that_python_would_change_are_an_error() -> None:
     ],
 )
 def test_webconfig_doctype_is_an_error_at_its_location(text: str, place: str) -> None:
-    assert refused(text).startswith(f"web.config:{place}: a DOCTYPE is not allowed")
+    assert refused(text).startswith(f"web.config:{place}: the file has a DOCTYPE")
 
 
 def test_webconfig_doctype_inside_a_comment_is_accepted() -> None:
@@ -191,7 +195,7 @@ def test_encoded_value_decodes_to_itself(value: str, quote: str, codec: str) -> 
 
 @pytest.mark.parametrize("value", ["\0", "\x1f", "\ud800", "\uffff"])
 def test_encoded_forbidden_character_raises_without_the_value(value: str) -> None:
-    with pytest.raises(ValueError, match="XML cannot hold") as error:
+    with pytest.raises(ValueError, match="XML does not allow") as error:
         encoded(f"secret{value}", '"')
     assert "secret" not in str(error.value)
 
@@ -431,14 +435,65 @@ def test_load_finds_the_file_with_the_settings(tmp_path: Path) -> None:
         assert config.kind == "core"
 
 
-def test_load_stub_without_settings_is_an_error(tmp_path: Path) -> None:
+STUB_WITH_KEYS = (
+    "<configuration><location path='.'><system.webServer><aspNetCore processPath='dotnet'/></system.webServer></location>"
+    "<system.web><machineKey decryptionKey='B'/></system.web></configuration>"
+)
+
+
+def test_load_web_config_of_iis_with_the_keys_of_iis_manager_reads_the_file_beside_it(tmp_path: Path) -> None:
+    stub = make(tmp_path, web_config=STUB_WITH_KEYS)
+    core = tmp_path / "UiPath.Orchestrator.dll.config"
+    core.write_text(CORE, encoding="utf-8")
+    config = configs.load(stub)
+    assert (config.path, config.web_config_of_iis) == (core, stub)
+    assert config.notes == [
+        f"{stub}: is the web.config of IIS; the settings were read from {core.name} in the same folder"
+    ]
+    assert configs.load(core).web_config_of_iis is None
+
+
+@pytest.mark.parametrize("text", [STUB, STUB_WITH_KEYS])
+def test_load_web_config_of_iis_alone_is_an_error(tmp_path: Path, text: str) -> None:
+    with pytest.raises(NodeError, match=r"web\.config of IIS: it starts Orchestrator, and has none") as error:
+        configs.load(make(tmp_path, web_config=text))
+    assert error.value.hint == "from 2020.10 on the settings are in UiPath.Orchestrator.dll.config: name that one"
+
+
+def test_load_file_without_settings_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match="none of an Orchestrator's settings"):
-        configs.load(make(tmp_path, web_config=STUB))
+        configs.load(make(tmp_path, web_config="<configuration><system.webServer/></configuration>"))
+
+
+FIRST_TOOL = "UiPath.Orchestrator.Setup.ProtectedConfiguration.Console.exe"
+CLI = "UiPath.Orchestrator.Cli.exe protected-configuration"
+ARGUMENTS = '-pd "secureAppSettings" -site "UiPath Orchestrator" -app "/"'
+
+
+@pytest.mark.parametrize(
+    ("version", "command"),
+    [
+        ("2020.10", f"{FIRST_TOOL} {ARGUMENTS}"),
+        ("20.10.8", f"{FIRST_TOOL} {ARGUMENTS}"),
+        ("2021.10", f"{CLI} {ARGUMENTS}"),
+        ("2024.10", f"{CLI} {ARGUMENTS}"),
+        (None, f"{CLI} {ARGUMENTS} (in 2020.10 the tool is {FIRST_TOOL})"),
+    ],
+)
+def test_encrypted_section_names_the_tool_of_the_version(tmp_path: Path, version: str | None, command: str) -> None:
+    path = tmp_path / "UiPath.Orchestrator.dll.config"
+    encrypted = "<secureAppSettings><EncryptedData/></secureAppSettings>"
+    path.write_text(CORE.replace("<system.web>", f"{encrypted}<system.web>"), encoding="utf-8")
+    config = configs.load(path, core_tool=None if version is None else protection_tool(Version(version)))
+    with pytest.raises(NodeError, match="is encrypted") as error:
+        config.require_open(configs.SECURE)
+    hint = "decrypt it on that node, in an elevated prompt, and copy the file again: "
+    assert error.value.hint == f"{hint}{command}"
 
 
 def test_load_stub_beside_another_file_without_settings_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "UiPath.Orchestrator.dll.config").write_text("<configuration/>", encoding="utf-8")
-    with pytest.raises(NodeError, match="none of an Orchestrator's settings"):
+    with pytest.raises(NodeError, match="has none of its settings"):
         configs.load(make(tmp_path, web_config=STUB))
 
 

@@ -25,7 +25,7 @@ def test_tags_keep_the_namespace_of_the_root() -> None:
     assert texts(file, insert) == [
         f'configuration xmlns="urn:x" {XDT}',
         "a",
-        'add key="k" xdt:Transform="Insert" /',
+        'add key="k" xdt:Locator="Match(key)" xdt:Transform="InsertIfMissing" /',
         "/a",
         "/configuration",
     ]
@@ -57,3 +57,10 @@ def test_tags_removed_attribute_has_a_transform_of_its_own() -> None:
     file = document('<c><machineKey a="1" b="2"/></c>')
     (section,) = file.root.children
     assert texts(file, RemoveAttribute(file, section, "b"))[1] == 'machineKey xdt:Transform="RemoveAttributes(b)" /'
+
+
+def test_tags_new_section_is_inserted_once() -> None:
+    file = document("<configuration><system.web/></configuration>")
+    (web,) = file.root.children
+    insert = InsertElement(file, web, "machineKey", (("decryption", "AES"),))
+    assert texts(file, insert)[2] == 'machineKey decryption="AES" xdt:Transform="InsertIfMissing" /'

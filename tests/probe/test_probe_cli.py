@@ -134,7 +134,7 @@ def test_ca_file_without_a_certificate_exits_1(cli: "RunCommand", arguments: "Ar
     (tmp_path / "ca.pem").write_text("nothing", "utf-8")
     ran = cli(*arguments(f"--nodes-ca={tmp_path / 'ca.pem'}"))
     assert ran.code == 1
-    assert "holds no certificate" in ran.err
+    assert "contains no certificate" in ran.err
     assert ran.out == ""
 
 

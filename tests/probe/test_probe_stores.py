@@ -114,6 +114,17 @@ def test_redis_without_a_password_has_no_finding(redis: Callable[..., int], tmp_
 
 
 @pytest.mark.redis
+def test_redis_with_the_configured_user_has_no_finding(redis: Callable[..., int], tmp_path: Path) -> None:
+    """The default user is off: the password alone is refused."""
+    quoted = PASSWORD.replace("\\", "\\\\").replace('"', '\\"')
+    port = redis("user default off", f'user orchestrator on ">{quoted}" ~* +@all')
+    report = ask_redis(tmp_path, port, more=", user: orchestrator")
+    assert found_in(report) == []
+    assert report.devices[-1].facts["role"] == "master"
+    assert found_in(ask_redis(tmp_path, port)) == [("redis-password", "finding")]
+
+
+@pytest.mark.redis
 def test_redis_with_another_password_is_reported(redis: Callable[..., int], tmp_path: Path) -> None:
     report = ask_redis(tmp_path, redis(required("another")))
     assert found_in(report) == [("redis-password", "finding")]

@@ -276,6 +276,35 @@ def test_each_client_has_its_own_address_and_cookies(node: NodeProcess) -> None:
     assert all(peer.startswith("127.1.0.") for peer in peers)
 
 
+def test_load_that_is_cancelled_in_its_warm_up_closes_its_connections() -> None:
+    async def cancelled() -> tuple[int, bool]:
+        first = asyncio.Event()
+        open_ones: set[asyncio.StreamWriter] = set()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            open_ones.add(writer)
+            first.set()
+            await reader.read()
+            open_ones.discard(writer)
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            load = asyncio.create_task(Load(LoadPlan(url=f"http://127.0.0.1:{port}", clients=300, warm_up=True)).run())
+            await first.wait()
+            load.cancel()
+            await asyncio.wait([load])
+            for _ in range(200):
+                if open_ones:
+                    await asyncio.sleep(0.05)
+            left = len(open_ones)
+            for writer in open_ones:
+                writer.transport.abort()
+            return left, asyncio.get_running_loop().get_exception_handler() is None
+
+    assert run(cancelled()) == (0, True)
+
+
 def test_exception_of_an_event_is_raised(node: NodeProcess) -> None:
     with pytest.raises(ZeroDivisionError):
         run_load(LoadPlan(url=node.url, rate=20, seconds=0.2), events=[(0.1, lambda: 1 / 0)])
@@ -284,7 +313,7 @@ def test_exception_of_an_event_is_raised(node: NodeProcess) -> None:
 
 
 @pytest.mark.slow
-def test_load_at_a_high_rate_loses_no_request_however_slow_the_machine_is(node: NodeProcess) -> None:
+def test_load_at_a_high_rate_loses_no_request_on_a_slow_machine(node: NodeProcess) -> None:
     """Whether the rate is kept is measured by benchmarks/load.py."""
     result = run_load(LoadPlan(url=node.url, rate=2000, seconds=3, timeout=PATIENCE))
     assert result.outcomes == {"ok": 6000}

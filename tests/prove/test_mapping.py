@@ -1,4 +1,4 @@
-"""The lab's configuration equals the live one, except for addresses, ports, host names and files."""
+"""The lab's configuration equals the rendered one, except for addresses, ports, host names and files."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ ACCEPTED = [
 OWN = re.compile(
     r"\s*(?:user|group|chroot|log|stats socket|server-state-file|pid|error_log|access_log|\w+_temp_path)\b.*"
     r"|\s*# User and chroot of Debian's package\..*"
-    r"|\s*# (?:The nodes' host names are|NGINX resolves the nodes' host names).*"
+    r"|\s*# (?:HAProxy|NGINX) resolves the nodes' host names.*"
     r"|\s*(?:resolvers|parse-resolv-conf|hold)\b.*|"
 )
 """Lines about the balancer's own files, user and log, about looking up host names, and empty ones."""
@@ -121,7 +121,7 @@ def test_lab_configuration_has_no_live_address(lab: Lab) -> None:
 def test_difference_applied_to_the_live_file_gives_the_lab_file(lab: Lab) -> None:
     """The diff is complete: it is a valid patch."""
     patch = difference(lab)
-    assert patch.startswith(f"--- live/{lab.generator.name}/")
+    assert patch.startswith(f"--- rendered/{lab.generator.name}/")
     assert patched(live_text(lab), patch) == lab.configuration.read_text(encoding="utf-8")
 
 

@@ -232,7 +232,7 @@ class HashedBench(TestBench):
         return {"orch-2"} if count <= 8 else {"orch-1", "orch-2"}
 
 
-def test_more_clients_look_for_a_node_that_hashing_by_address_hides(make_spec: Callable[..., Spec]) -> None:
+def test_more_clients_search_a_node_that_hashing_by_address_did_not_select(make_spec: Callable[..., Spec]) -> None:
     lab = FakeLab(make_spec().farm)
     lab.nodes = [SimpleNamespace(name=node.name) for node in lab.live.nodes]
     bench = HashedBench(cast("Lab", lab))

@@ -31,8 +31,9 @@ from nlbgen.prove.clients.hub_client import (
 from nlbgen.prove.clients.sessions import make_client, open_http, session
 from nlbgen.prove.clients.simple import fetch
 from nlbgen.prove.lab.processes import BalancerProcess, NodeProcess
+from nlbgen.prove.nodes.aspnet import ProtectedData
 from nlbgen.prove.nodes.options import NodeOption, NodeOptions
-from nlbgen.prove.nodes.signalr2 import Tokens, protocol_version
+from nlbgen.prove.nodes.signalr2_call import protocol_version
 
 if TYPE_CHECKING:
     import aiohttp
@@ -177,8 +178,9 @@ def node(shared_node: NodeProcess) -> NodeProcess:
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", ["webSockets", "serverSentEvents", "longPolling"])
 def test_microsofts_classic_client_works(node: NodeProcess, microsoft_clients: RunClient, transport: str) -> None:
-    seen = microsoft_clients(generation="classic", url=node.url, transport=transport, hub="echohub")
+    seen = microsoft_clients(generation="classic", url=node.url, transport=transport, hub="echohub", reconnect=True)
     assert seen["ok"], seen
+    assert (seen["toGroup"], seen["afterReconnect"], seen["sameId"]) == ("to the group", "after the reconnect", True)
     assert (seen["transport"], seen["echo"], seen["push"]) == (transport, "hello ☃", "to all")
     assert seen["where"]["node"] == "orch-1"
     assert "could not be resolved" in seen["unknown"]
@@ -197,6 +199,56 @@ def test_microsofts_core_client_works(
     assert seen["ok"], seen
     assert (seen["echo"], seen["push"], seen["where"]["node"]) == ("hello ☃", "to all", "orch-1")
     assert "NoSuchMethod" in seen["unknown"]
+
+
+@pytest.mark.slow
+def test_microsofts_core_client_with_stateful_reconnect_works_without_it(
+    node: NodeProcess, microsoft_clients: RunClient
+) -> None:
+    """The server does not offer it, as version 8 by default, and the client does without."""
+    seen = microsoft_clients(generation="core", url=node.url, path="/hub", transport="WebSockets", stateful=True)
+    assert seen["ok"], seen
+    assert any("useStatefulReconnect=true" in one["target"] for one in node.control.requests("/hub/negotiate"))
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("?NegotiateVersion=7", {"negotiateVersion": 1}),
+        ("", {"negotiateVersion": 0}),
+        ("?negotiateVersion=x", {"error": "The client requested a non-integer protocol version."}),
+        (
+            "?negotiateVersion=-1",
+            {"error": "The client requested version '-1', but the server does not support this version."},
+        ),
+        ("?negotiateVersion=1&useStatefulReconnect=true", {"negotiateVersion": 1}),
+    ],
+)
+def test_core_negotiation_answers_each_version_as_the_real_server(
+    node: NodeProcess, query: str, answer: dict[str, Any]
+) -> None:
+    seen = fetch(f"{node.url}/hub/negotiate{query}", method="POST").json()
+    assert {name: seen[name] for name in answer} == answer
+    assert "useStatefulReconnect" not in seen
+
+
+def test_core_handshake_refuses_an_unknown_version_and_ignores_acknowledgements(node: NodeProcess) -> None:
+    def exchanged(*messages: dict[str, Any]) -> list[dict[str, Any]]:
+        token = fetch(f"{node.url}/hub/negotiate?negotiateVersion=1", method="POST").json()["connectionToken"]
+        url = f"{node.url}/hub?ID={token}"  # names in a query have no case
+        fetch(url)
+        body = "".join(json.dumps(message) + "\x1e" for message in messages)
+        assert fetch(url, method="POST", body=body.encode()).status == 200
+        return [json.loads(part) for part in fetch(url).body.decode().split("\x1e")[:-1]]
+
+    call = {"type": 1, "target": "Echo", "arguments": ["x"]}
+    refused = exchanged({"protocol": "json", "version": 3})
+    assert refused == [{"error": "The server does not support version 3 of the 'json' protocol."}]
+    acknowledged = [{"type": 9, "sequenceId": 1}, {"type": 8, "sequenceId": 1}]
+    answers = exchanged({"protocol": "json", "version": 2}, *acknowledged, call, {**call, "invocationId": "7"})
+    assert answers == [{}, {"type": 3, "invocationId": "7", "result": "x"}], "a call without an id has no answer"
+    named_with_case = exchanged({"protocol": "json", "version": 1}, {"Type": 1, "target": "Echo"})
+    assert named_with_case == [{}, {"type": 7, "error": "Connection closed with an error."}]
 
 
 # pysignalr uses its own libraries, and their warnings are not those of nlbgen.
@@ -322,13 +374,13 @@ def test_protocol_version_is_limited_to_the_supported_ones(asked: str | None, sp
 
 
 def test_token_is_valid_only_with_the_same_machine_key() -> None:
-    token = Tokens("key").protect("abc")
-    assert Tokens("key").unprotect(token) == "abc"
-    assert Tokens("other").unprotect(token) is None
+    token = ProtectedData("key", "token").protect("abc")
+    assert ProtectedData("key", "token").unprotect(token) == "abc"
+    assert ProtectedData("other", "token").unprotect(token) is None
     forged = base64.b64encode(base64.b64decode(token).replace(b"abc", b"abd")).decode()
-    assert Tokens("key").unprotect(forged) is None
+    assert ProtectedData("key", "token").unprotect(forged) is None
     for broken in ("", "x", "äö", "====", "AAAA"):
-        assert Tokens("key").unprotect(broken) is None
+        assert ProtectedData("key", "token").unprotect(broken) is None
 
 
 def test_classic_connection_works_on_any_node_with_the_machine_key() -> None:
@@ -340,6 +392,51 @@ def test_classic_connection_works_on_any_node_with_the_machine_key() -> None:
         assert (refused.status, refused.body) == (400, b"The ConnectionId is in the incorrect format.")
         assert fetch(two.url + "/signalr/start?transport=longPolling").status == 400
         assert fetch(two.url + "/signalr/start?connectionToken=x").status == 400
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/json", "application/x-www-form-urlencoded"])
+def test_classic_form_is_read_whatever_its_label(node: NodeProcess, content_type: str | None) -> None:
+    token = quote(fetch(node.url + "/signalr/negotiate").json()["ConnectionToken"], safe="")
+    hubs = quote('[{"NAME":"h"}]')
+    rest = f"TRANSPORT=serverSentEvents&ConnectionToken={token}&connectiondata={hubs}"
+    headers = {"Content-Type": content_type} if content_type else {}
+    body = b"DATA=" + quote('{"i":5,"h":"h","m":"ECHO","a":["x y"]}').encode()
+    answer = fetch(f"{node.url}/signalr/send?{rest}", method="POST", headers=headers, body=body)
+    assert answer.json() == {"I": "5", "R": "x y"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "query", "body"),
+    [
+        ("send", "", b"data=%5B%5D"),
+        ("send", "", b"data=x"),
+        ("negotiate", "&connectionData=x", b""),
+        ("negotiate", "&connectionData=%5B1%5D", b""),
+        ("start", "&connectionData=" + quote('[{"name":"a"},{"Name":"A"}]'), b""),
+        ("connect", "&transport=foreverFrame&frameId=x", b""),
+    ],
+)
+def test_classic_request_that_the_real_server_cannot_read_is_an_error(
+    node: NodeProcess, verb: str, query: str, body: bytes
+) -> None:
+    token = quote(fetch(node.url + "/signalr/negotiate").json()["ConnectionToken"], safe="")
+    transport = "" if "transport" in query else "&transport=longPolling"
+    url = f"{node.url}/signalr/{verb}?connectionToken={token}{transport}{query}"
+    assert fetch(url, method="POST", body=body).status == 500
+
+
+def test_classic_websocket_with_an_unreadable_call_is_closed(node: NodeProcess) -> None:
+    token = quote(fetch(node.url + "/signalr/negotiate").json()["ConnectionToken"], safe="")
+    url = f"{node.url}/signalr/connect?transport=webSockets&connectionToken={token}"
+
+    async def closed() -> object:
+        async with open_http(SessionPlan(url=node.url)) as http, http.ws_connect(url) as socket:
+            await socket.receive()
+            await socket.send_str("not a call")
+            await socket.receive()
+            return socket.close_code
+
+    assert run(closed()) == 1011
 
 
 def test_core_connection_works_only_on_the_node_that_negotiated_it() -> None:

@@ -1,6 +1,7 @@
 """The rules of the spec, one by one, and what differs between Orchestrator versions."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from nlbgen.generators.base import known_ids
 from nlbgen.spec.checks import RULES
 from nlbgen.spec.load import loads
 from nlbgen.spec.orchestrator import HEALTH_PATHS, health_path, is_core, normalized
+from nlbgen.spec.rules import redis
 from nlbgen.spec.units import Version
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 GOLDEN_ERRORS = Path(__file__).parents[1] / "golden_errors"
 NODES = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]
+ADD_ON = {"redis": {"port": 10000}}
 REDIS = {"host": "redis.corp.example", "port": 6379}
 
 
@@ -43,6 +46,7 @@ def found(farm_data: "Callable[..., dict[str, Any]]") -> "Found":
 
 
 VIP = {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["lb-1", "lb-2"], "secret": {"env": "V"}}
+NO_PASSWORD = ("redis-password", "stores.redis.password")
 BROKEN = [
     ({"frontend": {"vip": VIP, "address": "10.20.0.9"}}, [("vip-address", "frontend.address")]),
     ({"frontend": {"vip": VIP, "address": "::"}}, [("vip-address", "frontend.address")]),
@@ -76,9 +80,9 @@ BROKEN = [
     ),
     ({"stores": {"redis": None}}, [("redis-endpoint", "stores.redis.host"), ("redis-endpoint", "stores.redis.port")]),
     ({"stores": {"redis": {"host": None}}}, [("redis-endpoint", "stores.redis.host")]),
-    ({"stores": {"redis": {"install_on": "orch-2"}}}, [("redis-on-node", "stores.redis.install_on")]),
-    ({"stores": {"redis": {"host": "10.20.0.11"}}}, [("redis-on-node", "stores.redis.host")]),
-    ({"stores": {"redis": {"host": "ORCH-1"}}}, [("redis-on-node", "stores.redis.host")]),
+    ({"stores": {"redis": {"install_on": "orch-2"}}}, [NO_PASSWORD, ("redis-on-node", "stores.redis.install_on")]),
+    ({"stores": {"redis": {"host": "10.20.0.11"}}}, [NO_PASSWORD, ("redis-on-node", "stores.redis.host")]),
+    ({"stores": {"redis": {"host": "ORCH-1"}}}, [NO_PASSWORD, ("redis-on-node", "stores.redis.host")]),
     ({"stores": {"redis": {"install_on": "other"}}}, [("redis-install-on", "stores.redis.install_on")]),
     ({"stores": {"signalr": "sqlserver"}}, [("signalr-sql-lag", "stores.signalr")]),
     (
@@ -105,12 +109,12 @@ BROKEN = [
     ),
     ({"balancer": {"signalr": {"idle_timeout": "110s"}}}, [("short-idle", "balancer.signalr.idle_timeout")]),
     (
-        {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "none"}},
+        {"orchestrator": {"version": "2020.10"}, "stores": ADD_ON, "balancer": {"affinity": "none"}},
         [("core-affinity", "balancer.affinity")],
     ),
-    ({"orchestrator": {"version": "20.10"}}, [("affinity-auto", "balancer.affinity")]),
+    ({"orchestrator": {"version": "20.10"}, "stores": ADD_ON}, [("affinity-auto", "balancer.affinity")]),
     (
-        {"orchestrator": {"version": "21.4"}, "frontend": {"tls": {"mode": "passthrough"}}},
+        {"orchestrator": {"version": "21.4"}, "stores": ADD_ON, "frontend": {"tls": {"mode": "passthrough"}}},
         [("affinity-auto", "balancer.affinity")],
     ),
     ({"orchestrator": {"version": None}}, [("version-unknown", "orchestrator.version")]),
@@ -161,12 +165,25 @@ BROKEN = [
     ({"frontend": {"port": 80}}, [("redirect-port", "frontend.port")]),
     ({"frontend": {"tls": {"verify_nodes": False}}}, [("unverified-nodes", "frontend.tls.verify_nodes")]),
     ({"balancer": {"limits": {"connections": 9489}}}, [("open-files", "balancer.limits.open_files")]),
+    ({"orchestrator": {"robots": 6401}}, [("robots-connections", "orchestrator.robots")]),
+    (
+        {"orchestrator": {"robots": 22_586}, "balancer": {"limits": {"connections": 30_000, "open_files": 70_000}}},
+        [("robots-ports", "orchestrator.robots")],
+    ),
+    (
+        {"orchestrator": {"robots": 26_215}, "balancer": {"limits": {"connections": 33_000, "open_files": 70_000}}},
+        [("robots-ports", "orchestrator.robots"), ("robots-tracked", "orchestrator.robots")],
+    ),
 ]
 KEPT = [
     {},
     {"nodes": NODES[:1], "stores": {"session": "inproc", "signalr": "inproc"}, "accept": ["one-node"]},
-    {"orchestrator": {"version": "2020.10"}, "stores": {"session": "inproc"}, "balancer": {"affinity": "signalr"}},
-    {"orchestrator": {"version": "2020.10"}, "nodes": NODES[:1], "accept": ["one-node"]},
+    {
+        "orchestrator": {"version": "2020.10"},
+        "stores": {"session": "inproc", **ADD_ON},
+        "balancer": {"affinity": "signalr"},
+    },
+    {"orchestrator": {"version": "2020.10"}, "nodes": NODES[:1], "stores": ADD_ON, "accept": ["one-node"]},
     {"orchestrator": {"version": "2020.4"}},
     {"orchestrator": {"version": "2017.9"}, "balancer": {"health": {"path": "/alive"}}},
     {"stores": {"database": {"server": "S", "auth": "windows"}}},
@@ -174,6 +191,13 @@ KEPT = [
     {"stores": {"signalr": "sqlserver", "redis": None}, "accept": ["signalr-sql-lag"]},
     {"balancer": {"signalr": {"idle_timeout": "110001ms"}}},
     {"balancer": {"limits": {"connections": 9488}}},
+    {"orchestrator": {"robots": 6400}},
+    {"orchestrator": {"robots": 22_585}, "balancer": {"limits": {"connections": 30_000, "open_files": 70_000}}},
+    {
+        "orchestrator": {"robots": 26_214},
+        "balancer": {"limits": {"connections": 33_000, "open_files": 70_000}},
+        "accept": ["robots-ports"],
+    },
     {"nodes": [NODES[0], {**NODES[1], "address": "10.0.0.1", "port": 8443}]},
     {"nodes": [NODES[0], {**NODES[1], "state": "down"}]},
     {"nodes": [{**NODES[0], "state": "backup"}, {**NODES[1], "state": "down"}]},
@@ -210,9 +234,41 @@ def test_missing_ca_is_a_warning(farm_data: "Callable[..., dict[str, Any]]") -> 
     assert (warning.id, warning.path) == ("node-ca", "frontend.tls.verify_nodes")
 
 
+@pytest.mark.parametrize(
+    ("robots", "limits", "hint"),
+    [
+        (10_000, {}, "write `connections: 12500` and `open_files: 26024` under balancer.limits"),
+        (6_401, {}, "write `connections: 8002` under balancer.limits"),
+    ],
+)
+def test_hint_about_robots_has_the_numbers_that_suffice(
+    robots: int, limits: dict[str, int], hint: str, farm_data: "Callable[..., dict[str, Any]]"
+) -> None:
+    orchestrator = {**farm_data()["orchestrator"], "robots": robots}
+    with pytest.raises(SpecError) as failed:
+        loads(json.dumps(farm_data(orchestrator=orchestrator, balancer={"limits": limits})))
+    (problem,) = failed.value.problems
+    assert problem.hint == hint
+    suffices = {name: int(number) for name, number in re.findall(r"`(\w+): (\d+)`", hint)}
+    loads(json.dumps(farm_data(orchestrator=orchestrator, balancer={"limits": suffices})))
+
+
+@pytest.mark.parametrize(
+    ("robots", "share"), [(51_609, "1024 65535"), (51_610, "use 2 balancers"), (120_000, "use 3 b")]
+)
+def test_hint_about_ports_counts_the_addresses(
+    robots: int, share: str, farm_data: "Callable[..., dict[str, Any]]"
+) -> None:
+    orchestrator = {**farm_data()["orchestrator"], "robots": robots}
+    limits = {"connections": 200_000, "open_files": 500_000}
+    found = loads(json.dumps(farm_data(orchestrator=orchestrator, balancer={"limits": limits}))).warnings
+    assert share in next(one.hint for one in found if one.id == "robots-ports")
+
+
 def test_every_rule_has_a_case_and_a_golden_error() -> None:
-    """A new rule needs a line in BROKEN and a folder in golden_errors."""
+    """A new rule needs a line in BROKEN (or in test_redis_rules.py) and a folder in golden_errors."""
     tried = {problem_id for _, expected in BROKEN for problem_id, _ in expected} | {"node-ca"}
+    tried |= {rule.id for rule in redis.RULES}
     assert tried == {rule.id for rule in RULES}
     shown = "".join(path.read_text(encoding="utf-8") for path in GOLDEN_ERRORS.glob("rule-*/expected.txt"))
     assert [rule.id for rule in RULES if f"[{rule.id}]" not in shown] == []

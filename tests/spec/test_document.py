@@ -106,7 +106,7 @@ def test_yaml_that_readers_interpret_differently_is_a_problem(text: str) -> None
 
 @given(st.from_regex(r"[-+.:_0-9eExXoObBTZ<=~ynYN]{1,12}", fullmatch=True))
 def test_accepted_yaml_is_read_alike_by_other_readers(text: str) -> None:
-    """Whatever is taken without a problem means the same to PyYAML, which reads YAML 1.1."""
+    """A document without problems has the same meaning for PyYAML, which reads YAML 1.1."""
     source = f"key: {text}"
     try:
         found = parse("f", source)
@@ -135,14 +135,14 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_json_is_read_as_json(data: object) -> None:
+def test_parse_reads_json(data: object) -> None:
     found = parse("f", json.dumps(data, ensure_ascii=False))
     assert found.data == data
     assert found.problems == ()
 
 
 @given(JSON)
-def test_what_pyyaml_writes_is_read_back(data: object) -> None:
+def test_parse_reads_what_pyyaml_writes(data: object) -> None:
     found = parse("f", yaml.safe_dump(data, allow_unicode=True))
     assert found.data == data
     assert found.problems == ()
@@ -173,7 +173,7 @@ def test_values_have_locations(path: tuple[str | int, ...], key: bool, place: tu
     assert parse("f", TEXT).location(path, key=key) == Location("f", *place)
 
 
-def test_texts_as_they_were_written() -> None:
+def test_text_returns_the_value_as_it_is_written() -> None:
     found = parse("f", "a: [1.10, '2.20', {b: null}]")
     assert found.text(("a", 0)) == "1.10"
     assert found.text(("a", 1)) == "2.20"

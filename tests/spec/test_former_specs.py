@@ -36,4 +36,4 @@ def test_former_spec_with_a_changed_default_is_reported(path: Path) -> None:
 def test_former_default_of_affinity_is_kept_by_the_line_of_the_hint() -> None:
     text = next(path for path in FORMER if path.stem == "orchestrator-2020.10").read_text(encoding="utf-8")
     kept = loads(text + "balancer: {affinity: none}\n")
-    assert (kept.farm.affinity, [problem.id for problem in kept.warnings]) == ("none", ["node-ca"])
+    assert (kept.farm.affinity, [problem.id for problem in kept.warnings]) == ("none", ["node-ca", "redis-add-on"])

@@ -41,6 +41,18 @@ def test_secret_from_a_file(end: str, tmp_path: Path) -> None:
     assert resolve(Secret(file=str(tmp_path / "secret")), Path("/elsewhere")).reveal() == TEXT
 
 
+def test_secret_file_with_a_byte_order_mark_does_not_hold_the_mark(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"\xef\xbb\xbfhunter2\r\n")
+    assert resolve(Secret(file="secret"), tmp_path).reveal() == "hunter2"
+
+
+def test_secret_file_in_utf_16_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes("\ufeffhunter2".encode("utf-16-le"))
+    with pytest.raises(MissingSecretError, match="is not UTF-8 text") as error:
+        resolve(Secret(file="secret"), tmp_path)
+    assert error.value.hint == "save the secret as UTF-8, not as UTF-16 or ANSI"
+
+
 def test_secret_keeps_blanks(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(" a \n", encoding="utf-8")
     assert resolve(Secret(file="secret"), tmp_path).reveal() == " a "

@@ -89,8 +89,8 @@ def test_read_sets_defaults_and_optional_values() -> None:
             ("part.prt", "is not a known key (did you mean port?)"),
         ]),
         ({"part": {"name": "a"}, "parts": {}}, [("parts", "must be a list")]),
-        ({"part": {"name": "a"}, "parts": [{"name": "a"}] * 3}, [("parts", "has 3 entries, but takes at most 2")]),
-        ({"part": {"name": "a"}, "list": []}, [("list", "has 0 entries, but takes at least 1")]),
+        ({"part": {"name": "a"}, "parts": [{"name": "a"}] * 3}, [("parts", "has 3 entries: the maximum is 2")]),
+        ({"part": {"name": "a"}, "list": []}, [("list", "has 0 entries: the minimum is 1")]),
         ({"part": {"name": "a"}, "list": [1, "a", None]}, [
             ("list[0]", "1 is a number, not a text"),
             ("list[2]", "null is not a text"),

@@ -151,7 +151,7 @@ def run(command: list[str], *, env: dict[str, str] | None = None, cwd: Path | No
 
 
 def unsupported() -> str:
-    """Say in one line why this machine cannot run Debian's programs, or return the empty string."""
+    """Return in one line why this machine cannot run Debian's programs, or the empty string."""
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
         return f"only for Linux on x86-64, this is {sys.platform} on {platform.machine()}"
     lacking = [name for name in TOOLS if shutil.which(name) is None]
@@ -288,7 +288,7 @@ def _loader(root: Path) -> None:
 
 
 def versions(path: Path) -> tuple[str, str]:
-    """Ask the program behind wrapper `path` for its version and that of its OpenSSL."""
+    """Read the version of the program behind wrapper `path`, and that of its OpenSSL."""
     kind = path.name.partition("-")[0]
     flag = {"haproxy": "-vv", "nginx": "-V", "openssl": "version"}[kind]
     text = run([str(path), flag])
@@ -301,7 +301,7 @@ def versions(path: Path) -> tuple[str, str]:
 
 
 def fingerprint(suite: Suite) -> str:
-    """Return what tells a root made by this file from one that another state of it has made."""
+    """Return a fingerprint of a suite and its wrapper: a root with another fingerprint is outdated."""
     return hashlib.sha256((repr(suite) + wrapper(suite, Path("usr/sbin/nginx"))).encode()).hexdigest()
 
 
@@ -347,9 +347,9 @@ def make_suite(dest: Path, suite: Suite) -> dict[str, Program]:
 
 
 def present(dest: Path, suite: Suite, *, any_state: bool = False) -> dict[str, Program]:
-    """Return what this file has made of `suite` in `dest`, or nothing if a part of it is missing.
+    """Return the programs of `suite` in `dest`, or nothing if a part is missing.
 
-    What another state of this file has made counts only with `any_state`.
+    Programs of another state of this file count only with `any_state`.
     """
     try:
         stored = json.loads((dest / suite.name / "made.json").read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ import copy
 import datetime as dt
 import importlib.util
 import ipaddress
+import itertools
 import json
 import os
 import re
@@ -184,7 +185,7 @@ def spec_for(server: "Server", *nodes: str, **values: str) -> Spec:
 
 
 class Console:
-    """Remembers what was said. `on_line` is called with each line, `agrees` with the question."""
+    """Records the printed lines. `on_line` is called with each line, `agrees` with the question."""
 
     def __init__(
         self, on_line: Callable[[str], None] = lambda _text: None, agrees: Callable[[str], bool] = bool
@@ -261,7 +262,7 @@ def backends_of(farm: "Farm") -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("session", SESSIONS)
 def test_simulator_answers_a_recorded_session_as_recorded(serve: Serve, authority: Path, session: str) -> None:
-    """The same method, path and body bring the same status and answer, over HTTPS, in the order of the session."""
+    """The same method, path and body give the same status and answer, over HTTPS, in the order of the session."""
     path = RECORDED / f"{session}.json"
     if not path.exists():
         pytest.skip("the recorded sessions are not at hand")
@@ -292,14 +293,20 @@ def test_simulator_answers_a_recorded_session_as_recorded(serve: Serve, authorit
 
 # What a push does.
 
+MODES = ("bridge", "terminate", "passthrough", "none")
+STATES = ("up", "drain", "down", "backup")
+SPREADS = (("none", "round-robin"), ("source", "least-connections"), ("none", "source"))
+"""Affinity and algorithm."""
 EVERY = [
-    (product, mode, state, affinity, algorithm)
+    pytest.param(
+        *(product, MODES[mode], STATES[state], *SPREADS[spread]),
+        # `make test` has each mode with each state, and both with each spread.
+        marks=[] if spread == (mode + state) % len(SPREADS) else [pytest.mark.long],
+    )
     for product in PRODUCTS
-    for mode in ("bridge", "terminate", "passthrough", "none")
-    for state in ("up", "drain", "down", "backup")
-    for affinity, algorithm in (("none", "round-robin"), ("source", "least-connections"), ("none", "source"))
-    if not (product == "zevenet-old" and (mode == "terminate" or state == "backup"))
-    if not (product == "skudonet" and state == "backup" and mode != "passthrough")
+    for mode, state, spread in itertools.product(range(len(MODES)), range(len(STATES)), range(len(SPREADS)))
+    if not (product == "zevenet-old" and (MODES[mode] == "terminate" or STATES[state] == "backup"))
+    if not (product == "skudonet" and STATES[state] == "backup" and MODES[mode] != "passthrough")
 ]
 
 
@@ -552,7 +559,7 @@ def test_push_reports_a_duplicate_backend_and_prune_removes_it(serve: Serve) -> 
     assert len(backends_of(server.device.farms["orch"])) == 3
 
 
-def test_push_with_prune_removes_a_redirect_that_is_not_of_the_farm(serve: Serve) -> None:
+def test_push_with_prune_removes_a_redirect_that_is_not_in_the_spec(serve: Serve) -> None:
     server = serve("relianoid")
     push(spec_for(server))
     spec = spec_for(server, frontend=", redirect_http: false")
@@ -596,7 +603,7 @@ def test_push_to_an_address_that_the_device_does_not_have_is_refused(
     assert not server.device.farms
 
 
-def test_push_refused_without_a_hint_of_its_own_refers_to_what_the_device_says(serve: Serve) -> None:
+def test_push_refused_without_its_own_hint_refers_to_the_message_of_the_device(serve: Serve) -> None:
     server = serve("relianoid")
     spec = spec_for(server)
     planning, methods = calls_of(server, spec, Options())
@@ -768,7 +775,7 @@ def test_push_to_a_closed_port_is_not_sent(serve: Serve) -> None:
         ("400", RefusedError),
     ],
 )
-def test_zapi_call_that_fails_tells_an_unknown_outcome_from_a_refusal(
+def test_zapi_failed_call_has_an_unknown_outcome_or_is_a_refusal(
     serve: Serve, fault: str, error: type[DeviceError]
 ) -> None:
     server = serve("relianoid")
@@ -831,7 +838,7 @@ SCENES = [
     ("skudonet", "none", "old"),
 ]
 FAULTS = ["before", "after", "400", "404", "500", "html", "page after"]
-"""One of each class that the push tells apart; in one scene also MORE_FAULTS."""
+"""One fault of each class that the push distinguishes; in one scene also MORE_FAULTS."""
 MORE_FAULTS = ["401", "403", "409", "415", "429", "502", "503", "504", "garbage", "list", "empty", "error"]
 READ_FAULTS = {"before", "404", "500", "html", "garbage", "list"}
 """A read does nothing on the device: what happens after it makes no difference."""
@@ -926,7 +933,7 @@ def test_push_with_a_late_answer_to_any_write_leaves_the_old_or_the_new_farm(
 @pytest.mark.slow
 @pytest.mark.parametrize("part", parts(3))
 @pytest.mark.parametrize("product, mode, kind", SCENES)
-def test_push_to_a_device_that_is_gone_from_any_call_on_names_every_step_that_remains(
+def test_push_to_a_device_that_becomes_unreachable_lists_every_remaining_step(
     serve: Serve, product: str, mode: str, kind: str, part: int
 ) -> None:
     """No rollback is possible: the message names every step that remains, and the next push completes the farm.
@@ -1105,7 +1112,7 @@ def test_push_to_api_v3_1_sends_its_values_for_persistence_and_check(serve: Serv
     assert {path for _method, path, _body in server.device.requests if path.startswith("/monitoring")} == set()
     push(spec_for(server), Options(adopt=True))
     assert farm.params["persistence"] == ""
-    farm.params["persistence"] = "none"  # as an older 5.x says it
+    farm.params["persistence"] = "none"  # the text of an older 5.x
     assert not plan(spec_for(server)).plan.changes
 
 
@@ -1193,7 +1200,7 @@ def test_push_after_an_interrupted_push_completes(serve: Serve, product: str, mo
         ("POST", "/farms/orch/services/orchestrator/backends", {"ip": "10.20.1.77", "port": 443, "weight": 1}),
     ],
 )
-def test_push_over_a_farm_without_the_mark_that_holds_other_objects_is_refused(
+def test_push_over_a_farm_without_the_mark_that_contains_other_objects_is_refused(
     serve: Serve, method: str, path: str, body: dict[str, object]
 ) -> None:
     server = serve("relianoid")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JsonValue: TypeAlias = Any
-"""A value of JSON, as a request brings it: the calls check its type."""
+"""A JSON value of a request: the calls check its type."""
 Answering: TypeAlias = Callable[[str, str, JsonValue], tuple[int, dict[str, Any]]]
 
 KEY = "k3y-of-the-simulator"
@@ -950,7 +950,7 @@ class Server:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            wbufsize = -1  # an answer goes out in one piece
+            wbufsize = -1  # an answer is sent in one piece
             disable_nagle_algorithm = True
 
             def handle_one(self) -> None:

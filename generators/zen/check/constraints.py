@@ -46,7 +46,7 @@ def _text(text: str) -> Found:
         yield Complaint(text.count("\n") + 1, "the last line has no line end")
     for number, line in enumerate(text.split("\n"), start=1):
         if any(ord(char) < 32 and char not in "\t\r" for char in line):
-            yield Complaint(number, "the line holds a control character")
+            yield Complaint(number, "the line contains a control character")
 
 
 def _walk(block: Block) -> Iterator[tuple[int, Block]]:
@@ -204,7 +204,7 @@ def _keys(reader: Reader) -> Found:
     for listener in _listeners(reader):
         for statement in listener.all("Cert"):
             if reader.dialect in NG and not holds_key(reader.files.get(statement.text, b"")):
-                yield Complaint(statement.line, f"{statement.text} holds no private key")
+                yield Complaint(statement.line, f"{statement.text} contains no private key")
 
 
 def _error_pages(reader: Reader) -> Found:

@@ -174,9 +174,9 @@ class Reader:
     def _certificate(self, statement: Statement) -> None:
         pem = self.files.get(statement.text)
         if pem is None or b"-----BEGIN CERTIFICATE-----" not in pem:
-            self._refuse(statement.line, f"{statement.text} holds no certificate")
+            self._refuse(statement.line, f"{statement.text} contains no certificate")
         elif not holds_key(pem) and self.dialect not in NG:
-            self._refuse(statement.line, f"{statement.text} holds no private key")
+            self._refuse(statement.line, f"{statement.text} contains no private key")
 
     def _end(self, block: Block, number: int) -> None:
         self._open.pop()

@@ -170,7 +170,7 @@ def command(text: str) -> Iterator[str]:
     if not _PLUGIN.fullmatch(words[0]):
         yield f"{words[0]} is not a plugin"
     if _SHELL.search(text) or ":::" in text:
-        yield "the command holds characters that the shell or the file interprets"
+        yield "the command contains characters that the shell or the file interprets"
     for word in ("HOST", "PORT"):
         if text.count(word) != 1 or word not in words:
             yield f"the command must hold {word} exactly once"

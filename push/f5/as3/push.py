@@ -1,8 +1,8 @@
-"""`nlbgen push f5` with `api: as3`: one declaration of a tenant of its own, and a look at what AS3 made of it.
+"""`nlbgen push f5` with `api: as3`: one declaration of a separate tenant, then a check of the result.
 
-What differs is found by reading the device's objects, not AS3's own record: its dry run never asks the device, and its
-record does not know what was changed by hand. AS3 removes from its tenant whatever the declaration does not hold, so a
-partition that AS3 did not make is never taken. Sources: AS3's documentation and `update.js`, `declarationHandler.js`.
+The push compares the device's objects, not AS3's record: AS3's dry run does not read the device, and its record does
+not contain manual changes. AS3 removes everything from its tenant that is not in the declaration. Therefore, a push
+never uses a partition that AS3 did not create. Sources: AS3's documentation and `update.js`, `declarationHandler.js`.
 """
 
 import re
@@ -36,7 +36,7 @@ from . import record as f5_as3_record
 
 _SERVICE: Final = "/mgmt/shared/appsvcs"
 POLLS: Final = 60
-"""How often a task is looked at; AS3 gives up by itself before that."""
+"""The maximum number of polls of a task; AS3's own timeout is shorter."""
 
 _UNOWNED: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"defaults-from"}),
@@ -44,18 +44,18 @@ _UNOWNED: Final[Mapping[str, frozenset[str]]] = {
     "ltm policy": frozenset({"controls", "requires", "status"}),
     "ltm profile client-ssl": frozenset({"options"}),
 }
-"""What AS3 decides by itself: parents of profiles, and what it derives."""
+"""The properties that AS3 sets itself: the parents of profiles, and derived values."""
 
 
 @dataclass(frozen=True)
 class Planned(f5_backend.Planned):
-    """The work of a declaration, and AS3's record of the tenant (None where it has none)."""
+    """The changes of a declaration, and AS3's record of the tenant (None if there is no record)."""
 
     record: dict[str, Any] | None = None
 
 
 class As3(F5Backend[Planned]):
-    """A backend that declares one tenant, and has AS3's own record and tasks."""
+    """The backend for AS3: it declares one tenant, and reads AS3's record and tasks."""
 
     api = "as3"
     applied = "the declaration was applied"
@@ -104,7 +104,7 @@ class As3(F5Backend[Planned]):
     # Reading and planning.
 
     def _record(self) -> dict[str, Any] | None:
-        """AS3's record of the tenant; None where it has none."""
+        """Return AS3's record of the tenant; None if there is no record."""
         answer = self.device.look(f"{_SERVICE}/declare/{self.tenant}", "AS3's declaration", "showHash=true")
         if answer.status in {204, 404}:
             return None
@@ -144,12 +144,12 @@ class As3(F5Backend[Planned]):
         return todo._replace(refusals=(*todo.refusals, *lost))
 
     def _bring_back(self, snapshot: f5_snapshot.Snapshot, state: State) -> tuple[DeviceError, ...]:
-        """Want what was then, with certificates that are there; why that cannot be."""
+        """Use the snapshot's objects, with certificates that exist, as the target; return the errors."""
         then = tuple(_owned(one) for one in f5_snapshot.wanted(snapshot, state)[0])
         found = f5_files.certified(then, state, self.store)
         f5_files.tell(self.name, found, self.console.say, self._told)
         self.wanted = found.objects
-        # Without a record there was no tenant, and an empty one is none.
+        # Without a record there was no tenant: an empty tenant means the same.
         record = snapshot.record or {"class": "Tenant"}
         self.body = f5_as3_record.renewed(record, then, found.kept)
         return tuple(f5_files.lost(self.name, found))
@@ -164,13 +164,13 @@ class As3(F5Backend[Planned]):
         return Planned(self.name, work._replace(refusals=(*self._refusals(record), *work.refusals)), state, record)
 
     def is_outdated(self, planned: Planned) -> bool:
-        """Look once more for a tenant that is new; one that AS3 has is read again, and locked by its record's hash."""
+        """Whether the tenant changed since the plan: a new one is looked up, an existing one is read and compared."""
         if planned.record is None:
             return self._record() is not None
         return self._work(self._state(planned.record)).plan.digest != planned.plan.digest
 
     def save(self, planned: Planned) -> Path:
-        """Save what the tenant has, and AS3's record of it."""
+        """Save the tenant's objects and AS3's record to a snapshot."""
         record = planned.record
         kept = None if record is None else {key: value for key, value in record.items() if key != "optimisticLockKey"}
         taken = f5_snapshot.Snapshot(self.name, self.farm.farm, self.tenant, "as3", planned.state.found, kept)
@@ -181,18 +181,18 @@ class As3(F5Backend[Planned]):
         return self._declare(self._body(planned.record))
 
     def take_back(self, planned: Planned, error: BaseException, snapshot: Path | None) -> NlbgenError | None:
-        """Remove the certificate files; tell a lock from other refusals."""
+        """Remove the certificate files; return a clearer error if AS3's lock refused the declaration."""
         super().take_back(planned, error, snapshot)
         locked = isinstance(error, RefusedError) and "lock" in error.said.lower()
-        # The hash is no longer that of the record which was read.
+        # The lock refuses a declaration if the record changed after it was read.
         return contract.overtaken(self.name) if locked and planned.record is not None else None
 
     def is_applied(self, again: Planned) -> bool:
-        """Whether nothing is left to do, and the tenant is there as AS3 should have it."""
+        """Whether no changes remain, and the tenant exists if and only if it should."""
         return (again.record is not None) == bool(self.wanted) and super().is_applied(again)
 
     def not_as_planned(self, planned: Planned, again: Planned, lost: OutcomeLost, snapshot: Path | None) -> DeviceError:
-        """Return the error for a declaration whose answer was lost, or a device that is not as planned."""
+        """Return the error for a declaration without a response, or for a device that differs from the plan."""
         del planned
         if lost is not None:
             return OutcomeUnknownError(
@@ -204,7 +204,10 @@ class As3(F5Backend[Planned]):
         )
 
     def finish(self, planned: Planned, again: Planned) -> None:
-        """Remove the files that were replaced; those of a profile that went stay until --prune, for a restore."""
+        """Remove replaced certificate files.
+
+        Files of removed profiles stay until `--prune`, so that a restore can use them.
+        """
         try:
             replaced = f5_files.replaced(planned.state, again.state)
             self.remove_files(replaced, again.state, listed=self.options.prune)
@@ -215,14 +218,14 @@ class As3(F5Backend[Planned]):
         self.settle(self.pending())
 
     def complete(self, planned: Planned) -> None:
-        """Remove the files that a push left which was cut off after its declaration was applied."""
+        """Remove the files of an earlier push that was interrupted after AS3 applied its declaration."""
         left = self.pending()
         if left or self.options.prune:
             self.remove_files(set(), planned.state, listed=True)
         self.settle(left)
 
     def remove_files(self, candidates: set[str], after: State, *, listed: bool) -> bool:
-        """Remove files, and save that: AS3 has saved before."""
+        """Remove files, and save the configuration, because AS3 saved before the removal."""
         removed = super().remove_files(candidates, after, listed=listed)
         if removed:
             self.save_configuration()
@@ -233,11 +236,13 @@ class As3(F5Backend[Planned]):
         save(self.device)
 
     def synchronise(self, group: str) -> None:
-        """Bring the configuration to the other units of the group."""
+        """Synchronize the configuration to the other units of the group."""
         synchronise(self.device, group)
 
     def _body(self, record: dict[str, Any] | None) -> dict[str, Any]:
-        """The declaration, with what the tenant has and no spec says: the lock, and its default route domain."""
+        """Return the declaration with two values of the record that no spec contains: the lock and the default route
+        domain.
+        """
         known = record or {}
         kept = {key: known[key] for key in ("defaultRouteDomain", "optimisticLockKey") if key in known}
         return {**self.declared, self.tenant: {**self.body, **kept}}
@@ -245,7 +250,7 @@ class As3(F5Backend[Planned]):
     # AS3's own answers.
 
     def _declare(self, body: Mapping[str, Any]) -> DeviceError | None:
-        """Declare and wait; what was lost on the way is returned, a refusal is raised."""
+        """Declare and wait. Return the error if the outcome is unknown; raise RefusedError for a refusal."""
         self.console.say(f"{self.name}: AS3 applies the tenant {self.tenant}")
         self.commit_begins()
         try:
@@ -258,12 +263,12 @@ class As3(F5Backend[Planned]):
         return None
 
     def _awaited(self, task: str) -> Answer:
-        """Wait for the end of a task; raises OutcomeUnknownError where AS3 does not report it."""
+        """Wait until a task ends; raises OutcomeUnknownError if AS3 does not report its end."""
         for _ in range(POLLS):
             time.sleep(min(self.pauses, default=0.0))
             try:
                 answer = self.device.look(task, "AS3's task")
-            except RefusedError as error:  # of a new login
+            except RefusedError as error:  # the new login was refused
                 raise OutcomeUnknownError(error.message, error.hint) from None
             if answer.status != 200:
                 raise OutcomeUnknownError(f"{self.name}: AS3's task: {answer.message} (HTTP {answer.status})")
@@ -301,14 +306,14 @@ def _results(answer: Answer) -> list[dict[str, Any]]:
 
 
 def _owned(one: Object) -> Object:
-    """An object with what a declaration decides of it."""
+    """Return the object with only the properties that a declaration determines."""
     dropped = _UNOWNED[""] | _UNOWNED.get(one.kind, frozenset())
     properties = {key: value for key, value in one.properties.items() if key not in dropped}
     return Object(one.kind, one.path, _flattened(one.kind, properties))
 
 
 def _flattened(kind: str, values: Mapping[str, Value]) -> Mapping[str, Value]:
-    """The same, with AS3's name for a certificate in the chain (`set0`) instead of ours."""
+    """Return the properties with AS3's names for the entries of a certificate chain (`set0`)."""
     chain = values.get("cert-key-chain")
     if kind != "ltm profile client-ssl" or not isinstance(chain, Mapping):
         return values

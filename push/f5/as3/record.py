@@ -1,6 +1,7 @@
-"""AS3's record of a tenant, as a snapshot keeps it: declared again, with certificates that the device has.
+"""Restore AS3's record of a tenant from a snapshot.
 
-A record names certificate files of the device, and one that was renewed since is gone.
+The record contains paths of certificate files. If a certificate was renewed after the snapshot, its old file is
+missing, and the record gets the path of the current file.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,11 +10,11 @@ from typing import Any, Final
 from ....generators.f5.vocabulary import Object, mapping
 
 _POINTERS: Final = {"Certificate": "certificate", "CA_Bundle": "bundle"}
-"""The classes that name files, and the property that tells one from another."""
+"""For each class with a file: the property that contains its path."""
 
 
 def renewed(record: Mapping[str, Any], then: Iterable[Object], kept: Iterable[Object]) -> dict[str, Any]:
-    """The record with the certificates that the `kept` profiles have today, instead of those that they had `then`."""
+    """Return the record in which the `kept` profiles have their current certificates instead of those of `then`."""
     before = {(one.kind, one.path): one for one in then}
     made: dict[str, dict[str, Any]] = {}
     for one in kept:
@@ -22,7 +23,7 @@ def renewed(record: Mapping[str, Any], then: Iterable[Object], kept: Iterable[Ob
 
 
 def _replaced(then: Object, now: Object) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each file of then that is another one now, with what the declaration says instead."""
+    """Yield the path of each replaced file, and the new declaration for it."""
     old, new = then.properties.get("ca-file", "none"), now.properties.get("ca-file", "none")
     if old != new:
         yield str(old), {"class": "CA_Bundle", "bundle": {"bigip": new}}

@@ -1,8 +1,8 @@
-"""iControl REST: one session with a BIG-IP, its token, its two families of errors, and which requests are repeated.
+"""iControl REST: one session with a BIG-IP, its token, its errors, and the requests that are safe to repeat.
 
-Sources: recorded answers of devices from 11.5 to 17.1, and how f5-bigip-rest-go, f5_modules and go-bigip tell errors
-apart. A 404 that speaks of a path that is "not registered" means that the REST daemon restarts, not that an object is
-absent; an answer may be HTML instead of JSON.
+Sources: recorded answers of devices from 11.5 to 17.1, and the error handling of f5-bigip-rest-go, f5_modules and
+go-bigip. A 404 with a path that is "not registered" means that the REST daemon restarts, not that an object is absent.
+An answer may be HTML instead of JSON.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _TOKEN_ERRORS: Final = ("X-F5-Auth-Token", "no user authentication header")
 
 
 class Answer(NamedTuple):
-    """One answer: its status, its JSON (None where it is none), and its text."""
+    """One answer: its status, its JSON (None if the answer is not JSON), and its text."""
 
     status: int
     data: Any
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 
     @property
     def message(self) -> str:
-        """What the device says about an error, on one line."""
+        """The device's error text, on one line."""
         found = self.data.get("message") if isinstance(self.data, dict) else None
         errors = self.data.get("errors") if isinstance(self.data, dict) else None
         listed = f": {'; '.join(map(str, errors))}" if isinstance(errors, list) else ""
@@ -40,14 +40,14 @@ class Answer(NamedTuple):
 
     @property
     def restarting(self) -> bool:
-        """Whether the device was not able to work on the request, whatever it was."""
+        """Whether the device restarts or is busy: it did not process the request."""
         if self.status in {502, 503}:
             return True
         return self.status == 404 and any(sign in self.text for sign in _RESTARTING)
 
     @property
     def undecided(self) -> bool:
-        """Whether the request may have been worked on although the answer is an error."""
+        """Whether the outcome is unknown: the device may have processed the request although the answer is an error."""
         if self.status == 504 or (self.status == 500 and self.data is None):
             return True
         code = self.data.get("apiError") if isinstance(self.data, dict) else None
@@ -55,12 +55,12 @@ class Answer(NamedTuple):
 
     @property
     def token_refused(self) -> bool:
-        """Whether the token is the problem: it ran out, or the device forgot it."""
+        """Whether the device refused the token, because it expired or is unknown."""
         return self.status == 401 and any(sign in self.text for sign in _TOKEN_ERRORS)
 
 
 def refusal(device: str, what: str, answer: Answer, hint: str | None = None) -> RefusedError:
-    """Return the error for an answer that says no to `what`."""
+    """Return the error for an answer that refuses `what`."""
     text = answer.message
     return RefusedError(f"{device}: {what}: {text} (HTTP {answer.status})", hint, status=answer.status, said=text)
 
@@ -72,12 +72,12 @@ def path_of(kind: str, full_path: str = "") -> str:
 
 
 def segment(full_path: str) -> str:
-    """An object's full path as one segment of a URL."""
+    """Return an object's full path as one segment of a URL."""
     return quote(full_path.replace("/", "~"), safe="~:._-")
 
 
 class RestSession:
-    """A session: enter it to log in; whatever happens, leaving it deletes the token."""
+    """A session: entering it logs in, and leaving it always deletes the token."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class RestSession:
             self._client.close()
 
     def _log_in(self, refused: str) -> None:
-        """Get a token, unless another thread has replaced the refused one already."""
+        """Get a token, unless another thread has already replaced the refused one."""
         with self._lock:
             if self._token != refused:
                 return
@@ -156,19 +156,19 @@ class RestSession:
     # Requests.
 
     def get(self, path: str, what: str, params: str = "") -> object:
-        """What is there as JSON; asked again while the device cannot respond."""
+        """Return the JSON of a GET; repeat the request while the device restarts or is busy."""
         answer = self.look(path, what, params)
         if answer.status != 200:
             raise self._refused(answer, what)
         return answer.data
 
     def look(self, path: str, what: str, params: str = "") -> Answer:
-        """The answer to a GET, whatever its status: for what may be absent."""
+        """Return the answer to a GET with any status, for objects that may be absent."""
         url = f"{path}?{params}" if params else path
         return self._answer("GET", url, what, dict, again=True)
 
     def get_all(self, asked: Mapping[str, tuple[str, str]]) -> dict[str, object]:
-        """Several reads at once: a name each, with the path and its query; the first failure ends them all."""
+        """Send several GETs in parallel: for each name, its path and query. The first failure ends all."""
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -190,10 +190,10 @@ class RestSession:
         again: bool = False,
         once: bool = False,
     ) -> Answer:
-        """A write: asked again only where the device did not work on it, or with `again` where twice is as once.
+        """Send a write. It is repeated if the device did not process it; with `again` also if the outcome is unknown.
 
-        With `once` it is never asked again, a token that ran out apart. Raises RefusedError, NotSentError or
-        OutcomeUnknownError.
+        `again` is only for requests that are safe to repeat. With `once`, the request is never repeated, except with a
+        new token. Raises RefusedError, NotSentError or OutcomeUnknownError.
         """
         headers = {"X-F5-REST-Coordination-Id": transaction} if transaction else {}
         given: dict[str, Any] = {"headers": headers}
@@ -205,7 +205,7 @@ class RestSession:
         return answer
 
     def upload(self, name: str, content: bytes) -> None:
-        """Put a small file into the device's folder of uploads; a second time replaces it."""
+        """Upload a small file to the device; a second upload replaces it."""
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Range": f"0-{len(content) - 1}/{len(content)}",
@@ -231,12 +231,15 @@ class RestSession:
         again: bool = False,
         once: bool = False,
     ) -> Answer:
-        """The first answer that decides something, with as many attempts as there are pauses and one more."""
+        """Return the first answer with a known outcome. There is one attempt more than there are pauses."""
         pauses = () if once else self._pauses
         return retried(lambda: self._decided(method, path, what, given), pauses, repeatable=again)
 
     def _decided(self, method: str, path: str, what: str, given: Callable[[], dict[str, Any]]) -> Answer:
-        """One answer, after a new login where the token is refused: then the device did not work on the request."""
+        """Return one answer.
+
+        If the device refused the token, log in again and repeat the request, which was not processed.
+        """
         token = self._token
         answer = self._once(method, path, what, given())
         if answer.token_refused and token:
@@ -261,7 +264,7 @@ class RestSession:
         return None
 
     def _once(self, method: str, path: str, what: str, given: Mapping[str, Any]) -> Answer:
-        """One request; raises NotSentError or OutcomeUnknownError where it gets no answer."""
+        """Send one request; raises NotSentError or OutcomeUnknownError if there is no answer."""
         headers = dict(given.get("headers", {}))
         if self._token:
             headers["X-F5-Auth-Token"] = self._token

@@ -19,7 +19,7 @@ from .icontrol import RestSession, path_of, refusal
 from .read import items, read, unit
 
 VALIDATE_ONLY: Final = Version("12.0")
-"""The first TMOS whose transactions know `validateOnly`."""
+"""The first TMOS version with `validateOnly` in transactions."""
 DOWNLOADS: Final = "/var/config/rest/downloads"
 FILE_KINDS: Final = ("sys file ssl-cert", "sys file ssl-key")
 
@@ -53,19 +53,19 @@ class Rest(Transactional):
         return read(self.device, partition, kinds)
 
     def make_partition(self) -> None:
-        """Make the farm's partition; that it is there by now is no error."""
+        """Create the farm's partition; an existing partition is not an error."""
         body = {"name": self.partition, "description": self.mark}
         with already_there():
             self.device.send("POST", path_of("auth partition"), body, f"partition {self.partition}", again=True)
 
     def transact(self, planned: Planned) -> OutcomeLost:
-        """Apply all of the plan, or nothing."""
+        """Apply all changes of the plan, or none."""
         todo = commands(planned.work, planned.state)
         self.console.say(f"{self.name}: one transaction of {plural(len(todo), 'command')}")
         return f5_transaction.run(self.device, todo, self._commit_pauses, self.commit_begins)
 
     def validate(self, planned: Planned) -> None:
-        """Have the device check the whole transaction; it cannot where the partition or a certificate is missing."""
+        """Let the device check the transaction. This is not possible if the partition or a certificate is missing."""
         if self.unit.version < VALIDATE_ONLY:
             raise DeviceError(
                 f"{self.name}: TMOS {self.unit.version} cannot check a transaction", "this needs TMOS 12.0 or later"
@@ -90,17 +90,17 @@ class Rest(Transactional):
         save(self.device)
 
     def synchronise(self, group: str) -> None:
-        """Bring the configuration to the other units of the group."""
+        """Synchronize the configuration to the other units of the group."""
         synchronise(self.device, group)
 
 
 def save(device: RestSession) -> None:
-    """Have the device save its configuration for its next start."""
+    """Let the device save its configuration for its next start."""
     device.send("POST", "/mgmt/tm/sys/config", {"command": "save"}, "saving the configuration", again=True)
 
 
 def synchronise(device: RestSession, group: str) -> None:
-    """Have the device bring its configuration to the other units of the group."""
+    """Let the device synchronize its configuration to the other units of the group."""
     command = {"command": "run", "utilCmdArgs": f"config-sync to-group {group}"}
     device.send("POST", "/mgmt/tm/cm", command, f"synchronising {group}", again=True)
 
@@ -112,7 +112,7 @@ class RestFiles:
         self.device, self.insist = device, insist
 
     def has(self, kind: str, path: str) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         answer = self.device.look(path_of(kind, path), f"{kind} {path}")
         if answer.status not in {200, 404}:
             raise refusal(self.device.login.name, f"{kind} {path}", answer)
@@ -125,7 +125,7 @@ class RestFiles:
         return [str(item["fullPath"]) for collection in found.values() for item in items(collection)]
 
     def bring(self, file: CertificateFile) -> bool:
-        """Upload a file and make it a file object; false where that was there already."""
+        """Upload a file and create its file object; return False if the object existed already."""
         gone = False
         try:
             self.device.upload(file.name, file.content)
@@ -148,12 +148,12 @@ class RestFiles:
         return True
 
     def remove(self, path: str) -> None:
-        """Remove a file; raises RefusedError where something else names it."""
+        """Remove a file; raises RefusedError if an object uses it."""
         kind = FILE_KINDS[path.endswith(".key")]
         self.device.send("DELETE", path_of(kind, path), None, f"{kind} {path}", again=True)
 
     def discard(self, file: CertificateFile) -> None:
-        """Remove what may have been made of a file, and its upload."""
+        """Remove a file that was perhaps created, and its upload."""
         try:
             self.remove(file.path)
         finally:
@@ -161,7 +161,7 @@ class RestFiles:
                 self.insist(self._left(file))
 
     def _upload_is_gone(self, file: CertificateFile) -> bool:
-        """Remove the upload's copy of a key: it must not stay in a folder that every administrator reads."""
+        """Remove the uploaded copy of a key, because every administrator can read the folder of uploads."""
         if not file.kind.endswith("key"):
             return True
         command = {"command": "run", "utilCmdArgs": f"{DOWNLOADS}/{file.name}"}
@@ -177,7 +177,7 @@ class RestFiles:
 
 @contextlib.contextmanager
 def already_there() -> Iterator[None]:
-    """Ignore the refusal of what an earlier attempt has made."""
+    """Ignore a refusal because an earlier attempt has already created the object."""
     try:
         yield
     except RefusedError as error:

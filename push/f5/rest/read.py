@@ -1,4 +1,4 @@
-"""A device's objects by iControl REST: one request for each kind, several at once; and the unit that answers."""
+"""Read a device's objects by iControl REST: one request for each kind, in parallel; and the unit that answers."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ _READ_EVERYWHERE: Final = frozenset({"ltm node"})
 
 
 def read(device: RestSession, partition: str, kinds: Iterable[str]) -> State:
-    """The device's objects of these kinds in the partition, and all of its nodes."""
+    """Return the device's objects of these kinds in the partition, and all of its nodes."""
     wanted = {*kinds, "ltm node"}
     asked = {str(kind): (path_of(kind), _query(kind, partition)) for kind in KINDS if kind in wanted}
     found: dict[Key, Mapping[str, Value]] = {}
@@ -32,7 +32,7 @@ def read(device: RestSession, partition: str, kinds: Iterable[str]) -> State:
 
 
 def _route_domains(device: RestSession) -> dict[str, int]:
-    """The default route domain of each partition; 0 for those that the user may not see."""
+    """Return the default route domain of each partition; 0 if the user may not read it."""
     answer = device.look(path_of("auth partition"), "the partitions")
     found = items(answer.data) if answer.status == 200 else []
     return {str(item["name"]): int(item.get("defaultRouteDomain", 0)) for item in found}
@@ -44,13 +44,13 @@ def _query(kind: str, partition: str) -> str:
 
 
 def items(collection: object) -> list[dict[str, Any]]:
-    """The items of a collection; an empty one has no such key at all."""
+    """Return the items of a collection; an empty collection has no such key."""
     items = collection.get("items", []) if isinstance(collection, dict) else []
     return [item for item in items if isinstance(item, dict)]
 
 
 def _deepened(device: RestSession, kind: str, item: dict[str, Any]) -> dict[str, Any]:
-    """A policy with the actions and conditions of its rules, which some versions do not expand."""
+    """Return a policy with the actions and conditions of its rules, which some versions do not expand."""
     if kind != "ltm policy":
         return item
     for rule in items(item.get("rulesReference")):

@@ -22,10 +22,10 @@ _PATH: Final = "/mgmt/tm/transaction"
 def run(
     device: RestSession, commands: Sequence[Command], pauses: Sequence[float], commit_begins: Callable[[], None]
 ) -> DeviceError | None:
-    """Apply all commands, or none; return the error where the answer to the commit was lost.
+    """Apply all commands, or none; return the error if the answer to the commit was lost.
 
-    Raises DeviceError where nothing was applied. An interruption after the call of `commit_begins`, as by Ctrl-C,
-    leaves it unknown whether everything was applied, or nothing.
+    Raises DeviceError if nothing was applied. After an interruption (Ctrl-C) later than the call of `commit_begins`, it
+    is unknown whether all changes were applied or none.
     """
     number = _start(device)
     committing = False
@@ -38,14 +38,14 @@ def run(
         _abandon(device, number)
         raise refused(device.login.name, error, commands) from None
     except (OutcomeUnknownError, NotSentError) as error:
-        # A commit that a proxy or a busy device answered may still arrive: it is ended, or its end is awaited.
+        # The commit may still arrive at the device: wait for the end of the transaction, or delete it.
         if committing and not isinstance(error, UntrustedError):
             _settle(device, number, pauses)
             return error
         _abandon(device, number)
         raise
     except BaseException as error:
-        # An interrupted commit is not rolled back: the device may be at work on it, or through with it.
+        # An interrupted commit is not rolled back: the device may be processing it, or may have completed it.
         if not committing or isinstance(error, DeviceError):
             _abandon(device, number)
         raise
@@ -53,9 +53,9 @@ def run(
 
 
 def check(device: RestSession, commands: Sequence[Command]) -> None:
-    """Have the device check the commands and apply nothing (TMOS 12.0 or later).
+    """Let the device check the commands without applying them (TMOS 12.0 or later).
 
-    Raises TransactionError for what it refuses.
+    Raises TransactionError if the device refuses a command.
     """
     number = _start(device)
     try:
@@ -89,13 +89,16 @@ def _commit(device: RestSession, number: str) -> None:
 
 
 def _abandon(device: RestSession, number: str) -> None:
-    """Delete the transaction: an open one stays until its timeout, and locks the objects that it names."""
+    """Delete the transaction: an open transaction locks its objects until its timeout."""
     with contextlib.suppress(DeviceError):
         device.send("DELETE", f"{_PATH}/{number}", None, "the end of the transaction", once=True)
 
 
 def _settle(device: RestSession, number: str, pauses: Sequence[float]) -> None:
-    """Wait until the transaction is over; one whose commit never arrived is ended, so that it cannot come later."""
+    """Wait until the transaction ends.
+
+    If its commit never arrived, delete the transaction, so that it cannot run later.
+    """
     for pause in (*pauses, 0.0):
         with contextlib.suppress(DeviceError):
             answer = device.look(f"{_PATH}/{number}", "the transaction")

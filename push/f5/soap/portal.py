@@ -1,10 +1,10 @@
-"""iControl SOAP through bigsuds, with its traps closed.
+"""iControl SOAP with the library bigsuds, without its defects.
 
-bigsuds 1.0.6 checks no certificate by default and forgets the check, the timeout and the port in `with_session_id`;
-it sends every call twice (a 401 first); it takes proxies from the environment; it raises whatever the library below
-raises; and a session that it does not name is shared by every client of that user. Here a session of our own is made
-with a transport of our own, and every exception is translated where the call is made. bigsuds is imported when a push
-needs it: its import alone replaces a class of suds for the whole process.
+bigsuds 1.0.6 does not verify certificates by default. In `with_session_id`, it loses the verification, the timeout and
+the port. It sends every call twice (first without credentials), uses proxies of the environment, and raises the
+exceptions of the library suds. All clients of a user share a session without an id. Therefore, this module creates its
+own session with its own transport, and translates every exception. It imports bigsuds only when a push needs it,
+because the import replaces a class of suds in the whole process.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,15 +20,15 @@ from ..login import Login
 INSTALL: Final = 'pip install "suds>=1.2,<2" six && pip install --no-deps bigsuds==1.0.6'
 _PORTAL: Final = "/iControl/iControlPortal.cgi"
 _QUERIES: Final = ("get_", "query_", "set_active_folder", "set_recursive_query_state")
-"""The prefixes of methods that are safe to repeat: queries, and the settings of our own session."""
+"""The prefixes of methods that are safe to repeat: queries, and settings of the session."""
 
 T = TypeVar("T")
 SoapValue: TypeAlias = Any
-"""A value of an answer, as suds makes it: text, a list, or an object. Its shape depends on the method."""
+"""A value of an answer, as suds returns it: text, a list, or an object, depending on the method."""
 
 
 class Portal:
-    """A session of iControl SOAP: entering it gets a session of its own, leaving it ends what is open."""
+    """A session of iControl SOAP: entering it creates the session, and leaving it rolls back an open transaction."""
 
     def __init__(self, login: Login, pauses: Sequence[float] = ()) -> None:
         self.login: Final = login
@@ -44,7 +44,7 @@ class Portal:
             self._bigip = _client(self, None)
             number = self.call("System.Session", "get_session_identifier")
             self._bigip = _client(self, int(number))
-            # Otherwise a query would find what is in one folder alone.
+            # By default, a query finds only the objects of one folder.
             self.call("System.Session", "set_recursive_query_state", "STATE_ENABLED")
         except BaseException:
             self._http.close()
@@ -64,9 +64,9 @@ class Portal:
         return self._http.requests_sent
 
     def call(self, interface: str, method: str, *args: object) -> SoapValue:
-        """One call; a query is asked again while no answer comes, anything else is not.
+        """Make one call. Only a query is repeated if there is no answer.
 
-        Raises RefusedError, NotSentError or OutcomeUnknownError, or DeviceError where no further attempt would help.
+        Raises RefusedError, NotSentError or OutcomeUnknownError, or DeviceError if further attempts cannot succeed.
         """
         what = f"{interface}.{method}"
         namespace, _, name = interface.partition(".")
@@ -91,12 +91,15 @@ class Portal:
             raise _refusal(device, what, _fault(error)) from None
         except bigsuds.MethodNotFound:
             raise _refusal(device, what, "this TMOS version does not support it") from None
-        except Exception as error:  # bigsuds lets every exception of suds and of the parsers below through
+        except Exception as error:  # bigsuds passes on every exception of suds and of its parsers
             said = one_line(str(error)) or type(error).__name__
             raise OutcomeUnknownError(f"{device}: {what}: the response cannot be read: {said}", "try again") from None
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
-        """One request of a call, signed; its status and content. Raises DeviceError for what is no answer of SOAP's."""
+        """Send one request of a call, with credentials; return its status and content.
+
+        Raises DeviceError for an answer that is not from SOAP.
+        """
         reply = self._http.request(method, url, self._what, headers, data=body)
         device, status = self.login.name, reply.status
         if status in {401, 403}:
@@ -109,14 +112,14 @@ class Portal:
             )
         return status, reply.content
 
-    # Folders: queries look into the active one and those below, and names without a folder are of that one.
+    # Folders: queries find the objects in the active folder and below it. Names without a folder belong to it.
 
     def look_everywhere(self) -> None:
-        """Have queries find the objects of all partitions."""
+        """Let queries find the objects of all partitions."""
         self.enter("/")
 
     def enter(self, folder: str) -> None:
-        """Make this the folder of names without one; nothing can be made in the root."""
+        """Set the active folder, to which names without a folder belong. New objects are not possible in the root."""
         if self._folder != folder:
             self.call("System.Session", "set_active_folder", folder)
             self._folder = folder
@@ -124,17 +127,17 @@ class Portal:
     # Transactions.
 
     def start(self) -> None:
-        """Begin a transaction of this session; queries run at once and do not see what is queued."""
-        self._open = True  # even where the answer is lost
+        """Begin a transaction in this session. Queries are not part of it, and do not see its changes."""
+        self._open = True  # also if the answer is lost
         self.call("System.Session", "start_transaction")
 
     def submit(self) -> None:
-        """Apply all that was queued, or nothing."""
+        """Apply all queued changes, or none."""
         self.call("System.Session", "submit_transaction")
         self._open = False
 
     def roll_back(self) -> None:
-        """Forget what was queued; an error says nothing new, whatever led here is told already."""
+        """Discard the queued changes. An error is ignored, because the caller already reports the cause."""
         self._open = False
         try:
             self.call("System.Session", "rollback_transaction")
@@ -153,7 +156,7 @@ def _fault(error: Exception) -> str:
 
 
 def _client(portal: Portal, number: int | None) -> object:
-    """A client whose certificates are checked, with one request for each call, in the session of this number."""
+    """Return a client for the session `number` that verifies certificates and sends one request for each call."""
     try:
         import bigsuds
     except ImportError:
@@ -167,7 +170,9 @@ def _client(portal: Portal, number: int | None) -> object:
     headers = _headers(portal.login, number)
 
     class OwnTransport(Transport):
-        """Signs every request, the first one too (otherwise each call would be two), over kept connections."""
+        """Sends the credentials with every request (otherwise each call needs two requests), over persistent
+        connections.
+        """
 
         def open(self, request: Request) -> BytesIO:
             return BytesIO(self._answered("GET", request, None))
@@ -182,7 +187,7 @@ def _client(portal: Portal, number: int | None) -> object:
             return content
 
     class Session(bigsuds.BIGIP):
-        """Makes its clients here, so that check, timeout, port and session are kept."""
+        """Creates its clients with the verification, timeout, port and session of this module."""
 
         def _create_client(self, wsdl_name: str) -> object:
             imported = Import("http://schemas.xmlsoap.org/soap/encoding/")

@@ -1,8 +1,8 @@
-"""A push by iControl SOAP, for devices that have nothing else.
+"""A push by iControl SOAP, for devices whose REST API is disabled.
 
-SOAP stopped getting features after 13.x: it has no websocket profile, no SNI for monitors, no hash for persistence by
-address, no cipher groups, and drafts of traffic policies that fit into no transaction. What can go without is accepted
-by its id; SignalR's paths are then chosen by an iRule.
+SOAP got no new features after 13.x: it has no websocket profile, no SNI for monitors, no hash for persistence by
+address, and no cipher groups. A transaction cannot contain the drafts of traffic policies. The spec can accept some of
+these limits by their ids. An iRule then selects the pool for SignalR's paths.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +34,7 @@ _MODE: Final = "MANAGEMENT_MODE_DEFAULT"
 
 
 class Soap(Transactional):
-    """iControl SOAP: devices whose REST is switched off."""
+    """The backend for iControl SOAP, for devices whose REST API is disabled."""
 
     api = "soap"
 
@@ -53,7 +53,9 @@ class Soap(Transactional):
         return self.portal.requests_sent
 
     def objects(self, names: Names) -> tuple[Object, ...]:
-        """The farm, as far as SOAP can say it; raises UnsupportedError for what it cannot."""
+        """Return the farm's objects with the properties that SOAP has; raises UnsupportedError for features that it
+        lacks.
+        """
         made = objects(self.farm, self.unit.version, names)
         refused = list(_lacking(self.spec, made))
         if refused:
@@ -72,11 +74,11 @@ class Soap(Transactional):
         return self.partition in {str(one["partition_name"]).rpartition("/")[2] for one in listed}
 
     def read(self, partition: str, kinds: Iterable[str]) -> State:
-        """The device's objects of these kinds in a partition, and all of its nodes."""
+        """Return the device's objects of these kinds in a partition, and all of its nodes."""
         return read(self.portal, partition, kinds)
 
     def make_partition(self) -> None:
-        """Make the farm's partition; that it is there by now is no error."""
+        """Create the farm's partition; an existing partition is not an error."""
         try:
             self.portal.call(
                 _PARTITION, "create_partition", [{"partition_name": self.partition, "description": self.mark}]
@@ -86,7 +88,7 @@ class Soap(Transactional):
                 raise
 
     def transact(self, planned: Planned) -> OutcomeLost:
-        """Apply all of the plan, or nothing."""
+        """Apply all changes of the plan, or none."""
         submitting = False
         todo = commands(planned.work, planned.state)
         try:
@@ -97,7 +99,7 @@ class Soap(Transactional):
             self.commit_begins()
             self.portal.submit()
         except (OutcomeUnknownError, NotSentError) as error:
-            # A submission that never arrived must not come later.
+            # Discard the queue, so that a delayed submission has no effect.
             self.portal.roll_back()
             if submitting:
                 return error
@@ -111,46 +113,46 @@ class Soap(Transactional):
         self.portal.call("System.ConfigSync", "save_configuration", "", "SAVE_HIGH_LEVEL_CONFIG")
 
     def synchronise(self, group: str) -> None:
-        """Bring the configuration to the other units of the group."""
+        """Synchronize the configuration to the other units of the group."""
         self.portal.call("System.ConfigSync", "synchronize_to_group", group)
 
 
 class SoapFiles:
-    """Certificate files by import. Which ones there are is not asked: only those that a profile names are known."""
+    """Certificate files by import. SOAP cannot list files: only the files of profiles are known."""
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
 
     def has(self, kind: str, path: str) -> bool:
-        """Nothing is known of a file that no profile names: it counts as gone."""
+        """Return False: a file that no profile uses is unknown, and is treated as missing."""
         del kind, path
         return False
 
     def listed(self, folder: str) -> Iterable[str]:
-        """None: see the class."""
+        """Return no files: see the class."""
         del folder
         return ()
 
     def bring(self, file: CertificateFile) -> bool:
-        """Import a certificate or a key; a second time replaces it by the same."""
+        """Import a certificate or a key; a second import replaces it with the same content."""
         self.portal.enter(file.path.rpartition("/")[0])
         kind = "key" if file.kind.endswith("key") else "certificate"
         self.portal.call(_FILES, f"{kind}_import_from_pem", _MODE, [_id(file.path)], [file.content.decode()], True)
         return True
 
     def remove(self, path: str) -> None:
-        """Remove a file; raises RefusedError where something else names it."""
+        """Remove a file; raises RefusedError if an object uses it."""
         self.portal.enter(path.rpartition("/")[0])
         kind = "key" if path.endswith(".key") else "certificate"
         self.portal.call(_FILES, f"{kind}_delete", _MODE, [_id(path)])
 
     def discard(self, file: CertificateFile) -> None:
-        """Remove what may have been made of a file."""
+        """Remove a file that was perhaps created."""
         self.remove(file.path)
 
 
 def _id(path: str) -> str:
-    """What SOAP calls a certificate file: it adds the ending by itself."""
+    """Return SOAP's name of a certificate file: SOAP adds the suffix itself."""
     return path.rpartition("/")[2].rpartition(".")[0]
 
 
@@ -165,13 +167,13 @@ def _lacking(spec: Spec, made: tuple[Object, ...]) -> Iterator[Problem]:
 
 
 def _owned(one: Object) -> Object:
-    """An object with what SOAP can say of it."""
+    """Return an object with only the properties that SOAP has."""
     properties: dict[str, Value] = {key: value for key, value in one.properties.items() if key in OWNED[one.kind]}
     if "profiles" in properties:
         profiles = mapping(properties["profiles"])
         properties["profiles"] = {path: side for path, side in profiles.items() if not path.endswith("_websocket")}
     if isinstance(members := properties.get("members"), Mapping):
-        # The address of a member is that of its node.
+        # A member has the address of its node.
         properties["members"] = {
             name: {key: value for key, value in mapping(each).items() if key != "address"}
             for name, each in members.items()

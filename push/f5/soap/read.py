@@ -1,4 +1,4 @@
-"""A device's objects as iControl SOAP tells them: one call for a property of all objects of a kind."""
+"""Read a device's objects by iControl SOAP: one call for one property of all objects of a kind."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -31,7 +31,7 @@ Rows = list[dict[str, Value]]
 
 
 def read(portal: Portal, partition: str, kinds: Iterable[str]) -> State:
-    """The device's objects of these kinds in the partition, and all of its nodes."""
+    """Return the device's objects of these kinds in the partition, and all of its nodes."""
     portal.look_everywhere()
     wanted = {*kinds, "ltm node"}
     found: dict[Key, Mapping[str, Value]] = {}
@@ -48,7 +48,7 @@ def read(portal: Portal, partition: str, kinds: Iterable[str]) -> State:
 
 
 def _route_domains(portal: Portal, partitions: list[str]) -> dict[str, int]:
-    """The default route domain of each of these partitions."""
+    """Return the default route domain of each of these partitions."""
     said = portal.call("Management.Partition", "get_default_route_domain", partitions)
     return dict(zip(partitions, map(int, said), strict=True))
 
@@ -69,7 +69,7 @@ def _objects(portal: Portal, kind: str, folder: str) -> Iterator[tuple[str, dict
 
 
 def _names(portal: Portal, kind: str) -> list[str]:
-    """The names of all objects of a kind; two kinds may share an interface."""
+    """Return the names of all objects of a kind; two kinds may share an interface."""
     if kind in TEMPLATES:
         listed = portal.call(MONITOR, "get_template_list")
         return [str(one["template_name"]) for one in listed if str(one["template_type"]) == TEMPLATES[kind]]
@@ -107,7 +107,7 @@ def _pool(portal: Portal, names: list[str]) -> Rows:
 
 
 def _members(portal: Portal, pool: str, members: list[dict[str, Any]]) -> dict[str, Value]:
-    """The members of one pool; a member's address is its node's, and is not asked for."""
+    """Return the members of one pool. A member's address is that of its node, and is not read."""
     if not members:
         return {}
     asked = ("member_priority", "member_ratio", "member_session_status", "member_monitor_status")
@@ -173,4 +173,4 @@ _MORE: Final[Mapping[str, Callable[[Portal, list[str]], Rows]]] = {
     "ltm rule": _rule,
     "ltm virtual": _virtual,
 }
-"""What takes more than one method a property."""
+"""Readers for properties that need more than one method."""

@@ -1,9 +1,9 @@
-"""What a farm's objects and their properties are called in iControl SOAP, and how their values are written there.
+"""The names of a farm's objects and properties in iControl SOAP, and the form of their values.
 
 Sources: the WSDLs of TMOS 11.1 (nodes, monitors, pools, virtual servers, sessions) and of 16 and 17 (profiles), and
-F5's own .NET library (rules, persistence, certificates, partitions, synchronising). A profile's value comes with a flag
-that says whether it is the parent's. There is no interface for websocket profiles, nothing for the SNI of a monitor,
-and the hash of source persistence is not to be set.
+F5's own .NET library (rules, persistence, certificates, partitions, synchronization). A profile's value has a flag that
+is true if the value comes from the parent. SOAP has no interface for websocket profiles and for the SNI of a monitor,
+and cannot set the hash of source persistence.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,22 +18,22 @@ RULE = "LocalLB.Rule"
 
 
 class Property(NamedTuple):
-    """One property: the methods `get_…` and `set_…`, and the conversion of its value both ways."""
+    """One property: the methods `get_…` and `set_…`, and the conversion of its value in both directions."""
 
     method: str
     said: Callable[[Any], Value]
     sent: Callable[[Any], Any]
     asked: str = ""
-    """The reading method's name where it is not that of the writing one."""
+    """The name of the reading method, if it differs from that of the writing method."""
 
     @property
     def getter(self) -> str:
-        """The method that asks for it."""
+        """The method that reads it."""
         return f"get_{self.asked or self.method}"
 
     @property
     def setter(self) -> str:
-        """The method that sets it."""
+        """The method that writes it."""
         return f"set_{self.method}"
 
 
@@ -46,7 +46,7 @@ class Interface(NamedTuple):
 
 
 def word(words: Mapping[str, str], said: object) -> str:
-    """The word of tmsh for one of SOAP; one that no farm has stays as it is, so that it differs."""
+    """Return tmsh's word for SOAP's word. An unknown word stays unchanged, so that it differs from the farm's."""
     return next((own for own, name in words.items() if name == str(said)), str(said))
 
 
@@ -67,7 +67,7 @@ def _one_of(method: str, words: Mapping[str, str]) -> Property:
 
 
 def flagged(value: object) -> dict[str, Any]:
-    """A profile's own value; what is `none` is left to the parent, where it is none as well."""
+    """Return a profile's value with the flag. For `none`, the value comes from the parent, which also has none."""
     return {"value": "" if value == "none" else value, "default_flag": value == "none"}
 
 
@@ -196,7 +196,7 @@ INTERFACES: Final[Mapping[str, Interface]] = {
     "ltm rule": Interface(RULE, "delete_rule", {}),
     "ltm virtual": Interface(VIRTUAL, "delete_virtual_server", {**_DESCRIPTION, "pool": _plain("default_pool_name")}),
 }
-"""Every kind that SOAP brings."""
+"""Every kind of object that a push by SOAP can create."""
 
 _MORE: Final[Mapping[str, frozenset[str]]] = {
     "ltm monitor http": frozenset({*STRINGS, *NUMBERS}),
@@ -207,9 +207,9 @@ _MORE: Final[Mapping[str, frozenset[str]]] = {
     "ltm rule": frozenset({"definition"}),
     "ltm virtual": frozenset({"destination", "persist", "profiles", "rules", "source-address-translation"}),
 }
-"""Properties that take more than one method."""
+"""Properties that need more than one method."""
 
 OWNED: Final[Mapping[str, frozenset[str]]] = {
     kind: frozenset(interface.properties) | _MORE.get(kind, frozenset()) for kind, interface in INTERFACES.items()
 }
-"""What SOAP can say of each kind."""
+"""The properties of each kind that SOAP can read and write."""

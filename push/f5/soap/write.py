@@ -45,7 +45,7 @@ class _Writer:
         self.portal, self.state = portal, state
 
     def remove(self, kind: str, path: str, commands: Sequence[Command]) -> None:
-        """Remove an object, or some members of a pool by one call."""
+        """Remove an object, or some members of a pool with one call."""
         members = [_endpoint(one.member) for one in commands if one.member]
         if members:
             self.portal.call(POOL, "remove_member_v2", [path], [members])
@@ -54,7 +54,7 @@ class _Writer:
             self.portal.call(interface.name, interface.removal, [path])
 
     def bring(self, commands: Sequence[Command]) -> None:
-        """Create or change one object, its members included."""
+        """Create or change one object, with its members."""
         first = commands[0]
         one = first.wanted
         assert one is not None  # noqa: S101  # only a removal has none
@@ -71,7 +71,7 @@ class _Writer:
         else:
             self._attributes(one, changed, is_new=is_new)
 
-    # Objects and properties that take calls of their own.
+    # Objects and properties that need calls of their own.
 
     def _create(self, one: Object) -> None:
         own = one.properties
@@ -98,7 +98,7 @@ class _Writer:
                 call(INTERFACES[one.kind].name, "create", [one.path])
 
     def _attributes(self, one: Object, changed: set[str], *, is_new: bool) -> None:
-        """Set the properties that take calls of their own."""
+        """Set the properties that need their own calls."""
         if one.kind in TEMPLATES:
             self._monitor(one, changed)
         elif one.kind == "ltm profile client-ssl" and "cert-key-chain" in changed:
@@ -127,7 +127,7 @@ class _Writer:
         self.portal.call(MONITOR, "create_template", [template], [common])
 
     def _monitor(self, one: Object, changed: set[str]) -> None:
-        # The interval must stay below the timeout at every moment: the order depends on which of them grows.
+        # The interval must always be less than the timeout: a larger timeout is set first, a smaller one last.
         before = self.state.found.get((one.kind, one.path), {}).get("timeout", one.properties["timeout"])
         grows = int(str(one.properties["timeout"])) > int(str(before))
         for method, words in (("string", STRINGS), ("integer", NUMBERS)):
@@ -161,7 +161,7 @@ class _Writer:
             self.portal.call(POOL, method, [pool], names, [column])
 
     def _virtual(self, one: Object) -> None:
-        """Create a virtual server, or give one that is there another address, pool, or other profiles."""
+        """Create a virtual server, or change the address, pool and profiles of an existing one."""
         own = one.properties
         destination = _endpoint(str(own["destination"]).rpartition("/")[2])
         definition = {"name": one.path, **destination, "protocol": "PROTOCOL_TCP"}
@@ -175,7 +175,7 @@ class _Writer:
         self.portal.call(VIRTUAL, "create", [definition], [mask], [resource], [profiles])
 
     def _attach(self, one: Object, changed: set[str], *, is_new: bool) -> None:
-        """What hangs on a virtual server; rules and persistence that go may need the profiles of before."""
+        """Attach rules and persistence to a virtual server. Old ones are removed before the profiles that they need."""
         if not is_new:
             if "rules" in changed:
                 self.portal.call(VIRTUAL, "remove_all_rules", [one.path])
@@ -205,12 +205,12 @@ def _endpoint(name: str) -> dict[str, Any]:
 
 
 def _site(one: Object) -> Mapping[str, Any]:
-    """The one certificate of a client-ssl profile, with its key and chain."""
+    """Return the certificate of a client-ssl profile, with its key and chain."""
     return mapping(next(iter(mapping(one.properties["cert-key-chain"]).values())))
 
 
 def _wildmask(text: str) -> str:
-    """The mask of one address, or that of all of them."""
+    """Return the mask of one address, or of all addresses."""
     address = ipaddress.ip_address(text)
     if address.is_unspecified:
         return str(address)

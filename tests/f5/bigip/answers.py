@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 Json: TypeAlias = dict[str, Any]
 Key = tuple[str, str]
 JsonValue: TypeAlias = Any
-"""A value of JSON, as a request brings it and as an answer has it: the model checks its type."""
+"""A JSON value of a request or of an answer: the model checks its type."""
 Headers: TypeAlias = Mapping[str, str] | Message
 
 

@@ -1,4 +1,5 @@
 #Requires -Version 5.1
+#Requires -PSEdition Desktop
 # Redis of the farm orchestrator-prod
 # Made by nlbgen VERSION from the spec with digest 8f7ab3cf693d4028.
 # Do not edit: change the spec and run `nlbgen render nodes` again.
@@ -7,9 +8,9 @@
 Installs Redis for Windows on this machine (redis-1.corp.example) for the farm orchestrator-prod.
 
 .DESCRIPTION
-Run it in an elevated PowerShell. The kit Redis-x64-3.0.504.msi is in the Resources folder of the scripts.zip that comes
-with Orchestrator. If the service Redis exists already, the script installs nothing. -WhatIf only shows what the script
-would do.
+Run it in an elevated Windows PowerShell 5.1. The kit Redis-x64-3.0.504.msi is in the Resources folder of the scripts.zip
+that comes with Orchestrator. If the service Redis exists already, the script installs nothing. -WhatIf only shows what
+the script would do. At the end Redis itself must answer AUTH and PING.
 #>
 [CmdletBinding(SupportsShouldProcess = $true)]
 param(
@@ -22,6 +23,98 @@ param(
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 
+function Send-RedisCommand {
+    # One command, and the first line of the answer. Lengths are in bytes of UTF-8, which StackExchange.Redis sends.
+    param([IO.Stream] $Stream, [string[]] $Words)
+    $request = "*$($Words.Count)`r`n"
+    foreach ($word in $Words) { $request += '$' + [Text.Encoding]::UTF8.GetByteCount($word) + "`r`n" + $word + "`r`n" }
+    $bytes = [Text.Encoding]::UTF8.GetBytes($request)
+    $Stream.Write($bytes, 0, $bytes.Length)
+    $line = ''
+    while (($byte = $Stream.ReadByte()) -ge 0 -and $byte -ne 10) { $line += [char] $byte }
+    return $line.Trim()
+}
+
+function Get-RedisProblem {
+    # What is wrong with Redis by its own answers; empty if nothing is.
+    param([string] $HostName, [int] $Port, [string] $Password, [bool] $Tls)
+    $client = New-Object Net.Sockets.TcpClient
+    try {
+        $client.SendTimeout = 5000
+        $client.ReceiveTimeout = 5000
+        $client.Connect($HostName, $Port)
+        $stream = $client.GetStream()
+        if ($Tls) {
+            $stream = New-Object Net.Security.SslStream($stream)
+            $stream.AuthenticateAsClient($HostName, $null, [Security.Authentication.SslProtocols]::Tls12, $false)
+        }
+        $first = Send-RedisCommand $stream @('PING')
+        if (-not $Password) {
+            if ($first -ceq '+PONG') { return '' }
+            return "it answers PING with: $first"
+        }
+        if ($first -ceq '+PONG') { return 'it answers PING without a password' }
+        $auth = Send-RedisCommand $stream @('AUTH', $Password)
+        if ($auth -cne '+OK') { return "it answers AUTH with: $auth" }
+        $last = Send-RedisCommand $stream @('PING')
+        if ($last -cne '+PONG') { return "it answers PING with: $last" }
+        return ''
+    }
+    catch { return "it does not answer: $($_.Exception.GetBaseException().Message)" }
+    finally { $client.Close() }
+}
+
+function Wait-Redis {
+    # The problem that is left after half a minute; empty if Redis is as it must be.
+    for ($attempt = 1; $attempt -le 15; $attempt++) {
+        $problem = Get-RedisProblem '127.0.0.1' $Port $RedisPassword $false
+        if (-not $problem) { return '' }
+        Start-Sleep -Seconds 2
+    }
+    return $problem
+}
+
+function Get-ConfigurationPath {
+    # The configuration file in the command line of the service, with or without quotes; empty if there is none.
+    $service = Get-WmiObject Win32_Service -Filter "Name='Redis'"
+    if ($null -eq $service) { return '' }
+    $path = ''
+    if ($service.PathName -match '--service-run\s+(?:"(?<file>[^"]+)"|(?<file>[^"\s].*?))(?:\s+--.*)?\s*$') { $path = $Matches['file'] }
+    if (-not $path) { throw "The command line of the service Redis names no configuration file: $($service.PathName)" }
+    if (-not [IO.Path]::IsPathRooted($path) -and $service.PathName -match '^"?(?<program>.+?\.exe)') {
+        $path = [IO.Path]::Combine([IO.Path]::GetDirectoryName($Matches['program']), $path)
+    }
+    return $PSCmdlet.GetUnresolvedProviderPathFromPSPath($path)
+}
+
+function Get-NewConfiguration {
+    # The bytes of the configuration with this one password; nothing if it has it already.
+    param([string] $Path)
+    # One character for each byte: everything else stays byte by byte, whatever the encoding of the comments is.
+    $latin = [Text.Encoding]::GetEncoding(28591)
+    $text = $latin.GetString([IO.File]::ReadAllBytes($Path))
+    $quoted = $RedisPassword.Replace('\', '\\').Replace('"', '\"')
+    $line = $latin.GetString([Text.Encoding]::UTF8.GetBytes("requirepass `"$quoted`""))
+    $found = [regex]::Matches($text, '(?im)^[ \t]*(?<line>requirepass[ \t][^\r\n]*)(?:\r?\n|\z)')
+    if ($found.Count -eq 1 -and $found[0].Groups['line'].Value -ceq $line) { return $null }
+    $end = "`n"
+    if ($text.Contains("`r`n")) { $end = "`r`n" }
+    $kept = [regex]::Replace($text, '(?im)^[ \t]*requirepass[ \t][^\r\n]*(?:\r?\n|\z)', '')
+    if ($kept -and -not $kept.EndsWith("`n")) { $kept += $end }
+    return ,$latin.GetBytes($kept + $line + $end)
+}
+
+function Set-File {
+    # Writes beside the file and moves it into place: a full disk leaves the old file whole. The old one is $Backup.
+    param([string] $Path, [byte[]] $Bytes, [string] $Backup)
+    $scratch = "$Path.nlbgen.tmp"
+    try {
+        [IO.File]::WriteAllBytes($scratch, $Bytes)
+        [IO.File]::Replace($scratch, $Path, $Backup)
+    }
+    finally { if (Test-Path -LiteralPath $scratch) { Remove-Item -LiteralPath $scratch -Force } }
+}
+
 Write-Warning 'One Redis is a single point of failure: while it is down, the nodes do not pass messages on.'
 
 $principal = New-Object Security.Principal.WindowsPrincipal([Security.Principal.WindowsIdentity]::GetCurrent())
@@ -29,39 +122,54 @@ if (-not $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administra
     throw 'This script needs an elevated PowerShell: right-click PowerShell, Run as administrator.'
 }
 if (-not $RedisPassword) { throw 'The password is missing: set $env:NLBGEN_REDIS_PASSWORD, or pass it as a parameter.' }
-if ($RedisPassword -match '[\s"\\,]') { throw 'Choose a Redis password without spaces, quotes, backslashes and commas.' }
+if ($RedisPassword.Contains(',') -or $RedisPassword -ne $RedisPassword.Trim() -or $RedisPassword -match '\p{Cc}') {
+    throw 'The connection string of StackExchange.Redis cannot hold this password: it must not contain commas, or spaces at the ends.'
+}
+if ([Text.Encoding]::UTF8.GetByteCount($RedisPassword) -gt 512) { throw 'redis.conf cannot hold this password: it is longer than 512 bytes.' }
 
 if ($null -ne (Get-Service -Name Redis -ErrorAction SilentlyContinue)) {
     Write-Host 'The service Redis is installed already.'
 }
 elseif ($PSCmdlet.ShouldProcess($Kit, 'install')) {
-    if (-not (Test-Path -LiteralPath $Kit)) { throw "$Kit is missing: give -Kit." }
-    $path = (Resolve-Path -LiteralPath $Kit).ProviderPath
+    $Kit = $PSCmdlet.GetUnresolvedProviderPathFromPSPath($Kit)
+    if (-not (Test-Path -LiteralPath $Kit -PathType Leaf)) { throw "$Kit is missing: give -Kit." }
     # From the guide: msiexec /q /norestart /i Redis-x64-3.0.504.msi PORT=6379 ADD_FIREWALL_RULE=1
-    $arguments = @('/q', '/norestart', '/i', "`"$path`"", "PORT=$Port", 'ADD_FIREWALL_RULE=1')
+    $arguments = @('/q', '/norestart', '/i', "`"$Kit`"", "PORT=$Port", 'ADD_FIREWALL_RULE=1')
     $process = Start-Process -FilePath 'msiexec.exe' -ArgumentList $arguments -Wait -PassThru
     if ($process.ExitCode -ne 0 -and $process.ExitCode -ne 3010) { throw "msiexec failed with exit code $($process.ExitCode)." }
 }
 
-$service = Get-WmiObject Win32_Service -Filter "Name='Redis'"
-if ($null -ne $service -and $service.PathName -match '--service-run\s+"([^"]+)"') {
-    $configuration = $Matches[1]
-    $wanted = "requirepass $RedisPassword"
-    $lines = @(Get-Content -LiteralPath $configuration)
-    if ($lines -cnotcontains $wanted -and $PSCmdlet.ShouldProcess($configuration, 'set requirepass')) {
-        $kept = @($lines | Where-Object { $_ -notmatch '^\s*requirepass\s' })
-        Copy-Item -LiteralPath $configuration -Destination "$configuration.$(Get-Date -Format 'yyyyMMdd-HHmmss').bak"
-        Set-Content -LiteralPath $configuration -Value ($kept + $wanted) -Encoding ASCII
-        Restart-Service -Name Redis
+$configuration = Get-ConfigurationPath
+$backup = ''
+if (-not $configuration) {
+    if (-not $WhatIfPreference) { throw 'The service Redis does not exist: install it, then run this script again.' }
+    [void] $PSCmdlet.ShouldProcess('the configuration of the new service', 'set requirepass, and restart Redis')
+}
+else {
+    $bytes = Get-NewConfiguration $configuration
+    if ($null -ne $bytes) {
+        if ($PSCmdlet.ShouldProcess($configuration, 'set requirepass, and restart Redis')) {
+            $backup = "$configuration.$(Get-Date -Format 'yyyyMMdd-HHmmss').bak"
+            Set-File $configuration $bytes $backup
+        }
     }
 }
-elseif ($null -ne $service) {
-    Write-Warning 'The configuration file of the service was not found: add requirepass to it by hand.'
+$restart = $backup -or ($configuration -and (Get-RedisProblem '127.0.0.1' $Port $RedisPassword $false))
+if ($restart -and ($backup -or $PSCmdlet.ShouldProcess('Redis', 'restart, because the password is not in force'))) {
+    try { Restart-Service -Name Redis }
+    catch { Write-Warning "The service Redis does not restart: $($_.Exception.GetBaseException().Message)" }
 }
 
 if (-not $WhatIfPreference) {
-    Start-Service -Name Redis
-    $client = New-Object Net.Sockets.TcpClient
-    try { $client.Connect('127.0.0.1', $Port) } finally { $client.Close() }
-    Write-Host "Redis listens on port $Port. Check from every node: Test-NetConnection redis-1.corp.example -Port $Port"
+    try { Start-Service -Name Redis }
+    catch { Write-Warning "The service Redis does not start: $($_.Exception.GetBaseException().Message)" }
+    $problem = Wait-Redis
+    if ($problem -and $backup) {
+        Set-File $configuration ([IO.File]::ReadAllBytes($backup)) "$backup.failed"
+        try { Restart-Service -Name Redis }
+        catch { Write-Warning "The service Redis does not restart: $($_.Exception.GetBaseException().Message)" }
+        throw "Redis did not take the password: $problem The old configuration is back; the new one is $backup.failed."
+    }
+    if ($problem) { throw "Redis on port $Port cannot serve the farm: $problem" }
+    Write-Host "Redis answers AUTH and PING on port $Port. Run test-redis.ps1 on every node."
 }

@@ -1,4 +1,5 @@
 #Requires -Version 5.1
+#Requires -PSEdition Desktop
 # Session tables of the farm orchestrator-prod
 # Made by nlbgen VERSION from the spec with digest 8f7ab3cf693d4028.
 # Do not edit: change the spec and run `nlbgen render nodes` again.
@@ -7,8 +8,11 @@
 Creates ASP.NET's session tables in the Orchestrator database, once for the whole farm.
 
 .DESCRIPTION
-Run it on one node, as a user that may create tables there (Windows authentication). If the tables exist
-already, the script changes nothing. -WhatIf only shows what the script would do.
+Run it on one node, as a user that may create tables there (Windows authentication), and jobs of SQL Server
+Agent in msdb. If the tables exist already, the script changes nothing. -WhatIf only shows what the script would do.
+
+aspnet_regsql also creates the job UiPath_Job_DeleteExpiredSessions, which deletes expired sessions every minute. SQL Server
+Express has no Agent. In an availability group the job exists only on the replica on which it was created.
 #>
 [CmdletBinding(SupportsShouldProcess = $true)]
 param(
@@ -23,35 +27,88 @@ $builder = New-Object Data.SqlClient.SqlConnectionStringBuilder
 $builder['Data Source'] = $Server
 $builder['Initial Catalog'] = $Database
 $builder['Integrated Security'] = $true
-$login = @('-E')
 
-function Get-MissingTable {
+function ConvertTo-SqlValue {
+    # aspnet_regsql writes its arguments into a connection string as they are: quote them for it.
+    param([string] $Text)
+    if ($Text -match '^[^"''=;\s\p{Cc}/-][^"''=;\s\p{Cc}]*$') { return $Text }
+    if ($Text.Contains('"') -and -not $Text.Contains("'")) { return "'" + $Text + "'" }
+    return '"' + $Text.Replace('"', '""') + '"'
+}
+
+function ConvertTo-Argument {
+    # By the rules of CommandLineToArgvW: PowerShell 5.1 itself loses quotes and --%.
+    param([string] $Text)
+    if ($Text -match '^[^\s"]+$') { return $Text }
+    $escaped = [regex]::Replace($Text, '(\\*)"', '$1$1\"')
+    return '"' + [regex]::Replace($escaped, '(\\+)$', '$1$1') + '"'
+}
+
+function Get-Row {
+    # The first value of a query.
+    param([string] $Query, [string] $Name)
     $connection = New-Object Data.SqlClient.SqlConnection($builder.ConnectionString)
     $connection.Open()
     try {
-        foreach ($table in 'ASPStateTempApplications', 'ASPStateTempSessions') {
-            $command = $connection.CreateCommand()
-            $command.CommandText = 'SELECT OBJECT_ID(@name)'
-            [void] $command.Parameters.AddWithValue('@name', "[dbo].[$table]")
-            if ($command.ExecuteScalar() -is [DBNull]) { "[dbo].[$table]" }
-        }
+        $command = $connection.CreateCommand()
+        $command.CommandText = $Query
+        [void] $command.Parameters.AddWithValue('@name', $Name)
+        return $command.ExecuteScalar()
     }
     finally { $connection.Close() }
 }
 
+function Get-MissingTable {
+    foreach ($table in 'ASPStateTempApplications', 'ASPStateTempSessions') {
+        if ((Get-Row 'SELECT OBJECT_ID(@name)' "[dbo].[$table]") -is [DBNull]) { "[dbo].[$table]" }
+    }
+}
+
+function Write-JobState {
+    # Expired sessions stay in the table where the job does not run.
+    $job = "${Database}_Job_DeleteExpiredSessions"
+    $instead = "Without the job, run this every minute by another scheduler: EXECUTE [$($Database.Replace(']', ']]'))].dbo.DeleteExpiredSessions"
+    try {
+        if ((Get-Row "SELECT CONVERT(int, SERVERPROPERTY('EngineEdition'))" '') -eq 4) {
+            Write-Warning "This is SQL Server Express, which has no SQL Server Agent. $instead"
+            return
+        }
+        if ((Get-Row "SELECT COUNT(*) FROM msdb.dbo.sysjobs WHERE name = @name AND enabled = 1" $job) -eq 0) {
+            Write-Warning "SQL Server Agent has no enabled job $job. $instead"
+            return
+        }
+        Write-Host "The job $job exists. It runs only while SQL Server Agent runs."
+        if ((Get-Row "SELECT CONVERT(int, SERVERPROPERTY('IsHadrEnabled'))" '') -eq 1) {
+            Write-Warning "Availability groups are enabled: create the job $job on every other replica too, for example by a script of it from Management Studio."
+        }
+    }
+    catch { Write-Warning "The job $job could not be checked: $($_.Exception.GetBaseException().Message) Ask the administrator of the database." }
+}
+
 if (@(Get-MissingTable).Count -eq 0) {
     Write-Host "The session tables exist already in $Database on $Server."
+    Write-JobState
     return
-}
-if (@($Server, $Database) -match '"') {
-    throw 'PowerShell 5.1 cannot pass a double quote to aspnet_regsql: run aspnet_regsql by hand in a command prompt.'
 }
 $tool = Join-Path $env:windir 'Microsoft.NET\Framework64\v4.0.30319\aspnet_regsql.exe'
 if (-not (Test-Path -LiteralPath $tool)) { throw "$tool is missing: this machine has no .NET Framework 4." }
-if ($PSCmdlet.ShouldProcess("$Database on $Server", 'create the session tables')) {
-    & $tool -S $Server -d $Database -ssadd -sstype c @login
-    if ($LASTEXITCODE -ne 0) { throw "aspnet_regsql failed with exit code $LASTEXITCODE." }
+if ($Database -match "['\[\]]") { throw "aspnet_regsql refuses a database name with a quote or a bracket: $Database" }
+$login = @('-E')
+if ((Get-Row "SELECT HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'CREATE TABLE')" '') -eq 0) { throw "This login may not create tables in $Database`: run the script as a user that may." }
+if ($PSCmdlet.ShouldProcess("$Database on $Server", 'create the session tables, and the job that deletes expired sessions')) {
+    $words = @('-S', (ConvertTo-SqlValue $Server), '-d', $Database, '-ssadd', '-sstype', 'c') + $login
+    $start = New-Object Diagnostics.ProcessStartInfo($tool)
+    $start.Arguments = ($words | ForEach-Object { ConvertTo-Argument $_ }) -join ' '
+    $start.UseShellExecute = $false
+    $process = [Diagnostics.Process]::Start($start)
+    $process.WaitForExit()
     $missing = @(Get-MissingTable)
+    if ($process.ExitCode -ne 0) {
+        $left = 'The tables exist.'
+        if ($missing.Count -gt 0) { $left = "Still missing: $($missing -join ', ')." }
+        throw "aspnet_regsql failed with exit code $($process.ExitCode). $left It needs rights in $Database and in msdb, where it creates the job."
+    }
     if ($missing.Count -gt 0) { throw "Still missing: $($missing -join ', ')." }
     Write-Host "The session tables exist in $Database on $Server."
+    Write-JobState
 }

@@ -1,7 +1,7 @@
 -- Tables that the nodes share, of the farm orchestrator-prod
 -- Made by nlbgen VERSION from the spec with digest 8f7ab3cf693d4028.
 -- Do not edit: change the spec and run `nlbgen render nodes` again.
--- Run it against SQL01\PROD (sqlcmd -S ... -i verify.sql): every row must show `present`.
+-- Run it against SQL01\PROD (sqlcmd -S ... -f 65001 -i verify.sql): every row must show `present`.
 USE [UiPath];
 
 SELECT wanted.name AS [table],
@@ -15,3 +15,11 @@ FROM (VALUES
 -- The applications that store sessions: more than one row means that the IIS site ids of the nodes differ.
 IF OBJECT_ID(N'[dbo].[ASPStateTempApplications]') IS NOT NULL
     EXEC (N'SELECT AppName AS [application; one row for the farm] FROM [dbo].[ASPStateTempApplications]');
+
+-- The job that deletes expired sessions. SQL Server Express has no Agent; an availability group needs it on each replica.
+IF SERVERPROPERTY('EngineEdition') = 4
+    SELECT 'none: SQL Server Express has no Agent' AS [job that deletes expired sessions];
+ELSE IF HAS_PERMS_BY_NAME(N'msdb.dbo.sysjobs', 'OBJECT', 'SELECT') = 1
+    EXEC (N'SELECT CASE WHEN COUNT(*) = 0 THEN ''MISSING'' ELSE ''present'' END AS [job that deletes expired sessions] FROM msdb.dbo.sysjobs WHERE name = N''UiPath_Job_DeleteExpiredSessions'' AND enabled = 1');
+ELSE
+    SELECT 'unknown: this login may not read msdb' AS [job that deletes expired sessions];

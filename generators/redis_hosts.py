@@ -1,0 +1,140 @@
+"""The hosts of Redis under Sentinel: redis.conf and sentinel.conf for each, beside the files of the balancer.
+
+The balancer that renders the front gets these files, as it gets keepalived's. Redis and Sentinel change their own
+files: a failover writes the new master into both (CONFIG REWRITE), so the files are for the installation, not for each
+change.
+
+Sources: the redis.conf and sentinel.conf that Redis 7.0 comes with, the units of Debian's packages, and trials with
+7.0.15 (tests/behaviour/test_redis.py).
+"""
+
+import shlex
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from ..spec.model import Redis, RedisHost, Secret, Sentinel
+from ..spec.units import Duration, Version
+from .base import Draft, Job
+from .redis import VARIABLE
+
+FOLDER: Final = "/etc/redis"
+REDIS_FILE: Final = "nlbgen-redis.secret"
+USERS: Final = "nlbgen-users.acl"
+SENTINEL_FILE: Final = "nlbgen-sentinel.secret"
+FAILOVER_TIMEOUT: Final = Duration.of("30s")
+"""After a failover that does not succeed, Sentinel tries again after twice this time. Its default is 3 minutes."""
+CHANNEL_RULES: Final = Version("6.2")
+"""`&*`: a user needs a permission for channels. Redis 7.0 allows none by default, and 6.0 refuses the rule."""
+SERVERS_FOR_MIN_REPLICAS: Final = 3
+"""With two servers, a master has no replica after a failover: `min-replicas-to-write 1` would refuse all writes."""
+
+
+def files(job: Job) -> list[Draft]:
+    """Return the files of the hosts; none without `stores.redis.sentinel`."""
+    redis = job.farm.stores.redis
+    if job.farm.stores.signalr != "redis" or redis is None or redis.sentinel is None:
+        return []
+    folder, sentinel = PurePosixPath("redis"), redis.sentinel
+    drafts: list[Draft] = []
+    for host in sentinel.nodes:
+        view = _view(job, redis, sentinel, host)
+        if host.redis:
+            drafts.append(Draft(folder / host.name / "redis.conf", "redis/redis.conf.j2", view))
+        drafts.append(Draft(folder / host.name / "sentinel.conf", "redis/sentinel.conf.j2", view))
+    return [*drafts, Draft(folder / "INSTALL.md", "redis/INSTALL.md.j2", _install(redis, sentinel))]
+
+
+def quoted(text: str) -> str:
+    """The text as one word of redis.conf, which Redis reads as sdssplitargs does: in double quotes if necessary.
+
+    >>> print(quoted('a "b"'))
+    "a \\"b\\""
+    """
+    if text and all(char.isalnum() or char in "/._-:" for char in text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _view(job: Job, redis: Redis, sentinel: Sentinel, host: RedisHost) -> dict[str, Any]:
+    first = sentinel.servers[0]
+    folder = job.site.directory
+    return {
+        "host": host.name,
+        "bind": " ".join(dict.fromkeys(("127.0.0.1", host.address))),
+        "address": host.address,
+        "port": host.port,
+        "sentinel_port": host.sentinel_port,
+        "tls": {name: quoted(getattr(sentinel, name)) for name in ("certificate", "key", "ca")} if redis.tls else None,
+        "directory": quoted(f"{folder}/redis/{host.name}") if folder else "/var/lib/redis",
+        "replica_of": None if host == first else f"{first.address} {first.port}",
+        "min_replicas": len(sentinel.servers) >= SERVERS_FOR_MIN_REPLICAS,
+        "redis_secret": quoted(f"{folder or FOLDER}/{REDIS_FILE}"),
+        "sentinel_secret": quoted(f"{folder or FOLDER}/{SENTINEL_FILE}"),
+        "users": quoted(f"{folder or FOLDER}/{USERS}") if redis.user else None,
+        "master": sentinel.name,
+        "master_endpoint": f"{first.address} {first.port}",
+        "quorum": sentinel.quorum,
+        "down_after": int(sentinel.down_after),
+        "down_after_shown": sentinel.down_after,
+        "failover_timeout": int(FAILOVER_TIMEOUT),
+    }
+
+
+def _install(redis: Redis, sentinel: Sentinel) -> dict[str, Any]:
+    return {
+        "hosts": sentinel.nodes,
+        "first": sentinel.servers[0],
+        "servers": len(sentinel.servers),
+        "quorum": sentinel.quorum,
+        "majority": sentinel.majority,
+        "master": sentinel.name,
+        "tls": redis.tls,
+        "certificate": sentinel.certificate,
+        "key": sentinel.key,
+        "ca": sentinel.ca,
+        "port": redis.front_port,
+        "front": redis.front,
+        "password_word": _secret_word(redis.password),
+        "redis_lines": "\\n".join(redis_secret_lines(redis)),
+        "user_lines": "\\n".join(user_lines(redis, sentinel)),
+        "users": USERS,
+        "sentinel_lines": "\\n".join(sentinel_secret_lines(redis, sentinel)),
+        "folder": FOLDER,
+        "redis_secret": REDIS_FILE,
+        "sentinel_secret": SENTINEL_FILE,
+        "variable": VARIABLE,
+        "cli": f"redis-cli --tls --cacert {shlex.quote(sentinel.ca)}" if redis.tls else "redis-cli",
+        "user_option": f" --user {redis.user}" if redis.user else "",
+    }
+
+
+def redis_secret_lines(redis: Redis) -> list[str]:
+    """The lines of the password file of Redis, with `%s` for the password."""
+    if redis.user is None:
+        return ["requirepass %s", "masterauth %s"]
+    return [f"masteruser {redis.user}", "masterauth %s"]
+
+
+def user_lines(redis: Redis, sentinel: Sentinel) -> list[str]:
+    """The lines of the file of users, with `%s` for the password; none without a user.
+
+    Users need a file of their own: CONFIG REWRITE writes them into redis.conf, and Redis 7.0.15 does not start if an
+    included file has them too.
+    """
+    if redis.user is None:
+        return []
+    rules = "~* +@all" if sentinel.version < CHANNEL_RULES else "~* &* +@all"
+    return ["user default off", f"user {redis.user} on >%s {rules}"]
+
+
+def sentinel_secret_lines(redis: Redis, sentinel: Sentinel) -> list[str]:
+    """The lines of the password file of Sentinel, with `%s` for the password."""
+    user = [f"sentinel auth-user {sentinel.name} {redis.user}"] if redis.user else []
+    return [*user, f"sentinel auth-pass {sentinel.name} %s", "requirepass %s"]
+
+
+def _secret_word(secret: Secret | None) -> str:
+    """The secret as a word for a POSIX shell; the shell stops if an environment variable is not set."""
+    if secret is not None and secret.env is not None:
+        return f'"${{{secret.env}:?is not set}}"'
+    return f'"$(cat {shlex.quote(str(secret.file if secret is not None else ""))})"'

@@ -1,0 +1,70 @@
+"""Thousands of robots in one process, without a thread or a process for each."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from time import perf_counter
+from typing import Final
+
+from ...net.loopback import source_address
+from .fleet_robot import MISSED, FleetPlan, Robot
+
+AT_ONCE: Final = 50
+"""Robots that connect at the same time when the fleet starts; after a failure, all of them do."""
+WATCH_SECONDS: Final = 0.1
+NETWORK: Final = 3
+"""The robots' addresses are below 127.3."""
+
+
+class Fleet:
+    """The robots, and what happened to them."""
+
+    def __init__(self, plan: FleetPlan, count: int) -> None:
+        self.plan = plan
+        own = sys.platform == "linux"
+        self.robots = [Robot(plan, source_address(number, network=NETWORK) if own else None) for number in range(count)]
+
+    @property
+    def absent(self) -> int:
+        """The number of robots without a connection."""
+        return sum(not robot.connected for robot in self.robots)
+
+    @property
+    def unresponsive(self) -> int:
+        """The number of robots that missed four heartbeats in a row at any time."""
+        limit, now = MISSED * self.plan.heartbeat, perf_counter()
+        return sum(max(robot.gap, now - robot.contact) > limit for robot in self.robots)
+
+    def held(self) -> Counter[str]:
+        """Return the number of connected robots of each node."""
+        return Counter(robot.node for robot in self.robots if robot.connected)
+
+    async def all_connected(self, seconds: float) -> bool:
+        """Wait until every robot has a connection; False if that takes longer than `seconds`."""
+        deadline = perf_counter() + seconds
+        while self.absent:
+            if perf_counter() > deadline:
+                return False
+            await asyncio.sleep(WATCH_SECONDS)
+        return True
+
+
+@asynccontextmanager
+async def fleet(plan: FleetPlan, count: int, seconds: float) -> AsyncIterator[Fleet]:
+    """Run a fleet until the end of the context; waits up to `seconds` until all robots are connected."""
+    made = Fleet(plan, count)
+    gate = asyncio.Semaphore(AT_ONCE)
+    tasks = [
+        asyncio.create_task(robot.live(plan.heartbeat * number / count, gate))
+        for number, robot in enumerate(made.robots)
+    ]
+    await made.all_connected(seconds)
+    try:
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,94 @@
+"""How many robots this machine can hold in the lab: open files and ports.
+
+Sources: `man setrlimit` (RLIMIT_NOFILE, for each process), ip-sysctl.rst (ip_local_port_range), the rule `open-files`.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ...net.loops import raise_file_limit
+from ...spec.capacity import FD_RESERVE
+
+PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+DEFAULT_PORTS: Final = 28_232
+MOST_FILES: Final = 1_048_576
+"""What is asked for: the kernel's own maximum (fs.nr_open)."""
+
+
+class Ceiling(NamedTuple):
+    """The number of robots, and the limit that sets it."""
+
+    robots: int
+    reason: str
+
+
+def ceiling(workers: int) -> Ceiling:
+    """Return how many robots the lab can hold through a balancer with so many processes that serve clients."""
+    return lowest(files=file_limit(), ports=local_ports(), workers=workers)
+
+
+def file_limit() -> int:
+    """Raise this process's limit of open files, which its children inherit, as far as possible, and return it."""
+    return raise_file_limit(MOST_FILES)
+
+
+def most_connections(files: int) -> int:
+    """Return the client connections for which one process of the balancer has enough open files."""
+    return (files - FD_RESERVE) // 2
+
+
+def lowest(*, files: int, ports: int, workers: int) -> Ceiling:
+    """Return the lowest of the limits.
+
+    >>> lowest(files=20_000, ports=28_232, workers=1).robots
+    9488
+    """
+    of_balancer = most_connections(files) * workers
+    processes = "one process" if workers == 1 else f"{workers} processes"
+    each = f"a process can open {files} files here"
+    return min(
+        Ceiling(of_balancer, f"{each}, and the balancer ({processes}) needs two for each robot"),
+        Ceiling(files - FD_RESERVE, f"{each}: the process of the robots, and a node that may hold all of them"),
+        Ceiling(ports, f"the balancer has {ports} ports for one node, which may hold all robots"),
+    )
+
+
+def local_ports() -> int:
+    """Return the number of ports for connections to one address."""
+    try:
+        first, last = PORT_RANGE.read_text(encoding="ascii").split()
+        return int(last) - int(first) + 1
+    except (OSError, ValueError):
+        return DEFAULT_PORTS
+
+
+def balancer_processes(vendor: str) -> int:
+    """Return the number of processes that serve clients: HAProxy has threads, NGINX one worker for each processor."""
+    return (os.cpu_count() or 1) if vendor == "nginx" else 1
+
+
+class Usage(NamedTuple):
+    """What a program and its workers use."""
+
+    memory_mb: float
+    """Resident memory, shared pages counted once for each process."""
+    cpu_seconds: float
+
+
+def usage(group: int) -> Usage:
+    """Return what the processes of a process group use now; zeros where there is no /proc."""
+    if sys.platform != "linux":
+        return Usage(0.0, 0.0)
+    page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+    memory = cpu = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue  # the process ended
+        if int(fields[2]) == group:
+            memory += int(fields[21]) * page
+            cpu += int(fields[11]) + int(fields[12])
+    return Usage(memory / 1024**2, cpu / tick)

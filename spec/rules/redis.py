@@ -1,0 +1,187 @@
+"""Rules about a Redis under Sentinel, and about the front through which the nodes reach its master."""
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Final
+
+from ..model import Farm, Sentinel
+from ..schema import Path
+from ..units import Version
+from .base import Finding, Rule
+
+REDIS: Final[Path] = ("stores", "redis")
+SENTINEL: Final[Path] = (*REDIS, "sentinel")
+NODES: Final[Path] = (*SENTINEL, "nodes")
+LEAST_SENTINELS: Final = 3
+LEAST_SERVERS: Final = 2
+OLDEST: Final = Version("6.0")
+"""The first version with TLS and users."""
+ADD_ON_PORTS: Final = range(10_000, 20_000)
+"""The ports of the databases of Redis Enterprise, which UiPath's High Availability Add-on is."""
+
+
+def _sentinel(farm: Farm) -> Sentinel | None:
+    return farm.stores.redis.sentinel if farm.stores.signalr == "redis" and farm.stores.redis is not None else None
+
+
+def _one_shape(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    if redis is None or redis.sentinel is None:
+        return
+    for key in ("host", "port", "install_on"):
+        if key in redis.written:
+            yield Finding(
+                (*REDIS, key),
+                "with `sentinel`, the nodes connect to the front, and the hosts of Redis are `sentinel.nodes`",
+                f"leave out `{key}`, or `sentinel`",
+            )
+
+
+def _hosts(farm: Farm) -> Iterator[Finding]:
+    sentinel = _sentinel(farm)
+    if sentinel is None:
+        return
+    if len(sentinel.nodes) < LEAST_SENTINELS:
+        yield Finding(
+            NODES,
+            f"{len(sentinel.nodes)} Sentinels cannot replace a master: more than half of them must agree, also while "
+            "the host of the master is down",
+            "write three hosts; one of them can run only Sentinel (`redis: false`)",
+        )
+    if len(sentinel.servers) < LEAST_SERVERS:
+        yield Finding(
+            NODES, f"{len(sentinel.servers)} server of Redis has no replacement", "write two or three hosts with Redis"
+        )
+
+
+def _host_names(farm: Farm) -> Iterator[Finding]:
+    sentinel = _sentinel(farm)
+    nodes = sentinel.nodes if sentinel is not None else ()
+    for index, host in enumerate(nodes):
+        path: Path = (*NODES, index)
+        if not _is_address(host.address):
+            yield Finding(
+                (*path, "address"),
+                f"{host.address} is a name, but Sentinel announces the master by its address",
+                "write the IPv4 or IPv6 address",
+            )
+        if host.name in {other.name for other in nodes[:index]}:
+            yield Finding((*path, "name"), f"{host.name} is the name of another host", "give each host its own name")
+        if host.address in {other.address for other in nodes[:index]}:
+            yield Finding(
+                (*path, "address"),
+                f"{host.address} is another host's address: one failure would stop both",
+                "give each host its own address",
+            )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _quorum(farm: Farm) -> Iterator[Finding]:
+    sentinel = _sentinel(farm)
+    if sentinel is not None and sentinel.quorum > len(sentinel.nodes):
+        yield Finding(
+            (*SENTINEL, "quorum"),
+            f"{sentinel.quorum} Sentinels must agree that the master is down, but there are {len(sentinel.nodes)}",
+            f"write {sentinel.majority}, or leave it out",
+        )
+
+
+def _password(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    if _sentinel(farm) is not None and redis is not None and redis.password is None:
+        yield Finding(
+            (*REDIS, "password"),
+            "Redis and Sentinel refuse connections from other hosts without a password, and the front logs in with it",
+            "write `password: {env: NAME}` under `stores.redis`",
+        )
+
+
+def _version(farm: Farm) -> Iterator[Finding]:
+    sentinel = _sentinel(farm)
+    if sentinel is not None and sentinel.version < OLDEST:
+        yield Finding(
+            (*SENTINEL, "version"),
+            f"Redis {sentinel.version} has no TLS and no users, and its files differ",
+            f'install {OLDEST} or later, and write `version: "{OLDEST}"`',
+        )
+
+
+def _front(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    if redis is None or redis.front == (redis.sentinel is not None):
+        return
+    if redis.front:
+        yield Finding(
+            (*REDIS, "front"),
+            "a front needs Sentinels: without their votes, it leads to an old master that returns",
+            "write `sentinel`, or leave out `front`",
+        )
+    else:
+        yield Finding(
+            (*REDIS, "front"),
+            "the nodes cannot follow the master by themselves: clients of Redis do not notice a master that hangs",
+            "leave out `front`; to connect the nodes to another address, write `host` and `port` instead of `sentinel`",
+        )
+
+
+def _front_port(farm: Farm) -> Iterator[Finding]:
+    redis, frontend = farm.stores.redis, farm.frontend
+    if redis is None or not farm.redis_front:
+        return
+    taken = {frontend.port: "the port for clients", farm.balancer.metrics_port: "the port of the statistics"}
+    if frontend.redirect_http:
+        taken.setdefault(80, "the port of the redirect to https")
+    if redis.front_port in taken:
+        yield Finding(
+            (*REDIS, "front_port"),
+            f"port {redis.front_port} is {taken[redis.front_port]}",
+            "write another port, for example 6379",
+        )
+
+
+def _front_single(farm: Farm) -> Iterator[Finding]:
+    if farm.redis_front and farm.frontend.vip is None:
+        yield Finding(
+            SENTINEL,
+            "one balancer leads to the master: while it is down, the nodes exchange no messages, although Redis works",
+            "share an address between two balancers (`frontend.vip`)",
+        )
+
+
+def _add_on(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    if farm.stores.signalr != "redis" or redis is None or not farm.orchestrator.is_core:
+        return
+    if redis.sentinel is not None or (redis.port is not None and redis.port not in ADD_ON_PORTS):
+        yield Finding(
+            REDIS,
+            f"for Orchestrator {farm.orchestrator.version}, UiPath supports only its High Availability Add-on "
+            "(database port 10000)",
+            "use the add-on and write its host and port; or accept this: Redis works, but UiPath does not support it",
+        )
+
+
+RULES: Final = (
+    Rule("redis-one-shape", "error", "Redis is one server, or several under Sentinel", _one_shape),
+    Rule("redis-hosts", "error", "a failover needs three Sentinels and two servers", _hosts),
+    Rule("redis-host-names", "error", "each host of Redis has its own name and address", _host_names),
+    Rule("redis-quorum", "error", "the quorum is at most the number of Sentinels", _quorum),
+    Rule("redis-sentinel-password", "error", "Redis under Sentinel needs a password", _password),
+    Rule("redis-version", "error", "Redis under Sentinel is 6.0 or later", _version),
+    Rule("redis-front-sentinel", "error", "with Sentinel the nodes connect to the front", _front),
+    Rule("redis-front-port", "error", "the front of Redis needs its own port", _front_port),
+    Rule(
+        "redis-front-single",
+        "warning",
+        "a front on one balancer is a single point of failure",
+        _front_single,
+    ),
+    Rule("redis-add-on", "warning", "from 2020.10 on, UiPath supports only its High Availability Add-on", _add_on),
+)

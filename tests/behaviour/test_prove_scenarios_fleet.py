@@ -1,0 +1,42 @@
+"""Robots of `--robots` through the balancer: they pass on the example farm, and fail with a fault."""
+
+import pytest
+
+from .conftest import Changes, StartBench, failed_in
+
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
+
+CORE: Changes = {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "signalr"}}
+SCENARIOS = ("robots-kill", "robots-hang", "robots-rolling", "robots-reload", "robots-balancer", "robots-spread")
+USUAL = {("robots-kill", "classic"), ("robots-rolling", "core")}
+"""What `make test` runs with few robots; `make long` runs all."""
+FARMS: dict[str, Changes] = {"classic": {}, "core": CORE}
+FEW = [
+    pytest.param(name, kind, marks=() if (name, kind) in USUAL else pytest.mark.long)
+    for name in SCENARIOS
+    for kind in FARMS
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), FEW)
+def test_few_hundred_robots_come_back(shared_bench: StartBench, vendor: str, name: str, kind: str) -> None:
+    assert failed_in(shared_bench(vendor, FARMS[kind]).run(name)) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("kind", FARMS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_thousands_of_robots_come_back(shared_bench: StartBench, vendor: str, name: str, kind: str) -> None:
+    runner = shared_bench(vendor, FARMS[kind])
+    runner.bench.robots = 9_400
+    try:
+        assert failed_in(runner.run(name)) == []
+    finally:
+        runner.bench.robots = None
+
+
+def test_robots_of_a_farm_that_closes_websockets_at_a_reload_are_counted(shared_bench: StartBench, vendor: str) -> None:
+    runner = shared_bench(vendor, {"balancer": {"timeouts": {"reload": "1s"}}})
+    seen = runner.run("robots-reload", until="innocent")
+    assert seen["innocent"].verdict == "failed"

@@ -1,0 +1,214 @@
+"""Redis under Sentinel behind the rendered front: real servers and Sentinels, simulated nodes of the backplane."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from nlbgen.net.loops import run
+from nlbgen.prove.lab.lab import Lab
+from nlbgen.prove.lab.redis import RedisLab
+from nlbgen.prove.scenarios.redis import redis_bench
+from nlbgen.prove.score.scorecard import Scored
+from nlbgen.spec.load import loads
+
+from .conftest import BASE, ScenarioRunner, for_build, lines_without, other_programs, require
+
+pytestmark = [pytest.mark.redis, pytest.mark.slow]
+
+HOSTS: list[dict[str, Any]] = [{"name": f"redis-{number}", "address": f"10.20.0.2{number}"} for number in (1, 2, 3)]
+TWO_SERVERS = [*HOSTS[:2], {**HOSTS[2], "redis": False}]
+HALF_AS_MUCH_AGAIN = 1.5
+"""What tests allow beyond a threshold on a busy machine."""
+BUILDS = [pytest.param(one, id=one["wrapper"]) for one in other_programs() if one["program"] == "haproxy"]
+
+StartLab = Callable[..., ScenarioRunner]
+
+
+@pytest.fixture
+def redis_lab() -> Iterator[StartLab]:
+    """`redis_lab(hosts, {"down_after": "2s"}, {"tls": True}, program=...)`: a farm with Redis, which is not started."""
+    require("haproxy")
+    labs: list[Lab] = []
+
+    def start(
+        hosts: list[dict[str, Any]] = TWO_SERVERS,
+        sentinel: Mapping[str, Any] | None = None,
+        redis: Mapping[str, Any] | None = None,
+        *,
+        program: str | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> ScenarioRunner:
+        store = {
+            "password": {"env": "NLBGEN_REDIS"},
+            "sentinel": {"nodes": hosts, **(sentinel or {})},
+            **(redis or {}),
+        }
+        farm = {**BASE, "stores": {"signalr": "redis", "redis": store}, **(changes or {})}
+        spec = loads(yaml.safe_dump(farm))
+        labs.append(lab := Lab(spec, "haproxy", program=program))
+        lab.__enter__()
+        return ScenarioRunner(lab)
+
+    yield start
+    for lab in labs:
+        lab.close()
+
+
+def values(metrics: Mapping[str, Scored]) -> dict[str, float]:
+    return {name: scored.metric.value for name, scored in metrics.items() if scored.metric is not None}
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("name", ["redis-kill", "redis-hang"])
+def test_messages_flow_again_within_six_seconds_at_two_seconds_of_down_after(redis_lab: StartLab, name: str) -> None:
+    seen = values(redis_lab(sentinel={"down_after": "2s"}).run(name))
+    assert seen["silence"] <= 6 * HALF_AS_MUCH_AGAIN, seen
+    assert (seen["stale"], seen["lost_on_return"], seen["accepted_lost"]) == (0, 0, 0), seen
+
+
+@pytest.mark.alone
+@pytest.mark.long
+@pytest.mark.parametrize("hosts", [TWO_SERVERS, HOSTS], ids=["two", "three"])
+@pytest.mark.parametrize("name", ["redis-kill", "redis-hang"])
+def test_messages_flow_again_within_ten_seconds(redis_lab: StartLab, name: str, hosts: list[dict[str, Any]]) -> None:
+    seen = values(redis_lab(hosts).run(name))
+    assert seen["silence"] <= 10 * HALF_AS_MUCH_AGAIN, seen
+    assert (seen["stale"], seen["lost_on_return"], seen["accepted_lost"]) == (0, 0, 0), seen
+
+
+@pytest.mark.alone
+@pytest.mark.long
+@pytest.mark.parametrize("haproxy", BUILDS)
+def test_front_follows_the_master_on_each_version_with_tls_and_a_user(
+    redis_lab: StartLab, haproxy: dict[str, Any]
+) -> None:
+    if haproxy["version"].startswith("2.2"):
+        pytest.skip("no configuration is rendered for 2.2")
+    runner = redis_lab(
+        HOSTS,
+        {"down_after": "2s"},
+        {"tls": True, "user": "orchestrator"},
+        program=haproxy["path"],
+        changes={"haproxy": for_build(haproxy)},
+    )
+    seen = values(runner.run("redis-kill"))
+    assert (seen["stale"], seen["lost_on_return"]) == (0, 0), seen
+
+
+@pytest.mark.alone
+@pytest.mark.long
+def test_messages_flow_while_the_sentinels_end_one_after_the_other(redis_lab: StartLab) -> None:
+    seen = values(redis_lab().run("redis-sentinels"))
+    assert (seen["lost"], seen["silence"] < 3) == (0, True), seen
+
+
+@pytest.mark.alone
+@pytest.mark.long
+def test_node_that_started_without_redis_gets_messages_when_redis_starts(redis_lab: StartLab) -> None:
+    seen = values(redis_lab(sentinel={"down_after": "2s"}).run("redis-gone"))
+    assert seen["late_deaf"] == 0
+    assert seen["silence"] <= 10 * HALF_AS_MUCH_AGAIN, seen
+
+
+def test_front_without_the_votes_leads_to_an_old_master_that_returns(redis_lab: StartLab) -> None:
+    """The scenario detects the fault that the votes prevent."""
+
+    def fault(text: str) -> str:
+        asks = ("tcp-check connect addr", 'tcp-check send-lf "GET ', "rstring", "nbsrv(orchestrator-test_redis) gt 1")
+        return lines_without(text, *asks)
+
+    runner = redis_lab(sentinel={"down_after": "2s"})
+    assert runner.run("redis-hang", fault)["stale"].verdict == "failed"
+
+
+@pytest.mark.long
+def test_front_that_keeps_connections_is_silent_while_the_master_hangs(redis_lab: StartLab) -> None:
+    def fault(text: str) -> str:
+        head, front = text.split("\nbackend orchestrator-test_redis\n")
+        return f"{head}\nbackend orchestrator-test_redis\n{lines_without(front, 'on-marked-down')}"
+
+    async def silent(runner: ScenarioRunner) -> bool:
+        async with redis_bench(runner.bench) as redis:
+            old = await redis.master()
+            old.freeze()
+            await redis.replaced(old)
+            await asyncio.sleep(3)
+            seen = max(max(node.received.values()) for node in redis.stream.nodes)
+            await asyncio.sleep(3)
+            return max(max(node.received.values()) for node in redis.stream.nodes) == seen
+
+    runner = redis_lab(sentinel={"down_after": "2s"})
+    lab = runner.lab
+    lab.configuration.write_text(fault(lab.configuration.read_text(encoding="utf-8")), encoding="utf-8")
+    lab.balancer.reload()
+    assert run(silent(runner))
+
+
+def test_connections_of_an_old_worker_leave_a_master_that_hangs(redis_lab: StartLab) -> None:
+    """After a reload the old worker runs no health checks; the service nlbgen-haproxy closes its connections."""
+    runner = redis_lab(sentinel={"down_after": "2s"})
+
+    async def resumed() -> bool:
+        async with redis_bench(runner.bench) as redis:
+            old = await redis.master()
+            await asyncio.to_thread(runner.lab.balancer.reload)
+            await redis.flowing(1.0)
+            old.freeze()
+            await redis.replaced(old)
+            await redis.flowing()
+            return not redis.stream.lost(redis.stream.messages[-1].at - 1.5)
+
+    assert run(resumed())
+
+
+def test_node_is_refused_at_a_start_until_one_server_is_left(redis_lab: StartLab) -> None:
+    """Before its first check every server counts as up: a connection could reach a replica."""
+    runner = redis_lab(HOSTS, {"down_after": "2s"})
+
+    async def reached() -> set[int | None]:
+        async with redis_bench(runner.bench) as redis:
+            master = await redis.master()
+            await asyncio.to_thread(runner.lab.balancer.stop)
+            start = asyncio.create_task(asyncio.to_thread(runner.lab.balancer.start))
+            found = set()
+            for _ in range(100):
+                found.add(await redis.reached())
+                await asyncio.sleep(0.02)
+            await start
+            return found - {master.port}
+
+    assert run(reached()) <= {None}
+
+
+@pytest.mark.parametrize("store", [{}, {"user": "orchestrator", "tls": True}], ids=["plain", "user-tls"])
+def test_redis_and_sentinel_restart_with_the_files_that_a_failover_rewrote(
+    redis_lab: StartLab, store: dict[str, Any]
+) -> None:
+    runner = redis_lab(HOSTS, {"down_after": "2s"}, store)
+
+    async def restarted() -> tuple[str, str]:
+        async with RedisLab(runner.lab) as redis:
+            old = await redis.master()
+            assert old is not None
+            old.kill()
+            for _ in range(150):
+                new = await redis.master()
+                if new is not None and new is not old:
+                    break
+                await asyncio.sleep(0.2)
+            assert new is not None
+            for process in (*redis.servers, *redis.sentinels):
+                process.kill()
+            for process in (*redis.servers, *redis.sentinels):
+                process.start()
+            await redis.settled()
+            after = await redis.master()
+            return new.name, after.name if after else ""
+
+    new, after = run(restarted())
+    assert new == after
+    rewritten = (runner.lab.folder / "redis" / "redis-1" / "redis.conf").read_text(encoding="utf-8")
+    assert "# Generated by CONFIG REWRITE" in rewritten
