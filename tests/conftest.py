@@ -156,7 +156,7 @@ class Programs:
             return self.objection(program, main.content, folder / main.path)
 
     def objection(self, program: Program, content: bytes, path: Path) -> str | None:
-        """Return this program's error for the text of a configuration, written to `path`; None if it accepts the text."""
+        """Return this program's error for a configuration, written to `path`; None if it accepts the text."""
         if program.modules:
             # The host's modules belong to the host's NGINX.
             own = f"load_module {program.modules}/ngx_stream_module.so;".encode()
