@@ -64,7 +64,7 @@ def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":
     unsupported = audit(spec)
     unprepared = _node_problems(spec)
     problems = (*spec.warnings, *unsupported, *unprepared)
-    code = NodeError.exit_code if unprepared else 0
+    code = NodeError.exit_code if any(problem.severity == "error" for problem in unprepared) else 0
     if any(problem.severity == "error" for problem in unsupported):
         code = UnsupportedError.exit_code
     if strict and any(problem.severity == "warning" for problem in problems):

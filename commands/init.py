@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--orchestrator", metavar="VERSION", help='The Orchestrator version, for example "2019.4".')
 @click.option("--tls", type=click.Choice(["bridge", "terminate", "passthrough", "none"]), help="Where TLS ends.")
 @click.option("--store", type=click.Choice(["redis", "sqlserver"]), help="The store of SignalR's messages.")
-@click.option("--redis", metavar="HOST", help="The Redis host.")
+@click.option("--redis", metavar="HOST[:PORT],...", help="The Redis server, or several with commas between.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def command(output: Path, force: bool, source: Path | None, **given: "str | tuple[str, ...] | None") -> None:
     """Write a commented farm.yaml. On a terminal, the command prompts for missing values."""
@@ -66,6 +66,8 @@ def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
     for note in found.notes:
         console.info(note)
     read = {name: value for name, value in found._asdict().items() if name != "notes" and value}
+    if found.redis:
+        read["redis"] = ",".join(found.redis)
     return {**read, "config": Path(os.path.relpath(source, output.parent)).as_posix()}
 
 

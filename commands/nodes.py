@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..core.plan import Plan
     from ..nodes.apply import WrittenFile
-    from ..nodes.audit import Audit, Row
+    from ..nodes.audit import Audit, Row, Unreadable
     from ..nodes.config.effective import Config
     from ..nodes.key_list import Inventory
     from ..nodes.keys import Key
@@ -186,11 +186,13 @@ def _audit(file: Path, style: str, configs: tuple[Path, ...]) -> None:
     from ..nodes.audit import audit
 
     console.on_refusal("nothing was compared")
-    spec, loaded = _loaded(file, configs)
-    result = audit(loaded, spec)
-    for note in dict.fromkeys(note for config in loaded.values() for note in config.notes):
+    spec, loaded, unreadable = _readable(file, configs)
+    result = audit(loaded, spec, unreadable)
+    for note in dict.fromkeys((*(note for config in loaded.values() for note in config.notes), *result.notes)):
         console.info(note)
     console.show(result.data() if style == "json" else result.text(), lambda: _compared(result))
+    if result.incomplete:
+        raise console.Exit(NodeError.exit_code)
     if result.drift:
         raise console.Exit(DifferenceError.exit_code)
 
@@ -240,16 +242,36 @@ def _planned(file: Path, *, for_review: bool = False) -> "FarmPlan":
     return planned
 
 
+def _readable(file: Path, configs: tuple[Path, ...]) -> "tuple[Spec | None, dict[str, Config], list[Unreadable]]":
+    """Return the spec, the configs that can be read, and the others with the reason; raises if none can."""
+    from ..nodes import reading
+    from ..nodes.audit import Unreadable
+
+    spec = None
+    if configs:
+        found, failed = reading.read_files(configs)
+    else:
+        from ..spec.load import load
+
+        spec = load(file)
+        found, failed = reading.read_configs(spec)
+    if not found and failed:
+        reading.raise_all([one.error for one in failed])
+    if not found:
+        raise NodeError(f"{file}: no node has a config", "write `config: PATH` at the nodes, or name the files")
+    return spec, found, [Unreadable(one.name, one.error, one.location) for one in failed]
+
+
 def _loaded(file: Path, configs: tuple[Path, ...]) -> "tuple[Spec | None, dict[str, Config]]":
     """Return the spec (None if files are named) and the configs by node or file name."""
-    from ..nodes import planning
+    from ..nodes import reading
 
     if configs:
-        return None, planning.load_files(configs)
+        return None, reading.load_files(configs)
     from ..spec.load import load
 
     spec = load(file)
-    loaded = {node.name: config for node, config in planning.load_configs(spec).items()}
+    loaded = {node.name: config for node, config in reading.load_configs(spec).items()}
     if not loaded:
         raise NodeError(f"{file}: no node has a config", "write `config: PATH` at the nodes, or name the files")
     return spec, loaded

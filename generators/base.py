@@ -15,7 +15,7 @@ from ..core import templating
 from ..core.artifacts import Artifact, made_by
 from ..core.errors import Problem, UnsupportedError
 from ..core.wording import one_of
-from ..spec.checks import RULES
+from ..spec.checks import ACCEPTABLE
 from ..spec.load import Spec
 from ..spec.model import BalancerProgram, Farm
 from ..spec.schema import Path, nearest
@@ -305,7 +305,7 @@ def audit(spec: Spec) -> list[Problem]:
 
 def known_ids() -> set[str]:
     """Return every id that `accept` may name."""
-    ids = {rule.id for rule in RULES if rule.can_be_accepted}
+    ids = set(ACCEPTABLE)
     for vendor in all_generators():
         ids |= {vendor.problem_id("version"), *vendor.own_ids}
         for feature in FEATURES:

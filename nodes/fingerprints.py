@@ -7,17 +7,25 @@ EncryptionKey: it is comparable within the farm and useless without that key.
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 from ..core.plan import Shown
-from . import connection
+from ..spec.strings import masking
 
 DIGITS: Final = 12
 UNREADABLE: Final = "(not shown: not of the usual form)"
 
-Secrecy = Literal["open", "key", "password", "pairs", "redis"]
-"""`pairs` and `redis` are connection strings that can contain a password."""
+Secrecy = Literal["open", "key", "password", "pairs", "redis", "storage"]
+"""`pairs` and `redis` are connection strings of SqlClient and StackExchange.Redis, which can contain a password, and
+`storage` the location of a storage, which can contain a key."""
+
+
+_MASKS: Final[dict[str, Callable[[str, masking.Mask], str]]] = {
+    "pairs": masking.sql,
+    "redis": masking.redis,
+    "storage": masking.storage,
+}
 
 
 class Fingerprints:
@@ -45,9 +53,8 @@ class Fingerprints:
         return self._string(value, secrecy)
 
     def _string(self, value: str, secrecy: Secrecy) -> Shown:
-        mask = connection.masked_redis if secrecy == "redis" else connection.masked_pairs
         try:
-            text = mask(value, self._password)
+            text = _MASKS[secrecy](value, self._password)
         except ValueError:
             return Shown(UNREADABLE, secret=True, identity=self._full(value))
         if text == value:

@@ -77,7 +77,7 @@ def _machine_keys(config: Config, fingerprints: Fingerprints) -> Iterator[Key]:
         if value is not None:
             kind = describe_machine_key(value, section.element.get(algorithm) or "default algorithm")
             place = section.document.location(section.element.attributes[name].name_start)
-            shown = fingerprints.shown(value, "key")
+            shown = fingerprints.shown(value if is_generated(value) else value.upper(), "key")
             note = "AutoGenerate cannot be copied" if is_generated(value) else ""
             yield Key(name, MACHINE_KEY, shown, len(value), kind, place, note)
 
@@ -102,6 +102,11 @@ def occurrences(config: Config, name: str) -> Iterator[tuple[str, Setting]]:
 def is_generated(value: str | None) -> bool:
     """Whether ASP.NET generates the key, a different one on each machine."""
     return value is None or not value.strip() or value.strip().lower().startswith("autogenerate")
+
+
+def same_machine_key(one: str | None, other: str | None) -> bool:
+    """Whether two keys of machineKey are the same; hex digits can have either case."""
+    return one is not None and other is not None and one.upper() == other.upper()
 
 
 def refused_machine_key(section: ConfigSection, name: str) -> str:

@@ -3,23 +3,20 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import FileError, NlbgenError, NodeError
 from ..core.plan import Change, Plan
-from ..spec.load import Spec, dotted
+from ..spec.load import Spec
 from ..spec.model import Node
-from ..spec.orchestrator import protection_tool
 from ..spec.references import MissingSecretError
-from ..spec.schema import Path as SpecPath
-from . import keys, spec_checks, stores
-from .config import effective as configs
+from . import keys, store_files, stores
 from .config.edits import InsertElement, Operation, RemoveAttribute, SetAttribute, text_edits
 from .config.effective import MACHINE_KEY, SESSION_STATE, Config
 from .config.lexer import Element
 from .config.webconfig import Document, TextPosition
 from .fingerprints import Fingerprints
+from .reading import keys_source, load_configs, raise_all
 from .values import DesiredSetting, problem_of
 
 if TYPE_CHECKING:
@@ -53,66 +50,6 @@ class FarmPlan:
     """The secrets that are not known: such a plan shows placeholders, has no files, and cannot be applied."""
 
 
-def load_configs(spec: Spec) -> dict[Node, Config]:
-    """The config of every node that names one; raises NodeError with everything that cannot be read."""
-    folder, orchestrator = Path(spec.name).parent, spec.farm.orchestrator
-    site, tool = orchestrator.site, protection_tool(orchestrator.version)
-    found: dict[Node, Config] = {}
-    seen: dict[Path, str] = {}
-    absences = spec_checks.absences(spec)
-    failures = Failures()
-    for index, node in enumerate(spec.farm.nodes):
-        if node.config is None:
-            continue
-        path: SpecPath = ("nodes", index, "config")
-        with failures:
-            _require_there(spec, path, absences)
-            loaded = configs.load(configs.local(folder, node.config), site, tool)
-            for document in loaded.documents:
-                other = seen.setdefault(document.path.resolve(), node.name)
-                if other != node.name:  # through a link, or a folder and the file in it: the spec's rule sees paths
-                    where = f"{spec.document.location(path)}: {dotted(path)}: {document.path}"
-                    raise NodeError(f"{where} is also the config of {other}", "name a copy of this node's own file")
-            found[node] = loaded
-    failures.finish()
-    return found
-
-
-def load_files(paths: Sequence[Path]) -> dict[str, Config]:
-    """The configs of these files, by their paths; raises NodeError with everything that cannot be read."""
-    found: dict[str, Config] = {}
-    failures = Failures()
-    for path in dict.fromkeys(paths):
-        with failures:
-            found[str(path)] = configs.load(path)
-    failures.finish()
-    return found
-
-
-def _require_there(spec: Spec, path: SpecPath, absences: Mapping[SpecPath, str]) -> None:
-    """Raise NodeError, with the place in the spec, where the file that this key names is not here."""
-    if path in absences:
-        hint = "copy the node's config file there, or correct the path"
-        raise NodeError(f"{spec.document.location(path)}: {absences[path]}", hint)
-
-
-def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
-    """The config that the keys are cloned from; raises NodeError."""
-    source = spec.farm.keys.source
-    if source != "primary":
-        _require_there(spec, ("keys", "from"), spec_checks.absences(spec))
-        orchestrator = spec.farm.orchestrator
-        tool = protection_tool(orchestrator.version)
-        return configs.load(configs.local(Path(spec.name).parent, source), orchestrator.site, tool)
-    primary = spec.farm.primary
-    if primary not in loaded:
-        raise NodeError(
-            f"{spec.name}: the keys come from {primary.name}, but the spec does not name its config",
-            f"write `config: PATH` at {primary.name}, or `keys: {{from: PATH}}`",
-        )
-    return loaded[primary]
-
-
 def plan_farm(spec: Spec, *, for_review: bool = False) -> FarmPlan:
     """What all nodes need to become one farm; raises NodeError, SpecError or SecretError, and nothing is planned.
 
@@ -133,13 +70,13 @@ def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config, *, f
     failures = Failures()
     for node, config in loaded.items():
         with failures:
-            _check_version(spec, config)
+            check_version(spec, config)
             desired = (*keys.desired_settings(cloned, config), *stores.desired_settings(spec, shared, config, source))
             plans.append(plan_node(node, config, desired, fingerprints))
             notes += (
                 *config.notes,
                 *keys.notes(cloned, config),
-                *stores.notes(config, source),
+                *store_files.notes(config, source),
                 *_elsewhere(spec, config),
             )
     failures.finish()
@@ -160,12 +97,13 @@ def _missing(shared: stores.Stores, *, for_review: bool) -> MissingSecretError |
 
 
 def _elsewhere(spec: Spec, config: Config) -> Iterator[str]:
-    found = stores.other_database(spec, config)
+    found = store_files.other_database(spec, config)
     if found is not None:
         yield f"{found[0]}: {found[1]} [database-differs]"
 
 
-def _check_version(spec: Spec, config: Config) -> None:
+def check_version(spec: Spec, config: Config) -> None:
+    """Raise ConfigError if the file is of another version than the spec says."""
     version = spec.farm.orchestrator.version
     if version is None or spec.farm.orchestrator.is_core == (config.kind == "core"):
         return
@@ -174,6 +112,7 @@ def _check_version(spec: Spec, config: Config) -> None:
         config.main.root.start,
         f"this file is {looks}, and the spec says that the Orchestrator is {version}",
         "correct `orchestrator: {version: ...}` in the spec, or the node's `config`",
+        "node-version",
     )
 
 
@@ -261,7 +200,7 @@ def _web(config: Config, desired: Sequence[DesiredSetting]) -> Iterator[Step]:
         attribute = section.element.attributes.get(setting.key)
         old = None if attribute is None else attribute.value
         new = None if setting.value is None else setting.value.marked()
-        if old == new:
+        if old == new or (setting.secrecy == "key" and keys.same_machine_key(old, new)):
             continue
         _check_attribute(section.document, section.element, setting.key)
         where = TextPosition(section.document, section.element.start)
@@ -366,9 +305,4 @@ class Failures:
 
     def finish(self) -> None:
         """Raise the collected errors, if there are any."""
-        if not self._errors:
-            return
-        if len(self._errors) == 1:
-            raise self._errors[0]
-        texts = [error.message + (f"\n    {error.hint}" if error.hint else "") for error in self._errors]
-        raise NodeError("\n".join(texts), f"{len(texts)} problems: correct each of them, then run the command again")
+        raise_all(self._errors)

@@ -1,49 +1,37 @@
 """The checks of a spec that read the nodes' config files; each result is a problem with its location.
 
-`autogenerate-keys` and `encrypted-section` are errors. Settings of the stores and the scheduler (`quartz`) are not
-checked here: a plan always sets them.
+Everything that `audit` and `plan` know from the files is here: what no plan can change is an error, what
+`nlbgen nodes apply` or a step of the runbook changes is a warning.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ..core.errors import NodeError, Problem
-from ..spec import walk
+from ..spec.checks import ACCEPTABLE
 from ..spec.load import Spec, dotted
-from ..spec.model import Orchestrator
+from ..spec.model import Node
 from ..spec.orchestrator import protection_tool
+from ..spec.rules.files import SEVERITIES
 from ..spec.schema import Path as SpecPath
-from . import keys, stores
+from . import file_checks, keys, planning, spec_compare, stores
+from .audit import NODE_CONFIG, audit
 from .config import effective as configs
-from .config.effective import APP, MACHINE_KEY, SECURE, Config
+from .config.effective import APP, MACHINE_KEY, SECURE, SESSION_STATE, Config
 from .config.webconfig import ConfigError
+from .file_checks import FileFinding
+from .spec_files import KEYS_FROM, absences, named
 from .values import ANOTHER
-
-NODE_CONFIG: Final = "node-config"
-"""The id of problems without a rule."""
 
 UNUSABLE: Final = "secret-characters"
 """The id of a secret that a program of the farm cannot hold."""
 
-
-_KEYS_FROM: Final[SpecPath] = ("keys", "from")
-
-
-def named(spec: Spec) -> Iterator[tuple[SpecPath, Path]]:
-    """Every config file that a spec names: the path of its key, and its path on this machine."""
-    folder = Path(spec.name).parent
-    for path, text in walk.files(spec.farm):
-        if path[0] == "nodes" or path == _KEYS_FROM:
-            yield path, configs.local(folder, text)
-
-
-def absences(spec: Spec) -> dict[SpecPath, str]:
-    """The keys of a spec that name a missing file, each with a message without its location.
-
-    For `check` a missing file is not an error: the nodes' files contain keys and are not copied to every machine.
-    """
-    return {path: f"{dotted(path)}: {file} does not exist" for path, file in named(spec) if not configs.is_there(file)}
+_NAMES: Final = 6
+"""How many differing settings one message names."""
+_NEEDED: Final = (MACHINE_KEY, SECURE, APP, SESSION_STATE)
+"""The sections that a plan reads; the connection strings can stay encrypted."""
+_KEYS: Final = frozenset({keys.AUTOGENERATE_ID, keys.MACHINE_KEY_ID})
+"""Checked only for the file that the keys are copied from: the keys of the other nodes are replaced."""
 
 
 def missing_notes(spec: Spec) -> list[str]:
@@ -56,16 +44,31 @@ def missing_notes(spec: Spec) -> list[str]:
 
 
 def problems(spec: Spec) -> list[Problem]:
-    """The problems of the config files that exist, the one to clone keys from included."""
+    """The problems of the config files that exist, the one to clone keys from included.
+
+    A file that cannot be read is a problem, and the others are still checked and compared.
+    """
     primary: SpecPath = ("nodes", spec.farm.nodes.index(spec.farm.primary), "config")
-    cloned = primary if spec.farm.keys.source == "primary" else _KEYS_FROM
-    found = []
+    cloned = primary if spec.farm.keys.source == "primary" else KEYS_FROM
+    found: list[Problem] = []
+    loaded: dict[Node, Config] = {}
+    orchestrator = spec.farm.orchestrator
     for path, file in named(spec):
-        if configs.is_there(file):
-            error = _checked(file, spec.farm.orchestrator, cloned=path == cloned)
-            if error is not None:
-                found.append(_problem(error, spec, path))
-    return found
+        if not configs.is_there(file):
+            continue
+        try:
+            config = configs.load(file, orchestrator.site, protection_tool(orchestrator.version))
+        except NodeError as error:
+            found.append(_problem(error, spec, path))
+            continue
+        found += _keys(config, spec, path) if path == cloned else []
+        if isinstance(path[1], int):
+            loaded[spec.farm.nodes[path[1]]] = config
+    told = {(one.location, one.id) for one in found}
+    findings = dict.fromkeys(_findings(spec, loaded))
+    found += [_of_finding(one) for one in findings if (one.location, one.id) not in told]
+    accepted = spec.farm.accepted & ACCEPTABLE
+    return [one for one in found if one.severity == "error" or one.id not in accepted]
 
 
 def secret_problems(spec: Spec) -> list[Problem]:
@@ -84,20 +87,51 @@ def secret_problems(spec: Spec) -> list[Problem]:
     ]
 
 
-def _checked(path: Path, orchestrator: Orchestrator, *, cloned: bool) -> NodeError | None:
+def _keys(config: Config, spec: Spec, path: SpecPath) -> list[Problem]:
+    """The reason why no keys can be copied from this file."""
     try:
-        config = configs.load(path, orchestrator.site, protection_tool(orchestrator.version))
-        _require(config, cloned=cloned)
-    except NodeError as error:
-        return error
-    return None
-
-
-def _require(config: Config, *, cloned: bool) -> None:
-    for section in (MACHINE_KEY, SECURE, APP):
-        config.require_open(section)
-    if cloned:
         keys.keys_to_clone(config)
+    except NodeError as error:
+        return [_problem(error, spec, path)]
+    return []
+
+
+def _findings(spec: Spec, loaded: Mapping[Node, Config]) -> Iterator[FileFinding]:
+    several = len(spec.farm.nodes) > 1
+    primary = loaded.get(spec.farm.primary)
+    for config in loaded.values():
+        try:
+            planning.check_version(spec, config)
+        except ConfigError as error:
+            yield FileFinding(error.rule, error.description, error.hint or "", error.location)
+            continue
+        checked = file_checks.findings(config, spec, several=several, sections=_NEEDED)
+        yield from (one for one in checked if one.id not in _KEYS)
+        yield from spec_compare.database(spec, config)
+        yield from spec_compare.impossible(spec, config, primary or config)
+    if len(loaded) > 1:
+        yield from _differences({node.name: config for node, config in loaded.items()})
+
+
+def _differences(loaded: Mapping[str, Config]) -> Iterator[FileFinding]:
+    """One finding for all settings that differ between the nodes."""
+    rows = [row for row in audit(loaded).rows if not row.same]
+    if not rows:
+        return
+    names = ", ".join(row.title for row in rows[:_NAMES])
+    more = f" and {len(rows) - _NAMES} more" if len(rows) > _NAMES else ""
+    config = next(iter(loaded.values()))
+    yield FileFinding(
+        "nodes-differ",
+        f"the nodes do not agree on {names}{more}",
+        "`nlbgen nodes audit` shows the values, `nlbgen nodes plan` what it changes",
+        config.main.location(config.main.root.start),
+    )
+
+
+def _of_finding(finding: FileFinding) -> Problem:
+    severity = SEVERITIES.get(finding.id, "error")
+    return Problem(finding.location, "", finding.message, finding.hint, finding.id, severity)
 
 
 def _problem(error: NodeError, spec: Spec, path: SpecPath) -> Problem:

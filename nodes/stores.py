@@ -5,18 +5,17 @@ UiPath's support article on Redis (2018.4, 2019.4) and its documentation of 2020
 `connection-string`; UiPath's Azure template of 2019.10 for the SignalR scale-out settings.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..core.errors import Location, NodeError, SpecError
+from ..core.errors import NodeError, SpecError
 from ..spec.load import Spec
-from ..spec.model import Farm, Redis, SqlLogin
+from ..spec.model import Database, Redis, SqlLogin
 from ..spec.orchestrator import normalized
-from . import connection
+from . import storage
 from .config.effective import APP, SESSION_STATE, Config
-from .config.settings import Setting
+from .store_strings import redis_clients_of, redis_value, require_known_addresses, session_value
 from .values import DesiredSetting, SecretPart, Value, plain, referred
 
 Family = Literal["server-port", "connection-string"]
@@ -38,44 +37,32 @@ NUGET_COORDINATION: Final = "NuGet.EnableRedisNodeCoordination"
 NUGET_COORDINATED: Final = ((2018, 4), (2019, 4))
 """The versions that coordinate packages through Redis."""
 
+CUSTOM_ID: Final = "session-custom"
+"""The id of sessions that do not agree with `session: custom`."""
+
 _SIGNS: Final[dict[Family, frozenset[str]]] = {
     "server-port": frozenset(name.lower() for name in (SERVER_PORT[0], *SERVER_PORT[2:])),
     "connection-string": frozenset(name.lower() for name in (REDIS_STRING, SCALE_OUT, SCALE_OUT_STRING, ENABLED)),
 }
 """The settings that only one family has (`LoadBalancer.UseRedis` is in both)."""
 
-STORAGE: Final = (
-    "Storage.Type",
-    "Storage.Location",
-    "NuGet.Packages.Path",
-    "NuGet.Activities.Path",
-    "NuGet.Repository.Type",
-    "packagesPath",
-)
-_LOCAL_PATH: Final = re.compile(r"(?:RootPath=)?\s*(?:[A-Za-z]:[\\/]|~|\.|[^\\/;=]+\Z)")
-
-
-_SHARED_PATH: Final = re.compile(r"(?:RootPath=)?\s*\\\\[^;=]+\Z")
-"""A UNC path: no other form is cloned, because cloud storage has secrets in its location."""
-
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The stores of a farm as values for the nodes' settings."""
+    """The stores of a farm as the nodes' settings need them."""
 
-    farm: Farm
-    session: Value | None
-    """The sessions' connection string; None if sessions stay in memory."""
-    redis_host: str
-    redis_port: str
+    database: Database | None
+    """The database of the sessions; None if they are not stored in SQL Server."""
+    sql_password: SecretPart | None
+    redis: Redis | None
+    """The Redis that carries SignalR's messages, if one does."""
     redis_password: SecretPart | None
-    redis_string: Value | None
 
     @property
     def secrets(self) -> tuple[SecretPart, ...]:
         """The secrets of the spec that the nodes' settings need."""
-        values = [self.session.parts if self.session is not None else (), (self.redis_password,)]
-        return tuple(part for parts in values for part in parts if isinstance(part, SecretPart))
+        own = self.sql_password if self.database is not None else None
+        return tuple(part for part in (own, self.redis_password) if part is not None)
 
 
 def stores_of(spec: Spec, *, classic: bool = True) -> Stores:
@@ -84,17 +71,9 @@ def stores_of(spec: Spec, *, classic: bool = True) -> Stores:
     Only `classic` nodes have sessions to store.
     """
     farm = spec.farm
-    session = _session_string(spec) if classic and farm.stores.session == "sqlserver" else None
+    database = _session_database(spec) if classic and farm.stores.session == "sqlserver" else None
     redis = farm.stores.redis if farm.stores.signalr == "redis" else None
-    if redis is None or redis.host is None:
-        return Stores(farm, session, "", "", None, None)
-    password = redis_password(spec)
-    try:
-        host = connection.redis_host(redis.host)
-    except connection.UnsupportedValueError as error:
-        problem = spec.problem(("stores", "redis", "host"), str(error), "write a host name or an IPv4 address")
-        raise SpecError([problem]) from None
-    return Stores(farm, session, host, str(redis.port), password, _redis_string(redis, password))
+    return Stores(database, sql_password(spec), redis, redis_password(spec))
 
 
 def redis_password(spec: Spec) -> SecretPart | None:
@@ -115,7 +94,7 @@ def sql_password(spec: Spec) -> SecretPart | None:
     return referred(spec, ("stores", "database", "auth", "password"), login.password, "SqlPassword", "sql")
 
 
-def _session_string(spec: Spec) -> Value | None:
+def _session_database(spec: Spec) -> Database:
     database = spec.farm.stores.database
     if database is None:
         problem = spec.problem(
@@ -124,24 +103,7 @@ def _session_string(spec: Spec) -> Value | None:
             r"write `database: {server: SQL01\PROD, name: UiPath, auth: windows}` under `stores`",
         )
         raise SpecError([problem])
-    start = f"Server={connection.sql_value(database.server)};Database={connection.sql_value(database.name)};"
-    login = database.auth
-    if not isinstance(login, SqlLogin):
-        return Value((f"{start}Trusted_Connection=true;",), "pairs")
-    password = sql_password(spec)
-    if login.user is None or password is None:
-        raise ValueError("a login without user or password passed the checks of the spec")
-    return Value((f"{start}user id={connection.sql_value(login.user)};password=", password, ";"), "pairs")
-
-
-def _redis_string(redis: Redis, password: SecretPart | None) -> Value:
-    """The connection string of StackExchange.Redis; `ssl` as in UiPath's Azure template."""
-    parts: tuple[str | SecretPart, ...] = (f"{redis.host}:{redis.port}",)
-    if redis.user is not None:
-        parts += (f",user={redis.user}",)
-    if password is not None:
-        parts += (",password=", password)
-    return Value((*parts, ",ssl=True,abortConnect=False") if redis.tls else parts, "redis")
+    return database
 
 
 def families(config: Config) -> list[Family]:
@@ -177,46 +139,92 @@ def _unclear(config: Config, what: str) -> NodeError:
 
 
 def desired_settings(spec: Spec, stores: Stores, config: Config, primary: Config) -> Iterator[DesiredSetting]:
-    """The settings that connect a node to the farm's stores."""
-    if config.kind == "classic" and stores.session is not None:
-        yield DesiredSetting(SESSION_STATE, "mode", plain("SQLServer"))
-        yield DesiredSetting(SESSION_STATE, "sqlConnectionString", stores.session, "pairs")
-        yield DesiredSetting(SESSION_STATE, "allowCustomSqlDatabase", plain("true"))
+    """The settings that connect a node to the farm's stores; raises NodeError or SpecError."""
+    if config.kind == "classic":
+        yield from _sessions(spec, stores, config)
     if family(spec, config, primary) == "server-port":
         yield from _server_port(spec, stores, config)
     else:
         yield from _connection_string(spec, stores, config)
     yield DesiredSetting(APP, QUARTZ, plain("true"))
-    for name, value in shared_storage(primary).items() if config is not primary else ():
+    for name, value in storage.shared(primary).items() if config is not primary else ():
         yield DesiredSetting(APP, name, plain(value))
 
 
-def shared_storage(primary: Config) -> dict[str, str]:
-    """The settings of a package share that the first node uses, by their names; empty if it uses none."""
-    found = {name: entry.value for name in STORAGE if (entry := primary.app.get(name)) is not None}
-    local = found.get("Storage.Type", "FileSystem").lower() == "filesystem"
-    shares = {name for name, value in found.items() if local and _SHARED_PATH.match(value.strip().strip('"'))}
-    kinds = {"Storage.Type", "NuGet.Repository.Type"} if shares else set()
-    return {name: value for name, value in found.items() if name in shares | kinds}
+def _sessions(spec: Spec, stores: Stores, config: Config) -> Iterator[DesiredSetting]:
+    if spec.farm.stores.session == "custom":
+        require_custom(config)
+    if stores.database is None:
+        return
+    section = config.section(SESSION_STATE)
+    config.require_open(SESSION_STATE)
+    mode = None if section is None else section.element.get("mode")
+    if mode == "Custom" and section is not None and "session" not in spec.farm.stores.written:
+        raise section.document.error(
+            section.element.start,
+            "sessionState mode=Custom keeps sessions with a provider, and the spec does not say whether that stays",
+            "write `session: custom` under `stores` to keep it, or `session: sqlserver` to replace it",
+            CUSTOM_ID,
+        )
+    text, location = "", config.main.location(config.main.root.start)
+    if section is not None:
+        attribute = section.element.attributes.get("sqlConnectionString")
+        text = "" if attribute is None else attribute.value
+        start = section.element.start if attribute is None else attribute.name_start
+        location = section.document.location(start)
+    value = session_value(stores.database, stores.sql_password, text, location)
+    yield DesiredSetting(SESSION_STATE, "mode", plain("SQLServer"))
+    yield DesiredSetting(SESSION_STATE, "sqlConnectionString", value, "pairs")
+    yield DesiredSetting(SESSION_STATE, "allowCustomSqlDatabase", plain("true"))
+
+
+def require_custom(config: Config) -> None:
+    """Raise NodeError unless a node keeps its sessions with a provider of its own, as `session: custom` says."""
+    section = config.section(SESSION_STATE)
+    config.require_open(SESSION_STATE)
+    mode = "not given" if section is None else section.element.get("mode") or "not given"
+    if mode != "Custom":
+        raise config.main.error(
+            config.main.root.start if section is None or section.document is not config.main else section.element.start,
+            f"the spec says `session: custom`, and the sessionState mode of this node is {mode}",
+            "write the sessionState with its provider into this file as UiPath's article for your version shows it, or "
+            "write `session: sqlserver`",
+            CUSTOM_ID,
+        )
 
 
 def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[DesiredSetting]:
-    store = spec.farm.stores.signalr
-    redis = spec.farm.stores.redis
-    if stores.redis_string is not None and redis is not None and (redis.tls or redis.user):
-        what, key = ("TLS", "tls") if redis.tls else ("users", "user")
-        hint = f"leave out `{key}` under `stores.redis`, or correct `signalr_keys`"
-        raise _cannot(config, f"LoadBalancer.Redis.Server and its related settings do not support {what}", hint)
-    values = (
-        plain(str(store == "sqlserver").lower()),
-        plain(str(store == "redis").lower()),
-        plain("false"),
-        plain(stores.redis_host),
-        plain(stores.redis_port),
-        Value((stores.redis_password,), "password") if stores.redis_password else plain(""),
-    )
-    for name, value in zip(SERVER_PORT, values, strict=True):
-        yield DesiredSetting(APP, name, value, "password" if name.endswith("Password") else "open")
+    store, redis = spec.farm.stores.signalr, stores.redis
+    if redis is not None:
+        _require_single(redis, config)
+        require_known_addresses(spec, redis, redis_clients_of(spec, config))
+    values = {
+        SERVER_PORT[0]: plain(str(store == "sqlserver").lower()),
+        SERVER_PORT[1]: plain(str(store == "redis").lower()),
+        SERVER_PORT[2]: plain("false"),
+        SERVER_PORT[3]: plain(redis.host or "" if redis is not None else ""),
+        SERVER_PORT[4]: plain(str(redis.port) if redis is not None else ""),
+    }
+    for name, value in values.items():
+        yield DesiredSetting(APP, name, value)
+    name = SERVER_PORT[5]
+    if stores.redis_password is not None:
+        yield DesiredSetting(APP, name, Value((stores.redis_password,), "password"), "password")
+    elif not config.app.value(name):
+        yield DesiredSetting(APP, name, plain(""), "password")
+
+
+def _require_single(redis: Redis, config: Config) -> None:
+    unsupported = {
+        "TLS": (redis.tls, "leave out `tls`"),
+        "users": (redis.user, "leave out `user`"),
+        "several servers": (len(redis.named) > 1, "name one server"),
+        "options": (redis.settings, "leave out `options`"),
+    }
+    for what, (has, leave) in unsupported.items():
+        if has:
+            hint = f"{leave} under `stores.redis`, or correct `signalr_keys`"
+            raise _cannot(config, f"LoadBalancer.Redis.Server and its related settings do not support {what}", hint)
 
 
 def _connection_string(spec: Spec, stores: Stores, config: Config) -> Iterator[DesiredSetting]:
@@ -231,66 +239,24 @@ def _connection_string(spec: Spec, stores: Stores, config: Config) -> Iterator[D
     if enabled is not None:
         yield DesiredSetting(APP, ENABLED, plain(str(enabled).lower()))
     yield DesiredSetting(APP, "LoadBalancer.UseRedis", plain(redis))
-    if stores.redis_string is not None:
-        yield DesiredSetting(APP, REDIS_STRING, stores.redis_string, "redis")
+    if stores.redis is not None:
+        yield _redis_setting(spec, stores, stores.redis, config, REDIS_STRING)
     if config.app.get(SCALE_OUT) is not None:
         yield DesiredSetting(APP, SCALE_OUT, plain(redis))
-        if stores.redis_string is not None:
-            yield DesiredSetting(APP, SCALE_OUT_STRING, stores.redis_string, "redis")
+        if stores.redis is not None:
+            yield _redis_setting(spec, stores, stores.redis, config, SCALE_OUT_STRING)
     version = spec.farm.orchestrator.version
     if store == "redis" and version is not None and normalized(version).parts[:2] in NUGET_COORDINATED:
         yield DesiredSetting(APP, NUGET_COORDINATION, plain("true"))
 
 
+def _redis_setting(spec: Spec, stores: Stores, redis: Redis, config: Config, name: str) -> DesiredSetting:
+    config.require_open(APP)
+    entry = config.app.get(name)
+    text = "" if entry is None else entry.value
+    location = config.main.location(config.main.root.start) if entry is None else entry.location
+    return DesiredSetting(APP, name, redis_value(spec, redis, stores.redis_password, config, text, location), "redis")
+
+
 def _cannot(config: Config, why: str, hint: str) -> NodeError:
     return config.main.error(config.main.root.start, why, hint)
-
-
-def other_database(spec: Spec, config: Config) -> tuple[Location, str] | None:
-    """The location and the message if a node's own connection string names another database than the spec; else None.
-
-    The guide, step 3: the session tables are in the main database.
-    """
-    database, entry = spec.farm.stores.database, config.connections.get("Default")
-    if database is None or entry is None:
-        return None
-    try:
-        pairs = dict(connection.canonical(entry.value))
-    except ValueError:
-        return None
-    server, name = pairs.get("server", ""), pairs.get("database", "")
-    same_server = not server or connection.same_server(server, database.server)
-    if same_server and (not name or name.lower() == database.name.lower()):
-        return None
-    key = ("stores", "database", "name" if same_server else "server")
-    sessions = config.kind == "classic" and spec.farm.stores.session == "sqlserver"
-    message = (
-        f"connectionStrings/Default names the database {name or '(default)'} on {server or '(local)'}, and the spec "
-        f"({spec.document.location(key)}) names {database.name} on {database.server}"
-        + (": sessions would go there, but their tables belong in the main database" if sessions else "")
-    )
-    return entry.document.location(entry.element.start), message
-
-
-def local_storage(config: Config) -> Iterator[tuple[str, Setting]]:
-    """The settings that store packages on the node's own disk, where other nodes cannot read them, by their names."""
-    local_type = (config.app.value("Storage.Type") or "FileSystem").lower() == "filesystem"
-    for name in ("Storage.Location", "NuGet.Packages.Path", "NuGet.Activities.Path", "packagesPath"):
-        entry = config.app.get(name)
-        if entry is not None and local_type and _LOCAL_PATH.match(entry.value.strip().strip('"')):
-            yield name, entry
-
-
-def notes(config: Config, primary: Config) -> Iterator[str]:
-    """Notes on a node's stores that a plan cannot correct."""
-    shared = shared_storage(primary)
-    for name, entry in local_storage(config):
-        if name in shared:
-            continue
-        place = entry.document.location(entry.element.start)
-        yield f"{place}: {name} is on the node's own disk: the other nodes cannot serve these packages"
-    if config.kind == "core" and config.app.get(QUARTZ) is None:
-        yield (
-            f"{config.path}: the plan adds {QUARTZ}: it is not documented whether versions from 2020.10 on read it; "
-            "it does no harm"
-        )

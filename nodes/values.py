@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ from ..spec.load import Spec, dotted
 from ..spec.model import Secret
 from ..spec.references import MissingSecretError, SecretError, SecretValue, resolve
 from ..spec.schema import Path as SpecPath
-from . import connection
+from ..spec.strings.sql_syntax import quoted as sql_value
 from .consumers import Quoting, refusal
 from .fingerprints import Secrecy
 
@@ -20,7 +20,7 @@ ANOTHER: Final = "choose another one, and set it in the program that checks it t
 
 _QUOTE: Final[dict[Quoting, Callable[[str], str]]] = {
     "plain": str,
-    "sql": connection.sql_value,
+    "sql": sql_value,
     "redis": str,
     "sentinel": str,
 }
@@ -41,6 +41,8 @@ class SecretPart:
     """The environment variable or the file that the spec names for it."""
     named: str = ""
     """Its name for users: location in the spec, key, and source."""
+    written: str = field(default="", repr=False)
+    """How the node's own string writes this secret, with its quotes; empty if the string has another one."""
 
     @property
     def variable(self) -> str:
@@ -79,7 +81,7 @@ class SecretPart:
 
     def reveal(self) -> str:
         """The quoted secret; raises SecretError if it is unknown or a consumer cannot hold it."""
-        return _QUOTE[self.quoting](self.bare())
+        return self.written or _QUOTE[self.quoting](self.bare())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
 """Compares the running farm with the spec.
 
-Imports core, net, spec, generators.
+Imports core, net, spec, spec.strings, generators.
 """

@@ -17,6 +17,7 @@ from ..net.request import ResponseError
 from ..spec.load import Spec
 from ..spec.model import Node, Redis
 from ..spec.references import resolve as resolve_secret
+from ..spec.strings.endpoints import Endpoint as Server
 from ..spec.units import Duration
 from . import agreement, redis, signalr, sqlserver, web
 from .findings import Report
@@ -116,8 +117,9 @@ class _Probe:
             for node in self._farm.nodes:
                 add(machine := self._node_machine(node), self._check_node(machine))
             stores = self._farm.stores
-            if stores.signalr == "redis" and stores.redis is not None and stores.redis.host:
-                add(machine := self._redis_machine(stores.redis), self._check_redis(machine, stores.redis))
+            if stores.signalr == "redis" and stores.redis is not None:
+                for server in stores.redis.servers:
+                    add(machine := self._redis_machine(server, stores.redis), self._check_redis(machine, stores.redis))
             if stores.database is not None:
                 source = sqlserver.DataSource.of(stores.database.server)
                 endpoint = Endpoint(source.host, source.port or sqlserver.BROWSER_PORT, source.host, tls=False)
@@ -301,9 +303,9 @@ class _Probe:
 
     # Stores
 
-    def _redis_machine(self, store: Redis) -> Machine:
-        host = store.host or ""
-        return Machine("redis", Endpoint(host, store.port or 6379, host, store.tls), self._limits)
+    def _redis_machine(self, server: Server, store: Redis) -> Machine:
+        name = "redis" if len(store.servers) == 1 else f"redis {server}"
+        return Machine(name, Endpoint(server.host, server.port, server.host, store.tls), self._limits)
 
     async def _check_redis(self, machine: Machine, store: Redis) -> None:
         policy = self._server_tls((machine.endpoint.name,), self._options.ca)
@@ -316,4 +318,4 @@ class _Probe:
             except NlbgenError as error:
                 machine.report("redis-unchecked", "password", "a secret", error.message)
                 return
-        await redis.check(machine, password, store.user)
+        await redis.check(machine, password, store.user, replicas=len(store.servers) > 1)

@@ -15,11 +15,16 @@ class _ProtocolError(Exception):
     """The response is not Redis's; the text is safe to print."""
 
 
-async def check(machine: Machine, password: SecretValue | None, user: str | None = None) -> None:
-    """Check Redis with the login of the spec. The password is sent only if the certificate was verified."""
+async def check(
+    machine: Machine, password: SecretValue | None, user: str | None = None, *, replicas: bool = False
+) -> None:
+    """Check Redis with the login of the spec. The password is sent only if the certificate was verified.
+
+    With `replicas` the server is one of several, and need not be the master.
+    """
     try:
         async with machine.connection() as peer, asyncio.timeout(machine.limits.answer):
-            await _check_login(machine, peer, password, user)
+            await _check_login(machine, peer, password, user, replicas=replicas)
     except ConnectError as error:
         machine.failed(error)
     except TimeoutError:
@@ -30,7 +35,9 @@ async def check(machine: Machine, password: SecretValue | None, user: str | None
         machine.report("redis-answer", "PING", "PONG", "the connection was closed")
 
 
-async def _check_login(machine: Machine, peer: Peer, password: SecretValue | None, user: str | None) -> None:
+async def _check_login(
+    machine: Machine, peer: Peer, password: SecretValue | None, user: str | None, *, replicas: bool
+) -> None:
     refusal = await _error_code(peer, "PING")
     if refusal == "NOAUTH":
         if password is None:
@@ -49,10 +56,10 @@ async def _check_login(machine: Machine, peer: Peer, password: SecretValue | Non
         machine.report("redis-answer", "PING", "PONG", refusal)
         return
     machine.facts["redis"] = "Redis answers"
-    await _role(machine, peer)
+    await _role(machine, peer, replicas=replicas)
 
 
-async def _role(machine: Machine, peer: Peer) -> None:
+async def _role(machine: Machine, peer: Peer, *, replicas: bool) -> None:
     """Check that it accepts writes; a user without the permission for INFO gets no finding."""
     peer.writer.write(encode("INFO", "replication"))
     try:
@@ -61,7 +68,7 @@ async def _role(machine: Machine, peer: Peer) -> None:
         return
     lines = answer.decode("utf-8", "replace").split() if isinstance(answer, bytes) else []
     role = next((line.removeprefix("role:") for line in lines if line.startswith("role:")), "")
-    if role and role != _MASTER:
+    if role and role != _MASTER and not replicas:
         machine.report(
             "redis-replica", "INFO replication", "the master", "a replica" if role == "slave" else "no master"
         )

@@ -1,4 +1,4 @@
 """The spec: farm.yaml as checked, typed data with locations.
 
-Imports core, spec.rules.
+Imports core, spec.rules, spec.strings.
 """

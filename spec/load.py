@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path as FilePath
 from typing import NamedTuple
@@ -40,17 +40,21 @@ def load(path: FilePath) -> Spec:
     return check(document.parse(str(path), document.read_text(path)))
 
 
-def loads(text: str, name: str = "farm.yaml") -> Spec:
-    """The checked spec in a text; raises SpecError with every problem found."""
-    return check(document.parse(name, text))
+def loads(text: str, name: str = "farm.yaml", tolerated: Collection[str] = ()) -> Spec:
+    """The checked spec in a text; raises SpecError with every problem found.
+
+    An error of a rule in `tolerated` is a warning.
+    """
+    return check(document.parse(name, text), tolerated)
 
 
-def check(source: Document) -> Spec:
+def check(source: Document, tolerated: Collection[str] = ()) -> Spec:
     """The checked spec in a document; raises SpecError with every problem found."""
     problems = list(source.problems)
     wrong: list[Path] = []
     farm = _typed(source, problems, wrong)
     findings = () if farm is None else tuple(_findings(source, farm, wrong))
+    findings = tuple(one._replace(severity="warning") if one.id in tolerated else one for one in findings)
     if farm is None or problems or any(problem.severity == "error" for problem in findings):
         raise SpecError([*problems, *findings])
     return Spec(farm, source, findings, digest(source))

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from . import orchestrator as facts
 from . import types as t
 from .schema import Model, WordOr, entry, nearest
+from .strings.endpoints import Endpoint
 from .units import Duration, Size, Version
 
 
@@ -249,6 +250,16 @@ class Database(Model):
     server: t.Text = entry(r"The SQL Server and its instance, for example `SQL01\PROD`.")
     name: t.Text = entry("The database.", default="UiPath")
     auth: SqlAuth = entry("`windows`, or the user and password of an SQL Server login.", default="windows")
+    options: t.StringOptions | None = entry(
+        "More keywords of SqlClient for the connection string of the sessions, as in `{MultiSubnetFailover: true}`. "
+        "Keywords of the nodes' own string that are not named here stay.",
+        default=None,
+    )
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The options, by their keywords as written."""
+        return dict(self.options.pairs) if self.options is not None else {}
 
 
 class RedisHost(Model):
@@ -305,12 +316,26 @@ class Sentinel(Model):
 class Redis(Model):
     """The Redis that carries SignalR's messages between the nodes."""
 
-    host: t.NodeAddress | None = entry("Its host name or address.", default=None)
-    port: t.Port | None = entry("Its TCP port, usually 6379.", default=None)
+    single_host: t.NodeAddress | None = entry(
+        "Its host name or address, if it is one server.", default=None, name="host"
+    )
+    single_port: t.Port | None = entry("Its TCP port, usually 6379.", default=None, name="port")
+    endpoints: tuple[t.RedisEndpoint, ...] = entry(
+        "Its servers, instead of `host` and `port`: several replicas, or the sentinels of a `serviceName`. Without a "
+        "port it is 6379, with `tls` 6380, with a `serviceName` 26379.",
+        default=(),
+    )
     user: t.RedisUser | None = entry("The user of its access control list; Redis 6.2 or later.", default=None)
     password: Secret | None = entry("Its password, by reference.", default=None)
     tls: t.Flag = entry(
-        "Whether the nodes connect to it over TLS (`ssl=True` in the connection string).", default=False
+        "Whether the nodes connect to it over TLS (`ssl=True` in the connection string). If it is not written, the "
+        "nodes' own strings decide.",
+        default=False,
+    )
+    options: t.StringOptions | None = entry(
+        "More keywords of StackExchange.Redis for the connection string, as in `{connectTimeout: 15000}`. Keywords of "
+        "the nodes' own string that are not named here stay.",
+        default=None,
     )
     install_on: t.NodeName | None = entry("The node on which it is installed, if any.", default=None)
     sentinel: Sentinel | None = entry(
@@ -335,12 +360,45 @@ class Redis(Model):
         """Whether the balancer forwards the nodes' connections to the master."""
         return self.sentinel is not None if self.balancer_front is None else self.balancer_front
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The options, by their keywords as written."""
+        return dict(self.options.pairs) if self.options is not None else {}
+
+    @property
+    def named(self) -> tuple[Endpoint, ...]:
+        """The servers as the spec names them: `endpoints`, or `host` and `port`."""
+        if self.endpoints or self.single_host is None:
+            return self.endpoints
+        return (Endpoint(self.single_host, self.single_port or 0),)
+
+    @property
+    def servers(self) -> tuple[Endpoint, ...]:
+        """The servers with their ports, those included that StackExchange.Redis takes by default."""
+        sentinel = any(key.lower() == "servicename" for key in self.settings)
+        port = 26379 if sentinel else 6380 if self.tls else 6379
+        return tuple(one if one.port else one._replace(port=port) for one in self.named)
+
+    @property
+    def host(self) -> str | None:
+        """The host of the first server."""
+        return self.named[0].host if self.named else None
+
+    @property
+    def port(self) -> int | None:
+        """The port of the first server."""
+        return self.servers[0].port if self.named else self.single_port
+
 
 class Stores(Model):
     """The stores that all nodes share."""
 
     database: Database | None = entry("The SQL Server database that all nodes share.", default=None)
-    session: t.SessionStore = entry("The store of ASP.NET's sessions.", default="sqlserver")
+    session: t.SessionStore = entry(
+        "The store of ASP.NET's sessions: SQL Server; a provider that the nodes' files name (`custom`), which nlbgen "
+        "keeps; or the memory of one node (`inproc`).",
+        default="sqlserver",
+    )
     signalr: t.SignalrStore = entry("The store of SignalR's messages; Redis is recommended.", default="sqlserver")
     redis: Redis | None = entry("The Redis server, if it is the store of SignalR's messages.", default=None)
     signalr_keys: t.SignalrKeys = entry(
@@ -501,7 +559,9 @@ class Farm(Model):
             return self
         vip = self.frontend.vip
         host = redis.balancer_host or (vip.address.partition("/")[0] if vip else self.frontend.host)
-        return self.replace(stores=self.stores.replace(redis=redis.replace(host=host, port=redis.front_port)))
+        return self.replace(
+            stores=self.stores.replace(redis=redis.replace(single_host=host, single_port=redis.front_port))
+        )
 
     def port_of(self, node: Node) -> int:
         """The port on which a node is reached."""

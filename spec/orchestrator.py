@@ -22,6 +22,11 @@ UNKNOWN_VERSION_HEALTH_PATH: Final = "/api/status"
 CORE_SINCE: Final = Version("2020.10")
 """From here on Orchestrator is ASP.NET Core: another config file, no SessionState, SignalR Core."""
 
+NEWEST: Final = Version("2026.10")
+"""The newest version that nlbgen knows; it came out on 2026-11-12."""
+
+OLDEST_YEAR: Final = 2015
+
 LONG_POLL_SECONDS: Final = 110
 """How long SignalR 2 holds a long poll (`ConnectionTimeout` in SignalR's DefaultConfigurationManager.cs)."""
 
@@ -53,3 +58,19 @@ def protection_tool(version: Version | None) -> str:
 def is_core(version: Version | None) -> bool:
     """Whether this version runs on ASP.NET Core; an unknown one counts as classic, as in the guide."""
     return version is not None and normalized(version) >= CORE_SINCE
+
+
+def exists(version: Version) -> bool:
+    """Whether a version can be one of Orchestrator's: a year and a month, and a number of the patch."""
+    parts = normalized(version).parts
+    return len(parts) > 1 and OLDEST_YEAR <= parts[0] <= 9999 and 1 <= parts[1] <= 12
+
+
+def is_newer(version: Version) -> bool:
+    """Whether it is newer than the newest version that nlbgen knows."""
+    return normalized(version).parts[:2] > NEWEST.parts[:2]
+
+
+def uses_newest_redis_client(version: Version | None) -> bool:
+    """Whether it may use the newest line of StackExchange.Redis."""
+    return version is not None and normalized(version) >= NEWEST

@@ -10,6 +10,7 @@ from . import types
 from .checks import RULES
 from .model import Farm, Secret
 from .rules.base import Rule
+from .rules.files import FILE_RULES
 from .schema import Entry, Model, WordOr, mapping_of, marker_of, reads_of, without_none
 from .units import Version
 
@@ -36,8 +37,10 @@ _WORDS: Final = {
     "PosixPath": "absolute path on the balancer",
     "ProblemId": "[id](rules.md)",
     "ProgramVersion": "[version](#versions)",
+    "RedisEndpoint": "`HOST:PORT`; an IPv6 address in brackets",
     "SecretFile": "path, from the spec's folder",
     "ShortTime": "[duration](#durations)",
+    "StringOptions": "mapping of keywords to values",
     "Text": "printable text",
     "UserName": "user of the system",
     "WindowsPath": "absolute Windows path",
@@ -68,6 +71,16 @@ def rules() -> str:
     """The table of the rules."""
     lines = ["| Id | Kind | Rule |", "|---|---|---|"]
     lines += [f"| [`{rule.id}`](#{rule.id}) | {_kind(rule)} | {rule.summary} |" for rule in RULES]
+    return "\n".join(lines) + "\n"
+
+
+def file_rules() -> str:
+    """The table of the findings about the nodes' files."""
+    own = {rule.id for rule in RULES}
+    lines = ["| Id | In `nlbgen check` | Rule |", "|---|---|---|"]
+    for rule in FILE_RULES:
+        kind = rule.severity + (", can be accepted" if rule.severity == "warning" and rule.id not in own else "")
+        lines.append(f"| [`{rule.id}`](#{rule.id}) | {kind} | {rule.summary} |")
     return "\n".join(lines) + "\n"
 
 

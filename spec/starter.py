@@ -10,8 +10,12 @@ from .load import Spec, loads
 TLS_MODES: Final = ("bridge", "terminate", "passthrough", "none")
 STORES: Final = ("redis", "sqlserver")
 REDIS_PORT: Final = 6379
+REDIS_TLS_PORT: Final = 6380
 HAA_PORT: Final = 10000
 """Of the High Availability Add-on (UiPath's documentation of the Windows installer)."""
+
+_FROM_FILES: Final = frozenset({"redis-loopback", "database-local"})
+"""What a node's file can say that no farm can keep: `init` writes it as it is, and shows the finding."""
 
 _OPTIONS: Final = (
     ("farm", "--farm"),
@@ -37,6 +41,7 @@ class Answers(NamedTuple):
     tls: str = "bridge"
     store: str = "redis"
     redis: str = ""
+    """The servers of Redis, as HOST or HOST:PORT, with commas between."""
     certificate: str = "/etc/ssl/orchestrator/fullchain.pem"
     key: str = "/etc/ssl/orchestrator/privkey.pem"
     ca: str = "/etc/ssl/certs/ca-certificates.crt"
@@ -46,8 +51,11 @@ class Answers(NamedTuple):
     database: str = ""
     user: str = ""
     """The SQL Server login; none with Windows authentication."""
-    redis_port: int = 0
-    """0 for the default: 10000, the port of the High Availability Add-on, from 2020.10 on; earlier 6379."""
+    database_options: tuple[tuple[str, str], ...] = ()
+    session: str = ""
+    redis_tls: bool = False
+    redis_user: str = ""
+    redis_options: tuple[tuple[str, str], ...] = ()
     redis_password: bool = False
 
 
@@ -82,19 +90,42 @@ def starter(answers: Answers, name: str = "farm.yaml") -> tuple[bytes, Spec]:
         "affinity": _affinity(answers),
         "redis_store": answers.store == "redis",
         "store": _scalar(answers.store),
-        "redis": _scalar(answers.redis or "redis-1.corp.example"),
-        "redis_port": answers.redis_port or (HAA_PORT if core else REDIS_PORT),
+        "session": answers.session or "sqlserver",
+        "redis": _redis(answers, core=core),
         "redis_password": answers.redis_password,
         "config": _scalar(answers.config) if answers.config else "",
         "server": _scalar(answers.server) if answers.server else "",
         "database": _scalar(answers.database or "UiPath"),
         "user": _scalar(answers.user) if answers.user else "",
+        "database_options": _mapping(answers.database_options),
     }
     content = templating.render("spec/farm.yaml.j2", view)
     try:
-        return content, loads(content.decode("utf-8"), name)
+        return content, loads(content.decode("utf-8"), name, tolerated=_FROM_FILES if answers.config else frozenset())
     except SpecError as error:
         raise _usage_error(error, answers) from None
+
+
+def _redis(answers: Answers, *, core: bool) -> str:
+    """The mapping of Redis in one line, without its braces."""
+    servers = [server.strip() for server in (answers.redis or "redis-1.corp.example").split(",")]
+    host, colon, port = servers[0].rpartition(":")
+    single = len(servers) == 1 and (not colon or ":" not in host)
+    default = REDIS_TLS_PORT if answers.redis_tls else HAA_PORT if core else REDIS_PORT
+    parts = [f"host: {_scalar(host if colon else port)}", f"port: {port if colon else default}"]
+    if not single:
+        parts = [f"endpoints: [{', '.join(map(_scalar, servers))}]"]
+    parts += [f"user: {_scalar(answers.redis_user)}"] if answers.redis_user else []
+    parts += ["password: {env: NLBGEN_REDIS_PASSWORD}"] if answers.redis_password else []
+    parts += ["tls: true"] if answers.redis_tls else []
+    parts += [f"options: {_mapping(answers.redis_options)}"] if answers.redis_options else []
+    return ", ".join(parts)
+
+
+def _mapping(pairs: Sequence[tuple[str, str]]) -> str:
+    """Pairs as a YAML mapping in one line; the last of equal keys counts."""
+    written = ", ".join(f"{_scalar(key)}: {_scalar(value)}" for key, value in dict(pairs).items())
+    return f"{{{written}}}" if pairs else ""
 
 
 def _usage_error(error: SpecError, answers: Answers) -> UsageError:
@@ -114,7 +145,7 @@ def _scalar(text: str) -> str:
     """A text as a YAML scalar: plain if YAML reads the same text, else in double quotes."""
     from .document import parse
 
-    bare = text.replace("-", "").replace(".", "").isalnum() and text.isascii() and text[0] != "-"
+    bare = text.replace("-", "").replace(".", "").isalnum() and text.isascii() and text[:1] != "-"
     if bare or (text.startswith("/") and all(char.isalnum() or char in "/._-" for char in text)):
         document = parse("", f"key: {text}")
         if document.data == {"key": text} and not document.problems:

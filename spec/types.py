@@ -12,7 +12,8 @@ from typing import Annotated, Final
 from ..core.wording import NotTextError, one_of, shown, text_of
 from . import addresses
 from .schema import Reads, nearest
-from .units import DURATION, SIZE, Duration, Size, Version
+from .strings.endpoints import Endpoint
+from .units import DURATION, SIZE, Duration, Options, Size, Version
 
 
 def _duration(low: str, high: str) -> Reads:
@@ -179,6 +180,41 @@ def _version(value: object) -> Version:
     return Version(text_of(value, "a version"))
 
 
+def _endpoint(value: object) -> Endpoint:
+    text = text_of(value, "an endpoint")
+    example = "write HOST:PORT, as in redis-1.corp.example:6379 or [2001:db8::7]:6379"
+    match = re.fullmatch(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::([0-9]{1,5}))?", text)
+    host, port = (text, "") if match is None else (match[1] or match[2] or "", match[3] or "")
+    try:
+        address = addresses.node_address(host)
+    except ValueError as error:
+        raise ValueError(f"{shown(text)} is not an endpoint: {error}; {example}") from None
+    if port and not 1 <= int(port) <= 65535:
+        raise ValueError(f"{shown(text)} is not an endpoint: a port is 1 to 65535")
+    return Endpoint(address, int(port or 0))
+
+
+_OPTION: Final = re.compile(r"[A-Za-z$][A-Za-z0-9 _]{0,59}")
+
+
+def _options(value: object) -> Options:
+    if not isinstance(value, dict):
+        raise ValueError("must be a mapping of keywords, as in {connectTimeout: 15000}")
+    pairs = []
+    for key, part in value.items():
+        if not isinstance(key, str) or not _OPTION.fullmatch(key):
+            raise ValueError(f"{shown(key)} is not a keyword of a connection string")
+        if part is None or isinstance(part, dict | list | float):
+            raise ValueError(
+                f"{key}: {shown(part)} is not a value: write a text in quotes, a whole number, true or false"
+            )
+        text = str(part)
+        if len(text) > 255 or not text.isprintable() or text != text.strip():
+            raise ValueError(f"{key}: the value is not printable, too long, or begins or ends with a space")
+        pairs.append((key, text))
+    return Options(pairs)
+
+
 def _plain(parse: Callable[[object], object], **schema: object) -> Reads:
     return Reads(parse, {"type": "string", **schema})
 
@@ -262,6 +298,12 @@ NodeName = Annotated[
 ]
 HostName = Annotated[str, _plain(addresses.host_name, format="hostname")]
 NodeAddress = Annotated[str, _plain(addresses.node_address)]
+RedisEndpoint = Annotated[Endpoint, _plain(_endpoint, examples=["redis-1.corp.example:6379"])]
+StringOptions = Annotated[
+    Options,
+    Reads(_options, {"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}}),
+]
+"""Options of a connection string; booleans become `True` and `False`, as .NET writes them."""
 ListenAddress = Annotated[str, _plain(addresses.listen_address)]
 InterfaceAddress = Annotated[str, _plain(addresses.interface_address)]
 InterfaceName = Annotated[
@@ -354,7 +396,7 @@ Affinity = Annotated[str, _choice("auto", "none", "cookie", "source", "signalr")
 NodeState = Annotated[str, _choice("up", "drain", "down", "backup")]
 TlsMode = Annotated[str, _choice("terminate", "bridge", "passthrough", "none")]
 TlsProfile = Annotated[str, _choice("modern", "intermediate")]
-SessionStore = Annotated[str, _choice("sqlserver", "inproc")]
+SessionStore = Annotated[str, _choice("sqlserver", "custom", "inproc")]
 SignalrStore = Annotated[str, _choice("redis", "sqlserver", "inproc")]
 SignalrKeys = Annotated[str, _choice("auto", "server-port", "connection-string")]
 ZenProduct = Annotated[str, _choice("zen", "zevenet", "skudonet", "relianoid")]

@@ -1,6 +1,7 @@
-"""Durations, sizes and versions: numbers with the syntax of the spec."""
+"""Durations, sizes and versions, and the options of connection strings: values with the syntax of the spec."""
 
 import re
+from collections.abc import Iterable
 from functools import total_ordering
 from typing import Final
 
@@ -100,3 +101,21 @@ class Version:
 
     def __repr__(self) -> str:
         return f'Version("{self.text}")'
+
+
+class Options:
+    """Options of a connection string: keywords and their values as text, in the order of the file."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self.pairs: Final = tuple(pairs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Options) and self.pairs == other.pairs
+
+    def __hash__(self) -> int:
+        return hash(self.pairs)
+
+    def __repr__(self) -> str:
+        return f"Options({self.pairs!r})"

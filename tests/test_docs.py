@@ -159,6 +159,7 @@ def features() -> str:
 GENERATED: dict[str, Callable[[], str]] = {
     "spec": reference.keys,
     "rules": reference.rules,
+    "files": reference.file_rules,
     "matrix": matrix.summary,
     "vendors": matrix.as_markdown,
     "features": features,
@@ -170,6 +171,7 @@ WANTED = {
     ("docs/commands/prove.md", "scenarios"),
     ("docs/rules.md", "features"),
     ("docs/rules.md", "rules"),
+    ("docs/rules.md", "files"),
     ("docs/spec.md", "spec"),
 }
 

@@ -295,12 +295,12 @@ def _sql_hop(server: str) -> Hop:
 def _redis(farm: Farm, redis: Redis) -> Store:
     if farm.redis_front and redis.sentinel is not None:
         return _sentinel(redis, redis.sentinel)
-    lines = [f"{_bracketed(redis.host or '')}:{redis.port}", "SignalR's messages"]
+    lines = [*map(str, redis.servers), "SignalR's messages"]
     if redis.install_on is not None:
         lines.append(f"on the node {redis.install_on}")
     return Store(
         Box("redis", "store", "Redis", tuple(lines)),
-        Hop(f"Redis :{redis.port}", "encrypted" if redis.tls else "plain"),
+        Hop(f"Redis :{redis.servers[0].port}", "encrypted" if redis.tls else "plain"),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ...core.errors import Location
 from .lexer import Element
 from .webconfig import Document
 
@@ -32,6 +33,11 @@ class Setting:
     def value(self) -> str:
         """The value; empty if the element has none."""
         return self.element.get(self.value_name) or ""
+
+    @property
+    def location(self) -> Location:
+        """The location of its `<add>`."""
+        return self.document.location(self.element.start)
 
 
 @dataclass(slots=True)

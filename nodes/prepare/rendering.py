@@ -10,7 +10,7 @@ from ...core.plan import Plan
 from ...spec.load import Spec
 from ...spec.model import Farm, Node
 from ...spec.references import MissingSecretError
-from .. import planning, powershell, spec_checks, stores
+from .. import planning, powershell, reading, spec_files, stores
 from ..config import effective as configs
 from ..config.effective import CLASSIC_FILE, ENCRYPT, Config
 from ..fingerprints import Fingerprints
@@ -33,8 +33,8 @@ def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True)
     If a secret is missing, the prepared configs and transforms are left out with a note; the other files need no
     secret. Without `with_configs` they are always left out, and no secret is read.
     """
-    loaded = planning.load_configs(spec)
-    source = planning.keys_source(spec, loaded)
+    loaded = reading.load_configs(spec)
+    source = reading.keys_source(spec, loaded)
     notes: list[str] = []
     files: list[Artifact] = []
     farm_plan = _without_secrets(loaded)
@@ -64,7 +64,7 @@ def absent(spec: Spec) -> str:
     primary = spec.farm.primary
     if spec.farm.keys.source == "primary" and primary.config is None:
         return f"the spec does not name the config of {primary.name}"
-    missing = (f"{file} does not exist" for _path, file in spec_checks.named(spec) if not configs.is_there(file))
+    missing = (f"{file} does not exist" for _path, file in spec_files.named(spec) if not configs.is_there(file))
     return next(missing, "")
 
 

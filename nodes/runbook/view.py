@@ -9,7 +9,7 @@ from typing import Final
 
 from ...spec.model import Farm
 from ...spec.orchestrator import normalized
-from .. import stores
+from .. import storage
 from ..config.effective import CORE_FILE
 from ..planning import FarmPlan
 from ..powershell import literal
@@ -29,7 +29,7 @@ def view(farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bo
     """
     steps = list(_steps(farm, variables, core=core))
     first = [node.config for node in farm_plan.nodes if node.node is farm.primary]
-    local = {name for config in first for name, _entry in stores.local_storage(config)}
+    local = {name for config in first for name, _entry in storage.local(config)}
     return {
         "farm": farm.farm,
         "core": core,

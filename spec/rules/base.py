@@ -43,4 +43,4 @@ def loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
-        return address == "localhost"
+        return address.lower().rstrip(".") == "localhost"

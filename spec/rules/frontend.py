@@ -18,6 +18,15 @@ def _tls_terminate_redirect(farm: Farm) -> Iterator[Finding]:
         )
 
 
+def _tls_none(farm: Farm) -> Iterator[Finding]:
+    if farm.frontend.tls.mode == "none":
+        yield Finding(
+            ("frontend", "tls", "mode"),
+            "without TLS, passwords and tokens of users and robots cross the network in the clear",
+            "write `mode: bridge`; robots need https",
+        )
+
+
 _NEED_HTTP: Final[tuple[Path, ...]] = (
     ("balancer", "max_body"),
     ("balancer", "signalr", "paths"),
@@ -145,6 +154,7 @@ RULES: Final = (
         "if TLS is terminated at the balancer, IIS's redirect rule causes a loop",
         _tls_terminate_redirect,
     ),
+    Rule("tls-none", "warning", "without TLS, credentials cross the network in the clear", _tls_none),
     Rule(
         "passthrough-http",
         "warning",

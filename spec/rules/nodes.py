@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from .. import orchestrator as facts
 from ..model import Farm
 from .base import Finding, Rule, loopback, several
 
@@ -21,6 +22,26 @@ def _version_unknown(farm: Farm) -> Iterator[Finding]:
             ("orchestrator", "version"),
             f"the Orchestrator version is not set: a classic version (before 2020.10) is assumed{assumed}",
             'write `orchestrator: {version: "2019.4"}`, in quotes',
+        )
+
+
+def _version_exists(farm: Farm) -> Iterator[Finding]:
+    version = farm.orchestrator.version
+    if version is not None and not facts.exists(version):
+        yield Finding(
+            ("orchestrator", "version"),
+            f"{version} is not a version of Orchestrator: a version is a year and a month",
+            'write it as the product shows it, as in "2019.4" or "2023.10.3"',
+        )
+
+
+def _version_newer(farm: Farm) -> Iterator[Finding]:
+    version = farm.orchestrator.version
+    if version is not None and facts.exists(version) and facts.is_newer(version):
+        yield Finding(
+            ("orchestrator", "version"),
+            f"{version} is newer than {facts.NEWEST}, the newest version that nlbgen knows",
+            "compare the release notes with what `nlbgen nodes plan` and `nlbgen render` write",
         )
 
 
@@ -84,6 +105,17 @@ def _no_node_up(farm: Farm) -> Iterator[Finding]:
         )
 
 
+def _node_is_farm(farm: Farm) -> Iterator[Finding]:
+    names = {farm.frontend.host, *farm.frontend.aliases}
+    for index, node in enumerate(farm.nodes):
+        if node.address in names:
+            yield Finding(
+                ("nodes", index, "address"),
+                f"{node.address} is a name of the farm: clients resolve it to the balancer, and this is a request loop",
+                "write the address of the node itself",
+            )
+
+
 def _node_is_balancer(farm: Farm) -> Iterator[Finding]:
     listen = farm.frontend.address
     for index, node in enumerate(farm.nodes):
@@ -104,10 +136,13 @@ def _node_is_balancer(farm: Farm) -> Iterator[Finding]:
 RULES: Final = (
     Rule("one-node", "warning", "a farm of one node is not highly available", _one_node),
     Rule("version-unknown", "warning", "without the Orchestrator version the health path is a guess", _version_unknown),
+    Rule("version-exists", "error", "the Orchestrator version is a year and a month", _version_exists),
+    Rule("version-newer", "warning", "nlbgen does not know versions after the newest one", _version_newer),
     Rule("node-names", "error", "each node has its own name", _node_names),
     Rule("node-configs", "error", "each node has its own config file", _node_configs),
     Rule("node-endpoints", "error", "each node has its own address and port", _node_endpoints),
     Rule("one-primary", "error", "at most one node is the primary", _primaries),
     Rule("no-node-up", "error", "at least one node accepts requests", _no_node_up),
+    Rule("node-is-farm", "error", "no node has a name of the farm as its address", _node_is_farm, acceptable=True),
     Rule("node-is-balancer", "error", "no node has the balancer's own address", _node_is_balancer),
 )

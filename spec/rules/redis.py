@@ -28,8 +28,9 @@ def _one_shape(farm: Farm) -> Iterator[Finding]:
     redis = farm.stores.redis
     if redis is None or redis.sentinel is None:
         return
-    for key in ("host", "port", "install_on"):
-        if key in redis.written:
+    keys = {"host": "single_host", "port": "single_port", "endpoints": "endpoints", "install_on": "install_on"}
+    for key, attribute in keys.items():
+        if attribute in redis.written:
             yield Finding(
                 (*REDIS, key),
                 "with `sentinel`, the nodes connect to the front, and the hosts of Redis are `sentinel.nodes`",
@@ -159,7 +160,8 @@ def _add_on(farm: Farm) -> Iterator[Finding]:
     redis = farm.stores.redis
     if farm.stores.signalr != "redis" or redis is None or not farm.orchestrator.is_core:
         return
-    if redis.sentinel is not None or (redis.port is not None and redis.port not in ADD_ON_PORTS):
+    ports = {server.port for server in redis.servers}
+    if redis.sentinel is not None or not ports <= set(ADD_ON_PORTS):
         yield Finding(
             REDIS,
             f"for Orchestrator {farm.orchestrator.version}, UiPath supports only its High Availability Add-on "

@@ -44,12 +44,22 @@ def _redis_endpoint(farm: Farm) -> Iterator[Finding]:
     redis = farm.stores.redis
     if redis is not None and redis.sentinel is not None:
         return
-    for key in ("host", "port"):
-        if redis is None or getattr(redis, key) is None:
+    single = ("host", "port")
+    if redis is not None and redis.endpoints:
+        for key in single:
+            if getattr(redis, f"single_{key}") is not None:
+                yield Finding(
+                    ("stores", "redis", key),
+                    "the servers of Redis are in `endpoints` already",
+                    "leave out `host` and `port`, and write every server under `endpoints`",
+                )
+        return
+    for key in single:
+        if redis is None or getattr(redis, f"single_{key}") is None:
             yield Finding(
                 ("stores", "redis", key),
                 f"the Redis store needs its {key}",
-                "write `redis: {host: redis-1.corp.example, port: 6379}` under `stores`",
+                "write `redis: {host: redis-1.corp.example, port: 6379}` under `stores`, or several `endpoints`",
             )
 
 
@@ -58,18 +68,23 @@ def _node_keys(farm: Farm) -> Iterator[tuple[Node, str]]:
     redis = farm.stores.redis
     if farm.stores.signalr != "redis" or redis is None:
         return
+    hosts = {server.host for server in redis.named}
     for node in farm.nodes:
-        if redis.install_on == node.name or redis.host in {node.address, node.name.lower()}:
-            yield node, "install_on" if redis.install_on == node.name else "host"
+        if redis.install_on == node.name:
+            yield node, "install_on"
+        elif hosts & {node.address, node.name.lower()}:
+            yield node, "endpoints" if redis.endpoints else "host"
 
 
 def _redis_on_node(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
     for node, key in _node_keys(farm):
-        yield Finding(
-            ("stores", "redis", key),
-            f"Redis on the node {node.name} is a single point of failure: if it fails, no node reaches all robots",
-            "install Redis on a separate machine, or make it highly available",
-        )
+        if redis is not None and len(redis.named) < 2:
+            yield Finding(
+                ("stores", "redis", key),
+                f"Redis on the node {node.name} is a single point of failure: if it fails, no node reaches all robots",
+                "install Redis on a separate machine, or make it highly available",
+            )
 
 
 def _redis_password(farm: Farm) -> Iterator[Finding]:
@@ -127,7 +142,7 @@ RULES: Final = (
     Rule("session-inproc", "error", "two or more nodes need their SessionState in SQL Server", _session_inproc),
     Rule("signalr-inproc", "error", "two or more nodes need SignalR in Redis or SQL Server", _signalr_inproc),
     Rule("sql-login", "error", "SQL Server authentication needs user and password", _sql_login),
-    Rule("redis-endpoint", "error", "the Redis store needs host and port", _redis_endpoint),
+    Rule("redis-endpoint", "error", "the Redis store needs host and port, or endpoints", _redis_endpoint),
     Rule("redis-on-node", "warning", "Redis on a node is a single point of failure", _redis_on_node),
     Rule("redis-password", "warning", "Redis without a password is open to every machine", _redis_password),
     Rule("redis-install-on", "error", "`install_on` names one of the nodes", _install_on),

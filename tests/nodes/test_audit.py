@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nlbgen.nodes.audit import Audit, audit, version_range
+from nlbgen.nodes.audit import Audit, audit
 from nlbgen.nodes.config import webconfig
 from nlbgen.nodes.config.effective import Config
+from nlbgen.nodes.observed import version_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import RunCommand
 
+KEY = "CDCD" + "0F" * 18
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIT = """<configuration>
   <connectionStrings><add name="Default" connectionString="Server=SQL01;Database=UiPath;User ID=sa;Password=db-secret"/></connectionStrings>
@@ -33,7 +35,7 @@ FIT = """<configuration>
   <secureAppSettings><add key="EncryptionKey" value="c2VjcmV0LW9uZS1zZWNyZXQtb25lLXNlY3JldC1vbjE="/></secureAppSettings>
   <system.web>
     <sessionState mode="SQLServer" sqlConnectionString="Server=SQL01;Database=UiPath;user id=sa;password=db-secret" allowCustomSqlDatabase="true"/>
-    <machineKey decryptionKey="ABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABAB" validationKey="CDCD"/>
+    <machineKey decryptionKey="ABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABAB" validationKey="CDCD0F0F0F0F0F0F0F0F0F0F0F0F0F0F0F0F0F0F"/>
   </system.web>
 </configuration>
 """
@@ -113,7 +115,7 @@ def test_audit_booleans_ignore_case() -> None:
         ('UseRedis" value="true"', 'UseRedis" value="false"', "signalr-inproc"),
         ('clustered" value="true"', 'clustered" value="false"', "quartz"),
         (r"\\srv\share", r"C:\Packages", "package-storage"),
-        ("CDCD", "AutoGenerate,IsolateApps", "autogenerate-keys"),
+        (KEY, "AutoGenerate,IsolateApps", "autogenerate-keys"),
         (
             "<secureAppSettings>",
             '<secureAppSettings configProtectionProvider="RsaProtectedConfigurationProvider">',
@@ -136,7 +138,7 @@ UNSAFE = {
     'UseRedis" value="true"': 'UseRedis" value="false"',
     'clustered" value="true"': 'clustered" value="false"',
     r"RootPath=\\srv\share": r"D:\Packages",
-    "CDCD": "AutoGenerate,IsolateApps",
+    KEY: "AutoGenerate,IsolateApps",
 }
 
 
@@ -205,7 +207,7 @@ def test_audit_encrypted_sections_are_reported_once_and_shown_as_encrypted() -> 
     for start in ("<appSettings", "<secureAppSettings", "<sessionState", "<machineKey"):
         text = text.replace(start, f'{start} configProtectionProvider="x"')
     result = compared(orch_1=text, orch_2=text)
-    assert [one.id for one in result.problems] == ["encrypted-section"] * 6
+    assert [one.id for one in result.problems] == ["encrypted-section"] * 8
     shown = {row.title: row.values["orch-1"].shown for row in result.rows}
     for title in ("EncryptionKey", "apiKey", "machineKey decryptionKey", "sessionState mode"):
         assert shown[title] == "(encrypted)"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.nodes import connection, keys, powershell, values
+from nlbgen.nodes import keys, powershell, values
 from nlbgen.nodes.config import webconfig
 from nlbgen.nodes.config.effective import Config
 from nlbgen.nodes.fingerprints import UNREADABLE, Fingerprints
@@ -85,26 +85,6 @@ def test_shown_unusual_connection_string_is_not_shown() -> None:
     shown = Fingerprints("pepper").shown("no pairs, secret", "pairs")
     assert (shown.text, shown.secret) == (UNREADABLE, True)
     assert shown.identity != Fingerprints("pepper").shown("no pairs, other", "pairs").identity
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("'it''s'", "it's"),
-        ("'aa''bb'", "aa'bb"),
-        ('"a""b"', 'a"b'),
-        ('"it\'s"', "it's"),
-        ("'say \"\"'", 'say ""'),
-        ("a b", "a b"),
-    ],
-)
-def test_sql_pairs_value_in_quotes_is_what_they_enclose(text: str, value: str) -> None:
-    assert connection.sql_pairs(f"Password={text};Server=x") == [("Password", value), ("Server", "x")]
-
-
-def test_sql_value_is_quoted_where_it_must_be() -> None:
-    values = {"": '""', "plain": "plain", 'a"b': "'a\"b'", "a'b;": '"a\'b;"', "a\"b'": '"a""b\'"'}
-    assert {value: connection.sql_value(value) for value in values} == values
 
 
 def test_secret_literal_unknown_secret_raises() -> None:

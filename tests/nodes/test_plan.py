@@ -14,7 +14,7 @@ import pytest
 
 from nlbgen.core.errors import DifferenceError, NlbgenError, NodeError, SpecError, UsageError
 from nlbgen.core.plan import Change, Plan, Shown
-from nlbgen.nodes import planning
+from nlbgen.nodes import planning, reading
 from nlbgen.nodes.apply import apply
 from nlbgen.nodes.config.effective import APP
 from nlbgen.nodes.fingerprints import Fingerprints
@@ -339,7 +339,7 @@ def test_plan_connection_string_family_sets_the_connection_strings(farm: Farm, m
     )
     plan = plan_farm(farm(one=config(settings=REDIS_STRING), two=two, stores={"redis": redis}))
     text = new_text(plan)
-    string = "redis-1:6379,password=r3dis=pass,ssl=True,abortConnect=False"
+    string = "redis-1:6379,password=r3dis=pass,ssl=True"
     assert f'<add key="LoadBalancer.Redis.ConnectionString" value="{string}" />' in text
     assert f'<add key="LoadBalancer.SignalR.RedisScaleout.ConnectionString" value="{string}" />' in text
     assert '<add key="LoadBalancer.Enabled" value="true" />' in text
@@ -609,7 +609,7 @@ def test_plan_edit_without_its_effect_is_an_internal_error(farm: Farm, monkeypat
 
 def test_plan_node_setting_without_value_is_kept(farm: Farm) -> None:
     spec = farm()
-    (node, file), *_ = planning.load_configs(spec).items()
+    (node, file), *_ = reading.load_configs(spec).items()
     plan = planning.plan_node(node, file, [DesiredSetting(APP, "apiKey", None)], Fingerprints())
     assert (plan.changes, plan.files) == ((), ())
 
@@ -776,15 +776,25 @@ def test_plan_core_files_without_version_need_no_database(farm: Farm) -> None:
 
 def test_plan_server_port_family_with_a_user_is_an_error(farm: Farm) -> None:
     with pytest.raises(NodeError, match="do not support users"):
-        plan_farm(farm(stores={"redis": {"host": "redis-1", "port": 6379, "user": "orchestrator"}}))
+        plan_farm(
+            farm(
+                stores={"redis": {"host": "redis-1", "port": 6379, "user": "orchestrator"}},
+                orchestrator={"version": None},
+            )
+        )
 
 
 def test_plan_connection_string_names_the_user(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NLBGEN_TEST_REDIS", "pass")
     redis = {"host": "redis-1", "port": 6379, "user": "orchestrator", "password": {"env": "NLBGEN_TEST_REDIS"}}
-    two = config(first=False, settings=REDIS_STRING)
-    text = new_text(plan_farm(farm(one=config(settings=REDIS_STRING), two=two, stores={"redis": redis})))
-    assert 'value="redis-1:6379,user=orchestrator,password=pass"' in text
+    files = {"one": config(settings=REDIS_STRING), "two": config(first=False, settings=REDIS_STRING)}
+    spec = farm(
+        **files,
+        name="UiPath.Orchestrator.dll.config",
+        stores={"redis": redis},
+        orchestrator={"version": None},
+    )
+    assert 'value="redis-1:6379,password=pass,user=orchestrator"' in new_text(plan_farm(spec))
 
 
 def test_plan_server_port_family_with_tls_is_an_error(farm: Farm) -> None:

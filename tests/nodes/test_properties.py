@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from nlbgen.core import templating
-from nlbgen.nodes import connection, planning
+from nlbgen.nodes import planning
 from nlbgen.nodes.config import webconfig
 from nlbgen.nodes.config.effective import APP, MACHINE_KEY, SECURE, SESSION_STATE, Config
 from nlbgen.nodes.config.encoding import decode
@@ -368,24 +368,6 @@ def test_encoded_any_value_decodes_to_itself(value: str, codec: str, quote: str)
     assert decoded(raw) == value
     parsed = etree.fromstring(f"<a b={quote}{raw}{quote}/>")
     assert parsed.get("b") == value
-
-
-@given(TEXT, TEXT)
-def test_sql_value_any_text_reads_back(user: str, password: str) -> None:
-    text = f"Server=x;user id={connection.sql_value(user)};password={connection.sql_value(password)};"
-    assert connection.sql_pairs(text) == [("Server", "x"), ("user id", user), ("password", password)]
-    masked = connection.masked_pairs(text, lambda _secret: "***")
-    assert masked.count("***") == bool(password)
-    if len(password) > 3 and password not in user:
-        assert password not in masked
-
-
-@given(st.text(max_size=60))
-def test_canonical_any_text_terminates(text: str) -> None:
-    try:
-        connection.canonical(text)
-    except ValueError:
-        assert text
 
 
 @settings(max_examples=100)

@@ -90,6 +90,7 @@ def test_redis_accepts_the_planned_connection_string(
     shutil.copytree(EXAMPLES / "inputs", tmp_path / "inputs")
     text = (EXAMPLES / "farm.yaml").read_text(encoding="utf-8")
     text = text.replace("host: redis-1.corp.example, port: 6379", f"host: 127.0.0.1, port: {port}")
+    text = text.replace("accept:\n", "accept:\n  - redis-loopback\n")
     (tmp_path / "farm.yaml").write_text(text, encoding="utf-8")
     for node in plan_farm(load(tmp_path / "farm.yaml")).nodes:
         document, content = node.files[0]

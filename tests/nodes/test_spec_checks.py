@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nlbgen.nodes import spec_checks
+from nlbgen.nodes import audit, spec_checks, spec_files
 from nlbgen.nodes.prepare import rendering
 from nlbgen.spec.load import Spec, load
 
@@ -32,7 +32,7 @@ def spec(tmp_path: Path, farm_data: Callable[..., dict[str, Any]]) -> MakeSpec:
 def test_named_lists_configs_and_the_source_of_keys_only(spec: MakeSpec, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("", encoding="utf-8")
     device = {"host": "f5.corp.example", "user": "admin", "password": {"env": "NLBGEN_F5"}, "ca": "ca.pem"}
-    found = dict(spec_checks.named(spec("a.config", "b.config", keys={"from": "k.config"}, f5=device)))
+    found = dict(spec_files.named(spec("a.config", "b.config", keys={"from": "k.config"}, f5=device)))
     assert found == {
         ("nodes", 0, "config"): tmp_path / "a.config",
         ("nodes", 1, "config"): tmp_path / "b.config",
@@ -50,7 +50,7 @@ def test_problems_unreadable_file_is_placed_at_its_key(spec: MakeSpec, tmp_path:
     farm = spec("empty", "b.config")
     (problem,) = spec_checks.problems(farm)
     assert problem.location == farm.document.location(("nodes", 0, "config"))
-    assert (problem.id, "contains neither" in problem.message) == (spec_checks.NODE_CONFIG, True)
+    assert (problem.id, "contains neither" in problem.message) == (audit.NODE_CONFIG, True)
 
 
 def test_absent_reports_the_first_reason(spec: MakeSpec, tmp_path: Path) -> None:

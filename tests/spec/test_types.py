@@ -78,7 +78,7 @@ GOOD: dict[str, list[object]] = {
     "ca": ["/etc/ssl/ca.pem", False],
     "directory": ["C:\\", "d:\\Orchestrator", "\\\\server\\share", "C:\\Program Files (x86)\\UiPath\\Ümlaut"],
     "site": ["UiPath Orchestrator", "Büro", "a" * 255, "no"],
-    "version": ["2019.10.19", "19.10", "2", "1.2.3.4"],
+    "version": ["2019.10.19", "19.10", "2023.4", "20.10.8.1"],
     "short": ["100ms", "1h", "60m", "3600s", "3600000ms"],
     "long": ["1s", "1000ms", "24d", "0110s"[1:]],
     "optional": ["0s", "0ms", "0d", "1h"],

@@ -382,7 +382,7 @@ function Set-FarmSetting {
     param([hashtable] $File)
     $script:Counted = 0
     Set-Setting $File 'appSettings' 'LoadBalancer.UseRedis' 'true' $false
-    Set-Setting $File 'appSettings' 'LoadBalancer.Redis.ConnectionString' ('redis-1.corp.example:10000' + ',password=' + (ConvertTo-RedisPassword (Get-Secret 'RedisPassword'))) $true
+    Set-Setting $File 'appSettings' 'LoadBalancer.Redis.ConnectionString' ('redis-1.corp.example:10000,password=' + (ConvertTo-RedisPassword (Get-Secret 'RedisPassword'))) $true
     Set-Setting $File 'appSettings' 'quartz.jobStore.clustered' 'true' $false
     return $script:Counted
 }

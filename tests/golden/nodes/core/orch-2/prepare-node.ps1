@@ -400,7 +400,7 @@ function Set-FarmSetting {
     Set-Key $File 'appSettings' 'NuGet.Packages.ApiKey' 'PackagesApiKey'
     Set-Key $File 'appSettings' 'NuGet.Activities.ApiKey' 'ActivitiesApiKey'
     Set-Setting $File 'appSettings' 'LoadBalancer.UseRedis' 'true' $false
-    Set-Setting $File 'appSettings' 'LoadBalancer.Redis.ConnectionString' ('redis-1.corp.example:10000' + ',password=' + (ConvertTo-RedisPassword (Get-Secret 'RedisPassword'))) $true
+    Set-Setting $File 'appSettings' 'LoadBalancer.Redis.ConnectionString' ('redis-1.corp.example:10000,password=' + (ConvertTo-RedisPassword (Get-Secret 'RedisPassword'))) $true
     Set-Setting $File 'appSettings' 'quartz.jobStore.clustered' 'true' $false
     Set-Setting $File 'appSettings' 'Storage.Type' 'FileSystem' $false
     Set-Setting $File 'appSettings' 'Storage.Location' 'RootPath=\\files.corp.example\orchestrator' $false

@@ -386,7 +386,7 @@ function Set-FarmSetting {
     Set-SectionAttribute $File 'system.web/sessionState' 'allowCustomSqlDatabase' 'true' $false
     Set-Setting $File 'appSettings' 'LoadBalancer.Enabled' 'true' $false
     Set-Setting $File 'appSettings' 'LoadBalancer.UseRedis' 'true' $false
-    Set-Setting $File 'appSettings' 'LoadBalancer.Redis.ConnectionString' ('redis-1.corp.example:6379' + ',password=' + (ConvertTo-RedisPassword (Get-Secret 'RedisPassword'))) $true
+    Set-Setting $File 'appSettings' 'LoadBalancer.Redis.ConnectionString' ('redis-1.corp.example:6379,password=' + (ConvertTo-RedisPassword (Get-Secret 'RedisPassword'))) $true
     Set-Setting $File 'appSettings' 'NuGet.EnableRedisNodeCoordination' 'true' $false
     Set-Setting $File 'appSettings' 'quartz.jobStore.clustered' 'true' $false
     return $script:Counted

@@ -1,0 +1,141 @@
+"""Rules about the connections to the stores: the servers that all nodes can reach, and the options of the strings."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from .. import orchestrator as facts
+from ..model import Farm, Redis
+from ..schema import Path
+from ..strings.endpoints import Endpoint
+from .base import Finding, Rule, several
+
+if TYPE_CHECKING:
+    from ..strings.kinds import Client
+
+_REDIS: Final = ("stores", "redis")
+_DATABASE: Final = ("stores", "database")
+
+
+def _redis_of(farm: Farm) -> Redis | None:
+    return farm.stores.redis if farm.stores.signalr == "redis" else None
+
+
+def _path_of(redis: Redis, index: int) -> Path:
+    return (*_REDIS, "endpoints", index) if redis.endpoints else (*_REDIS, "host")
+
+
+def _redis_loopback(farm: Farm) -> Iterator[Finding]:
+    redis = _redis_of(farm)
+    if redis is None or not several(farm):
+        return
+    named: list[tuple[Path, Endpoint]] = [(_path_of(redis, index), one) for index, one in enumerate(redis.named)]
+    if farm.redis_front and redis.balancer_host is not None:
+        named.append(((*_REDIS, "front_host"), Endpoint(redis.balancer_host)))
+    for path, server in named:
+        if server.is_loopback:
+            yield Finding(
+                path,
+                f"{server} is this machine on every node: each node would use a Redis of its own",
+                "write the name of the machine that runs Redis; with a local proxy to it, accept this error",
+            )
+
+
+def _database_local(farm: Farm) -> Iterator[Finding]:
+    from ..strings import servers
+
+    database = farm.stores.database
+    if database is not None and several(farm) and servers.is_local(database.server):
+        yield Finding(
+            (*_DATABASE, "server"),
+            f"{database.server} is this machine on every node: each node would use an SQL Server of its own",
+            r"write the name of the machine that runs SQL Server, as in SQL01\PROD",
+        )
+
+
+def _redis_abort_connect(farm: Farm) -> Iterator[Finding]:
+    redis = _redis_of(farm)
+    if redis is None or not farm.orchestrator.is_core:
+        return
+    for key, value in redis.settings.items():
+        if key.lower() == "abortconnect" and value.lower() in {"false", "no", "off", "0"}:
+            yield Finding(
+                (*_REDIS, "options", key),
+                "a node that starts while Redis is away never gets SignalR's messages, even when Redis is back",
+                "leave abortConnect out: by default the node connects when Redis is back",
+            )
+
+
+_NAMED_REDIS: Final = {
+    "password": "`password` by reference",
+    "user": "`user`",
+    "ssl": "`tls`",
+    "sentinelpassword": "no secret; one that the node's own string holds stays there",
+}
+_NAMED_SQL: Final = {
+    "Data Source": "`server`",
+    "Initial Catalog": "`name`",
+    "User ID": "`auth`",
+    "Password": "`auth`",
+    "Integrated Security": "`auth`",
+}
+
+
+def _redis_options(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    if redis is None or (redis.options is None and redis.user is None):
+        return
+    from ..strings import redis as strings
+    from ..strings import redis_clients
+
+    version = farm.orchestrator.version
+    core, newest = farm.orchestrator.is_core, facts.uses_newest_redis_client(version)
+    clients = redis_clients.candidates(core=core, newest=newest) if version else redis_clients.CLIENTS
+    if redis.user is not None and (refusal := strings.refusal(f"redis,user={redis.user}", clients)) is not None:
+        yield Finding((*_REDIS, "user"), f"{refusal.message}{_era(farm)}", "leave out `user`")
+    for key, value in redis.settings.items():
+        path = (*_REDIS, "options", key)
+        if key.lower() in _NAMED_REDIS:
+            hint = f"write {_NAMED_REDIS[key.lower()]} under `stores.redis`"
+            yield Finding(path, f"{key} does not belong here", hint)
+        elif "," in value:
+            yield Finding(path, "StackExchange.Redis ends a value at a comma, which cannot be quoted", "leave it out")
+        elif (refusal := strings.refusal(f"redis,{key}={value}", clients)) is not None:
+            yield Finding(path, f"{refusal.message}{_era(farm)}", refusal.hint)
+
+
+def _database_options(farm: Farm) -> Iterator[Finding]:
+    database = farm.stores.database
+    if database is None or database.options is None:
+        return
+    from ..strings import sql, sql_clients
+    from ..strings.sql_syntax import quoted
+
+    core, version = farm.orchestrator.is_core, farm.orchestrator.version
+    clients = sql_clients.candidates(core=core) if version else sql_clients.CLIENTS
+    for key, value in database.settings.items():
+        path = (*_DATABASE, "options", key)
+        named = _named(key, clients)
+        if named:
+            yield Finding(path, f"{key} does not belong here", f"write {named} under `stores.database`")
+        elif (refusal := sql.refusal(f"{key}={quoted(value)};Database=x", clients)) is not None:
+            yield Finding(path, f"{refusal.message}{_era(farm)}", refusal.hint)
+
+
+def _named(key: str, clients: "tuple[Client, ...]") -> str:
+    found = clients[0].find(key)
+    names: Mapping[str, str] = _NAMED_SQL
+    return "" if found is None else names.get(found.name, "")
+
+
+def _era(farm: Farm) -> str:
+    version = farm.orchestrator.version
+    return f" (Orchestrator {version})" if version is not None else ""
+
+
+RULES: Final = (
+    Rule("redis-loopback", "error", "every node reaches the same Redis", _redis_loopback, acceptable=True),
+    Rule("redis-abort-connect", "warning", "a node must connect when Redis is back", _redis_abort_connect),
+    Rule("redis-options", "error", "the nodes' StackExchange.Redis starts with the options", _redis_options),
+    Rule("database-local", "error", "every node reaches the same SQL Server", _database_local, acceptable=True),
+    Rule("database-options", "error", "the nodes' SqlClient starts with the options", _database_options),
+)
