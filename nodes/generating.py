@@ -13,7 +13,7 @@ from typing import Final
 from ..core.plan import Plan
 from ..spec.load import Spec
 from ..spec.orchestrator import protection_tool
-from . import keys, planning
+from . import keys, planning, reading
 from .config import effective as configs
 from .config.effective import MACHINE_KEY, Config
 from .config.settings import ConfigSection
@@ -48,7 +48,7 @@ def of_spec(spec: Spec, random: Random = secrets.token_hex) -> Generated:
     """Plan a machineKey in the file that the spec takes the keys from; raises NodeError."""
     primary, installed = spec.farm.primary, spec.farm.orchestrator
     if spec.farm.keys.source != "primary" or primary.config is None:
-        source, name = planning.keys_source(spec, {}), "keys.from"
+        source, name = reading.keys_source(spec, {}), "keys.from"
     else:
         path = configs.local(Path(spec.name).parent, primary.config)
         source, name = configs.load(path, installed.site, protection_tool(installed.version)), primary.name

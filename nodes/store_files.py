@@ -4,7 +4,6 @@ Source: the guide, step 3, for the session tables.
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 from ..core.errors import Location
 from ..spec.load import Spec
@@ -15,6 +14,7 @@ from . import storage
 from .config.effective import Config
 from .config.settings import Setting
 from .stores import QUARTZ
+
 
 def other_database(spec: Spec, config: Config) -> tuple[Location, str] | None:
     """The location and the message if a node's own connection string names another database than the spec; else None.

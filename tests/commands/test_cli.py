@@ -282,6 +282,7 @@ def test_init_writes_a_valid_spec(mode: str, version: str, store: str, cli: "Run
         *({"version-unknown"} if not version else set()),
         *({"signalr-sql-lag"} if store == "sqlserver" else set()),
         *({"tls-terminate-redirect"} if mode == "terminate" else set()),
+        *({"tls-none"} if mode == "none" else set()),
     }
     assert cli("render", "haproxy", "--no-validate").code == 0
 

@@ -64,14 +64,15 @@ def required(password: str) -> str:
     return f'requirepass "{quoted}"'
 
 
-def ask(tmp_path: Path, stores: str, **options: Unpack["ProbeOptions"]) -> Report:
+def ask(tmp_path: Path, stores: str, version: str = "2019.4", **options: Unpack["ProbeOptions"]) -> Report:
     """Probe the stores of a farm whose nodes are down, so that there are no other findings."""
     text = f"""
 farm: orchestrator-test
-orchestrator: {{version: "2019.4"}}
+orchestrator: {{version: "{version}"}}
 frontend: {{host: orchestrator.corp.example, tls: {{verify_nodes: false}}}}
 nodes: [{{name: orch-1, address: orch-1.invalid}}, {{name: orch-2, address: orch-2.invalid}}]
 stores: {stores}
+accept: [redis-loopback, database-local, redis-add-on]
 """
     spec = loads(text, str(tmp_path / "farm.yaml"))
     nodes = tuple(node.replace(state="down") for node in spec.farm.nodes)
@@ -80,10 +81,17 @@ stores: {stores}
 
 
 def ask_redis(
-    tmp_path: Path, port: int, *, password: bool = True, more: str = "", **options: Unpack["ProbeOptions"]
+    tmp_path: Path,
+    port: int,
+    *,
+    password: bool = True,
+    more: str = "",
+    version: str = "2019.4",
+    **options: Unpack["ProbeOptions"],
 ) -> Report:
     secret = ", password: {env: NLBGEN_TEST_REDIS}" if password else ""
-    return ask(tmp_path, f"{{signalr: redis, redis: {{host: 127.0.0.1, port: {port}{secret}{more}}}}}", **options)
+    stores = f"{{signalr: redis, redis: {{host: 127.0.0.1, port: {port}{secret}{more}}}}}"
+    return ask(tmp_path, stores, version, **options)
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +126,7 @@ def test_redis_with_the_configured_user_has_no_finding(redis: Callable[..., int]
     """The default user is off: the password alone is refused."""
     quoted = PASSWORD.replace("\\", "\\\\").replace('"', '\\"')
     port = redis("user default off", f'user orchestrator on ">{quoted}" ~* +@all')
-    report = ask_redis(tmp_path, port, more=", user: orchestrator")
+    report = ask_redis(tmp_path, port, more=", user: orchestrator", version="2023.10")
     assert found_in(report) == []
     assert report.devices[-1].facts["role"] == "master"
     assert found_in(ask_redis(tmp_path, port)) == [("redis-password", "finding")]

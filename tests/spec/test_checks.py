@@ -215,7 +215,11 @@ BROKEN = [
         for host in ("localhost", "127.0.0.1", "::1")
     ),
     (redis("redis.corp.example", "127.0.0.2:6379"), [("redis-loopback", "stores.redis.endpoints[1]")]),
-    (redis("10.20.0.11"), [("redis-on-node", "stores.redis.endpoints")]),
+    (redis("10.20.0.11", password={"env": "P"}), [("redis-on-node", "stores.redis.endpoints")]),
+    (
+        redis("10.20.0.11", "10.20.0.12"),
+        [("redis-password", "stores.redis.password"), ("redis-password", "stores.redis.password")],
+    ),
     (
         {"stores": {"redis": {"endpoints": ["a:1"]}}},
         [("redis-endpoint", "stores.redis.host"), ("redis-endpoint", "stores.redis.port")],
@@ -292,7 +296,7 @@ KEPT = [
     {"nodes": NODES[:1], "stores": {"database": {"server": "."}}, "accept": ["one-node"]},
     {"stores": {"signalr": "sqlserver", "redis": {"host": "localhost"}}, "accept": ["signalr-sql-lag"]},
     redis("redis-1:6379", "redis-2:6379", "redis-3:6379", options={"connectTimeout": 15000, "abortConnect": False}),
-    redis("10.20.0.11", "10.20.0.12"),
+    redis("10.20.0.11", "10.20.0.12", password={"env": "P"}),
     {**CORE, **redis("haa-1:10000", "haa-2:10000")},
     {
         **CORE,
