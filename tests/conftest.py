@@ -7,8 +7,10 @@ NGINX are looked for in `.programs/` (`tests/tools/programs.py` makes it); what 
 
 import contextlib
 import copy
+import importlib
 import json
 import os
+import pkgutil
 import re
 import select
 import shutil
@@ -25,6 +27,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, Phase, settings
 
+import nlbgen
 from nlbgen import cli as command_line
 from nlbgen.generators import validate
 from nlbgen.generators.base import generator, render
@@ -62,6 +65,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if os.environ.get("NLBGEN_REQUIRE_PROGRAMS") == "1":
                 pytest.fail(f"{binary} is not installed, and NLBGEN_REQUIRE_PROGRAMS=1 asks for it", pytrace=False)
             pytest.skip(f"{binary} is not installed")
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Import each module before the tests if coverage is measured.
+
+    Otherwise a test without coverage may import a module first, and the lines that run at the import do not count.
+    """
+    if session.config.pluginmanager.hasplugin("_cov"):
+        for module in pkgutil.walk_packages(nlbgen.__path__, "nlbgen."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,6 +21,7 @@ pytest.importorskip("bigsuds")
 # urllib leaves the socket of a handshake that fails to the garbage collector.
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("f5_soap"),  # a process parses each WSDL once
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -67,6 +68,7 @@ FARMS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("farm", FARMS)
 def test_push_by_soap_of_an_unchanged_farm_sends_no_write(
@@ -97,6 +99,7 @@ def pairs() -> list[tuple[str, str]]:
     return list(zip(names, [*names[1:], names[0]], strict=True))
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize(
     "old, new",
@@ -293,6 +296,7 @@ def test_push_by_soap_with_an_accepted_limit_is_applied(
 # The descriptions.
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("farm", ["plain", "states"])
 def test_push_by_soap_with_the_recorded_wsdl_is_applied(
     spec: "Make", pushed: "Pushed", portal: "Portal", soap_module: ModuleType, farm: str
