@@ -7,7 +7,10 @@ WORKERS ?= 2
 FLOOR_DECIDING := 100
 FLOOR := 94
 
-.PHONY: demo test check lint types static behaviour coverage long search mutants programs bench docs golden clean help
+# Tests start hundreds of commands, each of which would compile nlbgen again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test check lint types alone together coverage long search mutants programs bench docs golden clean help
 
 help:
 	@echo "make demo     render the example farm for all vendors, validated, into outputs/"
@@ -53,7 +56,7 @@ programs:
 	        (cd $$folder && npm ci --no-audit --no-fund --ignore-scripts) || true; \
 	done
 
-test: $(VENV)/test.stamp editable programs lint types static behaviour coverage
+test: $(VENV)/test.stamp editable programs lint types alone together coverage
 
 # For the minutes between two commits: no real program, no browser, no traffic.
 check: lint types
@@ -68,15 +71,16 @@ types: $(VENV)/test.stamp editable
 	$(BIN)/mypy
 	$(BIN)/mypy tests benchmarks
 
-static: $(VENV)/test.stamp editable
-	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour -m "not long" --cov --cov-report=
-
-# What counts failures under load runs alone; the rest mostly waits, and runs together.
-behaviour: $(VENV)/test.stamp editable
+# What needs the whole machine; then what counts failures under load, a few at a time: each of them mostly waits.
+alone: $(VENV)/test.stamp editable
 	$(BIN)/python -m pytest -q tests/behaviour -m "alone and not long"
-	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) --dist loadgroup tests/behaviour -m "not alone and not long" \
-	    --cov --cov-append --cov-report=
+	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) --dist worksteal tests/behaviour -m "calm and not long"
+
+# All others at once: those with traffic wait while the others compute.
+together: $(VENV)/test.stamp editable
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest -q -n $$((2 + $(WORKERS))) --dist loadgroup -m "not alone and not calm and not long" \
+	    --cov --cov-report=
 
 # Branches that the tests reach: the rooms that decide what is rendered and changed, then all. A floor only goes up.
 coverage:
@@ -90,7 +94,8 @@ mutants: $(VENV)/test.stamp editable
 # What `make test` runs only a part of: every call of a push with every fault, every rollout, every outage.
 long: $(VENV)/test.stamp editable
 	$(BIN)/python -m pytest -q tests/behaviour -m "alone and long"
-	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) -m "not alone and long"
+	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) --dist worksteal tests/behaviour -m "calm and long"
+	$(BIN)/python -m pytest -q -n $$((2 + $(WORKERS))) --dist loadgroup -m "not alone and not calm and long"
 	$(MAKE) search
 
 # New examples for the property tests, instead of the fixed ones of each run.

@@ -372,14 +372,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("build", found, ids=[str(program["wrapper"]) for program in found])
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share labs in one process (`--dist loadgroup`): those of a module, a vendor or a build."""
+    """Keep tests that share labs in one process (`--dist loadgroup`): those of a module, a vendor or a build.
+
+    `make test` runs the oldest and the newest build; of the others only tests with the marker `every_build`.
+    """
+    middle = middle_builds()
     for item in items:
-        if Path(__file__).parent not in item.path.parents or "lan" in getattr(item, "fixturenames", ()):
+        if Path(__file__).parent not in item.path.parents:
             continue
         params: Mapping[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
-        build = params.get("build")
         # Without `.programs` pytest skips these tests, with a mark of its own for the parameter.
-        wrapper = build["wrapper"] if isinstance(build, Mapping) else ""
-        vendor = wrapper or params.get("vendor") or params.get("program") or ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {vendor}".strip()))
+        builds = [value["wrapper"] for value in params.values() if isinstance(value, Mapping) and "wrapper" in value]
+        if middle.intersection(builds) and not item.get_closest_marker("every_build"):
+            item.add_marker(pytest.mark.long)
+        if "lan" not in getattr(item, "fixturenames", ()):
+            shared = [*builds, params.get("vendor"), params.get("program"), ""]
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {next(filter(None, shared), '')}".strip()))
+
+
+def middle_builds() -> set[str]:
+    """The builds that are neither the oldest nor the newest of their program."""
+    found: dict[str, list[tuple[Version, str]]] = {}
+    for build in other_programs():
+        vendor = build["program"]
+        if vendor in VENDORS and Version(build["version"]) >= generator(vendor).oldest:
+            found.setdefault(vendor, []).append((Version(build["version"]), build["wrapper"]))
+    return {wrapper for builds in found.values() for _, wrapper in sorted(builds)[1:-1]}

@@ -17,9 +17,10 @@ from nlbgen.net.waiting import wait_until
 from nlbgen.prove.clients.simple import SocketHolder, SocketPlan, fetch
 from nlbgen.prove.lab.certificates import make_certificates
 from nlbgen.prove.lab.lab import Lab
+from nlbgen.spec.load import Spec
 from nlbgen.spec.model import Farm
 
-from .conftest import ScenarioRunner, example, for_build, other_programs, require
+from .conftest import LabPool, ScenarioRunner, example, for_build, other_programs, require
 
 BUILDS = [
     pytest.param(one, id=one["wrapper"])
@@ -29,12 +30,28 @@ BUILDS = [
 
 
 @pytest.fixture(params=BUILDS)
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """The example farm on one build of HAProxy."""
+def haproxy(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Each build of HAProxy."""
     build: dict[str, Any] = request.param
-    about = for_build(build)
-    changes = {"haproxy": about, "balancer": {"slow_start": "0s"}}
-    with Lab(example(changes), "haproxy", program=build["path"]) as lab:
+    return build
+
+
+def farm_for(build: dict[str, Any]) -> Spec:
+    """The example farm for one build of HAProxy."""
+    return example({"haproxy": for_build(build), "balancer": {"slow_start": "0s"}})
+
+
+@pytest.fixture
+def lab(lab_pool: LabPool, haproxy: dict[str, Any]) -> Iterator[Lab]:
+    """The example farm on one build of HAProxy, with nodes that earlier tests may have used."""
+    yield lab_pool.take("haproxy", farm_for(haproxy), {"program": haproxy["path"]}).settled()
+    lab_pool.release()
+
+
+@pytest.fixture
+def own_lab(haproxy: dict[str, Any]) -> Iterator[Lab]:
+    """A new lab, for tests that change its certificate."""
+    with Lab(farm_for(haproxy), "haproxy", program=haproxy["path"]) as lab:
         assert wait_until(lambda: answered(lab), 15), lab.balancer.output()
         yield lab
 
@@ -134,40 +151,40 @@ def test_websockets_of_the_last_resort_leave_a_node_that_is_down(lab: Lab) -> No
             lab.nodes[0].thaw()
 
 
-def test_renewed_certificate_is_used_without_a_reload(lab: Lab, tmp_path: Path) -> None:
-    process = process_id(lab)
-    renewed = make_certificates(tmp_path, [lab.host, "127.0.0.1"])
-    ran = hook(lab, str(renewed.certificate), str(renewed.key))
+def test_renewed_certificate_is_used_without_a_reload(own_lab: Lab, tmp_path: Path) -> None:
+    process = process_id(own_lab)
+    renewed = make_certificates(tmp_path, [own_lab.host, "127.0.0.1"])
+    ran = hook(own_lab, str(renewed.certificate), str(renewed.key))
     assert (ran.returncode, ran.stderr) == (0, ""), ran
-    assert lab.certificates.key.stat().st_mode & 0o077 == 0
+    assert own_lab.certificates.key.stat().st_mode & 0o077 == 0
     # The nodes of the lab still have the former certificate, so the answer is 503: the handshake is what counts.
-    assert fetch(f"{lab.url}/odata/Jobs", ca=renewed.ca, timeout=15).status in {200, 503}
+    assert fetch(f"{own_lab.url}/odata/Jobs", ca=renewed.ca, timeout=15).status in {200, 503}
     with pytest.raises((ssl.SSLError, ConnectError)):
-        fetch(f"{lab.url}/odata/Jobs", ca=lab.certificates.ca, timeout=15)
-    assert process_id(lab) == process
+        fetch(f"{own_lab.url}/odata/Jobs", ca=own_lab.certificates.ca, timeout=15)
+    assert process_id(own_lab) == process
 
 
-def test_certificate_of_another_name_is_not_installed(lab: Lab, tmp_path: Path) -> None:
+def test_certificate_of_another_name_is_not_installed(own_lab: Lab, tmp_path: Path) -> None:
     """certbot runs the hook for every certificate of the machine."""
     other = make_certificates(tmp_path, ["elsewhere.example"])
     (tmp_path / "fullchain.pem").write_bytes(other.certificate.read_bytes())
     (tmp_path / "privkey.pem").write_bytes(other.key.read_bytes())
-    before = lab.certificates.certificate.read_bytes()
-    ran = hook(lab, RENEWED_LINEAGE=str(tmp_path), RENEWED_DOMAINS="elsewhere.example")
+    before = own_lab.certificates.certificate.read_bytes()
+    ran = hook(own_lab, RENEWED_LINEAGE=str(tmp_path), RENEWED_DOMAINS="elsewhere.example")
     assert (ran.returncode, ran.stdout) == (0, ""), ran
-    assert lab.certificates.certificate.read_bytes() == before
-    ran = hook(lab, RENEWED_LINEAGE=str(tmp_path), RENEWED_DOMAINS=f"elsewhere.example {lab.host}")
+    assert own_lab.certificates.certificate.read_bytes() == before
+    ran = hook(own_lab, RENEWED_LINEAGE=str(tmp_path), RENEWED_DOMAINS=f"elsewhere.example {own_lab.host}")
     assert ran.returncode == 0, ran
-    assert lab.certificates.certificate.read_bytes() == other.certificate.read_bytes()
+    assert own_lab.certificates.certificate.read_bytes() == other.certificate.read_bytes()
 
 
-def test_certificate_that_does_not_fit_its_key_is_refused(lab: Lab, tmp_path: Path) -> None:
-    other = make_certificates(tmp_path, [lab.host, "127.0.0.1"])
-    lab.certificates.certificate.write_bytes(other.certificate.read_bytes())
-    ran = tool(lab, "renew")
+def test_certificate_that_does_not_fit_its_key_is_refused(own_lab: Lab, tmp_path: Path) -> None:
+    other = make_certificates(tmp_path, [own_lab.host, "127.0.0.1"])
+    own_lab.certificates.certificate.write_bytes(other.certificate.read_bytes())
+    ran = tool(own_lab, "renew")
     assert ran.returncode == 1
     assert "HAProxy" in ran.stderr
-    assert answered(lab)
+    assert answered(own_lab)
 
 
 def process_id(lab: Lab) -> str:

@@ -2,27 +2,30 @@
 
 import pytest
 
-from .conftest import Changes, StartBench, failed_in
+from .conftest import VENDORS, Changes, StartBench, failed_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CORE: Changes = {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "signalr"}}
 SCENARIOS = ("robots-kill", "robots-hang", "robots-rolling", "robots-reload", "robots-balancer", "robots-spread")
-USUAL = {("robots-kill", "classic"), ("robots-rolling", "core")}
+USUAL = {("haproxy", "robots-kill", "classic"), ("nginx", "robots-rolling", "core")}
 """What `make test` runs with few robots; `make long` runs all."""
 FARMS: dict[str, Changes] = {"classic": {}, "core": CORE}
 FEW = [
-    pytest.param(name, kind, marks=() if (name, kind) in USUAL else pytest.mark.long)
+    pytest.param(vendor, name, kind, marks=() if (vendor, name, kind) in USUAL else pytest.mark.long)
+    for vendor in VENDORS
     for name in SCENARIOS
     for kind in FARMS
 ]
 
 
-@pytest.mark.parametrize(("name", "kind"), FEW)
+@pytest.mark.alone
+@pytest.mark.parametrize(("vendor", "name", "kind"), FEW)
 def test_few_hundred_robots_come_back(shared_bench: StartBench, vendor: str, name: str, kind: str) -> None:
     assert failed_in(shared_bench(vendor, FARMS[kind]).run(name)) == []
 
 
+@pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", FARMS)

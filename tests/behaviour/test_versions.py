@@ -30,6 +30,7 @@ def lab(farm: StartFarm, build: dict[str, Any]) -> FarmLab:
     return farm(build["program"], changes, program=build["path"])
 
 
+@pytest.mark.every_build
 def test_other_version_serves_the_farm(lab: FarmLab) -> None:
     assert set(lab.hits(12)) == {"orch-1", "orch-2"}
     first = lab.get()
@@ -62,7 +63,7 @@ def test_other_version_retries_a_get_with_large_headers(lab: FarmLab, size: int)
     assert {lab.get(headers=headers).status for _ in range(6)} == {200}
 
 
-@pytest.mark.alone
+@pytest.mark.calm
 def test_other_version_accepts_an_http2_upload_with_high_latency(lab: FarmLab) -> None:
     """A window of 64 kB for each round trip of 20 ms: more than 3 s, and on HAProxy 2.6 and 3.0 more than 10."""
     with delayed(lab.port, 0.02) as port, Http2Client(lab, port) as client:
@@ -97,6 +98,7 @@ def upload_then_read(lab: FarmLab, size: int) -> bytes:
         return client.recv(65536)
 
 
+@pytest.mark.every_build
 def test_other_version_prints_no_warning(lab: FarmLab) -> None:
     output = lab.balancer.output() + lab.log()
     bad = [line for line in output.splitlines() if any(word in line.lower() for word in ("[warn", "[alert", "[emerg"))]
