@@ -71,15 +71,14 @@ types: $(VENV)/test.stamp editable
 	$(BIN)/mypy
 	$(BIN)/mypy tests benchmarks
 
-# What needs the whole machine; then what counts failures under load, a few at a time: each of them mostly waits.
+# What measures the machine or counts failures under load: one test at a time.
 alone: $(VENV)/test.stamp editable
 	$(BIN)/python -m pytest -q tests/behaviour -m "alone and not long"
-	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) --dist worksteal tests/behaviour -m "calm and not long"
 
 # All others at once: those with traffic wait while the others compute.
 together: $(VENV)/test.stamp editable
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -q -n $$((2 + $(WORKERS))) --dist loadgroup -m "not alone and not calm and not long" \
+	$(BIN)/python -m pytest -q -n $$((2 + $(WORKERS))) --dist loadgroup -m "not alone and not long" \
 	    --cov --cov-report=
 
 # Branches that the tests reach: the rooms that decide what is rendered and changed, then all. A floor only goes up.
@@ -94,8 +93,7 @@ mutants: $(VENV)/test.stamp editable
 # What `make test` runs only a part of: every call of a push with every fault, every rollout, every outage.
 long: $(VENV)/test.stamp editable
 	$(BIN)/python -m pytest -q tests/behaviour -m "alone and long"
-	$(BIN)/python -m pytest -q -n $$((1 + $(WORKERS))) --dist worksteal tests/behaviour -m "calm and long"
-	$(BIN)/python -m pytest -q -n $$((2 + $(WORKERS))) --dist loadgroup -m "not alone and not calm and long"
+	$(BIN)/python -m pytest -q -n $$((2 + $(WORKERS))) --dist loadgroup -m "not alone and long"
 	$(MAKE) search
 
 # New examples for the property tests, instead of the fixed ones of each run.

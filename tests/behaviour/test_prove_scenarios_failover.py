@@ -122,7 +122,7 @@ OUTAGES = ("steady", "kill", "pool-stopped", "hang", "drain", "reload-outage")
             vendor,
             name,
             marks=[
-                pytest.mark.alone if name == "steady" else pytest.mark.calm,
+                pytest.mark.alone,
                 # Each of them once in `make test`, the vendors in turn.
                 *([pytest.mark.long] if (place + turn) % 2 else []),
             ],
@@ -135,12 +135,12 @@ def test_a_failure_on_the_example_farm_passes(shared_bench: StartBench, vendor: 
     assert shared_bench(vendor).failed(name) == []
 
 
-@pytest.mark.calm
+@pytest.mark.alone
 def test_slow_start_of_haproxy_passes(shared_bench: StartBench) -> None:
     assert shared_bench("haproxy").failed("slow-start") == []
 
 
-@pytest.mark.calm
+@pytest.mark.alone
 @pytest.mark.parametrize("vendor", ["haproxy", pytest.param("nginx", marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", ["health-slow", "reload-states"])
 def test_slow_health_and_states_over_a_reload_pass(shared_bench: StartBench, vendor: str, name: str) -> None:

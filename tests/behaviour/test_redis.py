@@ -61,7 +61,7 @@ def values(metrics: Mapping[str, Scored]) -> dict[str, float]:
     return {name: scored.metric.value for name, scored in metrics.items() if scored.metric is not None}
 
 
-@pytest.mark.calm
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ["redis-kill", pytest.param("redis-hang", marks=pytest.mark.long)])
 def test_messages_flow_again_within_six_seconds_at_two_seconds_of_down_after(redis_lab: StartLab, name: str) -> None:
     seen = values(redis_lab(sentinel={"down_after": "2s"}).run(name))
@@ -69,7 +69,7 @@ def test_messages_flow_again_within_six_seconds_at_two_seconds_of_down_after(red
     assert (seen["stale"], seen["lost_on_return"], seen["accepted_lost"]) == (0, 0, 0), seen
 
 
-@pytest.mark.calm
+@pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.parametrize("hosts", [TWO_SERVERS, HOSTS], ids=["two", "three"])
 @pytest.mark.parametrize("name", ["redis-kill", "redis-hang"])
@@ -79,7 +79,7 @@ def test_messages_flow_again_within_ten_seconds(redis_lab: StartLab, name: str, 
     assert (seen["stale"], seen["lost_on_return"], seen["accepted_lost"]) == (0, 0, 0), seen
 
 
-@pytest.mark.calm
+@pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.parametrize("haproxy", BUILDS)
 def test_front_follows_the_master_on_each_version_with_tls_and_a_user(
@@ -98,14 +98,14 @@ def test_front_follows_the_master_on_each_version_with_tls_and_a_user(
     assert (seen["stale"], seen["lost_on_return"]) == (0, 0), seen
 
 
-@pytest.mark.calm
+@pytest.mark.alone
 @pytest.mark.long
 def test_messages_flow_while_the_sentinels_end_one_after_the_other(redis_lab: StartLab) -> None:
     seen = values(redis_lab().run("redis-sentinels"))
     assert (seen["lost"], seen["silence"] < 3) == (0, True), seen
 
 
-@pytest.mark.calm
+@pytest.mark.alone
 @pytest.mark.long
 def test_node_that_started_without_redis_gets_messages_when_redis_starts(redis_lab: StartLab) -> None:
     seen = values(redis_lab(sentinel={"down_after": "2s"}).run("redis-gone"))

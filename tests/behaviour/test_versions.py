@@ -63,7 +63,7 @@ def test_other_version_retries_a_get_with_large_headers(lab: FarmLab, size: int)
     assert {lab.get(headers=headers).status for _ in range(6)} == {200}
 
 
-@pytest.mark.calm
+@pytest.mark.alone
 def test_other_version_accepts_an_http2_upload_with_high_latency(lab: FarmLab) -> None:
     """A window of 64 kB for each round trip of 20 ms: more than 3 s, and on HAProxy 2.6 and 3.0 more than 10."""
     with delayed(lab.port, 0.02) as port, Http2Client(lab, port) as client:
