@@ -7,7 +7,7 @@ from pathlib import Path
 from measure import EXAMPLE, NLBGEN, interleaved, machine, middle, publish, run
 
 ROUNDS = 30
-HELP_BAR, RENDER_BAR = 1.5, 1.6
+HELP_BAR, RENDER_BAR = 1.5, 1.3
 
 
 def main() -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-PEERS = sorted((BENCHMARKS / "peers").iterdir())
+PEERS = sorted((BENCHMARKS / "peers" / "configurations").iterdir())
 MARKS = {".cfg": pytest.mark.haproxy, ".conf": pytest.mark.nginx}
 
 
@@ -27,7 +27,7 @@ def benchmarks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("benchmarks")
 def test_every_peer_is_measured() -> None:
-    from peers_lab import CONTENDERS
+    from peers.lab import CONTENDERS
 
     assert sorted(one.template for one in CONTENDERS if one.template) == [path.name for path in PEERS]
     assert {one.vendor for one in CONTENDERS if one.ours} == {"haproxy", "nginx"}
@@ -45,7 +45,7 @@ def test_every_peer_states_its_source(path: Path) -> None:
 @pytest.mark.parametrize("path", [pytest.param(path, marks=MARKS[path.suffix]) for path in PEERS], ids=lambda p: p.name)
 @pytest.mark.usefixtures("benchmarks")
 def test_real_program_accepts_every_peer(path: Path) -> None:
-    from peers_lab import CONTENDERS, PeerLab
+    from peers.lab import CONTENDERS, PeerLab
 
     [contender] = [one for one in CONTENDERS if one.template == path.name]
     lab = PeerLab(contender, tls=True)
@@ -65,7 +65,7 @@ def test_real_program_accepts_every_peer(path: Path) -> None:
 
 @pytest.mark.usefixtures("benchmarks")
 def test_chart_is_valid_and_reproducible() -> None:
-    from peers_charts import Bar, Group, chart
+    from peers.charts import Bar, Group, chart
 
     groups = [Group("a & b", [Bar("none", 0, "0"), Bar("<ours>", 600, "600 (599-601)", ours=True)])]
     drawn = chart("Failed requests", "Shorter is better.", groups)

@@ -55,7 +55,7 @@ CODE_FOLDERS = (
 )
 TEXTS = (
     *("*.md", "*.cfg", "Makefile", "docs/**/*.md", "docs/man/*.1", "docs/site/*.yml", "templates/**/*.j2"),
-    *("examples/**/*.yaml", "outputs/example/**/*", "benchmarks/peers/*"),
+    *("examples/**/*.yaml", "outputs/example/**/*", "benchmarks/peers/configurations/*"),
 )
 BINARY = {".tar", ".gz", ".zip", ".png", ".ico", ".woff2"}
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from measure import middle
-from peers_lab import CONTENDERS, Contender
-from peers_measure import Outcome, Speed, Waited
+
+from .lab import CONTENDERS, Contender
+from .measurements import Outcome, Speed, Waited
 
 DIRECT = "direct"
 SHOWN = [one for one in CONTENDERS if not one.speed_only]

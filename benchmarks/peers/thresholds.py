@@ -1,9 +1,10 @@
 """The thresholds of nlbgen's configurations, compared with the others."""
 
 from measure import middle
-from peers_figures import TITLES, Figures, ratio
-from peers_lab import CONTENDERS, MANUALS, Contender
-from peers_measure import FORGED
+
+from .figures import TITLES, Figures, ratio
+from .lab import CONTENDERS, MANUALS, Contender
+from .measurements import FORGED
 
 THROUGHPUT_BARS = {"haproxy": ("haproxy-manual-log", 1.0), "nginx": ("nginx-manual", 3.0)}
 """The vendor's documented sample with a log, and the required multiple of its requests per second."""

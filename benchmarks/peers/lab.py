@@ -1,7 +1,7 @@
 """The contenders: the same farm with nlbgen's configurations and with those of others.
 
-A peer's configuration is a text in `peers/` with `@name@` for each address, port and path. Program, nodes, ports,
-certificates and temporary folder are the same as for nlbgen's configuration.
+A peer's configuration is a text in `configurations/` with `@name@` for each address, port and path. Program, nodes,
+ports, certificates and temporary folder are the same as for nlbgen's configuration.
 """
 
 import re
@@ -19,7 +19,7 @@ from nlbgen.prove.lab.lab import Lab
 from nlbgen.prove.lab.processes import BalancerProcess, NodeProcess
 from nlbgen.spec.load import Spec, loads
 
-TEMPLATES = Path(__file__).parent / "peers"
+TEMPLATES = Path(__file__).parent / "configurations"
 FARM: Mapping[str, Any] = {
     "farm": "orchestrator-prod",
     "orchestrator": {"version": "2019.4"},
@@ -39,7 +39,7 @@ class Contender:
     vendor: str
     title: str
     template: str = ""
-    """Its file in `peers/`; none for what nlbgen renders."""
+    """Its file in `configurations/`; none for what nlbgen renders."""
     speed_only: bool = False
     """Another contender in one respect that only its throughput shows."""
     without: str = ""

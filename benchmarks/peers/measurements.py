@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from peers_lab import PeerLab
-
 from nlbgen.net.loops import raise_file_limit, run
 from nlbgen.prove.clients.load import Event, Load, LoadPlan
 from nlbgen.prove.clients.load_result import LoadResult
 from nlbgen.prove.clients.simple import SocketHolder, SocketPlan, fetch
 from nlbgen.prove.lab.bench import TestBench
 from nlbgen.prove.lab.processes import NodeProcess
+
+from .lab import PeerLab
 
 Labs = Mapping[str, PeerLab]
 FORGED = "6.6.6.6"

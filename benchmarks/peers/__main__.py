@@ -1,7 +1,7 @@
-"""Compares nlbgen's configurations with those of the vendors' manuals and of other generators.
+"""Run the comparison: `make peers`, or `make peers PEERS=--quick`.
 
-    .venv/bin/python benchmarks/peers.py            # 11 minutes, on an idle machine; published
-    .venv/bin/python benchmarks/peers.py --quick    # 3 minutes: one short repetition; printed, not published
+The complete run takes 11 minutes on an idle machine and is published. `--quick` takes 3 minutes: one short repetition,
+which is only printed.
 
 It uses the real HAProxy and NGINX, the simulated nodes and the load generator of `nlbgen prove`, and wrk. For failures,
 all contenders run in parallel, each with its own nodes and 200 requests per second; for speed, they take turns.
@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from measure import PAGE, publish
-from peers_bars import missed
-from peers_figures import DIRECT, FULL, QUICK, SHOWN, TITLES, Figures, Size
-from peers_lab import HOST, MANUALS, PeerLab, peer_labs, quick_nodes
-from peers_measure import INCIDENTS, Labs, Speed, handshakes, latency, passed_on, press, run_incident, wait
-from peers_page import charts, lines
+
+from .figures import DIRECT, FULL, QUICK, SHOWN, TITLES, Figures, Size
+from .lab import HOST, MANUALS, PeerLab, peer_labs, quick_nodes
+from .measurements import INCIDENTS, Labs, Speed, handshakes, latency, passed_on, press, run_incident, wait
+from .page import charts, lines
+from .thresholds import missed
 
 
 def measure(size: Size) -> Figures:

@@ -4,19 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from measure import machine, middle
-from peers_bars import BUSY, HANDSHAKES_BAR, MOST_LAG, THROUGHPUT_BARS, missed
-from peers_charts import Bar, Group, chart
-from peers_figures import DIRECT, SHOWN, Figures, Size, ratio
-from peers_lab import CONTENDERS, HOST, MANUALS, Contender
-from peers_measure import FORGED, INCIDENTS, Waited
 
 from nlbgen.generators.validate import installed
+
+from .charts import Bar, Group, chart
+from .figures import DIRECT, SHOWN, Figures, Size, ratio
+from .lab import CONTENDERS, HOST, MANUALS, Contender
+from .measurements import FORGED, INCIDENTS, Waited
+from .thresholds import BUSY, HANDSHAKES_BAR, MOST_LAG, THROUGHPUT_BARS, missed
 
 ABOUT = """\
 {machine}. {programs}.
 TLS to clients, two simulated nodes each, {repeats} repetitions. The configurations are in
-[benchmarks/peers](../benchmarks/peers), each with its source; nlbgen's is rendered for a farm of two nodes with default
-settings.
+[benchmarks/peers/configurations](../benchmarks/peers/configurations), each with its source; nlbgen's is rendered for a
+farm of two nodes with default settings.
 
 Failed requests of {total}, 200 a second, three quarters GET; the range is in brackets; `slow` requests
 took more than one second. The three configurations of a vendor ran at the same time, each with its own nodes and
