@@ -10,7 +10,7 @@ FLOOR := 94
 # Tests start hundreds of commands, each of which would compile nlbgen again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint types alone together coverage long search mutants programs bench docs golden clean help
+.PHONY: demo test check lint types alone together coverage long search mutants programs bench peers docs golden clean help
 
 help:
 	@echo "make demo     render the example farm for all vendors, validated, into outputs/"
@@ -19,6 +19,7 @@ help:
 	@echo "make mutants  change the code in small ways, and list what no test notices; takes hours"
 	@echo "make long     the tests of which make test runs a part, then new examples for the property tests"
 	@echo "make bench    measure start-up and throughput into docs/performance.md"
+	@echo "make peers    compare with other configurations for HAProxy and NGINX, into docs/performance.md"
 	@echo "make docs     build the documentation's pages into site/"
 
 $(BIN)/python:
@@ -44,17 +45,12 @@ demo: $(VENV)/run.stamp editable
 	$(BIN)/nlbgen check -s examples/farm.yaml
 	$(BIN)/nlbgen render all -s examples/farm.yaml -o outputs
 
-programs:
+programs: $(VENV)/test.stamp
 	@tests/tools/debian-packages haproxy=haproxy nginx=nginx,libnginx-mod-stream redis-server=redis-server \
 	    node=nodejs npm=npm strace=strace wrk=wrk keepalived=keepalived ip=iproute2 sysctl=procps curl=curl socat=socat zsh=zsh fish=fish \
 	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils groff=groff-base
 	$(PYTHON) tests/tools/programs.py
-	@# Before the tests: two workers that install into the same folder at once disturb each other. Without npm, or if it
-	@# fails, the tests that need the packages say so.
-	@for folder in tests/js tests/browser; do \
-	    test -e $$folder/node_modules/.package-lock.json || ! command -v npm >/dev/null || \
-	        (cd $$folder && npm ci --no-audit --no-fund --ignore-scripts) || true; \
-	done
+	$(BIN)/python tests/tools/npm.py tests/js tests/browser
 
 test: $(VENV)/test.stamp editable programs lint types alone together coverage
 
@@ -102,6 +98,10 @@ search: $(VENV)/test.stamp editable
 
 bench: $(VENV)/test.stamp editable
 	$(BIN)/python benchmarks/run.py
+
+# The comparison with other configurations, also into docs/performance.md: 11 minutes; PEERS=--quick takes 3 and only prints.
+peers: $(VENV)/test.stamp editable
+	cd benchmarks && $(abspath $(BIN))/python -m peers $(PEERS)
 
 # The documentation as pages, into site/.
 docs: $(VENV)/test.stamp

@@ -38,6 +38,8 @@ from nlbgen.prove.score.scorecard import Scored, score
 from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.units import Version
 
+from ..tools.npm import NpmError, packages
+
 VENDORS = ("haproxy", "nginx")
 PROGRAMS = Path(__file__).parents[2] / ".programs" / "programs.json"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "farm.yaml"
@@ -303,10 +305,18 @@ def vendor(request: pytest.FixtureRequest) -> str:
 
 
 def other_programs() -> list[dict[str, Any]]:
+    """The builds of other versions; fails if NLBGEN_REQUIRE_PROGRAMS is set and a program has none."""
+    found = fetched_programs()
+    absent = {"haproxy", "nginx"} - {build["program"] for build in found}
+    if absent and os.environ.get("NLBGEN_REQUIRE_PROGRAMS"):
+        names = " and ".join(sorted(absent))
+        pytest.fail(f"no builds of {names} in .programs: run tests/tools/programs.py", pytrace=False)
+    return found
+
+
+def fetched_programs() -> list[dict[str, Any]]:
     """The builds of other versions that `tests/tools/programs.py` fetched."""
-    if not PROGRAMS.exists():
-        return []
-    found = json.loads(PROGRAMS.read_text(encoding="utf-8"))
+    found = json.loads(PROGRAMS.read_text(encoding="utf-8")) if PROGRAMS.exists() else {}
     return [{"wrapper": wrapper, **about} for wrapper, about in sorted(found.items())]
 
 
@@ -330,9 +340,11 @@ RunClient = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="session")
 def microsoft() -> RunClient:
     """Run one session with Microsoft's own JavaScript clients."""
-    node, npm = tool("node"), tool("npm")
-    if not (JS / "node_modules" / ".package-lock.json").exists():
-        subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=JS, check=True, timeout=300, capture_output=True)
+    node = tool("node")
+    try:
+        packages(JS)
+    except NpmError as error:
+        missing(str(error))
 
     def run_client(ca: Path, **ask: object) -> dict[str, Any]:
         done = subprocess.run(
@@ -395,7 +407,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def middle_builds() -> set[str]:
     """The builds that are neither the oldest nor the newest of their program."""
     found: dict[str, list[tuple[Version, str]]] = {}
-    for build in other_programs():
+    for build in fetched_programs():
         vendor = build["program"]
         if vendor in VENDORS and Version(build["version"]) >= generator(vendor).oldest:
             found.setdefault(vendor, []).append((Version(build["version"]), build["wrapper"]))

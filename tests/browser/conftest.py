@@ -21,6 +21,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from ..tools.npm import NpmError, packages
+
 HERE = Path(__file__).parent
 PATIENCE = 60.0
 """Seconds until a condition on a page counts as failed: no test measures time."""
@@ -72,7 +74,10 @@ class Browser:
 
     def package(self, name: str) -> Path:
         """A file of the npm packages."""
-        return packages() / name
+        try:
+            return packages(HERE) / name
+        except NpmError as error:
+            pytest.skip(str(error))
 
     def find(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
@@ -114,26 +119,6 @@ class Browser:
             f"{violation['id']}: {[node['html'][:160] for node in violation.get('nodes', [])][:5]}"
             for violation in found["violations"]
         ]
-
-
-def packages() -> Path:
-    """The folder of the pinned npm packages, installed once; skips the test where that cannot be done."""
-    folder = HERE / "node_modules"
-    if not (folder / ".package-lock.json").exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("npm is not installed")
-        done = subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-            cwd=HERE,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        if done.returncode:
-            pytest.skip(f"npm ci failed: {done.stderr[-300:]}")
-    return folder
 
 
 @pytest.fixture(scope="session")
