@@ -77,7 +77,7 @@ def cli(quiet: bool, verbose: bool) -> None:
     70 internal error (a bug in nlbgen).
     """
     if quiet and verbose:
-        raise UsageError("--quiet and --verbose cannot be combined", "leave one of them out")
+        raise UsageError("--quiet and --verbose cannot be combined", "use only one of them")
     console.begin(quiet=quiet, verbose=verbose)
 
 

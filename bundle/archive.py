@@ -39,7 +39,7 @@ def packed(members: Iterable[Member], chosen: Format) -> bytes:
     Raises BundleError for a file that some system could not read back.
     """
     ordered = sorted(members, key=lambda member: member.path.encode("utf-8"))
-    _refuse(ordered, "rename what it is made from: a node, or a file that a node's config names")
+    _refuse(ordered, "rename its source: a node, or a file that a node's config names")
     return chosen.encode(ordered)
 
 
@@ -66,21 +66,23 @@ def unpacked(data: bytes, chosen: Format) -> list[Member]:
     _refuse(members, REPACKED)
     paths = [member.path.encode("utf-8") for member in members]
     if paths != sorted(paths):
-        raise BundleError("the files are not in the order of their names", REPACKED)
+        raise BundleError("the files are not sorted by name", REPACKED)
     if chosen.encode(members) != data:
-        raise BundleError("the archive holds bytes that belong to no file", REPACKED)
+        raise BundleError("the archive contains bytes that belong to no file", REPACKED)
     return members
 
 
 def _refuse(members: Sequence[Member], hint: str) -> None:
     for member in members:
         if objection := names.objection(member.path):
-            raise BundleError(f"{named(member.path)} cannot be a file's name: {objection}", hint)
+            raise BundleError(f"{named(member.path)} is not a valid file name: {objection}", hint)
         if member.mode not in MODES:
-            raise BundleError(f"{named(member.path)} has the mode {member.mode:04o}, which no file here has", hint)
+            raise BundleError(f"{named(member.path)} has the mode {member.mode:04o}, not 0644 or 0600", hint)
         if len(member.content) > MAX_FILE:
             raise BundleError(f"{named(member.path)} is larger than {MAX_FILE} bytes", "split the farm")
     if collision := next(names.collisions(member.path for member in members), None):
         raise BundleError(collision, hint)
     if len(members) > MAX_FILES or sum(len(member.content) for member in members) > MAX_ARCHIVE * 3 // 4:
-        raise BundleError("these are more or larger files than one bundle holds", "split the farm")
+        raise BundleError(
+            f"a bundle contains at most {MAX_FILES} files with {MAX_ARCHIVE * 3 // 4} bytes in total", "split the farm"
+        )

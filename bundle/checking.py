@@ -129,7 +129,7 @@ def _contradictions(listed: Manifest, found: Mapping[str, Member]) -> Iterator[s
             yield f"{named(entry.path)} is not encrypted, although the manifest says so"
     opened_names = [MANIFEST, *(_opened_name(listed, entry) for entry in listed.files)]
     yield from filter(
-        None, (names.objection(name) and f"{named(name)} cannot be a file's name" for name in opened_names)
+        None, (names.objection(name) and f"{named(name)} is not a valid file name" for name in opened_names)
     )
     yield from names.collisions(opened_names)
 

@@ -187,7 +187,7 @@ def _change(
         return FileChange(path, "changed", (_about_secrets(old, new, opener),))
     before, after = _unmarked(old[0], before), _unmarked(new[0], after)
     if path.endswith(_DRAWN) and before != after:
-        return FileChange(path, "changed", ("(drawn from the same farm: not compared line by line)",))
+        return FileChange(path, "changed", ("(a diagram of the same farm: not compared line by line)",))
     return FileChange(path, "changed", tuple(_diff(path, before, after)))
 
 
@@ -201,7 +201,7 @@ def _unmarked(bundle: Bundle, content: bytes) -> bytes:
 def _about_secrets(old: tuple[Bundle, ManifestEntry], new: tuple[Bundle, ManifestEntry], opener: Opener | None) -> str:
     sealed = any(bundle.manifest.secrets == "encrypted" and entry.secret for bundle, entry in (old, new))
     if sealed and opener is None:
-        return "(encrypted: changed, or only encrypted anew; --identity shows which)"
+        return "(encrypted: the content may be the same; --identity FILE compares it)"
     return "(contains secrets: not shown)"
 
 
@@ -216,7 +216,7 @@ def _diff(path: str, before: bytes, after: bytes) -> Iterator[str]:
     try:
         old, new = (content.decode("utf-8").split("\n") for content in (before, after))
     except UnicodeDecodeError:
-        yield f"(no text: {len(before)} bytes, now {len(after)})"
+        yield f"(binary: {len(before)} bytes, now {len(after)})"
         return
     if max(len(old), len(new)) > _MOST_LINES:
         yield f"(too long to compare line by line: {len(old)} lines, now {len(new)})"

@@ -111,7 +111,7 @@ def _readers(spec: Spec, options: Options) -> tuple[str, ...]:
         return ()
     if options.plaintext:
         if options.recipients:
-            raise UsageError("--plaintext and --recipient cannot be combined", "leave one of them out")
+            raise UsageError("--plaintext and --recipient cannot be combined", "use only one of them")
         return ()
     readers = sealing.recipients(options.recipients or spec.farm.bundle.recipients)
     if not readers:

@@ -141,7 +141,7 @@ def understood(content: bytes) -> Manifest:
     manifest = read(Manifest, _parsed(content), _collector(problems))
     if problems or manifest is None:
         raise BundleError(
-            "\n    ".join([f"{MANIFEST} is not one of this version of nlbgen:", *problems[:20]]), REPACKED
+            "\n    ".join([f"{MANIFEST} does not match this version of nlbgen:", *problems[:20]]), REPACKED
         )
     if written(manifest) != content:
         raise BundleError(f"{MANIFEST} is not written as nlbgen writes it", REPACKED)

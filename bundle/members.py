@@ -15,7 +15,7 @@ MAX_ARCHIVE: Final = 256 * 1024 * 1024
 """In bytes. nlbgen does not compress archives, so an archive never unpacks to more than its own size."""
 MAX_FILES: Final = 20_000
 
-REPACKED: Final = "the bundle is not as nlbgen wrote it: copy it again from where it was exported, or export it again"
+REPACKED: Final = "the bundle was changed or damaged: copy it again from its source, or export it again"
 
 
 class BundleError(NlbgenError):
@@ -40,5 +40,5 @@ def named(path: str) -> str:
 def bounded(path: str, size: int) -> None:
     """Raise BundleError for a file whose header gives a larger size than nlbgen writes."""
     if size > MAX_FILE:
-        message = f"{named(path)} says to hold {size} bytes, and more than {MAX_FILE} are not read"
+        message = f"{named(path)} has {size} bytes by its header; the maximum is {MAX_FILE}"
         raise BundleError(message, REPACKED)

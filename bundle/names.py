@@ -27,16 +27,18 @@ def objection(path: str) -> str:
     if not path:
         return "it is empty"
     if bad := next((char for char in path if not char.isprintable()), None):
-        return f"it holds U+{ord(bad):04X}, which cannot be printed"
+        return f"it contains U+{ord(bad):04X}, which is not printable"
     if len(path.encode("utf-8")) > LONGEST:
         return f"it is longer than {LONGEST} bytes"
     if path.startswith("/"):
         return "it is an absolute path"
     if unicodedata.normalize("NFC", path) != path:
-        return "its accents are not in the composed form (NFC), so that two names could look the same"
+        return "its characters are not in Unicode's composed form (NFC): two different names could look the same"
     if bad_part := next(filter(None, map(_part_objection, path.split("/"))), ""):
         return bad_part
-    return "" if _fits_tar(path.encode("utf-8")) else "it is long, and has no slash where tar could divide it"
+    return (
+        "" if _fits_tar(path.encode("utf-8")) else "it is too long for a tar header: only a slash divides a long name"
+    )
 
 
 def _fits_tar(path: bytes) -> bool:
@@ -48,11 +50,11 @@ def _fits_tar(path: bytes) -> bool:
 
 def _part_objection(part: str) -> str:
     if part in {"", ".", ".."}:
-        return "it leaves its folder" if part == ".." else "it has a part that is empty or a dot"
+        return "it contains .., which leaves the folder" if part == ".." else "it has a part that is empty or a dot"
     if found := _FORBIDDEN.intersection(part):
         return f"it contains {min(found)}, which has a special meaning on Windows"
     if part.endswith((".", " ")) or part.startswith(" "):
-        return "a part of it ends with a dot or has a blank at an end, which Windows drops"
+        return "a part of it ends with a dot, or begins or ends with a space: Windows removes these"
     if part.split(".", maxsplit=1)[0].rstrip(" ").lower() in _RESERVED:
         return f"{part} is the name of a device on Windows"
     return ""
@@ -73,9 +75,9 @@ def collisions(paths: Iterable[str]) -> Iterator[str]:
             if other != name:
                 yield f"{other} and {name} are the same name on systems that ignore case or Unicode form"
             elif is_file and other_is_file:
-                yield f"{name} is there twice"
+                yield f"{name} appears twice"
             elif is_file or other_is_file:
-                yield f"{name} is a file and a folder"
+                yield f"{name} is both a file and a folder"
 
 
 def _folded(name: str) -> str:

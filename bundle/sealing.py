@@ -46,7 +46,7 @@ class Sealer:
         try:
             return kind.Recipient.from_str(text)
         except self._age.RecipientError as error:
-            raise UsageError(f"{text} cannot be encrypted for: {error}", "use another public key") from None
+            raise UsageError(f"{text} is not a usable public key: {error}", "use another public key") from None
 
     def seal(self, content: bytes) -> bytes:
         """Return the content, encrypted for the owners of the keys."""
@@ -96,7 +96,7 @@ class Opener:
         except self._age.IdentityError:
             raise UsageError(
                 f"{self._path} contains a line that is not a private key of age",
-                "each line is empty, begins with # (a comment), or begins with AGE-SECRET-KEY-1",
+                "each line must be empty, or begin with # (a comment) or AGE-SECRET-KEY-1",
             ) from None
 
     def open(self, content: bytes, name: str) -> bytes:

@@ -92,7 +92,7 @@ def _member(tar: bytes, place: int) -> Member:
         kind = _KINDS.get(info.type, "not a plain file")
         raise BundleError(f"{named(path)} is {kind}; a bundle contains only plain files", REPACKED)
     if objection := names.objection(path):
-        raise BundleError(f"{named(path)} cannot be a file's name: {objection}", REPACKED)
+        raise BundleError(f"{named(path)} is not a valid file name: {objection}", REPACKED)
     bounded(path, info.size)
     start = place + tarfile.BLOCKSIZE
     end = start + info.size
@@ -100,10 +100,10 @@ def _member(tar: bytes, place: int) -> Member:
     if len(member.content) < info.size:
         raise BundleError(f"{named(path)} is truncated: it should have {info.size} bytes", REPACKED)
     if _header(member) != head:
-        marks = "an owner, a time, a number or another mark"
+        marks = "an owner, a time or another header field"
         raise BundleError(f"{named(path)} has {marks} that nlbgen does not write", REPACKED)
     if any(tar[end : end + len(_padding(info.size))]):
-        raise BundleError(f"bytes after {named(path)} are no part of it", REPACKED)
+        raise BundleError(f"the padding after {named(path)} contains data", REPACKED)
     return member
 
 
@@ -111,7 +111,7 @@ def _info(head: bytes, place: int) -> tarfile.TarInfo:
     try:
         return tarfile.TarInfo.frombuf(head, "utf-8", "strict")
     except tarfile.TarError as error:
-        message = f"the tar archive is truncated, damaged or holds an invalid number at byte {place}: {error}"
+        message = f"the tar archive is truncated, damaged or contains an invalid number at byte {place}: {error}"
         raise BundleError(message, REPACKED) from None
     except UnicodeDecodeError:
         raise BundleError(f"the name in the tar header at byte {place} is not UTF-8", REPACKED) from None
@@ -134,7 +134,9 @@ def _unstored(data: bytes) -> bytes:
     if not data.startswith(_GZIP_HEADER[:3]):
         raise BundleError("this is not a gzip file", "give the file that `nlbgen bundle export` wrote")
     if not data.startswith(_GZIP_HEADER):
-        raise BundleError("the gzip header holds a name, a time or a system, or is damaged", REPACKED)
+        raise BundleError(
+            "the gzip header contains a file name, a time or an operating system, or is damaged", REPACKED
+        )
     if any(first & _COMPRESSED for first in data[len(_GZIP_HEADER) : len(_GZIP_HEADER) + 1]):
         raise BundleError("the gzip file is compressed; a bundle is not", REPACKED)
     reader = zlib.decompressobj(wbits=zlib.MAX_WBITS + 16)
@@ -146,7 +148,9 @@ def _unstored(data: bytes) -> bytes:
         raise BundleError("the gzip file is truncated or compressed", REPACKED)
     if reader.unused_data:
         place = len(data) - len(reader.unused_data)
-        raise BundleError(f"something follows the gzip file at byte {place}", REPACKED)
+        raise BundleError(f"there is data after the end of the gzip file, at byte {place}", REPACKED)
     if _stored(content) != data:
-        raise BundleError("the gzip file has compressed blocks, or shorter ones than nlbgen writes", REPACKED)
+        raise BundleError(
+            "the gzip file has blocks that are compressed or too short: nlbgen does not write such blocks", REPACKED
+        )
     return content

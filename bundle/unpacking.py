@@ -106,7 +106,7 @@ def _moved_in(scratch: Path, place: Path, folder: Path) -> Path | None:
             raise
     except OSError as error:
         hint = "close programs that have files of it open, check its permissions, or choose another folder"
-        raise FileError(f"{folder}: cannot be put in place: {error.strerror}", hint) from None
+        raise FileError(f"{folder}: cannot be renamed to its final name: {error.strerror}", hint) from None
     return kept
 
 

@@ -86,11 +86,11 @@ def _start_of_list(data: bytes) -> int:
     """Return where the central directory begins; raises BundleError before `zipfile` reads one that is too long."""
     place = len(data) - _END.size
     if place < 0 or data[place : place + 4] != _END_MARK:
-        raise BundleError("the zip file is truncated, has a comment, or something follows it", REPACKED)
+        raise BundleError("the zip file is truncated, has a comment, or is followed by other data", REPACKED)
     _mark, disk, first_disk, here, count, size, start, comment = _END.unpack_from(data, place)
     zip64 = data[: max(place - _ZIP64_LOCATOR, 0) + 4].endswith(_ZIP64_MARK)
     if disk or first_disk or here != count or comment or zip64:
-        raise BundleError("the end of the zip file names further parts or a comment", REPACKED)
+        raise BundleError("the end record of the zip file refers to other parts or to a comment", REPACKED)
     if start + size != place:
         raise BundleError("the central directory of the zip file is not where its end record says", REPACKED)
     if count > MAX_FILES or size > MAX_FILES * (_LISTED_SIZE + names.LONGEST):
@@ -105,7 +105,7 @@ def _refuse(infos: Sequence[zipfile.ZipInfo], end: int) -> None:
         path = info.orig_filename
         _refuse_kind(path, info.external_attr >> 16)
         if objection := names.objection(path):
-            raise BundleError(f"{named(path)} cannot be a file's name: {objection}", REPACKED)
+            raise BundleError(f"{named(path)} is not a valid file name: {objection}", REPACKED)
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             raise BundleError(f"{named(path)} is compressed or encrypted; the files of a bundle are not", REPACKED)
         bounded(path, info.file_size)
@@ -113,7 +113,7 @@ def _refuse(infos: Sequence[zipfile.ZipInfo], end: int) -> None:
             break
         place += _LOCAL_SIZE + len(path.encode("utf-8")) + info.file_size
     if place != end:
-        raise BundleError(f"the bytes of the zip file from byte {place} on belong to no file", REPACKED)
+        raise BundleError(f"the zip file contains data that belongs to no file, from byte {place} on", REPACKED)
 
 
 def _refuse_kind(path: str, mode: int) -> None:
@@ -123,7 +123,7 @@ def _refuse_kind(path: str, mode: int) -> None:
     if kind != stat.S_IFREG:
         raise BundleError(f"{named(path)} is not a plain file; a bundle contains only plain files", REPACKED)
     if stat.S_IMODE(mode) not in MODES:
-        raise BundleError(f"{named(path)} has the mode {stat.S_IMODE(mode):04o}, which no file here has", REPACKED)
+        raise BundleError(f"{named(path)} has the mode {stat.S_IMODE(mode):04o}, not 0644 or 0600", REPACKED)
 
 
 def _members(whole: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo]) -> Iterator[Member]:

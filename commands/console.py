@@ -53,9 +53,13 @@ class FilePath(click.Path):
     ) -> str | bytes | os.PathLike[str]:
         """Return the path; an empty path is a usage error, and so is `-`, which is not standard input or output."""
         if str(value) == "":
-            self.fail("the path is empty: a variable may not be set", param, ctx)
+            self.fail("the path is empty: check whether a shell variable is unset", param, ctx)
         if str(value) == "-":
-            self.fail("- is not standard input or output here: give a file (./- for a file with that name)", param, ctx)
+            self.fail(
+                "this option does not support - (standard input or output): give a file name (./- if it is -)",
+                param,
+                ctx,
+            )
         return super().convert(value, param, ctx)
 
 

@@ -37,8 +37,12 @@ if TYPE_CHECKING:
 )
 @click.option("--orchestrator", metavar="VERSION", help='The Orchestrator version, for example "2019.4".')
 @click.option("--tls", type=click.Choice(["bridge", "terminate", "passthrough", "none"]), help="Where TLS ends.")
-@click.option("--store", type=click.Choice(["redis", "sqlserver"]), help="The store of SignalR's messages.")
-@click.option("--redis", metavar="HOST[:PORT],...", help="The Redis server, or several with commas between.")
+@click.option(
+    "--store",
+    type=click.Choice(["redis", "sqlserver"]),
+    help="The SignalR backplane, which sends messages between the nodes.",
+)
+@click.option("--redis", metavar="HOST[:PORT],...", help="The Redis server, or a list with commas.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def command(output: Path, force: bool, source: Path | None, **given: "str | tuple[str, ...] | None") -> None:
     """Write a commented farm.yaml. On a terminal, the command prompts for missing values."""
@@ -85,7 +89,7 @@ def _answers(given: dict[str, Any], read: dict[str, Any]) -> "Answers":
             kind = click.Choice(choices) if choices else None
             return str(click.prompt(question, default=default, type=kind, err=True))
         if default is None:
-            raise UsageError(f"--{name} is missing", "there is no terminal to prompt on: give the option")
+            raise UsageError(f"--{name} is missing", "there is no terminal for a prompt: give this option")
         return default
 
     host = answer("host", "Name that robots and people use, for example orchestrator.corp.example")
@@ -95,7 +99,9 @@ def _answers(given: dict[str, Any], read: dict[str, Any]) -> "Answers":
     tls = answer("tls", "TLS", "bridge", TLS_MODES)
     core = is_core_version(version)
     only = core and given["store"] is None  # SignalR in SQL Server ended with the classic versions
-    store = "redis" if only else answer("store", "Store of SignalR's messages", "redis", STORES)
+    store = (
+        "redis" if only else answer("store", "SignalR backplane (sends messages between the nodes)", "redis", STORES)
+    )
     where = "Host of the High Availability Add-on" if core else "Redis host"
     return Answers(
         farm=farm,

@@ -54,7 +54,7 @@ def _keys(file: Path, style: str, generate: bool, yes: bool, configs: tuple[Path
         _generate(file, configs, style, agreed=yes)
         return
     if yes:
-        raise UsageError("--yes needs --generate", "leave --yes out: the list of keys changes nothing")
+        raise UsageError("--yes needs --generate", "remove --yes: without --generate, the command changes nothing")
     from ..nodes import key_list
     from ..nodes.fingerprints import Fingerprints
     from ..nodes.keys import inventory
@@ -258,7 +258,10 @@ def _readable(file: Path, configs: tuple[Path, ...]) -> "tuple[Spec | None, dict
     if not found and failed:
         reading.raise_all([one.error for one in failed])
     if not found:
-        raise NodeError(f"{file}: no node has a config", "write `config: PATH` at the nodes, or name the files")
+        raise NodeError(
+            f"{file}: no node has a config",
+            "write `config: PATH` for each node in the spec, or give the files as arguments",
+        )
     return spec, found, [Unreadable(one.name, one.error, one.location) for one in failed]
 
 
@@ -273,5 +276,8 @@ def _loaded(file: Path, configs: tuple[Path, ...]) -> "tuple[Spec | None, dict[s
     spec = load(file)
     loaded = {node.name: config for node, config in reading.load_configs(spec).items()}
     if not loaded:
-        raise NodeError(f"{file}: no node has a config", "write `config: PATH` at the nodes, or name the files")
+        raise NodeError(
+            f"{file}: no node has a config",
+            "write `config: PATH` for each node in the spec, or give the files as arguments",
+        )
     return spec, loaded

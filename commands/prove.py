@@ -34,7 +34,7 @@ REVIVE_SECONDS = 15.0
     "names",
     multiple=True,
     metavar="NAME",
-    help="Run only this scenario; repeatable; `none` runs none [default: all].",
+    help="Run only this scenario; repeatable; `none` for no scenario [default: all].",
 )
 @click.option(
     "--robots",
@@ -90,7 +90,7 @@ def command(
 
     console.on_refusal("no scenario ran")
     if diff and keep:
-        raise UsageError("--diff and --keep cannot be combined", "leave one of them out")
+        raise UsageError("--diff and --keep cannot be combined", "use only one of them")
     if len(names_of := vendors_of((vendor,), ())) > 1:
         raise UsageError("the command takes one vendor", f"write {_with_programs()}")
     vendor = names_of[0]
@@ -134,7 +134,7 @@ def _refuse_scenario_options(vendor: str, options: dict[str, object]) -> None:
     if given := [name for name, value in options.items() if value]:
         raise UsageError(
             f"{', '.join(given)}: {generator(vendor).title} runs only on its own device, so there are no scenarios",
-            f"leave {given[0] if len(given) == 1 else 'them'} out, or write {_with_programs()}",
+            f"remove {given[0] if len(given) == 1 else 'them'}, or use {_with_programs()}",
         )
 
 

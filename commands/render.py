@@ -55,7 +55,7 @@ def command(
     from ..generators import output as out
 
     if stdout and diff:
-        raise UsageError("--stdout and --diff cannot be combined", "leave one of them out")
+        raise UsageError("--stdout and --diff cannot be combined", "use only one of them")
     names = out.chosen(vendors, (NODES,))
     files = out.spec_files(specs or console.DEFAULT_SPECS)
     fleet = out.Fleet(output, single=len(files) == 1 and (not specs or files[0] in specs))

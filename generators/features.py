@@ -36,7 +36,7 @@ class Since(NamedTuple):
 Support = Yes | No | Since
 
 
-ELSEWHERE: Final = "the nodes connect to the front of another balancer of the farm"
+ELSEWHERE: Final = "the nodes connect to the Redis frontend of another balancer of the farm"
 """The fallback of a vendor without a front of Redis."""
 
 
@@ -221,7 +221,7 @@ FEATURES: Final = (
     ),
     Feature(
         "redis-front",
-        "One address for the master of Redis",
+        "One address for the Redis master",
         _when(_SENTINEL, lambda f: f.redis_front),
         by_default=_haproxy_has_front,
     ),

@@ -56,7 +56,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "unchecked",
     ),
     "health": Kind(
-        "the response of the health endpoint is not as in the spec",
+        "the response of the health endpoint differs from the spec",
         "check the node's event log and the state of its application pool",
     ),
     "health-slow": Kind(
@@ -135,14 +135,16 @@ KINDS: Final[Mapping[str, Kind]] = {
     "redis-replica": Kind(
         "Redis is a replica, which accepts no writes", "set stores.redis.host to the master, or promote this server"
     ),
-    "redis-answer": Kind("the response is not the one that Redis gives", "check Redis's log"),
+    "redis-answer": Kind("the response is not a valid response of Redis", "check Redis's log"),
     "redis-unchecked": Kind(
         "Redis accepts connections; it was not checked further",
         "make the secret available here and run the probe again",
         "unchecked",
     ),
     "sql-port-unknown": Kind(
-        "SQL Server's port is not known", "write it as `SQL01,1433`, or allow UDP 1434 from here", "unchecked"
+        "SQL Server's port is not known",
+        "write the port, as in `SQL01,1433`, or allow UDP port 1434 from this computer",
+        "unchecked",
     ),
 }
 """All ids, with their meaning, advice and usual level."""

@@ -90,5 +90,5 @@ async def _error_code(peer: Peer, *words: str) -> str:
     except ValueError:
         raise _ProtocolError("the response is not RESP") from None
     if answer not in {b"OK", b"PONG"}:
-        raise _ProtocolError("the response is not one of Redis's")
+        raise _ProtocolError("the response is not a valid response of Redis")
     return ""

@@ -87,8 +87,8 @@ def make_lab(spec: Spec, vendor: str) -> Lab:
     render(chosen, spec)
     if (count := len(spec.farm.nodes)) > MAX_NODES:
         raise NlbgenError(
-            f"the farm has {count} nodes, and the lab starts at most {MAX_NODES}: each is a process",
-            "use a copy of the spec with fewer nodes of each state and weight",
+            f"the farm has {count} nodes, and the lab starts at most {MAX_NODES}, because each node is a process",
+            "use a copy of the spec with fewer nodes, but with each state and weight",
         )
     return Lab(spec, vendor, program=program_of(chosen).path)
 

@@ -74,7 +74,8 @@ def _require_file(endpoint: Endpoint, ca: Path) -> None:
         require_regular(ca)
     except NotRegularError as error:
         raise UntrustedError(
-            f"{endpoint.name}: {ca}: cannot be read: {error.strerror}", f"write a regular file as {endpoint.ca_key}"
+            f"{endpoint.name}: {ca}: cannot be read: {error.strerror}",
+            f"write the path of a PEM file as {endpoint.ca_key}",
         ) from None
     except OSError:
         return
@@ -168,8 +169,8 @@ class Client:
         if _untrusted(error):
             return UntrustedError(
                 f"{device}: {what}: the device's certificate is not trusted: {_cause(error)}",
-                f"name a PEM file with the CA that it chains to as {self.endpoint.ca_key}, and the host as the "
-                "certificate does",
+                f"write the path of a PEM file with the issuing CA as {self.endpoint.ca_key}, and use a host name that "
+                "the certificate contains",
             )
         if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
             return NotSentError(
@@ -178,7 +179,7 @@ class Client:
             )
         if isinstance(error, requests.exceptions.Timeout) or _stopped_midway(error):
             return self._too_late(what)
-        return OutcomeUnknownError(f"{device}: {what}: the connection broke: {_cause(error)}", "try again")
+        return OutcomeUnknownError(f"{device}: {what}: the connection was lost: {_cause(error)}", "try again")
 
 
 def retried(attempt: Callable[[], T], pauses: Sequence[float], *, repeatable: bool) -> T:

@@ -352,7 +352,16 @@ def test_every_id_is_explained() -> None:
 
 
 def haproxy_directives(text: str) -> Iterator[str]:
-    families = {"default-server", "http-after-response", "http-check", "http-request", "option", "stats", "timeout"}
+    families = {
+        "default-server",
+        "http-after-response",
+        "http-check",
+        "http-request",
+        "log",
+        "option",
+        "stats",
+        "timeout",
+    }
     for line in text.splitlines():
         words = line.split("#")[0].split()
         if words and not words[0].startswith("."):
@@ -365,11 +374,23 @@ def nginx_directives(text: str) -> Iterator[str]:
         words = line.split("#")[0].split()
         inside_map = bool(words) and words[0] != "}" and (inside_map or words[0] in {"map", "split_clients"})
         if words and re.fullmatch(r"[a-z_0-9]+;?", words[0]) and not (inside_map and not line.endswith("{")):
-            yield words[0].rstrip(";")
+            yield f"return {words[1].rstrip(';')}" if words[0] == "return" else words[0].rstrip(";")
 
 
 SECTIONS = {"global", "defaults", "frontend", "backend", "http", "stream"}
 """Words that stand for parts of the file, not for decisions."""
+
+
+def names_directive(page: str, name: str) -> bool:
+    """Whether the page names a directive: `log global`, or `return` 421 with the number behind the code."""
+    first, _, argument = name.partition(" ")
+    after = rf"|`{re.escape(first)}`[^`|]*(?<![\w.]){re.escape(argument)}(?![\w.])" if argument.isdigit() else ""
+    return re.search(rf"`{re.escape(name)}(?![\w-]){after}", page) is not None
+
+
+def without_reasons(page: str) -> str:
+    """The page without the right columns of its tables: a reason may name other directives than the one it explains."""
+    return re.sub(r"^(\|[^|]*\|).*$", r"\1", page, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -380,14 +401,14 @@ SECTIONS = {"global", "defaults", "frontend", "backend", "http", "stream"}
 def test_every_directive_is_explained_on_the_vendors_page(
     vendor: str, main: str, directives: Callable[[str], Iterator[str]]
 ) -> None:
-    page = (DOCS / "vendors" / f"{vendor}.md").read_text(encoding="utf-8")
+    page = without_reasons((DOCS / "vendors" / f"{vendor}.md").read_text(encoding="utf-8"))
     found = {
         name
         for path in (ROOT / "tests" / "golden").glob(f"*/{vendor}/{main}")
         for name in directives(path.read_text(encoding="utf-8"))
     }
     assert len(found) > 40
-    assert sorted(name for name in found - SECTIONS if not re.search(rf"`{re.escape(name)}(?![\w-])", page)) == []
+    assert sorted(name for name in found - SECTIONS if not names_directive(page, name)) == []
 
 
 def test_the_readme_can_be_read_at_one_sitting() -> None:

@@ -115,8 +115,8 @@ def _distinct(farms: Sequence[Spec]) -> None:
         first = seen.setdefault(ansible_inventory.group(spec.farm.farm), spec)
         if first is not spec:
             raise UsageError(
-                f"{spec.name}: the farm {spec.farm.farm} and the farm {first.farm.farm} of {first.name} would have one "
-                "name in Ansible, which has no hyphens and, on some systems, no upper case",
+                f"{spec.name}: the farm {spec.farm.farm} and the farm {first.farm.farm} of {first.name} would get the "
+                "same name in Ansible, which allows no hyphens and, on some systems, ignores case",
                 "give each farm another name",
             )
 
@@ -148,8 +148,8 @@ def _overwritten(rollout: Rollout, first: Rollout, host: str, file: str) -> Prob
     place = first.spec.document.location(_balancers_path(first))
     return rollout.spec.problem(
         _balancers_path(rollout),
-        f"{host} is a balancer of the farm {first.spec.farm.farm} as well ({place}); each writes the whole {file}",
-        "give each farm balancers of its own, or omit one of the specs",
+        f"{host} is a balancer of the farm {first.spec.farm.farm} as well ({place}); both farms would write {file}",
+        "use different balancers for each farm, or omit one of the specs",
     )
 
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 F5_OBJECTS: Final[Mapping[str, str]] = {
-    "ltm node": "One node for each address: a device has one for an address, over all partitions.",
+    "ltm node": "One node for each address: a BIG-IP allows only one in all partitions.",
     "ltm monitor": "Checks the health endpoint of each node.",
     "ltm pool": "The nodes for one kind of request; connections to a node that is marked down are closed.",
     "ltm profile client-ssl": "TLS to the clients.",
     "ltm profile server-ssl": "TLS to the nodes: the farm's name by SNI, and the check of their certificates.",
-    "ltm profile http": "Sends the nodes the client's address and that it used https.",
-    "ltm profile websocket": "WebSocket frames pass as they are.",
+    "ltm profile http": "Sends the client's address and the scheme https to the nodes.",
+    "ltm profile websocket": "WebSocket frames are not changed.",
     "ltm profile tcp": "Keeps idle robots connected: F5's default of 300 seconds closes silent WebSockets.",
     "ltm persistence": "Keeps a client on its node.",
     "ltm policy": "Sends SignalR's paths to a pool of their own.",
@@ -47,10 +47,10 @@ POUND_DIRECTIVES: Final[Mapping[str, str]] = {
     "StrictTransportSecurity": "Makes browsers use only https.",
     "Redirect": "Redirects http to https.",
     "RedirectAppend": "Redirects http to https, with the path.",
-    "Err414": "An error page without which the engine does not start.",
-    "Err500": "An error page without which the engine does not start.",
-    "Err501": "An error page without which the engine does not start.",
-    "Err503": "An error page without which the engine does not start.",
+    "Err414": "A required error page: the engine does not start without it.",
+    "Err500": "A required error page: the engine does not start without it.",
+    "Err501": "A required error page: the engine does not start without it.",
+    "Err503": "A required error page: the engine does not start without it.",
     "HTTPS": "TLS to this node; no product of the Zen family checks its certificate.",
 }
 """The purpose of each directive of a farm file."""

@@ -70,7 +70,8 @@ class F5(Generator):
         "drain": Yes("as `user-disabled`: clients with persistence stay on the node"),
         "slow-start": Yes("in whole seconds, at most 15 minutes"),
         "redis-front": No(
-            "a monitor asks one server and not the Sentinels, and nlbgen writes no passwords into its files", ELSEWHERE
+            "a monitor checks one server and cannot query the Sentinels, and nlbgen writes no passwords into its files",
+            ELSEWHERE,
         ),
         "queue": No(
             "the connection limit of a pool member would also count idle connections",
@@ -199,7 +200,7 @@ def _reserved_host_names(spec: Spec) -> Iterator[Problem]:
     hosts += [(("nodes", number, "address"), node.address) for number, node in enumerate(spec.farm.nodes)]
     for path, host in hosts:
         if host in _TMSH_WORDS:
-            message = f"{host} is a reserved word of the device, which does not take it for a name"
+            message = f"{host} is a reserved word of the device and cannot be a host name there"
             yield spec.problem(path, message, "write the full name, with its domain", id="f5-host-name")
 
 

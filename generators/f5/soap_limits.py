@@ -32,25 +32,25 @@ def _with_property(name: str) -> Callable[[Object], bool]:
 SOAP_LIMITS: Final = {
     "f5-soap-websocket": SoapLimit(
         "a websocket profile",
-        "accept it, and the http profile passes WebSockets as far as it can",
+        "accept it: only the http profile then handles WebSockets",
         acceptable=True,
         concerns=_of_kind("ltm profile websocket"),
     ),
     "f5-soap-monitor-sni": SoapLimit(
         "SNI in health checks",
-        "accept it, if the nodes' bindings do not require SNI",
+        "accept it if the nodes' bindings do not require SNI",
         acceptable=True,
         concerns=_with_property("ssl-profile"),
     ),
     "f5-soap-policy": SoapLimit(
         "traffic policies, which SignalR's own pool needs",
-        "accept it, and an iRule chooses the pool",
+        "accept it: an iRule then selects the pool",
         acceptable=True,
         concerns=_of_kind("ltm policy"),
     ),
     "f5-soap-carp": SoapLimit(
         "the hash of persistence by address",
-        "accept it, and the device keeps a table of addresses",
+        "accept it: the device then keeps a table of client addresses",
         acceptable=True,
         concerns=_of_kind("ltm persistence source-addr"),
     ),
@@ -58,7 +58,7 @@ SOAP_LIMITS: Final = {
         "cipher groups, which TLS 1.3 needs", "", acceptable=False, concerns=_with_property("cipher-group")
     ),
     "f5-soap-cookie": SoapLimit(
-        "a call for a cookie that is not Secure, as one without TLS must be",
+        "a call to create a cookie without the attribute Secure, which a farm without TLS needs",
         "terminate TLS at the balancer",
         acceptable=False,
         concerns=_with_property("secure"),

@@ -132,7 +132,9 @@ class Haproxy(Generator):
             "over HTTP/1.1, a connection to a node belongs to the client that signed in on it; Kerberos tickets may "
             "have 48,000 bytes"
         ),
-        "redis-front": Yes("Sentinels and role decide; HAProxy closes the connections to a replaced master"),
+        "redis-front": Yes(
+            "the Sentinels and the server's own role decide; HAProxy closes the connections to a replaced master"
+        ),
     }
 
     def version(self, farm: Farm) -> Version:

@@ -141,7 +141,7 @@ class Nginx(Generator):
         "vip": Yes("keepalived moves the address"),
         "metrics": Yes("counters of connections and requests (`stub_status`)"),
         "ntlm": No("NTLM and Negotiate authenticate a connection to a node, and clients share these connections"),
-        "redis-front": No("open source NGINX cannot ask a server whether it is the master", ELSEWHERE),
+        "redis-front": No("open source NGINX cannot check whether a server is the master", ELSEWHERE),
     }
 
     def version(self, farm: Farm) -> Version:

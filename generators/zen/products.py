@@ -80,8 +80,8 @@ GENERATIONS: Final = {
             websockets=True,
             api="/zapi/v4.0/zapi.cgi",
             refusal=(
-                "its first zproxy garbles answers, answers 503 for nodes with certificates of their own, and loses "
-                "the WebSockets of Firefox before 0.3.5"
+                "its zproxy corrupts responses, answers 503 for nodes with self-signed certificates, and before 0.3.5 "
+                "does not open the WebSockets of Firefox"
             ),
         ),
         Generation(

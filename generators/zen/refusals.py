@@ -67,7 +67,7 @@ def _addresses(spec: Spec) -> Iterator[Problem]:
         yield spec.problem(("frontend", "address"), message, "write the appliance's address, for example 10.20.0.10")
     for index, node in enumerate(spec.farm.nodes):
         if not _is_ipv4(node.address):
-            message = f"the Zen family reaches nodes by IPv4 address only, and {node.address} is not one"
+            message = f"the Zen family supports only IPv4 addresses of nodes, and {node.address} is not one"
             yield spec.problem(("nodes", index, "address"), message, "write the node's IPv4 address")
 
 
@@ -99,5 +99,5 @@ def _backups(spec: Spec, edition: Edition) -> Iterator[Problem]:
 
 def _cookie(spec: Spec, edition: Edition) -> Iterator[Problem]:
     if not edition.layer4 and spec.farm.affinity in {"cookie", "signalr"} and spec.farm.frontend.aliases:
-        message = "the affinity cookie of the Zen family is for one name, and the farm has aliases"
+        message = "the affinity cookie of the Zen family is valid for one host name only, and the farm has aliases"
         yield spec.problem(("frontend", "aliases"), message, "remove the aliases, or write `affinity: source`")

@@ -25,7 +25,10 @@ _BODY: Final = No(
 )
 _METRICS: Final = No("the appliance shows metrics only in its own web pages and API")
 _COMMON: Final[dict[str, Support]] = {
-    "redis-front": No("it needs a second farm, and the votes of the Sentinels, for which there is no check", ELSEWHERE),
+    "redis-front": No(
+        "it needs a second farm and a check that queries the Sentinels, and the appliances have no such check",
+        ELSEWHERE,
+    ),
     "signalr-pool": _ONE_SERVICE,
     "slow-start": _SLOW_START,
     "queue": _QUEUE,

@@ -150,8 +150,8 @@ class RobotsKill(FleetScenario):
     """A node crashes and returns."""
 
     name = "robots-kill"
-    title = "a node with a share of all robots crashes, and returns"
-    why = "its robots come back at the same moment, to the nodes that are left"
+    title = "a node with its share of all robots crashes and recovers"
+    why = "its robots reconnect at the same moment, to the remaining nodes"
 
     async def event(self, bench: TestBench, robots: Fleet) -> Moment:
         """Kill the first node and start it again."""
@@ -169,7 +169,7 @@ class RobotsHang(FleetScenario):
     """A node hangs."""
 
     name = "robots-hang"
-    title = f"a node with a share of all robots hangs for {HANG_SECONDS:g} s"
+    title = f"a node with its share of all robots hangs for {HANG_SECONDS:g} s"
     why = "a node that hangs closes no connection; only the balancer or the robots notice it"
 
     async def event(self, bench: TestBench, robots: Fleet) -> Moment:
@@ -225,7 +225,7 @@ class RobotsBalancer(FleetScenario):
 
     name = "robots-balancer"
     title = f"the balancer crashes, and one without connections takes over after {DOWN_SECONDS:g} s"
-    why = "all robots come back at the same moment"
+    why = "all robots reconnect at the same moment"
 
     async def event(self, bench: TestBench, robots: Fleet) -> Moment:
         """Kill the balancer and start a new process on its port; the lab has no second machine for keepalived."""
@@ -242,8 +242,8 @@ class RobotsSpread(FleetScenario):
     """Balance the robots again after a failure."""
 
     name = "robots-spread"
-    title = "a node returns without robots, and the application pools of the others are recycled"
-    why = "robots stay where they are, so a node that returns has none for hours"
+    title = "a node recovers without robots, then the application pools of the others are recycled"
+    why = "robots stay connected to their node, so a node that recovers has none for hours"
 
     def sticky(self, farm: Farm) -> str:
         """Clients with an affinity return to their node."""
@@ -270,7 +270,7 @@ class RobotsRedis(FleetScenario):
     """The SignalR store fails."""
 
     name = "robots-redis"
-    title = "Redis fails and returns"
+    title = "Redis fails and recovers"
     why = "messages for robots on other nodes are lost meanwhile"
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:

@@ -228,7 +228,7 @@ class SignalR(Scenario):
     ) -> tuple[int, str]:
         """Start the killed node, and count the robots whose next call fails, because a cookie leads them back there."""
         if affinity not in {"cookie", "signalr"}:
-            return 0, f"affinity {affinity}: no cookie leads to a node"
+            return 0, f"affinity {affinity}: no cookie selects a node"
         if not victim.running:
             await bench.call(victim.start)
         bench.log(f"{victim.name} runs again, each robot calls a method after {RECOVERY_SECONDS:g} s")

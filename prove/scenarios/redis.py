@@ -28,7 +28,7 @@ DOWN_AFTER_SECONDS: Final = 5.0
 """The default of `stores.redis.sentinel.down_after`."""
 PROBES: Final = 40
 """New connections that look for a stale master."""
-NO_FRONT: Final = "the balancer has no front of a Redis under Sentinel"
+NO_FRONT: Final = "the balancer has no frontend for Redis with Sentinel"
 
 
 class RedisBench:
@@ -139,7 +139,7 @@ class _Loss(_Sentinel):
         """Let the master fail, wait for the failover, let it return."""
         async with redis_bench(bench) as redis:
             old = await redis.master()
-            redis.log(f"the master {old.name} {self.title.removeprefix('the master of Redis ')}")
+            redis.log(f"the master {old.name} {self.title.removeprefix('the Redis master ')}")
             since = perf_counter()
             await bench.call(self._fail, old)
             new = await redis.replaced(old)
@@ -172,7 +172,7 @@ class RedisKill(_Loss):
     """The process of the master ends."""
 
     name = "redis-kill"
-    title = "the master of Redis crashes, and starts again"
+    title = "the Redis master crashes and restarts"
     why = "without messages between the nodes, a robot gets jobs late or never"
 
     @staticmethod
@@ -188,7 +188,7 @@ class RedisHang(_Loss):
     """The master does not answer, but its machine still accepts connections."""
 
     name = "redis-hang"
-    title = "the master of Redis hangs, and resumes"
+    title = "the Redis master hangs and resumes"
     why = "clients of Redis do not notice a master that hangs, and send their messages to it"
 
     @staticmethod
@@ -224,14 +224,14 @@ class RedisGone(_Sentinel):
     """All servers end and start again; a node starts in between."""
 
     name = "redis-gone"
-    title = "all servers of Redis crash, a node starts, Redis starts again"
-    why = "nodes must exchange messages again without a restart, also a node that started while Redis was away"
+    title = "all Redis servers crash, a node starts, Redis restarts"
+    why = "nodes must exchange messages again without a restart, also a node that started while Redis was down"
 
     async def run(self, bench: TestBench) -> Metrics:
         """Kill all servers for longer than a failover takes, start a node, start the servers."""
         async with redis_bench(bench) as redis:
             servers = redis.redis.servers
-            redis.log("all servers of Redis are killed")
+            redis.log("all Redis servers are killed")
             for server in servers:
                 await bench.call(server.kill)
             await asyncio.sleep(down_after(bench) + AFTER_SECONDS)

@@ -56,7 +56,7 @@ class TlsProfile(TlsOnly):
         output = await _sslyze(bench, profile)
         verdict = _VERDICT.search(output)
         if verdict is None:
-            raise NlbgenError(f"sslyze gives no verdict: {output[-500:]}", "run sslyze manually with --keep")
+            raise NlbgenError(f"sslyze reported no result: {output[-500:]}", "run sslyze manually with --keep")
         deviations = _DEVIATION.findall(output, verdict.end()) if verdict[1].startswith("FAILED") else []
         note = f"Mozilla's {profile}" + "".join(f"; {text}" for text in deviations)
         yield metric("deviations", len(deviations), note=note)

@@ -38,7 +38,7 @@ def read(path: Path) -> dict[str, float | None]:
         problems += _problems(parsed)
     else:
         problems.append(
-            Problem(parsed.location(()), "", "the file must hold names and limits", "as in `kill.failed_gets: 0`")
+            Problem(parsed.location(()), "", "the file must contain names and limits", "as in `kill.failed_gets: 0`")
         )
     if problems:
         raise SpecError(problems)

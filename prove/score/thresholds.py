@@ -79,14 +79,14 @@ _REDIS_LOSS: Final[Mapping[str, Threshold]] = {
 _ROBOTS: Final[Mapping[str, Threshold]] = {
     "unconnected": at_most(0, "robots that could not connect"),
     "hit": measured("robots that lost their connection"),
-    "within_30": at_least(99, "of these, back within 30 s", "%"),
-    "lost": at_most(0, "robots that were not back within 120 s"),
-    "back_within": measured("time until the last robot was back", "s"),
+    "within_30": at_least(99, "of these, reconnected within 30 s", "%"),
+    "lost": at_most(0, "robots that did not reconnect within 120 s"),
+    "back_within": measured("time until the last robot reconnected", "s"),
     "innocent": at_most(0, "robots of other nodes that lost their connection"),
     "unresponsive": at_most(0, "robots that missed four heartbeats"),
     "share": at_most(200, "most robots on one node, compared with its share by weight", "%", nginx=300),
     "memory": measured("memory of the balancer for each robot", "KB"),
-    "cpu": measured("processor time of the balancer from the event to the end", "s"),
+    "cpu": measured("processor time of the balancer, from the event to the end of the scenario", "s"),
 }
 """The metrics of the scenarios of `--robots`."""
 

@@ -142,7 +142,7 @@ def _addresses(
         if holder and holder != one.path and ("ltm node", holder) not in removes:
             yield DeviceError(
                 f"{device}: ltm node {one.path}: the address {address} belongs to the node {holder}",
-                f"a device has one node for an address: {_way_to_share(one.path, holder, tenant=tenant)}",
+                f"a BIG-IP allows only one node for each address: {_way_to_share(one.path, holder, tenant=tenant)}",
             )
 
 
@@ -150,7 +150,7 @@ def _way_to_share(wanted: str, holder: str, *, tenant: bool) -> str:
     """Return the fix if another node has the address. A farm's nodes are in the farm's partition."""
     _, partition, *folders, name = holder.split("/")
     if folders:
-        return "remove that node: it is in a folder that a spec cannot name"
+        return "remove that node: it is in a subfolder, and f5.partition cannot name a subfolder"
     steps = ["write `f5.api: rest`"] * tenant
     if tenant or partition != wanted.split("/")[1]:
         steps.append(f"write `f5.partition: {partition}`, the partition of that node")

@@ -23,12 +23,12 @@ def ready(name: str, one: Unit, todo: Work, state: State, *, force: bool) -> Non
     if one.state != "active":
         raise DeviceError(
             f"{name}: this unit is {one.state}, but a push needs the active unit",
-            "write the active unit as f5.host, then synchronize with --sync GROUP",
+            "write the address of the active unit as f5.host, and use --sync GROUP to synchronize the others",
         )
     emptied = list(thinned(state, todo.updates))
     if emptied and not force:
         raise DeviceError(
-            f"{name}: more than half of a pool would get no more requests: {', '.join(emptied)}",
+            f"{name}: the plan disables more than half of the members of a pool: {', '.join(emptied)}",
             "make smaller changes, or use --force",
         )
 

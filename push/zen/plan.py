@@ -190,7 +190,7 @@ class Planner:
         self.work.change(f"farms/{farm.name}/certificate", old, name)
         at = f"/farms/{farm.name}/certificates"
         back = (Call("POST", at, {"file": old}),) if old else ()
-        what = f"give {name} to the farm {farm.name}"
+        what = f"assign the certificate {name} to the farm {farm.name}"
         self.work.steps.append(GiveCertificate(what, Call("POST", at, {"file": name}), back))
         if old:
             self.work.notes.append(f"the certificate {old} stays on the device")

@@ -103,8 +103,8 @@ class NodePlanner:
         gone = [node for node in serving if node in removed or node.endpoint in out]
         if 2 * len(gone) > len(serving) and not self.options.force:
             raise DeviceError(
-                f"{self.work.target}: {len(gone)} of {len(serving)} nodes that serve in {self.farm.name} would go "
-                "at once",
+                f"{self.work.target}: {len(gone)} of {len(serving)} nodes that serve in {self.farm.name} would stop "
+                "serving at the same time",
                 "push in two steps, or use --force",
             )
 

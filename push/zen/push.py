@@ -195,7 +195,7 @@ class Zen(Backend[Planned]):
         """Raise DeviceError for backends that two simultaneous pushes have added twice."""
         if doubled := again.state.doubled() - planned.state.doubled():
             raise DeviceError(
-                f"{self.name}: duplicated in their farms since this push: {', '.join(sorted(doubled))}",
+                f"{self.name}: nodes are listed twice in their farms after this push: {', '.join(sorted(doubled))}",
                 "the farm was changed by another push at the same time: push again with --prune",
             )
 
@@ -216,7 +216,11 @@ class Zen(Backend[Planned]):
         if doubled := self._doubled(planned):
             return f"all changes were rolled back{doubled}"
         waiting = [name for name, farm in state.farms.items() if farm.status == PENDING]
-        asks = f"; it requests a restart of {', '.join(waiting)}, which has no effect" if waiting else ""
+        asks = (
+            f"; its web pages still request a restart of {', '.join(waiting)}, which is not necessary"
+            if waiting
+            else ""
+        )
         return f"all changes were rolled back: the device is in its previous state{asks}"
 
     def _doubled(self, planned: Planned) -> str:
@@ -229,7 +233,9 @@ class Zen(Backend[Planned]):
             return ""
         if not doubled:
             return ""
-        return f"; duplicated in their farms now: {', '.join(sorted(doubled))}: push again with --prune"
+        return (
+            f"; these nodes are now listed twice in their farms: {', '.join(sorted(doubled))}: push again with --prune"
+        )
 
     def _undo(self, steps: list[Step]) -> list[str]:
         """Undo steps, the last one first; return the names of those that could not be undone."""

@@ -151,7 +151,9 @@ def test_archive_with_trailing_bytes_is_refused(ending: str, tail: bytes) -> Non
 @BOTH
 def test_archive_followed_by_another_archive_is_refused(ending: str) -> None:
     said = refused(ending, encoded(ending) * 2)
-    assert "follows" in said or "is not where its end record says" in said
+    assert (
+        "data after the end" in said or "followed by other data" in said or "is not where its end record says" in said
+    )
 
 
 def test_damaged_archive_message_names_the_kind_of_damage() -> None:
@@ -159,7 +161,7 @@ def test_damaged_archive_message_names_the_kind_of_damage() -> None:
     plain = gzip.decompress(encoded("tar.gz"))
     padding = bytearray(plain)
     padding[600] = 1
-    assert "no part of it" in refused("tar.gz", tarball._stored(bytes(padding)))
+    assert "padding after" in refused("tar.gz", tarball._stored(bytes(padding)))
     assert "tar archive ends at byte" in refused("tar.gz", tarball._stored(plain + bytes(512)))
     assert "checksum" in refused("tar.gz", tarball._stored(b"A" + plain[1:]))
     assert "truncated" in refused("tar.gz", tarball._stored(plain[:700]))
@@ -168,8 +170,8 @@ def test_damaged_archive_message_names_the_kind_of_damage() -> None:
         for last, part in ((0, plain[:9]), (1, plain[9:]))
     )
     assert gzip.decompress(short + struct.pack("<II", zlib.crc32(plain), len(plain))) == plain
-    assert "shorter" in refused("tar.gz", short + struct.pack("<II", zlib.crc32(plain), len(plain)))
-    assert "something follows" in refused("tar.gz", encoded("tar.gz") + b"\0")
+    assert "too short" in refused("tar.gz", short + struct.pack("<II", zlib.crc32(plain), len(plain)))
+    assert "data after the end" in refused("tar.gz", encoded("tar.gz") + b"\0")
     data = encoded("zip", (Member("a", b"content"),))
     assert "damaged" in refused("zip", data.replace(b"content", b"c0ntent"))
 
@@ -312,14 +314,14 @@ FIELDS = {
     "uid": (108, b"0001750\0", "owner"),
     "gid": (116, b"0000005\0", "owner"),
     "time": (136, b"14000000000\0", "time"),
-    "magic": (257, b"ustar  \0", "mark"),
+    "magic": (257, b"ustar  \0", "header field"),
     "user": (265, b"root", "owner"),
     "group": (297, b"root", "owner"),
-    "device": (329, b"0000001\0", "mark"),
-    "link": (157, b"/etc/passwd", "mark"),
-    "end": (500, b"x", "mark"),
-    "number": (100, b"0000 44\0", "number"),
-    "no number": (124, b"\x80" + bytes(11), "number"),
+    "device": (329, b"0000001\0", "header field"),
+    "link": (157, b"/etc/passwd", "header field"),
+    "end": (500, b"x", "header field"),
+    "number": (100, b"0000 44\0", "invalid number"),
+    "no number": (124, b"\x80" + bytes(11), "header field"),
 }
 
 
@@ -334,8 +336,8 @@ def test_tar_header_with_unexpected_field_is_refused(name: str) -> None:
 
 
 BAD_NAMES = {
-    "../a": "leaves its folder",
-    "a/../../b": "leaves its folder",
+    "../a": "leaves the folder",
+    "a/../../b": "leaves the folder",
     "/etc/passwd": "absolute",
     "a//b": "empty",
     "./a": "dot",
@@ -353,8 +355,8 @@ BAD_NAMES = {
     "COM¹": "device",
     "CONIN$": "device",
     "Aux .txt": "device",
-    "a.": "drops",
-    "a /b": "drops",
+    "a.": "removes",
+    "a /b": "removes",
     "e\u0301": "NFC",
     "a\x00b": "U+0000",
     "a\nb": "U+000A",
@@ -371,12 +373,12 @@ BAD_NAMES = {
 def test_invalid_name_is_refused_on_write_and_on_read(name: str) -> None:
     assert BAD_NAMES[name] in names.objection(name)
     for ending in FORMATS:
-        with pytest.raises(BundleError, match="cannot be a file's name"):
+        with pytest.raises(BundleError, match="is not a valid file name"):
             encoded(ending, (Member(name, b"x"),))
     made = zipball.encode([Member(name, b"x")])
-    assert "cannot be a file's name" in refused("zip", made)
+    assert "is not a valid file name" in refused("zip", made)
     if len(name.encode()) <= 100 and "\0" not in name and name:
-        assert "cannot be a file's name" in refused("tar.gz", tarball.encode([Member(name, b"x")]))
+        assert "is not a valid file name" in refused("tar.gz", tarball.encode([Member(name, b"x")]))
 
 
 GOOD_NAMES = [
@@ -425,7 +427,7 @@ def test_colliding_names_are_refused_on_write_and_on_read(pair: tuple[str, str])
 
 def test_archive_in_another_order_is_refused() -> None:
     for ending, module in FORMATS.items():
-        assert "order" in refused(ending, module.encode([Member("b", b""), Member("a", b"")]))
+        assert "not sorted" in refused(ending, module.encode([Member("b", b""), Member("a", b"")]))
 
 
 def zip_of(change: Callable[[zipfile.ZipInfo], None], comment: bytes = b"") -> bytes:
@@ -469,7 +471,7 @@ def test_zip_with_bytes_between_files_is_refused() -> None:
     body = first[: first.index(b"PK\1\2")]
     listed = first[first.index(b"PK\1\2") : first.index(b"PK\5\6")]
     end = zipball._END.pack(b"PK\5\6", 0, 0, 1, 1, len(listed), len(body) + len(hidden), 0)
-    assert "belong to no file" in refused("zip", body + hidden + listed + end)
+    assert "belongs to no file" in refused("zip", body + hidden + listed + end)
     assert second != first
 
 
@@ -492,11 +494,11 @@ def test_archive_with_size_above_the_limit_in_header_is_refused() -> None:
     plain[124:136] = b"77777777777\0"
     plain[148:156] = b" " * 8
     plain[148:156] = b"%06o\0 " % sum(plain[:512])
-    assert "says to hold" in refused("tar.gz", tarball._stored(bytes(plain)))
+    assert "by its header" in refused("tar.gz", tarball._stored(bytes(plain)))
     zipped = bytearray(zipball.encode([Member("a", b"x")]))
     listed = zipped.index(b"PK\1\2")
     zipped[listed + 20 : listed + 28] = struct.pack("<2I", 0xFFFFFFF0, 0xFFFFFFF0)
-    assert "says to hold" in refused("zip", bytes(zipped))
+    assert "by its header" in refused("zip", bytes(zipped))
 
 
 def test_zip_list_that_is_too_long_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,7 +516,7 @@ def test_zip64_is_refused() -> None:
     data = encoded("zip")
     end = len(data) - zipball._END.size
     locator = struct.pack("<4sIQI", b"PK\6\7", 0, 0, 1)
-    assert "further parts" in refused("zip", data[:end] + locator + data[end:])
+    assert "other parts" in refused("zip", data[:end] + locator + data[end:])
 
 
 def test_archive_above_the_limits_is_refused_on_write_and_on_read(
@@ -529,7 +531,7 @@ def test_archive_above_the_limits_is_refused_on_write_and_on_read(
     monkeypatch.setattr(tarball, "MAX_FILES", 3)
     many = tuple(Member(name, b"") for name in "abcd")
     for ending, module in FORMATS.items():
-        with pytest.raises(BundleError, match="more or larger files"):
+        with pytest.raises(BundleError, match="at most 3 files"):
             encoded(ending, many)
         assert "more than 3 files" in refused(ending, module.encode(many))
     monkeypatch.setattr(archive, "MAX_ARCHIVE", len(data) - 1)

@@ -212,7 +212,7 @@ def test_diff_with_identity_compares_decrypted_files(
         assert cli(*OPTIONS, "--recipient", reader.key, "-o", name, cwd=farm, env=environment).code == 0
     unknown = cli("bundle", "diff", "a.tgz", "b.zip", cwd=farm)
     assert unknown.code == 1
-    assert "encrypted anew" in unknown.out
+    assert "the content may be the same" in unknown.out
     same = cli("bundle", "diff", "a.tgz", "b.zip", "-i", reader.path, cwd=farm)
     assert (same.code, same.out) == (0, "")
     other = cli("bundle", "diff", "a.tgz", "c.zip", "--identity", reader.path, cwd=farm)

@@ -245,4 +245,4 @@ def test_toy_vendor_has_its_timeouts_scaled() -> None:
 def test_toy_vendor_is_proposed_where_a_device_cannot_run(cli: "RunCommand", farm_file: Path) -> None:
     ran = cli("prove", "f5", "-s", farm_file, "--keep")
     assert ran.code == 2
-    assert "name haproxy, nginx or toy" in ran.err
+    assert "use haproxy, nginx or toy" in ran.err

@@ -240,7 +240,7 @@ def answering(answer: bytes) -> Iterator[int]:
     [
         (b"", "no response within 2 s"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an error"),
-        (b":1\r\n", "not one of Redis's"),
+        (b":1\r\n", "not a valid response of Redis"),
         (b"$abc\r\n", "not RESP"),
         (b"-LOADING Redis is loading the dataset in memory\r\n", "LOADING"),
         (b"-\x1b[31m evil\r\n", "an error"),

@@ -190,7 +190,7 @@ def test_file_of_thresholds_overrides_limits(tmp_path: Path) -> None:
         ("kill.failed_gets: true\n", "is not a valid threshold"),
         ("kill: {failed_gets: 0}\n", "is not a metric"),
         ("kill.failed_gets: 0\nkill.failed_gets: 1\n", "appears twice"),
-        ("- kill.failed_gets\n", "the file must hold names and limits"),
+        ("- kill.failed_gets\n", "the file must contain names and limits"),
         ("paper.files: 1\nidle-websocket.shortest: 3\n", r"2:1: idle-websocket\.shortest: is only measured"),
         ("", "the file is empty"),
     ],
@@ -369,7 +369,7 @@ def test_prove_of_a_device_refuses_options_of_scenarios(cli: "RunCommand", optio
     ran = cli("prove", "f5", "-s", EXAMPLE, *option)
     assert ran.code == 2
     assert f"{option[0]}: F5 BIG-IP runs only on its own device" in ran.err
-    assert "name haproxy or nginx" in ran.err
+    assert "use haproxy or nginx" in ran.err
 
 
 def test_vendor_that_refuses_the_farm_exits_with_4(cli: "RunCommand", farm_file: Callable[..., None]) -> None:

@@ -1037,7 +1037,7 @@ def test_push_that_meets_a_duplicate_backend_reports_it(serve: Serve) -> None:
 
     device.answer = meanwhile
     with pytest.raises(
-        DeviceError, match=r"duplicated in their farms since this push: orch: 10\.20\.1\.4:443"
+        DeviceError, match=r"these nodes are listed twice in their farms after this push: orch: 10\.20\.1\.4:443"
     ) as caught:
         push(spec)
     assert "--prune" in str(caught.value.hint)
