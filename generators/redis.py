@@ -1,7 +1,8 @@
 """The front of a Redis under Sentinel: one address of the balancer that leads to the master, for every vendor.
 
-A server gets connections if two conditions hold: most Sentinels announce it as the master, and it answers that it is
-the master. While fewer Sentinels answer than a failover needs, the role decides, because the master cannot change then.
+A server gets connections if two conditions hold: most Sentinels announce no other server as the master, and it answers
+that it is the master. While fewer Sentinels answer than a failover needs, the role decides, because the master cannot
+change then.
 When a server loses one of the conditions, its connections are closed: a client of Redis does not notice a master that
 hangs, and keeps publishing to a master that was replaced. A Redis client reconnects, and the front leads it to the new
 master.

@@ -1,6 +1,7 @@
 """The hosts of Redis under Sentinel: redis.conf and sentinel.conf for each, beside the files of the balancer.
 
-The balancer that renders the front gets these files, as it gets keepalived's. Redis and Sentinel change their own
+The balancer that renders the front gets these files, as it gets keepalived's. Without a front, each balancer on hosts
+gets them. Redis and Sentinel change their own
 files: a failover writes the new master into both (CONFIG REWRITE), so the files are for the installation, not for each
 change.
 

@@ -43,6 +43,9 @@ def redis_value(
     options: dict[str, str | None] = {"ssl": str(redis.tls)} if "tls" in redis.written else {}
     if redis.user is not None:
         options["user"] = redis.user
+    if redis.sentinel is not None and redis.front:
+        # A string that asked the Sentinels would take the front for one of them.
+        options["serviceName"] = None
     options |= redis.settings
     secrets = () if password is None else ("password",)
     require_known_addresses(spec, redis, clients)

@@ -343,7 +343,7 @@ class Redis(Model):
     )
     balancer_front: t.Flag | None = entry(
         "The balancer listens on `front_port` and forwards to the master. Default: true with `sentinel`, otherwise "
-        "false.",
+        "false. With `sentinel` and `false`, the nodes ask the Sentinels for the master.",
         default=None,
         name="front",
     )
@@ -361,13 +361,21 @@ class Redis(Model):
         return self.sentinel is not None if self.balancer_front is None else self.balancer_front
 
     @property
+    def asked(self) -> Sentinel | None:
+        """The Sentinels that the nodes ask for the master; None if the nodes connect to a server or to the front."""
+        return None if self.front else self.sentinel
+
+    @property
     def settings(self) -> dict[str, str]:
-        """The options, by their keywords as written."""
-        return dict(self.options.pairs) if self.options is not None else {}
+        """The options of the connection string, by their keywords as written."""
+        written = dict(self.options.pairs) if self.options is not None else {}
+        return written if self.asked is None else {"serviceName": self.asked.name, **written}
 
     @property
     def named(self) -> tuple[Endpoint, ...]:
-        """The servers as the spec names them: `endpoints`, or `host` and `port`."""
+        """The servers as the spec names them: `endpoints`, `host` and `port`, or the Sentinels that the nodes ask."""
+        if self.asked is not None:
+            return tuple(Endpoint(host.address, host.sentinel_port) for host in self.asked.nodes)
         if self.endpoints or self.single_host is None:
             return self.endpoints
         return (Endpoint(self.single_host, self.single_port or 0),)

@@ -271,7 +271,7 @@ def _stores(farm: Farm) -> Iterator[Store]:
         holds = _in_sql_server(farm, f"database {database}")
         yield Store(Box("sql", "store", "SQL Server", (server, *holds)), _sql_hop(server))
     if stores.signalr == "redis" and stores.redis is not None:
-        yield _redis(farm, stores.redis)
+        yield _redis(stores.redis)
 
 
 def _in_sql_server(farm: Farm, database: str) -> Iterator[str]:
@@ -292,8 +292,8 @@ def _sql_hop(server: str) -> Hop:
     return Hop(f"SQL :{SQL_PORT}", "untold")
 
 
-def _redis(farm: Farm, redis: Redis) -> Store:
-    if farm.redis_front and redis.sentinel is not None:
+def _redis(redis: Redis) -> Store:
+    if redis.sentinel is not None:
         return _sentinel(redis, redis.sentinel)
     lines = [*map(str, redis.servers), "SignalR's messages"]
     if redis.install_on is not None:
@@ -306,10 +306,12 @@ def _redis(farm: Farm, redis: Redis) -> Store:
 
 def _sentinel(redis: Redis, sentinel: Sentinel) -> Store:
     servers = [f"{_bracketed(host.address)}:{host.port}" for host in sentinel.servers]
-    lines = (*servers, f"{len(sentinel.nodes)} Sentinels", "SignalR's messages", "through the balancer")
+    lines = [*servers, f"{len(sentinel.nodes)} Sentinels", "SignalR's messages"]
+    how = "through the balancer" if redis.front else "the nodes ask the Sentinels"
+    port = redis.front_port if redis.front else sentinel.servers[0].port
     return Store(
-        Box("redis", "store", "Redis with Sentinel", lines),
-        Hop(f"Redis :{redis.front_port}", "encrypted" if redis.tls else "plain", "through the balancer"),
+        Box("redis", "store", "Redis with Sentinel", (*lines, how)),
+        Hop(f"Redis :{port}", "encrypted" if redis.tls else "plain", how),
     )
 
 
@@ -346,8 +348,9 @@ def _doubts(design: Design) -> Iterator[tuple[str, Doubt, str]]:
             "unknown",
             "the spec names one server; verify that it is a failover cluster or an availability group.",
         )
-    if stores.signalr == "redis" and stores.redis is not None and not farm.redis_front:
-        yield "redis", "single", _redis_doubt(farm)
+    if stores.signalr == "redis" and stores.redis is not None and stores.redis.sentinel is None:
+        several = len(stores.redis.named) > 1
+        yield "redis", "unknown" if several else "single", _several_doubt() if several else _redis_doubt(farm)
 
 
 def _one_node(design: Design) -> Iterator[tuple[str, Doubt, str]]:
@@ -359,6 +362,13 @@ def _one_node(design: Design) -> Iterator[tuple[str, Doubt, str]]:
     if len(design.members) > 1:
         text = f"only {only.name} gets requests: while it is down, the farm does not serve clients. Start another one."
     yield f"node-{only.name}", "single", text
+
+
+def _several_doubt() -> str:
+    return (
+        "the spec names several servers of Redis; verify that each of them leads to the same database, as in Redis "
+        "Enterprise, or that another program replaces the master."
+    )
 
 
 def _redis_doubt(farm: Farm) -> str:

@@ -1,9 +1,10 @@
 """HAProxy's front of a Redis under Sentinel: the view of the template.
 
 The check of a server has two connections. The first one asks this HAProxy's own statistics port whether most Sentinels
-announce the server as the master; the second one asks the server for its role. One backend for each server has all
-Sentinels as its members, and a member is up while it announces that server; another backend counts the Sentinels that
-answer. All directives are accepted from HAProxy 2.2 on (tested with 2.2, 2.6, 3.0, 3.2 and 3.4).
+announce another server as the master; the second one asks the server for its role. One backend for each server has all
+Sentinels as its members, and a member is up while it announces that server. Sentinels that do not answer announce
+nothing: they close no connection to a master that works. All directives are accepted from HAProxy 2.2 on (tested with
+2.2, 2.6, 3.0, 3.2 and 3.4).
 """
 
 from typing import Any, Final
@@ -25,7 +26,6 @@ def view(job: Job, front: RedisFront, binds: list[str], ca: str) -> dict[str, An
     return {
         "frontend": f"{front.prefix}_front",
         "backend": front.prefix,
-        "alive": f"{front.prefix}_sentinels",
         "binds": binds,
         "places": PLACES,
         "variable": redis.VARIABLE,

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from ...spec.capacity import open_files
 from ...spec.model import Farm
 from ...spec.units import Duration, Size, Version
-from .. import certificate, keepalived
+from .. import certificate, keepalived, redis_hosts
 from ..base import Draft, Generator, Job, UnquotableError
 from ..design import ANY_PORT, HEADER_TIME, KEEPALIVE_TO_NODE, LARGEST_HEAD, LONG_POLL
 from ..features import ELSEWHERE, FEATURES, No, Since, Support, Yes
@@ -188,6 +188,7 @@ class Nginx(Generator):
             Draft(PurePosixPath("INSTALL.md"), "nginx/INSTALL.md.j2", view),
             *certificate.files(job, "nginx -t -q && systemctl reload nginx"),
             *keepalived.files(job),
+            *(() if job.farm.redis_front else redis_hosts.files(job)),
         ]
 
     def _view(self, job: Job) -> dict[str, Any]:

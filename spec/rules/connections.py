@@ -21,6 +21,8 @@ def _redis_of(farm: Farm) -> Redis | None:
 
 
 def _path_of(redis: Redis, index: int) -> Path:
+    if redis.asked is not None:
+        return (*_REDIS, "sentinel", "nodes", index, "address")
     return (*_REDIS, "endpoints", index) if redis.endpoints else (*_REDIS, "host")
 
 

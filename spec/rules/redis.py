@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
-from ..model import Farm, Sentinel
+from ..model import Farm, Redis, Sentinel
 from ..schema import Path
 from ..units import Version
 from .base import Finding, Rule
@@ -18,6 +18,12 @@ OLDEST: Final = Version("6.0")
 """The first version with TLS and users."""
 ADD_ON_PORTS: Final = range(10_000, 20_000)
 """The ports of the databases of Redis Enterprise, which UiPath's High Availability Add-on is."""
+SERVICE_NAME: Final = "servicename"
+LEAST_ADD_ON_NODES: Final = 3
+HANGS: Final = (
+    "the nodes' StackExchange.Redis does not notice a master that hangs (measured: 2.8.16 got no message as long as it "
+    "hung, 3.4.35 none for 24 to 36 s)"
+)
 
 
 def _sentinel(farm: Farm) -> Sentinel | None:
@@ -116,19 +122,107 @@ def _version(farm: Farm) -> Iterator[Finding]:
 
 def _front(farm: Farm) -> Iterator[Finding]:
     redis = farm.stores.redis
-    if redis is None or redis.front == (redis.sentinel is not None):
+    if redis is None:
         return
-    if redis.front:
+    if redis.front and redis.sentinel is None:
         yield Finding(
             (*REDIS, "front"),
             "a front needs Sentinels: without their votes, it leads to an old master that returns",
             "write `sentinel`, or leave out `front`",
         )
-    else:
+    if redis.asked is not None and (reason := _cannot_ask(farm, redis)):
         yield Finding(
             (*REDIS, "front"),
-            "the nodes cannot follow the master by themselves: clients of Redis do not notice a master that hangs",
-            "leave out `front`; to connect the nodes to another address, write `host` and `port` instead of `sentinel`",
+            f"the nodes cannot ask the Sentinels for the master: {reason}",
+            "leave out `front`: the balancer then leads to the master",
+        )
+
+
+def _cannot_ask(farm: Farm, redis: Redis) -> str:
+    """Why the nodes' library cannot find the master by the Sentinels; empty if it can.
+
+    Source: the documentation of StackExchange.Redis 1.2 ("serviceName: not currently implemented"), and
+    `ServerEndPoint.HandshakeAsync` of 2.8, which logs in to Sentinel with the user and the password of Redis.
+    """
+    if not farm.orchestrator.is_core:
+        return "StackExchange.Redis 1.2.6 ignores `serviceName`"
+    if farm.stores.signalr_keys == "server-port":
+        return "`LoadBalancer.Redis.Server` names one server"
+    if redis.user is not None:
+        return "StackExchange.Redis 2.8.16 logs in to them with `user`, and they have only a password"
+    return ""
+
+
+def _service_name(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    for key in _service_name_keys(redis):
+        path: Path = (*REDIS, "options", key)
+        if redis is not None and redis.sentinel is not None:
+            what = "the front is no Sentinel" if redis.front else "nlbgen writes it with `front: false`"
+            yield Finding(path, f"`serviceName` does not belong beside `sentinel`: {what}", "leave it out")
+        elif not farm.orchestrator.is_core:
+            yield Finding(
+                path,
+                "StackExchange.Redis 1.2.6 ignores `serviceName`, and takes the Sentinels for servers of Redis",
+                "write the hosts under `sentinel`: the balancer then leads to the master",
+            )
+
+
+def _service_name_keys(redis: Redis | None) -> list[str]:
+    written = dict(redis.options.pairs) if redis is not None and redis.options is not None else {}
+    return [key for key in written if key.lower() == SERVICE_NAME]
+
+
+def _asks_sentinels(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    if farm.stores.signalr != "redis" or redis is None or not farm.orchestrator.is_core:
+        return
+    paths: list[Path] = [(*REDIS, "front")] if redis.asked is not None else []
+    if redis.sentinel is None:
+        paths = [(*REDIS, "options", key) for key in _service_name_keys(redis)]
+    for path in paths:
+        yield Finding(
+            path,
+            f"the nodes ask the Sentinels for the master, and {HANGS}",
+            "write the hosts under `sentinel` without `front: false`: the balancer then leads to the master",
+        )
+
+
+def _plain_endpoints(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    if farm.stores.signalr != "redis" or redis is None or len(redis.endpoints) < 2 or redis.sentinel is not None:
+        return
+    if _service_name_keys(redis) or _is_add_on(redis):
+        return
+    what = HANGS
+    if not farm.orchestrator.is_core:
+        what = (
+            "the nodes' StackExchange.Redis 1.2.6 can listen at one server and publish to another (measured: 291 of "
+            "302 messages lost after a crash, 327 of 602 while the master hung, most of them reported as sent)"
+        )
+    yield Finding(
+        (*REDIS, "endpoints"),
+        f"if these servers are a master with replicas, {what}",
+        "write the hosts under `sentinel`: the balancer then leads to the master; or accept this if each server leads "
+        "to the same database, as in Redis Enterprise",
+    )
+
+
+def _is_add_on(redis: Redis) -> bool:
+    return {server.port for server in redis.servers} <= set(ADD_ON_PORTS)
+
+
+def _add_on_nodes(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.redis
+    count = len(redis.endpoints) if redis is not None else 0
+    if farm.stores.signalr != "redis" or redis is None or count < 2 or not _is_add_on(redis):
+        return
+    if count < LEAST_ADD_ON_NODES or count % 2 == 0:
+        yield Finding(
+            (*REDIS, "endpoints"),
+            f"{count} nodes of the High Availability Add-on: its database is up only while more than half of them are, "
+            f"so {count} nodes survive no more failures than {count - 1}",
+            "install three nodes, or another odd number, as UiPath requires for production",
         )
 
 
@@ -160,8 +254,7 @@ def _add_on(farm: Farm) -> Iterator[Finding]:
     redis = farm.stores.redis
     if farm.stores.signalr != "redis" or redis is None or not farm.orchestrator.is_core:
         return
-    ports = {server.port for server in redis.servers}
-    if redis.sentinel is not None or not ports <= set(ADD_ON_PORTS):
+    if redis.sentinel is not None or not _is_add_on(redis):
         yield Finding(
             REDIS,
             f"for Orchestrator {farm.orchestrator.version}, UiPath supports only its High Availability Add-on "
@@ -177,7 +270,11 @@ RULES: Final = (
     Rule("redis-quorum", "error", "the quorum is at most the number of Sentinels", _quorum),
     Rule("redis-sentinel-password", "error", "Redis under Sentinel needs a password", _password),
     Rule("redis-version", "error", "Redis under Sentinel is 6.0 or later", _version),
-    Rule("redis-front-sentinel", "error", "with Sentinel the nodes connect to the front", _front),
+    Rule("redis-front-sentinel", "error", "the nodes reach the master through the front, or ask Sentinel", _front),
+    Rule("redis-service-name", "error", "`serviceName` is for nodes that can ask Sentinel", _service_name),
+    Rule("redis-sentinel-string", "warning", "nodes that ask Sentinel do not notice a hang", _asks_sentinels),
+    Rule("redis-replicas", "warning", "several servers without Sentinel lose messages", _plain_endpoints),
+    Rule("redis-add-on-nodes", "warning", "the High Availability Add-on needs an odd number of nodes", _add_on_nodes),
     Rule("redis-front-port", "error", "the front of Redis needs its own port", _front_port),
     Rule(
         "redis-front-single",

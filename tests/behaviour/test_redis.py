@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -85,8 +86,6 @@ def test_messages_flow_again_within_ten_seconds(redis_lab: StartLab, name: str, 
 def test_front_follows_the_master_on_each_version_with_tls_and_a_user(
     redis_lab: StartLab, haproxy: dict[str, Any]
 ) -> None:
-    if haproxy["version"].startswith("2.2"):
-        pytest.skip("no configuration is rendered for 2.2")
     runner = redis_lab(
         HOSTS,
         {"down_after": "2s"},
@@ -181,6 +180,26 @@ def test_node_is_refused_at_a_start_until_one_server_is_left(redis_lab: StartLab
             return found - {master.port}
 
     assert run(reached()) <= {None}
+
+
+def test_connections_to_the_master_stay_while_the_sentinels_announce_no_master(redis_lab: StartLab) -> None:
+    """As after SENTINEL REMOVE, or while Sentinels hang: without another master, nothing is closed."""
+    runner = redis_lab(sentinel={"down_after": "30s"})
+
+    async def lost() -> int:
+        async with redis_bench(runner.bench) as redis:
+            since = perf_counter()
+            for sentinel in redis.redis.sentinels:
+                sentinel.freeze()
+            await asyncio.sleep(2)
+            for sentinel in redis.redis.sentinels:
+                sentinel.thaw()
+            for sentinel in redis.redis.sentinels:
+                await redis.redis.ask(sentinel.port, "SENTINEL", "REMOVE", "mymaster", sentinel=True)
+            await redis.flowing()
+        return len(redis.stream.lost(since))
+
+    assert run(lost()) == 0
 
 
 @pytest.mark.parametrize("store", [{}, {"user": "orchestrator", "tls": True}], ids=["plain", "user-tls"])

@@ -188,7 +188,7 @@ def test_only_serving_node_is_marked(
 
 
 def test_accepted_redis_on_a_node_is_marked_with_the_text_of_the_rule(make_spec: Callable[..., Spec]) -> None:
-    spec = make_spec(stores={"redis": {"install_on": "orch-1"}}, accept=["redis-on-node"])
+    spec = make_spec(stores={"redis": {"install_on": "orch-1"}}, accept=["redis-on-node", "redis-password"])
     assert not spec.warnings
     mark = next(mark for mark in topology.picture(spec.farm).marks if "Redis" in mark.text)
     assert mark.text.startswith("Redis on the node orch-1 is a single point of failure")
@@ -208,6 +208,25 @@ def test_redis_under_sentinel_is_no_single_point_of_failure(
     assert redis.box.lines[0] == shown
     assert "3 Sentinels" in redis.box.lines
     assert (redis.hop.protocol, redis.hop.note) == ("Redis :6380", "through the balancer")
+
+
+def test_redis_under_sentinel_without_the_front_is_no_single_point_of_failure(
+    farm_data: Callable[..., dict[str, Any]],
+) -> None:
+    hosts = [{"name": f"redis-{number}", "address": f"10.20.0.2{number}", "port": 6380} for number in (1, 2, 3)]
+    store = {"password": {"env": "R"}, "front": False, "sentinel": {"nodes": hosts}}
+    changes = {"orchestrator": {"version": "2022.10"}, "balancer": {"affinity": "signalr"}, "frontend": {"vip": VIP}}
+    data = {**farm_data(**changes), "stores": {"signalr": "redis", "redis": store}}
+    picture = topology.picture(loads(json.dumps(data)).farm)
+    assert "single" not in marks(picture).values()
+    (redis,) = [store for store in picture.stores if store.box.id == "redis"]
+    assert (redis.hop.protocol, redis.hop.note) == ("Redis :6380", "the nodes ask the Sentinels")
+
+
+def test_several_servers_of_redis_are_to_be_verified(make_spec: Callable[..., Spec]) -> None:
+    stores = {"redis": {"host": None, "port": None, "endpoints": ["redis-1", "redis-2"]}}
+    picture = topology.picture(make_spec(stores=stores).farm)
+    assert marks(picture)["redis"] == "unknown"
 
 
 def test_marks_have_unique_numbers_and_a_box(spec: Spec) -> None:

@@ -90,6 +90,8 @@ def farm(tmp_path: Path, farm_data: Callable[..., dict[str, Any]]) -> Farm:
             nodes.append({"name": f"orch-{index}", "address": f"10.20.0.{index}", "config": f"orch-{index}/{name}"})
         named = {"database": {"server": "SQL01", "name": "UiPath"}, "redis": {"host": "redis-1"}}
         data = farm_data(nodes=nodes, stores={**named, **(stores or {})}, **changes)
+        if redis := data["stores"]["redis"]:
+            data["stores"]["redis"] = {key: value for key, value in redis.items() if value is not None}
         path = tmp_path / "farm.yaml"
         path.write_text(json.dumps(data), encoding="utf-8")
         return load(path)
@@ -201,6 +203,34 @@ def test_plan_password_of_the_spec_that_the_string_has_already_is_not_touched(
     assert written(plan_farm(spec), "sqlConnectionString") is None
     monkeypatch.setenv("NLBGEN_TEST_SQL", "other")
     assert written(plan_farm(spec), "sqlConnectionString") == quoted.replace("'it''s'", "other")
+
+
+SENTINEL = {
+    "password": {"env": "NLBGEN_TEST_REDIS"},
+    "sentinel": {"nodes": [{"name": f"redis-{number}", "address": f"10.0.1.{number}"} for number in (1, 2, 3)]},
+}
+
+
+@pytest.mark.parametrize(
+    ("front", "before", "after"),
+    [
+        (True, "s-1:26379,serviceName=mymaster", "orchestrator.corp.example:6379,password=secret"),
+        (False, "", "10.0.1.1:26379,10.0.1.2:26379,10.0.1.3:26379,password=secret,serviceName=mymaster"),
+        (
+            False,
+            "redis-1:6379,connectTimeout=15000",
+            "10.0.1.1:26379,10.0.1.2:26379,10.0.1.3:26379,connectTimeout=15000,password=secret,serviceName=mymaster",
+        ),
+        (False, "10.0.1.3,10.0.1.2,10.0.1.1,password=secret,serviceName=mymaster", None),
+    ],
+)
+def test_string_names_the_front_or_the_sentinels(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch, front: bool, before: str, after: str | None
+) -> None:
+    monkeypatch.setenv("NLBGEN_TEST_REDIS", "secret")
+    own = {**SENTINEL, "front": front, "host": None, "port": None}
+    spec = farm(node(redis=before), node(), CORE, **{**CORE_FARM, "stores": {"redis": own}})
+    assert written(plan_farm(spec), "LoadBalancer.Redis.ConnectionString") == after
 
 
 def test_script_asks_for_a_password_that_only_the_node_s_string_has(farm: Farm) -> None:

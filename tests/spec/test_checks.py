@@ -26,6 +26,9 @@ ADD_ON = {"redis": {"host": "redis.corp.example", "port": 10000}}
 CORE = {"orchestrator": {"version": "2023.10"}, "balancer": {"affinity": "signalr"}}
 
 
+REPLICAS = ("redis-replicas", "stores.redis.endpoints")
+
+
 def redis(*endpoints: str, **more: object) -> dict[str, object]:
     """A classic farm with these endpoints of Redis."""
     return {"stores": {"redis": {"host": None, "port": None, "endpoints": list(endpoints), **more}}}
@@ -214,18 +217,18 @@ BROKEN = [
         ({"stores": {"redis": {"host": host}}}, [("redis-loopback", "stores.redis.host")])
         for host in ("localhost", "127.0.0.1", "::1")
     ),
-    (redis("redis.corp.example", "127.0.0.2:6379"), [("redis-loopback", "stores.redis.endpoints[1]")]),
+    (redis("redis.corp.example:10001", "127.0.0.2:6379"), [REPLICAS, ("redis-loopback", "stores.redis.endpoints[1]")]),
     (redis("10.20.0.11", password={"env": "P"}), [("redis-on-node", "stores.redis.endpoints")]),
     (
         redis("10.20.0.11", "10.20.0.12"),
-        [("redis-password", "stores.redis.password"), ("redis-password", "stores.redis.password")],
+        [("redis-password", "stores.redis.password"), ("redis-password", "stores.redis.password"), REPLICAS],
     ),
     (
         {"stores": {"redis": {"endpoints": ["a:1"]}}},
         [("redis-endpoint", "stores.redis.host"), ("redis-endpoint", "stores.redis.port")],
     ),
     (CORE, [("redis-add-on", "stores.redis")]),
-    ({**CORE, **redis("haa-1:10000", "redis-2")}, [("redis-add-on", "stores.redis")]),
+    ({**CORE, **redis("haa-1:10000", "redis-2")}, [("redis-add-on", "stores.redis"), REPLICAS]),
     ({"stores": {"redis": {"user": "app"}}}, [("redis-options", "stores.redis.user")]),
     *(
         (
@@ -295,13 +298,13 @@ KEPT = [
     {"nodes": NODES[:1], "stores": {"redis": {"host": "localhost"}}, "accept": ["one-node"]},
     {"nodes": NODES[:1], "stores": {"database": {"server": "."}}, "accept": ["one-node"]},
     {"stores": {"signalr": "sqlserver", "redis": {"host": "localhost"}}, "accept": ["signalr-sql-lag"]},
-    redis("redis-1:6379", "redis-2:6379", "redis-3:6379", options={"connectTimeout": 15000, "abortConnect": False}),
-    redis("10.20.0.11", "10.20.0.12", password={"env": "P"}),
-    {**CORE, **redis("haa-1:10000", "haa-2:10000")},
+    redis("haa-1:10000", "haa-2:10000", "haa-3:10000", options={"connectTimeout": 15000, "abortConnect": False}),
+    {**redis("10.20.0.11", "10.20.0.12", password={"env": "P"}), "accept": ["redis-replicas"]},
+    {**CORE, **redis("haa-1:10000", "haa-2:10000", "haa-3:10000")},
     {
         **CORE,
         **redis("redis-1:6379", user="app", options={"serviceName": "m", "abortConnect": True}, tls=True),
-        "accept": ["redis-add-on"],
+        "accept": ["redis-add-on", "redis-sentinel-string"],
     },
     sql_options(MultiSubnetFailover=True, Failover_Partner="SQL02"),
     {**CORE, "stores": {**ADD_ON, "database": {"server": "S", "options": {"Command Timeout": 5}}}},

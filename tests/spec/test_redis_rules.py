@@ -76,6 +76,7 @@ def found(farm_data: FarmData) -> Callable[..., list[tuple[str, str]]]:
         (stores({"version": "5.0"}), [("redis-version", f"{SENTINEL}.version")]),
         (stores({"version": "6.0"}), []),
         (stores(front=False), [("redis-front-sentinel", f"{REDIS}.front")]),
+        (stores(options={"serviceName": "x"}), [("redis-service-name", f"{REDIS}.options.serviceName")]),
         (stores(front=True), []),
         (
             {"signalr": "redis", "redis": {"host": "redis", "port": 6379, "front": True}},
@@ -116,6 +117,78 @@ def test_core_farm_without_the_add_on_is_a_warning(
 ) -> None:
     problems = found(stores=store, orchestrator={"version": version}, balancer={"affinity": "signalr"})
     assert (("redis-add-on", REDIS) in problems) is warned
+
+
+CORE = {"orchestrator": {"version": "2022.10"}, "balancer": {"affinity": "signalr"}}
+ACCEPT = {"accept": ["redis-add-on"]}
+
+
+def plain(*endpoints: str, **redis: object) -> dict[str, Any]:
+    return {"signalr": "redis", "redis": {"endpoints": list(endpoints), **redis}}
+
+
+@pytest.mark.parametrize(
+    ("store", "problems"),
+    [
+        (stores(front=False), [("redis-sentinel-string", f"{REDIS}.front")]),
+        (
+            stores(front=False, options={"servicename": "x"}),
+            [("redis-service-name", f"{REDIS}.options.servicename"), ("redis-sentinel-string", f"{REDIS}.front")],
+        ),
+        (
+            stores(front=False, user="orchestrator"),
+            [("redis-front-sentinel", f"{REDIS}.front"), ("redis-sentinel-string", f"{REDIS}.front")],
+        ),
+        (
+            {**stores(front=False), "signalr_keys": "server-port"},
+            [("redis-front-sentinel", f"{REDIS}.front"), ("redis-sentinel-string", f"{REDIS}.front")],
+        ),
+        (
+            stores({"nodes": [*HOSTS[:2], {"name": "redis-3", "address": "127.0.0.1"}]}, front=False),
+            [("redis-loopback", f"{SENTINEL}.nodes[2].address"), ("redis-sentinel-string", f"{REDIS}.front")],
+        ),
+        (
+            plain("s-1:26379", "s-2:26379", options={"serviceName": "mymaster"}),
+            [("redis-sentinel-string", f"{REDIS}.options.serviceName")],
+        ),
+        (plain("redis-1"), []),
+        (plain("redis-1", "redis-2"), [("redis-replicas", f"{REDIS}.endpoints")]),
+        (plain("haa-1:10000"), []),
+        (plain("haa-1:10000", "haa-2:10000"), [("redis-add-on-nodes", f"{REDIS}.endpoints")]),
+        (plain("haa-1:10000", "haa-2:10000", "haa-3:10000"), []),
+        (plain(*(f"haa-{number}:12000" for number in range(4))), [("redis-add-on-nodes", f"{REDIS}.endpoints")]),
+    ],
+)
+def test_rules_of_several_servers_on_a_core_farm(
+    found: Callable[..., list[tuple[str, str]]], store: dict[str, Any], problems: list[tuple[str, str]]
+) -> None:
+    assert sorted(set(found(stores=store, **CORE, **ACCEPT)) - {("redis-add-on", REDIS)}) == sorted(problems)
+
+
+@pytest.mark.parametrize(
+    ("store", "problems"),
+    [
+        (plain("redis-1", "redis-2"), [("redis-replicas", f"{REDIS}.endpoints")]),
+        (
+            plain("s-1:26379", "s-2:26379", options={"serviceName": "mymaster"}),
+            [("redis-service-name", f"{REDIS}.options.serviceName")],
+        ),
+        ({**plain("redis-1", "redis-2"), "signalr": "sqlserver"}, [("signalr-sql-lag", "stores.signalr")]),
+        ({**stores(front=False), "signalr": "sqlserver"}, [("signalr-sql-lag", "stores.signalr")]),
+    ],
+)
+def test_rules_of_several_servers_on_a_classic_farm(
+    found: Callable[..., list[tuple[str, str]]], store: dict[str, Any], problems: list[tuple[str, str]]
+) -> None:
+    seen = [one for one in found(stores=store) if one[0] != "redis-front-sentinel" or store["signalr"] == "redis"]
+    assert sorted(seen) == sorted(problems)
+
+
+def test_nodes_without_the_front_ask_the_sentinels(farm_data: FarmData) -> None:
+    redis = farm(farm_data, stores=stores({"name": "signalr"}, front=False), **CORE).stores.redis
+    assert redis is not None
+    assert [str(server) for server in redis.named] == [f"10.0.1.{number}:26379" for number in (1, 2, 3)]
+    assert redis.settings == {"serviceName": "signalr"}
 
 
 def farm(farm_data: FarmData, **changes: object) -> Farm:
