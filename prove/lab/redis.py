@@ -28,12 +28,14 @@ from ...generators.redis_hosts import (
     sentinel_secret_lines,
     user_lines,
 )
+from ...generators.relocation import LOOPBACK
 from ...net.connect import Limits, connected
 from ...net.resp import Reply, encode, read_reply
 from ...spec.model import Redis, RedisHost, Sentinel
 from ..clients.backplane import LOST, Access
 from .lab import REDIS_LOGIN, Lab
 from .processes import Child, ProcessError
+from .relay import BEHIND, Relay
 
 PROGRAM: Final = "redis-server"
 READY_SECONDS: Final = 30.0
@@ -61,7 +63,8 @@ class RedisProcess(Child):
 class RedisLab:
     """The servers and the Sentinels of a lab's farm."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *, relayed: bool = False) -> None:
+        """With `relayed`, Sentinels and replicas reach each server through a relay, which can be cut."""
         redis = lab.spec.farm.stores.redis
         if redis is None or redis.sentinel is None:
             raise NlbgenError("the farm has no Sentinel", "write `stores.redis.sentinel`")
@@ -73,6 +76,7 @@ class RedisLab:
         self._tls = ssl.create_default_context(cafile=str(lab.certificates.ca)) if redis.tls else None
         self.servers: Final = [self._process(host, "redis.conf") for host in redis.sentinel.servers]
         self.sentinels: Final = [self._process(host, "sentinel.conf") for host in redis.sentinel.nodes]
+        self.relays: Final = {host.name: Relay(host.port) for host in redis.sentinel.servers if relayed}
 
     def _process(self, host: RedisHost, file: str) -> RedisProcess:
         folder = self._lab.folder / "redis" / host.name
@@ -83,6 +87,8 @@ class RedisLab:
     async def __aenter__(self) -> Self:
         try:
             self._write()
+            for relay in self.relays.values():
+                await relay.start()
             for process in (*self.servers, *self.sentinels):
                 process.start()
             await self.settled()
@@ -96,6 +102,8 @@ class RedisLab:
 
     def close(self) -> None:
         """Kill everything."""
+        for relay in self.relays.values():
+            relay.close()
         for process in (*self.sentinels, *self.servers):
             process.kill()
 
@@ -104,7 +112,7 @@ class RedisLab:
         for file in render(self._lab.generator, self._lab.spec, Site(str(folder))):
             if file.path.parts[0] == "redis":
                 (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(folder / file.path, file.content)
+                write_atomically(folder / file.path, self._behind_relays(file.path.name, file.content))
         for name, lines in (
             (REDIS_FILE, redis_secret_lines(self._redis)),
             (USERS, user_lines(self._redis, self._sentinel)),
@@ -112,6 +120,11 @@ class RedisLab:
         ):
             text = "".join(f"{line}\n" for line in lines).replace("%s", REDIS_LOGIN)
             write_atomically(folder / name, text.encode(), mode=0o600)
+
+    def _behind_relays(self, name: str, content: bytes) -> bytes:
+        if not self.relays or name != "redis.conf":
+            return content
+        return content.replace(f"\nbind {LOOPBACK}\n".encode(), f"\nbind {BEHIND}\n".encode())
 
     def server(self, name: str) -> RedisProcess:
         """Return the server of a host."""
@@ -121,10 +134,10 @@ class RedisLab:
         """Return how the nodes connect to a port of the lab, with the login of the farm."""
         return Access("127.0.0.1", port, REDIS_LOGIN, self._redis.user, self._tls)
 
-    async def ask(self, port: int, *words: str, sentinel: bool = False) -> Reply:
+    async def ask(self, port: int, *words: str, sentinel: bool = False, host: str = LOOPBACK) -> Reply:
         """Send one command with a login; raises one of `LOST`."""
         user = None if sentinel else self._redis.user
-        async with connected("127.0.0.1", port, LIMITS, tls=self._tls) as peer:
+        async with connected(host, port, LIMITS, tls=self._tls) as peer:
             async with asyncio.timeout(LIMITS.answer):
                 for command in (("AUTH", *([user] if user else []), REDIS_LOGIN), words):
                     peer.writer.write(encode(*command))

@@ -94,9 +94,9 @@ class RedisBench:
 
 
 @asynccontextmanager
-async def redis_bench(bench: TestBench) -> AsyncIterator[RedisBench]:
+async def redis_bench(bench: TestBench, *, relayed: bool = False) -> AsyncIterator[RedisBench]:
     """Start Redis and Sentinel, and two nodes that exchange messages through the front."""
-    async with RedisLab(bench.lab) as redis:
+    async with RedisLab(bench.lab, relayed=relayed) as redis:
         access = redis.access(bench.lab.redis_port)
         names = [node.name for node in bench.farm.nodes[:2]]
         async with BackplaneNode(names[0], access) as one, BackplaneNode(names[-1], access) as other:
@@ -120,7 +120,7 @@ def silence(bench: TestBench, seconds: float) -> Metric:
     return metric("silence", round(seconds, 2), note=note, enforced=waits <= DOWN_AFTER_SECONDS)
 
 
-class _Sentinel(Scenario):
+class RedisScenario(Scenario):
     """A scenario for farms whose balancer leads to the master of Redis."""
 
     seconds = 180.0
@@ -132,7 +132,7 @@ class _Sentinel(Scenario):
         return "" if shutil.which(PROGRAM) else f"{PROGRAM} is not installed here"
 
 
-class _Loss(_Sentinel):
+class _Loss(RedisScenario):
     """The master fails, and returns after another server has replaced it."""
 
     async def run(self, bench: TestBench) -> Metrics:
@@ -200,7 +200,7 @@ class RedisHang(_Loss):
         master.thaw()
 
 
-class RedisSentinels(_Sentinel):
+class RedisSentinels(RedisScenario):
     """The Sentinels end one after the other, while Redis runs."""
 
     name = "redis-sentinels"
@@ -220,7 +220,7 @@ class RedisSentinels(_Sentinel):
         yield metric("lost", len(held.lost(since)), of=len(held.messages))
 
 
-class RedisGone(_Sentinel):
+class RedisGone(RedisScenario):
     """All servers end and start again; a node starts in between."""
 
     name = "redis-gone"

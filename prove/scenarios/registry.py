@@ -20,6 +20,7 @@ MODULES: Final = (
     "limits",
     "tls",
     "redis",
+    "redis_split",
     "fleet",
 )
 """The modules; each defines `SCENARIOS`."""

@@ -305,6 +305,11 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "silence": at_most(1, "longest time without a message", "s"),
         "lost": at_most(0, "messages that a node missed"),
     },
+    "redis-split": {
+        **_REDIS_LOSS,
+        "stale": at_most(0, "new connections to the old master"),
+        "writes": at_most(0, "writes that the old master accepts 12 s after it was cut off"),
+    },
     "redis-gone": {
         "silence": at_most(10, "longest time without a message after the start of Redis", "s"),
         "late_deaf": at_most(0, "nodes without messages, of those that started without Redis"),

@@ -112,6 +112,17 @@ def test_node_that_started_without_redis_gets_messages_when_redis_starts(redis_l
     assert seen["silence"] <= 10 * HALF_AS_MUCH_AGAIN, seen
 
 
+@pytest.mark.calm
+@pytest.mark.parametrize("hosts", [pytest.param(TWO_SERVERS, id="two"), pytest.param(HOSTS, id="three")])
+def test_old_master_that_is_cut_off_gets_no_connection_and_refuses_writes(
+    redis_lab: StartLab, hosts: list[dict[str, Any]]
+) -> None:
+    seen = values(redis_lab(hosts, {"down_after": "2s"}).run("redis-split"))
+    assert seen["silence"] <= 6 * HALF_AS_MUCH_AGAIN, seen
+    assert (seen["stale"], seen["lost_on_return"]) == (0, 0), seen
+    assert seen["writes"] == (hosts is TWO_SERVERS), seen
+
+
 def test_front_without_the_votes_leads_to_an_old_master_that_returns(redis_lab: StartLab) -> None:
     """The scenario detects the fault that the votes prevent."""
 
