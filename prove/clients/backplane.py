@@ -179,6 +179,11 @@ class Stream:
         known = [at for at in times if at is not None]
         return max(known) if len(known) == len(self.nodes) else None
 
+    def flows(self, since: float) -> bool:
+        """Whether all nodes are connected, and a message published from `since` on arrived at all of them."""
+        recent = (one for one in reversed(self.messages) if one.at >= since)
+        return all(node.connected for node in self.nodes) and any(self.arrived(one) is not None for one in recent)
+
     def lost(self, since: float = 0.0) -> list[Message]:
         """Return the messages published from `since` on that a node missed."""
         return [one for one in self.messages if one.at >= since and self.arrived(one) is None]

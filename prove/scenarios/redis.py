@@ -80,11 +80,14 @@ class RedisBench:
         return found
 
     async def flowing(self, seconds: float = AFTER_SECONDS) -> None:
-        """Wait until all nodes are connected, and then for some messages."""
-        deadline = perf_counter() + CHANGE_SECONDS
-        while not all(node.connected for node in self.stream.nodes):
-            if perf_counter() > deadline:
-                raise NlbgenError("a node does not connect to Redis through the front")
+        """Wait until all nodes are connected and get messages, and then for some messages.
+
+        A new master can refuse messages for some time: until it has a replica (`min-replicas-to-write`).
+        """
+        since = perf_counter()
+        while not self.stream.flows(since):
+            if perf_counter() > since + CHANGE_SECONDS:
+                raise NlbgenError("the nodes do not get messages through the front")
             await asyncio.sleep(0.1)
         await asyncio.sleep(seconds)
 

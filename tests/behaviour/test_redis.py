@@ -112,7 +112,7 @@ def test_node_that_started_without_redis_gets_messages_when_redis_starts(redis_l
     assert seen["silence"] <= 10 * HALF_AS_MUCH_AGAIN, seen
 
 
-@pytest.mark.calm
+@pytest.mark.alone
 @pytest.mark.parametrize("hosts", [pytest.param(TWO_SERVERS, id="two"), pytest.param(HOSTS, id="three")])
 def test_old_master_that_is_cut_off_gets_no_connection_and_refuses_writes(
     redis_lab: StartLab, hosts: list[dict[str, Any]]
@@ -211,6 +211,28 @@ def test_connections_to_the_master_stay_while_the_sentinels_announce_no_master(r
         return len(redis.stream.lost(since))
 
     assert run(lost()) == 0
+
+
+def test_replica_that_needs_a_full_copy_is_attached_at_once(redis_lab: StartLab) -> None:
+    """With three servers, a new master refuses writes until it has a replica."""
+    runner = redis_lab()
+
+    async def seconds() -> float:
+        async with RedisLab(runner.lab) as redis:
+            master = await redis.master()
+            assert master is not None
+            port = next(server.port for server in redis.servers if server is not master)
+            await redis.ask(port, "REPLICAOF", "NO", "ONE")
+            await redis.ask(port, "SET", "other", "history")
+            since = perf_counter()
+            await redis.ask(port, "REPLICAOF", "127.0.0.1", str(master.port))
+            while True:
+                reply = await redis.ask(port, "INFO", "replication")
+                if isinstance(reply, bytes) and b"master_link_status:up" in reply:
+                    return perf_counter() - since
+                await asyncio.sleep(0.1)
+
+    assert run(seconds()) < 3
 
 
 @pytest.mark.parametrize("store", [{}, {"user": "orchestrator", "tls": True}], ids=["plain", "user-tls"])
