@@ -71,18 +71,16 @@ def changes(plan: "Plan") -> Iterator[Line]:
 
 def painted(text: str, blocks: Iterable[Block]) -> str:
     """Return the text in colours if all blocks are lines; with a table, the text stays plain."""
-    lines = list(blocks)
-    if not all(isinstance(line, Line) for line in lines):
-        return text
-    return "".join(f"{_styled(line)}\n" for line in lines if isinstance(line, Line))
+    drawable = list(blocks)
+    lines = [block for block in drawable if isinstance(block, Line)]
+    return "".join(f"{_styled(line)}\n" for line in lines) if lines == drawable else text
 
 
 def _styled(line: Line) -> str:
     if not (line.text and line.style):
         return line.text
-    if line.style in {"bold", "dim"}:
-        return click.style(line.text, bold=line.style == "bold" or None, dim=line.style == "dim" or None)
-    return click.style(line.text, fg=line.style)
+    colour = None if line.style in {"bold", "dim"} else line.style
+    return click.style(line.text, colour, bold=line.style == "bold" or None, dim=line.style == "dim" or None)
 
 
 # Layout
@@ -165,20 +163,14 @@ def _widths(terminal: "Console", rows: "Sequence[Sequence[Text]]") -> list[int]:
     rich shrinks columns below their `min_width`, which breaks fingerprints. Returns an empty list if words of up to
     `LONGEST_WORD` columns would be broken.
     """
-    from rich.measure import Measurement
+    from rich.measure import measure_renderables
 
-    measured = [
-        [Measurement.get(terminal, terminal.options, text) for text in column] for column in zip(*rows, strict=True)
-    ]
-    widths = [max(text.maximum for text in column) for column in measured]
-    least = [min(max(text.minimum for text in column), LONGEST_WORD) for column in measured]
-    room = terminal.width - _GAP * (len(measured) - 1)
-    if sum(least) > room:
-        return []
-    while sum(widths) > room:
-        wide = [number for number, width in enumerate(widths) if width > least[number]]
-        widths[max(wide, key=widths.__getitem__)] -= 1
-    return widths
+    measured = [measure_renderables(terminal, terminal.options, column) for column in zip(*rows, strict=True)]
+    widths, least = [column.maximum for column in measured], [min(column.minimum, LONGEST_WORD) for column in measured]
+    room = terminal.width - _GAP * (len(widths) - 1)
+    while sum(widths) > room >= sum(least):
+        widths[max(range(len(widths)), key=lambda number: (widths[number] > least[number], widths[number]))] -= 1
+    return widths if sum(widths) <= room else []
 
 
 def _records(table: Table) -> Iterator[Line]:

@@ -658,3 +658,31 @@ def test_windows_sign_in_counts_refused_and_mixed_users(
         "mixed": every if fault == "mixed" else 0,
         "offers_http2": 0,
     }
+
+
+@pytest.mark.parametrize(("chosen", "offers"), [("h2", True), ("http/1.1", False), (None, False)])
+def test_windows_sign_in_reports_an_offer_of_http2(
+    make_bench: Callable[..., FakeBench], monkeypatch: pytest.MonkeyPatch, chosen: str | None, offers: bool
+) -> None:
+    async def connect(*_to: object, **_tls: object) -> tuple[None, SimpleNamespace]:
+        tls = SimpleNamespace(selected_alpn_protocol=lambda: chosen)
+        return None, SimpleNamespace(get_extra_info=lambda _name: tls)
+
+    async def nothing(_writer: object) -> None:
+        pass
+
+    monkeypatch.setattr(asyncio, "open_connection", connect)
+    monkeypatch.setattr(correct, "hang_up", nothing)
+    monkeypatch.setattr(
+        "ssl.create_default_context", lambda **_: SimpleNamespace(set_alpn_protocols=lambda _names: None)
+    )
+    assert asyncio.run(correct._offers_http2(make_bench())) is offers
+
+
+def test_timeouts_that_a_configuration_does_not_set_get_their_documented_defaults() -> None:
+    text = "http {\n    proxy_read_timeout 10m;\n}\n"
+    scaled = time_scale.scale_timeouts("nginx", text, 10)
+    assert "proxy_read_timeout 60000ms;" in scaled
+    hosting = generator("nginx").hosting
+    assert hosting is not None
+    assert all(f"\n    {name} " in scaled for name in hosting.timeouts.defaults)
