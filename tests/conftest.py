@@ -14,10 +14,11 @@ import pkgutil
 import re
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -309,6 +310,22 @@ def shell(tmp_path: Path) -> RunCommand:
         return Ran(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
 
     return run
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """The processes that the test starts do not ignore interrupts, also if this one does.
+
+    `nohup` and a shell's background jobs ignore some signals, and children inherit that. They do not inherit a handler.
+    """
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [signal.Signals[name] for name in names if hasattr(signal, name)]
+    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda _number, _frame: None)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)

@@ -277,6 +277,7 @@ def test_internal_error_stops_the_lab_and_is_raised(scratch: Scratch, monkeypatc
 # Interruptions
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("moment", ["at the start", "in a scenario", "in another lab"])
 def test_interrupted_command_leaves_no_process(run: StartCommand, scratch: Scratch, number: int, moment: str) -> None:

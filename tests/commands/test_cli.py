@@ -395,6 +395,7 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
 
 
 @posix
+@pytest.mark.usefixtures("default_signals")
 def test_init_interrupted_prompt_writes_no_file(tmp_path: Path) -> None:
     with Terminal(tmp_path, "init") as terminal:
         terminal.wait_for("Name that robots and people use")
@@ -405,6 +406,7 @@ def test_init_interrupted_prompt_writes_no_file(tmp_path: Path) -> None:
 
 
 @posix
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_interrupt_exits_130_without_a_traceback(tmp_path: Path, number: signal.Signals) -> None:
     process = subprocess.Popen(

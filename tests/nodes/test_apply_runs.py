@@ -98,6 +98,7 @@ def resume(farm: Path) -> None:
 
 
 @posix
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_apply_signal_between_two_nodes_restores_all_files(farm: Path, number: str) -> None:
     before = everything(farm)
