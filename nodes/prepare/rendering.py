@@ -16,7 +16,8 @@ from ..config.effective import CLASSIC_FILE, ENCRYPT, Config
 from ..fingerprints import Fingerprints
 from ..planning import FarmPlan, NodePlan
 from ..runbook import view as runbook
-from . import scripts, xdt
+from . import redis_scripts, scripts, texts, xdt
+from .redis_scripts import Login
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True)
         files.append(
             scripts.prepare_node(spec, node, loaded.get(node, source), source, shared, with_secrets=with_secrets)
         )
-    files += _farm_files(spec, farm_plan, source, with_secrets=with_secrets)
+    first = loaded.get(spec.farm.primary, source)
+    login = redis_scripts.login(spec, stores.desired_settings(spec, shared, first, source), first)
+    files += _farm_files(spec, farm_plan, source, login, with_secrets=with_secrets)
     notes += [f"{node.name}: the spec names no config, so only its script was written" for node in _unnamed(spec.farm)]
     return Prepared(tuple(sorted(files, key=lambda file: file.path)), tuple(notes))
 
@@ -88,7 +91,7 @@ def _configs(spec: Spec, plan: NodePlan) -> Iterator[Artifact]:
         yield Artifact(place, changed.get(document, document.raw), secret=True)
         own = [operation for operation in plan.operations if operation.document is document]
         # XML comments end at two hyphens, and names may hold two.
-        lines = [line.replace("--", "- -") for line in scripts.header(spec, f"Transform for {plan.node.name}")]
+        lines = [line.replace("--", "- -") for line in texts.header(spec, f"Transform for {plan.node.name}")]
         view = {"header": lines, "tags": xdt.tags(own, document.root)}
         content = templating.render("nodes/transform.config.j2", view)
         yield Artifact(place.with_name(_transform_name(relative.name)), content, secret=True)
@@ -102,19 +105,21 @@ def _transform_name(name: str) -> str:
     return f"{stem}.nlb.config"
 
 
-def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets: bool) -> Iterator[Artifact]:
+def _farm_files(
+    spec: Spec, farm_plan: FarmPlan, source: Config, login: Login | None, *, with_secrets: bool
+) -> Iterator[Artifact]:
     farm = spec.farm
     if source.kind == "classic" and farm.stores.session == "sqlserver":
         yield scripts.session_tables(spec, with_secrets=with_secrets)
-    if source.kind == "classic" and farm.stores.signalr == "redis" and not farm.redis_front:
-        yield scripts.redis_server(spec, with_secrets=with_secrets)
-    if farm.stores.signalr == "redis":
-        yield scripts.redis_test(spec, with_secrets=with_secrets)
+    if login is not None and source.kind == "classic" and not farm.redis_front and not login.service:
+        yield redis_scripts.server(spec, login, with_secrets=with_secrets)
+    if login is not None:
+        yield redis_scripts.check(spec, login, with_secrets=with_secrets)
     sessions = source.kind == "classic" and farm.stores.session == "sqlserver"
     messages = farm.stores.signalr == "sqlserver"
     if (sessions or messages) and farm.stores.database is not None:
         view = {
-            "header": scripts.header(spec, "Tables that the nodes share,"),
+            "header": texts.header(spec, "Tables that the nodes share,"),
             "server": farm.stores.database.server,
             "database": _bracketed(farm.stores.database.name),
             "job_quoted": _nested(scripts.expired_job(farm.stores.database.name)),
@@ -127,8 +132,10 @@ def _farm_files(spec: Spec, farm_plan: FarmPlan, source: Config, *, with_secrets
     secrets = {"sql": stores.sql_password(spec), "redis": stores.redis_password(spec)}
     variables = {what: part.variable for what, part in secrets.items() if part is not None}
     encrypt = source.protection_command(ENCRYPT, "SECTION")
-    shown = runbook.view(farm_plan, farm, variables, core=source.kind == "core", encrypt=encrypt)
-    view = {"header": scripts.header(spec, "Runbook"), **shown}
+    sentinels = login is not None and bool(login.service)
+    core = source.kind == "core"
+    shown = runbook.view(farm_plan, farm, variables, core=core, encrypt=encrypt, sentinels=sentinels)
+    view = {"header": texts.header(spec, "Runbook"), **shown}
     yield Artifact(PurePosixPath("RUNBOOK.md"), templating.render("nodes/RUNBOOK.md.j2", view))
 
 

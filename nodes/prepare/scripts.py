@@ -1,25 +1,19 @@
-"""The PowerShell scripts: what the templates of prepare-node, sessionstate, redis and test-redis show."""
+"""The PowerShell scripts: what the templates of prepare-node and sessionstate show."""
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from ...core import templating
-from ...core.artifacts import Artifact, made_by
+from ...core.artifacts import Artifact
 from ...core.errors import NodeError
 from ...spec.load import Spec
-from ...spec.model import Node, Redis, SqlLogin
+from ...spec.model import Node, SqlLogin
 from .. import keys, powershell, stores
 from ..config.effective import CLASSIC_FILE, CORE_FILE, MACHINE_KEY, SESSION_STATE, Config
 from ..fingerprints import Fingerprints
 from ..values import DesiredSetting, SecretPart, Value
-
-
-def header(spec: Spec, what: str) -> list[str]:
-    """What every file starts with."""
-    return [
-        f"{what} of the farm {spec.farm.farm}",
-        *made_by("render nodes", spec.digest),
-    ]
+from . import redis_scripts
+from .texts import default, header, missing, script
 
 
 def prepare_node(
@@ -33,6 +27,7 @@ def prepare_node(
         *(() if own_keys else keys.desired_settings(cloned, config)),
         *stores.desired_settings(spec, shared, config, source),
     )
+    redis = redis_scripts.login(spec, desired, config)
     core = config.kind == "core"
     scheme = "https" if farm.node_tls else "http"
     port = farm.port_of(node)
@@ -62,6 +57,9 @@ def prepare_node(
         "host": powershell.literal(farm.frontend.host),
         "expect": farm.balancer.health.expect,
         "done": powershell.literal(f"{node.name} answers: the node is ready."),
+        "redis": [] if redis is None else redis_scripts.functions(redis),
+        "several_redis": redis is not None and len(redis.servers) > 1,
+        "redis_password": redis is not None and redis.password is not None,
     }
     content = templating.render("nodes/prepare-node.ps1.j2", view)
     return Artifact(PurePosixPath(node.name) / "prepare-node.ps1", powershell.script(content), secret=with_secrets)
@@ -134,10 +132,10 @@ def session_tables(spec: Spec, *, with_secrets: bool) -> Artifact:
         "database": powershell.literal(database.name),
         "windows": login is None,
         "user": powershell.literal((login.user or "") if login else ""),
-        "password": _default(part, with_secrets=with_secrets),
-        "missing": powershell.literal(_missing(part)),
+        "password": default(part, with_secrets=with_secrets),
+        "missing": powershell.literal(missing(part)),
     }
-    return _script("sessionstate.ps1", view, with_secrets and part is not None)
+    return script("sessionstate.ps1", view, secret=with_secrets and part is not None)
 
 
 def expired_job(database: str) -> str:
@@ -146,63 +144,3 @@ def expired_job(database: str) -> str:
     Source: Microsoft's InstallSqlStateTemplate.sql, which names it after the database.
     """
     return f"{database}_Job_DeleteExpiredSessions"
-
-
-def redis_server(spec: Spec, *, with_secrets: bool) -> Artifact:
-    """The script that installs Redis for Windows."""
-    redis = _redis(spec)
-    on_node = f", also whenever the node {redis.install_on} is down" if redis.install_on else ""
-    warning = f"One Redis is a single point of failure: while it is down{on_node}, the nodes do not pass messages on."
-    view = {
-        **_redis_view(spec, "Redis", with_secrets=with_secrets),
-        "machine": redis.install_on or redis.host,
-        "warning": powershell.literal(warning),
-    }
-    return _script("redis.ps1", view, with_secrets and redis.password is not None)
-
-
-def redis_test(spec: Spec, *, with_secrets: bool) -> Artifact:
-    """The script that checks from a node that Redis serves the farm."""
-    redis = _redis(spec)
-    view = {
-        **_redis_view(spec, "Check of Redis", with_secrets=with_secrets),
-        "machine": powershell.literal(str(redis.host)),
-        "tls": "$true" if redis.tls else "$false",
-    }
-    return _script("test-redis.ps1", view, with_secrets and redis.password is not None)
-
-
-def _redis(spec: Spec) -> Redis:
-    redis = spec.farm.stores.redis
-    if redis is None:
-        raise ValueError("a spec without Redis passed the checks")
-    return redis
-
-
-def _redis_view(spec: Spec, what: str, *, with_secrets: bool) -> dict[str, object]:
-    part = stores.redis_password(spec)
-    return {
-        "header": header(spec, what),
-        "farm": spec.farm.farm,
-        "port": _redis(spec).port,
-        "password": _default(part, with_secrets=with_secrets) if part else "",
-        "missing": powershell.literal(_missing(part)),
-        "functions": templating.render("nodes/redis-functions.ps1.j2", {}).decode("utf-8").splitlines(),
-    }
-
-
-def _script(name: str, view: dict[str, object], secret: bool) -> Artifact:
-    content = templating.render(f"nodes/{name}.j2", view)
-    return Artifact(PurePosixPath(name), powershell.script(content), secret=secret)
-
-
-def _default(part: SecretPart | None, *, with_secrets: bool) -> str:
-    if part is None:
-        return "''"
-    if with_secrets:
-        return powershell.secret_literal(part)
-    return f"$env:{part.variable}"
-
-
-def _missing(part: SecretPart | None) -> str:
-    return f"The password is missing: set $env:{part.variable}, or pass it as a parameter." if part else ""

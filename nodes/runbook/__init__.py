@@ -1,4 +1,4 @@
 """The runbook of the change: its numbered steps for a classic farm and for 2020.10 and later.
 
-Imports nodes, nodes.config, spec.
+Imports core, nodes, nodes.config, spec.
 """

@@ -3,6 +3,7 @@
 Source: the guide's nine steps.
 """
 
+from ...core.wording import all_of
 from ...spec.model import Database, Farm, Redis, SqlLogin
 from ..powershell import literal
 from .blocks import POOL_PATH, SITE_PATH, STATE, STOP, Step, blocks, code, prompts, site_lines
@@ -50,35 +51,65 @@ def sessions(database: Database, variables: dict[str, str]) -> Step:
 
 def redis(store: Redis, variables: dict[str, str]) -> Step:
     """The step that installs Redis for Windows, which comes with the classic versions."""
-    where = f"the node {store.install_on}" if store.install_on else code(str(store.host))
-    on_node = f", also whenever {store.install_on} is down" if store.install_on else ""
     secret = prompts(name for what, name in variables.items() if what == "redis")
-    lines = [
-        (
-            f"Run the script on {where}. Copy `redis.ps1` and the kit there first, if it is not a node. Redis "
-            "listens on "
-            "port "
-            f"{store.port}, on all addresses of the machine."
+    servers = store.servers
+    ports = len({server.port for server in servers}) > 1
+    runs = [(server.host, f" -Port {server.port}" if ports else "") for server in servers]
+    check, machine = "Redis", "the machine of Redis"
+    if len(servers) > 1:
+        check, machine = "each server of Redis", "each machine of Redis"
+    return Step(
+        "Install Redis",
+        _redis_lines(store),
+        f"`test-redis.ps1` reports on every node that {check} answers.",
+        "nothing uses Redis before the nodes are prepared. This removes it.",
+        blocks(
+            *(
+                (
+                    "powershell",
+                    [*secret, rf".\redis.ps1{port} -WhatIf", rf".\redis.ps1{port}"],
+                    f"On {machine}" if len(servers) == 1 else f"On {code(host)}",
+                )
+                for host, port in runs
+            ),
+            ("powershell", [*secret, r".\test-redis.ps1"], "On every node"),
         ),
-        f"One Redis is a single point of failure: while it is down{on_node}, the nodes do not pass messages on.",
-    ]
+        blocks(
+            ("bat", ["msiexec /x Redis-x64-3.0.504.msi /q"], f"On the {'machines' if runs[1:] else 'machine'} of Redis")
+        ),
+    )
+
+
+def _redis_lines(store: Redis) -> list[str]:
+    servers = store.servers
+    if len(servers) > 1:
+        lines = [
+            (
+                f"Run the script on each of {all_of([code(str(server)) for server in servers])}. Copy `redis.ps1` and "
+                "the kit there first, if it is not a node. Redis listens on all addresses of the machine. The script "
+                "reports the servers that do not answer yet."
+            ),
+            (
+                "The script makes no replicas. Make all servers but the first replicas of it, as the documentation of "
+                "Redis describes for your version (`slaveof`, and `masterauth` if it has a password)."
+            ),
+        ]
+    else:
+        where = f"the node {store.install_on}" if store.install_on else code(str(store.host))
+        on_node = f", also whenever {store.install_on} is down" if store.install_on else ""
+        lines = [
+            (
+                f"Run the script on {where}. Copy `redis.ps1` and the kit there first, if it is not a node. Redis "
+                f"listens on port {store.port}, on all addresses of the machine."
+            ),
+            f"One Redis is a single point of failure: while it is down{on_node}, the nodes do not pass messages on.",
+        ]
     if store.password is None:
         lines.append(
             "The spec sets no password: every machine that reaches the port can read and change what the nodes "
-            "exchange. "
-            "Set `stores.redis.password`, or let the firewall admit only the nodes."
+            "exchange. Set `stores.redis.password`, or let the firewall admit only the nodes."
         )
-    return Step(
-        "Install Redis",
-        lines,
-        "`test-redis.ps1` reports on every node that Redis answers.",
-        "nothing uses Redis before the nodes are prepared. This removes it.",
-        blocks(
-            ("powershell", [*secret, r".\redis.ps1 -WhatIf", r".\redis.ps1"], "On the machine of Redis"),
-            ("powershell", [*secret, r".\test-redis.ps1"], "On every node"),
-        ),
-        blocks(("bat", ["msiexec /x Redis-x64-3.0.504.msi /q"], "On the machine of Redis")),
-    )
+    return lines
 
 
 def install(farm: Farm) -> Step:

@@ -5,6 +5,7 @@ the first node's parameters file; the High Availability Add-on is the only suppo
 the Orchestrator / Identity Server URL", "Identity Server AppSettings.json".
 """
 
+from ...core.wording import all_of
 from ...spec.model import Farm, Redis
 from ..powershell import literal
 from .blocks import Step, blocks, code, prompts
@@ -74,15 +75,19 @@ def identity(farm: Farm) -> Step:
 
 def add_on(farm: Farm, store: Redis, variables: dict[str, str]) -> Step:
     """The step that installs UiPath's High Availability Add-on: Redis for Windows is for the classic versions."""
-    port = f"Its database listens on port {store.port}" + (" (the default is 10000)." if store.port != 10000 else ".")
+    ports = {server.port for server in store.servers}
+    port = "Its database listens on the port of the spec" + ("." if ports == {10000} else " (the default is 10000).")
+    machines = all_of([code(str(server)) for server in store.servers])
+    single = "On a single machine it is a single point of failure: while it is down, the nodes do not pass messages on."
+    several = "All of these must answer on every node, as the last block shows."
     return Step(
         "Install the High Availability Add-on",
         [
             (
-                f"Install it on {code(str(store.host))} as UiPath's documentation describes. From 2020.10 on UiPath "
+                f"Install it on {machines} as UiPath's documentation describes. From 2020.10 on UiPath "
                 "supports farms only with this store, and not with the Redis for Windows of earlier versions. " + port
             ),
-            "On a single machine it is a single point of failure: while it is down, the nodes do not pass messages on.",
+            single if len(store.servers) == 1 else several,
             (
                 "Identity Server uses it too. UiPath's installer writes it into Identity Server's settings "
                 f"({code(_identity(farm))}). If the first node was installed without a store, these settings lack it: "

@@ -1,6 +1,7 @@
-"""The step of the runbook for a Redis under Sentinel, behind the balancer's front."""
+"""The steps of the runbook for a Redis under Sentinel: behind the balancer's front, and named in the nodes' strings."""
 
-from ...spec.model import Farm
+from ...core.wording import all_of
+from ...spec.model import Farm, Redis
 from .blocks import Step, blocks, code, prompts
 
 
@@ -20,6 +21,30 @@ def sentinel(farm: Farm, variables: dict[str, str]) -> Step:
             ),
         ],
         "`test-redis.ps1` reports on every node that it answers, and `INSTALL.md`'s test of a failover passes.",
+        "stop Redis and Sentinel. Nothing uses them before the nodes are prepared.",
+        blocks(
+            (
+                "powershell",
+                [*prompts(name for what, name in variables.items() if what == "redis"), r".\test-redis.ps1"],
+                "On every node",
+            )
+        ),
+    )
+
+
+def named_sentinels(store: Redis, variables: dict[str, str]) -> Step:
+    """The step for sentinels that the nodes ask themselves: their strings have a `serviceName`."""
+    names = all_of([code(str(server)) for server in store.servers])
+    return Step(
+        "Install Redis and Sentinel",
+        [
+            (
+                f"Install the sentinels ({names}) and the servers of Redis that they watch, on machines of their own. "
+                "`redis.ps1` is not for them: it installs a single Redis. The nodes ask the sentinels for the master, "
+                "so that every node must reach each sentinel and each server of Redis."
+            )
+        ],
+        "`test-redis.ps1` reports on every node that each sentinel names a master that answers.",
         "stop Redis and Sentinel. Nothing uses them before the nodes are prepared.",
         blocks(
             (

@@ -16,18 +16,20 @@ from ..powershell import literal
 from . import classic, prepare
 from . import core as core_steps
 from .blocks import Step, blocks, code, share
-from .redis import sentinel
+from .redis import named_sentinels, sentinel
 
 _SECRETS: Final = {"sql": "of the SQL Server login", "redis": "of Redis"}
 
 
-def view(farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bool, encrypt: str) -> dict[str, object]:
+def view(
+    farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bool, encrypt: str, sentinels: bool = False
+) -> dict[str, object]:
     """What the template of the runbook shows.
 
     `variables` are the environment variables of the secrets `sql` and `redis`, if the farm has them; `encrypt` is the
-    command that encrypts a section again.
+    command that encrypts a section again; with `sentinels` the servers of Redis in the nodes' strings are sentinels.
     """
-    steps = list(_steps(farm, variables, core=core))
+    steps = list(_steps(farm, variables, core=core, sentinels=sentinels))
     first = [node.config for node in farm_plan.nodes if node.node is farm.primary]
     local = {name for config in first for name, _entry in storage.local(config)}
     return {
@@ -64,22 +66,24 @@ def _url(farm: Farm) -> str:
     return f"{'http' if farm.frontend.tls.mode == 'none' else 'https'}://{farm.frontend.host}"
 
 
-def _steps(farm: Farm, variables: dict[str, str], *, core: bool) -> Iterator[Step]:
+def _steps(farm: Farm, variables: dict[str, str], *, core: bool, sentinels: bool) -> Iterator[Step]:
     yield prepare.copied(farm)
     yield _backup(farm, core=core)
     yield _keys(farm, core=core)
-    yield from _core_steps(farm, variables) if core else _classic_steps(farm, variables)
+    yield from (_core_steps(farm, variables) if core else _classic_steps(farm, variables, sentinels=sentinels))
     yield _audit(farm, core=core)
     yield _balancer(farm)
     yield _switch(farm)
 
 
-def _classic_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
+def _classic_steps(farm: Farm, variables: dict[str, str], *, sentinels: bool) -> Iterator[Step]:
     """All nodes are prepared at the end, one at a time; new nodes do not run before."""
     if farm.stores.session == "sqlserver" and farm.stores.database is not None:
         yield classic.sessions(farm.stores.database, variables)
     if farm.redis_front:
         yield sentinel(farm, variables)
+    elif sentinels and farm.stores.redis is not None:
+        yield named_sentinels(farm.stores.redis, variables)
     elif farm.stores.signalr == "redis" and farm.stores.redis is not None:
         yield classic.redis(farm.stores.redis, variables)
     yield classic.install(farm)

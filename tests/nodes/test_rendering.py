@@ -13,9 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from nlbgen import __version__
-from nlbgen.nodes import powershell
+from nlbgen.nodes import powershell, reading
 from nlbgen.nodes.planning import plan_farm
-from nlbgen.nodes.prepare import rendering, scripts
+from nlbgen.nodes.prepare import redis_scripts, rendering, scripts
 from nlbgen.nodes.runbook.blocks import code
 from nlbgen.nodes.runbook.redis import sentinel
 from nlbgen.spec.load import load
@@ -339,8 +339,10 @@ def test_render_script_without_its_store_is_an_internal_error(farm: Path) -> Non
     bare = spec._replace(farm=spec.farm.replace(stores=spec.farm.stores.replace(database=None, redis=None)))
     with pytest.raises(ValueError, match="without a database"):
         scripts.session_tables(bare, with_secrets=False)
+    login = redis_scripts.login(spec, (), reading.load_configs(spec)[spec.farm.primary])
+    assert login is not None
     with pytest.raises(ValueError, match="without Redis"):
-        scripts.redis_server(bare, with_secrets=False)
+        redis_scripts.server(bare, login, with_secrets=False)
 
 
 # The runbook.
@@ -493,7 +495,7 @@ def test_runbook_redis_under_sentinel_connects_the_nodes_to_the_balancer(
     assert "Install Redis and Sentinel" in runbook
     assert "redis-1 (10.20.0.21), redis-2 (10.20.0.22), redis-3 (10.20.0.23)" in runbook
     assert r".\test-redis.ps1" in runbook
-    assert f"[string] $HostName = '{host}'" in files["test-redis.ps1"].decode()
+    assert f"HostName = '{host}'; Port = 6379 }}" in files["test-redis.ps1"].decode()
     assert "Add-on" not in runbook
     nodes_of(files["orch-1/prepare-node.ps1"])
     assert any(f"{host}:6379,password=r3dis-pass".encode() in content for content in files.values())

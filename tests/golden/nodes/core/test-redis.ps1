@@ -11,13 +11,23 @@ Run it on every node. An open port is not enough: a wrong password, or a Redis w
 #>
 [CmdletBinding()]
 param(
-    [string] $HostName = 'redis-1.corp.example',
-    [int] $Port = 10000,
     [string] $RedisPassword = $env:NLBGEN_REDIS_PASSWORD
 )
 
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
+
+# The servers of Redis to which the nodes connect.
+$RedisServers = @(
+    @{ Name = 'redis-1.corp.example:10000'; HostName = 'redis-1.corp.example'; Port = 10000 }
+)
+
+function Read-RedisLine {
+    param([IO.Stream] $Stream)
+    $line = ''
+    while (($byte = $Stream.ReadByte()) -ge 0 -and $byte -ne 10) { $line += [char] $byte }
+    return $line.Trim()
+}
 
 function Send-RedisCommand {
     # One command, and the first line of the answer. Lengths are in bytes of UTF-8, which StackExchange.Redis sends.
@@ -26,41 +36,63 @@ function Send-RedisCommand {
     foreach ($word in $Words) { $request += '$' + [Text.Encoding]::UTF8.GetByteCount($word) + "`r`n" + $word + "`r`n" }
     $bytes = [Text.Encoding]::UTF8.GetBytes($request)
     $Stream.Write($bytes, 0, $bytes.Length)
-    $line = ''
-    while (($byte = $Stream.ReadByte()) -ge 0 -and $byte -ne 10) { $line += [char] $byte }
-    return $line.Trim()
+    return Read-RedisLine $Stream
+}
+
+function Get-LoginProblem {
+    # What is wrong with the answers to PING and AUTH; empty if nothing is.
+    param([IO.Stream] $Stream, [string] $User, [string] $Password)
+    $first = Send-RedisCommand $Stream @('PING')
+    if (-not $Password) {
+        if ($first -ceq '+PONG') { return '' }
+        return "it answers PING with: $first"
+    }
+    if ($first -ceq '+PONG') { return 'it answers PING without a password' }
+    $login = @('AUTH', $Password)
+    if ($User) { $login = @('AUTH', $User, $Password) }
+    $auth = Send-RedisCommand $Stream $login
+    # A server that does not know the command repeats its words.
+    if ($auth.Contains($Password)) { $auth = $auth.Split(' ')[0] }
+    if ($auth -cne '+OK') { return "it answers AUTH with: $auth" }
+    $last = Send-RedisCommand $Stream @('PING')
+    if ($last -cne '+PONG') { return "it answers PING with: $last" }
+    return ''
 }
 
 function Get-RedisProblem {
-    # What is wrong with Redis by its own answers; empty if nothing is.
-    param([string] $HostName, [int] $Port, [string] $Password, [bool] $Tls)
-    $client = New-Object Net.Sockets.TcpClient
+    # What is wrong with one server by its own answers; empty if nothing is. $TlsName is the name in its certificate.
+    param([string] $HostName, [int] $Port, [string] $User, [string] $Password, [string] $TlsName)
+    $client = $null
     try {
+        # An IPv6 address needs a socket of its own family.
+        $address = $null
+        if ([Net.IPAddress]::TryParse($HostName, [ref] $address)) { $client = New-Object Net.Sockets.TcpClient($address.AddressFamily) }
+        else { $client = New-Object Net.Sockets.TcpClient }
         $client.SendTimeout = 5000
         $client.ReceiveTimeout = 5000
         $client.Connect($HostName, $Port)
         $stream = $client.GetStream()
-        if ($Tls) {
+        if ($TlsName) {
             $stream = New-Object Net.Security.SslStream($stream)
-            $stream.AuthenticateAsClient($HostName, $null, [Security.Authentication.SslProtocols]::Tls12, $false)
+            $stream.AuthenticateAsClient($TlsName, $null, [Security.Authentication.SslProtocols]::Tls12, $false)
         }
-        $first = Send-RedisCommand $stream @('PING')
-        if (-not $Password) {
-            if ($first -ceq '+PONG') { return '' }
-            return "it answers PING with: $first"
-        }
-        if ($first -ceq '+PONG') { return 'it answers PING without a password' }
-        $auth = Send-RedisCommand $stream @('AUTH', $Password)
-        if ($auth -cne '+OK') { return "it answers AUTH with: $auth" }
-        $last = Send-RedisCommand $stream @('PING')
-        if ($last -cne '+PONG') { return "it answers PING with: $last" }
-        return ''
+        return Get-LoginProblem $stream $User $Password
     }
     catch { return "it does not answer: $($_.Exception.GetBaseException().Message)" }
-    finally { $client.Close() }
+    finally { if ($null -ne $client) { $client.Close() } }
+}
+
+function Get-ServerProblem {
+    # Every server of the farm that fails, with the reason. A replica answers like the master.
+    param([string] $Password)
+    foreach ($server in $RedisServers) {
+        $problem = Get-RedisProblem $server.HostName $server.Port '' $Password ''
+        if ($problem) { "Redis on $($server.Name): $problem" }
+        else { Write-Host "Redis on $($server.Name) answers AUTH and PING." }
+    }
 }
 
 if (-not $RedisPassword) { throw 'The password is missing: set $env:NLBGEN_REDIS_PASSWORD, or pass it as a parameter.' }
-$problem = Get-RedisProblem $HostName $Port $RedisPassword $false
-if ($problem) { throw "Redis on ${HostName}:$Port cannot serve the farm: $problem" }
-Write-Host "Redis on ${HostName}:$Port answers AUTH and PING."
+$problems = @(Get-ServerProblem $RedisPassword)
+foreach ($problem in $problems) { Write-Warning $problem }
+if ($problems.Count -gt 0) { throw "$($problems.Count) of $($RedisServers.Count) servers of Redis cannot serve the farm: $($problems -join '; ')" }

@@ -16,6 +16,8 @@ backup, and starts the site. After that it sets the app pool, and waits until th
 farm's keys before and does not answer now, the old file goes back and the site runs as before; with -NoRollback the
 script only prints the commands. A second run changes nothing.
 
+Before the site is stopped, Redis must answer AUTH and PING from this machine; -SkipRedisCheck omits this.
+
 Only the values that differ change. Line ends, indentation, comments and encoding stay.
 
 The script reads passwords from parameters or environment variables, and keys also from the config file of the first node
@@ -39,6 +41,7 @@ param(
     [pscredential] $AppPoolCredential,
     # Print the commands of the rollback instead of running them if the site does not answer.
     [switch] $NoRollback,
+    [switch] $SkipRedisCheck,
     [switch] $SkipStatusCheck
 )
 
@@ -413,6 +416,81 @@ function Set-FarmSetting {
     return $script:Counted
 }
 
+# The servers of Redis to which the nodes connect.
+$RedisServers = @(
+    @{ Name = 'redis-1.corp.example:6379'; HostName = 'redis-1.corp.example'; Port = 6379 }
+)
+
+function Read-RedisLine {
+    param([IO.Stream] $Stream)
+    $line = ''
+    while (($byte = $Stream.ReadByte()) -ge 0 -and $byte -ne 10) { $line += [char] $byte }
+    return $line.Trim()
+}
+
+function Send-RedisCommand {
+    # One command, and the first line of the answer. Lengths are in bytes of UTF-8, which StackExchange.Redis sends.
+    param([IO.Stream] $Stream, [string[]] $Words)
+    $request = "*$($Words.Count)`r`n"
+    foreach ($word in $Words) { $request += '$' + [Text.Encoding]::UTF8.GetByteCount($word) + "`r`n" + $word + "`r`n" }
+    $bytes = [Text.Encoding]::UTF8.GetBytes($request)
+    $Stream.Write($bytes, 0, $bytes.Length)
+    return Read-RedisLine $Stream
+}
+
+function Get-LoginProblem {
+    # What is wrong with the answers to PING and AUTH; empty if nothing is.
+    param([IO.Stream] $Stream, [string] $User, [string] $Password)
+    $first = Send-RedisCommand $Stream @('PING')
+    if (-not $Password) {
+        if ($first -ceq '+PONG') { return '' }
+        return "it answers PING with: $first"
+    }
+    if ($first -ceq '+PONG') { return 'it answers PING without a password' }
+    $login = @('AUTH', $Password)
+    if ($User) { $login = @('AUTH', $User, $Password) }
+    $auth = Send-RedisCommand $Stream $login
+    # A server that does not know the command repeats its words.
+    if ($auth.Contains($Password)) { $auth = $auth.Split(' ')[0] }
+    if ($auth -cne '+OK') { return "it answers AUTH with: $auth" }
+    $last = Send-RedisCommand $Stream @('PING')
+    if ($last -cne '+PONG') { return "it answers PING with: $last" }
+    return ''
+}
+
+function Get-RedisProblem {
+    # What is wrong with one server by its own answers; empty if nothing is. $TlsName is the name in its certificate.
+    param([string] $HostName, [int] $Port, [string] $User, [string] $Password, [string] $TlsName)
+    $client = $null
+    try {
+        # An IPv6 address needs a socket of its own family.
+        $address = $null
+        if ([Net.IPAddress]::TryParse($HostName, [ref] $address)) { $client = New-Object Net.Sockets.TcpClient($address.AddressFamily) }
+        else { $client = New-Object Net.Sockets.TcpClient }
+        $client.SendTimeout = 5000
+        $client.ReceiveTimeout = 5000
+        $client.Connect($HostName, $Port)
+        $stream = $client.GetStream()
+        if ($TlsName) {
+            $stream = New-Object Net.Security.SslStream($stream)
+            $stream.AuthenticateAsClient($TlsName, $null, [Security.Authentication.SslProtocols]::Tls12, $false)
+        }
+        return Get-LoginProblem $stream $User $Password
+    }
+    catch { return "it does not answer: $($_.Exception.GetBaseException().Message)" }
+    finally { if ($null -ne $client) { $client.Close() } }
+}
+
+function Get-ServerProblem {
+    # Every server of the farm that fails, with the reason. A replica answers like the master.
+    param([string] $Password)
+    foreach ($server in $RedisServers) {
+        $problem = Get-RedisProblem $server.HostName $server.Port '' $Password ''
+        if ($problem) { "Redis on $($server.Name): $problem" }
+        else { Write-Host "Redis on $($server.Name) answers AUTH and PING." }
+    }
+}
+
 function Get-BackupName {
     param([string] $Path)
     $dated = "$Path.$(Get-Date -Format 'yyyyMMdd-HHmmss')"
@@ -575,6 +653,10 @@ if ((Set-FarmSetting $file) -ne 0) { throw "The edited text of $ConfigPath does 
 
 # Only a prepared node may run. A new node was stopped after its installation; it stays stopped until its file is correct.
 $prepared = $changes -eq 0
+if (-not $prepared -and -not $SkipRedisCheck) {
+    $problems = @(Get-ServerProblem (ConvertTo-RedisPassword (Get-Secret 'RedisPassword')))
+    if ($problems.Count -gt 0) { throw "$($problems -join '; '). Nothing was changed. Correct that, or give -SkipRedisCheck." }
+}
 $backup = ''
 if (-not $prepared -and $PSCmdlet.ShouldProcess($ConfigPath, "change $changes settings, with site $SiteName stopped")) {
     $scratch = "$ConfigPath.nlbgen.tmp"
