@@ -276,6 +276,8 @@ def _one_node(rollout: Rollout, node: Node) -> Iterator[Variable]:
     yield Variable("node_spec", quoted(f"{folder}/nodes/{node.name}.yaml"))
     yield Variable("node_keys_from", quoted(_node_host(farm, farm.primary) if clones else ""))
     yield Variable("node_health_url", unsafe(f"{scheme}://localhost:{farm.port_of(node)}{farm.health_path or '/'}"))
+    if not farm.node_tls:
+        yield Variable("node_http_port", str(farm.port_of(node)))
     yield Variable("node_drained_by", quoted(rollout.vendor if leaves else ""))
     yield Variable("drain_node", quoted(node.name))
     yield Variable("drain_state", node.state)
@@ -310,6 +312,7 @@ def _node_variables(rollout: Rollout) -> Iterator[Variable]:
         "node_same_site_id",
         "true" if classic and farm.stores.session == "sqlserver" and len(farm.nodes) > 1 else "false",
     )
+    yield Variable("node_plain_http", "false" if farm.node_tls else "true")
     yield Variable("node_health_host", quoted(farm.frontend.host))
     yield Variable("node_health_status", str(farm.balancer.health.expect))
     yield Variable("node_work", quoted(f"{_WORK}/{farm.farm}/node"))

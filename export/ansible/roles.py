@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from ...generators.base import Generator, all_generators, hosted_generators
+from ...nodes import plain_http
 
 _SHARED: Final = {
     "keepalived": ("tasks/main", "tasks/address", "tasks/check"),
@@ -30,10 +31,15 @@ def roles() -> dict[str, str]:
     return found
 
 
-def choices() -> dict[str, list[str]]:
-    """Return the vendors that the roles' arguments accept."""
+def choices() -> dict[str, object]:
+    """Return what the templates of the roles show: the vendors that their arguments accept, and lines of PowerShell."""
     devices = sorted(vendor.name for vendor in all_generators() if vendor.api is not None)
-    return {"device_vendors": devices, "vendors": [*(vendor.name for vendor in hosted_generators()), *devices]}
+    return {
+        "device_vendors": devices,
+        "vendors": [*(vendor.name for vendor in hosted_generators()), *devices],
+        "http_accepted": plain_http.is_accepted(),
+        "accept_http": plain_http.accept("$Port"),
+    }
 
 
 def _role(name: str, tasks: tuple[str, ...]) -> dict[str, str]:

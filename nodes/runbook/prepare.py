@@ -4,14 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ...spec.model import Farm, Node, SqlLogin
+from .. import plain_http as plain_http_lines
 from ..config.effective import CLASSIC_FILE, CORE_FILE
 from ..powershell import literal
 from .blocks import FOLDER, START, STOP, CodeBlock, Step, blocks, code, prompts, share, site_lines
 
 KEYS_FILE: Final = f"{FOLDER}\\keys.config"
 """Where the file of `keys.from` is on each node."""
-
-_RULE: Final = '/system.webServer/rewrite/rules/rule[@name="Redirect HTTP to HTTPS"]'
 
 
 def config_file(farm: Farm, *, core: bool) -> str:
@@ -70,10 +69,6 @@ def copied(farm: Farm) -> Step:
 def plain_http(farm: Farm) -> Step:
     """The step after which IIS answers the balancer's requests, which are plain HTTP."""
     port = next(iter({farm.port_of(node) for node in farm.nodes}))
-    rule = [
-        '$where = "MACHINE/WEBROOT/APPHOST/$($site.name)"',
-        f"$rule = '{_RULE}'",
-    ]
     return Step(
         "Let IIS accept HTTP from the balancer",
         [
@@ -92,14 +87,11 @@ def plain_http(farm: Farm) -> Step:
                 "powershell",
                 [
                     *site_lines(farm),
-                    (
-                        "if (-not (Get-WebBinding -Name $site.name -Protocol http)) "
-                        f"{{ New-WebBinding -Name $site.name -Protocol http -Port {port} }}"
-                    ),
-                    "(Get-WebBinding -Name $site.name -Protocol http).bindingInformation",
-                    *rule,
-                    "Set-WebConfigurationProperty -PSPath $where -Filter $rule -Name enabled -Value $false",
-                    "(Get-WebConfigurationProperty -PSPath $where -Filter $rule -Name enabled).Value",
+                    plain_http_lines.bind(str(port)),
+                    f"({plain_http_lines.BINDING}).bindingInformation",
+                    *plain_http_lines.NAMES,
+                    plain_http_lines.DISABLE,
+                    plain_http_lines.STATE,
                 ],
                 "On each node",
             )
@@ -109,8 +101,8 @@ def plain_http(farm: Farm) -> Step:
                 "powershell",
                 [
                     *site_lines(farm),
-                    *rule,
-                    "Set-WebConfigurationProperty -PSPath $where -Filter $rule -Name enabled -Value $true",
+                    *plain_http_lines.NAMES,
+                    plain_http_lines.ENABLE,
                 ],
                 "On each node",
             )

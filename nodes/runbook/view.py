@@ -160,12 +160,15 @@ def _keys(farm: Farm, *, core: bool) -> Step:
                 "which the passwords in the database were stored: no other EncryptionKey can decrypt them."
             ),
         ]
+    lines.append(
+        "If a key is AutoGenerate, each machine has another one, and other nodes cannot get it. `nlbgen nodes keys "
+        "--generate` writes a fixed machineKey into the file that the keys come from: copy this file to "
+        f"{farm.primary.name}, restart its site (users sign in once more), and run `nlbgen render nodes` again."
+    )
     if core:
         lines.append(
-            "If a key is AutoGenerate, `nlbgen nodes keys` shows it, and other nodes cannot get it. IIS Manager writes "
-            "generated keys into the file of IIS, which Orchestrator does not read from 2020.10 on: write fixed keys "
-            "into "
-            f"{code(CORE_FILE)}."
+            "Do not use IIS Manager for that: it writes keys into the file of IIS, which Orchestrator does not read "
+            f"from 2020.10 on. The keys must be in {code(CORE_FILE)}."
         )
     return Step(
         "Keep the keys",

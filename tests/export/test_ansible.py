@@ -165,6 +165,29 @@ def balancer_variables(files: dict[str, bytes]) -> dict[str, Any]:
     return dict(group["vars"])
 
 
+@pytest.mark.parametrize("mode, plain", [("terminate", True), ("bridge", False)])
+def test_node_of_a_farm_with_tls_at_the_balancer_accepts_http_before_its_status_is_checked(
+    farm: MakeSpec, mode: str, plain: bool
+) -> None:
+    from nlbgen.nodes import plain_http
+
+    files = tree(farm("haproxy", frontend={"vip": VIP, "tls": {"mode": mode}}))
+    nodes = inventory(files)["farm_orchestrator_test"]["children"]["nodes_of_orchestrator_test"]
+    assert nodes["vars"]["node_plain_http"] is plain
+    assert [host.get("node_http_port") for host in nodes["hosts"].values()] == [80 if plain else None] * 2
+    main = yaml.safe_load(files["roles/node/tasks/main.yml"])
+    look = next(task for task in main[2]["block"] if task["name"] == "Look at the site and its application pool")
+    script = look["ansible.windows.win_powershell"]["script"]
+    assert all(line in script for line in plain_http.is_accepted())
+    assert "http = $accepted -or -not $PlainHttp" in script
+    change = yaml.safe_load(files["roles/node/tasks/change.yml"])
+    names = [task["name"] for task in next(task for task in change if "block" in task)["block"]]
+    accept = names.index("Let IIS accept plain HTTP from the balancer")
+    assert names.index("Put the changed files in place, each with a dated backup beside it") < accept
+    order = [task["name"] for task in main[2]["block"]]
+    assert order.index("Change the node, out of the balancer") < order.index("See the node well and in the balancer")
+
+
 @pytest.mark.parametrize("vendor", HOSTED)
 def test_variables_of_the_balancers_are_variables_of_the_role(vendor: str, farm: MakeSpec) -> None:
     files = tree(farm(vendor))
@@ -540,7 +563,7 @@ def test_powershell_of_the_roles_is_powershell(fleet: Path) -> None:
             script
             for script, _indent in re.findall(r"script: \|\n(( +).*\n(?:\2.*\n)*)", path.read_text(encoding="utf-8"))
         ]
-    assert len(scripts) == 6
+    assert len(scripts) == 7
     for script in scripts:
         assert not parser.parse(script.encode()).root_node.has_error, script
 
