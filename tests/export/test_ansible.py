@@ -176,16 +176,18 @@ def test_node_of_a_farm_with_tls_at_the_balancer_accepts_http_before_its_status_
     assert nodes["vars"]["node_plain_http"] is plain
     assert [host.get("node_http_port") for host in nodes["hosts"].values()] == [80 if plain else None] * 2
     main = yaml.safe_load(files["roles/node/tasks/main.yml"])
-    look = next(task for task in main[2]["block"] if task["name"] == "Look at the site and its application pool")
+    tasks = {task["name"]: task for task in main[2]["block"]}
+    look = tasks["Read the state of the site and its application pool"]
     script = look["ansible.windows.win_powershell"]["script"]
     assert all(line in script for line in plain_http.is_accepted())
     assert "http = $accepted -or -not $PlainHttp" in script
     change = yaml.safe_load(files["roles/node/tasks/change.yml"])
     names = [task["name"] for task in next(task for task in change if "block" in task)["block"]]
     accept = names.index("Let IIS accept plain HTTP from the balancer")
-    assert names.index("Put the changed files in place, each with a dated backup beside it") < accept
-    order = [task["name"] for task in main[2]["block"]]
-    assert order.index("Change the node, out of the balancer") < order.index("See the node well and in the balancer")
+    assert names.index("Copy the changed files to the node, with a dated backup of each") < accept
+    order = list(tasks)
+    check = order.index("Check the health of the node and enable it on the balancer")
+    assert order.index("Change the node while it is drained") < check
 
 
 @pytest.mark.parametrize("vendor", HOSTED)
