@@ -17,7 +17,9 @@ pytestmark = pytest.mark.slow
 NAMES = ("forged-headers", "h2c", "smuggling", "oversized-headers", "slowloris")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.alone if name == "slowloris" else ()) for name in NAMES]
+)
 def test_hostile_clients_on_the_example_farm_pass(shared_bench: StartBench, vendor: str, name: str) -> None:
     assert shared_bench(vendor).failed(name) == []
 

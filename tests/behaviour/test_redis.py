@@ -47,7 +47,9 @@ def redis_lab() -> Iterator[StartLab]:
             "sentinel": {"nodes": hosts, **(sentinel or {})},
             **(redis or {}),
         }
-        farm = {**BASE, "stores": {"signalr": "redis", "redis": store}, **(changes or {})}
+        # The client before 2020.10 knows no user.
+        version = {"orchestrator": {"version": "2023.10"}} if "user" in store else {}
+        farm = {**BASE, **version, "stores": {"signalr": "redis", "redis": store}, **(changes or {})}
         spec = loads(yaml.safe_dump(farm))
         labs.append(lab := Lab(spec, "haproxy", program=program))
         lab.__enter__()

@@ -179,7 +179,7 @@ def test_reason_of_a_line_is_shown_by_pointer_and_keyboard(browser: Browser, pag
     move_to(browser, Keys.ARROW_DOWN, "hard-stop-after 1h")
     assert browser.eventually(lambda: strip.text.startswith("After a reload, the old worker keeps its open WebSockets"))
     move_to(browser, Keys.ARROW_UP, "maxconn 8416")
-    assert browser.eventually(lambda: strip.text.startswith("Each client connection needs two open files"))
+    assert browser.eventually(lambda: strip.text.startswith("The limit of all client connections."))
     line = next(line for line in browser.find_all("#panel-haproxy .line") if "timeout tunnel" in line.text)
     browser.run("arguments[0].scrollIntoView({block: 'center'})", line)
     ActionChains(browser.driver).move_to_element(line.find_element(By.CSS_SELECTOR, ".word")).perform()
