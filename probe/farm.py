@@ -5,7 +5,8 @@ report = probe(load(Path("farm.yaml")), Options())
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -19,7 +20,7 @@ from ..spec.model import Node, Redis
 from ..spec.references import resolve as resolve_secret
 from ..spec.strings.endpoints import Endpoint as Server
 from ..spec.units import Duration
-from . import agreement, redis, signalr, sqlserver, web
+from . import agreement, redis, sentinel, signalr, sqlserver, web
 from .findings import Report
 from .machine import Endpoint, Machine, TlsPolicy
 
@@ -74,6 +75,7 @@ class _Probe:
         self._machines: list[Machine] = []
         self._healthy: dict[str, agreement.HealthyNode] = {}
         self._live: list[tuple[Machine, signalr.Outcome]] = []
+        self._hosts: sentinel.Hosts | None = None
 
     async def run(self) -> Report:
         """Check all machines in parallel, then compare them."""
@@ -118,8 +120,8 @@ class _Probe:
                 add(machine := self._node_machine(node), self._check_node(machine))
             stores = self._farm.stores
             if stores.signalr == "redis" and stores.redis is not None:
-                for server in stores.redis.servers:
-                    add(machine := self._redis_machine(server, stores.redis), self._check_redis(machine, stores.redis))
+                for machine, check in self._redis_checks(stores.redis):
+                    add(machine, check)
             if stores.database is not None:
                 source = sqlserver.DataSource.of(stores.database.server)
                 endpoint = Endpoint(source.host, source.port or sqlserver.BROWSER_PORT, source.host, tls=False)
@@ -133,6 +135,8 @@ class _Probe:
         agreement.clocks(nodes)
         agreement.versions(nodes)
         agreement.hubs(self._live, self._hubs(sticky=True).paths)
+        if self._hosts is not None:
+            self._hosts.compare()
         left = ends - time.monotonic()
         if not self._farm.orchestrator.is_core and left > 0:
             tokens = asyncio.create_task(agreement.tokens(nodes))
@@ -307,15 +311,34 @@ class _Probe:
         name = "redis" if len(store.servers) == 1 else f"redis {server}"
         return Machine(name, Endpoint(server.host, server.port, server.host, store.tls), self._limits)
 
-    async def _check_redis(self, machine: Machine, store: Redis) -> None:
+    def _redis_checks(self, store: Redis) -> Iterator[tuple[Machine, Check]]:
+        """Yield the servers to which the nodes connect, and the hosts under Sentinel."""
+        connect = partial(self._connect_redis, store)
+        nodes = sum(node.state != "down" for node in self._farm.nodes)
+        listeners = redis.Listeners(nodes, self._farm.orchestrator.is_core)
+        for server in store.servers if store.asked is None else ():
+            machine = self._redis_machine(server, store)
+            yield machine, self._check_redis(machine, store, connect, listeners)
+        if store.sentinel is not None:
+            self._hosts = sentinel.Hosts(store, store.sentinel, self._limits)
+            yield from self._hosts.checks(connect, None if store.front else listeners)
+
+    async def _connect_redis(self, store: Redis, machine: Machine) -> sentinel.Access | None:
         policy = self._server_tls((machine.endpoint.name,), self._options.ca)
         if not await machine.connect(policy if store.tls else None):
-            return
-        password = None
-        if store.password is not None:
-            try:
-                password = resolve_secret(store.password, Path(self._spec.name).parent)
-            except NlbgenError as error:
-                machine.report("redis-unchecked", "password", "a secret", error.message)
-                return
-        await redis.check(machine, password, store.user, replicas=len(store.servers) > 1)
+            return None
+        if store.password is None:
+            return sentinel.Access(None)
+        try:
+            return sentinel.Access(resolve_secret(store.password, Path(self._spec.name).parent))
+        except NlbgenError as error:
+            machine.report("redis-unchecked", "password", "a secret", error.message)
+            return None
+
+    async def _check_redis(
+        self, machine: Machine, store: Redis, connect: sentinel.Connect, listeners: redis.Listeners
+    ) -> None:
+        access = await connect(machine)
+        if access is not None:
+            several = len(store.servers) > 1
+            await redis.check(machine, access.password, store.user, replicas=several, listeners=listeners)

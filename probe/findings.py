@@ -135,6 +135,25 @@ KINDS: Final[Mapping[str, Kind]] = {
     "redis-replica": Kind(
         "Redis is a replica, which accepts no writes", "set stores.redis.host to the master, or promote this server"
     ),
+    "redis-masters": Kind(
+        "servers and Sentinels do not agree about the master",
+        "wait some seconds if a failover is running; otherwise compare the hosts' redis.conf and sentinel.conf",
+    ),
+    "redis-failover": Kind(
+        "the master of Redis has no replica: if it fails now, no server replaces it",
+        "start Redis on the other hosts, and check its log there",
+    ),
+    "redis-link": Kind(
+        "a replica of Redis is not connected to the master", "check Redis's log on this host, and its `masterauth`"
+    ),
+    "redis-quorum": Kind(
+        "this Sentinel reaches too few Sentinels for a failover", "start Sentinel on the other hosts, and check its log"
+    ),
+    "redis-listeners": Kind(
+        "fewer nodes listen for SignalR's messages than the farm has",
+        "recycle the application pool of each node that robots of other nodes do not hear, one at a time, and run the "
+        "probe again",
+    ),
     "redis-answer": Kind("the response is not a valid response of Redis", "check Redis's log"),
     "redis-unchecked": Kind(
         "Redis accepts connections; it was not checked further",

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from nlbgen.net.loops import run
-from nlbgen.prove.lab.lab import Lab
+from nlbgen.probe.farm import Options, probe
+from nlbgen.probe.findings import Report
+from nlbgen.prove.lab.lab import REDIS_LOGIN, Lab
 from nlbgen.prove.lab.redis import RedisLab
 from nlbgen.prove.scenarios.redis import redis_bench
 from nlbgen.prove.score.scorecard import Scored
@@ -213,6 +215,59 @@ def test_connections_to_the_master_stay_while_the_sentinels_announce_no_master(r
         return len(redis.stream.lost(since))
 
     assert run(lost()) == 0
+
+
+def on_hosts(report: Report) -> list[tuple[str, str]]:
+    """The findings about the hosts of Redis: their names begin with `redis-`."""
+    return sorted((one.device, one.id) for one in report.findings if " redis-" in one.device)
+
+
+def test_probe_checks_each_host_of_redis(redis_lab: StartLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A front that works hides that no failover is possible."""
+    monkeypatch.setenv("NLBGEN_REDIS", REDIS_LOGIN)
+    runner = redis_lab(HOSTS, {"down_after": "2s"})
+
+    async def probed() -> list[Report]:
+        async def report() -> Report:
+            return await asyncio.to_thread(probe, runner.lab.spec, Options(through="nodes"))
+
+        async with RedisLab(runner.lab) as redis:
+            assert await redis.master() is redis.servers[0]
+            reports = [await report()]
+            await redis.ask(redis.servers[1].port, "REPLICAOF", "127.0.0.1", "1")
+            reports.append(await report())
+            for process in (*redis.servers[1:], *redis.sentinels[1:]):
+                process.kill()
+            await asyncio.sleep(3)
+            return [*reports, await report()]
+
+    healthy, unlinked, alone = run(probed())
+    assert on_hosts(healthy) == []
+    facts = {one.device: list(one.facts.values()) for one in healthy.devices}
+    assert facts["redis redis-1"] == ["Redis answers", "master", "2 of 2 replicas attached"]
+    assert facts["redis redis-2"] == ["Redis answers", "slave"]
+    assert facts["sentinel redis-3"][0] == "can begin a failover"
+    assert on_hosts(unlinked) == [("redis redis-2", "redis-link")]
+    down = [(f"{kind} redis-{number}", "unreachable") for kind in ("redis", "sentinel") for number in (2, 3)]
+    assert on_hosts(alone) == sorted([*down, ("redis redis-1", "redis-failover"), ("sentinel redis-1", "redis-quorum")])
+
+
+def test_probe_reports_two_masters_and_sentinels_without_one(
+    redis_lab: StartLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NLBGEN_REDIS", REDIS_LOGIN)
+    runner = redis_lab(HOSTS, {"down_after": "30s"})
+
+    async def probed() -> Report:
+        async with RedisLab(runner.lab) as redis:
+            for sentinel in redis.sentinels[1:]:
+                await redis.ask(sentinel.port, "SENTINEL", "REMOVE", "mymaster", sentinel=True)
+            await redis.ask(redis.servers[1].port, "REPLICAOF", "NO", "ONE")
+            return await asyncio.to_thread(probe, runner.lab.spec, Options(through="nodes"))
+
+    found = on_hosts(run(probed()))
+    masters = [device for device, kind in found if kind == "redis-masters"]
+    assert masters == ["redis redis-2", "sentinel redis-2", "sentinel redis-3"]
 
 
 def test_replica_that_needs_a_full_copy_is_attached_at_once(redis_lab: StartLab) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 import pytest
 
 from nlbgen.net.loopback import free_port
+from nlbgen.net.resp import encode
 from nlbgen.probe import sqlserver
 from nlbgen.probe.farm import Options, probe
 from nlbgen.probe.findings import Report
@@ -64,7 +65,9 @@ def required(password: str) -> str:
     return f'requirepass "{quoted}"'
 
 
-def ask(tmp_path: Path, stores: str, version: str = "2019.4", **options: Unpack["ProbeOptions"]) -> Report:
+def ask(
+    tmp_path: Path, stores: str, version: str = "2019.4", state: str = "down", **options: Unpack["ProbeOptions"]
+) -> Report:
     """Probe the stores of a farm whose nodes are down, so that there are no other findings."""
     text = f"""
 farm: orchestrator-test
@@ -75,7 +78,7 @@ stores: {stores}
 accept: [redis-loopback, database-local, redis-add-on]
 """
     spec = loads(text, str(tmp_path / "farm.yaml"))
-    nodes = tuple(node.replace(state="down") for node in spec.farm.nodes)
+    nodes = tuple(node.replace(state=state) for node in spec.farm.nodes)
     spec = spec._replace(farm=spec.farm.replace(nodes=nodes))
     return probe(spec, Options(through="nodes", timeout=Duration.of("40s"))._replace(**options))
 
@@ -130,6 +133,32 @@ def test_redis_with_the_configured_user_has_no_finding(redis: Callable[..., int]
     assert found_in(report) == []
     assert report.devices[-1].facts["role"] == "master"
     assert found_in(ask_redis(tmp_path, port)) == [("redis-password", "finding")]
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("version", "listeners", "found"),
+    [
+        ("2019.4", 0, []),
+        ("2019.4", 1, [("redis-listeners", "finding")]),
+        ("2019.4", 2, []),
+        ("2023.10", 1, [("redis-listeners", "note")]),
+    ],
+)
+def test_redis_with_fewer_listeners_than_nodes_is_reported(
+    redis: Callable[..., int], tmp_path: Path, version: str, listeners: int, found: list[tuple[str, str]]
+) -> None:
+    port = redis(required(PASSWORD))
+    with ExitStack() as stack:
+        for number in range(listeners + 1):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            channels = ["signalr"] * (number < listeners) + ["__Booksleeve_MasterChanged"]
+            client.sendall(encode("AUTH", PASSWORD) + encode("SUBSCRIBE", *channels))
+            while b"MasterChanged" not in client.recv(1024):
+                pass
+        store = f"{{signalr: redis, redis: {{host: 127.0.0.1, port: {port}, password: {{env: NLBGEN_TEST_REDIS}}}}}}"
+        report = ask(tmp_path, store, version, "up")
+    assert [(one.id, one.level) for one in report.findings if one.device == "redis"] == found
 
 
 @pytest.mark.redis
