@@ -26,6 +26,9 @@ from .values import ANOTHER
 UNUSABLE: Final = "secret-characters"
 """The id of a secret that a program of the farm cannot hold."""
 
+IIS_WEB_CONFIG: Final = "iis-web-config"
+"""The id of a spec that names the web.config of IIS."""
+
 _NAMES: Final = 6
 """How many differing settings one message names."""
 _NEEDED: Final = (MACHINE_KEY, SECURE, APP, SESSION_STATE)
@@ -62,6 +65,7 @@ def problems(spec: Spec) -> list[Problem]:
             found.append(_problem(error, spec, path))
             continue
         found += _keys(config, spec, path) if path == cloned else []
+        found += _web_config_of_iis(config, spec, path)
         if isinstance(path[1], int):
             loaded[spec.farm.nodes[path[1]]] = config
     told = {(one.location, one.id) for one in found}
@@ -94,6 +98,15 @@ def _keys(config: Config, spec: Spec, path: SpecPath) -> list[Problem]:
     except NodeError as error:
         return [_problem(error, spec, path)]
     return []
+
+
+def _web_config_of_iis(config: Config, spec: Spec, path: SpecPath) -> list[Problem]:
+    """The warning that the spec names the web.config of IIS, and the file beside it has the settings."""
+    if config.web_config_of_iis is None:
+        return []
+    message = f"{config.web_config_of_iis.name} is the file of IIS; the settings are read from {config.path.name}"
+    hint = f"name {config.path.name}: from 2020.10 on Orchestrator reads only this file"
+    return [Problem(spec.document.location(path), dotted(path), message, hint, IIS_WEB_CONFIG, "warning")]
 
 
 def _findings(spec: Spec, loaded: Mapping[Node, Config]) -> Iterator[FileFinding]:

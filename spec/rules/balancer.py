@@ -17,9 +17,9 @@ def _health_path(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("balancer", "health", "path"),
             f"no health endpoint is known for Orchestrator {farm.orchestrator.version}",
-            "write `health: {path: /Account/Login}` under `balancer`, or another path that answers 200 without a "
-            "login, "
-            "and another status when the node does not work; first try it with curl on a node",
+            "write `health: {path: /PATH}` under `balancer`, with a path that answers 200 without a login, and another "
+            "status when the node does not work. Warning: no documentation names such a path for this version. "
+            "`/Account/Login` may be one; try it on a node first: `curl -k -i https://localhost/Account/Login`",
         )
 
 

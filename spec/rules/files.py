@@ -22,6 +22,7 @@ class FileRule(NamedTuple):
 FILE_RULES: Final = (
     FileRule("node-config", "error", "the file can be read"),
     FileRule("secret-characters", "error", "every program of the farm can hold the secrets"),
+    FileRule("iis-web-config", "warning", "the spec names the file with the settings, not IIS's own file"),
     FileRule("node-version", "error", "the file is of the version that the spec names"),
     FileRule("encrypted-section", "error", "no section is encrypted with the machine's own key"),
     FileRule("autogenerate-keys", "error", "ASP.NET does not generate the machineKey"),

@@ -10,6 +10,7 @@ import pytest
 from nlbgen.nodes import audit, spec_checks, spec_files
 from nlbgen.nodes.prepare import rendering
 from nlbgen.spec.load import Spec, load
+from tests.nodes.test_webconfig import CORE, STUB
 
 MakeSpec = Callable[..., Spec]
 
@@ -59,3 +60,22 @@ def test_absent_reports_the_first_reason(spec: MakeSpec, tmp_path: Path) -> None
     for name in ("a.config", "b.config"):
         (tmp_path / name).write_text("<configuration/>", encoding="utf-8")
     assert not rendering.absent(spec("a.config", "b.config"))
+
+
+def test_problems_web_config_of_iis_is_a_warning_at_its_key_that_can_be_accepted(
+    spec: MakeSpec, tmp_path: Path
+) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "web.config").write_text(STUB, encoding="utf-8")
+        (tmp_path / folder / "UiPath.Orchestrator.dll.config").write_text(CORE, encoding="utf-8")
+    version = {"version": "2021.10"}
+    farm = spec("a/web.config", "b/UiPath.Orchestrator.dll.config", orchestrator=version)
+    found = [one for one in spec_checks.problems(farm) if one.id == "iis-web-config"]
+    assert [(one.location, one.path, one.severity) for one in found] == [
+        (farm.document.location(("nodes", 0, "config")), "nodes[0].config", "warning")
+    ]
+    assert "web.config is the file of IIS" in found[0].message
+    assert "name UiPath.Orchestrator.dll.config" in found[0].hint
+    accepted = spec("a/web.config", orchestrator=version, accept=["iis-web-config"])
+    assert "iis-web-config" not in {one.id for one in spec_checks.problems(accepted)}
