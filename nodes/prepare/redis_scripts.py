@@ -9,6 +9,7 @@ from ...spec.load import Spec
 from ...spec.model import Redis
 from ...spec.strings import redis as strings
 from ...spec.strings.endpoints import Endpoint
+from ...spec.strings.redis_clients import V1
 from .. import powershell, stores
 from ..config.effective import Config
 from ..store_strings import redis_clients_of
@@ -29,7 +30,7 @@ class Login(NamedTuple):
     tls_name: str = ""
     """The name in the certificates, if it is not the servers' own."""
     service: str = ""
-    """The name of the master, if the servers are sentinels."""
+    """The name of the master, if the servers are sentinels; StackExchange.Redis 1.2.6 does not ask them for it."""
 
 
 def login(spec: Spec, desired: Iterable[DesiredSetting], config: Config) -> Login | None:
@@ -44,7 +45,8 @@ def login(spec: Spec, desired: Iterable[DesiredSetting], config: Config) -> Logi
     if value is None:
         return Login(redis.servers, stores.redis_password(spec))
     text = "".join(part if isinstance(part, str) else "x" for part in value.parts)
-    found = strings.read(text, redis_clients_of(spec, config)[0])
+    client = redis_clients_of(spec, config)[0]
+    found = strings.read(text, client)
     secrets = (part for part in value.parts if isinstance(part, SecretPart))
     return Login(
         found.servers,
@@ -52,7 +54,7 @@ def login(spec: Spec, desired: Iterable[DesiredSetting], config: Config) -> Logi
         user=str(found.value("user")),
         tls=found.value("ssl") is True,
         tls_name=str(found.value("sslHost")),
-        service=str(found.value("serviceName")),
+        service="" if client is V1 else str(found.value("serviceName")),
     )
 
 

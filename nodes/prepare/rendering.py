@@ -111,7 +111,7 @@ def _farm_files(
     farm = spec.farm
     if source.kind == "classic" and farm.stores.session == "sqlserver":
         yield scripts.session_tables(spec, with_secrets=with_secrets)
-    if login is not None and source.kind == "classic" and not farm.redis_front and not login.service:
+    if login is not None and source.kind == "classic" and not farm.redis_front:
         yield redis_scripts.server(spec, login, with_secrets=with_secrets)
     if login is not None:
         yield redis_scripts.check(spec, login, with_secrets=with_secrets)

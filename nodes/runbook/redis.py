@@ -40,7 +40,7 @@ def named_sentinels(store: Redis, variables: dict[str, str]) -> Step:
         [
             (
                 f"Install the sentinels ({names}) and the servers of Redis that they watch, on machines of their own. "
-                "`redis.ps1` is not for them: it installs a single Redis. The nodes ask the sentinels for the master, "
+                "The nodes ask the sentinels for the master, "
                 "so that every node must reach each sentinel and each server of Redis."
             )
         ],

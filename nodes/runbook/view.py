@@ -70,20 +70,18 @@ def _steps(farm: Farm, variables: dict[str, str], *, core: bool, sentinels: bool
     yield prepare.copied(farm)
     yield _backup(farm, core=core)
     yield _keys(farm, core=core)
-    yield from (_core_steps(farm, variables) if core else _classic_steps(farm, variables, sentinels=sentinels))
+    yield from (_core_steps(farm, variables, sentinels=sentinels) if core else _classic_steps(farm, variables))
     yield _audit(farm, core=core)
     yield _balancer(farm)
     yield _switch(farm)
 
 
-def _classic_steps(farm: Farm, variables: dict[str, str], *, sentinels: bool) -> Iterator[Step]:
+def _classic_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
     """All nodes are prepared at the end, one at a time; new nodes do not run before."""
     if farm.stores.session == "sqlserver" and farm.stores.database is not None:
         yield classic.sessions(farm.stores.database, variables)
     if farm.redis_front:
         yield sentinel(farm, variables)
-    elif sentinels and farm.stores.redis is not None:
-        yield named_sentinels(farm.stores.redis, variables)
     elif farm.stores.signalr == "redis" and farm.stores.redis is not None:
         yield classic.redis(farm.stores.redis, variables)
     yield classic.install(farm)
@@ -102,10 +100,12 @@ def _has_identity(farm: Farm) -> bool:
     return version is not None and normalized(version).parts[:2] >= (2020, 4)
 
 
-def _core_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
+def _core_steps(farm: Farm, variables: dict[str, str], *, sentinels: bool) -> Iterator[Step]:
     """The first node is prepared first: the others are installed with its parameters."""
     if farm.redis_front:
         yield sentinel(farm, variables)
+    elif sentinels and farm.stores.redis is not None:
+        yield named_sentinels(farm.stores.redis, variables)
     elif farm.stores.signalr == "redis" and farm.stores.redis is not None:
         yield core_steps.add_on(farm, farm.stores.redis, variables)
     yield core_steps.public_url(farm, _url(farm))

@@ -124,26 +124,16 @@ def test_functions_log_in_with_the_user_of_the_string() -> None:
 
 
 @pytest.mark.parametrize(
-    "redis, tls_name",
-    [
-        ({}, "''"),
-        ({"tls": True}, "$parts[1]"),
-        ({"tls": True, "options": {"serviceName": "orch-master", "sslHost": "x.example"}}, "'x.example'"),
-    ],
+    "tls, tls_name, expected", [(False, "", "''"), (True, "", "$parts[1]"), (True, "x.example", "'x.example'")]
 )
-def test_scripts_for_sentinels_prove_the_master_that_they_name(
-    render: Render, redis: dict[str, Any], tls_name: str
-) -> None:
-    hosts = ["s1.corp.example", "s2.corp.example"]
-    service = {"endpoints": hosts, "password": PASSWORD, "options": {"serviceName": "orch-master"}}
-    files = render(service | redis)
-    assert servers(files["test-redis.ps1"]) == ["s1.corp.example:26379", "s2.corp.example:26379"]
-    assert "@('SENTINEL', 'get-master-addr-by-name', 'orch-master')" in files["test-redis.ps1"]
-    call = f"Get-RedisProblem $parts[1] ([int] $parts[3]) $User $Password {tls_name} $false"
-    assert call in files["test-redis.ps1"]
-    assert "redis.ps1" not in files
-    assert "each sentinel names a master that answers" in files["RUNBOOK.md"]
-    assert "`s1.corp.example:26379` and `s2.corp.example:26379`" in files["RUNBOOK.md"]
+def test_functions_for_sentinels_prove_the_master_that_they_name(tls: bool, tls_name: str, expected: str) -> None:
+    hosts = Endpoint("s1.corp.example", 26379), Endpoint("s2.corp.example", 26379)
+    lines = redis_scripts.functions(Login(hosts, None, tls=tls, tls_name=tls_name, service="orch-master"))
+    text = "\n".join(lines)
+    assert servers(text) == ["s1.corp.example:26379", "s2.corp.example:26379"]
+    assert "@('SENTINEL', 'get-master-addr-by-name', 'orch-master')" in text
+    assert f"Get-RedisProblem $parts[1] ([int] $parts[3]) $User $Password {expected} $false" in text
+    assert broken(text.encode()) == []
 
 
 def test_runbook_names_every_server_of_redis(render: Render) -> None:

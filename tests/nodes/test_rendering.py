@@ -18,6 +18,7 @@ from nlbgen.nodes.planning import plan_farm
 from nlbgen.nodes.prepare import redis_scripts, rendering, scripts
 from nlbgen.nodes.runbook.blocks import code
 from nlbgen.nodes.runbook.redis import sentinel
+from nlbgen.nodes.values import DesiredSetting, Value
 from nlbgen.spec.load import load
 from nlbgen.spec.references import SecretError
 from tests.nodes.powershell_rules import broken, nodes_of
@@ -499,6 +500,41 @@ def test_runbook_redis_under_sentinel_connects_the_nodes_to_the_balancer(
     assert "Add-on" not in runbook
     nodes_of(files["orch-1/prepare-node.ps1"])
     assert any(f"{host}:6379,password=r3dis-pass".encode() in content for content in files.values())
+
+
+def with_sentinels(farm: Path) -> Path:
+    """The farm with sentinels that the nodes ask themselves."""
+    data = YAML(typ="safe", pure=True).load((farm / "farm.yaml").read_text(encoding="utf-8"))
+    data["stores"]["redis"] = {
+        "password": {"env": "NLBGEN_REDIS_PASSWORD"},
+        "endpoints": ["s1.corp.example", "s2.corp.example"],
+        "options": {"serviceName": "orch-master"},
+    }
+    (farm / "farm.yaml").write_text(json.dumps(data), encoding="utf-8")
+    return farm
+
+
+def test_render_sentinels_that_the_nodes_ask_are_proven_by_their_master(core_farm: Path, secrets: None) -> None:
+    files = rendered(with_sentinels(core_farm))
+    for name in ("test-redis.ps1", "orch-2/prepare-node.ps1"):
+        text = files[name].decode("utf-8-sig")
+        assert "Name = 's2.corp.example:26379'" in text
+        assert "@('SENTINEL', 'get-master-addr-by-name', 'orch-master')" in text
+        assert broken(files[name]) == []
+    runbook = files["RUNBOOK.md"].decode()
+    assert "`s1.corp.example:26379` and `s2.corp.example:26379`" in runbook
+    assert "each sentinel names a master that answers" in runbook
+    assert "Add-on" not in runbook
+
+
+def test_login_of_a_version_that_asks_no_sentinel_has_servers(farm: Path) -> None:
+    """StackExchange.Redis 1.2.6 ignores `serviceName`."""
+    spec = load(farm / "farm.yaml")
+    value = Value(("s1.corp.example:26379,serviceName=orch-master",))
+    config = reading.load_configs(spec)[spec.farm.primary]
+    login = redis_scripts.login(spec, [DesiredSetting("appSettings", "x", value, "redis")], config)
+    assert login is not None
+    assert login.service == ""
 
 
 def test_runbook_step_without_sentinel_is_an_internal_error(farm: Path) -> None:
