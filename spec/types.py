@@ -185,10 +185,15 @@ def _endpoint(value: object) -> Endpoint:
     example = "write HOST:PORT, as in redis-1.corp.example:6379 or [2001:db8::7]:6379"
     match = re.fullmatch(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::([0-9]{1,5}))?", text)
     host, port = (text, "") if match is None else (match[1] or match[2] or "", match[3] or "")
+    # A URL can hold a password.
+    what = "a URL" if "/" in text or "@" in text else shown(text)
     try:
         address = addresses.node_address(host)
     except ValueError as error:
-        raise ValueError(f"{shown(text)} is not an endpoint: {error}; {example}") from None
+        reason = example if what == "a URL" else f"{error}; {example}"
+        raise ValueError(f"{what} is not an endpoint: {reason}") from None
+    if match is None:
+        raise ValueError(f"{what} is not an endpoint: an IPv6 address needs brackets; {example}")
     if port and not 1 <= int(port) <= 65535:
         raise ValueError(f"{shown(text)} is not an endpoint: a port is 1 to 65535")
     return Endpoint(address, int(port or 0))

@@ -1005,3 +1005,36 @@ def test_check_reports_two_farms_with_one_name(cli: "RunCommand", farm: "Callabl
     assert ran.code == 3
     assert "b.yaml:2:11: farm: a.yaml has the same farm name orchestrator-test" in ran.out
     assert "[farm-names]" in ran.out
+
+
+@pytest.mark.parametrize(
+    "string, written, expected",
+    [
+        (
+            "10.9.0.1:6379,10.9.0.2:6379,10.9.0.3:6380,password=x,connectTimeout=15000",
+            (
+                'redis: {endpoints: ["10.9.0.1:6379", "10.9.0.2:6379", "10.9.0.3:6380"], password: '
+                '{env: NLBGEN_REDIS_PASSWORD}, options: {connectTimeout: "15000"}}'
+            ),
+            0,
+        ),
+        ("localhost:6379,password=x", "redis: {host: localhost, port: 6379, password:", 3),
+        ("127.0.0.1", "redis: {host: 127.0.0.1, port: 6379}", 3),
+    ],
+    ids=["three endpoints", "localhost", "loopback"],
+)
+def test_init_from_keeps_each_server_of_redis_as_the_file_names_it(
+    cli: "RunCommand", tmp_path: Path, string: str, written: str, expected: int
+) -> None:
+    """No server is dropped and none is invented; `check` reports a Redis on loopback."""
+    raw = (Path(__file__).parents[2] / "examples" / "inputs" / "orch-1" / "web.config").read_bytes().decode("utf-8-sig")
+    raw = re.sub(r'(key="LoadBalancer\.Redis\.ConnectionString"\s+value=)"[^"]*"', rf'\1"{string}"', raw)
+    (tmp_path / "web.config").write_text(
+        re.sub(r'(key="LoadBalancer\.UseRedis"\s+value=)"[^"]*"', r'\1"true"', raw), encoding="utf-8"
+    )
+    nodes = ["--node", "orch-1=10.0.0.1", "--node", "orch-2=10.0.0.2"]
+    ran = cli("init", "--from", "web.config", "--host", "orchestrator.corp.example", *nodes)
+    assert ran.code == 0
+    assert written in (tmp_path / "farm.yaml").read_text(encoding="utf-8")
+    assert ("redis-loopback" in ran.out + ran.err) is (expected == 3)
+    assert cli("check").code == expected

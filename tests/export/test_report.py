@@ -197,6 +197,14 @@ def test_page_without_node_files_explains_the_missing_plan() -> None:
     assert "There is no runbook: the spec does not name the config of orch-1" in page
 
 
+def test_page_names_each_of_several_servers_of_redis() -> None:
+    servers = ["redis-1.corp.example:6379", "redis-2.corp.example:6380", "redis-3.corp.example"]
+    page = of(stores={"signalr": "redis", "redis": {"endpoints": servers}})
+    for server in (*servers[:2], "redis-3.corp.example:6379"):
+        assert server in page
+    assert "redis-replicas" in page
+
+
 # Findings
 
 

@@ -227,6 +227,8 @@ def test_several_servers_of_redis_are_to_be_verified(make_spec: Callable[..., Sp
     stores = {"redis": {"host": None, "port": None, "endpoints": ["redis-1", "redis-2"]}}
     picture = topology.picture(make_spec(stores=stores).farm)
     assert marks(picture)["redis"] == "unknown"
+    (redis,) = [store for store in picture.stores if store.box.id == "redis"]
+    assert {"redis-1:6379", "redis-2:6379"} <= set(redis.box.lines)
 
 
 def test_marks_have_unique_numbers_and_a_box(spec: Spec) -> None:

@@ -75,7 +75,7 @@ orchestrator: {{version: "{version}"}}
 frontend: {{host: orchestrator.corp.example, tls: {{verify_nodes: false}}}}
 nodes: [{{name: orch-1, address: orch-1.invalid}}, {{name: orch-2, address: orch-2.invalid}}]
 stores: {stores}
-accept: [redis-loopback, database-local, redis-add-on]
+accept: [redis-loopback, database-local, redis-add-on, redis-replicas]
 """
     spec = loads(text, str(tmp_path / "farm.yaml"))
     nodes = tuple(node.replace(state=state) for node in spec.farm.nodes)
@@ -122,6 +122,22 @@ def test_redis_with_the_configured_password_has_no_finding(redis: Callable[..., 
 @pytest.mark.redis
 def test_redis_without_a_password_has_no_finding(redis: Callable[..., int], tmp_path: Path) -> None:
     assert found_in(ask_redis(tmp_path, redis(), password=False)) == []
+
+
+@pytest.mark.redis
+def test_each_of_several_servers_of_redis_is_checked_and_named(redis: Callable[..., int], tmp_path: Path) -> None:
+    good, replica, bad = redis(required(PASSWORD)), redis(required(PASSWORD)), redis()
+    with socket.create_connection(("127.0.0.1", replica), 5) as connection:
+        connection.sendall(f'AUTH "{PASSWORD}"\r\nREPLICAOF 127.0.0.1 {good}\r\n'.encode())
+        assert connection.recv(100)
+    servers = ", ".join(f'"127.0.0.1:{port}"' for port in (good, replica, bad))
+    password = "password: {env: NLBGEN_TEST_REDIS}"
+    report = ask(tmp_path, f"{{signalr: redis, redis: {{endpoints: [{servers}], {password}}}}}")
+    devices = {one.device for one in report.devices if "redis" in one.device}
+    assert devices == {f"redis 127.0.0.1:{port}" for port in (good, replica, bad)}
+    found = {(finding.id, finding.device) for finding in report.findings if finding.id != "redis-listeners"}
+    assert found == {("redis-open", f"redis 127.0.0.1:{bad}")}
+    assert shows_no_secret(report)
 
 
 @pytest.mark.redis
