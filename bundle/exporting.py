@@ -107,7 +107,7 @@ def _readers(spec: Spec, options: Options) -> tuple[str, ...]:
     if not options.with_secrets:
         if options.plaintext or options.recipients:
             option = "--plaintext" if options.plaintext else "--recipient"
-            raise UsageError(f"{option} needs --with-secrets: this bundle holds no secrets", "add --with-secrets")
+            raise UsageError(f"{option} needs --with-secrets: this bundle contains no secrets", "add --with-secrets")
         return ()
     if options.plaintext:
         if options.recipients:

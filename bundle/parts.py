@@ -111,7 +111,7 @@ def _nodes(request: Request) -> PartResult:
         why = Reason(
             id="",
             key="nodes",
-            message="the config files that the spec names are not available, or it names none",
+            message="the spec names no config files, or they are not on this machine",
             hint="copy each node's config to the path in `config` of the node",
         )
         nothing = LeftOut(part="nodes", what="all files", reasons=(why,))
@@ -168,7 +168,7 @@ def _rollout_inputs(spec: Spec, vendor: str) -> Iterator[LeftOut]:
             id="",
             key=key,
             message="the rollout reads it on the control host",
-            hint=f"put it beside the unpacked {SPEC} before the rollout, under that name",
+            hint=f"before the rollout, copy it with this name into the folder of the unpacked {SPEC}",
         )
         yield LeftOut(part="ansible", what=path, reasons=(why,))
 

@@ -36,7 +36,7 @@ _KINDS: Final = {
     tarfile.SYMTYPE: "a symbolic link",
     tarfile.CHRTYPE: "a device",
     tarfile.BLKTYPE: "a device",
-    tarfile.DIRTYPE: "a folder of its own",
+    tarfile.DIRTYPE: "a folder",
     tarfile.FIFOTYPE: "a pipe",
     tarfile.XHDTYPE: "an extended header",
     tarfile.XGLTYPE: "an extended header",
@@ -89,8 +89,8 @@ def _member(tar: bytes, place: int) -> Member:
     info = _info(head, place)
     path = info.name
     if info.type != tarfile.REGTYPE:
-        kind = _KINDS.get(info.type, "not a plain file")
-        raise BundleError(f"{named(path)} is {kind}; a bundle contains only plain files", REPACKED)
+        kind = _KINDS.get(info.type, "not a regular file")
+        raise BundleError(f"{named(path)} is {kind}; a bundle contains only regular files", REPACKED)
     if objection := names.objection(path):
         raise BundleError(f"{named(path)} is not a valid file name: {objection}", REPACKED)
     bounded(path, info.size)

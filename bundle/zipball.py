@@ -119,9 +119,9 @@ def _refuse(infos: Sequence[zipfile.ZipInfo], end: int) -> None:
 def _refuse_kind(path: str, mode: int) -> None:
     kind = stat.S_IFMT(mode)
     if kind == stat.S_IFLNK:
-        raise BundleError(f"{named(path)} is a symbolic link; a bundle contains only plain files", REPACKED)
+        raise BundleError(f"{named(path)} is a symbolic link; a bundle contains only regular files", REPACKED)
     if kind != stat.S_IFREG:
-        raise BundleError(f"{named(path)} is not a plain file; a bundle contains only plain files", REPACKED)
+        raise BundleError(f"{named(path)} is not a regular file; a bundle contains only regular files", REPACKED)
     if stat.S_IMODE(mode) not in MODES:
         raise BundleError(f"{named(path)} has the mode {stat.S_IMODE(mode):04o}, not 0644 or 0600", REPACKED)
 

@@ -92,7 +92,7 @@ def variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[tuple[PurePosi
     for index, node in enumerate(farm.nodes):
         data = _variant(rollout, folder, "node")
         _for_config(data, rollout, index, node)
-        yield folder / "nodes" / f"{node.name}.yaml", _written(data, f"The farm for the config of {node.name} alone")
+        yield folder / "nodes" / f"{node.name}.yaml", _written(data, f"The farm with only the config of {node.name}")
     if rollout.hosted:
         return
     data = _variant(rollout, folder, "device")

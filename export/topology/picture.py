@@ -307,7 +307,7 @@ def _redis(redis: Redis) -> Store:
 def _sentinel(redis: Redis, sentinel: Sentinel) -> Store:
     servers = [f"{_bracketed(host.address)}:{host.port}" for host in sentinel.servers]
     lines = [*servers, f"{len(sentinel.nodes)} Sentinels", "SignalR's messages"]
-    how = "through the balancer" if redis.front else "the nodes ask the Sentinels"
+    how = "through the balancer" if redis.front else "the nodes query the Sentinels"
     port = redis.front_port if redis.front else sentinel.servers[0].port
     return Store(
         Box("redis", "store", "Redis with Sentinel", (*lines, how)),
@@ -366,8 +366,8 @@ def _one_node(design: Design) -> Iterator[tuple[str, Doubt, str]]:
 
 def _several_doubt() -> str:
     return (
-        "the spec names several servers of Redis; verify that each of them leads to the same database, as in Redis "
-        "Enterprise, or that another program replaces the master."
+        "the spec names several Redis servers; verify that all are endpoints of one database, as in Redis Enterprise, "
+        "or that another program replaces the master."
     )
 
 

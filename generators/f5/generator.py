@@ -218,8 +218,8 @@ def _notes(job: Job) -> Iterator[str]:
         yield "The nodes' certificates are not checked (peer-cert-mode ignore)."
     if job.design.tls_mode == "none" and job.farm.affinity == "signalr":
         yield (
-            "Without TLS check the cookie on SignalR's paths: a policy cannot set one that is not Secure, and clients "
-            "do not send a Secure one over plain HTTP. From TMOS 13.0 on `affinity: cookie` sets one that is not."
+            "On a farm without TLS, verify the affinity on SignalR's paths: a policy can only set a Secure cookie, and "
+            "clients do not send it over HTTP. From TMOS 13.0 on, `affinity: cookie` sets a cookie without Secure."
         )
     if job.design.passthrough and not verifies_nodes(job.farm):
         yield "The health checks accept any certificate of the nodes; set frontend.tls.verify_nodes to check it."

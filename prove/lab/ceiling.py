@@ -50,8 +50,8 @@ def lowest(*, files: int, ports: int, workers: int) -> Ceiling:
     each = f"a process can open {files} files here"
     return min(
         Ceiling(of_balancer, f"{each}, and the balancer ({processes}) needs two for each robot"),
-        Ceiling(files - FD_RESERVE, f"{each}: the process of the robots, and a node that may hold all of them"),
-        Ceiling(ports, f"the balancer has {ports} ports for one node, which may hold all robots"),
+        Ceiling(files - FD_RESERVE, f"{each}, and the process of the robots, or one node, may need one for each robot"),
+        Ceiling(ports, f"the balancer has {ports} ports for connections to one node, which may get all robots"),
     )
 
 

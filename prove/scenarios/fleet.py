@@ -73,7 +73,7 @@ class FleetScenario(Scenario):
         wanted = bench.robots or FEW
         limit = ceiling(balancer_processes(bench.vendor))
         count = min(wanted, limit.robots)
-        note = "" if count == wanted else f"this machine holds {count} of {wanted}: {limit.reason}"
+        note = "" if count == wanted else f"only {count} of {wanted} robots fit on this machine: {limit.reason}"
         async with bench.another(_sized(bench.farm, count), note) as big:
             empty = usage(big.lab.balancer.pid)
             big.log(f"{count} robots connect")
@@ -224,7 +224,7 @@ class RobotsBalancer(FleetScenario):
     """The balancer fails and another one takes over."""
 
     name = "robots-balancer"
-    title = f"the balancer crashes, and one without connections takes over after {DOWN_SECONDS:g} s"
+    title = f"the balancer crashes, and a new process takes over after {DOWN_SECONDS:g} s"
     why = "all robots reconnect at the same moment"
 
     async def event(self, bench: TestBench, robots: Fleet) -> Moment:
@@ -259,7 +259,7 @@ class RobotsSpread(FleetScenario):
         await asyncio.sleep(RECOVER_SECONDS)
         for node in others:
             await robots.all_connected(LATE)
-            bench.log(f"{node.name}: the application pool is recycled, it holds {robots.held()[node.name]} robots")
+            bench.log(f"{node.name}: the application pool is recycled; the node has {robots.held()[node.name]} robots")
             await bench.call(node.set, pool_stopped=True)
             await bench.call(node.reset)
             await asyncio.sleep(RECOVER_SECONDS)
@@ -271,7 +271,7 @@ class RobotsRedis(FleetScenario):
 
     name = "robots-redis"
     title = "Redis fails and recovers"
-    why = "messages for robots on other nodes are lost meanwhile"
+    why = "while Redis is down, messages for robots on other nodes are lost"
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
         """Skip always: these nodes have no store."""

@@ -203,7 +203,7 @@ class SignalR(Scenario):
         async with robots(self.plans(bench, self.variants(affinity), ROBOTS)) as team:
             absent = sum(not robot.connected for robot in team)
             victim, held = await _busiest(bench, len(team) - absent)
-            bench.log(f"kill {victim.name}, which holds {held} of {len(team)} connections")
+            bench.log(f"kill {victim.name}, which has {held} of {len(team)} connections")
             died = perf_counter()
             await bench.call(victim.kill)
             if len(bench.serving) == 1:

@@ -25,7 +25,7 @@ class RedisSplit(RedisScenario):
     """The master is cut off from everything but the balancer; another server becomes the master; the network heals."""
 
     name = "redis-split"
-    title = "the master of Redis is cut off from the Sentinels and the replicas, not from the balancer"
+    title = "the Redis master is cut off from the Sentinels and the replicas, not from the balancer"
     why = "with two masters, nodes at different masters do not get each other's messages"
 
     async def run(self, bench: TestBench) -> Metrics:

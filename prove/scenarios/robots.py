@@ -132,7 +132,7 @@ class HungRobots(_TwoServe):
             absent = sum(not robot.connected for robot in team)
             held = {node.name: await _held(bench, node) for node in bench.serving}
             victim = max(bench.serving, key=lambda node: held[node.name])
-            bench.log(f"{victim.name} hangs, it holds {held[victim.name]} of {len(team)} robots")
+            bench.log(f"{victim.name} hangs; it has {held[victim.name]} of {len(team)} robots")
             await bench.call(victim.freeze)
             start = perf_counter()
             await _noticed(team, victim, until=start + SILENT_SECONDS + HANDSHAKE_SECONDS)

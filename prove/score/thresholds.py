@@ -59,7 +59,7 @@ _SIGNALR: Final[Mapping[str, Threshold]] = {
     "failed_with_affinity": at_most(0, "sessions that failed on a farm with affinity"),
     "failed_without_affinity": at_most(0, "sessions that failed on a farm without affinity"),
     "unconnected": at_most(0, "robots that could not connect"),
-    "hit": at_least(1, "robots whose node died"),
+    "hit": at_least(1, "robots whose node crashed"),
     "innocent": at_most(0, "robots that lost their connection to a healthy node"),
     "lost": at_most(0, "robots that did not reconnect"),
     "back_within": at_most(5, "the last robot reconnected after", "s"),

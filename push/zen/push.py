@@ -333,7 +333,7 @@ def _certificate(spec: Spec, folder: Path) -> Certificate:
     pem = _present(spec, "certificate", folder / spec.farm.zen.certificate)
     chain = _CERTIFICATE.findall(pem)
     if not chain or b"PRIVATE KEY-----" not in pem or b"ENCRYPTED" in pem:
-        message = "the PEM must hold a private key without a passphrase, the certificate, and its chain"
+        message = "the PEM must contain a private key without a passphrase, the certificate, and its chain"
         hint = "put them one after another into one file with mode 0600"
         raise SpecError([spec.problem(("zen", "certificate"), message, hint)])
     return Certificate(f"{name}-{hashlib.sha256(b''.join(chain)).hexdigest()[:_DIGITS]}.pem", pem)

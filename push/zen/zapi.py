@@ -81,7 +81,7 @@ class Zapi:
         data: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> Reply:
-        activity.note(f"device asked: {self.name}: {method} {path}")
+        activity.note(f"request to the device: {self.name}: {method} {path}")
         own = {**self._headers, **(headers or {})}
         return self._client.request(method, self._base + path, f"{method} {path}", own, json=json, data=data)
 

@@ -104,7 +104,7 @@ def test_verbose_names_the_file_of_a_secret_but_not_the_secret(
     )
     ran = cli("-v", "push", "zen", "--dry-run")
     assert f"file read: {tmp_path / 'password'}\n" in ran.err
-    assert "device asked: " in ran.err
+    assert "request to the device: " in ran.err
     assert ran.code == 6
     assert "hunter2" not in ran.out + ran.err
 

@@ -59,7 +59,7 @@ def test_push_refuses_a_named_pipe_as_its_ca(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(NlbgenError, match=f"device: .*pipe: cannot be read: {PIPE}") as error:
         Client(Endpoint("device", str(tmp_path / "pipe"), 5.0, "f5.ca", "f5.host"))
-    assert error.value.hint == "write a regular file as f5.ca"
+    assert error.value.hint == "write the path of a PEM file as f5.ca"
 
 
 def test_push_reports_a_missing_ca_at_its_first_request(tmp_path: Path) -> None:

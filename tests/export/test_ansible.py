@@ -311,7 +311,7 @@ def test_the_balancers_must_be_somewhere(farm: MakeSpec, make_spec: MakeSpec) ->
 
 
 def test_farms_of_one_name_are_refused(farm: MakeSpec) -> None:
-    with pytest.raises(UsageError, match="would have one name in Ansible"):
+    with pytest.raises(UsageError, match="would get the same name in Ansible"):
         ansible.files([farm("haproxy"), farm("haproxy", farm="orchestrator_test")])
 
 
@@ -328,14 +328,14 @@ def test_farms_that_would_overwrite_each_other_are_refused(
     assert re.match(
         rf"farm.yaml:\d+:\d+: {key}: {host} is a balancer of the farm farm-1 as well \(farm.yaml:\d+:\d+\)", said
     )
-    assert "give each farm balancers of its own" in said
+    assert "use different balancers for each farm" in said
     moved = farm(vendor, farm="farm-2", frontend={"address": "10.20.0.20"})
     assert ansible.files([first, moved])
 
 
 def test_farms_behind_different_vendors_may_share_a_host_without_a_shared_address(farm: MakeSpec) -> None:
     assert ansible.files([farm("haproxy", farm="one"), farm("nginx", farm="two")])
-    with pytest.raises(SpecError, match=r"writes the whole keepalived\.conf"):
+    with pytest.raises(SpecError, match=r"would write keepalived\.conf"):
         ansible.files([farm(vendor, farm=vendor, frontend={"vip": VIP}) for vendor in HOSTED])
 
 

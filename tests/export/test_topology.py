@@ -220,7 +220,7 @@ def test_redis_under_sentinel_without_the_front_is_no_single_point_of_failure(
     picture = topology.picture(loads(json.dumps(data)).farm)
     assert "single" not in marks(picture).values()
     (redis,) = [store for store in picture.stores if store.box.id == "redis"]
-    assert (redis.hop.protocol, redis.hop.note) == ("Redis :6380", "the nodes ask the Sentinels")
+    assert (redis.hop.protocol, redis.hop.note) == ("Redis :6380", "the nodes query the Sentinels")
 
 
 def test_several_servers_of_redis_are_to_be_verified(make_spec: Callable[..., Spec]) -> None:

@@ -96,7 +96,7 @@ def test_push_by_as3_to_the_tenant_of_another_farm_needs_adopt(
 ) -> None:
     pushed(spec(f5={"partition": "UiPath"}))
     other = spec(farm="other", f5={"partition": "UiPath"})
-    with pytest.raises(DeviceError, match=r"was not declared by this farm"):
+    with pytest.raises(DeviceError, match=r"exists, but nlbgen did not create it for this farm"):
         pushed(other)
     assert pushed(other, adopt=True).outcome == "applied"
 
@@ -248,7 +248,7 @@ def test_restore_by_as3_needs_force_and_adopt_as_a_push_does(
     with pytest.raises(DeviceError, match=r"more than half of a pool.*2 of 3 members"):
         pushed(spec(nodes=nodes), restore=report.snapshot)
     as3.declared["orchestrator_test"]["label"] = "another's"
-    with pytest.raises(DeviceError, match=r"was not declared by this farm"):
+    with pytest.raises(DeviceError, match=r"exists, but nlbgen did not create it for this farm"):
         pushed(spec(nodes=nodes), restore=report.snapshot, force=True)
     assert device.writes() == []
     assert pushed(spec(nodes=nodes), restore=report.snapshot, force=True, adopt=True).outcome == "applied"

@@ -55,7 +55,7 @@ def test_request_answer_above_the_size_limit_has_an_unknown_outcome() -> None:
 def test_request_answer_that_is_truncated_has_an_unknown_outcome() -> None:
     with (
         listening(lambda connection: connection.sendall(HEAD + b"x")) as url,
-        pytest.raises(OutcomeUnknownError, match="the connection broke"),
+        pytest.raises(OutcomeUnknownError, match="the connection was lost"),
     ):
         request(url)
 

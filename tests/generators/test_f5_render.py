@@ -614,7 +614,7 @@ def test_cookie_without_tls_is_not_secure(make_spec: MakeSpec, mode: str, versio
 @pytest.mark.parametrize("mode, noted", [("none", True), ("bridge", False)])
 def test_signalr_cookie_without_tls_has_a_note(make_spec: MakeSpec, mode: str, noted: bool) -> None:
     spec = make_spec(frontend={"tls": {"mode": mode}}, balancer={"affinity": "signalr"})
-    assert (b"\n# Without TLS check the cookie on SignalR's paths" in assert_right(spec)["bigip.conf"]) is noted
+    assert (b"\n# On a farm without TLS, verify the affinity" in assert_right(spec)["bigip.conf"]) is noted
 
 
 @pytest.mark.parametrize(

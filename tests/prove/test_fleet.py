@@ -241,7 +241,7 @@ def test_wire_times_out_without_a_handshake() -> None:
     [
         (20_000, 28_232, 1, 9_488, "the balancer (one process) needs two for each robot"),
         (20_000, 28_232, 2, 18_976, "20000 files"),
-        (1_048_576, 28_232, 1, 28_232, "28232 ports for one node"),
+        (1_048_576, 28_232, 1, 28_232, "28232 ports for connections"),
         (1_048_576, 64_512, 1, 64_512, "64512 ports"),
     ],
 )

@@ -422,7 +422,7 @@ def test_push_without_a_pem_file_needs_a_certificate_of_the_device(serve: Serve)
     server = serve("relianoid")
     with pytest.raises(DeviceError, match="certificate does not exist") as caught:
         push(spec_for(server, certificate=""))
-    assert "at: give orch.pem to the farm orch" in str(caught.value)
+    assert "at: assign the certificate orch.pem to the farm orch" in str(caught.value)
     assert "as zen.certificate" in str(caught.value.hint)
     assert "upload it as orch.pem" in str(caught.value.hint)
     assert any("zen.certificate" in note for note in plan(spec_for(server, certificate="")).notes)
@@ -633,7 +633,7 @@ def test_push_that_removes_more_than_half_of_the_nodes_needs_force(serve: Serve)
     with pytest.raises(DeviceError, match="2 of 3 nodes"):
         push(less)
     push(less, Options(force=True))
-    with pytest.raises(DeviceError, match="would go at once"):
+    with pytest.raises(DeviceError, match="would stop serving at the same time"):
         push(spec_for(server, farm="orch", nodes="  - {name: x, address: 10.20.1.9}"), Options(prune=True))
 
 
@@ -1037,7 +1037,7 @@ def test_push_that_meets_a_duplicate_backend_reports_it(serve: Serve) -> None:
 
     device.answer = meanwhile
     with pytest.raises(
-        DeviceError, match=r"these nodes are listed twice in their farms after this push: orch: 10\.20\.1\.4:443"
+        DeviceError, match=r"nodes are listed twice in their farms after this push: orch: 10\.20\.1\.4:443"
     ) as caught:
         push(spec)
     assert "--prune" in str(caught.value.hint)

@@ -173,4 +173,4 @@ def command(text: str) -> Iterator[str]:
         yield "the command contains characters that the shell or the file interprets"
     for word in ("HOST", "PORT"):
         if text.count(word) != 1 or word not in words:
-            yield f"the command must hold {word} exactly once"
+            yield f"the command must contain {word} exactly once"

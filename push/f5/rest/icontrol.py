@@ -268,7 +268,7 @@ class RestSession:
         headers = dict(given.get("headers", {}))
         if self._token:
             headers["X-F5-Auth-Token"] = self._token
-        activity.note(f"device asked: {self.login.name}: {method}: {what}")
+        activity.note(f"request to the device: {self.login.name}: {method}: {what}")
         reply = self._client.request(
             method, f"{self.login.base}{path}", what, headers, json=given.get("json"), data=given.get("data")
         )

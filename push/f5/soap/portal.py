@@ -72,7 +72,7 @@ class Portal:
         namespace, _, name = interface.partition(".")
         # The first call to an interface reads its description, which is safe to repeat.
         client = self._patient(lambda: getattr(getattr(self._bigip, namespace), name), what, again=True)
-        activity.note(f"device asked: {self.login.name}: {what}")
+        activity.note(f"request to the device: {self.login.name}: {what}")
         return self._patient(lambda: getattr(client, method)(*args), what, again=method.startswith(_QUERIES))
 
     def _patient(self, ask: Callable[[], T], what: str, *, again: bool) -> T:
