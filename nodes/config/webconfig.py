@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ...core.errors import Location, NodeError
 from ...core.files import content, hint_for
@@ -46,11 +46,18 @@ class Edit:
     text: str = field(repr=False)
 
 
+class Located(Protocol):
+    """A file whose positions have a line and a column."""
+
+    def location(self, offset: int) -> Location:
+        """The line and column of the character at `offset`."""
+
+
 @dataclass(frozen=True, slots=True)
 class TextPosition:
     """A position in a document; `str` counts its line and column on demand."""
 
-    document: "Document" = field(repr=False)
+    document: "Located" = field(repr=False)
     offset: int
 
     def __str__(self) -> str:
@@ -79,7 +86,7 @@ class Document:
 
     def location(self, offset: int) -> Location:
         """The line and column of the character at `offset`."""
-        return _place(self.path, self.text, offset)
+        return place(self.path, self.text, offset)
 
     def error(self, offset: int, description: str, hint: str = "", rule: str = "") -> ConfigError:
         """The error at the character `offset` of this file."""
@@ -132,8 +139,8 @@ def parse(path: Path, raw: bytes) -> Document:
         hint = "save the file as UTF-8"
         raise ConfigError(Location(str(path), 1, 1), str(error), hint) from None
     if match := _DOCTYPE.match(encoded.text):
-        place = _place(path, encoded.text, match.end() - len("<!DOCTYPE"))
-        raise ConfigError(place, "the file has a DOCTYPE: .NET refuses it in a config file", "remove it")
+        where = place(path, encoded.text, match.end() - len("<!DOCTYPE"))
+        raise ConfigError(where, "the file has a DOCTYPE: .NET refuses it in a config file", "remove it")
     _parsed(path, encoded.text)
     return Document(path, raw, encoded)
 
@@ -181,7 +188,7 @@ def _cause(error: "etree.XMLSyntaxError") -> str:
     return causes.get(getattr(error, "code", None) or 0, "the file is not well-formed XML")
 
 
-def _place(path: Path, text: str, offset: int) -> Location:
+def place(path: Path, text: str, offset: int) -> Location:
     """The line and column of a character; lines end with CR LF, LF or CR, as in XML."""
     line = text.count("\n", 0, offset) + text.count("\r", 0, offset) - text.count("\r\n", 0, offset)
     start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1

@@ -1,0 +1,178 @@
+"""The settings of the services beside Orchestrator, from 2020.4 on: Identity, Webhooks, Resource Catalog.
+
+Each service reads `appsettings.json` and, over it, `appsettings.Production.json` in its folder below Orchestrator's.
+Sources: UiPath's "Identity Server AppSettings.json" for the files and their order; "Encrypting
+AppSettings.Production.json" for the names of the services and for the tool that encrypts the files; the check of the
+signing certificate in UiPath's Platform.Configuration.Tool for the section that tells an encrypted file.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from ...core.errors import Location, NodeError
+from ...core.files import content
+from .json_lexer import JsonProblemError, decode, parse
+from .json_settings import Leaf, changed, fold, leaves
+from .webconfig import MAX_BYTES, ConfigError, place
+
+FOLDERS: Final = ("Identity", "Webhooks", "ResourceCatalog")
+PRODUCTION: Final = "appsettings.Production.json"
+DEFAULTS: Final = "appsettings.json"
+
+SERVICE_ID: Final = "service-settings"
+"""The id of a file with which its service does not start."""
+ENCRYPTED_ID: Final = "encrypted-section"
+_ENCRYPTION: Final = fold("ConfigEncryptionSettings")
+INSTALLED: Final = "C:\\Program Files (x86)\\UiPath\\Orchestrator"
+"""The folder that UiPath's pages name."""
+
+
+class JsonDocument:
+    """One file of a service's settings."""
+
+    def __init__(self, path: Path, raw: bytes) -> None:
+        """Read the bytes; raises ConfigError if the service would not start with them."""
+        self.path = path
+        self.raw = raw
+        self.text = ""
+        try:
+            self._encoded = decode(raw)
+            self.text = self._encoded.text
+            self.leaves: Final = leaves(parse(self.text))
+        except JsonProblemError as error:
+            description = f"{error.cause}: the service does not start with this file"
+            raise self.error(error.offset, description, error.hint, SERVICE_ID) from None
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the bytes, in hex."""
+        return hashlib.sha256(self.raw).hexdigest()
+
+    def location(self, offset: int) -> Location:
+        """The line and column of the character at `offset`."""
+        return place(self.path, self.text, offset)
+
+    def error(self, offset: int, description: str, hint: str, rule: str) -> ConfigError:
+        """The error at the character `offset` of this file."""
+        return ConfigError(self.location(offset), description, hint, rule)
+
+    def edited(self, values: Mapping[str, str]) -> bytes:
+        """The bytes of the file with these values of settings, and every other byte as before; raises ConfigError."""
+        try:
+            return self._encoded.bytes_of(changed(self.text, values))
+        except JsonProblemError as error:
+            raise self.error(error.offset, error.cause, error.hint, SERVICE_ID) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSetting:
+    """One setting that a service reads: its name, its text, and its file."""
+
+    name: str
+    text: str | None
+    document: JsonDocument
+    start: int
+
+    @property
+    def location(self) -> Location:
+        """The position of its name."""
+        return self.document.location(self.start)
+
+
+class Service:
+    """One service: its own file, and the file with the defaults below it."""
+
+    def __init__(self, name: str, own: JsonDocument, defaults: JsonDocument | None) -> None:
+        self.name: Final = name
+        self.own: Final = own
+        self.documents: Final = (own,) if defaults is None else (own, defaults)
+        """The files, the one that wins first."""
+        self._found: Final = merged(self.documents)
+
+    def get(self, name: str) -> ServiceSetting | None:
+        """The setting with this name, in any case, or None."""
+        return self._found.get(fold(name))
+
+    def settings(self) -> Iterator[ServiceSetting]:
+        """All settings: those of the own file first."""
+        yield from self._found.values()
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether UiPath.ConfigProtector has encrypted values of the own file."""
+        return self._mark() is not None
+
+    def _mark(self) -> Leaf | None:
+        """The first setting of the section that the tool adds, or None."""
+        marks = (leaf for name, leaf in self.own.leaves.items() if name.partition(":")[0] == _ENCRYPTION)
+        return next((leaf for leaf in marks if leaf.value.kind != "null"), None)
+
+    def encrypted(self) -> ConfigError:
+        """The error for an encrypted file, with the command that decrypts it on its node."""
+        mark, command = self._mark(), self.protection_command("--de")
+        return self.own.error(
+            0 if mark is None else mark.start,
+            f"the settings of {self.name} are encrypted with a key of their machine: no other machine can read them",
+            f"decrypt it on that node, in an elevated prompt, and copy the file again: {command}",
+            ENCRYPTED_ID,
+        )
+
+    def protection_command(self, option: str) -> str:
+        """The command that decrypts (`--de`) or encrypts (`--pe`) the file in the folder of UiPath's installer."""
+        tool = f"{INSTALLED}\\Tools\\ConfigProtector\\UiPath.ConfigProtector.exe"
+        return f'"{tool}" {option} -f "{INSTALLED}\\{self.name}\\{PRODUCTION}"'
+
+
+def merged(documents: "tuple[JsonDocument, ...]") -> dict[str, ServiceSetting]:
+    """The settings of several files by folded name; those of the first win, also where it sets null."""
+    found: dict[str, ServiceSetting] = {}
+    for document in documents:
+        for folded, leaf in document.leaves.items():
+            found.setdefault(folded, _setting(document, leaf))
+    return found
+
+
+def _setting(document: JsonDocument, leaf: Leaf) -> ServiceSetting:
+    return ServiceSetting(leaf.name, leaf.text, document, leaf.start)
+
+
+def services_of(folder: Path) -> tuple[list[Service], list[ConfigError]]:
+    """The services below an Orchestrator's folder, and the problems of those that cannot be read.
+
+    A folder without `appsettings.Production.json` counts as no service. Raises NodeError if a file cannot be read.
+    """
+    found: list[Service] = []
+    problems: list[ConfigError] = []
+    for name in FOLDERS:
+        path = file_in(file_in(folder, name), PRODUCTION)
+        if not path.is_file():
+            continue
+        below = file_in(path.parent, DEFAULTS)
+        try:
+            own = JsonDocument(path, _bytes(path))
+            found.append(Service(name, own, JsonDocument(below, _bytes(below)) if below.is_file() else None))
+        except ConfigError as error:
+            problems.append(error)
+    return found, problems
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        raw = content(path, MAX_BYTES)
+    except OSError as error:
+        raise NodeError(f"{path}: cannot be read: {error.strerror}", "check its permissions") from None
+    if len(raw) > MAX_BYTES:
+        raise NodeError(f"{path}: is larger than {MAX_BYTES} bytes", "copy the service's own file from the node")
+    return raw
+
+
+def file_in(folder: Path, name: str) -> Path:
+    """A file of the folder by its name in any case, as on Windows."""
+    exact = folder / name
+    if exact.exists() or not folder.is_dir():
+        return exact
+    return next((one for one in sorted(folder.iterdir()) if one.name.lower() == name.lower()), exact)
