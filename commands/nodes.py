@@ -55,12 +55,16 @@ def _keys(file: Path, style: str, generate: bool, yes: bool, configs: tuple[Path
         return
     if yes:
         raise UsageError("--yes needs --generate", "remove --yes: without --generate, the command changes nothing")
-    from ..nodes import key_list
+    from ..nodes import key_list, service_values
     from ..nodes.fingerprints import Fingerprints
     from ..nodes.keys import inventory
 
     console.on_refusal("no keys were listed")
-    found = {name: inventory(config, Fingerprints()) for name, config in _loaded(file, configs)[1].items()}
+    prints = Fingerprints()
+    found = {
+        name: [*inventory(config, prints), *service_values.inventory(config, prints)]
+        for name, config in _loaded(file, configs)[1].items()
+    }
     console.show(key_list.data(found) if style == "json" else key_list.text(found), lambda: _side_by_side(found))
 
 

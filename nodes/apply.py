@@ -18,11 +18,13 @@ from typing import Final
 from ..core import activity, interrupts
 from ..core.errors import NodeError
 from ..core.files import content as content_of
+from .config.appsettings import JsonDocument
 from .config.webconfig import Document
 from .locks import locked
 from .planning import FarmPlan
 from .replacing import create, discard, name_exclusively, replace, sync_folder
 
+ConfigFile = Document | JsonDocument
 _BACKUPS_A_SECOND: Final = 1000
 
 
@@ -45,7 +47,7 @@ class WrittenFile:
 class _Staged:
     """One file before its replacement: the file with the new bytes, and the backup."""
 
-    document: Document
+    document: ConfigFile
     content: bytes
     target: Path
     new: Path
@@ -64,11 +66,13 @@ def apply(farm_plan: FarmPlan, now: datetime) -> list[WrittenFile]:
     if farm_plan.missing is not None:
         raise farm_plan.missing
     files = [(document, content) for node in farm_plan.nodes for document, content in node.files]
-    looked_at = [document for node in farm_plan.nodes for document in node.config.documents]
+    looked_at = [document for node in farm_plan.nodes for document in node.config.files]
     return change(files, looked_at, now)
 
 
-def change(files: Sequence[tuple[Document, bytes]], looked_at: Sequence[Document], now: datetime) -> list[WrittenFile]:
+def change(
+    files: Sequence[tuple[ConfigFile, bytes]], looked_at: Sequence[ConfigFile], now: datetime
+) -> list[WrittenFile]:
     """Give each of these files its new bytes; `looked_at` are all files that the plan depends on. See `apply`."""
     with interrupts.deferred() as check_interrupts, contextlib.ExitStack() as stack:
         with _translated("nothing was changed"):
@@ -80,8 +84,8 @@ def change(files: Sequence[tuple[Document, bytes]], looked_at: Sequence[Document
 
 
 def _applied(
-    files: Sequence[tuple[Document, bytes]],
-    looked_at: Sequence[Document],
+    files: Sequence[tuple[ConfigFile, bytes]],
+    looked_at: Sequence[ConfigFile],
     now: datetime,
     check_interrupts: Callable[[], None],
 ) -> list[WrittenFile]:
@@ -109,7 +113,7 @@ def _as_named(one: _Staged) -> Path:
     return named if named.parent.resolve() == one.backup.parent else one.backup
 
 
-def _require_own(document: Document) -> None:
+def _require_own(document: ConfigFile) -> None:
     """Raise NodeError for a file that cannot simply be replaced: a pipe, a device, or one of several hard links."""
     try:
         state = document.path.stat()
@@ -125,7 +129,7 @@ def _require_own(document: Document) -> None:
         )
 
 
-def _stage(document: Document, content: bytes, now: datetime, staged: list[_Staged]) -> None:
+def _stage(document: ConfigFile, content: bytes, now: datetime, staged: list[_Staged]) -> None:
     target = document.path.resolve()
     _sweep(target)
     state = target.stat()
@@ -168,7 +172,7 @@ def _backup_names(target: Path, now: datetime) -> Iterator[Path]:
         yield target.with_name(f"{dated}-{number}.bak")
 
 
-def _check_unchanged(document: Document) -> None:
+def _check_unchanged(document: ConfigFile) -> None:
     try:
         current = content_of(document.path)
     except OSError as error:
@@ -180,7 +184,7 @@ def _check_unchanged(document: Document) -> None:
         )
 
 
-def _unreadable(document: Document, error: OSError) -> NodeError:
+def _unreadable(document: ConfigFile, error: OSError) -> NodeError:
     return NodeError(
         f"{document.path}: cannot be read again: {error.strerror}; nothing was changed",
         "copy the node's config file there, then run `nlbgen nodes plan`",

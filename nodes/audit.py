@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from ..core.errors import NlbgenError
 from ..core.wording import plural, shortened
 from ..spec.load import Spec
-from . import file_checks, keys, spec_compare
+from . import file_checks, keys, service_checks, service_values, spec_compare
 from .config.effective import Config
 from .config.webconfig import ConfigError
 from .fingerprints import Fingerprints
@@ -33,8 +33,9 @@ class Row:
 
     @property
     def same(self) -> bool:
-        """Whether all nodes have the same value; an unreadable value equals nothing."""
-        identities = [observed.identity for observed in self.values.values()]
+        """Whether all nodes that were read have the same value; an unreadable value equals nothing."""
+        read = [observed for observed in self.values.values() if observed is not service_values.NOT_READ]
+        identities = [observed.identity for observed in read]
         return None not in identities and all(one == identities[0] for one in identities)
 
     def groups(self) -> list[tuple[str, list[str]]]:
@@ -172,10 +173,16 @@ def audit(configs: Mapping[str, Config], spec: Spec | None = None, unreadable: S
         for row in rows
         if any(observed is not absent and observed.shown != ABSENT for observed in row.values.values())
     ]
+    shown += [Row(title, found) for title, found in service_values.compared(configs, fingerprints, spec).items()]
     several = len(configs) + len(unreadable) > 1
-    notes: list[str] = []
+    notes = [*service_values.notes(configs), *filter(None, map(service_checks.certificate_note, configs.values()))]
     found = [
-        (name, one) for name, config in configs.items() for one in file_checks.findings(config, spec, several=several)
+        (name, one)
+        for name, config in configs.items()
+        for one in (
+            *file_checks.findings(config, spec, several=several),
+            *service_checks.findings(config, several=several),
+        )
     ]
     if spec is not None:
         found += spec_compare.findings(spec, configs, fingerprints, notes)

@@ -8,9 +8,10 @@ from ..spec.strings import redis as redis_strings
 from ..spec.strings.endpoints import Endpoint
 from ..spec.strings.sql import SqlString
 from ..spec.strings.words import SECRETS
-from . import store_files, store_strings, stores
+from . import service_checks, store_files, store_strings, stores
 from .config import effective as configs
 from .config.effective import SESSION_STATE, Config
+from .service_settings import IDENTITY, service
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -86,13 +87,20 @@ def facts(path: Path) -> Facts:
         redis_user=redis.user,
         redis_options=redis.options,
         redis_password=redis.password,
-        notes=(*config.notes, *store_files.notes(config, config), *redis.notes),
+        notes=(
+            *config.notes,
+            *store_files.notes(config, config),
+            *redis.notes,
+            *(f"{one.location}: {one.message}" for one in service_checks.findings(config, several=False)),
+        ),
     )
 
 
 def _version(config: Config) -> str:
     if config.kind == "core":
         return "2020.10"
+    if service(config, IDENTITY) is not None:
+        return "2020.4"  # the first version with Identity Server, and the last one with its settings in web.config
     if config.app.get("Storage.Type") is not None:
         return "2019.4"
     shown = stores.families(config)

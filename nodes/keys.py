@@ -28,8 +28,15 @@ API_KEYS: Final = {
     "NuGet.Packages.ApiKey": "PackagesApiKey",
     "NuGet.Activities.ApiKey": "ActivitiesApiKey",
 }
-OTHER_KEYS: Final = {"IdentityServer.EncryptionKey": "IdentityServerEncryptionKey"}
-"""From 2021 on."""
+OTHER_KEYS: Final = {
+    "IdentityServer.EncryptionKey": "IdentityServerEncryptionKey",
+    "IdentityServer.Integration.ClientId": "IntegrationClientId",
+    "IdentityServer.Integration.ClientSecret": "IntegrationClientSecret",
+    "Auth.Ropc.ClientSecret": "RopcClientSecret",
+    "ExternalAuth.System.OpenIdConnect.ClientId": "OpenIdClientId",
+    "ExternalAuth.System.OpenIdConnect.ClientSecret": "OpenIdClientSecret",
+}
+"""From 2020.10 on: the ids and secrets of Orchestrator's OAuth clients; from 2021 on also the key of Identity."""
 
 _HEX: Final = re.compile(r"[0-9A-Fa-f]+")
 _GUID: Final = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")

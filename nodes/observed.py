@@ -60,9 +60,6 @@ _PROVIDER: Final = frozenset(
 """The attributes of a provider of sessions that hold no secret, in lower case."""
 _SETTINGS: Final[dict[str, Secrecy]] = {
     **dict.fromkeys((*keys.API_KEYS, *keys.OTHER_KEYS), "key"),
-    "IdentityServer.Integration.ClientSecret": "key",
-    "Auth.Ropc.ClientSecret": "key",
-    "ExternalAuth.System.OpenIdConnect.ClientSecret": "key",
     "EncryptionKeyPerTenant.Enabled": "open",
     stores.ENABLED: "open",
     **dict.fromkeys(stores.SERVER_PORT[:-1], "open"),
@@ -94,7 +91,8 @@ def _open(text: str) -> ObservedValue:
     return ObservedValue(text, text)
 
 
-def _observe(value: str, secrecy: Secrecy, fingerprints: Fingerprints, place: str, meaning: Meaning) -> ObservedValue:
+def observe(value: str, secrecy: Secrecy, fingerprints: Fingerprints, place: str, meaning: Meaning) -> ObservedValue:
+    """A value with its secrets masked, and what it means."""
     identity = meaning(value)
     if secrecy != "open":
         identity = hashlib.sha256(repr(identity).encode("utf-8")).hexdigest()
@@ -108,11 +106,13 @@ def _safe(value: str, secrecy: Secrecy, fingerprints: Fingerprints) -> Shown:
     return fingerprints.shown(value, secrecy)
 
 
-def _plain(value: str) -> object:
+def plain(value: str) -> object:
+    """The meaning of a plain value: true and false in any case."""
     return value.lower() if value.lower() in {"true", "false"} else value
 
 
-def _storage(value: str) -> object:
+def storage_meaning(value: str) -> object:
+    """The meaning of the location of a storage: its pairs in any order."""
     try:
         return tuple(sorted((pair.key, pair.value) for pair in pairs(value)))
     except SyntaxProblemError:
@@ -149,7 +149,7 @@ def _attributes(
         else:
             place = str(section.document.location(section.element.attributes[attribute].name_start))
             text = value.upper() if secrecy == "key" and not keys.is_generated(value) else value
-            observed = _observe(text, secrecy, fingerprints, place, meanings.get(attribute, _plain))
+            observed = observe(text, secrecy, fingerprints, place, meanings.get(attribute, plain))
             generated = secrecy == "key" and keys.is_generated(value)
             yield title, ObservedValue(observed.shown, None, place) if generated else observed
 
@@ -174,7 +174,7 @@ def _provider(
         folded = attribute.lower()
         secrecy: Secrecy = "redis" if folded == "connectionstring" else "open" if folded in _PROVIDER else "password"
         place = str(section.document.location(written.name_start))
-        yield f"sessionState provider {name} {attribute}", _observe(written.value, secrecy, fingerprints, place, _plain)
+        yield f"sessionState provider {name} {attribute}", observe(written.value, secrecy, fingerprints, place, plain)
 
 
 def _encrypted(section: ConfigSection) -> ObservedValue:
@@ -183,7 +183,7 @@ def _encrypted(section: ConfigSection) -> ObservedValue:
 
 def _encryption_key(config: Config, fingerprints: Fingerprints) -> ObservedValue:
     for _section, entry in keys.occurrences(config, keys.ENCRYPTION_KEY):
-        return _observe(entry.value, "key", fingerprints, str(entry.location), _plain)
+        return observe(entry.value, "key", fingerprints, str(entry.location), plain)
     for name in (SECURE, APP):
         section = config.section(name)
         if section is not None and section.protected:
@@ -197,8 +197,8 @@ def _setting(config: Config, name: str, secrecy: Secrecy, fingerprints: Fingerpr
     entry = config.app.get(name)
     if entry is None:
         return _open(ABSENT)
-    meanings: dict[Secrecy, Meaning] = {"redis": redis_meaning(client), "storage": _storage}
-    return _observe(entry.value, secrecy, fingerprints, str(entry.location), meanings.get(secrecy, _plain))
+    meanings: dict[Secrecy, Meaning] = {"redis": redis_meaning(client), "storage": storage_meaning}
+    return observe(entry.value, secrecy, fingerprints, str(entry.location), meanings.get(secrecy, plain))
 
 
 def _connections(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[str, ObservedValue]]:
@@ -208,7 +208,7 @@ def _connections(config: Config, fingerprints: Fingerprints) -> Iterator[tuple[s
         return
     for entry in config.connections.entries():
         meaning = sql_meaning(store_files.sql_clients_of(config, entry)[-1])
-        yield f"connection {entry.key}", _observe(entry.value, "pairs", fingerprints, str(entry.location), meaning)
+        yield f"connection {entry.key}", observe(entry.value, "pairs", fingerprints, str(entry.location), meaning)
 
 
 def version_range(config: Config) -> str:

@@ -1,7 +1,7 @@
 """Plan the changes of each node's files: from desired settings to operations, new bytes, and a plan to review."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,8 @@ from ..core.plan import Change, Plan
 from ..spec.load import Spec
 from ..spec.model import Node
 from ..spec.references import MissingSecretError
-from . import keys, store_files, stores
+from . import keys, service_plan, store_files, stores
+from .config.appsettings import JsonDocument
 from .config.edits import InsertElement, Operation, RemoveAttribute, SetAttribute, text_edits
 from .config.effective import MACHINE_KEY, SESSION_STATE, Config
 from .config.lexer import Element
@@ -32,7 +33,7 @@ class NodePlan:
     desired: tuple[DesiredSetting, ...]
     operations: tuple[Operation, ...]
     changes: tuple[Change, ...]
-    files: tuple[tuple[Document, bytes], ...] = field(repr=False)
+    files: tuple[tuple[Document | JsonDocument, bytes], ...] = field(repr=False)
     """Each file that changes, with its new bytes; empty if a secret is not known."""
 
 
@@ -72,15 +73,17 @@ def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config, *, f
         with failures:
             check_version(spec, config)
             desired = (*keys.desired_settings(cloned, config), *stores.desired_settings(spec, shared, config, source))
-            plans.append(plan_node(node, config, desired, fingerprints))
+            services = service_plan.planned(_target(node, config), config, source, fingerprints)
+            plans.append(_with_services(plan_node(node, config, desired, fingerprints), services))
             notes += (
                 *config.notes,
+                *services.notes,
                 *keys.notes(cloned, config),
                 *store_files.notes(config, source),
                 *_elsewhere(spec, config),
             )
     failures.finish()
-    base = {document.path.as_posix(): document.digest for plan in plans for document in plan.config.documents}
+    base = {document.path.as_posix(): document.digest for plan in plans for document in plan.config.files}
     names = [_target(plan.node, plan.config) for plan in plans]
     incomplete = "" if missing is None else ", ".join(f"{part.source} is {part.state}" for part in unknown)
     plan = Plan((change for one in plans for change in one.changes), base, names, incomplete)
@@ -124,6 +127,13 @@ def plan_node(node: Node, config: Config, desired: Sequence[DesiredSetting], fin
     """What one node's files become with these settings."""
     edit = edited(_target(node, config), config, desired, fingerprints)
     return NodePlan(node, config, tuple(desired), edit.operations, edit.changes, edit.files)
+
+
+def _with_services(plan: NodePlan, services: service_plan.ServicesEdited) -> NodePlan:
+    """The plan of a node with the changes of its services' files."""
+    known = all(setting.value is None or setting.value.is_known for setting in plan.desired)
+    files = (*plan.files, *services.files) if known else ()
+    return replace(plan, changes=(*plan.changes, *services.changes), files=files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,5 +314,5 @@ class Failures:
         return False
 
     def finish(self) -> None:
-        """Raise the collected errors, if there are any."""
-        raise_all(self._errors)
+        """Raise the collected errors, each message once, if there are any."""
+        raise_all(list({error.message: error for error in self._errors}.values()))

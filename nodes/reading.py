@@ -46,7 +46,7 @@ def read_configs(spec: Spec) -> tuple[dict[str, Config], list[Failed]]:
         try:
             _require_there(spec, path, absences)
             loaded = configs.load(configs.local(folder, node.config), site, tool)
-            for document in loaded.documents:
+            for document in loaded.files:
                 other = seen.setdefault(document.path.resolve(), node.name)
                 if other != node.name:  # through a link, or a folder and the file in it: the spec's rule sees paths
                     where = f"{spec.document.location(path)}: {dotted(path)}: {document.path}"

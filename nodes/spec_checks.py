@@ -14,7 +14,7 @@ from ..spec.model import Node
 from ..spec.orchestrator import protection_tool
 from ..spec.rules.files import SEVERITIES
 from ..spec.schema import Path as SpecPath
-from . import file_checks, keys, planning, spec_compare, stores
+from . import file_checks, keys, planning, service_checks, spec_compare, stores
 from .audit import NODE_CONFIG, audit
 from .config import effective as configs
 from .config.effective import APP, MACHINE_KEY, SECURE, SESSION_STATE, Config
@@ -120,6 +120,7 @@ def _findings(spec: Spec, loaded: Mapping[Node, Config]) -> Iterator[FileFinding
             continue
         checked = file_checks.findings(config, spec, several=several, sections=_NEEDED)
         yield from (one for one in checked if one.id not in _KEYS)
+        yield from service_checks.findings(config, several=several)
         yield from spec_compare.database(spec, config)
         yield from spec_compare.impossible(spec, config, primary or config)
     if len(loaded) > 1:

@@ -7,11 +7,12 @@ from ..core.errors import Location, NodeError, SpecError
 from ..spec.load import Spec
 from ..spec.references import SecretError
 from ..spec.strings import redis, sql, sql_clients
-from . import keys, reading, store_files, store_strings, stores
+from . import keys, reading, service_plan, store_files, store_strings, stores
 from .config.effective import MACHINE_KEY, SESSION_STATE, Config
 from .config.webconfig import ConfigError
 from .file_checks import FileFinding
 from .fingerprints import Fingerprints
+from .service_settings import service
 from .values import DesiredSetting, Value
 
 _PLAN: Final = "`nlbgen nodes plan` shows the change, `nlbgen nodes apply` makes it"
@@ -26,7 +27,7 @@ def findings(
     for name, config in configs.items():
         yield from ((name, one) for one in database(spec, config))
         if source is not None:
-            yield from ((name, one) for one in _keys(source, config))
+            yield from ((name, one) for one in (*_keys(source, config), *_services(source.source, config)))
         yield from ((name, one) for one in _settings(spec, configs, config, fingerprints, notes))
 
 
@@ -55,6 +56,18 @@ def _keys(source: keys.Keys, config: Config) -> Iterator[FileFinding]:
         wanted = None if setting.value is None else setting.value.reveal()
         if current is not _ENCRYPTED and not _same_key(setting, current, wanted):
             message = f"{setting.path} is not the one of {source.source.path}, from which the spec takes the keys"
+            yield FileFinding("keys-differ", message, _PLAN, location)
+
+
+def _services(source: Config, config: Config) -> Iterator[FileFinding]:
+    """The settings of the node's services that are not those of the file or folder that `keys.from` names."""
+    for one in config.services:
+        origin = service(source, one.name)
+        if one.is_encrypted or (origin is not None and origin.is_encrypted):
+            continue  # the checks of the file report the node's own; with the other one `plan` stops
+        for wanted, current in service_plan.differing(one, source):
+            location = one.own.location(0) if current is None else current.location
+            message = f"{one.name}/{wanted.name} is not the one of {source.path}, from which the spec takes the keys"
             yield FileFinding("keys-differ", message, _PLAN, location)
 
 

@@ -138,7 +138,9 @@ class Node(Model):
         "no other node can serve.",
         default="up",
     )
-    config: t.FilePath | None = entry("A copy of its config file, relative to the spec's folder.", default=None)
+    config: t.FilePath | None = entry(
+        "A copy of its config file or of its install folder, relative to the spec's folder.", default=None
+    )
 
 
 class Health(Model):

@@ -14,6 +14,7 @@ from typing import Final, Literal
 from ...core.errors import NodeError
 from ...spec.orchestrator import CORE_SINCE, protection_tool
 from . import webconfig
+from .appsettings import JsonDocument, Service, file_in, services_of
 from .lexer import Element
 from .settings import ConfigSection, Settings
 from .webconfig import ConfigError, Document
@@ -50,6 +51,10 @@ class Config:
         self.site: Final = site
         self.web_config_of_iis: Path | None = None
         """The web.config of IIS, if the spec names it and the settings were read from the file beside it."""
+        self.services: tuple[Service, ...] = ()
+        """The services beside Orchestrator whose files were read."""
+        self.service_problems: tuple[ConfigError, ...] = ()
+        """The files with which a service does not start."""
         if main.root.name != "configuration":
             hint = f"name the node's {CLASSIC_FILE} or {CORE_FILE}"
             raise main.error(main.root.start, f"<{main.root.name}> is not <configuration>", hint)
@@ -64,6 +69,11 @@ class Config:
     def path(self) -> Path:
         """The main file."""
         return self.main.path
+
+    @property
+    def files(self) -> tuple[Document | JsonDocument, ...]:
+        """All files that were read, those of the services included."""
+        return (*self.documents, *(document for service in self.services for document in service.documents))
 
     def section(self, name: str) -> ConfigSection | None:
         """The section with this name, or None."""
@@ -199,7 +209,7 @@ class Config:
             )
         path = self.path.parent
         for part in parts:
-            path = _child(path, part)
+            path = file_in(path, part)
         folder = self.path.parent.resolve()
         if not path.exists():
             return None
@@ -309,14 +319,6 @@ def _is_protected(element: Element) -> bool:
     return element.get("configProtectionProvider") is not None or bool(element.named("EncryptedData"))
 
 
-def _child(folder: Path, name: str) -> Path:
-    """A file of the folder by its name in any case, as on Windows."""
-    exact = folder / name
-    if exact.exists() or not folder.is_dir():
-        return exact
-    return next((child for child in sorted(folder.iterdir()) if child.name.lower() == name.lower()), exact)
-
-
 def local(folder: Path, text: str) -> Path:
     """A path of the spec on this machine; backslashes also work as separators on other systems than Windows."""
     path = folder / text
@@ -341,9 +343,12 @@ def load(path: Path, site: str = DEFAULT_SITE, core_tool: str | None = None) -> 
     name, the file with the settings is read.
     """
     try:
-        return _load(path, site, core_tool)
+        config = _load(path, site, core_tool)
+        services, problems = services_of(config.path.parent)
     except OSError as error:  # no permission for the folder
         raise NodeError(f"{path}: cannot be read: {error.strerror}", "check the permissions of the folder") from None
+    config.services, config.service_problems = tuple(services), tuple(problems)
+    return config
 
 
 def _load(path: Path, site: str, core_tool: str | None) -> Config:
@@ -352,7 +357,7 @@ def _load(path: Path, site: str, core_tool: str | None) -> Config:
     config = Config(webconfig.read(path), site, core_tool)
     if config.is_orchestrator:
         return config
-    beside = _child(path.parent, CORE_FILE)
+    beside = file_in(path.parent, CORE_FILE)
     if beside != path and beside.exists():
         other = Config(webconfig.read(beside), site, core_tool)
         if other.is_orchestrator:
@@ -370,7 +375,7 @@ def _load(path: Path, site: str, core_tool: str | None) -> Config:
 
 def _in_folder(folder: Path, site: str, core_tool: str | None) -> Config:
     for name in (CORE_FILE, CLASSIC_FILE):
-        path = _child(folder, name)
+        path = file_in(folder, name)
         if path.exists():
-            return load(path, site, core_tool)
+            return _load(path, site, core_tool)
     raise NodeError(f"{folder}: contains neither {CORE_FILE} nor {CLASSIC_FILE}", "name the node's config file")

@@ -16,7 +16,7 @@ from ..config.effective import CLASSIC_FILE, ENCRYPT, Config
 from ..fingerprints import Fingerprints
 from ..planning import FarmPlan, NodePlan
 from ..runbook import view as runbook
-from . import redis_scripts, scripts, texts, xdt
+from . import redis_scripts, scripts, services, texts, xdt
 from .redis_scripts import Login
 
 
@@ -44,7 +44,11 @@ def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True)
             farm_plan = planning.plan_configs(spec, loaded, source)
             notes += farm_plan.notes
             for plan in farm_plan.nodes:
-                files += _configs(spec, plan)
+                files += (*_configs(spec, plan), *services.files(plan))
+            notes += [
+                f"{path}: prepare-node.ps1 does not replace this file: copy it to the node while the site is stopped"
+                for path in services.by_hand(farm_plan)
+            ]
     except MissingSecretError as error:
         if with_secrets:
             raise
@@ -135,7 +139,7 @@ def _farm_files(
     sentinels = login is not None and bool(login.service)
     core = source.kind == "core"
     shown = runbook.view(farm_plan, farm, variables, core=core, encrypt=encrypt, sentinels=sentinels)
-    view = {"header": texts.header(spec, "Runbook"), **shown}
+    view = {"header": texts.header(spec, "Runbook"), **shown, "services": services.by_hand(farm_plan)}
     yield Artifact(PurePosixPath("RUNBOOK.md"), templating.render("nodes/RUNBOOK.md.j2", view))
 
 

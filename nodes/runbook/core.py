@@ -30,15 +30,16 @@ def _fingerprints(farm: Farm) -> list[str]:
 
 
 def identity(farm: Farm) -> Step:
-    """The step for 2020.4, a classic version with an Identity Server: nlbgen does not change its settings."""
+    """The step for 2020.4, a classic version with an Identity Server: no script changes its settings."""
     settings = code(_identity(farm))
     return Step(
         "Give the nodes the same settings of Identity Server",
         [
             (
                 f"From 2020.4 on, Orchestrator has an Identity Server with settings of its own, in {settings}. "
-                "nlbgen does "
-                "not change them. Compare them on all nodes, and write the values of the first node where they differ:"
+                "The scripts do not change them. If the `config` of each node is a copy of its install folder, "
+                "`nlbgen nodes audit` compares them. Compare them on all nodes, and write the values of the "
+                "first node where they differ:"
             ),
             (
                 "`ConnectionStrings.DefaultConnection` (the same database); `EncryptionSettings.EncryptionKey` (the "

@@ -25,6 +25,8 @@ FILE_RULES: Final = (
     FileRule("iis-web-config", "warning", "the spec names the file with the settings, not IIS's own file"),
     FileRule("node-version", "error", "the file is of the version that the spec names"),
     FileRule("encrypted-section", "error", "no section is encrypted with the machine's own key"),
+    FileRule("service-settings", "error", "Identity, Webhooks and Resource Catalog start with their settings"),
+    FileRule("service-keys", "warning", "Identity has the keys of Orchestrator's file"),
     FileRule("autogenerate-keys", "error", "ASP.NET does not generate the machineKey"),
     FileRule("machine-key", "error", "the machineKey has keys that ASP.NET accepts"),
     FileRule("connection-string", "error", "the node's library starts with its connection strings"),
