@@ -193,18 +193,18 @@ def _redis(config: Config, spec: Spec | None) -> Iterator[FileFinding]:
     for name, entry in _redis_strings(config):
         found = redis.read(entry.value, client)
         if any(server.is_loopback for server in found.endpoints):
-            message = f"{name} is a Redis on this machine: each node would use one of its own"
+            message = f"{name} is a Redis on the node itself: each node connects to its own, not to the same Redis"
             yield FileFinding("redis-loopback", message, _PLAN, entry.location)
         if config.kind == "core" and found.given.get("abortConnect") is False:
             message = (
-                f"{name} has abortConnect=False: a node that starts while Redis is away never gets SignalR's messages"
+                f"{name} has abortConnect=False: a node that starts while Redis is down never gets SignalR's messages"
             )
             hint = "write `options: {abortConnect: true}` under `stores.redis`; the plan changes it then"
             yield FileFinding("redis-abort-connect", message, hint, entry.location)
     single = config.app.get(stores.SERVER_PORT[3])
     used = (config.app.value("LoadBalancer.UseRedis") or "").lower() == "true"
     if single is not None and used and Endpoint(single.value.strip()).is_loopback:
-        message = f"{single.key} is a Redis on this machine: each node would use one of its own"
+        message = f"{single.key} is a Redis on the node itself: each node connects to its own, not to the same Redis"
         yield FileFinding("redis-loopback", message, _PLAN, single.location)
 
 

@@ -162,7 +162,7 @@ def _sessions(spec: Spec, stores: Stores, config: Config) -> Iterator[DesiredSet
     if mode == "Custom" and section is not None and "session" not in spec.farm.stores.written:
         raise section.document.error(
             section.element.start,
-            "sessionState mode=Custom keeps sessions with a provider, and the spec does not say whether that stays",
+            "sessionState mode=Custom stores sessions with a provider, and the spec does not state whether to keep it",
             "write `session: custom` under `stores` to keep it, or `session: sqlserver` to replace it",
             CUSTOM_ID,
         )

@@ -37,7 +37,7 @@ def _redis_loopback(farm: Farm) -> Iterator[Finding]:
         if server.is_loopback:
             yield Finding(
                 path,
-                f"{server} is this machine on every node: each node would use a Redis of its own",
+                f"{server} is a loopback address: each node connects to its own machine, not to the same Redis",
                 "write the name of the machine that runs Redis; with a local proxy to it, accept this error",
             )
 
@@ -49,7 +49,7 @@ def _database_local(farm: Farm) -> Iterator[Finding]:
     if database is not None and several(farm) and servers.is_local(database.server):
         yield Finding(
             (*_DATABASE, "server"),
-            f"{database.server} is this machine on every node: each node would use an SQL Server of its own",
+            f"{database.server} is the machine itself on every node: each node connects to its own SQL Server",
             r"write the name of the machine that runs SQL Server, as in SQL01\PROD",
         )
 
@@ -62,16 +62,16 @@ def _redis_abort_connect(farm: Farm) -> Iterator[Finding]:
         if key.lower() == "abortconnect" and value.lower() in {"false", "no", "off", "0"}:
             yield Finding(
                 (*_REDIS, "options", key),
-                "a node that starts while Redis is away never gets SignalR's messages, even when Redis is back",
-                "leave abortConnect out: by default the node connects when Redis is back",
+                "a node that starts while Redis is down never gets SignalR's messages, even after Redis is up again",
+                "leave out abortConnect: by default the node connects as soon as Redis is up",
             )
 
 
 _NAMED_REDIS: Final = {
-    "password": "`password` by reference",
-    "user": "`user`",
-    "ssl": "`tls`",
-    "sentinelpassword": "no secret; one that the node's own string holds stays there",
+    "password": "write `password` by reference under `stores.redis`",
+    "user": "write `user` under `stores.redis`",
+    "ssl": "write `tls` under `stores.redis`",
+    "sentinelpassword": "leave it out: nlbgen keeps the one in the node's own connection string",
 }
 _NAMED_SQL: Final = {
     "Data Source": "`server`",
@@ -97,8 +97,7 @@ def _redis_options(farm: Farm) -> Iterator[Finding]:
     for key, value in redis.settings.items():
         path = (*_REDIS, "options", key)
         if key.lower() in _NAMED_REDIS:
-            hint = f"write {_NAMED_REDIS[key.lower()]} under `stores.redis`"
-            yield Finding(path, f"{key} does not belong here", hint)
+            yield Finding(path, f"{key} does not belong here", _NAMED_REDIS[key.lower()])
         elif "," in value:
             yield Finding(path, "StackExchange.Redis ends a value at a comma, which cannot be quoted", "leave it out")
         elif (refusal := strings.refusal(f"redis,{key}={value}", clients)) is not None:
@@ -137,7 +136,7 @@ def _era(farm: Farm) -> str:
 RULES: Final = (
     Rule("redis-loopback", "error", "every node reaches the same Redis", _redis_loopback, acceptable=True),
     Rule("redis-abort-connect", "warning", "a node must connect when Redis is back", _redis_abort_connect),
-    Rule("redis-options", "error", "the nodes' StackExchange.Redis starts with the options", _redis_options),
+    Rule("redis-options", "error", "the nodes' StackExchange.Redis accepts the options", _redis_options),
     Rule("database-local", "error", "every node reaches the same SQL Server", _database_local, acceptable=True),
-    Rule("database-options", "error", "the nodes' SqlClient starts with the options", _database_options),
+    Rule("database-options", "error", "the nodes' SqlClient accepts the options", _database_options),
 )

@@ -29,7 +29,7 @@ FILE_RULES: Final = (
     FileRule("service-keys", "warning", "Identity has the keys of Orchestrator's file"),
     FileRule("autogenerate-keys", "error", "ASP.NET does not generate the machineKey"),
     FileRule("machine-key", "error", "the machineKey has keys that ASP.NET accepts"),
-    FileRule("connection-string", "error", "the node's library starts with its connection strings"),
+    FileRule("connection-string", "error", "the node's library accepts its connection strings"),
     FileRule("session-custom", "error", "the sessions are kept as `session: custom` says"),
     FileRule("session-inproc", "warning", "sessions are not in the memory of one node"),
     FileRule("session-stateserver", "warning", "sessions are not in the state service of one node"),

@@ -36,7 +36,7 @@ class Refusal(NamedTuple):
     @property
     def message(self) -> str:
         """The refusal as a sentence."""
-        return f"this {self.library} does not start with {self.what}: {self.reason}"
+        return f"{self.library} does not accept {self.what}: {self.reason}"
 
 
 def choice(name: str, words: Mapping[str, Meaning]) -> Kind:

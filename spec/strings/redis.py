@@ -76,7 +76,7 @@ def _part(body: str, start: int) -> Part:
 
 
 def read(text: str, client: Client) -> RedisString:
-    """What a version reads; its `refusal` is the first reason why the version does not start with the string."""
+    """What a version reads; its `refusal` is the first reason why the version does not accept the string."""
     given: dict[str, Meaning] = {}
     servers: dict[Endpoint, None] = {}
     lost: list[str] = []

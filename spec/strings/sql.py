@@ -32,7 +32,7 @@ class SqlString(NamedTuple):
 
 
 def read(text: str, client: Client) -> SqlString:
-    """What a library reads; its `refusal` is the first reason why the library does not start with the string."""
+    """What a library reads; its `refusal` is the first reason why the library does not accept the string."""
     if len(text) > MAX_LENGTH:
         return SqlString((), {}, _refused(client, "this string", f"it is longer than {MAX_LENGTH} characters", ""))
     try:
@@ -53,7 +53,7 @@ def syntax_refusal(error: SyntaxProblemError, client: Client) -> Refusal:
     """The refusal of a text that is not a list of pairs."""
     what = f"the text from character {error.position + 1} on"
     hint = 'write KEY=VALUE; for each setting, and put a value with ; or quotes in quotes: Password="..."'
-    return _refused(client, what, "it is not KEY=VALUE, or a quote is left open", hint)
+    return _refused(client, what, "it is not KEY=VALUE, or a closing quote is missing", hint)
 
 
 def _refused(client: Client, what: str, reason: str, hint: str) -> Refusal:
@@ -91,13 +91,17 @@ def _conflict(given: Mapping[str, Meaning], client: Client) -> Refusal | None:
     partner, method = given.get("Failover Partner"), given.get("Authentication", "")
     subnets = given.get("MultiSubnetFailover", given.get("Multi Subnet Failover"))
     if partner and subnets is True:
-        return _refused(client, '"Failover Partner"', "it excludes MultiSubnetFailover", "remove one of the two")
+        return _refused(
+            client, '"Failover Partner"', "it cannot be used with MultiSubnetFailover", "remove one of the two"
+        )
     if partner and not given.get("Initial Catalog"):
         return _refused(client, '"Failover Partner"', "it needs the database", "write Database=NAME")
     if int(given.get("Min Pool Size", 0)) > int(given.get("Max Pool Size", 100)):
         return _refused(client, '"Min Pool Size"', "it is greater than Max Pool Size", "correct one of the two")
     if method and given.get("Integrated Security") is True:
-        return _refused(client, '"Authentication"', "it excludes Integrated Security", "remove one of the two")
+        return _refused(
+            client, '"Authentication"', "it cannot be used with Integrated Security", "remove one of the two"
+        )
     return None
 
 

@@ -86,7 +86,7 @@ def test_facts_redis_options_and_tls_are_read(tmp_path: Path) -> None:
 
 def test_facts_string_that_the_library_refuses_is_a_note(tmp_path: Path) -> None:
     (note,) = facts_of(tmp_path, STRING.format("r:1,password=secret,port=3")).notes
-    assert 'StackExchange.Redis 1.2.6 does not start with "port"' in note
+    assert 'StackExchange.Redis 1.2.6 does not accept "port"' in note
 
 
 def test_facts_database_options_are_read_from_a_classic_file(tmp_path: Path) -> None:

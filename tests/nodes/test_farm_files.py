@@ -245,17 +245,17 @@ def test_script_asks_for_a_password_that_only_the_node_s_string_has(farm: Farm) 
 @pytest.mark.parametrize(
     ("one", "stores", "message"),
     [
-        (node(redis="redis-1:6379,poolsize=5"), {}, 'StackExchange.Redis 1.2.6 does not start with "poolsize"'),
-        (node(redis="redis-1;password=s3cret"), {}, "does not start with its entry 1"),
+        (node(redis="redis-1:6379,poolsize=5"), {}, 'StackExchange.Redis 1.2.6 does not accept "poolsize"'),
+        (node(redis="redis-1;password=s3cret"), {}, "does not accept its entry 1"),
         (
             node(session=SESSION.replace("Trusted_Connection", "Port=1433;Trusted_Connection")),
             {},
-            'System.Data.SqlClient (.NET Framework) does not start with "port"',
+            'System.Data.SqlClient (.NET Framework) does not accept "port"',
         ),
         (
             node(session=SESSION.replace("Trusted_Connection=yes", "pwd='s3cret")),
             {},
-            "does not start with the text from character",
+            "does not accept the text from character",
         ),
         (
             node(session=SESSION.replace("yes", "yes;Failover Partner=B")),

@@ -101,7 +101,7 @@ def test_sql_string_with_which_the_library_does_not_start_is_refused(text: str, 
         assert refusal is None
         return
     assert refusal is not None
-    assert refusal.message.startswith(f"this System.Data.SqlClient (.NET Framework) does not start with {word}")
+    assert refusal.message.startswith(f"System.Data.SqlClient (.NET Framework) does not accept {word}")
     assert refusal.hint
 
 
@@ -182,7 +182,7 @@ def test_redis_candidates_follow_from_the_era(core: bool, newest: bool, clients:
 def test_redis_string_with_which_the_library_does_not_start_is_refused(text: str, client: Client, word: str) -> None:
     refusal = redis.refusal(text, (client,))
     assert refusal is not None
-    assert f"this {client.name} does not start with {word}" in refusal.message
+    assert f"{client.name} does not accept {word}" in refusal.message
     assert refusal.hint
 
 
