@@ -14,6 +14,7 @@ from ...generators.base import generator, hosted_generators
 from ...generators.design import Design
 from ...generators.keepalived import folder_of
 from ...spec.model import Farm, Node, Secret
+from . import redis as ansible_redis
 from . import specs as ansible_specs
 from .model import Rollout
 
@@ -89,6 +90,7 @@ def view(rollouts: Sequence[Rollout]) -> dict[str, Any]:
         "hosted": [(vendor.name, _first_groups(farms, vendor.name)) for vendor in hosted],
         "devices": [farm.groups[0].name for farm in farms if farm.device],
         "shared": [farm.groups[0].name for farm in farms if farm.shared],
+        "redis": [farm.groups[2].name for farm in farms if len(farm.groups) > 2],
         "pattern": ":".join(vendor.name for vendor in hosted),
         "titles": {vendor.name: vendor.title for vendor in hosted},
         "first_rollouts": [
@@ -142,6 +144,7 @@ def _farm(rollout: Rollout) -> FarmGroup:
             Group(f"device_of_{name}", (Host(f"{farm.farm}.device", ()),), (Variable("ansible_connection", "local"),))
         ]
     groups.append(Group(f"nodes_of_{name}", tuple(_nodes(rollout)), tuple(_node_variables(rollout))))
+    groups += _redis(rollout)
     needed = {name: secret for name, secret in ansible_specs.secrets_of(farm).items() if _is_needed(rollout, name)}
     vip = farm.frontend.vip
     return FarmGroup(
@@ -154,6 +157,26 @@ def _farm(rollout: Rollout) -> FarmGroup:
         secrets=tuple({"name": name, "source": _source(secret)} for name, secret in needed.items()),
         device="" if rollout.hosted else f"{farm.farm}.device",
     )
+
+
+def _redis(rollout: Rollout) -> Iterator[Group]:
+    """Yield the group of the hosts of Redis, if the balancer has their files."""
+    store, sentinel, farm = rollout.spec.farm.stores.redis, rollout.sentinel, rollout.spec.farm.farm
+    if store is None or sentinel is None:
+        return
+    hosts = (Host(name, tuple(_variables(values))) for name, values in ansible_redis.hosts(rollout))
+    source = f"{_FILES}/{farm}/{rollout.vendor}/redis"
+    shared = _variables(ansible_redis.variables(store, sentinel, source))
+    yield Group(f"redis_of_{group(farm)}", tuple(hosts), tuple(shared))
+
+
+def _variables(values: ansible_redis.Values) -> Iterator[Variable]:
+    for name, value in values.items():
+        show = quoted if name in ansible_redis.EVALUATED else unsafe
+        if isinstance(value, list):
+            yield Variable(name, entries=tuple(map(show, value)))
+        else:
+            yield Variable(name, show(value) if isinstance(value, str) else str(value).lower())
 
 
 def _is_needed(rollout: Rollout, name: str) -> bool:
@@ -230,6 +253,8 @@ def _balancer_variables(rollout: Rollout) -> Iterator[Variable]:
         show = unsafe if own.from_spec else quoted
         name = f"{vendor}_{own.name}"
         yield Variable(name, show(own.value)) if isinstance(own.value, str) else Variable(name, entries=own.value)
+    if rollout.sentinel is not None and farm.redis_front:
+        yield Variable("redis_password", quoted(ansible_redis.LOOKUP))
     vip = farm.frontend.vip
     if vip is not None:
         has_password = _has_password(farm)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ...generators.base import Generator, generator
 from ...spec.load import Spec
+from ...spec.model import Sentinel
 
 
 class Rollout(NamedTuple):
@@ -26,6 +27,14 @@ class Rollout(NamedTuple):
     def hosted(self) -> bool:
         """Whether the balancer runs on hosts; otherwise it is a device."""
         return self.generator.hosting is not None
+
+    @property
+    def sentinel(self) -> Sentinel | None:
+        """The hosts of Redis whose files are rendered for this balancer; None without them."""
+        stores = self.spec.farm.stores
+        if stores.signalr != "redis" or stores.redis is None or not self.hosted:
+            return None
+        return stores.redis.sentinel if self.vendor == "haproxy" or not stores.redis.front else None
 
     @property
     def drains_by_files(self) -> bool:

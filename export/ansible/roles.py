@@ -17,14 +17,19 @@ _DEVICE_DRAIN: Final = ("out", "back")
 """The task files that drain a node on a device with a push."""
 
 
-def roles() -> dict[str, str]:
-    """Each file of a role, and its template."""
+_REDIS: Final = ("tasks/main", "tasks/check", "tasks/restart", "tasks/balancer")
+"""The task files of the role for the hosts of Redis."""
+
+
+def roles(*, redis: bool) -> dict[str, str]:
+    """Each file of a role, and its template; `redis`: whether a farm has hosts of Redis."""
     found: dict[str, str] = {}
     for vendor in hosted_generators():
         own = vendor.hosting.role_tasks if vendor.hosting is not None else ()
         found |= _role(vendor.name, ("tasks/main", *(f"tasks/{task}" for task in own)))
     for name, tasks in _SHARED.items():
         found |= _role(name, tasks)
+    found |= _role("redis", _REDIS) if redis else {}
     found["roles/drain/defaults/main.yml"] = "ansible/drain-defaults.yml.j2"
     for vendor in all_generators():
         found |= _drain(vendor)

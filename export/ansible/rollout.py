@@ -25,6 +25,10 @@ from . import specs as ansible_specs
 from .model import Rollout
 from .roles import choices, roles
 
+_REDIS_PLAYBOOKS: Final = (
+    ("redis.yml", "ansible/redis.yml.j2"),
+    ("redis-restart.yml", "ansible/redis-rolling.yml.j2"),
+)
 _ADDRESS: Final = next(how for how in get_args(NodeAddress) if isinstance(how, Reads))
 
 
@@ -51,7 +55,7 @@ def files(
         for chosen in [vendor_of(spec, vendor)]
     ]
     _own_hosts(rollouts)
-    made = [*_roles(), *_shared(rollouts)]
+    made = [*_roles(rollouts), *_shared(rollouts)]
     for rollout in rollouts:
         made += _farm_files(rollout)
     return sorted(made, key=lambda file: file.path)
@@ -162,8 +166,8 @@ def _made_by() -> str:
     return f"Made by nlbgen {__version__}: do not edit, change the spec and run `nlbgen export ansible` again."
 
 
-def _roles() -> Iterator[Artifact]:
-    for path, template in roles().items():
+def _roles(rollouts: Sequence[Rollout]) -> Iterator[Artifact]:
+    for path, template in roles(redis=any(rollout.sentinel for rollout in rollouts)).items():
         yield Artifact(PurePosixPath(path), templating.render(template, {"header": _made_by(), **choices()}))
 
 
@@ -180,6 +184,7 @@ def _shared(rollouts: Sequence[Rollout]) -> Iterator[Artifact]:
         ("requirements.yml", "ansible/requirements.yml.j2"),
         ("site.yml", "ansible/site.yml.j2"),
         ("balancers.yml", "ansible/balancers.yml.j2"),
+        *(_REDIS_PLAYBOOKS if any(rollout.sentinel for rollout in rollouts) else ()),
     ):
         yield Artifact(PurePosixPath(path), templating.render(template, view))
 

@@ -74,6 +74,55 @@ def written(files: dict[str, bytes], folder: Path) -> Path:
     return folder
 
 
+HOSTS = [
+    {"name": "redis-1", "address": "10.20.0.31"},
+    {"name": "redis-2", "address": "10.20.0.32", "port": 6380},
+    {"name": "witness", "address": "10.20.0.33", "redis": False},
+]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "front", "installed"),
+    [
+        ("haproxy", True, True),
+        ("haproxy", False, True),
+        ("nginx", False, True),
+        ("nginx", True, False),
+        ("f5", True, False),
+    ],
+)
+def test_hosts_of_redis_are_installed_where_the_balancer_has_their_files(
+    farm_data: MakeData, vendor: str, front: bool, installed: bool
+) -> None:
+    user = {"user": "app"} if front else {}
+    store = {"password": {"env": "R"}, "sentinel": {"nodes": HOSTS}, "front": front, **user}
+    ids = ["redis-front-single", "redis-add-on", "redis-sentinel-string", f"{vendor}-redis-front"]
+    section = SECTIONS[vendor]
+    changes = {
+        **section,
+        "frontend": {"address": "10.20.0.10"},
+        "orchestrator": {"version": "2022.10"},
+        "balancer": {"affinity": "signalr"},
+        "accept": [*section.get("accept", []), *ids, "nginx-affinity-signalr", "nginx-active-health"],
+    }
+    data = {**farm_data(**changes), "stores": {"signalr": "redis", "redis": store}}
+    files = tree(loads(json.dumps(data)))
+    assert ("redis.yml" in files, "roles/redis/tasks/main.yml" in files) == (installed, installed)
+    if not installed:
+        return
+    groups = inventory(files)["farm_orchestrator_test"]["children"]
+    hosts = groups["redis_of_orchestrator_test"]
+    assert [(host["redis_has_server"], host["redis_port"]) for host in hosts["hosts"].values()] == [
+        (True, 6379),
+        (True, 6380),
+        (False, 6379),
+    ]
+    assert hosts["vars"]["redis_login"] == (["--user", "app"] if front else [])
+    assert ("redis_password" in groups["balancers_of_orchestrator_test"]["vars"]) is front
+    options = yaml.safe_load(files["roles/redis/meta/argument_specs.yml"])["argument_specs"]["main"]["options"]
+    assert {*hosts["vars"], *hosts["hosts"]["orchestrator-test.redis.redis-1"]} <= {"ansible_host", *options}
+
+
 # What is in the tree
 
 
@@ -103,7 +152,7 @@ def test_every_file_of_the_tree_is_used(vendor: str, farm: MakeSpec) -> None:
     }
     assert all(any(file == name or file.startswith((f"{name}/", f"{name}.")) for file in farms) for name in named)
     assert all(any(file == name or file.startswith((f"{name}/", f"{name}.")) for name in named) for file in farms)
-    assert {name for name in files if name.startswith("roles/")} == set(roles())
+    assert {name for name in files if name.startswith("roles/")} == set(roles(redis=False))
 
 
 def test_balancers_are_configured_with_the_rendered_files(farm: MakeSpec) -> None:
@@ -419,6 +468,11 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
             data["frontend"] = {**base["frontend"], "vip": VIP}
         if vendor == "nginx":
             data["frontend"]["vip"] = {**VIP, "balancers": ["10.20.0.18", "10.20.0.19"]}
+        if vendor == "haproxy":
+            hosts = [{"name": f"redis-{number}", "address": f"10.20.0.3{number}"} for number in (1, 2, 3)]
+            sentinel = {"nodes": hosts, "ca": "/{{ 7 * 191 }}.pem"}
+            store = {"password": {"env": "NLBGEN_REDIS"}, "tls": True, "sentinel": sentinel}
+            data["stores"] = {**base["stores"], "redis": store}
         specs.append(loads(json.dumps(data), f"{vendor}.yaml"))
     return written(tree(*specs), tmp_path_factory.mktemp("fleet") / "ansible")
 
