@@ -57,7 +57,6 @@ class RedisFront:
         self.tls: Final = redis.tls
         self.ca: Final = sentinel.ca
         self.master_name: Final = sentinel.name
-        self.down_after: Final = sentinel.down_after
         self.votes: Final = max(sentinel.quorum, sentinel.majority)
         """The number of Sentinels without which no failover begins, and that must announce a master."""
         self._sentinel: Final = sentinel

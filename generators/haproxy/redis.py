@@ -35,7 +35,6 @@ def view(job: Job, front: RedisFront, binds: list[str], ca: str) -> dict[str, An
         "metrics_port": job.design.balancer.metrics_port,
         "votes": front.votes,
         "count": len(front.sentinels),
-        "down_after": front.down_after,
         "login": _login(front.user),
         "sentinel_login": _login(None),
         "ask": f'"SENTINEL get-master-addr-by-name {front.master_name}\\r\\n"',

@@ -245,7 +245,7 @@ def test_restore_by_as3_needs_force_and_adopt_as_a_push_does(
     pushed(spec(nodes=drained))
     report = pushed(spec(nodes=nodes))
     device.log.clear()
-    with pytest.raises(DeviceError, match=r"more than half of a pool.*2 of 3 members"):
+    with pytest.raises(DeviceError, match=r"more than half of the members of a pool: .*2 of 3 members"):
         pushed(spec(nodes=nodes), restore=report.snapshot)
     as3.declared["orchestrator_test"]["label"] = "another's"
     with pytest.raises(DeviceError, match=r"exists, but nlbgen did not create it for this farm"):

@@ -358,7 +358,7 @@ def test_push_that_removes_more_than_half_of_a_pool_needs_force(
     pushed(make(nodes=nodes))
     device.log.clear()
     drained = [{**node, "state": "drain" if node["name"] != "orch-1" else "up"} for node in nodes]
-    with pytest.raises(DeviceError, match=r"more than half of a pool.*2 of 3 members"):
+    with pytest.raises(DeviceError, match=r"more than half of the members of a pool: .*2 of 3 members"):
         pushed(make(nodes=drained))
     assert device.writes() == []
     assert pushed(make(nodes=drained), force=True).outcome == "applied"

@@ -485,7 +485,7 @@ def test_render_with_a_queue_needs_accept(make_spec: MakeSpec) -> None:
 
 def test_validate_without_a_program_reads_back(make_spec: MakeSpec) -> None:
     verdict = validate.validate(F5, make_spec())
-    assert verdict.checked and verdict.text.startswith("read back")
+    assert verdict.checked and verdict.text.startswith("checked by nlbgen")
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,8 @@ def test_requested_feature_has_the_path_of_its_key(feature: str, make_spec: Make
 
 def test_specs_of_the_tests_request_every_feature() -> None:
     never = {feature.id for feature in FEATURES if feature.asked.__name__ == "_never"}
-    assert {*ASKING, *ALWAYS_ASKED, *never} == set(IDS)
+    in_test_redis = {"redis-front"}
+    assert {*ASKING, *ALWAYS_ASKED, *never, *in_test_redis} == set(IDS)
 
 
 def test_summary_has_a_row_for_each_feature_and_an_answer_of_each_vendor() -> None:

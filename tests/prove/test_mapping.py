@@ -40,7 +40,7 @@ ACCEPTED = [
 
 OWN = re.compile(
     r"\s*(?:user|group|chroot|log|stats socket|server-state-file|pid|error_log|access_log|\w+_temp_path)\b.*"
-    r"|\s*# User and chroot of Debian's package\..*"
+    r"|\s*# (?:User and chroot of Debian's|The user of NGINX's) package.*"
     r"|\s*# (?:HAProxy|NGINX) resolves the nodes' host names.*"
     r"|\s*(?:resolvers|parse-resolv-conf|hold)\b.*|"
 )
