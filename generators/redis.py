@@ -59,6 +59,7 @@ class RedisFront:
         self.master_name: Final = sentinel.name
         self.votes: Final = max(sentinel.quorum, sentinel.majority)
         """The number of Sentinels without which no failover begins, and that must announce a master."""
+        self.down_after: Final = sentinel.down_after
         self._sentinel: Final = sentinel
 
     @cached_property
