@@ -23,7 +23,7 @@ from .check.formats import ERROR_STATUSES, GUARDIAN_FILE, MARKS_FILE, Dialect
 from .install import install
 from .objects import HEADER, HttpFarm, L4Farm, Objects, farm_name, objects
 from .products import GENERATIONS, NEWEST, Edition, Generation, edition
-from .refusals import refusals
+from .refusals import OWN_IDS, refusals
 from .support import POUND, SUPPORT, table, upgrade
 
 ERROR_PAGES: Final = {
@@ -49,6 +49,7 @@ class Zen(Generator):
     api = Api("api", 'write the URL of its API, for example `zen: {api: "https://zen.corp.example:444"}`', "key")
     syntaxes = (Syntax(r".*_(?:proxy|pound)\.cfg", "pound", "directives"),)
     support: ClassVar[Mapping[str, Support]] = SUPPORT
+    own_ids = OWN_IDS
 
     def version(self, farm: Farm) -> Version:
         """The product and version in the spec's `zen` section."""

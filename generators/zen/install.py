@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from ...spec.model import Farm
 from ..base import Limitation
 from .check.formats import GUARDIAN_FILE, MARKS_FILE
+from .notes import notes
 from .objects import HttpFarm, Objects
 from .products import Edition, Generation
 
@@ -41,7 +42,7 @@ def install(
     lacks = [f"Not supported: {one.title} ({one.reason}). Instead: {one.fallback}." for one in limitations]
     return {
         "title": str(edition),
-        "notes": [*made.notes, *lacks],
+        "notes": [*notes(farm, edition, made), *lacks],
         "needs": f"The address {made.main.vip} must be configured and up on the appliance.",
         "push": _push(made, generation),
         "steps": [{"number": number, **step._asdict()} for number, step in enumerate(steps, start=1)],

@@ -125,8 +125,6 @@ class Objects(NamedTuple):
     redirect: HttpFarm | None
     guardian: Guardian
     """The check of the site's own farm."""
-    notes: tuple[str, ...]
-    """Notes for INSTALL.md on how the spec was translated."""
 
     @property
     def farms(self) -> tuple[HttpFarm | L4Farm, ...]:
@@ -140,18 +138,7 @@ def objects(farm: Farm, edition: Edition) -> Objects:
     guardian = _guardian(design, edition)
     main = _l4_farm(design, edition, guardian) if edition.layer4 else _http_farm(design, edition, guardian)
     redirect = _redirect_farm(design, edition) if farm.frontend.redirect_http else None
-    return Objects(main, redirect, guardian, tuple(_notes(design, edition, main, guardian)))
-
-
-def silence_limit(times: Times) -> str | None:
-    """A note where zproxy closes silent WebSockets sooner than the spec asks; None where it does not."""
-    if times.websocket <= times.answer:
-        return None
-    return (
-        f"zproxy closes a WebSocket that is silent for {times.answer} seconds (a node's TimeOut, which also limits "
-        f"answers), and not after the {times.websocket} seconds of balancer.signalr.idle_timeout. Keep SignalR's "
-        "keep-alives on, which come every 10 or 15 seconds."
-    )
+    return Objects(main, redirect, guardian)
 
 
 def farm_name(farm: Farm) -> str:
@@ -299,31 +286,3 @@ def _l4_farm(design: Design, edition: Edition, guardian: Guardian) -> L4Farm:
         backends=_backends(design),
         guardian=guardian,
     )
-
-
-def _notes(design: Design, edition: Edition, main: HttpFarm | L4Farm, guardian: Guardian) -> list[str]:
-    found = edition.generation
-    # FarmGuardian sleeps for the interval between two rounds, and in a round each node before may use up its timeout.
-    slowest = guardian.interval + guardian.timeout * len(main.backends)
-    notes = [
-        f"If a node hangs, FarmGuardian marks it down after at most {slowest} seconds: it checks the nodes in turn."
-    ]
-    if not shares([node.weight for node in design.farm.nodes])[1]:
-        notes.append("The weights of the spec are rounded to numbers from 1 to 9.")
-    if isinstance(main, L4Farm):
-        if design.tls_mode == "bridge":
-            notes.append(
-                "This is an L4xNAT farm: the nodes terminate TLS, and their certificates must contain the farm's name. "
-                "An HTTP farm of this product opens WebSockets but forwards no frames, and refuses PATCH."
-            )
-        notes.append("In an L4xNAT farm, only FarmGuardian detects a failed node: never detach the check.")
-        return notes
-    if found is not None and found.dialect == "zproxy-ng":
-        notes.append("zproxy sends no SNI to the nodes: IIS's binding must not require it.")
-        if (limit := silence_limit(main.times)) is not None:
-            notes.append(limit)
-        if main.affinity.kind == "cookie":
-            notes.append("zproxy sets the cookie's Max-Age 1000 times too large.")
-        if design.frontend.tls.hsts and main.tls:
-            notes.append("Strict-Transport-Security is not sent: it is not tested on this engine.")
-    return notes

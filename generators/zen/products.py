@@ -127,15 +127,22 @@ NEWEST: Final = {
 class Edition(Version):
     """A version of one product, and how it balances this farm; it compares as its version does."""
 
-    __slots__ = ("generation", "number", "passthrough", "product", "way")
+    __slots__ = ("classic", "generation", "number", "passthrough", "product", "way")
 
-    def __init__(self, product: str, version: Version, *, passthrough: bool) -> None:
+    def __init__(self, product: str, version: Version, *, passthrough: bool, classic: bool = False) -> None:
+        """`classic`: whether Orchestrator is older than 2020.10 and has SignalR 2."""
         super().__init__(version.text)
         self.product: Final = product
         self.passthrough: Final = passthrough
+        self.classic: Final = classic
         self.number: Final = version
         self.generation: Final = generation(product, version)
         self.way: Final[Way] = _way(self.generation, passthrough=passthrough)
+
+    @property
+    def zproxy(self) -> bool:
+        """Whether the farm is an HTTP farm of zproxy 0.9, the engine of Zevenet 5.13."""
+        return self.way == "http" and self.generation is not None and self.generation.dialect == "zproxy-ng"
 
     @property
     def layer4(self) -> bool:
@@ -146,12 +153,17 @@ class Edition(Version):
         return f"{self.generation.title if self.generation else self.product.capitalize()} {self.number}"
 
     def successors(self) -> Iterator["Edition"]:
-        """The first version of every generation that is as new as this one or newer, for the same kind of farm."""
+        """The first version of every generation that is as new as this one or newer, for the same kind of farm.
+
+        A farm of classic SignalR is not sent to zproxy, whose HTTP farms break its WebSockets.
+        """
         mine = self.generation
         for product, generations in GENERATIONS.items():
             for other in generations:
                 if mine is not None and other != mine and other.oldest >= mine.oldest and not other.refusal:
-                    yield Edition(product, other.oldest, passthrough=self.passthrough)
+                    found = Edition(product, other.oldest, passthrough=self.passthrough, classic=self.classic)
+                    if not (found.classic and found.zproxy):
+                        yield found
 
 
 def generation(product: str, version: Version) -> Generation | None:
@@ -167,4 +179,6 @@ def _way(found: Generation | None, *, passthrough: bool) -> Way:
 
 def edition(farm: Farm) -> Edition:
     """What the farm's spec names."""
-    return Edition(farm.zen.product, farm.zen.version, passthrough=farm.frontend.tls.mode == "passthrough")
+    passthrough = farm.frontend.tls.mode == "passthrough"
+    classic = not farm.orchestrator.is_core
+    return Edition(farm.zen.product, farm.zen.version, passthrough=passthrough, classic=classic)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ...spec.schema import Path
 
 VERSION_ID: Final = "zen-version"
+NODE_TLS13_ID: Final = "zen-node-tls13"
+CLASSIC_ID: Final = "zen-classic-websocket"
+OWN_IDS: Final = frozenset({NODE_TLS13_ID, CLASSIC_ID})
+"""The limits that `accept` may name and that are no feature of the catalogue."""
 _SAFE_PATH: Final = re.compile(r"/[A-Za-z0-9._/=+@,:-]*")
 """The paths that a FarmGuardian command can hold: it runs through a shell."""
 _FILLED_IN: Final = re.compile(r"HOST|PORT|:::")
@@ -25,6 +29,8 @@ def refusals(spec: Spec, edition: Edition) -> Iterator[Problem]:
     if (problem := _product(spec, edition)) is not None:
         yield problem
         return
+    yield from _node_tls(spec, edition)
+    yield from _classic(spec, edition)
     yield from _addresses(spec)
     yield from _health(spec)
     yield from _backups(spec, edition)
@@ -57,6 +63,36 @@ def _range(generation: Generation) -> str:
     if generation.below == NEVER:
         return f"{generation.oldest} or later"
     return f"{generation.oldest} and later, before {generation.below}"
+
+
+def _node_tls(spec: Spec, edition: Edition) -> Iterator[Problem]:
+    """Refuse TLS to nodes that may speak TLS 1.3: zproxy 0.9.5 fails on the session ticket that such a node sends."""
+    if not edition.zproxy or not spec.farm.node_tls or NODE_TLS13_ID in spec.farm.accepted:
+        return
+    message = (
+        f"{edition} loses requests to nodes that use TLS 1.3: its zproxy closes a POST whose body follows the headers "
+        "in a TLS record of its own, without a response"
+    )
+    hint = (
+        "disable TLS 1.3 in IIS on every node (Windows Server 2022 and later enable it), then write "
+        f"`accept: [{NODE_TLS13_ID}]`; or write `mode: terminate`; or use Relianoid 7 or Skudonet 7"
+    )
+    yield spec.problem(("frontend", "tls", "mode"), message, hint, id=NODE_TLS13_ID)
+
+
+def _classic(spec: Spec, edition: Edition) -> Iterator[Problem]:
+    """Refuse classic SignalR: its server sends the first frame of a WebSocket, which zproxy 0.9.5 does not forward."""
+    if not edition.zproxy or not edition.classic or CLASSIC_ID in spec.farm.accepted:
+        return
+    message = (
+        f"{edition} does not forward what a node sends on a WebSocket until the client has sent a frame, and with "
+        "Orchestrator before 2020.10 (SignalR 2) the node sends first"
+    )
+    hint = (
+        "use Relianoid 7 or Skudonet 7; or remove the WebSocket Protocol from IIS on every node, so that clients use "
+        f"server-sent events or long polling, and write `accept: [{CLASSIC_ID}]`"
+    )
+    yield spec.problem(("zen", "version"), message, hint, id=CLASSIC_ID)
 
 
 def _addresses(spec: Spec) -> Iterator[Problem]:

@@ -15,7 +15,8 @@ from ...core.errors import DeviceError, NlbgenError, SpecError, UnsupportedError
 from ...core.files import read_bytes
 from ...core.plan import Plan
 from ...generators.base import Site, generator, prepare
-from ...generators.zen.objects import HttpFarm, Objects, objects, silence_limit
+from ...generators.zen.notes import silence_limit
+from ...generators.zen.objects import HttpFarm, Objects, objects
 from ...generators.zen.products import Edition, Generation, edition
 from ...spec.load import Spec
 from ...spec.references import resolve

@@ -297,6 +297,49 @@ def test_refusal_names_the_product_of_the_spec(case: str) -> None:
     assert str(found) in text or "Zen family" in text
 
 
+@pytest.mark.parametrize(
+    "version, mode, refused",
+    [
+        ("2019.4", "bridge", ["zen-node-tls13", "zen-classic-websocket"]),
+        ("2019.4", "terminate", ["zen-classic-websocket"]),
+        ("2019.4", "none", ["zen-classic-websocket"]),
+        ("2023.10", "bridge", ["zen-node-tls13"]),
+        ("2023.10", "terminate", []),
+        ("2019.4", "passthrough", []),
+    ],
+)
+def test_zproxys_tls13_and_classic_websockets_are_refused_by_id(version: str, mode: str, refused: list[str]) -> None:
+    text = (GOLDEN / "zevenet-513-refused" / "farm.yaml").read_text(encoding="utf-8")
+    text = text.replace("2019.4", version).replace("mode: bridge", f"mode: {mode}")
+    text = text.replace("affinity: none", "affinity: source")
+    found = []
+    try:
+        render(ZEN, loads(text))
+    except UnsupportedError as error:
+        found = [problem.id for problem in error.problems]
+    assert found == refused
+    accepted = text.replace("accept: [", f"accept: [{''.join(f'{one}, ' for one in refused)}")
+    install = next(file.content for file in render(ZEN, loads(accepted)) if file.path.name == "INSTALL.md")
+    assert (b"TLS 1.3 must be disabled on every node" in install) is ("zen-node-tls13" in refused)
+    assert (b"The WebSocket Protocol must be removed" in install) is ("zen-classic-websocket" in refused)
+
+
+@pytest.mark.parametrize("product", ["relianoid", "skudonet"])
+def test_cookie_affinity_of_pound_has_a_lifetime_without_a_session_block(product: str) -> None:
+    text = (GOLDEN / "relianoid-terminate-cookie-backup" / "farm.yaml").read_text(encoding="utf-8")
+    text = text.replace("product: relianoid", f"product: {product}").replace("state: backup", "state: up")
+    (main,) = (file.content.decode() for file in render(ZEN, loads(text)) if file.main)
+    assert '\t\tBackendCookie "NLBID" "orchestrator.corp.example" "/" 0\n' in main
+    assert "\t\tSession\n" not in main
+
+
+@pytest.mark.parametrize("classic", [False, True])
+def test_upgrade_for_classic_signalr_omits_zevenet_513(classic: bool) -> None:
+    found = Edition("zevenet", Version("5.9"), passthrough=False, classic=classic)
+    newer = "Skudonet 7 or Relianoid 7"
+    assert ZEN.upgrade("tls-bridge", found) == (newer if classic else f"Zevenet 5.13, {newer}")
+
+
 def test_header_names_the_product_of_the_spec() -> None:
     for file in render(ZEN, spec_of("relianoid-bridge")):
         assert b"Zen Load Balancer" not in file.content

@@ -25,7 +25,7 @@ PRODUCTS = st.sampled_from(
         ("relianoid", "7.9"),
     ]
 )
-EVERY_ID = [ZEN.problem_id(feature.id) for feature in FEATURES]
+EVERY_ID = [*(ZEN.problem_id(feature.id) for feature in FEATURES), *sorted(ZEN.own_ids)]
 
 
 @st.composite

@@ -160,7 +160,7 @@ zen:
   key: {{env: NLBGEN_TEST_ZEN_KEY}}
   ca: ca.pem
   {certificate}
-accept: [zen-verify-nodes, zen-tls-bridge, zen-least-connections, zen-source-hash, one-node]
+accept: [zen-verify-nodes, zen-tls-bridge, zen-least-connections, zen-source-hash, {accept}one-node]
 """
 
 
@@ -174,6 +174,7 @@ def spec_for(server: "Server", *nodes: str, **values: str) -> Spec:
         "algorithm": "round-robin",
         "affinity": "none",
         "certificate": "certificate: site.pem",
+        "accept": "zen-node-tls13, zen-classic-websocket, ",
         "product": PRODUCTS[server.product][0].name,
         "version": version,
         "url": server.url,
@@ -696,7 +697,7 @@ def test_push_without_api_and_key_is_refused(serve: Serve) -> None:
     server = serve("relianoid")
     text = re.sub(r"(?m)^  (?:api|key|ca|certificate): .*$", "", SPEC)
     values = {"farm": "f", "mode": "none", "frontend": "", "algorithm": "round-robin", "affinity": "none"}
-    values |= {"product": "relianoid", "version": "7", "nodes": "  - {name: a, address: 10.20.1.1}"}
+    values |= {"product": "relianoid", "version": "7", "accept": "", "nodes": "  - {name: a, address: 10.20.1.1}"}
     with pytest.raises(SpecError) as caught:
         push(loads(text.format(**values, url="", certificate="")))
     assert [problem.path for problem in caught.value.problems] == ["zen.api", "zen.key"]

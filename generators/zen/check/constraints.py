@@ -5,14 +5,16 @@ on the engines and on the appliances' own editing code.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from ....spec.orchestrator import LONG_POLL_SECONDS
-from .dialect import COOKIE_WRITERS, NG, POUND, PROXIES, SESSIONS_WITH_ID, ZEN3, grammar
+from .blocks import Found, listeners, missing, services, walk
+from .dialect import NG, POUND, PROXIES, ZEN3, grammar
 from .formats import ERROR_STATUSES, TLS_HEADER, Dialect
 from .markers import markers
 from .reader import Block, Complaint, Reader, Statement, holds_key, is_address, is_ipv4
+from .sessions import sessions
 
 SERVICE_NAME: Final = re.compile(r"[a-zA-Z0-9-]+")
 LONGEST_PORT: Final = 65535
@@ -22,7 +24,6 @@ _SECONDS: Final = ("Timeout", "ConnTO", "Alive", "Client", "WSTimeOut", "TimeOut
 _OLD_PROTOCOLS: Final = ("SSLv3", "TLSv1", "TLSv1_1")
 _PLAIN_TEXT: Final = re.compile(r"Host: \S+")
 
-Found = Iterator[Complaint]
 Constraint = Callable[[Reader], Found]
 
 
@@ -49,55 +50,32 @@ def _text(text: str) -> Found:
             yield Complaint(number, "the line contains a control character")
 
 
-def _walk(block: Block) -> Iterator[tuple[int, Block]]:
-    todo = [(0, block)]
-    while todo:
-        depth, found = todo.pop()
-        yield depth, found
-        todo += ((depth + 1, inner) for inner in found.blocks)
-
-
-def _listeners(reader: Reader) -> list[Block]:
-    return reader.root.inner("ListenHTTP", "ListenHTTPS")
-
-
-def _services(reader: Reader) -> Iterator[Block]:
-    for listener in _listeners(reader):
-        yield from listener.inner("Service")
-
-
 def _complete(reader: Reader) -> Found:
     """Require what a farm for Orchestrator needs and an engine starts without."""
     zen3, ng = reader.dialect in ZEN3, reader.dialect in NG
     required = ["LogLevel"]
     required += [] if zen3 else ["ThreadModel"]
     required += ["WSTimeOut", "Ignore100Continue"] if reader.dialect in POUND else []
-    yield from _missing(reader.root, required)
-    for listener in _listeners(reader):
-        yield from _missing(listener, ["xHTTP", "RewriteLocation"])
+    yield from missing(reader.root, required)
+    for listener in listeners(reader):
+        yield from missing(listener, ["xHTTP", "RewriteLocation"])
         if (verbs := listener.value("xHTTP")) is not None and verbs != ("4" if zen3 else "5"):
             yield Complaint(listener.opened.line, f"xHTTP {verbs} leaves out methods that Orchestrator uses")
         if listener.opened.name == "ListenHTTPS":
             yield from _secure(listener, zen3=zen3)
-    for service in _services(reader):
+    for service in services(reader):
         for one in service.inner("BackEnd", "Emergency"):
-            yield from _missing(one, ["TimeOut", *(["Weight"] if ng else [])])
+            yield from missing(one, ["TimeOut", *(["Weight"] if ng else [])])
             if one.opened.name == "BackEnd":
-                yield from _missing(one, ["Priority"])
+                yield from missing(one, ["Priority"])
         for statement in service.all("HeadRequire"):
             if not _PLAIN_TEXT.fullmatch(statement.text):
                 yield Complaint(statement.line, "HeadRequire names another header than Host")
 
 
-def _missing(block: Block, names: Iterable[str]) -> Found:
-    for name in names:
-        if block.first(name) is None:
-            yield Complaint(block.opened.line or 1, f"{name} is missing")
-
-
 def _secure(listener: Block, *, zen3: bool) -> Found:
     """Require of a listener with TLS: the server's choice of ciphers, no old protocols, the header for the nodes."""
-    yield from _missing(listener, ["Ciphers", "SSLHonorCipherOrder"])
+    yield from missing(listener, ["Ciphers", "SSLHonorCipherOrder"])
     if listener.value("SSLHonorCipherOrder") == "0":
         yield Complaint(listener.opened.line, "SSLHonorCipherOrder 0 lets the client choose the cipher")
     off = {statement.values for statement in listener.all("Disable")}
@@ -112,7 +90,7 @@ def _secure(listener: Block, *, zen3: bool) -> Found:
 
 def _repeated(reader: Reader) -> Found:
     known = grammar(reader.dialect)
-    for _depth, block in _walk(reader.root):
+    for _depth, block in walk(reader.root):
         seen: set[str] = set()
         for statement in block.statements:
             directive = known[block.context, statement.name]
@@ -123,7 +101,7 @@ def _repeated(reader: Reader) -> Found:
 
 
 def _indented(reader: Reader) -> Found:
-    for depth, block in _walk(reader.root):
+    for depth, block in walk(reader.root):
         for statement in block.statements:
             if statement.depth != depth:
                 yield Complaint(statement.line, f"{statement.name} must be indented by {depth} tabs")
@@ -132,9 +110,9 @@ def _indented(reader: Reader) -> Found:
 
 
 def _one_listener(reader: Reader) -> Found:
-    listeners = _listeners(reader)
-    if len(listeners) != 1:
-        yield Complaint(1, f"a farm has one listener, this file has {len(listeners)}")
+    found = listeners(reader)
+    if len(found) != 1:
+        yield Complaint(1, f"a farm has one listener, this file has {len(found)}")
     for name in ("Timeout", "ConnTO", "Alive", "Client"):
         if reader.root.first(name) is None:
             yield Complaint(1, f"{name} is missing, and the appliance reads it")
@@ -149,7 +127,7 @@ def _globals(reader: Reader) -> Found:
             yield Complaint(statement.line, f"this dialect has no global {name}")
         elif not ng and statement is None and (name != "Name" or reader.dialect not in ZEN3):
             yield Complaint(1, f"{name} is missing, and the appliance controls the farm by it")
-    for listener in _listeners(reader):
+    for listener in listeners(reader):
         if ng and (not listener.statements or listener.statements[0].name != "Name"):
             yield Complaint(listener.opened.line, "Name must be the first directive of the listener")
 
@@ -158,7 +136,7 @@ def _times(reader: Reader) -> Found:
     alive, connect = reader.root.first("Alive"), reader.root.first("ConnTO")
     if alive and connect and reader.dialect not in NG and int(alive.text) <= int(connect.text):
         yield Complaint(alive.line, "Alive must be greater than ConnTO: the API refuses anything else")
-    for _depth, block in _walk(reader.root):
+    for _depth, block in walk(reader.root):
         for name in _SECONDS:
             for statement in block.all(name):
                 if not 1 <= int(statement.text) <= LONGEST_SECONDS:
@@ -176,7 +154,7 @@ def _polled(reader: Reader) -> Found:
         limits.append(
             (reader.root.first("Client"), "zproxy closes connections whose client is silent for Client seconds")
         )
-    for service in _services(reader):
+    for service in services(reader):
         limits += [(one.first("TimeOut"), "TimeOut limits an answer") for one in service.blocks]
     for limit, why in limits:
         if limit is not None and int(limit.text) <= LONG_POLL_SECONDS:
@@ -184,14 +162,14 @@ def _polled(reader: Reader) -> Found:
 
 
 def _ports(reader: Reader) -> Found:
-    for _depth, block in _walk(reader.root):
+    for _depth, block in walk(reader.root):
         for statement in block.all("Port"):
             if not 1 <= int(statement.text) <= LONGEST_PORT:
                 yield Complaint(statement.line, f"{statement.text} is not a TCP port (1 to {LONGEST_PORT})")
 
 
 def _addresses(reader: Reader) -> Found:
-    for _depth, block in _walk(reader.root):
+    for _depth, block in walk(reader.root):
         for statement in block.all("Address"):
             if not is_address(statement.text):
                 yield Complaint(statement.line, f"{statement.text} is not an IP address")
@@ -201,24 +179,24 @@ def _addresses(reader: Reader) -> Found:
 
 def _keys(reader: Reader) -> Found:
     """Require private keys: zproxy starts without one, and serves no TLS."""
-    for listener in _listeners(reader):
+    for listener in listeners(reader):
         for statement in listener.all("Cert"):
             if reader.dialect in NG and not holds_key(reader.files.get(statement.text, b"")):
                 yield Complaint(statement.line, f"{statement.text} contains no private key")
 
 
 def _error_pages(reader: Reader) -> Found:
-    for listener in _listeners(reader):
+    for listener in listeners(reader):
         for status in ERROR_STATUSES:
             if listener.first(f"Err{status}") is None:
                 yield Complaint(listener.opened.line, f"Err{status} is missing, and the appliance edits it")
 
 
 def _services_serve(reader: Reader) -> Found:
-    for listener in _listeners(reader):
+    for listener in listeners(reader):
         if not listener.inner("Service"):
             yield Complaint(listener.opened.line, "the listener has no service: every request gets a 503")
-    for service in _services(reader):
+    for service in services(reader):
         if not SERVICE_NAME.fullmatch(service.opened.text):
             yield Complaint(service.opened.line, "a service's name consists of letters, digits and hyphens")
         redirects = service.all("Redirect") + service.all("RedirectAppend")
@@ -227,7 +205,7 @@ def _services_serve(reader: Reader) -> Found:
 
 
 def _backends(reader: Reader) -> Found:
-    for service in _services(reader):
+    for service in services(reader):
         backends = service.inner("BackEnd", "Emergency")
         seen: set[tuple[str | None, str | None]] = set()
         for backend in backends:
@@ -246,7 +224,7 @@ def _backend_order(backend: Block) -> Found:
 
 def _priorities(reader: Reader) -> Found:
     """Check priorities: in zproxy Priority is the order of failover and in pound the weight."""
-    for service in _services(reader):
+    for service in services(reader):
         emergencies = service.inner("Emergency")
         if len(emergencies) > 1:
             yield Complaint(emergencies[1].opened.line, "a service has at most one Emergency backend")
@@ -265,21 +243,6 @@ def _failover(service: Block) -> Found:
         yield Complaint(service.opened.line, message)
 
 
-def _sessions(reader: Reader) -> Found:
-    for service in _services(reader):
-        for session in service.inner("Session"):
-            kind = session.value("Type") or ""
-            if kind in COOKIE_WRITERS:
-                yield from _missing(session, ["Path", "Domain"])
-            identity = session.first("ID")
-            if identity is not None and kind not in {*SESSIONS_WITH_ID, "PARM"}:
-                yield Complaint(identity.line, f"a Session of Type {kind} has no ID")
-            first = next((block for block in service.blocks if block.opened.name == "BackEnd"), None)
-            if first is not None and first.opened.line < session.opened.line:
-                writes = " (the proxy sends an empty cookie)" if kind in COOKIE_WRITERS else ""
-                yield Complaint(session.opened.line, f"Session must precede the backends{writes}")
-
-
 _CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _repeated,
     _indented,
@@ -293,7 +256,7 @@ _CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _services_serve,
     _backends,
     _priorities,
-    _sessions,
+    sessions,
     _complete,
     markers,
 )

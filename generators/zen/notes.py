@@ -1,0 +1,63 @@
+"""The notes of INSTALL.md: how the spec was translated, and what the engine of this product needs or lacks."""
+
+from collections.abc import Iterator
+
+from ...spec.model import Farm
+from .objects import HttpFarm, L4Farm, Objects, Times, shares
+from .products import Edition
+
+
+def silence_limit(times: Times) -> str | None:
+    """A note where zproxy closes silent WebSockets sooner than the spec asks; None where it does not."""
+    if times.websocket <= times.answer:
+        return None
+    return (
+        f"zproxy closes a WebSocket that is silent for {times.answer} seconds (a node's TimeOut, which also limits "
+        f"answers), and not after the {times.websocket} seconds of balancer.signalr.idle_timeout. Keep SignalR's "
+        "keep-alives on, which come every 10 or 15 seconds."
+    )
+
+
+def notes(farm: Farm, edition: Edition, made: Objects) -> Iterator[str]:
+    """What an administrator of the appliance and its nodes must know about a farm, as sentences."""
+    main, guardian = made.main, made.guardian
+    # FarmGuardian sleeps for the interval between two rounds, and in a round each node before may use up its timeout.
+    slowest = guardian.interval + guardian.timeout * len(main.backends)
+    yield f"If a node hangs, FarmGuardian marks it down after at most {slowest} seconds: it checks the nodes in turn."
+    if not shares([node.weight for node in farm.nodes])[1]:
+        yield "The weights of the spec are rounded to numbers from 1 to 9."
+    if isinstance(main, L4Farm):
+        yield from _layer4(farm)
+    elif edition.zproxy:
+        yield from _zproxy(farm, edition, main)
+
+
+def _layer4(farm: Farm) -> Iterator[str]:
+    if farm.frontend.tls.mode == "bridge":
+        yield (
+            "This is an L4xNAT farm: the nodes terminate TLS, and their certificates must contain the farm's name. "
+            "An HTTP farm of this product opens WebSockets but forwards no frames, and refuses PATCH."
+        )
+    yield "In an L4xNAT farm, only FarmGuardian detects a failed node: never detach the check."
+
+
+def _zproxy(farm: Farm, edition: Edition, main: HttpFarm) -> Iterator[str]:
+    yield "zproxy sends no SNI to the nodes: IIS's binding must not require it."
+    if main.node_tls:
+        yield (
+            "TLS 1.3 must be disabled on every node: zproxy closes POSTs to nodes with TLS 1.3 without a response. "
+            "Windows Server 2022 and later enable TLS 1.3. Disable it in IIS Manager (the site's bindings, "
+            "`Disable TLS 1.3 over TCP`) or in the registry of Schannel, before this farm serves."
+        )
+    if edition.classic:
+        yield (
+            "The WebSocket Protocol must be removed from IIS on every node: zproxy does not forward what a node "
+            "sends on a WebSocket until the client has sent a frame, and SignalR 2 (Orchestrator before 2020.10) "
+            "sends first. Clients then use server-sent events or long polling."
+        )
+    if (limit := silence_limit(main.times)) is not None:
+        yield limit
+    if main.affinity.kind == "cookie":
+        yield "zproxy sets the cookie's Max-Age 1000 times too large."
+    if farm.frontend.tls.hsts and main.tls:
+        yield "Strict-Transport-Security is not sent: it is not tested on this engine."
