@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from nlbgen import __version__
-from nlbgen.nodes import powershell, reading
+from nlbgen.nodes import plain_http, powershell, reading
 from nlbgen.nodes.planning import plan_farm
 from nlbgen.nodes.prepare import redis_scripts, rendering, scripts
 from nlbgen.nodes.runbook.blocks import code
@@ -500,6 +500,22 @@ def test_runbook_redis_under_sentinel_connects_the_nodes_to_the_balancer(
     assert "Add-on" not in runbook
     nodes_of(files["orch-1/prepare-node.ps1"])
     assert any(f"{host}:6379,password=r3dis-pass".encode() in content for content in files.values())
+
+
+def test_runbook_core_farm_with_tls_at_the_balancer_accepts_http_before_the_nodes_are_prepared(
+    core_farm: Path, secrets: None
+) -> None:
+    data = YAML(typ="safe", pure=True).load((core_farm / "farm.yaml").read_text(encoding="utf-8"))
+    data["frontend"]["tls"]["mode"] = "terminate"
+    servers = ["haa-1.corp.example:10000", "haa-2.corp.example:10000", "haa-3.corp.example:10000"]
+    data["stores"]["redis"] = {"endpoints": servers, "password": {"env": "NLBGEN_REDIS_PASSWORD"}}
+    (core_farm / "farm.yaml").write_text(json.dumps(data), encoding="utf-8")
+    runbook = rendered(core_farm)["RUNBOOK.md"].decode()
+    assert runbook.index("Let IIS accept HTTP from the balancer") < runbook.index(" Prepare orch-1\n")
+    assert plain_http.DISABLE in runbook
+    step = section(runbook, "Install the High Availability Add-on")
+    assert all(f"`{server}`" in step for server in servers)
+    assert "single point of failure" not in step
 
 
 def with_sentinels(farm: Path) -> Path:
