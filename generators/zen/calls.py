@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from .objects import HEADER, Backend, Guardian, HttpFarm, L4Farm, Objects
+from .objects import HEADER, REMOVED, Backend, Guardian, HttpFarm, L4Farm, Objects
 from .products import Generation
 
 
@@ -146,6 +146,8 @@ def _http(farm: HttpFarm) -> list[Call]:
         calls.append(Call("POST", f"{at}/certificates", {"file": farm.certificate}))
     if settings := http_settings(farm):
         calls.append(_set(at, settings))
+    if not farm.redirect:
+        calls.append(Call("POST", f"{at}/headremove", {"pattern": REMOVED}))
     if farm.tls:
         calls.append(Call("POST", f"{at}/addheader", {"header": HEADER}))
     calls.append(Call("POST", f"{at}/services", {"id": farm.service}))

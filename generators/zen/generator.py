@@ -21,7 +21,7 @@ from .calls import early, plan
 from .check.files import Appliance, check
 from .check.formats import ERROR_STATUSES, GUARDIAN_FILE, MARKS_FILE, Dialect
 from .install import install
-from .objects import HEADER, HttpFarm, L4Farm, Objects, farm_name, objects
+from .objects import HEADER, REMOVED, HttpFarm, L4Farm, Objects, farm_name, objects
 from .products import GENERATIONS, NEWEST, Edition, Generation, edition
 from .refusals import OWN_IDS, refusals
 from .support import POUND, SUPPORT, table, upgrade
@@ -190,6 +190,7 @@ def _http_view(farm: HttpFarm, generation: Generation) -> dict[str, Any]:
         "statuses": ERROR_STATUSES,
         "verbs": VERBS[generation.dialect],
         "forwarded": HEADER if farm.tls else None,
+        "removed": REMOVED if farm.backends else None,
         "secure": "True" if farm.node_tls else "False",
         "session_type": _session_type(farm, ng=ng),
         "session_off": ('#ID "ZENSESSIONID"', '#Path "/"', '#Domain "domainname.com"')

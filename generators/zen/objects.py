@@ -3,6 +3,7 @@
 All decisions are made here; the templates and the calls only write them down.
 """
 
+from collections.abc import Sequence
 from ipaddress import ip_interface
 from math import gcd
 from typing import Final, Literal, NamedTuple
@@ -12,7 +13,7 @@ from ...spec.units import Duration, Version
 from ..design import COOKIE, LONG_POLL, Design, Member
 from ..tls import HSTS_SECONDS as HSTS
 from ..tls import profile
-from .check.formats import TLS_HEADER
+from .check.formats import FORGED_HEADERS, NAME_END, TLS_HEADER
 from .products import Edition
 
 SERVICE: Final = "orchestrator"
@@ -28,6 +29,8 @@ LIVE_SECONDS: Final = 3600
 """The least `Client` timeout in zproxy, which closes a WebSocket whose client is silent for so long."""
 HEADER: Final = TLS_HEADER
 """The header that every farm with TLS adds to requests."""
+REMOVED: Final = FORGED_HEADERS
+"""The pattern of the request headers that every farm with nodes removes."""
 FIRST_MARK: Final = 0x200
 MARK: Final = "nlbgen"
 """The first word in the description of nlbgen's FarmGuardian checks: the only mark of ownership that the API keeps."""
@@ -227,7 +230,6 @@ def _http_farm(design: Design, edition: Edition, guardian: Guardian) -> HttpFarm
     if found is not None and found.dialect == "zproxy-ng":
         policy = "LEAST_CONNECTIONS" if design.balancer.algorithm == "least-connections" else "ROUND_ROBIN"
     tls = farm.balancer_tls
-    hosts = design.hosts
     return HttpFarm(
         name=farm_name(farm),
         vip=vip(farm),
@@ -237,7 +239,7 @@ def _http_farm(design: Design, edition: Edition, guardian: Guardian) -> HttpFarm
         ciphers=":".join(profile("intermediate", _ANY_OPENSSL).ciphers) if tls else "",
         times=_times(design, edition),
         service=OTHER_SERVICE if farm_name(farm).lower() == SERVICE else SERVICE,
-        host=hosts[0] if len(hosts) == 1 else f"({'|'.join(hosts)})",
+        host=_names(design.hosts),
         node_tls=farm.node_tls,
         hsts=HSTS if design.frontend.tls.hsts and tls and not policy else 0,
         affinity=_affinity(design, layer4=False),
@@ -246,6 +248,12 @@ def _http_farm(design: Design, edition: Edition, guardian: Guardian) -> HttpFarm
         backends=_backends(design),
         guardian=guardian,
     )
+
+
+def _names(hosts: Sequence[str]) -> str:
+    """The pattern of the farm's names: whole names in any case, each with or without a port."""
+    names = [host.replace(".", r"\.") for host in hosts]
+    return (names[0] if len(names) == 1 else f"({'|'.join(names)})") + NAME_END
 
 
 def _redirect_farm(design: Design, edition: Edition) -> HttpFarm:

@@ -19,7 +19,7 @@ from ...generators.zen.calls import (
     old_guardian_settings,
     service_settings,
 )
-from ...generators.zen.objects import HEADER, Guardian, HttpFarm, L4Farm, Objects
+from ...generators.zen.objects import HEADER, REMOVED, Guardian, HttpFarm, L4Farm, Objects
 from ...generators.zen.products import Generation
 from ..contract import Options
 from .draft import Certificate, Draft
@@ -144,7 +144,7 @@ class Planner:
             )
         self.work.change(f"farms/{farm.name}", None, f"{kind(farm)} at {farm.vip}:{farm.port}")
         self.work.steps.append(CreateFarm(f"create the farm {farm.name}", create(farm), (), farm.name))
-        return FarmState(farm.name, isinstance(farm, L4Farm), "", {}, (), (), {}, "", {}, ())
+        return FarmState(farm.name, isinstance(farm, L4Farm), "", {}, (), (), (), {}, "", {}, ())
 
     def _address(self, farm: HttpFarm | L4Farm, found: FarmState) -> None:
         self._settings(farm.name, found, {"vip": farm.vip, "vport": farm.port})
@@ -172,6 +172,11 @@ class Planner:
             self._certificate(farm, found)
         self._settings(farm.name, found, http_settings(farm))
         at = f"/farms/{farm.name}"
+        if not farm.redirect and REMOVED not in found.removed:
+            self.work.change(f"farms/{farm.name}/headremove", None, REMOVED)
+            back = (Call("DELETE", f"{at}/headremove/{len(found.removed)}", {}),) if found.settings else ()
+            removal = Call("POST", f"{at}/headremove", {"pattern": REMOVED})
+            self.work.steps.append(Send(f"remove the request headers {REMOVED}", removal, back))
         if farm.tls and HEADER not in found.headers:
             self.work.change(f"farms/{farm.name}/addheader", None, HEADER)
             back = (Call("DELETE", f"{at}/addheader/{len(found.headers)}", {}),) if found.settings else ()

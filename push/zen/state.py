@@ -60,6 +60,8 @@ class FarmState(NamedTuple):
     settings: Mapping[str, str]
     certificates: tuple[str, ...]
     headers: tuple[str, ...]
+    removed: tuple[str, ...]
+    """The patterns of the request headers that the farm removes."""
     services: Mapping[str, Mapping[str, str]]
     """The settings of its services by their names; an L4xNAT farm has none."""
     guardian: str
@@ -128,7 +130,7 @@ def _facts(state: State) -> dict[str, str]:
         found[at] = "an L4xNAT farm" if farm.layer4 else "an HTTP farm"
         found |= {f"{at}/{key}": value for key, value in farm.settings.items()}
         found |= {f"{at}/guardian/{key}": value for key, value in farm.old_guardian.items()}
-        found |= {f"{at}/{key}": ", ".join(getattr(farm, key)) for key in ("certificates", "headers")}
+        found |= {f"{at}/{key}": ", ".join(getattr(farm, key)) for key in ("certificates", "headers", "removed")}
         found[f"{at}/guardian"] = farm.guardian
         for service, settings in farm.services.items():
             found |= {f"{at}/services/{service}/{key}": value for key, value in settings.items()}
@@ -194,6 +196,7 @@ def _device(name: str, found: Mapping[str, Any], service: str) -> FarmState:
         settings=_texts(params),
         certificates=tuple(text(one.get("file")) for one in _items(params.get("certlist"))),
         headers=tuple(text(one.get("header")) for one in _items(params.get("addheader"))),
+        removed=tuple(text(one.get("pattern")) for one in _items(params.get("headremove"))),
         services={name: _texts(one) for name, one in services.items()},
         guardian=text(holder.get("farmguardian")),
         old_guardian=_old_guardian(holder),

@@ -3,6 +3,7 @@
 `pytest --update-golden` writes the files of a case; a farm that is refused has a `refused.txt` instead.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import runpy
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -331,6 +333,53 @@ def test_cookie_affinity_of_pound_has_a_lifetime_without_a_session_block(product
     (main,) = (file.content.decode() for file in render(ZEN, loads(text)) if file.main)
     assert '\t\tBackendCookie "NLBID" "orchestrator.corp.example" "/" 0\n' in main
     assert "\t\tSession\n" not in main
+
+
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+"""The C library, whose `regexec` the engines call."""
+
+
+def matches(pattern: str, header: str, *, zproxy: bool) -> bool:
+    """Whether an engine finds a pattern in a header: pound without the end of its line, zproxy 0.9 with it."""
+    compiled = ctypes.create_string_buffer(1024)
+    assert LIBC is not None
+    assert LIBC.regcomp(compiled, pattern.encode(), 1 | 2 | 4) == 0  # REG_EXTENDED, REG_ICASE, REG_NEWLINE
+    line = f"{header}\r\n".encode() if zproxy else header.encode()
+    bounds = (ctypes.c_int * 2)(0, len(line))
+    found = LIBC.regexec(compiled, line, 1, bounds, 4 if zproxy else 0) == 0  # REG_STARTEND
+    LIBC.regfree(compiled)
+    return found
+
+
+@pytest.mark.skipif(LIBC is None, reason="regexec with REG_STARTEND is that of glibc")
+@pytest.mark.parametrize("zproxy", [False, True], ids=["pound", "zproxy"])
+@pytest.mark.parametrize("aliases", ["", "\n  aliases: [b.example]"], ids=["one name", "two names"])
+def test_name_of_the_farm_is_matched_as_a_whole(aliases: str, zproxy: bool) -> None:
+    text = (GOLDEN / "zevenet-513-states" / "farm.yaml").read_text(encoding="utf-8")
+    text = text.replace("host: orchestrator.corp.example", f"host: orch.example{aliases}")
+    text = text.replace("  aliases: [orch.corp.example]\n", "")
+    product, version = ("zevenet", "5.13") if zproxy else ("relianoid", "7")
+    text = re.sub(r"zen: \{[^}]*\}", f'zen: {{product: {product}, version: "{version}"}}', text)
+    text = text.replace("least-connections", "round-robin")
+    (main,) = (file.content.decode() for file in render(ZEN, loads(text)) if file.main)
+    pattern = re.findall(r'^\t\tHeadRequire "(.*)"$', main, re.MULTILINE)[0]
+    served = ["orch.example", "ORCH.example", "orch.example:443", "orch.example:8443 "]
+    served += ["b.example", "b.example:443"] if aliases else []
+    assert [name for name in served if not matches(pattern, f"Host: {name}", zproxy=zproxy)] == []
+    others = ["orch.example.evil.com", "orchXexample", "orch.example:443x", "orch.example:", "my-orch.example", "evil"]
+    assert [name for name in others if matches(pattern, f"Host: {name}", zproxy=zproxy)] == []
+
+
+@pytest.mark.skipif(LIBC is None, reason="regexec with REG_STARTEND is that of glibc")
+@pytest.mark.parametrize("zproxy", [False, True], ids=["pound", "zproxy"])
+def test_forged_headers_are_removed_and_others_are_not(zproxy: bool) -> None:
+    case = "zevenet-513-plain" if zproxy else "relianoid-bridge"
+    (main,) = (file.content.decode() for file in render(ZEN, spec_of(case)) if file.main)
+    (pattern,) = re.findall(r'^\tHeadRemove "(.*)"$', main, re.MULTILINE)
+    forged = ["X-Forwarded-Proto: http", "x-forwarded-host: evil", "X-Forwarded-Port: 80", "X_Forwarded_Host: evil"]
+    assert [header for header in forged if not matches(pattern, header, zproxy=zproxy)] == []
+    kept = ["X-Forwarded-For: 192.0.2.1", "Host: a", "Cookie: X-Forwarded-Proto: a", "X-Forwarded-Protocol: a"]
+    assert [header for header in kept if matches(pattern, header, zproxy=zproxy)] == []
 
 
 @pytest.mark.parametrize("classic", [False, True])

@@ -125,6 +125,7 @@ class Farm:
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
     backends: list[dict[str, Any]] = field(default_factory=list)
     headers: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     certificates: list[str] = field(default_factory=list)
     guardian: str = ""
     pending: bool = False
@@ -144,6 +145,7 @@ class Farm:
                 "services": services,
                 "backends": [strip(one) for one in self.backends],
                 "headers": self.headers,
+                "removed": self.removed,
                 "certificates": self.certificates,
             }
         )
@@ -262,7 +264,7 @@ class Device:
             **(tls if farm.params["listener"] == "https" else {"certlist": []}),
             "addheader": [{"header": header, "id": at} for at, header in enumerate(farm.headers)],
             "addresponseheader": [],
-            "headremove": [],
+            "headremove": [{"pattern": pattern, "id": at} for at, pattern in enumerate(farm.removed)],
             "removeresponseheader": [],
             "ignore_100_continue": "false",
             "logs": "false",
@@ -529,6 +531,25 @@ def delete_header(device: Device, _body: JsonValue, name: str, at: str) -> tuple
         raise Refused("Delete addheader directive.", "The index has not been found.")
     del farm.headers[int(at)]
     return 200, device.changed(farm, {"description": "Delete addheader directive.", "success": "true"})
+
+
+def remove_header(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
+    what = "Add headremove directive."
+    farm = device.farm(name, what)
+    only(device, what, body, {"pattern"}, {"pattern"})
+    if body["pattern"] in farm.removed:
+        raise Refused(what, "The pattern is already added.")
+    farm.removed.append(body["pattern"])
+    message = "Added a new item to the headremove list"
+    return 200, device.changed(farm, {"description": what, "message": message, "success": "true"})
+
+
+def keep_header(device: Device, _body: JsonValue, name: str, at: str) -> tuple[int, dict[str, Any]]:
+    farm = device.farm(name)
+    if int(at) >= len(farm.removed):
+        raise Refused("Delete headremove directive.", "The index has not been found.")
+    del farm.removed[int(at)]
+    return 200, device.changed(farm, {"description": "Delete headremove directive.", "success": "true"})
 
 
 def create_service(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
@@ -888,6 +909,8 @@ ROUTES: tuple[tuple[str, str, Callable[..., tuple[int, dict[str, Any]]]], ...] =
     ("POST", _F + "/certificates", add_certificate),
     ("POST", _F + "/addheader", add_header),
     ("DELETE", _F + r"/addheader/([0-9]+)", delete_header),
+    ("POST", _F + "/headremove", remove_header),
+    ("DELETE", _F + r"/headremove/([0-9]+)", keep_header),
     ("POST", _F + "/services", create_service),
     ("PUT", _S, change_service),
     ("DELETE", _S, delete_service),

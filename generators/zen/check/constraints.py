@@ -11,7 +11,7 @@ from typing import Final
 from ....spec.orchestrator import LONG_POLL_SECONDS
 from .blocks import Found, listeners, missing, services, walk
 from .dialect import NG, POUND, PROXIES, ZEN3, grammar
-from .formats import ERROR_STATUSES, TLS_HEADER, Dialect
+from .formats import ERROR_STATUSES, FORGED_HEADERS, NAME_END, TLS_HEADER, Dialect
 from .markers import markers
 from .reader import Block, Complaint, Reader, Statement, holds_key, is_address, is_ipv4
 from .sessions import sessions
@@ -68,9 +68,20 @@ def _complete(reader: Reader) -> Found:
             yield from missing(one, ["TimeOut", *(["Weight"] if ng else [])])
             if one.opened.name == "BackEnd":
                 yield from missing(one, ["Priority"])
-        for statement in service.all("HeadRequire"):
-            if not _PLAIN_TEXT.fullmatch(statement.text):
-                yield Complaint(statement.line, "HeadRequire names another header than Host")
+
+
+def _request_headers(reader: Reader) -> Found:
+    """Require that clients cannot forge headers of the farm, and that they use its complete name."""
+    for listener in listeners(reader):
+        removed = {statement.text for statement in listener.all("HeadRemove")}
+        for service in listener.inner("Service"):
+            if service.inner("BackEnd") and FORGED_HEADERS not in removed:
+                yield Complaint(listener.opened.line, f"the listener does not remove the headers {FORGED_HEADERS}")
+            for statement in service.all("HeadRequire"):
+                if not _PLAIN_TEXT.fullmatch(statement.text):
+                    yield Complaint(statement.line, "HeadRequire names another header than Host")
+                elif not statement.text.endswith(NAME_END):
+                    yield Complaint(statement.line, f"HeadRequire accepts longer names: it must end with {NAME_END}")
 
 
 def _secure(listener: Block, *, zen3: bool) -> Found:
@@ -258,5 +269,6 @@ _CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _priorities,
     sessions,
     _complete,
+    _request_headers,
     markers,
 )

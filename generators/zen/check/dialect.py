@@ -81,7 +81,7 @@ def _listener() -> Iterator[Directive]:
     yield Directive("listener", "RewriteLocation", r"[01](?:\s+[01])?", NG)
     yield Directive("listener", "MaxRequest", _NUMBER)
     yield Directive("listener", "AddHeader", r'"[^":]+:[^"]*"', repeats=True)
-    yield Directive("listener", "HeadRemove", _SOME, POUNDS, repeats=True)
+    yield Directive("listener", "HeadRemove", _SOME, repeats=True)
     for name in ("AddRequestHeader", "AddResponseHead", "RemoveRequestHeader"):
         yield Directive("listener", name, _SOME, PROXIES, repeats=True)
     yield Directive("listener", "Cert", _SOME, https=True, repeats=True)

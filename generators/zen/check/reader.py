@@ -164,7 +164,7 @@ class Reader:
 
     def _pattern(self, statement: Statement) -> None:
         try:
-            re.compile(statement.text)
+            re.compile(statement.text.replace("[:space:]", r"\s"))
         except re.error as error:
             self._refuse(statement.line, f"{statement.name}: the pattern is invalid: {error}")
             return
