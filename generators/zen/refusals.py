@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 VERSION_ID: Final = "zen-version"
 NODE_TLS13_ID: Final = "zen-node-tls13"
 CLASSIC_ID: Final = "zen-classic-websocket"
+NTLM_ID: Final = "zen-ntlm"
 OWN_IDS: Final = frozenset({NODE_TLS13_ID, CLASSIC_ID})
 """The limits that `accept` may name and that are no feature of the catalogue."""
 _SAFE_PATH: Final = re.compile(r"/[A-Za-z0-9._/=+@,:-]*")
@@ -31,6 +32,7 @@ def refusals(spec: Spec, edition: Edition) -> Iterator[Problem]:
         return
     yield from _node_tls(spec, edition)
     yield from _classic(spec, edition)
+    yield from _ntlm(spec, edition)
     yield from _addresses(spec)
     yield from _health(spec)
     yield from _backups(spec, edition)
@@ -93,6 +95,19 @@ def _classic(spec: Spec, edition: Edition) -> Iterator[Problem]:
         f"server-sent events or long polling, and write `accept: [{CLASSIC_ID}]`"
     )
     yield spec.problem(("zen", "version"), message, hint, id=CLASSIC_ID)
+
+
+def _ntlm(spec: Spec, edition: Edition) -> Iterator[Problem]:
+    """Refuse Windows sign-in without source affinity: pound sends the requests of one handshake to several nodes."""
+    farm = spec.farm
+    by_source = farm.affinity == "source" or (farm.affinity == "none" and farm.balancer.algorithm == "source")
+    if edition.layer4 or edition.zproxy or not farm.frontend.windows_sign_in or by_source:
+        return
+    message = (
+        f"{edition} breaks most NTLM handshakes if clients do not stay on their node by their address: it sends the "
+        "requests of one connection to different nodes"
+    )
+    yield spec.problem(("frontend", "windows_sign_in"), message, "write `affinity: source`", id=NTLM_ID)
 
 
 def _addresses(spec: Spec) -> Iterator[Problem]:

@@ -78,6 +78,7 @@ _POUND: Final[dict[str, Support]] = {
     "backup": Yes("Relianoid allows one backup node, Skudonet allows none"),
     "backup-source": Yes("Relianoid allows one backup node, Skudonet allows none"),
     "state-over-reload": Yes("in the farm's status file"),
+    "ntlm": Yes("only with `affinity: source`"),
 }
 _PROXY: Final[dict[str, Support]] = {
     "websocket": Yes("needs zproxy 0.9.3 or later; a WebSocket without traffic is closed after the response timeout"),

@@ -497,7 +497,7 @@ def test_places_beyond_the_farms_limit_fit_the_open_files_that_the_rule_counts()
         ("nginx", {"windows_sign_in": True}, ["nginx-ntlm"]),
         ("haproxy", {"windows_sign_in": True}, []),
         ("f5", {"windows_sign_in": True}, []),
-        ("zen", {"windows_sign_in": True}, []),
+        ("zen", {"windows_sign_in": True}, ["zen-ntlm"]),
         ("nginx", {"windows_sign_in": True, "tls": {"mode": "passthrough"}}, []),
         ("f5", {"http2": True}, ["f5-http2"]),
         ("f5", {"http2": False}, []),

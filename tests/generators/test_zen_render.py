@@ -326,6 +326,29 @@ def test_zproxys_tls13_and_classic_websockets_are_refused_by_id(version: str, mo
     assert (b"The WebSocket Protocol must be removed" in install) is ("zen-classic-websocket" in refused)
 
 
+@pytest.mark.parametrize(
+    "balancer, mode, refused",
+    [
+        ("algorithm: round-robin, affinity: none", "bridge", True),
+        ("algorithm: round-robin, affinity: cookie", "terminate", True),
+        ("algorithm: round-robin, affinity: source", "bridge", False),
+        ("algorithm: source, affinity: none", "bridge", False),
+        ("algorithm: round-robin, affinity: none", "passthrough", False),
+    ],
+)
+def test_windows_sign_in_on_pound_needs_source_affinity(balancer: str, mode: str, refused: bool) -> None:
+    text = (GOLDEN / "relianoid-plain" / "farm.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^balancer: .*$", f"balancer: {{{balancer}}}", text)
+    text = re.sub(r"(?m)^  tls: .*$", f"  tls: {{mode: {mode}}}\n  windows_sign_in: true", text)
+    text = re.sub(r"(?m)^accept: .*$", "accept: [zen-verify-nodes, zen-source-hash]", text)
+    found = []
+    try:
+        render(ZEN, loads(text))
+    except UnsupportedError as error:
+        found = [problem.id for problem in error.problems]
+    assert found == (["zen-ntlm"] if refused else [])
+
+
 @pytest.mark.parametrize("product", ["relianoid", "skudonet"])
 def test_cookie_affinity_of_pound_has_a_lifetime_without_a_session_block(product: str) -> None:
     text = (GOLDEN / "relianoid-terminate-cookie-backup" / "farm.yaml").read_text(encoding="utf-8")
@@ -346,7 +369,7 @@ def matches(pattern: str, header: str, *, zproxy: bool) -> bool:
     assert LIBC.regcomp(compiled, pattern.encode(), 1 | 2 | 4) == 0  # REG_EXTENDED, REG_ICASE, REG_NEWLINE
     line = f"{header}\r\n".encode() if zproxy else header.encode()
     bounds = (ctypes.c_int * 2)(0, len(line))
-    found = LIBC.regexec(compiled, line, 1, bounds, 4 if zproxy else 0) == 0  # REG_STARTEND
+    found: bool = LIBC.regexec(compiled, line, 1, bounds, 4 if zproxy else 0) == 0  # REG_STARTEND
     LIBC.regfree(compiled)
     return found
 
