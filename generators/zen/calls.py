@@ -34,7 +34,8 @@ def http_settings(farm: HttpFarm) -> dict[str, Any]:
         "rewritelocation": "enabled",
     }
     if farm.tls:
-        off = {"disable_sslv3": "true", "disable_tlsv1": "true", "disable_tlsv1_1": "true"}
+        off = {f"disable_{protocol}": "true" for protocol in ("sslv3", "tlsv1", "tlsv1_1")}
+        off["disable_tlsv1_2"] = "true" if farm.modern else "false"
         settings |= {"cipherc": farm.ciphers, "ciphers": "customsecurity", **off}
     return settings
 

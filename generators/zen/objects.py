@@ -90,6 +90,8 @@ class HttpFarm(NamedTuple):
     certificate: str
     """The name of its PEM on the appliance; empty without TLS."""
     ciphers: str
+    modern: bool
+    """Whether TLS 1.3 is the only version of TLS."""
     times: Times
     service: str
     host: str
@@ -237,6 +239,7 @@ def _http_farm(design: Design, edition: Edition, guardian: Guardian) -> HttpFarm
         tls=tls,
         certificate=f"{farm_name(farm)}.pem" if tls else "",
         ciphers=":".join(profile("intermediate", _ANY_OPENSSL).ciphers) if tls else "",
+        modern=tls and design.frontend.tls.profile == "modern",
         times=_times(design, edition),
         service=OTHER_SERVICE if farm_name(farm).lower() == SERVICE else SERVICE,
         host=_names(design.hosts),
@@ -265,6 +268,7 @@ def _redirect_farm(design: Design, edition: Edition) -> HttpFarm:
         tls=False,
         certificate="",
         ciphers="",
+        modern=False,
         times=_times(design, edition),
         service=REDIRECT_SERVICE,
         host="",

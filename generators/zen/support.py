@@ -62,9 +62,6 @@ _HTTP: Final[dict[str, Support]] = {
         "no product of the Zen family verifies the nodes' certificates",
         "any host that answers at a node's address is accepted as the node",
     ),
-    "tls-modern": No(
-        "TLS 1.3 cannot be the only TLS version", "TLS 1.2 stays enabled, with the ciphers of the intermediate profile"
-    ),
     "http2": No("the engines support only HTTP/1.1"),
     "source-hash": No("the engines do not hash addresses", "the engine remembers the node of each client address"),
     "affinity-signalr": No("affinity applies to all paths of a farm", "clients stay on their node on all paths"),

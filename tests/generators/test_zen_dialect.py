@@ -221,13 +221,13 @@ def test_valid_files_cover_every_written_dialect() -> None:
 
 
 def test_checker_on_a_deleted_line_refuses_the_file() -> None:
-    """`RoutingPolicy` is the exception: without it zproxy uses round robin."""
+    """Exceptions: zproxy without `RoutingPolicy` uses round robin; `Disable TLSv1_2` is the modern profile."""
     for dialect, text, files in VALID:
         lines = text.splitlines(keepends=True)
         for number, line in enumerate(lines):
             if line.strip() and not line.startswith("# "):
                 mutated = "".join(lines[:number] + lines[number + 1 :])
-                if line.strip().startswith("RoutingPolicy"):
+                if line.strip().startswith(("RoutingPolicy", "Disable TLSv1_2")):
                     continue
                 assert verdict_on(mutated, text, dialect, files) == "refused", line
 

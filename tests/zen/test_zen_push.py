@@ -433,6 +433,37 @@ def test_push_without_a_pem_file_needs_a_certificate_of_the_device(serve: Serve)
     assert server.device.farms["orch"].certificates == ["orch.pem"]
 
 
+@pytest.mark.parametrize("product", ["relianoid", "skudonet", "zevenet-ng"])
+def test_push_of_the_modern_profile_disables_tls_12_and_the_next_one_enables_it(serve: Serve, product: str) -> None:
+    server = serve(product)
+    push(spec_for(server, mode="bridge, profile: modern"))
+    farm = server.device.farms["orch"]
+    assert farm.running["params"]["disable_tlsv1_2"] == "true"
+    push(spec_for(server))
+    assert farm.running["params"]["disable_tlsv1_2"] == "false"
+
+
+@pytest.mark.parametrize("product", ["relianoid", "skudonet", "zevenet-ng"])
+def test_push_removes_forged_headers_on_new_and_on_existing_farms(serve: Serve, product: str) -> None:
+    server = serve(product)
+    pattern = "^X[-_]Forwarded[-_](Proto|Host|Port):"
+    push(spec_for(server))
+    farms = server.device.farms
+    assert {name: farm.running["removed"] for name, farm in farms.items()} == {"orch": [pattern], "orch-http": []}
+    farms["orch"].removed[:] = ["^X-Own:"]
+    planned = push(spec_for(server))
+    assert [str(change) for change in planned.plan.changes] == [f"+ farms/orch/headremove: {pattern}"]
+    assert farms["orch"].running["removed"] == ["^X-Own:", pattern]
+
+
+@pytest.mark.parametrize("product", ["relianoid", "skudonet", "zevenet-ng"])
+def test_push_sets_the_complete_name_of_the_farm(serve: Serve, product: str) -> None:
+    server = serve(product)
+    push(spec_for(server))
+    service = server.device.farms["orch"].services["orchestrator"]
+    assert service["vhost"] == r"orchestrator\.corp\.example(:[0-9]+)?[[:space:]]*$"
+
+
 @pytest.mark.parametrize("product, told", [("zevenet-ng", True), ("relianoid", False)])
 def test_push_to_a_product_with_a_shorter_websocket_timeout_reports_it(serve: Serve, product: str, told: bool) -> None:
     server = serve(product)
