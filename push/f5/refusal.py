@@ -9,8 +9,12 @@ from collections.abc import Sequence
 
 from ...core.errors import DeviceError
 from ...generators.f5.vocabulary import mapping
-from ..errors import RefusedError
+from ..errors import OutcomeUnknownError, RefusedError
 from .order import Command
+
+
+class StillRunningError(OutcomeUnknownError):
+    """The device may still apply the change: it did not confirm that the transaction has ended."""
 
 
 class TransactionError(DeviceError):

@@ -20,7 +20,7 @@ from . import plan as f5_plan
 from . import snapshot as f5_snapshot
 from .backend import F5Backend
 from .plan import State, Work
-from .refusal import TransactionError
+from .refusal import StillRunningError, TransactionError
 from .unit import Unit
 
 
@@ -114,7 +114,15 @@ class Transactional(F5Backend[Planned]):
         return self._with_partition(self._explained(error, planned) if isinstance(error, TransactionError) else error)
 
     def not_as_planned(self, planned: Planned, again: Planned, lost: OutcomeLost, snapshot: Path | None) -> DeviceError:
-        """Return the error for a commit that did not arrive, or for a device that differs from the plan."""
+        """Return the error for a commit that did not arrive, or for a device that differs from the plan.
+
+        The snapshot of a commit that may still run stays: with it, the next push saves a change that arrives later.
+        """
+        if isinstance(lost, StillRunningError):
+            what = f"{lost.message}; the device was read again, and does not have the complete change yet"
+            return self._with_partition(
+                DeviceError(f"{what}: {self.unknown}", "wait some minutes, then push again: the next push completes it")
+            )
         if lost is not None and again.plan.digest == planned.plan.digest:
             f5_backend.forget(snapshot)
             what = "the response to the commit was lost; the device was read again: nothing was changed"

@@ -31,6 +31,7 @@ KINDS = {
     "undecided": [("mcpd", False), ("async", False)],
     "token": [("expired", False)],
     "refused": [("forbidden", False), ("bad-request", False)],
+    "outlasted": [("outlasted", False), ("outlasted", True), ("outlasted-500", True), ("outlasted-404", True)],
 }
 """Faults of a request. Where a fault has several forms, the call's number selects one."""
 FOR_GOOD = 1000
@@ -284,6 +285,59 @@ def test_push_whose_commit_failed_reports_that_nothing_changed(
     assert device.own() == {}
     assert not device.transactions
     assert pushed(make()).outcome == "applied"
+
+
+@pytest.mark.parametrize("action", ["outlasted", "outlasted-500", "outlasted-404"])
+def test_push_whose_commit_outlasts_the_rest_daemon_is_completed(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", action: str
+) -> None:
+    """The answer to the commit is an error, and the device applies the change while the push waits."""
+    device.faults = [bigip.Fault(action, matches=commit, late=3)]
+    assert pushed(make(), pauses=(0.0,) * 9).outcome == "applied"
+    assert device.saved == device.objects
+    assert sum(commit(method, path) for method, path, _, _ in device.log) == 1
+
+
+@pytest.mark.parametrize("shown", ["VALIDATING", "unknown"])
+@pytest.mark.parametrize("action", ["outlasted", "outlasted-500", "outlasted-404"])
+def test_push_whose_commit_outlasts_the_push_keeps_its_snapshot_and_the_next_push_saves(
+    bigip: ModuleType,
+    make: "Make",
+    pushed: "Pushed",
+    device: "BigIp",
+    console: "Console",
+    tmp_path: Path,
+    action: str,
+    shown: str,
+) -> None:
+    device.faults = [bigip.Fault(action, matches=commit, late=1000)]
+    if shown == "unknown":
+        # The REST daemon has restarted and has forgotten the transaction.
+        device.faults.append(bigip.Fault("gone-transaction", matches=ending, times=FOR_GOOD))
+    with pytest.raises(DeviceError, match=r"it is not known whether it was applied") as caught:
+        pushed(make())
+    assert "was changed" not in str(caught.value)
+    assert "nothing was changed" not in str(caught.value)
+    assert list((tmp_path / "snapshots").iterdir())
+    device.faults = []
+    device.deferred[0][0] = 0  # the device completes the commit
+    device.log.clear()
+    assert pushed(make()).outcome == "unchanged"
+    assert device.saved == device.objects
+    assert "interrupted" in console.said[-2]
+
+
+def ending(method: str, path: str) -> bool:
+    return method == "GET" and "/tm/transaction/" in path
+
+
+@pytest.mark.parametrize("action", ["forbidden", "bad-request"])
+def test_push_whose_commit_ends_with_an_error_that_is_no_refusal_reads_the_result_from_the_device(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", action: str
+) -> None:
+    device.faults = [bigip.Fault(action, matches=commit, after=True)]
+    assert pushed(make()).outcome == "applied"
+    assert device.saved == device.objects
 
 
 def test_push_after_a_failed_save_saves(

@@ -7,6 +7,7 @@ An answer may be HTML instead of JSON.
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, Final, NamedTuple, Self
@@ -20,6 +21,8 @@ from ..login import Login
 
 _RESTARTING: Final = ("not registered", "no registered", "Configuration Utility restarting")
 _MCPD_LOST: Final = 32768001
+_EXPIRED: Final = re.compile(r"remoteSender:\S*, method:")
+"""The text of an operation that took longer than restjavad waits, with any status: the device goes on with it."""
 _TOKEN_ERRORS: Final = ("X-F5-Auth-Token", "no user authentication header")
 
 
@@ -49,6 +52,8 @@ class Answer(NamedTuple):
     def undecided(self) -> bool:
         """Whether the outcome is unknown: the device may have processed the request although the answer is an error."""
         if self.status == 504 or (self.status == 500 and self.data is None):
+            return True
+        if self.status >= 400 and _EXPIRED.search(self.message):
             return True
         code = self.data.get("apiError") if isinstance(self.data, dict) else None
         return self.status == 500 and (code == _MCPD_LOST or "mcpd" in self.text)

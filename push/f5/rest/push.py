@@ -13,6 +13,7 @@ from ...errors import RefusedError
 from ..certificates import CertificateFile
 from ..order import commands
 from ..plan import State
+from ..refusal import StillRunningError
 from ..transactional import Planned, Transactional
 from . import transaction as f5_transaction
 from .icontrol import RestSession, path_of, refusal
@@ -62,7 +63,10 @@ class Rest(Transactional):
         """Apply all changes of the plan, or none."""
         todo = commands(planned.work, planned.state)
         self.console.say(f"{self.name}: one transaction of {plural(len(todo), 'command')}")
-        return f5_transaction.run(self.device, todo, self._commit_pauses, self.commit_begins)
+        lost = f5_transaction.run(self.device, todo, self._commit_pauses, self.commit_begins)
+        if isinstance(lost, StillRunningError):
+            self.pauses = self._commit_pauses
+        return lost
 
     def validate(self, planned: Planned) -> None:
         """Let the device check the transaction. This is not possible if the partition or a certificate is missing."""

@@ -1,7 +1,9 @@
 """One transaction of iControl REST: queue, commit, and its outcome.
 
 Sources: the recorded answers of 11.5 and 12.1, f5-bigip-rest-go (200 and COMPLETED count as success), f5-common-python
-(the id is sent as text).
+(the id is sent as text). If a commit takes longer than restjavad waits for it, the answer is an error with the text of
+Java's exception (`remoteSender:10.200.1.1, method:POST`), and the device continues the commit (f5-ansible's issues 1207
+and 1507). Therefore, only two texts are refusals of a commit.
 """
 
 import contextlib
@@ -12,19 +14,22 @@ from typing import Final
 from ....core.errors import DeviceError
 from ...errors import NotSentError, OutcomeUnknownError, RefusedError, UntrustedError
 from ..order import Command
-from ..refusal import refused
+from ..refusal import StillRunningError, refused
 from .icontrol import RestSession
 from .steps import steps
 
 _PATH: Final = "/mgmt/tm/transaction"
+_REFUSALS: Final = ("transaction failed", "there is no command to commit")
+"""The beginnings of the texts with which a device refuses a commit; after any other error, the outcome is unknown."""
 
 
 def run(
     device: RestSession, commands: Sequence[Command], pauses: Sequence[float], commit_begins: Callable[[], None]
 ) -> DeviceError | None:
-    """Apply all commands, or none; return the error if the answer to the commit was lost.
+    """Apply all commands, or none; return the error if the outcome of the commit is unknown.
 
-    Raises DeviceError if nothing was applied. After an interruption (Ctrl-C) later than the call of `commit_begins`, it
+    The error is a StillRunningError if the device did not confirm the end of the transaction. Raises DeviceError if
+    nothing was applied. After an interruption (Ctrl-C) later than the call of `commit_begins`, it
     is unknown whether all changes were applied or none.
     """
     number = _start(device)
@@ -40,8 +45,7 @@ def run(
     except (OutcomeUnknownError, NotSentError) as error:
         # The commit may still arrive at the device: wait for the end of the transaction, or delete it.
         if committing and not isinstance(error, UntrustedError):
-            _settle(device, number, pauses)
-            return error
+            return error if _settle(device, number, pauses) else StillRunningError(error.message, error.hint)
         _abandon(device, number)
         raise
     except BaseException as error:
@@ -82,30 +86,43 @@ def _queue(device: RestSession, number: str, commands: Sequence[Command]) -> Non
 
 
 def _commit(device: RestSession, number: str) -> None:
-    answer = device.send("PATCH", f"{_PATH}/{number}", {"state": "VALIDATING"}, "the commit", once=True)
+    try:
+        answer = device.send("PATCH", f"{_PATH}/{number}", {"state": "VALIDATING"}, "the commit", once=True)
+    except RefusedError as error:
+        if error.said.startswith(_REFUSALS):
+            raise
+        raise OutcomeUnknownError(error.message, error.hint, status=error.status) from None
     state = answer.data.get("state") if isinstance(answer.data, dict) else None
     if state != "COMPLETED":
         raise OutcomeUnknownError(f"{device.login.name}: the response to the commit has the state {state}")
 
 
-def _abandon(device: RestSession, number: str) -> None:
-    """Delete the transaction: an open transaction locks its objects until its timeout."""
-    with contextlib.suppress(DeviceError):
+def _abandon(device: RestSession, number: str) -> bool:
+    """Delete the transaction, because an open transaction locks its objects until its timeout; return whether the
+    device confirmed this.
+    """
+    try:
         device.send("DELETE", f"{_PATH}/{number}", None, "the end of the transaction", once=True)
+    except DeviceError:
+        return False
+    return True
 
 
-def _settle(device: RestSession, number: str, pauses: Sequence[float]) -> None:
-    """Wait until the transaction ends.
+def _settle(device: RestSession, number: str, pauses: Sequence[float]) -> bool:
+    """Wait until the transaction ends; return whether the device confirmed the end.
 
-    If its commit never arrived, delete the transaction, so that it cannot run later.
+    If its commit never arrived, delete the transaction, so that it cannot run later. A transaction that the device does
+    not know may have been forgotten by a restart of the REST daemon, while its commit goes on.
     """
     for pause in (*pauses, 0.0):
         with contextlib.suppress(DeviceError):
             answer = device.look(f"{_PATH}/{number}", "the transaction")
             state = answer.data.get("state") if isinstance(answer.data, dict) else None
-            if answer.status != 200 or state in {"COMPLETED", "FAILED"}:
-                return
+            if answer.status == 404:
+                return False
+            if state in {"COMPLETED", "FAILED"}:
+                return True
             if state == "STARTED":
-                _abandon(device, number)
-                return
+                return _abandon(device, number)
         time.sleep(pause)
+    return False

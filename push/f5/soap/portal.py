@@ -32,7 +32,7 @@ class Portal:
 
     def __init__(self, login: Login, pauses: Sequence[float] = ()) -> None:
         self.login: Final = login
-        self._pauses: Final = tuple(pauses)
+        self.pauses: Final = tuple(pauses)
         self._open = False
         self._folder = ""
         self._what = ""
@@ -76,7 +76,7 @@ class Portal:
         return self._patient(lambda: getattr(client, method)(*args), what, again=method.startswith(_QUERIES))
 
     def _patient(self, ask: Callable[[], T], what: str, *, again: bool) -> T:
-        return retried(lambda: self._once(ask, what), self._pauses if again else (), repeatable=again)
+        return retried(lambda: self._once(ask, what), self.pauses if again else (), repeatable=again)
 
     def _once(self, ask: Callable[[], T], what: str) -> T:
         import bigsuds
@@ -136,13 +136,17 @@ class Portal:
         self.call("System.Session", "submit_transaction")
         self._open = False
 
-    def roll_back(self) -> None:
-        """Discard the queued changes. An error is ignored, because the caller already reports the cause."""
+    def roll_back(self) -> bool:
+        """Discard the queued changes; return whether the device confirmed this.
+
+        An error is ignored, because the caller already reports the cause.
+        """
         self._open = False
         try:
             self.call("System.Session", "rollback_transaction")
         except DeviceError:
-            return
+            return False
+        return True
 
 
 def _refusal(device: str, what: str, said: str) -> RefusedError:

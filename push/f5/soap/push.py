@@ -20,7 +20,7 @@ from ...errors import NotSentError, OutcomeUnknownError, RefusedError
 from ..certificates import CertificateFile
 from ..order import commands
 from ..plan import State
-from ..refusal import refused
+from ..refusal import StillRunningError, refused
 from ..transactional import Planned, Transactional
 from ..unit import Unit
 from .portal import Portal
@@ -100,10 +100,13 @@ class Soap(Transactional):
             self.portal.submit()
         except (OutcomeUnknownError, NotSentError) as error:
             # Discard the queue, so that a delayed submission has no effect.
-            self.portal.roll_back()
-            if submitting:
+            ended = self.portal.roll_back()
+            if not submitting:
+                raise
+            if ended:
                 return error
-            raise
+            self.pauses = self.portal.pauses
+            return StillRunningError(error.message, error.hint)
         except RefusedError as error:
             raise refused(self.name, error, todo) from None
         return None

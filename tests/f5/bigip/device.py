@@ -31,7 +31,10 @@ class BigIp(Writing):
         with self.lock:
             self.log.append((method, target, transaction, 0))
             index = len(self.log) - 1
+            self._continue()
             fault = next((one for one in self.faults if one.hits(index + 1, method, target)), None)
+            if fault and fault.late:
+                self._defer(fault.late, method, target, body)
         action = fault.action if fault else ""
         status, data = 200, "\x00{not json" if action == "garbage" else None
         if fault is None or fault.after:
@@ -43,6 +46,20 @@ class BigIp(Writing):
         if not cut:
             self.log[index] = (method, target, transaction, status)
         return cut, status, data
+
+    def _defer(self, count: int, method: str, target: str, body: bytes) -> None:
+        """Process a request after `count` others; meanwhile, its transaction is shown as being validated."""
+        self.deferred.append([count, (method, target, None, json.loads(body))])
+        if one := self.transactions.get(target.rpartition("/")[2]):
+            one.state = "VALIDATING"
+
+    def _continue(self) -> None:
+        """Process deferred requests whose time has come."""
+        for entry in list(self.deferred):
+            entry[0] -= 1
+            if entry[0] < 0:
+                self.deferred.remove(entry)
+                self._configuration(*entry[1])
 
     def _answer(self, method: str, target: str, headers: Headers, body: bytes) -> tuple[int, Any]:
         path = urlsplit(target).path.rstrip("/")

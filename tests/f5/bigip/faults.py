@@ -13,7 +13,8 @@ class Fault:
 
     `reset` and `hang` may happen before or after the request is processed (`after`); so may `garbage`, which answers
     with bytes that are not JSON. `gone` closes the connection, and refuses others until the listener starts again. A
-    status is answered instead of processing, as recorded.
+    status is answered instead of processing, as recorded. With `late`, the request is processed after that many further
+    requests: the device goes on with a commit whose answer was an error.
     """
 
     action: str
@@ -21,6 +22,7 @@ class Fault:
     matches: Callable[[str, str], bool] | None = None
     after: bool = False
     times: int = 1
+    late: int = 0
 
     def hits(self, number: int, method: str, path: str) -> bool:
         if self.times == 0 or (self.number and number != self.number):
@@ -53,5 +55,16 @@ STATUSES: dict[str, tuple[int, Any]] = {
             "Authorization failed: user=https://localhost/mgmt/shared/authz/users/guest resource=/mgmt/tm/ltm verb=POST",  # noqa: E501  # as recorded
         ),
     ),
+    "gone-transaction": (404, icrd(404, "Transaction 1526674837169915 is not found.", 1)),
+    "outlasted": (
+        400,
+        # As recorded in F5's trackers: the text of java.util.concurrent.TimeoutException.
+        framework(400, "remoteSender:127.0.0.1, method:PATCH "),
+    ),
+    "outlasted-500": (
+        500,
+        framework(500, "java.util.concurrent.TimeoutException: remoteSender:127.0.0.1, method:POST "),
+    ),
+    "outlasted-404": (404, framework(404, "remoteSender:127.0.0.1, method:PATCH ")),
     "bad-request": (400, icrd(400, "Found invalid JSON body in the request.", 1)),
 }

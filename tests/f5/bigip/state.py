@@ -39,6 +39,8 @@ class State:
     synced: list[str] = field(default_factory=list)
     transactions: dict[str, Transaction] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    deferred: list[list[Any]] = field(default_factory=list)
+    """Requests that the device processes later: how many others come before, and the request."""
     log: list[tuple[str, str, str, int]] = field(default_factory=list)
     """Every request: method, path with query, transaction, status (0 where the connection was cut)."""
     latency: float = 0.0
