@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..core.errors import DeviceError
 from ..core.files import NotRegularError, require_regular
+from . import answers
 from .errors import NotSentError, OutcomeUnknownError, UntrustedError
 
 if TYPE_CHECKING:
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 10.0
 CONNECTIONS: Final = 4
 """The number of parallel connections that a session keeps."""
-LARGEST_ANSWER: Final = 64_000_000
-"""In bytes. The largest lists of a device with ten thousand nodes are about 10 MB."""
+LARGEST_ANSWER: Final = 32_000_000
+"""In bytes, decoded. The largest lists of a device with ten thousand nodes are about 10 MB."""
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each further attempt. A device whose API restarts usually responds again within this time."""
-_CHUNK: Final = 65_536
 _LONGEST_TEXT: Final = 400
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Endpoint(NamedTuple):
     ca: str | None
     """The CA file that its certificate chains to; None for the system's CAs."""
     read_seconds: float
-    """The timeout for the begin of an answer, for each pause in it, and for the complete answer."""
+    """The timeout for the complete head of an answer, and then for its complete body."""
     ca_key: str
     address_keys: str
     timeout_key: str = ""
@@ -56,7 +56,6 @@ def session(endpoint: Endpoint) -> "requests.Session":
     from http.cookiejar import DefaultCookiePolicy
 
     import requests
-    from requests.adapters import HTTPAdapter
 
     if endpoint.ca is not None:
         _require_file(endpoint, Path(endpoint.ca))
@@ -64,7 +63,9 @@ def session(endpoint: Endpoint) -> "requests.Session":
     made.trust_env = False
     made.verify = endpoint.ca or True
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    made.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS, max_retries=0))
+    made.headers["Accept-Encoding"] = "gzip"
+    for scheme in ("https://", "http://"):
+        made.mount(scheme, answers.adapter(CONNECTIONS))
     return made
 
 
@@ -135,24 +136,21 @@ class Client:
             ) from None
 
     def _content(self, response: "requests.Response", what: str) -> bytes:
-        """The body, within the limits of size and time.
-
-        `read1` returns the bytes that have arrived. A read of a fixed size would wait for all of them.
-        """
-        parts: list[bytes] = []
-        size, deadline = 0, time.monotonic() + self.endpoint.read_seconds
-        while part := response.raw.read1(_CHUNK, decode_content=True):
-            parts.append(part)
-            size += len(part)
-            if size > self.endpoint.largest:
-                raise OutcomeUnknownError(
-                    f"{self.endpoint.name}: {what}: the response has more than {self.endpoint.largest:,} bytes",
-                    f"check {self.endpoint.address_keys}: it may be another page",
-                    status=response.status_code,
-                )
-            if time.monotonic() > deadline:
-                raise self._too_late(what)
-        return b"".join(parts)
+        """The decoded body, within the limits of size and time."""
+        endpoint = self.endpoint
+        try:
+            return answers.body(response.raw, endpoint.read_seconds, endpoint.largest)
+        except answers.TooLateError:
+            raise self._too_late(what) from None
+        except answers.TooLargeError:
+            found = f"the response has more than {endpoint.largest:,} bytes"
+        except answers.UndecodableError as error:
+            found = f"the response cannot be decoded: {error}"
+        raise OutcomeUnknownError(
+            f"{endpoint.name}: {what}: {found}",
+            f"check {endpoint.address_keys}: it may be another page",
+            status=response.status_code,
+        )
 
     def _too_late(self, what: str) -> OutcomeUnknownError:
         key = self.endpoint.timeout_key

@@ -3,7 +3,6 @@
 Source: recorded sessions with Relianoid 7.9 and Zevenet 5.13. Success is 2xx; an error is JSON with a `message`.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +10,7 @@ from typing import Any, Final
 from ...core import activity
 from ...core.errors import DeviceError
 from ...spec.references import SecretValue
+from ..answers import parsed
 from ..errors import OutcomeUnknownError, RefusedError
 from ..http import Client, Endpoint, Reply
 
@@ -109,7 +109,7 @@ class Zapi:
 def _data(content: bytes) -> dict[str, Any] | None:
     """Return the JSON object of an answer; None if it is not a JSON object."""
     try:
-        found = json.loads(content)
+        found = parsed(content.decode("utf-8", "replace"))
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

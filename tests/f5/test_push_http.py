@@ -1,12 +1,16 @@
 """The HTTP client of every push: an answer is complete within its limits, or its outcome is unknown."""
 
+import contextlib
+import gzip
 import socket
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from nlbgen.push.answers import parsed
 from nlbgen.push.errors import NotSentError, OutcomeUnknownError, UntrustedError
 from nlbgen.push.http import Client, Endpoint, one_line
 
@@ -134,3 +138,87 @@ def test_request_with_a_ca_file_that_is_missing_is_not_sent() -> None:
 def test_one_line_shortens_and_prints_no_control_characters() -> None:
     assert one_line("a\x1b b\n\nc") == "a b c"
     assert one_line("x" * 500) == "x" * 400 + "..."
+
+
+@pytest.mark.parametrize("slow", ["head", "chunk size"])
+def test_request_answer_whose_lines_trickle_has_an_unknown_outcome(slow: str) -> None:
+    """Each byte arrives within the timeout of the socket, and the line never ends."""
+    done = threading.Event()
+    sent: list[bytes] = []
+
+    def trickle(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        if slow == "chunk size":
+            connection.sendall(b"Transfer-Encoding: chunked\r\n\r\n1;")
+        while not done.wait(0.1) and len(sent) < 99:
+            try:
+                connection.sendall(b"x")
+            except OSError:
+                return
+            sent.append(b"x")
+
+    with listening(trickle) as url:
+        with pytest.raises(OutcomeUnknownError, match=r"no response within 0\.3s"):
+            request(url, seconds=0.3)
+        done.set()
+    assert len(sent) < 99
+
+
+def encoded(content: bytes, encoding: str = "gzip") -> Callable[[socket.socket], None]:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+
+    def answer(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the client may close before it has read everything
+            connection.sendall(head + content)
+
+    return answer
+
+
+def test_request_gzip_answer_is_decoded() -> None:
+    with listening(encoded(gzip.compress(b"x" * 999))) as url:
+        assert request(url) == b"x" * 999
+    with listening(encoded(b"")) as url:
+        assert request(url) == b""
+
+
+def test_request_gzip_answer_above_the_size_limit_is_not_decoded_completely() -> None:
+    """60 kB that decode to 60 MB."""
+    bomb = gzip.compress(b"\0" * 60_000_000, 9)
+    with listening(encoded(bomb)) as url:
+        tracemalloc.start()
+        with pytest.raises(OutcomeUnknownError, match="more than 1,000,000 bytes"):
+            request(url, largest=1_000_000)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize(
+    "content, encoding, reason",
+    [
+        pytest.param(gzip.compress(gzip.compress(b"x")), "gzip, gzip", "was not requested", id="twice"),
+        pytest.param(b"x", "br", "was not requested", id="other"),
+        pytest.param(b"plain", "gzip", "is not encoded as gzip", id="not-gzip"),
+        pytest.param(gzip.compress(b"x" * 999)[:-9], "gzip", "is truncated", id="truncated"),
+    ],
+)
+def test_request_answer_that_cannot_be_decoded_has_an_unknown_outcome(
+    content: bytes, encoding: str, reason: str
+) -> None:
+    with listening(encoded(content, encoding)) as url, pytest.raises(OutcomeUnknownError, match=reason):
+        request(url)
+
+
+def test_parsed_json_that_is_nested_too_deep_is_refused() -> None:
+    assert parsed("[" * 39 + "]" * 39)
+    for depth in (60, 900, 100_000):
+        with pytest.raises(ValueError, match="too deep"):
+            parsed('{"a": ' + "[" * depth + "]" * depth + "}")
+
+
+def test_parsed_json_with_half_a_surrogate_pair_can_be_encoded() -> None:
+    assert parsed(r'{"a": "x\ud800y", "b": "\\ud800", "c": "\ud83d\ude00"}') == {
+        "a": "x\ufffdy",
+        "b": "\\ud800",
+        "c": "\U0001f600",
+    }

@@ -6,7 +6,6 @@ An answer may be HTML instead of JSON.
 """
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
@@ -15,6 +14,7 @@ from urllib.parse import quote
 
 from ....core import activity
 from ....core.errors import DeviceError
+from ...answers import parsed
 from ...errors import NotSentError, OutcomeUnknownError, RefusedError
 from ...http import CONNECT_SECONDS, CONNECTIONS, PAUSES, Client, one_line, retried
 from ..login import Login
@@ -283,7 +283,7 @@ class RestSession:
 def _answer(status: int, content: bytes) -> Answer:
     text = content.decode("utf-8", "replace")
     try:
-        data = json.loads(text) if text else None
+        data = parsed(text) if text else None
     except ValueError:
         data = None
     return Answer(status, data, text)
