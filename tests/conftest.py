@@ -36,7 +36,13 @@ from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.units import Version
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-BINARIES = {"haproxy": "haproxy", "nginx": "nginx", "redis": "redis-server", "chromium": "chromedriver"}
+BINARIES = {
+    "haproxy": "haproxy",
+    "nginx": "nginx",
+    "redis": "redis-server",
+    "tclsh": "tclsh",
+    "chromium": "chromedriver",
+}
 """The program behind each marker."""
 SUBPROCESS_SECONDS = 60
 COMPLAINT = re.compile(r"\[\s*(?:warning|warn|alert|emerg)\s*\]", re.IGNORECASE)

@@ -26,7 +26,7 @@ def request_irule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[st
     yield "when HTTP_REQUEST {"
     if redirects:
         yield f"    if {{ [TCP::local_port] == {REDIRECT_PORT} }} {{"
-        yield f"        {_redirect(design)}"
+        yield from (f"        {line}" for line in _redirect(design))
         yield "        return"
         yield "    }"
     # Several Host headers make a list, which differs from every name.
@@ -53,10 +53,7 @@ def request_irule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[st
     yield '    if { [string tolower [HTTP::header values "Upgrade"]] ne "websocket" } {'
     yield '        HTTP::header remove "Upgrade"'
     yield "    }"
-    limit = int(farm.balancer.max_body)
-    yield f'    if {{ [HTTP::header exists "Content-Length"] && [HTTP::header "Content-Length"] > {limit} }} {{'
-    yield '        HTTP::respond 413 content "Too large" "Connection" "close"'
-    yield "    }"
+    yield from _body_limit(int(farm.balancer.max_body))
     yield "}"
     if design.frontend.tls.hsts and farm.balancer_tls:
         yield "when HTTP_RESPONSE {"
@@ -64,16 +61,42 @@ def request_irule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[st
         yield "}"
 
 
+def _body_limit(limit: int) -> Iterator[str]:
+    """Refuse a body that is larger than the limit.
+
+    Tcl reads a number with a leading zero as octal, and compares a text that is not a number as a text. Therefore, the
+    iRule removes the zeros and accepts only digits, and no more digits than the limit has.
+    """
+    yield '    foreach length [HTTP::header values "Content-Length"] {'
+    yield '        set length [string trimleft [string trim $length] "0"]'
+    yield "        if { ![regexp {^[0-9]*$} $length] } {"
+    yield '            HTTP::respond 400 content "Invalid Content-Length" "Connection" "close"'
+    yield "            return"
+    yield "        }"
+    yield f"        if {{ [string length $length] > {len(str(limit))} || $length > {limit} }} {{"
+    yield '            HTTP::respond 413 content "Too large" "Connection" "close"'
+    yield "            return"
+    yield "        }"
+    yield "    }"
+
+
 def redirect_irule(design: Design) -> Iterator[str]:
     """Redirect plain HTTP to the farm's own name, for farms with passthrough."""
     yield "when HTTP_REQUEST {"
-    yield f"    {_redirect(design)}"
+    yield from (f"    {line}" for line in _redirect(design))
     yield "}"
 
 
-def _redirect(design: Design) -> str:
-    """A redirect to the farm's own name; F5's own iRule redirects to any name that the client sends."""
-    return f'HTTP::respond {_MOVED} Location "{design.public_url}[HTTP::uri]"'
+def _redirect(design: Design) -> Iterator[str]:
+    """A redirect to the farm's own name; F5's own iRule redirects to any name that the client sends.
+
+    A target that does not begin with a slash (`http://...`, `@evil.example/`) would change the name in Location.
+    """
+    yield 'if { [string index [HTTP::uri] 0] ne "/" } {'
+    yield '    HTTP::respond 400 content "The request target must be a path." "Connection" "close"'
+    yield "    return"
+    yield "}"
+    yield f'HTTP::respond {_MOVED} Location "{design.public_url}[HTTP::uri]"'
 
 
 def signalr_irule(paths: Sequence[str], signalr: str, web: str, *, sticky: bool, held: bool) -> Iterator[str]:

@@ -1,16 +1,17 @@
 """The iRule of requests, run by Tcl with the device's commands replaced by a record of what they do."""
 
-import shutil
 import subprocess
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pytest
 
 from nlbgen.generators.design import Design
-from nlbgen.generators.f5.irules import request_irule
+from nlbgen.generators.f5.irules import redirect_irule, request_irule, signalr_irule
 from nlbgen.generators.headers import FORGED_NAMES, KNOWN_FORGED, SET_BY_BALANCER
 from nlbgen.spec.load import loads
 
+pytestmark = pytest.mark.tclsh
 TCL = """
 proc when {event body} { if {$event eq "HTTP_REQUEST"} { apply [list {} $body] } }
 namespace eval TCP { proc local_port {} { return $::port } }
@@ -39,6 +40,8 @@ namespace eval HTTP {
         }
     }
 }
+proc pool {name} { set ::pool $name }
+proc persist {args} { set ::persist $args }
 proc getfield {text separator number} { return [lindex [split $text $separator] [expr {$number - 1}]] }
 """
 SPEC = """
@@ -54,6 +57,8 @@ class Outcome(NamedTuple):
 
     answers: list[str]
     headers: list[tuple[str, str]]
+    pool: str
+    persist: str
 
     def values(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key.lower() == name.lower()]
@@ -67,23 +72,37 @@ def irule(
     *headers: tuple[str, str], host: str | None = "farm.example", uri: str = "/x", port: int = 443, method: str = "GET"
 ) -> Outcome:
     """Run the request iRule."""
-    if (tclsh := shutil.which("tclsh")) is None:
-        pytest.skip("tclsh is not installed")
     farm = loads(SPEC).farm
+    return run(
+        request_irule(farm, Design(farm), redirects=True), *headers, host=host, uri=uri, port=port, method=method
+    )
+
+
+def run(
+    lines_of_irule: Iterable[str],
+    *headers: tuple[str, str],
+    host: str | None = "farm.example",
+    uri: str = "/x",
+    port: int = 443,
+    method: str = "GET",
+) -> Outcome:
+    """Run an iRule."""
     sent = [*([("Host", host)] if host is not None else []), *headers]
     lines = [TCL, f"set port {port}", f"set uri {_word(uri)}", f"set method {method}", "set answers {}"]
+    lines += ["set pool {}", "set persist {}"]
     lines += ["set headers {}", *(f"lappend headers {_word(key)} {_word(value)}" for key, value in sent)]
-    lines += request_irule(farm, Design(farm), redirects=True)
+    lines += lines_of_irule
     lines += ['foreach one $answers { puts "a [binary encode hex $one]" }']
     lines += ['foreach one $headers { puts "h [binary encode hex $one]" }']
-    done = subprocess.run([tclsh], input="\n".join(lines), capture_output=True, text=True, check=False, timeout=20)
+    lines += ['puts "p [binary encode hex $pool]"', 'puts "k [binary encode hex $persist]"']
+    done = subprocess.run(["tclsh"], input="\n".join(lines), capture_output=True, text=True, check=False, timeout=20)
     assert done.stderr == ""
-    found: dict[str, list[str]] = {"a": [], "h": []}
+    found: dict[str, list[str]] = {"a": [], "h": [], "p": [], "k": []}
     for line in done.stdout.splitlines():
         kind, _space, word = line.partition(" ")
         found[kind].append(bytes.fromhex(word).decode())
     names, values = found["h"][::2], found["h"][1::2]
-    return Outcome(found["a"], list(zip(names, values, strict=True)))
+    return Outcome(found["a"], list(zip(names, values, strict=True)), *found["p"], *found["k"])
 
 
 @pytest.mark.parametrize("host", ["farm.example", "FARM.example:443", "farm.example:8443", "farm-2.example:1"])
@@ -131,3 +150,55 @@ def test_irule_headers_that_a_client_must_not_set_are_removed() -> None:
 def test_irule_redirect_keeps_the_method(method: str, status: str) -> None:
     outcome = irule(host="evil.example", uri="/x?y=1", port=80, method=method)
     assert outcome.answers == [status, "Location", "https://farm.example/x?y=1"]
+
+
+LIMIT = 314_572_800
+"""`balancer.max_body` of the farm."""
+
+
+@pytest.mark.parametrize("length", ["0", "00", "1", str(LIMIT), f"000{LIMIT}", f" {LIMIT} ", "0777"])
+def test_irule_body_within_the_limit_passes(length: str) -> None:
+    assert irule(("Content-Length", length)).answers == []
+
+
+@pytest.mark.parametrize(
+    "length",
+    [
+        *(str(LIMIT + 1), "9999999999999999999999", "18446744073709551616", f"0{LIMIT + 1}"),
+        *("02000000000", "0314572801", "0000000000999999999999"),
+    ],
+)
+def test_irule_body_above_the_limit_gets_413(length: str) -> None:
+    """As octal, 02000000000 is below the limit; 0314572801 is not octal, and as a text it is below the limit."""
+    assert irule(("Content-Length", length)).answers[0] == "413"
+    assert irule(("Content-Length", "1"), ("Content-Length", length)).answers[0] == "413"
+
+
+@pytest.mark.parametrize("length", ["-1", "+1", "0x10", "1e3", "1,1", "5 5", "five", "1.0", "\u0665", "[exit]"])
+def test_irule_length_that_is_not_a_number_gets_400(length: str) -> None:
+    assert irule(("Content-Length", length)).answers[0] == "400"
+
+
+@pytest.mark.parametrize("target", ["http://evil.example/x", "@evil.example/", ".evil.example/", "*", "", "x"])
+def test_irule_target_without_a_slash_is_not_redirected(target: str) -> None:
+    assert irule(uri=target, port=80).answers[0] == "400"
+    assert run(redirect_irule(Design(loads(SPEC).farm)), uri=target, port=80).answers[0] == "400"
+
+
+def test_irule_of_passthrough_redirects_to_the_name_of_the_farm() -> None:
+    outcome = run(redirect_irule(Design(loads(SPEC).farm)), host="evil.example", uri="//x?y=1", port=80)
+    assert outcome.answers == ["301", "Location", "https://farm.example//x?y=1"]
+
+
+@pytest.mark.parametrize(
+    "uri, pool, persist",
+    [
+        ("/SignalR/negotiate?x=/other", "/Common/signalr", "cookie insert NLBID"),
+        ("/signalr", "/Common/signalr", "cookie insert NLBID"),
+        ("/x?/signalr", "/Common/web", "source_addr"),
+    ],
+)
+def test_irule_of_signalr_selects_pool_and_persistence(uri: str, pool: str, persist: str) -> None:
+    lines = signalr_irule(["/signalr"], "/Common/signalr", "/Common/web", sticky=True, held=True)
+    outcome = run(lines, uri=uri)
+    assert (outcome.pool, outcome.persist) == (pool, persist)
