@@ -24,12 +24,20 @@ def notes(farm: Farm, edition: Edition, made: Objects) -> Iterator[str]:
     # FarmGuardian sleeps for the interval between two rounds, and in a round each node before may use up its timeout.
     slowest = guardian.interval + guardian.timeout * len(main.backends)
     yield f"If a node hangs, FarmGuardian marks it down after at most {slowest} seconds: it checks the nodes in turn."
+    generation = edition.generation
+    cuts = " and closes its connections" if generation is not None and generation.websockets else ""
+    yield (
+        f"One failed check marks a node down{cuts}, because FarmGuardian has no `fall`. Therefore a check waits "
+        f"{guardian.timeout - 1} seconds for the response: `fall` times the timeout of balancer.health."
+    )
     if not shares([node.weight for node in farm.nodes])[1]:
         yield "The weights of the spec are rounded to numbers from 1 to 9."
     if isinstance(main, L4Farm):
         yield from _layer4(farm)
     elif edition.zproxy:
         yield from _zproxy(farm, edition, main)
+    if isinstance(main, HttpFarm) and main.affinity.kind == "cookie":
+        yield "The affinity cookie contains the node's address, so clients can see it."
 
 
 def _layer4(farm: Farm) -> Iterator[str]:
@@ -38,6 +46,7 @@ def _layer4(farm: Farm) -> Iterator[str]:
             "This is an L4xNAT farm: the nodes terminate TLS, and their certificates must contain the farm's name. "
             "An HTTP farm of this product opens WebSockets but forwards no frames, and refuses PATCH."
         )
+    yield "The nodes see the address of the appliance instead of the client's: an L4xNAT farm translates it."
     yield "In an L4xNAT farm, only FarmGuardian detects a failed node: never detach the check."
 
 
@@ -55,6 +64,7 @@ def _zproxy(farm: Farm, edition: Edition, main: HttpFarm) -> Iterator[str]:
             "sends on a WebSocket until the client has sent a frame, and SignalR 2 (Orchestrator before 2020.10) "
             "sends first. Clients then use server-sent events or long polling."
         )
+    yield "zproxy closes the client's connection after each response: each request needs another TLS handshake."
     if (limit := silence_limit(main.times)) is not None:
         yield limit
     if main.affinity.kind == "cookie":

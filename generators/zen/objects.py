@@ -189,7 +189,8 @@ def _state(member: Member) -> State:
 def _guardian(design: Design, edition: Edition) -> Guardian:
     """The check by Nagios' check_http; the appliance replaces HOST and PORT, each of which occurs once."""
     health = design.balancer.health
-    answer = health.timeout.seconds
+    # One failed check marks a node down, so the one check lasts as long as `fall` checks that time out.
+    answer = Duration(health.fall * health.timeout).seconds
     words = ["check_http", "-I", "HOST", "-p", "PORT", "-H", design.frontend.host]
     if design.farm.node_tls:
         # The check_http of Zen 3 does not support --sni.

@@ -156,8 +156,8 @@ def check_product(zapi: Zapi, edition: Edition) -> None:
         )
     said = text(_mapping(found.get("params")).get("appliance_version"))
     letter, _, major = said.partition(" ")
-    expected = {"zevenet": "Z", "relianoid": "R"}.get(edition.product, "")
-    wrong = expected and letter[:1] in {"Z", "R"} and letter[:1] != expected
+    initials = {"zevenet": "Z", "relianoid": "R", "skudonet": "S"}
+    wrong = letter[:1] in initials.values() and letter[:1] != initials.get(edition.product)
     if wrong or (major.isdecimal() and int(major) != edition.parts[0]):
         raise DeviceError(
             f"{zapi.name}: the device reports {said}, but the spec has {edition}",

@@ -67,7 +67,9 @@ def _windows_sign_in(farm: Farm) -> Iterator[Finding]:
 
 def _node_ca(farm: Farm) -> Iterator[Finding]:
     tls = farm.frontend.tls
-    if tls.mode == "bridge" and "verify_nodes" not in tls.written:
+    # No product of the Zen family verifies certificates.
+    only_zen = "zen" in farm.written and not farm.written & {"haproxy", "nginx", "f5"}
+    if tls.mode == "bridge" and "verify_nodes" not in tls.written and not only_zen:
         yield Finding(
             ("frontend", "tls", "verify_nodes"),
             f"is not set: a node gets no requests if its certificate was not issued by a CA in {tls.verify_nodes}",

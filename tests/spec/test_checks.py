@@ -363,6 +363,10 @@ def test_missing_ca_is_a_warning(farm_data: "Callable[..., dict[str, Any]]") -> 
     del data["frontend"]["tls"]
     (warning,) = loads(json.dumps(data)).warnings
     assert (warning.id, warning.path) == ("node-ca", "frontend.tls.verify_nodes")
+    data["zen"] = {"product": "relianoid", "version": "7"}
+    assert loads(json.dumps(data)).warnings == ()  # no engine of the family verifies certificates
+    data["haproxy"] = {"version": "3.0"}
+    assert [warning.id for warning in loads(json.dumps(data)).warnings] == ["node-ca"]
 
 
 @pytest.mark.parametrize(

@@ -464,6 +464,25 @@ def test_push_sets_the_complete_name_of_the_farm(serve: Serve, product: str) -> 
     assert service["vhost"] == r"orchestrator\.corp\.example(:[0-9]+)?[[:space:]]*$"
 
 
+@pytest.mark.parametrize(
+    "product, appliance, certificate, missing",
+    [("skudonet", "SKD 7", "skdcert.pem", 400), ("relianoid", "RCE 7", "", 404)],
+)
+def test_simulated_skudonet_answers_as_skudonet_7_does(
+    serve: Serve, product: str, appliance: str, certificate: str, missing: int
+) -> None:
+    device = serve(product).device
+    assert device.answer("GET", "/system/version", None)[1]["params"]["appliance_version"] == appliance
+    device.answer("POST", "/farms", {"farmname": "f", "profile": "http", "vip": "10.20.0.10", "vport": 8443})
+    device.answer("PUT", "/farms/f", {"listener": "https"})
+    assert (device.farms["f"].certificates == [certificate]) is bool(certificate)
+    device.answer("POST", "/farms/f/services", {"id": "s"})
+    backends = "/farms/f/services/s/backends"
+    with_priority = {"ip": "10.20.1.1", "port": 443, "priority": 2}
+    assert device.answer("POST", backends, with_priority)[0] == (400 if product == "skudonet" else 201)
+    assert device.answer("DELETE", f"{backends}/7", None)[0] == missing
+
+
 @pytest.mark.parametrize("product, told", [("zevenet-ng", True), ("relianoid", False)])
 def test_push_to_a_product_with_a_shorter_websocket_timeout_reports_it(serve: Serve, product: str, told: bool) -> None:
     server = serve(product)
@@ -676,6 +695,17 @@ def test_push_to_another_product_is_refused(serve: Serve) -> None:
     with pytest.raises(DeviceError, match="reports ZCE 5, but the spec has Skudonet 7") as caught:
         push(spec_for(server, product="skudonet", version="7"))
     assert caught.value.exit_code == 6
+
+
+@pytest.mark.parametrize("product, other, version", [("relianoid", "skudonet", "7"), ("skudonet", "zevenet", "5.13")])
+def test_push_to_a_product_with_the_same_api_path_is_refused(
+    serve: Serve, product: str, other: str, version: str
+) -> None:
+    server = serve(product)
+    with pytest.raises(DeviceError, match="the device reports"):
+        push(spec_for(server, product=other, version=version))
+    assert server.device.writes() == []
+    assert push(spec_for(server)).plan.changes
 
 
 def test_push_to_a_device_that_changes_before_the_confirmation_is_refused(serve: Serve) -> None:

@@ -67,6 +67,8 @@ class Product:
     ng: bool = False
     old: bool = False
     certificate: str = "noid_ssl_cert.pem"
+    missing: int = 404
+    """The status of the answer about a backend that does not exist."""
 
 
 RELIANOID = Product(
@@ -101,13 +103,15 @@ OLD_ZEVENET = Product(
 )
 SKUDONET = Product(
     "skudonet",
-    "SCE 7",
+    "SKD 7",
     ("/zapi/v4.0/zapi.cgi", "/zapi/v3.1/zapi.cgi"),
     ("ZAPI_KEY",),
     "https://www.skudonet.com/",
     doubles=False,
     pending=True,
     priorities=False,
+    certificate="skdcert.pem",
+    missing=400,
 )
 
 
@@ -656,16 +660,16 @@ def add_backend(device: Device, body: JsonValue, name: str, service: str) -> tup
     return 201, device.changed(farm, {"description": what, "message": message, "params": shown}, status=True)
 
 
-def backend(backends: list[dict[str, Any]], at: str, what: str) -> dict[str, Any]:
+def backend(device: Device, backends: list[dict[str, Any]], at: str, what: str) -> dict[str, Any]:
     if int(at) >= len(backends):
-        raise Refused(what, f"Could not find a backend with id {at}.", 404)
+        raise Refused(what, f"Could not find a backend with id {at}.", device.product.missing)
     return backends[int(at)]
 
 
 def change_backend(device: Device, body: JsonValue, name: str, service: str, at: str) -> tuple[int, dict[str, Any]]:
     what = "Modify service backend"
     farm = device.farm(name, what)
-    one = backend(device.service(farm, service, what)["backends"], at, what)
+    one = backend(device, device.service(farm, service, what)["backends"], at, what)
     extra = {"priority"} if device.product.priorities else set()
     only(device, what, body, {"ip", "port", "weight", "timeout", *extra})
     check(what, body, {"weight": number(1, 9), "priority": number(1, 2), "timeout": number(1, 2_000_000)})
@@ -685,7 +689,7 @@ def delete_backend(device: Device, _body: JsonValue, name: str, service: str, at
     what = "Delete service backend"
     farm = device.farm(name, what)
     found = device.service(farm, service, what)
-    backend(found["backends"], at, what)
+    backend(device, found["backends"], at, what)
     remove(found["backends"], at)
     answer = {"description": what, "message": "Backend removed", "success": "true"}
     return 200, device.changed(farm, answer, status=True)
@@ -706,13 +710,15 @@ def maintain(device: Device, farm: Farm, one: dict[str, Any], body: JsonValue, w
 def maintain_service(device: Device, body: JsonValue, name: str, service: str, at: str) -> tuple[int, dict[str, Any]]:
     what = "Set service backend status"
     farm = device.farm(name, what)
-    return maintain(device, farm, backend(device.service(farm, service, what)["backends"], at, what), body, what)
+    return maintain(
+        device, farm, backend(device, device.service(farm, service, what)["backends"], at, what), body, what
+    )
 
 
 def maintain_l4(device: Device, body: JsonValue, name: str, at: str) -> tuple[int, dict[str, Any]]:
     what = "Set backend status"
     farm = device.farm(name, what)
-    return maintain(device, farm, backend(farm.backends, at, what), body, what)
+    return maintain(device, farm, backend(device, farm.backends, at, what), body, what)
 
 
 def add_l4_backend(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
@@ -741,7 +747,7 @@ def change_l4_backend(device: Device, body: JsonValue, name: str, at: str) -> tu
     farm = device.farm(name, what)
     only(device, what, body, {"ip", "port", "weight", "priority", "max_conns"})
     check(what, body, {"port": number(1, 65535), "weight": number(1, 9), "priority": number(1, 9)})
-    one = backend(farm.backends, at, what)
+    one = backend(device, farm.backends, at, what)
     one |= body
     return 200, device.changed(farm, {"description": what, "message": "Backend modified.", "params": dict(body)})
 
@@ -749,7 +755,7 @@ def change_l4_backend(device: Device, body: JsonValue, name: str, at: str) -> tu
 def delete_l4_backend(device: Device, _body: JsonValue, name: str, at: str) -> tuple[int, dict[str, Any]]:
     what = "Delete backend"
     farm = device.farm(name, what)
-    backend(farm.backends, at, what)
+    backend(device, farm.backends, at, what)
     remove(farm.backends, at)
     return 200, device.changed(farm, {"description": what, "message": "Backend removed", "success": "true"})
 
