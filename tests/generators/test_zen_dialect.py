@@ -145,6 +145,15 @@ def secure(dialect: Dialect) -> str:
     return re.sub(r"\t#(Cert|Ciphers|SSLHonorCipherOrder) ", r"\t\1 ", text)
 
 
+@pytest.mark.parametrize("line", ["Disable TLSv1_3", "ForwardSNI 1"])
+def test_reader_on_a_directive_for_tls_accepts_it_for_pound_in_https_listeners_only(line: str) -> None:
+    for dialect in WRITTEN:
+        text = secure(dialect).replace("\tSSLHonorCipherOrder 1\n", f"\tSSLHonorCipherOrder 1\n\t{line}\n")
+        assert accepted_by_engine(text, dialect, SECURE_FILES) is (dialect == "pound")
+    plain = whole("pound").replace("\tRewriteLocation 1\n", f"\tRewriteLocation 1\n\t{line}\n")
+    assert not accepted_by_engine(plain, "pound", ERRORS)
+
+
 def test_checker_on_a_certificate_without_its_key_refuses_the_file() -> None:
     files = {**SECURE_FILES, "/farm/farm.pem": FILES["/etc/farm/c.pem"]}
     complaints = check_farm_file(secure("zproxy-ng"), "zproxy-ng", files)

@@ -1,6 +1,7 @@
 """The directives of farm files as data: which ones each dialect accepts, in which block, and with which values.
 
-Source: the engines' own verdicts on small configurations. A directive that no engine was seen to accept is not listed.
+Sources: the engines' own verdicts on small configurations, and for some directives the published code of pound's fork.
+A directive that no engine is known to accept is not listed.
 """
 
 import re
@@ -25,6 +26,7 @@ NEWER: Final = EVERY - ZEN3
 _NUMBER: Final = r"[0-9]+"
 _TEXT: Final = r'"([^"]*)"'
 _SOME: Final = r'"([^"]+)"'
+_POSITIVE: Final = r"[1-9][0-9]*"
 _BIT: Final = r"[01]"
 _WORD: Final = r"[^\s\"]+"
 
@@ -56,6 +58,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _file() -> Iterator[Directive]:
     yield from (Directive("file", name, _SOME) for name in ("User", "Group", "Control"))
     yield from (Directive("file", name, _NUMBER) for name in ("Timeout", "ConnTO", "Alive", "Client"))
+    yield from (Directive("file", name, _POSITIVE, POUND) for name in ("ConnTO", "Client"))
+    yield Directive("file", "Daemon", _BIT, POUND)
     yield Directive("file", "LogLevel", r"[0-5]")
     yield Directive("file", "Name", _WORD, NEWER)
     yield Directive("file", "ThreadModel", r"dynamic|pool", NEWER)
@@ -74,6 +78,7 @@ def _listener() -> Iterator[Directive]:
     yield Directive("listener", "ErrNoSsl", _SOME, OLD_PROXY, https=True)
     yield Directive("listener", "Address", _WORD)
     yield Directive("listener", "Port", _NUMBER)
+    yield Directive("listener", "Port", _POSITIVE, POUND)
     yield Directive("listener", "xHTTP", r"[0-4]", ZEN3)
     yield Directive("listener", "xHTTP", r"[0-5]", NEWER)
     yield Directive("listener", "RewriteLocation", _BIT, POUNDS)
@@ -82,11 +87,16 @@ def _listener() -> Iterator[Directive]:
     yield Directive("listener", "MaxRequest", _NUMBER)
     yield Directive("listener", "AddHeader", r'"[^":]+:[^"]*"', repeats=True)
     yield Directive("listener", "HeadRemove", _SOME, repeats=True)
+    for name in ("AddResponseHeader", "RemoveResponseHead"):
+        yield Directive("listener", name, _SOME, POUND, repeats=True)
     for name in ("AddRequestHeader", "AddResponseHead", "RemoveRequestHeader"):
         yield Directive("listener", name, _SOME, PROXIES, repeats=True)
     yield Directive("listener", "Cert", _SOME, https=True, repeats=True)
     yield Directive("listener", "Ciphers", _SOME, https=True)
-    yield Directive("listener", "Disable", r"SSLv2|SSLv3|TLSv1|TLSv1_1|TLSv1_2", NEWER, https=True, repeats=True)
+    versions = "SSLv2|SSLv3|TLSv1|TLSv1_1|TLSv1_2"
+    yield Directive("listener", "Disable", versions, PROXIES, https=True, repeats=True)
+    yield Directive("listener", "Disable", f"{versions}|TLSv1_3", POUND, https=True, repeats=True)
+    yield Directive("listener", "ForwardSNI", _BIT, POUND, https=True)
     yield Directive("listener", "DisableSSLv3", "", ZEN3, https=True)
     yield Directive("listener", "SSLHonorCipherOrder", _BIT, https=True)
     yield Directive("listener", "NoSslRedirect", _SOME, NEWER, https=True)
@@ -112,7 +122,8 @@ def _session() -> Iterator[Directive]:
     types = "IP|BASIC|URL|PARM|COOKIE|HEADER"
     yield Directive("session", "Type", types, EVERY - NG)
     yield Directive("session", "Type", f"{types}|BACKENDCOOKIE|COOKIEINSERT", NG)
-    yield Directive("session", "TTL", r"[1-9][0-9]*")
+    yield Directive("session", "TTL", _POSITIVE)
+    yield Directive("session", "TTL", f"-?{_POSITIVE}", POUND)
     yield Directive("session", "ID", _SOME)
     yield Directive("session", "Path", _TEXT, NG)
     yield Directive("session", "Domain", _TEXT, NG)
@@ -121,9 +132,8 @@ def _session() -> Iterator[Directive]:
 def _backend() -> Iterator[Directive]:
     yield Directive("backend", "HTTPS", "")
     yield Directive("backend", "Address", _WORD)
-    yield Directive("backend", "Port", _NUMBER)
-    yield Directive("backend", "TimeOut", _NUMBER)
-    yield Directive("backend", "WSTimeOut", _NUMBER, POUND)
+    yield from (Directive("backend", name, _POSITIVE) for name in ("Port", "TimeOut"))
+    yield Directive("backend", "WSTimeOut", _POSITIVE, POUND)
     yield Directive("backend", "Priority", r"[1-9]")
     yield Directive("backend", "Weight", r"[1-9]", PROXIES)
     yield Directive("backend", "ConnLimit", _NUMBER, PROXIES)
