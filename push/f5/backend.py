@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from ...core.errors import DeviceError, NlbgenError
 from ...core.plan import Plan
+from ...core.wording import legible
 from ...generators.f5.view import mark
 from ...spec.load import Spec
 from ..contract import Backend, Console, Counts, Options, OutcomeLost
@@ -44,7 +45,7 @@ class Planned:
     def notes(self) -> list[str]:
         """One line for each object that is no longer part of the farm and stays on the device."""
         return [
-            f"{self.device}: {kind} {path} is no longer part of the farm; --prune removes it"
+            f"{self.device}: {kind} {legible(path)} is no longer part of the farm; --prune removes it"
             for kind, path in self.work.leftovers
         ]
 

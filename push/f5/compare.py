@@ -10,16 +10,18 @@ forms.
 import contextlib
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from ...generators.f5.scf import SHAPES, Shape
 from ...generators.f5.vocabulary import NAMED, Object, Value
+from .. import answers
 
 _NESTED: Final = {"name": "tmName", "default": "tmDefault"}
 _TOP: Final = {"options": "tmOptions", "definition": "apiAnonymous"}
 _PORTS: Final = {"http": "80", "https": "443", "any": "0"}
 _ORDERED: Final = frozenset({"rules"})
+_LONGEST_NUMBER: Final = 20
 
 
 class Difference(NamedTuple):
@@ -79,73 +81,92 @@ def _sent(key: str, value: Value) -> object:
 
 
 def seen(kind: str, item: Mapping[str, Any]) -> dict[str, Value]:
-    """Return an object of a device's answer in tmsh's words, with only the properties that farms may set."""
+    """Return an object of a device's answer in tmsh's words, with only the properties that farms may set.
+
+    Raises MalformedError for a property of another type.
+    """
     if kind == "ltm rule":
         return {"definition": _rule(item)}
-    return dict(_seen(SHAPES[kind], item, nested=False))
+    return dict(_seen(SHAPES[kind], item, "", nested=False))
 
 
 def _rule(item: Mapping[str, Any]) -> str:
-    lines = str(item.get("apiAnonymous", "")).replace("\r\n", "\n").strip("\n").split("\n")
-    return "\n".join(line.rstrip() for line in lines)
+    raw = item.get("apiAnonymous")
+    written = "" if raw is None else answers.word(raw, "apiAnonymous")
+    return "\n".join(line.rstrip() for line in written.replace("\r\n", "\n").strip("\n").split("\n"))
 
 
-def _seen(shape: Shape, item: Mapping[str, Any], *, nested: bool) -> Iterator[tuple[str, Value]]:
+def _seen(shape: Shape, item: Mapping[str, Any], path: str, *, nested: bool) -> Iterator[tuple[str, Value]]:
+    def entry(key: str) -> tuple[object, str]:
+        name = camel(key, nested=nested)
+        return item.get(name), f"{path}.{name}" if path else name
+
     for key in sorted(shape.words):
-        yield key, _word(key, item.get(camel(key, nested=nested)))
+        raw, where = entry(key)
+        yield key, _word(key, None if raw is None else answers.word(raw, where))
     for key in sorted(shape.numbers):
-        if (raw := item.get(camel(key, nested=nested))) is not None:
-            yield key, _number(raw)
+        raw, where = entry(key)
+        if raw is not None:
+            yield key, _number(answers.word(raw, where))
     for key in sorted(shape.lists):
-        yield key, _words(item.get(camel(key, nested=nested)))
+        yield key, _words(*entry(key))
     for key in sorted(shape.flags):
-        if item.get(camel(key, nested=nested)) is True:
+        if entry(key)[0] is True:
             yield key, True
     for key, inner in sorted(shape.blocks.items()):
-        yield key, _block(key, inner, item)
+        yield key, _block(key, inner, item, path)
 
 
-def _block(key: str, shape: Shape, item: Mapping[str, Any]) -> Value:
+def _block(key: str, shape: Shape, item: Mapping[str, Any], path: str) -> Value:
     name = camel(key)
+    where = f"{path}.{name}" if path else name
     raw = item.get(name)
-    if raw is None:
-        raw = item.get(f"{name}Reference", {}).get("items", [])
     if key not in NAMED:
-        return dict(_seen(shape, raw if isinstance(raw, Mapping) else {}, nested=True))
-    entries = [entry if isinstance(entry, Mapping) else {"name": entry} for entry in _listed(raw)]
-    return {
-        _name(entry): dict(_seen(shape, entry, nested=True)) for entry in entries if entry.get("ephemeral") != "true"
-    }
+        found = {} if raw is None else answers.mapping(raw, where)
+        return dict(_seen(shape, found, where, nested=True))
+    if raw is None:
+        where += "Reference"
+        raw = answers.mapping(item.get(f"{name}Reference", {}), where).get("items", [])
+    made: dict[str, Value] = {}
+    for number, each in enumerate(_listed(raw, where)):
+        place = f"{where}[{number}]"
+        entry = {"name": each} if isinstance(each, str) else answers.mapping(each, place)
+        if entry.get("ephemeral") != "true":
+            made[_name(entry, place)] = dict(_seen(shape, entry, place, nested=True))
+    return made
 
 
-def _listed(raw: object) -> list[Any]:
-    if isinstance(raw, list):
-        return raw
-    return [] if not raw or raw == "none" else [raw]
+def _listed(raw: object, path: str) -> list[Any]:
+    if isinstance(raw, str):
+        return [] if raw in {"", "none"} else [raw]
+    return answers.listed(raw, path)
 
 
-def _name(entry: Mapping[str, Any]) -> str:
-    name = str(entry.get("fullPath") or entry["name"])
+def _name(entry: Mapping[str, Any], path: str) -> str:
+    name = answers.text(entry.get("fullPath") or entry.get("name"), f"{path}.name")
     partition = entry.get("partition")
     if not name.startswith("/") and partition:
-        sub = f"{entry['subPath']}/" if entry.get("subPath") else ""
-        name = f"/{partition}/{sub}{name}"
+        sub = f"{answers.text(entry['subPath'], f'{path}.subPath')}/" if entry.get("subPath") else ""
+        name = f"/{answers.text(partition, f'{path}.partition')}/{sub}{name}"
     # Only the port is converted. A name is not an address, even if it is `any` or 10.0.0.1%2.
     return "".join(_parted(name)) if name.startswith("/") else name
 
 
-def _number(raw: object) -> Value:
-    text = str(raw).strip()
-    return int(text) if text.isdecimal() else text
+def _number(word: str) -> Value:
+    plain = word.strip()
+    return int(plain) if plain.isascii() and plain.isdecimal() and len(plain) < _LONGEST_NUMBER else plain
 
 
-def _words(raw: str | Iterable[object] | None) -> tuple[str, ...]:
-    words = raw.strip().strip("{}").split() if isinstance(raw, str) else raw or ()
-    return tuple(str(word) for word in words if str(word) != "none")
+def _words(raw: object, path: str) -> tuple[str, ...]:
+    if raw is None:
+        return ()
+    found = raw.strip().strip("{}").split() if isinstance(raw, str) else answers.listed(raw, path)
+    words = [answers.word(word, f"{path}[{number}]") for number, word in enumerate(found)]
+    return tuple(word for word in words if word != "none")
 
 
-def _word(key: str, raw: object) -> str:
-    text = "none" if raw is None else str(raw).strip() or "none"
+def _word(key: str, raw: str | None) -> str:
+    text = "none" if raw is None else raw.strip() or "none"
     return _NORMAL[key](text) if key in _NORMAL else text
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ...core.errors import DeviceError
 from ...core.plan import Change, Plan, Shown
+from ...core.wording import legible, shortened
 from ...generators.f5.vocabulary import KINDS, Object, Value
 from .compare import Difference, differences
 
@@ -125,7 +126,7 @@ def _foreign(device: str, wanted: Sequence[Object], state: State, mark: str, *, 
         found = state.found.get((one.kind, one.path))
         if found is None or adopt or marked(one.kind, found, mark):
             continue
-        whose = str(found.get("description", "none"))
+        whose = shortened(legible(str(found.get("description", "none"))), 100)
         owner = f"belongs to the farm {whose[7:]}" if whose.startswith("nlbgen:") else "was not made by nlbgen"
         yield DeviceError(
             f"{device}: {one.kind} {one.path} exists, and {owner}",
@@ -141,8 +142,9 @@ def _addresses(
         holder = state.addresses.get(address) if one.kind == "ltm node" else None
         if holder and holder != one.path and ("ltm node", holder) not in removes:
             yield DeviceError(
-                f"{device}: ltm node {one.path}: the address {address} belongs to the node {holder}",
-                f"a BIG-IP allows only one node for each address: {_way_to_share(one.path, holder, tenant=tenant)}",
+                f"{device}: ltm node {one.path}: the address {address} belongs to the node {legible(holder)}",
+                "a BIG-IP allows only one node for each address: "
+                f"{_way_to_share(one.path, legible(holder), tenant=tenant)}",
             )
 
 
@@ -195,13 +197,13 @@ def _created(device: str, creates: Sequence[Object]) -> Iterator[Change]:
 def _updated(device: str, updates: Sequence[Update]) -> Iterator[Change]:
     for update in updates:
         for each in update.differs:
-            path = f"{update.wanted.kind} {update.wanted.path}: {each.path}"
+            path = legible(f"{update.wanted.kind} {update.wanted.path}: {each.path}")
             yield Change(device, path, _shown(each.old), _shown(each.new))
 
 
 def _removed(device: str, removes: Sequence[Key]) -> Iterator[Change]:
     for kind, path in removes:
-        yield Change(device, f"{kind} {path}", Shown("is no longer part of the farm"), None)
+        yield Change(device, legible(f"{kind} {path}"), Shown("is no longer part of the farm"), None)
 
 
 def _shown(value: str | None) -> Shown | None:

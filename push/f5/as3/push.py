@@ -288,11 +288,11 @@ class As3(F5Backend[Planned]):
 
     def _check(self, answer: Answer) -> None:
         results = _results(answer)
-        bad = [one for one in results if not 200 <= int(one.get("code", 500)) < 300]
+        bad = [one for one in results if not 200 <= _code(one) < 300]
         if results and not bad:
             return
         said = "; ".join(one_line(f"{one.get('message')}: {one.get('response', '')}") for one in bad) or answer.message
-        status = int(bad[0].get("code", 500)) if bad else answer.status
+        status = _code(bad[0]) if bad else answer.status
         raise RefusedError(
             f"{self.name}: AS3 refused the tenant {self.tenant}, nothing was changed: {said} (HTTP {status})",
             status=status,
@@ -303,6 +303,12 @@ class As3(F5Backend[Planned]):
 def _results(answer: Answer) -> list[dict[str, Any]]:
     found = answer.data.get("results", []) if isinstance(answer.data, dict) else []
     return [one for one in found if isinstance(one, dict)]
+
+
+def _code(result: Mapping[str, Any]) -> int:
+    """Return the status of a result; 500 if it has none."""
+    found = result.get("code")
+    return found if isinstance(found, int) else 500
 
 
 def _owned(one: Object) -> Object:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from ....core import activity
 from ....core.errors import DeviceError
+from ....core.wording import legible
 from ...answers import parsed
 from ...errors import NotSentError, OutcomeUnknownError, RefusedError
 from ...http import CONNECT_SECONDS, CONNECTIONS, PAUSES, Client, one_line, retried
@@ -21,6 +22,7 @@ from ..login import Login
 
 _RESTARTING: Final = ("not registered", "no registered", "Configuration Utility restarting")
 _MCPD_LOST: Final = 32768001
+_TOKEN: Final = re.compile(r"[!-~]{1,4000}")
 _EXPIRED: Final = re.compile(r"remoteSender:\S*, method:")
 """The text of an operation that took longer than restjavad waits, with any status: the device goes on with it."""
 _TOKEN_ERRORS: Final = ("X-F5-Auth-Token", "no user authentication header")
@@ -67,7 +69,9 @@ class Answer(NamedTuple):
 def refusal(device: str, what: str, answer: Answer, hint: str | None = None) -> RefusedError:
     """Return the error for an answer that refuses `what`."""
     text = answer.message
-    return RefusedError(f"{device}: {what}: {text} (HTTP {answer.status})", hint, status=answer.status, said=text)
+    return RefusedError(
+        f"{device}: {legible(what)}: {text} (HTTP {answer.status})", hint, status=answer.status, said=text
+    )
 
 
 def path_of(kind: str, full_path: str = "") -> str:
@@ -132,9 +136,10 @@ class RestSession:
             self._token = ""
             answer = self._answer("POST", "/mgmt/shared/authn/login", "the login", lambda: {"json": body})
             token = answer.data.get("token") if isinstance(answer.data, dict) else None
-            if answer.status != 200 or not isinstance(token, dict) or not isinstance(token.get("token"), str):
+            text = token.get("token") if isinstance(token, dict) else None
+            if answer.status != 200 or not isinstance(text, str) or not _TOKEN.fullmatch(text):
                 raise self._login_error(answer)
-            self._token = token["token"]
+            self._token = text
 
     def _login_error(self, answer: Answer) -> DeviceError:
         hint = f"check the user {self.login.user}, the password that f5.password refers to, and f5.provider"

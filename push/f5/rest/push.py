@@ -17,7 +17,7 @@ from ..refusal import StillRunningError
 from ..transactional import Planned, Transactional
 from . import transaction as f5_transaction
 from .icontrol import RestSession, path_of, refusal
-from .read import items, read, unit
+from .read import full_path, items, read, unit
 
 VALIDATE_ONLY: Final = Version("12.0")
 """The first TMOS version with `validateOnly` in transactions."""
@@ -126,7 +126,10 @@ class RestFiles:
         """The paths of all files in a folder."""
         query = f"$filter=partition+eq+{folder[1:]}"
         found = self.device.get_all({kind: (path_of(kind), query) for kind in FILE_KINDS})
-        return [str(item["fullPath"]) for collection in found.values() for item in items(collection)]
+        name = self.device.login.name
+        return [
+            full_path(name, kind, item) for kind, collection in found.items() for item in items(name, kind, collection)
+        ]
 
     def bring(self, file: CertificateFile) -> bool:
         """Upload a file and create its file object; return False if the object existed already."""

@@ -7,6 +7,7 @@ and 1507). Therefore, only two texts are refusals of a commit.
 """
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -75,7 +76,7 @@ def check(device: RestSession, commands: Sequence[Command]) -> None:
 def _start(device: RestSession) -> str:
     answer = device.send("POST", _PATH, {}, "a transaction", again=True)
     number = answer.data.get("transId") if isinstance(answer.data, dict) else None
-    if number is None:
+    if not isinstance(number, int | str) or not re.fullmatch(r"[0-9A-Za-z-]{1,40}", str(number)):
         raise DeviceError(f"{device.login.name}: the device did not return a transaction")
     return str(number)
 

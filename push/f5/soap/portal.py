@@ -7,7 +7,8 @@ own session with its own transport, and translates every exception. It imports b
 because the import replaces a class of suds in the whole process.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
@@ -43,7 +44,8 @@ class Portal:
         try:
             self._bigip = _client(self, None)
             number = self.call("System.Session", "get_session_identifier")
-            self._bigip = _client(self, int(number))
+            with understood(self.login.name, "the session"):
+                self._bigip = _client(self, int(number))
             # By default, a query finds only the objects of one folder.
             self.call("System.Session", "set_recursive_query_state", "STATE_ENABLED")
         except BaseException:
@@ -147,6 +149,18 @@ class Portal:
         except DeviceError:
             return False
         return True
+
+
+@contextlib.contextmanager
+def understood(device: str, what: str) -> Iterator[None]:
+    """Turn an answer of another form than in F5's descriptions into the error of a device."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise DeviceError(
+            f"{device}: {what}: the response cannot be read: {one_line(str(error)) or type(error).__name__}",
+            "check that the address is that of the device; nlbgen does not know this form of answer",
+        ) from None
 
 
 def _refusal(device: str, what: str, said: str) -> RefusedError:

@@ -23,7 +23,7 @@ from ..plan import State
 from ..refusal import StillRunningError, refused
 from ..transactional import Planned, Transactional
 from ..unit import Unit
-from .portal import Portal
+from .portal import Portal, understood
 from .read import read
 from .vocabulary import OWNED
 from .write import queue
@@ -42,7 +42,8 @@ class Soap(Transactional):
         self.portal = portal
         self.store = SoapFiles(portal)
         said = str(portal.call("System.SystemInfo", "get_version"))
-        version = Version(".".join(said.rpartition("v")[2].split(".")[:4]))
+        with understood(portal.login.name, "the version"):
+            version = Version(".".join(said.rpartition("v")[2].split(".")[:4]))
         state = str(portal.call("System.Failover", "get_failover_state"))
         unit = Unit(version, "active" if state == _ACTIVE else "standby")
         super().__init__(spec, options, console, portal.login.name, unit)
@@ -71,11 +72,13 @@ class Soap(Transactional):
     def has_partition(self) -> bool:
         """Whether the device has the farm's partition."""
         listed = self.portal.call(_PARTITION, "get_partition_list")
-        return self.partition in {str(one["partition_name"]).rpartition("/")[2] for one in listed}
+        with understood(self.name, "the partitions"):
+            return self.partition in {str(one["partition_name"]).rpartition("/")[2] for one in listed}
 
     def read(self, partition: str, kinds: Iterable[str]) -> State:
         """Return the device's objects of these kinds in a partition, and all of its nodes."""
-        return read(self.portal, partition, kinds)
+        with understood(self.name, "the objects"):
+            return read(self.portal, partition, kinds)
 
     def make_partition(self) -> None:
         """Create the farm's partition; an existing partition is not an error."""
