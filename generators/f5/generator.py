@@ -22,10 +22,13 @@ from ..hosting import Api, Steps, Syntax
 from . import as3 as f5_as3
 from . import scf as f5_scf
 from .objects import objects
+from .pools import clamps
 from .profiles import LONGEST_IDLE
 from .soap_limits import ACCEPTABLE_IDS
 from .vocabulary import GATES, Object, Value
 
+AS3_TMOS: Final = Version("13.1")
+"""The first TMOS version that AS3 supports."""
 _BUILT_IN: Final = "/Common/"
 
 
@@ -154,7 +157,7 @@ class F5(Generator):
     def _install(self, job: Job, made: tuple[Object, ...]) -> dict[str, Any]:
         tls = job.design.frontend.tls
         uploads = job.farm.balancer_tls and job.farm.f5.certificate is None
-        checked = verifies_nodes(job.farm) and isinstance(tls.verify_nodes, str)
+        checked = verifies_nodes(job.farm) and "verify_nodes" in tls.written
         return {
             "partition": "" if job.farm.f5.partition == "Common" else job.farm.f5.partition,
             "folder": f"/{job.farm.f5.partition}",
@@ -162,8 +165,10 @@ class F5(Generator):
             "certificate": self.quoted(tls.certificate) if uploads else "",
             "key": self.quoted(tls.key) if uploads else "",
             "ca": self.quoted(str(tls.verify_nodes)) if checked else "",
+            "sni": any("ssl-profile" in one.properties for one in made),
             "tenant": f5_as3.tenant(job.farm),
-            "as3": f5_as3.OLDEST,
+            "as3": f5_as3.OLDEST if job.version >= AS3_TMOS else "",
+            "as3_tmos": AS3_TMOS,
             "removal": [f"{one.kind} {one.path}" for one in reversed(made)],
         }
 
@@ -177,6 +182,9 @@ def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
         missing = "key" if f5.key is None else "certificate"
         message = "certificate and key belong together: one of them is missing"
         yield spec.problem(("f5", missing), message, "write both keys, or none", id="f5-certificate-key")
+    if f5.api == "as3" and version < AS3_TMOS:
+        message = f"AS3 needs TMOS {AS3_TMOS} or later, and f5.version is {version}"
+        yield spec.problem(("f5", "api"), message, "write `f5.api: rest`, or update the device", id="f5-as3-version")
     if f5.partition != "Common" and f5.partition in f5_as3.RESERVED | _TMSH_WORDS:
         message = f"{f5.partition} is a reserved word of AS3 or tmsh, and cannot name a partition"
         yield spec.problem(
@@ -208,6 +216,7 @@ def _notes(job: Job) -> Iterator[str]:
     """Notes at the top of the file that are no limitation."""
     if job.farm.frontend.address == "*":
         yield "frontend.address is `*`: the virtual servers take every address that is routed to this device."
+    yield from clamps(job.farm)
     if job.farm.balancer.signalr.idle_timeout.seconds > LONGEST_IDLE:
         yield "The idle timeout is one day, which is the maximum."
     if job.farm.balancer_tls and job.farm.frontend.tls.profile == "intermediate" and job.farm.f5.cipher_group is None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from ...spec.model import Farm
 from ..design import Member, Pool
 from .view import View
 from .vocabulary import Object, Value
@@ -100,3 +101,24 @@ def health(view: View) -> Iterator[Object]:
     if view.farm.node_tls and view.has("monitor-ssl-profile"):
         properties["ssl_profile"] = view.path("nodes")
     yield view.object(f"ltm monitor {view.monitor}", f"health_{view.monitor}", **properties)
+
+
+def clamps(farm: Farm) -> Iterator[str]:
+    """One line for each value that the spec sets and a BIG-IP cannot have."""
+    checks = farm.balancer.health
+    written = {f"balancer.{key}" for key in farm.balancer.written}
+    written |= {f"balancer.health.{key}" for key in checks.written}
+    for key, wanted, longest in (
+        ("balancer.health.interval", checks.interval, LONGEST_INTERVAL),
+        ("balancer.health.timeout", checks.timeout, LONGEST_TIMEOUT),
+        ("balancer.slow_start", farm.balancer.slow_start, LONGEST_RAMP),
+    ):
+        used = min(wanted.seconds, longest)
+        if key in written and used * 1000 != int(wanted):
+            yield f"{key} is {wanted}, and becomes {used}s: a BIG-IP has whole seconds, at most {longest}."
+    interval = min(checks.interval.seconds, LONGEST_INTERVAL)
+    down, up = checks.fall * interval + checks.timeout.seconds, (checks.rise - 1) * interval
+    if down > LONGEST_TIMEOUT:
+        yield f"A node is marked down after {LONGEST_TIMEOUT}s, not after {down}s: this is the maximum of a BIG-IP."
+    if up > LONGEST_UP:
+        yield f"A node is marked up after {LONGEST_UP}s, not after {up}s: this is the maximum of a BIG-IP."

@@ -1,6 +1,6 @@
 """What the makers of objects need to know of a farm: folders, names, and what this TMOS version supports."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ...spec.model import Farm
 from ...spec.units import Version
@@ -36,9 +36,19 @@ class Names(NamedTuple):
         )
 
 
+DEVICE_CAS: Final = "/Common/ca-bundle.crt"
+"""The public CAs that every device has."""
+
+
 def ca_name(farm: Farm, name: str) -> str:
-    """The name if the nodes' certificates are checked, else `none`."""
-    return name if verifies_nodes(farm) else "none"
+    """The name of the CA for the nodes' certificates; `none` if they are not checked.
+
+    Without `verify_nodes` in the spec, it is the device's own bundle: the bundle of the machine that runs nlbgen would
+    differ from machine to machine.
+    """
+    if not verifies_nodes(farm):
+        return "none"
+    return name if "verify_nodes" in farm.frontend.tls.written else DEVICE_CAS
 
 
 def mark(farm: Farm) -> str:

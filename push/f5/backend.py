@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from ...core.errors import DeviceError, NlbgenError
 from ...core.plan import Plan
 from ...core.wording import legible
+from ...generators.f5.pools import clamps
 from ...generators.f5.view import mark
 from ...spec.load import Spec
 from ..contract import Backend, Console, Counts, Options, OutcomeLost
@@ -74,12 +75,15 @@ class F5Backend(Backend[P]):
         self.options, self.console, self.name, self.unit = options, console, name, unit
         self.spec = on_version(spec, unit.version, console.say)
         self.farm = self.spec.farm
+        for line in clamps(self.farm):
+            console.say(line)
         self.mark = mark(self.farm)
         self.partition = self.farm.f5.partition
         self.files: tuple[CertificateFile, ...] = ()
         self.snapshot: f5_snapshot.Snapshot | None = None
         self._made: list[CertificateFile] = []
         self._sent = False
+        self._files_left = False
         self._told: set[str] = set()
 
     # What an API adds.
@@ -150,7 +154,14 @@ class F5Backend(Backend[P]):
         if listed:
             candidates = candidates | {*self.store.listed(self.files_folder)}
         kept = {file.path for file in self.files} | f5_files.named(after)
-        return f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.console.say)
+        removal = f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.console.insist)
+        self._files_left = removal.left
+        return removal.removed
+
+    def files_of(self, pending: Iterable[Path]) -> set[str]:
+        """The certificate files that these pushes replaced: an API may be unable to list the files of a device."""
+        states = [State(f5_snapshot.existing(path), {}) for path in pending]
+        return {path for state in states for path in f5_files.named(state)}
 
     def pending(self) -> list[Path]:
         """The snapshots of pushes that were not completed."""
@@ -158,8 +169,11 @@ class F5Backend(Backend[P]):
         return f5_snapshot.pending(self.options.snapshots, self.name, self.farm.farm, as3=as3)
 
     def settle(self, pending: Iterable[Path]) -> None:
-        """Mark these pushes as completed, and synchronize the group if the user requested it."""
-        for path in pending:
+        """Mark these pushes as completed, and synchronize the group if the user requested it.
+
+        A push whose replaced files are still on the device stays pending: the next push tries again to remove them.
+        """
+        for path in () if self._files_left else pending:
             f5_snapshot.settle(path)
         if self.options.sync:
             with told_apart(self.options.sync):

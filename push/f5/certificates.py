@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from ...core.errors import FileError
 from ...core.files import read_bytes
-from ...generators.f5.view import Names
+from ...generators.f5.view import DEVICE_CAS, Names
 from ...spec.model import Farm
 
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
@@ -44,7 +44,7 @@ def gather(farm: Farm, base: Names, folder: str) -> tuple[Names, tuple[Certifica
     if farm.balancer_tls and farm.f5.certificate is None:
         names = _site(farm, names, folder, found)
     verify = farm.frontend.tls.verify_nodes
-    if base.ca != "none" and isinstance(verify, str):
+    if base.ca not in {"none", DEVICE_CAS} and isinstance(verify, str):
         ca = _certificate(farm, folder, b"\n".join(_blocks(verify, b"CERTIFICATE")))
         found[ca.path] = ca
         names = names._replace(ca=ca.path)

@@ -119,8 +119,7 @@ def _seen(shape: Shape, item: Mapping[str, Any], path: str, *, nested: bool) -> 
 
 def _block(key: str, shape: Shape, item: Mapping[str, Any], path: str) -> Value:
     name = camel(key)
-    where = f"{path}.{name}" if path else name
-    raw = item.get(name)
+    where, raw = f"{path}.{name}" if path else name, item.get(name)
     if key not in NAMED:
         found = {} if raw is None else answers.mapping(raw, where)
         return dict(_seen(shape, found, where, nested=True))
@@ -200,6 +199,11 @@ def endpoint(text: str) -> str:
     host, separator, port = _parted(text)
     folder, _, last = host.rpartition("/")
     return f"{folder}/{_address(last)}{separator}{port}"
+
+
+def virtual_address(text: str) -> str:
+    """Return the address of a destination, without folder and port."""
+    return _parted(endpoint(text))[0].rpartition("/")[2]
 
 
 def _parted(text: str) -> tuple[str, str, str]:

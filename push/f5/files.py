@@ -30,6 +30,9 @@ class Store(Protocol):
     def listed(self, folder: str) -> Iterable[str]:
         """The paths of all files in a folder; empty if the API cannot list files."""
 
+    def try_upload(self, files: Iterable[CertificateFile]) -> None:
+        """Raise RefusedError if the user may not create files; nothing is created."""
+
     def bring(self, file: CertificateFile) -> bool:
         """Create a file; return False if it existed already."""
 
@@ -83,21 +86,31 @@ def take_back(made: Iterable[CertificateFile], store: Store) -> None:
             store.discard(file)
 
 
+class Removal(NamedTuple):
+    """What became of unused files."""
+
+    removed: bool
+    """Whether a file was removed."""
+    left: bool
+    """Whether the device refused to remove a file."""
+
+
 def remove_unnamed(
     farm: Farm, candidates: Iterable[str], kept: set[str], store: Store, say: Callable[[str], None]
-) -> bool:
-    """Remove files of earlier pushes of this farm that are not in `kept`; return whether a file was removed."""
-    removed = False
+) -> Removal:
+    """Remove files of earlier pushes of this farm that are not in `kept`."""
+    removed = left = False
     for path in sorted(path for path in {*candidates} - kept if is_own(farm, path)):
         try:
             store.remove(path)
         except RefusedError as error:
             # If another object uses the file, the device refuses to remove it.
             if error.status != 404:
-                say(f"{error.message}: {path} stays")
+                say(f"{error.message}: {path} stays; the next push tries again")
+                left = True
         else:
             removed = True
-    return removed
+    return Removal(removed, left)
 
 
 class Certified(NamedTuple):

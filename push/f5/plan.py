@@ -9,7 +9,7 @@ from ...core.errors import DeviceError
 from ...core.plan import Change, Plan, Shown
 from ...core.wording import legible, shortened
 from ...generators.f5.vocabulary import KINDS, Object, Value
-from .compare import Difference, differences
+from .compare import Difference, differences, endpoint
 
 Key = tuple[str, str]
 """An object's kind and path."""
@@ -89,7 +89,11 @@ def work(
     gone = {key for key in absent if key in state.found}
     removes = tuple(key for key in _backwards(state) if key in gone | in_the_way or (prune and key in leftovers))
     addresses = _addresses(device, wanted, state, removes, tenant=tenant)
-    refusals = (*_foreign(device, wanted, state, mark, adopt=adopt), *addresses)
+    refusals = (
+        *_foreign(device, wanted, state, mark, adopt=adopt),
+        *addresses,
+        *_destinations(device, wanted, state, removes),
+    )
     changes = [*_created(device, creates), *_updated(device, updates), *_removed(device, removes)]
     looked_at = {(one.kind, one.path) for one in wanted} | set(leftovers)
     plan = Plan(changes, {device: state.digest(looked_at)}, (device,))
@@ -145,6 +149,22 @@ def _addresses(
                 f"{device}: ltm node {one.path}: the address {address} belongs to the node {legible(holder)}",
                 "a BIG-IP allows only one node for each address: "
                 f"{_way_to_share(one.path, legible(holder), tenant=tenant)}",
+            )
+
+
+def _destinations(device: str, wanted: Sequence[Object], state: State, removes: Sequence[Key]) -> Iterator[DeviceError]:
+    """Yield an error for each address and port that another virtual server of the partition has."""
+    held = {
+        values.get("destination"): path
+        for (kind, path), values in state.found.items()
+        if kind == "ltm virtual" and (kind, path) not in removes
+    }
+    for one in wanted:
+        holder = held.get(endpoint(str(one.properties["destination"]))) if one.kind == "ltm virtual" else None
+        if holder and holder != one.path:
+            yield DeviceError(
+                f"{device}: {one.kind} {one.path}: its address and port belong to the virtual server {legible(holder)}",
+                "remove that virtual server if nothing needs it, or write another frontend.address or frontend.port",
             )
 
 

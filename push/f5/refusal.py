@@ -29,8 +29,14 @@ def refused(device: str, error: RefusedError, commands: Sequence[Command]) -> Tr
     where = f"{fault.about}: {verbs[fault.verb]}" if fault else f"one of {len(commands)} commands"
     return TransactionError(
         f"{device}: the device refused {where}: {said} (HTTP {error.status}); nothing was changed",
-        error.hint or "correct this on the device or in the spec, then push again",
+        error.hint or _hint(said),
     )
+
+
+def _hint(said: str) -> str:
+    if said.startswith("01070333"):  # ... illegally shares destination address ... with Virtual Server /Common/x
+        return "remove that virtual server if nothing needs it, or write another frontend.address or frontend.port"
+    return "correct this on the device or in the spec, then push again"
 
 
 def _at_fault(said: str, commands: Sequence[Command]) -> Command | None:

@@ -59,6 +59,11 @@ def pending(folder: Path, device: str, farm: str, *, as3: bool) -> list[Path]:
     return [path for path in mine if _is_pending(path, device, farm, as3=as3)]
 
 
+def existing(path: Path) -> dict[Key, Mapping[str, Value]]:
+    """Return the objects of a snapshot that existed."""
+    return {key: values for key, values in _load(path)[0].objects.items() if values is not None}
+
+
 def _is_pending(path: Path, device: str, farm: str, *, as3: bool) -> bool:
     """Whether this is the snapshot of a push that was not completed. An invalid file must not stop a push."""
     try:

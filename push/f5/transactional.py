@@ -100,6 +100,8 @@ class Transactional(F5Backend[Planned]):
     def apply(self, planned: Planned) -> OutcomeLost:
         """Create the missing partition and certificate files, then apply the plan."""
         if planned.missing:
+            # A user who may not upload files is refused before the partition exists.
+            self.store.try_upload(self.files)
             self.make_partition()
             self._partition_is_new = True
         return super().apply(planned)
@@ -150,7 +152,7 @@ class Transactional(F5Backend[Planned]):
         left = self.pending()
         if left:
             self.console.say(f"{self.name}: an earlier push was interrupted: it is completed now")
-        removed = (left or self.options.prune) and self.remove_files(set(), planned.state, listed=True)
+        removed = (left or self.options.prune) and self.remove_files(self.files_of(left), planned.state, listed=True)
         if left or removed:
             self._save()
         self.settle(left)

@@ -794,3 +794,141 @@ def test_push_of_an_unchanged_farm_takes_few_round_trips(make: "Make", pushed: "
     device.spans.clear()
     pushed(make())
     assert device.rounds() <= 12
+
+
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("api", ["rest", "as3"])
+def test_push_to_a_device_whose_monitors_send_no_sni_reports_it(
+    make: "Make", pushed: "Pushed", device: "BigIp", console: "Console", as3_module: ModuleType, api: str
+) -> None:
+    device.extensions.append(as3_module.As3().answer)
+    spec = make(f5={"api": api, "partition": "UiPath"})
+    pushed(spec, dry_run=True)
+    assert console.insisted == []
+    device.bigd_tmm = "disable"
+    pushed(spec, dry_run=True)
+    (line,) = console.insisted
+    assert "bigd.tmm is disable: health checks send no SNI" in line
+    console.insisted.clear()
+    pushed(make(f5={"api": api, "partition": "UiPath"}, frontend={"tls": {"mode": "none"}}), dry_run=True)
+    assert console.insisted == []
+
+
+@pytest.mark.usefixtures("near")
+def test_push_of_a_large_certificate_is_uploaded_in_parts(
+    make: "Make", pushed: "Pushed", device: "BigIp", site: Path, tmp_path: Path
+) -> None:
+    """A device refuses parts over 1 MiB."""
+    from nlbgen.push.f5.rest import icontrol
+
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes((site / "ca.pem").read_bytes() * 3000)
+    assert bundle.stat().st_size > 2 * icontrol.UPLOAD_PART
+    assert pushed(make(frontend={"tls": {"verify_nodes": str(bundle)}})).outcome == "applied"
+    (stored,) = [
+        one["content"] for (kind, _), one in device.objects.items() if len(str(one.get("content"))) > 1_000_000
+    ]
+    assert stored.count("BEGIN CERTIFICATE") == 3000
+
+
+@pytest.mark.usefixtures("near")
+def test_push_without_a_ca_in_the_spec_uses_the_public_cas_of_the_device(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
+    """The bundle of the machine that pushes would differ from machine to machine."""
+    spec = make()
+    tls = spec.farm.frontend.tls
+    default = tls.replace(verify_nodes="/nowhere/ca-certificates.crt", written=tls.written - {"verify_nodes"})
+    farm = spec.farm.replace(frontend=spec.farm.frontend.replace(tls=default))
+    assert pushed(spec._replace(farm=farm)).outcome == "applied"
+    profile = device.effective("ltm profile server-ssl", "/Common/orchestrator-test_nodes")
+    assert (profile["caFile"], profile["peerCertMode"]) == ("/Common/ca-bundle.crt", "require")
+    assert len(device.files()) == 3  # certificate, chain and key of the farm
+
+
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("partition", ["Common", "UiPath"])
+def test_push_to_an_address_of_another_virtual_server_names_it(
+    make: "Make", pushed: "Pushed", device: "BigIp", partition: str
+) -> None:
+    device.add("ltm virtual", "/Common/legacy", destination="/Common/10.20.0.10:443")
+    with pytest.raises(DeviceError, match="/Common/legacy") as caught:
+        pushed(make(f5={"partition": partition}))
+    assert "remove th" in str(caught.value.hint)
+    assert not [path for kind, path in device.own() if "orchestrator" in path]
+
+
+@pytest.mark.usefixtures("near")
+def test_push_reports_values_that_a_big_ip_cannot_have(make: "Make", pushed: "Pushed", console: "Console") -> None:
+    health = {"interval": "100ms", "timeout": "150ms", "fall": 2}
+    pushed(make(balancer={"health": health, "slow_start": "20m"}), dry_run=True)
+    told = [line for line in console.said if "BIG-IP has whole seconds" in line]
+    assert told == [
+        "balancer.health.interval is 100ms, and becomes 1s: a BIG-IP has whole seconds, at most 299.",
+        "balancer.health.timeout is 150ms, and becomes 1s: a BIG-IP has whole seconds, at most 900.",
+        "balancer.slow_start is 20m, and becomes 900s: a BIG-IP has whole seconds, at most 900.",
+    ]
+    console.said.clear()
+    pushed(make(), dry_run=True)
+    assert not [line for line in console.said if "BIG-IP" in line]
+
+
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("version, refused", [("12.1.2", True), ("13.1.0", False)])
+def test_push_by_as3_to_tmos_before_13_1_is_refused(
+    make: "Make", pushed: "Pushed", device: "BigIp", as3_module: ModuleType, version: str, refused: bool
+) -> None:
+    device.renew(version=version, extensions=[as3_module.As3().answer])
+    spec = make(f5={"api": "as3", "partition": "UiPath"})
+    if not refused:
+        assert pushed(spec, dry_run=True).outcome == "planned"
+        return
+    with pytest.raises(UnsupportedError, match=r"AS3 needs TMOS 13\.1 or later"):
+        pushed(spec)
+
+
+@pytest.mark.usefixtures("near")
+def test_push_of_a_user_who_may_not_upload_changes_nothing(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
+    device.faults = [bigip.Fault("forbidden", matches=lambda _, path: "/uploads/" in path, times=99)]
+    with pytest.raises(DeviceError, match="the upload of") as caught:
+        pushed(make(f5={"partition": "UiPath"}))
+    assert "only an administrator may upload" in str(caught.value.hint)
+    assert not device.own(), "not even the partition was created"
+
+
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("api", ["rest", "as3"])
+def test_push_that_may_not_remove_an_old_key_stays_pending_until_it_is_removed(
+    bigip: ModuleType,
+    make: "Make",
+    pushed: "Pushed",
+    device: "BigIp",
+    console: "Console",
+    site: Path,
+    as3_module: ModuleType,
+    api: str,
+) -> None:
+    device.extensions.append(as3_module.As3().answer)
+    f5 = {"api": api, "partition": "UiPath"}
+    pushed(make(f5=f5))
+    (old,) = [path for path in device.files() if path.endswith(".key")]
+    renewed = make(
+        f5=f5, frontend={"tls": {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}}
+    )
+
+    def removal(method: str, path: str) -> bool:
+        return method == "DELETE" and "/ssl-key/" in path
+
+    device.faults = [bigip.Fault("forbidden", matches=removal, times=2)]
+    assert pushed(renewed).outcome == "applied"
+    assert any(f"{old} stays" in text for text in console.insisted)
+    for _ in range(2):
+        assert old in device.files()
+        assert pushed(renewed).outcome == "unchanged"
+    assert old not in device.files()
+    assert device.saved == device.objects
+    device.log.clear()
+    assert pushed(renewed).outcome == "unchanged"
+    assert device.writes() == []

@@ -428,3 +428,27 @@ def test_push_by_soap_with_prune_of_a_farm_without_tls_removes_the_old_key(
     pushed(spec())
     assert pushed(spec(frontend={"tls": {"mode": "none"}}), force=True, prune=True).outcome == "applied"
     assert device.files() == set()
+
+
+def test_push_by_soap_that_may_not_remove_an_old_key_stays_pending_until_it_is_removed(
+    spec: "Make", pushed: "Pushed", device: "BigIp", site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SOAP does not list files: the next push knows the old key from the snapshot."""
+    from nlbgen.push.errors import RefusedError
+    from nlbgen.push.f5.soap.push import SoapFiles
+
+    pushed(spec())
+    (old,) = [path for path in device.files() if path.endswith(".key")]
+    renewed = spec(frontend={"tls": {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}})
+
+    def refused(_files: SoapFiles, path: str) -> None:
+        raise RefusedError(f"{path}: refused", status=500, said="refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SoapFiles, "remove", refused)
+        assert pushed(renewed).outcome == "applied"
+        assert pushed(renewed).outcome == "unchanged"
+    assert old in device.files()
+    assert pushed(renewed).outcome == "unchanged"
+    assert old not in device.files()
+    assert device.saved == device.objects

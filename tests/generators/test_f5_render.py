@@ -634,3 +634,48 @@ def test_monitor_timeout_covers_fall_intervals_and_one_check(
     monitor = one(spec, "ltm monitor https").properties
     assert (monitor["interval"], monitor["timeout"]) == (interval, timeout)
     assert_right(spec)
+
+
+def test_render_notes_each_value_that_a_big_ip_cannot_have(farm_data: Callable[..., dict[str, Any]]) -> None:
+    health = {"interval": "100ms", "timeout": "10m", "fall": 100, "rise": 100}
+    spec = loads(json.dumps(farm_data(balancer={"health": {**health, "interval": "10m"}, "slow_start": "20m"})))
+    content = next(file.content.decode() for file in render(generator("f5"), spec) if file.path.name == "bigip.conf")
+    for line in (
+        "# balancer.health.interval is 10m, and becomes 299s: a BIG-IP has whole seconds, at most 299.",
+        "# balancer.slow_start is 20m, and becomes 900s: a BIG-IP has whole seconds, at most 900.",
+        "# A node is marked down after 900s, not after ",
+        "# A node is marked up after 1800s, not after ",
+    ):
+        assert line in content
+
+
+@pytest.mark.parametrize("version, usable", [("12.1", False), ("13.1", True)])
+def test_install_on_tmos_without_as3_names_no_declaration(
+    farm_data: Callable[..., dict[str, Any]], version: str, usable: bool
+) -> None:
+    spec = loads(json.dumps(farm_data(f5={"version": version})))
+    content = next(file.content.decode() for file in render(generator("f5"), spec) if file.path.name == "INSTALL.md")
+    assert ("appsvcs/declare" in content) is usable
+    assert ("as3.json cannot be used" in content) is not usable
+
+
+def test_install_renews_certificate_and_key_in_one_transaction(farm_data: Callable[..., dict[str, Any]]) -> None:
+    content = next(
+        file.content.decode()
+        for file in render(generator("f5"), loads(json.dumps(farm_data())))
+        if file.path.name == "INSTALL.md"
+    )
+    steps = content[content.index("create cli transaction") : content.index("submit cli transaction")].splitlines()
+    assert [line.split()[:4] for line in steps[1:-1]] == [
+        *([["modify", "sys", "file", "ssl-cert"]] * 2),
+        ["modify", "sys", "file", "ssl-key"],
+    ]
+
+
+@pytest.mark.parametrize("mode, told", [("bridge", True), ("terminate", False)])
+def test_install_names_the_setting_that_sni_of_monitors_needs(
+    farm_data: Callable[..., dict[str, Any]], mode: str, told: bool
+) -> None:
+    spec = loads(json.dumps(farm_data(frontend={"tls": {"mode": mode}})))
+    content = next(file.content.decode() for file in render(generator("f5"), spec) if file.path.name == "INSTALL.md")
+    assert ("bigd.tmm" in content) is told

@@ -31,7 +31,7 @@ from ..backend import F5Backend
 from ..plan import State, Work
 from ..rest.icontrol import Answer, RestSession, refusal
 from ..rest.push import RestFiles, save, synchronise
-from ..rest.read import read, unit
+from ..rest.read import read, unit, warn_of_sni
 from . import record as f5_as3_record
 
 _SERVICE: Final = "/mgmt/shared/appsvcs"
@@ -80,6 +80,7 @@ class As3(F5Backend[Planned]):
         self.declared = declaration(self.farm, made, self.unit.version)
         self.body: Mapping[str, Any] = self.declared[self.tenant]
         self.wanted = tuple(_owned(one) for one in made)
+        warn_of_sni(device, self.wanted, console.insist)
 
     @property
     def requests(self) -> int:
@@ -221,7 +222,7 @@ class As3(F5Backend[Planned]):
         """Remove the files of an earlier push that was interrupted after AS3 applied its declaration."""
         left = self.pending()
         if left or self.options.prune:
-            self.remove_files(set(), planned.state, listed=True)
+            self.remove_files(self.files_of(left), planned.state, listed=True)
         self.settle(left)
 
     def remove_files(self, candidates: set[str], after: State, *, listed: bool) -> bool:

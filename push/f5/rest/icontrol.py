@@ -8,6 +8,7 @@ An answer may be HTML instead of JSON.
 import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from threading import Lock
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote
@@ -20,6 +21,9 @@ from ...errors import NotSentError, OutcomeUnknownError, RefusedError
 from ...http import CONNECT_SECONDS, CONNECTIONS, PAUSES, Client, one_line, retried
 from ..login import Login
 
+UPLOAD_PART: Final = 512 * 1024
+"""In bytes, as in F5's own SDK (f5-common-python)."""
+_UPLOAD_HINT: Final = "only an administrator may upload files: see docs/commands/push.md for a push without uploads"
 _RESTARTING: Final = ("not registered", "no registered", "Configuration Utility restarting")
 _MCPD_LOST: Final = 32768001
 _TOKEN: Final = re.compile(r"[!-~]{1,4000}")
@@ -106,8 +110,6 @@ class RestSession:
     def requests_sent(self) -> int:
         """How many requests were sent."""
         return self._client.requests_sent
-
-    # The session and its token.
 
     def __enter__(self) -> Self:
         try:
@@ -215,19 +217,22 @@ class RestSession:
         return answer
 
     def upload(self, name: str, content: bytes) -> None:
-        """Upload a small file to the device; a second upload replaces it."""
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Range": f"0-{len(content) - 1}/{len(content)}",
-        }
+        """Upload a file in parts, as the device refuses parts over 1 MiB; a second upload replaces it."""
         path, what = f"/mgmt/shared/file-transfer/uploads/{quote(name)}", f"the upload of {name}"
-        answer = self._answer("POST", path, what, lambda: {"data": content, "headers": headers}, again=True)
-        if answer.status != 200:
-            raise self._refused(answer, what)
+        for start in range(0, len(content), UPLOAD_PART):
+            part = content[start : start + UPLOAD_PART]
+            headers = {
+                "Content-Type": "application/octet-stream",
+                "Content-Range": f"{start}-{start + len(part) - 1}/{len(content)}",
+            }
+            answer = self._answer("POST", path, what, partial(dict, data=part, headers=headers), again=True)
+            if answer.status != 200:
+                raise self._refused(answer, what, _UPLOAD_HINT)
 
-    def _refused(self, answer: Answer, what: str) -> DeviceError:
-        hint = None
-        if answer.status in {401, 403}:
+    def _refused(self, answer: Answer, what: str, hint: str | None = None) -> DeviceError:
+        if answer.status not in {401, 403}:
+            hint = None
+        elif hint is None:
             hint = f"the user {self.login.user} may not do this: give it the role Manager or Administrator"
         return refusal(self.login.name, what, answer, hint)
 

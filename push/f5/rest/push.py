@@ -5,19 +5,20 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ....core.errors import DeviceError
-from ....core.wording import plural
+from ....core.wording import legible, plural
 from ....spec.load import Spec
 from ....spec.units import Version
 from ...contract import Console, Options, OutcomeLost
 from ...errors import RefusedError
 from ..certificates import CertificateFile
+from ..compare import virtual_address
 from ..order import commands
 from ..plan import State
-from ..refusal import StillRunningError
+from ..refusal import StillRunningError, TransactionError
 from ..transactional import Planned, Transactional
 from . import transaction as f5_transaction
 from .icontrol import RestSession, path_of, refusal
-from .read import full_path, items, read, unit
+from .read import full_path, items, read, unit, warn_of_sni
 
 VALIDATE_ONLY: Final = Version("12.0")
 """The first TMOS version with `validateOnly` in transactions."""
@@ -36,6 +37,7 @@ class Rest(Transactional):
         self.device, self._commit_pauses = device, pauses
         self.store = RestFiles(device, console.insist)
         super().__init__(spec, options, console, device.login.name, unit(device))
+        warn_of_sni(device, self.wanted, console.insist)
 
     @property
     def requests(self) -> int:
@@ -63,10 +65,31 @@ class Rest(Transactional):
         """Apply all changes of the plan, or none."""
         todo = commands(planned.work, planned.state)
         self.console.say(f"{self.name}: one transaction of {plural(len(todo), 'command')}")
-        lost = f5_transaction.run(self.device, todo, self._commit_pauses, self.commit_begins)
+        try:
+            lost = f5_transaction.run(self.device, todo, self._commit_pauses, self.commit_begins)
+        except TransactionError as error:
+            raise self._with_holder(error) from None
         if isinstance(lost, StillRunningError):
             self.pauses = self._commit_pauses
         return lost
+
+    def _with_holder(self, error: TransactionError) -> TransactionError:
+        """Return the refusal; if another partition has the farm's address, with the virtual server that has it."""
+        if "Invalid Virtual Address" not in error.message:
+            return error
+        ours = {virtual_address(str(one.properties.get("destination"))) for one in self.wanted}
+        holders: list[str] = []
+        with contextlib.suppress(DeviceError):
+            what = "ltm virtual"
+            there = items(self.name, what, self.device.get(path_of(what), what))
+            found = [one for one in there if virtual_address(str(one.get("destination"))) in ours]
+            holders = [legible(full_path(self.name, what, one)) for one in found]
+        held = f": it belongs to {', '.join(sorted(holders))}" if holders else ""
+        hint = (
+            "an address can have virtual servers in one partition only: remove those of the other partition, or write "
+            "another frontend.address, or the other partition as f5.partition"
+        )
+        return TransactionError(f"{error.message}{held}", hint)
 
     def validate(self, planned: Planned) -> None:
         """Let the device check the transaction. This is not possible if the partition or a certificate is missing."""
@@ -130,6 +153,13 @@ class RestFiles:
         return [
             full_path(name, kind, item) for kind, collection in found.items() for item in items(name, kind, collection)
         ]
+
+    def try_upload(self, files: Iterable[CertificateFile]) -> None:
+        """Upload the first certificate, which only an administrator may do; the upload is not a file object yet."""
+        for file in files:
+            if not file.kind.endswith("key"):
+                self.device.upload(file.name, file.content)
+                return
 
     def bring(self, file: CertificateFile) -> bool:
         """Upload a file and create its file object; return False if the object existed already."""

@@ -1,11 +1,11 @@
 """Read a device's objects by iControl REST: one request for each kind, in parallel; and the unit that answers."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ....core.errors import DeviceError
-from ....generators.f5.vocabulary import KINDS, Value
+from ....generators.f5.vocabulary import KINDS, Object, Value
 from ....spec.units import Version
 from ...answers import MalformedError, listed, mapping, number, readable, text
 from ..compare import seen
@@ -97,3 +97,20 @@ def unit(device: RestSession) -> Unit:
     if number is None:
         raise DeviceError(f"{device.login.name}: the device does not report its unit and version")
     return Unit(Version(".".join(number[0].split(".")[:4])), str(own[0].get("failoverState", "active")))
+
+
+def warn_of_sni(device: RestSession, wanted: Iterable[Object], say: Callable[[str], None]) -> None:
+    """Print a line if the farm's health checks send SNI, but the daemon that sends it is off.
+
+    Source: F5's article K85210713; without `bigd.tmm`, a monitor ignores the server name of its profile. A user who may
+    not read the setting gets no line.
+    """
+    if not any(one.kind == "ltm monitor https" and "ssl-profile" in one.properties for one in wanted):
+        return
+    answer = device.look(f"{path_of('sys db')}/bigd.tmm", "bigd.tmm")
+    value = answer.data.get("value") if isinstance(answer.data, dict) else None
+    if answer.status == 200 and value == "disable":
+        say(
+            f"{device.login.name}: bigd.tmm is disable: health checks send no SNI, and nodes whose IIS binding "
+            "requires SNI are marked down; run `tmsh modify sys db bigd.tmm value enable` (F5's article K85210713)"
+        )

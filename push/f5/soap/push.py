@@ -124,7 +124,7 @@ class Soap(Transactional):
 
 
 class SoapFiles:
-    """Certificate files by import. SOAP cannot list files: only the files of profiles are known."""
+    """Certificate files by import; only the files of profiles and of pending snapshots are known."""
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
@@ -138,6 +138,10 @@ class SoapFiles:
         """Return no files: see the class."""
         del folder
         return ()
+
+    def try_upload(self, files: Iterable[CertificateFile]) -> None:
+        """Do nothing: an import creates the file, and needs its folder."""
+        del files
 
     def bring(self, file: CertificateFile) -> bool:
         """Import a certificate or a key; a second import replaces it with the same content."""

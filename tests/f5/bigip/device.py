@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import time
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -141,15 +142,22 @@ class BigIp(Writing):
         return 200, {"token": token}
 
     def _upload(self, name: str, headers: Headers, body: bytes) -> tuple[int, Any]:
+        ranged = re.fullmatch(r"(\d+)-(\d+)/(\d+)", headers.get("Content-Range") or "")
+        first, last, total = map(int, ranged.groups()) if ranged else (0, 0, 0)
         if (
-            headers.get("Content-Range") != f"0-{len(body) - 1}/{len(body)}"
+            last - first + 1 != len(body)
+            or last >= total
+            or len(body) > 1024 * 1024
             or headers.get("Content-Type") != "application/octet-stream"
         ):
             return 400, framework(400, "Content-Range or type is wrong")
-        self.uploads[name] = body
+        before = self.uploads.get(name, b"") if first else b""
+        if len(before) < first:
+            return 400, framework(400, "a part of the upload is missing")
+        self.uploads[name] = before[:first] + body
         return 200, {
-            "remainingByteCount": 0,
-            "totalByteCount": len(body),
+            "remainingByteCount": total - last - 1,
+            "totalByteCount": total,
             "localFilePath": f"/var/config/rest/downloads/{name}",
         }
 

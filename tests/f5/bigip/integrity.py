@@ -173,7 +173,13 @@ def check_virtual(objects: dict[Key, Json], path: str, own: Json) -> None:
     if not port.isdecimal() or (address not in {"any", "any6"} and not ipaddress.ip_address(address)):
         raise Refusal(400, f'invalid property value "destination":"{destination}"', 26214401)
     for (kind, other), there in objects.items():
-        if kind == "ltm virtual" and other != path and there.get("destination") == destination:
+        if kind != "ltm virtual" or other == path:
+            continue
+        if there["destination"].split("/")[1] != destination.split("/")[1]:
+            host = there["destination"].rpartition("/")[2].rpartition("." if ":" in address else ":")[0]
+            if placed(objects, other, host) == placed(objects, path, address):
+                raise Refusal(400, f"0107176c:3: Invalid Virtual Address, the IP address {address} already exists.")
+        if there.get("destination") == destination:
             raise Refusal(
                 400,
                 f"01070333:3: Virtual Server {path} illegally shares destination address, source address, service port, ip-protocol, and vlan with Virtual Server {other}.",  # noqa: E501  # as recorded

@@ -272,6 +272,7 @@ FLAGS = {
 BUILT_IN: list[tuple[str, str, Json]] = [
     *((kind, spec.base, {}) for kind, spec in KINDS.items() if spec.base),
     ("ltm profile tcp", "/Common/f5-tcp-progressive", {"defaultsFrom": "/Common/tcp"}),
+    ("sys file ssl-cert", "/Common/ca-bundle.crt", {"content": ""}),
     (
         "ltm rule",
         "/Common/_sys_https_redirect",

@@ -23,6 +23,13 @@ class Reading(State):
                 "selfDevice": "false",
             }
             return 200, {"kind": "tm:cm:device:devicecollectionstate", "items": [other, item]}
+        if path == "/mgmt/tm/sys/db/bigd.tmm":
+            return 200, {
+                "kind": "tm:sys:db:dbstate",
+                "name": "bigd.tmm",
+                "fullPath": "bigd.tmm",
+                "value": self.bigd_tmm,
+            }
         if path == "/mgmt/tm/sys/version":
             return 200, {"kind": "tm:sys:version:versionstats"}
         options = dict(part.partition("=")[::2] for part in query.split("&") if part)

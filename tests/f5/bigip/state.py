@@ -31,6 +31,8 @@ class State:
     user: str = "admin"
     password: str = "correct horse"
     failover: str = "active"
+    bigd_tmm: str = "enable"
+    """Whether monitors send SNI; a device as delivered has `disable`."""
     objects: dict[Key, Json] = field(default_factory=dict)
     saved: dict[Key, Json] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)
@@ -98,7 +100,8 @@ class State:
         )
 
     def files(self) -> set[str]:
-        return {path for kind, path in self.objects if kind.startswith("sys file")}
+        built_in = {path for _, path, _ in BUILT_IN}
+        return {path for kind, path in self.objects if kind.startswith("sys file") and path not in built_in}
 
     def writes(self) -> list[tuple[str, str]]:
         """The requests that change something, without logins and logouts."""
