@@ -108,7 +108,8 @@ def _listens(view: View) -> Iterator[tuple[str, str]]:
 
 
 def _main(view: View) -> dict[str, Value]:
-    persist: dict[str, Value] = {} if view.persistence == "none" else {view.path(view.persistence): {"default": "yes"}}
+    persistence = "cookie" if view.policy_needs_profile else view.persistence
+    persist: dict[str, Value] = {} if persistence == "none" else {view.path(persistence): {"default": "yes"}}
     return {
         "persist": persist,
         "policies": {view.path("signalr_paths"): {}} if view.own_signalr_pool and view.policies else {},

@@ -48,19 +48,25 @@ def _server_ssl(view: View) -> Object:
         authenticate_name=host if verify else "none",
         ca_file=view.names.ca,
         defaults_from="/Common/serverssl",
+        options=_options(view, modern=False, group=None),
         peer_cert_mode="require" if verify else "ignore",
         server_name=host,
     )
+
+
+def _options(view: View, *, modern: bool, group: str | None) -> tuple[str, ...]:
+    """The versions of TLS that are off, to clients and to nodes: the parents' defaults have TLS 1.0 and 1.1."""
+    options = ["dont-insert-empty-fragments", "no-sslv3", "no-tlsv1", "no-tlsv1.1"]
+    options += ["no-tlsv1.2"] * modern
+    # TLS 1.3 needs a cipher group; with a cipher string it is off.
+    options += ["no-tlsv1.3"] * (group is None and view.has("tls-1.3"))
+    return tuple(options)
 
 
 def _client_ssl(view: View) -> Object:
     tls, names = view.design.frontend.tls, view.names
     modern = tls.profile == "modern"
     group = view.farm.f5.cipher_group or (MODERN_GROUP if modern else None)
-    options = ["dont-insert-empty-fragments", "no-sslv3", "no-tlsv1", "no-tlsv1.1"]
-    options += ["no-tlsv1.2"] * modern
-    # TLS 1.3 needs a cipher group; with a cipher string it is off.
-    options += ["no-tlsv1.3"] * (group is None and view.has("tls-1.3"))
     ciphers: dict[str, Value] = {"ciphers": ":".join(CIPHERS_12)}
     if group is not None:
         ciphers = {"cipher_group": group, "ciphers": "none"}
@@ -71,15 +77,15 @@ def _client_ssl(view: View) -> Object:
         cert_key_chain={"site": {"cert": names.certificate, **chain, "key": names.key}},
         **ciphers,
         defaults_from="/Common/clientssl",
-        options=tuple(options),
+        options=_options(view, modern=modern, group=group),
     )
 
 
 def persistence(view: View) -> Iterator[Object]:
     """Persistence on all paths; the policy or iRule of SignalR's paths sets SignalR's cookie."""
-    if view.persistence == "cookie":
+    if view.persistence == "cookie" or view.policy_needs_profile:
         # The parent's cookie is Secure: no client sends it over plain HTTP.
-        plain = not view.farm.balancer_tls and view.has("cookie-secure")
+        plain = view.persistence == "cookie" and not view.farm.balancer_tls and view.has("cookie-secure")
         secure: dict[str, Value] = {"secure": "disabled"} if plain else {}
         yield view.object(
             "ltm persistence cookie",

@@ -59,7 +59,8 @@ _ACTION: Final = Shape(
 
 SHAPES: Final[Mapping[str, Shape]] = {
     "ltm profile server-ssl": Shape(
-        words=_set("description authenticate-name ca-file defaults-from peer-cert-mode server-name")
+        words=_set("description authenticate-name ca-file defaults-from peer-cert-mode server-name"),
+        lists=_set("options"),
     ),
     "ltm monitor http": Shape(
         numbers=_set("interval time-until-up timeout"), words=_set("description defaults-from recv send")

@@ -109,3 +109,12 @@ class View:
     def signalr_is_sticky(self) -> bool:
         """Whether a cookie keeps clients on a node on SignalR's paths only."""
         return self.design.signalr.affinity == "cookie" and self.persistence != "cookie"
+
+    @property
+    def policy_needs_profile(self) -> bool:
+        """Whether the cookie of the policy needs a cookie profile at the virtual server, as before 17.1.
+
+        The policy's rule for all other paths disables the profile there.
+        """
+        sticky = self.own_signalr_pool and self.policies and self.signalr_is_sticky and self.persistence == "none"
+        return sticky and not self.has("policy-cookie")

@@ -43,6 +43,7 @@ GATES: Final[Mapping[str, Version]] = {
     "tcp-progressive": Version("13.0"),
     "monitor-ssl-profile": Version("13.1"),
     "tls-1.3": Version("14.0"),
+    "policy-cookie": Version("17.1"),
 }
 """The features that came with a TMOS version. From 11.4 to before 12.1 the http profile itself passes WebSockets."""
 

@@ -153,15 +153,16 @@ def _addresses(
 
 
 def _destinations(device: str, wanted: Sequence[Object], state: State, removes: Sequence[Key]) -> Iterator[DeviceError]:
-    """Yield an error for each address and port that another virtual server of the partition has."""
+    """Yield an error for each address and port that a virtual server of the partition has, if it stays as it is."""
+    ours = {(one.kind, one.path) for one in wanted}
     held = {
-        values.get("destination"): path
-        for (kind, path), values in state.found.items()
-        if kind == "ltm virtual" and (kind, path) not in removes
+        values.get("destination"): key[1]
+        for key, values in state.found.items()
+        if key[0] == "ltm virtual" and key not in removes and key not in ours
     }
     for one in wanted:
         holder = held.get(endpoint(str(one.properties["destination"]))) if one.kind == "ltm virtual" else None
-        if holder and holder != one.path:
+        if holder:
             yield DeviceError(
                 f"{device}: {one.kind} {one.path}: its address and port belong to the virtual server {legible(holder)}",
                 "remove that virtual server if nothing needs it, or write another frontend.address or frontend.port",

@@ -405,10 +405,16 @@ def test_push_with_validate_before_tmos_12_is_refused(make: "Make", pushed: "Pus
 
 
 def test_push_whose_transaction_is_refused_names_the_object(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
-    device.add("ltm virtual", "/Common/taken", destination="/Common/10.20.0.10:443", ipProtocol="tcp")
-    before, files = device.own(), device.files()
+    def meanwhile(method: str, path: str, _body: bytes) -> None:
+        if (method, path) == ("POST", "/mgmt/tm/transaction"):
+            device.add("ltm virtual", "/Common/taken", destination="/Common/10.20.0.10:443", ipProtocol="tcp")
+
+    files = device.files()
+    device.hook = meanwhile
     with pytest.raises(DeviceError) as caught:
         pushed(make())
+    before = {key: value for key, value in device.own().items() if key[1] == "/Common/taken"}
+    assert "remove that virtual server" in str(caught.value.hint)
     assert "refused ltm virtual /Common/orchestrator-test_main: to be made: 01070333:3" in str(caught.value)
     assert "nothing was changed" in str(caught.value)
     assert (device.own(), device.files()) == (before, files)

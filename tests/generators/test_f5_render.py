@@ -306,7 +306,9 @@ def test_signalr_affinity_makes_a_policy_with_its_own_pool(make_spec: MakeSpec) 
     rules: Any = one(spec, "ltm policy").properties["rules"]
     assert rules["signalr"]["conditions"]["0"]["values"] == ("/signalr", "/notifications")
     assert rules["signalr"]["actions"]["1"]["cookie-insert"] is True
-    assert one(spec, "ltm virtual", "_main").properties["persist"] == {}
+    assert one(spec, "ltm virtual", "_main").properties["persist"] == {
+        "/Common/orchestrator-test_cookie": {"default": "yes"}
+    }
     assert_right(spec)
 
 
@@ -679,3 +681,39 @@ def test_install_names_the_setting_that_sni_of_monitors_needs(
     spec = loads(json.dumps(farm_data(frontend={"tls": {"mode": mode}})))
     content = next(file.content.decode() for file in render(generator("f5"), spec) if file.path.name == "INSTALL.md")
     assert ("bigd.tmm" in content) is told
+
+
+@pytest.mark.parametrize("version, options", [("13.1", []), ("14.0", ["no-tlsv1.3"])])
+def test_tls_to_the_nodes_has_no_old_versions(
+    farm_data: Callable[..., dict[str, Any]], version: str, options: list[str]
+) -> None:
+    """As in the declaration for AS3."""
+    spec = loads(json.dumps(farm_data(f5={"version": version})))
+    (profile,) = [one for one in objects(spec.farm, Version(version)) if one.kind == "ltm profile server-ssl"]
+    assert profile.properties["options"] == (
+        *("dont-insert-empty-fragments", "no-sslv3", "no-tlsv1", "no-tlsv1.1"),
+        *options,
+    )
+    declared = f5_as3.declaration(spec.farm, objects(spec.farm, Version(version)), Version(version))
+    (client,) = [
+        one
+        for one in declared["orchestrator_test"][f5_as3.APPLICATION].values()
+        if isinstance(one, dict) and one["class"] == "TLS_Client"
+    ]
+    assert not client["tls1_0Enabled"] and not client["tls1_1Enabled"]
+
+
+@pytest.mark.parametrize("version, needed", [("16.1", True), ("17.1", False)])
+def test_policy_with_a_cookie_has_a_cookie_profile_before_17_1(
+    farm_data: Callable[..., dict[str, Any]], version: str, needed: bool
+) -> None:
+    farm = loads(json.dumps(farm_data(balancer={"affinity": "signalr"}))).farm
+    made = {one.path: one for one in objects(farm, Version(version))}
+    cookie = "/Common/orchestrator-test_cookie"
+    assert (cookie in made) is needed
+    assert made["/Common/orchestrator-test_main"].properties["persist"] == (
+        {cookie: {"default": "yes"}} if needed else {}
+    )
+    web = mapping(made["/Common/orchestrator-test_signalr_paths"].properties["rules"])["web"]
+    assert {"disable": True, "persist": True, "request": True} in web["actions"].values()
+    assert cookie not in {one.path for one in objects(farm, Version(version), policies=False)}

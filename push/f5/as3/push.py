@@ -43,6 +43,7 @@ _UNOWNED: Final[Mapping[str, frozenset[str]]] = {
     "ltm node": frozenset({"description"}),
     "ltm policy": frozenset({"controls", "requires", "status"}),
     "ltm profile client-ssl": frozenset({"options"}),
+    "ltm profile server-ssl": frozenset({"options"}),
 }
 """The properties that AS3 sets itself: the parents of profiles, and derived values."""
 
