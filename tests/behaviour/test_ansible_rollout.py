@@ -148,10 +148,13 @@ elif "Set-ItemProperty" in script:
     (node / "ready").touch()
     if "serverAutoStart -Value $true" in script and " autoStart -Value $true" in script:
         (node / "new").unlink(missing_ok=True)
+elif "New-WebBinding" in script:
+    (node / "plain").touch()
 elif "pool =" in script:
     changed, started = False, not (node / "stopped").exists()
     ready = (node / "ready").exists() and not ("autoStart" in script and (node / "new").exists())
-    result = {"id": 2, "pool": node.name, "ready": ready, "started": started}
+    plain = (node / "plain").exists() or not given["PlainHttp"]
+    result = {"id": 2, "pool": node.name, "ready": ready, "http": plain, "started": started}
 else:
     changed, result = False, (node / "new").exists() if "serverAutoStart" in script else 2
 with (FOLDER / "events").open("a") as events:

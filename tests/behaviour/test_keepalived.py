@@ -335,6 +335,7 @@ def test_address_moves_fast_when_keepalived_is_stopped(pair: StartPair) -> None:
     assert farm.downtime(farm.balancers[0].stop_keepalived, "lb-2") <= 3
 
 
+@pytest.mark.alone  # on a busy machine the lower balancer reads late that it lost the address
 def test_address_returns_to_the_preferred_balancer_with_preempt(pair: StartPair) -> None:
     farm = pair("haproxy", address=SHARED, vip={"preempt": True})
     first = farm.balancers[0]
