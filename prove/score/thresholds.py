@@ -157,10 +157,12 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         **_LOAD,
     },
     "reload-outage": {
-        # NGINX has no active health checks: after each reload some requests fail until it marks the node down again.
-        "failed_gets": at_most(0, "GETs that failed", nginx=30),
-        "failed_posts": at_most(0, "POSTs that failed", nginx=15),
+        # NGINX has no active health checks: after each reload, some requests wait for the connect timeout of the node
+        # that hangs before another node gets them (measured: 8 or 9 requests, and none failed).
+        "failed_gets": at_most(0, "GETs that failed", nginx=3),
+        "failed_posts": at_most(0, "POSTs that failed", nginx=3),
         **_LOAD,
+        "slow": at_most(5, "requests answered after more than 1 s", nginx=15),
     },
     "reload-websockets": {
         "cut": at_most(0, "WebSockets that were closed"),
