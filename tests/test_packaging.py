@@ -3,6 +3,7 @@
 import configparser
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -32,7 +33,13 @@ def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | 
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The sdist, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    # A copy: the tree changes during the build, because other tests compile its modules and measure coverage there.
+    source = folder / "source"
+    leave_out = shutil.ignore_patterns(".*", "build", "node_modules", "__pycache__", "*.egg-info")
+    shutil.copytree(ROOT, source, ignore=leave_out)
+    (source / ".programs").mkdir()
+    (source / ".programs" / "program").touch()
+    run(sys.executable, "-m", "build", "--outdir", folder, source)
     return next(folder.glob("*.tar.gz")), next(folder.glob("*.whl"))
 
 

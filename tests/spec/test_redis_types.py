@@ -7,6 +7,7 @@ import pytest
 
 from nlbgen.core.errors import SpecError
 from nlbgen.spec.strings.endpoints import Endpoint
+from nlbgen.spec.units import Options
 
 if TYPE_CHECKING:
     from nlbgen.spec.load import Spec
@@ -95,3 +96,10 @@ def test_front_host_on_loopback_is_refused_at_its_key(make_spec: MakeSpec, host:
         make_spec(stores=stores(sentinel={"nodes": hosts}, front_host=host, password={"env": "NLBGEN_REDIS_PASSWORD"}))
     found = [(problem.id, problem.path) for problem in raised.value.problems if problem.severity == "error"]
     assert ("redis-loopback", "stores.redis.front_host") in found
+
+
+def test_options_with_the_same_pairs_are_equal() -> None:
+    one, same, other = Options([("ssl", "True")]), Options((("ssl", "True"),)), Options([("ssl", "False")])
+    assert (one == same, hash(one) == hash(same), one == other) == (True, True, False)
+    assert one != (("ssl", "True"),)
+    assert repr(one) == "Options((('ssl', 'True'),))"
