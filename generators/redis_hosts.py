@@ -32,8 +32,8 @@ SERVERS_FOR_MIN_REPLICAS: Final = 3
 
 def files(job: Job) -> list[Draft]:
     """Return the files of the hosts; none without `stores.redis.sentinel`."""
-    redis = job.farm.stores.redis
-    if job.farm.stores.signalr != "redis" or redis is None or redis.sentinel is None:
+    redis = job.farm.stores.backplane
+    if redis is None or redis.sentinel is None:
         return []
     folder, sentinel = PurePosixPath("redis"), redis.sentinel
     drafts: list[Draft] = []

@@ -72,14 +72,13 @@ def stores_of(spec: Spec, *, classic: bool = True) -> Stores:
     """
     farm = spec.farm
     database = _session_database(spec) if classic and farm.stores.session == "sqlserver" else None
-    redis = farm.stores.redis if farm.stores.signalr == "redis" else None
-    return Stores(database, sql_password(spec), redis, redis_password(spec))
+    return Stores(database, sql_password(spec), farm.stores.backplane, redis_password(spec))
 
 
 def redis_password(spec: Spec) -> SecretPart | None:
     """The password of Redis; None if SignalR does not use Redis, or Redis has no password."""
-    redis = spec.farm.stores.redis
-    if spec.farm.stores.signalr != "redis" or redis is None or redis.password is None:
+    redis = spec.farm.stores.backplane
+    if redis is None or redis.password is None:
         return None
     path = ("stores", "redis", "password")
     return referred(spec, path, redis.password, "RedisPassword", "redis" if redis.sentinel is None else "sentinel")

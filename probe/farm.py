@@ -119,8 +119,8 @@ class _Probe:
             for node in self._farm.nodes:
                 add(machine := self._node_machine(node), self._check_node(machine))
             stores = self._farm.stores
-            if stores.signalr == "redis" and stores.redis is not None:
-                for machine, check in self._redis_checks(stores.redis):
+            if stores.backplane is not None:
+                for machine, check in self._redis_checks(stores.backplane):
                     add(machine, check)
             if stores.database is not None:
                 source = sqlserver.DataSource.of(stores.database.server)

@@ -423,6 +423,11 @@ class Stores(Model):
         default=None,
     )
 
+    @property
+    def backplane(self) -> Redis | None:
+        """The Redis that carries SignalR's messages; None if another store does."""
+        return self.redis if self.signalr == "redis" else None
+
 
 class Keys(Model):
     """The source of the nodes' keys."""
@@ -559,8 +564,8 @@ class Farm(Model):
     @property
     def redis_front(self) -> bool:
         """Whether the balancer forwards the nodes' connections to the master of Redis."""
-        redis = self.stores.redis
-        return self.stores.signalr == "redis" and redis is not None and redis.sentinel is not None and redis.front
+        redis = self.stores.backplane
+        return redis is not None and redis.sentinel is not None and redis.front
 
     def resolved(self) -> Self:
         """The farm with the address of the front as the host of Redis, if the nodes connect to the front."""

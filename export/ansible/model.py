@@ -31,10 +31,10 @@ class Rollout(NamedTuple):
     @property
     def sentinel(self) -> Sentinel | None:
         """The hosts of Redis whose files are rendered for this balancer; None without them."""
-        stores = self.spec.farm.stores
-        if stores.signalr != "redis" or stores.redis is None or not self.hosted:
+        redis = self.spec.farm.stores.backplane
+        if redis is None or not self.hosted:
             return None
-        return stores.redis.sentinel if self.vendor == "haproxy" or not stores.redis.front else None
+        return redis.sentinel if self.vendor == "haproxy" or not redis.front else None
 
     @property
     def drains_by_files(self) -> bool:

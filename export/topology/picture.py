@@ -270,8 +270,8 @@ def _stores(farm: Farm) -> Iterator[Store]:
         server, database = stores.database.server, stores.database.name
         holds = _in_sql_server(farm, f"database {database}")
         yield Store(Box("sql", "store", "SQL Server", (server, *holds)), _sql_hop(server))
-    if stores.signalr == "redis" and stores.redis is not None:
-        yield _redis(stores.redis)
+    if stores.backplane is not None:
+        yield _redis(stores.backplane)
 
 
 def _in_sql_server(farm: Farm, database: str) -> Iterator[str]:
@@ -348,8 +348,9 @@ def _doubts(design: Design) -> Iterator[tuple[str, Doubt, str]]:
             "unknown",
             "the spec names one server; verify that it is a failover cluster or an availability group.",
         )
-    if stores.signalr == "redis" and stores.redis is not None and stores.redis.sentinel is None:
-        several = len(stores.redis.named) > 1
+    redis = stores.backplane
+    if redis is not None and redis.sentinel is None:
+        several = len(redis.named) > 1
         yield "redis", "unknown" if several else "single", _several_doubt() if several else _redis_doubt(farm)
 
 

@@ -7,7 +7,7 @@ contradicts the byte order mark.
 import codecs
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, ""),
@@ -37,10 +37,12 @@ class EncodedText:
     codec: str
     mark: bytes
     """The byte order mark, or empty."""
+    errors: Literal["strict", "surrogateescape"] = "strict"
+    """With `surrogateescape`, a byte that the encoding lacks stays, as a lone surrogate."""
 
     def bytes_of(self, text: str) -> bytes:
         """Encode another text like this file; raises UnicodeEncodeError for a character that the encoding lacks."""
-        return self.mark + text.encode(self.codec)
+        return self.mark + text.encode(self.codec, self.errors)
 
 
 def decode(raw: bytes) -> EncodedText:

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from .encoding import EncodedText
+
 Kind = Literal["object", "array", "string", "number", "true", "false", "null"]
 
 MAX_DEPTH: Final = 64
@@ -41,20 +43,6 @@ class JsonProblemError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class JsonText:
-    """A text and the encoding of its file. A byte that is no UTF-8 stays, as a lone surrogate."""
-
-    text: str
-    codec: str
-    mark: bytes
-    """The byte order mark, or empty."""
-
-    def bytes_of(self, text: str) -> bytes:
-        """Encode another text like this file."""
-        return self.mark + text.encode(self.codec, _errors(self.codec))
-
-
-@dataclass(frozen=True, slots=True)
 class JsonValue:
     """One value: its kind, its first and last position, its text if it is a scalar, and what it contains."""
 
@@ -77,18 +65,15 @@ class JsonMember:
     value: JsonValue
 
 
-def decode(raw: bytes) -> JsonText:
-    """Decode a file by its byte order mark; UTF-8 without one. Raises JsonProblemError."""
+def decode(raw: bytes) -> EncodedText:
+    """Decode a file by its byte order mark; UTF-8 without one, whose wrong bytes stay. Raises JsonProblemError."""
     mark, codec = next((one for one in _MARKS if raw.startswith(one[0])), (b"", "utf-8"))
+    errors: Literal["strict", "surrogateescape"] = "surrogateescape" if codec == "utf-8" else "strict"
     try:
-        return JsonText(raw[len(mark) :].decode(codec, _errors(codec)), codec, mark)
+        return EncodedText(raw[len(mark) :].decode(codec, errors), codec, mark, errors)
     except UnicodeDecodeError as error:
         cause = f"byte {len(mark) + error.start + 1} is not {codec} text"
         raise JsonProblemError(0, cause, "save the file as UTF-8") from None
-
-
-def _errors(codec: str) -> str:
-    return "surrogateescape" if codec == "utf-8" else "strict"
 
 
 def parse(text: str) -> JsonValue:

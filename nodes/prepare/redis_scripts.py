@@ -38,8 +38,8 @@ def login(spec: Spec, desired: Iterable[DesiredSetting], config: Config) -> Logi
 
     A connection string is the node's own, merged with the spec: it can have options that the spec does not name.
     """
-    redis = spec.farm.stores.redis
-    if redis is None or spec.farm.stores.signalr != "redis":
+    redis = spec.farm.stores.backplane
+    if redis is None:
         return None
     value = next((one.value for one in desired if one.secrecy == "redis" and one.value is not None), None)
     if value is None:

@@ -82,8 +82,8 @@ def _classic_steps(farm: Farm, variables: dict[str, str]) -> Iterator[Step]:
         yield classic.sessions(farm.stores.database, variables)
     if farm.redis_front:
         yield sentinel(farm, variables)
-    elif farm.stores.signalr == "redis" and farm.stores.redis is not None:
-        yield classic.redis(farm.stores.redis, variables)
+    elif farm.stores.backplane is not None:
+        yield classic.redis(farm.stores.backplane, variables)
     yield classic.install(farm)
     yield classic.site_ids(farm)
     if _has_identity(farm):
@@ -106,8 +106,8 @@ def _core_steps(farm: Farm, variables: dict[str, str], *, sentinels: bool) -> It
         yield sentinel(farm, variables)
     elif sentinels and farm.stores.redis is not None:
         yield named_sentinels(farm.stores.redis, variables)
-    elif farm.stores.signalr == "redis" and farm.stores.redis is not None:
-        yield core_steps.add_on(farm, farm.stores.redis, variables)
+    elif farm.stores.backplane is not None:
+        yield core_steps.add_on(farm, farm.stores.backplane, variables)
     yield core_steps.public_url(farm, _url(farm))
     if not farm.node_tls:
         yield prepare.plain_http(farm)

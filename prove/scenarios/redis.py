@@ -5,7 +5,7 @@ The nodes connect to the front as StackExchange.Redis does, and publish numbered
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Final
@@ -123,6 +123,20 @@ def silence(bench: TestBench, seconds: float) -> Metric:
     return metric("silence", round(seconds, 2), note=note, enforced=waits <= DOWN_AFTER_SECONDS)
 
 
+def losses(bench: TestBench, held: Stream, since: float, again: float, *own: Metric) -> Iterator[Metric]:
+    """Yield what happened to the messages since the failure, and from `again` on, when the old master returned.
+
+    `own` are the scenario's own metrics, which stand between these.
+    """
+    lost = held.lost(since)
+    before = [one for one in lost if one.at < again]
+    yield silence(bench, held.silence(since))
+    yield metric("lost", len(before), of=len(held.messages))
+    yield metric("accepted_lost", sum(one.accepted for one in before))
+    yield from own
+    yield metric("lost_on_return", len(lost) - len(before))
+
+
 class RedisScenario(Scenario):
     """A scenario for farms whose balancer leads to the master of Redis."""
 
@@ -154,13 +168,8 @@ class _Loss(RedisScenario):
             stale = await redis.stale(new)
             await redis.flowing()
             held = redis.stream
-        lost = held.lost(since)
-        before, after = [one for one in lost if one.at < again], [one for one in lost if one.at >= again]
-        yield silence(bench, held.silence(since))
-        yield metric("lost", len(before), of=len(held.messages))
-        yield metric("accepted_lost", sum(one.accepted for one in before))
-        yield metric("stale", stale, of=PROBES)
-        yield metric("lost_on_return", len(after))
+        for one in losses(bench, held, since, again, metric("stale", stale, of=PROBES)):
+            yield one
 
     @staticmethod
     def _fail(master: RedisProcess) -> None:

@@ -15,7 +15,7 @@ from ..lab.redis import RedisProcess
 from ..lab.relay import BEHIND
 from ..lab.time_scale import edited
 from .base import Metrics, TestBench, metric
-from .redis import PROBES, RedisBench, RedisScenario, redis_bench, silence
+from .redis import PROBES, RedisBench, RedisScenario, losses, redis_bench
 
 REFUSES_AFTER_SECONDS: Final = 12.0
 """When a master without replicas must refuse writes: `min-replicas-max-lag`, and Redis's own check each second."""
@@ -48,15 +48,16 @@ class RedisSplit(RedisScenario):
             stale += await redis.stale(new)
             await redis.flowing()
             held = redis.stream
-        lost = held.lost(since)
-        before, after = [one for one in lost if one.at < again], [one for one in lost if one.at >= again]
         servers = len(redis.redis.servers)
-        yield silence(bench, held.silence(since))
-        yield metric("lost", len(before), of=len(held.messages))
-        yield metric("accepted_lost", sum(one.accepted for one in before))
-        yield metric("stale", stale, of=2 * PROBES)
-        yield metric("writes", writes, note=f"{servers} servers", enforced=servers >= SERVERS_FOR_MIN_REPLICAS)
-        yield metric("lost_on_return", len(after))
+        for one in losses(
+            bench,
+            held,
+            since,
+            again,
+            metric("stale", stale, of=2 * PROBES),
+            metric("writes", writes, note=f"{servers} servers", enforced=servers >= SERVERS_FOR_MIN_REPLICAS),
+        ):
+            yield one
 
 
 def _direct(farm: Farm, text: str) -> str:

@@ -16,10 +16,6 @@ _REDIS: Final = ("stores", "redis")
 _DATABASE: Final = ("stores", "database")
 
 
-def _redis_of(farm: Farm) -> Redis | None:
-    return farm.stores.redis if farm.stores.signalr == "redis" else None
-
-
 def _path_of(redis: Redis, index: int) -> Path:
     if redis.asked is not None:
         return (*_REDIS, "sentinel", "nodes", index, "address")
@@ -27,7 +23,7 @@ def _path_of(redis: Redis, index: int) -> Path:
 
 
 def _redis_loopback(farm: Farm) -> Iterator[Finding]:
-    redis = _redis_of(farm)
+    redis = farm.stores.backplane
     if redis is None or not several(farm):
         return
     named: list[tuple[Path, Endpoint]] = [(_path_of(redis, index), one) for index, one in enumerate(redis.named)]
@@ -55,7 +51,7 @@ def _database_local(farm: Farm) -> Iterator[Finding]:
 
 
 def _redis_abort_connect(farm: Farm) -> Iterator[Finding]:
-    redis = _redis_of(farm)
+    redis = farm.stores.backplane
     if redis is None or not farm.orchestrator.is_core:
         return
     for key, value in redis.settings.items():

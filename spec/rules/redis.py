@@ -27,7 +27,8 @@ HANGS: Final = (
 
 
 def _sentinel(farm: Farm) -> Sentinel | None:
-    return farm.stores.redis.sentinel if farm.stores.signalr == "redis" and farm.stores.redis is not None else None
+    redis = farm.stores.backplane
+    return None if redis is None else redis.sentinel
 
 
 def _one_shape(farm: Farm) -> Iterator[Finding]:
@@ -101,8 +102,8 @@ def _quorum(farm: Farm) -> Iterator[Finding]:
 
 
 def _password(farm: Farm) -> Iterator[Finding]:
-    redis = farm.stores.redis
-    if _sentinel(farm) is not None and redis is not None and redis.password is None:
+    redis = farm.stores.backplane
+    if redis is not None and redis.sentinel is not None and redis.password is None:
         yield Finding(
             (*REDIS, "password"),
             "Redis and Sentinel refuse connections from other hosts without a password, and the front logs in with it",
@@ -174,8 +175,8 @@ def _service_name_keys(redis: Redis | None) -> list[str]:
 
 
 def _asks_sentinels(farm: Farm) -> Iterator[Finding]:
-    redis = farm.stores.redis
-    if farm.stores.signalr != "redis" or redis is None or not farm.orchestrator.is_core:
+    redis = farm.stores.backplane
+    if redis is None or not farm.orchestrator.is_core:
         return
     paths: list[Path] = [(*REDIS, "front")] if redis.asked is not None else []
     if redis.sentinel is None:
@@ -189,8 +190,8 @@ def _asks_sentinels(farm: Farm) -> Iterator[Finding]:
 
 
 def _plain_endpoints(farm: Farm) -> Iterator[Finding]:
-    redis = farm.stores.redis
-    if farm.stores.signalr != "redis" or redis is None or len(redis.endpoints) < 2 or redis.sentinel is not None:
+    redis = farm.stores.backplane
+    if redis is None or len(redis.endpoints) < 2 or redis.sentinel is not None:
         return
     if _service_name_keys(redis) or _is_add_on(redis):
         return
@@ -213,9 +214,11 @@ def _is_add_on(redis: Redis) -> bool:
 
 
 def _add_on_nodes(farm: Farm) -> Iterator[Finding]:
-    redis = farm.stores.redis
-    count = len(redis.endpoints) if redis is not None else 0
-    if farm.stores.signalr != "redis" or redis is None or count < 2 or not _is_add_on(redis):
+    redis = farm.stores.backplane
+    if redis is None or not _is_add_on(redis):
+        return
+    count = len(redis.endpoints)
+    if count < 2:
         return
     if count < LEAST_ADD_ON_NODES or count % 2 == 0:
         yield Finding(
@@ -251,8 +254,8 @@ def _front_single(farm: Farm) -> Iterator[Finding]:
 
 
 def _add_on(farm: Farm) -> Iterator[Finding]:
-    redis = farm.stores.redis
-    if farm.stores.signalr != "redis" or redis is None or not farm.orchestrator.is_core:
+    redis = farm.stores.backplane
+    if redis is None or not farm.orchestrator.is_core:
         return
     if redis.sentinel is not None or not _is_add_on(redis):
         yield Finding(

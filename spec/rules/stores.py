@@ -65,8 +65,8 @@ def _redis_endpoint(farm: Farm) -> Iterator[Finding]:
 
 def _node_keys(farm: Farm) -> Iterator[tuple[Node, str]]:
     """Each node with Redis on it, and the key that names it."""
-    redis = farm.stores.redis
-    if farm.stores.signalr != "redis" or redis is None:
+    redis = farm.stores.backplane
+    if redis is None:
         return
     hosts = {server.host for server in redis.named}
     for node in farm.nodes:
