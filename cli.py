@@ -14,7 +14,7 @@ import click
 
 from . import __version__
 from .commands import console
-from .core import interrupts
+from .core import interrupts, streams
 from .core.errors import NlbgenError, UsageError
 
 INTERNAL_ERROR = 70
@@ -83,6 +83,7 @@ def cli(quiet: bool, verbose: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    streams.open_missing()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # the terminal may not be able to encode it
@@ -90,8 +91,7 @@ def main() -> None:
     try:
         with interrupts.as_ctrl_c():
             cli.main(standalone_mode=False)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         sys.exit(_status(error))
 

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 from .. import __version__
 from ..core.artifacts import PLAIN_MODE, SECRET_MODE, Artifact
 from ..core.errors import UnsupportedError, UsageError
-from ..core.files import write_atomically
 from ..generators.base import VENDORS
 from ..spec import document
 from ..spec.load import Spec, check
@@ -95,11 +94,6 @@ def export(spec: Spec, raw: bytes, chosen: archive.Format, options: Options) -> 
     checked("the bundle", data, archive.unpacked(data, chosen))  # what `verify` would refuse is not written
     notes = tuple(note for given in made.values() for note in given.notes)
     return Exported(data, made_manifest, SECRET_MODE if options.plaintext else PLAIN_MODE, notes)
-
-
-def write(exported: Exported, path: Path) -> None:
-    """Write the bundle to `path` atomically; raises FileError."""
-    write_atomically(path, exported.data, mode=exported.mode)
 
 
 def _readers(spec: Spec, options: Options) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 """Unpack a bundle: check it completely, write it to a folder next to the destination, rename that folder."""
 
-import os
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ..core import interrupts, locks
 from ..core.artifacts import PLAIN_MODE, SECRET_MODE
 from ..core.errors import FileError, UsageError
 from ..core.files import write_atomically
@@ -40,28 +41,55 @@ def extract(bundle: Bundle, folder: Path, opener: Opener | None = None, *, force
     A folder that is not empty is refused, or with `force` renamed. Raises UsageError,
     FileError, or NlbgenError where something cannot be decrypted.
     """
-    outputs = list(_outputs(bundle, opener))
+    # All is decrypted before anything is written, and what is secret is written last.
+    outputs = sorted(_outputs(bundle, opener), key=lambda output: output.secret)
     place = _place(folder, force=force)
-    scratch = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-    try:
-        scratch.parent.mkdir(parents=True, exist_ok=True)
-        scratch.mkdir(mode=0o755)
-    except OSError as error:
-        raise FileError(
-            f"{scratch}: cannot be made: {error.strerror}",
-            "check the permissions of its folder; remove it if an earlier run left it",
-        ) from None
-    try:
+    with _scratch(place) as scratch:
         for output in outputs:
             write_atomically(scratch / output.path, output.content, mode=SECRET_MODE if output.secret else PLAIN_MODE)
         kept = _moved_in(scratch, place, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     paths = tuple(output.path for output in outputs)
     sealed = frozenset(entry.path for entry in bundle.manifest.files if entry.secret) & frozenset(paths)
     encrypted = bundle.manifest.secrets == "encrypted"
     clear = frozenset(output.path for output in outputs if output.secret) - (sealed if encrypted else frozenset())
     return Unpacked(paths, clear, sealed if encrypted else frozenset(), kept)
+
+
+@contextlib.contextmanager
+def _scratch(place: Path) -> Iterator[Path]:
+    """Make the folder beside `place` that becomes it; afterwards it is gone, whatever happened.
+
+    Only a run that was killed leaves its folder, with decrypted secrets: the next run for the same `place` removes it.
+    """
+    scratch = place.with_name(f".{place.name}.nlbgen-tmp")
+    with contextlib.ExitStack() as stack:
+        try:
+            scratch.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locks.locked(place))
+            _remove(scratch)
+            scratch.mkdir(mode=0o755)
+        except locks.LockedError as error:
+            raise FileError(
+                f"{place}: another run of nlbgen is writing this folder ({error})",
+                f"wait until it ends; if that process no longer exists, delete {locks.lock_file(place)}",
+            ) from None
+        except OSError as error:
+            raise FileError(
+                f"{scratch}: cannot be made: {error.strerror}", "check the permissions of its folder"
+            ) from None
+        try:
+            yield scratch
+        finally:
+            with interrupts.ignored():
+                shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove(scratch: Path) -> None:
+    """Remove what an earlier run left; a link is removed itself, never what it leads to."""
+    if scratch.is_symlink() or scratch.is_file():
+        scratch.unlink()
+    elif scratch.exists():
+        shutil.rmtree(scratch)
 
 
 def _outputs(bundle: Bundle, opener: Opener | None) -> Iterator[_Output]:

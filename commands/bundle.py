@@ -1,11 +1,12 @@
 """`nlbgen bundle`: one archive with all files of a change."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
-from ..core.errors import DifferenceError
+from ..core.errors import DifferenceError, UsageError
 from . import console
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class _Secrets(TypedDict):
 @click.option(
     "-o",
     "--output",
-    type=console.FilePath(dir_okay=False),
+    type=console.FilePath(dir_okay=False, stream=True),
     metavar="FILE",
-    help="The archive: .tar.gz, .tgz or .zip  [default: outputs/FARM.tar.gz]",
+    help="The archive: .tar.gz, .tgz or .zip, or - for a .tar.gz on standard output  [default: outputs/FARM.tar.gz]",
 )
 @click.option(
     "--vendor",
@@ -84,32 +85,39 @@ def _export(
     """Make the farm's bundle: spec, configurations, the nodes' files, runbook, and a manifest with checksums."""
     from ..bundle import archive, exporting
 
-    chosen = archive.format_of(output) if output is not None else archive.FORMATS[".tar.gz"]
+    if output is console.STDOUT and sys.stdout.isatty():
+        raise UsageError("a bundle is not written to a terminal", "redirect standard output, or give a file with -o")
+    path = None if output is console.STDOUT else output
+    chosen = archive.FORMATS[".tar.gz"] if path is None else archive.format_of(path)
     spec, raw = exporting.read(file)
     console.show_warnings(spec)
     exported = exporting.export(
         spec, raw, chosen, exporting.Options(validate=not no_validate, vendor=vendor or "", **options)
     )
     path = output or exporting.default_path(spec)
-    exporting.write(exported, path)
+    console.deliver(exported.data, path, mode=exported.mode, note=_written(exported, path))
     _report(exported, path)
-    click.echo(f"{exported.digest}  {path}")
+    click.echo(f"{exported.digest}  {path}", err=path is console.STDOUT)
 
 
-def _report(exported: "Exported", path: Path) -> None:
+def _written(exported: "Exported", path: Path) -> str:
     from ..core.wording import plural
 
-    for note in exported.notes:
-        console.info(note)
     manifest = exported.manifest
-    if manifest.secrets == "plain":
-        console.notice(f"warning: {path} contains unencrypted secrets: do not share it, and delete it after the change")
     secrets = {
         "none": "no secrets",
         "encrypted": f"secrets encrypted for {plural(len(manifest.recipients), 'recipient')}",
         "plain": "secrets not encrypted",
     }
-    console.info(f"wrote {path} ({len(manifest.files)} files and a manifest, {secrets[manifest.secrets]})")
+    return f"wrote {path} ({len(manifest.files)} files and a manifest, {secrets[manifest.secrets]})"
+
+
+def _report(exported: "Exported", path: Path) -> None:
+
+    for note in exported.notes:
+        console.info(note)
+    if exported.manifest.secrets == "plain":
+        console.notice(f"warning: {path} contains unencrypted secrets: do not share it, and delete it after the change")
 
 
 @command.command("verify", short_help="Check a bundle without unpacking it.")

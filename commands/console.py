@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 
@@ -42,18 +42,26 @@ class VendorName(TextChoice):
 
 
 class FilePath(click.Path):
-    """The path of a file or folder, as `pathlib.Path`; an empty path is an error, because a variable was not set."""
+    """The path of a file or folder, as `pathlib.Path`; an empty path is an error, because a variable was not set.
 
-    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+    With `stream`, `-` is standard output: the value is then STDOUT itself, while `./-` names a file.
+    """
+
+    def __init__(
+        self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True, stream: bool = False
+    ) -> None:
+        self._stream = stream
         # Code that reads the file reports an unreadable one, with a hint.
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, readable=False, path_type=Path)
 
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
-        """Return the path; an empty path is a usage error, and so is `-`, which is not standard input or output."""
+        """Return the path; an empty path is a usage error, and so is `-` where it is not standard output."""
         if str(value) == "":
             self.fail("the path is empty: check whether a shell variable is unset", param, ctx)
+        if value is STDOUT or (self._stream and str(value) == "-" and not isinstance(value, Path)):
+            return STDOUT
         if str(value) == "-":
             self.fail(
                 "this option does not support - (standard input or output): give a file name (./- if it is -)",
@@ -61,6 +69,10 @@ class FilePath(click.Path):
                 ctx,
             )
         return super().convert(value, param, ctx)
+
+
+STDOUT: Final = Path("-")
+"""Standard output as the value of an option; compare it with `is`."""
 
 
 def _only_one(_context: click.Context, _parameter: click.Parameter, given: tuple[Path, ...]) -> Path:
@@ -274,6 +286,21 @@ def show(result: object, view: View | None = None) -> None:
         _put(result, view, sys.stdout)
     else:
         click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+
+
+def deliver(content: bytes, path: Path, *, mode: int = 0o644, note: str = "") -> None:
+    """Write a file and say so, or with STDOUT write its bytes to standard output.
+
+    `note` replaces the message `wrote PATH`. Raises FileError.
+    """
+    from ..core.files import write_atomically
+
+    if path is STDOUT:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        return
+    write_atomically(path, content, mode=mode)
+    info(note or f"wrote {path}")
 
 
 def show_plan(plan: "Plan") -> None:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=console.FilePath(dir_okay=False),
+    type=console.FilePath(dir_okay=False, stream=True),
     default=Path("farm.yaml"),
     show_default=True,
     metavar="FILE",
-    help="The file to write.",
+    help="The file to write, or - for standard output.",
 )
 @click.option(
     "--from",
@@ -46,14 +46,13 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def command(output: Path, force: bool, source: Path | None, **given: "str | tuple[str, ...] | None") -> None:
     """Write a commented farm.yaml. On a terminal, the command prompts for missing values."""
-    from ..core.files import read_bytes, write_atomically
+    from ..core.files import read_bytes
     from ..spec.starter import starter
 
-    if not force and read_bytes(output) is not None:
+    if not force and output is not console.STDOUT and read_bytes(output) is not None:
         raise UsageError(f"{output} exists", "choose another name with -o, or replace it with --force")
     content, spec = starter(_answers(given, _read_facts(source, output)), str(output))
-    write_atomically(output, content)
-    console.info(f"wrote {output}")
+    console.deliver(content, output)
     console.show_warnings(spec)
     console.info("next: `nlbgen check`, then `nlbgen render haproxy`")
 

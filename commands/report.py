@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..core.errors import UsageError
 from . import console, fleets
 
 if TYPE_CHECKING:
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=console.FilePath(),
+    type=console.FilePath(stream=True),
     metavar="FILE",
-    help="The file [default: outputs/report.html]; for a fleet, the folder [default: outputs].",
+    help="The file, or - for standard output [default: outputs/report.html]; for a fleet, the folder [default: "
+    "outputs].",
 )
 @click.option(
     "--validate", is_flag=True, help="Check the configurations with the installed programs, and show the results."
@@ -28,13 +30,15 @@ def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> Non
 
     The page loads no other files and has no secrets. The pages of a fleet go to FILE/FARM/report.html.
     """
-    from ..core.files import is_folder, write_atomically
+    from ..core.files import is_folder
     from ..export.report import page as report
     from ..generators import output as out
     from ..spec.load import load
 
     files = out.spec_files(specs or console.DEFAULT_SPECS)
     single = len(files) == 1 and (not specs or files[0] in specs)
+    if output is console.STDOUT and not single:
+        raise UsageError("the reports of several farms need a folder", "give a folder with -o DIR")
     fleet = out.Fleet(output or Path("outputs"), single=single)
     failures = fleets.Failures(single=len(files) == 1)
     for file in fleets.progress(files):
@@ -42,10 +46,8 @@ def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> Non
             spec = load(file)
             page = report.render(spec, verdict=_Verdict(spec) if validate else None)
             place = fleet.folder(spec)
-            named = single and output is not None and not is_folder(place)
-            path = place if named else place / report.FILE
-            write_atomically(path, page)
-            console.info(f"wrote {path}")
+            named = place is console.STDOUT or (single and output is not None and not is_folder(place))
+            console.deliver(page, place if named else place / report.FILE)
     failures.finish()
 
 

@@ -1,6 +1,5 @@
 """`nlbgen topology`: draw the farm as a diagram."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -22,16 +21,16 @@ from . import console, fleets
 @click.option(
     "-o",
     "--output",
-    type=console.FilePath(),
+    type=console.FilePath(stream=True),
     metavar="FILE",
-    help="The file [default: standard output]; for a fleet, the folder (required).",
+    help="The file [default: -, standard output]; for a fleet, the folder (required).",
 )
 def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
     """Draw the farm: clients, balancer, nodes and stores, the encryption of each hop, and single points of failure.
 
     The diagrams of a fleet go to FILE/FARM/.
     """
-    from ..core.files import is_folder, write_atomically
+    from ..core.files import is_folder
     from ..export.topology.picture import FORMATS, draw, format_named
     from ..generators import output as out
     from ..spec.load import load
@@ -39,19 +38,16 @@ def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
     chosen = format_named(style)
     files = out.spec_files(specs or console.DEFAULT_SPECS)
     single = len(files) == 1 and (not specs or files[0] in specs)
-    if output is None and not single:
+    output = output or console.STDOUT
+    if output is console.STDOUT and not single:
         raise UsageError("the diagrams of several farms need a folder", "give a folder with -o DIR")
-    fleet = out.Fleet(output or Path(), single=single)
+    fleet = out.Fleet(output, single=single)
     failures = fleets.Failures(single=len(files) == 1)
     for file in fleets.progress(files):
         with failures:
             spec = load(file)
             picture = draw(spec, chosen)
-            if output is None:
-                sys.stdout.buffer.write(picture)
-                continue
             place = fleet.folder(spec)
-            path = place if single and not is_folder(place) else place / FORMATS[chosen]
-            write_atomically(path, picture)
-            console.info(f"wrote {path}")
+            named = place is console.STDOUT or (single and not is_folder(place))
+            console.deliver(picture, place if named else place / FORMATS[chosen])
     failures.finish()

@@ -111,7 +111,8 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644, durable: 
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise FileError(f"{path}: cannot be written: {error.strerror}", _hint(path)) from None
+        hint = "choose the path of a file" if isinstance(error, NotRegularError) else _hint(path)
+        raise FileError(f"{path}: cannot be written: {error.strerror}", hint) from None
     except BaseException:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -137,6 +138,12 @@ def _create(path: Path, mode: int) -> tuple[int, Path]:
         except FileExistsError:  # left by a killed process with the same process id
             temporary.unlink()
     return os.open(temporary, flags, mode), temporary
+
+
+def discard(path: Path) -> None:
+    """Remove a file if that is possible."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 # Temporary folders

@@ -18,11 +18,12 @@ from typing import Final
 from ..core import activity, interrupts
 from ..core.errors import NodeError
 from ..core.files import content as content_of
+from ..core.files import discard
 from .config.appsettings import JsonDocument
 from .config.webconfig import Document
 from .locks import locked
 from .planning import FarmPlan
-from .replacing import create, discard, name_exclusively, replace, sync_folder
+from .replacing import create, name_exclusively, replace, sync_folder
 
 ConfigFile = Document | JsonDocument
 _BACKUPS_A_SECOND: Final = 1000

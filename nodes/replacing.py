@@ -67,9 +67,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def discard(path: Path) -> None:
-    """Remove a file if that is possible."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)

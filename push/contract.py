@@ -17,6 +17,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from ..core.errors import DeviceError, DifferenceError, NlbgenError
 from ..core.plan import Plan
 from ..core.wording import plural
+from .errors import unchanged
 
 OutcomeLost = DeviceError | None
 """The error of an apply without an answer: it is unknown whether the device has the change.
@@ -202,7 +203,8 @@ class _Push(Generic[P]):
 
     def run(self) -> Report:
         backend, options = self.backend, self.options
-        planned = backend.plan()
+        with unchanged():
+            planned = backend.plan()
         self._review(planned)
         if not planned.plan.changes:
             if not options.dry_run and not options.validate:
@@ -230,8 +232,9 @@ class _Push(Generic[P]):
         backend = self.backend
         if not self.console.agree(f"Apply {plural(len(planned.plan), 'change')} to {backend.name}?"):
             return self._report("declined", planned)
-        if backend.is_outdated(planned):
-            raise overtaken(backend.name)
+        with unchanged():
+            if backend.is_outdated(planned):
+                raise overtaken(backend.name)
         snapshot = backend.save(planned)
         if snapshot is not None:
             self.console.say(f"{backend.name}: the state before the push was saved to {snapshot}")

@@ -9,6 +9,9 @@ Code that decides what to do after a failure catches only these three errors:
 | `RefusedError` | refused the request, and changed nothing | is refused again |
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ..core.errors import DeviceError
 
 
@@ -41,3 +44,13 @@ class RefusedError(DeviceError):
         super().__init__(message, hint)
         self.status = status
         self.said = said
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Say in the hint of a device's error that this push has changed nothing: it was still connecting or reading."""
+    try:
+        yield
+    except DeviceError as error:
+        error.hint = f"{error.hint}; this push has changed nothing" if error.hint else "this push has changed nothing"
+        raise

@@ -52,14 +52,22 @@ def _size(low: str, high: str) -> Reads:
     return Reads(parse, schema, bounds=bounds)
 
 
+def _number_fix(value: object) -> str:
+    """How to write a value that is no whole number; empty for a number, which is out of range."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return ""
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
+        return ": remove the quotes"
+    return ": write a whole number in digits"
+
+
 def _integer(what: str, low: int, high: int) -> Reads:
     bounds = f"{low} to {high}" if low < high else str(low)
 
     def parse(value: object) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
-        hint = ": remove the quotes" if isinstance(value, str) and value.isdecimal() and len(value) < 10 else ""
-        raise ValueError(f"{shown(value)} is not {what} ({bounds}){hint}")
+        raise ValueError(f"{shown(value)} is not {what} ({bounds}){_number_fix(value)}")
 
     return Reads(parse, {"type": "integer", "minimum": low, "maximum": high}, bounds=bounds)
 
@@ -68,6 +76,8 @@ def _pattern(what: str, pattern: str, rule: str, *, example: str, longest: int =
     compiled = re.compile(pattern)
 
     def parse(value: object) -> str:
+        if isinstance(value, dict | list):
+            raise ValueError(f"{shown(value)} is not {what}: {rule}, for example {example}")
         text = text_of(value, what)
         if len(text) > longest or not compiled.fullmatch(text):
             raise ValueError(f"{shown(text)} is not {what}: {rule}, for example {example}")

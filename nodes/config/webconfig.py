@@ -164,7 +164,14 @@ def _parsed(path: Path, text: str) -> "etree._Element":
     except etree.XMLSyntaxError as error:
         line, column = error.position
         place = Location(str(path), max(line, 1), max(column, 1))
-        raise ConfigError(place, _cause(error), "correct the file: IIS cannot read it either") from None
+        raise ConfigError(place, _cause(error), _remedy(text, place)) from None
+
+
+def _remedy(text: str, at: Location) -> str:
+    """What to do: a file that is wrong only at its end was not copied completely."""
+    if at.line > text.rstrip().count("\n"):
+        return "the file ends too early: copy it again from the node, or correct its end; IIS cannot read it either"
+    return "correct the file: IIS cannot read it either"
 
 
 def _cause(error: "etree.XMLSyntaxError") -> str:

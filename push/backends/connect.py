@@ -1,13 +1,14 @@
 """A push to the device that a spec names, by the API that it names: the same call for every vendor."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Final
 
 from ...core.errors import UsageError
 from ...spec.load import Spec
 from .. import contract
 from ..contract import Backend, Console, Options, Report
+from ..errors import unchanged
 from ..http import PAUSES
 
 
@@ -17,7 +18,9 @@ def push(vendor: str, spec: Spec, options: Options, console: Console, pauses: Se
     Raises DeviceError where the device refuses or cannot be reached, DifferenceError where the plan is not the
     expected one, UsageError for options that do not go together.
     """
-    with connect(vendor, spec, options, console, pauses) as backend:
+    with ExitStack() as connection:
+        with unchanged():
+            backend = connection.enter_context(connect(vendor, spec, options, console, pauses))
         return contract.push(backend)
 
 

@@ -799,7 +799,7 @@ def test_extract_that_fails_to_rename_restores_the_old_folder(
     real = Path.rename
 
     def fails(self: Path, target: Path) -> Path:
-        if self.name.endswith(".tmp"):
+        if self.name.endswith("-tmp"):
             raise PermissionError(13, "Permission denied")
         return real(self, target)
 

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ from hypothesis import strategies as st
 from nlbgen.bundle import sealing
 from nlbgen.bundle.manifest import MANIFEST
 from nlbgen.bundle.sealing import Opener, Sealer
+from nlbgen.core import locks
 from nlbgen.core.errors import NlbgenError, SpecError, UsageError
 from nlbgen.spec.load import loads
 from nlbgen.spec.recipients import recipient
@@ -133,6 +136,77 @@ def test_bundle_without_secrets_contains_no_secret(farm: Path, cli: "RunCommand"
     data = (farm / "b.tgz").read_bytes()
     assert not [secret for secret in secrets if secret in data]
     assert not any(entry["secret"] for entry in manifest_of(farm / "b.tgz")["files"])
+
+
+STOPPED_EXTRACT = """
+import sys, time
+from nlbgen import cli
+from nlbgen.bundle import unpacking
+
+written = unpacking.write_atomically
+
+def slow(path, content, *, mode):
+    written(path, content, mode=mode)
+    if mode == 0o600:
+        print("a secret is written", flush=True)
+        time.sleep(60)
+
+unpacking.write_atomically = slow
+sys.argv = ["nlbgen", *sys.argv[1:]]
+cli.main()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
+@pytest.mark.usefixtures("default_signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
+def test_no_interrupt_of_an_extract_leaves_decrypted_secrets(
+    farm: Path, reader: Reader, secrets: list[bytes], cli: "RunCommand", name: str
+) -> None:
+    assert cli(*OPTIONS, "--recipient", reader.key, "-o", "b.tgz", cwd=farm, env=ENVIRONMENT).code == 0
+    before = tree(farm)
+    arguments = ["bundle", "extract", "b.tgz", "out", "-i", str(reader.path)]
+    with subprocess.Popen([sys.executable, "-c", STOPPED_EXTRACT, *arguments], cwd=farm, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"a secret is written\n"
+        run.send_signal(signal.Signals[name])
+    if name == "SIGKILL":
+        left = [path for path in tree(farm) if path not in before]
+        assert left  # what no program can prevent is removed by the next run
+        assert sum(path.endswith(".tmp") or "out.nlbgen" not in path for path in left) == 0
+        assert cli("bundle", "extract", "b.tgz", "out", "-i", reader.path, cwd=farm).code == 0
+        shutil.rmtree(farm / "out")
+    else:
+        assert run.returncode == 130
+    assert tree(farm) == before
+
+
+def test_extract_beside_another_one_is_refused(farm: Path, cli: "RunCommand") -> None:
+    assert cli("bundle", "export", "--no-validate", "-o", "b.tgz", cwd=farm).code == 0
+    with locks.locked((farm / "out").resolve()):
+        ran = cli("bundle", "extract", "b.tgz", "out", cwd=farm)
+    assert ran.code == 1
+    assert f"another run of nlbgen is writing this folder (process {os.getpid()} on " in ran.err
+    assert not (farm / "out").exists()
+
+
+@pytest.mark.parametrize("left", ["link", "file", "folder"])
+def test_extract_removes_what_stands_at_its_temporary_name(farm: Path, cli: "RunCommand", left: str) -> None:
+    assert cli("bundle", "export", "--no-validate", "-o", "b.tgz", cwd=farm).code == 0
+    scratch = farm / ".out.nlbgen-tmp"
+    if left == "link":
+        scratch.symlink_to(farm / "inputs", target_is_directory=True)
+    elif left == "file":
+        scratch.write_bytes(b"")
+    else:
+        scratch.mkdir()
+        (scratch / "old").write_bytes(b"")
+    before = tree(farm / "inputs")
+    assert cli("bundle", "extract", "b.tgz", "out", cwd=farm).code == 0
+    assert tree(farm / "inputs") == before
+    assert not (farm / "out" / "old").exists()
+    assert not scratch.is_symlink()
+    assert not scratch.exists()
 
 
 def test_extract_without_identity_keeps_files_encrypted(farm: Path, reader: Reader, cli: "RunCommand") -> None:

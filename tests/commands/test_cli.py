@@ -42,19 +42,6 @@ LIMIT_SECONDS = 30
 NLBGEN = [shutil.which("nlbgen", path=Path(sys.executable).parent) or "nlbgen is not installed"]
 
 
-@pytest.fixture
-def farm(tmp_path: Path, farm_data: "Callable[..., dict[str, Any]]") -> Callable[..., Path]:
-    """Writes a farm without problems, with the changes that are given; its path."""
-
-    def write(file: str = "farm.yaml", **changes: object) -> Path:
-        path = tmp_path / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(farm_data(**changes), indent=2), encoding="utf-8")
-        return path
-
-    return write
-
-
 def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -976,7 +963,12 @@ def test_full_disk_behind_standard_output_is_an_error(
 
 @pytest.mark.parametrize(
     "args",
-    [["render", "haproxy", "-s", ""], ["render", "haproxy", "-o", ""], ["check", "-s", ""], ["report", "-o", "-"]],
+    [
+        ["render", "haproxy", "-s", ""],
+        ["render", "haproxy", "-o", ""],
+        ["check", "-s", ""],
+        ["render", "zen", "-o", "-"],
+    ],
     ids=" ".join,
 )
 def test_empty_path_and_dash_are_usage_errors(

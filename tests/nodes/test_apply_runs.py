@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nlbgen.core import locks as core_locks
 from nlbgen.core.errors import NodeError
 from nlbgen.nodes import apply as applying
 from nlbgen.nodes import locks, replacing
@@ -276,7 +277,7 @@ def test_lock_file_of_a_killed_run_locks_nothing(tmp_path: Path) -> None:
 
 
 def test_lock_file_of_an_unsigned_owner_is_an_unknown_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "_sign", lambda _descriptor: None)
+    monkeypatch.setattr(core_locks, "_sign", lambda _descriptor: None)
     refused = pytest.raises(NodeError, match="an unknown process")
     with locks.locked([tmp_path / "one"], []), refused, locks.locked([tmp_path / "one"], []):
         raise AssertionError("locked twice")
@@ -284,17 +285,17 @@ def test_lock_file_of_an_unsigned_owner_is_an_unknown_process(tmp_path: Path, mo
 
 def test_lock_file_removed_meanwhile_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run before removes its lock file after this one has opened it: that file no longer excludes anyone."""
-    original, tries = locks._lock, []
+    original, tries, path = core_locks._lock, [], lock_of(tmp_path / "one")
 
-    def late(descriptor: int, path: Path, target: Path) -> None:
-        tries.append(path)
+    def late(descriptor: int) -> None:
+        tries.append(descriptor)
         if len(tries) < 3:
             path.unlink()
         if len(tries) == 2:
             path.write_bytes(b"")  # a third run
-        original(descriptor, path, target)
+        original(descriptor)
 
-    monkeypatch.setattr(locks, "_lock", late)
+    monkeypatch.setattr(core_locks, "_lock", late)
     with locks.locked([tmp_path / "one"], []):
         assert lock_of(tmp_path / "one").exists()
     assert len(tries) == 3
@@ -323,7 +324,7 @@ class Msvcrt:
         state = os.fstat(descriptor)
         place = os.lseek(descriptor, 0, os.SEEK_CUR)
         assert (mode, count) == (self.LK_NBLCK, 1)
-        assert place > locks._LONGEST_OWNER  # the name of the owner stays readable
+        assert place > core_locks._LONGEST_OWNER  # the name of the owner stays readable
         if self.locked.setdefault((state.st_dev, state.st_ino), descriptor) != descriptor:
             raise PermissionError(errno.EACCES, "Permission denied")
 
