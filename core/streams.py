@@ -22,4 +22,4 @@ def open_missing() -> None:
             # The system gives the lowest free descriptor: this one.
             os.set_inheritable(os.open(os.devnull, flags), True)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
