@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from ..core.errors import NlbgenError
 from ..core.wording import plural, shortened
 from ..spec.load import Spec
-from . import file_checks, keys, service_checks, service_values, spec_compare
+from . import file_checks, keys, public_url, service_checks, service_values, spec_compare
 from .config.effective import Config
 from .config.webconfig import ConfigError
 from .fingerprints import Fingerprints
@@ -175,7 +175,11 @@ def audit(configs: Mapping[str, Config], spec: Spec | None = None, unreadable: S
     ]
     shown += [Row(title, found) for title, found in service_values.compared(configs, fingerprints, spec).items()]
     several = len(configs) + len(unreadable) > 1
-    notes = [*service_values.notes(configs), *filter(None, map(service_checks.certificate_note, configs.values()))]
+    notes = [
+        *service_values.notes(configs),
+        *filter(None, map(service_checks.certificate_note, configs.values())),
+        *(note for config in configs.values() for note in public_url.notes(config)),
+    ]
     found = [
         (name, one)
         for name, config in configs.items()

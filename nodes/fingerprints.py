@@ -7,6 +7,7 @@ EncryptionKey: it is comparable within the farm and useless without that key.
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
@@ -16,15 +17,25 @@ from ..spec.strings import masking
 DIGITS: Final = 12
 UNREADABLE: Final = "(not shown: not of the usual form)"
 
-Secrecy = Literal["open", "key", "password", "pairs", "redis", "storage"]
-"""`pairs` and `redis` are connection strings of SqlClient and StackExchange.Redis, which can contain a password, and
-`storage` the location of a storage, which can contain a key."""
+Secrecy = Literal["open", "key", "password", "pairs", "redis", "storage", "url"]
+"""`pairs` and `redis` are connection strings of SqlClient and StackExchange.Redis, which can contain a password,
+`storage` the location of a storage, which can contain a key, and `url` an address, which can contain a user."""
+
+_PLAIN_URL: Final = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?", re.IGNORECASE)
+
+
+def _url(text: str, _mask: masking.Mask) -> str:
+    """An address that contains no secret; raises ValueError for any other text."""
+    if _PLAIN_URL.fullmatch(text) is None:
+        raise ValueError("not a plain address")
+    return text
 
 
 _MASKS: Final[dict[str, Callable[[str, masking.Mask], str]]] = {
     "pairs": masking.sql,
     "redis": masking.redis,
     "storage": masking.storage,
+    "url": _url,
 }
 
 

@@ -9,7 +9,7 @@ from ..spec.load import Spec
 from ..spec.strings import redis, sql, sql_clients
 from ..spec.strings.kinds import Client
 from ..spec.strings.sql_syntax import SyntaxProblemError, pairs
-from . import keys, storage, store_files, store_strings, stores
+from . import keys, public_url, storage, store_files, store_strings, stores
 from .config.effective import APP, CONNECTIONS, MACHINE_KEY, SECURE, SESSION_STATE, Config
 from .config.lexer import Element
 from .config.settings import ConfigSection
@@ -70,6 +70,7 @@ _SETTINGS: Final[dict[str, Secrecy]] = {
     stores.NUGET_COORDINATION: "open",
     stores.QUARTZ: "open",
     **dict.fromkeys(storage.SETTINGS, "storage"),
+    **dict.fromkeys(public_url.SETTINGS, "url"),
 }
 
 

@@ -10,8 +10,7 @@ from ..core.plan import Change, Plan
 from ..spec.load import Spec
 from ..spec.model import Node
 from ..spec.references import MissingSecretError
-from . import keys, service_plan, store_files, stores
-from .config.appsettings import JsonDocument
+from . import keys, public_url, service_plan, store_files, stores
 from .config.edits import InsertElement, Operation, RemoveAttribute, SetAttribute, text_edits
 from .config.effective import MACHINE_KEY, SESSION_STATE, Config
 from .config.lexer import Element
@@ -33,8 +32,10 @@ class NodePlan:
     desired: tuple[DesiredSetting, ...]
     operations: tuple[Operation, ...]
     changes: tuple[Change, ...]
-    files: tuple[tuple[Document | JsonDocument, bytes], ...] = field(repr=False)
+    files: tuple[tuple[service_plan.ServiceFile, bytes], ...] = field(repr=False)
     """Each file that changes, with its new bytes; empty if a secret is not known."""
+    service_files: tuple[tuple[service_plan.ServiceFile, bytes], ...] = field(default=(), repr=False)
+    """Those of them that belong to the services beside Orchestrator; they need no secret of the spec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,13 @@ def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config, *, f
     for node, config in loaded.items():
         with failures:
             check_version(spec, config)
-            desired = (*keys.desired_settings(cloned, config), *stores.desired_settings(spec, shared, config, source))
-            services = service_plan.planned(_target(node, config), config, source, fingerprints)
+            desired = (
+                *keys.desired_settings(cloned, config),
+                *stores.desired_settings(spec, shared, config, source),
+                *public_url.desired_settings(spec, config),
+            )
+            url = public_url.of(spec.farm)
+            services = service_plan.planned(_target(node, config), config, source, fingerprints, url)
             plans.append(_with_services(plan_node(node, config, desired, fingerprints), services))
             notes += (
                 *config.notes,
@@ -133,7 +139,7 @@ def _with_services(plan: NodePlan, services: service_plan.ServicesEdited) -> Nod
     """The plan of a node with the changes of its services' files."""
     known = all(setting.value is None or setting.value.is_known for setting in plan.desired)
     files = (*plan.files, *services.files) if known else ()
-    return replace(plan, changes=(*plan.changes, *services.changes), files=files)
+    return replace(plan, changes=(*plan.changes, *services.changes), files=files, service_files=services.files)
 
 
 @dataclass(frozen=True, slots=True)

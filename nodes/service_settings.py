@@ -34,12 +34,14 @@ MIRRORS: Final[Mapping[str, str]] = {
 class SharedSetting(NamedTuple):
     """Settings that all nodes must share: a pattern of their names, how they are shown, and whether `plan` copies them.
 
-    What is not copied can have a reason to differ, or is set by UiPath's installer alone: it is compared.
+    What is not copied can have a reason to differ, or is set by UiPath's installer alone: it is compared. What is
+    `complete` is also removed where the first node does not have it: a part that is left changes the meaning of others.
     """
 
     pattern: re.Pattern[str]
     secrecy: Secrecy
     copied: bool = False
+    complete: bool = False
 
 
 def _names(pattern: str) -> re.Pattern[str]:
@@ -57,8 +59,10 @@ SHARED: Final = (
         ),
         "open",
         copied=True,
+        complete=True,
     ),
     SharedSetting(_names(rf"{_CERTIFICATES}:.+"), "password"),
+    SharedSetting(_names("AppSettings:(?:IdentityServerAddress|OrchestratorUrl)"), "url"),
     SharedSetting(_names(r"(?:.+:)?[^:]*Client(?:Id|Secret)"), "key", copied=True),
     SharedSetting(_names(r".*Redis[^:]*ConnectionString|ConnectionStrings:[^:]*Redis[^:]*"), "redis"),
     SharedSetting(_names(r"ConnectionStrings:[^:]+"), "pairs"),

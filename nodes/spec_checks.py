@@ -14,7 +14,7 @@ from ..spec.model import Node
 from ..spec.orchestrator import protection_tool
 from ..spec.rules.files import SEVERITIES
 from ..spec.schema import Path as SpecPath
-from . import file_checks, keys, planning, service_checks, spec_compare, stores
+from . import file_checks, keys, planning, public_url, service_checks, spec_compare, stores
 from .audit import NODE_CONFIG, audit
 from .config import effective as configs
 from .config.effective import APP, MACHINE_KEY, SECURE, SESSION_STATE, Config
@@ -122,6 +122,7 @@ def _findings(spec: Spec, loaded: Mapping[Node, Config]) -> Iterator[FileFinding
         yield from (one for one in checked if one.id not in _KEYS)
         yield from service_checks.findings(config, several=several)
         yield from spec_compare.database(spec, config)
+        yield from public_url.findings(spec, config)
         yield from spec_compare.impossible(spec, config, primary or config)
     if len(loaded) > 1:
         yield from _differences({node.name: config for node, config in loaded.items()})

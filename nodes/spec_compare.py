@@ -7,7 +7,7 @@ from ..core.errors import Location, NodeError, SpecError
 from ..spec.load import Spec
 from ..spec.references import SecretError
 from ..spec.strings import redis, sql, sql_clients
-from . import keys, reading, service_plan, store_files, store_strings, stores
+from . import keys, public_url, reading, service_plan, store_files, store_strings, stores
 from .config.effective import MACHINE_KEY, SESSION_STATE, Config
 from .config.webconfig import ConfigError
 from .file_checks import FileFinding
@@ -26,6 +26,7 @@ def findings(
     source = _keys_source(spec, notes)
     for name, config in configs.items():
         yield from ((name, one) for one in database(spec, config))
+        yield from ((name, one) for one in public_url.findings(spec, config))
         if source is not None:
             yield from ((name, one) for one in (*_keys(source, config), *_services(source.source, config)))
         yield from ((name, one) for one in _settings(spec, configs, config, fingerprints, notes))

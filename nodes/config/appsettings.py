@@ -1,13 +1,14 @@
 """The settings of the services beside Orchestrator, from 2020.4 on: Identity, Webhooks, Resource Catalog.
 
-Each service reads `appsettings.json` and, over it, `appsettings.Production.json` in its folder below Orchestrator's.
+Each service reads `appsettings.json`, over it `appsettings.Production.json` in its folder below Orchestrator's, and
+over both the environment variables of its `web.config`.
 Sources: UiPath's "Identity Server AppSettings.json" for the files and their order; "Encrypting
 AppSettings.Production.json" for the names of the services and for the tool that encrypts the files; the check of the
 signing certificate in UiPath's Platform.Configuration.Tool for the section that tells an encrypted file.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +16,12 @@ from typing import Final
 
 from ...core.errors import Location, NodeError
 from ...core.files import content
+from . import environment, webconfig
+from .environment import Environment, Variable
 from .json_lexer import JsonProblemError, decode, parse
 from .json_settings import Leaf, changed, fold, leaves
-from .webconfig import MAX_BYTES, ConfigError, place
+from .lexer import Element
+from .webconfig import MAX_BYTES, ConfigError, Document, place
 
 FOLDERS: Final = ("Identity", "Webhooks", "ResourceCatalog")
 PRODUCTION: Final = "appsettings.Production.json"
@@ -60,10 +64,10 @@ class JsonDocument:
         """The error at the character `offset` of this file."""
         return ConfigError(self.location(offset), description, hint, rule)
 
-    def edited(self, values: Mapping[str, str]) -> bytes:
-        """The bytes of the file with these values of settings, and every other byte as before; raises ConfigError."""
+    def edited(self, values: Mapping[str, str], removed: Collection[str] = ()) -> bytes:
+        """The bytes with these values of settings and without the removed ones; all others stay. Raises ConfigError."""
         try:
-            return self._encoded.bytes_of(changed(self.text, values))
+            return self._encoded.bytes_of(changed(self.text, values, removed))
         except JsonProblemError as error:
             raise self.error(error.offset, error.cause, error.hint, SERVICE_ID) from None
 
@@ -74,8 +78,10 @@ class ServiceSetting:
 
     name: str
     text: str | None
-    document: JsonDocument
+    document: JsonDocument | Document
     start: int
+    variable: Element | None = None
+    """The element of the environment variable that sets it, in the service's web.config."""
 
     @property
     def location(self) -> Location:
@@ -84,21 +90,38 @@ class ServiceSetting:
 
 
 class Service:
-    """One service: its own file, and the file with the defaults below it."""
+    """One service: its own file, the file with the defaults below it, and the environment variables over both."""
 
-    def __init__(self, name: str, own: JsonDocument, defaults: JsonDocument | None) -> None:
+    def __init__(
+        self, name: str, own: JsonDocument, defaults: JsonDocument | None, over: Environment | None = None
+    ) -> None:
         self.name: Final = name
         self.own: Final = own
-        self.documents: Final = (own,) if defaults is None else (own, defaults)
-        """The files, the one that wins first."""
-        self._found: Final = merged(self.documents)
+        self.defaults: Final = defaults
+        self._over: Final = over
+        self._found: Final = (
+            {} if over is None else {folded: _of_variable(over.document, one) for folded, one in over.variables.items()}
+        )
+        for folded, setting in merged((own,) if defaults is None else (own, defaults)).items():
+            self._found.setdefault(folded, setting)
+
+    @property
+    def documents(self) -> tuple[JsonDocument | Document, ...]:
+        """All files that were read."""
+        files = (self.own, self.defaults, None if self._over is None else self._over.document)
+        return tuple(one for one in files if one is not None)
 
     def get(self, name: str) -> ServiceSetting | None:
         """The setting with this name, in any case, or None."""
         return self._found.get(fold(name))
 
+    def text(self, name: str) -> str | None:
+        """The text of a setting; None if it does not exist or is null."""
+        found = self.get(name)
+        return None if found is None else found.text
+
     def settings(self) -> Iterator[ServiceSetting]:
-        """All settings: those of the own file first."""
+        """All settings: the environment variables first, then those of the own file."""
         yield from self._found.values()
 
     @property
@@ -140,6 +163,10 @@ def _setting(document: JsonDocument, leaf: Leaf) -> ServiceSetting:
     return ServiceSetting(leaf.name, leaf.text, document, leaf.start)
 
 
+def _of_variable(document: Document, one: Variable) -> ServiceSetting:
+    return ServiceSetting(one.name, one.text, document, one.element.start, one.element)
+
+
 def services_of(folder: Path) -> tuple[list[Service], list[ConfigError]]:
     """The services below an Orchestrator's folder, and the problems of those that cannot be read.
 
@@ -154,10 +181,17 @@ def services_of(folder: Path) -> tuple[list[Service], list[ConfigError]]:
         below = file_in(path.parent, DEFAULTS)
         try:
             own = JsonDocument(path, _bytes(path))
-            found.append(Service(name, own, JsonDocument(below, _bytes(below)) if below.is_file() else None))
+            defaults = JsonDocument(below, _bytes(below)) if below.is_file() else None
+            found.append(Service(name, own, defaults, _environment(path.parent)))
         except ConfigError as error:
-            problems.append(error)
+            problems.append(environment.problem(error, SERVICE_ID))
     return found, problems
+
+
+def _environment(folder: Path) -> Environment | None:
+    """The environment variables that the web.config of a service sets; None without the file."""
+    path = file_in(folder, environment.FILE)
+    return Environment(webconfig.read(path), SERVICE_ID) if path.is_file() else None
 
 
 def _bytes(path: Path) -> bytes:

@@ -88,6 +88,13 @@ def parse(text: str) -> JsonValue:
     return root
 
 
+def comma_after(text: str, position: int) -> int:
+    """The position of the comma after a value that ends at `position`; -1 without one."""
+    found = _GAP.match(text, position)
+    at = position if found is None else found.end()
+    return at if text.startswith(",", at) else -1
+
+
 class _Parser:
     """Reads one text from the beginning to the end; `at` is the position."""
 

@@ -5,11 +5,11 @@ the elements of an array have their index as a name. Source: JsonConfigurationFi
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from .json_lexer import JsonMember, JsonProblemError, JsonValue, parse
+from .json_lexer import JsonMember, JsonProblemError, JsonValue, comma_after, parse
 from .webconfig import Edit
 
 STEP: Final = "  "
@@ -62,11 +62,12 @@ def _below(value: JsonValue, path: str, *, top: bool = False) -> Iterator[Leaf]:
             yield Leaf(name, member.start, member.value)
 
 
-def changed(text: str, values: Mapping[str, str]) -> str:
-    """The text in which these settings have these values, and every other character is as before.
+def changed(text: str, values: Mapping[str, str], removed: Collection[str] = ()) -> str:
+    """The text in which these settings have these values, and those of `removed` are not there; the rest is as before.
 
-    Raises JsonProblemError for a file in which an empty object is the duplicate of another setting, and RuntimeError if
-    the configuration would not read the values from the result.
+    Raises JsonProblemError for a file in which an empty object is the duplicate of another setting, or if the removal
+    would give other elements of an array another index. Raises RuntimeError if the configuration would not read the
+    values from the result.
     """
     before = _unique(parse(text))
     for name, value in values.items():
@@ -79,10 +80,14 @@ def changed(text: str, values: Mapping[str, str]) -> str:
         else:
             edits = [Edit(leaf.value.start, leaf.value.end, quoted(value))]
         text = applied(text, edits)
+    gone = frozenset(map(fold, removed))
+    while edits := _removal(text, parse(text), gone):
+        text = applied(text, edits)
     read = {folded: leaf.text for folded, leaf in leaves(parse(text)).items()}
     wanted = {folded: leaf.text for folded, leaf in before.items()} | {fold(one): new for one, new in values.items()}
     # A member in an object that was empty takes the place of that object.
-    if any(read.get(folded) != new for folded, new in wanted.items() if new is not None):
+    kept = (folded for folded, new in wanted.items() if new is not None and folded not in gone)
+    if gone & read.keys() or any(read.get(folded) != wanted[folded] for folded in kept):
         raise RuntimeError("the edited text does not match the plan")
     return text
 
@@ -121,6 +126,50 @@ def _added(text: str, root: JsonValue, name: str, value: str) -> list[Edit]:
     for part in reversed(parts[1:]):
         written = f"{{ {quoted(part)}: {written} }}"
     return _member(text, home, f"{quoted(parts[0])}: {written}")
+
+
+def _removal(text: str, root: JsonValue, gone: frozenset[str]) -> list[Edit]:
+    """The edits that remove the last member all of whose settings are in `gone`; none if there is no such member."""
+    found = list(_removable(root, "", gone, top=True))
+    if not found:
+        return []
+    home, member = found[-1]
+    index = home.members.index(member)
+    after = index + 1 < len(home.members)
+    if home.kind == "array" and after:
+        cause = "an element of the array is not in the first node's file, and those after it would get another index"
+        raise JsonProblemError(member.start, cause, "copy the array from the first node's file by hand")
+    comma = comma_after(text, member.value.end)
+    start, end = _with_line(text, member.start, member.value.end if comma < 0 else comma + 1)
+    edits = [Edit(start, end, "")]
+    if comma < 0 and index > 0:
+        before = comma_after(text, home.members[index - 1].value.end)
+        edits.append(Edit(before, before + 1, ""))
+    return edits
+
+
+def _removable(
+    value: JsonValue, path: str, gone: frozenset[str], *, top: bool = False
+) -> Iterator[tuple[JsonValue, JsonMember]]:
+    """The outermost members all of whose settings are in `gone`, each with its object or array."""
+    for member in value.members:
+        name = member.name if top else f"{path}:{member.name}"
+        below = _below(member.value, name) if member.value.members else iter((Leaf(name, member.start, member.value),))
+        if all(fold(leaf.name) in gone for leaf in below):
+            yield value, member
+        else:
+            yield from _removable(member.value, name, gone)
+
+
+def _with_line(text: str, start: int, end: int) -> tuple[int, int]:
+    """What to cut out for this part of the text: its lines if nothing else is on them, else also the space before."""
+    line = _line_start(text, start)
+    rest = len(text[end:]) - len(text[end:].lstrip(" \t"))
+    if line > 0 and not text[line:start].strip(" \t") and text[end + rest : end + rest + 1] in {"\r", "\n"}:
+        width = 2 if text.startswith("\r\n", end + rest) else 1
+        return line, end + rest + width
+    before = text[:start]
+    return len(before.rstrip(" \t")), end
 
 
 def _home(value: JsonValue, name: str) -> tuple[JsonValue, str]:

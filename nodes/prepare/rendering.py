@@ -1,22 +1,24 @@
 """Render the files of `nlbgen render nodes`: prepared configs, transforms, scripts, the runbook."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from ...core import templating
 from ...core.artifacts import Artifact
+from ...core.errors import NodeError
 from ...core.plan import Plan
 from ...spec.load import Spec
 from ...spec.model import Farm, Node
 from ...spec.references import MissingSecretError
-from .. import planning, powershell, reading, spec_files, stores
+from .. import planning, powershell, public_url, reading, service_plan, spec_files, stores
 from ..config import effective as configs
 from ..config.effective import CLASSIC_FILE, ENCRYPT, Config
 from ..fingerprints import Fingerprints
 from ..planning import FarmPlan, NodePlan
 from ..runbook import view as runbook
-from . import redis_scripts, scripts, services, texts, xdt
+from ..service_settings import IDENTITY, service
+from . import address_sql, redis_scripts, scripts, services, texts, xdt
 from .redis_scripts import Login
 
 
@@ -38,27 +40,30 @@ def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True)
     source = reading.keys_source(spec, loaded)
     notes: list[str] = []
     files: list[Artifact] = []
-    farm_plan = _without_secrets(loaded)
     try:
         if with_configs:
             farm_plan = planning.plan_configs(spec, loaded, source)
             notes += farm_plan.notes
             for plan in farm_plan.nodes:
-                files += (*_configs(spec, plan), *services.files(plan))
-            notes += [
-                f"{path}: prepare-node.ps1 does not replace this file: copy it to the node while the site is stopped"
-                for path in services.by_hand(farm_plan)
-            ]
+                files += _configs(spec, plan)
+        else:
+            farm_plan = _without_secrets(spec, loaded, source, notes)
     except MissingSecretError as error:
         if with_secrets:
             raise
         notes.append(f"no prepared config and no transform was written: {error.message}; {error.hint}")
-        farm_plan = _without_secrets(loaded)
+        farm_plan = _without_secrets(spec, loaded, source, notes)
+    for plan in farm_plan.nodes if with_configs else ():
+        files += services.files(plan)
+    notes += [
+        f"{node}/{path}: prepare-node.ps1 puts this prepared file in place: copy it to the node with the script"
+        for node, path in services.prepared(farm_plan)
+    ]
     shared = stores.stores_of(spec, classic=source.kind == "classic")
+    changed = {plan.node: services.changes(plan) for plan in farm_plan.nodes}
     for node in spec.farm.nodes:
-        files.append(
-            scripts.prepare_node(spec, node, loaded.get(node, source), source, shared, with_secrets=with_secrets)
-        )
+        config, own = loaded.get(node, source), changed.get(node, [])
+        files.append(scripts.prepare_node(spec, node, config, source, shared, own, with_secrets=with_secrets))
     first = loaded.get(spec.farm.primary, source)
     login = redis_scripts.login(spec, stores.desired_settings(spec, shared, first, source), first)
     files += _farm_files(spec, farm_plan, source, login, with_secrets=with_secrets)
@@ -79,10 +84,19 @@ def _unnamed(farm: Farm) -> Iterator[Node]:
     return (node for node in farm.nodes if node.config is None)
 
 
-def _without_secrets(loaded: dict[Node, Config]) -> FarmPlan:
-    """The farm with an empty plan, for files that need only the existing configs."""
-    plans = tuple(NodePlan(node, config, (), (), (), ()) for node, config in loaded.items())
-    return FarmPlan(plans, Plan((), {}), Fingerprints())
+def _without_secrets(spec: Spec, loaded: dict[Node, Config], source: Config, notes: list[str]) -> FarmPlan:
+    """The farm with a plan of the services' files only, which needs no secret of the spec."""
+    plans: list[NodePlan] = []
+    url = public_url.of(spec.farm)
+    for node, config in loaded.items():
+        plan = NodePlan(node, config, (), (), (), ())
+        try:
+            services_plan = service_plan.planned(node.name, config, source, Fingerprints(), url)
+            plan = replace(plan, service_files=services_plan.files)
+        except NodeError as error:
+            notes.append(f"{node.name}: no file of its services was prepared: {error.message}")
+        plans.append(plan)
+    return FarmPlan(tuple(plans), Plan((), {}), Fingerprints())
 
 
 def _configs(spec: Spec, plan: NodePlan) -> Iterator[Artifact]:
@@ -125,7 +139,7 @@ def _farm_files(
         view = {
             "header": texts.header(spec, "Tables that the nodes share,"),
             "server": farm.stores.database.server,
-            "database": _bracketed(farm.stores.database.name),
+            "database": address_sql.bracketed(farm.stores.database.name),
             "job_quoted": _nested(scripts.expired_job(farm.stores.database.name)),
             "tables": list(_tables(sessions=sessions, messages=messages)),
             "sessions": sessions,
@@ -133,13 +147,17 @@ def _farm_files(
         }
         content = templating.render("nodes/verify.sql.j2", view)
         yield Artifact(PurePosixPath("verify.sql"), powershell.script(content))
+    nodes = [plan.config for plan in farm_plan.nodes] or [source]
+    if source.kind == "core" or any(service(config, IDENTITY) is not None for config in nodes):
+        yield address_sql.script(spec, source, nodes)
     secrets = {"sql": stores.sql_password(spec), "redis": stores.redis_password(spec)}
     variables = {what: part.variable for what, part in secrets.items() if part is not None}
     encrypt = source.protection_command(ENCRYPT, "SECTION")
     sentinels = login is not None and bool(login.service)
     core = source.kind == "core"
-    shown = runbook.view(farm_plan, farm, variables, core=core, encrypt=encrypt, sentinels=sentinels)
-    view = {"header": texts.header(spec, "Runbook"), **shown, "services": services.by_hand(farm_plan)}
+    prepared = services.prepared(farm_plan)
+    shown = runbook.view(farm_plan, farm, variables, core=core, encrypt=encrypt, sentinels=sentinels, services=prepared)
+    view = {"header": texts.header(spec, "Runbook"), **shown}
     yield Artifact(PurePosixPath("RUNBOOK.md"), templating.render("nodes/RUNBOOK.md.j2", view))
 
 
@@ -151,11 +169,6 @@ def _tables(*, sessions: bool, messages: bool) -> Iterator[dict[str, str]]:
     if messages:
         for name in ("Messages_0", "Messages_0_Id", "Schema"):
             yield {"name": f"N'[SignalR].[{name}]'", "made_by": "N'the first start of the Orchestrator'"}
-
-
-def _bracketed(name: str) -> str:
-    """A name as T-SQL's delimited identifier."""
-    return "[" + name.replace("]", "]]") + "]"
 
 
 def _nested(text: str) -> str:

@@ -1,6 +1,6 @@
 """The PowerShell scripts: what the templates of prepare-node and sessionstate show."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from ...core import templating
@@ -8,24 +8,36 @@ from ...core.artifacts import Artifact
 from ...core.errors import NodeError
 from ...spec.load import Spec
 from ...spec.model import Node, SqlLogin
-from .. import keys, powershell, stores
+from .. import keys, powershell, public_url, stores
 from ..config.effective import CLASSIC_FILE, CORE_FILE, MACHINE_KEY, SESSION_STATE, Config
 from ..fingerprints import Fingerprints
 from ..values import DesiredSetting, SecretPart, Value
 from . import redis_scripts
+from .services import ServiceChange
 from .texts import default, header, missing, script
 
 
 def prepare_node(
-    spec: Spec, node: Node, config: Config, source: Config, shared: stores.Stores, *, with_secrets: bool
+    spec: Spec,
+    node: Node,
+    config: Config,
+    source: Config,
+    shared: stores.Stores,
+    services: Sequence[ServiceChange] = (),
+    *,
+    with_secrets: bool,
 ) -> Artifact:
-    """The script that prepares one node, with the keys of `source`; `config` is the node's own file if it is known."""
+    """The script that prepares one node, with the keys of `source`; `config` is the node's own file if it is known.
+
+    `services` are the prepared files of the node's services.
+    """
     farm = spec.farm
     own_keys = node is farm.primary and farm.keys.source == "primary"
     cloned = keys.keys_to_clone(source)
     desired = (
         *(() if own_keys else keys.desired_settings(cloned, config)),
         *stores.desired_settings(spec, shared, config, source),
+        *public_url.desired_settings(spec, config),
     )
     redis = redis_scripts.login(spec, desired, config)
     core = config.kind == "core"
@@ -57,6 +69,10 @@ def prepare_node(
         "host": powershell.literal(farm.frontend.host),
         "expect": farm.balancer.health.expect,
         "done": powershell.literal(f"{node.name} answers: the node is ready."),
+        "services": [
+            {"path": powershell.literal(one.path.replace("/", "\\")), "before": one.before, "after": one.after}
+            for one in services
+        ],
         "redis": [] if redis is None else redis_scripts.functions(redis),
         "several_redis": redis is not None and len(redis.servers) > 1,
         "redis_password": redis is not None and redis.password is not None,

@@ -115,27 +115,30 @@ def public_url(farm: Farm, url: str) -> Step:
         [
             (
                 f"If users reach {first} by {code(url)} already, there is nothing to do. Otherwise point the DNS name "
-                f"at {first}, give the site a certificate with this name, and change the URL as UiPath's page "
-                '"Changing the Orchestrator / Identity Server URL" describes for your version. Without this change no '
-                "user can sign in through the balancer. Change the URL in three places:"
+                f"at {first}, and give the site a certificate with this name. The URL is in three places: change all "
+                "of them in one maintenance window. Without this change no user can sign in through the balancer."
             ),
             (
                 f"In the config file of {first}: `IdentityServer.Integration.Authority`, "
                 "`ExternalAuth.System.OpenIdConnect.Authority`, `ExternalAuth.System.OpenIdConnect.RedirectUri`, "
                 "`ExternalAuth.System.OpenIdConnect.PostLogoutRedirectUri` and, if it is present, "
-                "`ResourceCatalogService.ServiceURL`."
+                "`ResourceCatalogService.ServiceURL`. `nlbgen nodes plan` shows the change, and `prepare-node.ps1` "
+                "makes it."
             ),
             (
                 f"In Identity Server's {code(_identity(farm))}: `AppSettings.IdentityServerAddress` and "
-                "`AppSettings.OrchestratorUrl`."
+                "`AppSettings.OrchestratorUrl`. If the `config` of the node is a copy of its install folder, the same "
+                "plan and script change them; otherwise change them by hand."
             ),
             (
                 "In Identity Server's database: the tables `[identity].[ClientRedirectUris]` and "
-                "`[identity].[ClientPostLogoutRedirectUris]`."
+                "`[identity].[ClientPostLogoutRedirectUris]`. `public-url.sql` shows the rows and the statements that "
+                "undo the change. Save this result. Then write `@apply bit = 1` in the script, and run it again, after "
+                f"`prepare-node.ps1` of {first}. If an address of the table is not in the script, add it there."
             ),
         ],
         f"users can sign in at {code(url)}, and none of these places contains the machine's own name any more.",
-        "restore the old URL in the same places, from the copies of the first step.",
+        "restore the files from their dated backups, and run the statements of the column `rollback`.",
     )
 
 

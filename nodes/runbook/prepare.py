@@ -198,9 +198,12 @@ def _restore(farm: Farm, *, core: bool) -> list[str]:
     ]
 
 
-def cleanup(farm: Farm) -> list[CodeBlock]:
-    """The commands that delete what contains keys and passwords on the nodes, after the change."""
-    directory = literal(farm.orchestrator.directory)
+def cleanup(farm: Farm, *, services: bool) -> list[CodeBlock]:
+    """The commands that delete what contains keys and passwords on the nodes, after the change.
+
+    With `services`, there are also backups in the folders below Orchestrator's.
+    """
+    directory = literal(farm.orchestrator.directory) + (" -Recurse" if services else "")
     return blocks(
         (
             "powershell",

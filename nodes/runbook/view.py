@@ -4,7 +4,7 @@ Source: the guide's nine steps, in an order in which every step has a rollback. 
 steps of `classic.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ...spec.model import Farm
@@ -15,19 +15,27 @@ from ..planning import FarmPlan
 from ..powershell import literal
 from . import classic, prepare
 from . import core as core_steps
-from .blocks import Step, blocks, code, share
+from .blocks import FOLDER, Step, blocks, code, share
 from .redis import named_sentinels, sentinel
 
 _SECRETS: Final = {"sql": "of the SQL Server login", "redis": "of Redis"}
 
 
 def view(
-    farm_plan: FarmPlan, farm: Farm, variables: dict[str, str], *, core: bool, encrypt: str, sentinels: bool = False
+    farm_plan: FarmPlan,
+    farm: Farm,
+    variables: dict[str, str],
+    *,
+    core: bool,
+    encrypt: str,
+    sentinels: bool = False,
+    services: Sequence[tuple[str, str]] = (),
 ) -> dict[str, object]:
     """What the template of the runbook shows.
 
     `variables` are the environment variables of the secrets `sql` and `redis`, if the farm has them; `encrypt` is the
     command that encrypts a section again; with `sentinels` the servers of Redis in the nodes' strings are sentinels.
+    `services` are the prepared files of the nodes' services: the node, and the path below its folder.
     """
     steps = list(_steps(farm, variables, core=core, sentinels=sentinels))
     first = [node.config for node in farm_plan.nodes if node.node is farm.primary]
@@ -57,9 +65,20 @@ def view(
         else "the first node",
         "keys_file": "" if farm.keys.source == "primary" else code(prepare.KEYS_FILE),
         "redis_backups": "redis" in variables and not core,
-        "cleanup": prepare.cleanup(farm),
+        "services": list(_services(farm, services)),
+        "cleanup": prepare.cleanup(farm, services=bool(services)),
         "steps": steps,
     }
+
+
+def _services(farm: Farm, services: Sequence[tuple[str, str]]) -> Iterator[dict[str, str]]:
+    """Each prepared file of a service, and the command that copies it to its node."""
+    addresses = {node.name: node.address for node in farm.nodes}
+    for node, path in services:
+        folder, _, name = f"{node}/{path}".replace("/", "\\").rpartition("\\")
+        target = share(addresses[node], f"{FOLDER}\\{folder}")
+        command = f"robocopy.exe {literal(folder)} {literal(target)} {name}"
+        yield {"path": code(f"{node}/{path}"), "node": node, "command": code(command)}
 
 
 def _url(farm: Farm) -> str:

@@ -41,6 +41,7 @@ FILE_RULES: Final = (
     FileRule("package-storage", "warning", "packages are not on the disk of one node"),
     FileRule("database-local", "warning", "every node reaches the same SQL Server"),
     FileRule("database-differs", "warning", "the file names the database of the spec"),
+    FileRule("public-url", "warning", "the settings that contain the farm's address have `frontend.host`"),
     FileRule("config-builders", "warning", "no configBuilders fill in the settings"),
     FileRule("nodes-differ", "warning", "the nodes share the settings that a farm needs"),
     FileRule("keys-differ", "warning", "the nodes have the keys of `keys.from`"),

@@ -18,6 +18,7 @@ from nlbgen.nodes.planning import FarmPlan, plan_farm
 from nlbgen.nodes.prepare import rendering
 from nlbgen.nodes.reading import load_configs
 from nlbgen.spec.load import Spec, load
+from tests.nodes.powershell_rules import broken
 
 if TYPE_CHECKING:
     from tests.conftest import RunCommand
@@ -400,8 +401,78 @@ def test_render_writes_the_files_of_the_services(folder: Folder, tmp_path: Path)
     assert files[f"orch-2/{IDENTITY}"].content == identity().encode()
     assert files[f"orch-2/{IDENTITY}"].secret
     assert f"orch-1/{IDENTITY}" not in files
-    assert any(note.startswith(f"orch-2/{IDENTITY}: prepare-node.ps1 does not replace") for note in made.notes)
-    assert f"`nlbgen render nodes` wrote `orch-2/{IDENTITY}`" in files["RUNBOOK.md"].content.decode()
+    assert any(note.startswith(f"orch-2/{IDENTITY}: prepare-node.ps1 puts this prepared") for note in made.notes)
+    runbook = files["RUNBOOK.md"].content.decode()
+    assert f"`nlbgen render nodes` wrote `orch-2/{IDENTITY}`" in runbook
+    copy = r"robocopy.exe 'orch-2\Identity' '\\10.0.0.12\C$\nlbgen\orch-2\Identity' appsettings.Production.json"
+    assert copy in runbook
+    assert "-Recurse -Filter *.bak" in runbook
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_script_puts_the_prepared_files_of_its_node_in_place(folder: Folder, tmp_path: Path) -> None:
+    folder("orch-1", node())
+    folder("orch-2", node(**FRESH))
+    scripts = {
+        file.path.parts[0]: file.content.decode()
+        for file in rendering.render(load(farm(tmp_path))).files
+        if file.path.name == "prepare-node.ps1"
+    }
+    name = r"Identity\appsettings.Production.json"
+    before, after = digest(FRESH["identity"]), digest(identity())
+    assert f"@{{ Path = '{name}'; Before = '{before}'; After = '{after}' }}" in scripts["orch-2"]
+    for word in ("ServiceFile", "PreparedFrom", "SkipServices"):
+        assert word not in scripts["orch-1"]
+    assert broken(scripts["orch-2"].encode()) == []
+
+
+def test_script_checks_the_services_before_the_stop_and_restores_them(folder: Folder, tmp_path: Path) -> None:
+    folder("orch-1", node())
+    folder("orch-2", node(**FRESH))
+    files = {file.path.as_posix(): file.content.decode() for file in rendering.render(load(farm(tmp_path))).files}
+    script = files["orch-2/prepare-node.ps1"]
+    body = script[script.index("# Everything that can fail without the site") :]
+    order = [
+        "@(Get-ServiceChange ",
+        "Write-ServiceScratch $services",
+        "Stop-Node $pool",
+        "Set-ServiceFile $services",
+        "[IO.File]::Replace($scratch, $ConfigPath, $backup)",
+        "Restart-ServicePool $services",
+        "Start-Node $pool",
+        "if (-not $prepared) { Restore-ServiceFile $services }",
+        "[IO.File]::Replace($scratch, $ConfigPath, $tried)",
+        "Restore-ServiceFile $services\n",
+    ]
+    positions = [body.index(order[0])]
+    for one in order[1:]:
+        positions.append(body.index(one, positions[-1]))
+    replaced = script[script.index("function Set-ServiceFile") : script.index("function Restore-ServiceFile")]
+    assert replaced.index("Test-SameBytes") < replaced.index("[IO.File]::Replace")
+    check = script[script.index("function Get-ServiceChange") : script.index("function Write-ServiceScratch")]
+    assert check.count("throw") == check.count("$again") - 1 == 4
+
+
+@pytest.mark.parametrize("with_configs", [True, False])
+def test_script_needs_no_secret_for_the_services(folder: Folder, tmp_path: Path, with_configs: bool) -> None:
+    folder("orch-1", node())
+    folder("orch-2", node(**FRESH))
+    spec = load(farm(tmp_path, password="password: {env: NLBGEN_TEST_NOT_SET}"))
+    made = rendering.render(spec, with_configs=with_configs)
+    files = {file.path.as_posix(): file.content for file in made.files}
+    assert digest(identity()).encode() in files["orch-2/prepare-node.ps1"]
+    assert (f"orch-2/{IDENTITY}" in files) == with_configs
+
+
+def test_script_of_a_node_with_encrypted_services_leaves_them_out_with_a_note(folder: Folder, tmp_path: Path) -> None:
+    folder("orch-1", node())
+    folder("orch-2", node(identity=identity(OTHER, more=',"ConfigEncryptionSettings": {}')))
+    made = rendering.render(load(farm(tmp_path)), with_configs=False)
+    (note,) = [note for note in made.notes if "no file of its services was prepared" in note]
+    assert note.startswith("orch-2: ")
 
 
 def test_plan_without_its_secrets_has_no_files_of_the_services(folder: Folder, tmp_path: Path) -> None:
