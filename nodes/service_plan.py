@@ -39,9 +39,7 @@ class WantedSetting:
 Step = tuple[WantedSetting, ServiceSetting | None]
 
 
-def planned(
-    target: str, config: Config, source: Config, fingerprints: Fingerprints, url: PublicUrl
-) -> ServicesEdited:
+def planned(target: str, config: Config, source: Config, fingerprints: Fingerprints, url: PublicUrl) -> ServicesEdited:
     """What the service files of a node need to agree with those of `source`, and with the public address `url`.
 
     `target` names the node in the changes. Raises NodeError for a file that its service cannot read, or that is

@@ -204,11 +204,11 @@ def test_sql_shows_first_and_changes_in_a_transaction_on_request(farm: Farm) -> 
     assert "DECLARE @apply bit = 0;" in text
     assert f"DECLARE @new nvarchar(400) = N'{FARM}';" in text
     assert re.findall(r"INSERT INTO @old VALUES \((.*)\);", text) == [f"N'{OLD}'", "N'https://o''rch-2'"]
-    order = [text.index(part) for part in ("AS [rollback]", "IF @apply = 1", "BEGIN TRANSACTION", "UPDATE c SET")]
+    order = [text.index(part) for part in ("AS [rollback]", "IF @apply = 0", "BEGIN TRANSACTION", "UPDATE c SET")]
     assert order == sorted(order)
     for table in ("[identity].[ClientRedirectUris]", "[identity].[ClientPostLogoutRedirectUris]"):
         assert f"FROM {table}" in text
-    assert text.count("UPDATE c SET") == text.count("THROW 50000") == 2
+    assert text.count("UPDATE c SET") == text.count("RAISERROR (N'") == 2
     changing = text[text.index("BEGIN TRANSACTION") : text.index("COMMIT")]
     assert changing.count("UPDATE") == text.replace("N'UPDATE", "").count("UPDATE c")
     assert "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;\n    THROW;" in text

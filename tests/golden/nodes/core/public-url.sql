@@ -52,7 +52,10 @@ SELECT N'ClientPostLogoutRedirectUris' AS [table], [Id], [ClientId], [before], [
 FROM #nlbgen_ClientPostLogoutRedirectUris
 ORDER BY [Id];
 
-IF @apply = 1
+IF @apply = 0
+    PRINT N'Nothing was changed: @apply is 0.';
+ELSE
+BEGIN
 BEGIN TRY
     BEGIN TRANSACTION;
     UPDATE c SET [RedirectUri] = r.[after]
@@ -60,22 +63,21 @@ BEGIN TRY
     JOIN #nlbgen_ClientRedirectUris AS r ON r.[Id] = c.[Id] AND r.[before] = c.[RedirectUri]
     WHERE r.[there] = 0;
     IF @@ROWCOUNT <> (SELECT COUNT(*) FROM #nlbgen_ClientRedirectUris WHERE [there] = 0)
-        THROW 50000, N'ClientRedirectUris was changed while this script ran. Nothing was changed: run it again.', 1;
+        RAISERROR (N'ClientRedirectUris was changed while this script ran. Nothing was changed: run it again.', 16, 1);
     UPDATE c SET [PostLogoutRedirectUri] = r.[after]
     FROM [identity].[ClientPostLogoutRedirectUris] AS c
     JOIN #nlbgen_ClientPostLogoutRedirectUris AS r ON r.[Id] = c.[Id] AND r.[before] = c.[PostLogoutRedirectUri]
     WHERE r.[there] = 0;
     IF @@ROWCOUNT <> (SELECT COUNT(*) FROM #nlbgen_ClientPostLogoutRedirectUris WHERE [there] = 0)
-        THROW 50000, N'ClientPostLogoutRedirectUris was changed while this script ran. Nothing was changed: run it again.', 1;
+        RAISERROR (N'ClientPostLogoutRedirectUris was changed while this script ran. Nothing was changed: run it again.', 16, 1);
     COMMIT TRANSACTION;
     PRINT N'The rows are changed. Restart the app pools of Identity Server on all nodes.';
 END TRY
 BEGIN CATCH
     IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;
     THROW;
-END CATCH
-ELSE
-    PRINT N'Nothing was changed: @apply is 0.';
+END CATCH;
+END;
 
 DROP TABLE #nlbgen_ClientRedirectUris;
 DROP TABLE #nlbgen_ClientPostLogoutRedirectUris;
