@@ -501,9 +501,14 @@ class F5(Model):
         default=None,
     )
     key: t.BigipPath | None = entry("The key object that belongs to `certificate`.", default=None)
+    node_ca: t.BigipPath | None = entry(
+        "An existing CA object of the device that the nodes' certificates chain to; without it `push` uploads "
+        "`frontend.tls.verify_nodes`.",
+        default=None,
+    )
     cipher_group: t.BigipPath | None = entry(
-        "A cipher group of the device for the clients' TLS; it enables TLS 1.3 (TMOS 14.0 or later). "
-        "Default: Mozilla's TLS 1.2 suites, and `/Common/f5-default` with `tls.profile: modern`.",
+        "A cipher group of the device for the clients' TLS (TMOS 14.0 or later). Default: the farm's own group with "
+        "the suites of `tls.profile`; with `api: soap` and before 14.0, Mozilla's TLS 1.2 suites.",
         default=None,
     )
 

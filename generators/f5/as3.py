@@ -127,12 +127,13 @@ def _monitor(one: Object, context: _Context) -> dict[str, Any]:
 def _pool(one: Object, context: _Context) -> dict[str, Any]:
     own = one.properties
     members = mapping(own["members"])
+    monitors = {"monitors": [context.pointer(str(own["monitor"]))]} if "monitor" in own else {}
     return {
         "class": "Pool",
         "loadBalancingMode": own["load-balancing-mode"],
         "members": [_member(path, member, context) for path, member in sorted(members.items())],
         "minimumMembersActive": own["min-active-members"],
-        "monitors": [context.pointer(str(own["monitor"]))],
+        **monitors,
         "serviceDownAction": own["service-down-action"],
         "slowRampTime": own["slow-ramp-time"],
     }
@@ -197,8 +198,19 @@ def _client_ssl(one: Object, context: _Context) -> dict[str, Any]:
     if context.version >= GATES["tls-1.3"]:
         made["tls1_3Enabled"] = "no-tlsv1.3" not in options
     if "cipher-group" in own:
-        return {**made, "cipherGroup": {"bigip": own["cipher-group"]}}
+        return {**made, "cipherGroup": context.pointer(str(own["cipher-group"]))}
     return {**made, "ciphers": own["ciphers"]}
+
+
+def _cipher_rule(one: Object, _context: _Context) -> dict[str, Any]:
+    return {"class": "Cipher_Rule", "cipherSuites": str(one.properties["cipher"]).split(":")}
+
+
+def _cipher_group(one: Object, context: _Context) -> dict[str, Any]:
+    return {
+        "class": "Cipher_Group",
+        "allowCipherRules": [context.pointer(path) for path in _keys(one.properties["allow"])],
+    }
 
 
 def _http(one: Object, _context: _Context) -> dict[str, Any]:
@@ -321,6 +333,8 @@ _MAKERS: Final[Mapping[str, Maker]] = {
     "ltm monitor http": _monitor,
     "ltm monitor https": _monitor,
     "ltm pool": _pool,
+    "ltm cipher rule": _cipher_rule,
+    "ltm cipher group": _cipher_group,
     "ltm profile client-ssl": _client_ssl,
     "ltm profile http": _http,
     "ltm profile tcp": _tcp,

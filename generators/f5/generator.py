@@ -52,7 +52,7 @@ class F5(Generator):
         "tls-modern": Since(
             GATES["tls-1.3"],
             No("TLS 1.3 came with 14.0"),
-            "needs a cipher group of the device",
+            "with a cipher group",
         ),
         "http2": No("with an HTTP/2 profile, WebSockets need further profiles, which nlbgen does not render"),
         "websocket": Yes("from 12.1 on with a websocket profile; before 12.1, the http profile passes WebSockets"),
@@ -63,10 +63,7 @@ class F5(Generator):
             "the limit needs the AFM module, or an iRule with a table; nlbgen renders neither",
             "one client address can use all connections",
         ),
-        "serve-all-failed": No(
-            "BIG-IP sends no requests to a member that its monitor marked down",
-            "connections are reset while the monitors of all nodes fail",
-        ),
+        "serve-all-failed": Yes("an iRule selects a pool without a monitor while the monitors of all nodes fail"),
         "app-pool-stop": Yes("only the monitor detects it"),
         "free-hung-websockets": Yes("`service-down-action reset` closes them"),
         "source-hash": Yes("as persistence by address, with CARP"),
@@ -157,7 +154,7 @@ class F5(Generator):
     def _install(self, job: Job, made: tuple[Object, ...]) -> dict[str, Any]:
         tls = job.design.frontend.tls
         uploads = job.farm.balancer_tls and job.farm.f5.certificate is None
-        checked = verifies_nodes(job.farm) and "verify_nodes" in tls.written
+        checked = verifies_nodes(job.farm) and "verify_nodes" in tls.written and job.farm.f5.node_ca is None
         return {
             "partition": "" if job.farm.f5.partition == "Common" else job.farm.f5.partition,
             "folder": f"/{job.farm.f5.partition}",
@@ -182,6 +179,10 @@ def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
         missing = "key" if f5.key is None else "certificate"
         message = "certificate and key belong together: one of them is missing"
         yield spec.problem(("f5", missing), message, "write both keys, or none", id="f5-certificate-key")
+    if f5.node_ca is not None and not verifies_nodes(spec.farm):
+        message = "the nodes' certificates are not verified, so the CA has no effect"
+        hint = "remove it; or verify them: `tls.mode: bridge`, or with `passthrough` write `tls.verify_nodes`"
+        yield spec.problem(("f5", "node_ca"), message, hint, id="f5-node-ca")
     if f5.api == "as3" and version < AS3_TMOS:
         message = f"AS3 needs TMOS {AS3_TMOS} or later, and f5.version is {version}"
         yield spec.problem(("f5", "api"), message, "write `f5.api: rest`, or update the device", id="f5-as3-version")
@@ -219,8 +220,9 @@ def _notes(job: Job) -> Iterator[str]:
     yield from clamps(job.farm)
     if job.farm.balancer.signalr.idle_timeout.seconds > LONGEST_IDLE:
         yield "The idle timeout is one day, which is the maximum."
-    if job.farm.balancer_tls and job.farm.frontend.tls.profile == "intermediate" and job.farm.f5.cipher_group is None:
-        yield "Clients use TLS 1.2; f5.cipher_group of the spec adds TLS 1.3 from TMOS 14.0 on."
+    made = objects(job.farm, job.version)
+    if any("ciphers" in one.properties and one.properties["ciphers"] != "none" for one in made):
+        yield "Clients use TLS 1.2: TLS 1.3 needs TMOS 14.0 or later, and `f5.api: rest` or `as3`."
     if job.design.passthrough and "max_body" in job.farm.balancer.written:
         yield "With passthrough the device does not see requests: only the limit of IIS for uploads applies."
     if job.design.tls_mode == "bridge" and not verifies_nodes(job.farm):
@@ -236,9 +238,11 @@ def _notes(job: Job) -> Iterator[str]:
 
 # References.
 
-_REFERENCES: Final = frozenset({"ssl-profile", "monitor", "pool", "strategy", "cert", "key", "chain", "ca-file"})
-_LISTING: Final = frozenset({"profiles", "policies", "persist", "rules"})
 _FILES: Final = frozenset({"cert", "key", "chain", "ca-file"})
+_REFERENCES: Final = frozenset({"ssl-profile", "monitor", "pool", "strategy", "cipher-group", *_FILES})
+_LISTING: Final = frozenset({"profiles", "policies", "persist", "rules", "allow"})
+_ON_DEVICE: Final = frozenset({"cipher-group", *_FILES})
+"""The properties that may name an object of the device itself."""
 
 
 def dangling(found: tuple[Object, ...]) -> list[str]:
@@ -247,7 +251,7 @@ def dangling(found: tuple[Object, ...]) -> list[str]:
     problems: list[str] = []
     for one in found:
         for key, path in references(one.properties):
-            if path in paths or key in _FILES or path == "none":
+            if path in paths or key in _ON_DEVICE or path == "none":
                 continue
             if not path.startswith(_BUILT_IN) or path.removeprefix(_BUILT_IN) not in _BUILT_IN_NAMES:
                 problems.append(f"{one.kind} {one.path}: {key} {path} does not exist")

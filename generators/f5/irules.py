@@ -121,3 +121,20 @@ def signalr_irule(paths: Sequence[str], signalr: str, web: str, *, sticky: bool,
     yield "        }"
     yield "    }"
     yield "}"
+
+
+def unchecked_irule(web: str, unchecked: str, *, http: bool, returns: bool) -> Iterator[str]:
+    """Select the pool without a monitor while the monitors of all nodes fail.
+
+    A device evaluates policies before iRules (F5's article K16590), and iRules in the order of the virtual server, so
+    this choice is the last one. `pool` applies to the rest of a connection: with `returns`, nothing else selects a pool
+    for the next request, and this iRule selects the checked pool again.
+    """
+    yield f"when {'HTTP_REQUEST' if http else 'CLIENT_ACCEPTED'} {{"
+    yield f"    if {{ [active_members {web}] == 0 }} {{"
+    yield f"        pool {unchecked}"
+    if returns:
+        yield "    } else {"
+        yield f"        pool {web}"
+    yield "    }"
+    yield "}"

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from ...spec.model import Farm
 from ...spec.units import Version
 from ..design import COOKIE
-from .irules import REDIRECT_PORT, redirect_irule, request_irule, signalr_irule
-from .pools import health, nodes, pools
+from .irules import REDIRECT_PORT, redirect_irule, request_irule, signalr_irule, unchecked_irule
+from .pools import UNCHECKED, health, nodes, pools
 from .profiles import persistence, profiles
 from .view import Names, View
 from .vocabulary import KINDS, Object, Value
@@ -41,6 +41,10 @@ def _irules(view: View) -> Iterator[Object]:
         sticky, held = view.signalr_is_sticky, view.persistence == "source"
         lines = signalr_irule(view.farm.balancer.signalr.paths, *both, sticky=sticky, held=held)
         yield _irule(view, "signalr_rule", lines)
+    if view.serves_all_failed:
+        returns = not view.design.passthrough and not view.own_signalr_pool
+        both = view.path("web"), view.path(UNCHECKED)
+        yield _irule(view, "unchecked_rule", unchecked_irule(*both, http=not view.design.passthrough, returns=returns))
 
 
 def _irule(view: View, name: str, lines: Iterable[str]) -> Object:
@@ -138,6 +142,8 @@ def _main_irules(view: View) -> Iterator[str]:
         yield view.path("request_rule")
     if view.own_signalr_pool and not view.policies:
         yield view.path("signalr_rule")
+    if view.serves_all_failed:
+        yield view.path("unchecked_rule")
 
 
 def _virtual(view: View, name: str, address: str, port: int, **properties: Value) -> Object:

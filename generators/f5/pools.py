@@ -1,9 +1,9 @@
 """Nodes, pools with their members, and the monitor."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
-from ...spec.model import Farm
+from ...spec.model import Farm, Health
 from ..design import Member, Pool
 from .view import View
 from .vocabulary import Object, Value
@@ -11,6 +11,34 @@ from .vocabulary import Object, Value
 LONGEST_INTERVAL, LONGEST_TIMEOUT, LONGEST_UP, LONGEST_RAMP = 299, 900, 1800, 900
 """Bounds of monitors and pools in AS3's schema; an interval must be less than its timeout."""
 MOST_RATIO: Final = 100
+UNCHECKED: Final = "unchecked"
+"""The name of the pool without a monitor, which serves while the monitors of all nodes fail."""
+
+
+class Times(NamedTuple):
+    """The times of a monitor in seconds."""
+
+    interval: int
+    timeout: int
+    until_up: int
+
+    @classmethod
+    def of(cls, checks: Health) -> "Times":
+        """The times for the health checks of a spec, before the bounds of a BIG-IP.
+
+        A monitor has no time limit for one check: its timeout runs from the last good answer. F5's rule is three
+        intervals and one second; here it is `fall` intervals. An interval is at least as long as the spec's limit for
+        one check, so that a slow answer arrives before the next check.
+        """
+        interval = max(checks.interval, checks.timeout).seconds
+        return cls(interval, checks.fall * interval + 1, (checks.rise - 1) * interval)
+
+    @property
+    def bounded(self) -> "Times":
+        """The nearest times that a BIG-IP accepts."""
+        return Times(
+            min(self.interval, LONGEST_INTERVAL), min(self.timeout, LONGEST_TIMEOUT), min(self.until_up, LONGEST_UP)
+        )
 
 
 def nodes(view: View) -> Iterator[Object]:
@@ -22,17 +50,19 @@ def nodes(view: View) -> Iterator[Object]:
 
 
 def pools(view: View) -> Iterator[Object]:
-    """The pool of all requests, and SignalR's own if the spec asks for it."""
+    """The pool of all requests, SignalR's own if the spec asks for it, and the one without a monitor."""
+    ramp = min(view.farm.balancer.slow_start.seconds, LONGEST_RAMP)
     for pool, name in _named(view):
+        monitor: dict[str, Value] = {"monitor": view.path(f"health_{view.monitor}")} if name != UNCHECKED else {}
         yield view.object(
             "ltm pool",
             name,
             load_balancing_mode=_mode(view, pool),
             members={_member_name(view, member): _member(view, member) for member in view.design.members},
             min_active_members=1 if any(member.state == "backup" for member in view.design.members) else 0,
-            monitor=view.path(f"health_{view.monitor}"),
+            **monitor,
             service_down_action="reset",
-            slow_ramp_time=min(view.farm.balancer.slow_start.seconds, LONGEST_RAMP),
+            slow_ramp_time=0 if name == UNCHECKED else ramp,
         )
 
 
@@ -40,6 +70,8 @@ def _named(view: View) -> Iterator[tuple[Pool, str]]:
     yield view.design.web, "web"
     if view.own_signalr_pool:
         yield view.design.signalr, "signalr"
+    if view.serves_all_failed:
+        yield view.design.unchecked, UNCHECKED
 
 
 def _mode(view: View, pool: Pool) -> str:
@@ -86,17 +118,16 @@ def _address(member: Member, *, autopopulate: bool) -> dict[str, Value]:
 def health(view: View) -> Iterator[Object]:
     """The monitor of both pools: it requests the health endpoint over HTTP/1.1 by the farm's own name."""
     checks, design = view.farm.balancer.health, view.design
-    interval = min(checks.interval.seconds, LONGEST_INTERVAL)
+    times = Times.of(checks).bounded
     send = rf"GET {design.health_path} HTTP/1.1\r\nHost: {design.frontend.host}\r\nConnection: Close\r\n\r\n"
     properties: dict[str, Value] = {
         "defaults_from": f"/Common/{view.monitor}",
-        "interval": interval,
+        "interval": times.interval,
         # Without a backslash, which each syntax quotes differently.
         "recv": f"^HTTP/1.[01] {checks.expect}",
         "send": send,
-        "time_until_up": min((checks.rise - 1) * interval, LONGEST_UP),
-        # It runs from the last good answer, so the last of `fall` checks has its full timeout too.
-        "timeout": min(checks.fall * interval + checks.timeout.seconds, LONGEST_TIMEOUT),
+        "time_until_up": times.until_up,
+        "timeout": times.timeout,
     }
     if view.farm.node_tls and view.has("monitor-ssl-profile"):
         properties["ssl_profile"] = view.path("nodes")
@@ -105,20 +136,36 @@ def health(view: View) -> Iterator[Object]:
 
 def clamps(farm: Farm) -> Iterator[str]:
     """One line for each value that the spec sets and a BIG-IP cannot have."""
-    checks = farm.balancer.health
-    written = {f"balancer.{key}" for key in farm.balancer.written}
-    written |= {f"balancer.health.{key}" for key in checks.written}
-    for key, wanted, longest in (
-        ("balancer.health.interval", checks.interval, LONGEST_INTERVAL),
-        ("balancer.health.timeout", checks.timeout, LONGEST_TIMEOUT),
-        ("balancer.slow_start", farm.balancer.slow_start, LONGEST_RAMP),
-    ):
-        used = min(wanted.seconds, longest)
-        if key in written and used * 1000 != int(wanted):
-            yield f"{key} is {wanted}, and becomes {used}s: a BIG-IP has whole seconds, at most {longest}."
-    interval = min(checks.interval.seconds, LONGEST_INTERVAL)
-    down, up = checks.fall * interval + checks.timeout.seconds, (checks.rise - 1) * interval
-    if down > LONGEST_TIMEOUT:
-        yield f"A node is marked down after {LONGEST_TIMEOUT}s, not after {down}s: this is the maximum of a BIG-IP."
-    if up > LONGEST_UP:
-        yield f"A node is marked up after {LONGEST_UP}s, not after {up}s: this is the maximum of a BIG-IP."
+    yield from _health_clamps(farm.balancer.health)
+    slow_start = farm.balancer.slow_start
+    ramp = min(slow_start.seconds, LONGEST_RAMP)
+    if "slow_start" in farm.balancer.written and ramp * 1000 != int(slow_start):
+        yield (
+            f"balancer.slow_start is {slow_start}, and becomes {ramp}s: a BIG-IP has whole seconds, at most "
+            f"{LONGEST_RAMP}."
+        )
+
+
+def _health_clamps(checks: Health) -> Iterator[str]:
+    wanted = Times.of(checks)
+    used = wanted.bounded
+    if "interval" in checks.written and used.interval * 1000 != int(checks.interval):
+        yield (
+            f"balancer.health.interval is {checks.interval}, and becomes {used.interval}s: a BIG-IP has whole seconds, "
+            f"at most {LONGEST_INTERVAL}, and an interval is at least balancer.health.timeout."
+        )
+    if "timeout" in checks.written and used.interval * 1000 != int(checks.timeout):
+        yield (
+            f"balancer.health.timeout is {checks.timeout}: a BIG-IP has no time limit for one check. It marks a node "
+            f"down {used.timeout}s after the last good response."
+        )
+    if used.timeout != wanted.timeout:
+        yield (
+            f"A node is marked down after {used.timeout}s, not after {wanted.timeout}s: this is the maximum of a "
+            "BIG-IP."
+        )
+    if used.until_up != wanted.until_up:
+        yield (
+            f"A node is marked up after {used.until_up}s, not after {wanted.until_up}s: this is the maximum of a "
+            "BIG-IP."
+        )

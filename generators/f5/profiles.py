@@ -13,7 +13,10 @@ LONGEST_IDLE: Final = 86_400
 """The longest idle timeout of AS3 in seconds; SignalR's pings come every few seconds."""
 CIPHERS_12: Final = tuple(name for name in profile("intermediate", Version("3.0")).ciphers if "CHACHA20" not in name)
 """Mozilla's TLS 1.2 suites that every TMOS version from 11.6 on supports."""
-MODERN_GROUP: Final = "/Common/f5-default"
+CIPHERS_13: Final = ("TLS13-AES128-GCM-SHA256", "TLS13-AES256-GCM-SHA384")
+"""Mozilla's TLS 1.3 suites that every TMOS version from 14.0 on supports, with F5's names."""
+DEVICE_GROUP: Final = "/Common/f5-default"
+"""The device's own group, with which iControl SOAP refuses Mozilla's modern profile."""
 
 
 def profiles(view: View) -> Iterator[Object]:
@@ -21,6 +24,8 @@ def profiles(view: View) -> Iterator[Object]:
     if view.farm.node_tls and (not view.design.passthrough or view.has("monitor-ssl-profile")):
         yield _server_ssl(view)
     if view.farm.balancer_tls:
+        if view.own_ciphers:
+            yield from _ciphers(view)
         yield _client_ssl(view)
     if not view.design.passthrough:
         # The iRule sets X-Forwarded-For and -Proto: nodes would read a second value from here first.
@@ -63,10 +68,19 @@ def _options(view: View, *, modern: bool, group: str | None) -> tuple[str, ...]:
     return tuple(options)
 
 
+def _ciphers(view: View) -> Iterator[Object]:
+    """The suites of Mozilla's profile as a rule, and the group that allows it: a profile cannot name a rule."""
+    suites = CIPHERS_13 if view.design.frontend.tls.profile == "modern" else (*CIPHERS_13, *CIPHERS_12)
+    rule = view.object("ltm cipher rule", "cipher_rule", cipher=":".join(suites))
+    yield rule
+    yield view.object("ltm cipher group", "cipher_group", allow={rule.path: {}})
+
+
 def _client_ssl(view: View) -> Object:
     tls, names = view.design.frontend.tls, view.names
     modern = tls.profile == "modern"
-    group = view.farm.f5.cipher_group or (MODERN_GROUP if modern else None)
+    own = view.path("cipher_group") if view.own_ciphers else None
+    group = view.farm.f5.cipher_group or own or (DEVICE_GROUP if modern else None)
     ciphers: dict[str, Value] = {"ciphers": ":".join(CIPHERS_12)}
     if group is not None:
         ciphers = {"cipher_group": group, "ciphers": "none"}

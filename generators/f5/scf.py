@@ -78,6 +78,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
             )
         },
     ),
+    "ltm cipher rule": Shape(words=_set("description cipher")),
+    "ltm cipher group": Shape(words=_set("description"), blocks={"allow": Shape()}),
     "ltm profile client-ssl": Shape(
         words=_set("description cipher-group ciphers defaults-from"),
         lists=_set("options"),

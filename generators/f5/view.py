@@ -43,11 +43,13 @@ DEVICE_CAS: Final = "/Common/ca-bundle.crt"
 def ca_name(farm: Farm, name: str) -> str:
     """The name of the CA for the nodes' certificates; `none` if they are not checked.
 
-    Without `verify_nodes` in the spec, it is the device's own bundle: the bundle of the machine that runs nlbgen would
-    differ from machine to machine.
+    Without `f5.node_ca` and `verify_nodes` in the spec, it is the device's own bundle: the bundle of the machine that
+    runs nlbgen would differ from machine to machine.
     """
     if not verifies_nodes(farm):
         return "none"
+    if farm.f5.node_ca is not None:
+        return farm.f5.node_ca
     return name if "verify_nodes" in farm.frontend.tls.written else DEVICE_CAS
 
 
@@ -93,6 +95,17 @@ class View:
         """Whether SignalR's paths have a pool of their own, as the spec asks."""
         asked = "signalr" in self.farm.balancer.written or self.farm.affinity == "signalr"
         return asked and not self.design.passthrough
+
+    @property
+    def serves_all_failed(self) -> bool:
+        """Whether requests go to the nodes while the monitors of all of them fail."""
+        return self.farm.balancer.health.serves_all_failed
+
+    @property
+    def own_ciphers(self) -> bool:
+        """Whether the farm has its own cipher rule and group, which TLS 1.3 needs. SOAP has no call for them."""
+        wanted = self.farm.balancer_tls and self.farm.f5.cipher_group is None
+        return wanted and self.has("tls-1.3") and self.farm.f5.api != "soap"
 
     @property
     def monitor(self) -> str:

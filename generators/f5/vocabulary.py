@@ -19,6 +19,8 @@ KINDS: Final = (
     "ltm monitor https",
     "ltm node",
     "ltm pool",
+    "ltm cipher rule",
+    "ltm cipher group",
     "ltm profile client-ssl",
     "ltm profile http",
     "ltm profile tcp",
@@ -32,7 +34,7 @@ KINDS: Final = (
 """Every kind of object that a farm can have, in the order of creation."""
 
 NAMED: Final = frozenset(
-    {"members", "profiles", "persist", "policies", "cert-key-chain", "rules", "actions", "conditions"}
+    {"members", "profiles", "persist", "policies", "cert-key-chain", "rules", "actions", "conditions", "allow"}
 )
 """Blocks whose entries have names of their own; other blocks hold properties."""
 
@@ -46,6 +48,18 @@ GATES: Final[Mapping[str, Version]] = {
     "policy-cookie": Version("17.1"),
 }
 """The features that came with a TMOS version. From 11.4 to before 12.1 the http profile itself passes WebSockets."""
+
+
+_KIND_GATES: Final[Mapping[str, str]] = {
+    "ltm profile websocket": "websocket-profile",
+    "ltm cipher rule": "tls-1.3",
+    "ltm cipher group": "tls-1.3",
+}
+
+
+def kinds_of(version: Version) -> tuple[str, ...]:
+    """Every kind of object that a farm can have on this TMOS version, in the order of creation."""
+    return tuple(kind for kind in KINDS if kind not in _KIND_GATES or version >= GATES[_KIND_GATES[kind]])
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -19,13 +19,17 @@ from ...generators.f5.pools import clamps
 from ...generators.f5.view import mark
 from ...spec.load import Spec
 from ..contract import Backend, Console, Counts, Options, OutcomeLost
+from ..errors import RefusedError
 from . import files as f5_files
 from . import plan as f5_plan
 from . import snapshot as f5_snapshot
+from .compare import virtual_address
 from .plan import State, Work
+from .refusal import TransactionError
 from .unit import Unit, on_version, ready, told_apart
 
 if TYPE_CHECKING:
+    from ...generators.f5.vocabulary import Object
     from .certificates import CertificateFile
 
 
@@ -79,6 +83,7 @@ class F5Backend(Backend[P]):
             console.say(line)
         self.mark = mark(self.farm)
         self.partition = self.farm.f5.partition
+        self.wanted: tuple[Object, ...] = ()
         self.files: tuple[CertificateFile, ...] = ()
         self.snapshot: f5_snapshot.Snapshot | None = None
         self._made: list[CertificateFile] = []
@@ -99,6 +104,10 @@ class F5Backend(Backend[P]):
     @abstractmethod
     def synchronise(self, group: str) -> None:
         """Synchronize the configuration to the other units of the group."""
+
+    @abstractmethod
+    def destinations(self) -> dict[str, str]:
+        """The destination of each virtual server of the device, in all partitions, by its path."""
 
     def commit_begins(self) -> None:
         """Note that the change is being sent: after an interruption, its outcome is unknown."""
@@ -142,26 +151,53 @@ class F5Backend(Backend[P]):
         """What is known about the change, as a part of a message."""
         return self.applied if lost is None else self.unknown
 
+    def with_holder(self, error: DeviceError) -> DeviceError:
+        """Return a refusal of the farm's address with the virtual servers of other partitions that have it, and the
+        fix.
+
+        Any other error stays as it is. A failure of this look-up is not another error.
+        """
+        if "Invalid Virtual Address" not in error.message:
+            return error
+        hint = (
+            "an address can have virtual servers in one partition only: remove those of the other partition, or write "
+            "another frontend.address, or the other partition as f5.partition"
+        )
+        ours = {virtual_address(str(one.properties.get("destination"))) for one in self.wanted}
+        holders: list[str] = []
+        with contextlib.suppress(DeviceError):
+            there = self.destinations()
+            holders = [legible(path) for path, target in there.items() if virtual_address(target) in ours]
+        message = error.message + (f": it belongs to {', '.join(sorted(holders))}" if holders else "")
+        if isinstance(error, RefusedError):
+            return RefusedError(message, hint, status=error.status, said=error.said)
+        return TransactionError(message, hint)
+
     # Certificate files, snapshots, the group.
 
-    def remove_files(self, candidates: set[str], after: State, *, listed: bool) -> bool:
+    def remove_old_files(self, after: State) -> bool:
         """Remove certificate files of this farm that no object uses; return whether a file was removed.
 
-        Checks the files in `candidates`; with `listed`, also all files in the folder.
+        The files that the last renewal replaced stay, so that a restore can use them: the snapshot of a push that is
+        not completed yet names them. If there is no such push, no file is removed. `--prune` removes all unused files.
         """
         if self.snapshot is not None:
             return False
-        if listed:
-            candidates = candidates | {*self.store.listed(self.files_folder)}
-        kept = {file.path for file in self.files} | f5_files.named(after)
-        removal = f5_files.remove_unnamed(self.farm, candidates, kept, self.store, self.console.insist)
+        used = f5_files.named(after)
+        replaced = [files for files in self._files_before() if files - used]
+        if not replaced and not self.options.prune:
+            return False
+        earlier = set() if self.options.prune else replaced[-1]
+        kept = {file.path for file in self.files} | used | earlier
+        there = self.store.listed(self.files_folder)
+        removal = f5_files.remove_unnamed(self.farm, there, kept, self.store, self.console.insist)
         self._files_left = removal.left
         return removal.removed
 
-    def files_of(self, pending: Iterable[Path]) -> set[str]:
-        """The certificate files that these pushes replaced: an API may be unable to list the files of a device."""
-        states = [State(f5_snapshot.existing(path), {}) for path in pending]
-        return {path for state in states for path in f5_files.named(state)}
+    def _files_before(self) -> list[set[str]]:
+        """The certificate files that were in use before each push that is not completed, the oldest push first."""
+        snapshots = sorted(self.pending(), key=lambda path: path.stat().st_mtime_ns)
+        return [f5_files.named(State(f5_snapshot.existing(path), {})) for path in snapshots]
 
     def pending(self) -> list[Path]:
         """The snapshots of pushes that were not completed."""

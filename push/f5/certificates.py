@@ -44,7 +44,7 @@ def gather(farm: Farm, base: Names, folder: str) -> tuple[Names, tuple[Certifica
     if farm.balancer_tls and farm.f5.certificate is None:
         names = _site(farm, names, folder, found)
     verify = farm.frontend.tls.verify_nodes
-    if base.ca not in {"none", DEVICE_CAS} and isinstance(verify, str):
+    if base.ca not in {"none", DEVICE_CAS, farm.f5.node_ca} and isinstance(verify, str):
         ca = _certificate(farm, folder, b"\n".join(_blocks(verify, b"CERTIFICATE")))
         found[ca.path] = ca
         names = names._replace(ca=ca.path)

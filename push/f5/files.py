@@ -28,7 +28,7 @@ class Store(Protocol):
         """Whether the file exists."""
 
     def listed(self, folder: str) -> Iterable[str]:
-        """The paths of all files in a folder; empty if the API cannot list files."""
+        """The paths of all files in a folder."""
 
     def try_upload(self, files: Iterable[CertificateFile]) -> None:
         """Raise RefusedError if the user may not create files; nothing is created."""
@@ -46,11 +46,6 @@ class Store(Protocol):
 def named(state: State) -> set[str]:
     """Return the files that the farm's profiles use; therefore, these files exist."""
     return {path for (kind, _), values in state.found.items() if kind in _PROFILES for _, path in _files_of(values)}
-
-
-def replaced(before: State, after: State) -> set[str]:
-    """Return the former files of profiles that still exist. Files of removed profiles are not included."""
-    return named(before._replace(found={key: values for key, values in before.found.items() if key in after.found}))
 
 
 def _files_of(values: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
@@ -98,7 +93,7 @@ class Removal(NamedTuple):
 def remove_unnamed(
     farm: Farm, candidates: Iterable[str], kept: set[str], store: Store, say: Callable[[str], None]
 ) -> Removal:
-    """Remove files of earlier pushes of this farm that are not in `kept`."""
+    """Remove files of earlier pushes of this farm, among the candidates, that are not in `kept`."""
     removed = left = False
     for path in sorted(path for path in {*candidates} - kept if is_own(farm, path)):
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...core.errors import DeviceError, NlbgenError
 from ...generators.f5.objects import objects
 from ...generators.f5.view import Names
-from ...generators.f5.vocabulary import GATES, KINDS, Object
+from ...generators.f5.vocabulary import Object, kinds_of
 from ...spec.load import Spec
 from ..contract import Console, Options, OutcomeLost
 from ..errors import OutcomeUnknownError
@@ -45,7 +45,6 @@ class Transactional(F5Backend[Planned]):
     def __init__(self, spec: Spec, options: Options, console: Console, name: str, unit: Unit) -> None:
         super().__init__(spec, options, console, name, unit)
         self.files_folder = f"/{self.partition}"
-        self.wanted: tuple[Object, ...] = ()
         self._kinds: set[str] | None = None
         self._partition_is_new = False
         if options.restore is not None:
@@ -136,8 +135,9 @@ class Transactional(F5Backend[Planned]):
 
     def finish(self, planned: Planned, again: Planned) -> None:
         """Remove unused certificate files, and save the configuration."""
+        del planned
         try:
-            self.remove_files(f5_files.named(planned.state), again.state, listed=self.options.prune)
+            self.remove_old_files(again.state)
             self._save()
         except DeviceError as error:
             raise DeviceError(
@@ -152,8 +152,7 @@ class Transactional(F5Backend[Planned]):
         left = self.pending()
         if left:
             self.console.say(f"{self.name}: an earlier push was interrupted: it is completed now")
-        removed = (left or self.options.prune) and self.remove_files(self.files_of(left), planned.state, listed=True)
-        if left or removed:
+        if self.remove_old_files(planned.state) or left:
             self._save()
         self.settle(left)
 
@@ -179,8 +178,7 @@ class Transactional(F5Backend[Planned]):
         return State({**state.found, **more.found}, more.addresses)
 
     def _known_kinds(self) -> set[str]:
-        newest = self.unit.version >= GATES["websocket-profile"]
-        return {kind for kind in KINDS if newest or kind != "ltm profile websocket"}
+        return set(kinds_of(self.unit.version))
 
     def _work(self, state: State) -> Work:
         options = self.options

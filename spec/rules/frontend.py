@@ -69,7 +69,8 @@ def _node_ca(farm: Farm) -> Iterator[Finding]:
     tls = farm.frontend.tls
     # No product of the Zen family verifies certificates.
     only_zen = "zen" in farm.written and not farm.written & {"haproxy", "nginx", "f5"}
-    if tls.mode == "bridge" and "verify_nodes" not in tls.written and not only_zen:
+    on_device = farm.f5.node_ca is not None and not farm.written & {"haproxy", "nginx"}
+    if tls.mode == "bridge" and "verify_nodes" not in tls.written and not only_zen and not on_device:
         yield Finding(
             ("frontend", "tls", "verify_nodes"),
             f"is not set: a node gets no requests if its certificate was not issued by a CA in {tls.verify_nodes}",

@@ -22,6 +22,8 @@ CLASSES = {
         "certificates", "insertEmptyFragmentsEnabled", "ssl3Enabled", "tls1_0Enabled", "tls1_1Enabled", "tls1_2Enabled",
         "tls1_3Enabled", "ciphers", "cipherGroup",
     },
+    "Cipher_Rule": {"cipherSuites"},
+    "Cipher_Group": {"allowCipherRules"},
     "CA_Bundle": {"bundle"},
     "Certificate": {"certificate", "privateKey", "chainCA"},
     "HTTP_Profile": {"insertHeader", "xForwardedFor"},
@@ -153,8 +155,9 @@ class Translator:
     """One application's classes as objects, in the order in which they can be made."""
 
     ORDER = (
-        "CA_Bundle", "Certificate", "TLS_Client", "Monitor", "Pool", "TLS_Server", "HTTP_Profile", "TCP_Profile",
-        "WebSocket_Profile", "Persist", "iRule", "Endpoint_Policy", "Service_HTTPS", "Service_HTTP", "Service_TCP",
+        "CA_Bundle", "Certificate", "TLS_Client", "Monitor", "Pool", "Cipher_Rule", "Cipher_Group", "TLS_Server",
+        "HTTP_Profile", "TCP_Profile", "WebSocket_Profile", "Persist", "iRule", "Endpoint_Policy",
+        "Service_HTTPS", "Service_HTTP", "Service_TCP",
     )  # fmt: skip
 
     def __init__(self, device: "BigIp", objects: "dict[Key, Json]", tenant: str, name: str, application: Json) -> None:
@@ -199,11 +202,18 @@ class Translator:
 
     def make_pool(self, name: str, part: Json) -> None:
         members = [self.member(member) for member in part["members"]]
+        monitor = {"monitor": self.path(part["monitors"][0])} if "monitors" in part else {}
         self.post(
             "ltm pool", name, part, loadBalancingMode=part["loadBalancingMode"], members=members,
-            minActiveMembers=part["minimumMembersActive"], monitor=self.path(part["monitors"][0]),
+            minActiveMembers=part["minimumMembersActive"], **monitor,
             serviceDownAction=part["serviceDownAction"], slowRampTime=part["slowRampTime"],
         )  # fmt: skip
+
+    def make_cipher_rule(self, name: str, part: Json) -> None:
+        self.post("ltm cipher rule", name, part, cipher=":".join(part["cipherSuites"]))
+
+    def make_cipher_group(self, name: str, part: Json) -> None:
+        self.post("ltm cipher group", name, part, allow=[{"name": self.path(one)} for one in part["allowCipherRules"]])
 
     def member(self, part: Json) -> Json:
         states = {
@@ -250,7 +260,7 @@ class Translator:
         ciphers = (
             {"ciphers": part["ciphers"]}
             if "ciphers" in part
-            else {"ciphers": "none", "cipherGroup": part["cipherGroup"]["bigip"]}
+            else {"ciphers": "none", "cipherGroup": self.path(part["cipherGroup"])}
         )
         self.post("ltm profile client-ssl", name, part, certKeyChain=[entry], tmOptions=options, **ciphers)
 

@@ -24,6 +24,7 @@ SpecValue: TypeAlias = Any
 """A value of a spec, or of an option, that a test changes."""
 Make: TypeAlias = Callable[..., Spec]
 Pushed: TypeAlias = Callable[..., Report]
+Renewals: TypeAlias = list[dict[str, SpecValue]]
 
 
 class Reached(Protocol):
@@ -109,15 +110,23 @@ _DESCRIPTIONS: dict[tuple[bytes, int], tuple[Any, dict[str, str]]] = {}
 
 @pytest.fixture(scope="session")
 def site(bigip: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two certificates of the farm (a leaf with its CA as chain), their keys, and the nodes' CA."""
+    """A folder with three certificates of the farm (a leaf with its CA as chain), their keys, and the nodes' CA."""
     folder = tmp_path_factory.mktemp("site")
     ca = bigip.pair("corporate CA", ca=True)
-    for name in ("site", "renewed"):
+    for name in ("site", "renewed", "third"):
         certificate, key = bigip.pair("orchestrator.corp.example", ca, names=("orchestrator.corp.example",))
         (folder / f"{name}.pem").write_bytes(bigip.pem(certificate) + bigip.pem(ca[0]))
         (folder / f"{name}.key").write_bytes(bigip.key_pem(key))
     (folder / "ca.pem").write_bytes(bigip.pem(ca[0]))
     return folder
+
+
+@pytest.fixture(scope="session")
+def renewals(site: Path) -> Renewals:
+    """The changes of a spec for the farm's second and third certificate."""
+    names = ("renewed", "third")
+    pairs = [{"certificate": str(site / f"{name}.pem"), "key": str(site / f"{name}.key")} for name in names]
+    return [{"frontend": {"tls": pair}} for pair in pairs]
 
 
 @pytest.fixture(scope="session")

@@ -125,6 +125,14 @@ def xml_of(value: JsonValue, name: str) -> str:
     return f"<{name}>{escape(str(value))}</{name}>"
 
 
+def file_of(kind: str, path: str) -> Json:
+    """A certificate or key as F5's lists show it: the id has the folder, and no suffix."""
+    named = {"id": path.rpartition(".")[0]}
+    if kind == "sys file ssl-key":
+        return {"key_info": {**named, "bit_length": 2048}, "file_name": path, "flags": 0}
+    return {"certificate": {"cert_info": {**named, "email": ""}, "version": 3}, "is_bundled": 0, "file_name": path}
+
+
 class Fault(Exception):  # noqa: N818  # an answer, not a fault of ours
     pass
 
@@ -261,6 +269,8 @@ class Portal:
                 body = {"name": one["partition_name"], "description": one["description"]}
                 self.rest(device, "POST", "/mgmt/tm/auth/partition", body)
             return None
+        if name in {"get_certificate_list", "get_key_list"}:
+            return [file_of(*key) for key in sorted(device.objects) if self.lists(session, name, *key)]
         kind = "key" if name.startswith("key") else "cert"
         names = listed(arguments["key_ids" if kind == "key" else "cert_ids"])
         for number, one in enumerate(names):
@@ -272,6 +282,10 @@ class Portal:
                 content = listed(arguments["pem_data"])[number]
                 device.objects[f"sys file ssl-{kind}", path] = {"name": last, "content": content}
         return None
+
+    def lists(self, session: Session, name: str, kind: str, path: str) -> bool:
+        wanted = "sys file ssl-key" if name == "get_key_list" else "sys file ssl-cert"
+        return kind == wanted and session.sees(path)
 
     def rest(self, device: "BigIp", method: str, path: str, body: JsonValue) -> None:
         try:

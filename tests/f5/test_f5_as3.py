@@ -13,7 +13,7 @@ from nlbgen.spec.load import Spec
 if TYPE_CHECKING:
     from tests.f5.as3 import As3
     from tests.f5.bigip import BigIp
-    from tests.f5.conftest import Console, Make, Pushed, SpecValue
+    from tests.f5.conftest import Console, Make, Pushed, Renewals, SpecValue
 
 
 @pytest.fixture(name="as3")
@@ -277,12 +277,24 @@ def renewed(site: Path) -> dict[str, str]:
     return {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
 
 
-def test_restore_by_as3_after_a_certificate_renewal_keeps_the_new_certificate(
+def test_restore_by_as3_after_a_certificate_renewal_restores_the_earlier_certificate(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", renewed: dict[str, str]
+) -> None:
+    pushed(spec())
+    before = device.own()
+    report = pushed(spec(frontend={"tls": renewed}))
+    assert device.own() != before
+    assert pushed(spec(), restore=report.snapshot).outcome == "applied"
+    assert device.own() == before
+    assert pushed(spec()).outcome == "unchanged"
+
+
+def test_restore_by_as3_of_a_certificate_that_is_gone_keeps_the_current_one(
     spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", renewed: dict[str, str], console: "Console"
 ) -> None:
     pushed(spec())
     changed = spec(frontend={"tls": renewed}, balancer={"slow_start": "77s"})
-    report = pushed(changed)
+    report = pushed(changed, prune=True)
     files = device.files()
     assert pushed(changed, restore=report.snapshot).outcome == "applied"
     assert device.effective(*WEB)["slowRampTime"] == 0
@@ -298,7 +310,7 @@ def test_restore_by_as3_whose_ca_file_is_gone_is_refused(
     # A CA that is not in the site's own chain as well.
     pushed(spec(frontend={"tls": {"verify_nodes": str(site / "renewed.pem")}}))
     unverified = spec(frontend={"tls": {"verify_nodes": False}})
-    report = pushed(unverified)
+    report = pushed(unverified, prune=True)
     device.log.clear()
     with pytest.raises(DeviceError, match=r"which is no longer on the device") as caught:
         pushed(unverified, restore=report.snapshot)
@@ -326,17 +338,18 @@ def test_push_by_as3_of_a_farm_without_tls_keeps_the_old_key_until_prune(
 
 
 def test_push_by_as3_after_a_failed_removal_of_a_certificate_removes_it(
-    bigip: ModuleType, spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", renewed: dict[str, str]
+    bigip: ModuleType, spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", renewals: "Renewals"
 ) -> None:
     pushed(spec())
-    changed = spec(frontend={"tls": renewed})
+    pushed(spec(**renewals[0]))
+    changed = spec(**renewals[1])
     device.faults = [bigip.Fault("busy", matches=lambda method, path: method == "DELETE" and "ssl-" in path, times=9)]
     with pytest.raises(DeviceError, match=r"was applied and read back"):
         pushed(changed)
     device.faults = []
-    assert len(device.files()) == 5
+    assert len(device.files()) == 7
     assert pushed(changed).outcome == "unchanged"
-    assert len(device.files()) == 3 and device.saved == device.objects
+    assert len(device.files()) == 5 and device.saved == device.objects
     device.log.clear()
     assert pushed(changed).outcome == "unchanged"
     assert device.writes() == []

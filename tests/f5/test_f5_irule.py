@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from nlbgen.generators.design import Design
-from nlbgen.generators.f5.irules import redirect_irule, request_irule, signalr_irule
+from nlbgen.generators.f5.irules import redirect_irule, request_irule, signalr_irule, unchecked_irule
 from nlbgen.generators.headers import FORGED_NAMES, KNOWN_FORGED, SET_BY_BALANCER
 from nlbgen.spec.load import loads
 
@@ -202,3 +202,18 @@ def test_irule_of_signalr_selects_pool_and_persistence(uri: str, pool: str, pers
     lines = signalr_irule(["/signalr"], "/Common/signalr", "/Common/web", sticky=True, held=True)
     outcome = run(lines, uri=uri)
     assert (outcome.pool, outcome.persist) == (pool, persist)
+
+
+@pytest.mark.parametrize(
+    "active, returns, pool",
+    [(0, True, "/P/unchecked"), (0, False, "/P/unchecked"), (2, True, "/P/web"), (2, False, "/P/signalr")],
+)
+@pytest.mark.parametrize("http", [True, False])
+def test_unchecked_irule_selects_the_pool_without_a_monitor_only_if_no_member_is_up(
+    active: int, returns: bool, pool: str, http: bool
+) -> None:
+    lines = unchecked_irule("/P/web", "/P/unchecked", http=http, returns=returns)
+    event = "HTTP_REQUEST" if http else "CLIENT_ACCEPTED"
+    before = [f"proc when {{event body}} {{ if {{$event eq {event!r}}} {{ eval $body }} }}".replace("'", '"')]
+    before += [f'proc active_members {{name}} {{ if {{$name eq "/P/web"}} {{ return {active} }} }}', "pool /P/signalr"]
+    assert run([*before, *lines]).pool == pool

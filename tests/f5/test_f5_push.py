@@ -19,7 +19,7 @@ from nlbgen.spec.units import Version
 
 if TYPE_CHECKING:
     from tests.f5.bigip import BigIp, Json
-    from tests.f5.conftest import Console, Make, Pushed, Reached
+    from tests.f5.conftest import Console, Make, Pushed, Reached, Renewals
 
 
 def test_push_to_an_empty_device_creates_the_farm_and_a_second_one_changes_nothing(
@@ -244,6 +244,8 @@ def test_push_that_changes_one_member_leaves_the_other_members(make: "Make", pus
     sent = [(method, path) for method, path, transaction, _ in device.log if transaction]
     assert sent == [
         ("POST", "/mgmt/tm/ltm/node"),
+        ("PATCH", "/mgmt/tm/ltm/pool/~Common~orchestrator-test_unchecked/members/~Common~orch-2:443"),
+        ("POST", "/mgmt/tm/ltm/pool/~Common~orchestrator-test_unchecked/members"),
         ("PATCH", "/mgmt/tm/ltm/pool/~Common~orchestrator-test_web/members/~Common~orch-2:443"),
         ("POST", "/mgmt/tm/ltm/pool/~Common~orchestrator-test_web/members"),
     ]
@@ -432,21 +434,28 @@ def test_push_of_an_unsupported_feature_is_refused_before_any_write(
 # Certificates.
 
 
-def test_push_of_a_renewed_certificate_uploads_it_and_removes_the_old_one(
-    make: "Make", pushed: "Pushed", device: "BigIp", site: Path
+def test_push_of_a_renewed_certificate_keeps_the_one_before_and_removes_older_ones(
+    make: "Make", pushed: "Pushed", device: "BigIp", renewals: "Renewals"
 ) -> None:
     pushed(make())
     first = device.files()
     assert len(first) == 3  # the chain is the nodes' CA here
     assert all(re.fullmatch(r"/Common/orchestrator-test_[0-9a-f]{16}\.(crt|key)", path) for path in first)
     assert not [name for name in device.uploads if name.endswith(".key")], "the uploaded copy of the key was removed"
-    tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
-    assert pushed(make(frontend={"tls": tls})).outcome == "applied"
-    assert len(device.files() & first) == 1
-    assert len(device.files()) == 3
+    assert pushed(make(**renewals[0])).outcome == "applied"
+    second = device.files()
+    assert first < second and len(second) == 5
+    assert pushed(make(**renewals[0], balancer={"slow_start": "9s"})).outcome == "applied"
+    assert device.files() == second, "only a renewal removes files"
+    assert pushed(make(**renewals[1])).outcome == "applied"
+    third = device.files()
+    assert len(third) == 5 and len(third & first) == 1 and second - first < third
     device.log.clear()
-    assert pushed(make(frontend={"tls": tls})).outcome == "unchanged"
+    assert pushed(make(**renewals[1])).outcome == "unchanged"
     assert device.writes() == []
+    assert pushed(make(**renewals[1]), prune=True).outcome == "unchanged"
+    assert len(device.files()) == 3 and device.files() < third
+    assert device.saved == device.objects
 
 
 def test_push_with_a_certificate_of_the_device_uploads_nothing(
@@ -459,6 +468,29 @@ def test_push_with_a_certificate_of_the_device_uploads_nothing(
     f5 = {"certificate": "/Common/x.crt", "key": "/Common/x.key"}
     assert pushed(make(f5=f5, frontend={"tls": {"verify_nodes": False}})).outcome == "applied"
     assert device.files() == {"/Common/x.crt", "/Common/x.key"}
+
+
+@pytest.mark.parametrize("api", ["rest", "as3"])
+@pytest.mark.parametrize("mode", ["bridge", "passthrough"])
+def test_push_with_a_ca_of_the_device_uploads_no_ca(
+    make: "Make", pushed: "Pushed", device: "BigIp", site: Path, as3_module: ModuleType, api: str, mode: str
+) -> None:
+    device.extensions.append(as3_module.As3().answer)
+    device.uploads["nodes.crt"] = (site / "ca.pem").read_bytes()
+    ca = "/Common/nodes.crt"
+    device.add("sys file ssl-cert", ca, sourcePath="file:/var/config/rest/downloads/nodes.crt")
+    f5 = {"api": api, "partition": "UiPath", "certificate": "/Common/x.crt", "key": "/Common/x.key", "node_ca": ca}
+    certificate, key = (site / f"site.{suffix}" for suffix in ("pem", "key"))
+    device.uploads |= {"x.crt": certificate.read_bytes(), "x.key": key.read_bytes()}
+    for kind, name in (("cert", "x.crt"), ("key", "x.key")):
+        device.add(f"sys file ssl-{kind}", f"/Common/{name}", sourcePath=f"file:/var/config/rest/downloads/{name}")
+    before = device.files()
+    spec = make(f5=f5, frontend={"tls": {"mode": mode}})
+    assert pushed(spec).outcome == "applied"
+    assert device.files() == before
+    profiles = [own for (kind, path), own in device.own().items() if kind == "ltm profile server-ssl"]
+    assert [(own["caFile"], own["peerCertMode"]) for own in profiles] == [(ca, "require")]
+    assert pushed(spec).outcome == "unchanged"
 
 
 @pytest.mark.parametrize(
@@ -524,14 +556,29 @@ def test_restore_of_a_snapshot_restores_the_former_objects(
     assert pushed(spec, restore=report.snapshot).outcome == "unchanged"
 
 
-def test_restore_of_a_profile_keeps_its_certificate(
-    make: "Make", pushed: "Pushed", device: "BigIp", site: Path
+def test_restore_after_a_renewal_restores_the_earlier_certificate(
+    make: "Make", pushed: "Pushed", device: "BigIp", renewals: "Renewals"
 ) -> None:
     pushed(make())
-    tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key"), "profile": "modern"}
-    report = pushed(make(frontend={"tls": tls}))
+    before = device.own()
+    report = pushed(make(**renewals[0]))
+    assert device.own() != before
     assert pushed(make(), restore=report.snapshot).outcome == "applied"
+    assert device.own() == before
+    assert pushed(make()).outcome == "unchanged"
+
+
+def test_restore_of_a_profile_whose_certificate_is_gone_keeps_the_current_one(
+    make: "Make", pushed: "Pushed", device: "BigIp", renewals: "Renewals"
+) -> None:
+    pushed(make())
+    tls = {**renewals[0]["frontend"]["tls"], "profile": "modern"}
+    report = pushed(make(frontend={"tls": tls}))
+    pushed(make(**renewals[1]))
+    files = device.files()
+    assert pushed(make(), restore=report.snapshot).outcome in {"applied", "unchanged"}
     assert pushed(make(), restore=report.snapshot).outcome == "unchanged"
+    assert device.files() == files
     assert (
         "no-tlsv1.2" not in device.effective("ltm profile client-ssl", "/Common/orchestrator-test_clients")["tmOptions"]
     )
@@ -624,7 +671,7 @@ def test_restore_of_the_node_verification_whose_ca_is_gone_is_refused(
     # A CA that is not in the site's own chain, and is removed when no object uses it.
     verified = make(frontend={"tls": {"verify_nodes": str(site / "renewed.pem")}})
     pushed(verified)
-    report = pushed(make(**UNVERIFIED))
+    report = pushed(make(**UNVERIFIED), prune=True)
     now = device.own()
     with pytest.raises(DeviceError, match=r"_nodes used /Common/orchestrator-test_[0-9a-f]{16}\.crt, which") as caught:
         pushed(make(**UNVERIFIED), restore=report.snapshot)
@@ -715,19 +762,20 @@ def test_push_that_fails_after_it_created_a_partition_reports_the_partition(
 
 
 def test_push_after_a_failed_removal_of_a_certificate_removes_it(
-    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", site: Path
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", renewals: "Renewals"
 ) -> None:
     pushed(make())
-    tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
+    pushed(make(**renewals[0]))
+    spec = make(**renewals[1])
     device.faults = [bigip.Fault("busy", matches=lambda method, path: method == "DELETE" and "ssl-" in path, times=9)]
     with pytest.raises(DeviceError, match=r"the configuration is not saved yet"):
-        pushed(make(frontend={"tls": tls}))
-    assert len(device.files()) == 5
+        pushed(spec)
+    assert len(device.files()) == 7
     device.faults = []
-    assert pushed(make(frontend={"tls": tls})).outcome == "unchanged"
-    assert len(device.files()) == 3 and device.saved == device.objects
+    assert pushed(spec).outcome == "unchanged"
+    assert len(device.files()) == 5 and device.saved == device.objects
     device.log.clear()
-    assert pushed(make(frontend={"tls": tls})).outcome == "unchanged"
+    assert pushed(spec).outcome == "unchanged"
     assert device.writes() == []
 
 
@@ -745,18 +793,15 @@ def test_push_with_prune_of_a_farm_without_tls_removes_the_old_key(
 
 
 def test_push_with_prune_removes_files_of_unknown_pushes(
-    make: "Make", pushed: "Pushed", device: "BigIp", bigip: ModuleType, tmp_path: Path, site: Path
+    make: "Make", pushed: "Pushed", device: "BigIp", tmp_path: Path, renewals: "Renewals"
 ) -> None:
     """A pipeline loses its snapshots with its machine."""
     pushed(make())
-    tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
-    device.faults = [bigip.Fault("busy", matches=lambda method, path: method == "DELETE" and "ssl-" in path, times=9)]
-    with pytest.raises(DeviceError):
-        pushed(make(frontend={"tls": tls}))
-    device.faults = []
+    pushed(make(**renewals[0]))
     for path in (tmp_path / "snapshots").iterdir():
         path.unlink()
-    assert pushed(make(frontend={"tls": tls}), prune=True).outcome == "unchanged"
+    assert len(device.files()) == 5
+    assert pushed(make(**renewals[0]), prune=True).outcome == "unchanged"
     assert len(device.files()) == 3 and device.saved == device.objects
 
 
@@ -853,13 +898,16 @@ def test_push_without_a_ca_in_the_spec_uses_the_public_cas_of_the_device(
 
 
 @pytest.mark.usefixtures("near")
-@pytest.mark.parametrize("partition", ["Common", "UiPath"])
+@pytest.mark.parametrize(
+    "api, partition", [("rest", "Common"), ("rest", "UiPath"), ("as3", "UiPath"), ("as3", "Common")]
+)
 def test_push_to_an_address_of_another_virtual_server_names_it(
-    make: "Make", pushed: "Pushed", device: "BigIp", partition: str
+    make: "Make", pushed: "Pushed", device: "BigIp", as3_module: ModuleType, api: str, partition: str
 ) -> None:
+    device.extensions.append(as3_module.As3().answer)
     device.add("ltm virtual", "/Common/legacy", destination="/Common/10.20.0.10:443")
     with pytest.raises(DeviceError, match="/Common/legacy") as caught:
-        pushed(make(f5={"partition": partition}))
+        pushed(make(f5={"partition": partition, "api": api}))
     assert "remove th" in str(caught.value.hint)
     assert not [path for kind, path in device.own() if "orchestrator" in path]
 
@@ -868,11 +916,11 @@ def test_push_to_an_address_of_another_virtual_server_names_it(
 def test_push_reports_values_that_a_big_ip_cannot_have(make: "Make", pushed: "Pushed", console: "Console") -> None:
     health = {"interval": "100ms", "timeout": "150ms", "fall": 2}
     pushed(make(balancer={"health": health, "slow_start": "20m"}), dry_run=True)
-    told = [line for line in console.said if "BIG-IP has whole seconds" in line]
-    assert told == [
-        "balancer.health.interval is 100ms, and becomes 1s: a BIG-IP has whole seconds, at most 299.",
-        "balancer.health.timeout is 150ms, and becomes 1s: a BIG-IP has whole seconds, at most 900.",
-        "balancer.slow_start is 20m, and becomes 900s: a BIG-IP has whole seconds, at most 900.",
+    told = [line for line in console.said if "a BIG-IP has" in line]
+    assert [line.partition(": a BIG-IP has")[0] for line in told] == [
+        "balancer.health.interval is 100ms, and becomes 1s",
+        "balancer.health.timeout is 150ms",
+        "balancer.slow_start is 20m, and becomes 900s",
     ]
     console.said.clear()
     pushed(make(), dry_run=True)
@@ -912,7 +960,7 @@ def test_push_that_may_not_remove_an_old_key_stays_pending_until_it_is_removed(
     pushed: "Pushed",
     device: "BigIp",
     console: "Console",
-    site: Path,
+    renewals: "Renewals",
     as3_module: ModuleType,
     api: str,
 ) -> None:
@@ -920,9 +968,8 @@ def test_push_that_may_not_remove_an_old_key_stays_pending_until_it_is_removed(
     f5 = {"api": api, "partition": "UiPath"}
     pushed(make(f5=f5))
     (old,) = [path for path in device.files() if path.endswith(".key")]
-    renewed = make(
-        f5=f5, frontend={"tls": {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}}
-    )
+    pushed(make(f5=f5, **renewals[0]))
+    renewed = make(f5=f5, **renewals[1])
 
     def removal(method: str, path: str) -> bool:
         return method == "DELETE" and "/ssl-key/" in path

@@ -14,7 +14,7 @@ from nlbgen.spec.load import Spec
 
 if TYPE_CHECKING:
     from tests.f5.bigip import BigIp, Json
-    from tests.f5.conftest import Console, Make, Pushed, SpecValue
+    from tests.f5.conftest import Console, Make, Pushed, Renewals, SpecValue
     from tests.f5.soap import Portal
 
 pytest.importorskip("bigsuds")
@@ -139,7 +139,7 @@ def test_push_by_soap_adds_removes_and_drains_members(spec: "Make", pushed: "Pus
 
 DRIFT: list[tuple[str, str, dict[str, Any], str]] = [
     ("ltm pool", "web", {"slowRampTime": 99}, "slow-ramp-time: 99 -> 0"),
-    ("ltm monitor https", "health_https", {"interval": 2}, "interval: 2 -> 1"),
+    ("ltm monitor https", "health_https", {"interval": 3}, "interval: 3 -> 2"),
     ("ltm profile client-ssl", "clients", {"tmOptions": ["no-sslv3"]}, "options: no-sslv3 -> "),
     ("ltm profile server-ssl", "nodes", {"peerCertMode": "ignore"}, "peer-cert-mode: ignore -> require"),
     ("ltm profile http", "http", {"insertXforwardedFor": "enabled"}, "insert-xforwarded-for: enabled -> disabled"),
@@ -198,22 +198,27 @@ def test_push_by_soap_of_signalr_paths_creates_an_irule(spec: "Make", pushed: "P
         "}",
     ]
     rules = device.objects["ltm virtual", "/Common/orchestrator-test_main"]["rules"]
-    assert rules == ["/Common/orchestrator-test_request_rule", "/Common/orchestrator-test_signalr_rule"]
+    assert rules == [f"/Common/orchestrator-test_{name}_rule" for name in ("request", "signalr", "unchecked")]
 
 
 # Certificates, snapshots, groups.
 
 
-def test_push_by_soap_of_a_renewed_certificate_imports_it_and_removes_the_old_one(
-    spec: "Make", pushed: "Pushed", device: "BigIp", site: Path
+def test_push_by_soap_of_a_renewed_certificate_keeps_the_one_before_and_removes_older_ones(
+    spec: "Make", pushed: "Pushed", device: "BigIp", renewals: "Renewals"
 ) -> None:
     pushed(spec())
     first = device.files()
     assert all(re.fullmatch(r"/Common/orchestrator-test_[0-9a-f]{16}\.(crt|key)", path) for path in first)
-    tls = {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}
-    assert pushed(spec(frontend={"tls": tls})).outcome == "applied"
-    assert len(device.files()) == len(first) and device.files() != first
-    assert pushed(spec(frontend={"tls": tls})).outcome == "unchanged"
+    assert pushed(spec(**renewals[0])).outcome == "applied"
+    second = device.files()
+    assert first < second
+    report = pushed(spec(**renewals[1]))
+    third = device.files()
+    assert len(third) == len(second) and len(third & first) == 1 and second - first < third
+    assert pushed(spec(**renewals[1])).outcome == "unchanged"
+    assert pushed(spec(**renewals[1]), restore=report.snapshot).outcome == "applied"
+    assert pushed(spec(**renewals[0])).outcome == "unchanged"
 
 
 def test_restore_by_soap_of_a_snapshot_restores_the_former_objects(
@@ -420,7 +425,7 @@ def test_restore_by_soap_of_the_node_verification_whose_ca_is_gone_is_refused(
 ) -> None:
     pushed(spec(frontend={"tls": {"verify_nodes": str(site / "renewed.pem")}}))
     unverified = spec(frontend={"tls": {"verify_nodes": False}})
-    report = pushed(unverified)
+    report = pushed(unverified, prune=True)
     now = device.own()
     with pytest.raises(DeviceError, match=r"which is no longer on the device"):
         pushed(unverified, restore=report.snapshot)
@@ -437,15 +442,15 @@ def test_push_by_soap_with_prune_of_a_farm_without_tls_removes_the_old_key(
 
 
 def test_push_by_soap_that_may_not_remove_an_old_key_stays_pending_until_it_is_removed(
-    spec: "Make", pushed: "Pushed", device: "BigIp", site: Path, monkeypatch: pytest.MonkeyPatch
+    spec: "Make", pushed: "Pushed", device: "BigIp", renewals: "Renewals", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SOAP does not list files: the next push knows the old key from the snapshot."""
     from nlbgen.push.errors import RefusedError
     from nlbgen.push.f5.soap.push import SoapFiles
 
     pushed(spec())
     (old,) = [path for path in device.files() if path.endswith(".key")]
-    renewed = spec(frontend={"tls": {"certificate": str(site / "renewed.pem"), "key": str(site / "renewed.key")}})
+    pushed(spec(**renewals[0]))
+    renewed = spec(**renewals[1])
 
     def refused(_files: SoapFiles, path: str) -> None:
         raise RefusedError(f"{path}: refused", status=500, said="refused")
@@ -458,3 +463,20 @@ def test_push_by_soap_that_may_not_remove_an_old_key_stays_pending_until_it_is_r
     assert pushed(renewed).outcome == "unchanged"
     assert old not in device.files()
     assert device.saved == device.objects
+
+
+@pytest.mark.usefixtures("near")
+def test_push_by_soap_to_an_address_of_another_partition_names_its_virtual_server(
+    spec: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
+    device.add("ltm virtual", "/Common/legacy", destination="/Common/10.20.0.10:443")
+    with pytest.raises(DeviceError, match=r"it belongs to /Common/legacy") as caught:
+        pushed(spec(f5={"partition": "UiPath"}))
+    assert "remove those of the other partition" in str(caught.value.hint)
+
+
+@pytest.mark.usefixtures("near")
+def test_push_by_soap_allows_only_tls_1_2_to_the_nodes(spec: "Make", pushed: "Pushed", device: "BigIp") -> None:
+    pushed(spec())
+    options = device.effective("ltm profile server-ssl", "/Common/orchestrator-test_nodes")["tmOptions"]
+    assert {"no-sslv3", "no-tlsv1", "no-tlsv1.1"} <= set(options)

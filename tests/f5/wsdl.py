@@ -108,6 +108,7 @@ SIGNATURES = {
         ca_file_v2=STRING,
         peer_certificate_mode="LocalLB.ProfileServerSSLCertificateMode",
         server_name=STRING,
+        ssl_option="LocalLB.ProfileSSLOption",
     ),
     "LocalLB.ProfileClientSSL": profile(
         chain_file_v2=STRING, cipher_list="LocalLB.ProfileStringArray", ssl_option="LocalLB.ProfileSSLOption"
@@ -134,6 +135,8 @@ SIGNATURES = {
     """,
     "Management.KeyCertificate": """
         certificate_delete(mode: Management.KeyCertificate.ManagementModeType, cert_ids: Common.StringSequence)
+        get_certificate_list(mode: Management.KeyCertificate.ManagementModeType) -> Management.KeyCertificate.CertificateInformationSequence
+        get_key_list(mode: Management.KeyCertificate.ManagementModeType) -> Management.KeyCertificate.KeyInformationSequence
         certificate_import_from_pem(mode: Management.KeyCertificate.ManagementModeType, cert_ids: Common.StringSequence, pem_data: Common.StringSequence, overwrite: xsd:boolean)
         key_delete(mode: Management.KeyCertificate.ManagementModeType, key_ids: Common.StringSequence)
         key_import_from_pem(mode: Management.KeyCertificate.ManagementModeType, key_ids: Common.StringSequence, pem_data: Common.StringSequence, overwrite: xsd:boolean)
@@ -187,6 +190,11 @@ STRUCTS = {
     "LocalLB.VirtualServer.VirtualServerProfileAttribute": "profile_type: LocalLB.ProfileType, profile_context: LocalLB.ProfileContextType, profile_name: xsd:string",
     "LocalLB.VirtualServer.VirtualServerResource": "type: LocalLB.VirtualServer.VirtualServerType, default_pool_name: xsd:string",
     "LocalLB.VirtualServer.VirtualServerRule": "rule_name: xsd:string, priority: xsd:long",
+    "Management.KeyCertificate.Certificate": "id: xsd:string, email: xsd:string",
+    "Management.KeyCertificate.CertificateDetail": "cert_info: Management.KeyCertificate.Certificate, version: xsd:long",
+    "Management.KeyCertificate.CertificateInformation": "certificate: Management.KeyCertificate.CertificateDetail, is_bundled: xsd:boolean, file_name: xsd:string",
+    "Management.KeyCertificate.Key": "id: xsd:string, bit_length: xsd:long",
+    "Management.KeyCertificate.KeyInformation": "key_info: Management.KeyCertificate.Key, file_name: xsd:string, flags: xsd:long",
     "Management.Partition.AuthZPartition": "partition_name: xsd:string, description: xsd:string",
 }
 ENUMS = {

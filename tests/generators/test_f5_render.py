@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 
 from nlbgen import __version__
 from nlbgen.core.errors import SpecError, UnsupportedError, ValidationError
-from nlbgen.generators import validate
+from nlbgen.generators import tls, validate
 from nlbgen.generators.base import generator, render
 from nlbgen.generators.f5 import as3 as f5_as3
 from nlbgen.generators.f5 import scf as f5_scf
@@ -232,7 +233,7 @@ def test_pool_members_have_states_and_weights(make_spec: MakeSpec) -> None:
         {"name": "c", "address": "10.0.0.3", "weight": 100, "state": "down"},
         {"name": "d", "address": "2001:db8::4", "state": "backup"},
     ]
-    pool = one(make_spec(nodes=nodes), "ltm pool").properties
+    pool = one(make_spec(nodes=nodes), "ltm pool", "_web").properties
     members: Any = pool["members"]
     assert list(members) == ["/Common/a:443", "/Common/b:443", "/Common/c:443", "/Common/d:443"]
     shown = [(m["ratio"], m["priority-group"], m["session"], m["state"]) for m in members.values()]
@@ -260,7 +261,7 @@ def test_pool_mode_follows_algorithm_and_weights(
 ) -> None:
     nodes = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2", "weight": weight}]
     spec = make_spec(nodes=nodes, balancer={"algorithm": algorithm})
-    assert one(spec, "ltm pool").properties["load-balancing-mode"] == expected
+    assert one(spec, "ltm pool", "_web").properties["load-balancing-mode"] == expected
 
 
 def test_tenant_of_a_farm_with_a_partition_is_that_partition(make_spec: MakeSpec) -> None:
@@ -286,7 +287,7 @@ def test_objects_of_two_nodes_on_one_address_have_one_node(make_spec: MakeSpec) 
     nodes = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.1", "port": 8443}]
     spec = make_spec(nodes=nodes)
     assert one(spec, "ltm node").path == "/Common/a"
-    members: Any = one(spec, "ltm pool").properties["members"]
+    members: Any = one(spec, "ltm pool", "_web").properties["members"]
     assert list(members) == ["/Common/a:443", "/Common/a:8443"]
 
 
@@ -374,7 +375,8 @@ def test_objects_for_a_version_have_only_its_features(make_spec: MakeSpec, versi
     assert ("ssl-profile" in one(spec, "ltm monitor https").properties) == (now >= GATES["monitor-ssl-profile"])
     assert ("status" in one(spec, "ltm policy").properties) == (now >= GATES["legacy-policy"])
     options: Any = one(spec, "ltm profile client-ssl").properties["options"]
-    assert ("no-tlsv1.3" in options) == (now >= GATES["tls-1.3"])
+    assert ("no-tlsv1.3" in options) is False
+    assert ({"ltm cipher rule", "ltm cipher group"} <= kinds(spec)) == (now >= GATES["tls-1.3"])
 
 
 def test_objects_refer_only_to_earlier_objects(make_spec: MakeSpec) -> None:
@@ -393,8 +395,9 @@ def test_object_names_are_unique_over_all_kinds(make_spec: MakeSpec) -> None:
 def test_passthrough_has_no_http_profiles(make_spec: MakeSpec) -> None:
     spec = make_spec(frontend={"tls": {"mode": "passthrough"}})
     assert not {"ltm profile http", "ltm profile client-ssl", "ltm profile websocket"} & kinds(spec)
-    assert one(spec, "ltm rule").name == "orchestrator-test_redirect_rule"
-    assert one(spec, "ltm virtual", "_main").properties["rules"] == ()
+    names = [o.name for o in objects(spec.farm, F5.version(spec.farm)) if o.kind == "ltm rule"]
+    assert names == ["orchestrator-test_redirect_rule", "orchestrator-test_unchecked_rule"]
+    assert one(spec, "ltm virtual", "_main").properties["rules"] == ("/Common/orchestrator-test_unchecked_rule",)
     assert_right(spec)
 
 
@@ -451,10 +454,49 @@ def test_declaration_overrides_as3s_insecure_defaults(make_spec: MakeSpec) -> No
     assert all(service["snat"] == "auto" for service in services)
 
 
+@pytest.mark.parametrize("profile", ["modern", "intermediate"])
+def test_tls_1_3_has_only_the_suites_of_mozillas_profile(make_spec: MakeSpec, profile: str) -> None:
+    spec = make_spec(frontend={"tls": {"profile": profile}}, f5={"version": "16.1"})
+    clients = one(spec, "ltm profile client-ssl").properties
+    rule, group = one(spec, "ltm cipher rule"), one(spec, "ltm cipher group")
+    assert (clients["cipher-group"], clients["ciphers"]) == (group.path, "none")
+    assert group.properties["allow"] == {rule.path: {}}
+    suites = str(rule.properties["cipher"]).split(":")
+    mozilla = tls.profile(profile, Version("3.0"))
+    ours = [suite.replace("TLS13-", "TLS_").replace("-", "_") if "TLS13" in suite else suite for suite in suites]
+    known = [
+        suite.replace("TLS_AES_128", "TLS_AES128").replace("TLS_AES_256", "TLS_AES256") for suite in mozilla.suites
+    ]
+    assert ours == [suite for suite in (*known, *mozilla.ciphers) if "CHACHA20" not in suite]
+    application = json.loads(assert_right(spec)["as3.json"])["orchestrator_test"]["nlbgen"]
+    assert application["orchestrator-test_clients"]["cipherGroup"] == {"use": group.name}
+    assert application["orchestrator-test_clients"]["tls1_3Enabled"] is True
+    assert application[group.name]["allowCipherRules"] == [{"use": rule.name}]
+    assert application[rule.name]["cipherSuites"] == suites
+
+
+@pytest.mark.parametrize(
+    "f5, group",
+    [
+        ({"version": "13.1"}, None),
+        ({"api": "soap"}, None),
+        ({"cipher_group": "/Common/own"}, "/Common/own"),
+        ({"api": "soap", "cipher_group": "/Common/own"}, "/Common/own"),
+    ],
+)
+def test_farm_without_its_own_cipher_group_has_that_of_the_spec_or_tls_1_2(
+    make_spec: MakeSpec, f5: Changes, group: str | None
+) -> None:
+    spec = make_spec(f5={"version": "16.1", **f5})
+    assert not kinds(spec) & {"ltm cipher rule", "ltm cipher group"}
+    assert one(spec, "ltm profile client-ssl").properties.get("cipher-group") == group
+    note = b"\n# Clients use TLS 1.2: TLS 1.3 needs TMOS 14.0 or later"
+    assert (note in assert_right(spec)["bigip.conf"]) is (group is None)
+
+
 def test_modern_tls_profile_uses_a_cipher_group(make_spec: MakeSpec) -> None:
     spec = make_spec(frontend={"tls": {"profile": "modern"}})
     profile = one(spec, "ltm profile client-ssl").properties
-    assert profile["cipher-group"] == "/Common/f5-default"
     assert "no-tlsv1.2" in profile["options"] and "no-tlsv1.3" not in profile["options"]  # type: ignore[operator]
     assert_right(spec)
     with pytest.raises(UnsupportedError, match="f5-tls-modern"):
@@ -475,6 +517,23 @@ def test_render_with_invalid_f5_settings_is_refused(make_spec: MakeSpec, f5: Cha
         render(F5, make_spec(f5=f5))
 
 
+@pytest.mark.parametrize("tls", [{"mode": "terminate"}, {"verify_nodes": False}])
+def test_ca_of_the_device_without_verified_nodes_is_refused(make_spec: MakeSpec, tls: Changes) -> None:
+    with pytest.raises(UnsupportedError, match=r"f5\.node_ca: .*no effect \[f5-node-ca\]"):
+        render(F5, make_spec(frontend={"tls": tls}, f5={"node_ca": "/Common/ca.crt"}))
+
+
+@pytest.mark.parametrize("tls", [{}, {"verify_nodes": "/etc/ca.pem"}])
+def test_ca_of_the_device_verifies_the_nodes(make_spec: MakeSpec, tls: Changes) -> None:
+    spec = make_spec(frontend={"tls": tls}, f5={"node_ca": "/Common/ca.crt"})
+    assert one(spec, "ltm profile server-ssl").properties["ca-file"] == "/Common/ca.crt"
+    files = assert_right(spec)
+    assert json.loads(files["as3.json"])["orchestrator_test"]["nlbgen"]["nodes_ca"]["bundle"] == {
+        "bigip": "/Common/ca.crt"
+    }
+    assert b"The nodes need no CA on the device." in files["INSTALL.md"]
+
+
 def test_render_with_a_queue_needs_accept(make_spec: MakeSpec) -> None:
     with pytest.raises(UnsupportedError, match="f5-queue"):
         render(F5, make_spec(balancer={"timeouts": {"queue": "30s"}}))
@@ -493,8 +552,8 @@ def test_validate_without_a_program_reads_back(make_spec: MakeSpec) -> None:
 @pytest.mark.parametrize(
     "old, new, complaint",
     [
-        ("    interval 1\n", "    interval 1\n    interval 1\n", "is duplicated"),
-        ("interval 1", "interval one", "is not allowed here"),
+        ("    interval 2\n", "    interval 2\n    interval 2\n", "is duplicated"),
+        ("interval 2", "interval two", "is not allowed here"),
         ("peer-cert-mode", "peer-cert-mod", "is not allowed here"),
         ("ltm node /Common/orch-2 {", "ltm nod /Common/orch-2 {", "is not an object"),
         ("ltm node /Common/orch-2 {", "ltm node /Common/orch-3 {", "does not exist"),
@@ -507,9 +566,9 @@ def test_validate_without_a_program_reads_back(make_spec: MakeSpec) -> None:
         ("ltm node /Common/orch-2 {", "ltm node {", "an object begins with"),
         ("ltm node /Common/orch-2 {", "\n\nltm node orch-2 {", "is not an object"),
         ("when HTTP_REQUEST {", "}}", "a closing brace has no opening brace"),
-        ("    interval 1\n", '    interval "1\n', "unexpected text"),
-        ("    interval 1\n", '    interval "{"\n', "a brace in quotes"),
-        ("    interval 1\n", "    interval 1\n\n", "an empty line inside a block"),
+        ("    interval 2\n", '    interval "2\n', "unexpected text"),
+        ("    interval 2\n", '    interval "{"\n', "a brace in quotes"),
+        ("    interval 2\n", "    interval 2\n\n", "an empty line inside a block"),
         ("    members {\n", "    members {\n        /Common/x:1\n", "an entry must have a unique name"),
         ("    members {\n", "    members {\n        /Common/x:1 { } }\n", "an entry must have a unique name"),
         ("    options { ", "    options ", "is not allowed here"),
@@ -622,14 +681,14 @@ def test_signalr_cookie_without_tls_has_a_note(make_spec: MakeSpec, mode: str, n
 @pytest.mark.parametrize(
     "health, interval, timeout",
     [
-        ({}, 1, 4),
-        ({"interval": "100ms", "timeout": "5s", "fall": 1}, 1, 6),
-        ({"interval": "5s", "timeout": "2s", "fall": 3}, 5, 17),
+        ({}, 2, 5),
+        ({"interval": "100ms", "timeout": "5s", "fall": 1}, 5, 6),
+        ({"interval": "5s", "timeout": "2s", "fall": 3}, 5, 16),
         ({"interval": "5s", "timeout": "500ms", "fall": 1}, 5, 6),
         ({"interval": "299s", "timeout": "5s", "fall": 100}, 299, 900),
     ],
 )
-def test_monitor_timeout_covers_fall_intervals_and_one_check(
+def test_monitor_timeout_is_fall_intervals_and_one_second(
     make_spec: MakeSpec, health: Changes, interval: int, timeout: int
 ) -> None:
     spec = make_spec(balancer={"health": health})
@@ -638,12 +697,52 @@ def test_monitor_timeout_covers_fall_intervals_and_one_check(
     assert_right(spec)
 
 
+@pytest.mark.parametrize("phase", [0.1, 0.5, 1.0, 1.9])
+@pytest.mark.parametrize("gives_up", [False, True])
+def test_monitor_keeps_a_node_that_answers_3_seconds_late(make_spec: MakeSpec, phase: float, gives_up: bool) -> None:
+    """The device marks a node down when `timeout` has passed since the last good answer.
+
+    F5 does not document whether a monitor still waits for an answer after the next check; both must hold.
+    """
+    monitor = one(make_spec(), "ltm monitor https").properties
+    interval, timeout = int(str(monitor["interval"])), int(str(monitor["timeout"]))
+    begin, end = interval + phase, interval + phase + 3
+    answers = [(at, end if begin <= at < end else at) for at in map(float, range(0, 10 * interval, interval))]
+    good = sorted(answer for at, answer in answers if not gives_up or answer < at + interval)
+    assert max(later - earlier for earlier, later in pairwise(good)) < timeout
+
+
+def test_monitor_waits_for_a_slow_answer_before_the_next_check(make_spec: MakeSpec) -> None:
+    spec = make_spec()
+    assert int(str(one(spec, "ltm monitor https").properties["interval"])) * 1000 >= spec.farm.balancer.health.timeout
+
+
+@pytest.mark.parametrize("choice, serves", [(None, True), ("serve", True), ("refuse", False)])
+@pytest.mark.parametrize("mode", ["bridge", "passthrough"])
+def test_pool_without_a_monitor_serves_while_all_checks_fail(
+    make_spec: MakeSpec, choice: str | None, serves: bool, mode: str
+) -> None:
+    health = {} if choice is None else {"all_failed": choice}
+    spec = make_spec(balancer={"health": health}, frontend={"tls": {"mode": mode}})
+    assert_right(spec)
+    rules = one(spec, "ltm virtual", "_main").properties["rules"]
+    assert isinstance(rules, tuple)
+    assert (rules[-1:] == ("/Common/orchestrator-test_unchecked_rule",)) is serves
+    pools = {o.name: o for o in objects(spec.farm, F5.version(spec.farm)) if o.kind == "ltm pool"}
+    assert ("orchestrator-test_unchecked" in pools) is serves
+    if serves:
+        checked, unchecked = (pools[f"orchestrator-test_{name}"].properties for name in ("web", "unchecked"))
+        assert "monitor" not in unchecked
+        assert unchecked["members"] == checked["members"]
+
+
 def test_render_notes_each_value_that_a_big_ip_cannot_have(farm_data: Callable[..., dict[str, Any]]) -> None:
     health = {"interval": "100ms", "timeout": "10m", "fall": 100, "rise": 100}
     spec = loads(json.dumps(farm_data(balancer={"health": {**health, "interval": "10m"}, "slow_start": "20m"})))
     content = next(file.content.decode() for file in render(generator("f5"), spec) if file.path.name == "bigip.conf")
     for line in (
-        "# balancer.health.interval is 10m, and becomes 299s: a BIG-IP has whole seconds, at most 299.",
+        "# balancer.health.interval is 10m, and becomes 299s: a BIG-IP has whole seconds, at most 299, and an ",
+        "# balancer.health.timeout is 10m: a BIG-IP has no time limit for one check. It marks a node down 900s ",
         "# balancer.slow_start is 20m, and becomes 900s: a BIG-IP has whole seconds, at most 900.",
         "# A node is marked down after 900s, not after ",
         "# A node is marked up after 1800s, not after ",

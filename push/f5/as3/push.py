@@ -15,7 +15,7 @@ from typing import Any, Final
 from ....core.errors import DeviceError, NlbgenError
 from ....generators.f5.as3 import OLDEST, declaration, names, tenant
 from ....generators.f5.objects import objects
-from ....generators.f5.vocabulary import KINDS, Object, Value
+from ....generators.f5.vocabulary import Object, Value, kinds_of
 from ....spec.load import Spec
 from ....spec.units import Version
 from ... import contract
@@ -30,7 +30,7 @@ from .. import snapshot as f5_snapshot
 from ..backend import F5Backend
 from ..plan import State, Work
 from ..rest.icontrol import Answer, RestSession, refusal
-from ..rest.push import RestFiles, save, synchronise
+from ..rest.push import RestFiles, destinations, save, synchronise
 from ..rest.read import read, unit, warn_of_sni
 from . import record as f5_as3_record
 
@@ -40,6 +40,8 @@ POLLS: Final = 60
 
 _UNOWNED: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"defaults-from"}),
+    "ltm cipher rule": frozenset({"description"}),
+    "ltm cipher group": frozenset({"description"}),
     "ltm node": frozenset({"description"}),
     "ltm policy": frozenset({"controls", "requires", "status"}),
     "ltm profile client-ssl": frozenset({"options"}),
@@ -131,7 +133,7 @@ class As3(F5Backend[Planned]):
             )
 
     def _state(self, record: dict[str, Any] | None) -> State:
-        state = read(self.device, self.tenant, () if record is None else KINDS)
+        state = read(self.device, self.tenant, () if record is None else kinds_of(self.unit.version))
         prefix = f"/{self.tenant}/"
         found = {key: _flattened(key[0], values) for key, values in state.found.items() if key[1].startswith(prefix)}
         return State(found, state.addresses)
@@ -206,13 +208,10 @@ class As3(F5Backend[Planned]):
         )
 
     def finish(self, planned: Planned, again: Planned) -> None:
-        """Remove replaced certificate files.
-
-        Files of removed profiles stay until `--prune`, so that a restore can use them.
-        """
+        """Remove unused certificate files."""
+        del planned
         try:
-            replaced = f5_files.replaced(planned.state, again.state)
-            self.remove_files(replaced, again.state, listed=self.options.prune)
+            self.remove_old_files(again.state)
         except DeviceError as error:
             raise DeviceError(
                 f"{error.message}; the declaration was applied and read back", "push again: the next push completes it"
@@ -222,16 +221,19 @@ class As3(F5Backend[Planned]):
     def complete(self, planned: Planned) -> None:
         """Remove the files of an earlier push that was interrupted after AS3 applied its declaration."""
         left = self.pending()
-        if left or self.options.prune:
-            self.remove_files(self.files_of(left), planned.state, listed=True)
+        self.remove_old_files(planned.state)
         self.settle(left)
 
-    def remove_files(self, candidates: set[str], after: State, *, listed: bool) -> bool:
+    def remove_old_files(self, after: State) -> bool:
         """Remove files, and save the configuration, because AS3 saved before the removal."""
-        removed = super().remove_files(candidates, after, listed=listed)
+        removed = super().remove_old_files(after)
         if removed:
             self.save_configuration()
         return removed
+
+    def destinations(self) -> dict[str, str]:
+        """The destination of each virtual server of the device, by its path."""
+        return destinations(self.device)
 
     def save_configuration(self) -> None:
         """Save the device's configuration for its next start."""
@@ -261,7 +263,10 @@ class As3(F5Backend[Planned]):
                 answer = self._awaited(self._task(answer))
         except (OutcomeUnknownError, NotSentError) as error:
             return error
-        self._check(answer)
+        try:
+            self._check(answer)
+        except RefusedError as error:
+            raise self.with_holder(error) from None
         return None
 
     def _awaited(self, task: str) -> Answer:

@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ....core.errors import DeviceError
-from ....core.wording import legible, plural
+from ....core.wording import plural
 from ....spec.load import Spec
 from ....spec.units import Version
 from ...contract import Console, Options, OutcomeLost
 from ...errors import RefusedError
 from ..certificates import CertificateFile
-from ..compare import virtual_address
 from ..order import commands
 from ..plan import State
 from ..refusal import StillRunningError, TransactionError
@@ -68,28 +67,14 @@ class Rest(Transactional):
         try:
             lost = f5_transaction.run(self.device, todo, self._commit_pauses, self.commit_begins)
         except TransactionError as error:
-            raise self._with_holder(error) from None
+            raise self.with_holder(error) from None
         if isinstance(lost, StillRunningError):
             self.pauses = self._commit_pauses
         return lost
 
-    def _with_holder(self, error: TransactionError) -> TransactionError:
-        """Return the refusal; if another partition has the farm's address, with the virtual server that has it."""
-        if "Invalid Virtual Address" not in error.message:
-            return error
-        ours = {virtual_address(str(one.properties.get("destination"))) for one in self.wanted}
-        holders: list[str] = []
-        with contextlib.suppress(DeviceError):
-            what = "ltm virtual"
-            there = items(self.name, what, self.device.get(path_of(what), what))
-            found = [one for one in there if virtual_address(str(one.get("destination"))) in ours]
-            holders = [legible(full_path(self.name, what, one)) for one in found]
-        held = f": it belongs to {', '.join(sorted(holders))}" if holders else ""
-        hint = (
-            "an address can have virtual servers in one partition only: remove those of the other partition, or write "
-            "another frontend.address, or the other partition as f5.partition"
-        )
-        return TransactionError(f"{error.message}{held}", hint)
+    def destinations(self) -> dict[str, str]:
+        """The destination of each virtual server of the device, by its path."""
+        return destinations(self.device)
 
     def validate(self, planned: Planned) -> None:
         """Let the device check the transaction. This is not possible if the partition or a certificate is missing."""
@@ -119,6 +104,13 @@ class Rest(Transactional):
     def synchronise(self, group: str) -> None:
         """Synchronize the configuration to the other units of the group."""
         synchronise(self.device, group)
+
+
+def destinations(device: RestSession) -> dict[str, str]:
+    """The destination of each virtual server of a device, by its path."""
+    name, what = device.login.name, "ltm virtual"
+    there = items(name, what, device.get(path_of(what), what))
+    return {full_path(name, what, one): str(one.get("destination")) for one in there}
 
 
 def save(device: RestSession) -> None:

@@ -24,7 +24,7 @@ from ..refusal import StillRunningError, refused
 from ..transactional import Planned, Transactional
 from ..unit import Unit
 from .portal import Portal, understood
-from .read import read
+from .read import destinations, read
 from .vocabulary import OWNED
 from .write import queue
 
@@ -111,8 +111,13 @@ class Soap(Transactional):
             self.pauses = self.portal.pauses
             return StillRunningError(error.message, error.hint)
         except RefusedError as error:
-            raise refused(self.name, error, todo) from None
+            raise self.with_holder(refused(self.name, error, todo)) from None
         return None
+
+    def destinations(self) -> dict[str, str]:
+        """The destination of each virtual server of the device, by its path."""
+        with understood(self.name, "the virtual servers"):
+            return destinations(self.portal)
 
     def save_configuration(self) -> None:
         """Save the device's configuration for its next start."""
@@ -124,27 +129,34 @@ class Soap(Transactional):
 
 
 class SoapFiles:
-    """Certificate files by import; only the files of profiles and of pending snapshots are known."""
+    """Certificate files by import."""
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
 
     def has(self, kind: str, path: str) -> bool:
-        """Return False: a file that no profile uses is unknown, and is treated as missing."""
-        del kind, path
-        return False
+        """Whether the file exists."""
+        del kind
+        return path in self.listed(path.rpartition("/")[0])
 
     def listed(self, folder: str) -> Iterable[str]:
-        """Return no files: see the class."""
-        del folder
-        return ()
+        """The paths of all files in a folder."""
+        self.portal.enter(folder)
+        certificates = self.portal.call(_FILES, "get_certificate_list", _MODE)
+        keys = self.portal.call(_FILES, "get_key_list", _MODE)
+        with understood(self.portal.login.name, "the certificate files"):
+            found = [_path(folder, str(one["certificate"]["cert_info"]["id"]), ".crt") for one in certificates or ()]
+            found += [_path(folder, str(one["key_info"]["id"]), ".key") for one in keys or ()]
+        return [path for path in found if path.rpartition("/")[0] == folder]
 
     def try_upload(self, files: Iterable[CertificateFile]) -> None:
         """Do nothing: an import creates the file, and needs its folder."""
         del files
 
     def bring(self, file: CertificateFile) -> bool:
-        """Import a certificate or a key; a second import replaces it with the same content."""
+        """Import a certificate or a key; return False if it existed already."""
+        if self.has(file.kind, file.path):
+            return False
         self.portal.enter(file.path.rpartition("/")[0])
         kind = "key" if file.kind.endswith("key") else "certificate"
         self.portal.call(_FILES, f"{kind}_import_from_pem", _MODE, [_id(file.path)], [file.content.decode()], True)
@@ -164,6 +176,12 @@ class SoapFiles:
 def _id(path: str) -> str:
     """Return SOAP's name of a certificate file: SOAP adds the suffix itself."""
     return path.rpartition("/")[2].rpartition(".")[0]
+
+
+def _path(folder: str, name: str, suffix: str) -> str:
+    """Return the path of a listed file: its id may have the folder and the suffix, or not."""
+    path = name if name.startswith("/") else f"{folder}/{name}"
+    return path if path.endswith(suffix) else f"{path}{suffix}"
 
 
 def _lacking(spec: Spec, made: tuple[Object, ...]) -> Iterator[Problem]:

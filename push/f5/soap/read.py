@@ -47,6 +47,14 @@ def read(portal: Portal, partition: str, kinds: Iterable[str]) -> State:
     return State(*settled(found, nodes, partition, lambda names: _route_domains(portal, list(names))))
 
 
+def destinations(portal: Portal) -> dict[str, str]:
+    """Return the destination of each virtual server of the device, by its path."""
+    portal.look_everywhere()
+    names = _names(portal, "ltm virtual")
+    found = portal.call(VIRTUAL, "get_destination_v2", names) if names else []
+    return {name: _endpoint(one) for name, one in zip(names, found, strict=True)}
+
+
 def _route_domains(portal: Portal, partitions: list[str]) -> dict[str, int]:
     """Return the default route domain of each of these partitions."""
     said = portal.call("Management.Partition", "get_default_route_domain", partitions)

@@ -142,6 +142,7 @@ INTERFACES: Final[Mapping[str, Interface]] = {
             **_PROFILE,
             "authenticate-name": _flagged("authenticate_name"),
             "ca-file": _flagged("ca_file_v2"),
+            "options": _flagged_words("ssl_option", _SSL_OPTIONS),
             "peer-cert-mode": _flagged_one_of("peer_certificate_mode", _PEER_CERT, "peer_certification_mode"),
             "server-name": _flagged("server_name"),
         },

@@ -49,12 +49,16 @@ def named(objects: dict[Key, Json], kind: str, own: Json) -> Iterator[Key]:
         ("defaultsFrom", (kind,)),
         ("sslProfile", ("ltm profile server-ssl",)),
         ("caFile", ("sys file ssl-cert",)),
+        ("cipherGroup", ("ltm cipher group",)),
     ):
         if own.get(name) not in (None, "none"):
             yield find(objects, kinds, own[name])
     if kind == "ltm pool" and own.get("monitor"):
         for monitor in own["monitor"].split(" and "):
             yield find(objects, MONITOR_KINDS, monitor.strip())
+    if kind == "ltm cipher group":
+        for rule in own.get("allow", []):
+            yield find(objects, ("ltm cipher rule",), rule["name"])
     if kind == "ltm profile client-ssl":
         yield from chain_names(objects, own)
     if kind == "ltm virtual":

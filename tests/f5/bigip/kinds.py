@@ -99,6 +99,11 @@ KINDS: dict[str, Kind] = {
         MONITOR | props(cipherlist="DEFAULT", compatibility="enabled", sslProfile=(str, None)),
         "/Common/https",
     ),
+    "ltm cipher rule": Kind(
+        "Cipher Rule",
+        props(description=(str, None), cipher=(str, None), dhGroups="DEFAULT", signatureAlgorithms="DEFAULT"),
+    ),
+    "ltm cipher group": Kind("Cipher Group", props(description=(str, None), allow=(list, []), ordering="default")),
     "ltm profile client-ssl": Kind(
         "ClientSSL Profile", SSL | props(certKeyChain=(list, []), allowNonSsl="disabled"), "/Common/clientssl"
     ),
@@ -273,6 +278,8 @@ BUILT_IN: list[tuple[str, str, Json]] = [
     *((kind, spec.base, {}) for kind, spec in KINDS.items() if spec.base),
     ("ltm profile tcp", "/Common/f5-tcp-progressive", {"defaultsFrom": "/Common/tcp"}),
     ("sys file ssl-cert", "/Common/ca-bundle.crt", {"content": ""}),
+    ("ltm cipher rule", "/Common/f5-default", {"cipher": "DEFAULT"}),
+    ("ltm cipher group", "/Common/f5-default", {"allow": [{"name": "/Common/f5-default"}]}),
     (
         "ltm rule",
         "/Common/_sys_https_redirect",

@@ -122,7 +122,7 @@ class Writing(Reading):
     def _resolved(self, objects: dict[Key, Json], kind: str, own: Json) -> Json:
         """Resolve lists as the device writes them, and create the nodes of new members."""
         made = dict(own)
-        for name in ("members", "profiles", "policies", "persist"):
+        for name in ("members", "profiles", "policies", "persist", "allow"):
             if name in made:
                 made[name] = [self._entry(name, entry) for entry in made[name]]
                 names = [entry["name"] for entry in made[name]]
@@ -137,7 +137,7 @@ class Writing(Reading):
         partition = made.pop("partition", "Common")
         if not made["name"].startswith("/"):
             made["name"] = f"/{partition}/{made['name']}"
-        allowed = {"members": set(MEMBER), "profiles": {"context"}, "policies": set(), "persist": {"tmDefault"}}[name]
+        allowed = {"members": set(MEMBER), "profiles": {"context"}, "persist": {"tmDefault"}}.get(name, set())
         for key, value in made.items():
             if key != "name" and key not in allowed:
                 raise Refusal(400, f'unknown property "{key}" of {name}', 26214401)
