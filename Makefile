@@ -48,7 +48,8 @@ demo: $(VENV)/run.stamp editable
 programs: $(VENV)/test.stamp
 	@tests/tools/debian-packages haproxy=haproxy nginx=nginx,libnginx-mod-stream redis-server=redis-server \
 	    node=nodejs npm=npm strace=strace wrk=wrk keepalived=keepalived ip=iproute2 sysctl=procps curl=curl socat=socat zsh=zsh fish=fish \
-	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils groff=groff-base tclsh=tcl
+	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils groff=groff-base tclsh=tcl \
+	    /usr/lib/nagios/plugins/check_tcp=monitoring-plugins-basic
 	$(PYTHON) tests/tools/programs.py
 	$(BIN)/python tests/tools/npm.py tests/js tests/browser
 

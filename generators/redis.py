@@ -13,9 +13,12 @@ Sentinels.
 """
 
 import ipaddress
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Final, NamedTuple
 
+from ..core.errors import Problem
+from ..spec.load import Spec
 from ..spec.model import Farm, Redis, RedisHost, Sentinel
 from ..spec.units import Duration
 
@@ -30,6 +33,15 @@ VOTE: Final = Duration.of("500ms")
 FALL: Final = 2
 IDLE: Final = Duration.of("1h")
 """The idle timeout of a connection. The clients of Redis send a command at least each minute by default."""
+
+HEALTH_USER: Final = "nlbgen-health"
+"""The user of health checks that cannot keep a password: it has none, and may only ask for the role."""
+ROLE_VENDORS: Final = frozenset({"f5", "zen"})
+"""The vendors whose health checks only ask for the role."""
+ROLE_QUESTION: Final = rf"AUTH {HEALTH_USER} x\r\nROLE\r\nQUIT\r\n"
+"""What such a check sends, with `\\r` and `\\n` as two characters each; the server then closes the connection."""
+ROLE_ANSWER: Final = "master"
+"""What only a master answers: a replica's answer begins with `slave`, and contains addresses and numbers."""
 
 
 class RedisServer(NamedTuple):
@@ -79,6 +91,39 @@ def front_of(farm: Farm) -> RedisFront | None:
     if redis is None or redis.sentinel is None or not farm.redis_front:
         return None
     return RedisFront(farm, redis, redis.sentinel)
+
+
+def role_front_of(farm: Farm, vendor: str) -> RedisFront | None:
+    """Return the front of a vendor whose health check only asks each server for its role; None without one.
+
+    HAProxy's front is better: if the spec names HAProxy, no other vendor renders one, nor if the spec accepts that
+    the nodes connect to another balancer (`VENDOR-redis-front`).
+    """
+    elsewhere = "haproxy" in farm.written or f"{vendor}-redis-front" in farm.accepted
+    return front_of(farm) if vendor in ROLE_VENDORS and not elsewhere else None
+
+
+def role_refusals(spec: Spec, vendor: str, product: str) -> Iterator[Problem]:
+    """Refuse such a front unless the spec accepts that the Sentinels have no vote (`VENDOR-redis-votes`)."""
+    problem_id = f"{vendor}-redis-votes"
+    if role_front_of(spec.farm, vendor) is None or problem_id in spec.farm.accepted:
+        return
+    message = (
+        f"the health check of {product} asks each Redis server for its role, and no Sentinel for its vote: "
+        f"{WITHOUT_VOTES}"
+    )
+    hint = (
+        "use HAProxy for the front (write its section into the spec, and its address as `stores.redis.front_host`); or "
+        f"accept this (`accept: [{problem_id}]`)"
+    )
+    yield spec.problem(("stores", "redis", "sentinel"), message, hint, id=problem_id)
+
+
+WITHOUT_VOTES: Final = (
+    "an old master that returns or resumes gets connections until the Sentinels demote it (measured with such a check: "
+    "19 of 40 new connections), and nodes that are connected to a master that is cut off from the Sentinels stay there"
+)
+"""The effect of a front whose check asks only for the role."""
 
 
 def _address(host: RedisHost) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from ..spec.model import Redis, RedisHost, Secret, Sentinel
 from ..spec.units import Duration, Version
 from .base import Draft, Job
-from .redis import VARIABLE
+from .redis import HEALTH_USER, VARIABLE
 
 FOLDER: Final = "/etc/redis"
 REDIS_FILE: Final = "nlbgen-redis.secret"
@@ -26,23 +26,29 @@ FAILOVER_TIMEOUT: Final = Duration.of("30s")
 """After a failover that does not succeed, Sentinel tries again after twice this time. Its default is 3 minutes."""
 CHANNEL_RULES: Final = Version("6.2")
 """`&*`: a user needs a permission for channels. Redis 7.0 allows none by default, and 6.0 refuses the rule."""
+HEALTH_RULES: Final = f"user {HEALTH_USER} on nopass +role"
+"""A new user has no permissions for commands, keys and channels but those that are written."""
 SERVERS_FOR_MIN_REPLICAS: Final = 3
 """With two servers, a master has no replica after a failover: `min-replicas-to-write 1` would refuse all writes."""
 
 
-def files(job: Job) -> list[Draft]:
-    """Return the files of the hosts; none without `stores.redis.sentinel`."""
+def files(job: Job, *, health_user: bool = False) -> list[Draft]:
+    """Return the files of the hosts; none without `stores.redis.sentinel`.
+
+    With `health_user`, Redis has a user without a password that may only ask for the role.
+    """
     redis = job.farm.stores.backplane
     if redis is None or redis.sentinel is None:
         return []
     folder, sentinel = PurePosixPath("redis"), redis.sentinel
     drafts: list[Draft] = []
     for host in sentinel.nodes:
-        view = _view(job, redis, sentinel, host)
+        view = _view(job, redis, sentinel, host, health_user=health_user)
         if host.redis:
             drafts.append(Draft(folder / host.name / "redis.conf", "redis/redis.conf.j2", view))
         drafts.append(Draft(folder / host.name / "sentinel.conf", "redis/sentinel.conf.j2", view))
-    return [*drafts, Draft(folder / "INSTALL.md", "redis/INSTALL.md.j2", _install(redis, sentinel))]
+    install = _install(redis, sentinel, health_user=health_user)
+    return [*drafts, Draft(folder / "INSTALL.md", "redis/INSTALL.md.j2", install)]
 
 
 def quoted(text: str) -> str:
@@ -56,7 +62,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _view(job: Job, redis: Redis, sentinel: Sentinel, host: RedisHost) -> dict[str, Any]:
+def _view(job: Job, redis: Redis, sentinel: Sentinel, host: RedisHost, *, health_user: bool) -> dict[str, Any]:
     first = sentinel.servers[0]
     folder = job.site.directory
     return {
@@ -72,6 +78,8 @@ def _view(job: Job, redis: Redis, sentinel: Sentinel, host: RedisHost) -> dict[s
         "redis_secret": quoted(f"{folder or FOLDER}/{REDIS_FILE}"),
         "sentinel_secret": quoted(f"{folder or FOLDER}/{SENTINEL_FILE}"),
         "users": quoted(f"{folder or FOLDER}/{USERS}") if redis.user else None,
+        # A file of users is the only place for users, if there is one.
+        "health_user": HEALTH_RULES if health_user and not redis.user else "",
         "master": sentinel.name,
         "master_endpoint": f"{first.address} {first.port}",
         "quorum": sentinel.quorum,
@@ -81,7 +89,7 @@ def _view(job: Job, redis: Redis, sentinel: Sentinel, host: RedisHost) -> dict[s
     }
 
 
-def _install(redis: Redis, sentinel: Sentinel) -> dict[str, Any]:
+def _install(redis: Redis, sentinel: Sentinel, *, health_user: bool) -> dict[str, Any]:
     return {
         "hosts": sentinel.nodes,
         "first": sentinel.servers[0],
@@ -95,9 +103,10 @@ def _install(redis: Redis, sentinel: Sentinel) -> dict[str, Any]:
         "ca": sentinel.ca,
         "port": redis.front_port,
         "front": redis.front,
+        "asks_role": HEALTH_USER if health_user else "",
         "password_word": _secret_word(redis.password),
         "redis_lines": "\\n".join(redis_secret_lines(redis)),
-        "user_lines": "\\n".join(user_lines(redis, sentinel)),
+        "user_lines": "\\n".join(user_lines(redis, sentinel, health_user=health_user)),
         "users": USERS,
         "sentinel_lines": "\\n".join(sentinel_secret_lines(redis, sentinel)),
         "folder": FOLDER,
@@ -116,7 +125,7 @@ def redis_secret_lines(redis: Redis) -> list[str]:
     return [f"masteruser {redis.user}", "masterauth %s"]
 
 
-def user_lines(redis: Redis, sentinel: Sentinel) -> list[str]:
+def user_lines(redis: Redis, sentinel: Sentinel, *, health_user: bool = False) -> list[str]:
     """The lines of the file of users, with `%s` for the password; none without a user.
 
     Users need a file of their own: CONFIG REWRITE writes them into redis.conf, and Redis 7.0.15 does not start if an
@@ -125,7 +134,7 @@ def user_lines(redis: Redis, sentinel: Sentinel) -> list[str]:
     if redis.user is None:
         return []
     rules = "~* +@all" if sentinel.version < CHANNEL_RULES else "~* &* +@all"
-    return ["user default off", f"user {redis.user} on >%s {rules}"]
+    return ["user default off", f"user {redis.user} on >%s {rules}", *([HEALTH_RULES] if health_user else [])]
 
 
 def sentinel_secret_lines(redis: Redis, sentinel: Sentinel) -> list[str]:

@@ -166,7 +166,7 @@ def _redis(rollout: Rollout) -> Iterator[Group]:
         return
     hosts = (Host(name, tuple(_variables(values))) for name, values in ansible_redis.hosts(rollout))
     source = f"{_FILES}/{farm}/{rollout.vendor}/redis"
-    shared = _variables(ansible_redis.variables(store, sentinel, source))
+    shared = _variables(ansible_redis.variables(store, sentinel, source, health_user=rollout.asks_role))
     yield Group(f"redis_of_{group(farm)}", tuple(hosts), tuple(shared))
 
 

@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from ...generators.base import Generator, generator
+from ...generators.redis import role_front_of
 from ...spec.load import Spec
 from ...spec.model import Sentinel
 
@@ -32,9 +33,14 @@ class Rollout(NamedTuple):
     def sentinel(self) -> Sentinel | None:
         """The hosts of Redis whose files are rendered for this balancer; None without them."""
         redis = self.spec.farm.stores.backplane
-        if redis is None or not self.hosted:
+        if redis is None or not (self.hosted or self.asks_role):
             return None
-        return redis.sentinel if self.vendor == "haproxy" or not redis.front else None
+        return redis.sentinel if self.asks_role or self.vendor == "haproxy" or not redis.front else None
+
+    @property
+    def asks_role(self) -> bool:
+        """Whether the balancer's health checks log in to Redis as the user who may only ask for the role."""
+        return role_front_of(self.spec.farm, self.vendor) is not None
 
     @property
     def drains_by_files(self) -> bool:

@@ -40,14 +40,17 @@ def _host(host: RedisHost) -> Values:
     }
 
 
-def variables(redis: Redis, sentinel: Sentinel, source: str) -> Values:
-    """Return the variables that all hosts share; `source` is the folder of the rendered files."""
+def variables(redis: Redis, sentinel: Sentinel, source: str, *, health_user: bool) -> Values:
+    """Return the variables that all hosts share; `source` is the folder of the rendered files.
+
+    `health_user`: whether Redis has the user of health checks.
+    """
     return {
         "redis_source": source,
         "redis_master_name": sentinel.name,
         "redis_password": LOOKUP,
         "redis_secret_lines": _with_password(redis_secret_lines(redis)),
-        "redis_user_lines": _with_password(user_lines(redis, sentinel)),
+        "redis_user_lines": _with_password(user_lines(redis, sentinel, health_user=health_user)),
         "redis_sentinel_lines": _with_password(sentinel_secret_lines(redis, sentinel)),
         "redis_cli": ["redis-cli", *(["--tls", "--cacert", sentinel.ca] if redis.tls else [])],
         "redis_login": ["--user", redis.user] if redis.user else [],

@@ -332,6 +332,7 @@ _MAKERS: Final[Mapping[str, Maker]] = {
     "ltm profile server-ssl": _server_ssl,
     "ltm monitor http": _monitor,
     "ltm monitor https": _monitor,
+    "ltm monitor tcp": _monitor,
     "ltm pool": _pool,
     "ltm cipher rule": _cipher_rule,
     "ltm cipher group": _cipher_group,

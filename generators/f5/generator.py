@@ -16,9 +16,11 @@ from ...core.errors import Problem, ValidationError
 from ...spec.load import Spec
 from ...spec.model import Farm
 from ...spec.units import Version
+from .. import redis_hosts
 from ..base import Draft, Generator, Job
 from ..features import ELSEWHERE, FEATURES, No, Since, Support, Yes, verifies_nodes
 from ..hosting import Api, Steps, Syntax
+from ..redis import WITHOUT_VOTES, role_front_of, role_refusals
 from . import as3 as f5_as3
 from . import scf as f5_scf
 from .objects import objects
@@ -40,7 +42,7 @@ class F5(Generator):
     oldest = Version("11.6")
     newest = Version("17.5")
     program = ""
-    own_ids = ACCEPTABLE_IDS
+    own_ids = ACCEPTABLE_IDS | {"f5-redis-front", "f5-redis-votes"}
     api = Api("host", "write the device's management address, for example `f5: {host: bigip.corp.example}`", "password")
     syntaxes = (Syntax(r"bigip\.conf", "scf", "objects"),)
     support: ClassVar[Mapping[str, Support]] = {
@@ -69,9 +71,9 @@ class F5(Generator):
         "source-hash": Yes("as persistence by address, with CARP"),
         "drain": Yes("as `user-disabled`: clients with persistence stay on the node"),
         "slow-start": Yes("in whole seconds, at most 15 minutes"),
-        "redis-front": No(
-            "a monitor checks one server and cannot query the Sentinels, and nlbgen writes no passwords into its files",
-            ELSEWHERE,
+        "redis-front": Yes(
+            "a tcp monitor asks each server for its role, as a user who may do nothing else. The Sentinels have no "
+            "vote, so the spec must accept `f5-redis-votes`. Not with `tls`"
         ),
         "queue": No(
             "the connection limit of a pool member would also count idle connections",
@@ -93,7 +95,9 @@ class F5(Generator):
 
     def refusals(self, spec: Spec, version: Version) -> Iterable[Problem]:
         """Settings of the `f5` section that contradict each other or this TMOS version."""
-        return _setting_refusals(spec, version)
+        yield from _setting_refusals(spec, version)
+        yield from role_refusals(spec, self.name, self.called(version))
+        yield from _redis_refusals(spec)
 
     def quoted(self, text: str) -> str:
         """A path as one word of the commands in INSTALL.md, the only free text that needs quoting."""
@@ -114,6 +118,7 @@ class F5(Generator):
                 PurePosixPath("as3.json"), "f5/as3.json.j2", {"lines": json.dumps(declaration, indent=2).split("\n")}
             ),
             Draft(PurePosixPath("INSTALL.md"), "f5/INSTALL.md.j2", self._install(job, made)),
+            *_redis_files(job),
         ]
 
     def check(self, spec: Spec, files: Sequence[Artifact]) -> str:
@@ -170,6 +175,22 @@ class F5(Generator):
         }
 
 
+def _redis_files(job: Job) -> list[Draft]:
+    """The files of the hosts of Redis, if this device has the front."""
+    return redis_hosts.files(job, health_user=True) if role_front_of(job.farm, F5.name) is not None else []
+
+
+def _redis_refusals(spec: Spec) -> Iterator[Problem]:
+    front = role_front_of(spec.farm, F5.name)
+    if front is not None and front.tls:
+        message = "the tcp monitors of a BIG-IP cannot use TLS, and the servers of Redis accept nothing else with `tls`"
+        hint = (
+            "use HAProxy for the front (write its section into the spec); or leave out `tls`: password and messages "
+            "are then readable in the network"
+        )
+        yield spec.problem(("stores", "redis", "tls"), message, hint, id="f5-redis-tls")
+
+
 def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
     f5 = spec.farm.f5
     if f5.cipher_group is not None and version < GATES["tls-1.3"]:
@@ -218,6 +239,10 @@ def _notes(job: Job) -> Iterator[str]:
     if job.farm.frontend.address == "*":
         yield "frontend.address is `*`: the virtual servers take every address that is routed to this device."
     yield from clamps(job.farm)
+    if role_front_of(job.farm, F5.name) is not None:
+        yield f"The front of Redis asks the servers for their role only: {WITHOUT_VOTES}."
+    elif job.farm.redis_front:
+        yield f"There is no front of Redis: {ELSEWHERE}."
     if job.farm.balancer.signalr.idle_timeout.seconds > LONGEST_IDLE:
         yield "The idle timeout is one day, which is the maximum."
     made = objects(job.farm, job.version)

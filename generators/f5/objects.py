@@ -13,6 +13,7 @@ from ..design import COOKIE
 from .irules import REDIRECT_PORT, redirect_irule, request_irule, signalr_irule, unchecked_irule
 from .pools import UNCHECKED, health, nodes, pools
 from .profiles import persistence, profiles
+from .redis import redis_nodes, redis_objects
 from .view import Names, View
 from .vocabulary import KINDS, Object, Value
 
@@ -24,7 +25,7 @@ def objects(farm: Farm, version: Version, names: Names | None = None, *, policie
     """
     view = View(farm, version, names or Names.of(farm), policies=policies)
     made = [*nodes(view), *health(view), *pools(view), *profiles(view), *persistence(view)]
-    made += [*_irules(view), *_policies(view), *_virtuals(view)]
+    made += [*_irules(view), *_policies(view), *_virtuals(view), *redis_nodes(view), *_redis(view)]
     return tuple(sorted(made, key=lambda one: (KINDS.index(one.kind), one.path)))
 
 
@@ -103,6 +104,17 @@ def _virtuals(view: View) -> Iterator[Object]:
             rule = view.path("redirect_rule" if view.design.passthrough else "request_rule")
             shared = {"/Common/http": _context("all"), "/Common/tcp": _context("all")}
             yield _virtual(view, f"redirect{suffix}", address, REDIRECT_PORT, profiles=shared, rules=(rule,))
+
+
+def _redis(view: View) -> Iterator[Object]:
+    """The front of Redis: one more virtual server at each address of the farm."""
+    if view.redis is None:
+        return
+    yield from redis_objects(view, view.redis)
+    used = {view.path("redis_tcp"): _context("all")}
+    for suffix, address in _listens(view):
+        pool = view.path("redis")
+        yield _virtual(view, f"redis_front{suffix}", address, view.redis.port, pool=pool, profiles=used, rules=())
 
 
 def _listens(view: View) -> Iterator[tuple[str, str]]:

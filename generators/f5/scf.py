@@ -68,6 +68,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "ltm monitor https": Shape(
         numbers=_set("interval time-until-up timeout"), words=_set("description defaults-from recv send ssl-profile")
     ),
+    "ltm monitor tcp": Shape(
+        numbers=_set("interval time-until-up timeout"), words=_set("description defaults-from recv send")
+    ),
     "ltm node": Shape(words=_set("description address"), blocks={"fqdn": _FQDN}),
     "ltm pool": Shape(
         numbers=_set("min-active-members slow-ramp-time"),

@@ -6,6 +6,7 @@ from ...spec.model import Farm
 from ...spec.units import Version
 from ..design import Design, Member
 from ..features import verifies_nodes
+from ..redis import role_front_of
 from .vocabulary import GATES, Object, Value
 
 
@@ -69,6 +70,8 @@ class View:
         self.policies = policies
         """Whether traffic policies may be used; an iRule chooses SignalR's pool otherwise."""
         self.mark = mark(farm)
+        self.redis = role_front_of(farm, "f5")
+        """The front of Redis; None where the farm has none on this device."""
 
     def has(self, gate: str) -> bool:
         """Whether this TMOS version has the feature of that gate."""

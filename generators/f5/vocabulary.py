@@ -17,6 +17,7 @@ KINDS: Final = (
     "ltm profile server-ssl",
     "ltm monitor http",
     "ltm monitor https",
+    "ltm monitor tcp",
     "ltm node",
     "ltm pool",
     "ltm cipher rule",

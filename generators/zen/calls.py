@@ -121,22 +121,24 @@ def location(farm: HttpFarm | L4Farm) -> str:
 
 def plan(objects: Objects, generation: Generation) -> list[Call]:
     """Every call for an empty appliance; certificates are uploaded before."""
-    calls: list[Call] = []
-    for farm in objects.farms:
-        calls.append(create(farm))
-        calls += (
-            _http(farm) if isinstance(farm, HttpFarm) else [_set(f"/farms/{farm.name}", l4_settings(farm, generation))]
-        )
-        at = location(farm)
-        calls += [Call("POST", f"{at}/backends", backend_settings(farm, one)) for one in farm.backends]
-        calls += _guard(farm, generation)
-        calls.append(Call("PUT", f"/farms/{farm.name}/actions", {"action": "restart"}))
-        calls += [
+    return [call for farm in objects.farms for call in farm_plan(farm, generation)]
+
+
+def farm_plan(farm: HttpFarm | L4Farm, generation: Generation) -> list[Call]:
+    """The calls that make one farm."""
+    at = location(farm)
+    return [
+        create(farm),
+        *(_http(farm) if isinstance(farm, HttpFarm) else [_set(f"/farms/{farm.name}", l4_settings(farm, generation))]),
+        *(Call("POST", f"{at}/backends", backend_settings(farm, one)) for one in farm.backends),
+        *_guard(farm, generation),
+        Call("PUT", f"/farms/{farm.name}/actions", {"action": "restart"}),
+        *(
             Call("PUT", f"{at}/backends/{number}/maintenance", maintenance(one))
             for number, one in enumerate(farm.backends)
             if one.state != "up"
-        ]
-    return calls
+        ),
+    ]
 
 
 def _http(farm: HttpFarm) -> list[Call]:

@@ -14,10 +14,11 @@ from ...core.errors import Problem
 from ...spec.load import Spec
 from ...spec.model import Farm
 from ...spec.units import Version
+from .. import redis_hosts
 from ..base import Draft, Generator, Job
 from ..features import No, Support
 from ..hosting import Api, Steps, Syntax
-from .calls import early, plan
+from .calls import Call, early, farm_plan, plan
 from .check.files import Appliance, check
 from .check.formats import ERROR_STATUSES, GUARDIAN_FILE, MARKS_FILE, Dialect
 from .install import install
@@ -95,12 +96,15 @@ class Zen(Generator):
         generation = _known(found)
         made = objects(job.farm, found)
         if found.way == "l4-api":
-            files = [_calls(made, generation)]
+            files = [_calls(made.main.name, plan(made, generation))]
         else:
-            files = [file for farm in made.farms for file in _farm_files(farm, generation)]
+            files = [file for farm in made.site_farms for file in _farm_files(farm, generation)]
             files += _guardian_files(made, generation)
+            # The file of an L4xNAT farm belongs to nftlb.
+            files += [_calls(made.redis.name, farm_plan(made.redis, generation))] if made.redis is not None else []
         view = install(job.farm, found, generation, made, job.limitations, [str(file.path) for file in files])
-        return [*files, Draft(PurePosixPath("INSTALL.md"), "zen/INSTALL.md.j2", view)]
+        hosts = redis_hosts.files(job, health_user=True) if made.redis is not None else []
+        return [*files, Draft(PurePosixPath("INSTALL.md"), "zen/INSTALL.md.j2", view), *hosts]
 
     def check(self, spec: Spec, files: list[Artifact]) -> str:
         """Check the files by nlbgen's own strict reader; raises ValidationError where it refuses."""
@@ -111,7 +115,8 @@ class Zen(Generator):
         appliance = Appliance(
             str(found), generation.dialect, generation.config, f"_{generation.suffix}.cfg", on_appliance
         )
-        check({str(file.path): file.content for file in files}, appliance)
+        of_appliance = (file for file in files if file.path.parts[0] != "redis")
+        check({str(file.path): file.content for file in of_appliance}, appliance)
         what = "the API's calls" if found.way == "l4-api" else f"the dialect {generation.dialect}"
         return f"checked by nlbgen's parser for {what}; the engine runs only on the appliance"
 
@@ -159,10 +164,9 @@ def _guardian_files(made: Objects, generation: Generation) -> list[Draft]:
     return [Draft(PurePosixPath(GUARDIAN_FILE), "zen/farmguardian.conf.j2", view)]
 
 
-def _calls(made: Objects, generation: Generation) -> Draft:
-    calls = [call._asdict() for call in plan(made, generation)]
-    lines = json.dumps(calls, indent=1).splitlines()
-    return Draft(PurePosixPath(f"{made.main.name}_calls.json"), "zen/lines.j2", {"lines": lines})
+def _calls(name: str, calls: Iterable[Call]) -> Draft:
+    lines = json.dumps([call._asdict() for call in calls], indent=1).splitlines()
+    return Draft(PurePosixPath(f"{name}_calls.json"), "zen/lines.j2", {"lines": lines})
 
 
 def _l4_lines(farm: L4Farm) -> list[str]:

@@ -12,7 +12,7 @@ from ...spec.model import Farm
 from ..base import Limitation
 from .check.formats import GUARDIAN_FILE, MARKS_FILE
 from .notes import notes
-from .objects import HttpFarm, Objects
+from .objects import HttpFarm, L4Farm, Objects
 from .products import Edition, Generation
 
 APPENDED: Final = frozenset({GUARDIAN_FILE, MARKS_FILE})
@@ -46,7 +46,7 @@ def install(
         "needs": f"The address {made.main.vip} must be configured and up on the appliance.",
         "push": _push(made, generation),
         "steps": [{"number": number, **step._asdict()} for number, step in enumerate(steps, start=1)],
-        "rollback": list(_api_rollback(made, generation, url) if by_api else _files_rollback(made, generation, names)),
+        "rollback": list(_rollback(made, edition, generation, url, names)),
     }
 
 
@@ -63,9 +63,13 @@ def _push(made: Objects, generation: Generation) -> str:
 
 
 def _by_api(generation: Generation, url: str, names: Sequence[str]) -> Iterator[Step]:
-    calls = next(name for name in names if name.endswith("_calls.json"))
     yield _key(generation)
-    yield Step(
+    yield _send(url, names)
+
+
+def _send(url: str, names: Sequence[str]) -> Step:
+    calls = next(name for name in names if name.endswith("_calls.json"))
+    return Step(
         f"Send the calls of `{calls}` in this order. Send each call only after the previous one returned 2xx. There is "
         "no farm file to copy, because the appliance's program nftlb writes this file:",
         _curl("METHOD", f"{url}PATH", "BODY"),
@@ -94,13 +98,15 @@ def _by_files(farm: Farm, made: Objects, generation: Generation, url: str, names
     )
     if isinstance(main, HttpFarm) and main.tls:
         yield _pem(farm, main, generation)
-    copied = [name for name in names if name not in APPENDED]
+    copied = _copied(names)
     yield Step("Copy the farm's files:", ("cp \\", *(f"    {name} \\" for name in copied), f"    {folder}/"))
     if MARKS_FILE in names:
         yield from _marks(made, folder)
     yield _guardian(made, generation, names)
     yield from _checks(generation, names)
     yield from _starts(made, generation, url)
+    if made.redis is not None:
+        yield _send(url, names)
 
 
 def _pem(farm: Farm, main: HttpFarm, generation: Generation) -> Step:
@@ -154,7 +160,7 @@ def _checks(generation: Generation, names: Sequence[str]) -> Iterator[Step]:
 
 
 def _starts(made: Objects, generation: Generation, url: str) -> Iterator[Step]:
-    farms = [farm.name for farm in made.farms]
+    farms = [farm.name for farm in made.site_farms]
     if not generation.api:
         yield Step(
             f"Start {_listed(farms)} in the web pages under Manage > Farms. Or restart every farm of the appliance, "
@@ -171,22 +177,37 @@ def _starts(made: Objects, generation: Generation, url: str) -> Iterator[Step]:
     )
 
 
-def _api_rollback(made: Objects, generation: Generation, url: str) -> Iterator[str]:
-    for farm in reversed(made.farms):
+def _rollback(made: Objects, edition: Edition, generation: Generation, url: str, names: Sequence[str]) -> Iterator[str]:
+    if edition.way == "l4-api":
+        yield from _api_rollback(made.farms, generation, url)
+        return
+    if made.redis is not None:
+        yield from _api_rollback((made.redis,), generation, url)
+    yield from _files_rollback(made, generation, names)
+
+
+def _api_rollback(farms: Sequence[HttpFarm | L4Farm], generation: Generation, url: str) -> Iterator[str]:
+    for farm in reversed(farms):
         yield from _curl("DELETE", f"{url}/farms/{farm.name}")
-    if generation.api_version != "v3.1":
-        yield from _curl("DELETE", f"{url}/monitoring/fg/{made.guardian.name}")
+    for farm in farms if generation.api_version != "v3.1" else ():
+        if farm.guardian is not None:
+            yield from _curl("DELETE", f"{url}/monitoring/fg/{farm.guardian.name}")
 
 
 def _files_rollback(made: Objects, generation: Generation, names: Sequence[str]) -> Iterator[str]:
-    yield f"# stop {_listed([farm.name for farm in made.farms])} in the web pages, then"
+    yield f"# stop {_listed([farm.name for farm in made.site_farms])} in the web pages, then"
     yield f"cd {generation.config}"
     yield "rm -f \\"
-    copied = [name for name in names if name not in APPENDED]
+    copied = _copied(names)
     yield from (f"    {name} \\" for name in copied[:-1])
     yield f"    {copied[-1]}"
     yield f"tar -xzf {BACKUP} -C /"
     yield "# then restart the farms that ran before"
+
+
+def _copied(names: Sequence[str]) -> list[str]:
+    """The files that are copied to the appliance's folder."""
+    return [name for name in names if name not in APPENDED and not name.endswith("_calls.json")]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from ...spec.model import Farm
+from ..features import ELSEWHERE
+from ..redis import WITHOUT_VOTES
 from .objects import HttpFarm, L4Farm, Objects, Times, shares
 from .products import Edition
 
@@ -30,6 +32,10 @@ def notes(farm: Farm, edition: Edition, made: Objects) -> Iterator[str]:
         f"One failed check marks a node down{cuts}, because FarmGuardian has no `fall`. Therefore a check waits "
         f"{guardian.timeout - 1} seconds for the response: `fall` times the timeout of balancer.health."
     )
+    if made.redis is not None:
+        yield from _redis(made.redis)
+    elif farm.redis_front and generation is not None and generation.websockets:
+        yield f"There is no front of Redis: {ELSEWHERE}."
     if not shares([node.weight for node in farm.nodes])[1]:
         yield "The weights of the spec are rounded to numbers from 1 to 9."
     if isinstance(main, L4Farm):
@@ -38,6 +44,20 @@ def notes(farm: Farm, edition: Edition, made: Objects) -> Iterator[str]:
         yield from _zproxy(farm, edition, main)
     if isinstance(main, HttpFarm) and main.affinity.kind == "cookie":
         yield "The affinity cookie contains the node's address, so clients can see it."
+
+
+def _redis(front: L4Farm) -> Iterator[str]:
+    guardian = front.guardian
+    slowest = guardian.interval + guardian.timeout * len(front.backends)
+    yield (
+        f"The farm {front.name} leads to the master of Redis. Its check asks the servers for their role only: "
+        f"{WITHOUT_VOTES}."
+    )
+    yield (
+        f"FarmGuardian notices another master of Redis after at most {slowest} seconds. It removes the connections to "
+        "the old one without closing them, so a node that only listens may notice at its next keep-alive, after 60 "
+        "seconds by default: write `keepAlive: 5` under `stores.redis.options`."
+    )
 
 
 def _layer4(farm: Farm) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 from ...spec.model import Farm
 from ...spec.units import Duration, Version
+from .. import redis
 from ..design import COOKIE, LONG_POLL, Design, Member
 from ..tls import HSTS_SECONDS as HSTS
 from ..tls import profile
@@ -124,17 +125,29 @@ class L4Farm(NamedTuple):
 
 
 class Objects(NamedTuple):
-    """All farms of one spec: that of the site, and that of the redirect where there is one."""
+    """All farms of one spec: that of the site, and those of the redirect and of Redis where there are any."""
 
     main: HttpFarm | L4Farm
     redirect: HttpFarm | None
     guardian: Guardian
     """The check of the site's own farm."""
+    redis: L4Farm | None = None
+    """The front of Redis."""
+
+    @property
+    def site_farms(self) -> tuple[HttpFarm | L4Farm, ...]:
+        """The farms of the site in the order in which they are made."""
+        return (self.main,) if self.redirect is None else (self.main, self.redirect)
 
     @property
     def farms(self) -> tuple[HttpFarm | L4Farm, ...]:
-        """The farms in the order in which they are made."""
-        return (self.main,) if self.redirect is None else (self.main, self.redirect)
+        """All farms in the order in which they are made."""
+        return self.site_farms if self.redis is None else (*self.site_farms, self.redis)
+
+    @property
+    def guardians(self) -> tuple[Guardian, ...]:
+        """The check of each farm that has one."""
+        return tuple(farm.guardian for farm in self.farms if farm.guardian is not None)
 
 
 def objects(farm: Farm, edition: Edition) -> Objects:
@@ -143,7 +156,7 @@ def objects(farm: Farm, edition: Edition) -> Objects:
     guardian = _guardian(design, edition)
     main = _l4_farm(design, edition, guardian) if edition.layer4 else _http_farm(design, edition, guardian)
     redirect = _redirect_farm(design, edition) if farm.frontend.redirect_http else None
-    return Objects(main, redirect, guardian)
+    return Objects(main, redirect, guardian, _redis_farm(farm))
 
 
 def farm_name(farm: Farm) -> str:
@@ -200,7 +213,7 @@ def _guardian(design: Design, edition: Edition) -> Guardian:
     # All nodes are checked one after another within one interval.
     interval = max(health.interval.seconds, timeout * len(design.members) + 1)
     name = farm_name(design.farm)
-    return Guardian(f"{name}-fg", " ".join(words), interval, timeout, f"{MARK} {name}")
+    return Guardian(guardian_name(name), " ".join(words), interval, timeout, f"{MARK} {name}")
 
 
 def _times(design: Design, edition: Edition) -> Times:
@@ -299,3 +312,41 @@ def _l4_farm(design: Design, edition: Edition, guardian: Guardian) -> L4Farm:
         backends=_backends(design),
         guardian=guardian,
     )
+
+
+def guardian_name(name: str) -> str:
+    """The name of the FarmGuardian check of a farm of that name."""
+    return f"{name}-fg"
+
+
+def redis_name(name: str) -> str:
+    """The name of the farm of Redis beside a farm of that name."""
+    return f"{name}-redis"
+
+
+def _redis_farm(farm: Farm) -> L4Farm | None:
+    """The front of Redis: connections go to the servers that report to be the master."""
+    front = redis.role_front_of(farm, "zen")
+    if front is None:
+        return None
+    return L4Farm(
+        name=redis_name(farm_name(farm)),
+        vip=vip(farm),
+        port=front.port,
+        algorithm="weight",
+        affinity=Affinity("none", 0, "", ""),
+        backends=tuple(
+            Backend(server.name, server.address, server.port, 1, backup=False, state="up") for server in front.servers
+        ),
+        guardian=_redis_guardian(farm, front),
+    )
+
+
+def _redis_guardian(farm: Farm, front: redis.RedisFront) -> Guardian:
+    """The check by Nagios' check_tcp; with -E before -s, the two characters backslash and r are a carriage return."""
+    answer = redis.FALL * redis.CHECK.seconds
+    words = ["check_tcp", "-H", "HOST", "-p", "PORT", *(["-S"] if front.tls else [])]
+    words += ["-E", "-s", f"'{redis.ROLE_QUESTION}'", "-e", redis.ROLE_ANSWER, "-M", "crit", "-t", str(answer)]
+    timeout = answer + 1
+    name = redis_name(farm_name(farm))
+    return Guardian(guardian_name(name), " ".join(words), timeout * len(front.servers) + 1, timeout, f"{MARK} {name}")

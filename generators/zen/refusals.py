@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...core.errors import Problem
 from ...spec.load import Spec
+from ..redis import role_front_of, role_refusals
 from .objects import vip
 from .products import GENERATIONS, NEVER, Edition, Generation
 
@@ -17,7 +18,7 @@ VERSION_ID: Final = "zen-version"
 NODE_TLS13_ID: Final = "zen-node-tls13"
 CLASSIC_ID: Final = "zen-classic-websocket"
 NTLM_ID: Final = "zen-ntlm"
-OWN_IDS: Final = frozenset({NODE_TLS13_ID, CLASSIC_ID})
+OWN_IDS: Final = frozenset({NODE_TLS13_ID, CLASSIC_ID, "zen-redis-votes"})
 """The limits that `accept` may name and that are no feature of the catalogue."""
 _SAFE_PATH: Final = re.compile(r"/[A-Za-z0-9._/=+@,:-]*")
 """The paths that a FarmGuardian command can hold: it runs through a shell."""
@@ -37,6 +38,7 @@ def refusals(spec: Spec, edition: Edition) -> Iterator[Problem]:
     yield from _health(spec)
     yield from _backups(spec, edition)
     yield from _cookie(spec, edition)
+    yield from _redis(spec, edition)
 
 
 def _product(spec: Spec, edition: Edition) -> Problem | None:
@@ -152,3 +154,15 @@ def _cookie(spec: Spec, edition: Edition) -> Iterator[Problem]:
     if not edition.layer4 and spec.farm.affinity in {"cookie", "signalr"} and spec.farm.frontend.aliases:
         message = "the affinity cookie of the Zen family is valid for one host name only, and the farm has aliases"
         yield spec.problem(("frontend", "aliases"), message, "remove the aliases, or write `affinity: source`")
+
+
+def _redis(spec: Spec, edition: Edition) -> Iterator[Problem]:
+    front = role_front_of(spec.farm, "zen")
+    if front is None or edition.generation is None or not edition.generation.websockets:
+        return  # the feature is refused
+    yield from role_refusals(spec, "zen", str(edition))
+    for server in front.servers:
+        if not _is_ipv4(server.address):
+            path: Path = ("stores", "redis", "sentinel", "nodes")
+            message = f"the Zen family supports only IPv4 addresses, and that of {server.name} is {server.address}"
+            yield spec.problem(path, message, "write the host's IPv4 address")

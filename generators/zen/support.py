@@ -25,9 +25,9 @@ _BODY: Final = No(
 )
 _METRICS: Final = No("the appliance shows metrics only in its own web pages and API")
 _COMMON: Final[dict[str, Support]] = {
-    "redis-front": No(
-        "it needs a second farm and a check that queries the Sentinels, and the appliances have no such check",
-        ELSEWHERE,
+    "redis-front": Yes(
+        "as an L4xNAT farm whose FarmGuardian check asks each server for its role, as a user who may do nothing else. "
+        "The Sentinels have no vote, so the spec must accept `zen-redis-votes`"
     ),
     "signalr-pool": _ONE_SERVICE,
     "slow-start": _SLOW_START,
@@ -113,6 +113,9 @@ _OLD: Final[dict[str, Support]] = {
     "affinity-signalr": No(_OLD_HTTP, _BY_ADDRESS),
     "backup": No("an L4xNAT farm of this product with weights cannot have backup nodes"),
     "backup-source": No("an L4xNAT farm of this product with weights cannot have backup nodes"),
+    "redis-front": No(
+        "FarmGuardian of this product does not close the connections to a master that hangs or is replaced", ELSEWHERE
+    ),
     "free-hung-websockets": No(
         "FarmGuardian of this product does not close the connections to a failed node",
         "only SignalR's own timeouts close the WebSockets of a node that hangs",

@@ -19,7 +19,16 @@ from ...generators.zen.calls import (
     old_guardian_settings,
     service_settings,
 )
-from ...generators.zen.objects import HEADER, REMOVED, Guardian, HttpFarm, L4Farm, Objects
+from ...generators.zen.objects import (
+    HEADER,
+    REMOVED,
+    Guardian,
+    HttpFarm,
+    L4Farm,
+    Objects,
+    guardian_name,
+    redis_name,
+)
 from ...generators.zen.products import Generation
 from ..contract import Options
 from .draft import Certificate, Draft
@@ -51,12 +60,12 @@ class Planner:
     def run(self) -> Draft:
         """Return the complete plan; raises DeviceError if a safety rule forbids it."""
         self._upload()
-        guardian = self.objects.main.guardian
-        if guardian is not None and not self._old_api:
-            self._guardian(guardian)
+        for farm in self.objects.farms:
+            if farm.guardian is not None and not self._old_api:
+                self._guardian(farm.guardian, farm.name)
         for farm in self.objects.farms:
             self._farm(farm)
-        self._unwanted_redirect()
+        self._unwanted()
         return self.work
 
     def _upload(self) -> None:
@@ -73,8 +82,8 @@ class Planner:
 
     # The check of the nodes.
 
-    def _guardian(self, guardian: Guardian) -> None:
-        found = self.state.guardian
+    def _guardian(self, guardian: Guardian, farm: str) -> None:
+        found = self.state.guardians.get(guardian.name)
         wanted = guardian_settings(guardian)
         at = f"/monitoring/fg/{guardian.name}"
         label = f"guardians/{guardian.name}"
@@ -94,7 +103,7 @@ class Planner:
         if changed:
             # An empty check is from a push that was interrupted before it could write the mark.
             blank = not found.get("command") and not found.get("description")
-            self._own(f"the check {guardian.name}", blank or self.state.marked(self.objects.main.name))
+            self._own(f"the check {guardian.name}", blank or self.state.marked(farm))
             # Without `force`, a device refuses a new command for a check that runs.
             forced = {"force": "true"} if "command" in changed else {}
             self.work.put(f"change the check {guardian.name}", at, {**changed, **forced}, {**found, **forced}, wanted)
@@ -150,14 +159,15 @@ class Planner:
         self._settings(farm.name, found, {"vip": farm.vip, "vport": farm.port})
 
     def _is_ours(self, farm: HttpFarm | L4Farm, found: FarmState) -> bool:
-        main = self.objects.main
         if isinstance(farm, HttpFarm) and farm.redirect:
             service = found.services.get(farm.service, {})
             if service.get("redirect") == farm.redirect:
                 return True
-        guardian = main.guardian
-        linked = self.state.farms.get(main.name)
-        return bool(guardian and linked and linked.guardian == guardian.name and self.state.marked(main.name))
+        # A redirect has no check: it belongs to the farm of the site.
+        own = farm if farm.guardian is not None else self.objects.main
+        guardian = own.guardian
+        linked = self.state.farms.get(own.name)
+        return bool(guardian and linked and linked.guardian == guardian.name and self.state.marked(own.name))
 
     def _own(self, what: str, ours: bool) -> None:
         if not ours and not self.options.adopt:
@@ -273,15 +283,24 @@ class Planner:
             ran = found.status != "down"
             self.work.restarts.append(Restart(f"restart the farm {farm.name}", farm.name, existed=not new, ran=ran))
 
-    def _unwanted_redirect(self) -> None:
-        name = f"{self.objects.main.name}-http"
-        if self.objects.redirect is not None or name not in self.state.farms:
-            return
+    def _unwanted(self) -> None:
+        """Plan the removal of the farms of an earlier spec: its redirect, and its front of Redis."""
+        main = self.objects.main.name
+        wanted = {farm.name for farm in self.objects.farms}
+        for name in (f"{main}-http", redis_name(main)):
+            if name in self.state.farms and name not in wanted:
+                self._remove(name)
+
+    def _remove(self, name: str) -> None:
         if not self.options.prune or not self.state.marked(self.objects.main.name):
             self.work.notes.append(f"the farm {name} is not in the spec: --prune removes it, if it is nlbgen's")
             return
         self.work.change(f"farms/{name}", "a farm", None)
         self.work.last.append(Send(f"remove the farm {name}", Call("DELETE", f"/farms/{name}", {})))
+        check = guardian_name(name)
+        if check in self.state.guardians:
+            self.work.change(f"guardians/{check}", "a check", None)
+            self.work.last.append(Send(f"remove the check {check}", Call("DELETE", f"/monitoring/fg/{check}", {})))
 
 
 def _is_half_built(farm: HttpFarm | L4Farm, found: FarmState) -> bool:

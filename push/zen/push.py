@@ -16,7 +16,7 @@ from ...core.files import read_bytes
 from ...core.plan import Plan
 from ...generators.base import Site, generator, prepare
 from ...generators.zen.notes import silence_limit
-from ...generators.zen.objects import HttpFarm, Objects, objects
+from ...generators.zen.objects import HttpFarm, Objects, objects, redis_name
 from ...generators.zen.products import Edition, Generation, edition
 from ...spec.load import Spec
 from ...spec.references import resolve
@@ -84,7 +84,8 @@ class Zen(Backend[Planned]):
 
     def state(self) -> State:
         """Read the current state of the device."""
-        names = [self.objects.main.name, f"{self.objects.main.name}-http"]
+        main = self.objects.main.name
+        names = [main, f"{main}-http", redis_name(main)]
         return read(self.zapi, self.objects, self.generation, names)
 
     def plan(self) -> Planned:

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from ...core.errors import DeviceError
-from ...generators.zen.objects import MARK, HttpFarm, L4Farm, Objects
+from ...generators.zen.objects import MARK, HttpFarm, L4Farm, Objects, guardian_name, redis_name
 from ...generators.zen.products import Edition, Generation
 from .zapi import Zapi
 
@@ -75,12 +75,15 @@ class State:
     """The state of a device, and its digest."""
 
     def __init__(
-        self, farms: Mapping[str, FarmState], guardian: Mapping[str, str] | None, taken: Mapping[tuple[str, str], str]
+        self,
+        farms: Mapping[str, FarmState],
+        guardians: Mapping[str, Mapping[str, str]],
+        taken: Mapping[tuple[str, str], str],
     ) -> None:
         self.farms: Final = farms
         """Those of the spec's farms that exist, by their names."""
-        self.guardian: Final = guardian
-        """The spec's FarmGuardian check; None where there is none."""
+        self.guardians: Final = guardians
+        """Those of the spec's FarmGuardian checks that exist, by their names."""
         self.taken: Final = taken
         """The names of all farms of the device by their address and port."""
 
@@ -92,7 +95,7 @@ class State:
         """
         seen = {
             "farms": {name: farm._replace(status="")._asdict() for name, farm in sorted(self.farms.items())},
-            "guardian": None if self.guardian is None else dict(self.guardian),
+            "guardians": {name: dict(guardian) for name, guardian in sorted(self.guardians.items())},
             "taken": sorted([*where, name] for where, name in self.taken.items()),
         }
         canonical = json.dumps(seen, sort_keys=True, default=_plain)
@@ -116,15 +119,19 @@ class State:
         return {where for where, count in counted.items() if count > 1}
 
     def marked(self, name: str) -> bool:
-        """Whether the FarmGuardian check of the spec has nlbgen's mark; the API has no other field for a mark."""
-        return self.guardian is not None and self.guardian.get("description", "") == f"{MARK} {name}"
+        """Whether a FarmGuardian check of the spec has nlbgen's mark for the farm of that name.
+
+        The API has no other field for a mark.
+        """
+        return any(guardian.get("description", "") == f"{MARK} {name}" for guardian in self.guardians.values())
 
 
 def _facts(state: State) -> dict[str, str]:
     """Return a state as paths and values."""
     found = {f"addresses/{vip}:{port}": name for (vip, port), name in state.taken.items()}
-    if state.guardian is not None:
-        found |= {"guardian": "a check", **{f"guardian/{key}": value for key, value in state.guardian.items()}}
+    for name, guardian in state.guardians.items():
+        at = f"guardians/{name}"
+        found |= {at: "a check", **{f"{at}/{key}": value for key, value in guardian.items()}}
     for name, farm in state.farms.items():
         at = f"farms/{name}"
         found[at] = "an L4xNAT farm" if farm.layer4 else "an HTTP farm"
@@ -176,11 +183,19 @@ def read(zapi: Zapi, objects: Objects, generation: Generation, names: Iterable[s
             found = zapi.call("GET", f"/farms/{name}")
             service = next((one.service for one in objects.farms if isinstance(one, HttpFarm) and one.name == name), "")
             farms[name] = _device(name, found, service)
-    guardian = None
-    if generation.api_version != "v3.1" and objects.main.guardian is not None:
-        answer = zapi.find(f"/monitoring/fg/{objects.main.guardian.name}")
-        guardian = None if answer is None else _texts(_mapping(answer.get("params")))
-    return State(farms, guardian, taken)
+    guardians = {}
+    for check in _checks(objects, farms) if generation.api_version != "v3.1" else ():
+        answer = zapi.find(f"/monitoring/fg/{check}")
+        if answer is not None:
+            guardians[check] = _texts(_mapping(answer.get("params")))
+    return State(farms, guardians, taken)
+
+
+def _checks(objects: Objects, farms: Mapping[str, FarmState]) -> Iterable[str]:
+    """The names of the spec's checks, and of that of a front of Redis that the spec does not have any more."""
+    former = redis_name(objects.main.name)
+    names = [check.name for check in objects.guardians] + [guardian_name(former)] * (former in farms)
+    return dict.fromkeys(names)
 
 
 def _device(name: str, found: Mapping[str, Any], service: str) -> FarmState:

@@ -221,6 +221,8 @@ def make(
                 "timeout": "5s",
             },
         )
+        if "stores" in changes:
+            base["stores"] = {}  # one Redis and several exclude each other
         return loads(json.dumps(merged(base, changes)), str(tmp_path / "farm.yaml"))
 
     return made

@@ -40,14 +40,18 @@ KINDS = {
     "Pool": ("ltm pool",),
     "VirtualServer": ("ltm virtual",),
     "Rule": ("ltm rule",),
-    "Monitor": ("ltm monitor http", "ltm monitor https"),
+    "Monitor": ("ltm monitor http", "ltm monitor https", "ltm monitor tcp"),
     "ProfileHttp": ("ltm profile http",),
     "ProfileTCP": ("ltm profile tcp",),
     "ProfileClientSSL": ("ltm profile client-ssl",),
     "ProfileServerSSL": ("ltm profile server-ssl",),
     "ProfilePersistence": ("ltm persistence cookie", "ltm persistence source-addr"),
 }
-TEMPLATES = {"ltm monitor http": "TTYPE_HTTP", "ltm monitor https": "TTYPE_HTTPS"}
+TEMPLATES = {
+    "ltm monitor http": "TTYPE_HTTP",
+    "ltm monitor https": "TTYPE_HTTPS",
+    "ltm monitor tcp": "TTYPE_TCP",
+}
 PERSISTENCE = {
     "ltm persistence cookie": "PERSISTENCE_MODE_COOKIE",
     "ltm persistence source-addr": "PERSISTENCE_MODE_SOURCE_ADDRESS_AFFINITY",
@@ -511,7 +515,7 @@ class Writer:
     # Monitors.
 
     def monitor_kind(self, path: str) -> str:
-        return next(kind for kind in ("ltm monitor http", "ltm monitor https") if (kind, path) in self.objects)
+        return next(kind for kind in TEMPLATES if (kind, path) in self.objects)
 
     def monitor_create_template(self, templates: JsonValue, attributes: JsonValue) -> None:
         for template, own in zip(templates, attributes, strict=True):

@@ -65,6 +65,22 @@ FARMS: dict[str, dict[str, Any]] = {
     "ipv6": {"frontend": {"address": "2001:db8::10", "port": 8443}},
     "wildcard": {"frontend": {"address": "*"}},
     "partition": {"f5": {"partition": "UiPath"}},
+    "redis": {
+        "stores": {
+            "signalr": "redis",
+            "redis": {
+                "password": {"env": "R"},
+                "sentinel": {
+                    "nodes": [
+                        {"name": "redis-1", "address": "10.0.9.1"},
+                        {"name": "redis-2", "address": "2001:db8::92"},
+                        {"name": "witness", "address": "10.20.0.11", "port": 6380},
+                    ]
+                },
+            },
+        },
+        "accept": ["f5-redis-votes"],
+    },
 }
 
 

@@ -1,5 +1,6 @@
 """The front of a Redis under Sentinel, the files of its hosts, and the vendors that have no front."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from nlbgen.core.errors import UnsupportedError
-from nlbgen.generators import redis_hosts
+from nlbgen.generators import redis, redis_hosts
 from nlbgen.generators.base import generator, render
+from nlbgen.generators.f5 import scf
 from nlbgen.generators.redis import front_of
 from nlbgen.spec.load import Spec
 
@@ -18,17 +20,15 @@ MakeSpec = Callable[..., Spec]
 HOSTS = [{"name": f"redis-{number}", "address": f"10.0.1.{number}"} for number in (1, 2, 3, 4, 5)]
 
 
-def store(sentinel: dict[str, Any] | None = None, **redis: object) -> dict[str, Any]:
+def store(sentinel: dict[str, Any] | None = None, **more: object) -> dict[str, Any]:
     """Stores for `make_spec`, whose farm has a host and a port otherwise."""
-    own = {"password": {"env": "R"}, "sentinel": {"nodes": HOSTS[:3], **(sentinel or {})}, **redis}
+    own = {"password": {"env": "R"}, "sentinel": {"nodes": HOSTS[:3], **(sentinel or {})}, **more}
     return {"signalr": "redis", "redis": own}
 
 
 @pytest.fixture
 def make_farm(make_spec: MakeSpec, farm_data: Callable[..., dict[str, Any]]) -> MakeSpec:
     """Makes the spec of a farm whose stores are exactly those given."""
-    import json
-
     from nlbgen.spec.load import loads
 
     def make(stores: dict[str, Any], **changes: object) -> Spec:
@@ -119,13 +119,156 @@ def test_redis_reads_a_quoted_word(tmp_path: Path, name: str) -> None:
     assert "at line 3" in output, output
 
 
+ACCEPTED = ["redis-front-single", "nginx-passthrough-health", "zen-verify-nodes", "zen-least-connections"]
+LISTENS = {"address": "10.20.0.10"}
+"""Zen needs one address."""
+
+
 @pytest.mark.parametrize("vendor", ["nginx", "zen", "f5"])
-def test_vendor_without_the_front_is_refused_unless_haproxy_has_it(make_farm: MakeSpec, vendor: str) -> None:
-    accept = ["redis-front-single", "nginx-passthrough-health", "zen-verify-nodes", "zen-least-connections"]
-    frontend = {"address": "10.20.0.10"}
+@pytest.mark.parametrize("zen", ["7", "5.9"])
+def test_vendor_without_the_front_is_refused_unless_haproxy_has_it(make_farm: MakeSpec, vendor: str, zen: str) -> None:
+    own = {"zen": {"product": "zevenet", "version": zen}} if zen == "5.9" else {}
+    changes: dict[str, Any] = {"frontend": LISTENS, **own}
+    accept = [*ACCEPTED, *(f"zen-{one}" for one in ("tls-bridge", "least-connections", "free-hung-websockets"))]
+    lacks = vendor == "nginx" or bool(vendor == "zen" and own)
     with pytest.raises(UnsupportedError) as refused:
-        texts(make_farm(store(), accept=accept, frontend=frontend), vendor)
-    assert [problem.id for problem in refused.value.problems] == [f"{vendor}-redis-front"]
-    with_id = make_farm(store(), accept=[*accept, f"{vendor}-redis-front"], frontend=frontend)
-    with_haproxy = make_farm(store(), accept=accept, frontend=frontend, haproxy={"version": "2.6"})
+        texts(make_farm(store(), accept=accept, **changes), vendor)
+    assert [problem.id for problem in refused.value.problems] == [f"{vendor}-redis-{'front' if lacks else 'votes'}"]
+    with_id = make_farm(store(), accept=[*accept, f"{vendor}-redis-front"], **changes)
+    with_haproxy = make_farm(store(), accept=accept, haproxy={"version": "2.6"}, **changes)
     assert texts(with_id, vendor).keys() == texts(with_haproxy, vendor).keys()
+    for spec in (with_id, with_haproxy):
+        assert not [path for path, text in texts(spec, vendor).items() if path.startswith("redis/") or "ROLE" in text]
+
+
+# The fronts whose checks only ask for the role.
+
+
+def role_front(make_farm: MakeSpec, vendor: str, stores: dict[str, Any] | None = None, **changes: object) -> Spec:
+    """A farm whose front of Redis this vendor renders."""
+    accept = [*ACCEPTED, f"{vendor}-redis-votes", "redis-add-on"]
+    return make_farm(stores or store(), **{"accept": accept, "frontend": LISTENS, **changes})
+
+
+@pytest.mark.parametrize("vendor", ["zen", "f5"])
+def test_front_that_asks_for_the_role_has_no_password_and_names_what_it_lacks(
+    make_farm: MakeSpec, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("R", "s3cret-of-redis")
+    files = texts(role_front(make_farm, vendor), vendor)
+    assert not [path for path, text in files.items() if "s3cret-of-redis" in text]
+    main = files["bigip.conf" if vendor == "f5" else "INSTALL.md"]
+    assert redis.WITHOUT_VOTES in " ".join(main.split())
+    assert "\nuser nlbgen-health on nopass +role\n" in files["redis/redis-1/redis.conf"]
+    assert "--user nlbgen-health" in files["redis/INSTALL.md"]
+    assert "NLBGEN_REDIS_PASSWORD" not in files["redis/INSTALL.md"]
+
+
+def test_front_of_haproxy_needs_no_user_for_its_checks(make_farm: MakeSpec) -> None:
+    assert not [path for path, text in texts(make_farm(store())).items() if redis.HEALTH_USER in text]
+
+
+@pytest.mark.parametrize("vendor", ["zen", "f5"])
+def test_user_of_the_checks_is_in_the_file_of_users_where_there_is_one(make_farm: MakeSpec, vendor: str) -> None:
+    stores = store(user="orchestrator")
+    spec = role_front(make_farm, vendor, stores, orchestrator={"version": "2023.10"})
+    files = texts(spec, vendor)
+    assert redis.HEALTH_USER not in files["redis/redis-1/redis.conf"]
+    assert '\\nuser nlbgen-health on nopass +role\\n\' "$password"' in files["redis/INSTALL.md"]
+
+
+def test_front_on_f5_resets_the_connections_of_a_server_that_is_not_the_master(make_farm: MakeSpec) -> None:
+    conf = texts(role_front(make_farm, "f5"), "f5")["bigip.conf"]
+    objects = {(one.kind, one.name): one.properties for one in scf.parse(conf)}
+    monitor = objects["ltm monitor tcp", "orchestrator-test_health_redis"]
+    assert monitor["send"] == r"AUTH nlbgen-health x\r\nROLE\r\nQUIT\r\n"
+    assert (monitor["recv"], monitor["interval"], monitor["timeout"]) == ("master", 1, 3)
+    pool = objects["ltm pool", "orchestrator-test_redis"]
+    assert pool["service-down-action"] == "reset"
+    assert pool["monitor"] == "/Common/orchestrator-test_health_redis"
+    assert isinstance(pool["members"], dict)
+    assert set(pool["members"]) == {f"/Common/orchestrator-test_redis_redis-{number}:6379" for number in (1, 2, 3)}
+    virtual = objects["ltm virtual", "orchestrator-test_redis_front"]
+    assert virtual["destination"] == "/Common/10.20.0.10:6379"
+    assert virtual["pool"] == "/Common/orchestrator-test_redis"
+
+
+def test_front_on_f5_is_a_service_of_tcp_in_the_declaration(make_farm: MakeSpec) -> None:
+    declared = json.loads(texts(role_front(make_farm, "f5"), "f5")["as3.json"])
+    application = declared["orchestrator_test"]["nlbgen"]
+    assert application["orchestrator-test_redis_front"]["class"] == "Service_TCP"
+    assert application["orchestrator-test_health_redis"]["monitorType"] == "tcp"
+    assert [one["serverAddresses"] for one in application["orchestrator-test_redis"]["members"]] == [
+        ["10.0.1.1"],
+        ["10.0.1.2"],
+        ["10.0.1.3"],
+    ]
+
+
+def test_server_of_redis_on_a_node_shares_its_node_on_f5(make_farm: MakeSpec) -> None:
+    """A device has one node for each address."""
+    hosts = [{"name": "redis-1", "address": "10.20.0.11"}, *HOSTS[1:3]]
+    conf = texts(
+        role_front(
+            make_farm,
+            "f5",
+            store({"nodes": hosts}),
+            nodes=[
+                {"name": "orch-1", "address": "10.20.0.11"},
+                {"name": "orch-2", "address": "orch-2.corp.example"},
+            ],
+        ),
+        "f5",
+    )["bigip.conf"]
+    objects = {(one.kind, one.name): one.properties for one in scf.parse(conf)}
+    members = objects["ltm pool", "orchestrator-test_redis"]["members"]
+    assert isinstance(members, dict)
+    assert "/Common/orch-1:6379" in members
+    assert ("ltm node", "orchestrator-test_redis_redis-1") not in objects
+
+
+def test_front_on_f5_refuses_redis_with_tls(make_farm: MakeSpec) -> None:
+    with pytest.raises(UnsupportedError) as refused:
+        texts(role_front(make_farm, "f5", store(tls=True)), "f5")
+    assert [problem.id for problem in refused.value.problems] == ["f5-redis-tls"]
+
+
+@pytest.mark.parametrize("mode", ["bridge", "passthrough"])
+def test_front_on_zen_is_a_farm_of_its_own_with_a_check_of_the_role(make_farm: MakeSpec, mode: str) -> None:
+    files = texts(role_front(make_farm, "zen", frontend={**LISTENS, "tls": {"mode": mode}}), "zen")
+    name = "orchestrator-test-redis" if mode == "bridge" else "orchestrator-test"
+    calls = json.loads(files[f"{name}_calls.json"])
+    bodies = {(call["method"], call["path"]): call["body"] for call in calls}
+    at = "/farms/orchestrator-test-redis"
+    assert {
+        "profile": "l4xnat",
+        "vip": "10.20.0.10",
+        "vport": 6379,
+        "farmname": at.rpartition("/")[2],
+    } in bodies.values()
+    assert [call["body"]["ip"] for call in calls if call["path"] == f"{at}/backends"] == [
+        "10.0.1.1",
+        "10.0.1.2",
+        "10.0.1.3",
+    ]
+    check = bodies["PUT", "/monitoring/fg/orchestrator-test-redis-fg"]
+    assert check["command"] == (
+        r"check_tcp -H HOST -p PORT -E -s 'AUTH nlbgen-health x\r\nROLE\r\nQUIT\r\n' -e master -M crit -t 2"
+    )
+    assert (check["cut_conns"], check["timeout"], check["interval"]) == ("true", 3, 10)
+    install = files["INSTALL.md"]
+    assert f"Send the calls of `{name}_calls.json`" in install
+    assert "DELETE https://APPLIANCE:444/api/v4.0/api.cgi/monitoring/fg/orchestrator-test-redis-fg" in install
+    assert "another master of Redis after at most 19 seconds" in install
+
+
+def test_front_on_zen_checks_redis_with_tls(make_farm: MakeSpec) -> None:
+    files = texts(role_front(make_farm, "zen", store(tls=True)), "zen")
+    assert "check_tcp -H HOST -p PORT -S -E -s" in files["orchestrator-test-redis_calls.json"]
+
+
+def test_front_on_zen_refuses_a_server_with_ipv6(make_farm: MakeSpec) -> None:
+    hosts = [HOSTS[0], {"name": "redis-2", "address": "2001:db8::2"}, HOSTS[2]]
+    with pytest.raises(UnsupportedError) as refused:
+        texts(role_front(make_farm, "zen", store({"nodes": hosts})), "zen")
+    assert "that of redis-2 is 2001:db8::2" in str(refused.value)

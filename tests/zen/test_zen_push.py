@@ -152,7 +152,7 @@ frontend: {{host: orchestrator.corp.example, address: 10.20.0.10, tls: {{mode: {
 nodes:
 {nodes}
 balancer: {{algorithm: {algorithm}, affinity: {affinity}}}
-stores: {{signalr: redis, redis: {{host: redis-1.corp.example, port: 6379}}}}
+stores: {{signalr: redis, redis: {redis}}}
 zen:
   product: {product}
   version: "{version}"
@@ -162,6 +162,12 @@ zen:
   {certificate}
 accept: [zen-verify-nodes, zen-tls-bridge, zen-least-connections, zen-source-hash, {accept}one-node]
 """
+
+
+SENTINEL = (
+    "{password: {env: R}, sentinel: {nodes: [{name: redis-1, address: 10.20.2.1}, {name: redis-2, address: 10.20.2.2}, "
+    "{name: witness, address: 10.20.2.3, redis: false}]}}"
+)
 
 
 def spec_for(server: "Server", *nodes: str, **values: str) -> Spec:
@@ -174,6 +180,7 @@ def spec_for(server: "Server", *nodes: str, **values: str) -> Spec:
         "algorithm": "round-robin",
         "affinity": "none",
         "certificate": "certificate: site.pem",
+        "redis": "{host: redis-1.corp.example, port: 6379}",
         "accept": "zen-node-tls13, zen-classic-websocket, ",
         "product": PRODUCTS[server.product][0].name,
         "version": version,
@@ -617,6 +624,58 @@ def test_push_with_prune_removes_a_redirect_that_is_not_in_the_spec(serve: Serve
     assert any("orch-http" in note for note in plan(spec).notes)
     push(spec, Options(prune=True))
     assert set(server.device.farms) == {"orch"}
+
+
+# The front of Redis.
+
+
+@pytest.mark.parametrize("mode", ["bridge", "passthrough"])
+@pytest.mark.parametrize("product", ["relianoid", "skudonet", "zevenet-ng"])
+def test_push_with_a_front_of_redis_creates_its_farm_and_check_once_and_prune_removes_both(
+    serve: Serve, product: str, mode: str
+) -> None:
+    server = serve(product)
+    accept = "zen-node-tls13, zen-classic-websocket, zen-redis-votes, "
+    spec = spec_for(server, mode=mode, redis=SENTINEL, accept=accept)
+    push(spec)
+    device = server.device
+    farm = device.farms["orch-redis"]
+    assert [(one["ip"], str(one["port"])) for one in farm.backends] == [("10.20.2.1", "6379"), ("10.20.2.2", "6379")]
+    assert farm.guardian == "orch-redis-fg"
+    assert r"-s 'AUTH nlbgen-health x\r\nROLE\r\nQUIT\r\n' -e master" in device.guardians["orch-redis-fg"]["command"]
+    assert farm.running == farm.configuration()
+    assert not push(spec).plan.changes
+
+    without = spec_for(server, mode=mode, accept=accept)
+    assert any("orch-redis" in note for note in plan(without).notes)
+    push(without, Options(prune=True))
+    assert set(device.farms) == {"orch", "orch-http"}
+    assert "orch-redis-fg" not in device.guardians
+    assert not push(without, Options(prune=True)).plan.changes
+
+
+def test_push_over_a_front_of_redis_with_another_check_needs_adopt(serve: Serve) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server, redis=SENTINEL, accept="zen-redis-votes, ")
+    push(spec)
+    server.device.guardians["orch-redis-fg"] |= {"command": "check_tcp -H HOST -p PORT", "description": "mine"}
+    with pytest.raises(DeviceError, match="the check orch-redis-fg exists, but does not have nlbgen's mark"):
+        push(spec)
+    push(spec, Options(adopt=True))
+    assert not plan(spec).plan.changes
+
+
+def test_push_that_fails_at_the_front_of_redis_rolls_back(serve: Serve) -> None:
+    server = serve("relianoid")
+    push(spec_for(server))
+    before = snapshot(server.device)
+    spec = spec_for(server, redis=SENTINEL, accept="zen-redis-votes, ")
+    writes = [number for number, method in enumerate(calls_of(server, spec, Options())[1]) if method != "GET"]
+    for number in (writes[0], writes[len(writes) // 2], writes[-1]):
+        server.count = 0
+        server.faults = [simulator.Fault(number, "400")]
+        assert "all changes were rolled back" in attempt(spec, Options())
+        assert snapshot(server.device) == before
 
 
 # Guards.

@@ -18,6 +18,8 @@ _STATUS: Final = re.compile(r"-b 0 [0-9]+ [0-9]+ (?:fgDOWN|maintenance)|-B 0 [0-
 _GUARDIAN: Final = re.compile(rf"({_FARM}):::([1-9][0-9]*):::(.+):::(?:true|false):::(?:true|false)\n")
 _PLUGIN: Final = re.compile(r"check_[a-z]+")
 _SHELL: Final = re.compile(r"[;&|<>$`\\\"'(){}\[\]*?~#!]")
+_QUOTED: Final = re.compile(r"'[A-Za-z0-9 \\-]*'")
+"""One word in single quotes, in which the shell interprets nothing, as in the appliances' own commands."""
 _PORT: Final = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 _SWITCH: Final = "true|false"
 _PARAMETERS: Final = {
@@ -165,11 +167,11 @@ def check_section(text: str) -> Iterator[str]:
 
 
 def command(text: str) -> Iterator[str]:
-    """Check a FarmGuardian command: a plugin, nothing that the shell interprets, HOST and PORT once each."""
+    """Check a FarmGuardian command: a plugin, HOST and PORT once each, nothing that the shell interprets."""
     words = text.split(" ")
     if not _PLUGIN.fullmatch(words[0]):
         yield f"{words[0]} is not a plugin"
-    if _SHELL.search(text) or ":::" in text:
+    if _SHELL.search(_QUOTED.sub("", text)) or ":::" in text:
         yield "the command contains characters that the shell or the file interprets"
     for word in ("HOST", "PORT"):
         if text.count(word) != 1 or word not in words:

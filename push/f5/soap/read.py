@@ -175,6 +175,7 @@ def _attached(said: Mapping[str, Any]) -> dict[str, Value]:
 _MORE: Final[Mapping[str, Callable[[Portal, list[str]], Rows]]] = {
     "ltm monitor http": _monitor,
     "ltm monitor https": _monitor,
+    "ltm monitor tcp": _monitor,
     "ltm node": _node,
     "ltm pool": _pool,
     "ltm profile client-ssl": _client_ssl,

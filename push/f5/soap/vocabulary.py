@@ -127,7 +127,11 @@ PERSISTENCE_MODES: Final = {
     "ltm persistence cookie": "PERSISTENCE_MODE_COOKIE",
     "ltm persistence source-addr": "PERSISTENCE_MODE_SOURCE_ADDRESS_AFFINITY",
 }
-TEMPLATES: Final = {"ltm monitor http": "TTYPE_HTTP", "ltm monitor https": "TTYPE_HTTPS"}
+TEMPLATES: Final = {
+    "ltm monitor http": "TTYPE_HTTP",
+    "ltm monitor https": "TTYPE_HTTPS",
+    "ltm monitor tcp": "TTYPE_TCP",
+}
 STRINGS: Final = {"recv": "STYPE_RECEIVE", "send": "STYPE_SEND"}
 NUMBERS: Final = {"interval": "ITYPE_INTERVAL", "time-until-up": "ITYPE_TIME_UNTIL_UP", "timeout": "ITYPE_TIMEOUT"}
 
@@ -149,6 +153,7 @@ INTERFACES: Final[Mapping[str, Interface]] = {
     ),
     "ltm monitor http": Interface(MONITOR, "delete_template", _DESCRIPTION),
     "ltm monitor https": Interface(MONITOR, "delete_template", _DESCRIPTION),
+    "ltm monitor tcp": Interface(MONITOR, "delete_template", _DESCRIPTION),
     "ltm node": Interface(NODE, "delete_node_address", _DESCRIPTION),
     "ltm pool": Interface(
         POOL,
@@ -202,6 +207,7 @@ INTERFACES: Final[Mapping[str, Interface]] = {
 _MORE: Final[Mapping[str, frozenset[str]]] = {
     "ltm monitor http": frozenset({*STRINGS, *NUMBERS}),
     "ltm monitor https": frozenset({*STRINGS, *NUMBERS}),
+    "ltm monitor tcp": frozenset({*STRINGS, *NUMBERS}),
     "ltm node": frozenset({"address"}),
     "ltm pool": frozenset({"members", "monitor"}),
     "ltm profile client-ssl": frozenset({"cert-key-chain"}),

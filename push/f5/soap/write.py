@@ -79,7 +79,7 @@ class _Writer:
         match one.kind:
             case "ltm node":
                 call(NODE, "create", [one.path], [own["address"]], [0])
-            case "ltm monitor http" | "ltm monitor https":
+            case "ltm monitor http" | "ltm monitor https" | "ltm monitor tcp":
                 self._create_monitor(one)
             case "ltm pool":
                 mode = INTERFACES[one.kind].properties["load-balancing-mode"].sent(own["load-balancing-mode"])

@@ -9,7 +9,7 @@ from .names import node_of, not_found
 
 PROFILE_KINDS = tuple(kind for kind in KINDS if kind.startswith("ltm profile"))
 PERSIST_KINDS = tuple(kind for kind in KINDS if kind.startswith("ltm persistence"))
-MONITOR_KINDS = ("ltm monitor http", "ltm monitor https")
+MONITOR_KINDS = tuple(kind for kind in KINDS if kind.startswith("ltm monitor"))
 
 
 def refuse_in_use(objects: dict[Key, Json], kind: str, path: str) -> None:

@@ -104,6 +104,7 @@ KINDS: dict[str, Kind] = {
         props(description=(str, None), cipher=(str, None), dhGroups="DEFAULT", signatureAlgorithms="DEFAULT"),
     ),
     "ltm cipher group": Kind("Cipher Group", props(description=(str, None), allow=(list, []), ordering="default")),
+    "ltm monitor tcp": Kind("monitor", MONITOR | props(send=(str, None)), "/Common/tcp"),
     "ltm profile client-ssl": Kind(
         "ClientSSL Profile", SSL | props(certKeyChain=(list, []), allowNonSsl="disabled"), "/Common/clientssl"
     ),
