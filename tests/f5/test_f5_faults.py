@@ -234,6 +234,20 @@ def test_push_by_soap_with_a_fault_at_any_call_is_applied_or_changes_nothing(
         disturbed(api, pushed, bigip, tmp_path, number, kind, planned, times=times)
 
 
+@pytest.mark.slow
+@pytest.mark.no_cover
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("part", parts(10))
+@pytest.mark.parametrize("api", ["soap"], indirect=True)
+def test_push_by_soap_with_a_call_that_outlasts_its_answer_is_applied_or_changes_nothing(
+    api: Api, pushed: "Pushed", bigip: ModuleType, tmp_path: Path, part: int
+) -> None:
+    """Each call of SOAP gets an error of the daemon in front, while the device executes it or not."""
+    planned = counted(api, pushed)
+    for number in range(1 + part, api.calls + 1, 10):
+        disturbed(api, pushed, bigip, tmp_path, number, "outlasted", planned, times=1)
+
+
 @pytest.mark.parametrize("action", ["busy", "restarting", "not-registered", "public-uri", "mcpd", "async"])
 def test_push_to_a_device_that_recovers_in_time_is_applied(
     bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", action: str

@@ -4,6 +4,7 @@
 """
 
 import ctypes
+import ctypes.util
 import json
 import os
 import re
@@ -359,19 +360,52 @@ def test_cookie_affinity_of_pound_has_a_lifetime_without_a_session_block(product
 
 
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-"""The C library, whose `regexec` the engines call."""
+PCRE = ctypes.util.find_library("pcre2-8")
+"""The engines call `regexec`, of the C library or of PCRE: zproxy includes pcreposix.h, and pound where it is built
+with PCRE."""
 
 
 def matches(pattern: str, header: str, *, zproxy: bool) -> bool:
-    """Whether an engine finds a pattern in a header: pound without the end of its line, zproxy 0.9 with it."""
+    """Whether an engine finds a pattern in a header: pound without the end of its line, zproxy 0.9 with it.
+
+    Asserts that the C library and PCRE agree, where PCRE is installed.
+    """
+    line = f"{header}\r\n".encode() if zproxy else header.encode()
+    found = _found_by_libc(pattern.encode(), line, ends=zproxy)
+    if PCRE is not None:
+        assert _found_by_pcre(pattern.encode(), line) is found, (pattern, line)
+    return found
+
+
+def _found_by_libc(pattern: bytes, line: bytes, *, ends: bool) -> bool:
     compiled = ctypes.create_string_buffer(1024)
     assert LIBC is not None
-    assert LIBC.regcomp(compiled, pattern.encode(), 1 | 2 | 4) == 0  # REG_EXTENDED, REG_ICASE, REG_NEWLINE
-    line = f"{header}\r\n".encode() if zproxy else header.encode()
+    assert LIBC.regcomp(compiled, pattern, 1 | 2 | 4) == 0  # REG_EXTENDED, REG_ICASE, REG_NEWLINE
     bounds = (ctypes.c_int * 2)(0, len(line))
-    found: bool = LIBC.regexec(compiled, line, 1, bounds, 4 if zproxy else 0) == 0  # REG_STARTEND
+    found: bool = LIBC.regexec(compiled, line, 1, bounds, 4 if ends else 0) == 0  # REG_STARTEND
     LIBC.regfree(compiled)
     return found
+
+
+def _found_by_pcre(pattern: bytes, line: bytes) -> bool:
+    """Match as PCRE's `regexec` does for REG_ICASE and REG_NEWLINE."""
+    pcre = ctypes.CDLL(PCRE)
+    pcre.pcre2_compile_8.restype = pcre.pcre2_match_data_create_8.restype = ctypes.c_void_p
+    error, offset = ctypes.c_int(), ctypes.c_size_t()
+    options = ctypes.c_uint32(0x8 | 0x400)  # PCRE2_CASELESS, PCRE2_MULTILINE
+    compiled = ctypes.c_void_p(
+        pcre.pcre2_compile_8(
+            pattern, ctypes.c_size_t(len(pattern)), options, ctypes.byref(error), ctypes.byref(offset), None
+        )
+    )
+    assert compiled.value is not None
+    data = ctypes.c_void_p(pcre.pcre2_match_data_create_8(ctypes.c_uint32(1), None))
+    size, start = ctypes.c_size_t(len(line)), ctypes.c_size_t(0)
+    found: int = pcre.pcre2_match_8(compiled, line, size, start, ctypes.c_uint32(0), data, None)
+    pcre.pcre2_match_data_free_8(data)
+    pcre.pcre2_code_free_8(compiled)
+    assert found >= -1  # PCRE2_ERROR_NOMATCH
+    return found >= 0
 
 
 @pytest.mark.skipif(LIBC is None, reason="regexec with REG_STARTEND is that of glibc")
@@ -414,6 +448,15 @@ def test_check_of_farmguardian_waits_as_long_as_all_failed_checks_of_the_spec(
     files = {file.path.name: file.content.decode() for file in render(ZEN, loads(text))}
     assert f" -t {seconds}\n" in files["farmguardian.conf"]
     assert f"a check waits {seconds} seconds for the response" in files["INSTALL.md"]
+
+
+def test_check_of_farmguardian_by_default_passes_a_node_that_answers_3_seconds_late() -> None:
+    spec = spec_of("relianoid-plain")
+    nodes = len(spec.farm.nodes)
+    files = {file.path.name: file.content.decode() for file in render(ZEN, spec)}
+    assert re.findall(r" -t (\d+)\n", files["farmguardian.conf"]) == ["4"]
+    assert re.findall(r"(?m)^(?:interval|timeout)=(\d+)$", files["farmguardian.conf"]) == [f"{5 * nodes + 1}", "5"]
+    assert f"marks it down after at most {10 * nodes + 1} seconds" in files["INSTALL.md"]
 
 
 @pytest.mark.parametrize("classic", [False, True])

@@ -104,11 +104,19 @@ def _repeated(reader: Reader) -> Found:
     for _depth, block in walk(reader.root):
         seen: set[str] = set()
         for statement in block.statements:
-            directive = known[block.context, statement.name]
+            directive = known[block.context, statement.name.lower()]
             what = f"{statement.name} {statement.values}" if directive.repeats else statement.name
             if what in seen and (directive.opens is None or not directive.repeats):
                 yield Complaint(statement.line, f"{what} is duplicated")
             seen.add(what)
+
+
+def _spelled(reader: Reader) -> Found:
+    """Require the documented spelling: the appliance's code finds directives by it, and no engine minds."""
+    for _depth, block in walk(reader.root):
+        for statement in (*block.statements, *([block.closed] if block.closed else [])):
+            if statement.written != statement.name:
+                yield Complaint(statement.line, f"{statement.written} must be written as {statement.name}")
 
 
 def _indented(reader: Reader) -> Found:
@@ -256,6 +264,7 @@ def _failover(service: Block) -> Found:
 
 _CONSTRAINTS: Final[tuple[Constraint, ...]] = (
     _repeated,
+    _spelled,
     _indented,
     _one_listener,
     _globals,

@@ -1,7 +1,8 @@
 """The directives of farm files as data: which ones each dialect accepts, in which block, and with which values.
 
-Sources: the engines' own verdicts on small configurations, and for some directives the published code of pound's fork.
-A directive that no engine is known to accept is not listed.
+Sources: the engines' own verdicts on small configurations, and for some directives the published code of pound's fork
+and of zproxy. A directive that no engine is known to accept is not listed. The engines compare all directives and most
+values without regard to case.
 """
 
 import re
@@ -29,6 +30,7 @@ _SOME: Final = r'"([^"]+)"'
 _POSITIVE: Final = r"[1-9][0-9]*"
 _BIT: Final = r"[01]"
 _WORD: Final = r"[^\s\"]+"
+_NAME: Final = r'"?[a-z0-9_-]+"?'
 
 
 class Directive(NamedTuple):
@@ -52,7 +54,7 @@ class Directive(NamedTuple):
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def _file() -> Iterator[Directive]:
@@ -61,10 +63,11 @@ def _file() -> Iterator[Directive]:
     yield from (Directive("file", name, _POSITIVE, POUND) for name in ("ConnTO", "Client"))
     yield Directive("file", "Daemon", _BIT, POUND)
     yield Directive("file", "LogLevel", r"[0-5]")
-    yield Directive("file", "Name", _WORD, NEWER)
+    yield Directive("file", "Name", _NAME, PROXIES)
+    yield Directive("file", "Name", r".+", POUND)
     yield Directive("file", "ThreadModel", r"dynamic|pool", NEWER)
     yield Directive("file", "WSTimeOut", _NUMBER, POUND)
-    yield Directive("file", "Ignore100Continue", _BIT, POUND)
+    yield Directive("file", "Ignore100Continue", _BIT, NEWER)
     yield Directive("file", "DHParams", _SOME, NEWER)
     yield Directive("file", "ECDHCurve", _SOME, NEWER)
     yield Directive("file", "ListenHTTP", "", opens="listener", repeats=True)
@@ -72,7 +75,7 @@ def _file() -> Iterator[Directive]:
 
 
 def _listener() -> Iterator[Directive]:
-    yield Directive("listener", "Name", _SOME, NG)
+    yield Directive("listener", "Name", _NAME, NG)
     yield from (Directive("listener", f"Err{status}", _SOME) for status in ERROR_STATUSES)
     yield Directive("listener", "ErrNoSsl", _SOME, NG)
     yield Directive("listener", "ErrNoSsl", _SOME, OLD_PROXY, https=True)
@@ -111,7 +114,7 @@ def _service() -> Iterator[Directive]:
     yield Directive("service", "DynScale", _BIT)
     yield Directive("service", "BackendCookie", rf"{_SOME}\s+{_TEXT}\s+{_TEXT}\s+(?:[0-9]+|Session)", POUND | OLD_PROXY)
     yield Directive("service", "StrictTransportSecurity", _NUMBER, NEWER)
-    policies = "ROUND_ROBIN|LEAST_CONNECTIONS|RESPONSE_TIME|PENDING_CONNECTIONS"
+    policies = "(?-i:ROUND_ROBIN|LEAST_CONNECTIONS|RESPONSE_TIME|PENDING_CONNECTIONS)"
     yield Directive("service", "RoutingPolicy", policies, NG)
     yield Directive("service", "Session", "", opens="session")
     yield Directive("service", "BackEnd", "", opens="backend", repeats=True)
@@ -137,7 +140,8 @@ def _backend() -> Iterator[Directive]:
     yield Directive("backend", "Priority", r"[1-9]")
     yield Directive("backend", "Weight", r"[1-9]", PROXIES)
     yield Directive("backend", "ConnLimit", _NUMBER, PROXIES)
-    yield Directive("backend", "NfMark", r"[0-9]+|0x[0-9a-fA-F]+", PROXIES)
+    yield Directive("backend", "NfMark", _POSITIVE, OLD_PROXY)
+    yield Directive("backend", "NfMark", f"{_POSITIVE}|0x[0-9a-f]+", NG)
 
 
 DIRECTIVES: Final = (*_file(), *_listener(), *_service(), *_session(), *_backend())
@@ -150,5 +154,5 @@ COOKIE_WRITERS: Final = frozenset({"BACKENDCOOKIE", "COOKIEINSERT"})
 
 @cache
 def grammar(dialect: Dialect) -> dict[tuple[Context, str], Directive]:
-    """The directives of one dialect by context and name."""
-    return {(one.context, one.name): one for one in DIRECTIVES if dialect in one.dialects}
+    """The directives of one dialect by context and name in lower case."""
+    return {(one.context, one.name.lower()): one for one in DIRECTIVES if dialect in one.dialects}

@@ -13,6 +13,8 @@ from .dialect import NG, POUNDS, SESSIONS_WITH_ID, Context, grammar
 from .formats import ERROR_STATUSES, Dialect
 
 _LINE: Final = re.compile(r"(?P<indent>[ \t]*)(?P<name>[A-Za-z0-9]+)(?:[ \t]+(?P<values>.*?))?[ \t]*")
+_HOST_NAME: Final = re.compile(r"(?:[a-z0-9_-]+\.)*(?!invalid\.?$)[a-z0-9-]*[a-z][a-z0-9-]*\.?", re.IGNORECASE)
+"""A name that can have an address: the last label is not a number, and not `invalid` (RFC 6761)."""
 _POSIX_ONLY: Final = re.compile(r"\(\?|\\[A-Za-z]")
 """The syntax of Python's regular expressions that POSIX does not have."""
 _AFTER_CERT: Final = frozenset({"Ciphers", "Disable", "DisableSSLv3", "SSLHonorCipherOrder"})
@@ -34,9 +36,12 @@ class Statement(NamedTuple):
 
     line: int
     name: str
+    """Its name as the engines' documentation writes it."""
     values: str
     depth: int
     """The number of tabs before it; -1 where it is indented by other characters."""
+    written: str
+    """Its name as the file writes it: the engines accept any case."""
 
     @property
     def text(self) -> str:
@@ -89,7 +94,7 @@ class Reader:
         self.dialect: Final = dialect
         self.files: Final = files
         self.complaints: list[Complaint] = []
-        self.root: Final = Block("file", Statement(0, "", "", -1))
+        self.root: Final = Block("file", Statement(0, "", "", -1, ""))
         self._open: list[Block] = [self.root]
         self._grammar: Final = grammar(dialect)
         number = 0
@@ -116,19 +121,20 @@ class Reader:
             return
         indent = match["indent"]
         depth = len(indent) if set(indent) <= {"\t"} else -1
-        statement = Statement(number, match["name"], match["values"] or "", depth)
-        if statement.name == "End" and not statement.values and block is not self.root:
-            block.closed = statement
+        statement = Statement(number, match["name"], match["values"] or "", depth, match["name"])
+        if statement.name.lower() == "end" and not statement.values and block is not self.root:
+            block.closed = statement._replace(name="End")
             self._end(block, number)
         else:
             self._directive(block, statement)
 
     def _directive(self, block: Block, statement: Statement) -> None:
-        known = self._grammar.get((block.context, statement.name))
+        known = self._grammar.get((block.context, statement.name.lower()))
         if known is None or not known.matches(statement.values):
             what = "unknown directive" if known is None else f"{statement.name} does not accept these values"
             self._refuse(statement.line, f"{what} in the {block.context} block: {statement.name} {statement.values}")
             return
+        statement = statement._replace(name=known.name)
         if known.https and block.opened.name != "ListenHTTPS":
             self._refuse(statement.line, f"{statement.name} needs an HTTPS listener")
         block.statements.append(statement)
@@ -159,7 +165,10 @@ class Reader:
         if self.dialect not in POUNDS:
             return
         address = block.value("Address")
-        if address is None or not is_address(address):
+        # pound resolves the name of a backend when it starts.
+        named = block.context == "backend"
+        known = address is not None and (is_address(address) or (named and _HOST_NAME.fullmatch(address) is not None))
+        if not known:
             self._refuse(statement.line, "Port must follow an Address that is an IP address")
 
     def _pattern(self, statement: Statement) -> None:
@@ -202,8 +211,8 @@ class Reader:
             self._refuse(number, "two backends have the same address and port")
 
     def _session_end(self, block: Block, number: int) -> None:
-        kind = block.value("Type")
-        if kind is None:
+        kind = (block.value("Type") or "").upper()
+        if not kind:
             self._refuse(number, "the Session has no Type")
         elif kind in SESSIONS_WITH_ID and block.first("ID") is None:
             self._refuse(number, f"a Session of Type {kind} has no ID")

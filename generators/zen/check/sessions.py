@@ -9,10 +9,10 @@ def sessions(reader: Reader) -> Found:
     """Every complaint about a session or a cookie that its engine accepts and that does not hold clients."""
     for service in services(reader):
         cookie = service.first("BackendCookie")
-        if cookie is not None and cookie.values.endswith("Session") and not service.inner("Session"):
+        if cookie is not None and cookie.values.lower().endswith("session") and not service.inner("Session"):
             yield Complaint(cookie.line, "without a Session block the cookie expires at once: its TTL must be a number")
         for session in service.inner("Session"):
-            kind = session.value("Type") or ""
+            kind = (session.value("Type") or "").upper()
             if kind in COOKIE_WRITERS:
                 yield from missing(session, ["Path", "Domain"])
             identity = session.first("ID")
