@@ -315,7 +315,8 @@ class _Probe:
         """Yield the servers to which the nodes connect, and the hosts under Sentinel."""
         connect = partial(self._connect_redis, store)
         nodes = sum(node.state != "down" for node in self._farm.nodes)
-        listeners = redis.Listeners(nodes, self._farm.orchestrator.is_core)
+        addresses = {node.address: node.name for node in self._farm.nodes if node.state != "down"}
+        listeners = redis.Listeners(nodes, self._farm.orchestrator.is_core, addresses)
         for server in store.servers if store.asked is None else ():
             machine = self._redis_machine(server, store)
             yield machine, self._check_redis(machine, store, connect, listeners)
@@ -341,4 +342,7 @@ class _Probe:
         access = await connect(machine)
         if access is not None:
             several = len(store.servers) > 1
-            await redis.check(machine, access.password, store.user, replicas=several, listeners=listeners)
+            found = await redis.check(machine, access.password, store.user, replicas=several, listeners=listeners)
+            if store.sentinel is None and not store.add_on and found.get("role") == "master":
+                alone = "the nodes exchange no messages until it is back"
+                machine.facts["failure"] = f"if it fails, {'no other server replaces it: ' if several else ''}{alone}"

@@ -143,6 +143,22 @@ KINDS: Final[Mapping[str, Kind]] = {
         "the master of Redis has no replica: if it fails now, no server replaces it",
         "start Redis on the other hosts, and check its log there",
     ),
+    "redis-host": Kind(
+        "if the host of the master fails now, too few Sentinels remain for a failover",
+        "start Sentinel on the other hosts, and check its log",
+    ),
+    "redis-writes": Kind(
+        "if the master of Redis fails now, the new master refuses messages: it has no replica (min-replicas-to-write)",
+        "start Redis on the other host, and check its log there",
+    ),
+    "redis-lag": Kind(
+        "a replica of Redis is behind: the messages that it does not have are lost if the master fails now",
+        "check the replica's host and its network, and Redis's log there",
+    ),
+    "redis-version": Kind(
+        "Redis is older than the version in the spec, for which nlbgen rendered its files",
+        "update Redis, or write its version as `sentinel.version` and compare the rendered files",
+    ),
     "redis-link": Kind(
         "a replica of Redis is not connected to the master", "check Redis's log on this host, and its `masterauth`"
     ),

@@ -2,13 +2,16 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..net.connect import ConnectError, Peer
 from ..net.resp import Reply, RespError, encode, read_reply
 from ..spec.references import SecretValue
+from . import redis_clients
 from .machine import Machine
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ _MASTER: Final = "master"
 _OTHER_CHANNELS: Final = frozenset({b"__sentinel__:hello", b"__Booksleeve_MasterChanged"})
 """The channels of Sentinel and of StackExchange.Redis itself."""
 _CHANNELS: Final = 1000
+_VERSION: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 
 
 class _ProtocolError(Exception):
@@ -30,6 +34,8 @@ class Listeners(NamedTuple):
     nodes: int
     on_demand: bool
     """Whether a node listens only when it has a client, as ASP.NET Core SignalR does."""
+    addresses: Mapping[str, str] = MappingProxyType({})
+    """The names of the nodes by their addresses."""
 
 
 async def check(
@@ -43,13 +49,15 @@ async def check(
     """Check Redis with the login of the spec. The password is sent only if the certificate was verified.
 
     With `replicas` the server is one of several, and need not be the master. With `listeners` a master is asked how
-    many nodes listen for messages. Returns the fields of INFO replication; empty if they are not known.
+    many nodes listen for messages. Returns the fields of INFO replication and `redis_version`; empty if they are not
+    known.
     """
     found: dict[str, str] = {}
 
     async def use(peer: Peer) -> None:
         if await _logged_in(machine, peer, password, user):
             machine.facts["redis"] = "Redis answers"
+            found.update(await _version(machine, peer))
             found.update(await _role(machine, peer, replicas=replicas))
             if listeners is not None and found.get("role") == _MASTER:
                 await _listening(machine, peer, listeners)
@@ -125,11 +133,24 @@ async def _logged_in(machine: Machine, peer: Peer, password: SecretValue | None,
     return True
 
 
+async def _version(machine: Machine, peer: Peer) -> dict[str, str]:
+    """Return the version; a user without the permission for INFO gets no finding."""
+    found = _fields(await _reply(peer, "INFO", "server")).get("redis_version", "")
+    if not _VERSION.fullmatch(found):
+        return {}
+    machine.facts["version"] = f"version {found}"
+    return {"redis_version": found}
+
+
+def _fields(reply: Reply | RespError) -> dict[str, str]:
+    """The fields of a section of INFO; none for an error."""
+    lines = reply.decode("utf-8", "replace").splitlines() if isinstance(reply, bytes) else []
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
 async def _role(machine: Machine, peer: Peer, *, replicas: bool) -> dict[str, str]:
     """Check that it accepts writes; a user without the permission for INFO gets no finding."""
-    answer = await _reply(peer, "INFO", "replication")
-    lines = answer.decode("utf-8", "replace").split() if isinstance(answer, bytes) else []
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    fields = _fields(await _reply(peer, "INFO", "replication"))
     role = fields.get("role", "")
     if role and role != _MASTER and not replicas:
         machine.report(
@@ -152,7 +173,16 @@ async def _listening(machine: Machine, peer: Peer, listeners: Listeners) -> None
     if most < listeners.nodes:
         level: Level = "note" if listeners.on_demand else "finding"
         what = "PUBSUB NUMSUB of the channel with the most listeners"
-        machine.report("redis-listeners", what, f"{listeners.nodes} nodes", str(most), level=level)
+        told = "" if listeners.on_demand else await _missing(peer, listeners)
+        found = f"{most}: {told}" if told else str(most)
+        machine.report("redis-listeners", what, f"{listeners.nodes} nodes", found, level=level)
+
+
+async def _missing(peer: Peer, listeners: Listeners) -> str:
+    """Describe the nodes that do not listen; empty if the user has no permission for CLIENT LIST."""
+    listed = await _reply(peer, "CLIENT", "LIST")
+    text = listed.decode("utf-8", "replace") if isinstance(listed, bytes) else ""
+    return redis_clients.missing(text, listeners.nodes, listeners.addresses) if text else ""
 
 
 async def _reply(peer: Peer, *words: str | bytes) -> Reply | RespError:

@@ -5,7 +5,7 @@ depend on other keys are properties, so that `None` has no hidden meaning.
 """
 
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from . import orchestrator as facts
 from . import types as t
@@ -264,6 +264,10 @@ class Database(Model):
         return dict(self.options.pairs) if self.options is not None else {}
 
 
+ADD_ON_PORTS: Final = range(10_000, 20_000)
+"""The ports of the databases of Redis Enterprise, which UiPath's High Availability Add-on is."""
+
+
 class RedisHost(Model):
     """A host with Sentinel, and with Redis unless `redis` is false."""
 
@@ -388,6 +392,11 @@ class Redis(Model):
         sentinel = any(key.lower() == "servicename" for key in self.settings)
         port = 26379 if sentinel else 6380 if self.tls else 6379
         return tuple(one if one.port else one._replace(port=port) for one in self.named)
+
+    @property
+    def add_on(self) -> bool:
+        """Whether its ports are those of Redis Enterprise, which UiPath's High Availability Add-on is."""
+        return self.sentinel is None and {server.port for server in self.servers} <= set(ADD_ON_PORTS)
 
     @property
     def host(self) -> str | None:

@@ -16,8 +16,6 @@ LEAST_SENTINELS: Final = 3
 LEAST_SERVERS: Final = 2
 OLDEST: Final = Version("6.0")
 """The first version with TLS and users."""
-ADD_ON_PORTS: Final = range(10_000, 20_000)
-"""The ports of the databases of Redis Enterprise, which UiPath's High Availability Add-on is."""
 SERVICE_NAME: Final = "servicename"
 LEAST_ADD_ON_NODES: Final = 3
 HANGS: Final = (
@@ -193,7 +191,7 @@ def _plain_endpoints(farm: Farm) -> Iterator[Finding]:
     redis = farm.stores.backplane
     if redis is None or len(redis.endpoints) < 2 or redis.sentinel is not None:
         return
-    if _service_name_keys(redis) or _is_add_on(redis):
+    if _service_name_keys(redis) or redis.add_on:
         return
     what = HANGS
     if not farm.orchestrator.is_core:
@@ -209,13 +207,9 @@ def _plain_endpoints(farm: Farm) -> Iterator[Finding]:
     )
 
 
-def _is_add_on(redis: Redis) -> bool:
-    return {server.port for server in redis.servers} <= set(ADD_ON_PORTS)
-
-
 def _add_on_nodes(farm: Farm) -> Iterator[Finding]:
     redis = farm.stores.backplane
-    if redis is None or not _is_add_on(redis):
+    if redis is None or not redis.add_on:
         return
     count = len(redis.endpoints)
     if count < 2:
@@ -257,7 +251,7 @@ def _add_on(farm: Farm) -> Iterator[Finding]:
     redis = farm.stores.backplane
     if redis is None or not farm.orchestrator.is_core:
         return
-    if redis.sentinel is not None or not _is_add_on(redis):
+    if not redis.add_on:
         yield Finding(
             REDIS,
             f"for Orchestrator {farm.orchestrator.version}, UiPath supports only its High Availability Add-on "

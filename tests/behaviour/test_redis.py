@@ -239,20 +239,28 @@ def test_probe_checks_each_host_of_redis(redis_lab: StartLab, monkeypatch: pytes
         async with RedisLab(runner.lab) as redis:
             assert await redis.master() is redis.servers[0]
             reports = [await report()]
+            redis.sentinels[1].kill()
+            reports.append(await report())
             await redis.ask(redis.servers[1].port, "REPLICAOF", "127.0.0.1", "1")
             reports.append(await report())
-            for process in (*redis.servers[1:], *redis.sentinels[1:]):
+            for process in (*redis.servers[1:], *redis.sentinels[2:]):
                 process.kill()
             await asyncio.sleep(3)
             return [*reports, await report()]
 
-    healthy, unlinked, alone = run(probed())
+    healthy, one_sentinel_less, unlinked, alone = run(probed())
     assert on_hosts(healthy) == []
-    facts = {one.device: list(one.facts.values()) for one in healthy.devices}
-    assert facts["redis redis-1"] == ["Redis answers", "master", "2 of 2 replicas attached"]
-    assert facts["redis redis-2"] == ["Redis answers", "slave"]
-    assert facts["sentinel redis-3"][0] == "can begin a failover"
-    assert on_hosts(unlinked) == [("redis redis-2", "redis-link")]
+    facts = {one.device: {**one.facts, "version": ""} for one in healthy.devices}
+    master = facts["redis redis-1"]
+    assert (master["role"], master["replicas"]) == ("master", "2 of 2 replicas attached")
+    assert master["failure"] in {f"if it fails, redis-{a} or redis-{b} replaces it after 2s" for a, b in ("23", "32")}
+    assert facts["redis redis-2"] == {"redis": "Redis answers", "version": "", "role": "slave"}
+    assert facts["sentinel redis-3"]["quorum"] == "can begin a failover"
+    # The failover needs two Sentinels, and with its host the master's own would be gone.
+    unreachable = ("sentinel redis-2", "unreachable")
+    assert on_hosts(one_sentinel_less) == [("redis redis-1", "redis-host"), unreachable]
+    first = [("redis redis-1", "redis-host"), ("redis redis-1", "redis-writes")]
+    assert on_hosts(unlinked) == [*first, ("redis redis-2", "redis-link"), unreachable]
     down = [(f"{kind} redis-{number}", "unreachable") for kind in ("redis", "sentinel") for number in (2, 3)]
     assert on_hosts(alone) == sorted([*down, ("redis redis-1", "redis-failover"), ("sentinel redis-1", "redis-quorum")])
 

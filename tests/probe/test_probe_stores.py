@@ -15,7 +15,7 @@ import pytest
 
 from nlbgen.net.loopback import free_port
 from nlbgen.net.resp import encode
-from nlbgen.probe import sqlserver
+from nlbgen.probe import redis_clients, sqlserver
 from nlbgen.probe.farm import Options, probe
 from nlbgen.probe.findings import Report
 from nlbgen.probe.machine import Machine
@@ -175,6 +175,53 @@ def test_redis_with_fewer_listeners_than_nodes_is_reported(
         store = f"{{signalr: redis, redis: {{host: 127.0.0.1, port: {port}, password: {{env: NLBGEN_TEST_REDIS}}}}}}"
         report = ask(tmp_path, store, version, "up")
     assert [(one.id, one.level) for one in report.findings if one.device == "redis"] == found
+
+
+@pytest.mark.redis
+def test_node_that_does_not_listen_is_named_by_its_computer(redis: Callable[..., int], tmp_path: Path) -> None:
+    """As StackExchange.Redis connects: one connection publishes and one listens, both with the computer's name."""
+    port = redis(required(PASSWORD))
+    with ExitStack() as stack:
+        for name, channels in (
+            ("ORCH-1", ["signalr", "__Booksleeve_MasterChanged"]),
+            ("ORCH-2(v2.8)", ["__Booksleeve_MasterChanged"]),
+        ):
+            for subscribed in ([], channels):
+                client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                client.sendall(encode("AUTH", PASSWORD) + encode("CLIENT", "SETNAME", name))
+                assert client.recv(100)
+                if subscribed:
+                    client.sendall(encode("SUBSCRIBE", *subscribed))
+                    while b"__Booksleeve_MasterChanged" not in client.recv(1024):
+                        pass
+        store = f"{{signalr: redis, redis: {{host: 127.0.0.1, port: {port}, password: {{env: NLBGEN_TEST_REDIS}}}}}}"
+        report = ask(tmp_path, store, "2019.4", "up")
+    found = {one.id: one.found for one in report.findings if one.device == "redis"}
+    assert found == {"redis-listeners": "1: not ORCH-2"}
+    facts = report.devices[-1].facts
+    assert facts["version"].startswith("version ")
+    assert facts["failure"] == "if it fails, the nodes exchange no messages until it is back"
+
+
+@pytest.mark.parametrize(
+    ("lines", "addresses", "told"),
+    [
+        (["addr=10.0.0.1:1 name= sub=2", "addr=10.0.0.2:1 name= sub=1"], True, "not orch-2"),
+        (["addr=10.0.0.1:1 name= sub=2", "addr=10.0.0.9:1 name= sub=3"], True, "not orch-2"),
+        (["addr=10.0.0.8:1 name= sub=2", "addr=10.0.0.8:2 name= sub=1"], True, "the connections have no names"),
+        (["addr=10.0.0.8:1 name=A sub=2", "addr=10.0.0.8:2 name= sub=1"], True, "1 without a connection"),
+        (["addr=10.0.0.8:1 name=A sub=2", "addr=10.0.0.8:1 name=B sub=1", "x"], True, "not B"),
+        (["addr=[::1]:1 name=A sub=2 flags=S", "addr=[::1]:1 name=sentinel-1 sub=1"], True, "the connections have"),
+        (
+            ["addr=10.0.0.8:1 name=A sub=x", "addr=10.0.0.1:1 name= sub=1 cmd=client|list"],
+            False,
+            "the connections have",
+        ),
+    ],
+)
+def test_clients_of_redis_show_which_node_does_not_listen(lines: list[str], addresses: bool, told: str) -> None:
+    nodes = {"10.0.0.1": "orch-1", "10.0.0.2": "orch-2"} if addresses else {}
+    assert redis_clients.missing("\n".join(lines), 2, nodes).startswith(told)
 
 
 @pytest.mark.redis
