@@ -10,7 +10,8 @@ from math import gcd
 from typing import Final, NamedTuple
 
 from ..spec.model import Farm, Node
-from ..spec.orchestrator import LONG_POLL_SECONDS
+from ..spec.orchestrator import LONG_POLL_SECONDS, takes_details_key
+from ..spec.schema import Path
 from ..spec.units import Duration
 
 LONG_POLL: Final = Duration((LONG_POLL_SECONDS + 20) * 1000)
@@ -140,9 +141,22 @@ class Design:
         return "https" if self.farm.balancer_tls else "http"
 
     @property
+    def health_paths(self) -> tuple[str, ...]:
+        """The paths of the health checks, all of which must answer; the rules ensure that there is one."""
+        return self.farm.health_paths or ("/",)
+
+    @property
     def health_path(self) -> str:
-        """The path of the health checks; the rules ensure that there is one."""
-        return self.farm.health_path or "/"
+        """The first path of the health checks: Orchestrator's own by default."""
+        return self.health_paths[0]
+
+    def health_location(self, index: int) -> Path:
+        """The location in the spec of a path of the health checks."""
+        return ("balancer", "health", "paths", index) if self.balancer.health.paths else ("balancer", "health", "path")
+
+    def sends_details_key(self, path: str) -> bool:
+        """Whether the check of a path sends the value of HealthCheck.DetailsKey, where the vendor can."""
+        return self.balancer.health.details_key is not None and takes_details_key(path)
 
     @property
     def longest_detection(self) -> Duration:
@@ -151,9 +165,21 @@ class Design:
         A check may spend the interval on the connection with TLS (HAProxy: at most `timeout connect`), and the
         check's timeout on the answer; a node that hangs uses up one of the two.
         """
+        return self._detection(rounds=1)
+
+    @property
+    def longest_service_detection(self) -> Duration:
+        """The same for a node of which only the service that is checked last hangs.
+
+        It applies to a balancer that checks the services one after another, each with a timeout of its own, if all
+        other services answer just before their timeout. If they answer at once, it is `longest_detection`.
+        """
+        return self._detection(rounds=len(self.health_paths))
+
+    def _detection(self, rounds: int) -> Duration:
         health = self.balancer.health
-        one_check = max(health.timeout, min(health.interval, self.balancer.timeouts.connect))
-        return Duration(health.interval + health.fall * one_check + (health.fall - 1) * self.fast_check)
+        one_round = max(health.timeout, min(health.interval, self.balancer.timeouts.connect))
+        return Duration(health.interval + health.fall * rounds * one_round + (health.fall - 1) * self.fast_check)
 
     @property
     def fast_check(self) -> Duration:

@@ -157,6 +157,17 @@ FEATURES: Final = (
         _when(_MODE, lambda f: not _sees_http(f)),
     ),
     Feature(
+        "health-paths",
+        "Health checks of several services",
+        _when(("balancer", "health", "paths"), lambda f: len(f.balancer.health.paths) > 1),
+        wanted=lambda f: len(f.health_paths) > 1,
+    ),
+    Feature(
+        "health-details-key",
+        "HealthCheck.DetailsKey in the health checks",
+        _when(("balancer", "health", "details_key"), lambda f: f.balancer.health.details_key is not None),
+    ),
+    Feature(
         "serve-all-failed",
         "Serving requests while all health checks fail",
         _when(_ALL_FAILED, lambda f: f.balancer.health.all_failed == "serve"),

@@ -10,17 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from ..core import activity
 from ..core.errors import NlbgenError
 from ..generators.design import Design
 from ..net.connect import ConnectError, Limits, resolve
 from ..net.loops import settle
-from ..net.request import ResponseError
 from ..spec.load import Spec
 from ..spec.model import Node, Redis
+from ..spec.references import SecretValue
 from ..spec.references import resolve as resolve_secret
 from ..spec.strings.endpoints import Endpoint as Server
 from ..spec.units import Duration
-from . import agreement, redis, sentinel, signalr, sqlserver, web
+from . import agreement, health, redis, sentinel, signalr, sqlserver, web
 from .findings import Report
 from .machine import Endpoint, Machine, TlsPolicy
 
@@ -70,6 +71,7 @@ class _Probe:
         self._spec = spec
         self._farm = spec.farm
         self._design = Design(spec.farm)
+        self._health = health.Health(self._design, self._details_key())
         self._options = options
         self._limits = Limits.within(options.timeout / 1000)
         self._machines: list[Machine] = []
@@ -151,6 +153,17 @@ class _Probe:
 
     # Nodes
 
+    def _details_key(self) -> SecretValue | None:
+        """Return the value of HealthCheck.DetailsKey; None without one: the checks then show no details."""
+        key = self._farm.balancer.health.details_key
+        if key is None:
+            return None
+        try:
+            return resolve_secret(key, Path(self._spec.name).parent)
+        except NlbgenError as error:
+            activity.note(f"HealthCheck.DetailsKey is not sent: {error.message}")
+            return None
+
     def _node_machine(self, node: Node) -> Machine:
         farm = self._farm
         host = farm.frontend.host
@@ -167,7 +180,7 @@ class _Probe:
             await self._check_health_ca(machine)
         elif machine.endpoint.tls:
             self._ca_available(machine)
-        response = await web.health(machine, self._design)
+        response = await self._health.check(machine)
         if response is None:
             return
         clock = web.clock(machine, response)
@@ -209,11 +222,7 @@ class _Probe:
     async def _is_healthy(self, machine: Machine) -> bool:
         if machine.endpoint.tls:
             machine.without_checks()
-        try:
-            response = await machine.request(self._design.health_path)
-        except ResponseError:
-            return False
-        return response.status == self._farm.balancer.health.expect
+        return await self._health.answers(machine)
 
     def _node_tls(self) -> TlsPolicy | None:
         if not self._farm.node_tls:
@@ -261,7 +270,7 @@ class _Probe:
         if not reached:
             return
         await self._redirect(machine)
-        response = await web.health(machine, self._design)
+        response = await self._health.check(machine)
         if response is None:
             return
         agreement.local_clock(machine, web.clock(machine, response))

@@ -142,7 +142,7 @@ class Machine:
     def _choose_tls(self, found: certificates.Certificate, policy: TlsPolicy, *, verified: bool) -> None:
         """Use verified TLS from here on if the verification succeeds, else unverified TLS: one finding hides no other.
 
-        The only secret that the probe sends is Redis's password, and only over verified TLS.
+        The probe sends two secrets, Redis's password and HealthCheck.DetailsKey, and only over verified TLS.
         """
         trusted = verified and found.carries(self.endpoint.name, by_common_name=policy.by_common_name)
         self._tls = certificates.trusting(policy.ca, host_checked=True) if trusted else certificates.unchecked()
@@ -207,10 +207,13 @@ class Machine:
             raise ConnectError("certificate-chain", error.verify_message) from None
 
     async def request(
-        self, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None
+        self, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, shown: str = ""
     ) -> TimedResponse:
-        """Return the response to one request. Raises ResponseError, also if there is no connection."""
-        activity.note(f"{method} {path} to {self.name}")
+        """Return the response to one request; `shown` is the path to report, if the path contains a secret.
+
+        Raises ResponseError, also if there is no connection.
+        """
+        activity.note(f"{method} {shown or path} to {self.name}")
         extra = {"Content-Length": "0"} if method == "POST" else {}
         lines = {**extra, "Connection": "close", **(headers or {})}
         request = probe_request(method, path, self.endpoint.header, lines)

@@ -1,6 +1,5 @@
-"""Checks over HTTP: health, the redirect of port 80, HSTS, the affinity cookie."""
+"""Checks over HTTP: the redirect of port 80, HSTS, the affinity cookie, the clock."""
 
-import time
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
@@ -8,9 +7,9 @@ from ..core.wording import shown
 from ..generators.design import COOKIE, Design
 from ..generators.tls import HSTS_SECONDS
 from ..net.request import ResponseError, TimedResponse
+from .health import REDIRECTS
 from .machine import Machine
 
-REDIRECTS: Final = frozenset({301, 302, 307, 308})
 _QUESTION: Final = "/?nlbgen-probe"
 
 
@@ -44,42 +43,6 @@ class Clock(NamedTuple):
 
 LOCAL: Final = Clock(0, 0)
 """The clock of this computer."""
-
-
-async def health(machine: Machine, design: Design) -> TimedResponse | None:
-    """Request the health endpoint as the balancer does; return the response if it is as expected."""
-    path, wanted = design.health_path, design.balancer.health
-    checked = f"GET {path}"
-    expected = f"{wanted.expect} within {wanted.timeout}"
-    begun = time.monotonic()
-    try:
-        response = await machine.request(path)
-    except ResponseError as error:
-        machine.report("health", checked, expected, str(error))
-        return None
-    seconds = time.monotonic() - begun
-    machine.facts["health"] = f"health {response.status} in {seconds * 1000:.0f} ms"
-    if response.status != wanted.expect:
-        found, advice = _unhealthy(response, design)
-        machine.report("health", checked, expected, found, advice=advice)
-        return None
-    if seconds > wanted.timeout / 1000:
-        machine.report("health-slow", checked, expected, f"{response.status} after {seconds:.1f} s")
-    if b"degraded" in response.body[:200].lower():
-        machine.report("health-degraded", checked, "Healthy", "Degraded")
-    return response
-
-
-def _unhealthy(response: TimedResponse, design: Design) -> tuple[str, str]:
-    """Return what was received instead of the expected status, and advice where the general one does not fit."""
-    if response.status in REDIRECTS:
-        advice = ""
-        if not design.farm.node_tls:
-            advice = "TLS is terminated at the balancer: disable the IIS rule Redirect HTTP to HTTPS"
-        return f"{response.status} to {shown(response.header('location'))}", advice
-    if response.status == 404:
-        return "404", "check orchestrator.version: the health endpoint moved between versions"
-    return str(response.status), ""
 
 
 def clock(machine: Machine, response: TimedResponse) -> Clock | None:

@@ -146,7 +146,19 @@ class Node(Model):
 class Health(Model):
     """How the balancer checks the health of a node."""
 
-    path: t.HealthPath = entry("`auto`: the endpoint of the Orchestrator version.", default="auto")
+    path: t.HealthPath = entry(
+        "The endpoint that must answer. `auto`: those of the Orchestrator version, which are Orchestrator's own and, "
+        "from 2020.10 on, Identity's.",
+        default="auto",
+    )
+    paths: tuple[t.ServicePath, ...] = entry(
+        "Instead of `path`: the endpoints of several services, all of which must answer.", default=(), most=8
+    )
+    details_key: Secret | None = entry(
+        "The value of `HealthCheck.DetailsKey`, by reference. The checks of `/api/health` send it where the vendor "
+        "can keep it out of its files, and `probe` shows the details.",
+        default=None,
+    )
     expect: t.HttpStatus = entry("The status of a healthy node.", default=200)
     interval: t.ShortTime = entry("The time between two checks of a healthy node.", default=Duration.of("1s"))
     timeout: t.ShortTime = entry("The time limit of one check.", default=Duration.of("1900ms"))
@@ -602,7 +614,14 @@ class Farm(Model):
         return frozenset(self.accept)
 
     @property
+    def health_paths(self) -> tuple[str, ...]:
+        """The paths of the health checks, all of which must answer; empty where `auto` has none for the version."""
+        health = self.balancer.health
+        if health.paths:
+            return health.paths
+        return facts.health_paths(self.orchestrator.version) if health.path == "auto" else (health.path,)
+
+    @property
     def health_path(self) -> str | None:
-        """The path of the health checks; None where `auto` has none for the version."""
-        path = self.balancer.health.path
-        return facts.health_path(self.orchestrator.version) if path == "auto" else path
+        """The first path of the health checks: Orchestrator's own by default; None without one."""
+        return next(iter(self.health_paths), None)

@@ -16,6 +16,10 @@ HEALTH_PATHS: Final = (
 )
 """From this version on, the path that answers 200 without a login while the node should be serving."""
 
+IDENTITY_HEALTH_PATH: Final = "/identity/.well-known/openid-configuration"
+"""The document by which clients of Identity find its endpoints (OpenID Connect Discovery 1.0); every version has it.
+UiPath names it as Identity's health endpoint (2020.10, 2022.10), and `/identity/health` only for 2021.10."""
+
 UNKNOWN_VERSION_HEALTH_PATH: Final = "/api/status"
 """The health path in UiPath's own load balancer templates; it works from 2018.1 on (IIS ignores case)."""
 
@@ -43,6 +47,18 @@ def health_path(version: Version | None) -> str | None:
     if version is None:
         return UNKNOWN_VERSION_HEALTH_PATH
     return next((path for since, path in HEALTH_PATHS if normalized(version) >= since), None)
+
+
+def health_paths(version: Version | None) -> tuple[str, ...]:
+    """The paths of the health endpoints of a node's services; empty for versions before the first known endpoint."""
+    own = health_path(version)
+    return tuple(path for path in (own, IDENTITY_HEALTH_PATH if is_core(version) else None) if path is not None)
+
+
+def takes_details_key(path: str) -> bool:
+    """Whether Orchestrator's endpoint at a path shows details to a request with the value of HealthCheck.DetailsKey."""
+    plain = path.partition("?")[0].lower().rstrip("/")
+    return plain == "/api/health" or plain.startswith("/api/health/")
 
 
 def protection_tool(version: Version | None) -> str:

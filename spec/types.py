@@ -8,6 +8,7 @@ configuration. A vendor's quoting refuses characters that the type allows and th
 import re
 from collections.abc import Callable
 from typing import Annotated, Final
+from urllib.parse import unquote
 
 from ..core.wording import NotTextError, one_of, shown, text_of
 from . import addresses
@@ -117,6 +118,24 @@ def _unshown(how: Reads, message: str) -> Reads:
             raise ValueError(message) from None
 
     return Reads(parse, how.schema)
+
+
+_DETAILS_KEY: Final = re.compile(r"detailskey\s*=", re.IGNORECASE)
+
+
+def _without_key(how: Reads) -> Reads:
+    """The type of a path that must not contain the value of HealthCheck.DetailsKey: the error does not show it."""
+
+    def parse(value: object) -> str:
+        if isinstance(value, str) and _DETAILS_KEY.search(unquote(value)):
+            raise ValueError(
+                "the path contains the value of HealthCheck.DetailsKey, which is a secret: write the path without "
+                "detailsKey, and a reference to the value: `details_key: {env: NAME}` under balancer.health"
+            )
+        return str(how.parse(value))
+
+    letters = "".join(f"[{char.upper()}{char}]" for char in "detailskey")
+    return Reads(parse, {**how.schema, "not": {"pattern": f"{letters}="}})
 
 
 def _choice(*names: str) -> Reads:
@@ -368,13 +387,15 @@ EnvName = Annotated[
 SecretFile = Annotated[
     str, _unshown(_plain(_printable("", 1024)), "is not the path of a file, for example /etc/nlbgen/f5.secret")
 ]
-HttpPath = Annotated[
+ServicePath = Annotated[
     str,
-    _pattern(
-        "a path of the site",
-        r"/[A-Za-z0-9._~%/?&=+:@,-]*",
-        "it starts with / and has only letters, digits and ._~%/?&=+:@,-",
-        example="/api/status",
+    _without_key(
+        _pattern(
+            "a path of the site",
+            r"/[A-Za-z0-9._~%/?&=+:@,-]*",
+            "it starts with / and has only letters, digits and ._~%/?&=+:@,-",
+            example="/api/status",
+        )
     ),
 ]
 PathPrefix = Annotated[
@@ -388,11 +409,13 @@ PathPrefix = Annotated[
 ]
 HealthPath = Annotated[
     str,
-    _pattern(
-        "`auto` or a path of the site",
-        r"auto|/[A-Za-z0-9._~%/?&=+:@,-]*",
-        "a path starts with / and has only letters, digits and ._~%/?&=+:@,-",
-        example="/api/status",
+    _without_key(
+        _pattern(
+            "`auto` or a path of the site",
+            r"auto|/[A-Za-z0-9._~%/?&=+:@,-]*",
+            "a path starts with / and has only letters, digits and ._~%/?&=+:@,-",
+            example="/api/status",
+        )
     ),
 ]
 ProblemId = Annotated[

@@ -183,6 +183,8 @@ def _is_needed(rollout: Rollout, name: str) -> bool:
     """Whether the playbooks use a secret of the spec."""
     if name == "vrrp":
         return rollout.hosted and _has_password(rollout.spec.farm)
+    if name == "health":
+        return rollout.generator.lacks("health-details-key", rollout.generator.version(rollout.spec.farm)) is None
     return name in {rollout.vendor, "sql"} or (name == "redis" and rollout.spec.farm.stores.signalr == "redis")
 
 
@@ -253,6 +255,8 @@ def _balancer_variables(rollout: Rollout) -> Iterator[Variable]:
         show = unsafe if own.from_spec else quoted
         name = f"{vendor}_{own.name}"
         yield Variable(name, show(own.value)) if isinstance(own.value, str) else Variable(name, entries=own.value)
+    if "health" in {*ansible_specs.secrets_of(farm)} and _is_needed(rollout, "health"):
+        yield Variable(f"{vendor}_details_key", quoted("{{ nlbgen_secret_health }}"))
     if rollout.sentinel is not None and farm.redis_front:
         yield Variable("redis_password", quoted(ansible_redis.LOOKUP))
     vip = farm.frontend.vip
@@ -300,7 +304,8 @@ def _one_node(rollout: Rollout, node: Node) -> Iterator[Variable]:
     yield Variable("node_name", quoted(node.name))
     yield Variable("node_spec", quoted(f"{folder}/nodes/{node.name}.yaml"))
     yield Variable("node_keys_from", quoted(_node_host(farm, farm.primary) if clones else ""))
-    yield Variable("node_health_url", unsafe(f"{scheme}://localhost:{farm.port_of(node)}{farm.health_path or '/'}"))
+    local = f"{scheme}://localhost:{farm.port_of(node)}"
+    yield Variable("node_health_urls", entries=tuple(unsafe(f"{local}{path}") for path in farm.health_paths or ("/",)))
     if not farm.node_tls:
         yield Variable("node_http_port", str(farm.port_of(node)))
     yield Variable("node_drained_by", quoted(rollout.vendor if leaves else ""))

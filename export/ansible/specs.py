@@ -25,6 +25,7 @@ WORK: Final = "work"
 
 _NAMES: Final[Mapping[Path, str]] = {
     ("frontend", "vip", "secret"): "vrrp",
+    ("balancer", "health", "details_key"): "health",
     ("stores", "database", "auth", "password"): "sql",
     ("stores", "redis", "password"): "redis",
 }

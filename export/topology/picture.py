@@ -184,7 +184,7 @@ def _frontend(design: Design) -> Box:
         lines.append("port 80 redirects to https")
     lines.append(balancer.algorithm + (f", affinity: {design.farm.affinity}" if design.farm.affinity != "none" else ""))
     if not design.passthrough:
-        lines.append(f"checks {design.health_path}, expects {balancer.health.expect}")
+        lines += [f"checks {path}, expects {balancer.health.expect}" for path in design.health_paths]
     return Box("frontend", "balancer", "Load balancer" if vip is None else "Virtual address", tuple(lines))
 
 

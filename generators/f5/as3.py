@@ -10,7 +10,7 @@ from typing import Any, Final
 from ...spec.model import Farm
 from ...spec.units import Version
 from .view import Names, ca_name, mark
-from .vocabulary import GATES, Object, mapping
+from .vocabulary import GATES, Object, mapping, monitors_of
 
 OLDEST: Final = Version("3.45")
 """The first version whose services accept a WebSocket profile."""
@@ -127,13 +127,15 @@ def _monitor(one: Object, context: _Context) -> dict[str, Any]:
 def _pool(one: Object, context: _Context) -> dict[str, Any]:
     own = one.properties
     members = mapping(own["members"])
-    monitors = {"monitors": [context.pointer(str(own["monitor"]))]} if "monitor" in own else {}
+    monitors = [context.pointer(path) for path in monitors_of(str(own["monitor"]))] if "monitor" in own else []
     return {
         "class": "Pool",
         "loadBalancingMode": own["load-balancing-mode"],
         "members": [_member(path, member, context) for path, member in sorted(members.items())],
         "minimumMembersActive": own["min-active-members"],
-        **monitors,
+        # Without `all`, one monitor that is up is enough.
+        **({"minimumMonitors": "all"} if len(monitors) > 1 else {}),
+        **({"monitors": monitors} if monitors else {}),
         "serviceDownAction": own["service-down-action"],
         "slowRampTime": own["slow-ramp-time"],
     }

@@ -27,7 +27,7 @@ from .objects import objects
 from .pools import clamps
 from .profiles import LONGEST_IDLE
 from .soap_limits import ACCEPTABLE_IDS
-from .vocabulary import GATES, Object, Value
+from .vocabulary import GATES, Object, Value, monitors_of
 
 AS3_TMOS: Final = Version("13.1")
 """The first TMOS version that AS3 supports."""
@@ -64,6 +64,11 @@ class F5(Generator):
         "address-limit": No(
             "the limit needs the AFM module, or an iRule with a table; nlbgen renders neither",
             "one client address can use all connections",
+        ),
+        "health-paths": Yes("one monitor for each service; all must be up"),
+        "health-details-key": No(
+            "a monitor contains its request in the clear, and nlbgen writes no secrets into its files",
+            "the checks are sent without the key, which changes no status",
         ),
         "serve-all-failed": Yes("an iRule selects a pool without a monitor while the monitors of all nodes fail"),
         "app-pool-stop": Yes("only the monitor detects it"),
@@ -297,7 +302,7 @@ def references(properties: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
         elif isinstance(value, Mapping):
             yield from references(value)
         elif key in _REFERENCES and isinstance(value, str):
-            yield key, value
+            yield from ((key, path) for path in monitors_of(value))
 
 
 def _inner(value: "Mapping[str, Value] | tuple[str, ...]") -> Iterator[Mapping[str, Value]]:

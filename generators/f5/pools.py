@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from ...spec.model import Farm, Health
 from ..design import Member, Pool
 from .view import View
-from .vocabulary import Object, Value
+from .vocabulary import Object, Value, monitor_rule
 
 LONGEST_INTERVAL, LONGEST_TIMEOUT, LONGEST_UP, LONGEST_RAMP = 299, 900, 1800, 900
 """Bounds of monitors and pools in AS3's schema; an interval must be less than its timeout."""
@@ -53,7 +53,8 @@ def pools(view: View) -> Iterator[Object]:
     """The pool of all requests, SignalR's own if the spec asks for it, and the one without a monitor."""
     ramp = min(view.farm.balancer.slow_start.seconds, LONGEST_RAMP)
     for pool, name in _named(view):
-        monitor: dict[str, Value] = {"monitor": view.path(f"health_{view.monitor}")} if name != UNCHECKED else {}
+        rule = monitor_rule(path for _, path in _monitors(view))
+        monitor: dict[str, Value] = {"monitor": rule} if name != UNCHECKED else {}
         yield view.object(
             "ltm pool",
             name,
@@ -115,23 +116,34 @@ def _address(member: Member, *, autopopulate: bool) -> dict[str, Value]:
     return {"fqdn": fqdn}
 
 
+def _monitors(view: View) -> Iterator[tuple[str, str]]:
+    """Yield each path of the health checks with the path of its monitor."""
+    for number, path in enumerate(view.design.health_paths, 1):
+        yield path, view.path(f"health_{view.monitor}" + (f"_{number}" if number > 1 else ""))
+
+
 def health(view: View) -> Iterator[Object]:
-    """The monitor of both pools: it requests the health endpoint over HTTP/1.1 by the farm's own name."""
-    checks, design = view.farm.balancer.health, view.design
+    """The monitors of the pools: each requests a health endpoint over HTTP/1.1 by the farm's own name."""
+    for path, name in _monitors(view):
+        yield Object(f"ltm monitor {view.monitor}", name, {"description": view.mark, **_monitor(view, path)})
+
+
+def _monitor(view: View, path: str) -> dict[str, Value]:
+    checks = view.farm.balancer.health
     times = Times.of(checks).bounded
-    send = rf"GET {design.health_path} HTTP/1.1\r\nHost: {design.frontend.host}\r\nConnection: Close\r\n\r\n"
+    send = rf"GET {path} HTTP/1.1\r\nHost: {view.design.frontend.host}\r\nConnection: Close\r\n\r\n"
     properties: dict[str, Value] = {
-        "defaults_from": f"/Common/{view.monitor}",
+        "defaults-from": f"/Common/{view.monitor}",
         "interval": times.interval,
         # Without a backslash, which each syntax quotes differently.
         "recv": f"^HTTP/1.[01] {checks.expect}",
         "send": send,
-        "time_until_up": times.until_up,
+        "time-until-up": times.until_up,
         "timeout": times.timeout,
     }
     if view.farm.node_tls and view.has("monitor-ssl-profile"):
-        properties["ssl_profile"] = view.path("nodes")
-    yield view.object(f"ltm monitor {view.monitor}", f"health_{view.monitor}", **properties)
+        properties["ssl-profile"] = view.path("nodes")
+    return properties
 
 
 def clamps(farm: Farm) -> Iterator[str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from .vocabulary import KINDS, NAMED, Object, Value
+from .vocabulary import KINDS, NAMED, Object, Value, monitor_rule, monitors_of
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:%^\[\]-]*[A-Za-z0-9_./:%-]")
 _TOKEN: Final = re.compile(r'[ \t]*(?:"((?:[^"\\\n]|\\.)*)"|([{}])|([^\s{}"]+))')
@@ -51,6 +51,8 @@ def _set(names: str) -> frozenset[str]:
 
 _OMITTED: Final = _set("conditions")
 """The policy rule for all other paths has no conditions."""
+_RULE: Final = "monitor"
+"""The property of a pool that holds several paths, joined by `and`, without quotes."""
 _FQDN: Final = Shape(words=_set("autopopulate name"))
 _CONDITION: Final = Shape(lists=_set("values"), flags=_set("http-uri path request starts-with case-insensitive"))
 _ACTION: Final = Shape(
@@ -142,6 +144,8 @@ def _lines(properties: Mapping[str, Value], depth: int) -> Iterator[TextLine]:
         match value:
             case True:
                 yield TextLine(depth, key)
+            case str() if key == _RULE:
+                yield TextLine(depth, f"{key} {' and '.join(map(quoted, monitors_of(value)))}")
             case str() | int():
                 yield TextLine(depth, f"{key} {quoted(str(value))}")
             case tuple() if value:
@@ -260,6 +264,8 @@ class _Reader:
             return True
         if key in shape.words and len(rest) == 1:
             return rest[0]
+        if key == _RULE and key in shape.words and rest[1::2] == ["and"] * (len(rest) // 2) and len(rest) % 2:
+            return monitor_rule(rest[::2])
         if key in shape.numbers and len(rest) == 1 and rest[0].isdecimal():
             return int(rest[0])
         raise self.fail(f"{' '.join(words)} is not allowed here")

@@ -5,7 +5,7 @@ Sources: F5's tmsh reference; recorded answers of devices. The order of
 object refers to a later one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ...spec.units import Version
@@ -61,6 +61,16 @@ _KIND_GATES: Final[Mapping[str, str]] = {
 def kinds_of(version: Version) -> tuple[str, ...]:
     """Every kind of object that a farm can have on this TMOS version, in the order of creation."""
     return tuple(kind for kind in KINDS if kind not in _KIND_GATES or version >= GATES[_KIND_GATES[kind]])
+
+
+def monitor_rule(monitors: Iterable[str]) -> str:
+    """The property `monitor` of a pool with which a member is up only if all monitors are."""
+    return " and ".join(sorted(monitors))
+
+
+def monitors_of(rule: str) -> list[str]:
+    """The monitors of a rule that `monitor_rule` made."""
+    return rule.split(" and ")
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -50,6 +50,10 @@ SMALL_BUFFERS: Final = Version("3.4")
 """`option use-small-buffers`: the copy for a retry needs a complete buffer only if the request is large."""
 SMALL_BUFFER: Final = 4096
 """Bytes: the headers of most requests."""
+DETAILS_KEY: Final = "NLBGEN_HEALTH_DETAILS_KEY"
+"""The environment variable of HAProxy's service with the value of HealthCheck.DetailsKey."""
+HEALTH_ENVIRONMENT: Final = "/etc/haproxy/nlbgen-health.env"
+"""The file of the balancer with that variable."""
 MASTER: Final = "master.sock"
 TOOL: Final = "nlbgen-haproxy"
 """The rendered program for the workers that a reload replaced: they run no health checks."""
@@ -121,6 +125,8 @@ class Haproxy(Generator):
     syntaxes = (Syntax(r"haproxy\.cfg", "haproxy", "comments"),)
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
+        "health-paths": Yes("one check with a request to each service; all must answer"),
+        "health-details-key": Yes("in an environment variable of the service, not in the configuration"),
         "drain": Yes("as weight 0: clients with an affinity cookie stay on the node"),
         "max-body": Yes(
             "HAProxy compares the Content-Length; only IIS limits chunked uploads. Before 3.0, a client that sends its "
@@ -238,6 +244,7 @@ class Haproxy(Generator):
             "alive": keepalived.alive_path(job.farm),
             "nonlocal": keepalived.needs_nonlocal(job.farm),
             "detection": f"{design.longest_detection / 1000:g}s",
+            "service_detection": f"{design.longest_service_detection / 1000:g}s",
             "cookie": COOKIE,
             "redis": self._redis(job, front) if front else None,
         }
@@ -281,7 +288,9 @@ class Haproxy(Generator):
     def _health(self, job: Job) -> dict[str, Any]:
         design, health = job.design, job.design.balancer.health
         return {
-            "path": self.quoted(design.health_path),
+            "rounds": [self._round(job, path) for path in design.health_paths],
+            "variable": DETAILS_KEY if any(map(design.sends_details_key, design.health_paths)) else "",
+            "environment": HEALTH_ENVIRONMENT,
             "host": design.frontend.host,
             "expect": health.expect,
             "timeout": health.timeout,
@@ -291,6 +300,13 @@ class Haproxy(Generator):
             ),
             "errors": ERRORS_TO_SUSPECT,
         }
+
+    def _round(self, job: Job, path: str) -> str:
+        """The URI of one request of a check; the key is in the environment of HAProxy's service."""
+        if not job.design.sends_details_key(path):
+            return f"uri {self.quoted(path)}"
+        separator = "&" if "?" in path else "?"
+        return f'uri-lf "{path.replace("%", "%%")}{separator}detailsKey=%[env({DETAILS_KEY}),url_enc]"'
 
     def _pools(self, job: Job) -> list[dict[str, Any]]:
         design = job.design

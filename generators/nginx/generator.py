@@ -100,6 +100,11 @@ class Nginx(Generator):
             "the open source build has no active health checks; it detects failures only from requests",
             "after failed requests (also 502, 503 and 504) a node gets no requests for 10s",
         ),
+        "health-paths": No(
+            "the open source build has no active health checks",
+            "only failed requests mark a node down, and they are those of any service",
+        ),
+        "health-details-key": No("the open source build has no active health checks", "no request sends the key"),
         "passthrough-health": No(
             "the open source build has no active health checks, and with passthrough it sees no HTTP status",
             "only a node that does not accept connections is marked down; requests to a stopped app pool fail",
@@ -236,7 +241,7 @@ class Nginx(Generator):
             "check": CHECK_PATH,
             "check_url": self.quote(
                 job,
-                ("balancer", "health", "path"),
+                design.health_location(0),
                 f"{'https' if job.farm.node_tls else 'http'}://{job.farm.farm}_websocket{design.health_path}",
             ),
             "metrics_port": balancer.metrics_port,

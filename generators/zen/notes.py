@@ -23,6 +23,7 @@ def silence_limit(times: Times) -> str | None:
 def notes(farm: Farm, edition: Edition, made: Objects) -> Iterator[str]:
     """What an administrator of the appliance and its nodes must know about a farm, as sentences."""
     main, guardian = made.main, made.guardian
+    answer = (guardian.timeout - 1) // guardian.checks
     # FarmGuardian sleeps for the interval between two rounds, and in a round each node before may use up its timeout.
     slowest = guardian.interval + guardian.timeout * len(main.backends)
     yield f"If a node hangs, FarmGuardian marks it down after at most {slowest} seconds: it checks the nodes in turn."
@@ -30,8 +31,13 @@ def notes(farm: Farm, edition: Edition, made: Objects) -> Iterator[str]:
     cuts = " and closes its connections" if generation is not None and generation.websockets else ""
     yield (
         f"One failed check marks a node down{cuts}, because FarmGuardian has no `fall`. Therefore a check waits "
-        f"{guardian.timeout - 1} seconds for the response: `fall` times the timeout of balancer.health."
+        f"{answer} seconds for the response: `fall` times the timeout of balancer.health."
     )
+    if guardian.checks > 1:
+        yield (
+            f"One check requests {guardian.checks} services, one after another, and all must answer. Each has "
+            f"{answer} seconds."
+        )
     if made.redis is not None:
         yield from _redis(made.redis)
     elif farm.redis_front and generation is not None and generation.websockets:

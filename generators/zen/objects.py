@@ -14,7 +14,7 @@ from .. import redis
 from ..design import COOKIE, LONG_POLL, Design, Member
 from ..tls import HSTS_SECONDS as HSTS
 from ..tls import profile
-from .check.formats import FORGED_HEADERS, NAME_END, TLS_HEADER
+from .check.formats import FORGED_HEADERS, NAME_END, NEXT_CHECK, TLS_HEADER
 from .products import Edition
 
 SERVICE: Final = "orchestrator"
@@ -60,6 +60,11 @@ class Guardian(NamedTuple):
     interval: int
     timeout: int
     description: str
+
+    @property
+    def checks(self) -> int:
+        """How many services the command checks."""
+        return len(self.command.split(NEXT_CHECK))
 
 
 class Times(NamedTuple):
@@ -200,7 +205,7 @@ def _state(member: Member) -> State:
 
 
 def _guardian(design: Design, edition: Edition) -> Guardian:
-    """The check by Nagios' check_http; the appliance replaces HOST and PORT, each of which occurs once."""
+    """The check by Nagios' check_http, once for each service; the appliance replaces HOST and PORT."""
     health = design.balancer.health
     # One failed check marks a node down, so the one check lasts as long as `fall` checks that time out.
     answer = Duration(health.fall * health.timeout).seconds
@@ -208,12 +213,13 @@ def _guardian(design: Design, edition: Edition) -> Guardian:
     if design.farm.node_tls:
         # The check_http of Zen 3 does not support --sni.
         words += ["-S"] if edition.way == "l4-file" else ["-S", "--sni"]
-    words += ["-u", design.health_path, "-e", str(health.expect), "-t", str(answer)]
-    timeout = answer + 1
+    paths = design.health_paths if edition.checks_services else design.health_paths[:1]
+    checks = [" ".join([*words, "-u", path, "-e", str(health.expect), "-t", str(answer)]) for path in paths]
+    timeout = answer * len(checks) + 1
     # All nodes are checked one after another within one interval.
     interval = max(health.interval.seconds, timeout * len(design.members) + 1)
     name = farm_name(design.farm)
-    return Guardian(guardian_name(name), " ".join(words), interval, timeout, f"{MARK} {name}")
+    return Guardian(guardian_name(name), NEXT_CHECK.join(checks), interval, timeout, f"{MARK} {name}")
 
 
 def _times(design: Design, edition: Edition) -> Times:

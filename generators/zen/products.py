@@ -145,6 +145,11 @@ class Edition(Version):
         return self.way == "http" and self.generation is not None and self.generation.dialect == "zproxy-ng"
 
     @property
+    def checks_services(self) -> bool:
+        """Whether one check can request several services: older appliances fill in HOST and PORT only once."""
+        return self.generation is not None and self.generation.dialect != "zen3"
+
+    @property
     def layer4(self) -> bool:
         """Whether the farm is an L4xNAT farm, which sees connections and no HTTP."""
         return self.way != "http"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...core.errors import Problem
 from ...spec.load import Spec
+from ..design import Design
 from ..redis import role_front_of, role_refusals
 from .objects import vip
 from .products import GENERATIONS, NEVER, Edition, Generation
@@ -132,11 +133,13 @@ def _is_ipv4(text: str) -> bool:
 
 
 def _health(spec: Spec) -> Iterator[Problem]:
-    path = spec.farm.health_path or "/"
-    if not _SAFE_PATH.fullmatch(path) or _FILLED_IN.search(path):
+    design = Design(spec.farm)
+    for index, path in enumerate(design.health_paths):
+        if _SAFE_PATH.fullmatch(path) and not _FILLED_IN.search(path):
+            continue
         message = f"FarmGuardian runs its check through a shell and fills in HOST and PORT: it cannot check {path}"
         hint = "use a path of letters, digits and ._/=+@,:- without HOST, PORT and :::"
-        yield spec.problem(("balancer", "health", "path"), message, hint)
+        yield spec.problem(design.health_location(index), message, hint)
 
 
 def _backups(spec: Spec, edition: Edition) -> Iterator[Problem]:

@@ -42,6 +42,11 @@ _COMMON: Final[dict[str, Support]] = {
     "active-health": Yes(
         "FarmGuardian runs the checks. One failed check marks a node down: FarmGuardian has no `rise` and `fall`"
     ),
+    "health-paths": Yes("one command with a check of each service, one after another; all must answer"),
+    "health-details-key": No(
+        "the command of a check is shown in the appliance's pages and process list",
+        "the checks are sent without the key, which changes no status",
+    ),
     "serve-all-failed": No(
         "no product of the Zen family sends requests to nodes that FarmGuardian marked down",
         "requests get 503 while the checks of all nodes fail",
@@ -109,6 +114,10 @@ _OLD: Final[dict[str, Support]] = {
         "L4xNAT farms of this product are tested only with weights", "connections are distributed by weight"
     ),
     "source-hash": No("L4xNAT farms of this product are tested only with weights", _BY_ADDRESS),
+    "health-paths": No(
+        "FarmGuardian of this product fills in HOST and PORT only once in a command",
+        "only the first path is checked",
+    ),
     "affinity-cookie": No(_OLD_HTTP, _BY_ADDRESS),
     "affinity-signalr": No(_OLD_HTTP, _BY_ADDRESS),
     "backup": No("an L4xNAT farm of this product with weights cannot have backup nodes"),

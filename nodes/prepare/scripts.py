@@ -43,7 +43,7 @@ def prepare_node(
     core = config.kind == "core"
     scheme = "https" if farm.node_tls else "http"
     port = farm.port_of(node)
-    path = farm.health_path or "/"
+    base = f"{scheme}://localhost:{port}"
     name = CORE_FILE if core else CLASSIC_FILE
     view = {
         "header": header(spec, f"Preparation of the node {node.name}"),
@@ -65,7 +65,7 @@ def prepare_node(
         "secrets": [_secret(setting, part, with_secrets=with_secrets) for setting, part in _parts(desired)],
         "protection_tool": config.protection_tool,
         "statements": [_statement(setting) for setting in desired],
-        "status_url": powershell.literal(f"{scheme}://localhost:{port}{path}"),
+        "status_urls": [powershell.literal(f"{base}{path}") for path in farm.health_paths or ("/",)],
         "host": powershell.literal(farm.frontend.host),
         "expect": farm.balancer.health.expect,
         "done": powershell.literal(f"{node.name} answers: the node is ready."),

@@ -118,7 +118,8 @@ def prepare(farm: Farm, title: str, nodes: Sequence[Node], variables: dict[str, 
     lines += _account(farm, nodes)
     if core and farm.primary not in nodes:
         lines.append("After an installation with parameters most settings are correct already: the script keeps them.")
-    status = f"{farm.health_path or '/'} answers {farm.balancer.health.expect}"
+    paths = farm.health_paths or ("/",)
+    status = f"{' and '.join(paths)} answer{'s' if len(paths) == 1 else ''} {farm.balancer.health.expect}"
     check = f"the script reports that the node answers ({status}). Only then continue with the next node."
     if farm.stores.signalr == "sqlserver":
         check += (

@@ -239,8 +239,8 @@ def _curl(farm: Farm) -> list[str]:
     scheme = "http" if front.tls.mode == "none" else "https"
     address = "BALANCER" if front.address == "*" else front.address
     shown = f"[{address}]" if ":" in address else address
-    path = farm.health_path or "/"
-    return [f"curl --resolve {front.host}:{front.port}:{shown} {scheme}://{front.host}:{front.port}{path}"]
+    curl = f"curl --resolve {front.host}:{front.port}:{shown} {scheme}://{front.host}:{front.port}"
+    return [f"{curl}{path}" for path in farm.health_paths or ("/",)]
 
 
 def _switch(farm: Farm) -> Step:

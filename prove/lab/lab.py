@@ -277,7 +277,7 @@ def farm_options(farm: Farm) -> dict[str, Any]:
     """Return the options of a farm's simulated nodes: SignalR generation, health endpoint, SignalR paths."""
     options: dict[str, Any] = {
         "kind": "core" if farm.orchestrator.is_core else "any",
-        "health_path": farm.health_path or "",
+        "health_paths": farm.health_paths,
         "health_status": farm.balancer.health.expect,
     }
     if (base := live_path(farm)) != NodeOptions.signalr_path:

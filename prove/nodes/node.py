@@ -129,6 +129,9 @@ class Node:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path.lower()
+        failure = await self._pages.identity_failure(request, path)
+        if failure is not None:
+            return failure
         if self._pages.is_health(path):
             return await self._pages.health(path)
         if self.state.delay:

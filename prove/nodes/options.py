@@ -32,10 +32,10 @@ class NodeOptions:
     """Nodes with the same value accept each other's SignalR 2 connection tokens."""
     backplane: str | None = None
     """`address:port` of a Redis that carries SignalR messages between the nodes."""
-    health_path: str = ""
-    """Another health endpoint besides UiPath's own: what the farm's balancer checks."""
+    health_paths: tuple[str, ...] = ()
+    """Other health endpoints besides UiPath's own: what the farm's balancer checks."""
     health_status: int = 200
-    """The status of `health_path` while the node is healthy."""
+    """The status of `health_paths` while the node is healthy."""
     signalr_path: str = "/signalr"
     hub_paths: tuple[str, ...] = ("/signalr/core", "/hub")
     poll_seconds: float = 110.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ...spec.orchestrator import CORE_SINCE, HEALTH_PATHS
+from ...spec.orchestrator import CORE_SINCE, HEALTH_PATHS, IDENTITY_HEALTH_PATH
 from .event_log import EventLog, decoded
 from .options import NodeOptions
 
@@ -18,7 +18,8 @@ COOKIE_CHUNK, MOST_CHUNKS, MOST_BYTES = ".AspNetCore.CookiesC", 20, 4000
 
 # /api/Status/Get still answers on 2024.10; /api/health on 2020.4 is a 404.
 CLASSIC_HEALTH = frozenset(path.lower() for since, path in HEALTH_PATHS if since <= CORE_SINCE)
-CORE_HEALTH = frozenset(path.lower() for _, path in HEALTH_PATHS) | {"/api/health/startup"}
+CORE_HEALTH = frozenset(path.lower() for _, path in HEALTH_PATHS) | {"/api/health/startup", IDENTITY_HEALTH_PATH}
+IDENTITY = "/identity/"
 
 # The response of http.sys while the application pool is stopped.
 STOPPED_BODY = (
@@ -45,6 +46,12 @@ class NodeState:
     """Seconds added to each request except health checks."""
     health_delay: float = 0.0
     """Seconds added to each health check."""
+    identity_stopped: bool = False
+    """Answer requests below /identity with 503, as http.sys does if only Identity's app pool is stopped."""
+    identity_refuses: bool = False
+    """Close the connections of requests below /identity without a response."""
+    identity_hangs: bool = False
+    """Never answer requests below /identity."""
 
     def change(self, values: Mapping[str, Any]) -> None:
         """Set the named switches; KeyError for an unknown name, ValueError for an invalid value."""
@@ -85,11 +92,11 @@ class Pages:
         self._state = state
         self._event_log = event_log
         self._health = CORE_HEALTH if options.core else CLASSIC_HEALTH
-        self._own_health_path = options.health_path.partition("?")[0].lower()
+        self._own_health = {path.partition("?")[0].lower() for path in options.health_paths}
 
     def is_health(self, path: str) -> bool:
         """Return whether the lower-cased path is a health endpoint of this kind of node."""
-        return path in self._health or path == self._own_health_path
+        return path in self._health or path in self._own_health
 
     async def health(self, path: str) -> web.Response:
         """Answer a health check of this lower-cased path."""
@@ -97,9 +104,20 @@ class Pages:
             await asyncio.sleep(self._state.health_delay)
         if self._state.drain:
             return web.Response(status=503, text="Unhealthy")
-        if path == self._own_health_path and self._options.health_status != 200:
+        if path in self._own_health and self._options.health_status != 200:
             return web.Response(status=self._options.health_status)
         return web.Response(text="Degraded" if self._state.degraded else "Healthy")
+
+    async def identity_failure(self, request: web.BaseRequest, path: str) -> web.Response | None:
+        """Answer a request for Identity as a failed Identity does; None if it works, or for other services."""
+        state = self._state
+        if not path.startswith(IDENTITY):
+            return None
+        if state.identity_hangs:
+            await asyncio.sleep(MAX_DELAY)
+        if state.identity_refuses and request.transport is not None:
+            request.transport.abort()
+        return stopped_pool_answer() if state.identity_stopped or state.identity_refuses else None
 
     async def general(self, request: web.BaseRequest, path: str, sni: str | None) -> web.Response:
         """Answer any other request: read the body, execute a POST, return what the node received."""

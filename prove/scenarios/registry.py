@@ -12,6 +12,7 @@ from .base import Scenario
 MODULES: Final = (
     "steady",
     "failover",
+    "services",
     "reload",
     "live",
     "robots",

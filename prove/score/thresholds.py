@@ -149,6 +149,12 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "back": at_most(20, "time until all nodes serve again", "s"),
         "failed_after": at_most(0, "requests that failed after all nodes recovered"),
     },
+    # services.py
+    "identity": {
+        "asked_503": at_most(0, "requests to a node more than 3 s after its Identity answered 503"),
+        "asked_refused": at_most(0, "requests to a node more than 3 s after its Identity refused connections"),
+        "asked_hung": at_most(0, "requests to a node whose Identity hangs, after the documented time"),
+    },
     # reload.py
     # Before 1.27.4 (keepalive_min_timeout) NGINX closes idle connections at a reload, and a request may be in flight.
     "reload": {

@@ -23,6 +23,28 @@ def _health_path(farm: Farm) -> Iterator[Finding]:
         )
 
 
+def _health_paths(farm: Farm) -> Iterator[Finding]:
+    health = farm.balancer.health
+    if health.paths and "path" in health.written:
+        yield Finding(
+            ("balancer", "health", "paths"),
+            "`path` and `paths` are both given, and `path` is the short form of `paths` with one path",
+            "keep one of them",
+        )
+    for index, path in enumerate(health.paths):
+        if path.lower() in {earlier.lower() for earlier in health.paths[:index]}:
+            yield Finding(("balancer", "health", "paths", index), f"{path} is listed twice", "name each service once")
+
+
+def _details_key(farm: Farm) -> Iterator[Finding]:
+    if farm.balancer.health.details_key is not None and not any(map(facts.takes_details_key, farm.health_paths)):
+        yield Finding(
+            ("balancer", "health", "details_key"),
+            f"is not used: no check requests /api/health (checked: {', '.join(farm.health_paths) or 'nothing'})",
+            "remove it, or check /api/health, which Orchestrator has from 2021.10 on",
+        )
+
+
 def _short_idle(farm: Farm) -> Iterator[Finding]:
     idle = farm.balancer.signalr.idle_timeout
     if idle <= facts.LONG_POLL_SECONDS * 1000:
@@ -91,6 +113,8 @@ def _metrics_port(farm: Farm) -> Iterator[Finding]:
 
 RULES: Final = (
     Rule("health-path", "error", "a version without a known health endpoint needs a path", _health_path),
+    Rule("health-paths", "error", "`path` and `paths` exclude each other, and each path is listed once", _health_paths),
+    Rule("details-key-unused", "warning", "only /api/health uses HealthCheck.DetailsKey", _details_key),
     Rule("short-idle", "error", "the SignalR idle timeout must exceed 110 s", _short_idle),
     Rule(
         "core-affinity",

@@ -431,7 +431,7 @@ def prepare(folder: Path) -> None:
         f"orch.node.{name}": {
             "node_site": name,
             "node_directory": str(folder / "nodes" / name / "site"),
-            "node_health_url": f"http://{address}/api/Status/Get",
+            "node_health_urls": [f"http://{address}/api/Status/Get"],
         }
         for name, address in NODES.items()
     }

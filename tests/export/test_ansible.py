@@ -550,7 +550,7 @@ def test_ansible_reads_the_inventory_and_runs_nothing_of_it(fleet: Path) -> None
         "haproxy_key_link",
         "nlbgen_secret_sql",
         "nlbgen_secret_redis",
-        "node_health_url",
+        "node_health_urls",
     )
     tasks = [{"ansible.builtin.debug": {"msg": {name: f"{{{{ {name} | default('') }}}}" for name in names}}}]
     show.write_text(yaml.safe_dump([{"hosts": "nodes", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")

@@ -16,7 +16,10 @@ SERVICE = {
 }
 CLASSES = {
     "Monitor": {"monitorType", "interval", "receive", "send", "timeUntilUp", "timeout", "clientTLS"},
-    "Pool": {"loadBalancingMode", "members", "minimumMembersActive", "monitors", "serviceDownAction", "slowRampTime"},
+    "Pool": {
+        *("loadBalancingMode", "members", "minimumMembersActive", "minimumMonitors", "monitors", "serviceDownAction"),
+        "slowRampTime",
+    },
     "TLS_Client": {"sendSNI", "ssl3Enabled", "tls1_0Enabled", "tls1_1Enabled", "validateCertificate", "serverName", "trustCA"},  # noqa: E501  # as recorded
     "TLS_Server": {
         "certificates", "insertEmptyFragmentsEnabled", "ssl3Enabled", "tls1_0Enabled", "tls1_1Enabled", "tls1_2Enabled",
@@ -202,7 +205,12 @@ class Translator:
 
     def make_pool(self, name: str, part: Json) -> None:
         members = [self.member(member) for member in part["members"]]
-        monitor = {"monitor": self.path(part["monitors"][0])} if "monitors" in part else {}
+        monitors = [self.path(each) for each in part.get("monitors", [])]
+        # As AS3 does: without `all`, one monitor that is up is enough.
+        rule = " and ".join(monitors)
+        if len(monitors) > 1 and part.get("minimumMonitors") != "all":
+            rule = f"min 1 of {{ {' '.join(monitors)} }}"
+        monitor = {"monitor": rule} if monitors else {}
         self.post(
             "ltm pool", name, part, loadBalancingMode=part["loadBalancingMode"], members=members,
             minActiveMembers=part["minimumMembersActive"], **monitor,

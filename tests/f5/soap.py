@@ -384,8 +384,8 @@ class Reader:
         return f"SERVICE_DOWN_ACTION_{one['serviceDownAction'].upper()}"
 
     def pool_monitor_association(self, one: Json, _: str) -> JsonValue:
-        monitors = [one["monitor"]] if one.get("monitor") else []
-        kind = "MONITOR_RULE_TYPE_SINGLE" if monitors else "MONITOR_RULE_TYPE_NONE"
+        monitors = str(one["monitor"]).split(" and ") if one.get("monitor") else []
+        kind = f"MONITOR_RULE_TYPE_{('NONE', 'SINGLE')[len(monitors)] if len(monitors) < 2 else 'AND_LIST'}"
         return {"pool_name": "x", "monitor_rule": {"type": kind, "quorum": 0, "monitor_templates": monitors}}
 
     def member(self, name: str, one: Json, wanted: list[Json]) -> list[Any]:
@@ -554,7 +554,9 @@ class Writer:
 
     def pool_set_monitor_association(self, associations: JsonValue) -> None:
         rule = associations[0]["monitor_rule"]
-        self.pool_patch([associations[0]["pool_name"]], monitor=rule["monitor_templates"][0])
+        monitors = rule["monitor_templates"]
+        assert rule["type"] == f"MONITOR_RULE_TYPE_{'SINGLE' if len(monitors) == 1 else 'AND_LIST'}"
+        self.pool_patch([associations[0]["pool_name"]], monitor=" and ".join(monitors))
 
     def pool_set_slow_ramp_time(self, names: JsonValue, values: JsonValue) -> None:
         self.pool_patch(names, slowRampTime=int(values[0]))

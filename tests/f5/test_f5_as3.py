@@ -53,6 +53,7 @@ FARMS: dict[str, dict[str, Any]] = {
     "ipv6": {"frontend": {"address": "2001:db8::10", "port": 8443}},
     "wildcard": {"frontend": {"address": "*"}},
     "partition": {"f5": {"partition": "UiPath"}},
+    "services": {"balancer": {"health": {"paths": ["/api/health", "/identity/health", "/webhooks/api/status"]}}},
 }
 
 

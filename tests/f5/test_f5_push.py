@@ -42,6 +42,7 @@ def test_push_to_an_empty_device_creates_the_farm_and_a_second_one_changes_nothi
 
 FARMS: dict[str, dict[str, Any]] = {
     "plain": {},
+    "services": {"balancer": {"health": {"paths": ["/api/health", "/identity/health", "/webhooks/api/status"]}}},
     "terminate": {"frontend": {"tls": {"mode": "terminate"}}, "accept": ["tls-terminate-redirect"]},
     "passthrough": {"frontend": {"tls": {"mode": "passthrough", "verify_nodes": False}}},
     "passthrough-checked": {"frontend": {"tls": {"mode": "passthrough"}}},

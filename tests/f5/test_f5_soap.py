@@ -81,6 +81,7 @@ FARMS: dict[str, dict[str, Any]] = {
         },
         "accept": ["f5-redis-votes"],
     },
+    "services": {"balancer": {"health": {"paths": ["/api/health", "/identity/health", "/webhooks/api/status"]}}},
 }
 
 
@@ -99,7 +100,7 @@ def test_push_by_soap_of_an_unchanged_farm_sends_no_write(
 
 
 @pytest.mark.usefixtures("near")
-@pytest.mark.parametrize("farm", ["plain", "cookie", "states", "ipv6", "partition"])
+@pytest.mark.parametrize("farm", ["plain", "cookie", "states", "ipv6", "partition", "services"])
 def test_push_by_rest_after_a_push_by_soap_finds_no_difference(
     spec: "Make", make: "Make", pushed: "Pushed", farm: str
 ) -> None:

@@ -816,3 +816,34 @@ def test_policy_with_a_cookie_has_a_cookie_profile_before_17_1(
     web = mapping(made["/Common/orchestrator-test_signalr_paths"].properties["rules"])["web"]
     assert {"disable": True, "persist": True, "request": True} in web["actions"].values()
     assert cookie not in {one.path for one in objects(farm, Version(version), policies=False)}
+
+
+def test_farm_with_several_services_has_a_monitor_for_each_and_needs_all(make_spec: MakeSpec) -> None:
+    spec = make_spec(balancer={"health": {"paths": ["/api/health", "/identity/health", "/webhooks/api/status"]}})
+    files = assert_right(spec)
+    names = ["health_https", "health_https_2", "health_https_3"]
+    sends = [one(spec, "ltm monitor https", f"_{name}").properties["send"] for name in names]
+    assert [str(send).split()[1] for send in sends] == ["/api/health", "/identity/health", "/webhooks/api/status"]
+    farm = f"/Common/{spec.farm.farm}"
+    rule = " and ".join(f"{farm}_{name}" for name in names)
+    assert f"    monitor {rule}" in files["bigip.conf"].decode().splitlines()
+    declared: Any = next(part for part in json.loads(files["as3.json"]).values() if isinstance(part, dict))["nlbgen"]
+    pools = [part for part in declared.values() if isinstance(part, dict) and part.get("class") == "Pool"]
+    assert {pool["minimumMonitors"] for pool in pools} == {"all"}
+    assert {len(pool["monitors"]) for pool in pools} == {3}
+
+
+@pytest.mark.parametrize("line", ["monitor /Common/a and", "monitor /Common/a or /Common/b", "monitor and /Common/a"])
+def test_reader_refuses_another_rule_of_monitors(make_spec: MakeSpec, line: str) -> None:
+    text = assert_right(make_spec())["bigip.conf"].decode()
+    old = next(each for each in text.splitlines() if each.startswith("    monitor "))
+    with pytest.raises(f5_scf.ScfError, match="is not allowed here"):
+        f5_scf.parse(text.replace(old, f"    {line}"))
+
+
+def test_details_key_is_refused_and_never_written(make_spec: MakeSpec) -> None:
+    health = {"path": "/api/health", "details_key": {"env": "HOME"}}
+    with pytest.raises(UnsupportedError, match="f5-health-details-key"):
+        render(F5, make_spec(balancer={"health": health}))
+    accepted = make_spec(balancer={"health": health}, accept=["f5-health-details-key"])
+    assert not any(b"detailsKey" in file.content for file in render(F5, accepted))

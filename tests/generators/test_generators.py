@@ -30,7 +30,7 @@ from nlbgen.generators.output import chosen, spec_files
 from nlbgen.generators.tls import profile
 from nlbgen.spec.capacity import FD_RESERVE
 from nlbgen.spec.load import Spec, loads
-from nlbgen.spec.units import Version
+from nlbgen.spec.units import Duration, Version
 
 MakeSpec = Callable[..., Spec]
 IDS = [feature.id for feature in FEATURES]
@@ -83,6 +83,8 @@ ASKING: dict[str, dict[str, Any]] = {
     "ntlm": {"frontend": {"windows_sign_in": True}},
     "websocket": {"balancer": {"signalr": {}}},
     "active-health": {"balancer": {"health": {}}},
+    "health-paths": {"balancer": {"health": {"paths": ["/a", "/b"]}}},
+    "health-details-key": {"balancer": {"health": {"path": "/api/health", "details_key": {"env": "X"}}}},
     "serve-all-failed": {"balancer": {"health": {"all_failed": "serve"}}},
     "refuse-all-failed": {"balancer": {"health": {"all_failed": "refuse"}}},
     "address-limit": {"balancer": {"limits": {"connections_per_address": 50}}},
@@ -331,6 +333,64 @@ def test_design_longest_detection_covers_every_check_timeout(
     assert health.interval + fall * health.timeout <= told
     slowest = max(health.timeout, spec.farm.balancer.timeouts.connect)
     assert told <= health.interval + fall * (slowest + Design(spec.farm).fast_check)
+
+
+CHECKS = {"paths": ["/api/health", "/identity/health", "/webhooks/api/status"]}
+
+
+def test_design_longest_detection_of_a_service_grows_with_the_services_before_it(make_spec: MakeSpec) -> None:
+    one, three = (Design(make_spec(balancer={"health": health}).farm) for health in ({"path": "/a"}, CHECKS))
+    assert one.longest_detection == one.longest_service_detection == three.longest_detection == Duration.of("4900ms")
+    assert three.longest_service_detection == Duration.of("12500ms")
+
+
+def text_of_haproxy(spec: Spec, name: str = "haproxy.cfg") -> str:
+    return next(file.content.decode() for file in render(generator("haproxy"), spec) if file.path.name == name)
+
+
+def test_haproxy_checks_each_service_on_a_connection_of_its_own(make_spec: MakeSpec) -> None:
+    text = text_of_haproxy(make_spec(balancer={"health": CHECKS}))
+    words = [line.split()[:5] for line in text.splitlines() if "http-check" in line]
+    assert [line[1] for line in words] == ["connect", "send", "expect"] * 3
+    assert [line[4] for line in words if line[1] == "send"] == ["uri"] * 3
+    assert "down after at most 12.5s" in " ".join(text.split())
+    single = text_of_haproxy(make_spec(balancer={"health": {"path": "/api/health"}}))
+    assert "http-check connect" not in single
+
+
+def test_haproxy_reads_the_details_key_from_its_environment(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DETAILS", "hunter2")
+    health = {"paths": ["/api/health", "/api/health/startup?a=%20", "/b"], "details_key": {"env": "DETAILS"}}
+    spec = make_spec(balancer={"health": health})
+    sends = [line for line in text_of_haproxy(spec).splitlines() if "http-check send" in line]
+    variable = "detailsKey=%[env(NLBGEN_HEALTH_DETAILS_KEY),url_enc]"
+    assert f' uri-lf "/api/health?{variable}" ' in sends[0]
+    assert f' uri-lf "/api/health/startup?a=%%20&{variable}" ' in sends[1]
+    assert " uri /b " in sends[2]
+    assert "EnvironmentFile=-/etc/haproxy/nlbgen-health.env" in text_of_haproxy(spec, "nlbgen.conf")
+    assert "NLBGEN_HEALTH_DETAILS_KEY" in text_of_haproxy(spec, "INSTALL.md")
+    assert not any(b"hunter2" in file.content for file in render(generator("haproxy"), spec))
+
+
+@pytest.mark.parametrize("name", ["nginx", "zen", "f5"])
+def test_details_key_is_refused_by_id_where_the_vendor_would_write_it(name: str, make_spec: MakeSpec) -> None:
+    health = {"path": "/api/health", "details_key": {"env": "DETAILS"}}
+    with pytest.raises(UnsupportedError, match=f"{name}-health-details-key"):
+        render(generator(name), make_spec(balancer={"health": health}))
+
+
+def test_nginx_refuses_several_services_by_id(make_spec: MakeSpec) -> None:
+    with pytest.raises(UnsupportedError, match="nginx-health-paths"):
+        render(generator("nginx"), make_spec(balancer={"health": CHECKS}))
+
+
+def test_nginx_checks_the_first_service_before_a_websocket(make_spec: MakeSpec) -> None:
+    spec = make_spec(balancer={"health": CHECKS}, accept=["nginx-health-paths", "nginx-active-health"])
+    text = next(file.content.decode() for file in render(generator("nginx"), spec) if file.main)
+    assert "_websocket/api/health" in text
+    assert "/identity" not in text
 
 
 @pytest.mark.parametrize(

@@ -459,6 +459,51 @@ def test_check_of_farmguardian_by_default_passes_a_node_that_answers_3_seconds_l
     assert f"marks it down after at most {10 * nodes + 1} seconds" in files["INSTALL.md"]
 
 
+SERVICES = "health: {paths: [/api/health, /identity/health]}, "
+CHECK = "check_http -I HOST -p PORT -H orchestrator.corp.example"
+
+
+def with_services(case: str, **changes: str) -> str:
+    text = (GOLDEN / case / "farm.yaml").read_text(encoding="utf-8")
+    made = re.sub(r"(?m)^balancer: \{", f"balancer: {{{SERVICES}", text)
+    assert made != text
+    for old, new in changes.items():
+        made = made.replace(old, new)
+    return made
+
+
+def test_check_of_several_services_runs_one_command_after_another() -> None:
+    files = {file.path.name: file.content.decode() for file in render(ZEN, loads(with_services("relianoid-plain")))}
+    section = files["farmguardian.conf"]
+    both = (f"{CHECK} -u {path} -e 200 -t 4" for path in ("/api/health", "/identity/health"))
+    assert f"command={' && /usr/lib/nagios/plugins/'.join(both)}\n" in section
+    assert "timeout=9\n" in section
+    assert "One check requests 2 services, one after another, and all must answer" in files["INSTALL.md"]
+    assert "a check waits 4 seconds for the response" in files["INSTALL.md"]
+    assert list(check_section(section)) == []
+    assert list(check_section(section.replace(" && /usr/lib/nagios/plugins/", " && /bin/sh -c ")))
+    assert list(check_section(section.replace("/identity/health", "/identity;id")))
+
+
+def test_check_of_several_services_of_an_older_product_is_refused_or_checks_the_first() -> None:
+    text = with_services("zen-3-plain")
+    with pytest.raises(UnsupportedError, match="zen-health-paths"):
+        render(ZEN, loads(text))
+    accepted = re.sub(r"accept: \[", "accept: [zen-health-paths, ", text)
+    files = {file.path.name: file.content.decode() for file in render(ZEN, loads(accepted))}
+    guardian = next(content for name, content in files.items() if name.endswith("_guardian.conf"))
+    assert "/api/health" in guardian
+    assert "/identity" not in guardian
+    assert list(check_guardian(guardian)) == []
+
+
+def test_second_path_that_a_shell_would_interpret_is_refused_with_its_location() -> None:
+    text = with_services("relianoid-plain").replace("/identity/health", "/identity?a=1&b=2")
+    with pytest.raises(UnsupportedError) as refused:
+        render(ZEN, loads(text))
+    assert [problem.path for problem in refused.value.problems] == ["balancer.health.paths[1]"]
+
+
 @pytest.mark.parametrize("classic", [False, True])
 def test_upgrade_for_classic_signalr_omits_zevenet_513(classic: bool) -> None:
     found = Edition("zevenet", Version("5.9"), passthrough=False, classic=classic)

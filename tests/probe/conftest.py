@@ -35,6 +35,8 @@ class Machine(Node):
         self.headers: dict[str, str] = {}
         """Headers that are added to each response."""
         self.hangs = False
+        self.cuts = ""
+        """The connections of requests for this path are closed without a response."""
         self.refused: dict[str, int] = {}
         """The status for requests by a part of their path; `upgrade` is for all WebSocket requests."""
         self.body = b""
@@ -54,6 +56,8 @@ class Machine(Node):
         self.seen.append(request)
         if self.hangs:
             await asyncio.sleep(600)
+        if request.path == self.cuts and request.transport is not None:
+            request.transport.abort()
         requested = "upgrade" if "upgrade" in request.headers else request.path
         for part, status in self.refused.items():
             if part in requested:

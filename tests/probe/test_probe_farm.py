@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nlbgen.core import activity
 from nlbgen.net.connect import Limits
 from nlbgen.net.loopback import free_port
 
@@ -312,6 +313,85 @@ def test_health_endpoint_of_another_version_advises_orchestrator_version(farm: "
     report = farm.run()
     assert {finding.id for finding in report.findings if finding.level == "finding"} == {"health"}
     assert "orchestrator.version" in next(f.advice for f in report.findings if f.id == "health")
+
+
+IDENTITY = "/identity/.well-known/openid-configuration"
+
+
+def test_identity_that_fails_is_a_finding_while_orchestrator_answers(make_farm: "MakeFarm") -> None:
+    farm = make_farm(core=True)
+    farm.start()
+    farm.nodes[1].state.identity_stopped = True
+    farm.changes = {"balancer": {"affinity": "source"}}
+    finding = farm.only("health", "orch-2")
+    assert (finding.object, finding.found) == (f"GET {IDENTITY}", "503")
+
+
+@pytest.mark.parametrize(
+    ("refused", "advice"),
+    [
+        ("/api/status", f"/api/health answers here: write `health: {{paths: [/api/health, {IDENTITY}]}}`"),
+        ("/api/", "check orchestrator.version"),
+    ],
+)
+def test_probe_of_2020_10_reports_which_endpoint_answers(make_farm: "MakeFarm", refused: str, advice: str) -> None:
+    farm = make_farm(core=True)
+    farm.nodes[0].refused[refused] = 404
+    farm.start()
+    farm.changes = {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "source"}}
+    finding = farm.only("health", "orch-1")
+    assert (finding.object, finding.found) == ("GET /api/status", "404")
+    assert finding.advice.startswith(advice)
+
+
+def test_probe_of_2020_10_reports_an_endpoint_that_does_not_answer(make_farm: "MakeFarm") -> None:
+    farm = make_farm(core=True)
+    farm.start()
+    farm.nodes[0].cuts = "/api/health"
+    farm.changes = {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "source"}}
+    summaries = {each.device: each.facts.get("endpoints") for each in farm.run().devices}
+    assert summaries["orch-1"] == "/api/status 200, /api/health no answer"
+    assert summaries["orch-2"] == summaries["balancer"] == "/api/status 200, /api/health 200"
+
+
+def test_details_key_is_sent_to_the_health_endpoint_and_not_shown(
+    make_farm: "MakeFarm", monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DETAILS", "hunter2 &")
+    farm = make_farm(core=True)
+    farm.start()
+    farm.changes = {
+        "balancer": {"affinity": "source", "health": {"path": "/api/health?a=1", "details_key": {"env": "DETAILS"}}}
+    }
+    noted: list[str] = []
+    monkeypatch.setattr(activity, "note", noted.append)
+    report = farm.run()
+    targets = [request.raw_path for request in farm.nodes[0].seen]
+    assert "/api/health?a=1&detailsKey=hunter2%20%26" in targets
+    assert not any("hunter2" in text for text in (*noted, str(report), capsys.readouterr().out))
+
+
+def test_details_key_is_not_sent_to_a_node_that_is_not_verified(
+    make_farm: "MakeFarm", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DETAILS", "hunter2")
+    farm = make_farm(core=True)
+    farm.show(farm.nodes[0], farm.made("other", ["other.example"]))
+    farm.start()
+    health = {"path": "/api/health", "details_key": {"env": "DETAILS"}}
+    farm.changes = {"balancer": {"affinity": "source", "health": health}}
+    farm.run()
+    assert not any("hunter2" in request.raw_path for request in farm.nodes[0].seen)
+
+
+def test_missing_details_key_does_not_stop_the_probe(make_farm: "MakeFarm", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DETAILS", raising=False)
+    farm = make_farm(core=True)
+    farm.start()
+    health = {"path": "/api/health", "details_key": {"env": "DETAILS"}}
+    farm.changes = {"balancer": {"affinity": "source", "health": health}}
+    assert farm.run().ok
+    assert not any("detailsKey" in request.raw_path for request in farm.nodes[0].seen)
 
 
 def test_health_status_is_compared_with_the_spec(farm: "SimulatedFarm") -> None:

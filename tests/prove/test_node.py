@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nlbgen.net.client import WireError
 from nlbgen.net.loopback import NotLoopbackError, accepts, free_port, release_port, require_loopback
 from nlbgen.net.waiting import wait_until
 from nlbgen.prove.clients.simple import SocketHolder, SocketPlan, fetch, read_events
@@ -102,6 +103,26 @@ def test_kind_has_the_health_endpoints_of_its_version(kind: str, health: int) ->
     with NodeProcess(kind=kind) as one:
         assert fetch(one.url + "/api/health").status == health
         assert fetch(one.url + "/api/Status/Get").status == 200
+
+
+IDENTITY = "/identity/.well-known/openid-configuration"
+
+
+def test_identity_of_a_node_fails_while_orchestrator_answers(node: NodeProcess) -> None:
+    assert fetch(node.url + IDENTITY).status == 200
+    node.set(identity_stopped=True)
+    assert fetch(node.url + IDENTITY).status == 503
+    assert fetch(node.url + "/api/health").status == 200
+    node.reset()
+    node.set(identity_refuses=True)
+    with pytest.raises(WireError):
+        fetch(node.url + IDENTITY, timeout=5)
+    assert fetch(node.url + "/api/health").status == 200
+    node.reset()
+    node.set(identity_hangs=True)
+    with pytest.raises((OSError, TimeoutError)):
+        fetch(node.url + IDENTITY, timeout=0.5)
+    assert fetch(node.url + "/odata/Jobs").status == 200
 
 
 def test_stopped_app_pool_answers_as_http_sys(node: NodeProcess) -> None:

@@ -190,6 +190,72 @@ def test_slow_health_counts_failures_and_cut_sockets(make_bench: Callable[..., F
     ]
 
 
+# Services
+
+
+def core_bench(make_bench: Callable[..., FakeBench], **health: object) -> FakeBench:
+    return make_bench(orchestrator={"version": "2022.10"}, balancer={"affinity": "signalr", "health": health})
+
+
+def test_identity_counts_requests_to_a_node_that_must_be_out(make_bench: Callable[..., FakeBench]) -> None:
+    bench = core_bench(make_bench)
+
+    def answer(plan: LoadPlan) -> LoadResult:
+        result = loaded(plan, ["orch-1", "orch-2"])
+        for record in result.records:
+            if record.scheduled > 3.5:
+                record.node = "orch-2"
+        return result
+
+    bench.answer = answer
+    found = measured(scenarios()["identity"], bench)
+    assert [(one.name, one.value, one.note) for one in found.values()] == [
+        (name, 0, "last request 1.9 s after the failure") for name in ("asked_503", "asked_refused", "asked_hung")
+    ]
+    switches = ("identity_stopped", "identity_refuses", "identity_hangs")
+    assert bench.nodes_[0].done == [word for name in switches for word in (f"set {{'{name}': True}}", "reset")]
+
+
+def test_identity_with_a_single_path_names_the_missing_one(make_bench: Callable[..., FakeBench]) -> None:
+    found = measured(scenarios()["identity"], core_bench(make_bench, path="/api/health"))
+    assert found["asked_503"].value > 0
+    assert found["asked_503"].note == (
+        "the spec checks only /api/health: add /identity/.well-known/openid-configuration"
+    )
+
+
+def test_identity_on_a_node_without_requests_has_no_note(make_bench: Callable[..., FakeBench]) -> None:
+    bench = core_bench(make_bench)
+    bench.answer = lambda plan: loaded(plan, ["orch-2"])
+    assert {(one.value, one.note) for one in measured(scenarios()["identity"], bench).values()} == {(0, "")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "vendor", "reason"),
+    [
+        ({}, "haproxy", "only from Orchestrator 2020.10 on"),
+        ({"orchestrator": {"version": "2022.10"}}, "nginx", "NGINX has no active health checks"),
+        (
+            {"orchestrator": {"version": "2022.10"}, "frontend": {"tls": {"mode": "passthrough"}}},
+            "nginx",
+            "NGINX has no active health checks",
+        ),
+        (
+            {"orchestrator": {"version": "2022.10"}, "nodes": [{"name": "a", "address": "10.0.0.1"}]},
+            "haproxy",
+            "no other",
+        ),
+        ({"orchestrator": {"version": "2022.10"}}, "haproxy", ""),
+    ],
+)
+def test_identity_is_skipped_with_a_reason(
+    make_spec: MakeSpec, changes: dict[str, Any], vendor: str, reason: str
+) -> None:
+    found = scenarios()["identity"].skip_reason(make_spec(**changes).farm, vendor)
+    assert reason in found
+    assert bool(found) is bool(reason)
+
+
 # Normal operation
 
 

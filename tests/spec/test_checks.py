@@ -12,7 +12,15 @@ from nlbgen.core.errors import SpecError
 from nlbgen.generators.base import known_ids
 from nlbgen.spec.checks import RULES
 from nlbgen.spec.load import loads
-from nlbgen.spec.orchestrator import HEALTH_PATHS, health_path, is_core, normalized
+from nlbgen.spec.orchestrator import (
+    HEALTH_PATHS,
+    IDENTITY_HEALTH_PATH,
+    health_path,
+    health_paths,
+    is_core,
+    normalized,
+    takes_details_key,
+)
 from nlbgen.spec.rules import redis as redis_rules
 from nlbgen.spec.units import Version
 
@@ -141,6 +149,16 @@ BROKEN = [
     ),
     ({"orchestrator": {"version": None}}, [("version-unknown", "orchestrator.version")]),
     ({"orchestrator": {"version": "2017.9"}}, [("health-path", "balancer.health.path")]),
+    ({"balancer": {"health": {"path": "/a", "paths": ["/a", "/b"]}}}, [("health-paths", "balancer.health.paths")]),
+    ({"balancer": {"health": {"paths": ["/a", "/A"]}}}, [("health-paths", "balancer.health.paths[1]")]),
+    (
+        {"balancer": {"health": {"details_key": {"env": "KEY"}}}},
+        [("details-key-unused", "balancer.health.details_key")],
+    ),
+    (
+        {"balancer": {"health": {"paths": ["/a"], "details_key": {"env": "KEY"}}}},
+        [("details-key-unused", "balancer.health.details_key")],
+    ),
     ({"nodes": [NODES[0], {**NODES[1], "name": "A"}]}, [("node-names", "nodes[1].name")]),
     (
         {"nodes": [{**NODES[0], "config": "in/web.config"}, {**NODES[1], "config": r".\in\web.config"}]},
@@ -446,6 +464,51 @@ def test_warnings_can_be_accepted_and_errors_cannot(
 )
 def test_health_paths(version: str, path: str | None) -> None:
     assert health_path(Version(version)) == path
+
+
+@pytest.mark.parametrize(
+    "version, paths",
+    [
+        ("2017.9", ()),
+        ("2019.4", ("/api/Status/Get",)),
+        ("2020.4", ("/api/Status/Get",)),
+        ("2020.10", ("/api/status", IDENTITY_HEALTH_PATH)),
+        ("2025.10", ("/api/health", IDENTITY_HEALTH_PATH)),
+    ],
+)
+def test_health_paths_of_a_version_include_identity_from_2020_10_on(version: str, paths: tuple[str, ...]) -> None:
+    assert health_paths(Version(version)) == paths
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/API/Health/", "/api/health?a=1", "/api/health/startup"])
+def test_details_key_is_for_the_health_endpoint(path: str) -> None:
+    assert takes_details_key(path)
+    assert not takes_details_key("/api/healthy") and not takes_details_key("/api/status")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/health?detailsKey=hunter2hunter2",
+        "/api/health?x=1&DETAILSKEY=hunter2hunter2",
+        "/api/health?details%4bey=hunter2hunter2",
+        "/api/health?details%4Bey%3Dhunter2hunter2",
+        "/a path that is invalid?detailsKey=hunter2hunter2",
+    ],
+)
+@pytest.mark.parametrize("place", ["path", "paths"])
+def test_details_key_in_a_path_is_refused_with_its_location_and_not_shown(path: str, place: str) -> None:
+    health = f"path: '{path}'" if place == "path" else f"paths: [/api/status, '{path}']"
+    text = (
+        "farm: f\nfrontend: {host: o.corp.example, address: 10.0.0.9}\nnodes: [{name: a, address: 10.0.0.1}]\n"
+        f"balancer:\n  health: {{{health}}}\n"
+    )
+    with pytest.raises(SpecError) as refused:
+        loads(text)
+    problem = next(each for each in refused.value.problems if "DetailsKey" in each.message)
+    assert (problem.location.line, problem.path.startswith(f"balancer.health.{place}")) == (5, True)
+    assert "details_key: {env: NAME}" in problem.message
+    assert not any("hunter2" in f"{each}" for each in refused.value.problems)
 
 
 def test_versions_of_the_health_paths_are_in_order() -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Final
 
+from .formats import NEXT_CHECK
+
 _FARM: Final = r"[a-zA-Z0-9-]+"
 _L4_HEAD: Final = re.compile(rf"{_FARM};tcp;([0-9.]+);([0-9]+);nat;weight;(?:none|ip);[0-9]+;(?:up|down)")
 _L4_SERVER: Final = re.compile(r";server;([0-9.]+);([0-9]+);(0x[0-9a-f]+);[1-9];[1-9];(?:up|maintenance|fgDOWN)")
@@ -118,8 +120,10 @@ def check_calls(text: str) -> Iterator[str]:
                 yield f"{call['method']} {call['path']}: {name} is not a parameter"
             elif not _PARAMETERS[name].fullmatch(str(value)):
                 yield f"{call['method']} {call['path']}: {name} must not be {value}"
-        for name in {"command", "fgscript"} & call["body"].keys():
-            yield from command(call["body"][name])
+        if "command" in call["body"]:
+            yield from commands(call["body"]["command"])
+        if "fgscript" in call["body"]:
+            yield from command(call["body"]["fgscript"])
         if call["path"] == "/farms":
             made.add(call["body"].get("farmname"))
         elif call["path"].endswith("/actions"):
@@ -159,11 +163,17 @@ def check_section(text: str) -> Iterator[str]:
         if set(section) != _KEYS:
             yield f"the keys of {name} are not {', '.join(sorted(_KEYS))}"
             continue
-        yield from command(section["command"])
+        yield from commands(section["command"])
         if int(section["interval"]) <= int(section["timeout"]):
             yield "interval must be greater than timeout"
         if "\nfarms= " not in text:
             yield "the list of farms must begin with a blank"
+
+
+def commands(text: str) -> Iterator[str]:
+    """Check the command of an appliance that fills in HOST and PORT everywhere: one plugin after another."""
+    for part in text.split(NEXT_CHECK):
+        yield from command(part)
 
 
 def command(text: str) -> Iterator[str]:

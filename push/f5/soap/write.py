@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from ....generators.f5.generator import member_node
-from ....generators.f5.vocabulary import Object, Value, mapping
+from ....generators.f5.vocabulary import Object, Value, mapping, monitors_of
 from ..order import Command
 from ..plan import State
 from .portal import Portal
@@ -141,7 +141,9 @@ class _Writer:
         if added:
             self.portal.call(POOL, "add_member_v2", [one.path], [added])
         if "monitor" in changed:
-            rule = {"type": "MONITOR_RULE_TYPE_SINGLE", "quorum": 0, "monitor_templates": [one.properties["monitor"]]}
+            monitors = monitors_of(str(one.properties["monitor"]))
+            kind = "MONITOR_RULE_TYPE_SINGLE" if len(monitors) == 1 else "MONITOR_RULE_TYPE_AND_LIST"
+            rule = {"type": kind, "quorum": 0, "monitor_templates": monitors}
             self.portal.call(POOL, "set_monitor_association", [{"pool_name": one.path, "monitor_rule": rule}])
         if commands or "members" in changed:
             self._member_settings(one.path, mapping(one.properties["members"]))

@@ -715,7 +715,10 @@ if ($prepared -or $WhatIfPreference) {
 else { Write-Warning "Nothing was changed. $SiteName keeps its state: a new node must not run with its own keys." }
 
 if ($prepared -and -not $SkipStatusCheck -and -not $WhatIfPreference) {
-    try { Wait-Status 'https://localhost:443/api/health' 'orchestrator.corp.example' }
+    try {
+        Wait-Status 'https://localhost:443/api/health' 'orchestrator.corp.example'
+        Wait-Status 'https://localhost:443/identity/.well-known/openid-configuration' 'orchestrator.corp.example'
+    }
     catch {
         $problem = $_.Exception.Message
         if (-not $backup) { throw "$problem $SiteName runs with a config file that this run did not change." }
