@@ -28,6 +28,7 @@ stores:
   database: {server: SQL01, auth: {user: u, password: {file: sql.secret}}}
   signalr: redis
   redis: {host: redis-1.corp.example, port: 6379, password: {env: REDIS}}
+balancer: {health: {path: /api/health, details_key: {env: DETAILS}}}
 keys: {from: keys/web.config}
 zen: {key: {env: ZEN}, ca: zen-ca.pem, certificate: zen.pem}
 f5: {host: 10.0.0.20, ca: f5-ca.pem, password: {file: f5.secret}}
