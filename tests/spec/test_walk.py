@@ -63,7 +63,7 @@ def pattern(path: Path) -> str:
 def test_secrets_of_a_full_spec_are_all_that_the_model_declares(farm: Farm) -> None:
     found = {pattern(path) for path, _ in secrets(farm)}
     assert found == {path for path, kind in declared_paths(Farm) if kind is Secret}
-    assert len(found) == 5
+    assert len(found) == 6
 
 
 def test_files_of_a_full_spec_are_all_that_the_model_declares(farm: Farm) -> None:
