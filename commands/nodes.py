@@ -201,6 +201,29 @@ def _audit(file: Path, style: str, configs: tuple[Path, ...]) -> None:
         raise console.Exit(DifferenceError.exit_code)
 
 
+@command.command("collect", short_help="Write a script that collects nodes without their secrets.")
+@console.ONE_SPEC
+@console.OUTPUT
+@click.option("--new-key", type=console.FilePath(dir_okay=False), metavar="KEY", help="Write a new key into this file.")
+def _collect(file: Path, output: Path, new_key: Path | None) -> None:
+    """Write collect-node.ps1: on each node it collects for `audit` what the nodes must share, without a secret.
+
+    With --new-key, also write the key for one run, which all nodes need.
+    """
+    from ..core import artifacts
+    from ..nodes.collect import script
+    from ..spec.load import load
+
+    console.on_refusal("nothing was written")
+    made = script.render(load(file)).below("nodes")
+    if new_key is not None:
+        script.write_key(new_key)
+        console.info(f"wrote {new_key} (the key of one run: delete it after the audit)")
+    for path, new in artifacts.write([made], output):
+        console.info(f"{'wrote' if new else 'unchanged'} {path}")
+    console.info("next: run it on every node with the same key, then `nlbgen nodes audit FILE.json...`")
+
+
 def _compared(result: "Audit") -> "Iterator[Block]":
     """Yield the settings as a table (for many nodes only those that differ), the problems, and the summary."""
     from .tables import Cell, Line, Style, Table

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from ..core.errors import NlbgenError
 from ..core.wording import plural, shortened
 from ..spec.load import Spec
-from . import file_checks, keys, public_url, service_checks, service_values, spec_compare
+from . import collected_facts, file_checks, keys, public_url, service_checks, service_values, spec_compare
 from .config.effective import Config
 from .config.webconfig import ConfigError
 from .fingerprints import Fingerprints
@@ -157,8 +157,10 @@ class Unreadable(NamedTuple):
 def audit(configs: Mapping[str, Config], spec: Spec | None = None, unreadable: Sequence[Unreadable] = ()) -> Audit:
     """Compare configs, given by the names to show, with each other and with the rules.
 
-    With a spec, also compare them with the spec and with the file of its `keys.from`.
+    With a spec, also compare them with the spec and with the file of its `keys.from`. Raises NodeError if the secrets
+    of the nodes cannot be compared.
     """
+    collected_facts.require_same_key(configs)
     pepper = next(filter(None, map(keys.pepper_of, configs.values())), "")
     fingerprints = Fingerprints(pepper)
     titles: dict[str, None] = {}
@@ -174,11 +176,13 @@ def audit(configs: Mapping[str, Config], spec: Spec | None = None, unreadable: S
         if any(observed is not absent and observed.shown != ABSENT for observed in row.values.values())
     ]
     shown += [Row(title, found) for title, found in service_values.compared(configs, fingerprints, spec).items()]
+    shown += [Row(title, found) for title, found in collected_facts.compared(configs).items()]
     several = len(configs) + len(unreadable) > 1
     notes = [
         *service_values.notes(configs),
         *filter(None, map(service_checks.certificate_note, configs.values())),
         *(note for config in configs.values() for note in public_url.notes(config)),
+        *collected_facts.notes(configs),
     ]
     found = [
         (name, one)
@@ -186,6 +190,7 @@ def audit(configs: Mapping[str, Config], spec: Spec | None = None, unreadable: S
         for one in (
             *file_checks.findings(config, spec, several=several),
             *service_checks.findings(config, several=several),
+            *collected_facts.findings(config),
         )
     ]
     if spec is not None:

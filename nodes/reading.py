@@ -10,6 +10,7 @@ from ..spec.model import Node
 from ..spec.orchestrator import protection_tool
 from ..spec.schema import Path as SpecPath
 from . import spec_files
+from .collected_facts import require_secrets
 from .config import effective as configs
 from .config.effective import Config
 from .config.webconfig import ConfigError
@@ -27,6 +28,8 @@ def load_configs(spec: Spec) -> dict[Node, Config]:
     """The config of every node that names one; raises NodeError with everything that cannot be read."""
     found, failed = read_configs(spec)
     raise_all([one.error for one in failed])
+    for config in found.values():
+        require_secrets(config)
     nodes = {node.name: node for node in spec.farm.nodes}
     return {nodes[name]: config for name, config in found.items()}
 
@@ -66,6 +69,8 @@ def load_files(paths: Sequence[Path]) -> dict[str, Config]:
     """The configs of these files, by their paths; raises NodeError with everything that cannot be read."""
     found, failed = read_files(paths)
     raise_all([one.error for one in failed])
+    for config in found.values():
+        require_secrets(config)
     return found
 
 
@@ -95,7 +100,9 @@ def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
         _require_there(spec, ("keys", "from"), spec_files.absences(spec))
         orchestrator = spec.farm.orchestrator
         tool = protection_tool(orchestrator.version)
-        return configs.load(configs.local(Path(spec.name).parent, source), orchestrator.site, tool)
+        loaded_source = configs.load(configs.local(Path(spec.name).parent, source), orchestrator.site, tool)
+        require_secrets(loaded_source)
+        return loaded_source
     primary = spec.farm.primary
     if primary not in loaded:
         raise NodeError(

@@ -67,7 +67,7 @@ def certificate_note(config: Config) -> str:
     """A note on what no file shows about the certificate with which Identity signs; empty without one."""
     one = service(config, IDENTITY)
     name = None if one is None or one.is_encrypted else one.get(CERTIFICATE)
-    if one is None or name is None or not name.text:
+    if one is None or name is None or not name.text or config.collected is not None:
         return ""
     store = one.get(CERTIFICATE_STORE)
     where = f" in {store.text}" if store is not None and store.text else ""

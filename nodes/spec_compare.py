@@ -23,7 +23,7 @@ def findings(
     spec: Spec, configs: Mapping[str, Config], fingerprints: Fingerprints, notes: list[str]
 ) -> Iterator[tuple[str, FileFinding]]:
     """What differs from the spec, with the node's name; `notes` gets what could not be compared."""
-    source = _keys_source(spec, notes)
+    source = _keys_source(spec, configs, notes)
     for name, config in configs.items():
         yield from ((name, one) for one in database(spec, config))
         yield from ((name, one) for one in public_url.findings(spec, config))
@@ -40,9 +40,12 @@ def database(spec: Spec, config: Config) -> Iterator[FileFinding]:
         yield FileFinding("database-differs", found[1], hint, found[0])
 
 
-def _keys_source(spec: Spec, notes: list[str]) -> keys.Keys | None:
+def _keys_source(spec: Spec, configs: Mapping[str, Config], notes: list[str]) -> keys.Keys | None:
     """The keys of the file that `keys.from` names; None where they come from a node, which the table compares."""
     if spec.farm.keys.source == "primary":
+        return None
+    if any(config.collected is not None for config in configs.values()):
+        notes.append("the keys were not compared with those of `keys.from`: those of collected nodes are pseudonyms")
         return None
     try:
         return keys.keys_to_clone(reading.keys_source(spec, {}))
@@ -157,6 +160,8 @@ def _compared(
     meaning = _meaning(spec, config, setting, frozenset())
     try:
         wanted = value.reveal()
+        if config.collected is not None and any(not isinstance(part, str) for part in value.parts):
+            raise SecretError(f"those of {config.collected.path} are pseudonyms")
     except SecretError as error:
         notes.append(f"passwords were not compared: {error.message}")
         if setting.secrecy == "password":

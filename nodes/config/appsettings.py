@@ -14,14 +14,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from ...core.errors import Location, NodeError
-from ...core.files import content
-from . import environment, webconfig
+from ...core.errors import Location
+from . import environment
 from .environment import Environment, Variable
 from .json_lexer import JsonProblemError, decode, parse
 from .json_settings import Leaf, changed, fold, leaves
 from .lexer import Element
-from .webconfig import MAX_BYTES, ConfigError, Document, place
+from .sources import DISK, Source
+from .webconfig import ConfigError, Document, place
 
 FOLDERS: Final = ("Identity", "Webhooks", "ResourceCatalog")
 PRODUCTION: Final = "appsettings.Production.json"
@@ -167,7 +167,7 @@ def _of_variable(document: Document, one: Variable) -> ServiceSetting:
     return ServiceSetting(one.name, one.text, document, one.element.start, one.element)
 
 
-def services_of(folder: Path) -> tuple[list[Service], list[ConfigError]]:
+def services_of(folder: Path, source: Source = DISK) -> tuple[list[Service], list[ConfigError]]:
     """The services below an Orchestrator's folder, and the problems of those that cannot be read.
 
     A folder without `appsettings.Production.json` counts as no service. Raises NodeError if a file cannot be read.
@@ -175,38 +175,16 @@ def services_of(folder: Path) -> tuple[list[Service], list[ConfigError]]:
     found: list[Service] = []
     problems: list[ConfigError] = []
     for name in FOLDERS:
-        path = file_in(file_in(folder, name), PRODUCTION)
-        if not path.is_file():
+        path = source.find(source.find(folder, name), PRODUCTION)
+        if not source.has(path):
             continue
-        below = file_in(path.parent, DEFAULTS)
+        below = source.find(path.parent, DEFAULTS)
+        over = source.find(path.parent, environment.FILE)
         try:
-            own = JsonDocument(path, _bytes(path))
-            defaults = JsonDocument(below, _bytes(below)) if below.is_file() else None
-            found.append(Service(name, own, defaults, _environment(path.parent)))
+            own = JsonDocument(path, source.raw(path))
+            defaults = JsonDocument(below, source.raw(below)) if source.has(below) else None
+            variables = Environment(source.document(over), SERVICE_ID) if source.has(over) else None
+            found.append(Service(name, own, defaults, variables))
         except ConfigError as error:
             problems.append(environment.problem(error, SERVICE_ID))
     return found, problems
-
-
-def _environment(folder: Path) -> Environment | None:
-    """The environment variables that the web.config of a service sets; None without the file."""
-    path = file_in(folder, environment.FILE)
-    return Environment(webconfig.read(path), SERVICE_ID) if path.is_file() else None
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        raw = content(path, MAX_BYTES)
-    except OSError as error:
-        raise NodeError(f"{path}: cannot be read: {error.strerror}", "check its permissions") from None
-    if len(raw) > MAX_BYTES:
-        raise NodeError(f"{path}: is larger than {MAX_BYTES} bytes", "copy the service's own file from the node")
-    return raw
-
-
-def file_in(folder: Path, name: str) -> Path:
-    """A file of the folder by its name in any case, as on Windows."""
-    exact = folder / name
-    if exact.exists() or not folder.is_dir():
-        return exact
-    return next((one for one in sorted(folder.iterdir()) if one.name.lower() == name.lower()), exact)

@@ -13,10 +13,11 @@ from typing import Final, Literal
 
 from ...core.errors import NodeError
 from ...spec.orchestrator import CORE_SINCE, protection_tool
-from . import webconfig
-from .appsettings import JsonDocument, Service, file_in, services_of
+from . import collected, webconfig
+from .appsettings import JsonDocument, Service, services_of
 from .lexer import Element
 from .settings import ConfigSection, Settings
+from .sources import DISK, Collected, Source, file_in
 from .webconfig import ConfigError, Document
 
 Kind = Literal["classic", "core"]
@@ -42,9 +43,14 @@ _APP_WIDE: Final = frozenset({MACHINE_KEY, SESSION_STATE})
 class Config:
     """The configuration of one node."""
 
-    def __init__(self, main: Document, site: str = DEFAULT_SITE, core_tool: str | None = None) -> None:
+    def __init__(
+        self, main: Document, site: str = DEFAULT_SITE, core_tool: str | None = None, source: Source = DISK
+    ) -> None:
         """`core_tool` encrypts and decrypts sections from 2020.10 on; None if the version is not known."""
         self.main: Final = main
+        self._source: Final = source
+        self.collected: collected.Node | None = None
+        """The file of `nlbgen nodes collect` that this comes from; its secrets are pseudonyms."""
         self._core_tool: Final = core_tool
         self.documents: Final = [main]
         self.notes: Final[list[str]] = []
@@ -209,13 +215,13 @@ class Config:
             )
         path = self.path.parent
         for part in parts:
-            path = file_in(path, part)
-        folder = self.path.parent.resolve()
-        if not path.exists():
+            path = self._source.find(path, part)
+        folder = self.path.parent
+        if not self._source.has(path):
             return None
-        if folder not in path.resolve().parents:
-            raise NodeError(f"{path}: points outside {folder}", "copy the file itself, not a link to it")
-        return webconfig.read(path)
+        if self._source.escapes(path, folder):
+            raise NodeError(f"{path}: points outside {folder.resolve()}", "copy the file itself, not a link to it")
+        return self._source.document(path)
 
     def _entries(self, name: str, key: str = "key", value: str = "value") -> Settings:
         section = self._sections[name]
@@ -340,14 +346,30 @@ def load(path: Path, site: str = DEFAULT_SITE, core_tool: str | None = None) -> 
     """The configuration of a node, from its config file or from the folder that holds it; raises NodeError.
 
     From 2020.10 on, the web.config belongs to IIS and the settings are in the dll.config of the same folder. For either
-    name, the file with the settings is read.
+    name, the file with the settings is read. A JSON file is one of `nlbgen nodes collect`.
     """
+    if collected.is_collected(path):
+        return _of_collected(path, site, core_tool)
     try:
         config = _load(path, site, core_tool)
         services, problems = services_of(config.path.parent)
     except OSError as error:  # no permission for the folder
         raise NodeError(f"{path}: cannot be read: {error.strerror}", "check the permissions of the folder") from None
     config.services, config.service_problems = tuple(services), tuple(problems)
+    return config
+
+
+def _of_collected(path: Path, site: str, core_tool: str | None) -> Config:
+    node = collected.read(path)
+    source = Collected(path, node.texts)
+    main = source.find(path, node.main)
+    if not source.has(main):
+        raise NodeError(f"{path}: has no {node.main}: {'; '.join(node.unreadable) or 'the script did not find it'}")
+    config = Config(source.document(main), site, core_tool, source)
+    config.collected = node
+    services, problems = services_of(path, source)
+    config.services, config.service_problems = tuple(services), tuple(problems)
+    config.notes.extend(f"{path}: was not compared: {reason}" for reason in node.unreadable)
     return config
 
 

@@ -39,14 +39,14 @@ PATHS: Final = re.compile(r"(?i)(path|from|kit|file|folder)$")
 """How a script's parameters for files end."""
 WINDOWS_ONLY: Final = {"get-wmiobject", "import-module", "get-service", "restart-service"}
 KNOWN: Final = {
-    "Add-Type", "Copy-Item", "ForEach-Object", "Get-ChildItem", "Get-Content", "Get-Credential", "Get-Date",
-    "Get-Item", "Get-ItemProperty", "Get-Service", "Get-WebApplication", "Get-WebAppPoolState", "Get-WebBinding",
-    "Get-WebConfigurationProperty", "Get-Website", "Get-WebsiteState", "Get-WmiObject", "Import-Module",
-    "Join-Path", "New-Object", "New-WebBinding", "Read-Host", "Remove-Item", "Restart-Service",
-    "Restart-WebAppPool", "Select-Object", "Set-ExecutionPolicy", "Set-ItemProperty", "Set-Location", "Set-StrictMode",
-    "Set-WebConfigurationProperty", "Start-Process", "Start-Service", "Start-Sleep", "Start-WebAppPool",
-    "Start-Website", "Stop-WebAppPool", "Stop-Website", "Test-Path", "Unblock-File", "Where-Object", "Write-Host",
-    "Write-Verbose", "Write-Warning",
+    "Add-Type", "ConvertTo-Json", "Copy-Item", "ForEach-Object", "Get-Acl", "Get-ChildItem", "Get-Content",
+    "Get-Credential", "Get-Date", "Get-Item", "Get-ItemProperty", "Get-Service", "Get-WebAppPoolState",
+    "Get-WebApplication", "Get-WebBinding", "Get-WebConfigurationProperty", "Get-Website", "Get-WebsiteState",
+    "Get-WindowsOptionalFeature", "Get-WmiObject", "Import-Module", "Join-Path", "New-Object", "New-WebBinding",
+    "Read-Host", "Remove-Item", "Restart-Service", "Restart-WebAppPool", "Select-Object", "Set-ExecutionPolicy",
+    "Set-ItemProperty", "Set-Location", "Set-StrictMode", "Set-WebConfigurationProperty", "Start-Process",
+    "Start-Service", "Start-Sleep", "Start-WebAppPool", "Start-Website", "Stop-WebAppPool", "Stop-Website",
+    "Test-Path", "Unblock-File", "Where-Object", "Write-Host", "Write-Verbose", "Write-Warning",
 }  # fmt: skip
 """The commands of Windows PowerShell 5.1 and WebAdministration that the scripts use, to find typing errors."""
 AUTOMATIC: Final = {

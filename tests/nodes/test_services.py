@@ -508,10 +508,10 @@ def test_services_are_found_in_any_case_and_only_with_their_own_file(folder: Fol
 
 def test_files_that_cannot_be_read_are_errors(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     first = folder("orch-1", node())
-    monkeypatch.setattr("nlbgen.nodes.config.appsettings.MAX_BYTES", 10)
+    monkeypatch.setattr("nlbgen.nodes.config.sources.MAX_BYTES", 10)
     with pytest.raises(NodeError, match="is larger than 10 bytes"):
         effective.load(first)
-    monkeypatch.setattr("nlbgen.nodes.config.appsettings.content", _denied)
+    monkeypatch.setattr("nlbgen.nodes.config.sources.content", _denied)
     with pytest.raises(NodeError, match="cannot be read: Permission denied"):
         effective.load(first)
 
