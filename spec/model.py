@@ -278,6 +278,8 @@ class Database(Model):
 
 ADD_ON_PORTS: Final = range(10_000, 20_000)
 """The ports of the databases of Redis Enterprise, which UiPath's High Availability Add-on is."""
+LEAST_ADD_ON_NODES: Final = 3
+"""Its nodes that UiPath requires for production."""
 
 
 class RedisHost(Model):

@@ -14,7 +14,7 @@ from ...core.wording import plural
 from ...generators.design import Design, Member
 from ...spec.checks import RULES
 from ...spec.load import Spec
-from ...spec.model import Farm, Redis, Sentinel
+from ...spec.model import LEAST_ADD_ON_NODES, Farm, Redis, Sentinel
 
 Security = Literal["encrypted", "re-encrypted", "passthrough", "plain", "untold"]
 Kind = Literal["client", "balancer", "node", "store"]
@@ -349,9 +349,8 @@ def _doubts(design: Design) -> Iterator[tuple[str, Doubt, str]]:
             "the spec names one server; verify that it is a failover cluster or an availability group.",
         )
     redis = stores.backplane
-    if redis is not None and redis.sentinel is None:
-        several = len(redis.named) > 1
-        yield "redis", "unknown" if several else "single", _several_doubt() if several else _redis_doubt(farm)
+    if redis is not None and (doubt := _redis_doubt(farm, redis)) is not None:
+        yield "redis", *doubt
 
 
 def _one_node(design: Design) -> Iterator[tuple[str, Doubt, str]]:
@@ -365,14 +364,29 @@ def _one_node(design: Design) -> Iterator[tuple[str, Doubt, str]]:
     yield f"node-{only.name}", "single", text
 
 
-def _several_doubt() -> str:
-    return (
+def _redis_doubt(farm: Farm, redis: Redis) -> tuple[Doubt, str] | None:
+    """What is doubtful about Redis; None if a server that fails is replaced."""
+    if redis.sentinel is not None:
+        return _front_doubt(redis) if redis.front and redis.balancer_host is not None else None
+    if redis.add_on:
+        if len(redis.named) >= LEAST_ADD_ON_NODES:
+            return None
+        text = "its port is that of the High Availability Add-on; verify that its cluster has at least three nodes."
+        return "unknown", text
+    if len(redis.named) == 1:
+        return "single", _one_redis(farm)
+    return "unknown", (
         "the spec names several Redis servers; verify that all are endpoints of one database, as in Redis Enterprise, "
         "or that another program replaces the master."
     )
 
 
-def _redis_doubt(farm: Farm) -> str:
+def _front_doubt(redis: Redis) -> tuple[Doubt, str]:
+    text = f"the nodes reach the master through {redis.balancer_host}; verify that two balancers share this address."
+    return "unknown", text
+
+
+def _one_redis(farm: Farm) -> str:
     rule = next(rule for rule in RULES if rule.id == "redis-on-node")
     for finding in rule.check(farm):
         return f"{finding.message}. {finding.hint[0].upper()}{finding.hint[1:]}."

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
-from ..model import Farm, Redis, Sentinel
+from ..model import LEAST_ADD_ON_NODES, Farm, Redis, Sentinel
 from ..schema import Path
 from ..units import Version
 from .base import Finding, Rule
@@ -17,7 +17,6 @@ LEAST_SERVERS: Final = 2
 OLDEST: Final = Version("6.0")
 """The first version with TLS and users."""
 SERVICE_NAME: Final = "servicename"
-LEAST_ADD_ON_NODES: Final = 3
 HANGS: Final = (
     "the nodes' StackExchange.Redis does not notice a master that hangs (measured: 2.8.16 got no message as long as it "
     "hung, 3.4.35 none for 24 to 36 s)"
@@ -247,6 +246,20 @@ def _front_single(farm: Farm) -> Iterator[Finding]:
         )
 
 
+def _single(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.backplane
+    if redis is None or redis.sentinel is not None or redis.add_on or len(redis.named) != 1:
+        return
+    on_a_node = redis.install_on is not None or redis.host in {node.address for node in farm.nodes}
+    if farm.frontend.vip is not None and not on_a_node:
+        yield Finding(
+            (*REDIS, "host"),
+            "two balancers share an address, but there is one Redis: while it is down, the nodes exchange no messages, "
+            "and robots get jobs late or never",
+            "write several servers under `sentinel`, or use UiPath's High Availability Add-on",
+        )
+
+
 def _add_on(farm: Farm) -> Iterator[Finding]:
     redis = farm.stores.backplane
     if redis is None or not farm.orchestrator.is_core:
@@ -279,5 +292,6 @@ RULES: Final = (
         "a front on one balancer is a single point of failure",
         _front_single,
     ),
+    Rule("redis-single", "warning", "one Redis behind two balancers is a single point of failure", _single),
     Rule("redis-add-on", "warning", "from 2020.10 on, UiPath supports only its High Availability Add-on", _add_on),
 )

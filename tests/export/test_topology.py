@@ -231,6 +231,30 @@ def test_several_servers_of_redis_are_to_be_verified(make_spec: Callable[..., Sp
     assert {"redis-1:6379", "redis-2:6379"} <= set(redis.box.lines)
 
 
+@pytest.mark.parametrize(
+    ("redis", "doubt"),
+    [
+        ({"host": "haa.corp.example", "port": 10000}, "unknown"),
+        ({"endpoints": [f"haa-{number}.corp.example:10000" for number in (1, 2)]}, "unknown"),
+        ({"endpoints": [f"haa-{number}.corp.example:10000" for number in (1, 2, 3)]}, None),
+    ],
+)
+def test_add_on_is_no_single_point_of_failure(
+    farm_data: Callable[..., dict[str, Any]], redis: dict[str, Any], doubt: str | None
+) -> None:
+    data = {**farm_data(), "stores": {"signalr": "redis", "redis": redis}}
+    assert marks(topology.picture(loads(json.dumps(data)).farm)).get("redis") == doubt
+
+
+def test_front_on_another_machine_is_to_be_verified(farm_data: Callable[..., dict[str, Any]]) -> None:
+    hosts = [{"name": f"redis-{number}", "address": f"10.20.0.2{number}"} for number in (1, 2, 3)]
+    store = {"password": {"env": "R"}, "front_host": "10.20.0.7", "sentinel": {"nodes": hosts}}
+    data = {**farm_data(frontend={"vip": VIP}), "stores": {"signalr": "redis", "redis": store}}
+    picture = topology.picture(loads(json.dumps(data)).farm)
+    assert marks(picture)["redis"] == "unknown"
+    assert any("through 10.20.0.7; verify" in mark.text for mark in picture.marks)
+
+
 def test_marks_have_unique_numbers_and_a_box(spec: Spec) -> None:
     picture = topology.picture(spec.farm)
     found = [box.mark for box in boxes(picture) if box.mark]

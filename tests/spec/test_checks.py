@@ -75,24 +75,35 @@ def found(farm_data: "Callable[..., dict[str, Any]]") -> "Found":
     return ids
 
 
+TWO_BALANCERS: dict[str, object] = {"stores": {"redis": {"port": 10000}}}
+"""One Redis behind two balancers is a warning."""
 VIP = {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["lb-1", "lb-2"], "secret": {"env": "V"}}
 NO_PASSWORD = ("redis-password", "stores.redis.password")
 BROKEN = [
-    ({"frontend": {"vip": VIP, "address": "10.20.0.9"}}, [("vip-address", "frontend.address")]),
-    ({"frontend": {"vip": VIP, "address": "::"}}, [("vip-address", "frontend.address")]),
+    ({**TWO_BALANCERS, "frontend": {"vip": VIP, "address": "10.20.0.9"}}, [("vip-address", "frontend.address")]),
+    ({**TWO_BALANCERS, "frontend": {"vip": VIP, "address": "::"}}, [("vip-address", "frontend.address")]),
     (
-        {"frontend": {"vip": VIP}, "nodes": [{**NODES[0], "address": "10.20.0.10"}, NODES[1]]},
+        {**TWO_BALANCERS, "frontend": {"vip": VIP}, "nodes": [{**NODES[0], "address": "10.20.0.10"}, NODES[1]]},
         [("vip-address", "nodes[0].address")],
     ),
-    ({"frontend": {"vip": {**VIP, "address": "10.1.0.0/24"}}}, [("vip-address", "frontend.vip.address")]),
-    ({"frontend": {"vip": {**VIP, "address": "10.1.0.255/24"}}}, [("vip-address", "frontend.vip.address")]),
-    ({"frontend": {"vip": {**VIP, "balancers": ["a", "a"]}}}, [("vip-balancers", "frontend.vip.balancers[1]")]),
     (
-        {"frontend": {"vip": {**VIP, "balancers": ["10.20.0.10", "a"]}}},
+        {**TWO_BALANCERS, "frontend": {"vip": {**VIP, "address": "10.1.0.0/24"}}},
+        [("vip-address", "frontend.vip.address")],
+    ),
+    (
+        {**TWO_BALANCERS, "frontend": {"vip": {**VIP, "address": "10.1.0.255/24"}}},
+        [("vip-address", "frontend.vip.address")],
+    ),
+    (
+        {**TWO_BALANCERS, "frontend": {"vip": {**VIP, "balancers": ["a", "a"]}}},
+        [("vip-balancers", "frontend.vip.balancers[1]")],
+    ),
+    (
+        {**TWO_BALANCERS, "frontend": {"vip": {**VIP, "balancers": ["10.20.0.10", "a"]}}},
         [("vip-balancers", "frontend.vip.balancers[0]")],
     ),
     (
-        {"frontend": {"vip": {**VIP, "balancers": ["a", "10.20.0.11"]}}},
+        {**TWO_BALANCERS, "frontend": {"vip": {**VIP, "balancers": ["a", "10.20.0.11"]}}},
         [("vip-balancers", "frontend.vip.balancers[1]")],
     ),
     ({"frontend": {"port": 8404}}, [("metrics-port", "balancer.metrics_port")]),
@@ -355,11 +366,11 @@ KEPT = [
     {"frontend": {"tls": {"mode": "passthrough"}}, "balancer": {"affinity": "source"}},
     {"frontend": {"port": 80, "redirect_http": False}},
     {"frontend": {"tls": {"mode": "none"}}, "accept": ["tls-none"]},
-    {"frontend": {"vip": VIP}},
-    {"frontend": {"vip": {**VIP, "address": "10.1.0.0/31"}}},
-    {"frontend": {"vip": VIP, "address": "10.20.0.10"}},
-    {"frontend": {"vip": VIP, "address": "0.0.0.0"}},
-    {"frontend": {"vip": {**VIP, "address": "fd00::10/64"}, "address": "::"}},
+    {**TWO_BALANCERS, "frontend": {"vip": VIP}},
+    {**TWO_BALANCERS, "frontend": {"vip": {**VIP, "address": "10.1.0.0/31"}}},
+    {**TWO_BALANCERS, "frontend": {"vip": VIP, "address": "10.20.0.10"}},
+    {**TWO_BALANCERS, "frontend": {"vip": VIP, "address": "0.0.0.0"}},
+    {**TWO_BALANCERS, "frontend": {"vip": {**VIP, "address": "fd00::10/64"}, "address": "::"}},
     {"frontend": {"port": 8404, "address": "10.20.0.10"}},
     {"frontend": {"redirect_http": False}, "balancer": {"metrics_port": 80}},
     {"frontend": {"tls": {"mode": "terminate"}}, "accept": ["tls-terminate-redirect"]},

@@ -227,3 +227,25 @@ def test_front_needs_open_files(found: Callable[..., list[tuple[str, str]]]) -> 
     limits = {"limits": {"connections": 8000, "open_files": 17_100}}
     assert found(balancer=limits) == []
     assert found(balancer=limits, stores=stores()) == [("open-files", "balancer.limits.open_files")]
+
+
+@pytest.mark.parametrize(
+    ("redis", "vip", "warned"),
+    [
+        ({"host": "redis-1.corp.example", "port": 6379}, True, True),
+        ({"host": "redis-1.corp.example", "port": 6379}, False, False),
+        ({"host": "redis-1.corp.example", "port": 10000}, True, False),
+        ({"endpoints": ["redis-1.corp.example:6379"]}, True, True),
+        ({"endpoints": ["redis-1.corp.example:6379", "redis-2.corp.example:6379"]}, True, False),
+        ({"host": "10.20.0.11", "port": 6379, "password": {"env": "R"}}, True, False),
+        ({"install_on": "orch-1", "password": {"env": "R"}}, True, False),
+    ],
+)
+def test_one_redis_behind_two_balancers_is_a_warning(
+    found: Callable[..., list[tuple[str, str]]], redis: dict[str, Any], vip: bool, warned: bool
+) -> None:
+    frontend = {"frontend": {"vip": VIP}} if vip else {}
+    problems = found(stores={"signalr": "redis", "redis": redis}, **frontend)
+    assert (("redis-single", f"{REDIS}.host") in problems) is warned, problems
+    under_sentinel = found(stores=stores(), **frontend)
+    assert "redis-single" not in {problem for problem, _path in under_sentinel}
