@@ -818,6 +818,7 @@ def test_push_without_api_and_key_is_refused(serve: Serve) -> None:
     text = re.sub(r"(?m)^  (?:api|key|ca|certificate): .*$", "", SPEC)
     values = {"farm": "f", "mode": "none", "frontend": "", "algorithm": "round-robin", "affinity": "none"}
     values |= {"product": "relianoid", "version": "7", "accept": "", "nodes": "  - {name: a, address: 10.20.1.1}"}
+    values["redis"] = "{host: redis-1.corp.example, port: 6379}"
     with pytest.raises(SpecError) as caught:
         push(loads(text.format(**values, url="", certificate="")))
     assert [problem.path for problem in caught.value.problems] == ["zen.api", "zen.key"]
