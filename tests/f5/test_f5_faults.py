@@ -95,6 +95,19 @@ def soap(make: "Make", running: "Reached", soap_module: ModuleType, kept_descrip
 
 
 @pytest.fixture
+def soap_tls(make: "Make", running: "Reached", soap_module: ModuleType, kept_descriptions: None) -> Api:
+    """SOAP with certificate files: with TLS to clients only."""
+    pytest.importorskip("bigsuds")
+
+    def made(**changes: "SpecValue") -> Spec:
+        tls = {"mode": "terminate"}
+        accept = ["tls-terminate-redirect"]
+        return make(f5={"api": "soap", **changes.pop("f5", {})}, frontend={"tls": tls}, accept=accept, **changes)
+
+    return Api(made, running, lambda: {"version": "11.6.0", "portal": soap_module.Portal()})
+
+
+@pytest.fixture
 def api(request: pytest.FixtureRequest) -> Iterator[Api]:
     """The API that the test names. The device is new after the test."""
     found: Api = request.getfixturevalue(request.param)
@@ -238,14 +251,15 @@ def test_push_by_soap_with_a_fault_at_any_call_is_applied_or_changes_nothing(
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("part", parts(10))
-@pytest.mark.parametrize("api", ["soap"], indirect=True)
-def test_push_by_soap_with_a_call_that_outlasts_its_answer_is_applied_or_changes_nothing(
-    api: Api, pushed: "Pushed", bigip: ModuleType, tmp_path: Path, part: int
+@pytest.mark.parametrize("kind", ["outlasted", "reset-after"])
+@pytest.mark.parametrize("api", ["soap_tls"], indirect=True)
+def test_push_by_soap_with_a_lost_answer_to_any_call_is_applied_or_changes_nothing(
+    api: Api, pushed: "Pushed", bigip: ModuleType, tmp_path: Path, kind: str, part: int
 ) -> None:
-    """Each call of SOAP gets an error of the daemon in front, while the device executes it or not."""
+    """Each call, also for certificates: the device executes it or not, and the answer is another error or lost."""
     planned = counted(api, pushed)
     for number in range(1 + part, api.calls + 1, 10):
-        disturbed(api, pushed, bigip, tmp_path, number, "outlasted", planned, times=1)
+        disturbed(api, pushed, bigip, tmp_path, number, kind, planned, times=1)
 
 
 @pytest.mark.parametrize("action", ["busy", "restarting", "not-registered", "public-uri", "mcpd", "async"])
