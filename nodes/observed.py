@@ -183,8 +183,14 @@ def _encrypted(section: ConfigSection) -> ObservedValue:
 
 
 def _encryption_key(config: Config, fingerprints: Fingerprints) -> ObservedValue:
-    for _section, entry in keys.occurrences(config, keys.ENCRYPTION_KEY):
-        return observe(entry.value, "key", fingerprints, str(entry.location), plain)
+    """The key; where its two sections have different ones, both: such a value equals no single key."""
+    found = {entry.value: entry for _section, entry in keys.occurrences(config, keys.ENCRYPTION_KEY)}
+    each = [observe(value, "key", fingerprints, str(entry.location), plain) for value, entry in found.items()]
+    if len(each) > 1:
+        shown, identity = " and ".join(one.shown for one in each), tuple(one.identity for one in each)
+        return ObservedValue(shown, identity, each[-1].location)
+    if each:
+        return each[0]
     for name in (SECURE, APP):
         section = config.section(name)
         if section is not None and section.protected:

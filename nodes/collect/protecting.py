@@ -55,7 +55,7 @@ REDIS_PLAIN: Final = frozenset(word for client in redis_clients.CLIENTS for word
 STORAGE_PLAIN: Final = frozenset({"rootpath", "containername", "bucketname", "region", "accountname"})
 
 XML_PARTS: Final = (
-    r"""<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<![^>]*>|</[^>]*>|<(?:[^"'<>]|"[^"]*"|'[^']*')*>|[^<]+"""
+    r"""<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<!(?!--|\[)[^>]*>|</[^>]*>|<(?:[^"'<>]|"[^"]*"|'[^']*')*>|[^<]+"""
 )
 ATTRIBUTE: Final = r"""([^\s=<>"'/]+)(\s*=\s*)("[^"]*"|'[^']*')"""
 JSON_PARTS: Final = r"""//[^\r\n]*|/\*.*?\*/|"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"/]+|\s+"""
@@ -154,6 +154,9 @@ class Protector:
             elif equal and key.strip().lower() in SECRET_WORDS:
                 secret = True
                 parts.append(f"{key}={self.pseudonym(value)}")
+            elif equal:  # still an option that no library knows
+                secret = True
+                parts.append(f"hmac={self.pseudonym(part)}")
             else:
                 plain = not part.strip() or (not secret and re.fullmatch(SERVER_FORM, part.strip()))
                 secret = secret or not plain

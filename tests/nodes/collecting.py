@@ -46,7 +46,7 @@ def facts(computer: str, **changes: object) -> dict[str, Any]:
     }
 
 
-def document(folder: Path, key: str = KEY, **changes: object) -> dict[str, Any]:
+def document(folder: Path, key: str = KEY, /, **changes: object) -> dict[str, Any]:
     """The JSON of a node whose files are in `folder`; `changes` of the facts."""
     protector = Protector(key)
     files = []
@@ -72,7 +72,7 @@ def document(folder: Path, key: str = KEY, **changes: object) -> dict[str, Any]:
     }
 
 
-def collect(folder: Path, key: str = KEY, **changes: object) -> Path:
+def collect(folder: Path, key: str = KEY, /, **changes: object) -> Path:
     """Write the JSON of a node beside its folder."""
     target = folder.with_name(f"{folder.name}.json")
     target.write_text(json.dumps(document(folder, key, **changes)), encoding="utf-8-sig")

@@ -122,7 +122,7 @@ def test_nodes_with_and_without_secrets_are_not_compared(folder: Folder) -> None
     with pytest.raises(NodeError, match="orch-1: is a file with secrets, and other nodes"):
         audit.audit({"orch-1": effective.load(first), "orch-2": effective.load(collect(second))})
     with pytest.raises(NodeError, match="collected with different keys: orch-1 "):
-        audited(collect(first), collect(second, key=KEY + "x"))
+        audited(collect(first), collect(second, KEY + "x"))
 
 
 @pytest.mark.parametrize(
