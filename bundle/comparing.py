@@ -63,7 +63,7 @@ class Comparison(NamedTuple):
             lines += [f"{change.kind} {named(change.path)}", *change.lines]
         if self.marked:
             lines.append(f"changed only in the spec's digest or nlbgen's version: {', '.join(map(named, self.marked))}")
-        return "".join(f"{line}\n" for line in lines)
+        return "".join(legible(line, "\t") + "\n" for line in lines)
 
     def data(self) -> dict[str, object]:
         """Return the data for programs."""

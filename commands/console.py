@@ -173,7 +173,11 @@ def animated() -> bool:
 
 
 def _paint(text: str, stream: TextIO, *, colour: str | None = None, dim: bool = False) -> str:
-    return click.style(text, fg=colour, dim=dim or None) if text and coloured(stream) else text
+    """The text in a colour where the stream has them; what the text itself brings of control characters is escaped."""
+    from ..core.wording import legible_lines
+
+    text = legible_lines(text)
+    return click.style(text, fg=colour, dim=dim or None) if text and (colour or dim) and coloured(stream) else text
 
 
 def described(problem: Problem, stream: TextIO) -> str:
@@ -195,12 +199,12 @@ def _write(text: str) -> None:
 def info(text: str) -> None:
     """Print a message about progress; `--quiet` hides it."""
     if not _settings.quiet:
-        _write(text)
+        notice(text)
 
 
 def notice(text: str) -> None:
     """Print a message that users must see, also with `--quiet`."""
-    _write(text)
+    _write(_paint(text, sys.stderr))
 
 
 def _detail(text: str) -> None:
@@ -209,8 +213,8 @@ def _detail(text: str) -> None:
 
 def show_warnings(spec: "Spec") -> None:
     """Print the warnings about a spec; `--quiet` hides them."""
-    for problem in spec.warnings:
-        info(described(problem, sys.stderr))
+    for problem in () if _settings.quiet else spec.warnings:
+        _write(described(problem, sys.stderr))
 
 
 def error(failed: NlbgenError, outcome: str | None = None) -> None:
@@ -280,12 +284,12 @@ View = Callable[[], "Iterable[Block]"]
 
 def show(result: object, view: View | None = None) -> None:
     """Print the result of a command: a text unchanged (on a terminal its `view`), other objects as JSON."""
-    import json
+    from ..core.wording import json_text
 
     if isinstance(result, str):
         _put(result, view, sys.stdout)
     else:
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        click.echo(json_text(result))
 
 
 def deliver(content: bytes, path: Path, *, mode: int = 0o644, note: str = "") -> None:
@@ -319,8 +323,10 @@ def _changes(plan: "Plan") -> View:
 
 def _put(text: str, view: View | None, stream: TextIO) -> None:
     """Write a text; on a terminal its view, in a pipe with forced colours the text in colours."""
+    from ..core.wording import legible_lines
+
     if view is None or not (drawable(stream) or coloured(stream)):
-        click.echo(text, file=stream, nl=False)
+        click.echo(legible_lines(text), file=stream, nl=False)
         return
     from . import tables
 

@@ -78,9 +78,11 @@ def painted(text: str, blocks: Iterable[Block]) -> str:
 
 def _styled(line: Line) -> str:
     if not (line.text and line.style):
-        return line.text
+        return legible(line.text, "\t")
     colour = None if line.style in {"bold", "dim"} else line.style
-    return click.style(line.text, colour, bold=line.style == "bold" or None, dim=line.style == "dim" or None)
+    return click.style(
+        legible(line.text, "\t"), colour, bold=line.style == "bold" or None, dim=line.style == "dim" or None
+    )
 
 
 # Layout

@@ -7,6 +7,8 @@ Any other exception there is an internal error, a bug in nlbgen (exit code 70).
 from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple
 
+from .wording import legible
+
 Severity = Literal["error", "warning"]
 
 
@@ -69,10 +71,10 @@ class Problem(NamedTuple):
         """The problem without its hint: location, severity of a warning, path, message, id."""
         what = f"{self.path}: {self.message}" if self.path else self.message
         kind = "warning: " if self.severity == "warning" else ""
-        return f"{self.location}: {kind}{what}" + (f" [{self.id}]" if self.id else "")
+        return legible(f"{self.location}: {kind}{what}" + (f" [{self.id}]" if self.id else ""))
 
     def __str__(self) -> str:
-        return f"{self.headline}\n    {self.hint}" if self.hint else self.headline
+        return f"{self.headline}\n    {legible(self.hint)}" if self.hint else self.headline
 
 
 class ProblemsError(NlbgenError):

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from .errors import DifferenceError, UsageError
-from .wording import plural
+from .wording import json_text, legible, plural
 
 DIGEST_SHOWN: Final = 16
 """The number of hex digits of the digest that are printed; `--expect` needs at least as many."""
@@ -61,9 +61,10 @@ class Change:
 
     def __str__(self) -> str:
         sign = {"add": "+", "change": "~", "remove": "-"}[self.kind]
+        path = legible(self.path)
         if self.old is None or self.new is None:
-            return f"{sign} {self.path}: {self.new if self.old is None else self.old}"
-        return f"{sign} {self.path}: {self.old} -> {self.new}"
+            return f"{sign} {path}: {self.new if self.old is None else self.old}"
+        return f"{sign} {path}: {self.old} -> {self.new}"
 
     def data(self) -> dict[str, object]:
         """For programs."""
@@ -124,7 +125,8 @@ class Plan:
         lines = []
         changed = {target: list(group) for target, group in groupby(self.changes, key=lambda change: change.target)}
         for target in self.targets:
-            lines.append(target if target in changed else f"{target}: nothing to change")
+            name = legible(target)
+            lines.append(name if target in changed else f"{name}: nothing to change")
             lines += [f"  {change}" for change in changed.get(target, ())]
         digest = f"no digest: {self.incomplete}" if self.incomplete else f"digest {self.digest[:DIGEST_SHOWN]}"
         lines.append(f"{plural(len(self), 'change')}, {digest}")
@@ -142,4 +144,4 @@ class Plan:
 
     def json(self) -> str:
         """The data as JSON."""
-        return json.dumps(self.data(), indent=2, ensure_ascii=False) + "\n"
+        return json_text(self.data()) + "\n"

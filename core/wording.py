@@ -43,7 +43,34 @@ def legible(text: str, kept: str = "") -> str:
 
     Those in `kept` stay as they are.
     """
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() or char in kept else ascii(char)[1:-1] for char in text)
+
+
+def legible_lines(text: str) -> str:
+    """A text of several lines, each made legible; tabs stay."""
+    return "\n".join(legible(line, "\t") for line in text.split("\n"))
+
+
+def json_text(data: object) -> str:
+    """The data as indented JSON that is safe to show: characters that are not printable are escaped."""
+    import json
+
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    return "\n".join(_json_line(line) for line in text.split("\n"))
+
+
+def _json_line(line: str) -> str:
+    """The line with JSON's escapes for what is not printable: in JSON, that is always part of a string."""
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else _json_escape(char) for char in line)
+
+
+def _json_escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

@@ -3,12 +3,14 @@
 Sources: RFC 9112 (message syntax), RFC 9110 (status codes without a body).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 MAX_HEAD: Final = 64 * 1024
 """The longest head of a response, in bytes."""
+_DIGITS: Final = re.compile(rb"[0-9A-Fa-f]{1,16}")
 MAX_RESPONSE: Final = 4 * 1024 * 1024
 """The longest response, in bytes."""
 
@@ -51,21 +53,36 @@ def parse_response(buffer: bytearray, *, head_only: bool, ended: bool, upgrade: 
     Raises:
         ValueError: The data is not an HTTP/1 response, or is too long.
     """
+    while (head := _head(buffer)) is not None:
+        status, start = _number(head[9:12]), len(head) + 4
+        if status == 101 and upgrade:
+            return Response(status, head, b"", keep=True)
+        if not 100 <= status < 200:
+            return _final(buffer, Response(status, head, b"", keep=True), head_only=head_only, ended=ended)
+        del buffer[:start]
+    return None
+
+
+def _head(buffer: bytearray) -> bytes | None:
     end = buffer.find(b"\r\n\r\n")
     if end < 0:
         if len(buffer) > MAX_HEAD:
             raise ValueError("head too long")
         return None
-    head = bytes(buffer[:end])
-    if not head.startswith(b"HTTP/1."):
+    if not buffer.startswith(b"HTTP/1."):
         raise ValueError("not HTTP/1")
-    status = int(head[9:12])
-    start = end + 4
-    if status == 101 and upgrade:
-        return Response(status, head, b"", keep=True)
-    if 100 <= status < 200:
-        del buffer[:start]
-        return parse_response(buffer, head_only=head_only, ended=ended, upgrade=upgrade)
+    return bytes(buffer[:end])
+
+
+def _number(digits: bytes, base: int = 10) -> int:
+    """The number; `int` alone would also accept signs, spaces and underscores."""
+    if not _DIGITS.fullmatch(digits):
+        raise ValueError("not a number")
+    return int(digits, base)
+
+
+def _final(buffer: bytearray, begun: Response, *, head_only: bool, ended: bool) -> Response | None:
+    head, status, start = begun.head, begun.status, len(begun.head) + 4
     lower = head.lower()
     keep = b"\r\nconnection: close" not in lower and head.startswith(b"HTTP/1.1")
     if head_only or status in {204, 304}:
@@ -81,7 +98,7 @@ def _body(buffer: bytearray, start: int, lower: bytes, *, ended: bool) -> tuple[
     at = lower.find(b"\r\ncontent-length:")
     if at >= 0:
         line_end = lower.find(b"\r\n", at + 2)
-        size = int(lower[at + 17 : line_end if line_end >= 0 else None])
+        size = _number(lower[at + 17 : line_end if line_end >= 0 else None].strip())
         return (bytes(buffer[start : start + size]), True) if len(buffer) >= start + size else (None, True)
     if b"\r\ntransfer-encoding: chunked" in lower:
         return _chunks(buffer, start), True
@@ -94,7 +111,7 @@ def _chunks(buffer: bytearray, at: int) -> bytes | None:
         line_end = buffer.find(b"\r\n", at)
         if line_end < 0:
             return None
-        size = int(bytes(buffer[at:line_end]).partition(b";")[0], 16)
+        size = _number(bytes(buffer[at:line_end]).partition(b";")[0].strip(), 16)
         at = line_end + 2
         if len(buffer) < at + size + 2:
             return None

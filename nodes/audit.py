@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import Final, NamedTuple
 
 from ..core.errors import NlbgenError
-from ..core.wording import plural, shortened
+from ..core.wording import legible, plural, shortened
 from ..spec.load import Spec
 from . import collected_facts, file_checks, keys, public_url, service_checks, service_values, spec_compare
 from .config.effective import Config
@@ -89,7 +89,7 @@ class Audit:
         lines = self._table() if len(self.nodes) <= _COLUMNS else self._lists()
         for one in self.problems:
             lines += [f"{one.node}: {one.message} [{one.id}]", f"    {one.hint}", f"    at {one.location}"]
-        return "\n".join([*lines, self.summary()]) + "\n"
+        return "".join(legible(line) + "\n" for line in (*lines, self.summary()))
 
     def summary(self) -> str:
         """The counts of nodes, of settings that differ or agree, and of problems."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from ..core.wording import legible
 from .keys import Key
 
 Inventory = Mapping[str, Sequence[Key]]
@@ -17,7 +18,7 @@ def text(inventory: Inventory) -> str:
     ]
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    return "".join(f"{legible(line.rstrip())}\n" for line in lines)
 
 
 def _with_note(key: Key) -> str:

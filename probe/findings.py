@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
+from ..core.wording import legible
+
 Level = Literal["finding", "unchecked", "note"]
 """A difference from the spec; a check that was not possible; information that is no difference."""
 
@@ -260,7 +262,7 @@ class Report(NamedTuple):
             lines += [f"    object    {finding.object}"]
             lines += [f"    expected  {finding.expected}"] * bool(finding.expected)
             lines += [f"    found     {finding.found}", f"    to do     {finding.advice}"]
-        return "\n".join(lines) + "\n"
+        return "".join(legible(line) + "\n" for line in lines)
 
     def summary(self) -> str:
         """Return the result in one line."""

@@ -101,7 +101,7 @@ async def _negotiate(machine: Machine, hubs: Hubs, path: str) -> Hub | str | Non
         if hubs.core
         else negotiation.get("ConnectionToken")
     )
-    if not isinstance(token, str):
+    if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
         found = str(response.status) if response.status != 200 else "200, but not a SignalR response"
         if response.status in {200, 404} and not hubs.named:
             return found
@@ -203,6 +203,6 @@ def _cookies(response: TimedResponse) -> dict[str, str]:
 def _mapping(text: bytes) -> dict[str, object]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # a thousand nested lists are no answer of SignalR either
         return {}
     return found if isinstance(found, dict) else {}

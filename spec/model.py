@@ -37,7 +37,7 @@ class Orchestrator(Model):
         "In quotes. Determines the health endpoint, the settings of the SignalR store and the config file's name.",
         default=None,
     )
-    site: t.Text = entry("The name of the IIS site.", default="UiPath Orchestrator")
+    site: t.SiteName = entry("The name of the IIS site.", default="UiPath Orchestrator")
     directory: t.WindowsPath = entry(
         "The folder of the site on the nodes.", default=r"C:\Program Files (x86)\UiPath\Orchestrator"
     )

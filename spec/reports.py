@@ -1,11 +1,10 @@
 """The problems of specs as text, as JSON, and as annotations of a GitHub workflow."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..core.errors import Problem
-from ..core.wording import plural
+from ..core.wording import json_text, plural
 
 
 class Result(NamedTuple):
@@ -33,7 +32,7 @@ def as_json(results: Sequence[Result]) -> str:
         }
         for result in results
     ]
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return json_text(data) + "\n"
 
 
 def _as_data(problem: Problem) -> dict[str, object]:

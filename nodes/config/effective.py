@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ...core.errors import NodeError
+from ...core.wording import legible
 from ...spec.orchestrator import CORE_SINCE, protection_tool
 from . import collected, webconfig
 from .appsettings import JsonDocument, Service, services_of
@@ -239,8 +240,9 @@ class Config:
         document = self._other(section.element, "file", source)
         if document is None:
             self.notes.append(
-                f"{section.document.location(section.element.start)}: <{section.name}> names the file {source}, which "
-                "does not exist: nlbgen assumes that the node has none; if it has one, copy it here"
+                f"{section.document.location(section.element.start)}: <{section.name}> names the file "
+                f"{legible(source)}, which does not exist: nlbgen assumes that the node has none; if it has one, copy "
+                "it here"
             )
             return
         overlay = self._outside(APP, section.element, document)

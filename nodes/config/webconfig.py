@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from ...core.errors import Location, NodeError
 from ...core.files import content, hint_for
+from ...core.wording import legible
 from . import lexer
 from .encoding import EncodedText, EncodingError, decode
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 8 * 1024 * 1024
 """IIS itself reads at most 250 KB (MaxWebConfigFileSizeInKB) unless its registry says otherwise."""
 
+MAX_TAGS: Final = 200_000
+"""More elements than fit into the 250 KB of IIS, by far; a parsed element takes 200 times the bytes of its tag."""
+
 _DOCTYPE: Final = re.compile(r"(?>\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
 
 
@@ -30,7 +34,8 @@ class ConfigError(NodeError):
     """A problem at a position of a config file; its message is the location, the description and the rule's id."""
 
     def __init__(self, location: Location, description: str, hint: str = "", rule: str = "") -> None:
-        super().__init__(f"{location}: {description}" + (f" [{rule}]" if rule else ""), hint or None)
+        message = f"{location}: {description}" + (f" [{rule}]" if rule else "")
+        super().__init__(legible(message), legible(hint) or None)
         self.location = location
         self.description = description
         self.rule = rule
@@ -138,6 +143,10 @@ def parse(path: Path, raw: bytes) -> Document:
     except EncodingError as error:
         hint = "save the file as UTF-8"
         raise ConfigError(Location(str(path), 1, 1), str(error), hint) from None
+    if (tags := encoded.text.count("<")) > MAX_TAGS:
+        raise NodeError(
+            f"{path}: has {tags} tags; the limit for a config file is {MAX_TAGS}", "name the node's own config file"
+        )
     if match := _DOCTYPE.match(encoded.text):
         where = place(path, encoded.text, match.end() - len("<!DOCTYPE"))
         raise ConfigError(where, "the file has a DOCTYPE: .NET refuses it in a config file", "remove it")

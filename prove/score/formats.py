@@ -1,10 +1,10 @@
 """The scorecard as text, JSON, JUnit XML and one HTML page."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from ...core import templating
+from ...core.wording import json_text
 from .scorecard import ScenarioResult, Scorecard, Scored, State
 
 WORDS: Final[Mapping[State, str]] = {"passed": "passed", "failed": "FAILED", "broken": "BROKEN", "skipped": "skipped"}
@@ -84,7 +84,7 @@ def summary(card: Scorecard) -> str:
 
 def as_json(card: Scorecard) -> str:
     """Return the scorecard as JSON; docs/commands/prove.md describes the shape."""
-    return json.dumps(card.data(), indent=2, ensure_ascii=False) + "\n"
+    return json_text(card.data()) + "\n"
 
 
 def junit(card: Scorecard) -> str:

@@ -125,7 +125,7 @@ def _parsed(path: Path, content: bytes) -> tuple[Snapshot, bool]:
         }
         place = data["device"], data["farm"], data["partition"], data["api"]
         return Snapshot(*place, objects, data.get("record")), bool(data["pending"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise FileError(f"{path}: is not a snapshot of a push", "each push prints the path of its snapshot") from None
 
 

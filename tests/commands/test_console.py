@@ -254,6 +254,8 @@ def test_help_imports_only_click_and_the_commands() -> None:
         "nlbgen.core.errors",
         "nlbgen.core.activity",
         "nlbgen.core.interrupts",
+        "nlbgen.core.streams",
+        "nlbgen.core.wording",
     }
     assert not modules & {"yaml", "jinja2", "lxml", "requests", "cryptography", "aiohttp", "logging", "json"}
 

@@ -42,6 +42,30 @@ def test_body_without_length_ends_with_the_connection() -> None:
         parse_response(bytearray(b"SSH-2.0-x\r\n\r\n"), head_only=False, ended=False)
 
 
+def test_response_after_thousands_of_interim_ones_is_parsed() -> None:
+    raw = bytearray(b"HTTP/1.1 100 Continue\r\n\r\n" * 5000 + b"HTTP/1.1 204 No Content\r\n\r\n")
+    answer = parse_response(raw, head_only=False, ended=False)
+    assert answer is not None
+    assert answer.status == 204
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 +20 OK\r\n\r\n",
+        b"HTTP/1.1 2_0 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1_0\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 17 + b"\r\nabc",
+    ],
+)
+def test_number_in_another_form_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="not a number"):
+        parse_response(bytearray(raw), head_only=False, ended=False)
+
+
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://10.0.0.1/", "http://", "https://[2001:db8::1]/"])
 def test_target_outside_of_loopback_is_refused(url: str) -> None:
     with pytest.raises(ValueError):

@@ -621,6 +621,26 @@ def test_failed_negotiation_is_reported(make_farm: "MakeFarm", core: bool, place
     assert farm.only("signalr-negotiate", f"orch-{place + 1}").found == "500"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"connectionToken": "\\ud800", "connectionId": "\\ud800", "ConnectionToken": "\\ud800"}',
+        b'{"connectionToken": "a\\u0000b", "ConnectionToken": "a\\u0000b"}',
+        b"[" * 100_000,
+        b'{"ConnectionToken":' * 100_000,
+    ],
+    ids=["surrogate", "nul", "nested-lists", "nested-mappings"],
+)
+@pytest.mark.parametrize("core", [False, True], ids=["classic", "core"])
+def test_hostile_negotiation_is_reported(make_farm: "MakeFarm", core: bool, body: bytes) -> None:
+    farm = make_farm(core=core)
+    farm.start()
+    farm.changes = {"balancer": {"affinity": "source"}}
+    farm.nodes[1].refused["negotiate"] = 200
+    farm.nodes[1].body = body
+    assert "not a SignalR response" in farm.only("signalr-negotiate", "orch-2").found
+
+
 @pytest.mark.parametrize("core", [False, True], ids=["classic", "core"])
 def test_negotiation_without_a_signalr_response_is_reported(make_farm: "MakeFarm", core: bool) -> None:
     farm = make_farm(core=core)
