@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
+HOSTILE ?= 1000
 FLOOR_DECIDING := 100
 FLOOR := 94
 
 # Tests start hundreds of commands, each of which would compile nlbgen again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint types alone together coverage long search mutants programs bench peers docs golden clean help
+.PHONY: demo test check lint types alone together coverage long search hostile mutants programs bench peers docs golden clean help
 
 help:
 	@echo "make demo     render the example farm for all vendors, validated, into outputs/"
@@ -18,6 +19,7 @@ help:
 	@echo "make check    lint, types, and the tests that need no other program"
 	@echo "make mutants  change the code in small ways, and list what no test notices; takes hours"
 	@echo "make long     the tests of which make test runs a part, then new examples for the property tests"
+	@echo "make hostile  try a thousand damaged inputs of each kind; HOSTILE=5000 tries more"
 	@echo "make bench    measure start-up and throughput into docs/performance.md"
 	@echo "make peers    compare with other configurations for HAProxy and NGINX, into docs/performance.md"
 	@echo "make docs     build the documentation's pages into site/"
@@ -96,6 +98,10 @@ long: $(VENV)/test.stamp editable
 # New examples for the property tests, instead of the fixed ones of each run.
 search: $(VENV)/test.stamp editable
 	HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour -k properties
+
+# Damaged specs, node files, archives and answers, and odd surroundings; `make test` tries a few of each.
+hostile: $(VENV)/test.stamp editable
+	NLBGEN_HOSTILE=$(HOSTILE) $(BIN)/python -m pytest -q -n $(WORKERS) tests/hostile
 
 bench: $(VENV)/test.stamp editable
 	$(BIN)/python benchmarks/run.py
