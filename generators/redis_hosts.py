@@ -13,6 +13,7 @@ import shlex
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from ..core.markdown import code
 from ..spec.model import Redis, RedisHost, Secret, Sentinel
 from ..spec.units import Duration, Version
 from .base import Draft, Job
@@ -98,9 +99,9 @@ def _install(redis: Redis, sentinel: Sentinel, *, health_user: bool) -> dict[str
         "majority": sentinel.majority,
         "master": sentinel.name,
         "tls": redis.tls,
-        "certificate": sentinel.certificate,
-        "key": sentinel.key,
-        "ca": sentinel.ca,
+        "certificate": code(sentinel.certificate),
+        "key": code(sentinel.key),
+        "ca": code(sentinel.ca),
         "port": redis.front_port,
         "front": redis.front,
         "asks_role": HEALTH_USER if health_user else "",

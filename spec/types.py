@@ -172,15 +172,8 @@ def _printable(what: str, longest: int = 255) -> Callable[[object], str]:
     return parse
 
 
-def _without_backtick(text: str) -> str:
-    """The text; raises ValueError for one with a backtick, which ends a code span of the rendered documents."""
-    if "`" in text:
-        raise ValueError(f"{shown(text)} contains a backtick, which the rendered documents cannot quote: rename it")
-    return text
-
-
 def _posix_path(value: object) -> str:
-    text = _without_backtick(_printable("a path", 1024)(value))
+    text = _printable("a path", 1024)(value)
     if not text.startswith("/"):
         raise ValueError(
             f"{shown(text)} is not an absolute path on the balancer: an absolute path starts with /, for example "
@@ -393,7 +386,7 @@ PosixPath = Annotated[str, _plain(_posix_path)]
 WindowsPath = Annotated[str, _plain(_windows_path)]
 CaPath = Annotated[str | bool, Reads(_verify, {"anyOf": [{"type": "string"}, {"const": False}]})]
 Text = Annotated[str, _plain(_printable("a text"))]
-SiteName = Annotated[str, _plain(_site)]
+SiteName = Annotated[str, _plain(_site, examples=["UiPath Orchestrator"])]
 FilePath = Annotated[str, Reads(_printable("a path", 1024), {"type": "string"}, is_file=True)]
 """A file that nlbgen reads, relative to the spec's folder."""
 DeviceUrl = Annotated[str, _plain(_url)]
@@ -405,11 +398,7 @@ EnvName = Annotated[
     ),
 ]
 SecretFile = Annotated[
-    str,
-    _unshown(
-        _plain(lambda value: _without_backtick(_printable("", 1024)(value))),
-        "is not the path of a file, for example /etc/nlbgen/f5.secret",
-    ),
+    str, _unshown(_plain(_printable("", 1024)), "is not the path of a file, for example /etc/nlbgen/f5.secret")
 ]
 ServicePath = Annotated[
     str,

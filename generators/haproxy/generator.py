@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
+from ...core.markdown import code
 from ...spec.model import Farm
 from ...spec.units import Duration, Version
 from .. import certificate, keepalived, redis_hosts
@@ -266,6 +267,9 @@ class Haproxy(Generator):
             "certificate": self.quoted(tls.certificate),
             "key": self.quoted(tls.key),
             "store": store,
+            "certificate_path": code(tls.certificate),
+            "key_path": code(tls.key),
+            "link": shlex.join(("ln", "-sfn", tls.key, f"{tls.certificate}.key")),
             "key_beside": not store and tls.key != tls.certificate,
         }
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
+from ...core.markdown import code
 from ...spec.capacity import open_files
 from ...spec.model import Farm
 from ...spec.units import Duration, Size, Version
@@ -260,6 +261,8 @@ class Nginx(Generator):
             "groups": ":".join(chosen.groups),
             "certificate": self.quote(job, ("frontend", "tls", "certificate"), tls.certificate),
             "key": self.quote(job, ("frontend", "tls", "key"), tls.key),
+            "certificate_path": code(tls.certificate),
+            "key_path": code(tls.key),
             "http2_directive": job.design.frontend.offers_http2 and job.version >= HTTP2_DIRECTIVE,
             "reject": job.version >= REJECT_HANDSHAKE,
         }

@@ -1,7 +1,6 @@
-"""The parts of the runbook's steps: the step itself, code spans, and the prompt for a secret."""
+"""The parts of the runbook's steps: the step itself, blocks of code, and the prompt for a secret."""
 
 import ipaddress
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -37,14 +36,6 @@ class Step:
     """The commands of the rollback."""
     stops_site: bool = False
     """Whether the site of a node is stopped in this step."""
-
-
-def code(text: str) -> str:
-    """A text as a Markdown code span, whatever it contains."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|")
 
 
 def blocks(*code_blocks: tuple[str, list[str]] | tuple[str, list[str], str]) -> list[CodeBlock]:

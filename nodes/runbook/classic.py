@@ -3,10 +3,11 @@
 Source: the guide's nine steps.
 """
 
+from ...core.markdown import code
 from ...core.wording import all_of
 from ...spec.model import Database, Farm, Redis, SqlLogin
 from ..powershell import literal
-from .blocks import POOL_PATH, SITE_PATH, STATE, STOP, Step, blocks, code, prompts, site_lines
+from .blocks import POOL_PATH, SITE_PATH, STATE, STOP, Step, blocks, prompts, site_lines
 
 
 def sessions(database: Database, variables: dict[str, str]) -> Step:

@@ -5,10 +5,11 @@ the first node's parameters file; the High Availability Add-on is the only suppo
 the Orchestrator / Identity Server URL", "Identity Server AppSettings.json".
 """
 
+from ...core.markdown import code
 from ...core.wording import all_of
 from ...spec.model import Farm, Redis
 from ..powershell import literal
-from .blocks import Step, blocks, code, prompts
+from .blocks import Step, blocks, prompts
 
 _PARAMETERS = "install.json"
 

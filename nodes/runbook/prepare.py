@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ...core.markdown import code
 from ...spec.model import Farm, Node, SqlLogin
 from .. import plain_http as plain_http_lines
 from ..config.effective import CLASSIC_FILE, CORE_FILE
 from ..powershell import literal
-from .blocks import FOLDER, START, STOP, CodeBlock, Step, blocks, code, prompts, share, site_lines
+from .blocks import FOLDER, START, STOP, CodeBlock, Step, blocks, prompts, share, site_lines
 
 KEYS_FILE: Final = f"{FOLDER}\\keys.config"
 """Where the file of `keys.from` is on each node."""

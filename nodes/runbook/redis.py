@@ -1,8 +1,9 @@
 """The steps of the runbook for a Redis under Sentinel: behind the balancer's front, and named in the nodes' strings."""
 
+from ...core.markdown import code
 from ...core.wording import all_of
 from ...spec.model import Farm, Redis
-from .blocks import Step, blocks, code, prompts
+from .blocks import Step, blocks, prompts
 
 
 def sentinel(farm: Farm, variables: dict[str, str]) -> Step:

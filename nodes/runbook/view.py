@@ -7,6 +7,7 @@ steps of `classic.py`.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ...core.markdown import cell, code
 from ...spec.model import Farm
 from ...spec.orchestrator import normalized
 from .. import storage
@@ -15,7 +16,7 @@ from ..planning import FarmPlan
 from ..powershell import literal
 from . import classic, prepare
 from . import core as core_steps
-from .blocks import FOLDER, Step, blocks, code, share
+from .blocks import FOLDER, Step, blocks, share
 from .redis import named_sentinels, sentinel
 
 _SECRETS: Final = {"sql": "of the SQL Server login", "redis": "of Redis"}
@@ -48,7 +49,7 @@ def view(
                 "name": node.name,
                 "address": node.address,
                 "primary": node is farm.primary,
-                "config": code(prepare.config_file(farm, core=core)),
+                "config": cell(code(prepare.config_file(farm, core=core))),
             }
             for node in farm.nodes
         ],

@@ -13,10 +13,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from nlbgen import __version__
+from nlbgen.core.markdown import code
 from nlbgen.nodes import plain_http, powershell, reading
 from nlbgen.nodes.planning import plan_farm
 from nlbgen.nodes.prepare import redis_scripts, rendering, scripts
-from nlbgen.nodes.runbook.blocks import code
 from nlbgen.nodes.runbook.redis import sentinel
 from nlbgen.nodes.values import DesiredSetting, Value
 from nlbgen.spec.load import load
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parents[1]
 EXAMPLES = HERE.parent / "examples"
 GOLDEN = HERE / "golden" / "nodes"
+NASTY_SITE = "O'Brien’s “Site” #1; (x86) {} [ünïcode] ^!~ 'x'"
+"""A name that IIS accepts, and that PowerShell and Markdown must quote."""
 NASTY = "O'Brien’s “Site” $(calc) `n; #> @{} %x% & | \\"
 REDIS, SQL = "red'is$(calc)`\"’x", "sql'’$x\"; y"
 
@@ -60,7 +62,11 @@ def other_farm(farm: Path) -> Path:
         path.write_bytes(text.replace(b"LoadBalancer.Enabled", b"LoadBalancer.UseSqlServer"))
     data = {
         "frontend": {"host": "orchestrator.corp.example"},
-        "orchestrator": {"version": "2017.1", "site": NASTY, "directory": "D:\\O'Brien’s (x86)\\$x`\\Orchestrator"},
+        "orchestrator": {
+            "version": "2017.1",
+            "site": NASTY_SITE,
+            "directory": "D:\\O'Brien’s (x86)\\$x`\\Orchestrator",
+        },
         "nodes": [
             {"name": "orch-1", "address": "10.20.0.11", "config": "inputs/orch-1/web.config"},
             {"name": "orch--2", "address": "10.20.0.12", "config": "inputs/orch-2/web.config"},

@@ -1,7 +1,7 @@
 #Requires -Version 5.1
 #Requires -PSEdition Desktop
 # Session tables of the farm farm--x
-# Made by nlbgen VERSION from the spec with digest 7f7bd0b50835556b.
+# Made by nlbgen VERSION from the spec with digest 7b7f2cbc533f8f0a.
 # Do not edit: change the spec and run `nlbgen render nodes` again.
 <#
 .SYNOPSIS

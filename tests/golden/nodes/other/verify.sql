@@ -1,5 +1,5 @@
 -- Tables that the nodes share, of the farm farm--x
--- Made by nlbgen VERSION from the spec with digest 7f7bd0b50835556b.
+-- Made by nlbgen VERSION from the spec with digest 7b7f2cbc533f8f0a.
 -- Do not edit: change the spec and run `nlbgen render nodes` again.
 -- Run it against SQL'01\PROD (sqlcmd -S ... -f 65001 -i verify.sql): every row must show `present`.
 USE [Ui]]Pa'th];

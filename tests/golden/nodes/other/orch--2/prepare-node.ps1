@@ -1,7 +1,7 @@
 ﻿#Requires -Version 5.1
 #Requires -PSEdition Desktop
 # Preparation of the node orch--2 of the farm farm--x
-# Made by nlbgen VERSION from the spec with digest 7f7bd0b50835556b.
+# Made by nlbgen VERSION from the spec with digest 7b7f2cbc533f8f0a.
 # Do not edit: change the spec and run `nlbgen render nodes` again.
 <#
 .SYNOPSIS
@@ -24,7 +24,7 @@ The script reads passwords from parameters or environment variables, and keys al
 [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'Medium')]
 param(
     [string] $ConfigPath = 'D:\O''Brien’’s (x86)\$x`\Orchestrator\web.config',
-    [string] $SiteName = 'O''Brien’’s “Site” $(calc) `n; #> @{} %x% & | \',
+    [string] $SiteName = 'O''Brien’’s “Site” #1; (x86) {} [ünïcode] ^!~ ''x''',
     # The IIS id of the site on the first node: nodes share sessions in SQL Server only if their ids are equal.
     [int] $SiteId = 0,
     # A config file with the farm's keys; the script reads from it the keys that are not given as parameters.
