@@ -182,7 +182,7 @@ def test_runbook_blocks_break_no_rule(case: str, request: pytest.FixtureRequest,
 def test_render_hostile_names_stay_inside_literals(other_farm: Path, secrets: None) -> None:
     files = rendered(other_farm)
     prepare = literals(files["orch--2/prepare-node.ps1"])
-    assert {NASTY, "D:\\O'Brien’s (x86)\\$x`\\Orchestrator\\web.config"} <= prepare
+    assert {NASTY_SITE, "D:\\O'Brien’s (x86)\\$x`\\Orchestrator\\web.config"} <= prepare
     assert {"SQL'01\\PROD", "Ui]Pa'th", "o'brien"} <= literals(files["sessionstate.ps1"])
     assert "USE [Ui]]Pa'th];" in files["verify.sql"].decode()
 
