@@ -1,4 +1,4 @@
 """HAProxy.
 
-Imports spec, generators.
+Imports core, spec, generators.
 """

@@ -1,4 +1,4 @@
 """NGINX, open source.
 
-Imports spec, generators.
+Imports core, spec, generators.
 """

@@ -218,8 +218,9 @@ def test_the_matrix_folds_into_sixty_columns(terminal: "RunOnTerminal") -> None:
     shown = terminal("vendors", columns=60)
     head = next(number for number, line in enumerate(shown.lines) if line.startswith("feature"))
     assert shown.lines[head + 1] == "─" * 60
-    assert shown.lines[head + 2].split() == ["TLS", "yes", "yes", "since", "yes"]
-    assert shown.lines[head + 3].split() == ["termination", "Zevenet"]
+    first, folded = (shown.lines[head + number].split() for number in (2, 3))
+    assert (first[0], first[-4:]) == ("TLS", ["yes", "yes", "since", "yes"])
+    assert folded[-1] == "Zevenet"
 
 
 def test_keys_have_a_column_for_each_node(farm: Path, terminal: "RunOnTerminal") -> None:
