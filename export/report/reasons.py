@@ -13,6 +13,8 @@ F5_OBJECTS: Final[Mapping[str, str]] = {
     "ltm node": "One node for each address: a BIG-IP allows only one in all partitions.",
     "ltm monitor": "Checks the health endpoint of each node.",
     "ltm pool": "The nodes for one kind of request; connections to a node that is marked down are closed.",
+    "ltm cipher rule": "The TLS suites of Mozilla's profile.",
+    "ltm cipher group": "Allows the rule: F5 requires a group for TLS 1.3.",
     "ltm profile client-ssl": "TLS to the clients.",
     "ltm profile server-ssl": "TLS to the nodes: the farm's name by SNI, and the check of their certificates.",
     "ltm profile http": "Sends the client's address and the scheme https to the nodes.",
@@ -24,6 +26,14 @@ F5_OBJECTS: Final[Mapping[str, str]] = {
     "ltm virtual": "The frontend: robots and browsers connect here.",
 }
 """The purpose of each kind of F5 object, by the beginning of its first line."""
+
+F5_NAMES: Final[Mapping[str, str]] = {
+    "_unchecked": "All nodes without a monitor: this pool serves while the monitors of all nodes fail.",
+    "_unchecked_rule": "Selects the pool without a monitor while the monitors of all nodes fail.",
+    "_redirect_rule": "Redirects http to https.",
+    "_signalr_rule": "Sends SignalR's paths to a pool of their own.",
+}
+"""The purpose of an F5 object that differs from that of its kind, by the end of its name."""
 
 POUND_DIRECTIVES: Final[Mapping[str, str]] = {
     "Timeout": "The timeout for a response of a node: longer than a long poll.",
@@ -58,7 +68,7 @@ POUND_DIRECTIVES: Final[Mapping[str, str]] = {
 HEADER_END: Final = "Do not edit: "
 """The beginning of the last line of a file's header; a header is not the reason of any line."""
 _COMMENT: Final = re.compile(r"\s*# \S")
-_OBJECT: Final = re.compile(r"ltm \S+(?: \S+)?")
+_OBJECT: Final = re.compile(r"(?P<kind>ltm \S+(?: [^\s/]\S*)?) (?P<path>/\S+) ")
 
 
 def commented(lines: Sequence[str]) -> list[str]:
@@ -120,7 +130,9 @@ def by_object(lines: Sequence[str]) -> list[str]:
             reasons.append("")
             continue
         if begin := _OBJECT.match(line):
-            reason = next((text for kind, text in F5_OBJECTS.items() if begin[0].startswith(kind)), "")
+            kinds = (text for kind, text in F5_OBJECTS.items() if begin["kind"].startswith(kind))
+            names = (text for end, text in F5_NAMES.items() if begin["path"].endswith(end))
+            reason = next(names, next(kinds, ""))
         reasons.append(reason)
         if line == "}" and not _goes_on(lines, len(reasons)):
             reason = ""

@@ -301,6 +301,9 @@ def test_reasons_of_f5_and_zen_come_from_a_table() -> None:
     found = reasons("bigip.conf", "f5")
     assert found["idle-timeout 3600"].startswith("Keeps idle robots connected")
     assert found['HTTP::header remove "Upgrade"'].startswith("Removes headers")
+    assert found["pool /Common/orchestrator-prod_unchecked"].startswith("Selects the pool without a monitor")
+    assert found["ltm pool /Common/orchestrator-prod_unchecked {"].startswith("All nodes without a monitor")
+    assert found["ltm pool /Common/orchestrator-prod_web {"].startswith("The nodes for one kind of request")
     zen = reasons("orchestrator-prod_proxy.cfg", "zen")
     assert zen["WSTimeOut	3600"] == "The idle timeout of a WebSocket."
 
