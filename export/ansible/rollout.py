@@ -30,12 +30,12 @@ _REDIS_PLAYBOOKS: Final[tuple[tuple[str, str, Mapping[str, object]], ...]] = (
     (
         "redis-change.yml",
         "ansible/redis-rolling.yml.j2",
-        {"changes": True, "verb": "Change", "tasks": "change.yml"},
+        {"changes": True, "verb": "Change", "does": "change", "tasks": "change.yml"},
     ),
     (
         "redis-restart.yml",
         "ansible/redis-rolling.yml.j2",
-        {"changes": False, "verb": "Restart", "tasks": "restart.yml"},
+        {"changes": False, "verb": "Restart", "does": "restart", "tasks": "restart.yml"},
     ),
 )
 _ADDRESS: Final = next(how for how in get_args(NodeAddress) if isinstance(how, Reads))
