@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..spec.load import Spec
 
 NODES = "nodes"
+UPGRADE = "upgrade"
 
 
 def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -26,7 +27,7 @@ def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: st
     from ..generators.output import ALL
 
     given = context.params.get("vendors") or ()
-    return [name for name in (*VENDORS, NODES, ALL) if name.startswith(incomplete) and name not in given]
+    return [name for name in (*VENDORS, NODES, UPGRADE, ALL) if name.startswith(incomplete) and name not in given]
 
 
 @click.command(short_help="Write configurations, and files to prepare the nodes.")
@@ -48,7 +49,9 @@ def command(
 ) -> None:
     """Write the configuration for VENDOR: haproxy, nginx, zen or f5.
 
-    `nodes` writes the files that prepare the nodes, `all` writes everything.
+    `nodes` writes the files that prepare the nodes, `all` writes everything for normal operation.
+
+    `upgrade` writes the runbook, scripts and configurations for an upgrade of Orchestrator.
 
     The files go to DIR/VENDOR/, for a fleet to DIR/FARM/VENDOR/.
     """
@@ -56,7 +59,7 @@ def command(
 
     if stdout and diff:
         raise UsageError("--stdout and --diff cannot be combined", "use only one of them")
-    names = out.chosen(vendors, (NODES,))
+    names = _names(vendors)
     files = out.spec_files(specs or console.DEFAULT_SPECS)
     fleet = out.Fleet(output, single=len(files) == 1 and (not specs or files[0] in specs))
     failures = fleets.Failures(single=len(files) == 1)
@@ -72,6 +75,13 @@ def command(
         raise DifferenceError("the files differ from the spec", "to write them, run the command without --diff")
 
 
+def _names(vendors: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the outputs that the command line names; `all` is without the files of an upgrade."""
+    from ..generators import output as out
+
+    return tuple(name for name in out.chosen(vendors, (NODES, UPGRADE)) if name != UPGRADE or UPGRADE in vendors)
+
+
 class _Request(NamedTuple):
     """The outputs that the command line requests; `named` has those that it names, without `all`."""
 
@@ -83,7 +93,7 @@ class _Request(NamedTuple):
     @property
     def vendors(self) -> tuple[str, ...]:
         """The names without the nodes."""
-        return tuple(name for name in self.names if name != NODES)
+        return tuple(name for name in self.names if name not in {NODES, UPGRADE})
 
     def outputs(self, spec: "Spec") -> "list[Output]":
         """Return the vendors' files; print which vendors are skipped."""
@@ -113,6 +123,19 @@ class _Request(NamedTuple):
             console.info(f"nodes: {note}")
         return prepared
 
+    def upgrade(self, spec: "Spec") -> "list[Artifact]":
+        """Return the files of an upgrade, checked by the installed programs; none if not requested."""
+        if UPGRADE not in self.names:
+            return []
+        from ..export.upgrade import rendering
+        from ..generators.validate import validate
+
+        files = rendering.render_upgrade(spec)
+        for variant in rendering.variants(spec) if self.validate else ():
+            verdict = validate(variant.vendor, variant.spec).text
+            console.info(f"upgrade: {variant.vendor.name}, {variant.state}: {verdict}")
+        return [file.below(UPGRADE) for file in files]
+
     def verdicts(self, spec: "Spec", outputs: "Iterable[Output]") -> dict[str, str]:
         """Return the verdict on each vendor's files."""
         from ..generators import output as out
@@ -130,18 +153,20 @@ def _render_one(file: Path, request: _Request, fleet: "Fleet", *, stdout: bool, 
     console.show_warnings(spec)
     outputs = request.outputs(spec)
     prepared = request.prepared(spec)
+    upgrade = request.upgrade(spec)
     if diff:
-        lines = artifacts.diff([*_artifacts(outputs), *_node_artifacts(prepared)], fleet.folder(spec))
+        lines = artifacts.diff([*_artifacts(outputs), *_node_artifacts(prepared), *upgrade], fleet.folder(spec))
         for line in lines:
             click.echo(line)
         return bool(lines)
     verdicts = request.verdicts(spec, outputs)
     if stdout:
         _print_main(outputs)
-        _print_runbook(prepared)
+        _print_runbook([] if prepared is None else prepared.files)
+        _print_runbook(upgrade)
         return False
     _write(outputs, verdicts, folder := fleet.folder(spec), listed=fleet.single)
-    _write_nodes(prepared, folder, listed=fleet.single)
+    _write_nodes([*_node_artifacts(prepared), *upgrade], folder, listed=fleet.single)
     return False
 
 
@@ -167,19 +192,16 @@ def _write(outputs: "Iterable[Output]", verdicts: dict[str, str], folder: Path, 
             console.info(f"not used {path} (an earlier run wrote it; remove it, or it may be installed by mistake)")
 
 
-def _print_runbook(prepared: "Prepared | None") -> None:
-    """Print RUNBOOK.md, the only one of the nodes' files that is meant for reading."""
-    for file in () if prepared is None else prepared.files:
-        if file.path.name == "RUNBOOK.md":
+def _print_runbook(files: "Iterable[Artifact]") -> None:
+    """Print the runbook, the only one of the files for nodes and upgrades that is meant for reading."""
+    for file in files:
+        if file.path.name in {"RUNBOOK.md", "UPGRADE.md"}:
             sys.stdout.buffer.write(file.content)
 
 
-def _write_nodes(prepared: "Prepared | None", folder: Path, *, listed: bool) -> None:
-    if prepared is None:
-        return
+def _write_nodes(made: "list[Artifact]", folder: Path, *, listed: bool) -> None:
     from ..core import artifacts
 
-    made = _node_artifacts(prepared)
     written = artifacts.write(made, folder)
     for (path, new), artifact in zip(written, made, strict=True) if listed else ():
         console.info(f"{'wrote' if new else 'unchanged'} {path}" + (" (contains secrets)" if artifact.secret else ""))

@@ -91,6 +91,7 @@ class Design:
         tag = hashlib.sha256(node.name.encode()).hexdigest()[:8]
         # If all nodes are backups, they serve as normal nodes: NGINX refuses a pool that has only backups.
         state = "up" if all(other.state == "backup" for other in self.farm.nodes) else node.state
+        state = "down" if self.closed else state
         return Member(node.name, host, self.farm.port_of(node), node.weight, state, is_name, tag)
 
     @property
@@ -141,6 +142,26 @@ class Design:
         return "https" if self.farm.balancer_tls else "http"
 
     @property
+    def closed(self) -> bool:
+        """Whether no request reaches a node, because Orchestrator is upgraded."""
+        return self.balancer.maintenance.state == "closed"
+
+    @property
+    def robots_per_second(self) -> int:
+        """The limit of new connections of robots after an upgrade; 0 without one."""
+        maintenance = self.balancer.maintenance
+        return maintenance.robots_per_second if maintenance.state == "releasing" else 0
+
+    @property
+    def maintenance_page(self) -> str:
+        """The page while the farm is closed: HTML on one line, in ASCII, without characters that a syntax expands."""
+        message = "".join(_entity(char) for char in self.balancer.maintenance.message)
+        return (
+            '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Maintenance</title></head>'
+            f"<body><h1>Maintenance</h1><p>{message}</p></body></html>"
+        )
+
+    @property
     def health_paths(self) -> tuple[str, ...]:
         """The paths of the health checks, all of which must answer; the rules ensure that there is one."""
         return self.farm.health_paths or ("/",)
@@ -185,6 +206,10 @@ class Design:
     def fast_check(self) -> Duration:
         """The check interval of a node after a failed check."""
         return Duration(min(FAST_CHECK, self.balancer.health.interval))
+
+
+def _entity(char: str) -> str:
+    return char if char.isascii() and (char.isalnum() or char in " .,:-_") else f"&#{ord(char)};"
 
 
 def _host(address: str) -> tuple[str, bool]:

@@ -212,6 +212,16 @@ FEATURES: Final = (
         "queue", "A queue for nodes at their limit", _when(_QUEUE, lambda f: "queue" in f.balancer.timeouts.written)
     ),
     Feature(
+        "maintenance",
+        "A page with 503 while the farm is closed",
+        _when(("balancer", "maintenance", "state"), lambda f: f.balancer.maintenance.state == "closed"),
+    ),
+    Feature(
+        "gradual-release",
+        "A limit of new robots after an upgrade",
+        _when(("balancer", "maintenance", "state"), lambda f: f.balancer.maintenance.state == "releasing"),
+    ),
+    Feature(
         "address-limit",
         "A limit of connections for each client address",
         _when(

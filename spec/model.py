@@ -223,6 +223,24 @@ class Limits(Model):
     )
 
 
+class Maintenance(Model):
+    """The answer of the balancer while Orchestrator is upgraded; `nlbgen render upgrade` sets the state."""
+
+    state: t.MaintenanceState = entry(
+        "`serving`: normal operation. `closed`: no request reaches a node, clients get 503. `releasing`: requests are "
+        "served, and new connections of robots are limited, so that not all robots connect at once.",
+        default="serving",
+    )
+    retry_after: t.LongTime = entry(
+        "The time that Retry-After names while the farm is closed, in whole seconds.", default=Duration.of("5m")
+    )
+    message: t.Text = entry(
+        "The text of the page while the farm is closed.",
+        default="Orchestrator is being upgraded. Please try again later.",
+    )
+    robots_per_second: t.RobotRate = entry("New connections of robots for each second while releasing.", default=20)
+
+
 class Balancer(Model):
     """How requests are distributed to the nodes."""
 
@@ -237,6 +255,7 @@ class Balancer(Model):
     signalr: Signalr = entry("Paths and timeout of the SignalR connections.", default=Signalr)
     timeouts: Timeouts = entry("The balancer's timeouts.", default=Timeouts)
     limits: Limits = entry("Limits of connections, requests and open files.", default=Limits)
+    maintenance: Maintenance = entry("The answer of the balancer while Orchestrator is upgraded.", default=Maintenance)
     metrics_port: t.Port = entry("The port of the statistics, only on the balancer's loopback address.", default=8404)
     max_body: t.BodySize = entry("The maximum size of an upload, for example of a package.", default=Size.of("300MB"))
     slow_start: t.OptionalTime = entry(

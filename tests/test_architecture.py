@@ -298,6 +298,7 @@ def test_every_folder_of_templates_has_an_owner() -> None:
         "certificate",
         "prove",
         "topology",
+        "upgrade",
     }
 
 

@@ -71,6 +71,11 @@ class F5(Generator):
             "the checks are sent without the key, which changes no status",
         ),
         "serve-all-failed": Yes("an iRule selects a pool without a monitor while the monitors of all nodes fail"),
+        "maintenance": Yes("an iRule; with passthrough, connections are reset"),
+        "gradual-release": No(
+            "an iRule that counts robots on all cores needs a table, which nlbgen does not render",
+            "all robots connect as soon as the farm serves",
+        ),
         "app-pool-stop": Yes("only the monitor detects it"),
         "free-hung-websockets": Yes("`service-down-action reset` closes them"),
         "source-hash": Yes("as persistence by address, with CARP"),

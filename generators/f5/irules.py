@@ -39,6 +39,13 @@ def request_irule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[st
     yield "            return"
     yield "        }"
     yield "    }"
+    if design.closed:
+        headers = f'"Content-Type" "text/html; charset=utf-8" "Retry-After" "{_retry_after(design)}"'
+        page = f"{{{design.maintenance_page}}}"
+        yield f'    HTTP::respond 503 content {page} {headers} "Cache-Control" "no-store" "Connection" "close"'
+        yield "    return"
+        yield "}"
+        return
     yield "    foreach name [HTTP::header names] {"
     yield "        switch -glob -- [string tolower $name] {"
     yield from (f'            "{pattern.lower()}" -' for pattern in _REMOVED[:-1])
@@ -59,6 +66,10 @@ def request_irule(farm: Farm, design: Design, *, redirects: bool) -> Iterator[st
         yield "when HTTP_RESPONSE {"
         yield f'    HTTP::header replace "Strict-Transport-Security" "max-age={HSTS_SECONDS}"'
         yield "}"
+
+
+def _retry_after(design: Design) -> int:
+    return design.balancer.maintenance.retry_after.seconds
 
 
 def _body_limit(limit: int) -> Iterator[str]:

@@ -224,6 +224,7 @@ class Haproxy(Generator):
             "verify": tls.verify_nodes is not False or design.passthrough,
             "timeouts": _timeouts(job),
             "health": self._health(job),
+            "maintenance": _maintenance(job),
             "resolve": any(member.is_name for member in design.members),
             "binds": self._binds(job),
             "redirect": self._redirect(job),
@@ -410,6 +411,17 @@ def _timeouts(job: Job) -> dict[str, Duration | None]:
         "queue": timeouts.queue,
         "tunnel": design.balancer.signalr.idle_timeout,
         "slow_start": design.balancer.slow_start,
+    }
+
+
+def _maintenance(job: Job) -> dict[str, Any]:
+    """Return the answer while the farm is closed, and the limit of new robots while it is released."""
+    design = job.design
+    return {
+        "page": design.maintenance_page if design.closed else "",
+        "retry_after": design.balancer.maintenance.retry_after.seconds,
+        "rate": design.robots_per_second,
+        "table": f"{job.farm.farm}_robots",
     }
 
 

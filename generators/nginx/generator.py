@@ -235,10 +235,16 @@ class Nginx(Generator):
             "signalr_paths": "|".join(re.escape(path).replace("\\-", "-") for path in balancer.signalr.paths),
             "timeouts": _timeouts(job),
             "node_scheme": "https" if job.farm.node_tls else "http",
-            "pools": (pools := upstreams(job)),
+            "pools": (pools := upstreams(serving := _serving(job))),
             "pool": {pool["kind"]: pool for pool in pools},
             "rescued": any(pool["rescued"] for pool in pools),
-            "affinity": affinity(job),
+            "affinity": affinity(serving),
+            "maintenance": {
+                "page": design.maintenance_page if design.closed else "",
+                "retry_after": design.balancer.maintenance.retry_after.seconds,
+                "rate": design.robots_per_second,
+                "burst": max(1, design.robots_per_second // 4),
+            },
             "check": CHECK_PATH,
             "check_url": self.quote(
                 job,
@@ -279,6 +285,15 @@ class Nginx(Generator):
             "listens": _listens(job, job.site.http_port, " default_server"),
             "to": job.design.public_url,
         }
+
+
+def _serving(job: Job) -> Job:
+    """The job with the nodes' own states: while the farm is closed, no location uses its upstreams."""
+    if not job.design.closed or job.design.passthrough:
+        return job
+    balancer = job.farm.balancer
+    farm = job.farm.replace(balancer=balancer.replace(maintenance=balancer.maintenance.replace(state="serving")))
+    return Job(job.spec._replace(farm=farm), job.site, job.version, job.limitations, job.lost)
 
 
 def _early_log(file: Path, version: Version) -> tuple[str, ...]:

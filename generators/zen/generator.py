@@ -95,10 +95,11 @@ class Zen(Generator):
         found = edition(job.farm)
         generation = _known(found)
         made = objects(job.farm, found)
+        pages = {**ERROR_PAGES, 503: job.design.maintenance_page} if job.design.closed else ERROR_PAGES
         if found.way == "l4-api":
             files = [_calls(made.main.name, plan(made, generation))]
         else:
-            files = [file for farm in made.site_farms for file in _farm_files(farm, generation)]
+            files = [file for farm in made.site_farms for file in _farm_files(farm, generation, pages)]
             files += _guardian_files(made, generation)
             # The file of an L4xNAT farm belongs to nftlb.
             files += [_calls(made.redis.name, farm_plan(made.redis, generation))] if made.redis is not None else []
@@ -134,7 +135,7 @@ def _known(found: Edition) -> Generation:
     return generation
 
 
-def _farm_files(farm: HttpFarm | L4Farm, generation: Generation) -> list[Draft]:
+def _farm_files(farm: HttpFarm | L4Farm, generation: Generation, pages: Mapping[int, str]) -> list[Draft]:
     if isinstance(farm, L4Farm):
         registered = [f"{mark} // FARM_{farm.name}_" for mark in farm.marks]
         return [
@@ -149,7 +150,7 @@ def _farm_files(farm: HttpFarm | L4Farm, generation: Generation) -> list[Draft]:
         Draft(PurePosixPath(f"{name}_status.cfg"), "zen/lines.j2", {"lines": states}),
         Draft(PurePosixPath(f"{name}_sessions.cfg"), "zen/lines.j2", {"lines": []}),
         *(
-            Draft(PurePosixPath(f"{name}_Err{status}.html"), "zen/lines.j2", {"lines": [ERROR_PAGES[status]]})
+            Draft(PurePosixPath(f"{name}_Err{status}.html"), "zen/lines.j2", {"lines": [pages[status]]})
             for status in ERROR_STATUSES
         ),
     ]

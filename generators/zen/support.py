@@ -56,6 +56,11 @@ _COMMON: Final[dict[str, Support]] = {
         "one client address can use all connections",
     ),
     "refuse-all-failed": Yes(),
+    "maintenance": Yes("the page of an HTTP farm, without Retry-After; an L4xNAT farm refuses connections"),
+    "gradual-release": No(
+        "no product of the Zen family limits new connections in the farm",
+        "all robots connect as soon as the farm serves",
+    ),
     "app-pool-stop": Yes("FarmGuardian's check detects it"),
     "weights": Yes("in HTTP farms, weights are scaled to 1 to 9"),
     "drain": Yes("as maintenance with mode drain"),

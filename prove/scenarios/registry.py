@@ -14,6 +14,7 @@ MODULES: Final = (
     "failover",
     "services",
     "reload",
+    "upgrade",
     "live",
     "robots",
     "correct",

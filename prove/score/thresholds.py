@@ -180,6 +180,18 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "failed_gets": at_most(0, "GETs that failed after an application pool stopped"),
         "still_asked": at_most(0, "requests to a node more than 3 s after it was set to down"),
     },
+    # upgrade.py
+    "upgrade": {
+        "unconnected": at_most(0, "robots that could not connect before"),
+        "arrived": at_most(0, "requests that reached a node between stop and release"),
+        "unclear": at_most(0, "responses other than 503 while the nodes were stopped"),
+        "failed_after": at_most(0, "requests that failed more than 2 s after the release"),
+        # The limit is 4; a second that begins in the middle of the balancer's own second may have more.
+        "peak": at_most(8, "robots that connected within one second after the release"),
+        "lost": at_most(0, "robots that did not reconnect"),
+        "cut": at_most(0, "robots that lost their connection when the limit was removed"),
+        "last_back": measured("the last robot reconnected after the first one", "s"),
+    },
     # live.py
     "idle-websocket": {
         "cut": at_most(0, "idle WebSockets closed before their timeout"),

@@ -7,6 +7,7 @@ import pytest
 from nlbgen.generators.design import Design
 from nlbgen.net.waiting import wait_until
 from nlbgen.prove.clients.simple import fetch
+from nlbgen.spec.model import Farm
 
 from .conftest import Changes, FarmLab, StartBench, StartFarm, failed_in
 
@@ -71,3 +72,25 @@ def test_identity_scenario_passes_with_the_default_and_fails_with_a_single_path(
     assert shared_bench("haproxy", core).failed("identity") == []
     failed = {each.name for each in failed_in(shared_bench("haproxy", single).run("identity", until="asked_503"))}
     assert "asked_503" in failed
+
+
+@pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
+def test_upgrade_scenario_passes(shared_bench: StartBench, vendor: str) -> None:
+    assert shared_bench(vendor).failed("upgrade") == []
+
+
+def test_upgrade_without_a_closed_farm_and_without_a_limit_fails(shared_bench: StartBench) -> None:
+    runner = shared_bench("haproxy")
+    change = runner.bench.lab.change
+
+    def unchanged(farm: Farm) -> None:
+        """Every state is normal operation."""
+        balancer = farm.balancer
+        change(farm.replace(balancer=balancer.replace(maintenance=balancer.maintenance.replace(state="serving"))))
+
+    runner.bench.lab.change = unchanged  # type: ignore[method-assign]
+    try:
+        failed = {each.name for each in failed_in(runner.run("upgrade"))}
+    finally:
+        runner.bench.lab.change = change  # type: ignore[method-assign]
+    assert {"arrived", "unclear"} <= failed

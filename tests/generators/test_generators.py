@@ -87,6 +87,8 @@ ASKING: dict[str, dict[str, Any]] = {
     "health-details-key": {"balancer": {"health": {"path": "/api/health", "details_key": {"env": "X"}}}},
     "serve-all-failed": {"balancer": {"health": {"all_failed": "serve"}}},
     "refuse-all-failed": {"balancer": {"health": {"all_failed": "refuse"}}},
+    "maintenance": {"balancer": {"maintenance": {"state": "closed"}}},
+    "gradual-release": {"balancer": {"maintenance": {"state": "releasing"}}},
     "address-limit": {"balancer": {"limits": {"connections_per_address": 50}}},
     "round-robin": {"balancer": {"algorithm": "round-robin"}},
     "source-hash": {"balancer": {"algorithm": "source"}},

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,7 @@ from nlbgen.prove.clients.raw import RawAnswer
 from nlbgen.prove.clients.simple import Fetched
 from nlbgen.prove.lab import time_scale
 from nlbgen.prove.lab.bench import TestBench
-from nlbgen.prove.scenarios import correct, failover, steady
+from nlbgen.prove.scenarios import correct, failover, steady, upgrade
 from nlbgen.prove.scenarios.base import HASHED, NO_HTTP, ONE_NODE
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.spec.load import Spec
@@ -254,6 +255,46 @@ def test_identity_is_skipped_with_a_reason(
     found = scenarios()["identity"].skip_reason(make_spec(**changes).farm, vendor)
     assert reason in found
     assert bool(found) is bool(reason)
+
+
+# Upgrade
+
+
+def test_upgrade_changes_the_maintenance_and_counts(
+    make_bench: Callable[..., FakeBench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = core_bench(make_bench)
+    team = [SimpleNamespace(connected=True, returns=[10.0 + number / 2], ends=[9.0]) for number in range(4)]
+
+    @asynccontextmanager
+    async def few(_plans: object) -> AsyncIterator[list[SimpleNamespace]]:
+        yield team
+
+    async def back(_team: object, _seconds: float) -> None:
+        team[0].connected = False
+
+    monkeypatch.setattr(upgrade, "robots", few)
+    monkeypatch.setattr(upgrade, "plans", lambda *_arguments, **_options: [])
+    monkeypatch.setattr(upgrade, "until_connected", back)
+    monkeypatch.setattr(upgrade, "QUIET_SECONDS", 0)
+    for node in bench.nodes_:
+        node.control = SimpleNamespace(requests=lambda: [{"target": "/odata/Jobs?x=1"}])
+    found = measured(scenarios()["upgrade"], bench)
+    states = [farm.balancer.maintenance.state for farm in bench.changed]
+    assert states == ["closed", "releasing", "serving"]
+    assert bench.changed[1].balancer.maintenance.robots_per_second == upgrade.RATE
+    assert [node.done for node in bench.nodes_] == [["kill", "start"]] * 2
+    assert (found["arrived"].value, found["arrived"].note) == (2, "/odata/Jobs")
+    assert found["unclear"].value == found["unclear"].of
+    assert found["unclear"].note == "ok"
+    assert (found["peak"].value, found["lost"].value, found["cut"].value, found["last_back"].value) == (2, 1, 0, 1.5)
+    assert found["peak"].enforced
+
+
+def test_upgrade_is_skipped_with_passthrough(make_spec: MakeSpec) -> None:
+    scenario = scenarios()["upgrade"]
+    assert scenario.skip_reason(make_spec(frontend={"tls": {"mode": "passthrough"}}).farm, "haproxy") == NO_HTTP
+    assert scenario.skip_reason(make_spec().farm, "nginx") == ""
 
 
 # Normal operation

@@ -1,0 +1,4 @@
+"""The files of `nlbgen render upgrade`: the runbook of the upgrade window, its scripts, configurations and specs.
+
+Imports core, spec, generators, nodes, nodes.runbook.
+"""
