@@ -209,6 +209,7 @@ def _farm_variables(rollout: Rollout, needed: dict[str, Secret]) -> Iterator[Var
     if not rollout.hosted:
         yield Variable("device_vendor", rollout.vendor)
         yield Variable("device_spec", quoted(f"{_FILES}/{farm.farm}/device/farm.yaml"))
+        yield Variable("upgrade_device_spec", quoted(f"{_FILES}/{farm.farm}/device/closed.yaml"))
         yield Variable("device_work", quoted(f"{_WORK}/{farm.farm}/device"))
         yield Variable("device_secrets", entries=tuple(_needed_entries(needed, (rollout.vendor,))))
 
@@ -246,6 +247,9 @@ def _balancer_variables(rollout: Rollout) -> Iterator[Variable]:
     farm, vendor = rollout.spec.farm, rollout.vendor
     tls = farm.frontend.tls
     yield Variable(f"{vendor}_source", quoted(f"{_FILES}/{farm.farm}/{vendor}"))
+    robots, rate = farm.orchestrator.robots, farm.balancer.maintenance.robots_per_second
+    yield Variable("upgrade_configurations", quoted(f"{_FILES}/{farm.farm}/upgrade"))
+    yield Variable("upgrade_release_seconds", str(max(60, -(-robots // rate)) if robots else 60))
     files = [tls.certificate, tls.key] if farm.balancer_tls else []
     if farm.node_tls and isinstance(tls.verify_nodes, str) and _reads_ca(rollout):
         files.append(tls.verify_nodes)
@@ -303,6 +307,7 @@ def _one_node(rollout: Rollout, node: Node) -> Iterator[Variable]:
     yield Variable("ansible_host", quoted(node.address))
     yield Variable("node_name", quoted(node.name))
     yield Variable("node_spec", quoted(f"{folder}/nodes/{node.name}.yaml"))
+    yield Variable("upgrade_spec", quoted(f"{folder}/after/{node.name}.yaml"))
     yield Variable("node_keys_from", quoted(_node_host(farm, farm.primary) if clones else ""))
     local = f"{scheme}://localhost:{farm.port_of(node)}"
     yield Variable("node_health_urls", entries=tuple(unsafe(f"{local}{path}") for path in farm.health_paths or ("/",)))
@@ -337,6 +342,8 @@ def _node_variables(rollout: Rollout) -> Iterator[Variable]:
     secrets = {name: secret for name, secret in ansible_specs.secrets_of(farm).items() if _is_needed(rollout, name)}
     yield Variable("node_directory", unsafe(farm.orchestrator.directory))
     yield Variable("node_config_files", entries=(ansible_specs.config_name(farm),))
+    yield Variable("upgrade_files", entries=tuple(unsafe(name) for name in ansible_specs.settings_files(farm)))
+    yield Variable("upgrade_snapshot", quoted(f"{_WORK}/{farm.farm}/{ansible_specs.SNAPSHOT}"))
     yield Variable("node_site", unsafe(farm.orchestrator.site))
     yield Variable(
         "node_same_site_id",

@@ -11,15 +11,14 @@ _SHARED: Final = {
     "device": ("tasks/main", "tasks/known"),
     "secrets": ("tasks/main",),
     "node": ("tasks/main", "tasks/plan", "tasks/change", "tasks/return"),
+    "upgrade": ("tasks/snapshot", "tasks/stop", "tasks/start", "tasks/node"),
 }
 """The task files of the roles that are the same for every vendor."""
 _DEVICE_DRAIN: Final = ("out", "back")
 """The task files that drain a node on a device with a push."""
 
 
-_REDIS: Final = tuple(
-    f"tasks/{task}" for task in ("main", "system", "check", "change", "configure", "restart", "balancer")
-)
+_REDIS: Final = ("tasks/main", "tasks/check", "tasks/restart", "tasks/balancer")
 """The task files of the role for the hosts of Redis."""
 
 

@@ -20,6 +20,10 @@ from .model import Rollout
 
 OUT: Final = ("drain", "down")
 """The states that remove a node from rotation, in order: no new clients, then no requests."""
+WINDOW: Final = ("closed", "releasing")
+"""The states of maintenance in an upgrade, in order."""
+SNAPSHOT: Final = "snapshot"
+"""The folder below WORK/FARM for the nodes' settings before an upgrade."""
 WORK: Final = "work"
 """The folder below the tree's root for secrets and the nodes' files on the control host, while they are needed."""
 
@@ -68,6 +72,12 @@ def with_state(farm: Farm, node: Node, state: str) -> Farm:
     return farm.replace(nodes=tuple(one.replace(state=state) if one is node else one for one in farm.nodes))
 
 
+def with_maintenance(farm: Farm, state: str) -> Farm:
+    """Return the farm in a state of maintenance."""
+    balancer = farm.balancer
+    return farm.replace(balancer=balancer.replace(maintenance=balancer.maintenance.replace(state=state)))
+
+
 def can_leave(farm: Farm, node: Node) -> bool:
     """Whether a node can be removed from rotation: it is in rotation, and another node serves meanwhile."""
     return node.state != "down" and bool(others_that_serve(farm, node))
@@ -94,10 +104,19 @@ def variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[tuple[PurePosi
         data = _variant(rollout, folder, "node")
         _for_config(data, rollout, index, node)
         yield folder / "nodes" / f"{node.name}.yaml", _written(data, f"The farm with only the config of {node.name}")
+        snapshot = f"../../../{WORK}/{farm.farm}/{SNAPSHOT}/{farm.primary.name}/{config_name(farm)}"
+        data["keys"] = {"from": snapshot}
+        what = f"The farm with the config of {node.name} after an upgrade, and the keys of the snapshot"
+        yield folder / "after" / f"{node.name}.yaml", _written(data, what)
     if rollout.hosted:
         return
     data = _variant(rollout, folder, "device")
     yield folder / "device" / "farm.yaml", _written(data, "The farm for its device")
+    closed = deepcopy(data)
+    balancer = closed.get("balancer") or {}
+    maintenance = {**(balancer.get("maintenance") or {}), "state": WINDOW[0]}
+    closed["balancer"] = {**balancer, "maintenance": maintenance}
+    yield folder / "device" / "closed.yaml", _written(closed, "The farm for its device, closed for an upgrade")
     for index, node in enumerate(farm.nodes):
         for state in OUT if can_leave(farm, node) else ():
             changed = deepcopy(data)
@@ -109,6 +128,12 @@ def variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[tuple[PurePosi
 def config_name(farm: Farm) -> str:
     """Return the name of the file with a node's settings in this version of Orchestrator."""
     return "UiPath.Orchestrator.dll.config" if farm.orchestrator.is_core else "web.config"
+
+
+def settings_files(farm: Farm) -> tuple[str, ...]:
+    """Return the files with a node's settings, as Windows paths below its install folder; services may lack theirs."""
+    services = ("Identity", "Webhooks", "ResourceCatalog") if farm.orchestrator.is_core else ()
+    return (config_name(farm), *(f"{service}\\appsettings.Production.json" for service in services))
 
 
 def _up(folder: PurePosixPath) -> str:

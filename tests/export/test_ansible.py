@@ -89,7 +89,6 @@ HOSTS = [
         ("nginx", False, True),
         ("nginx", True, False),
         ("f5", True, False),
-        ("zen", True, False),
     ],
 )
 def test_hosts_of_redis_are_installed_where_the_balancer_has_their_files(
@@ -122,30 +121,6 @@ def test_hosts_of_redis_are_installed_where_the_balancer_has_their_files(
     assert ("redis_password" in groups["balancers_of_orchestrator_test"]["vars"]) is front
     options = yaml.safe_load(files["roles/redis/meta/argument_specs.yml"])["argument_specs"]["main"]["options"]
     assert {*hosts["vars"], *hosts["hosts"]["orchestrator-test.redis.redis-1"]} <= {"ansible_host", *options}
-
-
-@pytest.mark.parametrize("vendor", ["f5", "zen"])
-def test_hosts_of_redis_are_installed_with_the_front_of_a_device(farm_data: MakeData, vendor: str) -> None:
-    store = {"password": {"env": "R"}, "sentinel": {"nodes": HOSTS}, "user": "app"}
-    section = SECTIONS[vendor]
-    changes = {
-        **section,
-        "frontend": {"address": "10.20.0.10"},
-        "orchestrator": {"version": "2022.10"},
-        "balancer": {"affinity": "source"},
-        "accept": [*section.get("accept", []), f"{vendor}-redis-votes", "redis-add-on", "zen-least-connections"],
-    }
-    files = tree(loads(json.dumps({**farm_data(**changes), "stores": {"signalr": "redis", "redis": store}})))
-    assert {"redis.yml", "redis-change.yml", "roles/redis/tasks/change.yml"} <= files.keys()
-    own = {
-        name.removeprefix("files/orchestrator-test/") for name in files if name.startswith("files/orchestrator-test/")
-    }
-    assert {name for name in own if name.startswith(vendor)} == {
-        *(f"{vendor}/redis/{host}/{name}.conf" for host in ("redis-1", "redis-2") for name in ("redis", "sentinel")),
-        f"{vendor}/redis/witness/sentinel.conf",
-    }
-    hosts = inventory(files)["farm_orchestrator_test"]["children"]["redis_of_orchestrator_test"]
-    assert "user nlbgen-health on nopass +role" in hosts["vars"]["redis_user_lines"]
 
 
 # What is in the tree
@@ -302,6 +277,56 @@ def test_haproxy_before_3_0_finds_the_key_by_a_link_beside_the_certificate(
     assert (b"haproxy_key_link: !unsafe" in files["inventory.yml"]) == bool(link)  # a path may hold {{
     assert variables["haproxy_metrics_url"] == "http://127.0.0.1:8405/metrics"
     assert variables["haproxy_farm"] == "orchestrator-test"
+
+
+# The upgrade
+
+
+@pytest.mark.parametrize("vendor", ["haproxy", "nginx", "f5", "zen"])
+def test_upgrade_uses_the_rendered_states_and_the_snapshot(vendor: str, farm: MakeSpec) -> None:
+    spec = farm(vendor, orchestrator={"version": "2022.10", "robots": 5000}, balancer={"affinity": "source"})
+    files = tree(spec)
+    groups = inventory(files)["farm_orchestrator_test"]["children"]
+    nodes = groups["nodes_of_orchestrator_test"]
+    assert nodes["vars"]["upgrade_files"] == [
+        "UiPath.Orchestrator.dll.config",
+        *(f"{name}\\appsettings.Production.json" for name in ("Identity", "Webhooks", "ResourceCatalog")),
+    ]
+    first = spec.farm.primary.name
+    for node in spec.farm.nodes:
+        host = nodes["hosts"][f"orchestrator-test.node.{node.name}"]
+        path = host["upgrade_spec"].removeprefix("{{ playbook_dir }}/")
+        data = json.loads(files[path].split(b"\n", 1)[1])
+        assert data["keys"] == {
+            "from": f"../../../work/orchestrator-test/snapshot/{first}/UiPath.Orchestrator.dll.config"
+        }
+        assert [one.get("config", "") != "" for one in data["nodes"]] == [one is node for one in spec.farm.nodes]
+    playbook = yaml.safe_load(files["upgrade.yml"])
+    names = [play["name"] for play in playbook]
+    close = next(at for at, name in enumerate(names) if name.startswith("Close the farms"))
+    stop, upgrade = names.index("Stop all nodes"), names.index("Upgrade the nodes, one after the other")
+    release = next(at for at, name in enumerate(names) if name.startswith("Release the farms"))
+    assert 0 < close < stop < upgrade < release
+    if vendor in {"haproxy", "nginx"}:
+        assert groups["balancers_of_orchestrator_test"]["vars"]["upgrade_release_seconds"] == 250
+        main = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}[vendor]
+        assert b"<h1>Maintenance</h1>" in files[f"files/orchestrator-test/upgrade/closed/{main}"]
+        assert b"robots" in files[f"files/orchestrator-test/upgrade/releasing/{main}"]
+    else:
+        closed = json.loads(files["files/orchestrator-test/device/closed.yaml"].split(b"\n", 1)[1])
+        assert closed["balancer"]["maintenance"] == {"state": "closed"}
+
+
+def test_arguments_of_the_upgrade_have_the_variables_of_the_inventory(farm: MakeSpec) -> None:
+    files = tree(farm("haproxy"))
+    specs = yaml.safe_load(files["roles/upgrade/meta/argument_specs.yml"])["argument_specs"]
+    defaults = yaml.safe_load(files["roles/upgrade/defaults/main.yml"])
+    assert {name: set(one["options"]) for name, one in specs.items()} == {
+        name: set(defaults) for name in ("snapshot", "stop", "start", "node")
+    }
+    assert {name for name in files if name.startswith("roles/upgrade/tasks/")} == {
+        f"roles/upgrade/tasks/{name}.yml" for name in specs
+    }
 
 
 # The variants of the spec
@@ -561,7 +586,7 @@ def tasks_with(tasks: list[dict[str, Any]], module: str) -> list[dict[str, Any]]
 
 
 def test_ansible_reads_every_playbook(fleet: Path) -> None:
-    ran = run("ansible-playbook", "--syntax-check", "site.yml", "balancers.yml", "nodes.yml", cwd=fleet)
+    ran = run("ansible-playbook", "--syntax-check", "site.yml", "balancers.yml", "nodes.yml", "upgrade.yml", cwd=fleet)
     assert ran.returncode == 0, ran.stderr
     assert "WARNING" not in ran.stderr, ran.stderr
 
@@ -612,7 +637,9 @@ def test_windows_modules_document_every_option_of_the_roles(fleet: Path) -> None
     for path in (fleet / "roles").rglob("tasks/*.yml"):
         for name, options in windows_tasks(yaml.safe_load(path.read_text(encoding="utf-8"))):
             used.setdefault(name, set()).update(options)
-    assert set(used) == {f"ansible.windows.win_{name}" for name in ("copy", "powershell", "stat", "uri")}
+    assert set(used) == {
+        f"ansible.windows.win_{name}" for name in ("command", "copy", "powershell", "reboot", "stat", "uri")
+    }
     ran = run("ansible-doc", "--json", *sorted(used), cwd=fleet)
     documented = json.loads(ran.stdout)
     for name, options in used.items():
