@@ -145,13 +145,17 @@ def secure(dialect: Dialect) -> str:
     return re.sub(r"\t#(Cert|Ciphers|SSLHonorCipherOrder) ", r"\t\1 ", text)
 
 
-@pytest.mark.parametrize("line", ["Disable TLSv1_3", "ForwardSNI 1"])
-def test_reader_on_a_directive_for_tls_accepts_it_for_pound_in_https_listeners_only(line: str) -> None:
-    for dialect in WRITTEN:
-        text = secure(dialect).replace("\tSSLHonorCipherOrder 1\n", f"\tSSLHonorCipherOrder 1\n\t{line}\n")
-        assert accepted_by_engine(text, dialect, SECURE_FILES) is (dialect == "pound")
-    plain = whole("pound").replace("\tRewriteLocation 1\n", f"\tRewriteLocation 1\n\t{line}\n")
-    assert not accepted_by_engine(plain, "pound", ERRORS)
+@pytest.mark.parametrize(
+    "line, plain", [("Disable TLSv1_3", set()), ("disable tlsv1_3", set()), ("ForwardSNI 1", {"zproxy-ng"})]
+)
+@pytest.mark.parametrize("dialect", WRITTEN)
+def test_reader_on_a_directive_for_tls_needs_a_newer_engine_and_mostly_an_https_listener(
+    dialect: Dialect, line: str, plain: set[str]
+) -> None:
+    text = secure(dialect).replace("\tSSLHonorCipherOrder 1\n", f"\tSSLHonorCipherOrder 1\n\t{line}\n")
+    assert accepted_by_engine(text, dialect, SECURE_FILES) is (dialect != "zen3")
+    text = whole(dialect).replace("\tRewriteLocation 1\n", f"\tRewriteLocation 1\n\t{line}\n")
+    assert accepted_by_engine(text, dialect, ERRORS) is (dialect in plain)
 
 
 def test_checker_on_a_certificate_without_its_key_refuses_the_file() -> None:

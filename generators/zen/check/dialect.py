@@ -61,8 +61,9 @@ def _file() -> Iterator[Directive]:
     yield from (Directive("file", name, _SOME) for name in ("User", "Group", "Control"))
     yield from (Directive("file", name, _NUMBER) for name in ("Timeout", "ConnTO", "Alive", "Client"))
     yield from (Directive("file", name, _POSITIVE, POUND) for name in ("ConnTO", "Client"))
-    yield Directive("file", "Daemon", _BIT, POUND)
-    yield Directive("file", "LogLevel", r"[0-5]")
+    yield Directive("file", "Daemon", _BIT)
+    yield Directive("file", "LogLevel", r"[0-5]", POUNDS)
+    yield Directive("file", "LogLevel", r"[0-9]", PROXIES)
     yield Directive("file", "Name", _NAME, PROXIES)
     yield Directive("file", "Name", r".+", POUND)
     yield Directive("file", "ThreadModel", r"dynamic|pool", NEWER)
@@ -75,7 +76,7 @@ def _file() -> Iterator[Directive]:
 
 
 def _listener() -> Iterator[Directive]:
-    yield Directive("listener", "Name", _NAME, NG)
+    yield Directive("listener", "Name", _NAME, PROXIES)
     yield from (Directive("listener", f"Err{status}", _SOME) for status in ERROR_STATUSES)
     yield Directive("listener", "ErrNoSsl", _SOME, NG)
     yield Directive("listener", "ErrNoSsl", _SOME, OLD_PROXY, https=True)
@@ -91,15 +92,15 @@ def _listener() -> Iterator[Directive]:
     yield Directive("listener", "AddHeader", r'"[^":]+:[^"]*"', repeats=True)
     yield Directive("listener", "HeadRemove", _SOME, repeats=True)
     for name in ("AddResponseHeader", "RemoveResponseHead"):
-        yield Directive("listener", name, _SOME, POUND, repeats=True)
-    for name in ("AddRequestHeader", "AddResponseHead", "RemoveRequestHeader"):
+        yield Directive("listener", name, _SOME, NEWER, repeats=True)
+    for name in ("AddRequestHeader", "AddResponseHead", "RemoveRequestHeader", "RemoveResponseHeader"):
         yield Directive("listener", name, _SOME, PROXIES, repeats=True)
     yield Directive("listener", "Cert", _SOME, https=True, repeats=True)
     yield Directive("listener", "Ciphers", _SOME, https=True)
-    versions = "SSLv2|SSLv3|TLSv1|TLSv1_1|TLSv1_2"
-    yield Directive("listener", "Disable", versions, PROXIES, https=True, repeats=True)
-    yield Directive("listener", "Disable", f"{versions}|TLSv1_3", POUND, https=True, repeats=True)
-    yield Directive("listener", "ForwardSNI", _BIT, POUND, https=True)
+    versions = "SSLv2|SSLv3|TLSv1|TLSv1_1|TLSv1_2|TLSv1_3"
+    yield Directive("listener", "Disable", versions, NEWER, https=True, repeats=True)
+    yield Directive("listener", "ForwardSNI", _BIT, POUND | OLD_PROXY, https=True)
+    yield Directive("listener", "ForwardSNI", _BIT, NG)
     yield Directive("listener", "DisableSSLv3", "", ZEN3, https=True)
     yield Directive("listener", "SSLHonorCipherOrder", _BIT, https=True)
     yield Directive("listener", "NoSslRedirect", _SOME, NEWER, https=True)
@@ -139,7 +140,8 @@ def _backend() -> Iterator[Directive]:
     yield Directive("backend", "WSTimeOut", _POSITIVE, POUND)
     yield Directive("backend", "Priority", r"[1-9]")
     yield Directive("backend", "Weight", r"[1-9]", PROXIES)
-    yield Directive("backend", "ConnLimit", _NUMBER, PROXIES)
+    yield Directive("backend", "ConnLimit", _POSITIVE, OLD_PROXY)
+    yield Directive("backend", "ConnLimit", _NUMBER, NG)
     yield Directive("backend", "NfMark", _POSITIVE, OLD_PROXY)
     yield Directive("backend", "NfMark", f"{_POSITIVE}|0x[0-9a-f]+", NG)
 
