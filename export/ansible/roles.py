@@ -18,7 +18,9 @@ _DEVICE_DRAIN: Final = ("out", "back")
 """The task files that drain a node on a device with a push."""
 
 
-_REDIS: Final = ("tasks/main", "tasks/check", "tasks/restart", "tasks/balancer")
+_REDIS: Final = tuple(
+    f"tasks/{task}" for task in ("main", "system", "check", "change", "configure", "restart", "balancer")
+)
 """The task files of the role for the hosts of Redis."""
 
 

@@ -5,7 +5,7 @@ The roles do the steps of each vendor's INSTALL.md and of the nodes' RUNBOOK.md,
 secrets from the environment, and a vault can override them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final, get_args
 
@@ -25,9 +25,18 @@ from . import specs as ansible_specs
 from .model import Rollout
 from .roles import choices, roles
 
-_REDIS_PLAYBOOKS: Final = (
-    ("redis.yml", "ansible/redis.yml.j2"),
-    ("redis-restart.yml", "ansible/redis-rolling.yml.j2"),
+_REDIS_PLAYBOOKS: Final[tuple[tuple[str, str, Mapping[str, object]], ...]] = (
+    ("redis.yml", "ansible/redis.yml.j2", {}),
+    (
+        "redis-change.yml",
+        "ansible/redis-rolling.yml.j2",
+        {"changes": True, "verb": "Change", "does": "change", "tasks": "change.yml"},
+    ),
+    (
+        "redis-restart.yml",
+        "ansible/redis-rolling.yml.j2",
+        {"changes": False, "verb": "Restart", "does": "restart", "tasks": "restart.yml"},
+    ),
 )
 _ADDRESS: Final = next(how for how in get_args(NodeAddress) if isinstance(how, Reads))
 
@@ -185,9 +194,10 @@ def _shared(rollouts: Sequence[Rollout]) -> Iterator[Artifact]:
         ("requirements.yml", "ansible/requirements.yml.j2"),
         ("site.yml", "ansible/site.yml.j2"),
         ("balancers.yml", "ansible/balancers.yml.j2"),
-        *(_REDIS_PLAYBOOKS if any(rollout.sentinel for rollout in rollouts) else ()),
     ):
         yield Artifact(PurePosixPath(path), templating.render(template, view))
+    for path, template, more in _REDIS_PLAYBOOKS if any(rollout.sentinel for rollout in rollouts) else ():
+        yield Artifact(PurePosixPath(path), templating.render(template, {**view, **more}))
 
 
 def _digest(spec: Spec) -> str:
@@ -197,10 +207,10 @@ def _digest(spec: Spec) -> str:
 def _farm_files(rollout: Rollout) -> Iterator[Artifact]:
     """Yield the files for this farm's hosts, and the variants of its spec for the control host."""
     folder = PurePosixPath("files") / rollout.spec.farm.farm
-    if rollout.hosted:
-        for file in _rendered(rollout, rollout.spec):
-            if file.path.name != "INSTALL.md":
-                yield file.below(folder / rollout.vendor)
+    for file in _rendered(rollout, rollout.spec) if rollout.hosted or rollout.asks_role else ():
+        # A device gets its files by a push; only those of other hosts are copied.
+        if file.path.name != "INSTALL.md" and (rollout.hosted or file.path.parts[0] == "redis"):
+            yield file.below(folder / rollout.vendor)
     for path, content in ansible_specs.variants(rollout, folder):
         yield Artifact(path, content)
     if rollout.drains_by_files:

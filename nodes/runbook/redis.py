@@ -15,7 +15,7 @@ def sentinel(farm: Farm, variables: dict[str, str]) -> Step:
     return Step(
         "Install Redis and Sentinel",
         [
-            f"Install them on {hosts} as `redis/INSTALL.md` in the files of HAProxy describes.",
+            f"Install them on {hosts} as `redis/INSTALL.md` beside the balancer's files describes.",
             (
                 f"The nodes connect to the balancer, {code(f'{redis.host}:{redis.port}')}, which leads to the master. "
                 "Install the balancer's files on it before you prepare the nodes."

@@ -113,7 +113,8 @@ def _version(farm: Farm) -> Iterator[Finding]:
     if sentinel is not None and sentinel.version < OLDEST:
         yield Finding(
             (*SENTINEL, "version"),
-            f"Redis {sentinel.version} has no TLS and no users, and its files differ",
+            f"Redis {sentinel.version} has no TLS and no users, and before 5.0.1 its Sentinel has no password: any "
+            "client that reaches it can name another master",
             f'install {OLDEST} or later, and write `version: "{OLDEST}"`',
         )
 

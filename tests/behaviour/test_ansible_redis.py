@@ -46,11 +46,21 @@ class Hosts:
         self.folder = folder
         self.tree = folder / "ansible"
         self.ports = {f"redis-{number}": (free_port(), free_port()) for number in (1, 2, 3)}
+        self.export("2s")
+        for name in self.ports:
+            (folder / name).mkdir()
+        script = folder / "service"
+        script.write_text(SCRIPT, encoding="utf-8")
+        script.chmod(0o755)
+
+    def export(self, down_after: str) -> None:
+        """Write the tree of a spec with this time."""
+        folder = self.folder
         nodes = [
             {"name": name, "address": f"127.0.0.2{name[-1]}", "port": port, "sentinel_port": sentinel}
             for name, (port, sentinel) in self.ports.items()
         ]
-        store = {"password": {"env": "NLBGEN_REDIS"}, "sentinel": {"nodes": nodes, "down_after": "2s"}}
+        store = {"password": {"env": "NLBGEN_REDIS"}, "sentinel": {"nodes": nodes, "down_after": down_after}}
         farm = {**BASE, "stores": {"signalr": "redis", "redis": store}, "haproxy": {"version": "2.6"}}
         for file in ansible.files(loads(yaml.safe_dump(farm))):
             path = self.tree / file.path
@@ -61,11 +71,6 @@ class Hosts:
                 text = text.replace("/etc/redis", home).replace("/var/lib/redis", home)
                 text = text.replace("bind 127.0.0.1 ", "bind ")
             path.write_text(text, encoding="utf-8")
-        for name in self.ports:
-            (folder / name).mkdir()
-        script = folder / "service"
-        script.write_text(SCRIPT, encoding="utf-8")
-        script.chmod(0o755)
 
     def close(self) -> None:
         for name in self.ports:
@@ -82,6 +87,8 @@ class Hosts:
             "redis_owner": "root",
             "redis_config": server,
             "redis_sentinel_config": sentinel,
+            "redis_installed_config": f"{home}/redis.conf.installed",
+            "redis_installed_sentinel_config": f"{home}/sentinel.conf.installed",
             "redis_secret_file": f"{home}/nlbgen-redis.secret",
             "redis_users_file": f"{home}/nlbgen-users.acl",
             "redis_sentinel_secret_file": f"{home}/nlbgen-sentinel.secret",
@@ -118,9 +125,15 @@ class Hosts:
 
     def role(self, name: str) -> str:
         """The first line of ROLE."""
-        command = ["redis-cli", "-h", f"127.0.0.2{name[-1]}", "-p", str(self.ports[name][0]), "role"]
+        return self.asked(name, "ROLE")[0]
+
+    def asked(self, name: str, *words: str, sentinel: bool = False) -> list[str]:
+        """The lines of an answer."""
+        port = self.ports[name][sentinel]
+        command = ["redis-cli", "-h", f"127.0.0.2{name[-1]}", "-p", str(port), *words]
         environment = {**os.environ, "REDISCLI_AUTH": PASSWORD}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()[0]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return ran.stdout.splitlines()
 
 
 @pytest.fixture
@@ -151,6 +164,39 @@ def test_redis_is_installed_once_and_restarted_with_the_master_last(hosts: Hosts
     assert hosts.role("redis-1") == "slave"
     assert sorted(hosts.role(name) for name in hosts.ports) == ["master", "slave", "slave"]
     assert (hosts.folder / "redis-1" / "nlbgen-redis.secret").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.long
+def test_changed_spec_is_rolled_out_with_the_master_last_and_only_once(hosts: Hosts) -> None:
+    hosts.play("redis.yml")
+    files = {path: path.read_bytes() for path in hosts.folder.glob("redis-*/*.conf")}
+    before = {name: hosts.process(name, "redis.conf") for name in hosts.ports}
+    assert hosts.play("redis-change.yml").count("changed=0") == 3
+    assert {path: path.read_bytes() for path in files} == files
+
+    hosts.export("3s")
+    for file in hosts.tree.glob("files/*/haproxy/redis/redis-*/redis.conf"):
+        file.write_text(file.read_text("utf-8").replace("tcp-keepalive 60", "tcp-keepalive 45"), encoding="utf-8")
+    assert "differs from the spec" in hosts.play("redis-change.yml", "--check")
+    assert {path: path.read_bytes() for path in files} == files
+    changed = hosts.play("redis-change.yml")
+    assert PASSWORD not in changed
+    assert all(hosts.process(name, "redis.conf") != process for name, process in before.items())
+    assert sorted(hosts.role(name) for name in hosts.ports) == ["master", "slave", "slave"]
+    assert hosts.role("redis-1") == "slave"
+    for name in hosts.ports:
+        assert hosts.asked(name, "CONFIG", "GET", "tcp-keepalive")[-1] == "45"
+        known = hosts.asked(name, "SENTINEL", "MASTER", "mymaster", sentinel=True)
+        facts = dict(zip(known[::2], known[1::2], strict=True))
+        assert (facts["down-after-milliseconds"], facts["num-other-sentinels"], facts["num-slaves"]) == (
+            "3000",
+            "2",
+            "2",
+        )
+
+    again = {path: path.read_bytes() for path in files}
+    assert hosts.play("redis-change.yml").count("changed=0") == 3
+    assert {path: path.read_bytes() for path in again} == again
 
 
 def test_check_mode_installs_nothing(hosts: Hosts) -> None:

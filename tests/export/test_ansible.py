@@ -89,6 +89,7 @@ HOSTS = [
         ("nginx", False, True),
         ("nginx", True, False),
         ("f5", True, False),
+        ("zen", True, False),
     ],
 )
 def test_hosts_of_redis_are_installed_where_the_balancer_has_their_files(
@@ -121,6 +122,30 @@ def test_hosts_of_redis_are_installed_where_the_balancer_has_their_files(
     assert ("redis_password" in groups["balancers_of_orchestrator_test"]["vars"]) is front
     options = yaml.safe_load(files["roles/redis/meta/argument_specs.yml"])["argument_specs"]["main"]["options"]
     assert {*hosts["vars"], *hosts["hosts"]["orchestrator-test.redis.redis-1"]} <= {"ansible_host", *options}
+
+
+@pytest.mark.parametrize("vendor", ["f5", "zen"])
+def test_hosts_of_redis_are_installed_with_the_front_of_a_device(farm_data: MakeData, vendor: str) -> None:
+    store = {"password": {"env": "R"}, "sentinel": {"nodes": HOSTS}, "user": "app"}
+    section = SECTIONS[vendor]
+    changes = {
+        **section,
+        "frontend": {"address": "10.20.0.10"},
+        "orchestrator": {"version": "2022.10"},
+        "balancer": {"affinity": "source"},
+        "accept": [*section.get("accept", []), f"{vendor}-redis-votes", "redis-add-on", "zen-least-connections"],
+    }
+    files = tree(loads(json.dumps({**farm_data(**changes), "stores": {"signalr": "redis", "redis": store}})))
+    assert {"redis.yml", "redis-change.yml", "roles/redis/tasks/change.yml"} <= files.keys()
+    own = {
+        name.removeprefix("files/orchestrator-test/") for name in files if name.startswith("files/orchestrator-test/")
+    }
+    assert {name for name in own if name.startswith(vendor)} == {
+        *(f"{vendor}/redis/{host}/{name}.conf" for host in ("redis-1", "redis-2") for name in ("redis", "sentinel")),
+        f"{vendor}/redis/witness/sentinel.conf",
+    }
+    hosts = inventory(files)["farm_orchestrator_test"]["children"]["redis_of_orchestrator_test"]
+    assert "user nlbgen-health on nopass +role" in hosts["vars"]["redis_user_lines"]
 
 
 # What is in the tree

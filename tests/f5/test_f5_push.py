@@ -1002,3 +1002,17 @@ def test_push_that_may_not_remove_an_old_key_stays_pending_until_it_is_removed(
     device.log.clear()
     assert pushed(renewed).outcome == "unchanged"
     assert device.writes() == []
+
+
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("api", ["rest", "as3"])
+@pytest.mark.parametrize("version, asked", [("13.1.0", False), ("14.0.0", True)])
+def test_push_reads_cipher_groups_only_from_a_version_that_has_them(
+    make: "Make", pushed: "Pushed", device: "BigIp", as3_module: ModuleType, api: str, version: str, asked: bool
+) -> None:
+    device.renew(version=version, extensions=[as3_module.As3().answer])
+    spec = make(f5={"api": api, "partition": "UiPath"})
+    for _ in range(2):  # the second push reads every kind of object
+        pushed(spec)
+    assert any("/ltm/cipher/" in path for _, path, *_ in device.log) is asked
+    assert any(kind == "ltm cipher group" for kind, _ in device.own()) is asked

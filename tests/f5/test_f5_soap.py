@@ -497,3 +497,16 @@ def test_push_by_soap_allows_only_tls_1_2_to_the_nodes(spec: "Make", pushed: "Pu
     pushed(spec())
     options = device.effective("ltm profile server-ssl", "/Common/orchestrator-test_nodes")["tmOptions"]
     assert {"no-sslv3", "no-tlsv1", "no-tlsv1.1"} <= set(options)
+
+
+@pytest.mark.usefixtures("near")
+def test_push_by_soap_lists_certificates_and_keys_once(
+    spec: "Make", pushed: "Pushed", portal: "Portal", renewals: "Renewals"
+) -> None:
+    for number in range(2):
+        portal.calls.clear()
+        pushed(spec(**renewals[number]))
+        lists = [
+            name for interface, name in portal.calls if interface == "Management.KeyCertificate" and "list" in name
+        ]
+        assert sorted(lists) == ["get_certificate_list", "get_key_list"]

@@ -129,10 +129,11 @@ class Soap(Transactional):
 
 
 class SoapFiles:
-    """Certificate files by import."""
+    """Certificate files by import. They are listed once: a list has the details of every certificate in a folder."""
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
+        self._known: dict[str, set[str]] = {}
 
     def has(self, kind: str, path: str) -> bool:
         """Whether the file exists."""
@@ -141,13 +142,18 @@ class SoapFiles:
 
     def listed(self, folder: str) -> Iterable[str]:
         """The paths of all files in a folder."""
+        if folder not in self._known:
+            self._known[folder] = self._read(folder)
+        return sorted(self._known[folder])
+
+    def _read(self, folder: str) -> set[str]:
         self.portal.enter(folder)
         certificates = self.portal.call(_FILES, "get_certificate_list", _MODE)
         keys = self.portal.call(_FILES, "get_key_list", _MODE)
         with understood(self.portal.login.name, "the certificate files"):
             found = [_path(folder, str(one["certificate"]["cert_info"]["id"]), ".crt") for one in certificates or ()]
             found += [_path(folder, str(one["key_info"]["id"]), ".key") for one in keys or ()]
-        return [path for path in found if path.rpartition("/")[0] == folder]
+        return {path for path in found if path.rpartition("/")[0] == folder}
 
     def try_upload(self, files: Iterable[CertificateFile]) -> None:
         """Do nothing: an import creates the file, and needs its folder."""
@@ -160,11 +166,15 @@ class SoapFiles:
         self.portal.enter(file.path.rpartition("/")[0])
         kind = "key" if file.kind.endswith("key") else "certificate"
         self.portal.call(_FILES, f"{kind}_import_from_pem", _MODE, [_id(file.path)], [file.content.decode()], True)
+        self._known[file.path.rpartition("/")[0]].add(file.path)
         return True
 
     def remove(self, path: str) -> None:
         """Remove a file; raises RefusedError if an object uses it."""
-        self.portal.enter(path.rpartition("/")[0])
+        folder = path.rpartition("/")[0]
+        self.portal.enter(folder)
+        # If the answer is lost, the file may be gone or not.
+        self._known.pop(folder, None)
         kind = "key" if path.endswith(".key") else "certificate"
         self.portal.call(_FILES, f"{kind}_delete", _MODE, [_id(path)])
 
