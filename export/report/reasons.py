@@ -32,6 +32,11 @@ F5_NAMES: Final[Mapping[str, str]] = {
     "_unchecked_rule": "Selects the pool without a monitor while the monitors of all nodes fail.",
     "_redirect_rule": "Redirects http to https.",
     "_signalr_rule": "Sends SignalR's paths to a pool of their own.",
+    "_health_redis": "Asks each Redis server for its role, as a user who may do nothing else.",
+    "_redis": "The Redis servers: the master gets the connections; those to any other server are closed.",
+    "_redis_tcp": "A connection to Redis can be idle.",
+    "_redis_front": "The front of Redis: the nodes connect here.",
+    "_redis_front_v6": "The front of Redis: the nodes connect here.",
 }
 """The purpose of an F5 object that differs from that of its kind, by the end of its name."""
 

@@ -304,6 +304,11 @@ def test_reasons_of_f5_and_zen_come_from_a_table() -> None:
     assert found["pool /Common/orchestrator-prod_unchecked"].startswith("Selects the pool without a monitor")
     assert found["ltm pool /Common/orchestrator-prod_unchecked {"].startswith("All nodes without a monitor")
     assert found["ltm pool /Common/orchestrator-prod_web {"].startswith("The nodes for one kind of request")
+    (golden,) = (path for path in CONFIGURATIONS if path.parts[-3:] == ("golden_f5", "redis", "bigip.conf"))
+    lines = golden.read_text(encoding="utf-8").splitlines()
+    front = dict(zip(lines, report_reasons.by_object(lines), strict=True))
+    assert front["ltm monitor tcp /UiPath/orchestrator-prod_health_redis {"].startswith("Asks each Redis server")
+    assert front["ltm virtual /UiPath/orchestrator-prod_redis_front {"].startswith("The front of Redis")
     zen = reasons("orchestrator-prod_proxy.cfg", "zen")
     assert zen["WSTimeOut	3600"] == "The idle timeout of a WebSocket."
 

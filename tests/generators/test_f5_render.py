@@ -71,7 +71,8 @@ def schema() -> SchemaValidator:
 def assert_right(spec: Spec) -> dict[str, bytes]:
     """Render a farm, assert what every farm must satisfy, and return the files by name."""
     files = render(F5, spec)
-    content = {file.path.name: file.content for file in files}
+    # The files of Redis's hosts are the same for every vendor.
+    content = {file.path.name: file.content for file in files if len(file.path.parts) == 1}
     version = F5.version(spec.farm)
     assert f5_scf.parse(content["bigip.conf"].decode()) == objects(spec.farm, version)
     assert dangling(objects(spec.farm, version)) == []
