@@ -1,8 +1,8 @@
 """The check that a bundle is intact: archive, manifest, and every file against the manifest. It unpacks nothing."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.artifacts import PLAIN_MODE, SECRET_MODE
@@ -26,6 +26,8 @@ class Bundle:
     """SHA-256 of the archive, in hex."""
     contents: Mapping[str, bytes] = field(repr=False)
     """Every file but the manifest, by its name."""
+    signer: str = ""
+    """The id of the key whose signature was verified; empty if none was requested."""
 
     def text(self) -> str:
         """Return the text for people: what the bundle is, its digest, then the parts that are missing."""
@@ -40,6 +42,7 @@ class Bundle:
             f"  farm {listed.farm}, made by nlbgen {listed.nlbgen} from the spec with digest {listed.spec.digest[:16]}",
             f"  {len(listed.files)} files, {secrets}",
             f"  sha256 {self.digest}",
+            *[f"  signed with the key {self.signer}"] * bool(self.signer),
         ]
         lines += [
             f"  missing: {left.part}: {left.what}: {left.reasons[0].message}{_more(len(left.reasons))}"
@@ -49,7 +52,12 @@ class Bundle:
 
     def data(self) -> dict[str, object]:
         """Return the data for programs: the archive's digest and the manifest."""
-        return {"bundle": self.name, "sha256": self.digest, "manifest": manifest.data(self.manifest)}
+        return {
+            "bundle": self.name,
+            "sha256": self.digest,
+            "signer": self.signer or None,
+            "manifest": manifest.data(self.manifest),
+        }
 
     def expect(self, wanted: str) -> None:
         """Raise DifferenceError unless the bundle has this digest, UsageError for a malformed digest."""
@@ -70,16 +78,21 @@ def _more(count: int) -> str:
     return f" (and {count - 1} more)" if count > 1 else ""
 
 
-def opened(path: Path) -> Bundle:
-    """Read the file of a bundle once, and check all of it.
+Vouch = Callable[[bytes], str]
+"""Returns the id of the key that has signed these bytes; raises NlbgenError if none has."""
+
+
+def opened(path: Path, vouch: Vouch | None = None) -> Bundle:
+    """Read the file of a bundle once, and check all of it; first its signature, if `vouch` is given.
 
     Raises BundleError with every problem, FileError if the file cannot be read, UsageError if its name has no known
-    ending.
+    ending, and what `vouch` raises.
     """
     chosen = archive.format_of(path)
     data = archive.read(path)
+    signer = "" if vouch is None else vouch(data)
     try:
-        return checked(str(path), data, archive.unpacked(data, chosen))
+        return replace(checked(str(path), data, archive.unpacked(data, chosen)), signer=signer)
     except BundleError as error:
         raise BundleError(f"{path}: {error.message}", error.hint) from None
 

@@ -12,7 +12,7 @@ from . import console
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..bundle.checking import Bundle
+    from ..bundle.checking import Bundle, Vouch
     from ..bundle.comparing import Comparison
     from ..bundle.exporting import Exported
     from ..bundle.sealing import Opener
@@ -27,12 +27,29 @@ _IDENTITY = click.option(
     metavar="FILE",
     help="Your private key (age or SSH), to decrypt files.",
 )
+_VARIABLE = "NLBGEN_SIGN_PASSWORD"
+_KEY = click.option(
+    "--key", metavar="KEY", help="Require a signature by this public key of minisign: its text, or its file."
+)
+_SIGNATURE = click.option(
+    "--signature",
+    type=console.FilePath(),
+    metavar="FILE",
+    help="The file of the signature  [default: the bundle's name and .minisig]",
+)
 _EXPECT = click.option("--expect", metavar="DIGEST", help="Require this SHA-256 of the bundle.")
 
 
 @click.group(short_help="Put all files of a change into one archive.")
 def command() -> None:
     """Put all files of a change into one archive (a bundle); check, compare and unpack bundles."""
+
+
+class _Signed(TypedDict):
+    """The options that verify a signature."""
+
+    key: str | None
+    signature: Path | None
 
 
 class _Secrets(TypedDict):
@@ -120,26 +137,94 @@ def _report(exported: "Exported", path: Path) -> None:
         console.notice(f"warning: {path} contains unencrypted secrets: do not share it, and delete it after the change")
 
 
+@command.command("sign", short_help="Sign a bundle with a key of minisign.")
+@_BUNDLE
+@click.option(
+    "--key",
+    required=True,
+    type=console.FilePath(),
+    metavar="FILE",
+    help="Your secret key, made by `minisign -G`. For an encrypted key, the command prompts for the password, or "
+    f"takes it from the environment variable {_VARIABLE}.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=console.FilePath(dir_okay=False, stream=True),
+    metavar="FILE",
+    help="The signature, or - for standard output  [default: FILE.minisig]",
+)
+def _sign(bundle: Path, key: Path, output: Path | None) -> None:
+    """Check the bundle FILE, then sign it. `bundle verify --key` and minisign check the signature."""
+    from ..bundle import signing
+    from ..bundle.checking import opened
+
+    kept: list[bytes] = []
+
+    def keep(data: bytes) -> str:
+        kept.append(data)
+        return ""
+
+    checked = opened(bundle, keep)
+    secret = signing.secret_key(key, _ask_password)
+    made = signing.sign(kept[0], f"file:{bundle.name}\tsha256:{checked.digest}", secret)
+    console.deliver(made, output or bundle.with_name(bundle.name + signing.ENDING))
+
+
+def _ask_password() -> str:
+    import os
+
+    if _VARIABLE in os.environ:
+        return os.environ[_VARIABLE]
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "the key is encrypted, and there is no terminal to prompt for its password",
+            f"set the environment variable {_VARIABLE} to the password",
+        )
+    return str(click.prompt("Password of the key", hide_input=True, err=True))
+
+
+def _vouch(bundle: Path, key: str | None, signature: Path | None) -> "Vouch | None":
+    """Return the check of the bundle's signature; None if no key was given."""
+    from ..bundle import signing
+
+    if key is None:
+        if signature is not None:
+            raise UsageError("--signature needs --key", "give the public key with --key")
+        return None
+    public = signing.public_key(key)
+    found = signing.read_signature(signature or bundle.with_name(bundle.name + signing.ENDING))
+
+    def vouch(data: bytes) -> str:
+        signing.verify(data, found, public, str(bundle))
+        return public.name
+
+    return vouch
+
+
 @command.command("verify", short_help="Check a bundle without unpacking it.")
 @_BUNDLE
 @console.STYLE
 @_EXPECT
-def _verify(bundle: Path, style: str, expect: str | None) -> None:
-    """Check the structure, names and checksums of the bundle FILE without unpacking it."""
+@_KEY
+@_SIGNATURE
+def _verify(bundle: Path, style: str, expect: str | None, key: str | None, signature: Path | None) -> None:
+    """Check the structure, names and checksums of the bundle FILE without unpacking it; with --key its signature."""
     from ..bundle.checking import opened
 
-    checked = opened(bundle)
+    checked = opened(bundle, _vouch(bundle, key, signature))
     if expect is not None:
         checked.expect(expect)
     console.show(checked.data() if style == "json" else checked.text(), lambda: _verified(checked))
 
 
 def _verified(checked: "Bundle") -> "Iterator[Block]":
-    """Yield the first four lines of the bundle's text, then a table of the missing parts with all reasons."""
+    """Yield the first lines of the bundle's text, then a table of the missing parts with all reasons."""
     from .tables import Cell, Line, Style, Table
 
     secrets: Style = "red" if checked.manifest.secrets == "plain" else ""
-    styles: tuple[Style, ...] = ("green", "", secrets, "cyan")
+    signed: tuple[Style, ...] = ("green",) if checked.signer else ()
+    styles: tuple[Style, ...] = ("green", "", secrets, "cyan", *signed)
     for text, style in zip(checked.text().splitlines(), styles, strict=False):
         yield Line(text, style)
     rows = [
@@ -193,13 +278,17 @@ def _changes(found: "Comparison") -> "Iterator[Block]":
 @click.argument("folder", type=console.FilePath(), metavar="DIR")
 @_IDENTITY
 @_EXPECT
+@_KEY
+@_SIGNATURE
 @click.option("--force", is_flag=True, help="Rename a folder that is not empty to DIR.old.")
-def _extract(bundle: Path, folder: Path, identity: Path | None, expect: str | None, force: bool) -> None:
+def _extract(
+    bundle: Path, folder: Path, identity: Path | None, expect: str | None, force: bool, **signed: "Unpack[_Signed]"
+) -> None:
     """Check the bundle FILE, then write all its files below DIR, or none after a failure."""
     from ..bundle.checking import opened
     from ..bundle.unpacking import extract
 
-    checked = opened(bundle)
+    checked = opened(bundle, _vouch(bundle, **signed))
     if expect is not None:
         checked.expect(expect)
     written = extract(checked, folder, None if identity is None else _opener(identity), force=force)

@@ -42,6 +42,7 @@ BINARIES = {
     "redis": "redis-server",
     "tclsh": "tclsh",
     "chromium": "chromedriver",
+    "minisign": "minisign",
 }
 """The program behind each marker."""
 SUBPROCESS_SECONDS = 60
