@@ -23,6 +23,7 @@ import pytest
 from hypothesis import given
 
 from nlbgen import __version__
+from nlbgen.core.artifacts import Artifact
 from nlbgen.core.errors import SpecError, UnsupportedError, ValidationError
 from nlbgen.generators.base import generator, render
 from nlbgen.generators.features import FEATURES, No, Since
@@ -180,6 +181,11 @@ OF_THE_APPLIANCE = ("curl ", "-X ", "/etc/init.d", "grep ", "ZPROXY", "#")
 """What only the appliance itself can run; the lines of `curl` go on with `-X`."""
 
 
+def of_appliance(spec: Spec) -> list[Artifact]:
+    """The files for the appliance: the others are for the hosts of Redis."""
+    return [file for file in render(ZEN, spec) if len(file.path.parts) == 1]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the commands are for a POSIX shell")
 @pytest.mark.parametrize("case", BY_FILES)
 def test_install_commands_place_the_files_and_roll_back(case: str, tmp_path: Path) -> None:
@@ -196,9 +202,8 @@ def test_install_commands_place_the_files_and_roll_back(case: str, tmp_path: Pat
     (config / "farmguardian.conf").write_text("[theirs]\n")
     (config / "fwmarks.conf").write_text("0x3ff // FARM_theirs_\n")
     before = {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    for file in render(ZEN, spec):
-        if len(file.path.parts) == 1:  # the others are for the hosts of Redis
-            (folder / file.path).write_bytes(file.content)
+    for file in of_appliance(spec):
+        (folder / file.path).write_bytes(file.content)
     install = (folder / "INSTALL.md").read_text(encoding="utf-8")
     steps, _, back = install.partition("Rollback:")
 
