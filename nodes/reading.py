@@ -48,7 +48,7 @@ def read_configs(spec: Spec) -> tuple[dict[str, Config], list[Failed]]:
         path: SpecPath = ("nodes", index, "config")
         try:
             _require_there(spec, path, absences)
-            loaded = configs.load(configs.local(folder, node.config), site, tool)
+            loaded = configs.load(configs.local(folder, node.config), site, tool, orchestrator.directory)
             for document in loaded.files:
                 other = seen.setdefault(document.path.resolve(), node.name)
                 if other != node.name:  # through a link, or a folder and the file in it: the spec's rule sees paths
@@ -100,7 +100,8 @@ def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
         _require_there(spec, ("keys", "from"), spec_files.absences(spec))
         orchestrator = spec.farm.orchestrator
         tool = protection_tool(orchestrator.version)
-        loaded_source = configs.load(configs.local(Path(spec.name).parent, source), orchestrator.site, tool)
+        path = configs.local(Path(spec.name).parent, source)
+        loaded_source = configs.load(path, orchestrator.site, tool, orchestrator.directory)
         require_secrets(loaded_source)
         return loaded_source
     primary = spec.farm.primary

@@ -60,7 +60,8 @@ def problems(spec: Spec) -> list[Problem]:
         if not configs.is_there(file):
             continue
         try:
-            config = configs.load(file, orchestrator.site, protection_tool(orchestrator.version))
+            tool = protection_tool(orchestrator.version)
+            config = configs.load(file, orchestrator.site, tool, orchestrator.directory)
         except NodeError as error:
             found.append(_problem(error, spec, path))
             continue

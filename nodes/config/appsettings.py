@@ -93,8 +93,15 @@ class Service:
     """One service: its own file, the file with the defaults below it, and the environment variables over both."""
 
     def __init__(
-        self, name: str, own: JsonDocument, defaults: JsonDocument | None, over: Environment | None = None
+        self,
+        name: str,
+        own: JsonDocument,
+        defaults: JsonDocument | None,
+        over: Environment | None = None,
+        installed: str = INSTALLED,
     ) -> None:
+        """`installed` is Orchestrator's folder on the node."""
+        self._installed: Final = installed
         self.name: Final = name
         self.own: Final = own
         self.defaults: Final = defaults
@@ -145,9 +152,9 @@ class Service:
         )
 
     def protection_command(self, option: str) -> str:
-        """The command that decrypts (`--de`) or encrypts (`--pe`) the file in the folder of UiPath's installer."""
-        tool = f"{INSTALLED}\\Tools\\ConfigProtector\\UiPath.ConfigProtector.exe"
-        return f'"{tool}" {option} -f "{INSTALLED}\\{self.name}\\{PRODUCTION}"'
+        """The command that decrypts (`--de`) or encrypts (`--pe`) the file on its node."""
+        tool = f"{self._installed}\\Tools\\ConfigProtector\\UiPath.ConfigProtector.exe"
+        return f'"{tool}" {option} -f "{self._installed}\\{self.name}\\{PRODUCTION}"'
 
 
 def merged(documents: "tuple[JsonDocument, ...]") -> dict[str, ServiceSetting]:
@@ -167,10 +174,13 @@ def _of_variable(document: Document, one: Variable) -> ServiceSetting:
     return ServiceSetting(one.name, one.text, document, one.element.start, one.element)
 
 
-def services_of(folder: Path, source: Source = DISK) -> tuple[list[Service], list[ConfigError]]:
-    """The services below an Orchestrator's folder, and the problems of those that cannot be read.
+def services_of(
+    folder: Path, source: Source = DISK, installed: str = INSTALLED
+) -> tuple[list[Service], list[ConfigError]]:
+    """The services below a copy of an Orchestrator's folder, and the problems of those that cannot be read.
 
-    A folder without `appsettings.Production.json` counts as no service. Raises NodeError if a file cannot be read.
+    `installed` is that folder on the node. A folder without `appsettings.Production.json` counts as no service. Raises
+    NodeError if a file cannot be read.
     """
     found: list[Service] = []
     problems: list[ConfigError] = []
@@ -184,7 +194,7 @@ def services_of(folder: Path, source: Source = DISK) -> tuple[list[Service], lis
             own = JsonDocument(path, source.raw(path))
             defaults = JsonDocument(below, source.raw(below)) if source.has(below) else None
             variables = Environment(source.document(over), SERVICE_ID) if source.has(over) else None
-            found.append(Service(name, own, defaults, variables))
+            found.append(Service(name, own, defaults, variables, installed))
         except ConfigError as error:
             problems.append(environment.problem(error, SERVICE_ID))
     return found, problems

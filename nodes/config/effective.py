@@ -15,7 +15,7 @@ from ...core.errors import NodeError
 from ...core.wording import legible
 from ...spec.orchestrator import CORE_SINCE, protection_tool
 from . import collected, webconfig
-from .appsettings import JsonDocument, Service, services_of
+from .appsettings import INSTALLED, JsonDocument, Service, services_of
 from .lexer import Element
 from .settings import ConfigSection, Settings
 from .sources import DISK, Collected, Source, file_in
@@ -344,24 +344,25 @@ def is_there(path: Path) -> bool:
         return True
 
 
-def load(path: Path, site: str = DEFAULT_SITE, core_tool: str | None = None) -> Config:
+def load(path: Path, site: str = DEFAULT_SITE, core_tool: str | None = None, installed: str = INSTALLED) -> Config:
     """The configuration of a node, from its config file or from the folder that holds it; raises NodeError.
 
+    `installed` is Orchestrator's folder on the node, for the commands in messages.
     From 2020.10 on, the web.config belongs to IIS and the settings are in the dll.config of the same folder. For either
     name, the file with the settings is read. A JSON file is one of `nlbgen nodes collect`.
     """
     if collected.is_collected(path):
-        return _of_collected(path, site, core_tool)
+        return _of_collected(path, site, core_tool, installed)
     try:
         config = _load(path, site, core_tool)
-        services, problems = services_of(config.path.parent)
+        services, problems = services_of(config.path.parent, installed=installed)
     except OSError as error:  # no permission for the folder
         raise NodeError(f"{path}: cannot be read: {error.strerror}", "check the permissions of the folder") from None
     config.services, config.service_problems = tuple(services), tuple(problems)
     return config
 
 
-def _of_collected(path: Path, site: str, core_tool: str | None) -> Config:
+def _of_collected(path: Path, site: str, core_tool: str | None, installed: str) -> Config:
     node = collected.read(path)
     source = Collected(path, node.texts)
     main = source.find(path, node.main)
@@ -369,7 +370,7 @@ def _of_collected(path: Path, site: str, core_tool: str | None) -> Config:
         raise NodeError(f"{path}: has no {node.main}: {'; '.join(node.unreadable) or 'the script did not find it'}")
     config = Config(source.document(main), site, core_tool, source)
     config.collected = node
-    services, problems = services_of(path, source)
+    services, problems = services_of(path, source, installed)
     config.services, config.service_problems = tuple(services), tuple(problems)
     config.notes.extend(f"{path}: was not compared: {reason}" for reason in node.unreadable)
     return config

@@ -4,11 +4,12 @@ Source: the guide's nine steps, in an order in which every step has a rollback. 
 steps of `classic.py`.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ...core.markdown import cell, code
-from ...spec.model import Farm
+from ...spec.model import Farm, Node
 from ...spec.orchestrator import normalized
 from .. import storage
 from ..config.effective import CORE_FILE
@@ -38,7 +39,8 @@ def view(
     command that encrypts a section again; with `sentinels` the servers of Redis in the nodes' strings are sentinels.
     `services` are the prepared files of the nodes' services: the node, and the path below its folder.
     """
-    steps = list(_steps(farm, variables, core=core, sentinels=sentinels))
+    with_services = frozenset(plan.node.name for plan in farm_plan.nodes if plan.config.services)
+    steps = list(_steps(farm, variables, with_services, core=core, sentinels=sentinels))
     first = [node.config for node in farm_plan.nodes if node.node is farm.primary]
     local = {name for config in first for name, _entry in storage.local(config)}
     return {
@@ -86,12 +88,14 @@ def _url(farm: Farm) -> str:
     return f"{'http' if farm.frontend.tls.mode == 'none' else 'https'}://{farm.frontend.host}"
 
 
-def _steps(farm: Farm, variables: dict[str, str], *, core: bool, sentinels: bool) -> Iterator[Step]:
+def _steps(
+    farm: Farm, variables: dict[str, str], with_services: frozenset[str], *, core: bool, sentinels: bool
+) -> Iterator[Step]:
     yield prepare.copied(farm)
     yield _backup(farm, core=core)
     yield _keys(farm, core=core)
     yield from (_core_steps(farm, variables, sentinels=sentinels) if core else _classic_steps(farm, variables))
-    yield _audit(farm, core=core)
+    yield _audit(farm, with_services, core=core)
     yield _balancer(farm)
     yield _switch(farm)
 
@@ -199,13 +203,20 @@ def _keys(farm: Farm, *, core: bool) -> Step:
     )
 
 
-def _audit(farm: Farm, *, core: bool) -> Step:
+def _copy(farm: Farm, node: Node, with_services: frozenset[str], *, core: bool) -> str:
+    """The command that copies a node's settings to their path in the spec, those of its services included."""
+    path = str(node.config)
+    if node.name not in with_services:
+        source = share(node.address, prepare.config_file(farm, core=core))
+        return f"Copy-Item -LiteralPath {literal(source)} -Destination {literal(path)}"
+    folder = path if not path.lower().endswith(".config") else re.sub(r"[^/\\\\]*$", "", path).rstrip("/\\") or "."
+    source = share(node.address, farm.orchestrator.directory)
+    return f"robocopy.exe {literal(source)} {literal(folder)} *.config appsettings*.json /S"
+
+
+def _audit(farm: Farm, with_services: frozenset[str], *, core: bool) -> Step:
     named = [node for node in farm.nodes if node.config]
-    copies = [
-        f"Copy-Item -LiteralPath {literal(share(node.address, prepare.config_file(farm, core=core)))} "
-        f"-Destination {literal(str(node.config))}"
-        for node in named
-    ]
+    copies = [_copy(farm, node, with_services, core=core) for node in named]
     paths = ", ".join(code(str(node.config)) for node in named)
     return Step(
         "Check that the nodes agree",
@@ -213,7 +224,11 @@ def _audit(farm: Farm, *, core: bool) -> Step:
             (
                 f"Copy each node's config file to its path in the spec ({paths or 'name one at each node'}), then run "
                 "the audit."
-            )
+            ),
+            (
+                "If the keys must not leave the nodes: `nlbgen nodes collect` writes a script that collects a node "
+                "without its secrets. The audit reads its files, and finds more: certificates, clocks, site ids."
+            ),
         ],
         "it reports that all settings agree, and its exit code is 0.",
         "none is needed: nothing was changed.",

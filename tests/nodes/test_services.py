@@ -229,6 +229,21 @@ def test_plan_stops_at_a_file_that_it_cannot_read(
     assert "2 problems" not in str(error.value.hint)
 
 
+def test_command_of_an_encrypted_file_has_the_folder_of_the_spec(folder: Folder, tmp_path: Path) -> None:
+    for name in ("orch-1", "orch-2"):
+        folder(name, node(identity=identity(more=',"ConfigEncryptionSettings": {}')))
+    path = farm(tmp_path)
+    text = path.read_text(encoding="utf-8").replace('version: "2023.10"', "version: \"2023.10\", directory: 'D:\\Ui'")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(NodeError) as error:
+        plan_farm(load(path))
+    assert (
+        r'"D:\Ui\Tools\ConfigProtector\UiPath.ConfigProtector.exe" --de -f "D:\Ui\Identity\app' in error.value.message
+    )
+    problems = [one for one in spec_checks.problems(load(path)) if one.id == "encrypted-section"]
+    assert all("D:\\Ui" in one.hint for one in problems)
+
+
 def test_null_section_of_the_tool_is_no_encryption(folder: Folder) -> None:
     config = effective.load(folder("orch-1", node(identity='{"ConfigEncryptionSettings": null}')))
     assert not config.services[0].is_encrypted
@@ -407,6 +422,8 @@ def test_render_writes_the_files_of_the_services(folder: Folder, tmp_path: Path)
     copy = r"robocopy.exe 'orch-2\Identity' '\\10.0.0.12\C$\nlbgen\orch-2\Identity' appsettings.Production.json"
     assert copy in runbook
     assert "-Recurse -Filter *.bak" in runbook
+    folders = r"'\\10.0.0.11\C$\Program Files (x86)\UiPath\Orchestrator' 'orch-1'"
+    assert f"robocopy.exe {folders} *.config appsettings*.json /S" in runbook
 
 
 def digest(text: str) -> str:
@@ -518,3 +535,17 @@ def test_files_that_cannot_be_read_are_errors(folder: Folder, monkeypatch: pytes
 
 def _denied(path: Path, limit: int) -> bytes:
     raise PermissionError(13, "Permission denied", str(path))
+
+
+@pytest.mark.parametrize(
+    ("named", "copied"), [(f"orch-1/{CORE}", "orch-1"), (CORE, "."), (f"a\\orch-1\\{CORE}", r"a\orch-1")]
+)
+def test_runbook_copies_the_folder_of_a_config_file_with_services(
+    folder: Folder, tmp_path: Path, named: str, copied: str
+) -> None:
+    folder(copied.replace("\\", "/"), node())
+    folder("orch-2", node(**FRESH))
+    path = farm(tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").replace("config: orch-1", f"config: '{named}'"), encoding="utf-8")
+    files = {file.path.name: file.content.decode() for file in rendering.render(load(path)).files}
+    assert f" '{copied}' *.config appsettings*.json /S" in files["RUNBOOK.md"]
