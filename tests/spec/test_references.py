@@ -143,7 +143,7 @@ def test_a_literal_secret_is_refused_and_not_shown(
     place: tuple[str, ...], literal: object, farm_data: "Callable[..., dict[str, Any]]"
 ) -> None:
     vip = {"address": "10.0.0.1/24", "interface": "eth0", "balancers": ["a", "b"], "secret": {"env": "A"}}
-    data = farm_data(frontend={"vip": vip})
+    data = farm_data(frontend={"vip": vip}, accept=["redis-single"])
     inner = data
     for step in place[:-1]:
         inner = inner.setdefault(step, {})
