@@ -18,6 +18,7 @@ from nlbgen.generators import redis_hosts
 from nlbgen.generators.base import Site, generator, render
 from nlbgen.generators.redis import HEALTH_USER, ROLE_ANSWER, ROLE_QUESTION
 from nlbgen.net.loopback import free_port
+from nlbgen.prove.lab.certificates import make_certificates
 from nlbgen.spec.load import Spec, loads
 
 from .conftest import BASE, missing
@@ -34,8 +35,9 @@ OPEN_SECONDS = 20.0
 class Servers:
     """A master and its replica, from the files that a vendor renders."""
 
-    def __init__(self, folder: Path, vendor: str, user: str | None) -> None:
+    def __init__(self, folder: Path, vendor: str, user: str | None, *, tls: bool = False) -> None:
         self.folder, self.user = folder, user
+        self.certificates = make_certificates(folder / "tls", ["127.0.0.31", "127.0.0.32"]) if tls else None
         self.hosts = {f"redis-{number}": (f"127.0.0.3{number}", free_port()) for number in (1, 2)}
         self.spec = self._spec(vendor)
         for file in render(generator(vendor), self.spec, Site(str(folder))):
@@ -56,7 +58,12 @@ class Servers:
     def _spec(self, vendor: str) -> Spec:
         nodes = [{"name": name, "address": address, "port": port} for name, (address, port) in self.hosts.items()]
         nodes.append({"name": "witness", "address": "127.0.0.33", "redis": False})
-        store: dict[str, Any] = {"password": {"env": "R"}, "sentinel": {"nodes": nodes}}
+        sentinel: dict[str, Any] = {"nodes": nodes}
+        store: dict[str, Any] = {"password": {"env": "R"}, "sentinel": sentinel}
+        if self.certificates is not None:
+            store["tls"] = True
+            for key in ("certificate", "key", "ca"):
+                sentinel[key] = str(getattr(self.certificates, key))
         farm: dict[str, Any] = {**BASE, "accept": [f"{vendor}-redis-votes", "zen-verify-nodes"]}
         farm["frontend"] = {**BASE["frontend"], "address": "127.0.0.1"}
         if self.user:
@@ -90,6 +97,8 @@ class Servers:
         address, port = self.hosts[name]
         user = HEALTH_USER if health else self.user
         login = ["--user", user] if user else []
+        if self.certificates is not None:
+            login += ["--tls", "--cacert", str(self.certificates.ca)]
         ran = subprocess.run(
             ["redis-cli", "-h", address, "-p", str(port), *login, "--no-auth-warning", *command],
             env={**os.environ, "REDISCLI_AUTH": "x" if health else PASSWORD},
@@ -147,10 +156,11 @@ def test_user_of_the_checks_stays_after_a_failover_has_rewritten_the_configurati
     assert "NOPERM" in servers.asked("redis-1", "INFO", health=True)
 
 
-def test_command_of_farmguardian_accepts_only_a_master_that_answers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_command_of_farmguardian_accepts_only_a_master_that_answers(tmp_path: Path, tls: bool) -> None:
     if not (PLUGINS / "check_tcp").exists():
         missing("check_tcp is not installed")
-    servers = Servers(tmp_path, "zen", None)
+    servers = Servers(tmp_path, "zen", None, tls=tls)
     try:
         for name in servers.hosts:
             servers.start(name)
