@@ -114,7 +114,8 @@ def role_refusals(spec: Spec, vendor: str, product: str) -> Iterator[Problem]:
     )
     hint = (
         "use HAProxy for the front (write its section into the spec, and its address as `stores.redis.front_host`); or "
-        f"accept this (`accept: [{problem_id}]`)"
+        f"accept this (`accept: [{problem_id}]`); or, if another balancer leads to the master, write "
+        f"`accept: [{vendor}-redis-front]`: then this one has no front"
     )
     yield spec.problem(("stores", "redis", "sentinel"), message, hint, id=problem_id)
 
