@@ -11,7 +11,7 @@ FLOOR := 94
 # Tests start hundreds of commands, each of which would compile nlbgen again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint types alone together coverage long search hostile mutants programs bench peers docs golden clean help
+.PHONY: demo test check lint types alone together coverage long search hostile audit release mutants programs bench peers docs golden clean help
 
 help:
 	@echo "make demo     render the example farm for all vendors, validated, into outputs/"
@@ -20,6 +20,7 @@ help:
 	@echo "make mutants  change the code in small ways, and list what no test notices; takes hours"
 	@echo "make long     the tests of which make test runs a part, then new examples for the property tests"
 	@echo "make hostile  try a thousand damaged inputs of each kind; HOSTILE=5000 tries more"
+	@echo "make release  the wheel, its SBOM and their checksums, into dist/"
 	@echo "make bench    measure start-up and throughput into docs/performance.md"
 	@echo "make peers    compare with other configurations for HAProxy and NGINX, into docs/performance.md"
 	@echo "make docs     build the documentation's pages into site/"
@@ -29,13 +30,26 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: requirements/run.txt setup.cfg pyproject.toml | $(BIN)/python
-	$(PIP) install -r requirements/run.txt
+	$(PIP) install --require-hashes -r requirements/run.txt
 	@touch $@
 
-$(VENV)/test.stamp: requirements/test.txt requirements/run.txt requirements/docs.txt | $(BIN)/python
-	$(PIP) install -r requirements/test.txt
-	$(PIP) install --no-deps bigsuds==1.0.6  # it asks for suds-jurko, which no longer builds; suds has its place
+# bigsuds asks for suds-jurko, which no longer builds; suds has its place.
+$(VENV)/test.stamp: requirements/test.txt requirements/bigsuds.txt | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/test.txt
+	$(PIP) install --require-hashes --no-deps -r requirements/bigsuds.txt
 	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/audit.stamp: requirements/audit.txt | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/audit.txt
+	@touch $@
+
+# The pinned versions of requirements/*.in with the hashes of all their files, for every system.
+.PHONY: requirements
+requirements: | $(BIN)/python
+	$(PIP) install uv==0.13.9
+	for name in run docs test audit; do $(BIN)/uv pip compile --quiet --generate-hashes --universal --no-annotate --no-header \
+	    --python-version 3.11 requirements/$$name.in -o requirements/$$name.txt || exit; done
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-deps --no-annotate --no-header requirements/bigsuds.in -o requirements/bigsuds.txt
 
 # A strict editable install links the files that exist when it is made: it is made again each time.
 .PHONY: editable
@@ -58,7 +72,7 @@ programs: $(VENV)/test.stamp
 test: $(VENV)/test.stamp editable programs lint types alone together coverage
 
 # For the minutes between two commits: no real program, no browser, no traffic.
-check: lint types
+check: lint types audit
 	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour --ignore tests/browser \
 	    -m "not slow and not long and not haproxy and not nginx and not redis and not tclsh and not minisign and not chromium"
 
@@ -102,6 +116,15 @@ search: $(VENV)/test.stamp editable
 # Damaged specs, node files, archives and answers, and odd surroundings; `make test` tries a few of each.
 hostile: $(VENV)/test.stamp editable
 	NLBGEN_HOSTILE=$(HOSTILE) $(BIN)/python -m pytest -q -n $(WORKERS) tests/hostile
+
+# Known vulnerabilities of what nlbgen runs with, where the Python Package Index can be reached.
+audit: $(VENV)/audit.stamp
+	$(BIN)/python tests/tools/audit.py
+
+# The wheel, the SBOM (CycloneDX) and their checksums, into dist/: the same bytes each time.
+release: $(VENV)/test.stamp
+	rm -rf dist
+	$(BIN)/python tests/tools/release.py dist
 
 bench: $(VENV)/test.stamp editable
 	$(BIN)/python benchmarks/run.py

@@ -1,6 +1,7 @@
 """What is shipped works without the tree it came from: sdist, the wheel built from it, a fresh environment."""
 
 import configparser
+import json
 import os
 import re
 import shutil
@@ -75,7 +76,8 @@ def test_the_wheel_renders_the_example_outside_of_the_tree(built: Built, tmp_pat
     venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     pip = (sys.executable, "-m", "pip", "--python", python)  # which needs no pip in the environment
-    run(*pip, "install", "-q", "--no-compile", "-r", ROOT / "requirements" / "run.txt", built[1])
+    run(*pip, "install", "-q", "--no-compile", "--require-hashes", "-r", ROOT / "requirements" / "run.txt")
+    run(*pip, "install", "-q", "--no-compile", "--no-deps", built[1])
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -86,3 +88,46 @@ def test_the_wheel_renders_the_example_outside_of_the_tree(built: Built, tmp_pat
             made = elsewhere / "outputs" / expected.relative_to(ROOT / "outputs" / "example")
             assert made.read_bytes() == expected.read_bytes(), expected
     assert "nlbgen, version" in run(python, "-m", "nlbgen", "--version", cwd=elsewhere, env=environment)
+
+
+def test_release_gives_the_same_bytes_twice(tmp_path: Path) -> None:
+    for name, mask in (("one", 0o022), ("two", 0o077)):
+        old = os.umask(mask)
+        try:
+            run(sys.executable, ROOT / "tests" / "tools" / "release.py", tmp_path / name)
+        finally:
+            os.umask(old)
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    assert one == two
+    assert sorted(name.rpartition(".")[2] for name in one) == ["SHA256SUMS", "json", "whl"]
+    listed = next(json.loads(content) for name, content in one.items() if name.endswith(".json"))
+    pinned = re.findall(
+        r"^([\w.-]+)==(\S+)", (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert {(part["name"].lower(), part["version"]) for part in listed["components"]} == set(pinned)
+    assert all(part["externalReferences"][0]["hashes"] for part in listed["components"])
+
+
+@pytest.mark.parametrize("name", ["run", "docs", "test", "audit", "bigsuds"])
+def test_requirements_have_the_pinned_versions_and_their_hashes(name: str) -> None:
+    made = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    packages = re.split(r"\n(?=\S)", made.strip())
+    assert all("--hash=sha256:" in package for package in packages)
+    locked = {(normal(found[1]), found[2]) for found in re.finditer(r"^([\w.-]+)==([^\s;]+)", made, re.MULTILINE)}
+    assert pins(ROOT / "requirements" / f"{name}.in") <= locked, "make requirements"
+
+
+def pins(path: Path) -> set[tuple[str, str]]:
+    found = set()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("-r "):
+            found |= pins(path.with_name(line[3:]))
+        elif match := re.fullmatch(r"([\w.-]+)==([^\s;]+).*", line):
+            found.add((normal(match[1]), match[2]))
+        else:
+            assert not line or line.startswith("#"), line
+    return found
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
