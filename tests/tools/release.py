@@ -45,6 +45,7 @@ def sbom(folder: Path, name: str) -> Path:
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    os.umask(0o022)  # the modes in the wheel are those of the copies that setuptools makes
     made = wheel(folder)
     files = sorted((made, sbom(folder, made.name.removesuffix(".whl"))))
     lines = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
