@@ -13,11 +13,14 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from . import keys
-from .config.appsettings import Service, ServiceSetting
+from .config import environment
+from .config.appsettings import DEFAULTS, FOLDERS, PRODUCTION, Service, ServiceSetting
 from .config.effective import Config
 from .config.json_settings import fold
 from .fingerprints import Secrecy
 
+FILES: Final = tuple(f"{folder}/{name}" for folder in FOLDERS for name in (DEFAULTS, PRODUCTION, environment.FILE))
+"""The files with settings of the services, below Orchestrator's folder."""
 IDENTITY: Final = "Identity"
 ENCRYPTION_KEY: Final = "EncryptionSettings:EncryptionKey"
 DATABASE_KEY: Final = "AppSettings:DatabaseProtectionSettings:EncryptionKey2021"

@@ -344,6 +344,8 @@ def _node_variables(rollout: Rollout) -> Iterator[Variable]:
     yield Variable("node_config_files", entries=(ansible_specs.config_name(farm),))
     yield Variable("upgrade_files", entries=tuple(unsafe(name) for name in ansible_specs.settings_files(farm)))
     yield Variable("upgrade_snapshot", quoted(f"{_WORK}/{farm.farm}/{ansible_specs.SNAPSHOT}"))
+    if services := ansible_specs.service_files(farm):
+        yield Variable("node_service_files", entries=services)
     yield Variable("node_site", unsafe(farm.orchestrator.site))
     yield Variable(
         "node_same_site_id",

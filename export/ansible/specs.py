@@ -13,8 +13,10 @@ from typing import Any, Final
 
 from ... import __version__
 from ...generators.base import VENDORS, all_generators
+from ...nodes import service_settings
 from ...spec import walk
 from ...spec.model import Farm, Node, Secret
+from ...spec.orchestrator import normalized
 from ...spec.schema import Path
 from .model import Rollout
 
@@ -134,6 +136,14 @@ def settings_files(farm: Farm) -> tuple[str, ...]:
     """Return the files with a node's settings, as Windows paths below its install folder; services may lack theirs."""
     services = ("Identity", "Webhooks", "ResourceCatalog") if farm.orchestrator.is_core else ()
     return (config_name(farm), *(f"{service}\\appsettings.Production.json" for service in services))
+
+
+def service_files(farm: Farm) -> tuple[str, ...]:
+    """Return the files with settings of the services beside Orchestrator: from 2020.4 on."""
+    version = farm.orchestrator.version
+    if not farm.orchestrator.is_core and (version is None or normalized(version).parts[:2] < (2020, 4)):
+        return ()
+    return service_settings.FILES
 
 
 def _up(folder: PurePosixPath) -> str:

@@ -170,7 +170,8 @@ module.exit_json(changed=False, stat={"exists": True, "checksum": hashlib.sha256
     "win_copy": """
 module = AnsibleModule({"src": {}, "dest": {}, "backup": {"type": "bool"}}, supports_check_mode=True)
 source, target = pathlib.Path(module.params["src"]), pathlib.Path(module.params["dest"])
-if source.parent.parent.stat().st_mode & 0o077 or (source.parent.parent / "secrets").exists():
+work = next(one for one in source.parents if (one / "keys").exists() or not one.stat().st_mode & 0o077)
+if work.stat().st_mode & 0o077 or (work / "secrets").exists():
     module.fail_json(msg="others can read the copies, or secrets are still there")
 if source.read_bytes() == target.read_bytes():
     module.exit_json(changed=False)
@@ -711,6 +712,27 @@ def test_nodes_change_one_after_the_other_and_no_client_notices(lan: BuildLan, m
     assert ran.code == 0 and states(balancer) == "orch-1,UP\norch-2,UP\n", ran.said
     assert events(farm)[done:] == [f"orch-2 {what}" for what in STOPPED_AND_CHANGED if what != "copied"]
     assert client.noticed_nothing(), client.said()
+
+
+@pytest.mark.long
+def test_files_of_the_services_change_with_those_of_orchestrator(lan: BuildLan) -> None:
+    farm = lan("haproxy", farm_of(frontend=PLAIN, orchestrator={"version": "2020.4"}), "lb-1")
+    farm.good("balancers.yml")
+    files = {name: farm.folder / "nodes" / name / "site\\Identity" / "appsettings.Production.json" for name in NODES}
+    for name, path in files.items():
+        path.parent.mkdir()
+        path.write_text(f'{{"EncryptionSettings": {{"EncryptionKey": "of {name}"}} /* kept */}}', encoding="utf-8")
+    before = {name: path.read_bytes() for name, path in files.items()}
+    farm.good("nodes.yml")
+    assert files["orch-1"].read_bytes() == files["orch-2"].read_bytes() == before["orch-1"]
+    assert files["orch-2"].with_name("appsettings.Production.json.bak").read_bytes() == before["orch-2"]
+    assert not files["orch-1"].with_name("appsettings.Production.json.bak").exists()
+    assert sorted(path.name for path in files["orch-2"].parent.iterdir()) == [
+        "appsettings.Production.json",
+        "appsettings.Production.json.bak",
+    ]
+    ran = farm.good("nodes.yml")
+    assert all(counts["changed"] == 0 for counts in ran.hosts.values()), ran.said
 
 
 @pytest.mark.long

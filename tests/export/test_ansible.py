@@ -180,6 +180,16 @@ def test_every_file_of_the_tree_is_used(vendor: str, farm: MakeSpec) -> None:
     assert {name for name in files if name.startswith("roles/")} == set(roles(redis=False))
 
 
+@pytest.mark.parametrize(("version", "count"), [("2019.10", 0), ("2020.4", 9), ("2023.10", 9)])
+def test_files_of_the_services_are_fetched_from_2020_4_on(farm: MakeSpec, version: str, count: int) -> None:
+    spec = farm("haproxy", orchestrator={"version": version})
+    found = ansible_specs.service_files(spec.farm)
+    assert len(found) == count
+    assert ("Identity/appsettings.Production.json" in found) == bool(count)
+    text = tree(spec)["inventory.yml"].decode()
+    assert ("node_service_files:" in text) == bool(count)
+
+
 def test_balancers_are_configured_with_the_rendered_files(farm: MakeSpec) -> None:
     from nlbgen.generators.base import generator, render
 
@@ -516,7 +526,7 @@ def run(name: str, *args: str, cwd: Path, **environment: str) -> "subprocess.Com
     )
 
 
-HOSTILE = 'It\'s "a" {{ 7 * 191 }} {% raw %} : # site'
+HOSTILE = "It's (a) {{ 1300 + 37 }} {# x #} # site"
 
 
 @pytest.fixture(scope="module")
@@ -696,7 +706,7 @@ def test_powershell_of_the_roles_is_powershell(fleet: Path) -> None:
             script
             for script, _indent in re.findall(r"script: \|\n(( +).*\n(?:\2.*\n)*)", path.read_text(encoding="utf-8"))
         ]
-    assert len(scripts) == 7
+    assert len(scripts) == 8
     for script in scripts:
         assert not parser.parse(script.encode()).root_node.has_error, script
 
