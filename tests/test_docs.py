@@ -334,6 +334,14 @@ def test_links_have_a_target(page: Path) -> None:
             assert anchor in anchors_of(path), f"{target} has no such heading"
 
 
+def test_security_page_names_tests_that_exist() -> None:
+    page = (DOCS / "security.md").read_text(encoding="utf-8").partition("## Promises and their tests")[2]
+    named = re.findall(r"\[(test_\w+)\]\(\.\./(tests/[\w/]+\.py)\)", page)
+    assert len(named) > 40
+    for test, file in named:
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), (test, file)
+
+
 def test_every_page_is_linked_from_the_index() -> None:
     text = (DOCS / "index.md").read_text(encoding="utf-8")
     linked = {(DOCS / target.partition("#")[0]).resolve() for target in LINK.findall(text)}

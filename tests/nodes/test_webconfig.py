@@ -123,6 +123,10 @@ def test_webconfig_huge_file_is_an_error_before_it_is_read(tmp_path: Path) -> No
         webconfig.read(path)
 
 
+def test_file_with_too_many_tags_is_refused() -> None:
+    assert "tags; the limit for a config file is" in refused(b"<a>" + b"<b/>" * webconfig.MAX_TAGS + b"</a>")
+
+
 def test_webconfig_too_many_bytes_is_an_error() -> None:
     assert "is larger than" in refused(b" " * (webconfig.MAX_BYTES + 1))
     assert "is empty" in refused(b" " * webconfig.MAX_BYTES)
