@@ -14,6 +14,7 @@ from ..core.plan import Plan
 from ..spec.load import Spec
 from ..spec.orchestrator import protection_tool
 from . import keys, planning, reading
+from .collected_facts import require_secrets
 from .config import effective as configs
 from .config.effective import MACHINE_KEY, Config
 from .config.settings import ConfigSection
@@ -61,6 +62,7 @@ def of_file(path: Path, random: Random = secrets.token_hex) -> Generated:
 
 
 def _planned(target: str, config: Config, random: Random) -> Generated:
+    require_secrets(config)
     config.require_open(MACHINE_KEY)
     section = config.section(MACHINE_KEY)
     fingerprints = Fingerprints(keys.pepper_of(config))

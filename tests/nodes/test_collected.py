@@ -86,6 +86,9 @@ def test_commands_that_need_secrets_refuse_collected_files(
     assert "orch-1.json: is a file of `nlbgen nodes collect`" in done.err
     if command == "keys":
         assert cli("nodes", command, "orch-1.json").code == 5
+        done = cli("nodes", command, "--generate", "--yes", "orch-1.json")
+        assert done.code == 5
+        assert "has pseudonyms in place of secrets" in done.err
 
 
 def test_spec_of_collected_files_is_checked_and_compared_without_secrets(
