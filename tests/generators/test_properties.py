@@ -68,6 +68,8 @@ NASTY = (
     *("server evil 10.0.0.1:1", "ü", "漢字", "😀", "é", "a" * 60, "default", "if", "unless", "."),
 )
 ODD_TEXTS = st.lists(st.sampled_from(NASTY), min_size=1, max_size=8).map("".join).map(str.strip).filter(bool)
+SITES = ODD_TEXTS.map(lambda text: re.sub(r'[?:@&=,/\\\\<>"*|%$`]', "x", text))
+"""Names of sites: IIS refuses some characters."""
 PATHS = ODD_TEXTS.map(lambda text: f"/{text}"[:1024].rstrip())
 LABELS = st.from_regex(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", fullmatch=True)
 HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(".".join).filter(lambda name: re.search("[A-Za-z-]", name))
@@ -151,7 +153,7 @@ def farms(draw: st.DrawFn) -> Spec:
                 "accept": st.sampled_from([EVERY_ID, EVERY_ID, EVERY_ID, []]),
             },
             orchestrator=keys(
-                version=st.sampled_from(["2018.1", "2018.4", "2019.10.19", "2020.10", "23.4"]), site=ODD_TEXTS
+                version=st.sampled_from(["2018.1", "2018.4", "2019.10.19", "2020.10", "23.4"]), site=SITES
             ),
             balancer=BALANCERS,
             nginx=keys(user=st.sampled_from(["www-data", "nginx"])),
