@@ -87,6 +87,7 @@ def plan_configs(spec: Spec, loaded: Mapping[Node, Config], source: Config, *, f
                 *keys.notes(cloned, config),
                 *store_files.notes(config, source),
                 *_elsewhere(spec, config),
+                *public_url.change_notes(spec, config),
             )
     failures.finish()
     base = {document.path.as_posix(): document.digest for plan in plans for document in plan.config.files}

@@ -16,7 +16,7 @@ from .config.appsettings import Service, ServiceSetting
 from .config.effective import APP, Config
 from .config.settings import Setting
 from .file_checks import FileFinding
-from .service_settings import IDENTITY
+from .service_settings import IDENTITY, service
 from .values import DesiredSetting, plain
 
 PUBLIC_URL_ID: Final = "public-url"
@@ -96,11 +96,11 @@ def addressed(config: Config) -> Iterator[Setting]:
         yield from (entry for entry in entries if entry is not None and entry.value)
 
 
-def addressed_of(service: Service) -> Iterator[ServiceSetting]:
+def addressed_of(one: Service) -> Iterator[ServiceSetting]:
     """The settings of a service that contain an address."""
-    if service.name == IDENTITY and not service.is_encrypted:
-        found = map(service.get, SERVICE_SETTINGS)
-        yield from (one for one in found if one is not None and one.text)
+    if one.name == IDENTITY and not one.is_encrypted:
+        found = map(one.get, SERVICE_SETTINGS)
+        yield from (setting for setting in found if setting is not None and setting.text)
 
 
 def desired_settings(spec: Spec, config: Config) -> Iterator[DesiredSetting]:
@@ -117,9 +117,9 @@ def findings(spec: Spec, config: Config) -> Iterator[FileFinding]:
     url = of(spec.farm)
     for entry in addressed(config):
         yield from _finding(url, f"appSettings/{entry.key}", entry.value, entry.location)
-    for service in config.services:
-        for setting in addressed_of(service):
-            yield from _finding(url, f"{service.name}/{setting.name}", setting.text or "", setting.location)
+    for one in config.services:
+        for setting in addressed_of(one):
+            yield from _finding(url, f"{one.name}/{setting.name}", setting.text or "", setting.location)
 
 
 def _finding(url: PublicUrl, name: str, text: str, place: Location) -> Iterator[FileFinding]:
@@ -133,6 +133,16 @@ def _finding(url: PublicUrl, name: str, text: str, place: Location) -> Iterator[
         message = f"{name} is {origin(text)}, and users reach the farm at {url}: the sign-in through the balancer fails"
         hint = "`nlbgen nodes apply` changes the files, and public-url.sql of `nlbgen render nodes` the database"
         yield FileFinding(PUBLIC_URL_ID, message, hint, place)
+
+
+def change_notes(spec: Spec, config: Config) -> Iterator[str]:
+    """The note on what a plan that changes the address leaves: the database, and Identity's file if it is missing."""
+    old = old_origins(spec, [config])
+    if old:
+        left = "run public-url.sql of `nlbgen render nodes` in the database of Identity in the same maintenance window"
+        if service(config, IDENTITY) is None:
+            left += f"; {IDENTITY}'s file is not here: change {' and '.join(SERVICE_SETTINGS)} in it too"
+        yield f"{config.path}: the address {', '.join(old)} becomes {of(spec.farm)}: {left}"
 
 
 def notes(config: Config) -> Iterator[str]:
@@ -150,7 +160,7 @@ def old_origins(spec: Spec, configs: Sequence[Config]) -> list[str]:
     url = of(spec.farm)
     texts = [
         *(entry.value for config in configs for entry in addressed(config)),
-        *(one.text or "" for config in configs for service in config.services for one in addressed_of(service)),
+        *(found.text or "" for config in configs for one in config.services for found in addressed_of(one)),
     ]
     found = [origin(text) for text in texts if url.corrected(text) not in {None, text}]
     return list(dict.fromkeys(found))

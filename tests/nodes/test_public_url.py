@@ -98,6 +98,16 @@ def test_plan_writes_the_farm_s_address_on_every_node(farm: Farm) -> None:
         assert shown.count(change) == 2
 
 
+def test_plan_notes_where_else_the_address_is(farm: Farm, tmp_path: Path) -> None:
+    spec = farm(FARM, OLD)
+    (note,) = [note for note in plan_farm(spec).notes if "public-url.sql" in note]
+    assert note.startswith(f"{tmp_path}/orch-2/{CORE}: the address {OLD} becomes {FARM}: run public-url.sql")
+    assert note.endswith("in the same maintenance window")
+    (tmp_path / "orch-2" / IDENTITY).unlink()
+    (note,) = [note for note in plan_farm(spec).notes if "public-url.sql" in note]
+    assert note.endswith("change AppSettings:IdentityServerAddress and AppSettings:OrchestratorUrl in it too")
+
+
 def test_apply_writes_only_the_address(farm: Farm, tmp_path: Path, cli: "RunCommand") -> None:
     spec = farm()
     assert len(problems(spec)) == 14
