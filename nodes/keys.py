@@ -49,8 +49,8 @@ _SHORTEST_DES: Final = 16
 AUTOGENERATE_ID: Final = "autogenerate-keys"
 AUTOGENERATE_HINT: Final = (
     "`nlbgen nodes keys --generate` writes a fixed machineKey into the first node's file: run it, copy the file to "
-    "that node, and restart its site (users sign in once more); `nlbgen nodes apply` gives the keys to the others. "
-    "From 2020.10 on, do not use IIS Manager: it writes into web.config, not into UiPath.Orchestrator.dll.config"
+    "that node, and restart its site (users sign in once more); `nlbgen nodes apply` copies the keys to the other "
+    "nodes. From 2020.10 on, do not use IIS Manager: it writes into web.config, not into UiPath.Orchestrator.dll.config"
 )
 
 

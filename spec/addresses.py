@@ -81,9 +81,9 @@ def _address_hint(text: str) -> str:
     if re.fullmatch(r"[^:]+:[0-9]{1,5}", text):
         return ": the port goes into `port`"
     if re.fullmatch(r"[^/]+/[0-9]+", text):
-        return ": the prefix length is not part of it"
+        return ": remove the prefix length"
     if re.fullmatch(r"[0-9.]+%[0-9]+", text):
-        return ": a route domain is not part of it, the default one of f5.partition is taken"
+        return ": remove the route domain; the default one of f5.partition is used"
     if "/" in text:
         return ": write only the name or address, no URL"
     return ""

@@ -63,8 +63,8 @@ class Config:
         self.service_problems: tuple[ConfigError, ...] = ()
         """The files with which a service does not start."""
         if main.root.name != "configuration":
-            hint = f"name the node's {CLASSIC_FILE} or {CORE_FILE}"
-            raise main.error(main.root.start, f"<{main.root.name}> is not <configuration>", hint)
+            hint = f"give the path of the node's {CLASSIC_FILE} or {CORE_FILE}"
+            raise main.error(main.root.start, f"the root element is <{main.root.name}>, not <configuration>", hint)
         self.kind: Final[Kind] = self._kind()
         self._holders = tuple(self._own_holders())
         self._sections = {name: self._find(name) for name in (MACHINE_KEY, SESSION_STATE, APP, SECURE, CONNECTIONS)}

@@ -117,7 +117,7 @@ def read(path: Path) -> Document:
         if size > MAX_BYTES:
             raise NodeError(
                 f"{path}: is {size} bytes; the limit for a config file is {MAX_BYTES}",
-                "name the node's web.config or UiPath.Orchestrator.dll.config",
+                "give the path of the node's web.config or UiPath.Orchestrator.dll.config",
             )
         raw = content(path, MAX_BYTES)
     except OSError as error:

@@ -61,8 +61,8 @@ def _core_affinity(farm: Farm) -> Iterator[Finding]:
             ("balancer", "affinity"),
             "ASP.NET Core SignalR without affinity works only for clients that use WebSockets with SkipNegotiation; "
             'others get 404 "No Connection with that ID"',
-            "write `affinity: auto` (`source` if clients keep no cookies); if all clients skip the negotiation, accept "
-            "this (`accept: [core-affinity]`)",
+            "write `affinity: auto`, or `affinity: source` if clients do not store cookies; if all clients skip the "
+            "negotiation, write `accept: [core-affinity]`",
         )
 
 

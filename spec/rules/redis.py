@@ -270,7 +270,8 @@ def _add_on(farm: Farm) -> Iterator[Finding]:
             REDIS,
             f"for Orchestrator {farm.orchestrator.version}, UiPath supports only its High Availability Add-on "
             "(database port 10000)",
-            "use the add-on and write its host and port; or accept this: Redis works, but UiPath does not support it",
+            "use the add-on and write its host and port; or accept this warning: Redis works, but UiPath does not "
+            "support it",
         )
 
 

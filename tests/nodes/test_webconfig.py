@@ -167,7 +167,7 @@ def test_webconfig_missing_file_is_an_error_with_a_hint(tmp_path: Path) -> None:
 
 def test_config_other_root_is_an_error_with_the_names_of_the_files() -> None:
     said = refused("<html/>")
-    assert "<html> is not <configuration>" in said
+    assert "the root element is <html>, not <configuration>" in said
     assert "web.config or UiPath.Orchestrator.dll.config" in said
 
 
