@@ -13,7 +13,7 @@ from importlib import import_module
 import click
 
 from . import __version__
-from .commands import console
+from .commands import console, lenient
 from .core import interrupts, streams
 from .core.errors import NlbgenError, UsageError
 
@@ -90,7 +90,7 @@ def main() -> None:
     console.begin()
     try:
         with interrupts.as_ctrl_c():
-            cli.main(standalone_mode=False)
+            cli.main(lenient.understood(sys.argv[1:], cli), standalone_mode=False)
             sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         sys.exit(_status(error))

@@ -28,7 +28,7 @@ def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
     from ..generators.output import Fleet, spec_files
     from ..spec import reports
 
-    files = spec_files(specs or console.DEFAULT_SPECS)
+    files = spec_files(specs or console.default_specs())
     fleet = Fleet(Path(), single=len(files) == 1)
     results = [_check_one(file, fleet, strict=strict) for file in files]
     if style == "text":

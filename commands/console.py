@@ -78,7 +78,7 @@ STDOUT: Final = Path("-")
 def _only_one(_context: click.Context, _parameter: click.Parameter, given: tuple[Path, ...]) -> Path:
     if len(given) > 1:
         raise UsageError("this command takes one spec", "run it once for each spec")
-    return given[0] if given else DEFAULT_SPECS[0]
+    return given[0] if given else default_specs()[0]
 
 
 SPEC = click.option(
@@ -90,8 +90,13 @@ SPEC = click.option(
     metavar="FILE",
     help="The spec [default: farm.yaml]. For a fleet, repeat the option or give a folder.",
 )
-DEFAULT_SPECS = (Path("farm.yaml"),)
-"""The default of SPEC."""
+
+
+def default_specs() -> tuple[Path, ...]:
+    """The default of SPEC: farm.yaml, or farm.yml where only that exists."""
+    name, other = Path("farm.yaml"), Path("farm.yml")
+    return (other if not name.exists() and other.exists() else name,)
+
 
 ONE_SPEC = click.option(
     "-s",

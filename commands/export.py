@@ -44,7 +44,7 @@ def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancer
     from ..generators.output import spec_files
     from ..spec.load import load
 
-    loaded = [load(file) for file in spec_files(specs or console.DEFAULT_SPECS)]
+    loaded = [load(file) for file in spec_files(specs or console.default_specs())]
     for spec in loaded:
         console.show_warnings(spec)
     folder = output / FOLDER

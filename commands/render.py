@@ -60,7 +60,7 @@ def command(
     if stdout and diff:
         raise UsageError("--stdout and --diff cannot be combined", "use only one of them")
     names = _names(vendors)
-    files = out.spec_files(specs or console.DEFAULT_SPECS)
+    files = out.spec_files(specs or console.default_specs())
     fleet = out.Fleet(output, single=len(files) == 1 and (not specs or files[0] in specs))
     failures = fleets.Failures(single=len(files) == 1)
     changed = False

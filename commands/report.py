@@ -35,7 +35,7 @@ def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> Non
     from ..generators import output as out
     from ..spec.load import load
 
-    files = out.spec_files(specs or console.DEFAULT_SPECS)
+    files = out.spec_files(specs or console.default_specs())
     single = len(files) == 1 and (not specs or files[0] in specs)
     if output is console.STDOUT and not single:
         raise UsageError("the reports of several farms need a folder", "give a folder with -o DIR")

@@ -36,7 +36,7 @@ def command(specs: tuple[Path, ...], style: str, output: Path | None) -> None:
     from ..spec.load import load
 
     chosen = format_named(style)
-    files = out.spec_files(specs or console.DEFAULT_SPECS)
+    files = out.spec_files(specs or console.default_specs())
     single = len(files) == 1 and (not specs or files[0] in specs)
     output = output or console.STDOUT
     if output is console.STDOUT and not single:

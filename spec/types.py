@@ -139,11 +139,11 @@ def _without_key(how: Reads) -> Reads:
 
 
 def _choice(*names: str) -> Reads:
-    listed = one_of(names)
+    listed, folded = one_of(names), {name.casefold(): name for name in names}
 
     def parse(value: object) -> str:
-        if value in names:
-            return str(value)
+        if isinstance(value, str) and (name := folded.get(value.casefold())):
+            return name
         near = nearest(value, names) if isinstance(value, str) else None
         raise ValueError(f"{shown(value)} is not {listed}" + (f" (did you mean {near}?)" if near else ""))
 

@@ -234,7 +234,7 @@ def imported(*args: str) -> set[str]:
     return set(done.stderr.rpartition("MODULES ")[2].split())
 
 
-SHARED = {"console", "fleets"}
+SHARED = {"console", "fleets", "lenient"}
 """Modules of `commands/` that are no commands."""
 
 
