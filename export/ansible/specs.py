@@ -133,9 +133,8 @@ def config_name(farm: Farm) -> str:
 
 
 def settings_files(farm: Farm) -> tuple[str, ...]:
-    """Return the files with a node's settings, as Windows paths below its install folder; services may lack theirs."""
-    services = ("Identity", "Webhooks", "ResourceCatalog") if farm.orchestrator.is_core else ()
-    return (config_name(farm), *(f"{service}\\appsettings.Production.json" for service in services))
+    """Return the files with a node's settings: Orchestrator's own, and those of the services, which may be missing."""
+    return (config_name(farm), *service_files(farm))
 
 
 def service_files(farm: Farm) -> tuple[str, ...]:

@@ -325,7 +325,7 @@ def test_upgrade_uses_the_rendered_states_and_the_snapshot(vendor: str, farm: Ma
     nodes = groups["nodes_of_orchestrator_test"]
     assert nodes["vars"]["upgrade_files"] == [
         "UiPath.Orchestrator.dll.config",
-        *(f"{name}\\appsettings.Production.json" for name in ("Identity", "Webhooks", "ResourceCatalog")),
+        *nodes["vars"]["node_service_files"],
     ]
     first = spec.farm.primary.name
     for node in spec.farm.nodes:
@@ -336,6 +336,11 @@ def test_upgrade_uses_the_rendered_states_and_the_snapshot(vendor: str, farm: Ma
             "from": f"../../../work/orchestrator-test/snapshot/{first}/UiPath.Orchestrator.dll.config"
         }
         assert [one.get("config", "") != "" for one in data["nodes"]] == [one is node for one in spec.farm.nodes]
+    back = files["roles/upgrade/tasks/node.yml"].decode()
+    assert (
+        back.count('loop: "{{ node_config_files + node_service_files }}"') == 1
+    )  # fetched, then copied where they exist
+    assert back.count("node_fetched.results | selectattr('stat.exists') | map(attribute='item')") == 1
     playbook = yaml.safe_load(files["upgrade.yml"])
     names = [play["name"] for play in playbook]
     close = next(at for at, name in enumerate(names) if name.startswith("Close the farms"))
