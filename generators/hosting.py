@@ -107,11 +107,15 @@ class Hosting(NamedTuple):
     """The task files that remove a node from rotation and return it."""
     drains_by: Literal["runtime", "files"]
     """Whether a node is drained by a command to the running program, or by another configuration file."""
+    load_commands: tuple[str, ...]
+    """The shell commands that load the configuration in FILE into the running program."""
     enable_command: str = ""
     """The shell command that enables a drained node; empty where the rollout's playbook does it."""
     first_rollout: str = ""
     """What the first run of the rollout does that later ones do not, as a sentence."""
     role_settings: tuple[RoleSetting, ...] = ()
+    stop_note: str = ""
+    """What happens to connections when all nodes stop, as a sentence."""
 
 
 class Api(NamedTuple):

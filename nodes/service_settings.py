@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from ..spec.model import Orchestrator
+from ..spec.orchestrator import normalized
 from . import keys
 from .config import environment
 from .config.appsettings import DEFAULTS, FOLDERS, PRODUCTION, Service, ServiceSetting
@@ -21,6 +23,16 @@ from .fingerprints import Secrecy
 
 FILES: Final = tuple(f"{folder}/{name}" for folder in FOLDERS for name in (DEFAULTS, PRODUCTION, environment.FILE))
 """The files with settings of the services, below Orchestrator's folder."""
+
+
+def files_of(orchestrator: Orchestrator) -> tuple[str, ...]:
+    """Return the files with settings of the services that this version may have: from 2020.4 on."""
+    version = orchestrator.version
+    if not orchestrator.is_core and (version is None or normalized(version).parts[:2] < (2020, 4)):
+        return ()
+    return FILES
+
+
 IDENTITY: Final = "Identity"
 ENCRYPTION_KEY: Final = "EncryptionSettings:EncryptionKey"
 DATABASE_KEY: Final = "AppSettings:DatabaseProtectionSettings:EncryptionKey2021"

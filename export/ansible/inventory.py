@@ -13,6 +13,8 @@ from ...core.wording import all_of
 from ...generators.base import generator, hosted_generators
 from ...generators.design import Design
 from ...generators.keepalived import folder_of
+from ...nodes import service_settings
+from ...nodes.config.effective import main_file
 from ...spec.model import Farm, Node, Secret
 from . import redis as ansible_redis
 from . import specs as ansible_specs
@@ -341,10 +343,10 @@ def _node_variables(rollout: Rollout) -> Iterator[Variable]:
     classic = not farm.orchestrator.is_core
     secrets = {name: secret for name, secret in ansible_specs.secrets_of(farm).items() if _is_needed(rollout, name)}
     yield Variable("node_directory", unsafe(farm.orchestrator.directory))
-    yield Variable("node_config_files", entries=(ansible_specs.config_name(farm),))
+    yield Variable("node_config_files", entries=(main_file(farm.orchestrator),))
     yield Variable("upgrade_files", entries=tuple(unsafe(name) for name in ansible_specs.settings_files(farm)))
     yield Variable("upgrade_snapshot", quoted(f"{_WORK}/{farm.farm}/{ansible_specs.SNAPSHOT}"))
-    if services := ansible_specs.service_files(farm):
+    if services := service_settings.files_of(farm.orchestrator):
         yield Variable("node_service_files", entries=services)
     yield Variable("node_site", unsafe(farm.orchestrator.site))
     yield Variable(

@@ -14,9 +14,9 @@ from typing import Any, Final
 from ... import __version__
 from ...generators.base import VENDORS, all_generators
 from ...nodes import service_settings
+from ...nodes.config.effective import main_file
 from ...spec import walk
 from ...spec.model import Farm, Node, Secret
-from ...spec.orchestrator import normalized
 from ...spec.schema import Path
 from .model import Rollout
 
@@ -106,7 +106,7 @@ def variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[tuple[PurePosi
         data = _variant(rollout, folder, "node")
         _for_config(data, rollout, index, node)
         yield folder / "nodes" / f"{node.name}.yaml", _written(data, f"The farm with only the config of {node.name}")
-        snapshot = f"../../../{WORK}/{farm.farm}/{SNAPSHOT}/{farm.primary.name}/{config_name(farm)}"
+        snapshot = f"../../../{WORK}/{farm.farm}/{SNAPSHOT}/{farm.primary.name}/{main_file(farm.orchestrator)}"
         data["keys"] = {"from": snapshot}
         what = f"The farm with the config of {node.name} after an upgrade, and the keys of the snapshot"
         yield folder / "after" / f"{node.name}.yaml", _written(data, what)
@@ -127,22 +127,9 @@ def variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[tuple[PurePosi
             yield path, _written(changed, f"The farm for its device, with {node.name} {state}")
 
 
-def config_name(farm: Farm) -> str:
-    """Return the name of the file with a node's settings in this version of Orchestrator."""
-    return "UiPath.Orchestrator.dll.config" if farm.orchestrator.is_core else "web.config"
-
-
 def settings_files(farm: Farm) -> tuple[str, ...]:
     """Return the files with a node's settings: Orchestrator's own, and those of the services, which may be missing."""
-    return (config_name(farm), *service_files(farm))
-
-
-def service_files(farm: Farm) -> tuple[str, ...]:
-    """Return the files with settings of the services beside Orchestrator: from 2020.4 on."""
-    version = farm.orchestrator.version
-    if not farm.orchestrator.is_core and (version is None or normalized(version).parts[:2] < (2020, 4)):
-        return ()
-    return service_settings.FILES
+    return (main_file(farm.orchestrator), *service_settings.files_of(farm.orchestrator))
 
 
 def _up(folder: PurePosixPath) -> str:
@@ -174,7 +161,7 @@ def _variant(rollout: Rollout, folder: PurePosixPath, work: str) -> dict[str, An
 def _for_config(data: dict[str, Any], rollout: Rollout, index: int, node: Node) -> None:
     """Set the paths to which the playbook copies this node's file, and the file with the keys."""
     farm, up = rollout.spec.farm, "../../.."
-    name, work = config_name(farm), f"{up}/{WORK}/{farm.farm}/node"
+    name, work = main_file(farm.orchestrator), f"{up}/{WORK}/{farm.farm}/node"
     data["nodes"][index]["config"] = f"{work}/{node.name}/{name}"
     source = farm.keys.source
     if source != "primary":

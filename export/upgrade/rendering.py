@@ -14,7 +14,8 @@ from ...core import templating
 from ...core.artifacts import Artifact, made_by
 from ...core.errors import UnsupportedError
 from ...generators.base import VENDORS, Generator, generator, render
-from ...nodes import powershell
+from ...nodes import powershell, service_settings
+from ...nodes.config.effective import main_file
 from ...spec.load import Spec
 from ...spec.model import Farm
 from . import steps
@@ -23,8 +24,6 @@ STATES: Final = ("closed", "releasing")
 """The states of maintenance with configurations of their own, in the order of the window."""
 SCRIPT: Final = "upgrade-node.ps1"
 SMOKE: Final = "smoke.sh"
-SERVICES: Final = ("Identity", "Webhooks", "ResourceCatalog")
-"""The folders of the services that have settings of their own from 2020.10 on."""
 
 
 class Variant(NamedTuple):
@@ -119,7 +118,7 @@ def _compared(spec: Spec) -> Iterator[Artifact]:
             node.pop("config", None)
             if node["name"] in chosen:
                 node["config"] = f"upgrade/after/{node['name']}"
-        data["keys"] = {"from": f"upgrade/before/{farm.primary.name}/{steps.config_name(farm)}"}
+        data["keys"] = {"from": f"upgrade/before/{farm.primary.name}/{main_file(farm.orchestrator)}"}
         yield Artifact(PurePosixPath("specs") / _spec_name(spec, name), _spec_file(spec, data))
 
 
@@ -151,9 +150,8 @@ def _runbook(spec: Spec, found: list[Variant]) -> Artifact:
 
 def _script_view(spec: Spec) -> dict[str, Any]:
     farm = spec.farm
-    files = [steps.config_name(farm)]
-    if farm.orchestrator.is_core:
-        files += [f"{service}\\appsettings.Production.json" for service in SERVICES]
+    files = [main_file(farm.orchestrator)]
+    files += [name.replace("/", "\\") for name in service_settings.files_of(farm.orchestrator)]
     return {
         "directory": powershell.literal(farm.orchestrator.directory),
         "site": powershell.literal(farm.orchestrator.site),

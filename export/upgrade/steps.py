@@ -21,11 +21,6 @@ _CORRECTED: Final = f"{FOLDER}\\corrected"
 _RUN: Final = "powershell -ExecutionPolicy Bypass -File C:\\nlbgen\\upgrade-node.ps1 -Action"
 
 
-def config_name(farm: Farm) -> str:
-    """Return the name of the file with a node's settings in this version of Orchestrator."""
-    return "UiPath.Orchestrator.dll.config" if farm.orchestrator.is_core else "web.config"
-
-
 def url(farm: Farm) -> str:
     """Return the farm's public address."""
     return f"{'http' if farm.frontend.tls.mode == 'none' else 'https'}://{farm.frontend.host}"
@@ -121,26 +116,19 @@ def _close(farm: Farm, vendors: Sequence[str]) -> Step:
 
 def _load(farm: Farm, vendor: str, state: str) -> list[CodeBlock]:
     """Return the commands that load a vendor's configuration in a state; an empty state is normal operation."""
-    title = generator(vendor).title
-    folder = f"upgrade/{vendor}/{state}" if state else f"outputs/{vendor}"
+    made = generator(vendor)
     spec = f"{farm.farm}-{state}.yaml" if state else "farm.yaml"
-    commands = {
-        "haproxy": [f"nlbgen-haproxy load {folder}/haproxy.cfg"],
-        "nginx": [f"cp {folder}/nginx.conf /etc/nginx/nginx.conf", "nginx -t && systemctl reload nginx"],
-        "f5": [f"nlbgen push f5 -s {spec}"],
-        "zen": [f"nlbgen push zen -s {spec}"],
-    }[vendor]
-    hosted = generator(vendor).hosting is not None
-    where = (
-        f"{title}: on each balancer, with the file copied there" if hosted else f"{title}: in the folder of the spec"
-    )
-    return blocks(("sh", commands, where))
+    if made.hosting is None:
+        return blocks(("sh", [f"nlbgen push {vendor} -s {spec}"], f"{made.title}: in the folder of the spec"))
+    folder = f"upgrade/{vendor}/{state}" if state else f"outputs/{vendor}"
+    commands = [line.replace("FILE", f"{folder}/{made.hosting.main}") for line in made.hosting.load_commands]
+    return blocks(("sh", commands, f"{made.title}: on each balancer, with the file copied there"))
 
 
 def _stop(farm: Farm, vendors: Sequence[str]) -> Step:
     lines = ["Stop all nodes. They also stay stopped if the installer restarts Windows."]
-    if "nginx" in vendors:
-        lines.append("NGINX keeps the WebSockets of its old workers until the nodes stop: this closes them.")
+    hosted = [made.hosting for made in map(generator, vendors) if made.hosting is not None]
+    lines += [hosting.stop_note for hosting in hosted if hosting.stop_note]
     return Step(
         "Stop all nodes",
         lines,

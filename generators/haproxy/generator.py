@@ -110,6 +110,7 @@ class Haproxy(Generator):
         role_tasks=("candidate", "service"),
         drain_tasks=("others", "out", "back"),
         drains_by="runtime",
+        load_commands=("nlbgen-haproxy load FILE",),
         enable_command="nlbgen-haproxy state NODE ready",
         first_rollout=(
             "The first run restarts HAProxy once, for its systemd drop-in; later runs only reload, which keeps every "

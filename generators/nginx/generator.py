@@ -93,6 +93,8 @@ class Nginx(Generator):
         role_tasks=("candidate", "service", "workers"),
         drain_tasks=("out", "back", "switch", "balancer", "reload"),
         drains_by="files",
+        load_commands=("cp FILE /etc/nginx/nginx.conf", "nginx -t && systemctl reload nginx"),
+        stop_note="NGINX keeps the WebSockets of its old workers until the nodes stop: this closes them.",
     )
     syntaxes = (Syntax(r"nginx\.conf", "nginx", "comments"),)
     support: ClassVar[Mapping[str, Support]] = {

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from ...core.errors import NodeError
 from ...core.wording import legible
+from ...spec.model import Orchestrator
 from ...spec.orchestrator import CORE_SINCE, protection_tool
 from . import collected, webconfig
 from .appsettings import INSTALLED, JsonDocument, Service, services_of
@@ -31,6 +32,13 @@ SESSION_STATE: Final = "system.web/sessionState"
 
 CORE_FILE: Final = "UiPath.Orchestrator.dll.config"
 CLASSIC_FILE: Final = "web.config"
+
+
+def main_file(orchestrator: Orchestrator) -> str:
+    """Return the name of the file with a node's settings in this version of Orchestrator."""
+    return CORE_FILE if orchestrator.is_core else CLASSIC_FILE
+
+
 DEFAULT_SITE: Final = "UiPath Orchestrator"
 
 DECRYPT: Final = "-pd"

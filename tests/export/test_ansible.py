@@ -18,6 +18,7 @@ from nlbgen.export.ansible import rollout as ansible
 from nlbgen.export.ansible import specs as ansible_specs
 from nlbgen.export.ansible.roles import roles
 from nlbgen.generators.base import hosted_generators
+from nlbgen.nodes import service_settings
 from nlbgen.spec.load import Spec, load, loads
 from nlbgen.spec.references import resolve
 
@@ -183,7 +184,7 @@ def test_every_file_of_the_tree_is_used(vendor: str, farm: MakeSpec) -> None:
 @pytest.mark.parametrize(("version", "count"), [("2019.10", 0), ("2020.4", 9), ("2023.10", 9)])
 def test_files_of_the_services_are_fetched_from_2020_4_on(farm: MakeSpec, version: str, count: int) -> None:
     spec = farm("haproxy", orchestrator={"version": version})
-    found = ansible_specs.service_files(spec.farm)
+    found = service_settings.files_of(spec.farm.orchestrator)
     assert len(found) == count
     assert ("Identity/appsettings.Production.json" in found) == bool(count)
     text = tree(spec)["inventory.yml"].decode()

@@ -19,6 +19,7 @@ from nlbgen.core import templating
 from nlbgen.core.errors import ValidationError
 from nlbgen.export.ansible import rollout, specs
 from nlbgen.export.report import page
+from nlbgen.export.upgrade import rendering as upgrade_rendering
 from nlbgen.generators import base, matrix, output, validate
 from nlbgen.generators.base import Draft, Generator, Job
 from nlbgen.generators.features import FEATURES, Support, Yes
@@ -93,6 +94,7 @@ class Toy(Generator):
         role_tasks=("apply",),
         drain_tasks=("out", "back"),
         drains_by="files",
+        load_commands=("toylb load FILE",),
         enable_command="toylb enable NODE",
         first_rollout="The first run winds the toy up.",
         role_settings=(RoleSetting("toy_wound", "true", "wind it up"),),
@@ -132,7 +134,7 @@ class Toy(Generator):
         ]
 
 
-READERS = (base, exporting, parts, rollout, specs, output)
+READERS = (base, exporting, parts, rollout, specs, output, upgrade_rendering)
 """The modules that hold the names of the vendors."""
 
 
@@ -203,6 +205,14 @@ def test_toy_vendor_is_rolled_out_by_ansible(cli: "RunCommand", farm_file: Path)
     assert "node orch-1 drain" in (tree / "files/orchestrator-test/variants/orch-1/drain/toy.conf").read_text()
     assert 'toy_box: "orchestrator-test"' in (tree / "inventory.yml").read_text()
     assert "Toy Balancer, one balancer after the other" in (tree / "balancers.yml").read_text()
+
+
+def test_toy_vendor_is_in_the_upgrade_window(cli: "RunCommand", farm_file: Path) -> None:
+    assert cli("render", "upgrade", "-s", farm_file, "--no-validate", "-o", "window").code == 0
+    text = (farm_file.parent / "window" / "upgrade" / "UPGRADE.md").read_text()
+    assert "Toy Balancer: on each balancer, with the file copied there" in text
+    assert "toylb load upgrade/toy/closed/toy.conf\n" in text
+    assert (farm_file.parent / "window" / "upgrade" / "toy" / "closed" / "toy.conf").exists()
 
 
 def test_toy_vendor_is_in_the_readme_of_the_rollout(cli: "RunCommand", farm_file: Path) -> None:

@@ -22,7 +22,7 @@ $ErrorActionPreference = 'Stop'
 $Folder = $PSCmdlet.GetUnresolvedProviderPathFromPSPath($Folder)
 $Directory = 'C:\Program Files (x86)\UiPath\Orchestrator'
 $SiteName = 'UiPath Orchestrator'
-$Files = @('UiPath.Orchestrator.dll.config', 'Identity\appsettings.Production.json', 'Webhooks\appsettings.Production.json', 'ResourceCatalog\appsettings.Production.json')
+$Files = @('UiPath.Orchestrator.dll.config', 'Identity\appsettings.json', 'Identity\appsettings.Production.json', 'Identity\web.config', 'Webhooks\appsettings.json', 'Webhooks\appsettings.Production.json', 'Webhooks\web.config', 'ResourceCatalog\appsettings.json', 'ResourceCatalog\appsettings.Production.json', 'ResourceCatalog\web.config')
 Import-Module WebAdministration
 
 $site = Get-Website | Where-Object { $_.Name -eq $SiteName }
