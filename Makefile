@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 HOSTILE ?= 1000
 FLOOR_DECIDING := 100
-FLOOR := 94
+FLOOR := 95
 
 # Tests start hundreds of commands, each of which would compile nlbgen again.
 unexport PYTHONDONTWRITEBYTECODE

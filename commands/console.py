@@ -68,6 +68,11 @@ class FilePath(click.Path):
                 param,
                 ctx,
             )
+        path = Path(value)
+        if not self.file_okay and path.is_file():
+            self.fail(f"{path} is a file, and this option needs a folder: give the path of a folder", param, ctx)
+        if not self.dir_okay and path.is_dir():
+            self.fail(f"{path} is a folder, and this option needs a file: add the name of the file", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -1,4 +1,4 @@
-"""The front of a Redis under Sentinel: one address of the balancer that leads to the master, for every vendor.
+"""The front of a Redis under Sentinel, for every vendor: an address of the balancer that forwards to the master.
 
 A server gets connections if two conditions hold: most Sentinels announce no other server as the master, and it answers
 that it is the master. While fewer Sentinels answer than a failover needs, the role decides, because the master cannot
@@ -114,8 +114,8 @@ def role_refusals(spec: Spec, vendor: str, product: str) -> Iterator[Problem]:
     )
     hint = (
         "use HAProxy for the front (write its section into the spec, and its address as `stores.redis.front_host`); or "
-        f"accept this (`accept: [{problem_id}]`); or, if another balancer leads to the master, write "
-        f"`accept: [{vendor}-redis-front]`: then this one has no front"
+        f"accept this (`accept: [{problem_id}]`); or, if another balancer forwards the connections to the master, "
+        f"write `accept: [{vendor}-redis-front]`: then this one has no front"
     )
     yield spec.problem(("stores", "redis", "sentinel"), message, hint, id=problem_id)
 

@@ -172,7 +172,12 @@ class _Composer:
         mark = event.start_mark
         if event.anchor not in self._anchors:
             alias = "the alias" if self._hidden else f"*{shortened(event.anchor, _SHOWN)}"
-            raise _RefusedError(mark.line, mark.column, f"{alias} refers to an anchor that is not defined above it")
+            raise _RefusedError(
+                mark.line,
+                mark.column,
+                f"{alias} refers to an anchor that is not defined above it",
+                "write a value that begins with `*` in quotes; a real alias needs its anchor (`&NAME`) above it",
+            )
         data, tree, size = self._anchors[event.anchor]
         self._count(size, mark)
         return data, tree

@@ -209,7 +209,10 @@ def _windows_path(value: object) -> str:
 def _url(value: object) -> str:
     text = text_of(value, "a URL")
     if not re.fullmatch(r"https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?", text):
-        raise ValueError(f"{shown(text)} is not the https URL of a device, for example https://zen.corp.example:444")
+        raise ValueError(
+            f"{shown(text)} is not the https URL of a device: write https://, the host and its port, without user, "
+            "path or query, for example https://zen.corp.example:444"
+        )
     return text.rstrip("/")
 
 

@@ -56,8 +56,8 @@ def _redis(front: L4Farm) -> Iterator[str]:
     guardian = front.guardian
     slowest = guardian.interval + guardian.timeout * len(front.backends)
     yield (
-        f"The farm {front.name} leads to the master of Redis. Its check asks the servers for their role only: "
-        f"{WITHOUT_VOTES}."
+        f"The farm {front.name} forwards the connections to the master of Redis. Its check asks the servers for their "
+        f"role only: {WITHOUT_VOTES}."
     )
     yield (
         f"FarmGuardian notices another master of Redis after at most {slowest} seconds. It removes the connections to "

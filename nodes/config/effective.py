@@ -296,7 +296,7 @@ class Config:
                 raise document.error(
                     child.start,
                     f"the attribute {written} is unknown to ASP.NET: names are case-sensitive",
-                    f"write {name}",
+                    f"write `{name}`",
                 )
         return ""
 

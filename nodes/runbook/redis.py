@@ -17,8 +17,8 @@ def sentinel(farm: Farm, variables: dict[str, str]) -> Step:
         [
             f"Install them on {hosts} as `redis/INSTALL.md` beside the balancer's files describes.",
             (
-                f"The nodes connect to the balancer, {code(f'{redis.host}:{redis.port}')}, which leads to the master. "
-                "Install the balancer's files on it before you prepare the nodes."
+                f"The nodes connect to the balancer, {code(f'{redis.host}:{redis.port}')}, which forwards them to the "
+                "master. Install the balancer's files on it before you prepare the nodes."
             ),
         ],
         "`test-redis.ps1` reports on every node that it answers, and `INSTALL.md`'s test of a failover passes.",

@@ -133,7 +133,7 @@ def _front(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             (*REDIS, "front"),
             f"the nodes cannot ask the Sentinels for the master: {reason}",
-            "leave out `front`: the balancer then leads to the master",
+            "leave out `front`: the balancer then forwards the connections to the master",
         )
 
 
@@ -163,7 +163,7 @@ def _service_name(farm: Farm) -> Iterator[Finding]:
             yield Finding(
                 path,
                 "StackExchange.Redis 1.2.6 ignores `serviceName`, and takes the Sentinels for servers of Redis",
-                "write the hosts under `sentinel`: the balancer then leads to the master",
+                "write the hosts under `sentinel`: the balancer then forwards the connections to the master",
             )
 
 
@@ -183,7 +183,8 @@ def _asks_sentinels(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             path,
             f"the nodes ask the Sentinels for the master, and {HANGS}",
-            "write the hosts under `sentinel` without `front: false`: the balancer then leads to the master",
+            "write the hosts under `sentinel` without `front: false`: the balancer then forwards the connections to "
+            "the master",
         )
 
 
@@ -202,8 +203,8 @@ def _plain_endpoints(farm: Farm) -> Iterator[Finding]:
     yield Finding(
         (*REDIS, "endpoints"),
         f"if these servers are a master with replicas, {what}",
-        "write the hosts under `sentinel`: the balancer then leads to the master; or accept this if each server leads "
-        "to the same database, as in Redis Enterprise",
+        "write the hosts under `sentinel`: the balancer then forwards the connections to the master. If each server "
+        "has the same database, as in Redis Enterprise, accept this",
     )
 
 
@@ -242,7 +243,8 @@ def _front_single(farm: Farm) -> Iterator[Finding]:
     if farm.redis_front and farm.frontend.vip is None:
         yield Finding(
             SENTINEL,
-            "one balancer leads to the master: while it is down, the nodes exchange no messages, although Redis works",
+            "one balancer forwards the connections to the master: while it is down, the nodes exchange no messages, "
+            "although Redis works",
             "share an address between two balancers (`frontend.vip`)",
         )
 
