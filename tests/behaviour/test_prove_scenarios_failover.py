@@ -48,7 +48,13 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
     ("haproxy", "pool-stopped", "failed_gets", no_health_check),
     ("nginx", "pool-stopped", "failed_gets", lambda text: text.replace(" http_503", "")),
     ("haproxy", "hang", "failed", lambda text: in_turn(text).replace("timeout check 1900ms", "timeout check 30s")),
-    ("nginx", "hang", "failed", lambda text: in_turn(text).replace(" max_fails=2", " max_fails=0")),
+    ("nginx", "hang", "slow", lambda text: in_turn(text).replace(" max_fails=2", " max_fails=0")),
+    (
+        "nginx",
+        "hang",
+        "failed",
+        lambda text: in_turn(text).replace("proxy_next_upstream error", "proxy_next_upstream off; #"),
+    ),
     ("haproxy", "drain", "failed", lambda text: in_turn(no_health_check(text))),
     ("haproxy", "drain", "still_asked", lambda text: lines_without(text, "option httpchk", "http-check")),
     (
