@@ -3,6 +3,7 @@
 It also has the options that several commands share, and the exit with a status.
 """
 
+import contextlib
 import io
 import os
 import sys
@@ -69,10 +70,11 @@ class FilePath(click.Path):
                 ctx,
             )
         path = Path(value)
-        if not self.file_okay and path.is_file():
-            self.fail(f"{path} is a file, and this option needs a folder: give the path of a folder", param, ctx)
-        if not self.dir_okay and path.is_dir():
-            self.fail(f"{path} is a folder, and this option needs a file: add the name of the file", param, ctx)
+        with contextlib.suppress(OSError):  # reported with a hint by the code that uses the file
+            if not self.file_okay and path.is_file():
+                self.fail(f"{path} is a file, and this option needs a folder: give the path of a folder", param, ctx)
+            if not self.dir_okay and path.is_dir():
+                self.fail(f"{path} is a folder, and this option needs a file: add the name of the file", param, ctx)
         return super().convert(value, param, ctx)
 
 
