@@ -20,6 +20,7 @@ from ...spec.load import Spec
 from ...spec.schema import Path as SpecPath
 from ...spec.schema import Reads
 from ...spec.types import NodeAddress
+from ..window import WINDOW, in_state
 from . import inventory as ansible_inventory
 from . import specs as ansible_specs
 from .model import Rollout
@@ -221,8 +222,8 @@ def _farm_files(rollout: Rollout) -> Iterator[Artifact]:
 
 def _window(rollout: Rollout, folder: PurePosixPath) -> Iterator[Artifact]:
     """The balancer's files while the farm is closed for an upgrade, and while it is released."""
-    for state in ansible_specs.WINDOW:
-        changed = rollout.spec._replace(farm=ansible_specs.with_maintenance(rollout.spec.farm, state))
+    for state in WINDOW:
+        changed = rollout.spec._replace(farm=in_state(rollout.spec.farm, state))
         for file in _rendered(rollout, changed):
             if file.path.name != "INSTALL.md":
                 yield file.below(folder / "upgrade" / state)

@@ -18,12 +18,11 @@ from ...nodes.config.effective import main_file
 from ...spec import walk
 from ...spec.model import Farm, Node, Secret
 from ...spec.schema import Path
+from ..window import WINDOW, data_in_state
 from .model import Rollout
 
 OUT: Final = ("drain", "down")
 """The states that remove a node from rotation, in order: no new clients, then no requests."""
-WINDOW: Final = ("closed", "releasing")
-"""The states of maintenance in an upgrade, in order."""
 SNAPSHOT: Final = "snapshot"
 """The folder below WORK/FARM for the nodes' settings before an upgrade."""
 WORK: Final = "work"
@@ -74,12 +73,6 @@ def with_state(farm: Farm, node: Node, state: str) -> Farm:
     return farm.replace(nodes=tuple(one.replace(state=state) if one is node else one for one in farm.nodes))
 
 
-def with_maintenance(farm: Farm, state: str) -> Farm:
-    """Return the farm in a state of maintenance."""
-    balancer = farm.balancer
-    return farm.replace(balancer=balancer.replace(maintenance=balancer.maintenance.replace(state=state)))
-
-
 def can_leave(farm: Farm, node: Node) -> bool:
     """Whether a node can be removed from rotation: it is in rotation, and another node serves meanwhile."""
     return node.state != "down" and bool(others_that_serve(farm, node))
@@ -114,10 +107,7 @@ def variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[tuple[PurePosi
         return
     data = _variant(rollout, folder, "device")
     yield folder / "device" / "farm.yaml", _written(data, "The farm for its device")
-    closed = deepcopy(data)
-    balancer = closed.get("balancer") or {}
-    maintenance = {**(balancer.get("maintenance") or {}), "state": WINDOW[0]}
-    closed["balancer"] = {**balancer, "maintenance": maintenance}
+    closed = data_in_state(data, WINDOW[0])
     yield folder / "device" / "closed.yaml", _written(closed, "The farm for its device, closed for an upgrade")
     for index, node in enumerate(farm.nodes):
         for state in OUT if can_leave(farm, node) else ():

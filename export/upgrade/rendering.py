@@ -17,11 +17,9 @@ from ...generators.base import VENDORS, Generator, generator, render
 from ...nodes import powershell, service_settings
 from ...nodes.config.effective import main_file
 from ...spec.load import Spec
-from ...spec.model import Farm
+from ..window import WINDOW, data_in_state, in_state
 from . import steps
 
-STATES: Final = ("closed", "releasing")
-"""The states of maintenance with configurations of their own, in the order of the window."""
 SCRIPT: Final = "upgrade-node.ps1"
 SMOKE: Final = "smoke.sh"
 
@@ -52,7 +50,8 @@ def render_upgrade(spec: Spec) -> list[Artifact]:
         if variant.files:
             made += [file.below(PurePosixPath(variant.vendor.name) / variant.state) for file in variant.files]
         else:
-            data = _in_state(spec, variant.state)
+            # Its paths are relative to the spec's own folder.
+            data = data_in_state(_data(spec), variant.state)
             made.append(Artifact(PurePosixPath("specs") / _spec_name(spec, variant.state), _spec_file(spec, data)))
     unique = {file.path: file for file in made}
     return [unique[path] for path in sorted(unique)]
@@ -66,8 +65,8 @@ def variants(spec: Spec) -> list[Variant]:
     named = [name for name in VENDORS if name in spec.farm.written]
     found: list[Variant] = []
     for vendor in map(generator, named or VENDORS):
-        for state in STATES:
-            changed = spec._replace(farm=_with_state(spec, state))
+        for state in WINDOW:
+            changed = spec._replace(farm=in_state(spec.farm, state))
             if state == "releasing" and vendor.lacks("gradual-release", vendor.version(spec.farm)) is not None:
                 continue
             try:
@@ -81,11 +80,6 @@ def variants(spec: Spec) -> list[Variant]:
     return found
 
 
-def _with_state(spec: Spec, state: str) -> Farm:
-    balancer = spec.farm.balancer
-    return spec.farm.replace(balancer=balancer.replace(maintenance=balancer.maintenance.replace(state=state)))
-
-
 def _spec_name(spec: Spec, state: str) -> str:
     return f"{spec.farm.farm}-{state}.yaml"
 
@@ -93,15 +87,6 @@ def _spec_name(spec: Spec, state: str) -> str:
 def _data(spec: Spec) -> dict[str, Any]:
     # Copy through text: otherwise a change of a value would also change its YAML aliases.
     data: dict[str, Any] = json.loads(json.dumps(spec.document.data))
-    return data
-
-
-def _in_state(spec: Spec, state: str) -> dict[str, Any]:
-    """Return the spec's data in a state of maintenance; its paths are relative to the spec's own folder."""
-    data = _data(spec)
-    balancer = data.get("balancer") or {}
-    maintenance = balancer.get("maintenance") or {}
-    data["balancer"] = {**balancer, "maintenance": {**maintenance, "state": state}}
     return data
 
 
