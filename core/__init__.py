@@ -1,4 +1,4 @@
-"""What all packages use: errors, activity, files, interrupts, templates, plans, wording.
+"""What all packages use: errors, excerpts of source lines, activity, files, interrupts, templates, plans, wording.
 
 Imports the root.
 """
