@@ -26,6 +26,7 @@ COMMANDS = {
     "completion": "completion",
     "export": "export",
     "init": "init",
+    "lint": "lint",
     "nodes": "nodes",
     "probe": "probe",
     "prove": "prove",

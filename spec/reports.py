@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ..core.annotations import annotation
 from ..core.errors import Problem
 from ..core.wording import json_text, plural
 
@@ -54,24 +55,9 @@ def github(results: Sequence[Result]) -> str:
 
 
 def _annotation(problem: Problem) -> str:
-    location = problem.location
-    properties = {
-        "file": location.file,
-        "line": str(location.line),
-        "col": str(location.column),
-        "title": problem.id or "spec",
-    }
-    listed = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
     message = ": ".join(filter(None, (problem.path, problem.message)))
     whole = "\n".join(filter(None, (message, problem.hint)))
-    return f"::{problem.severity} {listed}::{_escaped(whole, '')}"
-
-
-def _escaped(value: str, special: str) -> str:
-    """A value for a workflow command, percent-encoded where it would end the command or the property."""
-    for char in "%\r\n" + special:
-        value = value.replace(char, f"%{ord(char):02X}")
-    return value
+    return annotation(problem.severity, problem.location, problem.id or "spec", whole)
 
 
 def summary(results: Sequence[Result]) -> str:

@@ -50,7 +50,21 @@ INSTEAD = {
 BANNED = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)
 
 CODE_FOLDERS = (
-    *("bundle", "commands", "core", "export", "generators", "net", "nodes", "probe", "prove", "push", "spec"),
+    *(
+        "bundle",
+        "commands",
+        "core",
+        "export",
+        "generators",
+        "lint",
+        "net",
+        "nodes",
+        "probe",
+        "prove",
+        "push",
+        "readers",
+        "spec",
+    ),
     *("benchmarks", "tests", "docs"),
 )
 TEXTS = (

@@ -1,0 +1,110 @@
+"""`nlbgen lint`: what is wrong in a configuration of a load balancer for SignalR and IIS."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+import click
+
+from . import console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..lint.findings import Report
+    from ..lint.rule import Severity
+    from ..readers.tree import Vendor
+    from .tables import Block, Style
+
+_FORMATS = ["text", "json", "github", "sarif"]
+_VENDORS = ["haproxy"]
+"""Those of `readers/load.py`, which would be slow to import for the help."""
+
+
+class _Given(TypedDict):
+    """The options of the command."""
+
+    style: str
+    vendor: "Vendor | None"
+    fail_on: "Severity"
+    baseline: Path | None
+    write_baseline: Path | None
+
+
+@click.command(short_help="Check a configuration that nlbgen did not write.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=console.FilePath(dir_okay=False))
+@click.option("--format", "style", type=click.Choice(_FORMATS), default="text", help="The output format.")
+@click.option("--vendor", type=click.Choice(_VENDORS), help="The vendor of the files [default: by their content].")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "note"]),
+    default="warning",
+    show_default=True,
+    help="Exit with 1 on findings that are this severe, or more.",
+)
+@click.option("--baseline", type=console.FilePath(dir_okay=False), metavar="FILE", help="Ignore the findings in FILE.")
+@click.option(
+    "--write-baseline",
+    type=console.FilePath(dir_okay=False),
+    metavar="FILE",
+    help="Write the findings to FILE, for --baseline, and exit with 0.",
+)
+def command(files: tuple[Path, ...], **given: Unpack[_Given]) -> None:
+    """Check configurations of load balancers in front of SignalR and IIS, each by the rules of its vendor.
+
+    Exit codes: 0 no finding, 1 findings as severe as --fail-on, or a file that cannot be read, 2 usage.
+    """
+    from ..lint.formats.text import summary
+
+    console.on_refusal("nothing was checked")
+    reports = _reports(files, given["vendor"], given["baseline"])
+    if target := given["write_baseline"]:
+        _write_baseline(reports, target)
+        return
+    _show(reports, given["style"])
+    console.info(summary(reports))
+    if any(report.reaches(given["fail_on"]) for report in reports):
+        raise console.Exit(1)
+
+
+def _reports(files: "Sequence[Path]", vendor: "Vendor | None", baseline: Path | None) -> "list[Report]":
+    from ..lint.findings import examine
+    from ..lint.suppress import read_baseline
+    from ..readers.load import read
+
+    known = read_baseline(baseline) if baseline else frozenset()
+    name = str(baseline or "")
+    return [examine(str(file), read(file, vendor), baseline=known, baseline_name=name) for file in dict.fromkeys(files)]
+
+
+def _write_baseline(reports: "Sequence[Report]", target: Path) -> None:
+    from ..core.wording import plural
+    from ..lint.suppress import baseline
+
+    entries = [pair for report in reports for pair in zip(report.findings, report.fingerprints, strict=True)]
+    note = f"wrote {target} with {plural(len(entries), 'finding')}"
+    console.deliver(baseline(entries), target, note=note)
+
+
+def _show(reports: "Sequence[Report]", style: str) -> None:
+    from ..lint.formats import data, sarif, text
+
+    styles: dict[str, Callable[[Sequence[Report]], str]] = {
+        "json": data.as_json,
+        "github": data.as_github,
+        "sarif": sarif.as_sarif,
+    }
+    if style == "text":
+        console.show(text.text(reports), lambda: _view(reports))
+    else:
+        console.show(styles[style](reports))
+
+
+def _view(reports: "Sequence[Report]") -> "Iterator[Block]":
+    """Yield the findings: errors red, warnings yellow, notes cyan, the rest dim; source lines never wrap."""
+    from ..lint.formats.text import pieces
+    from .tables import Line
+
+    colours: dict[str, Style] = {"error": "red", "warning": "yellow", "note": "cyan", "source": "", "unread": "cyan"}
+    for piece in pieces(reports):
+        hang = None if piece.kind == "source" else 0
+        yield Line(piece.text, colours.get(piece.kind, "dim"), hang)

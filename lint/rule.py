@@ -1,0 +1,56 @@
+"""The types of rules and findings."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from ..core.errors import Location
+from ..readers.tree import Configuration, Vendor
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
+"""The most severe one first.
+
+An error: requests fail, data is lost, or an attacker gets through. A warning: this happens in an incident that is to
+be expected, such as a node that stops. A note: it depends on facts that the file does not have.
+"""
+
+
+class Found(NamedTuple):
+    """What a rule found: where, and what is there (a sentence without its full stop)."""
+
+    location: Location
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule about configurations.
+
+    `why` is what happens, with the numbers that were measured; `instead` is what to write. `scenario` names the
+    scenario of `nlbgen prove` that shows it, or is None. `source` is a page of the vendor's documentation, or a page
+    of nlbgen's with the measurement, as `docs/performance.md`.
+    """
+
+    id: str
+    vendors: tuple[Vendor, ...]
+    severity: Severity
+    title: str
+    why: str
+    instead: str
+    source: str
+    check: Callable[[Configuration], Iterable[Found]]
+    scenario: str | None = None
+
+
+class Finding(NamedTuple):
+    """A rule that a configuration breaks, with the location and the specific message."""
+
+    rule: Rule
+    location: Location
+    message: str
+
+    @property
+    def sort_key(self) -> tuple[Location, str, str]:
+        """Findings are listed in the order of the file."""
+        return self.location, self.rule.id, self.message

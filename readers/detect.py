@@ -1,0 +1,43 @@
+"""The vendor of a configuration, found by its content."""
+
+import re
+from typing import Final
+
+from .tree import Vendor
+
+_ARCHIVES: Final = (b"\x1f\x8b", b"ustar")
+"""A UCS archive of F5 is a tar file, usually compressed with gzip."""
+_TAR_MAGIC: Final = 257
+
+_PATTERNS: Final[dict[Vendor, re.Pattern[str]]] = {
+    "haproxy": re.compile(
+        r"^[ \t]*(?:global|defaults(?:[ \t]+[^{;\n]+)?"
+        r"|(?:frontend|backend|listen|userlist|peers|resolvers|mailers|cache|ring|http-errors|fcgi-app|crt-store"
+        r"|log-forward|program)[ \t]+[^{;\n]+)[ \t]*$"
+        r"|^[ \t]*(?:default_backend|use_backend|default-server|acl|bind|balance|option|timeout|mode|http-request"
+        r"|stick-table|server)[ \t]+[^{;\n]+$",
+        re.MULTILINE,
+    ),
+    "nginx": re.compile(
+        r"^[ \t]*(?:(?:http|events|stream|server|mail|upstream|location|map|geo|if|split_clients|types|limit_except)"
+        r"\b[^;\n]*\{|[a-z_0-9]+(?:[ \t][^\n]*)?;)",
+        re.MULTILINE,
+    ),
+    "f5": re.compile(
+        r"^#TMSH-VERSION|^[ \t]*(?:ltm|net|sys|auth|cm|apm|asm|gtm|security|pem|cli|wom|analytics)[ \t]+\S[^;\n]*\{"
+        r"|\"class\"[ \t]*:[ \t]*\"(?:AS3|ADC)\"",
+        re.MULTILINE,
+    ),
+}
+_WEIGHTS: Final[dict[Vendor, int]] = {"haproxy": 1, "nginx": 1, "f5": 5}
+"""A BIG-IP's objects hold iRules, whose lines end like those of NGINX."""
+
+
+def vendor_of(content: bytes) -> Vendor | None:
+    """The vendor whose statements are the most frequent ones in the content; None if there are none."""
+    if content[:2] == _ARCHIVES[0] or content[_TAR_MAGIC : _TAR_MAGIC + 5] == _ARCHIVES[1]:
+        return "f5"
+    text = content.decode("utf-8", "replace").replace("\r\n", "\n")
+    votes = {vendor: _WEIGHTS[vendor] * sum(1 for _ in pattern.finditer(text)) for vendor, pattern in _PATTERNS.items()}
+    best = max(votes, key=lambda vendor: votes[vendor])
+    return best if votes[best] else None

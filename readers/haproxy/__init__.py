@@ -1,0 +1,4 @@
+"""The reader of haproxy.cfg, and the effective model of its proxies.
+
+Imports core, readers.
+"""
