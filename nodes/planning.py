@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from typing import TYPE_CHECKING
 
 from ..core.errors import FileError, NlbgenError, NodeError
 from ..core.plan import Change, Plan
@@ -15,12 +13,10 @@ from .config.edits import InsertElement, Operation, RemoveAttribute, SetAttribut
 from .config.effective import MACHINE_KEY, SESSION_STATE, Config
 from .config.lexer import Element
 from .config.webconfig import Document, TextPosition
+from .config.xml_reader import XmlElement
 from .fingerprints import Fingerprints
 from .reading import keys_source, load_configs, raise_all
 from .values import DesiredSetting, problem_of
-
-if TYPE_CHECKING:
-    from lxml import etree
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,21 +283,19 @@ def _files(config: Config, operations: Sequence[Operation]) -> Iterator[tuple[Do
         yield document, content
 
 
-def _holds(tree: "etree._Element", operation: Operation) -> bool:
-    """Whether lxml reads in the edited text what the operation was to bring about."""
+def _holds(tree: XmlElement, operation: Operation) -> bool:
+    """Whether the parser reads in the edited text what the operation was to bring about."""
     if isinstance(operation, InsertElement):
         parent = _counterpart(tree, operation.parent)
         wanted = dict(operation.attributes)
-        new = islice(parent.iterchildren(reversed=True), len(parent) - operation.parent.size)
-        return any(
-            str(one.tag).rpartition("}")[2] == operation.name and dict(one.attrib.items()) == wanted for one in new
-        )
+        new = list(parent)[operation.parent.size :]
+        return any(one.tag.rpartition("}")[2] == operation.name and dict(one.attrib) == wanted for one in new)
     value = None if isinstance(operation, RemoveAttribute) else operation.value
     return _counterpart(tree, operation.element).get(operation.name) == value
 
 
-def _counterpart(tree: "etree._Element", element: Element) -> "etree._Element":
-    """The element of lxml's tree that stands where ours does: new elements only ever come last."""
+def _counterpart(tree: XmlElement, element: Element) -> XmlElement:
+    """The element of the parser's tree that stands where ours does: new elements only ever come last."""
     return tree if element.parent is None else _counterpart(tree, element.parent)[element.index]
 
 

@@ -1,8 +1,8 @@
 """The elements and attributes of an XML text with their positions, so that an edit keeps every other character.
 
 A serialiser would rewrite what it does not store: quotes, entities, white space inside tags, several elements on one
-line. The lexer reads only text that lxml accepted as well-formed, so it handles no errors. It reads the children of an
-element on the first access: most of a config file is never read.
+line. The lexer reads only text that a parser accepted as well-formed, so it handles no errors. It reads the children
+of an element on the first access: most of a config file is never read.
 """
 
 import re

@@ -1,7 +1,7 @@
 """One config file: read it safely, change the intended places, and keep every other byte.
 
-lxml decides whether the text is well-formed XML (no entities, no network, no DTDs, no huge trees). The lexer of this
-package finds the positions, and edits change the text itself.
+A parser decides whether the text is well-formed XML (no entities, no network, no DTDs, no huge trees). The lexer of
+this package finds the positions, and edits change the text itself.
 """
 
 import hashlib
@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from ...core.errors import Location, NodeError
 from ...core.files import content, hint_for
 from ...core.wording import legible
 from . import lexer
 from .encoding import EncodedText, EncodingError, decode
-
-if TYPE_CHECKING:
-    from lxml import etree
+from .xml_reader import Malformed, XmlElement, tree
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """IIS itself reads at most 250 KB (MaxWebConfigFileSizeInKB) unless its registry says otherwise."""
@@ -97,8 +95,8 @@ class Document:
         """The error at the character `offset` of this file."""
         return ConfigError(self.location(offset), description, hint, rule)
 
-    def edited(self, edits: Sequence[Edit]) -> "tuple[etree._Element, bytes]":
-        """The file with these edits: the tree that lxml reads, and the new bytes; raises ValueError if they overlap."""
+    def edited(self, edits: Sequence[Edit]) -> tuple[XmlElement, bytes]:
+        """The file with these edits: the parsed tree, and the new bytes; raises ValueError if they overlap."""
         pieces: list[str] = []
         position = 0
         for edit in sorted(edits):
@@ -154,26 +152,13 @@ def parse(path: Path, raw: bytes) -> Document:
     return Document(path, raw, encoded)
 
 
-def _parsed(path: Path, text: str) -> "etree._Element":
-    """Parse the text with lxml; raises ConfigError, without any of its content, if it is not well-formed."""
-    from lxml import etree
-
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-        encoding="utf-8",
-    )
+def _parsed(path: Path, text: str) -> XmlElement:
+    """Parse the text; raises ConfigError, without any of its content, if it is not well-formed."""
     try:
-        return etree.fromstring(text.encode("utf-8"), parser)
-    except etree.XMLSyntaxError as error:
-        line, column = error.position
-        place = Location(str(path), max(line, 1), max(column, 1))
-        raise ConfigError(place, _cause(error), _remedy(text, place)) from None
+        return tree(text)
+    except Malformed as error:
+        place = Location(str(path), error.line, error.column)
+        raise ConfigError(place, error.cause, _remedy(text, place)) from None
 
 
 def _remedy(text: str, at: Location) -> str:
@@ -181,27 +166,6 @@ def _remedy(text: str, at: Location) -> str:
     if at.line > text.rstrip().count("\n"):
         return "the file ends too early: copy it again from the node, or correct its end; IIS cannot read it either"
     return "correct the file: IIS cannot read it either"
-
-
-def _cause(error: "etree.XMLSyntaxError") -> str:
-    """The cause without libxml2's message, which quotes names and entities that can be parts of a secret."""
-    from lxml.etree import ErrorTypes as Types
-
-    causes = {
-        Types.ERR_TAG_NAME_MISMATCH: "an end tag does not match its start tag",
-        Types.ERR_TAG_NOT_FINISHED: "an element is not closed",
-        Types.ERR_DOCUMENT_EMPTY: "the file is not XML",
-        Types.ERR_DOCUMENT_END: "there is more than one root element",
-        Types.ERR_LT_IN_ATTRIBUTE: "a value contains `<`: write &lt; instead",
-        Types.ERR_NAME_REQUIRED: "a name is missing, or a value contains `&`: write &amp; instead",
-        Types.ERR_ENTITYREF_SEMICOL_MISSING: "a value contains `&`: write &amp; instead",
-        Types.ERR_UNDECLARED_ENTITY: "a value contains `&`: write &amp; instead",
-        Types.WAR_UNDECLARED_ENTITY: "a value contains `&`: write &amp; instead",
-        Types.ERR_ATTRIBUTE_REDEFINED: "an element has an attribute twice",
-        Types.ERR_INVALID_CHAR: "this character is not allowed in XML",
-        Types.ERR_RESERVED_XML_NAME: "there is text before the XML declaration",
-    }
-    return causes.get(getattr(error, "code", None) or 0, "the file is not well-formed XML")
 
 
 def place(path: Path, text: str, offset: int) -> Location:
