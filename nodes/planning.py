@@ -13,7 +13,7 @@ from .config.edits import InsertElement, Operation, RemoveAttribute, SetAttribut
 from .config.effective import MACHINE_KEY, SESSION_STATE, Config
 from .config.lexer import Element
 from .config.webconfig import Document, TextPosition
-from .config.xml_reader import XmlElement
+from .config.xml_tree import XmlElement
 from .fingerprints import Fingerprints
 from .reading import keys_source, load_configs, raise_all
 from .values import DesiredSetting, problem_of

@@ -17,7 +17,8 @@ from ...core.files import content, hint_for
 from ...core.wording import legible
 from . import lexer
 from .encoding import EncodedText, EncodingError, decode
-from .xml_reader import Malformed, XmlElement, tree
+from .xml_reader import tree
+from .xml_tree import MalformedError, XmlElement
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """IIS itself reads at most 250 KB (MaxWebConfigFileSizeInKB) unless its registry says otherwise."""
@@ -156,7 +157,7 @@ def _parsed(path: Path, text: str) -> XmlElement:
     """Parse the text; raises ConfigError, without any of its content, if it is not well-formed."""
     try:
         return tree(text)
-    except Malformed as error:
+    except MalformedError as error:
         place = Location(str(path), error.line, error.column)
         raise ConfigError(place, error.cause, _remedy(text, place)) from None
 

@@ -10,7 +10,7 @@ from typing import Final
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from .xml_reader import NOT_WELL_FORMED, Malformed, XmlElement
+from .xml_tree import NOT_WELL_FORMED, MalformedError, XmlElement
 
 MAX_DEPTH: Final = 256
 """Nested elements, as in libxml2 without `huge_tree`."""
@@ -66,14 +66,14 @@ class _Reader:
     def _doctype(self, *_declared: object) -> None:
         raise self._refusal()
 
-    def _refusal(self) -> Malformed:
-        return Malformed(self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1, NOT_WELL_FORMED)
+    def _refusal(self) -> MalformedError:
+        return MalformedError(self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1, NOT_WELL_FORMED)
 
 
 def tree(text: str) -> XmlElement:
-    """The root element of the text; raises Malformed."""
+    """The root element of the text; raises MalformedError."""
     if _OTHER_VERSION.match(text):
-        raise Malformed(1, 1, NOT_WELL_FORMED)
+        raise MalformedError(1, 1, NOT_WELL_FORMED)
     reader = _Reader()
     raw = text.encode("utf-8")
     try:
@@ -81,9 +81,9 @@ def tree(text: str) -> XmlElement:
         return reader.root()
     except expat.ExpatError as error:
         if error.code == _UNCLOSED:  # expat names the start of the token that does not end
-            raise Malformed(*_end_of(text), NOT_WELL_FORMED) from None
+            raise MalformedError(*_end_of(text), NOT_WELL_FORMED) from None
         cause = _cause(error.code, raw, reader.parser.ErrorByteIndex)
-        raise Malformed(error.lineno, error.offset + 1, cause) from None
+        raise MalformedError(error.lineno, error.offset + 1, cause) from None
 
 
 def _named(name: str) -> str:

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, cast
 
-from .xml_reader import NOT_WELL_FORMED, Malformed, XmlElement
+from .xml_tree import NOT_WELL_FORMED, MalformedError, XmlElement
 
 if TYPE_CHECKING:
     from lxml import etree
 
 
 def tree(text: str) -> XmlElement:
-    """The root element of the text; raises Malformed."""
+    """The root element of the text; raises MalformedError."""
     from lxml import etree
 
     parser = etree.XMLParser(
@@ -26,7 +26,7 @@ def tree(text: str) -> XmlElement:
         return cast("XmlElement", etree.fromstring(text.encode("utf-8"), parser))
     except etree.XMLSyntaxError as error:
         line, column = error.position
-        raise Malformed(max(line, 1), max(column, 1), _cause(error)) from None
+        raise MalformedError(max(line, 1), max(column, 1), _cause(error)) from None
 
 
 def _cause(error: "etree.XMLSyntaxError") -> str:

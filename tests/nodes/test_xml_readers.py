@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from nlbgen.core.errors import NodeError
 from nlbgen.nodes.config import webconfig, xml_expat, xml_lxml, xml_reader
 from nlbgen.nodes.config.encoding import EncodingError, decode
-from nlbgen.nodes.config.xml_reader import Malformed, XmlElement
+from nlbgen.nodes.config.xml_tree import MalformedError, XmlElement
 from tests.hostile.test_mutated_files import damaged
 from tests.nodes import corpus
 
@@ -52,11 +52,11 @@ def shape(element: XmlElement) -> list[object]:
     return [element.tag, dict(element.attrib), [shape(child) for child in element]]
 
 
-def outcome(reader: object, text: str) -> list[object] | int:
+def outcome(tree: Callable[[str], XmlElement], text: str) -> list[object] | int:
     """The tree, or the line of the error."""
     try:
-        return shape(reader.tree(text))  # type: ignore[attr-defined]  # a module
-    except Malformed as error:
+        return shape(tree(text))
+    except MalformedError as error:
         return error.line
 
 
@@ -67,7 +67,7 @@ def test_both_readers_return_the_same_trees_and_lines_for_the_corpus_and_damaged
     lines = 0
     for text in known:
         for one in (text, *(damaged(text.encode(), chance).decode("utf-8", "ignore") for _ in range(6))):
-            expected, found = outcome(xml_lxml, one), outcome(xml_expat, one)
+            expected, found = outcome(xml_lxml.tree, one), outcome(xml_expat.tree, one)
             if re.search(r"<!DOCTYPE", one):  # `webconfig` refuses it before either reader sees it
                 continue
             assert isinstance(found, int) is isinstance(expected, int), one
@@ -80,17 +80,17 @@ def test_both_readers_return_the_same_trees_and_lines_for_the_corpus_and_damaged
 
 @pytest.mark.parametrize("text", GOOD)
 def test_both_readers_return_the_same_tree(text: str) -> None:
-    assert outcome(xml_expat, text) == outcome(xml_lxml, text)
-    assert not isinstance(outcome(xml_expat, text), int)
+    assert outcome(xml_expat.tree, text) == outcome(xml_lxml.tree, text)
+    assert not isinstance(outcome(xml_expat.tree, text), int)
 
 
 @pytest.mark.parametrize("text", FAULTS, ids=lambda text: text[:30])
 def test_expat_refuses_what_lxml_refuses_with_no_other_cause(text: str) -> None:
     """Of two known causes for one fault, both are true; otherwise one reader knows none."""
-    with pytest.raises(Malformed) as by_expat:
+    with pytest.raises(MalformedError) as by_expat:
         xml_expat.tree(text)
     if "<!DOCTYPE" not in text:  # `webconfig` refuses it before either reader sees it
-        with pytest.raises(Malformed) as by_lxml:
+        with pytest.raises(MalformedError) as by_lxml:
             xml_lxml.tree(text)
         assert by_expat.value.line == by_lxml.value.line
     assert by_expat.value.column >= 1
@@ -115,7 +115,7 @@ def test_expat_refuses_what_lxml_refuses_with_no_other_cause(text: str) -> None:
 )
 def test_both_readers_name_the_same_cause(text: str, cause: str) -> None:
     for reader in (xml_lxml, xml_expat):
-        with pytest.raises(Malformed, match=cause):
+        with pytest.raises(MalformedError, match=cause):
             reader.tree(text)
 
 
