@@ -10,9 +10,8 @@ from typing import Final
 
 from ...net.loopback import source_address
 from .fleet_robot import MISSED, FleetPlan, Robot
+from .gate import Gate
 
-AT_ONCE: Final = 50
-"""Robots that connect at the same time when the fleet starts; after a failure, all of them do."""
 WATCH_SECONDS: Final = 0.1
 NETWORK: Final = 3
 """The robots' addresses are below 127.3."""
@@ -24,7 +23,12 @@ class Fleet:
     def __init__(self, plan: FleetPlan, count: int) -> None:
         self.plan = plan
         own = sys.platform == "linux"
-        self.robots = [Robot(plan, source_address(number, network=NETWORK) if own else None) for number in range(count)]
+        self.failures: Counter[str] = Counter()
+        """The attempts to connect that failed, by reason."""
+        self.robots = [
+            Robot(plan, source_address(number, network=NETWORK) if own else None, failures=self.failures)
+            for number in range(count)
+        ]
 
     @property
     def absent(self) -> int:
@@ -55,7 +59,7 @@ class Fleet:
 async def fleet(plan: FleetPlan, count: int, seconds: float) -> AsyncIterator[Fleet]:
     """Run a fleet until the end of the context; waits up to `seconds` until all robots are connected."""
     made = Fleet(plan, count)
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate = Gate()
     tasks = [
         asyncio.create_task(robot.live(plan.heartbeat * number / count, gate))
         for number, robot in enumerate(made.robots)

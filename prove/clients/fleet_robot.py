@@ -10,6 +10,8 @@ see FleetPlan.restart.
 
 import asyncio
 import json
+import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -20,6 +22,7 @@ from wsproto.utilities import generate_nonce
 
 from ...net.client import Target, WireError
 from ...net.http1 import Response, request_head
+from .gate import Gate
 from .wire import Wire
 
 HEARTBEAT_SECONDS: Final = 30.0
@@ -31,8 +34,13 @@ CLASSIC_SILENCE: Final = 20.0
 CORE_RETRIES: Final = (0.0, 2.0, 10.0, 30.0)
 CORE_SILENCE: Final = 30.0
 STEP_SECONDS: Final = 15.0
-"""The timeout of one request, and of SignalR Core's handshake."""
+"""The timeout of SignalR Core's handshake, and of the first message of SignalR 2."""
+REQUEST_SECONDS: Final = 120.0
+"""The timeout of a request: HttpConnection.cs of SignalR Core. SignalR 2 has none."""
 END: Final = "\x1e"
+HANDSHAKE: Final = '{"protocol":"json","version":1}' + END
+CORE_HEARTBEAT: Final = '{"type":1,"invocationId":"1","target":"Echo","arguments":[1]}' + END
+CLASSIC_HEARTBEAT: Final = '{"I":"1","H":"echohub","M":"Echo","A":[1]}'
 HUBS: Final = quote('[{"Name":"echohub"}]', safe="[:]")
 
 
@@ -73,21 +81,31 @@ class Robot:
     """The longest time between two contacts."""
     token: str = ""
     wire: Wire | None = None
+    failures: Counter[str] = field(default_factory=Counter)
+    """The attempts to connect that failed, by reason; all robots of a fleet share it."""
+    resumed: int = 0
+    """How many of its connections resumed a TLS session, as Windows does."""
+    wires: int = 0
+    """The number of its TLS connections."""
+    _pages: Wire | None = None
+    """The connection for requests during a login. .NET keeps it for a minute or longer; a fleet would need a third more
+    open files for that."""
+    _gate: Gate = field(default_factory=Gate)
+    _session: ssl.SSLSession | None = None
     _cookies: dict[str, str] = field(default_factory=dict)
     _heard: float = 0.0
     _away: float | None = None
     _greeted: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def live(self, phase: float, gate: asyncio.Semaphore) -> None:
+    async def live(self, phase: float, gate: Gate) -> None:
         """Stay connected until cancelled; the first heartbeat comes after `phase` seconds.
 
-        The gate limits how many robots connect at once at the beginning, not after a failure.
+        The gate limits how many robots connect at once.
         """
         beat = perf_counter() + phase
+        self._gate = gate
         try:
-            async with gate:
-                self.contact = perf_counter()
-                await self._start()
+            await self._start()
             while True:
                 beat = await self._hold(beat)
                 self.connected = False
@@ -113,8 +131,12 @@ class Robot:
 
     async def _tried(self, work: Callable[[], Awaitable[None]]) -> bool:
         try:
-            await work()
-        except (WireError, ValueError, KeyError):
+            async with self._gate.slot():
+                if self._away is None:
+                    self.contact = perf_counter()  # its life begins now
+                await work()
+        except (WireError, ValueError, KeyError) as error:
+            self.failures[error.kind if isinstance(error, WireError) else "bad response"] += 1
             if self.wire is not None:
                 self.wire.abort()
             return False
@@ -156,11 +178,7 @@ class Robot:
         return beat
 
     def _call(self) -> None:
-        if self.plan.generation == "core":
-            text = json.dumps({"type": 1, "invocationId": "1", "target": "Echo", "arguments": [1]}) + END
-        else:
-            text = '{"I":"1","H":"echohub","M":"Echo","A":[1]}'
-        self._open().send_text(text)
+        self._open().send_text(CORE_HEARTBEAT if self.plan.generation == "core" else CLASSIC_HEARTBEAT)
 
     def _open(self) -> Wire:
         """Return the present connection. Raises WireError without one."""
@@ -170,11 +188,19 @@ class Robot:
 
     async def _new(self) -> None:
         """Negotiate, connect, start, and request one page, as after a login."""
+        try:
+            await self._login()
+        finally:
+            if self._pages is not None:
+                self._pages.abort()
+                self._pages = None
+
+    async def _login(self) -> None:
         plan = self.plan
         if plan.generation == "core":
             answer = json.loads(await self._get("POST", f"{plan.path}/negotiate?negotiateVersion=1"))
             await self._socket(f"{plan.path}?id={answer['connectionToken']}")
-            self._open().send_text(json.dumps({"protocol": "json", "version": 1}) + END)
+            self._open().send_text(HANDSHAKE)
         else:
             answer = json.loads(
                 await self._get("GET", f"{plan.path}/negotiate?clientProtocol=2.1&connectionData={HUBS}")
@@ -202,15 +228,14 @@ class Robot:
 
     async def _socket(self, path: str) -> None:
         """Open the WebSocket. Raises WireError unless the response is 101."""
-        wire = await Wire.to(self.plan.target, self.local, STEP_SECONDS)
-        self.wire = wire
+        self.wire = wire = await self._connection()
         upgrade = {
             "Connection": "Upgrade",
             "Upgrade": "websocket",
             "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": generate_nonce().decode(),
         }
-        response = await wire.ask(self._request("GET", path, upgrade), STEP_SECONDS, upgrade=True)
+        response = await wire.ask(self._request("GET", path, upgrade), REQUEST_SECONDS, upgrade=True)
         if response.status != 101:
             raise WireError(f"http {response.status}")
         self._remember(response)
@@ -226,17 +251,29 @@ class Robot:
             self.meet()
 
     async def _get(self, method: str, path: str) -> bytes:
-        """Send one request on a connection of its own. Raises WireError unless the status is 2xx."""
-        wire = await Wire.to(self.plan.target, self.local, STEP_SECONDS)
-        try:
-            more = {"Content-Length": "0"} if method == "POST" else {}
-            response = await wire.ask(self._request(method, path, more), STEP_SECONDS)
-        finally:
-            wire.abort()
+        """Send one request on the kept connection for pages. Raises WireError unless the status is 2xx."""
+        if self._pages is None:
+            self._pages = await self._connection()
+        more = {"Content-Length": "0"} if method == "POST" else {}
+        response = await self._pages.ask(self._request(method, path, more), REQUEST_SECONDS)
+        if self._session is None:
+            self._session = self._pages.session
+        if not response.keep:
+            self._pages.abort()
+            self._pages = None
         self._remember(response)
         if not 200 <= response.status < 300:
             raise WireError(f"http {response.status}")
         return response.body
+
+    async def _connection(self) -> Wire:
+        """Open a connection; a TLS session that the server has forgotten is replaced after the next response."""
+        wire = await Wire.to(self.plan.target, self.local, REQUEST_SECONDS, self._session)
+        self.wires += 1
+        self.resumed += wire.reused
+        if not wire.reused:
+            self._session = None
+        return wire
 
     def _request(self, method: str, path: str, more: Mapping[str, str]) -> bytes:
         headers = {"Host": self.plan.target.host, **more}

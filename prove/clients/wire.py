@@ -7,16 +7,11 @@ empty while a robot is idle.
 import asyncio
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final, Self, cast
-
-from wsproto.connection import Connection as Frames
-from wsproto.connection import ConnectionType
-from wsproto.events import CloseConnection, Ping, TextMessage
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from ...net.client import Target, WireError
 from ...net.http1 import Response, parse_response
+from .frames import ClosedError, Frames, text_frame
 
 READ_SIZE: Final = 16 * 1024
 
@@ -24,7 +19,8 @@ READ_SIZE: Final = 16 * 1024
 class Wire(asyncio.Protocol):
     """One connection. `ended` is done when it is closed by either side."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, session: ssl.SSLSession | None = None) -> None:
+        """`session` is the TLS session of an earlier connection to the same server, to resume it."""
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.ready: asyncio.Future[None] = loop.create_future()
@@ -37,17 +33,19 @@ class Wire(asyncio.Protocol):
         self._secured = target.tls is None
         if target.tls is not None:
             self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-            self._tls = target.tls.wrap_bio(self._in, self._out, server_hostname=target.server_name)
+            self._tls = target.tls.wrap_bio(self._in, self._out, server_hostname=target.server_name, session=session)
 
     @classmethod
-    async def to(cls, target: Target, local: tuple[str, int] | None, seconds: float) -> Self:
+    async def to(
+        cls, target: Target, local: tuple[str, int] | None, seconds: float, session: ssl.SSLSession | None = None
+    ) -> Self:
         """Open a connection within `seconds`. Raises WireError."""
         wire: Self | None = None
         try:
             async with asyncio.timeout(seconds):
                 loop = asyncio.get_running_loop()
                 _, wire = await loop.create_connection(
-                    lambda: cls(target), target.address, target.port, local_addr=local
+                    lambda: cls(target, session), target.address, target.port, local_addr=local
                 )
                 await wire.ready
         except (OSError, TimeoutError) as error:
@@ -62,7 +60,7 @@ class Wire(asyncio.Protocol):
             raise WireError("closed")
         self._waiter = asyncio.get_running_loop().create_future()
         if upgrade:
-            self._frames = Frames(ConnectionType.CLIENT)
+            self._frames = Frames()
         self._write(request)
         try:
             async with asyncio.timeout(seconds):
@@ -79,8 +77,17 @@ class Wire(asyncio.Protocol):
     def send_text(self, text: str) -> None:
         """Send a text message, if the WebSocket is open."""
         if self._frames is not None and not self.ended.done():
-            with suppress(LocalProtocolError):
-                self._write(self._frames.send(TextMessage(data=text)))
+            self._write(text_frame(text))
+
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """The TLS session, to resume it on another connection; complete after the first response."""
+        return None if self._tls is None else self._tls.session
+
+    @property
+    def reused(self) -> bool:
+        """Whether the connection resumed a TLS session."""
+        return self._tls is not None and bool(self._tls.session_reused)
 
     def abort(self) -> None:
         """Close the connection immediately."""
@@ -153,18 +160,15 @@ class Wire(asyncio.Protocol):
     def _deliver(self) -> None:
         if self._frames is None or self._on_text is None or not self._buffer:
             return
-        self._frames.receive_data(bytes(self._buffer))
-        self._buffer.clear()
+        frames, on_text = self._frames, self._on_text
         try:
-            for event in self._frames.events():
-                if isinstance(event, TextMessage):
-                    self._on_text(event.data)
-                elif isinstance(event, Ping):
-                    self._write(self._frames.send(event.response()))
-                elif isinstance(event, CloseConnection):
-                    self.abort()
-        except RemoteProtocolError:
+            for text in frames.texts(self._buffer):
+                on_text(text)
+        except ClosedError:
             self.abort()
+        if frames.answers and not self.ended.done():
+            self._write(frames.answers)
+        frames.answers = b""
 
     def _end(self) -> None:
         self._on_text = None

@@ -31,7 +31,8 @@ from .sockets import EchoSocket, EventStream, Streams
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-BACKLOG = 1024
+BACKLOG = 4096
+"""Linux's own maximum (net.core.somaxconn): all robots of a failed node connect to another one at once."""
 LONGEST_FIELD = 128 * 1024
 MOST_FILES = 1_048_576
 """The kernel's own maximum: one node may hold all robots of `--robots`."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import TextMessage
 
 from nlbgen.net.client import Target, WireError
 from nlbgen.net.loopback import free_port
@@ -16,6 +18,8 @@ from nlbgen.net.loops import run
 from nlbgen.prove.clients import fleet_robot
 from nlbgen.prove.clients.fleet import Fleet, fleet
 from nlbgen.prove.clients.fleet_robot import FleetPlan, Robot
+from nlbgen.prove.clients.frames import ClosedError, Frames, text_frame
+from nlbgen.prove.clients.gate import Gate
 from nlbgen.prove.clients.wire import Wire
 from nlbgen.prove.lab.ceiling import DEFAULT_PORTS, Usage, balancer_processes, ceiling, local_ports, lowest, usage
 from nlbgen.prove.lab.certificates import TestCertificates, make_certificates
@@ -231,6 +235,66 @@ def test_wire_times_out_without_a_handshake() -> None:
 
         with pytest.raises(WireError, match="timeout"):
             run(work())
+
+
+def test_frames_arrive_in_parts_and_keep_their_order() -> None:
+    frames, buffer, seen = Frames(), bytearray(), []
+    for byte in b"\x81\x01a\x81\x7e\x00\x7e" + b"b" * 126 + b"\x89\x00\x81\x01c":
+        buffer.append(byte)
+        seen += list(frames.texts(buffer))
+    assert seen == ["a", "b" * 126, "c"]
+    assert frames.answers[:1] == b"\x8a", "a pong"
+
+
+@pytest.mark.parametrize("text", ["", "a", "x" * 125])
+def test_text_frame_is_what_a_server_reads(text: str) -> None:
+    server = Connection(ConnectionType.SERVER)
+    server.receive_data(text_frame(text))
+    assert [event.data for event in server.events() if isinstance(event, TextMessage)] == [text]
+
+
+def test_text_frame_is_short() -> None:
+    with pytest.raises(ValueError, match="126 bytes"):
+        text_frame("x" * 126)
+
+
+def test_frame_that_is_no_text_closes() -> None:
+    with pytest.raises(ClosedError):
+        list(Frames().texts(bytearray(b"\x81\x01\xff")))
+
+
+def test_gate_limits_logins_and_forgets_one_that_waits_long() -> None:
+    async def scene() -> list[str]:
+        gate, order = Gate(limit=1, seconds=0.1), []
+
+        async def login(name: str, seconds: float) -> None:
+            async with gate.slot():
+                order.append(f"{name} begins")
+                await asyncio.sleep(seconds)
+            order.append(f"{name} ends")
+
+        await asyncio.gather(login("short", 0.01), login("hangs", 0.4), login("other", 0.01), login("last", 0.01))
+        return order
+
+    assert run(scene()) == [
+        "short begins",
+        "short ends",
+        "hangs begins",
+        "other begins",
+        "other ends",
+        "last begins",
+        "last ends",
+        "hangs ends",
+    ]
+
+
+@pytest.mark.parametrize("generation", PATHS)
+def test_robot_resumes_its_tls_session(tls_node: NodeProcess, certificates: TestCertificates, generation: str) -> None:
+    async def scene() -> None:
+        async with fleet(plan(tls_node, generation, certificates.ca), 3, 20.0) as robots:
+            assert [(robot.wires, robot.resumed) for robot in robots.robots] == [(2, 1)] * 3
+
+    run(scene())
 
 
 # How many
