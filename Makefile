@@ -65,7 +65,9 @@ programs: $(VENV)/test.stamp
 	@tests/tools/debian-packages haproxy=haproxy nginx=nginx,libnginx-mod-stream redis-server=redis-server \
 	    node=nodejs npm=npm strace=strace wrk=wrk keepalived=keepalived ip=iproute2 sysctl=procps curl=curl socat=socat zsh=zsh fish=fish \
 	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils groff=groff-base tclsh=tcl minisign=minisign \
-	    /usr/lib/nagios/plugins/check_tcp=monitoring-plugins-basic
+	    /usr/lib/nagios/plugins/check_tcp=monitoring-plugins-basic prometheus=prometheus promtool=prometheus \
+	    prometheus-blackbox-exporter=prometheus-blackbox-exporter prometheus-nginx-exporter=prometheus-nginx-exporter \
+	    prometheus-redis-exporter=prometheus-redis-exporter
 	$(PYTHON) tests/tools/programs.py
 	$(BIN)/python tests/tools/npm.py tests/js tests/browser
 
@@ -74,7 +76,7 @@ test: $(VENV)/test.stamp editable programs lint types alone together coverage
 # For the minutes between two commits: no real program, no browser, no traffic.
 check: lint types audit
 	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour --ignore tests/browser \
-	    -m "not slow and not long and not haproxy and not nginx and not redis and not tclsh and not minisign and not chromium"
+	    -m "not slow and not long and not haproxy and not nginx and not redis and not tclsh and not minisign and not prometheus and not chromium"
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

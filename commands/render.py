@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 NODES = "nodes"
 UPGRADE = "upgrade"
+MONITORING = "monitoring"
+OTHERS = (NODES, UPGRADE, MONITORING)
+"""What is rendered besides the vendors' configurations."""
 
 
 def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -27,7 +30,7 @@ def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: st
     from ..generators.output import ALL
 
     given = context.params.get("vendors") or ()
-    return [name for name in (*VENDORS, NODES, UPGRADE, ALL) if name.startswith(incomplete) and name not in given]
+    return [name for name in (*VENDORS, *OTHERS, ALL) if name.startswith(incomplete) and name not in given]
 
 
 @click.command(short_help="Write configurations, and files to prepare the nodes.")
@@ -53,6 +56,8 @@ def command(
 
     `upgrade` writes the runbook, scripts and configurations for an upgrade of Orchestrator.
 
+    `monitoring` writes files for Prometheus and Grafana, and the timer of `nlbgen drift`.
+
     The files go to DIR/VENDOR/, for a fleet to DIR/FARM/VENDOR/.
     """
     from ..generators import output as out
@@ -76,10 +81,11 @@ def command(
 
 
 def _names(vendors: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the outputs that the command line names; `all` is without the files of an upgrade."""
+    """Return the outputs that the command line names; `all` is without the files of an upgrade and for monitoring."""
     from ..generators import output as out
 
-    return tuple(name for name in out.chosen(vendors, (NODES, UPGRADE)) if name != UPGRADE or UPGRADE in vendors)
+    by_name = {UPGRADE, MONITORING} - set(vendors)
+    return tuple(name for name in out.chosen(vendors, OTHERS) if name not in by_name)
 
 
 class _Request(NamedTuple):
@@ -92,8 +98,8 @@ class _Request(NamedTuple):
 
     @property
     def vendors(self) -> tuple[str, ...]:
-        """The names without the nodes."""
-        return tuple(name for name in self.names if name not in {NODES, UPGRADE})
+        """The names of vendors."""
+        return tuple(name for name in self.names if name not in OTHERS)
 
     def outputs(self, spec: "Spec") -> "list[Output]":
         """Return the vendors' files; print which vendors are skipped."""
@@ -136,6 +142,14 @@ class _Request(NamedTuple):
             console.info(f"upgrade: {variant.vendor.name}, {variant.state}: {verdict}")
         return [file.below(UPGRADE) for file in files]
 
+    def monitoring(self, spec: "Spec") -> "list[Artifact]":
+        """Return the files for monitoring; none if not requested."""
+        if MONITORING not in self.names:
+            return []
+        from ..export.monitoring.rendering import render_monitoring
+
+        return [file.below(MONITORING) for file in render_monitoring(spec)]
+
     def verdicts(self, spec: "Spec", outputs: "Iterable[Output]") -> dict[str, str]:
         """Return the verdict on each vendor's files."""
         from ..generators import output as out
@@ -153,9 +167,9 @@ def _render_one(file: Path, request: _Request, fleet: "Fleet", *, stdout: bool, 
     console.show_warnings(spec)
     outputs = request.outputs(spec)
     prepared = request.prepared(spec)
-    upgrade = request.upgrade(spec)
+    others = [*request.upgrade(spec), *request.monitoring(spec)]
     if diff:
-        lines = artifacts.diff([*_artifacts(outputs), *_node_artifacts(prepared), *upgrade], fleet.folder(spec))
+        lines = artifacts.diff([*_artifacts(outputs), *_node_artifacts(prepared), *others], fleet.folder(spec))
         for line in lines:
             click.echo(line)
         return bool(lines)
@@ -163,10 +177,10 @@ def _render_one(file: Path, request: _Request, fleet: "Fleet", *, stdout: bool, 
     if stdout:
         _print_main(outputs)
         _print_runbook([] if prepared is None else prepared.files)
-        _print_runbook(upgrade)
+        _print_runbook(others)
         return False
     _write(outputs, verdicts, folder := fleet.folder(spec), listed=fleet.single)
-    _write_nodes([*_node_artifacts(prepared), *upgrade], folder, listed=fleet.single)
+    _write_nodes([*_node_artifacts(prepared), *others], folder, listed=fleet.single)
     return False
 
 

@@ -1,8 +1,9 @@
 """What all tests share: `--update-golden`, the real programs, and nlbgen's command line as a user runs it.
 
-A test that needs a real program carries its marker (`haproxy`, `nginx`, `redis`, `chromium`) and is skipped where the
-program is missing; with NLBGEN_REQUIRE_PROGRAMS=1 in the environment it fails there. Other versions of HAProxy and
-NGINX are looked for in `.programs/` (`tests/tools/programs.py` makes it); what needs one of them is skipped without.
+A test that needs a real program carries its marker (`haproxy`, `nginx`, `redis`, `prometheus`, `chromium`) and is
+skipped where the program is missing; with NLBGEN_REQUIRE_PROGRAMS=1 in the environment it fails there. Other versions
+of HAProxy and NGINX are looked for in `.programs/` (`tests/tools/programs.py` makes it); what needs one of them is
+skipped without.
 """
 
 import contextlib
@@ -41,6 +42,7 @@ BINARIES = {
     "nginx": "nginx",
     "redis": "redis-server",
     "tclsh": "tclsh",
+    "prometheus": "promtool",
     "chromium": "chromedriver",
     "minisign": "minisign",
 }

@@ -299,6 +299,7 @@ def test_every_folder_of_templates_has_an_owner() -> None:
         "prove",
         "topology",
         "upgrade",
+        "monitoring",
     }
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCRIPTS = Path(sys.executable).parent
 LIMIT_SECONDS = 60
 SHELLS = ("bash", "zsh", "fish")
-NAMES = (*VENDORS, "nodes", "upgrade", "all")
+NAMES = (*VENDORS, "nodes", "upgrade", "monitoring", "all")
 
 
 # What nlbgen answers to a shell
