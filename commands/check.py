@@ -42,13 +42,9 @@ def command(specs: tuple[Path, ...], style: str, strict: bool) -> None:
 
 
 def _view(results: "Sequence[Result]") -> "Iterator[Block]":
-    """Yield the problems: errors red, warnings yellow, hints dim."""
-    from .tables import Line
+    from . import tables
 
-    for problem in (problem for result in results for problem in result.problems):
-        yield Line(problem.headline, "red" if problem.severity == "error" else "yellow")
-        if problem.hint:
-            yield Line(f"    {problem.hint}", "dim", 0)
+    return tables.problems(problem for result in results for problem in result.problems)
 
 
 def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":

@@ -7,7 +7,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -192,15 +192,6 @@ def _paint(text: str, stream: TextIO, *, colour: str | None = None, dim: bool = 
     return click.style(text, fg=colour, dim=dim or None) if text and (colour or dim) and coloured(stream) else text
 
 
-def described(problem: Problem, stream: TextIO) -> str:
-    """Format a problem for this stream: errors red, warnings yellow, the hint dim."""
-    colour = "red" if problem.severity == "error" else "yellow"
-    lines = [_paint(problem.headline, stream, colour=colour)]
-    if problem.hint:
-        lines.append(_paint(f"    {problem.hint}", stream, dim=True))
-    return "\n".join(lines)
-
-
 # Messages
 
 
@@ -225,15 +216,26 @@ def _detail(text: str) -> None:
 
 def show_warnings(spec: "Spec") -> None:
     """Print the warnings about a spec; `--quiet` hides them."""
-    for problem in () if _settings.quiet else spec.warnings:
-        _write(described(problem, sys.stderr))
+    if not _settings.quiet:
+        _show_problems(spec.warnings)
+
+
+def _show_problems(problems: Sequence[Problem]) -> None:
+    """Print problems, on a terminal with the lines that they are about."""
+
+    def view() -> "Iterable[Block]":
+        from . import tables
+
+        return tables.problems(problems)
+
+    if problems:
+        _put("".join(f"{problem}\n" for problem in problems), view, sys.stderr)
 
 
 def error(failed: NlbgenError, outcome: str | None = None) -> None:
     """Print an error; `outcome` is its consequence if the command continues."""
     if isinstance(failed, ProblemsError):
-        for problem in failed.problems:
-            _write(described(problem, sys.stderr))
+        _show_problems(failed.problems)
         closing = f"nlbgen: {count(failed.problems)}; {outcome or _settings.outcome}"
         _write(_paint(closing, sys.stderr, colour="red"))
         return

@@ -7,6 +7,7 @@ see [`show`][nlbgen.commands.console.show].
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TextIO
 
 import click
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from ..core.errors import Location, Problem
+    from ..core.excerpt import Excerpt
     from ..core.plan import Plan
 
 Style = Literal["", "bold", "dim", "green", "yellow", "red", "cyan"]
@@ -28,6 +31,13 @@ _NARROWEST: Final = 20
 _KINDS: Final[dict[str, Style]] = {"add": "green", "change": "yellow", "remove": "red"}
 
 
+class Link(NamedTuple):
+    """The file that the first `length` characters of a line name, for terminals with hyperlinks."""
+
+    length: int
+    uri: str
+
+
 class Line(NamedTuple):
     """One line of the plain text. A long line wraps, and the next lines are indented by `hang` more columns.
 
@@ -37,6 +47,14 @@ class Line(NamedTuple):
     text: str
     style: Style = ""
     hang: int | None = 2
+    link: Link | None = None
+
+
+class Mark(NamedTuple):
+    """A line of a file, with carets in a colour below the location of a problem; the plain text does not have it."""
+
+    excerpt: "Excerpt"
+    style: Style
 
 
 class Cell(NamedTuple):
@@ -55,7 +73,27 @@ class Table(NamedTuple):
     figures: bool = False
 
 
-Block = Line | Table
+Block = Line | Mark | Table
+
+
+def problems(found: "Iterable[Problem]") -> Iterator[Block]:
+    """Yield problems with their lines: errors red, warnings yellow, hints dim."""
+    for problem in found:
+        style: Style = "red" if problem.severity == "error" else "yellow"
+        yield Line(problem.headline, style, link=_link(problem.location))
+        if problem.excerpt is not None:
+            yield Mark(problem.excerpt, style)
+        if problem.hint:
+            yield Line(f"    {problem.hint}", "dim", 0)
+
+
+def _link(location: "Location") -> Link | None:
+    """Return the link to the file of a location; None for a name that is no file, as for a spec in an archive."""
+    try:
+        file = Path(location.file).absolute()
+        return Link(len(legible(str(location))), file.as_uri()) if file.is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 def changes(plan: "Plan") -> Iterator[Line]:
@@ -70,10 +108,18 @@ def changes(plan: "Plan") -> Iterator[Line]:
 
 
 def painted(text: str, blocks: Iterable[Block]) -> str:
-    """Return the text in colours if all blocks are lines; with a table, the text stays plain."""
-    drawable = list(blocks)
-    lines = [block for block in drawable if isinstance(block, Line)]
-    return "".join(f"{_styled(line)}\n" for line in lines) if lines == drawable else text
+    """Return the text in colours if its blocks are lines; with a table, the text stays plain."""
+    lines: list[Line] = []
+    for block in blocks:
+        if isinstance(block, Table):
+            return text
+        lines += [block] if isinstance(block, Line) else []
+    return "".join(f"{_styled(line)}\n" for line in lines)
+
+
+def _marked(mark: Mark, width: int) -> tuple[Line, Line]:
+    line, carets = mark.excerpt.drawn(width)
+    return Line(line, "", None), Line(carets, mark.style, None)
 
 
 def _styled(line: Line) -> str:
@@ -102,18 +148,22 @@ def drawn(blocks: Iterable[Block], stream: TextIO, *, colours: bool) -> str:
     terminal.width = max(terminal.width or 80, _NARROWEST)
     with terminal.capture() as captured:
         for block in blocks:
-            if isinstance(block, Line):
-                _draw_line(terminal, block)
-            else:
+            if isinstance(block, Table):
                 _draw_table(terminal, block)
+                continue
+            for line in (block,) if isinstance(block, Line) else _marked(block, terminal.width):
+                _draw_line(terminal, line)
     return captured.get()
 
 
 def _draw_line(terminal: "Console", line: Line) -> None:
+    from rich.style import Style as TextStyle
     from rich.text import Text
 
     text = legible(line.text if line.hang is not None else line.text.expandtabs())
     body = Text(text.lstrip(" "), line.style)
+    if line.link is not None:
+        body.stylize(TextStyle(link=line.link.uri), 0, line.link.length)
     begin = len(text) - len(body)
     further = begin + (line.hang or 0)
     room = terminal.width - further

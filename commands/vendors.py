@@ -14,19 +14,23 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Show the features that each vendor supports.")
+@click.argument("names", nargs=-1, metavar="[VENDOR]...", type=console.VendorName())
 @click.option(
     "--format", "style", type=click.Choice(["text", "json", "markdown"]), default="text", help="The output format."
 )
-def command(style: str) -> None:
-    """Show the features that each vendor supports, from which version on, and the fallbacks with their ids."""
+def command(names: tuple[str, ...], style: str) -> None:
+    """Show the features that each vendor supports, from which version on, and the fallbacks with their ids.
+
+    VENDOR is haproxy, nginx, zen or f5; without it, all are shown.
+    """
     from ..generators import matrix
 
     if style == "json":
-        console.show(matrix.as_data())
+        console.show(matrix.as_data(names))
     elif style == "markdown":
-        console.show(matrix.as_markdown())
+        console.show(matrix.as_markdown(names))
     else:
-        console.show(matrix.as_text(), _view)
+        console.show(matrix.as_text(names), lambda: _view(names))
 
 
 def _colour(support: "Support") -> "Style":
@@ -39,14 +43,13 @@ def _colour(support: "Support") -> "Style":
     return "green"
 
 
-def _view() -> "Iterator[Block]":
+def _view(names: tuple[str, ...]) -> "Iterator[Block]":
     """Yield the matrix, then the notes."""
     from ..generators import matrix
-    from ..generators.base import all_generators
     from ..generators.features import FEATURES
     from .tables import Cell, Line, Table
 
-    vendors = all_generators()
+    vendors = matrix.columns(names)
     answers = {feature: [matrix.cell(vendor, feature) for vendor in vendors] for feature in FEATURES}
     yield Table(
         [Cell("feature"), *(Cell(vendor.title, note=f"{vendor.oldest} to {vendor.newest}") for vendor in vendors)],

@@ -5,9 +5,12 @@ Any other exception there is an internal error, a bug in nlbgen (exit code 70).
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from .wording import legible
+
+if TYPE_CHECKING:
+    from .excerpt import Excerpt
 
 Severity = Literal["error", "warning"]
 
@@ -56,7 +59,8 @@ class Problem(NamedTuple):
     """An error or a warning about a spec, with its location and a hint what to do.
 
     `path` names the key as a user would (`nodes[1].port`; empty for the whole file). `id` is what `accept` names;
-    it is empty for plain type errors, which cannot be accepted.
+    it is empty for plain type errors, which cannot be accepted. `excerpt` is the line at the location, where it can be
+    shown.
     """
 
     location: Location
@@ -65,6 +69,7 @@ class Problem(NamedTuple):
     hint: str = ""
     id: str = ""
     severity: Severity = "error"
+    excerpt: "Excerpt | None" = None
 
     @property
     def headline(self) -> str:

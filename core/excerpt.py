@@ -1,6 +1,5 @@
 """A line of a source file with a mark below the location of a problem, as compilers print it."""
 
-import unicodedata
 from typing import Final, NamedTuple
 
 from .wording import legible
@@ -48,6 +47,10 @@ def _cell(char: str) -> str:
 
 def _columns(text: str) -> int:
     """How many columns of a terminal the text has."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
     wide = sum(unicodedata.east_asian_width(char) in {"W", "F"} for char in text)
     return len(text) + wide - sum(unicodedata.combining(char) != 0 for char in text)
 

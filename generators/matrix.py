@@ -1,5 +1,6 @@
 """The vendor matrix: the support for each feature, and the ids that accept a fallback."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from .base import Generator, all_generators
@@ -34,9 +35,14 @@ def _limits(lacking: No) -> str:
     return f"{lacking.reason}; fallback: {lacking.fallback}" if lacking.fallback else lacking.reason
 
 
-def as_data() -> dict[str, object]:
-    """The matrix as JSON data."""
-    vendors = all_generators()
+def columns(names: Collection[str] = ()) -> list[Generator]:
+    """The vendors with these names, without a name all of them; always in the order of the catalogue."""
+    return [vendor for vendor in all_generators() if not names or vendor.name in names]
+
+
+def as_data(names: Collection[str] = ()) -> dict[str, object]:
+    """The matrix of these vendors as JSON data."""
+    vendors = columns(names)
     return {
         "vendors": [
             {"name": vendor.name, "title": vendor.title, "oldest": str(vendor.oldest), "newest": str(vendor.newest)}
@@ -57,10 +63,10 @@ def as_data() -> dict[str, object]:
     }
 
 
-def as_markdown() -> str:
-    """The matrix as a Markdown table, with the reasons as notes below it."""
+def as_markdown(names: Collection[str] = ()) -> str:
+    """The matrix of these vendors as a Markdown table, with the reasons as notes below it."""
     notes: list[str] = []
-    return f"{_table(notes)}\n" + "".join(f"{number}. {note}.\n" for number, note in enumerate(notes, 1))
+    return f"{_table(notes, names)}\n" + "".join(f"{number}. {note}.\n" for number, note in enumerate(notes, 1))
 
 
 def summary() -> str:
@@ -68,9 +74,9 @@ def summary() -> str:
     return _table(None)
 
 
-def _table(notes: list[str] | None) -> str:
+def _table(notes: list[str] | None, names: Collection[str] = ()) -> str:
     """The table. With `notes`, each note is appended to this list, and its number to the answer."""
-    vendors = all_generators()
+    vendors = columns(names)
     head = [f"{vendor.title} {vendor.oldest} to {vendor.newest}" for vendor in vendors]
     lines = [f"| Feature | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
     for feature in FEATURES:
@@ -87,9 +93,9 @@ def _numbered(found: Cell, notes: list[str]) -> str:
     return f"{found.answer} ({len(notes)})"
 
 
-def as_text() -> str:
-    """The matrix for a terminal: first the columns, then the reasons."""
-    vendors = all_generators()
+def as_text(names: Collection[str] = ()) -> str:
+    """The matrix of these vendors for a terminal: first the columns, then the reasons."""
+    vendors = columns(names)
     rows = [["", *(vendor.title for vendor in vendors)]]
     rows.append(["", *(f"{vendor.oldest} to {vendor.newest}" for vendor in vendors)])
     notes = []

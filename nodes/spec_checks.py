@@ -9,7 +9,7 @@ from typing import Final
 
 from ..core.errors import NodeError, Problem
 from ..spec.checks import ACCEPTABLE
-from ..spec.load import Spec, dotted
+from ..spec.load import Spec
 from ..spec.model import Node
 from ..spec.orchestrator import protection_tool
 from ..spec.rules.files import SEVERITIES
@@ -86,7 +86,7 @@ def secret_problems(spec: Spec) -> list[Problem]:
         ("stores", "redis", "password"): stores.redis_password(spec),
     }
     return [
-        Problem(spec.document.location(path), dotted(path), f"cannot be used: {part.refusal}", ANOTHER, UNUSABLE)
+        spec.problem(path, f"cannot be used: {part.refusal}", ANOTHER, id=UNUSABLE)
         for path, part in secrets.items()
         if part is not None and part.refusal
     ]
@@ -107,7 +107,7 @@ def _web_config_of_iis(config: Config, spec: Spec, path: SpecPath) -> list[Probl
         return []
     message = f"{config.web_config_of_iis.name} is the file of IIS; the settings are read from {config.path.name}"
     hint = f"name {config.path.name}: from 2020.10 on Orchestrator reads only this file"
-    return [Problem(spec.document.location(path), dotted(path), message, hint, IIS_WEB_CONFIG, "warning")]
+    return [spec.problem(path, message, hint, id=IIS_WEB_CONFIG)._replace(severity="warning")]
 
 
 def _findings(spec: Spec, loaded: Mapping[Node, Config]) -> Iterator[FileFinding]:
@@ -153,4 +153,4 @@ def _of_finding(finding: FileFinding) -> Problem:
 def _problem(error: NodeError, spec: Spec, path: SpecPath) -> Problem:
     if isinstance(error, ConfigError):
         return Problem(error.location, "", error.description, error.hint or "", error.rule or NODE_CONFIG)
-    return Problem(spec.document.location(path), "", error.message, error.hint or "", NODE_CONFIG)
+    return spec.problem(path, error.message, error.hint or "", id=NODE_CONFIG)._replace(path="")

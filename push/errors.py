@@ -23,6 +23,10 @@ class UntrustedError(NotSentError):
     """The device's certificate is not trusted: nothing was sent, and another attempt would have the same result."""
 
 
+class ClosedPortError(NotSentError):
+    """No program listens at the device's port, and none has answered before: another attempt would be refused too."""
+
+
 class OutcomeUnknownError(DeviceError):
     """The outcome is unknown: the device may have executed the request, or not.
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from ..core import activity
 from ..core.errors import DeviceError
 from ..core.files import NotRegularError, require_regular
 from . import answers
-from .errors import NotSentError, OutcomeUnknownError, UntrustedError
+from .errors import ClosedPortError, NotSentError, OutcomeUnknownError, UntrustedError
 
 if TYPE_CHECKING:
     import requests
@@ -88,6 +89,7 @@ class Client:
     def __init__(self, endpoint: Endpoint, connect_seconds: float = CONNECT_SECONDS) -> None:
         self.endpoint: Final = endpoint
         self.requests_sent = 0
+        self._answered = False
         self._connect_seconds: Final = connect_seconds
         self._session: Final = session(endpoint)
 
@@ -124,6 +126,7 @@ class Client:
                 allow_redirects=False,
                 stream=True,
             ) as response:
+                self._answered = True
                 return Reply(response.status_code, self._content(response, what))
         except requests.RequestException as error:
             raise self._translated(error, what) from None
@@ -171,7 +174,9 @@ class Client:
                 "the certificate contains",
             )
         if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
-            return NotSentError(
+            # A device that has answered before restarts its API; at the first request the address is wrong.
+            kind = ClosedPortError if _port_closed(error) and not self._answered else NotSentError
+            return kind(
                 f"{device}: {what}: cannot be reached: {_cause(error)}",
                 f"check {self.endpoint.address_keys} and the network",
             )
@@ -180,8 +185,10 @@ class Client:
         return OutcomeUnknownError(f"{device}: {what}: the connection was lost: {_cause(error)}", "try again")
 
 
-def retried(attempt: Callable[[], T], pauses: Sequence[float], *, repeatable: bool) -> T:
-    """Return the result of `attempt`, with one more attempt after each pause.
+def retried(
+    attempt: Callable[[], T], pauses: Sequence[float], *, repeatable: bool, say: Callable[[str], None] = activity.note
+) -> T:
+    """Return the result of `attempt`, with one more attempt after each pause; `say` reports each.
 
     A request that was not sent is sent again. A request with an unknown outcome is sent again only if it is
     `repeatable`: if a second execution has no further effect.
@@ -191,10 +198,13 @@ def retried(attempt: Callable[[], T], pauses: Sequence[float], *, repeatable: bo
         try:
             return attempt()
         except (NotSentError, OutcomeUnknownError) as error:
-            final = isinstance(error, UntrustedError) or (isinstance(error, OutcomeUnknownError) and not repeatable)
+            final = isinstance(error, UntrustedError | ClosedPortError)
+            final = final or (isinstance(error, OutcomeUnknownError) and not repeatable)
             if final or not left:
                 raise
-            time.sleep(left.pop(0))
+            pause = left.pop(0)
+            say(f"{error.message}; attempt {len(pauses) - len(left) + 1} of {len(pauses) + 1} in {pause:g} s")
+            time.sleep(pause)
 
 
 def one_line(text: str, longest: int = _LONGEST_TEXT) -> str:
@@ -218,6 +228,13 @@ def _never_connected(error: Exception) -> bool:
 
     cause = error.args[0] if error.args else None
     return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+
+
+def _port_closed(error: Exception) -> bool:
+    """Whether the connection was refused: no program listens at the port."""
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", None)
+    return isinstance(getattr(reason, "__cause__", None), ConnectionRefusedError)
 
 
 def _stopped_midway(error: Exception) -> bool:

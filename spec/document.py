@@ -7,6 +7,7 @@ that a hostile file ends in one message.
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,7 @@ import yaml
 from ..core.errors import Location, Problem, SpecError
 from ..core.files import content, hint_for, is_folder
 from ..core.wording import shortened
+from .excerpts import excerpts, lines_of
 from .schema import Data
 
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -119,6 +121,8 @@ class _Composer:
         self._values = 0
         self._hidden = 0
         """How many values of `_SECRET_KEYS` enclose the current one: messages must not show their content."""
+        self.quoted: _Event | None = None
+        """The last text in quotes."""
 
     def compose(self) -> tuple[Data, Tree]:
         get = self._loader.get_event
@@ -157,6 +161,10 @@ class _Composer:
         if event.anchor is not None:
             self._anchors[event.anchor] = (data, tree, self._values - before + 1)
         return data, tree
+
+    def _note_quotes(self, event: _Event) -> None:
+        if event.style in {'"', "'"}:
+            self.quoted = event
 
     def _count(self, values: int, mark: _Mark) -> None:
         self._values += values
@@ -199,6 +207,7 @@ class _Composer:
             if not isinstance(event, yaml.ScalarEvent):
                 raise _RefusedError(mark.line, mark.column, "a key must be a word", "remove the brackets around it")
             key = event.value
+            self._note_quotes(event)
             self._hidden += key in _SECRET_KEYS
             data, part = self._value(get(), depth + 1)
             self._hidden -= key in _SECRET_KEYS
@@ -217,6 +226,7 @@ class _Composer:
 
     def _scalar(self, event: _Event, tree: Tree) -> Data:
         text: str = event.value
+        self._note_quotes(event)
         if len(text) > MAX_TEXT:
             mark = event.start_mark
             raise _RefusedError(mark.line, mark.column, f"a value of {len(text)} characters: the limit is {MAX_TEXT}")
@@ -255,6 +265,17 @@ class Document(NamedTuple):
     data: Data
     tree: Tree
     problems: tuple[Problem, ...]
+    lines: tuple[str, ...]
+
+    @property
+    def end(self) -> Location:
+        """The location behind the last text of the file, for a section that is missing."""
+        last = next(number for number in range(len(self.lines), 0, -1) if self.lines[number - 1].strip())
+        return Location(self.name, last, len(self.lines[last - 1].rstrip()) + 1)
+
+    def with_excerpts(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """The problems; those in this file with the excerpt of their line."""
+        return _with_excerpts(self.lines, self.name, problems)
 
     def location(self, path: tuple[str | int, ...], *, key: bool = False) -> Location:
         """The location of the value (with `key`, of the key) at `path`; of its nearest parent if it is not written."""
@@ -277,6 +298,15 @@ class Document(NamedTuple):
                 return None
             tree = tree.parts[step]
         return tree.text
+
+
+def _with_excerpts(lines: Sequence[str], name: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    found = tuple(problems)
+    shown = excerpts(lines, [problem.location for problem in found])
+    return tuple(
+        problem._replace(excerpt=excerpt) if problem.location.file == name else problem
+        for problem, excerpt in zip(found, shown, strict=True)
+    )
 
 
 def _number(text: str) -> int | float | None:
@@ -339,26 +369,54 @@ def decode(name: str, raw: bytes) -> str:
 def parse(name: str, text: str) -> Document:
     """The document in `text`; raises SpecError for invalid YAML and for text over the limits."""
     problems: list[Problem] = []
+    lines = lines_of(text)
     try:
         with closing(_Composer(name, text, problems)) as composer:
             data, tree = composer.compose()
     except _RefusedError as error:
-        last = refusal(name, error.message, error.hint, line=error.line, column=error.column)
-        raise SpecError([*problems, *last.problems]) from None
+        raise _unreadable(name, lines, error, problems) from None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        reason = error.problem or error.context or "cannot be read"
-        reason = _YAML_REASONS.get(reason, reason)
-        line, column = (mark.line, mark.column) if mark else (0, 0)
-        raise refusal(name, f"invalid YAML: {reason}", _yaml_hint(text, line), line=line, column=column) from None
+        raise _unreadable(name, lines, _invalid_yaml(text, error, composer.quoted)) from None
     except yaml.reader.ReaderError:
         # The position in the error counts bytes or characters, as the library was built.
         found = _FORBIDDEN.search(text)
         at = found.start() if found else 0
         line, column = text.count("\n", 0, at), at - (text.rfind("\n", 0, at) + 1)
         message = f"the character U+{ord(text[at]):04X} is not allowed in YAML"
-        raise refusal(name, message, "remove it", line=line, column=column) from None
-    return Document(name, data, tree, tuple(problems))
+        raise _unreadable(name, lines, _RefusedError(line, column, message, "remove it")) from None
+    return Document(name, data, tree, _with_excerpts(lines, name, problems), lines)
+
+
+def _unreadable(name: str, lines: Sequence[str], error: _RefusedError, problems: Iterable[Problem] = ()) -> SpecError:
+    """The error for a file that is unreadable from a location on; `problems` are those before it."""
+    last = refusal(name, error.message, error.hint, line=error.line, column=error.column)
+    return SpecError(_with_excerpts(lines, name, [*problems, *last.problems]))
+
+
+def _invalid_yaml(text: str, error: yaml.MarkedYAMLError, quoted: _Event | None) -> _RefusedError:
+    """The error where it is to be corrected; `quoted` is the last text in quotes that the library read."""
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    if mark and (opened := _unclosed_quote(text, error, quoted)) is not None:
+        quote = text[opened.index]
+        message = f"invalid YAML: the text that begins here has no closing {quote} on its line"
+        hint = f"write the closing {quote}: without it, the text continues to line {line + 1}"
+        return _RefusedError(opened.line, opened.column, message, hint)
+    reason = error.problem or error.context or "cannot be read"
+    reason = _YAML_REASONS.get(reason, reason)
+    return _RefusedError(line, column, f"invalid YAML: {reason}", _yaml_hint(text, line))
+
+
+def _unclosed_quote(text: str, error: yaml.MarkedYAMLError, quoted: _Event | None) -> _Mark | None:
+    """The mark of a quote that was not closed on its line: it runs to the end of the file, or to the next quote."""
+    begin, end = error.context_mark, error.problem_mark
+    if begin is None or end is None:
+        return None
+    if text[begin.index : begin.index + 1] in {'"', "'"} and end.index >= len(text.rstrip()):
+        return begin
+    if quoted is not None and quoted.start_mark.line < quoted.end_mark.line == end.line:
+        return quoted.start_mark
+    return None
 
 
 def _yaml_hint(text: str, line: int) -> str:

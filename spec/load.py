@@ -32,7 +32,8 @@ class Spec(NamedTuple):
 
     def problem(self, path: Path, message: str, hint: str = "", *, id: str = "") -> Problem:  # noqa: A002
         """A problem at `path` of this spec."""
-        return Problem(self.document.location(path), dotted(path), message, hint, id)
+        problem = Problem(self.document.location(path), dotted(path), message, hint, id)
+        return self.document.with_excerpts([problem])[0]
 
 
 def load(path: FilePath) -> Spec:
@@ -56,8 +57,8 @@ def check(source: Document, tolerated: Collection[str] = ()) -> Spec:
     findings = () if farm is None else tuple(_findings(source, farm, wrong))
     findings = tuple(one._replace(severity="warning") if one.id in tolerated else one for one in findings)
     if farm is None or problems or any(problem.severity == "error" for problem in findings):
-        raise SpecError([*problems, *findings])
-    return Spec(farm, source, findings, digest(source))
+        raise SpecError(source.with_excerpts([*problems, *findings]))
+    return Spec(farm, source, source.with_excerpts(findings), digest(source))
 
 
 def _typed(source: Document, problems: list[Problem], wrong: list[Path]) -> Farm | None:

@@ -11,7 +11,7 @@ from .checks import RULES
 from .model import Farm, Secret
 from .rules.base import Rule
 from .rules.files import FILE_RULES
-from .schema import Entry, Model, WordOr, mapping_of, marker_of, reads_of, without_none
+from .schema import Entry, Model, WordOr, marker_of, reads_of, section_of, without_none
 from .units import Version
 
 _WORDS: Final = {
@@ -87,7 +87,7 @@ def file_rules() -> str:
 def _sections(section: _Section) -> Iterator[_Section]:
     yield section
     for declared in section.model.entries.values():
-        inner, many = _mapping(declared.kind)
+        inner, many = section_of(declared.kind)
         if inner is not None and inner is not Secret:
             path = f"{section.path}.{declared.name}" if section.path else declared.name
             yield from _sections(_Section(path, declared.description, inner, many))
@@ -120,16 +120,9 @@ def _default(declared: Entry) -> str:
     return f'`"{default}"`' if isinstance(default, Version) else f"`{default}`"
 
 
-def _mapping(annotation: object) -> tuple[type[Model] | None, bool]:
-    """The model behind an annotation, if there is one, and whether it is a list of such mappings."""
-    kind, _ = without_none(annotation)
-    many = get_origin(kind) is tuple
-    return mapping_of(get_args(kind)[0] if many else kind), many
-
-
 def _value(declared: Entry, path: str) -> str:
     kind, _ = without_none(declared.kind)
-    marker, (inner, many) = marker_of(kind), _mapping(kind)
+    marker, (inner, many) = marker_of(kind), section_of(kind)
     if inner is not None:
         anchor = _SECRETS if inner is Secret else path.replace(".", "").lower()
         mapping = f"[{'secret' if inner is Secret else 'list of mappings' if many else 'mapping'}](#{anchor})"

@@ -262,6 +262,13 @@ def mapping_of(annotation: object) -> type[Model] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, Model) else None
 
 
+def section_of(annotation: object) -> tuple[type[Model] | None, bool]:
+    """The model behind an annotation, if there is one, and whether it is a list of such mappings."""
+    kind, _ = without_none(annotation)
+    many = get_origin(kind) is tuple
+    return mapping_of(get_args(kind)[0] if many else kind), many
+
+
 def _reader(declared: Entry) -> Reader:
     kind, optional = without_none(declared.kind)
     if not optional:

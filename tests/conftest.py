@@ -348,8 +348,8 @@ class Screen:
 
     @property
     def text(self) -> str:
-        """What it has sent, without colours."""
-        return re.sub(r"\x1b\[[0-9;]*m", "", self.sent)
+        """What it has sent, without colours and hyperlinks."""
+        return re.sub(r"\x1b(?:\[[0-9;]*m|\]8;[^\x1b]*\x1b\\)", "", self.sent)
 
     def colours(self, word: str) -> set[str]:
         """The colours in which the emulator shows a word, wherever it stands."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Final
 
-from ...core.errors import UsageError
+from ...core.errors import Problem, SpecError, UsageError
 from ...spec.load import Spec
 from .. import contract
 from ..contract import Backend, Console, Options, Report
@@ -27,7 +27,11 @@ def push(vendor: str, spec: Spec, options: Options, console: Console, pauses: Se
 def connect(
     vendor: str, spec: Spec, options: Options, console: Console, pauses: Sequence[float] = PAUSES
 ) -> AbstractContextManager[Backend[Any]]:
-    """Connect to the device of the spec; the connection ends with the block."""
+    """Connect to the device of the spec; the connection ends with the block. Raises SpecError if it names no device."""
+    if vendor not in spec.farm.written:
+        hint = f"add the device, for example `{vendor}: {_SECTIONS[vendor]}`"
+        problem = Problem(spec.document.end, vendor, f"the spec has no {vendor} section", hint)
+        raise SpecError(spec.document.with_excerpts([problem]))
     return _VENDORS[vendor](spec, options, console, tuple(pauses))
 
 
@@ -50,7 +54,7 @@ def _f5(spec: Spec, options: Options, console: Console, pauses: tuple[float, ...
         from ..f5.soap.portal import Portal
         from ..f5.soap.push import Soap
 
-        with Portal(login(spec), pauses) as portal:
+        with Portal(login(spec), pauses, console.say) as portal:
             yield Soap(spec, options, console, portal)
         return
     from ..f5.as3.push import As3
@@ -74,5 +78,10 @@ _NO_VALIDATION: Final = {
     "soap": "SOAP checks a transaction only when it is submitted, and then applies it",
 }
 """Why an API cannot validate a plan."""
+_SECTIONS: Final = {
+    "f5": '{version: "16.1", host: f5.corp.example, password: {env: NLBGEN_F5_PASSWORD}}',
+    "zen": '{product: relianoid, version: "7", api: https://zen.corp.example:444, key: {env: NLBGEN_ZEN_KEY}}',
+}
+"""The shortest section of each device."""
 _Connector = Callable[[Spec, Options, Console, tuple[float, ...]], AbstractContextManager[Backend[Any]]]
 _VENDORS: Final[Mapping[str, _Connector]] = {"f5": _f5, "zen": _zen}

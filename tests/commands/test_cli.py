@@ -217,6 +217,17 @@ def test_vendors_has_the_same_content_in_every_format(cli: "RunCommand") -> None
                 assert f"`{cell['accept']}`" in markdown
 
 
+def test_vendors_with_names_shows_only_these_in_every_format(cli: "RunCommand") -> None:
+    assert cli("vendors", "f5", "nginx").out.splitlines()[0].split() == ["NGINX", "F5", "BIG-IP"]
+    text = cli("vendors", "haproxy").out
+    assert "\nHAProxy, Affinity" not in text and "NGINX" not in text.splitlines()[0]
+    assert set(re.findall(r"accept: \[(\w+)-", cli("vendors", "zen").out)) == {"zen"}
+    data = json.loads(cli("vendors", "haproxy", "--format", "json").out)
+    assert [list(feature["support"]) for feature in data["features"]] == [["haproxy"]] * len(FEATURES)
+    assert cli("vendors", "haproxy", "--format", "markdown").out.startswith("| Feature | HAProxy 2.4 to ")
+    assert cli("vendors", "apache").code == 2
+
+
 def test_notes_of_the_markdown_matrix_are_numbered(cli: "RunCommand") -> None:
     markdown = cli("vendors", "--format", "markdown").out
     notes = re.findall(r"^(\d+)\. ", markdown, re.MULTILINE)

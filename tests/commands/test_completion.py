@@ -67,6 +67,7 @@ def asked(shell: "RunCommand") -> Callable[[str, str], set[str]]:
         ("nlbgen render --no", {"--no-validate"}),
         ("nlbgen check --format ", {"text", "json", "github"}),
         ("nlbgen completion z", {"zsh"}),
+        ("nlbgen vendors n", {"nginx"}),
         ("nlbgen nodes a", {"apply", "audit"}),
         ("nlbgen push f5 --dr", {"--dry-run"}),
         ("nlbgen render ", set(NAMES)),

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -60,6 +60,31 @@ def test_cli_push_with_format_json_prints_only_json(cli: "RunCommand", farm: "Ca
     data = json.loads(ran.out)
     assert ran.code == 0 and data["outcome"] == "applied" and data["counts"]["ltm virtual"]["created"] == 2
     assert data["snapshot"].endswith(".json")
+
+
+def test_cli_push_to_a_port_where_nothing_listens_ends_without_another_attempt(
+    cli: "RunCommand", farm: "Callable[..., None]", running: "Reached", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_pause(_seconds: float) -> None:
+        raise AssertionError("a refused connection was tried again")
+
+    monkeypatch.setattr("nlbgen.push.http.time.sleep", no_pause)
+    farm(f5={"port": 1})
+    ran = cli("push", "f5", "--dry-run")
+    assert ran.code == 6 and "cannot be reached: Connection refused" in ran.err and "attempt" not in ran.err
+
+
+@pytest.mark.parametrize("vendor", ["f5", "zen"])
+def test_cli_push_of_a_spec_without_the_device_points_to_the_end_of_the_file(
+    cli: "RunCommand", tmp_path: Path, vendor: str, farm_data: "Callable[..., dict[str, Any]]"
+) -> None:
+    text = json.dumps(farm_data())
+    (tmp_path / "farm.yaml").write_text(f"{text}\n\n", "utf-8")
+    ran = cli("push", vendor, "--dry-run")
+    assert ran.code == 3
+    assert ran.err.startswith(
+        f"farm.yaml:1:{len(text) + 1}: {vendor}: the spec has no {vendor} section\n    add the dev"
+    )
 
 
 def test_cli_push_that_fails_has_the_exit_code_of_the_failure(

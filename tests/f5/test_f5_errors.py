@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nlbgen.push.errors import NotSentError, OutcomeUnknownError, RefusedError, UntrustedError
+from nlbgen.push.errors import ClosedPortError, NotSentError, OutcomeUnknownError, RefusedError, UntrustedError
 from nlbgen.push.f5.login import login
 from nlbgen.push.f5.rest.icontrol import RestSession
 from nlbgen.push.http import retried
@@ -44,8 +44,9 @@ def test_request_without_a_fault_succeeds(write: Call) -> None:
 @both
 def test_request_to_a_closed_port_is_not_sent(write: Call, near: "Reached") -> None:
     near.stop()
-    with pytest.raises(NotSentError, match="cannot be reached: Connection refused"):
+    with pytest.raises(NotSentError, match="cannot be reached: Connection refused") as caught:
         write()
+    assert not isinstance(caught.value, ClosedPortError)  # it has answered: its API restarts
     near.listen()
 
 
@@ -104,18 +105,20 @@ def test_soap_request_that_the_device_does_not_accept_is_refused(
         (NotSentError("x"), False, 3),
         (NotSentError("x"), True, 3),
         (UntrustedError("x"), True, 1),
+        (ClosedPortError("x"), True, 1),
         (OutcomeUnknownError("x"), False, 1),
         (OutcomeUnknownError("x"), True, 3),
         (RefusedError("x", status=400, said=""), True, 1),
     ],
 )
 def test_retried_repeats_unsent_and_repeatable_requests(error: Exception, repeatable: bool, attempts: int) -> None:
-    made = []
+    made, said = [], list[str]()
 
     def attempt() -> None:
         made.append(1)
         raise error
 
     with pytest.raises(type(error)):
-        retried(attempt, (0.0, 0.0), repeatable=repeatable)
+        retried(attempt, (0.0, 0.0), repeatable=repeatable, say=said.append)
     assert len(made) == attempts
+    assert said == ["x; attempt 2 of 3 in 0 s", "x; attempt 3 of 3 in 0 s"][: attempts - 1]

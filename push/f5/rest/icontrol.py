@@ -248,7 +248,7 @@ class RestSession:
     ) -> Answer:
         """Return the first answer with a known outcome. There is one attempt more than there are pauses."""
         pauses = () if once else self._pauses
-        return retried(lambda: self._decided(method, path, what, given), pauses, repeatable=again)
+        return retried(lambda: self._decided(method, path, what, given), pauses, repeatable=again, say=self._say)
 
     def _decided(self, method: str, path: str, what: str, given: Callable[[], dict[str, Any]]) -> Answer:
         """Return one answer.

@@ -31,8 +31,9 @@ SoapValue: TypeAlias = Any
 class Portal:
     """A session of iControl SOAP: entering it creates the session, and leaving it rolls back an open transaction."""
 
-    def __init__(self, login: Login, pauses: Sequence[float] = ()) -> None:
+    def __init__(self, login: Login, pauses: Sequence[float] = (), say: Callable[[str], None] = activity.note) -> None:
         self.login: Final = login
+        self._say: Final = say
         self.pauses: Final = tuple(pauses)
         self._open = False
         self._folder = ""
@@ -78,7 +79,8 @@ class Portal:
         return self._patient(lambda: getattr(client, method)(*args), what, again=method.startswith(_QUERIES))
 
     def _patient(self, ask: Callable[[], T], what: str, *, again: bool) -> T:
-        return retried(lambda: self._once(ask, what), self.pauses if again else (), repeatable=again)
+        pauses = self.pauses if again else ()
+        return retried(lambda: self._once(ask, what), pauses, repeatable=again, say=self._say)
 
     def _once(self, ask: Callable[[], T], what: str) -> T:
         import bigsuds
