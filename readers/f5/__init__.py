@@ -1,0 +1,4 @@
+"""F5 BIG-IP: bigip.conf, SCF, UCS archives and AS3 declarations.
+
+Imports core, readers.
+"""

@@ -1,0 +1,82 @@
+"""Objects of a BIG-IP with their properties."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ...core.errors import Location
+from ..tree import Statement, Word
+
+_KIND_WORDS: Final = {"profile": 3, "monitor": 3, "persistence": 3, "cipher": 3, "data-group": 3}
+"""How many words of `ltm profile tcp NAME` are the kind; two words for all other objects."""
+COMMON: Final = "/Common/"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An object: its kind (`ltm profile tcp`), its full path, and its statement."""
+
+    kind: str
+    path: str
+    statement: Statement
+
+    @property
+    def location(self) -> Location:
+        """Where the object begins."""
+        return self.statement.location
+
+    def words(self, name: str) -> tuple[Word, ...]:
+        """The words after a property's name; none if it is not written."""
+        return words_of(self.statement, name)
+
+    def text(self, name: str) -> str:
+        """The value of a property; empty if it is not written."""
+        return " ".join(word.text for word in self.words(name))
+
+    def block(self, name: str) -> tuple[Statement, ...]:
+        """The statements in the block of a property; none if there is none."""
+        return block_of(self.statement, name)
+
+    def listed(self, name: str) -> tuple[Word, ...]:
+        """The words of a list (`rules { a b }`), on one line or on several."""
+        return tuple(word for one in self.block(name) for word in one.words)
+
+
+def words_of(statement: Statement, name: str) -> tuple[Word, ...]:
+    """The words after a property's name. A block on one line can have several pairs of a name and a value."""
+    for one in statement.inside:
+        if one.words[0].text == name:
+            return one.words[1:2] if _is_pairs(one, statement) else one.words[1:]
+        if _is_pairs(one, statement):
+            for position in range(2, len(one.words), 2):
+                if one.words[position].text == name:
+                    return one.words[position + 1 : position + 2]
+    return ()
+
+
+def _is_pairs(one: Statement, around: Statement) -> bool:
+    """Whether the words can be pairs: several, on the line of the block's own words."""
+    same_line = one.words[0].location.line == around.words[-1].location.line
+    return same_line and len(one.words) > _PAIR and len(one.words) % _PAIR == 0
+
+
+def block_of(statement: Statement, name: str) -> tuple[Statement, ...]:
+    """The statements in the block of a property."""
+    return next((one.inside for one in statement.inside if one.name == name and one.block is not None), ())
+
+
+_PAIR: Final = 2
+
+
+def items(statements: Iterable[Statement]) -> Iterator[Item]:
+    """Yield the objects that have a name."""
+    for one in statements:
+        size = _KIND_WORDS.get(one.words[1].text, 2) if len(one.words) > 1 else 1
+        kind = " ".join(word.text for word in one.words[:size])
+        if len(one.words) > size:
+            yield Item(kind, full_path(one.words[size].text), one)
+
+
+def full_path(name: str) -> str:
+    """The path of an object; a name without a folder is in /Common."""
+    return name if name.startswith("/") else COMMON + name

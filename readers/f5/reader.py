@@ -1,0 +1,28 @@
+"""Read a bigip.conf, a single configuration file (SCF), a or a UCS archive."""
+
+from pathlib import Path
+
+from ..text import Source, without_collection
+from ..tree import Configuration
+from . import tmsh, ucs
+
+
+def read(path: Path, content: bytes) -> Configuration:
+    """Return the objects; those of an archive in the order of its files' names.
+
+    The location of a word in an archive has the name `ARCHIVE/PATH`. Raises FileError and UnreadableError.
+    """
+    name = str(path)
+    if ucs.is_archive(content):
+        sources = [Source(f"{name}/{member}", text) for member, text in ucs.members(name, content).items()]
+    else:
+        sources = [Source(name, content)]
+    with without_collection():
+        found = [tmsh.parse(source) for source in sources]
+    return Configuration(
+        "f5",
+        tuple(statement for one in found for statement in one.statements),
+        tuple(comment for one in found for comment in one.comments),
+        tuple(unread for one in found for unread in one.unread),
+        {source.name: source.lines for source in sources},
+    )
