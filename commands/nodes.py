@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..core.errors import DifferenceError, NodeError, UsageError
-from . import console
+from . import console, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +27,16 @@ _SIDE_BY_SIDE = 4
 _CONFIGS = click.argument("configs", nargs=-1, type=console.FilePath(), metavar="[CONFIG]...")
 
 
-@click.group(short_help="Read, compare and change the nodes' config files.")
+@click.group(short_help="The nodes' config files, and the nodes in the running farm.")
 def command() -> None:
-    """Read, compare and change the nodes' own config files.
+    """Read, compare and change the nodes' own config files; show and change the nodes' states at the balancers.
 
     Secrets are printed only as fingerprints of 12 hex digits: SHA-256 for keys, an HMAC for passwords.
     """
+
+
+for _command in running.COMMANDS:
+    command.add_command(_command)
 
 
 @command.command("keys", short_help="List the keys as fingerprints, or generate a machineKey.")

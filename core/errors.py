@@ -30,6 +30,10 @@ class DifferenceError(NlbgenError):
     """An unexpected difference was found."""
 
 
+class CapacityError(NlbgenError):
+    """A change would leave too few nodes in rotation."""
+
+
 class FileError(NlbgenError):
     """A file cannot be read or written."""
 

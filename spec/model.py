@@ -262,6 +262,11 @@ class Balancer(Model):
         "After a node recovers, its share of requests increases to the full value over this time; 0s disables it.",
         default=Duration(0),
     )
+    minimum: t.Count | None = entry(
+        "The number of nodes that `nlbgen nodes drain`, `nodes down` and `roll` leave in rotation. Default: one less "
+        "than all, and at least one.",
+        default=None,
+    )
 
 
 class SqlLogin(Model):
@@ -624,6 +629,11 @@ class Farm(Model):
         return self.replace(
             stores=self.stores.replace(redis=redis.replace(single_host=host, single_port=redis.front_port))
         )
+
+    @property
+    def least_nodes(self) -> int:
+        """The number of nodes that must stay in rotation."""
+        return self.balancer.minimum or max(1, len(self.nodes) - 1)
 
     def port_of(self, node: Node) -> int:
         """The port on which a node is reached."""

@@ -28,6 +28,7 @@ from nlbgen.cli import cli as command_line
 from nlbgen.generators import matrix
 from nlbgen.generators.base import all_generators, known_ids
 from nlbgen.generators.features import FEATURES
+from nlbgen.operate import abilities
 from nlbgen.prove.score import reference as proofs
 from nlbgen.spec import reference
 from nlbgen.spec.checks import RULES
@@ -163,12 +164,14 @@ GENERATED: dict[str, Callable[[], str]] = {
     "matrix": matrix.summary,
     "vendors": matrix.as_markdown,
     "features": features,
+    "abilities": abilities.as_markdown,
     "scenarios": proofs.as_markdown,
 }
 MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 WANTED = {
     ("README.md", "matrix"),
     ("docs/commands/prove.md", "scenarios"),
+    ("docs/commands/nodes.md", "abilities"),
     ("docs/rules.md", "features"),
     ("docs/rules.md", "rules"),
     ("docs/rules.md", "files"),

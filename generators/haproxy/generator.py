@@ -22,7 +22,7 @@ from ..hosting import Companion, Foreground, Hosting, RoleSetting, RoleVariable,
 from ..logs import CONNECTION_ID, LONGEST_LINE, MASK, TOKENS
 from ..redis import RedisFront, front_of
 from ..tls import HSTS_SECONDS, profile
-from . import redis
+from . import redis, runtime
 
 CERTIFICATE_STORE: Final = Version("3.0")
 """`crt-store` has separate paths for certificate and key; older versions read the key from the certificate's file, or
@@ -201,6 +201,7 @@ class Haproxy(Generator):
         tls = design.frontend.tls
         window = design.frontend.offers_http2 and job.version < RECEIVE_WINDOW_GROWS
         front = front_of(job.farm)
+        names = runtime.Pools.of(design)
         places = SILENT_PLACES + REDIRECT_PLACES + STATISTICS_PLACES + (redis.PLACES if front else 0)
         return {
             "farm": job.farm.farm,
@@ -239,9 +240,9 @@ class Haproxy(Generator):
             "max_body_shown": balancer.max_body,
             "signalr_paths": design.balancer.signalr.paths,
             "pools": self._pools(job),
-            "web_pool": design.web.name,
-            "live_pool": design.live.name,
-            "unchecked_pool": design.unchecked.name if balancer.health.serves_all_failed else "",
+            "web_pool": names.web,
+            "live_pool": names.live,
+            "unchecked_pool": names.unchecked,
             "metrics_port": balancer.metrics_port,
             "shared": design.frontend.vip is not None,
             "alive": keepalived.alive_path(job.farm),
@@ -430,8 +431,8 @@ def _site(job: Job) -> dict[str, Any]:
     folder = job.site.directory
     return {
         "packaged": not folder,
-        "socket": f"{folder}/admin.sock" if folder else "/run/haproxy/admin.sock",
-        "master": f"{folder}/{MASTER}" if folder else "/run/haproxy-master.sock",
+        "socket": f"{folder}/admin.sock" if folder else runtime.SOCKET,
+        "master": f"{folder}/{MASTER}" if folder else runtime.MASTER,
         "state": f"{folder}/server-state" if folder else "/var/lib/haproxy/server-state",
     }
 

@@ -186,7 +186,8 @@ def _server(job: Job, member: Member, limits: str, *, sticky: bool) -> dict[str,
 
 def _line(member: Member, share: int, parameters: str) -> dict[str, str]:
     shown = f" weight={share}" if share != 1 else ""
-    return {"name": member.name, "line": f"server {member.endpoint}{shown}{parameters};"}
+    name = member.name if member.state == "up" else f"{member.name}, {member.state}"
+    return {"name": name, "line": f"server {member.endpoint}{shown}{parameters};"}
 
 
 def _takes_over(members: Sequence[Member]) -> bool:

@@ -111,7 +111,18 @@ def _metrics_port(farm: Farm) -> Iterator[Finding]:
         )
 
 
+def _minimum(farm: Farm) -> Iterator[Finding]:
+    minimum = farm.balancer.minimum
+    if minimum is not None and minimum > len(farm.nodes):
+        yield Finding(
+            ("balancer", "minimum"),
+            f"{minimum} nodes cannot stay in rotation: the farm has {len(farm.nodes)}",
+            f"write at most {max(1, len(farm.nodes) - 1)}, so that one node at a time can be drained",
+        )
+
+
 RULES: Final = (
+    Rule("minimum-nodes", "error", "`minimum` is at most the number of nodes", _minimum),
     Rule("health-path", "error", "a version without a known health endpoint needs a path", _health_path),
     Rule("health-paths", "error", "`path` and `paths` exclude each other, and each path is listed once", _health_paths),
     Rule("details-key-unused", "warning", "only /api/health uses HealthCheck.DetailsKey", _details_key),

@@ -159,6 +159,7 @@ BROKEN = [
         [("affinity-auto", "balancer.affinity")],
     ),
     ({"orchestrator": {"version": None}}, [("version-unknown", "orchestrator.version")]),
+    ({"balancer": {"minimum": 3}}, [("minimum-nodes", "balancer.minimum")]),
     ({"orchestrator": {"version": "2017.9"}}, [("health-path", "balancer.health.path")]),
     ({"balancer": {"health": {"path": "/a", "paths": ["/a", "/b"]}}}, [("health-paths", "balancer.health.paths")]),
     ({"balancer": {"health": {"paths": ["/a", "/A"]}}}, [("health-paths", "balancer.health.paths[1]")]),

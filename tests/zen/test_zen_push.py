@@ -26,8 +26,11 @@ import requests
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from nlbgen.core.errors import DeviceError, DifferenceError, NlbgenError, SpecError, UnsupportedError
+from nlbgen.core.errors import CapacityError, DeviceError, DifferenceError, NlbgenError, SpecError, UnsupportedError
 from nlbgen.core.plan import Plan
+from nlbgen.operate import zen as operate_zen
+from nlbgen.operate.changing import Limits, Operator
+from nlbgen.operate.events import EventLog
 from nlbgen.push import contract
 from nlbgen.push.contract import Options
 from nlbgen.push.errors import NotSentError, OutcomeUnknownError, RefusedError
@@ -1464,3 +1467,46 @@ def test_cli_push_that_the_device_refuses_exits_with_6(command: Command) -> None
     assert "could not be restarted" in said
     assert "all changes were rolled back" in said
     assert not command.server.device.farms
+
+
+# The running farm.
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+@pytest.mark.parametrize("mode", ["none", "passthrough"])
+def test_node_is_drained_disabled_and_enabled_in_the_running_farm(
+    serve: Serve, product: str, mode: str, tmp_path: Path
+) -> None:
+    server = serve(product)
+    spec = spec_for(server, mode=mode, accept="zen-passthrough-health, zen-classic-websocket, ")
+    push(spec)
+    with operate_zen.connected(spec) as zen:
+        todo = Operator(spec, (zen,), EventLog(tmp_path / "events.jsonl", "orch"))
+        assert [(node.name, node.state, node.serves) for node in zen.read()] == [
+            (f"orch-{number}", "up", True) for number in (1, 2, 3)
+        ]
+        server.device.requests.clear()
+        todo.drain("orch-2", Limits())
+        todo.down("orch-2", Limits())
+        modes = [body["mode"] for method, _, body in server.device.requests if method == "PUT"]
+        assert modes == ["drain", "cut"]
+        assert [node.state for node in zen.read()] == ["up", "out", "up"]
+        with pytest.raises(CapacityError, match="1 node would serve"):
+            todo.drain("orch-1", Limits())
+        todo.up("orch-2", Limits(wait=0))
+        assert [node.state for node in zen.read()] == ["up", "up", "up"]
+        with pytest.raises(UnsupportedError, match="zapi cannot close single connections"):
+            todo.drain("orch-1", Limits(spread=5))
+
+
+def test_node_that_farmguardian_marks_down_does_not_serve(serve: Serve) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server)
+    push(spec)
+    backends_of(server.device.farms["orch"])[0]["status"] = "down"
+    with operate_zen.connected(spec) as zen:
+        assert [(node.health, node.serves) for node in zen.read()] == [
+            ("failing", False),
+            ("passing", True),
+            ("passing", True),
+        ]

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from .answers import Json, JsonValue, Refusal, framework
+from .answers import Json, JsonValue, Refusal, framework, icrd
 from .integrity import domain_of
 from .kinds import KINDS, MEMBER
 from .names import not_found, split_path
@@ -52,6 +52,8 @@ class Reading(State):
         if kind == "ltm policy" and len(rest) == 3:
             rule = next(item for item in shown["rulesReference"]["items"] if item["name"] == rest[1])
             return 200, {"kind": "tm:ltm:policy:rules:collectionstate", "items": self._parts(rule, rest[2])}
+        if rest == ["members", "stats"]:
+            return self._member_statistics(name)
         found = shown[f"{rest[0]}Reference"]
         if len(rest) == 1:
             return 200, found
@@ -60,6 +62,19 @@ class Reading(State):
             if item["fullPath"] == path:
                 return 200, item
         raise Refusal(404, f"Object not found - {path}", 1)
+
+    def _member_statistics(self, pool: str) -> tuple[int, Any]:
+        """The statistics of a pool's members, in the shape that monitoring agents of F5 read."""
+        if not self.readable_statistics:
+            return 403, icrd(403, "Operation is not supported", 1)
+        entries = {}
+        for member in self.objects["ltm pool", pool].get("members", []):
+            path = member["name"]
+            where = f"{pool.replace('/', '~')}/members/{path.replace('/', '~')}"
+            count = self.connections.get(f"{pool} {path}", 0)
+            values = {"serverside.curConns": {"value": count}, "port": {"value": int(path.rpartition(":")[2])}}
+            entries[f"https://localhost/mgmt/tm/ltm/pool/{where}/stats"] = {"nestedStats": {"entries": values}}
+        return 200, {"kind": "tm:ltm:pool:members:membersstatscollectionstats", "entries": entries}
 
     def _parts(self, rule: Json, part: str) -> list[Json]:
         found = self._find_rule(rule)

@@ -33,6 +33,9 @@ class State:
     failover: str = "active"
     bigd_tmm: str = "enable"
     """Whether monitors send SNI; a device as delivered has `disable`."""
+    connections: dict[str, int] = field(default_factory=dict)
+    """The open connections of members, as in `/Common/web /Common/orch-1:443`; others have none."""
+    readable_statistics: bool = True
     objects: dict[Key, Json] = field(default_factory=dict)
     saved: dict[Key, Json] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)

@@ -1,0 +1,138 @@
+"""What each vendor's balancer can do with a running node, as data: for the refusals and for the table of the docs."""
+
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
+
+from ..core.errors import UnsupportedError
+from ..generators.base import VENDORS, generator
+from ..generators.features import No, Yes
+from ..spec.load import Spec
+
+Ability = Literal["drain", "down", "sessions", "kinds", "workers", "checks", "since", "spread", "reload", "pair"]
+
+
+class Row(NamedTuple):
+    """One ability: its title, and the answer of each vendor."""
+
+    title: str
+    vendors: Mapping[str, Yes | No]
+
+
+_DEVICE_RELOAD: Final = Yes("saved in the device's configuration; the next push sets the states of the spec")
+ABILITIES: Final[Mapping[Ability, Row]] = {
+    "drain": Row(
+        "`drain`: no new clients",
+        {
+            "haproxy": Yes("state `drain`; clients with an affinity cookie stay"),
+            "nginx": Yes("the rendered state, and a reload; open connections stay in the old workers"),
+            "zen": Yes("maintenance, mode `drain`"),
+            "f5": Yes("session `user-disabled`; clients with a persistence record stay"),
+        },
+    ),
+    "down": Row(
+        "`down`: no requests",
+        {
+            "haproxy": Yes("state `maint`; WebSockets are closed, in old workers too"),
+            "nginx": Yes("the rendered state, and a reload; open connections stay in the old workers"),
+            "zen": Yes("maintenance, mode `cut`"),
+            "f5": Yes("state `user-down` (forced offline)"),
+        },
+    ),
+    "sessions": Row(
+        "Number of sessions",
+        {
+            "haproxy": Yes("`show stat`"),
+            "nginx": Yes("established connections to the node (`ss`), with idle ones that NGINX keeps"),
+            "zen": No("the backends of a farm have no such number in zapi"),
+            "f5": Yes("`serverside.curConns` of the members"),
+        },
+    ),
+    "kinds": Row(
+        "Sessions by kind",
+        {
+            "haproxy": Yes("WebSockets and long polls, by the SignalR pool"),
+            "nginx": No("a connection to a node does not show what it carries"),
+            "zen": No("zapi shows no sessions"),
+            "f5": Yes("if the farm has a SignalR pool of its own"),
+        },
+    ),
+    "workers": Row(
+        "Sessions of workers before a reload",
+        {
+            "haproxy": Yes("by the master's socket"),
+            "nginx": Yes("`ss` counts the connections of all workers"),
+            "zen": No("zapi shows no sessions"),
+            "f5": Yes("a BIG-IP has no reload"),
+        },
+    ),
+    "checks": Row(
+        "Result of the health checks",
+        {
+            "haproxy": Yes("the last check, with its status"),
+            "nginx": Yes("nlbgen requests the node's health endpoints itself: NGINX has no active checks"),
+            "zen": Yes("FarmGuardian's status of the backend"),
+            "f5": Yes("the monitor's status of the member"),
+        },
+    ),
+    "since": Row(
+        "Time since the last change",
+        {
+            "haproxy": Yes("`show servers state`"),
+            "nginx": No("NGINX does not record it"),
+            "zen": No("zapi does not show it"),
+            "f5": No("the statistics of a member do not show it"),
+        },
+    ),
+    "spread": Row(
+        "`--for`: sessions are closed gradually",
+        {
+            "haproxy": Yes("`shutdown session`, in all workers"),
+            "nginx": No("NGINX cannot close single connections"),
+            "zen": No("zapi cannot close single connections"),
+            "f5": No("nlbgen does not close single connections of a BIG-IP"),
+        },
+    ),
+    "reload": Row(
+        "The state survives a reload",
+        {
+            "haproxy": Yes("the rendered drop-in saves it; until the node's line in `haproxy.cfg` changes"),
+            "nginx": Yes("it is in `nginx.conf`; until a newly rendered file is installed"),
+            "zen": _DEVICE_RELOAD,
+            "f5": _DEVICE_RELOAD,
+        },
+    ),
+    "pair": Row(
+        "Several balancers",
+        {
+            "haproxy": Yes("each one is changed and read back"),
+            "nginx": Yes("each one is changed and read back"),
+            "zen": No("the spec names one device"),
+            "f5": Yes("the active unit; `--sync GROUP` synchronizes the others"),
+        },
+    ),
+}
+"""All abilities, in the order of the table."""
+
+
+def refuse(spec: Spec, vendor: str, ability: Ability) -> None:
+    """Raise UnsupportedError if the vendor lacks the ability."""
+    answer = ABILITIES[ability].vendors[vendor]
+    if isinstance(answer, No):
+        place = spec.problem(
+            (vendor,), f"{ABILITIES[ability].title.replace('`', '')} is not possible: {answer.reason}", "omit --for"
+        )
+        raise UnsupportedError([place])
+
+
+def as_markdown() -> str:
+    """The table of the docs."""
+    titles = [generator(vendor).title for vendor in VENDORS]
+    lines = [f"| | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
+    for row in ABILITIES.values():
+        cells = (_cell(row.vendors[vendor]) for vendor in VENDORS)
+        lines.append(f"| {row.title} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(answer: Yes | No) -> str:
+    return f"no: {answer.reason}" if isinstance(answer, No) else answer.note
