@@ -63,13 +63,14 @@ demo: $(VENV)/run.stamp editable
 
 programs: $(VENV)/test.stamp
 	@tests/tools/debian-packages haproxy=haproxy nginx=nginx,libnginx-mod-stream redis-server=redis-server \
-	    node=nodejs npm=npm strace=strace wrk=wrk keepalived=keepalived ip=iproute2 sysctl=procps curl=curl socat=socat zsh=zsh fish=fish \
+	    cc=gcc,libc6-dev node=nodejs npm=npm strace=strace wrk=wrk keepalived=keepalived ip=iproute2 sysctl=procps curl=curl socat=socat zsh=zsh fish=fish \
 	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils groff=groff-base tclsh=tcl minisign=minisign \
 	    /usr/lib/nagios/plugins/check_tcp=monitoring-plugins-basic prometheus=prometheus promtool=prometheus \
 	    prometheus-blackbox-exporter=prometheus-blackbox-exporter prometheus-nginx-exporter=prometheus-nginx-exporter \
 	    prometheus-redis-exporter=prometheus-redis-exporter
 	$(PYTHON) tests/tools/programs.py
 	$(BIN)/python tests/tools/npm.py tests/js tests/browser
+	$(BIN)/python tests/tools/redis30.py
 
 test: $(VENV)/test.stamp editable programs lint types alone together coverage
 

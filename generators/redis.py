@@ -69,6 +69,8 @@ class RedisFront:
         self.tls: Final = redis.tls
         self.ca: Final = sentinel.ca
         self.master_name: Final = sentinel.name
+        self.sentinel_login: Final = not sentinel.on_windows
+        """Whether Sentinel asks for the password. Sentinel 3.0 does not know AUTH."""
         self.votes: Final = max(sentinel.quorum, sentinel.majority)
         """The number of Sentinels without which no failover begins, and that must announce a master."""
         self.down_after: Final = sentinel.down_after
@@ -105,8 +107,14 @@ def role_front_of(farm: Farm, vendor: str) -> RedisFront | None:
 
 def role_refusals(spec: Spec, vendor: str, product: str) -> Iterator[Problem]:
     """Refuse such a front unless the spec accepts that the Sentinels have no vote (`VENDOR-redis-votes`)."""
+    front = role_front_of(spec.farm, vendor)
+    if front is None:
+        return
+    if not front.sentinel_login:
+        yield _without_users(spec, vendor, product)
+        return
     problem_id = f"{vendor}-redis-votes"
-    if role_front_of(spec.farm, vendor) is None or problem_id in spec.farm.accepted:
+    if problem_id in spec.farm.accepted:
         return
     message = (
         f"the health check of {product} asks each Redis server for its role, and no Sentinel for its vote: "
@@ -118,6 +126,20 @@ def role_refusals(spec: Spec, vendor: str, product: str) -> Iterator[Problem]:
         f"write `accept: [{vendor}-redis-front]`: then this one has no front"
     )
     yield spec.problem(("stores", "redis", "sentinel"), message, hint, id=problem_id)
+
+
+def _without_users(spec: Spec, vendor: str, product: str) -> Problem:
+    """The problem of a check without a password, with a Redis that has no users."""
+    message = (
+        f"the health check of {product} logs in as a user without a password, because it cannot keep one, and Redis "
+        "for Windows has no users"
+    )
+    hint = (
+        "use HAProxy for the front (write its section into the spec, and its address as `stores.redis.front_host`); or "
+        "install Redis 6.0 or later on Linux hosts, and write its version; or, if another balancer forwards the "
+        f"connections to the master, write `accept: [{vendor}-redis-front]`: then this one has no front"
+    )
+    return spec.problem(("stores", "redis", "sentinel", "version"), message, hint, id=f"{vendor}-redis-users")
 
 
 WITHOUT_VOTES: Final = (

@@ -1,17 +1,17 @@
 """The hosts of Redis under Sentinel: redis.conf and sentinel.conf for each, beside the files of the balancer.
 
 The balancer that renders the front gets these files, as it gets keepalived's. Without a front, each balancer on hosts
-gets them. Redis and Sentinel change their own
-files: a failover writes the new master into both (CONFIG REWRITE), so the files are for the installation, not for each
-change.
+gets them. Redis and Sentinel change their own files: a failover writes the new master into both (CONFIG REWRITE), so
+the files are for the installation, not for each change.
 
 Sources: the redis.conf and sentinel.conf that Redis 7.0 comes with, the units of Debian's packages, and trials with
-7.0.15 (tests/behaviour/test_redis.py).
+7.0.15 (tests/behaviour/test_redis.py). For Redis for Windows: config.c and sentinel.c of Redis 3.0.5, on which 3.0.504
+is based, its own Win32_CommandLine.cpp, which refuses directives that it does not know, and trials with 3.0.5.
 """
 
 import shlex
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..core.markdown import code
 from ..spec.model import Redis, RedisHost, Secret, Sentinel
@@ -20,6 +20,8 @@ from .base import Draft, Job
 from .redis import HEALTH_USER, VARIABLE
 
 FOLDER: Final = "/etc/redis"
+WINDOWS_FOLDER: Final = r"C:\Program Files\Redis"
+"""Where the kit installs Redis. A service of Redis for Windows runs in the folder of its program."""
 REDIS_FILE: Final = "nlbgen-redis.secret"
 USERS: Final = "nlbgen-users.acl"
 SENTINEL_FILE: Final = "nlbgen-sentinel.secret"
@@ -33,6 +35,24 @@ SERVERS_FOR_MIN_REPLICAS: Final = 3
 """With two servers, a master has no replica after a failover: `min-replicas-to-write 1` would refuse all writes."""
 
 
+class FileNames(NamedTuple):
+    """The names of a host's configuration files, which are also those of their templates, and the manual's template."""
+
+    redis: str
+    sentinel: str
+    manual: str
+
+
+LINUX: Final = FileNames("redis.conf", "sentinel.conf", "INSTALL.md")
+WINDOWS: Final = FileNames("redis.windows-service.conf", "sentinel.windows-service.conf", "INSTALL.windows.md")
+"""The service that the kit installs reads a file of the first name."""
+
+
+def file_names(sentinel: Sentinel) -> FileNames:
+    """Return the names of the files for the hosts' version of Redis."""
+    return WINDOWS if sentinel.on_windows else LINUX
+
+
 def files(job: Job, *, health_user: bool = False) -> list[Draft]:
     """Return the files of the hosts; none without `stores.redis.sentinel`.
 
@@ -42,14 +62,15 @@ def files(job: Job, *, health_user: bool = False) -> list[Draft]:
     if redis is None or redis.sentinel is None:
         return []
     folder, sentinel = PurePosixPath("redis"), redis.sentinel
+    names = file_names(sentinel)
     drafts: list[Draft] = []
     for host in sentinel.nodes:
         view = _view(job, redis, sentinel, host, health_user=health_user)
         if host.redis:
-            drafts.append(Draft(folder / host.name / "redis.conf", "redis/redis.conf.j2", view))
-        drafts.append(Draft(folder / host.name / "sentinel.conf", "redis/sentinel.conf.j2", view))
+            drafts.append(Draft(folder / host.name / names.redis, f"redis/{names.redis}.j2", view))
+        drafts.append(Draft(folder / host.name / names.sentinel, f"redis/{names.sentinel}.j2", view))
     install = _install(redis, sentinel, health_user=health_user)
-    return [*drafts, Draft(folder / "INSTALL.md", "redis/INSTALL.md.j2", install)]
+    return [*drafts, Draft(folder / "INSTALL.md", f"redis/{names.manual}.j2", install)]
 
 
 def quoted(text: str) -> str:
@@ -66,19 +87,22 @@ def quoted(text: str) -> str:
 def _view(job: Job, redis: Redis, sentinel: Sentinel, host: RedisHost, *, health_user: bool) -> dict[str, Any]:
     first = sentinel.servers[0]
     folder = job.site.directory
+    etc, data = ("", "./") if sentinel.on_windows else (f"{FOLDER}/", "/var/lib/redis")
+    etc = f"{folder}/" if folder else etc
     return {
         "host": host.name,
-        "bind": " ".join(dict.fromkeys(("127.0.0.1", host.address))),
+        # Before 6.2, Redis and Sentinel connect to other hosts from the first address, which must not be loopback.
+        "bind": " ".join(dict.fromkeys((host.address, "127.0.0.1"))),
         "address": host.address,
         "port": host.port,
         "sentinel_port": host.sentinel_port,
         "tls": {name: quoted(getattr(sentinel, name)) for name in ("certificate", "key", "ca")} if redis.tls else None,
-        "directory": quoted(f"{folder}/redis/{host.name}") if folder else "/var/lib/redis",
+        "directory": quoted(f"{folder}/redis/{host.name}") if folder else data,
         "replica_of": None if host == first else f"{first.address} {first.port}",
         "min_replicas": len(sentinel.servers) >= SERVERS_FOR_MIN_REPLICAS,
-        "redis_secret": quoted(f"{folder or FOLDER}/{REDIS_FILE}"),
-        "sentinel_secret": quoted(f"{folder or FOLDER}/{SENTINEL_FILE}"),
-        "users": quoted(f"{folder or FOLDER}/{USERS}") if redis.user else None,
+        "redis_secret": quoted(f"{etc}{REDIS_FILE}"),
+        "sentinel_secret": quoted(f"{etc}{SENTINEL_FILE}"),
+        "users": quoted(f"{etc}{USERS}") if redis.user else None,
         # A file of users is the only place for users, if there is one.
         "health_user": HEALTH_RULES if health_user and not redis.user else "",
         "master": sentinel.name,
@@ -106,17 +130,24 @@ def _install(redis: Redis, sentinel: Sentinel, *, health_user: bool) -> dict[str
         "front": redis.front,
         "asks_role": HEALTH_USER if health_user else "",
         "password_word": _secret_word(redis.password),
-        "redis_lines": "\\n".join(redis_secret_lines(redis)),
-        "user_lines": "\\n".join(user_lines(redis, sentinel, health_user=health_user)),
+        "redis_lines": _in_shell(sentinel, redis_secret_lines(redis)),
+        "user_lines": _in_shell(sentinel, user_lines(redis, sentinel, health_user=health_user)),
         "users": USERS,
-        "sentinel_lines": "\\n".join(sentinel_secret_lines(redis, sentinel)),
-        "folder": FOLDER,
+        "sentinel_lines": _in_shell(sentinel, sentinel_secret_lines(redis, sentinel)),
+        "folder": WINDOWS_FOLDER if sentinel.on_windows else FOLDER,
+        "names": file_names(sentinel),
+        "ports": sorted({host.port for host in sentinel.servers} | {host.sentinel_port for host in sentinel.nodes}),
         "redis_secret": REDIS_FILE,
         "sentinel_secret": SENTINEL_FILE,
         "variable": VARIABLE,
         "cli": f"redis-cli --tls --cacert {shlex.quote(sentinel.ca)}" if redis.tls else "redis-cli",
         "user_option": f" --user {redis.user}" if redis.user else "",
     }
+
+
+def _in_shell(sentinel: Sentinel, lines: list[str]) -> str:
+    """Lines as the shell of the hosts writes them: a format of `printf`, or a text of PowerShell in double quotes."""
+    return "`n".join(lines).replace("%s", "$password") if sentinel.on_windows else "\\n".join(lines)
 
 
 def redis_secret_lines(redis: Redis) -> list[str]:
@@ -140,6 +171,9 @@ def user_lines(redis: Redis, sentinel: Sentinel, *, health_user: bool = False) -
 
 def sentinel_secret_lines(redis: Redis, sentinel: Sentinel) -> list[str]:
     """The lines of the password file of Sentinel, with `%s` for the password."""
+    if sentinel.on_windows:
+        # Its Sentinel would ask for a password, but knows no command to send it.
+        return [f"sentinel auth-pass {sentinel.name} %s"]
     user = [f"sentinel auth-user {sentinel.name} {redis.user}"] if redis.user else []
     return [*user, f"sentinel auth-pass {sentinel.name} %s", "requirepass %s"]
 

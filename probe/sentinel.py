@@ -71,7 +71,11 @@ class Hosts:
 
     async def _check_sentinel(self, machine: Machine, connect: Connect) -> None:
         access = await connect(machine)
-        found = None if access is None else await redis.announced(machine, access.password, self._sentinel.name)
+        if access is None:
+            return
+        # Sentinel of Redis for Windows has no password, which `check` reports.
+        password = None if self._sentinel.on_windows else access.password
+        found = await redis.announced(machine, password, self._sentinel.name)
         if found is not None:
             self._announced[machine] = found
             machine.facts["announces"] = f"announces {found or 'no master'}"

@@ -302,6 +302,8 @@ class Database(Model):
 
 ADD_ON_PORTS: Final = range(10_000, 20_000)
 """The ports of the databases of Redis Enterprise, which UiPath's High Availability Add-on is."""
+REDIS_FOR_WINDOWS: Final = Version("3.0.504")
+"""The last Redis for Windows by Microsoft, which the guide installs."""
 LEAST_ADD_ON_NODES: Final = 3
 """Its nodes that UiPath requires for production."""
 
@@ -331,7 +333,10 @@ class Sentinel(Model):
     down_after: t.ShortTime = entry(
         "A master that does not answer for this time counts as down.", default=Duration.of("5s")
     )
-    version: t.ProgramVersion = entry("The version of Redis on the hosts: 6.0 or later.", default=Version("7.0"))
+    version: t.ProgramVersion = entry(
+        "The version of Redis on the hosts: 6.0 or later, or 3.0.504 for Redis for Windows (the guide's kit).",
+        default=Version("7.0"),
+    )
     certificate: t.PosixPath = entry(
         "On each host, with `tls`: its certificate with its chain, PEM.", default="/etc/redis/tls/fullchain.pem"
     )
@@ -340,6 +345,11 @@ class Sentinel(Model):
         "On each host and on the balancer, with `tls`: the CA that the hosts' certificates chain to.",
         default="/etc/ssl/certs/ca-certificates.crt",
     )
+
+    @property
+    def on_windows(self) -> bool:
+        """Whether the hosts run Redis for Windows: it has no users and no TLS, and its Sentinel has no password."""
+        return self.version == REDIS_FOR_WINDOWS
 
     @property
     def majority(self) -> int:

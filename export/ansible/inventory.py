@@ -93,6 +93,12 @@ def view(rollouts: Sequence[Rollout]) -> dict[str, Any]:
         "devices": [farm.groups[0].name for farm in farms if farm.device],
         "shared": [farm.groups[0].name for farm in farms if farm.shared],
         "redis": [farm.groups[2].name for farm in farms if len(farm.groups) > 2],
+        "redis_front": any(rollout.sentinel for rollout in rollouts),
+        "redis_by_hand": [
+            (rollout.spec.farm.farm, rollout.vendor)
+            for rollout in rollouts
+            if rollout.sentinel is not None and not rollout.installs_redis
+        ],
         "pattern": ":".join(vendor.name for vendor in hosted),
         "titles": {vendor.name: vendor.title for vendor in hosted},
         "first_rollouts": [
@@ -164,7 +170,7 @@ def _farm(rollout: Rollout) -> FarmGroup:
 def _redis(rollout: Rollout) -> Iterator[Group]:
     """Yield the group of the hosts of Redis, if the balancer has their files."""
     store, sentinel, farm = rollout.spec.farm.stores.redis, rollout.sentinel, rollout.spec.farm.farm
-    if store is None or sentinel is None:
+    if store is None or sentinel is None or not rollout.installs_redis:
         return
     hosts = (Host(name, tuple(_variables(values))) for name, values in ansible_redis.hosts(rollout))
     source = f"{_FILES}/{farm}/{rollout.vendor}/redis"

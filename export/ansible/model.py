@@ -38,6 +38,11 @@ class Rollout(NamedTuple):
         return redis.sentinel if self.asks_role or self.vendor == "haproxy" or not redis.front else None
 
     @property
+    def installs_redis(self) -> bool:
+        """Whether the playbooks install the hosts of Redis: the role is for Linux."""
+        return self.sentinel is not None and not self.sentinel.on_windows
+
+    @property
     def asks_role(self) -> bool:
         """Whether the balancer's health checks log in to Redis as the user who may only ask for the role."""
         return role_front_of(self.spec.farm, self.vendor) is not None

@@ -197,7 +197,7 @@ def _shared(rollouts: Sequence[Rollout]) -> Iterator[Artifact]:
         ("balancers.yml", "ansible/balancers.yml.j2"),
     ):
         yield Artifact(PurePosixPath(path), templating.render(template, view))
-    for path, template, more in _REDIS_PLAYBOOKS if any(rollout.sentinel for rollout in rollouts) else ():
+    for path, template, more in _REDIS_PLAYBOOKS if any(rollout.installs_redis for rollout in rollouts) else ():
         yield Artifact(PurePosixPath(path), templating.render(template, {**view, **more}))
 
 

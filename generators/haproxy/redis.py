@@ -36,7 +36,7 @@ def view(job: Job, front: RedisFront, binds: list[str], ca: str) -> dict[str, An
         "votes": front.votes,
         "count": len(front.sentinels),
         "login": _login(front.user),
-        "sentinel_login": _login(None),
+        "sentinel_login": _login(None) if front.sentinel_login else "",
         "ask": f'"SENTINEL get-master-addr-by-name {front.master_name}\\r\\n"',
         "check": redis.CHECK,
         "timing": (

@@ -24,6 +24,7 @@ from ...generators.redis_hosts import (
     REDIS_FILE,
     SENTINEL_FILE,
     USERS,
+    file_names,
     redis_secret_lines,
     sentinel_secret_lines,
     user_lines,
@@ -74,13 +75,14 @@ class RedisLab:
         self._redis: Final[Redis] = redis
         self._sentinel: Final[Sentinel] = redis.sentinel
         self._tls = ssl.create_default_context(cafile=str(lab.certificates.ca)) if redis.tls else None
-        self.servers: Final = [self._process(host, "redis.conf") for host in redis.sentinel.servers]
-        self.sentinels: Final = [self._process(host, "sentinel.conf") for host in redis.sentinel.nodes]
+        names = self._names = file_names(redis.sentinel)
+        self.servers: Final = [self._process(host, names.redis) for host in redis.sentinel.servers]
+        self.sentinels: Final = [self._process(host, names.sentinel) for host in redis.sentinel.nodes]
         self.relays: Final = {host.name: Relay(host.port) for host in redis.sentinel.servers if relayed}
 
     def _process(self, host: RedisHost, file: str) -> RedisProcess:
         folder = self._lab.folder / "redis" / host.name
-        sentinel = file == "sentinel.conf"
+        sentinel = file == self._names.sentinel
         argv = [PROGRAM, str(folder / file), *(["--sentinel"] if sentinel else [])]
         return RedisProcess(host.name, host.sentinel_port if sentinel else host.port, argv, folder / f"{file}.output")
 
@@ -122,7 +124,7 @@ class RedisLab:
             write_atomically(folder / name, text.encode(), mode=0o600)
 
     def _behind_relays(self, name: str, content: bytes) -> bytes:
-        if not self.relays or name != "redis.conf":
+        if not self.relays or name != self._names.redis:
             return content
         return content.replace(f"\nbind {LOOPBACK}\n".encode(), f"\nbind {BEHIND}\n".encode())
 
@@ -137,9 +139,12 @@ class RedisLab:
     async def ask(self, port: int, *words: str, sentinel: bool = False, host: str = LOOPBACK) -> Reply:
         """Send one command with a login; raises one of `LOST`."""
         user = None if sentinel else self._redis.user
+        login = ("AUTH", *([user] if user else []), REDIS_LOGIN)
+        # Sentinel of Redis for Windows has no login.
+        commands = (words,) if sentinel and self._sentinel.on_windows else (login, words)
         async with connected(host, port, LIMITS, tls=self._tls) as peer:
             async with asyncio.timeout(LIMITS.answer):
-                for command in (("AUTH", *([user] if user else []), REDIS_LOGIN), words):
+                for command in commands:
                     peer.writer.write(encode(*command))
                     reply = await read_reply(peer.reader)
         return reply

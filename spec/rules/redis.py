@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
-from ..model import LEAST_ADD_ON_NODES, Farm, Redis, Sentinel
+from ..model import LEAST_ADD_ON_NODES, REDIS_FOR_WINDOWS, Farm, Redis, Sentinel
 from ..schema import Path
 from ..units import Version
 from .base import Finding, Rule
@@ -110,12 +110,40 @@ def _password(farm: Farm) -> Iterator[Finding]:
 
 def _version(farm: Farm) -> Iterator[Finding]:
     sentinel = _sentinel(farm)
-    if sentinel is not None and sentinel.version < OLDEST:
+    if sentinel is not None and sentinel.version < OLDEST and not sentinel.on_windows:
         yield Finding(
             (*SENTINEL, "version"),
             f"Redis {sentinel.version} has no TLS and no users, and before 5.0.1 its Sentinel has no password: any "
             "client that reaches it can name another master",
-            f'install {OLDEST} or later, and write `version: "{OLDEST}"`',
+            f'install {OLDEST} or later, and write `version: "{OLDEST}"`; or, for Redis for Windows, write '
+            f'`version: "{REDIS_FOR_WINDOWS}"`',
+        )
+
+
+def _windows(farm: Farm) -> Iterator[Finding]:
+    redis = farm.stores.backplane
+    if redis is None or redis.sentinel is None or not redis.sentinel.on_windows:
+        return
+    lacks = {"TLS": ("tls", redis.tls), "users": ("user", redis.user is not None)}
+    for what, (key, requested) in lacks.items():
+        if requested:
+            yield Finding(
+                (*REDIS, key),
+                f"Redis for Windows ({REDIS_FOR_WINDOWS}) has no {what}",
+                f"leave out `{key}`; or install Redis {OLDEST} or later on Linux hosts, and write "
+                f'`sentinel.version: "{OLDEST}"`',
+            )
+
+
+def _open_sentinel(farm: Farm) -> Iterator[Finding]:
+    sentinel = _sentinel(farm)
+    if sentinel is not None and sentinel.on_windows:
+        yield Finding(
+            (*SENTINEL, "version"),
+            f"Sentinel of Redis for Windows ({REDIS_FOR_WINDOWS}) has no password: any client that reaches its port "
+            "can name another master, stop Sentinel, and run a program on the host (SENTINEL SET notification-script)",
+            "let only the hosts of Redis and the balancers reach the ports (redis/INSTALL.md has the firewall rules), "
+            f"and accept this warning; or install Redis {OLDEST} or later on Linux hosts",
         )
 
 
@@ -149,6 +177,8 @@ def _cannot_ask(farm: Farm, redis: Redis) -> str:
         return "`LoadBalancer.Redis.Server` names one server"
     if redis.user is not None:
         return "StackExchange.Redis 2.8.16 logs in to them with `user`, and they have only a password"
+    if redis.sentinel is not None and redis.sentinel.on_windows:
+        return f"StackExchange.Redis 2.8.16 logs in to them, and Sentinel {REDIS_FOR_WINDOWS} has no login"
     return ""
 
 
@@ -283,7 +313,9 @@ RULES: Final = (
     Rule("redis-host-names", "error", "each host of Redis has its own name and address", _host_names),
     Rule("redis-quorum", "error", "the quorum is at most the number of Sentinels", _quorum),
     Rule("redis-sentinel-password", "error", "Redis under Sentinel needs a password", _password),
-    Rule("redis-version", "error", "Redis under Sentinel is 6.0 or later", _version),
+    Rule("redis-version", "error", "Redis under Sentinel is 6.0 or later, or Redis for Windows 3.0.504", _version),
+    Rule("redis-windows", "error", "Redis for Windows has no TLS and no users", _windows),
+    Rule("redis-sentinel-open", "warning", "Sentinel of Redis for Windows has no password", _open_sentinel),
     Rule("redis-front-sentinel", "error", "the nodes reach the master through the front, or ask Sentinel", _front),
     Rule("redis-service-name", "error", "`serviceName` is for nodes that can ask Sentinel", _service_name),
     Rule("redis-sentinel-string", "warning", "nodes that ask Sentinel do not notice a hang", _asks_sentinels),

@@ -125,6 +125,20 @@ def test_hosts_of_redis_are_installed_where_the_balancer_has_their_files(
     assert {*hosts["vars"], *hosts["hosts"]["orchestrator-test.redis.redis-1"]} <= {"ansible_host", *options}
 
 
+def test_redis_for_windows_is_left_to_its_manual_and_the_balancer_gets_its_password(farm_data: MakeData) -> None:
+    store = {"password": {"env": "R"}, "sentinel": {"nodes": HOSTS, "version": "3.0.504"}}
+    accept = ["redis-front-single", "redis-sentinel-open"]
+    changes = {**SECTIONS["haproxy"], "frontend": {"address": "10.20.0.10"}, "accept": accept}
+    files = tree(loads(json.dumps({**farm_data(**changes), "stores": {"signalr": "redis", "redis": store}})))
+    assert "redis.yml" not in files
+    groups = inventory(files)["farm_orchestrator_test"]["children"]
+    assert "redis_of_orchestrator_test" not in groups
+    assert "redis_password" in groups["balancers_of_orchestrator_test"]["vars"]
+    assert b"tasks_from: balancer.yml" in files["balancers.yml"]
+    assert "roles/redis/tasks/balancer.yml" in files
+    assert b"`redis/INSTALL.md` of `nlbgen render haproxy`" in files["README.md"]
+
+
 @pytest.mark.parametrize("vendor", ["f5", "zen"])
 def test_hosts_of_redis_are_installed_with_the_front_of_a_device(farm_data: MakeData, vendor: str) -> None:
     store = {"password": {"env": "R"}, "sentinel": {"nodes": HOSTS}, "user": "app"}

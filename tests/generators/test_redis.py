@@ -1,6 +1,7 @@
 """The front of a Redis under Sentinel, the files of its hosts, and the vendors that have no front."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -272,3 +273,114 @@ def test_front_on_zen_refuses_a_server_with_ipv6(make_farm: MakeSpec) -> None:
     with pytest.raises(UnsupportedError) as refused:
         texts(role_front(make_farm, "zen", store({"nodes": hosts})), "zen")
     assert "that of redis-2 is 2001:db8::2" in str(refused.value)
+
+
+# Redis for Windows.
+
+WINDOWS = {"version": "3.0.504"}
+_WORDS = """
+    activerehashing aof-load-truncated aof-rewrite-incremental-fsync appendfilename appendfsync appendonly
+    auto-aof-rewrite-min-size auto-aof-rewrite-percentage bind client-output-buffer-limit daemonize databases dbfilename
+    dir hash-max-ziplist-entries hash-max-ziplist-value heapdir hll-sparse-max-bytes hz include
+    latency-monitor-threshold list-max-ziplist-entries list-max-ziplist-value logfile loglevel lua-time-limit masterauth
+    maxclients maxheap maxmemory maxmemory-policy maxmemory-samples min-slaves-max-lag min-slaves-to-write
+    no-appendfsync-on-rewrite notify-keyspace-events persistence-available pidfile port rdbchecksum rdbcompression
+    rename-command repl-backlog-size repl-backlog-ttl repl-disable-tcp-nodelay repl-diskless-sync
+    repl-diskless-sync-delay repl-ping-slave-period repl-timeout requirepass save sentinel set-max-intset-entries
+    slave-priority slave-read-only slave-serve-stale-data slaveof slowlog-log-slower-than slowlog-max-len
+    stop-writes-on-bgsave-error syslog-enabled syslog-facility syslog-ident tcp-backlog tcp-keepalive timeout unixsocket
+    zset-max-ziplist-entries zset-max-ziplist-value
+    """
+DIRECTIVES = frozenset(_WORDS.split())
+"""All that Redis for Windows 3.0 accepts in a file; it ends at any other (`g_redisArgMap` of Win32_CommandLine.cpp)."""
+OF_SENTINEL = {
+    "announce-ip": 1,
+    "announce-port": 1,
+    "auth-pass": 2,
+    "client-reconfig-script": 2,
+    "config-epoch": 2,
+    "current-epoch": 1,
+    "down-after-milliseconds": 2,
+    "failover-timeout": 2,
+    "known-sentinel": 4,
+    "known-slave": 3,
+    "leader-epoch": 2,
+    "monitor": 4,
+    "notification-script": 2,
+    "parallel-syncs": 2,
+}
+"""The directives of Sentinel that it accepts, and the number of their values (`SentinelParams`, the same file)."""
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_files_of_redis_for_windows_have_only_directives_of_its_version(make_farm: MakeSpec, count: int) -> None:
+    hosts = [*HOSTS[:count], *({**host, "redis": False} for host in HOSTS[count:3])]
+    spec = make_farm(store({**WINDOWS, "nodes": hosts}))
+    files = {path: text for path, text in texts(spec).items() if path.endswith(".conf") and path.startswith("redis/")}
+    assert len(files) == 3 + count
+    redis_store = spec.farm.stores.redis
+    assert redis_store is not None
+    assert redis_store.sentinel is not None
+    secrets = redis_hosts.redis_secret_lines(redis_store)
+    secrets += redis_hosts.sentinel_secret_lines(redis_store, redis_store.sentinel)
+    lines = [line.split() for text in files.values() for line in text.splitlines() if line and not line.startswith("#")]
+    for words in [*lines, *(line.split() for line in secrets)]:
+        assert words[0] in DIRECTIVES, words
+        assert words[0] != "sentinel" or len(words[2:]) == OF_SENTINEL[words[1]], words
+        assert '"' not in "".join(words), "its reader keeps no escapes"
+
+
+@pytest.mark.parametrize("version", ["3.0.504", "7.0"])
+def test_redis_connects_to_other_hosts_from_its_own_address(make_farm: MakeSpec, version: str) -> None:
+    """Before 6.2 Redis and Sentinel connect from the first address of `bind`: loopback reaches no other host."""
+    files = texts(make_farm(store({"version": version})))
+    bound = [line for text in files.values() for line in text.splitlines() if line.startswith("bind 10.0.1.2 ")]
+    assert bound == ["bind 10.0.1.2 127.0.0.1"] * 2
+
+
+def test_front_logs_in_to_redis_for_windows_but_not_to_its_sentinel(make_farm: MakeSpec) -> None:
+    """Sentinel 3.0 refuses AUTH; and with `requirepass` it would refuse everything."""
+    spec = make_farm(store(WINDOWS))
+    text = texts(spec)["haproxy.cfg"]
+    backend = text.partition("backend orchestrator-test_redis\n")[2]
+    votes = text.partition("backend orchestrator-test_redis_votes_redis-1\n")[2].partition("\nbackend ")[0]
+    assert backend.count("AUTH") == 1
+    assert "SENTINEL get-master-addr-by-name mymaster" in votes
+    assert "AUTH" not in votes
+    assert spec.farm.stores.redis is not None
+    assert spec.farm.stores.redis.sentinel is not None
+    lines = redis_hosts.sentinel_secret_lines(spec.farm.stores.redis, spec.farm.stores.redis.sentinel)
+    assert lines == ["sentinel auth-pass mymaster %s"]
+
+
+def test_manual_of_redis_for_windows_writes_the_password_files_of_powershell(make_farm: MakeSpec) -> None:
+    manual = texts(make_farm(store(WINDOWS)))["redis/INSTALL.md"]
+    assert '"requirepass $password`nmasterauth $password`n")' in manual
+    assert '"sentinel auth-pass mymaster $password`n")' in manual
+    assert "$allowed = '10.0.1.1', '10.0.1.2', '10.0.1.3', 'BALANCER'" in manual
+    assert "-LocalPort 6379, 26379 -RemoteAddress $allowed" in manual
+    assert "--service-install sentinel.windows-service.conf --sentinel --service-name RedisSentinel" in manual
+
+
+def test_manual_of_redis_for_windows_is_powershell(make_farm: MakeSpec) -> None:
+    import tree_sitter
+    import tree_sitter_powershell
+
+    hosts = [*HOSTS[:2], {**HOSTS[2], "redis": False, "sentinel_port": 26380}]
+    manual = texts(make_farm(store({**WINDOWS, "nodes": hosts})))["redis/INSTALL.md"]
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
+    blocks = re.findall(r"```powershell\n(.*?)```", manual, re.DOTALL)
+    assert len(blocks) == 8
+    assert [block for block in blocks if parser.parse(block.encode()).root_node.has_error] == []
+
+
+@pytest.mark.parametrize("vendor", ["zen", "f5"])
+def test_front_that_needs_a_user_is_refused_for_redis_for_windows(make_farm: MakeSpec, vendor: str) -> None:
+    with pytest.raises(UnsupportedError) as refused:
+        texts(role_front(make_farm, vendor, store(WINDOWS)), vendor)
+    assert [(problem.id, problem.path) for problem in refused.value.problems] == [
+        (f"{vendor}-redis-users", "stores.redis.sentinel.version")
+    ]
+    accept = [*ACCEPTED, f"{vendor}-redis-front", "redis-add-on"]
+    files = texts(make_farm(store(WINDOWS), accept=accept, frontend=LISTENS), vendor)
+    assert not [path for path in files if path.startswith("redis/")]

@@ -14,6 +14,8 @@ HOSTS = [{"name": f"redis-{number}", "address": f"10.0.1.{number}"} for number i
 VIP = {"address": "10.20.0.10/24", "interface": "eth0", "balancers": ["lb-1", "lb-2"], "secret": {"env": "V"}}
 REDIS = "stores.redis"
 SENTINEL = f"{REDIS}.sentinel"
+OPEN = ("redis-sentinel-open", f"{SENTINEL}.version")
+SQL_LAG = ("signalr-sql-lag", "stores.signalr")
 
 FarmData = Callable[..., dict[str, Any]]
 
@@ -75,6 +77,10 @@ def found(farm_data: FarmData) -> Callable[..., list[tuple[str, str]]]:
         (stores(password=None), [("redis-sentinel-password", f"{REDIS}.password")]),
         (stores({"version": "5.0"}), [("redis-version", f"{SENTINEL}.version")]),
         (stores({"version": "6.0"}), []),
+        (stores({"version": "3.2.100"}), [("redis-version", f"{SENTINEL}.version")]),
+        (stores({"version": "3.0.504"}), [OPEN]),
+        (stores({"version": "3.0.504"}, tls=True), [OPEN, ("redis-windows", f"{REDIS}.tls")]),
+        ({"signalr": "sqlserver", "redis": stores({"version": "3.0.504"}, tls=True)["redis"]}, [SQL_LAG]),
         (stores(front=False), [("redis-front-sentinel", f"{REDIS}.front")]),
         (stores(options={"serviceName": "x"}), [("redis-service-name", f"{REDIS}.options.serviceName")]),
         (stores(front=True), []),
@@ -134,6 +140,14 @@ def plain(*endpoints: str, **redis: object) -> dict[str, Any]:
         (
             stores(front=False, options={"servicename": "x"}),
             [("redis-service-name", f"{REDIS}.options.servicename"), ("redis-sentinel-string", f"{REDIS}.front")],
+        ),
+        (
+            stores({"version": "3.0.504"}, front=False),
+            [("redis-front-sentinel", f"{REDIS}.front"), OPEN, ("redis-sentinel-string", f"{REDIS}.front")],
+        ),
+        (
+            stores({"version": "3.0.504"}, user="orchestrator"),
+            [("redis-windows", f"{REDIS}.user"), OPEN, ("redis-front-single", SENTINEL)],
         ),
         (
             stores(front=False, user="orchestrator"),
