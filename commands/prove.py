@@ -201,10 +201,15 @@ def _finish(card: "Scorecard", style: str, *, shown: bool = False) -> None:
         console.show(formats.STYLES[style](card))
     if style != "text":
         console.info(formats.summary(card))
-    if not card.passed:
+    if failed := list(card.failed()):
         raise DifferenceError(
-            f"failed: {', '.join(card.failed())}",
+            f"failed: {', '.join(failed)}",
             "repeat one scenario with --scenario NAME; set your own limits with --threshold FILE",
+        )
+    if unclear := list(card.inconclusive()):
+        raise DifferenceError(
+            f"inconclusive: {', '.join(unclear)}",
+            "the processors of this machine were the limit: repeat on an idle machine, or with fewer --robots",
         )
 
 

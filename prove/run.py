@@ -222,6 +222,8 @@ async def _run(bench: TestBench, scenario: Scenario, limits: Limits) -> Scenario
     result.metrics = score(scenario.name, metrics, limits)
     if result.state == "passed" and result.failed_metrics:
         result.state = "failed"
+    elif result.state == "passed" and result.doubtful_metrics:
+        result.state = "inconclusive"
     result.seconds = perf_counter() - begun
     first = bench.timeline.entries[noted][0]
     result.events = [(at - first, what) for at, what in bench.timeline.entries[noted + 1 :]]

@@ -4,7 +4,6 @@ Sources: `man setrlimit` (RLIMIT_NOFILE, for each process), ip-sysctl.rst (ip_lo
 """
 
 import os
-import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -67,28 +66,3 @@ def local_ports() -> int:
 def balancer_processes(vendor: str) -> int:
     """Return the number of processes that serve clients: HAProxy has threads, NGINX one worker for each processor."""
     return (os.cpu_count() or 1) if vendor == "nginx" else 1
-
-
-class Usage(NamedTuple):
-    """What a program and its workers use."""
-
-    memory_mb: float
-    """Resident memory, shared pages counted once for each process."""
-    cpu_seconds: float
-
-
-def usage(group: int) -> Usage:
-    """Return what the processes of a process group use now; zeros where there is no /proc."""
-    if sys.platform != "linux":
-        return Usage(0.0, 0.0)
-    page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
-    memory = cpu = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        except OSError:
-            continue  # the process ended
-        if int(fields[2]) == group:
-            memory += int(fields[21]) * page
-            cpu += int(fields[11]) + int(fields[12])
-    return Usage(memory / 1024**2, cpu / tick)

@@ -60,6 +60,8 @@ class Metric(NamedTuple):
     """What a reader needs to interpret the value: the node, the scaled timeout."""
     enforced: bool = True
     """False: the metric is shown, but its limit does not apply to this farm; `note` gives the reason."""
+    doubt: str = ""
+    """Why a value beyond the limit would say nothing about the balancer."""
 
 
 Metrics = AsyncGenerator[Metric, None]

@@ -1,27 +1,13 @@
-"""`nlbgen prove --robots N`: thousands of robots, and what a failure does to them."""
+"""`nlbgen prove --robots N`: events that disconnect thousands of robots."""
 
 import asyncio
-from abc import abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
-from time import perf_counter
 from typing import Final
 
-from ...spec.capacity import connections_for, open_files
 from ...spec.model import Farm
-from ..clients.fleet import Fleet, fleet
-from ..clients.fleet_robot import FleetPlan, Robot
-from ..lab.ceiling import Usage, balancer_processes, ceiling, file_limit, most_connections, usage
-from ..lab.lab import live_path
-from .base import ONE_NODE, Metric, Metrics, Scenario, TestBench, metric, serving, without_checks
+from ..clients.fleet import Fleet
+from .base import TestBench, without_checks
+from .fleet_base import LATE, FleetScenario, Moment
 
-FEW: Final = 200
-"""The number of robots without `--robots`."""
-CONNECTED_EACH_SECOND: Final = 20
-"""How many robots connect each second at the beginning, at least."""
-SOON: Final = 30.0
-LATE: Final = 120.0
-"""The goals: 99 % of the robots are back within SOON seconds, and all within LATE."""
 DOWN_SECONDS: Final = 4.0
 """How long a stopped node or balancer is away. keepalived moves the address within this time."""
 HANG_SECONDS: Final = 40.0
@@ -29,121 +15,6 @@ HANG_SECONDS: Final = 40.0
 RECOVER_SECONDS: Final = 6.0
 """How long a restarted node runs before the next one stops."""
 RELOADS: Final = 3
-QUIET_SECONDS: Final = 5.0
-SPREAD_SECONDS: Final = 300.0
-"""When the spread is measured: after QUIET_SECONDS, and with --real-time after SPREAD_SECONDS."""
-
-
-@dataclass
-class Moment:
-    """What an event did."""
-
-    victim: str = ""
-    """The node that failed; empty if there is no single one."""
-    all_hit: bool = False
-    """Whether every robot may lose its connection."""
-    by_absence: bool = False
-    """Whether the delay of a robot is its longest absence, because there are several events."""
-    unnoticed: str = ""
-    """Why only the robots notice the event, after their own timeout, so that they cannot be back within SOON."""
-
-
-class FleetScenario(Scenario):
-    """Robots on all nodes, one event, and the time until they are back."""
-
-    needs_robots = True
-    seconds = 1800.0
-
-    def skip_reason(self, farm: Farm, vendor: str) -> str:
-        """Skip farms without a second node that serves."""
-        del vendor
-        return "" if len(serving(farm)) > 1 else ONE_NODE
-
-    def sticky(self, farm: Farm) -> str:
-        """Return why the limit of the share does not apply to a farm; empty (the default) if it does."""
-        del farm
-        return ""
-
-    @abstractmethod
-    async def event(self, bench: TestBench, robots: Fleet) -> Moment:
-        """Cause the event, and return when it is over."""
-
-    async def run(self, bench: TestBench) -> Metrics:
-        """Connect all robots, cause the event, and wait until all are back."""
-        wanted = bench.robots or FEW
-        limit = ceiling(balancer_processes(bench.vendor))
-        count = min(wanted, limit.robots)
-        note = "" if count == wanted else f"only {count} of {wanted} robots fit on this machine: {limit.reason}"
-        async with bench.another(_sized(bench.farm, count), note) as big:
-            empty = usage(big.lab.balancer.pid)
-            big.log(f"{count} robots connect")
-            async with fleet(_plan(big), count, count / CONNECTED_EACH_SECOND + SOON) as robots:
-                yield metric("unconnected", robots.absent, of=count, note=note)
-                full, homes = usage(big.lab.balancer.pid), [robot.node for robot in robots.robots]
-                start = perf_counter()
-                moment = await self.event(big, robots)
-                await robots.all_connected(LATE)
-                await asyncio.sleep(SPREAD_SECONDS if bench.real_time else QUIET_SECONDS)
-                after = usage(big.lab.balancer.pid)
-                share = _share(bench.farm, robots, self.sticky(bench.farm))
-                for one in (*_returned(robots, homes, start, moment), share):
-                    yield one
-        for one in _cost(count, empty, full, after):
-            yield one
-
-
-def _sized(farm: Farm, count: int) -> Farm:
-    """Return the farm with limits for so many robots, as `orchestrator.robots` asks for, within this machine's."""
-    limits = farm.balancer.limits
-    needed = min(max(connections_for(count), limits.connections), most_connections(file_limit()))
-    limits = limits.replace(connections=needed, open_files=open_files(needed))
-    return farm.replace(balancer=farm.balancer.replace(limits=limits))
-
-
-def _plan(bench: TestBench) -> FleetPlan:
-    core = bench.farm.orchestrator.is_core
-    path = live_path(bench.farm, *(["core"] if core else []))
-    return FleetPlan(target=bench.target(), generation="core" if core else "classic", path=path)
-
-
-def _returned(robots: Fleet, homes: list[str], start: float, moment: Moment) -> Iterator[Metric]:
-    """Yield what happened to the robots; `homes` are their nodes before the event."""
-    hit = [robot for robot in robots.robots if robot.ends]
-    delays = [_delay(robot, start, moment) for robot in hit]
-    soon = sum(delay <= SOON for delay in delays)
-    of, count = len(hit), len(robots.robots)
-    yield metric("hit", of, of=count)
-    share = round(100 * soon / of, 1) if of else 100.0
-    yield metric("within_30", share, of=of, note=moment.unnoticed, enforced=not moment.unnoticed)
-    yield metric("lost", sum(delay > LATE for delay in delays), of=of)
-    yield metric("back_within", round(max((one for one in delays if one < float("inf")), default=0.0), 1), of=of)
-    pairs = zip(robots.robots, homes, strict=True)
-    innocent = 0 if moment.all_hit else sum(bool(robot.ends) and home != moment.victim for robot, home in pairs)
-    yield metric("innocent", innocent, of=count)
-    yield metric("unresponsive", robots.unresponsive, of=count)
-
-
-def _delay(robot: Robot, start: float, moment: Moment) -> float:
-    """Return the seconds after which a robot was back; infinity if it is not."""
-    if not robot.connected:
-        return float("inf")
-    return robot.absence if moment.by_absence else robot.back - start
-
-
-def _share(farm: Farm, robots: Fleet, reason: str = "") -> Metric:
-    """Return the largest number of robots of a node, in percent of its share by weight."""
-    weights = {node.name: node.weight for node in serving(farm)}
-    held, total = robots.held(), sum(weights.values())
-    of = held.total()
-    shares = {name: 100 * held[name] * total / (of * weight) if of else 0.0 for name, weight in weights.items()}
-    note = ", ".join(f"{name}: {held[name]}" for name in weights)
-    value = round(max(shares.values()), 1)
-    return metric("share", value, of=of, note=f"{note}; {reason}", enforced=not reason)
-
-
-def _cost(count: int, empty: Usage, full: Usage, after: Usage) -> Iterator[Metric]:
-    yield metric("memory", round((full.memory_mb - empty.memory_mb) * 1024 / count, 1), of=count)
-    yield metric("cpu", round(after.cpu_seconds - full.cpu_seconds, 1))
 
 
 class RobotsKill(FleetScenario):

@@ -5,9 +5,18 @@ from typing import Final
 
 from ...core import templating
 from ...core.wording import json_text
-from .scorecard import ScenarioResult, Scorecard, Scored, State
+from .scorecard import ScenarioResult, Scorecard, Scored, State, Verdict
 
-WORDS: Final[Mapping[State, str]] = {"passed": "passed", "failed": "FAILED", "broken": "BROKEN", "skipped": "skipped"}
+WORDS: Final[Mapping[State, str]] = {
+    "passed": "passed",
+    "failed": "FAILED",
+    "inconclusive": "inconclusive",
+    "broken": "BROKEN",
+    "skipped": "skipped",
+}
+KINDS: Final[Mapping[Verdict, str]] = {"failed": "failure", "inconclusive": "skipped"}
+"""The elements of JUnit."""
+MARKS: Final[Mapping[Verdict, str]] = {"failed": "! ", "inconclusive": "? "}
 
 
 def text(card: Scorecard) -> str:
@@ -38,11 +47,10 @@ def _scenario(result: ScenarioResult) -> Iterator[str]:
     if result.reason:
         yield f"  ! {result.reason}"
     for scored in result.metrics:
-        mark = "! " if scored.verdict == "failed" else "  "
+        mark = MARKS.get(scored.verdict, "  ")
         yield f"  {mark}{value_text(scored):<24} {threshold_text(scored):<18} {scored.threshold.title}"
-        note = scored.metric.note if scored.metric else ""
-        if note:
-            yield f"  {'':<46}({note})"
+        if scored.metric and scored.note:
+            yield f"  {'':<46}({scored.note})"
 
 
 def value_text(scored: Scored) -> str:
@@ -132,9 +140,9 @@ def _cases(card: Scorecard, result: ScenarioResult) -> Iterator[dict[str, str]]:
         "out": events,
     }
     for scored in result.metrics:
-        kind = "failure" if scored.verdict == "failed" and not broken else ""
+        kind = "" if broken else KINDS.get(scored.verdict, "")
         message = f"{scored.threshold.title}: {value_text(scored)}, {threshold_text(scored)}"
-        note = scored.metric.note if scored.metric else ""
+        note = scored.note if scored.metric else ""
         yield {**usual, "name": scored.name, "kind": kind, "message": message, "out": f"{message}\n{note}".rstrip()}
 
 
@@ -182,7 +190,7 @@ def _scenario_view(result: ScenarioResult) -> Mapping[str, object]:
                 "value": _html(value_text(scored)),
                 "threshold": _html(threshold_text(scored)),
                 "verdict": scored.verdict,
-                "note": _html(scored.metric.note if scored.metric else ""),
+                "note": _html(scored.note if scored.metric else ""),
             }
             for scored in result.metrics
         ],

@@ -12,13 +12,19 @@ from .thresholds import THRESHOLDS, Threshold
 FORMAT: Final = 1
 """The version of the JSON shape; an incompatible change increases it."""
 
-Verdict = Literal["passed", "failed", "shown"]
-State = Literal["passed", "failed", "broken", "skipped"]
+Verdict = Literal["passed", "failed", "inconclusive", "shown"]
+State = Literal["passed", "failed", "inconclusive", "broken", "skipped"]
 
-_JSON_VERDICTS: Final[Mapping[Verdict, str]] = {"passed": "held", "failed": "missed", "shown": "shown"}
+_JSON_VERDICTS: Final[Mapping[Verdict, str]] = {
+    "passed": "held",
+    "failed": "missed",
+    "inconclusive": "inconclusive",
+    "shown": "shown",
+}
 _JSON_STATES: Final[Mapping[State, str]] = {
     "passed": "passed",
     "failed": "missed",
+    "inconclusive": "inconclusive",
     "broken": "broken",
     "skipped": "not played",
 }
@@ -42,7 +48,17 @@ class Scored(NamedTuple):
             return "failed"
         value = self.metric.value
         within = value <= self.limit if self.threshold.sense == "at most" else value >= self.limit
-        return "passed" if within else "failed"
+        if within:
+            return "passed"
+        return "inconclusive" if self.metric.doubt else "failed"
+
+    @property
+    def note(self) -> str:
+        """What a reader needs to interpret the value."""
+        if self.metric is None:
+            return "not measured"
+        doubt = self.metric.doubt if self.verdict == "inconclusive" else ""
+        return "; ".join(filter(None, (self.metric.note, doubt)))
 
     def data(self) -> dict[str, object]:
         """Return the data for JSON."""
@@ -54,7 +70,7 @@ class Scored(NamedTuple):
             "value": metric.value if metric else None,
             "of": metric.of if metric else None,
             "window_seconds": metric.window if metric else None,
-            "note": (metric.note if metric else "not measured") or None,
+            "note": self.note or None,
             "sense": self.threshold.sense,
             "limit": self.limit,
             "verdict": _JSON_VERDICTS[self.verdict],
@@ -84,6 +100,11 @@ class ScenarioResult:
     seconds: float = 0.0
     events: list[tuple[float, str]] = field(default_factory=list)
     """The timeline: seconds since the scenario began, and the event."""
+
+    @property
+    def doubtful_metrics(self) -> list[Scored]:
+        """The metrics beyond their thresholds that say nothing about the balancer."""
+        return [metric for metric in self.metrics if metric.verdict == "inconclusive"]
 
     @property
     def failed_metrics(self) -> list[Scored]:
@@ -125,8 +146,13 @@ class Scorecard:
 
     @property
     def passed(self) -> bool:
-        """Whether no scenario failed or broke."""
-        return not any(one.state in {"failed", "broken"} for one in self.results)
+        """Whether no scenario failed, broke, or was inconclusive."""
+        return not any(one.state in {"failed", "broken", "inconclusive"} for one in self.results)
+
+    def inconclusive(self) -> Iterator[str]:
+        """Yield the metrics whose failure says nothing about the balancer."""
+        for one in self.results:
+            yield from (f"{one.scenario.name}.{scored.name}" for scored in one.doubtful_metrics)
 
     def failed(self) -> Iterator[str]:
         """Yield the failed metrics (`kill.failed_gets`) and the names of broken scenarios."""
@@ -137,7 +163,7 @@ class Scorecard:
 
     def counts(self) -> Mapping[State, int]:
         """Return the number of scenarios in each state."""
-        states: tuple[State, ...] = ("passed", "failed", "broken", "skipped")
+        states: tuple[State, ...] = ("passed", "failed", "inconclusive", "broken", "skipped")
         return {state: sum(one.state == state for one in self.results) for state in states}
 
     def data(self) -> dict[str, object]:

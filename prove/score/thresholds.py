@@ -85,7 +85,10 @@ _ROBOTS: Final[Mapping[str, Threshold]] = {
     "innocent": at_most(0, "robots of other nodes that lost their connection"),
     "unresponsive": at_most(0, "robots that missed four heartbeats"),
     "share": at_most(200, "most robots on one node, compared with its share by weight", "%", nginx=300),
+    "login": measured("processor time of a login: robots, balancer and nodes", "ms"),
     "memory": measured("memory of the balancer for each robot", "KB"),
+    "memory_robots": measured("memory of the robots' process for each robot", "KB"),
+    "memory_nodes": measured("memory of the nodes for each robot", "KB"),
     "cpu": measured("processor time of the balancer, from the event to the end of the scenario", "s"),
 }
 """The metrics of the scenarios of `--robots`."""

@@ -1,8 +1,10 @@
 """Robots of `--robots`: their connection, how they restore it, and how many a machine holds."""
 
 import asyncio
+import os
 import socket
 import ssl
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -21,13 +23,18 @@ from nlbgen.prove.clients.fleet_robot import FleetPlan, Robot
 from nlbgen.prove.clients.frames import ClosedError, Frames, text_frame
 from nlbgen.prove.clients.gate import Gate
 from nlbgen.prove.clients.wire import Wire
-from nlbgen.prove.lab.ceiling import DEFAULT_PORTS, Usage, balancer_processes, ceiling, local_ports, lowest, usage
+from nlbgen.prove.lab import usage as processes
+from nlbgen.prove.lab.ceiling import DEFAULT_PORTS, balancer_processes, ceiling, local_ports, lowest
 from nlbgen.prove.lab.certificates import TestCertificates, make_certificates
 from nlbgen.prove.lab.processes import NodeProcess
+from nlbgen.prove.lab.usage import Usage, Watch, lab_seconds, machine_seconds, own_memory_mb, usage, watched
 from nlbgen.prove.nodes.options import NodeOptions
-from nlbgen.prove.scenarios import fleet as scenario
-from nlbgen.prove.scenarios.fleet import Moment
+from nlbgen.prove.scenarios import fleet_base as scenario
+from nlbgen.prove.scenarios.base import metric
+from nlbgen.prove.scenarios.fleet_base import Moment
 from nlbgen.prove.scenarios.registry import chosen, scenarios
+from nlbgen.prove.score import limits
+from nlbgen.prove.score.scorecard import score
 from nlbgen.spec.load import Spec
 
 T = TypeVar("T")
@@ -327,9 +334,56 @@ def test_ceiling_of_this_machine_is_known(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_usage_counts_memory_and_time_of_a_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
     with NodeProcess() as node:
         assert usage(node.pid).memory_mb > 1
+        assert lab_seconds({node.pid}) >= lab_seconds(())
     assert usage(1 << 30) == Usage(0.0, 0.0)
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert usage(1) == Usage(0.0, 0.0)
+    assert own_memory_mb() > 1
+    monkeypatch.setattr(processes, "PROC", Path("/absent"))
+    assert (usage(1), own_memory_mb(), machine_seconds()) == (Usage(0.0, 0.0), 0.0, 0.0)
+
+
+def test_memory_is_resident_where_pss_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = ["S", "1", "7", *["0"] * 8, "200", "100", *["0"] * 8, "2560"]
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "stat").write_text(f"7 (a b) {' '.join(fields)}", encoding="utf-8")
+    (tmp_path / "8").mkdir()  # a process that ended
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    assert usage(7) == Usage(2560 * os.sysconf("SC_PAGE_SIZE") / 1024**2, 300 / os.sysconf("SC_CLK_TCK"))
+
+
+def test_processors_that_are_the_limit_are_a_reason_for_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "processors", lambda: 2)
+    seen = Watch(set)
+    seen.add(10.0, 12.0, 15.0)
+    assert (seen.doubt(), seen.full_seconds) == ("", 0.0)
+    seen.add(10.0, 9.0, 19.0)
+    assert seen.doubt() == (
+        "inconclusive: the processors of this machine were the limit for 10 of 20 s; other programs used 32% of them"
+    )
+
+
+def test_watch_sees_the_work_of_this_process() -> None:
+    async def scene() -> Watch:
+        async with watched(set) as seen:
+            deadline = time.process_time() + 0.05
+            while time.process_time() < deadline:
+                pass
+        return seen
+
+    seen = run(scene())
+    assert seen.lab >= 0.04
+    assert seen.seconds >= 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "verdict"), [("lost", 3, "inconclusive"), ("lost", 0, "passed"), ("share", 900, "failed")]
+)
+def test_failure_on_a_busy_machine_is_inconclusive(name: str, value: float, verdict: str) -> None:
+    seen = Watch(set)
+    seen.add(10.0, 1000.0, 0.0)
+    judged = scenario._judged(metric(name, value, note="a note"), seen)
+    scored = {one.name: one for one in score("robots-kill", [judged], limits.defaults("haproxy"))}[name]
+    assert scored.verdict == verdict
+    assert ("inconclusive" in scored.note) == (verdict == "inconclusive")
 
 
 # The scenarios
@@ -392,10 +446,10 @@ def test_share_of_robots_is_compared_with_the_weights(make_spec: Callable[..., S
         {"name": "orch-2", "address": "10.0.0.2", "weight": 3},
     ]
     made, _ = team(make_spec)
-    found = scenario._share(make_spec(nodes=nodes).farm, made)
+    found = scenario.spread(make_spec(nodes=nodes).farm, made)
     assert (found.value, found.note) == (400.0, "orch-1: 4, orch-2: 0")
     none, _ = team(make_spec, connected=False)
-    assert scenario._share(make_spec(nodes=nodes).farm, none).value == 0.0
+    assert scenario.spread(make_spec(nodes=nodes).farm, none).value == 0.0
 
 
 def test_farm_for_robots_has_limits_that_hold_them(

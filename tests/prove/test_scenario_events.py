@@ -11,7 +11,8 @@ import pytest
 from nlbgen.prove.clients.simple import Fetched
 from nlbgen.prove.lab.bench import TestBench
 from nlbgen.prove.scenarios import limits, live, reload
-from nlbgen.prove.scenarios.fleet import FleetScenario, RobotsRedis
+from nlbgen.prove.scenarios.fleet import RobotsRedis
+from nlbgen.prove.scenarios.fleet_base import FleetScenario
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.spec.load import Spec
 
