@@ -495,6 +495,7 @@ TAMPERING: dict[str, tuple[Callable[[dict[str, bytes]], object], str]] = {
 
 @BOTH
 @pytest.mark.parametrize("name", TAMPERING)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_verify_of_changed_files_fails(farm: Path, cli: "RunCommand", ending: str, name: str) -> None:
     """The checksums of the archive itself are valid."""
     assert cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm).code == 0

@@ -160,6 +160,7 @@ cli.main()
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
 @pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_no_interrupt_of_an_extract_leaves_decrypted_secrets(
     farm: Path, reader: Reader, secrets: list[bytes], cli: "RunCommand", name: str
 ) -> None:

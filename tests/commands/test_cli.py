@@ -95,6 +95,7 @@ def test_module_and_command_print_the_same(shell: "RunCommand", farm: "Callable[
     assert ran.code == 3
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_cli_fixture_behaves_like_a_process(
     cli: "RunCommand", shell: "RunCommand", farm: "Callable[..., Path]"
 ) -> None:
@@ -849,6 +850,7 @@ def test_written_files_have_the_mode_of_the_umask(
     assert (tmp_path / "outputs/haproxy/haproxy.cfg").stat().st_mode & 0o777 == 0o644 & ~umask
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_render_same_farm_gives_the_same_bytes(farm: "Callable[..., Path]", tmp_path: Path) -> None:
     farm(
         frontend={"aliases": [f"alias-{number}.example" for number in range(9)]},

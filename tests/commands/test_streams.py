@@ -72,6 +72,7 @@ def test_reports_of_a_fleet_do_not_go_to_standard_output(cli: "RunCommand", farm
 
 @posix
 @pytest.mark.parametrize("args", [("topology",), ("report",), ("bundle", "export", "--no-validate")], ids=" ".join)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_output_that_is_no_regular_file_stays(
     args: tuple[str, ...], cli: "RunCommand", farm: Callable[..., Path], tmp_path: Path
 ) -> None:

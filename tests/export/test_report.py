@@ -260,6 +260,7 @@ def test_page_shows_the_verdict_of_each_program_on_request() -> None:
 
 
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_highlighting_keeps_every_character(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     place = path.relative_to(ROOT).as_posix()

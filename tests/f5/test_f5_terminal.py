@@ -16,6 +16,7 @@ if os.name != "posix":
     pytest.skip("POSIX terminals", allow_module_level=True)
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_on_a_terminal_shows_the_plan_and_a_table_of_changes(
     make: "Make", device: "BigIp", tmp_path: Path, terminal: "RunOnTerminal"
 ) -> None:

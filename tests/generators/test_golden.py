@@ -69,6 +69,7 @@ def rewrite(folder: Path, vendor: str, files: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize("vendor", PROGRAMS)
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_render_of_a_golden_farm_equals_its_files(case: str, vendor: str, update_golden: bool) -> None:
     header = f"Made by nlbgen {__version__} ".encode()
     files = {
@@ -110,6 +111,7 @@ def test_installed_program_accepts_the_golden_farm(case: str, vendor: str) -> No
 
 
 @pytest.mark.parametrize("case, vendor", accepted(marked=False))
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_program_of_the_spec_version_accepts_the_golden_farm(
     case: str, vendor: str, programs: "Programs", tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ def test_gixy_reports_known_bad_directives_of_each_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_one_worker_can_hold_the_connections_of_all_clients(case: Path) -> None:
     """NGINX counts a client's connection and the one to its node, and may give all clients to one worker."""
     text = (case / "nginx" / "nginx.conf").read_text(encoding="utf-8")

@@ -57,6 +57,7 @@ def test_reader_on_every_recorded_configuration_agrees_with_the_engine() -> None
 
 @pytest.mark.parametrize("vector", OWN["engine"], ids=lambda vector: vector["name"])
 @pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_reader_on_a_changed_file_agrees_with_the_engine(vector: Vector, dialect: Dialect) -> None:
     text = OWN["base"].replace(*vector["replace"])
     assert text != OWN["base"]
@@ -245,6 +246,7 @@ def test_checker_on_a_deleted_line_refuses_the_file() -> None:
                 assert verdict_on(mutated, text, dialect, files) == "refused", line
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_checker_on_a_duplicated_line_refuses_the_file() -> None:
     for dialect, text, files in VALID:
         lines = text.splitlines(keepends=True)
@@ -254,6 +256,7 @@ def test_checker_on_a_duplicated_line_refuses_the_file() -> None:
                 assert verdict_on(mutated, text, dialect, files) == "refused", line
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_checker_on_swapped_neighbours_refuses_the_file_or_the_meaning_stays() -> None:
     for dialect, text, files in VALID:
         lines = text.splitlines(keepends=True)
@@ -276,6 +279,7 @@ NUMBER = re.compile(r"(?<![\w.\"/-])\d+(?![\w.\"-])|(?<=[ .])\d{1,3}(?=\.\d)")
 
 
 @pytest.mark.parametrize("value", ["-1", "99999999999", "1e3", "x", ""])
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_checker_on_an_invalid_number_refuses_the_file(value: str) -> None:
     for dialect, text, files in VALID:
         for match in NUMBER.finditer(text):

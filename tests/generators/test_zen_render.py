@@ -188,6 +188,7 @@ def of_appliance(spec: Spec) -> list[Artifact]:
 
 @pytest.mark.skipif(os.name != "posix", reason="the commands are for a POSIX shell")
 @pytest.mark.parametrize("case", BY_FILES)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_install_commands_place_the_files_and_roll_back(case: str, tmp_path: Path) -> None:
     """Run below a folder instead of the root: files are in place, keys private, and the rollback is complete."""
     spec = spec_of(case)

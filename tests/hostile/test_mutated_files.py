@@ -77,6 +77,7 @@ def test_damaged_spec_ends_in_an_answer(seed: int, cli: "RunCommand", farm: Path
 
 
 @pytest.mark.parametrize("seed", range(COUNT))
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_damaged_node_file_ends_in_an_answer(seed: int, cli: "RunCommand", farm: Path) -> None:
     chance = random.Random(seed)
     path = chance.choice(sorted((farm / "inputs").rglob("*.config")))
@@ -91,6 +92,7 @@ def test_damaged_node_file_ends_in_an_answer(seed: int, cli: "RunCommand", farm:
 
 @pytest.mark.parametrize("ending", [".tar.gz", ".zip"])
 @pytest.mark.parametrize("seed", range(COUNT))
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_damaged_bundle_writes_nothing_outside_of_its_folder(
     seed: int, ending: str, bundle: Callable[[str], bytes], cli: "RunCommand", tmp_path: Path
 ) -> None:

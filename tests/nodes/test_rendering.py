@@ -160,6 +160,7 @@ def test_render_transform_of_a_section_in_its_own_file_sets_its_attributes(farm:
 
 @pytest.mark.parametrize("with_secrets", [False, True])
 @pytest.mark.parametrize("case", ["farm", "other_farm", "core_farm"])
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_render_scripts_break_no_rule(
     case: str, with_secrets: bool, request: pytest.FixtureRequest, secrets: None
 ) -> None:

@@ -430,6 +430,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_script_puts_the_prepared_files_of_its_node_in_place(folder: Folder, tmp_path: Path) -> None:
     folder("orch-1", node())
     folder("orch-2", node(**FRESH))

@@ -495,6 +495,7 @@ def redis(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.redis
 @pytest.mark.parametrize(("generation", "transport"), EVERYTHING)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_reaches_clients_of_the_other_node_over_the_backplane(redis: str, generation: str, transport: str) -> None:
     with (
         start_nodes(2, NodeOptions(backplane=redis)) as (one, two),
