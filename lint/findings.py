@@ -48,8 +48,10 @@ def examine(
     baseline_name: str = "",
 ) -> Report:
     """Apply all rules of the vendor; `more` are findings of other programs, which comments can ignore too."""
-    own = (Finding(rule, *found) for rule in rules(configuration.vendor) for found in rule.check(configuration))
-    findings = sorted({*own, *more}, key=lambda finding: finding.sort_key)
+    own = [Finding(rule, *found) for rule in rules(configuration.vendor) for found in rule.check(configuration)]
+    # Proxies can inherit the same line: it is one finding, not one for each of them.
+    once = {(finding.rule.id, finding.location): finding for finding in reversed((*own, *more))}
+    findings = sorted(once.values(), key=lambda finding: finding.sort_key)
     split = by_comments(configuration, findings)
     split = by_baseline(configuration, split, baseline, baseline_name)
     return Report(file, configuration, *split)

@@ -9,7 +9,7 @@ from ..readers.tree import Vendor
 from .rule import Rule
 
 MODULES: Final[dict[Vendor, tuple[str, ...]]] = {
-    "haproxy": (),
+    "haproxy": ("timeouts", "checks", "affinity", "requests", "operation", "tls"),
     "nginx": (),
     "f5": (),
 }

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
+from ...core.excerpt import Excerpt
 from ...core.wording import legible, plural
 from ..findings import Report
 from ..rule import SEVERITIES, Finding, Severity
@@ -32,17 +33,14 @@ def _finding(report: Report, finding: Finding) -> Iterator[Piece]:
     yield Piece(rule.severity, legible(f"{finding.location}: {rule.severity}: {finding.message} [{rule.id}]"))
     line = report.source_line(finding)
     if line:
-        yield Piece("source", _INDENT + legible(line.expandtabs()))
-        yield Piece("source", _INDENT + _caret(line, finding.location.column))
+        start = min(finding.location.column - 1, len(line))
+        length = len(line[start:].split(None, 1)[0]) if line[start:].strip() else 1
+        for drawn in Excerpt(finding.location.line, line, start, length).drawn():
+            yield Piece("source", drawn)
     yield Piece("detail", f"{_INDENT}why: {legible(rule.why)}")
     yield Piece("detail", f"{_INDENT}instead: {legible(rule.instead)}")
     if rule.scenario:
         yield Piece("detail", f"{_INDENT}nlbgen prove shows it: --scenario {rule.scenario}")
-
-
-def _caret(line: str, column: int) -> str:
-    before = legible(line[: column - 1].expandtabs())
-    return f"{' ' * len(before)}^"
 
 
 def text(reports: Sequence[Report]) -> str:

@@ -20,7 +20,7 @@ _VARIABLE: Final = re.compile(r"\$(?:\{([A-Za-z_]\w*|\.[A-Z_]\w*)(\[\*\])?(?:-([
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{2}")
 _BLANK: Final = " \t\r\f\v"
 _ESCAPED: Final = {"t": "\t", "r": "\r", "n": "\n"}
-_LITERAL: Final = " \\#\"'$"
+_LITERAL: Final = " \\#\"'"
 
 
 class Line(NamedTuple):
@@ -136,7 +136,7 @@ class _Scanner:
         elif following in _ESCAPED and following:
             self._parts.append(_ESCAPED[following])
             self._at += 2
-        elif following and following in _LITERAL:
+        elif following and (following in _LITERAL or (following == "$" and self._quote)):
             self._parts.append(following)
             self._at += 2
         else:

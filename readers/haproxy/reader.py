@@ -5,14 +5,13 @@ Lines that begin with a dot (`.if`, `.else`) are statements of the section in wh
 branch that a constant excludes (`.if 0`) are not read, as in HAProxy; those of all other branches are.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ...core.errors import Location
 from ..errors import UnreadableError
 from ..tree import Comment, Configuration, Statement, Unread, Word
 from .branches import Branches
+from .keywords import PROXY_DIRECTIVES
 from .lexer import read_line
 from .variables import Variables
 
@@ -23,6 +22,9 @@ SECTIONS: Final = frozenset(
         "healthcheck",
     )
 )
+
+
+_PROXIES: Final = frozenset({"defaults", "frontend", "backend", "listen"})
 
 
 def read(path: Path, content: bytes) -> Configuration:
@@ -58,7 +60,6 @@ class _Reader:
                 self._statement(tuple(words))
         self._branches.end()
         self._close()
-        self._missing_newline(lines)
         return Configuration(
             "haproxy", tuple(self._sections), tuple(self._comments), tuple(self._unread), {self._file: lines}
         )
@@ -80,6 +81,15 @@ class _Reader:
         else:
             self._variables.note(words)
             self._add(Statement(words))
+            self._check(words, self._head[0].text)
+
+    def _check(self, words: tuple[Word, ...], section: str) -> None:
+        """List what no rule can know."""
+        name = words[0]
+        if section in _PROXIES and name.text not in PROXY_DIRECTIVES:
+            self._unread.append(Unread(name.location, f"HAProxy 2.0 to 3.4 have no directive {name.text} in {section}"))
+        elif name.text == "use_backend" and len(words) > 1 and ("%[" in words[1].text or "$" in words[1].text):
+            self._unread.append(Unread(words[1].location, "the backend is known only at run time: it can be any one"))
 
     def _add(self, statement: Statement) -> None:
         (self._sections if self._head is None else self._block).append(statement)
@@ -88,15 +98,3 @@ class _Reader:
         if self._head is not None:
             self._sections.append(Statement(self._head, tuple(self._block)))
         self._head, self._block = None, []
-
-    def _missing_newline(self, lines: tuple[str, ...]) -> None:
-        """HAProxy 2.3 and later refuse a last line without its newline: the file may have been truncated."""
-        if last := lines[-1]:
-            place = Location(self._file, len(lines), len(last))
-            self._unread.append(Unread(place, "the last line has no newline; HAProxy 2.3 and later refuse the file"))
-
-
-def statements(configuration: Configuration) -> Iterator[Statement]:
-    """All statements of all sections, in the order of the file."""
-    for section in configuration.statements:
-        yield from section.inside

@@ -1,0 +1,4 @@
+"""The rules about haproxy.cfg, one module for each subject.
+
+Imports core, lint, readers, readers.haproxy.
+"""

@@ -1,0 +1,262 @@
+"""What HAProxy changes in requests, and what it repeats."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from ...readers.haproxy.model import Model, Proxy
+from ...readers.tree import Statement
+from ..rule import Found, Rule
+from .base import (
+    HAPROXY,
+    MANUAL,
+    MEASURED,
+    PAGE,
+    condition_of,
+    each_backend,
+    http_frontends,
+    rules_of,
+    several,
+    web_backends,
+    words_location,
+)
+
+_REPEATED: Final = frozenset(
+    {"all-retryable-errors", "empty-response", "response-timeout", "junk-response", "0rtt-rejected"}
+)
+"""After these, and after a status, a node may have executed the request."""
+_SAFE: Final = re.compile(r"METH_GET|method", re.IGNORECASE)
+_REFUSES: Final = frozenset({"deny", "reject", "return", "redirect", "tarpit"})
+_SMALLEST_BUFFER: Final = 24_576
+_SIGN_IN: Final = re.compile(r"(?:authorization|www-authenticate)\b.*\b(?:ntlm|negotiate)", re.IGNORECASE)
+
+
+def _repeats(statement: Statement) -> list[str]:
+    return [word for word in statement.arguments if word in _REPEATED or word.isdecimal()]
+
+
+def _retried_post(configuration: Model, backend: Proxy) -> Iterator[Found]:
+    found = backend.last("retry-on")
+    words = _repeats(found) if found else []
+    if not found or not words:
+        return
+    limited = [
+        statement
+        for proxy in (backend, *configuration.sources(backend))
+        for statement in proxy.all("http-request", "disable-l7-retry")
+    ]
+    if not limited:
+        yield Found(
+            words_location(found, words[0]), f"{backend.name} also repeats a POST that a node may have executed"
+        )
+
+
+def _no_redispatch(_configuration: Model, backend: Proxy) -> Iterator[Found]:
+    if not several(backend):
+        return
+    option = backend.option("redispatch")
+    if option is None or option.arguments[1:2] != ("1",):
+        place = option.location if option else backend.location
+        yield Found(
+            place, f"{backend.name} tries a node that refuses connections for up to 3 s before it uses another one"
+        )
+
+
+def _h2c(configuration: Model, frontend: Proxy) -> Iterator[Found]:
+    if not any(
+        _treats(frontend, statement, "upgrade") for statement in rules_of(configuration, frontend, "http-request")
+    ):
+        yield Found(frontend.location, f"{frontend.name} passes `Upgrade: h2c` of clients to the nodes")
+
+
+def _treats(frontend: Proxy, statement: Statement, header: str) -> bool:
+    """Whether a rule removes, replaces or refuses a header."""
+    action = statement.arguments[0] if statement.arguments else ""
+    if action in {"del-header", "set-header", "replace-header"}:
+        return _names(statement, header)
+    when = condition_of(frontend, statement) if action in _REFUSES else None
+    return when is not None and any(header in test.fetch.lower() for test in when.tests)
+
+
+def _names(statement: Statement, header: str) -> bool:
+    """Whether the first argument of a header rule is this header, as a name or as a pattern."""
+    words = statement.arguments
+    name = words[1].lower() if len(words) > 1 else ""
+    method = words[words.index("-m") + 1] if "-m" in words[:-1] else "str"
+    if method == "reg":
+        try:
+            return re.search(name, header, re.IGNORECASE) is not None
+        except re.error:
+            return header in name
+    if method == "beg":
+        return header.startswith(name)
+    return name == header
+
+
+def _forged_address(configuration: Model, frontend: Proxy) -> Iterator[Found]:
+    rules = [*rules_of(configuration, frontend, "http-request")]
+    if any(_treats(frontend, one, "x-forwarded-for") for one in rules):
+        return
+    proxies = (frontend, *(target.backend for target in configuration.targets(frontend)))
+    option = next((found for proxy in proxies if (found := proxy.option("forwardfor"))), None)
+    if option:
+        what = (
+            "keeps that of the client" if "if-none" in option.arguments else "adds a second one to that of the client"
+        )
+        yield Found(option.location, f"`option forwardfor` {what}")
+    else:
+        yield Found(frontend.location, f"{frontend.name} passes X-Forwarded-For of clients to the nodes")
+
+
+def _no_scheme(configuration: Model, frontend: Proxy) -> Iterator[Found]:
+    bind = next((bind for bind in frontend.binds if bind.get("ssl")), None)
+    rules = [*rules_of(configuration, frontend, "http-request")]
+    known = {
+        (statement.arguments[1].lower() if len(statement.arguments) > 1 else "")
+        for statement in rules
+        if statement.arguments[:1] in {("set-header",), ("add-header",)}
+    }
+    options = [one.backend.option("forwarded") for one in configuration.targets(frontend)]
+    if bind and not known & {"x-forwarded-proto", "forwarded"} and not any(options):
+        yield Found(
+            bind.location, f"{frontend.name} terminates TLS, and the nodes do not learn that the client used https"
+        )
+
+
+def _changed_host(configuration: Model, frontend: Proxy) -> Iterator[Found]:
+    for statement in rules_of(configuration, frontend, "http-request"):
+        action, name, *values = (*statement.arguments, "", "", "")
+        place = 1 if action == "replace-header" else 0  # behind the pattern
+        value = values[place]
+        kept = re.search(r"host|ssl_fc_sni", value, re.IGNORECASE)
+        if action in {"set-header", "replace-header"} and name.lower() == "host" and value and not kept:
+            word = statement.words[3 + place]
+            yield Found(word.location, f"the nodes get the Host `{value}` in place of the farm's name")
+    for statement in rules_of(configuration, frontend, "http-send-name-header"):
+        if statement.arguments and statement.arguments[0].lower() == "host":
+            yield Found(statement.location, "the nodes get the server's name as Host in place of the farm's name")
+
+
+def _buffers(configuration: Model, frontend: Proxy) -> Iterator[Found]:
+    statement = configuration.last_global("tune.bufsize")
+    size = int(statement.arguments[0]) if statement and statement.arguments[0].isdecimal() else 16_384
+    if size < _SMALLEST_BUFFER and frontend is next(http_frontends(configuration), None):
+        place = statement.words[1].location if statement else frontend.location
+        yield Found(place, f"requests with more than {(size - 1024) // 1024} kB of headers get 400")
+
+
+def _sign_in_over_http2(configuration: Model, frontend: Proxy) -> Iterator[Found]:
+    proxies = (frontend, *(target.backend for target in configuration.targets(frontend)))
+    evidence = any(
+        _SIGN_IN.search(" ".join(one.arguments))
+        for proxy in proxies
+        for one in (*proxy.inherited, *proxy.section.inside)
+        if one.name in {"acl", "http-request", "http-response", "use_backend"}
+    )
+    for bind in frontend.binds if evidence else ():
+        setting = bind.get("alpn")
+        if setting and "h2" in setting.text.split(","):
+            yield Found(setting.word.location, f"{frontend.name} offers HTTP/2, and its rules name a Windows sign-in")
+
+
+RULES: Final = (
+    Rule(
+        id="haproxy-retried-post",
+        vendors=HAPROXY,
+        severity="error",
+        title="a POST is never repeated after it was sent",
+        why="the node may have executed the request before it failed: a job starts twice. Measured: 30 POSTs were "
+        "executed twice when a node was killed",
+        instead="write `http-request disable-l7-retry unless METH_GET` in the frontend",
+        source=f"{MANUAL}#4.2-retry-on",
+        check=each_backend(web_backends, _retried_post),
+        scenario="posts",
+    ),
+    Rule(
+        id="haproxy-redispatch",
+        vendors=HAPROXY,
+        severity="warning",
+        title="a failed connection is retried on another node at once",
+        why="by default, HAProxy tries the same node three times, one second apart, and another node only at the "
+        "last retry. Measured: 65 of 2800 requests failed when one of two nodes was killed, and none with the "
+        "interval 1",
+        instead="write `option redispatch 1`",
+        source=MEASURED,
+        check=each_backend(web_backends, _no_redispatch),
+        scenario="kill",
+    ),
+    Rule(
+        id="haproxy-h2c-upgrade",
+        vendors=HAPROXY,
+        severity="warning",
+        title="WebSocket is the only upgrade that a client may request",
+        why="a node that accepts `Upgrade: h2c` gets further requests in a tunnel that HAProxy does not read: they "
+        "bypass all rules of the frontend (request smuggling). Measured: the header reaches the node",
+        instead="write `acl websocket req.hdr(Upgrade) -i websocket` and `http-request del-header Upgrade unless "
+        "websocket`",
+        source=MEASURED,
+        check=each_backend(http_frontends, _h2c),
+        scenario="h2c",
+    ),
+    Rule(
+        id="haproxy-forged-address",
+        vendors=HAPROXY,
+        severity="warning",
+        title="a client cannot set X-Forwarded-For",
+        why="ASP.NET uses the header as the client's address, in logs and in checks of addresses. Measured: a "
+        "forged address reaches the node",
+        instead="write `http-request del-header X-Forwarded-For`, and then `option forwardfor`; the same for the "
+        "other X-Forwarded headers",
+        source=MEASURED,
+        check=each_backend(http_frontends, _forged_address),
+        scenario="forged-headers",
+    ),
+    Rule(
+        id="haproxy-forwarded-proto",
+        vendors=HAPROXY,
+        severity="warning",
+        title="the nodes know that the client used https",
+        why="Orchestrator builds links, redirects and cookies from the scheme. With http, browsers are redirected "
+        "in a loop, or cookies are sent without Secure",
+        instead="write `http-request set-header X-Forwarded-Proto https if { ssl_fc }`",
+        source=PAGE,
+        check=each_backend(http_frontends, _no_scheme),
+        scenario="browsers",
+    ),
+    Rule(
+        id="haproxy-host-changed",
+        vendors=HAPROXY,
+        severity="warning",
+        title="the nodes get the Host that the client requested",
+        why="IIS selects the site by Host, and Orchestrator builds redirects and links from it: they then name a "
+        "host that the client does not know",
+        instead="remove the line; for the checks, set Host in `http-check send`",
+        source=PAGE,
+        check=each_backend(http_frontends, _changed_host),
+        scenario="forged-headers",
+    ),
+    Rule(
+        id="haproxy-small-buffers",
+        vendors=HAPROXY,
+        severity="note",
+        title="buffers are large enough for the headers of sign-ins",
+        why="a Kerberos ticket has up to 64,000 characters in the header, and six sign-in cookies have 21 kB. "
+        "Responses that do not fit become 502",
+        instead="write `tune.bufsize 24576`; if users sign in with NTLM or Negotiate, `tune.bufsize 81920`",
+        source=f"{PAGE}#large-headers",
+        check=each_backend(http_frontends, _buffers),
+        scenario="oversized-headers",
+    ),
+    Rule(
+        id="haproxy-sign-in-http2",
+        vendors=HAPROXY,
+        severity="error",
+        title="HTTP/2 is off for Windows sign-ins",
+        why="NTLM and Negotiate sign in a connection. Over HTTP/2, the parallel requests of one client use several "
+        "connections to the node. Measured: 32 of 64 requests got 401",
+        instead="write `alpn http/1.1`",
+        source=f"{PAGE}#limits",
+        check=each_backend(http_frontends, _sign_in_over_http2),
+        scenario="windows-sign-in",
+    ),
+)

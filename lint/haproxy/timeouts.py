@@ -1,0 +1,118 @@
+"""Timeouts that cut WebSockets and long polls."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ...readers.haproxy.model import Model, Proxy, Timeout
+from ..rule import Found, Rule
+from .base import (
+    HAPROXY,
+    MANUAL,
+    MEASURED,
+    by_model,
+    each_backend,
+    http_frontends,
+    seconds,
+    web_frontends,
+    websocket_backends,
+)
+
+LONG_POLL: Final = 110_000.0
+"""SignalR answers a long poll after at most 110 s."""
+_SHORT_IDLE: Final = 110_000.0
+"""nlbgen refuses an idle timeout that is not longer in farm.yaml too (rule short-idle)."""
+
+
+def _idle(configuration: Model, backend: Proxy) -> Iterator[Found]:
+    """The time after which an idle WebSocket is closed: the tunnel timeout, else the shortest of the others."""
+    tunnel = backend.timeout("tunnel")
+    if tunnel and tunnel.milliseconds:
+        if tunnel.milliseconds <= _SHORT_IDLE:
+            yield Found(tunnel.word.location, f"an idle WebSocket is closed after {seconds(tunnel.milliseconds)}")
+        return
+    others = [backend.timeout("server"), *(one.timeout("client") for one in configuration.sources(backend))]
+    limits = [one for one in others if one and one.milliseconds]
+    if limits and (shortest := min(limits, key=lambda one: one.milliseconds)).milliseconds <= _SHORT_IDLE:
+        when = seconds(shortest.milliseconds)
+        what = "timeout tunnel is 0, which is no limit of its own" if tunnel else "there is no timeout tunnel"
+        place = tunnel.word.location if tunnel else backend.location
+        yield Found(place, f"{what}: an idle WebSocket of {backend.name} is closed after {when}")
+
+
+def _long_poll(_configuration: Model, backend: Proxy) -> Iterator[Found]:
+    limit = backend.timeout("server")
+    if limit and 0 < limit.milliseconds <= LONG_POLL:
+        yield Found(limit.word.location, f"a long poll of 110 s gets 504 after {seconds(limit.milliseconds)}")
+
+
+def _slow_headers(_configuration: Model, frontend: Proxy) -> Iterator[Found]:
+    if not (frontend.timeout("http-request") or _short(frontend.timeout("client"))):
+        yield Found(frontend.location, f"{frontend.name} waits without a limit of its own for the headers of a request")
+
+
+def _short(limit: Timeout | None) -> bool:
+    return limit is not None and 0 < limit.milliseconds <= 30_000
+
+
+def _half_closed(configuration: Model) -> Iterator[Found]:
+    for frontend in web_frontends(configuration):
+        targets = [target.backend for target in configuration.targets(frontend) if target.backend.servers]
+        tunnels = [one for backend in targets if (one := backend.timeout("tunnel"))]
+        if tunnels and not frontend.timeout("client-fin"):
+            longest = max(tunnels, key=lambda one: one.milliseconds)
+            if longest.milliseconds > _SHORT_IDLE:
+                yield Found(
+                    longest.word.location, f"{frontend.name} has a long timeout tunnel without timeout client-fin"
+                )
+
+
+RULES: Final = (
+    Rule(
+        id="haproxy-tunnel-timeout",
+        vendors=HAPROXY,
+        severity="warning",
+        title="WebSockets have a long `timeout tunnel`",
+        why="without it, HAProxy closes a WebSocket without traffic after timeout client or timeout server: "
+        "measured after 50 s with the manual's values, and after 10 s with those of EasyHAProxy. Each robot then "
+        "connects again",
+        instead="write `timeout tunnel 1h` in the backend that gets the WebSockets",
+        source=MEASURED,
+        check=each_backend(websocket_backends, _idle),
+        scenario="idle-websocket",
+    ),
+    Rule(
+        id="haproxy-long-poll",
+        vendors=HAPROXY,
+        severity="warning",
+        title="`timeout server` is longer than a long poll of SignalR",
+        why="a client that cannot use WebSockets sends long polls, which SignalR answers after up to 110 s. A "
+        "shorter timeout server answers them with 504",
+        instead="write `timeout server 130s` in the backend that gets SignalR's requests",
+        source=MEASURED,
+        check=each_backend(lambda found: (one for one in websocket_backends(found) if one.is_http), _long_poll),
+        scenario="long-poll",
+    ),
+    Rule(
+        id="haproxy-http-request-timeout",
+        vendors=HAPROXY,
+        severity="warning",
+        title="the headers of a request have a time limit",
+        why="timeout client restarts with each byte. A client that sends one byte from time to time keeps its "
+        "connection, and a few hundred of them use up maxconn",
+        instead="write `timeout http-request 10s`",
+        source=f"{MANUAL}#timeout%20http-request",
+        check=each_backend(http_frontends, _slow_headers),
+        scenario="slowloris",
+    ),
+    Rule(
+        id="haproxy-client-fin",
+        vendors=HAPROXY,
+        severity="note",
+        title="a long `timeout tunnel` has `timeout client-fin` beside it",
+        why="a robot whose network disappears leaves a half-closed connection, which then stays open for timeout "
+        "tunnel",
+        instead="write `timeout client-fin 30s` and `timeout server-fin 30s`",
+        source=f"{MANUAL}#timeout%20client-fin",
+        check=by_model(_half_closed),
+    ),
+)
