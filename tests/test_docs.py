@@ -5,7 +5,7 @@
   its end continues it on a line that begins with `> `); the lines below it are what both outputs must hold. A line
   `...` stands for any lines, `...` inside a line for any text; what depends on the machine or the release is not
   compared: the verdict of an installed program, digests, nlbgen's version. `$ echo $?` shows the last exit code.
-* A ```yaml file=NAME block is written into that folder.
+* A ```yaml file=NAME or ```text file=NAME block is written into that folder.
 * What stands between `<!-- generated: NAME -->` and `<!-- /generated -->` comes from the code.
 
 `pytest tests/test_docs.py --update-golden` rewrites generated parts, and examples without an ellipsis.
@@ -28,6 +28,7 @@ from nlbgen.cli import cli as command_line
 from nlbgen.generators import matrix
 from nlbgen.generators.base import all_generators, known_ids
 from nlbgen.generators.features import FEATURES
+from nlbgen.lint import reference as lint_reference
 from nlbgen.operate import abilities
 from nlbgen.prove.score import reference as proofs
 from nlbgen.spec import reference
@@ -166,12 +167,14 @@ GENERATED: dict[str, Callable[[], str]] = {
     "features": features,
     "abilities": abilities.as_markdown,
     "scenarios": proofs.as_markdown,
+    "lint": lint_reference.as_markdown,
 }
 MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 WANTED = {
     ("README.md", "matrix"),
     ("docs/commands/prove.md", "scenarios"),
     ("docs/commands/nodes.md", "abilities"),
+    ("docs/lint.md", "lint"),
     ("docs/rules.md", "features"),
     ("docs/rules.md", "rules"),
     ("docs/rules.md", "files"),
@@ -256,7 +259,7 @@ def run_page(page: Path, folder: Path) -> Iterator[tuple[Example, list[str], str
     lines = text.split("\n")
     code = 0
     for block in blocks(text):
-        if found := re.fullmatch(r"yaml file=(\S+)", block.kind):
+        if found := re.fullmatch(r"(?:yaml|text) file=(\S+)", block.kind):
             (folder / found[1]).write_text("\n".join([*block.lines, ""]), encoding="utf-8")
         if block.kind != "console":
             continue
