@@ -27,15 +27,13 @@ _LOOPBACK: Final = re.compile(r"(?:127\.|localhost|\[?::1\]?|unix@|abns@|/|ipv4@
 _FEW: Final = 256
 
 
-def _no_state(configuration: Model, backend: Proxy) -> Iterator[Found]:
+def _no_state(_configuration: Model, backend: Proxy) -> Iterator[Found]:
     server = next((server for server in backend.servers if server.has("check")), None)
-    if server is None or backend.last("load-server-state-from-file") or server.has("init-state"):
+    loaded = backend.last("load-server-state-from-file")
+    if server is None or server.has("init-state") or (loaded and loaded.arguments[:1] != ("none",)):
         return
-    if configuration.last_global("server-state-file") is None and server.value("init-addr") != "none":
-        yield Found(
-            backend.location,
-            f"after a reload, {backend.name} sends requests to a node that is down, until its first check",
-        )
+    what = f"after a reload, {backend.name} sends requests to a node that is down, until its first check"
+    yield Found(backend.location, what)
 
 
 def _no_newline(configuration: Model) -> Iterator[Found]:
