@@ -29,6 +29,7 @@ COMMANDS = {
     "lint": "lint",
     "nodes": "nodes",
     "probe": "probe",
+    "drift": "drift",
     "prove": "prove",
     "push": "push",
     "render": "render",

@@ -54,6 +54,7 @@ CODE_FOLDERS = (
         "bundle",
         "commands",
         "core",
+        "drift",
         "export",
         "generators",
         "lint",

@@ -109,7 +109,8 @@ def _units(spec: Spec, vendors: tuple[Generator, ...]) -> Iterator[Artifact]:
         view: dict[str, Any] = {"port": targets.HAPROXY_PORT, "metrics_port": spec.farm.balancer.metrics_port}
         yield _text(spec, "nlbgen-metrics.socket", view, folder="haproxy")
         yield _text(spec, "nlbgen-metrics.service", view, folder="haproxy")
-    command = f"{PROGRAM} --quiet drift --spec {SPEC_PATH} --textfile {TEXTFILE}"
+    subjects = " ".join(vendor.name for vendor in vendors)
+    command = f"{PROGRAM} --quiet drift {subjects} --spec {SPEC_PATH} --textfile {TEXTFILE}"
     drift = {"command": command, "every": str(DRIFT_EVERY), "timeout": str(DRIFT_EVERY)}
     yield _text(spec, "nlbgen-drift.service", drift, folder="drift")
     yield _text(spec, "nlbgen-drift.timer", drift, folder="drift")

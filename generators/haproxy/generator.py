@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from ...core.markdown import code
 from ...spec.model import Farm
 from ...spec.units import Duration, Version
-from .. import certificate, keepalived, redis_hosts
+from .. import certificate, digest, keepalived, redis_hosts
 from ..base import Draft, Generator, Job
 from ..design import ANY_PORT, COOKIE, ERRORS_TO_SUSPECT, HEADER_TIME, LARGEST_HEAD, LONG_POLL, Member, Pool
 from ..features import FEATURES, Support, Yes
@@ -90,6 +90,8 @@ _LOG: Final = {
 """The log of requests; `client` and `masked` compute the variables of `format`. Groups of the regular expressions are
 numbered. `lower` turns the address into text: HAProxy would do that for each use of an address."""
 _REMOVED_NAMES: Final = sorted((*FORGED_NAMES, "HTTP2-Settings"))
+_SERVER: Final = re.compile(r"^ *server .*$", re.MULTILINE)
+_RUNTIME: Final = re.compile(r" weight [0-9]+| disabled$")
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=~*-]+")
 
 
@@ -186,7 +188,11 @@ class Haproxy(Generator):
         """The configuration, the drop-in for its systemd service, the tool for its workers, and INSTALL.md."""
         view = self._view(job)
         return [
-            Draft(PurePosixPath("haproxy.cfg"), "haproxy/haproxy.cfg.j2", view),
+            Draft(
+                PurePosixPath("haproxy.cfg"),
+                "haproxy/haproxy.cfg.j2",
+                digest.with_digest("haproxy/haproxy.cfg.j2", view, structure),
+            ),
             Draft(PurePosixPath("haproxy.service.d/nlbgen.conf"), "haproxy/nlbgen.conf.j2", view),
             Draft(PurePosixPath(TOOL), "haproxy/nlbgen-haproxy.j2", view),
             Draft(PurePosixPath("nlbgen-haproxy.service"), "haproxy/nlbgen-haproxy.service.j2", view),
@@ -370,6 +376,14 @@ class Haproxy(Generator):
         if not isinstance(verify, str):
             return [*words, "verify", "none"]
         return [*words, "verify", "required", "ca-file", self.quoted(verify), "verifyhost", design.frontend.host]
+
+
+def structure(text: str) -> str:
+    """Return a configuration without the weights and states of nodes, which the running process can change.
+
+    The rendered program nlbgen-haproxy does the same: it changes weights and states without a reload.
+    """
+    return _SERVER.sub(lambda line: _RUNTIME.sub("", line[0]), text)
 
 
 def _bind(address: str, port: int) -> str:

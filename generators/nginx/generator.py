@@ -14,7 +14,7 @@ from ...core.markdown import code
 from ...spec.capacity import open_files
 from ...spec.model import Farm
 from ...spec.units import Duration, Size, Version
-from .. import certificate, keepalived, redis_hosts
+from .. import certificate, digest, keepalived, redis_hosts
 from ..base import Draft, Generator, Job, UnquotableError
 from ..design import ANY_PORT, HEADER_TIME, KEEPALIVE_TO_NODE, LARGEST_HEAD, LONG_POLL
 from ..features import ELSEWHERE, FEATURES, No, Since, Support, Yes
@@ -192,7 +192,11 @@ class Nginx(Generator):
         """The complete nginx.conf, and INSTALL.md."""
         view = self._view(job)
         return [
-            Draft(PurePosixPath("nginx.conf"), "nginx/nginx.conf.j2", view),
+            Draft(
+                PurePosixPath("nginx.conf"),
+                "nginx/nginx.conf.j2",
+                digest.with_digest("nginx/nginx.conf.j2", view),
+            ),
             Draft(PurePosixPath("INSTALL.md"), "nginx/INSTALL.md.j2", view),
             *certificate.files(job, "nginx -t -q && systemctl reload nginx"),
             *keepalived.files(job),

@@ -285,7 +285,7 @@ def test_units_forward_the_metrics_and_start_drift(make_spec: MakeSpec) -> None:
     command = re.search(r"ExecStart=\S+ (.*)", files["drift/nlbgen-drift.service"])
     assert command
     assert command[1].startswith(
-        "--quiet drift --spec /etc/nlbgen/farm.yaml --textfile /var/lib/prometheus/node-exporter/"
+        "--quiet drift haproxy --spec /etc/nlbgen/farm.yaml --textfile /var/lib/prometheus/node-exporter/"
     )
     assert "OnUnitActiveSec=1m" in files["drift/nlbgen-drift.timer"]
 

@@ -1,0 +1,125 @@
+"""HAProxy: the digest that the process reports, its nodes with addresses, weights and states, and the file.
+
+Source: HAProxy's management guide, "show info", "show servers state" (version 1 of the format) and "show proc".
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ..generators.base import Site, generator
+from ..generators.design import Design, Member
+from ..generators.haproxy.generator import structure
+from ..spec.load import Spec
+from . import sockets
+from .hosted import Expected, file_differences, process_difference
+from .report import Difference, UnreachedError
+
+TITLE: Final = "HAProxy"
+SOCKET: Final = Path("/run/haproxy/admin.sock")
+MASTER: Final = Path("/run/haproxy-master.sock")
+FILE: Final = Path("/etc/haproxy/haproxy.cfg")
+FORMAT: Final = "1"
+_MAINTENANCE: Final = 0x01 | 0x02 | 0x04
+"""`srv_admin_state`: maintenance by a command, by a tracked server, by the configuration."""
+_DRAIN: Final = 0x08 | 0x10
+
+
+class Server(NamedTuple):
+    """One server of the running process."""
+
+    address: str
+    port: int
+    weight: int
+    state: str
+    """`ready`, `drain` or `maint`."""
+
+
+def differences(spec: Spec, site: Site, socket: Path, file: Path) -> list[Difference]:
+    """Compare the running process and its file with the spec.
+
+    Raises:
+        UnreachedError: The process or the file cannot be read.
+        UnsupportedError: HAProxy does not support the farm.
+    """
+    expected = Expected.of(generator("haproxy"), spec, site)
+    found = process_difference(_description(sockets.ask(socket, "show info", TITLE)), expected)
+    running = servers(sockets.ask(socket, "show servers state", TITLE))
+    found += _compare(wanted(spec), running)
+    return found + file_differences(file, expected, structure)
+
+
+def old_workers(master: Path) -> int | None:
+    """Return the number of workers that a reload replaced; None if the master process cannot be asked."""
+    try:
+        answer = sockets.ask(master, "show proc", TITLE)
+    except UnreachedError:
+        return None
+    count, old = 0, False
+    for line in answer.splitlines():
+        if line.startswith("#"):
+            old = line.startswith("# old workers")
+        elif old and line.split()[1:2] == ["worker"]:
+            count += 1
+    return count
+
+
+def wanted(spec: Spec) -> dict[str, Member]:
+    """Return the nodes of the spec by their names in HAProxy, `pool/node`."""
+    design = Design(spec.farm)
+    pools = [design.web.name]
+    if not design.passthrough:
+        pools.append(design.signalr.name)
+    if design.balancer.health.serves_all_failed:
+        pools.append(design.unchecked.name)
+    return {f"{pool}/{member.name}": member for pool in pools for member in design.members}
+
+
+def servers(answer: str) -> dict[str, Server]:
+    """Return the servers of the answer to "show servers state"; raises UnreachedError for another format."""
+    version, _, table = answer.partition("\n")
+    names, *rows = table.splitlines() or [""]
+    columns = names.removeprefix("# ").split()
+    if version.strip() != FORMAT or "srv_uweight" not in columns:
+        raise UnreachedError("HAProxy's list of servers has an unknown format", "update nlbgen")
+    found: dict[str, Server] = {}
+    for row in rows:
+        values = dict(zip(columns, row.split(" "), strict=False))
+        if len(values) == len(columns):
+            found[f"{values['be_name']}/{values['srv_name']}"] = _server(values)
+    return found
+
+
+def _server(values: Mapping[str, str]) -> Server:
+    admin, weight = int(values["srv_admin_state"]), int(values["srv_uweight"])
+    state = "maint" if admin & _MAINTENANCE else "drain" if admin & _DRAIN else "ready"
+    return Server(values["srv_addr"], int(values["srv_port"]), weight, state)
+
+
+def _description(info: str) -> str:
+    found = re.search(r"(?m)^description: (.*)$", info)
+    return found[1] if found else ""
+
+
+def _compare(expected: Mapping[str, Member], running: Mapping[str, Server]) -> list[Difference]:
+    pools = {name.partition("/")[0] for name in expected}
+    extra = [name for name in running if name.partition("/")[0] in pools and name not in expected]
+    found = [Difference(name, "no such node", "a node") for name in extra]
+    for name, member in expected.items():
+        server = running.get(name)
+        found += [Difference(name, "a node", "no such node")] if server is None else _of_node(name, member, server)
+    return found
+
+
+def _of_node(name: str, member: Member, server: Server) -> Iterator[Difference]:
+    """Yield what differs; HAProxy resolves host names itself, so their addresses are not compared."""
+    host = f"[{server.address}]" if ":" in server.address else server.address
+    if not member.is_name and f"{host}:{server.port}" != member.endpoint:
+        yield Difference(f"{name}, address", member.endpoint, f"{host}:{server.port}")
+    weight = 0 if member.state == "drain" else member.weight
+    if server.weight != weight:
+        yield Difference(f"{name}, weight", str(weight), str(server.weight))
+    state = "maint" if member.state == "down" else "ready"
+    if server.state != state:
+        yield Difference(f"{name}, state", state, server.state)

@@ -1,0 +1,275 @@
+"""`nlbgen drift`: the report, the metrics and the exit codes."""
+
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from nlbgen.drift import haproxy, sockets
+from nlbgen.drift.farm import Options as Places
+from nlbgen.drift.farm import drift, subjects_of
+from nlbgen.drift.machine import machine
+from nlbgen.drift.report import MOST_SHOWN, Difference, Machine, Report, Subject, UnreachedError
+from nlbgen.drift.textfile import metrics
+from nlbgen.generators.base import generator, render
+from nlbgen.generators.digest import digest_of, found_in, unchanged
+from nlbgen.generators.haproxy.generator import structure
+from nlbgen.spec.load import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nlbgen.spec.load import Spec
+    from tests.conftest import RunCommand, RunOnTerminal
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+REPORT = Report(
+    "f",
+    (
+        Subject("haproxy"),
+        Subject("nginx", (Difference("x", "1", "2"), Difference("y", "3", "4"))),
+        Subject("f5", unreached="it is gone", hint="look for it"),
+    ),
+    Machine(3, "10.0.0.1", holds_address=False),
+)
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The example farm with the files of its nodes."""
+    shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+# The report
+
+
+@pytest.mark.parametrize(
+    "subjects, code",
+    [
+        ((Subject("a"),), 0),
+        ((Subject("a", (Difference("x", "1", "2"),)),), 1),
+        ((Subject("a", unreached="r"), Subject("b", (Difference("x", "1", "2"),))), 6),
+    ],
+)
+def test_exit_code_follows_the_worst_subject(subjects: tuple[Subject, ...], code: int) -> None:
+    assert Report("f", subjects).exit_code == code
+
+
+def test_text_has_a_line_for_each_difference_and_each_reason() -> None:
+    assert REPORT.text().splitlines() == [
+        "haproxy: no difference",
+        "nginx: x: expected 1, found 2",
+        "nginx: y: expected 3, found 4",
+        "f5: not compared: it is gone",
+        "    look for it",
+    ]
+    assert REPORT.summary() == "2 subjects compared: 2 differences; 1 subject not compared"
+    assert Report("f", (Subject("a"),)).summary() == "1 subject compared: no difference"
+
+
+def test_text_escapes_what_a_device_answers() -> None:
+    assert "\x1b" not in Report("f", (Subject("a", (Difference("\x1b[2J", "1", "2"),)),)).text()
+
+
+def test_text_shows_no_more_than_a_page_of_one_subject() -> None:
+    many = tuple(Difference(str(n), "1", "2") for n in range(MOST_SHOWN + 2))
+    assert Report("f", (Subject("a", many),)).text().splitlines()[-1] == "a: 2 more differences"
+
+
+def test_metrics_have_a_sample_for_each_fact() -> None:
+    assert metrics(REPORT, 1000.5).decode().splitlines() == [
+        "# HELP nlbgen_drift_differences Differences between what runs and the spec.",
+        "# TYPE nlbgen_drift_differences gauge",
+        'nlbgen_drift_differences{subject="haproxy"} 0',
+        'nlbgen_drift_differences{subject="nginx"} 2',
+        "# HELP nlbgen_drift_reached Whether the subject could be compared.",
+        "# TYPE nlbgen_drift_reached gauge",
+        'nlbgen_drift_reached{subject="haproxy"} 1',
+        'nlbgen_drift_reached{subject="nginx"} 1',
+        'nlbgen_drift_reached{subject="f5"} 0',
+        "# HELP nlbgen_drift_time_seconds When the comparison ended.",
+        "# TYPE nlbgen_drift_time_seconds gauge",
+        "nlbgen_drift_time_seconds 1000.5",
+        "# HELP nlbgen_old_workers Workers that a reload replaced and that still have connections.",
+        "# TYPE nlbgen_old_workers gauge",
+        "nlbgen_old_workers 3",
+        "# HELP nlbgen_vip_held Whether this machine holds the shared address.",
+        "# TYPE nlbgen_vip_held gauge",
+        'nlbgen_vip_held{address="10.0.0.1"} 0',
+    ]
+
+
+def test_metrics_leave_out_what_is_unknown() -> None:
+    text = metrics(Report("f", (Subject("f5", unreached="r"),)), 1).decode()
+    assert "nlbgen_drift_differences" not in text
+    assert "nlbgen_old_workers" not in text
+
+
+@pytest.mark.prometheus
+def test_promtool_accepts_the_metrics() -> None:
+    done = subprocess.run(["promtool", "check", "metrics"], input=metrics(REPORT, 1), capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+# The digest
+
+
+def test_digest_ignores_comments_and_itself() -> None:
+    text = "# a\nx 1;\n  # b\ny nlbgen-digest-0123456789abcdef;\n"
+    assert digest_of(text, unchanged) == digest_of("x 1;\ny nlbgen-digest-ffffffffffffffff;\n", unchanged)
+    assert digest_of(text, unchanged) != digest_of(text.replace("x 1", "x 2"), unchanged)
+    assert (found_in(text), found_in("nlbgen-digest-12")) == ("nlbgen-digest-0123456789abcdef", "")
+
+
+def test_digest_of_haproxy_does_not_depend_on_weights_and_states(make_spec: "Callable[..., Spec]") -> None:
+    def rendered(**node: object) -> str:
+        nodes = [{"name": "orch-1", "address": "10.20.0.11", **node}, {"name": "orch-2", "address": "10.20.0.12"}]
+        files = render(generator("haproxy"), make_spec(nodes=nodes))
+        return next(file.content.decode() for file in files if file.main)
+
+    plain = rendered()
+    assert digest_of(plain, structure) == found_in(plain)
+    for node in ({"weight": 7}, {"state": "drain"}, {"state": "down"}):
+        assert found_in(rendered(**node)) == found_in(plain)
+    for node in ({"port": 8443}, {"state": "backup"}):
+        assert found_in(rendered(**node)) != found_in(plain)
+
+
+def test_digest_of_nginx_depends_on_the_nodes(make_spec: "Callable[..., Spec]") -> None:
+    def rendered(weight: int) -> str:
+        nodes = [{"name": "a", "address": "10.20.0.11", "weight": weight}, {"name": "b", "address": "10.20.0.12"}]
+        files = render(generator("nginx"), make_spec(nodes=nodes, accept=["nginx-active-health", "nginx-queue"]))
+        return next(file.content.decode() for file in files if file.main)
+
+    assert found_in(rendered(1)) == digest_of(rendered(1), unchanged)
+    assert found_in(rendered(1)) != found_in(rendered(2))
+
+
+# Subjects
+
+
+def test_subjects_are_those_of_the_spec(make_spec: "Callable[..., Spec]", example: Path) -> None:
+    assert subjects_of(load(example / "farm.yaml")) == ("haproxy", "nginx", "zen", "f5", "nodes")
+    assert subjects_of(make_spec()) == ("haproxy", "nginx")
+    assert subjects_of(make_spec(nginx={"version": "1.22"})) == ("nginx",)
+
+
+def test_vendor_that_does_not_support_the_farm_is_not_compared(make_spec: "Callable[..., Spec]") -> None:
+    (subject,) = drift(make_spec(balancer={"slow_start": "30s"}), ["nginx"], Places()).subjects
+    assert "slow_start" in subject.unreached
+    assert subject.hint == "nlbgen render nginx"
+
+
+def test_machine_has_facts_only_with_a_program(make_spec: "Callable[..., Spec]", tmp_path: Path) -> None:
+    vip = {
+        "address": "127.0.0.1/24",
+        "interface": "lo",
+        "balancers": ["10.0.0.3", "10.0.0.4"],
+        "secret": {"env": "VRRP"},
+    }
+    shared = make_spec(frontend={"address": "127.0.0.1", "vip": vip}).farm
+    assert machine(shared, ["f5", "nodes"], tmp_path) == Machine()
+    assert machine(shared, ["haproxy"], tmp_path / "x") == Machine(None, "127.0.0.1", holds_address=True)
+    assert machine(make_spec().farm, ["haproxy"], tmp_path / "x") == Machine()
+
+
+@pytest.mark.parametrize("answer", ["", "2\n# be_id be_name\n", "1\n# be_id be_name srv_name\n"])
+def test_unknown_format_of_haproxy_is_reported(answer: str) -> None:
+    with pytest.raises(UnreachedError, match="unknown format"):
+        haproxy.servers(answer)
+
+
+def test_system_without_unix_sockets_cannot_ask_haproxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delattr("socket.AF_UNIX")
+    with pytest.raises(UnreachedError, match="this system has none"):
+        sockets.ask(tmp_path / "admin.sock", "show info", "HAProxy")
+
+
+# The command
+
+
+@pytest.fixture
+def other_server() -> Iterator[int]:
+    """A web server on the port of the statistics that is not NGINX with this configuration."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_request(self, *_: object) -> None:
+            pass
+
+        def log_error(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_nginx_with_another_configuration_is_a_difference(cli: "RunCommand", other_server: int, tmp_path: Path) -> None:
+    data = yaml.safe_load((EXAMPLES / "farm.yaml").read_text(encoding="utf-8"))
+    data["balancer"]["metrics_port"] = other_server
+    (tmp_path / "farm.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    main = next(file for file in render(generator("nginx"), load(tmp_path / "farm.yaml")) if file.main)
+    (tmp_path / "nginx.conf").write_bytes(main.content)
+    ran = cli("drift", "nginx", "--nginx-file", "nginx.conf")
+    assert ran.code == 1
+    assert ran.out.startswith("nginx: the running process: expected nlbgen-digest-")
+    assert ran.out.endswith("found no digest (not a file of this nlbgen)\n")
+
+
+def test_nodes_that_differ_are_drift_and_the_textfile_shows_it(cli: "RunCommand", example: Path) -> None:
+    ran = cli("drift", "nodes", "--textfile", "n.prom")
+    assert ran.code == 1
+    assert "nodes: machineKey validationKey: expected the same on all nodes, found sha256:" in ran.out
+    assert 'nlbgen_drift_reached{subject="nodes"} 1' in (example / "n.prom").read_text(encoding="utf-8")
+    assert (example / "n.prom").stat().st_mode & 0o777 == 0o644
+
+
+def test_nodes_that_agree_are_no_drift(cli: "RunCommand", example: Path) -> None:
+    shutil.copy(example / "inputs" / "orch-1" / "web.config", example / "inputs" / "orch-2" / "web.config")
+    shown = json.loads(cli("drift", "nodes", "--format", "json").out)
+    found = {one["what"] for one in shown["subjects"][0]["differences"]}
+    assert "EncryptionKey" not in found
+    assert "orch-1, session-inproc" in found
+
+
+def test_nodes_without_readable_files_are_not_compared(cli: "RunCommand", example: Path) -> None:
+    (example / "inputs" / "orch-2" / "web.config").write_text("<x", encoding="utf-8")
+    ran = cli("drift", "nodes")
+    assert ran.code == 6
+    assert "nodes: not compared: the files of orch-2 cannot be read" in ran.out
+    shutil.rmtree(example / "inputs")
+    assert cli("drift", "nodes").code == 6
+
+
+def test_programs_that_do_not_run_here_are_not_compared(cli: "RunCommand", example: Path) -> None:
+    ran = cli(
+        "drift", "haproxy", "nginx", "--haproxy-socket", "no.sock", "--haproxy-master", "no.sock", "--haproxy-file", "x"
+    )
+    assert ran.code == 6
+    assert "haproxy: not compared: HAProxy does not answer at no.sock: No such file or directory" in ran.out
+    assert "2 subjects not compared" in ran.err
+
+
+def test_unknown_subject_is_a_usage_error(cli: "RunCommand", example: Path) -> None:
+    ran = cli("drift", "hapoxy")
+    assert ran.code == 2
+    assert "hapoxy is not a subject (did you mean haproxy?)" in ran.err
+
+
+def test_terminal_shows_a_table(terminal: "RunOnTerminal", example: Path) -> None:
+    screen = terminal("drift", "nodes", "haproxy", columns=120)
+    assert screen.code == 6
+    assert any(line.strip().startswith("subject") for line in screen.lines)
+    assert "haproxy: not compared" in screen.text
