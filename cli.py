@@ -34,6 +34,7 @@ COMMANDS = {
     "push": "push",
     "render": "render",
     "report": "report",
+    "roll": "roll",
     "schema": "schema",
     "topology": "topology",
     "vendors": "vendors",

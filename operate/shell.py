@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -90,10 +91,7 @@ def _checked(host: str, command: Sequence[str], found: Output) -> Output:
 def _run(host: str, command: Sequence[str], text: str) -> Output:
     activity.note(f"run: {shlex.join(command)}")
     try:
-        done = subprocess.run(  # noqa: S603  # fixed programs; a host that begins with - is refused
-            [*command], input=text, capture_output=True, encoding="utf-8", errors="replace", timeout=COMMAND_SECONDS,
-            check=False,
-        )  # fmt: skip
+        return execute(command, COMMAND_SECONDS, text)
     except FileNotFoundError:
         raise DeviceError(f"{host}: {command[0]} is not installed", f"install {command[0]} on this machine") from None
     except subprocess.TimeoutExpired:
@@ -103,4 +101,23 @@ def _run(host: str, command: Sequence[str], text: str) -> Output:
         ) from None
     except OSError as error:
         raise DeviceError(f"{host}: {command[0]} cannot be run: {error.strerror}") from None
-    return Output(done.returncode, done.stdout, done.stderr)
+
+
+def execute(command: Sequence[str], seconds: float, text: str | None) -> Output:
+    """Run a program of this computer without a shell; raises OSError or TimeoutExpired.
+
+    Without a `text` as its input, it has no input, and what it prints goes to standard error.
+    """
+    shown = None if text is None else subprocess.PIPE
+    done = subprocess.run(  # noqa: S603  # no shell; a host that begins with - is refused, a command is the user's own
+        [*command],
+        input=text,
+        stdin=subprocess.DEVNULL if text is None else None,
+        stdout=sys.stderr if text is None else shown,
+        stderr=shown,
+        encoding="utf-8",
+        errors="replace",
+        timeout=seconds,
+        check=False,
+    )
+    return Output(done.returncode, done.stdout or "", done.stderr or "")
