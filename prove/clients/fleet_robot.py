@@ -81,6 +81,8 @@ class Robot:
     """The longest time between two contacts."""
     token: str = ""
     wire: Wire | None = None
+    pushes: int = 0
+    """The messages of the hub that it received."""
     failures: Counter[str] = field(default_factory=Counter)
     """The attempts to connect that failed, by reason; all robots of a fleet share it."""
     resumed: int = 0
@@ -249,6 +251,8 @@ class Robot:
         self._greeted.set()
         if '"I":"1"' in text or '"invocationId":"1"' in text:
             self.meet()
+        elif '"message"' in text:  # the name of the simulated hub's client method
+            self.pushes += 1
 
     async def _get(self, method: str, path: str) -> bytes:
         """Send one request on the kept connection for pages. Raises WireError unless the status is 2xx."""

@@ -17,6 +17,7 @@ from ...spec.model import Farm
 from ..clients.load import Load, LoadPlan
 from ..clients.load_result import LoadResult
 from ..clients.simple import Fetched, SocketHolder, SocketPlan, fetch
+from ..nodes.options import NodeOption
 from .lab import Lab
 from .processes import NodeProcess
 
@@ -191,12 +192,12 @@ class TestBench:
                 self.sockets_held.remove(holder)
 
     @asynccontextmanager
-    async def another(self, farm: Farm, note: str = "") -> AsyncIterator["TestBench"]:
-        """Start a second lab for a farm that differs.
+    async def another(self, farm: Farm, note: str = "", **node_options: NodeOption) -> AsyncIterator["TestBench"]:
+        """Start a second lab for a farm that differs; the options go to every simulated node.
 
         `note` says what differs and why, for the timeline; the metrics need it as well.
         """
-        lab = Lab(self.lab.written._replace(farm=farm), self.vendor, program=self.lab.program)
+        lab = Lab(self.lab.written._replace(farm=farm), self.vendor, program=self.lab.program, **node_options)
         if note:
             self.log(note)
         async with in_thread(lab):

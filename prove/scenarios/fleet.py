@@ -1,11 +1,18 @@
 """`nlbgen prove --robots N`: events that disconnect thousands of robots."""
 
 import asyncio
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Final
 
 from ...spec.model import Farm
-from ..clients.fleet import Fleet
-from .base import TestBench, without_checks
+from ..clients.fleet import WATCH_SECONDS, Fleet
+from ..lab.bench import in_thread
+from ..lab.plain_redis import PROGRAM, PlainRedis
+from ..nodes.options import NodeOption
+from .base import Metric, TestBench, metric, without_checks
 from .fleet_base import LATE, FleetScenario, Moment
 
 DOWN_SECONDS: Final = 4.0
@@ -15,6 +22,10 @@ HANG_SECONDS: Final = 40.0
 RECOVER_SECONDS: Final = 6.0
 """How long a restarted node runs before the next one stops."""
 RELOADS: Final = 3
+GONE_SECONDS: Final = 10.0
+"""How long Redis is away."""
+PUSH_SECONDS: Final = 10.0
+"""How long a message to all robots may take."""
 
 
 class RobotsKill(FleetScenario):
@@ -141,16 +152,48 @@ class RobotsRedis(FleetScenario):
     """The SignalR store fails."""
 
     name = "robots-redis"
-    title = "Redis fails and recovers"
-    why = "while Redis is down, messages for robots on other nodes are lost"
+    title = f"Redis fails for {GONE_SECONDS:g} s and recovers"
+    why = "no robot may lose its connection, and messages must reach all robots when Redis runs again"
+
+    def __init__(self) -> None:
+        self._redis: PlainRedis | None = None
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
-        """Skip always: these nodes have no store."""
-        return super().skip_reason(farm, vendor) or "the robots' nodes use no Redis; see the scenarios redis-..."
+        """Skip farms without Redis, and machines without it."""
+        if farm.stores.signalr != "redis":
+            return "stores.signalr is not redis"
+        missing = "" if shutil.which(PROGRAM) else f"{PROGRAM} is not installed here"
+        return super().skip_reason(farm, vendor) or missing
+
+    @asynccontextmanager
+    async def surroundings(self) -> AsyncIterator[Mapping[str, NodeOption]]:
+        """Start one Redis server without Sentinel; the scenarios `redis-...` have Sentinel."""
+        async with in_thread(PlainRedis()) as self._redis:
+            yield {"backplane": self._redis.address}
 
     async def event(self, bench: TestBench, robots: Fleet) -> Moment:
-        """Not run."""
-        raise NotImplementedError
+        """Kill Redis and start it again."""
+        del robots
+        redis = self._redis
+        assert redis is not None  # noqa: S101 - set by surroundings, for mypy
+        bench.log("Redis is killed")
+        await bench.call(redis.kill)
+        await asyncio.sleep(GONE_SECONDS)
+        bench.log("Redis starts again")
+        await bench.call(redis.start)
+        return Moment()
+
+    async def afterwards(self, bench: TestBench, robots: Fleet) -> Sequence[Metric]:
+        """Send a message to all robots on one node, and count the robots that it does not reach."""
+        before = [robot.pushes for robot in robots.robots]
+        bench.log(f"{bench.serving[0].name} sends a message to all robots")
+        await bench.call(bench.serving[0].control.push, "to all robots")
+        deadline, unreached = perf_counter() + PUSH_SECONDS, len(before)
+        while unreached and perf_counter() < deadline:
+            await asyncio.sleep(WATCH_SECONDS)
+            pairs = zip(robots.robots, before, strict=True)
+            unreached = sum(robot.pushes == count for robot, count in pairs)
+        return [metric("unreached", unreached, of=len(before))]
 
 
 SCENARIOS: Final = (

@@ -2,8 +2,8 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Collection, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
@@ -15,6 +15,7 @@ from ..clients.fleet_robot import FleetPlan, Robot
 from ..lab.ceiling import balancer_processes, ceiling, file_limit, most_connections
 from ..lab.lab import live_path
 from ..lab.usage import Watch, own_memory_mb, processors, usage, watched
+from ..nodes.options import NodeOption
 from .base import ONE_NODE, Metric, Metrics, Scenario, TestBench, metric, serving
 
 FEW: Final = 200
@@ -27,7 +28,7 @@ LATE: Final = 120.0
 QUIET_SECONDS: Final = 5.0
 SPREAD_SECONDS: Final = 300.0
 """When the spread is measured: after QUIET_SECONDS, and with --real-time after SPREAD_SECONDS."""
-TIMED: Final = frozenset({"unconnected", "within_30", "lost", "innocent", "unresponsive"})
+TIMED: Final = frozenset({"unconnected", "within_30", "lost", "innocent", "unresponsive", "unreached"})
 """The metrics that depend on the speed of this machine."""
 
 
@@ -80,13 +81,25 @@ class FleetScenario(Scenario):
     async def event(self, bench: TestBench, robots: Fleet) -> Moment:
         """Cause the event, and return when it is over."""
 
+    def surroundings(self) -> AbstractAsyncContextManager[Mapping[str, NodeOption]]:
+        """Start what the nodes need besides the lab; yields their options. The default is nothing."""
+        return nullcontext({})
+
+    async def afterwards(self, bench: TestBench, robots: Fleet) -> Sequence[Metric]:
+        """Return the scenario's own metrics, when all robots are back; the default is none."""
+        del bench, robots
+        return ()
+
     async def run(self, bench: TestBench) -> Metrics:
         """Start a lab with limits for all robots, and measure."""
         wanted = bench.robots or FEW
         limit = ceiling(balancer_processes(bench.vendor))
         count = min(wanted, limit.robots)
         note = "" if count == wanted else f"only {count} of {wanted} robots fit on this machine: {limit.reason}"
-        async with bench.another(_sized(bench.farm, count), note) as big:
+        async with (
+            self.surroundings() as options,
+            bench.another(_sized(bench.farm, count), note, **options) as big,
+        ):
             async for one in self.measured(big, count, note):
                 yield one
 
@@ -118,7 +131,7 @@ class FleetScenario(Scenario):
         await robots.all_connected(LATE)
         await asyncio.sleep(SPREAD_SECONDS if bench.real_time else QUIET_SECONDS)
         share = spread(bench.farm, robots, self.sticky(bench.farm))
-        return [*_returned(robots, homes, start, moment), share]
+        return [*_returned(robots, homes, start, moment), share, *await self.afterwards(bench, robots)]
 
 
 def _groups(bench: TestBench) -> Collection[int]:

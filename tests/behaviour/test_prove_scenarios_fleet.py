@@ -7,12 +7,32 @@ from .conftest import VENDORS, Changes, StartBench, failed_in
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CORE: Changes = {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "signalr"}}
-SCENARIOS = ("robots-kill", "robots-hang", "robots-rolling", "robots-reload", "robots-balancer", "robots-spread")
-USUAL = {("haproxy", "robots-kill", "classic"), ("nginx", "robots-rolling", "core")}
+SCENARIOS = (
+    "robots-kill",
+    "robots-hang",
+    "robots-rolling",
+    "robots-reload",
+    "robots-balancer",
+    "robots-spread",
+    "robots-redis",
+)
+USUAL = {
+    ("haproxy", "robots-kill", "classic"),
+    ("nginx", "robots-rolling", "core"),
+    ("haproxy", "robots-redis", "core"),
+}
 """What `make test` runs with few robots; `make long` runs all."""
 FARMS: dict[str, Changes] = {"classic": {}, "core": CORE}
 FEW = [
-    pytest.param(vendor, name, kind, marks=() if (vendor, name, kind) in USUAL else pytest.mark.long)
+    pytest.param(
+        vendor,
+        name,
+        kind,
+        marks=[
+            *([] if (vendor, name, kind) in USUAL else [pytest.mark.long]),
+            *([pytest.mark.redis] if name == "robots-redis" else []),
+        ],
+    )
     for vendor in VENDORS
     for name in SCENARIOS
     for kind in FARMS

@@ -400,7 +400,6 @@ def test_scenario_for_robots_is_skipped_without_a_second_node_or_redis(make_spec
     two, one = make_spec().farm, make_spec(nodes=[{"name": "a", "address": "10.0.0.1"}], accept=["one-node"]).farm
     assert scenarios()["robots-kill"].skip_reason(two, "haproxy") == ""
     assert "no second node" in scenarios()["robots-redis"].skip_reason(one, "haproxy")
-    assert "use no Redis" in scenarios()["robots-redis"].skip_reason(two, "haproxy")
 
 
 def team(make_spec: Callable[..., Spec], *, connected: bool = True) -> tuple[Fleet, list[Robot]]:

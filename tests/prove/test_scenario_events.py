@@ -10,9 +10,9 @@ import pytest
 
 from nlbgen.prove.clients.simple import Fetched
 from nlbgen.prove.lab.bench import TestBench
-from nlbgen.prove.scenarios import limits, live, reload
+from nlbgen.prove.scenarios import fleet, limits, live, reload
 from nlbgen.prove.scenarios.fleet import RobotsRedis
-from nlbgen.prove.scenarios.fleet_base import FleetScenario
+from nlbgen.prove.scenarios.fleet_base import FleetScenario, Moment
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.spec.load import Spec
 
@@ -20,6 +20,7 @@ from .fake_bench import FakeBench, MakeBench, loaded, measured, page, values
 
 if TYPE_CHECKING:
     from nlbgen.prove.clients.fleet import Fleet
+    from nlbgen.prove.lab.plain_redis import PlainRedis
 
 SLEEP = asyncio.sleep
 
@@ -201,8 +202,31 @@ def test_event_for_robots_hits_its_nodes(make_bench: MakeBench, name: str, first
     assert bench.balancer.reloads == (3 if name == "robots-reload" else 0)
 
 
-def test_robots_whose_nodes_use_no_redis_are_not_run(make_bench: MakeBench, make_spec: Callable[..., Spec]) -> None:
+def test_redis_under_robots_is_killed_started_and_used(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    bench, scenario = make_bench(), RobotsRedis()
+    scenario._redis = cast(
+        "PlainRedis", SimpleNamespace(kill=lambda: done.append("kill"), start=lambda: done.append("start"))
+    )
+    team = [SimpleNamespace(pushes=0), SimpleNamespace(pushes=3)]
+    robots = cast("Fleet", SimpleNamespace(robots=team))
+
+    def push(_message: str) -> None:
+        team[0].pushes += 1
+
+    monkeypatch.setattr(fleet, "PUSH_SECONDS", 0.05)
+    monkeypatch.setattr(bench.nodes_[0], "control", SimpleNamespace(push=push), raising=False)
+    assert asyncio.run(scenario.event(bench, robots)) == Moment()
+    found = asyncio.run(scenario.afterwards(bench, robots))
+    assert done == ["kill", "start"]
+    assert [(one.name, one.value, one.of) for one in found] == [("unreached", 1, 2)]
+
+
+def test_redis_under_robots_needs_redis(make_spec: Callable[..., Spec], monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = RobotsRedis()
-    assert "use no Redis" in scenario.skip_reason(make_spec().farm, "haproxy")
-    with pytest.raises(NotImplementedError):
-        asyncio.run(scenario.event(make_bench(), cast("Fleet", None)))
+    assert (
+        scenario.skip_reason(make_spec(stores={"signalr": "sqlserver"}).farm, "haproxy")
+        == "stores.signalr is not redis"
+    )
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert scenario.skip_reason(make_spec().farm, "haproxy") == "redis-server is not installed here"
