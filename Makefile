@@ -11,7 +11,7 @@ FLOOR := 95
 # Tests start hundreds of commands, each of which would compile nlbgen again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint types alone together coverage long search hostile audit release mutants programs bench peers docs golden clean help
+.PHONY: demo test check lint types alone together coverage long search hostile audit release mutants programs bench peers robots docs golden clean help
 
 help:
 	@echo "make demo     render the example farm for all vendors, validated, into outputs/"
@@ -23,6 +23,7 @@ help:
 	@echo "make release  the wheel, its SBOM and their checksums, into dist/"
 	@echo "make bench    measure start-up and throughput into docs/performance.md"
 	@echo "make peers    compare with other configurations for HAProxy and NGINX, into docs/performance.md"
+	@echo "make robots   the manuals' configurations under robots, into docs/performance.md"
 	@echo "make docs     build the documentation's pages into site/"
 
 $(BIN)/python:
@@ -135,6 +136,10 @@ bench: $(VENV)/test.stamp editable
 # The comparison with other configurations, also into docs/performance.md: 11 minutes; PEERS=--quick takes 3 and only prints.
 peers: $(VENV)/test.stamp editable
 	cd benchmarks && $(abspath $(BIN))/python -m peers $(PEERS)
+
+# A node fails under robots, with nlbgen's and the manuals' configurations; about 6 minutes on an idle machine.
+robots: $(VENV)/test.stamp editable
+	cd benchmarks && $(abspath $(BIN))/python -m peers.robots $(ROBOTS)
 
 # The documentation as pages, into site/.
 docs: $(VENV)/test.stamp

@@ -75,3 +75,19 @@ def test_chart_is_valid_and_reproducible() -> None:
     assert bars[0] < 2 < 100 < bars[1] < float(root.attrib["width"])
     assert "prefers-color-scheme: dark" in drawn
     assert "600 (599-601)" in drawn
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_table_of_robots_has_a_row_for_each_contender_and_each_doubt() -> None:
+    from peers.lab import CONTENDERS
+    from peers.robots import CHOSEN, COLUMNS, lines
+
+    from nlbgen.prove.scenarios.base import metric
+
+    assert [one.key for one in CHOSEN] == ["haproxy", "haproxy-manual", "nginx", "nginx-manual"]
+    metrics = [metric("unconnected", 245), *(metric(name, 12.5) for name in COLUMNS)]
+    unsure = [metrics[0]._replace(doubt="inconclusive: busy"), *metrics[1:]]
+    text = "\n".join(lines({CONTENDERS[0]: metrics, CONTENDERS[1]: unsure}, 300))
+    assert "| **HAProxy, nlbgen** | 55 of 300 | 12.5 | 12.5% | 12.5 | 12.5 | 12.5 KB | 12.5 s |" in text
+    assert "| HAProxy, its manual | 55 of 300 |" in text
+    assert text.endswith("\n\nHAProxy, its manual: inconclusive: busy.")

@@ -17,6 +17,7 @@ from nlbgen.core.files import write_atomically
 from nlbgen.net.loopback import free_port, release_port
 from nlbgen.prove.lab.lab import Lab
 from nlbgen.prove.lab.processes import BalancerProcess, NodeProcess
+from nlbgen.prove.scenarios.fleet_base import sized
 from nlbgen.spec.load import Spec, loads
 
 TEMPLATES = Path(__file__).parent / "configurations"
@@ -88,8 +89,12 @@ def farm(*, tls: bool) -> Spec:
 class PeerLab(Lab):
     """A lab that runs a contender's configuration; with `quick_nodes` in front of those, with one thread."""
 
-    def __init__(self, contender: Contender, *, tls: bool, quick_nodes: Sequence["QuickNode"] = ()) -> None:
-        super().__init__(farm(tls=tls), contender.vendor)
+    def __init__(
+        self, contender: Contender, *, tls: bool, quick_nodes: Sequence["QuickNode"] = (), robots: int = 0
+    ) -> None:
+        """With `robots`, nlbgen's configuration has limits for so many."""
+        spec = farm(tls=tls)
+        super().__init__(spec._replace(farm=sized(spec.farm, robots)) if robots else spec, contender.vendor)
         self.contender = contender
         self.tls = tls
         self._quick = {node.name: node for node in quick_nodes}

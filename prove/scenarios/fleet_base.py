@@ -98,13 +98,13 @@ class FleetScenario(Scenario):
         note = "" if count == wanted else f"only {count} of {wanted} robots fit on this machine: {limit.reason}"
         async with (
             self.surroundings() as options,
-            bench.another(_sized(bench.farm, count), note, **options) as big,
+            bench.another(sized(bench.farm, count), note, **options) as big,
         ):
             async for one in self.measured(big, count, note):
                 yield one
 
-    async def measured(self, bench: TestBench, count: int, note: str = "") -> Metrics:
-        """Connect so many robots to a lab, cause the event, and wait until all are back."""
+    async def measured(self, bench: TestBench, count: int, note: str = "", patience: float = LATE) -> Metrics:
+        """Connect so many robots to a lab, cause the event, and wait up to `patience` seconds until all are back."""
         empty = Memory.of(bench)
         bench.log(f"{count} robots connect")
         async with AsyncExitStack() as stack:
@@ -116,7 +116,7 @@ class FleetScenario(Scenario):
             login = _login(bench, beginning, count)
             full, spent = Memory.of(bench), usage(bench.lab.balancer.pid).cpu_seconds
             async with watched(lambda: _groups(bench)) as seen:
-                found = await self._observed(bench, robots)
+                found = await self._observed(bench, robots, patience)
             for one in found:
                 yield _judged(one, seen)
             yield metric("cpu", round(max(usage(bench.lab.balancer.pid).cpu_seconds - spent, 0.0), 1))
@@ -124,11 +124,11 @@ class FleetScenario(Scenario):
         for one in _memory(count, empty, full):
             yield one
 
-    async def _observed(self, bench: TestBench, robots: Fleet) -> list[Metric]:
+    async def _observed(self, bench: TestBench, robots: Fleet, patience: float) -> list[Metric]:
         """Cause the event, and return what it did."""
         homes, start = [robot.node for robot in robots.robots], perf_counter()
         moment = await self.event(bench, robots)
-        await robots.all_connected(LATE)
+        await robots.all_connected(patience)
         await asyncio.sleep(SPREAD_SECONDS if bench.real_time else QUIET_SECONDS)
         share = spread(bench.farm, robots, self.sticky(bench.farm))
         return [*_returned(robots, homes, start, moment), share, *await self.afterwards(bench, robots)]
@@ -157,7 +157,7 @@ def _judged(one: Metric, seen: Watch) -> Metric:
     return one._replace(doubt=seen.doubt()) if one.name in TIMED else one
 
 
-def _sized(farm: Farm, count: int) -> Farm:
+def sized(farm: Farm, count: int) -> Farm:
     """Return the farm with limits for so many robots, as `orchestrator.robots` asks for, within this machine's."""
     limits = farm.balancer.limits
     needed = min(max(connections_for(count), limits.connections), most_connections(file_limit()))

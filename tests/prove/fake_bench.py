@@ -120,7 +120,7 @@ class FakeBench(TestBench):
         return self.pages(path)
 
     @asynccontextmanager
-    async def another(self, farm: Farm, note: str = "") -> AsyncIterator[TestBench]:
+    async def another(self, farm: Farm, note: str = "", **_node_options: object) -> AsyncIterator[TestBench]:
         self.changed.append(farm)
         self.log(note)
         yield self

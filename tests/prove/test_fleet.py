@@ -456,6 +456,6 @@ def test_farm_for_robots_has_limits_that_hold_them(
 ) -> None:
     monkeypatch.setattr(scenario, "file_limit", lambda: 30_000)
     for robots, connections in ((100, 8_000), (10_000, 12_500), (14_000, 14_488)):
-        limits = scenario._sized(make_spec().farm, robots).balancer.limits
+        limits = scenario.sized(make_spec().farm, robots).balancer.limits
         assert limits.connections == connections
         assert limits.open_files == 2 * connections + 1024 <= 30_000
