@@ -11,7 +11,6 @@ from ...spec.model import Farm
 from ..clients.fleet import WATCH_SECONDS, Fleet
 from ..lab.bench import in_thread
 from ..lab.plain_redis import PROGRAM, PlainRedis
-from ..nodes.options import NodeOption
 from .base import Metric, TestBench, metric, without_checks
 from .fleet_base import LATE, FleetScenario, Moment
 
@@ -155,8 +154,8 @@ class RobotsRedis(FleetScenario):
     title = f"Redis fails for {GONE_SECONDS:g} s and recovers"
     why = "no robot may lose its connection, and messages must reach all robots when Redis runs again"
 
-    def __init__(self) -> None:
-        self._redis: PlainRedis | None = None
+    _redis: PlainRedis
+    """The server of the present run; `surroundings` sets it."""
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
         """Skip farms without Redis, and machines without it."""
@@ -166,7 +165,7 @@ class RobotsRedis(FleetScenario):
         return super().skip_reason(farm, vendor) or missing
 
     @asynccontextmanager
-    async def surroundings(self) -> AsyncIterator[Mapping[str, NodeOption]]:
+    async def surroundings(self) -> AsyncIterator[Mapping[str, str]]:
         """Start one Redis server without Sentinel; the scenarios `redis-...` have Sentinel."""
         async with in_thread(PlainRedis()) as self._redis:
             yield {"backplane": self._redis.address}
@@ -175,7 +174,6 @@ class RobotsRedis(FleetScenario):
         """Kill Redis and start it again."""
         del robots
         redis = self._redis
-        assert redis is not None  # noqa: S101 - set by surroundings, for mypy
         bench.log("Redis is killed")
         await bench.call(redis.kill)
         await asyncio.sleep(GONE_SECONDS)

@@ -15,7 +15,6 @@ from ..clients.fleet_robot import FleetPlan, Robot
 from ..lab.ceiling import balancer_processes, ceiling, file_limit, most_connections
 from ..lab.lab import live_path
 from ..lab.usage import Watch, own_memory_mb, processors, usage, watched
-from ..nodes.options import NodeOption
 from .base import ONE_NODE, Metric, Metrics, Scenario, TestBench, metric, serving
 
 FEW: Final = 200
@@ -81,7 +80,7 @@ class FleetScenario(Scenario):
     async def event(self, bench: TestBench, robots: Fleet) -> Moment:
         """Cause the event, and return when it is over."""
 
-    def surroundings(self) -> AbstractAsyncContextManager[Mapping[str, NodeOption]]:
+    def surroundings(self) -> AbstractAsyncContextManager[Mapping[str, str]]:
         """Start what the nodes need besides the lab; yields their options. The default is nothing."""
         return nullcontext({})
 
