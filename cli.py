@@ -24,6 +24,7 @@ COMMANDS = {
     "bundle": "bundle",
     "check": "check",
     "completion": "completion",
+    "explain": "explain",
     "export": "export",
     "init": "init",
     "lint": "lint",

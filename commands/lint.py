@@ -28,6 +28,7 @@ class _Given(TypedDict):
     fail_on: "Severity"
     baseline: Path | None
     write_baseline: Path | None
+    program_version: str | None
 
 
 @click.command(short_help="Check a configuration that nlbgen did not write.")
@@ -48,6 +49,11 @@ class _Given(TypedDict):
     metavar="FILE",
     help="Write the findings to FILE, for --baseline, and exit with 0.",
 )
+@click.option(
+    "--program-version",
+    metavar="VERSION",
+    help="The version of the program that runs the files, as 2.6.12: report known security fixes that it lacks.",
+)
 def command(files: tuple[Path, ...], **given: Unpack[_Given]) -> None:
     """Check configurations of load balancers in front of SignalR and IIS, each by the rules of its vendor.
 
@@ -56,7 +62,7 @@ def command(files: tuple[Path, ...], **given: Unpack[_Given]) -> None:
     from ..lint.formats.text import summary
 
     console.on_refusal("nothing was checked")
-    reports = _reports(files, given["vendor"], given["baseline"])
+    reports = _reports(files, given)
     if target := given["write_baseline"]:
         _write_baseline(reports, target)
         return
@@ -66,14 +72,20 @@ def command(files: tuple[Path, ...], **given: Unpack[_Given]) -> None:
         raise console.Exit(1)
 
 
-def _reports(files: "Sequence[Path]", vendor: "Vendor | None", baseline: Path | None) -> "list[Report]":
+def _reports(files: "Sequence[Path]", given: _Given) -> "list[Report]":
     from ..lint.findings import examine
     from ..lint.suppress import read_baseline
+    from ..lint.versions import missing_fixes
     from ..readers.load import read
 
-    known = read_baseline(baseline) if baseline else frozenset()
-    name = str(baseline or "")
-    return [examine(str(file), read(file, vendor), baseline=known, baseline_name=name) for file in dict.fromkeys(files)]
+    path, version = given["baseline"], given["program_version"]
+    known = read_baseline(path) if path else frozenset()
+    reports = []
+    for file in dict.fromkeys(files):
+        configuration = read(file, given["vendor"])
+        more = missing_fixes(configuration, version) if version else ()
+        reports.append(examine(str(file), configuration, more, baseline=known, baseline_name=str(path or "")))
+    return reports
 
 
 def _write_baseline(reports: "Sequence[Report]", target: Path) -> None:

@@ -7,6 +7,7 @@ from ..readers.tree import Vendor
 from .registry import MODULES, rules
 from .rule import Rule
 from .suppress import NO_EFFECT
+from .versions import MISSING_FIX
 
 TITLES: Final[dict[Vendor, str]] = {"haproxy": "HAProxy", "nginx": "NGINX", "f5": "F5 BIG-IP"}
 
@@ -14,7 +15,7 @@ TITLES: Final[dict[Vendor, str]] = {"haproxy": "HAProxy", "nginx": "NGINX", "f5"
 def as_markdown() -> str:
     """One part for each vendor: a table, then each rule with its reason and what to write."""
     parts = [line for vendor in MODULES if rules(vendor) for line in _part(TITLES[vendor], rules(vendor))]
-    return "\n".join([*parts, *_part("All vendors", (NO_EFFECT,))]) + "\n"
+    return "\n".join([*parts, *_part("All vendors", (NO_EFFECT, MISSING_FIX))]) + "\n"
 
 
 def _part(title: str, listed: tuple[Rule, ...]) -> Iterator[str]:

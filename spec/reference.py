@@ -59,6 +59,34 @@ class _Section(NamedTuple):
     many: bool
 
 
+class Key(NamedTuple):
+    """What the reference has about one key: the syntax of its value and the default in Markdown, and its meaning."""
+
+    value: str
+    default: str
+    meaning: str
+
+
+def key(path: str) -> Key | None:
+    """The key with this path, as in `balancer.signalr.idle_timeout`; None if there is none."""
+    found = _entries().get(path)
+    return found and Key(_value(found, path), "" if found.required else _default(found), found.description)
+
+
+def key_paths() -> list[str]:
+    """The paths of all keys."""
+    return list(_entries())
+
+
+def _entries() -> dict[str, Entry]:
+    sections = _sections(_Section("", "", Farm, many=False))
+    return {
+        f"{section.path}.{declared.name}".lstrip("."): declared
+        for section in sections
+        for declared in section.model.entries.values()
+    }
+
+
 def keys() -> str:
     """Every key of the spec: one table for each mapping."""
     lines: list[str] = []

@@ -55,6 +55,7 @@ CODE_FOLDERS = (
         "commands",
         "core",
         "drift",
+        "explain",
         "export",
         "generators",
         "lint",

@@ -16,6 +16,7 @@ from nlbgen.lint.formats import data, sarif, text
 from nlbgen.lint.masking import without_secrets
 from nlbgen.lint.rule import Finding, Found, Rule
 from nlbgen.lint.suppress import baseline, read_baseline
+from nlbgen.lint.versions import missing_fixes
 from nlbgen.readers.haproxy.reader import read_text
 from nlbgen.readers.load import READERS
 from nlbgen.readers.tree import Configuration
@@ -252,3 +253,36 @@ def test_rules_have_all_texts_and_ids_of_one_form() -> None:
         assert all(text and not text.endswith(".") for text in (rule.title, rule.why, rule.instead))
         assert rule.source.startswith(("https://", "docs/"))
     assert len({rule.id for rule in rules}) == len(rules)
+
+
+# Known security fixes
+
+
+@pytest.mark.parametrize(
+    "version, missing",
+    [
+        ("2.6.8", ["CVE-2023-25725", "CVE-2023-40225"]),
+        ("2.6.12", ["CVE-2023-40225"]),
+        ("2.6.12-1+deb12u4", ["CVE-2023-40225"]),
+        ("2.3.21", ["CVE-2023-25725", "CVE-2023-40225"]),
+        ("2.6.15", []),
+        ("3.2.1", []),
+        ("2.8.1", ["CVE-2023-40225"]),
+    ],
+)
+def test_versions_lack_the_fixes_after_them(version: str, missing: list[str]) -> None:
+    found = missing_fixes(read_text("global\n", "a.cfg"), version)
+    assert [name for one in found for name in [one.message.split()[5]]] == missing
+
+
+@pytest.mark.parametrize("version", ["2.6", "new", "2.6.x", "2.6.9999999"])
+def test_an_invalid_version_is_a_usage_error(version: str, cli: "RunCommand", tmp_path: Path) -> None:
+    (tmp_path / "a.cfg").write_text("global\n", encoding="utf-8")
+    ran = cli("lint", "--program-version", version, "a.cfg")
+    assert (ran.code, "is not a version" in ran.err) == (2, True)
+
+
+def test_missing_fixes_are_findings(cli: "RunCommand", tmp_path: Path) -> None:
+    (tmp_path / "a.cfg").write_text("global\n", encoding="utf-8")
+    ran = cli("lint", "--program-version", "2.6.12", "a.cfg")
+    assert "a.cfg:1:1: warning: 2.6.12 lacks the fix of CVE-2023-40225 (2023-08-10)" in ran.out

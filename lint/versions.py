@@ -1,0 +1,79 @@
+"""Known security fixes of programs, for `nlbgen lint --program-version`.
+
+The list is short on purpose: fixes that concern a reverse proxy in front of IIS, without special modules. Distributions
+also put fixes into older versions without a new number, so a finding asks to compare with the distribution's list.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from ..core.errors import Location, UsageError
+from ..readers.tree import Configuration, Vendor
+from .rule import Finding, Rule
+
+
+class Fix(NamedTuple):
+    """A security fix: its CVE, the date of its publication, its effect, and the first fixed version of each branch."""
+
+    cve: str
+    date: str
+    effect: str
+    fixed: tuple[str, ...]
+    source: str
+
+
+FIXES: Final[dict[Vendor, tuple[Fix, ...]]] = {
+    "haproxy": (
+        Fix(
+            "CVE-2023-25725",
+            "2023-02-14",
+            "empty names of headers make other headers disappear (request smuggling)",
+            ("2.0.31", "2.2.29", "2.4.22", "2.5.12", "2.6.9", "2.7.3"),
+            "https://www.haproxy.com/blog/february-2023-header-parser-fixed",
+        ),
+        Fix(
+            "CVE-2023-40225",
+            "2023-08-10",
+            "empty Content-Length headers reach the node (request smuggling)",
+            ("2.0.33", "2.2.31", "2.4.24", "2.6.15", "2.7.10", "2.8.2"),
+            "https://nvd.nist.gov/vuln/detail/CVE-2023-40225",
+        ),
+    ),
+}
+"""By vendor, the oldest one first."""
+
+MISSING_FIX: Final = Rule(
+    id="missing-security-fix",
+    vendors=("haproxy",),
+    severity="warning",
+    title="the program has the known security fixes",
+    why="the version is older than the first fixed one of its branch. A distribution may have put the fix into this "
+    "version without a new number",
+    instead="install the newest version of the branch, or compare the CVE with the list of your distribution",
+    source="https://www.haproxy.org/bugs/",
+    check=lambda _configuration: (),
+)
+"""Reported only with `--program-version`: a configuration does not name the version of its program."""
+
+
+def missing_fixes(configuration: Configuration, version: str) -> Iterator[Finding]:
+    """Yield a finding for each fix that a version lacks; raises UsageError for an invalid version."""
+    number = _number(version)
+    file = next(iter(configuration.lines), "")
+    for fix in FIXES.get(configuration.vendor, ()):
+        if _lacks(number, [_number(text) for text in fix.fixed]):
+            message = f"{version} lacks the fix of {fix.cve} ({fix.date}): {fix.effect}; see {fix.source}"
+            yield Finding(MISSING_FIX, Location(file, 1, 1), message)
+
+
+def _lacks(version: tuple[int, ...], fixed: list[tuple[int, ...]]) -> bool:
+    """Whether the version is before the fix of its branch, or its branch ended without one."""
+    same = [one for one in fixed if one[:2] == version[:2]]
+    return version < same[0] if same else version < max(fixed)
+
+
+def _number(text: str) -> tuple[int, ...]:
+    parts = text.partition("-")[0].split(".")
+    if len(parts) != 3 or not all(part.isascii() and part.isdecimal() and len(part) < 6 for part in parts):
+        raise UsageError(f"{text} is not a version", "write three numbers, as in --program-version 2.6.12")
+    return tuple(map(int, parts))
