@@ -21,8 +21,9 @@ SOCKET: Final = Path("/run/haproxy/admin.sock")
 MASTER: Final = Path("/run/haproxy-master.sock")
 FILE: Final = Path("/etc/haproxy/haproxy.cfg")
 FORMAT: Final = "1"
-_MAINTENANCE: Final = 0x01 | 0x02 | 0x04
-"""`srv_admin_state`: maintenance by a command, by a tracked server, by the configuration."""
+_MAINTENANCE: Final = 0x01 | 0x02
+"""`srv_admin_state`: maintenance by a command or the configuration, and by a tracked server. 0x04 only records that the
+configuration began with maintenance: it stays when a command ends it."""
 _DRAIN: Final = 0x08 | 0x10
 
 

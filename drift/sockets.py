@@ -23,6 +23,8 @@ def ask(path: Path, command: str, title: str) -> str:
             client.settimeout(SECONDS)
             client.connect(str(path))
             client.sendall(command.encode() + b"\n")
+            # HAProxy's master process waits for further commands until the end of the input.
+            client.shutdown(socket.SHUT_WR)
             return _answer(client).decode("utf-8", "replace")
     except OSError as error:
         reason = error.strerror or "no answer"

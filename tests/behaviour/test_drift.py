@@ -167,9 +167,7 @@ def test_old_workers_are_unknown_where_they_cannot_be_read(tmp_path: Path) -> No
     assert haproxy.old_workers(tmp_path / "absent.sock") is None
 
 
-@pytest.mark.parametrize(
-    "address, here", [("127.0.0.1", True), ("127.9.9.9", True), ("198.51.100.7", False), ("2001:db8::7", False)]
-)
+@pytest.mark.parametrize("address, here", [("127.0.0.1", True), ("198.51.100.7", False), ("2001:db8::7", False)])
 def test_address_of_this_machine_is_known(address: str, here: bool) -> None:
     assert holds(address) is here
 

@@ -7,6 +7,7 @@ production: the exporters run on other ports, and the farm's name is not in DNS.
 import contextlib
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.request
@@ -21,12 +22,14 @@ from nlbgen.export.monitoring.rendering import render_monitoring
 from nlbgen.net.loopback import free_ports
 from nlbgen.net.waiting import wait_until
 from nlbgen.prove.lab.bench import TestBench
+from nlbgen.prove.lab.processes import BalancerProcess
 from nlbgen.prove.scenarios.failover import Outage
 from nlbgen.prove.scenarios.registry import scenarios
+from nlbgen.spec.load import Spec, loads
 
-from .conftest import Changes, FarmLab, StartFarm, tool
+from .conftest import BASE, Changes, FarmLab, StartFarm, for_build, merged, tool
 
-pytestmark = [pytest.mark.prometheus, pytest.mark.alone]
+pytestmark = pytest.mark.prometheus
 
 FIRES_WITHIN = 60.0
 QUIET_SECONDS = 600.0
@@ -104,6 +107,13 @@ class Prometheus:
     def targets(self) -> dict[str, str]:
         """The last error of each target."""
         return {one["scrapeUrl"]: one["lastError"] or one["health"] for one in self._get("targets")["activeTargets"]}
+
+    def names(self) -> set[str]:
+        """The names of all metrics that were scraped."""
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self._port}/api/v1/label/__name__/values", timeout=10
+        ) as answer:
+            return set(json.load(answer)["data"])
 
     def healthy(self) -> bool:
         """Whether each target was scraped, and every probe succeeds."""
@@ -196,6 +206,7 @@ SHORT = ("kill", "pool-stopped", "all-down")
 """Those of `make test`, with HAProxy."""
 
 
+@pytest.mark.alone
 @pytest.mark.haproxy
 def test_prometheus_fires_the_alerts_of_failures_within_a_minute(watched: Callable[..., Any]) -> None:
     lab, prometheus = watched("haproxy")
@@ -209,6 +220,7 @@ def test_prometheus_fires_the_alerts_of_failures_within_a_minute(watched: Callab
             prometheus.fired(set())
 
 
+@pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.haproxy
 @pytest.mark.nginx
@@ -222,6 +234,7 @@ def test_prometheus_fires_the_alerts_of_each_scenario(watched: Callable[..., Any
         prometheus.fired(set())
 
 
+@pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.haproxy
 @pytest.mark.nginx
@@ -232,6 +245,7 @@ def test_prometheus_fires_the_alerts_of_a_balancer_that_crashes(watched: Callabl
     prometheus.fired({own[vendor], "FarmUnreachable"})
 
 
+@pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.haproxy
 @pytest.mark.nginx
@@ -244,3 +258,72 @@ def test_prometheus_fires_no_alert_in_normal_operation(watched: Callable[..., An
             seen |= prometheus.firing()
             time.sleep(5)
     assert seen == set()
+
+
+# The names of the metrics
+
+METRIC = re.compile(r"\b(?:haproxy|nginx|redis|probe)_[a-z0-9_]+(?=[{\[ )]|$)")
+
+
+def named(spec: Spec, prefix: str) -> set[str]:
+    """The metrics of one exporter that the rules and the dashboard name."""
+    files = {str(file.path): file.content.decode() for file in render_monitoring(spec)}
+    expressions = [
+        rule["expr"]
+        for name, text in files.items()
+        if name.startswith("rules/")
+        for group in yaml.safe_load(text)["groups"]
+        for rule in group["rules"]
+    ]
+    panels = json.loads(files["dashboard.json"])["panels"]
+    expressions += [query["expr"] for panel in panels for query in panel.get("targets", ())]
+    found = {name for one in expressions for name in METRIC.findall(one) if name.startswith(prefix)}
+    assert found, f"no metric of {prefix}"
+    return found
+
+
+def served(url: str) -> set[str]:
+    """The names of the metrics that an exporter serves."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return {re.split(r"[{ ]", line, maxsplit=1)[0] for line in lines if line and not line.startswith("#")}
+
+
+@pytest.mark.every_build
+def test_every_haproxy_has_the_metrics_that_are_named(farm: StartFarm, build: Mapping[str, Any]) -> None:
+    if build["program"] == "nginx":
+        pytest.skip("stub_status is the same in every NGINX")
+    changes = {"haproxy": for_build(build)}
+    lab = farm("haproxy", changes, program=build["path"])
+    assert named(lab.spec, "haproxy_") - served(f"http://127.0.0.1:{lab.metrics_port}/metrics") == set()
+
+
+@pytest.mark.nginx
+@pytest.mark.haproxy
+def test_exporters_have_the_metrics_that_are_named(watched: Callable[..., Any]) -> None:
+    lab, prometheus = watched("nginx")
+    stored = prometheus.names()
+    assert named(lab.spec, "nginx_") - stored == set()
+    assert named(lab.spec, "probe_") - stored == set()
+
+
+@pytest.mark.redis
+def test_redis_exporter_has_the_metrics_that_are_named(tmp_path: Path) -> None:
+    sentinel = {"nodes": [{"name": f"redis-{n}", "address": f"10.20.1.1{n}"} for n in (1, 2, 3)]}
+    data = merged(BASE, {"haproxy": {"version": "2.6"}})
+    data["stores"] = {"signalr": "redis", "redis": {"password": {"env": "REDIS"}, "sentinel": sentinel}}
+    with contextlib.ExitStack() as stack:
+        redis, voter, exporter = stack.enter_context(free_ports(3))
+        (tmp_path / "sentinel.conf").write_text(
+            f"port {voter}\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {redis} 1\n", encoding="utf-8"
+        )
+        commands = {
+            redis: [tool("redis-server"), "--port", str(redis), "--bind", "127.0.0.1", "--save", ""],
+            voter: [tool("redis-server"), str(tmp_path / "sentinel.conf"), "--sentinel"],
+            exporter: [tool("prometheus-redis-exporter"), f"-web.listen-address=127.0.0.1:{exporter}"],
+        }
+        for port, command in commands.items():
+            stack.enter_context(BalancerProcess(command, ports=[port]))
+        urls = [f"http://127.0.0.1:{exporter}/scrape?target=redis://127.0.0.1:{port}" for port in (redis, voter)]
+        assert wait_until(lambda: "redis_sentinel_master_ckquorum_status" in served(urls[1]), 15)
+        assert named(loads(json.dumps(data)), "redis_") - served(urls[0]) - served(urls[1]) == set()
