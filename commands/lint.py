@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .tables import Block, Style
 
 _FORMATS = ["text", "json", "github", "sarif"]
-_VENDORS = ["haproxy"]
+_VENDORS = ["haproxy", "nginx"]
 """Those of `readers/load.py`, which would be slow to import for the help."""
 
 

@@ -10,7 +10,7 @@ from .rule import Rule
 
 MODULES: Final[dict[Vendor, tuple[str, ...]]] = {
     "haproxy": ("timeouts", "checks", "affinity", "requests", "operation", "tls"),
-    "nginx": (),
+    "nginx": ("timeouts", "upgrades", "headers", "nodes", "affinity", "operation"),
     "f5": (),
 }
 """The modules of each vendor in `lint/VENDOR/`; each defines `RULES`."""

@@ -1,0 +1,4 @@
+"""The rules about configurations of NGINX, one module for each subject.
+
+Imports core, lint, readers, readers.nginx.
+"""

@@ -1,0 +1,190 @@
+"""Affinity: methods that only look like it, and what SignalR Core needs."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from ...readers.nginx.model import Model
+from ...readers.nginx.scopes import Scope
+from ...readers.nginx.upstreams import Upstream
+from ..rule import Found, Rule
+from .base import NGINX, UPSTREAM, by_roles, each_upstream, several, title
+from .roles import Roles
+
+_SAME_FOR_ALL: Final = re.compile(
+    r"(?:\$\{?(?:host|http_host|server_name|server_addr|server_port|scheme|hostname)\}?|[^$])*"
+)
+_COOKIE: Final = re.compile(r"\$\{?cookie_(\w+)")
+_AFFINITY: Final = ("ip_hash", "hash", "sticky")
+_CLASSIC: Final = re.compile(r"/signalr/?(?:$|[^a-z])", re.IGNORECASE)
+
+
+def _one_for_all(_found: Model, upstream: Upstream) -> Iterator[Found]:
+    method = upstream.method
+    hashed = method is not None and method.name == "hash" and method.arguments
+    if method is not None and hashed and several(upstream) and _SAME_FOR_ALL.fullmatch(method.arguments[0]):
+        yield Found(method.words[1].location, f"all requests for one name go to one node of {upstream.name}")
+
+
+def _absent(found: Model, upstream: Upstream) -> Iterator[Found]:
+    """A hash of a cookie that nothing in the file sets."""
+    method = upstream.method
+    if method is None or method.name != "hash" or not method.arguments:
+        return
+    key = method.arguments[0]
+    sources = [key, *(word for name in re.findall(r"\$\{?(\w+)", key) for word in _sources(found, name))]
+    for name in dict.fromkeys(cookie for text in sources for cookie in _COOKIE.findall(text)):
+        if not _is_set(found, name):
+            yield Found(method.words[1].location, f"nothing in this file sets the cookie {name}")
+
+
+def _sources(found: Model, name: str) -> tuple[str, ...]:
+    block = found.variables.blocks.get(name)
+    return block.words[:-1] if block else ()
+
+
+def _is_set(found: Model, name: str) -> bool:
+    scopes = list(found.main.walk())
+    cookies = (
+        header for scope in scopes for header in scope.own("add_header") if "set-cookie" in header.arguments[0].lower()
+    )
+    values = (one for block in found.variables.blocks.values() for group in block.own_by_name.values() for one in group)
+    names = (one.arguments for scope in scopes for kind in ("userid_name", "sticky") for one in scope.own(kind))
+    written = any(f"{name}=" in word for one in (*cookies, *values) for word in one.arguments)
+    return written or any(name in words for words in names)
+
+
+def _by_address(found: Model, upstream: Upstream) -> Iterator[Found]:
+    method = upstream.method
+    if method is None or not several(upstream):
+        return
+    address = method.name == "ip_hash" or (
+        method.name == "hash" and method.arguments[:1] in {("$remote_addr",), ("$binary_remote_addr",)}
+    )
+    uses = [one.scope for one in found.proxied if upstream in one.target.upstreams]
+    real = any(scope.effective("set_real_ip_from") for scope in uses)
+    if address and not real:
+        what = (
+            "from one network (the first three numbers of the address)"
+            if method.name == "ip_hash"
+            else "from one address"
+        )
+        yield Found(
+            method.location, f"all clients {what}, such as those behind a proxy, get one node of {upstream.name}"
+        )
+
+
+def _is_classic(server: Scope) -> bool:
+    """Whether the server names the path of classic SignalR, which needs no affinity."""
+    return any(_CLASSIC.search(scope.path) for scope in server.walk() if scope.kind == "location")
+
+
+def _core(_found: Model, roles: Roles) -> Iterator[Found]:
+    seen: set[str] = set()
+    for one in roles.signalr:
+        server = one.scope.enclosing("server")
+        for upstream in one.target.upstreams:
+            method = upstream.method
+            sticky = method is not None and method.name in _AFFINITY
+            chosen = len(one.target.upstreams) > 1
+            if (
+                server is None
+                or _is_classic(server)
+                or sticky
+                or chosen
+                or not several(upstream)
+                or upstream.name in seen
+            ):
+                continue
+            seen.add(upstream.name)
+            yield Found(
+                upstream.statement.location, f"{upstream.name} has {len(upstream.active)} nodes and no affinity"
+            )
+
+
+def _two_pools(_found: Model, roles: Roles) -> Iterator[Found]:
+    """WebSockets go to another upstream than their negotiation, and affinity does not lead to the same node."""
+    for socket in roles.websockets:
+        server = socket.scope.enclosing("server")
+        others = [one for one in (*roles.signalr, *roles.pages) if one.scope.enclosing("server") is server]
+        first = [upstream for one in others[:1] for upstream in one.target.upstreams]
+        mine = list(socket.target.upstreams)
+        if server is None or _is_classic(server) or len(first) != 1 or len(mine) != 1 or mine == first:
+            continue
+        if several(mine[0]) and (_signature(mine[0]) != _signature(first[0]) or not _signature(mine[0])):
+            where = socket.target.statement.location
+            yield Found(
+                where, f"WebSockets of {title(socket.scope)} go to {mine[0].name}, their negotiation to {first[0].name}"
+            )
+
+
+def _signature(upstream: Upstream) -> tuple[object, ...]:
+    """What chooses the node; empty without affinity. Two upstreams with the same one choose the same node."""
+    method = upstream.method
+    if method is None or method.name not in _AFFINITY:
+        return ()
+    return (method.name, method.arguments, tuple(member.key for member in upstream.members))
+
+
+RULES: Final = (
+    Rule(
+        id="nginx-hash-same-for-all",
+        vendors=NGINX,
+        severity="error",
+        title="the hash differs between clients",
+        why="a farm has one name. A hash of it sends all requests to one node, and the others have nothing to do",
+        instead="write `least_conn;`, or a hash of something that differs between clients",
+        source=f"{UPSTREAM}#hash",
+        check=each_upstream(_one_for_all),
+        scenario="steady",
+    ),
+    Rule(
+        id="nginx-hash-absent",
+        vendors=NGINX,
+        severity="warning",
+        title="affinity uses something that requests have",
+        why="for a request without the cookie, the key of the hash is empty: all such requests, and all robots, "
+        "go to one node",
+        instead="write `sticky cookie NAME;` (NGINX 1.29.6 or later), or set the cookie with add_header",
+        source=f"{UPSTREAM}#hash",
+        check=each_upstream(_absent),
+        scenario="steady",
+    ),
+    Rule(
+        id="nginx-hash-address",
+        vendors=NGINX,
+        severity="note",
+        title="affinity by address spreads the clients",
+        why="robots of one site share a network, or one address behind a proxy: one node gets all of them",
+        instead="write `sticky cookie NAME;` (NGINX 1.29.6 or later); behind a proxy, write set_real_ip_from and "
+        "real_ip_header",
+        source=f"{UPSTREAM}#ip_hash",
+        check=each_upstream(_by_address),
+        scenario="steady",
+    ),
+    Rule(
+        id="nginx-signalr-core-affinity",
+        vendors=NGINX,
+        severity="note",
+        title="ASP.NET Core SignalR needs affinity",
+        why="a connection of SignalR Core is known to the node that negotiated it. Another node answers 404, "
+        "unless clients use WebSockets only and skip the negotiation. Classic SignalR (path /signalr) needs "
+        "no affinity",
+        instead="write `sticky cookie NAME;` (NGINX 1.29.6 or later), or `hash $remote_addr consistent;`",
+        source="https://learn.microsoft.com/aspnet/core/signalr/scale",
+        check=by_roles(_core),
+        scenario="signalr-core",
+    ),
+    Rule(
+        id="nginx-websocket-pool-affinity",
+        vendors=NGINX,
+        severity="warning",
+        title="WebSockets and their negotiation have the same affinity",
+        why="the negotiation and the WebSocket of SignalR Core must reach the same node. Two upstreams choose "
+        "their nodes independently: about half of the WebSockets of two nodes get 404",
+        instead="send both to one upstream, or give both the same hash and the same servers in the same order",
+        source="https://learn.microsoft.com/aspnet/core/signalr/scale",
+        check=by_roles(_two_pools),
+        scenario="signalr-core",
+    ),
+)

@@ -1,0 +1,133 @@
+"""What the rules share: the model of a configuration, and NGINX's units."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from ...core.errors import Location
+from ...readers.nginx.model import Model, Proxied, model
+from ...readers.nginx.scopes import Scope
+from ...readers.nginx.upstreams import Upstream
+from ...readers.tree import Configuration, Statement, Vendor
+from ..rule import Found
+from .roles import Roles, roles
+
+NGINX: Final[tuple[Vendor, ...]] = ("nginx",)
+PROXY: Final = "https://nginx.org/en/docs/http/ngx_http_proxy_module.html"
+UPSTREAM: Final = "https://nginx.org/en/docs/http/ngx_http_upstream_module.html"
+CORE: Final = "https://nginx.org/en/docs/http/ngx_http_core_module.html"
+MAIN: Final = "https://nginx.org/en/docs/ngx_core_module.html"
+TLS: Final = "https://nginx.org/en/docs/http/ngx_http_ssl_module.html"
+MEASURED: Final = "docs/performance.md"
+PAGE: Final = "docs/vendors/nginx.md"
+
+_TIME: Final = re.compile(r"(\d+)(ms|[smhdwMy]?)")
+_SECONDS: Final = {
+    "ms": 0.001,
+    "": 1.0,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+    "w": 604800.0,
+    "M": 2592000.0,
+    "y": 31536000.0,
+}
+_SIZE: Final = re.compile(r"(\d+)([kKmMgG]?)")
+_BYTES: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+_last: list[tuple[Configuration, Model, Roles]] = []
+"""The model of the last configuration: all its rules run one after the other."""
+
+
+def _models(configuration: Configuration) -> tuple[Model, Roles]:
+    if not _last or _last[0][0] is not configuration:
+        found = model(configuration)
+        _last[:] = [(configuration, found, roles(found))]
+    return _last[0][1:]
+
+
+def by_model(check: Callable[[Model], Iterable[Found]]) -> Callable[[Configuration], Iterable[Found]]:
+    """Make the check of a rule from a function about the model."""
+    return lambda configuration: check(_models(configuration)[0])
+
+
+def by_roles(check: Callable[[Model, Roles], Iterable[Found]]) -> Callable[[Configuration], Iterable[Found]]:
+    """Make the check of a rule from a function about the model and the roles of its locations."""
+    return lambda configuration: check(*_models(configuration))
+
+
+def each_server(check: Callable[[Scope], Iterable[Found]]) -> Callable[[Configuration], Iterable[Found]]:
+    """The check of a rule that looks at one `server` with a `proxy_pass` after the other."""
+
+    def run(found: Model) -> Iterator[Found]:
+        proxying = {one.scope.enclosing("server") for one in found.proxied}
+        for server in found.servers:
+            if server in proxying:
+                yield from check(server)
+
+    return by_model(run)
+
+
+def each_upstream(check: Callable[[Model, Upstream], Iterable[Found]]) -> Callable[[Configuration], Iterable[Found]]:
+    """The check of a rule that looks at one `upstream` of a `proxy_pass` after the other."""
+
+    def run(found: Model) -> Iterator[Found]:
+        used = {one.name for proxied in found.proxied for one in proxied.target.upstreams}
+        for name, upstream in found.upstreams.items():
+            if name in used:
+                yield from check(found, upstream)
+
+    return by_model(run)
+
+
+def place(scope: Scope, directive: str) -> Location:
+    """The value of the directive that applies in a block; the block's own beginning if nothing applies."""
+    found = scope.effective(directive)
+    if found:
+        return word_location(found[0])
+    return start(scope)
+
+
+def start(scope: Scope) -> Location:
+    """Where a block begins."""
+    return scope.location or Location("", 1, 1)
+
+
+def word_location(statement: Statement) -> Location:
+    """The first argument of a directive, or its name."""
+    return statement.words[min(1, len(statement.words) - 1)].location
+
+
+def several(upstream: Upstream) -> bool:
+    """Whether there are two members or more, as far as the file shows."""
+    return len(upstream.active) > 1
+
+
+def time(text: str) -> float | None:
+    """A time in seconds (`1h 30m`, `60`, `500ms`); None if it is none."""
+    parts = _TIME.findall(text)
+    if not parts or "".join(map("".join, parts)) != text.replace(" ", ""):
+        return None
+    return sum(int(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def size(text: str) -> int | None:
+    """A size in bytes (`8k`); None if it is none."""
+    found = _SIZE.fullmatch(text)
+    return int(found[1]) * _BYTES[found[2].lower()] if found else None
+
+
+def seconds(length: float) -> str:
+    """A time as a message shows it: `60 s`."""
+    return f"{length:g} s"
+
+
+def title(scope: Scope) -> str:
+    """A block as a message names it: `location /signalr`, or `server`."""
+    return " ".join((scope.kind, *scope.words)) if scope.kind == "location" else scope.kind
+
+
+def names(proxied: Proxied) -> str:
+    """The targets of a `proxy_pass`, as a message names them."""
+    return proxied.target.statement.arguments[0] if proxied.target.statement.arguments else "?"
