@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .tables import Block, Style
 
 _FORMATS = ["text", "json", "github", "sarif"]
-_VENDORS = ["haproxy", "nginx"]
+_VENDORS = ["haproxy", "nginx", "f5"]
 """Those of `readers/load.py`, which would be slow to import for the help."""
 
 

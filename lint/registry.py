@@ -11,7 +11,7 @@ from .rule import Rule
 MODULES: Final[dict[Vendor, tuple[str, ...]]] = {
     "haproxy": ("timeouts", "checks", "affinity", "requests", "operation", "tls"),
     "nginx": ("timeouts", "upgrades", "headers", "nodes", "affinity", "operation"),
-    "f5": (),
+    "f5": ("virtuals", "pools", "system"),
 }
 """The modules of each vendor in `lint/VENDOR/`; each defines `RULES`."""
 

@@ -15,7 +15,7 @@ from ..core.wording import one_of
 from .detect import vendor_of
 from .tree import Configuration, Vendor
 
-READERS: Final[tuple[Vendor, ...]] = ("haproxy", "nginx")
+READERS: Final[tuple[Vendor, ...]] = ("haproxy", "nginx", "f5")
 """The vendors whose configurations can be read."""
 
 _LARGEST: Final = 256 * 1024 * 1024

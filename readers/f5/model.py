@@ -2,7 +2,7 @@
 
 What a rule or an import asks:
 
-- `Model.virtuals`: destination, pools (its own, those of its policies and those that its iRules name), profiles by
+- `Model.virtuals`: destination, pools (its own and those of its policies; those that its iRules name), profiles by
   kind, persistence, SNAT, iRules.
 - `Model.pools`: members with their addresses, ports and states; monitors.
 - `Model.effective(item, name)`: the value of a property after `defaults-from`, down to the built-in objects.
@@ -61,11 +61,15 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Virtual:
-    """A virtual server. `pools` are the full paths of all pools that it can choose, its own first."""
+    """A virtual server. `pools` are the full paths of its pool and of those of its policies.
+
+    `rule_pools` are the other pools that its iRules name: a rule can use one as the last resort.
+    """
 
     item: Item
     destination: Endpoint
     pools: tuple[str, ...]
+    rule_pools: tuple[str, ...]
     profiles: tuple[Profile, ...]
     persistence: tuple[str, ...]
     rules: tuple[str, ...]
@@ -180,14 +184,16 @@ def _virtual(
     item: Item, by_path: Mapping[str, Item], rules: Mapping[str, str], policies: Mapping[str, Item]
 ) -> Virtual:
     used_rules = tuple(full_path(word.text) for word in item.listed("rules"))
-    names = dict.fromkeys([*_pool_names(item), *_policy_pools(item, policies), *_rule_pools(used_rules, rules)])
+    names = dict.fromkeys(map(full_path, (*_pool_names(item), *_policy_pools(item, policies))))
+    by_rule = dict.fromkeys(map(full_path, _rule_pools(used_rules, rules)))
     persist = [*item.block("persist"), *(one for one in item.statement.inside if one.name == "fallback-persistence")]
     persistence = [one.arguments[0] if one.name == "fallback-persistence" else one.name for one in persist]
     snat = "".join(word.text for one in item.block("source-address-translation") for word in one.words[1:2])
     return Virtual(
         item,
         endpoint(item.text("destination")),
-        tuple(full_path(name) for name in names),
+        tuple(names),
+        tuple(name for name in by_rule if name not in names),
         tuple(_profiles(item, by_path)),
         tuple(full_path(name) for name in persistence if name != "none"),
         used_rules,

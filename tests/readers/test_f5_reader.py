@@ -289,7 +289,8 @@ ltm virtual v6 {
 def test_virtual_server_has_its_pools_profiles_and_persistence() -> None:
     first, _, third = of(FARM).virtuals
     assert first.destination == Endpoint("10.1.0.1", "1", 443)
-    assert first.pools == ("/Common/web", "/Common/policy", "/Common/ruled")
+    assert first.pools == ("/Common/web", "/Common/policy")
+    assert first.rule_pools == ("/Common/ruled",)
     assert [(one.path, one.kind, one.context) for one in first.profiles] == [
         ("/Common/child", "ltm profile tcp", "clientside"),
         ("/Common/h", "ltm profile http", "all"),
