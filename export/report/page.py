@@ -28,6 +28,7 @@ from ..topology import svg as topology_svg
 from . import nodes as report_nodes
 from .code import CodeLine, highlighted
 from .markdown import rendered
+from .robots import robots
 
 FILE: Final = "report.html"
 Verdict = Callable[[str], str]
@@ -115,6 +116,7 @@ def render(spec: Spec, *, verdict: Verdict | None = None, planned: bool = True) 
         "accepted": [(vendor.title, limitation) for vendor in vendors for limitation in vendor.limitations],
         "vendors": vendors,
         "nodes": report_nodes.rows(spec),
+        "robots": robots(spec.farm),
         "plan": report_nodes.plan(spec) if planned else report_nodes.NOT_PLANNED,
         "prepared": prepared,
         "runbook": rendered(prepared.runbook, level=3),

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -50,7 +50,7 @@ def answered():
     try:
         with socket.create_connection(("10.20.0.10", 80), timeout=0.2) as client:
             client.sendall(b"GET /odata HTTP/1.0\\r\\nHost: orchestrator.corp.example\\r\\n\\r\\n")
-            return client.recv(64).startswith(b"HTTP/1.1 200")
+            return client.recv(64).startswith((b"HTTP/1.1 200", b"HTTP/1.0 200"))
     except OSError:
         return False
 while True:
@@ -270,10 +270,13 @@ def pair(tmp_path: Path) -> Iterator[Callable[..., Pair]]:
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)  # the balancers drop root, and keepalived's check does not run as root
     with ExitStack() as stack:
-        yield lambda vendor, **changes: start_pair(stack, tmp_path, vendor, spec_of(changes))
+        yield lambda vendor, nodes=((NODE,),), **changes: start_pair(stack, tmp_path, vendor, spec_of(changes), nodes)
 
 
-def start_pair(stack: ExitStack, folder: Path, vendor: str, spec: Spec) -> Pair:
+def start_pair(
+    stack: ExitStack, folder: Path, vendor: str, spec: Spec, nodes: Sequence[Sequence[str]] = ((NODE,),)
+) -> Pair:
+    """`nodes`: a script of each process that serves the nodes' addresses, and its arguments."""
     lan = stack.enter_context(Host("lan"))
     lan.ip("link", "add", "eth0", "type", "bridge")
     lan.ip("link", "set", "eth0", "up")
@@ -290,7 +293,8 @@ def start_pair(stack: ExitStack, folder: Path, vendor: str, spec: Spec) -> Pair:
         balancers.append(balancer)
     answers = folder / "answers.txt"
     answers.touch()
-    lan.start(sys.executable, "-c", NODE)
+    for script in nodes:
+        lan.start(sys.executable, "-c", *script)
     lan.start(sys.executable, "-c", CLIENT, output=answers)
     found = Pair(lan, balancers, answers)
     for balancer in balancers:

@@ -420,3 +420,35 @@ def test_command_on_a_fleet_writes_a_page_per_valid_farm(cli: "RunCommand", tmp_
     assert sorted(path.as_posix() for path in (tmp_path / "out").rglob("*.html")) == [
         (tmp_path / "out" / f"farm-{name}" / "report.html").as_posix() for name in ("one", "two")
     ]
+
+
+# Robots
+
+
+def robot_farm(robots: int | None, *nodes: tuple[str, int, str]) -> str:
+    """The report of a farm with these nodes: name, weight, state."""
+    data = {
+        "farm": "farm-1",
+        "orchestrator": {"version": "2019.4", **({"robots": robots} if robots else {})},
+        "frontend": {"host": "orchestrator.corp.example", "tls": {"mode": "none"}},
+        "nodes": [
+            {"name": name, "address": f"10.20.0.{number}", "weight": weight, "state": state}
+            for number, (name, weight, state) in enumerate(nodes, 11)
+        ],
+        "stores": {"signalr": "redis", "redis": {"host": "redis-1.corp.example", "port": 6379}},
+    }
+    return report.render(loads(json.dumps(data)), planned=False).decode()
+
+
+def test_report_shows_the_robots_of_each_node_around_a_failure() -> None:
+    text = robot_farm(1000, ("orch-1", 1, "up"), ("orch-2", 2, "up"), ("orch-3", 1, "up"), ("orch-4", 9, "drain"))
+    section = text.partition('aria-label="Robots of the nodes"')[2].partition("</table>")[0]
+    rows = [re.findall(r">([^<>]+)</t[hd]>", row) for row in section.split("<tr>")[2:]]
+    assert rows == [["orch-1", "250", "500", "500"], ["orch-2", "500", "0", "0"], ["orch-3", "250", "500", "500"]]
+    assert "If orch-2 fails" in text
+
+
+def test_report_has_no_table_of_robots_without_their_number_or_a_second_node() -> None:
+    two = (("orch-1", 1, "up"), ("orch-2", 1, "up"))
+    assert "Robots of the nodes" not in robot_farm(None, *two)
+    assert "Robots of the nodes" not in robot_farm(500, ("orch-1", 1, "up"), ("orch-2", 1, "down"))
