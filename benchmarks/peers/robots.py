@@ -48,7 +48,7 @@ def measured(contender: Contender, count: int) -> list[Metric]:
 
 def lines(found: Mapping[Contender, Sequence[Metric]], count: int) -> Iterator[str]:
     """Yield the part of the documentation."""
-    yield f"{machine()}. {count} robots, {scenarios()[SCENARIO].title}."
+    yield f"{machine().partition(';')[0]}. {count} robots, {scenarios()[SCENARIO].title}."
     yield ""
     yield f"| | Connected | {' | '.join(COLUMNS.values())} |"
     yield f"|---|{'---|' * (1 + len(COLUMNS))}"
