@@ -11,7 +11,7 @@ FLOOR := 95
 # Tests start hundreds of commands, each of which would compile nlbgen again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint types alone together coverage long search hostile audit release mutants programs bench peers robots docs golden clean help
+.PHONY: demo test check lint types alone together coverage long search hostile audit release mutants programs bench peers robots docs site golden clean help
 
 help:
 	@echo "make demo     render the example farm for all vendors, validated, into outputs/"
@@ -24,7 +24,8 @@ help:
 	@echo "make bench    measure start-up and throughput into docs/performance.md"
 	@echo "make peers    compare with other configurations for HAProxy and NGINX, into docs/performance.md"
 	@echo "make robots   the manuals' configurations under robots, into docs/performance.md"
-	@echo "make docs     build the documentation's pages into site/"
+	@echo "make docs     build the documentation's pages into site/, with the page that runs nlbgen in site/app/"
+	@echo "make site     build only that page"
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version if sys.version_info < (3, 11) else 0)'
@@ -70,7 +71,7 @@ programs: $(VENV)/test.stamp
 	    prometheus-blackbox-exporter=prometheus-blackbox-exporter prometheus-nginx-exporter=prometheus-nginx-exporter \
 	    prometheus-redis-exporter=prometheus-redis-exporter
 	$(PYTHON) tests/tools/programs.py
-	$(BIN)/python tests/tools/npm.py tests/js tests/browser
+	$(BIN)/python tests/tools/npm.py tests/js tests/browser tests/page
 	$(BIN)/python tests/tools/redis30.py
 
 test: $(VENV)/test.stamp editable programs lint types alone together coverage
@@ -142,8 +143,13 @@ robots: $(VENV)/test.stamp editable
 	cd benchmarks && $(abspath $(BIN))/python -m peers.robots $(ROBOTS)
 
 # The documentation as pages, into site/.
-docs: $(VENV)/test.stamp
+docs: $(VENV)/test.stamp editable
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet -f docs/site/mkdocs.yml
+	$(MAKE) site
+
+# The page that runs nlbgen in a browser, into site/app: Python for it comes from npm.
+site: $(VENV)/test.stamp editable
+	$(BIN)/python -m tests.tools.page site/app
 
 # What is committed of generated things: read the difference before committing it.
 golden: $(VENV)/test.stamp editable

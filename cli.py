@@ -37,6 +37,7 @@ COMMANDS = {
     "report": "report",
     "roll": "roll",
     "schema": "schema",
+    "serve": "serve",
     "topology": "topology",
     "vendors": "vendors",
 }

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..core.errors import NodeError, Problem, SpecError, UnsupportedError
+from ..core.errors import SpecError
 from . import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..generators.output import Fleet
-    from ..spec.load import Spec
     from ..spec.reports import Result
     from .tables import Block
 
@@ -48,7 +47,7 @@ def _view(results: "Sequence[Result]") -> "Iterator[Block]":
 
 
 def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":
-    from ..generators.base import audit
+    from ..export import findings
     from ..spec.load import load
     from ..spec.reports import Result
 
@@ -57,29 +56,6 @@ def _check_one(file: Path, fleet: "Fleet", *, strict: bool) -> "Result":
         fleet.folder(spec)
     except SpecError as error:
         return Result(str(file), "", error.problems, SpecError.exit_code)
-    unsupported = audit(spec)
-    unprepared = _node_problems(spec)
-    problems = (*spec.warnings, *unsupported, *unprepared)
-    code = NodeError.exit_code if any(problem.severity == "error" for problem in unprepared) else 0
-    if any(problem.severity == "error" for problem in unsupported):
-        code = UnsupportedError.exit_code
-    if strict and any(problem.severity == "warning" for problem in problems):
-        code = SpecError.exit_code
-    return Result(str(file), spec.digest, tuple(sorted(problems, key=lambda p: (p.location, p.id))), code)
-
-
-def _node_problems(spec: "Spec") -> list[Problem]:
-    """Return the problems of the secrets, and of the nodes' config files if the spec names any."""
-    named = any(node.config is not None for node in spec.farm.nodes) or spec.farm.keys.source != "primary"
-    database, redis = spec.farm.stores.database, spec.farm.stores.redis
-    windows = database is None or database.auth == "windows"
-    if not named and windows and (redis is None or redis.password is None):
-        return []
-    from ..nodes.spec_checks import missing_notes, problems, secret_problems
-
-    secrets = secret_problems(spec)
-    if not named:
-        return secrets
-    for note in missing_notes(spec):
+    for note in findings.notes(spec):
         console.info(note)
-    return [*secrets, *problems(spec)]
+    return findings.check(spec, strict=strict)

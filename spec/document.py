@@ -71,13 +71,19 @@ _SHOWN: Final = 40
 """The maximum number of characters of a text in a message."""
 _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """The characters that YAML forbids (1.1, section 5.1)."""
-_YAML_REASONS: Final = {
-    "did not find expected node content": "a value is missing or invalid here",
-    "found character that cannot start any token": "this character cannot start a value",
-    "found unexpected end of stream": "the file ends too early",
-    "did not find expected key": "a key is expected here",
-}
-"""Messages of libyaml in plain terms: its "node" is a value."""
+_YAML_REASONS: Final = (
+    (
+        re.compile("did not find expected node content|expected the node content, but found .*"),
+        "a value is missing or invalid here",
+    ),
+    (re.compile("found character .*that cannot start any token"), "this character cannot start a value"),
+    (re.compile("found unexpected end of stream"), "the file ends too early"),
+    (re.compile("did not find expected key|expected <block end>, but found .*"), "a key is expected here"),
+    (re.compile("expected ',' or ('.'), but got .*"), r"did not find expected ',' or \1"),
+    (re.compile("found incompatible YAML document.*"), "found incompatible YAML document"),
+    (re.compile("expected escape sequence of .* hexadecimal numbers.*"), "did not find expected hexdecimal number"),
+)
+"""Messages of libyaml, and of PyYAML without it, in the same and in plain terms: their "node" is a value."""
 
 _SECRET_KEYS: Final = frozenset({"password", "secret", "key"})
 """The values of these keys may be secrets, written into the spec by mistake."""
@@ -403,7 +409,7 @@ def _invalid_yaml(text: str, error: yaml.MarkedYAMLError, quoted: _Event | None)
         hint = f"write the closing {quote}: without it, the text continues to line {line + 1}"
         return _RefusedError(opened.line, opened.column, message, hint)
     reason = error.problem or error.context or "cannot be read"
-    reason = _YAML_REASONS.get(reason, reason)
+    reason = next((found.expand(plain) for one, plain in _YAML_REASONS if (found := one.fullmatch(reason))), reason)
     return _RefusedError(line, column, f"invalid YAML: {reason}", _yaml_hint(text, line))
 
 

@@ -229,7 +229,7 @@ def _spreading(source: Shape, nodes: Sequence[tuple[Box, Shape]], frame: Shape, 
     reached = [(box, shape) for box, shape in nodes if box.state != "down"]
     heights = [shape.middle for _box, shape in reached]
     yield _plain([(source.right, source.middle), (trunk, source.middle)], hop.security)
-    yield _plain([(trunk, min(*heights, source.middle)), (trunk, max(*heights, source.middle))], hop.security)
+    yield _plain([(trunk, min([*heights, source.middle])), (trunk, max([*heights, source.middle]))], hop.security)
     for box, shape in reached:
         seldom = "" if box.state == "up" else "seldom"
         yield _arrow([(trunk, shape.middle), (shape.x, shape.middle)], hop.security, seldom)

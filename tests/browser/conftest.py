@@ -48,17 +48,29 @@ class Browser:
 
     def open(self, path: Path, *, dark: bool = False, width: int = 1280, script: bool = True) -> None:
         """Load a file, in this theme and width, with scripts or without; older log entries are forgotten."""
+        self.visit(path.as_uri(), dark=dark, width=width, script=script)
+
+    def theme(self, *, dark: bool) -> None:
+        """Show the page in a dark theme, or in a light one."""
         self.driver.execute_cdp_cmd(
             "Emulation.setEmulatedMedia",
             {"media": "", "features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]},
         )
+
+    def resize(self, width: int) -> None:
+        """Show the page in a window of this width."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def visit(self, url: str, *, dark: bool = False, width: int = 1280, script: bool = True) -> None:
+        """Load an address, as `open` does with a file."""
+        self.theme(dark=dark)
+        self.resize(width)
         self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not script})
         self.driver.get("about:blank")
         self.driver.get_log("browser")
         self.driver.get_log("performance")
-        self.driver.get(path.as_uri())
+        self.driver.get(url)
 
     def run(self, script: str, *words: object) -> Any:  # noqa: ANN401  # JSON of any shape
         """The value of a JavaScript function's body."""

@@ -106,6 +106,12 @@ def test_different_node_ports_are_shown_only_in_the_boxes(farm_data: Callable[..
     assert [node.lines[0] for node in picture.nodes] == ["10.20.0.11:8443", "10.20.0.12:443"]
 
 
+def test_farm_that_is_closed_for_an_upgrade_is_drawn() -> None:
+    """No line leads to a node."""
+    spec = load(Path(__file__).parents[1] / "golden" / "maintenance-closed" / "farm.yaml")
+    assert "10.20.0.11" in topology_svg.draw(topology.picture(spec.farm))
+
+
 @pytest.mark.parametrize(
     "server, protocol",
     [("SQL01", "SQL :1433"), ("SQL01,1533", "SQL :1533"), (r"SQL01\PROD", "SQL"), (r"S\P, 99", "SQL :99")],
