@@ -73,6 +73,7 @@ def command(files: tuple[Path, ...], **given: Unpack[_Given]) -> None:
 
 
 def _reports(files: "Sequence[Path]", given: _Given) -> "list[Report]":
+    from ..lint import gixy
     from ..lint.findings import examine
     from ..lint.suppress import read_baseline
     from ..lint.versions import missing_fixes
@@ -83,7 +84,7 @@ def _reports(files: "Sequence[Path]", given: _Given) -> "list[Report]":
     reports = []
     for file in dict.fromkeys(files):
         configuration = read(file, given["vendor"])
-        more = missing_fixes(configuration, version) if version else ()
+        more = [*gixy.findings(str(file), configuration), *(missing_fixes(configuration, version) if version else ())]
         reports.append(examine(str(file), configuration, more, baseline=known, baseline_name=str(path or "")))
     return reports
 

@@ -11,6 +11,9 @@ from ..core.errors import Location, UsageError
 from ..readers.tree import Configuration, Vendor
 from .rule import Finding, Rule
 
+_PARTS: Final = (3, 4)
+"""So many numbers has a version; those of a BIG-IP have four."""
+
 
 class Fix(NamedTuple):
     """A security fix: its CVE, the date of its publication, its effect, and the first fixed version of each branch."""
@@ -39,12 +42,44 @@ FIXES: Final[dict[Vendor, tuple[Fix, ...]]] = {
             "https://nvd.nist.gov/vuln/detail/CVE-2023-40225",
         ),
     ),
+    "nginx": (
+        Fix(
+            "CVE-2021-23017",
+            "2021-05-25",
+            "with a `resolver`, a forged answer of DNS overwrites a byte of a worker's memory",
+            ("1.20.1", "1.21.0"),
+            "https://nginx.org/en/security_advisories.html",
+        ),
+        Fix(
+            "CVE-2026-42945",
+            "2026-05-13",
+            "with a `rewrite`, a request overflows a buffer of a worker",
+            ("1.30.1", "1.31.0"),
+            "https://nginx.org/en/security_advisories.html",
+        ),
+        Fix(
+            "CVE-2026-9256",
+            "2026-05-22",
+            "with overlapping groups in a `rewrite`, a request overflows a buffer of a worker",
+            ("1.30.2", "1.31.1"),
+            "https://nginx.org/en/security_advisories.html",
+        ),
+    ),
+    "f5": (
+        Fix(
+            "CVE-2022-1388",
+            "2022-05-04",
+            "anyone who reaches iControl REST controls the system, without a password",
+            ("13.1.5", "14.1.4.6", "15.1.5.1", "16.1.2.2", "17.0.0"),
+            "https://my.f5.com/manage/s/article/K23605346",
+        ),
+    ),
 }
 """By vendor, the oldest one first."""
 
 MISSING_FIX: Final = Rule(
     id="missing-security-fix",
-    vendors=("haproxy",),
+    vendors=("haproxy", "nginx", "f5"),
     severity="warning",
     title="the program has the known security fixes",
     why="the version is older than the first fixed one of its branch. A distribution may have put the fix into this "
@@ -58,22 +93,24 @@ MISSING_FIX: Final = Rule(
 
 def missing_fixes(configuration: Configuration, version: str) -> Iterator[Finding]:
     """Yield a finding for each fix that a version lacks; raises UsageError for an invalid version."""
-    number = _number(version)
+    number = numbers(version)
     file = next(iter(configuration.lines), "")
     for fix in FIXES.get(configuration.vendor, ()):
-        if _lacks(number, [_number(text) for text in fix.fixed]):
+        if lacks(number, fix):
             message = f"{version} lacks the fix of {fix.cve} ({fix.date}): {fix.effect}; see {fix.source}"
             yield Finding(MISSING_FIX, Location(file, 1, 1), message)
 
 
-def _lacks(version: tuple[int, ...], fixed: list[tuple[int, ...]]) -> bool:
+def lacks(version: tuple[int, ...], fix: Fix) -> bool:
     """Whether the version is before the fix of its branch, or its branch ended without one."""
+    fixed = [numbers(text) for text in fix.fixed]
     same = [one for one in fixed if one[:2] == version[:2]]
     return version < same[0] if same else version < max(fixed)
 
 
-def _number(text: str) -> tuple[int, ...]:
+def numbers(text: str) -> tuple[int, ...]:
+    """The numbers of a version, three or four; raises UsageError."""
     parts = text.partition("-")[0].split(".")
-    if len(parts) != 3 or not all(part.isascii() and part.isdecimal() and len(part) < 6 for part in parts):
+    if len(parts) not in _PARTS or not all(part.isascii() and part.isdecimal() and len(part) < 6 for part in parts):
         raise UsageError(f"{text} is not a version", "write three numbers, as in --program-version 2.6.12")
     return tuple(map(int, parts))

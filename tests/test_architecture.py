@@ -229,7 +229,7 @@ def ambient(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 EXEMPTIONS = {
     "# type: ignore": 4,
-    "# noqa": 41,
+    "# noqa": 42,
     "# pragma: no cover": 0,
     'if sys.platform == "win32":': 9,
     'if sys.platform == "linux":': 1,

@@ -143,12 +143,12 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="affinity uses something that requests have",
-        why="for a request without the cookie, the key of the hash is empty: all such requests, and all robots, "
-        "go to one node",
+        why="for a request without the cookie, the key of the hash is empty, and NGINX uses round robin: there is no "
+        "affinity",
         instead="write `sticky cookie NAME;` (NGINX 1.29.6 or later), or set the cookie with add_header",
         source=f"{UPSTREAM}#hash",
         check=each_upstream(_absent),
-        scenario="steady",
+        scenario="signalr-core",
     ),
     Rule(
         id="nginx-hash-address",

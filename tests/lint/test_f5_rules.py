@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from nlbgen.lint.f5.system import missing
 from nlbgen.lint.findings import Report, examine
 from nlbgen.lint.registry import rules
 from nlbgen.prove.scenarios.registry import scenarios
@@ -262,11 +261,14 @@ ltm virtual v {
         ("16.0.1", True),
         ("16.1.2.2", False),
         ("17.0.0", False),
-        ("21.0", False),
+        ("21.0.0", False),
+        ("16.1", False),
+        ("1.2.3.4.5", False),
     ],
 )
-def test_version_has_the_fix_from_the_first_one_of_its_series(version: str, found: bool) -> None:
-    assert bool(list(missing(version))) is found
+def test_version_has_the_fix_from_the_first_one_of_its_series(version: str, found: bool, tmp_path: Path) -> None:
+    text = f"#TMSH-VERSION: {version}\nsys dns {{ }}\n#TMSH-VERSION: {version}\n"
+    assert [one.rule.id for one in examined(text, tmp_path / "bigip.conf").findings] == ["f5-version"] * found
 
 
 def test_every_scenario_exists() -> None:
