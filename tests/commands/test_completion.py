@@ -75,6 +75,8 @@ def asked(shell: "RunCommand") -> Callable[[str, str], set[str]]:
         ("nlbgen render haproxy ng", {"nginx"}),
         ("nlbgen render haproxy h", set()),
         ("nlbgen render --diff no", {"nodes"}),
+        ("nlbgen drift n", {"nginx", "nodes"}),
+        ("nlbgen drift nginx n", {"nodes"}),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )

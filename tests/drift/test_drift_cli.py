@@ -9,9 +9,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 import yaml
 
+from nlbgen.commands.drift import command
 from nlbgen.drift import haproxy, sockets
 from nlbgen.drift.farm import Options as Places
 from nlbgen.drift.farm import drift, subjects_of
@@ -25,9 +27,12 @@ from nlbgen.spec.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from nlbgen.spec.load import Spec
     from tests.conftest import RunCommand, RunOnTerminal
+
+    FarmData = Callable[..., dict[str, Any]]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 REPORT = Report(
@@ -266,6 +271,26 @@ def test_unknown_subject_is_a_usage_error(cli: "RunCommand", example: Path) -> N
     ran = cli("drift", "hapoxy")
     assert ran.code == 2
     assert "hapoxy is not a subject (did you mean haproxy?)" in ran.err
+
+
+def test_colours_in_a_pipe_mark_the_subjects(cli: "RunCommand", example: Path) -> None:
+    ran = cli("drift", "haproxy", "--haproxy-socket", "no.sock", env={"FORCE_COLOR": "1"})
+    assert ran.code == 6
+    assert "\x1b[31m" in ran.out
+
+
+def test_completion_leaves_out_the_subjects_that_are_given() -> None:
+    context = click.Context(command, info_name="drift")
+    context.params["subjects"] = ("nginx",)
+    parameter = next(one for one in command.params if one.name == "subjects")
+    found = [item.value for item in parameter.shell_complete(context, "n")]
+    assert found == ["nodes"]
+
+
+def test_nodes_without_a_config_are_not_compared(cli: "RunCommand", tmp_path: Path, farm_data: "FarmData") -> None:
+    (tmp_path / "farm.yaml").write_text(json.dumps(farm_data()), encoding="utf-8")
+    ran = cli("drift", "nodes")
+    assert (ran.code, ran.out.splitlines()[0]) == (6, "nodes: not compared: no node has a config that can be read")
 
 
 def test_terminal_shows_a_table(terminal: "RunOnTerminal", example: Path) -> None:

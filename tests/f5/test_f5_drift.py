@@ -24,6 +24,7 @@ def test_drift_of_a_device_that_has_the_farm_is_none(cli: "RunCommand", pushed: 
     ran = cli("drift", "f5")
     assert (ran.code, ran.out) == (0, "f5: no difference\n")
     assert len(device.writes()) == before
+    assert "\x1b[32m" in cli("drift", "f5", env={"FORCE_COLOR": "1"}).out
 
 
 def test_drift_of_a_device_lists_what_a_push_would_change(
@@ -41,6 +42,17 @@ def test_drift_of_a_device_lists_what_a_push_would_change(
     assert data["drift"] is True
     assert any("orch-2" in one["what"] or "10.20.0.12" in one["what"] for one in data["subjects"][0]["differences"])
     assert data["old_workers"] is None
+
+
+def test_drift_of_a_plan_without_changes_that_a_push_would_refuse_is_unknown(
+    cli: "RunCommand", pushed: None, make: "Make", device: "BigIp", tmp_path: Path
+) -> None:
+    for properties in device.objects.values():
+        if str(properties.get("description", "")).startswith("nlbgen:"):
+            properties["description"] = "nlbgen:another-farm"
+    ran = cli("drift", "f5")
+    assert ran.code in {1, 6}
+    assert "another-farm" in ran.out
 
 
 def test_drift_of_a_device_that_does_not_answer_is_unknown(
