@@ -174,9 +174,15 @@ def begin(lab: FarmLab, scenario: str, victim: int = 0) -> None:
     if isinstance(found, Outage):
         found.events(TestBench(lab).serving[victim])[0][2]()
         return
-    assert scenario == "all-down"
+    if scenario == "identity":
+        lab.nodes[victim].set(identity_stopped=True)
+        return
     for node in lab.nodes:
-        node.kill()
+        if scenario == "all-down":
+            node.kill()
+        else:
+            assert scenario == "health-slow"
+            node.set(drain=True)
 
 
 def end(lab: FarmLab) -> None:
@@ -201,6 +207,8 @@ EXPECTED: Mapping[str, Mapping[str, set[str]]] = {
     "hang": ONE,
     "drain": ONE,
     "all-down": ALL,
+    # Only the health endpoints fail: requests are still served.
+    "health-slow": {vendor: names - {"HaproxyServerErrors"} for vendor, names in ALL.items()},
 }
 SHORT = ("kill", "pool-stopped", "all-down")
 """Those of `make test`, with HAProxy."""
@@ -232,6 +240,17 @@ def test_prometheus_fires_the_alerts_of_each_scenario(watched: Callable[..., Any
         assert prometheus.fired(EXPECTED[scenario][vendor]) < FIRES_WITHIN
         end(lab)
         prometheus.fired(set())
+
+
+@pytest.mark.alone
+@pytest.mark.long
+@pytest.mark.haproxy
+def test_prometheus_fires_the_alerts_of_a_node_whose_identity_fails(watched: Callable[..., Any]) -> None:
+    lab, prometheus = watched("haproxy", {"orchestrator": {"version": "2022.10"}})
+    begin(lab, "identity")
+    prometheus.fired(ONE["haproxy"])
+    end(lab)
+    prometheus.fired(set())
 
 
 @pytest.mark.alone
