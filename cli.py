@@ -21,35 +21,37 @@ INTERNAL_ERROR = 70
 INTERRUPTED = 130
 
 COMMANDS = {
-    "bundle": "bundle",
-    "check": "check",
-    "completion": "completion",
-    "explain": "explain",
-    "export": "export",
-    "init": "init",
-    "lint": "lint",
-    "nodes": "nodes",
-    "probe": "probe",
-    "drift": "drift",
-    "prove": "prove",
-    "push": "push",
-    "render": "render",
-    "report": "report",
-    "roll": "roll",
-    "schema": "schema",
-    "serve": "serve",
-    "topology": "topology",
-    "vendors": "vendors",
+    "bundle": "Put all files of a change into one archive.",
+    "check": "List all errors and warnings of a spec.",
+    "completion": "Print the completion script for a shell.",
+    "drift": "Compare what runs with what the spec makes.",
+    "explain": "Explain an id, an exit code, a key or a line.",
+    "export": "Write a rollout for an automation tool.",
+    "init": "Write a commented farm.yaml to start from.",
+    "lint": "Check a configuration that nlbgen did not write.",
+    "nodes": "The nodes' config files, and the nodes in the running farm.",
+    "probe": "Compare the running farm with the spec.",
+    "prove": "Run failure scenarios against the configuration.",
+    "push": "Change a device to match the spec.",
+    "render": "Write configurations, and files to prepare the nodes.",
+    "report": "Write one HTML page about the farm.",
+    "roll": "Run a command for each node, one at a time.",
+    "schema": "Print the JSON Schema of the spec.",
+    "serve": "Serve the page that runs nlbgen in a browser.",
+    "topology": "Draw the farm as a diagram.",
+    "vendors": "Show the features that each vendor supports.",
 }
-"""The module in `commands/` of each command; its object `command` is the click command."""
+"""The line of each command in the help. A command is the object `command` in the module of its name in `commands/`."""
 
 
 class Commands(UserDict[str, click.Command]):
     """All commands by name; each is imported when it is looked up."""
 
     def __getitem__(self, name: str) -> click.Command:
+        line = COMMANDS[name]
         if name not in self.data:
-            self.data[name] = import_module(f".commands.{COMMANDS[name]}", __package__).command
+            self.data[name] = import_module(f".commands.{name}", __package__).command
+            self.data[name].short_help = line
         return self.data[name]
 
     def __contains__(self, name: object) -> bool:
@@ -62,7 +64,18 @@ class Commands(UserDict[str, click.Command]):
         return len(COMMANDS)
 
 
+class CommandLine(click.Group):
+    """The command line. Its help lists the commands without importing them."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of the commands."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
 @click.group(
+    cls=CommandLine,
     commands=Commands(),
     short_help="Scale UiPath Orchestrator out to a farm.",
     context_settings={"help_option_names": ["-h", "--help"]},

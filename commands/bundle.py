@@ -40,7 +40,7 @@ _SIGNATURE = click.option(
 _EXPECT = click.option("--expect", metavar="DIGEST", help="Require this SHA-256 of the bundle.")
 
 
-@click.group(short_help="Put all files of a change into one archive.")
+@click.group()
 def command() -> None:
     """Put all files of a change into one archive (a bundle); check, compare and unpack bundles."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .tables import Block
 
 
-@click.command(short_help="List all errors and warnings of a spec.")
+@click.command()
 @console.SPEC
 @click.option(
     "--format", "style", type=click.Choice(["text", "json", "github"]), default="text", help="The output format."

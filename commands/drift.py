@@ -36,7 +36,7 @@ def _subjects(context: click.Context, _parameter: click.Parameter, incomplete: s
     return [name for name in SUBJECTS if name.startswith(incomplete) and name not in given]
 
 
-@click.command(short_help="Compare what runs with what the spec makes.")
+@click.command()
 @click.argument("subjects", nargs=-1, metavar="[SUBJECT]...", shell_complete=_subjects)
 @console.ONE_SPEC
 @console.STYLE

@@ -20,7 +20,7 @@ def _complete(_context: click.Context, _parameter: click.Parameter, begun: str) 
     return [CompletionItem(name) for name in ids() if name.startswith(begun)]
 
 
-@click.command(short_help="Explain an id, an exit code, a key or a line.")
+@click.command()
 @click.argument("what", metavar="WHAT", shell_complete=_complete)
 def command(what: str) -> None:
     """Print the documentation of WHAT.

@@ -17,7 +17,7 @@ SHOWN = ("README.md", "inventory.yml", "balancers.yml", "nodes.yml", "site.yml")
 """The files that the command lists: the user reads these first."""
 
 
-@click.group(short_help="Write a rollout for an automation tool.")
+@click.group()
 def command() -> None:
     """Write the rollout of the farm for an automation tool."""
 

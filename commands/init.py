@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..spec.starter import Answers
 
 
-@click.command(short_help="Write a commented farm.yaml to start from.")
+@click.command()
 @click.option(
     "-o",
     "--output",

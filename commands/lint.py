@@ -31,7 +31,7 @@ class _Given(TypedDict):
     program_version: str | None
 
 
-@click.command(short_help="Check a configuration that nlbgen did not write.")
+@click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=console.FilePath(dir_okay=False))
 @click.option("--format", "style", type=click.Choice(_FORMATS), default="text", help="The output format.")
 @click.option("--vendor", type=click.Choice(_VENDORS), help="The vendor of the files [default: by their content].")

@@ -27,7 +27,7 @@ _SIDE_BY_SIDE = 4
 _CONFIGS = click.argument("configs", nargs=-1, type=console.FilePath(), metavar="[CONFIG]...")
 
 
-@click.group(short_help="The nodes' config files, and the nodes in the running farm.")
+@click.group()
 def command() -> None:
     """Read, compare and change the nodes' own config files; show and change the nodes' states at the balancers.
 
@@ -45,14 +45,16 @@ for _command in running.COMMANDS:
 @click.option(
     "--generate",
     is_flag=True,
-    help="Write a new machineKey into the file that the keys come from, if ASP.NET would generate one.",
+    help="If the file with the farm's keys has no usable machineKey (missing, AutoGenerate, too short), write a new "
+    "one into it.",
 )
 @click.option("-y", "--yes", is_flag=True, help="With --generate: do not ask for confirmation.")
 @_CONFIGS
 def _keys(file: Path, style: str, generate: bool, yes: bool, configs: tuple[Path, ...]) -> None:
     """List the keys of the spec's nodes, or of the CONFIG files, with fingerprint and location but without value.
 
-    With --generate, write a new machineKey into the file that the spec takes the keys from, or into one CONFIG file.
+    With --generate, write a new machineKey into the file with the farm's keys, unless it has a usable one. This file is
+    CONFIG; without CONFIG it is the first node's, or that of keys.from in the spec.
     """
     if generate:
         _generate(file, configs, style, agreed=yes)

@@ -33,7 +33,7 @@ class _Given(TypedDict):
     ignored: tuple[str, ...]
 
 
-@click.command(short_help="Compare the running farm with the spec.")
+@click.command()
 @console.ONE_SPEC
 @click.option(
     "--through",

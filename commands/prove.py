@@ -26,7 +26,7 @@ REVIVE_SECONDS = 15.0
 """With `--keep`, a killed node restarts after this many seconds."""
 
 
-@click.command(short_help="Run failure scenarios against the configuration.")
+@click.command()
 @click.argument("vendor")
 @console.ONE_SPEC
 @click.option(

@@ -21,7 +21,7 @@ _REVIEW = "review the plan with --dry-run"
 _REFUSED = "the device was not changed"
 
 
-@click.group(short_help="Change a device to match the spec.")
+@click.group()
 def command() -> None:
     """Change a device to match the spec: plan, confirm, apply, read back."""
 

@@ -33,7 +33,7 @@ def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: st
     return [name for name in (*VENDORS, *OTHERS, ALL) if name.startswith(incomplete) and name not in given]
 
 
-@click.command(short_help="Write configurations, and files to prepare the nodes.")
+@click.command()
 @click.argument("vendors", nargs=-1, required=True, metavar="VENDOR...", shell_complete=_vendors)
 @console.SPEC
 @console.OUTPUT

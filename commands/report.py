@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..spec.load import Spec
 
 
-@click.command(short_help="Write one HTML page about the farm.")
+@click.command()
 @console.SPEC
 @click.option(
     "-o",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _JOURNAL: Final = Path("outputs/roll.json")
 
 
-@click.command(short_help="Run a command for each node, one at a time.")
+@click.command()
 @console.ONE_SPEC
 @REACH
 @click.option("--node", "nodes", multiple=True, metavar="NAME", help="Only this node; repeat it [default: all nodes].")

@@ -5,7 +5,7 @@ import click
 from . import console
 
 
-@click.command(short_help="Print the JSON Schema of the spec.")
+@click.command()
 def command() -> None:
     """Print the JSON Schema of the spec, for editors."""
     from ..spec.model import Farm

@@ -7,7 +7,7 @@ import click
 from . import console
 
 
-@click.command(short_help="Serve the page that runs nlbgen in a browser.")
+@click.command()
 @click.argument("folder", required=False, type=console.FilePath(file_okay=False), metavar="[DIR]")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8470, show_default=True, help="The port, or 0 for a free one."

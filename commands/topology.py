@@ -8,7 +8,7 @@ from ..core.errors import UsageError
 from . import console, fleets
 
 
-@click.command(short_help="Draw the farm as a diagram.")
+@click.command()
 @console.SPEC
 @click.option(
     "--format",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .tables import Block, Style
 
 
-@click.command(short_help="Show the features that each vendor supports.")
+@click.command()
 @click.argument("names", nargs=-1, metavar="[VENDOR]...", type=console.VendorName())
 @click.option(
     "--format", "style", type=click.Choice(["text", "json", "markdown"]), default="text", help="The output format."

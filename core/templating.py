@@ -6,6 +6,7 @@ Templates hold layout, loops and ifs, and no decisions.
 import re
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ def environment() -> "Environment":
     """The template environment: no undefined values, no escapes for HTML, line ends as in the template."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    from .compiled import CompiledTemplates
+
     return Environment(
         loader=PackageLoader("nlbgen", "templates"),
+        bytecode_cache=CompiledTemplates(Path(__file__).parents[1] / "templates"),
         undefined=StrictUndefined,
         finalize=_finalize,
         autoescape=False,  # noqa: S701  # configurations are no HTML; each vendor quotes by its own rules

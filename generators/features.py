@@ -218,7 +218,7 @@ FEATURES: Final = (
     ),
     Feature(
         "gradual-release",
-        "A limit of new robots after an upgrade",
+        "A limit of new robots per second after an upgrade",
         _when(("balancer", "maintenance", "state"), lambda f: f.balancer.maintenance.state == "releasing"),
     ),
     Feature(

@@ -32,6 +32,7 @@ __all__ = [
     "ONE_NODE",
     "PASSED_THROUGH",
     "Failover",
+    "HttpOnly",
     "Metric",
     "Metrics",
     "Scenario",
@@ -108,6 +109,15 @@ ONE_NODE: Final = "the farm has no second node that could take over"
 PASSED_THROUGH: Final = "the balancer passes TLS through and cannot retry requests"
 HASHED: Final = "the client's address selects the node, not the weight"
 NO_HTTP: Final = "the balancer passes TLS through and sees no HTTP"
+
+
+class HttpOnly(Scenario):
+    """A scenario for balancers that see HTTP."""
+
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip farms with TLS passthrough."""
+        del vendor
+        return NO_HTTP if farm.frontend.tls.mode == "passthrough" else ""
 
 
 def takes_over(farm: Farm) -> bool:

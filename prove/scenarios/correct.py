@@ -19,7 +19,7 @@ from ..clients.raw import Lost, RawAnswer, converse, dial, hang_up, head
 from ..clients.simple import Fetched, fetch
 from ..lab.lab import live_path
 from ..lab.time_scale import changed_farm, restarted, scaled_timeouts
-from .base import NO_HTTP, Metrics, Scenario, TestBench, first_of, metric
+from .base import HttpOnly, Metrics, Scenario, TestBench, first_of, metric
 
 WORK_MS: Final = 300
 """How long a node takes to answer a POST."""
@@ -74,18 +74,13 @@ class Posts(Scenario):
         yield metric("in_hand_hung", frozen.failed + frozen.slow(), of=frozen.total, note=f"{victim.name} hung; {note}")
 
 
-class Body(Scenario):
+class Body(HttpOnly):
     """A body of exactly the allowed size."""
 
     name = "body"
     title = "an upload of the allowed size, and one that is one byte larger"
     why = "if the limit is too low, packages are refused; without a limit, uploads fill the balancer's disk"
     seconds = 150
-
-    def skip_reason(self, farm: Farm, vendor: str) -> str:
-        """Skip farms with TLS passthrough."""
-        del vendor
-        return NO_HTTP if farm.frontend.tls.mode == "passthrough" else ""
 
     async def run(self, bench: TestBench) -> Metrics:
         """Upload a body of the allowed size; then announce one byte more."""

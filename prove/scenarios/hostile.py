@@ -18,7 +18,7 @@ from ..lab.lab import live_path
 from ..lab.recording import RecordingServer, recorded, recording_servers
 from ..lab.request_parser import Parsed, parse_strictly
 from ..lab.time_scale import scaled_timeouts
-from .base import NO_HTTP, Metrics, Scenario, TestBench, first_of, metric
+from .base import HttpOnly, Metrics, TestBench, first_of, metric
 
 FORGED: Final = "6.6.6.6"
 PLANTED: Final = (
@@ -45,15 +45,6 @@ SLOW_BYTE_SECONDS: Final = 0.25
 SLOW_HEAD_START: Final = 0.5
 SLOW_GRACE: Final = 2.0
 """How long after its timeout a slow client may be disconnected."""
-
-
-class HttpOnly(Scenario):
-    """A scenario for balancers that see HTTP."""
-
-    def skip_reason(self, farm: Farm, vendor: str) -> str:
-        """Skip farms with TLS passthrough."""
-        del vendor
-        return NO_HTTP if farm.frontend.tls.mode == "passthrough" else ""
 
 
 class ForgedHeaders(HttpOnly):

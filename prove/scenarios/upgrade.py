@@ -10,7 +10,7 @@ from ..clients.load_result import Record
 from ..clients.robots import robots, until_connected
 from ..lab.bench import TimedEvent
 from ..lab.processes import NodeProcess
-from .base import NO_HTTP, Metrics, Scenario, TestBench, lacks, metric
+from .base import HttpOnly, Metrics, TestBench, lacks, metric
 from .failover import failed
 from .robots import MANY, plans
 
@@ -25,18 +25,13 @@ BACK_SECONDS: Final = 30.0
 QUIET_SECONDS: Final = 3.0
 
 
-class Upgrade(Scenario):
+class Upgrade(HttpOnly):
     """The steps of `nlbgen render upgrade`, with the configurations that it renders."""
 
     name = "upgrade"
     title = "the farm is closed, all nodes stop and start, and the farm is released"
     why = "a request that reaches a node during an upgrade damages its database; all robots at once overload the nodes"
     seconds = 180.0
-
-    def skip_reason(self, farm: Farm, vendor: str) -> str:
-        """Skip farms whose balancer sees no HTTP: they have no page."""
-        del vendor
-        return NO_HTTP if farm.frontend.tls.mode == "passthrough" else ""
 
     async def run(self, bench: TestBench) -> Metrics:
         """Run the window under load with robots, then the gradual release, then the normal configuration."""

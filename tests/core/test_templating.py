@@ -6,8 +6,11 @@ from pathlib import Path
 
 import jinja2
 import pytest
+from jinja2.bccache import bc_magic
 
+from nlbgen import __version__
 from nlbgen.core import files, templating
+from nlbgen.core.compiled import CompiledTemplates
 from nlbgen.core.errors import FileError, Location, Problem, SpecError
 from nlbgen.core.templating import RenderFault
 from nlbgen.spec import reports
@@ -154,3 +157,45 @@ def test_githubs_commands_are_escaped() -> None:
 def test_no_result_is_an_empty_report() -> None:
     assert reports.text([]) == reports.github([]) == ""
     assert reports.as_json([]) == "[]\n"
+
+
+@pytest.fixture
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Renders a template from a folder that keeps compiled templates, with a new environment each time."""
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+
+    def rendered(text: str) -> str:
+        (tmp_path / "t.j2").write_text(text, encoding="utf-8")
+        loader, cache = jinja2.FileSystemLoader(tmp_path), CompiledTemplates(tmp_path)
+        return jinja2.Environment(loader=loader, bytecode_cache=cache).get_template("t.j2").render(x=1)
+
+    return rendered
+
+
+def test_compiled_template_is_kept_and_replaced_when_the_template_changes(
+    compiled: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert compiled("a{{ x }}") == "a1"
+    (kept,) = (tmp_path / "__pycache__").iterdir()
+    assert kept.name.endswith(f".{__version__}.jinja")
+    with monkeypatch.context() as patched:
+        patched.setattr(jinja2.Environment, "_parse", None)
+        assert compiled("a{{ x }}") == "a1"
+    assert compiled("b{{ x }}") == "b1"
+    assert [*(tmp_path / "__pycache__").iterdir()] == [kept]
+    whole = kept.read_bytes()
+    for size in (len(whole) // 2, len(bc_magic) + 9, len(bc_magic), 0):
+        kept.write_bytes(whole[:size])
+        assert compiled("b{{ x }}") == "b1"
+        assert kept.read_bytes() == whole
+
+
+def test_compiled_template_is_not_kept_where_python_keeps_no_modules_or_nothing_can_be_written(
+    compiled: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "__pycache__").write_text("a file", encoding="utf-8")
+    assert compiled("a{{ x }}") == "a1"
+    (tmp_path / "__pycache__").unlink()
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    assert compiled("a{{ x }}") == "a1"
+    assert not (tmp_path / "__pycache__").exists()

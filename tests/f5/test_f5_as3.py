@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nlbgen.core.errors import DeviceError, DifferenceError, FileError, UsageError
+from nlbgen.generators.f5.vocabulary import Object
+from nlbgen.push.f5.as3 import record as as3_record
 from nlbgen.spec.load import Spec
 
 if TYPE_CHECKING:
@@ -208,6 +210,39 @@ def test_push_by_as3_of_another_plan_with_validate_or_to_a_standby_unit_is_refus
         pushed(spec(), restore=tmp_path / "x.json")
 
 
+def test_push_by_as3_whose_record_is_missing_in_the_answer_is_refused(
+    spec: "Make", pushed: "Pushed", device: "BigIp", as3: "As3", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tenant exists perhaps: AS3 would remove all else in it."""
+    monkeypatch.setattr(as3, "record", lambda _tenant, _query: (200, {}))
+    with pytest.raises(DeviceError, match=r"AS3's declaration"):
+        pushed(spec())
+    assert device.writes() == []
+
+
+def record_of(*files: tuple[str, str, str]) -> dict[str, Any]:
+    return {name: {"class": kind, as3_record._POINTERS[kind]: {"bigip": path}} for name, kind, path in files}
+
+
+def test_record_of_as3_gets_the_current_files_of_a_renewed_profile() -> None:
+    def profiles(ca: str, certificate: str, chain: str) -> list[Object]:
+        entry = {"cert": certificate, "key": f"{certificate}.key", "chain": chain}
+        return [
+            Object("ltm profile server-ssl", "/t/nodes", {"ca-file": ca}),
+            Object("ltm profile client-ssl", "/t/site", {"cert-key-chain": {"site": entry}}),
+        ]
+
+    record = record_of(("ca", "CA_Bundle", "/t/ca1"), ("site", "Certificate", "/t/1"), ("other", "Certificate", "/t/x"))
+    kept = as3_record.renewed(record, profiles("/t/ca1", "/t/1", "none"), profiles("/t/ca2", "/t/2", "none"))
+    assert kept["ca"] == {"class": "CA_Bundle", "bundle": {"bigip": "/t/ca2"}}
+    site = {"class": "Certificate", "certificate": {"bigip": "/t/2"}, "privateKey": {"bigip": "/t/2.key"}}
+    assert kept["site"] == site
+    assert kept["other"] == record["other"]
+    kept = as3_record.renewed(record, profiles("/t/ca1", "/t/1", "none"), profiles("/t/ca1", "/t/2", "/t/chain"))
+    assert kept["site"] == {**site, "chainCA": {"bigip": "/t/chain"}}
+    assert kept["ca"] == record["ca"]
+
+
 # Going back.
 
 
@@ -231,6 +266,8 @@ def test_restore_by_as3_plans_from_the_record(
         pushed(changed, restore=report.snapshot, expect="0123456789abcdef")
     assert device.writes() == []
     back = pushed(changed, restore=report.snapshot, expect=planned.plan.digest)
+    assert back.snapshot is not None
+    assert "optimisticLockKey" not in back.snapshot.read_text(encoding="utf-8"), "it is valid only for one state"
     assert back.outcome == "applied" and back.counts["ltm pool"]["changed"] == 1
     assert console.plans[-1].digest == planned.plan.digest
     assert device.own() == before

@@ -797,6 +797,30 @@ def test_push_after_a_failed_removal_of_a_certificate_removes_it(
     assert device.writes() == []
 
 
+@pytest.mark.parametrize("option", ["dry_run", "validate"])
+def test_push_that_must_change_nothing_does_not_complete_an_earlier_push(
+    bigip: ModuleType, make: "Make", pushed: "Pushed", device: "BigIp", renewals: "Renewals", option: str
+) -> None:
+    pushed(make())
+    pushed(make(**renewals[0]))
+    spec = make(**renewals[1])
+    device.faults = [bigip.Fault("busy", matches=lambda method, path: method == "DELETE" and "ssl-" in path, times=9)]
+    with pytest.raises(DeviceError, match=r"the configuration is not saved yet"):
+        pushed(spec)
+    device.faults = []
+    device.log.clear()
+    assert pushed(spec, **{option: True}).outcome == "unchanged"
+    assert device.writes() == []
+
+
+def test_push_whose_commit_was_answered_does_not_ask_for_its_outcome(
+    make: "Make", pushed: "Pushed", device: "BigIp"
+) -> None:
+    assert pushed(make()).outcome == "applied"
+    methods = [method for method, path, _, _ in device.log if path.startswith("/mgmt/tm/transaction/")]
+    assert methods == ["PATCH"]
+
+
 def test_push_with_prune_of_a_farm_without_tls_removes_the_old_key(
     make: "Make", pushed: "Pushed", device: "BigIp"
 ) -> None:
@@ -924,7 +948,8 @@ def test_push_to_an_address_of_another_virtual_server_names_it(
 ) -> None:
     device.extensions.append(as3_module.As3().answer)
     device.add("ltm virtual", "/Common/legacy", destination="/Common/10.20.0.10:443")
-    with pytest.raises(DeviceError, match="/Common/legacy") as caught:
+    named = "/Common/legacy" if partition == "Common" else "it belongs to /Common/legacy"
+    with pytest.raises(DeviceError, match=named) as caught:
         pushed(make(f5={"partition": partition, "api": api}))
     assert "remove th" in str(caught.value.hint)
     assert not [path for kind, path in device.own() if "orchestrator" in path]

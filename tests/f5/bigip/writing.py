@@ -27,6 +27,8 @@ class Writing(Reading):
         if path == "/mgmt/tm/cm":
             return self._sync(data)
         if path == "/mgmt/tm/util/unix-rm":
+            if data.get("command") != "run":
+                raise Refusal(400, "unknown command", 1)
             self.uploads.pop(str(data["utilCmdArgs"]).rpartition("/")[2], None)
             return 200, {"kind": "tm:util:unix-rm:runstate", **data}
         trial = copy.deepcopy(self.objects)
