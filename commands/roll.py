@@ -7,7 +7,7 @@ import click
 
 from ..core.errors import NlbgenError, UsageError
 from . import console
-from .running import AUDIT, REACH, Given, Seconds, reach_of
+from .running import AUDIT, FORCE, REACH, Given, Seconds, reach_of
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -84,6 +84,7 @@ _JOURNAL: Final = Path("outputs/roll.json")
     "--command-done", is_flag=True, help="With --resume: the interrupted command has completed; do not repeat it."
 )
 @click.option("--discard", is_flag=True, help="Begin a new change although the journal has an unfinished one.")
+@FORCE
 @AUDIT
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND...")
 def command(

@@ -114,10 +114,25 @@ AUDIT: Final = together(
             metavar="FILE",
             help="The event log: one JSON line for each event.",
         ),
-        click.option("--force", is_flag=True, help="Allow fewer nodes in rotation than balancer.minimum."),
         click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation."),
     )
 )
+
+
+def _complete_node(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of the spec's nodes that begin so; none if the spec cannot be read."""
+    from ..core.errors import NlbgenError
+    from ..spec.load import load
+
+    file = context.params.get("file") or console.default_specs()[0]
+    try:
+        return [node.name for node in load(file).farm.nodes if node.name.startswith(incomplete)]
+    except NlbgenError:
+        return []
+
+
+NODE: Final = click.argument("node", shell_complete=_complete_node)
+FORCE: Final = click.option("--force", is_flag=True, help="Allow fewer nodes in rotation than balancer.minimum.")
 _FOR: Final = click.option(
     "--for",
     "spread",
@@ -212,8 +227,9 @@ def _table(spec: "Spec", seen: "Mapping[str, Sequence[NodeStatus]]") -> "Iterato
     help="Wait until the node has no sessions; after this time exit with 1.",
 )
 @_FOR
+@FORCE
 @AUDIT
-@click.argument("node")
+@NODE
 def drain(
     file: Path, node: str, wait: float | None, spread: float | None, ticket: str, log: Path, force: bool, yes: bool,
     **given: "Unpack[Given]",
@@ -229,8 +245,9 @@ def drain(
     "--wait", type=Seconds(), metavar="SECONDS", help="Drain the node first, and wait at most so long for its sessions."
 )
 @_FOR
+@FORCE
 @AUDIT
-@click.argument("node")
+@NODE
 def down(
     file: Path, node: str, wait: float | None, spread: float | None, ticket: str, log: Path, force: bool, yes: bool,
     **given: "Unpack[Given]",
@@ -246,12 +263,10 @@ def down(
     "--wait", type=Seconds(), metavar="SECONDS", help="Wait until its checks pass; after this time exit with 1."
 )
 @AUDIT
-@click.argument("node")
-def up(
-    file: Path, node: str, wait: float | None, ticket: str, log: Path, force: bool, yes: bool, **given: "Unpack[Given]"
-) -> None:
+@NODE
+def up(file: Path, node: str, wait: float | None, ticket: str, log: Path, yes: bool, **given: "Unpack[Given]") -> None:
     """Give NODE requests again, at every load balancer."""
-    _change("up", file, node, _limits(wait, None, force=force), (ticket, log, yes), given)
+    _change("up", file, node, _limits(wait, None, force=False), (ticket, log, yes), given)
 
 
 def _limits(wait: float | None, spread: float | None, *, force: bool) -> "Limits":

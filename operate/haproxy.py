@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from ..core.errors import DeviceError
 from ..generators.design import Design
-from ..generators.haproxy.runtime import MASTER, SOCKET, Pools
+from ..generators.haproxy.runtime import MASTER, SOCKET, STATES, Pools
 from ..spec.model import Farm
 from .contract import Balancer, Health, NodeStatus, Sessions, State, Wanted, status_of
 from .shell import Shell
@@ -21,7 +21,6 @@ from .shell import Shell
 _ADMIN_MAINTENANCE: Final = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
 """The flags of `srv_admin_state` for maintenance: forced, inherited, configured, by an unresolved name."""
 _ADMIN_DRAIN: Final = 0x08 | 0x10
-_RUNTIME: Final[Mapping[Wanted, str]] = {"up": "ready", "drain": "drain", "down": "maint"}
 _SESSION: Final = re.compile(r"^(?P<id>0x[0-9a-f]+):(?P<rest>.*)$", re.MULTILINE)
 PAUSES: Final = (0.2, 0.5, 1.0)
 _AT_ONCE: Final = 50
@@ -133,7 +132,7 @@ class Haproxy(Balancer):
         """
         status_of(self, self.read(), node)
         weight = next(one.weight for one in self._farm.nodes if one.name == node)
-        commands = [f"set server {pool}/{node} state {_RUNTIME[state]}" for pool in self._pools.own]
+        commands = [f"set server {pool}/{node} state {STATES[state]}" for pool in self._pools.own]
         if state == "up":
             drained = self._weightless(node)
             commands = [f"set server {pool}/{node} weight {weight}" for pool in drained] + commands

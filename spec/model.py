@@ -263,8 +263,8 @@ class Balancer(Model):
         default=Duration(0),
     )
     minimum: t.Count | None = entry(
-        "The number of nodes that `nlbgen nodes drain`, `nodes down` and `roll` leave in rotation. Default: one less "
-        "than all, and at least one.",
+        "The number of nodes that `nlbgen nodes drain`, `nodes down`, `roll` and the Ansible rollout leave in "
+        "rotation. Default: one less than those whose `state` is `up` or `backup`, and at least one.",
         default=None,
     )
 
@@ -643,7 +643,7 @@ class Farm(Model):
     @property
     def least_nodes(self) -> int:
         """The number of nodes that must stay in rotation."""
-        return self.balancer.minimum or max(1, len(self.nodes) - 1)
+        return self.balancer.minimum or max(1, sum(node.state in {"up", "backup"} for node in self.nodes) - 1)
 
     def port_of(self, node: Node) -> int:
         """The port on which a node is reached."""

@@ -1,4 +1,4 @@
 """The Ansible rollout.
 
-Imports the root, core, spec, generators, export, nodes, nodes.config.
+Imports the root, core, spec, generators, generators.haproxy, export, nodes, nodes.config.
 """

@@ -363,6 +363,7 @@ def _node_variables(rollout: Rollout) -> Iterator[Variable]:
     yield Variable("node_health_host", quoted(farm.frontend.host))
     yield Variable("node_health_status", str(farm.balancer.health.expect))
     yield Variable("node_work", quoted(f"{_WORK}/{farm.farm}/node"))
+    yield Variable("drain_minimum", str(farm.least_nodes))
     yield Variable("node_secrets", entries=tuple(_needed_entries(secrets, ("sql", "redis"))))
     if rollout.drains_at_runtime:
         yield Variable("drain_backend", quoted(Design(farm).web.name))

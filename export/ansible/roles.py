@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from ...generators.base import Generator, all_generators, hosted_generators
+from ...generators.haproxy import runtime
 from ...nodes import plain_http
 
 _SHARED: Final = {
@@ -40,12 +41,16 @@ def roles(*, redis: bool) -> dict[str, str]:
 
 
 def choices() -> dict[str, object]:
-    """Return what the templates of the roles show: the vendors that their arguments accept, and lines of PowerShell."""
+    """Return what the templates of the roles show.
+
+    These are the vendors that their arguments accept, HAProxy's words for the states, and lines of PowerShell.
+    """
     devices = sorted(vendor.name for vendor in all_generators() if vendor.api is not None)
     return {
         "device_vendors": devices,
         "vendors": [*(vendor.name for vendor in hosted_generators()), *devices],
         "http_accepted": plain_http.is_accepted(),
+        "states": runtime.STATES,
         "accept_http": plain_http.accept("$Port"),
     }
 

@@ -9,6 +9,9 @@ SOCKET: Final = "/run/haproxy/admin.sock"
 MASTER: Final = "/run/haproxy-master.sock"
 """The socket of the master process, which forwards commands to every worker; Debian's unit opens it."""
 
+STATES: Final = {"up": "ready", "drain": "drain", "down": "maint"}
+"""The words of `set server ... state` for the states of the spec: for `nlbgen nodes`, and for the Ansible role."""
+
 
 class Pools(NamedTuple):
     """The pools with nodes of a farm, by their names in the configuration."""

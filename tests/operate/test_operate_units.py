@@ -348,7 +348,7 @@ def test_status_shows_spec_and_running_state() -> None:
         "lb-1      orch-1  up      up             failing: L4CON  12 (9 SignalR, 2 in old workers)  1d 1h",
         "lb-1      orch-2  drain   drain or down  unchecked       unknown                           -",
         "lb-1      orch-3  backup  up             passing         3                                 0s",
-        "1 of 3 nodes serve; balancer.minimum is 2",
+        "1 of 3 nodes serve; balancer.minimum is 1",
     ]
     assert report.differs(farm, seen)
     seen["lb-1"][0] = node("orch-1")
