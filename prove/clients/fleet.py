@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Final
 
 from ...net.loopback import source_address
+from ...net.loops import without_full_collections
 from .fleet_robot import MISSED, FleetPlan, Robot
 from .gate import Gate
 
@@ -41,6 +42,13 @@ class Fleet:
         limit, now = MISSED * self.plan.heartbeat, perf_counter()
         return sum(max(robot.gap, now - robot.contact) > limit for robot in self.robots)
 
+    def forget(self) -> int:
+        """Forget the past of all robots; return the number of those that lost their connection in it."""
+        ended = sum(bool(robot.ends) for robot in self.robots)
+        for robot in self.robots:
+            robot.ends, robot.absence, robot.gap = 0, 0.0, 0.0
+        return ended
+
     def held(self) -> Counter[str]:
         """Return the number of connected robots of each node."""
         return Counter(robot.node for robot in self.robots if robot.connected)
@@ -58,10 +66,16 @@ class Fleet:
 @asynccontextmanager
 async def fleet(plan: FleetPlan, count: int, seconds: float) -> AsyncIterator[Fleet]:
     """Run a fleet until the end of the context; waits up to `seconds` until all robots are connected."""
-    made = Fleet(plan, count)
+    with without_full_collections():
+        async with _living(Fleet(plan, count), seconds) as made:
+            yield made
+
+
+@asynccontextmanager
+async def _living(made: Fleet, seconds: float) -> AsyncIterator[Fleet]:
     gate = Gate()
     tasks = [
-        asyncio.create_task(robot.live(plan.heartbeat * number / count, gate))
+        asyncio.create_task(robot.live(made.plan.heartbeat * number / len(made.robots), gate))
         for number, robot in enumerate(made.robots)
     ]
     await made.all_connected(seconds)

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
-from ...net.loops import raise_file_limit, run
+from ...net.loops import raise_file_limit, run, without_full_collections
 from .bus import PUSH, Bus
 from .control import ControlServer
 from .event_log import EventLog
@@ -165,6 +165,11 @@ async def serve(options: NodeOptions) -> None:
     if sys.platform != "win32":
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+    with without_full_collections():
+        await _serve(options, stop)
+
+
+async def _serve(options: NodeOptions, stop: asyncio.Event) -> None:
     async with Node(options) as node:
         ready = {
             "name": options.name,

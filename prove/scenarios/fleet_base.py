@@ -111,6 +111,9 @@ class FleetScenario(Scenario):
                 robots = await stack.enter_async_context(
                     fleet(fleet_plan(bench), count, count / CONNECTED_EACH_SECOND + SOON)
                 )
+            ended = robots.forget()
+            lost = f"{ended} robots lost their connection while others connected" if ended else ""
+            note = "; ".join(filter(None, (note, lost)))
             yield _judged(metric("unconnected", robots.absent, of=count, note=note), beginning)
             login = _login(bench, beginning, count)
             full, spent = Memory.of(bench), usage(bench.lab.balancer.pid).cpu_seconds

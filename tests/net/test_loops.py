@@ -1,5 +1,6 @@
 """Event loops: what an interrupt leaves."""
 
+import gc
 import inspect
 
 import pytest
@@ -26,3 +27,11 @@ def test_run_interrupted_before_the_first_step_closes_the_coroutine(monkeypatch:
     with pytest.raises(KeyboardInterrupt):
         loops.run(never)
     assert inspect.getcoroutinestate(never) == inspect.CORO_CLOSED
+
+
+def test_full_collections_are_off_only_within_the_context() -> None:
+    before = gc.get_threshold()
+    with loops.without_full_collections():
+        assert gc.isenabled()
+        assert gc.get_threshold()[2] == loops.NEVER
+    assert gc.get_threshold() == before

@@ -439,6 +439,14 @@ def test_metrics_of_robots_follow_the_event(
     )
 
 
+def test_fleet_forgets_what_happened_before_the_event(make_spec: Callable[..., Spec]) -> None:
+    made, robots = team(make_spec)
+    robots[0].gap = 1000.0
+    assert made.unresponsive == 1
+    assert made.forget() == 4
+    assert (made.unresponsive, made.forget()) == (0, 0)
+
+
 def test_share_of_robots_is_compared_with_the_weights(make_spec: Callable[..., Spec]) -> None:
     nodes = [
         {"name": "orch-1", "address": "10.0.0.1", "weight": 1},
