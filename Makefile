@@ -39,7 +39,11 @@ $(VENV)/run.stamp: requirements/run.txt setup.cfg pyproject.toml | $(BIN)/python
 $(VENV)/test.stamp: requirements/test.txt requirements/bigsuds.txt | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements/test.txt
 	$(PIP) install --require-hashes --no-deps -r requirements/bigsuds.txt
-	@touch $@ $(VENV)/run.stamp
+	@touch $@ $(VENV)/run.stamp $(VENV)/docs.stamp
+
+$(VENV)/docs.stamp: requirements/docs.txt | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/docs.txt
+	@touch $@
 
 $(VENV)/audit.stamp: requirements/audit.txt | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements/audit.txt
@@ -60,8 +64,10 @@ editable: | $(BIN)/python
 
 demo: $(VENV)/run.stamp editable
 	@tests/tools/debian-packages haproxy=haproxy nginx=nginx,libnginx-mod-stream
-	$(BIN)/nlbgen check -s examples/farm.yaml
-	$(BIN)/nlbgen render all -s examples/farm.yaml -o outputs
+	@$(BIN)/nlbgen render all -s examples/farm.yaml -o outputs
+	@$(BIN)/nlbgen report -s examples/farm.yaml -o outputs/report.html
+	@echo "Done. Open outputs/report.html in a browser, and outputs/haproxy/INSTALL.md in an editor."
+	@echo "For the command nlbgen in this shell: . $(BIN)/activate"
 
 programs: $(VENV)/test.stamp
 	@tests/tools/debian-packages haproxy=haproxy nginx=nginx,libnginx-mod-stream redis-server=redis-server \
@@ -143,12 +149,12 @@ robots: $(VENV)/test.stamp editable
 	cd benchmarks && $(abspath $(BIN))/python -m peers.robots $(ROBOTS)
 
 # The documentation as pages, into site/.
-docs: $(VENV)/test.stamp editable
+docs: $(VENV)/docs.stamp $(VENV)/run.stamp editable
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet -f docs/site/mkdocs.yml
 	$(MAKE) site
 
 # The page that runs nlbgen in a browser, into site/app: Python for it comes from npm.
-site: $(VENV)/test.stamp editable
+site: $(VENV)/docs.stamp $(VENV)/run.stamp editable
 	$(BIN)/python -m tests.tools.page site/app
 
 # What is committed of generated things: read the difference before committing it.

@@ -5,13 +5,14 @@ verdicts of the programs of this machine. With secrets, encryption adds random n
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from .. import __version__
 from ..core.artifacts import PLAIN_MODE, SECRET_MODE, Artifact
 from ..core.errors import UnsupportedError, UsageError
+from ..core.wording import all_of
 from ..generators.base import VENDORS
 from ..spec import document
 from ..spec.load import Spec, check
@@ -92,7 +93,7 @@ def export(spec: Spec, raw: bytes, chosen: archive.Format, options: Options) -> 
     )
     data = archive.packed([*members, Member(MANIFEST, manifest.written(made_manifest))], chosen)
     checked("the bundle", data, archive.unpacked(data, chosen))  # what `verify` would refuse is not written
-    notes = tuple(note for given in made.values() for note in given.notes)
+    notes = (*_not_named(made), *(note for given in made.values() for note in given.notes))
     return Exported(data, made_manifest, SECRET_MODE if options.plaintext else PLAIN_MODE, notes)
 
 
@@ -114,6 +115,13 @@ def _readers(spec: Spec, options: Options) -> tuple[str, ...]:
             "write `bundle: {recipients: [age1...]}` into the spec or give --recipient; `age-keygen` makes a key pair",
         )
     return readers
+
+
+def _not_named(made: dict[str, PartResult]) -> Iterator[str]:
+    """Yield one line for all vendors without files that did not refuse the farm: the spec does not name them."""
+    others = [name for name in VENDORS if not made[name].artifacts and not made[name].problems]
+    if others:
+        yield f"not in the bundle: {all_of(others)}: the spec does not name {'it' if len(others) == 1 else 'them'}"
 
 
 def _refuse(made: dict[str, PartResult], spec: Spec) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .. import __version__
 from ..core.artifacts import Artifact
 from ..core.errors import Problem, ProblemsError, UnsupportedError, UsageError
-from ..generators.base import VENDORS, Generator, generator, render
+from ..generators.base import VENDORS, Generator, generator, named_vendors, render
 from ..spec import document
 from ..spec.load import Spec, check
 from .manifest import SPEC, LeftOut, Reason, Validation, reason
@@ -76,6 +76,9 @@ def _spec(request: Request) -> PartResult:
 
 def _vendor(name: str) -> Callable[[Request], PartResult]:
     def make(request: Request) -> PartResult:
+        if name not in (*named_vendors(request.spec), request.vendor):
+            why = Reason(id="", key=None, message="the spec does not name this vendor", hint=f"add a section {name}")
+            return PartResult(left_out=(LeftOut(part=name, what="all files", reasons=(why,)),))
         vendor = generator(name)
         try:
             rendered = render(vendor, request.spec)

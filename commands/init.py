@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     metavar="CONFIG",
     help="Read answers from the existing node's web.config or UiPath.Orchestrator.dll.config.",
 )
-@click.option("--farm", help="The farm's name.")
+@click.option("--farm", help="The farm's name [default: the first label of the host name].")
 @click.option("--host", help="The name that robots and people use.")
+@click.option("--address", help="The address on which the balancer listens; * for every address.")
 @click.option(
     "--node", "nodes", multiple=True, metavar="NAME=ADDRESS", help="A node; repeatable, the existing node first."
 )
@@ -44,17 +45,32 @@ if TYPE_CHECKING:
 )
 @click.option("--redis", metavar="HOST[:PORT],...", help="The Redis server, or a list with commas.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
-def command(output: Path, force: bool, source: Path | None, **given: "str | tuple[str, ...] | None") -> None:
-    """Write a commented farm.yaml. On a terminal, the command prompts for missing values."""
+@click.option("-y", "--yes", is_flag=True, help="Do not prompt, also on a terminal: for scripts.")
+def command(output: Path, force: bool, yes: bool, source: Path | None, **given: "str | tuple[str, ...] | None") -> None:
+    """Write a commented farm.yaml. On a terminal, the command prompts for missing values.
+
+    Beside it, the command writes the JSON Schema for editors, nlbgen.schema.json.
+    """
     from ..core.files import read_bytes
+    from ..core.wording import json_text
+    from ..spec.model import Farm
+    from ..spec.schema import json_schema
     from ..spec.starter import starter
 
     if not force and output is not console.STDOUT and read_bytes(output) is not None:
         raise UsageError(f"{output} exists", "choose another name with -o, or replace it with --force")
-    content, spec = starter(_answers(given, _read_facts(source, output)), str(output))
+    ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    content, spec = starter(_answers(given, _read_facts(source, output), ask=ask), str(output))
     console.deliver(content, output)
+    if output is not console.STDOUT:
+        schema = f"{json_text(json_schema(Farm, 'nlbgen farm.yaml'))}\n"
+        console.deliver(schema.encode("utf-8"), output.with_name(_SCHEMA))
     console.show_warnings(spec)
     console.info("next: `nlbgen check`, then `nlbgen render haproxy`")
+
+
+_SCHEMA = "nlbgen.schema.json"
+"""The file that the first line of the spec names for editors."""
 
 
 def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
@@ -74,42 +90,42 @@ def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
     return {**read, "config": Path(os.path.relpath(source, output.parent)).as_posix()}
 
 
-def _answers(given: dict[str, Any], read: dict[str, Any]) -> "Answers":
-    """Return the answers from the options, a config file, and on a terminal from prompts."""
-    from ..spec.starter import STORES, TLS_MODES, Answers, is_core_version, nodes
+def _answers(given: dict[str, Any], read: dict[str, Any], *, ask: bool) -> "Answers":
+    """Return the answers from the options, a config file, and with `ask` from prompts."""
+    from ..spec.starter import Answers, is_core_version, nodes
 
-    ask = sys.stdin.isatty() and sys.stderr.isatty()
-
-    def answer(name: str, question: str, default: str | None = None, choices: tuple[str, ...] = ()) -> str:
+    def answer(name: str, question: str, default: str | None = None, missing: str = "give this option") -> str:
         if given[name] is not None:
             return str(given[name])
         default = str(read[name]) if name in read else default
         if ask:
-            kind = click.Choice(choices) if choices else None
-            return str(click.prompt(question, default=default, type=kind, err=True))
+            return _prompt(name, question, default)
         if default is None:
-            raise UsageError(f"--{name} is missing", "there is no terminal for a prompt: give this option")
+            raise UsageError(f"--{name} is missing", missing)
         return default
 
-    host = answer("host", "Name that robots and people use, for example orchestrator.corp.example")
-    farm = answer("farm", "Name of the farm", host.partition(".")[0])
+    host = answer("host", "Name that robots and people use")
     found = nodes(given["nodes"] or _ask_nodes(ask=ask))
+    address = answer("address", "Address of the balancer (* for every address of its machine)", "*")
     version = answer("orchestrator", "Orchestrator version, for example 2019.4 (empty if unknown)", "")
-    tls = answer("tls", "TLS", "bridge", TLS_MODES)
+    if ask and given["tls"] is None:
+        _explain_tls()
+    tls = answer("tls", "TLS mode", "bridge")
     core = is_core_version(version)
-    only = core and given["store"] is None  # SignalR in SQL Server ended with the classic versions
-    store = (
-        "redis" if only else answer("store", "SignalR backplane (sends messages between the nodes)", "redis", STORES)
+    store = given["store"] or read.get("store") or "redis"
+    where = (
+        "Host of the High Availability Add-on" if core else "Redis host (sends SignalR's messages between the nodes)"
     )
-    where = "Host of the High Availability Add-on" if core else "Redis host"
+    hint = f"give its host{'' if core else ', or use SQL Server with --store sqlserver'}"
     return Answers(
-        farm=farm,
+        farm=given["farm"] or host.partition(".")[0],
         host=host,
         nodes=found,
+        address=address,
         orchestrator=version,
         tls=tls,
         store=store,
-        redis=answer("redis", where, "redis-1.corp.example") if store == "redis" else "",
+        redis=answer("redis", where, missing=hint) if store == "redis" else "",
         **{name: value for name, value in read.items() if name not in _ASKED},
     )
 
@@ -118,18 +134,35 @@ _ASKED = frozenset({"orchestrator", "store", "redis"})
 """For these answers the config file gives only the default: options and prompts take precedence."""
 
 
+def _prompt(name: str, question: str, default: str | None) -> str:
+    """Prompt until the answer is valid; an empty default is a valid answer."""
+    from ..spec.starter import TLS_MODES, problem_of
+
+    def checked(text: str) -> str:
+        if text != default and (problem := problem_of(name, text)):
+            raise click.UsageError(problem)
+        return text
+
+    if name == "tls":
+        return str(click.prompt(question, default=default, type=click.Choice(list(TLS_MODES)), err=True))
+    return str(click.prompt(question, default=default, show_default=bool(default), value_proc=checked, err=True))
+
+
+def _explain_tls() -> None:
+    from ..spec.starter import TLS_MODES
+
+    for mode, meaning in TLS_MODES.items():
+        console.notice(f"  {mode:<12} {meaning}")
+
+
 def _ask_nodes(*, ask: bool) -> list[str]:
     if not ask:
         raise UsageError("--node is missing", "give each node as --node NAME=ADDRESS, the existing one first")
     found: list[str] = []
     while True:
         number = len(found) + 1
-        address = click.prompt(
-            f"Address of node {number}" + (" (empty: no more)" if number > 2 else ""),
-            default="" if number > 2 else None,
-            show_default=False,
-            err=True,
-        )
+        more = " (empty: no more)" if number > 2 else ", the existing one" if number == 1 else ""
+        address = _prompt("node", f"Address of node {number}{more}", "" if number > 2 else None)
         if not address:
             return found
         found.append(f"orch-{number}={address}")

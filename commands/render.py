@@ -102,16 +102,19 @@ class _Request(NamedTuple):
         return tuple(name for name in self.names if name not in OTHERS)
 
     def outputs(self, spec: "Spec") -> "list[Output]":
-        """Return the vendors' files; print which vendors are skipped."""
+        """Return the files of the vendors that the command line or the spec names; print which are skipped."""
+        from ..core.wording import all_of
+        from ..generators.base import named_vendors
         from ..generators.output import render_all
 
-        outputs, refusals = render_all(spec, self.vendors, self.named)
-        for refusal in refusals:
-            count = console.count(refusal.problems)
-            console.info(
-                f"{refusal.vendor}: skipped: it does not support this farm, and the spec does not name it "
-                f"({count}; see `nlbgen render {refusal.vendor}`)"
-            )
+        offered = named_vendors(spec)
+        vendors = [name for name in self.vendors if name in self.named or name in offered]
+        if others := [name for name in self.vendors if name not in vendors]:
+            console.info(f"skipped: {all_of(others)}: not in the spec; for its files, run `nlbgen render {others[0]}`")
+        outputs, refusals = render_all(spec, vendors, self.named)
+        if refused := [refusal.vendor for refusal in refusals]:
+            shown = f"`nlbgen render {refused[0]}` lists what it does not support"
+            console.info(f"skipped: {all_of(refused)}: not in the spec, and not supported for this farm; {shown}")
         return outputs
 
     def prepared(self, spec: "Spec") -> "Prepared | None":

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--validate", is_flag=True, help="Check the configurations with the installed programs, and show the results."
 )
 def command(specs: tuple[Path, ...], output: Path | None, validate: bool) -> None:
-    """Write one HTML page: topology, findings, configurations, node plan, runbook, checksums.
+    """Write one HTML page: findings, topology, configurations, node plan, runbook, checksums.
 
     The page loads no other files and has no secrets. The pages of a fleet go to FILE/FARM/report.html.
     """

@@ -41,11 +41,15 @@ class Site(NamedTuple):
 
 
 class Limitation(NamedTuple):
-    """A feature that the vendor lacks and the farm accepts; `fallback` is what happens instead."""
+    """A feature that the vendor lacks; `fallback` is what happens instead.
+
+    `accepted` tells whether the spec accepts it. Otherwise only a default of the spec requests the feature.
+    """
 
     title: str
     reason: str
     fallback: str
+    accepted: bool
 
 
 class Draft(NamedTuple):
@@ -221,7 +225,7 @@ def prepare(generator: Generator, spec: Spec, site: Site) -> Job:
         raise UnsupportedError(problems)
     lost = {feature: why for feature in FEATURES if (why := generator.lacks(feature.id, version)) is not None}
     limitations = tuple(
-        Limitation(feature.title, why.reason, why.fallback)
+        Limitation(feature.title, why.reason, why.fallback, generator.problem_id(feature.id) in spec.farm.accepted)
         for feature, why in lost.items()
         if why.fallback and (feature.asked(spec.farm) is not None or feature.wanted(spec.farm))
     )
@@ -332,6 +336,11 @@ def generator(name: str) -> Generator:
 def all_generators() -> list[Generator]:
     """All vendors."""
     return [generator(name) for name in VENDORS]
+
+
+def named_vendors(spec: Spec) -> tuple[str, ...]:
+    """The names of the vendors that the spec names; of all vendors if it names none."""
+    return tuple(name for name in VENDORS if name in spec.farm.written) or VENDORS
 
 
 def hosted_generators() -> list[Generator]:

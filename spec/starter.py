@@ -5,9 +5,25 @@ from typing import Final, NamedTuple
 
 from ..core import templating
 from ..core.errors import SpecError, UsageError
+from . import types as t
 from .load import Spec, loads
+from .schema import reads_of
+from .units import Version
 
-TLS_MODES: Final = ("bridge", "terminate", "passthrough", "none")
+TLS_MODES: Final = {
+    "bridge": "TLS ends at the balancer, which opens new TLS connections to the nodes",
+    "terminate": "TLS ends at the balancer; requests to the nodes are not encrypted",
+    "passthrough": "TLS ends at the nodes; the balancer forwards encrypted bytes",
+    "none": "no TLS: everything is readable on the network",
+}
+"""Each TLS mode in words."""
+_CHECKS: Final = {
+    "host": t.HostName,
+    "address": t.ListenAddress,
+    "node": t.NodeAddress,
+    "orchestrator": t.ProgramVersion,
+}
+"""The type of each answer that can be checked by itself."""
 STORES: Final = ("redis", "sqlserver")
 REDIS_PORT: Final = 6379
 REDIS_TLS_PORT: Final = 6380
@@ -21,6 +37,7 @@ _OPTIONS: Final = (
     ("farm", "--farm"),
     ("orchestrator", "--orchestrator"),
     ("frontend.host", "--host"),
+    ("frontend.address", "--address"),
     ("frontend.tls", "--tls"),
     ("nodes", "--node"),
     ("stores.redis", "--redis"),
@@ -30,6 +47,35 @@ _OPTIONS: Final = (
 """The beginning of a key's path, and the option that the key is written from."""
 
 
+def problem_of(name: str, text: str) -> str:
+    """Why a text is not the answer to a prompt; empty if it is.
+
+    `name` is the name of an option, or `node` for the address of a node.
+    """
+    if name != "redis":
+        return _problem_of(_CHECKS[name], text) or _problem_of_version(name, text)
+    servers = [server.strip() for server in text.split(",")]
+    problems = [_problem_of(t.RedisEndpoint if ":" in server else t.NodeAddress, server) for server in servers]
+    return next(filter(None, problems), "")
+
+
+def _problem_of(kind: object, text: str) -> str:
+    try:
+        reads_of(kind).parse(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _problem_of_version(name: str, text: str) -> str:
+    """Why a version is not one of Orchestrator."""
+    from .orchestrator import exists
+
+    if name != "orchestrator" or exists(Version(text)):
+        return ""
+    return f'{text} is not a version of Orchestrator: write a year and a month, as in "2019.4" or "2023.10.3"'
+
+
 class Answers(NamedTuple):
     """The answers for `nlbgen init`, as the user gave them."""
 
@@ -37,6 +83,8 @@ class Answers(NamedTuple):
     host: str
     nodes: tuple[tuple[str, str], ...]
     """Name and address of each node, the existing node first."""
+    address: str = "*"
+    """The address on which the balancer listens."""
     orchestrator: str = ""
     tls: str = "bridge"
     store: str = "redis"
@@ -81,6 +129,7 @@ def starter(answers: Answers, name: str = "farm.yaml") -> tuple[bytes, Spec]:
         "core": core,
         "farm": _scalar(answers.farm),
         "host": _scalar(answers.host),
+        "address": _scalar(answers.address),
         "orchestrator": _quoted(answers.orchestrator) if answers.orchestrator else "",
         "tls": answers.tls,
         "certificate": _scalar(answers.certificate),
@@ -108,7 +157,7 @@ def starter(answers: Answers, name: str = "farm.yaml") -> tuple[bytes, Spec]:
 
 def _redis(answers: Answers, *, core: bool) -> str:
     """The mapping of Redis in one line, without its braces."""
-    servers = [server.strip() for server in (answers.redis or "redis-1.corp.example").split(",")]
+    servers = [server.strip() for server in answers.redis.split(",")]
     host, colon, port = servers[0].rpartition(":")
     single = len(servers) == 1 and (not colon or ":" not in host)
     default = REDIS_TLS_PORT if answers.redis_tls else HAA_PORT if core else REDIS_PORT
@@ -169,7 +218,6 @@ def _affinity(answers: Answers) -> str:
 def is_core_version(version: str) -> bool:
     """Whether an answer is a version from 2020.10 on."""
     from .orchestrator import is_core
-    from .units import Version
 
     try:
         return is_core(Version(version)) if version else False

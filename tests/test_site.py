@@ -75,6 +75,31 @@ def test_links_and_assets_have_a_target(site: Path, pages: Pages) -> None:
     assert seen > 1000
 
 
+def own(pages: Pages) -> Pages:
+    """The pages that were written as pages, without those that show a file of the repository."""
+    return {path: page for path, page in pages.items() if "source" not in path.parts and path.name != "404.html"}
+
+
+def test_code_in_tables_has_no_backslash_before_a_bar(pages: Pages) -> None:
+    cells = [(path.name, code.text_content()) for path, page in own(pages).items() for code in page.xpath("//td//code")]
+    assert [cell for cell in cells if "\\|" in cell[1]] == []
+    assert ("check.html", "--format [text|json|github]") in cells
+
+
+def test_texts_of_links_are_titles_and_not_names_of_files(pages: Pages) -> None:
+    links = [(path.name, link) for path, page in own(pages).items() for link in page.xpath("//article//a[@href]")]
+    names = [(name, link.text_content()) for name, link in links if ".html" in link.get("href", "")]
+    assert len(names) > 200
+    assert [name for name in names if re.fullmatch(r"[\w./-]+\.md", name[1])] == []
+    assert ("index.html", "Troubleshooting") in names
+
+
+def test_home_page_says_what_nlbgen_is(site: Path) -> None:
+    first = html.parse(str(site / "index.html")).xpath("string(//article//p)")
+    for word in ("UiPath Orchestrator", "load balancer", "farm.yaml"):
+        assert word in first
+
+
 def test_what_only_the_tests_read_is_not_shown(site: Path) -> None:
     text = (site / "tour.html").read_text(encoding="utf-8")
     assert "nlbgen check" in text

@@ -7,6 +7,7 @@ every link has a target, and a broken link stops the build.
 
 import posixpath
 import re
+from collections import Counter
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -21,6 +22,9 @@ SHOWN = "source"
 """The folder of the site for files that are no pages themselves."""
 MOST_SHOWN = 12
 """Of a folder with more files than this only the name is shown."""
+CODE = re.compile(r"`[^`\n]+`")
+NAMED = re.compile(r"\[`?[\w./-]+\.md`?\](?=\(([^)\s#]+\.md)(?:#[^)\s]*)?\))")
+NAVIGATION = re.compile(r'(<nav class="md-nav(?: md-nav--secondary)?" aria-label=")([^"]*)(")')
 LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.DOTALL | re.MULTILINE)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -28,7 +32,9 @@ LANGUAGES = {".yaml": "yaml", ".py": "python", ".conf": "nginx", ".json": "json"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages outside of docs/, and one for each file or folder that some page links to."""
+    """Add the styles, the pages outside of docs/, and one for each file or folder that some page links to."""
+    styles = Path(__file__).with_name("nlbgen.css").read_text(encoding="utf-8")
+    files.append(File.generated(config, "nlbgen.css", content=styles))
     for here, there in PAGES.items():
         files.append(File.generated(config, there, content=(ROOT / here).read_text(encoding="utf-8")))
     linked = set()
@@ -61,8 +67,41 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         there = _on_site(target)
         return f"{found[1]}{posixpath.relpath(there, posixpath.dirname(here) or '.')}{found[3]}"
 
-    text = LINK.sub(lead, FENCE.sub(keep, COMMENT.sub("", markdown)))
+    def title(found: re.Match[str]) -> str:
+        path = _target(_place(here), found[1])
+        return found[0] if path is None else f"[{_title(ROOT / path)}]"
+
+    text = NAMED.sub(title, FENCE.sub(keep, COMMENT.sub("", markdown)))
+    text = LINK.sub(lead, "\n".join(map(_row, text.split("\n"))))
     return re.sub(r"\0(\d+)\0", lambda found: kept[int(found[1])], text)
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """Make blocks of code reachable by keyboard, where a long line scrolls; an empty head of a column is no heading."""
+    return re.sub(r"<th[^>]*></th>", "<td></td>", html.replace("<pre>", '<pre tabindex="0">'))
+
+
+def on_post_page(output: str, **_: object) -> str:
+    """Give each list of links a name of its own: a heading of a page may have the name of a part of the menu."""
+    seen: Counter[str] = Counter()
+
+    def named(found: re.Match[str]) -> str:
+        seen[found[2]] += 1
+        more = f", {seen[found[2]]}" if seen[found[2]] > 1 else ""
+        return f"{found[1]}{found[2]} (on this page{more}){found[3]}"
+
+    return NAVIGATION.sub(named, output)
+
+
+def _title(page: Path) -> str:
+    """The heading of a page: the text of a link that has only the file's name in the repository."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return next(line.removeprefix("# ") for line in lines if line.startswith("# "))
+
+
+def _row(line: str) -> str:
+    """A row of a table: GitHub needs `\\|` in its code, and here the backslash would be part of the code."""
+    return CODE.sub(lambda found: found[0].replace("\\|", "|"), line) if line.startswith("|") else line
 
 
 def _place(src_uri: str) -> str:

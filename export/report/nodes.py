@@ -46,6 +46,11 @@ class Planned(NamedTuple):
     absent: str = ""
 
     @property
+    def tables(self) -> list[tuple[str, list[ChangeRow]]]:
+        """Each target with its changes."""
+        return [(name, [change for change in self.changes if change.target == name]) for name in self.targets]
+
+    @property
     def short(self) -> str:
         """The shortened digest, which `--expect` accepts."""
         return self.digest[:DIGEST_SHOWN]

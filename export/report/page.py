@@ -6,7 +6,7 @@ open. It depends only on the spec, the nodes' files and the available secrets: n
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +16,7 @@ from ... import __version__
 from ...core.artifacts import Artifact
 from ...core.errors import Problem, UnsupportedError
 from ...core.plan import DIGEST_SHOWN
-from ...core.wording import plural
+from ...core.wording import all_of, plural
 from ...generators import base, matrix
 from ...generators.base import Limitation
 from ...generators.features import FEATURES
@@ -49,7 +49,7 @@ class ShownFile(NamedTuple):
 
 
 class Vendor(NamedTuple):
-    """One vendor's panel; a vendor that refuses the farm has problems and no files."""
+    """The panel of a vendor that the spec names; a vendor that refuses the farm has problems and no files."""
 
     name: str
     title: str
@@ -59,15 +59,13 @@ class Vendor(NamedTuple):
     limitations: tuple[Limitation, ...]
     problems: tuple[Problem, ...]
     findings: "tuple[ShownFinding, ...]"
-    named: bool
-    """Whether the spec names it: only then its refusal is an error of the farm."""
 
 
 class ShownFinding(NamedTuple):
     """A problem to read before the change."""
 
     level: str
-    """`error`, `warning` or `note`."""
+    """`error` or `warning`."""
     word: str
     id: str
     location: str
@@ -94,9 +92,13 @@ def render(spec: Spec, *, verdict: Verdict | None = None, planned: bool = True) 
 
     `verdict` is called for each vendor that accepts the farm, as
     [`verdicts`][nlbgen.generators.output.verdicts] does it; its exceptions are not caught. Without it the page has no
-    verdicts. The page lists vendors that refuse the farm and nodes without files.
+    verdicts. The page is about the vendors that the spec names; if it names none, about those that accept the farm. It
+    lists nodes without files.
     """
-    vendors = [_vendor(name, spec, verdict) for name in base.VENDORS]
+    vendors = [_vendor(name, spec, verdict) for name in base.named_vendors(spec)]
+    if not spec.farm.written & {*base.VENDORS}:
+        vendors = [vendor for vendor in vendors if vendor.files] or vendors
+    others = [base.generator(name).title for name in base.VENDORS if name not in {vendor.name for vendor in vendors}]
     prepared = report_nodes.prepare(spec, planned=planned)
     drawn = topology.picture(spec.farm)
     findings = _findings(spec, vendors)
@@ -113,14 +115,15 @@ def render(spec: Spec, *, verdict: Verdict | None = None, planned: bool = True) 
         "marks": [(mark.number, topology.DOUBTS[mark.doubt], sentence(mark.text)) for mark in drawn.marks],
         "picture": topology_svg.draw_for_page(drawn),
         "findings": findings,
-        "accepted": [(vendor.title, limitation) for vendor in vendors for limitation in vendor.limitations],
+        "accepted": [(vendor.title, one) for vendor in vendors for one in vendor.limitations if one.accepted],
         "vendors": vendors,
+        "others": all_of(others) if others else "",
         "nodes": report_nodes.rows(spec),
         "robots": robots(spec.farm),
         "plan": report_nodes.plan(spec) if planned else report_nodes.NOT_PLANNED,
         "prepared": prepared,
         "runbook": rendered(prepared.runbook, level=3),
-        "matrix": _matrix(),
+        "matrix": _matrix([base.generator(vendor.name) for vendor in vendors]),
         "sums": [*_vendor_sums(vendors), *_node_sums(prepared)],
         **_sources(),
     }
@@ -145,18 +148,16 @@ def _sources() -> dict[str, object]:
 def _vendor(name: str, spec: Spec, verdict: Verdict | None) -> Vendor:
     generator = base.generator(name)
     version = generator.version(spec.farm)
-    named = name in spec.farm.written
     called = generator.called(version)
     try:
         job = base.prepare(generator, spec, base.Site())
         files = base.render(generator, spec)
     except UnsupportedError as error:
-        found = tuple(_of_vendor(problem, named=named) for problem in error.problems)
-        return Vendor(name, generator.title, called, "", (), (), tuple(error.problems), found, named)
+        return Vendor(name, generator.title, called, "", (), (), error.problems, tuple(map(_finding, error.problems)))
     said = verdict(name) if verdict else ""
     main_first = sorted(files, key=lambda file: (not file.main, file.path))
     shown = tuple(_shown(name, file) for file in main_first)
-    return Vendor(name, generator.title, called, said, shown, job.limitations, (), (), named)
+    return Vendor(name, generator.title, called, said, shown, job.limitations, (), ())
 
 
 def _shown(vendor: str, file: Artifact) -> ShownFile:
@@ -178,19 +179,17 @@ def _shown(vendor: str, file: Artifact) -> ShownFile:
 
 
 def _findings(spec: Spec, vendors: Iterable[Vendor]) -> list[ShownFinding]:
-    """Return errors first, then warnings, then notes on vendors that the spec does not name."""
-    problems = [*spec.warnings, *base.audit(spec), *report_nodes.problems(spec)]
-    problems += [problem for vendor in vendors if vendor.named for problem in vendor.problems]
+    """Return errors first, then warnings: of the spec, of the nodes' files, and of the vendors."""
+    problems = [*report_nodes.problems(spec), *spec.warnings, *base.audit(spec)]
+    problems += [problem for vendor in vendors for problem in vendor.problems]
     found = [_finding(problem) for problem in dict.fromkeys(problems)]
-    found += [finding for vendor in vendors if not vendor.named for finding in vendor.findings]
-    order = ("error", "warning", "note")
-    return sorted(found, key=lambda finding: order.index(finding.level))
+    return sorted(found, key=lambda finding: finding.level != "error")
 
 
 def _finding(problem: Problem) -> ShownFinding:
     return ShownFinding(
         problem.severity,
-        "stops" if problem.severity == "error" else "warning",
+        "error" if problem.severity == "error" else "warning",
         problem.id,
         str(problem.location),
         problem.path,
@@ -199,15 +198,9 @@ def _finding(problem: Problem) -> ShownFinding:
     )
 
 
-def _of_vendor(problem: Problem, *, named: bool) -> ShownFinding:
-    """Return a vendor's refusal; for a vendor that the spec does not name it is a note."""
-    found = _finding(problem)
-    return found if named else found._replace(level="note", word="not offered")
-
-
 def _counts(findings: Iterable[ShownFinding]) -> str:
     levels = [finding.level for finding in findings]
-    parts = [plural(count, level) for level in ("error", "warning", "note") if (count := levels.count(level))]
+    parts = [plural(count, level) for level in ("error", "warning") if (count := levels.count(level))]
     return ", ".join(parts) or "nothing"
 
 
@@ -219,8 +212,7 @@ def _serving(spec: Spec) -> str:
 # Matrix
 
 
-def _matrix() -> dict[str, Any]:
-    generators = base.all_generators()
+def _matrix(generators: Sequence[base.Generator]) -> dict[str, Any]:
     notes: list[str] = []
     rows = []
     for feature in FEATURES:

@@ -263,7 +263,7 @@ def test_init_writes_the_values_of_the_options(cli: "RunCommand", tmp_path: Path
 @pytest.mark.parametrize("store", ["redis", "sqlserver"])
 def test_init_writes_a_valid_spec(mode: str, version: str, store: str, cli: "RunCommand", tmp_path: Path) -> None:
     args = ["init", "--host", "o.example", "--node", "a=10.0.0.1", "--node", "b=b.example", "--tls", mode]
-    ran = cli(*args, "--orchestrator", version, "--store", store)
+    ran = cli(*args, "--orchestrator", version, "--store", store, "--redis", "redis.corp.example")
     core = version in {"2020.10", "2023.4", "22.10"}
     if core and store == "sqlserver":
         assert ran.code == 2
@@ -287,7 +287,8 @@ def test_init_writes_a_valid_spec(mode: str, version: str, store: str, cli: "Run
 
 
 def test_init_invalid_answer_names_the_option(cli: "RunCommand", tmp_path: Path) -> None:
-    ran = cli("init", "--host", "bad_host!", "--node", "a=10.0.0.1", "--node", "a=10.0.0.1")
+    nodes = ("--node", "a=10.0.0.1", "--node", "a=10.0.0.1")
+    ran = cli("init", "--host", "bad_host!", *nodes, "--redis", "r.example")
     assert ran.code == 2
     assert "--host: " in ran.err
     assert "--farm" not in ran.err  # its name only came from the host
@@ -301,7 +302,7 @@ def test_init_invalid_answer_names_the_option(cli: "RunCommand", tmp_path: Path)
 
 def test_init_replaces_a_file_only_with_force(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("mine", encoding="utf-8")
-    args = ["init", "-o", "mine.yaml", "--host", "o.example", "--node", "a=10.0.0.1"]
+    args = ["init", "-o", "mine.yaml", "--host", "o.example", "--node", "a=10.0.0.1", "--redis", "r.example"]
     assert cli(*args).code == 2
     assert (tmp_path / "mine.yaml").read_text(encoding="utf-8") == "mine"
     assert cli(*args, "--force").code == 0
@@ -309,8 +310,39 @@ def test_init_replaces_a_file_only_with_force(cli: "RunCommand", tmp_path: Path)
 
 
 def test_init_creates_missing_folders(cli: "RunCommand", tmp_path: Path) -> None:
-    assert cli("init", "-o", "a/b/farm.yaml", "--host", "o.example", "--node", "a=10.0.0.1").code == 0
-    assert (tmp_path / "a/b/farm.yaml").exists()
+    args = ["--host", "o.example", "--node", "a=10.0.0.1", "--redis", "r.example"]
+    assert cli("init", "-o", "a/b/farm.yaml", *args).code == 0
+    assert {path.name for path in (tmp_path / "a/b").iterdir()} == {"farm.yaml", "nlbgen.schema.json"}
+
+
+def test_init_writes_the_schema_that_the_first_line_names(cli: "RunCommand", tmp_path: Path) -> None:
+    nodes = ("--node", "a=10.0.0.1", "--node", "b=10.0.0.2")
+    args = ("init", "--yes", "--host", "o.example", *nodes, "--redis", "r.example", "--address", "10.0.0.9")
+    assert cli(*args).code == 0
+    first = (tmp_path / "farm.yaml").read_text(encoding="utf-8").splitlines()[0]
+    name = first.rpartition("$schema=")[2]
+    assert (tmp_path / name).read_text(encoding="utf-8") == cli("schema").out
+    assert load(tmp_path / "farm.yaml").farm.frontend.address == "10.0.0.9"
+
+
+@pytest.mark.parametrize("tls", ["bridge", "terminate", "passthrough", "none"])
+@pytest.mark.parametrize("version", ["", "2019.4", "2023.4"])
+def test_init_comments_fit_an_80_column_terminal(tls: str, version: str, cli: "RunCommand", tmp_path: Path) -> None:
+    nodes = ("--node", "orch-1=10.0.0.1", "--node", "orch-2=10.0.0.2")
+    args = ("--host", "orchestrator.corp.example", *nodes, "--orchestrator", version, "--redis", "redis.corp.example")
+    assert cli("init", *args, "--tls", tls).code == 0
+    lines = (tmp_path / "farm.yaml").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+
+
+@pytest.mark.parametrize(
+    "args, hint",
+    [([], "or use SQL Server with --store sqlserver"), (["--orchestrator", "2023.4"], "give its host\n")],
+)
+def test_init_does_not_make_up_a_redis(args: list[str], hint: str, cli: "RunCommand", tmp_path: Path) -> None:
+    ran = cli("init", "--host", "o.example", "--node", "a=10.0.0.1", *args)
+    assert (ran.code, list(tmp_path.iterdir())) == (2, [])
+    assert "--redis is missing" in ran.err and hint in ran.err
 
 
 class Terminal:
@@ -378,19 +410,42 @@ class Terminal:
 def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     with Terminal(tmp_path, "init", "--tls", "none") as terminal:
         terminal.answer("Name that robots and people use", "")  # there is no default: the prompt is repeated
-        terminal.answer("Name that robots and people use", "orchestrator.corp.example")
-        terminal.answer("Name of the farm [orchestrator]", "prod")
-        terminal.answer("Address of node 1", "10.0.0.1")
-        terminal.answer("Address of node 2", "10.0.0.2")
+        terminal.answer("Name that robots and people use", "bad host")
+        terminal.answer('Error: "bad host" is not a host name', "orchestrator.corp.example")
+        terminal.answer("Address of node 1, the existing one", "10.0.0.1")
+        terminal.answer("Address of node 2", "10.0.0.300")
+        terminal.answer('Error: "10.0.0.300" is not an IPv4', "10.0.0.2")
         terminal.answer("Address of node 3 (empty: no more)", "")
-        terminal.answer("Orchestrator version", "2020.10")
-        terminal.answer("Host of the High Availability Add-on", "redis.corp.example")
+        terminal.answer("Address of the balancer (* for every address of its machine) [*]", "10.0.0.10")
+        terminal.answer("Orchestrator version", "2020")
+        terminal.answer("Error: 2020 is not a version of Orchestrator", "2020.10")
+        terminal.answer("Host of the High Availability Add-on", "redis.corp.example:x")
+        terminal.answer("Error: ", "redis.corp.example")
         assert terminal.end() == 0
         assert "wrote farm.yaml" in terminal.shown
     farm = load(tmp_path / "farm.yaml").farm
-    assert (farm.farm, farm.frontend.tls.mode, str(farm.orchestrator.version)) == ("prod", "none", "2020.10")
+    assert (farm.farm, farm.frontend.tls.mode, str(farm.orchestrator.version)) == ("orchestrator", "none", "2020.10")
+    assert farm.frontend.address == "10.0.0.10"
     assert [node.address for node in farm.nodes] == ["10.0.0.1", "10.0.0.2"]
     assert (farm.stores.signalr, farm.stores.redis and farm.stores.redis.host) == ("redis", "redis.corp.example")
+
+
+@posix
+def test_init_explains_each_word_for_tls_before_the_prompt(tmp_path: Path) -> None:
+    nodes = ("--node", "a=10.0.0.1", "--node", "b=10.0.0.2")
+    given = ("--host", "o.example", *nodes, "--address", "*", "--orchestrator", "2019.4", "--store", "sqlserver")
+    with Terminal(tmp_path, "init", *given) as terminal:
+        terminal.answer("TLS mode (bridge, terminate, passthrough, none) [bridge]: ", "")
+        assert terminal.end() == 0
+    for mode in ("bridge", "terminate", "passthrough", "none"):
+        assert re.search(rf"(?m)^  {mode} +\w.*\S", terminal.shown)
+
+
+@posix
+def test_init_with_yes_does_not_prompt_on_a_terminal(tmp_path: Path) -> None:
+    with Terminal(tmp_path, "init", "--yes", "--node", "a=10.0.0.1") as terminal:
+        assert terminal.end() == 2
+    assert "--host is missing" in terminal.shown
 
 
 @posix
@@ -707,7 +762,7 @@ def test_output_folder_below_proc_is_an_error(cli: "RunCommand", farm: "Callable
         ["check", "-s", "x" * 300],
         ["render", "haproxy", "-s", "x" * 300],
         ["render", "haproxy", "--no-validate", "-o", "x" * 300],
-        ["init", "--host", "a.b", "--node", "a=b", "-o", "x" * 300],
+        ["init", "--host", "a.b", "--node", "a=b", "--redis", "r.b", "-o", "x" * 300],
         ["check", "-s", "x/" * 3000],
     ],
     ids=lambda args: " ".join(args)[:30],
@@ -895,9 +950,20 @@ def test_all_skips_an_unsupported_vendor_that_is_not_named(
     farm()
     ran = cli("render", "all", "--no-validate")
     assert ran.code == 0
-    assert "zen: skipped: it does not support this farm, and the spec does not name it" in ran.err
-    assert "`nlbgen render zen`" in ran.err
+    assert "skipped: zen: not in the spec, and not supported for this farm; `nlbgen render zen` lists" in ran.err
     assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"haproxy", "nginx", "f5"}
+
+
+def test_all_renders_only_the_vendors_that_the_spec_names(
+    cli: "RunCommand", farm: "Callable[..., Path]", tmp_path: Path
+) -> None:
+    farm(haproxy={"version": "2.6"})
+    ran = cli("render", "all", "--no-validate")
+    assert ran.code == 0
+    assert "skipped: nginx, zen and f5: not in the spec; for its files, run `nlbgen render nginx`\n" in ran.err
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"haproxy"}
+    assert cli("render", "all", "nginx", "--no-validate").code == 0
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"haproxy", "nginx"}
 
 
 @pytest.mark.parametrize(

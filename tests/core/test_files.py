@@ -132,7 +132,7 @@ def test_write_refuses_to_replace_anything_but_a_regular_file(tmp_path: Path, na
 
 @posix
 def test_init_does_not_replace_a_device(cli: "RunCommand") -> None:
-    answers = ["--host", "a.example", "--node", "a=10.0.0.1", "--force"]
+    answers = ["--host", "a.example", "--node", "a=10.0.0.1", "--redis", "r.example", "--force"]
     ran = cli("init", *answers, "-o", "/dev/null")
     assert (ran.code, ran.out) == (1, "")
     assert "/dev/null: cannot be written: it is a device, not a regular file" in ran.err

@@ -151,12 +151,18 @@ def test_page_contains_digest_plan_and_runbook(page: str) -> None:
 def test_findings_list_accepted_limitations(page: str) -> None:
     """A reader who signs the change off sees that a feature is replaced."""
     findings = page.partition('<section id="findings"')[2].partition("</section>")[0]
-    assert "Accepted in the spec:" in findings
+    assert "Accepted in the spec</h3>" in findings
     spec = load(EXAMPLE)
     jobs = [base.prepare(base.generator(name), spec, base.Site()) for name in base.VENDORS]
     limits = [limit for job in jobs for limit in job.limitations]
-    assert limits
-    assert all(f"{limit.title}: {limit.fallback}" in unescape(findings) for limit in limits)
+    accepted = [limit for limit in limits if limit.accepted]
+    assert 0 < len(accepted) < len(limits)
+    assert findings.count("<li>") == len(accepted)
+    assert all(f"{limit.title}: {limit.fallback}" in unescape(findings) for limit in accepted)
+
+
+def test_findings_of_a_spec_that_accepts_nothing_do_not_speak_of_acceptance() -> None:
+    assert "Accepted in the spec" not in of(accept=[])
 
 
 def test_page_contains_no_secret(page: str) -> None:
@@ -220,21 +226,38 @@ def test_findings_show_warnings_and_errors_with_hints() -> None:
     assert "<code>nginx-slow-start</code>" in findings
     assert findings.index('class="error"') < findings.index('class="warning"')
     panel = page.partition('id="panel-nginx"')[2].partition('id="panel-')[0]
-    assert "No configuration: this farm asks for what it cannot do." in panel
+    assert "No configuration: the farm requests features that this vendor does not support." in panel
     assert "nginx.conf" not in panel.partition("</ul>")[0]
 
 
-def test_limitation_of_a_vendor_outside_the_spec_is_a_note() -> None:
+def test_page_is_only_about_the_vendors_that_the_spec_names() -> None:
+    page = of(balancer={"slow_start": "30s"}, accept=[], haproxy={"version": "2.6"})
+    assert 'class="error"' not in page
+    assert "The spec does not name NGINX, Zen Load Balancer and F5 BIG-IP." in page
+    assert 'id="panel-nginx"' not in page and "nginx-slow-start" not in page
+    assert page.partition('id="vendors"')[2].partition("</section>")[0].count('<th scope="col">') == 2
+
+
+def test_page_of_a_spec_without_vendors_is_about_those_that_accept_the_farm() -> None:
     page = of(balancer={"slow_start": "30s"}, accept=[])
-    findings = page.partition('id="findings"')[2].partition("</section>")[0]
-    assert 'class="error"' not in findings
-    assert "not offered" in findings
-    assert "and the spec does not name it" in page
+    assert 'id="panel-haproxy"' in page and 'id="panel-nginx"' not in page
+    assert 'class="error"' not in page
+
+
+def test_findings_come_first_and_those_of_the_nodes_files_before_the_others(page: str) -> None:
+    assert page.index('id="findings"') < page.index('id="topology"')
+    findings = page.partition('<section id="findings"')[2].partition("</section>")[0]
+    assert findings.index("session-inproc") < findings.index("Accepted in the spec")
+
+
+def test_node_without_a_change_has_no_empty_table(tmp_path: Path) -> None:
+    page = report.render(load(EXAMPLE)).decode()
+    assert "<tbody>\n</tbody>" not in page
 
 
 def test_panel_of_a_vendor_lists_accepted_limitations(page: str) -> None:
     panel = page.partition('id="panel-nginx"')[2].partition('id="panel-zen"')[0]
-    assert "What it does instead" in panel
+    assert "<h4>Fallbacks</h4>" in panel
     assert "a node that recovers gets its full share at once" in panel
 
 

@@ -339,7 +339,7 @@ def test_audit_command_other_database_than_the_spec_is_a_problem(
 
 def test_init_from_a_node_fills_in_the_spec(cli: "RunCommand", farm: Path) -> None:
     (farm / "farm.yaml").unlink()
-    given = ("--host", "orch.corp.example", "--node", "a=10.0.0.1", "--node", "b=10.0.0.2")
+    given = ("--host", "orch.corp.example", "--node", "a=10.0.0.1", "--node", "b=10.0.0.2", "--redis", "r.example")
     ran = cli("init", "--from", "inputs/orch-1/web.config", *given, cwd=farm)
     assert ran.code == 0, ran.err
     text = (farm / "farm.yaml").read_text(encoding="utf-8")
