@@ -1,6 +1,7 @@
 """What the rules share: the effective model of a configuration, and the roles of its backends."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from ...core.errors import Location
@@ -34,8 +35,13 @@ def by_model(check: Callable[[Model], Iterable[Found]]) -> Callable[[Configurati
 # Roles
 
 
-def web_frontends(configuration: Model) -> Iterator[Proxy]:
+@lru_cache(maxsize=2)
+def web_frontends(configuration: Model) -> tuple[Proxy, ...]:
     """The frontends that send requests of browsers and robots to servers: HTTP, or TCP on a port of HTTP."""
+    return tuple(_web_frontends(configuration))
+
+
+def _web_frontends(configuration: Model) -> Iterator[Proxy]:
     for frontend in configuration.frontends:
         if configuration.targets(frontend) and (frontend.is_http or _web_port(frontend)) and not _statistics(frontend):
             yield frontend
@@ -61,15 +67,16 @@ def port(address: str) -> str:
     return address.rpartition(":")[2] if ":" in address else ""
 
 
-def web_backends(configuration: Model) -> Iterator[Proxy]:
+@lru_cache(maxsize=2)
+def web_backends(configuration: Model) -> tuple[Proxy, ...]:
     """The backends of those frontends, each once, in the order of the file; not those that only are the last resort."""
-    used = [
-        target.backend.section
+    used = {
+        target.backend
         for frontend in web_frontends(configuration)
         for target in configuration.targets(frontend)
         if target.backend.servers and not last_resort(frontend, target)
-    ]
-    return (backend for backend in configuration.backends if any(backend.section is section for section in used))
+    }
+    return tuple(backend for backend in configuration.backends if backend in used)
 
 
 def last_resort(frontend: Proxy, target: Target) -> bool:
@@ -83,18 +90,22 @@ def condition_of(frontend: Proxy, statement: Statement) -> Condition | None:
     return condition(statement, acls(frontend))
 
 
+@lru_cache(maxsize=2)
 def websocket_backends(configuration: Model) -> tuple[Proxy, ...]:
     """The web backends that get WebSockets and long polls.
 
-    Where a frontend selects a backend by the header Upgrade or by a path of SignalR, only that one gets them.
+    Where a frontend selects a backend by the header Upgrade or by a path of SignalR, only that one gets them. A backend
+    that is selected by other paths gets none.
     """
     found: list[Proxy] = []
     for frontend in web_frontends(configuration):
         targets = [one for one in configuration.targets(frontend) if one.backend.servers]
         usual = [one for one in targets if not last_resort(frontend, one)]
         selected = [one for one in usual if selects_websockets(frontend, one.statement)]
-        found += [one.backend for one in selected or usual]
-    return tuple(backend for backend in configuration.backends if any(one.section is backend.section for one in found))
+        any_path = [one for one in usual if not _selects_paths(frontend, one.statement)]
+        found += [one.backend for one in selected or any_path or usual]
+    used = set(found)
+    return tuple(backend for backend in configuration.backends if backend in used)
 
 
 def selects_websockets(frontend: Proxy, statement: Statement) -> bool:
@@ -105,6 +116,12 @@ def selects_websockets(frontend: Proxy, statement: Statement) -> bool:
     texts = [term.name for terms in when.alternatives for term in terms]
     texts += [text for test in when.tests for text in (test.fetch, *test.values)]
     return any(word in text.lower() for text in texts for word in _WEBSOCKET_WORDS)
+
+
+def _selects_paths(frontend: Proxy, statement: Statement) -> bool:
+    """Whether a statement's condition is about the path."""
+    when = condition_of(frontend, statement)
+    return when is not None and any(test.fetch.startswith(("path", "url", "base")) for test in when.tests)
 
 
 # Parts

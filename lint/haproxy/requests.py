@@ -139,9 +139,10 @@ def _changed_host(configuration: Model, frontend: Proxy) -> Iterator[Found]:
 
 def _buffers(configuration: Model, frontend: Proxy) -> Iterator[Found]:
     statement = configuration.last_global("tune.bufsize")
-    size = int(statement.arguments[0]) if statement and statement.arguments[0].isdecimal() else 16_384
+    written = "".join(statement.arguments[:1]) if statement else ""
+    size = int(written) if written.isdecimal() else 16_384
     if size < _SMALLEST_BUFFER and frontend is next(http_frontends(configuration), None):
-        place = statement.words[1].location if statement else frontend.location
+        place = statement.location if statement else frontend.location
         yield Found(place, f"requests with more than {(size - 1024) // 1024} kB of headers get 400")
 
 

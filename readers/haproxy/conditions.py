@@ -6,6 +6,7 @@ all match, `or` and `||` separate alternatives, and `!` negates (configuration m
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ..tree import Statement, Word
@@ -56,6 +57,7 @@ class Condition(NamedTuple):
                 yield from term.tests
 
 
+@lru_cache(maxsize=256)
 def acls(proxy: Proxy) -> dict[str, tuple[Comparison, ...]]:
     """The ACLs of a proxy by name."""
     found: dict[str, tuple[Comparison, ...]] = {}

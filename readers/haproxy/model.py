@@ -25,7 +25,7 @@ class Setting(NamedTuple):
         return self.value.text if self.value else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Server:
     """A server with its own settings and those of the `default-server` lines before it; a template is one server."""
 
@@ -62,7 +62,7 @@ class Server:
         return setting.text if setting else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bind:
     """An address on which a frontend listens."""
 
@@ -80,7 +80,7 @@ class Bind:
         return next((setting for setting in self.settings if setting.word.text == name), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Proxy:
     """A frontend, a backend, or both (`listen`), with the statements of the `defaults` section that apply to it."""
 
@@ -118,9 +118,16 @@ class Proxy:
 
     def all(self, *words: str) -> Iterator[Statement]:
         """The statements that begin with these words: inherited ones first, then its own, in the order of the file."""
-        for statement in self._statements:
+        for statement in self._by_name.get(words[0], ()):
             if tuple(word.text for word in statement.words[: len(words)]) == words:
                 yield statement
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Statement]]:
+        found: dict[str, list[Statement]] = {}
+        for statement in self._statements:
+            found.setdefault(statement.name, []).append(statement)
+        return found
 
     def last(self, *words: str) -> Statement | None:
         """The statement that wins where each one replaces the one before."""
@@ -128,12 +135,17 @@ class Proxy:
 
     def option(self, name: str) -> Statement | None:
         """The `option NAME` that is in force; None without, or after a `no option NAME`."""
-        found: Statement | None = None
+        return self._options.get(name)
+
+    @cached_property
+    def _options(self) -> dict[str, Statement]:
+        found: dict[str, Statement] = {}
         for statement in self._statements:
-            if statement.name == "option" and statement.arguments[:1] == (name,):
-                found = statement
-            elif statement.name == "no" and statement.arguments[:2] == ("option", name):
-                found = None
+            words = statement.arguments
+            if statement.name == "option" and words:
+                found[words[0]] = statement
+            elif statement.name == "no" and words[:1] == ("option",) and len(words) > 1:
+                found.pop(words[1], None)
         return found
 
     @cached_property
@@ -192,7 +204,7 @@ class Timeout(NamedTuple):
     word: Word
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """All proxies of a configuration, and its global section."""
 
@@ -212,7 +224,11 @@ class Model:
 
     def proxy(self, name: str) -> Proxy | None:
         """The backend of this name, as `use_backend` finds it."""
-        return next((proxy for proxy in self.proxies if proxy.is_backend and proxy.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Proxy]:
+        return {proxy.name: proxy for proxy in reversed(self.proxies) if proxy.is_backend}
 
     def all_global(self, *words: str) -> Iterator[Statement]:
         """The statements of the global sections that begin with these words."""
@@ -229,27 +245,37 @@ class Model:
 
         With a name that is made at run time (`use_backend %[...]`), it can be any backend.
         """
-        found = [
-            Target(proxy, statement)
-            for statement in (*frontend.all("use_backend"), *frontend.all("default_backend"))
-            if len(statement.words) > 1 and (proxy := self.proxy(statement.arguments[0]))
-        ]
-        known = {id(target.backend.section) for target in found}
-        if dynamic := next((one for one in frontend.all("use_backend") if at_run_time(one)), None):
-            found += [
-                Target(one, dynamic) for one in self.backends if one.kind == "backend" and id(one.section) not in known
-            ]
-        if frontend.kind == "listen" and frontend.servers:
-            found.append(Target(frontend, frontend.section))
-        return tuple(found)
+        return self._targets.get(frontend, ())
 
     def sources(self, backend: Proxy) -> tuple[Proxy, ...]:
         """The frontends that send requests to a backend."""
-        return tuple(
-            frontend
-            for frontend in self.frontends
-            if any(target.backend is backend for target in self.targets(frontend))
-        )
+        return tuple(self._sources.get(backend, ()))
+
+    @cached_property
+    def _targets(self) -> "dict[Proxy, tuple[Target, ...]]":
+        return {frontend: tuple(self._found_targets(frontend)) for frontend in self.frontends}
+
+    @cached_property
+    def _sources(self) -> dict[Proxy, list[Proxy]]:
+        found: dict[Proxy, list[Proxy]] = {}
+        for frontend, targets in self._targets.items():
+            for backend in dict.fromkeys(target.backend for target in targets):
+                found.setdefault(backend, []).append(frontend)
+        return found
+
+    def _found_targets(self, frontend: Proxy) -> "Iterator[Target]":
+        selections = [*frontend.all("use_backend"), *frontend.all("default_backend")]
+        known = []
+        for statement in selections:
+            proxy = self.proxy(statement.arguments[0]) if statement.arguments else None
+            if proxy is not None:
+                known.append(proxy)
+                yield Target(proxy, statement)
+        if dynamic := next(filter(at_run_time, selections), None):
+            others = [one for one in self.backends if one.kind == "backend" and one not in known]
+            yield from (Target(one, dynamic) for one in others)
+        if frontend.kind == "listen" and frontend.servers:
+            yield Target(frontend, frontend.section)
 
 
 class Target(NamedTuple):
