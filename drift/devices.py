@@ -24,16 +24,13 @@ class _Silent:
 def differences(vendor: str, spec: Spec) -> list[Difference]:
     """Return each change of the plan as a difference, also of a plan that a push would refuse.
 
-    Raises UnreachedError if the device cannot be read, or if there is no plan.
+    Raises UnreachedError if the device cannot be read.
     """
-    hint = f"nlbgen push {vendor} --dry-run"
     try:
         with connect(vendor, spec, Options(dry_run=True), _Silent()) as backend:
             planned = backend.plan()
     except NlbgenError as error:
-        raise UnreachedError(error.message, error.hint or hint) from None
-    if planned.refusals and not planned.plan.changes:
-        raise UnreachedError(planned.refusals[0].message, planned.refusals[0].hint or hint)
+        raise UnreachedError(error.message, error.hint or f"nlbgen push {vendor} --dry-run") from None
     return [_difference(change) for change in planned.plan.changes]
 
 
