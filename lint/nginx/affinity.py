@@ -4,17 +4,19 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ...readers.nginx.model import Model
+from ...readers.nginx.model import Model, Proxied
 from ...readers.nginx.scopes import Scope
 from ...readers.nginx.upstreams import Upstream
+from ...readers.tree import Statement
 from ..rule import Found, Rule
-from .base import NGINX, UPSTREAM, by_roles, each_upstream, several, title
+from .base import NGINX, UPSTREAM, by_model, by_roles, each_upstream, several, title
 from .roles import Roles
 
 _SAME_FOR_ALL: Final = re.compile(
     r"(?:\$\{?(?:host|http_host|server_name|server_addr|server_port|scheme|hostname)\}?|[^$])*"
 )
 _COOKIE: Final = re.compile(r"\$\{?cookie_(\w+)")
+_NAME: Final = re.compile(r"(\w+)=")
 _AFFINITY: Final = ("ip_hash", "hash", "sticky")
 _CLASSIC: Final = re.compile(r"/signalr/?(?:$|[^a-z])", re.IGNORECASE)
 
@@ -26,16 +28,16 @@ def _one_for_all(_found: Model, upstream: Upstream) -> Iterator[Found]:
         yield Found(method.words[1].location, f"all requests for one name go to one node of {upstream.name}")
 
 
-def _absent(found: Model, upstream: Upstream) -> Iterator[Found]:
+def _absent(found: Model) -> Iterator[Found]:
     """A hash of a cookie that nothing in the file sets."""
-    method = upstream.method
-    if method is None or method.name != "hash" or not method.arguments:
-        return
-    key = method.arguments[0]
-    sources = [key, *(word for name in re.findall(r"\$\{?(\w+)", key) for word in _sources(found, name))]
-    for name in dict.fromkeys(cookie for text in sources for cookie in _COOKIE.findall(text)):
-        if not _is_set(found, name):
-            yield Found(method.words[1].location, f"nothing in this file sets the cookie {name}")
+    hashes = [(name, one.method) for name, one in found.upstreams.items() if name in found.uses and one.method]
+    keys = [(method, method.arguments[0]) for _, method in hashes if method.name == "hash" and method.arguments]
+    known = _written(found) if keys else frozenset()
+    for method, key in keys:
+        sources = [key, *(word for name in re.findall(r"\$\{?(\w+)", key) for word in _sources(found, name))]
+        for name in dict.fromkeys(cookie for text in sources for cookie in _COOKIE.findall(text)):
+            if name not in known:
+                yield Found(method.words[1].location, f"nothing in this file sets the cookie {name}")
 
 
 def _sources(found: Model, name: str) -> tuple[str, ...]:
@@ -43,15 +45,18 @@ def _sources(found: Model, name: str) -> tuple[str, ...]:
     return block.words[:-1] if block else ()
 
 
-def _is_set(found: Model, name: str) -> bool:
+def _written(found: Model) -> frozenset[str]:
+    """The names before `=` in the headers Set-Cookie and in the values of maps, and those of `sticky` and `userid`."""
     scopes = list(found.main.walk())
-    cookies = (
-        header for scope in scopes for header in scope.own("add_header") if "set-cookie" in header.arguments[0].lower()
-    )
-    values = (one for block in found.variables.blocks.values() for group in block.own_by_name.values() for one in group)
-    names = (one.arguments for scope in scopes for kind in ("userid_name", "sticky") for one in scope.own(kind))
-    written = any(f"{name}=" in word for one in (*cookies, *values) for word in one.arguments)
-    return written or any(name in words for words in names)
+    headers = [one for scope in scopes for one in scope.own("add_header") if one.arguments[:1] and _sets_cookie(one)]
+    values = [one for block in found.variables.blocks.values() for group in block.own_by_name.values() for one in group]
+    names = {name for one in (*headers, *values) for word in one.arguments for name in _NAME.findall(word)}
+    kinds = [one for scope in scopes for kind in ("userid_name", "sticky") for one in scope.own(kind)]
+    return frozenset(names).union(word for one in kinds for word in one.arguments)
+
+
+def _sets_cookie(header: Statement) -> bool:
+    return header.arguments[0].lower() == "set-cookie"
 
 
 def _by_address(found: Model, upstream: Upstream) -> Iterator[Found]:
@@ -61,7 +66,7 @@ def _by_address(found: Model, upstream: Upstream) -> Iterator[Found]:
     address = method.name == "ip_hash" or (
         method.name == "hash" and method.arguments[:1] in {("$remote_addr",), ("$binary_remote_addr",)}
     )
-    uses = [one.scope for one in found.proxied if upstream in one.target.upstreams]
+    uses = [one.scope for one in found.uses.get(upstream.name, ())]
     real = any(scope.effective("set_real_ip_from") for scope in uses)
     if address and not real:
         what = (
@@ -104,18 +109,19 @@ def _core(_found: Model, roles: Roles) -> Iterator[Found]:
 
 def _two_pools(_found: Model, roles: Roles) -> Iterator[Found]:
     """WebSockets go to another upstream than their negotiation, and affinity does not lead to the same node."""
+    negotiation: dict[Scope, Proxied] = {}
+    for one in (*roles.signalr, *roles.pages):
+        if (server := one.scope.enclosing("server")) is not None:
+            negotiation.setdefault(server, one)
     for socket in roles.websockets:
         server = socket.scope.enclosing("server")
-        others = [one for one in (*roles.signalr, *roles.pages) if one.scope.enclosing("server") is server]
-        first = [upstream for one in others[:1] for upstream in one.target.upstreams]
-        mine = list(socket.target.upstreams)
+        first = negotiation[server].target.upstreams if server in negotiation else ()
+        mine = socket.target.upstreams
         if server is None or _is_classic(server) or len(first) != 1 or len(mine) != 1 or mine == first:
             continue
         if several(mine[0]) and (_signature(mine[0]) != _signature(first[0]) or not _signature(mine[0])):
-            where = socket.target.statement.location
-            yield Found(
-                where, f"WebSockets of {title(socket.scope)} go to {mine[0].name}, their negotiation to {first[0].name}"
-            )
+            what = f"WebSockets of {title(socket.scope)} go to {mine[0].name}, their negotiation to {first[0].name}"
+            yield Found(socket.target.statement.location, what)
 
 
 def _signature(upstream: Upstream) -> tuple[object, ...]:
@@ -147,7 +153,7 @@ RULES: Final = (
         "affinity",
         instead="write `sticky cookie NAME;` (NGINX 1.29.6 or later), or set the cookie with add_header",
         source=f"{UPSTREAM}#hash",
-        check=each_upstream(_absent),
+        check=by_model(_absent),
         scenario="signalr-core",
     ),
     Rule(

@@ -49,12 +49,29 @@ def _models(configuration: Configuration) -> tuple[Model, Roles]:
 
 def by_model(check: Callable[[Model], Iterable[Found]]) -> Callable[[Configuration], Iterable[Found]]:
     """Make the check of a rule from a function about the model."""
-    return lambda configuration: check(_models(configuration)[0])
+
+    def run(configuration: Configuration) -> Iterable[Found]:
+        found, _ = _models(configuration)
+        return _certain(found, check(found))
+
+    return run
 
 
 def by_roles(check: Callable[[Model, Roles], Iterable[Found]]) -> Callable[[Configuration], Iterable[Found]]:
     """Make the check of a rule from a function about the model and the roles of its locations."""
-    return lambda configuration: check(*_models(configuration))
+
+    def run(configuration: Configuration) -> Iterable[Found]:
+        found, known = _models(configuration)
+        return _certain(found, check(found, known))
+
+    return run
+
+
+def _certain(found: Model, results: Iterable[Found]) -> Iterator[Found]:
+    """Leave out what is only missing in a `server`, if the file has no `http` block: that block can have it."""
+    is_part = found.main in found.http
+    servers = {start(server) for server in found.servers} if is_part else set()
+    return (one for one in results if one.location not in servers)
 
 
 def each_server(check: Callable[[Scope], Iterable[Found]]) -> Callable[[Configuration], Iterable[Found]]:

@@ -66,7 +66,7 @@ def _no_retry(_found: Model, roles: Roles) -> Iterator[Found]:
 
 def _attracting(found: Model, upstream: Upstream) -> Iterator[Found]:
     method = upstream.method
-    uses = [one for one in found.proxied if upstream in one.target.upstreams and not _is_check(one)]
+    uses = [one for one in found.uses.get(upstream.name, ()) if not _is_check(one)]
     if method is None or method.name not in {"least_conn", "least_time"} or not several(upstream):
         return
     if uses and not any("http_503" in _retries(one) for one in uses) and not _websockets_only(uses):
@@ -105,7 +105,7 @@ def _all_down(found: Model, upstream: Upstream) -> Iterator[Found]:
     """Every member can be marked down at the same time, and nothing is left."""
     markable = [one for one in upstream.active if one.parameters.get("max_fails") != "0"]
     last = [one for one in upstream.members if one.backup and one.parameters.get("max_fails") == "0"]
-    uses = [one for one in found.proxied if upstream in one.target.upstreams and not _has_last_resort(one)]
+    uses = [one for one in found.uses.get(upstream.name, ()) if not _has_last_resort(one)]
     by_status = any(condition.startswith("http_5") for one in uses for condition in _retries(one))
     if several(upstream) and len(markable) == len(upstream.active) and not last and by_status:
         what = f"marks {plural(len(markable), 'node')} of {upstream.name} down: `no live upstreams`"

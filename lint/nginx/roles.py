@@ -41,7 +41,7 @@ def roles(found: Model) -> Roles:
     signalr: list[Proxied] = []
     pages: list[Proxied] = []
     for server in found.servers:
-        inside = [one for one in found.proxied if one.scope.enclosing("server") is server and not _internal(one.scope)]
+        inside = [one for one in found.of_server.get(server, ()) if not _internal(one.scope)]
         chosen = {one.scope.path: _choice(server, one.scope, upgrade) for one in inside if _is_named(one.scope)}
         usual = [one for one in inside if chosen.get(one.scope.path, "all") == "all" and _is_usual(one.scope)]
         live = [one for one in usual if _SIGNALR.search(_path(one.scope))] or [

@@ -86,6 +86,7 @@ class Model:
     """All objects of a configuration, in the order of the file; paths are full (`/Common/NAME`)."""
 
     items: Mapping[tuple[str, str], Item]
+    kinds: tuple[str, ...]
     virtuals: tuple[Virtual, ...]
     pools: Mapping[str, Pool]
     rules: Mapping[str, str] = field(default_factory=dict)
@@ -97,8 +98,8 @@ class Model:
 
     def named(self, begin: str, path: str) -> Item | None:
         """The object of this path whose kind begins like this (`ltm monitor`)."""
-        found = (item for (kind, other), item in self.items.items() if other == path and kind.startswith(begin))
-        return next(found, None)
+        found = (self.items.get((kind, path)) for kind in self.kinds if kind.startswith(begin))
+        return next((item for item in found if item is not None), None)
 
     def effective(self, item: Item, name: str) -> str | None:
         """The value of a property, its own or inherited; None if a parent is not in the file and not built in."""
@@ -138,6 +139,7 @@ def model(configuration: Configuration) -> Model:
     policies = {path: item for (kind, path), item in found.items() if kind == "ltm policy"}
     return Model(
         found,
+        tuple(dict.fromkeys(kind for kind, _ in found)),
         tuple(_virtual(item, by_path, rules, policies) for (kind, _), item in found.items() if kind == "ltm virtual"),
         {path: _pool(item, nodes) for (kind, path), item in found.items() if kind == "ltm pool"},
         rules,

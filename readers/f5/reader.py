@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from ...core.errors import Location
+from ..errors import UnreadableError
 from ..text import Source, without_collection
 from ..tree import Configuration
 from . import tmsh, ucs
@@ -17,6 +19,9 @@ def read(path: Path, content: bytes) -> Configuration:
         sources = [Source(f"{name}/{member}", text) for member, text in ucs.members(name, content).items()]
     else:
         sources = [Source(name, content)]
+    if sources[0].text.lstrip().startswith(("{", "[")):
+        hint = "give bigip.conf, a UCS archive, or the file of `tmsh save sys config file NAME no-passphrase`"
+        raise UnreadableError.at(Location(sources[0].name, 1, 1), "it is JSON, such as a declaration of AS3", hint)
     with without_collection():
         found = [tmsh.parse(source) for source in sources]
     return Configuration(

@@ -11,13 +11,16 @@ What a rule, an import or the lab asks:
 Every part has its `Statement`, so that each word keeps its location. The time is linear in the size of the file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..tree import Configuration, Statement
 from .scopes import Scope
 from .upstreams import Upstream
 from .variables import DEFINING, Variables
+
+K = TypeVar("K", str, Scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,10 @@ class Model:
     upstreams: Mapping[str, Upstream]
     variables: Variables
     proxied: tuple[Proxied, ...]
+    uses: Mapping[str, tuple[Proxied, ...]]
+    """By the name of an upstream: the blocks that send requests to it."""
+    of_server: Mapping[Scope, tuple[Proxied, ...]]
+    """By `server`: its blocks with a `proxy_pass`."""
     stream_servers: tuple[Scope, ...]
 
 
@@ -73,6 +80,9 @@ def model(configuration: Configuration) -> Model:
     }
     variables = Variables.of((one for one in inside if one.kind in DEFINING), servers, unread)
     scopes = [scope for server in servers for scope in server.walk()]
+    proxied = tuple(
+        Proxied(scope, _target(one, upstreams, variables)) for scope in scopes for one in scope.own("proxy_pass")
+    )
     return Model(
         main,
         http,
@@ -80,11 +90,19 @@ def model(configuration: Configuration) -> Model:
         tuple(scope for scope in scopes if scope.kind == "location"),
         upstreams,
         variables,
-        tuple(
-            Proxied(scope, _target(one, upstreams, variables)) for scope in scopes for one in scope.own("proxy_pass")
-        ),
+        proxied,
+        _grouped((upstream.name, one) for one in proxied for upstream in one.target.upstreams),
+        _grouped((server, one) for one in proxied if (server := one.scope.enclosing("server"))),
         tuple(inner for one in main.inner if one.kind == "stream" for inner in one.inner if inner.kind == "server"),
     )
+
+
+def _grouped(pairs: Iterable[tuple[K, Proxied]]) -> dict[K, tuple[Proxied, ...]]:
+    """The values of each key, in their order."""
+    found: dict[K, list[Proxied]] = {}
+    for key, one in pairs:
+        found.setdefault(key, []).append(one)
+    return {key: tuple(values) for key, values in found.items()}
 
 
 def _target(statement: Statement, upstreams: Mapping[str, Upstream], variables: Variables) -> Target:

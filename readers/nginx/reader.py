@@ -34,7 +34,17 @@ def read(path: Path, content: bytes) -> Configuration:
         return Configuration("nginx", found, tuple(reader.comments), tuple(reader.unread), {str(path): whole.lines})
     reader = _Reader(Folder(path.parent))
     found = reader.configuration(Source(str(path), content))
+    reader.unread += _part(found)
     return Configuration("nginx", found, tuple(reader.comments), tuple(reader.unread), reader.lines)
+
+
+def _part(statements: tuple[Statement, ...]) -> list[Unread]:
+    """What is not known of a file that an `http` block includes, such as the file of one site."""
+    first = next((one for one in statements if one.name in {"server", "upstream"}), None)
+    if first is None:
+        return []
+    reason = "there is no http block, which can set more; give nginx.conf, or the output of nginx -T"
+    return [Unread(first.location, reason)]
 
 
 class _Reader:

@@ -4,6 +4,7 @@ A bad configuration is the good one with one change.
 """
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -128,12 +129,27 @@ def test_rule_does_not_report_what_it_cannot_know_or_what_is_right(name: str, tm
     )
 
 
+@pytest.mark.alone
+@pytest.mark.no_cover
+def test_thousand_servers_are_checked_in_three_seconds(tmp_path: Path) -> None:
+    """The time of the rules grows with the size of the file, not with its square."""
+    server = "upstream u{0} {{ {1} }} server {{ server_name a{0}.example; location / {{ proxy_pass http://u{0}; }} }}\n"
+    text = "".join(server.format(number, TWO) for number in range(1000))
+    before = time.process_time()
+    assert examined(text, tmp_path / "nginx.conf").findings
+    assert time.process_time() - before < 3
+
+
 def test_file_of_a_site_is_checked_without_its_http_block(tmp_path: Path) -> None:
     location = "location / { try_files $uri @app; } location @app { proxy_pass http://u; }"
     text = f"upstream u {{ {TWO} }} server {{ {location} }}"
-    found = ids(examined(text, tmp_path / "site.conf"))
+    report = examined(text, tmp_path / "site.conf")
+    found = ids(report)
     assert {"nginx-long-poll", "nginx-no-upgrade", "nginx-host", "nginx-stopped-pool"} <= found
     assert not found & {"nginx-reload-no-end", "nginx-zone", "nginx-few-connections"}
+    # What nginx.conf can set in its http block is not missing.
+    assert not found & {"nginx-tokens-in-log", "nginx-body-size", "nginx-connect-timeout", "nginx-request-buffers"}
+    assert [one.reason.partition(",")[0] for one in report.unread] == ["there is no http block"]
 
 
 @pytest.mark.parametrize(

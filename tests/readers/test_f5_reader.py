@@ -9,6 +9,7 @@ import pytest
 
 from nlbgen.core.errors import FileError, Location
 from nlbgen.generators.f5 import scf
+from nlbgen.readers.detect import vendor_of
 from nlbgen.readers.errors import UnreadableError
 from nlbgen.readers.f5.endpoints import Endpoint, endpoint
 from nlbgen.readers.f5.model import Model, model
@@ -140,6 +141,20 @@ def test_broken_file_is_refused_at_its_location(text: str, line: int, column: in
     assert error.value.problems[0].location == Location("bigip.conf", line, column)
 
 
+def test_declaration_of_as3_is_refused_with_what_to_give_instead() -> None:
+    with pytest.raises(UnreadableError, match="declaration of AS3"):
+        parsed('{"class": "AS3"}')
+
+
+@pytest.mark.parametrize("path", FARMS, ids=lambda path: path.parts[-2])
+def test_vendor_is_found_by_content(path: Path) -> None:
+    assert vendor_of(path.read_bytes()) == "f5"
+
+
+def test_vendor_of_an_archive_is_found_by_content() -> None:
+    assert [vendor_of(one) for one in (archive(UCS), gzip.compress(archive(UCS)))] == ["f5", "f5"]
+
+
 def test_line_outside_of_all_objects_is_reported() -> None:
     found = parsed("ltm pool\nltm pool a { }")
     assert [(one.location.line, one.reason) for one in found.unread] == [(1, "a line outside of all objects")]
@@ -199,6 +214,7 @@ def test_archive_is_read_without_unpacking_it(packed: bytes, tmp_path: Path, mon
         (archive({"x": b""}), "no config/bigip.conf"),
         (archive({}, link="/etc/passwd"), "no config/bigip.conf"),
     ],
+    ids=["encrypted", "truncated", "damaged", "no tar", "other files", "a link"],
 )
 def test_archive_that_cannot_be_read_is_an_error(content: bytes, message: str) -> None:
     with pytest.raises(FileError, match=message):

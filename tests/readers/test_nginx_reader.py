@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlbgen.core.errors import Location
+from nlbgen.readers.detect import vendor_of
 from nlbgen.readers.errors import UnreadableError
 from nlbgen.readers.nginx.reader import read
 from nlbgen.readers.tree import Configuration, Statement
@@ -215,6 +216,20 @@ def test_lua_without_an_end_is_refused(code: str) -> None:
 
 def test_lua_directive_without_a_block_is_a_directive() -> None:
     assert plain(parsed("content_by_lua_block x;").statements) == [["content_by_lua_block", "x"]]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[1] / "golden").glob("*/nginx/nginx.conf")), ids=lambda path: path.parts[-3]
+)
+def test_vendor_is_found_by_content(path: Path) -> None:
+    assert vendor_of(path.read_bytes()) == "nginx"
+
+
+@pytest.mark.parametrize(
+    "text", [LUA, "server { listen 80; }", "upstream a {\n  server b;\n}\n", "# configuration file /a:\nuser a;\n"]
+)
+def test_vendor_of_a_part_is_found_by_content(text: str) -> None:
+    assert vendor_of(text.encode()) == "nginx"
 
 
 # Includes.
