@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from nlbgen.page.serving import Server
@@ -55,6 +56,12 @@ def write(browser: "Browser", content: str) -> None:
     )
 
 
+def fill(field: WebElement, content: str) -> None:
+    """Replace what is in a field, as a user does by keyboard: select all, type, go on."""
+    field.send_keys(Keys.CONTROL + "a")
+    field.send_keys(content, Keys.TAB)
+
+
 def choose(browser: "Browser", tab: str) -> None:
     browser.find(f"#tab-{tab}").click()
     assert browser.eventually(lambda: browser.find("#panel").get_attribute("aria-labelledby") == f"tab-{tab}")
@@ -77,7 +84,7 @@ def test_page_requests_only_its_own_files_and_logs_nothing(page: "Browser", serv
 def test_form_can_be_used_before_python_runs(browser: "Browser", server: Server) -> None:
     browser.visit(server.url)
     field = browser.find("#field-farm")
-    field.send_keys(Keys.CONTROL + "a", "early", Keys.TAB)
+    fill(field, "early")
     assert not status(browser).startswith("Rendered")
     assert browser.eventually(lambda: "\nfarm: early\n" in text(browser))
     assert "# The farm of the guide" in text(browser)
@@ -104,14 +111,14 @@ def test_node_is_added_broken_mended_and_downloaded(page: "Browser", cli: "RunCo
     assert page.eventually(lambda: "- {name: orch-3, address: 10.20.0.13}" in text(page))
     assert page.eventually(lambda: "10.20.0.13" in page.find("#panel").text)
     address = page.driver.find_element(By.ID, "field-nodes[2].address")
-    address.send_keys(Keys.CONTROL + "a", "10.20.0", Keys.TAB)
+    fill(address, "10.20.0")
     assert page.eventually(lambda: page.find("#counts").text == "1 error")
     assert not page.find("#bundle").is_enabled()
     page.run("document.querySelector('#findings button').click()")
     assert page.eventually(lambda: page.focused() == "field-nodes[2].address")
     field = page.driver.find_element(By.ID, "field-nodes[2].address")
     assert field.get_attribute("aria-invalid") == "true"
-    field.send_keys(Keys.CONTROL + "a", "10.20.0.14", Keys.TAB)
+    fill(field, "10.20.0.14")
     assert page.eventually(lambda: page.find("#counts").text == "No problems.")
     assert rendered(page)
     page.find("#bundle").click()
