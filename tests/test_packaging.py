@@ -100,6 +100,9 @@ def test_release_gives_the_same_bytes_twice(tmp_path: Path) -> None:
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert one == two
     assert sorted(name.rpartition(".")[2] for name in one) == ["SHA256SUMS", "json", "whl"]
+    with zipfile.ZipFile(next((tmp_path / "one").glob("*.whl"))) as wheel:
+        page = {name.removeprefix("nlbgen/page/site/") for name in wheel.namelist() if "/page/site/" in name}
+    assert {"index.html", "start.json", "nlbgen.zip", "sw.js", "pyodide/pyodide.asm.wasm"} <= page
     listed = next(json.loads(content) for name, content in one.items() if name.endswith(".json"))
     pinned = re.findall(
         r"^([\w.-]+)==(\S+)", (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8"), re.MULTILINE

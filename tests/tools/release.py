@@ -1,4 +1,4 @@
-"""Make a release from the last commit: the wheel, the SBOM of what it runs with, and their checksums.
+"""Make a release from the last commit: the wheel with the page, the SBOM of what it runs with, and their checksums.
 
     python tests/tools/release.py dist
 
@@ -26,12 +26,26 @@ def wheel(folder: Path) -> Path:
     """Build the wheel of the last commit into `folder`."""
     date = run("git", "log", "-1", "--format=%ct").decode().strip()
     with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "nlbgen"
         with tarfile.open(fileobj=io.BytesIO(run("git", "archive", "--format=tar", "HEAD"))) as tree:
-            tree.extractall(name, filter="data")
-        for path in Path(name).rglob("*"):  # whatever this machine's umask is
-            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-        run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, name, SOURCE_DATE_EPOCH=date)
+            tree.extractall(source, filter="data")
+        page(source)
+        for path in source.rglob("*"):  # whatever this machine's umask is
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, source, SOURCE_DATE_EPOCH=date)
     return next(folder.glob("*.whl"))
+
+
+def page(source: Path) -> None:
+    """Build the page of `nlbgen serve` into the tree, from the modules of the tree; npm's packages are those of here."""
+    run(sys.executable, CHECKOUT / "tests" / "tools" / "npm.py", CHECKOUT / "tests" / "page")
+    (source / "tests" / "page" / "node_modules").symlink_to(CHECKOUT / "tests" / "page" / "node_modules")
+    command = (sys.executable, "-m", "tests.tools.page", source / "page" / "site")
+    subprocess.run(
+        list(map(str, command)), cwd=source, check=True, env={**os.environ, "PYTHONPATH": str(source.parent)}
+    )
+    (source / "tests" / "page" / "node_modules").unlink()
 
 
 def sbom(folder: Path, name: str) -> Path:
