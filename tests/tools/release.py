@@ -1,4 +1,4 @@
-"""Make a release from the last commit: the wheel with the page, the SBOM of what it runs with, and their checksums.
+"""Make a release from the last commit: the wheel with the page of `nlbgen serve`, its SBOM, and their checksums.
 
     python tests/tools/release.py dist
 
@@ -39,8 +39,9 @@ def wheel(folder: Path) -> Path:
 
 def page(source: Path) -> None:
     """Build the page of `nlbgen serve` into the tree, from the modules of the tree; npm's packages are those of here."""
-    run(sys.executable, CHECKOUT / "tests" / "tools" / "npm.py", CHECKOUT / "tests" / "page")
-    (source / "tests" / "page" / "node_modules").symlink_to(CHECKOUT / "tests" / "page" / "node_modules")
+    packages = CHECKOUT / "tests" / "page"
+    run(sys.executable, CHECKOUT / "tests" / "tools" / "npm.py", packages)
+    (source / "tests" / "page" / "node_modules").symlink_to(packages / "node_modules")
     command = (sys.executable, "-m", "tests.tools.page", source / "page" / "site")
     subprocess.run(
         list(map(str, command)), cwd=source, check=True, env={**os.environ, "PYTHONPATH": str(source.parent)}
