@@ -138,13 +138,14 @@ def _starter(request: _Request) -> Json:
 
     name = _stored(request)
     found = facts(name)
-    known = {key: value for key, value in found._asdict().items() if key not in {"notes", "redis"} and value}
-    core = is_core_version(found.orchestrator)
+    known = {key: value for key, value in found._asdict().items() if key not in {"notes", "redis", "store"} and value}
+    store = "redis" if is_core_version(found.orchestrator) else found.store or "redis"
     answers = Answers(
         farm="orchestrator",
         host="orchestrator.corp.example",
         nodes=(("orch-1", "10.20.0.11"), ("orch-2", "10.20.0.12")),
-        **{"store": "redis" if core else "sqlserver", **known},
+        store=store,
+        **known,
         redis=",".join(found.redis),
         config=name.as_posix(),
     )
