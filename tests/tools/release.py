@@ -38,7 +38,7 @@ def wheel(folder: Path) -> Path:
 
 
 def page(source: Path) -> None:
-    """Build the page of `nlbgen serve` into the tree from its modules; the packages of npm are those of the checkout."""
+    """Build the page of `nlbgen serve` into the tree from its modules; npm's packages are those of the checkout."""
     packages = CHECKOUT / "tests" / "page"
     run(sys.executable, CHECKOUT / "tests" / "tools" / "npm.py", packages)
     (source / "tests" / "page" / "node_modules").symlink_to(packages / "node_modules")
