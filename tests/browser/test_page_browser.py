@@ -218,7 +218,7 @@ def test_difference_shows_the_last_change_and_a_pasted_file(page: "Browser") -> 
     write(page, text(page).replace("10.20.0.12", "10.20.0.99"))
     assert page.eventually(lambda: "10.20.0.99" in page.find("#panel").text)
     choose(page, "difference")
-    assert page.eventually(lambda: "10.20.0.99" in page.find("#panel").text and page.find_all("#panel .remove"))
+    assert page.eventually(lambda: "10.20.0.99" in page.find("#panel").text and bool(page.find_all("#panel .remove")))
     select = Select(page.find("#file-difference"))
     assert "nginx/nginx.conf" in [option.text for option in select.options]
     page.find("#pasted").send_keys("global", Keys.TAB)
