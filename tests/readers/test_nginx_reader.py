@@ -14,6 +14,7 @@ from nlbgen.readers.detect import vendor_of
 from nlbgen.readers.errors import UnreadableError
 from nlbgen.readers.nginx.reader import read
 from nlbgen.readers.tree import Configuration, Statement
+from tests.conftest import Programs
 
 ECHO = re.compile(r'open\(\) "(.*)" failed \(2: No such file or directory\) in ', re.DOTALL)
 UNEXPECTED = re.compile(r"in [^ ]*/nginx\.conf:(\d+)$", re.MULTILINE)
@@ -138,6 +139,25 @@ def test_broken_file_is_refused_at_its_location(name: str, verdict: Verdict) -> 
         parsed(text)
     assert error.value.problems[0].location == Location("nginx.conf", line, column)
     assert "[emerg]" in verdict(text)
+
+
+@pytest.mark.parametrize("name", ["nginx-1.18", "nginx-1.26", "nginx-1.30"])
+def test_other_versions_read_words_and_refuse_files_alike(name: str, programs: Programs, tmp_path: Path) -> None:
+    path, program = tmp_path / "nginx.conf", programs.named(name).path
+
+    def answer(text: str) -> str:
+        path.write_text(text, encoding="utf-8")
+        command = [program, "-t", "-q", "-c", str(path), "-p", f"{tmp_path}/", "-g", "error_log stderr;"]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+        return done.stderr.decode("utf-8", "replace")
+
+    for word in WORDS:
+        text = f"include /none/{word};\n" if word[0] not in "\"'" else f"include {word[0]}/none/{word[1:]};\n"
+        found = ECHO.search(answer(text))
+        assert found, word
+        assert parsed(text).statements[0].arguments == (found[1],)
+    for case, (text, _, _) in TRICKY.items():
+        assert "[emerg]" in answer(text), case
 
 
 @pytest.mark.nginx
