@@ -146,7 +146,7 @@ def _starter(request: _Request) -> Json:
         nodes=(("orch-1", "10.20.0.11"), ("orch-2", "10.20.0.12")),
         store=store,
         **known,
-        redis=",".join(found.redis),
+        redis=",".join(found.redis) or "redis-1.corp.example",
         config=name.as_posix(),
     )
     content, _ = starter(answers, SPEC)
