@@ -24,6 +24,7 @@ COMMANDS = {
     "bundle": "Put all files of a change into one archive.",
     "check": "List all errors and warnings of a spec.",
     "completion": "Print the completion script for a shell.",
+    "doctor": "Show what this machine has and lacks for nlbgen.",
     "drift": "Compare what runs with what the spec makes.",
     "explain": "Explain an id, an exit code, a key or a line.",
     "export": "Write a rollout for an automation tool.",
