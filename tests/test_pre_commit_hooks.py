@@ -58,8 +58,8 @@ def test_hook_diff_fails_if_the_files_are_not_those_of_the_spec(farm: Callable[.
 
 
 def test_hook_lint_fails_for_a_risky_configuration(tmp_path: Path, cli: "RunCommand") -> None:
-    lines = ("defaults", "mode http", "timeout client 30s", "timeout server 30s", "retry-on all-retryable-errors")
-    lines += ("frontend web", "bind *:80", "default_backend web", "backend web", "server a 10.0.0.1:80")
+    lines = ["defaults", "mode http", "timeout client 30s", "timeout server 30s", "retry-on all-retryable-errors"]
+    lines += ["frontend web", "bind *:80", "default_backend web", "backend web", "server a 10.0.0.1:80"]
     (tmp_path / "haproxy.cfg").write_text("\n".join(lines) + "\n", encoding="utf-8")
     ran = cli(*command("nlbgen-lint", "haproxy.cfg"))
     assert (ran.code, "haproxy.cfg:" in ran.out) == (1, True)
