@@ -276,8 +276,8 @@ class Document(NamedTuple):
     @property
     def end(self) -> Location:
         """The location behind the last text of the file, for a section that is missing."""
-        last = next(number for number in range(len(self.lines), 0, -1) if self.lines[number - 1].strip())
-        return Location(self.name, last, len(self.lines[last - 1].rstrip()) + 1)
+        last = next((number for number in range(len(self.lines), 0, -1) if self.lines[number - 1].strip()), 1)
+        return Location(self.name, last, len("".join(self.lines[last - 1 : last]).rstrip()) + 1)
 
     def with_excerpts(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """The problems; those in this file with the excerpt of their line."""

@@ -17,6 +17,7 @@ from .schema import Model, section_of
 
 _LONGEST: Final = 2000
 """The most characters of a line, and the most lines up to the section of a line, that are looked at."""
+_LARGEST: Final = 1_000_000
 _BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """The line breaks of YAML 1.1 (section 5.4)."""
 _KEY: Final = re.compile(r"""(?:^|[\s{,\[])["']?([^\s"'{}\[\],:&*#]+)["']?[ \t]*:(?=[\s"'{\[]|$)""")
@@ -31,8 +32,8 @@ _TOKEN: Final = re.compile(
 
 
 def lines_of(text: str) -> tuple[str, ...]:
-    """The lines of a text as YAML counts them."""
-    return tuple(_BREAK.split(text))
+    """The lines of a text as YAML counts them; none of a text that is too large for a spec, to save memory."""
+    return tuple(_BREAK.split(text)) if len(text) <= _LARGEST else ()
 
 
 def excerpts(lines: Sequence[str], locations: Sequence[Location]) -> Iterator[Excerpt | None]:
