@@ -57,6 +57,7 @@ REVIVE_SECONDS = 15.0
     "--diff", is_flag=True, help="Show how the lab's configuration differs from the rendered one; run no scenario."
 )
 @click.option("--keep", is_flag=True, help="Keep the lab running after the scenarios, until Ctrl-C.")
+@click.option("--quick", is_flag=True, help="Run five scenarios under a shorter load, in less than 90 seconds.")
 @click.option("--real-time", is_flag=True, help="Use the real timeouts instead of scaled ones; the run takes longer.")
 @click.option(
     "--requests",
@@ -75,6 +76,7 @@ def command(
     style: str,
     diff: bool,
     keep: bool,
+    quick: bool,
     real_time: bool,
     log: Path | None,
 ) -> None:
@@ -91,6 +93,8 @@ def command(
     console.on_refusal("no scenario ran")
     if diff and keep:
         raise UsageError("--diff and --keep cannot be combined", "use only one of them")
+    if quick:
+        _refuse_with_quick({"--scenario": names, "--robots": robots, "--diff": diff, "--real-time": real_time})
     if len(names_of := vendors_of((vendor,), ())) > 1:
         raise UsageError("the command takes one vendor", f"write {_with_programs()}")
     vendor = names_of[0]
@@ -110,6 +114,7 @@ def command(
                 "--robots": robots,
                 "--diff": diff,
                 "--keep": keep,
+                "--quick": quick,
                 "--real-time": real_time,
                 "--requests": log,
             },
@@ -120,11 +125,20 @@ def command(
         _show_difference(spec, vendor)
         return
     _require_posix()
-    options = _options(names, limits, robots)
+    options = _options(names, limits, robots, quick=quick)
     options.requests, options.real_time = log, real_time
     if keep:
         options.keep = _Keeper(style)
     _run(spec, vendor, options, style)
+
+
+def _refuse_with_quick(options: dict[str, object]) -> None:
+    """Refuse the options that select other scenarios or other times than `--quick`."""
+    if given := [name for name, value in options.items() if value]:
+        raise UsageError(
+            f"--quick and {given[0]} cannot be combined",
+            "remove one of them: --quick selects its own scenarios and times",
+        )
 
 
 def _refuse_scenario_options(vendor: str, options: dict[str, object]) -> None:
@@ -169,12 +183,12 @@ def _show_difference(spec: "Spec", vendor: str) -> None:
         lab.close()
 
 
-def _options(names: tuple[str, ...], limits: "Limits", robots: int | None) -> "RunOptions":
+def _options(names: tuple[str, ...], limits: "Limits", robots: int | None, *, quick: bool) -> "RunOptions":
     from ..prove.run import RunOptions
-    from ..prove.scenarios.registry import chosen
+    from ..prove.scenarios.registry import QUICK, chosen
 
-    scenarios = [] if names == (NONE,) else chosen(names, robots=robots is not None)
-    return RunOptions(scenarios, limits, robots=robots)
+    scenarios = [] if names == (NONE,) else chosen(QUICK if quick else names, robots=robots is not None)
+    return RunOptions(scenarios, limits, quick=quick, robots=robots)
 
 
 def _run(spec: "Spec", vendor: str, options: "RunOptions", style: str) -> None:

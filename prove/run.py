@@ -46,6 +46,7 @@ UNPROVED: Final = (
     "the network between clients, balancer and nodes: firewalls, routes, packet sizes",
     "the balancer's machine: its limits of open files, its kernel, its service (INSTALL.md)",
 )
+UNPROVED_QUICK: Final = "the other scenarios: run `nlbgen prove` without --quick before the change"
 VIP: Final = "frontend.vip: that the address moves to another balancer (the lab does not run keepalived)"
 
 
@@ -59,6 +60,8 @@ class RunOptions:
     """A file for every request of the load, one line of JSON each."""
     real_time: bool = False
     """Wait for the real timeouts instead of scaled ones."""
+    quick: bool = False
+    """Shorten the load before and after a failure."""
     robots: int | None = None
     """The number of robots of the scenarios of `--robots`."""
     keep: Callable[[TestBench, Scorecard], None] | None = None
@@ -96,10 +99,12 @@ def make_lab(spec: Spec, vendor: str) -> Lab:
 def prove(spec: Spec, vendor: str, options: RunOptions, watch: Watch) -> Scorecard:
     """Run the scenarios and return the scorecard; stops every process, also on errors."""
     card = _card(spec, generator(vendor))
+    if options.quick:
+        card.unproved = (*card.unproved, UNPROVED_QUICK)
     with _started(spec, vendor) as lab:
         card.mapped = mapping(lab)
         bench = TestBench(lab)
-        bench.real_time, bench.robots = options.real_time, options.robots
+        bench.real_time, bench.quick, bench.robots = options.real_time, options.quick, options.robots
         run(_run_all(bench, options, card, watch))
         watch(bench, None)
         if options.keep is not None:

@@ -73,6 +73,8 @@ class TestBench:
         self.timeline: Final = timeline or Timeline()
         self.real_time = False
         """Whether scenarios wait for the real timeouts instead of scaled ones."""
+        self.quick = False
+        """Whether the loads of `--quick` are shorter."""
         self.robots: int | None = None
         """The number of robots of `--robots`."""
         self.current: Load | None = None
@@ -202,7 +204,7 @@ class TestBench:
             self.log(note)
         async with in_thread(lab):
             bench = TestBench(lab, self.timeline)
-            bench.real_time = self.real_time
+            bench.real_time, bench.quick = self.real_time, self.quick
             await bench.settled()
             self.inner = bench
             try:

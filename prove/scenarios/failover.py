@@ -1,4 +1,6 @@
-"""Failures and recoveries of nodes under load: 2800 requests, 200/s, three quarters GET; the event is at 4 s.
+"""Failures and recoveries of nodes under load: 200 requests/s, three quarters GET.
+
+Without `--quick` these are 2800 requests, and the event is at 4 s.
 
 Only requests that must not be retried may fail: the balancer answers a POST that a node may have executed with an
 error, and the client decides.
@@ -8,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
 from time import perf_counter
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from ...generators.base import generator
 from ...spec.model import Farm
@@ -32,8 +34,24 @@ from .base import (
     without_checks,
 )
 
-EVENT, END, LOAD_SECONDS = 4.0, 10.0, 14.0
-"""Begin and end of the failure and of the load, seconds since the load began."""
+
+class Times(NamedTuple):
+    """Begin and end of the failure, and the end of the load, seconds since the load began."""
+
+    event: float
+    end: float
+    load: float
+
+
+USUAL: Final = Times(4.0, 10.0, 14.0)
+QUICK: Final = Times(1.0, 7.0, 9.0)
+"""The times of `--quick`: less load before and after the failure. The failure itself is as long, and as many requests
+meet it, so the thresholds are the same."""
+
+
+def times_of(bench: TestBench) -> Times:
+    """Return the times of this run."""
+    return QUICK if bench.quick else USUAL
 
 
 def load_metrics(bench: TestBench, result: LoadResult) -> Iterator[Metric]:
@@ -69,13 +87,13 @@ class Outage(Failover):
     """Whether one metric counts all failures, instead of one for each method."""
 
     @abstractmethod
-    def events(self, victim: NodeProcess) -> list[TimedEvent]:
+    def events(self, victim: NodeProcess, times: Times) -> list[TimedEvent]:
         """Return the events that hit the node, and their times."""
 
     async def run(self, bench: TestBench) -> Metrics:
         """Run the load with the events and count the failures."""
-        victim = bench.serving[0]
-        result = await bench.load(self.events(victim), seconds=LOAD_SECONDS)
+        victim, times = bench.serving[0], times_of(bench)
+        result = await bench.load(self.events(victim, times), seconds=times.load)
         if self.one_metric:
             yield failed("failed", result.records, bench)
         else:
@@ -97,11 +115,11 @@ class Kill(Outage):
     title = "a node crashes and recovers"
     why = "robots must not notice that a node crashes"
 
-    def events(self, victim: NodeProcess) -> list[TimedEvent]:
+    def events(self, victim: NodeProcess, times: Times) -> list[TimedEvent]:
         """Send SIGKILL, and start the node six seconds later."""
         return [
-            (EVENT, f"{victim.name} is killed", victim.kill),
-            (END, f"{victim.name} starts again", victim.restart),
+            (times.event, f"{victim.name} is killed", victim.kill),
+            (times.end, f"{victim.name} starts again", victim.restart),
         ]
 
 
@@ -112,11 +130,11 @@ class PoolStopped(Outage):
     title = "a node's application pool stops (503)"
     why = "the node accepts connections and answers 503 quickly: a balancer without HTTP checks sends it most requests"
 
-    def events(self, victim: NodeProcess) -> list[TimedEvent]:
+    def events(self, victim: NodeProcess, times: Times) -> list[TimedEvent]:
         """Answer every request with 503 for six seconds."""
         return [
-            (EVENT, f"{victim.name}: application pool stopped", lambda: victim.set(pool_stopped=True)),
-            (END, f"{victim.name}: application pool started", victim.reset),
+            (times.event, f"{victim.name}: application pool stopped", lambda: victim.set(pool_stopped=True)),
+            (times.end, f"{victim.name}: application pool started", victim.reset),
         ]
 
 
@@ -128,11 +146,11 @@ class Hang(Outage):
     why = "the node accepts connections and never answers: only a health check with a timeout detects this"
     one_metric = True
 
-    def events(self, victim: NodeProcess) -> list[TimedEvent]:
+    def events(self, victim: NodeProcess, times: Times) -> list[TimedEvent]:
         """Send SIGSTOP, and SIGCONT six seconds later."""
         return [
-            (EVENT, f"{victim.name} hangs", victim.freeze),
-            (END, f"{victim.name} resumes", victim.thaw),
+            (times.event, f"{victim.name} hangs", victim.freeze),
+            (times.end, f"{victim.name} resumes", victim.thaw),
         ]
 
 
@@ -144,18 +162,19 @@ class Drain(Outage):
     why = "planned maintenance of a node must not make a request fail"
     one_metric = True
 
-    def events(self, victim: NodeProcess) -> list[TimedEvent]:
+    def events(self, victim: NodeProcess, times: Times) -> list[TimedEvent]:
         """The health endpoint answers 503; five seconds later the node stops."""
         return [
-            (EVENT, f"{victim.name}: its health endpoint answers 503", lambda: victim.set(drain=True)),
-            (EVENT + DRAINED, f"{victim.name} is stopped", victim.kill),
+            (times.event, f"{victim.name}: its health endpoint answers 503", lambda: victim.set(drain=True)),
+            (times.event + DRAINED, f"{victim.name} is stopped", victim.kill),
         ]
 
     def more_metrics(self, bench: TestBench, victim: NodeProcess, result: LoadResult) -> Iterator[Metric]:
         """Count the requests to the drained node after its health checks must have failed."""
         health = bench.farm.balancer.health
-        known = EVENT + (health.interval * health.fall + health.timeout) / 1000 + NOTICE
-        window = [record for record in result.records if known < record.scheduled < EVENT + DRAINED]
+        event = times_of(bench).event
+        known = event + (health.interval * health.fall + health.timeout) / 1000 + NOTICE
+        window = [record for record in result.records if known < record.scheduled < event + DRAINED]
         reason = without_checks(bench)
         if not window:
             reason = reason or f"health checks every {health.interval} do not detect this within {DRAINED:g} s"

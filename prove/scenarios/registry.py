@@ -26,6 +26,8 @@ MODULES: Final = (
     "fleet",
 )
 """The modules; each defines `SCENARIOS`."""
+QUICK: Final = ("kill", "pool-stopped", "hang", "drain", "reload-websockets")
+"""The scenarios of `--quick`: the failures that every farm meets."""
 
 
 @cache

@@ -23,7 +23,7 @@ from nlbgen.net.loopback import free_ports
 from nlbgen.net.waiting import wait_until
 from nlbgen.prove.lab.bench import TestBench
 from nlbgen.prove.lab.processes import BalancerProcess
-from nlbgen.prove.scenarios.failover import Outage
+from nlbgen.prove.scenarios.failover import USUAL, Outage
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.spec.load import Spec, loads
 
@@ -172,7 +172,7 @@ def begin(lab: FarmLab, scenario: str, victim: int = 0) -> None:
     """Cause the failure of a scenario of `prove`."""
     found = scenarios()[scenario]
     if isinstance(found, Outage):
-        found.events(TestBench(lab).serving[victim])[0][2]()
+        found.events(TestBench(lab).serving[victim], USUAL)[0][2]()
         return
     if scenario == "identity":
         lab.nodes[victim].set(identity_stopped=True)

@@ -23,7 +23,7 @@ from nlbgen.prove.lab import lab as lab_module
 from nlbgen.prove.lab.bench import TestBench
 from nlbgen.prove.run import RunOptions, prove
 from nlbgen.prove.scenarios.base import Metrics, Scenario, metric
-from nlbgen.prove.scenarios.registry import scenarios
+from nlbgen.prove.scenarios.registry import QUICK, scenarios
 from nlbgen.prove.score import limits
 from nlbgen.prove.score.scorecard import Scorecard
 from nlbgen.spec.load import load
@@ -118,6 +118,19 @@ def test_prove_on_the_example_farm_passes(run: StartCommand, scratch: Scratch, v
     requests = [one for one in records if one["scenario"] == "broken-url"]
     assert len(requests) == 60 + 10 + 300, "every request is in the log"
     assert sum(one["status"] == 500 for one in requests) == 60
+
+
+@pytest.mark.alone
+def test_quick_run_on_the_example_farm_passes_within_90_s(run: StartCommand, scratch: Scratch) -> None:
+    began = time.monotonic()
+    code, out, err = ended(run("prove", "haproxy", "--quick", "--format", "json"))
+    assert code == 0, err
+    assert time.monotonic() - began < 90
+    data = json.loads(out)
+    assert [one["name"] for one in data["scenarios"]] == list(QUICK)
+    assert {one["state"] for one in data["scenarios"]} == {"passed"}
+    assert "--quick" in data["not_proved"][-1]
+    scratch.assert_empty()
 
 
 def test_scenario_that_a_vendor_cannot_run_is_skipped(run: StartCommand, scratch: Scratch) -> None:

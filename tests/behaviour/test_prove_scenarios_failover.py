@@ -94,8 +94,7 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
 def test_a_failure_with_a_naive_configuration_fails(
     shared_bench: StartBench, program: str, name: str, metric: str, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for constant, seconds in (("EVENT", 1.0), ("END", 7.0), ("LOAD_SECONDS", 9.0)):
-        monkeypatch.setattr(failover, constant, seconds)
+    monkeypatch.setattr(failover, "USUAL", failover.QUICK)
     seen = shared_bench(program).run(name, fault, until=metric)
     assert seen[metric].verdict == "failed", seen
 

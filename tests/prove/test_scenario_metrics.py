@@ -70,6 +70,32 @@ def test_outage_hits_the_first_node_and_counts_failures(
         assert (found["failed_gets"], found["failed_posts"]) == (1, 1)
 
 
+@pytest.mark.parametrize("name", ["kill", "pool-stopped", "hang", "drain"])
+def test_quick_outage_has_a_shorter_load_and_the_same_failure(make_bench: Callable[..., FakeBench], name: str) -> None:
+    loads = []
+    for quick in (False, True):
+        bench = make_bench()
+        bench.quick = quick
+        found = scenarios()[name]
+        assert isinstance(found, failover.Outage)
+        events = [when for when, _, _ in found.events(bench.serving[0], failover.times_of(bench))]
+        measured(found, bench)
+        loads.append((bench.plans[0].seconds, events[1] - events[0], bench.plans[0].seconds - events[1]))
+    (usual, usual_failure, _), (quick_load, quick_failure, after) = loads
+    assert quick_load < usual
+    assert quick_failure == usual_failure
+    assert after >= 2, "the recovered node serves under load"
+
+
+def test_quick_drain_counts_requests_after_the_checks_must_have_failed(make_bench: Callable[..., FakeBench]) -> None:
+    bench = make_bench()
+    bench.quick = True
+    bench.answer = lambda plan: loaded(plan, ["orch-1"])
+    found = measured(scenarios()["drain"], bench)["still_asked"]
+    # Known at 1 + 2 checks of 1 s + 1.9 s + 0.3 s; stopped at 6 s; ten requests per second.
+    assert (found.value, found.of) == (7, 7)
+
+
 def test_drain_counts_requests_after_the_checks_must_have_failed(make_bench: Callable[..., FakeBench]) -> None:
     bench = make_bench()
     bench.answer = lambda plan: loaded(plan, ["orch-1"])
