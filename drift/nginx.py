@@ -43,8 +43,9 @@ def _digest(port: int) -> str:
         connection.request("GET", PATH)
         return connection.getresponse().read(LONGEST).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error) or "no answer"
         raise UnreachedError(
-            f"NGINX does not answer at {where}: {error}",
+            f"NGINX does not answer at {where}: {reason}",
             "run nlbgen drift on the balancer; check balancer.metrics_port",
         ) from None
     finally:

@@ -116,6 +116,8 @@ class Report:
         """The counts of differences and of subjects that were not compared."""
         found = sum(len(subject.differences) for subject in self.subjects)
         missed = sum(not subject.reached for subject in self.subjects)
+        if missed == len(self.subjects):
+            return "no subject could be compared"
         compared = plural(len(self.subjects) - missed, "subject")
         text = f"{compared} compared: {plural(found, 'difference') if found else 'no difference'}"
         return f"{text}; {plural(missed, 'subject')} not compared" if missed else text

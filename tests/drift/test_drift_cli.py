@@ -78,6 +78,7 @@ def test_text_has_a_line_for_each_difference_and_each_reason() -> None:
     ]
     assert REPORT.summary() == "2 subjects compared: 2 differences; 1 subject not compared"
     assert Report("f", (Subject("a"),)).summary() == "1 subject compared: no difference"
+    assert Report("f", (Subject("a", unreached="x"),)).summary() == "no subject could be compared"
 
 
 def test_text_escapes_what_a_device_answers() -> None:
@@ -264,7 +265,7 @@ def test_programs_that_do_not_run_here_are_not_compared(cli: "RunCommand", examp
     )
     assert ran.code == 6
     assert "haproxy: not compared: HAProxy does not answer at no.sock: No such file or directory" in ran.out
-    assert "2 subjects not compared" in ran.err
+    assert ran.err == "no subject could be compared\n"
 
 
 def test_unknown_subject_is_a_usage_error(cli: "RunCommand", example: Path) -> None:
