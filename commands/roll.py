@@ -22,14 +22,20 @@ _JOURNAL: Final = Path("outputs/roll.json")
 @click.command()
 @console.ONE_SPEC
 @REACH
-@click.option("--node", "nodes", multiple=True, metavar="NAME", help="Only this node; repeat it [default: all nodes].")
+@click.option(
+    "--node",
+    "nodes",
+    multiple=True,
+    metavar="NAME",
+    help="Change only this node; can be given several times [default: all nodes].",
+)
 @click.option(
     "--limit",
     type=Seconds(),
     default="300s",
     show_default=True,
     metavar="DURATION",
-    help="The longest wait for a drained node's sessions; then it is set to down.",
+    help="The longest wait until a drained node has no sessions; then the node is set to down in any case.",
 )
 @click.option(
     "--for",
@@ -45,6 +51,12 @@ _JOURNAL: Final = Path("outputs/roll.json")
     show_default=True,
     metavar="DURATION",
     help="The time limit of the command for one node.",
+)
+@click.option(
+    "--reboot-limit",
+    type=Seconds(),
+    metavar="DURATION",
+    help="For a COMMAND that only begins a reboot: the longest wait until the node's health endpoint stops answering.",
 )
 @click.option(
     "--health-limit",
@@ -77,7 +89,7 @@ _JOURNAL: Final = Path("outputs/roll.json")
     default=_JOURNAL,
     show_default=True,
     metavar="FILE",
-    help="The file that records how far the change has come.",
+    help="The file that records the progress.",
 )
 @click.option("--resume", is_flag=True, help="Continue the unfinished change of the journal.")
 @click.option(
@@ -93,6 +105,7 @@ def command(
     limit: float,
     spread: float | None,
     command_limit: float,
+    reboot_limit: float | None,
     health_limit: float,
     up_limit: float,
     pause: float,
@@ -107,10 +120,10 @@ def command(
     words: tuple[str, ...],
     **given: "Unpack[Given]",
 ) -> None:
-    """Node by node: drain it, run COMMAND, wait until it is healthy, and give it requests again.
+    """For each node, one after the other: drain it, run COMMAND, wait until it is healthy, and return it to rotation.
 
     In COMMAND, {node} and {address} are replaced by the node's name and address. COMMAND is run on this computer,
-    without a shell. At the first failure, nlbgen stops and leaves the node out of rotation.
+    without a shell. At the first failure, nlbgen stops; a node that is not healthy stays out of rotation.
     """
     from ..core.locks import LockedError, locked
     from ..operate.rolling import Times
@@ -118,7 +131,7 @@ def command(
 
     console.on_refusal("nothing was changed")
     spec = load(file)
-    times = Times(limit, spread, command_limit, health_limit, up_limit, pause)
+    times = Times(limit, spread, command_limit, health_limit, up_limit, pause, reboot_limit)
     if resume and (words or nodes or discard):
         raise UsageError("--resume takes its command and nodes from the journal", "omit COMMAND, --node and --discard")
     if command_done and not resume:
@@ -141,7 +154,9 @@ def _journal(
     if resume:
         return journal.resumed(path, spec.farm.farm)
     if not words:
-        raise UsageError("no command is given", "write it after --, as in: nlbgen roll -- ssh {address} sudo reboot")
+        raise UsageError(
+            "no command is given", "write it after --, as in: nlbgen roll -- pwsh -File patch.ps1 -Node {address}"
+        )
     rolling.check_command(words)
     names = [node.name for node in spec.farm.nodes]
     unknown = [name for name in nodes if name not in names]

@@ -14,13 +14,14 @@ from ..core.errors import FileError, UsageError
 from ..core.files import discard, read_bytes, write_atomically
 from .contract import Wanted
 
-Step = Literal["waiting", "leaving", "running", "ran", "returning", "done"]
+Step = Literal["waiting", "leaving", "running", "stopping", "ran", "returning", "done"]
 """What has begun for a node.
 
-`waiting`: nothing. `leaving`: it is drained and set to down. `running`: the command has begun. `ran`: the command has
-succeeded. `returning`: it is healthy and is set to its former state. `done`: it serves again.
+`waiting`: nothing. `leaving`: it is drained and set to down. `running`: the command has begun. `stopping`: the
+command has succeeded, and the node is expected to stop for a reboot. `ran`: its health is awaited. `returning`: it is
+healthy and is set to its former state. `done`: it serves again.
 """
-_STEPS: Final[tuple[Step, ...]] = ("waiting", "leaving", "running", "ran", "returning", "done")
+_STEPS: Final[tuple[Step, ...]] = ("waiting", "leaving", "running", "stopping", "ran", "returning", "done")
 _VERSION: Final = 1
 
 

@@ -1,6 +1,6 @@
 """A rolling change: node by node, remove it from rotation, run a command, wait for its health, put it back.
 
-gate → drain → wait → down → command → health → former state → slow start → pause → next node.
+gate → drain → wait → down → command → (reboot) → health → former state → slow start → pause → next node.
 
 At the first failure it stops: the node that failed stays out of rotation, all others are unchanged. Each step is in the
 journal before it begins, so an interrupted change continues where it was, and a step that is repeated has no further
@@ -23,6 +23,9 @@ from .journal import Journal
 from .shell import execute
 
 PLACEHOLDERS: Final = ("{node}", "{address}")
+_COMMAND: Final = frozenset({"running", "stopping"})
+_BEFORE_COMMAND: Final = frozenset({"waiting", "leaving", "running"})
+_BEFORE_HEALTH: Final = frozenset({*_BEFORE_COMMAND, "stopping", "ran"})
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Times:
     """For the balancers' checks after the node is up."""
     pause: float = 10
     """Between two nodes, after the slow start."""
+    reboot: float | None = None
+    """For the end of the health endpoint's answers after a command that only begins a reboot; None for others.
+
+    Without this wait, the endpoint of a node that has not stopped yet would count as healthy.
+    """
 
 
 Run = Callable[[Sequence[str], float], int]
@@ -86,7 +94,7 @@ class Roll:
         log.write("roll", command=list(self.journal.command), nodes=[one.node for one in self.journal.left])
         for number, entry in enumerate(left := self.journal.left, start=1):
             try:
-                self._node(self._spec_node(entry.node), command_done=command_done and entry.step == "running")
+                self._node(self._spec_node(entry.node), command_done=command_done and entry.step in _COMMAND)
             except NlbgenError as error:
                 log.write("roll stopped", node=entry.node, error=error.message)
                 raise _stopped(error, entry.node, self.journal) from None
@@ -107,12 +115,14 @@ class Roll:
         step = self.journal.entry(node.name).step
         say = self._operator.say
         say(f"{node.name}: {'begins' if step == 'waiting' else f'continues; it was {step}'}")
-        if step in {"waiting", "leaving", "running"}:
+        if step in _BEFORE_COMMAND:
             # After an interruption, someone may have put the node back: a repeated step changes nothing.
             self._leave(node, first=step == "waiting")
             if not command_done:
                 self._command(node)
-        if step in {"waiting", "leaving", "running", "ran"}:
+        if step in _BEFORE_HEALTH:
+            if step != "ran" and not command_done and self._times.reboot is not None:
+                self._stops(node, self._times.reboot)
             self.journal = self.journal.at(node.name, "ran")
             self._healthy(node)
         self._return(node)
@@ -141,14 +151,23 @@ class Roll:
         if status != 0:
             raise DifferenceError(f"{node.name}: the command failed with exit code {status}; the node stays down")
 
+    def _answers(self, node: Node) -> bool:
+        return self._checks(self._farm, [node.name])[node.name]
+
+    def _stops(self, node: Node, seconds: float) -> None:
+        """Wait until the health endpoint does not answer: the reboot that the command began has stopped the site."""
+        self.journal = self.journal.at(node.name, "stopping")
+        self._operator.say(f"{node.name}: waiting until its health endpoint stops answering")
+        if not self._operator.pace.wait(lambda: not self._answers(node), seconds):
+            raise DifferenceError(
+                f"{node.name}: its health endpoint still answers {seconds:g} s after the command; the node stays down",
+                "if the reboot is complete, add --command-done to the next command",
+            )
+
     def _healthy(self, node: Node) -> None:
         """Wait for the node's own health, requested directly: the balancer does not check a node that is down."""
         self._operator.say(f"{node.name}: waiting for its health endpoint")
-
-        def answers() -> bool:
-            return self._checks(self._farm, [node.name])[node.name]
-
-        if not self._operator.pace.wait(answers, self._times.health):
+        if not self._operator.pace.wait(lambda: self._answers(node), self._times.health):
             paths = ", ".join(self._farm.health_paths)
             raise DifferenceError(
                 f"{node.name}: its health endpoint ({paths}) does not answer {self._farm.balancer.health.expect} after "

@@ -119,6 +119,52 @@ def test_node_whose_device_hides_its_state_returns_to_that_of_the_spec(
     assert lab.balancer.states["orch-2"] == before
 
 
+def test_node_that_begins_a_reboot_is_healthy_only_after_it_has_stopped(tmp_path: Path) -> None:
+    """The endpoint answers three times before the reboot stops the site, then it is silent twice."""
+    lab = Lab(tmp_path)
+    answers = iter([True, True, True, False, False, True])
+    steps: list[str] = []
+
+    def checks(_farm: object, names: Sequence[str]) -> dict[str, bool]:
+        steps.append(journal.resumed(lab.path, "site").entry("orch-1").step)
+        return dict.fromkeys(names, next(answers))
+
+    Roll(lab.operator, lab.begin("orch-1"), Times(pause=0, reboot=60), run_command=lab.command, checks=checks).run()
+    assert steps == ["stopping"] * 4 + ["ran"] * 2
+    assert lab.balancer.changes[-1] == ("orch-1", "up")
+
+
+@pytest.mark.parametrize("command_done", [False, True])
+def test_reboot_that_does_not_stop_the_node_stops_the_roll(tmp_path: Path, command_done: bool) -> None:
+    lab = Lab(tmp_path)
+
+    def roll(made: journal.Journal) -> Roll:
+        return Roll(
+            lab.operator,
+            made,
+            Times(pause=0, reboot=3),
+            run_command=lab.command,
+            checks=lambda _farm, names: dict.fromkeys(names, True),
+        )
+
+    with pytest.raises(
+        DifferenceError, match="orch-1: its health endpoint still answers 3 s after the command"
+    ) as error:
+        roll(lab.begin("orch-1")).run()
+    assert error.value.hint is not None
+    assert "--command-done" in error.value.hint
+    assert lab.balancer.changes[-1] == ("orch-1", "down")
+    found = journal.resumed(lab.path, "site")
+    assert found.entry("orch-1").step == "stopping"
+    if command_done:
+        roll(found).run(command_done=True)
+        assert lab.balancer.changes[-1] == ("orch-1", "up")
+    else:
+        with pytest.raises(DifferenceError, match="still answers"):
+            roll(found).run()
+    assert len(lab.ran) == 1, "a reboot that was begun is not begun again"
+
+
 def test_interrupted_command_is_repeated_or_skipped_as_the_user_says(tmp_path: Path) -> None:
     for command_done, expected in ((False, 2), (True, 1)):
         lab = Lab(tmp_path)
