@@ -216,6 +216,47 @@ def test_nginx_that_does_not_reload_gets_its_old_configuration_back(farm: StartF
     assert not list(lab.folder.glob("*nlbgen-*")), "no files are left"
 
 
+def test_state_that_a_node_already_has_loads_nothing(farm: StartFarm, tmp_path: Path) -> None:
+    lab = farm("nginx", THREE)
+    operator = operator_of(lab, tmp_path)
+    operator.drain("orch-2", Limits())
+    found = lab.configuration.stat()
+    operator.drain("orch-2", Limits())
+    assert lab.configuration.stat().st_mtime_ns == found.st_mtime_ns
+    assert at(lab, "orch-2").state == "drain"
+
+
+def test_command_that_haproxy_refuses_is_reported_with_its_answer(farm: StartFarm, tmp_path: Path) -> None:
+    lab = farm("haproxy", THREE)
+    text = lab.configuration.read_text(encoding="utf-8")
+    viewer = lab.folder / "viewer.sock"
+    lab.configuration.write_text(
+        re.sub(r"(?m)^( *)stats socket ", rf"\1stats socket {viewer} mode 600 level user\n\g<0>", text, count=1),
+        encoding="utf-8",
+    )
+    lab.balancer.reload()
+    assert wait_until(viewer.exists, 10)
+    master = f"{lab.folder}/master.sock"
+    balancer = Haproxy(lab.spec.farm, LocalShell(name="here"), Sockets(str(viewer), master))
+    assert wait_until(lambda: all(node.serves for node in balancer.read()), 15)
+    with pytest.raises(DeviceError, match="set server orchestrator-test_web/orch-1 state drain: Permission denied"):
+        operator_of(lab, tmp_path, balancer).drain("orch-1", Limits())
+    assert at(lab, "orch-1").state == "up"
+
+
+def test_haproxy_without_a_master_socket_is_reported_with_the_option_of_its_service(farm: StartFarm) -> None:
+    lab = farm("haproxy", THREE)
+    absent = str(lab.folder / "absent.sock")
+    shell = LocalShell(name="here")
+    without_master = Haproxy(lab.spec.farm, shell, Sockets(f"{lab.folder}/admin.sock", absent), (0, 0))
+    with pytest.raises(DeviceError, match="here: HAProxy's master process does not answer at ") as refused:
+        without_master.read()
+    assert f"-S {absent}" in str(refused.value.hint)
+    with pytest.raises(DeviceError, match="here: HAProxy does not answer at ") as refused:
+        Haproxy(lab.spec.farm, shell, Sockets(absent, absent), ()).read()
+    assert "check that HAProxy runs" in str(refused.value.hint)
+
+
 SSH = """#!/bin/sh
 # As sshd does: the last argument is a line for the user's shell.
 for line; do :; done

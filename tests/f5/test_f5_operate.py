@@ -1,11 +1,18 @@
 """`nlbgen nodes` on the simulated BIG-IP: states of members, connections, saving, synchronization, the standby unit."""
 
+import contextlib
 import copy
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nlbgen import cli as command_line
 from nlbgen.core.errors import CapacityError, DeviceError, UnsupportedError
 from nlbgen.operate import f5
 from nlbgen.operate.changing import Limits, Operator
@@ -14,6 +21,7 @@ from nlbgen.operate.pace import Pace
 from nlbgen.spec.load import Spec
 
 if TYPE_CHECKING:
+    from tests.conftest import RunCommand
     from tests.f5.bigip import BigIp
     from tests.f5.conftest import Make, Pushed
 
@@ -106,3 +114,94 @@ def test_node_that_the_device_does_not_have_is_reported(spec: Spec, make: "Make"
     larger = make(nodes=[*NODES, {"name": "orch-4", "address": "10.20.0.14"}], **SIGNALR)
     with f5.connected(larger) as bigip, pytest.raises(DeviceError, match="has no node orch-4"):
         operator(larger, bigip, tmp_path).up("orch-4", Limits())
+
+
+# The command line
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """A node that answers every health check."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def pushed_file(
+    make: "Make", pushed: "Pushed", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., None]]:
+    """Three nodes that are reached on loopback, a device with them, and their farm.yaml."""
+
+    async def resolve(_host: str, _seconds: float) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    monkeypatch.setattr("nlbgen.net.connect.resolve", resolve)  # a spec with loopback addresses is refused
+    with contextlib.ExitStack() as stack:
+        nodes: list[dict[str, Any]] = []
+        for number in (1, 2, 3):
+            server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Healthy))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+            nodes.append({"name": f"orch-{number}", "address": f"10.20.0.1{number}", "port": server.server_port})
+
+        def write(**changes: object) -> None:
+            made = make(nodes=nodes, frontend={"tls": {"mode": "terminate"}}, **changes)
+            pushed(made)
+            (tmp_path / "farm.yaml").write_text(json.dumps(made.document.data), encoding="utf-8")
+
+        yield write
+
+
+def test_command_line_changes_a_node_and_shows_the_status(
+    cli: "RunCommand", pushed_file: Callable[..., None], device: "BigIp"
+) -> None:
+    pushed_file()
+    before = cli("nodes", "status", "--vendor", "f5")
+    assert (before.code, before.out.splitlines()[-1]) == (0, "3 of 3 nodes serve; balancer.minimum is 2")
+    assert cli("nodes", "drain", "orch-2", "--vendor", "f5", "--yes", "--wait", "5").code == 0
+    assert members(device, "orch-2") == {("user-disabled", "user-up")}
+    refused = cli("nodes", "down", "orch-1", "--vendor", "f5", "--yes")
+    assert (refused.code, "balancer.minimum is 2" in refused.err) == (1, True)
+    assert cli("nodes", "status", "--vendor", "f5").code == 1
+    assert cli("nodes", "up", "orch-2", "--vendor", "f5", "--yes").code == 0
+    assert cli("nodes", "status", "--vendor", "f5").code == 0
+    wrong = cli("nodes", "status", "--vendor", "f5", "--ssh", "lb-1")
+    assert (wrong.code, "f5 is a device with an API" in wrong.err) == (2, True)
+
+
+def test_rolling_change_disables_one_node_at_a_time_and_continues_after_a_failure(
+    pushed_file: Callable[..., None],
+    device: "BigIp",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def roll(*arguments: str) -> object:
+        monkeypatch.setattr(sys, "argv", ["nlbgen", "roll", *options, *arguments])
+        try:
+            command_line.main()
+        except SystemExit as done:
+            return done.code
+        return 0
+
+    monkeypatch.chdir(tmp_path)
+    pushed_file(balancer={"slow_start": "0s"})
+    script = tmp_path / "patch.py"
+    script.write_text("import pathlib, sys\npathlib.Path('ran').open('a').write(sys.argv[1] + '\\n')\n"
+                      "sys.exit(sys.argv[1] == 'orch-2' and not pathlib.Path('repaired').exists())\n",
+                      encoding="utf-8")  # fmt: skip
+    options = ["--vendor", "f5", "--yes", "--pause", "0"]
+    assert roll("--", sys.executable, str(script), "{node}") == 1
+    assert "orch-2: the command failed with exit code 1; the node stays down" in capfd.readouterr().err
+    found = [members(device, f"orch-{number}") for number in (1, 2, 3)]
+    assert found == [{("user-enabled", "user-up")}, {("user-disabled", "user-down")}, {("user-enabled", "user-up")}]
+    (tmp_path / "repaired").touch()
+    assert roll("--resume") == 0
+    assert "all nodes are done" in capfd.readouterr().err
+    assert [members(device, f"orch-{number}") for number in (1, 2, 3)] == [{("user-enabled", "user-up")}] * 3
+    assert (tmp_path / "ran").read_text(encoding="utf-8").split() == ["orch-1", "orch-2", "orch-2", "orch-3"]

@@ -17,7 +17,7 @@ from nlbgen.operate.contract import Balancer, NodeStatus, Sessions, Wanted
 from nlbgen.operate.events import EventLog
 from nlbgen.operate.haproxy import Haproxy
 from nlbgen.operate.hosts import Reach, connected, shells, vendor_of
-from nlbgen.operate.nginx import Nginx
+from nlbgen.operate.nginx import Nginx, Paths
 from nlbgen.operate.pace import Pace
 from nlbgen.operate.shell import LocalShell, Output, SshShell
 from nlbgen.spec.load import Spec, loads
@@ -281,6 +281,15 @@ def test_balancers_are_made_for_the_vendor() -> None:
 def test_command_that_is_missing_is_named_with_its_host() -> None:
     with pytest.raises(DeviceError, match="lb-1: nlbgen-no-such-program is not installed"):
         LocalShell(name="lb-1").run(["nlbgen-no-such-program"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="NGINX's host has cat; this test uses this machine's")
+def test_nginx_whose_configuration_cannot_be_read_is_reported(tmp_path: Path) -> None:
+    absent = str(tmp_path / "nginx.conf")
+    balancer = Nginx(THREE, LocalShell(name="lb-1"), Paths(config=absent))
+    with pytest.raises(DeviceError, match=f"lb-1: {absent} cannot be read: .*No such file or directory") as refused:
+        balancer.read()
+    assert refused.value.hint == "check the host and the path"
 
 
 def test_sudo_does_not_prompt() -> None:

@@ -40,6 +40,7 @@ from nlbgen.spec.load import Spec, loads
 from nlbgen.spec.references import SecretValue
 
 if TYPE_CHECKING:
+    from tests.conftest import Ran, RunCommand
     from tests.zen.zapi_simulator import Device, Farm, JsonValue, Server
 
 Serve: TypeAlias = "Callable[[str], Server]"
@@ -1512,3 +1513,106 @@ def test_node_that_farmguardian_marks_down_does_not_serve(serve: Serve) -> None:
             ("passing", True),
             ("passing", True),
         ]
+
+
+@pytest.mark.parametrize("product", ["relianoid", "zevenet-ng"])
+def test_maintenance_that_the_device_confirms_but_does_not_begin_is_an_error(serve: Serve, product: str) -> None:
+    server = serve(product)
+    spec = spec_for(server)
+    push(spec)
+    device = server.device
+
+    def confirms(method: str, path: str, body: "JsonValue") -> tuple[int, dict[str, Any]]:
+        if path.endswith("/maintenance"):
+            return 200, {"description": "Set service backend status", "params": body}
+        return device.respond(method, path, body)
+
+    device.answer = confirms
+    with (
+        operate_zen.connected(spec) as zen,
+        pytest.raises(DeviceError, match="orch-2 is up after the change to drain"),
+    ):
+        zen.change("orch-2", "drain")
+
+
+# Drift.
+
+
+class Compared(NamedTuple):
+    """A device with the farm, and `nlbgen drift zen` with a spec of it."""
+
+    server: "Server"
+    drift: Callable[..., "Ran"]
+
+
+@pytest.fixture
+def compared(serve: Serve, cli: "RunCommand", tmp_path: Path) -> Compared:
+    """A device that has the farm; `drift` takes the options, and the changes of the spec."""
+    server = serve("relianoid")
+    push(spec_for(server))
+
+    def drift(*options: str, nodes: tuple[str, ...] = (), **changes: str) -> "Ran":
+        file = server.folder / "compared.yaml"
+        file.write_text(json.dumps(spec_for(server, *nodes, **changes).document.data), encoding="utf-8")
+        return cli("drift", "zen", "-s", file, *options)
+
+    server.device.requests.clear()
+    return Compared(server, drift)
+
+
+def test_drift_of_a_device_that_has_the_farm_is_none_and_writes_nothing(compared: Compared) -> None:
+    ran = compared.drift()
+    assert (ran.code, ran.out) == (0, "zen: no difference\n")
+    assert compared.server.device.requests
+    assert compared.server.device.writes() == []
+
+
+def test_drift_of_a_device_lists_what_a_push_would_change(compared: Compared, tmp_path: Path) -> None:
+    ran = compared.drift("--format", "json", "--textfile", str(tmp_path / "n.prom"), nodes=("", ", weight: 50", ""))
+    assert ran.code == 1
+    data = json.loads(ran.out)
+    assert (data["drift"], data["old_workers"]) == (True, None)
+    weight = {"what": "farms/orch/nodes/10.20.1.1:443/weight", "expected": "2", "found": "1"}
+    assert weight in data["subjects"][0]["differences"], data
+    assert re.search(
+        r'(?m)^nlbgen_drift_differences\{subject="zen"\} [1-9]', (tmp_path / "n.prom").read_text(encoding="utf-8")
+    )
+    assert compared.server.device.writes() == []
+
+
+def test_drift_of_a_setting_that_was_edited_on_the_device_shows_both_values(compared: Compared) -> None:
+    compared.server.device.farms["orch"].params["contimeout"] = 3
+    ran = compared.drift()
+    assert ran.code == 1
+    assert re.search(r"(?m)^zen: .*contimeout.*: expected \d+, found 3$", ran.out), ran.out
+
+
+def test_drift_of_a_backend_that_someone_put_into_maintenance_is_a_difference(compared: Compared) -> None:
+    backends_of(compared.server.device.farms["orch"])[0]["status"] = "maintenance"
+    ran = compared.drift()
+    assert ran.code == 1
+    assert "maintenance" in ran.out
+
+
+def test_drift_of_a_farm_that_the_device_does_not_have_is_a_difference(compared: Compared) -> None:
+    compared.server.device.farms.clear()
+    ran = compared.drift()
+    assert ran.code == 1
+    assert "zen: farms/orch: expected an HTTP farm at 10.20.0.10:443, found nothing" in ran.out
+
+
+def test_drift_of_a_device_that_does_not_answer_is_unknown(compared: Compared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nlbgen.push.http.time.sleep", lambda _seconds: None)
+    ran = compared.drift(url="https://127.0.0.1:1")
+    assert ran.code == 6
+    assert ran.out.startswith("zen: not compared: ")
+
+
+def test_drift_of_a_device_that_refuses_the_key_is_unknown_and_does_not_print_it(
+    compared: Compared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NLBGEN_TEST_ZEN_KEY", "an-old-key")
+    ran = compared.drift()
+    assert ran.code == 6
+    assert ran.out.startswith("zen: not compared: ")
+    assert "an-old-key" not in ran.out + ran.err
