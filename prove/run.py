@@ -34,6 +34,8 @@ from .score.scorecard import ScenarioResult, Scorecard, score
 
 LAG_SECONDS: Final = 0.25
 """From this delay on, the load generator distorts its own measurement."""
+CERTAIN: Final = frozenset(("doubled_posts", "lost_posts"))
+"""The metrics that a busy machine does not change: a POST is executed twice or it is not."""
 RESTORE_SECONDS: Final = 60.0
 WARM_UP_SECONDS: Final = 10.0
 
@@ -212,7 +214,7 @@ async def _run(bench: TestBench, scenario: Scenario, limits: Limits) -> Scenario
     metrics: list[Metric] = []
     add = metrics.append  # one by one: metrics before an error count
     result = ScenarioResult(scenario, "passed")
-    begun, noted = perf_counter(), len(bench.timeline.entries)
+    begun, noted, loads = perf_counter(), len(bench.timeline.entries), len(bench.runs)
     bench.log(f"{scenario.name}: {scenario.title}")
     try:
         async with asyncio.timeout(scenario.seconds):
@@ -224,7 +226,8 @@ async def _run(bench: TestBench, scenario: Scenario, limits: Limits) -> Scenario
         result.state = "broken"
         result.reason = _reason(fault, scenario)
         bench.log(f"{scenario.name}: {result.reason}")
-    result.metrics = score(scenario.name, metrics, limits)
+    late = max((load.worst_lag for _, load in bench.runs[loads:]), default=0.0)
+    result.metrics = score(scenario.name, [_doubted(one, late) for one in metrics], limits)
     if result.state == "passed" and result.failed_metrics:
         result.state = "failed"
     elif result.state == "passed" and result.doubtful_metrics:
@@ -233,6 +236,13 @@ async def _run(bench: TestBench, scenario: Scenario, limits: Limits) -> Scenario
     first = bench.timeline.entries[noted][0]
     result.events = [(at - first, what) for at, what in bench.timeline.entries[noted + 1 :]]
     return result
+
+
+def _doubted(metric: Metric, late: float) -> Metric:
+    """Return a metric with the doubt about its failure, if the load was sent this many seconds late."""
+    if late <= LAG_SECONDS or metric.doubt or metric.name in CERTAIN:
+        return metric
+    return metric._replace(doubt=f"inconclusive: this machine was busy and sent a request {late:.2f} s late")
 
 
 def _reason(fault: BaseException, scenario: Scenario) -> str:

@@ -29,8 +29,11 @@ def card() -> Scorecard:
     results = []
     for number, (name, scenario) in enumerate(scenarios().items()):
         state = states[number % len(states)]
-        value = 9999 if state == "failed" else 0
-        metrics = [metric(one, value, of=2800, window=0.38, note="a note") for one in THRESHOLDS[name]]
+        value = 9999 if state in {"failed", "inconclusive"} else 0
+        doubt = "inconclusive: this machine was busy" if state == "inconclusive" else ""
+        metrics = [
+            metric(one, value, of=2800, window=0.38, note="a note")._replace(doubt=doubt) for one in THRESHOLDS[name]
+        ]
         scored = score(name, metrics, limits.defaults("haproxy"))
         timeline = [(4.0, "orch-1 is killed"), (10.0, "orch-1 starts again")]
         results.append(ScenarioResult(scenario, state, "a reason" if number % 5 > 2 else "", scored, 14.0, timeline))
@@ -45,7 +48,7 @@ def card() -> Scorecard:
     return Scorecard(**about, nodes=2, nlbgen="0.1.0", mapped=mapped, results=results, notes=["a note"], unproved=["x"])
 
 
-@pytest.mark.parametrize("width", [1280, 360], ids=["wide", "narrow"])
+@pytest.mark.parametrize("width", [1280, 390], ids=["wide", "narrow"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_scorecard_has_no_accessibility_violation(browser: Browser, page: Path, dark: bool, width: int) -> None:
     browser.open(page, dark=dark, width=width)
@@ -60,13 +63,44 @@ def test_scorecard_loads_nothing_and_logs_nothing(browser: Browser, page: Path) 
     assert browser.complaints() == []
 
 
-def test_scorecard_fits_a_narrow_screen(browser: Browser, page: Path) -> None:
-    browser.open(page, width=360)
+@pytest.mark.parametrize("width", [390, 320])
+def test_scorecard_fits_a_phone(browser: Browser, page: Path, width: int) -> None:
+    browser.open(page, width=width)
     assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    # No box of a metric is cut off or scrolls.
+    wide = "return [...document.querySelectorAll('.metrics *')].filter(e => e.scrollWidth > e.clientWidth + 3).length"
+    assert browser.run(wide) == 0
+
+
+def test_bar_ends_beyond_its_threshold_where_the_metric_failed(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    ends = """
+        return [...document.querySelectorAll('.metrics li')].filter(e => e.querySelector('.bar')).map(e => [
+            e.className, e.querySelector('.fill').getBoundingClientRect().right,
+            e.querySelector('.limit').getBoundingClientRect().left + 1, e.querySelector('.threshold').innerText])"""
+    bars = browser.run(ends)
+    assert {"passed", "failed", "inconclusive"} <= {verdict for verdict, *_ in bars}
+    for verdict, end, limit, threshold in bars:
+        beyond = end > limit + 1 if threshold.startswith("at most") else end < limit - 1
+        assert beyond == (verdict != "passed"), (verdict, end, limit, threshold)
+
+
+def test_verdicts_have_their_colours(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    colour = "return getComputedStyle(document.querySelector(arguments[0])).backgroundColor"
+    colours = [browser.run(colour, f".metrics .{verdict} .fill") for verdict in ("passed", "failed", "inconclusive")]
+    assert len(set(colours)) == 3, colours
 
 
 def test_scorecard_without_javascript_is_readable(browser: Browser, page: Path) -> None:
     browser.open(page, script=False)
     text = browser.find("body").text
-    for word in ("not passed", "kill", "GETs that failed", "at most 0", "Not proved here"):
+    for word in (
+        "not passed",
+        "kill",
+        "GETs that failed",
+        "inconclusive: this machine was busy",
+        "at most 0",
+        "Not proved here",
+    ):
         assert word in text, word

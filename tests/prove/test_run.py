@@ -15,8 +15,10 @@ from nlbgen.generators.validate import installed
 from nlbgen.prove import run
 from nlbgen.prove.clients.load_result import LoadResult, Record
 from nlbgen.prove.lab.processes import MAX_NODES
+from nlbgen.prove.scenarios.base import metric
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.prove.score import limits
+from nlbgen.prove.score.scorecard import score
 from nlbgen.spec.load import Spec
 
 Install = Callable[[str], None]
@@ -138,6 +140,26 @@ def test_late_request_is_noted_with_its_scenario() -> None:
     assert run._lags(kill, [sent(0.1), sent(0.25)]) == []
     (note,) = run._lags(kill, [sent(0.1), sent(0.5)])
     assert note.startswith("kill: this machine was busy and sent a request 0.50 s late")
+
+
+@pytest.mark.parametrize(
+    ("name", "late", "doubted"),
+    [
+        ("failed_gets", 0.3, True),
+        ("failed_gets", 0.25, False),
+        ("doubled_posts", 9.0, False),
+        ("lost_posts", 9.0, False),
+    ],
+)
+def test_failure_on_a_busy_machine_is_inconclusive_unless_it_is_certain(name: str, late: float, doubted: bool) -> None:
+    found = {one.name: one for one in score("kill", [run._doubted(metric(name, 7), late)], limits.defaults("haproxy"))}
+    assert found[name].verdict == ("inconclusive" if doubted else "failed")
+    assert ("this machine was busy and sent a request 0.30 s late" in found[name].note) == doubted
+
+
+def test_first_doubt_about_a_metric_stays() -> None:
+    first = metric("failed_gets", 7)._replace(doubt="inconclusive: the processors were the limit")
+    assert run._doubted(first, 9.0) == first
 
 
 def test_reason_of_a_broken_scenario_is_one_line() -> None:

@@ -328,6 +328,40 @@ class Page(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.parametrize(
+    ("value", "limit", "expected"),
+    [
+        (0, 0, ("0.0", "0.0")),
+        (7, 0, ("80.0", "0.0")),
+        (1, 4, ("20.0", "80.0")),
+        (8, 4, ("80.0", "40.0")),
+    ],
+)
+def test_bar_shows_the_value_and_its_threshold_on_one_scale(
+    value: float, limit: float, expected: tuple[str, str]
+) -> None:
+    bar = formats._bar(Scored("x", at_most(limit, "x"), limit, metric("x", value)))
+    assert bar is not None
+    assert (bar["value"], bar["limit"]) == expected
+
+
+def test_metric_without_a_value_or_a_threshold_has_no_bar() -> None:
+    assert formats._bar(Scored("x", at_most(3, "x"), 3, None)) is None
+    assert formats._bar(Scored("x", measured("x"), None, metric("x", 1))) is None
+    assert formats._bar(Scored("x", at_most(0, "x"), 0, metric("x", 9, enforced=False))) is None
+
+
+def test_html_of_a_run_in_doubt_is_inconclusive_and_one_failure_makes_it_failed() -> None:
+    doubted = killed()
+    doubted.state = "inconclusive"
+    for results, outcome in (
+        ((killed(),), "passed"),
+        ((killed(), doubted), "inconclusive"),
+        ((doubted, killed(failed_gets=1)), "failed"),
+    ):
+        assert f'<p class="outcome {outcome}">' in formats.html(card(*results))
+
+
 def test_html_fetches_nothing_and_escapes_everything() -> None:
     text = formats.html(FULL)
     page = Page()
