@@ -13,6 +13,7 @@ from ..core.errors import DifferenceError, NlbgenError, UsageError
 from . import console
 
 if TYPE_CHECKING:
+    from ..prove.foreign.plan import Foreign
     from ..prove.lab.bench import TestBench
     from ..prove.run import RunOptions, Watch
     from ..prove.scenarios.base import Scenario
@@ -56,6 +57,14 @@ REVIVE_SECONDS = 15.0
 @click.option(
     "--diff", is_flag=True, help="Show how the lab's configuration differs from the rendered one; run no scenario."
 )
+@click.option(
+    "--config",
+    "config",
+    type=console.FilePath(),
+    metavar="FILE",
+    help="Run this haproxy.cfg instead of the rendered configuration.",
+)
+@click.option("--host", metavar="NAME", help="With --config: the host name that the clients request.")
 @click.option("--keep", is_flag=True, help="Keep the lab running after the scenarios, until Ctrl-C.")
 @click.option("--quick", is_flag=True, help="Run five scenarios under a shorter load, in less than 90 seconds.")
 @click.option("--real-time", is_flag=True, help="Use the real timeouts instead of scaled ones; the run takes longer.")
@@ -75,6 +84,8 @@ def command(
     old_threshold_file: Path | None,
     style: str,
     diff: bool,
+    config: Path | None,
+    host: str | None,
     keep: bool,
     quick: bool,
     real_time: bool,
@@ -100,9 +111,22 @@ def command(
     vendor = names_of[0]
     own_file = threshold_file or old_threshold_file
     own = thresholds.read(own_file) if own_file else {}
+    limits = {**thresholds.defaults(vendor), **own}
+
+    def run_options() -> "RunOptions":
+        options = _options(names, limits, robots, quick=quick)
+        options.requests, options.real_time = log, real_time
+        options.keep = _Keeper(style) if keep else None
+        return options
+
+    if config is not None:
+        _require_library()
+        _prove_file(vendor, config, host, run_options(), style, diff=diff)
+        return
+    if host is not None:
+        raise UsageError("--host is for --config only", "write frontend.host in the spec")
     spec = load(file)
     console.show_warnings(spec)
-    limits = {**thresholds.defaults(vendor), **own}
     _require_library()
     if not generator(vendor).program:
         from ..prove.static_checks import static_scorecard
@@ -125,11 +149,24 @@ def command(
         _show_difference(spec, vendor)
         return
     _require_posix()
-    options = _options(names, limits, robots, quick=quick)
-    options.requests, options.real_time = log, real_time
-    if keep:
-        options.keep = _Keeper(style)
-    _run(spec, vendor, options, style)
+    _run(spec, vendor, run_options(), style)
+
+
+def _prove_file(vendor: str, config: Path, host: str | None, options: "RunOptions", style: str, *, diff: bool) -> None:
+    """Run a configuration that nlbgen did not write; the spec counts only if the command line names it."""
+    from ..prove.foreign.load import foreign
+    from ..prove.foreign.plan import farm_of
+    from ..spec.load import load
+
+    _require_posix()
+    context = click.get_current_context()
+    named = context.get_parameter_source("file") is click.core.ParameterSource.COMMANDLINE
+    options.foreign = foreign(vendor, config, host)
+    spec = farm_of(config, options.foreign.plan, load(context.params["file"]) if named else None)
+    if diff:
+        _show_difference(spec, vendor, options.foreign)
+    else:
+        _run(spec, vendor, options, style)
 
 
 def _refuse_with_quick(options: dict[str, object]) -> None:
@@ -171,14 +208,15 @@ def _require_posix() -> None:
         raise NlbgenError("the lab does not run on Windows", "run it on Linux or macOS, or in WSL")
 
 
-def _show_difference(spec: "Spec", vendor: str) -> None:
+def _show_difference(spec: "Spec", vendor: str, foreign: "Foreign | None" = None) -> None:
+    from ..prove.foreign.lab import ForeignLab
     from ..prove.lab.mapping import difference
     from ..prove.run import make_lab
 
-    lab = make_lab(spec, vendor)
+    lab = make_lab(spec, vendor, foreign)
     try:
         lab.prepare()
-        console.show(difference(lab))
+        console.show(lab.difference() if isinstance(lab, ForeignLab) else difference(lab))
     finally:
         lab.close()
 
@@ -296,9 +334,12 @@ def _directions(bench: "TestBench") -> Iterator[str]:
     statistics = "" if lab.generator.hosting is None else lab.generator.hosting.statistics
     yield ""
     yield f"the farm runs at {lab.url}, with the CA {ca}; its name must resolve to 127.0.0.1, as in these commands:"
-    yield f"    curl --resolve {lab.host}:{lab.port}:127.0.0.1 --cacert {ca} {lab.url}/odata/Jobs"
-    yield f'    chromium --host-resolver-rules="MAP {lab.host} 127.0.0.1" --ignore-certificate-errors {lab.url}/'
-    yield f"the balancer's statistics: http://127.0.0.1:{lab.metrics_port}{statistics}"
+    connect = f"--resolve {lab.host}:{lab.port}:127.0.0.1" if lab.renders else f"--connect-to ::127.0.0.1:{lab.port}"
+    yield f"    curl {connect} --cacert {ca} {lab.url}/odata/Jobs"
+    here = "127.0.0.1" if lab.renders else f"127.0.0.1:{lab.port}"
+    yield f'    chromium --host-resolver-rules="MAP {lab.host} {here}" --ignore-certificate-errors {lab.url}/'
+    if lab.renders:
+        yield f"the balancer's statistics: http://127.0.0.1:{lab.metrics_port}{statistics}"
     for node in bench.nodes:
         state = f"http://127.0.0.1:{node.options.control_port}"
         yield f"{node.name}, process {node.pid}:"

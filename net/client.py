@@ -16,7 +16,7 @@ from typing import Self, cast
 from urllib.parse import urlsplit
 
 from .http1 import Response, parse_response
-from .loopback import require_loopback
+from .loopback import local_port, require_loopback
 
 
 class WireError(Exception):
@@ -59,7 +59,7 @@ class Target:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"{url}: not an http or https URL")
         secure = parts.scheme == "https"
-        port = parts.port or (443 if secure else 80)
+        port = local_port(parts.hostname, parts.port or (443 if secure else 80))
         return cls(
             address=require_loopback(parts.hostname if is_literal(parts.hostname) else address),
             port=port,

@@ -3,7 +3,7 @@
 import ipaddress
 import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 
 from .waiting import wait_until
@@ -14,6 +14,7 @@ FIRST_PORT, LAST_PORT = 20000, 32000
 _TRIES = 200
 _random = random.Random()  # noqa: S311 - spreads parallel test runs, no secret
 _locks: dict[int, tuple[int, int]] = {}
+_published: dict[tuple[str, int], int] = {}
 
 
 class NotLoopbackError(ValueError):
@@ -104,6 +105,26 @@ def free_ports(count: int) -> Iterator[list[int]]:
     finally:
         for port in ports:
             release_port(port)
+
+
+@contextmanager
+def published(name: str, ports: Mapping[int, int]) -> Iterator[None]:
+    """Connect clients of this process that request a port of `name` to another port on this machine.
+
+    So a URL has a standard port, and the Host header has none, although only root may listen on those.
+    """
+    keys = {(name.lower(), port): here for port, here in ports.items()}
+    _published.update(keys)
+    try:
+        yield
+    finally:
+        for key in keys:
+            _published.pop(key, None)
+
+
+def local_port(name: str, port: int) -> int:
+    """Return the port on this machine for a port of a name: the same one, unless another one is published."""
+    return _published.get((name.lower(), port), port)
 
 
 def accepts(port: int, host: str = "127.0.0.1", timeout: float = 1.0) -> bool:

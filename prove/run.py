@@ -23,6 +23,8 @@ from ..spec.load import Spec
 from ..spec.units import Version
 from .clients.hub_client import SessionError
 from .clients.load_result import LoadResult
+from .foreign.lab import ForeignLab
+from .foreign.plan import Foreign
 from .lab.bench import TestBench
 from .lab.lab import Lab
 from .lab.mapping import mapping
@@ -42,6 +44,10 @@ WARM_UP_SECONDS: Final = 10.0
 BREAKING_ERRORS: Final = (NlbgenError, ControlError, SessionError, TimeoutError, OSError, aiohttp.ClientError)
 """The errors of a scenario that the farm causes; any other is a bug in nlbgen."""
 
+FOREIGN_START: Final = (
+    "the program's output above shows the reason; --diff shows the mapped text, whose lines it counts, and the "
+    "installed version may differ from that of the live machine"
+)
 UNPROVED: Final = (
     "the real nodes: their speed, and whether they share keys and stores (`nlbgen nodes audit`)",
     "the real certificates and names (`nlbgen probe`): the lab uses its own",
@@ -49,6 +55,7 @@ UNPROVED: Final = (
     "the balancer's machine: its limits of open files, its kernel, its service (INSTALL.md)",
 )
 UNPROVED_QUICK: Final = "the other scenarios: run `nlbgen prove` without --quick before the change"
+FIXED: Final = "it needs the configuration of a changed farm, and nlbgen did not write this configuration"
 VIP: Final = "frontend.vip: that the address moves to another balancer (the lab does not run keepalived)"
 
 
@@ -66,6 +73,8 @@ class RunOptions:
     """Shorten the load before and after a failure."""
     robots: int | None = None
     """The number of robots of the scenarios of `--robots`."""
+    foreign: Foreign | None = None
+    """The configuration to run in place of the rendered one."""
     keep: Callable[[TestBench, Scorecard], None] | None = None
     """Called after the last scenario; the lab ends when it returns."""
 
@@ -86,9 +95,11 @@ def program_of(vendor: Generator) -> Program:
     return program
 
 
-def make_lab(spec: Spec, vendor: str) -> Lab:
+def make_lab(spec: Spec, vendor: str, foreign: Foreign | None = None) -> Lab:
     """Return the lab of a farm, not started; UnsupportedError if the vendor refuses the farm."""
     chosen = generator(vendor)
+    if foreign is not None:
+        return ForeignLab(foreign, spec, vendor, program=program_of(chosen).path)
     render(chosen, spec)
     if (count := len(spec.farm.nodes)) > MAX_NODES:
         raise NlbgenError(
@@ -100,11 +111,12 @@ def make_lab(spec: Spec, vendor: str) -> Lab:
 
 def prove(spec: Spec, vendor: str, options: RunOptions, watch: Watch) -> Scorecard:
     """Run the scenarios and return the scorecard; stops every process, also on errors."""
-    card = _card(spec, generator(vendor))
+    card = _card(spec, generator(vendor), options.foreign)
+    card.shows_mapping = options.foreign is not None
     if options.quick:
         card.unproved = (*card.unproved, UNPROVED_QUICK)
-    with _started(spec, vendor) as lab:
-        card.mapped = mapping(lab)
+    with _started(spec, vendor, options.foreign) as lab:
+        card.mapped = lab.rows if isinstance(lab, ForeignLab) else mapping(lab)
         bench = TestBench(lab)
         bench.real_time, bench.quick, bench.robots = options.real_time, options.quick, options.robots
         run(_run_all(bench, options, card, watch))
@@ -115,14 +127,15 @@ def prove(spec: Spec, vendor: str, options: RunOptions, watch: Watch) -> Scoreca
 
 
 @contextmanager
-def _started(spec: Spec, vendor: str) -> Iterator[Lab]:
+def _started(spec: Spec, vendor: str, foreign: Foreign | None) -> Iterator[Lab]:
     """Start a lab; NlbgenError with the program's output if it does not start."""
-    lab = make_lab(spec, vendor)
+    lab = make_lab(spec, vendor, foreign)
     try:
         with scratch_errors():
             lab.__enter__()
     except ProcessError as error:
-        raise NlbgenError(error.message.rstrip(), _start_hint(lab.generator, spec)) from None
+        hint = FOREIGN_START if foreign else _start_hint(lab.generator, spec)
+        raise NlbgenError(error.message.rstrip(), hint) from None
     try:
         yield lab
     finally:
@@ -143,10 +156,10 @@ def _same(here: Version, wanted: Version) -> bool:
     return here.parts[: len(wanted.parts)] == wanted.parts
 
 
-def _card(spec: Spec, vendor: Generator) -> Scorecard:
+def _card(spec: Spec, vendor: Generator, foreign: Foreign | None = None) -> Scorecard:
     program = program_of(vendor)
     card = Scorecard(
-        farm=spec.farm.farm,
+        farm=spec.farm.farm if foreign is None else str(foreign.file),
         spec=spec.name,
         digest=spec.digest,
         vendor=vendor.name,
@@ -162,7 +175,7 @@ def _card(spec: Spec, vendor: Generator) -> Scorecard:
             "more requests are in flight at once, and more fail when a node stops"
         )
     wanted = vendor.version(spec.farm)
-    if not _same(program.version, wanted):
+    if foreign is None and not _same(program.version, wanted):
         card.notes.append(
             f"{vendor.title} {program.version} runs here, the spec is for {wanted}: the results may differ for {wanted}"
         )
@@ -174,6 +187,8 @@ async def _run_all(bench: TestBench, options: RunOptions, card: Scorecard, watch
     await _warm_up(bench)
     for scenario in options.scenarios:
         reason = scenario.skip_reason(bench.farm, bench.vendor)
+        if not reason and scenario.changes_farm and not bench.lab.renders:
+            reason = FIXED
         if reason:
             card.results.append(ScenarioResult(scenario, "skipped", reason))
             continue

@@ -19,7 +19,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ...net.client import Connection, Target, client_tls
 from ...net.http1 import Response
-from ...net.loopback import require_loopback
+from ...net.loopback import local_port, require_loopback
 from ...net.loops import LoopThread, run, settle
 
 Json = Any
@@ -40,7 +40,8 @@ class LoopbackResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """Return the one address."""
         del family
-        return [ResolveResult(hostname=host, host=self._address, port=port, family=socket.AF_INET, proto=0, flags=0)]
+        here = local_port(host, port)
+        return [ResolveResult(hostname=host, host=self._address, port=here, family=socket.AF_INET, proto=0, flags=0)]
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from ...core.errors import NlbgenError
 from ...core.files import write_atomically
@@ -48,6 +48,9 @@ RELOAD_ATTEMPTS: Final = 3
 
 class Lab:
     """One farm: a simulated node for each of its nodes, and the balancer."""
+
+    renders: ClassVar[bool] = True
+    """Whether nlbgen renders the configuration, and can render it for a changed farm."""
 
     def __init__(
         self,
@@ -246,6 +249,16 @@ class Lab:
     def port(self) -> int:
         """The port of the balancer's frontend."""
         return self._ports.frontend
+
+    @property
+    def authority(self) -> str:
+        """The Host header of the lab's clients."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def client_ports(self) -> tuple[str, ...]:
+        """The ports that X-Forwarded-Port may have."""
+        return (str(self.port),)
 
     @property
     def metrics_port(self) -> int:

@@ -94,6 +94,8 @@ class Scenario(ABC):
     """The timeout: a scenario that runs longer is cancelled and counts as broken."""
     needs_robots: ClassVar[bool] = False
     """Whether it runs only with `--robots`, or by its name."""
+    changes_farm: ClassVar[bool] = False
+    """Whether it needs a configuration for a changed farm, which only nlbgen's own configurations allow."""
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
         """Return why this scenario does not apply to a farm as the user wrote it; empty (the default) if it does."""

@@ -136,6 +136,7 @@ class SignalR(Scenario):
     generation: ClassVar[str]
     """`classic` or `core`, as of SessionPlan."""
     seconds = 120
+    changes_farm = True
 
     def variants(self, affinity: str) -> tuple[Variant, ...]:
         """Return the variants that work with this affinity."""

@@ -31,7 +31,12 @@ def _lines(card: Scorecard) -> Iterator[str]:
     for result in card.results:
         yield ""
         yield from _scenario(result)
-    for title, items in (("Notes", card.notes), ("Not proved here", card.unproved)):
+    mapped = [f"{row.what}: {row.live} -> {row.here}" for row in card.mapped] if card.shows_mapping else []
+    for title, items in (
+        ("Mapped to this machine", mapped),
+        ("Notes", card.notes),
+        ("Not proved here", card.unproved),
+    ):
         if items:
             yield ""
             yield f"{title}:"

@@ -143,6 +143,8 @@ class Scorecard:
     """What a reader needs to interpret the metrics."""
     unproved: Sequence[str] = ()
     """What this run does not prove."""
+    shows_mapping: bool = field(default=False, init=False)
+    """Whether the text lists `mapped`: for a configuration that nlbgen did not write."""
 
     @property
     def passed(self) -> bool:

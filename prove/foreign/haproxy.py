@@ -1,0 +1,249 @@
+"""A haproxy.cfg in the lab: its listener for the lab's clients, its nodes, and the words that are mapped."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ...core.errors import Location
+from ...readers.haproxy.model import Bind, Model, Proxy, Server, model
+from ...readers.haproxy.reader import read_text
+from ...readers.tree import Word
+from ..lab.mapping import Mapped
+from ..lab.processes import MAX_NODES
+from .haproxy_refused import refused
+from .haproxy_words import Mapping, internal, names_of, peer_lines, plain_redirect
+from .plan import HOST, Affinity, ForeignNode, Key, Places, Plan, State, Tls, UnmappableError, unmappable
+
+_PREFIX: Final = re.compile(r"(?:ipv4@|ipv6@|tcp4@|tcp6@|tcp@)")
+_HOST_TEST: Final = re.compile(
+    r"(?:req\.)?hdr(?:_dom|_beg|_end)?\(host\)|(?:req_ssl_sni|req\.ssl_sni|ssl_fc_sni)", re.IGNORECASE
+)
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE)
+_STATUS: Final = re.compile(r"[2-5][0-9]{2}")
+
+
+class _Choice(NamedTuple):
+    """The listener to which the lab's clients connect, and the backend that serves them."""
+
+    frontend: Proxy
+    bind: Bind
+    backend: Proxy
+    host: str
+
+
+class HaproxyFile:
+    """A haproxy.cfg that was read and can be mapped."""
+
+    def __init__(self, file: Path, content: bytes, host: str | None = None) -> None:
+        """`host` is the name that the lab's clients request. Raises UnreadableError and UnmappableError."""
+        self.file = file
+        self.content = content.decode("utf-8", "surrogateescape")
+        self._model = model(read_text(self.content, str(file)))
+        self._choice = _chosen(self._model, str(file), host)
+        targets = tuple(target.backend for target in self._model.targets(self._choice.frontend))
+        if problems := [*refused(self._model, targets, file.parent)]:
+            raise UnmappableError(problems)
+        binds = [bind for proxy in self._model.frontends for bind in proxy.binds]
+        listeners = {name for bind in binds for name in names_of(bind)}
+        self._keys = _keys(self._model, listeners, passed=_passes_tls(self._choice))
+        self.plan = _plan(self._choice, self._keys, self._model)
+        if len(self.plan.nodes) > MAX_NODES:
+            reason = f"{len(self.plan.nodes)} nodes, and the lab starts at most {MAX_NODES}"
+            raise UnmappableError([unmappable(self._choice.backend.location, "", reason)])
+        self.spare_ports = sum(len(bind.address.text.split(",")) for bind in binds) + len(peer_lines(self._model))
+
+    def mapped(self, places: Places) -> tuple[str, list[Mapped]]:
+        """Return the text for the lab, and everything that differs from the live one."""
+        mapping = Mapping(self.content, places)
+        redirect = plain_redirect(self._model) if self.plan.redirects else None
+        mapping.globals(self._model)
+        for proxy in self._model.frontends:
+            for bind in proxy.binds:
+                clients = bind.statement is self._choice.bind.statement
+                other = redirect is not None and bind.statement is redirect[1].statement
+                port = places.frontend if clients else places.http if other else None
+                mapping.listener(bind, port, inside=internal(self._model, bind))
+        for server, key in self._keys:
+            mapping.server(server, key)
+        mapping.others(self._model, self.file.parent)
+        return mapping.edits.text(), mapping.edits.rows
+
+
+def _chosen(found: Model, file: str, host: str | None) -> _Choice:
+    """Choose the frontend: with TLS before others, then with most servers, then the first one."""
+    choices = [
+        (bind.get("ssl") is not None, _port(bind) == "443", len(backend.servers), -number, frontend, bind, backend)
+        for number, frontend in enumerate(found.frontends)
+        for bind in frontend.binds
+        if not bind.address.text.startswith(("/", "unix@", "abns@", "quic")) and not internal(found, bind)
+        if (backend := _serving(found, frontend)) is not None and not _leads_inside(found, backend)
+    ]
+    if not choices:
+        problem = unmappable(
+            Location(file, 1, 1),
+            "",
+            "no frontend with a bind line sends requests to a backend with servers",
+            "give a file that has the frontend and its servers",
+        )
+        raise UnmappableError([problem])
+    *_, frontend, bind, backend = max(choices, key=lambda choice: choice[:4])
+    return _Choice(frontend, bind, backend, host or _host(found, frontend, backend) or HOST)
+
+
+def _serving(found: Model, frontend: Proxy) -> Proxy | None:
+    """The backend of most requests: the default one, else the target with most servers."""
+    targets = [target for target in found.targets(frontend) if target.backend.servers]
+    default = [one.backend for one in targets if one.statement.name in {"default_backend", "listen"}]
+    if default:
+        return default[-1]
+    return max((one.backend for one in targets), key=lambda backend: len(backend.servers), default=None)
+
+
+def _leads_inside(found: Model, backend: Proxy) -> bool:
+    """Whether the servers of a backend are listeners of the same file."""
+    listeners = {name for proxy in found.frontends for bind in proxy.binds for name in names_of(bind)}
+    return all(server.address.removeprefix("unix@") in listeners for server in backend.servers)
+
+
+def _host(found: Model, frontend: Proxy, backend: Proxy) -> str | None:
+    """The name in the conditions of this backend, else the first name that the frontend compares with the Host."""
+    names = {acl.arguments[0]: name for acl in frontend.all("acl") if (name := _tested(acl.words[2:]))}
+    uses = [one.statement for one in found.targets(frontend) if one.backend is backend]
+    for statement in uses:
+        words = statement.words[2:]
+        if name := _tested(words) or next((names[one.text] for one in words if one.text in names), None):
+            return name
+    return next(iter(names.values()), None)
+
+
+def _tested(words: tuple[Word, ...]) -> str | None:
+    """The first host name that follows a test of the Host header or of SNI."""
+    texts = [word.text for word in words]
+    start = next((number for number, text in enumerate(texts) if _HOST_TEST.match(text)), None)
+    if start is None:
+        return None
+    return next((text.lower() for text in texts[start + 1 :] if _NAME.fullmatch(text)), None)
+
+
+def _port(bind: Bind) -> str:
+    return bind.address.text.split(",")[0].rpartition(":")[2]
+
+
+def _passes_tls(choice: _Choice) -> bool:
+    """Whether the clients' TLS reaches the nodes: the balancer has neither HTTP nor a certificate."""
+    if choice.frontend.is_http or choice.bind.get("ssl"):
+        return False
+    words = {word.text for one in choice.frontend.section.walk() for word in one.words}
+    looks = any("ssl_sni" in word or "ssl_hello_type" in word for word in words)
+    return looks or _port(choice.bind) in {"443", "8443"} or choice.backend.option("ssl-hello-chk") is not None
+
+
+def _keys(found: Model, listeners: set[str], *, passed: bool) -> list[tuple[Server, Key | None]]:
+    """The node of each server; None for one that is a listener of the same file."""
+    split = {
+        server: _split(server.address) for proxy in found.backends for server in proxy.servers if not server.template
+    }
+    crowded = set()
+    for proxy in found.backends:
+        hosts = Counter(split[server][0] for server in proxy.servers if server in split)
+        crowded |= {host for host, count in hosts.items() if count > 1}
+    keys: list[tuple[Server, Key | None]] = []
+    for server, (host, port) in split.items():
+        own = server.address.removeprefix("unix@") in listeners
+        key = Key(host, port if host in crowded else "", server.has("ssl") or passed)
+        keys.append((server, None if own else key))
+    return keys
+
+
+def _split(address: str) -> tuple[str, str]:
+    """Host and port; IPv6 with or without brackets."""
+    host, _, port = _PREFIX.sub("", address).rpartition(":")
+    if not host or (":" in host and not host.startswith("[") and not port.isdecimal()):
+        return _PREFIX.sub("", address).strip("[]"), ""
+    return host.strip("[]"), port
+
+
+def _plan(choice: _Choice, keys: list[tuple[Server, Key | None]], found: Model) -> Plan:
+    backend = choice.backend
+    own = {server: key for server, key in keys if server in backend.servers and key is not None}
+    nodes: dict[Key, ForeignNode] = {}
+    for server, key in own.items():
+        nodes.setdefault(key, _node(server, key, len(nodes) + 1))
+    for _, other in keys:
+        if other is not None:
+            nodes.setdefault(other, ForeignNode(other, f"node-{len(nodes) + 1}", "down"))
+    if not any(node.state == "up" for node in nodes.values()):
+        reason = "no server of this backend gets requests in normal operation"
+        raise UnmappableError([unmappable(backend.location, backend.name, reason, "give a file with enabled servers")])
+    secured = any(key.tls for key in own.values())
+    paths, status = _health(found)
+    return Plan(
+        choice.host,
+        _tls(choice, secured=secured),
+        tuple(nodes.values()),
+        choice.bind.address.text,
+        redirects=plain_redirect(found) is not None and choice.bind.get("ssl") is not None,
+        affinity=_affinity(backend),
+        source=bool((last := backend.last("balance")) and last.arguments[:1] == ("source",)),
+        health_paths=paths,
+        health_status=status,
+        names=tuple(_names(found)),
+    )
+
+
+def _node(server: Server, key: Key, number: int) -> ForeignNode:
+    weight = server.value("weight") or "100"
+    share = int(weight) if weight.isdecimal() else 100
+    state: State = "up"
+    if server.has("disabled"):
+        state = "down"
+    elif server.has("backup"):
+        state = "backup"
+    elif share == 0:
+        state = "drain"
+    return ForeignNode(key, f"node-{number}", state, max(share, 1))
+
+
+def _tls(choice: _Choice, *, secured: bool) -> Tls:
+    if choice.bind.get("ssl"):
+        return "bridge" if secured else "terminate"
+    return "passthrough" if _passes_tls(choice) else "none"
+
+
+def _affinity(backend: Proxy) -> Affinity:
+    cookie = backend.last("cookie")
+    if cookie and any(server.value("cookie") for server in backend.servers):
+        return "cookie"
+    sticks = any("src" in one.arguments for one in backend.all("stick", "on"))
+    return "source" if sticks else "none"
+
+
+def _health(found: Model) -> tuple[tuple[str, ...], int]:
+    """The paths that checks of any backend request, and the status that they expect."""
+    paths: dict[str, None] = {}
+    status = 200
+    for backend in found.backends:
+        check = backend.option("httpchk")
+        if check is None:
+            continue
+        words = check.arguments[1:]
+        paths |= dict.fromkeys(word for word in words if word.startswith("/"))
+        for sent in backend.all("http-check", "send"):
+            at = sent.arguments.index("uri") + 1 if "uri" in sent.arguments else len(sent.arguments)
+            paths |= dict.fromkeys(sent.arguments[at : at + 1])
+        for expect in backend.all("http-check", "expect"):
+            if expect.arguments[1:2] == ("status",) and _STATUS.match("".join(expect.arguments[2:3])):
+                status = int(expect.arguments[2][:3])
+    return tuple(path.partition("?")[0] for path in paths), status
+
+
+def _names(found: Model) -> Iterator[str]:
+    """The names that the servers' certificates must have."""
+    for backend in found.backends:
+        for server in backend.servers:
+            if name := server.value("verifyhost"):
+                yield name
+            if (sni := server.value("sni")) and (literal := re.fullmatch(r"str\(([^)]+)\)", sni)):
+                yield literal[1]

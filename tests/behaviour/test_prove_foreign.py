@@ -1,0 +1,84 @@
+"""`nlbgen prove --config`: a configuration that nlbgen did not write shows its known failures."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from nlbgen.cli import main
+
+pytestmark = [pytest.mark.slow, pytest.mark.haproxy]
+
+CONFIGURATION = """\
+global
+    user no-such-user
+    chroot /no/such/folder
+    daemon
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 50s
+    timeout server 50s
+frontend web
+    bind 192.0.2.1:443 ssl crt /no/such/site.pem
+    use_backend iis if { hdr(host) -i app.corp.example }
+backend iis
+    balance leastconn
+    option httpchk GET /health
+    server a 10.1.0.1:8080 check
+    server b 10.1.0.2:8080 check
+"""
+"""Three failed checks mark a node down; until then requests fail, because they are not tried again elsewhere."""
+
+
+def prove(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run `nlbgen prove haproxy --config haproxy.cfg` in this process and return the exit code."""
+    monkeypatch.setattr(sys, "argv", ["nlbgen", "prove", "haproxy", "--config", "haproxy.cfg", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+def test_prove_config_runs_scenarios_and_skips_those_of_changed_farms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("haproxy.cfg").write_text(CONFIGURATION, encoding="utf-8")
+    scenarios = [word for name in ("kill", "reload-states") for word in ("--scenario", name)]
+    assert prove(*scenarios, "--format", "json", monkeypatch=monkeypatch) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert (data["farm"], data["nodes"]) == ("haproxy.cfg", 2)
+    assert "kill.failed_gets" in data["missed"]
+    kill, states = data["scenarios"]
+    failed = next(one for one in kill["figures"] if one["name"] == "failed_gets")
+    assert "http 503" in failed["note"]
+    assert states["state"] == "not played"
+    assert "nlbgen did not write this configuration" in states["reason"]
+    assert {"live": "192.0.2.1:443"}.items() <= next(one for one in data["mapping"] if "bind" in one["what"]).items()
+
+
+def test_prove_config_with_a_file_that_the_program_refuses_shows_its_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("haproxy.cfg").write_text(CONFIGURATION.replace("balance leastconn", "balance nonsense"), encoding="utf-8")
+    assert prove("--scenario", "kill", monkeypatch=monkeypatch) == 1
+    shown = capsys.readouterr().err
+    assert "balance only supports" in shown
+    assert "--diff shows the mapped text" in shown
+
+
+def test_prove_config_diff_shows_every_mapped_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("haproxy.cfg").write_text(CONFIGURATION, encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["nlbgen", "prove", "haproxy", "--config", "haproxy.cfg", "--diff"])
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["--- haproxy.cfg", "+++ lab/haproxy.cfg"]
+    assert "-    bind 192.0.2.1:443 ssl crt /no/such/site.pem" in lines
+    assert "+    # chroot /no/such/folder" in lines
+    assert sum(line.startswith("-") for line in lines) == sum(line.startswith("+") for line in lines) == 7

@@ -1,0 +1,313 @@
+"""A foreign haproxy.cfg for the lab: its plan, the words that are mapped, and what is refused."""
+
+import subprocess
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from nlbgen.prove.foreign.haproxy import HaproxyFile
+from nlbgen.prove.foreign.plan import Places, UnmappableError, farm_of
+from nlbgen.prove.lab.certificates import TestCertificates, make_certificates
+from nlbgen.spec.load import loads
+
+FARM = Path(__file__).parents[2] / "examples" / "farm.yaml"
+
+DEFAULTS = """\
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 50s
+    timeout server 50s
+"""
+LISTEN = f"""\
+global
+    user no-such-user
+    group no-such-group
+    chroot /no/such/folder
+    pidfile /no/such/folder/haproxy.pid
+    stats socket /no/such/folder/admin.sock mode 600 user no-such-user level admin
+    log 192.0.2.53:514 local0 notice
+    daemon
+{DEFAULTS}
+    log global
+    errorfile 503 /no/such/folder/503.http
+listen app
+    bind 192.0.2.1:80
+    balance source
+    server a 10.1.0.1:8080 check weight 3
+    server b 10.1.0.2:8080 check backup
+    server c 10.1.0.3:8080 disabled
+    server d 10.1.0.4:8080 weight 0
+"""
+COOKIE = f"""\
+{DEFAULTS}
+frontend plain
+    bind *:80
+    http-request redirect scheme https unless {{ ssl_fc }}
+frontend web
+    bind 192.0.2.1:443,[2001:db8::1]:443 ssl crt '/no/such folder/site.pem' alpn h2,http/1.1 accept-proxy
+    default_backend iis
+backend iis
+    option httpchk GET /ready?deep=1
+    http-check send hdr Host app.corp.example
+    http-check expect status 204
+    cookie NODE insert indirect
+    default-server ssl verify required ca-file /no/such/ca.pem sni str(node.corp.example) check
+    server a node-a.corp.example:443 cookie a send-proxy
+    server b node-b.corp.example:443 cookie b source 192.0.2.9
+"""
+PASSTHROUGH = """\
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 50s
+    timeout server 50s
+frontend tls
+    bind :443
+    tcp-request inspect-delay 5s
+    tcp-request content accept if { req_ssl_hello_type 1 }
+    use_backend app if { req_ssl_sni -i app.corp.example }
+    use_backend other if { req_ssl_sni -i other.corp.example }
+backend app
+    stick-table type ip size 1m
+    stick on src
+    server a 10.1.0.1:443 check
+    server b 10.1.0.2:443 check
+backend other
+    server a 10.1.0.3:443 check
+"""
+SEVERAL = """\
+defaults base
+    mode http
+    timeout connect 5s
+    timeout client 50s
+    timeout server 50s
+defaults web from base
+    option httpchk GET /health
+frontend first from web
+    bind *:443 ssl crt-list /no/such/list.txt
+    acl app hdr(host) -i -m str App.corp.example
+    acl api path_beg /api
+    use_backend api if api
+    use_backend app if app
+backend api from base
+    server a 10.1.0.1:9000
+backend app from web
+    server a 10.1.0.1:8080 check port 8081 addr 10.1.0.1
+    server b 10.1.0.2:8080 check agent-check agent-port 5000 agent-addr 10.1.0.2
+"""
+LOOP = f"""\
+peers cluster
+    peer one 192.0.2.1:10000
+    peer two 192.0.2.2:10000
+resolvers dns
+    nameserver one 192.0.2.53:53
+    parse-resolv-conf
+mailers alerts
+    mailer one 192.0.2.25:25
+{DEFAULTS}
+frontend outer
+    mode tcp
+    bind *:443
+    bind *:8443 ssl crt /a.pem
+    default_backend inner
+backend inner
+    mode tcp
+    server unix unix@/run/inner.sock send-proxy-v2
+    server tcp 127.0.0.1:9443 send-proxy-v2
+frontend web
+    bind unix@/run/inner.sock accept-proxy user no-such-user
+    bind 127.0.0.1:9443 accept-proxy
+    bind *:444 ssl crt /a.pem crt /b.pem ca-file /ca.pem verify optional
+    use_backend app if {{ hdr(host) -f names.txt }}
+    default_backend app
+backend app
+    source 192.0.2.1
+    server a 127.0.0.1:8081 check
+    server b 127.0.0.1:8082 check
+"""
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"), ["balancer.example", "127.0.0.1"])
+
+
+def read(text: str, folder: Path, host: str | None = None) -> HaproxyFile:
+    return HaproxyFile(folder / "haproxy.cfg", text.encode(), host)
+
+
+def places(found: HaproxyFile, folder: Path, certificates: TestCertificates) -> Places:
+    nodes = {node.key: 30000 + number for number, node in enumerate(found.plan.nodes)}
+    return Places(folder, certificates, 31000, 31001, nodes, range(31010, 31010 + found.spare_ports))
+
+
+def nodes_of(found: HaproxyFile) -> list[tuple[str, str, int]]:
+    return [(str(node.key), node.state, node.weight) for node in found.plan.nodes]
+
+
+@pytest.mark.haproxy
+@pytest.mark.parametrize("text", [LISTEN, COOKIE, PASSTHROUGH, SEVERAL, LOOP])
+def test_mapped_file_is_valid_and_has_no_live_address(
+    text: str, tmp_path: Path, certificates: TestCertificates
+) -> None:
+    (tmp_path / "names.txt").write_text("app.corp.example\n", encoding="utf-8")
+    found = read(text, tmp_path)
+    mapped, rows = found.mapped(places(found, tmp_path, certificates))
+    path = tmp_path / "mapped.cfg"
+    path.write_text(mapped, encoding="utf-8")
+    run = subprocess.run(["haproxy", "-c", "-f", path], capture_output=True, text=True, check=False, cwd="/")
+    assert run.returncode == 0, run.stderr
+    active = [line.partition("# ")[0] for line in mapped.splitlines()]
+    assert not [line for line in active if any(part in line for part in ("192.0.2.", "10.1.0.", "/no/such", "2001:"))]
+    assert len(mapped.splitlines()) == len(text.splitlines())
+    changed = {
+        number
+        for number, pair in enumerate(zip(text.splitlines(), mapped.splitlines(), strict=True), 1)
+        if pair[0] != pair[1]
+    }
+    assert changed == {int(row.what.split(":")[0].removeprefix("line ")) for row in rows}
+
+
+def test_plan_of_a_listen_section_has_states_and_weights(tmp_path: Path) -> None:
+    found = read(LISTEN, tmp_path)
+    assert (found.plan.tls, found.plan.source, found.plan.listener) == ("none", True, "192.0.2.1:80")
+    assert nodes_of(found) == [
+        ("10.1.0.1", "up", 3),
+        ("10.1.0.2", "backup", 100),
+        ("10.1.0.3", "down", 100),
+        ("10.1.0.4", "drain", 1),
+    ]
+
+
+def test_plan_with_cookie_and_tls_to_nodes(tmp_path: Path) -> None:
+    plan = read(COOKIE, tmp_path).plan
+    assert (plan.tls, plan.affinity, plan.redirects) == ("bridge", "cookie", True)
+    assert (plan.health_paths, plan.health_status, plan.names) == (("/ready",), 204, ("node.corp.example",) * 2)
+    assert all(node.key.tls for node in plan.nodes)
+
+
+def test_plan_of_tls_passthrough_takes_the_name_of_its_backend(tmp_path: Path) -> None:
+    found = read(PASSTHROUGH, tmp_path)
+    assert (found.plan.tls, found.plan.host, found.plan.affinity) == ("passthrough", "app.corp.example", "source")
+    assert nodes_of(found) == [("10.1.0.1", "up", 100), ("10.1.0.2", "up", 100), ("10.1.0.3", "down", 100)]
+    assert all(node.key.tls for node in found.plan.nodes)
+
+
+def test_plan_of_several_backends_joins_servers_by_address(tmp_path: Path, certificates: TestCertificates) -> None:
+    found = read(SEVERAL, tmp_path)
+    assert (found.plan.host, found.plan.tls) == ("app.corp.example", "terminate")
+    assert nodes_of(found) == [("10.1.0.1", "up", 100), ("10.1.0.2", "up", 100)]
+    mapped, _ = found.mapped(places(found, tmp_path, certificates))
+    assert "server a 127.0.0.1:30000\n" in mapped
+    assert "server a 127.0.0.1:30000 check port 30000 addr 127.0.0.1\n" in mapped
+    assert (tmp_path / "8.crt-list").is_file() or list(tmp_path.glob("*.crt-list"))
+
+
+def test_plan_with_a_given_host_uses_it(tmp_path: Path) -> None:
+    assert read(SEVERAL, tmp_path, "chosen.corp.example").plan.host == "chosen.corp.example"
+
+
+def test_servers_that_are_listeners_of_the_file_reach_them(tmp_path: Path, certificates: TestCertificates) -> None:
+    (tmp_path / "names.txt").write_text("app.corp.example\n", encoding="utf-8")
+    found = read(LOOP, tmp_path)
+    mapped, _ = found.mapped(places(found, tmp_path, certificates))
+    lines = [line.strip().split() for line in mapped.splitlines()]
+    servers = {line[1]: line[2] for line in lines if line[:1] == ["server"]}
+    binds = [line[1] for line in lines if line[:1] == ["bind"]]
+    assert servers["unix"] in binds
+    assert servers["tcp"] in binds
+    assert nodes_of(found) == [("127.0.0.1:8081", "up", 100), ("127.0.0.1:8082", "up", 100)]
+
+
+def test_farm_of_a_plan_is_a_valid_spec(tmp_path: Path) -> None:
+    found = read(COOKIE, tmp_path)
+    spec = farm_of(found.file, found.plan, None)
+    assert [node.name for node in spec.farm.nodes] == ["node-1", "node-2"]
+    assert spec.farm.frontend.tls.mode == "bridge"
+
+
+def test_farm_of_a_given_spec_keeps_its_host_and_takes_the_nodes(tmp_path: Path) -> None:
+    found = read(LISTEN, tmp_path)
+    given = loads(FARM.read_text(encoding="utf-8"))
+    farm = farm_of(found.file, found.plan, given).farm
+    assert farm.frontend.host == given.farm.frontend.host
+    assert (len(farm.nodes), farm.frontend.tls.mode, farm.balancer.algorithm) == (4, "none", "source")
+
+
+REFUSED = (
+    ("global\n    lua-load /x.lua", "lua-load"),
+    ("global\n    external-check", "external-check"),
+    ("program other\n    command sleep 1", "program"),
+    ("frontend f2\n    bind fd@3\n    default_backend b", "fd@3"),
+    ("frontend f2\n    bind :81-90\n    default_backend b", ":81-90"),
+    ("frontend f2\n    bind ${ADDRESS}:81\n    default_backend b", "${ADDRESS}:81"),
+    ("frontend f2\n    bind :81 transparent\n    default_backend b", "transparent"),
+    ("frontend f2\n    bind :81 ssl crt a.pem ca-file b.pem verify required\n    default_backend b", "verify required"),
+    ("frontend f2\n    bind :81\n    http-request set-dst var(txn.node)\n    default_backend b", "set-dst"),
+    ("frontend f2\n    bind :81\n    http-request lua.check\n    default_backend b", "lua.check"),
+    ("frontend f2\n    bind :81\n    filter spoe engine x config y\n    default_backend b", "filter spoe"),
+    ("frontend f2\n    bind :81\n    use_backend b if { hdr(host) -f no.txt }\n    default_backend b", "no.txt"),
+    ("frontend f2\n    bind :81\n    http-request set-header x %[path,map(no.map)]\n    default_backend b", "no.map"),
+    ("backend c\n    server-template s 3 app.example:80", "server-template"),
+    ("backend c\n    server s ${NODE}:80", "${NODE}:80"),
+    ("backend c\n    server s 0.0.0.0:80", "0.0.0.0:80"),
+    ("backend c\n    server s 10.0.0.1:80 socks4 10.0.0.2:1080", "socks4"),
+    ("backend c\n    server s 10.0.0.1:80 proto h2", "proto h2"),
+    ("backend c\n    server s 10.0.0.1:443 ssl verify none check port 80", "check"),
+    ("backend c\n    option external-check", "option external-check"),
+    ("backend c\n    source 0.0.0.0 usesrc clientip", "usesrc"),
+)
+
+
+@pytest.mark.parametrize(("part", "what"), REFUSED)
+def test_what_cannot_run_is_refused_with_its_location(part: str, what: str, tmp_path: Path) -> None:
+    text = f"{DEFAULTS}frontend f\n    bind :80\n    default_backend b\nbackend b\n    server a 10.1.0.1:80\n"
+    with pytest.raises(UnmappableError) as caught:
+        read(text + part + "\n", tmp_path)
+    problems = [problem for problem in caught.value.problems if problem.path.startswith(what)]
+    assert problems, caught.value.message
+    assert problems[0].location.line > text.count("\n")
+    assert problems[0].hint
+
+
+CHECKS = (
+    "option mysql-check",
+    "option tcp-check\n    tcp-check send PING",
+    "option httpchk\n    http-check expect string OK",
+)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_checks_that_a_simulated_node_cannot_answer_are_refused_where_clients_go(check: str, tmp_path: Path) -> None:
+    text = dedent(f"""\
+        {DEFAULTS}
+        frontend f
+            bind :80
+            default_backend b
+        backend b
+            server a 10.1.0.1:80
+        backend other
+            server x 10.1.0.9:3306 check
+    """)
+    used = text.replace("backend b\n", f"backend b\n    {check}\n")
+    with pytest.raises(UnmappableError):
+        read(used, tmp_path)
+    assert nodes_of(read(text + f"    {check}\n", tmp_path)) == [("10.1.0.1", "up", 100), ("10.1.0.9", "down", 100)]
+
+
+def test_file_without_a_usable_listener_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnmappableError, match="no frontend"):
+        read(f"{DEFAULTS}backend b\n    server a 10.1.0.1:80\n", tmp_path)
+
+
+def test_file_whose_servers_are_all_disabled_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnmappableError, match="no server of this backend"):
+        read(f"{DEFAULTS}listen l\n    bind :80\n    server a 10.1.0.1:80 disabled\n", tmp_path)
+
+
+def test_file_with_too_many_nodes_is_refused(tmp_path: Path) -> None:
+    servers = "".join(f"    server s{number} 10.1.1.{number}:80\n" for number in range(65))
+    with pytest.raises(UnmappableError, match="65 nodes"):
+        read(f"{DEFAULTS}listen l\n    bind :80\n{servers}", tmp_path)
