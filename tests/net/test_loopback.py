@@ -1,3 +1,6 @@
+"""Ports of this machine in place of those of a name."""
+
+from nlbgen.net import loopback
 
 
 def test_published_port_is_that_of_the_name_until_the_end() -> None:
