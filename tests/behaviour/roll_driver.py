@@ -1,41 +1,73 @@
-"""Rolling changes that are killed: each in a process of its own, which sends SIGKILL to itself at its n-th step.
+"""Rolling changes that are cut: each in a process of its own, which sends a signal to itself at its n-th step.
 
-A step is a command to HAProxy, a line of the event log, a journal, or the user's command. After each kill, another
-process resumes the change. Prints one line of JSON for each round.
+A step is a command to HAProxy or a call of NGINX's host, a line of the event log, a journal, or the user's command.
+After each cut, another process resumes the change. Prints one line of JSON for each round.
+
+The argument is a JSON file with a `Plan`; its folder has the spec of the lab, pickled, as the lab relocated it.
 """
 
 import json
 import os
-import signal
+import pickle
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nlbgen.generators.base import Site
 from nlbgen.operate import journal
 from nlbgen.operate.changing import Operator
+from nlbgen.operate.contract import Balancer
 from nlbgen.operate.events import EventLog
 from nlbgen.operate.haproxy import Haproxy, Sockets
 from nlbgen.operate.journal import Journal
+from nlbgen.operate.nginx import Nginx, Paths
 from nlbgen.operate.pace import Pace
 from nlbgen.operate.rolling import Roll, Times
 from nlbgen.operate.shell import LocalShell
-from nlbgen.spec.load import load
+from nlbgen.spec.load import Spec
 
 TIMES = Times(limit=2, pause=0)
 READS = ("show ", "@!")
+INTERRUPTED = 130
+"""The exit code of a change that Ctrl-C ended."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the test wants."""
+
+    folder: str
+    vendor: str
+    stride: int
+    signal: int
+    lab: str
+    """The folder of the balancer's files."""
+    program: str
+    http_port: int
+
+    def balancer(self, spec: Spec) -> Balancer:
+        shell = LocalShell(name="here")
+        if self.vendor == "haproxy":
+            return Haproxy(spec.farm, shell, Sockets(f"{self.lab}/admin.sock", f"{self.lab}/master.sock"))
+        reload = ("sh", "-c", f"kill -HUP $(cat {self.lab}/nginx.pid)")
+        paths = Paths(f"{self.lab}/nginx.conf", self.program, f"{self.lab}/nginx.pid", reload)
+        healthy = lambda farm: {node.name: True for node in farm.nodes}  # noqa: E731
+        return Nginx(spec, shell, paths, Site(self.lab, http_port=self.http_port), healthy)
 
 
 class Mortal:
-    """Counts steps, and kills this process at one of them; 0 is never."""
+    """Counts steps, and sends a signal to this process at one of them; 0 is never."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, number: int) -> None:
         self.left = at
+        self.number = number
 
     def step(self) -> None:
         self.left -= 1
         if self.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.number)
 
     def before(self, owner: type, name: str, counts: Callable[..., bool] = lambda *_: True) -> None:
         """Count each call of a method before it runs."""
@@ -49,18 +81,20 @@ class Mortal:
         setattr(owner, name, counted)
 
 
-def roll(folder: Path, sockets: Sockets, at: int) -> None:
+def roll(plan: Plan, at: int) -> None:
     """Begin a change, or resume the unfinished one."""
-    mortal = Mortal(at)
+    folder = Path(plan.folder)
+    mortal = Mortal(at, plan.signal)
     mortal.before(Journal, "write")
     mortal.before(EventLog, "write")
     mortal.before(Haproxy, "_ask", lambda _self, commands: not commands.startswith(READS))
-    spec = load(folder / "farm.yaml")
+    mortal.before(Nginx, "_load")
+    spec: Spec = pickle.loads((folder / "spec").read_bytes())
     path = folder / "roll.json"
     found = journal.read(path)
     names = [node.name for node in spec.farm.nodes[:2]]
     made = found or journal.started(path, "f", ["x", "{node}"], names)
-    balancer = Haproxy(spec.farm, LocalShell(name="here"), sockets)
+    balancer = plan.balancer(spec)
     operator = Operator(spec, (balancer,), EventLog(folder / "events.jsonl", "f"), pace=Pace(every=0.1))
 
     def command(words: Sequence[str], _seconds: float) -> int:
@@ -75,12 +109,14 @@ def roll(folder: Path, sockets: Sockets, at: int) -> None:
     Roll(operator, made, TIMES, run_command=command, checks=checks).run()
 
 
-def in_a_process(folder: Path, sockets: Sockets, at: int) -> int:
+def in_a_process(plan: Plan, at: int) -> int:
     """Run it in a child, and return how it ended: a signal is negative."""
     child = os.fork()
     if child == 0:
         try:
-            roll(folder, sockets, at)
+            roll(plan, at)
+        except KeyboardInterrupt:
+            os._exit(INTERRUPTED)
         except BaseException as error:
             print(f"failed: {error!r}", file=sys.stderr)
             os._exit(1)
@@ -89,14 +125,15 @@ def in_a_process(folder: Path, sockets: Sockets, at: int) -> int:
 
 
 def main() -> None:
-    """Kill at every n-th step, until a change ends before its step comes."""
-    folder, sockets, stride = Path(sys.argv[1]), Sockets(sys.argv[2], sys.argv[3]), int(sys.argv[4])
-    for at in range(1, 200, stride):
-        (folder / "ran").write_text("", encoding="utf-8")
-        killed = in_a_process(folder, sockets, at)
-        resumed = in_a_process(folder, sockets, 0) if killed != 0 else 0
-        ran = (folder / "ran").read_text(encoding="utf-8").split()
-        print(json.dumps({"at": at, "killed": killed, "resumed": resumed, "ran": ran}), flush=True)
+    """Cut at every n-th step, until a change ends before its step comes."""
+    plan = Plan(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    ran = Path(plan.folder) / "ran"
+    for at in range(1, 200, plan.stride):
+        ran.write_text("", encoding="utf-8")
+        killed = in_a_process(plan, at)
+        resumed = in_a_process(plan, 0) if killed != 0 else 0
+        done = ran.read_text(encoding="utf-8").split()
+        print(json.dumps({"at": at, "killed": killed, "resumed": resumed, "ran": done}), flush=True)
         if killed == 0:
             break
 

@@ -1,15 +1,17 @@
 """`nlbgen roll` on the real HAProxy and NGINX: under load, with failures, and killed at every step."""
 
 import json
+import pickle
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 
 from nlbgen.core.errors import CapacityError, DifferenceError
 from nlbgen.net.waiting import wait_until
@@ -17,7 +19,8 @@ from nlbgen.operate import journal
 from nlbgen.operate.changing import Limits
 from nlbgen.operate.rolling import Roll, Times
 
-from .conftest import BASE, FarmLab, StartFarm, merged
+from .conftest import FarmLab, StartFarm
+from .roll_driver import INTERRUPTED
 from .test_operate import THREE, at, balancer_of, operator_of
 
 DRIVER = Path(__file__).parent / "roll_driver.py"
@@ -141,30 +144,70 @@ def test_node_that_was_drained_before_returns_to_drain(farm: StartFarm, tmp_path
     assert at(lab, "orch-3").state == "drain"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.long)])
-def test_roll_that_is_killed_at_any_step_keeps_the_minimum_and_the_next_run_completes(
-    farm: StartFarm, tmp_path: Path, stride: int
-) -> None:
-    lab = settled(farm("haproxy", THREE))
-    (tmp_path / "farm.yaml").write_text(yaml.safe_dump(merged(BASE, THREE)), encoding="utf-8")
-    sockets = [f"{lab.folder}/admin.sock", f"{lab.folder}/master.sock"]
-    with Load(lab).running("requests", "watch") as load:
-        done = subprocess.run(
-            [sys.executable, str(DRIVER), str(tmp_path), *sockets, str(stride)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-    rounds = [json.loads(line) for line in done.stdout.splitlines()]
+def cut_rolls(lab: FarmLab, folder: Path, stride: int, number: signal.Signals) -> list[dict[str, Any]]:
+    """Run rolling changes of two nodes that are cut at every `stride`th step and resumed; return the rounds."""
+    plan = {
+        "folder": str(folder),
+        "vendor": lab.generator.name,
+        "stride": stride,
+        "signal": int(number),
+        "lab": str(lab.folder),
+        "program": str(lab.program),
+        "http_port": lab.http_port,
+    }
+    (folder / "spec").write_bytes(pickle.dumps(lab.spec))
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(DRIVER), str(folder / "plan.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    rounds: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr
-    assert [one["killed"] for one in rounds] == [-9] * (len(rounds) - 1) + [0], done.stderr
+    expected = -number if number == signal.SIGKILL else INTERRUPTED
+    assert [one["killed"] for one in rounds] == [expected] * (len(rounds) - 1) + [0], done.stderr
     assert [one["resumed"] for one in rounds] == [0] * len(rounds), done.stderr
-    assert len(rounds) * stride > 20, "the steps of two nodes"
     for one in rounds:
         assert list(dict.fromkeys(one["ran"])) == list(NAMES[:2]), "each node in order"
         assert len(one["ran"]) <= 3, "only the command that was interrupted is repeated"
+    return rounds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "stride, number",
+    [
+        (5, signal.SIGKILL),
+        pytest.param(1, signal.SIGKILL, marks=pytest.mark.long),
+        pytest.param(1, signal.SIGINT, marks=pytest.mark.long),
+    ],
+)
+def test_roll_that_is_cut_at_any_step_keeps_the_minimum_and_the_next_run_completes(
+    farm: StartFarm, tmp_path: Path, stride: int, number: signal.Signals
+) -> None:
+    lab = settled(farm("haproxy", THREE))
+    with Load(lab).running("requests", "watch") as load:
+        rounds = cut_rolls(lab, tmp_path, stride, number)
+    assert len(rounds) * stride > 20, "the steps of two nodes"
     assert load.failed == []
     assert load.fewest >= 2
+    assert all(node.serves for node in balancer_of(lab).read())
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.nginx
+def test_roll_on_nginx_that_is_killed_at_any_step_fails_no_request_and_the_next_run_completes(
+    farm: StartFarm, tmp_path: Path
+) -> None:
+    lab = settled(farm("nginx", THREE))
+    before = lab.configuration.read_bytes()
+    with Load(lab).running("requests") as load:
+        rounds = cut_rolls(lab, tmp_path, 4, signal.SIGKILL)
+    assert len(rounds) > 4, "the steps of two nodes"
+    assert load.failed == []
+    assert lab.configuration.read_bytes() == before
+    assert not list(lab.folder.glob("*nlbgen-*")), "no files are left"
     assert all(node.serves for node in balancer_of(lab).read())
