@@ -60,7 +60,7 @@ def _lint(what: str) -> Explanation | None:
     rule = _lint_rules().get(what)
     if rule is None:
         return None
-    scenario = (f"nlbgen prove --scenario {rule.scenario} shows it.",) if rule.scenario else ()
+    scenario = (f"To test nlbgen's own configuration for this: {rule.proof}",) if rule.proof else ()
     return Explanation(
         f"{rule.id}: {rule.title} ({rule.severity} of nlbgen lint)",
         (f"{rule.why[0].upper()}{rule.why[1:]}.", f"Instead: {rule.instead}.", *scenario, f"Source: {rule.source}"),

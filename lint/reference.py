@@ -19,10 +19,12 @@ def as_markdown() -> str:
 
 
 def _part(title: str, listed: tuple[Rule, ...]) -> Iterator[str]:
-    yield from (f"## {title}", "", "| Id | Severity | Rule | Scenario of `nlbgen prove` |", "|---|---|---|---|")
+    tested = any(rule.proof for rule in listed)
+    more = (" Scenario of `nlbgen prove` |", "---|") if tested else ("", "")
+    yield from (f"## {title}", "", f"| Id | Severity | Rule |{more[0]}", f"|---|---|---|{more[1]}")
     for rule in listed:
-        scenario = f"`{rule.scenario}`" if rule.scenario else ""
-        yield f"| [`{rule.id}`](#{rule.id}) | {rule.severity} | {_cell(rule.title)} | {scenario} |"
+        scenario = f" {f'`{rule.scenario}`' if rule.proof else ''} |" if tested else ""
+        yield f"| [`{rule.id}`](#{rule.id}) | {rule.severity} | {_cell(rule.title)} |{scenario}"
     yield ""
     for rule in listed:
         yield from (f"### {rule.id}", "", f"{_sentence(rule.why)}", "")

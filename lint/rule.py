@@ -11,9 +11,11 @@ Severity = Literal["error", "warning", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
 """The most severe one first.
 
-An error: requests fail, data is lost, or an attacker gets through. A warning: this happens in an incident that is to
-be expected, such as a node that stops. A note: it depends on facts that the file does not have.
+An error: requests fail, data is lost, or an attacker gets through. A warning: the same happens in an incident that is
+to be expected, such as a node that stops. A note: it depends on facts that the file does not have.
 """
+_WITH_SCENARIOS: Final[tuple[Vendor, ...]] = ("haproxy", "nginx")
+"""`nlbgen prove` starts these; for F5 it runs no scenario."""
 
 
 class Found(NamedTuple):
@@ -28,8 +30,8 @@ class Rule:
     """One rule about configurations.
 
     `why` is what happens, with the numbers that were measured; `instead` is what to write. `scenario` names the
-    scenario of `nlbgen prove` that shows it, or is None. `source` is a page of the vendor's documentation, or a page
-    of nlbgen's with the measurement, as `docs/performance.md`.
+    scenario of `nlbgen prove` about the same failure, or is None. `source` is a page of the vendor's documentation,
+    or a page of nlbgen's with the measurement, as `docs/performance.md`.
     """
 
     id: str
@@ -41,6 +43,15 @@ class Rule:
     source: str
     check: Callable[[Configuration], Iterable[Found]]
     scenario: str | None = None
+
+    @property
+    def proof(self) -> str:
+        """The command that tests the configuration that nlbgen renders for this; empty without a scenario.
+
+        It does not test the linted file, and it runs scenarios only in programs, not on devices.
+        """
+        vendor = next((one for one in self.vendors if one in _WITH_SCENARIOS), None)
+        return f"nlbgen prove {vendor} --scenario {self.scenario}" if vendor and self.scenario else ""
 
 
 class Finding(NamedTuple):

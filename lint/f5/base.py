@@ -85,6 +85,11 @@ def number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() else None
 
 
+def named(virtual: Virtual) -> str:
+    """A virtual server as a message names it: virtual server `web`."""
+    return f"virtual server `{short(virtual.item.path)}`"
+
+
 def short(path: str) -> str:
     """An object as a message names it: without /Common."""
     return path.removeprefix("/Common/")

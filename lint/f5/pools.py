@@ -24,15 +24,16 @@ def _kinds(found: Model, pool: Pool) -> list[tuple[str, Item | None]]:
 
 def _no_monitor(_found: Model, pool: Pool) -> Iterator[Found]:
     if not pool.monitors and len(pool.members) > 1:
-        yield Found(pool.item.location, f"the pool {short(pool.item.path)} has no monitor")
+        yield Found(pool.item.location, f"pool `{short(pool.item.path)}` has no monitor")
 
 
 def _tcp_monitor(found: Model, pool: Pool) -> Iterator[Found]:
     kinds = [kind for kind, _ in _kinds(found, pool)]
     if kinds and all(kind.removeprefix("ltm monitor ") in _WITHOUT_ANSWER for kind in kinds):
         where = place(pool.item, "monitor", pool.item.location)
-        names = ", ".join(short(path) for path in pool.monitors)
-        yield Found(where, f"{names}: a node whose app pool is stopped stays up in {short(pool.item.path)}")
+        names = ", ".join(f"`{short(path)}`" for path in pool.monitors)
+        what = f"a node whose app pool is stopped stays up in pool `{short(pool.item.path)}`"
+        yield Found(where, f"monitor {names}: {what}")
 
 
 def _no_status(found: Model, pool: Pool) -> Iterator[Found]:
@@ -41,7 +42,7 @@ def _no_status(found: Model, pool: Pool) -> Iterator[Found]:
         received = found.effective(item, "recv") if item else ""
         if kind in _HTTP and len(kinds) == 1 and received in {"", "none", None} and not _inherits_unknown(found, item):
             where = place(item, "recv", item.location if item else place(pool.item, "monitor", pool.item.location))
-            yield Found(where, f"{short(path)} accepts every answer, also 503")
+            yield Found(where, f"monitor `{short(path)}` accepts every answer, even 503")
 
 
 def _inherits_unknown(found: Model, item: Item | None) -> bool:
@@ -55,13 +56,13 @@ def _one_failure(found: Model, pool: Pool) -> Iterator[Found]:
         timeout = number(found.effective(item, "timeout")) if item else None
         if item and interval and timeout and timeout <= 2 * interval:
             what = f"one lost answer marks a node down (interval {interval} s, timeout {timeout} s)"
-            yield Found(place(item, "timeout", item.location), f"{short(item.path)}: {what}")
+            yield Found(place(item, "timeout", item.location), f"monitor `{short(item.path)}`: {what}")
 
 
 def _kept(_found: Model, pool: Pool) -> Iterator[Found]:
     if pool.monitors and pool.item.text("service-down-action") in {"", "none"}:
         where = place(pool.item, "service-down-action", pool.item.location)
-        yield Found(where, f"WebSockets stay on a node of {short(pool.item.path)} that is marked down")
+        yield Found(where, f"WebSockets stay on a node of pool `{short(pool.item.path)}` that is marked down")
 
 
 RULES: Final = (
@@ -82,7 +83,7 @@ RULES: Final = (
         severity="warning",
         title="the monitors read an HTTP status",
         why="if an app pool is stopped, Windows still accepts connections and answers 503. A monitor that only "
-        "connects finds the node good. Measured with such a check: 600 of 2800 requests failed",
+        "connects marks the node as up. Measured with such a check: 600 of 2800 requests failed",
         instead='write a monitor of the type http or https with `recv "^HTTP/1.[01] 200"`',
         source="docs/performance.md",
         check=each_pool(_tcp_monitor),
@@ -93,7 +94,7 @@ RULES: Final = (
         vendors=F5,
         severity="warning",
         title="an HTTP monitor expects a status",
-        why="without recv, each answer is good, also the 503 of a stopped app pool",
+        why="without `recv`, each answer is good, even the 503 of a stopped app pool",
         instead='write `recv "^HTTP/1.[01] 200"`, and `send` with the path of a health endpoint and the Host',
         source=f"{TMSH}/ltm_monitor_http.html",
         check=each_pool(_no_status),

@@ -7,7 +7,7 @@ from typing import Final
 from ...readers.f5.builtin import KINDS
 from ...readers.f5.model import Model, Profile, Virtual
 from ..rule import Found, Rule
-from .base import F5, TMSH, code, each_virtual, number, profile_place, short, unknown_rules
+from .base import F5, TMSH, code, each_virtual, named, number, profile_place, short, unknown_rules
 
 LONG_POLL: Final = 110
 """SignalR answers a long poll after at most 110 s."""
@@ -23,25 +23,27 @@ def _idle(found: Model, virtual: Virtual) -> Iterator[Found]:
         limit = number(found.value(profile, "idle-timeout"))
         if limit is not None and limit <= LONG_POLL:
             where = profile_place(profile, "idle-timeout")
-            yield Found(where, f"{short(virtual.item.path)} closes a connection without traffic after {limit} s")
+            yield Found(where, f"{named(virtual)} closes a connection without traffic after {limit} s")
 
 
 def _websocket(_found: Model, virtual: Virtual) -> Iterator[Found]:
     if virtual.of_kind("http") and not virtual.of_kind("websocket"):
-        yield Found(virtual.item.location, f"{short(virtual.item.path)} has an http profile and no websocket profile")
+        yield Found(virtual.item.location, f"{named(virtual)} has an http profile and no websocket profile")
 
 
 def _oneconnect(_found: Model, virtual: Virtual) -> Iterator[Found]:
     for profile in virtual.of_kind("one-connect"):
         if not virtual.of_kind("ntlm"):
             what = "requests of different users share a connection to a node"
-            yield Found(profile.statement.location, f"{short(virtual.item.path)}: {what}")
+            yield Found(profile.statement.location, f"{named(virtual)}: {what}")
 
 
 def _no_snat(_found: Model, virtual: Virtual) -> Iterator[Found]:
     if virtual.snat in {"", "none"}:
         where = virtual.item.location
-        yield Found(where, f"{short(virtual.item.path)} has no SNAT: the nodes answer to the clients' own addresses")
+        yield Found(
+            where, f"{named(virtual)} has no SNAT: the nodes send their answers directly to the clients' addresses"
+        )
 
 
 def _addresses(found: Model, virtual: Virtual) -> tuple[Profile | None, bool, bool]:
@@ -60,14 +62,14 @@ def _no_address(found: Model, virtual: Virtual) -> Iterator[Found]:
     profile, is_set, _ = _addresses(found, virtual)
     if profile is not None and not is_set and virtual.snat not in {"", "none"}:
         where = profile_place(profile, "insert-xforwarded-for")
-        yield Found(where, f"{short(virtual.item.path)}: the nodes see the BIG-IP's address for every client")
+        yield Found(where, f"{named(virtual)}: the nodes see the BIG-IP's address for every client")
 
 
 def _forged(found: Model, virtual: Virtual) -> Iterator[Found]:
     profile, is_set, cleaned = _addresses(found, virtual)
     if profile is not None and is_set and not cleaned:
         where = profile_place(profile, "insert-xforwarded-for")
-        yield Found(where, f"{short(virtual.item.path)}: a header X-Forwarded-For of the client reaches the nodes too")
+        yield Found(where, f"{named(virtual)}: the header X-Forwarded-For of the client also reaches the nodes")
 
 
 def _no_scheme(found: Model, virtual: Virtual) -> Iterator[Found]:
@@ -76,7 +78,7 @@ def _no_scheme(found: Model, virtual: Virtual) -> Iterator[Found]:
     known = "x-forwarded-proto" in " ".join((code(found, virtual), *written)).lower()
     if encrypted and virtual.of_kind("http") and not known and not unknown_rules(found, virtual):
         where = virtual.of_kind("client-ssl")[0].statement.location
-        yield Found(where, f"{short(virtual.item.path)}: the nodes do not learn that the client used https")
+        yield Found(where, f"{named(virtual)}: the BIG-IP does not tell the nodes that the client used https")
 
 
 def _cookies(found: Model, virtual: Virtual) -> Iterator[tuple[Profile, str]]:
@@ -91,7 +93,7 @@ def _cookie_attributes(found: Model, virtual: Virtual) -> Iterator[Found]:
     for profile, path in _cookies(found, virtual):
         for name in ("secure", "httponly"):
             if found.value(profile, name) == "disabled":
-                yield Found(profile_place(profile, name), f"the cookie of {short(path)} is not `{name}`")
+                yield Found(profile_place(profile, name), f"the cookie of profile `{short(path)}` is not `{name}`")
 
 
 def _cookie_address(found: Model, virtual: Virtual) -> Iterator[Found]:
@@ -99,8 +101,8 @@ def _cookie_address(found: Model, virtual: Virtual) -> Iterator[Found]:
         inserts = found.value(profile, "method") == "insert"
         plain = found.value(profile, "cookie-encryption") == "disabled"
         if inserts and plain and found.value(profile, "cookie-name") == "none":
-            what = "has the name of the pool and the address of the node"
-            yield Found(profile_place(profile, "cookie-encryption"), f"the cookie of {short(path)} {what}")
+            what = "contains the name of the pool and the address of the node"
+            yield Found(profile_place(profile, "cookie-encryption"), f"the cookie of profile `{short(path)}` {what}")
 
 
 def _no_affinity(found: Model, virtual: Virtual) -> Iterator[Found]:
@@ -110,10 +112,8 @@ def _no_affinity(found: Model, virtual: Virtual) -> Iterator[Found]:
     chosen = "persist" in code(found, virtual) or unknown_rules(found, virtual)
     if largest is None or len(largest.members) < 2 or virtual.persistence or classic or chosen:
         return
-    name, members = short(largest.item.path), len(largest.members)
-    yield Found(
-        virtual.item.location, f"{short(virtual.item.path)} has no persistence, and {name} has {members} members"
-    )
+    name, members = f"pool `{short(largest.item.path)}`", len(largest.members)
+    yield Found(virtual.item.location, f"{named(virtual)} has no persistence, and {name} has {members} members")
 
 
 def _paths(found: Model, virtual: Virtual) -> Iterator[str]:
@@ -131,7 +131,8 @@ def _old_versions(found: Model, virtual: Virtual) -> Iterator[Found]:
         old = [name for option, name in _OLD.items() if options is not None and option not in options]
         if old and "!tlsv1" not in ciphers and not ciphers.startswith("tlsv1_"):
             yield Found(
-                profile_place(profile, "options"), f"{short(profile.path)}: clients can use {' and '.join(old)}"
+                profile_place(profile, "options"),
+                f"profile `{short(profile.path)}`: clients can use {' and '.join(old)}",
             )
 
 
@@ -158,7 +159,7 @@ def _unverified(found: Model, virtual: Virtual) -> Iterator[Found]:
         known = profile.item is None or found.effective(profile.item, "peer-cert-mode") is not None
         if mode == "ignore" and known:
             where = profile_place(profile, "peer-cert-mode")
-            yield Found(where, f"{short(profile.path)}: any machine that answers is accepted as the node")
+            yield Found(where, f"profile `{short(profile.path)}`: the certificates of the nodes are not verified")
 
 
 RULES: Final = (
@@ -191,8 +192,8 @@ RULES: Final = (
         vendors=F5,
         severity="warning",
         title="OneConnect is off for Windows sign-ins",
-        why="NTLM and Negotiate sign in a connection. OneConnect gives a connection to the next user: the node "
-        "takes one user for another",
+        why="NTLM and Negotiate authenticate a connection, not a request. OneConnect uses the connection for the "
+        "requests of the next user: the node takes one user for another",
         instead="remove the OneConnect profile, or add an NTLM profile to the virtual server",
         source=f"{TMSH}/ltm_profile_one-connect.html",
         check=each_virtual(_oneconnect),
@@ -203,8 +204,8 @@ RULES: Final = (
         vendors=F5,
         severity="note",
         title="answers go back through the BIG-IP",
-        why="without SNAT, a node answers to the client's address. Unless the BIG-IP is the node's gateway, the "
-        "answer takes another way, and the client drops it",
+        why="without SNAT, a node sends its answer to the client's address. Unless the BIG-IP is the node's gateway, "
+        "the answer does not pass the BIG-IP, and the client drops it",
         instead="write `source-address-translation { type automap }`, if the BIG-IP is not the gateway of the nodes",
         source=f"{TMSH}/ltm_virtual.html",
         check=each_virtual(_no_snat),
@@ -226,10 +227,10 @@ RULES: Final = (
         vendors=F5,
         severity="warning",
         title="a client cannot set X-Forwarded-For",
-        why="insert-xforwarded-for adds a header, and keeps that of the client. Programs that read the first one "
-        "get an address that a client invents",
+        why="`insert-xforwarded-for` adds a header, and keeps that of the client. Programs that read the first one "
+        "get an address that the client chose",
         instead="add an iRule: `when HTTP_REQUEST { HTTP::header replace X-Forwarded-For [IP::client_addr] }`, and "
-        "switch insert-xforwarded-for off",
+        "disable `insert-xforwarded-for`",
         source=f"{TMSH}/ltm_profile_http.html",
         check=each_virtual(_forged),
         scenario="forged-headers",
@@ -239,7 +240,7 @@ RULES: Final = (
         vendors=F5,
         severity="warning",
         title="the nodes know that the client used https",
-        why="the BIG-IP removes TLS. The node builds links and redirects with http, and cookies without Secure",
+        why="the BIG-IP terminates TLS. The node then builds links and redirects with http, and cookies without Secure",
         instead='write `header-insert "X-Forwarded-Proto: https"` in the http profile',
         source="https://learn.microsoft.com/aspnet/core/host-and-deploy/proxy-load-balancer",
         check=each_virtual(_no_scheme),
@@ -249,7 +250,8 @@ RULES: Final = (
         vendors=F5,
         severity="warning",
         title="the persistence cookie is `secure` and `httponly`",
-        why="a cookie without them is sent without TLS, and scripts of a page can read it",
+        why="without `secure`, browsers also send the cookie without TLS; without `httponly`, scripts of a page can "
+        "read it",
         instead="write `secure enabled` and `httponly enabled`",
         source=f"{TMSH}/ltm_persistence_cookie.html",
         check=each_virtual(_cookie_attributes),
@@ -259,8 +261,8 @@ RULES: Final = (
         vendors=F5,
         severity="note",
         title="the persistence cookie does not show the node's address",
-        why="by default, the cookie is named BIGipServer and the pool, and its value is the node's address and "
-        "port, which anyone can decode",
+        why="the default name of the cookie is BIGipServer followed by the name of the pool, and its value is the "
+        "node's address and port, which anyone can decode",
         instead="write `cookie-encryption required` with a passphrase, and a `cookie-name`",
         source="https://my.f5.com/manage/s/article/K6917",
         check=each_virtual(_cookie_address),
@@ -270,9 +272,8 @@ RULES: Final = (
         vendors=F5,
         severity="note",
         title="ASP.NET Core SignalR needs affinity",
-        why="a connection of SignalR Core is known to the node that negotiated it. Another node answers 404, "
-        "unless clients use WebSockets only and skip the negotiation. Classic SignalR (path /signalr) needs "
-        "no affinity",
+        why="only the node that negotiated a connection of SignalR Core knows it. Another node answers 404, unless "
+        "clients use WebSockets only and skip the negotiation. Classic SignalR (path /signalr) needs no affinity",
         instead="write `persist { /Common/cookie { default yes } }`",
         source="https://learn.microsoft.com/aspnet/core/signalr/scale",
         check=each_virtual(_no_affinity),
@@ -296,7 +297,7 @@ RULES: Final = (
         vendors=F5,
         severity="warning",
         title="the nodes' certificates are verified",
-        why="with peer-cert-mode ignore, the default, a machine that takes over a node's address gets the users' "
+        why="with `peer-cert-mode ignore`, the default, a machine that takes over a node's address gets the users' "
         "passwords and tokens",
         instead="write `peer-cert-mode require`, `ca-file` and `authenticate-name` in the server-ssl profile",
         source=f"{TMSH}/ltm_profile_server-ssl.html",

@@ -39,8 +39,8 @@ def _finding(report: Report, finding: Finding) -> Iterator[Piece]:
             yield Piece("source", drawn)
     yield Piece("detail", f"{_INDENT}why: {legible(rule.why)}")
     yield Piece("detail", f"{_INDENT}instead: {legible(rule.instead)}")
-    if rule.scenario:
-        yield Piece("detail", f"{_INDENT}nlbgen prove shows it: --scenario {rule.scenario}")
+    if rule.proof:
+        yield Piece("detail", f"{_INDENT}to test nlbgen's own configuration for this: {rule.proof}")
 
 
 def text(reports: Sequence[Report]) -> str:

@@ -16,6 +16,7 @@ from .base import (
     each_backend,
     http_frontends,
     last_resort,
+    named,
     selects_websockets,
     several,
     web_backends,
@@ -44,12 +45,14 @@ def _without_values(_configuration: Model, backend: Proxy) -> Iterator[Found]:
         bare = [server for server in backend.servers if not (server.has("cookie") or server.has("backup"))]
         if bare:
             name = cookie.arguments[0]
-            yield Found(bare[0].location, f"server {bare[0].name} has no value for the cookie {name}")
+            yield Found(bare[0].location, f"server `{bare[0].name}` has no value for the cookie `{name}`")
     if cookie is None:
         server = next((server for server in backend.servers if server.has("cookie")), None)
         if server:
             place = server.settings["cookie"].word.location
-            yield Found(place, f"{backend.name} has no `cookie NAME`, so that the values of its servers are not used")
+            yield Found(
+                place, f"{named(backend)} has no `cookie NAME`, so the cookie values of its servers are not used"
+            )
 
 
 def _same_value(_configuration: Model, backend: Proxy) -> Iterator[Found]:
@@ -59,7 +62,7 @@ def _same_value(_configuration: Model, backend: Proxy) -> Iterator[Found]:
         if setting and setting.value and values[setting.text] > 1:
             number = values[setting.text]
             yield Found(
-                setting.value.location, f"{number} servers of {backend.name} have the cookie value {setting.text}"
+                setting.value.location, f"{number} servers of {named(backend)} have the cookie value `{setting.text}`"
             )
             return
 
@@ -68,7 +71,8 @@ def _one_for_all(_configuration: Model, backend: Proxy) -> Iterator[Found]:
     balance = backend.last("balance")
     text = " ".join(balance.arguments).lower() if balance else ""
     if balance and text.startswith(_SAME_FOR_ALL):
-        yield Found(balance.words[1].location, f"all requests for one name go to one server of {backend.name}")
+        what = f"all requests with the same host name go to the same server of {named(backend)}"
+        yield Found(balance.words[1].location, what)
 
 
 def _absent(configuration: Model, backend: Proxy) -> Iterator[Found]:
@@ -77,10 +81,10 @@ def _absent(configuration: Model, backend: Proxy) -> Iterator[Found]:
         for word in statement.words[1:]:
             name = _fetched_cookie(word.text)
             if name and not _is_set(configuration, name):
-                yield Found(word.location, f"nothing in this file sets the cookie {name}")
+                yield Found(word.location, f"nothing in this file sets the cookie `{name}`")
     balance = backend.last("balance")
     if balance and balance.arguments[:1] == ("rdp-cookie",) and backend.is_http:
-        yield Found(balance.location, "requests over HTTP have no RDP cookie")
+        yield Found(balance.location, "HTTP requests have no RDP cookie")
 
 
 def _fetched_cookie(text: str) -> str:
@@ -109,7 +113,7 @@ def has_affinity(backend: Proxy) -> bool:
 
 def _core(configuration: Model, backend: Proxy) -> Iterator[Found]:
     if backend.is_http and several(backend) and not has_affinity(backend) and not _is_classic(configuration):
-        yield Found(backend.location, f"{backend.name} has {_count(backend)} and no affinity")
+        yield Found(backend.location, f"{named(backend)} has {_count(backend)} and no affinity")
 
 
 def _count(backend: Proxy) -> str:
@@ -137,7 +141,8 @@ def _two_pools(configuration: Model) -> Iterator[Found]:
             for other in others:
                 if other.section is not one.backend.section and not _same_affinity(one.backend, other):
                     place = one.statement.words[1].location
-                    yield Found(place, f"WebSockets go to {one.backend.name}, their negotiation goes to {other.name}")
+                    what = f"WebSockets go to {named(one.backend)}, but their negotiation goes to {named(other)}"
+                    yield Found(place, what)
 
 
 def _by_upgrade_alone(frontend: Proxy, statement: Statement) -> bool:
@@ -173,10 +178,14 @@ def _weak_cookie(configuration: Model, backend: Proxy) -> Iterator[Found]:
         return
     encrypted = any(bind.get("ssl") for one in configuration.sources(backend) for bind in one.binds)
     needed = [
-        word for word in ("secure", "httponly") if word not in cookie.arguments and (encrypted or word != "secure")
+        f"`{word}`"
+        for word in ("secure", "httponly")
+        if word not in cookie.arguments and (encrypted or word != "secure")
     ]
     if needed:
-        yield Found(cookie.words[1].location, f"the cookie {cookie.arguments[0]} is set without {' and '.join(needed)}")
+        yield Found(
+            cookie.words[1].location, f"the cookie `{cookie.arguments[0]}` is set without {' and '.join(needed)}"
+        )
 
 
 RULES: Final = (
@@ -185,8 +194,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="a cookie for affinity has a value for each server",
-        why="without a value on the server line, HAProxy sets no cookie for that server: its clients change their "
-        "node. HAProxy accepts this without a warning",
+        why="without a value on the server line, HAProxy sets no cookie for that server: the next request of its "
+        "clients can go to another node. HAProxy accepts this without a warning",
         instead="write `cookie NAME insert indirect nocache httponly secure` in the backend, and `cookie VALUE` on "
         "each server",
         source=f"{MANUAL}#4.2-cookie",
@@ -198,9 +207,9 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="error",
         title="each server has its own cookie value",
-        why="HAProxy sends a client with this value to the first server that has it, so the other servers get new "
-        "clients only, and lose them at the next request",
-        instead="write a value of its own for each server, for example its name",
+        why="HAProxy sends every client with this value to the first server that has it, so the other servers get "
+        "only the first request of a new client",
+        instead="write a different value for each server, for example its name",
         source=f"{MANUAL}#5.2-cookie",
         check=each_backend(lambda found: found.backends, _same_value),
         scenario="signalr-core",
@@ -219,8 +228,9 @@ RULES: Final = (
         id="haproxy-hash-absent",
         vendors=HAPROXY,
         severity="warning",
-        title="affinity uses something that requests have",
-        why="if the hashed part is absent, HAProxy uses roundrobin: the client changes its node with each request",
+        title="affinity uses a cookie that requests have",
+        why="if a request does not have the cookie, HAProxy chooses a node without affinity: the next request of the "
+        "client can go to another node",
         instead="let HAProxy set the cookie (`cookie NAME insert indirect nocache httponly secure`), or hash `source`",
         source=f"{MANUAL}#4.2-balance",
         check=each_backend(web_backends, _absent),
@@ -257,9 +267,9 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="the affinity cookie is `secure` and `httponly`",
-        why="without secure, browsers also send the cookie over http; without httponly, scripts of the page can "
-        "read it. Scans for security report both",
-        instead="add `httponly secure` to the line",
+        why="without `secure`, browsers also send the cookie over http; without `httponly`, scripts of the page can "
+        "read it. Security scanners report both",
+        instead="add what is missing to the line: `httponly`, and for clients that use https also `secure`",
         source=f"{MANUAL}#4.2-cookie",
         check=each_backend(lambda found: found.backends, _weak_cookie),
         scenario="browsers",

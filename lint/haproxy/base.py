@@ -165,6 +165,11 @@ def words_location(statement: Statement, text: str) -> Location:
     return next((word.location for word in statement.words if word.text == text), statement.location)
 
 
+def named(proxy: Proxy) -> str:
+    """A proxy as a message names it: backend `web`."""
+    return f"{proxy.kind} `{proxy.name}`"
+
+
 def seconds(length: float) -> str:
     """A length in milliseconds as a message shows it: `50 s`, `1.5 s`."""
     return f"{length / 1000:g} s"

@@ -16,6 +16,7 @@ from .base import (
     each_backend,
     http_checks,
     last_resort,
+    named,
     several,
     web_backends,
     web_frontends,
@@ -30,28 +31,29 @@ def _unchecked(_configuration: Model, backend: Proxy) -> Iterator[Found]:
     servers = [server for server in backend.servers if not (checked(server) or server.has("disabled"))]
     if servers and several(backend):
         first = servers[0]
-        what = "option httpchk has no effect" if backend.option("httpchk") else "nothing checks the node"
-        yield Found(first.location, f"server {first.name} of {backend.name} has no `check`: {what}")
+        what = "`option httpchk` has no effect" if backend.option("httpchk") else "nothing checks the node"
+        yield Found(first.location, f"server `{first.name}` of {named(backend)} has no `check`: {what}")
 
 
 def _cookie_value(_configuration: Model, backend: Proxy) -> Iterator[Found]:
     for server in backend.servers:
         setting = server.settings.get("cookie")
         if setting and setting.value and setting.text in _KEYWORDS:
-            word = setting.text
-            yield Found(setting.value.location, f"`{word}` is the value of server {server.name}'s cookie, no keyword")
+            what = f"`{setting.text}` is read as the cookie value of server `{server.name}`, not as the keyword"
+            yield Found(setting.value.location, what)
 
 
 def _tcp_only(configuration: Model, backend: Proxy) -> Iterator[Found]:
     server = next((server for server in backend.servers if checked(server)), None)
     if server and not http_checks(configuration, backend):
-        yield Found(server.location, f"the checks of {backend.name} only open a TCP connection")
+        yield Found(server.location, f"the checks of {named(backend)} only open a TCP connection")
 
 
 def _sessions_kept(_configuration: Model, backend: Proxy) -> Iterator[Found]:
     for server in backend.servers:
         if checked(server) and server.value("on-marked-down") != "shutdown-sessions":
-            yield Found(server.location, f"server {server.name} of {backend.name} keeps its WebSockets when it is down")
+            what = f"server `{server.name}` of {named(backend)} keeps its WebSockets when it is marked down"
+            yield Found(server.location, what)
             return
 
 
@@ -60,7 +62,7 @@ def _one_failure(configuration: Model, backend: Proxy) -> Iterator[Found]:
         source = _state_source(configuration, server)
         fall = source.settings.get("fall") if source else None
         if server.value("on-marked-down") == "shutdown-sessions" and fall and fall.text == "1" and fall.value:
-            yield Found(fall.value.location, f"one failed check closes all WebSockets of server {server.name}")
+            yield Found(fall.value.location, f"one failed check closes all WebSockets of server `{server.name}`")
             return
 
 
@@ -82,7 +84,8 @@ def _no_fallback(configuration: Model) -> Iterator[Found]:
         for target in targets:
             backend = target.backend
             if http_checks(configuration, backend) and all(checked(server) for server in backend.servers):
-                yield Found(backend.location, f"while the checks of all nodes fail, {backend.name} answers 503 only")
+                what = f"{named(backend)} answers only 503 while the health checks of all nodes fail"
+                yield Found(backend.location, what)
                 break
 
 
@@ -107,9 +110,9 @@ def _errors_mark_down(_configuration: Model, backend: Proxy) -> Iterator[Found]:
         observe = server.settings.get("observe")
         action = server.settings.get("on-error")
         if observe and observe.text == "layer7" and (action.text if action else "fail-check") != "fastinter":
-            what = action.text if action else "fail-check, the default"
+            what = f"is `{action.text}`" if action else "has its default `fail-check`"
             place = (action or observe).word.location
-            yield Found(place, f"errors of requests mark server {server.name} down (on-error {what})")
+            yield Found(place, f"failed requests mark server `{server.name}` down, because `on-error` {what}")
             return
 
 
@@ -118,9 +121,10 @@ def _leastconn(configuration: Model, backend: Proxy) -> Iterator[Found]:
     if not balance or balance.arguments[:1] != ("leastconn",) or not several(backend):
         return
     if not http_checks(configuration, backend):
-        yield Found(
-            balance.location, f"leastconn without HTTP checks sends most requests of {backend.name} to a broken node"
+        what = (
+            f"`leastconn` without HTTP checks sends more requests of {named(backend)} to a broken node than to others"
         )
+        yield Found(balance.location, what)
 
 
 RULES: Final = (
@@ -129,8 +133,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="error",
         title="every server is checked",
-        why="a node that is down keeps its share of the requests, and they fail. `option httpchk` alone checks "
-        "nothing: HAProxy accepts it without a warning",
+        why="HAProxy also sends requests to a node that is down, and they fail. `option httpchk` without `check` "
+        "checks nothing: HAProxy accepts it without a warning",
         instead="write `check` on each server line, or `default-server check`",
         source=f"{MANUAL}#5.2-check",
         check=each_backend(web_backends, _unchecked),
@@ -140,10 +144,10 @@ RULES: Final = (
         id="haproxy-cookie-check",
         vendors=HAPROXY,
         severity="error",
-        title="the value of a server's cookie is no keyword",
+        title="the value of a server's cookie is not a keyword",
         why="`cookie` takes the next word as its value. In `server a 10.0.0.1:80 cookie check`, the cookie's value "
         "is `check`, the node is not checked, and all servers written like this have the same cookie",
-        instead="write a value of its own for each server: `cookie orch-1 check`",
+        instead="write a different value for each server: `cookie orch-1 check`",
         source=f"{MANUAL}#5.2-cookie",
         check=each_backend(lambda found: found.backends, _cookie_value),
     ),
@@ -152,8 +156,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="the checks read an HTTP status",
-        why="a node with a stopped app pool still accepts connections: http.sys answers 503. So does a node that "
-        "hangs, or one that is drained. Measured: 600 of 2800 requests failed while the app pool of one of two "
+        why="a node with a stopped app pool still accepts connections: http.sys answers 503. A node that hangs or is "
+        "drained also accepts connections. Measured: 600 of 2800 requests failed while the app pool of one of two "
         "nodes was stopped",
         instead="write `option httpchk`, `http-check send meth GET uri /api/status ver HTTP/1.1 hdr Host NAME` and "
         "`http-check expect status 200`",
@@ -166,8 +170,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="WebSockets of a node that is marked down are closed",
-        why="the robots stay connected to a node that hangs. Measured: none of 10 WebSockets was closed within 70 "
-        "s, because the clients' pings keep them open; with shutdown-sessions all were closed after 4 s",
+        why="the robots stay connected to a node that hangs. Measured: none of 10 WebSockets was closed within 70 s, "
+        "because the clients' pings keep them open; with `shutdown-sessions`, all were closed after 4 s",
         instead="write `default-server on-marked-down shutdown-sessions` in the backend that gets the WebSockets",
         source=f"{MANUAL}#5.2-on-marked-down",
         check=each_backend(websocket_backends, _sessions_kept),
@@ -191,7 +195,8 @@ RULES: Final = (
         title="requests are served while all checks fail",
         why="the health endpoint reads the database. When the database is slow, the checks of all nodes fail at the "
         "same time, and HAProxy answers 503 to requests that the nodes could answer",
-        instead="add a backend with the same nodes without `check`, and `use_backend NAME if { nbsrv(WEB) eq 0 }`",
+        instead="add a backend, for example `unchecked`, with the same servers without `check`, and in the frontend "
+        "`use_backend unchecked if { nbsrv(BACKEND) eq 0 }`; BACKEND is the name of the backend with the checks",
         source=PAGE,
         check=by_model(_no_fallback),
         scenario="health-slow",
@@ -201,8 +206,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="a node that hangs is marked down within 20 s",
-        why="until then, its share of the requests waits and fails. The time is inter + (fall - 1) x fastinter + "
-        "timeout check; without timeout check, a check may take inter",
+        why="until then, its share of the requests waits and fails. The time is `inter` + (`fall` - 1) x `fastinter` "
+        "+ `timeout check`; without `timeout check`, a check may take as long as `inter`",
         instead="write `default-server inter 2s fastinter 500ms fall 2` and `timeout check 2s`",
         source=f"{MANUAL}#5.2-inter",
         check=each_backend(web_backends, _slow),
@@ -212,9 +217,9 @@ RULES: Final = (
         id="haproxy-errors-mark-down",
         vendors=HAPROXY,
         severity="error",
-        title="errors of requests do not mark a node down",
+        title="failed requests do not mark a node down",
         why="one client that requests one broken URL then marks all nodes down. Measured: after 40 such requests, "
-        "each other request got 503",
+        "all other requests got 503",
         instead="write `on-error fastinter`: the errors only trigger an early check",
         source=f"{MANUAL}#5.2-on-error",
         check=each_backend(lambda found: found.backends, _errors_mark_down),
@@ -225,8 +230,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="`leastconn` is used with HTTP checks",
-        why="a node that fails at once has the fewest connections, so it gets most of the requests. Measured with a "
-        "stopped app pool: 676 of 2800 requests failed with leastconn, 600 with roundrobin",
+        why="a node that fails at once has the fewest connections, so it gets more than its share of the requests. "
+        "Measured with a stopped app pool: 676 of 2800 requests failed with `leastconn`, 600 with `roundrobin`",
         instead="add HTTP checks (`option httpchk`), or write `balance roundrobin`",
         source=MEASURED,
         check=each_backend(web_backends, _leastconn),

@@ -15,6 +15,7 @@ from .base import (
     by_model,
     each_backend,
     http_frontends,
+    named,
     web_backends,
     web_frontends,
     websocket_backends,
@@ -32,7 +33,7 @@ def _no_state(_configuration: Model, backend: Proxy) -> Iterator[Found]:
     loaded = backend.last("load-server-state-from-file")
     if server is None or server.has("init-state") or (loaded and loaded.arguments[:1] != ("none",)):
         return
-    what = f"after a reload, {backend.name} sends requests to a node that is down, until its first check"
+    what = f"after a reload, {named(backend)} sends requests to a node that is down, until the node's first check"
     yield Found(backend.location, what)
 
 
@@ -55,7 +56,9 @@ def _no_stop(configuration: Model) -> Iterator[Found]:
     backends = websocket_backends(configuration)
     if backends and configuration.last_global("hard-stop-after") is None:
         place = next((one.location for one in configuration.configuration.statements if one.name == "global"), None)
-        yield Found(place or backends[0].location, "an old worker runs until its last WebSocket ends")
+        yield Found(
+            place or backends[0].location, "after a reload, an old worker runs until its last WebSocket is closed"
+        )
 
 
 def _shared_limit(configuration: Model) -> Iterator[Found]:
@@ -63,7 +66,8 @@ def _shared_limit(configuration: Model) -> Iterator[Found]:
     for frontend in web_frontends(configuration):
         for statement in frontend.section.inside:
             if statement.name == "monitor-uri":
-                yield Found(statement.location, f"the check of {frontend.name} uses the same maxconn as its clients")
+                what = f"`monitor-uri` of {named(frontend)} shares the connection limit with the clients"
+                yield Found(statement.location, what)
 
 
 def _websocket_slots(_configuration: Model, backend: Proxy) -> Iterator[Found]:
@@ -71,7 +75,7 @@ def _websocket_slots(_configuration: Model, backend: Proxy) -> Iterator[Found]:
         setting = server.settings.get("maxconn")
         if setting and setting.value and setting.text.isdecimal() and int(setting.text) <= _FEW:
             limit = setting.text
-            what = f"{limit} WebSockets use up server {server.name}: further requests wait in the queue"
+            what = f"{limit} WebSockets use all connections of server `{server.name}`: other requests wait in the queue"
             yield Found(setting.word.location, what)
             return
 
@@ -81,7 +85,7 @@ def _captured_secret(configuration: Model) -> Iterator[Found]:
         for statement in (*frontend.all("capture"), *frontend.all("http-request", "capture"), *_formats(frontend)):
             for word in statement.words[1:]:
                 if _SECRET_HEADERS.search(word.text):
-                    yield Found(word.location, f"the log gets the header in `{word.text[:60]}`")
+                    yield Found(word.location, f"`{word.text[:60]}` writes a header with credentials to the log")
                     break
 
 
@@ -95,7 +99,7 @@ def _logged_query(_configuration: Model, frontend: Proxy) -> Iterator[Found]:
         return
     place = _query_in_log(frontend)
     if place:
-        yield Found(place, f"the log of {frontend.name} has the query of each URL")
+        yield Found(place, f"the log of {named(frontend)} contains the query of each URL")
 
 
 def _query_in_log(frontend: Proxy) -> Location | None:
@@ -121,7 +125,8 @@ def _open_admin(configuration: Model) -> Iterator[Found]:
         for statement in proxy.all("stats", "admin"):
             if not [*proxy.all("stats", "auth")] and not [*proxy.all("stats", "http-request")]:
                 yield Found(
-                    statement.location, f"anyone who opens the statistics of {proxy.name} can change its servers"
+                    statement.location,
+                    f"anyone who opens the statistics page of {named(proxy)} can change the state of servers",
                 )
 
 
@@ -138,7 +143,7 @@ def _open_statistics(configuration: Model) -> Iterator[Found]:
         fronts = [proxy] if proxy.is_frontend else [*configuration.sources(proxy)]
         binds = [bind for front in fronts for bind in front.binds]
         if any(not _LOOPBACK.match(bind.address.text) for bind in binds):
-            yield Found(used.location, f"the statistics of {proxy.name} are open without a password")
+            yield Found(used.location, f"the statistics page of {named(proxy)} needs no password")
 
 
 RULES: Final = (
@@ -170,8 +175,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="WebSockets survive a reload",
-        why="after a reload, the old worker keeps its WebSockets until hard-stop-after. With 5 s, all 50 of 50 "
-        "WebSockets were cut; all robots connect again at the same time",
+        why="after a reload, the old worker keeps its WebSockets until `hard-stop-after`. Measured with 5 s: all 50 "
+        "WebSockets were closed, and all robots connected again at the same time",
         instead="write `hard-stop-after 1h`",
         source=f"{MANUAL}#hard-stop-after",
         check=by_model(_short_stop),
@@ -181,9 +186,9 @@ RULES: Final = (
         id="haproxy-reload-no-end",
         vendors=HAPROXY,
         severity="note",
-        title="old workers end",
-        why="WebSockets of robots last for days. Each reload leaves a worker with its memory and its old "
-        "configuration, and it runs no health checks",
+        title="old workers end after a reload",
+        why="WebSockets of robots stay open for days. Each reload leaves an old worker in memory, with its old "
+        "configuration and without health checks",
         instead="write `hard-stop-after 1h`",
         source=f"{MANUAL}#hard-stop-after",
         check=by_model(_no_stop),
@@ -193,11 +198,11 @@ RULES: Final = (
         id="haproxy-monitor-maxconn",
         vendors=HAPROXY,
         severity="note",
-        title="a check of HAProxy has its own `maxconn`",
+        title="a check of HAProxy itself has its own `maxconn`",
         why="when the clients use all connections of the frontend, the check fails too, and keepalived moves the "
         "address although HAProxy works",
-        instead="write `monitor-uri` in a frontend of its own, and give each frontend a maxconn, less than the "
-        "global one in sum",
+        instead="write `monitor-uri` in a separate frontend, and give each frontend a `maxconn`, so that their sum "
+        "is less than the global `maxconn`",
         source=PAGE,
         check=by_model(_shared_limit),
         scenario="silent-clients",
@@ -206,10 +211,10 @@ RULES: Final = (
         id="haproxy-websocket-maxconn",
         vendors=HAPROXY,
         severity="warning",
-        title="WebSockets do not use up the `maxconn` of the servers",
-        why="a WebSocket counts as a connection as long as it is open. With as many robots as maxconn, all other "
+        title="WebSockets do not use all connections of a server (`maxconn`)",
+        why="a WebSocket counts as a connection as long as it is open. With as many robots as `maxconn`, all other "
         "requests wait in the queue, and get 503",
-        instead="send WebSockets to a backend of their own without maxconn on the servers, or write a maxconn above "
+        instead="send WebSockets to a separate backend without `maxconn` on the servers, or write a `maxconn` above "
         "the number of robots",
         source=f"{MANUAL}#5.2-maxconn",
         check=each_backend(websocket_backends, _websocket_slots),
@@ -218,8 +223,8 @@ RULES: Final = (
         id="haproxy-secrets-in-log",
         vendors=HAPROXY,
         severity="error",
-        title="logs have no credentials",
-        why="anyone who reads the log can act as the user: Authorization has a token or the password itself",
+        title="logs contain no credentials",
+        why="anyone who reads the log can act as the user: the header Authorization contains a token or the password",
         instead="remove the header from the log",
         source=f"{PAGE}#tokens-in-logs",
         check=by_model(_captured_secret),
@@ -230,9 +235,9 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="the tokens in URLs are masked in the log",
-        why="browsers send the access token of SignalR Core in the URL (`access_token=`), and all clients that of "
-        "their connection (`id=`, `connectionToken=`). Anyone who reads the log can act as that user",
-        instead="write a log-format with %HP (the path without the query), or mask the query as `nlbgen render "
+        why="browsers send the access token of SignalR Core in the URL (`access_token=`), and all clients send their "
+        "connection token (`id=`, `connectionToken=`). Anyone who reads the log can act as that user",
+        instead="write a `log-format` with `%HP` (the path without the query), or mask the query as `nlbgen render "
         "haproxy` does",
         source=f"{PAGE}#tokens-in-logs",
         check=each_backend(http_frontends, _logged_query),
@@ -242,10 +247,11 @@ RULES: Final = (
         id="haproxy-open-admin",
         vendors=HAPROXY,
         severity="error",
-        title="only administrators of the machine control HAProxy",
-        why="the runtime socket and `stats admin` can disable nodes, and read certificates and tables",
-        instead="bind the socket to a path (`stats socket /run/haproxy/admin.sock mode 660 level admin`), and "
-        "require `stats auth`",
+        title="only administrators of the machine can control HAProxy",
+        why="commands on a runtime socket of the level admin can disable nodes, replace certificates and read "
+        "tables. The page of `stats admin` can change the states of nodes",
+        instead="for the socket, use a path (`stats socket /run/haproxy/admin.sock mode 660 level admin`); for the "
+        "page, require `stats auth`",
         source=f"{MANUAL}#stats%20socket",
         check=by_model(_open_admin),
     ),
@@ -253,9 +259,9 @@ RULES: Final = (
         id="haproxy-open-statistics",
         vendors=HAPROXY,
         severity="warning",
-        title="the statistics are not open to all",
-        why="they show the names, addresses and states of all nodes",
-        instead="bind them to 127.0.0.1, or write `stats auth USER:PASSWORD`",
+        title="the statistics page is not open to all",
+        why="the page shows the names, addresses and states of all nodes",
+        instead="bind the page to 127.0.0.1, or write `stats auth USER:PASSWORD`",
         source=f"{MANUAL}#4.2-stats%20auth",
         check=by_model(_open_statistics),
     ),

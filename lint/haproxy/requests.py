@@ -16,6 +16,7 @@ from .base import (
     condition_of,
     each_backend,
     http_frontends,
+    named,
     rules_of,
     several,
     web_backends,
@@ -47,9 +48,8 @@ def _retried_post(configuration: Model, backend: Proxy) -> Iterator[Found]:
         for statement in proxy.all("http-request", "disable-l7-retry")
     ]
     if not limited:
-        yield Found(
-            words_location(found, words[0]), f"{backend.name} also repeats a POST that a node may have executed"
-        )
+        what = f"{named(backend)} also repeats a POST that a node may have executed"
+        yield Found(words_location(found, words[0]), what)
 
 
 def _no_redispatch(_configuration: Model, backend: Proxy) -> Iterator[Found]:
@@ -57,8 +57,8 @@ def _no_redispatch(_configuration: Model, backend: Proxy) -> Iterator[Found]:
     option = backend.option("redispatch")
     if not several(backend) or (option and (option.arguments[1:2] == ("1",) or not has_affinity(backend))):
         return
-    then = "uses another one" if option else "answers 503"
-    what = f"{backend.name} tries a node that refuses connections for 2 to 3 s before it {then}"
+    then = "uses another node" if option else "answers 503"
+    what = f"for 2 to 3 s, {named(backend)} retries a node that refuses connections; then it {then}"
     yield Found(option.location if option else backend.location, what)
 
 
@@ -66,7 +66,7 @@ def _h2c(configuration: Model, frontend: Proxy) -> Iterator[Found]:
     if not any(
         _treats(frontend, statement, "upgrade") for statement in rules_of(configuration, frontend, "http-request")
     ):
-        yield Found(frontend.location, f"{frontend.name} passes `Upgrade: h2c` of clients to the nodes")
+        yield Found(frontend.location, f"{named(frontend)} passes the header `Upgrade: h2c` of clients to the nodes")
 
 
 def _treats(frontend: Proxy, statement: Statement, header: str) -> bool:
@@ -100,12 +100,12 @@ def _forged_address(configuration: Model, frontend: Proxy) -> Iterator[Found]:
     proxies = (frontend, *(target.backend for target in configuration.targets(frontend)))
     option = next((found for proxy in proxies if (found := proxy.option("forwardfor"))), None)
     if option:
-        what = (
-            "keeps that of the client" if "if-none" in option.arguments else "adds a second one to that of the client"
-        )
-        yield Found(option.location, f"`option forwardfor` {what}")
+        what = "`option forwardfor` adds a second X-Forwarded-For header, and keeps the one that the client sent"
+        if "if-none" in option.arguments:
+            what = "`option forwardfor if-none` keeps the X-Forwarded-For header that the client sent"
+        yield Found(option.location, what)
     else:
-        yield Found(frontend.location, f"{frontend.name} passes X-Forwarded-For of clients to the nodes")
+        yield Found(frontend.location, f"{named(frontend)} passes the header X-Forwarded-For of clients to the nodes")
 
 
 def _no_scheme(configuration: Model, frontend: Proxy) -> Iterator[Found]:
@@ -118,9 +118,8 @@ def _no_scheme(configuration: Model, frontend: Proxy) -> Iterator[Found]:
     }
     options = [one.backend.option("forwarded") for one in configuration.targets(frontend)]
     if bind and not known & {"x-forwarded-proto", "forwarded"} and not any(options):
-        yield Found(
-            bind.location, f"{frontend.name} terminates TLS, and the nodes do not learn that the client used https"
-        )
+        what = f"{named(frontend)} terminates TLS, and does not tell the nodes that the client used https"
+        yield Found(bind.location, what)
 
 
 def _changed_host(configuration: Model, frontend: Proxy) -> Iterator[Found]:
@@ -131,10 +130,12 @@ def _changed_host(configuration: Model, frontend: Proxy) -> Iterator[Found]:
         if word is None or action not in {"set-header", "replace-header"} or name.lower() != "host":
             continue
         if not re.search(r"host|ssl_fc_sni", word.text, re.IGNORECASE):
-            yield Found(word.location, f"the nodes get the Host `{word.text}` in place of the farm's name")
+            yield Found(word.location, f"the nodes get the Host `{word.text}` instead of the farm's host name")
     for statement in rules_of(configuration, frontend, "http-send-name-header"):
         if statement.arguments and statement.arguments[0].lower() == "host":
-            yield Found(statement.location, "the nodes get the server's name as Host in place of the farm's name")
+            yield Found(
+                statement.location, "the nodes get the name of the server line as Host instead of the farm's host name"
+            )
 
 
 def _buffers(configuration: Model, frontend: Proxy) -> Iterator[Found]:
@@ -157,7 +158,8 @@ def _sign_in_over_http2(configuration: Model, frontend: Proxy) -> Iterator[Found
     for bind in frontend.binds if evidence else ():
         setting = bind.get("alpn")
         if setting and "h2" in setting.text.split(","):
-            yield Found(setting.word.location, f"{frontend.name} offers HTTP/2, and its rules name a Windows sign-in")
+            what = f"{named(frontend)} offers HTTP/2, but its rules refer to Windows sign-ins (NTLM or Negotiate)"
+            yield Found(setting.word.location, what)
 
 
 RULES: Final = (
@@ -180,7 +182,7 @@ RULES: Final = (
         title="a failed connection is retried on another node at once",
         why="HAProxy tries the same node three times, one second apart. Without `option redispatch` it then answers "
         "503; with it, only the last retry of a client with a cookie goes to another node. Measured: 65 of 2800 "
-        "requests failed when one of two nodes was killed, and none with the interval 1",
+        "requests failed when one of two nodes was killed, and none with `option redispatch 1`",
         instead="write `option redispatch 1`",
         source=MEASURED,
         check=each_backend(web_backends, _no_redispatch),
@@ -204,8 +206,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="a client cannot set X-Forwarded-For",
-        why="ASP.NET uses the header as the client's address, in logs and in checks of addresses. Measured: a "
-        "forged address reaches the node",
+        why="ASP.NET takes the client's address from X-Forwarded-For, for logs and for access rules by address. "
+        "Measured: a forged address reaches the node",
         instead="write `http-request del-header X-Forwarded-For`, and then `option forwardfor`; the same for the "
         "other X-Forwarded headers",
         source=MEASURED,
@@ -229,9 +231,9 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="the nodes get the Host that the client requested",
-        why="IIS selects the site by Host, and Orchestrator builds redirects and links from it: they then name a "
-        "host that the client does not know",
-        instead="remove the line; for the checks, set Host in `http-check send`",
+        why="IIS selects the site by Host, and Orchestrator builds redirects and links from it: these links then "
+        "contain a host name that clients do not know",
+        instead="remove the line; for the health checks, set Host in `http-check send`",
         source=PAGE,
         check=each_backend(http_frontends, _changed_host),
         scenario="forged-headers",
@@ -241,8 +243,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="note",
         title="buffers are large enough for the headers of sign-ins",
-        why="a Kerberos ticket has up to 64,000 characters in the header, and six sign-in cookies have 21 kB. "
-        "Responses that do not fit become 502",
+        why="a Kerberos ticket has up to 64,000 characters in the header, and six sign-in cookies have 21 kB. For "
+        "responses that do not fit, HAProxy answers 502",
         instead="write `tune.bufsize 24576`; if users sign in with NTLM or Negotiate, `tune.bufsize 81920`",
         source=f"{PAGE}#large-headers",
         check=each_backend(http_frontends, _buffers),
@@ -253,8 +255,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="error",
         title="HTTP/2 is off for Windows sign-ins",
-        why="NTLM and Negotiate sign in a connection. Over HTTP/2, the parallel requests of one client use several "
-        "connections to the node. Measured: 32 of 64 requests got 401",
+        why="NTLM and Negotiate authenticate a connection, not a request. Over HTTP/2, the parallel requests of one "
+        "client use several connections to the node. Measured: 32 of 64 requests got 401",
         instead="write `alpn http/1.1`",
         source=f"{PAGE}#limits",
         check=each_backend(http_frontends, _sign_in_over_http2),

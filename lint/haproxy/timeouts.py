@@ -12,6 +12,7 @@ from .base import (
     by_model,
     each_backend,
     http_frontends,
+    named,
     seconds,
     web_frontends,
     websocket_backends,
@@ -34,20 +35,23 @@ def _idle(configuration: Model, backend: Proxy) -> Iterator[Found]:
     limits = [one for one in others if one and one.milliseconds]
     if limits and (shortest := min(limits, key=lambda one: one.milliseconds)).milliseconds <= _SHORT_IDLE:
         when = seconds(shortest.milliseconds)
-        what = "timeout tunnel is 0, which is no limit of its own" if tunnel else "there is no timeout tunnel"
+        what = "`timeout tunnel` is 0, so the other timeouts apply" if tunnel else "there is no `timeout tunnel`"
         place = tunnel.word.location if tunnel else backend.location
-        yield Found(place, f"{what}: an idle WebSocket of {backend.name} is closed after {when}")
+        yield Found(place, f"{what}: an idle WebSocket of {named(backend)} is closed after {when}")
 
 
 def _long_poll(_configuration: Model, backend: Proxy) -> Iterator[Found]:
     limit = backend.timeout("server")
     if limit and 0 < limit.milliseconds <= LONG_POLL:
-        yield Found(limit.word.location, f"a long poll of 110 s gets 504 after {seconds(limit.milliseconds)}")
+        yield Found(
+            limit.word.location, f"a SignalR long poll (up to 110 s) gets 504 after {seconds(limit.milliseconds)}"
+        )
 
 
 def _slow_headers(_configuration: Model, frontend: Proxy) -> Iterator[Found]:
     if not (frontend.timeout("http-request") or _short(frontend.timeout("client"))):
-        yield Found(frontend.location, f"{frontend.name} waits without a limit of its own for the headers of a request")
+        what = f"{named(frontend)} has no `timeout http-request`: a client may send its headers as slowly as it wants"
+        yield Found(frontend.location, what)
 
 
 def _short(limit: Timeout | None) -> bool:
@@ -61,9 +65,8 @@ def _half_closed(configuration: Model) -> Iterator[Found]:
         if tunnels and not frontend.timeout("client-fin"):
             longest = max(tunnels, key=lambda one: one.milliseconds)
             if longest.milliseconds > _SHORT_IDLE:
-                yield Found(
-                    longest.word.location, f"{frontend.name} has a long timeout tunnel without timeout client-fin"
-                )
+                what = f"`timeout tunnel` is long, and {named(frontend)} has no `timeout client-fin`"
+                yield Found(longest.word.location, what)
 
 
 RULES: Final = (
@@ -72,9 +75,9 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="WebSockets have a long `timeout tunnel`",
-        why="without it, HAProxy closes a WebSocket without traffic after timeout client or timeout server: "
-        "measured after 50 s with the manual's values, and after 10 s with those of EasyHAProxy. Each robot then "
-        "connects again",
+        why="without it, HAProxy closes a WebSocket without traffic after `timeout client` or `timeout server`. "
+        "Measured: after 50 s with the timeouts of the example in HAProxy's manual, and after 10 s with the default "
+        "timeouts of EasyHAProxy. Each robot then connects again",
         instead="write `timeout tunnel 1h` in the backend that gets the WebSockets",
         source=MEASURED,
         check=each_backend(websocket_backends, _idle),
@@ -85,8 +88,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="`timeout server` is longer than a long poll of SignalR",
-        why="a client that cannot use WebSockets sends long polls, which SignalR answers after up to 110 s. A "
-        "shorter timeout server answers them with 504",
+        why="a client that cannot use WebSockets sends long polls, which SignalR answers after up to 110 s. With a "
+        "shorter `timeout server`, HAProxy answers 504",
         instead="write `timeout server 130s` in the backend that gets SignalR's requests",
         source=MEASURED,
         check=each_backend(lambda found: (one for one in websocket_backends(found) if one.is_http), _long_poll),
@@ -97,8 +100,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="the headers of a request have a time limit",
-        why="timeout client restarts with each byte. A client that sends one byte from time to time keeps its "
-        "connection, and a few hundred of them use up maxconn",
+        why="`timeout client` starts again with each byte. A client that sends one byte from time to time keeps its "
+        "connection, and a few hundred such clients use all connections of `maxconn`",
         instead="write `timeout http-request 10s`",
         source=f"{MANUAL}#timeout%20http-request",
         check=each_backend(http_frontends, _slow_headers),
@@ -109,8 +112,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="note",
         title="a long `timeout tunnel` has `timeout client-fin` beside it",
-        why="a robot whose network disappears leaves a half-closed connection, which then stays open for timeout "
-        "tunnel",
+        why="a robot whose network disappears leaves a half-closed connection, which then stays open for the time of "
+        "`timeout tunnel`",
         instead="write `timeout client-fin 30s` and `timeout server-fin 30s`",
         source=f"{MANUAL}#timeout%20client-fin",
         check=by_model(_half_closed),

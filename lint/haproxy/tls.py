@@ -30,7 +30,7 @@ def _old_versions(configuration: Model) -> Iterator[Found]:
     for words in _option_words(configuration):
         for before, word in zip(("", *(one.text for one in words)), words, strict=False):
             if word.text in _OLD_FLAGS or (before in {"ssl-min-ver", "ssl-max-ver"} and word.text in _OLD):
-                yield Found(word.location, f"`{word.text}`: the oldest allowed version of TLS is below 1.2")
+                yield Found(word.location, f"`{word.text}` allows versions of TLS before 1.2")
 
 
 def _option_words(configuration: Model) -> Iterator[tuple[Word, ...]]:
@@ -49,7 +49,8 @@ def _weak_ciphers(configuration: Model) -> Iterator[Found]:
             yield from _weak(own.value)
         elif default is None and not _only_newest(configuration, bind):
             yield Found(
-                _place(bind), "no list of ciphers: those of OpenSSL include CBC, and RSA without forward secrecy"
+                _place(bind),
+                "there is no list of ciphers: OpenSSL's default includes CBC, and RSA without forward secrecy",
             )
             return
 
@@ -71,7 +72,7 @@ def _weak(word: Word) -> Iterator[Found]:
     if found:
         yield Found(
             word.location,
-            f"the list of ciphers has `{found[0].strip(':')}`, which Mozilla's intermediate profile has not",
+            f"the list of ciphers contains `{found[0].strip(':')}`, which is not in Mozilla's intermediate profile",
         )
 
 
@@ -79,9 +80,7 @@ def _unverified(_configuration: Model, backend: Proxy) -> Iterator[Found]:
     for server in backend.servers:
         setting = server.settings.get("verify")
         if server.has("ssl") and setting and setting.text == "none":
-            yield Found(
-                setting.word.location, f"server {server.name}: any machine that answers is accepted as the node"
-            )
+            yield Found(setting.word.location, f"server `{server.name}`: the certificate of the node is not verified")
             return
 
 
@@ -102,7 +101,7 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="the ciphers are those of Mozilla's intermediate profile",
-        why="other suites have no forward secrecy, or use CBC, which has known attacks",
+        why="cipher suites outside Mozilla's list have no forward secrecy, or use CBC, which has known attacks",
         instead="write `ssl-default-bind-ciphers` with Mozilla's list, for example from `nlbgen render haproxy`",
         source=_MOZILLA,
         check=by_model(_weak_ciphers),

@@ -9,7 +9,7 @@ from ...readers.nginx.scopes import Scope
 from ...readers.nginx.upstreams import Upstream
 from ...readers.tree import Statement
 from ..rule import Found, Rule
-from .base import NGINX, UPSTREAM, by_model, by_roles, each_upstream, several, title
+from .base import NGINX, UPSTREAM, by_model, by_roles, each_upstream, named, several, title
 from .roles import Roles
 
 _SAME_FOR_ALL: Final = re.compile(
@@ -25,7 +25,9 @@ def _one_for_all(_found: Model, upstream: Upstream) -> Iterator[Found]:
     method = upstream.method
     hashed = method is not None and method.name == "hash" and method.arguments
     if method is not None and hashed and several(upstream) and _SAME_FOR_ALL.fullmatch(method.arguments[0]):
-        yield Found(method.words[1].location, f"all requests for one name go to one node of {upstream.name}")
+        yield Found(
+            method.words[1].location, f"all requests with the same host name go to the same node of {named(upstream)}"
+        )
 
 
 def _absent(found: Model) -> Iterator[Found]:
@@ -37,7 +39,7 @@ def _absent(found: Model) -> Iterator[Found]:
         sources = [key, *(word for name in re.findall(r"\$\{?(\w+)", key) for word in _sources(found, name))]
         for name in dict.fromkeys(cookie for text in sources for cookie in _COOKIE.findall(text)):
             if name not in known:
-                yield Found(method.words[1].location, f"nothing in this file sets the cookie {name}")
+                yield Found(method.words[1].location, f"nothing in this file sets the cookie `{name}`")
 
 
 def _sources(found: Model, name: str) -> tuple[str, ...]:
@@ -74,9 +76,8 @@ def _by_address(found: Model, upstream: Upstream) -> Iterator[Found]:
             if method.name == "ip_hash"
             else "from one address"
         )
-        yield Found(
-            method.location, f"all clients {what}, such as those behind a proxy, get one node of {upstream.name}"
-        )
+        where = f"go to the same node of {named(upstream)}"
+        yield Found(method.location, f"all clients {what}, for example behind a proxy, {where}")
 
 
 def _is_classic(server: Scope) -> bool:
@@ -102,9 +103,8 @@ def _core(_found: Model, roles: Roles) -> Iterator[Found]:
             ):
                 continue
             seen.add(upstream.name)
-            yield Found(
-                upstream.statement.location, f"{upstream.name} has {len(upstream.active)} nodes and no affinity"
-            )
+            what = f"{named(upstream)} has {len(upstream.active)} nodes and no affinity"
+            yield Found(upstream.statement.location, what)
 
 
 def _two_pools(_found: Model, roles: Roles) -> Iterator[Found]:
@@ -120,8 +120,8 @@ def _two_pools(_found: Model, roles: Roles) -> Iterator[Found]:
         if server is None or _is_classic(server) or len(first) != 1 or len(mine) != 1 or mine == first:
             continue
         if several(mine[0]) and (_signature(mine[0]) != _signature(first[0]) or not _signature(mine[0])):
-            what = f"WebSockets of {title(socket.scope)} go to {mine[0].name}, their negotiation to {first[0].name}"
-            yield Found(socket.target.statement.location, what)
+            pools = f"go to {named(mine[0])}, but their negotiation goes to {named(first[0])}"
+            yield Found(socket.target.statement.location, f"WebSockets of {title(socket.scope)} {pools}")
 
 
 def _signature(upstream: Upstream) -> tuple[object, ...]:
@@ -138,7 +138,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="error",
         title="the hash differs between clients",
-        why="a farm has one name. A hash of it sends all requests to one node, and the others have nothing to do",
+        why="all clients use the same host name, so a hash of it sends all requests to one node, and the others get "
+        "none",
         instead="write `least_conn;`, or a hash of something that differs between clients",
         source=f"{UPSTREAM}#hash",
         check=each_upstream(_one_for_all),
@@ -148,10 +149,10 @@ RULES: Final = (
         id="nginx-hash-absent",
         vendors=NGINX,
         severity="warning",
-        title="affinity uses something that requests have",
+        title="affinity uses a cookie that requests have",
         why="for a request without the cookie, the key of the hash is empty, and NGINX uses round robin: there is no "
         "affinity",
-        instead="write `sticky cookie NAME;` (NGINX 1.29.6 or later), or set the cookie with add_header",
+        instead="write `sticky cookie NAME;` (NGINX 1.29.6 or later), or set the cookie with `add_header`",
         source=f"{UPSTREAM}#hash",
         check=by_model(_absent),
         scenario="signalr-core",
@@ -160,10 +161,10 @@ RULES: Final = (
         id="nginx-hash-address",
         vendors=NGINX,
         severity="note",
-        title="affinity by address spreads the clients",
-        why="robots of one site share a network, or one address behind a proxy: one node gets all of them",
-        instead="write `sticky cookie NAME;` (NGINX 1.29.6 or later); behind a proxy, write set_real_ip_from and "
-        "real_ip_header",
+        title="affinity by address distributes the clients",
+        why="the robots of one site share a network, or the address of one proxy: one node gets all of them",
+        instead="write `sticky cookie NAME;` (NGINX 1.29.6 or later); behind a proxy, write `set_real_ip_from` and "
+        "`real_ip_header`",
         source=f"{UPSTREAM}#ip_hash",
         check=each_upstream(_by_address),
         scenario="steady",
@@ -173,9 +174,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="note",
         title="ASP.NET Core SignalR needs affinity",
-        why="a connection of SignalR Core is known to the node that negotiated it. Another node answers 404, "
-        "unless clients use WebSockets only and skip the negotiation. Classic SignalR (path /signalr) needs "
-        "no affinity",
+        why="only the node that negotiated a connection of SignalR Core knows it. Another node answers 404, unless "
+        "clients use WebSockets only and skip the negotiation. Classic SignalR (path /signalr) needs no affinity",
         instead="write `sticky cookie NAME;` (NGINX 1.29.6 or later), or `hash $remote_addr consistent;`",
         source="https://learn.microsoft.com/aspnet/core/signalr/scale",
         check=by_roles(_core),

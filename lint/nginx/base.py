@@ -141,8 +141,13 @@ def seconds(length: float) -> str:
 
 
 def title(scope: Scope) -> str:
-    """A block as a message names it: `location /signalr`, or `server`."""
-    return " ".join((scope.kind, *scope.words)) if scope.kind == "location" else scope.kind
+    """A block as a message names it: location `/signalr`, or this `server` block."""
+    return f"location `{' '.join(scope.words)}`" if scope.kind == "location" else f"this `{scope.kind}` block"
+
+
+def named(upstream: Upstream) -> str:
+    """An upstream as a message names it: upstream `web`."""
+    return f"upstream `{upstream.name}`"
 
 
 def names(proxied: Proxied) -> str:

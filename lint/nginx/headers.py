@@ -40,7 +40,9 @@ def _lost(_found: Model, roles: Roles) -> Iterator[Found]:
             own = one.scope.effective("proxy_set_header")[0]
             names = ", ".join(header.arguments[0] for header in missing)
             lines = ", ".join(sorted({str(header.location.line) for header in missing}))
-            yield Found(own.location, f"this block loses {names}, which the block around it sets (line {lines})")
+            yield Found(
+                own.location, f"this block does not send {names}, which the block around it sets (line {lines})"
+            )
 
 
 def _hidden(scope: Scope, directive: str) -> list[Statement]:
@@ -56,7 +58,10 @@ def _lost_answers(found: Model) -> Iterator[Found]:
         missing = _hidden(location, "add_header") if location.own("add_header") else []
         if missing:
             names = ", ".join(header.arguments[0] for header in missing)
-            yield Found(location.own("add_header")[0].location, f"answers of {title(location)} have no {names}")
+            yield Found(
+                location.own("add_header")[0].location,
+                f"answers of {title(location)} do not have {names}, which the block around it adds",
+            )
 
 
 def _host(_found: Model, roles: Roles) -> Iterator[Found]:
@@ -68,7 +73,7 @@ def _host(_found: Model, roles: Roles) -> Iterator[Found]:
         where = header.words[2].location if header else one.target.statement.location
         if where not in seen:
             seen.add(where)
-            yield Found(where, f"the nodes get `Host: {_proxy_host(one)}` in place of the farm's name")
+            yield Found(where, f"the nodes get `Host: {_proxy_host(one)}` instead of the farm's host name")
 
 
 def _proxy_host(one: Proxied) -> str:
@@ -86,8 +91,10 @@ def _forged(_found: Model, roles: Roles) -> Iterator[Found]:
         where = header.words[2].location if header else one.target.statement.location
         if where not in seen:
             seen.add(where)
-            what = "keeps the addresses that a client writes" if header else "nothing replaces the header of a client"
-            yield Found(where, f"X-Forwarded-For: {what}")
+            what = "NGINX passes the header X-Forwarded-For of the client to the nodes"
+            if header:
+                what = f"`{header.arguments[1]}` keeps the addresses that the client sent in X-Forwarded-For"
+            yield Found(where, what)
 
 
 def _scheme(_found: Model, roles: Roles) -> Iterator[Found]:
@@ -98,7 +105,7 @@ def _scheme(_found: Model, roles: Roles) -> Iterator[Found]:
         header = one.scope.header("X-Forwarded-Proto") or one.scope.header("Forwarded")
         if encrypted and header is None and one.target.scheme == "http" and one.target.statement.location not in seen:
             seen.add(one.target.statement.location)
-            yield Found(one.target.statement.location, "the nodes do not learn that the client used https")
+            yield Found(one.target.statement.location, "NGINX does not tell the nodes that the client used https")
 
 
 def _terminates_tls(server: Scope) -> bool:
@@ -110,7 +117,7 @@ def _request_buffers(server: Scope) -> Iterator[Found]:
     largest = size(found[0].arguments[-1]) if found and found[0].arguments else 8192
     if largest is not None and largest < _KERBEROS:
         where = found[0].words[-1].location if found else start(server)
-        yield Found(where, f"a request with a header of more than {largest // 1024} kB gets 400")
+        yield Found(where, f"a request with a header line of more than {largest // 1024} kB gets 400")
 
 
 def _answer_buffers(_found: Model, roles: Roles) -> Iterator[Found]:
@@ -121,7 +128,7 @@ def _answer_buffers(_found: Model, roles: Roles) -> Iterator[Found]:
         where = place(one.scope, "proxy_buffer_size") if value else start(one.scope.enclosing("server") or one.scope)
         if largest is not None and largest < _COOKIES and where not in seen:
             seen.add(where)
-            yield Found(where, f"an answer with more than {largest // 1024} kB of headers becomes a 502")
+            yield Found(where, f"if a node answers with more than {largest // 1024} kB of headers, the client gets 502")
 
 
 def _body(_found: Model, roles: Roles) -> Iterator[Found]:
@@ -139,7 +146,7 @@ def _slow_headers(server: Scope) -> Iterator[Found]:
     if server.value("underscores_in_headers") == "on":
         yield Found(
             place(server, "underscores_in_headers"),
-            "a client can send X_Forwarded_For, which IIS reads like X-Forwarded-For",
+            "a client can send `X_Forwarded_For`, which IIS treats as `X-Forwarded-For`",
         )
 
 
@@ -149,9 +156,10 @@ RULES: Final = (
         vendors=NGINX,
         severity="error",
         title="a location keeps the request headers of its server",
-        why="a block with one proxy_set_header inherits none. Without Host, IIS answers for the wrong site; "
-        "without Upgrade, WebSockets get 400",
-        instead="write all proxy_set_header of the outer block in this block too, or remove its own",
+        why="a block with a `proxy_set_header` inherits none from the outer blocks. Without Host, IIS answers for "
+        "the wrong site; without Upgrade, WebSockets get 400",
+        instead="write all `proxy_set_header` lines of the outer block in this block too, or remove those of this "
+        "block",
         source=f"{PROXY}#proxy_set_header",
         check=by_roles(_lost),
     ),
@@ -160,8 +168,9 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="a location keeps the answer headers of its server",
-        why="a block with one add_header inherits none, so that Strict-Transport-Security and others are missing there",
-        instead="write all add_header of the outer block in this block too",
+        why="a block with an `add_header` inherits none from the outer blocks, so Strict-Transport-Security and "
+        "others are missing there",
+        instead="write all `add_header` lines of the outer block in this block too",
         source=f"{_HEADERS}#add_header",
         check=by_model(_lost_answers),
     ),
@@ -170,8 +179,9 @@ RULES: Final = (
         vendors=NGINX,
         severity="error",
         title="the nodes get the Host that the client requested",
-        why="without it, NGINX sends the name of the upstream. IIS looks for a site of that name, and redirects "
-        "point to it. Measured: `Host: myapp1`",
+        why="without `proxy_set_header Host $host`, NGINX sends the host name of `proxy_pass`, which is often the "
+        "name of the upstream. IIS looks for a site of that name, and redirects contain it. Measured with the "
+        "example of nginx.org's page about load balancing: the nodes get `Host: myapp1`",
         instead="write `proxy_set_header Host $host;`",
         source=MEASURED,
         check=by_roles(_host),
@@ -181,11 +191,10 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="a client cannot set X-Forwarded-For",
-        why="the node takes the first address for the client's. `$proxy_add_x_forwarded_for` appends to what the "
-        "client sends. Audit logs and limits by address then have addresses that a client invents. Measured: "
-        "it arrives",
-        instead="write `proxy_set_header X-Forwarded-For $remote_addr;`; behind another proxy, write set_real_ip_from "
-        "too",
+        why="the node takes the first address in X-Forwarded-For for the client's. Audit logs and limits by address "
+        "then use an address that the client chose. Measured: a forged address reaches the node",
+        instead="write `proxy_set_header X-Forwarded-For $remote_addr;`; behind another proxy, write "
+        "`set_real_ip_from` too",
         source=MEASURED,
         check=by_roles(_forged),
         scenario="forged-headers",
@@ -195,7 +204,7 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="the nodes know that the client used https",
-        why="NGINX removes TLS. The node builds links and redirects with http, and cookies without Secure",
+        why="NGINX terminates TLS. The node then builds links and redirects with http, and cookies without Secure",
         instead="write `proxy_set_header X-Forwarded-Proto https;`",
         source="https://learn.microsoft.com/aspnet/core/host-and-deploy/proxy-load-balancer",
         check=by_roles(_scheme),
@@ -205,8 +214,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="headers with an underscore are removed",
-        why="IIS gives X_Forwarded_For and X-Forwarded-For to programs under one name, so that a client can forge "
-        "the address",
+        why="IIS gives `X_Forwarded_For` and `X-Forwarded-For` to programs under the same name, so a client can "
+        "forge the address",
         instead="remove `underscores_in_headers on;`",
         source=f"{CORE}#underscores_in_headers",
         check=each_server(_slow_headers),
@@ -229,8 +238,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="buffers are large enough for the cookies of a sign-in",
-        why="the headers of an answer must fit into proxy_buffer_size (default: 4 or 8 kB). A sign-in sets "
-        "several cookies of up to 4 kB: `upstream sent too big header`, 502",
+        why="the headers of an answer must fit into `proxy_buffer_size` (default: 4 or 8 kB). A sign-in sets several "
+        "cookies of up to 4 kB, which do not fit: NGINX logs `upstream sent too big header`, and answers 502",
         instead="write `proxy_buffer_size 32k;`, `proxy_buffers 8 16k;` and `proxy_busy_buffers_size 32k;`",
         source=f"{PROXY}#proxy_buffer_size",
         check=by_roles(_answer_buffers),

@@ -8,7 +8,7 @@ from ...readers.nginx.model import Model, Proxied
 from ...readers.nginx.upstreams import Upstream
 from ...readers.tree import Statement
 from ..rule import Found, Rule
-from .base import MEASURED, NGINX, PAGE, PROXY, UPSTREAM, by_model, by_roles, each_upstream, several, start
+from .base import MEASURED, NGINX, PAGE, PROXY, UPSTREAM, by_model, by_roles, each_upstream, named, several, start
 from .roles import Roles
 
 _DEFAULT: Final = ("error", "timeout")
@@ -42,14 +42,14 @@ def _retried_post(found: Model) -> Iterator[Found]:
     for statement in _written(found):
         for word in statement.words[1:]:
             if word.text == "non_idempotent":
-                yield Found(word.location, "a POST that a node may have executed is sent to the next node")
+                yield Found(word.location, "after an error, a POST is sent to a second node, and may be executed twice")
 
 
 def _retried_error(found: Model) -> Iterator[Found]:
     for statement in _written(found):
         for word in statement.words[1:]:
             if word.text == "http_500":
-                yield Found(word.location, "a URL that answers 500 marks one node after the other down")
+                yield Found(word.location, "requests for a URL that answers 500 mark one node after the other down")
 
 
 def _no_retry(_found: Model, roles: Roles) -> Iterator[Found]:
@@ -61,7 +61,7 @@ def _no_retry(_found: Model, roles: Roles) -> Iterator[Found]:
         where = written[0].location if written else one.target.statement.location
         if where not in seen:
             seen.add(where)
-            yield Found(where, "a 503 of one node goes to the client, although other nodes answer")
+            yield Found(where, "the client gets the 503 of one node, although other nodes could answer")
 
 
 def _attracting(found: Model, upstream: Upstream) -> Iterator[Found]:
@@ -70,7 +70,9 @@ def _attracting(found: Model, upstream: Upstream) -> Iterator[Found]:
     if method is None or method.name not in {"least_conn", "least_time"} or not several(upstream):
         return
     if uses and not any("http_503" in _retries(one) for one in uses) and not _websockets_only(uses):
-        yield Found(method.location, f"a node of {upstream.name} that answers 503 at once gets most requests")
+        yield Found(
+            method.location, f"a node of {named(upstream)} that answers 503 at once gets more requests than the others"
+        )
 
 
 def _websockets_only(uses: list[Proxied]) -> bool:
@@ -86,7 +88,7 @@ def _passive(_found: Model, roles: Roles) -> Iterator[Found]:
             if checked or not several(upstream) or any(upstream.own(name) for name in _CHECKS) or upstream.name in seen:
                 continue
             seen.add(upstream.name)
-            what = f"NGINX sends WebSockets to a node of {upstream.name} that hangs"
+            what = f"NGINX also sends WebSockets to a node of {named(upstream)} that hangs"
             yield Found(upstream.statement.location, what)
 
 
@@ -98,7 +100,7 @@ def _never_marked(_found: Model, roles: Roles) -> Iterator[Found]:
             if several(upstream) and unmarked and upstream.name not in seen:
                 seen.add(upstream.name)
                 where = upstream.active[0].statement.location
-                yield Found(where, f"no node of {upstream.name} is ever marked down (max_fails=0)")
+                yield Found(where, f"no node of {named(upstream)} is ever marked down (`max_fails=0`)")
 
 
 def _all_down(found: Model, upstream: Upstream) -> Iterator[Found]:
@@ -108,8 +110,8 @@ def _all_down(found: Model, upstream: Upstream) -> Iterator[Found]:
     uses = [one for one in found.uses.get(upstream.name, ()) if not _has_last_resort(one)]
     by_status = any(condition.startswith("http_5") for one in uses for condition in _retries(one))
     if several(upstream) and len(markable) == len(upstream.active) and not last and by_status:
-        what = f"marks {plural(len(markable), 'node')} of {upstream.name} down: `no live upstreams`"
-        yield Found(upstream.statement.location, f"one URL that answers 503 on all nodes {what}")
+        what = f"marks all {plural(len(markable), 'node')} of {named(upstream)} down: `no live upstreams`"
+        yield Found(upstream.statement.location, f"one URL that all nodes answer with an error {what}")
 
 
 def _has_last_resort(one: Proxied) -> bool:
@@ -121,9 +123,8 @@ def _has_last_resort(one: Proxied) -> bool:
 def _no_zone(found: Model, upstream: Upstream) -> Iterator[Found]:
     workers = found.main.value("worker_processes")
     if several(upstream) and not upstream.own("zone") and (workers or "1") != "1":
-        yield Found(
-            upstream.statement.location, f"each worker process has its own view of the nodes of {upstream.name}"
-        )
+        what = f"{named(upstream)} has no `zone`: each worker process counts the failures of the nodes separately"
+        yield Found(upstream.statement.location, what)
 
 
 def _unlimited(_found: Model, roles: Roles) -> Iterator[Found]:
@@ -135,7 +136,9 @@ def _unlimited(_found: Model, roles: Roles) -> Iterator[Found]:
             where = start(one.scope.enclosing("server") or one.scope)
             if where not in seen:
                 seen.add(where)
-                yield Found(where, f"a request that fails is sent to up to {plural(most, 'node')}, one after the other")
+                yield Found(
+                    where, f"a request that fails is sent to up to {plural(most, 'node')}, to one after the other"
+                )
 
 
 RULES: Final = (
@@ -144,8 +147,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="error",
         title="a POST is never repeated after it was sent",
-        why="the first node may have executed it. Measured when a node stops with POSTs in flight: 30 of them ran "
-        "twice",
+        why="the first node may have executed the POST before the error. Measured when a node stops with POSTs in "
+        "flight: 30 of them were executed twice",
         instead="remove `non_idempotent`",
         source=f"{PROXY}#proxy_next_upstream",
         check=by_model(_retried_post),
@@ -156,8 +159,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="error",
         title="one broken URL does not mark the nodes down",
-        why="a 500 is an error of one page, on all nodes. Measured: after 40 requests of one client to such a "
-        "page, all other requests got 502",
+        why="a 500 is usually an error of one page, on all nodes. Measured: after 40 requests of one client for such "
+        "a page, all other requests got 502",
         instead="remove `http_500`",
         source=f"{PROXY}#proxy_next_upstream",
         check=by_model(_retried_error),
@@ -167,9 +170,9 @@ RULES: Final = (
         id="nginx-stopped-pool",
         vendors=NGINX,
         severity="warning",
-        title="a stopped app pool is not visible to clients",
-        why="IIS answers 503 at once if the app pool is stopped. For NGINX, that is a good answer. Measured while "
-        "one of two pools is stopped for 6 s: 600 of 2800 requests failed",
+        title="clients do not get the 503 of a stopped app pool",
+        why="IIS answers 503 at once if the app pool is stopped. NGINX treats this as a valid answer. Measured while "
+        "one of two app pools is stopped for 6 s: 600 of 2800 requests failed",
         instead="write `proxy_next_upstream error timeout http_502 http_503 http_504;`",
         source=MEASURED,
         check=by_roles(_no_retry),
@@ -180,7 +183,7 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="`least_conn` does not prefer a broken node",
-        why="a node that answers 503 at once has the fewest requests in flight. Measured with least_conn: 775 of "
+        why="a node that answers 503 at once has the fewest requests in flight. Measured with `least_conn`: 775 of "
         "2800 requests failed, more than with round robin (600)",
         instead="write `proxy_next_upstream error timeout http_502 http_503 http_504;`",
         source=PAGE,
@@ -191,9 +194,9 @@ RULES: Final = (
         id="nginx-passive-checks",
         vendors=NGINX,
         severity="note",
-        title="the node of a WebSocket is checked",
-        why="open source NGINX checks no node by itself. A node that hangs keeps its WebSockets, and each mark "
-        "after fail_timeout is tested with the request of a client",
+        title="a node is checked before it gets a WebSocket",
+        why="open source NGINX has no active health checks. A node that hangs keeps its WebSockets. When the time "
+        "`fail_timeout` of a node that was marked down ends, NGINX tests the node with the request of a client",
         instead="check a node before each WebSocket (auth_request), as `nlbgen render nginx` does; or use HAProxy or "
         "NGINX Plus",
         source=PAGE,
@@ -205,7 +208,7 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="a node that fails is marked down",
-        why="with max_fails=0 on all nodes, each request tries the broken node first, again and again",
+        why="with `max_fails=0` on all nodes, requests are sent to the broken node again and again",
         instead="write `max_fails=2 fail_timeout=10s` on the servers",
         source=f"{UPSTREAM}#max_fails",
         check=by_roles(_never_marked),
@@ -216,8 +219,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="requests are served while all nodes are marked down",
-        why="NGINX answers 502 to all requests (`no live upstreams`) as long as all nodes are marked down, also "
-        "if only one URL fails",
+        why="NGINX answers 502 to all requests (`no live upstreams`) as long as all nodes are marked down, even if "
+        "only one URL fails",
         instead="write each node a second time, with `backup max_fails=0`",
         source=f"{UPSTREAM}#max_fails",
         check=each_upstream(_all_down),
@@ -227,10 +230,10 @@ RULES: Final = (
         id="nginx-zone",
         vendors=NGINX,
         severity="warning",
-        title="all workers know the states of the nodes",
-        why="without a zone, each worker process counts the failures of a node on its own, so that clients meet "
-        "the broken node once for each worker; least_conn counts only the requests of its own worker",
-        instead="write `zone NAME 64k;` in the upstream",
+        title="all workers share the states of the nodes",
+        why="without a `zone`, each worker process counts the failures of a node separately, so requests reach the "
+        "broken node in each worker; `least_conn` counts only the requests of its own worker",
+        instead="write `zone NAME 64k;` in the `upstream` block",
         source=f"{UPSTREAM}#zone",
         check=each_upstream(_no_zone),
     ),

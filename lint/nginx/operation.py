@@ -8,7 +8,7 @@ from ...readers.nginx.model import Model
 from ...readers.nginx.scopes import Scope
 from ...readers.tree import Word
 from ..rule import Found, Rule
-from .base import MAIN, NGINX, PROXY, TLS, by_model, by_roles, each_server, place, start, word_location
+from .base import MAIN, NGINX, PROXY, TLS, by_model, by_roles, each_server, names, place, start, word_location
 from .roles import Roles
 
 _FEWEST: Final = 1024
@@ -33,9 +33,8 @@ def _few_connections(found: Model) -> Iterator[Found]:
         limit = int(text) if text and text.isascii() and text.isdigit() else _DEFAULT_CONNECTIONS
         if limit < _FEWEST and found.proxied:
             where = place(events, "worker_connections") if text else start(events)
-            yield Found(
-                where, f"a worker has {limit} connections: at most {limit // 2} WebSockets, two connections each"
-            )
+            what = f"can hold at most {limit // 2} WebSockets (each needs two)"
+            yield Found(where, f"a worker with {limit} connections {what}")
 
 
 def _open_files(found: Model) -> Iterator[Found]:
@@ -44,7 +43,7 @@ def _open_files(found: Model) -> Iterator[Found]:
         connections = events.value("worker_connections")
         if files and connections and files.isdecimal() and connections.isdecimal() and int(files) < int(connections):
             where = place(found.main, "worker_rlimit_nofile")
-            yield Found(where, f"{files} open files are too few for {connections} connections")
+            yield Found(where, f"a limit of {files} open files is too low for {connections} connections")
 
 
 # Logs
@@ -53,7 +52,7 @@ def _open_files(found: Model) -> Iterator[Found]:
 def _secrets(found: Model) -> Iterator[Found]:
     for word in _format_words(found):
         for match in _SECRETS.finditer(word.text):
-            yield Found(word.location, f"the log has ${match[1]}, which is or can be a credential")
+            yield Found(word.location, f"the log contains `${match[1]}`, which is or can be a credential")
 
 
 def _format_words(found: Model) -> Iterator[Word]:
@@ -73,11 +72,15 @@ def _tokens(found: Model, roles: Roles) -> Iterator[Found]:
             text = " ".join(written.arguments[1:]) if written else "$request" if name in {"combined", "main"} else ""
             if log.arguments[:1] != ("off",) and _URLS.search(text) and log.location not in seen:
                 seen.add(log.location)
-                yield Found(word_location(log), f"the log format {name} has the complete URLs of SignalR's requests")
+                yield Found(
+                    word_location(log),
+                    f"the log format `{name}` writes the complete URLs of SignalR requests, with their tokens",
+                )
         server = one.scope.enclosing("server")
         if not logs and server is not None and start(server) not in seen:
             seen.add(start(server))
-            yield Found(start(server), "NGINX's default log (combined) has the complete URLs of SignalR's requests")
+            what = "NGINX's default log (`combined`) writes the complete URLs of SignalR requests, with their tokens"
+            yield Found(start(server), what)
 
 
 # TLS
@@ -92,12 +95,12 @@ def _old_versions(server: Scope) -> Iterator[Found]:
         for one in server.effective("ssl_protocols")[:1]:
             for word in one.words[1:]:
                 if word.text in _OLD:
-                    yield Found(word.location, f"clients can use {word.text}")
+                    yield Found(word.location, f"clients can use `{word.text}`")
                     break
         if not server.effective("ssl_protocols"):
             yield Found(
                 start(server),
-                "there is no ssl_protocols: before NGINX 1.23.4, TLS 1.3 is off; before 1.27.3, TLS 1.0 is on",
+                "there is no `ssl_protocols`: before NGINX 1.23.4, TLS 1.3 is off; before 1.27.3, TLS 1.0 is on",
             )
 
 
@@ -109,12 +112,13 @@ def _weak_ciphers(server: Scope) -> Iterator[Found]:
         return
     written = server.effective("ssl_ciphers")
     if not written:
-        yield Found(start(server), "there is no ssl_ciphers: the default includes CBC, and RSA without forward secrecy")
+        yield Found(
+            start(server), "there is no `ssl_ciphers`: the default includes CBC, and RSA without forward secrecy"
+        )
     elif weak := _WEAK.search(written[0].arguments[0]) or _GROUPS.search(written[0].arguments[0]):
         what = weak[0].strip(":")
-        yield Found(
-            word_location(written[0]), f"the list of ciphers has `{what}`, which Mozilla's intermediate profile has not"
-        )
+        message = f"the list of ciphers contains `{what}`, which is not in Mozilla's intermediate profile"
+        yield Found(word_location(written[0]), message)
 
 
 def _unverified(found: Model) -> Iterator[Found]:
@@ -126,7 +130,7 @@ def _unverified(found: Model) -> Iterator[Found]:
             server = start(one.scope.enclosing("server") or one.scope)
             if server not in seen:
                 seen.add(server)
-                yield Found(where, "any machine that answers is accepted as the node")
+                yield Found(where, f"the certificates of the nodes in `{names(one)}` are not verified")
 
 
 def _sign_in_over_http2(found: Model) -> Iterator[Found]:
@@ -144,7 +148,9 @@ def _sign_in_over_http2(found: Model) -> Iterator[Found]:
             word = next((word for word in listen.words[2:] if word.text == "http2"), None)
             if word is not None or server.value("http2") == "on":
                 where = word.location if word is not None else place(server, "http2")
-                yield Found(where, "clients use HTTP/2, and the configuration names a Windows sign-in")
+                yield Found(
+                    where, "clients use HTTP/2, but the configuration refers to Windows sign-ins (NTLM or Negotiate)"
+                )
                 break
 
 
@@ -154,9 +160,10 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="there are enough connections for all robots",
-        why="each WebSocket needs two connections of its worker: one to the client, one to the node. Further "
-        "clients are refused (`worker_connections are not enough`)",
-        instead="write `worker_connections` with two for each robot and browser; one worker may get all of them",
+        why="each WebSocket needs two connections of its worker: one to the client, one to the node. Above the "
+        "limit, NGINX closes new connections (`worker_connections are not enough`)",
+        instead="write `worker_connections` of at least 2 x (robots + browsers), because one worker may get all of "
+        "them",
         source=f"{MAIN}#worker_connections",
         check=by_model(_few_connections),
         scenario="robots-kill",
@@ -165,10 +172,10 @@ RULES: Final = (
         id="nginx-open-files",
         vendors=NGINX,
         severity="error",
-        title="a worker may open enough files",
+        title="the limit of open files is high enough for a worker",
         why="each connection is an open file. At the limit, NGINX accepts no clients: `Too many open files`. "
         "`nginx -t` only warns",
-        instead="write `worker_rlimit_nofile` with more than worker_connections",
+        instead="write a `worker_rlimit_nofile` above `worker_connections`",
         source=f"{MAIN}#worker_rlimit_nofile",
         check=by_model(_open_files),
     ),
@@ -176,9 +183,9 @@ RULES: Final = (
         id="nginx-secrets-in-log",
         vendors=NGINX,
         severity="error",
-        title="logs have no credentials",
-        why="the log then has sessions and tokens of users and robots; anyone who reads it can use them",
-        instead="remove the variable from log_format",
+        title="logs contain no credentials",
+        why="the log then contains sessions or tokens of users and robots; anyone who reads it can use them",
+        instead="remove the variable from `log_format`",
         source=f"{_LOG}#log_format",
         check=by_model(_secrets),
         scenario="logged-tokens",
@@ -188,10 +195,10 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="the tokens in URLs are masked in the log",
-        why="browsers send access_token and the tokens of SignalR connections in the URL, because a WebSocket has "
-        "no other place for them",
-        instead="write a map that truncates $request_uri at the token, and use it in log_format, as `nlbgen render "
-        "nginx` does",
+        why="browsers send `access_token` and the tokens of SignalR connections in the URL, because they cannot set "
+        "headers for a WebSocket. Anyone who reads the log can act as that user",
+        instead="write a map that truncates `$request_uri` at the token, and use it in `log_format`, as `nlbgen "
+        "render nginx` does",
         source=f"{_LOG}#log_format",
         check=by_roles(_tokens),
         scenario="logged-tokens",
@@ -212,7 +219,7 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="the ciphers are those of Mozilla's intermediate profile",
-        why="other suites have no forward secrecy, or use CBC, which has known attacks",
+        why="cipher suites outside Mozilla's list have no forward secrecy, or use CBC, which has known attacks",
         instead="write `ssl_ciphers` with Mozilla's list, for example from `nlbgen render nginx`",
         source=_MOZILLA,
         check=each_server(_weak_ciphers),
@@ -223,7 +230,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="the nodes' certificates are verified",
-        why="without proxy_ssl_verify, a machine that takes over a node's address gets the users' passwords and tokens",
+        why="without `proxy_ssl_verify on`, a machine that takes over a node's address gets the users' passwords and "
+        "tokens",
         instead="write `proxy_ssl_verify on;`, `proxy_ssl_trusted_certificate FILE;` and `proxy_ssl_name NAME;`",
         source=f"{PROXY}#proxy_ssl_verify",
         check=by_model(_unverified),
@@ -233,8 +241,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="error",
         title="HTTP/2 is off for Windows sign-ins",
-        why="NTLM and Negotiate sign in a connection. Over HTTP/2, the parallel requests of one client use "
-        "several connections to the node. Measured: 32 of 64 requests got 401",
+        why="NTLM and Negotiate authenticate a connection, not a request. Over HTTP/2, the parallel requests of one "
+        "client use several connections to the node. Measured: 32 of 64 requests got 401",
         instead="remove `http2`",
         source="docs/vendors/nginx.md",
         check=by_model(_sign_in_over_http2),

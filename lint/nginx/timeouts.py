@@ -14,6 +14,7 @@ from .base import (
     by_model,
     by_roles,
     each_upstream,
+    named,
     place,
     seconds,
     start,
@@ -52,7 +53,9 @@ def _long_poll(_found: Model, roles: Roles) -> Iterator[Found]:
         limit = _read_timeout(one)
         if limit <= LONG_POLL:
             where = place(one.scope, "proxy_read_timeout")
-            yield Found(where, f"a long poll of 110 s in {title(one.scope)} is stopped after {seconds(limit)}")
+            yield Found(
+                where, f"a SignalR long poll (up to 110 s) in {title(one.scope)} is stopped after {seconds(limit)}"
+            )
 
 
 def _slow_connect(_found: Model, roles: Roles) -> Iterator[Found]:
@@ -82,16 +85,15 @@ def _endless_reload(found: Model, roles: Roles) -> Iterator[Found]:
         and roles.websockets
     ):
         where = found.main.own("events")[0].location
-        yield Found(
-            where, "there is no worker_shutdown_timeout: after a reload, old workers stay while a WebSocket is open"
-        )
+        what = "there is no `worker_shutdown_timeout`: after a reload, old workers run while a WebSocket is open"
+        yield Found(where, what)
 
 
 def _long_keepalive(_found: Model, upstream: Upstream) -> Iterator[Found]:
     for one in upstream.own("keepalive_timeout"):
         limit = time("".join(one.arguments[:1]))
         if upstream.own("keepalive") and limit is not None and limit >= _IIS_IDLE:
-            yield Found(word_location(one), f"idle connections of {upstream.name} are kept for {seconds(limit)}")
+            yield Found(word_location(one), f"idle connections of {named(upstream)} are kept for {seconds(limit)}")
 
 
 RULES: Final = (
@@ -100,8 +102,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="WebSockets have a long `proxy_read_timeout`",
-        why="NGINX closes a WebSocket on which the node sends nothing for proxy_read_timeout: measured after 60 "
-        "s, the default. Each robot then connects again",
+        why="NGINX closes a WebSocket if the node sends nothing for `proxy_read_timeout`. Measured: after 60 s, the "
+        "default. Each robot then connects again",
         instead="write `proxy_read_timeout 1h;` in the location that gets the WebSockets",
         source=MEASURED,
         check=by_roles(_idle),
@@ -112,9 +114,9 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="`proxy_read_timeout` is longer than a long poll of SignalR",
-        why="a client that cannot use WebSockets sends long polls, which SignalR answers after up to 110 s. With "
-        "a shorter timeout, NGINX sends the poll to the next node, and then answers 502 or 504. Measured: 3 "
-        "polls arrived 4 times at the nodes, and failed after 60 s",
+        why="a client that cannot use WebSockets sends long polls, which SignalR answers after up to 110 s. With a "
+        "shorter timeout, NGINX sends the poll to the next node, and then answers 502 or 504. Measured: 3 polls "
+        "caused 4 requests to the nodes, and failed after 60 s",
         instead="write `proxy_read_timeout 130s;` in the location that gets SignalR's requests",
         source=MEASURED,
         check=by_roles(_long_poll),
@@ -124,10 +126,10 @@ RULES: Final = (
         id="nginx-connect-timeout",
         vendors=NGINX,
         severity="warning",
-        title="a node that hangs is left within 10 s",
-        why="a machine that hangs accepts no connection, or no TLS handshake. Each request to it waits for "
-        "proxy_connect_timeout (default: 60 s) before NGINX tries the next node. Measured while a node hangs "
-        "for 6 s: more than 100 of 2800 requests failed, and 400 took more than a second",
+        title="NGINX stops waiting for a node that hangs within 10 s",
+        why="a machine that hangs accepts no connection, or does not complete the TLS handshake. Each request to it "
+        "waits for `proxy_connect_timeout` (default: 60 s) before NGINX tries the next node. Measured while a node "
+        "hangs for 6 s: more than 100 of 2800 requests failed, and 400 took more than a second",
         instead="write `proxy_connect_timeout 2s;`",
         source=MEASURED,
         check=by_roles(_slow_connect),
@@ -138,8 +140,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="WebSockets survive a reload",
-        why="after worker_shutdown_timeout, the old workers close their connections. Measured with 5 s: each "
-        "reload closed all of 50 WebSockets",
+        why="after `worker_shutdown_timeout`, the old workers close their connections. Measured with 5 s: each "
+        "reload closed all 50 WebSockets",
         instead="write `worker_shutdown_timeout 1h;`",
         source=f"{MAIN}#worker_shutdown_timeout",
         check=by_model(_short_reload),
@@ -149,9 +151,9 @@ RULES: Final = (
         id="nginx-reload-no-end",
         vendors=NGINX,
         severity="note",
-        title="old workers end",
-        why="after a reload, an old worker stays until its last WebSocket is closed. Robots keep theirs for days, "
-        "so that each reload adds workers with their memory",
+        title="old workers end after a reload",
+        why="after a reload, an old worker runs until its last WebSocket is closed. Robots keep WebSockets open for "
+        "days, so each reload leaves more old workers in memory",
         instead="write `worker_shutdown_timeout 1h;`",
         source=f"{MAIN}#worker_shutdown_timeout",
         check=by_roles(_endless_reload),
@@ -164,7 +166,7 @@ RULES: Final = (
         title="NGINX closes idle connections before IIS does",
         why="IIS closes a connection after 120 s without a request. If NGINX sends a POST at that moment, the "
         "client gets 502, because a POST is not retried",
-        instead="write `keepalive_timeout 60s;` in the upstream",
+        instead="write `keepalive_timeout 60s;` in the `upstream` block",
         source=f"{UPSTREAM}#keepalive_timeout",
         check=each_upstream(_long_keepalive),
     ),

@@ -7,7 +7,7 @@ from typing import Final
 from ...readers.nginx.model import Model
 from ...readers.nginx.scopes import Scope
 from ..rule import Found, Rule
-from .base import CORE, MEASURED, NGINX, PROXY, by_model, by_roles, start, title, word_location
+from .base import CORE, MEASURED, NGINX, PROXY, by_model, by_roles, named, start, title, word_location
 from .roles import Roles, diverts
 
 _HANDLERS: Final = (
@@ -25,11 +25,12 @@ def _without_upgrade(_found: Model, roles: Roles) -> Iterator[Found]:
             continue
         upgrade, connection = one.scope.header("Upgrade"), one.scope.header("Connection")
         if upgrade is None:
-            yield Found(
-                one.target.statement.location, f"{title(one.scope)} does not send the header Upgrade to the nodes"
-            )
+            what = f"{title(one.scope)} does not send the header `Upgrade` to the nodes"
+            yield Found(one.target.statement.location, what)
         elif connection is None:
-            yield Found(upgrade.location, f"{title(one.scope)} sends Upgrade, but not `Connection: upgrade`")
+            yield Found(
+                upgrade.location, f"{title(one.scope)} sends the header `Upgrade`, but not `Connection: upgrade`"
+            )
 
 
 def _old_protocol(_found: Model, roles: Roles) -> Iterator[Found]:
@@ -39,7 +40,7 @@ def _old_protocol(_found: Model, roles: Roles) -> Iterator[Found]:
         old = one.scope.value("proxy_http_version") not in {"1.1", "2"}
         if upgrade is not None and old and upgrade.location not in seen:
             seen.add(upgrade.location)
-            yield Found(upgrade.location, "the header Upgrade is sent without proxy_http_version 1.1")
+            yield Found(upgrade.location, "the header `Upgrade` is sent without `proxy_http_version 1.1`")
 
 
 def _any_upgrade(found: Model, _roles: Roles) -> Iterator[Found]:
@@ -51,7 +52,9 @@ def _any_upgrade(found: Model, _roles: Roles) -> Iterator[Found]:
         seen.add(upgrade.location)
         value = upgrade.arguments[1]
         if "$http_upgrade" in value.replace("{", "").lower() or _passes(found, value):
-            yield Found(upgrade.words[_VALUE].location, f"`{value}` sends every upgrade that a client requests")
+            yield Found(
+                upgrade.words[_VALUE].location, f"`{value}` passes every upgrade that a client requests to the nodes"
+            )
 
 
 def _passes(found: Model, value: str) -> bool:
@@ -76,7 +79,7 @@ def _closed_connection(found: Model, _roles: Roles) -> Iterator[Found]:
             what = "`Connection: close`" if closing else "`Connection: upgrade`"
             yield Found(
                 header.words[_VALUE].location,
-                f"requests have {what}, so that the keepalive of {upstreams[0].name} is not used",
+                f"requests have {what}, so the `keepalive` of {named(upstreams[0])} is not used",
             )
 
 
@@ -87,7 +90,7 @@ def _no_proxy(found: Model) -> Iterator[Found]:
         named = _NAMES_WEBSOCKETS.search(location.path) and location.enclosing("server") in proxying
         if (own_upgrade or named) and not _answers(location):
             where = word_location(own_upgrade[0]) if own_upgrade else start(location)
-            yield Found(where, f"{title(location)} has no proxy_pass: its requests are answered from files, with 404")
+            yield Found(where, f"{title(location)} has no `proxy_pass`: NGINX looks for a file, and answers 404")
 
 
 def _answers(location: Scope) -> bool:
@@ -97,7 +100,9 @@ def _answers(location: Scope) -> bool:
 def _buffered(_found: Model, roles: Roles) -> Iterator[Found]:
     for one in roles.signalr:
         if one.scope.value("proxy_buffering") != "off":
-            yield Found(one.target.statement.location, f"events of {title(one.scope)} wait in a buffer of NGINX")
+            yield Found(
+                one.target.statement.location, f"server-sent events in {title(one.scope)} wait in a buffer of NGINX"
+            )
 
 
 RULES: Final = (
@@ -106,9 +111,10 @@ RULES: Final = (
         vendors=NGINX,
         severity="error",
         title="WebSockets reach the nodes",
-        why="NGINX removes Upgrade and Connection from each request. The node answers a WebSocket like a page; "
-        "measured: with NGINX's page about load balancing, the answer is 200 in place of 101",
-        instead="write `proxy_http_version 1.1;`, and proxy_set_header for Upgrade and Connection with a map that "
+        why="by default, NGINX removes the headers Upgrade and Connection from each request. The node then answers "
+        "the request for a WebSocket like the request for a page. Measured with the example configuration of "
+        "nginx.org's page about load balancing: the answer is 200 instead of 101",
+        instead="write `proxy_http_version 1.1;`, and `proxy_set_header` for Upgrade and Connection with a map that "
         "allows only `websocket`",
         source="https://nginx.org/en/docs/http/websocket.html",
         check=by_roles(_without_upgrade),
@@ -143,9 +149,10 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="keep-alive connections to the nodes are used",
-        why="with `Connection: close` for all requests without an upgrade, as in NGINX's page about WebSockets, "
-        "each request opens a connection to a node. Measured: a third of the requests per second",
-        instead='write the map with `""` in place of `close`',
+        why="with `Connection: close` for all requests without an upgrade, as in the example of nginx.org's page "
+        "about WebSockets, each request opens a connection to a node. Measured: only a third of the requests per "
+        "second",
+        instead='write the map with `""` instead of `close`',
         source=MEASURED,
         check=by_roles(_closed_connection),
     ),
@@ -154,9 +161,9 @@ RULES: Final = (
         vendors=NGINX,
         severity="error",
         title="a location for WebSockets has a `proxy_pass`",
-        why="a location does not inherit the proxy_pass of another one. Its requests get 404, and clients fall "
+        why="a location does not inherit the `proxy_pass` of another one. Its requests get 404, and clients fall "
         "back to long polls, or do not connect",
-        instead="write the proxy_pass in this location too",
+        instead="write the `proxy_pass` in this location too",
         source=f"{CORE}#location",
         check=by_model(_no_proxy),
     ),
@@ -165,8 +172,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="server-sent events are not buffered",
-        why="NGINX collects an answer until a buffer of 4 or 8 kB is full. The events of SignalR's clients "
-        "without WebSockets arrive late or never",
+        why="NGINX collects an answer until a buffer of 4 or 8 kB is full. Clients that use server-sent events get "
+        "their events late or never",
         instead="write `proxy_buffering off;` in the location that gets SignalR's requests",
         source=f"{PROXY}#proxy_buffering",
         check=by_roles(_buffered),

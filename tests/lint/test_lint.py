@@ -70,7 +70,7 @@ def test_text_has_the_line_of_the_file_and_a_caret_below_the_word() -> None:
         "   |             ^^",
         "    why: a limit limits",
         "    instead: write no limit",
-        "    nlbgen prove shows it: --scenario steady",
+        "    to test nlbgen's own configuration for this: nlbgen prove haproxy --scenario steady",
     ]
 
 
