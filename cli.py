@@ -24,16 +24,16 @@ COMMANDS = {
     "bundle": "Put all files of a change into one archive.",
     "check": "List all errors and warnings of a spec.",
     "completion": "Print the completion script for a shell.",
-    "doctor": "Show what this machine has and lacks for nlbgen.",
-    "drift": "Compare what runs with what the spec makes.",
-    "explain": "Explain an id, an exit code, a key or a line.",
+    "doctor": "Show which programs, packages and secrets are missing.",
+    "drift": "Compare the loaded configuration with the spec.",
+    "explain": "Explain an id, an exit code, a key or a rendered line.",
     "export": "Write a rollout for an automation tool.",
     "init": "Write a commented farm.yaml to start from.",
-    "lint": "Check a configuration that nlbgen did not write.",
-    "nodes": "The nodes' config files, and the nodes in the running farm.",
-    "probe": "Compare the running farm with the spec.",
-    "prove": "Run failure scenarios against the configuration.",
-    "push": "Change a device to match the spec.",
+    "lint": "Check a configuration that was not written by nlbgen.",
+    "nodes": "Edit the nodes' config files; drain or enable nodes.",
+    "probe": "Test the running farm over the network.",
+    "prove": "Test the configuration with simulated nodes that fail.",
+    "push": "Change an F5 or Zen device to match the spec.",
     "render": "Write configurations, and files to prepare the nodes.",
     "report": "Write one HTML page about the farm.",
     "roll": "Run a command for each node, one at a time.",
@@ -85,14 +85,15 @@ class CommandLine(click.Group):
 @click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print each file, program and device that is used.")
 def cli(quiet: bool, verbose: bool) -> None:
-    """Turn one farm.yaml into a highly available UiPath Orchestrator farm.
+    """Generate and check the configuration of a UiPath Orchestrator farm from one farm.yaml.
 
-    nlbgen renders load balancer configurations and checks them with the real program, prepares the nodes, changes
-    devices, tests the configuration under failures, and compares the running farm with the spec.
+    nlbgen renders load balancer configurations and checks them with HAProxy or NGINX if installed, prepares the nodes,
+    changes F5 and Zen devices, tests the configuration under failures, and compares the running farm with the spec.
 
     \b
     Exit codes: 0 done, 1 a difference or another error, 2 usage, 3 the spec is invalid,
-    4 a vendor does not support a requested feature, 5 a node's config, 6 a device,
+    4 a vendor does not support a requested feature, 5 a node's config file cannot be read or changed,
+    6 a device or balancer cannot be reached or refuses a request,
     70 internal error (a bug in nlbgen).
     """
     if quiet and verbose:

@@ -1,4 +1,4 @@
-"""`nlbgen doctor`: what this machine has and lacks for nlbgen."""
+"""`nlbgen doctor`: which programs, packages, secrets and devices that nlbgen needs are missing."""
 
 import shlex
 import sys
@@ -35,12 +35,12 @@ class Check(NamedTuple):
         return f"missing: {self.what}: {self.lacks}\n    {self.fix}" if self.lacks else f"ok: {self.what}"
 
 
-@click.command(short_help="Show what this machine has and lacks for nlbgen.")
+@click.command(short_help="Show which programs, packages and secrets are missing.")
 @console.ONE_SPEC
 def command(file: Path) -> None:
-    """Show what this machine has and lacks for nlbgen, and how to install it.
+    """Check which programs and Python packages that nlbgen needs are missing, and show how to install them.
 
-    With a spec, also its secrets and its devices. Exits with 1 if anything is missing. Nothing is changed.
+    With a spec, also check its secrets and its devices. Exits with 1 if anything is missing. Nothing is changed.
     """
     from ..core.wording import plural
     from ..spec.load import load
@@ -50,7 +50,7 @@ def command(file: Path) -> None:
         farm = load(file).farm
         checks += [*_secrets(farm, file.parent), *_devices(farm)]
     else:
-        console.info(f"{file}: there is no such file, so no variables and devices were checked")
+        console.info(f"{file}: does not exist, so the secrets and the devices of the spec were not checked")
     console.show("".join(f"{check}\n" for check in checks), lambda: _view(checks))
     missing = sum(bool(check.lacks) for check in checks)
     if missing:
@@ -90,7 +90,7 @@ def _extras() -> Iterator[Check]:
     for extra, (modules, lacks) in EXTRAS.items():
         missing = [module for module in modules if find_spec(module) is None]
         fix = f"{shlex.quote(sys.executable)} -m pip install 'nlbgen[{extra}]'"
-        yield Check(f"the extra {extra}", lacks if missing else "", fix)
+        yield Check(f"the Python packages of the extra `{extra}`", lacks if missing else "", fix)
 
 
 def _secrets(farm: "Farm", folder: Path) -> Iterator[Check]:

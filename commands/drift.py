@@ -1,4 +1,4 @@
-"""`nlbgen drift`: compares what runs with what the spec makes."""
+"""`nlbgen drift`: compares the loaded configuration with the one that the spec makes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -41,15 +41,26 @@ def _subjects(context: click.Context, _parameter: click.Parameter, incomplete: s
 @console.ONE_SPEC
 @console.STYLE
 @click.option("--textfile", type=_FILE, metavar="FILE", help="Also write metrics for node_exporter into this file.")
-@click.option("--haproxy-socket", type=_FILE, metavar="FILE", help="HAProxy's runtime socket, if it is elsewhere.")
-@click.option("--haproxy-master", type=_FILE, metavar="FILE", help="The master's socket, if it is elsewhere.")
-@click.option("--haproxy-file", type=_FILE, metavar="FILE", help="HAProxy's configuration, if it is elsewhere.")
-@click.option("--nginx-file", type=_FILE, metavar="FILE", help="NGINX's configuration, if it is elsewhere.")
+@click.option(
+    "--haproxy-socket", type=_FILE, metavar="FILE", help="HAProxy's runtime socket [default: /run/haproxy/admin.sock]."
+)
+@click.option(
+    "--haproxy-master",
+    type=_FILE,
+    metavar="FILE",
+    help="The socket of HAProxy's master [default: /run/haproxy-master.sock].",
+)
+@click.option(
+    "--haproxy-file", type=_FILE, metavar="FILE", help="HAProxy's configuration [default: /etc/haproxy/haproxy.cfg]."
+)
+@click.option(
+    "--nginx-file", type=_FILE, metavar="FILE", help="NGINX's configuration [default: /etc/nginx/nginx.conf]."
+)
 def command(subjects: tuple[str, ...], file: Path, style: str, **given: Unpack[_Given]) -> None:
     """Compare each SUBJECT with the spec: haproxy, nginx, zen, f5, nodes. Nothing is changed.
 
-    Without SUBJECT: the vendors that the spec names, and the nodes if it names their files. HAProxy and NGINX are
-    compared on their own machine, devices by their API.
+    The default subjects are the vendors that the spec names, and the nodes if it names their files. For HAProxy and
+    NGINX, run the command on the balancer itself. Devices are compared by their API.
 
     Exit codes: 0 no difference, 1 a difference, 2 usage, 3 the spec is invalid, 6 a subject could not be compared.
     """

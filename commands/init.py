@@ -28,24 +28,33 @@ if TYPE_CHECKING:
     "source",
     type=console.FilePath(),
     metavar="CONFIG",
-    help="Read answers from the existing node's web.config or UiPath.Orchestrator.dll.config.",
+    help="Read values from the existing node's web.config or UiPath.Orchestrator.dll.config.",
 )
 @click.option("--farm", help="The farm's name [default: the first label of the host name].")
 @click.option("--host", help="The name that robots and people use.")
 @click.option("--address", help="The address on which the balancer listens; * for every address.")
 @click.option(
-    "--node", "nodes", multiple=True, metavar="NAME=ADDRESS", help="A node; repeatable, the existing node first."
+    "--node",
+    "nodes",
+    multiple=True,
+    metavar="NAME=ADDRESS",
+    help="A node; give the option for each node, the existing node first.",
 )
 @click.option("--orchestrator", metavar="VERSION", help='The Orchestrator version, for example "2019.4".')
-@click.option("--tls", type=click.Choice(["bridge", "terminate", "passthrough", "none"]), help="Where TLS ends.")
+@click.option(
+    "--tls",
+    type=click.Choice(["bridge", "terminate", "passthrough", "none"]),
+    help="Where TLS is terminated: bridge: at the balancer, with new TLS connections to the nodes; terminate: at the "
+    "balancer; passthrough: at the nodes; none: no TLS.",
+)
 @click.option(
     "--store",
     type=click.Choice(["redis", "sqlserver"]),
     help="The SignalR backplane, which sends messages between the nodes.",
 )
-@click.option("--redis", metavar="HOST[:PORT],...", help="The Redis server, or a list with commas.")
+@click.option("--redis", metavar="HOST[:PORT],...", help="One or more Redis servers, separated by commas.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
-@click.option("-y", "--yes", is_flag=True, help="Do not prompt, also on a terminal: for scripts.")
+@click.option("-y", "--yes", is_flag=True, help="Never prompt, even on a terminal (for scripts).")
 def command(output: Path, force: bool, yes: bool, source: Path | None, **given: "str | tuple[str, ...] | None") -> None:
     """Write a commented farm.yaml. On a terminal, the command prompts for missing values.
 

@@ -42,7 +42,12 @@ class _Given(TypedDict):
     show_default=True,
     help="Exit with 1 on findings that are this severe, or more.",
 )
-@click.option("--baseline", type=console.FilePath(dir_okay=False), metavar="FILE", help="Ignore the findings in FILE.")
+@click.option(
+    "--baseline",
+    type=console.FilePath(dir_okay=False),
+    metavar="FILE",
+    help="Do not report the findings that FILE lists.",
+)
 @click.option(
     "--write-baseline",
     type=console.FilePath(dir_okay=False),

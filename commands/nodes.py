@@ -45,16 +45,16 @@ for _command in running.COMMANDS:
 @click.option(
     "--generate",
     is_flag=True,
-    help="If the file with the farm's keys has no usable machineKey (missing, AutoGenerate, too short), write a new "
-    "one into it.",
+    help="Write a new machineKey into CONFIG (default: the first node's file, or that of keys.from), if it has no "
+    "usable one (missing, AutoGenerate, too short).",
 )
 @click.option("-y", "--yes", is_flag=True, help="With --generate: do not ask for confirmation.")
 @_CONFIGS
 def _keys(file: Path, style: str, generate: bool, yes: bool, configs: tuple[Path, ...]) -> None:
     """List the keys of the spec's nodes, or of the CONFIG files, with fingerprint and location but without value.
 
-    With --generate, write a new machineKey into the file with the farm's keys, unless it has a usable one. This file is
-    CONFIG; without CONFIG it is the first node's, or that of keys.from in the spec.
+    With --generate, write a new machineKey into CONFIG, unless it has a usable one. Without CONFIG, the file is the
+    first node's, or that of keys.from in the spec.
     """
     if generate:
         _generate(file, configs, style, agreed=yes)
@@ -210,7 +210,12 @@ def _audit(file: Path, style: str, configs: tuple[Path, ...]) -> None:
 @command.command("collect", short_help="Write a script that collects nodes without their secrets.")
 @console.ONE_SPEC
 @console.OUTPUT
-@click.option("--new-key", type=console.FilePath(dir_okay=False), metavar="KEY", help="Write a new key into this file.")
+@click.option(
+    "--new-key",
+    type=console.FilePath(dir_okay=False),
+    metavar="KEY",
+    help="Create a new random key and write it into this file.",
+)
 def _collect(file: Path, output: Path, new_key: Path | None) -> None:
     """Write collect-node.ps1: on each node it collects for `audit` what the nodes must share, without a secret.
 

@@ -23,7 +23,7 @@ _REFUSED = "the device was not changed"
 
 @click.group()
 def command() -> None:
-    """Change a device to match the spec: plan, confirm, apply, read back."""
+    """Change an F5 or Zen device to match the spec: show the plan, ask for confirmation, apply, verify."""
 
 
 @command.command("zen", short_help="Push to a Zevenet, Skudonet or Relianoid.")
@@ -58,7 +58,7 @@ def _zen(file: Path, style: str, yes: bool, **options: "Unpack[_Given]") -> None
 @click.option("--prune", is_flag=True, help="Remove nlbgen's objects that the farm no longer needs.")
 @click.option("--force", is_flag=True, help="Allow a plan that disables more than half of a pool's members at once.")
 @click.option(
-    "--sync", metavar="GROUP", default="", help="Afterwards, synchronize the configuration to this device group."
+    "--sync", metavar="GROUP", default="", help="After the change, synchronize the configuration to this device group."
 )
 @click.option(
     "--restore",

@@ -47,13 +47,13 @@ class Given(TypedDict):
 
 
 _REACH: Final = (
-    click.option("--vendor", type=console.VendorName(), help="The vendor that runs, if the spec names several."),
+    click.option("--vendor", type=console.VendorName(), help="The vendor in use, if the spec names several."),
     click.option(
         "--ssh",
         "hosts",
         multiple=True,
         metavar="[USER@]HOST",
-        help="A balancer's host for ssh; repeat it for several [default: the hosts of the spec].",
+        help="A balancer's host for ssh; repeatable [default: the hosts of the spec].",
     ),
     click.option("--local", is_flag=True, help="The balancer is this machine: do not use ssh."),
     click.option("--sudo", is_flag=True, help="Run the commands on the balancer through `sudo -n`."),
@@ -66,7 +66,10 @@ _REACH: Final = (
         "--reload-command", metavar="COMMAND", help="The command that reloads NGINX [default: systemctl reload nginx]."
     ),
     click.option(
-        "--sync", metavar="GROUP", default="", help="F5: synchronize the configuration to this device group afterwards."
+        "--sync",
+        metavar="GROUP",
+        default="",
+        help="F5: synchronize the configuration to this device group after each change.",
     ),
 )
 
@@ -223,7 +226,7 @@ def _table(spec: "Spec", seen: "Mapping[str, Sequence[NodeStatus]]") -> "Iterato
 @click.option(
     "--wait",
     type=Seconds(),
-    metavar="SECONDS",
+    metavar="DURATION",
     help="Wait until the node has no sessions; after this time exit with 1.",
 )
 @_FOR
@@ -242,7 +245,10 @@ def drain(
 @console.ONE_SPEC
 @REACH
 @click.option(
-    "--wait", type=Seconds(), metavar="SECONDS", help="Drain the node first, and wait at most so long for its sessions."
+    "--wait",
+    type=Seconds(),
+    metavar="DURATION",
+    help="Drain the node first; set it to down when it has no sessions, or after this time.",
 )
 @_FOR
 @FORCE
@@ -260,7 +266,7 @@ def down(
 @console.ONE_SPEC
 @REACH
 @click.option(
-    "--wait", type=Seconds(), metavar="SECONDS", help="Wait until its checks pass; after this time exit with 1."
+    "--wait", type=Seconds(), metavar="DURATION", help="Wait until its checks pass; after this time exit with 1."
 )
 @AUDIT
 @NODE

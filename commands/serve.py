@@ -16,7 +16,7 @@ from . import console
 def command(folder: Path | None, port: int, opened: bool) -> None:
     """Serve the page that runs nlbgen in a browser, on loopback, until Ctrl+C.
 
-    DIR is the folder that `make site` builds (site/app); without it, the page of this installation.
+    DIR is the folder that `make site` builds (site/app). Default: the copy of the page in the installed package.
     """
     from ..page import serving
 

@@ -6,7 +6,7 @@ from ..nodes.reading import read_configs
 from ..spec.load import Spec
 from .report import Difference, UnreachedError
 
-HINT = "nlbgen nodes audit shows each file; write `config: PATH` for each node"
+HINT = "`nlbgen nodes audit` shows which file cannot be read; a node without files needs `config: PATH` in the spec"
 
 
 def differences(spec: Spec) -> list[Difference]:

@@ -176,7 +176,7 @@ RULES: Final = (
         severity="warning",
         title="WebSockets survive a reload",
         why="after a reload, the old worker keeps its WebSockets until `hard-stop-after`. Measured with 5 s: all 50 "
-        "WebSockets were closed, and all robots connected again at the same time",
+        "WebSockets were closed. All robots then connect again at the same time",
         instead="write `hard-stop-after 1h`",
         source=f"{MANUAL}#hard-stop-after",
         check=by_model(_short_stop),

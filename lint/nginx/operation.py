@@ -161,7 +161,7 @@ RULES: Final = (
         severity="warning",
         title="there are enough connections for all robots",
         why="each WebSocket needs two connections of its worker: one to the client, one to the node. Above the "
-        "limit, NGINX closes new connections (`worker_connections are not enough`)",
+        "limit, new connections fail (`worker_connections are not enough`)",
         instead="write `worker_connections` of at least 2 x (robots + browsers), because one worker may get all of "
         "them",
         source=f"{MAIN}#worker_connections",

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def test_doctor_without_a_spec_checks_programs_and_extras(cli: "RunCommand") -> None:
     ran = cli("doctor")
-    assert "farm.yaml: there is no such file" in ran.err
+    assert "farm.yaml: does not exist, so the secrets" in ran.err
     assert ran.out.startswith(f"ok: Python {sys.version.split()[0]}: ")
-    for part in ("HAProxy", "NGINX", "the extra prove", "the extra secrets"):
+    for part in ("HAProxy", "NGINX", "of the extra `prove`", "of the extra `secrets`"):
         assert part in ran.out
     assert ran.code == int("missing: " in ran.out)
 

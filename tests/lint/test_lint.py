@@ -74,6 +74,13 @@ def test_text_has_the_line_of_the_file_and_a_caret_below_the_word() -> None:
     ]
 
 
+@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in registry.all_rules()])
+def test_proof_names_the_vendor_and_is_empty_for_devices(rule: Rule) -> None:
+    vendor = rule.vendors[0]
+    tested = vendor in {"haproxy", "nginx"} and rule.scenario is not None
+    assert rule.proof == (f"nlbgen prove {vendor} --scenario {rule.scenario}" if tested else "")
+
+
 def test_text_escapes_control_characters_of_the_file() -> None:
     assert "\x1b" not in text.text([examined("global\n  maxconn 1\x1b[31m0 #\x1b[2J\n")])
 
