@@ -1,15 +1,19 @@
 """A real Prometheus with the rendered configuration watches a farm in the lab: failures fire alerts, nothing else does.
 
 The failures are those of the scenarios of `prove`; each lasts until its alerts fire. Only addresses differ from
-production: the exporters run on other ports, and the farm's name is not in DNS.
+production: the exporters run on other ports, and the farm's name is not in DNS. Tests of alerts that take minutes or
+hours also shorten the times of the rules (HURRIED).
 """
 
+import asyncio
 import contextlib
 import json
 import os
 import re
 import subprocess
+import threading
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,16 +22,22 @@ from typing import Any, Self
 import pytest
 import yaml
 
+from nlbgen.core.files import write_atomically
+from nlbgen.drift.textfile import metrics
 from nlbgen.export.monitoring.rendering import render_monitoring
 from nlbgen.net.loopback import free_ports
 from nlbgen.net.waiting import wait_until
+from nlbgen.prove.clients.simple import SocketHolder, SocketPlan
 from nlbgen.prove.lab.bench import TestBench
+from nlbgen.prove.lab.lab import REDIS_LOGIN
 from nlbgen.prove.lab.processes import BalancerProcess
+from nlbgen.prove.lab.redis import RedisLab
 from nlbgen.prove.scenarios.failover import USUAL, Outage
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.spec.load import Spec, loads
 
 from .conftest import BASE, Changes, FarmLab, StartFarm, for_build, merged, tool
+from .test_drift import compared
 
 pytestmark = pytest.mark.prometheus
 
@@ -36,6 +46,13 @@ QUIET_SECONDS = 600.0
 START_SECONDS = 30.0
 CERTIFICATES = {"FarmCertificateEnds", "FarmCertificateEndsSoon"}
 """They fire all the time: the certificates of the lab are valid for a day."""
+HURRIED = (
+    (r"\[10m", "[2m"),
+    (r"_seconds(\{[^}]*\}) > 600", r"_seconds\1 > 120"),
+    (r"offset 5m", "offset 1m"),
+    (r"for: ([2-9]|\d\d)m", "for: 10s"),
+)
+"""Times of the rules, and what a test that is in a hurry replaces them by."""
 VERSIONS: Mapping[str, Changes] = {
     "haproxy": {"haproxy": {"version": "2.6"}},
     "nginx": {"nginx": {"version": "1.22"}, "balancer": {"slow_start": "0s"}},
@@ -43,11 +60,17 @@ VERSIONS: Mapping[str, Changes] = {
 
 
 class Prometheus:
-    """Prometheus, blackbox_exporter, and for NGINX its exporter, beside a lab."""
+    """Prometheus, blackbox_exporter, and for NGINX its exporter, beside a lab.
 
-    def __init__(self, lab: FarmLab, folder: Path) -> None:
+    `extra`: the jobs `hosts` (node_exporter reads the files of `folder/textfiles`) and `redis`. `hurried`: times of
+    minutes in the rules are shorter, so that a test does not take hours.
+    """
+
+    def __init__(self, lab: FarmLab, folder: Path, extra: tuple[str, ...] = (), *, hurried: bool = False) -> None:
         self._lab = lab
         self._folder = folder
+        self._extra = extra
+        self._hurried = hurried
         self._stack = contextlib.ExitStack()
         self._port = 0
 
@@ -56,13 +79,23 @@ class Prometheus:
             path = self._folder / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.content)
-        self._port, blackbox, exporter = self._stack.enter_context(free_ports(3))
-        self._relocate(blackbox, exporter)
+        self._port, blackbox, exporter, hosts, redis = self._stack.enter_context(free_ports(5))
+        self._relocate(blackbox, exporter, hosts, redis)
+        if self._hurried:
+            self._hurry()
         trusting = {"SSL_CERT_FILE": str(self._lab.certificates.ca)}
         self._start("prometheus-blackbox-exporter", "--config.file=blackbox.yml", _listen(blackbox), **trusting)
         if self._lab.generator.name == "nginx":
             statistics = f"http://127.0.0.1:{self._lab.metrics_port}/status"
             self._start("prometheus-nginx-exporter", f"--nginx.scrape-uri={statistics}", _listen(exporter))
+        if "hosts" in self._extra:
+            self.textfiles.mkdir(exist_ok=True)
+            only = ["--collector.disable-defaults", "--collector.textfile"]
+            files = f"--collector.textfile.directory={self.textfiles}"
+            self._start("prometheus-node-exporter", *only, files, _listen(hosts))
+        if "redis" in self._extra:
+            login = {"REDIS_PASSWORD": REDIS_LOGIN}
+            self._start("prometheus-redis-exporter", f"-web.listen-address=127.0.0.1:{redis}", **login)
         self._start("prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", _listen(self._port))
         assert wait_until(self.healthy, START_SECONDS), self.targets()
         return self
@@ -82,7 +115,19 @@ class Prometheus:
         self._stack.callback(process.wait, 30)
         self._stack.callback(process.terminate)
 
-    def _relocate(self, blackbox: int, exporter: int) -> None:
+    @property
+    def textfiles(self) -> Path:
+        """The folder of the files that node_exporter adds to its metrics."""
+        return self._folder / "textfiles"
+
+    def _hurry(self) -> None:
+        for path in (self._folder / "rules").iterdir():
+            text = path.read_text(encoding="utf-8")
+            for old, new in HURRIED:
+                text = re.sub(old, new, text)
+            path.write_text(text, encoding="utf-8")
+
+    def _relocate(self, blackbox: int, exporter: int, hosts: int, redis: int) -> None:
         """Use the lab's ports, and leave out the jobs of exporters that do not run here."""
         path = self._folder / "prometheus.yml"
         farm = self._lab.spec.farm
@@ -90,12 +135,14 @@ class Prometheus:
         for old, new in (
             ("127.0.0.1:9115", f"127.0.0.1:{blackbox}"),
             ("127.0.0.1:9113", f"127.0.0.1:{exporter}"),
+            ("127.0.0.1:9100", f"127.0.0.1:{hosts}"),
+            ("127.0.0.1:9121", f"127.0.0.1:{redis}"),
             ("127.0.0.1:9101", f"127.0.0.1:{self._lab.metrics_port}"),
             (f"//{farm.frontend.host}:", "//127.0.0.1:"),
         ):
             text = text.replace(old, new)
         content = yaml.safe_load(text)
-        left_out = {f"{farm.farm}-hosts", f"{farm.farm}-redis"}
+        left_out = {f"{farm.farm}-{name}" for name in ("hosts", "redis") if name not in self._extra}
         content["scrape_configs"] = [job for job in content["scrape_configs"] if job["job_name"] not in left_out]
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
 
@@ -125,16 +172,21 @@ class Prometheus:
             return False
         return bool(found) and found[0]["value"][1] == "1"
 
+    def value(self, expression: str) -> float | None:
+        """The first result of a query."""
+        found = self._get(f"query?query={urllib.parse.quote(expression)}")["result"]
+        return float(found[0]["value"][1]) if found else None
+
     def firing(self) -> set[str]:
         """The names of the alerts that fire."""
         found = {one["labels"]["alertname"] for one in self._get("alerts")["alerts"] if one["state"] == "firing"}
         assert found >= CERTIFICATES or not found, "the lab's certificates end soon"
         return found - CERTIFICATES
 
-    def fired(self, wanted: set[str]) -> float:
+    def fired(self, wanted: set[str], within: float = FIRES_WITHIN) -> float:
         """Wait until exactly these alerts fire, and return after how many seconds."""
         begun = time.monotonic()
-        assert wait_until(lambda: self.firing() == wanted, FIRES_WITHIN), self.firing()
+        assert wait_until(lambda: self.firing() == wanted, within), self.firing()
         return time.monotonic() - begun
 
 
@@ -147,9 +199,11 @@ def watched(farm: StartFarm, tmp_path: Path) -> Iterator[Callable[..., tuple[Far
     """Start a farm and its monitoring."""
     with contextlib.ExitStack() as stack:
 
-        def start(vendor: str, changes: Changes | None = None) -> tuple[FarmLab, Prometheus]:
+        def start(
+            vendor: str, changes: Changes | None = None, *extra: str, hurried: bool = False
+        ) -> tuple[FarmLab, Prometheus]:
             lab = farm(vendor, {**VERSIONS[vendor], **(changes or {})})
-            return lab, stack.enter_context(Prometheus(lab, tmp_path))
+            return lab, stack.enter_context(Prometheus(lab, tmp_path, extra, hurried=hurried))
 
         yield start
 
@@ -277,6 +331,114 @@ def test_prometheus_fires_no_alert_in_normal_operation(watched: Callable[..., An
             seen |= prometheus.firing()
             time.sleep(5)
     assert seen == set()
+
+
+# Alerts of minutes and hours, with shorter times
+
+
+@contextlib.contextmanager
+def timer(lab: FarmLab, folder: Path) -> Iterator[None]:
+    """Run the comparison of `nlbgen drift` again and again, as its timer does, and write its metrics."""
+    ends = threading.Event()
+
+    def repeat() -> None:
+        while not ends.wait(1):
+            write_atomically(folder / "nlbgen.prom", metrics(compared(lab), time.time()))
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        thread.join()
+
+
+@pytest.mark.alone
+@pytest.mark.long
+@pytest.mark.haproxy
+def test_prometheus_fires_the_alerts_of_drift_and_of_old_workers(watched: Callable[..., Any]) -> None:
+    lab, prometheus = watched("haproxy", None, "hosts", hurried=True)
+    text = lab.configuration.read_text(encoding="utf-8")
+    with timer(lab, prometheus.textfiles):
+        assert wait_until(lambda: prometheus.value("nlbgen_drift_reached") == 1, FIRES_WITHIN)
+        assert prometheus.firing() == set()
+        lab.configuration.write_text(text.replace("timeout queue 30s", "timeout queue 31s"), encoding="utf-8")
+        prometheus.fired({"DriftFound"})
+        lab.configuration.write_text(text, encoding="utf-8")
+        prometheus.fired(set())
+        with SocketHolder(SocketPlan(url=f"{lab.url}/ws", count=4, echo_every=0.2, ca=lab.certificates.ca)) as held:
+            assert wait_until(lambda: held.alive == 4, 15)
+            lab.balancer.reload()
+            prometheus.fired({"OldWorkersAlive"})
+        prometheus.fired(set())
+
+
+@pytest.mark.alone
+@pytest.mark.long
+@pytest.mark.haproxy
+def test_prometheus_fires_the_alert_of_requests_that_wait_for_a_node(watched: Callable[..., Any]) -> None:
+    lab, prometheus = watched("haproxy")
+    for node in lab.nodes:
+        lab.runtime(f"set maxconn server {lab.spec.farm.farm}_web/{node.name} 1")  # a spec allows 100 or more
+        node.set(delay=0.5)
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(load(lab))
+        assert prometheus.fired({"HaproxyQueue"}) < FIRES_WITHIN
+    end(lab)
+    prometheus.fired(set())
+
+
+@pytest.mark.alone
+@pytest.mark.long
+@pytest.mark.haproxy
+def test_prometheus_fires_the_alert_of_websockets_that_fell(watched: Callable[..., Any]) -> None:
+    lab, prometheus = watched("haproxy", None, hurried=True)
+    with SocketHolder(SocketPlan(url=f"{lab.url}/ws", count=12, echo_every=1, ca=lab.certificates.ca)) as held:
+        assert wait_until(lambda: held.alive == 12, 15)
+        up = "haproxy_process_uptime_seconds > 120"
+        assert wait_until(lambda: prometheus.value(up) is not None, 180)
+        assert prometheus.firing() == set()
+    prometheus.fired({"HaproxyWebSocketsFell"}, 2 * FIRES_WITHIN)
+
+
+REDIS_HOSTS = [
+    {"name": "redis-1", "address": "10.20.0.21"},
+    {"name": "redis-2", "address": "10.20.0.22"},
+    {"name": "witness", "address": "10.20.0.23", "redis": False},
+]
+
+
+@pytest.mark.alone
+@pytest.mark.long
+@pytest.mark.haproxy
+@pytest.mark.redis
+def test_prometheus_fires_the_alerts_of_a_redis_that_fails(tmp_path: Path) -> None:
+    store = {"password": {"env": "NLBGEN_REDIS"}, "sentinel": {"nodes": REDIS_HOSTS, "down_after": "2s"}}
+    data = {**BASE, **VERSIONS["haproxy"], "stores": {"signalr": "redis", "redis": store}}
+
+    async def failures(lab: FarmLab, prometheus: Prometheus) -> None:
+        async with RedisLab(lab) as redis:
+            await asyncio.to_thread(prometheus.fired, set())
+            # The rule knows a new master by what was scraped before.
+            await asyncio.to_thread(wait_until, lambda: prometheus.value("min(redis_up offset 1m)") == 1, 150)
+            assert prometheus.firing() == set()
+            old = await redis.master()
+            assert old
+            await asyncio.to_thread(old.kill)
+            await asyncio.to_thread(prometheus.fired, {"RedisDown", "RedisRoleChanged"})
+            await asyncio.to_thread(old.start)
+            await asyncio.to_thread(prometheus.fired, set(), 2 * FIRES_WITHIN)
+            for server in redis.servers:
+                await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(prometheus.fired, {"RedisDown", "RedisMasters"})
+
+    with (
+        FarmLab(loads(json.dumps(data)), "haproxy") as lab,
+        Prometheus(lab.settled(), tmp_path, ("redis",), hurried=True) as prometheus,
+    ):
+        asyncio.run(failures(lab, prometheus))
 
 
 # The names of the metrics
