@@ -1,6 +1,7 @@
 """`nlbgen init`: write a first farm.yaml."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     "source",
     type=console.FilePath(),
     metavar="CONFIG",
-    help="Read values from the existing node's web.config or UiPath.Orchestrator.dll.config.",
+    help="Read values from the existing load balancer's haproxy.cfg, or from the existing node's web.config or "
+    "UiPath.Orchestrator.dll.config.",
 )
 @click.option("--farm", help="The farm's name [default: the first label of the host name].")
 @click.option("--host", help="The name that robots and people use.")
@@ -65,15 +67,22 @@ def command(output: Path, force: bool, yes: bool, source: Path | None, **given: 
     from ..spec.model import Farm
     from ..spec.schema import json_schema
     from ..spec.starter import starter
+    from .takeover import take_over
 
     if not force and output is not console.STDOUT and read_bytes(output) is not None:
         raise UsageError(f"{output} exists", "choose another name with -o, or replace it with --force")
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
-    content, spec = starter(_answers(given, _read_facts(source, output), ask=ask), str(output))
+    taken = take_over(source, given, answerer(given, {}, ask=ask), output) if source is not None else None
+    if taken is None:
+        content, spec = starter(_answers(given, _read_facts(source, output), ask=ask), str(output))
+    else:
+        content, spec = taken.content, taken.spec
     console.deliver(content, output)
     if output is not console.STDOUT:
         schema = f"{json_text(json_schema(Farm, 'nlbgen farm.yaml'))}\n"
         console.deliver(schema.encode("utf-8"), output.with_name(_SCHEMA))
+    if taken is not None:
+        taken.show(to_errors=output is console.STDOUT)
     console.show_warnings(spec)
     console.info("next: `nlbgen check`, then `nlbgen render haproxy`")
 
@@ -99,9 +108,8 @@ def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
     return {**read, "config": Path(os.path.relpath(source, output.parent)).as_posix()}
 
 
-def _answers(given: dict[str, Any], read: dict[str, Any], *, ask: bool) -> "Answers":
-    """Return the answers from the options, a config file, and with `ask` from prompts."""
-    from ..spec.starter import Answers, is_core_version, nodes
+def answerer(given: dict[str, Any], read: dict[str, Any], *, ask: bool) -> Callable[..., str]:
+    """Return a function for one answer: from the options, from a prompt with `ask`, or from what was read."""
 
     def answer(name: str, question: str, default: str | None = None, missing: str = "give this option") -> str:
         if given[name] is not None:
@@ -113,6 +121,14 @@ def _answers(given: dict[str, Any], read: dict[str, Any], *, ask: bool) -> "Answ
             raise UsageError(f"--{name} is missing", missing)
         return default
 
+    return answer
+
+
+def _answers(given: dict[str, Any], read: dict[str, Any], *, ask: bool) -> "Answers":
+    """Return the answers from the options, a config file, and with `ask` from prompts."""
+    from ..spec.starter import Answers, is_core_version, nodes
+
+    answer = answerer(given, read, ask=ask)
     host = answer("host", "Name that robots and people use")
     found = nodes(given["nodes"] or _ask_nodes(ask=ask))
     address = answer("address", "Address of the balancer (* for every address of its machine)", "*")

@@ -127,25 +127,25 @@ def starter(answers: Answers, name: str = "farm.yaml") -> tuple[bytes, Spec]:
     core = is_core_version(answers.orchestrator)
     view = {
         "core": core,
-        "farm": _scalar(answers.farm),
-        "host": _scalar(answers.host),
-        "address": _scalar(answers.address),
-        "orchestrator": _quoted(answers.orchestrator) if answers.orchestrator else "",
+        "farm": scalar(answers.farm),
+        "host": scalar(answers.host),
+        "address": scalar(answers.address),
+        "orchestrator": quoted(answers.orchestrator) if answers.orchestrator else "",
         "tls": answers.tls,
-        "certificate": _scalar(answers.certificate),
-        "key": _scalar(answers.key),
-        "ca": _scalar(answers.ca),
-        "nodes": [{"name": _scalar(name), "address": _scalar(address)} for name, address in answers.nodes],
+        "certificate": scalar(answers.certificate),
+        "key": scalar(answers.key),
+        "ca": scalar(answers.ca),
+        "nodes": [{"name": scalar(name), "address": scalar(address)} for name, address in answers.nodes],
         "affinity": _affinity(answers),
         "redis_store": answers.store == "redis",
-        "store": _scalar(answers.store),
+        "store": scalar(answers.store),
         "session": answers.session or "sqlserver",
         "redis": _redis(answers, core=core),
         "redis_password": answers.redis_password,
-        "config": _scalar(answers.config) if answers.config else "",
-        "server": _scalar(answers.server) if answers.server else "",
-        "database": _scalar(answers.database or "UiPath"),
-        "user": _scalar(answers.user) if answers.user else "",
+        "config": scalar(answers.config) if answers.config else "",
+        "server": scalar(answers.server) if answers.server else "",
+        "database": scalar(answers.database or "UiPath"),
+        "user": scalar(answers.user) if answers.user else "",
         "database_options": _mapping(answers.database_options),
     }
     content = templating.render("spec/farm.yaml.j2", view)
@@ -161,10 +161,10 @@ def _redis(answers: Answers, *, core: bool) -> str:
     host, colon, port = servers[0].rpartition(":")
     single = len(servers) == 1 and (not colon or ":" not in host)
     default = REDIS_TLS_PORT if answers.redis_tls else HAA_PORT if core else REDIS_PORT
-    parts = [f"host: {_scalar(host if colon else port)}", f"port: {port if colon else default}"]
+    parts = [f"host: {scalar(host if colon else port)}", f"port: {port if colon else default}"]
     if not single:
-        parts = [f"endpoints: [{', '.join(map(_scalar, servers))}]"]
-    parts += [f"user: {_scalar(answers.redis_user)}"] if answers.redis_user else []
+        parts = [f"endpoints: [{', '.join(map(scalar, servers))}]"]
+    parts += [f"user: {scalar(answers.redis_user)}"] if answers.redis_user else []
     parts += ["password: {env: NLBGEN_REDIS_PASSWORD}"] if answers.redis_password else []
     parts += ["tls: true"] if answers.redis_tls else []
     parts += [f"options: {_mapping(answers.redis_options)}"] if answers.redis_options else []
@@ -173,7 +173,7 @@ def _redis(answers: Answers, *, core: bool) -> str:
 
 def _mapping(pairs: Sequence[tuple[str, str]]) -> str:
     """Pairs as a YAML mapping in one line; the last of equal keys counts."""
-    written = ", ".join(f"{_scalar(key)}: {_scalar(value)}" for key, value in dict(pairs).items())
+    written = ", ".join(f"{scalar(key)}: {scalar(value)}" for key, value in dict(pairs).items())
     return f"{{{written}}}" if pairs else ""
 
 
@@ -190,7 +190,7 @@ def _usage_error(error: SpecError, answers: Answers) -> UsageError:
     return UsageError("\n".join(lines), f"nothing was written: correct the {options}")
 
 
-def _scalar(text: str) -> str:
+def scalar(text: str) -> str:
     """A text as a YAML scalar: plain if YAML reads the same text, else in double quotes."""
     from .document import parse
 
@@ -199,10 +199,10 @@ def _scalar(text: str) -> str:
         document = parse("", f"key: {text}")
         if document.data == {"key": text} and not document.problems:
             return text
-    return _quoted(text)
+    return quoted(text)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A text in double quotes, with escapes for the characters that need one."""
     escapes = {'"': '\\"', "\\": "\\\\"}
     parts = (escapes.get(char, char if char.isprintable() else f"\\U{ord(char):08X}") for char in text)

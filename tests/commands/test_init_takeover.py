@@ -1,0 +1,112 @@
+"""`nlbgen init --from` with the configuration of a load balancer."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nlbgen.spec.load import load
+
+if TYPE_CHECKING:
+    from tests.conftest import RunCommand
+
+CONFIG = """\
+defaults
+    mode http
+frontend https
+    bind 10.20.0.10:443 ssl crt /etc/haproxy/site.pem
+    acl farm hdr(host) -i orchestrator.corp.example
+    mystery\x07 on
+    default_backend nodes
+backend nodes
+    option httpchk GET /api/status
+    server orch-1 10.20.0.11:80 check
+    server orch-2 10.20.0.12:80 check
+"""
+REDIS = ("--redis", "redis.corp.example")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(CONFIG, encoding="utf-8")
+    return path
+
+
+def test_init_from_haproxy_writes_the_spec_and_lists_every_line(
+    cli: "RunCommand", config: Path, tmp_path: Path
+) -> None:
+    ran = cli("init", "--from", config.name, *REDIS, "--orchestrator", "2019.4")
+    assert ran.code == 0, ran.err
+    farm = load(tmp_path / "farm.yaml").farm
+    assert (farm.farm, farm.frontend.host, farm.frontend.address) == (
+        "orchestrator",
+        "orchestrator.corp.example",
+        "10.20.0.10",
+    )
+    assert (farm.stores.redis and farm.stores.redis.host, str(farm.orchestrator.version)) == (REDIS[1], "2019.4")
+    shown = [line for line in ran.out.splitlines() if line.startswith("haproxy.cfg:")]
+    assert len(shown) == CONFIG.count("\n")
+    assert "haproxy.cfg:6:5: not understood: mystery\\x07 on" in shown
+    assert "11 statements: 8 taken, 2 implied, 0 given up, 1 not understood" in ran.err
+    assert "the stores" in ran.err
+    assert (tmp_path / "nlbgen.schema.json").exists()
+
+
+def test_init_from_haproxy_comments_fit_an_80_column_terminal(cli: "RunCommand", config: Path, tmp_path: Path) -> None:
+    assert cli("init", "--from", config, *REDIS).code == 0
+    lines = (tmp_path / "farm.yaml").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if "# " in line and len(line) > 80 and "values of" not in line] == []
+
+
+def test_init_from_haproxy_to_standard_output_keeps_the_list_apart(cli: "RunCommand", config: Path) -> None:
+    ran = cli("init", "--from", config.name, *REDIS, "-o", "-")
+    assert ran.out.startswith("# yaml-language-server")
+    assert "haproxy.cfg:1:1:" not in ran.out
+    assert "haproxy.cfg:1:1:" in ran.err
+
+
+def test_init_from_haproxy_options_replace_values(cli: "RunCommand", config: Path, tmp_path: Path) -> None:
+    given = ("--host", "o.example", "--farm", "f", "--address", "*", "--node", "a=10.0.0.1", "--node", "b=10.0.0.2")
+    ran = cli("init", "--from", config.name, *given, "--store", "sqlserver", "--orchestrator", "2019.4")
+    assert ran.code == 0, ran.err
+    farm = load(tmp_path / "farm.yaml").farm
+    assert (farm.farm, farm.frontend.host, farm.frontend.address) == ("f", "o.example", "*")
+    assert [node.address for node in farm.nodes] == ["10.0.0.1", "10.0.0.2"]
+    assert farm.stores.signalr == "sqlserver"
+    assert "given up: server orch-1" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("servers", "expected"),
+    [("r1.example,r2.example:6380", 2), ("r1.example:7000", 1)],
+)
+def test_init_from_haproxy_takes_each_redis(
+    servers: str, expected: int, cli: "RunCommand", config: Path, tmp_path: Path
+) -> None:
+    assert cli("init", "--from", config, "--redis", servers).code == 0
+    redis = load(tmp_path / "farm.yaml").farm.stores.redis
+    assert redis is not None
+    assert len(redis.named) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "message"),
+    [
+        (CONFIG, (), "--redis is missing"),
+        (CONFIG, (*REDIS, "--tls", "none"), "--tls: haproxy.cfg has the TLS mode terminate"),
+        (CONFIG.replace("hdr(host)", "src"), REDIS, "haproxy.cfg names no host: add --host NAME"),
+        (CONFIG.replace("10.20.0.1", "$IP"), REDIS, "no server line has the address of a node"),
+        (CONFIG, (*REDIS, "--host", "bad_host!"), "option --host"),
+        ("events {\n}\nhttp {\n  server {\n    listen 80;\n  }\n}\n", REDIS, "a configuration of nginx"),
+        ("global\nmystery\n", REDIS, "no frontend has servers"),
+    ],
+)
+def test_init_from_a_configuration_that_it_cannot_take_over(
+    text: str, args: tuple[str, ...], message: str, cli: "RunCommand", config: Path, tmp_path: Path
+) -> None:
+    config.write_text(text, encoding="utf-8")
+    ran = cli("init", "--from", config.name, *args)
+    assert ran.code == 2
+    assert message in ran.err
+    assert not (tmp_path / "farm.yaml").exists()
