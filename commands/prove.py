@@ -62,7 +62,7 @@ REVIVE_SECONDS = 15.0
     "config",
     type=console.FilePath(),
     metavar="FILE",
-    help="Run this haproxy.cfg instead of the rendered configuration.",
+    help="Run this haproxy.cfg or nginx.conf instead of the rendered configuration.",
 )
 @click.option("--host", metavar="NAME", help="With --config: the host name that the clients request.")
 @click.option("--keep", is_flag=True, help="Keep the lab running after the scenarios, until Ctrl-C.")

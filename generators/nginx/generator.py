@@ -84,7 +84,7 @@ class Nginx(Generator):
         main="nginx.conf",
         statistics="/status",
         timeouts=TimeoutSyntax(
-            r"(?m)^(?P<before>\s*(?:client_header|client_body|send|keepalive|proxy_read|proxy_send|proxy_connect|"
+            r"(?m)(?P<before>(?:^|[;{])\s*(?:client_header|client_body|send|keepalive|proxy_read|proxy_send|proxy_connect|"
             r"proxy_next_upstream|proxy)_timeout\s+)(?P<time>[0-9a-z]+)(?=;)",
             unit="s",
             defaults=DEFAULT_TIMEOUTS,

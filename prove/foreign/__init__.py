@@ -1,4 +1,5 @@
 """The lab for a configuration that nlbgen did not write: what runs on this machine instead, word by word.
 
-Imports core, net, spec, generators, readers, readers.haproxy, prove.lab, prove.nodes.
+Imports core, net, spec, generators, generators.nginx, readers, readers.haproxy, readers.nginx,
+prove.lab, prove.nodes.
 """

@@ -17,8 +17,9 @@ class _Edit(NamedTuple):
 class Edits:
     """The edits of one file, and a row for each that a user sees."""
 
-    def __init__(self, text: str, word: re.Pattern[str]) -> None:
-        """`word` matches one word as it is written, with its quotes."""
+    def __init__(self, text: str, word: re.Pattern[str], file: str = "") -> None:
+        """`word` matches one word as it is written, with its quotes; `file` is for the rows of an included file."""
+        self._file = f"{file}, " if file else ""
         self._text = text
         self._word = word
         self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
@@ -31,13 +32,34 @@ class Edits:
         found = self._word.match(self._text, start)
         if found is None:
             raise ValueError(f"{word.location}: no word is here")
-        self._add(_Edit(start, found.end(), new), Mapped(_at(word.location, what), found[0], new or "removed"))
+        self._add(_Edit(start, found.end(), new), Mapped(self._at(word.location, what), found[0], new or "removed"))
 
     def comment_out(self, words: tuple[Word, ...], what: str) -> None:
         """Make a comment of the rest of the line from the first of these words on."""
         start = self._offset(words[0].location)
         live = " ".join(word.text for word in words)
-        self._add(_Edit(start, start, "# "), Mapped(_at(words[0].location, what), live, "a comment"))
+        self._add(_Edit(start, start, "# "), Mapped(self._at(words[0].location, what), live, "a comment"))
+
+    def replace_directive(self, words: tuple[Word, ...], new: str, what: str) -> None:
+        """Replace a directive of NGINX with its semicolon; an empty text removes it."""
+        start = self._offset(words[0].location)
+        last = self._word.match(self._text, self._offset(words[-1].location))
+        end = self._text.index(";", last.end() if last else start) + 1
+        live = " ".join(word.text for word in words)
+        self._add(_Edit(start, end, new), Mapped(self._at(words[0].location, what), live, what if new else "removed"))
+
+    def begin(self, new: str, what: str) -> None:
+        """Insert a text at the begin of the file."""
+        self._edits[-1] = _Edit(0, 0, new)
+        self.rows.append(Mapped(what, "NGINX's default", new.strip()))
+
+    def begin_block(self, word: Word, new: str, what: str) -> None:
+        """Insert a text after the brace that begins the block of this word, the last one before it."""
+        at = self._text.index("{", self._offset(word.location)) + 1
+        self._add(_Edit(at, at, new), Mapped(self._at(word.location, what), "NGINX's default", new.strip()))
+
+    def _at(self, location: Location, what: str) -> str:
+        return f"{self._file}line {location.line}: {what}"
 
     def _add(self, edit: _Edit, row: Mapped) -> None:
         if edit.start not in self._edits:
@@ -54,7 +76,3 @@ class Edits:
             parts += [self._text[at : edit.start], edit.text]
             at = edit.end
         return "".join([*parts, self._text[at:]])
-
-
-def _at(location: Location, what: str) -> str:
-    return f"line {location.line}: {what}"

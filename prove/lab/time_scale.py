@@ -26,8 +26,11 @@ _UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 
 _PART: Final = re.compile(r"([0-9]+)(us|ms|s|m|h|d)?")
 
 
-def scale_timeouts(vendor: str, text: str, divisor: float) -> str:
-    """Return a configuration with every timeout divided, but not below FLOOR_SECONDS; shorter ones stay."""
+def scale_timeouts(vendor: str, text: str, divisor: float, *, complete: bool = False) -> str:
+    """Return a configuration with every timeout divided, but not below FLOOR_SECONDS; shorter ones stay.
+
+    A `complete` text has the program's defaults already.
+    """
     hosting = generator(vendor).hosting
     if hosting is None:
         raise ValueError(f"{vendor} is a device: nothing runs in the lab")
@@ -37,7 +40,7 @@ def scale_timeouts(vendor: str, text: str, divisor: float) -> str:
         seconds = _seconds(found["time"], syntax.unit)
         return found["before"] + (found["time"] if seconds <= FLOOR_SECONDS else _written(seconds / divisor))
 
-    if syntax.defaults:
+    if syntax.defaults and not complete:
         unset = {name: time for name, time in syntax.defaults.items() if f"\n    {name} " not in text}
         written = "".join(f"\n    {name} {seconds:g}s;" for name, seconds in unset.items())
         text = re.sub(syntax.section, lambda found: found[0] + written, text, count=1)
@@ -61,7 +64,8 @@ async def scaled_timeouts(bench: TestBench, divisor: float, why: str) -> AsyncIt
         return
     note = f"every timeout divided by {divisor:.4g}, {FLOOR_SECONDS:g} s at least"
     bench.log(f"{why}: {note}")
-    async with edited(bench, lambda text: scale_timeouts(bench.vendor, text, divisor)):
+    complete = not bench.lab.renders  # a foreign configuration is mapped with its defaults
+    async with edited(bench, lambda text: scale_timeouts(bench.vendor, text, divisor, complete=complete)):
         yield note
 
 

@@ -1,0 +1,76 @@
+"""The parts of an nginx.conf that cannot run in the lab, with the reason for each."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+from ...core.errors import Problem
+from ...readers.nginx.model import Model
+from ...readers.tree import Configuration, Statement, Unread
+from .plan import unmappable
+
+_DIRECTIVES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass"),
+        "the simulated nodes have only HTTP/1.1",
+    ),
+    "proxy_bind": "it needs an address that this machine does not have",
+    "mail": "the lab has no mail servers",
+    "stream": "the lab's clients use servers of http",
+    "perl": "nlbgen does not run programs in a configuration",
+    "perl_set": "nlbgen does not run programs in a configuration",
+    "perl_modules": "nlbgen does not run programs in a configuration",
+    "ssl_crl": "the lab has no revocation list",
+    "ssl_engine": "the lab has no such device",
+    "state": "the members are in a file of the live machine",
+}
+_PROGRAMS: Final = re.compile(r"\w+_by_lua(?:_block|_file)?|js_\w+")
+_STANDARD: Final = frozenset({"mime.types"})
+"""Files of NGINX's package; without them all responses have the default type."""
+
+
+def refused(configuration: Configuration, found: Model) -> Iterator[Problem]:
+    """Yield what cannot run."""
+    problems = [problem for one in configuration.walk() for problem in _directive(one)]
+    yield from problems
+    for upstream in found.upstreams.values():
+        if upstream.open_reason:
+            yield unmappable(upstream.statement.location, f"upstream {upstream.name}", upstream.open_reason)
+        for member in upstream.members:
+            if member.host.startswith("unix:"):
+                reason = "the simulated nodes listen on TCP ports"
+                yield unmappable(member.statement.words[1].location, member.host, reason)
+    for proxied in found.proxied:
+        if proxied.target.open:
+            reason = "a variable has the address of the node"
+            yield unmappable(proxied.target.statement.location, "proxy_pass", reason)
+    known = {problem.location for problem in problems}
+    known |= {one.location for one in configuration.walk() if is_standard(one)}
+    for unread in configuration.unread:
+        if unread.location not in known:
+            yield _unread(unread)
+
+
+def _unread(one: Unread) -> Problem:
+    return unmappable(one.location, "", one.reason, "give a copy of nginx.conf with all files that it includes")
+
+
+def _directive(statement: Statement) -> Iterator[Problem]:
+    if reason := _DIRECTIVES.get(statement.name):
+        yield unmappable(statement.location, statement.name, reason)
+    elif _PROGRAMS.fullmatch(statement.name):
+        yield unmappable(statement.location, statement.name, "nlbgen does not run programs in a configuration")
+    elif statement.name == "ssl_verify_client" and statement.arguments == ("on",):
+        yield unmappable(statement.location, "ssl_verify_client", "the lab's clients have no certificates")
+    elif statement.name == "listen" and re.search(r"\d+-\d+$", "".join(statement.arguments[:1])):
+        yield unmappable(statement.location, "listen", "the lab maps single ports")
+    elif statement.name == "listen" and "".join(statement.arguments[:1]).startswith("unix:"):
+        yield unmappable(statement.location, "listen", "the lab maps ports of TCP")
+
+
+def is_standard(statement: Statement) -> bool:
+    """Whether this includes files of NGINX's package that the lab can leave out: types, or modules."""
+    names = statement.arguments if statement.name == "include" else ()
+    paths = map(PurePosixPath, names)
+    return any(path.name in _STANDARD or path.parent.name == "modules-enabled" for path in paths)

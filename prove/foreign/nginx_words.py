@@ -1,0 +1,191 @@
+"""The words of an nginx.conf that differ in the lab."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ...generators.nginx.generator import DEFAULT_TIMEOUTS
+from ...readers.nginx.files import Folder
+from ...readers.nginx.model import Model, Proxied
+from ...readers.nginx.scopes import Scope
+from ...readers.nginx.upstreams import Member
+from ...readers.tree import Configuration, Statement
+from ..lab.mapping import Mapped
+from .edits import Edits
+from .plan import Key, Places
+
+if TYPE_CHECKING:
+    from ...core.errors import Location
+
+_WORD: Final = re.compile(r"""\"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\\.|\$\{|[^\s;{\\])+""", re.DOTALL)
+_URL: Final = re.compile(r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^/:$]+)(?::(?P<port>\d+))?(?P<rest>/.*|$)")
+_REMOVED: Final = frozenset(
+    (
+        *("user", "daemon", "lock_file", "worker_rlimit_nofile", "worker_priority", "working_directory", "ssl_dhparam"),
+        *("ssl_session_ticket_key", "ssl_password_file", "ssl_stapling", "ssl_stapling_verify", "ssl_stapling_file"),
+        *("proxy_ssl_password_file", "ssl_early_data"),
+    )
+)
+"""Directives about the live machine."""
+_TEMPORARY: Final = tuple(f"{name}_temp_path" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+_CACHES: Final = frozenset(("proxy_cache_path", "fastcgi_cache_path", "uwsgi_cache_path", "scgi_cache_path"))
+_PARAMETERS: Final = ("ipv6only=", "proxy_protocol")
+"""Parameters of `listen` that do not fit the lab's listeners."""
+
+
+@dataclass(frozen=True)
+class Direct:
+    """A `proxy_pass` that names its node itself."""
+
+    proxied: Proxied
+    key: Key
+
+
+def direct(proxied: Proxied, found: Model) -> Direct | None:
+    """The node that a `proxy_pass` names; None for an upstream and for a variable."""
+    words = proxied.target.statement.arguments
+    url = _URL.fullmatch(words[0]) if words else None
+    if url is None or url["host"] in found.upstreams:
+        return None
+    default = "443" if url["scheme"] == "https" else "80"
+    return Direct(proxied, Key(url["host"].strip("[]"), url["port"] or default, url["scheme"] == "https"))
+
+
+def listeners(server: Scope) -> list[tuple[Statement, str]]:
+    """The `listen` directives with an address of TCP; those of QUIC are not among them."""
+    return [(one, one.arguments[0]) for one in server.own("listen") if one.arguments and "quic" not in one.arguments]
+
+
+def redirecting(found: Model) -> Scope | None:
+    """The server of HTTP that redirects to https."""
+    for server in found.servers:
+        plain = listeners(server) and not any("ssl" in one.arguments for one in server.own("listen"))
+        returns = [one for scope in server.walk() for one in (*scope.own("return"), *scope.own("rewrite"))]
+        if plain and any("https://" in word for one in returns for word in one.arguments):
+            return server
+    return None
+
+
+class Mapping:
+    """The edits of a configuration and of the files that it includes, for one lab."""
+
+    def __init__(self, file: Path, content: str, configuration: Configuration, places: Places) -> None:
+        self._file = str(file)
+        self._places = places
+        self._edits = {self._file: Edits(content.removeprefix("\ufeff"), _WORD)}
+        self._here: dict[str, str] = {}
+        self._includes: dict[str, dict[Location, tuple[Statement, list[str]]]] = {}
+        folder = Folder(file.parent)
+        for one in configuration.walk():
+            if one.name == "include" and one.arguments:
+                self._open(one, folder)
+        self._rendered: dict[str, str] = {}
+
+    def _open(self, include: Statement, folder: Folder) -> None:
+        sources = folder.matching(include.arguments[0]).sources
+        for source in sources:
+            if source.name not in self._edits:
+                self._edits[source.name] = Edits(source.text, _WORD, source.name)
+        of_file = self._includes.setdefault(include.location.file, {})
+        of_file[include.location] = include, [source.name for source in sources]
+
+    def rows(self) -> list[Mapped]:
+        """Everything that differs from the live configuration; complete after `text`."""
+        return [row for edits in self._edits.values() for row in edits.rows]
+
+    def text(self) -> str:
+        """The text for the lab, with that of each included file in place of its `include`."""
+        return self._text_of(self._file)
+
+    def _text_of(self, name: str) -> str:
+        if name not in self._rendered:
+            for include, names in self._includes.get(name, {}).values():
+                inside = "".join(f"\n{self._text_of(one)}\n" for one in names)
+                self._edits[name].replace_directive(include.words, inside, "the text of the included file")
+            self._rendered[name] = self._edits[name].text()
+        return self._rendered[name]
+
+    def _of(self, statement: Statement) -> Edits:
+        return self._edits[statement.location.file]
+
+    def listeners(self, found: Model, chosen: Scope, *, redirects: bool) -> None:
+        """Map every `listen`: the same address has the same port in all servers."""
+        redirect = redirecting(found) if redirects else None
+        first = listeners(chosen)[0][1]
+        self._here[first] = f"127.0.0.1:{self._places.frontend}"
+        if redirect is not None:
+            self._here.setdefault(listeners(redirect)[0][1], f"127.0.0.1:{self._places.http}")
+        spare = iter(self._places.spare)
+        for server in found.servers:
+            for statement, address in listeners(server):
+                here = self._here.get(address) or f"127.0.0.1:{next(spare)}"
+                self._here[address] = here
+                edits = self._of(statement)
+                edits.replace(statement.words[1], here, "listen")
+                for word in statement.words[2:]:
+                    if word.text.startswith(_PARAMETERS):
+                        edits.replace(word, "", "listen")
+            for statement in server.own("listen"):
+                if "quic" in statement.arguments:
+                    self._of(statement).replace_directive(statement.words, "", "listen")
+
+    def member(self, member: Member, key: Key) -> None:
+        """Map a member of an upstream to its simulated node."""
+        statement = member.statement
+        self._of(statement).replace(statement.words[1], f"127.0.0.1:{self._places.nodes[key]}", "server")
+
+    def direct(self, one: Direct) -> None:
+        """Map a `proxy_pass` that names its node."""
+        statement = one.proxied.target.statement
+        url = _URL.fullmatch(statement.arguments[0])
+        if url is not None:
+            new = f"{url['scheme']}://127.0.0.1:{self._places.nodes[one.key]}{url['rest']}"
+            self._of(statement).replace(statement.words[1], new, "proxy_pass")
+
+    def directives(self, configuration: Configuration) -> None:
+        """Map the files, the user and the logs of the live machine, and write what NGINX's defaults are."""
+        for statement in configuration.walk():
+            if statement.name in _REMOVED and statement.block is None:
+                self._of(statement).replace_directive(statement.words, "", statement.name)
+            elif (new := self._new(statement)) is not None:
+                self._of(statement).replace(statement.words[1], new, statement.name)
+        self._defaults(configuration)
+
+    def _new(self, statement: Statement) -> str | None:
+        """The first argument in the lab; None if it stays."""
+        if not statement.arguments:
+            return None
+        made, folder = self._places.certificates, self._places.folder
+        name, first = statement.name, statement.arguments[0]
+        if name in {"access_log", "error_log"}:
+            return None if first in {"off", "/dev/null"} else str(folder / f"{name.removesuffix('_log')}.log")
+        if name in _CACHES:
+            return str(folder / f"cache-{statement.location.line}")
+        new = {
+            "ssl_certificate": made.certificate,
+            "ssl_certificate_key": made.key,
+            "proxy_ssl_certificate": made.certificate,
+            "proxy_ssl_certificate_key": made.key,
+            "ssl_client_certificate": made.ca,
+            "ssl_trusted_certificate": made.ca,
+            "proxy_ssl_trusted_certificate": made.ca,
+            "pid": folder / "nginx.pid",
+            **{one: folder / one for one in _TEMPORARY},
+        }.get(name)
+        return None if new is None else str(new)
+
+    def _defaults(self, configuration: Configuration) -> None:
+        """Write defaults whose files the lab cannot use, and the timeouts, so that the lab can scale them."""
+        folder = self._places.folder
+        main = {one.name for one in configuration.statements}
+        files = {"pid": "nginx.pid", "error_log": "error.log"}
+        if missing := [f"{name} {folder / file};" for name, file in files.items() if name not in main]:
+            self._edits[self._file].begin(" ".join(missing) + " ", "pid, error_log")
+        for http in (one for one in configuration.statements if one.name == "http"):
+            own = {one.name for one in http.inside}
+            lines = [f"{name} {folder / name};" for name in _TEMPORARY if name not in own]
+            lines += [f"{name} {value:g}s;" for name, value in DEFAULT_TIMEOUTS.items() if name not in own]
+            if "access_log" not in own:
+                lines.append(f"access_log {folder / 'access.log'};")
+            self._of(http).begin_block(http.words[-1], " " + " ".join(lines), "http")

@@ -1,0 +1,196 @@
+"""A foreign nginx.conf for the lab: its plan, the words that are mapped, and what is refused."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nlbgen.core.errors import UsageError
+from nlbgen.prove.foreign.load import foreign
+from nlbgen.prove.foreign.nginx import NginxFile
+from nlbgen.prove.foreign.plan import Places, UnmappableError, farm_of
+from nlbgen.prove.lab.certificates import TestCertificates, make_certificates
+from nlbgen.prove.lab.time_scale import scale_timeouts
+
+COMPLETE = """\
+user no-such-user no-such-group;
+worker_processes auto; pid /no/such/nginx.pid;
+error_log /no/such/error.log warn;
+worker_rlimit_nofile 100000;
+events { worker_connections 1024; }
+http {
+    include mime.types;
+    access_log syslog:server=192.0.2.53 combined;
+    ssl_dhparam /no/such/dh.pem;
+    proxy_cache_path /no/such/cache keys_zone=one:1m;
+    map $http_upgrade $connection_upgrade { default upgrade; '' close; }
+    upstream iis {
+        ip_hash;
+        server 10.1.0.1:8080 weight=3 max_fails=2;
+        server 10.1.0.2:8080 down;
+        server 10.1.0.3:8080;
+    }
+    upstream api { server 10.1.0.1:9000 backup; server 10.1.0.4; }
+    server {
+        listen 192.0.2.1:80; listen [::]:80 ipv6only=on;
+        server_name app.corp.example;
+        return 301 https://$host$request_uri;
+    }
+    server {
+        listen 192.0.2.1:443 ssl http2 proxy_protocol;
+        server_name _ *.corp.example app.corp.example;
+        ssl_certificate "/no/such dir/site.pem";
+        ssl_certificate_key /no/such/site.key;
+        ssl_trusted_certificate /no/such/ca.pem;
+        ssl_stapling on;
+        location /api { proxy_pass http://api; }
+        location /direct { proxy_pass http://10.1.0.9:81/path; }
+        location / { proxy_pass http://iis; proxy_read_timeout 1h; }
+    }
+}
+"""
+SMALL = """\
+events {}
+http {
+    upstream iis { server iis-1.corp.example:443; server iis-2.corp.example:443; }
+    include conf.d/*.conf;
+    server {
+        listen 8080;
+        location / { proxy_pass https://iis; include proxy.inc; }
+    }
+    server {
+        listen 8081;
+        location / { proxy_pass https://iis; include proxy.inc; }
+    }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"), ["balancer.example", "127.0.0.1"])
+
+
+def read(text: str, folder: Path, host: str | None = None) -> NginxFile:
+    return NginxFile(folder / "nginx.conf", text.encode(), host)
+
+
+def mapped(found: NginxFile, folder: Path, certificates: TestCertificates) -> str:
+    nodes = {node.key: 30000 + number for number, node in enumerate(found.plan.nodes)}
+    places = Places(folder, certificates, 31000, 31001, nodes, range(31010, 31010 + found.spare_ports))
+    return found.mapped(places)[0]
+
+
+def with_includes(folder: Path) -> None:
+    (folder / "conf.d").mkdir()
+    (folder / "conf.d" / "log.conf").write_text("access_log /no/such/other.log;", encoding="utf-8")
+    (folder / "proxy.inc").write_text("proxy_ssl_trusted_certificate /no/such/ca.pem;", encoding="utf-8")
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("text", [COMPLETE, SMALL])
+def test_mapped_file_is_valid_and_has_no_live_address(
+    text: str, tmp_path: Path, certificates: TestCertificates
+) -> None:
+    with_includes(tmp_path)
+    result = mapped(read(text, tmp_path), tmp_path, certificates)
+    path = tmp_path / "mapped.conf"
+    path.write_text(result, encoding="utf-8")
+    run = subprocess.run(["nginx", "-t", "-c", path], capture_output=True, text=True, check=False, cwd="/")
+    assert run.returncode == 0, run.stderr
+    assert not [
+        part for part in ("192.0.2.", "10.1.0.", "/no/such", "corp.example:", "[::]", "include") if part in result
+    ]
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("text", [COMPLETE, SMALL])
+def test_mapped_file_with_scaled_timeouts_is_valid(text: str, tmp_path: Path, certificates: TestCertificates) -> None:
+    with_includes(tmp_path)
+    result = scale_timeouts("nginx", mapped(read(text, tmp_path), tmp_path, certificates), 20.0, complete=True)
+    assert "proxy_send_timeout 3000ms;" in result
+    assert ("proxy_read_timeout 180000ms;" in result) == (text is COMPLETE)
+    path = tmp_path / "mapped.conf"
+    path.write_text(result, encoding="utf-8")
+    run = subprocess.run(["nginx", "-t", "-c", path], capture_output=True, text=True, check=False, cwd="/")
+    assert run.returncode == 0, run.stderr
+
+
+def test_plan_has_host_tls_affinity_and_nodes_of_the_general_location(tmp_path: Path) -> None:
+    plan = read(COMPLETE, tmp_path).plan
+    assert (plan.host, plan.tls, plan.affinity, plan.source) == ("www.corp.example", "terminate", "source", True)
+    assert (plan.listener, plan.redirects) == ("192.0.2.1:443", True)
+    assert [(str(node.key), node.state, node.weight) for node in plan.nodes] == [
+        ("10.1.0.1", "up", 3),
+        ("10.1.0.2", "down", 100),
+        ("10.1.0.3", "up", 100),
+        ("10.1.0.4", "down", 100),
+        ("10.1.0.9:81", "down", 100),
+    ]
+
+
+def test_mapping_keeps_paths_and_joins_members_by_host(tmp_path: Path, certificates: TestCertificates) -> None:
+    result = mapped(read(COMPLETE, tmp_path), tmp_path, certificates)
+    assert "server 127.0.0.1:30000 weight=3 max_fails=2;" in result
+    assert "upstream api { server 127.0.0.1:30000 backup; server 127.0.0.1:30003; }" in result
+    assert "proxy_pass http://127.0.0.1:30004/path;" in result
+    assert "listen 127.0.0.1:31000 ssl http2 ;" in result
+    assert "listen 127.0.0.1:31001;" in result
+
+
+def test_plan_of_https_to_nodes_trusts_the_name_of_the_upstream(tmp_path: Path) -> None:
+    with_includes(tmp_path)
+    found = read(SMALL, tmp_path, "chosen.corp.example")
+    assert (found.plan.host, found.plan.tls, found.plan.names) == ("chosen.corp.example", "none", ("iis",))
+    assert all(node.key.tls for node in found.plan.nodes)
+    assert len(farm_of(found.file, found.plan, None).farm.nodes) == 2
+
+
+REFUSED = (
+    ("location /x { fastcgi_pass 127.0.0.1:9000; }", "fastcgi_pass"),
+    ("location /x { proxy_pass http://$arg_node; }", "proxy_pass"),
+    ("location /x { proxy_pass http://a; proxy_bind 10.0.0.1; }", "proxy_bind"),
+    ("location /x { content_by_lua_block { ngx.say(1) } }", "content_by_lua_block"),
+    ("ssl_verify_client on;", "ssl_verify_client"),
+    ("listen 81-90;", "listen"),
+    ("listen unix:/run/x.sock;", "listen"),
+    ("include /etc/other/x.conf;", ""),
+)
+
+
+@pytest.mark.parametrize(("part", "what"), REFUSED)
+def test_what_cannot_run_is_refused_with_its_location(part: str, what: str, tmp_path: Path) -> None:
+    server = f"listen 80;\nlocation / {{ proxy_pass http://a; }}\n{part}\n"
+    text = f"events {{}}\nhttp {{\nupstream a {{ server 10.1.0.1; }}\nserver {{\n{server}}}\n}}\n"
+    with pytest.raises(UnmappableError) as caught:
+        read(text, tmp_path)
+    assert {(one.location.line, one.path) for one in caught.value.problems} == {(7, what)}
+
+
+UPSTREAMS = (
+    ("server unix:/run/a.sock;", "", "TCP ports"),
+    ("server a.corp.example resolve; zone a 64k;", "", "resolved while NGINX runs"),
+    ("server 10.1.0.1;", "location /x { proxy_pass https://a; }", "either HTTP or HTTPS"),
+    ("server 10.1.0.1 down;", "", "no member gets requests"),
+    ("".join(f"server 10.1.1.{number};" for number in range(65)), "", "65 nodes"),
+)
+
+
+@pytest.mark.parametrize(("members", "more", "reason"), UPSTREAMS)
+def test_upstreams_that_cannot_run_are_refused(members: str, more: str, reason: str, tmp_path: Path) -> None:
+    text = f"http {{ upstream a {{ {members} }} server {{ listen 80; location / {{ proxy_pass http://a; }} {more} }} }}"
+    with pytest.raises(UnmappableError, match=reason):
+        read(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["http { server { listen 80; return 404; } }", "# configuration file /etc/nginx/nginx.conf:\nhttp {}\n"]
+)
+def test_files_without_a_proxy_and_dumps_are_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(UnmappableError):
+        read(text, tmp_path)
+
+
+def test_vendors_without_a_program_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="f5"):
+        foreign("f5", tmp_path / "bigip.conf")
