@@ -83,6 +83,7 @@ class FakeBench(TestBench):
         self.balancer = FakeBalancer(configuration)
         self.changed: list[Farm] = []
         lab = SimpleNamespace(
+            renders=True,
             live=spec.farm,
             spec=spec,
             url="https://farm.example",
