@@ -105,7 +105,7 @@ def _signalr(source: Source) -> None:
         where = condition(target.statement, acls(main))
         names = {term.name for terms in (where.alternatives if where else ()) for term in terms}
         for statement in main.all("acl"):
-            if statement.arguments[0] in names and len(statement.words) > 2:
+            if len(statement.words) > 2 and statement.arguments[0] in names:
                 found = _prefixes(source, statement)
                 paths += found
                 statements += [statement] * bool(found)

@@ -7,7 +7,7 @@ from typing import Final
 from ...readers.haproxy.conditions import Comparison, condition, read_comparison
 from ...readers.tree import Statement
 from ..values import problem_of
-from .source import Source, names_in, redirects_of
+from .source import Source, names_in, redirects_of, selects_farm
 
 _FETCH: Final = re.compile(
     r"(?:(?:req\.)?f?hdr(?P<match>_dom|_beg|_reg)?\(host\b|ssl_fc_sni|req[._]ssl_sni)", re.IGNORECASE
@@ -62,7 +62,7 @@ def _tested(source: Source) -> Iterator[Named]:
         if len(statement.words) > 2 and statement.arguments[0] not in foreign:
             yield from ((name, statement) for name in _names(read_comparison(statement.words[2:])))
     for statement in (*main.all("use_backend"), *main.all("http-request")):
-        if statement.name == "use_backend" and source.model.proxy(statement.arguments[0]) not in source.roles.pools:
+        if statement.name == "use_backend" and not selects_farm(source, statement):
             continue
         found = condition(statement, {})
         for test in found.tests if found else ():
@@ -73,7 +73,7 @@ def _foreign(source: Source) -> frozenset[str]:
     """The names of ACLs by which the frontend selects a pool that is not the farm's."""
     found: set[str] = set()
     for statement in source.roles.main.all("use_backend"):
-        if source.model.proxy(statement.arguments[0]) not in source.roles.pools:
+        if not selects_farm(source, statement):
             found |= names_in(statement)
     return frozenset(found)
 

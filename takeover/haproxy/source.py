@@ -157,6 +157,11 @@ def names_in(statement: Statement) -> set[str]:
     return {term.name for terms in (where.alternatives if where else ()) for term in terms if term.name}
 
 
+def selects_farm(source: Source, statement: Statement) -> bool:
+    """Whether a `use_backend` names a pool of the farm."""
+    return bool(statement.arguments) and source.model.proxy(statement.arguments[0]) in source.roles.pools
+
+
 def redirects_of(proxy: Proxy) -> tuple[Statement, ...]:
     """The statements that redirect to https."""
     found = [*proxy.all("redirect"), *proxy.all("http-request", "redirect")]

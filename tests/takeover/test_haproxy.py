@@ -264,6 +264,12 @@ def test_tcp_is_passthrough() -> None:
     assert "a stopped app pool accepts TCP" in line(result, "option ssl-hello-chk").detail
 
 
+@pytest.mark.parametrize("word", ["acl", "use_backend", "http-check", "balance", "redirect"])
+def test_a_directive_without_its_arguments_is_listed(word: str) -> None:
+    result = taken(LISTEN.replace("    balance source\n", f"    {word}\n"))
+    assert line(result, word).fate in {"given up", "not understood"}
+
+
 def test_a_file_without_servers_is_an_error() -> None:
     with pytest.raises(UsageError, match="no frontend has servers"):
         taken("frontend a\n    bind :80\n")
