@@ -11,7 +11,7 @@ FLOOR := 95
 # Tests start hundreds of commands, each of which would compile nlbgen again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint types alone together coverage long search hostile audit release mutants programs bench peers robots docs site golden clean help
+.PHONY: demo dist test check lint types alone together coverage long search hostile audit release mutants programs bench peers robots docs site golden clean help
 
 help:
 	@echo "make demo     render the example farm for all vendors, validated, into outputs/"
@@ -21,6 +21,7 @@ help:
 	@echo "make long     the tests of which make test runs a part, then new examples for the property tests"
 	@echo "make hostile  try a thousand damaged inputs of each kind; HOSTILE=5000 tries more"
 	@echo "make release  the wheel, its SBOM and their checksums, into dist/"
+	@echo "make dist     nlbgen.pyz, one file for this platform and this version of Python, and the release, into dist/"
 	@echo "make bench    measure start-up and throughput into docs/performance.md"
 	@echo "make peers    compare with other configurations for HAProxy and NGINX, into docs/performance.md"
 	@echo "make robots   the manuals' configurations under robots, into docs/performance.md"
@@ -55,7 +56,8 @@ requirements: | $(BIN)/python
 	$(PIP) install uv==0.13.9
 	for name in run docs test audit; do $(BIN)/uv pip compile --quiet --generate-hashes --universal --no-annotate --no-header \
 	    --python-version 3.11 requirements/$$name.in -o requirements/$$name.txt || exit; done
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-deps --no-annotate --no-header requirements/bigsuds.in -o requirements/bigsuds.txt
+	for name in bigsuds shiv; do $(BIN)/uv pip compile --quiet --generate-hashes --no-deps --no-annotate --no-header \
+	    requirements/$$name.in -o requirements/$$name.txt || exit; done
 
 # A strict editable install links the files that exist when it is made: it is made again each time.
 .PHONY: editable
@@ -136,6 +138,10 @@ audit: $(VENV)/audit.stamp
 release: $(VENV)/test.stamp
 	rm -rf dist
 	$(BIN)/python tests/tools/release.py dist
+
+# nlbgen.pyz beside the release: lxml and cryptography are compiled, so it is for this platform and this version of Python.
+dist: release
+	$(BIN)/python tests/tools/pyz.py dist
 
 bench: $(VENV)/test.stamp editable
 	$(BIN)/python benchmarks/run.py

@@ -5,6 +5,7 @@ Each command is a module of `commands/`. It is imported when the command runs, s
 
 import errno
 import io
+import os
 import sys
 from collections import UserDict
 from collections.abc import Iterator
@@ -108,6 +109,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # the terminal may not be able to encode it
     console.begin()
+    if os.environ.get("_NLBGEN_COMPLETE", "").startswith("powershell"):
+        from .commands import powershell
+
+        powershell.register()
     try:
         with interrupts.as_ctrl_c():
             cli.main(lenient.understood(sys.argv[1:], cli), standalone_mode=False)

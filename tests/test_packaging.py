@@ -90,6 +90,52 @@ def test_the_wheel_renders_the_example_outside_of_the_tree(built: Built, tmp_pat
     assert "nlbgen, version" in run(python, "-m", "nlbgen", "--version", cwd=elsewhere, env=environment)
 
 
+@pytest.fixture(scope="module")
+def pyz(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """nlbgen.pyz, made from the wheel."""
+    folder = tmp_path_factory.mktemp("pyz")
+    shutil.copy(built[1], folder)
+    run(sys.executable, ROOT / "tests" / "tools" / "pyz.py", folder)
+    return folder / "nlbgen.pyz"
+
+
+def without_packages(home: Path) -> dict[str, str]:
+    """The environment of a user who has no package installed."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {**kept, "SHIV_ROOT": str(home), "PYTHONNOUSERSITE": "1"}
+
+
+def bare_python(folder: Path) -> Path:
+    """Return the Python of an environment without packages."""
+    venv.create(folder)
+    return folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+
+
+def test_one_file_renders_the_example_and_names_what_it_is_for_on_another_python(pyz: Path, tmp_path: Path) -> None:
+    """Without any installed package; then as if lxml and cryptography were for another Python."""
+    python, home = bare_python(tmp_path / "venv"), tmp_path / "extracted"
+    env = without_packages(home)
+    ask = ("render", "haproxy", "-s", ROOT / "examples" / "farm.yaml", "--no-validate")
+    run(python, pyz, *ask, cwd=tmp_path, env=env)
+    made = tmp_path / "outputs" / "haproxy" / "haproxy.cfg"
+    assert made.read_bytes() == (ROOT / "outputs" / "example" / "haproxy" / "haproxy.cfg").read_bytes()
+    assert list(home.rglob("direct_url.json")) == [], "no path of the machine that made it"
+    (preamble,) = home.glob("*/site-packages/bin/pyz_preamble.py")
+    (line,) = re.findall(r"^BUILT_FOR = \(.*$", preamble.read_text(encoding="utf-8"), re.MULTILINE)
+    for other in (("CPython 3.99", "linux-x86_64", "glibc"), ("CPython 3.11", "win-amd64", "")):
+        text = preamble.read_text(encoding="utf-8")
+        preamble.write_text(text.replace(line, f"BUILT_FOR = {other!r}"), encoding="utf-8")
+        done = subprocess.run([python, pyz, "--version"], capture_output=True, text=True, env=env, check=False)
+        preamble.write_text(text, encoding="utf-8")
+        wanted = (
+            f"nlbgen: this nlbgen.pyz is for {other[0]} on {' '.join(filter(None, other[1:]))}, and this is CPython"
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(wanted), done.stderr
+        assert "make dist" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_release_gives_the_same_bytes_twice(tmp_path: Path) -> None:
     for name, mask in (("one", 0o022), ("two", 0o077)):
         old = os.umask(mask)
@@ -111,7 +157,7 @@ def test_release_gives_the_same_bytes_twice(tmp_path: Path) -> None:
     assert all(part["externalReferences"][0]["hashes"] for part in listed["components"])
 
 
-@pytest.mark.parametrize("name", ["run", "docs", "test", "audit", "bigsuds"])
+@pytest.mark.parametrize("name", ["run", "docs", "test", "audit", "bigsuds", "shiv"])
 def test_requirements_have_the_pinned_versions_and_their_hashes(name: str) -> None:
     made = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     packages = re.split(r"\n(?=\S)", made.strip())

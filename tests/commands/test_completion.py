@@ -15,13 +15,14 @@ import pytest
 
 from nlbgen.cli import COMMANDS
 from nlbgen.generators.base import VENDORS
+from tests.nodes.powershell_rules import broken
 
 if TYPE_CHECKING:
     from tests.conftest import RunCommand
 
 SCRIPTS = Path(sys.executable).parent
 LIMIT_SECONDS = 60
-SHELLS = ("bash", "zsh", "fish")
+SHELLS = ("bash", "zsh", "fish", "powershell")
 NAMES = (*VENDORS, "nodes", "upgrade", "monitoring", "all")
 
 
@@ -32,8 +33,8 @@ NAMES = (*VENDORS, "nodes", "upgrade", "monitoring", "all")
 def test_completion_script(name: str, cli: "RunCommand") -> None:
     ran = cli("completion", name)
     assert (ran.code, ran.err) == (0, "")
-    assert f"_NLBGEN_COMPLETE={name}_complete" in ran.out
-    if program := shutil.which(name):
+    assert re.search(f"_NLBGEN_COMPLETE ?= ?'?{name}_complete", ran.out)
+    if name != "powershell" and (program := shutil.which(name)):
         subprocess.run([program, "-n"], input=ran.out, text=True, check=True)
 
 
@@ -44,10 +45,14 @@ def asked(shell: "RunCommand") -> Callable[[str, str], set[str]]:
     def ask(name: str, line: str) -> set[str]:
         words = line.split(" ")
         env = {"_NLBGEN_COMPLETE": f"{name}_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-        if name == "fish":  # it hands the word itself over
+        if name in {"fish", "powershell"}:  # they hand the word itself over
             env["COMP_CWORD"] = words[-1]
+        if name == "powershell":
+            env["COMP_WORDS"] = "\n".join(words[:-1])
         ran = shell(env=env)
         assert (ran.code, ran.err) == (0, "")
+        if name == "powershell":  # kind, word, help
+            return {line.split("\t")[1] for line in ran.out.splitlines() if line.startswith("plain\t")}
         if name == "zsh":  # three lines for each: kind, word, description
             return set(ran.out.splitlines()[1::3])
         return {re.split(r"[\t,]", line.partition(",")[2])[0] for line in ran.out.splitlines() if "," in line}
@@ -84,6 +89,26 @@ def test_completion_offers_matching_words(
     name: str, line: str, expected: set[str], asked: "Callable[[str, str], set[str]]"
 ) -> None:
     assert asked(name, line) == expected
+
+
+def test_completion_for_powershell_has_kind_word_and_help_in_one_line(cli: "RunCommand") -> None:
+    env = {"_NLBGEN_COMPLETE": "powershell_complete", "COMP_WORDS": "nlbgen", "COMP_CWORD": "ch"}
+    assert cli(env=env).out == "plain\tcheck\tList all errors and warnings of a spec.\n"
+    # A name of a file: PowerShell completes it itself.
+    for line, word in (("nlbgen\ncheck\n-s", "my farm"), ("nlbgen\nrender\n-o", "")):
+        assert cli(env={**env, "COMP_WORDS": line, "COMP_CWORD": word}).out.partition("\t")[0] in {"file", "dir", ""}
+
+
+def test_completion_script_for_powershell_breaks_no_rule(cli: "RunCommand") -> None:
+    """Read by its syntax tree: no PowerShell runs here."""
+    script = cli("completion", "powershell").out
+    assert broken(script.encode()) == []
+    assert "-CommandName 'nlbgen', 'nlbgen.exe'" in script
+    assert "& 'nlbgen'" in script
+    assert script.isascii()
+    assert not re.search(r"\?\?|\? .* : |&&|\|\|", script), "the syntax of PowerShell 7 only"
+    # It removes what it sets in the session of the user.
+    assert len(re.findall(r"\$env:\w+ = ''", script)) == 3
 
 
 # What the shells make of it

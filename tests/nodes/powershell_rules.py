@@ -47,7 +47,7 @@ KNOWN: Final = {
     "Set-ItemProperty", "Set-Location", "Set-StrictMode", "Set-WebConfigurationProperty", "Start-Process",
     "Start-Service", "Start-Sleep", "Start-WebAppPool", "Start-Website", "Stop-WebAppPool", "Stop-Website",
     "Test-Path", "Unblock-File", "Where-Object", "Write-Host", "Write-Verbose", "Write-Warning",
-    "Sort-Object", "New-Item", "Split-Path", "Get-FileHash",
+    "Sort-Object", "New-Item", "Split-Path", "Get-FileHash", "Register-ArgumentCompleter",
 }  # fmt: skip
 """The commands of Windows PowerShell 5.1 and WebAdministration that the scripts use, to find typing errors."""
 AUTOMATIC: Final = {
