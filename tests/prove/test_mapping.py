@@ -54,8 +54,9 @@ PLACES = (
     (re.compile(r"(\$host):[0-9]+"), r"\1"),
     (re.compile(r" (?:resolvers|init-addr) \S+"), ""),
     (re.compile(r"/(?:etc|tmp)/[^\s;]+"), "FILE"),
+    (re.compile(r"nlbgen-digest-[0-9a-f]{16}"), "DIGEST"),
 )
-"""What the lab may change: listeners, nodes, the forwarded port, and the certificates' files."""
+"""What the lab may change: listeners, nodes, the forwarded port, the certificates' files, and so the file's digest."""
 
 
 @pytest.fixture(params=FARMS)
