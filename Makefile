@@ -99,7 +99,7 @@ types: $(VENV)/test.stamp editable
 
 # What measures the machine or counts failures under load: one test at a time.
 alone: $(VENV)/test.stamp editable
-	$(BIN)/python -m pytest -q tests/behaviour -m "alone and not long"
+	$(BIN)/python -m pytest -q tests/behaviour tests/lint tests/readers -m "alone and not long"
 
 # All others at once: those with traffic wait while the others compute.
 together: $(VENV)/test.stamp editable

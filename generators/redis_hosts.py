@@ -135,14 +135,19 @@ def _install(redis: Redis, sentinel: Sentinel, *, health_user: bool) -> dict[str
         "users": USERS,
         "sentinel_lines": _in_shell(sentinel, sentinel_secret_lines(redis, sentinel)),
         "folder": WINDOWS_FOLDER if sentinel.on_windows else FOLDER,
-        "names": file_names(sentinel),
-        "ports": sorted({host.port for host in sentinel.servers} | {host.sentinel_port for host in sentinel.nodes}),
         "redis_secret": REDIS_FILE,
         "sentinel_secret": SENTINEL_FILE,
         "variable": VARIABLE,
         "cli": f"redis-cli --tls --cacert {shlex.quote(sentinel.ca)}" if redis.tls else "redis-cli",
         "user_option": f" --user {redis.user}" if redis.user else "",
+        **(_on_windows(sentinel) if sentinel.on_windows else {}),
     }
+
+
+def _on_windows(sentinel: Sentinel) -> dict[str, Any]:
+    """What only the installation on Windows names: the files, and the ports of the firewall rule."""
+    ports = {host.port for host in sentinel.servers} | {host.sentinel_port for host in sentinel.nodes}
+    return {"names": file_names(sentinel), "ports": sorted(ports)}
 
 
 def _in_shell(sentinel: Sentinel, lines: list[str]) -> str:

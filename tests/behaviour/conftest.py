@@ -373,13 +373,17 @@ def backplane() -> Iterator[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`build`: each program of another version that configurations are rendered for."""
+    """`build`: each program of another version that configurations are rendered for.
+
+    With a marker for one vendor, only the builds of this vendor.
+    """
     if "build" not in metafunc.fixturenames:
         return
+    marked = [vendor for vendor in VENDORS if metafunc.definition.get_closest_marker(vendor)] or VENDORS
     found = [
         program
         for program in other_programs()
-        if program["program"] in VENDORS and Version(program["version"]) >= generator(program["program"]).oldest
+        if program["program"] in marked and Version(program["version"]) >= generator(program["program"]).oldest
     ]
     metafunc.parametrize("build", found, ids=[str(program["wrapper"]) for program in found])
 

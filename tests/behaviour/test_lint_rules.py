@@ -159,7 +159,7 @@ class Balancer:
     def statistics(self, server: str = "orch-1", backend: str = "web") -> dict[str, str]:
         """The columns of `show stat` for a server."""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(self.admin))
+            assert wait_until(lambda: connection.connect_ex(str(self.admin)) == 0, 15), "HAProxy binds it last"
             connection.sendall(b"show stat\n")
             text = b"".join(iter(lambda: connection.recv(65536), b"")).decode().lstrip("# ")
         rows = csv.DictReader(text.splitlines())

@@ -471,9 +471,8 @@ def served(url: str) -> set[str]:
 
 
 @pytest.mark.every_build
+@pytest.mark.haproxy
 def test_every_haproxy_has_the_metrics_that_are_named(farm: StartFarm, build: Mapping[str, Any]) -> None:
-    if build["program"] == "nginx":
-        pytest.skip("stub_status is the same in every NGINX")
     changes = {"haproxy": for_build(build)}
     lab = farm("haproxy", changes, program=build["path"])
     assert named(lab.spec, "haproxy_") - served(f"http://127.0.0.1:{lab.metrics_port}/metrics") == set()

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -81,8 +82,12 @@ class Browser:
         return self.driver.execute_async_script(f"const done = arguments[arguments.length - 1];\n{script}")
 
     def eventually(self, condition: Callable[..., bool], *words: object) -> bool:
-        """Wait until the condition holds for these arguments; pages scroll and show reasons in their own time."""
-        return bool(WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05).until(lambda _driver: condition(*words)))
+        """Wait until the condition holds for these arguments; pages scroll and show reasons in their own time.
+
+        An element that the page replaces while the condition looks at it is looked up again.
+        """
+        wait = WebDriverWait(self.driver, PATIENCE, 0.05, [StaleElementReferenceException])
+        return bool(wait.until(lambda _driver: condition(*words)))
 
     def package(self, name: str) -> Path:
         """A file of the npm packages."""

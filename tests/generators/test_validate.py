@@ -203,7 +203,8 @@ def test_relocated_configuration_differs_only_in_paths_and_addresses(
         if not line.startswith(("---", "+++", "@@"))
     ]
     places = re.compile(
-        r"#|$|user|group|chroot|log|stats socket|server-state-file|bind|listen|load crt|server |redirect|return 30[18]"
+        r"#|$|user|group|chroot|log|description nlbgen-digest-|return 200 nlbgen-digest-|stats socket|server-state-file"
+        r"|bind|listen|load crt|server |redirect|return 30[18]"
         r"|}$|default-server (?:check-)?ssl|ssl_certificate|proxy_ssl_trusted|proxy_set_header"
         r"|http-request (?:add-header|redirect)|proxy_redirect|error_log|access_log|pid|\w+_temp_path|.*:\d+;?$"
     )
