@@ -100,7 +100,7 @@ def _run(host: str, command: Sequence[str], text: str) -> Output:
             "check the host, then run `nlbgen nodes status`",
         ) from None
     except OSError as error:
-        raise DeviceError(f"{host}: {command[0]} cannot be run: {error.strerror}") from None
+        raise DeviceError(f"{host}: {command[0]} cannot be run: {error.strerror or error}") from None
 
 
 def execute(command: Sequence[str], seconds: float, text: str | None) -> Output:
