@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import UnreadableError
+from ..text import without_collection
 from ..tree import Comment, Configuration, Statement, Unread, Word
 from .branches import Branches
 from .keywords import PROXY_DIRECTIVES
@@ -35,7 +36,8 @@ def read(path: Path, content: bytes) -> Configuration:
 def read_text(text: str, file: str) -> Configuration:
     """Return the sections of a text; `file` is the name for its locations."""
     lines = tuple(text.replace("\r\n", "\n").split("\n"))
-    return _Reader(file).read(lines)
+    with without_collection():
+        return _Reader(file).read(lines)
 
 
 class _Reader:
