@@ -61,7 +61,8 @@ def run(command: Sequence[str], seconds: float) -> int:
     except subprocess.TimeoutExpired:
         raise DifferenceError(f"{command[0]}: has not ended after {seconds:g} s, and was killed") from None
     except OSError as error:
-        raise DifferenceError(f"{command[0]}: cannot be run: {error.strerror or error}", "give a program on PATH") from None
+        reason = error.strerror or error
+        raise DifferenceError(f"{command[0]}: cannot be run: {reason}", "give a program on PATH") from None
 
 
 class Roll:
