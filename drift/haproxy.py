@@ -1,6 +1,6 @@
 """HAProxy: the digest that the process reports, its nodes with addresses, weights and states, and the file.
 
-Source: HAProxy's management guide, "show info", "show servers state" (version 1 of the format) and "show proc".
+Source: HAProxy's management guide, "show info" and "show servers state" (version 1 of the format).
 """
 
 import re
@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from ..generators.base import Site, generator
 from ..generators.design import Design, Member
+from ..generators.haproxy import runtime
 from ..generators.haproxy.generator import structure
 from ..spec.load import Spec
 from . import sockets
@@ -17,14 +18,10 @@ from .hosted import Expected, file_differences, process_difference
 from .report import Difference, UnreachedError
 
 TITLE: Final = "HAProxy"
-SOCKET: Final = Path("/run/haproxy/admin.sock")
-MASTER: Final = Path("/run/haproxy-master.sock")
+SOCKET: Final = Path(runtime.SOCKET)
+MASTER: Final = Path(runtime.MASTER)
 FILE: Final = Path("/etc/haproxy/haproxy.cfg")
 FORMAT: Final = "1"
-_MAINTENANCE: Final = 0x01 | 0x02
-"""`srv_admin_state`: maintenance by a command or the configuration, and by a tracked server. 0x04 only records that the
-configuration began with maintenance: it stays when a command ends it."""
-_DRAIN: Final = 0x08 | 0x10
 
 
 class Server(NamedTuple):
@@ -54,47 +51,29 @@ def differences(spec: Spec, site: Site, socket: Path, file: Path) -> list[Differ
 def old_workers(master: Path) -> int | None:
     """Return the number of workers that a reload replaced; None if the master process cannot be asked."""
     try:
-        answer = sockets.ask(master, "show proc", TITLE)
+        return len(runtime.old_workers(sockets.ask(master, "show proc", TITLE)))
     except UnreachedError:
         return None
-    count, old = 0, False
-    for line in answer.splitlines():
-        if line.startswith("#"):
-            old = line.startswith("# old workers")
-        elif old and line.split()[1:2] == ["worker"]:
-            count += 1
-    return count
 
 
 def wanted(spec: Spec) -> dict[str, Member]:
     """Return the nodes of the spec by their names in HAProxy, `pool/node`."""
     design = Design(spec.farm)
-    pools = [design.web.name]
-    if not design.passthrough:
-        pools.append(design.signalr.name)
-    if design.balancer.health.serves_all_failed:
-        pools.append(design.unchecked.name)
-    return {f"{pool}/{member.name}": member for pool in pools for member in design.members}
+    return {f"{pool}/{member.name}": member for pool in runtime.Pools.of(design).every for member in design.members}
 
 
 def servers(answer: str) -> dict[str, Server]:
     """Return the servers of the answer to "show servers state"; raises UnreachedError for another format."""
     version, _, table = answer.partition("\n")
-    names, *rows = table.splitlines() or [""]
-    columns = names.removeprefix("# ").split()
+    columns = table.partition("\n")[0].split()
     if version.strip() != FORMAT or "srv_uweight" not in columns:
         raise UnreachedError("HAProxy's list of servers has an unknown format", "update nlbgen")
-    found: dict[str, Server] = {}
-    for row in rows:
-        values = dict(zip(columns, row.split(" "), strict=False))
-        if len(values) == len(columns):
-            found[f"{values['be_name']}/{values['srv_name']}"] = _server(values)
-    return found
+    return {f"{row['be_name']}/{row['srv_name']}": _server(row) for row in runtime.servers(table)}
 
 
 def _server(values: Mapping[str, str]) -> Server:
     admin, weight = int(values["srv_admin_state"]), int(values["srv_uweight"])
-    state = "maint" if admin & _MAINTENANCE else "drain" if admin & _DRAIN else "ready"
+    state = "maint" if admin & runtime.MAINTENANCE else "drain" if admin & runtime.DRAIN else "ready"
     return Server(values["srv_addr"], int(values["srv_port"]), weight, state)
 
 

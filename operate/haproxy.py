@@ -13,14 +13,12 @@ from typing import Final, NamedTuple
 
 from ..core.errors import DeviceError
 from ..generators.design import Design
+from ..generators.haproxy import runtime
 from ..generators.haproxy.runtime import MASTER, SOCKET, STATES, Pools
 from ..spec.model import Farm
 from .contract import Balancer, Health, NodeStatus, Sessions, State, Wanted, status_of
 from .shell import Shell
 
-_ADMIN_MAINTENANCE: Final = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
-"""The flags of `srv_admin_state` for maintenance: forced, inherited, configured, by an unresolved name."""
-_ADMIN_DRAIN: Final = 0x08 | 0x10
 _SESSION: Final = re.compile(r"^(?P<id>0x[0-9a-f]+):(?P<rest>.*)$", re.MULTILINE)
 PAUSES: Final = (0.2, 0.5, 1.0)
 _AT_ONCE: Final = 50
@@ -104,14 +102,7 @@ class Haproxy(Balancer):
 
     def _old_workers(self) -> list[str]:
         """Return the process ids of the workers that a reload replaced and that still have connections."""
-        found: list[str] = []
-        old = False
-        for line in self._ask("show proc", master=True).splitlines():
-            if line.startswith("#"):
-                old = line.startswith("# old workers")
-            elif old and line.split()[1:2] == ["worker"]:
-                found.append(line.split()[0])
-        return found
+        return runtime.old_workers(self._ask("show proc", master=True))
 
     def _sessions(self, worker: str) -> Iterator[Session]:
         """Yield the sessions of one worker with the farm's nodes; an old worker that has just ended has none."""
@@ -205,22 +196,14 @@ def _split(text: str) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     head = next((number for number, line in enumerate(lines[:at]) if line.startswith("# pxname")), at)
     table = [line for line in lines[head:at] if "," in line]
     rows = list(csv.DictReader([table[0].removeprefix("# "), *table[1:]])) if table else []
-    return rows, list(_servers(lines[at:]))
-
-
-def _servers(lines: Sequence[str]) -> Iterator[dict[str, str]]:
-    names = lines[0].removeprefix("# ").split() if lines else []
-    for line in lines[1:]:
-        words = line.split()
-        if len(words) >= len(names):
-            yield dict(zip(names, words, strict=False))
+    return rows, list(runtime.servers("\n".join(lines[at:])))
 
 
 def _state(server: Mapping[str, str]) -> State:
     flags = int(server["srv_admin_state"])
-    if flags & _ADMIN_MAINTENANCE:
+    if flags & (runtime.MAINTENANCE | runtime.UNRESOLVED):
         return "down"
-    return "drain" if flags & _ADMIN_DRAIN or server["srv_uweight"] == "0" else "up"
+    return "drain" if flags & runtime.DRAIN or server["srv_uweight"] == "0" else "up"
 
 
 def _health(status: str) -> Health:

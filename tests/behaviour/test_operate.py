@@ -154,9 +154,12 @@ def test_spread_drain_is_refused_where_the_vendor_cannot(farm: StartFarm, tmp_pa
     assert at(lab, "orch-1").state == "up"
 
 
-def test_node_that_the_spec_drains_is_up_after_up(farm: StartFarm, vendor: str, tmp_path: Path) -> None:
-    lab = farm(vendor, {"nodes": [*NODES[:2], {**NODES[2], "state": "drain"}]})
-    assert at(lab, "orch-3").state == "drain"
+@pytest.mark.parametrize("state", ["drain", "down"])
+def test_node_that_the_spec_drains_or_disables_is_up_after_up(
+    farm: StartFarm, vendor: str, state: str, tmp_path: Path
+) -> None:
+    lab = farm(vendor, {"nodes": [*NODES[:2], {**NODES[2], "state": state}]})
+    assert at(lab, "orch-3").state == state
     operator_of(lab, tmp_path).up("orch-3", Limits(wait=15))
     assert wait_until(lambda: "orch-3" in lab.hits(6), 15)
 
