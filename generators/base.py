@@ -5,7 +5,7 @@ views of its templates. This module refuses unsupported features and renders the
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path as FilePath
 from pathlib import PurePosixPath
@@ -20,6 +20,7 @@ from ..spec.load import Spec
 from ..spec.model import BalancerProgram, Farm
 from ..spec.schema import Path, nearest
 from ..spec.units import Version
+from . import digest
 from .design import Design
 from .features import FEATURES, Feature, No, Since, Support
 from .hosting import Api, Foreground, Hosting, RoleVariable, Steps, Syntax
@@ -58,6 +59,13 @@ class Draft(NamedTuple):
     path: PurePosixPath
     template: str
     view: Mapping[str, Any]
+    normal: digest.Normal | None = None
+    """Of a configuration that contains its own digest: what the digest leaves out."""
+
+    def render(self, header: Sequence[str]) -> bytes:
+        """Return the content of the file; raises RenderFault."""
+        content = templating.render(self.template, {**self.view, "header": header})
+        return content if self.normal is None else digest.with_digest(content, self.normal)
 
 
 class Job:
@@ -210,10 +218,7 @@ def render(generator: Generator, spec: Spec, site: Site | None = None) -> list[A
     if job.problems:
         raise UnsupportedError(job.problems)
     header = header_lines(generator, job)
-    rendered = [
-        Artifact(file.path, templating.render(file.template, {**file.view, "header": header}), main=file is files[0])
-        for file in files
-    ]
+    rendered = [Artifact(file.path, file.render(header), main=file is files[0]) for file in files]
     return sorted(rendered, key=lambda file: file.path)
 
 

@@ -6,15 +6,15 @@ also if the file on the disk has changed since the program loaded it.
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
-
-from ..core import templating
+from collections.abc import Callable
+from typing import Final
 
 MARK: Final = "nlbgen-digest-"
 """How the digest begins in a file, and in the answer of a running program."""
 SHOWN: Final = 16
 """The number of hex digits in a file."""
+PLACEHOLDER: Final = MARK + "0" * SHOWN
+"""What a template writes: the digest is known only when the text is complete."""
 _COMMENT: Final = re.compile(r"^[ \t]*#.*\n?", re.MULTILINE)
 _MARKED: Final = re.compile(rf"{MARK}([0-9a-f]*)")
 Normal = Callable[[str], str]
@@ -42,7 +42,7 @@ def found_in(text: str) -> str:
     return found[0] if found and len(found[1]) == SHOWN else ""
 
 
-def with_digest(template: str, view: Mapping[str, Any], normal: Normal = unchanged) -> dict[str, Any]:
-    """Return the view of a configuration with the value `digest`."""
-    text = templating.render(template, {**view, "header": (), "digest": MARK}).decode("utf-8")
-    return {**view, "digest": digest_of(text, normal)}
+def with_digest(content: bytes, normal: Normal) -> bytes:
+    """Return a rendered configuration with its digest in place of the placeholder."""
+    text = content.decode("utf-8")
+    return text.replace(PLACEHOLDER, digest_of(text, normal)).encode("utf-8")

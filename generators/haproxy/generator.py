@@ -191,7 +191,8 @@ class Haproxy(Generator):
             Draft(
                 PurePosixPath("haproxy.cfg"),
                 "haproxy/haproxy.cfg.j2",
-                digest.with_digest("haproxy/haproxy.cfg.j2", view, structure),
+                {**view, "digest": digest.PLACEHOLDER},
+                structure,
             ),
             Draft(PurePosixPath("haproxy.service.d/nlbgen.conf"), "haproxy/nlbgen.conf.j2", view),
             Draft(PurePosixPath(TOOL), "haproxy/nlbgen-haproxy.j2", view),

@@ -195,7 +195,8 @@ class Nginx(Generator):
             Draft(
                 PurePosixPath("nginx.conf"),
                 "nginx/nginx.conf.j2",
-                digest.with_digest("nginx/nginx.conf.j2", view),
+                {**view, "digest": digest.PLACEHOLDER},
+                digest.unchanged,
             ),
             Draft(PurePosixPath("INSTALL.md"), "nginx/INSTALL.md.j2", view),
             *certificate.files(job, "nginx -t -q && systemctl reload nginx"),
