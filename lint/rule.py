@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from ..core.errors import Location
 from ..readers.tree import Configuration, Vendor
@@ -16,6 +16,9 @@ to be expected, such as a node that stops. A note: it depends on facts that the 
 """
 _WITH_SCENARIOS: Final[tuple[Vendor, ...]] = ("haproxy", "nginx")
 """`nlbgen prove` starts these; for F5 it runs no scenario."""
+
+
+_Model = TypeVar("_Model")
 
 
 class Found(NamedTuple):
@@ -65,3 +68,15 @@ class Finding(NamedTuple):
     def sort_key(self) -> tuple[Location, str, str]:
         """Findings are listed in the order of the file."""
         return self.location, self.rule.id, self.message
+
+
+def of_last(make: Callable[[Configuration], _Model]) -> Callable[[Configuration], _Model]:
+    """Return `make` with a memory of one result: all rules of a configuration run one after the other."""
+    last: list[tuple[Configuration, _Model]] = []
+
+    def made(configuration: Configuration) -> _Model:
+        if not last or last[0][0] is not configuration:
+            last[:] = [(configuration, make(configuration))]
+        return last[0][1]
+
+    return made

@@ -7,26 +7,19 @@ from ...core.errors import Location
 from ...readers.f5.model import Model, Pool, Profile, Virtual, model
 from ...readers.f5.objects import Item
 from ...readers.tree import Configuration, Vendor
-from ..rule import Found
+from ..rule import Found, of_last
 
 F5: Final[tuple[Vendor, ...]] = ("f5",)
 TMSH: Final = "https://clouddocs.f5.com/cli/tmsh-reference/latest/modules/ltm"
 PAGE: Final = "docs/vendors/f5.md"
 _WEB_PORTS: Final = frozenset((80, 443, 8080, 8443))
 
-_last: list[tuple[Configuration, Model]] = []
-"""The model of the last configuration: all its rules run one after the other."""
+_model: Final = of_last(model)
 
 
 def by_model(check: Callable[[Model], Iterable[Found]]) -> Callable[[Configuration], Iterable[Found]]:
     """Make the check of a rule from a function about the model."""
-
-    def run(configuration: Configuration) -> Iterable[Found]:
-        if not _last or _last[0][0] is not configuration:
-            _last[:] = [(configuration, model(configuration))]
-        return check(_last[0][1])
-
-    return run
+    return lambda configuration: check(_model(configuration))
 
 
 def each_virtual(check: Callable[[Model, Virtual], Iterable[Found]]) -> Callable[[Configuration], Iterable[Found]]:

@@ -8,7 +8,7 @@ from ...core.errors import Location
 from ...readers.haproxy.conditions import Condition, acls, condition
 from ...readers.haproxy.model import Model, Proxy, Server, Target, model
 from ...readers.tree import Configuration, Statement, Vendor
-from ..rule import Found
+from ..rule import Found, of_last
 
 HAPROXY: Final[tuple[Vendor, ...]] = ("haproxy",)
 MANUAL: Final = "https://docs.haproxy.org/3.0/configuration.html"
@@ -17,19 +17,12 @@ PAGE: Final = "docs/vendors/haproxy.md"
 WEB_PORTS: Final = frozenset({"80", "443", "8080", "8443"})
 _WEBSOCKET_WORDS: Final = ("upgrade", "websocket", "signalr", "/hub", "/ws")
 
-_last: list[tuple[Configuration, Model]] = []
-"""The model of the last configuration: all its rules run one after the other."""
+_model: Final = of_last(model)
 
 
 def by_model(check: Callable[[Model], Iterable[Found]]) -> Callable[[Configuration], Iterable[Found]]:
     """Make the check of a rule from a function about the effective model."""
-
-    def run(configuration: Configuration) -> Iterable[Found]:
-        if not _last or _last[0][0] is not configuration:
-            _last[:] = [(configuration, model(configuration))]
-        return check(_last[0][1])
-
-    return run
+    return lambda configuration: check(_model(configuration))
 
 
 # Roles

@@ -9,7 +9,7 @@ from ...readers.nginx.model import Model, Proxied, model
 from ...readers.nginx.scopes import Scope
 from ...readers.nginx.upstreams import Upstream
 from ...readers.tree import Configuration, Statement, Vendor
-from ..rule import Found
+from ..rule import Found, of_last
 from .roles import Roles, roles
 
 NGINX: Final[tuple[Vendor, ...]] = ("nginx",)
@@ -36,15 +36,11 @@ _SECONDS: Final = {
 _SIZE: Final = re.compile(r"(\d+)([kKmMgG]?)")
 _BYTES: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
-_last: list[tuple[Configuration, Model, Roles]] = []
-"""The model of the last configuration: all its rules run one after the other."""
 
-
+@of_last
 def _models(configuration: Configuration) -> tuple[Model, Roles]:
-    if not _last or _last[0][0] is not configuration:
-        found = model(configuration)
-        _last[:] = [(configuration, found, roles(found))]
-    return _last[0][1:]
+    found = model(configuration)
+    return found, roles(found)
 
 
 def by_model(check: Callable[[Model], Iterable[Found]]) -> Callable[[Configuration], Iterable[Found]]:
