@@ -58,7 +58,10 @@ const results = new Results(find("tabs"), find("panel"), { call, spec: () => tex
 /** Check the text, and render it if it is valid; a later change makes an earlier one void. */
 async function changed() {
   numbered();
-  if (!state.python) return;
+  if (state.python) await results.during(checked);
+}
+
+async function checked() {
   const turn = ++state.busy;
   const now = text.value;
   try {

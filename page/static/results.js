@@ -14,7 +14,18 @@ export class Results {
     this.before = new Map();
     this.pasted = "";
     this.valid = false;
+    this.pending = 0;
     tabs.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  /** Mark the panel as busy until the work is done: what it shows then is of the current text and tab. */
+  async during(work) {
+    this.panel.setAttribute("aria-busy", String(++this.pending > 0));
+    try {
+      return await work();
+    } finally {
+      this.panel.setAttribute("aria-busy", String(--this.pending > 0));
+    }
   }
 
   /** Render the text and show the current tab; the last rendered files stay for the difference. */
@@ -40,26 +51,28 @@ export class Results {
     return this.vendors.flatMap((vendor) => vendor.files);
   }
 
+  /** The row of tabs. A tab stays the same element, so that a click during a rendering is not lost. */
   head() {
     const names = [...this.vendors.map((vendor) => [vendor.name, vendor.title, vendor.problems.length > 0]), ...FIXED];
-    const focused = this.tabs.contains(document.activeElement);
-    this.tabs.replaceChildren(...names.map(([name, title, refused]) => this.head_of(name, title, refused)));
+    const tabs = names.map(([name, title, refused]) => this.head_of(name, title, refused));
+    const same = tabs.length === this.tabs.children.length && tabs.every((tab, at) => tab === this.tabs.children[at]);
+    if (!same) this.tabs.replaceChildren(...tabs);
     this.panel.setAttribute("aria-labelledby", `tab-${this.tab}`);
-    if (focused) document.getElementById(`tab-${this.tab}`).focus();
   }
 
   head_of(name, title, refused) {
     const chosen = name === this.tab;
-    const tab = element("button", {
+    const tab = document.getElementById(`tab-${name}`) ?? element("button", {
       type: "button",
       role: "tab",
       id: `tab-${name}`,
-      "aria-selected": String(chosen),
       "aria-controls": "panel",
-      tabindex: chosen ? "0" : "-1",
       onclick: () => this.choose(name),
-    }, title);
-    if (refused) tab.append(element("span", { class: "refused" }, " refused"));
+    }, title, element("span", { class: "refused" }));
+    tab.setAttribute("aria-selected", String(chosen));
+    tab.tabIndex = chosen ? 0 : -1;
+    const said = refused ? " refused" : "";
+    if (tab.lastChild.textContent !== said) tab.lastChild.textContent = said;
     return tab;
   }
 
@@ -84,10 +97,12 @@ export class Results {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     const vendor = this.vendors.find((one) => one.name === this.tab);
     if (!this.valid && this.tab !== "lint") return this.invalid();
-    const made = await (vendor ? this.vendor(vendor) : this[this.tab]()).catch((error) => [
-      element("p", { class: "absent" }, `${error.message}${error.hint ? ` What to do: ${error.hint}` : ""}`),
-    ]);
-    if (turn === this.turn) this.panel.replaceChildren(...made);
+    await this.during(async () => {
+      const made = await (vendor ? this.vendor(vendor) : this[this.tab]()).catch((error) => [
+        element("p", { class: "absent" }, `${error.message}${error.hint ? ` What to do: ${error.hint}` : ""}`),
+      ]);
+      if (turn === this.turn) this.panel.replaceChildren(...made);
+    });
   }
 
   // Vendors

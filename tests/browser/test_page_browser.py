@@ -62,10 +62,16 @@ def fill(field: WebElement, content: str) -> None:
     field.send_keys(content, Keys.TAB)
 
 
+def settled(browser: "Browser") -> bool:
+    """Wait until the panel shows the current text and tab."""
+    return browser.eventually(lambda: browser.find("#panel").get_attribute("aria-busy") == "false")
+
+
 def choose(browser: "Browser", tab: str) -> None:
     browser.find(f"#tab-{tab}").click()
-    assert browser.eventually(lambda: browser.find("#panel").get_attribute("aria-labelledby") == f"tab-{tab}")
-    assert browser.eventually(lambda: browser.find("#panel").text != "")
+    assert settled(browser)
+    assert browser.find("#panel").get_attribute("aria-labelledby") == f"tab-{tab}"
+    assert browser.find("#panel").text != ""
 
 
 @pytest.fixture
@@ -90,6 +96,17 @@ def test_form_can_be_used_before_python_runs(browser: "Browser", server: Server)
     assert "# The farm of the guide" in text(browser)
     assert rendered(browser)
     assert browser.eventually(lambda: "for the farm early" in browser.find("#panel").text)
+
+
+def test_click_is_not_lost_while_a_rendering_ends(page: "Browser") -> None:
+    """The tab under the pointer stays the same element, whatever is rendered between press and release."""
+    kept = page.find("#tab-nodes")
+    for turn in range(3):
+        write(page, text(page).replace("farm: ", f"farm: a{turn}"))
+        assert page.eventually(lambda added: f"for the farm {added}" in page.find("#panel").text, f"a{turn}")
+    kept.click()
+    assert settled(page)
+    assert page.find("#panel").get_attribute("aria-labelledby") == "tab-nodes"
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -219,6 +236,7 @@ def test_difference_shows_the_last_change_and_a_pasted_file(page: "Browser") -> 
     assert page.eventually(lambda: "10.20.0.99" in page.find("#panel").text)
     choose(page, "difference")
     assert page.eventually(lambda: "10.20.0.99" in page.find("#panel").text and bool(page.find_all("#panel .remove")))
+    assert settled(page)
     select = Select(page.find("#file-difference"))
     assert "nginx/nginx.conf" in [option.text for option in select.options]
     page.find("#pasted").send_keys("global", Keys.TAB)
