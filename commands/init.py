@@ -128,6 +128,8 @@ def _answers(given: dict[str, Any], read: dict[str, Any], *, ask: bool) -> "Answ
     """Return the answers from the options, a config file, and with `ask` from prompts."""
     from ..spec.starter import Answers, is_core_version, nodes
 
+    if not ask:
+        _refuse_missing(given, read)
     answer = answerer(given, read, ask=ask)
     host = answer("host", "Name that robots and people use")
     found = nodes(given["nodes"] or _ask_nodes(ask=ask))
@@ -153,6 +155,28 @@ def _answers(given: dict[str, Any], read: dict[str, Any], *, ask: bool) -> "Answ
         redis=answer("redis", where, missing=hint) if store == "redis" else "",
         **{name: value for name, value in read.items() if name not in _ASKED},
     )
+
+
+_EXAMPLES = {
+    "host": "--host orchestrator.example.com",
+    "node": "--node orch-1=10.0.0.11 --node orch-2=10.0.0.12",
+    "redis": "--redis redis.example.com",
+}
+"""What each farm needs, and no default can give."""
+
+
+def _refuse_missing(given: dict[str, Any], read: dict[str, Any]) -> None:
+    """Raise UsageError with all options that are missing, if these are more than one."""
+    from ..core.wording import all_of
+
+    store = given["store"] or read.get("store") or "redis"
+    needed = {"host": given["host"] or read.get("host"), "node": given["nodes"]}
+    if store == "redis":
+        needed["redis"] = given["redis"] or read.get("redis")
+    missing = [name for name, value in needed.items() if not value]
+    if len(missing) > 1:
+        example = " ".join(_EXAMPLES[name] for name in missing)
+        raise UsageError(f"{all_of([f'--{name}' for name in missing])} are missing", f"add for example: {example}")
 
 
 _ASKED = frozenset({"orchestrator", "store", "redis"})

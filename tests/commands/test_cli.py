@@ -345,6 +345,19 @@ def test_init_does_not_make_up_a_redis(args: list[str], hint: str, cli: "RunComm
     assert "--redis is missing" in ran.err and hint in ran.err
 
 
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        ([], "--host, --node and --redis are missing"),
+        (["--store", "sqlserver"], "--host and --node are missing"),
+        (["--host", "o.example", "--redis", "r.example"], "--node is missing"),
+    ],
+)
+def test_init_names_all_missing_options_at_once(args: list[str], message: str, cli: "RunCommand") -> None:
+    ran = cli("init", "--yes", *args)
+    assert ran.code == 2 and message in ran.err
+
+
 class Terminal:
     """nlbgen on a terminal of its own."""
 
@@ -445,7 +458,7 @@ def test_init_explains_each_word_for_tls_before_the_prompt(tmp_path: Path) -> No
 def test_init_with_yes_does_not_prompt_on_a_terminal(tmp_path: Path) -> None:
     with Terminal(tmp_path, "init", "--yes", "--node", "a=10.0.0.1") as terminal:
         assert terminal.end() == 2
-    assert "--host is missing" in terminal.shown
+    assert "--host and --redis are missing" in terminal.shown
 
 
 @posix
