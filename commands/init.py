@@ -55,9 +55,24 @@ if TYPE_CHECKING:
     help="The SignalR backplane, which sends messages between the nodes.",
 )
 @click.option("--redis", metavar="HOST[:PORT],...", help="One or more Redis servers, separated by commas.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="The format of the list of a load balancer's statements, with --from.",
+)
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @click.option("-y", "--yes", is_flag=True, help="Never prompt, even on a terminal (for scripts).")
-def command(output: Path, force: bool, yes: bool, source: Path | None, **given: "str | tuple[str, ...] | None") -> None:
+def command(
+    output: Path,
+    style: str,
+    force: bool,
+    yes: bool,
+    source: Path | None,
+    **given: "str | tuple[str, ...] | None",
+) -> None:
     """Write a commented farm.yaml. On a terminal, the command prompts for missing values.
 
     Beside it, the command writes the JSON Schema for editors, nlbgen.schema.json.
@@ -71,9 +86,14 @@ def command(output: Path, force: bool, yes: bool, source: Path | None, **given: 
 
     if not force and output is not console.STDOUT and read_bytes(output) is not None:
         raise UsageError(f"{output} exists", "choose another name with -o, or replace it with --force")
+    if style == "json" and output is console.STDOUT:
+        raise UsageError("--format json: with -o -, standard output has the spec", "write the spec to a file: -o FILE")
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     taken = take_over(source, given, answerer(given, {}, ask=ask), output) if source is not None else None
     if taken is None:
+        if style == "json":
+            hint = "remove it, or give the load balancer's configuration with --from"
+            raise UsageError("--format json: there is no list of statements", hint)
         content, spec = starter(_answers(given, _read_facts(source, output), ask=ask), str(output))
     else:
         content, spec = taken.content, taken.spec
@@ -82,7 +102,7 @@ def command(output: Path, force: bool, yes: bool, source: Path | None, **given: 
         schema = f"{json_text(json_schema(Farm, 'nlbgen farm.yaml'))}\n"
         console.deliver(schema.encode("utf-8"), output.with_name(_SCHEMA))
     if taken is not None:
-        taken.show(to_errors=output is console.STDOUT)
+        taken.show(to_errors=output is console.STDOUT, as_json=style == "json")
     console.show_warnings(spec)
     console.info("next: `nlbgen check`, then `nlbgen render haproxy`")
 

@@ -8,15 +8,14 @@ from ..core.errors import UsageError
 from . import console
 
 if TYPE_CHECKING:
-    from ..readers.tree import Configuration
+    from ..readers.tree import Configuration, Vendor
     from ..spec.load import Spec
     from ..takeover.account import Fate, Line
     from ..takeover.draft import Draft
     from .tables import Block, Style
 
 _LARGEST: Final = 256 * 1024 * 1024
-_MISSING: Final = "the stores, the nodes' config files and keys, and the version of Orchestrator"
-"""What no configuration of a load balancer has."""
+_MOST_REASONS: Final = 10
 
 
 class Taken(NamedTuple):
@@ -24,15 +23,21 @@ class Taken(NamedTuple):
 
     content: bytes
     spec: "Spec"
+    vendor: "Vendor"
+    source: str
     lines: "tuple[Line, ...]"
     notes: tuple[str, ...]
+    missing: tuple[str, ...]
 
-    def show(self, *, to_errors: bool) -> None:
+    def show(self, *, to_errors: bool, as_json: bool) -> None:
         """Print every line of the source with its fate, on standard output or on standard error."""
+        from ..core.wording import all_of
         from ..takeover.account import counts
 
         text = "".join(f"{line}\n" for one in self.lines for line in _texts(one))
-        if to_errors:
+        if as_json:
+            console.show(self._data())
+        elif to_errors:
             console.notice(text.rstrip("\n"))
         else:
             console.show(text, lambda: _blocks(self.lines))
@@ -40,7 +45,30 @@ class Taken(NamedTuple):
         console.info(f"{len(self.lines)} statements: {found}")
         for note in self.notes:
             console.info(note)
-        console.info(f"not in the configuration: {_MISSING}; farm.yaml has your answers or defaults")
+        console.info(f"not in the configuration: {all_of(self.missing)}; farm.yaml has your answers or defaults")
+
+    def _data(self) -> dict[str, object]:
+        """The lines for programs. Keys are only added, never renamed or removed."""
+        from ..takeover.account import counts
+
+        return {
+            "source": self.source,
+            "vendor": self.vendor,
+            "counts": counts(self.lines),
+            "lines": [
+                {
+                    "file": one.location.file,
+                    "line": one.location.line,
+                    "column": one.location.column,
+                    "fate": one.fate,
+                    "text": one.text,
+                    "details": [*one.details],
+                }
+                for one in self.lines
+            ],
+            "notes": [*self.notes],
+            "missing": [*self.missing],
+        }
 
 
 def _texts(line: "Line") -> Iterator[str]:
@@ -78,11 +106,10 @@ def _configuration_in(path: Path) -> "Configuration | None":
     vendor = vendor_of(content)
     if vendor is None:
         return None
-    if vendor != "haproxy":
-        hint = "give the values with the options of `nlbgen init`; `nlbgen lint` checks the file"
-        raise UsageError(f"{path}: init --from reads haproxy.cfg, and this is a configuration of {vendor}", hint)
     from ..readers.load import read
+    from ..takeover.importers import require_importer
 
+    require_importer(vendor, str(path))
     return read(path, vendor)
 
 
@@ -91,23 +118,31 @@ Answer = Callable[..., str]
 
 def take_over(path: Path, given: Mapping[str, Any], answer: Answer, output: Path) -> Taken | None:
     """Make the spec from a configuration and the answers; None for the config file of a node. Raises UsageError."""
-    from ..takeover.haproxy import importer
+    from ..takeover import importers
 
     configuration = _configuration_in(path)
     if configuration is None:
         return None
-    draft = importer.take(configuration, str(path))
+    draft = importers.take(configuration, str(path))
     if given["tls"] is not None:
         mode = draft.values.get("frontend.tls.mode")
         raise UsageError(f"--tls: {path} has the TLS mode {mode}", "change frontend.tls.mode in the written file")
     if not given["nodes"] and "nodes[0].name" not in draft.values:
-        servers = [one for one in draft.account.lines() if one.text.startswith("server")]
-        reasons = "".join(f"\n    {one.location}: {one.detail}" for one in servers[:10])
-        raise UsageError(
-            f"{path}: no server line has the address of a node{reasons}", "add --node NAME=ADDRESS for each"
-        )
+        raise _no_member(draft, path)
     result = draft.finish(_given(draft, path, given, answer), str(path), str(output))
-    return Taken(result.content, result.spec, result.lines, draft.notes)
+    vendor = configuration.vendor
+    return Taken(result.content, result.spec, vendor, str(path), result.lines, draft.notes, draft.missing)
+
+
+def _no_member(draft: "Draft", path: Path) -> UsageError:
+    """The error for a configuration in which no statement has the address of a node, with the first reasons."""
+    from ..core.wording import legible
+
+    locations = {one.location for one in draft.members.statements}
+    found = [one for one in draft.account.lines() if one.location in locations][:_MOST_REASONS]
+    reasons = "".join(f"\n    {legible(f'{one.location}: {one.detail}')}" for one in found)
+    what = f"{path}: no {draft.members.called} has the address of a node{reasons}"
+    return UsageError(what, "add --node NAME=ADDRESS for each")
 
 
 def _given(draft: "Draft", path: Path, given: Mapping[str, Any], answer: Answer) -> dict[str, Any]:

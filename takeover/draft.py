@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from ..core.errors import Problem, SpecError, UsageError
+from ..readers.tree import Statement
 from ..spec.load import Spec, loads
 from .account import Account, Line
 from .document import text_of
@@ -21,6 +22,19 @@ class Result(NamedTuple):
     lines: tuple[Line, ...]
 
 
+class Members(NamedTuple):
+    """Where a vendor's configuration has the addresses of nodes."""
+
+    called: str
+    """What the vendor calls such a statement: `server line`."""
+    statements: tuple[Statement, ...]
+    """Those of the farm; if it has none, those of the configuration."""
+
+
+MISSING: Final = ("the stores", "the nodes' config files and keys", "the version of Orchestrator")
+"""What no configuration of a load balancer has."""
+
+
 class Draft(NamedTuple):
     """What a vendor's module found."""
 
@@ -30,6 +44,9 @@ class Draft(NamedTuple):
     """Accounts for the statements that are still open, when the spec is complete."""
     notes: tuple[str, ...]
     """What the user should verify."""
+    members: Members
+    missing: tuple[str, ...] = MISSING
+    """What the configuration does not have, for a list in a sentence."""
 
     def finish(self, given: Mapping[str, Plain], source: str, name: str) -> Result:
         """Write the spec with the values that are `given` by the paths of their keys.

@@ -11,7 +11,7 @@ from ...spec.load import Spec
 from ...spec.model import Haproxy
 from ...spec.units import Version
 from ..account import Account
-from ..draft import Draft
+from ..draft import Draft, Members
 from ..values import Values
 from . import balancing, catalog, checks, hosts, listen, nodes
 from .source import Source, header_of, names_in, roles_of
@@ -19,7 +19,7 @@ from .source import Source, header_of, names_in, roles_of
 _REDIS: Final = "_redis"
 
 
-def take(configuration: Configuration, path: str) -> Draft:
+def take(configuration: Configuration, source: str) -> Draft:
     """Take over what the configuration has; raises UsageError if it has no frontend with servers."""
     account = Account(configuration)
     values = Values(account)
@@ -27,16 +27,17 @@ def take(configuration: Configuration, path: str) -> Draft:
     header = header_of(configuration)
     roles = roles_of(found, header[1] if header else "")
     if roles is None:
-        raise UsageError(f"{path}: no frontend has servers", "give the file with the backends of the farm")
-    source = Source(found, account, values, roles)
+        raise UsageError(f"{source}: no frontend has servers", "give the file with the backends of the farm")
+    taken = Source(found, account, values, roles)
     for part in (listen, hosts):
-        part.take(source)
-    balancing.take_maintenance(source)
+        part.take(taken)
+    balancing.take_maintenance(taken)
     for step in (nodes.take, checks.take, balancing.take):
-        step(source)
-    _own(source)
-    _sections(source)
-    return Draft(account, values, _close, tuple(_notes(source)))
+        step(taken)
+    _own(taken)
+    _sections(taken)
+    servers = tuple(one.statement for pool in roles.pools for one in pool.servers)
+    return Draft(account, values, _close, tuple(_notes(taken)), Members("server line", servers))
 
 
 def _own(source: Source) -> None:

@@ -1,5 +1,6 @@
 """`nlbgen init --from` with the configuration of a load balancer."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,42 @@ def test_init_from_haproxy_to_standard_output_keeps_the_list_apart(cli: "RunComm
     assert "haproxy.cfg:1:1:" in ran.err
 
 
+def test_init_from_haproxy_as_json_has_every_line_with_its_fate(
+    cli: "RunCommand", config: Path, tmp_path: Path
+) -> None:
+    config.write_text(CONFIG + "    mystery password wonderful\n", encoding="utf-8")
+    ran = cli("init", "--from", config.name, *REDIS, "--format", "json")
+    assert ran.code == 0, ran.err
+    data = json.loads(ran.out)
+    assert [*data] == ["source", "vendor", "counts", "lines", "notes", "missing"]
+    assert (data["source"], data["vendor"], len(data["lines"])) == ("haproxy.cfg", "haproxy", 12)
+    assert data["counts"] == {"taken": 8, "implied": 2, "given up": 0, "not understood": 2}
+    assert data["lines"][4] == {
+        "file": "haproxy.cfg",
+        "line": 5,
+        "column": 5,
+        "fate": "taken",
+        "text": "acl farm hdr(host) -i orchestrator.corp.example",
+        "details": ["frontend.host"],
+    }
+    assert "wonderful" not in ran.out
+    assert "verify haproxy.version" in data["notes"][0]
+    assert data["missing"] == ["the stores", "the nodes' config files and keys", "the version of Orchestrator"]
+    assert (tmp_path / "farm.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [(("--from", "haproxy.cfg", *REDIS, "-o", "-"), "-o FILE"), (("--host", "o.example"), "no list of statements")],
+)
+def test_init_as_json_without_a_list_to_print_is_an_error(
+    args: tuple[str, ...], message: str, cli: "RunCommand", config: Path, tmp_path: Path
+) -> None:
+    ran = cli("init", *args, "--format", "json")
+    assert (ran.code, ran.out, message in ran.err) == (2, "", True), ran.err
+    assert not (tmp_path / "farm.yaml").exists()
+
+
 def test_init_from_haproxy_options_replace_values(cli: "RunCommand", config: Path, tmp_path: Path) -> None:
     given = ("--host", "o.example", "--farm", "f", "--address", "*", "--node", "a=10.0.0.1", "--node", "b=10.0.0.2")
     ran = cli("init", "--from", config.name, *given, "--store", "sqlserver", "--orchestrator", "2019.4")
@@ -98,7 +135,8 @@ def test_init_from_haproxy_takes_each_redis(
         (CONFIG.replace("hdr(host)", "src"), REDIS, "haproxy.cfg names no host: add --host NAME"),
         (CONFIG.replace("10.20.0.1", "$IP"), REDIS, "no server line has the address of a node"),
         (CONFIG, (*REDIS, "--host", "bad_host!"), "option --host"),
-        ("events {\n}\nhttp {\n  server {\n    listen 80;\n  }\n}\n", REDIS, "a configuration of nginx"),
+        ("#TMSH-VERSION: 17.1\nltm pool /Common/p {\n}\n", REDIS, "a configuration of f5"),
+        (CONFIG.replace("10.20.0.1", "$IP"), REDIS, "haproxy.cfg:10:5: $IP1:80: "),
         ("global\nmystery\n", REDIS, "no frontend has servers"),
     ],
 )
