@@ -55,7 +55,8 @@ UNPROVED: Final = (
     "the balancer's machine: its limits of open files, its kernel, its service (INSTALL.md)",
 )
 UNPROVED_QUICK: Final = "the other scenarios: run `nlbgen prove` without --quick before the change"
-FIXED: Final = "it needs the configuration of a changed farm, and nlbgen did not write this configuration"
+FIXED: Final = "and nlbgen did not write this configuration"
+"""The end of the reason why a scenario that changes the farm is skipped."""
 VIP: Final = "frontend.vip: that the address moves to another balancer (the lab does not run keepalived)"
 
 
@@ -186,9 +187,10 @@ async def _run_all(bench: TestBench, options: RunOptions, card: Scorecard, watch
     asyncio.get_running_loop().set_exception_handler(_quiet)
     await _warm_up(bench)
     for scenario in options.scenarios:
-        reason = scenario.skip_reason(bench.farm, bench.vendor)
-        if not reason and scenario.changes_farm and not bench.lab.renders:
-            reason = FIXED
+        if scenario.changes_farm and not bench.lab.renders:
+            reason = f"{scenario.changes_farm}, {FIXED}"
+        else:
+            reason = scenario.skip_reason(bench.farm, bench.vendor)
         if reason:
             card.results.append(ScenarioResult(scenario, "skipped", reason))
             continue

@@ -40,6 +40,18 @@ class Edits:
         live = " ".join(word.text for word in words)
         self._add(_Edit(start, start, "# "), Mapped(self._at(words[0].location, what), live, "a comment"))
 
+    def replace_line(self, words: tuple[Word, ...], new: str, what: str) -> None:
+        """Replace the words of a line; a comment after them stays."""
+        start, last = self._offset(words[0].location), self._offset(words[-1].location)
+        live = " ".join(word.text for word in words)
+        end = last + len(self.written(words[-1]))
+        self._add(_Edit(start, end, new), Mapped(self._at(words[0].location, what), live, " ".join(new.split())))
+
+    def written(self, word: Word) -> str:
+        """Return a word with its quotes."""
+        found = self._word.match(self._text, self._offset(word.location))
+        return found[0] if found else word.text
+
     def replace_directive(self, words: tuple[Word, ...], new: str, what: str) -> None:
         """Replace a directive of NGINX with its semicolon; an empty text removes it."""
         start = self._offset(words[0].location)

@@ -13,7 +13,7 @@ from ...readers.tree import Word
 from ..lab.mapping import Mapped
 from ..lab.processes import MAX_NODES
 from .haproxy_refused import refused
-from .haproxy_words import Mapping, internal, names_of, peer_lines, plain_redirect
+from .haproxy_words import Mapping, internal, names_of, peer_lines, plain_redirect, template_numbers
 from .plan import HOST, Affinity, ForeignNode, Key, Places, Plan, State, Tls, UnmappableError, unmappable
 
 _PREFIX: Final = re.compile(r"(?:ipv4@|ipv6@|tcp4@|tcp6@|tcp@)")
@@ -31,6 +31,18 @@ class _Choice(NamedTuple):
     bind: Bind
     backend: Proxy
     host: str
+
+
+class _Keyed(NamedTuple):
+    """A server with its node, a template with its nodes; None for a listener of the same file."""
+
+    server: Server
+    keys: tuple[Key | None, ...]
+
+    @property
+    def nodes(self) -> Iterator[Key]:
+        """The nodes."""
+        return (key for key in self.keys if key is not None)
 
 
 class HaproxyFile:
@@ -65,8 +77,8 @@ class HaproxyFile:
                 other = redirect is not None and bind.statement is redirect[1].statement
                 port = places.frontend if clients else places.http if other else None
                 mapping.listener(bind, port, inside=internal(self._model, bind))
-        for server, key in self._keys:
-            mapping.server(server, key)
+        for server, keys in self._keys:
+            mapping.server(server, keys)
         mapping.others(self._model, self.file.parent)
         return mapping.edits.text(), mapping.edits.rows
 
@@ -140,21 +152,26 @@ def _passes_tls(choice: _Choice) -> bool:
     return looks or _port(choice.bind) in {"443", "8443"} or choice.backend.option("ssl-hello-chk") is not None
 
 
-def _keys(found: Model, listeners: set[str], *, passed: bool) -> list[tuple[Server, Key | None]]:
-    """The node of each server; None for one that is a listener of the same file."""
-    split = {
-        server: _split(server.address) for proxy in found.backends for server in proxy.servers if not server.template
-    }
+def _keys(found: Model, listeners: set[str], *, passed: bool) -> list[_Keyed]:
+    """The node of each server, the nodes of each template; None for one that is a listener of the same file."""
+    split = {server: _addresses(server) for proxy in found.backends for server in proxy.servers}
     crowded = set()
     for proxy in found.backends:
-        hosts = Counter(split[server][0] for server in proxy.servers if server in split)
+        hosts = Counter(host for server in proxy.servers for host, _ in split[server])
         crowded |= {host for host, count in hosts.items() if count > 1}
-    keys: list[tuple[Server, Key | None]] = []
-    for server, (host, port) in split.items():
-        own = server.address.removeprefix("unix@") in listeners
-        key = Key(host, port if host in crowded else "", server.has("ssl") or passed)
-        keys.append((server, None if own else key))
+    keys: list[_Keyed] = []
+    for server, addresses in split.items():
+        own = server.address.removeprefix("unix@") in listeners and not server.template
+        tls = server.has("ssl") or passed
+        nodes = [Key(host, port if host in crowded else "", tls) for host, port in addresses]
+        keys.append(_Keyed(server, (None,) if own else tuple(nodes)))
     return keys
+
+
+def _addresses(server: Server) -> list[tuple[str, str]]:
+    """Host and port of a server; those of each server of a template, which are different addresses of one name."""
+    host, port = _split(server.address)
+    return [(f"{host}#{number}", port) for number in template_numbers(server)] if server.template else [(host, port)]
 
 
 def _split(address: str) -> tuple[str, str]:
@@ -165,19 +182,17 @@ def _split(address: str) -> tuple[str, str]:
     return host.strip("[]"), port
 
 
-def _plan(choice: _Choice, keys: list[tuple[Server, Key | None]], found: Model) -> Plan:
+def _plan(choice: _Choice, keys: list[_Keyed], found: Model) -> Plan:
     backend = choice.backend
-    own = {server: key for server, key in keys if server in backend.servers and key is not None}
     nodes: dict[Key, ForeignNode] = {}
-    for server, key in own.items():
+    for server, key in ((one.server, key) for one in keys if one.server in backend.servers for key in one.nodes):
         nodes.setdefault(key, _node(server, key, len(nodes) + 1))
-    for _, other in keys:
-        if other is not None:
-            nodes.setdefault(other, ForeignNode(other, f"node-{len(nodes) + 1}", "down"))
+    secured = any(key.tls for key in nodes)
+    for other in (key for one in keys for key in one.nodes):
+        nodes.setdefault(other, ForeignNode(other, f"node-{len(nodes) + 1}", "down"))
     if not any(node.state == "up" for node in nodes.values()):
         reason = "no server of this backend gets requests in normal operation"
         raise UnmappableError([unmappable(backend.location, backend.name, reason, "give a file with enabled servers")])
-    secured = any(key.tls for key in own.values())
     paths, status = _health(found)
     return Plan(
         choice.host,

@@ -8,7 +8,7 @@ from typing import Final
 from ...core.errors import Problem
 from ...readers.haproxy.model import Model, Proxy
 from ...readers.tree import Statement, Word
-from .haproxy_words import is_unspecified
+from .haproxy_words import address_word, is_unspecified, template_numbers
 from .plan import unmappable
 
 _SECTIONS: Final[Mapping[str, str]] = {
@@ -24,7 +24,6 @@ _STATEMENTS: Final[Mapping[str, str]] = {
     "lua-prepend-path": "nlbgen does not run Lua programs",
     "external-check": "HAProxy starts another program for it",
     "dispatch": "the address of the node is not on a server line",
-    "server-template": "DNS decides how many servers there are",
     "use-fcgi-app": "the simulated nodes do not use FastCGI",
     "httpclient.resolvers.id": "it resolves names by DNS",
 }
@@ -119,12 +118,13 @@ def _listeners(proxy: Proxy) -> Iterator[Problem]:
 
 def _servers(proxy: Proxy) -> Iterator[Problem]:
     for server in proxy.servers:
-        if server.template:
-            continue
+        if server.template and not template_numbers(server):
+            word = server.statement.words[2]
+            yield unmappable(word.location, word.text, "HAProxy reads a number or a range of servers here")
         for name, setting in server.settings.items():
             if reason := _SERVER.get(name):
                 yield unmappable(setting.word.location, name, reason)
-        location = server.statement.words[2].location
+        location = address_word(server).location
         if "$" in server.address:
             yield unmappable(location, server.address, "the address is known only in HAProxy's environment")
         elif server.address.startswith(_DYNAMIC) or is_unspecified(server.address.rpartition(":")[0]):

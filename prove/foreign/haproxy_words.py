@@ -1,13 +1,13 @@
 """The words of a haproxy.cfg that differ in the lab."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from ...core.files import write_atomically
-from ...readers.haproxy.model import Bind, Model, Proxy, Server
+from ...readers.haproxy.model import Bind, Model, Proxy, Server, Setting
 from ...readers.tree import Statement, Word
 from .edits import Edits
 from .plan import Key, Places
@@ -25,6 +25,22 @@ _IN_COMMENT: Final = frozenset(
 _CLOSED: Final = "127.0.0.1:9"
 """The discard port, on which nothing listens: for programs that are not in the lab."""
 _LOGS_HERE: Final = ("global", "stdout", "stderr", "ring@", "fd@", "127.0.0.1:9")
+
+
+_PROXY_PROTOCOL: Final = frozenset(
+    ("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn", "check-send-proxy")
+)
+_TEMPLATE_WORDS: Final = 4
+"""The words of a `server-template` before its settings."""
+_RANGE: Final = re.compile(r"(?:([0-9]{1,5})-)?([0-9]{1,5})")
+
+
+class _Setting(NamedTuple):
+    """A word of a server line, and what it is in the lab."""
+
+    word: Word
+    new: str
+    what: str
 
 
 class Mapping:
@@ -100,23 +116,51 @@ class Mapping:
         elif word.text in {"ca-file", "ca-verify-file"}:
             self.edits.replace(value, str(made.ca), "CA")
 
-    def server(self, server: Server, key: Key | None) -> None:
-        """Map a server: to its simulated node, or to a listener of the same file."""
-        word = server.statement.words[2]
-        address = word.text.removeprefix("unix@")
-        if key is None:
-            self.edits.replace(word, self._here[address], f"server {server.name}")
+    def server(self, server: Server, keys: Sequence[Key | None]) -> None:
+        """Map a server to its simulated node, or to a listener of the same file (None); a template has several keys."""
+        here = [None if key is None else self._places.nodes[key] for key in keys]
+        if server.template:
+            self._template(server, [port for port in here if port is not None])
             return
-        port = self._places.nodes[key]
+        word, port = address_word(server), here[0]
+        if port is None:
+            self.edits.replace(word, self._here[word.text.removeprefix("unix@")], f"server {server.name}")
+            return
         self.edits.replace(word, f"127.0.0.1:{port}", f"server {server.name}")
-        for name, setting in server.settings.items():
-            self._server_setting(name, setting.word, setting.value, port)
+        for one in self._settings(server, port):
+            self.edits.replace(*one)
 
-    def _server_setting(self, name: str, word: Word, value: Word | None, port: int) -> None:
+    def _template(self, server: Server, ports: Sequence[int]) -> None:
+        """Write a line for each server of a template, under the names that HAProxy gives them."""
+        words = server.statement.words
+        lines = []
+        for number, port in zip(template_numbers(server), ports, strict=True):
+            new = {}
+            for one in self._settings(server, port):
+                if one.word in words:
+                    new[one.word] = one.new
+                else:
+                    self.edits.replace(*one)
+            rest = (new.get(word, self.edits.written(word)) for word in words[_TEMPLATE_WORDS:])
+            lines.append(" ".join(filter(None, (f"server {server.name}{number} 127.0.0.1:{port}", *rest))))
+        what = f"server-template {server.name}, as if DNS had {len(lines)} addresses"
+        self.edits.replace_line(words, "\n    ".join(lines), what)
+
+    def _settings(self, server: Server, port: int) -> Iterator[_Setting]:
+        """The words of a server's settings that differ, with what they are in the lab."""
+        for name, setting in server.settings.items():
+            if name == "port" and setting.word not in server.statement.words:
+                # Of a default-server line, for all servers: without it, each check is to the port of its server.
+                yield _Setting(setting.word, "", "default-server port")
+                if setting.value is not None:
+                    yield _Setting(setting.value, "", "default-server port")
+            else:
+                yield from self._setting(name, setting, port)
+
+    def _setting(self, name: str, setting: Setting, port: int) -> Iterator[_Setting]:
         made = self._places.certificates
-        if name in {"send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn", "check-send-proxy"}:
-            self.edits.replace(word, "", f"server {name}")
-            return
+        if name in _PROXY_PROTOCOL:
+            yield _Setting(setting.word, "", f"server {name}")
         new = {
             "port": str(port),
             "addr": "127.0.0.1",
@@ -126,8 +170,8 @@ class Mapping:
             "ca-file": str(made.ca),
             "crt": str(made.bundle),
         }.get(name)
-        if value is not None and new is not None:
-            self.edits.replace(value, new, f"server {name}")
+        if setting.value is not None and new is not None:
+            yield _Setting(setting.value, new, f"server {name}")
 
     def others(self, found: Model, folder: Path) -> None:
         """Map the addresses and files of all other statements."""
@@ -160,6 +204,17 @@ class Mapping:
         for option, word in zip(statement.words, statement.words[1:], strict=False):
             if option.text == "-f" and not Path(word.text).is_absolute():
                 self.edits.replace(word, str((folder / word.text).resolve()), "list")
+
+
+def template_numbers(server: Server) -> range:
+    """The numbers of a template's servers, from `3` or `1-3`; empty for another text."""
+    found = _RANGE.fullmatch(server.statement.arguments[1])
+    return range(int(found[1] or 1), int(found[2]) + 1) if found else range(0)
+
+
+def address_word(server: Server) -> Word:
+    """The word that has the address of a server, or the name that a template resolves."""
+    return server.statement.words[_TEMPLATE_WORDS - 1 if server.template else 2]
 
 
 def _is_here(target: str) -> bool:

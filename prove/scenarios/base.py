@@ -19,6 +19,7 @@ those metrics; a missing one fails. A scenario need not clean up: the run restor
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
+from math import isnan, nan
 from typing import ClassVar, Final, NamedTuple
 
 from ...generators.base import generator
@@ -41,6 +42,7 @@ __all__ = [
     "is_hashed",
     "lacks",
     "metric",
+    "not_measured",
     "serving",
     "takes_over",
     "without_checks",
@@ -64,6 +66,11 @@ class Metric(NamedTuple):
     doubt: str = ""
     """Why a value beyond the limit would say nothing about the balancer."""
 
+    @property
+    def measured(self) -> bool:
+        """Whether there is a value; `note` says why there is none."""
+        return not isnan(self.value)
+
 
 Metrics = AsyncGenerator[Metric, None]
 
@@ -81,6 +88,11 @@ def metric(
     return Metric(name, value, of, window, note.rstrip("; "), enforced)
 
 
+def not_measured(name: str, reason: str) -> Metric:
+    """Return a metric that this configuration does not have; it neither passes nor fails."""
+    return Metric(name, nan, note=reason, enforced=False)
+
+
 class Scenario(ABC):
     """One failure or event that the test bench causes and measures."""
 
@@ -94,8 +106,9 @@ class Scenario(ABC):
     """The timeout: a scenario that runs longer is cancelled and counts as broken."""
     needs_robots: ClassVar[bool] = False
     """Whether it runs only with `--robots`, or by its name."""
-    changes_farm: ClassVar[bool] = False
-    """Whether it needs a configuration for a changed farm, which only nlbgen's own configurations allow."""
+    changes_farm: ClassVar[str] = ""
+    """What it changes in the farm, as a sentence that begins with "it"; only a configuration that nlbgen renders allows
+    that. Empty for a scenario that runs any configuration."""
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
         """Return why this scenario does not apply to a farm as the user wrote it; empty (the default) if it does."""

@@ -81,7 +81,7 @@ class Body(HttpOnly):
     title = "an upload of the allowed size, and one that is one byte larger"
     why = "if the limit is too low, packages are refused; without a limit, uploads fill the balancer's disk"
     seconds = 150
-    changes_farm = True
+    changes_farm = f"it uploads balancer.max_body of the spec, or renders it as {SMALLER_BODY}"
 
     async def run(self, bench: TestBench) -> Metrics:
         """Upload a body of the allowed size; then announce one byte more."""

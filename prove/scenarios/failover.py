@@ -202,7 +202,7 @@ class SlowStart(Scenario):
     title = "a node recovers with a slow start"
     why = "a node with cold caches that gets its full share at once is slow for all clients, or fails again"
     seconds = 90.0
-    changes_farm = True
+    changes_farm = "it measures balancer.slow_start of the spec, in a second lab with a shorter one"
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
         """Skip farms without slow start, and vendors that do not support it."""

@@ -64,7 +64,7 @@ class FleetScenario(Scenario):
     """Robots on all nodes, one event, and the time until they are back."""
 
     needs_robots = True
-    changes_farm = True
+    changes_farm = "it renders the limits of the spec for all robots"
     seconds = 1800.0
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:

@@ -25,7 +25,7 @@ class SilentClients(Scenario):
     title = f"{SILENT_CLIENTS} connections that send nothing, on a farm for {FEW_CONNECTIONS} connections"
     why = "this attack needs no sign-in; requests of other clients and keepalived's check must not fail"
     seconds = 90
-    changes_farm = True
+    changes_farm = f"it lowers balancer.limits.connections of the spec to {FEW_CONNECTIONS}"
 
     async def run(self, bench: TestBench) -> Metrics:
         """Hold silent connections from many addresses; send requests from others, and ask for the statistics."""

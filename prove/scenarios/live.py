@@ -14,7 +14,7 @@ from ..clients.simple import StreamReport, read_events
 from ..lab.lab import live_path
 from ..lab.processes import NodeProcess
 from ..lab.time_scale import changed_farm, restarted, scaled_timeouts
-from .base import Metric, Metrics, Scenario, TestBench, metric
+from .base import Metric, Metrics, Scenario, TestBench, metric, not_measured
 
 IDLE_SECONDS: Final = 4.0
 """The scaled `signalr.idle_timeout`."""
@@ -38,6 +38,9 @@ END_SECONDS: Final = 5.0
 """How long the robots of a killed node may take to notice: its system answers with resets."""
 RECOVERY_SECONDS: Final = 11.0
 """Longer than NGINX gives no requests to a node that failed."""
+WITH_AFFINITY: Final = "failed_with_affinity"
+WITHOUT_AFFINITY: Final = "failed_without_affinity"
+NEGOTIATED: Final = "negotiated_without_affinity"
 Variant = tuple[str, bool]
 """A transport, and whether the client skips the negotiation."""
 ALL_VARIANTS: Final = tuple((transport, False) for transport in TRANSPORTS)
@@ -135,8 +138,9 @@ class SignalR(Scenario):
 
     generation: ClassVar[str]
     """`classic` or `core`, as of SessionPlan."""
+    unsupported_names: ClassVar[tuple[str, ...]] = ()
+    """The metrics of `unsupported`."""
     seconds = 120
-    changes_farm = True
 
     def variants(self, affinity: str) -> tuple[Variant, ...]:
         """Return the variants that work with this affinity."""
@@ -162,7 +166,10 @@ class SignalR(Scenario):
         ]
 
     async def run(self, bench: TestBench) -> Metrics:
-        """Run sessions with the farm's affinity and with the opposite; kill a node of connected robots."""
+        """Run sessions with the farm's affinity and with the opposite; kill a node of connected robots.
+
+        A configuration that nlbgen did not write has only its own affinity.
+        """
         own, other = bench.farm.affinity, opposite(bench.farm)
         for each in await self._sessions(bench, own):
             yield each
@@ -170,6 +177,13 @@ class SignalR(Scenario):
         await restarted(bench)
         for each in await self._failover(bench, own):
             yield each
+        if not bench.lab.renders:
+            name = WITHOUT_AFFINITY if other == "none" else WITH_AFFINITY
+            yield not_measured(name, f"the configuration has affinity {own}")
+            if other == "none":
+                for absent in self.unsupported_names:
+                    yield not_measured(absent, f"the configuration has affinity {own}")
+            return
         await bench.restore()
         async with changed_farm(bench, with_affinity(bench.farm, bench.vendor, other)):
             metrics = await self._sessions(bench, other)
@@ -179,8 +193,8 @@ class SignalR(Scenario):
     async def _sessions(self, bench: TestBench, affinity: str) -> list[Metric]:
         """Count failed sessions, from the negotiation to the end, without any failure of the farm."""
         if affinity != "none":
-            return [await self.counted(bench, "failed_with_affinity", affinity, self.variants(affinity))]
-        working = await self.counted(bench, "failed_without_affinity", affinity, self.variants(affinity))
+            return [await self.counted(bench, WITH_AFFINITY, affinity, self.variants(affinity))]
+        working = await self.counted(bench, WITHOUT_AFFINITY, affinity, self.variants(affinity))
         return [working, *await self.unsupported(bench)]
 
     async def unsupported(self, bench: TestBench) -> list[Metric]:
@@ -258,6 +272,7 @@ class SignalRCore(SignalR):
     title = "SignalR Core sessions, and the failure of their node"
     why = "only one node knows a connection id: on any other node the robot gets a 404"
     generation = "core"
+    unsupported_names = (NEGOTIATED,)
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
         """Skip Orchestrators before 2020.10."""
@@ -271,7 +286,7 @@ class SignalRCore(SignalR):
 
     async def unsupported(self, bench: TestBench) -> list[Metric]:
         """Count clients that negotiate without affinity."""
-        return [await self.counted(bench, "negotiated_without_affinity", "none", ALL_VARIANTS)]
+        return [await self.counted(bench, NEGOTIATED, "none", ALL_VARIANTS)]
 
 
 def opposite(farm: Farm) -> str:

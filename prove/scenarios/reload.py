@@ -110,7 +110,7 @@ class ReloadStates(Failover):
     title = "after a reload, a node with older connections fails or is set to `down`"
     why = "an old worker runs no health checks, so its clients could stay on a failed node for hours"
     seconds = 60.0
-    changes_farm = True
+    changes_farm = "it sets a node to `down` in the spec"
 
     async def run(self, bench: TestBench) -> Metrics:
         """Freeze a node under WebSockets, stop its application pool, and set it to `down`, each after a reload."""

@@ -32,7 +32,7 @@ class Upgrade(HttpOnly):
     title = "the farm is closed, all nodes stop and start, and the farm is released"
     why = "a request that reaches a node during an upgrade damages its database; all robots at once overload the nodes"
     seconds = 180.0
-    changes_farm = True
+    changes_farm = "it runs the configurations of `nlbgen render upgrade`"
 
     async def run(self, bench: TestBench) -> Metrics:
         """Run the window under load with robots, then the gradual release, then the normal configuration."""

@@ -63,7 +63,7 @@ def _scenario(result: ScenarioResult) -> Iterator[str]:
 def value_text(scored: Scored) -> str:
     """Return a value with its unit: `3 of 2800 in 0.38 s`."""
     metric = scored.metric
-    if metric is None:
+    if metric is None or not metric.measured:
         return "not measured"
     parts = [
         number(metric.value)

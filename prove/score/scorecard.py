@@ -67,7 +67,7 @@ class Scored(NamedTuple):
             "name": self.name,
             "title": self.threshold.title,
             "unit": self.threshold.unit or None,
-            "value": metric.value if metric else None,
+            "value": metric.value if metric and metric.measured else None,
             "of": metric.of if metric else None,
             "window_seconds": metric.window if metric else None,
             "note": self.note or None,

@@ -62,8 +62,30 @@ def test_prove_config_runs_scenarios_and_skips_those_of_changed_farms(
     kill, states = data["scenarios"]
     assert_exceeded(kill, "failed_gets", note="http 503")
     assert states["state"] == "not played"
-    assert "nlbgen did not write this configuration" in states["reason"]
+    assert states["reason"] == "it sets a node to `down` in the spec, and nlbgen did not write this configuration"
     assert {"live": "192.0.2.1:443"}.items() <= next(one for one in data["mapping"] if "bind" in one["what"]).items()
+
+
+def test_prove_config_runs_signalr_with_the_affinity_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with_cookie = CONFIGURATION.replace("8080 check", "8080 check inter 1s cookie one", 1).replace(
+        "b 10.1.0.2:8080 check", "b 10.1.0.2:8080 check inter 1s cookie two"
+    )
+    with_cookie = with_cookie.replace("balance leastconn", "balance leastconn\n    cookie NODE insert indirect")
+    Path("haproxy.cfg").write_text(with_cookie, encoding="utf-8")
+    arguments = ["prove", "haproxy", "--config", "haproxy.cfg", "--scenario", "signalr-2", "--format", "json"]
+    monkeypatch.setattr(sys, "argv", ["nlbgen", *arguments])
+    main()
+    (scenario,) = json.loads(capsys.readouterr().out)["scenarios"]
+    figures = {one["name"]: one for one in scenario["figures"]}
+    assert scenario["state"] == "passed"
+    assert (figures["failed_with_affinity"]["value"], figures["failed_with_affinity"]["of"]) == (0, 12)
+    assert "affinity cookie" in figures["failed_with_affinity"]["note"]
+    other = figures["failed_without_affinity"]
+    assert (other["value"], other["verdict"]) == (None, "shown")
+    assert other["note"] == "the configuration has affinity cookie"
 
 
 def test_prove_config_with_a_file_that_the_program_refuses_shows_its_output(

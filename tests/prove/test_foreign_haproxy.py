@@ -129,6 +129,22 @@ backend app
 """
 
 
+TEMPLATE = f"""\
+resolvers docker
+    nameserver dns 127.0.0.11:53
+{DEFAULTS}
+frontend web
+    bind 192.0.2.1:80
+    default_backend app
+backend app
+    default-server check port 8081 resolvers docker init-addr libc,none ca-file '/no/such/ca.pem'
+    server-template web 2-3 _http._tcp.app.corp.example:8080 weight 5 source 192.0.2.9 send-proxy  # one per task
+    server fixed app.corp.example:8080 port 8082
+backend same
+    server-template other 3 _http._tcp.app.corp.example:8080 disabled
+"""
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"), ["balancer.example", "127.0.0.1"])
@@ -205,6 +221,43 @@ def test_plan_of_several_backends_joins_servers_by_address(tmp_path: Path, certi
     assert (tmp_path / "8.crt-list").is_file() or list(tmp_path.glob("*.crt-list"))
 
 
+@pytest.mark.haproxy
+def test_template_becomes_a_server_line_for_each_node(tmp_path: Path, certificates: TestCertificates) -> None:
+    found = read(TEMPLATE, tmp_path)
+    assert nodes_of(found) == [
+        ("_http._tcp.app.corp.example#2", "up", 5),
+        ("_http._tcp.app.corp.example#3", "up", 5),
+        ("app.corp.example", "up", 100),
+        ("_http._tcp.app.corp.example#1", "down", 100),
+    ]
+    mapped, rows = found.mapped(places(found, tmp_path, certificates))
+    path = tmp_path / "mapped.cfg"
+    path.write_text(mapped, encoding="utf-8")
+    run = subprocess.run(["haproxy", "-c", "-f", path], capture_output=True, text=True, check=False, cwd="/")
+    assert run.returncode == 0, run.stderr
+    servers = [line.strip() for line in mapped.splitlines() if line.strip().startswith("server ")]
+    assert servers == [
+        "server web2 127.0.0.1:30000 weight 5 source 127.0.0.1",
+        "server web3 127.0.0.1:30001 weight 5 source 127.0.0.1  # one per task",
+        "server fixed 127.0.0.1:30002 port 30002",
+        "server other1 127.0.0.1:30003 disabled",
+        "server other2 127.0.0.1:30000 disabled",
+        "server other3 127.0.0.1:30001 disabled",
+    ]
+    what = {row.what: row.live for row in rows}
+    assert what["line 14: server-template web, as if DNS had 2 addresses"].startswith("server-template web 2-3 ")
+
+
+def test_check_port_of_a_default_server_line_is_that_of_each_node(
+    tmp_path: Path, certificates: TestCertificates
+) -> None:
+    found = read(TEMPLATE, tmp_path)
+    mapped, _ = found.mapped(places(found, tmp_path, certificates))
+    line = next(line for line in mapped.splitlines() if "default-server" in line)
+    assert "port" not in line
+    assert f"ca-file {certificates.ca}" in line
+
+
 def test_plan_with_a_given_host_uses_it(tmp_path: Path) -> None:
     assert read(SEVERAL, tmp_path, "chosen.corp.example").plan.host == "chosen.corp.example"
 
@@ -250,7 +303,8 @@ REFUSED = (
     ("frontend f2\n    bind :81\n    filter spoe engine x config y\n    default_backend b", "filter spoe"),
     ("frontend f2\n    bind :81\n    use_backend b if { hdr(host) -f no.txt }\n    default_backend b", "no.txt"),
     ("frontend f2\n    bind :81\n    http-request set-header x %[path,map(no.map)]\n    default_backend b", "no.map"),
-    ("backend c\n    server-template s 3 app.example:80", "server-template"),
+    ("backend c\n    server-template s three app.example:80", "three"),
+    ("backend c\n    server-template s 3 ${NODE}:80", "${NODE}:80"),
     ("backend c\n    server s ${NODE}:80", "${NODE}:80"),
     ("backend c\n    server s 0.0.0.0:80", "0.0.0.0:80"),
     ("backend c\n    server s 10.0.0.1:80 socks4 10.0.0.2:1080", "socks4"),
