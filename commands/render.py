@@ -8,6 +8,7 @@ import click
 
 from ..core.errors import DifferenceError, UsageError
 from . import console, fleets
+from .against import show_against
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +42,20 @@ def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: st
 @click.option("--no-validate", is_flag=True, help="Do not check the result with the installed program.")
 @click.option("--diff", is_flag=True, help="Show the changes, write nothing, exit with 1 if there are any.")
 @click.option("--with-secrets", is_flag=True, help="For nodes: write the secrets into the scripts.")
+@click.option(
+    "--against",
+    type=console.FilePath(dir_okay=False),
+    metavar="FILE",
+    help="Show what changes in behaviour if FILE, which runs today, is replaced. Write nothing.",
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="With --against: the output format.",
+)
 def command(
     vendors: tuple[str, ...],
     specs: tuple[Path, ...],
@@ -49,6 +64,8 @@ def command(
     no_validate: bool,
     diff: bool,
     with_secrets: bool,
+    against: Path | None,
+    style: str,
 ) -> None:
     """Write the configuration for VENDOR: haproxy, nginx, zen or f5.
 
@@ -62,10 +79,14 @@ def command(
     """
     from ..generators import output as out
 
-    if stdout and diff:
-        raise UsageError("--stdout and --diff cannot be combined", "use only one of them")
+    _check_combination({"--stdout": stdout, "--diff": diff, "--against": against is not None})
+    if style != "text" and against is None:
+        raise UsageError(f"--format {style} needs --against", "add --against FILE, or remove --format")
     names = _names(vendors)
     files = out.spec_files(specs or console.default_specs())
+    if against is not None:
+        show_against(names, files, against, style)
+        return
     fleet = out.Fleet(output, single=len(files) == 1 and (not specs or files[0] in specs))
     failures = fleets.Failures(single=len(files) == 1)
     changed = False
@@ -78,6 +99,13 @@ def command(
     failures.finish()
     if changed:
         raise DifferenceError("the files differ from the spec", "to write them, run the command without --diff")
+
+
+def _check_combination(options: dict[str, bool]) -> None:
+    """Raise UsageError for options of which only one can be used."""
+    given = [name for name, is_given in options.items() if is_given]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given[:2])} cannot be combined", "use only one of them")
 
 
 def _names(vendors: tuple[str, ...]) -> tuple[str, ...]:

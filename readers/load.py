@@ -39,7 +39,12 @@ def read(path: Path, vendor: Vendor | None = None) -> Configuration:
         )
     if found not in READERS:
         raise UsageError(f"{path}: it is a configuration of {found}", f"nlbgen reads those of {one_of(READERS)}")
-    reader = cast("_Read", import_module(f"{__package__}.{found}.reader").read)
+    return read_content(path, content, found)
+
+
+def read_content(path: Path, content: bytes, vendor: Vendor) -> Configuration:
+    """Return what is in the content of a file with this path, and in files that it includes. Raises UnreadableError."""
+    reader = cast("_Read", import_module(f"{__package__}.{vendor}.reader").read)
     return reader(path, content)
 
 

@@ -1,7 +1,7 @@
 """The values of a spec by the paths of their keys, each with the statement that it comes from."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, get_args
 
 from ..core.errors import Problem
@@ -36,6 +36,15 @@ class Values:
 
     def __contains__(self, path: str) -> bool:
         return path in self._found
+
+    def in_order(self) -> Iterator[tuple[str, Value]]:
+        """Yield all paths with their values, in the order of the spec's keys."""
+        return ((path, self._found[path]) for path in self.ordered(self._found))
+
+    @staticmethod
+    def ordered(paths: Iterable[str]) -> list[str]:
+        """The paths in the order of the spec's keys."""
+        return sorted(paths, key=_order)
 
     def take(self, path: str, plain: Plain, *statements: Statement) -> bool:
         """Take a value; False, and the statements are given up, if the key cannot have it."""
