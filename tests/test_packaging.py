@@ -136,6 +136,26 @@ def test_one_file_renders_the_example_and_names_what_it_is_for_on_another_python
         assert "Traceback" not in done.stderr
 
 
+def test_one_file_names_no_path_of_the_machine_that_made_it(pyz: Path) -> None:
+    with zipfile.ZipFile(pyz) as archive:
+        named = [name for name in archive.namelist() if sys.prefix.encode() in archive.read(name)]
+        modes = {name for name in archive.namelist() if (archive.getinfo(name).external_attr >> 16) & 0o022}
+    assert (named, modes) == ([], set())
+
+
+@pytest.mark.long
+def test_one_file_has_the_same_bytes_with_another_folder_and_another_umask(
+    pyz: Path, built: Built, tmp_path: Path
+) -> None:
+    shutil.copy(built[1], tmp_path)
+    old = os.umask(0o077)
+    try:
+        run(sys.executable, ROOT / "tests" / "tools" / "pyz.py", tmp_path)
+    finally:
+        os.umask(old)
+    assert (tmp_path / "nlbgen.pyz").read_bytes() == pyz.read_bytes()
+
+
 def test_release_gives_the_same_bytes_twice(tmp_path: Path) -> None:
     for name, mask in (("one", 0o022), ("two", 0o077)):
         old = os.umask(mask)

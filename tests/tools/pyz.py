@@ -2,13 +2,14 @@
 
     python tests/tools/pyz.py dist
 
-`dist` has the wheel of `make release`. lxml and cryptography are compiled, so the file is for this platform and this
-minor version of Python; with another one, it prints for which it is (`pyz_preamble.py`). shiv extracts the file at its
-first start into `~/.shiv`, or `$SHIV_ROOT`.
+The same wheel gives the same bytes, in any folder and with any umask. `dist` has the wheel of `make release`. lxml and
+cryptography are compiled, so the file is for this platform and this minor version of Python; with another one, it
+prints for which it is (`pyz_preamble.py`). shiv extracts the file at its first start into `~/.shiv`, or `$SHIV_ROOT`.
 """
 
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,20 @@ def install(target: Path, *words: str | Path) -> None:
     subprocess.run([*map(str, (*pip, "--no-deps", "--target", target, *words))], check=True)
 
 
+def neutral(site: Path) -> None:
+    """Remove from the installed packages what depends on this machine.
+
+    That is the path of the wheel, and the libraries' own commands: their first line names this interpreter.
+    """
+    for path in site.glob("*.dist-info/direct_url.json"):
+        path.unlink()
+    shutil.rmtree(site / "bin", ignore_errors=True)
+    for record in site.glob("*.dist-info/RECORD"):
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = (line for line in lines if not line.startswith("../../bin/") and "/direct_url.json," not in line)
+        record.write_text("".join(kept), encoding="utf-8", newline="\n")
+
+
 def preamble(folder: Path) -> Path:
     """Write the preamble with the values of this interpreter."""
     here = runpy.run_path(str(PREAMBLE))
@@ -43,8 +58,7 @@ def make(wheel: Path, output: Path) -> None:
         install(folder / "shiv", "--require-hashes", "-r", REQUIREMENTS / "shiv.txt")
         install(folder / "site", "--require-hashes", "-r", REQUIREMENTS / "run.txt")
         install(folder / "site", wheel)
-        for path in (folder / "site").glob("*.dist-info/direct_url.json"):
-            path.unlink()  # the path of the wheel on this machine
+        neutral(folder / "site")
         options = (
             "--site-packages",
             folder / "site",
@@ -56,12 +70,14 @@ def make(wheel: Path, output: Path) -> None:
         command = (sys.executable, "-m", "shiv", *options, "--reproducible", "--compressed", "--python")
         # One line in the file names the interpreter; on Windows, `py nlbgen.pyz` starts it.
         words = [*map(str, (*command, "/usr/bin/env python3", "--output-file", output))]
-        environment = {**os.environ, "PYTHONPATH": str(folder / "shiv"), "SOURCE_DATE_EPOCH": DATE}
+        search = os.pathsep.join((str(folder / "shiv"), str(folder / "site")))  # shiv needs click, as nlbgen does
+        environment = {**os.environ, "PYTHONPATH": search, "SOURCE_DATE_EPOCH": DATE}
         subprocess.run(words, check=True, env=environment)
 
 
 def main(folder: Path) -> None:
     """Make nlbgen.pyz beside the wheel in a folder."""
+    os.umask(0o022)  # the archive keeps the permissions of the installed files
     make(next(folder.glob("*.whl")), folder / "nlbgen.pyz")
 
 
