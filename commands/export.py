@@ -1,6 +1,5 @@
 """`nlbgen export`: the rollout as files for an automation tool."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +39,7 @@ def command() -> None:
 def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancers: tuple[str, ...]) -> None:
     """Write an Ansible inventory, playbooks and roles for the rollout to DIR/ansible/, for one or several specs."""
     from ..core import artifacts
+    from ..core.files import relative
     from ..export.ansible import rollout as ansible
     from ..generators.output import spec_files
     from ..spec.load import load
@@ -48,7 +48,7 @@ def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancer
     for spec in loaded:
         console.show_warnings(spec)
     folder = output / FOLDER
-    homes = [_from(folder, Path(spec.name).parent) for spec in loaded]
+    homes = [relative(Path(spec.name).parent.resolve(), folder.resolve()) for spec in loaded]
     made = ansible.files(loaded, vendor=vendor or "", balancers=balancers, homes=homes)
     for line in _verdicts(loaded, vendor or ""):
         console.info(line)
@@ -74,11 +74,3 @@ def _verdicts(specs: Sequence["Spec"], vendor: str) -> list[str]:
         chosen = ansible.vendor_of(spec, vendor)
         lines.append(f"{spec.farm.farm}: {chosen}: {out.verdicts(spec, [chosen])[chosen]}")
     return lines
-
-
-def _from(folder: Path, home: Path) -> str:
-    """Return the path from the tree to a spec's folder, with slashes; an absolute path if it is on another drive."""
-    try:
-        return Path(os.path.relpath(home.resolve(), folder.resolve())).as_posix()
-    except ValueError:  # another drive
-        return home.resolve().as_posix()

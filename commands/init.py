@@ -115,8 +115,7 @@ def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
     """Return the answers that a node's config file has, by name."""
     if source is None:
         return {}
-    import os
-
+    from ..core.files import relative
     from ..nodes.discovery import facts
 
     found = facts(source)
@@ -125,7 +124,7 @@ def _read_facts(source: Path | None, output: Path) -> dict[str, Any]:
     read = {name: value for name, value in found._asdict().items() if name != "notes" and value}
     if found.redis:
         read["redis"] = ",".join(found.redis)
-    return {**read, "config": Path(os.path.relpath(source, output.parent)).as_posix()}
+    return {**read, "config": relative(source, output.parent)}
 
 
 def answerer(given: dict[str, Any], read: dict[str, Any], *, ask: bool) -> Callable[..., str]:

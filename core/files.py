@@ -23,6 +23,8 @@ _KINDS: Final = (
 
 _DISK: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOENT}
 """The errors of a write, which name no file; ENOENT if there is no usable temporary folder."""
+_MAX_PATH: Final = 260
+"""MAX_PATH of Windows, with the NUL at the end. For a longer path, Windows reports that it does not exist."""
 
 # Reading
 
@@ -74,6 +76,14 @@ def read_bytes(path: Path) -> bytes | None:
         raise FileError(f"{path}: cannot be read: {error.strerror}", hint_for(error, _hint(path))) from None
 
 
+def relative(path: Path, folder: Path) -> str:
+    """The path as seen from a folder, with slashes; an absolute path if it is on another drive of Windows."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # no relative path leads to another drive
+        return path.resolve().as_posix()
+
+
 def is_folder(path: Path) -> bool:
     """Whether the path is a folder; false if that cannot be read."""
     try:
@@ -82,7 +92,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def _hint(path: Path) -> str:
+def _hint(path: Path, error: OSError | None = None) -> str:
+    if error is not None and error.errno in {errno.ENOENT, errno.ENAMETOOLONG}:
+        length = len(str(_temporary(path.absolute())))
+        if length >= _MAX_PATH:
+            return (
+                f"the path is too long: with the name of its temporary file, it has {length} characters, and Windows "
+                f"allows {_MAX_PATH - 1} where long paths are not enabled; choose a shorter path with -o"
+            )
     if is_folder(path):
         return "it is a folder: remove it, or choose another path with -o"
     return "check the permissions and the free space of the folder, or choose another path with -o"
@@ -111,7 +128,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644, durable: 
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        hint = "choose the path of a file" if isinstance(error, NotRegularError) else _hint(path)
+        hint = "choose the path of a file" if isinstance(error, NotRegularError) else _hint(path, error)
         raise FileError(f"{path}: cannot be written: {error.strerror}", hint) from None
     except BaseException:
         if temporary is not None:
@@ -129,7 +146,7 @@ def _require_replaceable(path: Path) -> None:
 def _create(path: Path, mode: int) -> tuple[int, Path]:
     """Create an empty file beside `path`, and missing folders; return its descriptor and its path."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     for _attempt in range(2):
         try:
             return os.open(temporary, flags, mode), temporary
@@ -138,6 +155,10 @@ def _create(path: Path, mode: int) -> tuple[int, Path]:
         except FileExistsError:  # left by a killed process with the same process id
             temporary.unlink()
     return os.open(temporary, flags, mode), temporary
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def discard(path: Path) -> None:

@@ -54,23 +54,13 @@ def legible_lines(text: str) -> str:
 
 
 def json_text(data: object) -> str:
-    """The data as indented JSON that is safe to show: characters that are not printable are escaped."""
+    """The data as indented JSON in ASCII, all other characters escaped: the same JSON in any encoding of the output.
+
+    A console of Windows has another encoding than UTF-8, and PowerShell decodes what a program prints with it.
+    """
     import json
 
-    text = json.dumps(data, indent=2, ensure_ascii=False)
-    return "\n".join(_json_line(line) for line in text.split("\n"))
-
-
-def _json_line(line: str) -> str:
-    """The line with JSON's escapes for what is not printable: in JSON, that is always part of a string."""
-    if line.isprintable():
-        return line
-    return "".join(char if char.isprintable() else _json_escape(char) for char in line)
-
-
-def _json_escape(char: str) -> str:
-    units = char.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+    return json.dumps(data, indent=2).replace("\x7f", "\\u007f")
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

@@ -48,7 +48,7 @@ def _user() -> str:
     """Return the user who runs nlbgen; through sudo, the user who called sudo."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (OSError, KeyError):  # no name for this user id
+    except (OSError, KeyError, ImportError):  # no name for this user id; on Windows, USERNAME is not set
         return "unknown"
 
 

@@ -3,6 +3,7 @@
 import posixpath
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import PureWindowsPath
 from typing import Final
 
 from .. import orchestrator as facts
@@ -64,7 +65,7 @@ def _node_configs(farm: Farm) -> Iterator[Finding]:
     for index, node in enumerate(farm.nodes):
         if node.config is None:
             continue
-        path = posixpath.normpath(node.config.replace("\\", "/"))
+        path = _normal(node.config)
         if path in first:
             yield Finding(
                 ("nodes", index, "config"),
@@ -72,6 +73,12 @@ def _node_configs(farm: Farm) -> Iterator[Finding]:
                 "write the path of this node's own file",
             )
         first.setdefault(path, node.name)
+
+
+def _normal(path: str) -> str:
+    """Return the same text for two paths of one file; Windows ignores case, and a drive or share is one of Windows."""
+    normal = posixpath.normpath(path.replace("\\", "/"))
+    return normal.lower() if PureWindowsPath(path).drive else normal
 
 
 def _node_endpoints(farm: Farm) -> Iterator[Finding]:

@@ -73,8 +73,8 @@ def test_report_of_a_probe_shows_a_name_on_one_line(name: str) -> None:
 def test_json_that_is_shown_has_escapes_and_reads_back(name: str) -> None:
     data = {name: [name, "ü"]}
     text = json_text(data)
+    assert text.isascii(), "a console of Windows has another encoding than UTF-8"
     assert all(char.isprintable() or char == "\n" for char in text), ascii(text)
-    assert "ü" in text
     assert json.loads(text) == data
 
 

@@ -223,9 +223,12 @@ def test_event_has_who_when_and_why_on_one_line(tmp_path: Path, monkeypatch: pyt
         assert stat.S_IMODE((tmp_path / "events.jsonl").stat().st_mode) & 0o007 == 0
 
 
-def test_event_of_a_user_without_a_name_is_still_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found"), ImportError("pwd")], ids=["linux", "windows"])
+def test_event_of_a_user_without_a_name_is_still_written(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unnamed() -> str:
-        raise KeyError("getpwuid(): uid not found")
+        raise error
 
     monkeypatch.delenv("SUDO_USER", raising=False)
     monkeypatch.setattr("getpass.getuser", unnamed)
