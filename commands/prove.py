@@ -1,7 +1,7 @@
 """`nlbgen prove`: test the configuration in a lab before the change."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..prove.score.limits import Limits
     from ..prove.score.scorecard import Scorecard
     from ..spec.load import Spec
+    from .beside import Rendered
 
 NONE = "none"
 """`--scenario none`: start the lab without scenarios, for `--keep`."""
@@ -65,6 +66,12 @@ REVIVE_SECONDS = 15.0
     help="Run this haproxy.cfg or nginx.conf instead of the rendered configuration.",
 )
 @click.option("--host", metavar="NAME", help="With --config: the host name that the clients request.")
+@click.option(
+    "--beside",
+    is_flag=True,
+    help="With --config: also run what nlbgen renders (for -s, or the spec that `init --from` makes of FILE), and show "
+    "both side by side.",
+)
 @click.option("--keep", is_flag=True, help="Keep the lab running after the scenarios, until Ctrl-C.")
 @click.option("--quick", is_flag=True, help="Run five scenarios under a shorter load, in less than 90 seconds.")
 @click.option("--real-time", is_flag=True, help="Use the real timeouts instead of scaled ones; the run takes longer.")
@@ -86,6 +93,7 @@ def command(
     diff: bool,
     config: Path | None,
     host: str | None,
+    beside: bool,
     keep: bool,
     quick: bool,
     real_time: bool,
@@ -121,10 +129,10 @@ def command(
 
     if config is not None:
         _require_library()
-        _prove_file(vendor, config, host, run_options(), style, diff=diff)
+        _refuse_with_beside({"--diff": diff, "--keep": keep, "--requests": log} if beside else {})
+        _prove_file(vendor, config, host, run_options(), style, diff=diff, beside=beside)
         return
-    if host is not None:
-        raise UsageError("--host is for --config only", "write frontend.host in the spec")
+    _refuse_without_config(host, beside=beside)
     spec = load(file)
     console.show_warnings(spec)
     _require_library()
@@ -152,21 +160,45 @@ def command(
     _run(spec, vendor, run_options(), style)
 
 
-def _prove_file(vendor: str, config: Path, host: str | None, options: "RunOptions", style: str, *, diff: bool) -> None:
+def _prove_file(
+    vendor: str, config: Path, host: str | None, options: "RunOptions", style: str, *, diff: bool, beside: bool
+) -> None:
     """Run a configuration that nlbgen did not write; the spec counts only if the command line names it."""
     from ..prove.foreign.load import foreign
     from ..prove.foreign.plan import farm_of
     from ..spec.load import load
+    from .beside import rendered_for
 
     _require_posix()
     context = click.get_current_context()
     named = context.get_parameter_source("file") is click.core.ParameterSource.COMMANDLINE
     options.foreign = foreign(vendor, config, host)
-    spec = farm_of(config, options.foreign.plan, load(context.params["file"]) if named else None)
+    given = load(context.params["file"]) if named else None
+    if beside:
+        rendered = rendered_for(config, vendor, options.foreign.plan.host, given)
+        own = farm_of(config, options.foreign.plan, rendered.spec)
+        _run_beside(own, rendered, vendor, options, style)
+        return
+    spec = farm_of(config, options.foreign.plan, given)
     if diff:
         _show_difference(spec, vendor, options.foreign)
     else:
         _run(spec, vendor, options, style)
+
+
+def _run_beside(own: "Spec", rendered: "Rendered", vendor: str, options: "RunOptions", style: str) -> None:
+    """Run both configurations, print one scorecard, and raise DifferenceError if a scenario of either failed."""
+    from ..prove.beside import prove_beside
+    from ..prove.score import beside, formats
+
+    both = prove_beside(own, rendered.spec, vendor, options, _watched)
+    if rendered.note:
+        both.rendered.notes.insert(0, rendered.note)
+    console.show(beside.STYLES[style](both))
+    if style != "text":
+        for label, card in both.cards.items():
+            console.info(f"{label}: {formats.summary(card)}")
+    _refuse_failures(both.cards)
 
 
 def _refuse_with_quick(options: dict[str, object]) -> None:
@@ -175,6 +207,23 @@ def _refuse_with_quick(options: dict[str, object]) -> None:
         raise UsageError(
             f"--quick and {given[0]} cannot be combined",
             "remove one of them: --quick selects its own scenarios and times",
+        )
+
+
+def _refuse_without_config(host: str | None, *, beside: bool) -> None:
+    """Refuse the options that are about another configuration than the rendered one."""
+    if host is not None:
+        raise UsageError("--host is for --config only", "write frontend.host in the spec")
+    if beside:
+        raise UsageError("--beside is for --config only", "give the configuration to compare with --config FILE")
+
+
+def _refuse_with_beside(options: dict[str, object]) -> None:
+    """Refuse the options that are about one lab."""
+    if given := [name for name, value in options.items() if value]:
+        raise UsageError(
+            f"--beside and {given[0]} cannot be combined",
+            "remove one of them: --beside runs two labs, one after another",
         )
 
 
@@ -253,12 +302,18 @@ def _finish(card: "Scorecard", style: str, *, shown: bool = False) -> None:
         console.show(formats.STYLES[style](card))
     if style != "text":
         console.info(formats.summary(card))
-    if failed := list(card.failed()):
+    _refuse_failures({"": card})
+
+
+def _refuse_failures(cards: "Mapping[str, Scorecard]") -> None:
+    """Raise DifferenceError for what failed, or else for what is inconclusive; the names of cards come first."""
+    named = [(f"{name}: " if name else "", card) for name, card in cards.items()]
+    if failed := [f"{name}{one}" for name, card in named for one in card.failed()]:
         raise DifferenceError(
             f"failed: {', '.join(failed)}",
             "repeat one scenario with --scenario NAME; set your own limits with --threshold FILE",
         )
-    if unclear := list(card.inconclusive()):
+    if unclear := [f"{name}{one}" for name, card in named for one in card.inconclusive()]:
         raise DifferenceError(
             f"inconclusive: {', '.join(unclear)}",
             "the processors of this machine were the limit: repeat on an idle machine, or with fewer --robots",

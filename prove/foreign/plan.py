@@ -18,6 +18,10 @@ State = Literal["up", "backup", "drain", "down"]
 
 HOST: Final = "balancer.example"
 """The name that clients request where the configuration requires none."""
+ORCHESTRATOR: Final = "2019.4"
+"""The version of Orchestrator without a spec: it uses SignalR 2."""
+REDIS: Final = "192.0.2.2"
+"""A Redis that no lab connects to, because every spec has a store."""
 _ACCEPTED: Final = ("nginx-active-health", "nginx-queue", "nginx-slow-start")
 
 
@@ -109,7 +113,7 @@ def farm_of(file: Path, plan: Plan, given: Spec | None) -> Spec:
     """
     data = {
         "farm": "foreign",
-        "orchestrator": {"version": "2019.4"},
+        "orchestrator": {"version": ORCHESTRATOR},
         "frontend": {
             "host": plan.host,
             "address": "192.0.2.1",
@@ -120,7 +124,7 @@ def farm_of(file: Path, plan: Plan, given: Spec | None) -> Spec:
             {"name": one.name, "address": f"192.0.2.{number}", "state": one.state, "weight": one.weight}
             for number, one in enumerate(plan.nodes, 11)
         ],
-        "stores": {"signalr": "redis", "redis": {"host": "192.0.2.2", "port": 6379}},
+        "stores": {"signalr": "redis", "redis": {"host": REDIS, "port": 6379}},
         "balancer": {
             "algorithm": "source" if plan.source else "round-robin",
             "affinity": plan.affinity,

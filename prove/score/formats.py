@@ -1,6 +1,6 @@
 """The scorecard as text, JSON, JUnit XML and one HTML page."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ...core import templating
@@ -27,22 +27,32 @@ def text(card: Scorecard) -> str:
 
 
 def _lines(card: Scorecard) -> Iterator[str]:
-    yield f"{card.farm} on {card.program}, {card.nodes} node{'s' if card.nodes > 1 else ''}"
+    yield f"{card.farm} on {card.program}, {nodes_of(card)}"
     for result in card.results:
         yield ""
         yield from _scenario(result)
-    mapped = [f"{row.what}: {row.live} -> {row.here}" for row in card.mapped] if card.shows_mapping else []
-    for title, items in (
-        ("Mapped to this machine", mapped),
-        ("Notes", card.notes),
-        ("Not proved here", card.unproved),
-    ):
+    yield from lists(mapped_text(card), card.notes, card.unproved)
+    yield ""
+    yield summary(card)
+
+
+def nodes_of(card: Scorecard) -> str:
+    """Return the number of nodes as text: `2 nodes`."""
+    return f"{card.nodes} node{'s' if card.nodes > 1 else ''}"
+
+
+def mapped_text(card: Scorecard) -> list[str]:
+    """Return the differences in the lab, for a configuration that nlbgen did not write."""
+    return [f"{row.what}: {row.live} -> {row.here}" for row in card.mapped] if card.shows_mapping else []
+
+
+def lists(mapped: Sequence[str], notes: Sequence[str], unproved: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the lists at the end."""
+    for title, items in (("Mapped to this machine", mapped), ("Notes", notes), ("Not proved here", unproved)):
         if items:
             yield ""
             yield f"{title}:"
             yield from (f"  - {item}" for item in items)
-    yield ""
-    yield summary(card)
 
 
 def _scenario(result: ScenarioResult) -> Iterator[str]:
@@ -104,14 +114,19 @@ def as_json(card: Scorecard) -> str:
 
 def junit(card: Scorecard) -> str:
     """Return JUnit XML: one suite for each scenario, one test case for each metric; valid by the schema of Jenkins."""
+    return junit_of(card.vendor, {card.vendor: card})
+
+
+def junit_of(vendor: str, cards: Mapping[str, Scorecard]) -> str:
+    """Return JUnit XML of scorecards by the beginning of the names of their suites."""
     from lxml import etree
 
-    made = [(result, list(_cases(card, result))) for result in card.results]
-    cases = [case for _, own in made for case in own]
-    root = etree.Element("testsuites", {"name": _xml(f"nlbgen prove {card.vendor}"), **_totals(cases)})
-    for result, own in made:
+    made = [(of, result, list(_cases(of, result))) for of, card in cards.items() for result in card.results]
+    cases = [case for *_, own in made for case in own]
+    root = etree.Element("testsuites", {"name": _xml(f"nlbgen prove {vendor}"), **_totals(cases)})
+    for of, result, own in made:
         about = {
-            "name": f"{card.vendor}.{result.scenario.name}",
+            "name": f"{of}.{result.scenario.name}",
             "time": f"{result.seconds:.3f}",
             "skipped": str(sum(case["kind"] == "skipped" for case in own)),
         }
@@ -130,9 +145,9 @@ def _totals(cases: list[dict[str, str]]) -> dict[str, str]:
     return {"tests": str(len(cases)), "failures": str(kinds.count("failure")), "errors": str(kinds.count("error"))}
 
 
-def _cases(card: Scorecard, result: ScenarioResult) -> Iterator[dict[str, str]]:
+def _cases(of: str, result: ScenarioResult) -> Iterator[dict[str, str]]:
     name = result.scenario.name
-    usual = {"classname": f"nlbgen.prove.{card.vendor}.{name}", "time": "0.000", "out": ""}
+    usual = {"classname": f"nlbgen.prove.{of}.{name}", "time": "0.000", "out": ""}
     if result.state == "skipped":
         yield {**usual, "name": name, "kind": "skipped", "message": result.reason}
         return
@@ -160,58 +175,69 @@ def _xml(text: str) -> str:
 
 def html(card: Scorecard) -> str:
     """Return one HTML page without external resources."""
-    return templating.render("prove/scorecard.html.j2", _view(card)).decode("utf-8")
+    return templating.render("prove/scorecard.html.j2", view(card)).decode("utf-8")
 
 
-def _view(card: Scorecard) -> Mapping[str, object]:
+def view(card: Scorecard) -> dict[str, object]:
+    """Return the view of the page."""
     return {
         "style": [line for sheet in STYLE_SHEETS for line in templating.render(sheet, {}).decode("utf-8").splitlines()],
-        "farm": _html(card.farm),
-        "program": _html(f"{card.program}, {card.nodes} node{'s' if card.nodes > 1 else ''}"),
-        "summary": _html(summary(card)),
-        "outcome": _outcome(card),
+        "farm": escaped(card.farm),
+        "program": escaped(f"{card.program}, {nodes_of(card)}"),
+        "outcomes": [{"state": outcome(card), "text": escaped(summary(card))}],
+        "legend": "The bar of a metric is its value, and the mark on it is the threshold.",
         "facts": [
-            {"name": name, "value": _html(value)}
+            {"name": name, "value": escaped(value)}
             for name, value in (
                 ("Spec", f"{card.spec}, digest {card.digest[:16]}"),
                 ("Scenarios", str(len(card.results))),
                 ("Made by", f"nlbgen {card.nlbgen}"),
             )
         ],
-        "scenarios": [_scenario_view(result) for result in card.results],
-        "notes": [_html(note) for note in card.notes],
-        "unproved": [_html(item) for item in card.unproved],
-        "mapping": [{key: _html(value) for key, value in row._asdict().items()} for row in card.mapped],
+        "scenarios": [scenario_view(result) for result in card.results],
+        "notes": [escaped(note) for note in card.notes],
+        "unproved": [escaped(item) for item in card.unproved],
+        "mapping": [{key: escaped(value) for key, value in row._asdict().items()} for row in card.mapped],
     }
 
 
-def _outcome(card: Scorecard) -> State:
+def outcome(card: Scorecard) -> State:
     """Return the state of the whole run: inconclusive if nothing failed and something was in doubt."""
     if card.passed:
         return "passed"
     return "failed" if list(card.failed()) else "inconclusive"
 
 
-def _scenario_view(result: ScenarioResult) -> Mapping[str, object]:
+def scenario_view(result: ScenarioResult) -> dict[str, object]:
+    """Return the view of one scenario."""
     return {
-        "name": _html(result.scenario.name),
-        "title": _html(result.scenario.title),
-        "why": _html(result.scenario.why),
-        "state": result.state,
-        "reason": _html(result.reason),
-        "seconds": f"{result.seconds:.0f} s" if result.seconds else "",
+        "name": escaped(result.scenario.name),
+        "title": escaped(result.scenario.title),
+        "why": escaped(result.scenario.why),
+        "results": [result_view(result)],
+        "rows": [],
         "metrics": [
             {
-                "title": _html(scored.threshold.title),
-                "value": _html(value_text(scored)),
-                "threshold": _html(threshold_text(scored)),
+                "title": escaped(scored.threshold.title),
+                "value": escaped(value_text(scored)),
+                "threshold": escaped(threshold_text(scored)),
                 "verdict": scored.verdict,
                 "bar": _bar(scored),
-                "note": _html(scored.note if scored.metric else ""),
+                "note": escaped(scored.note if scored.metric else ""),
             }
             for scored in result.metrics
         ],
-        "events": [{"at": f"{at:.2f} s", "what": _html(what)} for at, what in result.events],
+    }
+
+
+def result_view(result: ScenarioResult, label: str = "") -> dict[str, object]:
+    """Return the view of the outcome of one scenario; `label` is the name of its column."""
+    return {
+        "label": escaped(label),
+        "state": result.state,
+        "reason": escaped(result.reason),
+        "seconds": f"{result.seconds:.0f} s" if result.seconds else "",
+        "events": [{"at": f"{at:.2f} s", "what": escaped(what)} for at, what in result.events],
     }
 
 
@@ -226,7 +252,7 @@ def _bar(scored: Scored) -> Mapping[str, str] | None:
     return {"value": f"{100 * scored.metric.value / full:.1f}", "limit": f"{100 * scored.limit / full:.1f}"}
 
 
-def _html(text: str) -> str:
+def escaped(text: str) -> str:
     """Escape a text and put it on one line."""
     from html import escape
 

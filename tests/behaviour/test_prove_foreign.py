@@ -147,3 +147,19 @@ def test_prove_config_runs_an_nginx_conf_with_scaled_timeouts(
     kill, idle = data["scenarios"]
     assert_exceeded(kill, "failed_gets", note="http 502")
     assert_exceeded(idle, "cut", note="every timeout divided by")
+
+
+def test_prove_beside_runs_the_file_and_what_nlbgen_renders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    denying = CONFIGURATION.replace("balance leastconn", "http-request deny if { path_beg /signalr }")
+    Path("haproxy.cfg").write_text(denying, encoding="utf-8")
+    scenarios = ("--scenario", "event-stream", "--scenario", "body")
+    assert prove("--beside", *scenarios, "--format", "json", monkeypatch=monkeypatch) == 1
+    shown = capsys.readouterr()
+    data = json.loads(shown.out)
+    states = [[one["state"] for one in card["scenarios"]] for card in (data, data["beside"])]
+    assert states == [["missed", "not played"], ["passed", "not played"]]
+    assert data["beside"]["farm"] == "app"
+    assert "failed: haproxy.cfg: event-stream.lost" in shown.err

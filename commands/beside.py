@@ -1,0 +1,48 @@
+"""`nlbgen prove --config FILE --beside`: the spec of the second column, and the two runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..core.errors import UsageError
+
+if TYPE_CHECKING:
+    from ..spec.load import Spec
+
+
+class Rendered(NamedTuple):
+    """The spec of nlbgen's column, and where it comes from; the note is empty for the user's own spec."""
+
+    spec: "Spec"
+    note: str
+
+
+def rendered_for(config: Path, vendor: str, host: str, given: "Spec | None") -> Rendered:
+    """Return the user's spec, or else the one that `nlbgen init --from` makes of the configuration.
+
+    Raises UsageError if no spec can be made, and UnsupportedError if the vendor refuses the farm.
+    """
+    from ..generators.base import generator, render
+
+    made = _taken(config, host) if given is None else Rendered(given, "")
+    render(generator(vendor), made.spec)
+    return made
+
+
+def _taken(config: Path, host: str) -> Rendered:
+    """Take the configuration over, with the version and the Redis of the lab's own farms."""
+    from ..prove.foreign.plan import ORCHESTRATOR, REDIS
+    from ..takeover.account import counts
+    from .takeover import take_over
+
+    answers = {"host": host, "orchestrator": ORCHESTRATOR, "redis": REDIS}
+    given = {**dict.fromkeys(("tls", "farm", "address", "store")), "nodes": (), **answers}
+    hint = "write the spec with `nlbgen init`, and give it with -s FILE"
+    try:
+        taken = take_over(config, given, lambda name, *_, **__: answers[name], Path(f"init --from {config}"))
+    except UsageError as error:
+        raise UsageError(error.message, hint) from None
+    if taken is None:
+        raise UsageError(f"{config}: no spec can be made of this file", hint)
+    found = ", ".join(f"{number} {fate}" for fate, number in counts(taken.lines).items())
+    note = f"the spec is that of `nlbgen init --from {config}` ({len(taken.lines)} statements: {found})"
+    return Rendered(taken.spec, note)
