@@ -29,8 +29,13 @@ if TYPE_CHECKING:
     "source",
     type=console.FilePath(),
     metavar="CONFIG",
-    help="Read values from the existing load balancer's haproxy.cfg, or from the existing node's web.config or "
-    "UiPath.Orchestrator.dll.config.",
+    help="Read values from the existing load balancer's haproxy.cfg or bigip.conf, or from the existing node's "
+    "web.config or UiPath.Orchestrator.dll.config.",
+)
+@click.option(
+    "--frontend",
+    metavar="NAME",
+    help="With --from: the frontend or the virtual server of the farm, if the load balancer has several.",
 )
 @click.option("--farm", help="The farm's name [default: the first label of the host name].")
 @click.option("--host", help="The name that robots and people use.")
@@ -94,6 +99,9 @@ def command(
         if style == "json":
             hint = "remove it, or give the load balancer's configuration with --from"
             raise UsageError("--format json: there is no list of statements", hint)
+        if given["frontend"] is not None:
+            hint = "remove it, or give the load balancer's configuration with --from"
+            raise UsageError("--frontend: there is no configuration with a frontend", hint)
         content, spec = starter(_answers(given, _read_facts(source, output), ask=ask), str(output))
     else:
         content, spec = taken.content, taken.spec
@@ -104,7 +112,8 @@ def command(
     if taken is not None:
         taken.show(to_errors=output is console.STDOUT, as_json=style == "json")
     console.show_warnings(spec)
-    console.info("next: `nlbgen check`, then `nlbgen render haproxy`")
+    vendor = taken.vendor if taken is not None else "haproxy"
+    console.info(f"next: `nlbgen check`, then `nlbgen render {vendor}`")
 
 
 _SCHEMA = "nlbgen.schema.json"

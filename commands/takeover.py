@@ -123,7 +123,7 @@ def take_over(path: Path, given: Mapping[str, Any], answer: Answer, output: Path
     configuration = _configuration_in(path)
     if configuration is None:
         return None
-    draft = importers.take(configuration, str(path))
+    draft = importers.take(configuration, str(path), given["frontend"] or "")
     if given["tls"] is not None:
         mode = draft.values.get("frontend.tls.mode")
         raise UsageError(f"--tls: {path} has the TLS mode {mode}", "change frontend.tls.mode in the written file")

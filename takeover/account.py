@@ -92,7 +92,9 @@ class Account:
         return Line(statement.location, shown(statement), fate, tuple(_details(notes, fate)))
 
 
-_SECRET: Final = re.compile(r"auth|passw|secret|token|credential|api-?key", re.IGNORECASE)
+_SECRET: Final = re.compile(
+    r"auth(?!enticate-(?:name|depth)\b)|passw|passphrase|secret|token|credential|api-?key|details-?key", re.IGNORECASE
+)
 
 
 def shown(statement: Statement) -> str:
@@ -100,7 +102,8 @@ def shown(statement: Statement) -> str:
     words: list[str] = []
     for word in statement.words:
         text = word.text if word.text and not any(char.isspace() for char in word.text) else f'"{word.text}"'
-        if found := _SECRET.search(text):
+        object_of_f5 = word is statement.words[0] and text == "auth"
+        if not object_of_f5 and (found := _SECRET.search(text)):
             last = word is statement.words[-1]
             return " ".join([*words, f"{text[: found.end()]}***" if last or found.end() < len(text) else f"{text} ***"])
         words.append(text)

@@ -28,6 +28,7 @@ class Values:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._found: dict[str, Value] = {}
+        self._shown: set[str] = set()
 
     def get(self, path: str) -> Plain | None:
         """The value at this path; None if there is none."""
@@ -56,6 +57,10 @@ class Values:
         for statement in statements:
             self._account.taken(statement, path)
         return True
+
+    def show(self, path: str) -> None:
+        """Write a value even if it is the default: a file by nlbgen shows that its spec has the key."""
+        self._shown.add(path)
 
     def give(self, path: str, plain: Plain) -> None:
         """Set a value that the user gave; the statements of the value before are given up."""
@@ -87,7 +92,7 @@ class Values:
         data: dict[str, Data] = {"version": 1}
         for path in sorted(self._found, key=_order):
             plain = self._found[path].plain
-            if path in SHOWN or not _is_default(path, plain):
+            if path in SHOWN or path in self._shown or not _is_default(path, plain):
                 _put(data, path, plain)
         return data
 
@@ -99,7 +104,14 @@ REQUIRED: Final = frozenset({"farm", "frontend.host"})
 SHOWN: Final = frozenset(
     (
         *("frontend.address", "frontend.tls.mode", "frontend.tls.certificate", "frontend.tls.key"),
-        *("frontend.tls.verify_nodes", "balancer.algorithm", "balancer.affinity", "stores.signalr", "haproxy.version"),
+        *(
+            "frontend.tls.verify_nodes",
+            "balancer.algorithm",
+            "balancer.affinity",
+            "stores.signalr",
+            "haproxy.version",
+            "f5.version",
+        ),
     )
 )
 """The keys that are written although they have their default: a reader of the file looks for them."""

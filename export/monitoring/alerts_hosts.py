@@ -10,9 +10,6 @@ from .timing import DRIFT_EVERY, MISSED_DRIFTS, WINDOW, Timing
 
 METRIC: Final = "nlbgen"
 """How the names of the metrics of `nlbgen drift` begin."""
-_MACHINE: Final = "{{ or $labels.host $labels.instance }}"
-"""The machine of a metric: the host that `nlbgen drift --ssh` compared, or the one on which it ran."""
-_SUBJECT: Final = "{{ $labels.subject }}{{ with $labels.host }} at {{ . }}{{ end }}"
 
 
 def host_alerts(farm: Farm, times: Timing, *, hosted: bool) -> Iterator[Alert]:
@@ -34,7 +31,7 @@ def host_alerts(farm: Farm, times: Timing, *, hosted: bool) -> Iterator[Alert]:
         f"{METRIC}_old_workers{chosen} > 0",
         times.workers,
         "warning",
-        f"{{{{ $value }}}} old workers on {_MACHINE} still have connections",
+        "{{ $value }} old workers on {{ $labels.instance }} still have connections",
         f"They should end {farm.balancer.timeouts.reload} after a reload. Frequent reloads cause this as well.",
     )
     if farm.frontend.vip is not None:
@@ -48,7 +45,7 @@ def _drift(chosen: str) -> Iterator[Alert]:
         f"{METRIC}_drift_differences{chosen} > 0",
         Duration(2 * DRIFT_EVERY),
         "warning",
-        f"{_SUBJECT}: {{{{ $value }}}} differences from the spec",
+        "{{ $labels.subject }}: {{ $value }} differences from the spec",
         "Run nlbgen drift. Then load the rendered files, or write the change into the spec.",
     )
     yield Alert(
@@ -56,7 +53,7 @@ def _drift(chosen: str) -> Iterator[Alert]:
         f"{METRIC}_drift_reached{chosen} == 0",
         Duration(2 * DRIFT_EVERY),
         "warning",
-        f"nlbgen drift cannot compare {_SUBJECT}",
+        "nlbgen drift cannot compare {{ $labels.subject }}",
         "Run nlbgen drift on that machine: it reports the reason.",
     )
     yield Alert(
@@ -76,7 +73,7 @@ def _address(chosen: str) -> Iterator[Alert]:
         f"changes({held}[{WINDOW}]) > 0",
         Duration(0),
         "warning",
-        f"The shared address moved: {_MACHINE} took it or lost it",
+        "The shared address moved: {{ $labels.instance }} took it or lost it",
         "Check why: journalctl -u keepalived on both balancers.",
     )
     yield Alert(

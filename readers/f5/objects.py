@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ...core.errors import Location
 from ..tree import Statement, Word
@@ -44,14 +44,25 @@ class Item:
 
 def words_of(statement: Statement, name: str) -> tuple[Word, ...]:
     """The words after a property's name. A block on one line can have several pairs of a name and a value."""
+    return next((one.values for one in properties(statement) if one.name == name), ())
+
+
+class Property(NamedTuple):
+    """A property in a block: its name, the words after it, and the statement, which can have several pairs."""
+
+    name: str
+    values: tuple[Word, ...]
+    statement: Statement
+
+
+def properties(statement: Statement) -> Iterator[Property]:
+    """The properties in the block of a statement."""
     for one in statement.inside:
-        if one.words[0].text == name:
-            return one.words[1:2] if _is_pairs(one, statement) else one.words[1:]
         if _is_pairs(one, statement):
-            for position in range(2, len(one.words), 2):
-                if one.words[position].text == name:
-                    return one.words[position + 1 : position + 2]
-    return ()
+            for position in range(0, len(one.words), _PAIR):
+                yield Property(one.words[position].text, one.words[position + 1 : position + _PAIR], one)
+        else:
+            yield Property(one.name, one.words[1:], one)
 
 
 def _is_pairs(one: Statement, around: Statement) -> bool:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from ...core.errors import UnsupportedError, UsageError
+from ...core.wording import one_of
 from ...generators.base import generator, render
 from ...readers.haproxy import reader
 from ...readers.haproxy.model import PROXIES, at_run_time, model
@@ -19,15 +20,18 @@ from .source import Source, header_of, names_in, roles_of
 _REDIS: Final = "_redis"
 
 
-def take(configuration: Configuration, source: str) -> Draft:
+def take(configuration: Configuration, source: str, frontend: str = "") -> Draft:
     """Take over what the configuration has; raises UsageError if it has no frontend with servers."""
     account = Account(configuration)
     values = Values(account)
     found = model(configuration)
     header = header_of(configuration)
-    roles = roles_of(found, header[1] if header else "")
+    roles = roles_of(found, frontend or (header[1] if header else ""))
     if roles is None:
         raise UsageError(f"{source}: no frontend has servers", "give the file with the backends of the farm")
+    if frontend and roles.main.name != frontend:
+        names = one_of([one.name for one in found.frontends if found.targets(one)])
+        raise UsageError(f"{source}: no frontend {frontend} has servers", f"write --frontend {names}")
     taken = Source(found, account, values, roles)
     for part in (listen, hosts):
         part.take(taken)

@@ -135,7 +135,8 @@ def test_init_from_haproxy_takes_each_redis(
         (CONFIG.replace("hdr(host)", "src"), REDIS, "haproxy.cfg names no host: add --host NAME"),
         (CONFIG.replace("10.20.0.1", "$IP"), REDIS, "no server line has the address of a node"),
         (CONFIG, (*REDIS, "--host", "bad_host!"), "option --host"),
-        ("#TMSH-VERSION: 17.1\nltm pool /Common/p {\n}\n", REDIS, "a configuration of f5"),
+        ("#TMSH-VERSION: 17.1\nltm pool /Common/p {\n}\n", REDIS, "no virtual server has a pool with members"),
+        (CONFIG, (*REDIS, "--frontend", "mystery"), "no frontend mystery has servers"),
         (CONFIG.replace("10.20.0.1", "$IP"), REDIS, "haproxy.cfg:10:5: $IP1:80: "),
         ("global\nmystery\n", REDIS, "no frontend has servers"),
     ],
@@ -148,3 +149,70 @@ def test_init_from_a_configuration_that_it_cannot_take_over(
     assert ran.code == 2
     assert message in ran.err
     assert not (tmp_path / "farm.yaml").exists()
+
+
+BIGIP = """\
+#TMSH-VERSION: 16.1.4
+ltm pool /Common/{0}_pool {{
+    members {{
+        /Common/10.20.0.11:443 {{
+            address 10.20.0.11
+        }}
+    }}
+}}
+ltm virtual /Common/{0} {{
+    destination /Common/10.20.0.10:443
+    pool /Common/{0}_pool
+    profiles {{
+        /Common/http {{ }}
+        /Common/orch_ssl {{ }}
+    }}
+}}
+"""
+SSL = "ltm profile client-ssl /Common/orch_ssl {\n}\n"
+
+
+def test_init_from_bigip_conf_writes_the_spec_and_names_the_next_command(
+    cli: "RunCommand", config: Path, tmp_path: Path
+) -> None:
+    config.write_text(BIGIP.format("orchestrator") + SSL, encoding="utf-8")
+    ran = cli("init", "--from", config.name, *REDIS, "--host", "orchestrator.corp.example")
+    assert ran.code == 0, ran.err
+    farm = load(tmp_path / "farm.yaml").farm
+    assert (farm.frontend.tls.mode, farm.frontend.address, farm.nodes[0].address) == (
+        "terminate",
+        "10.20.0.10",
+        "10.20.0.11",
+    )
+    assert "haproxy.cfg:10:5: taken: destination /Common/10.20.0.10:443" in ran.out
+    assert "balancer.timeouts" in ran.err
+    assert "nlbgen render f5" in ran.err
+
+
+def test_init_from_bigip_conf_takes_the_given_virtual_server(cli: "RunCommand", config: Path, tmp_path: Path) -> None:
+    two = BIGIP.format("one") + BIGIP.format("two").replace("0.10:", "0.20:") + SSL
+    config.write_text(two, encoding="utf-8")
+    args = ("init", "--from", config.name, *REDIS, "--host", "orchestrator.corp.example")
+    ran = cli(*args)
+    assert (ran.code, "choose one with --frontend NAME" in ran.err, "/Common/two" in ran.err) == (2, True, True)
+    assert cli(*args, "--frontend", "two").code == 0
+    assert load(tmp_path / "farm.yaml").farm.frontend.address == "10.20.0.20"
+
+
+def test_init_from_a_declaration_of_as3_says_what_to_give(cli: "RunCommand", config: Path) -> None:
+    config.write_text('{"class": "ADC", "schemaVersion": "3.45.0"}', encoding="utf-8")
+    ran = cli("init", "--from", config.name, *REDIS)
+    assert ran.code == 1
+    assert "tmsh save sys config file NAME" in ran.err
+
+
+def test_init_frontend_without_a_configuration_is_an_error(cli: "RunCommand") -> None:
+    ran = cli("init", "--frontend", "x", "--host", "a.example", "--node", "a=10.0.0.1", *REDIS)
+    assert (ran.code, "--frontend: there is no configuration" in ran.err) == (2, True)
+
+
+def test_init_frontend_of_haproxy_is_taken(cli: "RunCommand", config: Path, tmp_path: Path) -> None:
+    more = "frontend other\n    bind 10.20.0.30:80\n    default_backend few\nbackend few\n    server x 10.9.9.9:80\n"
+    config.write_text(CONFIG + more, encoding="utf-8")
+    assert cli("init", "--from", config.name, *REDIS, "--host", "a.example", "--frontend", "other").code == 0
+    assert load(tmp_path / "farm.yaml").farm.nodes[0].address == "10.9.9.9"
