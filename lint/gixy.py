@@ -34,7 +34,10 @@ def is_installed() -> bool:
 
 
 def findings(file: str, configuration: Configuration) -> tuple[Finding, ...]:
-    """What gixy reports about a configuration of NGINX that was read from a file; nothing if it fails or takes long."""
+    """What gixy reports about a configuration of NGINX that was read from a file.
+
+    If gixy fails or takes longer than a minute, the only finding is a note that its rules were not applied.
+    """
     if configuration.vendor != "nginx" or not is_installed():
         return ()
     activity.note(f"gixy: {file}")
@@ -44,9 +47,10 @@ def findings(file: str, configuration: Configuration) -> tuple[Finding, ...]:
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
         )
         issues = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        activity.note(f"gixy: no result: {error}")
-        return ()
+    except subprocess.TimeoutExpired:
+        return (_no_result(file, f"gixy gave no result within {_SECONDS} s"),)
+    except (OSError, ValueError):
+        return (_no_result(file, "gixy gave no result"),)
     return tuple(dict.fromkeys(_findings(issues, configuration)))
 
 
@@ -62,6 +66,20 @@ def _findings(issues: Iterable[dict[str, object]], configuration: Configuration)
         text = lines[line - 1]
         column = len(text) - len(text.lstrip()) + 1
         yield Finding(_rule(plugin, issue), Location(file, line, column), _sentence(issue, "reason", "summary"))
+
+
+def _no_result(file: str, message: str) -> Finding:
+    rule = Rule(
+        id="gixy-no-result",
+        vendors=("nginx",),
+        severity="note",
+        title="gixy gave no result",
+        why="the rules of gixy were not applied to this file. The rules of nlbgen were applied",
+        instead="run gixy itself to see the reason: `python -m gixy FILE`",
+        source="https://github.com/dvershinin/gixy",
+        check=_nothing,
+    )
+    return Finding(rule, Location(file, 1, 1), message)
 
 
 def _rule(plugin: str, issue: dict[str, object]) -> Rule:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from ...readers.haproxy.model import Model, Proxy
@@ -96,12 +97,17 @@ def _fetched_cookie(text: str) -> str:
 
 
 def _is_set(configuration: Model, name: str) -> bool:
-    statements = configuration.configuration.walk()
-    return any(
-        (statement.name == "cookie" and statement.arguments[:1] == (name,))
-        or ("Set-Cookie" in (words := " ".join(statement.arguments)) and name in words)
-        for statement in statements
-    )
+    names, headers = _set_cookies(configuration)
+    return name in names or any(name in text for text in headers)
+
+
+@lru_cache(maxsize=2)
+def _set_cookies(configuration: Model) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The names after `cookie`, and the text of each statement with `Set-Cookie`."""
+    statements = [*configuration.configuration.walk()]
+    names = frozenset(one.arguments[0] for one in statements if one.name == "cookie" and one.arguments)
+    texts = (" ".join(one.arguments) for one in statements)
+    return names, tuple(text for text in texts if "Set-Cookie" in text)
 
 
 def has_affinity(backend: Proxy) -> bool:
@@ -120,6 +126,7 @@ def _count(backend: Proxy) -> str:
     return f"{len(backend.servers)} servers" if len(backend.servers) > 1 else "a template of servers"
 
 
+@lru_cache(maxsize=2)
 def _is_classic(configuration: Model) -> bool:
     """Whether the file itself names the path of classic SignalR, which needs no affinity."""
     for frontend in configuration.frontends:

@@ -132,17 +132,39 @@ def checked(server: Server) -> bool:
 
 def http_checks(configuration: Model, backend: Proxy) -> bool:
     """Whether the checks read an answer: HTTP, an expected text, a script, or those of the tracked backend."""
+    waiting: list[Proxy | None] = [backend]
+    seen = set(waiting)
+    ends = 0
+    while waiting:
+        one = waiting.pop()
+        if one is None:
+            return False
+        if _reads_answer(one):
+            ends += 1
+            continue
+        names = _tracked(one)
+        if not names:
+            return False
+        new = {configuration.proxy(name) for name in names} - seen
+        waiting += new
+        seen |= new
+    return ends > 0  # HAProxy refuses backends that track each other in a circle
+
+
+def _reads_answer(backend: Proxy) -> bool:
+    """Whether the backend's own checks read an answer."""
     if any(backend.option(name) for name in ("httpchk", "external-check", "ldap-check", "mysql-check", "redis-check")):
         return True
     if any(statement.arguments[:1] == ("expect",) for statement in backend.all("tcp-check")):
         return True
     servers = [server for server in backend.servers if checked(server)]
-    if any(server.has("healthcheck") or server.has("agent-check") for server in servers):
-        return True
-    tracked = [server.value("track") or "" for server in servers if not server.has("check")]
-    names = {name.partition("/")[0] for name in tracked if "/" in name}
-    others = [configuration.proxy(name) for name in names if name != backend.name]
-    return bool(others) and all(one is not None and http_checks(configuration, one) for one in others)
+    return any(server.has("healthcheck") or server.has("agent-check") for server in servers)
+
+
+def _tracked(backend: Proxy) -> set[str]:
+    """The names of other backends whose checks decide about the servers of this one."""
+    tracked = [server.value("track") or "" for server in backend.servers if not server.has("check")]
+    return {name.partition("/")[0] for name in tracked if "/" in name} - {backend.name}
 
 
 def rules_of(configuration: Model, frontend: Proxy, *words: str) -> Iterator[Statement]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from ...readers.nginx.model import Model, Proxied
@@ -80,6 +81,7 @@ def _by_address(found: Model, upstream: Upstream) -> Iterator[Found]:
         yield Found(method.location, f"all clients {what}, for example behind a proxy, {where}")
 
 
+@lru_cache(maxsize=256)
 def _is_classic(server: Scope) -> bool:
     """Whether the server names the path of classic SignalR, which needs no affinity."""
     return any(_CLASSIC.search(scope.path) for scope in server.walk() if scope.kind == "location")

@@ -5,6 +5,7 @@ all match, `or` and `||` separate alternatives, and `!` negates (configuration m
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -60,12 +61,11 @@ class Condition(NamedTuple):
 @lru_cache(maxsize=256)
 def acls(proxy: Proxy) -> dict[str, tuple[Comparison, ...]]:
     """The ACLs of a proxy by name."""
-    found: dict[str, tuple[Comparison, ...]] = {}
+    found: dict[str, list[Comparison]] = {}
     for statement in proxy.all("acl"):
         if len(statement.words) > 2:
-            name = statement.arguments[0]
-            found[name] = (*found.get(name, ()), read_comparison(statement.words[2:]))
-    return found
+            found.setdefault(statement.words[1].text, []).append(read_comparison(statement.words[2:]))
+    return {name: tuple(comparisons) for name, comparisons in found.items()}
 
 
 def read_comparison(words: Sequence[Word]) -> Comparison:
@@ -96,9 +96,9 @@ def condition(statement: Statement, known: dict[str, tuple[Comparison, ...]]) ->
         return None
     alternatives: list[tuple[Term, ...]] = []
     terms: list[Term] = []
-    rest = list(words[begin + 1 :])
+    rest = deque(words[begin + 1 :])
     while rest:
-        word = rest.pop(0)
+        word = rest.popleft()
         if word.text in _OR:
             alternatives.append(tuple(terms))
             terms = []
@@ -107,20 +107,18 @@ def condition(statement: Statement, known: dict[str, tuple[Comparison, ...]]) ->
     return Condition((*alternatives, tuple(terms)), words[begin].text == "unless")
 
 
-def _term(word: Word, rest: list[Word], known: dict[str, tuple[Comparison, ...]]) -> Term:
+def _term(word: Word, rest: deque[Word], known: dict[str, tuple[Comparison, ...]]) -> Term:
     """One term; an anonymous one takes its words up to the closing brace."""
-    text, negated = word.text, False
-    while text.startswith("!"):
-        text, negated = text[1:], not negated
-    if not text and rest:
-        return _negate(_term(rest.pop(0), rest, known), negated)
+    text = word.text
+    marks = len(text) - len(text.lstrip("!"))
+    while marks == len(text) and rest:
+        following = rest.popleft().text
+        text += following
+        marks += len(following) - len(following.lstrip("!"))
+    text, negated = text[marks:], marks % 2 == 1
     if text != "{":
         return Term(text, negated, known.get(text, ()))
     inner: list[Word] = []
-    while rest and (one := rest.pop(0)).text != "}":
+    while rest and (one := rest.popleft()).text != "}":
         inner.append(one)
     return Term("", negated, (read_comparison(inner),) if inner else ())
-
-
-def _negate(term: Term, negated: bool) -> Term:
-    return term._replace(negated=term.negated != negated)

@@ -72,11 +72,13 @@ def test_other_vendors_are_not_given_to_gixy(tmp_path: Path) -> None:
     assert gixy.findings(str(path), read(path)) == ()
 
 
-def test_gixy_that_fails_is_no_error(main: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gixy_that_fails_is_a_note(main: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", str(main))
-    assert gixy.findings(str(main), read(main)) == ()
+    (found,) = gixy.findings(str(main), read(main))
+    assert (found.rule.id, found.rule.severity, found.message) == ("gixy-no-result", "note", "gixy gave no result")
 
 
-def test_output_without_a_fix_names_the_documentation() -> None:
-    assert gixy._instead({}, "https://a.example/") == "see https://a.example/"
-    assert gixy._instead({"fixes": []}, "") == "see the documentation of gixy"
+def test_gixy_that_takes_too_long_is_a_note(main: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gixy, "_SECONDS", 0)
+    (found,) = gixy.findings(str(main), read(main))
+    assert found.message == "gixy gave no result within 0 s"
