@@ -8,9 +8,10 @@ import click
 from . import console
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..drift.farm import Options
+    from ..drift.places import Place
     from ..drift.report import Report
     from ..spec.load import Spec
     from .tables import Block
@@ -22,6 +23,8 @@ class _Given(TypedDict):
     """The options as click parses them."""
 
     textfile: Path | None
+    hosts: tuple[str, ...]
+    sudo: bool
     haproxy_socket: Path | None
     haproxy_master: Path | None
     haproxy_file: Path | None
@@ -40,6 +43,14 @@ def _subjects(context: click.Context, _parameter: click.Parameter, incomplete: s
 @click.argument("subjects", nargs=-1, metavar="[SUBJECT]...", shell_complete=_subjects)
 @console.ONE_SPEC
 @console.STYLE
+@click.option(
+    "--ssh",
+    "hosts",
+    multiple=True,
+    metavar="[USER@]HOST",
+    help="Compare HAProxy and NGINX on this host by ssh; repeatable [default: this machine].",
+)
+@click.option("--sudo", is_flag=True, help="With --ssh: run the commands on the host through `sudo -n`.")
 @click.option("--textfile", type=_FILE, metavar="FILE", help="Also write metrics for node_exporter into this file.")
 @click.option(
     "--haproxy-socket", type=_FILE, metavar="FILE", help="HAProxy's runtime socket [default: /run/haproxy/admin.sock]."
@@ -60,7 +71,7 @@ def command(subjects: tuple[str, ...], file: Path, style: str, **given: Unpack[_
     """Compare each SUBJECT with the spec: haproxy, nginx, zen, f5, nodes. Nothing is changed.
 
     The default subjects are the vendors that the spec names, and the nodes if it names their files. For HAProxy and
-    NGINX, run the command on the balancer itself. Devices are compared by their API.
+    NGINX, run the command on the balancer itself, or use --ssh. Devices are compared by their API.
 
     Exit codes: 0 no difference, 1 a difference, 2 usage, 3 the spec is invalid, 6 a subject could not be compared.
     """
@@ -70,7 +81,8 @@ def command(subjects: tuple[str, ...], file: Path, style: str, **given: Unpack[_
     console.on_refusal("nothing was compared")
     spec = load(file)
     console.show_warnings(spec)
-    report = drift(spec, _chosen(subjects, spec), _options(given))
+    chosen = _chosen(subjects, spec)
+    report = drift(spec, chosen, _options(given), _places(given, chosen))
     console.show(report.data() if style == "json" else report.text(), lambda: _view(report))
     console.info(report.summary())
     if given["textfile"] is not None:
@@ -93,6 +105,26 @@ def _chosen(names: tuple[str, ...], spec: "Spec") -> tuple[str, ...]:
                 f"{name} is not a subject" + (f" (did you mean {near}?)" if near else ""), f"write {one_of(SUBJECTS)}"
             )
     return tuple(name for name in SUBJECTS if name in names) or subjects_of(spec)
+
+
+def _places(given: _Given, subjects: tuple[str, ...]) -> "Sequence[Place]":
+    """Return the machines with HAProxy and NGINX: this one, or the hosts for ssh. Raises UsageError."""
+    from ..core.errors import UsageError
+    from ..core.wording import one_of
+    from ..drift.farm import HERE, HOSTED
+    from ..drift.remote import Remote
+    from ..operate.shell import SshShell
+
+    hosts = tuple(dict.fromkeys(given["hosts"]))
+    if not hosts:
+        if given["sudo"]:
+            raise UsageError("--sudo needs --ssh", "omit --sudo: this machine is read without other commands")
+        return HERE
+    if not set(HOSTED) & set(subjects):
+        raise UsageError(
+            f"--ssh is for {one_of(HOSTED)}, and neither is compared", "omit --ssh, or name one of them as a SUBJECT"
+        )
+    return [Remote(SshShell(host, sudo=given["sudo"])) for host in hosts]
 
 
 def _options(given: _Given) -> "Options":
@@ -123,7 +155,7 @@ def _view(report: "Report") -> "Iterator[Block]":
     from .tables import Cell, Line, Table
 
     rows = [
-        [Cell(subject.name, "bold"), Cell(one.what), Cell(one.expected, "green"), Cell(one.found, "red")]
+        [Cell(subject.title, "bold"), Cell(one.what), Cell(one.expected, "green"), Cell(one.found, "red")]
         for subject in report.subjects
         for one in subject.differences
     ]
@@ -131,7 +163,7 @@ def _view(report: "Report") -> "Iterator[Block]":
         yield Table([Cell("subject"), Cell("what"), Cell("expected"), Cell("found")], rows)
     for subject in report.subjects:
         if not subject.reached:
-            yield Line(f"{subject.name}: not compared: {subject.unreached}", "red")
+            yield Line(f"{subject.title}: not compared: {subject.unreached}", "red")
             yield Line(f"    {subject.hint}", "dim")
         elif not subject.differences:
-            yield Line(f"{subject.name}: no difference", "green")
+            yield Line(f"{subject.title}: no difference", "green")

@@ -13,8 +13,8 @@ from ..generators.design import Design, Member
 from ..generators.haproxy import runtime
 from ..generators.haproxy.generator import structure
 from ..spec.load import Spec
-from . import sockets
 from .hosted import Expected, file_differences, process_difference
+from .places import Place
 from .report import Difference, UnreachedError
 
 TITLE: Final = "HAProxy"
@@ -34,7 +34,7 @@ class Server(NamedTuple):
     """`ready`, `drain` or `maint`."""
 
 
-def differences(spec: Spec, site: Site, socket: Path, file: Path) -> list[Difference]:
+def differences(spec: Spec, site: Site, place: Place, socket: Path, file: Path) -> list[Difference]:
     """Compare the running process and its file with the spec.
 
     Raises:
@@ -42,16 +42,16 @@ def differences(spec: Spec, site: Site, socket: Path, file: Path) -> list[Differ
         UnsupportedError: HAProxy does not support the farm.
     """
     expected = Expected.of(generator("haproxy"), spec, site)
-    found = process_difference(_description(sockets.ask(socket, "show info", TITLE)), expected)
-    running = servers(sockets.ask(socket, "show servers state", TITLE))
+    found = process_difference(_description(place.ask(socket, "show info", TITLE)), expected)
+    running = servers(place.ask(socket, "show servers state", TITLE))
     found += _compare(wanted(spec), running)
-    return found + file_differences(file, expected, structure)
+    return found + file_differences(place, file, expected, structure)
 
 
-def old_workers(master: Path) -> int | None:
+def old_workers(place: Place, master: Path) -> int | None:
     """Return the number of workers that a reload replaced; None if the master process cannot be asked."""
     try:
-        return len(runtime.old_workers(sockets.ask(master, "show proc", TITLE)))
+        return len(runtime.old_workers(place.ask(master, "show proc", TITLE)))
     except UnreachedError:
         return None
 

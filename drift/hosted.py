@@ -1,16 +1,13 @@
 """What HAProxy and NGINX have in common: the file on the disk, and the digest that the running process reports."""
 
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from ..core import activity
-from ..core.files import content
 from ..generators.base import Generator, Site, render
 from ..generators.digest import Normal, digest_of, found_in
 from ..spec.load import Spec
-from .report import Difference, UnreachedError
-
-LARGEST: Final = 16 * 1024 * 1024
+from .places import Place
+from .report import Difference
 
 
 class Expected(NamedTuple):
@@ -25,18 +22,10 @@ class Expected(NamedTuple):
         return cls(found_in(main.content.decode("utf-8")))
 
 
-def file_differences(path: Path, expected: Expected, normal: Normal) -> list[Difference]:
+def file_differences(place: Place, path: Path, expected: Expected, normal: Normal) -> list[Difference]:
     """Return whether the file on the disk is another configuration; raises UnreachedError if it cannot be read."""
-    activity.note(f"file read: {path}")
-    try:
-        text = content(path, LARGEST).decode("utf-8", "replace")
-    except OSError as error:
-        reason = error.strerror or "cannot be read"
-        raise UnreachedError(
-            f"{path}: {reason}", "run nlbgen drift on the balancer, as a user who may read it"
-        ) from None
-    found = digest_of(text, normal)
-    return [] if found == expected.digest else [Difference(f"the file {path}", expected.digest, found)]
+    found = digest_of(place.read(path), normal)
+    return [] if found == expected.digest else [Difference(f"the file {path.as_posix()}", expected.digest, found)]
 
 
 def process_difference(answer: str, expected: Expected) -> list[Difference]:

@@ -1,6 +1,6 @@
 """The result of a comparison: for each subject the differences, or why it could not be compared."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from ..core.errors import DeviceError, DifferenceError
@@ -45,6 +45,13 @@ class Subject:
     """Why it could not be compared, or not completely."""
     hint: str = ""
     """What to do then."""
+    host: str = ""
+    """The host for ssh on which it runs; empty for this machine and for devices."""
+
+    @property
+    def title(self) -> str:
+        """Its name, with its host if there is one."""
+        return f"{self.name} at {self.host}" if self.host else self.name
 
     @property
     def reached(self) -> bool:
@@ -60,12 +67,13 @@ class Subject:
             lines += [f"not compared: {self.unreached}", f"    {self.hint}"]
         if not lines:
             lines.append("no difference")
-        return [line if line.startswith(" ") else f"{self.name}: {line}" for line in lines]
+        return [line if line.startswith(" ") else f"{self.title}: {line}" for line in lines]
 
     def data(self) -> dict[str, object]:
         """For programs."""
         return {
             "subject": self.name,
+            "host": self.host or None,
             "reached": self.reached,
             "differences": [one.data() for one in self.differences],
             "unreached": self.unreached or None,
@@ -76,10 +84,20 @@ class Subject:
 class Machine:
     """What only the balancer's own machine knows; None where it cannot be read."""
 
+    host: str = ""
+    """The host for ssh; empty for this machine."""
     old_workers: int | None = None
     address: str = ""
     """The shared address; empty without one."""
     holds_address: bool | None = None
+
+    def data(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "old_workers": self.old_workers,
+            "address": self.address or None,
+            "holds_address": self.holds_address,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +106,7 @@ class Report:
 
     farm: str
     subjects: tuple[Subject, ...]
-    machine: Machine = field(default_factory=Machine)
+    machines: tuple[Machine, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -107,9 +125,8 @@ class Report:
             "farm": self.farm,
             "drift": any(subject.differences for subject in self.subjects),
             "subjects": [subject.data() for subject in self.subjects],
-            "old_workers": self.machine.old_workers,
-            "address": self.machine.address or None,
-            "holds_address": self.machine.holds_address,
+            **next((one for one in self.machines if not one.host), Machine()).data(),
+            "hosts": [{"host": one.host, **one.data()} for one in self.machines if one.host],
         }
 
     def summary(self) -> str:

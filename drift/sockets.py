@@ -16,7 +16,7 @@ def ask(path: Path, command: str, title: str) -> str:
     """Return the answer of the program; raises UnreachedError with `title` as its name."""
     family: int | None = getattr(socket, "AF_UNIX", None)
     if family is None:
-        raise UnreachedError(f"{title} has a Unix socket, and this system has none", "run nlbgen drift on the balancer")
+        raise UnreachedError(f"{title} has a Unix socket, and this system has none", "use --ssh")
     activity.note(f"{title}, {path}: {command}")
     try:
         with socket.socket(family) as client:
@@ -30,7 +30,7 @@ def ask(path: Path, command: str, title: str) -> str:
         reason = error.strerror or "no answer"
         raise UnreachedError(
             f"{title} does not answer at {path}: {reason}",
-            "run nlbgen drift on the balancer, as root or in the group of the socket",
+            "run nlbgen drift on the balancer, as root or in the group of the socket; or use --ssh",
         ) from None
 
 

@@ -11,7 +11,7 @@ from .report import Report
 def metrics(report: Report, now: float) -> bytes:
     """Return the content of the file; `now` is the time of the comparison in seconds since the epoch.
 
-    The metrics have no label `farm`: the scrape job adds it.
+    The metrics have no label `farm`: the scrape job adds it. They have a label `host` only for hosts that ssh reached.
     """
     return "".join(f"{line}\n" for line in _lines(report, now)).encode("utf-8")
 
@@ -20,21 +20,28 @@ def _lines(report: Report, now: float) -> Iterator[str]:
     yield from _metric(
         "nlbgen_drift_differences",
         "Differences between what runs and the spec.",
-        {_label("subject", one.name): len(one.differences) for one in report.subjects if one.reached},
+        {_labels(subject=one.name, host=one.host): len(one.differences) for one in report.subjects if one.reached},
     )
     yield from _metric(
         "nlbgen_drift_reached",
         "Whether the subject could be compared.",
-        {_label("subject", one.name): int(one.reached) for one in report.subjects},
+        {_labels(subject=one.name, host=one.host): int(one.reached) for one in report.subjects},
     )
     yield from _metric("nlbgen_drift_time_seconds", "When the comparison ended.", {"": round(now, 3)})
-    machine = report.machine
-    if machine.old_workers is not None:
-        text = "Workers that a reload replaced and that still have connections."
-        yield from _metric("nlbgen_old_workers", text, {"": machine.old_workers})
-    if machine.holds_address is not None:
-        held = {_label("address", machine.address): int(machine.holds_address)}
-        yield from _metric("nlbgen_vip_held", "Whether this machine holds the shared address.", held)
+    yield from _metric(
+        "nlbgen_old_workers",
+        "Workers that a reload replaced and that still have connections.",
+        {_labels(host=one.host): one.old_workers for one in report.machines if one.old_workers is not None},
+    )
+    yield from _metric(
+        "nlbgen_vip_held",
+        "Whether the machine holds the shared address.",
+        {
+            _labels(address=one.address, host=one.host): int(one.holds_address)
+            for one in report.machines
+            if one.holds_address is not None
+        },
+    )
 
 
 def _metric(name: str, text: str, samples: Mapping[str, float]) -> Iterator[str]:
@@ -45,6 +52,11 @@ def _metric(name: str, text: str, samples: Mapping[str, float]) -> Iterator[str]
         yield f"{name}{labels} {value}"
 
 
-def _label(name: str, value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'{{{name}="{escaped}"}}'
+def _labels(**values: str) -> str:
+    """Return the labels that have a value, in braces; an empty text without any."""
+    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in values.items() if value)
+    return f"{{{pairs}}}" if pairs else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -54,6 +54,8 @@ class StateFile(NamedTuple):
     """The content before a start."""
     socket: str
     """The path of the program's runtime socket, below the same folder."""
+    master: str
+    """The path of the socket of the program's master process, below the same folder."""
     save: str
     """The command to the socket whose answer is the file's content."""
     info: str
@@ -81,6 +83,8 @@ class Foreground(NamedTuple):
     environment: Mapping[str, str] = {}
     """What the program needs besides the environment of its parent."""
     states: StateFile | None = None
+    pid_file: str = ""
+    """The path of the file with the id of the master process, below the folder of the configuration; empty: none."""
     companion: Companion | None = None
 
 

@@ -22,6 +22,8 @@ from .model import Rollout
 
 WINRM_PORT: Final = 5986
 _FILES: Final = "{{ playbook_dir }}/files"
+_LOG: Final = "outputs/events.jsonl"
+"""The event log of `nlbgen nodes`, below the spec's folder."""
 _WORK: Final = "{{ playbook_dir }}/" + ansible_specs.WORK
 
 
@@ -105,6 +107,7 @@ def view(rollouts: Sequence[Rollout]) -> dict[str, Any]:
             one.hosting.first_rollout for one in hosted if one.hosting is not None and one.hosting.first_rollout
         ],
         "enabled_by_hand": list(_enabled_by_hand(vendors)),
+        "by_files": _by_files(rollouts),
         "packages": [f"{name}_packages" for name in (*(vendor.name for vendor in hosted_generators()), "keepalived")],
         "role_settings": [
             setting
@@ -121,12 +124,20 @@ def _first_groups(farms: Sequence[FarmGroup], vendor: str) -> list[str]:
     return [farm.groups[0].name for farm in farms if farm.vendor == vendor]
 
 
+def _by_files(rollouts: Sequence[Rollout]) -> str:
+    """Return the vendors on which a node is drained by a new configuration file."""
+    titles = dict.fromkeys(rollout.generator.title for rollout in rollouts if rollout.drains_by_files)
+    return all_of([*titles]) if titles else ""
+
+
 def _enabled_by_hand(vendors: Collection[str]) -> Iterator[str]:
-    """Return how to enable a drained node by hand: a command for vendors that have one, the playbook for others."""
+    """Yield how to enable a drained node by hand: a command for vendors that have one, the playbook for others."""
     others = []
     for vendor in (generator(name) for name in sorted(vendors)):
         if vendor.hosting is not None and vendor.hosting.enable_command:
             yield f" on {vendor.title}: `{vendor.hosting.enable_command}` on each balancer"
+        elif vendor.hosting is None:
+            yield f" on {vendor.title}: `nlbgen nodes up NODE --vendor {vendor.name}` in the folder of the spec"
         else:
             others.append(vendor.title)
     if others:
@@ -220,6 +231,7 @@ def _farm_variables(rollout: Rollout, needed: dict[str, Secret]) -> Iterator[Var
         yield Variable("upgrade_device_spec", quoted(f"{_FILES}/{farm.farm}/device/closed.yaml"))
         yield Variable("device_work", quoted(f"{_WORK}/{farm.farm}/device"))
         yield Variable("device_secrets", entries=tuple(_needed_entries(needed, (rollout.vendor,))))
+        yield Variable("device_log", unsafe(f"{rollout.home}/{_LOG}"))
 
 
 def _lookup(rollout: Rollout, name: str, secret: Secret) -> str:
@@ -325,13 +337,10 @@ def _one_node(rollout: Rollout, node: Node) -> Iterator[Variable]:
     yield Variable("drain_node", quoted(node.name))
     yield Variable("drain_state", node.state)
     yield Variable("drain_others", entries=tuple(map(quoted, others)))
-    if not rollout.drains_at_runtime:
-        yield Variable("drain_health_url", unsafe(f"{scheme}://{member.endpoint}{farm.health_path or '/'}"))
     if rollout.drains_by_files:
+        yield Variable("drain_health_url", unsafe(f"{scheme}://{member.endpoint}{farm.health_path or '/'}"))
         yield Variable("drain_endpoint", quoted(member.endpoint))
         yield Variable("drain_variants", quoted(f"{folder}/variants/{node.name}"))
-    elif not rollout.hosted:
-        yield Variable("drain_variants", quoted(f"{folder}/device/{node.name}"))
 
 
 def _host_files(rollout: Rollout) -> Iterator[str]:
@@ -374,6 +383,3 @@ def _node_variables(rollout: Rollout) -> Iterator[Variable]:
         hosts = (f"{farm.farm}.balancer.{number}" for number in range(1, len(rollout.balancers) + 1))
         yield Variable("drain_balancers", entries=tuple(quoted(host) for host in hosts))
         yield Variable("drain_asked_from", quoted("{{ drain_balancers }}"))
-    else:
-        yield Variable("drain_asked_from", entries=("localhost",))
-        yield Variable("drain_normal", quoted(f"{_FILES}/{farm.farm}/device/farm.yaml"))

@@ -9,14 +9,14 @@ from ...nodes import plain_http
 
 _SHARED: Final = {
     "keepalived": ("tasks/main", "tasks/address", "tasks/check"),
-    "device": ("tasks/main", "tasks/known"),
+    "device": ("tasks/main", "tasks/status", "tasks/state"),
     "secrets": ("tasks/main",),
     "node": ("tasks/main", "tasks/plan", "tasks/change", "tasks/return"),
     "upgrade": ("tasks/snapshot", "tasks/stop", "tasks/start", "tasks/node"),
 }
 """The task files of the roles that are the same for every vendor."""
-_DEVICE_DRAIN: Final = ("out", "back")
-"""The task files that drain a node on a device with a push."""
+_DEVICE_DRAIN: Final = ("others", "out", "back")
+"""The task files that drain a node on a device by `nlbgen nodes`."""
 
 
 _REDIS: Final = tuple(
@@ -65,8 +65,13 @@ def _role(name: str, tasks: tuple[str, ...]) -> dict[str, str]:
 
 def _drain(vendor: Generator) -> dict[str, str]:
     """Return the tasks that check the other nodes and remove a node from rotation, for this vendor."""
-    tasks = vendor.hosting.drain_tasks if vendor.hosting is not None else _DEVICE_DRAIN
+    if vendor.hosting is None:
+        return {
+            f"roles/drain/tasks/{vendor.name}_{task}.yml": f"ansible/drain-device_{task}.yml.j2"
+            for task in _DEVICE_DRAIN
+        }
     found = {f"roles/drain/tasks/{vendor.name}_others.yml": "ansible/drain-others.yml.j2"}
     return found | {
-        f"roles/drain/tasks/{vendor.name}_{task}.yml": f"ansible/drain-{vendor.name}_{task}.yml.j2" for task in tasks
+        f"roles/drain/tasks/{vendor.name}_{task}.yml": f"ansible/drain-{vendor.name}_{task}.yml.j2"
+        for task in vendor.hosting.drain_tasks
     }

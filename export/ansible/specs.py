@@ -1,13 +1,12 @@
-"""Variants of a farm's spec for the control host: for one node's config, or with one node removed from rotation.
+"""Variants of a farm's spec for the control host: for one node's config, or for the farm's device.
 
 A variant differs from the spec in three things: secrets are files that the playbook writes while they are needed,
-relative paths are relative to the variant's folder, and the state or config of one node is another one. It is written
-as JSON, which is YAML without quoting rules of its own.
+relative paths are relative to the variant's folder, and only one node has a config, or none. It is written as JSON,
+which is YAML without quoting rules of its own.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
@@ -109,12 +108,6 @@ def variants(rollout: Rollout, folder: PurePosixPath) -> Iterator[tuple[PurePosi
     yield folder / "device" / "farm.yaml", _written(data, "The farm for its device")
     closed = data_in_state(data, WINDOW[0])
     yield folder / "device" / "closed.yaml", _written(closed, "The farm for its device, closed for an upgrade")
-    for index, node in enumerate(farm.nodes):
-        for state in OUT if can_leave(farm, node) else ():
-            changed = deepcopy(data)
-            changed["nodes"][index]["state"] = state
-            path = folder / "device" / f"{node.name}.{state}.yaml"
-            yield path, _written(changed, f"The farm for its device, with {node.name} {state}")
 
 
 def settings_files(farm: Farm) -> tuple[str, ...]:

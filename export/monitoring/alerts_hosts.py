@@ -10,6 +10,9 @@ from .timing import DRIFT_EVERY, MISSED_DRIFTS, WINDOW, Timing
 
 METRIC: Final = "nlbgen"
 """How the names of the metrics of `nlbgen drift` begin."""
+_MACHINE: Final = "{{ or $labels.host $labels.instance }}"
+"""The machine of a metric: the host that `nlbgen drift --ssh` compared, or the one on which it ran."""
+_SUBJECT: Final = "{{ $labels.subject }}{{ with $labels.host }} at {{ . }}{{ end }}"
 
 
 def host_alerts(farm: Farm, times: Timing, *, hosted: bool) -> Iterator[Alert]:
@@ -31,7 +34,7 @@ def host_alerts(farm: Farm, times: Timing, *, hosted: bool) -> Iterator[Alert]:
         f"{METRIC}_old_workers{chosen} > 0",
         times.workers,
         "warning",
-        "{{ $value }} old workers on {{ $labels.instance }} still have connections",
+        f"{{{{ $value }}}} old workers on {_MACHINE} still have connections",
         f"They should end {farm.balancer.timeouts.reload} after a reload. Frequent reloads cause this as well.",
     )
     if farm.frontend.vip is not None:
@@ -45,7 +48,7 @@ def _drift(chosen: str) -> Iterator[Alert]:
         f"{METRIC}_drift_differences{chosen} > 0",
         Duration(2 * DRIFT_EVERY),
         "warning",
-        "{{ $labels.subject }}: {{ $value }} differences from the spec",
+        f"{_SUBJECT}: {{{{ $value }}}} differences from the spec",
         "Run nlbgen drift. Then load the rendered files, or write the change into the spec.",
     )
     yield Alert(
@@ -53,7 +56,7 @@ def _drift(chosen: str) -> Iterator[Alert]:
         f"{METRIC}_drift_reached{chosen} == 0",
         Duration(2 * DRIFT_EVERY),
         "warning",
-        "nlbgen drift cannot compare {{ $labels.subject }}",
+        f"nlbgen drift cannot compare {_SUBJECT}",
         "Run nlbgen drift on that machine: it reports the reason.",
     )
     yield Alert(
@@ -73,7 +76,7 @@ def _address(chosen: str) -> Iterator[Alert]:
         f"changes({held}[{WINDOW}]) > 0",
         Duration(0),
         "warning",
-        "The shared address moved: {{ $labels.instance }} took it or lost it",
+        f"The shared address moved: {_MACHINE} took it or lost it",
         "Check why: journalctl -u keepalived on both balancers.",
     )
     yield Alert(

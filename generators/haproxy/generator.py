@@ -38,6 +38,7 @@ STATE_FILE: Final = StateFile(
     "server-state",
     b"1\n",
     socket="admin.sock",
+    master="master.sock",
     save="show servers state",
     info="show info",
     process=r"(?m)^Pid: (?P<id>.*)$",
@@ -55,7 +56,6 @@ DETAILS_KEY: Final = "NLBGEN_HEALTH_DETAILS_KEY"
 """The environment variable of HAProxy's service with the value of HealthCheck.DetailsKey."""
 HEALTH_ENVIRONMENT: Final = "/etc/haproxy/nlbgen-health.env"
 """The file of the balancer with that variable."""
-MASTER: Final = "master.sock"
 TOOL: Final = "nlbgen-haproxy"
 """The rendered program for the workers that a reload replaced: they run no health checks."""
 
@@ -163,7 +163,7 @@ class Haproxy(Generator):
         """Run master and worker, with the states of nodes as the systemd drop-in keeps them."""
         del version  # the same for every version
         return Foreground(
-            ("-W", "-db", "-S", str(file.with_name(MASTER)), "-f", str(file)),
+            ("-W", "-db", "-S", str(file.with_name(STATE_FILE.master)), "-f", str(file)),
             reload="SIGUSR2",
             environment={"NLBGEN_SERVER_STATE": "kept"},
             states=STATE_FILE,
@@ -447,7 +447,7 @@ def _site(job: Job) -> dict[str, Any]:
     return {
         "packaged": not folder,
         "socket": f"{folder}/admin.sock" if folder else runtime.SOCKET,
-        "master": f"{folder}/{MASTER}" if folder else runtime.MASTER,
+        "master": f"{folder}/{STATE_FILE.master}" if folder else runtime.MASTER,
         "state": f"{folder}/server-state" if folder else "/var/lib/haproxy/server-state",
     }
 

@@ -38,6 +38,8 @@ STICKY: Final = Version("1.29.6")
 """`sticky cookie` and `drain` in the open source build."""
 RETRY_WINDOW: Final = Duration.of("10s")
 """A request may be retried within this time after its arrival: enough for a refused connection, not for a long poll."""
+PID_FILE: Final = "nginx.pid"
+"""The name of the pid file below a folder of its own."""
 SIGNALR_CALL: Final = Duration.of("5s")
 """Response timeout of SignalR's short requests (negotiate, start, send, abort, ping). A client waits 15 s for them."""
 CHECK_PATH: Final = "/nlb-check"
@@ -166,7 +168,9 @@ class Nginx(Generator):
 
     def foreground(self, file: Path, version: Version) -> Foreground:
         """Run master and workers, with the error log beside the configuration from the start."""
-        return Foreground(("-g", "daemon off;", *_early_log(file, version), "-c", str(file)), reload="SIGHUP")
+        return Foreground(
+            ("-g", "daemon off;", *_early_log(file, version), "-c", str(file)), reload="SIGHUP", pid_file=PID_FILE
+        )
 
     def role_variables(self, farm: Farm) -> Iterable[RoleVariable]:
         """The status page, and the stream module's package under passthrough."""
@@ -338,7 +342,7 @@ def _site(job: Job) -> dict[str, Any]:
     return {
         "packaged": not folder,
         "user": job.farm.nginx.user,
-        "pid": f"{folder}/nginx.pid" if folder else "/run/nginx.pid",
+        "pid": f"{folder}/{PID_FILE}" if folder else "/run/nginx.pid",
         "error_log": f"{folder}/error.log" if folder else "/var/log/nginx/error.log",
         "access_log": f"{folder}/access.log" if folder else "/var/log/nginx/access.log",
         "temp": folder,

@@ -47,6 +47,7 @@ class Fleet:
         ended = sum(bool(robot.ends) for robot in self.robots)
         for robot in self.robots:
             robot.ends, robot.absence, robot.gap = 0, 0.0, 0.0
+        self.failures.clear()
         return ended
 
     def held(self) -> Counter[str]:

@@ -112,7 +112,7 @@ class Lab:
 
     def _before_start(self) -> None:
         """Begin without states, as in the systemd drop-in, and with a new companion: the farm may have changed."""
-        running = self._foreground()
+        running = self.foreground
         if running.states is not None:
             self._keep(running.states, running.states.empty)
         if running.companion is not None:
@@ -170,7 +170,7 @@ class Lab:
         return self.folder / main
 
     def _balancer(self) -> BalancerProcess:
-        running = self._foreground()
+        running = self.foreground
         states = running.states
         return BalancerProcess(
             [self.program, *running.arguments],
@@ -181,7 +181,9 @@ class Lab:
             prepare=self._before_start,
         )
 
-    def _foreground(self) -> Foreground:
+    @property
+    def foreground(self) -> Foreground:
+        """How the program runs in the lab."""
         return self.generator.foreground(self.configuration, self.generator.version(self.spec.farm))
 
     def _keep(self, states: StateFile, content: bytes) -> None:
@@ -192,7 +194,7 @@ class Lab:
         self._keep(states, self.runtime(states.save).encode())
         before = self._process_id(states)
         for _attempt in range(RELOAD_ATTEMPTS):
-            balancer.signal(signal.Signals[self._foreground().reload])
+            balancer.signal(signal.Signals[self.foreground.reload])
             if wait_until(lambda: self._process_id(states) not in {"", before}, RUNTIME_SECONDS):
                 return
         raise NlbgenError(
@@ -214,7 +216,7 @@ class Lab:
 
         Raises ValueError for a program without one.
         """
-        states = self._foreground().states
+        states = self.foreground.states
         if states is None:
             raise ValueError(f"{self.generator.title} has no runtime socket")
         with socket.socket(socket.AF_UNIX) as client:

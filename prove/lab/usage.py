@@ -1,7 +1,7 @@
 """Memory and processor time of the lab's processes, and whether this machine was at its limit. Linux only: /proc.
 
-Sources: `man proc`: /proc/stat (time of all processors), /proc/PID/stat (utime, stime), /proc/PID/smaps_rollup (Pss: a
-page that several processes share counts once in the sum).
+Sources: `man proc`: /proc/stat (time of all processors), /proc/PID/stat (utime, stime, cutime, cstime),
+/proc/PID/smaps_rollup (Pss: a page that several processes share counts once in the sum).
 """
 
 import asyncio
@@ -34,7 +34,7 @@ def usage(group: int) -> Usage:
     for folder, fields in _processes():
         if int(fields[2]) == group:
             memory += _memory_mb(folder, fields)
-            ticks += int(fields[11]) + int(fields[12])
+            ticks += _ticks(fields)
     return Usage(memory, ticks / _ticks_per_second())
 
 
@@ -46,7 +46,7 @@ def own_memory_mb() -> float:
 def lab_seconds(groups: Collection[int]) -> float:
     """Return the processor time of this process, its ended children, and these process groups."""
     times = os.times()
-    ticks = sum(int(fields[11]) + int(fields[12]) for _, fields in _processes() if int(fields[2]) in groups)
+    ticks = sum(_ticks(fields) for _, fields in _processes() if int(fields[2]) in groups)
     return times.user + times.system + times.children_user + times.children_system + ticks / _ticks_per_second()
 
 
@@ -135,6 +135,11 @@ def _processes() -> list[tuple[Path, list[str]]]:
             continue  # the process ended
         found.append((folder, text.rpartition(")")[2].split()))
     return found
+
+
+def _ticks(fields: list[str]) -> int:
+    """Return the clock ticks of a process, with those of its children that ended: a reload replaces the workers."""
+    return sum(map(int, fields[11:15]))
 
 
 def _memory_mb(folder: Path, fields: list[str]) -> float:

@@ -4,15 +4,16 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Final
 
 from ...spec.model import Farm
 from ..clients.fleet import WATCH_SECONDS, Fleet
 from ..lab.bench import in_thread
 from ..lab.plain_redis import PROGRAM, PlainRedis
-from .base import Metric, TestBench, metric, without_checks
+from .base import Metric, TestBench, metric, serving, without_checks
 from .fleet_base import LATE, FleetScenario, Moment
+from .rolling import REAL, SCALED, Change
 
 DOWN_SECONDS: Final = 4.0
 """How long a stopped node or balancer is away. keepalived moves the address within this time."""
@@ -66,22 +67,35 @@ class RobotsHang(FleetScenario):
 
 
 class RobotsRolling(FleetScenario):
-    """An update of the farm, node by node."""
+    """An update of the farm, node by node, as `nlbgen roll` does it."""
 
     name = "robots-rolling"
-    title = "all nodes restart, one after the other"
+    title = "a rolling restart (nlbgen roll): each node is drained, restarted and returned to rotation"
     why = "during an update no robot may be reported as Unresponsive"
 
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip farms whose own minimum forbids that a node leaves."""
+        least = farm.least_nodes
+        forbidden = f"balancer.minimum is {least}, so no node may leave" if len(serving(farm)) <= least else ""
+        return super().skip_reason(farm, vendor) or forbidden
+
     async def event(self, bench: TestBench, robots: Fleet) -> Moment:
-        """Stop and start each node; the next one when all robots are back."""
-        for node in bench.serving:
-            bench.log(f"{node.name} is restarted")
-            await bench.call(node.stop)
-            await asyncio.sleep(DOWN_SECONDS)
-            await bench.call(node.start)
-            await asyncio.sleep(RECOVER_SECONDS)
-            await robots.all_connected(LATE)
-        return Moment(all_hit=True, by_absence=True)
+        """Drain, set to down, restart, wait for the health, and return each node; the next one after a pause."""
+        del robots
+        times = REAL if bench.real_time else SCALED
+        change = Change(bench)
+
+        def restart(name: str) -> None:
+            node = bench.lab.node(name)
+            node.stop()
+            sleep(DOWN_SECONDS)
+            node.start()
+
+        try:
+            await bench.call(change.roll, restart, times)
+        finally:
+            change.stop()
+        return Moment(all_hit=True, by_absence=True, note=f"a drained node is set to down after {times.limit:g} s")
 
 
 class RobotsReload(FleetScenario):

@@ -43,6 +43,8 @@ class Moment:
     """Whether the delay of a robot is its longest absence, because there are several events."""
     unnoticed: str = ""
     """Why only the robots notice the event, after their own timeout, so that they cannot be back within SOON."""
+    note: str = ""
+    """What a reader needs to interpret the event: a scaled time limit."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,24 @@ class Memory:
         """Read it."""
         nodes = sum(usage(node.pid).memory_mb for node in bench.nodes if node.running)
         return cls(own_memory_mb(), nodes, usage(bench.lab.balancer.pid).memory_mb)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The processor time of a balancer, in seconds."""
+
+    process: int
+    seconds: float
+
+    @classmethod
+    def of(cls, bench: TestBench) -> "Spent":
+        """Read it."""
+        process = bench.lab.balancer.pid
+        return cls(process, usage(process).cpu_seconds)
+
+    def since(self, before: "Spent") -> float:
+        """Return the time since `before`; of a new process all of its time."""
+        return self.seconds - before.seconds if self.process == before.process else self.seconds
 
 
 class FleetScenario(Scenario):
@@ -117,12 +137,12 @@ class FleetScenario(Scenario):
             note = "; ".join(filter(None, (note, lost)))
             yield _judged(metric("unconnected", robots.absent, of=count, note=note), beginning)
             login = _login(bench, beginning, count)
-            full, spent = Memory.of(bench), usage(bench.lab.balancer.pid).cpu_seconds
+            full, spent = Memory.of(bench), Spent.of(bench)
             async with watched(lambda: _groups(bench)) as seen:
                 found = await self._observed(bench, robots, patience)
             for one in found:
                 yield _judged(one, seen)
-            yield metric("cpu", round(max(usage(bench.lab.balancer.pid).cpu_seconds - spent, 0.0), 1))
+            yield metric("cpu", round(Spent.of(bench).since(spent), 1))
         yield metric("login", login)
         for one in _memory(count, empty, full):
             yield one
@@ -181,7 +201,7 @@ def _returned(robots: Fleet, homes: list[str], start: float, moment: Moment) -> 
     delays = [_delay(robot, start, moment) for robot in hit]
     soon = sum(delay <= SOON for delay in delays)
     of, count = len(hit), len(robots.robots)
-    yield metric("hit", of, of=count)
+    yield metric("hit", of, of=count, note=moment.note)
     share = round(100 * soon / of, 1) if of else 100.0
     yield metric("within_30", share, of=of, note=moment.unnoticed, enforced=not moment.unnoticed)
     yield metric("lost", sum(delay > LATE for delay in delays), of=of)
@@ -190,6 +210,8 @@ def _returned(robots: Fleet, homes: list[str], start: float, moment: Moment) -> 
     innocent = 0 if moment.all_hit else sum(bool(robot.ends) and home != moment.victim for robot, home in pairs)
     yield metric("innocent", innocent, of=count)
     yield metric("unresponsive", robots.unresponsive, of=count)
+    reasons = ", ".join(f"{times} {reason}" for reason, times in robots.failures.most_common())
+    yield metric("failed_logins", robots.failures.total(), note=reasons)
 
 
 def _delay(robot: Robot, start: float, moment: Moment) -> float:

@@ -1,17 +1,21 @@
 """`nlbgen drift` and the real HAProxy and NGINX: what they run, and what is in their files."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nlbgen.drift import haproxy, nginx
+from nlbgen.drift import haproxy
 from nlbgen.drift.farm import Options, drift
-from nlbgen.drift.machine import holds
+from nlbgen.drift.here import Here
+from nlbgen.drift.places import Place
+from nlbgen.drift.remote import Remote
 from nlbgen.drift.report import Report
 from nlbgen.generators.base import Site, render
 from nlbgen.net.waiting import wait_until
+from nlbgen.operate.shell import SshShell
 from nlbgen.prove.clients.simple import SocketHolder, SocketPlan
 from nlbgen.spec.load import Spec
 
@@ -24,8 +28,8 @@ NODES = [
 ]
 
 
-def compared(lab: FarmLab, spec: Spec | None = None) -> Report:
-    """The comparison of a lab with its spec, or with another one."""
+def compared(lab: FarmLab, spec: Spec | None = None, *places: Place) -> Report:
+    """The comparison of a lab with its spec, or with another one; on this machine, or at other places."""
     name = lab.generator.name
     options = Options(
         lab.folder / "admin.sock",
@@ -34,7 +38,7 @@ def compared(lab: FarmLab, spec: Spec | None = None) -> Report:
         lab.folder / "nginx.conf",
         Site(str(lab.folder), http_port=lab.http_port),
     )
-    return drift(spec or lab.spec, [name], options)
+    return drift(spec or lab.spec, [name], options, places or (Here(),))
 
 
 def found(report: Report) -> list[str]:
@@ -120,6 +124,44 @@ def test_change_in_the_running_haproxy_is_a_difference(running: FarmLab, command
     running.balancer.start()
 
 
+SSH = """#!/bin/sh
+# As sshd does: the last argument is a line for the user's shell.
+for line; do :; done
+exec sh -c "$line"
+"""
+
+
+@pytest.mark.parametrize("vendor", ["haproxy", "nginx"])
+def test_host_that_ssh_reaches_is_compared_as_this_machine(
+    farm: StartFarm, vendor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(SSH, encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    lab = farm(vendor, {vendor: {"version": {"haproxy": "2.6", "nginx": "1.22"}[vendor]}, "nodes": NODES})
+    place = Remote(SshShell("ops@lb-1"))
+    report = compared(lab, None, place)
+    assert report.text() == f"{vendor} at ops@lb-1: no difference\n"
+    (machine,) = report.machines
+    assert machine.host == "ops@lb-1" and machine.old_workers is not None
+    assert [place.holds(address) for address in ("127.0.0.1", "198.51.100.7", "::1")] == [True, False, True]
+    text = lab.configuration.read_text(encoding="utf-8")
+    lab.configuration.write_text(f"{text}\n# an edit\n".replace("30s", "31s").replace(" 2s", " 3s"), encoding="utf-8")
+    try:
+        assert found(compared(lab, None, place)) == [f"the file {lab.configuration}"]
+    finally:
+        lab.configuration.write_text(text, encoding="utf-8")
+    if vendor == "haproxy":
+        lab.runtime("set server orchestrator-test_web/orch-1 weight 10")
+        assert found(compared(lab, None, place)) == ["orchestrator-test_web/orch-1, weight"]
+    lab.balancer.stop()
+    (subject,) = compared(lab, None, place).subjects
+    lab.balancer.start()
+    assert "does not answer" in subject.unreached and "ops@lb-1" in subject.hint
+
+
 @pytest.mark.haproxy
 def test_node_that_is_down_by_its_checks_is_no_difference(running: FarmLab) -> None:
     running.nodes[0].kill()
@@ -150,7 +192,10 @@ def test_workers_with_open_websockets_are_counted_after_a_reload(farm: StartFarm
     lab = farm(vendor)
 
     def count() -> int | None:
-        return nginx.old_workers() if vendor == "nginx" else haproxy.old_workers(lab.folder / "master.sock")
+        here = Here()
+        return (
+            here.old_workers_of_nginx() if vendor == "nginx" else haproxy.old_workers(here, lab.folder / "master.sock")
+        )
 
     before = count() or 0
     with SocketHolder(SocketPlan(url=f"{lab.url}/ws", count=4, echo_every=0.2, ca=lab.certificates.ca)):
@@ -161,15 +206,15 @@ def test_workers_with_open_websockets_are_counted_after_a_reload(farm: StartFarm
 
 
 def test_old_workers_are_unknown_where_they_cannot_be_read(tmp_path: Path) -> None:
-    assert nginx.old_workers(tmp_path / "absent") is None
+    assert Here(tmp_path / "absent").old_workers_of_nginx() is None
     (tmp_path / "1").mkdir()
-    assert nginx.old_workers(tmp_path) == 0
-    assert haproxy.old_workers(tmp_path / "absent.sock") is None
+    assert Here(tmp_path).old_workers_of_nginx() == 0
+    assert haproxy.old_workers(Here(), tmp_path / "absent.sock") is None
 
 
 @pytest.mark.parametrize("address, here", [("127.0.0.1", True), ("198.51.100.7", False), ("2001:db8::7", False)])
 def test_address_of_this_machine_is_known(address: str, here: bool) -> None:
-    assert holds(address) is here
+    assert Here().holds(address) is here
 
 
 @pytest.mark.parametrize("vendor", ["haproxy", "nginx"])

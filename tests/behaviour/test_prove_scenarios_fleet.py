@@ -18,7 +18,7 @@ SCENARIOS = (
 )
 USUAL = {
     ("haproxy", "robots-kill", "classic"),
-    ("nginx", "robots-rolling", "core"),
+    ("nginx", "robots-kill", "core"),
     ("haproxy", "robots-redis", "core"),
 }
 """What `make test` runs with few robots; `make long` runs all."""
@@ -43,6 +43,27 @@ FEW = [
 @pytest.mark.parametrize(("vendor", "name", "kind"), FEW)
 def test_few_hundred_robots_come_back(shared_bench: StartBench, vendor: str, name: str, kind: str) -> None:
     assert failed_in(shared_bench(vendor, FARMS[kind]).run(name)) == []
+
+
+@pytest.mark.alone
+def test_rolling_restart_drains_each_node_with_its_robots_first(shared_bench: StartBench, vendor: str) -> None:
+    runner = shared_bench(vendor, {"balancer": {"slow_start": "0s"}})
+    runner.bench.robots = 60
+    try:
+        seen = runner.run("robots-rolling")
+    finally:
+        runner.bench.robots = None
+    assert failed_in(seen) == []
+    title = runner.lab.generator.title
+    wanted = [
+        step
+        for node in ("orch-1", "orch-2")
+        for step in (f"{title}: {node} is drain", f"{title}: {node} is down", f"{node}: runs restart {node}")
+    ]
+    assert [text for _, text in runner.bench.timeline.entries if text in wanted] == wanted
+    assert "after 5 s" in seen["hit"].note
+    assert seen["hit"].metric is not None
+    assert seen["hit"].metric.value == 60
 
 
 @pytest.mark.alone

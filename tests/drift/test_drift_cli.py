@@ -1,8 +1,10 @@
 """`nlbgen drift`: the report, the metrics and the exit codes."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,19 +16,23 @@ import pytest
 import yaml
 
 from nlbgen.commands.drift import command
+from nlbgen.core.errors import DeviceError
 from nlbgen.drift import haproxy, sockets
 from nlbgen.drift.farm import Options as Places
 from nlbgen.drift.farm import drift, subjects_of
+from nlbgen.drift.here import Here
 from nlbgen.drift.machine import machine
+from nlbgen.drift.remote import Remote
 from nlbgen.drift.report import MOST_SHOWN, Difference, Machine, Report, Subject, UnreachedError
 from nlbgen.drift.textfile import metrics
 from nlbgen.generators.base import generator, render
 from nlbgen.generators.digest import digest_of, found_in, unchanged
 from nlbgen.generators.haproxy.generator import structure
+from nlbgen.operate.shell import Output
 from nlbgen.spec.load import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from nlbgen.spec.load import Spec
@@ -42,7 +48,7 @@ REPORT = Report(
         Subject("nginx", (Difference("x", "1", "2"), Difference("y", "3", "4"))),
         Subject("f5", unreached="it is gone", hint="look for it"),
     ),
-    Machine(3, "10.0.0.1", holds_address=False),
+    (Machine("", 3, "10.0.0.1", holds_address=False),),
 )
 
 
@@ -107,7 +113,7 @@ def test_metrics_have_a_sample_for_each_fact() -> None:
         "# HELP nlbgen_old_workers Workers that a reload replaced and that still have connections.",
         "# TYPE nlbgen_old_workers gauge",
         "nlbgen_old_workers 3",
-        "# HELP nlbgen_vip_held Whether this machine holds the shared address.",
+        "# HELP nlbgen_vip_held Whether the machine holds the shared address.",
         "# TYPE nlbgen_vip_held gauge",
         'nlbgen_vip_held{address="10.0.0.1"} 0',
     ]
@@ -182,9 +188,9 @@ def test_machine_has_facts_only_with_a_program(make_spec: "Callable[..., Spec]",
         "secret": {"env": "VRRP"},
     }
     shared = make_spec(frontend={"address": "127.0.0.1", "vip": vip}).farm
-    assert machine(shared, ["f5", "nodes"], tmp_path) == Machine()
-    assert machine(shared, ["haproxy"], tmp_path / "x") == Machine(None, "127.0.0.1", holds_address=True)
-    assert machine(make_spec().farm, ["haproxy"], tmp_path / "x") == Machine()
+    assert machine(shared, ["f5", "nodes"], Here(), tmp_path) == Machine()
+    assert machine(shared, ["haproxy"], Here(), tmp_path / "x") == Machine("", None, "127.0.0.1", holds_address=True)
+    assert machine(make_spec().farm, ["haproxy"], Here(), tmp_path / "x") == Machine()
 
 
 @pytest.mark.parametrize("answer", ["", "2\n# be_id be_name\n", "1\n# be_id be_name srv_name\n"])
@@ -199,7 +205,117 @@ def test_system_without_unix_sockets_cannot_ask_haproxy(monkeypatch: pytest.Monk
         sockets.ask(tmp_path / "admin.sock", "show info", "HAProxy")
 
 
+# Hosts by ssh
+
+
+class Host:
+    """A host whose commands have these outputs by the name of the program; without one, it cannot be run."""
+
+    name = "lb-1"
+
+    def __init__(self, **outputs: Output) -> None:
+        self.outputs = outputs
+        self.ran: list[list[str]] = []
+
+    def run(self, command: "Sequence[str]", text: str = "") -> Output:
+        self.ran.append([*command, *([text] if text else [])])
+        if command[0] not in self.outputs:
+            raise DeviceError(f"lb-1: {command[0]} cannot be run", f"install {command[0]} on lb-1")
+        return self.outputs[command[0]]
+
+
+def test_host_is_read_by_its_own_programs() -> None:
+    host = Host(
+        socat=Output(0, "answer", ""), cat=Output(0, "text", ""), curl=Output(0, "d" * 2000, ""),
+        pgrep=Output(1, "0\n", ""), ip=Output(0, "", ""),
+    )  # fmt: skip
+    place = Remote(host)
+    assert place.ask(Path("/run/a.sock"), "show info", "HAProxy") == "answer"
+    assert place.read(Path("/etc/h.cfg")) == "text"
+    assert len(place.digest_of_nginx(9101)) == 1024
+    assert (place.old_workers_of_nginx(), place.holds("10.0.0.1")) == (0, False)
+    assert host.ran[0] == ["socat", "-t", "5", "-", "UNIX-CONNECT:/run/a.sock", "show info\n"]
+    assert Remote(Host(ip=Output(0, "2: eth0 inet 10.0.0.1/24", ""))).holds("10.0.0.1") is True
+
+
+def test_host_that_refuses_is_reported_with_what_to_do() -> None:
+    refused = Output(1, "", "permission denied")
+    place = Remote(Host(socat=refused, cat=refused, curl=refused, ip=refused, pgrep=Output(2, "", "usage")))
+    reads: tuple[tuple[Callable[[], str], str], ...] = (
+        (lambda: place.ask(Path("/s"), "show info", "HAProxy"), "may write to the socket (--sudo)"),
+        (lambda: place.read(Path("/f")), "the user may read it on lb-1 (--sudo)"),
+        (lambda: place.digest_of_nginx(9101), "check that NGINX runs on lb-1"),
+    )
+    for read, hint in reads:
+        with pytest.raises(UnreachedError, match="permission denied") as refusal:
+            read()
+        assert hint in refusal.value.hint
+    assert (place.old_workers_of_nginx(), place.holds("10.0.0.1")) == (None, None)
+    with pytest.raises(UnreachedError, match="cat cannot be run") as refusal:
+        Remote(Host()).read(Path("/f"))
+    assert refusal.value.hint == "install cat on lb-1"
+    assert (Remote(Host()).old_workers_of_nginx(), Remote(Host()).holds("10.0.0.1")) == (None, None)
+
+
+def test_hosts_have_their_names_in_text_data_and_metrics() -> None:
+    machines = tuple(Machine(f"lb-{number}", number, "10.0.0.1", holds_address=number == 1) for number in (1, 2))
+    subjects = (Subject("haproxy", host="lb-1"), Subject("haproxy", unreached="gone", hint="look", host="lb-2"))
+    report = Report("f", subjects, machines)
+    assert report.text().splitlines()[:2] == ["haproxy at lb-1: no difference", "haproxy at lb-2: not compared: gone"]
+    data = report.data()
+    assert (data["old_workers"], data["holds_address"]) == (None, None)
+    assert data["hosts"] == [
+        {"host": f"lb-{number}", "old_workers": number, "address": "10.0.0.1", "holds_address": number == 1}
+        for number in (1, 2)
+    ]
+    samples = [line for line in metrics(report, 1).decode().splitlines() if not line.startswith("#")]
+    assert samples == [
+        'nlbgen_drift_differences{subject="haproxy",host="lb-1"} 0',
+        'nlbgen_drift_reached{subject="haproxy",host="lb-1"} 1',
+        'nlbgen_drift_reached{subject="haproxy",host="lb-2"} 0',
+        "nlbgen_drift_time_seconds 1",
+        'nlbgen_old_workers{host="lb-1"} 1',
+        'nlbgen_old_workers{host="lb-2"} 2',
+        'nlbgen_vip_held{address="10.0.0.1",host="lb-1"} 1',
+        'nlbgen_vip_held{address="10.0.0.1",host="lb-2"} 0',
+    ]
+
+
 # The command
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("haproxy", "--sudo"), "--sudo needs --ssh"),
+        (("f5", "nodes", "--ssh", "lb-1"), "--ssh is for haproxy or nginx, and neither is compared"),
+        (("haproxy", "--ssh", "-oProxyCommand=x"), "is not a host for ssh"),
+    ],
+)
+def test_options_of_ssh_that_do_not_fit_are_refused(
+    cli: "RunCommand", example: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    ran = cli("drift", *arguments)
+    assert (ran.code, message in ran.err) == (2, True), ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script stands for ssh")
+def test_each_host_is_compared_once_and_a_host_that_ssh_does_not_reach_is_named(
+    cli: "RunCommand", example: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = example / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho Permission denied >&2\nexit 255\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    ran = cli("drift", "haproxy", "nginx", "--ssh", "lb-1", "--ssh", "ops@lb-2", "--ssh", "lb-1", "--sudo")
+    assert ran.code == 6
+    assert [line for line in ran.out.splitlines() if not line.startswith(" ")] == [
+        f"{vendor} at {host}: not compared: {host}: cannot be reached by ssh: Permission denied"
+        for host in ("lb-1", "ops@lb-2")
+        for vendor in ("haproxy", "nginx")
+    ]
+    assert "check `ssh lb-1 true`: it must work without a password prompt" in ran.out
 
 
 @pytest.fixture

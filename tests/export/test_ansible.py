@@ -389,7 +389,7 @@ def test_arguments_of_the_upgrade_have_the_variables_of_the_inventory(farm: Make
 
 @pytest.mark.parametrize("vendor", ["f5", "zen"])
 def test_variants_have_the_values_of_the_spec(vendor: str, farm: MakeSpec, tmp_path: Path) -> None:
-    """They differ in one node's state and in the paths of secrets and files, which name the same files."""
+    """They differ only in the paths of secrets and files, which name the same files."""
     spec = farm(vendor)
     home = tmp_path / "specs"
     root = written(tree(spec, homes=["../../specs"]), tmp_path / "outputs" / "ansible")
@@ -398,10 +398,7 @@ def test_variants_have_the_values_of_the_spec(vendor: str, farm: MakeSpec, tmp_p
     folder = root / "files" / "orchestrator-test" / "device"
     plain = load(folder / "farm.yaml").farm
     assert (plain.nodes, plain.balancer, plain.stores) == (spec.farm.nodes, spec.farm.balancer, spec.farm.stores)
-    for state in ansible_specs.OUT:
-        changed = load(folder / f"orch-2.{state}.yaml").farm
-        assert [node.state for node in changed.nodes] == ["up", state]
-        assert changed.replace(nodes=plain.nodes) == plain
+    assert sorted(path.name for path in folder.iterdir()) == ["closed.yaml", "farm.yaml"]
     secret = ansible_specs.secrets_of(plain)[vendor]
     work = root / "work" / "orchestrator-test" / "device" / "secrets"
     work.mkdir(parents=True)
@@ -618,17 +615,15 @@ def test_copies_that_a_program_validates_follow_links(fleet: Path) -> None:
     assert all(task.get("follow") is True for _role, task in copies), copies
 
 
-def test_a_node_is_drained_only_after_the_device_was_compared(fleet: Path) -> None:
+def test_node_of_a_device_is_changed_by_nlbgen_nodes_and_not_by_a_push(fleet: Path) -> None:
+    tasks = fleet / "roles" / "device" / "tasks"
+    (change,) = tasks_with(yaml.safe_load((tasks / "state.yml").read_text(encoding="utf-8")), "ansible.builtin.command")
+    assert "'nodes', device_state, device_node" in change["argv"] and "'push'" not in change["argv"]
     for vendor in ("f5", "zen"):
-        path = fleet / "roles" / "drain" / "tasks" / f"{vendor}_out.yml"
-        first, *pushes = [
-            (task["ansible.builtin.include_role"], task["vars"])
-            for task in yaml.safe_load(path.read_text(encoding="utf-8"))
-            if "ansible.builtin.include_role" in task
-        ]
-        assert first[0] == {"name": "device", "tasks_from": "known.yml"}
-        assert len(first[1]["device_known"]) == 3 and first[1]["device_node"] == "{{ drain_node }}"
-        assert [own["device_for_node"] for _role, own in pushes] == [True, True]
+        for name, used in (("others", "status"), ("out", "state"), ("back", "state")):
+            path = fleet / "roles" / "drain" / "tasks" / f"{vendor}_{name}.yml"
+            *_, last = tasks_with(yaml.safe_load(path.read_text(encoding="utf-8")), "ansible.builtin.include_role")
+            assert last == {"name": "device", "tasks_from": f"{used}.yml"}
 
 
 def tasks_with(tasks: list[dict[str, Any]], module: str) -> list[dict[str, Any]]:

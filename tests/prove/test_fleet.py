@@ -342,12 +342,12 @@ def test_usage_counts_memory_and_time_of_a_process_group(monkeypatch: pytest.Mon
 
 
 def test_memory_is_resident_where_pss_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fields = ["S", "1", "7", *["0"] * 8, "200", "100", *["0"] * 8, "2560"]
+    fields = ["S", "1", "7", *["0"] * 8, "200", "100", "40", "2", *["0"] * 6, "2560"]
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "stat").write_text(f"7 (a b) {' '.join(fields)}", encoding="utf-8")
     (tmp_path / "8").mkdir()  # a process that ended
     monkeypatch.setattr(processes, "PROC", tmp_path)
-    assert usage(7) == Usage(2560 * os.sysconf("SC_PAGE_SIZE") / 1024**2, 300 / os.sysconf("SC_CLK_TCK"))
+    assert usage(7) == Usage(2560 * os.sysconf("SC_PAGE_SIZE") / 1024**2, 342 / os.sysconf("SC_CLK_TCK"))
 
 
 def test_processors_that_are_the_limit_are_a_reason_for_doubt(monkeypatch: pytest.MonkeyPatch) -> None:

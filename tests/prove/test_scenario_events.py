@@ -180,7 +180,6 @@ def test_events_that_are_late_or_lost_are_counted(make_bench: MakeBench, monkeyp
     [
         ("robots-kill", ["kill", "start"], []),
         ("robots-hang", ["freeze", "thaw"], []),
-        ("robots-rolling", ["stop", "start"], ["stop", "start"]),
         ("robots-reload", [], []),
         ("robots-balancer", [], []),
         ("robots-spread", ["stop", "start"], ["set {'pool_stopped': True}", "reset"]),
@@ -198,7 +197,7 @@ def test_event_for_robots_hits_its_nodes(make_bench: MakeBench, name: str, first
     moment = asyncio.run(scenario.event(bench, robots))
     assert [node.done for node in bench.nodes_] == [first, second]
     assert moment.victim == ("orch-1" if name in {"robots-kill", "robots-hang"} else "")
-    assert moment.all_hit is (name in {"robots-rolling", "robots-balancer", "robots-spread"})
+    assert moment.all_hit is (name in {"robots-balancer", "robots-spread"})
     assert bench.balancer.reloads == (3 if name == "robots-reload" else 0)
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import runpy
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -28,6 +29,7 @@ from hypothesis import strategies as st
 
 from nlbgen.core.errors import CapacityError, DeviceError, DifferenceError, NlbgenError, SpecError, UnsupportedError
 from nlbgen.core.plan import Plan
+from nlbgen.export.ansible import rollout
 from nlbgen.operate import zen as operate_zen
 from nlbgen.operate.changing import Limits, Operator
 from nlbgen.operate.events import EventLog
@@ -1616,3 +1618,58 @@ def test_drift_of_a_device_that_refuses_the_key_is_unknown_and_does_not_print_it
     assert ran.code == 6
     assert ran.out.startswith("zen: not compared: ")
     assert "an-old-key" not in ran.out + ran.err
+
+
+# The exported playbooks.
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_rollout_drains_and_enables_a_node_by_maintenance_and_leaves_the_others(serve: Serve, tmp_path: Path) -> None:
+    """The real ansible-playbook runs the tasks of the role; a disabled node stays disabled."""
+    server = serve("relianoid")
+    spec = spec_for(server)
+    push(spec)
+    backends_of(server.device.farms["orch"])[2]["status"] = "maintenance"
+    for made in rollout.files(spec, homes=[str(server.folder)]):
+        path = tmp_path / made.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(made.content)
+    server.device.requests.clear()
+
+    def play(task: str, *options: str) -> tuple[int, str]:
+        role = {"name": "drain", "tasks_from": f"zen_{task}.yml"}
+        tasks = [{"ansible.builtin.include_role": role}]
+        book = [{"hosts": "orch.node.orch-2", "gather_facts": False, "tasks": tasks}]
+        (tmp_path / "play.yml").write_text(json.dumps(book), encoding="utf-8")
+        scripts = Path(sys.executable).parent
+        done = subprocess.run(
+            [str(scripts / "ansible-playbook"), "-e", "drain_seconds=0", "play.yml", *options],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+                "ANSIBLE_HOME": str(tmp_path / "h"),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert simulator.KEY not in done.stdout
+        return done.returncode, done.stdout
+
+    def states() -> list[str]:
+        return [one["status"] for one in backends_of(server.device.farms["orch"])]
+
+    code, said = play("out")
+    assert code != 0 and "without orch-2, 1 node would serve" in " ".join(said.split()), said
+    assert states() == ["up", "up", "maintenance"] and not server.device.writes()
+    code, said = play("out", "-e", "drain_force=true")
+    assert (code, states()) == (0, ["up", "maintenance", "maintenance"]), said
+    assert [body["mode"] for method, _, body in server.device.requests if method == "PUT"] == ["drain", "cut"]
+    code, said = play("back")
+    assert (code, states()) == (0, ["up", "up", "maintenance"]), said
+    assert not list((tmp_path / "work").rglob("zen")), "the secret is removed"

@@ -1,0 +1,91 @@
+"""This machine: sockets, files and processes without other programs."""
+
+import http.client
+import ipaddress
+import socket
+from pathlib import Path
+from typing import Final
+
+from ..core import activity
+from ..core.files import content
+from . import sockets
+from .report import UnreachedError
+
+DIGEST: Final = "/digest"
+SECONDS: Final = 5.0
+LONGEST: Final = 1024
+"""Bytes of NGINX's answer that are read."""
+LARGEST: Final = 16 * 1024 * 1024
+"""Bytes of a configuration file."""
+OLD_WORKER: Final = "nginx: worker process is shutting down"
+_PORT: Final = 9
+"""Any port: connecting a datagram socket sends nothing."""
+
+
+class Here:
+    """This machine."""
+
+    name: Final = ""
+
+    def __init__(self, processes: Path = Path("/proc")) -> None:
+        self._processes: Final = processes
+
+    def ask(self, path: Path, command: str, title: str) -> str:
+        """Return the answer at a Unix socket of the program `title`; raises UnreachedError."""
+        return sockets.ask(path, command, title)
+
+    def read(self, path: Path) -> str:
+        """Return the text of a configuration file; raises UnreachedError."""
+        activity.note(f"file read: {path}")
+        try:
+            return content(path, LARGEST).decode("utf-8", "replace")
+        except OSError as error:
+            reason = error.strerror or "cannot be read"
+            raise UnreachedError(
+                f"{path}: {reason}", "run nlbgen drift on the balancer, as a user who may read it; or use --ssh"
+            ) from None
+
+    def digest_of_nginx(self, port: int) -> str:
+        """Return what NGINX answers; with another configuration it answers 404, or anything."""
+        where = f"http://127.0.0.1:{port}{DIGEST}"
+        activity.note(f"GET {where}")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        try:
+            connection.request("GET", DIGEST)
+            return connection.getresponse().read(LONGEST).decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException) as error:
+            reason = (isinstance(error, OSError) and error.strerror) or str(error) or "no answer"
+            raise UnreachedError(
+                f"NGINX does not answer at {where}: {reason}",
+                "run nlbgen drift on the balancer, or use --ssh; check balancer.metrics_port",
+            ) from None
+        finally:
+            connection.close()
+
+    def old_workers_of_nginx(self) -> int | None:
+        """Return the number of workers that a reload replaced; None on systems without /proc."""
+        if not self._processes.is_dir():
+            return None
+        wanted = OLD_WORKER.encode()
+        return sum(wanted in _command(entry) for entry in self._processes.iterdir() if entry.name.isdecimal())
+
+    def holds(self, address: str) -> bool | None:
+        """Whether an address belongs to this machine: the system then reaches it from the address itself.
+
+        This also works if the machine may use addresses that it does not have (ip_nonlocal_bind).
+        """
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((address, _PORT))
+                own = probe.getsockname()[0]
+        except OSError:  # no route: the address is not here
+            return False
+        return ipaddress.ip_address(own) == ipaddress.ip_address(address)
+
+
+def _command(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:  # it ended meanwhile
+        return b""
