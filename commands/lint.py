@@ -24,6 +24,7 @@ class _Given(TypedDict):
     """The options of the command."""
 
     style: str
+    together: bool
     vendor: "Vendor | None"
     fail_on: "Severity"
     baseline: Path | None
@@ -32,7 +33,12 @@ class _Given(TypedDict):
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=console.FilePath(dir_okay=False))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=console.FilePath())
+@click.option(
+    "--together",
+    is_flag=True,
+    help="For HAProxy: check the files and folders as one configuration, as `haproxy -f A -f B` reads them.",
+)
 @click.option("--format", "style", type=click.Choice(_FORMATS), default="text", help="The output format.")
 @click.option("--vendor", type=click.Choice(_VENDORS), help="The vendor of the files [default: by their content].")
 @click.option(
@@ -82,16 +88,30 @@ def _reports(files: "Sequence[Path]", given: _Given) -> "list[Report]":
     from ..lint.findings import examine
     from ..lint.suppress import read_baseline
     from ..lint.versions import missing_fixes
-    from ..readers.load import read
+    from ..readers.load import read, read_together
 
     path, version = given["baseline"], given["program_version"]
     known = read_baseline(path) if path else frozenset()
+    once = tuple(dict.fromkeys(files))
+    if given["together"]:
+        read_ones = [(" ".join(map(str, files)), read_together(once, given["vendor"]))]
+    else:
+        read_ones = [(str(file), read(_no_folder(file), given["vendor"])) for file in once]
     reports = []
-    for file in dict.fromkeys(files):
-        configuration = read(file, given["vendor"])
-        more = [*gixy.findings(str(file), configuration), *(missing_fixes(configuration, version) if version else ())]
-        reports.append(examine(str(file), configuration, more, baseline=known, baseline_name=str(path or "")))
+    for name, configuration in read_ones:
+        more = [*gixy.findings(name, configuration), *(missing_fixes(configuration, version) if version else ())]
+        reports.append(examine(name, configuration, more, baseline=known, baseline_name=str(path or "")))
     return reports
+
+
+def _no_folder(path: Path) -> Path:
+    """Return the path. Raises UsageError for a folder."""
+    from ..core.errors import UsageError
+    from ..core.files import is_folder
+
+    if is_folder(path):
+        raise UsageError(f"{path} is a folder", "give its files; or, for HAProxy, add --together")
+    return path
 
 
 def _write_baseline(reports: "Sequence[Report]", target: Path) -> None:

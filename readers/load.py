@@ -5,6 +5,8 @@ file, returns a [`Configuration`][nlbgen.readers.tree.Configuration], and raises
 vendor's program would refuse because of its syntax.
 """
 
+import os
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol, cast
@@ -23,6 +25,10 @@ _LARGEST: Final = 256 * 1024 * 1024
 
 class _Read(Protocol):
     def __call__(self, path: Path, content: bytes) -> Configuration: ...
+
+
+class _Together(Protocol):
+    def __call__(self, files: Iterable[tuple[Path, bytes]]) -> Configuration: ...
 
 
 def read(path: Path, vendor: Vendor | None = None) -> Configuration:
@@ -46,6 +52,35 @@ def read_content(path: Path, content: bytes, vendor: Vendor) -> Configuration:
     """Return what is in the content of a file with this path, and in files that it includes. Raises UnreadableError."""
     reader = cast("_Read", import_module(f"{__package__}.{vendor}.reader").read)
     return reader(path, content)
+
+
+def read_together(paths: Sequence[Path], vendor: Vendor | None = None) -> Configuration:
+    """Return several files as one configuration of HAProxy, as `haproxy -f A -f B` reads them.
+
+    A folder stands for its files `*.cfg` in the order of their names, without hidden files and subfolders. Raises
+    FileError, UnreadableError, and UsageError for files of another vendor, and for a folder without such files.
+    """
+    contents = [(path, _content(path)) for given in paths for path in _expanded(given)]
+    for path, content in contents:
+        found = vendor or vendor_of(content) or "haproxy"
+        if found != "haproxy":
+            hint = "give the main file alone: the files that it includes are read" if found == "nginx" else "remove it"
+            raise UsageError(f"{path}: --together is for HAProxy, and it is a configuration of {found}", hint)
+    together = cast("_Together", import_module(f"{__package__}.haproxy.reader").read_together)
+    return together(contents)
+
+
+def _expanded(path: Path) -> list[Path]:
+    """The file itself, or those of a folder that HAProxy reads, in its order (that of the names' bytes)."""
+    if not files.is_folder(path):
+        return [path]
+    try:
+        found = [one for one in path.iterdir() if one.suffix == ".cfg" and one.name[0] != "." and one.is_file()]
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror}", "check the folder's permissions") from None
+    if not found:
+        raise UsageError(f"{path} has no *.cfg file", "give the files of the configuration, or their folder")
+    return sorted(found, key=lambda one: os.fsencode(one.name))
 
 
 def _content(path: Path) -> bytes:

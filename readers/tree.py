@@ -1,6 +1,6 @@
 """What every reader returns: statements of words with their locations, and what it did not understand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -83,3 +83,14 @@ class Configuration:
         """All statements, each before those of its block."""
         for one in self.statements:
             yield from one.walk()
+
+
+def joined(parts: Sequence[Configuration]) -> Configuration:
+    """Several configurations of one vendor, at least one, as one."""
+    return Configuration(
+        parts[0].vendor,
+        tuple(statement for part in parts for statement in part.statements),
+        tuple(comment for part in parts for comment in part.comments),
+        tuple(unread for part in parts for unread in part.unread),
+        {file: lines for part in parts for file, lines in part.lines.items()},
+    )

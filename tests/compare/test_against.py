@@ -103,6 +103,12 @@ def test_an_ignored_finding_counts_because_the_comment_changes_no_behaviour() ->
     assert "ignore-no-effect" not in changes
 
 
+def test_a_comment_without_effect_is_no_behaviour() -> None:
+    today = farm("# nlbgen: ignore[haproxy-no-check] none\n server b 10.0.0.2:80 check")
+    ids = {one.rule.id for one in rule_changes(read_text(today, "a"), read_text(farm(""), "b"))}
+    assert "ignore-no-effect" not in ids
+
+
 # Values
 
 
@@ -128,6 +134,12 @@ def test_equal_times_in_different_units_do_not_differ() -> None:
         {},
     )
     assert list(found) == []
+
+
+def test_a_value_has_the_text_of_the_spec() -> None:
+    assert values.written("balancer.timeouts.request", "60s") == "1m"
+    assert values.written("frontend.http2", plain=True) == "true"
+    assert values.written("balancer.signalr.paths", ["/a", "/b"]) == "/a, /b"
 
 
 def test_haproxys_defaults_are_not_differences(spec: Spec, tmp_path: Path) -> None:

@@ -293,3 +293,19 @@ def test_missing_fixes_are_findings(cli: "RunCommand", tmp_path: Path) -> None:
     (tmp_path / "a.cfg").write_text("global\n", encoding="utf-8")
     ran = cli("lint", "--program-version", "2.6.12", "a.cfg")
     assert "a.cfg:1:1: warning: 2.6.12 lacks the fix of CVE-2023-40225 (2023-08-10)" in ran.out
+
+
+def test_files_together_are_one_configuration(cli: "RunCommand", tmp_path: Path) -> None:
+    (tmp_path / "a.cfg").write_text("global\n maxconn 10\n", encoding="utf-8")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "b.cfg").write_text("defaults\n maxconn 20\n", encoding="utf-8")
+    done = cli("lint", "--together", "--format", "json", "a.cfg", "d")
+    (report,) = json.loads(done.out)
+    assert report["file"] == "a.cfg d"
+    assert [(one["file"], one["line"]) for one in report["findings"]] == [("a.cfg", 2), ("d/b.cfg", 2)]
+    assert "a.cfg d: 2 warnings" in done.err
+
+
+def test_a_folder_needs_together(cli: "RunCommand", tmp_path: Path) -> None:
+    done = cli("lint", tmp_path)
+    assert (done.code, "is a folder" in done.err, "--together" in done.err) == (2, True, True)

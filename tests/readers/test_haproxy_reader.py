@@ -1,14 +1,19 @@
 """haproxy.cfg: words and locations as the real HAProxy reads them, sections, branches, and placed errors."""
 
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from nlbgen.core.errors import FileError, UsageError
+from nlbgen.readers import load
 from nlbgen.readers.errors import UnreadableError
-from nlbgen.readers.haproxy.reader import read, read_text
+from nlbgen.readers.haproxy.keywords import SECTION_DIRECTIVES
+from nlbgen.readers.haproxy.model import model
+from nlbgen.readers.haproxy.reader import SECTIONS, read, read_text, read_together
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -161,7 +166,111 @@ def test_haproxy_refuses_what_the_reader_refuses(tmp_path: Path) -> None:
 
 def test_what_is_not_understood_is_listed() -> None:
     text = "frontend x\n frobnicate 1\n use_backend %[req.hdr(host)]\nresolvers r\n anything\n"
-    assert [(one.location.line, one.location.column) for one in read_text(text, "f").unread] == [(2, 2), (3, 14)]
+    places = [(one.location.line, one.location.column) for one in read_text(text, "f").unread]
+    assert places == [(2, 2), (3, 14), (5, 2)]
+
+
+@pytest.mark.parametrize("section", sorted(SECTIONS))
+def test_unknown_directives_are_listed_in_every_section(section: str) -> None:
+    reasons = [one.reason for one in read_text(f"{section} x\n nosuch 1\n", "f").unread]
+    assert reasons == [f"HAProxy 2.0 to 3.4 have no directive nosuch in {section}"]
+
+
+@pytest.mark.haproxy
+@pytest.mark.every_build
+def test_every_directive_that_haproxy_lists_is_known(haproxy_dump: str) -> None:
+    """`haproxy -dKcfg` lists the registered directives of sections, those of proxies below `listen`."""
+    done = subprocess.run(
+        [haproxy_dump, "-dKcfg", "-c", "-f", os.devnull], capture_output=True, text=True, check=False, timeout=30
+    )
+    section, unknown, seen = "", [], 0
+    for line in done.stdout.splitlines():
+        if line[:1].isalpha():
+            section = line.strip()
+        elif line.startswith("\t") and line[1:2] != "\t" and section in SECTION_DIRECTIVES:
+            seen += 1
+            if (word := line.split()[0]) not in SECTION_DIRECTIVES[section]:
+                unknown.append(f"{section}: {word}")
+    assert seen > 100
+    assert unknown == []
+
+
+# Several files
+
+
+def test_sections_of_several_files_are_in_their_order_and_keep_their_files(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.cfg", tmp_path / "b.cfg"
+    found = read_together([(first, b"global\n setenv A 1 # c\n nosuch\n"), (second, b'defaults\n description "$A"\n')])
+    assert [(one.name, one.location.file) for one in found.statements] == [
+        ("global", str(first)),
+        ("defaults", str(second)),
+    ]
+    assert found.statements[1].inside[0].arguments == ("1",)
+    assert [one.location.file for one in found.unread] == [str(first)]
+    assert (len(found.comments), [*found.lines]) == (1, [str(first), str(second)])
+
+
+PARTS = {"sections": ("global\n", " maxconn 5\n"), "branches": ("global\n.if 1\n", "defaults\n.endif\n")}
+
+
+@pytest.mark.haproxy
+@pytest.mark.parametrize("name", PARTS)
+def test_sections_and_branches_end_with_their_file_as_in_haproxy(name: str, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.cfg", tmp_path / "b.cfg"]
+    for path, text in zip(paths, PARTS[name], strict=True):
+        path.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        ["haproxy", "-c", "-f", str(paths[0]), "-f", str(paths[1])],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert "out of section" in done.stderr or "non-terminated" in done.stderr, done.stderr
+    with pytest.raises(UnreadableError):
+        read_together([(path, path.read_bytes()) for path in paths])
+
+
+@pytest.mark.haproxy
+def test_a_folder_has_the_files_that_haproxy_reads_in_its_order(tmp_path: Path) -> None:
+    for name in ("10-b.cfg", "2-a.cfg", "B.cfg", "a.cfg", ".hidden.cfg", "x.txt", "noext"):
+        (tmp_path / name).write_text(f"global\n nosuch-{name} 1\n", encoding="utf-8")
+    (tmp_path / "folder.cfg").mkdir()
+    (tmp_path / "folder.cfg" / "z.cfg").write_text("global\n nosuch-z 1\n", encoding="utf-8")
+    done = subprocess.run(
+        ["haproxy", "-c", "-f", str(tmp_path)], capture_output=True, text=True, check=False, timeout=30
+    )
+    reported = re.findall(r"unknown keyword '(\S+)'", done.stderr)
+    found = load.read_together([tmp_path])
+    assert [one.inside[0].name for one in found.statements] == reported
+    assert reported == ["nosuch-10-b.cfg", "nosuch-2-a.cfg", "nosuch-B.cfg", "nosuch-a.cfg"]
+
+
+def test_a_defaults_section_applies_to_the_files_after_it(tmp_path: Path) -> None:
+    (tmp_path / "1.cfg").write_text("defaults\n mode http\n", encoding="utf-8")
+    (tmp_path / "2.cfg").write_text("backend b\n server a 10.0.0.1:80\n", encoding="utf-8")
+    assert [one.mode for one in model(load.read_together([tmp_path])).proxies] == ["http"]
+    assert [one.mode for one in model(load.read_together([tmp_path / "2.cfg", tmp_path / "1.cfg"])).proxies] == ["tcp"]
+
+
+def test_what_cannot_be_read_together_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text("events {}\nhttp { server { listen 80; } }\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="--together is for HAProxy, and it is a configuration of nginx"):
+        load.read_together([tmp_path / "nginx.conf"])
+    (tmp_path / "bigip.conf").write_text("ltm pool /Common/p {\n}\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="a configuration of f5"):
+        load.read_together([tmp_path / "bigip.conf"])
+    with pytest.raises(UsageError, match=r"has no \*.cfg file"):
+        load.read_together([tmp_path])
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(FileError, match="cannot be read: Permission denied"):
+        load.read_together([tmp_path])
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests" / "golden").glob("*/haproxy/haproxy.cfg")), ids=str)
