@@ -77,7 +77,7 @@ programs: $(VENV)/test.stamp
 	    chromium=chromium chromedriver=chromium-driver pdftotext=poppler-utils groff=groff-base tclsh=tcl minisign=minisign \
 	    /usr/lib/nagios/plugins/check_tcp=monitoring-plugins-basic prometheus=prometheus promtool=prometheus \
 	    prometheus-blackbox-exporter=prometheus-blackbox-exporter prometheus-nginx-exporter=prometheus-nginx-exporter \
-	    prometheus-redis-exporter=prometheus-redis-exporter
+	    prometheus-redis-exporter=prometheus-redis-exporter prometheus-node-exporter=prometheus-node-exporter
 	$(PYTHON) tests/tools/programs.py
 	$(BIN)/python tests/tools/npm.py tests/js tests/browser tests/page
 	$(BIN)/python tests/tools/redis30.py

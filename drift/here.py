@@ -2,6 +2,7 @@
 
 import http.client
 import ipaddress
+import re
 import socket
 from pathlib import Path
 from typing import Final
@@ -70,18 +71,32 @@ class Here:
         return sum(wanted in _command(entry) for entry in self._processes.iterdir() if entry.name.isdecimal())
 
     def holds(self, address: str) -> bool | None:
-        """Whether an address belongs to this machine: the system then reaches it from the address itself.
+        """Whether an interface of this machine has the address, by the tables of Linux.
 
-        This also works if the machine may use addresses that it does not have (ip_nonlocal_bind).
+        A bind does not show it: the balancers may bind addresses that they do not have (ip_nonlocal_bind). Where the
+        tables of Linux are missing, the system decides.
         """
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        wanted = ipaddress.ip_address(address)
+        table = self._processes / "net" / ("if_inet6" if wanted.version == 6 else "fib_trie")
         try:
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.connect((address, _PORT))
-                own = probe.getsockname()[0]
-        except OSError:  # no route: the address is not here
-            return False
-        return ipaddress.ip_address(own) == ipaddress.ip_address(address)
+            text = table.read_text(encoding="ascii")
+        except OSError:
+            return _reaches_from_itself(wanted)
+        if wanted.version == 6:
+            return any(line.startswith(wanted.packed.hex()) for line in text.splitlines())
+        return bool(re.search(rf"(?m)^ *\|-- {re.escape(str(wanted))}\n +/32 host LOCAL$", text))
+
+
+def _reaches_from_itself(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether the system reaches an address from the address itself; not so for a second address in a network."""
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(address), _PORT))
+            own = probe.getsockname()[0]
+    except OSError:  # no route: the address is not here
+        return False
+    return ipaddress.ip_address(own) == address
 
 
 def _command(process: Path) -> bytes:

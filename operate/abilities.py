@@ -43,7 +43,9 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
         {
             "haproxy": Yes("`show stat`"),
             "nginx": Yes("established connections to the node (`ss`), with idle ones that NGINX keeps"),
-            "zen": No("the backends of a farm have no such number in zapi"),
+            "zen": Yes(
+                "established connections to the node (`GET /stats/farms/FARM`), if the user of zapi may read them"
+            ),
             "f5": Yes("`serverside.curConns` of the members"),
         },
     ),
@@ -52,7 +54,7 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
         {
             "haproxy": Yes("WebSockets and long polls, by the SignalR pool"),
             "nginx": No("a connection to a node does not show what it carries"),
-            "zen": No("zapi shows no sessions"),
+            "zen": No("a connection to a node does not show what it carries"),
             "f5": Yes("if the farm has a SignalR pool of its own"),
         },
     ),
@@ -61,7 +63,7 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
         {
             "haproxy": Yes("by the master's socket"),
             "nginx": Yes("`ss` counts the connections of all workers"),
-            "zen": No("zapi shows no sessions"),
+            "zen": No("a restart of the farm closes its connections"),
             "f5": Yes("a BIG-IP has no reload"),
         },
     ),

@@ -1,6 +1,7 @@
 """The Zen family by zapi: the maintenance of a node's backends, with the modes drain and cut.
 
-The API shows that a backend is in maintenance, but not the mode: the state is then `out`. It shows no sessions.
+The API shows that a backend is in maintenance, but not the mode: the state is then `out`. Its statistics have the
+established connections to each backend (`GET /stats/farms/FARM`, from the source of zapi v4.0).
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +14,11 @@ from ..generators.zen.calls import location, maintenance
 from ..generators.zen.objects import Backend, HttpFarm
 from ..push.answers import listed, mapping, readable, text
 from ..push.contract import Options
+from ..push.errors import OutcomeUnknownError, RefusedError
 from ..push.zen.push import Zen as Device
 from ..push.zen.push import connect
 from ..spec.load import Spec
-from .contract import Balancer, Health, NodeStatus, Wanted, status_of
+from .contract import Balancer, Health, NodeStatus, Sessions, State, Wanted, status_of
 
 _MAINTENANCE: Final = "maintenance"
 _PASSING: Final = "up"
@@ -37,11 +39,8 @@ class Zen(Balancer):
     def read(self) -> tuple[NodeStatus, ...]:
         """Return the nodes of the site's own farm."""
         found = {endpoint: status for endpoint, (_, status) in self._backends().items()}
-        return tuple(
-            NodeStatus(one.name, "out" if found[at] == _MAINTENANCE else "up", _health(found[at]), found[at])
-            for at, one in self._nodes.items()
-            if at in found
-        )
+        sessions = self._sessions()
+        return tuple(_node(one.name, found[at], sessions.get(at)) for at, one in self._nodes.items() if at in found)
 
     def change(self, node: str, state: Wanted) -> None:
         """Begin or end the maintenance of the node's backend, and read it back."""
@@ -60,6 +59,24 @@ class Zen(Balancer):
         with readable(self.name, f"the farm {self._farm.name}"):
             return dict(_read(one) for one in listed(self._holder(answer).get("backends", []), "backends"))
 
+    def _sessions(self) -> dict[str, int]:
+        """Return the established connections by endpoint; none if the device does not show them to this user.
+
+        The proxy's own connections are counted. A backend of several farms is counted for all of them together.
+        """
+        try:
+            answer = self._zapi.call("GET", f"/stats/farms/{self._farm.name}")
+        except (RefusedError, OutcomeUnknownError):  # no right to read it, or no such call
+            return {}
+        own = self._farm.service if isinstance(self._farm, HttpFarm) else None
+        with readable(self.name, f"the statistics of the farm {self._farm.name}"):
+            rows = [mapping(one, "backends") for one in listed(answer.get("backends", []), "backends")]
+        return {
+            f"{row.get('ip')}:{row.get('port')}": int(str(row["established"]))
+            for row in rows
+            if row.get("service", own) == own and str(row.get("established")).isdecimal()
+        }
+
     def _holder(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
         """The part of the answer with the backends: our service, or the L4xNAT farm itself."""
         if isinstance(self._farm, HttpFarm):
@@ -67,6 +84,11 @@ class Zen(Balancer):
             services = [mapping(one, "services") for one in listed(answer.get("services", []), "services")]
             return next((one for one in services if one.get("id") == name), {})
         return answer if "backends" in answer else mapping(answer.get("params", {}), "params")
+
+
+def _node(name: str, status: str, connections: int | None) -> NodeStatus:
+    state: State = "out" if status == _MAINTENANCE else "up"
+    return NodeStatus(name, state, _health(status), status, Sessions(connections))
 
 
 def _read(one: object) -> tuple[str, tuple[int, str]]:

@@ -205,6 +205,45 @@ def test_system_without_unix_sockets_cannot_ask_haproxy(monkeypatch: pytest.Monk
         sockets.ask(tmp_path / "admin.sock", "show info", "HAProxy")
 
 
+FIB = """Main:
+  +-- 0.0.0.0/0 3 0 5
+     +-- 10.20.0.0/24 2 0 2
+           |-- 10.20.0.8
+              /32 host LOCAL
+           |-- 10.20.0.10
+              /32 host LOCAL
+        |-- 10.20.0.255
+           /32 link BROADCAST
+"""
+
+
+@pytest.mark.parametrize(
+    "address, held",
+    [
+        ("10.20.0.8", True),
+        ("10.20.0.10", True),  # a second address in the same network, as keepalived adds it
+        ("10.20.0.1", False),
+        ("10.20.0.255", False),
+        ("2001:db8::10", True),
+        ("2001:db8::1", False),
+    ],
+)
+def test_address_of_this_machine_is_found_in_the_tables_of_linux(address: str, held: bool, tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "fib_trie").write_text(FIB, encoding="ascii")
+    line = "20010db8000000000000000000000010 02 40 00 80     eth0\n"
+    (tmp_path / "net" / "if_inet6").write_text(line, encoding="ascii")
+    assert Here(tmp_path).holds(address) is held
+
+
+def test_address_is_found_without_the_tables_of_linux(tmp_path: Path) -> None:
+    assert [Here(tmp_path).holds(address) for address in ("127.0.0.1", "198.51.100.7", "2001:db8::7")] == [
+        True,
+        False,
+        False,
+    ]
+
+
 # Hosts by ssh
 
 

@@ -33,6 +33,7 @@ from nlbgen.export.ansible import rollout
 from nlbgen.operate import zen as operate_zen
 from nlbgen.operate.changing import Limits, Operator
 from nlbgen.operate.events import EventLog
+from nlbgen.operate.pace import Pace
 from nlbgen.push import contract
 from nlbgen.push.contract import Options
 from nlbgen.push.errors import NotSentError, OutcomeUnknownError, RefusedError
@@ -1502,6 +1503,57 @@ def test_node_is_drained_disabled_and_enabled_in_the_running_farm(
         assert [node.state for node in zen.read()] == ["up", "up", "up"]
         with pytest.raises(UnsupportedError, match="zapi cannot close single connections"):
             todo.drain("orch-1", Limits(spread=5))
+
+
+@pytest.mark.parametrize("mode", ["none", "passthrough"])
+def test_connections_of_a_node_are_counted_and_drain_waits_for_them(serve: Serve, mode: str, tmp_path: Path) -> None:
+    server = serve("relianoid")
+    spec = spec_for(server, mode=mode, accept="zen-passthrough-health, zen-classic-websocket, ")
+    push(spec)
+    ports = {one["ip"]: one["port"] for one in backends_of(server.device.farms["orch"])}
+    server.device.connections = {f"10.20.1.2:{ports['10.20.1.2']}": 7}
+    with operate_zen.connected(spec) as zen:
+        clock = iter(range(1000))
+        pace = Pace(now=clock.__next__, sleep=lambda _seconds: None)
+        todo = Operator(spec, (zen,), EventLog(tmp_path / "events.jsonl", "orch"), pace=pace)
+        assert [node.sessions.total for node in zen.read()] == [0, 7, 0]
+        with pytest.raises(DifferenceError, match="it has 7 open sessions after 3 s; it stays drained"):
+            todo.drain("orch-2", Limits(wait=3))
+        server.device.connections = {}
+        begun = next(clock)
+        todo.drain("orch-2", Limits(wait=500))
+        assert next(clock) - begun < 10, "it does not wait longer than necessary"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (404, {"description": "Request not found", "error": "true", "message": "Request not found"}),
+        (500, {"description": "Get farm stats", "error": "true", "message": "internal error"}),
+        (
+            200,
+            {
+                "description": "Get farm stats",
+                "backends": [],
+                "warning": "It was not possible to extract the sessions.",
+            },
+        ),
+        (200, {"description": "Get farm stats", "backends": [{"ip": "10.20.1.1", "port": 80, "established": None}]}),
+    ],
+)
+def test_connections_that_the_device_does_not_show_are_unknown(
+    serve: Serve, answer: tuple[int, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nlbgen.push.http.time.sleep", lambda _seconds: None)
+    server = serve("relianoid")
+    spec = spec_for(server, mode="none", accept="zen-classic-websocket, ")
+    push(spec)
+    device = server.device
+    device.answer = lambda method, path, body: (
+        answer if path.startswith("/stats/") else device.respond(method, path, body)
+    )
+    with operate_zen.connected(spec) as zen:
+        assert [node.sessions.text for node in zen.read()] == ["unknown"] * 3
 
 
 def test_node_that_farmguardian_marks_down_does_not_serve(serve: Serve) -> None:

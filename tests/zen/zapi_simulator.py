@@ -190,6 +190,8 @@ class Device:
         self.guardians: dict[str, dict[str, Any]] = {}
         self.certificates: dict[str, bytes] = {product.certificate: b""}
         self.requests: list[tuple[str, str, Any]] = []
+        self.connections: dict[str, int] = {}
+        """The established connections to each backend, by its address and port."""
         self.refuse_restart: set[str] = set()
         self.nftlb = True
         """Whether L4xNAT farms can be made; in the recorded sessions of HTTP farms they could not."""
@@ -484,6 +486,22 @@ def summary(device: Device, _body: JsonValue, name: str) -> tuple[int, dict[str,
     farm = device.farm(name)
     services = [{"id": one} for one in farm.services]
     return 200, {"description": f"List farm {name}", "params": device.shown(farm), "services": services}
+
+
+def statistics(device: Device, _body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
+    """From the source of zapi v4.0: the backends of all services, each with its connections; no recorded session."""
+    what = "Get farm stats"
+    if name not in device.farms:
+        raise Refused(what, f"The farmname {name} does not exist.")
+    farm = device.farms[name]
+    shown: list[dict[str, Any]] = []
+    for service, backends in [(one, farm.services[one]["backends"]) for one in farm.services] or [("", farm.backends)]:
+        for one in backends:
+            count = device.connections.get(f"{one['ip']}:{one['port']}", 0)
+            own = {"service": service} if service else {"alias": None}
+            kept = {key: one[key] for key in ("id", "ip", "port", "status")}
+            shown.append({**kept, **own, "established": count, "pending": 0})
+    return 200, {"description": what, "backends": shown, "sessions": [], "total_sessions": 0}
 
 
 def upload(device: Device, body: JsonValue, name: str) -> tuple[int, dict[str, Any]]:
@@ -910,6 +928,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., tuple[int, dict[str, Any]]]], ...] =
     ("DELETE", _F, delete_farm),
     ("PUT", _F + "/actions", action),
     ("GET", _F + "/summary", summary),
+    ("GET", r"/stats/farms/([^/]+)", statistics),
     ("POST", r"/certificates/([^/]+)", upload),
     ("DELETE", r"/certificates/([^/]+)", delete_certificate),
     ("POST", _F + "/certificates", add_certificate),
