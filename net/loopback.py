@@ -5,6 +5,7 @@ import random
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from .waiting import wait_until
 
@@ -36,6 +37,11 @@ def require_loopback(host: str) -> str:
     if not loopback:
         raise NotLoopbackError(f"{host}: only a loopback address is allowed here (127.0.0.1)")
     return host
+
+
+def own_network() -> str:
+    """Return the network namespace of this process, as in `net:[4026531840]`. Linux only: network_namespaces(7)."""
+    return str(Path("/proc/self/ns/net").readlink())
 
 
 def source_address(number: int, *, network: int) -> tuple[str, int]:

@@ -8,14 +8,18 @@ from contextlib import asynccontextmanager, suppress
 from time import perf_counter
 from typing import Final
 
-from ...net.loopback import source_address
 from ...net.loops import without_full_collections
 from .fleet_robot import MISSED, FleetPlan, Robot
 from .gate import Gate
 
 WATCH_SECONDS: Final = 0.1
-NETWORK: Final = 3
-"""The robots' addresses are below 127.3."""
+PER_NETWORK: Final = 250
+"""How many robots have the same first three numbers of the address."""
+
+
+def address_of(plan: FleetPlan, number: int) -> tuple[str, int]:
+    """Return the own address of a robot, for up to 62,500 robots; Linux has all addresses of a local network."""
+    return f"{plan.network}.{number // PER_NETWORK}.{number % PER_NETWORK + 1}", 0
 
 
 class Fleet:
@@ -27,8 +31,7 @@ class Fleet:
         self.failures: Counter[str] = Counter()
         """The attempts to connect that failed, by reason."""
         self.robots = [
-            Robot(plan, source_address(number, network=NETWORK) if own else None, failures=self.failures)
-            for number in range(count)
+            Robot(plan, address_of(plan, number) if own else None, failures=self.failures) for number in range(count)
         ]
 
     @property

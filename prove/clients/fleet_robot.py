@@ -55,6 +55,8 @@ class FleetPlan:
     """The path of SignalR (classic), or of the hub (core)."""
     page: str = "/odata/Jobs"
     """The page that a robot requests after each connection."""
+    network: str = "127.3"
+    """The first two numbers of the robots' own addresses."""
     heartbeat: float = HEARTBEAT_SECONDS
     restart: float = 5.0
     """How long a robot waits until it connects again, after SignalR's client has given up. Not documented by UiPath."""

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
+from ...net.loopback import own_network
 from ...net.loops import raise_file_limit, run, without_full_collections
 from .bus import PUSH, Bus
 from .control import ControlServer
@@ -158,7 +159,12 @@ class Node:
 
 
 async def serve(options: NodeOptions) -> None:
-    """Run a node until SIGTERM or SIGINT; print the ready line."""
+    """Run a node until SIGTERM or SIGINT; print the ready line.
+
+    Raises ValueError if it should run in a network namespace of the lab, and does not.
+    """
+    if options.outside and options.outside == own_network():
+        raise ValueError(f"{options.host}: this is the network of the machine, not one of the lab")
     raise_file_limit(MOST_FILES)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -19,6 +19,9 @@ class NodeOptions:
 
     name: str = "orch-1"
     host: str = "127.0.0.1"
+    outside: str = ""
+    """The network namespace of the machine, as in `net:[4026531840]`. The node runs in another one, without other
+    machines, so `host` may be any address. Empty: `host` is a loopback address."""
     port: int = 0
     """0: the system chooses; the ready line shows it."""
     control_port: int = 0
@@ -55,7 +58,8 @@ class NodeOptions:
     """Each executed POST is appended to this file before the response: the file survives a SIGKILL."""
 
     def __post_init__(self) -> None:
-        require_loopback(self.host)
+        if not self.outside:
+            require_loopback(self.host)
         if self.kind not in KINDS:
             raise ValueError(f"{self.kind}: the kind of a node is one of {', '.join(KINDS)}")
         if (self.tls_cert is None) != (self.tls_key is None):

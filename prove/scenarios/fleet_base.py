@@ -135,13 +135,13 @@ class FleetScenario(Scenario):
             ended = robots.forget()
             lost = f"{ended} robots lost their connection while others connected" if ended else ""
             note = "; ".join(filter(None, (note, lost)))
-            yield _judged(metric("unconnected", robots.absent, of=count, note=note), beginning)
+            yield judged(metric("unconnected", robots.absent, of=count, note=note), beginning)
             login = _login(bench, beginning, count)
             full, spent = Memory.of(bench), Spent.of(bench)
             async with watched(lambda: _groups(bench)) as seen:
                 found = await self._observed(bench, robots, patience)
             for one in found:
-                yield _judged(one, seen)
+                yield judged(one, seen)
             yield metric("cpu", round(Spent.of(bench).since(spent), 1))
         yield metric("login", login)
         for one in _memory(count, empty, full):
@@ -153,8 +153,8 @@ class FleetScenario(Scenario):
         moment = await self.event(bench, robots)
         await robots.all_connected(patience)
         await asyncio.sleep(SPREAD_SECONDS if bench.real_time else QUIET_SECONDS)
-        share = spread(bench.farm, robots, self.sticky(bench.farm))
-        return [*_returned(robots, homes, start, moment), share, *await self.afterwards(bench, robots)]
+        share = spread(bench.farm, robots, self.sticky(bench.farm), real_time=bench.real_time)
+        return [*returned(robots, homes, start, moment), share, *await self.afterwards(bench, robots)]
 
 
 def _groups(bench: TestBench) -> Collection[int]:
@@ -175,7 +175,7 @@ def _login(bench: TestBench, seen: Watch, count: int) -> float:
     return round(1000 * each, 1)
 
 
-def _judged(one: Metric, seen: Watch) -> Metric:
+def judged(one: Metric, seen: Watch) -> Metric:
     """Return a metric with the doubt about its failure, if the processors were the limit."""
     return one._replace(doubt=seen.doubt()) if one.name in TIMED else one
 
@@ -195,7 +195,7 @@ def fleet_plan(bench: TestBench) -> FleetPlan:
     return FleetPlan(target=bench.target(), generation="core" if core else "classic", path=path)
 
 
-def _returned(robots: Fleet, homes: list[str], start: float, moment: Moment) -> Iterator[Metric]:
+def returned(robots: Fleet, homes: list[str], start: float, moment: Moment) -> Iterator[Metric]:
     """Yield what happened to the robots; `homes` are their nodes before the event."""
     hit = [robot for robot in robots.robots if robot.ends]
     delays = [_delay(robot, start, moment) for robot in hit]
@@ -221,15 +221,20 @@ def _delay(robot: Robot, start: float, moment: Moment) -> float:
     return robot.absence if moment.by_absence else robot.back - start
 
 
-def spread(farm: Farm, robots: Fleet, reason: str = "") -> Metric:
+def spread(farm: Farm, robots: Fleet, reason: str = "", *, real_time: bool = False) -> Metric:
     """Return the largest number of robots of a node, in percent of its share by weight."""
+    return spread_of(farm, robots.held(), reason, real_time=real_time)
+
+
+def spread_of(farm: Farm, held: Mapping[str, int], reason: str = "", *, real_time: bool = False) -> Metric:
+    """Return the same for these numbers of robots; the note says when they were counted."""
     weights = {node.name: node.weight for node in serving(farm)}
-    held, total = robots.held(), sum(weights.values())
-    of = held.total()
-    shares = {name: 100 * held[name] * total / (of * weight) if of else 0.0 for name, weight in weights.items()}
-    note = ", ".join(f"{name}: {held[name]}" for name in weights)
-    value = round(max(shares.values()), 1)
-    return metric("share", value, of=of, note=f"{note}; {reason}", enforced=not reason)
+    of, total = sum(held.values()), sum(weights.values())
+    shares = {name: 100 * held.get(name, 0) * total / (of * weight) if of else 0.0 for name, weight in weights.items()}
+    counts = ", ".join(f"{name}: {held.get(name, 0)}" for name in weights)
+    when = f"{SPREAD_SECONDS / 60:g} minutes" if real_time else f"{QUIET_SECONDS:g} s"
+    note = f"{counts}; {when} after the last robot was back; {reason}"
+    return metric("share", round(max(shares.values()), 1), of=of, note=note, enforced=not reason)
 
 
 def _memory(count: int, empty: Memory, full: Memory) -> Iterator[Metric]:

@@ -24,6 +24,7 @@ MODULES: Final = (
     "redis",
     "redis_split",
     "fleet",
+    "paired",
 )
 """The modules; each defines `SCENARIOS`."""
 QUICK: Final = ("kill", "pool-stopped", "hang", "drain", "reload-websockets")

@@ -318,6 +318,10 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         **_ROBOTS,
         "unreached": at_most(0, "robots that a message to all does not reach after Redis recovered"),
     },
+    # paired.py
+    "robots-failover": {
+        name: one for name, one in _ROBOTS.items() if name not in {"login", "memory_robots", "memory_nodes"}
+    },
     # static_checks.py
     "paper": {
         "files": at_least(1, "rendered files"),

@@ -2,7 +2,9 @@
 
 import pytest
 
-from .conftest import VENDORS, Changes, StartBench, failed_in
+from nlbgen.prove.scenarios.registry import scenarios
+
+from .conftest import VENDORS, Changes, StartBench, failed_in, missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -64,6 +66,36 @@ def test_rolling_restart_drains_each_node_with_its_robots_first(shared_bench: St
     assert "after 5 s" in seen["hit"].note
     assert seen["hit"].metric is not None
     assert seen["hit"].metric.value == 60
+
+
+VIP: Changes = {
+    "address": "10.20.0.10/24",
+    "interface": "eth0",
+    "balancers": ["10.20.0.8", "10.20.0.9"],
+    "secret": {"env": "NLBGEN_VRRP"},
+}
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    ("program", "kind"), [("haproxy", "core"), pytest.param("nginx", "classic", marks=pytest.mark.long)]
+)
+def test_robots_come_back_through_the_balancer_that_takes_over_the_address(
+    shared_bench: StartBench, program: str, kind: str
+) -> None:
+    farm: Changes = {**FARMS[kind], "frontend": {"vip": VIP}}
+    runner = shared_bench(program, farm)
+    if reason := scenarios()["robots-failover"].skip_reason(runner.bench.farm, program):
+        missing(reason)
+    runner.bench.robots = 60
+    try:
+        seen = runner.run("robots-failover")
+    finally:
+        runner.bench.robots = None
+    assert failed_in(seen) == []
+    assert seen["hit"].metric is not None
+    assert seen["hit"].metric.value == 60
+    assert seen["hit"].note == "10.20.0.8 to 10.20.0.9"
 
 
 @pytest.mark.alone

@@ -380,7 +380,7 @@ def test_watch_sees_the_work_of_this_process() -> None:
 def test_failure_on_a_busy_machine_is_inconclusive(name: str, value: float, verdict: str) -> None:
     seen = Watch(set)
     seen.add(10.0, 1000.0, 0.0)
-    judged = scenario._judged(metric(name, value, note="a note"), seen)
+    judged = scenario.judged(metric(name, value, note="a note"), seen)
     scored = {one.name: one for one in score("robots-kill", [judged], limits.defaults("haproxy"))}[name]
     assert scored.verdict == verdict
     assert ("inconclusive" in scored.note) == (verdict == "inconclusive")
@@ -430,7 +430,7 @@ def test_metrics_of_robots_follow_the_event(
     innocent: int,
 ) -> None:
     made, _ = team(make_spec, connected=connected)
-    found = {one.name: one.value for one in scenario._returned(made, ["orch-1"] * 4, 0.0, moment)}
+    found = {one.name: one.value for one in scenario.returned(made, ["orch-1"] * 4, 0.0, moment)}
     assert (found["within_30"], found["lost"], found["back_within"], found["innocent"]) == (
         within,
         lost,
@@ -454,7 +454,7 @@ def test_share_of_robots_is_compared_with_the_weights(make_spec: Callable[..., S
     ]
     made, _ = team(make_spec)
     found = scenario.spread(make_spec(nodes=nodes).farm, made)
-    assert (found.value, found.note) == (400.0, "orch-1: 4, orch-2: 0")
+    assert (found.value, found.note) == (400.0, "orch-1: 4, orch-2: 0; 5 s after the last robot was back")
     none, _ = team(make_spec, connected=False)
     assert scenario.spread(make_spec(nodes=nodes).farm, none).value == 0.0
 
