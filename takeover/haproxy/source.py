@@ -113,14 +113,18 @@ def roles_of(model: Model, farm: str) -> Roles | None:
         return None
     main = max(candidates, key=lambda one: (one.name == farm, _is_web(one), len(_servers(model, one))))
     pools = list(dict.fromkeys(target.backend for target in model.targets(main) if target.backend.servers))
-    web = _web(model, main, pools)
-    live = next((one for one in pools if one is not web and one in _live(model, main)), None)
+    selected = _live(model, main)
+    web = _web(model, main, pools, selected)
+    live = next((one for one in pools if one is not web and one in selected), None)
     addresses = {one.address for one in web.servers}
-    spare = [one for one in pools if one not in {web, live} and {server.address for server in one.servers} <= addresses]
-    rest = [one for one in model.proxies if one not in {main, web, live, *spare}]
+    used = {web, live}
+    spare = [one for one in pools if one not in used and {server.address for server in one.servers} <= addresses]
+    used.update((main, *spare))
+    rest = [one for one in model.proxies if one not in used]
     redirects = tuple(one for one in rest if one.is_frontend and redirects_of(one) and not _servers(model, one))
     statistics = next((one for one in rest if _is_statistics(one)), None)
-    others = tuple(one for one in rest if one not in {*redirects, statistics})
+    used.update((*redirects, statistics))
+    others = tuple(one for one in rest if one not in used)
     return Roles(main, web, live, tuple(spare), redirects, statistics, others)
 
 
@@ -132,19 +136,20 @@ def _is_web(proxy: Proxy) -> bool:
     return proxy.is_http or any(bind.address.text.endswith(":443") for bind in proxy.binds)
 
 
-def _web(model: Model, main: Proxy, pools: list[Proxy]) -> Proxy:
+def _web(model: Model, main: Proxy, pools: list[Proxy], live: set[Proxy]) -> Proxy:
     """The default backend; else the first one that is not for live connections."""
     default = [one.backend for one in model.targets(main) if one.statement.name != "use_backend"]
     known = [one for one in default if one in pools]
-    plain = [one for one in pools if one not in _live(model, main)]
+    plain = [one for one in pools if one not in live]
     return [*known, *plain, *pools][0]
 
 
 def _live(model: Model, main: Proxy) -> set[Proxy]:
     """The backends that a condition about SignalR's paths or WebSockets selects."""
     found = set()
+    known = acls(main)
     for target in model.targets(main):
-        where = condition(target.statement, acls(main)) if target.statement.name == "use_backend" else None
+        where = condition(target.statement, known) if target.statement.name == "use_backend" else None
         tests = [*where.tests] if where else []
         if any(UPGRADE.match(one.fetch) or any(map(_LIVE_PATH.search, one.values)) for one in tests):
             found.add(target.backend)

@@ -24,8 +24,12 @@ class EndlessError(Exception):
     """The limit of calls is reached."""
 
 
-def calls(path: Path, text: str, limit: int = 5_000_000) -> int:
-    """The calls of Python functions to read the file and to apply all rules."""
+def lint(path: Path) -> None:
+    examine(path.name, read(path))
+
+
+def calls(path: Path, text: str, work: Callable[[Path], object] = lint, limit: int = 5_000_000) -> int:
+    """The calls of Python functions of the work with a file, by default to read it and to apply all rules."""
     path.write_text(text, encoding="utf-8")
     count = 0
 
@@ -39,7 +43,7 @@ def calls(path: Path, text: str, limit: int = 5_000_000) -> int:
     before = sys.getprofile()
     sys.setprofile(counted)
     try:
-        examine(path.name, read(path))
+        work(path)
     finally:
         sys.setprofile(before)
     return count
