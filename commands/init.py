@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     "source",
     type=console.FilePath(),
     metavar="CONFIG",
-    help="Read values from the existing load balancer's haproxy.cfg or bigip.conf, or from the existing node's "
-    "web.config or UiPath.Orchestrator.dll.config.",
+    help="Read values from the existing load balancer's haproxy.cfg, nginx.conf or bigip.conf, or from the existing "
+    "node's web.config or UiPath.Orchestrator.dll.config.",
 )
 @click.option(
     "--frontend",
     metavar="NAME",
-    help="With --from: the frontend or the virtual server of the farm, if the load balancer has several.",
+    help="With --from: the frontend, server or virtual server of the farm, if the load balancer has several.",
 )
 @click.option("--farm", help="The farm's name [default: the first label of the host name].")
 @click.option("--host", help="The name that robots and people use.")

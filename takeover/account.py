@@ -92,6 +92,7 @@ class Account:
         return Line(statement.location, shown(statement), fate, tuple(_details(notes, fate)))
 
 
+_DIRECTIVE: Final = re.compile(r"[a-z_-]+")
 _SECRET: Final = re.compile(
     r"auth(?!enticate-(?:name|depth)\b)|passw|passphrase|secret|token|credential|api-?key|details-?key", re.IGNORECASE
 )
@@ -102,8 +103,13 @@ def shown(statement: Statement) -> str:
     words: list[str] = []
     for word in statement.words:
         text = word.text if word.text and not any(char.isspace() for char in word.text) else f'"{word.text}"'
-        object_of_f5 = word is statement.words[0] and text == "auth"
-        if not object_of_f5 and (found := _SECRET.search(text)):
+        first = word is statement.words[0]
+        if first and text == "auth":  # an object of F5
+            words.append(text)
+            continue
+        if found := _SECRET.search(text):
+            if first and _DIRECTIVE.fullmatch(text) and len(statement.words) > 1:
+                return f"{text} ***"
             last = word is statement.words[-1]
             return " ".join([*words, f"{text[: found.end()]}***" if last or found.end() < len(text) else f"{text} ***"])
         words.append(text)

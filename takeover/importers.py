@@ -1,8 +1,8 @@
 """The vendors whose configurations can be taken over.
 
-The importer of a vendor is the function `take` of `takeover/VENDOR/importer.py`: it takes the configuration and the
-name of its file, and returns a [`Draft`][nlbgen.takeover.draft.Draft]. For the vendors in `CHOOSING` it also takes the
-name of the frontend. It raises UsageError for a configuration that has no farm.
+The importer of a vendor is the function `take` of `takeover/VENDOR/importer.py`: it takes the configuration, the name
+of its file and the name of the frontend, and returns a [`Draft`][nlbgen.takeover.draft.Draft]. It raises UsageError for
+a configuration that has no farm.
 """
 
 from importlib import import_module
@@ -13,19 +13,11 @@ from ..core.wording import one_of
 from ..readers.tree import Configuration, Vendor
 from .draft import Draft
 
-IMPORTERS: Final[dict[Vendor, str]] = {"haproxy": "haproxy.cfg", "f5": "bigip.conf"}
+IMPORTERS: Final[dict[Vendor, str]] = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf", "f5": "bigip.conf"}
 """The vendors with an importer, each with the usual name of its file."""
 
 
-CHOOSING: Final[frozenset[Vendor]] = frozenset(("haproxy", "f5"))
-"""The vendors whose importer takes the name of the frontend or the virtual server of the farm."""
-
-
 class _Take(Protocol):
-    def __call__(self, configuration: Configuration, source: str) -> Draft: ...
-
-
-class _Choose(Protocol):
     def __call__(self, configuration: Configuration, source: str, frontend: str) -> Draft: ...
 
 
@@ -40,13 +32,8 @@ def require_importer(vendor: Vendor, source: str) -> None:
 def take(configuration: Configuration, source: str, frontend: str = "") -> Draft:
     """Take over what a configuration has; the module of its vendor is imported on the first call.
 
-    `frontend` is the name of the frontend or the virtual server of the farm, if the user gave one. Raises UsageError.
+    `frontend` is the name of the frontend, server or virtual server of the farm, or empty. Raises UsageError.
     """
     require_importer(configuration.vendor, source)
     module = import_module(f"{__package__}.{configuration.vendor}.importer")
-    if not frontend:
-        return cast("_Take", module.take)(configuration, source)
-    if configuration.vendor not in CHOOSING:
-        hint = "remove it, and give a file with the farm only"
-        raise UsageError(f"--frontend: a configuration of {configuration.vendor} has no frontends with names", hint)
-    return cast("_Choose", module.take)(configuration, source, frontend)
+    return cast("_Take", module.take)(configuration, source, frontend)

@@ -111,6 +111,7 @@ SHOWN: Final = frozenset(
             "stores.signalr",
             "haproxy.version",
             "f5.version",
+            "nginx.version",
         ),
     )
 )

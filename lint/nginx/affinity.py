@@ -6,12 +6,12 @@ from functools import lru_cache
 from typing import Final
 
 from ...readers.nginx.model import Model, Proxied
+from ...readers.nginx.roles import Roles
 from ...readers.nginx.scopes import Scope
 from ...readers.nginx.upstreams import Upstream
 from ...readers.tree import Statement
 from ..rule import Found, Rule
 from .base import NGINX, UPSTREAM, by_model, by_roles, each_upstream, named, several, title
-from .roles import Roles
 
 _SAME_FOR_ALL: Final = re.compile(
     r"(?:\$\{?(?:host|http_host|server_name|server_addr|server_port|scheme|hostname)\}?|[^$])*"

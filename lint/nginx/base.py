@@ -1,16 +1,15 @@
 """What the rules share: the model of a configuration, and NGINX's units."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ...core.errors import Location
 from ...readers.nginx.model import Model, Proxied, model
+from ...readers.nginx.roles import Roles, roles
 from ...readers.nginx.scopes import Scope
 from ...readers.nginx.upstreams import Upstream
 from ...readers.tree import Configuration, Statement, Vendor
 from ..rule import Found, of_last
-from .roles import Roles, roles
 
 NGINX: Final[tuple[Vendor, ...]] = ("nginx",)
 PROXY: Final = "https://nginx.org/en/docs/http/ngx_http_proxy_module.html"
@@ -20,21 +19,6 @@ MAIN: Final = "https://nginx.org/en/docs/ngx_core_module.html"
 TLS: Final = "https://nginx.org/en/docs/http/ngx_http_ssl_module.html"
 MEASURED: Final = "docs/performance.md"
 PAGE: Final = "docs/vendors/nginx.md"
-
-_TIME: Final = re.compile(r"(\d+)(ms|[smhdwMy]?)")
-_SECONDS: Final = {
-    "ms": 0.001,
-    "": 1.0,
-    "s": 1.0,
-    "m": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
-    "w": 604800.0,
-    "M": 2592000.0,
-    "y": 31536000.0,
-}
-_SIZE: Final = re.compile(r"(\d+)([kKmMgG]?)")
-_BYTES: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
 @of_last
@@ -115,20 +99,6 @@ def word_location(statement: Statement) -> Location:
 def several(upstream: Upstream) -> bool:
     """Whether there are two members or more, as far as the file shows."""
     return len(upstream.active) > 1
-
-
-def time(text: str) -> float | None:
-    """A time in seconds (`1h 30m`, `60`, `500ms`); None if it is none."""
-    parts = _TIME.findall(text)
-    if not parts or "".join(map("".join, parts)) != text.replace(" ", ""):
-        return None
-    return sum(int(number) * _SECONDS[unit] for number, unit in parts)
-
-
-def size(text: str) -> int | None:
-    """A size in bytes (`8k`); None if it is none."""
-    found = _SIZE.fullmatch(text)
-    return int(found[1]) * _BYTES[found[2].lower()] if found else None
 
 
 def seconds(length: float) -> str:

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...readers.nginx.model import Model, Proxied
+from ...readers.nginx.roles import Roles
 from ...readers.nginx.scopes import Scope
+from ...readers.nginx.units import size
 from ...readers.tree import Statement
 from ..rule import Found, Rule
 from .base import (
@@ -16,11 +18,9 @@ from .base import (
     by_roles,
     each_server,
     place,
-    size,
     start,
     title,
 )
-from .roles import Roles
 
 _HEADERS: Final = "https://nginx.org/en/docs/http/ngx_http_headers_module.html"
 _FORGED: Final = ("$proxy_add_x_forwarded_for", "$http_x_forwarded_for")

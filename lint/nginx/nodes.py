@@ -5,11 +5,11 @@ from typing import Final
 
 from ...core.wording import plural
 from ...readers.nginx.model import Model, Proxied
+from ...readers.nginx.roles import Roles
 from ...readers.nginx.upstreams import Upstream
 from ...readers.tree import Statement
 from ..rule import Found, Rule
 from .base import MEASURED, NGINX, PAGE, PROXY, UPSTREAM, by_model, by_roles, each_upstream, named, several, start
-from .roles import Roles
 
 _DEFAULT: Final = ("error", "timeout")
 _CHECKS: Final = ("health_check", "check", "check_http_send")

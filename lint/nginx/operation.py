@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...readers.nginx.model import Model
+from ...readers.nginx.roles import Roles
 from ...readers.nginx.scopes import Scope
 from ...readers.tree import Word
 from ..rule import Found, Rule
 from .base import MAIN, NGINX, PROXY, TLS, by_model, by_roles, each_server, names, place, start, word_location
-from .roles import Roles
 
 _FEWEST: Final = 1024
 _DEFAULT_CONNECTIONS: Final = 512

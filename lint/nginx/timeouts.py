@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...readers.nginx.model import Model, Proxied
+from ...readers.nginx.roles import Roles
+from ...readers.nginx.units import time
 from ...readers.nginx.upstreams import Upstream
 from ..rule import Found, Rule
 from .base import (
@@ -18,11 +20,9 @@ from .base import (
     place,
     seconds,
     start,
-    time,
     title,
     word_location,
 )
-from .roles import Roles
 
 LONG_POLL: Final = 110.0
 """SignalR answers a long poll after at most 110 s."""

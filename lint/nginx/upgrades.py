@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...readers.nginx.model import Model
+from ...readers.nginx.roles import Roles, diverts
 from ...readers.nginx.scopes import Scope
 from ..rule import Found, Rule
 from .base import CORE, MEASURED, NGINX, PROXY, by_model, by_roles, named, start, title, word_location
-from .roles import Roles, diverts
 
 _HANDLERS: Final = (
     *("proxy_pass", "return", "rewrite", "try_files", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "alias"),

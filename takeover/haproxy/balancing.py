@@ -1,6 +1,7 @@
 """The algorithm, the affinity, SignalR's paths, the timeouts and the limits."""
 
 import re
+from html import unescape
 from itertools import pairwise
 from typing import Final
 
@@ -20,7 +21,6 @@ _ALGORITHMS: Final = {
     "source": "source",
 }
 _PAGE: Final = re.compile(r"<h1>Maintenance</h1><p>(.*)</p>")
-_ENTITY: Final = re.compile(r"&#([0-9]{1,7});")
 
 
 def take(source: Source) -> None:
@@ -203,7 +203,7 @@ def take_maintenance(source: Source) -> None:
         page = _PAGE.search(pairs.get("string", ""))
         if page and pairs.get("status") == "503":
             values.take("balancer.maintenance.state", "closed", statement)
-            values.take("balancer.maintenance.message", _ENTITY.sub(lambda one: chr(int(one[1])), page[1]), statement)
+            values.take("balancer.maintenance.message", unescape(page[1]), statement)
             source.duration("balancer.maintenance.retry_after", f"{pairs.get('Retry-After', '')}s", statement)
         rate = re.search(r"sc1_gpc0_rate ge ([0-9]+)", _text(statement))
         if rate and source.made_by_nlbgen:

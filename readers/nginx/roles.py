@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ...readers.nginx.model import Model, Proxied
-from ...readers.nginx.scopes import Scope
+from .model import Model, Proxied
+from .scopes import Scope
 
 _SIGNALR: Final = re.compile(r"signalr|hubs?\b|websocket|socket\.io|(?<![a-z])wss?(?![a-z])", re.IGNORECASE)
 _STATIC: Final = re.compile(r"\\\.")

@@ -1,0 +1,199 @@
+"""What is not of the farm, or stands in the file a second time: other servers, locations, upstreams, programs."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from ...readers.nginx.model import Target
+from ...readers.nginx.scopes import Scope
+from ...readers.tree import Statement
+from .roles import redirects_in
+from .source import Source, unread_of
+
+_UPGRADE: Final = ("$http_upgrade", "${http_upgrade}", "$http_connection")
+_WHOLE: Final = frozenset({"types", "geo", "split_clients", "perl", "js"})
+
+
+def account_for(source: Source) -> None:
+    """Account for the blocks that no value comes from, and for what the reader did not read."""
+    _unread(source)
+    _farm(source)
+    _servers(source)
+    _twins(source)
+    _locations(source)
+    _variables(source)
+    _redirects(source)
+
+
+def _unread(source: Source) -> None:
+    unread = unread_of(source.configuration)
+    for statement in source.configuration.walk():
+        reason = unread.get(statement.location)
+        if reason is None:
+            continue
+        if statement.block is not None:
+            source.notes.append(f"{statement.location}: {reason}")
+        elif statement.name == "include" and statement.arguments[0].endswith("/mime.types"):
+            source.account.implied(statement, "no files are served; the nodes send the types")
+        elif source.made_by_nlbgen is None:
+            hint = "; give the output of `nginx -T`" if statement.name == "include" else ""
+            source.account.not_understood(statement, f"{reason}{hint}")
+
+
+def _farm(source: Source) -> None:
+    """The blocks of the farm itself."""
+    account, roles = source.account, source.roles
+    for statement, key in (
+        (roles.main.scope.statement, "frontend"),
+        *((one.statement, "nodes") for one in roles.pools),
+    ):
+        if statement is not None and not account.has(statement):
+            account.taken(statement, key)
+    for one in (roles.main.pages, *roles.main.live):
+        if one is not None:
+            _target(source, one.target)
+    for scope in roles.main.scope.inner:
+        if scope.kind == "if" and scope.statement and any(map(account.has, redirects_in(scope))):
+            account.implied(scope.statement, "the redirect to https")
+
+
+def _target(source: Source, target: Target) -> None:
+    account, statement = source.account, target.statement
+    if target.open:
+        account.given_up(statement, "a variable selects the nodes: add --node NAME=ADDRESS for each node")
+    if not account.has(statement):
+        account.taken(statement, "nodes")
+    rest = "".join(statement.arguments[:1]).partition("://")[2].partition("/")
+    if rest[1]:
+        account.given_up(statement, f"/{rest[2]}: the nodes get the path of the request")
+
+
+def _servers(source: Source) -> None:
+    for scope in source.roles.others:
+        kind = "stream server" if scope in source.found.http.stream_servers else "server"
+        for statement in source.inside(scope):
+            source.account.given_up(statement, f"{kind} {_title(scope)}: not of the farm")
+    for upstream in source.roles.unused:
+        name = "".join(upstream.arguments[:1])
+        for statement in upstream.walk():
+            source.account.given_up(statement, f"upstream {name}: not of the farm")
+    _rest(source, source.roles.statistics, "statistics on the loopback address")
+    _rest(source, source.roles.refusing, "requests for other names are refused")
+
+
+def _rest(source: Source, scopes: Iterable[Scope], what: str) -> None:
+    """What is open in these blocks is implied."""
+    for scope in scopes:
+        for statement in source.inside(scope):
+            if not source.account.has(statement):
+                source.account.implied(statement, what)
+
+
+def _title(scope: Scope) -> str:
+    """The first name or address of a server."""
+    for name in ("server_name", "listen"):
+        for one in scope.own(name):
+            if one.arguments:
+                return one.arguments[0]
+    return "without a name"
+
+
+def _twins(source: Source) -> None:
+    """Servers with the same nodes: the same lines are implied, others have no place."""
+    main = source.roles.main.scope
+    known = {_words(one) for one in source.inside(main)}
+    for scope in source.roles.twins:
+        for statement in source.inside(scope):
+            if source.account.has(statement):
+                continue
+            if _words(statement) in known:
+                source.account.implied(statement, f"as in the server at {main.location}")
+            else:
+                source.account.given_up(statement, f"a farm has one server: that at {main.location}")
+
+
+def _words(statement: Statement) -> tuple[str, ...]:
+    return tuple(word.text for word in statement.words)
+
+
+def _locations(source: Source) -> None:
+    """The locations of the farm's server beside those for pages and live connections."""
+    roles = source.roles
+    taken = {one.scope for one in (roles.main.pages, *roles.main.live) if one is not None}
+    pages = source.block
+    known = {_words(one) for one in source.inside(pages)} if pages is not roles.main.scope else set()
+    for scope in _outermost(roles.main.scope):
+        if taken & set(scope.walk()):
+            if scope.statement is not None and not source.account.has(scope.statement):
+                source.account.implied(scope.statement, "the requests of all paths reach the nodes")
+            continue
+        if source.made_by_nlbgen is None:
+            _location(source, scope, known)
+
+
+def _outermost(scope: Scope) -> Iterator[Scope]:
+    return (one for one in scope.inner if one.kind == "location")
+
+
+def _location(source: Source, scope: Scope, known: set[tuple[str, ...]]) -> None:
+    title = " ".join(scope.words)
+    passes = any("proxy_pass" in inner.own_by_name for inner in scope.walk())
+    nodes = [
+        one for one in source.found.http.of_server.get(source.roles.main.scope, ()) if one.scope in {*scope.walk()}
+    ]
+    mine = {pool.name for pool in source.roles.pools}
+    names = {name for one in nodes for name in (*(up.name for up in one.target.upstreams), *one.target.names)}
+    if any("stub_status" in inner.own_by_name for inner in scope.walk()):
+        _rest(source, [scope], "statistics on the loopback address")
+        return
+    why = f"location {title}: all requests reach the nodes, none is answered here"
+    if passes:
+        why = f"location {title}: all paths but SignalR's have the same rules"
+        why = f"location {title}: its nodes are not of the farm" if names and not names & mine else why
+    for statement in source.inside(scope):
+        if source.account.has(statement):
+            continue
+        if passes and statement is not scope.statement and _words(statement) in known:
+            source.account.implied(statement, "as in the location for all paths")
+        else:
+            source.account.given_up(statement, why)
+
+
+def _variables(source: Source) -> None:
+    """The `map` blocks: those of the header Upgrade are implied, and those of names are taken."""
+    blocks = [*source.found.http.variables.blocks.values(), *source.found.variables.blocks.values()]
+    for scope in blocks:
+        own = source.made_by_nlbgen is not None
+        for statement in source.inside(scope):
+            if source.account.has(statement) or own:
+                continue
+            if scope.kind == "map" and scope.words[:1] and scope.words[0] in _UPGRADE:
+                source.account.implied(statement, "WebSocket is the only upgrade that is allowed")
+            elif scope.words[:1] == ("$ssl_preread_server_name",):
+                source.account.given_up(statement, "a farm has one pool for every name")
+            elif any(word in one.arguments for one in _hashes(source) for word in scope.words[-1:]):
+                source.account.taken(statement, "balancer.affinity")
+            else:
+                source.account.not_understood(statement, f"{scope.kind} {' '.join(scope.words)}")
+
+
+def _hashes(source: Source) -> list[Statement]:
+    return [line for pool in source.roles.pools for line in pool.own("hash")]
+
+
+def _redirects(source: Source) -> None:
+    for scope in source.roles.redirects:
+        for statement in source.inside(scope):
+            if source.account.has(statement):
+                continue
+            if statement.name in {"location", "if"} and redirects_in(Scope(statement, statement.inside, None)):
+                source.account.implied(statement, "the redirect to https")
+            elif statement.name in _LOCAL or source.made_by_nlbgen is not None:
+                continue
+            else:
+                source.account.given_up(statement, "port 80 only redirects to https")
+
+
+_LOCAL: Final = frozenset(
+    {"server", "listen", "access_log", "error_log", "server_tokens", "http2", "keepalive_timeout"}
+)
+"""Directives of a redirecting server that the catalogue knows."""
