@@ -23,21 +23,24 @@ _PATTERNS: Final[dict[Vendor, re.Pattern[str]]] = {
         r"\b[^;\n]*\{|[a-z_0-9]+(?:[ \t][^\n]*)?;)",
         re.MULTILINE,
     ),
-    "f5": re.compile(
-        r"^#TMSH-VERSION|^[ \t]*(?:ltm|net|sys|auth|cm|apm|asm|gtm|security|pem|cli|wom|analytics)[ \t]+\S[^;\n]*\{"
-        r"|\"class\"[ \t]*:[ \t]*\"(?:AS3|ADC)\"",
-        re.MULTILINE,
-    ),
 }
-_WEIGHTS: Final[dict[Vendor, int]] = {"haproxy": 1, "nginx": 1, "f5": 5}
-"""A BIG-IP's objects hold iRules, whose lines end like those of NGINX."""
+_F5: Final = re.compile(
+    r"^#TMSH-VERSION|^[ \t]*(?:ltm|net|sys|auth|cm|apm|asm|gtm|security|pem|cli|wom|analytics)[ \t]+\S[^;\n]*\{"
+    r"|\"class\"[ \t]*:[ \t]*\"(?:AS3|ADC)\"",
+    re.MULTILINE,
+)
 
 
 def vendor_of(content: bytes) -> Vendor | None:
-    """The vendor whose statements are the most frequent ones in the content; None if there are none."""
+    """The vendor whose statements are the most frequent ones in the content; None if there are none.
+
+    An object of a BIG-IP decides at once: only F5 has such words, and the lines of its iRules look like those of NGINX.
+    """
     if content[:2] == _ARCHIVES[0] or content[_TAR_MAGIC : _TAR_MAGIC + 5] == _ARCHIVES[1]:
         return "f5"
     text = content.decode("utf-8", "replace").replace("\r\n", "\n")
-    votes = {vendor: _WEIGHTS[vendor] * sum(1 for _ in pattern.finditer(text)) for vendor, pattern in _PATTERNS.items()}
+    if _F5.search(text):
+        return "f5"
+    votes = {vendor: sum(1 for _ in pattern.finditer(text)) for vendor, pattern in _PATTERNS.items()}
     best = max(votes, key=lambda vendor: votes[vendor])
     return best if votes[best] else None

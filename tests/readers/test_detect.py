@@ -37,6 +37,7 @@ def test_vendor_of_real_files(pattern: str, vendor: str) -> None:
         ("\r\nfrontend x\r\n  bind :80\r\n", "haproxy"),
         ("#TMSH-VERSION: 17.1.0\n", "f5"),
         ("ltm rule /Common/a {\nwhen HTTP_REQUEST {\n set a 1; set b 2;\n HTTP::collect;\n pool a;\n}\n}\n", "f5"),
+        ("ltm rule /Common/a {\nwhen HTTP_REQUEST {\n" + "  if { 1 } { pool a; }\n" * 50 + "}\n}\n", "f5"),
         ('{"class": "AS3"}', "f5"),
         ("Dear all,\nhello\n", None),
         ("", None),
