@@ -94,7 +94,7 @@ class Account:
 
 _DIRECTIVE: Final = re.compile(r"[a-z_-]+")
 _SECRET: Final = re.compile(
-    r"auth(?!enticate-(?:name|depth)\b)|passw|passphrase|secret|token|credential|api-?key|details-?key", re.IGNORECASE
+    r"auth(?!enticate(?:-name|-depth)?\b)|passw|passphrase|secret|token|credential|api-?key|details-?key", re.IGNORECASE
 )
 
 

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from ...generators.f5.pools import LONGEST_INTERVAL
 from ...readers.f5 import builtin
-from ...readers.f5.objects import Item
+from ...readers.f5.objects import Item, full_path
 from ...readers.tree import Statement
 from ...spec.model import Health
 from ...spec.units import Duration
@@ -191,7 +191,7 @@ def _rest(source: Source, item: Item) -> None:
     """Account for the other properties of a monitor, and take how it verifies certificates under passthrough."""
     source.implied(item, "defaults-from", "nlbgen makes a monitor with the values of the spec")
     name = item.text("ssl-profile")
-    profile = source.model.named("ltm profile server-ssl", name) if name else None
+    profile = source.model.named("ltm profile server-ssl", full_path(name)) if name else None
     source.implied(item, "ssl-profile", "the checks send frontend.host as SNI (TMOS 13.1 or later)")
     if profile and source.values.get("frontend.tls.mode") == "passthrough":
         source.account.taken(profile.statement, "frontend.tls.verify_nodes")

@@ -1,5 +1,6 @@
 """From the configuration of a BIG-IP to the values of a spec."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,6 +13,7 @@ from ...readers.f5.objects import items
 from ...readers.text import Source as Text
 from ...readers.tree import Configuration, Statement
 from ...spec.load import Spec
+from ...spec.units import Version
 from ..account import Account
 from ..draft import MISSING, Draft, Members
 from . import balancing, catalog, checks, hosts, irules, listen, nodes, tls
@@ -21,8 +23,8 @@ from .objects import objects_of
 from .outline import outline
 from .source import Source
 
-_NOT_HELD: Final = ("balancer.timeouts", "balancer.limits")
-"""The keys that no configuration of a BIG-IP can hold, beside those that no configuration has."""
+_NOT_HELD: Final = ("the files of the certificates", "the order of the nodes", "balancer.timeouts")
+"""What no configuration of a BIG-IP has, beside what no configuration has."""
 _IN_MEMBER: Final = 2
 """The words before the property of a member: `members`, and the member."""
 Key = tuple[str, ...]
@@ -63,6 +65,8 @@ def _own(source: Source) -> None:
     if source.farm:
         source.values.take("farm", source.farm)
     accepted = [one for one in source.header.missing if one != "f5-vip"]
+    if source.header.farm and Version(source.header.version).parts[:2] > generator("f5").newest.parts[:2]:
+        accepted.append("f5-version")
     if accepted:
         source.values.take("accept", accepted)
 
@@ -120,9 +124,24 @@ def _other_objects(source: Source, told: Configuration) -> None:
         if statement.location in source.of_farm or (statement.block is None and len(statement.words) < 2):
             continue
         known = catalog.other(statement)
+        if not source.farm and _is_used(source, statement):
+            source.account.not_understood(statement, "the farm's iRules use it")
+            continue
         if source.farm and statement.location in marked:
             known = catalog.Known("given up", "another key of the spec makes it: stores.redis.sentinel")
         catalog.note(source.account, statement, known)
+
+
+def _is_used(source: Source, statement: Statement) -> bool:
+    """Whether an iRule of the farm names a data group, a file, or an iRule with procedures."""
+    words = [word.text for word in statement.words]
+    name = words[-1].rpartition("/")[2]
+    named = words[:2] in (["ltm", "data-group"], ["ltm", "rule"], ["ltm", "ifile"], ["sys", "ifile"])
+    return named and any(
+        re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", source.model.rules.get(rule, ""))
+        for virtual in source.roles.virtuals
+        for rule in virtual.rules
+    )
 
 
 def _profiles(source: Source) -> None:

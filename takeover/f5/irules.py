@@ -33,7 +33,7 @@ _LINES: Final = tuple(
         (r"(?:set|unset) (?:static::)?debug\b", _LOGS),
         (r"(?:return|event disable.*)[;\s}]*$", Known("implied", "the end of a branch")),
         (r"persist\b", Known("given up", "balancer.affinity decides how a client stays on its node")),
-        (r"(?:HTTP::respond|reject|drop|discard)\b", Known("given up", _REFUSED)),
+        (r"(?:HTTP::respond \"?[45][0-9]{2}|reject|drop|discard)\b", Known("given up", _REFUSED)),
         (r"COMPRESS::", Known("given up", "responses are passed as the nodes send them")),
     )
 )

@@ -56,7 +56,8 @@ def _address(source: Source) -> None:
     statement = source.property(main.item, "destination")
     host = _host(source, main.destination, statement)
     every = {host, *(_host(source, twin.destination, None) for twin in source.roles.twins)} == {_EVERY_IPV4, "::"}
-    source.values.take("frontend.address", "*" if every else host, *all_of(statement))
+    if not source.values.take("frontend.address", "*" if every else host, *all_of(statement)):
+        source.account.given_up(main.item.statement, "no address that a spec can have: add --address")
     for twin in source.roles.twins:
         source.taken(twin.item, "destination", "frontend.address")
 
@@ -186,5 +187,6 @@ def _limit(source: Source) -> None:
         taken = source.values.take(
             "balancer.limits.connections", limit, *all_of(source.property(item, "connection-limit"))
         )
+        source.given_up(item, "connection-limit", "nlbgen renders no connection limit for a BIG-IP")
         if taken and open_files(limit) > Limits().open_files:
             source.values.take("balancer.limits.open_files", open_files(limit))

@@ -18,6 +18,8 @@ _ENABLED: Final = frozenset(("user-enabled", "monitor-enabled", "up", "down", "u
 def take(source: Source) -> None:
     """Take the members of the web pool as nodes, and account for those of further pools."""
     source.account.taken(source.roles.web.item.statement, "nodes")
+    for virtual in source.roles.virtuals:
+        source.taken(virtual.item, "pool", "nodes")
     members = [(one, host) for one in source.roles.web.members if (host := _host(source, one))]
     seen: set[tuple[str, int | None]] = set()
     names: set[str] = set()
@@ -108,6 +110,8 @@ def _property(source: Source, name: str, text: str, statement: Statement, path: 
         for one in statement.inside:
             if "name" in [word.text for word in one.words[:1]]:
                 source.account.taken(one, f"{path}.address")
+            elif one.arguments == ("enabled",):
+                source.account.given_up(one, "a name is one node: add --node NAME=ADDRESS for each address")
             else:
                 source.account.implied(one, "the device resolves the name to one address")
     elif name in {"session", "state"} and text in _ENABLED:
@@ -222,6 +226,8 @@ def _limits(source: Source) -> None:
             source.account.implied(statement, "no limit")
     elif len(limits) == 1 and len(found) == len(source.members) and (limit := number(limits.pop())) is not None:
         source.values.take("balancer.limits.requests_per_node", limit, *statements)
+        for statement in statements:
+            source.account.given_up(statement, "it also counts idle connections: nlbgen renders none for a BIG-IP")
     else:
         for statement in statements:
             source.account.given_up(statement, "the limit is the same for all nodes in a spec, and differs here")

@@ -151,7 +151,10 @@ def _hsts(source: Source) -> bool:
         for item in source.parents(profile.item) if profile.item else ():
             for statement in item.block("hsts"):
                 found |= statement.name == "mode" and statement.arguments == ("enabled",)
-                source.account.taken(statement, "frontend.tls.hsts")
+                if statement.name == "mode":
+                    source.account.taken(statement, "frontend.tls.hsts")
+                else:
+                    source.account.given_up(statement, "HSTS is for two years and this host, without its subdomains")
             source.taken(item, "hsts", "frontend.tls.hsts")
     for rule in source.roles.main.rules:
         for line in source.lines(rule):

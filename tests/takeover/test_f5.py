@@ -171,3 +171,316 @@ def test_a_long_list_of_virtual_servers_is_cut() -> None:
         draft_of(text)
     assert (error.value.hint or "").endswith("and 10 more")
     assert draft_of(text, "v3").notes[0].endswith("and 19 more")
+
+
+# Fates of single properties.
+
+BASE = """\
+ltm node n1 { address 10.0.0.1
+}
+ltm node n2 { address 10.0.0.2
+}
+ltm monitor https mon { defaults-from https
+    interval 5
+    timeout 16
+    send "GET /api/status HTTP/1.1\\r\\nHost: orch.corp.example\\r\\n"
+}
+ltm pool web {
+    members {
+        n1:443 {
+            address 10.0.0.1
+        }
+        n2:443 {
+            address 10.0.0.2
+        }
+    }
+    monitor mon
+}
+ltm profile client-ssl clients { cert site.crt
+    key site.key
+}
+ltm profile server-ssl servers { defaults-from serverssl
+}
+ltm profile tcp slow { defaults-from tcp
+    idle-timeout 900
+}
+ltm persistence cookie stick { defaults-from cookie
+}
+ltm rule rules_of_farm {
+when HTTP_REQUEST {
+    log local0. "hello"
+}
+}
+ltm virtual orchestrator {
+    destination 10.1.0.1:443
+    persist {
+        stick { default yes }
+    }
+    pool web
+    profiles {
+        clients { context clientside }
+        http { }
+        servers { context serverside }
+        slow { }
+    }
+    rules { rules_of_farm }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "beginning", "fate", "detail"),
+    [
+        ("monitor mon", "monitor icmp", "monitor icmp", "given up", "accepts TCP"),
+        ("monitor mon", "monitor https", "monitor https", "given up", "checks of /"),
+        ("monitor mon", "monitor gone", "monitor gone", "given up", "/Common/gone: the monitor is not in the file"),
+        ("monitor mon", "monitor mon and gone", "monitor mon and gone", "given up", "taken: balancer.health"),
+        ("interval 5", "interval 0", "timeout 16", "given up", "another object"),
+        ("interval 5", "interval 1", "interval 1", "taken", "balancer.health.interval"),
+        ("timeout 16", "timeout 18", "timeout 18", "given up", "18 s become 21 s"),
+        ("timeout 16", "timeout 16\n    recv none", "recv none", "implied", "no value"),
+        ("timeout 16", "timeout 16\n    recv OK", "recv OK", "given up", "one status"),
+        ("/api/status", "/", "send", "given up", "checks of /"),
+        ("GET /api/status", "POST /api/status", "send", "given up", "POST: the checks are GET"),
+        ("/api/status", "/api/st\u00e4tus", "send", "given up", "balancer.health.path"),
+        ("key site.key", "key site.key\n    options { no-tlsv1 }", "no-tlsv1", "given up", "SSL 3.0 is insecure"),
+        ("cert site.crt", "cert default.crt", "cert default.crt", "given up", "the device's own certificate"),
+        ("cert site.crt", "cert none", "key site.key", "given up", "another object"),
+        ("key site.key", "key site.key\n    chain ca.crt", "chain ca.crt", "given up", "must hold the chain"),
+        ("key site.key", "key site.key\n    authenticate once", "authenticate once", "given up", "of clients"),
+        ("defaults-from serverssl", "server-name other.example", "server-name", "given up", "other.example: the nodes"),
+        ("defaults-from serverssl", "cert me.crt", "cert me.crt", "given up", "a certificate of the balancer"),
+        ("idle-timeout 900", "idle-timeout 90", "idle-timeout 90", "given up", "110s"),
+        ("idle-timeout 900", "idle-timeout indefinite", "idle-timeout", "given up", "indefinite"),
+        ("        slow { }", "        slow { }\n        tcp { }", "idle-timeout 900", "given up", "after 300 s"),
+        ("        slow { }", "        slow { }\n        udp_x { }", "udp_x", "not understood", ""),
+        ("        slow { }", "        slow { }\n        clientssl { }", "clientssl", "given up", "one certificate"),
+        ("        clients {", "        clientssl {", "clientssl", "given up", "the device's own certificate"),
+        ("        servers {", "        serverssl {", "serverssl", "taken", "frontend.tls.verify_nodes"),
+        ("        clients { context clientside }\n", "", "servers", "given up", "without TLS from the clients"),
+        ("destination 10.1.0.1:443", "destination 10.1.0.1:any", "destination", "given up", "no single port"),
+        ("destination 10.1.0.1:443", "destination gone:443", "destination", "given up", "frontend.address"),
+        ("destination 10.1.0.1:443", "destination 10.1.0.1%4:443", "destination", "given up", "route domain 4"),
+        ("    pool web", "    pool web\n    mask 255.255.255.0", "mask", "given up", "one address"),
+        ("    pool web", "    pool web\n    mask strange", "mask", "given up", "one address"),
+        ("    pool web", "    pool web\n    snatpool s", "snatpool s", "given up", "SNAT pool /Common/s"),
+        ("    pool web", "    pool web\n    connection-limit 0", "connection-limit 0", "implied", "no limit"),
+        (
+            "    pool web",
+            "    pool web\n    connection-limit 50",
+            "connection-limit 50",
+            "given up",
+            "limits.connections",
+        ),
+        (
+            "    pool web",
+            "    pool web\n    connection-limit 500",
+            "connection-limit",
+            "given up",
+            "renders no connection",
+        ),
+        ("    pool web", "    pool web\n    nonsense 1", "nonsense 1", "not understood", ""),
+        (
+            "rules { rules_of_farm }",
+            "rules { gone }",
+            "gone",
+            "not understood",
+            "iRule /Common/gone is not in the file",
+        ),
+        ("rules { rules_of_farm }", "rules { gone _sys_https_redirect }", "gone _sys", "not understood", "gone"),
+        ("defaults-from cookie\n", "method hash\n", "method hash", "given up", "a cookie of its own"),
+        ("defaults-from cookie\n", "expiration 3600\n", "expiration", "given up", "no timeout"),
+        ("stick { default yes }", "ssl { default yes }", "ssl", "given up", "by cookie or source address"),
+        (
+            "address 10.0.0.2\n        }",
+            "address 10.0.0.2\n connection-limit 0\n        }",
+            "connection-limit 0",
+            "implied",
+            "no limit",
+        ),
+        ("n2:443 {\n            address 10.0.0.2", "n2:443 {\n            address bad!", "n2:443", "given up", "bad!"),
+        ("n2:443 {", "n1:443 {", "n1:443", "taken", "nodes[0].name"),
+        ("n2:443 {", "/Other/n1:443 {", "/Other/n1:443", "given up", "the name is used twice"),
+        (
+            "monitor mon\n",
+            "monitor mon\n    slow-ramp-time soon\n",
+            "slow-ramp-time",
+            "given up",
+            "whole number of seconds",
+        ),
+        ("log local0.", "call lib;", "call lib;", "not understood", ""),
+        ("log local0.", "HTTP::redirect https://orch.corp.example/ ;#", "HTTP::redirect", "taken", "frontend.host"),
+        ("log local0.", "HTTP::redirect https://[HTTP::host]/ ;#", "HTTP::redirect", "taken", "frontend.redirect_http"),
+    ],
+)
+def test_a_property_has_its_fate_with_the_reason(old: str, new: str, beginning: str, fate: str, detail: str) -> None:
+    assert old in BASE
+    found = line(taken(BASE.replace(old, new, 1)), beginning)
+    assert (found.fate, detail in found.detail) == (fate, True), found
+
+
+def test_the_base_has_no_statement_that_is_not_understood() -> None:
+    result = taken(BASE)
+    assert [one for one in result.lines if one.fate == "not understood"] == []
+    assert result.spec.farm.balancer.signalr.idle_timeout == 900_000
+
+
+def test_every_statement_of_the_farm_and_every_other_object_is_listed_once() -> None:
+    lines = taken(BASE + "ltm pool other { members { 10.9.0.1:80 { } } }\n").lines
+    assert len({one.location for one in lines}) == len(lines)
+    assert [one.text for one in lines if one.location.line == BASE.count("\n") + 1] == ["ltm pool other"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "timeout", "health"),
+    [(5, 16, (5_000, 3, 1_900)), (1, 4, (1_000, 3, 1_000)), (10, 31, (10_000, 3, 1_900)), (2, 1, (2_000, 1, 1_900))],
+)
+def test_times_of_a_monitor_are_those_that_nlbgen_renders(
+    interval: int, timeout: int, health: tuple[int, int, int]
+) -> None:
+    text = BASE.replace("interval 5", f"interval {interval}").replace("timeout 16", f"timeout {timeout}")
+    result = taken(text)
+    found = result.spec.farm.balancer.health
+    assert (found.interval, found.fall, found.timeout) == health
+    rendered = next(file for file in render(generator("f5"), result.spec) if file.main).content.decode()
+    assert f"    interval {interval}\n" in rendered
+    assert (f"    timeout {timeout}\n" in rendered) == (timeout > interval)
+
+
+def test_ratios_of_node_objects_are_weights() -> None:
+    text = BASE.replace("monitor mon\n}", "monitor mon\n    load-balancing-mode ratio-node\n}")
+    text = text.replace("n2 { address 10.0.0.2\n", "n2 { address 10.0.0.2\n    ratio 4\n")
+    assert [one.weight for one in farm_of(text).nodes] == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("least", "groups", "states"),
+    [
+        (1, (10, 5), ["up", "backup"]),
+        (0, (10, 5), ["up", "up"]),
+        (1, (5, 5), ["up", "up"]),
+        (2, (5, 10), ["backup", "up"]),
+    ],
+)
+def test_priority_groups_are_backup_nodes_if_there_is_a_threshold(
+    least: int, groups: tuple[int, int], states: list[str]
+) -> None:
+    text = BASE.replace("monitor mon\n}", f"monitor mon\n    min-active-members {least}\n}}")
+    for address, group in zip(("1", "2"), groups, strict=True):
+        text = text.replace(
+            f"            address 10.0.0.{address}\n",
+            f"            address 10.0.0.{address}\n            priority-group {group}\n",
+        )
+    assert [one.state for one in farm_of(text).nodes] == states
+
+
+@pytest.mark.parametrize(
+    ("text", "peer", "node_ca", "verified"),
+    [
+        (BASE, "ignore", None, False),
+        (BASE, "require\n    ca-file ca-bundle.crt", None, "/etc/ssl/certs/ca-certificates.crt"),
+        (BASE, "require\n    ca-file corp.crt", "/Common/corp.crt", "/etc/ssl/certs/ca-certificates.crt"),
+        (BASE, "require", None, False),
+    ],
+)
+def test_nodes_are_verified_as_the_profile_does(
+    text: str, peer: str, node_ca: str | None, verified: str | bool
+) -> None:
+    farm = farm_of(text.replace("defaults-from serverssl\n", f"defaults-from serverssl\n    peer-cert-mode {peer}\n"))
+    assert (farm.f5.node_ca, farm.frontend.tls.verify_nodes) == (node_ca, verified)
+
+
+def test_under_passthrough_the_profile_of_the_monitor_verifies_nodes() -> None:
+    text = BASE.replace("timeout 16", "timeout 16\n    ssl-profile servers")
+    for name in (
+        "        clients { context clientside }\n",
+        "        http { }\n",
+        "        servers { context serverside }\n",
+    ):
+        text = text.replace(name, "")
+    ignored = taken(text)
+    assert "verify_nodes" not in ignored.spec.farm.frontend.tls.written
+    checked = text.replace(
+        "defaults-from serverssl\n", "defaults-from serverssl\n    peer-cert-mode require\n    ca-file c\n"
+    )
+    farm = farm_of(checked)
+    assert ("verify_nodes" in farm.frontend.tls.written, farm.f5.node_ca) == (True, "/Common/c")
+
+
+def without_comments(text: str) -> str:
+    return "\n".join(one for one in text.split("\n") if not one.startswith("# "))
+
+
+@pytest.mark.parametrize("name", ["bridge", "passthrough", "signalr", "states", "legacy"])
+def test_objects_that_a_device_saved_give_the_spec_of_their_farm(name: str) -> None:
+    """A saved configuration has the marks of nlbgen's objects, but not the comments of the rendered file."""
+    original = (HERE.parent / "golden_f5" / name / "bigip.conf").read_text(encoding="utf-8")
+    version = "11.6" if name == "legacy" else "16.1"
+    draft = draft_of(f"#TMSH-VERSION: {version}.0\n{without_comments(original)}" + TWO)
+    farm = draft.values.get("farm")
+    result = finished(draft, farm=str(farm), **{"frontend.host": "orchestrator.corp.example"})
+    rendered = next(file for file in render(generator("f5"), result.spec) if file.main).content.decode()
+    assert without_comments(rendered).strip() == without_comments(original).strip()
+    assert draft.notes == ()
+
+
+CLOSED = """\
+when HTTP_REQUEST {
+    HTTP::respond 503 content {<h1>Maintenance</h1><p>Back at 5 &#58; or later</p>} "Retry-After" "300"
+}
+"""
+
+
+def test_a_closed_farm_of_nlbgen_is_closed() -> None:
+    text = BASE.replace('when HTTP_REQUEST {\n    log local0. "hello"\n}\n', CLOSED)
+    text = text.replace("ltm virtual orchestrator {", "ltm virtual orchestrator {\n    description nlbgen:orchestrator")
+    maintenance = farm_of(text).balancer.maintenance
+    assert (maintenance.state, maintenance.message, maintenance.retry_after) == (
+        "closed",
+        "Back at 5 : or later",
+        300_000,
+    )
+    assert farm_of(BASE.replace('log local0. "hello"', "return")).balancer.maintenance.state == "serving"
+
+
+def test_a_closed_farm_under_passthrough_has_no_node_that_is_up() -> None:
+    text = BASE.replace("destination", "description nlbgen:orchestrator\n    destination")
+    for address in ("1", "2"):
+        text = text.replace(
+            f"            address 10.0.0.{address}\n",
+            f"            address 10.0.0.{address}\n            state user-down\n",
+        )
+    farm = farm_of(text)
+    assert (farm.balancer.maintenance.state, {one.state for one in farm.nodes}) == ("closed", {"up"})
+    assert line(taken(text), "state user-down").details == ("balancer.maintenance.state",)
+
+
+def test_ratios_that_nlbgen_made_smaller_render_again() -> None:
+    """nlbgen divides weights whose shares are above F5's limit of 100: the weights 200 and 101 become 100 and 50."""
+    text = BASE.replace("monitor mon\n}", "monitor mon\n    load-balancing-mode ratio-member\n}")
+    text = text.replace("            address 10.0.0.1\n", "            address 10.0.0.1\n            ratio 100\n")
+    text = text.replace("            address 10.0.0.2\n", "            address 10.0.0.2\n            ratio 50\n")
+    result = taken(text)
+    rendered = next(file for file in render(generator("f5"), result.spec) if file.main).content.decode()
+    assert "            ratio 100\n" in rendered
+    assert "            ratio 50\n" in rendered
+
+
+@pytest.mark.parametrize(
+    ("rule", "paths"),
+    [
+        ('    if { [HTTP::path] starts_with "/signalr" } {\n        pool live\n    }\n', ("/signalr",)),
+        (
+            '    switch -glob [HTTP::uri] {\n "/signalr*" -\n "/hubs*" {\n pool live }\n default { pool web }\n }\n',
+            ("/signalr", "/hubs"),
+        ),
+        ('    if { [HTTP::uri] contains "/signalr" } { pool live } else { pool web }\n', ("/signalr",)),
+        ("    if { [HTTP::path] eq $x } { pool live }\n", ("/signalr",)),
+    ],
+)
+def test_paths_of_signalr_in_an_irule(rule: str, paths: tuple[str, ...]) -> None:
+    text = BASE.replace('    log local0. "hello"\n', rule)
+    text += "ltm pool live {\n    members {\n        n1:443 { address 10.0.0.1 }\n    }\n}\n"
+    result = taken(text)
+    assert result.spec.farm.balancer.signalr.paths == paths
+    assert line(result, "ltm pool live").fate == "taken"
