@@ -138,13 +138,13 @@ FEATURES: Final = (
     ),
     Feature(
         "http2",
-        "HTTP/2 to the clients",
+        "HTTP/2 for clients",
         _when(("frontend", "http2"), lambda f: "http2" in f.frontend.written and f.frontend.offers_http2),
     ),
     Feature(
         "websocket", "WebSocket for SignalR", _when(("balancer", "signalr"), lambda f: "signalr" in f.balancer.written)
     ),
-    Feature("signalr-pool", "Separate timeouts for SignalR's paths", _never),
+    Feature("signalr-pool", "Separate timeouts for SignalR paths", _never),
     Feature(
         "active-health",
         "Active health checks",
@@ -164,7 +164,7 @@ FEATURES: Final = (
     ),
     Feature(
         "health-details-key",
-        "HealthCheck.DetailsKey in the health checks",
+        "Health checks with HealthCheck.DetailsKey",
         _when(("balancer", "health", "details_key"), lambda f: f.balancer.health.details_key is not None),
     ),
     Feature(
@@ -179,7 +179,7 @@ FEATURES: Final = (
     ),
     Feature("app-pool-stop", "Detection of a stopped IIS app pool", _never, wanted=_sees_http),
     Feature("free-hung-websockets", "Closing the WebSockets of a hung node", _never, wanted=_every),
-    Feature("no-replayed-post", "No POST is sent twice", _never, wanted=_sees_http),
+    Feature("no-replayed-post", "No retry of POST requests", _never, wanted=_sees_http),
     Feature(
         "least-connections",
         "Least connections",
@@ -187,13 +187,13 @@ FEATURES: Final = (
     ),
     Feature("round-robin", "Round robin", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "round-robin")),
     Feature(
-        "source-hash", "Hash of the client's address", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "source")
+        "source-hash", "Client address hash", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "source")
     ),
     Feature("weights", "Weights", _weights),
     Feature("affinity-cookie", "Affinity by cookie", _when(_AFFINITY, lambda f: f.affinity == "cookie")),
     Feature(
         "affinity-source",
-        "Affinity by address",
+        "Affinity by client address",
         _when(_AFFINITY, lambda f: f.affinity == "source"),
         by_default=_auto_affinity,
     ),
@@ -206,42 +206,42 @@ FEATURES: Final = (
     Feature("drain", "Draining a node", _state("drain")),
     Feature("down", "Disabling a node", _state("down")),
     Feature("backup", "Backup nodes", _state("backup")),
-    Feature("backup-source", "Backup nodes with hashing by address", _backup_source),
+    Feature("backup-source", "Backup nodes with client address hash", _backup_source),
     Feature("slow-start", "Slow start", _when(("balancer", "slow_start"), lambda f: f.balancer.slow_start > 0)),
     Feature(
-        "queue", "A queue for nodes at their limit", _when(_QUEUE, lambda f: "queue" in f.balancer.timeouts.written)
+        "queue", "Request queue at the nodes' connection limit", _when(_QUEUE, lambda f: "queue" in f.balancer.timeouts.written)
     ),
     Feature(
         "maintenance",
-        "A page with 503 while the farm is closed",
+        "Maintenance page with status 503",
         _when(("balancer", "maintenance", "state"), lambda f: f.balancer.maintenance.state == "closed"),
     ),
     Feature(
         "gradual-release",
-        "A limit of new robots per second after an upgrade",
+        "Rate limit for new robots after an upgrade",
         _when(("balancer", "maintenance", "state"), lambda f: f.balancer.maintenance.state == "releasing"),
     ),
     Feature(
         "address-limit",
-        "A limit of connections for each client address",
+        "Connection limit per client address",
         _when(
             ("balancer", "limits", "connections_per_address"), lambda f: f.balancer.limits.connections_per_address > 0
         ),
     ),
     Feature(
-        "max-body", "A limit for uploads", _when(("balancer", "max_body"), lambda f: "max_body" in f.balancer.written)
+        "max-body", "Size limit for request bodies", _when(("balancer", "max_body"), lambda f: "max_body" in f.balancer.written)
     ),
     Feature("state-over-reload", "Node states that survive a reload", _never, wanted=_every),
-    Feature("vip", "An address shared by several balancers", _when(_VIP, lambda f: f.frontend.vip is not None)),
-    Feature("metrics", "Metrics on loopback", _never),
+    Feature("vip", "Virtual IP address shared by several balancers", _when(_VIP, lambda f: f.frontend.vip is not None)),
+    Feature("metrics", "Metrics endpoint (loopback only)", _never),
     Feature(
         "ntlm",
-        "NTLM and Negotiate sign-in through the balancer",
+        "NTLM and Negotiate authentication through the balancer",
         _when(("frontend", "windows_sign_in"), lambda f: f.frontend.windows_sign_in and _sees_http(f)),
     ),
     Feature(
         "redis-front",
-        "One address for the Redis master",
+        "Redis frontend for the current master",
         _when(_SENTINEL, lambda f: f.redis_front),
         by_default=_haproxy_has_front,
     ),

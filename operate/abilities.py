@@ -18,13 +18,13 @@ class Row(NamedTuple):
     vendors: Mapping[str, Yes | No]
 
 
-_DEVICE_RELOAD: Final = Yes("saved in the device's configuration; the next push sets the states of the spec")
+_DEVICE_RELOAD: Final = Yes("the device saves it in its configuration; the next push sets the states of the spec")
 ABILITIES: Final[Mapping[Ability, Row]] = {
     "drain": Row(
         "`drain`: no new clients",
         {
             "haproxy": Yes("state `drain`; clients with an affinity cookie stay"),
-            "nginx": Yes("the rendered state, and a reload; open connections stay in the old workers"),
+            "nginx": Yes("the state in `nginx.conf`, then a reload; open connections stay in the old workers"),
             "zen": Yes("maintenance, mode `drain`"),
             "f5": Yes("session `user-disabled`; clients with a persistence record stay"),
         },
@@ -33,7 +33,7 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
         "`down`: no requests",
         {
             "haproxy": Yes("state `maint`; WebSockets are closed, in old workers too"),
-            "nginx": Yes("the rendered state, and a reload; open connections stay in the old workers"),
+            "nginx": Yes("the state in `nginx.conf`, then a reload; open connections stay in the old workers"),
             "zen": Yes("maintenance, mode `cut`"),
             "f5": Yes("state `user-down` (forced offline)"),
         },
@@ -42,7 +42,7 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
         "Number of sessions",
         {
             "haproxy": Yes("`show stat`"),
-            "nginx": Yes("established connections to the node (`ss`), with idle ones that NGINX keeps"),
+            "nginx": Yes("established connections to the node (`ss`), including NGINX's idle ones"),
             "zen": Yes(
                 "established connections to the node (`GET /stats/farms/FARM`), if the user of zapi may read them"
             ),
@@ -50,21 +50,21 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
         },
     ),
     "kinds": Row(
-        "Sessions by kind",
+        "Number of WebSockets and long polls",
         {
-            "haproxy": Yes("WebSockets and long polls, by the SignalR pool"),
-            "nginx": No("a connection to a node does not show what it carries"),
-            "zen": No("a connection to a node does not show what it carries"),
-            "f5": Yes("if the farm has a SignalR pool of its own"),
+            "haproxy": Yes("the sessions of the SignalR pool"),
+            "nginx": No("NGINX does not show which connections are WebSockets or long polls"),
+            "zen": No("zapi does not show which connections are WebSockets or long polls"),
+            "f5": Yes("if the farm has a separate SignalR pool"),
         },
     ),
     "workers": Row(
-        "Sessions of workers before a reload",
+        "Sessions in old workers after a reload",
         {
-            "haproxy": Yes("by the master's socket"),
+            "haproxy": Yes("through the master socket"),
             "nginx": Yes("`ss` counts the connections of all workers"),
             "zen": No("a restart of the farm closes its connections"),
-            "f5": Yes("a BIG-IP has no reload"),
+            "f5": Yes("not needed: a BIG-IP has no reload"),
         },
     ),
     "checks": Row(
@@ -86,7 +86,7 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
         },
     ),
     "spread": Row(
-        "`--for`: sessions are closed gradually",
+        "Gradual closing of sessions (`--for`)",
         {
             "haproxy": Yes("`shutdown session`, in all workers"),
             "nginx": No("NGINX cannot close single connections"),
@@ -95,10 +95,10 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
         },
     ),
     "reload": Row(
-        "The state survives a reload",
+        "The state persists across reloads",
         {
-            "haproxy": Yes("the rendered drop-in saves it; until the node's line in `haproxy.cfg` changes"),
-            "nginx": Yes("it is in `nginx.conf`; until a newly rendered file is installed"),
+            "haproxy": Yes("the rendered systemd drop-in saves it, until the node's line in `haproxy.cfg` changes"),
+            "nginx": Yes("it is in `nginx.conf`, until a new `nginx.conf` is installed"),
             "zen": _DEVICE_RELOAD,
             "f5": _DEVICE_RELOAD,
         },
@@ -106,8 +106,8 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
     "pair": Row(
         "Several balancers",
         {
-            "haproxy": Yes("each one is changed and read back"),
-            "nginx": Yes("each one is changed and read back"),
+            "haproxy": Yes("nlbgen changes each one, then reads its state"),
+            "nginx": Yes("nlbgen changes each one, then reads its state"),
             "zen": No("the spec names one device"),
             "f5": Yes("the active unit; `--sync GROUP` synchronizes the others"),
         },

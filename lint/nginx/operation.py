@@ -134,7 +134,7 @@ def _unverified(found: Model) -> Iterator[Found]:
 
 
 def _sign_in_over_http2(found: Model) -> Iterator[Found]:
-    """`ntlm` in an upstream, or a header WWW-Authenticate that names it, together with HTTP/2 to the clients."""
+    """`ntlm` in an upstream, or a header WWW-Authenticate that names it, together with HTTP/2 for clients."""
     for server in found.servers:
         proxied = found.of_server.get(server, ())
         sign_in = any(upstream.own("ntlm") for one in proxied for upstream in one.target.upstreams)

@@ -539,7 +539,7 @@ def test_render_with_a_queue_needs_accept(make_spec: MakeSpec) -> None:
     with pytest.raises(UnsupportedError, match="f5-queue"):
         render(F5, make_spec(balancer={"timeouts": {"queue": "30s"}}))
     files = render(F5, make_spec(balancer={"timeouts": {"queue": "30s"}}, accept=["f5-queue"]))
-    assert b"# Not supported: A queue for nodes at their limit" in next(file.content for file in files if file.main)
+    assert b"# Not supported: Request queue at the nodes' connection limit" in next(file.content for file in files if file.main)
 
 
 # The checker.

@@ -1118,7 +1118,7 @@ def test_pushes_at_the_same_time_add_no_duplicate_backend(serve: Serve) -> None:
             told = [result.result() for result in [pool.submit(attempt, spec, allowed) for _ in range(2)]]
         farm = server.device.farms.get("orch")
         endpoints = [] if farm is None else [(one["ip"], one["port"]) for one in backends_of(farm)]
-        assert len(set(endpoints)) == len(endpoints) or re.search("duplicated|still differs", "".join(told)), told
+        assert len(set(endpoints)) == len(endpoints) or re.search("listed twice|still differs", "".join(told)), told
         mended = allowed._replace(adopt=True, prune=True)
         push(spec, mended)
         assert not plan(spec, mended).plan.changes
