@@ -186,9 +186,7 @@ FEATURES: Final = (
         _when(_ALGORITHM, lambda f: f.balancer.algorithm == "least-connections"),
     ),
     Feature("round-robin", "Round robin", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "round-robin")),
-    Feature(
-        "source-hash", "Client address hash", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "source")
-    ),
+    Feature("source-hash", "Client address hash", _when(_ALGORITHM, lambda f: f.balancer.algorithm == "source")),
     Feature("weights", "Weights", _weights),
     Feature("affinity-cookie", "Affinity by cookie", _when(_AFFINITY, lambda f: f.affinity == "cookie")),
     Feature(
@@ -209,7 +207,9 @@ FEATURES: Final = (
     Feature("backup-source", "Backup nodes with client address hash", _backup_source),
     Feature("slow-start", "Slow start", _when(("balancer", "slow_start"), lambda f: f.balancer.slow_start > 0)),
     Feature(
-        "queue", "Request queue at the nodes' connection limit", _when(_QUEUE, lambda f: "queue" in f.balancer.timeouts.written)
+        "queue",
+        "Request queue at the nodes' connection limit",
+        _when(_QUEUE, lambda f: "queue" in f.balancer.timeouts.written),
     ),
     Feature(
         "maintenance",
@@ -229,7 +229,9 @@ FEATURES: Final = (
         ),
     ),
     Feature(
-        "max-body", "Size limit for request bodies", _when(("balancer", "max_body"), lambda f: "max_body" in f.balancer.written)
+        "max-body",
+        "Size limit for request bodies",
+        _when(("balancer", "max_body"), lambda f: "max_body" in f.balancer.written),
     ),
     Feature("state-over-reload", "Node states that survive a reload", _never, wanted=_every),
     Feature("vip", "Virtual IP address shared by several balancers", _when(_VIP, lambda f: f.frontend.vip is not None)),

@@ -539,7 +539,8 @@ def test_render_with_a_queue_needs_accept(make_spec: MakeSpec) -> None:
     with pytest.raises(UnsupportedError, match="f5-queue"):
         render(F5, make_spec(balancer={"timeouts": {"queue": "30s"}}))
     files = render(F5, make_spec(balancer={"timeouts": {"queue": "30s"}}, accept=["f5-queue"]))
-    assert b"# Not supported: Request queue at the nodes' connection limit" in next(file.content for file in files if file.main)
+    (main,) = (file.content for file in files if file.main)
+    assert b"# Not supported: Request queue at the nodes' connection limit" in main
 
 
 # The checker.
