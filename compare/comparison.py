@@ -1,9 +1,8 @@
 """Compare the configuration that runs today with the one that the spec makes."""
 
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Final, NamedTuple
 
 from ..core.errors import UsageError
 from ..core.wording import one_of
@@ -13,16 +12,13 @@ from ..readers.tree import Configuration, Unread, Vendor
 from ..spec.load import Spec
 from ..takeover.account import Account, Fate, Line
 from ..takeover.draft import Draft
+from ..takeover.importers import IMPORTERS, take
 from . import haproxy, nodes, values
 from .rules import RuleChange, rule_changes
 from .values import Difference
 
 OPEN: Final[tuple[Fate, ...]] = ("given up", "not understood")
 """The fates of statements that the new configuration does not replace."""
-
-
-class _Take(Protocol):
-    def __call__(self, configuration: Configuration, source: str) -> Draft: ...
 
 
 class Comparison(NamedTuple):
@@ -65,8 +61,7 @@ def compare(spec: Spec, vendor: str, file: Path) -> Comparison:
 
 
 def _with_values(found: Comparison, spec: Spec, today: Configuration, then: Configuration) -> Comparison:
-    take = _importer(found.vendor)
-    if take is None:
+    if found.vendor not in IMPORTERS:
         return found._replace(not_compared=f"nlbgen does not take over configurations of {found.vendor}")
     try:
         before, after = take(today, found.file), take(then, found.rendered)
@@ -92,16 +87,3 @@ def _differences(
 
 def _open(account: Account) -> Iterator[Line]:
     return (line for line in account.lines() if line.fate in OPEN)
-
-
-def _importer(vendor: Vendor) -> _Take | None:
-    """The function that takes over configurations of a vendor; None if there is none."""
-    root = __package__.rpartition(".")[0]
-    name = f"{root}.takeover.{vendor}"
-    try:
-        module = import_module(f"{name}.importer")
-    except ModuleNotFoundError as error:
-        if error.name not in {name, f"{name}.importer"}:
-            raise
-        return None
-    return cast("_Take", module.take)

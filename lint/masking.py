@@ -4,6 +4,11 @@ import re
 from typing import Final
 
 _SECRETS: Final = (
+    # AS3: the text after the key of a secret.
+    re.compile(
+        r"(?i)(\"\w*(?:passphrase|password|secret|ciphertext|protected|privatekey)\"[ \t]*:[ \t]*)"
+        r"(\"(?:[^\"\\]|\\.)*\"?)"
+    ),
     # HAProxy: users, statistics; F5: passwords and passphrases of objects.
     re.compile(r"(?i)(\b(?:insecure-|encrypted-)?(?:password|passphrase|secret|shared-secret)[ \t=:]+)(\S+)"),
     re.compile(r"(\bstats[ \t]+auth[ \t]+[^\s:]+:)(\S+)"),

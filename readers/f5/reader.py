@@ -1,12 +1,10 @@
-"""Read a bigip.conf, a single configuration file (SCF), a or a UCS archive."""
+"""Read a bigip.conf, a single configuration file (SCF), a UCS archive or an AS3 declaration."""
 
 from pathlib import Path
 
-from ...core.errors import Location
-from ..errors import UnreadableError
 from ..text import Source, without_collection
 from ..tree import Configuration
-from . import tmsh, ucs
+from . import as3, tmsh, ucs
 
 
 def read(path: Path, content: bytes) -> Configuration:
@@ -19,9 +17,10 @@ def read(path: Path, content: bytes) -> Configuration:
         sources = [Source(f"{name}/{member}", text) for member, text in ucs.members(name, content).items()]
     else:
         sources = [Source(name, content)]
-    if sources[0].text.lstrip().startswith(("{", "[")):
-        hint = "give bigip.conf, a UCS archive, or the file of `tmsh save sys config file NAME no-passphrase`"
-        raise UnreadableError.at(Location(sources[0].name, 1, 1), "it is JSON, such as a declaration of AS3", hint)
+    if as3.is_declaration(sources[0].text):
+        with without_collection():
+            declared = as3.parse(sources[0])
+        return Configuration("f5", declared.statements, (), declared.unread, {name: sources[0].lines})
     with without_collection():
         found = [tmsh.parse(source) for source in sources]
     return Configuration(

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ...core.errors import UnsupportedError
+from ...core.errors import UnsupportedError, UsageError
 from ...generators.base import generator, render
 from ...generators.f5.vocabulary import NAMED
-from ...readers.f5 import tmsh
+from ...readers.f5 import as3, tmsh
 from ...readers.f5.model import model
 from ...readers.f5.objects import items
 from ...readers.text import Source as Text
@@ -33,8 +33,12 @@ Key = tuple[str, ...]
 def take(configuration: Configuration, source: str, frontend: str = "") -> Draft:
     """Take over what the configuration has; `frontend` is the name of the virtual server.
 
-    Raises UsageError if no virtual server has a pool with members, or if several could be the farm's.
+    Raises UsageError if no virtual server has a pool with members, or if several could be the farm's, and for a
+    declaration of AS3, which does not have all values of the objects that AS3 makes.
     """
+    if as3.is_from_declaration(configuration):
+        hint = "give bigip.conf, a UCS archive, or the file of `tmsh save sys config file NAME no-passphrase`"
+        raise UsageError(f"{source}: it is a declaration of AS3", hint)
     found = model(configuration)
     main = choose(found, source, frontend)
     whole = outline(configuration, {one.location for one in configuration.statements})

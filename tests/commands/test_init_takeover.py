@@ -202,7 +202,7 @@ def test_init_from_bigip_conf_takes_the_given_virtual_server(cli: "RunCommand", 
 def test_init_from_a_declaration_of_as3_says_what_to_give(cli: "RunCommand", config: Path) -> None:
     config.write_text('{"class": "ADC", "schemaVersion": "3.45.0"}', encoding="utf-8")
     ran = cli("init", "--from", config.name, *REDIS)
-    assert ran.code == 1
+    assert ran.code == 2
     assert "tmsh save sys config file NAME" in ran.err
 
 

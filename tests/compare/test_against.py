@@ -1,7 +1,6 @@
 """`nlbgen render VENDOR --against FILE`: rules, nodes, values and statements, by what they do."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from nlbgen.generators.base import generator, render
 from nlbgen.readers.haproxy.reader import read_text
 from nlbgen.spec.load import Spec, load, loads
 from nlbgen.takeover.haproxy import importer
+from nlbgen.takeover.importers import IMPORTERS
 
 if TYPE_CHECKING:
     from nlbgen.takeover.values import Values
@@ -291,26 +291,18 @@ def test_a_file_without_a_farm_is_compared_by_rules_only(spec: Spec, tmp_path: P
 def test_a_vendor_without_an_importer_is_compared_by_rules_only(
     spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison, "import_module", _missing("nlbgen.takeover.haproxy"))
+    monkeypatch.setattr(comparison, "IMPORTERS", {})
     found = compared(spec, tmp_path)
     assert found.not_compared == "nlbgen does not take over configurations of haproxy"
     assert "only the rules are compared: nlbgen does not take over" in text(found)
     assert found.rules
 
 
-def test_a_module_that_an_importer_lacks_is_an_error(
-    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(comparison, "import_module", _missing("other"))
-    with pytest.raises(ModuleNotFoundError):
-        compared(spec, tmp_path)
-
-
-def _missing(name: str) -> Callable[[str], None]:
-    def import_module(_name: str) -> None:
-        raise ModuleNotFoundError(name=name)
-
-    return import_module
+@pytest.mark.parametrize("vendor", sorted(IMPORTERS))
+def test_nlbgens_own_configuration_does_not_differ(spec: Spec, tmp_path: Path, vendor: str) -> None:
+    file = next(file for file in render(generator(vendor), spec) if file.main)
+    found = compared(spec, tmp_path, file.content.decode("utf-8"), vendor)
+    assert (found.not_compared, text(found)) == ("", "")
 
 
 @pytest.mark.parametrize(
