@@ -67,6 +67,13 @@ REVIVE_SECONDS = 15.0
 )
 @click.option("--host", metavar="NAME", help="With --config: the host name that the clients request.")
 @click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="LIVE=FOLDER",
+    help="With --config: FOLDER has the files of the folder LIVE of the live machine; repeatable.",
+)
+@click.option(
     "--beside",
     is_flag=True,
     help="With --config: also run what nlbgen renders (for -s, or the spec that `init --from` makes of FILE), and show "
@@ -93,6 +100,7 @@ def command(
     diff: bool,
     config: Path | None,
     host: str | None,
+    maps: tuple[str, ...],
     beside: bool,
     keep: bool,
     quick: bool,
@@ -130,9 +138,11 @@ def command(
     if config is not None:
         _require_library()
         _refuse_with_beside({"--diff": diff, "--keep": keep, "--requests": log} if beside else {})
-        _prove_file(vendor, config, host, run_options(), style, diff=diff, beside=beside)
+        options = run_options()
+        options.foreign = _foreign(vendor, config, host, maps)
+        _prove_file(vendor, config, options.foreign, options, style, diff=diff, beside=beside)
         return
-    _refuse_without_config(host, beside=beside)
+    _refuse_without_config(host, maps, beside=beside)
     spec = load(file)
     console.show_warnings(spec)
     _require_library()
@@ -160,28 +170,34 @@ def command(
     _run(spec, vendor, run_options(), style)
 
 
+def _foreign(vendor: str, config: Path, host: str | None, maps: tuple[str, ...]) -> "Foreign":
+    """Read a configuration that nlbgen did not write."""
+    from ..prove.foreign.load import foreign
+    from ..prove.foreign.maps import Maps
+
+    _require_posix()
+    return foreign(vendor, config, host, Maps.of(maps))
+
+
 def _prove_file(
-    vendor: str, config: Path, host: str | None, options: "RunOptions", style: str, *, diff: bool, beside: bool
+    vendor: str, config: Path, found: "Foreign", options: "RunOptions", style: str, *, diff: bool, beside: bool
 ) -> None:
     """Run a configuration that nlbgen did not write; the spec counts only if the command line names it."""
-    from ..prove.foreign.load import foreign
     from ..prove.foreign.plan import farm_of
     from ..spec.load import load
     from .beside import rendered_for
 
-    _require_posix()
     context = click.get_current_context()
     named = context.get_parameter_source("file") is click.core.ParameterSource.COMMANDLINE
-    options.foreign = foreign(vendor, config, host)
     given = load(context.params["file"]) if named else None
     if beside:
-        rendered = rendered_for(config, vendor, options.foreign.plan.host, given)
-        own = farm_of(config, options.foreign.plan, rendered.spec)
+        rendered = rendered_for(config, vendor, found.plan.host, given)
+        own = farm_of(config, found.plan, rendered.spec)
         _run_beside(own, rendered, vendor, options, style)
         return
-    spec = farm_of(config, options.foreign.plan, given)
+    spec = farm_of(config, found.plan, given)
     if diff:
-        _show_difference(spec, vendor, options.foreign)
+        _show_difference(spec, vendor, found)
     else:
         _run(spec, vendor, options, style)
 
@@ -210,8 +226,10 @@ def _refuse_with_quick(options: dict[str, object]) -> None:
         )
 
 
-def _refuse_without_config(host: str | None, *, beside: bool) -> None:
+def _refuse_without_config(host: str | None, maps: tuple[str, ...], *, beside: bool) -> None:
     """Refuse the options that are about another configuration than the rendered one."""
+    if maps:
+        raise UsageError("--map is for --config only", "remove it: nlbgen's own configuration includes no files")
     if host is not None:
         raise UsageError("--host is for --config only", "write frontend.host in the spec")
     if beside:

@@ -52,17 +52,17 @@ class Edits:
         found = self._word.match(self._text, self._offset(word.location))
         return found[0] if found else word.text
 
-    def replace_directive(self, words: tuple[Word, ...], new: str, what: str) -> None:
-        """Replace a directive of NGINX with its semicolon; an empty text removes it."""
+    def replace_directive(self, words: tuple[Word, ...], new: str, what: str, here: str = "removed") -> None:
+        """Replace a directive of NGINX with its semicolon; an empty text removes it. `here` is for its row."""
         start = self._offset(words[0].location)
         last = self._word.match(self._text, self._offset(words[-1].location))
         end = self._text.index(";", last.end() if last else start) + 1
         live = " ".join(word.text for word in words)
-        self._add(_Edit(start, end, new), Mapped(self._at(words[0].location, what), live, what if new else "removed"))
+        self._add(_Edit(start, end, new), Mapped(self._at(words[0].location, what), live, here))
 
     def begin(self, new: str, what: str) -> None:
         """Insert a text at the begin of the file."""
-        self._edits[-1] = _Edit(0, 0, new)
+        self._edits[-1] = _Edit(0, 0, new + (self._edits[-1].text if -1 in self._edits else ""))
         self.rows.append(Mapped(what, "NGINX's default", new.strip()))
 
     def begin_block(self, word: Word, new: str, what: str) -> None:

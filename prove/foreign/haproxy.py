@@ -13,7 +13,8 @@ from ...readers.tree import Word
 from ..lab.mapping import Mapped
 from ..lab.processes import MAX_NODES
 from .haproxy_refused import refused
-from .haproxy_words import Mapping, internal, names_of, peer_lines, plain_redirect, template_numbers
+from .haproxy_words import Words, internal, names_of, peer_lines, plain_redirect, template_numbers
+from .maps import Maps
 from .plan import HOST, Affinity, ForeignNode, Key, Places, Plan, State, Tls, UnmappableError, unmappable
 
 _PREFIX: Final = re.compile(r"(?:ipv4@|ipv6@|tcp4@|tcp6@|tcp@)")
@@ -48,14 +49,15 @@ class _Keyed(NamedTuple):
 class HaproxyFile:
     """A haproxy.cfg that was read and can be mapped."""
 
-    def __init__(self, file: Path, content: bytes, host: str | None = None) -> None:
+    def __init__(self, file: Path, content: bytes, host: str | None = None, maps: Maps | None = None) -> None:
         """`host` is the name that the lab's clients request. Raises UnreadableError and UnmappableError."""
         self.file = file
+        self._maps = maps or Maps()
         self.content = content.decode("utf-8", "surrogateescape")
         self._model = model(read_text(self.content, str(file)))
         self._choice = _chosen(self._model, str(file), host)
         targets = tuple(target.backend for target in self._model.targets(self._choice.frontend))
-        if problems := [*refused(self._model, targets, file.parent)]:
+        if problems := [*refused(self._model, targets, self._here)]:
             raise UnmappableError(problems)
         binds = [bind for proxy in self._model.frontends for bind in proxy.binds]
         listeners = {name for bind in binds for name in names_of(bind)}
@@ -66,9 +68,13 @@ class HaproxyFile:
             raise UnmappableError([unmappable(self._choice.backend.location, "", reason)])
         self.spare_ports = sum(len(bind.address.text.split(",")) for bind in binds) + len(peer_lines(self._model))
 
+    def _here(self, name: str) -> Path:
+        """The path on this machine of a file that the configuration names."""
+        return self._maps.here(name, self.file.parent)
+
     def mapped(self, places: Places) -> tuple[str, list[Mapped]]:
         """Return the text for the lab, and everything that differs from the live one."""
-        mapping = Mapping(self.content, places)
+        mapping = Words(self.content, places)
         redirect = plain_redirect(self._model) if self.plan.redirects else None
         mapping.globals(self._model)
         for proxy in self._model.frontends:
@@ -79,7 +85,7 @@ class HaproxyFile:
                 mapping.listener(bind, port, inside=internal(self._model, bind))
         for server, keys in self._keys:
             mapping.server(server, keys)
-        mapping.others(self._model, self.file.parent)
+        mapping.others(self._model, self._here)
         return mapping.edits.text(), mapping.edits.rows
 
 

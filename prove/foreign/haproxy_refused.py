@@ -1,14 +1,15 @@
 """The parts of a haproxy.cfg that cannot run in the lab, with the reason for each."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from ...core.errors import Problem
 from ...readers.haproxy.model import Model, Proxy
 from ...readers.tree import Statement, Word
-from .haproxy_words import address_word, is_unspecified, template_numbers
+from .haproxy_words import address_word, map_files, template_numbers
+from .hosts import is_unspecified
 from .plan import unmappable
 
 _SECTIONS: Final[Mapping[str, str]] = {
@@ -56,16 +57,18 @@ _SERVER: Final[Mapping[str, str]] = {
 _CHECKS: Final = frozenset({"mysql-check", "pgsql-check", "redis-check", "smtpchk", "ldap-check", "spop-check"})
 _DYNAMIC: Final = ("*", "rhttp@", "fd@", "sockpair@")
 _LUA: Final = re.compile(r"lua\.|\blua\.")
-_MAP: Final = re.compile(r"\bmap(?:_[a-z]+)*\(([^,)]+)")
 
 
-def refused(found: Model, targets: tuple[Proxy, ...], folder: Path) -> Iterator[Problem]:
-    """Yield what cannot run; `targets` are the backends that the lab's clients reach."""
+def refused(found: Model, targets: tuple[Proxy, ...], here: Callable[[str], Path]) -> Iterator[Problem]:
+    """Yield what cannot run; `targets` are the backends that the lab's clients reach.
+
+    `here` returns the path on this machine of a file that the configuration names.
+    """
     for section in found.configuration.statements:
         if reason := _SECTIONS.get(section.name):
             yield unmappable(section.location, section.name, reason)
         for statement in section.inside:
-            yield from _statement(statement, folder)
+            yield from _statement(statement, here)
     for proxy in found.proxies:
         yield from _listeners(proxy)
         yield from _servers(proxy)
@@ -73,7 +76,7 @@ def refused(found: Model, targets: tuple[Proxy, ...], folder: Path) -> Iterator[
         yield from _checks(proxy)
 
 
-def _statement(statement: Statement, folder: Path) -> Iterator[Problem]:
+def _statement(statement: Statement, here: Callable[[str], Path]) -> Iterator[Problem]:
     first = statement.arguments[:1]
     if reason := _STATEMENTS.get(statement.name):
         yield unmappable(statement.location, statement.name, reason)
@@ -88,18 +91,19 @@ def _statement(statement: Statement, folder: Path) -> Iterator[Problem]:
             yield unmappable(word.location, word.text, reason)
         if _LUA.match(word.text):
             yield unmappable(word.location, word.text, "nlbgen does not run Lua programs")
-        yield from _files(statement, word, folder)
+        yield from _files(statement, word, here)
 
 
-def _files(statement: Statement, word: Word, folder: Path) -> Iterator[Problem]:
+def _files(statement: Statement, word: Word, here: Callable[[str], Path]) -> Iterator[Problem]:
     """Refuse lists and maps in files that this machine does not have."""
-    names = [name.strip() for name in _MAP.findall(word.text)]
+    names = map_files(word.text)
     before = statement.words[statement.words.index(word) - 1].text
     if before == "-f":
         names.append(word.text)
     for name in names:
-        if not (folder / name).is_file():
-            yield unmappable(word.location, name, "the file is not on this machine", "copy it to this path")
+        if not here(name).is_file():
+            hint = "copy it to this path, or give its folder: --map LIVE=FOLDER"
+            yield unmappable(word.location, name, "the file is not on this machine", hint)
 
 
 def _listeners(proxy: Proxy) -> Iterator[Problem]:

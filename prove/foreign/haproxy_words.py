@@ -1,8 +1,8 @@
 """The words of a haproxy.cfg that differ in the lab."""
 
 import re
-from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -10,11 +10,11 @@ from ...core.files import write_atomically
 from ...readers.haproxy.model import Bind, Model, Proxy, Server, Setting
 from ...readers.tree import Statement, Word
 from .edits import Edits
+from .hosts import is_this_machine
 from .plan import Key, Places
 
 _WORD: Final = re.compile(r"""(?:[^\s"'\\#]|\\.|"(?:\\.|[^"\\])*"|'[^']*')+""")
 _PREFIX: Final = re.compile(r"(?:ipv4@|ipv6@|tcp4@|tcp6@|tcp@|udp4@|udp6@)")
-_ANY: Final = frozenset({"", "*", "localhost"})
 _IN_COMMENT: Final = frozenset(
     (
         *("chroot", "user", "uid", "group", "gid", "daemon", "pidfile", "quiet", "ulimit-n", "ssl-dh-param-file"),
@@ -32,6 +32,7 @@ _PROXY_PROTOCOL: Final = frozenset(
 )
 _TEMPLATE_WORDS: Final = 4
 """The words of a `server-template` before its settings."""
+_MAP: Final = re.compile(r"\bmap(?:_[a-z]+)*\(([^,)]+)")
 _RANGE: Final = re.compile(r"(?:([0-9]{1,5})-)?([0-9]{1,5})")
 
 
@@ -43,7 +44,7 @@ class _Setting(NamedTuple):
     what: str
 
 
-class Mapping:
+class Words:
     """The edits of one file for one lab."""
 
     def __init__(self, text: str, places: Places) -> None:
@@ -173,17 +174,16 @@ class Mapping:
         if setting.value is not None and new is not None:
             yield _Setting(setting.value, new, f"server {name}")
 
-    def others(self, found: Model, folder: Path) -> None:
-        """Map the addresses and files of all other statements."""
+    def others(self, found: Model, here: Callable[[str], Path]) -> None:
+        """Map the addresses and files of all other statements; `here` returns the path of a file on this machine."""
         for section in found.configuration.statements:
             for statement in section.inside:
-                self._other(section, statement, folder)
+                self._other(section, statement)
+                self._files(statement, here)
 
-    def _other(self, section: Statement, statement: Statement, folder: Path) -> None:
+    def _other(self, section: Statement, statement: Statement) -> None:
         words = statement.words
-        if statement.name == "errorfile" and len(words) > 2 and not (folder / words[2].text).is_file():
-            self.edits.comment_out(words, "errorfile")
-        elif statement.name == "source" and len(words) > 1:
+        if statement.name == "source" and len(words) > 1:
             self.edits.replace(words[1], "127.0.0.1", "source")
         elif section.name == "peers" and statement.name in {"peer", "server"} and len(words) > 2:
             self.edits.replace(words[2], f"127.0.0.1:{next(self._spare)}", f"peer {words[1].text}")
@@ -197,13 +197,34 @@ class Mapping:
             self.edits.replace(words[2], _CLOSED, f"{statement.name} {words[1].text}")
         elif statement.name in {"crt-base", "ca-base", "key-base"}:
             self.edits.comment_out(words, statement.name)
-        self._lists(statement, folder)
 
-    def _lists(self, statement: Statement, folder: Path) -> None:
-        """Give a list in a file its absolute path: HAProxy starts in another folder."""
-        for option, word in zip(statement.words, statement.words[1:], strict=False):
-            if option.text == "-f" and not Path(word.text).is_absolute():
-                self.edits.replace(word, str((folder / word.text).resolve()), "list")
+    def _files(self, statement: Statement, here: Callable[[str], Path]) -> None:
+        """Give each file its absolute path on this machine: HAProxy starts in another folder."""
+        words = statement.words
+        if statement.name == "errorfile" and len(words) > 2:
+            path = here(words[2].text)
+            if path.is_file():
+                self._path(words[2], {words[2].text: path}, "errorfile")
+            else:
+                self.edits.comment_out(words, "errorfile")
+        for option, word in pairwise(words):
+            if option.text == "-f":
+                self._path(word, {word.text: here(word.text)}, "list")
+            else:
+                self._path(word, {name: here(name) for name in map_files(word.text)}, "map")
+
+    def _path(self, word: Word, paths: Mapping[str, Path], what: str) -> None:
+        """Write the paths here in place of the names in a word."""
+        live = text = self.edits.written(word)
+        for name, path in paths.items():
+            text = text.replace(name, str(path.resolve()))
+        if text != live:
+            self.edits.replace(word, text, what)
+
+
+def map_files(text: str) -> list[str]:
+    """The files of the converters `map`, `map_beg` and similar in a word."""
+    return [name.strip() for name in _MAP.findall(text)]
 
 
 def template_numbers(server: Server) -> range:
@@ -229,19 +250,6 @@ def own_addresses(part: str) -> Iterator[str]:
         yield from (f"127.0.0.1:{port}", f"localhost:{port}")
     else:
         yield text.removeprefix("unix@")
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a listener of this host is reached by 127.0.0.1."""
-    return host in _ANY or is_unspecified(host) or host == "127.0.0.1"
-
-
-def is_unspecified(host: str) -> bool:
-    """Whether the host is the address that stands for all, of IPv4 or IPv6."""
-    try:
-        return ip_address(host.strip("[]")).is_unspecified
-    except ValueError:
-        return False
 
 
 def names_of(bind: Bind) -> set[str]:

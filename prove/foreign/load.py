@@ -8,17 +8,20 @@ from ...core.errors import FileError, UsageError
 from ...core.files import read_bytes
 from ...core.wording import one_of
 from .haproxy import HaproxyFile
+from .maps import Maps
 from .nginx import NginxFile
 from .plan import Foreign
 
-_READERS: Final[Mapping[str, Callable[[Path, bytes, str | None], Foreign]]] = {
+_READERS: Final[Mapping[str, Callable[[Path, bytes, str | None, Maps], Foreign]]] = {
     "haproxy": HaproxyFile,
     "nginx": NginxFile,
 }
 
 
-def foreign(vendor: str, file: Path, host: str | None = None) -> Foreign:
+def foreign(vendor: str, file: Path, host: str | None = None, maps: Maps | None = None) -> Foreign:
     """Return the configuration, ready to be mapped; `host` is the name that the lab's clients request.
+
+    `maps` are the folders of the live machine that are elsewhere on this one.
 
     Raises FileError, UnreadableError, and UnmappableError with all parts that cannot run.
     """
@@ -28,4 +31,4 @@ def foreign(vendor: str, file: Path, host: str | None = None) -> Foreign:
     content = read_bytes(file)
     if content is None:
         raise FileError(f"{file}: there is no such file", "check the path")
-    return reader(file, content, host)
+    return reader(file, content, host, maps or Maps())

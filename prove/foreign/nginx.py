@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -10,107 +11,164 @@ from ...readers.nginx.files import dumped
 from ...readers.nginx.model import Model, Proxied, model
 from ...readers.nginx.reader import read
 from ...readers.nginx.scopes import Scope
-from ...readers.nginx.upstreams import Member
+from ...readers.nginx.upstreams import Member, Upstream
+from ...readers.tree import Statement
 from ..lab.mapping import Mapped
 from ..lab.processes import MAX_NODES
+from .maps import IncludedFiles, Maps
 from .nginx_refused import refused
-from .nginx_words import Mapping, direct, listeners, redirecting
-from .plan import HOST, Affinity, ForeignNode, Key, Places, Plan, State, UnmappableError, unmappable
+from .nginx_stream import Passed, stream_of
+from .nginx_words import Mapping, direct, listeners, reached_as, redirecting
+from .plan import HOST, Affinity, ForeignNode, Key, Places, Plan, State, Tls, UnmappableError, unmappable
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE)
 
 
 class _Choice(NamedTuple):
-    """The server to which the lab's clients connect, and its block with the `proxy_pass` of most requests."""
+    """The server to which the lab's clients connect, and its `proxy_pass` of most requests."""
 
     server: Scope
-    proxied: Proxied
+    by: Proxied | Passed
+
+    @property
+    def statement(self) -> Statement:
+        """The `proxy_pass`."""
+        return self.by.statement if isinstance(self.by, Passed) else self.by.target.statement
+
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """The upstreams that it names."""
+        return self.by.upstreams if isinstance(self.by, Passed) else self.by.target.upstreams
+
+    @property
+    def to_tls(self) -> bool:
+        """Whether the nodes have TLS."""
+        return self.by.to_tls if isinstance(self.by, Passed) else self.by.target.scheme == "https"
+
+    @property
+    def tls(self) -> Tls:
+        """Where TLS ends."""
+        if isinstance(self.by, Passed) and self.by.passes_tls:
+            return "passthrough"
+        return ("bridge" if self.to_tls else "terminate") if _is_tls(self.server) else "none"
 
 
 class NginxFile:
     """An nginx.conf that was read, with the files that it includes, and can be mapped."""
 
-    def __init__(self, file: Path, content: bytes, host: str | None = None) -> None:
+    def __init__(self, file: Path, content: bytes, host: str | None = None, maps: Maps | None = None) -> None:
         """`host` is the name that the lab's clients request. Raises UnreadableError and UnmappableError."""
         self.file = file
         self.content = content.decode("utf-8", "surrogateescape")
         if next(dumped(str(file), content), None) is not None:
             reason = "the output of nginx -T has many files in one text"
             raise UnmappableError([unmappable(Location(str(file), 1, 1), "", reason, "give nginx.conf itself")])
-        self._configuration = read(file, content)
+        self._files = IncludedFiles(file.parent, maps or Maps())
+        self._configuration = read(file, content, self._files)
         self._model = model(self._configuration)
-        if problems := [*refused(self._configuration, self._model)]:
+        self._stream = stream_of(self._configuration, self._model)
+        if problems := [*refused(self._configuration, self._model), *self._stream.problems]:
             raise UnmappableError(problems)
-        self._choice = _chosen(self._model, str(file))
+        servers = (*self._model.servers, *self._model.stream_servers)
+        listens = {address for server in servers for _, address in listeners(server)}
+        self._passed = [*self._stream.keyed(frozenset(name for one in listens for name in reached_as(one)))]
+        self._choice = self._chosen()
         self._members = _members(self._model)
         self._direct = [one for proxied in self._model.proxied if (one := direct(proxied, self._model)) is not None]
         self.plan = self._plan(host)
         if len(self.plan.nodes) > MAX_NODES:
             reason = f"{len(self.plan.nodes)} nodes, and the lab starts at most {MAX_NODES}"
-            raise UnmappableError([unmappable(self._choice.proxied.target.statement.location, "", reason)])
-        self.spare_ports = len({address for server in self._model.servers for _, address in listeners(server)})
+            raise UnmappableError([unmappable(self._choice.statement.location, "", reason)])
+        self.spare_ports = len(listens)
 
     def mapped(self, places: Places) -> tuple[str, list[Mapped]]:
         """Return the text for the lab, with the included files in it, and everything that differs."""
-        mapping = Mapping(self.file, self.content, self._configuration, places)
+        mapping = Mapping(self.file, self.content, self._configuration, places, self._files)
         mapping.listeners(self._model, self._choice.server, redirects=self.plan.redirects)
         for member, key in self._members:
             mapping.member(member, key)
         for one in self._direct:
             mapping.direct(one)
+        for statement, node in self._passed:
+            mapping.passed(statement, node)
         mapping.directives(self._configuration)
         return mapping.text(), mapping.rows()
 
-    def _plan(self, host: str | None) -> Plan:
-        server, proxied = self._choice
-        own = {upstream.name for upstream in proxied.target.upstreams}
-        chosen = [one for upstream in proxied.target.upstreams for one in upstream.members]
+    def _chosen(self) -> _Choice:
+        """Choose the server: with TLS before others, then with most members, then the first one of `http`."""
+        choices = [
+            (_is_tls(choice.server) or choice.tls == "passthrough", members, -number, choice)
+            for number, (choice, members) in enumerate([*_of_http(self._model), *self._of_stream()])
+        ]
+        if not choices:
+            reason = "no server with a listen directive has a proxy_pass to a node"
+            location = Location(str(self.file), 1, 1)
+            raise UnmappableError([unmappable(location, "", reason, "give the complete nginx.conf")])
+        return max(choices, key=lambda choice: choice[:3])[-1]
+
+    def _of_stream(self) -> Iterator[tuple[_Choice, int]]:
+        """The servers of `stream` that send connections to nodes, and not only to servers of the same file."""
+        nodes = {statement for statement, key in self._passed if key is not None}
+        for one in self._stream.passed:
+            members = [member for upstream in one.upstreams for member in upstream.active]
+            udp = any("udp" in listen.arguments for listen in one.server.own("listen"))
+            reached = one.statement in nodes or any(member.statement in nodes for member in members)
+            if reached and not udp and listeners(one.server):
+                yield _Choice(one.server, one), len(members)
+
+    def _nodes(self) -> tuple[ForeignNode, ...]:
+        choice = self._choice
+        chosen = {member.statement: member for upstream in choice.upstreams for member in upstream.members}
+        of_http = [(member.statement, key) for member, key in self._members]
+        direct = [(one.proxied.target.statement, one.key) for one in self._direct]
+        known = [(statement, key) for statement, key in (*of_http, *direct, *self._passed) if key is not None]
         nodes: dict[Key, ForeignNode] = {}
-        for member, key in sorted(self._members, key=lambda pair: pair[0] not in chosen):
-            state = _state(member) if member in chosen else "down"
-            nodes.setdefault(key, ForeignNode(key, f"node-{len(nodes) + 1}", state, _weight(member)))
-        for one in self._direct:
-            state = "up" if one.proxied is proxied else "down"
-            nodes.setdefault(one.key, ForeignNode(one.key, f"node-{len(nodes) + 1}", state))
+        for statement, key in sorted(known, key=lambda pair: pair[0] not in chosen):
+            member = chosen.get(statement)
+            state: State = "up" if statement is choice.statement else "down"
+            made = (state, 100) if member is None else (_state(member), _weight(member))
+            nodes.setdefault(key, ForeignNode(key, f"node-{len(nodes) + 1}", *made))
         if not any(node.state == "up" for node in nodes.values()):
             reason = "no member gets requests in normal operation"
-            raise UnmappableError([unmappable(proxied.target.statement.location, "proxy_pass", reason)])
-        secure = _is_tls(server)
-        to_nodes = proxied.target.scheme == "https"
-        method = next((upstream.method for upstream in proxied.target.upstreams if upstream.method), None)
+            raise UnmappableError([unmappable(choice.statement.location, "proxy_pass", reason)])
+        return tuple(nodes.values())
+
+    def _plan(self, host: str | None) -> Plan:
+        choice = self._choice
+        server = choice.server
+        secure = choice.tls in {"terminate", "bridge"}
+        method = next((upstream.method for upstream in choice.upstreams if upstream.method), None)
         hashed = method is not None and (method.name == "ip_hash" or "$remote_addr" in "".join(method.arguments))
         affinity: Affinity = "source" if hashed else "none"
         names = [one.arguments[0] for scope in server.walk() for one in scope.own("proxy_ssl_name") if one.arguments]
+        named = choice.by.host if isinstance(choice.by, Passed) else _host(server)
         return Plan(
-            host or _host(server) or HOST,
-            ("bridge" if to_nodes else "terminate") if secure else "none",
-            tuple(nodes.values()),
+            host or named or HOST,
+            choice.tls,
+            self._nodes(),
             next(address for _, address in listeners(server)),
             redirects=secure and redirecting(self._model) is not None,
             affinity=affinity,
             source=hashed,
-            names=tuple(name for name in (*own, *names) if to_nodes and "$" not in name),
+            names=tuple(
+                name
+                for name in (*(upstream.name for upstream in choice.upstreams), *names)
+                if choice.to_tls and "$" not in name
+            ),
         )
+
+
+def _of_http(found: Model) -> Iterator[tuple[_Choice, int]]:
+    """The servers of `http` that have a `proxy_pass`, each with its block of all paths, and the number of members."""
+    for server in found.servers:
+        blocks = [one for one in found.of_server.get(server, ()) if one.target.upstreams or one.target.names]
+        if blocks and listeners(server):
+            block = max(blocks, key=_is_general)
+            yield _Choice(server, block), sum(len(upstream.active) for upstream in block.target.upstreams)
 
 
 def _is_tls(server: Scope) -> bool:
     return any("ssl" in one.arguments for one in server.own("listen")) or server.value("ssl") == "on"
-
-
-def _chosen(found: Model, file: str) -> _Choice:
-    """Choose the server: with TLS before others, then with most members, then the first one."""
-    choices = []
-    for number, server in enumerate(found.servers):
-        blocks = [one for one in found.of_server.get(server, ()) if one.target.upstreams or one.target.names]
-        if blocks and listeners(server):
-            block = max(blocks, key=_is_general)
-            members = sum(len(upstream.active) for upstream in block.target.upstreams)
-            choices.append((_is_tls(server), members, -number, server, block))
-    if not choices:
-        reason = "no server of http with a listen directive has a proxy_pass"
-        raise UnmappableError([unmappable(Location(file, 1, 1), "", reason, "give the complete nginx.conf")])
-    *_, server, block = max(choices, key=lambda choice: choice[:3])
-    return _Choice(server, block)
 
 
 def _is_general(proxied: Proxied) -> bool:

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import Final
 
 from ...core.errors import Problem
 from ...readers.nginx.model import Model
 from ...readers.tree import Configuration, Statement, Unread
+from .maps import missing_hint
 from .plan import unmappable
 
 _DIRECTIVES: Final[Mapping[str, str]] = {
@@ -17,7 +17,6 @@ _DIRECTIVES: Final[Mapping[str, str]] = {
     ),
     "proxy_bind": "it needs an address that this machine does not have",
     "mail": "the lab has no mail servers",
-    "stream": "the lab's clients use servers of http",
     "perl": "nlbgen does not run programs in a configuration",
     "perl_set": "nlbgen does not run programs in a configuration",
     "perl_modules": "nlbgen does not run programs in a configuration",
@@ -26,8 +25,6 @@ _DIRECTIVES: Final[Mapping[str, str]] = {
     "state": "the members are in a file of the live machine",
 }
 _PROGRAMS: Final = re.compile(r"\w+_by_lua(?:_block|_file)?|js_\w+")
-_STANDARD: Final = frozenset({"mime.types"})
-"""Files of NGINX's package; without them all responses have the default type."""
 
 
 def refused(configuration: Configuration, found: Model) -> Iterator[Problem]:
@@ -46,14 +43,13 @@ def refused(configuration: Configuration, found: Model) -> Iterator[Problem]:
             reason = "a variable has the address of the node"
             yield unmappable(proxied.target.statement.location, "proxy_pass", reason)
     known = {problem.location for problem in problems}
-    known |= {one.location for one in configuration.walk() if is_standard(one)}
     for unread in configuration.unread:
         if unread.location not in known:
             yield _unread(unread)
 
 
 def _unread(one: Unread) -> Problem:
-    return unmappable(one.location, "", one.reason, "give a copy of nginx.conf with all files that it includes")
+    return unmappable(one.location, "", one.reason, missing_hint(one.reason))
 
 
 def _directive(statement: Statement) -> Iterator[Problem]:
@@ -67,10 +63,3 @@ def _directive(statement: Statement) -> Iterator[Problem]:
         yield unmappable(statement.location, "listen", "the lab maps single ports")
     elif statement.name == "listen" and "".join(statement.arguments[:1]).startswith("unix:"):
         yield unmappable(statement.location, "listen", "the lab maps ports of TCP")
-
-
-def is_standard(statement: Statement) -> bool:
-    """Whether this includes files of NGINX's package that the lab can leave out: types, or modules."""
-    names = statement.arguments if statement.name == "include" else ()
-    paths = map(PurePosixPath, names)
-    return any(path.name in _STANDARD or path.parent.name == "modules-enabled" for path in paths)

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...generators.nginx.generator import DEFAULT_TIMEOUTS
-from ...readers.nginx.files import Folder
 from ...readers.nginx.model import Model, Proxied
 from ...readers.nginx.scopes import Scope
 from ...readers.nginx.upstreams import Member
 from ...readers.tree import Configuration, Statement
 from ..lab.mapping import Mapped
 from .edits import Edits
+from .hosts import is_this_machine
+from .maps import IncludedFiles
+from .nginx_stream import DEFAULT_TIMEOUTS as DEFAULT_TIMEOUTS_OF_STREAM
 from .plan import Key, Places
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ _REMOVED: Final = frozenset(
 """Directives about the live machine."""
 _TEMPORARY: Final = tuple(f"{name}_temp_path" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
 _CACHES: Final = frozenset(("proxy_cache_path", "fastcgi_cache_path", "uwsgi_cache_path", "scgi_cache_path"))
+_MODULES: Final = "/etc/nginx/modules-enabled/*.conf"
+"""Debian's package of the stream module is loaded from here; other builds have it inside, and no such folder."""
 _PARAMETERS: Final = ("ipv6only=", "proxy_protocol")
 """Parameters of `listen` that do not fit the lab's listeners."""
 
@@ -67,23 +71,36 @@ def redirecting(found: Model) -> Scope | None:
     return None
 
 
+def reached_as(listen: str) -> tuple[str, ...]:
+    """The texts with which `stream` of the same file reaches a listener: `8443` is 127.0.0.1:8443."""
+    host, _, port = listen.rpartition(":")
+    if not port.isdecimal():
+        return ()
+    return (f"127.0.0.1:{port}", f"localhost:{port}") if is_this_machine(host) else (listen,)
+
+
+def _loads_stream(statement: Statement) -> bool:
+    return statement.name == "load_module" and "ngx_stream_module" in "".join(statement.arguments)
+
+
 class Mapping:
     """The edits of a configuration and of the files that it includes, for one lab."""
 
-    def __init__(self, file: Path, content: str, configuration: Configuration, places: Places) -> None:
+    def __init__(
+        self, file: Path, content: str, configuration: Configuration, places: Places, files: IncludedFiles
+    ) -> None:
         self._file = str(file)
         self._places = places
         self._edits = {self._file: Edits(content.removeprefix("\ufeff"), _WORD)}
         self._here: dict[str, str] = {}
         self._includes: dict[str, dict[Location, tuple[Statement, list[str]]]] = {}
-        folder = Folder(file.parent)
         for one in configuration.walk():
             if one.name == "include" and one.arguments:
-                self._open(one, folder)
+                self._open(one, files)
         self._rendered: dict[str, str] = {}
 
-    def _open(self, include: Statement, folder: Folder) -> None:
-        sources = folder.matching(include.arguments[0]).sources
+    def _open(self, include: Statement, files: IncludedFiles) -> None:
+        sources = files.matching(include.arguments[0]).sources
         for source in sources:
             if source.name not in self._edits:
                 self._edits[source.name] = Edits(source.text, _WORD, source.name)
@@ -102,7 +119,8 @@ class Mapping:
         if name not in self._rendered:
             for include, names in self._includes.get(name, {}).values():
                 inside = "".join(f"\n{self._text_of(one)}\n" for one in names)
-                self._edits[name].replace_directive(include.words, inside, "the text of the included file")
+                here = f"the text of {', '.join(names)}" if names else "no file"
+                self._edits[name].replace_directive(include.words, inside, "include", here)
             self._rendered[name] = self._edits[name].text()
         return self._rendered[name]
 
@@ -110,14 +128,14 @@ class Mapping:
         return self._edits[statement.location.file]
 
     def listeners(self, found: Model, chosen: Scope, *, redirects: bool) -> None:
-        """Map every `listen`: the same address has the same port in all servers."""
+        """Map every `listen`, of `http` and `stream`: the same address has the same port in all servers."""
         redirect = redirecting(found) if redirects else None
         first = listeners(chosen)[0][1]
         self._here[first] = f"127.0.0.1:{self._places.frontend}"
         if redirect is not None:
             self._here.setdefault(listeners(redirect)[0][1], f"127.0.0.1:{self._places.http}")
         spare = iter(self._places.spare)
-        for server in found.servers:
+        for server in (*found.servers, *found.stream_servers):
             for statement, address in listeners(server):
                 here = self._here.get(address) or f"127.0.0.1:{next(spare)}"
                 self._here[address] = here
@@ -143,6 +161,15 @@ class Mapping:
             new = f"{url['scheme']}://127.0.0.1:{self._places.nodes[one.key]}{url['rest']}"
             self._of(statement).replace(statement.words[1], new, "proxy_pass")
 
+    def passed(self, statement: Statement, key: Key | None) -> None:
+        """Map the address in a statement of `stream`: to a simulated node, or to a listener of the same file."""
+        word = statement.words[1]
+        here = self._inside(word.text) if key is None else f"127.0.0.1:{self._places.nodes[key]}"
+        self._of(statement).replace(word, here, statement.name)
+
+    def _inside(self, address: str) -> str:
+        return next(here for live, here in self._here.items() if address in reached_as(live))
+
     def directives(self, configuration: Configuration) -> None:
         """Map the files, the user and the logs of the live machine, and write what NGINX's defaults are."""
         for statement in configuration.walk():
@@ -150,6 +177,8 @@ class Mapping:
                 self._of(statement).replace_directive(statement.words, "", statement.name)
             elif (new := self._new(statement)) is not None:
                 self._of(statement).replace(statement.words[1], new, statement.name)
+            elif statement.name == "proxy_protocol" or _loads_stream(statement):
+                self._of(statement).replace_directive(statement.words, "", statement.name)
         self._defaults(configuration)
 
     def _new(self, statement: Statement) -> str | None:
@@ -180,8 +209,14 @@ class Mapping:
         folder = self._places.folder
         main = {one.name for one in configuration.statements}
         files = {"pid": "nginx.pid", "error_log": "error.log"}
+        if "stream" in main:
+            self._edits[self._file].begin(f"include {_MODULES}; ", "the modules of the installed NGINX")
         if missing := [f"{name} {folder / file};" for name, file in files.items() if name not in main]:
             self._edits[self._file].begin(" ".join(missing) + " ", "pid, error_log")
+        for stream in (one for one in configuration.statements if one.name == "stream"):
+            own = {one.name for one in stream.inside}
+            lines = [f"{name} {value};" for name, value in DEFAULT_TIMEOUTS_OF_STREAM.items() if name not in own]
+            self._of(stream).begin_block(stream.words[-1], " " + " ".join(lines), "stream")
         for http in (one for one in configuration.statements if one.name == "http"):
             own = {one.name for one in http.inside}
             lines = [f"{name} {folder / name};" for name in _TEMPORARY if name not in own]

@@ -19,11 +19,12 @@ _PROGRAM: Final = re.compile(r"\w+_by_lua(?:_block|_file)?|perl(?:_set)?|js_(?:c
 """Directives whose value is a program, which may choose nodes, set headers and answer requests."""
 
 
-def read(path: Path, content: bytes) -> Configuration:
+def read(path: Path, content: bytes, included: Files | None = None) -> Configuration:
     """Return the statements of the file and of those that it includes; each `include` is followed by their statements.
 
-    A file that is missing or outside of the main file's folder is in `unread`, with the location of its `include`; so
-    are programs in the configuration. Raises UnreadableError where NGINX refuses the syntax.
+    `included` finds the files that it includes; the default is the folder of the file. A file that is missing or
+    outside of this folder is in `unread`, with the location of its `include`; so are programs in the configuration.
+    Raises UnreadableError where NGINX refuses the syntax.
     """
     parts = dict(dumped(str(path), content))
     if parts:
@@ -32,7 +33,7 @@ def read(path: Path, content: bytes) -> Configuration:
         found = reader.configuration(parts[main])
         whole = Source(str(path), content)
         return Configuration("nginx", found, tuple(reader.comments), tuple(reader.unread), {str(path): whole.lines})
-    reader = _Reader(Folder(path.parent))
+    reader = _Reader(included or Folder(path.parent))
     found = reader.configuration(Source(str(path), content))
     reader.unread += _part(found)
     return Configuration("nginx", found, tuple(reader.comments), tuple(reader.unread), reader.lines)

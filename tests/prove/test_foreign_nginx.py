@@ -66,6 +66,36 @@ http {
 """
 
 
+STREAM = """\
+load_module /usr/lib64/nginx/modules/ngx_stream_module.so;
+include /usr/share/nginx/modules/*.conf;
+events {}
+stream {
+    map $ssl_preread_server_name $farm {
+        app.corp.example iis;
+        ~^web web;
+        default web;
+    }
+    upstream iis { hash $remote_addr; server 10.1.0.1:443 weight=3; server 10.1.0.2:443; server 10.1.0.4:443 down; }
+    upstream web { server 127.0.0.1:8443; }
+    proxy_timeout 1h;
+    server { listen 192.0.2.1:443; ssl_preread on; proxy_pass $farm; proxy_protocol on; }
+    server { listen 53 udp; proxy_pass 10.1.0.53:53; }
+    server { listen 6379; proxy_pass 10.1.0.5:6379; }
+    server { listen 9443; proxy_pass [2001:db8::1]:9443; }
+}
+http {
+    server {
+        listen 8443 ssl proxy_protocol;
+        server_name web.corp.example;
+        ssl_certificate /no/such/site.pem;
+        ssl_certificate_key /no/such/site.key;
+        location / { proxy_pass http://10.1.0.6:8080; }
+    }
+}
+"""
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"), ["balancer.example", "127.0.0.1"])
@@ -88,7 +118,7 @@ def with_includes(folder: Path) -> None:
 
 
 @pytest.mark.nginx
-@pytest.mark.parametrize("text", [COMPLETE, SMALL])
+@pytest.mark.parametrize("text", [COMPLETE, SMALL, STREAM])
 def test_mapped_file_is_valid_and_has_no_live_address(
     text: str, tmp_path: Path, certificates: TestCertificates
 ) -> None:
@@ -98,6 +128,7 @@ def test_mapped_file_is_valid_and_has_no_live_address(
     path.write_text(result, encoding="utf-8")
     run = subprocess.run(["nginx", "-t", "-c", path], capture_output=True, text=True, check=False, cwd="/")
     assert run.returncode == 0, run.stderr
+    result = result.replace("include /etc/nginx/modules-enabled/*.conf;", "", 1)  # the lab's
     assert not [
         part for part in ("192.0.2.", "10.1.0.", "/no/such", "corp.example:", "[::]", "include") if part in result
     ]
@@ -155,6 +186,7 @@ REFUSED = (
     ("listen 81-90;", "listen"),
     ("listen unix:/run/x.sock;", "listen"),
     ("include /etc/other/x.conf;", ""),
+    ("include /etc/nginx/sites-enabled/*;", ""),
 )
 
 
@@ -189,6 +221,69 @@ def test_upstreams_that_cannot_run_are_refused(members: str, more: str, reason: 
 def test_files_without_a_proxy_and_dumps_are_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(UnmappableError):
         read(text, tmp_path)
+
+
+def test_stream_that_passes_tls_through_has_the_name_of_its_map(tmp_path: Path, certificates: TestCertificates) -> None:
+    found = read(STREAM, tmp_path)
+    plan = found.plan
+    assert (plan.host, plan.tls, plan.affinity, plan.listener) == (
+        "app.corp.example",
+        "passthrough",
+        "source",
+        "192.0.2.1:443",
+    )
+    assert [(str(node.key), node.key.tls, node.state, node.weight) for node in plan.nodes] == [
+        ("10.1.0.1:443", True, "up", 3),
+        ("10.1.0.2:443", True, "up", 100),
+        ("10.1.0.4:443", True, "down", 100),
+        ("10.1.0.6:8080", False, "down", 100),
+        ("10.1.0.53:53", False, "down", 100),
+        ("10.1.0.5:6379", False, "down", 100),
+        ("2001:db8::1:9443", False, "down", 100),
+    ]
+    result = mapped(found, tmp_path, certificates)
+    assert "upstream web { server 127.0.0.1:31010; }" in result, "a listener of the same file"
+    assert "listen 127.0.0.1:31010 ssl ;" in result
+    assert "ssl_preread on; proxy_pass $farm;  }" in result
+    assert "proxy_pass 127.0.0.1:30004; }" in result
+    assert "; include /etc/nginx/modules-enabled/*.conf; \n" in result.partition("events")[0]
+    assert "ngx_stream_module" not in result
+    assert "stream { proxy_connect_timeout 60s;" in result
+
+
+PLAIN_STREAM = (
+    ("listen 8080; proxy_pass 10.1.0.1:80;", "none", False),
+    ("listen 8080; proxy_pass 10.1.0.1:80; proxy_ssl on;", "none", True),
+    ("listen 8443; proxy_pass 10.1.0.1:80;", "passthrough", True),
+    ("listen 443 ssl; proxy_pass 10.1.0.1:80;", "terminate", False),
+    ("listen 443 ssl; proxy_pass 10.1.0.1:443; proxy_ssl on;", "bridge", True),
+)
+
+
+@pytest.mark.parametrize(("server", "tls", "to_nodes"), PLAIN_STREAM)
+def test_tls_of_a_stream_server(server: str, tls: str, to_nodes: bool, tmp_path: Path) -> None:
+    plan = read(f"stream {{ server {{ {server} }} }}", tmp_path).plan
+    assert (plan.tls, plan.nodes[0].key.tls, plan.host) == (tls, to_nodes, "balancer.example")
+
+
+STREAMS = (
+    ("server { listen 443; proxy_pass $unknown; }", "a variable has the address"),
+    ("server { listen 443; proxy_pass unix:/run/a.sock; }", "TCP ports"),
+    ("upstream a { server unix:/run/a.sock; } server { listen 443; proxy_pass a; }", "TCP ports"),
+    (
+        "upstream a { zone a 64k; server a:1 resolve; } server { listen 443; proxy_pass a; }",
+        "resolved while NGINX runs",
+    ),
+    ("map $remote_addr $n { default 10.1.0.1:443; } server { listen 443; proxy_pass $n; }", "make it an upstream"),
+    ("server { listen 53 udp; proxy_pass 10.1.0.53:53; }", "no server with a listen directive"),
+    ("server { listen 443; proxy_pass 127.0.0.1:8443; } server { listen 8443; return ok; }", "no server with a listen"),
+)
+
+
+@pytest.mark.parametrize(("inside", "reason"), STREAMS)
+def test_streams_that_cannot_run_are_refused(inside: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(UnmappableError, match=reason):
+        read(f"stream {{ {inside} }}", tmp_path)
 
 
 def test_vendors_without_a_program_are_refused(tmp_path: Path) -> None:
