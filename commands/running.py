@@ -220,46 +220,38 @@ def _table(spec: "Spec", seen: "Mapping[str, Sequence[NodeStatus]]") -> "Iterato
 # Changes
 
 
-@click.command("drain", short_help="Give a node no new clients.")
-@console.ONE_SPEC
-@REACH
-@click.option(
-    "--wait",
-    type=Seconds(),
-    metavar="DURATION",
-    help="Wait until the node has no sessions; after this time exit with 1.",
-)
-@_FOR
-@FORCE
-@AUDIT
-@NODE
-def drain(
-    file: Path, node: str, wait: float | None, spread: float | None, ticket: str, log: Path, force: bool, yes: bool,
-    **given: "Unpack[Given]",
-) -> None:  # fmt: skip
-    """Give NODE no new clients, at every load balancer; open sessions continue."""
-    _change("drain", file, node, _limits(wait, spread, force=force), (ticket, log, yes), given)
+def _leaving(state: "Wanted", short: str, text: str, wait: str) -> click.Command:
+    """Return the command that removes a node from rotation; `wait` is the help of --wait."""
+
+    @click.command(state, short_help=short, help=text)
+    @console.ONE_SPEC
+    @REACH
+    @click.option("--wait", type=Seconds(), metavar="DURATION", help=wait)
+    @_FOR
+    @FORCE
+    @AUDIT
+    @NODE
+    def command(
+        file: Path, node: str, wait: float | None, spread: float | None, ticket: str, log: Path, force: bool, yes: bool,
+        **given: "Unpack[Given]",
+    ) -> None:  # fmt: skip
+        _change(state, file, node, _limits(wait, spread, force=force), (ticket, log, yes), given)
+
+    return command
 
 
-@click.command("down", short_help="Give a node no requests.")
-@console.ONE_SPEC
-@REACH
-@click.option(
-    "--wait",
-    type=Seconds(),
-    metavar="DURATION",
-    help="Drain the node first; set it to down when it has no sessions, or after this time.",
+drain: Final = _leaving(
+    "drain",
+    "Give a node no new clients.",
+    "Give NODE no new clients, at every load balancer; open sessions continue.",
+    "Wait until the node has no sessions; after this time exit with 1.",
 )
-@_FOR
-@FORCE
-@AUDIT
-@NODE
-def down(
-    file: Path, node: str, wait: float | None, spread: float | None, ticket: str, log: Path, force: bool, yes: bool,
-    **given: "Unpack[Given]",
-) -> None:  # fmt: skip
-    """Give NODE no requests, at every load balancer."""
-    _change("down", file, node, _limits(wait, spread, force=force), (ticket, log, yes), given)
+down: Final = _leaving(
+    "down",
+    "Give a node no requests.",
+    "Give NODE no requests, at every load balancer.",
+    "Drain the node first; set it to down when it has no sessions, or after this time.",
+)
 
 
 @click.command("up", short_help="Give a node requests again.")

@@ -33,7 +33,9 @@ class NodePlanner:
         wanted = {f"{one.ip}:{one.port}": one for one in self.farm.backends}
         before = len(self.work.steps)
         for endpoint, one in wanted.items():
-            if endpoint in have:
+            if endpoint in have and self._is_other_kind(one, have[endpoint][0]):
+                self._replace(one, have.pop(endpoint))
+            elif endpoint in have:
                 self._node(one, have[endpoint][0])
             else:
                 self.work.change(f"farms/{self.farm.name}/nodes/{endpoint}", None, f"{one.name}, weight {one.weight}")
@@ -46,17 +48,34 @@ class NodePlanner:
             self._keep_half(found, removed)
         return len(self.work.steps) > before
 
+    def _is_other_kind(self, one: Backend, node: BackendState) -> bool:
+        """Whether one of the two is a backup node: in an HTTP farm it is another kind of block in the farm's file."""
+        return isinstance(self.farm, HttpFarm) and (node.settings.get("priority") == "2") != one.backup
+
+    def _replace(self, one: Backend, nodes: list[BackendState]) -> None:
+        """Remove a node, with its duplicates, and add it as the other kind; duplicates are removed only by --prune."""
+        endpoint, number = nodes[0].endpoint, len(nodes)
+        if number > 1 and not self.options.prune:
+            self.work.notes.append(self._duplicated(endpoint))
+            return
+        label = f"farms/{self.farm.name}/nodes/{endpoint}"
+        old, new = nodes[0].settings.get("priority") or "1", "2" if one.backup else "1"
+        self.work.change(f"{label}/priority", old, new)
+        where = (self.farm.name, self.service, endpoint)
+        for before, node in sorted(enumerate(nodes, 1), reverse=True, key=lambda item: item[0]):
+            if before > 1:
+                self.work.change(label, f"id {node.id}", None)
+            removal = RemoveNode(f"remove {endpoint} from {self.farm.name}", *where, node.body(), before)
+            self.work.steps.append(removal)
+        body = backend_settings(self.farm, one)
+        self.work.steps.append(AddNode(f"add {endpoint} to {self.farm.name}", *where, body))
+
+    def _duplicated(self, endpoint: str) -> str:
+        return f"{endpoint} of the farm {self.farm.name} is duplicated on the device: --prune removes it"
+
     def _node(self, one: Backend, node: BackendState) -> None:
         wanted = backend_settings(self.farm, one)
         label = f"farms/{self.farm.name}/nodes/{node.endpoint}"
-        if isinstance(self.farm, HttpFarm) and (node.settings.get("priority") == "2") != one.backup:
-            # A backup node is another kind of block in the farm's file: it is removed and added again.
-            self.work.change(f"{label}/priority", node.settings.get("priority") or "1", "2" if one.backup else "1")
-            old = node.body()
-            where = (self.farm.name, self.service, node.endpoint)
-            self.work.steps.append(RemoveNode(f"remove {node.endpoint} from {self.farm.name}", *where, old))
-            self.work.steps.append(AddNode(f"add {node.endpoint} to {self.farm.name}", *where, wanted))
-            return
         compared = {name: value for name, value in wanted.items() if name in {"weight", "timeout", "priority"}}
         if one.backup:
             compared.pop("weight")  # a backup node of Relianoid has no weight
@@ -78,9 +97,9 @@ class NodePlanner:
         removed = []
         for endpoint, nodes in have.items():
             for number, node in enumerate(nodes[wanted.get(endpoint, 0) :]):
-                what = "duplicated on the device" if endpoint in wanted else "not in the spec"
                 if not self.options.prune:
-                    self.work.notes.append(f"{endpoint} of the farm {self.farm.name} is {what}: --prune removes it")
+                    absent = f"{endpoint} of the farm {self.farm.name} is not in the spec: --prune removes it"
+                    self.work.notes.append(self._duplicated(endpoint) if endpoint in wanted else absent)
                     continue
                 removed.append(node)
                 self.work.change(f"farms/{self.farm.name}/nodes/{endpoint}", f"id {node.id}", None)

@@ -1111,17 +1111,40 @@ def test_push_that_meets_a_new_farm_of_another_user_does_not_remove_it(serve: Se
 
 
 def test_pushes_at_the_same_time_add_no_duplicate_backend(serve: Serve) -> None:
-    """Two pushes run in parallel: no backend is duplicate, and one more push completes the farm."""
+    """Two pushes run in parallel: no backend is duplicate, or a message names it; one more push completes the farm."""
     for product, kind in (("relianoid", "new"), ("relianoid", "old"), ("zevenet-ng", "new"), ("zevenet-old", "new")):
         server, spec, allowed = prepared(serve, product, "bridge", kind)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             told = [result.result() for result in [pool.submit(attempt, spec, allowed) for _ in range(2)]]
         farm = server.device.farms.get("orch")
         endpoints = [] if farm is None else [(one["ip"], one["port"]) for one in backends_of(farm)]
-        assert len(set(endpoints)) == len(endpoints) or re.search("listed twice|still differs", "".join(told)), told
+        assert len(set(endpoints)) == len(endpoints) or re.search("listed twice|still differ", "".join(told)), told
         mended = allowed._replace(adopt=True, prune=True)
         push(spec, mended)
         assert not plan(spec, mended).plan.changes
+
+
+@pytest.mark.parametrize("first", ["", ", state: backup"])
+@pytest.mark.parametrize("second", ["", ", state: backup"])
+@pytest.mark.parametrize("wanted", ["", ", state: backup"])
+def test_node_that_the_device_lists_twice_is_completed_by_one_push(
+    serve: Serve, first: str, second: str, wanted: str
+) -> None:
+    """As two pushes at the same time leave it: once as a usual node and once as a backup node, or twice alike."""
+    server = serve("relianoid")
+    push(spec_for(server, "", "", first))
+    other = copy.deepcopy(server.device)
+    server.device.farms.clear()
+    push(spec_for(server, "", "", second))
+    (twice,) = [one for one in backends_of(server.device.farms["orch"]) if one["ip"] == "10.20.1.3"]
+    server.device.farms = other.farms
+    service = server.device.farms["orch"].services["orchestrator"]
+    service["backends"].append({**twice, "id": len(service["backends"])})
+    spec = spec_for(server, "", "", wanted)
+    assert "10.20.1.3:443 of the farm orch is duplicated on the device: --prune removes it" in plan(spec).notes
+    push(spec, Options(prune=True))
+    assert not plan(spec, Options(prune=True)).plan.changes
+    assert [one["ip"] for one in backends_of(server.device.farms["orch"])].count("10.20.1.3") == 1
 
 
 def test_pushes_in_every_order_leave_a_complete_farm(serve: Serve) -> None:
