@@ -1,6 +1,6 @@
 """The members of the web pool as nodes: names, addresses, ports, weights, states."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from ...generators.nginx.upstreams import ZONE_KB, ZONE_KB_PER_NODE
@@ -60,7 +60,7 @@ def _host(source: Source, member: Member) -> str:
 
 
 def _again(source: Source, member: Member) -> None:
-    if source.made_by_nlbgen and member.backup:
+    if member.backup:
         source.account.implied(member.statement, "the same nodes again, as the last resort")
     else:
         source.account.given_up(member.statement, f"{member.host}:{member.port} is already a node")
@@ -182,8 +182,3 @@ def _is_spare(source: Source, member: Member) -> bool:
 def words_of(statement: Statement) -> Mapping[str, str]:
     """The `name=value` words of a statement."""
     return {name: value for name, _, value in (word.partition("=") for word in statement.arguments)}
-
-
-def texts(statements: Sequence[Statement]) -> list[str]:
-    """The first argument of each statement that has one."""
-    return [one.arguments[0] for one in statements if one.arguments]

@@ -1,16 +1,22 @@
 """What is not of the farm, or stands in the file a second time: other servers, locations, upstreams, programs."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from typing import Final
 
+from ...core.wording import all_of
 from ...readers.nginx.model import Target
+from ...readers.nginx.roles import roles
 from ...readers.nginx.scopes import Scope
-from ...readers.tree import Statement
+from ...readers.nginx.variables import DEFINING
+from ...readers.tree import Configuration, Statement
 from .roles import redirects_in
 from .source import Source, unread_of
 
-_UPGRADE: Final = ("$http_upgrade", "${http_upgrade}", "$http_connection")
-_WHOLE: Final = frozenset({"types", "geo", "split_clients", "perl", "js"})
+_VARIABLE: Final = re.compile(r"\$\{?(\w+)")
+_LOGS: Final = frozenset({"log_format", "access_log"})
+_PLAIN: Final = frozenset({"limit_req_zone", "limit_conn_zone", "limit_rate", "proxy_set_header", "add_header"})
+"""Directives that do not decide where a request goes."""
 
 
 def account_for(source: Source) -> None:
@@ -19,7 +25,7 @@ def account_for(source: Source) -> None:
     _farm(source)
     _servers(source)
     _twins(source)
-    _locations(source)
+    _locations(source, source.roles.main.scope)
     _variables(source)
     _redirects(source)
 
@@ -115,33 +121,26 @@ def _words(statement: Statement) -> tuple[str, ...]:
     return tuple(word.text for word in statement.words)
 
 
-def _locations(source: Source) -> None:
+def _locations(source: Source, scope: Scope) -> None:
     """The locations of the farm's server beside those for pages and live connections."""
-    roles = source.roles
+    roles, pages = source.roles, source.block
     taken = {one.scope for one in (roles.main.pages, *roles.main.live) if one is not None}
-    pages = source.block
     known = {_words(one) for one in source.inside(pages)} if pages is not roles.main.scope else set()
-    for scope in _outermost(roles.main.scope):
-        if taken & set(scope.walk()):
-            if scope.statement is not None and not source.account.has(scope.statement):
-                source.account.implied(scope.statement, "the requests of all paths reach the nodes")
-            continue
-        if source.made_by_nlbgen is None:
-            _location(source, scope, known)
-
-
-def _outermost(scope: Scope) -> Iterator[Scope]:
-    return (one for one in scope.inner if one.kind == "location")
+    for inner in (one for one in scope.inner if one.kind == "location"):
+        if not taken.isdisjoint(inner.walk()):
+            if inner.statement is not None and not source.account.has(inner.statement):
+                source.account.implied(inner.statement, "the requests of all paths reach the nodes")
+            _locations(source, inner)
+        elif source.made_by_nlbgen is None:
+            _location(source, inner, known)
 
 
 def _location(source: Source, scope: Scope, known: set[tuple[str, ...]]) -> None:
     title = " ".join(scope.words)
     passes = any("proxy_pass" in inner.own_by_name for inner in scope.walk())
-    nodes = [
-        one for one in source.found.http.of_server.get(source.roles.main.scope, ()) if one.scope in {*scope.walk()}
-    ]
+    nodes = [source.targets[inner] for inner in scope.walk() if inner in source.targets]
     mine = {pool.name for pool in source.roles.pools}
-    names = {name for one in nodes for name in (*(up.name for up in one.target.upstreams), *one.target.names)}
+    names = {name for one in nodes for name in (*(up.name for up in one.upstreams), *one.names)}
     if any("stub_status" in inner.own_by_name for inner in scope.walk()):
         _rest(source, [scope], "statistics on the loopback address")
         return
@@ -149,6 +148,8 @@ def _location(source: Source, scope: Scope, known: set[tuple[str, ...]]) -> None
     if passes:
         why = f"location {title}: all paths but SignalR's have the same rules"
         why = f"location {title}: its nodes are not of the farm" if names and not names & mine else why
+    if scope.path.startswith("@"):
+        why = f"location {title}: nlbgen decides itself what follows a failed request"
     for statement in source.inside(scope):
         if source.account.has(statement):
             continue
@@ -160,20 +161,47 @@ def _location(source: Source, scope: Scope, known: set[tuple[str, ...]]) -> None
 
 def _variables(source: Source) -> None:
     """The `map` blocks: those of the header Upgrade are implied, and those of names are taken."""
-    blocks = [*source.found.http.variables.blocks.values(), *source.found.variables.blocks.values()]
-    for scope in blocks:
-        own = source.made_by_nlbgen is not None
+    if source.made_by_nlbgen is not None:
+        return
+    upgrade = roles(source.found.http).upgrade
+    users = _users(source.configuration)
+    for scope in (*source.found.http.variables.blocks.values(), *source.found.variables.blocks.values()):
+        name = scope.path.removeprefix("$")
         for statement in source.inside(scope):
-            if source.account.has(statement) or own:
+            if source.account.has(statement):
                 continue
-            if scope.kind == "map" and scope.words[:1] and scope.words[0] in _UPGRADE:
+            if name in upgrade or "$http_connection" in scope.words[:1]:
                 source.account.implied(statement, "WebSocket is the only upgrade that is allowed")
             elif scope.words[:1] == ("$ssl_preread_server_name",):
                 source.account.given_up(statement, "a farm has one pool for every name")
-            elif any(word in one.arguments for one in _hashes(source) for word in scope.words[-1:]):
+            elif any(scope.path in one.arguments for one in _hashes(source)):
                 source.account.taken(statement, "balancer.affinity")
             else:
-                source.account.not_understood(statement, f"{scope.kind} {' '.join(scope.words)}")
+                _variable(source, scope, statement, users.get(name, frozenset()))
+
+
+def _variable(source: Source, scope: Scope, statement: Statement, users: frozenset[str]) -> None:
+    """A line of a `map` by the directives that use its variable."""
+    if users and users <= _LOGS:
+        source.account.implied(
+            statement, "logs have the status, the node and the times of each request, without tokens"
+        )
+    elif users - _PLAIN - _LOGS:
+        source.account.not_understood(statement, f"{scope.kind} {' '.join(scope.words)}")
+    else:
+        why = f"used only by {all_of(sorted(users))}" if users else "nothing uses it"
+        source.account.given_up(statement, why)
+
+
+def _users(configuration: Configuration) -> dict[str, frozenset[str]]:
+    """By the name of a variable: the names of the directives whose words have it."""
+    found: dict[str, set[str]] = {}
+    for statement in configuration.walk():
+        words = statement.arguments[:-1] if statement.name in DEFINING else statement.arguments
+        for word in words:
+            for name in _VARIABLE.findall(word) if "$" in word else ():
+                found.setdefault(name, set()).add(statement.name)
+    return {name: frozenset(users) for name, users in found.items()}
 
 
 def _hashes(source: Source) -> list[Statement]:

@@ -168,14 +168,14 @@ def _proxies(scope: Scope) -> bool:
 
 
 def _http_sites(found: Found, farm: str) -> Iterator[Site]:
-    known = reader_roles.roles(found.http)
+    known = reader_roles.roles(found.http).websockets
+    named = {one.scope for one in known if one.scope.path.startswith("@")}
     for server in found.http.servers:
         proxied = found.http.of_server.get(server, ())
         if not proxied:
             if farm and is_closed(server) and (upstream := found.http.upstreams.get(f"{farm}_web")):
                 yield Site(server, False, None, (), (_of_upstream(upstream),))
             continue
-        named = {one.scope for one in known.websockets if one.scope.path.startswith("@")}
         pages = _pages(proxied)
         live = tuple(one for one in proxied if one is not pages and (one.scope in named or _is_live(one, farm)))
         ordered = (pages, *live, *proxied)

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ...core.errors import Location
+from ...readers.nginx.model import Target
 from ...readers.nginx.scopes import Scope
 from ...readers.nginx.units import size, time
 from ...readers.tree import Configuration, Statement
@@ -57,6 +58,12 @@ class Source:
         return {
             (one.location.file, one.location.line): one.text for one in self.configuration.comments if not one.alone
         }
+
+    @cached_property
+    def targets(self) -> dict[Scope, Target]:
+        """The target of each block with a `proxy_pass` in the farm's server."""
+        found = self.found.http.of_server.get(self.roles.main.scope, ())
+        return {one.scope: one.target for one in found}
 
     @property
     def block(self) -> Scope:

@@ -237,7 +237,32 @@ def test_a_value_is_taken_from_its_directive(old: str, new: str, path: str, expe
             "given up",
             "every method",
         ),
-        ("http {", "http { map $a $b { x y; }", "map", "not understood", "map $a $b"),
+        ("http {", "http { map $a $b { x y; }", "map", "given up", "nothing uses it"),
+        ("http {", "http { map $a $b { x y; } log_format f '$b';", "x y", "implied", "logs have the status"),
+        ("http {", "http { map $a $b { x y; } add_header X-A $b;", "map", "given up", "used only by add_header"),
+        (
+            "http {",
+            "http { map $http_upgrade $u { x y; } map $u $b { x z; }",
+            "x z",
+            "implied",
+            "WebSocket is the only",
+        ),
+        ("http {", "http { map $a $b { x y; } server { set $c $b; }", "map", "not understood", "map $a $b"),
+        ("server 10.0.0.2;", "server 10.0.0.1 backup;", "server 10.0.0.1 backup", "implied", "as the last resort"),
+        (
+            "proxy_pass http://web;",
+            "proxy_pass http://web; error_page 502 = @last; } location @last { proxy_pass http://web;",
+            "location @last",
+            "given up",
+            "what follows a failed request",
+        ),
+        (
+            "proxy_pass http://web;",
+            "location /a { return 204; } proxy_pass http://web;",
+            "return 204",
+            "given up",
+            "none is answered here",
+        ),
         ("http {", "http { types { a b; }", "a b", "implied", "the nodes send the types"),
         ("http {", "http { proxy_next_upstream error;", "proxy_next_upstream", "implied", "a POST is not repeated"),
     ],
@@ -330,3 +355,50 @@ def test_a_server_is_chosen_by_its_name() -> None:
     assert (draft.values.get("frontend.host"), draft.values.get("nodes[0].port")) == ("wiki.corp.example", 8080)
     with pytest.raises(UsageError, match="no server other has a proxy_pass"):
         take(configuration, "nginx.conf", "other")
+
+
+def test_stream_can_end_tls() -> None:
+    text = """stream {
+    upstream web {
+        server 10.0.0.1:443 fail_timeout=9s route=a max_fails=0;
+        server 10.0.0.2:443 fail_timeout=9s route=b max_fails=0;
+    }
+    server {
+        listen 443 ssl;
+        ssl_certificate /a.pem;
+        ssl_certificate_key /a.key;
+        proxy_ssl on;
+        proxy_pass web;
+    }
+}
+"""
+    result = taken(text, **{"frontend.host": "o.example"})
+    assert result.spec.farm.frontend.tls.mode == "bridge"
+    assert "max_fails=0: nlbgen marks a node down" in line(result, "server 10.0.0.1").detail
+    assert taken(
+        text.replace("proxy_ssl on", "proxy_ssl off"), **{"frontend.host": "o"}
+    ).spec.farm.frontend.tls.mode == ("terminate")
+
+
+def test_a_redirecting_server_needs_port_80() -> None:
+    redirect = "server {\n listen 81;\n return 301 https://$host$request_uri;\n }"
+    result = taken(SITE.replace("http {", f"http {{ {redirect}"))
+    assert line(result, "return 301").fate == "given up"
+    without = taken(
+        SITE.replace("listen 80;", "listen 443 ssl;").replace("http {", f"http {{ {redirect}").replace("listen 81;", "")
+    )
+    assert without.spec.farm.frontend.redirect_http
+
+
+def test_the_statistics_have_one_port() -> None:
+    status = "server { listen 127.0.0.1:9000; listen 127.0.0.1:9001; location / { stub_status; } }"
+    result = taken(SITE.replace("http {", f"http {{ {status}"))
+    assert result.spec.farm.balancer.metrics_port == 9000
+    assert line(result, "listen 127.0.0.1:9001").fate == "given up"
+
+
+def test_the_output_of_nginx_t_is_read() -> None:
+    files = {"nginx.conf": "include sites/a;\n", "sites/a": SITE}
+    result = taken("".join(f"# configuration file /etc/nginx/{name}:\n{text}" for name, text in files.items()))
+    assert [node.address for node in result.spec.farm.nodes] == ["10.0.0.1", "10.0.0.2"]
+    assert line(result, "include").fate == "implied"

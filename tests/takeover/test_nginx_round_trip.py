@@ -59,6 +59,8 @@ def taken_over(text: str, spec: Spec) -> tuple[Spec, tuple[Line, ...]]:
         given_["orchestrator.version"] = version
     if "frontend.host" not in draft.values:
         given_["frontend.host"] = original["frontend"]["host"]
+    taken = draft.values.get("accept")
+    given_["accept"] = sorted({*(taken if isinstance(taken, list) else ()), *(original.get("accept") or ())})
     result = draft.finish(given_, "nginx.conf", "farm.yaml")
     data = yaml.safe_load(result.content)
     for path in OUTSIDE:
@@ -69,7 +71,6 @@ def taken_over(text: str, spec: Spec) -> tuple[Spec, tuple[Line, ...]]:
             put(data, path, value)
     if at(data, "balancer.health.paths"):
         data["balancer"]["health"].pop("path", None)
-    data["accept"] = sorted({*data.get("accept", []), *original.get("accept", [])})
     known = {node["name"] for node in data["nodes"]}
     data["nodes"] += [node for node in original["nodes"] if node["name"] not in known and node.get("state") == "down"]
     return loads(as_yaml(data)), result.lines
