@@ -60,7 +60,7 @@ def pools(view: View) -> Iterator[Object]:
             name,
             load_balancing_mode=_mode(view, pool),
             members={_member_name(view, member): _member(view, member) for member in view.design.members},
-            min_active_members=1 if any(member.state == "backup" for member in view.design.members) else 0,
+            min_active_members=1 if view.has_backups else 0,
             **monitor,
             service_down_action="reset",
             slow_ramp_time=0 if name == UNCHECKED else ramp,
@@ -90,10 +90,9 @@ def _member_name(view: View, member: Member) -> str:
 
 def _member(view: View, member: Member) -> Mapping[str, Value]:
     stopped = member.state in {"drain", "down"}
-    backups = any(other.state == "backup" for other in view.design.members)
     return {
         **_address(member, autopopulate=False),
-        "priority-group": 10 if backups and member.state != "backup" else 0,
+        "priority-group": 10 if view.has_backups and member.state != "backup" else 0,
         "ratio": _ratio(view, member),
         "session": "user-disabled" if stopped else "user-enabled",
         "state": "user-down" if member.state == "down" else "user-up",
@@ -101,9 +100,8 @@ def _member(view: View, member: Member) -> Mapping[str, Value]:
 
 
 def _ratio(view: View, member: Member) -> int:
-    shares = [other.weight // view.design.weight_unit for other in view.design.members]
     share = member.weight // view.design.weight_unit
-    return share if max(shares) <= MOST_RATIO else max(1, share * MOST_RATIO // max(shares))
+    return share if view.largest_share <= MOST_RATIO else max(1, share * MOST_RATIO // view.largest_share)
 
 
 def _address(member: Member, *, autopopulate: bool) -> dict[str, Value]:

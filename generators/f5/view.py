@@ -1,5 +1,6 @@
 """What the makers of objects need to know of a farm: folders, names, and what this TMOS version supports."""
 
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from ...spec.model import Farm
@@ -84,9 +85,23 @@ class View:
     def node_path(self, member: Member) -> str:
         """The path of a member's node."""
         # A device has one node for each address, for all ports.
-        member = next(other for other in self.design.members if other.host == member.host)
+        member = self._first_of_host[member.host]
         name = member.host.strip("[]") if self.names.nodes_by_address else member.name
         return f"{self.names.node_folder}/{name}"
+
+    @cached_property
+    def _first_of_host(self) -> dict[str, Member]:
+        return {member.host: member for member in reversed(self.design.members)}
+
+    @cached_property
+    def largest_share(self) -> int:
+        """The largest weight, divided by the greatest common divisor of all weights."""
+        return max(member.weight for member in self.design.members) // self.design.weight_unit
+
+    @cached_property
+    def has_backups(self) -> bool:
+        """Whether a member is a backup."""
+        return any(member.state == "backup" for member in self.design.members)
 
     def object(self, kind: str, name: str, **properties: Value) -> Object:
         """An object with the farm's mark; underscores in the names of properties become hyphens."""

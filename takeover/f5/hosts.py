@@ -24,7 +24,9 @@ def take(source: Source) -> None:
     if not names:
         return
     host, *aliases = names
-    statements = {name.lower(): [one for other, one in found if other.lower() == name.lower()] for name in names}
+    statements: dict[str, list[Statement]] = {}
+    for name, statement in found:
+        statements.setdefault(name.lower(), []).append(statement)
     source.values.take("frontend.host", host, *statements[host.lower()])
     if aliases:
         source.values.take("frontend.aliases", aliases, *(one for name in aliases for one in statements[name.lower()]))

@@ -41,13 +41,12 @@ def take(configuration: Configuration, source: str, frontend: str = "") -> Draft
         raise UsageError(f"{source}: it is a declaration of AS3", hint)
     found = model(configuration)
     main = choose(found, source, frontend)
-    whole = outline(configuration, {one.location for one in configuration.statements})
-    all_rules = {item.path: item.statement.inside for item in items(whole.statements) if item.kind == "ltm rule"}
-    roles = roles_of(found, main, all_rules)
+    used = (found.items.get(("ltm rule", path)) for path in main.rules)
+    code = outline(configuration, {item.location for item in used if item})
+    roles = roles_of(found, main, _rules(code))
     of_farm = {item.location for item in objects_of(found, roles)}
     told = outline(configuration, of_farm)
-    rules = {item.path: item.statement.inside for item in items(told.statements) if item.kind == "ltm rule"}
-    taken = Source(found, Account(told), roles, header_of(configuration), rules)
+    taken = Source(found, Account(told), roles, header_of(configuration), _rules(told))
     taken.of_farm = frozenset(of_farm)
     for part in (listen, hosts, tls):
         part.take(taken)
@@ -62,6 +61,11 @@ def take(configuration: Configuration, source: str, frontend: str = "") -> Draft
 
     members = Members("pool member", tuple(one.statement for one in roles.web.members))
     return Draft(taken.account, taken.values, close, tuple(_notes(taken)), members, (*MISSING, *_NOT_HELD))
+
+
+def _rules(outlined: Configuration) -> dict[str, tuple[Statement, ...]]:
+    """The commands of each iRule by its path; none for an iRule that is not the farm's."""
+    return {item.path: item.statement.inside for item in items(outlined.statements) if item.kind == "ltm rule"}
 
 
 def _own(source: Source) -> None:
@@ -187,6 +191,8 @@ def _notes(source: Source) -> list[str]:
         names = ", ".join(f"{one.item.path} ({one.item.location})" for one in others[:10])
         rest = f" and {len(others) - 10} more" if len(others) > 10 else ""
         notes.append(f"the farm is {main.path}; not taken over: {names}{rest}")
+    rest = f"remove {main.path} before you load the new objects, or give another --address"
+    notes.append(f"a device refuses two virtual servers with one destination: {rest}")
     if not source.header.version:
         notes.append("the version of TMOS is not in the file: verify f5.version")
     if listen.by_as3(source):

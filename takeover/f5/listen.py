@@ -47,8 +47,11 @@ def mode_of(source: Source) -> str:
         return "bridge" if nodes else "terminate"
     if main.of_kind("http"):
         return "none"
-    ports = {member.endpoint.port for member in source.roles.web.members}
-    return "none" if main.destination.port == REDIRECT_PORT and REDIRECT_PORT in ports else "passthrough"
+    monitors = (source.model.named("ltm monitor", path) for path in source.roles.web.monitors)
+    kinds = {item.kind for item in monitors if item}
+    ports = {main.destination.port, *(member.endpoint.port for member in source.roles.web.members)}
+    plain = ports == {REDIRECT_PORT} or ("ltm monitor http" in kinds and "ltm monitor https" not in kinds)
+    return "none" if plain else "passthrough"
 
 
 def _address(source: Source) -> None:
@@ -80,12 +83,17 @@ def _port(source: Source, mode: str) -> None:
     port, statements = main.destination.port, all_of(source.property(main.item, "destination"))
     if not port:
         for statement in statements:
-            source.account.given_up(statement, "no single port: frontend.port has its default")
+            source.account.given_up(statement, f"{portless(port)}: frontend.port has its default")
     elif port == (REDIRECT_PORT if mode == "none" else 443):
         for statement in statements:
             source.account.taken(statement, "frontend.port")
     else:
         source.values.take("frontend.port", port, *statements)
+
+
+def portless(port: int | None) -> str:
+    """Why a destination or a member has no port of a spec."""
+    return "no single port" if port == 0 else "nlbgen does not know the number of this port"
 
 
 def _redirect(source: Source, mode: str) -> None:

@@ -9,6 +9,7 @@ from ...readers.f5.model import Member
 from ...readers.f5.objects import Item, block_of, full_path, properties, words_of
 from ...readers.tree import Statement
 from ..values import problem_of
+from .listen import portless
 from .source import Source, all_of, number
 
 _MOST_WEIGHT: Final = 256
@@ -87,7 +88,8 @@ def _node(source: Source, member: Member, host: str, path: str, name: str) -> No
     if port != default:
         values.take(f"{path}.port", port, statement)
     if not member.endpoint.port:
-        account.given_up(statement, f"no single port: requests go to port {port}, at which clients connect today")
+        why = f"{portless(member.endpoint.port)}: requests go to port {port}, at which clients connect today"
+        account.given_up(statement, why)
     _domain(source, member.endpoint.route_domain, statement)
     for one in (statement, *all_of(node.statement if (node := node_of(source, member)) else None)):
         account.taken(one, f"{path}.address")

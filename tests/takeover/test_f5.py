@@ -8,11 +8,12 @@ import gzip
 import io
 import tarfile
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from nlbgen.core.errors import UsageError
+from nlbgen.core.errors import NlbgenError, UsageError
 from nlbgen.generators.base import generator, render
 from nlbgen.readers.f5 import reader
 from nlbgen.spec.model import Farm
@@ -259,6 +260,14 @@ ltm virtual orchestrator {
         ("        servers {", "        serverssl {", "serverssl", "taken", "frontend.tls.verify_nodes"),
         ("        clients { context clientside }\n", "", "servers", "given up", "without TLS from the clients"),
         ("destination 10.1.0.1:443", "destination 10.1.0.1:any", "destination", "given up", "no single port"),
+        ("destination 10.1.0.1:443", "destination 10.1.0.1:rpa", "destination", "given up", "does not know the number"),
+        (
+            "n2:443 {",
+            "n2:rpa {",
+            "n2:rpa",
+            "given up",
+            "does not know the number of this port: requests go to port 443",
+        ),
         ("destination 10.1.0.1:443", "destination gone:443", "destination", "given up", "frontend.address"),
         ("destination 10.1.0.1:443", "destination 10.1.0.1%4:443", "destination", "given up", "route domain 4"),
         ("    pool web", "    pool web\n    mask 255.255.255.0", "mask", "given up", "one address"),
@@ -484,3 +493,73 @@ def test_paths_of_signalr_in_an_irule(rule: str, paths: tuple[str, ...]) -> None
     result = taken(text)
     assert result.spec.farm.balancer.signalr.paths == paths
     assert line(result, "ltm pool live").fate == "taken"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "destination", "mode"),
+    [
+        ("https", "10.1.0.1:443", "passthrough"),
+        ("http", "10.1.0.1:8080", "none"),
+        ("tcp", "10.1.0.1:636", "passthrough"),
+    ],
+)
+def test_without_profiles_the_monitor_shows_whether_the_nodes_use_tls(kinds: str, destination: str, mode: str) -> None:
+    text = BASE.replace(
+        "ltm monitor https mon { defaults-from https", f"ltm monitor {kinds} mon {{ defaults-from {kinds}"
+    )
+    text = text.replace("10.1.0.1:443", destination)
+    for name in (
+        "        clients { context clientside }\n",
+        "        http { }\n",
+        "        servers { context serverside }\n",
+    ):
+        text = text.replace(name, "")
+    assert draft_of(text).values.get("frontend.tls.mode") == mode
+
+
+ODD = (
+    "none",
+    "0",
+    "%",
+    "/",
+    "pool",
+    "/Common/x",
+    "10.0.0.1%5:443",
+    "*:*",
+    "any",
+    "defaults-from",
+    "https://",
+    "-",
+    "..",
+)
+
+
+def changed(text: str, number: int) -> str:
+    """The text with a few lines or words that are missing, doubled or replaced."""
+    random = Random(number)
+    lines = text.split("\n")
+    for _ in range(random.randint(1, 5)):
+        at = random.randrange(len(lines))
+        words = lines[at].split(" ")
+        if number % 3 == 0:
+            words[random.randrange(len(words))] = random.choice(ODD)
+        elif number % 3 == 1:
+            words = words[: random.randint(1, len(words))] + words[-1:] * ("{" in words)
+        elif "{" not in words and "}" not in words:
+            lines.insert(at, random.choice([lines[at], ""]))
+        lines[at] = " ".join(words)
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_changed_configuration_is_taken_over_or_refused(name: str) -> None:
+    original = (HERE / f"{name}.conf").read_text(encoding="utf-8")
+    taken_over = 0
+    for number in range(30):
+        try:
+            result = taken(changed(original, number))
+        except NlbgenError:
+            continue
+        taken_over += 1
+        assert len({one.location for one in result.lines}) == len(result.lines)
+    assert taken_over > 5
