@@ -92,6 +92,8 @@ def _likely(model: Model, candidates: list[Virtual]) -> list[Virtual]:
     )
     for test in tests:
         candidates = [one for one in candidates if test(one)] or candidates
+    if len({_address(one.destination) for one in candidates}) == 1:
+        candidates = [one for one in candidates if one.of_kind("client-ssl")] or candidates
     return candidates
 
 

@@ -157,6 +157,8 @@ def _profiles(source: Source) -> None:
     for virtual in source.roles.virtuals:
         for profile in virtual.profiles:
             known = catalog.head_of(profile.kind)
+            if known and virtual in source.roles.redirects:
+                known = catalog.Known("implied", "the redirect has the device's own profiles")
             if known is None:
                 continue
             for statement in profile.statement.walk():

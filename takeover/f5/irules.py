@@ -60,14 +60,17 @@ def policies(source: Source) -> None:
 def close(source: Source) -> None:
     """Give the lines of iRules that are still open their fate; a line that no pattern knows stays open."""
     rules = dict.fromkeys(rule for virtual in source.roles.virtuals for rule in virtual.rules)
+    redirecting = {rule for virtual in source.roles.redirects for rule in virtual.rules}
     _pools(source)
     for rule in rules:
         for line in source.lines(rule):
             if source.account.has(line):
                 continue
             text = text_of(line)
-            if REDIRECT.search(text):
+            if REDIRECT.search(text) and rule in redirecting:
                 source.account.taken(line, "frontend.redirect_http")
+            elif REDIRECT.search(text):
+                source.account.given_up(line, "only port 80 redirects")
             elif found := _HEADER.search(text):
                 _header(source, line, found["name"])
             elif known := next((known for pattern, known in _LINES if pattern.match(text)), None):

@@ -166,6 +166,16 @@ def test_the_virtual_server_that_looks_like_the_farm_is_taken(text: str) -> None
     assert draft_of(text).values.get("frontend.address") == "10.1.0.2"
 
 
+def test_of_two_ports_at_one_address_that_with_tls_is_taken() -> None:
+    text = TWO.replace("10.1.0.2:443", "10.1.0.1:80").replace("pool b", "pool a")
+    assert draft_of(text.replace(" clientssl { context clientside }", "", 1)).values.get("frontend.port") == 80
+    plain = text[: text.rindex("clientssl")] + text[text.rindex("clientssl") :].replace(
+        "clientssl { context clientside }", ""
+    )
+    draft = draft_of(plain)
+    assert (draft.values.get("frontend.tls.mode"), "frontend.port" in draft.values) == ("terminate", False)
+
+
 def test_a_long_list_of_virtual_servers_is_cut() -> None:
     text = POOL.format("a", "10.0.0.1") + "".join(VIRTUAL.format(f"v{i}", f"10.1.0.{i}:443", "a") for i in range(1, 31))
     with pytest.raises(UsageError) as error:
@@ -319,7 +329,7 @@ ltm virtual orchestrator {
         ),
         ("log local0.", "call lib;", "call lib;", "not understood", ""),
         ("log local0.", "HTTP::redirect https://orch.corp.example/ ;#", "HTTP::redirect", "taken", "frontend.host"),
-        ("log local0.", "HTTP::redirect https://[HTTP::host]/ ;#", "HTTP::redirect", "taken", "frontend.redirect_http"),
+        ("log local0.", "HTTP::redirect https://[HTTP::host]/ ;#", "HTTP::redirect", "given up", "only port 80"),
     ],
 )
 def test_a_property_has_its_fate_with_the_reason(old: str, new: str, beginning: str, fate: str, detail: str) -> None:
