@@ -29,11 +29,22 @@ _FULL_SHARE: Final = 10
 """The share of a node in a hash, where a drained or backup node has 1."""
 
 
+_FALLBACKS: Final = 4
+"""How many other nodes share the clients of a node that is down, at most: each gets a quarter of them or more."""
+_KEY_LENGTHS: Final = 16
+"""The lengths of the numbers of keys that are tried."""
+_PERCENT: Final = 10_000
+"""The parts of `split_clients`, which has two decimals."""
+
+
 class Owner(NamedTuple):
-    """A node that a cookie can name: its value there, and the key whose hash selects the node."""
+    """A node that a cookie can name: its value there, and the keys whose hash selects the node.
+
+    While the node is down, each key leads to another node.
+    """
 
     tag: str
-    key: str
+    keys: Sequence[str]
     endpoint: str
 
 
@@ -65,43 +76,69 @@ def affinity(job: Job) -> dict[str, Any] | None:
     if job.has("affinity-cookie") or not _by_cookie(job):
         return None
     named = owners(job.design.members)
-    keys = {owner.tag: owner.key for owner in named}
+    keys = {owner.tag: owner.keys[0] for owner in named}
     taking = _taking(job.design.members)
-    total = sum(member.weight for member in taking)
-    shares = [f"{max(1, 10_000 * member.weight // total) / 100:.2f}%" for member in taking[:-1]] + ["*"]
+    parts = range(len(named[0].keys))
     return {
         "cookie": COOKIE,
         "owners": named,
-        "shares": [(share, keys[member.tag]) for share, member in zip(shares, taking, strict=True)],
+        "parts": _shared([str(part) for part in parts], [1 for _ in parts]) if len(parts) > 1 else [],
+        "shares": _shared([keys[member.tag] for member in taking], [member.weight for member in taking]),
         "names_nodes": any(member.is_name for member in job.design.members),
         "secure": job.farm.balancer_tls,
     }
 
 
+def _shared(values: Sequence[str], weights: Sequence[int]) -> list[tuple[str, str]]:
+    """Return the share of each value for `split_clients`, by weight."""
+    total = sum(weights)
+    shares = [f"{max(1, _PERCENT * weight // total) / 100:.2f}%" for weight in weights[:-1]]
+    return list(zip([*shares, "*"], values, strict=True))
+
+
 def owners(members: Sequence[Member]) -> list[Owner]:
-    """The nodes that a cookie can name, each with a key that NGINX's `hash` leads to it."""
+    """The nodes that a cookie can name, each with keys that NGINX's `hash` leads to it."""
     hashed = _hashed(members)
     ends = list(accumulate(_shares(hashed)))
     taking = _taking(hashed)
     spare = {index for index, member in enumerate(hashed) if member not in taking}
+    number = min(_FALLBACKS, max(1, len(taking) - 1))
     return [
-        Owner(member.tag, key_of(member.tag, index, ends, spare), member.endpoint)
+        Owner(member.tag, keys_of(member.tag, index, ends, spare, number), member.endpoint)
         for index, member in enumerate(hashed)
     ]
 
 
-def key_of(tag: str, index: int, ends: Sequence[int], spare: AbstractSet[int] = frozenset()) -> str:
-    """The first text `TAG.NUMBER` that leads to the server with this index; `ends` is the sum of weights up to each.
+def keys_of(
+    tag: str, index: int, ends: Sequence[int], spare: AbstractSet[int] = frozenset(), number: int = 1
+) -> list[str]:
+    """Texts `TAG.NUMBER` that lead to the server with this index; `ends` is the sum of weights up to each.
 
-    While this server is down, the key leads to the servers in `spare` only after all others.
+    While this server is down, each of these keys leads to another server, and to the servers in `spare` only after all
+    others. `number` keys need as many other servers that are not spare.
     """
     others = spare - {index}
-    keys = (f"{tag}.{number}" for number in count())
-    return next(
-        key
-        for key in keys
-        if next(draws(key, ends)) == index and _spares_last(list(draws(key, ends)), len(ends), others)
-    )
+    found: dict[int, str] = {}
+    for key in _candidates(tag, lengths=1 if number == 1 else _KEY_LENGTHS):
+        if next(draws(key, ends)) != index:
+            continue
+        order = list(draws(key, ends))
+        second = next((server for server in order if server != index), index)
+        if _spares_last(order, len(ends), others) and second not in found and (second != index or len(ends) == 1):
+            found[second] = key
+        if len(found) == number:
+            break
+    return list(found.values())
+
+
+def _candidates(tag: str, lengths: int) -> Iterator[str]:
+    """Yield texts `TAG.NUMBER`, with leading zeros for more lengths.
+
+    CRC is linear: for texts of one length, the first draw determines the second one modulo a power of two. So with four
+    servers, all texts of one length that lead to a server have the same second server.
+    """
+    for text in count():
+        yield f"{tag}.{text}" if lengths == 1 else f"{tag}.{text // lengths:0{text % lengths + 1}d}"
 
 
 def draws(key: str, ends: Sequence[int]) -> Iterator[int]:

@@ -232,9 +232,17 @@ def spread_of(farm: Farm, held: Mapping[str, int], reason: str = "", *, real_tim
     of, total = sum(held.values()), sum(weights.values())
     shares = {name: 100 * held.get(name, 0) * total / (of * weight) if of else 0.0 for name, weight in weights.items()}
     counts = ", ".join(f"{name}: {held.get(name, 0)}" for name in weights)
+    reason = reason or _heavy(weights)
     when = f"{SPREAD_SECONDS / 60:g} minutes" if real_time else f"{QUIET_SECONDS:g} s"
     note = f"{counts}; {when} after the last robot was back; {reason}"
     return metric("share", round(max(shares.values()), 1), of=of, note=note, enforced=not reason)
+
+
+def _heavy(weights: Mapping[str, int]) -> str:
+    """Return which node has more than half of the weight: without it, the others have more than twice their share."""
+    total = sum(weights.values())
+    heavy = [name for name, weight in weights.items() if 2 * weight > total]
+    return f"{heavy[0]} has {round(100 * weights[heavy[0]] / total)}% of the weight" if heavy else ""
 
 
 def _memory(count: int, empty: Memory, full: Memory) -> Iterator[Metric]:

@@ -85,7 +85,7 @@ _ROBOTS: Final[Mapping[str, Threshold]] = {
     "innocent": at_most(0, "robots of other nodes that lost their connection"),
     "unresponsive": at_most(0, "robots that missed four heartbeats"),
     "failed_logins": measured("attempts to connect that failed"),
-    "share": at_most(200, "most robots on one node, compared with its share by weight", "%", nginx=300),
+    "share": at_most(200, "most robots on one node, compared with its share by weight", "%"),
     "login": measured("processor time of a login: robots, balancer and nodes", "ms"),
     "memory": measured("memory of the balancer for each robot", "KB"),
     "memory_robots": measured("memory of the robots' process for each robot", "KB"),

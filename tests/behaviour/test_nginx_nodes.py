@@ -6,6 +6,7 @@ import pytest
 
 from nlbgen.generators.nginx.generator import STICKY
 from nlbgen.net.waiting import wait_until
+from nlbgen.prove.clients.load import LoadPlan, run_load
 from nlbgen.prove.clients.simple import Fetched, SocketHolder, SocketPlan
 from nlbgen.spec.units import Version
 
@@ -67,6 +68,19 @@ def test_cookie_selects_its_node_and_is_set_to_the_node_that_answered(farm: Star
     lab.node("orch-1").restart()
     assert wait_until(lambda: lab.get(headers=clients["orch-1"]).header("X-Node") == "orch-1", 20)
     assert set(lab.hits(8, headers={"Cookie": cookie_of(moved)})) == {other}, "the new cookie leads to the new node"
+
+
+@pytest.mark.nginx
+def test_clients_of_a_node_that_is_down_go_to_all_other_nodes(farm: StartFarm) -> None:
+    nodes = [{"name": f"orch-{n}", "address": f"10.20.0.1{n}"} for n in (1, 2, 3)]
+    lab = farm("nginx", {"nodes": nodes, "balancer": {"affinity": "cookie"}, "nginx": {"version": "1.22"}})
+    headers = clients_of(lab)["orch-1"]
+    lab.node("orch-1").kill()
+    plan = LoadPlan(
+        url=lab.url, ca=lab.certificates.ca, clients=24, rate=100.0, seconds=0.5, source_addresses=True, headers=headers
+    )
+    assert set(run_load(plan).nodes) == {"orch-2", "orch-3"}
+    lab.node("orch-1").restart()
 
 
 @pytest.mark.parametrize("nginx", HASHING, ids=lambda build: build["wrapper"], indirect=True)

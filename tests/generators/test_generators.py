@@ -475,7 +475,7 @@ def test_nginx_affinity_without_sticky_grows_linearly_with_nodes(affinity: str, 
             nodes=nodes, nginx={"version": "1.22"}, balancer={"affinity": affinity}, accept=FOR_ALL["accept"]
         )
         lines.append(sum(file.content.count(b"\n") for file in render(generator("nginx"), spec)))
-    assert lines[0] < 1000
+    assert lines[0] < 1200
     assert lines[1] < 10 * lines[0]
 
 
@@ -529,6 +529,21 @@ def test_nginx_before_sticky_assigns_new_clients_by_weight_to_serving_nodes(
     tags = [member.tag for member in Design(spec.farm).members]
     found = re.findall(r"(\S+%|\*) (\w+)\.[0-9]+;", text.partition("split_clients")[2].partition("}")[0])
     assert {tags.index(tag): share for share, tag in found} == shares
+
+
+@pytest.mark.parametrize(
+    ("states", "keys"), [(("up", "up"), 1), (("up", "up", "drain"), 1), (("up", "up", "up"), 2), (("up",) * 9, 4)]
+)
+def test_nginx_before_sticky_distributes_the_clients_of_a_node_that_is_down(
+    states: tuple[str, ...], keys: int, make_spec: MakeSpec
+) -> None:
+    nodes = [{"name": f"n{n}", "address": f"10.0.0.{n + 1}", "state": state} for n, state in enumerate(states)]
+    spec = make_spec(nodes=nodes, nginx={"version": "1.22"}, balancer={"affinity": "cookie"}, accept=FOR_ALL["accept"])
+    text = next(file.content.decode() for file in render(generator("nginx"), spec) if file.main)
+    assert ("split_clients $remote_addr $nlb_part {" in text) is (keys > 1)
+    for member in Design(spec.farm).members:
+        found = re.findall(rf'^        "?{member.tag}[ 0-9]*"? {member.tag}[.]', text, re.MULTILINE)
+        assert len(found) == keys
 
 
 @pytest.mark.parametrize("mode, packages", [("passthrough", ("nginx", "libnginx-mod-stream")), ("bridge", None)])

@@ -454,7 +454,14 @@ def test_share_of_robots_is_compared_with_the_weights(make_spec: Callable[..., S
     ]
     made, _ = team(make_spec)
     found = scenario.spread(make_spec(nodes=nodes).farm, made)
-    assert (found.value, found.note) == (400.0, "orch-1: 4, orch-2: 0; 5 s after the last robot was back")
+    assert (found.value, found.note) == (
+        400.0,
+        "orch-1: 4, orch-2: 0; 5 s after the last robot was back; orch-2 has 75% of the weight",
+    )
+    assert not found.enforced
+    equal = scenario.spread(make_spec().farm, made, real_time=True)
+    assert (equal.value, equal.enforced) == (200.0, True)
+    assert equal.note == "orch-1: 4, orch-2: 0; 5 minutes after the last robot was back"
     none, _ = team(make_spec, connected=False)
     assert scenario.spread(make_spec(nodes=nodes).farm, none).value == 0.0
 
