@@ -172,10 +172,9 @@ def _connect(source: Source, pages: Proxied) -> None:
     if found is None:
         return
     statement, text, _ = found
+    source.duration("balancer.timeouts.connect", text, statement)
     if source.made_by_nlbgen and text == _CONNECT:
-        source.account.implied(statement, "for NGINX, nlbgen writes at most 2s")
-    else:
-        source.duration("balancer.timeouts.connect", text, statement)
+        source.account.implied(statement, "for NGINX, nlbgen writes at most 2s: the farm's own value may be longer")
 
 
 def _limits(source: Source) -> None:
@@ -225,7 +224,9 @@ def take_maintenance(source: Source) -> None:
     """Take the state of nlbgen's own file: closed with a page, or with a limit of new robots."""
     if source.made_by_nlbgen is None:
         return
-    values, main = source.values, source.roles.main.scope
+    values, main, web = source.values, source.roles.main.scope, source.roles.web
+    if source.roles.main.stream and web.members and all(one.down for one in web.members):
+        values.take("balancer.maintenance.state", "closed", web.statement)
     for inner in main.inner:
         for statement in inner.own("return"):
             page = _PAGE.search("".join(statement.arguments[1:2]))

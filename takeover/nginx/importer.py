@@ -71,6 +71,10 @@ def _own(source: Source) -> None:
     version, farm = source.made_by_nlbgen
     values.take("farm", farm)
     values.take("nginx.version", version)
+    for statement in source.configuration.walk():
+        if statement.name == "location" and statement.arguments == ("=", f"/alive/{farm}"):
+            source.account.given_up(statement, "frontend.vip makes the path of keepalived's check")
+            source.notes.append("the farm has an address that balancers share: add frontend.vip to farm.yaml")
     if Version(version).parts[:2] > generator("nginx").newest.parts[:2]:
         source.lacking("version")
 

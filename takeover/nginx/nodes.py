@@ -99,6 +99,9 @@ def _node(source: Source, member: Member, host: str, index: int, name: str) -> N
 
 def _state(source: Source, member: Member) -> str:
     _, noted = _note(source, member)
+    if source.roles.main.stream and source.values.get("balancer.maintenance.state") == "closed":
+        source.account.implied(member.statement, "while the farm is closed, all nodes are down")
+        return "up"
     if noted or source.made_by_nlbgen:
         return noted or "up"
     if "drain" in member.parameters:

@@ -112,3 +112,25 @@ def test_any_farm_renders_again(spec: Spec) -> None:
 @given(farms())
 def test_a_thousand_farms_render_again(spec: Spec) -> None:
     check_if_rendered(spec)
+
+
+CLOSED = """\
+farm: prod
+orchestrator: {version: "2019.4"}
+frontend: {host: o.example, address: 10.0.0.5, tls: {mode: passthrough}}
+nodes: [{name: a, address: 10.0.0.1, weight: 20}, {name: b, address: 10.0.0.2, weight: 10}]
+balancer: {maintenance: {state: closed}}
+stores: {signalr: redis, redis: {host: r.example, port: 6379}}
+nginx: {version: "1.22"}
+accept: [nginx-passthrough-health]
+"""
+
+
+def test_a_closed_farm_with_passthrough_renders_again() -> None:
+    check(loads(CLOSED))
+
+
+def test_an_address_that_balancers_share_is_a_note() -> None:
+    text = rendered(load(GOLDEN / "vip" / "farm.yaml"))
+    draft = importer.take(read(Path("nginx.conf"), text.encode()), "nginx.conf")
+    assert "the farm has an address that balancers share: add frontend.vip to farm.yaml" in draft.notes
