@@ -151,13 +151,17 @@ def _mark(source: Source, proxy: Proxy, name: str, why: str) -> None:
 
 def _limits(source: Source) -> None:
     main = source.roles.main
-    found = main.last("maxconn") or source.model.last_global("maxconn")
-    if found and found.arguments and found.arguments[0].isdecimal():
-        written = int(found.arguments[0]) - (SILENT_PLACES if source.made_by_nlbgen else 0)
-        if source.values.take("balancer.limits.connections", written, found):
+    own, process = main.last("maxconn"), source.model.last_global("maxconn")
+    limits = [(int(one.arguments[0]), one) for one in (own, process) if one and _is_number(one)]
+    if limits:
+        number, lowest = min(limits, key=lambda limit: limit[0])
+        written = number - (SILENT_PLACES if source.made_by_nlbgen else 0)
+        if source.values.take("balancer.limits.connections", written, lowest):
             _open_files(source, written)
-    if (found := source.model.last_global("maxconn")) and not source.account.has(found):
-        source.account.implied(found, "the sum of the limits of all frontends")
+        if lowest is process and own:
+            source.account.given_up(own, f"the process accepts fewer connections: {number} (`maxconn` in `global`)")
+    if process and not source.account.has(process):
+        source.account.implied(process, "the sum of the limits of all frontends")
     if per_node := common(source, source.members, "maxconn"):
         source.number("balancer.limits.requests_per_node", per_node[0], *per_node[1])
     for statement in main.all("tcp-request", "connection", "reject"):
@@ -165,6 +169,10 @@ def _limits(source: Source) -> None:
         if limit:
             number = int(limit[2]) - (limit[1] == "e")
             source.values.take("balancer.limits.connections_per_address", number, statement)
+
+
+def _is_number(statement: Statement) -> bool:
+    return bool(statement.arguments) and statement.arguments[0].isascii() and statement.arguments[0].isdecimal()
 
 
 def _open_files(source: Source, connections: int) -> None:

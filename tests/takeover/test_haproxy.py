@@ -238,6 +238,17 @@ def test_a_listen_section_without_tls() -> None:
     assert "a template names no node" in line(result, "server-template").detail
 
 
+@pytest.mark.parametrize("process, own, connections", [(4000, 8000, 4000), (8000, 4000, 4000), (4000, "many", 4000)])
+def test_the_lower_limit_of_connections_is_taken(process: int, own: int | str, connections: int) -> None:
+    """HAProxy stops accepting at the limit of the process, whatever a frontend allows."""
+    text = LISTEN.replace("listen orchestrator\n", f"listen orchestrator\n    maxconn {own}\n")
+    result = taken(f"global\n    maxconn {process}\n{text}")
+    assert result.spec.farm.balancer.limits.connections == connections
+    if own == 8000:
+        assert (line(result, "maxconn 8000").fate, line(result, "maxconn 4000").fate) == ("given up", "taken")
+        assert "4000" in line(result, "maxconn 8000").detail
+
+
 def test_a_value_that_no_spec_can_have_is_given_up() -> None:
     result = taken(LISTEN.replace("200000000ms", "9999999999ms"))
     found = line(result, "timeout server")
