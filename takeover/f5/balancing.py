@@ -131,7 +131,7 @@ def _signalr(source: Source) -> None:
     for clause in clauses(source):
         if live is None or clause.pool != live.item.path:
             continue
-        for statement in all_of(clause.action):
+        for statement in all_of(clause.action) if clause.prefix else ():
             source.account.taken(statement, "balancer.signalr.paths")
         for path, statement in clause.paths:
             if clause.prefix and (source.farm or path not in [one for one, _ in paths]):

@@ -49,8 +49,8 @@ def _valid(name: str) -> bool:
 
 
 def _redirects(source: Source) -> Iterator[Named]:
-    rules = {rule: None for virtual in source.roles.virtuals for rule in virtual.rules}
-    for rule in rules:
+    """The names to which port 80 redirects: other redirects of the farm's port can be to any site."""
+    for rule in dict.fromkeys(rule for virtual in source.roles.redirects for rule in virtual.rules):
         for line in source.lines(rule):
             text = text_of(line)
             found = _TARGET.search(text) if "HTTP::re" in text else None
@@ -69,6 +69,8 @@ def _compared(source: Source) -> Iterator[Named]:
     """The names that select a pool of the farm, or no pool."""
     pools = {pool.item.path for pool in source.roles.pools}
     for clause in clauses(source):
+        for part, statement in clause.parts.items():
+            source.account.given_up(statement, f"{part}: a part of a name; the farm's names are compared as a whole")
         for name, statement in clause.hosts.items():
             if clause.pool and clause.pool not in pools:
                 source.account.given_up(statement, f"{name}: selects {clause.pool}, which is not of the farm")

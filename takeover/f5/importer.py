@@ -82,11 +82,11 @@ def _own(source: Source) -> None:
 def _close(source: Source, told: Configuration, account: Account, spec: Spec) -> None:
     """Account for the lines that nlbgen writes itself for this spec, and for those that the catalogue knows."""
     _other_objects(source, told)
+    irules.policies(source)
     written = _written(spec)
     for top, statement, key in _keyed(told):
         if not account.has(statement) and key in written and top.location in source.of_farm:
             account.implied(statement, "nlbgen writes the same line")
-    irules.policies(source)
     irules.close(source)
     _profiles(source)
     for _, statement, key in _keyed(told):

@@ -51,6 +51,8 @@ def policies(source: Source) -> None:
                 continue
             if clause.pool not in pools:
                 source.account.given_up(statement, f"pool {clause.pool}: not of the farm")
+            elif live and clause.pool == live.item.path and not clause.prefix:
+                source.account.given_up(statement, "the paths of SignalR are prefixes: balancer.signalr.paths")
             elif live and clause.pool == live.item.path:
                 source.account.taken(statement, "balancer.signalr.paths")
             else:

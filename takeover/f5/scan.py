@@ -12,7 +12,7 @@ from .outline import text_of
 
 _COMPARED: Final = re.compile(
     r'HTTP::(?P<what>host|path|uri|header (?:values? )?"?Host"?)[\]\s]+'
-    r'(?:eq|equals|==|starts_with|contains|matches_glob|matches)\s+[{"]?(?P<text>[^"}\s]+)',
+    r'(?P<how>eq|equals|==|starts_with|ends_with|contains|matches_glob|matches)\s+[{"]?(?P<text>[^"}\s]+)',
     re.IGNORECASE,
 )
 _SWITCH: Final = re.compile(r"\bswitch\b.*\bHTTP::(?P<what>host|path|uri|header)\b", re.IGNORECASE)
@@ -20,6 +20,8 @@ _PATTERN: Final = re.compile(r'\}?\s*(?:"(?P<quoted>[^"]*)"|(?P<bare>[^\s"{}\[\]
 _POOL: Final = re.compile(r"(?:^|[\s{;])pool (?P<name>/[\w./-]+|[\w.-]+)")
 _BRANCH: Final = re.compile(r"(?:^|[\s}])(?:if|elseif|else|default|switch|when)\b")
 _COMMANDS: Final = frozenset(("default", "else", "elseif", "if", "switch", "foreach", "when", "while", "catch", "set"))
+_WHOLE: Final = frozenset(("eq", "equals", "=="))
+_PARTS: Final = frozenset(("contains", "starts-with", "ends-with", "not"))
 _LIVE: Final = re.compile(r"signalr|/hubs?\b|websocket", re.IGNORECASE)
 
 
@@ -29,6 +31,8 @@ class Clause:
 
     hosts: dict[str, Statement] = field(default_factory=dict)
     paths: list[tuple[str, Statement]] = field(default_factory=list)
+    parts: dict[str, Statement] = field(default_factory=dict)
+    """Texts that are compared with a part of the host."""
     prefix: bool = True
     """Whether the paths are prefixes."""
     pool: str = ""
@@ -39,11 +43,13 @@ class Clause:
         """Whether it is about SignalR or WebSockets."""
         return any(_LIVE.search(path) for path, _ in self.paths)
 
-    def add(self, what: str, text: str, statement: Statement) -> None:
-        """Add a value that is compared with the host or the path."""
+    def add(self, what: str, text: str, statement: Statement, *, whole: bool = True) -> None:
+        """Add a value that is compared with the host (`whole`, or a part of it) or the path."""
         if what.lower() in {"path", "uri"}:
             if text.startswith("/"):
                 self.paths.append((text.removesuffix("*"), statement))
+        elif not whole:
+            self.parts.setdefault(text, statement)
         else:
             self.hosts.setdefault(re.sub(r":[0-9]+\Z", "", text), statement)
 
@@ -66,7 +72,7 @@ def clauses_of_rule(lines: Iterable[Statement]) -> Iterator[Clause]:
             yield clause
             clause, continued = Clause(), False
         for found in _COMPARED.finditer(text):
-            clause.add(found["what"], found["text"], line)
+            clause.add(found["what"], found["text"], line, whole=found["how"].lower() in _WHOLE)
         if found_pool := _POOL.search(text):
             clause.pool, clause.action = full_path(found_pool["name"]), line
     yield clause
@@ -89,11 +95,12 @@ def clause_of(rule: Statement) -> Clause:
     clause = Clause()
     for condition in block_of(rule, "conditions"):
         names = {word.text for one in condition.inside for word in one.words}
-        what = "host" if "http-host" in names else "path" if "http-uri" in names else ""
+        host = "http-host" in names or {"ssl-extension", "server-name"} <= names
+        what = "host" if host else "path" if "http-uri" in names else ""
         clause.prefix &= what != "path" or "starts-with" in names
         for one in block_of(condition, "values"):
             for word in one.words if what else ():
-                clause.add(what, word.text, one)
+                clause.add(what, word.text, one, whole=not names & _PARTS)
     for action in block_of(rule, "actions"):
         for word in words_of(action, "pool")[:1]:
             clause.pool, clause.action = full_path(word.text), action

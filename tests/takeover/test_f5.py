@@ -328,7 +328,6 @@ ltm virtual orchestrator {
             "whole number of seconds",
         ),
         ("log local0.", "call lib;", "call lib;", "not understood", ""),
-        ("log local0.", "HTTP::redirect https://orch.corp.example/ ;#", "HTTP::redirect", "taken", "frontend.host"),
         ("log local0.", "HTTP::redirect https://[HTTP::host]/ ;#", "HTTP::redirect", "given up", "only port 80"),
     ],
 )
@@ -573,3 +572,58 @@ def test_a_changed_configuration_is_taken_over_or_refused(name: str) -> None:
         taken_over += 1
         assert len({one.location for one in result.lines}) == len(result.lines)
     assert taken_over > 5
+
+
+@pytest.mark.parametrize(
+    ("condition", "host", "detail"),
+    [
+        ('[HTTP::host] equals "a.example"', "a.example", "frontend.host"),
+        ('[string tolower [HTTP::host]] eq "a.example:443"', "a.example", "frontend.host"),
+        ('!([HTTP::header Host] eq "a.example")', "a.example", "frontend.host"),
+        ('[HTTP::host] contains "orch"', "orch.corp.example", "orch: a part of a name"),
+        ('[HTTP::host] starts_with "orch."', "orch.corp.example", "orch.: a part of a name"),
+        ('[HTTP::host] ends_with ".example"', "orch.corp.example", ".example: a part of a name"),
+        ('[HTTP::uri] eq "/help"', "orch.corp.example", "own results"),
+    ],
+)
+def test_names_in_an_irule(condition: str, host: str, detail: str) -> None:
+    result = taken(BASE.replace('log local0. "hello"', f"if {{ {condition} }} {{ log local0. x }}"))
+    assert result.spec.farm.frontend.host == host
+    assert detail in line(result, "if").detail
+
+
+def test_a_redirect_to_another_site_is_not_the_name_of_the_farm() -> None:
+    result = taken(BASE.replace('log local0. "hello"', 'HTTP::redirect "https://docs.example.com/"'))
+    assert result.spec.farm.frontend.host == "orch.corp.example"
+    assert line(result, "HTTP::redirect").fate == "given up"
+
+
+POLICY = """\
+ltm policy by_name {
+    rules {
+        one {
+            actions { 0 { forward
+                    pool web
+                } }
+            conditions { 0 { %s
+                    values { sni.example }
+                } }
+        }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("operand", "host"),
+    [
+        ("http-host", "sni.example"),
+        ("ssl-extension\n server-name", "sni.example"),
+        ("http-host\n contains", "orch.corp.example"),
+        ("http-host\n not", "orch.corp.example"),
+        ("http-method", "orch.corp.example"),
+    ],
+)
+def test_names_in_a_policy(operand: str, host: str) -> None:
+    text = BASE.replace("    pool web\n    prof", "    policies { by_name { } }\n    pool web\n    prof")
+    assert farm_of(text + POLICY % operand).frontend.host == host
