@@ -1,4 +1,4 @@
-"""`nlbgen lint`: what is wrong in a configuration of a load balancer for SignalR and IIS."""
+"""`nlbgen lint`: find problems in a load balancer configuration for SignalR and IIS."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack

@@ -235,7 +235,7 @@ FEATURES: Final = (
     ),
     Feature("state-over-reload", "Node states that survive a reload", _never, wanted=_every),
     Feature("vip", "Virtual IP address shared by several balancers", _when(_VIP, lambda f: f.frontend.vip is not None)),
-    Feature("metrics", "Metrics endpoint (loopback only)", _never),
+    Feature("metrics", "Metrics endpoint on the loopback address", _never),
     Feature(
         "ntlm",
         "NTLM and Negotiate authentication through the balancer",

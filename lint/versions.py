@@ -82,8 +82,8 @@ MISSING_FIX: Final = Rule(
     vendors=("haproxy", "nginx", "f5"),
     severity="warning",
     title="the program has the known security fixes",
-    why="the version is older than the first fixed one of its branch. A distribution may have put the fix into this "
-    "version without a new number",
+    why="the version is older than the first fixed one of its branch. A distribution may have backported the fix "
+    "without changing the version number",
     instead="install the newest version of the branch, or compare the CVE with the list of your distribution",
     source="https://www.haproxy.org/bugs/",
     check=lambda _configuration: (),

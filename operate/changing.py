@@ -91,7 +91,8 @@ class Operator:
             self._set(node, "drain")
             left = self._empty(node, limits)
             if left is not None:
-                self.say(f"{node}: {left}; the limit is reached, and they are closed or end with the node")
+                longest = max(limits.wait or 0, limits.spread or 0)
+                self.say(f"{node}: {left} after {longest:g} s; the node is set to down now, which can close them")
         self._set(node, "down")
 
     def up(self, node: str, limits: Limits) -> None:
@@ -103,13 +104,13 @@ class Operator:
         if not self.pace.wait(lambda: all(one.serves for one in self.at_each(node)), limits.wait):
             found = "; ".join(f"{b.name}: {_described(b.status(node))}" for b in self.balancers)
             raise DifferenceError(
-                f"{node}: does not serve after {limits.wait:g} s: {found}",
-                "check the node itself; it serves as soon as its checks pass",
+                f"{node}: does not serve requests after {limits.wait:g} s: {found}",
+                "check the node itself; it gets requests as soon as its health checks pass",
             )
 
     def _empty(self, node: str, limits: Limits) -> str | None:
         """Wait until the node has no sessions; return what is left as text, None for nothing."""
-        self.say(f"{node}: is drained; waiting for the end of its sessions")
+        self.say(f"{node}: is drained; waiting until its sessions end")
         spreads = [Spread(one, node, limits.spread, self.pace) for one in self.balancers if limits.spread is not None]
 
         def done() -> bool:

@@ -117,5 +117,6 @@ def status_of(balancer: Balancer, nodes: Sequence[NodeStatus], name: str) -> Nod
         if one.name == name:
             return one
     raise DeviceError(
-        f"{balancer.name}: has no node {name}", "roll out the current spec first: the balancer has another one"
+        f"{balancer.name}: has no node {name}",
+        "install the configuration of the current spec first: the balancer runs another one",
     )

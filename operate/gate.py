@@ -39,4 +39,4 @@ def _others(nodes: Sequence[NodeStatus], leaving: str) -> str:
         for node in nodes
         if not node.serves and node.name != leaving
     ]
-    return f"first bring back {', '.join(out)}" if out else "add a node"
+    return f"first return {', '.join(out)} to rotation" if out else "add a node"

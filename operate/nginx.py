@@ -24,9 +24,9 @@ _SERVES_SECONDS: Final = 15
 _PAUSE: Final = 0.25
 _FAILURES: Final[Mapping[int, tuple[str, str]]] = {
     31: ("a file cannot be written", "check the permissions and the free space there (--sudo)"),
-    32: ("nginx.conf was changed by another run meanwhile; nothing was changed", "repeat the command"),
+    32: ("another process changed nginx.conf at the same time; nothing was changed", "repeat the command"),
     33: ("NGINX refuses the new configuration; nothing was changed", "run `nlbgen render nginx` to check the spec"),
-    34: ("NGINX does not serve with the new configuration; the old one is in place again", "read NGINX's error log"),
+    34: ("NGINX does not answer with the new configuration; the old one was restored", "read NGINX's error log"),
     35: ("NGINX does not run; nothing was changed", "start it: systemctl start nginx"),
 }
 """The exit codes of the script that loads a configuration."""
@@ -71,7 +71,7 @@ class Nginx(Balancer):
         states = {node.name: _state(node) for node in farm.nodes}
         sessions = self._sessions()
         answers = self._checks(self._farm)
-        note = "nginx.conf is not loaded yet: a change was interrupted" if self._is_pending() else ""
+        note = "a change was interrupted: NGINX has not loaded the current nginx.conf" if self._is_pending() else ""
         return tuple(
             NodeStatus(name, state, _health(answers, name), note, sessions.get(name, Sessions()))
             for name, state in states.items()
@@ -92,7 +92,7 @@ class Nginx(Balancer):
         if self._rendered(farm) != found.out:
             raise DeviceError(
                 f"{self.name}: {self._paths.config} is not what nlbgen renders from {self._spec.name}",
-                "roll out the spec first (`nlbgen render nginx`, then its INSTALL.md): here only states change",
+                "install the rendered file first (`nlbgen render nginx`, INSTALL.md): this command changes only states",
             )
         return farm, hashlib.sha256(found.out.encode()).hexdigest()
 

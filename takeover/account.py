@@ -12,7 +12,7 @@ FATES: Final[dict[Fate, str]] = {
     "taken": "the value is in farm.yaml",
     "implied": "nlbgen does this for every farm",
     "given up": "farm.yaml cannot express it, or nlbgen decides otherwise",
-    "not understood": "nlbgen does not know what it is for: read it before you change over",
+    "not understood": "nlbgen does not know this statement: read it before you use the new configuration",
 }
 """Every fate and its meaning. If a statement has several, the last one in this order counts."""
 _ORDER: Final[tuple[Fate, ...]] = ("implied", "taken", "given up", "not understood")

@@ -169,8 +169,8 @@ RULES: Final = (
         severity="warning",
         title="connections without traffic stay open for longer than a long poll",
         why="SignalR answers a long poll after up to 110 s, and a WebSocket without pings is silent for longer. A "
-        "BIG-IP closes a connection without traffic after the idle timeout of the TCP profile; keep-alive "
-        "packets do not count before 1800 s",
+        "BIG-IP closes a connection without traffic after the idle timeout of the TCP profile; TCP "
+        "keep-alive packets start only after 1800 s",
         instead="write `idle-timeout 3600` in the TCP profiles of both sides",
         source=f"{TMSH}/ltm_profile_tcp.html",
         check=each_virtual(_idle),
@@ -181,7 +181,7 @@ RULES: Final = (
         vendors=F5,
         severity="note",
         title="a virtual server with an http profile has a websocket profile (BIG-IP 12.1 or later)",
-        why="without it, the BIG-IP passes the upgrade through, and does not know that the connection is a "
+        why="without a websocket profile, the BIG-IP forwards the upgrade, but does not treat the connection as a "
         "WebSocket. Other profiles on the virtual server can then change or delay its frames",
         instead="add `/Common/websocket`, or a profile with `masking preserve`, to the virtual server",
         source=f"{TMSH}/ltm_profile_websocket.html",
@@ -192,8 +192,8 @@ RULES: Final = (
         vendors=F5,
         severity="warning",
         title="OneConnect is off for Windows sign-ins",
-        why="NTLM and Negotiate authenticate a connection, not a request. OneConnect uses the connection for the "
-        "requests of the next user: the node takes one user for another",
+        why="NTLM and Negotiate authenticate a connection, not a request. OneConnect reuses a connection for "
+        "requests of other users, so the node treats them as requests of the first user",
         instead="remove the OneConnect profile, or add an NTLM profile to the virtual server",
         source=f"{TMSH}/ltm_profile_one-connect.html",
         check=each_virtual(_oneconnect),
@@ -227,8 +227,8 @@ RULES: Final = (
         vendors=F5,
         severity="warning",
         title="a client cannot set X-Forwarded-For",
-        why="`insert-xforwarded-for` adds a header, and keeps that of the client. Programs that read the first one "
-        "get an address that the client chose",
+        why="`insert-xforwarded-for` adds a header, and keeps the header that the client sent. Programs that read "
+        "the first header get an address that the client chose",
         instead="add an iRule: `when HTTP_REQUEST { HTTP::header replace X-Forwarded-For [IP::client_addr] }`, and "
         "disable `insert-xforwarded-for`",
         source=f"{TMSH}/ltm_profile_http.html",
@@ -284,8 +284,8 @@ RULES: Final = (
         vendors=F5,
         severity="error",
         title="clients need TLS 1.2 or later",
-        why="TLS 1.0 and 1.1 are broken and withdrawn (RFC 8996); audits refuse them. The built-in profiles of a "
-        "BIG-IP allow them",
+        why="TLS 1.0 and 1.1 are insecure and deprecated (RFC 8996). Security audits reject them. The built-in "
+        "profiles of a BIG-IP allow them",
         instead="write `options { dont-insert-empty-fragments no-sslv3 no-tlsv1 no-tlsv1.1 }` in the client-ssl "
         "profile",
         source=f"{TMSH}/ltm_profile_client-ssl.html",

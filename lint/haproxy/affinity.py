@@ -214,8 +214,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="error",
         title="each server has its own cookie value",
-        why="HAProxy sends every client with this value to the first server that has it, so the other servers get "
-        "only the first request of a new client",
+        why="HAProxy sends every client with this cookie value to the first server that has it. The other servers "
+        "get only the first requests of new clients",
         instead="write a different value for each server, for example its name",
         source=f"{MANUAL}#5.2-cookie",
         check=each_backend(lambda found: found.backends, _same_value),
@@ -226,7 +226,7 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="error",
         title="the hash differs between clients",
-        why="the farm has one name, so the hash of the name is the same for all clients: one node gets all requests",
+        why="the farm has one host name. Its hash is the same for all clients, so one node gets all requests",
         instead="write `balance leastconn` with a cookie, or `balance source`",
         source=f"{MANUAL}#4.2-balance",
         check=each_backend(web_backends, _one_for_all),

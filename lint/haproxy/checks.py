@@ -132,9 +132,9 @@ RULES: Final = (
         id="haproxy-no-check",
         vendors=HAPROXY,
         severity="error",
-        title="every server is checked",
-        why="HAProxy also sends requests to a node that is down, and they fail. `option httpchk` without `check` "
-        "checks nothing: HAProxy accepts it without a warning",
+        title="every server has a health check",
+        why="without health checks, HAProxy sends requests to a node that is down, and they fail. `option "
+        "httpchk` has no effect without `check` on the server lines, and HAProxy does not warn",
         instead="write `check` on each server line, or `default-server check`",
         source=f"{MANUAL}#5.2-check",
         check=each_backend(web_backends, _unchecked),
@@ -206,8 +206,9 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="a node that hangs is marked down within 20 s",
-        why="until then, its share of the requests waits and fails. The time is `inter` + (`fall` - 1) x `fastinter` "
-        "+ `timeout check`; without `timeout check`, a check may take as long as `inter`",
+        why="until a node is marked down, the requests that HAProxy sends to it wait and then fail. The detection "
+        "time is `inter` + (`fall` - 1) x `fastinter` + `timeout check`; without `timeout check`, a check "
+        "may take as long as `inter`",
         instead="write `default-server inter 2s fastinter 500ms fall 2` and `timeout check 2s`",
         source=f"{MANUAL}#5.2-inter",
         check=each_backend(web_backends, _slow),
@@ -218,8 +219,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="error",
         title="failed requests do not mark a node down",
-        why="one client that requests one broken URL then marks all nodes down. Measured: after 40 such requests, "
-        "all other requests got 503",
+        why="with `observe layer7`, a failed request counts as a failed check. One client that requests a broken "
+        "URL can mark all nodes down. Measured: after 40 such requests, all other requests got 503",
         instead="write `on-error fastinter`: the errors only trigger an early check",
         source=f"{MANUAL}#5.2-on-error",
         check=each_backend(lambda found: found.backends, _errors_mark_down),
@@ -230,8 +231,9 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="`leastconn` is used with HTTP checks",
-        why="a node that fails at once has the fewest connections, so it gets more than its share of the requests. "
-        "Measured with a stopped app pool: 676 of 2800 requests failed with `leastconn`, 600 with `roundrobin`",
+        why="a node that fails requests immediately has the fewest connections, so `leastconn` sends it more "
+        "requests than the other nodes. Measured with a stopped app pool: 676 of 2800 requests failed with "
+        "`leastconn`, 600 with `roundrobin`",
         instead="add HTTP checks (`option httpchk`), or write `balance roundrobin`",
         source=MEASURED,
         check=each_backend(web_backends, _leastconn),

@@ -175,8 +175,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="WebSockets survive a reload",
-        why="after a reload, the old worker keeps its WebSockets until `hard-stop-after`. Measured with 5 s: all 50 "
-        "WebSockets were closed. All robots then connect again at the same time",
+        why="after a reload, the old worker keeps its WebSockets until `hard-stop-after`. Measured with 5 s: all "
+        "50 WebSockets were closed. All robots then reconnect at the same time",
         instead="write `hard-stop-after 1h`",
         source=f"{MANUAL}#hard-stop-after",
         check=by_model(_short_stop),
@@ -198,9 +198,9 @@ RULES: Final = (
         id="haproxy-monitor-maxconn",
         vendors=HAPROXY,
         severity="note",
-        title="a check of HAProxy itself has its own `maxconn`",
-        why="when the clients use all connections of the frontend, the check fails too, and keepalived moves the "
-        "address although HAProxy works",
+        title="the health check of HAProxy itself has a separate `maxconn`",
+        why="if clients use all connections of the frontend, the health check of HAProxy fails too. keepalived "
+        "then moves the virtual IP address, although HAProxy works",
         instead="write `monitor-uri` in a separate frontend, and give each frontend a `maxconn`, so that their sum "
         "is less than the global `maxconn`",
         source=PAGE,
@@ -259,7 +259,7 @@ RULES: Final = (
         id="haproxy-open-statistics",
         vendors=HAPROXY,
         severity="warning",
-        title="the statistics page is not open to all",
+        title="the statistics page is protected",
         why="the page shows the names, addresses and states of all nodes",
         instead="bind the page to 127.0.0.1, or write `stats auth USER:PASSWORD`",
         source=f"{MANUAL}#4.2-stats%20auth",

@@ -179,10 +179,11 @@ RULES: Final = (
         id="haproxy-redispatch",
         vendors=HAPROXY,
         severity="warning",
-        title="a failed connection is retried on another node at once",
-        why="HAProxy tries the same node three times, one second apart. Without `option redispatch` it then answers "
-        "503; with it, only the last retry of a client with a cookie goes to another node. Measured: 65 of 2800 "
-        "requests failed when one of two nodes was killed, and none with `option redispatch 1`",
+        title="a failed connection is retried immediately on another node",
+        why="HAProxy retries the same node three times, with one second between the retries. Without `option "
+        "redispatch`, it then answers 503. With it, a client with an affinity cookie gets another node only "
+        "at the last retry. Measured: 65 of 2800 requests failed when one of two nodes was killed, and none "
+        "with `option redispatch 1`",
         instead="write `option redispatch 1`",
         source=MEASURED,
         check=each_backend(web_backends, _no_redispatch),
@@ -206,7 +207,7 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="a client cannot set X-Forwarded-For",
-        why="ASP.NET takes the client's address from X-Forwarded-For, for logs and for access rules by address. "
+        why="ASP.NET reads the client's address from X-Forwarded-For, and uses it in logs and address rules. "
         "Measured: a forged address reaches the node",
         instead="write `http-request del-header X-Forwarded-For`, and then `option forwardfor`; the same for the "
         "other X-Forwarded headers",
@@ -219,8 +220,8 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="the nodes know that the client used https",
-        why="Orchestrator builds links, redirects and cookies from the scheme. With http, browsers are redirected "
-        "in a loop, or cookies are sent without Secure",
+        why="Orchestrator uses the scheme (http or https) in links, redirects and cookies. If it assumes http, "
+        "browsers are redirected in a loop, or cookies lack the attribute Secure",
         instead="write `http-request set-header X-Forwarded-Proto https if { ssl_fc }`",
         source=PAGE,
         check=each_backend(http_frontends, _no_scheme),

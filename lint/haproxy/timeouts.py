@@ -75,9 +75,9 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="WebSockets have a long `timeout tunnel`",
-        why="without it, HAProxy closes a WebSocket without traffic after `timeout client` or `timeout server`. "
-        "Measured: after 50 s with the timeouts of the example in HAProxy's manual, and after 10 s with the default "
-        "timeouts of EasyHAProxy. Each robot then connects again",
+        why="without `timeout tunnel`, HAProxy closes an idle WebSocket after `timeout client` or `timeout "
+        "server`. Measured: after 50 s with the timeouts of the example in HAProxy's manual, and after 10 s "
+        "with the default timeouts of EasyHAProxy. Each robot then reconnects",
         instead="write `timeout tunnel 1h` in the backend that gets the WebSockets",
         source=MEASURED,
         check=each_backend(websocket_backends, _idle),
@@ -100,7 +100,7 @@ RULES: Final = (
         vendors=HAPROXY,
         severity="warning",
         title="the headers of a request have a time limit",
-        why="`timeout client` starts again with each byte. A client that sends one byte from time to time keeps its "
+        why="`timeout client` restarts with each byte. A client that sends one byte from time to time keeps its "
         "connection, and a few hundred such clients use all connections of `maxconn`",
         instead="write `timeout http-request 10s`",
         source=f"{MANUAL}#timeout%20http-request",
@@ -111,9 +111,9 @@ RULES: Final = (
         id="haproxy-client-fin",
         vendors=HAPROXY,
         severity="note",
-        title="a long `timeout tunnel` has `timeout client-fin` beside it",
-        why="a robot whose network disappears leaves a half-closed connection, which then stays open for the time of "
-        "`timeout tunnel`",
+        title="`timeout client-fin` is set if `timeout tunnel` is long",
+        why="if a robot loses its network, a half-closed connection remains. Without `timeout client-fin`, it "
+        "stays open until `timeout tunnel` ends",
         instead="write `timeout client-fin 30s` and `timeout server-fin 30s`",
         source=f"{MANUAL}#timeout%20client-fin",
         check=by_model(_half_closed),

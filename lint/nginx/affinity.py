@@ -164,7 +164,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="note",
         title="affinity by address distributes the clients",
-        why="the robots of one site share a network, or the address of one proxy: one node gets all of them",
+        why="robots of one site often share a network or the address of a proxy. The hash then sends all of them "
+        "to one node",
         instead="write `sticky cookie NAME;` (NGINX 1.29.6 or later); behind a proxy, write `set_real_ip_from` and "
         "`real_ip_header`",
         source=f"{UPSTREAM}#ip_hash",

@@ -155,7 +155,7 @@ RULES: Final = (
         id="nginx-headers-lost",
         vendors=NGINX,
         severity="error",
-        title="a location keeps the request headers of its server",
+        title="a location sets the request headers that its server block sets",
         why="a block with a `proxy_set_header` inherits none from the outer blocks. Without Host, IIS answers for "
         "the wrong site; without Upgrade, WebSockets get 400",
         instead="write all `proxy_set_header` lines of the outer block in this block too, or remove those of this "
@@ -167,7 +167,7 @@ RULES: Final = (
         id="nginx-answer-headers-lost",
         vendors=NGINX,
         severity="warning",
-        title="a location keeps the answer headers of its server",
+        title="a location adds the response headers that its server block adds",
         why="a block with an `add_header` inherits none from the outer blocks, so Strict-Transport-Security and "
         "others are missing there",
         instead="write all `add_header` lines of the outer block in this block too",
@@ -191,8 +191,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="a client cannot set X-Forwarded-For",
-        why="the node takes the first address in X-Forwarded-For for the client's. Audit logs and limits by address "
-        "then use an address that the client chose. Measured: a forged address reaches the node",
+        why="the node treats the first address in X-Forwarded-For as the client's address. Audit logs and limits "
+        "per address then use an address that the client chose. Measured: a forged address reaches the node",
         instead="write `proxy_set_header X-Forwarded-For $remote_addr;`; behind another proxy, write "
         "`set_real_ip_from` too",
         source=MEASURED,

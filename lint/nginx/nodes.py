@@ -171,8 +171,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="clients do not get the 503 of a stopped app pool",
-        why="IIS answers 503 at once if the app pool is stopped. NGINX treats this as a valid answer. Measured while "
-        "one of two app pools is stopped for 6 s: 600 of 2800 requests failed",
+        why="if the app pool is stopped, IIS answers 503 immediately. NGINX treats this as a valid answer. "
+        "Measured while one of two app pools is stopped for 6 s: 600 of 2800 requests failed",
         instead="write `proxy_next_upstream error timeout http_502 http_503 http_504;`",
         source=MEASURED,
         check=by_roles(_no_retry),
@@ -183,8 +183,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="`least_conn` does not prefer a broken node",
-        why="a node that answers 503 at once has the fewest requests in flight. Measured with `least_conn`: 775 of "
-        "2800 requests failed, more than with round robin (600)",
+        why="a node that answers 503 immediately has the fewest requests in flight. Measured with `least_conn`: "
+        "775 of 2800 requests failed, more than with round robin (600)",
         instead="write `proxy_next_upstream error timeout http_502 http_503 http_504;`",
         source=PAGE,
         check=each_upstream(_attracting),
@@ -195,8 +195,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="note",
         title="a node is checked before it gets a WebSocket",
-        why="open source NGINX has no active health checks. A node that hangs keeps its WebSockets. When the time "
-        "`fail_timeout` of a node that was marked down ends, NGINX tests the node with the request of a client",
+        why="open source NGINX has no active health checks. A node that hangs keeps its WebSockets. After "
+        "`fail_timeout`, NGINX sends a client's request to a node that was marked down, as a test",
         instead="check a node before each WebSocket (auth_request), as `nlbgen render nginx` does; or use HAProxy or "
         "NGINX Plus",
         source=PAGE,
@@ -208,7 +208,7 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="a node that fails is marked down",
-        why="with `max_fails=0` on all nodes, requests are sent to the broken node again and again",
+        why="with `max_fails=0` on all nodes, NGINX keeps sending requests to a broken node",
         instead="write `max_fails=2 fail_timeout=10s` on the servers",
         source=f"{UPSTREAM}#max_fails",
         check=by_roles(_never_marked),
@@ -242,7 +242,7 @@ RULES: Final = (
         vendors=NGINX,
         severity="note",
         title="a request tries a limited number of nodes",
-        why="a request that every node refuses is repeated on all of them: in an incident, the load multiplies",
+        why="NGINX retries a failed request on every node. In an incident, this multiplies the load",
         instead="write `proxy_next_upstream_tries 2;`",
         source=f"{PROXY}#proxy_next_upstream_tries",
         check=by_roles(_unlimited),

@@ -102,8 +102,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="WebSockets have a long `proxy_read_timeout`",
-        why="NGINX closes a WebSocket if the node sends nothing for `proxy_read_timeout`. Measured: after 60 s, the "
-        "default. Each robot then connects again",
+        why="NGINX closes a WebSocket if the node sends nothing for `proxy_read_timeout`. Measured: after 60 s, "
+        "the default. Each robot then reconnects",
         instead="write `proxy_read_timeout 1h;` in the location that gets the WebSockets",
         source=MEASURED,
         check=by_roles(_idle),
@@ -126,7 +126,7 @@ RULES: Final = (
         id="nginx-connect-timeout",
         vendors=NGINX,
         severity="warning",
-        title="NGINX stops waiting for a node that hangs within 10 s",
+        title="NGINX waits at most 10 s for a connection to a node",
         why="a machine that hangs accepts no connection, or does not complete the TLS handshake. Each request to it "
         "waits for `proxy_connect_timeout` (default: 60 s) before NGINX tries the next node. Measured while a node "
         "hangs for 6 s: more than 100 of 2800 requests failed, and 400 took more than a second",

@@ -111,8 +111,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="error",
         title="WebSockets reach the nodes",
-        why="by default, NGINX removes the headers Upgrade and Connection from each request. The node then answers "
-        "the request for a WebSocket like the request for a page. Measured with the example configuration of "
+        why="by default, NGINX removes the headers Upgrade and Connection from each request. The node then "
+        "handles a WebSocket request like any other request. Measured with the example configuration of "
         "nginx.org's page about load balancing: the answer is 200 instead of 101",
         instead="write `proxy_http_version 1.1;`, and `proxy_set_header` for Upgrade and Connection with a map that "
         "allows only `websocket`",
@@ -136,8 +136,8 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="WebSocket is the only upgrade that a client may request",
-        why="with `Upgrade: h2c`, a client opens a tunnel to a node, in which no rule of NGINX applies to its "
-        "requests (request smuggling). Measured: the header arrives at the node",
+        why="with `Upgrade: h2c`, a client opens a tunnel to a node. NGINX applies no rule to the requests in the "
+        "tunnel (request smuggling). Measured: the header arrives at the node",
         instead='write `map $http_upgrade $upgrade { default ""; "~*^websocket$" websocket; }` and `proxy_set_header '
         "Upgrade $upgrade;`",
         source=MEASURED,
@@ -148,11 +148,11 @@ RULES: Final = (
         id="nginx-keepalive-unused",
         vendors=NGINX,
         severity="warning",
-        title="keep-alive connections to the nodes are used",
+        title="NGINX reuses its connections to the nodes",
         why="with `Connection: close` for all requests without an upgrade, as in the example of nginx.org's page "
-        "about WebSockets, each request opens a connection to a node. Measured: only a third of the requests per "
-        "second",
-        instead='write the map with `""` instead of `close`',
+        "about WebSockets, NGINX opens a new connection to a node for each request. Measured: throughput "
+        "falls to a third",
+        instead='in the map, write `""` instead of `close`',
         source=MEASURED,
         check=by_roles(_closed_connection),
     ),

@@ -106,11 +106,13 @@ def _settings(source: Source, path: str) -> None:
     if method in {"", "insert"}:
         source.implied(item, "method", "the balancer inserts a cookie")
     else:
-        source.given_up(item, "method", f"{method}: the balancer inserts a cookie of its own, NLBID")
+        source.given_up(item, "method", f"{method}: the balancer inserts its own cookie, NLBID")
     if item.text("cookie-name") == "NLBID":
         source.implied(item, "cookie-name", "nlbgen's cookie is NLBID")
     else:
-        source.given_up(item, "cookie-name", "the balancer's cookie is NLBID: sessions start anew at the change")
+        source.given_up(
+            item, "cookie-name", "the balancer's cookie is NLBID: clients lose their affinity once, at the change"
+        )
     for name in ("timeout", "expiration"):
         if item.text(name) in {"0", "session-cookie"}:
             source.implied(item, name, _LOWEST)
@@ -165,7 +167,7 @@ def _idle(source: Source) -> None:
         if seconds is not None and timeout:
             found.append((seconds, all_of(timeout.statement)))
         elif timeout and timeout.statement:
-            source.account.given_up(timeout.statement, f"{timeout.text}: an idle connection is closed at some time")
+            source.account.given_up(timeout.statement, f"{timeout.text}: nlbgen always sets an idle timeout")
     if not found:
         return
     least = min(seconds for seconds, _ in found)

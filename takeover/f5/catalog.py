@@ -30,7 +30,7 @@ _ELSEWHERE: Final = "another object has this value for the farm"
 _ALL: Final = {
     **_given_up("the description of each object names its farm", "description"),
     **_implied("the device writes it itself", "app-service creation-time last-modified-time partition vs-index"),
-    **_given_up("metadata has no place", "metadata"),
+    **_given_up("farm.yaml has no key for metadata", "metadata"),
 }
 """Properties that many kinds of objects have."""
 _PARENT: Final = _implied("nlbgen chooses the parent of its own profiles", "defaults-from")
@@ -38,8 +38,8 @@ _PARENT: Final = _implied("nlbgen chooses the parent of its own profiles", "defa
 _VIRTUAL: Final = {
     **_ALL,
     **_implied("the address and the port of a node are the target", "translate-address translate-port"),
-    **_implied("the virtual server is on", "enabled"),
-    **_given_up("a farm that nlbgen renders is on", "disabled"),
+    **_implied("nlbgen enables the virtual server", "enabled"),
+    **_given_up("nlbgen enables the virtual server", "disabled"),
     **_implied("the objects that the virtual server uses", "persist policies pool profiles rules"),
     **_given_up("the virtual servers accept connections from all VLANs", "vlans vlans-disabled vlans-enabled"),
     **_given_up("copies of the traffic are not sent; these pools get no requests", "clone-pools"),
@@ -87,7 +87,7 @@ _MEMBER: Final = {
     **_given_up("the mode of the pool does not use it", "dynamic-ratio ratio"),
     **_given_up("rates are not limited", "rate-limit"),
     **_given_up(_DEVICE, "logging profiles"),
-    **_implied("the device found it itself", "ephemeral fqdn"),
+    **_implied("the device discovers it", "ephemeral fqdn"),
     **_given_up(_ELSEWHERE, "address connection-limit priority-group session state"),
 }
 _MONITOR: Final = {
@@ -97,7 +97,7 @@ _MONITOR: Final = {
     **_given_up(_ELSEWHERE, "destination interval recv send ssl-profile time-until-up timeout"),
     **_given_up("the checks have the ciphers of the device", "cert cipherlist compatibility key"),
     **_given_up("nodes that fail are checked at the same interval", "up-interval"),
-    **_given_up("a node has one healthy answer: balancer.health.expect", "recv-disable"),
+    **_given_up("a check expects one status: balancer.health.expect", "recv-disable"),
     **_given_up(
         _DEVICE,
         "adaptive adaptive-divergence-type adaptive-divergence-value adaptive-limit "
@@ -109,7 +109,7 @@ _TCP: Final = {
     **_PARENT,
     **_given_up(_ELSEWHERE, "idle-timeout"),
     **_given_up(
-        "F5's profile f5-tcp-progressive decides",
+        "nlbgen uses the values of F5's profile f5-tcp-progressive",
         "abc ack-on-push auto-proxy-buffer-size auto-receive-window-size auto-send-buffer-size "
         "close-wait-timeout cmetrics-cache congestion-control deferred-accept delay-window-control "
         "delayed-acks dsack early-retransmit ecn fast-open fin-wait-2-timeout fin-wait-timeout "
@@ -158,7 +158,7 @@ _TLS: Final = {
     **_ALL,
     **_PARENT,
     **_implied(
-        "frontend.tls.profile decides the versions and ciphers of TLS",
+        "frontend.tls.profile sets the TLS versions and ciphers",
         "cipher-group ciphers options tm-options",
     ),
     **_given_up(

@@ -50,7 +50,7 @@ def _failures(source: Source) -> None:
         source.number("balancer.health.fall", text, *statements)
     elif source.made_by_nlbgen:
         for statement in statements:
-            source.account.implied(statement, "no other node can take over: this one is never marked down")
+            source.account.implied(statement, "the only node is never marked down")
     else:
         for statement in statements:
             source.account.given_up(statement, "max_fails=0: nlbgen marks a node down if another one can take over")
@@ -63,7 +63,7 @@ def _own(source: Source) -> None:
             for statement in scope.own("proxy_pass"):
                 found = _URL.match("".join(statement.arguments[:1]))
                 if _SEVERAL in source.lacks:
-                    why = "the first of several paths: balancer.health.path and the Orchestrator version decide"
+                    why = "the first of several paths: balancer.health.path and the Orchestrator version set the path"
                     source.account.given_up(statement, why)
                 elif found:
                     source.values.take("balancer.health.path", found["path"], statement)
@@ -80,7 +80,9 @@ def _plus(source: Source, statement: Statement) -> None:
         elif name not in {*_PLUS, "uri"}:
             source.account.not_understood(statement, name)
     if not taken:
-        source.account.given_up(statement, "a check of / shows no stopped service: balancer.health.path decides")
+        source.account.given_up(
+            statement, "a check of / does not detect a stopped service: nlbgen uses balancer.health.path"
+        )
 
 
 def _tengine(source: Source, statement: Statement) -> None:

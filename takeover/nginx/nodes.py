@@ -61,7 +61,7 @@ def _host(source: Source, member: Member) -> str:
 
 def _again(source: Source, member: Member) -> None:
     if member.backup:
-        source.account.implied(member.statement, "the same nodes again, as the last resort")
+        source.account.implied(member.statement, "the same nodes again, used when all others are marked down")
     else:
         source.account.given_up(member.statement, f"{member.host}:{member.port} is already a node")
 

@@ -213,7 +213,7 @@ def test_nginx_that_does_not_reload_gets_its_old_configuration_back(farm: StartF
     balancer = balancer_of(lab)
     assert isinstance(balancer, Nginx)
     balancer._paths = balancer._paths._replace(reload=("false",))  # type: ignore[misc]
-    with pytest.raises(DeviceError, match="the old one is in place again"):
+    with pytest.raises(DeviceError, match="the old one was restored"):
         operator_of(lab, tmp_path, balancer).drain("orch-1", Limits())
     assert lab.configuration.read_bytes() == before
     assert not list(lab.folder.glob("*nlbgen-*")), "no files are left"

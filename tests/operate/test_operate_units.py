@@ -119,7 +119,7 @@ def test_gate_looks_at_every_balancer_and_names_what_to_bring_back() -> None:
     with pytest.raises(CapacityError, match="lb-2: without orch-1") as refused:
         gate.check(THREE.farm, seen, "orch-1")
     assert refused.value.hint is not None
-    assert refused.value.hint.startswith("first bring back orch-2 (up, checks failing); or")
+    assert refused.value.hint.startswith("first return orch-2 (up, checks failing) to rotation; or")
 
 
 def test_minimum_above_the_number_of_nodes_is_an_error() -> None:
@@ -147,7 +147,7 @@ def test_unknown_number_of_sessions_takes_the_whole_wait(tmp_path: Path) -> None
 def test_node_whose_checks_fail_is_reported_after_the_wait(tmp_path: Path) -> None:
     balancer = Recorded("lb-1", NodeStatus("orch-1", "down", "failing", "L7STS/503"), node("orch-2"), node("orch-3"))
     with pytest.raises(
-        DifferenceError, match=r"orch-1: does not serve after 3 s: lb-1: up, checks failing \(L7STS/503\)"
+        DifferenceError, match=r"orch-1: does not serve requests after 3 s: lb-1: up, checks failing \(L7STS/503\)"
     ):
         operator(tmp_path, balancer).up("orch-1", Limits(wait=3))
 

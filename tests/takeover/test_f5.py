@@ -307,7 +307,7 @@ ltm virtual orchestrator {
             "iRule /Common/gone is not in the file",
         ),
         ("rules { rules_of_farm }", "rules { gone _sys_https_redirect }", "gone _sys", "not understood", "gone"),
-        ("defaults-from cookie\n", "method hash\n", "method hash", "given up", "a cookie of its own"),
+        ("defaults-from cookie\n", "method hash\n", "method hash", "given up", "its own cookie"),
         ("defaults-from cookie\n", "expiration 3600\n", "expiration", "given up", "no timeout"),
         ("stick { default yes }", "ssl { default yes }", "ssl", "given up", "by cookie or source address"),
         (
