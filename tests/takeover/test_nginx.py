@@ -248,7 +248,13 @@ def test_a_value_is_taken_from_its_directive(old: str, new: str, path: str, expe
             "WebSocket is the only",
         ),
         ("http {", "http { map $a $b { x y; } server { set $c $b; }", "map", "not understood", "map $a $b"),
-        ("server 10.0.0.2;", "server 10.0.0.1 backup;", "server 10.0.0.1 backup", "implied", "as the last resort"),
+        (
+            "server 10.0.0.2;",
+            "server 10.0.0.1 backup;",
+            "server 10.0.0.1 backup",
+            "implied",
+            "used when all others are marked down",
+        ),
         (
             "proxy_pass http://web;",
             "proxy_pass http://web; error_page 502 = @last; } location @last { proxy_pass http://web;",
