@@ -7,6 +7,8 @@ from .tree import Vendor
 
 _ARCHIVES: Final = (b"\x1f\x8b", b"ustar")
 """A UCS archive of F5 is a tar file, usually compressed with gzip."""
+_ENCRYPTED: Final = b"Salted__"
+"""How a UCS archive with a passphrase begins: OpenSSL's mark."""
 _TAR_MAGIC: Final = 257
 
 _PATTERNS: Final[dict[Vendor, re.Pattern[str]]] = {
@@ -36,7 +38,7 @@ def vendor_of(content: bytes) -> Vendor | None:
 
     An object of a BIG-IP decides at once: only F5 has such words, and the lines of its iRules look like those of NGINX.
     """
-    if content[:2] == _ARCHIVES[0] or content[_TAR_MAGIC : _TAR_MAGIC + 5] == _ARCHIVES[1]:
+    if content.startswith((_ARCHIVES[0], _ENCRYPTED)) or content[_TAR_MAGIC : _TAR_MAGIC + 5] == _ARCHIVES[1]:
         return "f5"
     text = content.decode("utf-8", "replace").replace("\r\n", "\n")
     if _F5.search(text):

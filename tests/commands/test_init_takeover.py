@@ -216,3 +216,9 @@ def test_init_frontend_of_haproxy_is_taken(cli: "RunCommand", config: Path, tmp_
     config.write_text(CONFIG + more, encoding="utf-8")
     assert cli("init", "--from", config.name, *REDIS, "--host", "a.example", "--frontend", "other").code == 0
     assert load(tmp_path / "farm.yaml").farm.nodes[0].address == "10.9.9.9"
+
+
+def test_init_from_an_encrypted_archive_says_how_to_save_it(cli: "RunCommand", config: Path) -> None:
+    config.write_bytes(b"Salted__\x01\x02\xff")
+    ran = cli("init", "--from", config.name, *REDIS)
+    assert (ran.code, "tmsh save sys ucs NAME" in ran.err) == (1, True)

@@ -152,7 +152,8 @@ def test_vendor_is_found_by_content(path: Path) -> None:
 
 
 def test_vendor_of_an_archive_is_found_by_content() -> None:
-    assert [vendor_of(one) for one in (archive(UCS), gzip.compress(archive(UCS)))] == ["f5", "f5"]
+    found = [vendor_of(one) for one in (archive(UCS), gzip.compress(archive(UCS)), b"Salted__abc")]
+    assert found == ["f5", "f5", "f5"]
 
 
 def test_line_outside_of_all_objects_is_reported() -> None:

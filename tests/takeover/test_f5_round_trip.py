@@ -82,6 +82,7 @@ def many(number: int) -> Callable[[Any], Any]:
     return settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @many(40)
 @given(farms())
 def test_any_farm_renders_again(spec: Spec) -> None:
