@@ -9,11 +9,13 @@ import csv
 import http.client
 import json
 import os
+import signal
 import socket
 import socketserver
 import ssl
 import subprocess
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -50,12 +52,19 @@ class Node:
     usual: int = 200
     pages: int = 200
     delay: float = 0
+    closes: bool = False
+    """Whether it closes each connection without an answer."""
+    connections: int = 0
+    """Open connections to it."""
+    versions: list[str] = field(default_factory=list)
+    """The versions of HTTP in the requests that it received."""
     sockets: list[socket.socket] = field(default_factory=list)
 
     def reset(self) -> None:
         self.received.clear()
         self.health.clear()
-        self.usual, self.pages, self.delay = 200, 200, 0
+        self.versions.clear()
+        self.usual, self.pages, self.delay, self.closes = 200, 200, 0, False
         for one in self.sockets:
             one.close()
         self.sockets.clear()
@@ -85,14 +94,21 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(node.health.pop(0) if node.health else node.usual)
             return
         node.received.append((self.command, self.path, dict(self.headers)))
+        node.versions.append(self.request_version)
         if self.headers.get("Upgrade", "").lower() == "websocket":
             self.wfile.write(SWITCHED)
             node.sockets.append(self.connection)
             with contextlib.suppress(OSError):
                 self.connection.recv(1)
             self.close_connection = True
-        elif self.path == "/die":
+        elif self.path == "/die" or node.closes:
             self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+        elif self.path == "/signalr/events":
+            self.wfile.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: 1\n\n"
+            )
+            threading.Event().wait(1.5)
             self.close_connection = True
         elif self.path == "/poll":
             threading.Event().wait(1.5)
@@ -102,13 +118,24 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(500 if self.path == "/broken" else node.pages)
 
     def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.do_GET()
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.node.connections += 1
+
+    def finish(self) -> None:
+        self.server.node.connections -= 1
+        super().finish()
 
     def _answer(self, status: int) -> None:
         body = json.dumps({"node": self.server.node.name, "headers": dict(self.headers)}).encode()
         with contextlib.suppress(OSError):
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            if self.path == "/cookies":
+                self.send_header("Set-Cookie", "x" * 20_000)
             self.end_headers()
             self.wfile.write(body)
 
@@ -134,6 +161,9 @@ class Balancer:
     port: int
     admin: Path
     log: socket.socket
+    process: subprocess.Popen[bytes]
+    other_port: int
+    """That of a further listener, if the case has one."""
 
     def get(self, path: str = "/", headers: Mapping[str, str] | None = None, **given: str) -> Answer:
         """Send one request over a connection of its own; takes `method` and the client's `address`."""
@@ -156,13 +186,16 @@ class Balancer:
         connection.sock.settimeout(0.2)
         return connection
 
-    def statistics(self, server: str = "orch-1", backend: str = "web") -> dict[str, str]:
-        """The columns of `show stat` for a server."""
+    def runtime(self, command: str) -> str:
+        """The answer of the runtime socket."""
         with socket.socket(socket.AF_UNIX) as connection:
             assert wait_until(lambda: connection.connect_ex(str(self.admin)) == 0, 15), "HAProxy binds it last"
-            connection.sendall(b"show stat\n")
-            text = b"".join(iter(lambda: connection.recv(65536), b"")).decode().lstrip("# ")
-        rows = csv.DictReader(text.splitlines())
+            connection.sendall(f"{command}\n".encode())
+            return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+    def statistics(self, server: str = "orch-1", backend: str = "web") -> dict[str, str]:
+        """The columns of `show stat` for a server."""
+        rows = csv.DictReader(self.runtime("show stat").lstrip("# ").splitlines())
         return next(row for row in rows if (row["pxname"], row["svname"]) == (backend, server))
 
     def down(self, server: str = "orch-1") -> bool:
@@ -192,6 +225,7 @@ class Cases:
         self.nodes = nodes
         self._certificate = certificate
         self._folder = folder
+        self.state = folder / "state"
 
     @contextlib.contextmanager
     def running(self, rule: str, kind: str, changes: Mapping[str, str] | None = None) -> Iterator[Balancer]:
@@ -199,20 +233,22 @@ class Cases:
         for node in self.nodes:
             node.reset()
         text = (CASES / f"{rule}.{kind}.cfg").read_text(encoding="utf-8")
-        port, admin = free_port(), self._folder / "a.sock"
+        port, other, admin = free_port(), free_port(), self._folder / "a.sock"
         log = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         log.bind(("127.0.0.1", 0))
         log.settimeout(5)
         own = {
             "127.0.0.1:8443": f"127.0.0.1:{port}",
             "/tmp/nlbgen-lint.sock": str(admin),
-            "/tmp/nlbgen-lint.state": str(self._folder / "none"),
+            "/tmp/nlbgen-lint.state": str(self.state),
             "127.0.0.1:514 ": f"127.0.0.1:{log.getsockname()[1]} ",
-            "127.0.0.1:8404": f"127.0.0.1:{free_port()}",
+            "127.0.0.1:8404": f"127.0.0.1:{other}",
+            "bind :8404": f"bind :{other}",
+            "ipv4@*:9999": f"ipv4@*:{other}",
             "inter 2s fastinter 500ms": "inter 200ms",
             **{f":{9001 + number}": f":{node.port}" for number, node in enumerate(self.nodes)},
         }
-        for before, after in {**own, **(changes or {})}.items():
+        for before, after in (*own.items(), *(changes or {}).items(), *own.items()):
             text = text.replace(before, after)
         path = self._folder / "haproxy.cfg"
         path.write_text(text, encoding="utf-8")
@@ -224,7 +260,7 @@ class Cases:
         )
         try:
             assert wait_until(lambda: _connects(port), 10), "HAProxy does not listen"
-            yield Balancer(port, admin, log)
+            yield Balancer(port, admin, log, process, other)
         finally:
             process.kill()
             process.wait()
@@ -496,3 +532,193 @@ def test_token_is_in_the_log(kind: str, cases: Cases) -> None:
         balancer.get("/signalr/connect?access_token=top-secret")
         line = next(text for _ in range(20) if "/signalr/connect" in (text := balancer.log.recv(4096).decode()))
         assert ("top-secret" in line) is (kind == "bad")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_credential_is_in_the_log(kind: str, cases: Cases) -> None:
+    logged = {
+        "    mode http\n    timeout": "    mode http\n    log 127.0.0.1:514 local0\n    option httplog\n    timeout"
+    }
+    with cases.running("haproxy-secrets-in-log", kind, logged) as balancer:
+        balancer.get("/page", {"Authorization": "Bearer top-secret", "User-Agent": "robot"})
+        line = next(text for _ in range(20) if "/page" in (text := balancer.log.recv(4096).decode()))
+        assert ("top-secret" in line) is (kind == "bad")
+
+
+# Time limits
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_headers_may_arrive_as_slowly_as_a_client_wants(kind: str, cases: Cases) -> None:
+    """A byte before each end of `timeout client` keeps the connection."""
+    changes = {"timeout client 60s": "timeout client 1s", "timeout http-request 10s": "timeout http-request 500ms"}
+    with cases.running("haproxy-http-request-timeout", kind, changes) as balancer:
+        connection = balancer._connection()
+        connection.connect()
+        connection.sock.sendall(b"GET / HTTP/1.1\r\nHost: farm\r\nX: ")
+        connection.sock.settimeout(0.2)
+        received = b""
+        for _ in range(8):
+            with contextlib.suppress(OSError):
+                connection.sock.sendall(b"x")
+                received += connection.sock.recv(64)
+        assert (b" 408 " in received) is (kind == "good")
+        connection.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_failed_node_is_detected_late(kind: str, cases: Cases) -> None:
+    """With a fifth of the times: three failed checks take at least 4 s, or at most 1.4 s."""
+    changes = {"inter 10s fall": "inter 2s fall", "inter 5s fastinter 1s": "inter 1s fastinter 200ms"}
+    with cases.running("haproxy-slow-detection", kind, changes) as balancer:
+        assert wait_until(lambda: balancer.statistics()["check_status"] == "L7OK", 10), "no check succeeded"
+        cases.nodes[0].usual = 503
+        assert wait_until(balancer.down, 2 if kind == "bad" else 10) is (kind == "good")
+
+
+# Reloads
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_state_of_a_node_is_lost_at_a_reload(kind: str, cases: Cases) -> None:
+    with cases.running("haproxy-reload-state", kind) as balancer:
+        cases.nodes[0].usual = 503
+        assert wait_until(balancer.down, 10), "the node is not marked down"
+        cases.state.write_text(balancer.runtime("show servers state"), encoding="utf-8")
+    with cases.running("haproxy-reload-state", kind, {"inter 200ms": "inter 30s"}) as balancer:
+        assert balancer.down() is (kind == "good")
+        answer = balancer.get("/", {"Cookie": "NLB=orch-1"})
+        assert answer.node == ("orch-1" if kind == "bad" else "orch-2")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reload_closes_websockets(kind: str, cases: Cases) -> None:
+    with cases.running("haproxy-reload-cuts", kind, {"hard-stop-after 10s": "hard-stop-after 300ms"}) as balancer:
+        connection = balancer.websocket()
+        balancer.process.send_signal(signal.SIGUSR1)
+        assert closed(connection, 10 if kind == "bad" else 1.5) is (kind == "bad")
+        connection.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_old_worker_does_not_end(kind: str, cases: Cases) -> None:
+    with cases.running("haproxy-reload-no-end", kind, {"hard-stop-after 1h": "hard-stop-after 300ms"}) as balancer:
+        connection = balancer.websocket()
+        balancer.process.send_signal(signal.SIGUSR1)
+        seconds = 1.5 if kind == "bad" else 10
+        assert wait_until(lambda: balancer.process.poll() is not None, seconds) is (kind == "good")
+        connection.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_check_of_haproxy_itself_waits_for_clients(kind: str, cases: Cases) -> None:
+    changes = {"frontend farm\n": "frontend farm\n    maxconn 1\n"}
+    with cases.running("haproxy-monitor-maxconn", kind, changes) as balancer:
+        robot = balancer.websocket()
+        context = ssl._create_unverified_context()
+        check = (
+            http.client.HTTPSConnection("127.0.0.1", balancer.port, timeout=1, context=context)
+            if kind == "bad"
+            else http.client.HTTPConnection("127.0.0.1", balancer.other_port, timeout=10)
+        )
+        if kind == "bad":
+            with pytest.raises(TimeoutError):
+                check.request("GET", "/alive")
+        else:
+            check.request("GET", "/alive")
+            assert check.getresponse().status == 200
+        check.close()
+        robot.close()
+
+
+# Access and TLS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_machines_control_haproxy(kind: str, cases: Cases) -> None:
+    with cases.running("haproxy-open-admin", kind) as balancer:
+        address = ("127.0.0.2", balancer.other_port)
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(address, 5) as connection:
+            connection.sendall(b"disable server web/orch-1\n")
+            connection.recv(64)
+        maintained = cases.nodes[0].name not in {balancer.get().node for _ in range(6)}
+        assert maintained is (kind == "bad")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_machines_read_the_statistics(kind: str, cases: Cases) -> None:
+    with cases.running("haproxy-open-statistics", kind) as balancer:
+        connection = http.client.HTTPConnection("127.0.0.2", balancer.other_port, timeout=5)
+        status = 0
+        with contextlib.suppress(ConnectionRefusedError), contextlib.closing(connection):
+            connection.request("GET", "/")
+            status = connection.getresponse().status
+        assert status == (200 if kind == "bad" else 0)
+
+
+def handshake(port: int, **given: object) -> tuple[str | None, str | None]:
+    """The version and the protocol of HTTP that a client negotiates; None for both if the handshake fails.
+
+    Takes `ciphers` and the `highest` version.
+    """
+    context = ssl._create_unverified_context()
+    context.set_ciphers(str(given.get("ciphers", "ALL:@SECLEVEL=0")))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        if isinstance(highest := given.get("highest"), ssl.TLSVersion):
+            context.maximum_version = highest
+    with contextlib.suppress(ssl.SSLError, ConnectionResetError), contextlib.ExitStack() as stack:
+        plain = stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+        secure = stack.enter_context(context.wrap_socket(plain))
+        return secure.version(), secure.selected_alpn_protocol()
+    return None, None
+
+
+WEAK = "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:@SECLEVEL=0"
+"""Suites with CBC."""
+ANY = {"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256": "ALL:@SECLEVEL=0"}
+"""Suites for TLS 1.0 too; OpenSSL's own level would refuse what the configuration allows."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clients_use_an_old_version_of_tls(kind: str, cases: Cases) -> None:
+    with cases.running("haproxy-tls-version", kind, ANY) as balancer:
+        version, _protocol = handshake(balancer.port, highest=ssl.TLSVersion.TLSv1_1)
+        assert version == ("TLSv1.1" if kind == "bad" else None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clients_use_weak_ciphers(kind: str, cases: Cases) -> None:
+    with cases.running("haproxy-tls-ciphers", kind) as balancer:
+        version, _protocol = handshake(balancer.port, highest=ssl.TLSVersion.TLSv1_2, ciphers=WEAK)
+        assert version == ("TLSv1.2" if kind == "bad" else None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_http2_is_offered_for_windows_sign_ins(kind: str, cases: Cases) -> None:
+    with cases.running("haproxy-sign-in-http2", kind) as balancer:
+        assert (handshake(balancer.port)[1] == "h2") is (kind == "bad")
+
+
+@contextlib.contextmanager
+def impostor(folder: Path) -> Iterator[int]:
+    """A machine with the address of a node and a certificate of its own authority; yields its port."""
+    node = Node("impostor")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(make_certificates(folder, ["orchestrator.corp.example"]).bundle)
+    with Server(node) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield node.port
+        server.shutdown()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_machine_without_the_certificate_gets_requests(
+    kind: str, cases: Cases, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with impostor(tmp_path_factory.mktemp("impostor")) as port:
+        changes = {f":{node.port}": f":{port}" for node in cases.nodes}
+        with cases.running("haproxy-nodes-unverified", kind, changes) as balancer:
+            assert (balancer.get().node == "impostor") is (kind == "bad")
