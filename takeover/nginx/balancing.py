@@ -142,6 +142,7 @@ def _timeouts(source: Source) -> None:
         if found := source.length(main.scope, "proxy_timeout"):
             source.duration(idle, found[1], found[0])
         return
+    _buffering(source, pages)
     sockets = _sockets(source)
     if sockets is not None and (found := source.length(sockets.scope, "proxy_read_timeout")):
         source.duration(idle, found[1], found[0])
@@ -154,6 +155,13 @@ def _timeouts(source: Source) -> None:
             source.duration("balancer.timeouts.request", text, statement)
         else:
             source.account.implied(statement, "pages have a timeout of their own: balancer.timeouts.request")
+
+
+def _buffering(source: Source, pages: Proxied) -> None:
+    """Responses are buffered, except on SignalR's paths."""
+    for statement in pages.scope.effective("proxy_buffering"):
+        if statement.arguments[:1] == ("off",) and source.made_by_nlbgen is None:
+            source.account.given_up(statement, "responses are buffered, except on SignalR's paths")
 
 
 def _sockets(source: Source) -> Proxied | None:

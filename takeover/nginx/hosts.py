@@ -23,6 +23,7 @@ def take(source: Source) -> None:
         return
     host, *aliases = names
     source.values.take("frontend.host", host, *names[host])
+    _to_nodes(source, host)
     statements = [one for name in aliases for one in names[name]]
     if source.values.get("frontend.tls.mode") == "passthrough":
         for statement in statements:
@@ -87,6 +88,16 @@ def _sent(source: Source) -> dict[str, list[Statement]]:
         if not problem_of("frontend.host", name):
             return {name: [statement]}
     return {}
+
+
+def _to_nodes(source: Source, host: str) -> None:
+    """The name that the nodes get: it is that of the farm, in requests and as SNI."""
+    header = source.block.header("Host")
+    if header is not None and header.arguments[1] == host and not source.account.has(header):
+        source.account.implied(header, "the nodes get the client's Host, which is the farm's name")
+    for statement in source.block.effective("proxy_ssl_name"):
+        if statement.arguments[:1] not in {(host,), ("$host",), ("$ssl_server_name",)}:
+            source.account.given_up(statement, f"the nodes get {host} as SNI")
 
 
 def _redirected(source: Source, names: Iterable[str]) -> None:

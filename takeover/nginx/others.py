@@ -10,6 +10,7 @@ from ...readers.nginx.roles import roles
 from ...readers.nginx.scopes import Scope
 from ...readers.nginx.variables import DEFINING
 from ...readers.tree import Configuration, Statement
+from ..account import shown
 from .roles import redirects_in
 from .source import Source, unread_of
 
@@ -68,9 +69,8 @@ def _target(source: Source, target: Target) -> None:
         account.given_up(statement, "a variable selects the nodes: add --node NAME=ADDRESS for each node")
     if not account.has(statement):
         account.taken(statement, "nodes")
-    rest = "".join(statement.arguments[:1]).partition("://")[2].partition("/")
-    if rest[1]:
-        account.given_up(statement, f"/{rest[2]}: the nodes get the path of the request")
+    if "/" in "".join(statement.arguments[:1]).partition("://")[2]:
+        account.given_up(statement, "the nodes get the path of the request, not the one that stands here")
 
 
 def _servers(source: Source) -> None:
@@ -136,7 +136,7 @@ def _locations(source: Source, scope: Scope) -> None:
 
 
 def _location(source: Source, scope: Scope, known: set[tuple[str, ...]]) -> None:
-    title = " ".join(scope.words)
+    title = shown(scope.statement) if scope.statement else ""
     passes = any("proxy_pass" in inner.own_by_name for inner in scope.walk())
     nodes = [source.targets[inner] for inner in scope.walk() if inner in source.targets]
     mine = {pool.name for pool in source.roles.pools}
@@ -144,12 +144,12 @@ def _location(source: Source, scope: Scope, known: set[tuple[str, ...]]) -> None
     if any("stub_status" in inner.own_by_name for inner in scope.walk()):
         _rest(source, [scope], "statistics on the loopback address")
         return
-    why = f"location {title}: all requests reach the nodes, none is answered here"
+    why = f"{title}: all requests reach the nodes, none is answered here"
     if passes:
-        why = f"location {title}: all paths but SignalR's have the same rules"
-        why = f"location {title}: its nodes are not of the farm" if names and not names & mine else why
+        why = f"{title}: all paths but SignalR's have the same rules"
+        why = f"{title}: its nodes are not of the farm" if names and not names & mine else why
     if scope.path.startswith("@"):
-        why = f"location {title}: nlbgen decides itself what follows a failed request"
+        why = f"{title}: nlbgen decides itself what follows a failed request"
     for statement in source.inside(scope):
         if source.account.has(statement):
             continue

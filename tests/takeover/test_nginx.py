@@ -113,6 +113,15 @@ def test_a_directive_without_its_last_argument_is_no_internal_error(name: str) -
             assert len(draft.account.lines()) == sum(1 for _ in configuration.walk())
 
 
+def test_secrets_are_masked() -> None:
+    header = 'proxy_set_header Authorization "Basic wonderful";'
+    site = SITE.replace("proxy_pass http://web;", f"proxy_pass http://web/app?token=wonderful; {header}")
+    other = "location /token-wonderful { return 204; auth_basic_user_file /etc/wonderful; } location / {"
+    result = taken(site.replace("location / {", other))
+    assert "wonderful" not in "".join(f"{one.text}{one.detail}" for one in result.lines)
+    assert line(result, "auth_basic_user_file ***").fate == "given up"
+
+
 def test_a_commented_member_is_no_node() -> None:
     farm = taken(SITE.replace("server 10.0.0.2;", "#server 10.0.0.2;")).spec.farm
     assert [node.address for node in farm.nodes] == ["10.0.0.1"]
@@ -269,6 +278,12 @@ def test_a_value_is_taken_from_its_directive(old: str, new: str, path: str, expe
             "given up",
             "none is answered here",
         ),
+        ("http {", "http { proxy_next_upstream off;", "proxy_next_upstream", "given up", "on another node"),
+        ("http {", "http { underscores_in_headers on;", "underscores", "given up", "are dropped"),
+        ("http {", "http { proxy_buffering off;", "proxy_buffering", "given up", "except on SignalR's paths"),
+        ("http {", "http { proxy_ssl_name x.example;", "proxy_ssl_name", "given up", "o.example as SNI"),
+        ("http {", "http { proxy_set_header Host o.example;", "proxy_set_header", "implied", "the farm's name"),
+        ("http {", "http { root /srv;", "root", "given up", "no files are served"),
         ("http {", "http { types { a b; }", "a b", "implied", "the nodes send the types"),
         ("http {", "http { proxy_next_upstream error;", "proxy_next_upstream", "implied", "a POST is not repeated"),
     ],
