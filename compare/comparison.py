@@ -1,6 +1,6 @@
 """Compare the configuration that runs today with the one that the spec makes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,12 +13,19 @@ from ..spec.load import Spec
 from ..takeover.account import Account, Fate, Line
 from ..takeover.draft import Draft
 from ..takeover.importers import IMPORTERS, take
-from . import haproxy, nodes, values
+from . import haproxy, nginx, nodes, values
 from .rules import RuleChange, rule_changes
 from .values import Difference
 
 OPEN: Final[tuple[Fate, ...]] = ("given up", "not understood")
 """The fates of statements that the new configuration does not replace."""
+
+
+_IN_FORCE: Final[Mapping[Vendor, Callable[[Configuration], dict[str, str]]]] = {
+    "haproxy": haproxy.in_force,
+    "nginx": nginx.in_force,
+}
+"""What is in force for keys that an import leaves out, for programs."""
 
 
 class Comparison(NamedTuple):
@@ -80,7 +87,8 @@ def _differences(
 ) -> Iterator[Difference]:
     before, after = (draft.values for draft in drafts)
     yield from nodes.differences(before, after)
-    yield from values.differences(before, after, haproxy.in_force(both[0]) if vendor == "haproxy" else {})
+    in_force = _IN_FORCE.get(vendor)
+    yield from values.differences(before, after, in_force(both[0]) if in_force else {})
     if vendor == "haproxy":
         yield from haproxy.differences(*both)
 

@@ -267,6 +267,32 @@ def test_checks_that_are_not_http_expect_no_status() -> None:
     assert haproxy.in_force(read_text(written, "a"))["balancer.health.expect"] == "string OK"
 
 
+# NGINX
+
+
+NGINX = """events {{ }}
+http {{
+    upstream web {{ server 10.20.0.11:443; server 10.20.0.12:443; }}
+    server {{
+        listen 443 ssl;
+        server_name orchestrator.corp.example;
+        ssl_certificate /a.pem;
+        ssl_certificate_key /a.key;
+        location / {{ proxy_pass https://web; {more} }}
+    }}
+}}
+"""
+
+
+def test_nginxs_defaults_are_shown_unless_the_directive_is_written(spec: Spec, tmp_path: Path) -> None:
+    named = by_name(compared(spec, tmp_path, NGINX.format(more=""), "nginx"))
+    assert named["balancer.timeouts.request"] == ("1m (default)", "2m")
+    assert named["balancer.signalr.idle_timeout"] == ("1m (default)", "1h")
+    assert named["balancer.max_body"] == ("1MB (default)", "300MB")
+    named = by_name(compared(spec, tmp_path, NGINX.format(more="proxy_read_timeout 90s;"), "nginx"))
+    assert named["balancer.timeouts.request"] == ("90s", "2m")
+
+
 # Statements, and configurations that cannot be compared
 
 
