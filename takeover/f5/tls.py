@@ -92,6 +92,8 @@ def _certificate(source: Source, item: Item) -> None:
             source.account.given_up(statement, "a farm has one certificate")
     if pairs:
         _pair(source, pairs[0].names, pairs[0].statements)
+    else:
+        source.account.given_up(item.statement, "it has the device's own certificate, which no client trusts")
 
 
 def _pair(source: Source, names: Mapping[str, str], statements: Mapping[str, Statement]) -> None:

@@ -257,6 +257,7 @@ ltm virtual orchestrator {
         ("key site.key", "key site.key\n    options { no-tlsv1 }", "no-tlsv1", "given up", "SSL 3.0 is insecure"),
         ("cert site.crt", "cert default.crt", "cert default.crt", "given up", "the device's own certificate"),
         ("cert site.crt", "cert none", "key site.key", "given up", "another object"),
+        ("cert site.crt", "cert none", "ltm profile client-ssl", "given up", "the device's own certificate"),
         ("key site.key", "key site.key\n    chain ca.crt", "chain ca.crt", "given up", "must hold the chain"),
         ("key site.key", "key site.key\n    authenticate once", "authenticate once", "given up", "of clients"),
         ("defaults-from serverssl", "server-name other.example", "server-name", "given up", "other.example: the nodes"),
