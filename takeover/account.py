@@ -14,8 +14,9 @@ FATES: Final[dict[Fate, str]] = {
     "given up": "farm.yaml cannot express it, or nlbgen decides otherwise",
     "not understood": "nlbgen does not know this statement: read it before you use the new configuration",
 }
-"""Every fate and its meaning. If a statement has several, the last one in this order counts."""
+"""Every fate and its meaning."""
 _ORDER: Final[tuple[Fate, ...]] = ("implied", "taken", "given up", "not understood")
+"""If a statement has several fates, the last one in this order counts."""
 _WORST: Final[Fate] = "not understood"
 
 

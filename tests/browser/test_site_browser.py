@@ -29,10 +29,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_site_has_no_accessibility_violation(browser: Browser, site: Path) -> None:
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_site_has_no_accessibility_violation(browser: Browser, site: Path, dark: bool) -> None:
     found = {}
     for name in PAGES:
-        browser.open(site / f"{name}.html")
+        browser.open(site / f"{name}.html", dark=dark)
+        scheme = browser.run("return document.body.dataset.mdColorScheme")
+        assert scheme == ("slate" if dark else "default")
         found[name] = browser.violations()
     assert {name: violations for name, violations in found.items() if violations} == {}
 
