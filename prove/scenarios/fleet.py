@@ -3,17 +3,20 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import perf_counter, sleep
 from typing import Final
 
+from ...generators.features import No
+from ...operate.abilities import ABILITIES
+from ...operate.changing import Limits
 from ...spec.model import Farm
 from ..clients.fleet import WATCH_SECONDS, Fleet
 from ..lab.bench import in_thread
 from ..lab.plain_redis import PROGRAM, PlainRedis
 from .base import Metric, TestBench, metric, serving, without_checks
 from .fleet_base import LATE, FleetScenario, Moment
-from .rolling import REAL, SCALED, Change
+from .rolling import REAL, SCALED, Change, InterruptedChangeError
 
 DOWN_SECONDS: Final = 4.0
 """How long a stopped node or balancer is away. keepalived moves the address within this time."""
@@ -21,6 +24,9 @@ HANG_SECONDS: Final = 40.0
 """How long a node hangs: longer than the clients' own timeouts."""
 RECOVER_SECONDS: Final = 6.0
 """How long a restarted node runs before the next one stops."""
+DRAIN_SECONDS: Final = 30.0
+REAL_DRAINS: Final = 20
+"""A drain lasts 30 s, and with --real-time 10 minutes, as in the documentation."""
 RELOADS: Final = 3
 GONE_SECONDS: Final = 10.0
 """How long Redis is away."""
@@ -75,9 +81,7 @@ class RobotsRolling(FleetScenario):
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
         """Skip farms whose own minimum forbids that a node leaves."""
-        least = farm.least_nodes
-        forbidden = f"balancer.minimum is {least}, so no node may leave" if len(serving(farm)) <= least else ""
-        return super().skip_reason(farm, vendor) or forbidden
+        return super().skip_reason(farm, vendor) or _kept(farm)
 
     async def event(self, bench: TestBench, robots: Fleet) -> Moment:
         """Drain, set to down, restart, wait for the health, and return each node; the next one after a pause."""
@@ -144,21 +148,65 @@ class RobotsSpread(FleetScenario):
         """Clients with an affinity return to their node."""
         return "" if farm.affinity == "none" and farm.balancer.algorithm != "source" else "affinity keeps the robots"
 
-    async def event(self, bench: TestBench, robots: Fleet) -> Moment:
-        """Restart the first node, then close the connections of each other node, which runs on."""
-        first, *others = bench.serving
+    async def recover(self, bench: TestBench) -> None:
+        """Restart the first node; afterwards it has no robots."""
+        first = bench.serving[0]
         bench.log(f"{first.name} is restarted")
         await bench.call(first.stop)
         await asyncio.sleep(DOWN_SECONDS)
         await bench.call(first.start)
         await asyncio.sleep(RECOVER_SECONDS)
-        for node in others:
+
+    async def event(self, bench: TestBench, robots: Fleet) -> Moment:
+        """Restart the first node, then close the connections of each other node, which runs on."""
+        await self.recover(bench)
+        for node in bench.serving[1:]:
             await robots.all_connected(LATE)
             bench.log(f"{node.name}: the application pool is recycled; the node has {robots.held()[node.name]} robots")
             await bench.call(node.set, pool_stopped=True)
             await bench.call(node.reset)
             await asyncio.sleep(RECOVER_SECONDS)
         return Moment(all_hit=True, by_absence=True)
+
+
+class RobotsDrain(RobotsSpread):
+    """Balance the robots again after a failure, without a request that fails."""
+
+    name = "robots-drain"
+    title = (
+        "a node recovers without robots, then each other one is drained for its part of the time (nlbgen nodes drain)"
+    )
+
+    def skip_reason(self, farm: Farm, vendor: str) -> str:
+        """Skip vendors that cannot close single connections, and farms whose own minimum forbids that a node leaves."""
+        ability = ABILITIES["spread"].vendors[vendor]
+        lacking = ability.reason if isinstance(ability, No) else ""
+        return super().skip_reason(farm, vendor) or lacking or _kept(farm)
+
+    async def event(self, bench: TestBench, robots: Fleet) -> Moment:
+        """Restart the first node; drain each other node until it has closed its surplus of connections."""
+        await self.recover(bench)
+        whole = DRAIN_SECONDS * (REAL_DRAINS if bench.real_time else 1)
+        for node in bench.serving[1:]:
+            await robots.all_connected(LATE)
+            bench.log(f"{node.name}: drained for a part of {whole:g} s; the node has {robots.held()[node.name]} robots")
+            await _drained_in_part(bench, node.name, whole, whole / len(bench.serving))
+        return Moment(all_hit=True, by_absence=True, note=f"--for {whole:g}s")
+
+
+async def _drained_in_part(bench: TestBench, node: str, whole: float, part: float) -> None:
+    """Drain a node as if over the whole time, end that after a part of it, and return the node to rotation."""
+    change = Change(bench)
+    asyncio.get_running_loop().call_later(part, change.stop)
+    with suppress(InterruptedChangeError):
+        await bench.call(change.operator.drain, node, Limits(wait=whole, spread=whole))
+    await bench.call(Change(bench).operator.up, node, Limits(wait=LATE))
+
+
+def _kept(farm: Farm) -> str:
+    """Return that no node may leave the rotation, if the farm's own minimum forbids it."""
+    least = farm.least_nodes
+    return f"balancer.minimum is {least}, so no node may leave" if len(serving(farm)) <= least else ""
 
 
 class RobotsRedis(FleetScenario):
@@ -215,5 +263,6 @@ SCENARIOS: Final = (
     RobotsReload(),
     RobotsBalancer(),
     RobotsSpread(),
+    RobotsDrain(),
     RobotsRedis(),
 )

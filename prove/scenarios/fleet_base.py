@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
+from math import sqrt
 from time import perf_counter
 from typing import Final
 
@@ -15,7 +16,7 @@ from ..clients.fleet_robot import FleetPlan, Robot
 from ..lab.ceiling import balancer_processes, ceiling, file_limit, most_connections
 from ..lab.lab import live_path
 from ..lab.usage import Watch, own_memory_mb, processors, usage, watched
-from .base import ONE_NODE, Metric, Metrics, Scenario, TestBench, metric, serving
+from .base import ONE_NODE, Metric, Metrics, Scenario, TestBench, is_hashed, lacks, metric, serving
 
 FEW: Final = 200
 """The number of robots without `--robots`."""
@@ -27,6 +28,8 @@ LATE: Final = 120.0
 QUIET_SECONDS: Final = 5.0
 SPREAD_SECONDS: Final = 300.0
 """When the spread is measured: after QUIET_SECONDS, and with --real-time after SPREAD_SECONDS."""
+TWICE: Final = 2
+"""The goal: no node has more than this many times its share."""
 TIMED: Final = frozenset({"unconnected", "within_30", "lost", "innocent", "unresponsive", "unreached"})
 """The metrics that depend on the speed of this machine."""
 
@@ -154,6 +157,7 @@ class FleetScenario(Scenario):
         await robots.all_connected(patience)
         await asyncio.sleep(SPREAD_SECONDS if bench.real_time else QUIET_SECONDS)
         share = spread(bench.farm, robots, self.sticky(bench.farm), real_time=bench.real_time)
+        share = share._replace(doubt=_chance(share, bench.farm, bench.vendor))
         return [*returned(robots, homes, start, moment), share, *await self.afterwards(bench, robots)]
 
 
@@ -236,6 +240,24 @@ def spread_of(farm: Farm, held: Mapping[str, int], reason: str = "", *, real_tim
     when = f"{SPREAD_SECONDS / 60:g} minutes" if real_time else f"{QUIET_SECONDS:g} s"
     note = f"{counts}; {when} after the last robot was back; {reason}"
     return metric("share", round(max(shares.values()), 1), of=of, note=note, enforced=not reason)
+
+
+def _chance(share: Metric, farm: Farm, vendor: str) -> str:
+    """Return why a share above the limit can be chance: where chance selects the node, and with few robots.
+
+    The number of robots on a node then has a binomial distribution.
+    """
+    by_chance = is_hashed(farm) or (
+        farm.affinity in {"cookie", "signalr"} and lacks("affinity-cookie", farm, vendor) is not None
+    )
+    if not by_chance or not share.of:
+        return ""
+    weights = [node.weight for node in serving(farm)]
+    part = min(1.0, TWICE * min(weights) / sum(weights))
+    spreads = 3 * sqrt(part * (1 - part) / share.of) / part * 100 * TWICE  # three standard deviations
+    if share.value > 100 * TWICE + spreads:
+        return ""
+    return f"inconclusive: chance selects the node; with {share.of} robots it changes the share by up to {spreads:.0f}%"
 
 
 def _heavy(weights: Mapping[str, int]) -> str:

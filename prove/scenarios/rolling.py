@@ -40,6 +40,10 @@ def balancer_of(lab: Lab) -> Balancer:
     return Nginx(lab.spec, shell, paths, Site(str(folder), http_port=lab.http_port))
 
 
+class InterruptedChangeError(NlbgenError):
+    """`Change.stop` ended the change."""
+
+
 class Change:
     """A change of the lab's nodes, in a thread; `stop` ends its waits."""
 
@@ -74,4 +78,4 @@ class Change:
 
     def _sleep(self, seconds: float) -> None:
         if self._stopped.wait(seconds):
-            raise NlbgenError("the change of the lab's nodes was interrupted", "the scenario took too long")
+            raise InterruptedChangeError("the change of the lab's nodes was interrupted", "the scenario took too long")

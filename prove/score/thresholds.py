@@ -94,6 +94,9 @@ _ROBOTS: Final[Mapping[str, Threshold]] = {
 }
 """The metrics of the scenarios of `--robots`."""
 
+_SPREAD: Final[Mapping[str, Threshold]] = {**_ROBOTS, "share": _ROBOTS["share"]._replace(limit=150)}
+"""The metrics of those that balance the robots again."""
+
 THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     # steady.py
     "steady": {
@@ -313,7 +316,8 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
     "robots-rolling": _ROBOTS,
     "robots-reload": _ROBOTS,
     "robots-balancer": _ROBOTS,
-    "robots-spread": {**_ROBOTS, "share": _ROBOTS["share"]._replace(limit=150, vendors={})},
+    "robots-spread": _SPREAD,
+    "robots-drain": _SPREAD,
     "robots-redis": {
         **_ROBOTS,
         "unreached": at_most(0, "robots that a message to all does not reach after Redis recovered"),

@@ -1,14 +1,19 @@
-"""Limits of connections: of one client address, and of clients that send nothing."""
+"""Limits of connections: of one client address, of clients that send nothing, and of all robots."""
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from nlbgen.core.errors import SpecError
+from nlbgen.generators.base import generator, render
 from nlbgen.net.waiting import wait_until
+from nlbgen.prove.lab.lab import Lab
+from nlbgen.spec.capacity import connections_for
 
-from .conftest import Changes, FarmLab, StartFarm
+from .conftest import Changes, FarmLab, StartFarm, make_spec, require
 
 LIMIT = 20
 PER_ADDRESS: Changes = {"balancer": {"limits": {"connections": 100, "connections_per_address": LIMIT}}}
@@ -53,3 +58,21 @@ def test_client_that_begins_no_handshake_is_disconnected_with_passthrough(farm: 
     lab = farm("haproxy", {"frontend": {"tls": {"mode": "passthrough"}}})
     with silent(lab, 3) as held:
         assert wait_until(lambda: not any(map(is_open, held)), 30)
+
+
+@pytest.mark.haproxy
+@pytest.mark.parametrize("robots", [6_401, 7_590])
+def test_haproxy_starts_with_the_limits_that_the_finding_about_robots_asks_for(robots: int) -> None:
+    require("haproxy")
+    with pytest.raises(SpecError) as refused:
+        make_spec({"orchestrator": {"robots": robots}})
+    asked = re.findall(r"`(\w+): (\d+)`", refused.value.problems[0].hint or "")
+    limits = {name: int(number) for name, number in asked}
+    spec = make_spec({"orchestrator": {"robots": robots}, "balancer": {"limits": limits}})
+    files = {file.path.name: file.content.decode() for file in render(generator("haproxy"), spec)}
+    allowed = int(re.findall(r"LimitNOFILE=(\d+)", files["nlbgen.conf"])[0])
+    with Lab(spec, "haproxy") as lab:
+        assert wait_until(lambda: "Ulimit-n" in lab.runtime("show info"))
+        info = dict(re.findall(r"(?m)^([\w-]+): (\d+)$", lab.runtime("show info")))
+    assert int(info["Ulimit-n"]) <= allowed, "systemd allows as many open files as HAProxy asks for"
+    assert int(info["Maxconn"]) >= connections_for(robots)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from nlbgen.core.errors import NlbgenError
+from nlbgen.operate.changing import Limits, Operator
 from nlbgen.operate.contract import Balancer, NodeStatus, Sessions, Wanted
 from nlbgen.operate.haproxy import Haproxy
 from nlbgen.operate.nginx import Nginx
 from nlbgen.operate.rolling import Roll, Times
 from nlbgen.prove.scenarios import fleet, rolling
-from nlbgen.prove.scenarios.fleet_base import Spent
+from nlbgen.prove.scenarios.base import metric
+from nlbgen.prove.scenarios.fleet_base import Spent, _chance
 from nlbgen.prove.scenarios.registry import scenarios
 
 from .fake_bench import FakeBench, MakeBench
@@ -104,3 +106,59 @@ def test_balancer_of_the_lab_is_reached_at_its_own_paths(make_bench: MakeBench) 
 def test_processor_time_of_a_new_balancer_is_all_of_its_time() -> None:
     assert Spent(7, 5.0).since(Spent(7, 3.0)) == 2.0
     assert Spent(8, 1.0).since(Spent(7, 3.0)) == 1.0
+
+
+def test_drain_in_part_returns_each_node_and_ends_before_its_last_connection(
+    make_bench: MakeBench, states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Team:
+        async def all_connected(self, _seconds: float) -> bool:
+            return True
+
+        def held(self) -> dict[str, int]:
+            return {"orch-2": 7}
+
+    done: list[float] = []
+
+    def drain(_operator: Operator, node: str, limits: Limits) -> None:
+        states.change(node, "drain")
+        done.append(limits.spread or 0)
+        raise rolling.InterruptedChangeError("stopped")
+
+    monkeypatch.setattr(Operator, "drain", drain)
+    monkeypatch.setattr(fleet, "DOWN_SECONDS", 0.0)
+    monkeypatch.setattr(fleet, "RECOVER_SECONDS", 0.0)
+    bench = make_bench()
+    moment = asyncio.run(fleet.RobotsDrain().event(bench, cast("Fleet", Team())))
+    assert states.changes == ["orch-2 drain", "orch-2 up"]
+    assert bench.nodes_[0].done == ["stop", "start"]
+    assert (done, moment.note) == ([30.0], "--for 30s")
+    bench.real_time = True
+    assert asyncio.run(fleet.RobotsDrain().event(bench, cast("Fleet", Team()))).note == "--for 600s"
+
+
+def test_drain_in_part_needs_a_vendor_that_closes_single_connections(make_spec: "Callable[..., Spec]") -> None:
+    scenario = scenarios()["robots-drain"]
+    assert scenario.skip_reason(make_spec().farm, "haproxy") == ""
+    assert scenario.skip_reason(make_spec().farm, "nginx") == "NGINX cannot close single connections"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "value", "of", "doubtful"),
+    [
+        ("nginx", 207.0, 200, True),
+        ("nginx", 231.0, 200, False),
+        ("nginx", 207.0, 9_000, False),
+        ("haproxy", 207.0, 200, False),
+        ("nginx", 0.0, 0, False),
+    ],
+)
+def test_share_that_chance_explains_is_doubtful(
+    make_spec: "Callable[..., Spec]", vendor: str, value: float, of: int, doubtful: bool
+) -> None:
+    nodes = [{"name": f"n{number}", "address": f"10.0.0.{number}"} for number in (1, 2, 3)]
+    farm = make_spec(
+        nodes=nodes, balancer={"affinity": "cookie"}, nginx={"version": "1.22"}, accept=["nginx-affinity-cookie"]
+    ).farm
+    assert bool(_chance(metric("share", value, of=of), farm, vendor)) is doubtful
+    assert _chance(metric("share", 207.0, of=200), make_spec(nodes=nodes).farm, "nginx") == ""
