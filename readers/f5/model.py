@@ -189,15 +189,16 @@ def _virtual(
     names = dict.fromkeys(map(full_path, (*_pool_names(item), *_policy_pools(item, policies))))
     by_rule = dict.fromkeys(map(full_path, _rule_pools(used_rules, rules)))
     persist = [*item.block("persist"), *(one for one in item.statement.inside if one.name == "fallback-persistence")]
-    persistence = [one.arguments[0] if one.name == "fallback-persistence" else one.name for one in persist]
-    snat = "".join(word.text for one in item.block("source-address-translation") for word in one.words[1:2])
+    persistence = ["".join(one.arguments[:1]) if one.name == "fallback-persistence" else one.name for one in persist]
+    translation = (one for one in item.statement.inside if one.name == "source-address-translation")
+    snat = "".join(word.text for one in translation for word in words_of(one, "type"))
     return Virtual(
         item,
         endpoint(item.text("destination")),
         tuple(names),
         tuple(name for name in by_rule if name not in names),
         tuple(_profiles(item, by_path)),
-        tuple(full_path(name) for name in persistence if name != "none"),
+        tuple(full_path(name) for name in persistence if name not in {"", "none"}),
         used_rules,
         snat or ("automap" if item.text("snat") == "automap" else ""),
         not any(one.name == "disabled" for one in item.statement.inside),

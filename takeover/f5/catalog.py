@@ -56,6 +56,7 @@ _VIRTUAL: Final = {
     ),
     **_given_up(
         _DEVICE,
+        "auth mobile-app-tunnel syn-cookie-status transparent-nexthop "
         "address-status auto-discovery auto-lasthop cmp-enabled eviction-protected flow-eviction-policy "
         "l2-forward last-hop-pool nat64 related-rules serverssl-use-sni service-down-immediate-action "
         "source-port throughput-capacity traffic-classes urldb-feed-policy",

@@ -177,6 +177,7 @@ def _snat(source: Source, virtual: Virtual) -> None:
         *all_of(source.property(item, "snatpool")),
     ]
     pool = "".join(word.text for one in statements for word in one.words[1:2] if one.name in {"pool", "snatpool"})
+    pool = "" if pool == "none" else pool
     for statement in statements:
         if pool:
             source.account.given_up(statement, f"SNAT pool {full_path(pool)}: nlbgen uses SNAT automap")

@@ -58,7 +58,7 @@ def _host(source: Source, member: Member) -> str:
     node = node_of(source, member)
     host = member.address or (node.text("address").partition("%")[0] if node else "")
     for statement in (member.statement, *all_of(node.statement if node else None)):
-        host = host or "".join(word.text for word in words_of(_fqdn(statement), "name"))
+        host = host or "".join(word.text for word in words_of(_fqdn(statement), "name") if word.text != "none")
     if not host or (problem := problem_of("nodes[0].address", host)):
         why = f"{host}: {problem}" if host else "neither the member nor a node object has its address"
         source.account.given_up(member.statement, why)
@@ -110,7 +110,7 @@ def _property(source: Source, name: str, text: str, statement: Statement, path: 
     elif name == "fqdn":
         source.account.taken(statement, f"{path}.address")
         for one in statement.inside:
-            if "name" in [word.text for word in one.words[:1]]:
+            if one.name == "name" and one.arguments != ("none",):
                 source.account.taken(one, f"{path}.address")
             elif one.arguments == ("enabled",):
                 source.account.given_up(one, "a name is one node: add --node NAME=ADDRESS for each address")

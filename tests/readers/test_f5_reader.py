@@ -347,6 +347,21 @@ def test_values_are_inherited_down_to_the_built_in_objects() -> None:
     assert found.named("ltm monitor", "/Common/h") is None
 
 
+@pytest.mark.parametrize(
+    ("block", "snat"),
+    [
+        ("{ type automap }", "automap"),
+        ("{\n pool none\n type none\n}", "none"),
+        ("{\n pool /Common/s\n type snat\n}", "snat"),
+        ("{ }", ""),
+    ],
+)
+def test_type_of_the_address_translation_is_without_its_pool(block: str, snat: str) -> None:
+    text = f"ltm virtual v {{\n fallback-persistence\n source-address-translation {block}\n}}\n"
+    found = of(text).virtuals[0]
+    assert (found.snat, found.persistence) == (snat, ())
+
+
 @pytest.mark.parametrize("path", FARMS, ids=lambda path: path.parts[-2])
 def test_each_golden_farm_has_a_virtual_server_with_members(path: Path) -> None:
     found = of(path.read_text(encoding="utf-8"))

@@ -628,3 +628,127 @@ ltm policy by_name {
 def test_names_in_a_policy(operand: str, host: str) -> None:
     text = BASE.replace("    pool web\n    prof", "    policies { by_name { } }\n    pool web\n    prof")
     assert farm_of(text + POLICY % operand).frontend.host == host
+
+
+ALL_PROPERTIES = """\
+ltm node n1 {
+    address 10.0.0.1
+    connection-limit 0
+    description none
+    dynamic-ratio 1
+    ephemeral false
+    fqdn {
+        address-family ipv4
+        autopopulate disabled
+        down-interval 5
+        interval 3600
+        name none
+    }
+    logging disabled
+    metadata none
+    monitor default
+    partition Common
+    rate-limit disabled
+    ratio 1
+    session user-enabled
+    state up
+}
+ltm pool web {
+    allow-nat yes
+    allow-snat yes
+    app-service none
+    ignore-persisted-weight disabled
+    ip-tos-to-client pass-through
+    link-qos-to-client pass-through
+    load-balancing-mode round-robin
+    members {
+        n1:https {
+            address 10.0.0.1
+            app-service none
+            connection-limit 0
+            dynamic-ratio 1
+            ephemeral false
+            fqdn {
+                autopopulate disabled
+                name none
+            }
+            inherit-profile enabled
+            logging disabled
+            metadata none
+            monitor default
+            priority-group 0
+            profiles none
+            rate-limit disabled
+            ratio 1
+            session user-enabled
+            state up
+        }
+    }
+    min-active-members 0
+    min-up-members 0
+    min-up-members-action failover
+    min-up-members-checking disabled
+    monitor none
+    queue-depth-limit 0
+    reselect-tries 0
+    service-down-action none
+    slow-ramp-time 10
+}
+ltm virtual orchestrator {
+    address-status yes
+    auth none
+    auto-lasthop default
+    bwc-policy none
+    clone-pools none
+    cmp-enabled yes
+    connection-limit 0
+    destination 10.1.0.1:https
+    enabled
+    fallback-persistence none
+    gtm-score 0
+    mirror disabled
+    mobile-app-tunnel disabled
+    nat64 disabled
+    persist none
+    policies none
+    pool web
+    profiles {
+        http {
+            context all
+        }
+    }
+    rate-limit disabled
+    rules none
+    source 0.0.0.0/0
+    source-address-translation {
+        pool none
+        type automap
+    }
+    source-port preserve
+    syn-cookie-status not-activated
+    traffic-classes none
+    translate-address enabled
+    vlans none
+    vlans-disabled
+    vs-index 3
+}
+"""
+
+
+def test_a_list_of_all_properties_is_understood() -> None:
+    result = taken(ALL_PROPERTIES)
+    assert [one for one in result.lines if one.fate == "not understood"] == []
+    assert [(one.name, one.address) for one in result.spec.farm.nodes] == [("n1", "10.0.0.1")]
+    assert line(result, "source-address-translation").fate == "implied"
+    assert line(result, "name none").fate == "implied"
+    assert result.spec.farm.affinity == "none"
+
+
+def test_a_name_with_several_addresses_needs_its_nodes() -> None:
+    text = BASE.replace(
+        "ltm node n2 { address 10.0.0.2\n",
+        "ltm node n2 {\n    fqdn {\n        autopopulate enabled\n        name n2.example\n    }\n",
+    )
+    result = taken(text.replace("            address 10.0.0.2\n", "            session user-enabled\n"))
+    assert result.spec.farm.nodes[1].address == "n2.example"
+    assert "add --node" in line(result, "autopopulate").detail
