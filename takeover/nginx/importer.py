@@ -89,7 +89,9 @@ def _lacking(source: Source) -> None:
         source.lacking("passthrough-health")
     states = {values.get(f"nodes[{index}].state") for index in range(len(source.members))}
     if "backup" in states and "source" in {affinity, values.get("balancer.algorithm")}:
-        source.lacking("backup-source")
+        source.notes.append(
+            "NGINX has no backup nodes with affinity by address: change balancer.affinity or the states"
+        )
 
 
 def _least(source: Source) -> Version:

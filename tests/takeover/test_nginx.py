@@ -10,9 +10,10 @@ import pytest
 
 from nlbgen.core.errors import SpecError, UsageError
 from nlbgen.generators import validate
-from nlbgen.generators.base import generator
+from nlbgen.generators.base import audit, generator
 from nlbgen.prove.lab.certificates import make_certificates
 from nlbgen.readers.nginx.reader import read
+from nlbgen.spec.load import load
 from nlbgen.takeover.account import Line, counts
 from nlbgen.takeover.draft import Draft, Result
 from nlbgen.takeover.importers import take
@@ -64,6 +65,7 @@ def test_a_foreign_file_gives_the_known_spec_and_account(
         for file, text in kept.items():
             (FOREIGN / name / file).write_text(text, encoding="utf-8")
     assert {file: (FOREIGN / name / file).read_text(encoding="utf-8") for file in kept} == kept
+    assert [one.message for one in audit(load(tmp_path / "farm.yaml"))] == []
 
 
 def drafted(text: str) -> Draft:
@@ -423,3 +425,12 @@ def test_the_output_of_nginx_t_is_read() -> None:
     result = taken("".join(f"# configuration file /etc/nginx/{name}:\n{text}" for name, text in files.items()))
     assert [node.address for node in result.spec.farm.nodes] == ["10.0.0.1", "10.0.0.2"]
     assert line(result, "include").fate == "implied"
+
+
+def test_backup_nodes_with_affinity_by_address_are_a_note() -> None:
+    live = "location /signalr { proxy_pass http://live; } location / {"
+    text = SITE.replace("location / {", live).replace("10.0.0.2;", "10.0.0.2 backup;")
+    text = text.replace("http {", "http { upstream live { ip_hash; server 10.0.0.1; }")
+    draft = drafted(text)
+    assert (draft.values.get("balancer.affinity"), draft.values.get("nodes[1].state")) == ("source", "backup")
+    assert any("no backup nodes with affinity by address" in note for note in draft.notes)
