@@ -1,5 +1,6 @@
 """`nlbgen prove --config FILE --beside`: the spec of the second column, and the two runs."""
 
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,7 +36,7 @@ def _taken(config: Path, host: str) -> Rendered:
     from .takeover import take_over
 
     answers = {"host": host, "orchestrator": ORCHESTRATOR, "redis": REDIS}
-    given = {**dict.fromkeys(("tls", "farm", "address", "store")), "nodes": (), **answers}
+    given: defaultdict[str, object] = defaultdict(lambda: None, answers)  # no other option of `nlbgen init` is given
     hint = "write the spec with `nlbgen init`, and give it with -s FILE"
     try:
         taken = take_over(config, given, lambda name, *_, **__: answers[name], Path(f"init --from {config}"))

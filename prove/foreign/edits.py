@@ -65,6 +65,12 @@ class Edits:
         self._edits[-1] = _Edit(0, 0, new + (self._edits[-1].text if -1 in self._edits else ""))
         self.rows.append(Mapped(what, "NGINX's default", new.strip()))
 
+    def surround(self, before: str, after: str, what: str) -> None:
+        """Put the file between two texts."""
+        self.begin(before, what)
+        end = len(self._text)
+        self._edits[end] = _Edit(end, end, after)
+
     def begin_block(self, word: Word, new: str, what: str) -> None:
         """Insert a text after the brace that begins the block of this word, the last one before it."""
         at = self._text.index("{", self._offset(word.location)) + 1

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from ...core.errors import Location
 from ...readers.haproxy.model import Bind, Model, Proxy, Server, model
 from ...readers.haproxy.reader import read_text
-from ...readers.tree import Word
+from ...readers.tree import Statement, Word
 from ..lab.mapping import Mapped
 from ..lab.processes import MAX_NODES
 from .haproxy_refused import refused
@@ -22,6 +22,7 @@ _HOST_TEST: Final = re.compile(
     r"(?:req\.)?hdr(?:_dom|_beg|_end)?\(host\)|(?:req_ssl_sni|req\.ssl_sni|ssl_fc_sni)", re.IGNORECASE
 )
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE)
+_HELLO: Final = re.compile(r"if \{ req[._]ssl_hello_type 1 \}")
 _STATUS: Final = re.compile(r"[2-5][0-9]{2}")
 
 
@@ -111,12 +112,18 @@ def _chosen(found: Model, file: str, host: str | None) -> _Choice:
 
 
 def _serving(found: Model, frontend: Proxy) -> Proxy | None:
-    """The backend of most requests: the default one, else the target with most servers."""
+    """The backend of most requests: that of all TLS clients, the default one, or else the target with most servers."""
     targets = [target for target in found.targets(frontend) if target.backend.servers]
+    if tls := next((one.backend for one in targets if _HELLO.fullmatch(_condition(one.statement))), None):
+        return tls
     default = [one.backend for one in targets if one.statement.name in {"default_backend", "listen"}]
     if default:
         return default[-1]
     return max((one.backend for one in targets), key=lambda backend: len(backend.servers), default=None)
+
+
+def _condition(statement: Statement) -> str:
+    return " ".join(statement.arguments[1:])
 
 
 def _leads_inside(found: Model, backend: Proxy) -> bool:

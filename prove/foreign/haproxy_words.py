@@ -57,7 +57,7 @@ class Words:
     def globals(self, found: Model) -> None:
         """Map what `global` says about the live machine, and the logs of all sections."""
         for statement in found.globals:
-            if statement.name in _IN_COMMENT:
+            if statement.name in _IN_COMMENT or _is_of_red_hat(statement):
                 self.edits.comment_out(statement.words, statement.name)
             elif statement.name == "stats" and statement.arguments[:1] == ("socket",) and len(statement.words) > 2:
                 self.edits.replace(statement.words[2], str(self._places.folder / "stats.sock"), "stats socket")
@@ -236,6 +236,11 @@ def template_numbers(server: Server) -> range:
 def address_word(server: Server) -> Word:
     """The word that has the address of a server, or the name that a template resolves."""
     return server.statement.words[_TEMPLATE_WORDS - 1 if server.template else 2]
+
+
+def _is_of_red_hat(statement: Statement) -> bool:
+    """Whether this names the machine's own policy, which only the OpenSSL of Red Hat and Fedora has."""
+    return statement.name.startswith("ssl-default-") and "".join(statement.arguments).startswith("PROFILE=")
 
 
 def _is_here(target: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ...core.errors import Location
+from ...core.errors import Location, Problem
 from ...readers.nginx.files import dumped
 from ...readers.nginx.model import Model, Proxied, model
 from ...readers.nginx.reader import read
@@ -21,6 +21,8 @@ from .nginx_stream import Passed, stream_of
 from .nginx_words import Mapping, direct, listeners, reached_as, redirecting
 from .plan import HOST, Affinity, ForeignNode, Key, Places, Plan, State, Tls, UnmappableError, unmappable
 
+PATH: Final = "/odata/Jobs"
+"""The path that the lab's clients request."""
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE)
 
 
@@ -101,10 +103,17 @@ class NginxFile:
             for number, (choice, members) in enumerate([*_of_http(self._model), *self._of_stream()])
         ]
         if not choices:
-            reason = "no server with a listen directive has a proxy_pass to a node"
-            location = Location(str(self.file), 1, 1)
-            raise UnmappableError([unmappable(location, "", reason, "give the complete nginx.conf")])
+            raise UnmappableError([self._without_choice()])
         return max(choices, key=lambda choice: choice[:3])[-1]
+
+    def _without_choice(self) -> Problem:
+        """Why no server can be chosen."""
+        if self._model.proxied:
+            location = self._model.proxied[0].target.statement.location
+            reason = f"no location with a proxy_pass has the paths of Orchestrator, such as {PATH}"
+            return unmappable(location, "proxy_pass", reason, "give the file of the Orchestrator farm")
+        reason = "no server with a listen directive has a proxy_pass to a node"
+        return unmappable(Location(str(self.file), 1, 1), "", reason, "give the complete nginx.conf")
 
     def _of_stream(self) -> Iterator[tuple[_Choice, int]]:
         """The servers of `stream` that send connections to nodes, and not only to servers of the same file."""
@@ -162,6 +171,7 @@ def _of_http(found: Model) -> Iterator[tuple[_Choice, int]]:
     """The servers of `http` that have a `proxy_pass`, each with its block of all paths, and the number of members."""
     for server in found.servers:
         blocks = [one for one in found.of_server.get(server, ()) if one.target.upstreams or one.target.names]
+        blocks = [one for one in blocks if _has_path(one.scope)]
         if blocks and listeners(server):
             block = max(blocks, key=_is_general)
             yield _Choice(server, block), sum(len(upstream.active) for upstream in block.target.upstreams)
@@ -169,6 +179,14 @@ def _of_http(found: Model) -> Iterator[tuple[_Choice, int]]:
 
 def _is_tls(server: Scope) -> bool:
     return any("ssl" in one.arguments for one in server.own("listen")) or server.value("ssl") == "on"
+
+
+def _has_path(scope: Scope) -> bool:
+    """Whether a block can have the requests of the lab's clients; an expression or a named location may."""
+    location = scope.enclosing("location")
+    if location is None or location.words[:1] in {("~",), ("~*",)} or location.path.startswith("@"):
+        return True
+    return PATH.startswith(location.path) and location.words[:1] != ("=",)
 
 
 def _is_general(proxied: Proxied) -> bool:

@@ -15,7 +15,6 @@ _DIRECTIVES: Final[Mapping[str, str]] = {
         ("fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass"),
         "the simulated nodes have only HTTP/1.1",
     ),
-    "proxy_bind": "it needs an address that this machine does not have",
     "mail": "the lab has no mail servers",
     "perl": "nlbgen does not run programs in a configuration",
     "perl_set": "nlbgen does not run programs in a configuration",
@@ -39,13 +38,21 @@ def refused(configuration: Configuration, found: Model) -> Iterator[Problem]:
                 reason = "the simulated nodes listen on TCP ports"
                 yield unmappable(member.statement.words[1].location, member.host, reason)
     for proxied in found.proxied:
-        if proxied.target.open:
+        if proxied.target.open or (proxied.target.names and "$" in proxied.target.statement.arguments[0]):
             reason = "a variable has the address of the node"
             yield unmappable(proxied.target.statement.location, "proxy_pass", reason)
     known = {problem.location for problem in problems}
+    if is_site(configuration):
+        known |= {one.location for one in configuration.statements if one.name in {"server", "upstream"}}
     for unread in configuration.unread:
         if unread.location not in known:
             yield _unread(unread)
+
+
+def is_site(configuration: Configuration) -> bool:
+    """Whether the file is one that an `http` block includes, such as a file of /etc/nginx/conf.d."""
+    names = {one.name for one in configuration.statements}
+    return not names & {"http", "stream", "events"} and not names.isdisjoint({"server", "upstream"})
 
 
 def _unread(one: Unread) -> Problem:
@@ -57,6 +64,8 @@ def _directive(statement: Statement) -> Iterator[Problem]:
         yield unmappable(statement.location, statement.name, reason)
     elif _PROGRAMS.fullmatch(statement.name):
         yield unmappable(statement.location, statement.name, "nlbgen does not run programs in a configuration")
+    elif statement.name == "proxy_bind" and "transparent" in statement.arguments:
+        yield unmappable(statement.location, "proxy_bind transparent", "it needs rights that the lab does not have")
     elif statement.name == "ssl_verify_client" and statement.arguments == ("on",):
         yield unmappable(statement.location, "ssl_verify_client", "the lab's clients have no certificates")
     elif statement.name == "listen" and re.search(r"\d+-\d+$", "".join(statement.arguments[:1])):

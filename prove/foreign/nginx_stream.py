@@ -1,7 +1,8 @@
 """The `stream` block of an nginx.conf: its servers, and where each of them sends connections."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,19 +57,23 @@ class Stream:
 
     def keyed(self, inside: frozenset[str]) -> Iterator[tuple[Statement, Key | None]]:
         """Yield each statement with an address of a node: a member or a `proxy_pass`; None for one of `inside`."""
+        crowded: set[str] = set()
+        for upstream in self.upstreams.values():
+            hosts = Counter(member.host for member in upstream.members)
+            crowded |= {host for host, count in hosts.items() if count > 1}
         for one in self.passed:
             for member in (member for upstream in one.upstreams for member in upstream.members):
-                yield member.statement, self.key(one, member.statement.arguments[0], inside)
+                yield member.statement, _key(one, member.statement.arguments[0], inside, crowded)
             for address in one.addresses:
-                yield one.statement, self.key(one, address, inside)
+                yield one.statement, _key(one, address, inside, crowded)
 
-    @staticmethod
-    def key(one: Passed, address: str, inside: frozenset[str]) -> Key | None:
-        """The node at an address; None for a listener of the same file."""
-        found = _ADDRESS.fullmatch(address)
-        if found is None or address in inside:
-            return None
-        return Key(found["host"].strip("[]"), found["port"], one.to_tls)
+
+def _key(one: Passed, address: str, inside: frozenset[str], crowded: Collection[str]) -> Key | None:
+    """The node at an address, one for each host that no upstream has twice; None for a listener of the same file."""
+    found = _ADDRESS.fullmatch(address)
+    if found is None or address in inside:
+        return None
+    return Key(found["host"].strip("[]"), found["port"] if found["host"] in crowded else "", one.to_tls)
 
 
 def stream_of(configuration: Configuration, found: Model) -> Stream:

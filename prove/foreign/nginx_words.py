@@ -1,6 +1,7 @@
 """The words of an nginx.conf that differ in the lab."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ from ..lab.mapping import Mapped
 from .edits import Edits
 from .hosts import is_this_machine
 from .maps import IncludedFiles
+from .nginx_refused import is_site
 from .nginx_stream import DEFAULT_TIMEOUTS as DEFAULT_TIMEOUTS_OF_STREAM
 from .plan import Key, Places
 
@@ -32,6 +34,7 @@ _REMOVED: Final = frozenset(
 """Directives about the live machine."""
 _TEMPORARY: Final = tuple(f"{name}_temp_path" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
 _CACHES: Final = frozenset(("proxy_cache_path", "fastcgi_cache_path", "uwsgi_cache_path", "scgi_cache_path"))
+DEFAULT_PORT: Final = "80"
 _MODULES: Final = "/etc/nginx/modules-enabled/*.conf"
 """Debian's package of the stream module is loaded from here; other builds have it inside, and no such folder."""
 _PARAMETERS: Final = ("ipv6only=", "proxy_protocol")
@@ -56,9 +59,15 @@ def direct(proxied: Proxied, found: Model) -> Direct | None:
     return Direct(proxied, Key(url["host"].strip("[]"), url["port"] or default, url["scheme"] == "https"))
 
 
-def listeners(server: Scope) -> list[tuple[Statement, str]]:
-    """The `listen` directives with an address of TCP; those of QUIC are not among them."""
-    return [(one, one.arguments[0]) for one in server.own("listen") if one.arguments and "quic" not in one.arguments]
+def listeners(server: Scope) -> list[tuple[Statement | None, str]]:
+    """The `listen` directives with an address of TCP; those of QUIC are not among them.
+
+    A server of `http` without any listens on port 80 (None).
+    """
+    found = [one for one in server.own("listen") if one.arguments]
+    if not found and server.enclosing("stream") is None:
+        return [(None, DEFAULT_PORT)]
+    return [(one, one.arguments[0]) for one in found if "quic" not in one.arguments]
 
 
 def redirecting(found: Model) -> Scope | None:
@@ -139,6 +148,11 @@ class Mapping:
             for statement, address in listeners(server):
                 here = self._here.get(address) or f"127.0.0.1:{next(spare)}"
                 self._here[address] = here
+                if statement is None:
+                    if server.statement is not None:
+                        name = server.statement.words[-1]
+                        self._of(server.statement).begin_block(name, f" listen {here};", "listen")
+                    continue
                 edits = self._of(statement)
                 edits.replace(statement.words[1], here, "listen")
                 for word in statement.words[2:]:
@@ -189,6 +203,8 @@ class Mapping:
         name, first = statement.name, statement.arguments[0]
         if name in {"access_log", "error_log"}:
             return None if first in {"off", "/dev/null"} else str(folder / f"{name.removesuffix('_log')}.log")
+        if name == "proxy_bind":
+            return None if first == "off" else "127.0.0.1"
         if name in _CACHES:
             return str(folder / f"cache-{statement.location.line}")
         new = {
@@ -208,6 +224,10 @@ class Mapping:
         """Write defaults whose files the lab cannot use, and the timeouts, so that the lab can scale them."""
         folder = self._places.folder
         main = {one.name for one in configuration.statements}
+        if is_site(configuration):
+            inside = " ".join(self._of_http(configuration.statements))
+            self._edits[self._file].surround(f"events {{}} http {{ {inside} ", "\n}\n", "an http block around the file")
+            main = set()
         files = {"pid": "nginx.pid", "error_log": "error.log"}
         if "stream" in main:
             self._edits[self._file].begin(f"include {_MODULES}; ", "the modules of the installed NGINX")
@@ -218,9 +238,11 @@ class Mapping:
             lines = [f"{name} {value};" for name, value in DEFAULT_TIMEOUTS_OF_STREAM.items() if name not in own]
             self._of(stream).begin_block(stream.words[-1], " " + " ".join(lines), "stream")
         for http in (one for one in configuration.statements if one.name == "http"):
-            own = {one.name for one in http.inside}
-            lines = [f"{name} {folder / name};" for name in _TEMPORARY if name not in own]
-            lines += [f"{name} {value:g}s;" for name, value in DEFAULT_TIMEOUTS.items() if name not in own]
-            if "access_log" not in own:
-                lines.append(f"access_log {folder / 'access.log'};")
-            self._of(http).begin_block(http.words[-1], " " + " ".join(lines), "http")
+            self._of(http).begin_block(http.words[-1], " " + " ".join(self._of_http(http.inside)), "http")
+
+    def _of_http(self, inside: Sequence[Statement]) -> list[str]:
+        """The defaults of an `http` block with these directives."""
+        folder, own = self._places.folder, {one.name for one in inside}
+        lines = [f"{name} {folder / name};" for name in _TEMPORARY if name not in own]
+        lines += [f"{name} {value:g}s;" for name, value in DEFAULT_TIMEOUTS.items() if name not in own]
+        return lines if "access_log" in own else [*lines, f"access_log {folder / 'access.log'};"]

@@ -180,7 +180,7 @@ def test_plan_of_https_to_nodes_trusts_the_name_of_the_upstream(tmp_path: Path) 
 REFUSED = (
     ("location /x { fastcgi_pass 127.0.0.1:9000; }", "fastcgi_pass"),
     ("location /x { proxy_pass http://$arg_node; }", "proxy_pass"),
-    ("location /x { proxy_pass http://a; proxy_bind 10.0.0.1; }", "proxy_bind"),
+    ("location /x { proxy_pass http://a; proxy_bind $remote_addr transparent; }", "proxy_bind transparent"),
     ("location /x { content_by_lua_block { ngx.say(1) } }", "content_by_lua_block"),
     ("ssl_verify_client on;", "ssl_verify_client"),
     ("listen 81-90;", "listen"),
@@ -233,13 +233,13 @@ def test_stream_that_passes_tls_through_has_the_name_of_its_map(tmp_path: Path, 
         "192.0.2.1:443",
     )
     assert [(str(node.key), node.key.tls, node.state, node.weight) for node in plan.nodes] == [
-        ("10.1.0.1:443", True, "up", 3),
-        ("10.1.0.2:443", True, "up", 100),
-        ("10.1.0.4:443", True, "down", 100),
+        ("10.1.0.1", True, "up", 3),
+        ("10.1.0.2", True, "up", 100),
+        ("10.1.0.4", True, "down", 100),
         ("10.1.0.6:8080", False, "down", 100),
-        ("10.1.0.53:53", False, "down", 100),
-        ("10.1.0.5:6379", False, "down", 100),
-        ("2001:db8::1:9443", False, "down", 100),
+        ("10.1.0.53", False, "down", 100),
+        ("10.1.0.5", False, "down", 100),
+        ("2001:db8::1", False, "down", 100),
     ]
     result = mapped(found, tmp_path, certificates)
     assert "upstream web { server 127.0.0.1:31010; }" in result, "a listener of the same file"
@@ -284,6 +284,40 @@ STREAMS = (
 def test_streams_that_cannot_run_are_refused(inside: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(UnmappableError, match=reason):
         read(f"stream {{ {inside} }}", tmp_path)
+
+
+@pytest.mark.nginx
+def test_file_of_a_site_is_put_into_an_http_block(tmp_path: Path, certificates: TestCertificates) -> None:
+    text = "upstream a { server 10.1.0.1; }\nserver { location / { proxy_pass http://a; proxy_bind 10.0.0.1; } }\n"
+    result = mapped(read(text, tmp_path), tmp_path, certificates)
+    assert result.startswith("pid ")
+    assert " events {} http { " in result.splitlines()[0]
+    assert result.endswith("}\n\n}\n")
+    assert "server { listen 127.0.0.1:31000; location / { proxy_pass http://a; proxy_bind 127.0.0.1; } }" in result
+    path = tmp_path / "mapped.conf"
+    path.write_text(result, encoding="utf-8")
+    run = subprocess.run(["nginx", "-t", "-c", path], capture_output=True, text=True, check=False, cwd="/")
+    assert run.returncode == 0, run.stderr
+
+
+PATHS = (
+    ("location ~ ^/odata { proxy_pass http://a; }", True),
+    ("location @named { proxy_pass http://a; } location / { try_files $uri @named; }", True),
+    ("location /odata { proxy_pass http://a; }", True),
+    ("if ($arg_a) { proxy_pass http://a; }", True),
+    ("location = / { proxy_pass http://a; }", False),
+    ("location /api { proxy_pass http://a; }", False),
+)
+
+
+@pytest.mark.parametrize(("inside", "runs"), PATHS)
+def test_location_of_orchestrators_paths_is_required(inside: str, runs: bool, tmp_path: Path) -> None:
+    text = f"http {{ upstream a {{ server 10.1.0.1; }} server {{ listen 80; {inside} }} }}"
+    if runs:
+        assert [str(node.key) for node in read(text, tmp_path).plan.nodes] == ["10.1.0.1"]
+        return
+    with pytest.raises(UnmappableError, match="no location with a proxy_pass has the paths of Orchestrator"):
+        read(text, tmp_path)
 
 
 def test_vendors_without_a_program_are_refused(tmp_path: Path) -> None:
