@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @click.option(
     "--tls",
     type=click.Choice(["bridge", "terminate", "passthrough", "none"]),
-    help="Where TLS is terminated: bridge: at the balancer, with new TLS connections to the nodes; terminate: at the "
+    help="Where TLS is terminated. bridge: at the balancer, with new TLS connections to the nodes; terminate: at the "
     "balancer; passthrough: at the nodes; none: no TLS.",
 )
 @click.option(

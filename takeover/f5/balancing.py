@@ -74,7 +74,7 @@ def _affinity(source: Source) -> None:
     for number_, (path, found) in enumerate(kinds):
         why = "" if found == kind else f"{path}: a client stays on its node by cookie or source address"
         if number_ and kinds[0][1] == kind:
-            why = f"{path}: there is no second persistence if the first one fails"
+            why = f"{path}: nlbgen renders no fallback persistence"
         for statement in statements if why else ():
             if any(full_path(word.text) == path for word in statement.words):
                 source.account.given_up(statement, why)
@@ -139,7 +139,7 @@ def _signalr(source: Source) -> None:
             if clause.prefix and (source.farm or path not in [one for one, _ in paths]):
                 paths.append((path, statement))
             elif not clause.prefix:
-                source.account.given_up(statement, "the paths of SignalR are prefixes: balancer.signalr.paths")
+                source.account.given_up(statement, "balancer.signalr.paths supports only prefixes")
     if paths:
         source.values.take(
             "balancer.signalr.paths", [path for path, _ in paths], *dict.fromkeys(one for _, one in paths)

@@ -43,7 +43,7 @@ _VIRTUAL: Final = {
     **_implied("the objects that the virtual server uses", "persist policies pool profiles rules"),
     **_given_up("the virtual servers accept connections from all VLANs", "vlans vlans-disabled vlans-enabled"),
     **_given_up("copies of the traffic are not sent; these pools get no requests", "clone-pools"),
-    **_given_up("there is no second persistence if the first one fails", "fallback-persistence"),
+    **_given_up("nlbgen renders no fallback persistence", "fallback-persistence"),
     **_given_up("connections are not mirrored to the other device of the group", "mirror"),
     **_given_up(
         "rates are not limited",
@@ -264,7 +264,7 @@ HEADS: Final[Mapping[str, Known]] = {
     "ltm profile client-ssl": Known("implied", "a profile from which the farm's inherits"),
     "ltm profile server-ssl": Known("implied", "nlbgen makes a profile for TLS to the nodes"),
     "ltm profile one-connect": Known(
-        "given up", "a connection to a node belongs to one client, as Windows sign-in needs"
+        "given up", "each connection to a node belongs to one client: Windows sign-in requires it"
     ),
     "ltm profile ntlm": Known("taken", "frontend.windows_sign_in"),
     "ltm profile http2": Known("given up", "with HTTP/2, WebSockets need further profiles: clients use HTTP/1.1"),
@@ -308,8 +308,8 @@ def _beginnings(kind: str) -> Iterator[str]:
 def other(statement: Statement) -> Known:
     """The fate of an object that is not the farm's."""
     if statement.name in _MODULES:
-        return Known("given up", "a setting of the device, not of the farm")
-    return Known("given up", "not of the farm")
+        return Known("given up", "a setting of the device, not part of the farm")
+    return Known("given up", "not part of the farm")
 
 
 def note(account: Account, statement: Statement, known: Known) -> None:

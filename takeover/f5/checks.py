@@ -17,7 +17,7 @@ from .source import Source, all_of, number
 _REQUEST: Final = re.compile(r"(?P<method>[A-Z]+)\s+(?P<path>/\S*?)(?=\s|\\r|\\n|\Z)")
 _STATUS: Final = re.compile(r"(?:HTTP/\S+\s*|\A|\()([2-5][0-9]{2})(?![0-9])")
 _HTTP: Final = frozenset(("ltm monitor http", "ltm monitor https"))
-_ROOT: Final = "checks of / show no stopped service: balancer.health.path decides"
+_ROOT: Final = "a check of / does not detect a stopped service: nlbgen uses balancer.health.path"
 _TCP: Final = "the checks are HTTP requests: a node with a stopped app pool accepts TCP"
 
 

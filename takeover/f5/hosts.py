@@ -70,10 +70,10 @@ def _compared(source: Source) -> Iterator[Named]:
     pools = {pool.item.path for pool in source.roles.pools}
     for clause in clauses(source):
         for part, statement in clause.parts.items():
-            source.account.given_up(statement, f"{part}: a part of a name; the farm's names are compared as a whole")
+            source.account.given_up(statement, f"{part}: matches part of a name; nlbgen matches only complete names")
         for name, statement in clause.hosts.items():
             if clause.pool and clause.pool not in pools:
-                source.account.given_up(statement, f"{name}: selects {clause.pool}, which is not of the farm")
+                source.account.given_up(statement, f"{name}: selects {clause.pool}, which is not part of the farm")
             elif _valid(name):
                 yield name, statement
 

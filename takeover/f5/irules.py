@@ -50,9 +50,9 @@ def policies(source: Source) -> None:
             if source.account.has(statement):
                 continue
             if clause.pool not in pools:
-                source.account.given_up(statement, f"pool {clause.pool}: not of the farm")
+                source.account.given_up(statement, f"pool {clause.pool}: not part of the farm")
             elif live and clause.pool == live.item.path and not clause.prefix:
-                source.account.given_up(statement, "the paths of SignalR are prefixes: balancer.signalr.paths")
+                source.account.given_up(statement, "balancer.signalr.paths supports only prefixes")
             elif live and clause.pool == live.item.path:
                 source.account.taken(statement, "balancer.signalr.paths")
             else:
@@ -72,7 +72,7 @@ def close(source: Source) -> None:
             if REDIRECT.search(text) and rule in redirecting:
                 source.account.taken(line, "frontend.redirect_http")
             elif REDIRECT.search(text):
-                source.account.given_up(line, "only port 80 redirects")
+                source.account.given_up(line, "nlbgen redirects only from port 80")
             elif found := _HEADER.search(text):
                 _header(source, line, found["name"])
             elif known := next((known for pattern, known in _LINES if pattern.match(text)), None):
@@ -88,7 +88,7 @@ def _pools(source: Source) -> None:
         if clause.pool in pools:
             source.account.taken(clause.action, "nodes")
         else:
-            source.account.given_up(clause.action, f"pool {clause.pool}: not of the farm")
+            source.account.given_up(clause.action, f"pool {clause.pool}: not part of the farm")
 
 
 def _header(source: Source, line: Statement, name: str) -> None:

@@ -60,7 +60,7 @@ def _address(source: Source) -> None:
     host = _host(source, main.destination, statement)
     every = {host, *(_host(source, twin.destination, None) for twin in source.roles.twins)} == {_EVERY_IPV4, "::"}
     if not source.values.take("frontend.address", "*" if every else host, *all_of(statement)):
-        source.account.given_up(main.item.statement, "no address that a spec can have: add --address")
+        source.account.given_up(main.item.statement, "the address cannot be used in a spec: add --address")
     for twin in source.roles.twins:
         source.taken(twin.item, "destination", "frontend.address")
 
@@ -74,7 +74,9 @@ def _host(source: Source, destination: Endpoint, statement: Statement | None) ->
                 text, _, domain = item.text("address").partition("%")
                 source.taken(item, "address", "frontend.address")
     if statement is not None and domain not in {"", "0"}:
-        source.account.given_up(statement, f"route domain {domain}: addresses belong to that of f5.partition")
+        source.account.given_up(
+            statement, f"route domain {domain}: nlbgen uses the default route domain of f5.partition"
+        )
     return _EVERY.get(text, text)
 
 

@@ -41,7 +41,7 @@ def take(source: Source) -> None:
     _limits(source)
     for pool in source.roles.pools[1:]:
         for statement in (one for member in pool.members for one in member.statement.walk()):
-            source.account.implied(statement, "the same node in a further pool")
+            source.account.implied(statement, "the same node in another pool")
 
 
 def node_of(source: Source, member: Member) -> Item | None:
@@ -99,7 +99,9 @@ def _node(source: Source, member: Member, host: str, path: str, name: str) -> No
 
 def _domain(source: Source, domain: str, statement: Statement) -> None:
     if domain not in {"", "0"}:
-        source.account.given_up(statement, f"route domain {domain}: addresses belong to that of f5.partition")
+        source.account.given_up(
+            statement, f"route domain {domain}: nlbgen uses the default route domain of f5.partition"
+        )
 
 
 def _property(source: Source, name: str, text: str, statement: Statement, path: str) -> None:
@@ -113,11 +115,13 @@ def _property(source: Source, name: str, text: str, statement: Statement, path: 
             if one.name == "name" and one.arguments != ("none",):
                 source.account.taken(one, f"{path}.address")
             elif one.arguments == ("enabled",):
-                source.account.given_up(one, "a name is one node: add --node NAME=ADDRESS for each address")
+                source.account.given_up(
+                    one, "nlbgen treats a name as one node: add --node NAME=ADDRESS for each address"
+                )
             else:
                 source.account.implied(one, "the device resolves the name to one address")
     elif name in {"session", "state"} and text in _ENABLED:
-        source.account.implied(statement, "the state that the monitors find")
+        source.account.implied(statement, "the monitors set this state")
 
 
 def _words(source: Source, member: Member) -> list[tuple[str, Statement]]:
@@ -166,7 +170,7 @@ def _reserve(source: Source) -> list[Member]:
         return []
     source.taken(item, "min-active-members", "nodes")
     if least > 1:
-        why = f"backup nodes serve if fewer than {least} others are up: in a spec, if no other node is up"
+        why = f"backup nodes get requests if fewer than {least} others are up; in a spec, only if no other node is up"
         source.given_up(item, "min-active-members", why)
     for member in members:
         for statement in _written(member, "priority-group"):
@@ -229,7 +233,9 @@ def _limits(source: Source) -> None:
     elif len(limits) == 1 and len(found) == len(source.members) and (limit := number(limits.pop())) is not None:
         source.values.take("balancer.limits.requests_per_node", limit, *statements)
         for statement in statements:
-            source.account.given_up(statement, "it also counts idle connections: nlbgen renders none for a BIG-IP")
+            source.account.given_up(
+                statement, "the limit also counts idle connections: nlbgen renders no limit for a BIG-IP"
+            )
     else:
         for statement in statements:
             source.account.given_up(statement, "the limit is the same for all nodes in a spec, and differs here")

@@ -77,7 +77,7 @@ def _pairs(source: Source, item: Item) -> Iterator[_Pair]:
         if chains:
             source.implied(one, "cert-key-chain", "a certificate with its key")
             for name in ("cert", "key", "chain"):
-                source.implied(one, name, "cert-key-chain has it")
+                source.implied(one, name, "the value is in cert-key-chain")
             return
         if one.text("cert") not in {"", "none"}:
             names = {name: one.text(name) for name in ("cert", "key", "chain") if one.text(name)}
@@ -133,7 +133,7 @@ def _versions(source: Source, item: Item) -> None:
 
 
 def _ciphers(source: Source, item: Item) -> None:
-    what = "frontend.tls.profile decides the versions and ciphers of TLS"
+    what = "frontend.tls.profile sets the TLS versions and ciphers"
     group = source.find(item, "cipher-group")
     source.implied(item, "ciphers", what)
     if group is None or group.text in {"none", ""}:
@@ -156,7 +156,9 @@ def _hsts(source: Source) -> bool:
                 if statement.name == "mode":
                     source.account.taken(statement, "frontend.tls.hsts")
                 else:
-                    source.account.given_up(statement, "HSTS is for two years and this host, without its subdomains")
+                    source.account.given_up(
+                        statement, "nlbgen sets HSTS for two years and for this host only, without subdomains"
+                    )
             source.taken(item, "hsts", "frontend.tls.hsts")
     for rule in source.roles.main.rules:
         for line in source.lines(rule):
@@ -171,7 +173,7 @@ def _nodes(source: Source) -> None:
     mode = source.values.get("frontend.tls.mode")
     for number, profile in enumerate(source.roles.main.of_kind("server-ssl")):
         if number or mode != "bridge":
-            source.account.given_up(profile.statement, "without TLS from the clients there is none to the nodes")
+            source.account.given_up(profile.statement, "nlbgen uses TLS to the nodes only if clients use TLS")
             continue
         source.account.taken(profile.statement, "frontend.tls.mode")
         if profile.item is None:

@@ -76,7 +76,7 @@ def _affinity_of(source: Source, pool: Proxy) -> str:
     cookie = pool.last("cookie")
     if cookie and any(one.has("cookie") for one in pool.servers):
         if "insert" not in cookie.arguments:
-            source.account.given_up(cookie, "the balancer inserts a cookie of its own, NLBID")
+            source.account.given_up(cookie, "the balancer inserts its own cookie, NLBID")
         return "cookie"
     balance = pool.last("balance")
     sticky = pool.last("stick", "on") or pool.last("stick", "match")
@@ -124,7 +124,7 @@ def _prefixes(source: Source, statement: Statement) -> list[str]:
     if test.fetch in {"path_beg", "path"} and test.method in {"", "beg", "str"}:
         return [value for value in test.values if value.startswith("/")]
     if test.fetch.startswith(("path", "url")):
-        source.account.given_up(statement, "the paths of SignalR are prefixes: balancer.signalr.paths")
+        source.account.given_up(statement, "balancer.signalr.paths supports only prefixes")
     return []
 
 

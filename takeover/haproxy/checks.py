@@ -50,7 +50,7 @@ def _paths(source: Source) -> list[tuple[str, Statement]]:
         return sends
     if path:
         return [(path, option)]
-    source.account.given_up(option, "checks of / show no stopped service: balancer.health.path decides")
+    source.account.given_up(option, "a check of / does not detect a stopped service: nlbgen uses balancer.health.path")
     return []
 
 
@@ -116,7 +116,7 @@ def _unused(source: Source) -> None:
     for keyword in ("ssl", "verify", "ca-file", "verifyhost", "check-ssl"):
         for server in source.roles.web.servers:
             if setting := server.settings.get(keyword):
-                why = f"{keyword}: without TLS from the clients there is none to the nodes"
+                why = f"{keyword}: nlbgen uses TLS to the nodes only if clients use TLS"
                 if source.values.get("frontend.tls.mode") == "terminate":
                     why = f"{keyword}: there is no TLS to the nodes"
                 source.account.given_up(source.at(setting.word.location), why)

@@ -79,7 +79,9 @@ def _others(source: Source) -> None:
     for proxy in roles.others:
         redis = source.made_by_nlbgen is not None and proxy.name.startswith(f"{roles.main.name}{_REDIS}")
         why = (
-            "stores.redis.sentinel makes the front of Redis" if redis else f"{proxy.kind} {proxy.name}: not of the farm"
+            "stores.redis.sentinel makes the front of Redis"
+            if redis
+            else f"{proxy.kind} {proxy.name}: not part of the farm"
         )
         for statement in proxy.section.walk():
             account.given_up(statement, why)
@@ -107,10 +109,10 @@ def _selections(source: Source) -> None:
         if pool in source.roles.pools:
             account.taken(statement, "nodes")
         elif not at_run_time(statement):
-            account.given_up(statement, f"backend {statement.arguments[0]}: not of the farm")
+            account.given_up(statement, f"backend {statement.arguments[0]}: not part of the farm")
     for statement in main.all("acl"):
         if statement.arguments[:1] and statement.arguments[0] in unneeded - needed and not account.has(statement):
-            account.given_up(statement, "only pools that are not of the farm need it")
+            account.given_up(statement, "only pools outside the farm use it")
 
 
 def _other(account: Account, section: Statement) -> None:

@@ -36,7 +36,7 @@ def take(source: Source) -> None:
     secure = [one for one in found if one.tls]
     own = secure or [one for one in found if one.port != _HTTP_PORT] or found
     if not own:
-        source.account.given_up(source.roles.main.section, "no address that a spec can have: add --address")
+        source.account.given_up(source.roles.main.section, "the address cannot be used in a spec: add --address")
         return
     mode = _mode(source, secure=bool(secure))
     source.values.take("frontend.tls.mode", mode)
@@ -118,7 +118,7 @@ def _tls(source: Source, bind: Bind) -> None:
         if name == "verify" and setting.text == "none":
             account.implied(bind.statement, "clients need no certificate")
         elif name in _BIND_TLS:
-            account.implied(bind.statement, f"{name}: frontend.tls.profile decides the versions and ciphers of TLS")
+            account.implied(bind.statement, f"{name}: frontend.tls.profile sets the TLS versions and ciphers")
         elif name in {"ca-file", "crl-file", "verify"}:
             account.given_up(bind.statement, f"{name}: certificates of clients are not supported")
         elif name == "accept-proxy":
@@ -224,11 +224,11 @@ def _redirect(source: Source, found: list[Listener], mode: str) -> None:
             statements += redirects
         else:
             for statement in redirects:
-                source.account.given_up(statement, "redirects are from port 80 only")
+                source.account.given_up(statement, "nlbgen redirects only from port 80")
         if proxy is not source.roles.main:
             statements += [proxy.section, *on_http] if on_http else []
             if not on_http:
-                source.account.given_up(proxy.section, "redirects are from port 80 only")
+                source.account.given_up(proxy.section, "nlbgen redirects only from port 80")
     if bool(statements) == (mode != "none"):
         for statement in statements:
             source.account.taken(statement, "frontend.redirect_http")

@@ -26,7 +26,7 @@ _IMPLIED: Final = {
     "error-limit": "failed requests trigger a check",
     "on-error": "failed requests trigger a check",
     "on-marked-down": "connections to a node that is marked down are closed",
-    "fastinter": "a check after a failed one follows at once",
+    "fastinter": "after a failed check, the next check follows immediately",
     "downinter": "nodes that are down are checked at the same interval",
     "resolvers": "names are resolved by the name servers of the machine",
     "init-addr": "names are resolved at the start and later",
@@ -93,7 +93,7 @@ def take(source: Source) -> None:
         index += 1
     for pool in source.roles.pools[1:]:
         for server in pool.servers:
-            source.account.implied(server.statement, "the same node in a further pool")
+            source.account.implied(server.statement, "the same node in another pool")
     for pool in source.roles.pools:
         _words(source, pool)
 

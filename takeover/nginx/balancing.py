@@ -61,7 +61,7 @@ def _affinity_of(source: Source, pool: Pool) -> str:
     if pool.own("sticky") or pool.own("session_sticky"):
         for statement in pool.own("sticky"):
             if statement.arguments[:1] != ("cookie",):
-                source.account.given_up(statement, "the balancer inserts a cookie of its own, NLBID")
+                source.account.given_up(statement, "the balancer inserts its own cookie, NLBID")
         return "cookie"
     if pool.own("ip_hash"):
         return "source"
@@ -125,7 +125,7 @@ def _signalr(source: Source) -> None:
             paths += [path for path in found if path not in paths]
             statements.append(statement)
         elif not source.account.has(statement):
-            source.account.given_up(statement, "the paths of SignalR are prefixes: balancer.signalr.paths")
+            source.account.given_up(statement, "balancer.signalr.paths supports only prefixes")
     if paths:
         source.values.take("balancer.signalr.paths", paths, *statements)
 

@@ -110,4 +110,4 @@ def _redirected(source: Source, names: Iterable[str]) -> None:
                 elif scope in source.roles.redirects:
                     source.account.given_up(statement, f"{name}: the redirect is for every name of the farm")
                 else:
-                    source.account.given_up(statement, f"{name}: not of the farm")
+                    source.account.given_up(statement, f"{name}: not part of the farm")

@@ -134,7 +134,7 @@ def _mode(source: Source, *, secure: bool) -> str:
     if main.stream:
         return "passthrough"
     if to_nodes and main.pages:
-        why = "https: without TLS from the clients there is none to the nodes"
+        why = "https: nlbgen uses TLS to the nodes only if clients use TLS"
         source.account.given_up(main.pages.target.statement, why)
     return "none"
 

@@ -44,7 +44,7 @@ def take(source: Source) -> None:
     for further in source.roles.pools:
         for member in further.members:
             if further is not pool and not source.account.has(member.statement):
-                source.account.implied(member.statement, "the same node in a further pool")
+                source.account.implied(member.statement, "the same node in another pool")
             _words(source, member)
     _absent(source)
     _open(source)

@@ -1,4 +1,4 @@
-"""What is not of the farm, or stands in the file a second time: other servers, locations, upstreams, programs."""
+"""What is not part of the farm, or stands in the file a second time: other servers, locations, upstreams, programs."""
 
 import re
 from collections.abc import Iterable
@@ -77,11 +77,11 @@ def _servers(source: Source) -> None:
     for scope in source.roles.others:
         kind = "stream server" if scope in source.found.http.stream_servers else "server"
         for statement in source.inside(scope):
-            source.account.given_up(statement, f"{kind} {_title(scope)}: not of the farm")
+            source.account.given_up(statement, f"{kind} {_title(scope)}: not part of the farm")
     for upstream in source.roles.unused:
         name = "".join(upstream.arguments[:1])
         for statement in upstream.walk():
-            source.account.given_up(statement, f"upstream {name}: not of the farm")
+            source.account.given_up(statement, f"upstream {name}: not part of the farm")
     _rest(source, source.roles.statistics, "statistics on the loopback address")
     _rest(source, source.roles.refusing, "requests for other names are refused")
 
@@ -146,8 +146,8 @@ def _location(source: Source, scope: Scope, known: set[tuple[str, ...]]) -> None
         return
     why = f"{title}: all requests reach the nodes, none is answered here"
     if passes:
-        why = f"{title}: all paths but SignalR's have the same rules"
-        why = f"{title}: its nodes are not of the farm" if names and not names & mine else why
+        why = f"{title}: all paths except SignalR's have the same rules"
+        why = f"{title}: its nodes are not part of the farm" if names and not names & mine else why
     if scope.path.startswith("@"):
         why = f"{title}: nlbgen decides itself what follows a failed request"
     for statement in source.inside(scope):

@@ -243,7 +243,7 @@ ltm virtual orchestrator {
     ("old", "new", "beginning", "fate", "detail"),
     [
         ("monitor mon", "monitor icmp", "monitor icmp", "given up", "accepts TCP"),
-        ("monitor mon", "monitor https", "monitor https", "given up", "checks of /"),
+        ("monitor mon", "monitor https", "monitor https", "given up", "a check of /"),
         ("monitor mon", "monitor gone", "monitor gone", "given up", "/Common/gone: the monitor is not in the file"),
         ("monitor mon", "monitor mon and gone", "monitor mon and gone", "given up", "taken: balancer.health"),
         ("interval 5", "interval 0", "timeout 16", "given up", "another object"),
@@ -251,7 +251,7 @@ ltm virtual orchestrator {
         ("timeout 16", "timeout 18", "timeout 18", "given up", "18 s become 21 s"),
         ("timeout 16", "timeout 16\n    recv none", "recv none", "implied", "no value"),
         ("timeout 16", "timeout 16\n    recv OK", "recv OK", "given up", "one status"),
-        ("/api/status", "/", "send", "given up", "checks of /"),
+        ("/api/status", "/", "send", "given up", "a check of /"),
         ("GET /api/status", "POST /api/status", "send", "given up", "POST: the checks are GET"),
         ("/api/status", "/api/st\u00e4tus", "send", "given up", "balancer.health.path"),
         ("key site.key", "key site.key\n    options { no-tlsv1 }", "no-tlsv1", "given up", "SSL 3.0 is insecure"),
@@ -269,7 +269,7 @@ ltm virtual orchestrator {
         ("        slow { }", "        slow { }\n        clientssl { }", "clientssl", "given up", "one certificate"),
         ("        clients {", "        clientssl {", "clientssl", "given up", "the device's own certificate"),
         ("        servers {", "        serverssl {", "serverssl", "taken", "frontend.tls.verify_nodes"),
-        ("        clients { context clientside }\n", "", "servers", "given up", "without TLS from the clients"),
+        ("        clients { context clientside }\n", "", "servers", "given up", "only if clients use TLS"),
         ("destination 10.1.0.1:443", "destination 10.1.0.1:any", "destination", "given up", "no single port"),
         ("destination 10.1.0.1:443", "destination 10.1.0.1:rpa", "destination", "given up", "does not know the number"),
         (
@@ -329,7 +329,7 @@ ltm virtual orchestrator {
             "whole number of seconds",
         ),
         ("log local0.", "call lib;", "call lib;", "not understood", ""),
-        ("log local0.", "HTTP::redirect https://[HTTP::host]/ ;#", "HTTP::redirect", "given up", "only port 80"),
+        ("log local0.", "HTTP::redirect https://[HTTP::host]/ ;#", "HTTP::redirect", "given up", "only from port 80"),
     ],
 )
 def test_a_property_has_its_fate_with_the_reason(old: str, new: str, beginning: str, fate: str, detail: str) -> None:
@@ -581,9 +581,9 @@ def test_a_changed_configuration_is_taken_over_or_refused(name: str) -> None:
         ('[HTTP::host] equals "a.example"', "a.example", "frontend.host"),
         ('[string tolower [HTTP::host]] eq "a.example:443"', "a.example", "frontend.host"),
         ('!([HTTP::header Host] eq "a.example")', "a.example", "frontend.host"),
-        ('[HTTP::host] contains "orch"', "orch.corp.example", "orch: a part of a name"),
-        ('[HTTP::host] starts_with "orch."', "orch.corp.example", "orch.: a part of a name"),
-        ('[HTTP::host] ends_with ".example"', "orch.corp.example", ".example: a part of a name"),
+        ('[HTTP::host] contains "orch"', "orch.corp.example", "orch: matches part of a name"),
+        ('[HTTP::host] starts_with "orch."', "orch.corp.example", "orch.: matches part of a name"),
+        ('[HTTP::host] ends_with ".example"', "orch.corp.example", ".example: matches part of a name"),
         ('[HTTP::uri] eq "/help"', "orch.corp.example", "own results"),
     ],
 )
