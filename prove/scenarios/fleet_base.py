@@ -13,7 +13,7 @@ from ...spec.capacity import connections_for, open_files
 from ...spec.model import Farm
 from ..clients.fleet import Fleet, fleet
 from ..clients.fleet_robot import FleetPlan, Robot
-from ..lab.ceiling import balancer_processes, ceiling, file_limit, most_connections
+from ..lab.ceiling import ceiling, file_limit, most_connections
 from ..lab.lab import live_path
 from ..lab.usage import Watch, own_memory_mb, processors, usage, watched
 from .base import ONE_NODE, Metric, Metrics, Scenario, TestBench, is_hashed, lacks, metric, serving
@@ -116,7 +116,7 @@ class FleetScenario(Scenario):
     async def run(self, bench: TestBench) -> Metrics:
         """Start a lab with limits for all robots, and measure."""
         wanted = bench.robots or FEW
-        limit = ceiling(balancer_processes(bench.vendor))
+        limit = ceiling()
         count = min(wanted, limit.robots)
         note = "" if count == wanted else f"only {count} of {wanted} robots fit on this machine: {limit.reason}"
         async with (

@@ -11,7 +11,7 @@ from ...core.errors import NlbgenError
 from ...spec.model import Farm
 from ..clients.fleet import WATCH_SECONDS
 from ..lab.bench import in_thread
-from ..lab.ceiling import balancer_processes, ceiling
+from ..lab.ceiling import ceiling
 from ..lab.lab import live_path
 from ..lab.pair import ROBOTS, Pair, unsupported
 from ..lab.processes import Child
@@ -53,7 +53,7 @@ class RobotsFailover(Scenario):
     async def run(self, bench: TestBench) -> Metrics:
         """Connect all robots through the first balancer, kill it, and wait until they are connected through another."""
         wanted = bench.robots or FEW
-        limit = ceiling(balancer_processes(bench.vendor))
+        limit = ceiling()
         count = min(wanted, limit.robots)
         note = "" if count == wanted else f"only {count} of {wanted} robots fit on this machine: {limit.reason}"
         spec = bench.lab.written._replace(farm=sized(bench.farm, count))
