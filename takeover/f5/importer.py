@@ -25,6 +25,7 @@ from .source import Source
 
 _NOT_HELD: Final = ("the files of the certificates", "the order of the nodes", "balancer.timeouts")
 """What no configuration of a BIG-IP has, beside what no configuration has."""
+_MOST_UNREAD: Final = 10
 _IN_MEMBER: Final = 2
 """The words before the property of a member: `members`, and the member."""
 Key = tuple[str, ...]
@@ -60,12 +61,20 @@ def take(configuration: Configuration, source: str, frontend: str = "") -> Draft
         _close(taken, told, account, spec)
 
     members = Members("pool member", tuple(one.statement for one in roles.web.members))
-    return Draft(taken.account, taken.values, close, tuple(_notes(taken)), members, (*MISSING, *_NOT_HELD))
+    notes = (*_unread(configuration), *_notes(taken))
+    return Draft(taken.account, taken.values, close, notes, members, (*MISSING, *_NOT_HELD))
 
 
 def _rules(outlined: Configuration) -> dict[str, tuple[Statement, ...]]:
     """The commands of each iRule by its path; none for an iRule that is not the farm's."""
     return {item.path: item.statement.inside for item in items(outlined.statements) if item.kind == "ltm rule"}
+
+
+def _unread(configuration: Configuration) -> Iterator[str]:
+    """What the reader did not understand, such as an iRule whose braces do not match."""
+    yield from (f"{one.location}: {one.reason}" for one in configuration.unread[:_MOST_UNREAD])
+    if len(configuration.unread) > _MOST_UNREAD:
+        yield f"{len(configuration.unread) - _MOST_UNREAD} more parts of the file are not understood"
 
 
 def _own(source: Source) -> None:

@@ -752,3 +752,11 @@ def test_a_name_with_several_addresses_needs_its_nodes() -> None:
     result = taken(text.replace("            address 10.0.0.2\n", "            session user-enabled\n"))
     assert result.spec.farm.nodes[1].address == "n2.example"
     assert "add --node" in line(result, "autopopulate").detail
+
+
+@pytest.mark.parametrize(("number", "notes"), [(1, 1), (12, 11)])
+def test_what_the_reader_does_not_understand_is_a_note(number: int, notes: int) -> None:
+    broken = "".join(f'ltm rule r{index} {{\nwhen X {{\n    log "{{"\n}}\n}}\n' for index in range(number))
+    found = draft_of(broken + BASE).notes
+    assert found[0] == "bigip.conf:1:1: the braces of this program do not match"
+    assert len([one for one in found if "do not match" in one or "2 more parts" in one]) == notes
