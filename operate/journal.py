@@ -22,6 +22,16 @@ command has succeeded, and the node is expected to stop for a reboot. `ran`: its
 healthy and is set to its former state. `done`: it serves again.
 """
 _STEPS: Final[tuple[Step, ...]] = ("waiting", "leaving", "running", "stopping", "ran", "returning", "done")
+TITLES: Final[Mapping[Step, str]] = {
+    "waiting": "gate",
+    "leaving": "drain or down",
+    "running": "command",
+    "stopping": "reboot",
+    "ran": "health",
+    "returning": "up",
+    "done": "pause",
+}
+"""The names of the steps for people, as in the docs."""
 _VERSION: Final = 1
 
 

@@ -28,6 +28,10 @@ _FAILURES: Final[Mapping[int, tuple[str, str]]] = {
     33: ("NGINX refuses the new configuration; nothing was changed", "run `nlbgen render nginx` to check the spec"),
     34: ("NGINX does not answer with the new configuration; the old one was restored", "read NGINX's error log"),
     35: ("NGINX does not run; nothing was changed", "start it: systemctl start nginx"),
+    36: (
+        "the command that reloads NGINX fails with the new configuration; the old one was restored",
+        "choose it: --reload-command",
+    ),
 }
 """The exit codes of the script that loads a configuration."""
 

@@ -19,7 +19,7 @@ from ..spec.model import Node
 from .changing import Limits, Operator
 from .contract import Wanted
 from .health import healthy
-from .journal import Journal
+from .journal import TITLES, Journal
 from .shell import execute
 
 PLACEHOLDERS: Final = ("{node}", "{address}")
@@ -115,7 +115,7 @@ class Roll:
         """Run the steps of one node, from the first one that has not completed."""
         step = self.journal.entry(node.name).step
         say = self._operator.say
-        say(f"{node.name}: {'begins' if step == 'waiting' else f'continues; it was {step}'}")
+        say(f"{node.name}: {'begins' if step == 'waiting' else f'continues; it stopped in the step {TITLES[step]}'}")
         if step in _BEFORE_COMMAND:
             # After an interruption, someone may have put the node back: a repeated step changes nothing.
             self._leave(node, first=step == "waiting")

@@ -132,11 +132,12 @@ def redis_alerts(farm: Farm, times: Timing) -> Iterator[Alert]:
     masters = "redis_instance_info" + selector(farm, "redis", 'kind="redis"', 'role="master"')
     yield Alert(
         "RedisDown",
-        f"redis_up{selector(farm, 'redis')} == 0",
+        # A server that accepts connections and does not answer, or whose host is gone, lasts longer than the scrape.
+        f"redis_up{selector(farm, 'redis')} == 0 or up{selector(farm, 'redis')} == 0",
         times.confirm,
         "critical" if redis.sentinel is None else "warning",
         "{{ $labels.instance }} does not answer",
-        "Check the service on its host, and the password of redis_exporter.",
+        "Check the service on its host, then redis_exporter and its password.",
     )
     yield Alert(
         "RedisRoleChanged",
@@ -151,7 +152,7 @@ def redis_alerts(farm: Farm, times: Timing) -> Iterator[Alert]:
         return
     yield Alert(
         "RedisMasters",
-        f"(count by (farm) ({masters}) or 0 * count by (farm) (redis_up{servers})) != 1",
+        f"(count by (farm) ({masters}) or 0 * count by (farm) (up{servers})) != 1",
         max(times.confirm, Duration(2 * redis.sentinel.down_after)),
         "critical",
         "Redis has {{ $value }} masters",

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ import yaml
 from nlbgen.core.files import write_atomically
 from nlbgen.drift.textfile import metrics
 from nlbgen.export.monitoring.rendering import render_monitoring
+from nlbgen.generators.relocation import LOOPBACK
 from nlbgen.net.loopback import free_ports
 from nlbgen.net.waiting import wait_until
 from nlbgen.prove.clients.simple import SocketHolder, SocketPlan
@@ -32,6 +33,7 @@ from nlbgen.prove.lab.bench import TestBench
 from nlbgen.prove.lab.lab import REDIS_LOGIN
 from nlbgen.prove.lab.processes import BalancerProcess
 from nlbgen.prove.lab.redis import RedisLab
+from nlbgen.prove.lab.relay import BEHIND
 from nlbgen.prove.scenarios.failover import USUAL, Outage
 from nlbgen.prove.scenarios.registry import scenarios
 from nlbgen.spec.load import Spec, loads
@@ -66,8 +68,18 @@ class Prometheus:
     minutes in the rules are shorter, so that a test does not take hours.
     """
 
-    def __init__(self, lab: FarmLab, folder: Path, extra: tuple[str, ...] = (), *, hurried: bool = False) -> None:
+    def __init__(
+        self,
+        lab: FarmLab,
+        folder: Path,
+        extra: tuple[str, ...] = (),
+        *,
+        hurried: bool = False,
+        moved: Mapping[str, str] | None = None,
+    ) -> None:
+        """`moved`: other addresses of targets, by those that nlbgen renders."""
         self._lab = lab
+        self._moved = moved or {}
         self._folder = folder
         self._extra = extra
         self._hurried = hurried
@@ -139,6 +151,7 @@ class Prometheus:
             ("127.0.0.1:9121", f"127.0.0.1:{redis}"),
             ("127.0.0.1:9101", f"127.0.0.1:{self._lab.metrics_port}"),
             (f"//{farm.frontend.host}:", "//127.0.0.1:"),
+            *self._moved.items(),
         ):
             text = text.replace(old, new)
         content = yaml.safe_load(text)
@@ -264,8 +277,60 @@ EXPECTED: Mapping[str, Mapping[str, set[str]]] = {
     # Only the health endpoints fail: requests are still served.
     "health-slow": {vendor: names - {"HaproxyServerErrors"} for vendor, names in ALL.items()},
 }
+"""The alerts of each failure of nodes."""
+REPLACED = {"RedisDown", "RedisRoleChanged"}
+EXPECTED_OF_REDIS: Mapping[str, tuple[set[str], ...]] = {
+    "redis-kill": (REPLACED,),
+    "redis-hang": (REPLACED,),
+    # Two of three Sentinels, then all: no Sentinel is left that reports the lost quorum.
+    "redis-sentinels": ({"RedisDown", "SentinelQuorumLost"}, {"RedisDown"}),
+    "redis-gone": ({"RedisDown", "RedisMasters"},),
+    "redis-split": ({"RedisRoleChanged", "RedisMasters"},),
+}
+"""The alerts of each failure of Redis, in their order."""
+SAME_FAILURE: Mapping[str, str] = {
+    "slow-start": "kill",
+    "reload-outage": "hang",
+    "reload-states": "hang",
+    "signalr-2": "kill",
+    "signalr-core": "kill",
+    "hang-robots": "hang",
+    "posts": "kill",
+    "robots-kill": "kill",
+    "robots-hang": "hang",
+    "robots-redis": "redis-kill",
+}
+"""Scenarios that measure something else during a failure of another scenario."""
+OWN_TEST: Mapping[str, str] = {
+    "identity": "test_prometheus_fires_the_alerts_of_a_node_whose_identity_fails",
+    "robots-balancer": "test_prometheus_fires_the_alerts_of_a_balancer_that_crashes",
+    "robots-failover": "test_monitoring_vip.py",
+}
+"""Scenarios whose failure has a test of its own."""
+_NOTHING = "nothing fails"
+_CLIENTS = "one client is at fault, and the farm serves"
+_PLANNED = "it is planned, and each node is away for less than the delay of the alerts"
+WITHOUT_ALERT: Mapping[str, str] = {
+    **dict.fromkeys(("steady", "reload", "reload-websockets", "robots-reload"), _NOTHING),
+    **dict.fromkeys(("idle-websocket", "long-poll", "event-stream", "body", "browsers", "windows-sign-in"), _NOTHING),
+    **dict.fromkeys(("tls-profile", "tls-names"), _NOTHING),
+    **dict.fromkeys(("forged-headers", "h2c", "smuggling", "oversized-headers", "slowloris"), _CLIENTS),
+    **dict.fromkeys(("logged-tokens", "silent-clients"), _CLIENTS),
+    **dict.fromkeys(
+        ("broken-url", "unavailable-url"), "one URL fails; HaproxyServerErrors fires if it is a large share"
+    ),
+    **dict.fromkeys(("rolling-restart", "robots-rolling", "robots-spread"), _PLANNED),
+    "upgrade": "it is planned: the alerts of all-down fire, and are silenced in Alertmanager",
+}
+"""Scenarios that raise no alert, and why."""
 SHORT = ("kill", "pool-stopped", "all-down")
 """Those of `make test`, with HAProxy."""
+
+
+def test_each_scenario_has_its_alerts_or_a_reason_why_there_are_none() -> None:
+    tables = (EXPECTED, EXPECTED_OF_REDIS, SAME_FAILURE, OWN_TEST, WITHOUT_ALERT)
+    assert sorted(name for table in tables for name in table) == sorted(scenarios())
+    assert {*SAME_FAILURE.values()} <= {*EXPECTED, *EXPECTED_OF_REDIS}
 
 
 @pytest.mark.alone
@@ -292,6 +357,22 @@ def test_prometheus_fires_the_alerts_of_each_scenario(watched: Callable[..., Any
     with load(lab):
         begin(lab, scenario)
         assert prometheus.fired(EXPECTED[scenario][vendor]) < FIRES_WITHIN
+        end(lab)
+        prometheus.fired(set())
+
+
+@pytest.mark.alone
+@pytest.mark.long
+@pytest.mark.haproxy
+@pytest.mark.parametrize("scenario", ["robots-kill", "robots-hang"])
+def test_prometheus_fires_no_further_alert_while_robots_are_connected(
+    watched: Callable[..., Any], scenario: str
+) -> None:
+    lab, prometheus = watched("haproxy")
+    with SocketHolder(SocketPlan(url=f"{lab.url}/ws", count=60, echo_every=1, ca=lab.certificates.ca)) as held:
+        assert wait_until(lambda: held.alive == 60, 15)
+        begin(lab, SAME_FAILURE[scenario])
+        assert prometheus.fired(ONE["haproxy"]) < FIRES_WITHIN
         end(lab)
         prometheus.fired(set())
 
@@ -410,35 +491,65 @@ REDIS_HOSTS = [
 ]
 
 
+async def break_redis(redis: RedisLab, scenario: str) -> AsyncIterator[None]:
+    """Cause the failure of a scenario of `prove`, step by step."""
+    master = await redis.master()
+    assert master
+    if scenario == "redis-sentinels":
+        one, *others = redis.sentinels
+        for sentinel in others:
+            await asyncio.to_thread(sentinel.kill)
+        yield
+        await asyncio.to_thread(one.kill)
+    elif scenario == "redis-gone":
+        for server in redis.servers:
+            await asyncio.to_thread(server.kill)
+    elif scenario == "redis-split":
+        redis.relays[master.name].cut()
+    else:
+        await asyncio.to_thread(master.freeze if scenario == "redis-hang" else master.kill)
+    yield
+
+
+def mend_redis(redis: RedisLab) -> None:
+    for relay in redis.relays.values():
+        relay.heal()
+    for process in (*redis.servers, *redis.sentinels):
+        if process.running:
+            process.thaw()
+        else:
+            process.start()
+
+
 @pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.haproxy
 @pytest.mark.redis
-def test_prometheus_fires_the_alerts_of_a_redis_that_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scenario", EXPECTED_OF_REDIS)
+def test_prometheus_fires_the_alerts_of_a_redis_that_fails(scenario: str, tmp_path: Path) -> None:
     store = {"password": {"env": "NLBGEN_REDIS"}, "sentinel": {"nodes": REDIS_HOSTS, "down_after": "2s"}}
     data = {**BASE, **VERSIONS["haproxy"], "stores": {"signalr": "redis", "redis": store}}
+    split = scenario == "redis-split"
 
-    async def failures(lab: FarmLab, prometheus: Prometheus) -> None:
-        async with RedisLab(lab) as redis:
-            await asyncio.to_thread(prometheus.fired, set())
+    async def failure(lab: FarmLab, prometheus: Prometheus) -> None:
+        async with RedisLab(lab, relayed=split) as redis:
             # The rule knows a new master by what was scraped before.
             await asyncio.to_thread(wait_until, lambda: prometheus.value("min(redis_up offset 1m)") == 1, 150)
             assert prometheus.firing() == set()
-            old = await redis.master()
-            assert old
-            await asyncio.to_thread(old.kill)
-            await asyncio.to_thread(prometheus.fired, {"RedisDown", "RedisRoleChanged"})
-            await asyncio.to_thread(old.start)
-            await asyncio.to_thread(prometheus.fired, set(), 2 * FIRES_WITHIN)
-            for server in redis.servers:
-                await asyncio.to_thread(server.kill)
-            await asyncio.to_thread(prometheus.fired, {"RedisDown", "RedisMasters"})
+            steps = break_redis(redis, scenario)
+            for wanted in EXPECTED_OF_REDIS[scenario]:
+                await anext(steps)
+                await asyncio.to_thread(prometheus.fired, wanted)
+            mend_redis(redis)
+            await asyncio.to_thread(prometheus.fired, set(), 3 * FIRES_WITHIN)
 
-    with (
-        FarmLab(loads(json.dumps(data)), "haproxy") as lab,
-        Prometheus(lab.settled(), tmp_path, ("redis",), hurried=True) as prometheus,
-    ):
-        asyncio.run(failures(lab, prometheus))
+    with FarmLab(loads(json.dumps(data)), "haproxy") as lab:
+        sentinel = lab.spec.farm.stores.redis and lab.spec.farm.stores.redis.sentinel
+        assert sentinel
+        # Prometheus still reaches a master that its peers do not.
+        moved = {f"{LOOPBACK}:{one.port}": f"{BEHIND}:{one.port}" for one in sentinel.servers} if split else {}
+        with Prometheus(lab.settled(), tmp_path, ("redis",), hurried=True, moved=moved) as prometheus:
+            asyncio.run(failure(lab, prometheus))
 
 
 # The names of the metrics

@@ -207,14 +207,21 @@ def test_change_of_nginx_that_was_interrupted_before_the_reload_is_loaded_by_the
     operator_of(lab, tmp_path).up("orch-2", Limits(wait=10))
 
 
-def test_nginx_that_does_not_reload_gets_its_old_configuration_back(farm: StartFarm, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fails", [True, pytest.param(False, marks=pytest.mark.long)])
+def test_nginx_that_does_not_reload_gets_its_old_configuration_back(
+    farm: StartFarm, fails: bool, tmp_path: Path
+) -> None:
     lab = farm("nginx", THREE)
     before = lab.configuration.read_bytes()
     balancer = balancer_of(lab)
     assert isinstance(balancer, Nginx)
-    balancer._paths = balancer._paths._replace(reload=("false",))  # type: ignore[misc]
-    with pytest.raises(DeviceError, match="the old one was restored"):
+    reload, why = (
+        ("false", "the command that reloads NGINX fails") if fails else ("true", "NGINX does not answer with the new")
+    )
+    balancer._paths = balancer._paths._replace(reload=(reload,))  # type: ignore[misc]
+    with pytest.raises(DeviceError, match=f"{why}.*the old one was restored") as refused:
         operator_of(lab, tmp_path, balancer).drain("orch-1", Limits())
+    assert ("--reload-command" in str(refused.value.hint)) is fails
     assert lab.configuration.read_bytes() == before
     assert not list(lab.folder.glob("*nlbgen-*")), "no files are left"
 

@@ -446,7 +446,7 @@ def roles(*masters: str) -> Series:
     for number, values in enumerate(masters, 1):
         labels = REDIS.format(f"redis-{number}")
         series[f'redis_instance_info{{{labels},role="master"}}'] = values
-        series[f"redis_up{{{labels}}}"] = "1x400"
+        series[f"redis_up{{{labels}}}"] = series[f"up{{{labels}}}"] = "1x400"
     return series
 
 
@@ -486,6 +486,12 @@ CASES: Mapping[str, tuple[Series, str, set[str]]] = {
     ),
     "redis is up": (roles("1x400", "_x400"), "1m", set()),
     "redis is down": ({f"redis_up{{{REDIS.format('redis-1')}}}": "0x400"}, "5s", {"RedisDown"}),
+    "redis hangs": ({f"up{{{REDIS.format('redis-1')}}}": "0x400"}, "5s", {"RedisDown"}),
+    "every redis hangs": (
+        {f"up{{{REDIS.format(name)}}}": "0x400" for name in ("redis-1", "redis-2")},
+        "1m",
+        {"RedisDown", "RedisMasters"},
+    ),
     "redis fails over": (roles("1x60 stale _x300", "_x61 1x300"), "6m", {"RedisRoleChanged"}),
     "redis failed over long ago": (roles("1x60 stale _x300", "_x61 1x300"), "12m", set()),
     "two masters": (roles("1x400", "1x400"), "1m", {"RedisMasters"}),

@@ -368,5 +368,5 @@ def test_command_line_rolls_stops_and_resumes(tmp_path: Path) -> None:
     assert "repair orch-1, then `nlbgen roll --resume`" in done.stderr
     assert json.loads((folder / "states.json").read_text(encoding="utf-8"))["orch-1"] == "maint"
     again = nlbgen("--resume")
-    assert "continues; it was ran" in again.stderr
+    assert "continues; it stopped in the step health" in again.stderr
     assert again.returncode == 1
