@@ -267,7 +267,9 @@ HEADS: Final[Mapping[str, Known]] = {
         "given up", "each connection to a node belongs to one client: Windows sign-in requires it"
     ),
     "ltm profile ntlm": Known("taken", "frontend.windows_sign_in"),
-    "ltm profile http2": Known("given up", "with HTTP/2, WebSockets need further profiles: clients use HTTP/1.1"),
+    "ltm profile http2": Known(
+        "given up", "with HTTP/2, WebSockets need more profiles: nlbgen uses HTTP/1.1 for clients"
+    ),
     "ltm profile http-compression": Known("given up", "responses are passed as the nodes send them"),
     "ltm profile web-acceleration": Known("given up", "nothing is cached"),
     "ltm profile stream": Known("given up", "responses are passed as the nodes send them"),

@@ -96,7 +96,9 @@ def _tengine(source: Source, statement: Statement) -> None:
         elif name == "type":
             source.account.implied(statement, "the checks are HTTP requests")
         elif name in {"default_down", "port"}:
-            source.account.given_up(statement, f"{name}: a node is checked at its own port, and is up at the start")
+            source.account.given_up(
+                statement, f"{name}: checks use the node's own port; a node is up until its first check"
+            )
         else:
             source.account.not_understood(statement, name)
 

@@ -156,7 +156,7 @@ def _notes(source: Source) -> list[str]:
         notes.append(f"the farm also has values that nginx.conf cannot hold: {all_of(lost)}; add them to farm.yaml")
     if accepted := [one for one in source.accepted if one != "nginx-version"]:
         notes.append(
-            f"open source NGINX lacks features that farm.yaml asks for, which it accepts: {', '.join(accepted)}"
+            f"open source NGINX lacks requested features; farm.yaml accepts their fallbacks: {', '.join(accepted)}"
         )
     return notes
 
