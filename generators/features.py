@@ -164,7 +164,7 @@ FEATURES: Final = (
     ),
     Feature(
         "health-details-key",
-        "Health checks with HealthCheck.DetailsKey",
+        "Health checks with DetailsKey",
         _when(("balancer", "health", "details_key"), lambda f: f.balancer.health.details_key is not None),
     ),
     Feature(
