@@ -8,7 +8,6 @@ import click
 
 from ..core.errors import DifferenceError, UsageError
 from . import console, fleets
-from .against import show_against
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,6 +84,8 @@ def command(
     names = _names(vendors)
     files = out.spec_files(specs or console.default_specs())
     if against is not None:
+        from .against import show_against
+
         show_against(names, files, against, style)
         return
     fleet = out.Fleet(output, single=len(files) == 1 and (not specs or files[0] in specs))
