@@ -119,26 +119,25 @@ def keys_of(
     """
     others = spare - {index}
     found: dict[int, str] = {}
-    for key in _candidates(tag, lengths=1 if number == 1 else _KEY_LENGTHS):
+    candidates = _candidates(tag, lengths=1 if number == 1 else _KEY_LENGTHS)
+    while len(found) < number:
+        key = next(candidates)
         if next(draws(key, ends)) != index:
             continue
         order = list(draws(key, ends))
         second = next((server for server in order if server != index), index)
         if _spares_last(order, len(ends), others) and second not in found and (second != index or len(ends) == 1):
             found[second] = key
-        if len(found) == number:
-            break
     return list(found.values())
 
 
 def _candidates(tag: str, lengths: int) -> Iterator[str]:
-    """Yield texts `TAG.NUMBER`, with leading zeros for more lengths.
+    """Texts `TAG.NUMBER`, with leading zeros for more lengths.
 
     CRC is linear: for texts of one length, the first draw determines the second one modulo a power of two. So with four
     servers, all texts of one length that lead to a server have the same second server.
     """
-    for text in count():
-        yield f"{tag}.{text}" if lengths == 1 else f"{tag}.{text // lengths:0{text % lengths + 1}d}"
+    return (f"{tag}.{text}" if lengths == 1 else f"{tag}.{text // lengths:0{text % lengths + 1}d}" for text in count())
 
 
 def draws(key: str, ends: Sequence[int]) -> Iterator[int]:

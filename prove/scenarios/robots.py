@@ -16,8 +16,8 @@ from .base import HASHED, ONE_NODE, Metrics, Scenario, TestBench, is_hashed, lac
 
 MANY: Final = 24
 """Robots with WebSockets."""
-NEW: Final = 12
-"""Further robots, which connect after the first node has recovered."""
+NEW: Final = 40
+"""Further robots, which connect after the first node has recovered: enough that chance explains no missing share."""
 EACH: Final = 6
 """Robots for each transport."""
 DOWN_SECONDS: Final = 4.0

@@ -319,7 +319,7 @@ WITHOUT_ALERT: Mapping[str, str] = {
     **dict.fromkeys(
         ("broken-url", "unavailable-url"), "one URL fails; HaproxyServerErrors fires if it is a large share"
     ),
-    **dict.fromkeys(("rolling-restart", "robots-rolling", "robots-spread"), _PLANNED),
+    **dict.fromkeys(("rolling-restart", "robots-rolling", "robots-spread", "robots-drain"), _PLANNED),
     "upgrade": "it is planned: the alerts of all-down fire, and are silenced in Alertmanager",
 }
 """Scenarios that raise no alert, and why."""

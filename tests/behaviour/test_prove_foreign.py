@@ -118,7 +118,7 @@ user no-such-user;
 pid /no/such/nginx.pid;
 events {}
 http {
-    upstream iis { server 10.1.0.1:8080; server 10.1.0.2:8080; }
+    upstream iis { server 10.1.0.1:8080 max_fails=0; server 10.1.0.2:8080 max_fails=0; }
     server {
         listen 192.0.2.1:443 ssl;
         server_name app.corp.example;
@@ -128,7 +128,7 @@ http {
     }
 }
 """
-"""Requests to a node that crashed are not tried again elsewhere; no WebSocket is opened without an Upgrade header."""
+"""While a node is down, its requests are not tried elsewhere; no WebSocket is opened without an Upgrade header."""
 
 
 def test_prove_config_runs_an_nginx_conf_with_scaled_timeouts(
