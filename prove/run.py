@@ -208,6 +208,7 @@ async def _run_all(bench: TestBench, options: RunOptions, card: Scorecard, watch
         if options.requests is not None:
             await bench.call(_write, options.requests, scenario, loads)
         del bench.runs[begun:]
+        await asyncio.sleep(bench.lab.rest_seconds)
         if card.results[-1].state == "broken" and not await _restored(bench):
             rest = options.scenarios[options.scenarios.index(scenario) + 1 :]
             card.results += [

@@ -65,6 +65,14 @@ class Edits:
         self._edits[-1] = _Edit(0, 0, new + (self._edits[-1].text if -1 in self._edits else ""))
         self.rows.append(Mapped(what, "NGINX's default", new.strip()))
 
+    def end_line(self) -> None:
+        """End the last line of the file, if it has no end: HAProxy from 2.3 on refuses the file as truncated."""
+        end = len(self._text)
+        if self._text and not self._text.endswith("\n"):
+            self._edits[end] = _Edit(end, end, "\n")
+            what = f"{self._file}line {len(self._starts)}: end of the last line"
+            self.rows.append(Mapped(what, "none", "a line end"))
+
     def surround(self, before: str, after: str, what: str) -> None:
         """Put the file between two texts."""
         self.begin(before, what)

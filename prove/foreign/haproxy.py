@@ -87,6 +87,7 @@ class HaproxyFile:
         for server, keys in self._keys:
             mapping.server(server, keys)
         mapping.others(self._model, self._here)
+        mapping.edits.end_line()
         return mapping.edits.text(), mapping.edits.rows
 
 

@@ -18,10 +18,11 @@ _PREFIX: Final = re.compile(r"(?:ipv4@|ipv6@|tcp4@|tcp6@|tcp@|udp4@|udp6@)")
 _IN_COMMENT: Final = frozenset(
     (
         *("chroot", "user", "uid", "group", "gid", "daemon", "pidfile", "quiet", "ulimit-n", "ssl-dh-param-file"),
-        *("server-state-base", "server-state-file", "setcap", "unix-bind", "node"),
+        *("server-state-base", "server-state-file", "setcap", "unix-bind", "node", "nbproc"),
     )
 )
-"""Statements of `global` that are about the live machine."""
+"""Statements of `global` that are about the live machine; HAProxy 2.5 removed `nbproc`, its number of processes."""
+_LOG_FORMATS: Final = frozenset(("log-format", "log-format-sd", "error-log-format", "log-tag"))
 _CLOSED: Final = "127.0.0.1:9"
 """The discard port, on which nothing listens: for programs that are not in the lab."""
 _LOGS_HERE: Final = ("global", "stdout", "stderr", "ring@", "fd@", "127.0.0.1:9")
@@ -195,7 +196,7 @@ class Words:
             self.edits.comment_out(words, "parse-resolv-conf")
         elif section.name in {"mailers", "ring"} and statement.name in {"mailer", "server"} and len(words) > 2:
             self.edits.replace(words[2], _CLOSED, f"{statement.name} {words[1].text}")
-        elif statement.name in {"crt-base", "ca-base", "key-base"}:
+        elif statement.name in {"crt-base", "ca-base", "key-base"} or _is_log_of_environment(statement):
             self.edits.comment_out(words, statement.name)
 
     def _files(self, statement: Statement, here: Callable[[str], Path]) -> None:
@@ -241,6 +242,11 @@ def address_word(server: Server) -> Word:
 def _is_of_red_hat(statement: Statement) -> bool:
     """Whether this names the machine's own policy, which only the OpenSSL of Red Hat and Fedora has."""
     return statement.name.startswith("ssl-default-") and "".join(statement.arguments).startswith("PROFILE=")
+
+
+def _is_log_of_environment(statement: Statement) -> bool:
+    """Whether this says what a line of the log has, by a variable of the live machine's environment."""
+    return statement.name in _LOG_FORMATS and any("${" in argument for argument in statement.arguments)
 
 
 def _is_here(target: str) -> bool:

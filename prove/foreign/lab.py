@@ -41,6 +41,7 @@ class ForeignLab(Lab):
         """`spec` is what `farm_of` returned."""
         super().__init__(spec, vendor, program=program)
         self.foreign: Final = foreign
+        self.rest_seconds = foreign.plan.rest_seconds
         self.rows: Sequence[Mapped] = ()
 
     def prepare(self) -> None:

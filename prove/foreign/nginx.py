@@ -12,7 +12,7 @@ from ...readers.nginx.model import Model, Proxied, model
 from ...readers.nginx.reader import read
 from ...readers.nginx.scopes import Scope
 from ...readers.nginx.upstreams import Member, Upstream
-from ...readers.tree import Statement
+from ...readers.tree import Configuration, Statement
 from ..lab.mapping import Mapped
 from ..lab.processes import MAX_NODES
 from .maps import IncludedFiles, Maps
@@ -23,6 +23,9 @@ from .plan import HOST, Affinity, ForeignNode, Key, Places, Plan, State, Tls, Un
 
 PATH: Final = "/odata/Jobs"
 """The path that the lab's clients request."""
+LONGEST_REST: Final = 5.0
+"""Seconds: some limits of logins need minutes, and no scenario of the lab logs in so often."""
+_RATE: Final = re.compile(r"([1-9][0-9]{0,6})r/([sm])")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE)
 
 
@@ -132,7 +135,7 @@ class NginxFile:
         direct = [(one.proxied.target.statement, one.key) for one in self._direct]
         known = [(statement, key) for statement, key in (*of_http, *direct, *self._passed) if key is not None]
         nodes: dict[Key, ForeignNode] = {}
-        for statement, key in sorted(known, key=lambda pair: pair[0] not in chosen):
+        for statement, key in sorted(known, key=lambda pair: pair[0] not in chosen and pair[0] is not choice.statement):
             member = chosen.get(statement)
             state: State = "up" if statement is choice.statement else "down"
             made = (state, 100) if member is None else (_state(member), _weight(member))
@@ -164,6 +167,7 @@ class NginxFile:
                 for name in (*(upstream.name for upstream in choice.upstreams), *names)
                 if choice.to_tls and "$" not in name
             ),
+            rest_seconds=_rest_seconds(self._configuration),
         )
 
 
@@ -182,11 +186,42 @@ def _is_tls(server: Scope) -> bool:
 
 
 def _has_path(scope: Scope) -> bool:
-    """Whether a block can have the requests of the lab's clients; an expression or a named location may."""
+    """Whether a block can have the requests of the lab's clients; an expression may."""
     location = scope.enclosing("location")
-    if location is None or location.words[:1] in {("~",), ("~*",)} or location.path.startswith("@"):
+    if location is None or location.words[:1] in {("~",), ("~*",)}:
         return True
+    if location.path.startswith("@"):
+        return _is_reached(location)
     return PATH.startswith(location.path) and location.words[:1] != ("=",)
+
+
+def _is_reached(named: Scope) -> bool:
+    """Whether `try_files` or `error_page` of a block with these requests sends them to a named location."""
+    server = named.enclosing("server")
+    return server is not None and any(
+        named.path in one.arguments and _has_path(scope)
+        for scope in server.walk()
+        if not ((location := scope.enclosing("location")) and location.path.startswith("@"))
+        for one in (*scope.own("try_files"), *scope.own("error_page"))
+    )
+
+
+def _rest_seconds(configuration: Configuration) -> float:
+    """How long the slowest `limit_req` needs for its burst, at most LONGEST_REST: the lab's clients are one address."""
+    rates: dict[str, float] = {}
+    longest = 0.0
+    directives = [*configuration.walk()]
+    for words in (_parameters(one) for one in directives if one.name == "limit_req_zone"):
+        if found := _RATE.fullmatch(words.get("rate", "")):
+            rates[words.get("zone", "").partition(":")[0]] = int(found[1]) / (60 if found[2] == "m" else 1)
+    for words in (_parameters(one) for one in directives if one.name == "limit_req"):
+        if (rate := rates.get(words.get("zone", ""))) and (burst := words.get("burst", "0")).isdecimal():
+            longest = max(longest, (int(burst) + 1) / rate)
+    return min(longest, LONGEST_REST)
+
+
+def _parameters(statement: Statement) -> dict[str, str]:
+    return {name: value for name, _, value in (word.partition("=") for word in statement.arguments)}
 
 
 def _is_general(proxied: Proxied) -> bool:

@@ -1,7 +1,7 @@
 """The words of an nginx.conf that differ in the lab."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -86,6 +86,14 @@ def reached_as(listen: str) -> tuple[str, ...]:
     if not port.isdecimal():
         return ()
     return (f"127.0.0.1:{port}", f"localhost:{port}") if is_this_machine(host) else (listen,)
+
+
+def _lacks_certificate(inside: Sequence[Statement]) -> bool:
+    """Whether a server of a site file has TLS without a certificate of its own, and the file has none around it."""
+    around = any(one.name == "ssl_certificate" for one in inside)
+    servers = [one.inside for one in inside if one.name == "server"]
+    secure = [own for own in servers if any(one.name == "listen" and "ssl" in one.arguments for one in own)]
+    return not around and any(all(one.name != "ssl_certificate" for one in own) for own in secure)
 
 
 def _loads_stream(statement: Statement) -> bool:
@@ -225,7 +233,8 @@ class Mapping:
         folder = self._places.folder
         main = {one.name for one in configuration.statements}
         if is_site(configuration):
-            inside = " ".join(self._of_http(configuration.statements))
+            lines = [*self._of_http(configuration.statements), *self._of_site(configuration)]
+            inside = " ".join(lines)
             self._edits[self._file].surround(f"events {{}} http {{ {inside} ", "\n}\n", "an http block around the file")
             main = set()
         files = {"pid": "nginx.pid", "error_log": "error.log"}
@@ -239,6 +248,18 @@ class Mapping:
             self._of(stream).begin_block(stream.words[-1], " " + " ".join(lines), "stream")
         for http in (one for one in configuration.statements if one.name == "http"):
             self._of(http).begin_block(http.words[-1], " " + " ".join(self._of_http(http.inside)), "http")
+
+    def _of_site(self, configuration: Configuration) -> Iterator[str]:
+        """What the `http` block around a site file has on the live machine: log formats, and a certificate."""
+        directives = [*configuration.walk()]
+        known = {"".join(one.arguments[:1]) for one in directives if one.name == "log_format"} | {"combined"}
+        used = [one.arguments[1] for one in directives if one.name == "access_log" and len(one.arguments) > 1]
+        for name in dict.fromkeys(used):
+            if name not in known and "=" not in name:
+                yield f"log_format {name} '$remote_addr [$time_local] \"$request\" $status';"
+        if _lacks_certificate(configuration.statements):
+            made = self._places.certificates
+            yield f"ssl_certificate {made.certificate}; ssl_certificate_key {made.key};"
 
     def _of_http(self, inside: Sequence[Statement]) -> list[str]:
         """The defaults of an `http` block with these directives."""

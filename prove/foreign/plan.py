@@ -75,6 +75,8 @@ class Plan:
     health_status: int = 200
     names: tuple[str, ...] = ()
     """Other names that the certificate must have."""
+    rest_seconds: float = 0.0
+    """How long a full limit of requests needs until it is empty."""
 
 
 class Places(NamedTuple):

@@ -50,6 +50,8 @@ class Lab:
     """One farm: a simulated node for each of its nodes, and the balancer."""
 
     renders: ClassVar[bool] = True
+    rest_seconds: float = 0.0
+    """How long the clients wait after a scenario, until the balancer's limits of requests allow all of them again."""
     """Whether nlbgen renders the configuration, and can render it for a changed farm."""
 
     def __init__(

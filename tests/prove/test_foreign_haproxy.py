@@ -365,3 +365,32 @@ def test_file_with_too_many_nodes_is_refused(tmp_path: Path) -> None:
     servers = "".join(f"    server s{number} 10.1.1.{number}:80\n" for number in range(65))
     with pytest.raises(UnmappableError, match="65 nodes"):
         read(f"{DEFAULTS}listen l\n    bind :80\n{servers}", tmp_path)
+
+
+OLD = f"""\
+global
+    nbproc 2
+{DEFAULTS}
+listen app
+    bind :80
+    log-format "${{LOG_AS_JSON}}"
+    log-tag app
+    server a 10.1.0.1:8080"""
+
+
+def test_old_file_without_a_last_line_end_is_mapped(tmp_path: Path, certificates: TestCertificates) -> None:
+    found = read(OLD, tmp_path)
+    text, rows = found.mapped(places(found, tmp_path, certificates))
+    shown = {row.what: (row.live, row.here) for row in rows}
+    assert shown["line 2: nbproc"] == ("nbproc 2", "a comment")
+    assert shown["line 11: log-format"][1] == "a comment"
+    assert shown["line 13: end of the last line"] == ("none", "a line end")
+    assert "\n    log-tag app\n" in text
+    assert text.endswith("\n")
+
+
+def test_file_with_a_last_line_end_keeps_it(tmp_path: Path, certificates: TestCertificates) -> None:
+    found = read(f"{OLD}\n", tmp_path)
+    text, rows = found.mapped(places(found, tmp_path, certificates))
+    assert not [row for row in rows if "end of the last line" in row.what]
+    assert not text.endswith("\n\n")

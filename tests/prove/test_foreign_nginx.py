@@ -300,11 +300,64 @@ def test_file_of_a_site_is_put_into_an_http_block(tmp_path: Path, certificates: 
     assert run.returncode == 0, run.stderr
 
 
+def test_site_file_has_the_log_format_and_the_certificate_of_the_file_around_it(
+    tmp_path: Path, certificates: TestCertificates
+) -> None:
+    server = "listen 443 ssl; access_log /no/such main; location / { proxy_pass http://10.1.0.1; }"
+    first = mapped(read(f"server {{ {server} }}", tmp_path), tmp_path, certificates).splitlines()[0]
+    assert "log_format main '" in first
+    assert f"ssl_certificate {certificates.certificate}; ssl_certificate_key {certificates.key};" in first
+
+
+OWN = (
+    "server { listen 443 ssl; ssl_certificate a; ssl_certificate_key a; access_log /a combined; LOCATION }",
+    "ssl_certificate a; ssl_certificate_key a; server { listen 443 ssl; access_log /a buffer=1k; LOCATION }",
+    "server { listen 80; LOCATION } server { listen 443 ssl; ssl_certificate a; ssl_certificate_key a; LOCATION }",
+    "log_format main '$status'; server { listen 80; access_log /a main; LOCATION }",
+)
+
+
+@pytest.mark.parametrize("text", OWN)
+def test_site_file_keeps_its_own_log_format_and_certificate(
+    text: str, tmp_path: Path, certificates: TestCertificates
+) -> None:
+    text = text.replace("LOCATION", "location / { proxy_pass http://10.1.0.1; }")
+    result = mapped(read(text, tmp_path), tmp_path, certificates)
+    assert result.count("log_format") == text.count("log_format")
+    assert result.count("ssl_certificate ") == text.count("ssl_certificate ")
+
+
+def test_node_of_two_servers_is_up_if_the_chosen_one_names_it(tmp_path: Path) -> None:
+    location = "location / { proxy_pass http://10.1.0.1:80; }"
+    secure = "listen 443 ssl; ssl_certificate a; ssl_certificate_key a;"
+    plan = read(f"server {{ listen 80; {location} }} server {{ {secure} {location} }}", tmp_path).plan
+    assert [(str(node.key), node.state) for node in plan.nodes] == [("10.1.0.1:80", "up")]
+
+
+LIMITS = (
+    ("rate=10r/s", "zone=a burst=19 nodelay", 2.0),
+    ("rate=120r/m", "zone=a", 0.5),
+    ("rate=6r/m", "zone=a burst=20", 5.0),
+    ("rate=10r/s", "zone=other burst=20", 0.0),
+    ("rate=0r/s", "zone=a burst=20", 0.0),
+)
+
+
+@pytest.mark.parametrize(("rate", "limit", "seconds"), LIMITS)
+def test_clients_rest_until_a_limit_of_requests_is_empty(rate: str, limit: str, seconds: float, tmp_path: Path) -> None:
+    zone = f"limit_req_zone $binary_remote_addr zone=a:10m {rate};"
+    text = f"{zone} server {{ listen 80; location / {{ limit_req {limit}; proxy_pass http://10.1.0.1; }} }}"
+    assert read(text, tmp_path).plan.rest_seconds == seconds
+
+
 PATHS = (
     ("location ~ ^/odata { proxy_pass http://a; }", True),
     ("location @named { proxy_pass http://a; } location / { try_files $uri @named; }", True),
     ("location /odata { proxy_pass http://a; }", True),
     ("if ($arg_a) { proxy_pass http://a; }", True),
+    ("error_page 502 = @named; location @named { proxy_pass http://a; } location / { root /no/such; }", True),
+    ("location @named { proxy_pass http://a; } location /api { try_files $uri @named; }", False),
+    ("location @a { proxy_pass http://a; error_page 502 @b; } location @b { error_page 502 @a; }", False),
     ("location = / { proxy_pass http://a; }", False),
     ("location /api { proxy_pass http://a; }", False),
 )
