@@ -45,8 +45,11 @@ def own_network() -> str:
 
 
 def source_address(number: int, *, network: int) -> tuple[str, int]:
-    """Return the local address of client `number` below 127.`network`, for up to 62,500 clients; Linux has them all."""
-    return f"127.{network}.{number // 250}.{number % 250 + 1}", 0
+    """Return the local address of client `number` below 127.`network`, for up to 62,500 clients; Linux has them all.
+
+    Clients in a row are in different networks of 256 addresses: `ip_hash` of NGINX does not distinguish within one.
+    """
+    return f"127.{network}.{number % 250 + 1}.{number // 250 + 1}", 0
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -273,7 +273,8 @@ def test_each_client_has_its_own_address_and_cookies(node: NodeProcess) -> None:
     assert all(["X-Test", "1"] in request["headers"] for request in requests)
     peers = {r["peer"] for r in requests}
     assert len(peers) == 7
-    assert all(peer.startswith("127.1.0.") for peer in peers)
+    assert all(peer.startswith("127.1.") for peer in peers)
+    assert len({peer.rpartition(".")[0] for peer in peers}) == len(set(peers)), "`ip_hash` sees a client as its network"
 
 
 def test_load_that_is_cancelled_in_its_warm_up_closes_its_connections() -> None:
