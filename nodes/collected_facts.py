@@ -135,13 +135,16 @@ def _problems(name: str, found: Certificate | None, facts: Facts) -> Iterator[tu
         yield f"{name} is not in the store My of the machine", "install it with its private key, as on the other nodes"
         return
     if found.ends < facts.collected:
-        yield f"{found.thumbprint} expired at {found.ends:%Y-%m-%d}", "install a new one on every node, and name it"
+        yield (
+            f"{found.thumbprint} expired at {found.ends:%Y-%m-%d}",
+            "install a new one on every node, and write its thumbprint",
+        )
     if found.begins > facts.collected:
         yield f"{found.thumbprint} is valid from {found.begins:%Y-%m-%d} on", "install one that is valid today"
     if found.bits is not None and found.bits not in _BITS:
         yield f"{found.thumbprint} has {found.bits} bits", "use a certificate with 2048 to 4096 bits"
     if not found.has_key:
-        yield f"{found.thumbprint} has no private key here", "import it with its private key (.pfx)"
+        yield f"{found.thumbprint} has no private key on this node", "import it with its private key (.pfx)"
     elif found.readable.get(_identity_pool(facts)) is False:
         yield (
             f"{found.thumbprint} has a private key that the app pool {_identity_pool(facts)} cannot read",

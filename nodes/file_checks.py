@@ -58,7 +58,7 @@ def _builders(config: Config) -> Iterator[FileFinding]:
                 "config-builders",
                 f"configBuilders={written} fills in <{section.element.name}> when the site starts: the values in the "
                 "file may not be those that the node uses",
-                "compare the values at the source of the builder, on every node",
+                "on every node, compare the values that the config builder reads, for example environment variables",
                 _place(section),
             )
 

@@ -131,7 +131,7 @@ def _finding(url: PublicUrl, name: str, text: str, place: Location) -> Iterator[
         )
     elif wanted != text:
         message = f"{name} is {origin(text)}, and users reach the farm at {url}: the sign-in through the balancer fails"
-        hint = "`nlbgen nodes apply` changes the files, and public-url.sql of `nlbgen render nodes` the database"
+        hint = "`nlbgen nodes apply` changes the files; public-url.sql (`nlbgen render nodes`) changes the database"
         yield FileFinding(PUBLIC_URL_ID, message, hint, place)
 
 

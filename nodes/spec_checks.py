@@ -140,7 +140,7 @@ def _differences(loaded: Mapping[str, Config]) -> Iterator[FileFinding]:
     yield FileFinding(
         "nodes-differ",
         f"the nodes do not agree on {names}{more}",
-        "`nlbgen nodes audit` shows the values, `nlbgen nodes plan` what it changes",
+        "`nlbgen nodes audit` shows the values, and `nlbgen nodes plan` shows what it changes",
         config.main.location(config.main.root.start),
     )
 

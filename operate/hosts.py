@@ -85,7 +85,10 @@ def shells(spec: Spec, reach: Reach) -> tuple[Shell, ...]:
 
 def _only_hosted(vendor: str, reach: Reach) -> None:
     if reach.hosts or reach.local or reach.sudo:
-        raise UsageError(f"{vendor} is a device with an API", "omit --ssh, --local and --sudo")
+        raise UsageError(
+            f"{vendor}: nlbgen uses the API of the device: ssh, sockets and sudo have no meaning there",
+            "omit --ssh, --local and --sudo",
+        )
 
 
 def _hosted(spec: Spec, vendor: str, shell: Shell, reach: Reach) -> Balancer:

@@ -135,5 +135,8 @@ def resumed(path: Path, farm: str) -> Journal:
     if found is None:
         raise UsageError(f"{path}: there is no unfinished rolling change", "begin one: `nlbgen roll -- COMMAND`")
     if found.farm != farm:
-        raise UsageError(f"{path}: is a change of the farm {found.farm}, not of {farm}", "choose the farm's own spec")
+        raise UsageError(
+            f"{path}: is a change of the farm {found.farm}, not of {farm}",
+            f"use the spec of the farm {found.farm}: --spec FILE",
+        )
     return found

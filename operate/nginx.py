@@ -30,7 +30,7 @@ _FAILURES: Final[Mapping[int, tuple[str, str]]] = {
     35: ("NGINX does not run; nothing was changed", "start it: systemctl start nginx"),
     36: (
         "the command that reloads NGINX fails with the new configuration; the old one was restored",
-        "choose it: --reload-command",
+        "give another command: --reload-command COMMAND",
     ),
 }
 """The exit codes of the script that loads a configuration."""

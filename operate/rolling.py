@@ -172,7 +172,7 @@ class Roll:
             paths = ", ".join(self._farm.health_paths)
             raise DifferenceError(
                 f"{node.name}: its health endpoint ({paths}) does not answer {self._farm.balancer.health.expect} after "
-                f"{self._times.health:g} s; the node stays down, all others are unchanged"
+                f"{self._times.health:g} s; the node stays down, and the nodes that follow are unchanged"
             )
 
     def _return(self, node: Node) -> None:

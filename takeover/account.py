@@ -11,7 +11,7 @@ Fate = Literal["taken", "implied", "given up", "not understood"]
 FATES: Final[dict[Fate, str]] = {
     "taken": "the value is in farm.yaml",
     "implied": "nlbgen does this for every farm",
-    "given up": "farm.yaml cannot express it, or nlbgen decides otherwise",
+    "given up": "farm.yaml has no key for it, or nlbgen always uses another setting",
     "not understood": "nlbgen does not know this statement: read it before you use the new configuration",
 }
 """Every fate and its meaning."""

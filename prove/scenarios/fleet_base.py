@@ -116,7 +116,7 @@ class FleetScenario(Scenario):
     async def run(self, bench: TestBench) -> Metrics:
         """Start a lab with limits for all robots, and measure."""
         wanted = bench.robots or FEW
-        limit = ceiling()
+        limit = ceiling(bench.vendor)
         count = min(wanted, limit.robots)
         note = "" if count == wanted else f"only {count} of {wanted} robots fit on this machine: {limit.reason}"
         async with (

@@ -53,7 +53,7 @@ class RobotsFailover(Scenario):
     async def run(self, bench: TestBench) -> Metrics:
         """Connect all robots through the first balancer, kill it, and wait until they are connected through another."""
         wanted = bench.robots or FEW
-        limit = ceiling()
+        limit = ceiling(bench.vendor)
         count = min(wanted, limit.robots)
         note = "" if count == wanted else f"only {count} of {wanted} robots fit on this machine: {limit.reason}"
         spec = bench.lab.written._replace(farm=sized(bench.farm, count))

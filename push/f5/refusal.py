@@ -25,8 +25,8 @@ def refused(device: str, error: RefusedError, commands: Sequence[Command]) -> Tr
     """Return the refusal, with the object that caused it if the device's text contains its name."""
     said = error.said.removeprefix("transaction failed:").strip()
     fault = _at_fault(said, commands)
-    verbs = {"create": "to be made", "change": "to be changed", "remove": "to be removed"}
-    where = f"{fault.about}: {verbs[fault.verb]}" if fault else f"one of {len(commands)} commands"
+    verbs = {"create": "to create", "change": "to change", "remove": "to remove"}
+    where = f"{verbs[fault.verb]} {fault.about}" if fault else f"one of {len(commands)} commands"
     return TransactionError(
         f"{device}: the device refused {where}: {said} (HTTP {error.status}); nothing was changed",
         error.hint or _hint(said),

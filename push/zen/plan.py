@@ -140,7 +140,7 @@ class Planner:
                 raise DeviceError(
                     f"{self.work.target}: the farm {farm.name} exists, but does not have nlbgen's mark; it looks "
                     "like the farm of an interrupted push",
-                    "if no other push is running, complete it with --adopt",
+                    "if no other push is running, push again with --adopt: this completes the farm",
                 )
             self._own(f"the farm {farm.name}", ours)
 

@@ -154,7 +154,7 @@ def _front(farm: Farm) -> Iterator[Finding]:
     if redis.front and redis.sentinel is None:
         yield Finding(
             (*REDIS, "front"),
-            "a front needs Sentinels: without their votes, it leads to an old master that returns",
+            "`front` requires Sentinels: without their votes, connections can reach an old master that has recovered",
             "write `sentinel`, or leave out `front`",
         )
     if redis.asked is not None and (reason := _cannot_ask(farm, redis)):

@@ -18,7 +18,7 @@ _REQUEST: Final = re.compile(r"(?P<method>[A-Z]+)\s+(?P<path>/\S*?)(?=\s|\\r|\\n
 _STATUS: Final = re.compile(r"(?:HTTP/\S+\s*|\A|\()([2-5][0-9]{2})(?![0-9])")
 _HTTP: Final = frozenset(("ltm monitor http", "ltm monitor https"))
 _ROOT: Final = "a check of / does not detect a stopped service: nlbgen uses balancer.health.path"
-_TCP: Final = "the checks are HTTP requests: a node with a stopped app pool accepts TCP"
+_TCP: Final = "nlbgen checks by HTTP: TCP checks pass while the app pool of a node is stopped"
 
 
 def take(source: Source) -> None:

@@ -167,7 +167,7 @@ def _profiles(source: Source) -> None:
         for profile in virtual.profiles:
             known = catalog.head_of(profile.kind)
             if known and virtual in source.roles.redirects:
-                known = catalog.Known("implied", "the redirect has the device's own profiles")
+                known = catalog.Known("implied", "the virtual server of the redirect has F5's built-in profiles")
             if known is None:
                 continue
             for statement in profile.statement.walk():

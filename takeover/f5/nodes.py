@@ -88,7 +88,7 @@ def _node(source: Source, member: Member, host: str, path: str, name: str) -> No
     if port != default:
         values.take(f"{path}.port", port, statement)
     if not member.endpoint.port:
-        why = f"{portless(member.endpoint.port)}: requests go to port {port}, at which clients connect today"
+        why = f"{portless(member.endpoint.port)}: nlbgen sends the node's requests to port {port}"
         account.given_up(statement, why)
     _domain(source, member.endpoint.route_domain, statement)
     for one in (statement, *all_of(node.statement if (node := node_of(source, member)) else None)):

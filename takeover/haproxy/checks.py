@@ -85,9 +85,13 @@ def _tcp_checks(source: Source) -> None:
     web = source.roles.web
     for name in ("tcp-check", "ssl-hello-chk", "ldap-check", "mysql-check", "smtpchk"):
         if option := web.option(name):
-            source.account.given_up(option, "the checks are HTTP requests: a node with a stopped app pool accepts TCP")
+            source.account.given_up(
+                option, "nlbgen checks by HTTP: TCP checks pass while the app pool of a node is stopped"
+            )
     for statement in web.all("tcp-check"):
-        source.account.given_up(statement, "the checks are HTTP requests: a node with a stopped app pool accepts TCP")
+        source.account.given_up(
+            statement, "nlbgen checks by HTTP: TCP checks pass while the app pool of a node is stopped"
+        )
 
 
 def _verification(source: Source) -> None:

@@ -131,7 +131,7 @@ def _node(source: Source, server: Server, place: _Place, path: str, name: str) -
     if isinstance(port, int) and port != default:
         values.take(f"{path}.port", port, statement)
     if not place.port:
-        source.account.given_up(statement, f"no port: requests go to port {port}, at which clients connect today")
+        source.account.given_up(statement, f"no port: nlbgen sends the node's requests to port {port}")
     state = _state(source, server)
     if state != "up":
         values.take(f"{path}.state", state, statement)

@@ -72,7 +72,7 @@ _IMPLIED: Final = (
         "http2_max_header_size http2_max_requests http2_chunk_size",
     ),
     (
-        "requests to the nodes are HTTP/1.1 on kept connections",
+        "requests to the nodes use HTTP/1.1 and keep-alive connections",
         "proxy_http_version keepalive proxy_socket_keepalive",
     ),
     (

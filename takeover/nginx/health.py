@@ -92,7 +92,10 @@ def _tengine(source: Source, statement: Statement) -> None:
             unit = "ms" if name in {"interval", "timeout"} else ""
             _parameter(source, statement, _TENGINE[name], f"{value}{unit}")
         elif name == "type" and value in {"tcp", "ssl_hello"}:
-            source.account.given_up(statement, f"type={value}: a node with a stopped app pool accepts TCP")
+            source.account.given_up(
+                statement,
+                f"type={value}: this check passes while the app pool of the node is stopped; nlbgen checks by HTTP",
+            )
         elif name == "type":
             source.account.implied(statement, "the checks are HTTP requests")
         elif name in {"default_down", "port"}:

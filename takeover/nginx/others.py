@@ -114,7 +114,9 @@ def _twins(source: Source) -> None:
             if _words(statement) in known:
                 source.account.implied(statement, f"as in the server at {main.location}")
             else:
-                source.account.given_up(statement, f"a farm has one server: that at {main.location}")
+                source.account.given_up(
+                    statement, f"a farm has one `server` block: nlbgen uses the one at {main.location}"
+                )
 
 
 def _words(statement: Statement) -> tuple[str, ...]:

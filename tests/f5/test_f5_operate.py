@@ -171,7 +171,7 @@ def test_command_line_changes_a_node_and_shows_the_status(
     assert cli("nodes", "up", "orch-2", "--vendor", "f5", "--yes").code == 0
     assert cli("nodes", "status", "--vendor", "f5").code == 0
     wrong = cli("nodes", "status", "--vendor", "f5", "--ssh", "lb-1")
-    assert (wrong.code, "f5 is a device with an API" in wrong.err) == (2, True)
+    assert (wrong.code, "f5: nlbgen uses the API of the device" in wrong.err) == (2, True)
 
 
 def test_rolling_change_disables_one_node_at_a_time_and_continues_after_a_failure(

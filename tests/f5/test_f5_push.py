@@ -435,7 +435,7 @@ def test_push_whose_transaction_is_refused_names_the_object(make: "Make", pushed
         pushed(make())
     before = {key: value for key, value in device.own().items() if key[1] == "/Common/taken"}
     assert "remove that virtual server" in str(caught.value.hint)
-    assert "refused ltm virtual /Common/orchestrator-test_main: to be made: 01070333:3" in str(caught.value)
+    assert "refused to create ltm virtual /Common/orchestrator-test_main: 01070333:3" in str(caught.value)
     assert "nothing was changed" in str(caught.value)
     assert (device.own(), device.files()) == (before, files)
     assert not device.tokens and not device.transactions

@@ -277,7 +277,7 @@ def test_push_by_soap_whose_transaction_is_refused_names_the_object(
 
     files = device.files()
     device.hook = meanwhile
-    with pytest.raises(DeviceError, match=r"refused ltm virtual /Common/orchestrator-test_main: to be made: 01070333"):
+    with pytest.raises(DeviceError, match=r"refused to create ltm virtual /Common/orchestrator-test_main: 01070333"):
         pushed(spec())
     assert {key[1] for key in device.own()} == {"/Common/taken"}
     assert device.files() == files

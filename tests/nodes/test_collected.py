@@ -142,7 +142,7 @@ def test_nodes_with_and_without_secrets_are_not_compared(folder: Folder) -> None
             "from 2030-06-01",
         ),
         ({"certificates": [certificate(bits=1024)]}, "signing-certificate", "has 1024 bits"),
-        ({"certificates": [certificate(has_key=False)]}, "signing-certificate", "has no private key here"),
+        ({"certificates": [certificate(has_key=False)]}, "signing-certificate", "has no private key on this node"),
         (
             {"certificates": [certificate(readable={"Identity": False})]},
             "signing-certificate",

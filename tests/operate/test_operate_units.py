@@ -272,7 +272,7 @@ def test_balancers_are_made_for_the_vendor() -> None:
     with connected(THREE, Reach(vendor="nginx", local=True)) as found:
         assert [type(one) for one in found] == [Nginx]
     with (
-        pytest.raises(UsageError, match="f5 is a device with an API"),
+        pytest.raises(UsageError, match="f5: nlbgen uses the API of the device"),
         connected(THREE, Reach(vendor="f5", local=True)),
     ):
         pass

@@ -308,21 +308,25 @@ def test_robot_resumes_its_tls_session(tls_node: NodeProcess, certificates: Test
 
 
 @pytest.mark.parametrize(
-    ("files", "ports", "robots", "reason"),
+    ("files", "ports", "workers", "robots", "reason"),
     [
-        (20_000, 28_232, 9_488, "20000 files here, and one process of the balancer needs two for each robot"),
-        (1_048_576, 28_232, 28_232, "28232 ports for connections"),
-        (1_048_576, 64_512, 64_512, "64512 ports"),
+        (20_000, 28_232, 1, 9_488, "20000 files here, and one process of the balancer needs two for each robot"),
+        (20_000, 28_232, 2, 12_650, "two for each robot, for up to 75% of the robots"),
+        (20_000, 28_232, 4, 18_976, "the process of the robots"),
+        (1_048_576, 28_232, 1, 28_232, "28232 ports for connections"),
+        (1_048_576, 64_512, 1, 64_512, "64512 ports"),
     ],
 )
-def test_ceiling_is_the_lowest_limit_of_the_machine(files: int, ports: int, robots: int, reason: str) -> None:
-    found = lowest(files=files, ports=ports)
+def test_ceiling_is_the_lowest_limit_of_the_machine(
+    files: int, ports: int, workers: int, robots: int, reason: str
+) -> None:
+    found = lowest(files=files, ports=ports, workers=workers)
     assert found.robots == robots
     assert reason in found.reason
 
 
 def test_ceiling_of_this_machine_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert ceiling().robots > 0
+    assert 0 < ceiling("haproxy").robots <= ceiling("nginx").robots
     monkeypatch.setattr("nlbgen.prove.lab.ceiling.PORT_RANGE", tmp_path / "absent")
     assert local_ports() == DEFAULT_PORTS
 

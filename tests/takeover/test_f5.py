@@ -242,7 +242,7 @@ ltm virtual orchestrator {
 @pytest.mark.parametrize(
     ("old", "new", "beginning", "fate", "detail"),
     [
-        ("monitor mon", "monitor icmp", "monitor icmp", "given up", "accepts TCP"),
+        ("monitor mon", "monitor icmp", "monitor icmp", "given up", "TCP checks pass"),
         ("monitor mon", "monitor https", "monitor https", "given up", "a check of /"),
         ("monitor mon", "monitor gone", "monitor gone", "given up", "/Common/gone: the monitor is not in the file"),
         ("monitor mon", "monitor mon and gone", "monitor mon and gone", "given up", "taken: balancer.health"),
@@ -277,7 +277,7 @@ ltm virtual orchestrator {
             "n2:rpa {",
             "n2:rpa",
             "given up",
-            "does not know the number of this port: requests go to port 443",
+            "does not know the number of this port: nlbgen sends the node's requests to port 443",
         ),
         ("destination 10.1.0.1:443", "destination gone:443", "destination", "given up", "frontend.address"),
         ("destination 10.1.0.1:443", "destination 10.1.0.1%4:443", "destination", "given up", "route domain 4"),

@@ -272,7 +272,7 @@ def test_tcp_is_passthrough() -> None:
     assert farm.balancer.signalr.idle_timeout == 7_200_000
     assert farm.frontend.host == "orchestrator.corp.example"
     assert not farm.frontend.redirect_http
-    assert "a stopped app pool accepts TCP" in line(result, "option ssl-hello-chk").detail
+    assert "TCP checks pass while the app pool" in line(result, "option ssl-hello-chk").detail
 
 
 @pytest.mark.parametrize("word", ["acl", "use_backend", "http-check", "balance", "redirect"])

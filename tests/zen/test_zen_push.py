@@ -1342,7 +1342,7 @@ def test_push_after_an_interrupted_push_completes(serve: Serve, product: str, mo
         if farm is not None and not guardians_of(farm):
             with pytest.raises(DeviceError, match="an interrupted push") as caught:
                 push(spec)
-            remedy = "if no other push is running, complete it with --adopt"
+            remedy = "if no other push is running, push again with --adopt: this completes the farm"
             assert caught.value.hint == f"{remedy}; this push has changed nothing"
         push(spec, Options(adopt=farm is not None))
         assert not plan(spec).plan.changes, methods[number]
