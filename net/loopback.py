@@ -48,8 +48,9 @@ def source_address(number: int, *, network: int) -> tuple[str, int]:
     """Return the local address of client `number` below 127.`network`, for up to 62,500 clients; Linux has them all.
 
     Clients in a row are in different networks of 256 addresses: `ip_hash` of NGINX does not distinguish within one.
+    Their last numbers differ as well: `balance source` of HAProxy uses the address modulo the number of servers.
     """
-    return f"127.{network}.{number % 250 + 1}.{number // 250 + 1}", 0
+    return f"127.{network}.{number % 250 + 1}.{(number % 250 + number // 250) % 250 + 1}", 0
 
 
 def _family(host: str) -> socket.AddressFamily:
