@@ -7,6 +7,7 @@ from ...generators.f5.profiles import LONGEST_IDLE
 from ...readers.f5.objects import block_of, full_path
 from ...readers.tree import Statement
 from ...spec.units import Duration, Size
+from ..shared import take_page
 from .header import LONG_IDLE, UPLOADS
 from .hosts import clauses
 from .outline import text_of
@@ -17,9 +18,8 @@ _LIMIT: Final = re.compile(
     r"(?:Content-Length\"?\]|\$\w*(?:length|size)\w*) >(?P<equal>=?) \"?(?P<bytes>[0-9]{1,12})\b", re.IGNORECASE
 )
 _PAGE: Final = re.compile(
-    r"HTTP::respond 503 content \{.*<h1>Maintenance</h1><p>(?P<text>.*)</p>.*\"Retry-After\" \"(?P<seconds>[0-9]+)\""
+    r"HTTP::respond 503 content \{(?P<page>.*<h1>Maintenance</h1><p>.*</p>.*)\"Retry-After\" \"(?P<seconds>[0-9]+)\""
 )
-_ENTITY: Final = re.compile(r"&#([0-9]{1,7});")
 _LOWEST: Final = "the affinity has no timeout: a cookie lasts as long as the browser's session"
 
 
@@ -208,9 +208,7 @@ def take_maintenance(source: Source) -> None:
     for rule in source.roles.main.rules if source.farm else ():
         for line in source.lines(rule):
             if found := _PAGE.search(text_of(line)):
-                message = _ENTITY.sub(lambda one: chr(int(one[1])), found["text"])
-                source.values.take("balancer.maintenance.state", "closed", line)
-                source.values.take("balancer.maintenance.message", message, line)
+                take_page(source.values, found["page"], line)
                 source.seconds("balancer.maintenance.retry_after", found["seconds"], line)
     if "f5-gradual-release" in source.header.missing:
         source.values.take("balancer.maintenance.state", "releasing")

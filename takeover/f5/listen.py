@@ -10,6 +10,7 @@ from ...readers.f5.objects import full_path
 from ...readers.tree import Statement
 from ...spec.capacity import open_files
 from ...spec.model import F5, Limits
+from ..shared import take_redirect
 from .choice import HTTPS_REDIRECT
 from .source import Source, all_of, number
 
@@ -103,11 +104,7 @@ def _redirect(source: Source, mode: str) -> None:
     for virtual in source.roles.redirects:
         statements += [virtual.item.statement, *all_of(source.property(virtual.item, "destination"))]
         statements += all_of(source.property(virtual.item, "rules")) + all_of(source.property(virtual.item, "policies"))
-    if bool(statements) == (mode != "none"):
-        for statement in statements:
-            source.account.taken(statement, "frontend.redirect_http")
-    else:
-        source.values.take("frontend.redirect_http", bool(statements), *statements)
+    take_redirect(source.account, source.values, statements, mode)
 
 
 def _partition(source: Source) -> None:

@@ -8,6 +8,7 @@ from ...generators.f5.pools import MOST_RATIO
 from ...readers.f5.model import Member
 from ...readers.f5.objects import Item, block_of, full_path, properties, words_of
 from ...readers.tree import Statement
+from ..shared import node_name
 from ..values import problem_of
 from .listen import portless
 from .source import Source, all_of, number
@@ -31,7 +32,7 @@ def take(source: Source) -> None:
             source.account.given_up(member.statement, f"{host} is already a node")
             continue
         seen.add(key)
-        name = _name(source, member, len(taken), names)
+        name = node_name(source.account, member.statement, member.endpoint.host, len(taken), names)
         names.add(name.lower())
         _node(source, member, host, f"nodes[{len(taken)}]", name)
         taken.append(member)
@@ -68,15 +69,6 @@ def _host(source: Source, member: Member) -> str:
 
 def _fqdn(statement: Statement) -> Statement:
     return Statement(statement.words, block_of(statement, "fqdn"))
-
-
-def _name(source: Source, member: Member, index: int, used: set[str]) -> str:
-    name = member.endpoint.host
-    problem = problem_of("nodes[0].name", name) or ("the name is used twice" if name.lower() in used else "")
-    if problem:
-        source.account.given_up(member.statement, f"name: {problem}")
-        name = next(text for at in range(index + 1, index + 100_000) if (text := f"node-{at}") not in used)
-    return name
 
 
 def _node(source: Source, member: Member, host: str, path: str, name: str) -> None:

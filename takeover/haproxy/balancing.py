@@ -1,7 +1,6 @@
 """The algorithm, the affinity, SignalR's paths, the timeouts and the limits."""
 
 import re
-from html import unescape
 from itertools import pairwise
 from typing import Final
 
@@ -11,6 +10,7 @@ from ...readers.haproxy.model import Proxy
 from ...readers.tree import Statement
 from ...spec.capacity import open_files
 from ...spec.units import Size
+from ..shared import take_page
 from .nodes import common
 from .source import UPGRADE, Source, names_in
 
@@ -20,7 +20,6 @@ _ALGORITHMS: Final = {
     "static-rr": "round-robin",
     "source": "source",
 }
-_PAGE: Final = re.compile(r"<h1>Maintenance</h1><p>(.*)</p>")
 
 
 def take(source: Source) -> None:
@@ -208,10 +207,7 @@ def take_maintenance(source: Source) -> None:
     for statement in source.roles.main.all("http-request", "return"):
         words = statement.arguments
         pairs = dict(pairwise(words))
-        page = _PAGE.search(pairs.get("string", ""))
-        if page and pairs.get("status") == "503":
-            values.take("balancer.maintenance.state", "closed", statement)
-            values.take("balancer.maintenance.message", unescape(page[1]), statement)
+        if pairs.get("status") == "503" and take_page(values, pairs.get("string", ""), statement):
             source.duration("balancer.maintenance.retry_after", f"{pairs.get('Retry-After', '')}s", statement)
         rate = re.search(r"sc1_gpc0_rate ge ([0-9]+)", _text(statement))
         if rate and source.made_by_nlbgen:

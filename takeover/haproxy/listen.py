@@ -7,13 +7,13 @@ from typing import Final, NamedTuple
 
 from ...readers.haproxy.model import Bind, Proxy
 from ...readers.tree import Statement
+from ..shared import POST_QUANTUM, take_redirect
 from .source import Source, redirects_of
 
 _ADDRESS: Final = re.compile(r"(?:ipv4@|ipv6@)?(?P<host>\*|\[?[0-9A-Fa-f:.]*?\]?):(?P<port>[0-9]{1,5})\Z")
 _HTTP_PORT: Final = 80
 _EVERY_IPV4: Final = str(IPv4Address(0))
 """What HAProxy's `*` listens on."""
-_POST_QUANTUM: Final = "MLKEM"
 
 
 class Listener(NamedTuple):
@@ -198,7 +198,7 @@ def _profile(source: Source, bind: Bind) -> None:
         if oldest in {"SSLv3", "TLSv1.0", "TLSv1.1"}:
             source.account.given_up(statement, f"{oldest} is insecure: nlbgen writes TLS 1.2 or later")
     curves = source.model.last_global("ssl-default-bind-curves")
-    if curves and any(_POST_QUANTUM in word for word in curves.arguments):
+    if curves and any(POST_QUANTUM in word for word in curves.arguments):
         source.values.take("haproxy.openssl", "3.5", curves)
 
 
@@ -229,11 +229,7 @@ def _redirect(source: Source, found: list[Listener], mode: str) -> None:
             statements += [proxy.section, *on_http] if on_http else []
             if not on_http:
                 source.account.given_up(proxy.section, "nlbgen redirects only from port 80")
-    if bool(statements) == (mode != "none"):
-        for statement in statements:
-            source.account.taken(statement, "frontend.redirect_http")
-    else:
-        source.values.take("frontend.redirect_http", bool(statements), *statements)
+    take_redirect(source.account, source.values, statements, mode)
 
 
 def _statistics(source: Source) -> None:

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from ...readers.haproxy.model import Proxy, Server
 from ...readers.tree import Statement
+from ..shared import node_name
 from ..values import problem_of
 from .source import Source, settings_of
 
@@ -85,7 +86,7 @@ def take(source: Source) -> None:
             source.account.given_up(server.statement, f"{server.address} is already a node")
             continue
         seen.add(key)
-        name = _name(source, server, index, names)
+        name = node_name(source.account, server.statement, server.name, index, names)
         names.add(name.lower())
         _node(source, server, place, f"nodes[{index}]", name)
         _weight(source, server, f"nodes[{index}].weight", weighted=weighted)
@@ -111,15 +112,6 @@ def _place(source: Source, server: Server) -> _Place | None:
         source.account.given_up(server.statement, why)
         return None
     return _Place(host, int(match["port"]) if match["port"] else None)
-
-
-def _name(source: Source, server: Server, index: int, used: set[str]) -> str:
-    name = server.name
-    problem = problem_of("nodes[0].name", name) or ("the name is used twice" if name.lower() in used else "")
-    if problem:
-        source.account.given_up(server.statement, f"name: {problem}")
-        name = next(text for at in range(index + 1, index + 100_000) if (text := f"node-{at}") not in used)
-    return name
 
 
 def _node(source: Source, server: Server, place: _Place, path: str, name: str) -> None:

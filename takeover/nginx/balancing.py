@@ -1,12 +1,12 @@
 """The algorithm, the affinity, SignalR's paths, the timeouts and the limits."""
 
 import re
-from html import unescape
 from typing import Final
 
 from ...readers.nginx.model import Proxied
 from ...readers.tree import Statement
 from ...spec.capacity import FD_RESERVE
+from ..shared import take_page
 from .nodes import common
 from .prefixes import of_location
 from .roles import Pool
@@ -19,7 +19,6 @@ _LONGEST_REQUEST: Final = 600
 """Seconds: in a location for pages and WebSockets, a longer timeout is for WebSockets."""
 _CONNECT: Final = "2s"
 """The longest timeout of a connection that nlbgen writes for NGINX."""
-_PAGE: Final = re.compile(r"<h1>Maintenance</h1><p>(.*)</p>")
 
 
 def take(source: Source) -> None:
@@ -237,10 +236,7 @@ def take_maintenance(source: Source) -> None:
         values.take("balancer.maintenance.state", "closed", web.statement)
     for inner in main.inner:
         for statement in inner.own("return"):
-            page = _PAGE.search("".join(statement.arguments[1:2]))
-            if page:
-                values.take("balancer.maintenance.state", "closed", statement)
-                values.take("balancer.maintenance.message", unescape(page[1]), statement)
+            if take_page(values, "".join(statement.arguments[1:2]), statement):
                 header = inner.response_header("Retry-After")
                 if header:
                     source.duration("balancer.maintenance.retry_after", f"{header.arguments[1]}s", header)

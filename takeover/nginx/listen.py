@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from ...readers.nginx.scopes import Scope
 from ...readers.tree import Statement
+from ..shared import POST_QUANTUM, take_redirect
 from .roles import is_secure, redirects_in
 from .source import Source
 
@@ -17,7 +18,6 @@ _HTTP_PORT: Final = 80
 _HTTPS_PORT: Final = 443
 _EVERY_IPV4: Final = str(IPv4Address(0))
 """What NGINX listens on if a `listen` has only a port."""
-_POST_QUANTUM: Final = "MLKEM"
 _IMPLIED: Final = {
     "ssl": "NGINX ends TLS",
     "default_server": "requests for other names are refused",
@@ -215,7 +215,7 @@ def _profile(source: Source, scope: Scope) -> None:
         if old:
             source.account.given_up(found[-1], f"{', '.join(old)}: insecure; nlbgen writes TLS 1.2 or later")
     curves = scope.effective("ssl_ecdh_curve")
-    if curves and any(_POST_QUANTUM in word for word in curves[-1].arguments):
+    if curves and any(POST_QUANTUM in word for word in curves[-1].arguments):
         source.values.take("nginx.openssl", "3.5", curves[-1])
 
 
@@ -236,11 +236,7 @@ def _redirect(source: Source, found: list[Listener], mode: str) -> None:
             for statement in redirects:
                 source.account.given_up(statement, "redirects are from port 80 to https only")
     statements = list({one.location: one for one in statements}.values())
-    if bool(statements) == (mode != "none"):
-        for statement in statements:
-            source.account.taken(statement, "frontend.redirect_http")
-    else:
-        source.values.take("frontend.redirect_http", bool(statements), *statements)
+    take_redirect(source.account, source.values, statements, mode)
 
 
 def _statistics(source: Source) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from ...generators.nginx.upstreams import ZONE_KB, ZONE_KB_PER_NODE
 from ...readers.nginx.upstreams import Member
 from ...readers.tree import Statement
+from ..shared import numbered_name
 from ..values import problem_of
 from .source import Source
 
@@ -81,7 +82,7 @@ def _name(source: Source, member: Member, host: str, index: int, used: set[str])
     for name in (own, label):
         if name and not problem_of("nodes[0].name", name) and name.lower() not in used:
             return name
-    return next(text for at in range(index + 1, index + 100_000) if (text := f"node-{at}") not in used)
+    return numbered_name(index, used)
 
 
 def _node(source: Source, member: Member, host: str, index: int, name: str) -> None:

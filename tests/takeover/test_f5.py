@@ -462,6 +462,12 @@ def test_a_closed_farm_of_nlbgen_is_closed() -> None:
     assert farm_of(BASE.replace('log local0. "hello"', "return")).balancer.maintenance.state == "serving"
 
 
+def test_an_edited_page_of_a_closed_farm_is_no_internal_error() -> None:
+    text = BASE.replace('when HTTP_REQUEST {\n    log local0. "hello"\n}\n', CLOSED.replace("&#58;", "&#9999999;"))
+    text = text.replace("ltm virtual orchestrator {", "ltm virtual orchestrator {\n    description nlbgen:orchestrator")
+    assert farm_of(text).balancer.maintenance.state == "closed"
+
+
 def test_a_closed_farm_under_passthrough_has_no_node_that_is_up() -> None:
     text = BASE.replace("destination", "description nlbgen:orchestrator\n    destination")
     for address in ("1", "2"):
