@@ -18,34 +18,38 @@ class Row(NamedTuple):
     vendors: Mapping[str, Yes | No]
 
 
-_DEVICE_RELOAD: Final = Yes("the device saves it in its configuration; the next push sets the states of the spec")
+_DEVICE_RELOAD: Final = Yes(
+    "the device saves the state in its configuration; the next push sets the states of the spec"
+)
 ABILITIES: Final[Mapping[Ability, Row]] = {
     "drain": Row(
         "`drain`: no new clients",
         {
             "haproxy": Yes("state `drain`; clients with an affinity cookie stay"),
-            "nginx": Yes("the state in `nginx.conf`, then a reload; open connections stay in the old workers"),
-            "zen": Yes("maintenance, mode `drain`"),
+            "nginx": Yes(
+                "nlbgen sets the state in `nginx.conf` and reloads NGINX; open connections stay in the old workers"
+            ),
+            "zen": Yes("maintenance in the mode `drain`"),
             "f5": Yes("session `user-disabled`; clients with a persistence record stay"),
         },
     ),
     "down": Row(
         "`down`: no requests",
         {
-            "haproxy": Yes("state `maint`; WebSockets are closed, in old workers too"),
-            "nginx": Yes("the state in `nginx.conf`, then a reload; open connections stay in the old workers"),
-            "zen": Yes("maintenance, mode `cut`"),
+            "haproxy": Yes("state `maint`; WebSockets are closed, also in old workers"),
+            "nginx": Yes(
+                "nlbgen sets the state in `nginx.conf` and reloads NGINX; open connections stay in the old workers"
+            ),
+            "zen": Yes("maintenance in the mode `cut`"),
             "f5": Yes("state `user-down` (forced offline)"),
         },
     ),
     "sessions": Row(
         "Number of sessions",
         {
-            "haproxy": Yes("`show stat`"),
-            "nginx": Yes("established connections to the node (`ss`), including NGINX's idle ones"),
-            "zen": Yes(
-                "established connections to the node (`GET /stats/farms/FARM`), if the user of zapi may read them"
-            ),
+            "haproxy": Yes("from `show stat`"),
+            "nginx": Yes("established connections to the node (`ss`), including NGINX's idle connections"),
+            "zen": Yes("established connections to the node (`GET /stats/farms/FARM`), if the zapi user may read them"),
             "f5": Yes("`serverside.curConns` of the members"),
         },
     ),
@@ -79,16 +83,16 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
     "since": Row(
         "Time since the last change",
         {
-            "haproxy": Yes("`show servers state`"),
-            "nginx": No("NGINX does not record it"),
-            "zen": No("zapi does not show it"),
-            "f5": No("the statistics of a member do not show it"),
+            "haproxy": Yes("from `show servers state`"),
+            "nginx": No("NGINX does not record this time"),
+            "zen": No("zapi does not show this time"),
+            "f5": No("the statistics of a member do not show this time"),
         },
     ),
     "spread": Row(
         "Gradual closing of sessions (`--for`)",
         {
-            "haproxy": Yes("`shutdown session`, in all workers"),
+            "haproxy": Yes("with `shutdown session`, in all workers"),
             "nginx": No("NGINX cannot close single connections"),
             "zen": No("zapi cannot close single connections"),
             "f5": No("nlbgen does not close single connections of a BIG-IP"),
@@ -97,8 +101,10 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
     "reload": Row(
         "The state persists across reloads",
         {
-            "haproxy": Yes("the rendered systemd drop-in saves it, until the node's line in `haproxy.cfg` changes"),
-            "nginx": Yes("it is in `nginx.conf`, until a new `nginx.conf` is installed"),
+            "haproxy": Yes(
+                "the rendered systemd drop-in saves the state, until the node's line in `haproxy.cfg` changes"
+            ),
+            "nginx": Yes("the state is in `nginx.conf`, until a new `nginx.conf` is installed"),
             "zen": _DEVICE_RELOAD,
             "f5": _DEVICE_RELOAD,
         },
@@ -106,10 +112,10 @@ ABILITIES: Final[Mapping[Ability, Row]] = {
     "pair": Row(
         "Several balancers",
         {
-            "haproxy": Yes("nlbgen changes each one, then reads its state"),
-            "nginx": Yes("nlbgen changes each one, then reads its state"),
+            "haproxy": Yes("nlbgen changes each balancer, then reads its state"),
+            "nginx": Yes("nlbgen changes each balancer, then reads its state"),
             "zen": No("the spec names one device"),
-            "f5": Yes("the active unit; `--sync GROUP` synchronizes the others"),
+            "f5": Yes("nlbgen changes the active unit; `--sync GROUP` synchronizes the others"),
         },
     ),
 }

@@ -25,7 +25,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "name-unknown": Kind("a host name does not resolve", "add the name to DNS, or correct it in the spec"),
     "name-elsewhere": Kind(
         "the farm's name resolves to other addresses than the spec's",
-        "expected before the switch, and with address translation; otherwise correct the DNS record",
+        "normal before you point DNS at the balancer, and with address translation; otherwise correct the DNS record",
         "note",
     ),
     "timed-out": Kind("the time limit of the run expired before this check finished", "raise --timeout"),
@@ -35,11 +35,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "tls-old": Kind(
         "the server accepts a TLS version that the profile excludes",
-        "disable it: load the rendered configuration on the balancer, or set Schannel's registry keys on the node",
+        "disable that version: load the rendered configuration on the balancer, or set Schannel's registry keys on the "
+        "node",
     ),
     "tls-new": Kind(
         "TLS 1.3 is not offered",
-        "a newer version of the program or of TMOS offers it; TLS 1.2 is safe with the profile's ciphers",
+        "TLS 1.2 is safe with the profile's ciphers; a newer version of the program or of TMOS offers TLS 1.3",
         "note",
     ),
     "certificate-chain": Kind(
@@ -51,7 +52,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "get a certificate whose subject alternative names include the farm's names",
     ),
     "certificate-expired": Kind("the certificate is not valid today", "install a valid certificate; check the clock"),
-    "certificate-expires": Kind("the certificate expires soon", "renew it before that day"),
+    "certificate-expires": Kind("the certificate expires soon", "renew the certificate before it expires"),
     "chain-unchecked": Kind(
         "the chain of the certificate to the nodes' CA was not checked",
         "give the CA with --nodes-ca, or run the probe on the balancer",
@@ -63,14 +64,16 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "health-slow": Kind(
         "the health endpoint takes longer than health.timeout",
-        "if the balancer measures the same, it marks the node down: find the cause, or raise health.timeout",
+        "find the cause, or raise health.timeout: a balancer that measures the same time marks the node down",
         "note",
     ),
     "health-degraded": Kind(
-        "the node reports that it is degraded", "check its event log; the balancer keeps using it", "note"
+        "the node reports that it is degraded",
+        "check the node's event log; the balancer still sends requests to the node",
+        "note",
     ),
     "node-answers": Kind(
-        "a node that is down in the spec is healthy", "change its state in the spec if it should serve", "note"
+        "a node that is down in the spec is healthy", "if the node should serve, change its state in the spec", "note"
     ),
     "redirect": Kind(
         "port 80 does not redirect to the farm's https address, or redirects although the spec disables it",
@@ -78,12 +81,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "hsts": Kind("Strict-Transport-Security differs from the spec", "load the rendered configuration"),
     "affinity-cookie": Kind(
-        "the affinity cookie is missing, or is set although the spec has none", "load the rendered configuration"
+        "the affinity cookie is missing, or is set although the spec has no affinity by cookie",
+        "load the rendered configuration",
     ),
     "cookie-attributes": Kind("the affinity cookie lacks a security attribute", "load the rendered configuration"),
     "cookie-samesite": Kind(
         "the affinity cookie has no SameSite attribute",
-        "browsers then use their default, usually Lax; some devices cannot set it",
+        "browsers use their own default, usually Lax; some devices cannot set SameSite",
         "note",
     ),
     "signalr-negotiate": Kind(
@@ -93,7 +97,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "a SignalR connection does not start", "check the node's event log; check that no proxy buffers or filters"
     ),
     "signalr-affinity": Kind(
-        "a SignalR connection does not reach the node that negotiated it",
+        "a SignalR connection reaches another node than its negotiation",
         "ASP.NET Core SignalR needs balancer.affinity signalr, cookie or source",
     ),
     "signalr-token": Kind(
@@ -110,7 +114,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "unchecked",
     ),
     "signalr-login": Kind(
-        "SignalR requires a login here, so it is not checked further",
+        "SignalR requires a login, so the probe does not check SignalR further",
         "no action is needed if robots connect",
         "unchecked",
     ),
@@ -142,40 +146,40 @@ KINDS: Final[Mapping[str, Kind]] = {
         "wait some seconds if a failover is running; otherwise compare the hosts' redis.conf and sentinel.conf",
     ),
     "redis-failover": Kind(
-        "the master of Redis has no replica: if it fails now, no server replaces it",
-        "start Redis on the other hosts, and check its log there",
+        "the master of Redis has no replica: if the master fails now, no server replaces it",
+        "start Redis on the other hosts, and check the log of Redis there",
     ),
     "redis-host": Kind(
         "if the host of the master fails now, too few Sentinels remain for a failover",
-        "start Sentinel on the other hosts, and check its log",
+        "start Sentinel on the other hosts, and check the log of Sentinel there",
     ),
     "redis-writes": Kind(
         "if the master of Redis fails now, the new master refuses messages: it has no replica (min-replicas-to-write)",
-        "start Redis on the other host, and check its log there",
+        "start Redis on the other host, and check the log of Redis there",
     ),
     "redis-lag": Kind(
-        "a replica of Redis is behind: the messages that it does not have are lost if the master fails now",
+        "a replica of Redis is behind: if the master fails now, the messages that the replica lacks are lost",
         "check the replica's host and its network, and Redis's log there",
     ),
     "redis-version": Kind(
-        "Redis is older than the version in the spec, for which nlbgen rendered its files",
-        "update Redis, or write its version as `sentinel.version` and compare the rendered files",
+        "Redis is older than the version in the spec, and nlbgen rendered the files for the version in the spec",
+        "update Redis, or write the version of Redis as `sentinel.version` and compare the rendered files",
     ),
     "redis-link": Kind(
         "a replica of Redis is not connected to the master", "check Redis's log on this host, and its `masterauth`"
     ),
     "redis-quorum": Kind(
-        "this Sentinel reaches too few Sentinels for a failover", "start Sentinel on the other hosts, and check its log"
+        "this Sentinel reaches too few Sentinels for a failover",
+        "start Sentinel on the other hosts, and check the log of Sentinel there",
     ),
     "redis-listeners": Kind(
         "fewer nodes listen for SignalR's messages than the farm has",
-        "recycle the application pool of each node that robots of other nodes do not hear, one at a time, and run the "
-        "probe again",
+        "recycle the application pool of each node that does not listen, one node at a time, and run the probe again",
     ),
     "redis-answer": Kind("the response is not a valid response of Redis", "check Redis's log"),
     "redis-unchecked": Kind(
-        "Redis accepts connections; it was not checked further",
-        "make the secret available here and run the probe again",
+        "Redis accepts connections; the probe did not check Redis further",
+        "make the secret available on this computer and run the probe again",
         "unchecked",
     ),
     "sql-port-unknown": Kind(
