@@ -182,6 +182,13 @@ def _posix_path(value: object) -> str:
     return text
 
 
+def _posix_file(value: object) -> str:
+    text = _posix_path(value)
+    if text.endswith("/"):
+        raise ValueError(f"{shown(text)} is a folder: write the path of the file, for example /etc/ssl/x.pem")
+    return text
+
+
 _SITE: Final = re.compile(r'[?:@&=,/\\<>"*|%$`]')
 """IIS Manager refuses the first twelve of these in a site's name (David Cox, "Why does the IIS7 UI limit certain
 characters?"). The other three have no quoting that holds in the command prompt and in PowerShell."""
@@ -386,7 +393,7 @@ MasterName = Annotated[
         longest=64,
     ),
 ]
-PosixPath = Annotated[str, _plain(_posix_path)]
+PosixPath = Annotated[str, _plain(_posix_file)]
 WindowsPath = Annotated[str, _plain(_windows_path)]
 CaPath = Annotated[str | bool, Reads(_verify, {"anyOf": [{"type": "string"}, {"const": False}]})]
 Text = Annotated[str, _plain(_printable("a text"))]

@@ -68,6 +68,11 @@ class Account:
         """The statement has no place in the new configuration, for this reason."""
         self._note(statement, "given up", why)
 
+    def given_up_all(self, statements: Iterable[Statement], why: str) -> None:
+        """None of these statements has a place in the new configuration, for this reason."""
+        for statement in statements:
+            self.given_up(statement, why)
+
     def not_understood(self, statement: Statement, what: str) -> None:
         """A part of the statement is not understood."""
         self._note(statement, "not understood", what)

@@ -50,8 +50,7 @@ class Values:
     def take(self, path: str, plain: Plain, *statements: Statement) -> bool:
         """Take a value; False, and the statements are given up, if the key cannot have it."""
         if problem := problem_of(path, plain):
-            for statement in statements:
-                self._account.given_up(statement, f"{path}: {problem}")
+            self._account.given_up_all(statements, f"{path}: {problem}")
             return False
         self._found[path] = Value(plain, statements)
         for statement in statements:

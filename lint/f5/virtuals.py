@@ -118,7 +118,7 @@ def _no_affinity(found: Model, virtual: Virtual) -> Iterator[Found]:
 
 def _paths(found: Model, virtual: Virtual) -> Iterator[str]:
     """All words of the policies of a virtual server, in lower case."""
-    for used in virtual.item.block("policies"):
+    for used in virtual.item.entries("policies"):
         policy = found.named("ltm policy", used.name if used.name.startswith("/") else f"/Common/{used.name}")
         for one in policy.statement.walk() if policy else ():
             yield from (word.text.lower() for word in one.words)

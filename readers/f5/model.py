@@ -19,10 +19,10 @@ from typing import Final
 from ..tree import Configuration, Statement
 from . import builtin
 from .endpoints import Endpoint, endpoint
-from .objects import Item, block_of, full_path, items, words_of
+from .objects import Item, block_of, full_path, items, properties, words_of
 
 _DEEPEST: Final = 32
-"""Parents of parents by `defaults-from`."""
+"""The most parents of parents that are followed; a device has a few."""
 _POOL_IN_RULE: Final = re.compile(r"\bpool\s+(/[\w./-]+|[\w.-]+)")
 _TCL_COMMENT: Final = re.compile(r"^\s*#.*$", re.MULTILINE)
 
@@ -103,16 +103,28 @@ class Model:
 
     def effective(self, item: Item, name: str) -> str | None:
         """The value of a property, its own or inherited; None if a parent is not in the file and not built in."""
-        for _ in range(_DEEPEST):
-            if value := item.text(name):
+        for one in self.parents(item):
+            if value := one.text(name):
                 return value
-            parent = item.text("defaults-from")
-            path = full_path(parent) if parent else ""
-            above = self.items.get((item.kind, path))
-            if above is None:
-                return self.built_in(item.kind, path, name)
-            item = above
-        return None
+        return self.beyond(item, name)
+
+    def parents(self, item: Item) -> Iterator[Item]:
+        """Yield an object and those from which it inherits, the nearest first: at most _DEEPEST, and each once.
+
+        Parents can form a circle, and a long chain for each of many profiles would take quadratic time.
+        """
+        seen: set[str] = set()
+        found: Item | None = item
+        while found is not None and found.path not in seen and len(seen) < _DEEPEST:
+            seen.add(found.path)
+            yield found
+            found = self.items.get((found.kind, _parent(found)))
+
+    def beyond(self, item: Item, name: str) -> str | None:
+        """The value of a property after the last parent in the file: a built-in one; None if it is not known."""
+        *_, last = self.parents(item)
+        path = _parent(last)
+        return None if (last.kind, path) in self.items else self.built_in(last.kind, path, name)
 
     def built_in(self, kind: str, path: str, name: str) -> str | None:
         """The value of a property of a built-in object; an empty path is the one without a parent."""
@@ -126,6 +138,12 @@ class Model:
         if profile.item is not None:
             return self.effective(profile.item, name)
         return self.built_in(profile.kind, profile.path, name)
+
+
+def _parent(item: Item) -> str:
+    """The path of the object from which an object inherits; empty if it inherits from none."""
+    name = item.text("defaults-from")
+    return full_path(name) if name not in {"", "none"} else ""
 
 
 def model(configuration: Configuration) -> Model:
@@ -152,7 +170,7 @@ def _code(item: Item) -> str:
 
 
 def _pool(item: Item, nodes: Mapping[str, str]) -> Pool:
-    members = tuple(_member(one, nodes) for one in item.block("members"))
+    members = tuple(_member(one, nodes) for one in item.entries("members"))
     words = [word.text for word in item.words("monitor")]
     names = [word for word in words if word not in {"and", "min", "of", "none", "default"} and not word.isdigit()]
     names += [word.text for word in item.listed("monitor")]
@@ -188,8 +206,7 @@ def _virtual(
     used_rules = tuple(full_path(word.text) for word in item.listed("rules"))
     names = dict.fromkeys(map(full_path, (*_pool_names(item), *_policy_pools(item, policies))))
     by_rule = dict.fromkeys(map(full_path, _rule_pools(used_rules, rules)))
-    persist = [*item.block("persist"), *(one for one in item.statement.inside if one.name == "fallback-persistence")]
-    persistence = ["".join(one.arguments[:1]) if one.name == "fallback-persistence" else one.name for one in persist]
+    persistence = [*(one.name for one in item.entries("persist")), item.text("fallback-persistence")]
     translation = (one for one in item.statement.inside if one.name == "source-address-translation")
     snat = "".join(word.text for one in translation for word in words_of(one, "type"))
     return Virtual(
@@ -201,7 +218,7 @@ def _virtual(
         tuple(full_path(name) for name in persistence if name not in {"", "none"}),
         used_rules,
         snat or ("automap" if item.text("snat") == "automap" else ""),
-        not any(one.name == "disabled" for one in item.statement.inside),
+        not any(one.name == "disabled" for one in properties(item.statement)),
     )
 
 
@@ -212,7 +229,7 @@ def _pool_names(item: Item) -> Iterator[str]:
 
 def _policy_pools(item: Item, policies: Mapping[str, Item]) -> Iterator[str]:
     """The pools to which the policies of a virtual server forward."""
-    for used in item.block("policies"):
+    for used in item.entries("policies"):
         policy = policies.get(full_path(used.name))
         for rule in policy.block("rules") if policy else ():
             for action in block_of(rule, "actions"):

@@ -37,6 +37,14 @@ class Item:
         """The statements in the block of a property; none if there is none."""
         return block_of(self.statement, name)
 
+    def entries(self, name: str) -> tuple[Statement, ...]:
+        """The entries of a list with names (`members { a:80 b:80 { ratio 2 } }`); several can stand on one line."""
+        return tuple(
+            entry
+            for one in self.block(name)
+            for entry in ([one] if one.block is not None else [Statement((word,)) for word in one.words])
+        )
+
     def listed(self, name: str) -> tuple[Word, ...]:
         """The words of a list (`rules { a b }`), on one line or on several."""
         return tuple(word for one in self.block(name) for word in one.words)
@@ -58,17 +66,22 @@ class Property(NamedTuple):
 def properties(statement: Statement) -> Iterator[Property]:
     """The properties in the block of a statement."""
     for one in statement.inside:
-        if _is_pairs(one, statement):
-            for position in range(0, len(one.words), _PAIR):
-                yield Property(one.words[position].text, one.words[position + 1 : position + _PAIR], one)
-        else:
-            yield Property(one.name, one.words[1:], one)
+        same_line = one.words[0].location.line == statement.words[-1].location.line
+        yield from (_pairs(one) if same_line and one.block is None else []) or [Property(one.name, one.words[1:], one)]
 
 
-def _is_pairs(one: Statement, around: Statement) -> bool:
-    """Whether the words can be pairs: several, on the line of the block's own words."""
-    same_line = one.words[0].location.line == around.words[-1].location.line
-    return same_line and len(one.words) > _PAIR and len(one.words) % _PAIR == 0
+def _pairs(one: Statement) -> list[Property]:
+    """The properties in the words of one line: pairs, flags, and `monitor A and B`; none if the words are others."""
+    position = 0
+    found: list[Property] = []
+    while position < len(one.words):
+        name = one.words[position].text
+        end = position + (1 if name in _FLAGS else _PAIR)
+        while name == "monitor" and end < len(one.words) and one.words[end].text == "and":
+            end += _PAIR
+        found.append(Property(name, one.words[position + 1 : end], one))
+        position = end
+    return found if position == len(one.words) else []
 
 
 def block_of(statement: Statement, name: str) -> tuple[Statement, ...]:
@@ -77,6 +90,13 @@ def block_of(statement: Statement, name: str) -> tuple[Statement, ...]:
 
 
 _PAIR: Final = 2
+_FLAGS: Final = frozenset(
+    (
+        *("disabled", "enabled", "vlans-disabled", "vlans-enabled"),
+        *("dhcp-relay", "internal", "ip-forward", "l2-forward", "reject", "stateless"),
+    )
+)
+"""Properties of a virtual server that have no value. Source: F5's tmsh reference (16.1)."""
 
 
 def items(statements: Iterable[Statement]) -> Iterator[Item]:

@@ -4,7 +4,7 @@ A line is a statement. A brace opens the block of the words before it; on one li
 surprises:
 
 - A block on one line can be a list (`{ a b }`) or pairs (`{ context clientside }`). The syntax does not show which, so
-  it is one statement with all its words.
+  it is one statement with all its words. A block after them has the last word as its name (`{ a 1 members { } }`).
 - In quotes, a backslash only protects a quotation mark; `\\r` in a monitor stays two characters. Texts have line ends.
 - An iRule is Tcl, not tmsh: it ends at the brace that matches, and quotes in it may be alone.
 - A comment begins a line. In the middle of a line, `#` is a character of a word.
@@ -38,6 +38,8 @@ _TCL: Final = (
 """Objects whose body is a program."""
 _BRACES: Final = re.compile(r"\\.|([{}])", re.DOTALL)
 _LAST_BRACE: Final = re.compile(rf"^\}}[ \t]*\r?$(?=\s*(?:\Z|#TMSH|(?:{_MODULES})[ \t]))", re.MULTILINE)
+_AT_LEAST: Final = ("monitor", "min", "1", "of")
+"""The only property with several words before its block."""
 DEEPEST: Final = 64
 
 
@@ -114,12 +116,21 @@ class _Reader:
         if len(self.blocks) == DEEPEST:
             raise UnreadableError.at(self.source.at(start), f"more than {DEEPEST} blocks inside each other")
         self.words = []
+        if self.blocks and head and head[0].location.line == self.blocks[-1][0][-1].location.line:
+            head = self.divided(head)
         if not self.blocks and any(tuple(word.text for word in head[: len(kind)]) == kind for kind in _TCL):
             return self.program(head, start)
         # A list of blocks without names, as in `subjects { { ... } }`.
         self.blocks.append((head or (Word("", self.source.at(start)),), self.current))
         self.current = []
         return start + 1
+
+    def divided(self, head: tuple[Word, ...]) -> tuple[Word, ...]:
+        """The name of a block after other properties on the line of the block around it; these are a statement."""
+        size = len(_AT_LEAST) if tuple(word.text for word in head[-4::3]) == _AT_LEAST[::3] else 1
+        if len(head) > size:
+            self.current.append(Statement(head[:-size]))
+        return head[-size:]
 
     def closed(self, start: int) -> None:
         """A block ends, and the statement to which it belongs."""

@@ -43,10 +43,9 @@ def _algorithm(source: Source) -> None:
     connections = any(word in mode for word in ("least", "observed", "predictive", "fastest"))
     source.values.take("balancer.algorithm", "least-connections" if connections else "round-robin", *statements)
     if mode.startswith(("observed", "predictive", "fastest", "dynamic", "weighted", "least-sessions")):
-        for statement in statements:
-            source.account.given_up(
-                statement, f"{mode}: balancer.algorithm is round-robin, least-connections or source"
-            )
+        source.account.given_up_all(
+            statements, f"{mode}: balancer.algorithm is round-robin, least-connections or source"
+        )
     for pool in source.roles.pools[1:]:
         if (pool.item.text("load-balancing-mode") or "round-robin") == mode:
             source.implied(pool.item, "load-balancing-mode", "the algorithm is the same for every pool")
@@ -151,7 +150,7 @@ def _signalr(source: Source) -> None:
 
 def _policies(source: Source) -> None:
     """Account for nlbgen's own policy."""
-    for used in source.roles.main.item.block("policies"):
+    for used in source.roles.main.item.entries("policies"):
         source.account.taken(used, "balancer.signalr.paths")
 
 
@@ -176,8 +175,8 @@ def _idle(source: Source) -> None:
     text = str(Duration((least + 3600 * longer) * 1000))
     source.values.take("balancer.signalr.idle_timeout", text, *statements)
     for seconds, many in found:
-        for statement in many if seconds != least else ():
-            source.account.given_up(statement, f"the other side closes idle connections after {least} s")
+        if seconds != least:
+            source.account.given_up_all(many, f"the other side closes idle connections after {least} s")
 
 
 def _slow_start(source: Source) -> None:

@@ -33,8 +33,7 @@ def take(source: Source) -> None:
         elif item is not None:
             source.account.given_up(item.statement, _TCP)
         else:
-            for statement in all_of(source.property(source.roles.web.item, "monitor")):
-                source.account.given_up(statement, _built_in(name))
+            source.account.given_up_all(all_of(source.property(source.roles.web.item, "monitor")), _built_in(name))
     _paths(source, paths)
     _selection(source, items)
     if items:
@@ -73,19 +72,16 @@ def _request(source: Source, item: Item, paths: dict[str, list[Statement]]) -> N
     found = _REQUEST.search(sent.text) if sent else None
     statements = [*all_of(sent.statement if sent else None)]
     if found is None or (found["path"] == "/" and not source.farm):
-        for statement in statements or [item.statement]:
-            source.account.given_up(statement, _ROOT)
+        source.account.given_up_all(statements or [item.statement], _ROOT)
         return
     if found["method"] != "GET":
-        for statement in statements:
-            source.account.given_up(statement, f"{found['method']}: the checks are GET requests")
+        source.account.given_up_all(statements, f"{found['method']}: the checks are GET requests")
     path, key = _without_key(found["path"])
     for statement in statements if key else ():
         why = "HealthCheck.DetailsKey is a secret: add balancer.health.details_key with a reference to it"
         source.account.given_up(statement, why)
     if problem := problem_of("balancer.health.path", path):
-        for statement in statements:
-            source.account.given_up(statement, f"balancer.health.path: {problem}")
+        source.account.given_up_all(statements, f"balancer.health.path: {problem}")
         return
     paths.setdefault(path, []).extend(statements)
 
@@ -137,16 +133,16 @@ def _times(source: Source, item: Item) -> None:
     fall = max(1, -(-(timeout - 1) // interval))
     source.values.take("balancer.health.fall", fall, *statements["timeout"])
     if fall * interval + 1 != timeout:
-        for statement in statements["timeout"]:
-            source.account.given_up(
-                statement, f"{timeout} s become {fall * interval + 1} s: {fall} intervals and one second"
-            )
+        source.account.given_up_all(
+            statements["timeout"], f"{timeout} s become {fall * interval + 1} s: {fall} intervals and one second"
+        )
     until = source.header.marked.get("up", seconds["time-until-up"])
     rise = -(-until // interval) + 1
     source.values.take("balancer.health.rise", rise, *statements["time-until-up"])
     if (rise - 1) * interval != until:
-        for statement in statements["time-until-up"]:
-            source.account.given_up(statement, f"{until} s become {(rise - 1) * interval} s, which are whole intervals")
+        source.account.given_up_all(
+            statements["time-until-up"], f"{until} s become {(rise - 1) * interval} s, which are whole intervals"
+        )
 
 
 def _interval(source: Source, interval: int, statements: tuple[Statement, ...]) -> int:

@@ -139,7 +139,7 @@ def redirects(model: Model, virtual: Virtual) -> bool:
     """Whether an iRule or a policy of a virtual server redirects to https."""
     if any(path.endswith(f"/{HTTPS_REDIRECT}") or REDIRECT.search(model.rules.get(path, "")) for path in virtual.rules):
         return True
-    policies = (model.items.get(("ltm policy", full_path(one.name))) for one in virtual.item.block("policies"))
+    policies = (model.items.get(("ltm policy", full_path(one.name))) for one in virtual.item.entries("policies"))
     return any(
         "redirect" in words and any(word.startswith(("https:", "tcl:https:")) for word in words)
         for policy in policies

@@ -85,8 +85,7 @@ def _port(source: Source, mode: str) -> None:
     main = source.roles.main
     port, statements = main.destination.port, all_of(source.property(main.item, "destination"))
     if not port:
-        for statement in statements:
-            source.account.given_up(statement, f"{portless(port)}: frontend.port has its default")
+        source.account.given_up_all(statements, f"{portless(port)}: frontend.port has its default")
     elif port == (REDIRECT_PORT if mode == "none" else 443):
         for statement in statements:
             source.account.taken(statement, "frontend.port")

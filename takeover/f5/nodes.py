@@ -224,10 +224,8 @@ def _limits(source: Source) -> None:
             source.account.implied(statement, "no limit")
     elif len(limits) == 1 and len(found) == len(source.members) and (limit := number(limits.pop())) is not None:
         source.values.take("balancer.limits.requests_per_node", limit, *statements)
-        for statement in statements:
-            source.account.given_up(
-                statement, "the limit also counts idle connections: nlbgen renders no limit for a BIG-IP"
-            )
+        source.account.given_up_all(
+            statements, "the limit also counts idle connections: nlbgen renders no limit for a BIG-IP"
+        )
     else:
-        for statement in statements:
-            source.account.given_up(statement, "the limit is the same for all nodes in a spec, and differs here")
+        source.account.given_up_all(statements, "the limit is the same for all nodes in a spec, and differs here")

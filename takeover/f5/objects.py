@@ -10,7 +10,7 @@ from .choice import Roles
 def objects_of(model: Model, roles: Roles) -> list[Item]:
     """The objects of the farm, each once."""
     found = [*_of_virtuals(model, roles), *(one for pool in roles.pools for one in _of_pool(model, pool))]
-    with_parents = [other for one in found for other in _parents(model, one)]
+    with_parents = [other for one in found for other in model.parents(one)]
     return list({(one.kind, one.path): one for one in with_parents}.values())
 
 
@@ -31,7 +31,7 @@ def _named(model: Model, virtual: Virtual) -> Iterator[Item]:
             yield from _ciphers(model, profile.item)
     kinds = [("ltm persistence", path) for path in virtual.persistence]
     kinds += [("ltm rule", path) for path in virtual.rules]
-    kinds += [("ltm policy", full_path(one.name)) for one in virtual.item.block("policies")]
+    kinds += [("ltm policy", full_path(one.name)) for one in virtual.item.entries("policies")]
     kinds += [
         ("ltm snatpool", full_path(word.text))
         for one in virtual.item.block("source-address-translation")
@@ -71,13 +71,3 @@ def _of_pool(model: Model, pool: Pool) -> Iterator[Item]:
             profile = model.named("ltm profile server-ssl", full_path(monitor.text("ssl-profile") or "none"))
             if profile is not None:
                 yield profile
-
-
-def _parents(model: Model, item: Item) -> Iterator[Item]:
-    seen: set[str] = set()
-    found: Item | None = item
-    while found is not None and found.path not in seen:
-        seen.add(found.path)
-        yield found
-        parent = found.text("defaults-from")
-        found = model.items.get((found.kind, full_path(parent))) if parent else None

@@ -80,7 +80,7 @@ def clauses_of_rule(lines: Iterable[Statement]) -> Iterator[Clause]:
 
 def policy_rules(model: Model, virtual: Virtual) -> Iterator[Statement]:
     """The rules of the policies of a virtual server."""
-    for used in virtual.item.block("policies"):
+    for used in virtual.item.entries("policies"):
         policy = model.items.get(("ltm policy", full_path(used.name)))
         yield from policy.block("rules") if policy else ()
 

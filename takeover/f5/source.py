@@ -1,12 +1,12 @@
 """A BIG-IP's configuration that is taken over: its model, the farm's objects, and what was found so far."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...generators.f5.vocabulary import GATES
 from ...readers.f5.model import Member, Model, Profile
-from ...readers.f5.objects import Item, full_path, properties
+from ...readers.f5.objects import Item, properties
 from ...readers.tree import Statement
 from ...spec.units import Duration, Version
 from ..account import Account
@@ -16,8 +16,6 @@ from .header import Header
 
 if TYPE_CHECKING:
     from ...core.errors import Location
-
-_DEEPEST: Final = 32
 
 
 class Found(NamedTuple):
@@ -73,16 +71,11 @@ class Source:
 
     def find(self, item: Item, name: str) -> Found | None:
         """The value of a property after `defaults-from`; None if it is not known."""
-        for _ in range(_DEEPEST):
-            if text := item.text(name):
-                return Found(text, self.property(item, name))
-            parent = item.text("defaults-from")
-            above = self.model.items.get((item.kind, full_path(parent) if parent else ""))
-            if above is None:
-                text = self.model.effective(item, name) or ""
-                return Found(text, None) if text else None
-            item = above
-        return None
+        for one in self.model.parents(item):
+            if text := one.text(name):
+                return Found(text, self.property(one, name))
+        text = self.model.beyond(item, name) or ""
+        return Found(text, None) if text else None
 
     def find_in(self, profile: Profile, name: str) -> Found | None:
         """The value of a property of a virtual server's profile."""
@@ -90,16 +83,6 @@ class Source:
             return self.find(profile.item, name)
         text = self.model.value(profile, name)
         return Found(text, profile.statement) if text else None
-
-    def parents(self, item: Item) -> Iterator[Item]:
-        """An object, and those from which it inherits."""
-        for _ in range(_DEEPEST):
-            yield item
-            parent = item.text("defaults-from")
-            above = self.model.items.get((item.kind, full_path(parent) if parent else ""))
-            if above is None:
-                return
-            item = above
 
     def taken(self, item: Item, name: str, key: str) -> None:
         """Account for a property whose value is at a key."""
@@ -119,8 +102,7 @@ class Source:
     def seconds(self, path: str, text: str, *statements: Statement) -> None:
         """Take a time in whole seconds."""
         if number(text) is None:
-            for statement in statements:
-                self.account.given_up(statement, f"{path}: {text} is not a whole number of seconds")
+            self.account.given_up_all(statements, f"{path}: {text} is not a whole number of seconds")
         else:
             self.values.take(path, str(Duration(int(text) * 1000)), *statements)
 

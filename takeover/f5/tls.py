@@ -24,8 +24,10 @@ def take(source: Source) -> None:
     main = source.roles.main
     for number, profile in enumerate(main.of_kind("client-ssl")):
         if number:
-            for statement in (profile.statement, *all_of(profile.item.statement if profile.item else None)):
-                source.account.given_up(statement, f"{profile.path}: a farm has one certificate")
+            source.account.given_up_all(
+                (profile.statement, *all_of(profile.item.statement if profile.item else None)),
+                f"{profile.path}: a farm has one certificate",
+            )
         else:
             source.account.taken(profile.statement, "frontend.tls.mode")
             _clients(source, profile)
@@ -65,7 +67,7 @@ def _clients(source: Source, profile: Profile) -> None:
 
 def _pairs(source: Source, item: Item) -> Iterator[_Pair]:
     """The pairs of certificate and key of a profile, or of the nearest parent that has any."""
-    for one in source.parents(item):
+    for one in source.model.parents(item):
         chains = [entry for entry in one.block("cert-key-chain") if entry.block is not None]
         for entry in chains:
             source.account.implied(entry, "a certificate with its key")
@@ -88,8 +90,7 @@ def _pairs(source: Source, item: Item) -> Iterator[_Pair]:
 def _certificate(source: Source, item: Item) -> None:
     pairs = [*_pairs(source, item)]
     for other in pairs[1:]:
-        for statement in other.statements.values():
-            source.account.given_up(statement, "a farm has one certificate")
+        source.account.given_up_all(other.statements.values(), "a farm has one certificate")
     if pairs:
         _pair(source, pairs[0].names, pairs[0].statements)
     else:
@@ -105,19 +106,21 @@ def _pair(source: Source, names: Mapping[str, str], statements: Mapping[str, Sta
             source.account.taken(statement, "frontend.tls.certificate")
         return
     if certificate == _OWN_CERTIFICATE:
-        for statement in statements.values():
-            source.account.given_up(statement, "the device's own certificate, which no client trusts")
+        source.account.given_up_all(statements.values(), "the device's own certificate, which no client trusts")
         return
     if source.values.take("f5.certificate", certificate, *all_of(statements.get("cert"))):
         source.values.take("f5.key", key, *all_of(statements.get("key")))
-    for statement in all_of(statements.get("chain")) if chain != "none" else ():
-        source.account.given_up(statement, "chain: f5.certificate names one object: it must hold the chain, too")
-    for statement in all_of(statements.get("passphrase")):
-        source.account.given_up(statement, "the key must have no passphrase, or its object must have it")
+    if chain != "none":
+        source.account.given_up_all(
+            all_of(statements.get("chain")), "chain: f5.certificate names one object: it must hold the chain, too"
+        )
+    source.account.given_up_all(
+        all_of(statements.get("passphrase")), "the key must have no passphrase, or its object must have it"
+    )
 
 
 def _versions(source: Source, item: Item) -> None:
-    for one in source.parents(item):
+    for one in source.model.parents(item):
         statement = source.property(one, "options")
         if statement is None:
             continue
@@ -150,7 +153,7 @@ def _hsts(source: Source) -> bool:
     """Whether responses have Strict-Transport-Security, by an iRule or the http profile."""
     found = False
     for profile in source.roles.main.of_kind("http"):
-        for item in source.parents(profile.item) if profile.item else ():
+        for item in source.model.parents(profile.item) if profile.item else ():
             for statement in item.block("hsts"):
                 found |= statement.name == "mode" and statement.arguments == ("enabled",)
                 if statement.name == "mode":

@@ -88,10 +88,9 @@ def _tcp_checks(source: Source) -> None:
             source.account.given_up(
                 option, "nlbgen checks by HTTP: TCP checks pass while the app pool of a node is stopped"
             )
-    for statement in web.all("tcp-check"):
-        source.account.given_up(
-            statement, "nlbgen checks by HTTP: TCP checks pass while the app pool of a node is stopped"
-        )
+    source.account.given_up_all(
+        web.all("tcp-check"), "nlbgen checks by HTTP: TCP checks pass while the app pool of a node is stopped"
+    )
 
 
 def _verification(source: Source) -> None:

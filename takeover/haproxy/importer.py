@@ -83,13 +83,14 @@ def _others(source: Source) -> None:
             if redis
             else f"{proxy.kind} {proxy.name}: not part of the farm"
         )
-        for statement in proxy.section.walk():
-            account.given_up(statement, why)
+        account.given_up_all(proxy.section.walk(), why)
     if source.made_by_nlbgen and roles.statistics:
-        for statement in roles.statistics.all("http-request", "return"):
-            account.given_up(statement, "stores.redis.sentinel makes the front of Redis")
-        for statement in roles.statistics.all("monitor-uri"):
-            account.given_up(statement, "frontend.vip makes the address of keepalived's check")
+        account.given_up_all(
+            roles.statistics.all("http-request", "return"), "stores.redis.sentinel makes the front of Redis"
+        )
+        account.given_up_all(
+            roles.statistics.all("monitor-uri"), "frontend.vip makes the address of keepalived's check"
+        )
 
 
 def _selections(source: Source) -> None:
@@ -117,8 +118,7 @@ def _selections(source: Source) -> None:
 
 def _other(account: Account, section: Statement) -> None:
     if section.name in {"userlist", "peers", "mailers", "cache", "http-errors", "ring", "program", "log-forward"}:
-        for statement in section.walk():
-            account.given_up(statement, f"nlbgen's configuration has no section {section.name}")
+        account.given_up_all(section.walk(), f"nlbgen's configuration has no section {section.name}")
 
 
 def _close(account: Account, spec: Spec) -> None:

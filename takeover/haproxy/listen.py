@@ -223,8 +223,7 @@ def _redirect(source: Source, found: list[Listener], mode: str) -> None:
         if on_http:
             statements += redirects
         else:
-            for statement in redirects:
-                source.account.given_up(statement, "nlbgen redirects only from port 80")
+            source.account.given_up_all(redirects, "nlbgen redirects only from port 80")
         if proxy is not source.roles.main:
             statements += [proxy.section, *on_http] if on_http else []
             if not on_http:

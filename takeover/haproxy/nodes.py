@@ -177,6 +177,5 @@ def common(source: Source, servers: Sequence[Server], keyword: str) -> tuple[str
     statements = tuple(dict.fromkeys(source.at(one.word.location) for one in found))
     if len(texts) == 1 and len(found) == len(servers):
         return texts.pop(), statements
-    for statement in statements:
-        source.account.given_up(statement, f"{keyword}: it is the same for all nodes in a spec, and differs here")
+    source.account.given_up_all(statements, f"{keyword}: it is the same for all nodes in a spec, and differs here")
     return None

@@ -77,8 +77,7 @@ class Source:
         """Take a time of HAProxy."""
         length = milliseconds(text)
         if length is None or length != int(length):
-            for statement in statements:
-                self.account.given_up(statement, f"{path}: {text} is not a whole number of milliseconds")
+            self.account.given_up_all(statements, f"{path}: {text} is not a whole number of milliseconds")
         else:
             self.values.take(path, str(Duration(int(length))), *statements)
 
@@ -92,8 +91,7 @@ class Source:
         if text.isascii() and text.isdecimal() and len(text) < 10:
             self.values.take(path, int(text), *statements)
         else:
-            for statement in statements:
-                self.account.given_up(statement, f"{path}: {text} is not a whole number")
+            self.account.given_up_all(statements, f"{path}: {text} is not a whole number")
 
 
 def header_of(configuration: Configuration) -> tuple[str, str] | None:

@@ -52,8 +52,7 @@ def _failures(source: Source) -> None:
         for statement in statements:
             source.account.implied(statement, "the only node is never marked down")
     else:
-        for statement in statements:
-            source.account.given_up(statement, "max_fails=0: nlbgen marks a node down if another one can take over")
+        source.account.given_up_all(statements, "max_fails=0: nlbgen marks a node down if another one can take over")
 
 
 def _own(source: Source) -> None:
@@ -130,8 +129,7 @@ def _verification(source: Source) -> None:
         return
     if not (switch and switch[-1].arguments[:1] == ("on",)):
         source.values.take("frontend.tls.verify_nodes", False, *switch)
-        for statement in file:
-            source.account.given_up(statement, "proxy_ssl_verify is off: NGINX does not use it")
+        source.account.given_up_all(file, "proxy_ssl_verify is off: NGINX does not use it")
         return
     source.account.taken(switch[-1], "frontend.tls.verify_nodes")
     if file and file[-1].arguments:
@@ -143,5 +141,4 @@ def _verification(source: Source) -> None:
 
 def _unused(source: Source, scope: Scope) -> None:
     for name in ("proxy_ssl_verify", "proxy_ssl_trusted_certificate", "proxy_ssl_verify_depth", "proxy_ssl_crl"):
-        for statement in scope.effective(name):
-            source.account.given_up(statement, "there is no TLS from NGINX to the nodes")
+        source.account.given_up_all(scope.effective(name), "there is no TLS from NGINX to the nodes")

@@ -181,8 +181,7 @@ def _tls(source: Source, scope: Scope) -> None:
 def _certificate(source: Source, scope: Scope) -> None:
     for name, key in (("ssl_certificate", "certificate"), ("ssl_certificate_key", "key")):
         found = scope.effective(name)
-        for other in found[1:]:
-            source.account.given_up(other, "a farm has one certificate")
+        source.account.given_up_all(found[1:], "a farm has one certificate")
         if not found or not found[0].arguments:
             continue
         path = found[0].arguments[0]
@@ -233,8 +232,7 @@ def _redirect(source: Source, found: list[Listener], mode: str) -> None:
             statements += [*redirects, *([] if main else on_http)]
             statements += [scope.statement] if scope.statement and not main else []
         else:
-            for statement in redirects:
-                source.account.given_up(statement, "redirects are from port 80 to https only")
+            source.account.given_up_all(redirects, "redirects are from port 80 to https only")
     statements = list({one.location: one for one in statements}.values())
     take_redirect(source.account, source.values, statements, mode)
 

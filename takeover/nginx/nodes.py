@@ -173,8 +173,7 @@ def common(source: Source, name: str) -> tuple[str, tuple[Statement, ...]] | Non
     statements = tuple(one.statement for one in found)
     if len(texts) == 1 and len(found) == len(members):
         return texts.pop(), statements
-    for statement in statements:
-        source.account.given_up(statement, f"{name}: it is the same for all nodes in a spec, and differs here")
+    source.account.given_up_all(statements, f"{name}: it is the same for all nodes in a spec, and differs here")
     return None
 
 

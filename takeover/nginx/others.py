@@ -76,12 +76,10 @@ def _target(source: Source, target: Target) -> None:
 def _servers(source: Source) -> None:
     for scope in source.roles.others:
         kind = "stream server" if scope in source.found.http.stream_servers else "server"
-        for statement in source.inside(scope):
-            source.account.given_up(statement, f"{kind} {_title(scope)}: not part of the farm")
+        source.account.given_up_all(source.inside(scope), f"{kind} {_title(scope)}: not part of the farm")
     for upstream in source.roles.unused:
         name = "".join(upstream.arguments[:1])
-        for statement in upstream.walk():
-            source.account.given_up(statement, f"upstream {name}: not part of the farm")
+        source.account.given_up_all(upstream.walk(), f"upstream {name}: not part of the farm")
     _rest(source, source.roles.statistics, "statistics on the loopback address")
     _rest(source, source.roles.refusing, "requests for other names are refused")
 

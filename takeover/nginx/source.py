@@ -80,8 +80,7 @@ class Source:
         """Take a time of NGINX."""
         length = time(text)
         if length is None:
-            for statement in statements:
-                self.account.given_up(statement, f"{path}: {text} is not a time")
+            self.account.given_up_all(statements, f"{path}: {text} is not a time")
             return False
         return self.values.take(path, str(Duration(round(length * 1000))), *statements)
 
@@ -96,8 +95,7 @@ class Source:
         """Take a size of NGINX."""
         number = size(text)
         if number is None:
-            for statement in statements:
-                self.account.given_up(statement, f"{path}: {text} is not a size")
+            self.account.given_up_all(statements, f"{path}: {text} is not a size")
         else:
             self.values.take(path, str(Size(number)), *statements)
 
@@ -105,8 +103,7 @@ class Source:
         """Take a whole number."""
         if text.isascii() and text.isdecimal() and len(text) < _DIGITS:
             return self.values.take(path, int(text), *statements)
-        for statement in statements:
-            self.account.given_up(statement, f"{path}: {text} is not a whole number")
+        self.account.given_up_all(statements, f"{path}: {text} is not a whole number")
         return False
 
     def lacking(self, feature: str) -> None:

@@ -70,7 +70,7 @@ NASTY = (
 ODD_TEXTS = st.lists(st.sampled_from(NASTY), min_size=1, max_size=8).map("".join).map(str.strip).filter(bool)
 SITES = ODD_TEXTS.map(lambda text: re.sub(r'[?:@&=,/\\\\<>"*|%$`]', "x", text))
 """Names of sites: IIS refuses some characters."""
-PATHS = ODD_TEXTS.map(lambda text: f"/{text}"[:1024].rstrip())
+PATHS = ODD_TEXTS.map(lambda text: re.sub(r"[\s/]+\Z", "", f"/{text}"[:1024]) or "/x")
 LABELS = st.from_regex(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", fullmatch=True)
 HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(".".join).filter(lambda name: re.search("[A-Za-z-]", name))
 IPV4 = st.tuples(st.integers(1, 223), st.integers(0, 255), st.integers(0, 255), st.integers(1, 254)).map(

@@ -347,6 +347,36 @@ def test_values_are_inherited_down_to_the_built_in_objects() -> None:
     assert found.named("ltm monitor", "/Common/h") is None
 
 
+def test_parents_in_a_circle_end_with_each_object_once() -> None:
+    text = "ltm profile tcp a { defaults-from b }\nltm profile tcp b { defaults-from a idle-timeout 60 }\n"
+    found = of(text)
+    first, second = found.of_kind("ltm profile tcp")
+    assert [one.path for one in found.parents(first)] == ["/Common/a", "/Common/b"]
+    assert (found.effective(first, "idle-timeout"), found.effective(second, "nagle")) == ("60", None)
+
+
+def test_a_profile_that_inherits_from_none_has_the_built_in_values() -> None:
+    found = of("ltm profile tcp /Common/tcp { defaults-from none }\n")
+    assert found.effective(found.of_kind("ltm profile tcp")[0], "idle-timeout") == "300"
+
+
+def test_properties_before_a_block_on_one_line_are_split() -> None:
+    found = of(
+        "ltm pool p { load-balancing-mode ratio-member members { a:80 b:80 { ratio 2 session user-disabled } } }\n"
+        "ltm pool q { slow-ramp-time 0 monitor min 1 of { m n } }\n"
+        "ltm pool r { slow-ramp-time 0 monitor m and n and o }\n"
+        "ltm virtual v { destination 10.0.0.1:443 disabled profiles { http tcp { context all } } rules { x } }\n"
+    )
+    first, second, third = found.pools.values()
+    assert first.item.text("load-balancing-mode") == "ratio-member"
+    assert [(one.endpoint.host, one.ratio, one.enabled) for one in first.members] == [("a", 1, True), ("b", 2, False)]
+    assert (second.item.text("slow-ramp-time"), second.monitors) == ("0", ("/Common/m", "/Common/n"))
+    assert (third.item.text("slow-ramp-time"), len(third.monitors)) == ("0", 3)
+    virtual = found.virtuals[0]
+    assert (virtual.destination.port, virtual.enabled, virtual.rules) == (443, False, ("/Common/x",))
+    assert [(one.path, one.context) for one in virtual.profiles] == [("/Common/http", "all"), ("/Common/tcp", "all")]
+
+
 @pytest.mark.parametrize(
     ("block", "snat"),
     [
