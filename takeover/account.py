@@ -99,6 +99,8 @@ class Account:
 
 
 _DIRECTIVE: Final = re.compile(r"[a-z_-]+")
+_NO_SECRETS: Final = frozenset(("server_tokens", "gzip_proxied"))
+"""Directives of NGINX with such a word that hold no secret."""
 _SECRET: Final = re.compile(
     r"auth(?!enticate(?:-name|-depth)?\b)|passw|passphrase|secret|token|credential|api-?key|details-?key", re.IGNORECASE
 )
@@ -108,6 +110,9 @@ def shown(statement: Statement) -> str:
     """The statement in one line. What follows a word such as `auth` or `password` may be a secret, and is masked."""
     words: list[str] = []
     for word in statement.words:
+        if statement.name in _NO_SECRETS:
+            words.append(word.text)
+            continue
         text = word.text if word.text and not any(char.isspace() for char in word.text) else f'"{word.text}"'
         first = word is statement.words[0]
         if first and text == "auth":  # an object of F5

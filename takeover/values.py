@@ -73,7 +73,7 @@ class Values:
         """Forget all values below a path, which options replace."""
         for path in [path for path in self._found if path.startswith(beginning)]:
             for statement in self._found.pop(path).statements:
-                self._account.dropped(statement, path, f"{beginning}: options replace it")
+                self._account.dropped(statement, path, f"{beginning.rstrip('[')}: options replace it")
 
     def drop(self, problem: Problem) -> bool:
         """Give up the value that a rule of the spec refuses; False if no statement has it."""

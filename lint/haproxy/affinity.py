@@ -24,7 +24,6 @@ from .base import (
     websocket_backends,
 )
 
-_COOKIE_MODES: Final = frozenset({"insert", "prefix", "rewrite"})
 _CLASSIC_PATH: Final = "/signalr"
 _HASHES: Final = frozenset({"source", "uri", "url_param", "hdr", "hash", "rdp-cookie"})
 _SAME_FOR_ALL: Final = ("hdr(host)", "hash req.hdr(host)", "hash hdr(host)", "hash req.fhdr(host)", "hash ssl_fc_sni")
@@ -181,7 +180,7 @@ def _balance(backend: Proxy) -> tuple[str, ...]:
 
 def _weak_cookie(configuration: Model, backend: Proxy) -> Iterator[Found]:
     cookie = _cookie(backend)
-    if not cookie or not _COOKIE_MODES.intersection(cookie.arguments):
+    if not cookie or "insert" not in cookie.arguments:  # the attributes are those of a cookie that HAProxy inserts
         return
     encrypted = any(bind.get("ssl") for one in configuration.sources(backend) for bind in one.binds)
     needed = [

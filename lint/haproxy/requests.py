@@ -116,6 +116,8 @@ def _no_scheme(configuration: Model, frontend: Proxy) -> Iterator[Found]:
         for statement in rules
         if statement.arguments[:1] in {("set-header",), ("add-header",)}
     }
+    added = (" ".join(one.arguments).partition(":")[0] for one in rules_of(configuration, frontend, "reqadd"))
+    known.update(name.lower() for name in added)
     options = [one.backend.option("forwarded") for one in configuration.targets(frontend)]
     if bind and not known & {"x-forwarded-proto", "forwarded"} and not any(options):
         what = f"{named(frontend)} terminates TLS, and does not tell the nodes that the client used https"

@@ -51,6 +51,7 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     "ltm profile fastl4": {"idle-timeout": "300"},
     "ltm profile http": {"insert-xforwarded-for": "disabled", "header-insert": "none"},
     "ltm profile client-ssl": {"ciphers": "DEFAULT", "cipher-group": "none"},
+    "ltm profile server-ssl": {"peer-cert-mode": "ignore"},
     "ltm persistence cookie": {
         "method": "insert",
         "secure": "enabled",

@@ -88,6 +88,11 @@ class _Reader:
         elif name in SECTIONS:
             self._close()
             self._head = words
+        elif self._head is None and name.startswith("\ufeff"):
+            hint = "save it as UTF-8 without the mark"
+            raise UnreadableError.at(
+                words[0].location, "the file begins with a byte order mark: HAProxy refuses it", hint
+            )
         elif self._head is None:
             raise UnreadableError.at(
                 words[0].location, f"{name} stands before the first section", "write it below global, defaults, ..."

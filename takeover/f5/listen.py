@@ -46,7 +46,7 @@ def mode_of(source: Source) -> str:
     clients, nodes = main.of_kind("client-ssl"), main.of_kind("server-ssl")
     if clients:
         return "bridge" if nodes else "terminate"
-    if main.of_kind("http"):
+    if main.of_kind("http") or nodes:  # with TLS to the nodes only, the device reads what clients send
         return "none"
     monitors = (source.model.named("ltm monitor", path) for path in source.roles.web.monitors)
     kinds = {item.kind for item in monitors if item}

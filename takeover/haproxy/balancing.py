@@ -59,16 +59,31 @@ def _algorithm(source: Source) -> None:
 def _affinity(source: Source) -> None:
     web, live = source.roles.web, source.roles.live
     here, there = _affinity_of(source, web), _affinity_of(source, live) if live else ""
-    source.values.take(
-        "balancer.affinity",
-        "signalr" if there == "cookie" and here != "cookie" else here,
-        *_affine(web if here else live),
-        *(_affine(live) if live else ()),
-    )
+    kind = "signalr" if there == "cookie" and here != "cookie" else here if here != "none" or not there else there
+    source.values.take("balancer.affinity", kind, *_affine(web), *_affine(live))
+    for pool in source.roles.pools if source.made_by_nlbgen is None else ():
+        for statement in pool.all("cookie") if kind in {"cookie", "signalr"} else ():
+            _cookie(source, statement)
     for pool in source.roles.pools:
         for statement in _affine(pool):
             if not source.account.has(statement):
                 source.account.implied(statement, "the affinity is the same in every pool")
+
+
+def _cookie(source: Source, statement: Statement) -> None:
+    """Account for the name and the attributes of a cookie that is not nlbgen's."""
+    name, *words = (*statement.arguments, "")
+    if name != _COOKIE:
+        source.account.given_up(
+            statement, f"the balancer's cookie is {_COOKIE}: clients lose their affinity once, at the change"
+        )
+    for word in words:
+        if word in _COOKIE_OPTIONS:
+            source.account.given_up(statement, f"{word}: the cookie lasts as long as the browser's session")
+
+
+_COOKIE: Final = "NLBID"
+_COOKIE_OPTIONS: Final = frozenset(("maxidle", "maxlife", "domain", "dynamic", "preserve", "postonly", "attr"))
 
 
 def _affinity_of(source: Source, pool: Proxy) -> str:

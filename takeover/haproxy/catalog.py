@@ -3,6 +3,7 @@
 from typing import Final, NamedTuple
 
 from ...generators.headers import SET_BY_BALANCER
+from ...readers.haproxy.model import at_run_time
 from ...readers.tree import Statement
 from ..account import Account, Fate
 from .source import UPGRADE
@@ -35,7 +36,9 @@ _KNOWN: Final = (
     *_implied("nlbgen retries on another node; only GET and HEAD are repeated", "retries", "option redispatch"),
     *_implied("nlbgen retries on another node; only GET and HEAD are repeated", "retry-on", "option abortonclose"),
     *_implied("X-Forwarded-For is set, and forged ones are removed", "option forwardfor"),
-    *_implied("idle connections are kept", "option http-server-close", "option http-keep-alive"),
+    *_implied("idle connections are kept", "option http-keep-alive"),
+    *_given_up("idle connections to clients and nodes are kept", "option http-server-close", "option httpclose"),
+    *_given_up("idle connections to clients and nodes are kept", "option forceclose", "option http-pretend-keepalive"),
     *_implied("idle connections are kept", "option prefer-last-server", "http-reuse", "option http-use-htx"),
     *_implied("nlbgen sets the limits for clients itself", "timeout client", "timeout http-request"),
     *_implied("nlbgen sets the limits for clients itself", "timeout http-keep-alive", "timeout client-fin"),
@@ -98,12 +101,16 @@ def account_for(account: Account) -> None:
             account.given_up(statement, known.detail)
 
 
+_OLD_HEADERS: Final = {"reqadd": "add-header", "reqdel": "del-header", "reqidel": "del-header"}
 _REMOVED: Final = ("x-", "upgrade", "proxy", "forwarded", "ms-aspnetcore", "connection")
 _SET: Final = frozenset(name.lower() for name in SET_BY_BALANCER)
 
 
 def _header(words: tuple[str, ...]) -> _Known | None:
-    """The fate of a header for the nodes."""
+    """The fate of a header for the nodes; `reqadd` and `reqdel` are of HAProxy 2.0 and earlier."""
+    old = _OLD_HEADERS.get(words[0])
+    if old and len(words) > 1:
+        words = ("http-request", old, words[1].partition(":")[0])
     if words[:1] == ("http-request",) and words[1:2] in {("set-header",), ("add-header",)} and len(words) > 2:
         if words[2].lower() in _SET:
             return _Known((), "implied", "X-Forwarded-For, -Host, -Port and -Proto are set, and forged ones removed")
@@ -117,6 +124,9 @@ def _header(words: tuple[str, ...]) -> _Known | None:
 
 def _found(statement: Statement) -> _Known | None:
     words = tuple(word.text for word in statement.words)
+    if words[0] == "use_backend" and at_run_time(statement):
+        why = "an expression selects the backend: only the pools that other lines name are taken over"
+        return _Known((), "given up", why)
     if known := _header(words):
         return known
     words = words[1:] if words[:1] == ("no",) else words

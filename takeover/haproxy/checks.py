@@ -74,8 +74,8 @@ def _sent(source: Source, statement: Statement) -> tuple[str, Statement] | None:
 
 def _expect(source: Source) -> None:
     for statement in source.roles.web.all("http-check", "expect"):
-        words = [word for word in statement.arguments[1:] if word != "!"]
-        if words[:1] == ["status"] and len(words) > 1 and words[1].isdecimal() and len(words[1]) == 3:
+        words = statement.arguments[1:]
+        if words[:1] == ("status",) and len(words) > 1 and words[1].isdecimal() and len(words[1]) == 3:
             source.number("balancer.health.expect", words[1], statement)
         else:
             source.account.given_up(statement, "a check expects one status: balancer.health.expect")

@@ -41,7 +41,11 @@ def take(configuration: Configuration, source: str, frontend: str = "") -> Draft
     _own(taken)
     _sections(taken)
     servers = tuple(one.statement for pool in roles.pools for one in pool.servers)
-    return Draft(account, values, _close, tuple(_notes(taken)), Members("server line", servers))
+
+    def close(account: Account, spec: Spec) -> None:
+        _close(account, spec, own=taken.made_by_nlbgen is not None)
+
+    return Draft(account, values, close, tuple(_notes(taken)), Members("server line", servers))
 
 
 def _own(source: Source) -> None:
@@ -121,8 +125,11 @@ def _other(account: Account, section: Statement) -> None:
         account.given_up_all(section.walk(), f"nlbgen's configuration has no section {section.name}")
 
 
-def _close(account: Account, spec: Spec) -> None:
-    """Account for the lines that nlbgen writes itself for this spec, and for those that the catalogue knows."""
+def _close(account: Account, spec: Spec, *, own: bool) -> None:
+    """Account for the lines that nlbgen writes itself for this spec, and for those that the catalogue knows.
+
+    Conditions (`.if`, `.endif`) are only known in nlbgen's own file.
+    """
     try:
         rendered = render(generator("haproxy"), spec)
     except UnsupportedError:
@@ -134,7 +141,7 @@ def _close(account: Account, spec: Spec) -> None:
         for statement in reader.read_text(file.content.decode("utf-8"), "").walk()
     }
     for statement in list(account.open()):
-        if tuple(word.text for word in statement.words) in written:
+        if (own or not statement.name.startswith(".")) and tuple(word.text for word in statement.words) in written:
             account.implied(statement, "nlbgen writes the same line")
     catalog.account_for(account)
 

@@ -33,6 +33,9 @@ class Listener(NamedTuple):
 def take(source: Source) -> None:
     """Take what the farm's frontend listens on, and how it ends TLS."""
     found = _listeners(source, source.roles.main)
+    proxies = (source.roles.main, *source.roles.redirects, source.roles.statistics)
+    for bind in (bind for proxy in proxies if proxy for bind in proxy.binds):
+        _words(source, bind)
     secure = [one for one in found if one.tls]
     own = secure or [one for one in found if one.port != _HTTP_PORT] or found
     if not own:
@@ -103,7 +106,7 @@ def _further(source: Source, other: Listener) -> None:
 
 
 def _tls(source: Source, bind: Bind) -> None:
-    values, account = source.values, source.account
+    values = source.values
     _certificate(source, bind)
     alpn = bind.get("alpn") or bind.get("npn")
     if alpn is not None:
@@ -112,24 +115,42 @@ def _tls(source: Source, bind: Bind) -> None:
         large = buffer.arguments[0].isdecimal() and int(buffer.arguments[0]) >= _LARGE_BUFFER
         if large:
             values.take("frontend.windows_sign_in", True, buffer)
-    known = {"ssl", "crt", "alpn", "npn", "v6only", "v4v6"}
+    _profile(source, bind)
+    values.take("frontend.tls.hsts", _hsts(source))
+
+
+def _words(source: Source, bind: Bind) -> None:
+    """Account for each word of a `bind` line after its address."""
+    account = source.account
     for setting in bind.settings:
         name = setting.word.text
         if name == "verify" and setting.text == "none":
             account.implied(bind.statement, "clients need no certificate")
         elif name in _BIND_TLS:
             account.implied(bind.statement, f"{name}: frontend.tls.profile sets the TLS versions and ciphers")
-        elif name in {"ca-file", "crl-file", "verify"}:
-            account.given_up(bind.statement, f"{name}: certificates of clients are not supported")
-        elif name == "accept-proxy":
-            account.given_up(bind.statement, "accept-proxy: clients connect directly, without the PROXY protocol")
-        elif name not in known:
+        elif name in _BIND_IMPLIED:
+            account.implied(bind.statement, f"{name}: {_BIND_IMPLIED[name]}")
+        elif name in _BIND_GIVEN_UP:
+            account.given_up(bind.statement, f"{name}: {_BIND_GIVEN_UP[name]}")
+        elif name not in _BIND_TAKEN:
             account.not_understood(bind.statement, name)
-    _profile(source, bind)
-    values.take("frontend.tls.hsts", _hsts(source))
 
 
 _LARGE_BUFFER: Final = 65_536
+_BIND_TAKEN: Final = frozenset(("ssl", "crt", "alpn", "npn", "v6only", "v4v6"))
+_BIND_IMPLIED: Final = {
+    **dict.fromkeys(("process", "thread", "shards"), "HAProxy counts its threads itself"),
+    **dict.fromkeys(("name", "id", "label"), "nlbgen names its listeners itself"),
+}
+_BIND_GIVEN_UP: Final = {
+    **dict.fromkeys(("ca-file", "crl-file", "verify"), "certificates of clients are not supported"),
+    **dict.fromkeys(("accept-proxy", "accept-netscaler-cip"), "clients connect directly, without the PROXY protocol"),
+    **dict.fromkeys(("crt-list", "ca-sign-file", "generate-certificates"), "a farm has one certificate"),
+    **dict.fromkeys(("interface", "namespace", "transparent"), "the listener has an address only"),
+    **dict.fromkeys(("maxconn", "backlog", "nice"), "the limit is for the whole farm: balancer.limits.connections"),
+    **dict.fromkeys(("tfo", "mss", "tcp-ut", "defer-accept", "proto"), "HAProxy's own default is used"),
+    "expose-fd": "the socket of the administrators passes the listeners at a reload",
+}
 _BIND_TLS: Final = frozenset(
     (
         *("ciphers", "ciphersuites", "curves", "ecdhe", "ssl-min-ver", "ssl-max-ver", "no-sslv3", "no-tlsv10"),
@@ -157,6 +178,10 @@ def _certificate(source: Source, bind: Bind) -> None:
     elif (base := source.model.last_global("crt-base")) and not path.startswith("/"):
         path = key = f"{base.arguments[0].rstrip('/')}/{path}"
         source.account.taken(base, "frontend.tls.certificate")
+    if not source.made_by_nlbgen and "$" in path:
+        why = f"{path}: only HAProxy knows the environment variable: write frontend.tls.certificate"
+        source.account.given_up(statement, why)
+        return
     if path.endswith("/"):
         source.account.given_up(statement, f"{path} is a folder: frontend.tls.certificate needs one file")
         return

@@ -298,3 +298,8 @@ def test_example_has_no_findings_and_is_understood() -> None:
     path = ROOT / "outputs" / "example" / "f5" / "bigip.conf"
     report = examine(str(path), read(path))
     assert (report.findings, report.unread) == ((), ())
+
+
+def test_a_server_profile_without_its_own_mode_has_the_built_in_one(tmp_path: Path) -> None:
+    report = examined(GOOD.replace("    peer-cert-mode require\n", ""), tmp_path / "bigip.conf")
+    assert ids(report) == {"f5-nodes-unverified"}

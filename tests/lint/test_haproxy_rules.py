@@ -225,3 +225,16 @@ def test_three_hundred_backends_are_checked_in_ten_seconds() -> None:
     begin = time.process_time()
     examine("f", configuration)
     assert time.process_time() - begin < 10
+
+
+def test_a_cookie_of_the_application_has_no_attributes_of_haproxy() -> None:
+    text = POOLS.replace("backend web\n", "backend web\n  cookie app prefix nocache\n")
+    assert "cookie-attributes" in [rule for _line, rule in found(text.replace("prefix", "insert"))]
+    assert "cookie-attributes" not in [rule for _line, rule in found(text)]
+
+
+def test_a_scheme_that_reqadd_sets_is_told() -> None:
+    text = "frontend f\n mode http\n bind :443 ssl crt /a.pem\n default_backend b\nbackend b\n mode http\n{}"
+    text += " server a 10.0.0.1:80\n"
+    assert "forwarded-proto" in [rule for _line, rule in found(text.format(""))]
+    assert "forwarded-proto" not in [rule for _line, rule in found(text.format(" reqadd X-Forwarded-Proto:\\ https\n"))]

@@ -291,3 +291,9 @@ def test_ten_megabytes_are_read_in_three_seconds() -> None:
     found = read_text(text, "f")
     assert time.process_time() - begin < 3
     assert len(found.statements) > 1000
+
+
+def test_a_byte_order_mark_is_an_error_with_its_fix() -> None:
+    with pytest.raises(UnreadableError, match="byte order mark") as caught:
+        read_text("\ufeffglobal\n    daemon\n", "f")
+    assert "UTF-8" in str(caught.value.problems[0].hint)

@@ -766,3 +766,12 @@ def test_what_the_reader_does_not_understand_is_a_note(number: int, notes: int) 
     found = draft_of(broken + BASE).notes
     assert found[0] == "bigip.conf:1:1: the braces of this program do not match"
     assert len([one for one in found if "do not match" in one or "2 more parts" in one]) == notes
+
+
+def test_tls_only_to_the_nodes_is_no_passthrough() -> None:
+    farm = farm_of(
+        "ltm pool p { members { 10.0.0.5:443 10.0.0.6:443 } }\n"
+        "ltm virtual v { destination 10.1.1.1:80 pool p profiles { serverssl { context serverside } tcp { } } }\n"
+    )
+    assert farm.frontend.tls.mode == "none"
+    assert [one.address for one in farm.nodes] == ["10.0.0.5", "10.0.0.6"]

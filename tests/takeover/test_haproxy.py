@@ -306,3 +306,102 @@ def test_haproxy_accepts_the_source_and_what_is_rendered(text: str, tmp_path: Pa
     done = subprocess.run(["haproxy", "-c", "-f", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert validate.validate(generator("haproxy"), taken(text).spec).checked
+
+
+HOST = {"frontend.host": "orchestrator.corp.example"}
+ODD = """\
+global
+    maxconn 4000
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 1m
+    timeout server 2m
+    option httpclose
+    option http-server-close
+frontend f
+    bind 10.1.0.1:443 ssl crt "/certs/${NAME}.pem"
+    bind 10.1.0.1:80 accept-proxy interface eth1 name plain strange
+    redirect scheme https if !{ ssl_fc }
+    acl live path_beg /signalr
+.if defined(CLOSED)
+    http-request deny
+.endif
+    reqadd X-Forwarded-Proto:\\ https
+    reqadd X-Team:\\ a
+    use_backend %[req.hdr(host),lower,map(/etc/hosts.map)]
+    use_backend ws if live
+    default_backend web
+backend web
+    option httpchk GET /api/status
+    http-check expect ! status 500
+    server a 10.0.0.1:80 check
+    server b 10.0.0.2:80 check
+backend ws
+    stick-table type ip size 1m
+    stick on src
+    server a 10.0.0.1:80 check
+    server b 10.0.0.2:80 check
+listen stats
+    bind 10.1.0.1:9000 interface eth2
+    stats enable
+"""
+
+
+def test_each_word_of_a_bind_line_has_a_result() -> None:
+    result = taken(ODD, **HOST)
+    found = line(result, "bind 10.1.0.1:80")
+    assert found.fate == "not understood"
+    for word in ("strange", "given up: accept-proxy: ", "given up: interface: ", "implied: name: "):
+        assert word in found.detail
+    assert "interface: " in line(result, "bind 10.1.0.1:9000").detail
+
+
+def test_a_certificate_path_with_an_environment_variable_is_given_up() -> None:
+    result = taken(ODD, **HOST)
+    assert "environment variable" in line(result, "bind 10.1.0.1:443").detail
+    assert "$" not in result.spec.farm.frontend.tls.certificate
+
+
+def test_affinity_only_in_the_signalr_pool_is_taken() -> None:
+    result = taken(ODD, **HOST)
+    assert result.spec.farm.balancer.affinity == "source"
+    assert line(result, "stick on").fate == "taken"
+
+
+def test_a_check_that_expects_another_status_is_not_taken() -> None:
+    result = taken(ODD, **HOST)
+    assert (line(result, "http-check expect").fate, result.spec.farm.balancer.health.expect) == ("given up", 200)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "fate", "detail"),
+    [
+        ("use_backend %", "given up", "an expression selects the backend"),
+        (".endif", "not understood", ""),
+        ("option httpclose", "given up", "are kept"),
+        ("option http-server-close", "given up", "are kept"),
+        ('reqadd "X-Forwarded', "implied", "X-Forwarded-For"),
+        ('reqadd "X-Team', "given up", "X-Team"),
+    ],
+)
+def test_an_odd_statement_has_its_own_reason(beginning: str, fate: str, detail: str) -> None:
+    found = [one for one in taken(ODD, **HOST).lines if one.text.startswith(beginning)]
+    assert found
+    assert all(one.fate == fate and detail in one.detail for one in found)
+
+
+def test_the_name_and_the_lifetime_of_another_cookie_are_given_up() -> None:
+    text = ODD.replace("    option httpchk", "    cookie SRV insert indirect maxidle 30m\n    option httpchk")
+    result = taken(text.replace("10.0.0.1:80 check", "10.0.0.1:80 check cookie a"), **HOST)
+    found = line(result, "cookie SRV")
+    assert found.fate == "given up"
+    assert "NLBID" in found.detail
+    assert "maxidle" in found.detail
+    assert result.spec.farm.balancer.affinity == "cookie"
+
+
+def test_options_that_replace_nodes_are_named() -> None:
+    draft = importer.take(read_text(ODD, "haproxy.cfg"), "haproxy.cfg")
+    draft.values.clear("nodes[")
+    assert "nodes: options replace it" in next(one.detail for one in draft.account.lines() if "10.0.0.2:80" in one.text)

@@ -434,3 +434,10 @@ def test_backup_nodes_with_affinity_by_address_are_a_note() -> None:
     draft = drafted(text)
     assert (draft.values.get("balancer.affinity"), draft.values.get("nodes[1].state")) == ("source", "backup")
     assert any("no backup nodes with affinity by address" in note for note in draft.notes)
+
+
+def test_a_directive_whose_name_only_looks_like_a_secret_is_shown() -> None:
+    result = taken(SITE.replace("listen 80;", "listen 80; server_tokens off; gzip_proxied no-store private auth;"))
+    texts = [one.text for one in result.lines]
+    assert "server_tokens off" in texts
+    assert "gzip_proxied no-store private auth" in texts
