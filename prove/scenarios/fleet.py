@@ -141,7 +141,7 @@ class RobotsSpread(FleetScenario):
     """Balance the robots again after a failure."""
 
     name = "robots-spread"
-    title = "a node recovers without robots, then the application pools of the others are recycled"
+    title = "a node recovers without robots, then the application pools of the other nodes are recycled"
     why = "robots stay connected to their node, so a node that recovers has none for hours"
 
     def sticky(self, farm: Farm) -> str:
@@ -173,9 +173,7 @@ class RobotsDrain(RobotsSpread):
     """Balance the robots again after a failure, without a request that fails."""
 
     name = "robots-drain"
-    title = (
-        "a node recovers without robots, then each other one is drained for its part of the time (nlbgen nodes drain)"
-    )
+    title = "a node recovers without robots, then `nodes drain --for` closes a part of each other node's connections"
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
         """Skip vendors that cannot close single connections, and farms whose own minimum forbids that a node leaves."""

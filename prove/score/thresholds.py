@@ -62,7 +62,7 @@ _SIGNALR: Final[Mapping[str, Threshold]] = {
     "hit": at_least(1, "robots whose node crashed"),
     "innocent": at_most(0, "robots that lost their connection to a healthy node"),
     "lost": at_most(0, "robots that did not reconnect"),
-    "back_within": at_most(5, "the last robot reconnected after", "s"),
+    "back_within": at_most(5, "time until the last robot reconnected", "s"),
     "displaced": at_most(0, "robots that lost their session when the node recovered"),
 }
 """The metrics of SignalR sessions, both generations."""
@@ -197,18 +197,18 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "peak": at_most(8, "robots that connected within one second after the release"),
         "lost": at_most(0, "robots that did not reconnect"),
         "cut": at_most(0, "robots that lost their connection when the limit was removed"),
-        "last_back": measured("the last robot reconnected after the first one", "s"),
+        "last_back": measured("time between the first and the last robot that reconnected", "s"),
     },
     # live.py
     "idle-websocket": {
         "cut": at_most(0, "idle WebSockets closed before their timeout"),
         "kept": at_most(0, "idle WebSockets still open after their timeout"),
-        "shortest": measured("the first idle WebSocket was closed after", "s"),
+        "shortest": measured("time until the first idle WebSocket was closed", "s"),
     },
     "long-poll": {
         "failed": at_most(0, "long polls that were not answered"),
         "repeated": at_most(0, "long polls that were retried on a node"),
-        "longest": measured("the last long poll was answered after", "s"),
+        "longest": measured("time until the last long poll was answered", "s"),
     },
     "event-stream": {
         "lost": at_most(0, "events that did not arrive"),
@@ -232,7 +232,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "unconnected": at_most(0, "robots that could not connect"),
         "hit": at_least(1, "robots whose node hung"),
         "lost": at_most(0, "robots that did not reconnect"),
-        "back_within": at_most(8, "the last robot reconnected after", "s", nginx=15),
+        "back_within": at_most(8, "time until the last robot reconnected", "s", nginx=15),
     },
     # correct.py
     "posts": {
@@ -246,7 +246,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "shortened": at_most(0, "uploads that arrived truncated"),
         "accepted_over": at_most(0, "larger uploads that were not refused with 413"),
         "arrived_over": at_most(0, "larger uploads that reached a node"),
-        "upload": measured("the upload took", "s"),
+        "upload": measured("duration of the upload", "s"),
     },
     "browsers": {
         "bad_redirects": at_most(0, "HTTP responses that do not redirect to HTTPS"),
@@ -288,7 +288,7 @@ THRESHOLDS: Final[Mapping[str, Mapping[str, Threshold]]] = {
         "others_failed": at_most(0, "requests of other clients that failed"),
         "others_slow": at_most(5, "requests of other clients that took more than 1 s"),
         "held": at_most(0, "slow clients that were never disconnected"),
-        "longest": measured("the last slow client was disconnected after", "s"),
+        "longest": measured("time until the last slow client was disconnected", "s"),
     },
     "logged-tokens": {
         "lines": at_least(1, "log lines of requests with tokens"),
