@@ -18,6 +18,8 @@ from ..readers.tree import Configuration
 from .rule import Finding, Rule, Severity
 
 _SECONDS: Final = 60
+_RESOLVER: Final = "missing_resolver"
+_MAP_WORDS: Final = 2
 _SEVERITIES: Final[dict[str, Severity]] = {"HIGH": "warning", "MEDIUM": "warning", "LOW": "note"}
 _OWN: Final = frozenset(
     (
@@ -57,15 +59,33 @@ def findings(file: str, configuration: Configuration) -> tuple[Finding, ...]:
 def _findings(issues: Iterable[dict[str, object]], configuration: Configuration) -> Iterator[Finding]:
     # gixy names files by their absolute paths.
     names = {str(Path(name).resolve()): name for name in configuration.lines}
+    to_upstreams = frozenset(_to_upstreams(configuration))
     for issue in issues:
         plugin, line = str(issue.get("plugin")), issue.get("line")
         file = names.get(str(Path(str(issue.get("file"))).resolve()), "")
         lines = configuration.lines.get(file, ())
         if plugin in _OWN or not isinstance(line, int) or not 0 < line <= len(lines):
             continue
+        if plugin == _RESOLVER and (file, line) in to_upstreams:
+            continue
         text = lines[line - 1]
         column = len(text) - len(text.lstrip()) + 1
         yield Finding(_rule(plugin, issue), Location(file, line, column), _sentence(issue, "reason", "summary"))
+
+
+def _to_upstreams(configuration: Configuration) -> Iterator[tuple[str, int]]:
+    """The lines of `proxy_pass` with a variable that a `map` gives only names of upstreams: nothing is resolved."""
+    statements = [*configuration.walk()]
+    upstreams = {one.arguments[0] for one in statements if one.name == "upstream" and one.arguments}
+    maps: dict[str, set[str]] = {}
+    for one in statements:
+        if one.name == "map" and len(one.arguments) == _MAP_WORDS:
+            values = (line.words[-1].text for line in one.inside if len(line.words) > 1)
+            maps.setdefault(one.arguments[1], set()).update(values)
+    for one in statements:
+        name = one.arguments[0].rpartition("://")[2] if one.name == "proxy_pass" and one.arguments else ""
+        if name in maps and maps[name] <= upstreams:
+            yield one.location.file, one.location.line
 
 
 def _no_result(file: str, message: str) -> Finding:

@@ -11,6 +11,7 @@ _SECRETS: Final = (
     ),
     # HAProxy: users, statistics; F5: passwords and passphrases of objects.
     re.compile(r"(?i)(\b(?:insecure-|encrypted-)?(?:password|passphrase|secret|shared-secret)[ \t=:]+)(\S+)"),
+    re.compile(r"(\bdynamic-cookie-key[ \t]+)(\S+)"),
     re.compile(r"(\bstats[ \t]+auth[ \t]+[^\s:]+:)(\S+)"),
     re.compile(r"(?i)(\bauthorization[\"']?[,:]?[ \t]+)(.+)"),
     re.compile(r"(?i)(\b(?:basic|bearer)[ \t]+)([A-Za-z0-9+/=._~-]{6,})"),

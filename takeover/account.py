@@ -102,7 +102,8 @@ _DIRECTIVE: Final = re.compile(r"[a-z_-]+")
 _NO_SECRETS: Final = frozenset(("server_tokens", "gzip_proxied"))
 """Directives of NGINX with such a word that hold no secret."""
 _SECRET: Final = re.compile(
-    r"auth(?!enticate(?:-name|-depth)?\b)|passw|passphrase|secret|token|credential|api-?key|details-?key", re.IGNORECASE
+    r"auth(?!enticate(?:-name|-depth)?\b)|passw|passphrase|secret|token|credential|(?:api-?|details-?|cookie-)key",
+    re.IGNORECASE,
 )
 
 

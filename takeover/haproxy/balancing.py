@@ -4,6 +4,7 @@ import re
 from itertools import pairwise
 from typing import Final
 
+from ...generators.design import COOKIE
 from ...generators.haproxy.generator import SILENT_PLACES
 from ...readers.haproxy.conditions import acls, condition, read_comparison
 from ...readers.haproxy.model import Proxy
@@ -73,22 +74,24 @@ def _affinity(source: Source) -> None:
 def _cookie(source: Source, statement: Statement) -> None:
     """Account for the name and the attributes of a cookie that is not nlbgen's."""
     name, *words = (*statement.arguments, "")
-    if name != _COOKIE:
+    if name != COOKIE:
         source.account.given_up(
-            statement, f"the balancer's cookie is {_COOKIE}: clients lose their affinity once, at the change"
+            statement, f"the balancer's cookie is {COOKIE}: clients lose their affinity once, at the change"
         )
     for word in words:
         if word in _COOKIE_OPTIONS:
             source.account.given_up(statement, f"{word}: the cookie lasts as long as the browser's session")
 
 
-_COOKIE: Final = "NLBID"
 _COOKIE_OPTIONS: Final = frozenset(("maxidle", "maxlife", "domain", "dynamic", "preserve", "postonly", "attr"))
 
 
 def _affinity_of(source: Source, pool: Proxy) -> str:
     cookie = pool.last("cookie")
-    if cookie and any(one.has("cookie") for one in pool.servers):
+    with_values = cookie and ("dynamic" in cookie.arguments or any(one.has("cookie") for one in pool.servers))
+    if cookie and not with_values:
+        source.account.given_up(cookie, "no server line has a cookie value: HAProxy sets no cookie")
+    if cookie and with_values:
         if "insert" not in cookie.arguments:
             source.account.given_up(cookie, "the balancer inserts its own cookie, NLBID")
         return "cookie"

@@ -88,6 +88,8 @@ def _others(source: Source) -> None:
             else f"{proxy.kind} {proxy.name}: not part of the farm"
         )
         account.given_up_all(proxy.section.walk(), why)
+    for name in ("monitor-uri", "monitor-net"):
+        account.given_up_all(roles.main.all(name), f"{name}: the farm's frontend answers no checks of other balancers")
     if source.made_by_nlbgen and roles.statistics:
         account.given_up_all(
             roles.statistics.all("http-request", "return"), "stores.redis.sentinel makes the front of Redis"

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from ...generators.design import COOKIE
 from ...readers.nginx.model import Proxied
 from ...readers.tree import Statement
 from ...spec.capacity import FD_RESERVE
@@ -61,6 +62,8 @@ def _affinity_of(source: Source, pool: Pool) -> str:
         for statement in pool.own("sticky"):
             if statement.arguments[:1] != ("cookie",):
                 source.account.given_up(statement, "the balancer inserts its own cookie, NLBID")
+            else:
+                _cookie(source, statement)
         return "cookie"
     if pool.own("ip_hash"):
         return "source"
@@ -72,6 +75,21 @@ def _affinity_of(source: Source, pool: Pool) -> str:
             return "cookie"
         source.account.given_up(statement, f"{key}: affinity is by cookie or by the client's address")
     return "none"
+
+
+def _cookie(source: Source, statement: Statement) -> None:
+    """Account for the name and the attributes of a cookie that is not nlbgen's."""
+    name, *words = (*statement.arguments[1:], "")
+    if name == COOKIE:
+        return
+    source.account.given_up(
+        statement, f"the balancer's cookie is {COOKIE}: clients lose their affinity once, at the change"
+    )
+    for word in words:
+        if word.startswith(("expires=", "domain=")):
+            source.account.given_up(
+                statement, f"{word}: the cookie is for frontend.host, and lasts as long as the browser's session"
+            )
 
 
 def _reads_cookie(source: Source, key: str) -> bool:

@@ -107,10 +107,6 @@ _IMPLIED: Final = (
         "underscores_in_headers ignore_invalid_headers",
     ),
     (
-        "SignalR's connections are not limited by a request's time",
-        "proxy_ignore_client_abort",
-    ),
-    (
         "the names are in farm.yaml",
         "ssl_preread preread_timeout",
     ),
@@ -209,6 +205,10 @@ _GIVEN_UP: Final = (
     (
         "the queue of a node is in IIS",
         "queue max_conns_queue",
+    ),
+    (
+        "NGINX closes a request to a node when its client disconnects",
+        "proxy_ignore_client_abort",
     ),
     (
         "nlbgen loads only the module that it needs",

@@ -82,3 +82,17 @@ def test_gixy_that_takes_too_long_is_a_note(main: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(gixy, "_SECONDS", 0)
     (found,) = gixy.findings(str(main), read(main))
     assert found.message == "gixy gave no result within 0 s"
+
+
+@pytest.mark.parametrize(("value", "is_found"), [("other", False), ("host.example:80", True)])
+def test_a_map_of_upstreams_needs_no_resolver(value: str, is_found: bool, tmp_path: Path) -> None:
+    path = tmp_path / "nginx.conf"
+    path.write_text(
+        "events {}\nhttp {\n    upstream web { server 10.0.0.1; }\n    upstream other { server 10.0.0.2; }\n"
+        f"    map $host $pool {{ default web; a.example {value}; }}\n"
+        "    server {\n        listen 80;\n        location / {\n            proxy_pass http://$pool;\n"
+        "        }\n    }\n}\n",
+        encoding="utf-8",
+    )
+    ids = {one.rule.id for one in gixy.findings(str(path), read(path))}
+    assert ("gixy-missing-resolver" in ids) is is_found

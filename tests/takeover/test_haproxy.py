@@ -405,3 +405,26 @@ def test_options_that_replace_nodes_are_named() -> None:
     draft = importer.take(read_text(ODD, "haproxy.cfg"), "haproxy.cfg")
     draft.values.clear("nodes[")
     assert "nodes: options replace it" in next(one.detail for one in draft.account.lines() if "10.0.0.2:80" in one.text)
+
+
+def test_a_dynamic_cookie_is_affinity_and_its_key_is_masked() -> None:
+    text = ODD.replace(
+        "    option httpchk", "    cookie SRV insert dynamic\n    dynamic-cookie-key hunter2\n    option httpchk"
+    )
+    result = taken(text, **HOST)
+    assert result.spec.farm.balancer.affinity == "cookie"
+    assert all("hunter2" not in one.text for one in result.lines)
+
+
+def test_a_cookie_without_values_is_no_affinity() -> None:
+    text = ODD.replace("    stick on src\n", "").replace(
+        "    option httpchk", "    cookie SRV insert\n    option httpchk"
+    )
+    result = taken(text, **HOST)
+    assert result.spec.farm.balancer.affinity == "none"
+    assert "sets no cookie" in line(result, "cookie SRV").detail
+
+
+def test_the_path_that_other_balancers_check_is_given_up() -> None:
+    result = taken(ODD.replace("    acl live", "    monitor-uri /up\n    acl live"), **HOST)
+    assert line(result, "monitor-uri").fate == "given up"

@@ -441,3 +441,17 @@ def test_a_directive_whose_name_only_looks_like_a_secret_is_shown() -> None:
     texts = [one.text for one in result.lines]
     assert "server_tokens off" in texts
     assert "gzip_proxied no-store private auth" in texts
+
+
+def test_the_name_and_the_lifetime_of_another_cookie_are_given_up() -> None:
+    text = SITE.replace("server 10.0.0.2;", "server 10.0.0.2; sticky cookie srv expires=1h path=/;")
+    found = next(one for one in taken(text).lines if one.text.startswith("sticky"))
+    assert found.fate == "given up"
+    assert "NLBID" in found.detail
+    assert "expires=1h" in found.detail
+    assert "taken: balancer.affinity" in found.detail
+
+
+def test_ignoring_a_client_that_disconnects_is_given_up() -> None:
+    text = SITE.replace("listen 80;", "listen 80; proxy_ignore_client_abort on;")
+    assert next(one for one in taken(text).lines if "abort" in one.text).fate == "given up"
