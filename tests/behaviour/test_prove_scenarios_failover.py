@@ -3,6 +3,7 @@
 import pytest
 
 from nlbgen.prove.scenarios import failover
+from nlbgen.prove.scenarios.registry import QUICK
 
 from .conftest import VENDORS, Fault, StartBench, lines_without
 
@@ -117,6 +118,7 @@ def test_reload_by_a_restart_fails(shared_bench: StartBench, vendor: str, monkey
     assert [seen[name].verdict for name in ("failed", "failed_new")] == ["failed", "failed"], seen
 
 
+IN_THE_QUICK_RUN = {("haproxy", name) for name in QUICK}
 OUTAGES = ("steady", "kill", "pool-stopped", "hang", "drain", "reload-outage")
 
 
@@ -128,8 +130,8 @@ OUTAGES = ("steady", "kill", "pool-stopped", "hang", "drain", "reload-outage")
             name,
             marks=[
                 pytest.mark.alone,
-                # Each of them once in `make test`, the vendors in turn.
-                *([pytest.mark.long] if (place + turn) % 2 else []),
+                # Each of them once in `make test`, the vendors in turn; the quick run of HAProxy has two of them.
+                *([pytest.mark.long] if (place + turn) % 2 or (vendor, name) in IN_THE_QUICK_RUN else []),
             ],
         )
         for turn, vendor in enumerate(VENDORS)

@@ -170,6 +170,7 @@ CHANGES: list[Callable[[Any], object]] = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_invalid_manifest_is_refused_by_schema_and_reader(bundle: Path, change: Callable[[Any], object]) -> None:
     data = json.loads(contents(bundle)[MANIFEST])
     change(data)
@@ -300,6 +301,7 @@ def test_export_fails_when_every_vendor_refuses(farm: Path, monkeypatch: pytest.
     assert len(error.value.problems) == len(VENDORS)
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_export_without_a_vendor_omits_the_rollout(farm: Path, cli: "RunCommand") -> None:
     """A spec with several balancers needs --vendor."""
     ran = cli("bundle", "export", FAST, "-o", "b.zip", cwd=farm)
@@ -468,6 +470,7 @@ def test_export_without_secrets_reads_no_secret(farm: Path, cli: "RunCommand", s
     assert {path: content for path, content in found.items() if path.startswith("nodes/")} == rendered
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_tar_and_zip_bundles_contain_the_same_files(farm: Path, cli: "RunCommand") -> None:
     for name in ("b.tar.gz", "b.tgz", "b.zip"):
         assert cli("bundle", "export", FAST, "-o", name, cwd=farm).code == 0
@@ -481,6 +484,7 @@ def test_tar_and_zip_bundles_contain_the_same_files(farm: Path, cli: "RunCommand
 
 
 @BOTH
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_verify_of_an_intact_bundle_prints_intact(farm: Path, cli: "RunCommand", ending: str) -> None:
     made = cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm)
     digest = made.out.split()[0]
@@ -651,6 +655,7 @@ def verified(data: bytes, ending: str) -> Bundle:
 
 
 @BOTH
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_verify_of_any_flipped_byte_fails(small: dict[str, bytes], ending: str) -> None:
     data = small[ending]
     assert verified(data, ending).manifest.farm == "f"
@@ -689,6 +694,7 @@ def test_verify_of_a_repacked_changed_manifest_fails(small: dict[str, bytes], en
 
 @pytest.mark.slow
 @BOTH
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_verify_of_the_damaged_example_fails(farm: Path, cli: "RunCommand", ending: str) -> None:
     assert cli("bundle", "export", FAST, "-o", f"b.{ending}", cwd=farm).code == 0
     data = (farm / f"b.{ending}").read_bytes()
@@ -900,6 +906,7 @@ def test_diff_shows_versions_and_verdicts(bundle: Path, cli: "RunCommand", farm:
     assert ran.out == f"nlbgen: {__version__} -> 9.9\nhaproxy/haproxy.cfg validated: - -> checked by HAProxy 9\n"
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_diff_escapes_line_ends_and_control_characters(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     """Line ends, a last line without one, and what would move a terminal's cursor."""
     raw = (farm / "farm.yaml").read_bytes()
@@ -918,6 +925,7 @@ def test_diff_escapes_line_ends_and_control_characters(bundle: Path, cli: "RunCo
         assert "\r" not in ran.out
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_diff_of_very_long_files_is_skipped(bundle: Path, cli: "RunCommand", farm: Path) -> None:
     raw = (farm / "farm.yaml").read_bytes()
     (farm / "farm.yaml").write_bytes(raw + b"#\n" * 20_001)
@@ -962,6 +970,7 @@ REFUSED = [path for path in FARMS if list(path.parent.glob("*.refused.txt"))]
 
 
 @pytest.mark.parametrize("spec", sorted({*FARMS[::5], *REFUSED}), ids=lambda path: path.parent.name)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_bundle_of_every_golden_farm_verifies(spec: Path, cli: "RunCommand", tmp_path: Path) -> None:
     for ending in ENDINGS:
         made = cli("bundle", "export", FAST, "-s", spec, "-o", tmp_path / f"b.{ending}")

@@ -336,6 +336,7 @@ def test_plaintext_export_is_reproducible(farm: Path, cli: "RunCommand") -> None
     assert (farm / "a.zip").read_bytes() == (farm / "b.zip").read_bytes()
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_diff_never_shows_plain_secrets(farm: Path, cli: "RunCommand", secrets: list[bytes]) -> None:
     for name, secret in (("a.zip", SECRET), ("b.zip", "another-one")):
         environment = {"NLBGEN_REDIS_PASSWORD": secret}

@@ -261,6 +261,7 @@ def test_init_writes_the_values_of_the_options(cli: "RunCommand", tmp_path: Path
 @pytest.mark.parametrize("mode", ["bridge", "terminate", "passthrough", "none"])
 @pytest.mark.parametrize("version", ["", "2018.4", "2019.10.19", "2020.10", "2023.4", "22.10"])
 @pytest.mark.parametrize("store", ["redis", "sqlserver"])
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_init_writes_a_valid_spec(mode: str, version: str, store: str, cli: "RunCommand", tmp_path: Path) -> None:
     args = ["init", "--host", "o.example", "--node", "a=10.0.0.1", "--node", "b=b.example", "--tls", mode]
     ran = cli(*args, "--orchestrator", version, "--store", store, "--redis", "redis.corp.example")

@@ -386,6 +386,7 @@ def test_control_characters_of_inputs_are_not_printed(columns: str, tty: Tty, mo
     assert r"\x1b" in shown.replace("\n", "").replace(" ", "")
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_table_uses_the_width_of_the_terminal(
     tty: Tty, monkeypatch: pytest.MonkeyPatch, farm: Path, terminal: "RunOnTerminal"
 ) -> None:

@@ -334,6 +334,7 @@ print(json.dumps([found, len(locks_of_msvcrt), refused, replacements]))
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc has the open files")
 @pytest.mark.parametrize("windows", [True, False], ids=["msvcrt", "fcntl"])
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_commands_that_take_a_lock_run_and_are_refused(tmp_path: Path, cli: "RunCommand", windows: bool) -> None:
     shutil.copytree(EXAMPLE.parent, tmp_path, dirs_exist_ok=True)
     assert cli("bundle", "export", "--vendor", "haproxy", "--no-validate", "-o", "farm.tar.gz").code == 0

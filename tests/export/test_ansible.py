@@ -583,6 +583,7 @@ LINT = ("ansible-lint", "--offline", "--profile", "production", "--strict", "-q"
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_ansible_lint_finds_nothing(fleet: Path) -> None:
     ran = run(*LINT, cwd=fleet)
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stdout + ran.stderr
@@ -594,6 +595,7 @@ def test_ansible_lint_finds_nothing(fleet: Path) -> None:
     [*(pytest.param((vendor,), marks=pytest.mark.long) for vendor in SECTIONS), tuple(SECTIONS)],
     ids="-".join,
 )
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_ansible_lint_finds_nothing_without_a_shared_address(
     vendors: tuple[str, ...], farm: MakeSpec, tmp_path: Path
 ) -> None:

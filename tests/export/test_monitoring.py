@@ -593,6 +593,7 @@ CASES: Mapping[str, tuple[Series, str, set[str]]] = {
 
 
 @pytest.mark.prometheus
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_promtool_fires_each_alert_for_its_cause_and_for_no_other(hosted: Spec, others: Spec, tmp_path: Path) -> None:
     folder = written(hosted, written(others, tmp_path))
     unit = {

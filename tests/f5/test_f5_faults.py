@@ -250,7 +250,7 @@ def test_push_by_soap_with_a_fault_at_any_call_is_applied_or_changes_nothing(
 @pytest.mark.slow
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("near")
-@pytest.mark.parametrize("part", parts(10))
+@pytest.mark.parametrize("part", parts(20))
 @pytest.mark.parametrize("kind", ["outlasted", "reset-after"])
 @pytest.mark.parametrize("api", ["soap_tls"], indirect=True)
 def test_push_by_soap_with_a_lost_answer_to_any_call_is_applied_or_changes_nothing(
@@ -258,7 +258,7 @@ def test_push_by_soap_with_a_lost_answer_to_any_call_is_applied_or_changes_nothi
 ) -> None:
     """Each call, also for certificates: the device executes it or not, and the answer is another error or lost."""
     planned = counted(api, pushed)
-    for number in range(1 + part, api.calls + 1, 10):
+    for number in range(1 + part, api.calls + 1, 20):
         disturbed(api, pushed, bigip, tmp_path, number, kind, planned, times=1)
 
 

@@ -18,6 +18,8 @@ from nlbgen.push.http import PAUSES
 from nlbgen.spec.units import Version
 
 if TYPE_CHECKING:
+    from _pytest.mark.structures import ParameterSet
+
     from tests.f5.bigip import BigIp, Json
     from tests.f5.conftest import Console, Make, Pushed, Reached, Renewals
 
@@ -89,6 +91,7 @@ SINCE = {"modern": Version("14.0"), "passthrough-checked": Version("13.1")}
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("version", ["11.6.0", "12.1.2", "13.0.0", "13.1.1", "16.1.2", "17.1.0"])
 @pytest.mark.parametrize("farm", FARMS)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_of_an_unchanged_farm_sends_no_write(
     bigip: ModuleType, make: "Make", pushed: "Pushed", running: "Reached", farm: str, version: str
 ) -> None:
@@ -130,13 +133,18 @@ def test_push_to_a_device_that_does_not_expand_policies_reads_each_rule(
     assert pushed(spec).outcome == "unchanged"
 
 
-def pairs() -> list[tuple[str, str]]:
-    return [(old, new) for old in FARMS for new in FARMS if old != new and "partition" not in {old, new}]
+def pairs() -> "list[ParameterSet]":
+    """Each third pair of farms; `make test` runs each seventh of these."""
+    all_pairs = [(old, new) for old in FARMS for new in FARMS if old != new and "partition" not in {old, new}]
+    return [
+        pytest.param(old, new, marks=[pytest.mark.long] if number % 7 else [])
+        for number, (old, new) in enumerate(all_pairs[::3])
+    ]
 
 
 @pytest.mark.no_cover  # test_push_of_an_unchanged_farm_sends_no_write and the tests below reach its lines
 @pytest.mark.usefixtures("near")
-@pytest.mark.parametrize("old, new", pairs()[::3])
+@pytest.mark.parametrize("old, new", pairs())
 def test_push_of_one_farm_over_another_leaves_only_the_new_objects(
     make: "Make", pushed: "Pushed", device: "BigIp", old: str, new: str
 ) -> None:

@@ -85,7 +85,7 @@ FARMS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.no_cover
+@pytest.mark.no_cover  # other tests reach the same lines
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("farm", FARMS)
 def test_push_by_soap_of_an_unchanged_farm_sends_no_write(
@@ -101,6 +101,7 @@ def test_push_by_soap_of_an_unchanged_farm_sends_no_write(
 
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize("farm", ["plain", "cookie", "states", "ipv6", "partition", "services"])
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_by_rest_after_a_push_by_soap_finds_no_difference(
     spec: "Make", make: "Make", pushed: "Pushed", farm: str
 ) -> None:
@@ -117,7 +118,7 @@ def pairs() -> list[tuple[str, str]]:
     return list(zip(names, [*names[1:], names[0]], strict=True))
 
 
-@pytest.mark.no_cover
+@pytest.mark.no_cover  # other tests reach the same lines
 @pytest.mark.usefixtures("near")
 @pytest.mark.parametrize(
     "old, new",
@@ -140,6 +141,7 @@ def test_push_by_soap_of_one_farm_over_another_leaves_only_the_new_objects(
 
 
 @pytest.mark.usefixtures("near")
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_by_soap_adds_removes_and_drains_members(spec: "Make", pushed: "Pushed", device: "BigIp") -> None:
     pushed(spec())
     nodes = [
@@ -173,6 +175,7 @@ DRIFT: list[tuple[str, str, dict[str, Any], str]] = [
 
 
 @pytest.mark.usefixtures("near")
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_by_soap_to_a_device_with_drift_names_and_corrects_it(
     spec: "Make", pushed: "Pushed", device: "BigIp", console: "Console"
 ) -> None:
@@ -221,6 +224,7 @@ def test_push_by_soap_of_signalr_paths_creates_an_irule(spec: "Make", pushed: "P
 # Certificates, snapshots, groups.
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_by_soap_of_a_renewed_certificate_keeps_the_one_before_and_removes_older_ones(
     spec: "Make", pushed: "Pushed", device: "BigIp", renewals: "Renewals"
 ) -> None:
@@ -238,6 +242,7 @@ def test_push_by_soap_of_a_renewed_certificate_keeps_the_one_before_and_removes_
     assert pushed(spec(**renewals[0])).outcome == "unchanged"
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_restore_by_soap_of_a_snapshot_restores_the_former_objects(
     spec: "Make", make: "Make", pushed: "Pushed", device: "BigIp"
 ) -> None:
@@ -253,6 +258,7 @@ def test_restore_by_soap_of_a_snapshot_restores_the_former_objects(
         pushed(make(), restore=report.snapshot)
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_by_soap_synchronises_refuses_a_standby_unit_and_refuses_validate(
     spec: "Make", pushed: "Pushed", device: "BigIp"
 ) -> None:
@@ -324,7 +330,7 @@ def test_push_by_soap_with_an_accepted_limit_is_applied(
 # The descriptions.
 
 
-@pytest.mark.no_cover
+@pytest.mark.no_cover  # other tests reach the same lines
 @pytest.mark.parametrize("farm", ["plain", "states"])
 def test_push_by_soap_with_the_recorded_wsdl_is_applied(
     spec: "Make", pushed: "Pushed", portal: "Portal", soap_module: ModuleType, farm: str
@@ -437,6 +443,7 @@ def test_push_by_soap_reports_leftovers_of_another_kind(
 
 
 @pytest.mark.usefixtures("near")
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_restore_by_soap_of_the_node_verification_whose_ca_is_gone_is_refused(
     spec: "Make", pushed: "Pushed", device: "BigIp", site: Path
 ) -> None:
@@ -458,6 +465,7 @@ def test_push_by_soap_with_prune_of_a_farm_without_tls_removes_the_old_key(
     assert device.files() == set()
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_by_soap_that_may_not_remove_an_old_key_stays_pending_until_it_is_removed(
     spec: "Make", pushed: "Pushed", device: "BigIp", renewals: "Renewals", monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ def test_golden_cases_exist() -> None:
 
 
 @pytest.mark.parametrize("path", OTHER_FARMS, ids=lambda path: path.parent.name)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_render_of_other_vendors_farms_is_valid_or_refused(path: Path) -> None:
     spec = loads(path.read_text(encoding="utf-8"))
     spec = spec._replace(farm=spec.farm.replace(accept=(*spec.farm.accept, "f5-queue")))

@@ -334,6 +334,7 @@ def traced(folder: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_trace(), reason="strace cannot trace here")
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_apply_killed_at_any_system_call_leaves_intact_files(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     copy_farm(whole)

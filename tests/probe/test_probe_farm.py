@@ -515,6 +515,7 @@ def test_hsts_missing_or_too_short_is_reported(farm: "SimulatedFarm", value: str
     farm.only("hsts", "balancer")
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_hsts_with_a_longer_max_age_has_no_finding(farm: "SimulatedFarm") -> None:
     farm.balancer.headers["Strict-Transport-Security"] = 'max-age="94608000"; includeSubDomains'
     assert farm.run().ok

@@ -1015,6 +1015,7 @@ def judge(server: "Server", spec: Spec, allowed: Options, origin: "Device", told
 @pytest.mark.slow
 @pytest.mark.parametrize("part", parts(9))
 @pytest.mark.parametrize("product, mode, kind", SCENES)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_with_a_fault_at_any_call_leaves_the_old_or_the_new_farm(
     serve: Serve, product: str, mode: str, kind: str, part: int
 ) -> None:
@@ -1046,6 +1047,7 @@ def left_over(origin: "Device", device: "Device") -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_with_a_late_answer_to_any_write_leaves_the_old_or_the_new_farm(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1147,6 +1149,7 @@ def test_node_that_the_device_lists_twice_is_completed_by_one_push(
     assert [one["ip"] for one in backends_of(server.device.farms["orch"])].count("10.20.1.3") == 1
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_pushes_in_every_order_leave_a_complete_farm(serve: Serve) -> None:
     """A second push runs between any two calls of a first one, as a whole."""
     server, spec, allowed = prepared(serve, "relianoid", "bridge", "new")
@@ -1328,6 +1331,7 @@ def test_push_without_an_answer_in_time_fails_and_rolls_back(serve: Serve, monke
 @pytest.mark.parametrize(
     "product, mode", [("relianoid", "bridge"), ("relianoid", "passthrough"), ("zevenet-ng", "terminate")]
 )
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_push_after_an_interrupted_push_completes(serve: Serve, product: str, mode: str) -> None:
     server = serve(product)
     spec = spec_for(server, mode=mode)
