@@ -22,7 +22,7 @@ def cell(vendor: Generator, feature: Feature) -> Cell:
     support: Support = vendor.support[feature.id]
     if isinstance(support, Since):
         accept = vendor.problem_id(feature.id) if support.before.fallback else ""
-        before = f"earlier versions: {_limits(support.before)}"
+        before = f"before {support.version}, {_limits(support.before)}"
         return Cell(f"since {support.version}", support.note or before, accept)
     if isinstance(support, No):
         if support.fallback:
@@ -32,7 +32,7 @@ def cell(vendor: Generator, feature: Feature) -> Cell:
 
 
 def _limits(lacking: No) -> str:
-    return f"{lacking.reason}; fallback: {lacking.fallback}" if lacking.fallback else lacking.reason
+    return f"{lacking.reason}. Fallback: {lacking.fallback}" if lacking.fallback else lacking.reason
 
 
 def columns(names: Collection[str] = ()) -> list[Generator]:
@@ -81,15 +81,18 @@ def _table(notes: list[str] | None, names: Collection[str] = ()) -> str:
     lines = [f"| Feature | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
     for feature in FEATURES:
         found = [cell(vendor, feature) for vendor in vendors]
-        row = [one.answer if notes is None else _numbered(one, notes) for one in found]
+        where = [f"{vendor.title}, {feature.title}" for vendor in vendors]
+        row = [one.answer if notes is None else _numbered(one, at, notes) for one, at in zip(found, where, strict=True)]
         lines.append(f"| {feature.title} | {' | '.join(row)} |")
     return "\n".join(lines) + "\n"
 
 
-def _numbered(found: Cell, notes: list[str]) -> str:
+def _numbered(found: Cell, where: str, notes: list[str]) -> str:
     if not found.note:
         return found.answer
-    notes.append(found.note + (f" (accept as `{found.accept}`)" if found.accept else ""))
+    older = "" if found.answer == "fallback" else " of earlier versions"
+    accept = f". To accept the fallback{older}, add `{found.accept}` to the key `accept`" if found.accept else ""
+    notes.append(f"{where}: {found.note}{accept}")
     return f"{found.answer} ({len(notes)})"
 
 

@@ -48,48 +48,50 @@ class F5(Generator):
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
         "verify-nodes": Yes(
-            "a server-ssl profile verifies them, with SNI. With passthrough, the monitor uses this profile (13.1 or "
-            "later). Before 13.1, health checks send no SNI"
+            "a server-ssl profile verifies the certificates, with SNI. With passthrough, the monitor uses this profile "
+            "from 13.1 on. Before 13.1, health checks send no SNI"
         ),
         "tls-modern": Since(
             GATES["tls-1.3"],
             No("TLS 1.3 came with 14.0"),
-            "with a cipher group",
+            "nlbgen renders a cipher group",
         ),
         "http2": No("with an HTTP/2 profile, WebSockets need further profiles, which nlbgen does not render"),
-        "websocket": Yes("from 12.1 on with a websocket profile; before 12.1, the http profile passes WebSockets"),
+        "websocket": Yes(
+            "from 12.1 on, the virtual server has a websocket profile. Before 12.1, the http profile passes WebSockets"
+        ),
         "signalr-pool": Yes(
-            "SignalR has its own pool; the idle timeout is the same for all paths of the virtual server"
+            "SignalR has its own pool, but the idle timeout is the same for all paths of the virtual server"
         ),
         "address-limit": No(
             "the limit needs the AFM module, or an iRule with a table; nlbgen renders neither",
             "one client address can use all connections",
         ),
-        "health-paths": Yes("one monitor for each service; all must be up"),
+        "health-paths": Yes("each service has its own monitor, and all monitors must be up"),
         "health-details-key": No(
             "a monitor contains its request in the clear, and nlbgen writes no secrets into its files",
             "the checks are sent without the key, which changes no status",
         ),
-        "serve-all-failed": Yes("an iRule selects a pool without a monitor while the monitors of all nodes fail"),
-        "maintenance": Yes("an iRule; with passthrough, connections are reset"),
+        "serve-all-failed": Yes("while the monitors of all nodes fail, an iRule selects a pool without a monitor"),
+        "maintenance": Yes("an iRule sends the page. With passthrough, the device resets connections instead"),
         "gradual-release": No(
             "an iRule that counts robots on all cores needs a table, which nlbgen does not render",
             "all robots connect as soon as the farm serves",
         ),
-        "app-pool-stop": Yes("only the monitor detects it"),
-        "free-hung-websockets": Yes("`service-down-action reset` closes them"),
-        "source-hash": Yes("as persistence by address, with CARP"),
-        "drain": Yes("as `user-disabled`: clients with persistence stay on the node"),
-        "slow-start": Yes("in whole seconds, at most 15 minutes"),
+        "app-pool-stop": Yes("only the monitor detects the stopped app pool"),
+        "free-hung-websockets": Yes("`service-down-action reset` closes the WebSockets"),
+        "source-hash": Yes("the virtual server uses persistence by client address, with the hash CARP"),
+        "drain": Yes("the node is `user-disabled`: clients with persistence stay on the node"),
+        "slow-start": Yes("the time is in whole seconds, and at most 15 minutes"),
         "redis-front": Yes(
-            "a tcp monitor asks each server for its role, as a user who may do nothing else. The Sentinels have no "
-            "vote, so the spec must accept `f5-redis-votes`. Not with `tls`"
+            "a tcp monitor asks each server for its role. The monitor uses a Redis user who may do nothing else. The "
+            "Sentinels have no vote, so the spec must accept `f5-redis-votes`. Not available with `tls`"
         ),
         "queue": No(
             "the connection limit of a pool member would also count idle connections",
             "requests wait in IIS's own queue",
         ),
-        "max-body": Yes("an iRule compares the Content-Length; only IIS limits chunked uploads"),
+        "max-body": Yes("an iRule compares the Content-Length with the limit; only IIS limits chunked uploads"),
         "state-over-reload": Yes("there is no reload: a push changes only the settings that differ"),
         "vip": No(
             "a device group has its own floating addresses",

@@ -129,21 +129,22 @@ class Haproxy(Generator):
     syntaxes = (Syntax(r"haproxy\.cfg", "haproxy", "comments"),)
     support: ClassVar[Mapping[str, Support]] = {
         **{feature.id: Yes() for feature in FEATURES},
-        "health-paths": Yes("one check with a request to each service; all must answer"),
-        "health-details-key": Yes("in an environment variable of the service, not in the configuration"),
-        "drain": Yes("as weight 0: clients with an affinity cookie stay on the node"),
+        "health-paths": Yes("one check requests each service, and all services must answer"),
+        "health-details-key": Yes("the key is in an environment variable of the service, not in the configuration"),
+        "drain": Yes("the node has weight 0: clients with an affinity cookie stay on the node"),
         "max-body": Yes(
-            "HAProxy compares the Content-Length; only IIS limits chunked uploads. Before 3.0, a client that sends its "
-            "complete upload before it reads gets a closed connection instead of the 413"
+            "HAProxy compares the Content-Length with the limit; only IIS limits chunked uploads. Before 3.0, a client "
+            "that sends its complete upload before it reads the response gets a closed connection instead of the 413"
         ),
-        "state-over-reload": Yes("needs the systemd drop-in that nlbgen renders"),
-        "vip": Yes("keepalived moves the address"),
+        "state-over-reload": Yes("this needs the systemd drop-in that nlbgen renders"),
+        "vip": Yes("keepalived moves the address to another balancer"),
         "ntlm": Yes(
-            "over HTTP/1.1, a connection to a node belongs to the client that signed in on it; Kerberos tickets may "
-            "have 48,000 bytes"
+            "over HTTP/1.1, HAProxy reserves a connection to a node for the client that signed in on it. A Kerberos "
+            "ticket may have 48,000 bytes"
         ),
         "redis-front": Yes(
-            "the Sentinels and the server's own role decide; HAProxy closes the connections to a replaced master"
+            "the Sentinels and the server's own role decide which server is the master. HAProxy closes the connections "
+            "to a replaced master"
         ),
     }
 

@@ -120,13 +120,14 @@ class Nginx(Generator):
             "NGINX first tries the nodes, and refuses a request only if these attempts fail",
         ),
         "app-pool-stop": Yes(
-            "NGINX detects the 503: it retries a GET on another node, and the node gets no requests for 10s"
+            "NGINX detects the status 503: it retries a GET on another node, and sends no requests to the failed node "
+            "for 10s"
         ),
         "free-hung-websockets": No(
             "the open source build cannot close the connections of one node",
             "only SignalR's own timeouts close the WebSockets of a node that hangs",
         ),
-        "no-replayed-post": Yes("NGINX may retry PUT and DELETE, which HTTP defines as idempotent"),
+        "no-replayed-post": Yes("NGINX may retry PUT and DELETE, because HTTP defines them as idempotent"),
         "affinity-cookie": Since(
             STICKY,
             _NO_STICKY,
@@ -148,7 +149,7 @@ class Nginx(Generator):
         "state-over-reload": No(
             "a reload discards the states of failed nodes", "after a reload, requests detect the failed nodes again"
         ),
-        "vip": Yes("keepalived moves the address"),
+        "vip": Yes("keepalived moves the address to another balancer"),
         "metrics": Yes("counters of connections and requests (`stub_status`)"),
         "ntlm": No("NTLM and Negotiate authenticate a connection to a node, and clients share these connections"),
         "redis-front": No("open source NGINX cannot check whether a server is the master", ELSEWHERE),

@@ -26,8 +26,8 @@ _BODY: Final = No(
 _METRICS: Final = No("the appliance shows metrics only in its own web pages and API")
 _COMMON: Final[dict[str, Support]] = {
     "redis-front": Yes(
-        "as an L4xNAT farm whose FarmGuardian check asks each server for its role, as a user who may do nothing else. "
-        "The Sentinels have no vote, so the spec must accept `zen-redis-votes`"
+        "the front is an L4xNAT farm. Its FarmGuardian check asks each server for its role, and uses a Redis user who "
+        "may do nothing else. The Sentinels have no vote, so the spec must accept `zen-redis-votes`"
     ),
     "signalr-pool": _ONE_SERVICE,
     "slow-start": _SLOW_START,
@@ -40,9 +40,10 @@ _COMMON: Final[dict[str, Support]] = {
     ),
     "passthrough-health": Yes("FarmGuardian runs the checks"),
     "active-health": Yes(
-        "FarmGuardian runs the checks. One failed check marks a node down: FarmGuardian has no `rise` and `fall`"
+        "FarmGuardian runs the checks. One failed check marks a node down, because FarmGuardian has no `rise` and "
+        "`fall`"
     ),
-    "health-paths": Yes("one command with a check of each service, one after another; all must answer"),
+    "health-paths": Yes("one command checks the services one after another, and all services must answer"),
     "health-details-key": No(
         "the command of a check is shown in the appliance's pages and process list",
         "the checks are sent without the key, which changes no status",
@@ -56,18 +57,18 @@ _COMMON: Final[dict[str, Support]] = {
         "one client address can use all connections",
     ),
     "refuse-all-failed": Yes(),
-    "maintenance": Yes("the page of an HTTP farm, without Retry-After; an L4xNAT farm refuses connections"),
+    "maintenance": Yes("an HTTP farm sends the page, without Retry-After. An L4xNAT farm refuses connections"),
     "gradual-release": No(
         "no product of the Zen family limits new connections in the farm",
         "all robots connect as soon as the farm serves",
     ),
-    "app-pool-stop": Yes("FarmGuardian's check detects it"),
+    "app-pool-stop": Yes("FarmGuardian's check detects the stopped app pool"),
     "weights": Yes("in HTTP farms, weights are scaled to 1 to 9"),
-    "drain": Yes("as maintenance with mode drain"),
-    "down": Yes("as maintenance with mode cut"),
+    "drain": Yes("the node is in maintenance, with mode drain"),
+    "down": Yes("the node is in maintenance, with mode cut"),
 }
 _HTTP: Final[dict[str, Support]] = {
-    "tls-passthrough": Yes("as an L4xNAT farm, which the API creates"),
+    "tls-passthrough": Yes("the farm is an L4xNAT farm, which the API creates"),
     "verify-nodes": No(
         "no product of the Zen family verifies the nodes' certificates",
         "any host that answers at a node's address is accepted as the node",
@@ -77,22 +78,24 @@ _HTTP: Final[dict[str, Support]] = {
     "affinity-signalr": No("affinity applies to all paths of a farm", "clients stay on their node on all paths"),
 }
 _POUND: Final[dict[str, Support]] = {
-    "websocket": Yes("only a file can set the idle timeout `WSTimeOut`; in a farm that the API creates it is 600s"),
+    "websocket": Yes(
+        "only a file can set the idle timeout `WSTimeOut`. In a farm that the API creates, the idle timeout is 600s"
+    ),
     "tls-bridge": Yes("pound passes the client's SNI to the nodes"),
     "least-connections": No("pound supports only weighted random", "requests are distributed at random, by weight"),
-    "round-robin": Yes("as weighted random"),
-    "affinity-cookie": Yes("only files can set it: the API of the Community editions refuses it"),
+    "round-robin": Yes("requests are distributed at random, by weight"),
+    "affinity-cookie": Yes("only files can set the cookie: the API of the Community editions refuses it"),
     "backup": Yes("Relianoid allows one backup node, Skudonet allows none"),
     "backup-source": Yes("Relianoid allows one backup node, Skudonet allows none"),
-    "state-over-reload": Yes("in the farm's status file"),
-    "ntlm": Yes("only with `affinity: source`"),
+    "state-over-reload": Yes("the farm's status file keeps the states"),
+    "ntlm": Yes("this needs `affinity: source`"),
 }
 _PROXY: Final[dict[str, Support]] = {
     "websocket": Yes("needs zproxy 0.9.3 or later; a WebSocket without traffic is closed after the response timeout"),
     "tls-bridge": Yes("zproxy sends no SNI to the nodes: IIS must not require it"),
-    "affinity-cookie": Yes("only files can set it: the API of the Community editions refuses it"),
+    "affinity-cookie": Yes("only files can set the cookie: the API of the Community editions refuses it"),
     "backup": Yes("as the second node in the order of failover"),
-    "state-over-reload": Yes("in the farm's status file"),
+    "state-over-reload": Yes("the farm's status file keeps the states"),
     "ntlm": No("clients share the connections to the nodes, and zproxy 0.9.5 refuses `PinnedConnection`"),
 }
 _LAYER4: Final[dict[str, Support]] = {
