@@ -109,14 +109,14 @@ def _certificates(bigip: ModuleType, folder: Path) -> dict[str, str]:
 def _show(few: Mapping[str, Any], many: Mapping[str, Any], allowed: float) -> None:
     rows: list[Sequence[object]] = [
         ("2 members, nothing changes", *few["unchanged"], f"{MOST_ROUND_TRIPS} round trips"),
-        ("2 members, all is new", *few["new"], f"{MOST_REQUESTS} requests"),
+        ("2 members, everything is new", *few["new"], f"{MOST_REQUESTS} requests"),
         (f"{MANY} members, nothing changes", *many["unchanged"], ""),
-        (f"{MANY} members, all is new", *many["new"], f"{allowed:.1f} s"),
+        (f"{MANY} members, everything is new", *many["new"], f"{allowed:.1f} s"),
     ]
     lines = [
         f"{machine()}. The device answers after {LATENCY * 1000:.0f} ms.",
         "",
-        "| Push | Time | Requests | One after another | At most |",
+        "| Push | Time | Requests | One after another | Threshold |",
         "|---|---|---|---|---|",
         *(f"| {name} | {took:.2f} s | {sent} | {rounds} | {most} |" for name, took, sent, rounds, most in rows),
     ]

@@ -40,7 +40,13 @@ def main() -> bool:
         )
     publish(
         "farm",
-        [f"{machine()}.", "", "| Nodes | Read and check | HAProxy | NGINX | A node |", "|---|---|---|---|---|", *rows],
+        [
+            f"{machine()}.",
+            "",
+            "| Nodes | Read and check the spec | Render for HAProxy | Render for NGINX | All steps, for each node |",
+            "|---|---|---|---|---|",
+            *rows,
+        ],
     )
     return each[-1] <= BAR * each[0]
 

@@ -111,7 +111,10 @@ def main() -> bool:
         [
             f"{machine()}.",
             "",
-            "| Farms | nlbgen (each) | Peak memory | Bare libraries | Ratio | Threshold | Only template calls |",
+            (
+                "| Farms | nlbgen: all farms (one farm) | Peak memory of nlbgen | Bare libraries | Ratio | Threshold "
+                "| Bare libraries, only the template calls |"
+            ),
             "|---|---|---|---|---|---|---|",
             *rows,
         ],

@@ -38,15 +38,19 @@ def main() -> bool:
             rows.append(row)
             passed &= good
     about = (
-        f"{machine()}, {REPEATS} runs. Two simulated nodes and one load generator, no balancer: {RATE} requests/s "
-        f"for {SECONDS:g} s to one of the nodes, then the maximum from 16 connections to both."
+        f"{machine()}, {REPEATS} runs. One load generator sends requests to two simulated nodes, without a balancer: "
+        f"first {RATE} requests/s to one node, for {SECONDS:g} s; then as many requests as possible to both nodes, "
+        "over 16 connections. The thresholds are for failed requests, for the 99th percentile and for the maximum."
     )
     publish(
         "load",
         [
             about,
             "",
-            "| | Failed | Median | 99th percentile | Latest start of a request | Maximum requests/s | Thresholds |",
+            (
+                "| | Failed requests | Median | 99th percentile | Longest delay before a request starts "
+                "| Maximum requests/s | Thresholds |"
+            ),
             "|---|---|---|---|---|---|---|",
             *rows,
         ],

@@ -28,9 +28,9 @@ def main() -> bool:
     publish(
         "startup",
         [
-            f"{machine()}, {ROUNDS} rounds in turn. The four imports: `import click, jinja2, yaml, pydantic`.",
+            f"{machine()}, {ROUNDS} rounds in turn. `4 imports` is `import click, jinja2, yaml, pydantic`.",
             "",
-            "| Command | Time | Against | Ratio | Threshold |",
+            "| Command | Time | Compared with | Ratio | Threshold |",
             "|---|---|---|---|---|",
             (
                 f"| `nlbgen --help` | {_shown(times['help'])} | `import click`: {_shown(times['click'])} "
@@ -38,7 +38,7 @@ def main() -> bool:
             ),
             (
                 f"| `nlbgen render haproxy --no-validate` | {_shown(times['render'])} "
-                f"| the four imports: {_shown(times['imports'])} | {render_ratio:.2f} | {RENDER_BAR} |"
+                f"| 4 imports: {_shown(times['imports'])} | {render_ratio:.2f} | {RENDER_BAR} |"
             ),
         ],
     )

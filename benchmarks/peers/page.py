@@ -15,39 +15,42 @@ from .thresholds import BUSY, HANDSHAKES_BAR, MOST_LAG, THROUGHPUT_BARS, missed
 
 ABOUT = """\
 {machine}. {programs}.
-TLS to clients, two simulated nodes each, {repeats} repetitions. The configurations are in
-[benchmarks/peers/configurations](../benchmarks/peers/configurations), each with its source; nlbgen's is rendered for a
-farm of two nodes with default settings.
+The clients use TLS. Each balancer has two simulated nodes. Each test ran {repeats} times. The folder
+[benchmarks/peers/configurations](../benchmarks/peers/configurations) contains the configurations; each file names its
+source. nlbgen's configuration is rendered for a farm of two nodes with default settings.
 
-Failed requests of {total}, 200 a second, three quarters GET; the range is in brackets; `slow` requests
-took more than one second. The three configurations of a vendor ran at the same time, each with its own nodes and
-clients. If the clients were the limit, requests would start late: none started
-more than {lag:.0f} ms late (limit: {late:.0f} ms).
+The first table shows how many of {total} requests failed. The clients sent 200 requests a second; three quarters of
+them were GETs. The range is in brackets. A `slow` request took more than one second. The three configurations of a
+vendor ran at the same time, each with its own nodes and clients. If the clients were the limit, requests would start
+late. No request started more than {lag:.0f} ms late (limit: {late:.0f} ms).
 
 ![Failed requests by event and configuration: the values of the table below](performance-failures.svg)
 """
 WAITING = """
-Silent WebSockets, watched for {watched:g} s; long polls that the node completes after {held:g} s; and which
-forged headers of a client reach the node.
+The next table shows three things: when a WebSocket without traffic is closed, within {watched:g} s; what a client gets
+for a long poll that the node answers after {held:g} s; and which forged headers of a client reach the node.
 
 ![When silent WebSockets are closed: the values of the table below](performance-waiting.svg)
 """
 SPEED = """
-The maximum of requests from 16 connections (wrk), without TLS, in {rounds} rounds, with nodes that respond
-immediately (one NGINX worker). Each balancer has one thread or worker, so that it is the limit: `busy` is the share of
-one processor that it used (required: {busy:.0%}), and wrk without a balancer reaches {direct:.0f} requests/s. The added
-latency is measured at 200 requests a second.
+The next table shows the maximum throughput: the program wrk sends as many requests as possible over 16 connections,
+without TLS, in {rounds} rounds. The nodes respond immediately (one NGINX worker). Each balancer has only one thread or
+worker, so that the balancer is the limit. `Busy` is the share of one processor that the balancer used (required:
+{busy:.0%}). Without a balancer, wrk reaches {direct:.0f} requests/s. `Added p50` and `Added p99` are the latency that
+the balancer adds, at 200 requests a second.
 
 ![Requests a second by configuration: the values of the table below](performance-throughput.svg)
 """
 SHAKES = """
-New TLS connections by four clients, without resumption; with TLS 1.2, the default of NGINX before 1.23.4. The clients
-use the same processors: the most meaningful value is the balancer's processor time.
+The last table shows how many new TLS connections four clients can open, without session resumption. All use TLS 1.2,
+which is the default of NGINX before 1.23.4. The clients use the same processors as the balancer. Therefore, the most
+meaningful value is the balancer's processor time.
 """
 LOGS = """
-HAProxy's manual writes no log, and nginxconfig.io disables NGINX's; all others write a line for each request. The rows
-`without` show the cost of nlbgen's features: the log, the buffer that allows retries of a GET on another node, the
-headers with the client's address."""
+The configuration of HAProxy's manual writes no log, and the one of nginxconfig.io disables the log of NGINX. All other
+configurations write one log line for each request. Each row with `without` shows nlbgen's configuration without one
+feature: the log, the buffer that allows a second try of a GET on another node, or the headers with the client's
+address."""
 
 
 def lines(figures: Figures, size: Size) -> list[str]:
@@ -86,7 +89,7 @@ def _missed(faults: Sequence[str]) -> list[str]:
 
 def _failures(figures: Figures) -> list[str]:
     titles = [one.title for one in INCIDENTS if one.key != "posts"]
-    posts = f"duplicated POSTs, of {figures.total('posts')} when {INCIDENTS[-1].title}"
+    posts = f"duplicated POSTs, of {figures.total('posts')} POSTs, when {INCIDENTS[-1].title}"
     rows = _head(*titles, posts)
     for one in SHOWN:
         cells = []
@@ -128,7 +131,7 @@ def _polled(waited: Waited) -> str:
 
 def _speeds(figures: Figures) -> list[str]:
     rows = _head(
-        *("Requests/s", "Times the manual's with a log", "Threshold"),
+        *("Requests/s", "Ratio to the manual's example with a log", "Threshold"),
         *("Processor time", "Busy", "Added p50", "Added p99"),
     )
     for one in CONTENDERS:
@@ -147,7 +150,7 @@ def _speeds(figures: Figures) -> list[str]:
 
 
 def _handshakes(figures: Figures) -> list[str]:
-    rows = _head("Handshakes/s", "Times the manual's", "Threshold", "Processor time")
+    rows = _head("Handshakes/s", "Ratio to the manual's example", "Threshold", "Processor time")
     for one in SHOWN:
         speeds = figures.shakes[one.key]
         cells = [

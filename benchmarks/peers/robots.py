@@ -25,8 +25,8 @@ PATIENCE = 40.0
 CHOSEN = tuple(one for one in CONTENDERS if one.ours or one.key in MANUALS.values())
 COLUMNS: Mapping[str, str] = {
     "hit": "Disconnected",
-    "within_30": "Back within 30 s",
-    "innocent": "On the other node, and disconnected",
+    "within_30": "Connected again within 30 s",
+    "innocent": "Disconnected robots of the other node",
     "unresponsive": "Unresponsive",
     "memory": "Memory for each robot",
     "cpu": "Processor time",
@@ -48,7 +48,7 @@ def measured(contender: Contender, count: int) -> list[Metric]:
 
 def lines(found: Mapping[Contender, Sequence[Metric]], count: int) -> Iterator[str]:
     """Yield the part of the documentation."""
-    yield f"{machine().partition(';')[0]}. {count} robots, {scenarios()[SCENARIO].title}."
+    yield f"{machine().partition(';')[0]}. {count} robots. The event: {scenarios()[SCENARIO].title}."
     yield ""
     yield f"| | Connected | {' | '.join(COLUMNS.values())} |"
     yield f"|---|{'---|' * (1 + len(COLUMNS))}"
