@@ -124,6 +124,18 @@ def test_package_imports_only_what_its_docstring_lists(room: str) -> None:
     assert used == allowed_of(room) - {room}
 
 
+def test_design_page_lists_each_package_with_its_imports() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    listed: dict[str, set[str]] = {}
+    for names, imports in re.findall(r"^\| ((?:`[\w/.]+`(?:, )?)+) \| .+ \| ([^|]+) \|$", page, re.MULTILINE):
+        for package in {name.partition("/")[0] for name in re.findall(r"`(\w+/)", names)}:
+            listed.setdefault(package, set()).update(re.findall(r"`(\w+)`", imports))
+    used: dict[str, set[str]] = {}
+    for room in (room for room in ROOMS if room not in OUTSIDE):
+        used.setdefault(room.partition(".")[0], set()).update(name.partition(".")[0] for name in allowed_of(room))
+    assert {name: listed.get(name) for name in used} == {name: used[name] - {name, ""} for name in used}
+
+
 def test_packages_import_one_way() -> None:
     """A room and a room inside it may import each other: there the order of their modules decides (below)."""
     graph = {
