@@ -139,8 +139,9 @@ def command(
         _require_library()
         _refuse_with_beside({"--diff": diff, "--keep": keep, "--requests": log} if beside else {})
         options = run_options()
-        options.foreign = _foreign(vendor, config, host, maps)
-        _prove_file(vendor, config, options.foreign, options, style, diff=diff, beside=beside)
+        given = _given_spec()
+        options.foreign = _foreign(vendor, config, given.farm.frontend.host if given else host, maps)
+        _prove_file(vendor, config, given, options.foreign, options, style, diff=diff, beside=beside)
         return
     _refuse_without_config(host, maps, beside=beside)
     spec = load(file)
@@ -179,17 +180,30 @@ def _foreign(vendor: str, config: Path, host: str | None, maps: tuple[str, ...])
     return foreign(vendor, config, host, Maps.of(maps))
 
 
-def _prove_file(
-    vendor: str, config: Path, found: "Foreign", options: "RunOptions", style: str, *, diff: bool, beside: bool
-) -> None:
-    """Run a configuration that nlbgen did not write; the spec counts only if the command line names it."""
-    from ..prove.foreign.plan import farm_of
+def _given_spec() -> "Spec | None":
+    """Return the spec that the command line names; without one, the clients are those of the configuration."""
     from ..spec.load import load
-    from .beside import rendered_for
 
     context = click.get_current_context()
     named = context.get_parameter_source("file") is click.core.ParameterSource.COMMANDLINE
-    given = load(context.params["file"]) if named else None
+    return load(context.params["file"]) if named else None
+
+
+def _prove_file(
+    vendor: str,
+    config: Path,
+    given: "Spec | None",
+    found: "Foreign",
+    options: "RunOptions",
+    style: str,
+    *,
+    diff: bool,
+    beside: bool,
+) -> None:
+    """Run a configuration that nlbgen did not write."""
+    from ..prove.foreign.plan import farm_of
+    from .beside import rendered_for
+
     if beside:
         rendered = rendered_for(config, vendor, found.plan.host, given)
         own = farm_of(config, found.plan, rendered.spec)

@@ -122,6 +122,7 @@ def prove(spec: Spec, vendor: str, options: RunOptions, watch: Watch) -> Scoreca
         card.unproved = (*card.unproved, UNPROVED_QUICK)
     with _started(spec, vendor, options.foreign) as lab:
         card.mapped = lab.rows if isinstance(lab, ForeignLab) else mapping(lab)
+        card.notes += options.foreign.plan.notes if options.foreign else ()
         bench = TestBench(lab)
         bench.real_time, bench.quick, bench.robots = options.real_time, options.quick, options.robots
         run(_run_all(bench, options, card, watch))
@@ -219,7 +220,7 @@ async def _run_all(bench: TestBench, options: RunOptions, card: Scorecard, watch
 
 async def _warm_up(bench: TestBench) -> None:
     """Run some load until the balancer has checked every node: before its first checks all nodes count as up."""
-    await bench.settled()
+    await bench.settled(first=True)
     health = bench.farm.balancer.health
     bench.log("warming up")
     await bench.load(rate=50.0, seconds=min(health.interval.seconds * health.fall + 1.0, WARM_UP_SECONDS))

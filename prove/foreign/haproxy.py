@@ -6,33 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ...core.errors import Location
-from ...readers.haproxy.model import Bind, Model, Proxy, Server, model
+from ...readers.haproxy.model import Model, Proxy, Server, model
 from ...readers.haproxy.reader import read_text
-from ...readers.tree import Statement, Word
 from ..lab.mapping import Mapped
 from ..lab.processes import MAX_NODES
+from .haproxy_choice import Choice, chosen, elsewhere
 from .haproxy_refused import refused
 from .haproxy_words import Words, internal, names_of, peer_lines, plain_redirect, template_numbers
 from .maps import Maps
-from .plan import HOST, Affinity, ForeignNode, Key, Places, Plan, State, Tls, UnmappableError, unmappable
+from .plan import Affinity, ForeignNode, Key, Places, Plan, State, Tls, UnmappableError, unmappable
+from .requests import requests_of
 
 _PREFIX: Final = re.compile(r"(?:ipv4@|ipv6@|tcp4@|tcp6@|tcp@)")
-_HOST_TEST: Final = re.compile(
-    r"(?:req\.)?hdr(?:_dom|_beg|_end)?\(host\)|(?:req_ssl_sni|req\.ssl_sni|ssl_fc_sni)", re.IGNORECASE
-)
-_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE)
-_HELLO: Final = re.compile(r"if \{ req[._]ssl_hello_type 1 \}")
 _STATUS: Final = re.compile(r"[2-5][0-9]{2}")
-
-
-class _Choice(NamedTuple):
-    """The listener to which the lab's clients connect, and the backend that serves them."""
-
-    frontend: Proxy
-    bind: Bind
-    backend: Proxy
-    host: str
 
 
 class _Keyed(NamedTuple):
@@ -56,13 +42,13 @@ class HaproxyFile:
         self._maps = maps or Maps()
         self.content = content.decode("utf-8", "surrogateescape")
         self._model = model(read_text(self.content, str(file)))
-        self._choice = _chosen(self._model, str(file), host)
+        self._choice = chosen(self._model, str(file), host)
         targets = tuple(target.backend for target in self._model.targets(self._choice.frontend))
         if problems := [*refused(self._model, targets, self._here)]:
             raise UnmappableError(problems)
         binds = [bind for proxy in self._model.frontends for bind in proxy.binds]
         listeners = {name for bind in binds for name in names_of(bind)}
-        self._keys = _keys(self._model, listeners, passed=_passes_tls(self._choice))
+        self._keys = _keys(self._model, listeners, passed=self._choice.passes_tls)
         self.plan = _plan(self._choice, self._keys, self._model)
         if len(self.plan.nodes) > MAX_NODES:
             reason = f"{len(self.plan.nodes)} nodes, and the lab starts at most {MAX_NODES}"
@@ -89,81 +75,6 @@ class HaproxyFile:
         mapping.others(self._model, self._here)
         mapping.edits.end_line()
         return mapping.edits.text(), mapping.edits.rows
-
-
-def _chosen(found: Model, file: str, host: str | None) -> _Choice:
-    """Choose the frontend: with TLS before others, then with most servers, then the first one."""
-    choices = [
-        (bind.get("ssl") is not None, _port(bind) == "443", len(backend.servers), -number, frontend, bind, backend)
-        for number, frontend in enumerate(found.frontends)
-        for bind in frontend.binds
-        if not bind.address.text.startswith(("/", "unix@", "abns@", "quic")) and not internal(found, bind)
-        if (backend := _serving(found, frontend)) is not None and not _leads_inside(found, backend)
-    ]
-    if not choices:
-        problem = unmappable(
-            Location(file, 1, 1),
-            "",
-            "no frontend with a bind line sends requests to a backend with servers",
-            "give a file that has the frontend and its servers",
-        )
-        raise UnmappableError([problem])
-    *_, frontend, bind, backend = max(choices, key=lambda choice: choice[:4])
-    return _Choice(frontend, bind, backend, host or _host(found, frontend, backend) or HOST)
-
-
-def _serving(found: Model, frontend: Proxy) -> Proxy | None:
-    """The backend of most requests: that of all TLS clients, the default one, or else the target with most servers."""
-    targets = [target for target in found.targets(frontend) if target.backend.servers]
-    if tls := next((one.backend for one in targets if _HELLO.fullmatch(_condition(one.statement))), None):
-        return tls
-    default = [one.backend for one in targets if one.statement.name in {"default_backend", "listen"}]
-    if default:
-        return default[-1]
-    return max((one.backend for one in targets), key=lambda backend: len(backend.servers), default=None)
-
-
-def _condition(statement: Statement) -> str:
-    return " ".join(statement.arguments[1:])
-
-
-def _leads_inside(found: Model, backend: Proxy) -> bool:
-    """Whether the servers of a backend are listeners of the same file."""
-    listeners = {name for proxy in found.frontends for bind in proxy.binds for name in names_of(bind)}
-    return all(server.address.removeprefix("unix@") in listeners for server in backend.servers)
-
-
-def _host(found: Model, frontend: Proxy, backend: Proxy) -> str | None:
-    """The name in the conditions of this backend, else the first name that the frontend compares with the Host."""
-    names = {acl.arguments[0]: name for acl in frontend.all("acl") if (name := _tested(acl.words[2:]))}
-    uses = [one.statement for one in found.targets(frontend) if one.backend is backend]
-    for statement in uses:
-        words = statement.words[2:]
-        if name := _tested(words) or next((names[one.text] for one in words if one.text in names), None):
-            return name
-    return next(iter(names.values()), None)
-
-
-def _tested(words: tuple[Word, ...]) -> str | None:
-    """The first host name that follows a test of the Host header or of SNI."""
-    texts = [word.text for word in words]
-    start = next((number for number, text in enumerate(texts) if _HOST_TEST.match(text)), None)
-    if start is None:
-        return None
-    return next((text.lower() for text in texts[start + 1 :] if _NAME.fullmatch(text)), None)
-
-
-def _port(bind: Bind) -> str:
-    return bind.address.text.split(",")[0].rpartition(":")[2]
-
-
-def _passes_tls(choice: _Choice) -> bool:
-    """Whether the clients' TLS reaches the nodes: the balancer has neither HTTP nor a certificate."""
-    if choice.frontend.is_http or choice.bind.get("ssl"):
-        return False
-    words = {word.text for one in choice.frontend.section.walk() for word in one.words}
-    looks = any("ssl_sni" in word or "ssl_hello_type" in word for word in words)
-    return looks or _port(choice.bind) in {"443", "8443"} or choice.backend.option("ssl-hello-chk") is not None
 
 
 def _keys(found: Model, listeners: set[str], *, passed: bool) -> list[_Keyed]:
@@ -196,7 +107,7 @@ def _split(address: str) -> tuple[str, str]:
     return host.strip("[]"), port
 
 
-def _plan(choice: _Choice, keys: list[_Keyed], found: Model) -> Plan:
+def _plan(choice: Choice, keys: list[_Keyed], found: Model) -> Plan:
     backend = choice.backend
     nodes: dict[Key, ForeignNode] = {}
     for server, key in ((one.server, key) for one in keys if one.server in backend.servers for key in one.nodes):
@@ -208,6 +119,7 @@ def _plan(choice: _Choice, keys: list[_Keyed], found: Model) -> Plan:
         reason = "no server of this backend gets requests in normal operation"
         raise UnmappableError([unmappable(backend.location, backend.name, reason, "give a file with enabled servers")])
     paths, status = _health(found)
+    requests = requests_of(elsewhere(found, choice))
     return Plan(
         choice.host,
         _tls(choice, secured=secured),
@@ -219,6 +131,8 @@ def _plan(choice: _Choice, keys: list[_Keyed], found: Model) -> Plan:
         health_paths=paths,
         health_status=status,
         names=tuple(_names(found)),
+        post_path=requests.post_path,
+        notes=requests.notes,
     )
 
 
@@ -235,10 +149,10 @@ def _node(server: Server, key: Key, number: int) -> ForeignNode:
     return ForeignNode(key, f"node-{number}", state, max(share, 1))
 
 
-def _tls(choice: _Choice, *, secured: bool) -> Tls:
+def _tls(choice: Choice, *, secured: bool) -> Tls:
     if choice.bind.get("ssl"):
         return "bridge" if secured else "terminate"
-    return "passthrough" if _passes_tls(choice) else "none"
+    return "passthrough" if choice.passes_tls else "none"
 
 
 def _affinity(backend: Proxy) -> Affinity:

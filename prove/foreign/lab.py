@@ -42,6 +42,7 @@ class ForeignLab(Lab):
         super().__init__(spec, vendor, program=program)
         self.foreign: Final = foreign
         self.rest_seconds = foreign.plan.rest_seconds
+        self.post_path = foreign.plan.post_path
         self.rows: Sequence[Mapped] = ()
 
     def prepare(self) -> None:
@@ -65,6 +66,11 @@ class ForeignLab(Lab):
     def authority(self) -> str:
         """The Host header of the lab's clients, without a port."""
         return self.host
+
+    @property
+    def listener(self) -> str:
+        """The file, and the address of the listener as it is written there."""
+        return f"{self.foreign.file}: the listener {self.foreign.plan.listener}"
 
     @property
     def client_ports(self) -> tuple[str, ...]:

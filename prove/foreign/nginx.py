@@ -4,58 +4,28 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from ...core.errors import Location, Problem
+from ...core.errors import Location
 from ...readers.nginx.files import dumped
-from ...readers.nginx.model import Model, Proxied, model
+from ...readers.nginx.model import Model, model
 from ...readers.nginx.reader import read
 from ...readers.nginx.scopes import Scope
-from ...readers.nginx.upstreams import Member, Upstream
+from ...readers.nginx.upstreams import Member
 from ...readers.tree import Configuration, Statement
 from ..lab.mapping import Mapped
 from ..lab.processes import MAX_NODES
 from .maps import IncludedFiles, Maps
+from .nginx_choice import chosen, elsewhere
 from .nginx_refused import refused
 from .nginx_stream import Passed, stream_of
-from .nginx_words import Mapping, direct, listeners, reached_as, redirecting
-from .plan import HOST, Affinity, ForeignNode, Key, Places, Plan, State, Tls, UnmappableError, unmappable
+from .nginx_words import Mapping, direct, entry, listeners, reached_as, redirecting
+from .plan import Affinity, ForeignNode, Key, Places, Plan, State, UnmappableError, unmappable
+from .requests import requests_of
 
-PATH: Final = "/odata/Jobs"
-"""The path that the lab's clients request."""
 LONGEST_REST: Final = 5.0
 """Seconds: some limits of logins need minutes, and no scenario of the lab logs in so often."""
 _RATE: Final = re.compile(r"([1-9][0-9]{0,6})r/([sm])")
-_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE)
-
-
-class _Choice(NamedTuple):
-    """The server to which the lab's clients connect, and its `proxy_pass` of most requests."""
-
-    server: Scope
-    by: Proxied | Passed
-
-    @property
-    def statement(self) -> Statement:
-        """The `proxy_pass`."""
-        return self.by.statement if isinstance(self.by, Passed) else self.by.target.statement
-
-    @property
-    def upstreams(self) -> tuple[Upstream, ...]:
-        """The upstreams that it names."""
-        return self.by.upstreams if isinstance(self.by, Passed) else self.by.target.upstreams
-
-    @property
-    def to_tls(self) -> bool:
-        """Whether the nodes have TLS."""
-        return self.by.to_tls if isinstance(self.by, Passed) else self.by.target.scheme == "https"
-
-    @property
-    def tls(self) -> Tls:
-        """Where TLS ends."""
-        if isinstance(self.by, Passed) and self.by.passes_tls:
-            return "passthrough"
-        return ("bridge" if self.to_tls else "terminate") if _is_tls(self.server) else "none"
 
 
 class NginxFile:
@@ -77,10 +47,10 @@ class NginxFile:
         servers = (*self._model.servers, *self._model.stream_servers)
         listens = {address for server in servers for _, address in listeners(server)}
         self._passed = [*self._stream.keyed(frozenset(name for one in listens for name in reached_as(one)))]
-        self._choice = self._chosen()
+        self._choice = chosen(self._model, self._of_stream(), str(file), host)
         self._members = _members(self._model)
         self._direct = [one for proxied in self._model.proxied if (one := direct(proxied, self._model)) is not None]
-        self.plan = self._plan(host)
+        self.plan = self._plan()
         if len(self.plan.nodes) > MAX_NODES:
             reason = f"{len(self.plan.nodes)} nodes, and the lab starts at most {MAX_NODES}"
             raise UnmappableError([unmappable(self._choice.statement.location, "", reason)])
@@ -99,26 +69,7 @@ class NginxFile:
         mapping.directives(self._configuration)
         return mapping.text(), mapping.rows()
 
-    def _chosen(self) -> _Choice:
-        """Choose the server: with TLS before others, then with most members, then the first one of `http`."""
-        choices = [
-            (_is_tls(choice.server) or choice.tls == "passthrough", members, -number, choice)
-            for number, (choice, members) in enumerate([*_of_http(self._model), *self._of_stream()])
-        ]
-        if not choices:
-            raise UnmappableError([self._without_choice()])
-        return max(choices, key=lambda choice: choice[:3])[-1]
-
-    def _without_choice(self) -> Problem:
-        """Why no server can be chosen."""
-        if self._model.proxied:
-            location = self._model.proxied[0].target.statement.location
-            reason = f"no location with a proxy_pass has the paths of Orchestrator, such as {PATH}"
-            return unmappable(location, "proxy_pass", reason, "give the file of the Orchestrator farm")
-        reason = "no server with a listen directive has a proxy_pass to a node"
-        return unmappable(Location(str(self.file), 1, 1), "", reason, "give the complete nginx.conf")
-
-    def _of_stream(self) -> Iterator[tuple[_Choice, int]]:
+    def _of_stream(self) -> Iterator[tuple[Scope, Passed]]:
         """The servers of `stream` that send connections to nodes, and not only to servers of the same file."""
         nodes = {statement for statement, key in self._passed if key is not None}
         for one in self._stream.passed:
@@ -126,7 +77,7 @@ class NginxFile:
             udp = any("udp" in listen.arguments for listen in one.server.own("listen"))
             reached = one.statement in nodes or any(member.statement in nodes for member in members)
             if reached and not udp and listeners(one.server):
-                yield _Choice(one.server, one), len(members)
+                yield one.server, one
 
     def _nodes(self) -> tuple[ForeignNode, ...]:
         choice = self._choice
@@ -145,7 +96,7 @@ class NginxFile:
             raise UnmappableError([unmappable(choice.statement.location, "proxy_pass", reason)])
         return tuple(nodes.values())
 
-    def _plan(self, host: str | None) -> Plan:
+    def _plan(self) -> Plan:
         choice = self._choice
         server = choice.server
         secure = choice.tls in {"terminate", "bridge"}
@@ -153,12 +104,12 @@ class NginxFile:
         hashed = method is not None and (method.name == "ip_hash" or "$remote_addr" in "".join(method.arguments))
         affinity: Affinity = "source" if hashed else "none"
         names = [one.arguments[0] for scope in server.walk() for one in scope.own("proxy_ssl_name") if one.arguments]
-        named = choice.by.host if isinstance(choice.by, Passed) else _host(server)
+        requests = requests_of(elsewhere(self._model, choice))
         return Plan(
-            host or named or HOST,
+            choice.host,
             choice.tls,
             self._nodes(),
-            next(address for _, address in listeners(server)),
+            entry(server),
             redirects=secure and redirecting(self._model) is not None,
             affinity=affinity,
             source=hashed,
@@ -168,42 +119,9 @@ class NginxFile:
                 if choice.to_tls and "$" not in name
             ),
             rest_seconds=_rest_seconds(self._configuration),
+            post_path=requests.post_path,
+            notes=requests.notes,
         )
-
-
-def _of_http(found: Model) -> Iterator[tuple[_Choice, int]]:
-    """The servers of `http` that have a `proxy_pass`, each with its block of all paths, and the number of members."""
-    for server in found.servers:
-        blocks = [one for one in found.of_server.get(server, ()) if one.target.upstreams or one.target.names]
-        blocks = [one for one in blocks if _has_path(one.scope)]
-        if blocks and listeners(server):
-            block = max(blocks, key=_is_general)
-            yield _Choice(server, block), sum(len(upstream.active) for upstream in block.target.upstreams)
-
-
-def _is_tls(server: Scope) -> bool:
-    return any("ssl" in one.arguments for one in server.own("listen")) or server.value("ssl") == "on"
-
-
-def _has_path(scope: Scope) -> bool:
-    """Whether a block can have the requests of the lab's clients; an expression may."""
-    location = scope.enclosing("location")
-    if location is None or location.words[:1] in {("~",), ("~*",)}:
-        return True
-    if location.path.startswith("@"):
-        return _is_reached(location)
-    return PATH.startswith(location.path) and location.words[:1] != ("=",)
-
-
-def _is_reached(named: Scope) -> bool:
-    """Whether `try_files` or `error_page` of a block with these requests sends them to a named location."""
-    server = named.enclosing("server")
-    return server is not None and any(
-        named.path in one.arguments and _has_path(scope)
-        for scope in server.walk()
-        if not ((location := scope.enclosing("location")) and location.path.startswith("@"))
-        for one in (*scope.own("try_files"), *scope.own("error_page"))
-    )
 
 
 def _rest_seconds(configuration: Configuration) -> float:
@@ -222,17 +140,6 @@ def _rest_seconds(configuration: Configuration) -> float:
 
 def _parameters(statement: Statement) -> dict[str, str]:
     return {name: value for name, _, value in (word.partition("=") for word in statement.arguments)}
-
-
-def _is_general(proxied: Proxied) -> bool:
-    """Whether the block is that of all paths."""
-    return proxied.scope.kind == "location" and proxied.scope.words == ("/",)
-
-
-def _host(server: Scope) -> str | None:
-    names = (name for one in server.own("server_name") for name in one.arguments)
-    plain = (name.replace("*", "www", 1) if name.startswith("*.") else name.removeprefix(".") for name in names)
-    return next((name.lower() for name in plain if _NAME.fullmatch(name)), None)
 
 
 def _members(found: Model) -> list[tuple[Member, Key]]:

@@ -70,6 +70,18 @@ def listeners(server: Scope) -> list[tuple[Statement | None, str]]:
     return [(one, one.arguments[0]) for one in found if "quic" not in one.arguments]
 
 
+def is_tls(server: Scope) -> bool:
+    """Whether a server ends TLS on any of its listeners."""
+    return any("ssl" in one.arguments for one in server.own("listen")) or server.value("ssl") == "on"
+
+
+def entry(server: Scope) -> str:
+    """The listener of the lab's clients: the first one, with TLS if the server has any."""
+    found = listeners(server)
+    secure = (address for one, address in found if one is not None and "ssl" in one.arguments)
+    return next(secure, found[0][1])
+
+
 def redirecting(found: Model) -> Scope | None:
     """The server of HTTP that redirects to https."""
     for server in found.servers:
@@ -147,7 +159,7 @@ class Mapping:
     def listeners(self, found: Model, chosen: Scope, *, redirects: bool) -> None:
         """Map every `listen`, of `http` and `stream`: the same address has the same port in all servers."""
         redirect = redirecting(found) if redirects else None
-        first = listeners(chosen)[0][1]
+        first = entry(chosen)
         self._here[first] = f"127.0.0.1:{self._places.frontend}"
         if redirect is not None:
             self._here.setdefault(listeners(redirect)[0][1], f"127.0.0.1:{self._places.http}")

@@ -11,6 +11,7 @@ from ...spec.load import Spec, loads
 from ...spec.model import Farm
 from ..lab.certificates import TestCertificates
 from ..lab.mapping import Mapped
+from .requests import POST
 
 Tls = Literal["none", "terminate", "bridge", "passthrough"]
 Affinity = Literal["none", "cookie", "source"]
@@ -77,6 +78,10 @@ class Plan:
     """Other names that the certificate must have."""
     rest_seconds: float = 0.0
     """How long a full limit of requests needs until it is empty."""
+    post_path: str = POST.path
+    """The path of the lab's POSTs."""
+    notes: tuple[str, ...] = ()
+    """Requests of the lab's clients that do not reach the nodes of most requests."""
 
 
 class Places(NamedTuple):

@@ -12,7 +12,8 @@ from time import perf_counter
 from typing import Any, Final, ParamSpec, TypeVar
 
 from ...core.errors import NlbgenError
-from ...net.client import Target
+from ...core.wording import shown
+from ...net.client import Target, WireError
 from ...spec.model import Farm
 from ..clients.load import Load, LoadPlan
 from ..clients.load_result import LoadResult
@@ -28,6 +29,10 @@ Option = Any
 """The value of a field of LoadPlan, or of an option of `fetch`."""
 SETTLE_SECONDS = 60.0
 """How long a balancer may take to use all nodes again after a scenario."""
+ANSWER_SECONDS = 5.0
+"""How long the balancer may answer all requests itself after its start, before this is an error."""
+_SERVER_ERRORS: Final = 500
+_TOO_MANY: Final = 429
 MOST_CLIENTS: Final = 128
 """The maximum number of clients that look for a node: hashing by address may send a few clients to the same node."""
 
@@ -143,6 +148,7 @@ class TestBench:
             cookies=farm.affinity == "cookie",
             source_addresses=hashed,
             keep_alive=self.farm.frontend.tls.mode != "passthrough",
+            post_path=self.lab.post_path,
         )
         return replace(usual, **changes)
 
@@ -219,26 +225,58 @@ class TestBench:
             await self.call(_restore, node)
         await self.settled()
 
-    async def settled(self) -> None:
-        """Wait until every serving node answers through the balancer; NlbgenError after SETTLE_SECONDS."""
+    async def settled(self, *, first: bool = False) -> None:
+        """Wait until every serving node answers through the balancer; NlbgenError after SETTLE_SECONDS.
+
+        The `first` time, it is an error already after ANSWER_SECONDS if the balancer itself answers all requests, and
+        not with an error of a server (5xx): then it will never send them to a node.
+        """
         wanted = {node.name for node in self.serving} or {node.name for node in self.nodes}
-        deadline = perf_counter() + SETTLE_SECONDS
+        begun = perf_counter()
         missing, clients = wanted, 4 * len(wanted)
         while missing:
-            missing = wanted - await self._seen(clients)
+            asked = await self._asked(clients)
+            missing = wanted - set(asked.nodes)
             clients = min(2 * clients, MOST_CLIENTS)
-            if missing and perf_counter() > deadline:
-                raise NlbgenError(
-                    f"{', '.join(sorted(missing))}: no request arrives there within {SETTLE_SECONDS:g} s",
-                    f"output of {self.lab.generator.title}: {self.lab.balancer.output() or 'none'}",
-                )
+            most = ANSWER_SECONDS if first and _is_final(asked) else SETTLE_SECONDS
+            if missing and perf_counter() > begun + most:
+                where = f"{', '.join(sorted(missing))}: no request arrives there within {most:g} s"
+                raise NlbgenError(where, await self._explained(asked))
             if missing:
                 await asyncio.sleep(0.2)
 
-    async def _seen(self, count: int) -> set[str]:
-        """Return the nodes that answer one request from each of `count` clients."""
+    async def _asked(self, count: int) -> LoadResult:
+        """Send one request from each of `count` clients."""
         plan = self.plan(rate=200.0, seconds=count / 200.0, clients=count, post_share=0.0, cookies=False, warm_up=False)
-        return set((await Load(plan).run()).nodes)
+        return await Load(plan).run()
+
+    async def _explained(self, asked: LoadResult) -> str:
+        """What a client requested, what was answered, and the output of the program."""
+        what = f"{self.lab.listener}: GET {self.lab.url}{LoadPlan.get_path}"
+        try:
+            answer = await self.fetch()
+        except (OSError, WireError) as fault:
+            answered = f"is not answered ({type(fault).__name__})"
+        else:
+            answered = _described(answer)
+        others = (
+            f"; {', '.join(sorted(asked.nodes))} answered {sum(asked.nodes.values())} requests" if asked.nodes else ""
+        )
+        output = self.lab.balancer.output() or "none"
+        return f"{what} {answered}{others}\noutput of {self.lab.generator.title}: {output}"
+
+
+def _is_final(asked: LoadResult) -> bool:
+    """Whether the balancer itself answers all requests, with a redirect, a page or a refusal that is no limit."""
+    return not asked.nodes and all(0 < one.status < _SERVER_ERRORS and one.status != _TOO_MANY for one in asked.records)
+
+
+def _described(answer: Fetched) -> str:
+    """The status of an answer, who gave it, and where it redirects to."""
+    node = answer.header("X-Node")
+    by = f"by {node}" if node else "by the balancer itself"
+    location = f", Location: {shown(answer.header('Location'))}" if answer.header("Location") else ""
+    return f"is answered {by} with status {answer.status}{location}"
 
 
 def _restore(node: NodeProcess) -> None:

@@ -31,6 +31,7 @@ from ...net.loopback import free_ports
 from ...net.waiting import wait_until
 from ...spec.load import Spec
 from ...spec.model import Farm, RedisHost
+from ..clients.load import LoadPlan
 from ..nodes.options import NodeOption, NodeOptions
 from .certificates import TestCertificates, make_certificates
 from .guard import ScratchFolder
@@ -50,9 +51,11 @@ class Lab:
     """One farm: a simulated node for each of its nodes, and the balancer."""
 
     renders: ClassVar[bool] = True
+    """Whether nlbgen renders the configuration, and can render it for a changed farm."""
     rest_seconds: float = 0.0
     """How long the clients wait after a scenario, until the balancer's limits of requests allow all of them again."""
-    """Whether nlbgen renders the configuration, and can render it for a changed farm."""
+    post_path: str = LoadPlan.post_path
+    """The path of the POSTs of a load."""
 
     def __init__(
         self,
@@ -278,6 +281,11 @@ class Lab:
     def http_port(self) -> int:
         """The port of the redirect to https."""
         return self._ports.http
+
+    @property
+    def listener(self) -> str:
+        """What the clients request, as an error names it."""
+        return f"the listener of {self.url}"
 
     @property
     def url(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nlbgen.cli import main
+from nlbgen.prove.lab import bench
 
 pytestmark = [pytest.mark.slow, pytest.mark.haproxy, pytest.mark.nginx]
 
@@ -97,6 +98,54 @@ def test_prove_config_with_a_file_that_the_program_refuses_shows_its_output(
     shown = capsys.readouterr().err
     assert "balance only supports" in shown
     assert "--diff shows the mapped text" in shown
+
+
+ANSWERED = (
+    ("redirect location https://other.example/", '302, Location: "https://other.example/"'),
+    ("deny deny_status 403", "403"),
+)
+
+
+@pytest.mark.parametrize(("rule", "answer"), ANSWERED)
+def test_prove_config_that_answers_by_itself_ends_with_the_listener_and_the_answer(
+    rule: str, answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench, "ANSWER_SECONDS", 0.0)
+    rule = f"    http-request {rule} if {{ src 127.0.0.0/8 }}\n"
+    text = CONFIGURATION.replace("    use_backend iis", f"{rule}    use_backend iis")
+    Path("haproxy.cfg").write_text(text, encoding="utf-8")
+    assert prove("--scenario", "kill", monkeypatch=monkeypatch) == 1
+    shown = capsys.readouterr().err
+    assert "node-1, node-2: no request arrives there within 0 s" in shown
+    what = "haproxy.cfg: the listener 192.0.2.1:443: GET https://app.corp.example/odata/Jobs"
+    assert f"{what} is answered by the balancer itself with status {answer}\n" in shown
+
+
+def test_prove_config_without_one_of_its_nodes_ends_with_those_that_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(bench, "ANSWER_SECONDS", 9.0)
+    text = CONFIGURATION.replace("balance leastconn", "balance leastconn\n    use-server a if { src 127.0.0.0/8 }")
+    Path("haproxy.cfg").write_text(text, encoding="utf-8")
+    assert prove("--scenario", "kill", monkeypatch=monkeypatch) == 1
+    shown = capsys.readouterr().err
+    assert "node-2: no request arrives there within 0 s" in shown
+    assert "is answered by node-1 with status 200; node-1 answered " in shown
+
+
+def test_prove_config_whose_listener_closes_connections_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench, "SETTLE_SECONDS", 0.0)
+    rule = "    tcp-request connection reject if { src 127.0.0.0/8 }\n"
+    text = CONFIGURATION.replace("    use_backend iis", f"{rule}    use_backend iis")
+    Path("haproxy.cfg").write_text(text, encoding="utf-8")
+    assert prove("--scenario", "kill", monkeypatch=monkeypatch) == 1
+    assert "GET https://app.corp.example/odata/Jobs is not answered (" in capsys.readouterr().err
 
 
 def test_prove_config_diff_shows_every_mapped_line(

@@ -98,6 +98,8 @@ class FakeBench(TestBench):
             certificates=SimpleNamespace(ca=None),
             generator=generator(vendor),
             configuration=configuration,
+            configurations=(configuration,),
+            post_path=LoadPlan.post_path,
             balancer=self.balancer,
             nodes=self.nodes_,
             change=self.changed.append,
@@ -117,7 +119,7 @@ class FakeBench(TestBench):
     async def call(self, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # as the base class
         return work(*arguments, **options)
 
-    async def settled(self) -> None:
+    async def settled(self, *, first: bool = False) -> None:
         self.settles += 1
 
     async def fetch(self, path: str = "/odata/Jobs", **options: Any) -> Fetched:  # noqa: ANN401  # as the base class

@@ -259,7 +259,9 @@ def test_check_port_of_a_default_server_line_is_that_of_each_node(
 
 
 def test_plan_with_a_given_host_uses_it(tmp_path: Path) -> None:
-    assert read(SEVERAL, tmp_path, "chosen.corp.example").plan.host == "chosen.corp.example"
+    assert read(COOKIE, tmp_path, "chosen.corp.example").plan.host == "chosen.corp.example"
+    with pytest.raises(UnmappableError, match=r"13:5: use_backend: .* for the host chosen\.corp\.example"):
+        read(SEVERAL, tmp_path, "chosen.corp.example")
 
 
 def test_servers_that_are_listeners_of_the_file_reach_them(tmp_path: Path, certificates: TestCertificates) -> None:
@@ -394,3 +396,103 @@ def test_file_with_a_last_line_end_keeps_it(tmp_path: Path, certificates: TestCe
     text, rows = found.mapped(places(found, tmp_path, certificates))
     assert not [row for row in rows if "end of the last line" in row.what]
     assert not text.endswith("\n\n")
+
+
+TWO_BACKENDS = """\
+backend app
+    server a 10.1.0.1:80
+    server b 10.1.0.2:80
+backend other
+    server c 10.1.0.3:80
+backend empty
+"""
+REACHED = (
+    ("use_backend app if { path_beg /odata }", "app", "balancer.example"),
+    ("use_backend other if { path_beg /api }\n    default_backend app", "app", "balancer.example"),
+    (
+        "acl own hdr(host) -i other.example\n    use_backend other if own\n    default_backend app",
+        "app",
+        "balancer.example",
+    ),
+    ("acl own hdr(host) -i app.example\n    http-request deny if !own\n    default_backend app", "app", "app.example"),
+    ("use_backend %[path] if { src 10.0.0.0/8 }\n    default_backend app", "app", "balancer.example"),
+    ("use_backend other if { src 10.0.0.0/8 }\n    default_backend empty", "other", "balancer.example"),
+    ("http-request set-path /x\n    use_backend app if { path /x }", "app", "balancer.example"),
+    ("http-request set-header Host x\n    use_backend app if { hdr(host) x }", "app", "balancer.example"),
+    (
+        "http-request allow if { src 10.0.0.0/8 }\n    http-request deny\n    default_backend app",
+        "app",
+        "balancer.example",
+    ),
+    ("http-request deny if { path_reg (?P<a }\n    default_backend app", "app", "balancer.example"),
+    ("http-request deny if { path -f FILE }\n    default_backend app", "app", "balancer.example"),
+    ("redirect scheme https if { ssl_fc }\n    default_backend app", "app", "balancer.example"),
+    (
+        "http-request deny if { req.hdr(connection) -i upgrade } || { ssl_fc_sni x }\n    default_backend app",
+        "app",
+        "balancer.example",
+    ),
+)
+
+
+@pytest.mark.parametrize(("rules", "backend", "host"), REACHED)
+def test_listener_whose_requests_reach_a_backend_runs(rules: str, backend: str, host: str, tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("/x\n", encoding="utf-8")
+    text = f"{DEFAULTS}frontend f\n    bind :80\n    {rules.replace('FILE', 'list')}\n{TWO_BACKENDS}"
+    plan = read(text, tmp_path).plan
+    up = [str(node.key) for node in plan.nodes if node.state == "up"]
+    assert (plan.host, up) == (host, ["10.1.0.3"] if backend == "other" else ["10.1.0.1", "10.1.0.2"])
+
+
+UNREACHED = (
+    ("use_backend app if { path_beg /api }", "8:5: use_backend: ", "no use_backend applies"),
+    (
+        "use_backend app if { path_beg /api }\n    default_backend empty",
+        "9:5: default_backend: ",
+        "empty has no server",
+    ),
+    ("http-request auth realm x unless FALSE\n    default_backend app", "8:5: http-request auth: ", "answers"),
+    ("redirect scheme https if !{ ssl_fc }\n    default_backend app", "8:5: redirect scheme: ", "answers /odata/Jobs"),
+    ("http-request return status 200 if METH_GET\n    default_backend app", "8:5: http-request return: ", "answers"),
+    (
+        "use_backend app if { hdr(host) -m beg x } { path -m dir odata }\n    default_backend empty",
+        "9:5: ",
+        "no server",
+    ),
+)
+
+
+@pytest.mark.parametrize(("rules", "where", "reason"), UNREACHED)
+def test_listener_whose_requests_reach_no_backend_is_refused(
+    rules: str, where: str, reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UnmappableError) as caught:
+        read(f"{DEFAULTS}frontend f\n    bind :80\n    {rules}\n{TWO_BACKENDS}", tmp_path)
+    assert f"haproxy.cfg:{where}" in str(caught.value)
+    assert reason in str(caught.value)
+
+
+def test_rule_of_the_backend_that_answers_is_refused(tmp_path: Path) -> None:
+    text = f"{DEFAULTS}listen f\n    bind :80\n    default_backend b\nbackend b\n    http-request deny\n"
+    with pytest.raises(UnmappableError, match=r"10:5: http-request deny: it answers /odata/Jobs"):
+        read(f"{text}    server a 10.1.0.1:80\n", tmp_path)
+
+
+def test_listener_without_tls_does_not_replace_one_with_tls_that_has_only_some_paths(tmp_path: Path) -> None:
+    plain = "frontend plain\n    bind :80\n    default_backend app\n"
+    secure = "frontend secure\n    bind :443 ssl crt x.pem\n    use_backend app if { path_beg /api }\n"
+    with pytest.raises(UnmappableError, match="in frontend secure: no use_backend applies"):
+        read(f"{DEFAULTS}{plain}{secure}{TWO_BACKENDS}", tmp_path)
+
+
+def test_posts_of_the_lab_request_a_path_of_the_same_nodes(tmp_path: Path) -> None:
+    rules = "use_backend other if { path_beg /api }\n    http-request deny if { path /ws }\n    default_backend app"
+    plan = read(f"{DEFAULTS}frontend f\n    bind :80\n    {rules}\n{TWO_BACKENDS}", tmp_path).plan
+    assert plan.post_path == "/odata/Jobs"
+    assert plan.notes == (
+        (
+            "POST /api/jobs: backend other (line 14) sends it to other nodes than GET /odata/Jobs; the POSTs of the "
+            "lab request /odata/Jobs"
+        ),
+        "GET /ws: no node gets it (http-request deny in line 9); the results of scenarios with it are about this",
+    )

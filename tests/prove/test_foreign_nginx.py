@@ -355,7 +355,7 @@ PATHS = (
     ("location @named { proxy_pass http://a; } location / { try_files $uri @named; }", True),
     ("location /odata { proxy_pass http://a; }", True),
     ("if ($arg_a) { proxy_pass http://a; }", True),
-    ("error_page 502 = @named; location @named { proxy_pass http://a; } location / { root /no/such; }", True),
+    ("error_page 404 = @named; location @named { proxy_pass http://a; } location / { root /no/such; }", True),
     ("location @named { proxy_pass http://a; } location /api { try_files $uri @named; }", False),
     ("location @a { proxy_pass http://a; error_page 502 @b; } location @b { error_page 502 @a; }", False),
     ("location = / { proxy_pass http://a; }", False),
@@ -371,6 +371,135 @@ def test_location_of_orchestrators_paths_is_required(inside: str, runs: bool, tm
         return
     with pytest.raises(UnmappableError, match="no location with a proxy_pass has the paths of Orchestrator"):
         read(text, tmp_path)
+
+
+SITE = """\
+upstream api { server 10.1.0.1; server 10.1.0.2; }
+upstream pages { server 10.1.0.3; }
+"""
+SERVERS = (
+    ("server { listen 80; location / { proxy_pass http://api; } }", "", "80"),
+    ("server { listen 80; listen 443 ssl; location / { proxy_pass http://api; } }", "", "443"),
+    ("server { listen 80; server_name app; location / { proxy_pass http://api; } }", "", "80"),
+    (
+        (
+            "server { listen 80; return 444; } "
+            "server { listen 80; server_name app; location / { proxy_pass http://api; } }"
+        ),
+        "",
+        "80",
+    ),
+    ("server { listen 80; if ($scheme = https) { return 301 /; } location / { proxy_pass http://api; } }", "", "80"),
+    (
+        "server { listen 80; location / { rewrite ^ /index.html last; } location /odata { proxy_pass http://api; } }",
+        "",
+        "80",
+    ),
+    ("server { listen 80; location / { rewrite (?P<a /x; } location ~ (?P<a { proxy_pass http://api; } }", "", "80"),
+    ("server { listen 80; location / { rewrite ^/(.*)$ $x/$1; } location /x { proxy_pass http://api; } }", "", "80"),
+    ("server { listen 80; location / { try_files $uri $x; } location /x { proxy_pass http://api; } }", "", "80"),
+    ("server { listen 80; location / { if ($arg_a) { proxy_pass http://api; } return 404; } }", "", "80"),
+    ("server { listen 80; location / { limit_except GET { proxy_pass http://api; } } }", "", "80"),
+    ("server { listen 80; location / { try_files $uri =404; } }", "1:108: location /: ", "try_files"),
+    ("server { listen 80; location / { root /srv; } location /x { proxy_pass http://api; } }", "location /: ", "root"),
+    ("server { listen 80; location /x { proxy_pass http://api; } }", "server: ", "files"),
+    (
+        "server { listen 80; rewrite ^ https://x.example$uri; location / { proxy_pass http://api; } }",
+        "server: ",
+        "rewrite",
+    ),
+    (
+        "server { listen 80; if ($host = balancer.example) { return 403; } location / { proxy_pass http://api; } }",
+        "if ($host = balancer.example)",
+        "return",
+    ),
+    ("server { listen 80; location / { rewrite ^ /x/ last; } location /x { return 404; } }", "location /x: ", "return"),
+    (
+        "server { listen 80; location / { try_files $uri /a; } location /b { proxy_pass http://api; } }",
+        "location /: ",
+        "try_files",
+    ),
+)
+
+
+@pytest.mark.parametrize(("server", "refused", "what"), SERVERS)
+def test_server_gets_the_requests_to_nodes_or_is_refused(server: str, refused: str, what: str, tmp_path: Path) -> None:
+    server = server if "proxy_pass" in server else f"{server[:-1]} location /none {{ proxy_pass http://api; }} }}"
+    if not refused:
+        plan = read(SITE + server, tmp_path).plan
+        assert (plan.listener, str(plan.nodes[0].key)) == (what, "10.1.0.1")
+        return
+    with pytest.raises(UnmappableError) as caught:
+        read(server.join((SITE.replace("\n", " "), "")), tmp_path)
+    message = str(caught.value)
+    assert refused in message
+    assert f"({what})" in message
+    assert "--host NAME" in message
+
+
+TWO = """\
+server { listen 443 ssl; server_name app.example; location /api { proxy_pass http://api; } }
+server { listen 80; server_name app.example; location / { proxy_pass http://pages; } }
+server { listen 80; server_name other.example *.any.example; location / { proxy_pass http://pages; } }
+"""
+
+
+def test_listener_without_tls_does_not_replace_one_with_tls_that_has_only_some_paths(tmp_path: Path) -> None:
+    with pytest.raises(UnmappableError, match=r"nginx\.conf:3:1: server: .* such as /odata/Jobs: server answers it"):
+        read(SITE + TWO, tmp_path)
+
+
+@pytest.mark.parametrize("host", ["other.example", "x.any.example"])
+def test_host_selects_the_server(host: str, tmp_path: Path) -> None:
+    plan = read(SITE + TWO, tmp_path, host).plan
+    assert (plan.host, plan.tls, plan.listener) == (host, "none", "80")
+
+
+def test_host_that_no_server_with_a_proxy_has_is_refused(tmp_path: Path) -> None:
+    server = "server { listen 80; server_name a.example; location / { proxy_pass http://api; } }"
+    with pytest.raises(UnmappableError, match=r"no server with a proxy_pass for the host name other\.example"):
+        read(f"{SITE}server {{ listen 80; return 404; }} {server}", tmp_path, "other.example")
+
+
+def test_server_whose_names_are_not_known_needs_a_host(tmp_path: Path) -> None:
+    servers = (
+        "server { listen 80; return 404; } server { listen 80; server_name ~^a; location / { proxy_pass http://api; } }"
+    )
+    with pytest.raises(UnmappableError, match="give such a name: --host NAME"):
+        read(SITE + servers, tmp_path)
+    assert read(SITE + servers, tmp_path, "app.example").plan.host == "app.example"
+
+
+def test_posts_of_the_lab_request_a_path_of_the_same_nodes(tmp_path: Path) -> None:
+    inside = (
+        "location / { proxy_pass http://pages; } location /api { proxy_pass http://api; } location /ws { return 404; }"
+    )
+    plan = read(
+        f"{SITE}server {{ listen 80; {inside} location /signalr {{ proxy_pass http://10.1.0.3; }} }}", tmp_path
+    ).plan
+    assert plan.post_path == "/odata/Jobs"
+    assert plan.notes == (
+        (
+            "POST /api/jobs: proxy_pass http://api (line 3) sends it to other nodes than GET /odata/Jobs; the POSTs of "
+            "the lab request /odata/Jobs"
+        ),
+        "GET /ws: no node gets it (location /ws in line 3); the results of scenarios with it are about this",
+    )
+
+
+def test_posts_of_the_lab_keep_their_path_if_no_other_reaches_the_nodes(tmp_path: Path) -> None:
+    inside = "location / { proxy_pass http://pages; } location ^~ /api { return 404; }"
+    plan = read(f"{SITE}server {{ listen 80; {inside} }}", tmp_path).plan
+    assert plan.post_path == "/odata/Jobs"
+    inside = "location / { return 404; } location /odata { proxy_pass http://pages; }"
+    plan = read(f"{SITE}server {{ listen 80; {inside} }}", tmp_path).plan
+    assert plan.post_path == "/odata/Jobs"
+    assert [note.partition(":")[0] for note in plan.notes] == [
+        "POST /api/jobs",
+        "GET /signalr/negotiate",
+        "GET /signalr/connect",
+        "GET /ws",
+    ]
 
 
 def test_vendors_without_a_program_are_refused(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ class FakeLab:
     def __init__(self, farm: Farm) -> None:
         self.live = farm
         self.url = "http://127.0.0.1:1"
+        self.post_path = "/api/jobs"
         self.certificates = cast("TestCertificates", type("Made", (), {"ca": None}))
         self.spec: Spec | None = None
         self.nodes: list[object] = []
@@ -227,9 +228,10 @@ class HashedBench(TestBench):
 
     looks: list[int]
 
-    async def _seen(self, count: int) -> set[str]:
+    async def _asked(self, count: int) -> LoadResult:
         self.looks.append(count)
-        return {"orch-2"} if count <= 8 else {"orch-1", "orch-2"}
+        names = ("orch-2",) if count <= 8 else ("orch-1", "orch-2")
+        return LoadResult([Record(0.0, "GET", "", 0, status=200, node=name) for name in names], 1.0, 1.0)
 
 
 def test_more_clients_search_a_node_that_hashing_by_address_did_not_select(make_spec: Callable[..., Spec]) -> None:
