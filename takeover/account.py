@@ -44,8 +44,10 @@ class _Note(NamedTuple):
 class Account:
     """The notes about the statements of one configuration. A statement without a note is not understood."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        self._statements = tuple(configuration.walk())
+    def __init__(self, configuration: Configuration, *, by_location: bool = False) -> None:
+        """`by_location` sorts the statements: those of a declaration of AS3 are not in the order of the file."""
+        statements = tuple(configuration.walk())
+        self._statements = tuple(sorted(statements, key=lambda one: one.location)) if by_location else statements
         self._notes: dict[Location, list[_Note]] = {}
 
     def open(self) -> Iterator[Statement]:
@@ -102,7 +104,8 @@ _DIRECTIVE: Final = re.compile(r"[a-z_-]+")
 _NO_SECRETS: Final = frozenset(("server_tokens", "gzip_proxied"))
 """Directives of NGINX with such a word that hold no secret."""
 _SECRET: Final = re.compile(
-    r"auth(?!enticate(?:-name|-depth)?\b)|passw|passphrase|secret|token|credential|(?:api-?|details-?|cookie-)key",
+    r"auth(?!enticate(?:-name|-depth)?\b)|passw|passphrase|secret|token|credential|ciphertext|"
+    r"\bprotected\b|(?:api-?|details-?|cookie-|private-?)key",
     re.IGNORECASE,
 )
 

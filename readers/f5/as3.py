@@ -19,6 +19,7 @@ from ..errors import UnreadableError
 from ..text import Source
 from ..tree import Configuration, Statement, Unread, Word
 from . import json_text
+from .as3_rest import completed, scalars, text_of, whole
 from .json_text import Member, Value
 
 _ANY_CLASS: Final = frozenset({"class", "label", "remark", "$schema", "metadata"})
@@ -57,6 +58,8 @@ def parse(source: Source) -> Read:
         hint = 'give a declaration with `"class": "ADC"`, bigip.conf or a UCS archive'
         raise UnreadableError.at(value.location, "the JSON is no declaration of AS3", hint)
     reader = _Declaration()
+    if inner is not value:
+        reader.statements.append(whole("AS3", "request", value.location, scalars(value)))
     reader.read(inner)
     return Read(tuple(reader.statements), (*source.unread, *reader.unread))
 
@@ -68,6 +71,8 @@ class _Named(NamedTuple):
     name: str
     location: Location
     value: Value
+    application: Mapping[str, Value]
+    """All objects of the application by their names, for those that another one names."""
 
     @property
     def path(self) -> str:
@@ -93,19 +98,31 @@ class _Declaration:
         self.unread: list[Unread] = []
 
     def read(self, declaration: Value) -> None:
+        self.statements.append(whole("ADC", "declaration", declaration.location, scalars(declaration)))
         for tenant in declaration.members or ():
-            if tenant.value.text("class") != "Tenant":
+            if tenant.value.members is None:
                 continue
-            for application in tenant.value.members or ():
-                if application.value.text("class") != "Application":
-                    continue
-                folder = f"/{tenant.name}/{application.name}"
-                for one in application.value.members or ():
-                    if one.value.members is not None:
-                        self._object(_Named(folder, one.name, one.location, one.value))
+            kind = tenant.value.text("class")
+            own = scalars(tenant.value) if kind == "Tenant" else tenant.value.members
+            self.statements.append(whole(kind, f"/{tenant.name}", tenant.location, own))
+            for application in tenant.value.members if kind == "Tenant" else ():
+                if application.value.members is not None:
+                    self._application(f"/{tenant.name}/{application.name}", application)
+
+    def _application(self, folder: str, application: Member) -> None:
+        members = application.value.members or ()
+        kind = application.value.text("class")
+        own = scalars(application.value) if kind == "Application" else members
+        self.statements.append(whole(kind, folder, application.location, own))
+        named = {one.name: one.value for one in members}
+        for one in members if kind == "Application" else ():
+            if one.value.members is not None:
+                self._object(_Named(folder, one.name, one.location, one.value, named))
 
     def _object(self, one: _Named) -> None:
         kind = one.value.text("class")
+        if kind not in _CLASSES:
+            self.statements.append(whole(kind, one.path, one.location, one.value.members or ()))
         if kind in _NO_TRAFFIC:
             return
         if kind not in _CLASSES:
@@ -116,7 +133,8 @@ class _Declaration:
         for member in one.value.members or ():
             if member.name not in known and member.name not in _ANY_CLASS:
                 self.unread.append(Unread(member.location, f"AS3: no rule knows {member.name} of {kind}"))
-        self.statements += makes(one)
+        made = makes(one) or [whole(kind, one.path, one.location, ())]
+        self.statements += [completed(made[0], one.value), *made[1:]]
 
 
 # Statements
@@ -140,16 +158,12 @@ def _value(one: _Named, key: str, name: str, otherwise: str = "") -> Statement |
     """A property with the value of a key as text, or with AS3's default; none without both."""
     member = _member(one.value, key)
     if member is not None and member.value.scalar is not None:
-        return _pair(name, Word(_text(member.value), member.value.location), member.location)
+        return _pair(name, Word(text_of(member.value), member.value.location), member.location)
     return _pair(name, Word(otherwise, one.location)) if otherwise else None
 
 
 def _member(value: Value, key: str) -> Member | None:
     return next((one for one in value.members or () if one.name == key), None)
-
-
-def _text(value: Value) -> str:
-    return str(value.scalar).lower() if isinstance(value.scalar, bool) else str(value.scalar)
 
 
 def _is(one: _Named, key: str, *, otherwise: bool) -> bool:
@@ -165,7 +179,8 @@ def _pool(one: _Named) -> list[Statement]:
     monitors = one.value.get("monitors")
     words = [_monitor_word(one, item) for item in (monitors.items if monitors else None) or ()]
     found = [word for word in words if word is not None]
-    listed = Statement((Word("monitor", found[0].location), *_joined(found))) if found else None
+    least = one.value.get("minimumMonitors")
+    listed = _monitors(found, every=least is not None and least.scalar == "all") if found else None
     return [
         _object(
             one,
@@ -174,8 +189,20 @@ def _pool(one: _Named) -> list[Statement]:
             listed,
             _value(one, "serviceDownAction", "service-down-action", "none"),
             _value(one, "loadBalancingMode", "load-balancing-mode", "round-robin"),
+            _value(one, "minimumMembersActive", "min-active-members", "1"),
+            _value(one, "slowRampTime", "slow-ramp-time", "10"),
+            _value(one, "remark", "description"),
         )
     ]
+
+
+def _monitors(found: list[Word], *, every: bool) -> Statement:
+    """The monitors of a pool. With several of them, one that is up is enough, unless all are required."""
+    where = found[0].location
+    if every or len(found) == 1:
+        return Statement((Word("monitor", where), *_joined(found)))
+    head = tuple(Word(word, where) for word in ("monitor", "min", "1", "of"))
+    return Statement(head, (Statement(tuple(found)),))
 
 
 def _joined(words: list[Word]) -> Iterator[Word]:
@@ -197,28 +224,50 @@ def _members(members: Value | None) -> Iterator[Statement]:
     for member in (members.items if members else None) or ():
         addresses = member.get("serverAddresses")
         port = member.get("servicePort")
-        hosts = [(_text(item), item.location) for item in (addresses.items if addresses else None) or ()]
+        hosts = [(text_of(item), item.location) for item in (addresses.items if addresses else None) or ()]
         if name := member.get("hostname"):
-            hosts.append((_text(name), name.location))
+            hosts.append((text_of(name), name.location))
         for host, location in hosts:
-            yield _member_of(host, location, _text(port) if port else "0", member)
+            yield _member_of(host, location, text_of(port) if port else "0", member)
+
+
+_OF_MEMBERS: Final = {"ratio": "ratio", "priorityGroup": "priority-group", "connectionLimit": "connection-limit"}
 
 
 def _member_of(host: str, location: Location, port: str, member: Value) -> Statement:
     mark = "." if ":" in host else ":"
     inside: list[Statement] = []
-    state = member.text("adminState")
-    disabled = member.get("enable")
-    if state in {"disable", "offline"} or (disabled is not None and disabled.scalar is False):
-        inside.append(Statement((Word("session", location), Word("user-disabled", location))))
-    for key, name in (("ratio", "ratio"), ("priorityGroup", "priority-group")):
+    written = member.get("adminState") or member.get("enable")
+    state = written.scalar if written else ""
+    place = written.location if written else location
+    if state in {"disable", "offline", False}:
+        inside.append(Statement((Word("session", place), Word("user-disabled", place))))
+    if state == "offline":
+        inside.append(Statement((Word("state", place), Word("user-down", place))))
+    if member.get("hostname") is not None:
+        inside.append(
+            Statement((Word("fqdn", location),), (Statement((Word("name", location), Word(host, location))),))
+        )
+    for key, word in _OF_MEMBERS.items():
         if found := member.get(key):
-            inside.append(Statement((Word(name, found.location), Word(_text(found), found.location))))
+            inside.append(Statement((Word(word, found.location), Word(text_of(found), found.location))))
     return Statement((Word(f"{host}{mark}{port}", location),), tuple(inside))
 
 
 _ANY_STATUS: Final = frozenset({"HTTP/1.", "HTTP/2.", "none", ""})
 """What every answer contains: AS3's default of `receive`. As `recv`, it is left out."""
+
+
+_HEAD: Final = r"HEAD / HTTP/1.0\r\n\r\n"
+"""AS3's default request."""
+
+
+def _escaped(sent: Statement | None) -> Statement | None:
+    """The request as tmsh writes it: line ends as `\\r` and `\\n`."""
+    if sent is None:
+        return None
+    name, text = sent.words
+    return Statement((name, text._replace(text=text.text.replace("\r", r"\r").replace("\n", r"\n"))))
 
 
 def _monitor(one: _Named) -> list[Statement]:
@@ -230,7 +279,9 @@ def _monitor(one: _Named) -> list[Statement]:
             f"ltm monitor {kind}",
             _value(one, "interval", "interval", "5"),
             _value(one, "timeout", "timeout", "16"),
-            _value(one, "send", "send"),
+            _escaped(_value(one, "send", "send", _HEAD if kind in {"http", "https"} else "")),
+            _value(one, "timeUntilUp", "time-until-up", "0"),
+            _pair("ssl-profile", one.pointer(one.value.get("clientTLS"))),
             received if received and received.words[1].text not in _ANY_STATUS else None,
         )
     ]
@@ -244,17 +295,69 @@ def _tls_server(one: _Named) -> list[Statement]:
     options = (("ssl3Enabled", "no-sslv3"), ("tls1_0Enabled", "no-tlsv1"), ("tls1_1Enabled", "no-tlsv1.1"))
     location = next((found.location for key, _ in options if (found := _member(one.value, key))), one.location)
     off = [Word(name, location) for key, name in options if not _is(one, key, otherwise=True)]
+    off += [Word("no-tlsv1.2", location)] if not _is(one, "tls1_2Enabled", otherwise=True) else []
     # One word that a BIG-IP always writes: without it, an empty list would look like the profile's own defaults.
     words = (Word("dont-insert-empty-fragments", location), *off)
     listed = Statement((Word("options", location),), (Statement(words),))
-    return [_object(one, "ltm profile client-ssl", listed, _value(one, "ciphers", "ciphers"))]
+    group = _pair("cipher-group", one.pointer(one.value.get("cipherGroup")))
+    return [
+        _object(
+            one,
+            "ltm profile client-ssl",
+            _chain(one),
+            listed,
+            _value(one, "ciphers", "ciphers"),
+            group,
+            _value(one, "remark", "description"),
+        )
+    ]
+
+
+def _chain(one: _Named) -> Statement | None:
+    """The first certificate with its key. Texts of certificates are objects that AS3 uploads."""
+    entries = one.value.get("certificates")
+    first = next(iter((entries.items if entries else None) or ()), None)
+    name = first.get("certificate") if first else None
+    if name is None or not isinstance(name.scalar, str):
+        return None
+    made = one.application.get(name.scalar)
+    folder = one.folder
+    pairs = []
+    for key, word, ending in (("certificate", "cert", "crt"), ("privateKey", "key", "key"), ("chainCA", "chain", "")):
+        found = made.get(key) if made else None
+        path = found.text("bigip") if found else ""
+        text = path or (f"{folder}/{name.scalar}.{ending}" if ending else "")
+        if found is not None and text:
+            pairs.append(Statement((Word(word, name.location), Word(text, name.location))))
+    return _block("cert-key-chain", name.location, [Statement((Word("site", name.location),), tuple(pairs))])
+
+
+def _authority(one: _Named) -> Word | None:
+    """The CA of the nodes: an object of the device, or one of the declaration."""
+    found = one.value.get("trustCA")
+    if found is None:
+        return None
+    if path := found.text("bigip"):
+        return Word(path, found.location)
+    bundle = one.application.get(found.text("use")) if found.text("use") else None
+    inner = bundle.get("bundle") if bundle else None
+    return Word((inner.text("bigip") if inner else "") or f"{one.folder}/{found.text('use')}", found.location)
 
 
 def _tls_client(one: _Named) -> list[Statement]:
     verified = _member(one.value, "validateCertificate")
     mode = "require" if _is(one, "validateCertificate", otherwise=False) else "ignore"
     location = verified.value.location if verified else one.location
-    return [_object(one, "ltm profile server-ssl", _pair("peer-cert-mode", Word(mode, location)))]
+    return [
+        _object(
+            one,
+            "ltm profile server-ssl",
+            _pair("peer-cert-mode", Word(mode, location)),
+            _pair("ca-file", _authority(one)),
+            _value(one, "sendSNI", "server-name"),
+            _value(one, "serverName", "authenticate-name"),
+        )
+    ]
 
 
 def _http(one: _Named) -> list[Statement]:
@@ -305,6 +408,9 @@ def _persist(one: _Named) -> list[Statement]:
             f"ltm persistence {kind}",
             _value(one, "cookieMethod", "method"),
             _value(one, "cookieName", "cookie-name"),
+            _value(one, "secure", "secure"),
+            _value(one, "hashAlgorithm", "hash-algorithm"),
+            _value(one, "duration", "timeout"),
         )
     ]
 
@@ -332,11 +438,39 @@ def _policy(one: _Named) -> list[Statement]:
     made = []
     for rule in (rules.items if rules else None) or ():
         actions = [*_forwards(one, rule.get("actions"))]
-        conditions = [Statement((word,)) for word in _words_in(rule.get("conditions"))]
+        conditions = [*_conditions(rule.get("conditions"))]
         name = Word(rule.text("name") or "rule", rule.location)
         blocks = [_block("actions", rule.location, actions), _block("conditions", rule.location, conditions)]
         made.append(Statement((name,), tuple(block for block in blocks if block is not None)))
     return [_object(one, "ltm policy", _block("rules", one.location, made))]
+
+
+_OPERANDS: Final = {
+    "httpUri": ("http-uri",),
+    "httpHost": ("http-host",),
+    "sslExtension": ("ssl-extension", "server-name"),
+}
+"""What a condition compares, in the words of tmsh; `httpHeader` can be the host."""
+_PARTS: Final = ("path", "all", "host", "serverName")
+"""The keys of what is compared; others, such as `port`, are no host and no path."""
+
+
+def _conditions(conditions: Value | None) -> Iterator[Statement]:
+    """Each condition with what it compares, how, and the values."""
+    for number, one in enumerate((conditions.items if conditions else None) or ()):
+        kind = _OPERANDS.get(one.text("type"))
+        if one.text("type") == "httpHeader" and one.text("name").lower() == "host":
+            kind = ("http-host",)
+        part = next((found for key in _PARTS if (found := one.get(key))), None)
+        values = part.get("values") if part else None
+        inside = [Statement((word,)) for word in _words_in(one)]
+        if kind and part and values and values.items:
+            operand = part.text("operand") or "equals"
+            words = [*kind, *(["path"] if one.get("path") else []), operand, *(["not"] if "not" in operand else [])]
+            listed = tuple(Word(text_of(item), item.location) for item in values.items)
+            inside = [Statement((Word(word, one.location),)) for word in words]
+            inside.append(Statement((Word("values", values.location),), (Statement(listed),)))
+        yield Statement((Word(str(number), one.location),), tuple(inside))
 
 
 def _forwards(one: _Named, actions: Value | None) -> Iterator[Statement]:
@@ -344,6 +478,9 @@ def _forwards(one: _Named, actions: Value | None) -> Iterator[Statement]:
         select = action.get("select")
         if pool := one.pointer(select.get("pool") if select else None):
             inside = (Statement((Word("pool", pool.location), pool)),)
+            yield Statement((Word(str(number), action.location),), inside)
+        elif cookie := action.get("cookieInsert"):
+            inside = (Statement((Word("cookie-insert", cookie.location),)),)
             yield Statement((Word(str(number), action.location),), inside)
 
 
@@ -409,14 +546,35 @@ def _service(one: _Named) -> list[Statement]:
             "ltm virtual",
             _pair("destination", _destination(one, kind)),
             _pair("pool", one.pointer(one.value.get("pool"))),
+            _value(one, "remark", "description"),
+            _value(one, "maxConnections", "connection-limit"),
             _block("profiles", one.location, [*_profiles(one, kind)]),
             _block("persist", one.location, [*_persistence(one, kind)]),
             _block("rules", one.location, [Statement((word,)) for word in _pointers(one, "iRules")]),
             _block("policies", one.location, [Statement((word,)) for word in _pointers(one, "policyEndpoint")]),
             _snat(one),
             None if _is(one, "enable", otherwise=True) else Statement((Word("disabled", one.location),)),
-        )
+        ),
+        *_redirect(one),
     ]
+
+
+def _redirect(one: _Named) -> Iterator[Statement]:
+    """The virtual server on port 80 that AS3 makes for a service with HTTPS, unless `redirect80` is false."""
+    if one.value.text("class") != "Service_HTTPS" or not _is(one, "redirect80", otherwise=True):
+        return
+    written = _member(one.value, "redirect80")
+    where = written.location if written else one.location
+    target = _destination(one, _SERVICES["Service_HTTP"])
+    host, mark, _ = target.text.rpartition("." if target.text.count(":") > 1 else ":")
+    yield Statement(
+        tuple(Word(word, where) for word in ("ltm", "virtual", f"{one.path}-Redirect-")),
+        (
+            Statement((Word("destination", where), Word(f"{host}{mark}80", where))),
+            Statement((Word("profiles", where),), (Statement((Word("/Common/http", where),), ()),)),
+            Statement((Word("rules", where),), (Statement((Word("/Common/_sys_https_redirect", where),)),)),
+        ),
+    )
 
 
 def _destination(one: _Named, kind: _Service) -> Word:
@@ -426,7 +584,7 @@ def _destination(one: _Named, kind: _Service) -> Word:
         first = first.items[0]  # an address with the source addresses that may use it
     host = first.scalar if first is not None and isinstance(first.scalar, str) else _EVERY
     port = one.value.get("virtualPort")
-    number = _text(port) if port is not None and isinstance(port.scalar, int) else kind.port
+    number = text_of(port) if port is not None and isinstance(port.scalar, int) else kind.port
     host = host.partition("/")[0]
     return Word(f"{host}{'.' if ':' in host else ':'}{number}", first.location if first else one.location)
 

@@ -6,6 +6,7 @@ Source: the names of the properties in F5's tmsh reference (16.1).
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from ...readers.f5.as3_rest import MODULE
 from ...readers.tree import Statement
 from ..account import Account, Fate
 
@@ -284,6 +285,45 @@ HEADS: Final[Mapping[str, Known]] = {
     "ltm monitor": Known("implied", "a monitor from which the farm's inherits"),
 }
 """The objects of the farm themselves, by the beginning of their kind."""
+AS3_OBJECTS: Final = {
+    **_implied("nlbgen writes a declaration of its own", "ADC AS3 Tenant Application"),
+    **_implied("the profiles that name it have their own results", "Certificate CA_Bundle Cipher_Rule Cipher_Group"),
+}
+"""Classes of AS3 that are no objects of a BIG-IP, or that have no values of their own."""
+AS3_PROPERTIES: Final = {
+    **_implied("nlbgen writes a declaration of its own", "class schemaVersion $schema updateMode id template action"),
+    **_implied("AS3 chooses how the objects are made", "expand strategy shareNodes autoPopulate fqdnPrefix persist"),
+    **_implied("the kind of the object", "monitorType persistenceMethod"),
+    **_implied("a name is resolved by the device", "addressDiscovery queryInterval"),
+    **_implied("the state of a node comes from its checks", "adminState"),
+    **_implied("port 80 redirects if frontend.redirect_http is true", "redirect80"),
+    **_implied(
+        "frontend.tls.profile sets the TLS versions and ciphers",
+        "insertEmptyFragmentsEnabled ssl3Enabled tls1_0Enabled tls1_1Enabled tls1_2Enabled tls1_3Enabled",
+    ),
+    **_implied("WebSockets pass unchanged", "masking compressMode"),
+    **_implied("a pool without checks needs none", "minimumMonitors"),
+    **_implied("no persistence", "persistenceMethods"),
+    "servicePort": Known("taken", "nodes"),
+    "virtualPort": Known("taken", "frontend.port"),
+    **_given_up("farm.yaml has no key for it", "label remark"),
+    **_given_up("a farm has one address", "virtualAddresses"),
+    **_given_up("a farm has one certificate", "certificate"),
+    **_given_up(
+        "a check does not need to log in, and a key must have no passphrase", "passphrase ciphertext protected"
+    ),
+    **_given_up("the virtual servers accept connections from all VLANs", "allowVlans rejectVlans"),
+    **_given_up("connections are not mirrored to the other device of the group", "mirroring"),
+    **_given_up(_DEVICE, "translateServerAddress translateServerPort translateClientPort layer4 addressStatus"),
+    **_given_up("copies of the traffic are not sent; these pools get no requests", "clonePools"),
+}
+"""Properties of AS3 beside those that have a property of a BIG-IP."""
+AS3_POLICY: Final = _implied(
+    "the condition or the action has its own result",
+    "name type event index operand caseSensitive path all host serverName select cookieInsert expiry disable "
+    "conditions",
+)
+"""Keys of the conditions and actions of a policy of AS3."""
 _MODULES: Final = frozenset(("sys", "net", "auth", "cm", "cli", "vcmp", "analytics", "wom", "ilx"))
 
 
@@ -309,6 +349,9 @@ def _beginnings(kind: str) -> Iterator[str]:
 
 def other(statement: Statement) -> Known:
     """The fate of an object that is not the farm's."""
+    if statement.name == MODULE:
+        kind = statement.words[1].text
+        return AS3_OBJECTS.get(kind, Known("given up", f"class {kind}: not part of the farm"))
     if statement.name in _MODULES:
         return Known("given up", "a setting of the device, not part of the farm")
     return Known("given up", "not part of the farm")

@@ -72,7 +72,9 @@ def choose(model: Model, source: str, name: str) -> Virtual:
             reason = f"several virtual servers are named {name}"
         raise UsageError(f"{source}: {reason}", f"give one of these names:\n{_listed(model, found or candidates)}")
     if not candidates:
-        hint = "give the file with the virtual server and the pool of the farm: bigip.conf, or a UCS archive"
+        hint = (
+            "give the file with the virtual server and the pool of the farm: bigip.conf, UCS, or a declaration of AS3"
+        )
         raise UsageError(f"{source}: no virtual server has a pool with members", hint)
     found = _likely(model, candidates)
     if len(found) > 1:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ...core.errors import UnsupportedError, UsageError
+from ...core.errors import UnsupportedError
 from ...generators.base import generator, render
 from ...generators.f5.vocabulary import NAMED
 from ...readers.f5 import as3, tmsh
@@ -16,11 +16,11 @@ from ...spec.load import Spec
 from ...spec.units import Version
 from ..account import Account
 from ..draft import MISSING, Draft, Members
-from . import balancing, catalog, checks, hosts, irules, listen, nodes, tls
+from . import balancing, catalog, checks, declaration, hosts, irules, listen, nodes, tls
 from .choice import choose, farm_of, roles_of
 from .header import header_of
 from .objects import objects_of
-from .outline import outline
+from .outline import outline, without_defaults
 from .source import Source
 
 _NOT_HELD: Final = ("the files of the certificates", "the order of the nodes", "balancer.timeouts")
@@ -34,12 +34,9 @@ Key = tuple[str, ...]
 def take(configuration: Configuration, source: str, frontend: str = "") -> Draft:
     """Take over what the configuration has; `frontend` is the name of the virtual server.
 
-    Raises UsageError if no virtual server has a pool with members, or if several could be the farm's, and for a
-    declaration of AS3, which does not have all values of the objects that AS3 makes.
+    A declaration of AS3 is read as the objects that AS3 makes. Raises UsageError if no virtual server has a pool with
+    members, or if several could be the farm's.
     """
-    if as3.is_from_declaration(configuration):
-        hint = "give bigip.conf, a UCS archive, or the file of `tmsh save sys config file NAME no-passphrase`"
-        raise UsageError(f"{source}: it is a declaration of AS3", hint)
     found = model(configuration)
     main = choose(found, source, frontend)
     used = (found.items.get(("ltm rule", path)) for path in main.rules)
@@ -47,7 +44,10 @@ def take(configuration: Configuration, source: str, frontend: str = "") -> Draft
     roles = roles_of(found, main, _rules(code))
     of_farm = {item.location for item in objects_of(found, roles)}
     told = outline(configuration, of_farm)
-    taken = Source(found, Account(told), roles, header_of(configuration), _rules(told))
+    rules, declared = _rules(told), as3.is_from_declaration(configuration)
+    if declared:
+        told = without_defaults(told)
+    taken = Source(found, Account(told, by_location=declared), roles, header_of(configuration), rules)
     taken.of_farm = frozenset(of_farm)
     for part in (listen, hosts, tls):
         part.take(taken)
@@ -59,9 +59,11 @@ def take(configuration: Configuration, source: str, frontend: str = "") -> Draft
 
     def close(account: Account, spec: Spec) -> None:
         _close(taken, told, account, spec)
+        if declared:
+            declaration.close(taken, told)
 
     members = Members("pool member", tuple(one.statement for one in roles.web.members))
-    notes = (*_unread(configuration), *_notes(taken))
+    notes = (*(() if declared else _unread(configuration)), *_notes(taken))
     return Draft(taken.account, taken.values, close, notes, members, (*MISSING, *_NOT_HELD))
 
 

@@ -3,6 +3,7 @@
 from ipaddress import IPv4Address, ip_address
 from typing import Final
 
+from ...generators.f5.as3 import APPLICATION
 from ...generators.f5.irules import REDIRECT_PORT
 from ...readers.f5.endpoints import Endpoint
 from ...readers.f5.model import Virtual
@@ -110,7 +111,11 @@ def _partition(source: Source) -> None:
     """Take the partition; that of AS3 is not for objects of nlbgen, because AS3 removes what it does not know."""
     item = source.roles.main.item
     first, *rest = item.path.strip("/").split("/")
-    if len(rest) + 1 < _DEEP or first == _COMMON:
+    own = bool(source.farm) and rest[:1] == [APPLICATION]
+    if own:
+        usual = source.farm.replace("-", "_")
+        source.values.take("f5.partition", _COMMON if first in {usual, f"{usual}_farm"} else first)
+    elif len(rest) + 1 < _DEEP or first == _COMMON:
         source.values.take("f5.partition", first)
     else:
         why = f"f5.partition: {first} belongs to AS3, which removes other objects: choose another partition"

