@@ -353,5 +353,7 @@ class _Probe:
             several = len(store.servers) > 1
             found = await redis.check(machine, access.password, store.user, replicas=several, listeners=listeners)
             if store.sentinel is None and not store.add_on and found.get("role") == "master":
-                alone = "the nodes exchange no messages until it is back"
-                machine.facts["failure"] = f"if it fails, {'no other server replaces it: ' if several else ''}{alone}"
+                alone = "the nodes exchange no messages until it runs again"
+                machine.facts["failure"] = (
+                    f"if this server fails, {'no other server replaces it: ' if several else ''}{alone}"
+                )

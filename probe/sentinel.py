@@ -117,14 +117,16 @@ class Hosts:
         what = "INFO replication"
         able = [self._hosts[machine] for machine in self._announced if "quorum" in machine.facts]
         if not attached:
-            master.facts["failure"] = "if it fails, no server replaces it"
+            master.facts["failure"] = "if this server fails, no server replaces it"
             master.report("redis-failover", what, "a replica that can replace it", "no replica")
         elif not able:
-            master.facts["failure"] = "if it fails, no failover begins"
+            master.facts["failure"] = "if this server fails, no failover begins"
         else:
             names = {redis.joined(host.address, host.port): host.name for host in self._sentinel.servers}
             candidates = one_of([names.get(replica.endpoint, replica.endpoint) for replica in attached])
-            master.facts["failure"] = f"if it fails, {candidates} replaces it after {self._sentinel.down_after}"
+            master.facts["failure"] = (
+                f"if this server fails, {candidates} replaces it after {self._sentinel.down_after}"
+            )
         votes = max(self._sentinel.quorum, self._sentinel.majority)
         elsewhere = sum(host != self._hosts[master] for host in able)
         if able and elsewhere < votes:

@@ -255,7 +255,9 @@ def test_probe_checks_each_host_of_redis(redis_lab: StartLab, monkeypatch: pytes
     facts = {one.device: {**one.facts, "version": ""} for one in healthy.devices}
     master = facts["redis redis-1"]
     assert (master["role"], master["replicas"]) == ("master", "2 of 2 replicas attached")
-    assert master["failure"] in {f"if it fails, redis-{a} or redis-{b} replaces it after 2s" for a, b in ("23", "32")}
+    assert master["failure"] in {
+        f"if this server fails, redis-{a} or redis-{b} replaces it after 2s" for a, b in ("23", "32")
+    }
     assert facts["redis redis-2"] == {"redis": "Redis answers", "version": "", "role": "slave"}
     assert facts["sentinel redis-3"]["quorum"] == "can begin a failover"
     # The failover needs two Sentinels, and with its host the master's own would be gone.

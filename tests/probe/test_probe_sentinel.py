@@ -82,18 +82,18 @@ def test_master_with_replicas_and_sentinels_is_replaced_if_it_fails(probed: Prob
     facts, findings = probed(ATTACHED)
     assert findings == []
     assert facts["replicas"] == "2 of 2 replicas attached"
-    assert facts["failure"] == "if it fails, redis-2 or redis-3 replaces it after 5s"
+    assert facts["failure"] == "if this server fails, redis-2 or redis-3 replaces it after 5s"
 
 
 def test_master_without_a_replica_is_not_replaced(probed: Probed) -> None:
     facts, findings = probed(without("slave0", "slave1"))
-    assert facts["failure"] == "if it fails, no server replaces it"
+    assert facts["failure"] == "if this server fails, no server replaces it"
     assert findings == [("redis-failover", "no replica")]
 
 
 def test_master_with_one_of_two_replicas_leaves_a_new_master_that_refuses_messages(probed: Probed) -> None:
     facts, findings = probed(without("slave0"))
-    assert facts["failure"] == "if it fails, redis-3 replaces it after 5s"
+    assert facts["failure"] == "if this server fails, redis-3 replaces it after 5s"
     assert findings == [("redis-writes", "1 replica")]
 
 
@@ -118,7 +118,7 @@ def test_fields_that_are_no_numbers_count_as_zero(probed: Probed) -> None:
     odd = {**ATTACHED, "slave0": "ip=10.0.1.7,port=x,state=online,offset=9,lag=x", "master_repl_offset": "9" * 30}
     facts, findings = probed(odd)
     assert findings == []
-    assert facts["failure"] == "if it fails, 10.0.1.7:x or redis-3 replaces it after 5s"
+    assert facts["failure"] == "if this server fails, 10.0.1.7:x or redis-3 replaces it after 5s"
 
 
 def test_server_that_is_older_than_the_spec_is_reported(probed: Probed) -> None:
@@ -128,5 +128,5 @@ def test_server_that_is_older_than_the_spec_is_reported(probed: Probed) -> None:
 
 def test_failover_cannot_begin_where_no_sentinel_can(probed: Probed) -> None:
     facts, findings = probed(ATTACHED, able="")
-    assert facts["failure"] == "if it fails, no failover begins"
+    assert facts["failure"] == "if this server fails, no failover begins"
     assert findings == []

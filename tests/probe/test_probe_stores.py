@@ -200,7 +200,7 @@ def test_node_that_does_not_listen_is_named_by_its_computer(redis: Callable[...,
     assert found == {"redis-listeners": "1: not ORCH-2"}
     facts = report.devices[-1].facts
     assert facts["version"].startswith("version ")
-    assert facts["failure"] == "if it fails, the nodes exchange no messages until it is back"
+    assert facts["failure"] == "if this server fails, the nodes exchange no messages until it runs again"
 
 
 @pytest.mark.parametrize(
