@@ -60,10 +60,12 @@ REVIVE_SECONDS = 15.0
 )
 @click.option(
     "--config",
-    "config",
+    "configs",
     type=console.FilePath(),
+    multiple=True,
     metavar="FILE",
-    help="Run this haproxy.cfg or nginx.conf instead of the rendered configuration.",
+    help="Run this haproxy.cfg or nginx.conf instead of the rendered configuration. For HAProxy: repeatable; a folder "
+    "stands for its *.cfg files.",
 )
 @click.option("--host", metavar="NAME", help="With --config: the host name that the clients request.")
 @click.option(
@@ -98,7 +100,7 @@ def command(
     old_threshold_file: Path | None,
     style: str,
     diff: bool,
-    config: Path | None,
+    configs: tuple[Path, ...],
     host: str | None,
     maps: tuple[str, ...],
     beside: bool,
@@ -135,13 +137,13 @@ def command(
         options.keep = _Keeper(style) if keep else None
         return options
 
-    if config is not None:
+    if configs:
         _require_library()
         _refuse_with_beside({"--diff": diff, "--keep": keep, "--requests": log} if beside else {})
         options = run_options()
         given = _given_spec()
-        options.foreign = _foreign(vendor, config, given.farm.frontend.host if given else host, maps)
-        _prove_file(vendor, config, given, options.foreign, options, style, diff=diff, beside=beside)
+        options.foreign = _foreign(vendor, configs, given.farm.frontend.host if given else host, maps)
+        _prove_file(vendor, given, options.foreign, options, style, diff=diff, beside=beside)
         return
     _refuse_without_config(host, maps, beside=beside)
     spec = load(file)
@@ -171,13 +173,13 @@ def command(
     _run(spec, vendor, run_options(), style)
 
 
-def _foreign(vendor: str, config: Path, host: str | None, maps: tuple[str, ...]) -> "Foreign":
+def _foreign(vendor: str, configs: tuple[Path, ...], host: str | None, maps: tuple[str, ...]) -> "Foreign":
     """Read a configuration that nlbgen did not write."""
     from ..prove.foreign.load import foreign
     from ..prove.foreign.maps import Maps
 
     _require_posix()
-    return foreign(vendor, config, host, Maps.of(maps))
+    return foreign(vendor, configs, host, Maps.of(maps))
 
 
 def _given_spec() -> "Spec | None":
@@ -191,7 +193,6 @@ def _given_spec() -> "Spec | None":
 
 def _prove_file(
     vendor: str,
-    config: Path,
     given: "Spec | None",
     found: "Foreign",
     options: "RunOptions",
@@ -205,11 +206,11 @@ def _prove_file(
     from .beside import rendered_for
 
     if beside:
-        rendered = rendered_for(config, vendor, found.plan.host, given)
-        own = farm_of(config, found.plan, rendered.spec)
+        rendered = rendered_for(found.files, vendor, found.plan.host, given)
+        own = farm_of(found, rendered.spec)
         _run_beside(own, rendered, vendor, options, style)
         return
-    spec = farm_of(config, found.plan, given)
+    spec = farm_of(found, given)
     if diff:
         _show_difference(spec, vendor, found)
     else:

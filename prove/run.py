@@ -24,7 +24,7 @@ from ..spec.units import Version
 from .clients.hub_client import SessionError
 from .clients.load_result import LoadResult
 from .foreign.lab import ForeignLab
-from .foreign.plan import Foreign
+from .foreign.plan import Foreign, names_of
 from .lab.bench import TestBench
 from .lab.lab import Lab
 from .lab.mapping import mapping
@@ -167,7 +167,7 @@ def _same(here: Version, wanted: Version) -> bool:
 def _card(spec: Spec, vendor: Generator, foreign: Foreign | None = None) -> Scorecard:
     program = program_of(vendor)
     card = Scorecard(
-        farm=spec.farm.farm if foreign is None else str(foreign.file),
+        farm=spec.farm.farm if foreign is None else names_of(foreign.files),
         spec=spec.name,
         digest=spec.digest,
         vendor=vendor.name,

@@ -60,7 +60,7 @@ def read_together(paths: Sequence[Path], vendor: Vendor | None = None) -> Config
     A folder stands for its files `*.cfg` in the order of their names, without hidden files and subfolders. Raises
     FileError, UnreadableError, and UsageError for files of another vendor, and for a folder without such files.
     """
-    contents = [(path, _content(path)) for given in paths for path in _expanded(given)]
+    contents = contents_together(paths)
     for path, content in contents:
         found = vendor or vendor_of(content) or "haproxy"
         if found != "haproxy":
@@ -68,6 +68,11 @@ def read_together(paths: Sequence[Path], vendor: Vendor | None = None) -> Config
             raise UsageError(f"{path}: --together is for HAProxy, and it is a configuration of {found}", hint)
     together = cast("_Together", import_module(f"{__package__}.haproxy.reader").read_together)
     return together(contents)
+
+
+def contents_together(paths: Sequence[Path]) -> list[tuple[Path, bytes]]:
+    """Return the files that `haproxy -f A -f B` reads, with their contents; raises FileError and UsageError."""
+    return [(path, _content(path)) for given in paths for path in _expanded(given)]
 
 
 def _expanded(path: Path) -> list[Path]:

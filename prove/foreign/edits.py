@@ -1,6 +1,7 @@
 """Edits of a configuration's text at the locations of its words; every other byte stays."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ...core.errors import Location
@@ -102,3 +103,45 @@ class Edits:
             parts += [self._text[at : edit.start], edit.text]
             at = edit.end
         return "".join([*parts, self._text[at:]])
+
+
+class EditsOfFiles:
+    """The edits of several files: each word is edited in its own one."""
+
+    def __init__(self, texts: Mapping[str, str], word: re.Pattern[str]) -> None:
+        """`texts` are by the names in the locations; only the rows of several files have these names."""
+        self._of = {file: Edits(text, word, file if len(texts) > 1 else "") for file, text in texts.items()}
+
+    @property
+    def rows(self) -> list[Mapped]:
+        """A row for each edit that a user sees."""
+        return [row for edits in self._of.values() for row in edits.rows]
+
+    def number(self, word: Word) -> int:
+        """The number of a word's file, from 0."""
+        return [*self._of].index(word.location.file)
+
+    def replace(self, word: Word, new: str, what: str) -> None:
+        """As `Edits.replace`."""
+        self._of[word.location.file].replace(word, new, what)
+
+    def comment_out(self, words: tuple[Word, ...], what: str) -> None:
+        """As `Edits.comment_out`."""
+        self._of[words[0].location.file].comment_out(words, what)
+
+    def replace_line(self, words: tuple[Word, ...], new: str, what: str) -> None:
+        """As `Edits.replace_line`."""
+        self._of[words[0].location.file].replace_line(words, new, what)
+
+    def written(self, word: Word) -> str:
+        """As `Edits.written`."""
+        return self._of[word.location.file].written(word)
+
+    def end_lines(self) -> None:
+        """End the last line of each file."""
+        for edits in self._of.values():
+            edits.end_line()
+
+    def texts(self) -> list[str]:
+        """Return the texts with all edits, in the order of the files."""
+        return [edits.text() for edits in self._of.values()]

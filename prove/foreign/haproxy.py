@@ -2,12 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ...readers.haproxy.model import Model, Proxy, Server, model
-from ...readers.haproxy.reader import read_text
+from ...readers.haproxy.reader import read_together
 from ..lab.mapping import Mapped
 from ..lab.processes import MAX_NODES
 from .haproxy_choice import Choice, chosen, elsewhere
@@ -34,15 +34,15 @@ class _Keyed(NamedTuple):
 
 
 class HaproxyFile:
-    """A haproxy.cfg that was read and can be mapped."""
+    """A haproxy.cfg, or several files that HAProxy reads as one configuration; they were read and can be mapped."""
 
-    def __init__(self, file: Path, content: bytes, host: str | None = None, maps: Maps | None = None) -> None:
+    def __init__(self, files: Sequence[tuple[Path, bytes]], host: str | None = None, maps: Maps | None = None) -> None:
         """`host` is the name that the lab's clients request. Raises UnreadableError and UnmappableError."""
-        self.file = file
+        self.files = tuple(file for file, _ in files)
         self._maps = maps or Maps()
-        self.content = content.decode("utf-8", "surrogateescape")
-        self._model = model(read_text(self.content, str(file)))
-        self._choice = chosen(self._model, str(file), host)
+        self.contents = tuple(content.decode("utf-8", "surrogateescape") for _, content in files)
+        self._model = model(read_together(files))
+        self._choice = chosen(self._model, str(self.files[0]), host)
         targets = tuple(target.backend for target in self._model.targets(self._choice.frontend))
         if problems := [*refused(self._model, targets, self._here)]:
             raise UnmappableError(problems)
@@ -57,11 +57,11 @@ class HaproxyFile:
 
     def _here(self, name: str) -> Path:
         """The path on this machine of a file that the configuration names."""
-        return self._maps.here(name, self.file.parent)
+        return self._maps.here(name, self.files[0].parent)
 
-    def mapped(self, places: Places) -> tuple[str, list[Mapped]]:
-        """Return the text for the lab, and everything that differs from the live one."""
-        mapping = Words(self.content, places)
+    def mapped(self, places: Places) -> tuple[list[str], list[Mapped]]:
+        """Return the texts for the lab, and everything that differs from the live ones."""
+        mapping = Words(dict(zip(map(str, self.files), self.contents, strict=True)), places)
         redirect = plain_redirect(self._model) if self.plan.redirects else None
         mapping.globals(self._model)
         for proxy in self._model.frontends:
@@ -73,8 +73,8 @@ class HaproxyFile:
         for server, keys in self._keys:
             mapping.server(server, keys)
         mapping.others(self._model, self._here)
-        mapping.edits.end_line()
-        return mapping.edits.text(), mapping.edits.rows
+        mapping.edits.end_lines()
+        return mapping.edits.texts(), mapping.edits.rows
 
 
 def _keys(found: Model, listeners: set[str], *, passed: bool) -> list[_Keyed]:

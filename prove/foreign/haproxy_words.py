@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from ...core.files import write_atomically
 from ...readers.haproxy.model import Bind, Model, Proxy, Server, Setting
 from ...readers.tree import Statement, Word
-from .edits import Edits
+from .edits import EditsOfFiles
 from .hosts import is_this_machine
 from .plan import Key, Places
 
@@ -46,10 +46,11 @@ class _Setting(NamedTuple):
 
 
 class Words:
-    """The edits of one file for one lab."""
+    """The edits of the files of one configuration for one lab."""
 
-    def __init__(self, text: str, places: Places) -> None:
-        self.edits = Edits(text, _WORD)
+    def __init__(self, texts: Mapping[str, str], places: Places) -> None:
+        """`texts` are by the names in the locations."""
+        self.edits = EditsOfFiles(texts, _WORD)
         self._places = places
         self._spare = iter(places.spare)
         self._here: dict[str, str] = {}
@@ -112,7 +113,7 @@ class Words:
         elif word.text in {"crt", "default-crt"}:
             self.edits.replace(value, str(made.bundle), "certificate")
         elif word.text == "crt-list":
-            path = self._places.folder / f"{value.location.line}.crt-list"
+            path = self._places.folder / f"{self.edits.number(value)}-{value.location.line}.crt-list"
             write_atomically(path, f"{made.bundle}\n".encode())
             self.edits.replace(value, str(path), "list of certificates")
         elif word.text in {"ca-file", "ca-verify-file"}:

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,16 +18,16 @@ from ...spec.model import Farm
 from ..lab.lab import Lab, farm_options
 from ..lab.processes import BalancerProcess, NodeProcess
 from ..nodes.options import NodeOptions
-from .plan import Foreign, Places
+from .plan import Foreign, Places, names_of
 
 if TYPE_CHECKING:
     from ..lab.mapping import Mapped
 
-_START: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
-    "haproxy": (("-W", "-db", "-f"), "SIGUSR2"),
-    "nginx": (("-g", "daemon off;", "-c"), "SIGHUP"),
+_START: Final[Mapping[str, tuple[tuple[str, ...], str, str]]] = {
+    "haproxy": (("-W", "-db"), "-f", "SIGUSR2"),
+    "nginx": (("-g", "daemon off;"), "-c", "SIGHUP"),
 }
-"""The arguments before the file, and the signal that reloads: as the programs' own services do it."""
+"""The arguments, the option before each file, and the signal that reloads: as the programs' own services do it."""
 
 
 _STANDARD: Final[Mapping[str, int]] = {"http": 80, "https": 443}
@@ -70,7 +71,7 @@ class ForeignLab(Lab):
     @property
     def listener(self) -> str:
         """The file, and the address of the listener as it is written there."""
-        return f"{self.foreign.file}: the listener {self.foreign.plan.listener}"
+        return f"{names_of(self.foreign.files)}: the listener {self.foreign.plan.listener}"
 
     @property
     def client_ports(self) -> tuple[str, ...]:
@@ -81,19 +82,29 @@ class ForeignLab(Lab):
         """Refuse: nlbgen cannot change a configuration that it did not write."""
         del farm
         raise NlbgenError(
-            f"{self.foreign.file} is not rendered from a spec, so that its farm cannot change",
+            f"{names_of(self.foreign.files)} is not rendered from a spec, so that its farm cannot change",
             "run this scenario without --config",
         )
 
     def difference(self) -> str:
-        """Return a unified diff of the file and of the text that runs."""
-        lines = difflib.unified_diff(
-            self.foreign.content.splitlines(keepends=True),
-            self.configuration.read_text(encoding="utf-8", errors="surrogateescape").splitlines(keepends=True),
-            str(self.foreign.file),
-            f"lab/{self.foreign.file.name}",
+        """Return a unified diff of the files and of the texts that run."""
+        pairs = zip(self.foreign.files, self.foreign.contents, self.configurations, strict=True)
+        lines = (
+            difflib.unified_diff(
+                content.splitlines(keepends=True),
+                here.read_text(encoding="utf-8", errors="surrogateescape").splitlines(keepends=True),
+                str(file),
+                f"lab/{here.name}",
+            )
+            for file, content, here in pairs
         )
-        return "".join(lines)
+        return "".join(chain.from_iterable(lines))
+
+    @property
+    def configurations(self) -> tuple[Path, ...]:
+        """The files that the program reads, in their order: later ones have a number, because names may be equal."""
+        names = (file.name if not number else f"{number}-{file.name}" for number, file in enumerate(self.foreign.files))
+        return tuple(self.folder / name for name in names)
 
     def _names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*super()._names(), *self.foreign.plan.names)))
@@ -113,14 +124,15 @@ class ForeignLab(Lab):
         ports = {one.key: process.port for one, process in zip(plan.nodes, self.nodes, strict=True)}
         spare = self._stack.enter_context(free_ports(self.foreign.spare_ports)) if self.foreign.spare_ports else ()
         places = Places(self.folder, self.certificates, self.port, self.http_port, ports, tuple(spare))
-        text, self.rows = self.foreign.mapped(places)
-        path = self.folder / self.foreign.file.name
-        write_atomically(path, text.encode("utf-8", "surrogateescape"))
-        return path
+        texts, self.rows = self.foreign.mapped(places)
+        for path, text in zip(self.configurations, texts, strict=True):
+            write_atomically(path, text.encode("utf-8", "surrogateescape"))
+        return self.configurations[0]
 
     def _foreground(self) -> Foreground:
-        arguments, reload = _START[self.generator.name]
-        return Foreground((*arguments, str(self.configuration)), reload=reload)
+        arguments, option, reload = _START[self.generator.name]
+        files = [word for path in self.configurations for word in (option, str(path))]
+        return Foreground((*arguments, *files), reload=reload)
 
     def _balancer(self) -> BalancerProcess:
         running = self._foreground()

@@ -1,34 +1,37 @@
 """Read a foreign configuration for the lab."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ...core.errors import FileError, UsageError
-from ...core.files import read_bytes
+from ...core.errors import UsageError
+from ...core.files import is_folder
 from ...core.wording import one_of
+from ...readers.load import contents_together
 from .haproxy import HaproxyFile
 from .maps import Maps
 from .nginx import NginxFile
-from .plan import Foreign
+from .plan import Foreign, names_of
 
-_READERS: Final[Mapping[str, Callable[[Path, bytes, str | None, Maps], Foreign]]] = {
-    "haproxy": HaproxyFile,
-    "nginx": NginxFile,
-}
+_VENDORS: Final = ("haproxy", "nginx")
 
 
-def foreign(vendor: str, file: Path, host: str | None = None, maps: Maps | None = None) -> Foreign:
+def foreign(vendor: str, files: Sequence[Path], host: str | None = None, maps: Maps | None = None) -> Foreign:
     """Return the configuration, ready to be mapped; `host` is the name that the lab's clients request.
 
-    `maps` are the folders of the live machine that are elsewhere on this one.
+    Several files, and those of a folder, are one configuration, as HAProxy reads them with several `-f`. `maps` are
+    the folders of the live machine that are elsewhere on this one.
 
-    Raises FileError, UnreadableError, and UnmappableError with all parts that cannot run.
+    Raises FileError, UnreadableError, UsageError, and UnmappableError with all parts that cannot run.
     """
-    reader = _READERS.get(vendor)
-    if reader is None:
-        raise UsageError(f"--config does not run a configuration of {vendor}", f"use it with {one_of(list(_READERS))}")
-    content = read_bytes(file)
-    if content is None:
-        raise FileError(f"{file}: there is no such file", "check the path")
-    return reader(file, content, host, maps or Maps())
+    if vendor not in _VENDORS:
+        raise UsageError(f"--config does not run a configuration of {vendor}", f"use it with {one_of(_VENDORS)}")
+    if vendor == "haproxy":
+        return HaproxyFile(contents_together([*dict.fromkeys(files)]), host, maps)
+    if len(files) > 1 or is_folder(files[0]):
+        raise UsageError(
+            f"{names_of(files)}: --config takes one nginx.conf",
+            "give the main file: nlbgen reads the files that it includes",
+        )
+    ((file, content),) = contents_together(files)
+    return NginxFile(file, content, host, maps)

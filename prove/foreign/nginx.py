@@ -33,8 +33,8 @@ class NginxFile:
 
     def __init__(self, file: Path, content: bytes, host: str | None = None, maps: Maps | None = None) -> None:
         """`host` is the name that the lab's clients request. Raises UnreadableError and UnmappableError."""
-        self.file = file
-        self.content = content.decode("utf-8", "surrogateescape")
+        self.files: tuple[Path, ...] = (file,)
+        self.contents: tuple[str, ...] = (content.decode("utf-8", "surrogateescape"),)
         if next(dumped(str(file), content), None) is not None:
             reason = "the output of nginx -T has many files in one text"
             raise UnmappableError([unmappable(Location(str(file), 1, 1), "", reason, "give nginx.conf itself")])
@@ -56,9 +56,9 @@ class NginxFile:
             raise UnmappableError([unmappable(self._choice.statement.location, "", reason)])
         self.spare_ports = len(listens)
 
-    def mapped(self, places: Places) -> tuple[str, list[Mapped]]:
+    def mapped(self, places: Places) -> tuple[list[str], list[Mapped]]:
         """Return the text for the lab, with the included files in it, and everything that differs."""
-        mapping = Mapping(self.file, self.content, self._configuration, places, self._files)
+        mapping = Mapping(self.files[0], self.contents[0], self._configuration, places, self._files)
         mapping.listeners(self._model, self._choice.server, redirects=self.plan.redirects)
         for member, key in self._members:
             mapping.member(member, key)
@@ -67,7 +67,7 @@ class NginxFile:
         for statement, node in self._passed:
             mapping.passed(statement, node)
         mapping.directives(self._configuration)
-        return mapping.text(), mapping.rows()
+        return [mapping.text()], mapping.rows()
 
     def _of_stream(self) -> Iterator[tuple[Scope, Passed]]:
         """The servers of `stream` that send connections to nodes, and not only to servers of the same file."""

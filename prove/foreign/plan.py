@@ -100,24 +100,29 @@ class Places(NamedTuple):
 class Foreign(Protocol):
     """A foreign configuration of one vendor, as far as the lab uses it."""
 
-    file: Path
+    files: tuple[Path, ...]
+    """One, or several of HAProxy in their order."""
+    contents: tuple[str, ...]
+    """The texts as they are written."""
     plan: Plan
     spare_ports: int
     """How many free ports `mapped` needs."""
 
-    @property
-    def content(self) -> str:
-        """The text as it is written."""
-
-    def mapped(self, places: Places) -> tuple[str, list[Mapped]]:
-        """Return the text for the lab, and everything that differs from the live one."""
+    def mapped(self, places: Places) -> tuple[list[str], list[Mapped]]:
+        """Return the texts for the lab, and everything that differs from the live ones."""
 
 
-def farm_of(file: Path, plan: Plan, given: Spec | None) -> Spec:
+def names_of(files: Sequence[Path]) -> str:
+    """The files of a configuration, as messages and the scorecard name it."""
+    return " ".join(map(str, files))
+
+
+def farm_of(foreign: Foreign, given: Spec | None) -> Spec:
     """Return a spec for the lab's clients and scenarios: that of the user with the nodes of the plan, or a new one.
 
     Its addresses are from a range for documentation: the mapping shows the live ones.
     """
+    plan = foreign.plan
     data = {
         "farm": "foreign",
         "orchestrator": {"version": ORCHESTRATOR},
@@ -139,7 +144,7 @@ def farm_of(file: Path, plan: Plan, given: Spec | None) -> Spec:
         },
         "accept": list(_ACCEPTED),
     }
-    made = loads(json.dumps(data), str(file))
+    made = loads(json.dumps(data), names_of(foreign.files))
     return made if given is None else given._replace(farm=_with_nodes(given.farm, made.farm))
 
 

@@ -283,6 +283,11 @@ class Lab:
         return self._ports.http
 
     @property
+    def configurations(self) -> tuple[Path, ...]:
+        """The files that the program reads."""
+        return (self.configuration,)
+
+    @property
     def listener(self) -> str:
         """What the clients request, as an error names it."""
         return f"the listener of {self.url}"

@@ -10,8 +10,9 @@ No timeout is scaled below FLOOR_SECONDS, because a busy machine needs that time
 """
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from ...core.errors import NlbgenError
@@ -76,10 +77,9 @@ async def edited(bench: TestBench, edit: Callable[[str], str], *, settle: bool =
     Restarts it both times: a reload would keep the old processes beside the new ones. `settle` waits until every node
     serves.
     """
-    path = bench.lab.configuration
-    before = path.read_bytes()
+    before = _contents(bench)
     try:
-        await _restart(bench, edit(before.decode()).encode(), settle=settle)
+        await _restart(bench, {path: _edited(content, edit) for path, content in before.items()}, settle=settle)
         yield
     finally:
         await _restart(bench, before)
@@ -87,13 +87,23 @@ async def edited(bench: TestBench, edit: Callable[[str], str], *, settle: bool =
 
 async def restarted(bench: TestBench) -> None:
     """Restart the balancer: it forgets the states of nodes and closes every connection."""
-    await _restart(bench, bench.lab.configuration.read_bytes())
+    await _restart(bench, _contents(bench))
 
 
-async def _restart(bench: TestBench, content: bytes, *, settle: bool = True) -> None:
+def _contents(bench: TestBench) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in bench.lab.configurations}
+
+
+def _edited(content: bytes, edit: Callable[[str], str]) -> bytes:
+    """The edited content; a foreign configuration may have bytes that are not UTF-8."""
+    return edit(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+async def _restart(bench: TestBench, contents: Mapping[Path, bytes], *, settle: bool = True) -> None:
     balancer = bench.lab.balancer
     await bench.call(balancer.stop)
-    await bench.call(write_atomically, bench.lab.configuration, content)
+    for path, content in contents.items():
+        await bench.call(write_atomically, path, content)
     try:
         await bench.call(balancer.start)
     except RuntimeError as fault:

@@ -19,11 +19,11 @@ SCENARIOS = ("kill", "event-stream")
 
 def verdicts(kind: Kind) -> list[tuple[str, str, str]]:
     """Run the scenarios, and return the verdict of each; a run that the machine disturbed is repeated once."""
-    found = foreign(kind.vendor, FOLDER / kind.name)
+    found = foreign(kind.vendor, [FOLDER / kind.name])
     for _ in range(2):
         allowed = {**limits.defaults(kind.vendor), **IN_FLIGHT}
         options = RunOptions(chosen(SCENARIOS, robots=False), allowed, quick=True, foreign=found)
-        card = prove(farm_of(found.file, found.plan, None), kind.vendor, options, lambda _bench, _scenario: None)
+        card = prove(farm_of(found, None), kind.vendor, options, lambda _bench, _scenario: None)
         if not list(card.inconclusive()):
             break
     return [(result.scenario.name, result.state, result.reason) for result in card.results]

@@ -211,13 +211,13 @@ def test_second_run_has_the_scenarios_that_ran_and_the_same_limits(monkeypatch: 
 
 def test_spec_of_the_second_run_is_that_of_the_user() -> None:
     spec = load(EXAMPLE)
-    assert rendered_for(Path("haproxy.cfg"), "haproxy", "app.corp.example", spec) == (spec, "")
+    assert rendered_for([Path("haproxy.cfg")], "haproxy", "app.corp.example", spec) == (spec, "")
 
 
 def test_spec_of_the_second_run_is_made_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "haproxy.cfg"
     path.write_text(CONFIGURATION, encoding="utf-8")
-    spec, note = rendered_for(path, "haproxy", "app.corp.example", None)
+    spec, note = rendered_for([path], "haproxy", "app.corp.example", None)
     farm = spec.farm
     assert (farm.frontend.host, farm.frontend.tls.mode) == ("app.corp.example", "terminate")
     assert [(node.name, str(node.address)) for node in farm.nodes] == [("a", "10.1.0.1"), ("b", "10.1.0.2")]
@@ -235,8 +235,13 @@ def test_file_of_which_no_spec_can_be_made_needs_a_spec(text: str, message: str,
     path = tmp_path / "haproxy.cfg"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=message) as caught:
-        rendered_for(path, "haproxy", "app.corp.example", None)
+        rendered_for([path], "haproxy", "app.corp.example", None)
     assert caught.value.hint == "write the spec with `nlbgen init`, and give it with -s FILE"
+
+
+def test_several_files_need_a_spec() -> None:
+    with pytest.raises(UsageError, match="reads one file, and --config has 2"):
+        rendered_for([Path("a.cfg"), Path("b.cfg")], "haproxy", "app.corp.example", None)
 
 
 @pytest.mark.parametrize(

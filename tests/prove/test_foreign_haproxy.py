@@ -151,7 +151,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
 
 
 def read(text: str, folder: Path, host: str | None = None) -> HaproxyFile:
-    return HaproxyFile(folder / "haproxy.cfg", text.encode(), host)
+    return HaproxyFile([(folder / "haproxy.cfg", text.encode())], host)
 
 
 def places(found: HaproxyFile, folder: Path, certificates: TestCertificates) -> Places:
@@ -170,7 +170,7 @@ def test_mapped_file_is_valid_and_has_no_live_address(
 ) -> None:
     (tmp_path / "names.txt").write_text("app.corp.example\n", encoding="utf-8")
     found = read(text, tmp_path)
-    mapped, rows = found.mapped(places(found, tmp_path, certificates))
+    (mapped,), rows = found.mapped(places(found, tmp_path, certificates))
     path = tmp_path / "mapped.cfg"
     path.write_text(mapped, encoding="utf-8")
     run = subprocess.run(["haproxy", "-c", "-f", path], capture_output=True, text=True, check=False, cwd="/")
@@ -215,10 +215,10 @@ def test_plan_of_several_backends_joins_servers_by_address(tmp_path: Path, certi
     found = read(SEVERAL, tmp_path)
     assert (found.plan.host, found.plan.tls) == ("app.corp.example", "terminate")
     assert nodes_of(found) == [("10.1.0.1", "up", 100), ("10.1.0.2", "up", 100)]
-    mapped, _ = found.mapped(places(found, tmp_path, certificates))
+    (mapped,), _ = found.mapped(places(found, tmp_path, certificates))
     assert "server a 127.0.0.1:30000\n" in mapped
     assert "server a 127.0.0.1:30000 check port 30000 addr 127.0.0.1\n" in mapped
-    assert (tmp_path / "8.crt-list").is_file() or list(tmp_path.glob("*.crt-list"))
+    assert list(tmp_path.glob("0-*.crt-list"))
 
 
 @pytest.mark.haproxy
@@ -230,7 +230,7 @@ def test_template_becomes_a_server_line_for_each_node(tmp_path: Path, certificat
         ("app.corp.example", "up", 100),
         ("_http._tcp.app.corp.example#1", "down", 100),
     ]
-    mapped, rows = found.mapped(places(found, tmp_path, certificates))
+    (mapped,), rows = found.mapped(places(found, tmp_path, certificates))
     path = tmp_path / "mapped.cfg"
     path.write_text(mapped, encoding="utf-8")
     run = subprocess.run(["haproxy", "-c", "-f", path], capture_output=True, text=True, check=False, cwd="/")
@@ -252,7 +252,7 @@ def test_check_port_of_a_default_server_line_is_that_of_each_node(
     tmp_path: Path, certificates: TestCertificates
 ) -> None:
     found = read(TEMPLATE, tmp_path)
-    mapped, _ = found.mapped(places(found, tmp_path, certificates))
+    (mapped,), _ = found.mapped(places(found, tmp_path, certificates))
     line = next(line for line in mapped.splitlines() if "default-server" in line)
     assert "port" not in line
     assert f"ca-file {certificates.ca}" in line
@@ -267,7 +267,7 @@ def test_plan_with_a_given_host_uses_it(tmp_path: Path) -> None:
 def test_servers_that_are_listeners_of_the_file_reach_them(tmp_path: Path, certificates: TestCertificates) -> None:
     (tmp_path / "names.txt").write_text("app.corp.example\n", encoding="utf-8")
     found = read(LOOP, tmp_path)
-    mapped, _ = found.mapped(places(found, tmp_path, certificates))
+    (mapped,), _ = found.mapped(places(found, tmp_path, certificates))
     lines = [line.strip().split() for line in mapped.splitlines()]
     servers = {line[1]: line[2] for line in lines if line[:1] == ["server"]}
     binds = [line[1] for line in lines if line[:1] == ["bind"]]
@@ -278,7 +278,7 @@ def test_servers_that_are_listeners_of_the_file_reach_them(tmp_path: Path, certi
 
 def test_farm_of_a_plan_is_a_valid_spec(tmp_path: Path) -> None:
     found = read(COOKIE, tmp_path)
-    spec = farm_of(found.file, found.plan, None)
+    spec = farm_of(found, None)
     assert [node.name for node in spec.farm.nodes] == ["node-1", "node-2"]
     assert spec.farm.frontend.tls.mode == "bridge"
 
@@ -286,7 +286,7 @@ def test_farm_of_a_plan_is_a_valid_spec(tmp_path: Path) -> None:
 def test_farm_of_a_given_spec_keeps_its_host_and_takes_the_nodes(tmp_path: Path) -> None:
     found = read(LISTEN, tmp_path)
     given = loads(FARM.read_text(encoding="utf-8"))
-    farm = farm_of(found.file, found.plan, given).farm
+    farm = farm_of(found, given).farm
     assert farm.frontend.host == given.farm.frontend.host
     assert (len(farm.nodes), farm.frontend.tls.mode, farm.balancer.algorithm) == (4, "none", "source")
 
@@ -382,7 +382,7 @@ listen app
 
 def test_old_file_without_a_last_line_end_is_mapped(tmp_path: Path, certificates: TestCertificates) -> None:
     found = read(OLD, tmp_path)
-    text, rows = found.mapped(places(found, tmp_path, certificates))
+    (text,), rows = found.mapped(places(found, tmp_path, certificates))
     shown = {row.what: (row.live, row.here) for row in rows}
     assert shown["line 2: nbproc"] == ("nbproc 2", "a comment")
     assert shown["line 11: log-format"][1] == "a comment"
@@ -393,7 +393,7 @@ def test_old_file_without_a_last_line_end_is_mapped(tmp_path: Path, certificates
 
 def test_file_with_a_last_line_end_keeps_it(tmp_path: Path, certificates: TestCertificates) -> None:
     found = read(f"{OLD}\n", tmp_path)
-    text, rows = found.mapped(places(found, tmp_path, certificates))
+    (text,), rows = found.mapped(places(found, tmp_path, certificates))
     assert not [row for row in rows if "end of the last line" in row.what]
     assert not text.endswith("\n\n")
 
@@ -496,3 +496,33 @@ def test_posts_of_the_lab_request_a_path_of_the_same_nodes(tmp_path: Path) -> No
         ),
         "GET /ws: no node gets it (http-request deny in line 9); the results of scenarios with it are about this",
     )
+
+
+def test_several_files_are_one_configuration_with_the_file_in_each_row(
+    tmp_path: Path, certificates: TestCertificates
+) -> None:
+    app = "backend app\n    server a 10.1.0.1:80\n"
+    web = "frontend web\n    bind 192.0.2.1:443 ssl crt-list /no/such/list\n    default_backend app"
+    names = ("haproxy.cfg", "10-app.cfg", "20-web.cfg")
+    files = [(tmp_path / name, text.encode()) for name, text in zip(names, (DEFAULTS, app, web), strict=True)]
+    found = HaproxyFile(files)
+    texts, rows = found.mapped(places(found, tmp_path, certificates))
+    assert nodes_of(found) == [("10.1.0.1", "up", 100)]
+    assert texts[0] == DEFAULTS
+    assert texts[1] == "backend app\n    server a 127.0.0.1:30000\n"
+    assert texts[2].startswith(f"frontend web\n    bind 127.0.0.1:31000 ssl crt-list {tmp_path}/2-2.crt-list\n")
+    assert texts[2].endswith("\n")
+    assert [row.what for row in rows] == [
+        f"{tmp_path}/10-app.cfg, line 2: server a",
+        f"{tmp_path}/20-web.cfg, line 2: bind",
+        f"{tmp_path}/20-web.cfg, line 2: list of certificates",
+        f"{tmp_path}/20-web.cfg, line 3: end of the last line",
+    ]
+
+
+def test_problems_of_several_files_have_their_file(tmp_path: Path) -> None:
+    text = (
+        "frontend web\n    bind :80\n    use_backend app if { path_beg /api }\nbackend app\n    server a 10.1.0.1:80\n"
+    )
+    with pytest.raises(UnmappableError, match=r"web\.cfg:3:5: use_backend: "):
+        HaproxyFile([(tmp_path / "haproxy.cfg", DEFAULTS.encode()), (tmp_path / "web.cfg", text.encode())])

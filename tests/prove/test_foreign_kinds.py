@@ -82,10 +82,10 @@ def test_public_files_of_the_criterion_are_from_its_searches() -> None:
 def test_kind_that_runs_is_mapped_and_accepted_by_its_program(
     kind: Kind, tmp_path: Path, certificates: TestCertificates
 ) -> None:
-    found = foreign(kind.vendor, FOLDER / kind.name)
+    found = foreign(kind.vendor, [FOLDER / kind.name])
     nodes = {node.key: 30000 + number for number, node in enumerate(found.plan.nodes)}
     places = Places(tmp_path, certificates, 31000, 31001, nodes, range(31010, 31010 + found.spare_ports))
-    text, rows = found.mapped(places)
+    (text,), rows = found.mapped(places)
     assert rows
     active = [line.partition("#")[0] for line in text.splitlines()]
     assert not [line for line in active if any(part in line for part in ("192.0.2.", "/no/such", "corp.example:"))]
@@ -99,7 +99,7 @@ def test_kind_that_runs_is_mapped_and_accepted_by_its_program(
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.refused], ids=lambda kind: kind.name)
 def test_kind_that_cannot_run_is_refused_with_line_and_column(kind: Kind) -> None:
     with pytest.raises((UnmappableError, UnreadableError)) as caught:
-        foreign(kind.vendor, FOLDER / kind.name)
+        foreign(kind.vendor, [FOLDER / kind.name])
     problems = caught.value.problems
     assert [f"{one.location.line}:{one.location.column}" for one in problems] == kind.refused
     assert all(one.message and one.hint for one in problems)

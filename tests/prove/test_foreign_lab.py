@@ -1,11 +1,12 @@
 """The lab of a foreign configuration, prepared and not started: its text, its clients' URL, its nodes."""
 
+import subprocess
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from nlbgen.core.errors import FileError, NlbgenError
+from nlbgen.core.errors import FileError, NlbgenError, UsageError
 from nlbgen.prove.foreign.lab import ForeignLab
 from nlbgen.prove.foreign.load import foreign
 from nlbgen.prove.foreign.plan import farm_of
@@ -37,8 +38,8 @@ http {
 def prepared(vendor: Literal["haproxy", "nginx"], text: str, folder: Path) -> ForeignLab:
     file = folder / f"{vendor}.conf"
     file.write_text(text, encoding="utf-8")
-    found = foreign(vendor, file)
-    lab = make_lab(farm_of(file, found.plan, None), vendor, found)
+    found = foreign(vendor, [file])
+    lab = make_lab(farm_of(found, None), vendor, found)
     assert isinstance(lab, ForeignLab)
     lab.prepare()
     return lab
@@ -84,5 +85,39 @@ def test_lab_of_an_nginx_conf_is_prepared(tmp_path: Path) -> None:
 
 
 def test_configuration_that_is_missing_is_an_error_with_its_path(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"none\.cfg: there is no such file"):
-        foreign("haproxy", tmp_path / "none.cfg")
+    with pytest.raises(FileError, match=r"none\.cfg: cannot be read: No such file"):
+        foreign("haproxy", [tmp_path / "none.cfg"])
+
+
+@pytest.mark.haproxy
+def test_lab_of_a_folder_has_the_files_that_haproxy_reads_in_its_order(tmp_path: Path) -> None:
+    folder, main = tmp_path / "conf.d", tmp_path / "haproxy.cfg"
+    folder.mkdir()
+    defaults, _, sections = HAPROXY.partition("frontend")
+    frontend, _, backend = f"frontend{sections}".partition("\nbackend iis")
+    main.write_text(defaults, encoding="utf-8")
+    texts = {"b.cfg": f"{frontend}\n", "a.cfg": f"backend iis{backend}", ".hidden.cfg": "no", "c.txt": "no"}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    found = foreign("haproxy", [main, folder, main])
+    lab = make_lab(farm_of(found, None), "haproxy", found)
+    assert isinstance(lab, ForeignLab)
+    try:
+        lab.prepare()
+        assert [path.name for path in lab.configurations] == ["haproxy.cfg", "1-a.cfg", "2-b.cfg"]
+        files = [word for path in lab.configurations for word in ("-f", str(path))]
+        assert lab._foreground().arguments == ("-W", "-db", *files)
+        run = subprocess.run(["haproxy", "-c", *files], capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        headers = [line for line in lab.difference().splitlines() if line.startswith("+++")]
+        assert headers == ["+++ lab/1-a.cfg", "+++ lab/2-b.cfg"]
+        assert lab.listener == f"{main} {folder}/a.cfg {folder}/b.cfg: the listener 192.0.2.1:443"
+    finally:
+        lab.close()
+
+
+def test_several_files_of_nginx_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text(NGINX, encoding="utf-8")
+    for files in ([tmp_path / "nginx.conf", tmp_path / "other.conf"], [tmp_path]):
+        with pytest.raises(UsageError, match=r"--config takes one nginx\.conf"):
+            foreign("nginx", files)

@@ -60,7 +60,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
 
 def mapped(found: Foreign, folder: Path, certificates: TestCertificates) -> "tuple[str, list[Mapped]]":
     nodes = {node.key: 30000 + number for number, node in enumerate(found.plan.nodes)}
-    return found.mapped(Places(folder, certificates, 31000, 31001, nodes, range(31010, 31010 + found.spare_ports)))
+    spare = range(31010, 31010 + found.spare_ports)
+    (text,), rows = found.mapped(Places(folder, certificates, 31000, 31001, nodes, spare))
+    return text, rows
 
 
 def write(folder: Path, **texts: str) -> None:
@@ -147,7 +149,7 @@ def test_map_has_the_lists_maps_and_error_files_of_haproxy(tmp_path: Path, certi
     write(
         copy, **{"names.txt": "app.corp.example\n", "paths.map": "/ a\n", "a.map": "a b\n", "errors__503.http": answer}
     )
-    found = HaproxyFile(tmp_path / "haproxy.cfg", HAPROXY.encode(), None, Maps.of([f"/etc/haproxy={copy}"]))
+    found = HaproxyFile([(tmp_path / "haproxy.cfg", HAPROXY.encode())], None, Maps.of([f"/etc/haproxy={copy}"]))
     text, rows = mapped(found, tmp_path, certificates)
     assert f"errorfile 503 {copy}/errors/503.http\n" in text
     assert "    # errorfile 504" in text
@@ -163,7 +165,7 @@ def test_map_has_the_lists_maps_and_error_files_of_haproxy(tmp_path: Path, certi
 
 def test_list_that_is_not_here_is_refused_with_the_option(tmp_path: Path) -> None:
     with pytest.raises(UnmappableError) as caught:
-        HaproxyFile(tmp_path / "haproxy.cfg", HAPROXY.encode())
+        HaproxyFile([(tmp_path / "haproxy.cfg", HAPROXY.encode())])
     assert [(one.location.line, one.location.column) for one in caught.value.problems] == [(12, 27), (13, 34), (13, 34)]
     assert all("--map LIVE=FOLDER" in one.hint for one in caught.value.problems)
 

@@ -108,7 +108,7 @@ def read(text: str, folder: Path, host: str | None = None) -> NginxFile:
 def mapped(found: NginxFile, folder: Path, certificates: TestCertificates) -> str:
     nodes = {node.key: 30000 + number for number, node in enumerate(found.plan.nodes)}
     places = Places(folder, certificates, 31000, 31001, nodes, range(31010, 31010 + found.spare_ports))
-    return found.mapped(places)[0]
+    return found.mapped(places)[0][0]
 
 
 def with_includes(folder: Path) -> None:
@@ -174,7 +174,7 @@ def test_plan_of_https_to_nodes_trusts_the_name_of_the_upstream(tmp_path: Path) 
     found = read(SMALL, tmp_path, "chosen.corp.example")
     assert (found.plan.host, found.plan.tls, found.plan.names) == ("chosen.corp.example", "none", ("iis",))
     assert all(node.key.tls for node in found.plan.nodes)
-    assert len(farm_of(found.file, found.plan, None).farm.nodes) == 2
+    assert len(farm_of(found, None).farm.nodes) == 2
 
 
 REFUSED = (
@@ -504,4 +504,4 @@ def test_posts_of_the_lab_keep_their_path_if_no_other_reaches_the_nodes(tmp_path
 
 def test_vendors_without_a_program_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="f5"):
-        foreign("f5", tmp_path / "bigip.conf")
+        foreign("f5", [tmp_path / "bigip.conf"])

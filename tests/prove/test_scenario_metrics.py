@@ -381,6 +381,25 @@ def test_steady_shares_are_not_enforced_without_a_choice(
 # Scaled timeouts
 
 
+def test_configuration_with_bytes_that_are_not_utf_8_is_edited(
+    make_bench: Callable[..., FakeBench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench()
+    (path,) = bench.lab.configurations
+    path.write_bytes(CONFIGURATION.encode() + b"# caf\xe9\n")
+    monkeypatch.setattr(bench.balancer, "start", lambda: bench.balancer.ran.append(path.read_text("latin-1")))
+
+    async def run() -> None:
+        async with time_scale.scaled_timeouts(bench, 20, "a test"):
+            pass
+
+    asyncio.run(run())
+    scaled, restored = bench.balancer.ran
+    assert "timeout server 6000ms" in scaled
+    assert scaled.endswith("# caf\xe9\n")
+    assert restored == f"{CONFIGURATION}# caf\xe9\n"
+
+
 def test_scaled_timeouts_are_written_and_restored(make_bench: Callable[..., FakeBench]) -> None:
     bench = make_bench()
 
