@@ -205,6 +205,12 @@ def info(text: str) -> None:
         notice(text)
 
 
+def progress(text: str) -> None:
+    """Print a message during a change like `info`; the change continues if standard error cannot be written."""
+    with contextlib.suppress(OSError):
+        info(text)
+
+
 def notice(text: str) -> None:
     """Print a message that users must see, also with `--quiet`."""
     _write(_paint(text, sys.stderr))

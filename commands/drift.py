@@ -146,7 +146,7 @@ def _write(report: "Report", path: Path) -> None:
     from ..core.files import write_atomically
     from ..drift.textfile import metrics
 
-    write_atomically(path, metrics(report, time.time()), mode=0o644)
+    write_atomically(path, metrics(report, time.time()), mode=0o644, option="--textfile FILE")
     console.info(f"wrote {path}")
 
 

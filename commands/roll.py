@@ -1,15 +1,17 @@
 """`nlbgen roll`: run a command for each node, one after the other, while the node is out of rotation."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from ..core.errors import NlbgenError, UsageError
+from ..core.errors import FileError, NlbgenError, UsageError
 from . import console
 from .running import AUDIT, FORCE, REACH, Given, Seconds, reach_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Unpack
 
     from ..operate.journal import Journal
@@ -125,7 +127,6 @@ def command(
     In COMMAND, {node} and {address} are replaced by the node's name and address. COMMAND is run on this computer,
     without a shell. At the first failure, nlbgen stops; a node that is not healthy stays out of rotation.
     """
-    from ..core.locks import LockedError, locked
     from ..operate.rolling import Times
     from ..spec.load import load
 
@@ -136,19 +137,35 @@ def command(
         raise UsageError("--resume takes its command and nodes from the journal", "omit COMMAND, --node and --discard")
     if command_done and not resume:
         raise UsageError("--command-done needs --resume", "add --resume")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with locked(path.resolve()):
-            journal = _journal(spec, path, words, nodes, resume=resume, discard=discard)
-            _roll(spec, journal, times, (ticket, log, yes, force, command_done), given)
-    except LockedError as error:
-        raise UsageError(f"{path}: another rolling change runs: {error}", "wait until it has ended") from None
+    with _held(path):
+        journal = _journal(spec, path, words, nodes, resume=resume, discard=discard)
+        _roll(spec, journal, times, (ticket, log, yes, force, command_done), given)
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> "Iterator[None]":
+    """Hold the lock of the journal for the block. Raises UsageError if another run holds it, and FileError."""
+    from ..core.locks import LockedError, locked
+
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(path.resolve()))
+        except LockedError as error:
+            raise UsageError(f"{path}: another rolling change runs: {error}", "wait until it has ended") from None
+        except OSError as error:
+            raise FileError(
+                f"{path}: the journal cannot be written: {error.filename or path.parent}: {error.strerror}",
+                "choose another file with --journal FILE",
+            ) from None
+        yield
 
 
 def _journal(
     spec: "Spec", path: Path, words: tuple[str, ...], nodes: tuple[str, ...], *, resume: bool, discard: bool
 ) -> "Journal":
     """Return the journal to continue, or a new one that is not written yet."""
+    from ..core.wording import all_of
     from ..operate import journal, rolling
 
     if resume:
@@ -164,7 +181,12 @@ def _journal(
         raise UsageError(f"{spec.name}: no node is named {unknown[0]}", f"the nodes are {', '.join(names)}")
     chosen = [name for name in names if name in nodes or not nodes]
     if discard:
-        return journal.Journal(path, spec.farm.farm, words, tuple(journal.Entry(name) for name in chosen))
+        made, left = journal.discarded(path, spec.farm.farm, words, chosen)
+        if left:
+            console.notice(
+                f"the discarded change removed {all_of(left)} from rotation; to return it: nlbgen nodes up NODE"
+            )
+        return made
     return journal.started(path, spec.farm.farm, words, chosen)
 
 
@@ -178,7 +200,7 @@ def _roll(
 
     ticket, log, agreed, force, command_done = audit
     with connected(spec, reach_of(given)) as balancers:
-        operator = Operator(spec, balancers, EventLog(log, spec.farm.farm, ticket), console.info)
+        operator = Operator(spec, balancers, EventLog(log, spec.farm.farm, ticket), console.progress)
         left = ", ".join(entry.node for entry in journal.left)
         console.info(f"nodes, one after the other: {left}\ncommand: {' '.join(journal.command)}")
         console.confirm(agreed, "Begin?", "see `nlbgen nodes status`", "--yes")

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 import click
 
-from ..core.errors import DifferenceError, UsageError
+from ..core.errors import DeviceError, DifferenceError, UsageError
 from . import console
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[float]
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Unpack
 
     from ..operate.changing import Limits, Operator
-    from ..operate.contract import NodeStatus, Wanted
+    from ..operate.contract import Balancer, NodeStatus, Wanted
     from ..operate.hosts import Reach
     from ..operate.nginx import Paths
     from ..spec.load import Spec
     from .tables import Block, Style
 
+    Seen = dict[str, Sequence[NodeStatus]]
 else:
     _ParamType = click.ParamType  # not generic before click 8.2
 
@@ -192,29 +193,48 @@ def status(file: Path, style: str, watch: bool, **given: "Unpack[Given]") -> Non
     spec = load(file)
     with connected(spec, reach_of(given)) as balancers:
         while True:
-            seen = {balancer.name: balancer.read() for balancer in balancers}
+            seen, unread = _read(balancers)
             if style == "json":
-                console.show(report.data(spec.farm, seen))
+                console.show(report.data(spec.farm, seen, {name: one.message for name, one in unread.items()}))
             else:
-                console.show(report.text(spec.farm, seen), partial(_table, spec, seen))
+                console.show(report.text(spec.farm, seen, tuple(unread)), partial(_table, spec, seen, tuple(unread)))
+            for error in unread.values():
+                console.error(error)
             if not watch:
                 break
             time.sleep(_WATCH_SECONDS)
+    if unread:
+        raise console.Exit(DeviceError.exit_code)
     if report.differs(spec.farm, seen):
         raise console.Exit(DifferenceError.exit_code)
 
 
-def _table(spec: "Spec", seen: "Mapping[str, Sequence[NodeStatus]]") -> "Iterator[Block]":
+def _read(balancers: "Sequence[Balancer]") -> "tuple[Seen, dict[str, DeviceError]]":
+    """Return the nodes at each balancer, and the errors of those that cannot be read; raises if that is all of them."""
+    seen: Seen = {}
+    unread: dict[str, DeviceError] = {}
+    for balancer in balancers:
+        try:
+            seen[balancer.name] = balancer.read()
+        except DeviceError as error:
+            unread[balancer.name] = error
+    if not seen:
+        raise next(iter(unread.values()))
+    return seen, unread
+
+
+def _table(spec: "Spec", seen: "Seen", unread: "Sequence[str]") -> "Iterator[Block]":
     from ..operate import report
     from .tables import Cell, Line, Table
 
-    colours: dict[str, Style] = {"up": "green", "passing": "green", "drain": "yellow", "down": "red"}
+    colours: dict[str, Style] = {"up": "green", "passing": "green", "drain": "yellow", "down": "red", "missing": "red"}
     rows = [
         [Cell(word, "red" if word.startswith("failing") else colours.get(word, "")) for word in row]
         for row in report.rows(spec.farm, seen)
     ]
     yield Table([Cell(title) for title in report.HEAD], rows)
-    yield Line(report.summary(spec.farm, seen), "bold")
+    for line in report.closing(spec.farm, seen, unread):
+        yield Line(line, "bold")
 
 
 # Changes
@@ -288,7 +308,7 @@ def _change(
     ticket, log, agreed = audit
     spec = load(file)
     with connected(spec, reach_of(given)) as balancers:
-        operator = Operator(spec, balancers, EventLog(log, spec.farm.farm, ticket), console.info)
+        operator = Operator(spec, balancers, EventLog(log, spec.farm.farm, ticket), console.progress)
         operator.require(node)
         if state != "up":
             operator.check(node, limits)

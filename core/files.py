@@ -92,27 +92,30 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def _hint(path: Path, error: OSError | None = None) -> str:
+def _hint(path: Path, error: OSError | None = None, option: str = "-o") -> str:
     if error is not None and error.errno in {errno.ENOENT, errno.ENAMETOOLONG}:
         length = len(str(_temporary(path.absolute())))
         if length >= _MAX_PATH:
             return (
                 f"the path is too long: with the name of its temporary file, it has {length} characters, and Windows "
-                f"allows {_MAX_PATH - 1} where long paths are not enabled; choose a shorter path with -o"
+                f"allows {_MAX_PATH - 1} where long paths are not enabled; choose a shorter path with {option}"
             )
     if is_folder(path):
-        return "it is a folder: remove it, or choose another path with -o"
-    return "check the permissions and the free space of the folder, or choose another path with -o"
+        return f"it is a folder: remove it, or choose another path with {option}"
+    return f"check the permissions and the free space of the folder, or choose another path with {option}"
 
 
 # Writing
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = False) -> None:
+def write_atomically(
+    path: Path, content: bytes, *, mode: int = 0o644, durable: bool = False, option: str = "-o"
+) -> None:
     """Write `content` to `path` with the permission bits `mode` (on POSIX); missing folders are created.
 
     A reader sees the old file or the new one, never a part. With `durable` the bytes are on the disk when this
-    returns. Raises FileError, also for a named pipe or a device, because the new file would replace it.
+    returns. `option` is the command's option for the path. Raises FileError, also for a named pipe or a device,
+    because the new file would replace it.
     """
     temporary: Path | None = None
     try:
@@ -128,7 +131,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644, durable: 
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        hint = "choose the path of a file" if isinstance(error, NotRegularError) else _hint(path, error)
+        hint = "choose the path of a file" if isinstance(error, NotRegularError) else _hint(path, error, option)
         raise FileError(f"{path}: cannot be written: {error.strerror}", hint) from None
     except BaseException:
         if temporary is not None:

@@ -5,5 +5,5 @@ plan of a push, `nodes.py` the nodes' files, `machine.py` the old workers and th
 `places.py` has the vocabulary of machines: `here.py` is this one, `remote.py` one by ssh. `report.py` has the result,
 and `textfile.py` the metrics for node_exporter.
 
-Imports core, spec, generators, generators.haproxy, nodes, operate, push, push.backends.
+Imports core, net, spec, generators, generators.haproxy, nodes, operate, push, push.backends.
 """

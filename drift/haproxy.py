@@ -42,10 +42,21 @@ def differences(spec: Spec, site: Site, place: Place, socket: Path, file: Path) 
         UnsupportedError: HAProxy does not support the farm.
     """
     expected = Expected.of(generator("haproxy"), spec, site)
-    found = process_difference(_description(place.ask(socket, "show info", TITLE)), expected)
-    running = servers(place.ask(socket, "show servers state", TITLE))
+    found = process_difference(_description(_asked(place, socket, "show info")), expected)
+    running = servers(_asked(place, socket, "show servers state"))
     found += _compare(wanted(spec), running)
     return found + file_differences(place, file, expected, structure)
+
+
+def _asked(place: Place, socket: Path, command: str) -> str:
+    """Return a complete answer, which ends with an empty line; raises UnreachedError."""
+    answer = place.ask(socket, command, TITLE)
+    if not answer.endswith("\n\n"):
+        raise UnreachedError(
+            f"{TITLE}'s answer at {socket.as_posix()} to {command} is incomplete",
+            "run nlbgen drift again; check that the socket is that of HAProxy",
+        )
+    return answer
 
 
 def old_workers(place: Place, master: Path) -> int | None:

@@ -1,6 +1,5 @@
 """This machine: sockets, files and processes without other programs."""
 
-import http.client
 import ipaddress
 import re
 import socket
@@ -9,6 +8,9 @@ from typing import Final
 
 from ..core import activity
 from ..core.files import content
+from ..net.connect import ConnectError, Limits, connected
+from ..net.loops import run
+from ..net.request import ResponseError, exchange, probe_request
 from . import sockets
 from .report import UnreachedError
 
@@ -50,18 +52,13 @@ class Here:
         """Return what NGINX answers; with another configuration it answers 404, or anything."""
         where = f"http://127.0.0.1:{port}{DIGEST}"
         activity.note(f"GET {where}")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         try:
-            connection.request("GET", DIGEST)
-            return connection.getresponse().read(LONGEST).decode("utf-8", "replace")
-        except (OSError, http.client.HTTPException) as error:
-            reason = (isinstance(error, OSError) and error.strerror) or str(error) or "no answer"
+            return run(_body(port)).decode("utf-8", "replace")
+        except (ConnectError, ResponseError) as error:
             raise UnreachedError(
-                f"NGINX does not answer at {where}: {reason}",
+                f"NGINX does not answer at {where}: {error}",
                 "run nlbgen drift on the balancer, or use --ssh; check balancer.metrics_port",
             ) from None
-        finally:
-            connection.close()
 
     def old_workers_of_nginx(self) -> int | None:
         """Return the number of workers that a reload replaced; None on systems without /proc."""
@@ -97,6 +94,13 @@ def _reaches_from_itself(address: ipaddress.IPv4Address | ipaddress.IPv6Address)
     except OSError:  # no route: the address is not here
         return False
     return ipaddress.ip_address(own) == address
+
+
+async def _body(port: int) -> bytes:
+    """The beginning of the answer; `exchange` limits the time of the complete answer, and its size."""
+    async with connected("127.0.0.1", port, Limits(SECONDS, SECONDS)) as peer:
+        answer = await exchange(peer, probe_request("GET", DIGEST, f"127.0.0.1:{port}", {}), SECONDS)
+        return answer.body[:LONGEST]
 
 
 def _command(process: Path) -> bytes:

@@ -17,6 +17,7 @@ def machine(farm: Farm, subjects: Collection[str], place: Place, master: Path) -
     counts = [haproxy.old_workers(place, master)] if "haproxy" in subjects else []
     counts += [place.old_workers_of_nginx()] if "nginx" in subjects else []
     known = [count for count in counts if count is not None]
+    workers = sum(known) if len(known) == len(counts) else None
     vip = farm.frontend.vip
     address = "" if vip is None else str(ipaddress.ip_interface(vip.address).ip)
-    return Machine(place.name, sum(known) if known else None, address, place.holds(address) if address else None)
+    return Machine(place.name, workers, address, place.holds(address) if address else None)

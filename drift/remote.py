@@ -24,9 +24,10 @@ class Remote:
         """Return the answer at a Unix socket of the program `title`; raises UnreachedError."""
         place = path.as_posix()
         found = self._run(["socat", "-t", f"{SECONDS:g}", "-", f"UNIX-CONNECT:{place}"], f"{command}\n")
-        if found.status:
+        if found.status or not found.out:  # socat reports no error if the program hangs
+            reason = found.reason if found.status else f"no answer within {SECONDS:g} s"
             raise UnreachedError(
-                f"{title} does not answer at {place}: {found.reason}",
+                f"{title} does not answer at {place}: {reason}",
                 f"check that it runs on {self.name}, and that the user may write to the socket (--sudo)",
             )
         return found.out

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Final
 
 from ..core import activity
+from ..net.answers import TooLongError, received
 from .report import UnreachedError
 
 SECONDS: Final = 5.0
+"""For the connection, and then for the complete answer."""
 LONGEST: Final = 16 * 1024 * 1024
 """Bytes of an answer: the states of thousands of nodes."""
 
@@ -25,17 +27,24 @@ def ask(path: Path, command: str, title: str) -> str:
             client.sendall(command.encode() + b"\n")
             # HAProxy's master process waits for further commands until the end of the input.
             client.shutdown(socket.SHUT_WR)
-            return _answer(client).decode("utf-8", "replace")
-    except OSError as error:
-        reason = error.strerror or "no answer"
+            answer = received(client, SECONDS, LONGEST)
+    except TimeoutError:
+        raise _silent(path, title, f"no complete answer within {SECONDS:g} s") from None
+    except TooLongError:
         raise UnreachedError(
-            f"{title} does not answer at {path}: {reason}",
-            "run nlbgen drift on the balancer, as root or in the group of the socket; or use --ssh",
+            f"{title}: the answer at {path} to {command} is longer than {LONGEST:,} bytes",
+            f"check that the socket is that of {title}",
         ) from None
+    except OSError as error:
+        # A path that is too long for a socket has no errno, only a text.
+        raise _silent(path, title, error.strerror or str(error) or "no answer") from None
+    if not answer:
+        raise _silent(path, title, "it closed the connection without an answer")
+    return answer.decode("utf-8", "replace")
 
 
-def _answer(client: socket.socket) -> bytes:
-    answer = b""
-    while len(answer) < LONGEST and (part := client.recv(65536)):
-        answer += part
-    return answer
+def _silent(path: Path, title: str, reason: str) -> UnreachedError:
+    return UnreachedError(
+        f"{title} does not answer at {path}: {reason}",
+        "run nlbgen drift on the balancer, as root or in the group of the socket; or use --ssh",
+    )

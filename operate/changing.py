@@ -6,8 +6,8 @@ Two balancers of a pair are kept alike. If one of them fails, the error says the
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ..core.errors import DeviceError, DifferenceError, UsageError
-from ..core.wording import all_of
+from ..core.errors import CapacityError, DeviceError, DifferenceError, FileError, UsageError
+from ..core.wording import all_of, legible
 from ..spec.load import Spec
 from . import gate
 from .abilities import refuse
@@ -49,7 +49,12 @@ class Operator:
 
     def read(self) -> dict[str, tuple[NodeStatus, ...]]:
         """Return the nodes at each balancer; raises DeviceError for the first one that cannot be read."""
-        return {balancer.name: balancer.read() for balancer in self.balancers}
+        try:
+            return {balancer.name: balancer.read() for balancer in self.balancers}
+        except DeviceError as error:
+            if len(self.balancers) > 1:
+                error.hint = f"{error.hint}; to change only the other balancers, name each with --ssh HOST"
+            raise
 
     def at_each(self, node: str) -> Iterator[NodeStatus]:
         """Yield the status of a node at each balancer."""
@@ -60,23 +65,32 @@ class Operator:
         """Raise UsageError if the spec has no such node."""
         names = [one.name for one in self.spec.farm.nodes]
         if node not in names:
-            raise UsageError(f"{self.spec.name}: no node is named {node}", f"the nodes are {all_of(names)}")
+            raise UsageError(
+                f"{self.spec.name}: no node is named {legible(node) or '(empty)'}", f"the nodes are {all_of(names)}"
+            )
 
-    def check(self, node: str, limits: Limits) -> None:
-        """Raise CapacityError if the node must not leave the rotation now, UnsupportedError for what a vendor lacks."""
+    def check(self, node: str, limits: Limits) -> list[str]:
+        """Return the balancers at which the node serves, and which count it; none if the gate is off.
+
+        Raises CapacityError if the node must not leave the rotation now, UnsupportedError for what a vendor lacks.
+        """
         self.require(node)
         if limits.spread is not None:
             for balancer in self.balancers:
                 refuse(self.spec, balancer.vendor, "spread")
-        if not limits.force:
-            gate.check(self.spec.farm, self.read(), node)
+        if limits.force:
+            return []
+        seen = self.read()
+        gate.check(self.spec.farm, seen, node)
+        return [name for name, nodes in seen.items() if gate.serves(nodes, node)]
 
     # Change
 
     def drain(self, node: str, limits: Limits) -> None:
         """Give the node no new clients. Raises DifferenceError if it still has sessions after the wait."""
-        self.check(node, limits)
+        counted = self.check(node, limits)
         self._set(node, "drain")
+        self._confirm(node, counted)
         left = self._empty(node, limits)
         if left is not None and limits.wait is not None:
             raise DifferenceError(
@@ -84,16 +98,24 @@ class Operator:
                 f"wait longer, or close them: `nlbgen nodes down {node}`",
             )
 
-    def down(self, node: str, limits: Limits) -> None:
-        """Drain the node first if there is a wait or a spread, then give it no requests."""
-        self.check(node, limits)
+    def down(self, node: str, limits: Limits, *, interrupted: bool = False) -> None:
+        """Drain the node first if there is a wait or a spread, then give it no requests.
+
+        `interrupted`: an earlier run may have drained the node already, so it counts as a node that serves.
+        """
+        counted = self.check(node, limits)
+        if interrupted and not limits.force:
+            counted = [balancer.name for balancer in self.balancers]
         if limits.wait is not None or limits.spread is not None:
             self._set(node, "drain")
+            self._confirm(node, counted)
             left = self._empty(node, limits)
+            self._confirm(node, counted)
             if left is not None:
                 longest = max(limits.wait or 0, limits.spread or 0)
                 self.say(f"{node}: {left} after {longest:g} s; the node is set to down now, which can close them")
         self._set(node, "down")
+        self._confirm(node, counted)
 
     def up(self, node: str, limits: Limits) -> None:
         """Give the node requests again. Raises DifferenceError if its checks do not pass within the wait."""
@@ -107,6 +129,21 @@ class Operator:
                 f"{node}: does not serve requests after {limits.wait:g} s: {found}",
                 "check the node itself; it gets requests as soon as its health checks pass",
             )
+
+    def _confirm(self, node: str, counted: Sequence[str]) -> None:
+        """Return the node to rotation if too few others serve meanwhile, at the balancers at which it counts.
+
+        Another node may have failed during the wait, or another run of nlbgen may have removed one at the same time.
+        """
+        if not counted:
+            return
+        seen = {name: nodes for name, nodes in self.read().items() if name in counted}
+        outcome = f"{node} was returned to rotation"
+        try:
+            gate.require_others(self.spec.farm, seen, node, outcome)
+        except CapacityError as error:
+            self._set(node, "up")
+            raise CapacityError(error.message, f"repeat the command later; {error.hint}") from None
 
     def _empty(self, node: str, limits: Limits) -> str | None:
         """Wait until the node has no sessions; return what is left as text, None for nothing."""
@@ -142,23 +179,26 @@ class Operator:
             except DeviceError as error:
                 raise self._incomplete(node, state, balancer, done, error) from None
             except BaseException:
-                self.log.write("interrupted", node=node, state=state, balancer=balancer.name)
+                self.log.also("interrupted", node=node, state=state, balancer=balancer.name)
                 raise
             done.append(balancer.name)
             self.say(f"{balancer.name}: {node} is {state}")
-        self.log.write("changed", node=node, state=state, balancers=done)
+        try:
+            self.log.write("changed", node=node, state=state, balancers=done)
+        except FileError as error:
+            raise FileError(f"{error.message}; {node} is {state} at {', '.join(done)}", error.hint) from None
 
     def _incomplete(
         self, node: str, state: Wanted, failed: Balancer, done: Sequence[str], error: DeviceError
     ) -> DeviceError:
         """Return the error for a change that one balancer did not make, with the node's state at each of them."""
         states = self._states(node)
-        self.log.write(
+        unlogged = self.log.also(
             "failed", node=node, state=state, balancer=failed.name, error=error.message, now=by_balancer(states)
         )
         listed = "; ".join(f"{name}: {found}" for name, found in states.items())
         return DeviceError(
-            f"{error.message}\n    {node} now: {listed}",
+            f"{error.message}\n    {node} now: {listed}{unlogged}",
             f"{error.hint + '; then ' if error.hint else ''}repeat the command: it changes only what differs"
             if len(self.balancers) > 1 or done
             else error.hint,

@@ -60,6 +60,8 @@ class NodeStatus:
     sessions: Sessions = Sessions()
     since: int | None = None
     """Seconds since the last change of state or health; None where the balancer does not show it."""
+    note: str = ""
+    """Why the running balancer may have another state than this one."""
 
     @property
     def serves(self) -> bool:
@@ -77,6 +79,7 @@ class NodeStatus:
             "state": self.state,
             "health": self.health,
             "check": self.check,
+            "note": self.note,
             "sessions": self.sessions.data(),
             "since": self.since,
             "serves": self.serves,

@@ -1,6 +1,8 @@
 """The event log: one JSON line for each change of the running farm, with who made it and why."""
 
+import contextlib
 import datetime as dt
+import errno
 import getpass
 import json
 import os
@@ -11,8 +13,10 @@ from typing import Final
 
 from ..core import activity
 from ..core.errors import FileError
+from ..core.files import require_regular
 
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_HINT: Final = "choose another file with --log FILE"
 
 
 class EventLog:
@@ -31,17 +35,33 @@ class EventLog:
         line = json.dumps({"time": now, "event": event, **self._common, **facts}, ensure_ascii=True)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, _FLAGS, 0o640)
-            try:
-                os.write(descriptor, f"{line}\n".encode())  # one write: lines of two runs never mix
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _append(self.path, f"{line}\n".encode())
         except OSError as error:
-            raise FileError(
-                f"{self.path}: the event log cannot be written: {error.strerror}", "choose another file with --log FILE"
-            ) from None
+            raise FileError(f"{self.path}: the event log cannot be written: {error.strerror}", _HINT) from None
         activity.note(f"event: {line}")
+
+    def also(self, event: str, **facts: object) -> str:
+        """Append an event about a failure; return why that is not possible, as the end of the failure's message."""
+        try:
+            self.write(event, **facts)
+        except FileError as error:
+            return f"\n    {error.message}"
+        return ""
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Append a line as a whole: what a full disk took of it is removed again. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        require_regular(path)  # a named pipe without a reader would never open
+    descriptor = os.open(path, _FLAGS, 0o640)
+    try:
+        written = os.write(descriptor, line)  # one write: lines of two runs never mix
+        if written < len(line):
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _user() -> str:

@@ -24,8 +24,10 @@ _BODIES: Final[Mapping[Wanted, Mapping[str, str]]] = {
     "drain": {"session": "user-disabled", "state": "user-up"},
     "down": {"session": "user-disabled", "state": "user-down"},
 }
-_FAILING: Final = frozenset({"down", "fqdn-down"})
-_UNCHECKED: Final = frozenset({"unchecked", "user-down", "user-up", "checking"})
+_PASSING: Final = frozenset({"up", "fqdn-up"})
+_FORCED: Final = "user-down"
+_DOWN: Final = "down"
+"""The end of all states of a monitor that fails: `down`, `fqdn-down`, `node-down`, `address-down`, `irule-down`."""
 
 
 class F5(Balancer):
@@ -131,13 +133,15 @@ def _counted(entries: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def _state(member: Mapping[str, Any]) -> State:
-    if member.get("state") == "user-down":
+    if member.get("state") == _FORCED:
         return "down"
     return "drain" if str(member.get("session")) == "user-disabled" else "up"
 
 
 def _health(state: str) -> Health:
-    return "failing" if state in _FAILING else "unchecked" if state in _UNCHECKED else "passing"
+    if state in _PASSING:
+        return "passing"
+    return "failing" if state.endswith(_DOWN) and state != _FORCED else "unchecked"
 
 
 @contextmanager

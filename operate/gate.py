@@ -16,14 +16,23 @@ def check(farm: Farm, seen: Seen, leaving: str) -> None:
 
     A node counts if its state is up and its checks do not fail: nodes that are really up, not those of the spec.
     """
+    serving = {balancer: nodes for balancer, nodes in seen.items() if serves(nodes, leaving)}
+    require_others(farm, serving, leaving, "nothing was changed")
+
+
+def serves(nodes: Sequence[NodeStatus], name: str) -> bool:
+    """Whether one of these nodes has the name and serves."""
+    return any(node.serves for node in nodes if node.name == name)
+
+
+def require_others(farm: Farm, seen: Seen, leaving: str, outcome: str) -> None:
+    """Raise CapacityError, with the outcome in its message, if too few other nodes than `leaving` serve."""
     for balancer, nodes in seen.items():
-        if not any(node.serves for node in nodes if node.name == leaving):
-            continue
         left = [node.name for node in nodes if node.serves and node.name != leaving]
         if len(left) < farm.least_nodes:
             raise CapacityError(
                 f"{balancer}: without {leaving}, {plural(len(left), 'node')} would serve"
-                f"{_listed(left)}, but balancer.minimum is {farm.least_nodes}; nothing was changed",
+                f"{_listed(left)}, but balancer.minimum is {farm.least_nodes}; {outcome}",
                 f"{_others(nodes, leaving)}; or set balancer.minimum in the spec; or use --force",
             )
 

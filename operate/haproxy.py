@@ -12,15 +12,21 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ..core.errors import DeviceError
+from ..core.wording import legible, shortened
 from ..generators.design import Design
 from ..generators.haproxy import runtime
 from ..generators.haproxy.runtime import MASTER, SOCKET, STATES, Pools
 from ..spec.model import Farm
 from .contract import Balancer, Health, NodeStatus, Sessions, State, Wanted, status_of
-from .shell import Shell
+from .shell import Output, Shell
 
 _SESSION: Final = re.compile(r"^(?P<id>0x[0-9a-f]+):(?P<rest>.*)$", re.MULTILINE)
+_GONE: Final = "Can't find the target"
+"""How the master process answers a command for a worker that has ended."""
+_ANSWER_SECONDS: Final = 5
+"""socat waits so long for each part of an answer; then it ends without an error."""
 PAUSES: Final = (0.2, 0.5, 1.0)
+_LONGEST_TEXT: Final = 100
 _AT_ONCE: Final = 50
 """Commands in one line to the socket."""
 
@@ -66,7 +72,14 @@ class Haproxy(Balancer):
 
     def read(self) -> tuple[NodeStatus, ...]:
         """Return the nodes; the sessions are those of all workers."""
-        statistics, states = _split(self._ask("show stat;show servers state"))
+        answer = self._ask("show stat;show servers state")
+        statistics, states = _split(answer)
+        if not statistics or not states:
+            raise DeviceError(
+                f"{self.name}: the answer at {self._sockets.runtime} is not that of HAProxy's runtime socket: "
+                f"{shortened(legible(' '.join(answer.split())), _LONGEST_TEXT)}",
+                "check --socket: HAProxy's configuration has its path after `stats socket`",
+            )
         rows = {(row["pxname"], row["svname"]): row for row in statistics}
         servers = {(row["be_name"], row["srv_name"]): row for row in states}
         old = Counter((session.node, session.pool in self._pools.long_lived) for session in self._old_sessions())
@@ -175,18 +188,39 @@ class Haproxy(Balancer):
         """
         path = self._sockets.master if master else self._sockets.runtime
         for pause in (*self._pauses, None):
-            found = self._shell.run(["socat", "-t", "5", "-", f"UNIX-CONNECT:{path}"], f"{commands}\n")
-            if found.status == 0:
+            command = ["socat", "-t", str(_ANSWER_SECONDS), "-", f"UNIX-CONNECT:{path}"]
+            found = self._shell.run(command, f"{commands}\n")
+            if found.status == 0 and _is_complete(commands, found.out):
                 return found.out
             if pause is not None:
                 time.sleep(pause)
-        what = "HAProxy's master process" if master else "HAProxy"
-        hint = (
+        raise self._silent(path, commands, found, master=master)
+
+    def _silent(self, path: str, commands: str, found: Output, *, master: bool) -> DeviceError:
+        """Return the error for a program that does not answer: it cannot be reached, or it hangs."""
+        worker = commands.removeprefix("@!").partition(" ")[0] if commands.startswith("@!") else ""
+        what = f"HAProxy's old worker {worker}" if worker else "HAProxy's master process" if master else "HAProxy"
+        if found.status == 0:
+            return DeviceError(
+                f"{self.name}: {what} gives no complete answer at {path} within {_ANSWER_SECONDS} s",
+                "repeat the command; if it fails again, the process hangs: check it, or restart HAProxy",
+            )
+        return DeviceError(
+            f"{self.name}: {what} does not answer at {path}: {found.reason}",
             f"the service must start HAProxy with -S {path} (EXTRAOPTS of Debian's unit); it lists the old workers"
             if master
-            else f"check that HAProxy runs, and that the user may write to {path} (--sudo)"
+            else f"check that HAProxy runs, and that the user may write to {path} (--sudo)",
         )
-        raise DeviceError(f"{self.name}: {what} does not answer at {path}: {found.reason}", hint)
+
+
+def _is_complete(commands: str, answer: str) -> bool:
+    """Whether an answer ends as HAProxy ends it: with an empty line, which for many commands is the whole answer.
+
+    The program socat reports no error if HAProxy hangs, or if an answer is truncated.
+    """
+    if "show " in commands and not answer.startswith(_GONE):
+        return answer.endswith("\n\n")
+    return answer.endswith("\n")
 
 
 def _split(text: str) -> tuple[list[dict[str, str]], list[dict[str, str]]]:

@@ -81,7 +81,8 @@ class Journal:
             "command": list(self.command),
             "nodes": [{"node": one.node, "step": one.step, "before": one.before} for one in self.entries],
         }
-        write_atomically(self.path, f"{json.dumps(data, indent=2)}\n".encode(), mode=0o600, durable=True)
+        content = f"{json.dumps(data, indent=2)}\n".encode()
+        write_atomically(self.path, content, mode=0o600, durable=True, option="--journal FILE")
 
     def remove(self) -> None:
         """Remove the journal of a change that is complete."""
@@ -124,6 +125,21 @@ def started(path: Path, farm: str, command: Sequence[str], nodes: Sequence[str])
             "continue it with `nlbgen roll --resume`; or begin a new one with --discard",
         )
     return Journal(path, farm, tuple(command), tuple(Entry(node) for node in nodes))
+
+
+def discarded(path: Path, farm: str, command: Sequence[str], nodes: Sequence[str]) -> tuple[Journal, list[str]]:
+    """Return a new journal in place of an unfinished change, and the nodes that this change leaves out of rotation.
+
+    A node that the unfinished change removed from rotation, and that is one of `nodes`, returns to its former state.
+    """
+    try:
+        found = read(path)
+    except FileError:
+        found = None
+    removed = {} if found is None or found.farm != farm else {one.node: one for one in found.left}
+    removed = {name: one for name, one in removed.items() if one.step != "waiting"}
+    entries = (replace(removed[name], step="leaving") if name in removed else Entry(name) for name in nodes)
+    return Journal(path, farm, tuple(command), tuple(entries)), [name for name in removed if name not in nodes]
 
 
 def resumed(path: Path, farm: str) -> Journal:

@@ -22,6 +22,9 @@ from .shell import Output, Shell
 
 _SERVES_SECONDS: Final = 15
 _PAUSE: Final = 0.25
+_PENDING: Final = (
+    "a change was interrupted, and NGINX may not have loaded the current nginx.conf; to load it, repeat the change"
+)
 _FAILURES: Final[Mapping[int, tuple[str, str]]] = {
     31: ("a file cannot be written", "check the permissions and the free space there (--sudo)"),
     32: ("another process changed nginx.conf at the same time; nothing was changed", "repeat the command"),
@@ -75,9 +78,9 @@ class Nginx(Balancer):
         states = {node.name: _state(node) for node in farm.nodes}
         sessions = self._sessions()
         answers = self._checks(self._farm)
-        note = "a change was interrupted: NGINX has not loaded the current nginx.conf" if self._is_pending() else ""
+        note = _PENDING if self._is_pending() else ""
         return tuple(
-            NodeStatus(name, state, _health(answers, name), note, sessions.get(name, Sessions()))
+            NodeStatus(name, state, _health(answers, name), "", sessions.get(name, Sessions()), note=note)
             for name, state in states.items()
         )
 

@@ -7,6 +7,8 @@ journal before it begins, so an interrupted change continues where it was, and a
 effect. Only the command may have run in part: it is run again, unless the user says that it was completed.
 """
 
+import shlex
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from ..spec.model import Node
 from .changing import Limits, Operator
 from .contract import Wanted
 from .health import healthy
-from .journal import TITLES, Journal
+from .journal import TITLES, Journal, Step
 from .shell import execute
 
 PLACEHOLDERS: Final = ("{node}", "{address}")
@@ -59,7 +61,10 @@ def run(command: Sequence[str], seconds: float) -> int:
     try:
         return execute(command, seconds, None).status
     except subprocess.TimeoutExpired:
-        raise DifferenceError(f"{command[0]}: has not ended after {seconds:g} s, and was killed") from None
+        raise DifferenceError(
+            f"{command[0]}: has not ended after {seconds:g} s, and was killed; a program that it started may still run",
+            "end such a program, or increase --command-limit",
+        ) from None
     except OSError as error:
         reason = error.strerror or error
         raise DifferenceError(f"{command[0]}: cannot be run: {reason}", "give a program on PATH") from None
@@ -97,10 +102,10 @@ class Roll:
             try:
                 self._node(self._spec_node(entry.node), command_done=command_done and entry.step in _COMMAND)
             except NlbgenError as error:
-                log.write("roll stopped", node=entry.node, error=error.message)
-                raise _stopped(error, entry.node, self.journal) from None
+                unlogged = log.also("roll stopped", node=entry.node, error=error.message)
+                raise _stopped(error, unlogged, entry.node, self.journal) from None
             except BaseException:
-                log.write("roll interrupted", node=entry.node, step=self.journal.entry(entry.node).step)
+                log.also("roll interrupted", node=entry.node, step=self.journal.entry(entry.node).step)
                 raise
             if number < len(left):
                 self._pause()
@@ -118,7 +123,7 @@ class Roll:
         say(f"{node.name}: {'begins' if step == 'waiting' else f'continues; it stopped in the step {TITLES[step]}'}")
         if step in _BEFORE_COMMAND:
             # After an interruption, someone may have put the node back: a repeated step changes nothing.
-            self._leave(node, first=step == "waiting")
+            self._leave(node, step)
             if not command_done:
                 self._command(node)
         if step in _BEFORE_HEALTH:
@@ -128,12 +133,12 @@ class Roll:
             self._healthy(node)
         self._return(node)
 
-    def _leave(self, node: Node, *, first: bool) -> None:
+    def _leave(self, node: Node, step: Step) -> None:
         limits = Limits(self._times.limit, self._times.spread, self._force)
         self._operator.check(node.name, limits)
-        before = self._before(node) if first else None
+        before = self._before(node) if step == "waiting" else self.journal.entry(node.name).before
         self.journal = self.journal.at(node.name, "leaving", before)
-        self._operator.down(node.name, limits)
+        self._operator.down(node.name, limits, interrupted=step == "leaving" and before == "up")
 
     def _before(self, node: Node) -> Wanted:
         """The node's state now, to which it returns; a device that does not show it leaves it to the spec."""
@@ -150,7 +155,7 @@ class Roll:
         self._operator.log.write("command", node=node.name, command=list(command))
         status = self._run(command, self._times.command)
         if status != 0:
-            raise DifferenceError(f"{node.name}: the command failed with exit code {status}; the node stays down")
+            raise DifferenceError(f"{node.name}: the command {_ended(status)}; the node stays down")
 
     def _answers(self, node: Node) -> bool:
         return self._checks(self._farm, [node.name])[node.name]
@@ -206,8 +211,19 @@ def check_command(command: Sequence[str]) -> None:
         )
 
 
-def _stopped(error: NlbgenError, node: str, journal: Journal) -> NlbgenError:
+def _ended(status: int) -> str:
+    """How a command ended: a negative status is the number of the signal."""
+    if status >= 0:
+        return f"failed with exit code {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:  # a signal of real time has no name
+        return f"was ended by signal {-status}"
+
+
+def _stopped(error: NlbgenError, unlogged: str, node: str, journal: Journal) -> NlbgenError:
     """Add to an error how to continue; the class and its exit code stay."""
-    way = f"repair {node}, then `nlbgen roll --resume` (journal: {journal.path})"
+    error.message += unlogged
+    way = f"repair {node}, then `nlbgen roll --resume --journal {shlex.quote(str(journal.path))}`"
     error.hint = f"{error.hint}; then {way}" if error.hint else way
     return error

@@ -22,7 +22,8 @@ from .contract import Balancer, Health, NodeStatus, Sessions, State, Wanted, sta
 
 _MAINTENANCE: Final = "maintenance"
 _PASSING: Final = "up"
-_FAILING: Final = "down"
+_FAILING: Final = frozenset({"down", "fgDOWN"})
+"""`fgDOWN` is the state in the status files of the device; zapi usually shows `down` for it."""
 
 
 class Zen(Balancer):
@@ -98,7 +99,7 @@ def _read(one: object) -> tuple[str, tuple[int, str]]:
 
 
 def _health(status: str) -> Health:
-    return "passing" if status == _PASSING else "failing" if status == _FAILING else "unchecked"
+    return "passing" if status == _PASSING else "failing" if status in _FAILING else "unchecked"
 
 
 class _Quiet:

@@ -90,7 +90,7 @@ def farm_alerts(farm: Farm, times: Timing) -> Iterator[Alert]:
     )
     yield Alert(
         "FarmNodeFlaps",
-        f"changes(probe_success{selector(farm, 'nodes')}[{WINDOW}]) >= {2 * FLAPS}",
+        f"changes({nodes}[{WINDOW}]) >= {2 * FLAPS}",
         Duration(0),
         "warning",
         "{{ $labels.node }} fails and recovers again and again",
@@ -100,14 +100,14 @@ def farm_alerts(farm: Farm, times: Timing) -> Iterator[Alert]:
 
 
 _SERVING: Final = 'state!="down"'
-"""The nodes that the spec does not remove from rotation."""
+"""The nodes that the spec does not remove from rotation. A metric without the label `state` matches too."""
 
 
 def _certificates(farm: Farm) -> Iterator[Alert]:
     if farm.frontend.tls.mode == "none":
         return
     jobs = [job(farm, "front"), *([job(farm, "nodes")] if farm.node_tls else [])]
-    chosen = f'{{farm="{farm.farm}",job=~"{"|".join(jobs)}"}}'
+    chosen = f'{{farm="{farm.farm}",job=~"{"|".join(jobs)}",{_SERVING}}}'
     left = f"(probe_ssl_earliest_cert_expiry{chosen} - time()) / 86400"
     for name, days, severity in (
         ("FarmCertificateEndsSoon", CERTIFICATE_SOON_DAYS, "warning"),

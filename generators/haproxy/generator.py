@@ -4,6 +4,7 @@ Sources: HAProxy's configuration manual of each version (configuration.txt), and
 The constants below are the first versions that accept a directive.
 """
 
+import math
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -251,6 +252,7 @@ class Haproxy(Generator):
             "web_pool": names.web,
             "live_pool": names.live,
             "unchecked_pool": names.unchecked,
+            "recovery": math.ceil((balancer.health.interval + balancer.health.timeout) / 1000),
             "metrics_port": balancer.metrics_port,
             "shared": design.frontend.vip is not None,
             "alive": keepalived.alive_path(job.farm),

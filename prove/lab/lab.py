@@ -27,6 +27,7 @@ from ...generators.hosting import Companion, Foreground, StateFile
 from ...generators.redis import VARIABLE
 from ...generators.relocation import LOOPBACK, CertificateFiles, Ports, relocated
 from ...generators.validate import installed
+from ...net.answers import received
 from ...net.loopback import free_ports
 from ...net.waiting import wait_until
 from ...spec.load import Spec
@@ -39,6 +40,8 @@ from .processes import BalancerProcess, Child, NodeProcess
 
 RUNTIME_SECONDS: Final = 5.0
 """How long a runtime socket may take to answer."""
+RUNTIME_BYTES: Final = 64 * 1024 * 1024
+"""The longest answer of a runtime socket: the sessions of a large farm."""
 STARTS_AT_ONCE: Final = 4
 """Nodes that start at the same time: most of it is Python's own start."""
 LOG_FILES: Final = ("access.log", "error.log")
@@ -229,9 +232,7 @@ class Lab:
             try:
                 client.connect(str(self.folder / states.socket))
                 client.sendall(command.encode() + b"\n")
-                answer = b""
-                while part := client.recv(65536):
-                    answer += part
+                answer = received(client, RUNTIME_SECONDS, RUNTIME_BYTES)
             except (ConnectionError, FileNotFoundError, TimeoutError):
                 return ""
         return answer.decode()

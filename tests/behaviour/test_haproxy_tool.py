@@ -155,6 +155,26 @@ def test_websockets_of_the_last_resort_leave_a_node_that_is_down(lab: Lab) -> No
             lab.nodes[0].thaw()
 
 
+def test_websockets_of_the_last_resort_stay_while_all_nodes_recover(lab_pool: LabPool, haproxy: dict[str, Any]) -> None:
+    """HAProxy marks the nodes up one after the other, less than `interval` + `timeout` apart."""
+    health = {"interval": "1s", "timeout": "8s"}
+    spec = example({"haproxy": for_build(haproxy), "balancer": {"slow_start": "0s", "health": health}})
+    lab = lab_pool.take("haproxy", spec, {"program": haproxy["path"]}).settled()
+    try:
+        for node in lab.nodes:
+            node.set(drain=True)
+        assert wait_until(lambda: {status(lab, node.name)[0] for node in lab.nodes} == {"DOWN"}, 15)
+        with sockets(lab) as held:
+            assert wait_until(lambda: held.alive == 6, 15)
+            lab.nodes[0].reset()
+            assert wait_until(lambda: status(lab, lab.nodes[0].name)[0] == "UP", 15)
+            lab.nodes[1].reset()
+            assert wait_until(lambda: {status(lab, node.name)[0] for node in lab.nodes} == {"UP"}, 15)
+            assert held.alive == 6
+    finally:
+        lab_pool.release()
+
+
 def test_renewed_certificate_is_used_without_a_reload(own_lab: Lab, tmp_path: Path) -> None:
     process = process_id(own_lab)
     renewed = make_certificates(tmp_path, [own_lab.host, "127.0.0.1"])

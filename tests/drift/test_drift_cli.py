@@ -3,10 +3,13 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +20,7 @@ import yaml
 
 from nlbgen.commands.drift import command
 from nlbgen.core.errors import DeviceError
-from nlbgen.drift import haproxy, sockets
+from nlbgen.drift import haproxy, here, sockets
 from nlbgen.drift.farm import Options as Places
 from nlbgen.drift.farm import drift, subjects_of
 from nlbgen.drift.here import Here
@@ -25,14 +28,14 @@ from nlbgen.drift.machine import machine
 from nlbgen.drift.remote import Remote
 from nlbgen.drift.report import MOST_SHOWN, Difference, Machine, Report, Subject, UnreachedError
 from nlbgen.drift.textfile import metrics
-from nlbgen.generators.base import generator, render
+from nlbgen.generators.base import Site, generator, render
 from nlbgen.generators.digest import digest_of, found_in, unchanged
 from nlbgen.generators.haproxy.generator import structure
 from nlbgen.operate.shell import Output
 from nlbgen.spec.load import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from nlbgen.spec.load import Spec
@@ -193,6 +196,13 @@ def test_machine_has_facts_only_with_a_program(make_spec: "Callable[..., Spec]",
     assert machine(make_spec().farm, ["haproxy"], Here(), tmp_path / "x") == Machine()
 
 
+def test_answer_of_haproxy_that_is_truncated_is_not_compared() -> None:
+    """Otherwise, the nodes that are missing in it would be differences."""
+    place = Remote(Host(socat=Output(0, "1\n# be_id be_name srv_id", "")))
+    with pytest.raises(UnreachedError, match="HAProxy's answer at /s to show info is incomplete"):
+        haproxy.differences(load(EXAMPLES / "farm.yaml"), Site(), place, Path("/s"), Path("/f"))
+
+
 @pytest.mark.parametrize("answer", ["", "2\n# be_id be_name\n", "1\n# be_id be_name srv_name\n"])
 def test_unknown_format_of_haproxy_is_reported(answer: str) -> None:
     with pytest.raises(UnreachedError, match="unknown format"):
@@ -203,6 +213,68 @@ def test_system_without_unix_sockets_cannot_ask_haproxy(monkeypatch: pytest.Monk
     monkeypatch.delattr("socket.AF_UNIX")
     with pytest.raises(UnreachedError, match="this system has none"):
         sockets.ask(tmp_path / "admin.sock", "show info", "HAProxy")
+
+
+@contextmanager
+def listener(path: Path, parts: "Iterable[bytes]") -> Iterator[None]:
+    """A Unix socket at which a program accepts one connection, sends these parts, and closes it."""
+
+    def serve() -> None:
+        with server.accept()[0] as peer, suppress(OSError):
+            peer.recv(100)
+            for part in parts:
+                peer.sendall(part)
+                time.sleep(0.01)
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([b"x"] * 300, "no complete answer within 0.05 s"),
+        ([], "it closed the connection without an answer"),
+        ([b"x" * 2000], "the answer at .* to show info is longer than 1,000 bytes"),
+    ],
+    ids=["drips", "is silent", "is long"],
+)
+def test_socket_without_a_complete_answer_is_not_compared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, parts: list[bytes], reason: str
+) -> None:
+    monkeypatch.setattr(sockets, "SECONDS", 0.05)
+    monkeypatch.setattr(sockets, "LONGEST", 1000)
+    path = tmp_path / "admin.sock"
+    with listener(path, parts), pytest.raises(UnreachedError, match=reason):
+        sockets.ask(path, "show info", "HAProxy")
+
+
+def test_socket_whose_path_is_too_long_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UnreachedError, match=r"does not answer at .*: AF_UNIX path too long"):
+        sockets.ask(tmp_path / ("x" * 200), "show info", "HAProxy")
+
+
+def test_nginx_that_drips_its_answer_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(here, "SECONDS", 0.05)
+
+    def serve() -> None:
+        with server.accept()[0] as peer, suppress(OSError):
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n")
+            for _ in range(300):
+                peer.sendall(b"x")
+                time.sleep(0.01)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(UnreachedError, match=r"/digest: no response within 0\.05 s"):
+            Here().digest_of_nginx(server.getsockname()[1])
+        thread.join()
 
 
 FIB = """Main:
@@ -290,6 +362,8 @@ def test_host_that_refuses_is_reported_with_what_to_do() -> None:
             read()
         assert hint in refusal.value.hint
     assert (place.old_workers_of_nginx(), place.holds("10.0.0.1")) == (None, None)
+    with pytest.raises(UnreachedError, match="HAProxy does not answer at /s: no answer within 5 s"):
+        Remote(Host(socat=Output(0, "", ""))).ask(Path("/s"), "show info", "HAProxy")
     with pytest.raises(UnreachedError, match="cat cannot be run") as refusal:
         Remote(Host()).read(Path("/f"))
     assert refusal.value.hint == "install cat on lb-1"

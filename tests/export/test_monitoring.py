@@ -473,6 +473,16 @@ CASES: Mapping[str, tuple[Series, str, set[str]]] = {
     "node that the spec removes fails": (nodes("1x400", "0x400", "down"), "1m", set()),
     "both nodes fail": (nodes("0x400", "0x400"), "1m", {"FarmNodeFails", "FarmAllNodesFail"}),
     "node fails again and again": (nodes("1x400", "1x10 0 1 0 1 0 1 1x300"), "2m", {"FarmNodeFlaps"}),
+    "node that the spec removes fails again and again": (
+        nodes("1x400", "1x10 0 1 0 1 0 1 1x300", "down"),
+        "2m",
+        set(),
+    ),
+    "certificate of a node that the spec removes": (
+        {f"probe_ssl_earliest_cert_expiry{{{NODE.format('orch-2', 'down')}}}": "86400x400"},
+        "1m",
+        set(),
+    ),
     "certificate for 40 days": ({f"probe_ssl_earliest_cert_expiry{{{FRONT}}}": f"{40 * 86400}x400"}, "1m", set()),
     "certificate for 29 days": (
         {f"probe_ssl_earliest_cert_expiry{{{FRONT}}}": f"{29 * 86400}x400"},

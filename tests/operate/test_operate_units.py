@@ -1,10 +1,11 @@
 """What decides about nodes of the running farm without a balancer: hosts, the gate, the event log, the texts."""
 
 import json
+import os
 import stat
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,51 @@ def test_interruption_of_a_change_is_logged(tmp_path: Path) -> None:
     assert [one["event"] for one in logged(tmp_path)] == ["begin", "interrupted"]
 
 
+class Failing(Recorded):
+    """A balancer at which another node fails, or is drained by somebody else, when one of ours has this state."""
+
+    def __init__(self, at: Wanted) -> None:
+        super().__init__()
+        self.at = at
+
+    def change(self, node: str, state: Wanted) -> None:
+        super().change(node, state)
+        if state == self.at:
+            self.nodes["orch-2"] = NodeStatus("orch-2", "drain", "passing", sessions=Sessions(0))
+
+
+@pytest.mark.parametrize("at", ["drain", "down"])
+def test_node_returns_if_too_few_others_serve_after_the_change(tmp_path: Path, at: Wanted) -> None:
+    """Two runs of nlbgen may pass the gate at the same time, or another node may fail during the wait."""
+    balancer = Failing(at)
+    change = operator(tmp_path, balancer)
+    with pytest.raises(
+        CapacityError, match=r"without orch-1, 1 node would serve .*orch-1 was returned to rotation"
+    ) as refused:
+        change.down("orch-1", Limits(wait=5))
+    assert balancer.nodes["orch-1"].state == "up"
+    assert str(refused.value.hint).startswith("repeat the command later; first return orch-2")
+    assert logged(tmp_path)[-1]["state"] == "up"
+
+
+def test_node_stays_out_with_force_although_too_few_others_serve(tmp_path: Path) -> None:
+    balancer = Failing("drain")
+    operator(tmp_path, balancer).drain("orch-1", Limits(force=True))
+    assert balancer.nodes["orch-1"].state == "drain"
+
+
+def test_balancer_that_cannot_be_read_names_how_to_change_the_others(tmp_path: Path) -> None:
+    class Gone(Recorded):
+        def read(self) -> tuple[NodeStatus, ...]:
+            raise DeviceError("lb-2: cannot be reached", "check ssh")
+
+    first = Recorded("lb-1")
+    with pytest.raises(DeviceError, match="lb-2: cannot be reached") as refused:
+        operator(tmp_path, first, Gone("lb-2")).drain("orch-1", Limits())
+    assert refused.value.hint == "check ssh; to change only the other balancers, name each with --ssh HOST"
+    assert first.nodes["orch-1"].state == "up"
+
+
 def test_backend_without_closing_of_sessions_raises(tmp_path: Path) -> None:
     del tmp_path
     with pytest.raises(NotImplementedError):
@@ -207,6 +253,41 @@ def test_event_log_that_cannot_be_written_stops_the_change(tmp_path: Path) -> No
     with pytest.raises(FileError, match="the event log cannot be written"):
         operator(tmp_path, balancer).drain("orch-1", Limits())
     assert balancer.nodes["orch-1"].state == "up"
+
+
+def test_event_log_that_fails_after_the_change_names_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    balancer = Recorded()
+    monkeypatch.setattr("os.write", full_after(b'"changed"'))
+    with pytest.raises(FileError, match="No space left on device; orch-1 is drain at lb-1"):
+        operator(tmp_path, balancer).drain("orch-1", Limits())
+    assert [one["event"] for one in logged(tmp_path)] == ["begin"], "no part of a line stays"
+
+
+def test_event_log_that_fails_keeps_the_error_of_the_balancer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.write", full_after(b'"failed"'))
+    balancer = Recorded(error=DeviceError("lb-1: refuses", "read its log"))
+    with pytest.raises(DeviceError, match="lb-1: refuses") as failed:
+        operator(tmp_path, balancer).drain("orch-1", Limits())
+    assert "the event log cannot be written: No space left on device" in failed.value.message
+
+
+def full_after(event: bytes) -> Callable[[int, bytes], int]:
+    """Return an os.write of a disk that is full in the middle of the line with this event."""
+    real = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        return real(descriptor, data[:20] if event in data else data)
+
+    return write
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes of POSIX")
+@pytest.mark.timeout(20)
+def test_event_log_that_is_a_named_pipe_is_refused(tmp_path: Path) -> None:
+    """Without a reader, it would never open."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileError, match="it is a named pipe, not a regular file"):
+        EventLog(tmp_path / "pipe", "site").write("begin")
 
 
 def test_event_has_who_when_and_why_on_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +446,20 @@ def test_status_shows_spec_and_running_state() -> None:
     assert report.differs(farm, seen)
     seen["lb-1"][0] = node("orch-1")
     assert not report.differs(farm, seen), "a drained device node and a backup node are as in the spec"
-    assert report.differs(farm, {"lb-1": seen["lb-1"][:2]}), "a node is missing"
+    without = {"lb-1": seen["lb-1"][:2]}
+    assert report.differs(farm, without), "a node is missing"
+    assert report.text(farm, without).splitlines()[3].split() == ["lb-1", "orch-3", "backup", "missing", "-", "-", "-"]
+
+
+def test_status_has_the_notes_and_the_balancers_that_cannot_be_read() -> None:
+    farm = spec("up", "up").farm
+    seen = {"lb-1": [NodeStatus(f"orch-{at}", "up", "passing", note="it was interrupted") for at in (1, 2)]}
+    assert report.differs(farm, seen)
+    assert report.text(farm, seen, ["lb-2", "lb-3"]).splitlines()[-2:] == [
+        "lb-1: it was interrupted",
+        "2 of 2 nodes serve at lb-1 (lb-2, lb-3 cannot be read); balancer.minimum is 1",
+    ]
+    assert report.data(farm, seen, {"lb-2": "it is gone"})["unread"] == [{"name": "lb-2", "reason": "it is gone"}]
 
 
 def test_every_vendor_has_an_answer_for_every_ability() -> None:

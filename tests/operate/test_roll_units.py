@@ -1,5 +1,6 @@
 """The journal of a rolling change, its command, and the command line of `nlbgen roll`."""
 
+import errno
 import json
 import os
 import stat
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from nlbgen.commands.roll import command as roll_command
-from nlbgen.core.errors import DeviceError, DifferenceError, FileError, UsageError
+from nlbgen.core.errors import CapacityError, DeviceError, DifferenceError, FileError, UsageError
 from nlbgen.operate import journal, rolling
 from nlbgen.operate.changing import Operator
 from nlbgen.operate.contract import Balancer, NodeStatus, Sessions, State, Wanted
@@ -188,7 +189,7 @@ def test_node_that_is_not_healthy_stays_down(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     with pytest.raises(DifferenceError, match=r"its health endpoint \(.*\) does not answer 200 after 900 s") as stopped:
         lab.roll(lab.begin(), healthy=False).run()
-    assert stopped.value.hint == f"repair orch-1, then `nlbgen roll --resume` (journal: {lab.path})"
+    assert stopped.value.hint == f"repair orch-1, then `nlbgen roll --resume --journal {lab.path}`"
     assert lab.balancer.states == {"orch-1": "down", "orch-2": "up", "orch-3": "up"}
 
 
@@ -197,14 +198,44 @@ def test_error_of_a_balancer_keeps_its_exit_code_and_says_how_to_continue(tmp_pa
     lab.balancer.error = DeviceError("lb-1: refuses", "read its log")
     with pytest.raises(DeviceError) as stopped:
         lab.roll(lab.begin()).run()
-    assert str(stopped.value.hint).startswith("read its log; then repair orch-1, then `nlbgen roll --resume`")
+    assert str(stopped.value.hint).startswith("read its log; then repair orch-1, then `nlbgen roll --resume ")
 
 
 def test_command_that_fails_names_its_exit_code(tmp_path: Path) -> None:
+    for status, how in ((3, "failed with exit code 3"), (-9, "was ended by SIGKILL"), (-40, "was ended by signal 40")):
+        lab = Lab(tmp_path)
+        lab.path.unlink(missing_ok=True)
+        lab.status = status
+        with pytest.raises(DifferenceError, match=f"orch-1: the command {how}; the node stays down"):
+            lab.roll(lab.begin()).run()
+
+
+def test_node_of_an_interrupted_drain_returns_if_too_few_others_serve_now(tmp_path: Path) -> None:
+    """The first run drained orch-1; before the second one, orch-2 and orch-3 have failed."""
+    lab = Lab(tmp_path)
+    lab.balancer.states |= {"orch-1": "drain", "orch-2": "down", "orch-3": "down"}
+    made = lab.begin("orch-1").at("orch-1", "leaving", "up")
+    with pytest.raises(CapacityError, match=r"without orch-1, 0 nodes would serve.*orch-1 was returned to rotation"):
+        lab.roll(made).run()
+    assert lab.ran == []
+    assert lab.balancer.states["orch-1"] == "up"
+
+
+def test_log_on_a_full_disk_keeps_the_error_of_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = Lab(tmp_path)
     lab.status = 3
-    with pytest.raises(DifferenceError, match="orch-1: the command failed with exit code 3; the node stays down"):
+    real = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if b"roll stopped" in data:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, data)
+
+    monkeypatch.setattr("os.write", full)
+    with pytest.raises(DifferenceError, match="the command failed with exit code 3") as stopped:
         lab.roll(lab.begin()).run()
+    assert "the event log cannot be written: No space left on device" in stopped.value.message
+    assert "--resume" in str(stopped.value.hint)
 
 
 # The command.
@@ -325,6 +356,43 @@ def test_unfinished_change_is_kept_unless_it_is_discarded(tmp_path: Path) -> Non
     assert "no terminal" in error.message
 
 
+def test_discarded_change_returns_the_nodes_that_it_removed(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.begin().at("orch-2", "running", "drain").at("orch-1", "leaving", "up").at("orch-3", "done")
+    made, left = journal.discarded(lab.path, "site", ["x", "{node}"], ["orch-1", "orch-3"])
+    assert [(one.node, one.step, one.before) for one in made.entries] == [
+        ("orch-1", "leaving", "up"),
+        ("orch-3", "waiting", "up"),
+    ]
+    assert left == ["orch-2"]
+    lab.balancer.states["orch-1"] = "down"
+    lab.roll(made).run()
+    assert lab.balancer.states["orch-1"] == "up"
+    assert journal.discarded(lab.path, "site", ["x"], ["orch-1"])[1] == []
+    lab.path.write_text("no journal", encoding="utf-8")
+    assert journal.discarded(lab.path, "site", ["x"], ["orch-1"])[1] == []
+
+
+def test_discarded_change_names_the_nodes_that_stay_out_of_rotation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Lab(tmp_path).begin().at("orch-2", "running")
+    path = tmp_path / "farm.yaml"
+    path.write_text(FARM.replace("STATE", "up"), encoding="utf-8")
+    options = ["-s", str(path), "--journal", str(tmp_path / "roll.json"), "--discard", "--node", "orch-1"]
+    shown = CliRunner().invoke(roll_command, [*options, "--", "reboot", "{node}"])
+    assert "the discarded change removed orch-2 from rotation" in shown.output + capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["file/roll.json", "file/folder/roll.json"])
+def test_journal_whose_folder_cannot_be_used_is_an_error(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    error = invoked(tmp_path, "--journal", str(tmp_path / path), "--", "reboot", "{node}")
+    assert isinstance(error, FileError)
+    assert "the journal cannot be written" in error.message
+    assert error.hint == "choose another file with --journal FILE"
+
+
 SOCAT = """#!/usr/bin/env python3
 import json, os, sys
 path = os.path.join(os.path.dirname(__file__), "states.json")
@@ -343,6 +411,9 @@ elif line.startswith("show stat"):
     for at in (1, 2, 3):
         flags = {"ready": 0, "drain": 8, "maint": 1}[states.get(f"orch-{at}", "ready")]
         print(f"1 site_web {at} orch-{at} {flags} 100 5")
+else:
+    print("#<PID> <type>")
+print()
 """
 
 
@@ -351,7 +422,9 @@ def test_command_line_rolls_stops_and_resumes(tmp_path: Path) -> None:
     """The simulated socat keeps the states; the nodes do not exist, so their health stops the change."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / "socat").write_text(SOCAT, encoding="utf-8")
+    # Neither the search for python3 nor its site-packages: the change runs it about a hundred times.
+    script = SOCAT.replace("/usr/bin/env python3", f"{sys.executable} -IS")
+    (folder / "socat").write_text(script, encoding="utf-8")
     (folder / "socat").chmod(0o755)
     (tmp_path / "farm.yaml").write_text(FARM.replace("STATE", "up"), encoding="utf-8")
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
@@ -365,7 +438,7 @@ def test_command_line_rolls_stops_and_resumes(tmp_path: Path) -> None:
     done = nlbgen("--limit", "1", "--", sys.executable, "-c", "print('{node}')")
     assert done.returncode == 1, done
     assert "orch-1\n" in done.stderr
-    assert "repair orch-1, then `nlbgen roll --resume`" in done.stderr
+    assert "repair orch-1, then `nlbgen roll --resume --journal outputs/roll.json`" in done.stderr
     assert json.loads((folder / "states.json").read_text(encoding="utf-8"))["orch-1"] == "maint"
     again = nlbgen("--resume")
     assert "continues; it stopped in the step health" in again.stderr

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from nlbgen.commands import console, running
 from nlbgen.commands.nodes import command as nodes
-from nlbgen.core.errors import CapacityError, UsageError
+from nlbgen.core.errors import CapacityError, DeviceError, UsageError
 from nlbgen.operate import hosts
 from nlbgen.operate.contract import Balancer, NodeStatus, Sessions, Wanted
 from nlbgen.operate.haproxy import Sockets
@@ -98,6 +98,42 @@ def test_status_is_a_table_on_a_terminal(balancer: Memory, tmp_path: Path, monke
     assert "balancer" in shown
     assert "drain" in shown
     assert "2 of 3 nodes serve; balancer.minimum is 2" in shown
+
+
+def test_status_of_a_pair_shows_the_balancer_that_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(Memory):
+        name = "lb-2"
+
+        def read(self) -> tuple[NodeStatus, ...]:
+            raise DeviceError("lb-2: cannot be reached by ssh", "check ssh lb-2")
+
+    @contextmanager
+    def connected(_spec: Spec, _reach: Reach) -> Iterator[tuple[Balancer, ...]]:
+        yield balancers
+
+    monkeypatch.setattr(hosts, "connected", connected)
+    balancers: tuple[Balancer, ...] = (Gone(), Memory())
+    shown = run(tmp_path, "status")
+    assert isinstance(shown.exception, console.Exit)
+    assert shown.exception.status == 6
+    assert "3 of 3 nodes serve at lb-1 (lb-2 cannot be read)" in shown.stdout
+    assert "nlbgen: lb-2: cannot be reached by ssh\n    check ssh lb-2\n" in shown.output
+    data = json.loads(run(tmp_path, "status", "--format", "json").stdout)
+    assert data["unread"] == [{"name": "lb-2", "reason": "lb-2: cannot be reached by ssh"}]
+    balancers = (Gone(),)
+    assert isinstance(run(tmp_path, "status").exception, DeviceError)
+
+
+def test_change_continues_if_standard_error_is_closed(
+    balancer: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_text: str) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(console, "info", closed)
+    assert run(tmp_path, "drain", "orch-1", "--yes").exit_code == 0
+    assert balancer.states["orch-1"] == "drain"
+    assert "changed" in (tmp_path / "events.jsonl").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("balancer")
