@@ -1,6 +1,7 @@
 """`nlbgen roll`: run a command for each node, one after the other, while the node is out of rotation."""
 
 import contextlib
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -210,8 +211,8 @@ def _roll(
         except NlbgenError:
             raise
         except BaseException:
-            console.notice(
-                f"the rolling change is unfinished: continue it with `nlbgen roll --resume --journal {journal.path}`"
-            )
+            if roll.journal.begun:
+                resume = f"nlbgen roll --resume --journal {shlex.quote(str(journal.path))}"
+                console.notice(f"the rolling change is unfinished: continue it with `{resume}`")
             raise
     console.info("all nodes are done")

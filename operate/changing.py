@@ -91,6 +91,8 @@ class Operator:
         counted = self.check(node, limits)
         self._set(node, "drain")
         self._confirm(node, counted)
+        if limits.wait is None and limits.spread is None:
+            return
         left = self._empty(node, limits)
         if left is not None and limits.wait is not None:
             raise DifferenceError(
@@ -208,7 +210,8 @@ class Operator:
         found: dict[str, str] = {}
         for balancer in self.balancers:
             try:
-                found[balancer.name] = balancer.status(node).state
+                states = [one.state for one in balancer.read() if one.name == node]
+                found[balancer.name] = states[0] if states else "missing"
             except DeviceError:
                 found[balancer.name] = "unknown (cannot be read)"
         return found

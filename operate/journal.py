@@ -59,6 +59,11 @@ class Journal:
         """The nodes that are not done."""
         return tuple(entry for entry in self.entries if entry.step != "done")
 
+    @property
+    def begun(self) -> bool:
+        """Whether a step of a node has begun, and with it the file was written."""
+        return any(entry.step != "waiting" for entry in self.entries)
+
     def at(self, node: str, step: Step, before: Wanted | None = None) -> "Journal":
         """Return the journal with a new step of a node, written to the disk. Raises FileError."""
         entries = tuple(

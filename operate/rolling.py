@@ -224,6 +224,7 @@ def _ended(status: int) -> str:
 def _stopped(error: NlbgenError, unlogged: str, node: str, journal: Journal) -> NlbgenError:
     """Add to an error how to continue; the class and its exit code stay."""
     error.message += unlogged
-    way = f"repair {node}, then `nlbgen roll --resume --journal {shlex.quote(str(journal.path))}`"
+    resume = f"`nlbgen roll --resume --journal {shlex.quote(str(journal.path))}`"
+    way = f"repair {node}, then {resume}" if journal.begun else "repeat the command"
     error.hint = f"{error.hint}; then {way}" if error.hint else way
     return error

@@ -177,6 +177,19 @@ def test_balancer_that_cannot_be_read_after_a_failure_has_an_unknown_state(tmp_p
         operator(tmp_path, Recorded("lb-1"), Gone("lb-2")).down("orch-1", Limits())
 
 
+def test_balancer_without_the_node_is_named_as_such(tmp_path: Path) -> None:
+    other = Recorded("lb-2", node("orch-2"), node("orch-3"))
+    with pytest.raises(DeviceError, match=r"orch-1 now: lb-1: up; lb-2: missing"):
+        operator(tmp_path, Recorded("lb-1", error=DeviceError("lb-1: refuses")), other).up("orch-1", Limits())
+
+
+def test_drain_without_a_wait_does_not_report_one(tmp_path: Path) -> None:
+    said: list[str] = []
+    log = EventLog(tmp_path / "events.jsonl", "site")
+    Operator(THREE, (Recorded(),), log, said.append, quick()).drain("orch-1", Limits())
+    assert said == ["lb-1: orch-1 is drain"]
+
+
 def test_single_balancer_that_fails_keeps_its_own_hint(tmp_path: Path) -> None:
     balancer = Recorded(error=DeviceError("lb-1: refuses", "read its log"))
     with pytest.raises(DeviceError) as failed:

@@ -201,6 +201,15 @@ def test_error_of_a_balancer_keeps_its_exit_code_and_says_how_to_continue(tmp_pa
     assert str(stopped.value.hint).startswith("read its log; then repair orch-1, then `nlbgen roll --resume ")
 
 
+def test_change_that_has_not_begun_has_nothing_to_resume(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.balancer.states["orch-2"] = "down"
+    with pytest.raises(CapacityError, match="nothing was changed") as stopped:
+        lab.roll(lab.begin()).run()
+    assert str(stopped.value.hint).endswith("or use --force; then repeat the command")
+    assert not lab.path.exists()
+
+
 def test_command_that_fails_names_its_exit_code(tmp_path: Path) -> None:
     for status, how in ((3, "failed with exit code 3"), (-9, "was ended by SIGKILL"), (-40, "was ended by signal 40")):
         lab = Lab(tmp_path)
