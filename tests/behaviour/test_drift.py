@@ -61,6 +61,7 @@ def test_running_process_and_file_agree_with_the_spec(lab: FarmLab) -> None:
 
 
 @pytest.mark.every_build
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_change_that_is_not_loaded_is_a_difference_of_the_process_only(lab: FarmLab) -> None:
     old = lab.configuration.read_text(encoding="utf-8")
     farm = lab.spec.farm
@@ -80,6 +81,7 @@ def test_change_that_is_not_loaded_is_a_difference_of_the_process_only(lab: Farm
 
 
 @pytest.mark.every_build
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_edit_by_hand_is_a_difference_of_the_file_although_its_digest_was_kept(lab: FarmLab) -> None:
     text = lab.configuration.read_text(encoding="utf-8")
     timeout = "timeout queue 30s" if lab.generator.name == "haproxy" else "proxy_connect_timeout 2s"

@@ -130,6 +130,7 @@ def test_websockets_of_an_old_worker_leave_a_node_that_is_down(lab: Lab) -> None
             lab.nodes[0].thaw()
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_websockets_of_the_last_resort_leave_a_node_that_is_down(lab: Lab) -> None:
     """They began while the checks of all nodes failed, in the pool without checks.
 

@@ -78,6 +78,7 @@ def idle_has_begun(request: pytest.FixtureRequest, idle: IdleConnections) -> Non
 
 
 @pytest.mark.parametrize("paths", [["/signalr"], ["/signalr", "/ws"]], ids=["any path", "a SignalR path"])
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_websocket_carries_frames(farm: StartFarm, vendor: str, paths: list[str]) -> None:
     lab = farm(vendor, {"balancer": {"signalr": {"paths": paths}}})
     with sockets(lab, count=6, echo_every=0.1) as held:
@@ -95,6 +96,7 @@ def test_classic_signalr_without_affinity_works(farm: StartFarm, vendor: str, tr
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_core_signalr_with_affinity_stays_on_one_node(farm: StartFarm, vendor: str, transport: str) -> None:
     lab = farm(vendor, {"orchestrator": {"version": "2020.10"}, "balancer": {"affinity": "signalr"}})
     for _ in range(6):
@@ -133,6 +135,7 @@ def test_core_signalr_without_negotiation_needs_no_affinity(farm: StartFarm, ven
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_microsofts_classic_client_works(
     farm: StartFarm, vendor: str, microsoft: RunClient, backplane: str, transport: str
 ) -> None:
@@ -148,6 +151,7 @@ def test_microsofts_classic_client_works(
     ("transport", "skip"),
     [("WebSockets", False), ("WebSockets", True), ("ServerSentEvents", False), ("LongPolling", False)],
 )
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_microsofts_core_client_works(
     farm: StartFarm, vendor: str, microsoft: RunClient, transport: str, skip: bool
 ) -> None:
@@ -202,6 +206,7 @@ def test_pysignalr_works(farm: StartFarm, vendor: str) -> None:
     gc.collect()  # reports the transports that it leaves open here, where warnings are ignored
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_broadcasts_without_a_store_do_not_reach_all_clients(farm: StartFarm, microsoft: RunClient) -> None:
     """The reason why `signalr: inproc` is an error for two nodes."""
     lab = farm("haproxy", {"frontend": {"host": "localhost"}, "balancer": {"algorithm": "round-robin"}})
@@ -236,6 +241,7 @@ def _long_poll(lab: Lab) -> tuple[int, float]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_idle_connections_stay_open_for_their_real_timeouts(vendor: str, idle: IdleConnections) -> None:
     """An idle WebSocket is open after 130 s, on any path; a long poll of 110 s is answered."""
     lab, sockets_held, poll = idle.finished(vendor)

@@ -51,6 +51,7 @@ def assert_exceeded(scenario: dict[str, Any], name: str, *, note: str) -> None:
     assert note in figure["note"]
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_prove_config_runs_scenarios_and_skips_those_of_changed_farms(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

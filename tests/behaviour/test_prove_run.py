@@ -99,6 +99,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 # Scenarios on the example farm
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_prove_on_the_example_farm_passes(run: StartCommand, scratch: Scratch, vendor: str, tmp_path: Path) -> None:
     names = ("broken-url", "all-down", "reload-websockets")
     chosen = [word for name in names for word in ("--scenario", name)]
@@ -143,6 +144,7 @@ def test_scenario_that_a_vendor_cannot_run_is_skipped(run: StartCommand, scratch
 # Failures
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_failed_threshold_exits_with_1(run: StartCommand, scratch: Scratch, tmp_path: Path) -> None:
     (tmp_path / "thresholds.yaml").write_text("all-down.back: 0\n", encoding="utf-8")
     process = run("prove", "haproxy", "--scenario", "all-down", "--threshold", "thresholds.yaml", "--format", "junit")
@@ -293,6 +295,7 @@ def test_internal_error_stops_the_lab_and_is_raised(scratch: Scratch, monkeypatc
 @pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("moment", ["at the start", "in a scenario", "in another lab"])
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_interrupted_command_leaves_no_process(run: StartCommand, scratch: Scratch, number: int, moment: str) -> None:
     scenario, sign = {
         "at the start": ("all-down", None),
@@ -335,6 +338,7 @@ def read_until(process: subprocess.Popen[str], sign: str) -> str:
 # --keep, --diff, the live view
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_keep_runs_the_lab_until_it_is_interrupted(run: StartCommand, scratch: Scratch) -> None:
     process = run("prove", "haproxy", "--scenario", "none", "--keep")
     text = read_until(process, "Ctrl-C stops the lab")
@@ -366,6 +370,7 @@ def node(url: str, ca: str) -> str:
     return fetch(f"{url}/odata/Jobs", ca=Path(ca)).header("X-Node")
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_terminal_shows_a_live_view(run: StartCommand, scratch: Scratch) -> None:
     import pty
 

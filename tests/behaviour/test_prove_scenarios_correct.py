@@ -11,6 +11,7 @@ STICKY = {"balancer": {"affinity": "signalr", "max_body": "1MB"}}
 
 
 @pytest.mark.parametrize("name", ["body", "browsers"])
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_correctness_on_the_example_farm_passes(shared_bench: StartBench, vendor: str, name: str) -> None:
     assert shared_bench(vendor).failed(name) == []
 

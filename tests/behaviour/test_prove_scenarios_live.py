@@ -17,6 +17,7 @@ def test_live_connections_on_the_example_farm_pass(shared_bench: StartBench, ven
 
 
 @pytest.mark.parametrize("changes", [CORE, DEFAULT], ids=["signalr", "auto"])
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_signalr_core_with_affinity_passes(shared_bench: StartBench, vendor: str, changes: Changes) -> None:
     seen = shared_bench(vendor, changes).run("signalr-core")
     assert failed_in(seen) == []
@@ -82,6 +83,7 @@ FAULTS: list[tuple[str, str, str, Fault]] = [
 
 
 @pytest.mark.parametrize(("program", "name", "metric", "fault"), FAULTS, ids=["-".join(each[:3]) for each in FAULTS])
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_live_connections_with_a_fault_fail(
     shared_bench: StartBench, program: str, name: str, metric: str, fault: Fault
 ) -> None:
@@ -100,6 +102,7 @@ def test_signalr_core_without_the_affinity_cookie_fails(shared_bench: StartBench
     assert seen[until].verdict == "failed", seen
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_cookie_that_does_not_follow_a_failover_displaces_robots(shared_bench: StartBench) -> None:
     """The node recovers, and the old cookie sends the robots back to it, away from the node of their sessions."""
     seen = shared_bench("nginx", CORE).run(

@@ -45,6 +45,7 @@ def test_robots_reconnect(shared_bench: StartBench, vendor: str, name: str, chan
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_robots_on_a_faulty_configuration_fail(
     shared_bench: StartBench, program: str, name: str, metric: str, changes: Changes, fault: Fault
 ) -> None:

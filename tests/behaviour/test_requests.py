@@ -205,6 +205,7 @@ def test_unknown_host_name_is_refused(farm: StartFarm, vendor: str) -> None:
 
 
 @pytest.mark.parametrize("form", PLANTED)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_host_name_that_resembles_the_farms_is_refused(farm: StartFarm, vendor: str, form: str) -> None:
     lab = farm(vendor)
     request = head("GET", "/planted", form.format(lab.host), ["Connection: close"])
@@ -288,6 +289,7 @@ def test_http_port_redirect_keeps_the_method(farm: StartFarm, vendor: str, metho
         ("/x?id=12345&m=1", "/x?id=12345&m=1"),
     ],
 )
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_log_masks_tokens_in_urls(farm: StartFarm, vendor: str, mode: str, sent: str, logged: str) -> None:
     lab = farm(vendor, {"frontend": {"tls": {"mode": mode}}})
     lab.get(sent)
@@ -367,6 +369,7 @@ def test_passthrough_forwards_tls_to_the_nodes(farm: StartFarm, vendor: str) -> 
     assert wait_until(lambda: lab.hits(6) == ["orch-2"] * 6, 10)
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_passthrough_detects_a_stopped_app_pool_only_on_haproxy(farm: StartFarm) -> None:
     """As `nginx-passthrough-health` states: on NGINX requests fail while the app pool is stopped."""
     for vendor, seen in (("haproxy", {200}), ("nginx", {200, 503})):

@@ -85,6 +85,7 @@ def roll_of(lab: FarmLab, folder: Path) -> Roll:
     return Roll(operator_of(lab, folder), made, TIMES, run_command=command)
 
 
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_rolling_restart_under_load_fails_no_request(farm: StartFarm, vendor: str, tmp_path: Path) -> None:
     lab = settled(farm(vendor, THREE))
     before = {node.name: node.pid for node in lab.nodes}
@@ -184,6 +185,7 @@ def cut_rolls(lab: FarmLab, folder: Path, stride: int, number: signal.Signals) -
         pytest.param(1, signal.SIGINT, marks=pytest.mark.long),
     ],
 )
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_roll_that_is_cut_at_any_step_keeps_the_minimum_and_the_next_run_completes(
     farm: StartFarm, tmp_path: Path, stride: int, number: signal.Signals
 ) -> None:

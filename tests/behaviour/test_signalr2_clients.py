@@ -237,6 +237,7 @@ def lab(farm: StartFarm, vendor: str, backplane: str) -> FarmLab:
 
 
 @pytest.mark.parametrize(("client", "transport"), CASES)
+@pytest.mark.no_cover  # other tests reach the same lines
 def test_recorded_session_calls_receives_pushes_and_continues_on_any_node(
     lab: FarmLab, client: str, transport: str
 ) -> None:
