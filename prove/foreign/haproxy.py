@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from ...readers.haproxy.model import Model, Proxy, Server, model
 from ...readers.haproxy.reader import read_together
+from ...readers.tree import Statement
 from ..lab.mapping import Mapped
 from ..lab.processes import MAX_NODES
 from .haproxy_choice import Choice, chosen, elsewhere
@@ -125,15 +126,22 @@ def _plan(choice: Choice, keys: list[_Keyed], found: Model) -> Plan:
         _tls(choice, secured=secured),
         tuple(nodes.values()),
         choice.bind.address.text,
-        redirects=plain_redirect(found) is not None and choice.bind.get("ssl") is not None,
+        redirects=plain_redirect(found) is not None and choice.ends_tls,
         affinity=_affinity(backend),
         source=bool((last := backend.last("balance")) and last.arguments[:1] == ("source",)),
         health_paths=paths,
         health_status=status,
         names=tuple(_names(found)),
+        own_addresses=any(_counts_by_address(one) for one in found.configuration.walk()),
         post_path=requests.post_path,
         notes=requests.notes,
     )
+
+
+def _counts_by_address(statement: Statement) -> bool:
+    """Whether a rule counts the requests or connections of each client's address."""
+    words = statement.arguments
+    return "src" in words and any(word.startswith("track-sc") for word in words)
 
 
 def _node(server: Server, key: Key, number: int) -> ForeignNode:
@@ -150,7 +158,7 @@ def _node(server: Server, key: Key, number: int) -> ForeignNode:
 
 
 def _tls(choice: Choice, *, secured: bool) -> Tls:
-    if choice.bind.get("ssl"):
+    if choice.ends_tls:
         return "bridge" if secured else "terminate"
     return "passthrough" if choice.passes_tls else "none"
 

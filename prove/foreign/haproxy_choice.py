@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from ...core.errors import Location, Problem
@@ -33,20 +33,27 @@ class Choice(NamedTuple):
     bind: Bind
     backend: Proxy
     host: str
+    inner: Bind | None = None
+    """The listener of `frontend` to which `bind` of the same file sends the clients, for example by SNI."""
 
     @property
     def passes_tls(self) -> bool:
         """Whether the clients' TLS reaches the nodes."""
-        return _passes_tls(self.frontend, self.bind, self.backend)
+        return _passes_tls(self.frontend, self.inner or self.bind, self.backend)
+
+    @property
+    def ends_tls(self) -> bool:
+        """Whether HAProxy ends the clients' TLS."""
+        return (self.inner or self.bind).get("ssl") is not None
 
     @property
     def rank(self) -> tuple[bool, bool, int]:
         """TLS comes before others, then port 443, then most servers."""
-        return self.bind.get("ssl") is not None, _port(self.bind) == "443", len(self.backend.servers)
+        return self.ends_tls, _port(self.bind) == "443", len(self.backend.servers)
 
     def arrival(self, found: Model, request: Request) -> Arrival:
         """Where a request of the lab's clients arrives."""
-        asked = Asked(request, self.host, self.bind.get("ssl") is not None, self.passes_tls)
+        asked = Asked(request, self.host, self.ends_tls, self.passes_tls)
         return arrival(found, self.frontend, asked)
 
 
@@ -61,7 +68,7 @@ def chosen(found: Model, file: str, host: str | None) -> Choice:
     for frontend in found.frontends:
         for bind in frontend.binds:
             if not bind.address.text.startswith(_NOT_CLIENTS) and not internal(found, bind):
-                tried = [*islice(_tried(found, frontend, bind, host), _MOST_TRIED)]
+                tried = [*islice(_tried_inside_and_out(found, frontend, bind, host), _MOST_TRIED)]
                 reaching = next((one for one in tried if _reaches(found, one)), None)
                 choices += [reaching] if reaching else []
                 dead += [] if reaching else tried[:1]
@@ -77,6 +84,25 @@ def chosen(found: Model, file: str, host: str | None) -> Choice:
 
 def _reaches(found: Model, choice: Choice) -> bool:
     return choice.backend in choice.arrival(found, FIRST).backends
+
+
+def _tried_inside_and_out(found: Model, frontend: Proxy, bind: Bind, host: str | None) -> Iterator[Choice]:
+    """The backends of a listener, and those of the listeners behind it: first where most clients go."""
+    default = frontend.last("default_backend")
+    ends = [one.backend for one in found.targets(frontend) if one.statement is default]
+    ways = [_tried(found, frontend, bind, host), _tried_inside(found, frontend, bind, host)]
+    yield from chain(*(reversed(ways) if ends and _leads_inside(found, ends[0]) else ways))
+
+
+def _tried_inside(found: Model, outer: Proxy, bind: Bind, host: str | None) -> Iterator[Choice]:
+    """The choices of the listeners of the same file to which this one sends clients, by the clients' host names."""
+    for target in found.targets(outer):
+        reached = {_address(server) for server in target.backend.servers}
+        inner = [(one, own) for one in found.frontends for own in one.binds if not names_of(own).isdisjoint(reached)]
+        for choice in (one for frontend, own in inner for one in _tried(found, frontend, own, host)):
+            asked = Asked(FIRST, choice.host, bind.get("ssl") is not None, _passes_tls(outer, bind, target.backend))
+            if target.backend in arrival(found, outer, asked).backends:
+                yield choice._replace(bind=bind, inner=choice.bind)
 
 
 def _tried(found: Model, frontend: Proxy, bind: Bind, host: str | None) -> Iterator[Choice]:

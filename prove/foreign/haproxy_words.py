@@ -22,6 +22,8 @@ _IN_COMMENT: Final = frozenset(
     )
 )
 """Statements of `global` that are about the live machine; HAProxy 2.5 removed `nbproc`, its number of processes."""
+MOST_CONNECTIONS: Final = 4000
+"""HAProxy does not start if `maxconn` needs more open files than the machine allows; the lab has few clients."""
 _LOG_FORMATS: Final = frozenset(("log-format", "log-format-sd", "error-log-format", "log-tag"))
 _CLOSED: Final = "127.0.0.1:9"
 """The discard port, on which nothing listens: for programs that are not in the lab."""
@@ -64,6 +66,8 @@ class Words:
             elif statement.name == "stats" and statement.arguments[:1] == ("socket",) and len(statement.words) > 2:
                 self.edits.replace(statement.words[2], str(self._places.folder / "stats.sock"), "stats socket")
                 self._owners(statement)
+            elif statement.name == "maxconn" and _is_above(statement.arguments[:1], MOST_CONNECTIONS):
+                self.edits.replace(statement.words[1], str(MOST_CONNECTIONS), "maxconn")
         for statement in found.configuration.walk():
             if statement.name == "log" and len(statement.words) > 2 and not _is_here(statement.words[1].text):
                 self.edits.replace(statement.words[1], "stdout", "log")
@@ -238,6 +242,11 @@ def template_numbers(server: Server) -> range:
 def address_word(server: Server) -> Word:
     """The word that has the address of a server, or the name that a template resolves."""
     return server.statement.words[_TEMPLATE_WORDS - 1 if server.template else 2]
+
+
+def _is_above(arguments: Sequence[str], most: int) -> bool:
+    """Whether the first argument is a number above a maximum."""
+    return any(text.isdecimal() and int(text) > most for text in arguments)
 
 
 def _is_of_red_hat(statement: Statement) -> bool:

@@ -43,6 +43,7 @@ class ForeignLab(Lab):
         super().__init__(spec, vendor, program=program)
         self.foreign: Final = foreign
         self.rest_seconds = foreign.plan.rest_seconds
+        self.own_addresses = foreign.plan.own_addresses
         self.post_path = foreign.plan.post_path
         self.rows: Sequence[Mapped] = ()
 

@@ -78,6 +78,8 @@ class Plan:
     """Other names that the certificate must have."""
     rest_seconds: float = 0.0
     """How long a full limit of requests needs until it is empty."""
+    own_addresses: bool = False
+    """Whether each client needs an address of its own, because the file counts requests by address."""
     post_path: str = POST.path
     """The path of the lab's POSTs."""
     notes: tuple[str, ...] = ()

@@ -140,7 +140,8 @@ class TestBench:
         With TLS passthrough the balancer distributes connections, not requests: each request has a new connection.
         """
         farm = self.lab.spec.farm  # as it runs now: a scenario may have changed the affinity
-        hashed = "source" in {farm.balancer.algorithm, farm.affinity} and sys.platform == "linux"
+        by_address = "source" in {farm.balancer.algorithm, farm.affinity} or self.lab.own_addresses
+        hashed = by_address and sys.platform == "linux"
         usual = LoadPlan(
             url=self.lab.url,
             ca=self.lab.certificates.ca,

@@ -57,6 +57,8 @@ class Lab:
     """Whether nlbgen renders the configuration, and can render it for a changed farm."""
     rest_seconds: float = 0.0
     """How long the clients wait after a scenario, until the balancer's limits of requests allow all of them again."""
+    own_addresses: bool = False
+    """Whether each client of a load needs an address of its own."""
     post_path: str = LoadPlan.post_path
     """The path of the POSTs of a load."""
 

@@ -100,6 +100,7 @@ class FakeBench(TestBench):
             configuration=configuration,
             configurations=(configuration,),
             post_path=LoadPlan.post_path,
+            own_addresses=False,
             balancer=self.balancer,
             nodes=self.nodes_,
             change=self.changed.append,

@@ -526,3 +526,68 @@ def test_problems_of_several_files_have_their_file(tmp_path: Path) -> None:
     )
     with pytest.raises(UnmappableError, match=r"web\.cfg:3:5: use_backend: "):
         HaproxyFile([(tmp_path / "haproxy.cfg", DEFAULTS.encode()), (tmp_path / "web.cfg", text.encode())])
+
+
+SNI = f"""\
+{DEFAULTS}
+frontend tls
+    mode tcp
+    bind 192.0.2.1:443
+    tcp-request inspect-delay 5s
+    tcp-request content accept if {{ req.ssl_hello_type 1 }}
+    use_backend vpn if {{ req.ssl_sni -i vpn.example }}
+    default_backend inside
+backend vpn
+    mode tcp
+    server vpn 10.1.0.9:443
+backend inside
+    mode tcp
+    server local 127.0.0.1:8443 send-proxy-v2
+frontend web
+    bind 127.0.0.1:8443 ssl crt /no/such/x.pem accept-proxy
+    default_backend app
+backend app
+    server a 10.1.0.1:80
+"""
+
+
+@pytest.mark.haproxy
+def test_listener_behind_one_that_selects_by_sni_ends_the_tls_of_the_clients(
+    tmp_path: Path, certificates: TestCertificates
+) -> None:
+    found = read(SNI, tmp_path)
+    assert (found.plan.host, found.plan.tls, found.plan.listener) == ("balancer.example", "terminate", "192.0.2.1:443")
+    assert nodes_of(found) == [("10.1.0.1", "up", 100), ("10.1.0.9", "down", 100)]
+    (text,), _ = found.mapped(places(found, tmp_path, certificates))
+    assert "bind 127.0.0.1:31000\n" in text
+    path = tmp_path / "mapped.cfg"
+    path.write_text(text, encoding="utf-8")
+    run = subprocess.run(["haproxy", "-c", "-f", path], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_host_selects_the_backend_before_a_listener_of_the_same_file(tmp_path: Path) -> None:
+    plan = read(SNI, tmp_path, "vpn.example").plan
+    assert (plan.host, plan.tls, str(plan.nodes[0].key)) == ("vpn.example", "passthrough", "10.1.0.9")
+    text = SNI.replace("default_backend inside", "use_backend inside if { req.ssl_sni -i app.example }")
+    plan = read(text, tmp_path, "app.example").plan
+    assert (plan.host, plan.tls, str(plan.nodes[0].key)) == ("app.example", "terminate", "10.1.0.1")
+
+
+def test_connections_for_which_the_machine_has_too_few_open_files_are_less_in_the_lab(
+    tmp_path: Path, certificates: TestCertificates
+) -> None:
+    listen = "listen app\n    bind :80\n    maxconn 80000\n    server a 10.1.0.1:80\n"
+    for written, here in (("100000", "4000"), ("4000", "4000"), ("", "")):
+        found = read(f"global\n    maxconn {written}\n{DEFAULTS}{listen}", tmp_path)
+        (text,), rows = found.mapped(places(found, tmp_path, certificates))
+        assert f"global\n    maxconn {here}\n" in text
+        assert "    maxconn 80000\n" in text
+        assert (rows[0].what == "line 2: maxconn") == (written != here)
+
+
+def test_clients_have_their_own_addresses_where_requests_are_counted_by_address(tmp_path: Path) -> None:
+    listen = f"{DEFAULTS}listen app\n    bind :80\n    server a 10.1.0.1:80\n"
+    assert not read(listen, tmp_path).plan.own_addresses
+    assert read(f"{listen}    http-request track-sc0 src\n", tmp_path).plan.own_addresses
+    assert not read(f"{listen}    http-request track-sc0 hdr(host)\n", tmp_path).plan.own_addresses

@@ -36,6 +36,7 @@ class FakeLab:
         self.live = farm
         self.url = "http://127.0.0.1:1"
         self.post_path = "/api/jobs"
+        self.own_addresses = False
         self.certificates = cast("TestCertificates", type("Made", (), {"ca": None}))
         self.spec: Spec | None = None
         self.nodes: list[object] = []
