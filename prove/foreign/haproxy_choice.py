@@ -193,7 +193,7 @@ def _unreached(found: Model, choice: Choice) -> Problem:
     hint = "give the file of the Orchestrator farm, or another host name: --host NAME"
     if ended.end is not None and ended.end.name not in {"backend", "listen"}:
         what = " ".join((ended.end.name, *ended.end.arguments[:1]))
-        reason = f"it answers {FIRST.path} for the host {choice.host} in {listener}, and no node gets the request"
+        reason = f"it answers {FIRST.path} for the host {choice.host} and clients of 127.0.0.0/8 in {listener}"
         return unmappable(ended.end.location, what, reason, hint)
     last = next(reversed([*found.targets(choice.frontend)])).statement
     known = f"backend {ended.end.arguments[0]} has no server" if ended.end else "no use_backend applies"

@@ -5,6 +5,7 @@ surely never reaches a node. Source: configuration manual of HAProxy 2.6, sectio
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv4Network, ip_network
 from typing import Final, NamedTuple
 
 from ...readers.haproxy.conditions import Comparison, Condition, Term, acls, condition
@@ -31,6 +32,9 @@ _CONVERTERS: Final = frozenset(("", "lower", "field(1,:)", "field(1,:),lower", "
 """Those that change no text of the lab's requests, or only its letters: the Host header of the lab has no port."""
 _OF_SNI: Final = ("ssl_fc_sni", "req_ssl_sni", "req.ssl_sni")
 _MATCHES: Final = ("beg", "end", "sub", "dir", "dom", "reg", "str", "len", "found", "bool", "int", "bin", "ip")
+
+_CLIENTS: Final = IPv4Network("127.0.0.0/8")
+"""The addresses of the lab's clients."""
 
 Truth = bool | None
 """None: only HAProxy knows."""
@@ -168,6 +172,8 @@ def _comparison(test: Comparison, asked: Asked) -> Truth:
         return asked.secure
     if fetch in {"req_ssl_hello_type", "req.ssl_hello_type"}:
         return asked.passed and "1" in test.values
+    if fetch == "src":
+        return None if test.files else _any(_from_lab(value) for value in test.values)
     if test.files or (text := _text(fetch, asked)) is None:
         return None
     if method == "found":
@@ -179,6 +185,17 @@ def _comparison(test: Comparison, asked: Asked) -> Truth:
     values = [one.lower() if test.ignores_case else one for one in test.values]
     text = text.lower() if test.ignores_case else text
     return None if compare is None or not values else _any(compare(text, value) for value in values)
+
+
+def _from_lab(value: str) -> Truth:
+    """Whether an address or a network has the clients of the lab."""
+    try:
+        network = ip_network(value, strict=False)
+    except ValueError:
+        return None
+    if not isinstance(network, IPv4Network) or not network.overlaps(_CLIENTS):
+        return False
+    return True if _CLIENTS.subnet_of(network) else None
 
 
 def _split(test: Comparison) -> tuple[str, str]:

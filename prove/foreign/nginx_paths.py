@@ -181,12 +181,20 @@ class Paths:
             return
         inside = [scope, *(one for one in scope.inner if one.kind == "limit_except")]
         own = {one.scope: one for one in self.proxied if one.scope in inside}
+        if own and _needs_password(scope):
+            self._ends(scope, "auth_basic")
+            return
         self._blocks |= own
         if not own and not self._error(scope, _STATIC, depth):
             self._ends(scope, next((name for name in _ANSWERS if scope.own(name)), "files"))
 
 
 _ANSWERS: Final = ("root", "alias", "stub_status", "autoindex", "empty_gif")
+
+
+def _needs_password(scope: Scope) -> bool:
+    """Whether only clients with a password get an answer; those of the lab have none."""
+    return scope.value("auth_basic") not in {None, "off"} and scope.value("satisfy") != "any"
 
 
 def _matches(location: Scope, path: str) -> bool | None:

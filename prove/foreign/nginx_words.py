@@ -34,6 +34,8 @@ _REMOVED: Final = frozenset(
 """Directives about the live machine."""
 _TEMPORARY: Final = tuple(f"{name}_temp_path" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
 _CACHES: Final = frozenset(("proxy_cache_path", "fastcgi_cache_path", "uwsgi_cache_path", "scgi_cache_path"))
+CLIENTS_ALLOWED: Final = "allow 127.0.0.0/8; deny all;"
+"""For the lab's clients, in place of a `deny all` after the addresses of live ones."""
 DEFAULT_PORT: Final = "80"
 _MODULES: Final = "/etc/nginx/modules-enabled/*.conf"
 """Debian's package of the stream module is loaded from here; other builds have it inside, and no such folder."""
@@ -106,6 +108,14 @@ def _lacks_certificate(inside: Sequence[Statement]) -> bool:
     servers = [one.inside for one in inside if one.name == "server"]
     secure = [own for own in servers if any(one.name == "listen" and "ssl" in one.arguments for one in own)]
     return not around and any(all(one.name != "ssl_certificate" for one in own) for own in secure)
+
+
+def _closed_to_others(inside: Sequence[Statement]) -> Iterator[Statement]:
+    """Each `deny all` in a block that allows some addresses of the live network."""
+    if any(one.name == "allow" for one in inside):
+        yield from (one for one in inside if one.name == "deny" and one.arguments == ("all",))
+    for one in inside:
+        yield from _closed_to_others(one.inside)
 
 
 def _loads_stream(statement: Statement) -> bool:
@@ -213,6 +223,8 @@ class Mapping:
                 self._of(statement).replace(statement.words[1], new, statement.name)
             elif statement.name == "proxy_protocol" or _loads_stream(statement):
                 self._of(statement).replace_directive(statement.words, "", statement.name)
+        for statement in _closed_to_others(configuration.statements):
+            self._of(statement).replace_directive(statement.words, CLIENTS_ALLOWED, "deny", CLIENTS_ALLOWED)
         self._defaults(configuration)
 
     def _new(self, statement: Statement) -> str | None:

@@ -407,6 +407,9 @@ backend other
 backend empty
 """
 REACHED = (
+    ("http-request deny if !{ src 127.0.0.1 }\n    default_backend app", "app", "balancer.example"),
+    ("http-request deny if { src corp.example }\n    default_backend app", "app", "balancer.example"),
+    ("http-request deny if { src 10.0.0.0/8 }\n    default_backend app", "app", "balancer.example"),
     ("use_backend app if { path_beg /odata }", "app", "balancer.example"),
     ("use_backend other if { path_beg /api }\n    default_backend app", "app", "balancer.example"),
     (
@@ -415,12 +418,12 @@ REACHED = (
         "balancer.example",
     ),
     ("acl own hdr(host) -i app.example\n    http-request deny if !own\n    default_backend app", "app", "app.example"),
-    ("use_backend %[path] if { src 10.0.0.0/8 }\n    default_backend app", "app", "balancer.example"),
-    ("use_backend other if { src 10.0.0.0/8 }\n    default_backend empty", "other", "balancer.example"),
+    ("use_backend %[path] if { rand(2) eq 1 }\n    default_backend app", "app", "balancer.example"),
+    ("use_backend other if { src -f FILE }\n    default_backend empty", "other", "balancer.example"),
     ("http-request set-path /x\n    use_backend app if { path /x }", "app", "balancer.example"),
     ("http-request set-header Host x\n    use_backend app if { hdr(host) x }", "app", "balancer.example"),
     (
-        "http-request allow if { src 10.0.0.0/8 }\n    http-request deny\n    default_backend app",
+        "http-request allow if { rand(2) eq 1 }\n    http-request deny\n    default_backend app",
         "app",
         "balancer.example",
     ),
@@ -445,6 +448,9 @@ def test_listener_whose_requests_reach_a_backend_runs(rules: str, backend: str, 
 
 
 UNREACHED = (
+    ("http-request deny if !{ src 10.0.0.0/8 fd00::/8 }\n    default_backend app", "8:5: ", "clients of 127.0.0.0/8"),
+    ("http-request deny unless { src 10.0.0.0/8 }\n    default_backend app", "8:5: http-request deny: ", "answers"),
+    ("http-request deny if { src 0.0.0.0/0 }\n    default_backend app", "8:5: http-request deny: ", "answers"),
     ("use_backend app if { path_beg /api }", "8:5: use_backend: ", "no use_backend applies"),
     (
         "use_backend app if { path_beg /api }\n    default_backend empty",

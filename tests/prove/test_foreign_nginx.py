@@ -502,6 +502,33 @@ def test_posts_of_the_lab_keep_their_path_if_no_other_reaches_the_nodes(tmp_path
     ]
 
 
+def test_clients_of_the_lab_are_allowed_where_live_addresses_are(
+    tmp_path: Path, certificates: TestCertificates
+) -> None:
+    location = "location / { proxy_pass http://api; }"
+    text = f"{SITE}server {{ listen 80; allow 10.0.0.0/8; deny all; {location} location /x {{ deny all; }} }}"
+    result = mapped(read(text, tmp_path), tmp_path, certificates)
+    assert "allow 10.0.0.0/8; allow 127.0.0.0/8; deny all; location /" in result
+    assert "location /x { deny all; }" in result
+
+
+PASSWORDS = (
+    ('auth_basic "Farm"; auth_basic_user_file x; location / { proxy_pass http://api; }', False),
+    ('auth_basic "Farm"; location / { auth_basic off; proxy_pass http://api; }', True),
+    ('auth_basic "Farm"; satisfy any; allow 10.0.0.0/8; deny all; location / { proxy_pass http://api; }', True),
+)
+
+
+@pytest.mark.parametrize(("inside", "runs"), PASSWORDS)
+def test_server_that_needs_a_password_is_refused(inside: str, runs: bool, tmp_path: Path) -> None:
+    text = f"{SITE}server {{ listen 80; {inside} }}"
+    if runs:
+        assert read(text, tmp_path).plan.listener == "80"
+        return
+    with pytest.raises(UnmappableError, match=r"location / answers it \(auth_basic\)"):
+        read(text, tmp_path)
+
+
 def test_vendors_without_a_program_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="f5"):
         foreign("f5", [tmp_path / "bigip.conf"])
