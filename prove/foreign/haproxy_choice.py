@@ -14,9 +14,10 @@ from .plan import HOST, UnmappableError, unmappable
 from .requests import FIRST, OTHERS, Elsewhere, Request
 
 _HOST_TEST: Final = re.compile(
-    r"(?:req\.)?hdr(?:_dom|_beg|_end)?\(host\)|(?:req_ssl_sni|req\.ssl_sni|ssl_fc_sni)", re.IGNORECASE
+    r"(?:req\.)?f?hdr(?:_dom|_beg|_end|_reg)?\(host\)|(?:req_ssl_sni|req\.ssl_sni|ssl_fc_sni)", re.IGNORECASE
 )
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE)
+_NOT_NAME: Final = re.compile(r"[:|()\[$*+?]")
 _HELLO: Final = re.compile(r"if \{ req[._]ssl_hello_type 1 \}")
 _TLS_PORTS: Final = frozenset(("443", "8443"))
 _MOST_TRIED: Final = 100
@@ -157,7 +158,14 @@ def _tested(words: tuple[Word, ...]) -> str | None:
     start = next((number for number, text in enumerate(texts) if _HOST_TEST.match(text)), None)
     if start is None:
         return None
-    return next((text.lower() for text in texts[start + 1 :] if _NAME.fullmatch(text)), None)
+    return next(filter(None, map(_name, texts[start + 1 :])), None)
+
+
+def _name(text: str) -> str | None:
+    """A host name that is equal to a value, ends with it, or begins an expression."""
+    plain = text.removeprefix("^").lstrip("(").removeprefix("?:").replace("\\.", ".")
+    plain = _NOT_NAME.split(f"www{plain}" if plain.startswith(".") else plain)[0]
+    return plain.lower() if _NAME.fullmatch(plain) else None
 
 
 def _port(bind: Bind) -> str:

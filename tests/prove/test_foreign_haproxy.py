@@ -258,6 +258,12 @@ def test_check_port_of_a_default_server_line_is_that_of_each_node(
     assert f"ca-file {certificates.ca}" in line
 
 
+@pytest.mark.parametrize(("name", "host"), [("affinity-cookie", "orchestrator"), ("aliases", "robots")])
+def test_host_of_a_file_by_nlbgen_is_found(name: str, host: str) -> None:
+    file = Path(__file__).parents[1] / "golden" / name / "haproxy" / "haproxy.cfg"
+    assert HaproxyFile([(file, file.read_bytes())]).plan.host == f"{host}.corp.example"
+
+
 def test_plan_with_a_given_host_uses_it(tmp_path: Path) -> None:
     assert read(COOKIE, tmp_path, "chosen.corp.example").plan.host == "chosen.corp.example"
     with pytest.raises(UnmappableError, match=r"13:5: use_backend: .* for the host chosen\.corp\.example"):
@@ -406,7 +412,12 @@ backend other
     server c 10.1.0.3:80
 backend empty
 """
+RETURN_421 = "\n    http-request return status 421 unless own\n    default_backend app"
 REACHED = (
+    (r"acl own req.fhdr(Host) -m reg -i ^app\.example(:[0-9]+)?$" + RETURN_421, "app", "app.example"),
+    ("use_backend app if { hdr_reg(host) -i ^(?:one|two)\\.x ^(a\\.example|b\\.example)$ }", "app", "a.example"),
+    ("use_backend app if { hdr_end(host) -i .corp.example }", "app", "www.corp.example"),
+    ("use_backend app if { hdr(host) -i app.example:80 app.example }", "app", "app.example"),
     ("http-request deny if !{ src 127.0.0.1 }\n    default_backend app", "app", "balancer.example"),
     ("http-request deny if { src corp.example }\n    default_backend app", "app", "balancer.example"),
     ("http-request deny if { src 10.0.0.0/8 }\n    default_backend app", "app", "balancer.example"),
