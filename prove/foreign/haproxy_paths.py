@@ -5,6 +5,7 @@ surely never reaches a node. Source: configuration manual of HAProxy 2.6, sectio
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Network, ip_network
 from typing import Final, NamedTuple
 
@@ -58,6 +59,7 @@ class Arrival(NamedTuple):
     end: Statement | None
 
 
+@lru_cache(maxsize=256)
 def arrival(found: Model, frontend: Proxy, asked: Asked) -> Arrival:
     """Follow a request from a frontend to a backend with servers, and through the rules of that backend."""
     if ending := _ended(frontend, asked):

@@ -5,7 +5,8 @@ Source: NGINX's documentation "Server names" and `ngx_http_find_virtual_server`.
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from ...readers.nginx.model import Model
 from ...readers.nginx.scopes import Scope
@@ -23,15 +24,37 @@ def selected(found: Model, address: str, host: str) -> Scope | None:
     The order: the exact name, the longest wildcard at the begin, the longest one at the end, the first expression,
     the default server.
     """
-    servers = [server for server in found.servers if any(one == address for _, one in listeners(server))]
-    ranked = [
-        (_rank(name, host, number), server) for number, server in enumerate(servers) for name in server_names(server)
-    ]
+    known = _names(found.servers, address)
+    if exact := known.exact.get(host):
+        return exact
+    ranked = [(_rank(name, host, number), server) for name, number, server in known.others]
     matching = [(rank, server) for rank, server in ranked if rank is not None]
-    if matching:
-        return max(matching, key=lambda pair: pair[0])[1]
-    default = (server for server in servers if _is_default(server, address))
-    return next(default, None) or next(iter(servers), None)
+    return max(matching, key=lambda pair: pair[0])[1] if matching else known.default
+
+
+class _Names(NamedTuple):
+    """The servers of one listener by their names: exact ones, and patterns with their order."""
+
+    exact: dict[str, Scope]
+    others: list[tuple[str, int, Scope]]
+    default: Scope | None
+
+
+@lru_cache(maxsize=64)
+def _names(of_http: tuple[Scope, ...], address: str) -> _Names:
+    servers = [server for server in of_http if any(one == address for _, one in listeners(server))]
+    exact: dict[str, Scope] = {}
+    others = []
+    for number, server in enumerate(servers):
+        for name in server_names(server):
+            if name.startswith(("*", "~")) or name.endswith("*"):
+                others.append((name, number, server))
+            else:
+                exact.setdefault(name.removeprefix("."), server)
+            if name.startswith("."):
+                others.append((name, number, server))
+    default = next((server for server in servers if _is_default(server, address)), next(iter(servers), None))
+    return _Names(exact, others, default)
 
 
 def is_named(server: Scope, host: str) -> bool:
