@@ -225,6 +225,7 @@ def test_program_that_does_not_run_is_not_compared(farm: StartFarm, vendor: str)
     lab.balancer.stop()
     (subject,) = compared(lab).subjects
     lab.balancer.start()
+    lab.settled()
     assert "does not answer" in subject.unreached
     assert subject.hint.startswith("run nlbgen drift on the balancer")
     lab.configuration.rename(lab.folder / "moved")

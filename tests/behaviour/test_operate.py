@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -252,6 +253,20 @@ def test_command_that_haproxy_refuses_is_reported_with_its_answer(farm: StartFar
     with pytest.raises(DeviceError, match="set server orchestrator-test_web/orch-1 state drain: Permission denied"):
         operator_of(lab, tmp_path, balancer).drain("orch-1", Limits())
     assert at(lab, "orch-1").state == "up"
+
+
+def test_haproxy_that_hangs_is_an_error(farm: StartFarm) -> None:
+    """The kernel accepts the connection, and socat ends without an error when no answer arrives."""
+    lab = farm("haproxy", THREE)
+    found = re.search(r"(?m)^Pid: (\d+)", lab.runtime("show info"))
+    assert found
+    sockets = Sockets(f"{lab.folder}/admin.sock", f"{lab.folder}/master.sock")
+    os.kill(int(found[1]), signal.SIGSTOP)
+    try:
+        with pytest.raises(DeviceError, match=r"here: HAProxy gives no complete answer at .* within 5 s"):
+            Haproxy(lab.spec.farm, LocalShell(name="here"), sockets, ()).read()
+    finally:
+        os.kill(int(found[1]), signal.SIGCONT)
 
 
 def test_haproxy_without_a_master_socket_is_reported_with_the_option_of_its_service(farm: StartFarm) -> None:

@@ -194,6 +194,8 @@ def test_machine_has_facts_only_with_a_program(make_spec: "Callable[..., Spec]",
     assert machine(shared, ["f5", "nodes"], Here(), tmp_path) == Machine()
     assert machine(shared, ["haproxy"], Here(), tmp_path / "x") == Machine("", None, "127.0.0.1", holds_address=True)
     assert machine(make_spec().farm, ["haproxy"], Here(), tmp_path / "x") == Machine()
+    # No process of NGINX is in this folder, but the workers of HAProxy are unknown: 0 would not be true.
+    assert machine(make_spec().farm, ["haproxy", "nginx"], Here(tmp_path), tmp_path / "x").old_workers is None
 
 
 def test_answer_of_haproxy_that_is_truncated_is_not_compared() -> None:
@@ -469,6 +471,13 @@ def test_nodes_that_differ_are_drift_and_the_textfile_shows_it(cli: "RunCommand"
     assert "nodes: machineKey validationKey: expected the same on all nodes, found sha256:" in ran.out
     assert 'nlbgen_drift_reached{subject="nodes"} 1' in (example / "n.prom").read_text(encoding="utf-8")
     assert (example / "n.prom").stat().st_mode & 0o777 == 0o644
+
+
+def test_textfile_that_cannot_be_written_names_its_option(cli: "RunCommand", example: Path) -> None:
+    (example / "folder").write_text("", encoding="utf-8")
+    ran = cli("drift", "nodes", "--textfile", "folder/n.prom")
+    assert ran.code == 1
+    assert "choose another path with --textfile FILE" in ran.err
 
 
 def test_nodes_that_agree_are_no_drift(cli: "RunCommand", example: Path) -> None:
