@@ -4,6 +4,7 @@ Two balancers of a pair are kept alike. If one of them fails, the error says the
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from ..core.errors import CapacityError, DeviceError, DifferenceError, FileError, UsageError
@@ -90,10 +91,11 @@ class Operator:
         """Give the node no new clients. Raises DifferenceError if it still has sessions after the wait."""
         counted = self.check(node, limits)
         self._set(node, "drain")
-        self._confirm(node, counted)
-        if limits.wait is None and limits.spread is None:
-            return
-        left = self._empty(node, limits)
+        with _after(f"{node} stays drained"):
+            self._confirm(node, counted)
+            if limits.wait is None and limits.spread is None:
+                return
+            left = self._empty(node, limits)
         if left is not None and limits.wait is not None:
             raise DifferenceError(
                 f"{node}: {left} after {limits.wait:g} s; it stays drained",
@@ -110,14 +112,16 @@ class Operator:
             counted = [balancer.name for balancer in self.balancers]
         if limits.wait is not None or limits.spread is not None:
             self._set(node, "drain")
-            self._confirm(node, counted)
-            left = self._empty(node, limits)
-            self._confirm(node, counted)
+            with _after(f"{node} stays drained"):
+                self._confirm(node, counted)
+                left = self._empty(node, limits)
+                self._confirm(node, counted)
             if left is not None:
                 longest = max(limits.wait or 0, limits.spread or 0)
                 self.say(f"{node}: {left} after {longest:g} s; the node is set to down now, which can close them")
         self._set(node, "down")
-        self._confirm(node, counted)
+        with _after(f"{node} stays down"):
+            self._confirm(node, counted)
 
     def up(self, node: str, limits: Limits) -> None:
         """Give the node requests again. Raises DifferenceError if its checks do not pass within the wait."""
@@ -125,12 +129,14 @@ class Operator:
         self._set(node, "up")
         if limits.wait is None:
             return
-        if not self.pace.wait(lambda: all(one.serves for one in self.at_each(node)), limits.wait):
+        with _after(f"{node} is up, but it is not known whether its checks pass"):
+            if self.pace.wait(lambda: all(one.serves for one in self.at_each(node)), limits.wait):
+                return
             found = "; ".join(f"{b.name}: {_described(b.status(node))}" for b in self.balancers)
-            raise DifferenceError(
-                f"{node}: does not serve requests after {limits.wait:g} s: {found}",
-                "check the node itself; it gets requests as soon as its health checks pass",
-            )
+        raise DifferenceError(
+            f"{node}: does not serve requests after {limits.wait:g} s: {found}",
+            "check the node itself; it gets requests as soon as its health checks pass",
+        )
 
     def _confirm(self, node: str, counted: Sequence[str]) -> None:
         """Return the node to rotation if too few others serve meanwhile, at the balancers at which it counts.
@@ -215,6 +221,17 @@ class Operator:
             except DeviceError:
                 found[balancer.name] = "unknown (cannot be read)"
         return found
+
+
+@contextmanager
+def _after(outcome: str) -> Iterator[None]:
+    """Add the outcome of the change so far to the error of a balancer that cannot be read after it."""
+    try:
+        yield
+    except DeviceError as error:
+        if "\n" not in error.message:  # that of a change has the states already
+            error.message = f"{error.message}; {outcome}"
+        raise
 
 
 def _left(nodes: Iterator[NodeStatus]) -> int | None:

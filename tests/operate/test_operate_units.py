@@ -177,6 +177,41 @@ def test_balancer_that_cannot_be_read_after_a_failure_has_an_unknown_state(tmp_p
         operator(tmp_path, Recorded("lb-1"), Gone("lb-2")).down("orch-1", Limits())
 
 
+class Dying(Recorded):
+    """A balancer that answers so many times, and then cannot be reached."""
+
+    def __init__(self, answers: int) -> None:
+        super().__init__()
+        self.left = answers
+
+    def read(self) -> tuple[NodeStatus, ...]:
+        self.left -= 1
+        if self.left < 0:
+            raise DeviceError("lb-1: cannot be reached", "check it")
+        return super().read()
+
+
+@pytest.mark.parametrize(
+    ("state", "answers", "outcome"),
+    [
+        ("drain", 2, "stays drained"),
+        ("drain", 3, "stays drained"),
+        ("down", 3, "stays drained"),
+        ("down", 6, "stays down"),
+        ("up", 1, "is up, but it is not known whether its checks pass"),
+    ],
+)
+def test_balancer_that_fails_after_the_change_is_reported_with_the_state_of_the_node(
+    tmp_path: Path, state: Wanted, answers: int, outcome: str
+) -> None:
+    change = operator(tmp_path, Dying(answers))
+    action = {"drain": change.drain, "down": change.down, "up": change.up}[state]
+    with pytest.raises(DeviceError) as failed:
+        action("orch-1", Limits(wait=5))
+    assert failed.value.message == f"lb-1: cannot be reached; orch-1 {outcome}"
+    assert failed.value.hint == "check it"
+
+
 def test_balancer_without_the_node_is_named_as_such(tmp_path: Path) -> None:
     other = Recorded("lb-2", node("orch-2"), node("orch-3"))
     with pytest.raises(DeviceError, match=r"orch-1 now: lb-1: up; lb-2: missing"):
