@@ -8,6 +8,8 @@ WIDTH: Final = 80
 """The default number of terminal columns."""
 _CUT: Final = "..."
 _TAB: Final = "    "
+_AROUND: Final = 4
+"""How many times the room of a line is looked at, on each side of the mark."""
 
 
 class Excerpt(NamedTuple):
@@ -28,13 +30,16 @@ class Excerpt(NamedTuple):
         Control characters are escaped. A long line is cut, so that the mark and the text around it remain.
         """
         gutter = f" {self.number} | "
-        cells = [_cell(char) for char in self.text]
-        end = min(self.start + max(self.length, 1), len(cells))
         room = max(width - len(gutter), 20)
-        first, last = _window([_columns(cell) for cell in cells], self.start, end, room)
-        before, marked = cells[first : self.start], cells[self.start : min(end, last)]
-        head = _CUT if first else ""
-        line = head + "".join(cells[first:last]) + (_CUT if last < len(cells) else "")
+        # Only the text around the mark: a declaration in JSON can be one line of a megabyte.
+        low, high = max(0, self.start - _AROUND * room), self.start + _AROUND * room
+        cells = [_cell(char) for char in self.text[low:high]]
+        start = self.start - low
+        end = min(start + max(self.length, 1), len(cells))
+        first, last = _window([_columns(cell) for cell in cells], start, end, room)
+        before, marked = cells[first:start], cells[start : min(end, last)]
+        head = _CUT if first or low else ""
+        line = head + "".join(cells[first:last]) + (_CUT if last < len(cells) or high < len(self.text) else "")
         indent = _columns(head) + sum(map(_columns, before))
         carets = "^" * max(sum(map(_columns, marked)), 1)
         return f"{gutter}{line}".rstrip(), f"{' ' * (len(gutter) - 2)}| {' ' * indent}{carets}"

@@ -1,6 +1,7 @@
 """Source lines as messages may show them: without secrets."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _SECRETS: Final = (
@@ -21,6 +22,7 @@ _SECRETS: Final = (
 )
 
 
+@lru_cache(maxsize=16)
 def without_secrets(line: str) -> str:
     """The line with `***` in place of passwords, tokens and the values of variables."""
     for pattern in _SECRETS:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..core import files
-from ..core.errors import FileError
+from ..core.errors import FileError, Location
 from ..core.wording import json_text
 from ..readers.tree import Comment, Configuration
 from .rule import Finding, Found, Rule
 
 _IGNORE: Final = re.compile(r"nlbgen:\s*ignore\s*\[([^\]]*)\]\s*(.*)", re.DOTALL)
 _VERSION: Final = 1
+_LONGEST_LINE: Final = 4096
+"""Characters of a line that a fingerprint has as they are."""
 
 NO_EFFECT: Final = Rule(
     id="ignore-no-effect",
@@ -102,16 +104,26 @@ def fingerprints(configuration: Configuration, findings: Sequence[Finding]) -> l
     It stays the same when lines before it are added or removed. It holds no text of the file, which may have secrets.
     """
     seen: Counter[str] = Counter()
+    texts: dict[tuple[str, int], str] = {}
     result = []
     for finding in findings:
-        lines = configuration.lines.get(finding.location.file, ())
-        number = finding.location.line - 1
-        text = " ".join(lines[number].split()) if 0 <= number < len(lines) else ""
+        text = _text(configuration, finding.location, texts)
         key = f"{finding.rule.id}\0{Path(finding.location.file).name}\0{text}"
         digest = hashlib.sha256(f"{key}\0{seen[key]}".encode("utf-8", "surrogateescape")).hexdigest()
         seen[key] += 1
         result.append(digest[:32])
     return result
+
+
+def _text(configuration: Configuration, location: Location, texts: dict[tuple[str, int], str]) -> str:
+    """The text of a line without its layout. Of a line such as a declaration without line ends, it is a digest."""
+    place = (location.file, location.line)
+    if place not in texts:
+        lines = configuration.lines.get(location.file, ())
+        text = " ".join(lines[location.line - 1].split()) if 0 < location.line <= len(lines) else ""
+        long = len(text) > _LONGEST_LINE
+        texts[place] = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() if long else text
+    return texts[place]
 
 
 def by_baseline(configuration: Configuration, split: Split, baseline: frozenset[str], name: str) -> Split:

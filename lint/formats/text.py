@@ -9,6 +9,8 @@ from ..findings import Report
 from ..rule import SEVERITIES, Finding, Severity
 
 _INDENT: Final = "    "
+_LONGEST_WORD: Final = 1000
+"""The most characters of a word that are marked."""
 
 
 class Piece(NamedTuple):
@@ -34,7 +36,8 @@ def _finding(report: Report, finding: Finding) -> Iterator[Piece]:
     line = report.source_line(finding)
     if line:
         start = min(finding.location.column - 1, len(line))
-        length = len(line[start:].split(None, 1)[0]) if line[start:].strip() else 1
+        after = line[start : start + _LONGEST_WORD].split(None, 1)
+        length = len(after[0]) if after else 1
         for drawn in Excerpt(finding.location.line, line, start, length).drawn():
             yield Piece("source", drawn)
     yield Piece("detail", f"{_INDENT}why: {legible(rule.why)}")

@@ -3,6 +3,7 @@
 Work is counted in calls of functions, so that no clock decides.
 """
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import FrameType
 import pytest
 
 from nlbgen.lint.findings import examine
+from nlbgen.lint.formats.text import text
 from nlbgen.readers.load import read
 
 HAPROXY = "defaults\n mode http\n timeout client 10s\n timeout server 10s\n timeout connect 1s\n"
@@ -111,6 +113,36 @@ def test_work_grows_with_the_size_of_the_file(shape: Callable[[int], str], tmp_p
     path = tmp_path / "file.conf"
     calls(path, shape(1))  # what is imported or compiled once
     small, large = calls(path, shape(150)), calls(path, shape(300))
+    assert large < 2.2 * small
+
+
+def declaration(number: int) -> str:
+    """A declaration of AS3 without line ends."""
+    application: dict[str, object] = {"class": "Application"}
+    for one in range(number):
+        member = {"servicePort": 443, "serverAddresses": [f"10.0.{one // 250}.{one % 250}"]}
+        service = {
+            "class": "Service_HTTPS",
+            "virtualAddresses": ["10.0.0.1"],
+            "pool": f"p{one}",
+            "serverTLS": f"t{one}",
+        }
+        application |= {
+            f"s{one}": service | {"serverTLS": f"t{one}"},
+            f"p{one}": {"class": "Pool", "members": [member]},
+            f"t{one}": {"class": "TLS_Server", "certificates": [{"certificate": "c"}]},
+        }
+    return json.dumps({"class": "ADC", "t": {"class": "Tenant", "a": application}})
+
+
+@pytest.mark.no_cover
+def test_findings_in_one_long_line_are_printed_in_linear_work(tmp_path: Path) -> None:
+    def printed(path: Path) -> None:
+        assert text([examine(path.name, read(path))])
+
+    path = tmp_path / "as3.json"
+    calls(path, declaration(1), printed)
+    small, large = calls(path, declaration(40), printed), calls(path, declaration(80), printed)
     assert large < 2.2 * small
 
 
